@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Filling a struct rhei_error. Every function accepts error == NULL. Any thread. */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include "rhei/rhei_types.h"
+
+/*
+ * Sets code, SQLSTATE (from the code) and message unless an error is already there, and returns `code`, so that a
+ * caller writes `return error_set(error, RHEI_INVALID, "...")`.
+ */
+rhei_status error_set(struct rhei_error *error, rhei_status code, const char *format, ...) RHEI_PRINTF(3, 4);
+/* Puts text in front of the message of an error that is set ("table \"orders\": "). */
+void error_context(struct rhei_error *error, const char *format, ...) RHEI_PRINTF(2, 3);
+rhei_status error_no_memory(struct rhei_error *error);
+void error_clear(struct rhei_error *error);
+/* "CONSTRAINT" and the default SQLSTATE "23000". Static storage. */
+const char *error_code_name(rhei_status code);
+const char *error_code_sqlstate(rhei_status code);
+
+#endif

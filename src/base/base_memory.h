@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory: the only room that calls malloc. Any thread. */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* All return NULL when there is none; the caller turns that into RHEI_NO_MEMORY (error_no_memory). */
+void *base_alloc(size_t size);
+void *base_alloc_zero(size_t count, size_t size);
+void *base_realloc(void *pointer, size_t size);
+void *base_alloc_aligned(size_t alignment, size_t size);
+void base_free(void *pointer);
+char *base_strdup(const char *text);
+char *base_strndup(const char *text, size_t length);
+
+/*
+ * Grows *items so that at least `needed` of `item_size` fit, doubling; *capacity counts items.
+ * Returns false, with everything unchanged, when there is no memory.
+ */
+bool base_grow(void **items, size_t *capacity, size_t needed, size_t item_size);
+
+/*
+ * For tests: the n-th allocation from now on this thread fails (1 = the next), once; 0 turns it off.
+ * Compiled in always (one thread-local test), so that release builds can be tested too.
+ */
+void base_memory_fail_after(uint64_t allocations);
+
+#endif
