@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mirror: SQLite's tables as columns in memory, with snapshots. Pure: no files, no clock, no thread of its own.
+ *
+ * One writer at a time (apply, attach, drop, compaction's swap, publish, reclaim): the caller serialises it. Any number of
+ * readers, which never wait and never make the writer wait. Building a table happens in private, beside the writer.
+ */
+#ifndef MIRROR_MIRROR_H
+#define MIRROR_MIRROR_H
+
+#include "base/base_log.h"
+#include "port/change_batch.h"
+#include "port/source_table.h"
+
+enum {
+    MIRROR_VECTOR_ROWS = 2048,   /* DuckDB's vector: a segment is a whole number of them */
+    MIRROR_SEGMENT_ROWS = 65536, /* row slots of a segment */
+    MIRROR_SEGMENT_VECTORS = MIRROR_SEGMENT_ROWS / MIRROR_VECTOR_ROWS,
+};
+
+/* What a column has held since it was built: bits that are only ever set, so they hold for every snapshot. */
+enum mirror_column_flag {
+    MIRROR_HAS_NULL = 1 << RHEI_NULL,
+    MIRROR_HAS_INTEGER = 1 << RHEI_INTEGER,
+    MIRROR_HAS_REAL = 1 << RHEI_REAL,
+    MIRROR_HAS_TEXT = 1 << RHEI_TEXT,
+    MIRROR_HAS_BLOB = 1 << RHEI_BLOB,
+    MIRROR_NON_ASCII = 1 << 8,    /* a text with a byte over 127 */
+    MIRROR_NOT_WHOLE = 1 << 9,    /* a REAL with a fraction, or beyond 2^53, or infinite */
+    MIRROR_BIG_INTEGER = 1 << 10, /* an integer beyond +-2^53 */
+    MIRROR_INVALID_UTF8 = 1 << 11,
+    MIRROR_HAS_NUL = 1 << 12,     /* a text with a NUL byte inside */
+    MIRROR_INFINITE = 1 << 13,    /* +-infinity */
+    MIRROR_NEGATIVE_ZERO = 1 << 14,
+};
+
+struct mirror;
+
+struct mirror_config {
+    size_t memory_limit; /* bytes; 0: none. At the limit apply and build fail with RHEI_MEMORY_LIMIT, readers go on */
+    const struct base_log *log; /* borrowed; may be NULL */
+};
+
+rhei_status mirror_open(const struct mirror_config *config, struct mirror **mirror, struct rhei_error *error);
+/* No snapshot may be held any more. Accepts NULL. */
+void mirror_close(struct mirror **mirror);
+
+/* ---- Snapshots. Any thread. -------------------------------------------------------------------------------------- */
+
+struct mirror_version; /* one published state */
+struct mirror_snapshot {
+    const struct mirror_version *version;
+    void *slot;
+};
+
+/* About 20 ns, never waits, never fails once mirror_open succeeded (slots grow on demand; RHEI_NO_MEMORY only then). */
+rhei_status mirror_snapshot_take(struct mirror *mirror, struct mirror_snapshot *snapshot);
+void mirror_snapshot_release(struct mirror_snapshot *snapshot);
+int64_t mirror_snapshot_position(const struct mirror_snapshot *snapshot);
+
+/* ---- Reading a snapshot. Any thread; pointers live as long as the snapshot. -------------------------------------- */
+
+struct mirror_table_view; /* one table of a snapshot */
+
+/* NULL when the snapshot has no such table. `table` is source_table.id. */
+const struct mirror_table_view *mirror_view(const struct mirror_snapshot *snapshot, uint32_t table);
+uint32_t mirror_view_column_count(const struct mirror_table_view *view);
+/* Names and types as they were given to the build; borrowed for the life of the snapshot. */
+const struct source_table *mirror_view_definition(const struct mirror_table_view *view);
+uint64_t mirror_view_row_count(const struct mirror_table_view *view);  /* live rows, exact */
+uint32_t mirror_view_column_flags(const struct mirror_table_view *view, uint32_t column);
+uint32_t mirror_view_segment_count(const struct mirror_table_view *view);
+uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t segment); /* slots in use, dead too */
+/* Smallest and largest number ever held by the column; false if it held none, or anything but numbers and NULL. */
+bool mirror_view_range(const struct mirror_table_view *view, uint32_t column, double *low, double *high);
+
+/* How a segment keeps a column. A segment's layout never changes; another segment may have another. */
+enum mirror_layout {
+    MIRROR_LAYOUT_EMPTY = 0,   /* NULL in every row; no data */
+    MIRROR_LAYOUT_INTEGER = 1, /* int64_t[] */
+    MIRROR_LAYOUT_REAL = 2,    /* double[] */
+    MIRROR_LAYOUT_TEXT = 3,    /* struct mirror_string[] */
+    MIRROR_LAYOUT_BLOB = 4,    /* struct mirror_string[] */
+    MIRROR_LAYOUT_MIXED = 5,   /* union mirror_cell[] and a class byte per row */
+};
+
+/* Laid out as DuckDB's string: up to 12 bytes inline, else a 4-byte prefix and a pointer. Unused inline bytes are 0. */
+struct mirror_string {
+    union {
+        struct {
+            uint32_t length;
+            char bytes[12];
+        } inlined;
+        struct {
+            uint32_t length;
+            char prefix[4];
+            const char *bytes;
+        } pointer;
+    } as;
+};
+union mirror_cell {
+    int64_t integer;
+    double real;
+    struct mirror_string string;
+};
+const char *mirror_string_bytes(const struct mirror_string *string, uint32_t *length);
+
+/* One vector of a segment: which rows live. */
+struct mirror_vector {
+    uint32_t rows;        /* slots, 1..2048; 0: nothing here */
+    uint32_t live;        /* of them alive */
+    const uint64_t *dead; /* [32] bit = dead row; NULL when all live */
+};
+void mirror_view_vector(const struct mirror_table_view *view, uint32_t segment, uint32_t vector,
+                        struct mirror_vector *out);
+
+/* One column of that vector. Slots of dead rows hold anything. */
+struct mirror_column_data {
+    uint8_t layout;          /* enum mirror_layout */
+    const void *data;        /* at the vector's first slot */
+    const uint8_t *classes;  /* MIXED only: enum rhei_class per slot */
+    bool has_nulls;
+    uint64_t valid[MIRROR_VECTOR_ROWS / 64]; /* copied out (bit 1 = not NULL) when has_nulls; else unset */
+};
+void mirror_view_column(const struct mirror_table_view *view, uint32_t segment, uint32_t vector, uint32_t column,
+                        struct mirror_column_data *out);
+/*
+ * False only if no row of the vector can lie in [low, high] (inclusive, by number; a NULL-class bound is open).
+ * vector == UINT32_MAX asks for the whole segment.
+ */
+bool mirror_view_may_match(const struct mirror_table_view *view, uint32_t segment, uint32_t vector, uint32_t column,
+                           const struct rhei_value *low, const struct rhei_value *high);
+/* One cell as a value; text and BLOB borrowed. For row readers, tests and verify; scans use vectors. */
+void mirror_view_value(const struct mirror_table_view *view, uint32_t segment, uint32_t offset, uint32_t column,
+                       struct rhei_value *out);
+
+/* ---- Writing. The writer alone. ---------------------------------------------------------------------------------- */
+
+struct mirror_apply_counts {
+    uint64_t inserted, updated, deleted; /* net effect on rows, within the cycle */
+};
+
+/*
+ * Applies one table's changes in order, in private: nothing is visible before mirror_publish. Adds to *counts (may be NULL).
+ * RHEI_NOT_FOUND: no such table. RHEI_MEMORY_LIMIT, RHEI_NO_MEMORY: the table is unsound from here on and must be
+ * dropped (mirror_drop) or rebuilt; other tables are untouched.
+ */
+rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch, struct mirror_apply_counts *counts,
+                         struct rhei_error *error);
+/* Makes everything since the last publish visible at once, under this position. Never fails for want of memory. */
+rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_error *error);
+/* Takes a table out with the next publish; snapshots that hold it keep it. No error if it isn't there. */
+void mirror_drop(struct mirror *mirror, uint32_t table);
+
+/* ---- Building a table in private. -------------------------------------------------------------------------------- */
+
+struct mirror_build;
+
+/* Copies the definition. `loaders` threads may append at the same time, each with its own number below `loaders`. */
+rhei_status mirror_build_begin(struct mirror *mirror, const struct source_table *table, uint32_t loaders,
+                               struct mirror_build **build, struct rhei_error *error);
+/* Upserts only, and no key twice over all loaders. */
+rhei_status mirror_build_append(struct mirror_build *build, uint32_t loader, const struct change_batch *batch,
+                                struct rhei_error *error);
+/* The writer: shows the table with the next publish, in place of one with the same id. Takes the build, also on error. */
+rhei_status mirror_build_attach(struct mirror_build **build, struct rhei_error *error);
+void mirror_build_abandon(struct mirror_build **build);
+
+/* ---- Compaction. ------------------------------------------------------------------------------------------------- */
+
+struct mirror_compaction;
+
+/*
+ * Any thread (one at a time): looks for the segment that gains most, or rows to move so that row ids can be used again,
+ * and copies it in private. *compaction = NULL: nothing worth doing.
+ */
+rhei_status mirror_compact_prepare(struct mirror *mirror, struct mirror_compaction **compaction,
+                                   struct rhei_error *error);
+/* The writer: swaps it in (microseconds); visible with the next publish. Takes it, also on error. */
+rhei_status mirror_compact_swap(struct mirror *mirror, struct mirror_compaction **compaction,
+                                struct rhei_error *error);
+void mirror_compact_abandon(struct mirror_compaction **compaction);
+
+/* ---- Facts for status. Any thread. -------------------------------------------------------------------------------- */
+
+struct mirror_status {
+    uint64_t tables, rows, segments, dead_rows;
+    size_t memory_bytes;  /* all of it: segments, heaps, indexes, bitmaps, garbage not yet freed, pool */
+    size_t index_bytes, garbage_bytes, pool_bytes, memory_limit;
+    uint64_t publishes, compactions, snapshots_held;
+};
+void mirror_status(struct mirror *mirror, struct mirror_status *status);
+
+/* ---- Whole-table export. Any thread. ------------------------------------------------------------------------------ */
+
+/*
+ * The live rows of some columns as an Arrow stream, a batch per vector run, without copying where a vector is clean of dead
+ * rows and the layout is numeric. Holds a snapshot of its own until released. A column whose segments differ in class
+ * becomes a dense union (integer, real, text, blob). `names` (may be NULL) replaces the column names.
+ */
+struct mirror_export_options {
+    bool strings_view;           /* utf8view instead of utf8 */
+    const char *metadata;        /* Arrow-encoded schema metadata, copied; may be NULL */
+    size_t metadata_len;
+    uint64_t max_rows;           /* 0: all */
+};
+rhei_status mirror_export(struct mirror *mirror, const struct mirror_snapshot *snapshot, uint32_t table,
+                          const uint32_t *columns, const char *const *names, uint32_t column_count,
+                          const struct mirror_export_options *options, struct ArrowArrayStream *stream,
+                          struct rhei_error *error);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket for whatever changes are read from: our own SQLite log, a sidecar's database, a list in a test.
+ *
+ * A position is a number that only grows: the sequence number of the last change seen. Positions are per source.
+ *
+ * Reading goes cycle by cycle: begin pins one consistent state of the source, next hands out every change between a
+ * position and that state, end lets go of it. One cycle at a time; calls of a cycle come from one thread, not always the
+ * same. `may_have_changes` may be called by any thread at any time. A load runs beside cycles, with its own threads.
+ */
+#ifndef PORT_CHANGE_SOURCE_H
+#define PORT_CHANGE_SOURCE_H
+
+#include "port/change_batch.h"
+#include "port/source_table.h"
+
+struct change_source;
+struct source_load;
+struct source_loader;
+
+/* What a cycle's begin found. */
+struct change_cycle {
+    int64_t position;    /* last change the pinned state shows; equals `after` when there is nothing new */
+    bool schema_changed; /* tables came, went or changed since the last cycle: call tables() inside this cycle */
+    bool lost;           /* changes after `after` are gone (pruned, or the file was replaced): rebuild everything */
+};
+
+/* Told by a load: the state it reads, so that cycles can continue after it. */
+struct source_load_info {
+    int64_t position;
+    uint32_t loader_count; /* may be less than asked for */
+};
+
+struct change_source_ops {
+    const char *name;
+
+    /*
+     * A hint that costs nanoseconds and no lock: false only if the source surely has no commit that a cycle begun
+     * before `*token` was last refreshed didn't see. begin refreshes the token. Any thread.
+     */
+    bool (*may_have_changes)(struct change_source *source, uint64_t token);
+
+    /* Pins a state. Without new changes this should cost microseconds. `token` may be NULL. */
+    rhei_status (*begin)(struct change_source *source, int64_t after, struct change_cycle *cycle, uint64_t *token,
+                         struct rhei_error *error);
+    /*
+     * The next changes: at most about `max_rows` rows, as one batch per table. *count = 0: all were delivered.
+     * The batches live until the next call. Changes of a table that the last tables() didn't name are left out.
+     */
+    rhei_status (*next)(struct change_source *source, size_t max_rows, const struct change_batch **batches,
+                        size_t *count, struct rhei_error *error);
+    /* Ends the cycle; always called after begin succeeded, also when next failed. */
+    void (*end)(struct change_source *source);
+
+    /* Every table of the pinned state (inside a cycle). Lives until the next call of tables. */
+    rhei_status (*tables)(struct change_source *source, const struct source_table **tables, size_t *count,
+                          struct rhei_error *error);
+
+    /* Initial load of one table: `loaders` readers of one state, each for a part of the rows. Own threads, beside cycles. */
+    rhei_status (*load_begin)(struct change_source *source, uint32_t table, uint32_t loaders,
+                              struct source_load **load, struct source_load_info *info, struct rhei_error *error);
+    /* One loader's next rows; *batch = NULL at its end. Each loader number is driven by one thread. */
+    rhei_status (*load_next)(struct source_load *load, uint32_t loader, size_t max_rows,
+                             const struct change_batch **batch, struct rhei_error *error);
+    void (*load_end)(struct source_load **load);
+
+    /* Forgets changes up to and including `position` when nobody else needs them. Own transaction; may do less. */
+    rhei_status (*prune)(struct change_source *source, int64_t position, uint64_t *pruned, struct rhei_error *error);
+
+    void (*close)(struct change_source **source);
+};
+
+/* First member of every implementation's struct. */
+struct change_source {
+    const struct change_source_ops *ops;
+};
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket for what computes analytics: given a text in its own dialect and a snapshot of the mirror, it returns rows
+ * as an Arrow stream. DuckDB, DataFusion, a naive one in the tests. Any thread; many statements at a time.
+ */
+#ifndef PORT_EXECUTOR_H
+#define PORT_EXECUTOR_H
+
+#include "rhei/rhei_types.h"
+
+struct mirror;
+struct mirror_snapshot;
+struct executor;
+
+/* A range that the statement's WHERE implies for a column of a scan: rows outside need not be delivered. */
+struct executor_range {
+    uint32_t scan;   /* number of the table reference in the text: mirror_scan(table, scan) */
+    uint32_t column; /* column number in the mirror's table */
+    struct rhei_value low, high; /* inclusive; RHEI_NULL: open at that end; numbers only */
+};
+
+/* Asked by the executor at every vector and before each batch: true ends the statement with RHEI_CANCELLED or _TIMEOUT. */
+struct executor_stop {
+    rhei_status (*check)(void *context); /* RHEI_OK: go on */
+    void *context;
+};
+
+struct executor_query {
+    const char *sql;       /* in the executor's dialect; refers to tables as mirror_scan(<table>, <scan>) */
+    const char *plan_key;  /* statements with the same key and sql may share a cached plan; NULL: don't cache */
+    const struct mirror_snapshot *snapshot; /* borrowed until the stream is released or run failed */
+    uint64_t schema_version; /* a cached plan of another version must not be used */
+    const struct rhei_value *values; /* out-of-band values: prm(i), 0-based */
+    uint32_t value_count;
+    const struct executor_range *ranges;
+    uint32_t range_count;
+    size_t memory_limit; /* bytes this statement may use; 0: the executor's own limit */
+    struct executor_stop stop; /* check == NULL: never stops by itself */
+    bool strings_view;   /* utf8view instead of utf8 */
+    bool native;         /* text of the user's own in this dialect: plain table names, read-only, sandboxed */
+};
+
+struct executor_status {
+    bool loaded;
+    char version[32];
+    uint64_t statements, plans_cached, plan_hits;
+    uint64_t memory_bytes;
+};
+
+struct executor_ops {
+    const char *name; /* "duckdb" */
+    const char *dialect;
+    /*
+     * Runs to the first batch, so that whatever can fail early fails here and not in the stream. The stream owns what it
+     * needs; releasing it early stops the statement. RHEI_SQL / RHEI_UNSUPPORTED: the text can't be prepared here.
+     */
+    rhei_status (*run)(struct executor *executor, const struct executor_query *query, struct ArrowArrayStream *stream,
+                       struct rhei_error *error);
+    /* Can this text be prepared here? Fills RHEI_SQL otherwise. Nothing is executed. */
+    rhei_status (*check)(struct executor *executor, const struct executor_query *query, struct rhei_error *error);
+    /* Forgets plans of other schema versions and gives memory back. */
+    void (*trim)(struct executor *executor, uint64_t schema_version);
+    void (*status)(struct executor *executor, struct executor_status *status);
+    void (*close)(struct executor **executor);
+};
+
+struct executor {
+    const struct executor_ops *ops;
+};
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a change source describes a table, and what the mirror needs to hold it. Plain data, borrowed. */
+#ifndef PORT_SOURCE_TABLE_H
+#define PORT_SOURCE_TABLE_H
+
+#include "rhei/rhei_types.h"
+
+/* SQLite's affinities: what a column does to values on the way in. */
+enum column_affinity {
+    AFFINITY_BLOB = 0,
+    AFFINITY_TEXT = 1,
+    AFFINITY_NUMERIC = 2,
+    AFFINITY_INTEGER = 3,
+    AFFINITY_REAL = 4,
+};
+
+struct source_column {
+    const char *name;
+    const char *declared_type; /* as written, "" if none */
+    const char *collation;     /* "BINARY", "NOCASE", "RTRIM" or the application's own */
+    uint8_t affinity;          /* enum column_affinity */
+    bool not_null;
+    bool is_rowid_alias; /* INTEGER PRIMARY KEY */
+    bool is_rowid;       /* the hidden rowid itself, added last when no column is its alias */
+    bool generated;
+};
+
+struct source_table {
+    uint32_t id;      /* number of this version of the table: new columns, new number; never reused */
+    const char *name; /* as created, unquoted */
+    uint32_t column_count; /* with the hidden rowid if there is one */
+    const struct source_column *columns;
+    uint32_t key_count;
+    const uint32_t *key_columns; /* the rowid (or its alias) alone, or the PRIMARY KEY of a WITHOUT ROWID table */
+    bool key_is_integer;         /* one key column that can only hold integers: rowid or its alias */
+    bool without_rowid;
+    int64_t estimated_rows; /* -1: unknown */
+    const char *unmirrored_reason; /* NULL if it can be mirrored; else why not, for people */
+};
+
+#endif
