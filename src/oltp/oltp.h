@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The row store: SQLite, one writer with group commit, a pool of readers on the callers' threads, capture triggers and the
+ * change log. Any thread, unless a line says otherwise.
+ */
+#ifndef OLTP_OLTP_H
+#define OLTP_OLTP_H
+
+#include "base/base_log.h"
+#include "port/change_source.h"
+#include "port/source_table.h"
+
+struct oltp;
+
+enum oltp_synchronous { OLTP_SYNC_NORMAL = 0, OLTP_SYNC_FULL = 1, OLTP_SYNC_EXTRA = 2, OLTP_SYNC_OFF = 3 };
+
+struct oltp_config {
+    const char *path; /* ":memory:" is one database shared by all connections of this handle */
+    bool read_only;   /* never writes, never creates, installs no capture */
+    bool must_exist;  /* don't create a missing file */
+    bool capture;     /* install triggers and log; false: a plain SQLite */
+    bool auto_register; /* every table with a usable key is captured when created or found */
+    uint32_t read_pool_size; /* connections kept; more are opened under load and closed again */
+    uint32_t busy_timeout_ms;
+    enum oltp_synchronous synchronous;
+    uint64_t log_limit_rows; /* policy at the limit: the oldest changes go, engines behind them rebuild; 0: default */
+    /* After each commit of ours, on the committing thread: must only flag and wake. May be NULL. */
+    void (*committed)(void *context);
+    void *committed_context;
+    const struct base_log *log;
+    void (*fault)(void *context, const char *point); /* tests: called at every named point of write and open; may be NULL */
+    void *fault_context;
+};
+
+rhei_status oltp_open(const struct oltp_config *config, struct oltp **oltp, struct rhei_error *error);
+/* All cursors and sessions must be closed. Accepts NULL. */
+void oltp_close(struct oltp **oltp);
+bool oltp_is_read_only(const struct oltp *oltp);
+
+/* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */
+
+enum oltp_kind {
+    OLTP_EMPTY,       /* only blanks and comments */
+    OLTP_SELECT,      /* returns rows, changes nothing */
+    OLTP_WRITE,       /* changes rows or schema; may return rows too (RETURNING) */
+    OLTP_TRANSACTION, /* BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE */
+    OLTP_OTHER,       /* PRAGMA, EXPLAIN, ATTACH, VACUUM ... */
+};
+
+/* What a prepared statement refers to; one per table column or whole table. */
+struct oltp_reference {
+    const char *table;
+    const char *column; /* "" for the table as a whole (count(*)) */
+};
+
+struct oltp_facts {
+    enum oltp_kind kind;
+    bool read_only;     /* sqlite3_stmt_readonly */
+    bool is_ddl;        /* CREATE, ALTER, DROP: the schema changes */
+    bool returns_rows;
+    uint32_t parameter_count;
+    uint32_t column_count;
+    const char *const *column_names;
+    const char *const *column_types; /* declared, "" if none */
+    const struct oltp_reference *references; /* tables read or written, from the authorizer */
+    uint32_t reference_count;
+    size_t statement_length; /* bytes of the first statement */
+    bool has_tail;           /* another statement follows */
+    uint64_t schema_version; /* oltp_schema_version when prepared */
+    void *owner;
+};
+/* Prepares on a reader (SQLite's word on names, kind, parameters). Free with oltp_facts_reset. */
+rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
+                          struct rhei_error *error);
+void oltp_facts_reset(struct oltp_facts *facts);
+
+/* SQLite's plan for a read: the router's view of its cost. */
+struct oltp_plan {
+    uint32_t scans;    /* tables read whole */
+    uint32_t searches; /* by key or index */
+    uint32_t automatic_indexes, temp_sorts, correlated;
+    double estimated_rows; /* rows SQLite will visit, from table sizes and its statistics; negative: unknown */
+    char *text;            /* EXPLAIN QUERY PLAN's lines, for people; base_free */
+};
+rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct oltp_plan *plan,
+                         struct rhei_error *error);
+
+/* ---- Reading, on the caller's thread. ---------------------------------------------------------------------------- */
+
+struct oltp_cursor; /* owner thread (may move between threads between calls) */
+
+struct oltp_stop {
+    rhei_status (*check)(void *context); /* asked about every 1,000 steps of SQLite's machine */
+    void *context;
+};
+/*
+ * Runs one read-only statement (RHEI_READ_ONLY if it would write). Statements are cached by text. Text parameters are
+ * copied if the cursor outlives the call. The snapshot is taken at the first oltp_cursor_next, or here if `now`.
+ */
+rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
+                      const struct oltp_stop *stop, bool now, struct oltp_cursor **cursor, struct rhei_error *error);
+/* RHEI_ROW, RHEI_DONE or an error. */
+rhei_status oltp_cursor_next(struct oltp_cursor *cursor, struct rhei_error *error);
+uint32_t oltp_cursor_column_count(const struct oltp_cursor *cursor);
+const char *oltp_cursor_column_name(const struct oltp_cursor *cursor, uint32_t column);
+const char *oltp_cursor_column_type(const struct oltp_cursor *cursor, uint32_t column); /* declared, "" if none */
+/* Class that every value of the column surely has (STRICT, rowid ...), RHEI_NULL if that isn't sure. */
+uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t column);
+/* Borrowed until the next step. */
+void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value);
+/* Log position of the state that the cursor reads; valid from the first next until close. */
+int64_t oltp_cursor_position(struct oltp_cursor *cursor);
+void oltp_cursor_close(struct oltp_cursor **cursor);
+
+/* ---- Writing. ---------------------------------------------------------------------------------------------------- */
+
+struct oltp_result {
+    int64_t changes;           /* sqlite3_changes64 of the statement(s) */
+    int64_t last_insert_rowid;
+    int64_t position;          /* log position that includes this write; 0 if it logged nothing */
+};
+
+/*
+ * One statement of any kind but TRANSACTION, in the next group commit: its own savepoint, acknowledged after the commit.
+ * Concurrent callers are combined; the one that finds the writer free runs for the others. DDL, PRAGMA, VACUUM and the like
+ * run alone. Statements that RETURN rows give them in *rows (materialised; may be NULL to drop them).
+ * RHEI_BUSY after busy_timeout_ms. deadline_ns: base_now_ns time after which a queued statement gives up (0: none).
+ */
+rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
+                       uint32_t count, int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows,
+                       struct rhei_error *error);
+/* The same statement for `rows` rows of `count` parameters (row-major), all or nothing, in one savepoint. */
+rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
+                            uint32_t count, size_t rows, int64_t deadline_ns, struct oltp_result *result,
+                            struct rhei_error *error);
+/* Several statements, all or nothing; rows of SELECTs inside are dropped. No parameters, no transaction statements. */
+rhei_status oltp_write_script(struct oltp *oltp, const char *sql, size_t len, int64_t deadline_ns,
+                              struct oltp_result *result, struct rhei_error *error);
+
+/* ---- Interactive transactions. ----------------------------------------------------------------------------------- */
+
+struct oltp_session; /* one thread at a time */
+/* Cheap; holds nothing until BEGIN. Outside a transaction, statements go the ways above. */
+rhei_status oltp_session_open(struct oltp *oltp, struct oltp_session **session, struct rhei_error *error);
+/* An open transaction is rolled back. */
+void oltp_session_close(struct oltp_session **session);
+bool oltp_session_in_transaction(const struct oltp_session *session);
+/*
+ * Any statement; BEGIN [DEFERRED|IMMEDIATE|EXCLUSIVE] takes the writer for this session until COMMIT or ROLLBACK (a wait
+ * of at most busy_timeout_ms); others' writes queue behind it and are never part of it. Inside a transaction reads see
+ * its own changes. *cursor (may be NULL): rows, streamed; must be closed before the session's next call.
+ */
+rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size_t len,
+                             const struct rhei_value *params, uint32_t count, const struct oltp_stop *stop,
+                             struct oltp_result *result, struct oltp_cursor **cursor, struct rhei_error *error);
+
+/* ---- Capture and catalog. ---------------------------------------------------------------------------------------- */
+
+/* Raised whenever the schema that this handle knows changed (by whomever). */
+uint64_t oltp_schema_version(const struct oltp *oltp);
+
+struct oltp_table {
+    struct source_table source; /* source.id = 0: not captured, see source.unmirrored_reason */
+    bool captured;
+    bool strict;
+    /* Unique keys apart from the primary one: column numbers, -1 ended. For tie-breaking and the router. */
+    const int32_t *const *unique_keys;
+    uint32_t unique_key_count;
+};
+struct oltp_view {
+    const char *name;
+    const char *sql;
+};
+struct oltp_catalog { /* immutable, reference-counted */
+    uint64_t schema_version;
+    const struct oltp_table *tables;
+    uint32_t table_count;
+    const struct oltp_view *views;
+    uint32_t view_count;
+};
+/* The catalog as of now (the current one is kept, so this costs nanoseconds when nothing changed). */
+rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);
+void oltp_catalog_release(const struct oltp_catalog **catalog);
+
+/* Starts or stops capture of one table. Registering twice is no error. */
+rhei_status oltp_capture_table(struct oltp *oltp, const char *table, struct rhei_error *error);
+rhei_status oltp_release_table(struct oltp *oltp, const char *table, struct rhei_error *error);
+
+/* The change log as a source. Borrowed from the handle (its close does nothing but let go). One at a time. */
+rhei_status oltp_change_source(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
+
+/*
+ * A number that differs after any commit of any process (a mapped word of the WAL index: nanoseconds). Equality means
+ * "nothing committed since"; a difference may be false.
+ */
+uint64_t oltp_commit_token(const struct oltp *oltp);
+
+struct oltp_status {
+    char path[4096];
+    uint64_t commits, grouped_statements, statements, reads, errors, busy;
+    uint64_t log_rows, log_limit_rows, changes_logged;
+    int64_t log_position;
+    uint64_t readers_open, readers_busy, statements_cached;
+    uint64_t wal_bytes, file_bytes;
+    bool writer_in_session;
+    char sqlite_version[16];
+};
+rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struct rhei_error *error);
+
+/* For include/rhei/rhei_native.h: the writer's connection, locked, between these two. */
+void *oltp_native_lock(struct oltp *oltp);
+void oltp_native_unlock(struct oltp *oltp);
+
+/* SQLite's own code for one value, so that another engine computes exactly the same. Pure; any thread. */
+struct oltp_functions {
+    bool (*like)(const char *pattern, const char *text, uint32_t escape); /* ASCII case-insensitive, NUL-terminated */
+    bool (*glob)(const char *pattern, const char *text);
+    uint32_t (*real_text)(double value, char out[40]); /* as CAST(x AS TEXT); returns bytes */
+    double (*round)(double value, int64_t digits);
+};
+const struct oltp_functions *oltp_functions(void);
+
+#endif

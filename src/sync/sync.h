@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps the mirror in step with a change source: cycles, initial builds, waiting for freshness, health of each table.
+ * Knows port/ and mirror/ only. Any thread.
+ */
+#ifndef SYNC_SYNC_H
+#define SYNC_SYNC_H
+
+#include "base/base_log.h"
+#include "mirror/mirror.h"
+#include "port/change_source.h"
+
+struct sync;
+
+struct sync_config {
+    struct mirror *mirror;         /* borrowed */
+    struct change_source *source;  /* borrowed; closed by its owner after sync_close */
+    size_t batch_rows;             /* rows held at a time */
+    uint32_t build_threads;        /* loaders of one build; 0: one per core */
+    uint32_t interval_ms;          /* 0: driven by sync_wake and, for foreign commits, a look at the token every 50 ms at most */
+    bool prune;                    /* forget applied changes in the source */
+    bool build_on_demand;          /* don't build anything before sync_start or sync_build asks (one-shot commands) */
+    const struct base_log *log;
+    void (*fault)(void *context, const char *point); /* tests: called at every named point of a cycle and build */
+    void *fault_context;
+};
+
+rhei_status sync_open(const struct sync_config *config, struct sync **sync, struct rhei_error *error);
+/* Stops the loop and the builds, waits for the cycle that runs. Accepts NULL. */
+void sync_close(struct sync **sync);
+
+/* The background loop: cycles on sync_wake, builds of tables that need one, compaction, pruning. */
+rhei_status sync_start(struct sync *sync, struct rhei_error *error);
+void sync_stop(struct sync *sync);
+bool sync_is_running(const struct sync *sync);
+/* There may be something to do. Costs nanoseconds when the loop is awake already; never blocks. */
+void sync_wake(struct sync *sync);
+
+struct sync_report { /* of one cycle */
+    int64_t position;
+    uint64_t events, inserted, updated, deleted, pruned;
+    int64_t duration_ns;
+};
+/* One cycle on this thread (or waits for the one that runs and then does its own if that began too early). */
+rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhei_error *error);
+
+struct sync_stop {
+    rhei_status (*check)(void *context); /* RHEI_OK: go on */
+    void *context;
+};
+/*
+ * Returns when the mirror shows everything that was committed in the source before this call. If nothing is pending it costs
+ * nanoseconds; else one cycle, shared by all who wait. deadline_ns 0: none; then RHEI_STALE.
+ */
+rhei_status sync_wait_latest(struct sync *sync, int64_t deadline_ns, const struct sync_stop *stop,
+                             struct rhei_error *error);
+/* The same if the mirror is older than max_age_ms, else returns at once. */
+rhei_status sync_wait_bounded(struct sync *sync, int64_t max_age_ms, int64_t deadline_ns, const struct sync_stop *stop,
+                              struct rhei_error *error);
+/*
+ * base_now_ns of the last moment at which the mirror was known to show every commit: a result's age is now minus this.
+ */
+int64_t sync_fresh_at_ns(const struct sync *sync);
+int64_t sync_position(const struct sync *sync);
+
+enum sync_table_state {
+    SYNC_TABLE_WAITING = 0,  /* needs a build; not begun */
+    SYNC_TABLE_BUILDING = 1,
+    SYNC_TABLE_READY = 2,    /* the mirror may answer */
+    SYNC_TABLE_FAILED = 3,   /* the mirror can't follow it: see message; SQLite answers until sync_rebuild */
+    SYNC_TABLE_UNMIRRORED = 4, /* no usable key, too wide, excluded: see message */
+};
+struct sync_table_status {
+    char name[256];
+    uint32_t id;
+    enum sync_table_state state;
+    uint64_t rows, rows_built, rows_expected;
+    int64_t position;
+    char message[256];
+};
+/* True if the table of that id is READY in the state the mirror publishes now. Nanoseconds. */
+bool sync_table_ready(const struct sync *sync, uint32_t table);
+/* Builds what needs a build, on background threads; `wait`: until all are READY or FAILED (or deadline / stop). */
+rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const struct sync_stop *stop,
+                       struct rhei_error *error);
+/* Throws one table's mirror (NULL: all) away and builds it anew in the background. */
+rhei_status sync_rebuild(struct sync *sync, const char *table, struct rhei_error *error);
+
+struct sync_histogram { /* power-of-two buckets of nanoseconds: bucket i counts [2^i, 2^(i+1)) */
+    uint64_t bucket[48];
+    uint64_t count, sum_ns;
+};
+struct sync_status {
+    bool running;
+    int64_t position;
+    int64_t age_ns; /* since fresh_at */
+    uint64_t cycles, events, inserted, updated, deleted, pruned, builds, failures;
+    int64_t last_cycle_ns, last_cycle_events;
+    struct sync_histogram cycle_time;
+    uint32_t tables, tables_ready;
+    char last_error[256];
+};
+void sync_get_status(struct sync *sync, struct sync_status *status);
+/* Free *tables with base_free. */
+rhei_status sync_get_tables(struct sync *sync, struct sync_table_status **tables, size_t *count,
+                            struct rhei_error *error);
+/* Called (from the thread of the cycle) when the set of ready tables or a table's definition changed. */
+void sync_on_change(struct sync *sync, void (*changed)(void *context), void *context);
+/* A number that grows with each such change: for plan and decision caches. */
+uint64_t sync_generation(const struct sync *sync);
+
+#endif
