@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-int64_t base_now_ns(void);     /* monotonic */
-int64_t base_wall_ms(void);    /* milliseconds since 1970, UTC */
+int64_t base_now_ns(void);      /* monotonic */
+int64_t base_wall_ms(void);     /* milliseconds since 1970, UTC */
 uint64_t base_random_u64(void); /* from the system's generator */
 
 #endif

@@ -16,7 +16,6 @@ struct base_log {
     int level; /* messages above it are dropped before they are formatted */
 };
 
-void base_log_write(const struct base_log *log, int level, const char *room, const char *format, ...)
-    RHEI_PRINTF(4, 5);
+void base_log_write(const struct base_log *log, int level, const char *room, const char *format, ...) RHEI_PRINTF(4, 5);
 
 #endif

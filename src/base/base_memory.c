@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE 1
 #include "base_memory.h"
 
 #include <stdlib.h>
@@ -35,7 +34,7 @@ void *base_alloc_zero(size_t count, size_t size)
         return NULL;
     if (count == 0 || size == 0)
         return calloc(1, 1);
-    return calloc(count, size); /* checks count * size for overflow */
+    return count > SIZE_MAX / size ? NULL : calloc(count, size);
 }
 
 void *base_realloc(void *pointer, size_t size)
