@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rhei.h
+ * Rhei: transactions and analytics on the same live data, in one process.
+ *
+ * One handle takes SQL. Writes and small reads run on SQLite; analytics run on a column store that change capture keeps in
+ * step within microseconds. rhei_query() decides by itself, and by default it sees every transaction that was committed before
+ * the call, by any process.
+ *
+ * @code
+ * struct rhei_error error = RHEI_ERROR_INIT;
+ * rhei_db *db = NULL;
+ * if (rhei_open("shop.db", NULL, &db, &error) != RHEI_OK) {
+ *     fprintf(stderr, "%s\n", error.message);
+ *     return 1;
+ * }
+ * rhei_execute(db, "INSERT INTO orders (customer, amount) VALUES (?, ?)",
+ *              RHEI_PARAMS(rhei_text("Ada"), rhei_real(9.5)), NULL, &error);
+ * rhei_rows *rows = NULL;
+ * rhei_query(db, "SELECT customer, sum(amount) FROM orders GROUP BY customer", NULL, NULL, &rows, &error);
+ * while (rhei_rows_next(rows, &error) == RHEI_ROW)
+ *     printf("%s %g\n", rhei_rows_text(rows, 0), rhei_rows_double(rows, 1));
+ * rhei_rows_close(&rows);
+ * rhei_close(&db);
+ * @endcode
+ *
+ * Rules that hold for every function here:
+ * - a call returns a ::rhei_status and fills its last argument, which may be NULL; on failure nothing is half done;
+ * - rhei_db may be used by any number of threads at once; rhei_session, rhei_statement, rhei_rows and streams by one thread at
+ *   a time, not always the same;
+ * - option structs begin with `struct_size` (set it to sizeof), may be NULL, and their zero value is the default;
+ * - close and free take the address of the pointer, set it to NULL, and accept NULL;
+ * - text is UTF-8, NUL-terminated where a length isn't given; what a call returns as `const` is borrowed, for as long as the
+ *   function says;
+ * - the library never prints, exits, aborts or installs signal handlers, and keeps no global state.
+ */
+#ifndef RHEI_RHEI_H
+#define RHEI_RHEI_H
+
+#include "rhei/rhei_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RHEI_VERSION_MAJOR 0
+#define RHEI_VERSION_MINOR 1
+#define RHEI_VERSION_PATCH 0
+#define RHEI_VERSION "0.1.0"
+
+typedef struct rhei_db rhei_db;
+typedef struct rhei_session rhei_session;
+typedef struct rhei_statement rhei_statement;
+typedef struct rhei_rows rhei_rows;
+
+/** Version of the library that runs, "0.1.0". Static storage. */
+RHEI_API const char *rhei_version(void);
+/** Name of a status without its prefix, "CONSTRAINT"; "UNKNOWN" for a number that is none. Static storage. */
+RHEI_API const char *rhei_status_name(rhei_status status);
+
+/** @name Values and parameters @{ */
+
+/** A list of parameters; made in place by RHEI_PARAMS(). The values are borrowed for the call. */
+struct rhei_params {
+    const struct rhei_value *values;
+    size_t count;
+};
+
+RHEI_API struct rhei_value rhei_null(void);
+RHEI_API struct rhei_value rhei_integer(int64_t value);
+RHEI_API struct rhei_value rhei_real(double value); /**< NaN becomes NULL, as in SQLite */
+RHEI_API struct rhei_value rhei_text(const char *text); /**< NUL-terminated; NULL gives a NULL value */
+RHEI_API struct rhei_value rhei_text_n(const char *text, size_t length);
+RHEI_API struct rhei_value rhei_blob(const void *bytes, size_t length);
+
+#ifndef __cplusplus
+/** Parameters of a call, in order: `RHEI_PARAMS(rhei_integer(7), rhei_text("Ada"))`. Lives until the enclosing block ends. */
+#define RHEI_PARAMS(...)                                                                                               \
+    (&(struct rhei_params){(const struct rhei_value[]){__VA_ARGS__},                                                   \
+                           sizeof((const struct rhei_value[]){__VA_ARGS__}) / sizeof(struct rhei_value)})
+#endif
+/** @} */
+
+/** @name Opening and closing @{ */
+
+enum rhei_sync_mode { RHEI_SYNC_DESTRUCTIVE = 0, RHEI_SYNC_TEMPORAL = 1 };
+enum rhei_olap_backend { RHEI_OLAP_DUCKDB = 0, RHEI_OLAP_DATAFUSION = 1, RHEI_OLAP_NONE = 2 };
+enum rhei_synchronous { RHEI_SYNCHRONOUS_NORMAL = 0, RHEI_SYNCHRONOUS_FULL = 1, RHEI_SYNCHRONOUS_OFF = 2 };
+enum rhei_log_level { RHEI_LOG_ERROR = 1, RHEI_LOG_WARN = 2, RHEI_LOG_INFO = 3, RHEI_LOG_DEBUG = 4 };
+
+/** How fresh an answer must be; make one with rhei_latest(), rhei_bounded_ms() or rhei_eventual(). Zero is the engine's default. */
+struct rhei_freshness {
+    int32_t mode;    /**< enum rhei_freshness_mode */
+    int32_t unused;  /**< 0 */
+    int64_t max_age_ms;
+};
+enum rhei_freshness_mode {
+    RHEI_FRESHNESS_DEFAULT = 0,
+    RHEI_FRESHNESS_LATEST = 1,   /**< sees every transaction committed before the call, by any process */
+    RHEI_FRESHNESS_BOUNDED = 2,  /**< never older than max_age_ms */
+    RHEI_FRESHNESS_EVENTUAL = 3, /**< whatever the column store shows now */
+};
+RHEI_API struct rhei_freshness rhei_latest(void);
+RHEI_API struct rhei_freshness rhei_bounded_ms(int64_t max_age_ms);
+RHEI_API struct rhei_freshness rhei_eventual(void);
+
+/** Receives log lines; any thread, several at once. `room` and `message` are borrowed for the call. Must not call Rhei. */
+typedef void (*rhei_log_function)(void *context, int level, const char *room, const char *message);
+
+/** How a database is opened. Zero is the default of every field. */
+struct rhei_config {
+    size_t struct_size;
+    const char *config_file;      /**< TOML file read first; the fields below override it */
+    bool read_only;               /**< never writes the file: no capture, so the column store isn't kept (SQLite answers) */
+    bool must_exist;              /**< fail with RHEI_CANT_OPEN instead of creating the file */
+    bool manual_sync;             /**< don't build or sync in the background; rhei_initial_sync and rhei_sync_now do */
+    bool no_auto_register;        /**< mirror only what rhei_register_table or the file's [[tables]] names */
+    bool keep_changes;            /**< don't prune the change log after a sync */
+    bool prefer_olap;             /**< use the column store whenever it is allowed, whatever the cost (for tests) */
+    int32_t olap_backend;         /**< enum rhei_olap_backend */
+    int32_t sync_mode;            /**< enum rhei_sync_mode */
+    int32_t synchronous;          /**< enum rhei_synchronous */
+    int32_t log_level;            /**< enum rhei_log_level; 0: RHEI_LOG_WARN */
+    uint32_t read_pool_size;      /**< connections; 0: 4 */
+    uint32_t threads;             /**< of the analytical engine; 0: one per core */
+    uint32_t sync_interval_ms;    /**< 0: driven by commits */
+    uint32_t busy_timeout_ms;     /**< wait for another process's lock; 0: 5,000 */
+    uint64_t sync_batch_rows;     /**< rows held at a time by a sync; 0: 65,536 */
+    uint64_t olap_memory_limit;   /**< bytes for mirror and executor together; 0: half the machine */
+    uint64_t log_limit_rows;      /**< rows the change log may hold before the oldest go; 0: 50 million */
+    struct rhei_freshness freshness; /**< default of queries; zero: latest */
+    const char *olap_path;        /**< folder of checkpoint files; NULL: the mirror is in memory and rebuilt at open */
+    rhei_log_function log;
+    void *log_context;
+    /** For crash tests: called with a name at each step of a write, a cycle, a build. Leave NULL. */
+    void (*fault)(void *context, const char *point);
+    void *fault_context;
+};
+
+/**
+ * Opens or creates a database. `path` NULL: the config file's `oltp_path`, else "rhei.db". ":memory:" is one database shared
+ * by everything that uses this handle. Returns before the column store is built: SQLite answers until then.
+ *
+ * Errors: RHEI_CANT_OPEN, RHEI_NOT_A_DATABASE, RHEI_READ_ONLY, RHEI_BUSY, RHEI_TOO_NEW, RHEI_CONFIG, RHEI_NO_MEMORY.
+ * End with rhei_close().
+ */
+RHEI_API rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_db **db,
+                               struct rhei_error *error);
+/** Ends background work and closes. Every rows, stream, statement and session of this handle must be closed before. */
+RHEI_API void rhei_close(rhei_db **db);
+/** @} */
+
+/** @name Writing @{ */
+
+/** What a write did. */
+struct rhei_result {
+    size_t struct_size;         /**< ignored on input; set by the call */
+    int64_t changes;            /**< rows inserted, updated or deleted by the statement itself */
+    int64_t last_insert_rowid;
+    int64_t position;           /**< the change log's position that includes this write; 0 if it changed no captured table */
+};
+
+/**
+ * Runs one statement that changes data or schema, in the next group commit; returns after the commit. Concurrent calls share
+ * one commit, each keeps its own outcome. Rows that the statement returns are dropped; use rhei_query() for RETURNING.
+ * BEGIN, COMMIT and the like belong to a session: RHEI_TRANSACTION.
+ *
+ * Errors: RHEI_SQL (with `sql_offset`), RHEI_CONSTRAINT, RHEI_BUSY, RHEI_FULL, RHEI_READ_ONLY ... Any thread.
+ */
+RHEI_API rhei_status rhei_execute(rhei_db *db, const char *sql, const struct rhei_params *params,
+                                  struct rhei_result *result, struct rhei_error *error);
+/**
+ * Runs one statement once per row of parameters, all or nothing. `values` holds `row_count` rows of `column_count` values, row
+ * by row. The error's message names the row that failed (counted from 1).
+ */
+RHEI_API rhei_status rhei_execute_batch(rhei_db *db, const char *sql, const struct rhei_value *values,
+                                        size_t column_count, size_t row_count, struct rhei_result *result,
+                                        struct rhei_error *error);
+/** Runs several statements separated by `;`, all or nothing. No parameters. */
+RHEI_API rhei_status rhei_execute_script(rhei_db *db, const char *sql, struct rhei_result *result,
+                                         struct rhei_error *error);
+/** @} */
+
+/** @name Asking @{ */
+
+enum rhei_route { RHEI_ROUTE_AUTO = 0, RHEI_ROUTE_OLTP = 1, RHEI_ROUTE_OLAP = 2 };
+enum rhei_strings { RHEI_STRINGS_UTF8 = 0, RHEI_STRINGS_VIEW = 1 };
+
+/** A flag that ends statements: share one between the query and whoever may want to cancel it. */
+typedef struct rhei_cancel rhei_cancel;
+RHEI_API rhei_status rhei_cancel_create(rhei_cancel **cancel, struct rhei_error *error);
+/** Ends what runs with this flag, with RHEI_CANCELLED; also what starts later, until rhei_cancel_clear. Any thread. */
+RHEI_API void rhei_cancel_raise(rhei_cancel *cancel);
+RHEI_API void rhei_cancel_clear(rhei_cancel *cancel);
+/** No statement may still use it. */
+RHEI_API void rhei_cancel_destroy(rhei_cancel **cancel);
+
+struct rhei_query_options {
+    size_t struct_size;
+    struct rhei_freshness freshness; /**< zero: the database's default */
+    int32_t route;                   /**< enum rhei_route; RHEI_ROUTE_OLAP fails where the column store may not answer */
+    int32_t strings;                 /**< enum rhei_strings, for Arrow */
+    int64_t timeout_ms;              /**< from the call to the last row; 0: none */
+    uint64_t memory_limit;           /**< bytes; 0: the database's */
+    rhei_cancel *cancel;             /**< borrowed until rows or stream are closed; may be NULL */
+};
+
+/**
+ * Runs one statement and gives its rows. The route is chosen by Rhei; rows, types, names and errors are SQLite's either way.
+ * A statement that writes (also `INSERT ... RETURNING`) runs as a write, once, before this returns.
+ * `EXPLAIN ROUTE <statement>` gives the decision as rows instead of running it.
+ *
+ * `*rows` must be closed with rhei_rows_close(); an open one holds a snapshot, never a lock that stops writers or syncs.
+ */
+RHEI_API rhei_status rhei_query(rhei_db *db, const char *sql, const struct rhei_params *params,
+                                const struct rhei_query_options *options, rhei_rows **rows, struct rhei_error *error);
+/**
+ * The same as an Arrow stream. A column is int64, double, utf8 or binary where all its values have that class, else a dense
+ * union of these. The schema's metadata has rhei.route, rhei.position, rhei.age_us and rhei.rule. Release it with
+ * `stream->release(stream)`.
+ */
+RHEI_API rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_params *params,
+                                      const struct rhei_query_options *options, struct ArrowArrayStream *stream,
+                                      struct rhei_error *error);
+
+/** Next row: RHEI_ROW, RHEI_DONE, or an error (then no more rows come). */
+RHEI_API rhei_status rhei_rows_next(rhei_rows *rows, struct rhei_error *error);
+RHEI_API uint32_t rhei_rows_column_count(const rhei_rows *rows);
+/** Borrowed until the rows are closed. */
+RHEI_API const char *rhei_rows_column_name(const rhei_rows *rows, uint32_t column);
+/** Declared type of the column it comes from, "" for an expression. Borrowed until the rows are closed. */
+RHEI_API const char *rhei_rows_column_type(const rhei_rows *rows, uint32_t column);
+/** The value with its own class; text and BLOB are borrowed until the next row. A column that isn't there is NULL. */
+RHEI_API struct rhei_value rhei_rows_value(rhei_rows *rows, uint32_t column);
+/** Conveniences; they convert as SQLite's sqlite3_column_* do. rhei_rows_text is NULL for NULL, and borrowed until the next row. */
+RHEI_API int64_t rhei_rows_int64(rhei_rows *rows, uint32_t column);
+RHEI_API double rhei_rows_double(rhei_rows *rows, uint32_t column);
+RHEI_API const char *rhei_rows_text(rhei_rows *rows, uint32_t column);
+RHEI_API bool rhei_rows_is_null(rhei_rows *rows, uint32_t column);
+/** "oltp" or "olap". Static storage. */
+RHEI_API const char *rhei_rows_route(const rhei_rows *rows);
+/** Name of the rule that decided the route. Static storage. */
+RHEI_API const char *rhei_rows_rule(const rhei_rows *rows);
+/** Position in the change log that the rows were read at; after the first rhei_rows_next. */
+RHEI_API int64_t rhei_rows_position(rhei_rows *rows);
+/** How old the state was when it was read, in microseconds; 0: nothing newer was committed. */
+RHEI_API int64_t rhei_rows_age_us(const rhei_rows *rows);
+/** What a statement that wrote did; zeros otherwise. */
+RHEI_API struct rhei_result rhei_rows_result(const rhei_rows *rows);
+RHEI_API void rhei_rows_close(rhei_rows **rows);
+/** @} */
+
+/** @name Prepared statements @{ */
+
+/**
+ * Checks a statement once, to be run many times with other parameters. It stays valid when the schema changes. One statement
+ * only; not for BEGIN and the like. One thread at a time.
+ */
+RHEI_API rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error);
+RHEI_API uint32_t rhei_statement_parameter_count(const rhei_statement *statement);
+RHEI_API uint32_t rhei_statement_column_count(const rhei_statement *statement);
+/** Borrowed until the statement is closed. */
+RHEI_API const char *rhei_statement_column_name(const rhei_statement *statement, uint32_t column);
+RHEI_API bool rhei_statement_is_read_only(const rhei_statement *statement);
+RHEI_API rhei_status rhei_statement_execute(rhei_statement *statement, const struct rhei_params *params,
+                                            struct rhei_result *result, struct rhei_error *error);
+RHEI_API rhei_status rhei_statement_query(rhei_statement *statement, const struct rhei_params *params,
+                                          const struct rhei_query_options *options, rhei_rows **rows,
+                                          struct rhei_error *error);
+RHEI_API rhei_status rhei_statement_query_arrow(rhei_statement *statement, const struct rhei_params *params,
+                                                const struct rhei_query_options *options,
+                                                struct ArrowArrayStream *stream, struct rhei_error *error);
+RHEI_API void rhei_statement_close(rhei_statement **statement);
+/** @} */
+
+/** @name Sessions: transactions that span calls @{ */
+
+/**
+ * A session may BEGIN a transaction that belongs to it alone; nobody else's write becomes part of it. While it is open other
+ * writers wait (at most busy_timeout_ms), readers don't. Inside a transaction every statement runs on SQLite and sees the
+ * session's own changes.
+ */
+RHEI_API rhei_status rhei_session_open(rhei_db *db, rhei_session **session, struct rhei_error *error);
+RHEI_API rhei_status rhei_session_execute(rhei_session *session, const char *sql, const struct rhei_params *params,
+                                          struct rhei_result *result, struct rhei_error *error);
+/** The rows must be closed before the session is used again. */
+RHEI_API rhei_status rhei_session_query(rhei_session *session, const char *sql, const struct rhei_params *params,
+                                        const struct rhei_query_options *options, rhei_rows **rows,
+                                        struct rhei_error *error);
+RHEI_API bool rhei_session_in_transaction(const rhei_session *session);
+/** Rolls back what is open. */
+RHEI_API void rhei_session_close(rhei_session **session);
+/** @} */
+
+/** @name Tables and sync @{ */
+
+/** A column, where a table is created by registering it. */
+struct rhei_column {
+    const char *name;
+    const char *type;  /**< any name of the guide's type list, "int64", "text", "timestamp" ... */
+    bool not_null;
+    bool primary_key;
+};
+/**
+ * Mirrors a table. With `columns` NULL it must exist and its schema is read from SQLite; otherwise it is created if it doesn't
+ * exist, and compared if it does. The build runs in the background. Registering twice is no error.
+ */
+RHEI_API rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhei_column *columns,
+                                         size_t column_count, struct rhei_error *error);
+/** Stops mirroring a table; its rows stay in SQLite. */
+RHEI_API rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_error *error);
+
+/** What one sync did. */
+struct rhei_sync_report {
+    size_t struct_size; /**< set by the call */
+    int64_t position;
+    uint64_t events, rows_inserted, rows_updated, rows_deleted, rows_pruned;
+    int64_t duration_us;
+};
+/** Brings the column store to everything committed before the call; *report may be NULL. */
+RHEI_API rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct rhei_error *error);
+/** Background sync; on by default unless manual_sync. */
+RHEI_API rhei_status rhei_start_sync(rhei_db *db, struct rhei_error *error);
+RHEI_API rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error);
+/** Waits until every table that can be mirrored is built (timeout_ms 0: no limit). Builds what isn't. */
+RHEI_API rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error);
+/** Throws a table's mirror away and builds it anew (NULL: every table's). */
+RHEI_API rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *error);
+/**
+ * Compares a table (NULL: every mirrored one) with its mirror at one position, by count and an order-independent checksum of
+ * every cell. RHEI_OK: equal. RHEI_STALE with a message that names table and difference: not.
+ */
+RHEI_API rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error);
+
+enum rhei_table_state {
+    RHEI_TABLE_WAITING = 0,
+    RHEI_TABLE_BUILDING = 1,
+    RHEI_TABLE_READY = 2,
+    RHEI_TABLE_FAILED = 3,
+    RHEI_TABLE_UNMIRRORED = 4,
+};
+struct rhei_table_status {
+    char name[256];
+    int32_t state; /**< enum rhei_table_state */
+    int32_t unused;
+    uint64_t rows, rows_built, rows_expected;
+    int64_t position;
+    char message[256]; /**< why it isn't READY */
+};
+struct rhei_sync_status {
+    size_t struct_size; /**< set it to sizeof before the call */
+    bool running;
+    int64_t position;      /**< last change the column store shows */
+    int64_t log_position;  /**< last change committed */
+    int64_t lag_events;    /**< between them */
+    int64_t age_us;        /**< since the column store was last known to show every commit */
+    uint64_t tables, tables_ready;
+    uint64_t cycles, events, rows_inserted, rows_updated, rows_deleted, rows_pruned, log_rows;
+    int64_t last_cycle_us;
+    char last_error[256];
+};
+RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error);
+/** One entry per table that could be mirrored or is refused; free with rhei_free(). */
+RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count,
+                                 struct rhei_error *error);
+/** @} */
+
+/** @name Watching @{ */
+
+/** One number of a metrics snapshot; names are Prometheus's. */
+struct rhei_metric {
+    const char *name;   /**< "rhei_query_routed_total" */
+    const char *labels; /**< "target=\"olap\"" or "" */
+    const char *help;
+    bool counter;       /**< only grows; else a gauge */
+    double value;
+};
+/** Every metric as of now; free the array with rhei_free(). */
+RHEI_API rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error);
+
+/** The database as one JSON object: paths, engines, versions, memory, settings in force. Free with rhei_free(). */
+RHEI_API rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error);
+
+/** Frees what a function here said to free with it. Accepts NULL. */
+RHEI_API void rhei_free(void *pointer);
+/** @} */
+
+/** @name Each engine by itself @{ */
+
+/** Asks SQLite, whatever the router thinks; reads only. */
+RHEI_API rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_params *params, rhei_rows **rows,
+                                     struct rhei_error *error);
+/**
+ * Asks the analytical engine in its own dialect over the mirrored tables, read-only and sandboxed, at the freshness of
+ * `options`. For SQL that only it knows, and for tests.
+ */
+RHEI_API rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhei_query_options *options,
+                                           struct ArrowArrayStream *stream, struct rhei_error *error);
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
