@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the translator asks about the tables a statement names: their columns as SQLite declares them, and what the
+ * mirror's columns really hold. Plain data, borrowed for the call; whoever knows oltp/ and mirror/ fills it in.
+ */
+#ifndef SQL_SQL_CATALOG_H
+#define SQL_SQL_CATALOG_H
+
+#include "rhei/rhei_types.h"
+
+/* SQLite's affinities, numbered as port/source_table.h numbers them. NONE is an expression's, never a column's. */
+enum sql_affinity {
+    SQL_AFFINITY_BLOB = 0,
+    SQL_AFFINITY_TEXT = 1,
+    SQL_AFFINITY_NUMERIC = 2,
+    SQL_AFFINITY_INTEGER = 3,
+    SQL_AFFINITY_REAL = 4,
+    SQL_AFFINITY_NONE = 5,
+};
+
+/*
+ * What a column has held: bit for bit enum mirror_column_flag. Over-approximations: a bit that is set promises nothing, a
+ * bit that is clear promises that no row of the statement's snapshot has it.
+ */
+enum sql_column_flag {
+    SQL_HAS_NULL = 1 << RHEI_NULL,
+    SQL_HAS_INTEGER = 1 << RHEI_INTEGER,
+    SQL_HAS_REAL = 1 << RHEI_REAL,
+    SQL_HAS_TEXT = 1 << RHEI_TEXT,
+    SQL_HAS_BLOB = 1 << RHEI_BLOB,
+    SQL_NON_ASCII = 1 << 8,
+    SQL_NOT_WHOLE = 1 << 9,
+    SQL_BIG_INTEGER = 1 << 10,
+    SQL_INVALID_UTF8 = 1 << 11,
+    SQL_HAS_NUL = 1 << 12,
+    SQL_INFINITE = 1 << 13,
+    SQL_NEGATIVE_ZERO = 1 << 14,
+};
+#define SQL_CLASS_MASK (SQL_HAS_NULL | SQL_HAS_INTEGER | SQL_HAS_REAL | SQL_HAS_TEXT | SQL_HAS_BLOB)
+
+struct sql_column {
+    const char *name;
+    const char *declared_type; /* "" if none */
+    const char *collation;     /* NULL: BINARY */
+    uint8_t affinity;          /* enum sql_affinity */
+    bool not_null;
+    bool is_rowid_alias; /* INTEGER PRIMARY KEY */
+    bool is_rowid;       /* the hidden rowid, last, when no column is its alias; its name is "rowid" */
+    bool hidden;         /* not part of `*` (is_rowid never is) */
+    bool absent;         /* not in the mirror (a virtual generated column): a statement that names it is refused */
+    uint32_t flags;      /* enum sql_column_flag */
+    bool has_range;      /* low and high bound every number of the column */
+    double low, high;
+};
+
+/* Columns that SQLite keeps unique together. `nullable` ones may repeat where a column is NULL. */
+struct sql_unique_key {
+    const uint32_t *columns;
+    uint32_t column_count;
+    bool nullable;
+};
+
+struct sql_table {
+    const char *name;
+    uint32_t id; /* number for mirror_scan */
+    const struct sql_column *columns;
+    uint32_t column_count;
+    const struct sql_unique_key *keys; /* without the rowid's own */
+    uint32_t key_count;
+    bool without_rowid;
+    bool mirrored;              /* false: a statement that reads it is refused */
+    const char *refusal_reason; /* why it isn't mirrored; NULL: "it is not mirrored" */
+    uint64_t row_count;         /* estimate */
+};
+
+/*
+ * Looked up by name as SQLite resolves it (ASCII case folded; `schema` NULL: not written). Either NULL: there is none.
+ * `view` gives the CREATE VIEW text.
+ */
+struct sql_catalog {
+    const struct sql_table *(*table)(void *context, const char *schema, const char *name);
+    const char *(*view)(void *context, const char *schema, const char *name);
+    void *context;
+};
+
+/*
+ * How a scan has to hand a column over, from its flags alone: the translated text counts on it.
+ * NULL alone: BIGINT of NULLs. INTEGER: BIGINT. REAL, or INTEGER and REAL: DOUBLE. TEXT: VARCHAR. BLOB: BLOB.
+ * Anything else is never asked for.
+ */
+enum sql_scan_form { SQL_SCAN_BIGINT, SQL_SCAN_DOUBLE, SQL_SCAN_VARCHAR, SQL_SCAN_BLOB, SQL_SCAN_NONE };
+
+static inline enum sql_scan_form sql_scan_form(uint32_t flags)
+{
+    switch (flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL) {
+    case 0:
+    case SQL_HAS_INTEGER:
+        return SQL_SCAN_BIGINT;
+    case SQL_HAS_REAL:
+    case SQL_HAS_INTEGER | SQL_HAS_REAL:
+        return SQL_SCAN_DOUBLE;
+    case SQL_HAS_TEXT:
+        return SQL_SCAN_VARCHAR;
+    case SQL_HAS_BLOB:
+        return SQL_SCAN_BLOB;
+    default:
+        return SQL_SCAN_NONE;
+    }
+}
+
+#endif

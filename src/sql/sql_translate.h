@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A SELECT of SQLite's as a column store's text with exactly SQLite's meaning, or the construct that stands against it.
+ * Default deny: a node, function or operator that isn't known to be exact refuses, and SQLite answers. Any thread.
+ *
+ * The text counts on: DuckDB 1.5 with integer_division=true, ieee_floating_point_ops=false,
+ * default_null_order='nulls_first_on_asc_last_on_desc', order_by_non_integer_literal=true,
+ * scalar_subquery_error_on_multiple_rows=true; on `mirror_scan(table, scan)` giving the table's columns by name in the
+ * form of sql_scan_form(); on the functions in sql_functions.def (SQL_UDF lines); and on the caller giving the statement
+ * to SQLite after any error before the first row, checks below included.
+ */
+#ifndef SQL_SQL_TRANSLATE_H
+#define SQL_SQL_TRANSLATE_H
+
+#include "sql/sql.h"
+#include "sql/sql_catalog.h"
+
+enum sql_dialect { SQL_DIALECT_DUCKDB = 0 };
+
+struct sql_translate_options {
+    enum sql_dialect dialect;
+    /* Values bound to ?1, ?2...; NULL where the classes aren't known: then a parameter refuses. */
+    const struct rhei_value *parameters;
+    uint32_t parameter_count;
+};
+
+/* What stood against it. */
+struct sql_refusal {
+    const char *construct; /* "CAST of TEXT to REAL": words for people, short, static or the translation's */
+    const char *reason;    /* a sentence's second half: "text that isn't a number becomes 0 in SQLite" */
+    uint32_t offset;       /* byte in the statement's text; in a view's text if `view` is set */
+    const char *view;      /* name of the view inside which it was met, or NULL */
+};
+
+/* One visible result column, in SQLite's order. The names come from SQLite's own prepared statement. */
+struct sql_output {
+    uint8_t storage_class; /* enum rhei_class of every value that isn't NULL; RHEI_NULL: always NULL */
+    bool mixed;            /* INTEGER and REAL: a DOUBLE, and `flag_column` says which values are integers */
+    uint32_t flag_column;  /* position in the text's result of a BOOLEAN column; true: deliver as INTEGER */
+};
+
+/* A column that a scan is read for, and what the text relies on: it is right for as long as this holds. */
+struct sql_scan_column {
+    uint32_t column;        /* in sql_table.columns */
+    uint32_t flags;         /* sql_column.flags as they were */
+    double magnitude;       /* all numbers were within +-magnitude, INFINITY: not relied on */
+    bool has_low, has_high; /* rows outside [low, high] may be left out by the scan */
+    struct rhei_value low, high;
+};
+
+struct sql_scan {
+    uint32_t table; /* sql_table.id; the scan's number is its index */
+    const char *name;
+    struct sql_scan_column *columns;
+    uint32_t column_count;
+};
+
+struct sql_translation {
+    bool translated;
+    struct sql_refusal refusal; /* when not translated */
+
+    const char *text;
+    size_t length;
+    const struct sql_output *columns; /* the first column_count columns of the text's result */
+    uint32_t column_count;
+    uint32_t result_columns; /* all of them: hidden ones come behind, to be stripped */
+
+    /*
+     * SQL leaves open which of two rows with equal ORDER BY keys comes first. With key_count > 0 the result carries the keys
+     * as hidden columns from key_column on; if two neighbouring rows have equal keys (NULL = NULL) and differ in a visible
+     * value, SQLite has to answer. The text asks for one row more than the LIMIT: deliver only row_limit rows.
+     */
+    uint32_t key_column, key_count;
+    int64_t row_limit; /* -1: all */
+    /*
+     * The order of rows (or, under LIMIT, the choice of rows) is SQLite's only if SQLite would scan this one table in
+     * rowid order: its plan must be SCAN of the table without an index. -1: doesn't matter.
+     */
+    int32_t assumes_scan_of; /* index in scans */
+
+    const struct sql_scan *scans;
+    uint32_t scan_count;
+};
+
+/* *out is the caller's (sql_translation_free); only a want of memory is an error. The tree must be a SELECT to succeed. */
+rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog *catalog,
+                          const struct sql_translate_options *options, struct sql_translation **out,
+                          struct rhei_error *error);
+void sql_translation_free(struct sql_translation **translation);
+
+/* May a kept translation still be used for these flags and ranges of the table? Call for each scan. */
+bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table);
+
+#endif
