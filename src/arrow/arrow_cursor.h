@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walks an ArrowArrayStream row by row and gives each cell as a value of one of the five classes. Owner thread.
+ *
+ *   INTEGER  booleans (0, 1), all integers that fit int64
+ *   REAL     half, float, double
+ *   TEXT     utf8, large_utf8, utf8view; decimals, uint64 over 2^63-1; dates "2024-02-29", times "12:30:00.5",
+ *            timestamps "2024-02-29 12:30:00.5", with "+00:00" behind it when they have a zone (they are UTC then),
+ *            durations and intervals in ISO 8601; lists, structs and maps as JSON
+ *   BLOB     binary, large_binary, binaryview, fixed-size binary
+ *
+ * A dictionary's values, and the members of a union, come as what they are.
+ */
+#ifndef ARROW_CURSOR_H
+#define ARROW_CURSOR_H
+
+#include "rhei/rhei_types.h"
+
+struct arrow_cursor;
+
+/* Takes the stream (it is marked released), also when it fails. The stream's schema must be a struct of columns. */
+rhei_status arrow_cursor_open(struct ArrowArrayStream *stream, struct arrow_cursor **cursor, struct rhei_error *error);
+void arrow_cursor_close(struct arrow_cursor **cursor);
+
+uint32_t arrow_cursor_column_count(const struct arrow_cursor *cursor);
+const char *arrow_cursor_column_name(const struct arrow_cursor *cursor, uint32_t column);
+const struct ArrowSchema *arrow_cursor_schema(const struct arrow_cursor *cursor);
+
+/* RHEI_ROW, RHEI_DONE or an error. */
+rhei_status arrow_cursor_next(struct arrow_cursor *cursor, struct rhei_error *error);
+/* A cell of the current row; its bytes are borrowed until the next row. */
+rhei_status arrow_cursor_value(struct arrow_cursor *cursor, uint32_t column, struct rhei_value *out,
+                               struct rhei_error *error);
+
+#endif

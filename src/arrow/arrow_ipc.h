@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Arrow IPC formats, https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc
+ * Owner thread.
+ */
+#ifndef ARROW_IPC_H
+#define ARROW_IPC_H
+
+#include "rhei/rhei_types.h"
+
+enum arrow_ipc_codec { ARROW_IPC_PLAIN = 0, ARROW_IPC_LZ4 = 1, ARROW_IPC_ZSTD = 2 };
+
+struct arrow_ipc_sink {
+    rhei_status (*write)(void *context, const void *bytes, size_t len, struct rhei_error *error); /* all or an error */
+    void *context;
+};
+
+struct arrow_ipc_options {
+    bool file; /* the file format, with magic and footer; else the stream format */
+    int codec; /* enum arrow_ipc_codec, for the bodies of record batches */
+};
+
+/* Writes the whole of `stream` and releases it, also when it fails. */
+rhei_status arrow_ipc_write(struct ArrowArrayStream *stream, const struct arrow_ipc_options *options,
+                            const struct arrow_ipc_sink *sink, struct rhei_error *error);
+
+struct arrow_ipc_input {
+    /* Up to `len` bytes into `bytes`, *got of them; 0 at the end. */
+    rhei_status (*read)(void *context, void *bytes, size_t len, size_t *got, struct rhei_error *error);
+    void (*release)(void *context); /* may be NULL */
+    void *context;
+};
+
+/* Reads either format, told apart by the first bytes. Takes the input, also when it fails. */
+rhei_status arrow_ipc_read(const struct arrow_ipc_input *input, struct ArrowArrayStream *out, struct rhei_error *error);
+
+#endif
