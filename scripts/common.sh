@@ -1,0 +1,63 @@
+# Sourced by dev and the scripts beside this file; the working folder is the checkout.
+
+cache=${RHEI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rhei}
+export RHEI_CACHE=$cache
+
+die() {
+    echo "rhei: $*" >&2
+    exit 1
+}
+
+# Takes the variant options off the front; sets build_folder, meson_options, compiler and `rest`.
+parse_variant() {
+    build_folder=${RHEI_BUILD:-build}
+    meson_options=()
+    compiler=${CC:-cc}
+    rest=()
+    local word
+    for word in "$@"; do
+        case $word in
+        --asan) meson_options+=(-Db_sanitize=address,undefined -Db_lundef=false -Dbench=false) ;;
+        --tsan) meson_options+=(-Db_sanitize=thread -Db_lundef=false -Dbench=false) ;;
+        --clang) compiler=clang-14 ;;
+        --release) meson_options+=(--buildtype=release -Db_lto=false) ;;
+        *)
+            rest+=("$word")
+            continue
+            ;;
+        esac
+        build_folder+=-${word#--}
+    done
+    [ -n "$build_folder" ] || die "RHEI_BUILD is empty"
+    case $build_folder in /*) ;; *) build_folder=$PWD/$build_folder ;; esac
+}
+
+# Configures once, compiles, and says little unless something is wrong.
+build() {
+    local log=$build_folder.log cxx=c++
+    [ "$compiler" = clang-14 ] && cxx=clang++-14
+    mkdir -p "$(dirname "$build_folder")"
+    if [ ! -e "$build_folder/build.ninja" ]; then
+        echo "rhei: configuring $build_folder"
+        CC=$compiler CXX=$cxx meson setup "$build_folder" . "${meson_options[@]}" >"$log" 2>&1 || {
+            rm -rf "$build_folder"
+            cat "$log" >&2
+            die "the build could not be configured; Meson's own words are above"
+        }
+        rm -f "$log"
+    fi
+    ninja -C "$build_folder" -j "$(jobs_count)" --quiet >"$log" 2>&1 || {
+        grep -v '^ninja: Entering' "$log" >&2
+        die "the build failed; the compiler's own words are above"
+    }
+    rm -f "$log"
+}
+
+jobs_count() {
+    echo "${RHEI_JOBS:-$(nproc)}"
+}
+
+c_files() {
+    git ls-files --cached --others --exclude-standard -- 'src/*.[ch]' 'include/*.h' 'tools/*.[ch]' 'tests/*.[ch]' \
+        'bench/*.[ch]' 'plugins/*.[ch]' | while read -r file; do [ ! -e "$file" ] || echo "$file"; done
+}
