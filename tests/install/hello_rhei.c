@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A program as a user writes it, in the common part of C and C++: writes a row, reads it by both engines. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rhei/rhei.h>
+#include <rhei/rhei_native.h>
+
+static int failed(const char *what, const struct rhei_error *error)
+{
+    fprintf(stderr, "%s: %s\n", what, error->message);
+    return 1;
+}
+
+static int insert_order(rhei_db *db, struct rhei_error *error)
+{
+    struct rhei_value values[2] = {rhei_text("Ada"), rhei_real(9.5)};
+    struct rhei_params params = {values, 2};
+    return rhei_execute(db, "INSERT INTO orders (customer, amount) VALUES (?, ?)", &params, NULL, error) == RHEI_OK;
+}
+
+static int sum_is_right(rhei_db *db, int32_t route, struct rhei_error *error)
+{
+    struct rhei_query_options options;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.route = route;
+    rhei_rows *rows = NULL;
+    if (rhei_query(db, "SELECT count(*), max(amount) FROM orders", NULL, &options, &rows, error) != RHEI_OK)
+        return 0;
+    int right = rhei_rows_next(rows, error) == RHEI_ROW && rhei_rows_int64(rows, 0) == 1 &&
+                rhei_rows_double(rows, 1) == 9.5;
+    printf("%s %" PRId64 "\n", rhei_rows_route(rows), rhei_rows_position(rows));
+    rhei_rows_close(&rows);
+    return right;
+}
+
+int main(int argc, char **argv)
+{
+    struct rhei_error error;
+    memset(&error, 0, sizeof error);
+    rhei_db *db = NULL;
+    if (argc != 2 || rhei_open(argv[1], NULL, &db, &error) != RHEI_OK)
+        return failed("open", &error);
+    if (rhei_execute(db, "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)", NULL, NULL,
+                     &error) != RHEI_OK)
+        return failed("create", &error);
+    if (!insert_order(db, &error))
+        return failed("insert", &error);
+    if (rhei_initial_sync(db, 30000, &error) != RHEI_OK)
+        return failed("initial sync", &error);
+    if (!sum_is_right(db, RHEI_ROUTE_OLTP, &error) || !sum_is_right(db, RHEI_ROUTE_OLAP, &error))
+        return failed("query", &error);
+    rhei_close(&db);
+    return 0;
+}
