@@ -23,7 +23,7 @@ check_layers() {
 
 # Hosts of package registries and paths of one machine have no place in files. The brackets keep this file clean.
 check_text() {
-    local pattern='registry[.]npmjs|crates[.]io|pypi[.]org|pythonhosted|deb[.]debian[.]org|proxy[.]golang|maven[.]org|(^|[^a-z.])/wor[k]/'
+    local pattern='registry[.]npmjs|crates[.]io|pypi[.]org|pythonhost[e]d|deb[.]debian[.]org|proxy[.]golang|maven[.]org|(^|[^a-z.])/wor[k]/'
     ! git grep -nIE "$pattern"
 }
 

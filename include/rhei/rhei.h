@@ -43,14 +43,19 @@
 extern "C" {
 #endif
 
+/** Version of this header as numbers and as text; rhei_version() gives that of the library. */
 #define RHEI_VERSION_MAJOR 0
-#define RHEI_VERSION_MINOR 1
-#define RHEI_VERSION_PATCH 0
-#define RHEI_VERSION "0.1.0"
+#define RHEI_VERSION_MINOR 1       /**< see RHEI_VERSION_MAJOR */
+#define RHEI_VERSION_PATCH 0       /**< see RHEI_VERSION_MAJOR */
+#define RHEI_VERSION       "0.1.0" /**< see RHEI_VERSION_MAJOR */
 
+/** An open database; any number of threads may use one. From rhei_open() to rhei_close(). */
 typedef struct rhei_db rhei_db;
+/** A transaction that spans calls; one thread at a time. From rhei_session_open() to rhei_session_close(). */
 typedef struct rhei_session rhei_session;
+/** A checked statement; one thread at a time. From rhei_prepare() to rhei_statement_close(). */
 typedef struct rhei_statement rhei_statement;
+/** An answer, row by row; one thread at a time. From rhei_query() to rhei_rows_close(). */
 typedef struct rhei_rows rhei_rows;
 
 /** Version of the library that runs, "0.1.0". Static storage. */
@@ -58,7 +63,8 @@ RHEI_API const char *rhei_version(void);
 /** Name of a status without its prefix, "CONSTRAINT"; "UNKNOWN" for a number that is none. Static storage. */
 RHEI_API const char *rhei_status_name(rhei_status status);
 
-/** @name Values and parameters @{ */
+/** @name Values and parameters
+ * @{ */
 
 /** A list of parameters; made in place by RHEI_PARAMS(). The values are borrowed for the call. */
 struct rhei_params {
@@ -66,22 +72,25 @@ struct rhei_params {
     size_t count;
 };
 
-RHEI_API struct rhei_value rhei_null(void);
-RHEI_API struct rhei_value rhei_integer(int64_t value);
-RHEI_API struct rhei_value rhei_real(double value); /**< NaN becomes NULL, as in SQLite */
+RHEI_API struct rhei_value rhei_null(void);             /**< the NULL value */
+RHEI_API struct rhei_value rhei_integer(int64_t value); /**< a 64-bit integer */
+RHEI_API struct rhei_value rhei_real(double value);     /**< NaN becomes NULL, as in SQLite */
 RHEI_API struct rhei_value rhei_text(const char *text); /**< NUL-terminated; NULL gives a NULL value */
+/** Text of `length` bytes, which may hold NULs; borrowed. Over 2^31 - 1 bytes the call that gets it fails with RHEI_TOO_BIG. */
 RHEI_API struct rhei_value rhei_text_n(const char *text, size_t length);
+/** A BLOB of `length` bytes; borrowed. The same limit. */
 RHEI_API struct rhei_value rhei_blob(const void *bytes, size_t length);
 
 #ifndef __cplusplus
 /** Parameters of a call, in order: `RHEI_PARAMS(rhei_integer(7), rhei_text("Ada"))`. Lives until the enclosing block ends. */
-#define RHEI_PARAMS(...)                                                                                               \
-    (&(struct rhei_params){(const struct rhei_value[]){__VA_ARGS__},                                                   \
+#define RHEI_PARAMS(...)                                             \
+    (&(struct rhei_params){(const struct rhei_value[]){__VA_ARGS__}, \
                            sizeof((const struct rhei_value[]){__VA_ARGS__}) / sizeof(struct rhei_value)})
 #endif
 /** @} */
 
-/** @name Opening and closing @{ */
+/** @name Opening and closing
+ * @{ */
 
 enum rhei_sync_mode { RHEI_SYNC_DESTRUCTIVE = 0, RHEI_SYNC_TEMPORAL = 1 };
 enum rhei_olap_backend { RHEI_OLAP_DUCKDB = 0, RHEI_OLAP_DATAFUSION = 1, RHEI_OLAP_NONE = 2 };
@@ -90,8 +99,8 @@ enum rhei_log_level { RHEI_LOG_ERROR = 1, RHEI_LOG_WARN = 2, RHEI_LOG_INFO = 3, 
 
 /** How fresh an answer must be; make one with rhei_latest(), rhei_bounded_ms() or rhei_eventual(). Zero is the engine's default. */
 struct rhei_freshness {
-    int32_t mode;    /**< enum rhei_freshness_mode */
-    int32_t unused;  /**< 0 */
+    int32_t mode;   /**< enum rhei_freshness_mode */
+    int32_t unused; /**< 0 */
     int64_t max_age_ms;
 };
 enum rhei_freshness_mode {
@@ -100,8 +109,11 @@ enum rhei_freshness_mode {
     RHEI_FRESHNESS_BOUNDED = 2,  /**< never older than max_age_ms */
     RHEI_FRESHNESS_EVENTUAL = 3, /**< whatever the column store shows now */
 };
+/** Every transaction committed before the call is in the answer, whoever committed it. */
 RHEI_API struct rhei_freshness rhei_latest(void);
+/** The answer may be old, but never older than `max_age_ms` milliseconds. */
 RHEI_API struct rhei_freshness rhei_bounded_ms(int64_t max_age_ms);
+/** Whatever the column store shows now; waits for nothing. */
 RHEI_API struct rhei_freshness rhei_eventual(void);
 
 /** Receives log lines; any thread, several at once. `room` and `message` are borrowed for the call. Must not call Rhei. */
@@ -110,26 +122,26 @@ typedef void (*rhei_log_function)(void *context, int level, const char *room, co
 /** How a database is opened. Zero is the default of every field. */
 struct rhei_config {
     size_t struct_size;
-    const char *config_file;      /**< TOML file read first; the fields below override it */
-    bool read_only;               /**< never writes the file: no capture, so the column store isn't kept (SQLite answers) */
-    bool must_exist;              /**< fail with RHEI_CANT_OPEN instead of creating the file */
-    bool manual_sync;             /**< don't build or sync in the background; rhei_initial_sync and rhei_sync_now do */
-    bool no_auto_register;        /**< mirror only what rhei_register_table or the file's [[tables]] names */
-    bool keep_changes;            /**< don't prune the change log after a sync */
-    bool prefer_olap;             /**< use the column store whenever it is allowed, whatever the cost (for tests) */
-    int32_t olap_backend;         /**< enum rhei_olap_backend */
-    int32_t sync_mode;            /**< enum rhei_sync_mode */
-    int32_t synchronous;          /**< enum rhei_synchronous */
-    int32_t log_level;            /**< enum rhei_log_level; 0: RHEI_LOG_WARN */
-    uint32_t read_pool_size;      /**< connections; 0: 4 */
-    uint32_t threads;             /**< of the analytical engine; 0: one per core */
-    uint32_t sync_interval_ms;    /**< 0: driven by commits */
-    uint32_t busy_timeout_ms;     /**< wait for another process's lock; 0: 5,000 */
-    uint64_t sync_batch_rows;     /**< rows held at a time by a sync; 0: 65,536 */
-    uint64_t olap_memory_limit;   /**< bytes for mirror and executor together; 0: half the machine */
-    uint64_t log_limit_rows;      /**< rows the change log may hold before the oldest go; 0: 50 million */
+    const char *config_file; /**< TOML file read first; the fields below override it */
+    bool read_only;          /**< never writes the file: no capture, so the column store isn't kept (SQLite answers) */
+    bool must_exist;         /**< fail with RHEI_CANT_OPEN instead of creating the file */
+    bool manual_sync;        /**< don't build or sync in the background; rhei_initial_sync and rhei_sync_now do */
+    bool no_auto_register;   /**< mirror only what rhei_register_table or the file's [[tables]] names */
+    bool keep_changes;       /**< don't prune the change log after a sync */
+    bool prefer_olap;        /**< use the column store whenever it is allowed, whatever the cost (for tests) */
+    int32_t olap_backend;    /**< enum rhei_olap_backend */
+    int32_t sync_mode;       /**< enum rhei_sync_mode */
+    int32_t synchronous;     /**< enum rhei_synchronous */
+    int32_t log_level;       /**< enum rhei_log_level; 0: RHEI_LOG_WARN */
+    uint32_t read_pool_size; /**< connections; 0: 4 */
+    uint32_t threads;        /**< of the analytical engine; 0: one per core */
+    uint32_t sync_interval_ms;       /**< 0: driven by commits */
+    uint32_t busy_timeout_ms;        /**< wait for another process's lock; 0: 5,000 */
+    uint64_t sync_batch_rows;        /**< rows held at a time by a sync; 0: 65,536 */
+    uint64_t olap_memory_limit;      /**< bytes for mirror and executor together; 0: half the machine */
+    uint64_t log_limit_rows;         /**< rows the change log may hold before the oldest go; 0: 50 million */
     struct rhei_freshness freshness; /**< default of queries; zero: latest */
-    const char *olap_path;        /**< folder of checkpoint files; NULL: the mirror is in memory and rebuilt at open */
+    const char *olap_path; /**< folder of checkpoint files; NULL: the mirror is in memory and rebuilt at open */
     rhei_log_function log;
     void *log_context;
     /** For crash tests: called with a name at each step of a write, a cycle, a build. Leave NULL. */
@@ -150,14 +162,15 @@ RHEI_API rhei_status rhei_open(const char *path, const struct rhei_config *confi
 RHEI_API void rhei_close(rhei_db **db);
 /** @} */
 
-/** @name Writing @{ */
+/** @name Writing
+ * @{ */
 
 /** What a write did. */
 struct rhei_result {
-    size_t struct_size;         /**< ignored on input; set by the call */
-    int64_t changes;            /**< rows inserted, updated or deleted by the statement itself */
+    size_t struct_size; /**< ignored on input; set by the call */
+    int64_t changes;    /**< rows inserted, updated or deleted by the statement itself */
     int64_t last_insert_rowid;
-    int64_t position;           /**< the change log's position that includes this write; 0 if it changed no captured table */
+    int64_t position; /**< the change log's position that includes this write; 0 if it changed no captured table */
 };
 
 /**
@@ -181,28 +194,32 @@ RHEI_API rhei_status rhei_execute_script(rhei_db *db, const char *sql, struct rh
                                          struct rhei_error *error);
 /** @} */
 
-/** @name Asking @{ */
+/** @name Asking
+ * @{ */
 
 enum rhei_route { RHEI_ROUTE_AUTO = 0, RHEI_ROUTE_OLTP = 1, RHEI_ROUTE_OLAP = 2 };
 enum rhei_strings { RHEI_STRINGS_UTF8 = 0, RHEI_STRINGS_VIEW = 1 };
 
 /** A flag that ends statements: share one between the query and whoever may want to cancel it. */
 typedef struct rhei_cancel rhei_cancel;
+/** Makes a flag that is not raised. End with rhei_cancel_destroy(). */
 RHEI_API rhei_status rhei_cancel_create(rhei_cancel **cancel, struct rhei_error *error);
 /** Ends what runs with this flag, with RHEI_CANCELLED; also what starts later, until rhei_cancel_clear. Any thread. */
 RHEI_API void rhei_cancel_raise(rhei_cancel *cancel);
+/** Takes the flag down, so that statements may run with it again. Any thread. */
 RHEI_API void rhei_cancel_clear(rhei_cancel *cancel);
 /** No statement may still use it. */
 RHEI_API void rhei_cancel_destroy(rhei_cancel **cancel);
 
+/** How one query is answered. Zero is the default of every field. */
 struct rhei_query_options {
     size_t struct_size;
     struct rhei_freshness freshness; /**< zero: the database's default */
-    int32_t route;                   /**< enum rhei_route; RHEI_ROUTE_OLAP fails where the column store may not answer */
-    int32_t strings;                 /**< enum rhei_strings, for Arrow */
-    int64_t timeout_ms;              /**< from the call to the last row; 0: none */
-    uint64_t memory_limit;           /**< bytes; 0: the database's */
-    rhei_cancel *cancel;             /**< borrowed until rows or stream are closed; may be NULL */
+    int32_t route;         /**< enum rhei_route; RHEI_ROUTE_OLAP fails where the column store may not answer */
+    int32_t strings;       /**< enum rhei_strings, for Arrow */
+    int64_t timeout_ms;    /**< from the call to the last row; 0: none */
+    uint64_t memory_limit; /**< bytes; 0: the database's */
+    rhei_cancel *cancel;   /**< borrowed until rows or stream are closed; may be NULL */
 };
 
 /**
@@ -225,6 +242,7 @@ RHEI_API rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct
 
 /** Next row: RHEI_ROW, RHEI_DONE, or an error (then no more rows come). */
 RHEI_API rhei_status rhei_rows_next(rhei_rows *rows, struct rhei_error *error);
+/** Number of columns; known before the first row. */
 RHEI_API uint32_t rhei_rows_column_count(const rhei_rows *rows);
 /** Borrowed until the rows are closed. */
 RHEI_API const char *rhei_rows_column_name(const rhei_rows *rows, uint32_t column);
@@ -234,8 +252,11 @@ RHEI_API const char *rhei_rows_column_type(const rhei_rows *rows, uint32_t colum
 RHEI_API struct rhei_value rhei_rows_value(rhei_rows *rows, uint32_t column);
 /** Conveniences; they convert as SQLite's sqlite3_column_* do. rhei_rows_text is NULL for NULL, and borrowed until the next row. */
 RHEI_API int64_t rhei_rows_int64(rhei_rows *rows, uint32_t column);
+/** See rhei_rows_int64(). */
 RHEI_API double rhei_rows_double(rhei_rows *rows, uint32_t column);
+/** See rhei_rows_int64(); NULL for NULL, borrowed until the next row. */
 RHEI_API const char *rhei_rows_text(rhei_rows *rows, uint32_t column);
+/** Whether the value of this row is NULL; true for a column that isn't there. */
 RHEI_API bool rhei_rows_is_null(rhei_rows *rows, uint32_t column);
 /** "oltp" or "olap". Static storage. */
 RHEI_API const char *rhei_rows_route(const rhei_rows *rows);
@@ -247,33 +268,43 @@ RHEI_API int64_t rhei_rows_position(rhei_rows *rows);
 RHEI_API int64_t rhei_rows_age_us(const rhei_rows *rows);
 /** What a statement that wrote did; zeros otherwise. */
 RHEI_API struct rhei_result rhei_rows_result(const rhei_rows *rows);
+/** Ends the answer, read to its end or not, and lets go of its snapshot. Accepts NULL. */
 RHEI_API void rhei_rows_close(rhei_rows **rows);
 /** @} */
 
-/** @name Prepared statements @{ */
+/** @name Prepared statements
+ * @{ */
 
 /**
  * Checks a statement once, to be run many times with other parameters. It stays valid when the schema changes. One statement
  * only; not for BEGIN and the like. One thread at a time.
  */
 RHEI_API rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error);
+/** Number of values that a run needs: the largest parameter number in the text. */
 RHEI_API uint32_t rhei_statement_parameter_count(const rhei_statement *statement);
+/** Number of columns of its answer; 0 for a statement that returns no rows. */
 RHEI_API uint32_t rhei_statement_column_count(const rhei_statement *statement);
 /** Borrowed until the statement is closed. */
 RHEI_API const char *rhei_statement_column_name(const rhei_statement *statement, uint32_t column);
+/** Whether it leaves the database as it is, in SQLite's own judgement. */
 RHEI_API bool rhei_statement_is_read_only(const rhei_statement *statement);
+/** Runs it as rhei_execute() does, with the same errors. */
 RHEI_API rhei_status rhei_statement_execute(rhei_statement *statement, const struct rhei_params *params,
                                             struct rhei_result *result, struct rhei_error *error);
+/** Runs it as rhei_query() does. The rows must be closed before the statement runs again or is closed. */
 RHEI_API rhei_status rhei_statement_query(rhei_statement *statement, const struct rhei_params *params,
                                           const struct rhei_query_options *options, rhei_rows **rows,
                                           struct rhei_error *error);
+/** Runs it as rhei_query_arrow() does. The stream must be released before the statement runs again or is closed. */
 RHEI_API rhei_status rhei_statement_query_arrow(rhei_statement *statement, const struct rhei_params *params,
                                                 const struct rhei_query_options *options,
                                                 struct ArrowArrayStream *stream, struct rhei_error *error);
+/** Frees the statement. Accepts NULL. */
 RHEI_API void rhei_statement_close(rhei_statement **statement);
 /** @} */
 
-/** @name Sessions: transactions that span calls @{ */
+/** @name Sessions: transactions that span calls
+ * @{ */
 
 /**
  * A session may BEGIN a transaction that belongs to it alone; nobody else's write becomes part of it. While it is open other
@@ -281,23 +312,26 @@ RHEI_API void rhei_statement_close(rhei_statement **statement);
  * session's own changes.
  */
 RHEI_API rhei_status rhei_session_open(rhei_db *db, rhei_session **session, struct rhei_error *error);
+/** As rhei_execute(), inside the session's transaction if one is open; BEGIN, COMMIT, ROLLBACK and SAVEPOINT work here. */
 RHEI_API rhei_status rhei_session_execute(rhei_session *session, const char *sql, const struct rhei_params *params,
                                           struct rhei_result *result, struct rhei_error *error);
 /** The rows must be closed before the session is used again. */
 RHEI_API rhei_status rhei_session_query(rhei_session *session, const char *sql, const struct rhei_params *params,
                                         const struct rhei_query_options *options, rhei_rows **rows,
                                         struct rhei_error *error);
+/** Whether a transaction is open. */
 RHEI_API bool rhei_session_in_transaction(const rhei_session *session);
 /** Rolls back what is open. */
 RHEI_API void rhei_session_close(rhei_session **session);
 /** @} */
 
-/** @name Tables and sync @{ */
+/** @name Tables and sync
+ * @{ */
 
 /** A column, where a table is created by registering it. */
 struct rhei_column {
     const char *name;
-    const char *type;  /**< any name of the guide's type list, "int64", "text", "timestamp" ... */
+    const char *type; /**< any name of the guide's type list, "int64", "text", "timestamp" ... */
     bool not_null;
     bool primary_key;
 };
@@ -321,6 +355,7 @@ struct rhei_sync_report {
 RHEI_API rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct rhei_error *error);
 /** Background sync; on by default unless manual_sync. */
 RHEI_API rhei_status rhei_start_sync(rhei_db *db, struct rhei_error *error);
+/** Ends background sync; a cycle that runs is finished first. `latest` queries still catch up. */
 RHEI_API rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error);
 /** Waits until every table that can be mirrored is built (timeout_ms 0: no limit). Builds what isn't. */
 RHEI_API rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error);
@@ -339,6 +374,7 @@ enum rhei_table_state {
     RHEI_TABLE_FAILED = 3,
     RHEI_TABLE_UNMIRRORED = 4,
 };
+/** How one table stands in the column store. */
 struct rhei_table_status {
     char name[256];
     int32_t state; /**< enum rhei_table_state */
@@ -347,32 +383,35 @@ struct rhei_table_status {
     int64_t position;
     char message[256]; /**< why it isn't READY */
 };
+/** How the column store stands as a whole; counters are since the database was opened. */
 struct rhei_sync_status {
     size_t struct_size; /**< set it to sizeof before the call */
     bool running;
-    int64_t position;      /**< last change the column store shows */
-    int64_t log_position;  /**< last change committed */
-    int64_t lag_events;    /**< between them */
-    int64_t age_us;        /**< since the column store was last known to show every commit */
+    int64_t position;     /**< last change the column store shows */
+    int64_t log_position; /**< last change committed */
+    int64_t lag_events;   /**< between them */
+    int64_t age_us;       /**< since the column store was last known to show every commit */
     uint64_t tables, tables_ready;
     uint64_t cycles, events, rows_inserted, rows_updated, rows_deleted, rows_pruned, log_rows;
     int64_t last_cycle_us;
     char last_error[256];
 };
+/** Fills *status with the state as of now; waits for no cycle. Set `struct_size` before. */
 RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error);
 /** One entry per table that could be mirrored or is refused; free with rhei_free(). */
 RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count,
                                  struct rhei_error *error);
 /** @} */
 
-/** @name Watching @{ */
+/** @name Watching
+ * @{ */
 
 /** One number of a metrics snapshot; names are Prometheus's. */
 struct rhei_metric {
     const char *name;   /**< "rhei_query_routed_total" */
     const char *labels; /**< "target=\"olap\"" or "" */
     const char *help;
-    bool counter;       /**< only grows; else a gauge */
+    bool counter; /**< only grows; else a gauge */
     double value;
 };
 /** Every metric as of now; free the array with rhei_free(). */
@@ -385,7 +424,8 @@ RHEI_API rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error 
 RHEI_API void rhei_free(void *pointer);
 /** @} */
 
-/** @name Each engine by itself @{ */
+/** @name Each engine by itself
+ * @{ */
 
 /** Asks SQLite, whatever the router thinks; reads only. */
 RHEI_API rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_params *params, rhei_rows **rows,

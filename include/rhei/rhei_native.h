@@ -17,6 +17,7 @@ extern "C" {
  * leave a transaction open. The library's symbols of SQLite are hidden: use functions of the same build only.
  */
 RHEI_API void *rhei_sqlite_lock(rhei_db *db);
+/** Lets other writes go on; by the thread that locked. */
 RHEI_API void rhei_sqlite_unlock(rhei_db *db);
 
 #ifdef __cplusplus

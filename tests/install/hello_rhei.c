@@ -29,8 +29,8 @@ static int sum_is_right(rhei_db *db, int32_t route, struct rhei_error *error)
     rhei_rows *rows = NULL;
     if (rhei_query(db, "SELECT count(*), max(amount) FROM orders", NULL, &options, &rows, error) != RHEI_OK)
         return 0;
-    int right = rhei_rows_next(rows, error) == RHEI_ROW && rhei_rows_int64(rows, 0) == 1 &&
-                rhei_rows_double(rows, 1) == 9.5;
+    int right =
+        rhei_rows_next(rows, error) == RHEI_ROW && rhei_rows_int64(rows, 0) == 1 && rhei_rows_double(rows, 1) == 9.5;
     printf("%s %" PRId64 "\n", rhei_rows_route(rows), rhei_rows_position(rows));
     rhei_rows_close(&rows);
     return right;
