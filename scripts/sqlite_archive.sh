@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# Compiles the pinned SQLite once per compiler and flags, into the cache (about 40 s), and prints the folder
-# that holds libsqlite3.a, sqlite3.h and sqlite3ext.h. Build folders and sanitizer variants share it: a
-# sanitizer sees SQLite's allocations and locks through its own interceptors.
-#
-#   scripts/sqlite_archive.sh CC...
+# Compiles the pinned SQLite once, into the cache (about 40 s), and prints the folder that holds libsqlite3.a,
+# sqlite3.h and sqlite3ext.h. Build folders of all variants and compilers share it: a sanitizer sees SQLite's
+# allocations and locks through its own interceptors. SQLITE_CC names another compiler than cc.
 set -euo pipefail
 
+compiler=${SQLITE_CC:-cc}
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${RHEI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rhei}
 source=$("$root/scripts/fetch.sh" --path libsqlite3-sys)
 read -r -d '' -a flags < <(sed 's/#.*//' "$root/deps/sqlite_flags.txt") || true
 key=$({
-    "$@" --version
+    "$compiler" --version
     echo "$source ${flags[*]}"
 } | sha256sum | cut -c1-16)
 folder=$cache/deps/sqlite-$key
@@ -23,7 +22,7 @@ if [ ! -d "$folder" ]; then
         echo "rhei: compiling SQLite (once, about 40 s)" >&2
         work=$(mktemp -d "$cache/tmp.XXXXXX")
         trap 'rm -rf "$work"' EXIT
-        "$@" "${flags[@]}" -w -c "$source/sqlite3.c" -o "$work/sqlite3.o"
+        "$compiler" "${flags[@]}" -w -c "$source/sqlite3.c" -o "$work/sqlite3.o"
         ar rcs "$work/libsqlite3.a" "$work/sqlite3.o"
         rm "$work/sqlite3.o"
         cp "$source/sqlite3.h" "$source/sqlite3ext.h" "$work/"
