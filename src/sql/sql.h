@@ -83,7 +83,7 @@ struct sql_facts {
     bool join;     /* comma joins too */
     bool subquery; /* in FROM or in an expression */
     bool cte;
-    bool recursive_cte; /* the word RECURSIVE, or a CTE that names itself */
+    bool recursive_cte; /* the word RECURSIVE is there */
     bool window;
     bool set_operation; /* UNION, INTERSECT, EXCEPT */
     bool distinct;

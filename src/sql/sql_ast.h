@@ -206,6 +206,9 @@ struct sql_source {
 struct sql_from {
     struct sql_source *items;
     uint32_t count, capacity;
+    uint16_t height;   /* of a group */
+    uint8_t next_join; /* while parsing: how the next term is joined */
+    bool next_natural;
 };
 
 enum sql_compound {
