@@ -32,25 +32,45 @@ parse_variant() {
     case $build_folder in /*) ;; *) build_folder=$PWD/$build_folder ;; esac
 }
 
-# Configures once, compiles, and says little unless something is wrong.
+# Configures once, compiles, and says little unless something is wrong. One build at a time per folder.
 build() {
-    local log=$build_folder.log cxx=c++
-    [ "$compiler" = clang-14 ] && cxx=clang++-14
     mkdir -p "$(dirname "$build_folder")"
-    if [ ! -e "$build_folder/build.ninja" ]; then
-        echo "rhei: configuring $build_folder"
-        CC=$compiler CXX=$cxx meson setup "$build_folder" . "${meson_options[@]}" >"$log" 2>&1 || {
-            rm -rf "$build_folder"
-            cat "$log" >&2
-            die "the build could not be configured; Meson's own words are above"
-        }
-        rm -f "$log"
-    fi
+    exec 6>"$cache/lock-build-$(cksum <<<"$build_folder" | cut -d' ' -f1)"
+    flock 6
+    configure
+    local log=$build_folder.log
     ninja -C "$build_folder" -j "$(jobs_count)" --quiet >"$log" 2>&1 || {
         grep -v '^ninja: Entering' "$log" >&2
         die "the build failed; the compiler's own words are above"
     }
     rm -f "$log"
+    exec 6>&-
+}
+
+configure() {
+    local log=$build_folder.log cxx=c++ again=() new=no
+    [ -e "$build_folder" ] || new=yes
+    [ "$compiler" = clang-14 ] && cxx=clang++-14
+    if [ -e "$build_folder/build.ninja" ]; then
+        uses_missing_packages || return 0
+        again=(--reconfigure)
+    fi
+    echo "rhei: configuring $build_folder"
+    CC=$compiler CXX=$cxx meson setup "${again[@]}" "$build_folder" . "${meson_options[@]}" >"$log" 2>&1 || {
+        [ $new = no ] || rm -rf "$build_folder"
+        cat "$log" >&2
+        die "the build could not be configured; Meson's own words are above"
+    }
+    rm -f "$log"
+}
+
+# A cache that was emptied or moved leaves a build folder with paths that lead nowhere.
+uses_missing_packages() {
+    local folder
+    while read -r folder; do
+        [ -d "$folder" ] || return 0
+    done < <(grep -oE '[^ ="]*/deps/(nanoarrow|sqlite|libduckdb-sys|node-bindings[^/ ]*)-[^/ ]*' "$build_folder/build.ninja" | sed 's/^-isystem//' | grep '^/' | sort -u)
+    return 1
 }
 
 jobs_count() {
