@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* EXPLAIN ROUTE: the decision about a statement as rows, without running it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+enum { EXPLAIN_LINES = 12 };
+
+struct explanation {
+    struct explain_line {
+        const char *name;
+        char *value;
+    } lines[EXPLAIN_LINES];
+    uint32_t count, next;
+    bool failed;
+};
+
+static void explain_add(struct explanation *explanation, const char *name, const char *value)
+{
+    if (explanation->count == EXPLAIN_LINES)
+        return;
+    char *copy = base_strdup(value);
+    explanation->failed |= copy == NULL;
+    explanation->lines[explanation->count++] = (struct explain_line){name, copy};
+}
+
+static void explain_release(void *context)
+{
+    struct explanation *explanation = context;
+    for (uint32_t i = 0; i < explanation->count; i++)
+        base_free(explanation->lines[i].value);
+    base_free(explanation);
+}
+
+static rhei_status explain_next(void *context, struct rhei_value *row, struct rhei_error *error)
+{
+    struct explanation *explanation = context;
+    (void)error;
+    if (explanation->next == explanation->count)
+        return RHEI_DONE;
+    const struct explain_line *line = &explanation->lines[explanation->next++];
+    row[0] = rhei_text(line->name);
+    row[1] = rhei_text(line->value);
+    return RHEI_ROW;
+}
+
+static const char *target_name(enum route_target target)
+{
+    switch (target) {
+    case ROUTE_TO_OLAP:
+        return "olap";
+    case ROUTE_TO_WRITER:
+        return "oltp (writer)";
+    case ROUTE_TO_SESSION:
+        return "oltp (session)";
+    default:
+        return "oltp";
+    }
+}
+
+/* What the column store would be asked, or why it isn't. */
+static rhei_status explain_plan(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
+                                struct route_choice *choice, struct base_buffer *sql, struct rhei_error *error)
+{
+    struct mirror_snapshot snapshot;
+    struct route_plan *plan = NULL;
+    struct executor_query query = {0};
+    rhei_status status = mirror_snapshot_take(db->mirror, &snapshot);
+    if (status != RHEI_OK)
+        return error_set(error, status, "no memory for a snapshot of the column store");
+    status =
+        route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &query, choice, error);
+    if (plan != NULL)
+        base_buffer_text(sql, query.sql);
+    route_plan_release(&plan);
+    mirror_snapshot_release(&snapshot);
+    return status;
+}
+
+static rhei_status explain_statement(struct rhei_db *db, struct route_statement *statement,
+                                     const struct engine_ask *ask, size_t skipped, struct explanation *explanation,
+                                     struct rhei_error *error)
+{
+    struct route_choice choice;
+    struct base_buffer sql = {0};
+    rhei_status status = route_choose(db->route, statement, ask->route, &choice);
+    if (status != RHEI_OK)
+        return error_set(error, status, "the statement could not be routed");
+    const char *rule = choice.rule;
+    if (choice.target == ROUTE_TO_OLAP && !route_statement_is_native(statement))
+        status = explain_plan(db, statement, ask, &choice, &sql, error);
+    if (status != RHEI_OK)
+        return status;
+    explain_add(explanation, "route", target_name(choice.target));
+    explain_add(explanation, "rule", choice.rule);
+    if (choice.rule != rule)
+        explain_add(explanation, "wanted by rule", rule);
+    if (choice.reason[0] != '\0')
+        explain_add(explanation, "reason", choice.reason);
+    if (choice.offset >= 0) {
+        char at[64];
+        size_t offset = skipped + (size_t)choice.offset;
+        snprintf(at, sizeof at, "byte %zu: %.40s", offset, offset < ask->len ? ask->sql + offset : "");
+        explain_add(explanation, "at", at);
+    }
+    struct oltp_plan plan = {0};
+    const struct oltp_facts *facts = route_statement_facts(statement);
+    if (facts->kind == OLTP_SELECT && !route_statement_is_native(statement) &&
+        oltp_explain(db->oltp, ask->sql + skipped, ask->len - skipped, &plan, NULL) == RHEI_OK) {
+        char rows[32];
+        snprintf(rows, sizeof rows, "%.0f", plan.estimated_rows);
+        if (plan.estimated_rows >= 0)
+            explain_add(explanation, "rows SQLite would visit", rows);
+        explain_add(explanation, "SQLite's plan", plan.text != NULL ? plan.text : "");
+        base_free(plan.text);
+    }
+    if (sql.data != NULL)
+        explain_add(explanation, "column store SQL", sql.data);
+    base_buffer_reset(&sql);
+    return RHEI_OK;
+}
+
+/* The lines as a stream of two text columns. */
+static rhei_status explanation_to_rows(struct rhei_db *db, struct explanation *explanation, struct rhei_rows **rows,
+                                       struct rhei_error *error)
+{
+    static const char *const names[] = {"item", "value"};
+    static const char *const types[] = {"TEXT", "TEXT"};
+    static const uint8_t classes[] = {RHEI_TEXT, RHEI_NULL};
+    struct arrow_row_source source = {explain_next, explain_release, explanation};
+    struct arrow_row_options options = {.columns = {.count = 2, .names = names, .known_class = classes}};
+    rhei_status status = engine_rows_new(db, NULL, rows, error);
+    if (status != RHEI_OK) {
+        explain_release(explanation);
+        return status;
+    }
+    status = arrow_row_stream(&source, &options, &(*rows)->stream, error);
+    if (status != RHEI_OK) {
+        rhei_rows_close(rows);
+        return status;
+    }
+    (*rows)->kind = ANSWER_STREAM;
+    (*rows)->column_count = 2;
+    (*rows)->names = names;
+    (*rows)->types = types;
+    (*rows)->rule = "explain-route";
+    return RHEI_OK;
+}
+
+rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                                 struct rhei_error *error)
+{
+    size_t inner_len = 0;
+    const char *inner = route_explained_text(ask->sql, ask->len, &inner_len);
+    struct explanation *explanation = base_alloc_zero(1, sizeof *explanation);
+    if (explanation == NULL)
+        return error_no_memory(error);
+    struct route_statement *statement = NULL;
+    rhei_status status = route_statement_get(db->route, inner, inner_len, &statement, error);
+    if (status == RHEI_OK)
+        status = explain_statement(db, statement, ask, (size_t)(inner - ask->sql), explanation, error);
+    if (status != RHEI_OK && error != NULL && error->sql_offset >= 0 && statement == NULL)
+        error->sql_offset += (int32_t)(inner - ask->sql);
+    route_statement_release(&statement);
+    if (status == RHEI_OK && explanation->failed)
+        status = error_no_memory(error);
+    if (status != RHEI_OK) {
+        explain_release(explanation);
+        return status;
+    }
+    return explanation_to_rows(db, explanation, rows, error);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the facade: what a handle owns, and how an answer is carried from a room to the caller.
+ *
+ * Lock order: a handle has no lock of its own; the rooms below have theirs and never call up.
+ * Life: rows, streams, statements and sessions borrow the handle; it must outlive them.
+ */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "arrow/arrow_cursor.h"
+#include "arrow/arrow_stream.h"
+#include "base/base_buffer.h"
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_log.h"
+#include "base/base_memory.h"
+#include "rhei/rhei.h"
+#include "rhei/rhei_native.h"
+#include "route/route.h"
+
+struct engine_counters {
+    atomic_uint_fast64_t routed_oltp, routed_olap, writes, fallbacks, errors, cancelled;
+    atomic_uint_fast64_t query_ns, queries;
+};
+
+struct rhei_db {
+    struct rhei_config config; /* in force; strings are the handle's own */
+    struct base_log log;
+    char *path;
+    char *olap_path;
+    struct oltp *oltp;
+    struct mirror *mirror; /* NULL, as the next three, when there is no column store */
+    struct change_source *source;
+    struct executor *executor;
+    struct sync *sync;
+    struct route *route;
+    struct engine_counters counters;
+};
+
+struct rhei_cancel {
+    atomic_bool raised;
+};
+
+/* What may end a statement; check() has the shape that every room asks for. */
+struct engine_limits {
+    int64_t deadline_ns; /* INT64_MAX: none */
+    const struct rhei_cancel *cancel;
+};
+void engine_limits_set(struct engine_limits *limits, const struct rhei_query_options *options);
+rhei_status engine_limits_check(void *limits);
+bool engine_limits_any(const struct engine_limits *limits);
+
+enum engine_answer_kind {
+    ANSWER_CURSOR, /* rows of SQLite */
+    ANSWER_STREAM, /* rows of the column store, shaped as SQLite's */
+};
+
+struct rhei_rows {
+    enum engine_answer_kind kind;
+    struct rhei_db *db;
+    struct route_statement *statement; /* kept: names and types are its own; NULL in a session */
+    struct oltp_cursor *cursor;
+    struct ArrowArrayStream stream;
+    struct ArrowSchema schema;  /* of the stream, where SQLite has no names for its columns */
+    struct arrow_cursor *arrow; /* over the stream, from the first row on */
+    struct mirror_snapshot snapshot;
+    bool holds_snapshot;
+    struct route_plan *plan;
+    struct engine_limits limits;
+    uint32_t column_count;
+    const char *const *names; /* NULL: the cursor's or the stream's own */
+    const char *const *types;
+    const char *rule;
+    int64_t position;
+    int64_t age_us;
+    struct rhei_result result;
+    bool on_row;
+    struct base_buffer *text; /* [column_count], for rhei_rows_text */
+};
+
+/* How a query is to run: what options say, or their defaults. */
+struct engine_ask {
+    const char *sql;
+    size_t len;
+    const struct rhei_value *params;
+    uint32_t param_count;
+    struct rhei_freshness freshness;
+    int32_t route;
+    bool strings_view;
+    bool position_now; /* the position is wanted before the first row */
+    uint64_t memory_limit;
+    struct engine_limits limits;
+};
+rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
+                            const struct rhei_params *params, const struct rhei_query_options *options,
+                            struct rhei_error *error);
+/* `statement` is kept by the rows on success; it stays the caller's. */
+rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
+                          struct rhei_rows **rows, struct rhei_error *error);
+rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                           struct rhei_error *error);
+/* Takes the rows, also when it fails. */
+rhei_status engine_rows_to_stream(struct rhei_rows **rows, bool strings_view, struct ArrowArrayStream *stream,
+                                  struct rhei_error *error);
+
+rhei_status engine_rows_new(struct rhei_db *db, struct route_statement *statement, struct rhei_rows **rows,
+                            struct rhei_error *error);
+
+/* The column store's part of an answer: *answered = false means that SQLite must answer, and the choice says why. */
+rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *ask, struct route_choice *choice,
+                               bool *answered, struct rhei_error *error);
+/* EXPLAIN ROUTE. */
+rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                                 struct rhei_error *error);
+/* Waits as the freshness asks. */
+rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error);
+
+/* Fills db->config, path and olap_path from the file that config names, under what the caller set. */
+rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);
+void engine_result_fill(struct rhei_result *result, const struct oltp_result *from);
+/* Checks and counts; NULL params are none. */
+rhei_status engine_params_check(const struct rhei_params *params, struct rhei_error *error);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing: settings, then the rooms from below to above; closing goes the other way. */
+#include <string.h>
+
+#include "base/base_thread.h"
+#include "engine/engine_internal.h"
+#include "exec_duckdb/duckdb_executor.h"
+
+enum { BUSY_TIMEOUT_DEFAULT_MS = 5000, READ_POOL_DEFAULT = 4, BATCH_ROWS_DEFAULT = 65536 };
+#define LOG_LIMIT_DEFAULT 50000000u
+
+/* Called on a committing thread: only wakes. */
+static void committed(void *context)
+{
+    struct rhei_db *db = context;
+    if (db->sync != NULL)
+        sync_wake(db->sync);
+}
+
+static void defaults(struct rhei_config *config)
+{
+    if (config->read_pool_size == 0)
+        config->read_pool_size = READ_POOL_DEFAULT;
+    if (config->busy_timeout_ms == 0)
+        config->busy_timeout_ms = BUSY_TIMEOUT_DEFAULT_MS;
+    if (config->sync_batch_rows == 0)
+        config->sync_batch_rows = BATCH_ROWS_DEFAULT;
+    if (config->log_limit_rows == 0)
+        config->log_limit_rows = LOG_LIMIT_DEFAULT;
+    if (config->threads == 0)
+        config->threads = (uint32_t)base_cpu_count();
+    if (config->olap_memory_limit == 0)
+        config->olap_memory_limit = base_total_memory() / 2;
+    if (config->log_level == 0)
+        config->log_level = RHEI_LOG_WARN;
+    if (config->freshness.mode == RHEI_FRESHNESS_DEFAULT)
+        config->freshness = rhei_latest();
+}
+
+static rhei_status check(const struct rhei_config *config, struct rhei_error *error)
+{
+    if (config->sync_mode != RHEI_SYNC_DESTRUCTIVE)
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "sync_mode temporal isn't offered by this version; leave it at destructive");
+    if (config->olap_backend != RHEI_OLAP_DUCKDB && config->olap_backend != RHEI_OLAP_NONE)
+        return error_set(error, RHEI_UNSUPPORTED, "olap_backend %d isn't offered by this version; use duckdb or none",
+                         config->olap_backend);
+    if (config->olap_path != NULL)
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "olap_path: checkpoint files aren't offered by this version; leave it out, and the mirror is "
+                         "rebuilt at open");
+    if (config->olap_memory_limit < (64u << 20))
+        return error_set(error, RHEI_INVALID, "olap_memory_limit of %llu bytes is less than the 64 MiB that are needed",
+                         (unsigned long long)config->olap_memory_limit);
+    return RHEI_OK;
+}
+
+static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
+{
+    static const enum oltp_synchronous levels[] = {OLTP_SYNC_NORMAL, OLTP_SYNC_FULL, OLTP_SYNC_OFF};
+    const struct rhei_config *config = &db->config;
+    if (config->synchronous < 0 || config->synchronous > RHEI_SYNCHRONOUS_OFF)
+        return error_set(error, RHEI_INVALID, "synchronous %d is none of normal, full and off", config->synchronous);
+    struct oltp_config oltp = {
+        .path = db->path,
+        .read_only = config->read_only,
+        .must_exist = config->must_exist,
+        .capture = !config->read_only,
+        .auto_register = !config->no_auto_register,
+        .read_pool_size = config->read_pool_size,
+        .busy_timeout_ms = config->busy_timeout_ms,
+        .synchronous = levels[config->synchronous],
+        .log_limit_rows = config->log_limit_rows,
+        .committed = committed,
+        .committed_context = db,
+        .log = &db->log,
+        .fault = config->fault,
+        .fault_context = config->fault_context,
+    };
+    return oltp_open(&oltp, &db->oltp, error);
+}
+
+static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *error)
+{
+    const struct rhei_config *config = &db->config;
+    /* The executor's working memory is what the mirror leaves of the one limit. */
+    struct mirror_config mirror = {.memory_limit = config->olap_memory_limit / 5 * 3, .log = &db->log};
+    const struct oltp_functions *functions = oltp_functions();
+    struct duckdb_executor_config executor = {
+        .threads = (int)config->threads,
+        .memory_limit = config->olap_memory_limit - mirror.memory_limit,
+        .helpers = {.like = functions->like,
+                    .glob = functions->glob,
+                    .real_text = functions->real_text,
+                    .round = functions->round},
+        .log = &db->log,
+    };
+    rhei_status status = mirror_open(&mirror, &db->mirror, error);
+    if (status == RHEI_OK)
+        status = oltp_change_source(db->oltp, &db->source, error);
+    if (status == RHEI_OK)
+        status = duckdb_executor_open(&executor, &db->executor, error);
+    if (status != RHEI_OK)
+        return status;
+    struct sync_config sync = {
+        .mirror = db->mirror,
+        .source = db->source,
+        .batch_rows = config->sync_batch_rows,
+        .interval_ms = config->sync_interval_ms,
+        .prune = !config->keep_changes,
+        .build_on_demand = config->manual_sync,
+        .log = &db->log,
+        .fault = config->fault,
+        .fault_context = config->fault_context,
+    };
+    return sync_open(&sync, &db->sync, error);
+}
+
+static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
+{
+    rhei_status status = open_oltp(db, error);
+    if (status == RHEI_OK && !db->config.read_only && db->config.olap_backend != RHEI_OLAP_NONE)
+        status = open_column_store(db, error);
+    if (status != RHEI_OK)
+        return status;
+    struct route_config route = {
+        .oltp = db->oltp,
+        .sync = db->sync,
+        .mirror = db->mirror,
+        .executor = db->executor,
+        .prefer_olap = db->config.prefer_olap,
+        .log = &db->log,
+    };
+    status = route_open(&route, &db->route, error);
+    if (status == RHEI_OK && db->sync != NULL && !db->config.manual_sync)
+        status = sync_start(db->sync, error);
+    return status;
+}
+
+rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_db **db, struct rhei_error *error)
+{
+    if (db == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_open needs a place for the handle");
+    *db = NULL;
+    struct rhei_db *made = base_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return error_no_memory(error);
+    if (config != NULL) {
+        size_t size = config->struct_size == 0 || config->struct_size > sizeof made->config ? sizeof made->config
+                                                                                            : config->struct_size;
+        memcpy(&made->config, config, size);
+    }
+    rhei_status status = engine_config_load(made, path, error);
+    if (status == RHEI_OK) {
+        defaults(&made->config);
+        status = check(&made->config, error);
+    }
+    made->log = (struct base_log){made->config.log, made->config.log_context, made->config.log_level};
+    if (status == RHEI_OK)
+        status = open_rooms(made, error);
+    if (status != RHEI_OK) {
+        rhei_close(&made);
+        return status;
+    }
+    *db = made;
+    return RHEI_OK;
+}
+
+void rhei_close(rhei_db **db)
+{
+    if (db == NULL || *db == NULL)
+        return;
+    struct rhei_db *closing = *db;
+    *db = NULL;
+    /* First whatever works in the background; then the readers of the mirror; then the mirror; SQLite last. */
+    if (closing->sync != NULL)
+        sync_stop(closing->sync);
+    route_close(&closing->route);
+    sync_close(&closing->sync);
+    if (closing->executor != NULL)
+        closing->executor->ops->close(&closing->executor);
+    if (closing->source != NULL)
+        closing->source->ops->close(&closing->source);
+    mirror_close(&closing->mirror);
+    oltp_close(&closing->oltp);
+    base_free(closing->path);
+    base_free(closing->olap_path);
+    base_free(closing);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A read: what is this text, where does it belong, is that place fresh enough, and its rows. Whatever the column store
+ * can't or may not answer, SQLite answers, and the caller sees no difference but the route.
+ */
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
+                            const struct rhei_params *params, const struct rhei_query_options *options,
+                            struct rhei_error *error)
+{
+    if (db == NULL || sql == NULL)
+        return error_set(error, RHEI_INVALID, "a database handle and an SQL text are needed");
+    rhei_status status = engine_params_check(params, error);
+    if (status != RHEI_OK)
+        return status;
+    *ask = (struct engine_ask){
+        .sql = sql,
+        .len = strlen(sql),
+        .params = params == NULL ? NULL : params->values,
+        .param_count = params == NULL ? 0 : (uint32_t)params->count,
+        .freshness = db->config.freshness,
+    };
+    struct rhei_query_options given = {0};
+    if (options != NULL) {
+        size_t size =
+            options->struct_size == 0 || options->struct_size > sizeof given ? sizeof given : options->struct_size;
+        memcpy(&given, options, size);
+    }
+    if (given.freshness.mode < RHEI_FRESHNESS_DEFAULT || given.freshness.mode > RHEI_FRESHNESS_EVENTUAL)
+        return error_set(error, RHEI_INVALID, "freshness mode %d is none of latest, bounded and eventual",
+                         given.freshness.mode);
+    if (given.route < RHEI_ROUTE_AUTO || given.route > RHEI_ROUTE_OLAP)
+        return error_set(error, RHEI_INVALID, "route %d is none of auto, oltp and olap", given.route);
+    if (given.freshness.mode != RHEI_FRESHNESS_DEFAULT)
+        ask->freshness = given.freshness;
+    if (ask->freshness.mode == RHEI_FRESHNESS_DEFAULT)
+        ask->freshness = rhei_latest();
+    ask->route = given.route;
+    ask->strings_view = given.strings == RHEI_STRINGS_VIEW;
+    ask->memory_limit = given.memory_limit;
+    engine_limits_set(&ask->limits, &given);
+    return RHEI_OK;
+}
+
+rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error)
+{
+    struct sync_stop stop = {.check = engine_limits_check, .context = (void *)&ask->limits};
+    const struct sync_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
+    int64_t deadline = ask->limits.deadline_ns == INT64_MAX ? 0 : ask->limits.deadline_ns;
+    switch (ask->freshness.mode) {
+    case RHEI_FRESHNESS_EVENTUAL:
+        return RHEI_OK;
+    case RHEI_FRESHNESS_BOUNDED:
+        return sync_wait_bounded(db->sync, ask->freshness.max_age_ms, deadline, given, error);
+    default:
+        return sync_wait_latest(db->sync, deadline, given, error);
+    }
+}
+
+/* SQLite's rows of a reading statement. */
+static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+{
+    rows->kind = ANSWER_CURSOR;
+    struct oltp_stop stop = {.check = engine_limits_check, .context = &rows->limits};
+    rhei_status status =
+        oltp_read(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
+                  engine_limits_any(&rows->limits) ? &stop : NULL, ask->position_now, &rows->cursor, error);
+    if (status == RHEI_OK)
+        atomic_fetch_add_explicit(&rows->db->counters.routed_oltp, 1, memory_order_relaxed);
+    return status;
+}
+
+static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+{
+    if (ask->route == RHEI_ROUTE_OLAP)
+        return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                         "a statement that writes runs on SQLite: leave the route to auto");
+    rows->kind = ANSWER_CURSOR;
+    struct oltp_result result = {0};
+    int64_t deadline = rows->limits.deadline_ns == INT64_MAX ? 0 : rows->limits.deadline_ns;
+    rhei_status status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count, deadline,
+                                    &result, &rows->cursor, error);
+    if (status != RHEI_OK)
+        return status;
+    atomic_fetch_add_explicit(&rows->db->counters.writes, 1, memory_order_relaxed);
+    engine_result_fill(&rows->result, &result);
+    rows->position = result.position;
+    return RHEI_OK;
+}
+
+/* Decides, and falls back to SQLite where the column store turns out not to do. */
+static rhei_status answer_routed(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+{
+    struct route_choice choice;
+    rhei_status status = route_choose(rows->db->route, rows->statement, ask->route, &choice);
+    if (status != RHEI_OK)
+        return error_set(error, status, "the statement could not be routed");
+    if (choice.target == ROUTE_TO_OLAP) {
+        bool answered = false;
+        status = engine_answer_olap(rows, ask, &choice, &answered, error);
+        if (status != RHEI_OK || answered) {
+            rows->rule = choice.rule;
+            return status;
+        }
+    }
+    if (ask->route == RHEI_ROUTE_OLAP || route_statement_is_native(rows->statement))
+        return error_set(error, RHEI_OLAP_UNAVAILABLE, "the column store may not answer this now (%s): %s", choice.rule,
+                         choice.reason[0] != '\0' ? choice.reason : "route it to auto or oltp");
+    rows->rule = choice.rule;
+    return answer_oltp(rows, ask, error);
+}
+
+static rhei_status answer_by_target(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+{
+    struct route_choice choice;
+    const struct oltp_facts *facts = route_statement_facts(rows->statement);
+    if (facts->has_tail)
+        return error_set(error, RHEI_SQL,
+                         "one statement at a time: another one starts after byte %zu; run a script with "
+                         "rhei_execute_script",
+                         facts->statement_length);
+    switch (route_statement_target(rows->statement, &choice)) {
+    case ROUTE_TO_WRITER:
+        rows->rule = choice.rule;
+        return answer_write(rows, ask, error);
+    case ROUTE_TO_SESSION:
+        return error_set(error, RHEI_TRANSACTION,
+                         "a transaction that spans calls needs a session (rhei_session_open), so that nobody else's "
+                         "write becomes part of it");
+    default:
+        return answer_routed(rows, ask, error);
+    }
+}
+
+rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
+                          struct rhei_rows **rows, struct rhei_error *error)
+{
+    rhei_status status = engine_limits_check((void *)&ask->limits);
+    if (status != RHEI_OK)
+        return error_set(error, status, "the statement was ended before it began");
+    status = engine_rows_new(db, statement, rows, error);
+    if (status != RHEI_OK)
+        return status;
+    (*rows)->limits = ask->limits;
+    status = answer_by_target(*rows, ask, error);
+    if (status != RHEI_OK)
+        rhei_rows_close(rows);
+    return status;
+}
+
+rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                           struct rhei_error *error)
+{
+    size_t inner = 0;
+    rhei_status status;
+    if (route_explained_text(ask->sql, ask->len, &inner) != NULL) {
+        status = engine_explain_route(db, ask, rows, error);
+    } else {
+        struct route_statement *statement = NULL;
+        status = route_statement_get(db->route, ask->sql, ask->len, &statement, error);
+        if (status == RHEI_OK)
+            status = engine_answer(db, statement, ask, rows, error);
+        route_statement_release(&statement);
+    }
+    atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);
+    if (status != RHEI_OK)
+        atomic_fetch_add_explicit(status == RHEI_CANCELLED ? &db->counters.cancelled : &db->counters.errors, 1,
+                                  memory_order_relaxed);
+    return status;
+}
+
+rhei_status rhei_query(rhei_db *db, const char *sql, const struct rhei_params *params,
+                       const struct rhei_query_options *options, rhei_rows **rows, struct rhei_error *error)
+{
+    if (rows == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_query needs a place for the rows");
+    *rows = NULL;
+    struct engine_ask ask;
+    rhei_status status = engine_ask_init(db, &ask, sql, params, options, error);
+    return status == RHEI_OK ? engine_ask_sql(db, &ask, rows, error) : status;
+}
+
+rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_params *params,
+                             const struct rhei_query_options *options, struct ArrowArrayStream *stream,
+                             struct rhei_error *error)
+{
+    if (stream == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_query_arrow needs a place for the stream");
+    struct engine_ask ask;
+    rhei_status status = engine_ask_init(db, &ask, sql, params, options, error);
+    if (status != RHEI_OK)
+        return status;
+    ask.position_now = true;
+    rhei_rows *rows = NULL;
+    status = engine_ask_sql(db, &ask, &rows, error);
+    return status == RHEI_OK ? engine_rows_to_stream(&rows, ask.strings_view, stream, error) : status;
+}
+
+rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_params *params, rhei_rows **rows,
+                            struct rhei_error *error)
+{
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = RHEI_ROUTE_OLTP};
+    if (rows == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_oltp_query needs a place for the rows");
+    *rows = NULL;
+    struct engine_ask ask;
+    rhei_status status = engine_ask_init(db, &ask, sql, params, &options, error);
+    if (status != RHEI_OK)
+        return status;
+    status = engine_rows_new(db, NULL, rows, error);
+    if (status != RHEI_OK)
+        return status;
+    (*rows)->rule = "hint-oltp";
+    status = answer_oltp(*rows, &ask, error);
+    if (status == RHEI_OK)
+        (*rows)->column_count = oltp_cursor_column_count((*rows)->cursor);
+    else
+        rhei_rows_close(rows);
+    return status;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is going on: sync status, metrics, and the handle described as JSON. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error)
+{
+    if (db == NULL || status == NULL)
+        return error_set(error, RHEI_INVALID, "a handle and a place for the status are needed");
+    struct rhei_sync_status filled = {.struct_size = sizeof filled};
+    struct oltp_status oltp = {0};
+    rhei_status result = oltp_get_status(db->oltp, &oltp, error);
+    if (result != RHEI_OK)
+        return result;
+    filled.log_position = oltp.log_position;
+    filled.log_rows = oltp.log_rows;
+    if (db->sync != NULL) {
+        struct sync_status sync = {0};
+        sync_get_status(db->sync, &sync);
+        filled.running = sync.running;
+        filled.position = sync.position;
+        filled.lag_events = oltp.log_position > sync.position ? oltp.log_position - sync.position : 0;
+        filled.age_us = sync.age_ns / 1000;
+        filled.tables = sync.tables;
+        filled.tables_ready = sync.tables_ready;
+        filled.cycles = sync.cycles;
+        filled.events = sync.events;
+        filled.rows_inserted = sync.inserted;
+        filled.rows_updated = sync.updated;
+        filled.rows_deleted = sync.deleted;
+        filled.rows_pruned = sync.pruned;
+        filled.last_cycle_us = sync.last_cycle_ns / 1000;
+        memcpy(filled.last_error, sync.last_error, sizeof filled.last_error);
+    }
+    size_t size = status->struct_size == 0 || status->struct_size > sizeof filled ? sizeof filled : status->struct_size;
+    memcpy(status, &filled, size);
+    return RHEI_OK;
+}
+
+/* ---- Metrics ------------------------------------------------------------------------------------------------------ */
+
+enum { METRICS_MAX = 64 };
+
+struct metric_list {
+    struct rhei_metric *items;
+    size_t count;
+};
+
+static void metric(struct metric_list *list, const char *name, const char *labels, const char *help, bool counter,
+                   double value)
+{
+    if (list->count < METRICS_MAX)
+        list->items[list->count++] = (struct rhei_metric){name, labels, help, counter, value};
+}
+
+static double load(const atomic_uint_fast64_t *counter)
+{
+    return (double)atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void metrics_oltp(struct metric_list *list, const struct oltp_status *oltp)
+{
+    metric(list, "rhei_commits_total", "", "Commits of this handle", true, (double)oltp->commits);
+    metric(list, "rhei_commit_group_statements_total", "", "Statements that shared commits", true,
+           (double)oltp->grouped_statements);
+    metric(list, "rhei_oltp_statements_total", "", "Statements run by the writer", true, (double)oltp->statements);
+    metric(list, "rhei_oltp_reads_total", "", "Reads run by SQLite", true, (double)oltp->reads);
+    metric(list, "rhei_oltp_errors_total", "", "Statements that SQLite refused", true, (double)oltp->errors);
+    metric(list, "rhei_oltp_busy_total", "", "Waits for another process's lock that timed out", true,
+           (double)oltp->busy);
+    metric(list, "rhei_cdc_log_rows", "", "Rows in the change log", false, (double)oltp->log_rows);
+    metric(list, "rhei_cdc_log_position", "", "Sequence number of the last change", false, (double)oltp->log_position);
+    metric(list, "rhei_oltp_readers", "", "Open reading connections", false, (double)oltp->readers_open);
+    metric(list, "rhei_oltp_wal_bytes", "", "Size of the write-ahead log", false, (double)oltp->wal_bytes);
+    metric(list, "rhei_oltp_file_bytes", "", "Size of the database file", false, (double)oltp->file_bytes);
+}
+
+static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t log_position)
+{
+    struct sync_status sync = {0};
+    sync_get_status(db->sync, &sync);
+    metric(list, "rhei_sync_events_processed_total", "", "Changes read from the log", true, (double)sync.events);
+    metric(list, "rhei_sync_rows_inserted_total", "", "Rows inserted into the mirror", true, (double)sync.inserted);
+    metric(list, "rhei_sync_rows_updated_total", "", "Rows updated in the mirror", true, (double)sync.updated);
+    metric(list, "rhei_sync_rows_deleted_total", "", "Rows deleted from the mirror", true, (double)sync.deleted);
+    metric(list, "rhei_sync_rows_pruned_total", "", "Changes pruned from the log", true, (double)sync.pruned);
+    metric(list, "rhei_sync_cdc_lag", "", "Changes the mirror doesn't show yet", false,
+           log_position > sync.position ? (double)(log_position - sync.position) : 0);
+    metric(list, "rhei_sync_lag_seconds", "", "Time since the mirror was known to show every commit", false,
+           (double)sync.age_ns / 1e9);
+    metric(list, "rhei_sync_cycles_total", "", "Sync cycles", true, (double)sync.cycles);
+    metric(list, "rhei_sync_cycle_seconds_sum", "", "Time spent in sync cycles", true,
+           (double)sync.cycle_time.sum_ns / 1e9);
+    metric(list, "rhei_sync_cycle_seconds_count", "", "Sync cycles timed", true, (double)sync.cycle_time.count);
+    metric(list, "rhei_sync_failures_total", "", "Cycles that failed", true, (double)sync.failures);
+    metric(list, "rhei_sync_builds_total", "", "Tables built", true, (double)sync.builds);
+    metric(list, "rhei_sync_tables", "", "Tables that can be mirrored", false, (double)sync.tables);
+    metric(list, "rhei_sync_tables_ready", "", "Tables that the mirror answers for", false, (double)sync.tables_ready);
+    struct mirror_status mirror = {0};
+    mirror_status(db->mirror, &mirror);
+    metric(list, "rhei_mirror_rows", "", "Rows in the mirror", false, (double)mirror.rows);
+    metric(list, "rhei_mirror_dead_rows", "", "Deleted rows not yet compacted away", false, (double)mirror.dead_rows);
+    metric(list, "rhei_mirror_bytes", "", "Memory of the mirror", false, (double)mirror.memory_bytes);
+    metric(list, "rhei_mirror_index_bytes", "", "Of it, key indexes", false, (double)mirror.index_bytes);
+    metric(list, "rhei_mirror_memory_limit_bytes", "", "Limit of the mirror's memory", false,
+           (double)mirror.memory_limit);
+    metric(list, "rhei_mirror_compactions_total", "", "Segments compacted", true, (double)mirror.compactions);
+    metric(list, "rhei_mirror_snapshots_held", "", "Snapshots that readers hold", false, (double)mirror.snapshots_held);
+    struct executor_status executor = {0};
+    db->executor->ops->status(db->executor, &executor);
+    metric(list, "rhei_executor_statements_total", "", "Statements run by the analytical engine", true,
+           (double)executor.statements);
+    metric(list, "rhei_executor_plan_hits_total", "", "Statements that found their plan cached", true,
+           (double)executor.plan_hits);
+    metric(list, "rhei_executor_memory_bytes", "", "Memory of the analytical engine", false,
+           (double)executor.memory_bytes);
+}
+
+rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error)
+{
+    if (db == NULL || metrics == NULL || count == NULL)
+        return error_set(error, RHEI_INVALID, "a handle and places for the metrics are needed");
+    struct oltp_status oltp = {0};
+    rhei_status status = oltp_get_status(db->oltp, &oltp, error);
+    if (status != RHEI_OK)
+        return status;
+    struct metric_list list = {.items = base_alloc_zero(METRICS_MAX, sizeof *list.items)};
+    if (list.items == NULL)
+        return error_no_memory(error);
+    const struct engine_counters *counters = &db->counters;
+    const char *routed = "Queries by the engine that answered";
+    metric(&list, "rhei_build_info", "version=\"" RHEI_VERSION "\"", "Always 1", false, 1);
+    metric(&list, "rhei_query_routed_total", "target=\"oltp\"", routed, true, load(&counters->routed_oltp));
+    metric(&list, "rhei_query_routed_total", "target=\"olap\"", routed, true, load(&counters->routed_olap));
+    metric(&list, "rhei_query_fallbacks_total", "", "Queries that SQLite answered after the column store couldn't",
+           true, load(&counters->fallbacks));
+    metric(&list, "rhei_queries_total", "", "Queries", true, load(&counters->queries));
+    metric(&list, "rhei_writes_total", "", "Writes", true, load(&counters->writes));
+    metric(&list, "rhei_errors_total", "", "Calls that failed", true, load(&counters->errors));
+    metric(&list, "rhei_cancelled_total", "", "Queries that were cancelled", true, load(&counters->cancelled));
+    metrics_oltp(&list, &oltp);
+    if (db->sync != NULL)
+        metrics_sync(&list, db, oltp.log_position);
+    *metrics = list.items;
+    *count = list.count;
+    return RHEI_OK;
+}
+
+/* ---- JSON --------------------------------------------------------------------------------------------------------- */
+
+static void json_text(struct base_buffer *out, const char *text)
+{
+    base_buffer_char(out, '"');
+    for (const char *at = text; *at != '\0'; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (c == '"' || c == '\\')
+            base_buffer_format(out, "\\%c", c);
+        else if (c < 0x20)
+            base_buffer_format(out, "\\u%04x", c);
+        else
+            base_buffer_char(out, (char)c);
+    }
+    base_buffer_char(out, '"');
+}
+
+static void json_member(struct base_buffer *out, const char *name, const char *text)
+{
+    base_buffer_format(out, "\"%s\": ", name);
+    json_text(out, text);
+}
+
+static const char *freshness_name(int32_t mode)
+{
+    return mode == RHEI_FRESHNESS_EVENTUAL ? "eventual" : mode == RHEI_FRESHNESS_BOUNDED ? "bounded" : "latest";
+}
+
+static void json_olap(struct base_buffer *out, struct rhei_db *db)
+{
+    struct mirror_status mirror = {0};
+    mirror_status(db->mirror, &mirror);
+    struct executor_status executor = {0};
+    db->executor->ops->status(db->executor, &executor);
+    struct sync_status sync = {0};
+    sync_get_status(db->sync, &sync);
+    base_buffer_text(out, ",\n  \"olap\": {");
+    json_member(out, "backend", db->executor->ops->name);
+    base_buffer_text(out, ", ");
+    json_member(out, "version", executor.loaded ? executor.version : "not loaded yet");
+    base_buffer_text(out, ", ");
+    json_member(out, "storage", db->olap_path != NULL ? db->olap_path : "memory");
+    base_buffer_format(out,
+                       ", \"tables\": %" PRIu64 ", \"rows\": %" PRIu64 ", \"dead_rows\": %" PRIu64
+                       ", \"memory_bytes\": %zu, \"memory_limit\": %zu, \"executor_memory_bytes\": %" PRIu64 "}",
+                       mirror.tables, mirror.rows, mirror.dead_rows, mirror.memory_bytes, mirror.memory_limit,
+                       executor.memory_bytes);
+    base_buffer_format(out,
+                       ",\n  \"sync\": {\"running\": %s, \"position\": %" PRId64 ", \"cycles\": %" PRIu64
+                       ", \"tables\": %u, \"tables_ready\": %u}",
+                       sync.running ? "true" : "false", sync.position, sync.cycles, sync.tables, sync.tables_ready);
+}
+
+rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
+{
+    if (db == NULL || json == NULL)
+        return error_set(error, RHEI_INVALID, "a handle and a place for the text are needed");
+    struct oltp_status oltp = {0};
+    rhei_status status = oltp_get_status(db->oltp, &oltp, error);
+    if (status != RHEI_OK)
+        return status;
+    struct base_buffer out = {0};
+    base_buffer_text(&out, "{\n  ");
+    json_member(&out, "version", RHEI_VERSION);
+    base_buffer_text(&out, ",\n  \"oltp\": {");
+    json_member(&out, "path", oltp.path);
+    base_buffer_text(&out, ", ");
+    json_member(&out, "sqlite_version", oltp.sqlite_version);
+    base_buffer_format(&out,
+                       ", \"read_only\": %s, \"file_bytes\": %" PRIu64 ", \"wal_bytes\": %" PRIu64
+                       ", \"log_rows\": %" PRIu64 ", \"log_position\": %" PRId64 ", \"readers\": %" PRIu64 "}",
+                       db->config.read_only ? "true" : "false", oltp.file_bytes, oltp.wal_bytes, oltp.log_rows,
+                       oltp.log_position, oltp.readers_open);
+    if (db->sync != NULL)
+        json_olap(&out, db);
+    base_buffer_text(&out, ",\n  \"settings\": {");
+    json_member(&out, "freshness", freshness_name(db->config.freshness.mode));
+    base_buffer_format(&out,
+                       ", \"read_pool_size\": %u, \"threads\": %u, \"sync_interval_ms\": %u, "
+                       "\"sync_batch_size\": %" PRIu64 ", \"busy_timeout_ms\": %u, \"auto_register\": %s, "
+                       "\"prune_after_sync\": %s, \"olap_memory_limit\": %" PRIu64 "}\n}\n",
+                       db->config.read_pool_size, db->config.threads, db->config.sync_interval_ms,
+                       db->config.sync_batch_rows, db->config.busy_timeout_ms,
+                       db->config.no_auto_register ? "false" : "true", db->config.keep_changes ? "false" : "true",
+                       db->config.olap_memory_limit);
+    *json = base_buffer_take(&out);
+    return *json == NULL ? error_no_memory(error) : RHEI_OK;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which tables are mirrored, and when they are brought in step. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "engine/engine_internal.h"
+
+static rhei_status need_column_store(const rhei_db *db, struct rhei_error *error)
+{
+    if (db == NULL)
+        return error_set(error, RHEI_INVALID, "a database handle is needed");
+    if (db->sync == NULL)
+        return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                         "this handle keeps no column store: it was opened read-only, or with olap_backend none");
+    return RHEI_OK;
+}
+
+/* A type name of the guide's list as the SQLite declaration that keeps its values; NULL if it is none. */
+static const char *sqlite_type(const char *type)
+{
+    static const char *const names[][2] = {
+        {"int8", "INTEGER"},    {"int16", "INTEGER"},   {"int32", "INTEGER"},       {"int64", "INTEGER"},
+        {"uint8", "INTEGER"},   {"uint16", "INTEGER"},  {"uint32", "INTEGER"},      {"uint64", "INTEGER"},
+        {"int", "INTEGER"},     {"integer", "INTEGER"}, {"bigint", "INTEGER"},      {"float32", "REAL"},
+        {"float64", "REAL"},    {"double", "REAL"},     {"real", "REAL"},           {"float", "REAL"},
+        {"text", "TEXT"},       {"utf8", "TEXT"},       {"string", "TEXT"},         {"varchar", "TEXT"},
+        {"boolean", "BOOLEAN"}, {"bool", "BOOLEAN"},    {"binary", "BLOB"},         {"blob", "BLOB"},
+        {"date", "DATE"},       {"time", "TIME"},       {"timestamp", "TIMESTAMP"}, {"timestamptz", "TIMESTAMPTZ"},
+        {"json", "JSON"},       {"uuid", "UUID"},
+    };
+    if (type == NULL || type[0] == '\0')
+        return "";
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (base_fold_compare(type, names[i][0]) == 0)
+            return names[i][1];
+    unsigned precision = 0, scale = 0;
+    char end = 0;
+    if (sscanf(type, "decimal(%3u,%3u%c", &precision, &scale, &end) == 3 && end == ')')
+        return "DECIMAL";
+    return NULL;
+}
+
+static rhei_status create_text(const char *table, const struct rhei_column *columns, size_t count,
+                               struct base_buffer *sql, struct rhei_error *error)
+{
+    base_buffer_text(sql, "CREATE TABLE IF NOT EXISTS ");
+    base_buffer_identifier(sql, table);
+    base_buffer_text(sql, " (");
+    size_t keys = 0;
+    for (size_t c = 0; c < count; c++) {
+        const char *type = sqlite_type(columns[c].type);
+        if (columns[c].name == NULL || columns[c].name[0] == '\0')
+            return error_set(error, RHEI_INVALID, "column %zu of table \"%s\" has no name", c + 1, table);
+        if (type == NULL)
+            return error_set(error, RHEI_INVALID,
+                             "column \"%s\" has the unknown type \"%s\": see the guide's list of types",
+                             columns[c].name, columns[c].type);
+        base_buffer_text(sql, c == 0 ? "" : ", ");
+        base_buffer_identifier(sql, columns[c].name);
+        base_buffer_format(sql, " %s%s", type, columns[c].not_null ? " NOT NULL" : "");
+        keys += columns[c].primary_key;
+    }
+    for (size_t c = 0, k = 0; c < count && keys > 0; c++) {
+        if (!columns[c].primary_key)
+            continue;
+        base_buffer_text(sql, k++ == 0 ? ", PRIMARY KEY (" : ", ");
+        base_buffer_identifier(sql, columns[c].name);
+    }
+    base_buffer_text(sql, keys > 0 ? "))" : ")");
+    return sql->failed ? error_no_memory(error) : RHEI_OK;
+}
+
+static const struct oltp_table *table_by_name(const struct oltp_catalog *catalog, const char *name)
+{
+    for (uint32_t t = 0; t < catalog->table_count; t++)
+        if (base_fold_compare(catalog->tables[t].source.name, name) == 0)
+            return &catalog->tables[t];
+    return NULL;
+}
+
+static rhei_status compare_columns(rhei_db *db, const char *table, const struct rhei_column *columns, size_t count,
+                                   struct rhei_error *error)
+{
+    const struct oltp_catalog *catalog = NULL;
+    rhei_status status = oltp_catalog_take(db->oltp, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    const struct oltp_table *found = table_by_name(catalog, table);
+    if (found == NULL)
+        status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
+    size_t visible = 0;
+    for (uint32_t c = 0; found != NULL && c < found->source.column_count; c++)
+        visible += !found->source.columns[c].is_rowid;
+    if (found != NULL && visible != count)
+        status =
+            error_set(error, RHEI_EXISTS, "table \"%s\" exists with %zu columns instead of %zu", table, visible, count);
+    for (size_t c = 0; status == RHEI_OK && c < count; c++)
+        if (base_fold_compare(found->source.columns[c].name, columns[c].name) != 0)
+            status =
+                error_set(error, RHEI_EXISTS, "table \"%s\" exists, but its column %zu is \"%s\" instead of \"%s\"",
+                          table, c + 1, found->source.columns[c].name, columns[c].name);
+    oltp_catalog_release(&catalog);
+    return status;
+}
+
+rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhei_column *columns, size_t column_count,
+                                struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    if (status != RHEI_OK)
+        return status;
+    if (table == NULL || table[0] == '\0')
+        return error_set(error, RHEI_INVALID, "rhei_register_table needs a table name");
+    if (columns != NULL && column_count > 0) {
+        struct base_buffer sql = {0};
+        status = create_text(table, columns, column_count, &sql, error);
+        if (status == RHEI_OK)
+            status = oltp_write(db->oltp, sql.data, sql.len, NULL, 0, 0, NULL, NULL, error);
+        base_buffer_reset(&sql);
+        if (status == RHEI_OK)
+            status = compare_columns(db, table, columns, column_count, error);
+    }
+    if (status == RHEI_OK)
+        status = oltp_capture_table(db->oltp, table, error);
+    if (status == RHEI_OK)
+        sync_wake(db->sync);
+    return status;
+}
+
+rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    if (status == RHEI_OK && table == NULL)
+        status = error_set(error, RHEI_INVALID, "rhei_unregister_table needs a table name");
+    if (status == RHEI_OK)
+        status = oltp_release_table(db->oltp, table, error);
+    if (status == RHEI_OK)
+        sync_wake(db->sync);
+    return status;
+}
+
+rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    if (status != RHEI_OK)
+        return status;
+    struct sync_report done = {0};
+    status = sync_cycle(db->sync, &done, error);
+    if (report != NULL)
+        *report = (struct rhei_sync_report){
+            .struct_size = sizeof *report,
+            .position = done.position,
+            .events = done.events,
+            .rows_inserted = done.inserted,
+            .rows_updated = done.updated,
+            .rows_deleted = done.deleted,
+            .rows_pruned = done.pruned,
+            .duration_us = done.duration_ns / 1000,
+        };
+    return status;
+}
+
+rhei_status rhei_start_sync(rhei_db *db, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    return status == RHEI_OK ? sync_start(db->sync, error) : status;
+}
+
+rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    if (status == RHEI_OK)
+        sync_stop(db->sync);
+    return status;
+}
+
+rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    if (status != RHEI_OK)
+        return status;
+    int64_t deadline = timeout_ms > 0 && timeout_ms < INT64_MAX / 4000000 ? base_now_ns() + timeout_ms * 1000000 : 0;
+    return sync_build(db->sync, true, deadline, NULL, error);
+}
+
+rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    return status == RHEI_OK ? sync_rebuild(db->sync, table, error) : status;
+}
+
+rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    if (status == RHEI_OK && (tables == NULL || count == NULL))
+        status = error_set(error, RHEI_INVALID, "rhei_tables needs places for the array and its length");
+    if (status != RHEI_OK)
+        return status;
+    struct sync_table_status *known = NULL;
+    size_t known_count = 0;
+    status = sync_get_tables(db->sync, &known, &known_count, error);
+    if (status != RHEI_OK)
+        return status;
+    struct rhei_table_status *made = base_alloc_zero(known_count + 1, sizeof *made);
+    for (size_t i = 0; made != NULL && i < known_count; i++) {
+        made[i].state = (int32_t)known[i].state;
+        made[i].rows = known[i].rows;
+        made[i].rows_built = known[i].rows_built;
+        made[i].rows_expected = known[i].rows_expected;
+        made[i].position = known[i].position;
+        memcpy(made[i].name, known[i].name, sizeof made[i].name);
+        memcpy(made[i].message, known[i].message, sizeof made[i].message);
+    }
+    base_free(known);
+    if (made == NULL)
+        return error_no_memory(error);
+    *tables = made;
+    *count = known_count;
+    return RHEI_OK;
+}
+
+_Static_assert((int)RHEI_TABLE_UNMIRRORED == (int)SYNC_TABLE_UNMIRRORED &&
+                   (int)RHEI_TABLE_READY == (int)SYNC_TABLE_READY,
+               "the public states are sync's");

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values, freshness, cancel flags and names: the small change of the API. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/engine_internal.h"
+
+const char *rhei_version(void)
+{
+    return RHEI_VERSION;
+}
+
+const char *rhei_status_name(rhei_status status)
+{
+    return error_code_name(status);
+}
+
+struct rhei_value rhei_null(void)
+{
+    return (struct rhei_value){.type = RHEI_NULL};
+}
+
+struct rhei_value rhei_integer(int64_t value)
+{
+    return (struct rhei_value){.as = {.integer = value}, .type = RHEI_INTEGER};
+}
+
+struct rhei_value rhei_real(double value)
+{
+    if (isnan(value))
+        return rhei_null();
+    return (struct rhei_value){.as = {.real = value}, .type = RHEI_REAL};
+}
+
+static struct rhei_value bytes_value(const void *bytes, size_t length, uint8_t type)
+{
+    if (bytes == NULL)
+        return rhei_null();
+    /* Longer than any value SQLite takes: the marker makes the call that binds it fail with RHEI_TOO_BIG. */
+    uint32_t kept = length > INT32_MAX ? UINT32_MAX : (uint32_t)length;
+    return (struct rhei_value){.as = {.bytes = bytes}, .length = kept, .type = type};
+}
+
+struct rhei_value rhei_text(const char *text)
+{
+    return bytes_value(text, text == NULL ? 0 : strlen(text), RHEI_TEXT);
+}
+
+struct rhei_value rhei_text_n(const char *text, size_t length)
+{
+    return bytes_value(text, length, RHEI_TEXT);
+}
+
+struct rhei_value rhei_blob(const void *bytes, size_t length)
+{
+    return bytes_value(bytes, length, RHEI_BLOB);
+}
+
+rhei_status engine_params_check(const struct rhei_params *params, struct rhei_error *error)
+{
+    if (params == NULL)
+        return RHEI_OK;
+    if (params->count > 0 && params->values == NULL)
+        return error_set(error, RHEI_INVALID, "%zu parameters were announced, but there is no array of them",
+                         params->count);
+    if (params->count > 32766)
+        return error_set(error, RHEI_INVALID, "%zu parameters are more than the 32,766 that a statement may have",
+                         params->count);
+    for (size_t i = 0; i < params->count; i++) {
+        const struct rhei_value *value = &params->values[i];
+        if (value->type > RHEI_BLOB)
+            return error_set(error, RHEI_INVALID, "parameter %zu has the unknown class %u", i + 1, value->type);
+        if (value->type >= RHEI_TEXT && value->length > INT32_MAX)
+            return error_set(error, RHEI_TOO_BIG, "parameter %zu is longer than 2,147,483,647 bytes", i + 1);
+        if (value->type >= RHEI_TEXT && value->as.bytes == NULL && value->length > 0)
+            return error_set(error, RHEI_INVALID, "parameter %zu has a length, but no bytes", i + 1);
+    }
+    return RHEI_OK;
+}
+
+struct rhei_freshness rhei_latest(void)
+{
+    return (struct rhei_freshness){.mode = RHEI_FRESHNESS_LATEST};
+}
+
+struct rhei_freshness rhei_bounded_ms(int64_t max_age_ms)
+{
+    return (struct rhei_freshness){.mode = RHEI_FRESHNESS_BOUNDED, .max_age_ms = max_age_ms < 0 ? 0 : max_age_ms};
+}
+
+struct rhei_freshness rhei_eventual(void)
+{
+    return (struct rhei_freshness){.mode = RHEI_FRESHNESS_EVENTUAL};
+}
+
+rhei_status rhei_cancel_create(rhei_cancel **cancel, struct rhei_error *error)
+{
+    if (cancel == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_cancel_create needs a place for the flag");
+    *cancel = base_alloc_zero(1, sizeof **cancel);
+    return *cancel == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
+void rhei_cancel_raise(rhei_cancel *cancel)
+{
+    if (cancel != NULL)
+        atomic_store_explicit(&cancel->raised, true, memory_order_release);
+}
+
+void rhei_cancel_clear(rhei_cancel *cancel)
+{
+    if (cancel != NULL)
+        atomic_store_explicit(&cancel->raised, false, memory_order_release);
+}
+
+void rhei_cancel_destroy(rhei_cancel **cancel)
+{
+    if (cancel == NULL)
+        return;
+    base_free(*cancel);
+    *cancel = NULL;
+}
+
+void engine_limits_set(struct engine_limits *limits, const struct rhei_query_options *options)
+{
+    *limits = (struct engine_limits){.deadline_ns = INT64_MAX};
+    if (options == NULL)
+        return;
+    limits->cancel = options->cancel;
+    /* A limit of centuries is none; the product must not overflow. */
+    if (options->timeout_ms > 0 && options->timeout_ms < INT64_MAX / 4000000)
+        limits->deadline_ns = base_now_ns() + options->timeout_ms * 1000000;
+}
+
+rhei_status engine_limits_check(void *context)
+{
+    const struct engine_limits *limits = context;
+    if (limits->cancel != NULL && atomic_load_explicit(&limits->cancel->raised, memory_order_acquire))
+        return RHEI_CANCELLED;
+    if (limits->deadline_ns != INT64_MAX && base_now_ns() >= limits->deadline_ns)
+        return RHEI_TIMEOUT;
+    return RHEI_OK;
+}
+
+bool engine_limits_any(const struct engine_limits *limits)
+{
+    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX;
+}
+
+void rhei_free(void *pointer)
+{
+    base_free(pointer);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is the mirror equal to the table? Both are read at one position: the mirror is brought up to date, a snapshot of it pinned
+ * and SQLite's read transaction begun, again until no commit came in between (after some tries with the writer held, so that
+ * our own writers can't); then everybody goes on and the two are compared at leisure.
+ * Rows are compared as a count and the sum of a hash over each row's cells (class and bits), so order doesn't matter.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "engine/engine_internal.h"
+
+struct checksum {
+    uint64_t rows;
+    uint64_t sum, product; /* two sums of differently seeded hashes */
+};
+
+static uint64_t cell_hash(uint64_t seed, const struct rhei_value *value, uint32_t column)
+{
+    uint64_t head = seed ^ ((uint64_t)column << 8) ^ value->type;
+    switch (value->type) {
+    case RHEI_NULL:
+        return base_hash(&head, sizeof head, seed);
+    case RHEI_INTEGER:
+    case RHEI_REAL:
+        return base_hash(&value->as, sizeof value->as, head);
+    default:
+        return base_hash(value->as.bytes, value->length, head);
+    }
+}
+
+static void checksum_row(struct checksum *checksum, const struct rhei_value *cells, uint32_t count)
+{
+    uint64_t a = 0x9E3779B97F4A7C15u, b = 0xC2B2AE3D27D4EB4Fu;
+    for (uint32_t c = 0; c < count; c++) {
+        a = cell_hash(a, &cells[c], c);
+        b = cell_hash(b, &cells[c], c);
+    }
+    checksum->rows++;
+    checksum->sum += a;
+    checksum->product += b * (a | 1);
+}
+
+static rhei_status checksum_mirror(const struct mirror_table_view *view, struct checksum *out, struct rhei_error *error)
+{
+    uint32_t columns = mirror_view_column_count(view);
+    struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
+    if (cells == NULL)
+        return error_no_memory(error);
+    for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
+        for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS; v++) {
+            struct mirror_vector vector;
+            mirror_view_vector(view, s, v, &vector);
+            for (uint32_t r = 0; r < vector.rows; r++) {
+                if (vector.dead != NULL && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
+                    continue;
+                for (uint32_t c = 0; c < columns; c++)
+                    mirror_view_value(view, s, v * MIRROR_VECTOR_ROWS + r, c, &cells[c]);
+                checksum_row(out, cells, columns);
+            }
+        }
+    }
+    base_free(cells);
+    return RHEI_OK;
+}
+
+static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct checksum *out,
+                                  struct rhei_error *error)
+{
+    struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
+    if (cells == NULL)
+        return error_no_memory(error);
+    rhei_status status;
+    while ((status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
+        for (uint32_t c = 0; c < columns; c++)
+            oltp_cursor_value(cursor, c, &cells[c]);
+        checksum_row(out, cells, columns);
+    }
+    base_free(cells);
+    return status == RHEI_DONE ? RHEI_OK : status;
+}
+
+static char *select_text(const struct source_table *table)
+{
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "SELECT ");
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        base_buffer_text(&sql, c == 0 ? "" : ", ");
+        if (table->columns[c].is_rowid)
+            base_buffer_text(&sql, table->columns[c].name);
+        else
+            base_buffer_identifier(&sql, table->columns[c].name);
+    }
+    base_buffer_text(&sql, " FROM main.");
+    base_buffer_identifier(&sql, table->name);
+    return base_buffer_take(&sql);
+}
+
+/* Pins both sides at one position. Foreign writers may come in between: then once more. */
+static rhei_status pin_both(rhei_db *db, const char *sql, struct mirror_snapshot *snapshot, struct oltp_cursor **cursor,
+                            struct rhei_error *error)
+{
+    for (int tries = 0; tries < 400; tries++) {
+        rhei_status status = sync_cycle(db->sync, NULL, error);
+        void *held = status == RHEI_OK && tries >= 100 ? oltp_native_lock(db->oltp) : NULL;
+        if (held != NULL)
+            status = sync_wait_latest(db->sync, 0, NULL, error);
+        if (status == RHEI_OK)
+            status = mirror_snapshot_take(db->mirror, snapshot);
+        if (status == RHEI_OK) {
+            status = oltp_read(db->oltp, sql, strlen(sql), NULL, 0, NULL, true, cursor, error);
+            if (status != RHEI_OK)
+                mirror_snapshot_release(snapshot);
+        }
+        if (held != NULL)
+            oltp_native_unlock(db->oltp);
+        if (status != RHEI_OK)
+            return status;
+        if (oltp_cursor_position(*cursor) == mirror_snapshot_position(snapshot))
+            return RHEI_OK;
+        oltp_cursor_close(cursor);
+        mirror_snapshot_release(snapshot);
+    }
+    return error_set(
+        error, RHEI_BUSY,
+        "other processes write so often that table and mirror could not be seen at one position; try again");
+}
+
+static rhei_status compare(const struct source_table *table, const struct checksum *in_table,
+                           const struct checksum *in_mirror, struct rhei_error *error)
+{
+    if (in_table->rows != in_mirror->rows)
+        return error_set(error, RHEI_STALE,
+                         "table \"%s\" has %llu rows, its mirror %llu: rebuild it with rhei_rebuild or rh repair",
+                         table->name, (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows);
+    if (in_table->sum != in_mirror->sum || in_table->product != in_mirror->product)
+        return error_set(error, RHEI_STALE,
+                         "table \"%s\" and its mirror have %llu rows each, but their cells differ: rebuild it with "
+                         "rhei_rebuild or rh repair",
+                         table->name, (unsigned long long)in_table->rows);
+    return RHEI_OK;
+}
+
+static rhei_status verify_table(rhei_db *db, const struct source_table *table, uint64_t *rows, struct rhei_error *error)
+{
+    char *sql = select_text(table);
+    if (sql == NULL)
+        return error_no_memory(error);
+    struct mirror_snapshot snapshot;
+    struct oltp_cursor *cursor = NULL;
+    rhei_status status = pin_both(db, sql, &snapshot, &cursor, error);
+    base_free(sql);
+    if (status != RHEI_OK)
+        return status;
+    const struct mirror_table_view *view = mirror_view(&snapshot, table->id);
+    struct checksum in_table = {0}, in_mirror = {0};
+    if (view == NULL)
+        status = error_set(error, RHEI_STALE, "table \"%s\" has no mirror now; rh status says why", table->name);
+    if (status == RHEI_OK)
+        status = checksum_mirror(view, &in_mirror, error);
+    if (status == RHEI_OK)
+        status = checksum_table(cursor, table->column_count, &in_table, error);
+    if (status == RHEI_OK)
+        status = compare(table, &in_table, &in_mirror, error);
+    if (status == RHEI_OK && rows != NULL)
+        *rows += in_table.rows;
+    oltp_cursor_close(&cursor);
+    mirror_snapshot_release(&snapshot);
+    return status;
+}
+
+rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error)
+{
+    if (db == NULL || db->sync == NULL)
+        return error_set(error, RHEI_OLAP_UNAVAILABLE, "there is no column store to compare with");
+    if (rows != NULL)
+        *rows = 0;
+    const struct oltp_catalog *catalog = NULL;
+    rhei_status status = oltp_catalog_take(db->oltp, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    bool found = table == NULL;
+    for (uint32_t t = 0; t < catalog->table_count && status == RHEI_OK; t++) {
+        const struct oltp_table *candidate = &catalog->tables[t];
+        bool named = table != NULL && base_fold_compare(candidate->source.name, table) == 0;
+        if (table != NULL && !named)
+            continue;
+        found = true;
+        if (candidate->captured)
+            status = verify_table(db, &candidate->source, rows, error);
+        else if (named)
+            status = error_set(error, RHEI_NOT_FOUND, "table \"%s\" is not mirrored: %s", table,
+                               candidate->source.unmirrored_reason != NULL ? candidate->source.unmirrored_reason
+                                                                           : "it isn't registered");
+    }
+    if (!found)
+        status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
+    oltp_catalog_release(&catalog);
+    return status;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The router: which engine answers a statement, and in what words. It asks SQLite first (names, kind, plan), looks at the
+ * syntax tree, and sends to the column store only what sql/ proves equal. Any thread.
+ *
+ * Two steps, because the second needs a snapshot: a statement (what the text is; cached by text and schema), then a plan
+ * (what the column store would run on this snapshot; cached in the statement).
+ */
+#ifndef ROUTE_ROUTE_H
+#define ROUTE_ROUTE_H
+
+#include "mirror/mirror.h"
+#include "oltp/oltp.h"
+#include "port/executor.h"
+#include "sql/sql_translate.h"
+#include "sync/sync.h"
+
+struct route;
+struct route_statement; /* counted; immutable for its users */
+struct route_plan;      /* counted; immutable */
+
+struct route_config {
+    struct oltp *oltp;         /* borrowed, as are the next three */
+    struct sync *sync;         /* NULL: there is no column store */
+    struct mirror *mirror;     /* NULL likewise */
+    struct executor *executor; /* NULL likewise */
+    bool prefer_olap;          /* whatever the cost */
+    size_t cached_statements;  /* 0: 1,024 */
+    const struct base_log *log;
+};
+
+rhei_status route_open(const struct route_config *config, struct route **route, struct rhei_error *error);
+void route_close(struct route **route);
+
+/* The engine that a statement goes to, and why. */
+enum route_target {
+    ROUTE_TO_OLTP,
+    ROUTE_TO_OLAP,    /* if route_plan_make can prove it */
+    ROUTE_TO_WRITER,  /* changes data or schema */
+    ROUTE_TO_SESSION, /* BEGIN, COMMIT ... */
+    ROUTE_TO_EXPLAIN, /* EXPLAIN ROUTE <statement> */
+};
+
+struct route_choice {
+    enum route_target target;
+    const char *rule; /* static: "aggregate", "keyed-read", "not-ready" ... */
+    char reason[256]; /* for people */
+    int32_t offset;   /* byte of the construct that decided, or -1 */
+};
+
+/*
+ * What the text is. SQLite's error if SQLite can't prepare it and the column store can't either. Cached. Release with
+ * route_statement_release.
+ */
+rhei_status route_statement_get(struct route *route, const char *sql, size_t len, struct route_statement **statement,
+                                struct rhei_error *error);
+void route_statement_release(struct route_statement **statement);
+/* One more user of it; released like the first. */
+struct route_statement *route_statement_share(struct route_statement *statement);
+const struct oltp_facts *route_statement_facts(const struct route_statement *statement);
+/* The text behind EXPLAIN ROUTE; borrowed from `sql`. */
+const char *route_explained_text(const char *sql, size_t len, size_t *inner_len);
+
+/* What the structure alone says: target and rule. */
+enum route_target route_statement_target(const struct route_statement *statement, struct route_choice *choice);
+
+/* First step: needs no snapshot and costs little. hint: enum rhei_route. */
+rhei_status route_choose(struct route *route, struct route_statement *statement, int32_t hint,
+                         struct route_choice *choice);
+
+/*
+ * Second step: the text for the executor on this snapshot, or *plan = NULL and the choice says why SQLite must answer.
+ * `query` gets everything but stop and limits; it borrows from the plan.
+ */
+rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct mirror_snapshot *snapshot,
+                            const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
+                            struct executor_query *query, struct route_choice *choice, struct rhei_error *error);
+/* What the executor's columns mean, which are hidden, and which ties must be given back to SQLite. */
+const struct sql_translation *route_plan_translation(const struct route_plan *plan);
+void route_plan_release(struct route_plan **plan);
+
+/* The executor refused or failed on this statement: don't try again before the schema changes. */
+void route_statement_avoid_olap(struct route_statement *statement, const char *why);
+/* The statement goes to the column store in its own words, as SQLite can't prepare it. */
+bool route_statement_is_native(const struct route_statement *statement);
+
+struct route_status {
+    uint64_t statements_cached, hits, misses, translated, refused, fallbacks;
+};
+void route_get_status(struct route *route, struct route_status *status);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statements by text, the most recently used ones kept. */
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "route/route_internal.h"
+
+rhei_status route_open(const struct route_config *config, struct route **route, struct rhei_error *error)
+{
+    struct route *made = base_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return error_no_memory(error);
+    made->config = *config;
+    if (made->config.cached_statements == 0)
+        made->config.cached_statements = ROUTE_CACHE_DEFAULT;
+    made->by_text = base_map_new(false);
+    if (made->by_text == NULL) {
+        base_free(made);
+        return error_no_memory(error);
+    }
+    base_mutex_init(&made->lock);
+    *route = made;
+    return RHEI_OK;
+}
+
+static void statement_destroy(struct route_statement *statement)
+{
+    for (size_t i = 0; i < ROUTE_PLANS_KEPT; i++)
+        route_plan_release(&statement->plans[i]);
+    oltp_facts_reset(&statement->facts);
+    sql_tree_free(&statement->tree);
+    base_free(statement->cost.text);
+    base_free(statement->text);
+    base_mutex_destroy(&statement->lock);
+    base_free(statement);
+}
+
+struct route_statement *route_statement_share(struct route_statement *statement)
+{
+    atomic_fetch_add_explicit(&statement->references, 1, memory_order_relaxed);
+    return statement;
+}
+
+void route_statement_release(struct route_statement **statement)
+{
+    if (*statement != NULL && atomic_fetch_sub_explicit(&(*statement)->references, 1, memory_order_acq_rel) == 1)
+        statement_destroy(*statement);
+    *statement = NULL;
+}
+
+static void list_unlink(struct route *route, struct route_statement *statement)
+{
+    if (statement->newer != NULL)
+        statement->newer->older = statement->older;
+    else
+        route->newest = statement->older;
+    if (statement->older != NULL)
+        statement->older->newer = statement->newer;
+    else
+        route->oldest = statement->newer;
+    statement->newer = statement->older = NULL;
+}
+
+static void list_push(struct route *route, struct route_statement *statement)
+{
+    statement->older = route->newest;
+    if (route->newest != NULL)
+        route->newest->newer = statement;
+    route->newest = statement;
+    if (route->oldest == NULL)
+        route->oldest = statement;
+}
+
+static void cache_drop(struct route *route, struct route_statement *statement)
+{
+    base_map_remove(route->by_text, statement->text, statement->len);
+    list_unlink(route, statement);
+    route_statement_release(&statement);
+}
+
+void route_close(struct route **route)
+{
+    struct route *closing = *route;
+    if (closing == NULL)
+        return;
+    while (closing->newest != NULL)
+        cache_drop(closing, closing->newest);
+    base_map_free(&closing->by_text);
+    base_mutex_destroy(&closing->lock);
+    base_free(closing);
+    *route = NULL;
+}
+
+/* The cached statement, kept for the caller; NULL if there is none for this schema. */
+static struct route_statement *cache_find(struct route *route, const char *sql, size_t len, uint64_t schema_version)
+{
+    base_mutex_lock(&route->lock);
+    struct route_statement *found = base_map_find(route->by_text, sql, len);
+    if (found != NULL && found->schema_version != schema_version) {
+        cache_drop(route, found);
+        found = NULL;
+    }
+    if (found != NULL) {
+        if (route->newest != found) {
+            list_unlink(route, found);
+            list_push(route, found);
+        }
+        route_statement_share(found);
+    }
+    base_mutex_unlock(&route->lock);
+    return found;
+}
+
+static void cache_add(struct route *route, struct route_statement *statement)
+{
+    base_mutex_lock(&route->lock);
+    struct route_statement *old = base_map_find(route->by_text, statement->text, statement->len);
+    if (old != NULL)
+        cache_drop(route, old);
+    if (base_map_put(route->by_text, statement->text, statement->len, statement, NULL))
+        list_push(route, route_statement_share(statement));
+    if (base_map_count(route->by_text) > route->config.cached_statements)
+        cache_drop(route, route->oldest);
+    base_mutex_unlock(&route->lock);
+}
+
+/* SQLite refused the text: does the column store know it in its own words? */
+static bool is_native(struct route *route, const char *text, size_t len)
+{
+    struct executor *executor = route->config.executor;
+    if (executor == NULL || route->config.mirror == NULL)
+        return false;
+    size_t position = 0, offset = 0, length = 0;
+    if (sql_split(text, len, &position, &offset, &length, NULL) == SQL_SPLIT_END)
+        return false;
+    struct mirror_snapshot snapshot;
+    if (mirror_snapshot_take(route->config.mirror, &snapshot) != RHEI_OK)
+        return false;
+    struct executor_query query = {.sql = text, .snapshot = &snapshot, .native = true};
+    bool native = executor->ops->check(executor, &query, NULL) == RHEI_OK;
+    mirror_snapshot_release(&snapshot);
+    return native;
+}
+
+static rhei_status statement_make(struct route *route, const char *sql, size_t len, struct route_statement **out,
+                                  struct rhei_error *error)
+{
+    struct route_statement *statement = base_alloc_zero(1, sizeof *statement);
+    if (statement == NULL)
+        return error_no_memory(error);
+    base_mutex_init(&statement->lock);
+    atomic_init(&statement->references, 1);
+    statement->rule_offset = -1;
+    statement->len = len;
+    statement->text = base_strndup(sql, len);
+    rhei_status status = statement->text == NULL ? error_no_memory(error) : RHEI_OK;
+    if (status == RHEI_OK) {
+        struct rhei_error refusal = RHEI_ERROR_INIT;
+        status = oltp_describe(route->config.oltp, sql, len, &statement->facts, &refusal);
+        if (status == RHEI_SQL && is_native(route, statement->text, len)) {
+            statement->native = true;
+            statement->schema_version = oltp_schema_version(route->config.oltp);
+            status = RHEI_OK;
+        } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
+            *error = refusal;
+        } else {
+            statement->schema_version = statement->facts.schema_version;
+        }
+    }
+    if (status == RHEI_OK && !statement->native && statement->facts.kind == OLTP_SELECT) {
+        /* A text that SQLite prepares but sql/ can't parse is no error: SQLite answers it. */
+        rhei_status parsed = sql_parse(sql, len, &statement->tree, NULL);
+        if (parsed == RHEI_NO_MEMORY)
+            status = error_no_memory(error);
+    }
+    if (status != RHEI_OK) {
+        statement_destroy(statement);
+        return status;
+    }
+    route_structure(statement);
+    *out = statement;
+    return RHEI_OK;
+}
+
+rhei_status route_statement_get(struct route *route, const char *sql, size_t len, struct route_statement **statement,
+                                struct rhei_error *error)
+{
+    *statement = cache_find(route, sql, len, oltp_schema_version(route->config.oltp));
+    if (*statement != NULL) {
+        atomic_fetch_add_explicit(&route->hits, 1, memory_order_relaxed);
+        return RHEI_OK;
+    }
+    atomic_fetch_add_explicit(&route->misses, 1, memory_order_relaxed);
+    rhei_status status = statement_make(route, sql, len, statement, error);
+    if (status == RHEI_OK && !(*statement)->facts.is_ddl)
+        cache_add(route, *statement);
+    return status;
+}
+
+const struct oltp_facts *route_statement_facts(const struct route_statement *statement)
+{
+    return &statement->facts;
+}
+
+bool route_statement_is_native(const struct route_statement *statement)
+{
+    return statement->native;
+}
+
+void route_get_status(struct route *route, struct route_status *status)
+{
+    base_mutex_lock(&route->lock);
+    status->statements_cached = base_map_count(route->by_text);
+    base_mutex_unlock(&route->lock);
+    status->hits = atomic_load_explicit(&route->hits, memory_order_relaxed);
+    status->misses = atomic_load_explicit(&route->misses, memory_order_relaxed);
+    status->translated = atomic_load_explicit(&route->translated, memory_order_relaxed);
+    status->refused = atomic_load_explicit(&route->refused, memory_order_relaxed);
+    status->fallbacks = atomic_load_explicit(&route->fallbacks, memory_order_relaxed);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The translator's view of the tables: SQLite's declarations joined with what the mirror's columns hold on one snapshot. */
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "route/route_internal.h"
+
+_Static_assert((int)SQL_NEGATIVE_ZERO == (int)MIRROR_NEGATIVE_ZERO && (int)SQL_HAS_NULL == (int)MIRROR_HAS_NULL &&
+                   (int)SQL_BIG_INTEGER == (int)MIRROR_BIG_INTEGER && (int)SQL_NON_ASCII == (int)MIRROR_NON_ASCII,
+               "sql/ and mirror/ must agree on what a flag means");
+_Static_assert((int)SQL_AFFINITY_REAL == (int)AFFINITY_REAL && (int)SQL_AFFINITY_TEXT == (int)AFFINITY_TEXT,
+               "sql/ and port/ must agree on affinities");
+
+static void column_fill(struct sql_column *column, const struct source_column *from,
+                        const struct mirror_table_view *view, uint32_t number)
+{
+    *column = (struct sql_column){
+        .name = from->name,
+        .declared_type = from->declared_type,
+        .collation = from->collation,
+        .affinity = from->affinity,
+        .not_null = from->not_null,
+        .is_rowid_alias = from->is_rowid_alias,
+        .is_rowid = from->is_rowid,
+    };
+    if (view == NULL)
+        return;
+    column->flags = mirror_view_column_flags(view, number);
+    column->has_range = mirror_view_range(view, number, &column->low, &column->high);
+}
+
+static uint32_t key_length(const int32_t *key)
+{
+    uint32_t count = 0;
+    while (key[count] >= 0)
+        count++;
+    return count;
+}
+
+/* One block: entry, columns, keys, the keys' column numbers. */
+static struct route_catalog_entry *entry_new(const struct oltp_table *table, const struct mirror_table_view *view)
+{
+    const struct source_table *source = &table->source;
+    uint32_t key_count = table->unique_key_count + (source->without_rowid ? 1 : 0);
+    size_t numbers = source->without_rowid ? source->key_count : 0;
+    for (uint32_t k = 0; k < table->unique_key_count; k++)
+        numbers += key_length(table->unique_keys[k]);
+    struct route_catalog_entry *entry =
+        base_alloc_zero(1, sizeof *entry + source->column_count * sizeof(struct sql_column) +
+                               key_count * sizeof(struct sql_unique_key) + numbers * sizeof(uint32_t));
+    if (entry == NULL)
+        return NULL;
+    struct sql_column *columns = (struct sql_column *)(entry + 1);
+    struct sql_unique_key *keys = (struct sql_unique_key *)(columns + source->column_count);
+    uint32_t *number = (uint32_t *)(keys + key_count);
+    for (uint32_t c = 0; c < source->column_count; c++)
+        column_fill(&columns[c], &source->columns[c], view, c);
+    uint32_t made = 0;
+    if (source->without_rowid) {
+        keys[made++] = (struct sql_unique_key){.columns = number, .column_count = source->key_count};
+        memcpy(number, source->key_columns, source->key_count * sizeof *number);
+        number += source->key_count;
+    }
+    for (uint32_t k = 0; k < table->unique_key_count; k++) {
+        uint32_t length = key_length(table->unique_keys[k]);
+        keys[made] = (struct sql_unique_key){.columns = number, .column_count = length};
+        for (uint32_t i = 0; i < length; i++) {
+            number[i] = (uint32_t)table->unique_keys[k][i];
+            keys[made].nullable |= !source->columns[number[i]].not_null;
+        }
+        number += length;
+        made++;
+    }
+    entry->table = (struct sql_table){
+        .name = source->name,
+        .id = source->id,
+        .columns = columns,
+        .column_count = source->column_count,
+        .keys = keys,
+        .key_count = key_count,
+        .without_rowid = source->without_rowid,
+        .mirrored = view != NULL,
+        .refusal_reason = source->unmirrored_reason != NULL ? source->unmirrored_reason : "its mirror isn't built",
+        .row_count = view != NULL ? mirror_view_row_count(view) : 0,
+    };
+    return entry;
+}
+
+static bool is_main(const char *schema)
+{
+    return schema == NULL || base_fold_compare(schema, "main") == 0;
+}
+
+static const struct sql_table *find_table(void *context, const char *schema, const char *name)
+{
+    struct route_catalog *catalog = context;
+    if (!is_main(schema))
+        return NULL;
+    for (struct route_catalog_entry *entry = catalog->entries; entry != NULL; entry = entry->next)
+        if (base_fold_compare(entry->table.name, name) == 0)
+            return &entry->table;
+    for (uint32_t t = 0; t < catalog->tables->table_count; t++) {
+        const struct oltp_table *table = &catalog->tables->tables[t];
+        if (base_fold_compare(table->source.name, name) != 0)
+            continue;
+        const struct mirror_table_view *view =
+            table->captured ? mirror_view(catalog->snapshot, table->source.id) : NULL;
+        struct route_catalog_entry *entry = entry_new(table, view);
+        if (entry == NULL) {
+            catalog->failed = true;
+            return NULL;
+        }
+        entry->next = catalog->entries;
+        catalog->entries = entry;
+        return &entry->table;
+    }
+    return NULL;
+}
+
+static const char *find_view(void *context, const char *schema, const char *name)
+{
+    const struct route_catalog *catalog = context;
+    if (!is_main(schema))
+        return NULL;
+    for (uint32_t v = 0; v < catalog->tables->view_count; v++)
+        if (base_fold_compare(catalog->tables->views[v].name, name) == 0)
+            return catalog->tables->views[v].sql;
+    return NULL;
+}
+
+rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot *snapshot,
+                               struct route_catalog *catalog, struct rhei_error *error)
+{
+    *catalog = (struct route_catalog){.catalog = {find_table, find_view, catalog}, .snapshot = snapshot};
+    return oltp_catalog_take(route->config.oltp, &catalog->tables, error);
+}
+
+void route_catalog_close(struct route_catalog *catalog)
+{
+    oltp_catalog_release(&catalog->tables);
+    while (catalog->entries != NULL) {
+        struct route_catalog_entry *entry = catalog->entries;
+        catalog->entries = entry->next;
+        base_free(entry);
+    }
+}
+
+const struct sql_table *route_catalog_by_id(struct route_catalog *catalog, uint32_t id)
+{
+    for (uint32_t t = 0; t < catalog->tables->table_count; t++)
+        if (catalog->tables->tables[t].source.id == id)
+            return find_table(catalog, NULL, catalog->tables->tables[t].source.name);
+    return NULL;
+}

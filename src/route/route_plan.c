@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Second step: the statement in the executor's words, proven for one snapshot, kept for as long as the proof holds. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_buffer.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "route/route_internal.h"
+
+void route_plan_release(struct route_plan **plan)
+{
+    struct route_plan *going = *plan;
+    *plan = NULL;
+    if (going == NULL || atomic_fetch_sub_explicit(&going->references, 1, memory_order_acq_rel) != 1)
+        return;
+    sql_translation_free(&going->translation);
+    base_free(going->params);
+    base_free(going->tables);
+    base_free(going->ranges);
+    base_free(going->plan_key);
+    base_free(going);
+}
+
+static struct route_plan *plan_keep(struct route_plan *plan)
+{
+    atomic_fetch_add_explicit(&plan->references, 1, memory_order_relaxed);
+    return plan;
+}
+
+const struct sql_translation *route_plan_translation(const struct route_plan *plan)
+{
+    return plan->translation;
+}
+
+static bool value_has_bytes(const struct rhei_value *value)
+{
+    return value->type == RHEI_TEXT || value->type == RHEI_BLOB;
+}
+
+static bool values_equal(const struct rhei_value *a, const struct rhei_value *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (a[i].type != b[i].type)
+            return false;
+        if (value_has_bytes(&a[i])) {
+            if (a[i].length != b[i].length || memcmp(a[i].as.bytes, b[i].as.bytes, a[i].length) != 0)
+                return false;
+        } else if (a[i].type != RHEI_NULL && memcmp(&a[i].as, &b[i].as, sizeof a[i].as) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One block: the values, then their bytes. */
+static struct rhei_value *values_copy(const struct rhei_value *values, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++)
+        bytes += value_has_bytes(&values[i]) ? values[i].length : 0;
+    struct rhei_value *copy = base_alloc(count * sizeof *copy + bytes + 1);
+    if (copy == NULL)
+        return NULL;
+    char *at = (char *)(copy + count);
+    for (uint32_t i = 0; i < count; i++) {
+        copy[i] = values[i];
+        if (value_has_bytes(&values[i])) {
+            if (values[i].length > 0)
+                memcpy(at, values[i].as.bytes, values[i].length);
+            copy[i].as.bytes = at;
+            at += values[i].length;
+        }
+    }
+    return copy;
+}
+
+static bool plan_holds(const struct route_plan *plan, struct route_catalog *catalog)
+{
+    for (uint32_t s = 0; s < plan->translation->scan_count; s++) {
+        const struct sql_scan *scan = &plan->translation->scans[s];
+        const struct sql_table *table = route_catalog_by_id(catalog, scan->table);
+        if (table == NULL || !table->mirrored || !sql_scan_still_holds(scan, table))
+            return false;
+    }
+    return true;
+}
+
+static struct route_plan *plan_find(struct route_statement *statement, struct route_catalog *catalog,
+                                    const struct rhei_value *params, uint32_t param_count)
+{
+    struct route_plan *found = NULL;
+    base_mutex_lock(&statement->lock);
+    for (size_t i = 0; i < ROUTE_PLANS_KEPT && found == NULL; i++) {
+        struct route_plan *plan = statement->plans[i];
+        if (plan == NULL || plan->param_count != param_count || !values_equal(plan->params, params, param_count))
+            continue;
+        if (plan_holds(plan, catalog)) {
+            plan->used = ++statement->clock;
+            found = plan_keep(plan);
+        } else {
+            route_plan_release(&statement->plans[i]);
+        }
+    }
+    base_mutex_unlock(&statement->lock);
+    return found;
+}
+
+static void plan_store(struct route_statement *statement, struct route_plan *plan)
+{
+    base_mutex_lock(&statement->lock);
+    size_t oldest = 0;
+    for (size_t i = 1; i < ROUTE_PLANS_KEPT; i++) {
+        uint64_t used = statement->plans[i] != NULL ? statement->plans[i]->used : 0;
+        if (statement->plans[oldest] != NULL && used < statement->plans[oldest]->used)
+            oldest = i;
+    }
+    route_plan_release(&statement->plans[oldest]);
+    plan->used = ++statement->clock;
+    statement->plans[oldest] = plan_keep(plan);
+    base_mutex_unlock(&statement->lock);
+}
+
+/* An executor's plan has the columns' forms bound into it: two that differ there must not share a key. */
+static char *plan_key_make(const struct sql_translation *translation, struct route_catalog *catalog)
+{
+    struct base_buffer key = {0};
+    for (uint32_t s = 0; s < translation->scan_count; s++) {
+        const struct sql_table *table = route_catalog_by_id(catalog, translation->scans[s].table);
+        base_buffer_format(&key, "%" PRIu32 ":", translation->scans[s].table);
+        for (uint32_t c = 0; table != NULL && c < table->column_count; c++)
+            base_buffer_char(&key, (char)('a' + sql_scan_form(table->columns[c].flags)));
+    }
+    base_buffer_char(&key, ';');
+    return base_buffer_take(&key);
+}
+
+static rhei_status plan_ranges(struct route_plan *plan, struct rhei_error *error)
+{
+    const struct sql_translation *translation = plan->translation;
+    size_t count = 0;
+    for (uint32_t s = 0; s < translation->scan_count; s++)
+        for (uint32_t c = 0; c < translation->scans[s].column_count; c++)
+            count += translation->scans[s].columns[c].has_low || translation->scans[s].columns[c].has_high;
+    if (count == 0)
+        return RHEI_OK;
+    plan->ranges = base_alloc_zero(count, sizeof *plan->ranges);
+    if (plan->ranges == NULL)
+        return error_no_memory(error);
+    for (uint32_t s = 0; s < translation->scan_count; s++) {
+        for (uint32_t c = 0; c < translation->scans[s].column_count; c++) {
+            const struct sql_scan_column *column = &translation->scans[s].columns[c];
+            if (!column->has_low && !column->has_high)
+                continue;
+            struct executor_range *range = &plan->ranges[plan->range_count++];
+            *range = (struct executor_range){.scan = s, .column = column->column};
+            if (column->has_low)
+                range->low = column->low;
+            if (column->has_high)
+                range->high = column->high;
+        }
+    }
+    return RHEI_OK;
+}
+
+/* SQLite's order of rows is known only for a plain scan in rowid order; its plan tells. */
+static bool scan_order_holds(struct route *route, struct route_statement *statement,
+                             const struct sql_translation *translation)
+{
+    if (translation->assumes_scan_of < 0)
+        return true;
+    bool scans = false;
+    (void)route_cost(route, statement, &scans);
+    base_mutex_lock(&statement->lock);
+    const char *text = statement->cost.text;
+    bool plain = text != NULL && strncmp(text, "SCAN ", 5) == 0 && strstr(text, "USING") == NULL &&
+                 statement->cost.scans == 1 && statement->cost.searches == 0;
+    /* A b-tree for sorting is no index; a covering index would be. */
+    if (text != NULL && !plain && strncmp(text, "SCAN ", 5) == 0 && strstr(text, "INDEX") == NULL)
+        plain = statement->cost.scans == 1 && statement->cost.searches == 0;
+    base_mutex_unlock(&statement->lock);
+    return plain;
+}
+
+static rhei_status plan_translate(struct route *route, struct route_statement *statement, struct route_catalog *catalog,
+                                  const struct rhei_value *params, uint32_t param_count, struct route_plan **out,
+                                  struct route_choice *choice, struct rhei_error *error)
+{
+    struct sql_translate_options options = {
+        .dialect = SQL_DIALECT_DUCKDB, .parameters = params, .parameter_count = param_count};
+    struct sql_translation *translation = NULL;
+    rhei_status status = sql_translate(statement->tree, &catalog->catalog, &options, &translation, error);
+    if (status != RHEI_OK)
+        return status;
+    if (catalog->failed) {
+        sql_translation_free(&translation);
+        return error_no_memory(error);
+    }
+    if (!translation->translated || !scan_order_holds(route, statement, translation)) {
+        atomic_fetch_add_explicit(&route->refused, 1, memory_order_relaxed);
+        choice->target = ROUTE_TO_OLTP;
+        choice->rule = translation->translated ? "order-by-plan" : "not-translated";
+        if (translation->translated)
+            snprintf(choice->reason, sizeof choice->reason, "the order of rows would follow SQLite's plan");
+        else
+            snprintf(choice->reason, sizeof choice->reason, "%s: %s", translation->refusal.construct,
+                     translation->refusal.reason);
+        choice->offset =
+            translation->translated || translation->refusal.view != NULL ? -1 : (int32_t)translation->refusal.offset;
+        sql_translation_free(&translation);
+        return RHEI_OK;
+    }
+    struct route_plan *plan = base_alloc_zero(1, sizeof *plan);
+    if (plan == NULL) {
+        sql_translation_free(&translation);
+        return error_no_memory(error);
+    }
+    atomic_init(&plan->references, 1);
+    plan->translation = translation;
+    plan->param_count = param_count;
+    plan->params = values_copy(params, param_count);
+    plan->plan_key = plan_key_make(translation, catalog);
+    status = plan->params == NULL || plan->plan_key == NULL ? error_no_memory(error) : plan_ranges(plan, error);
+    if (status != RHEI_OK) {
+        route_plan_release(&plan);
+        return status;
+    }
+    atomic_fetch_add_explicit(&route->translated, 1, memory_order_relaxed);
+    plan_store(statement, plan);
+    *out = plan;
+    return RHEI_OK;
+}
+
+rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct mirror_snapshot *snapshot,
+                            const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
+                            struct executor_query *query, struct route_choice *choice, struct rhei_error *error)
+{
+    *plan = NULL;
+    struct route_catalog catalog;
+    rhei_status status = route_catalog_open(route, snapshot, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    if (catalog.tables->schema_version != statement->schema_version) {
+        choice->target = ROUTE_TO_OLTP;
+        choice->rule = "schema-changed";
+        snprintf(choice->reason, sizeof choice->reason, "the schema changed while the statement was being routed");
+    } else {
+        *plan = plan_find(statement, &catalog, params, param_count);
+        if (*plan == NULL)
+            status = plan_translate(route, statement, &catalog, params, param_count, plan, choice, error);
+    }
+    route_catalog_close(&catalog);
+    if (*plan != NULL)
+        *query = (struct executor_query){
+            .sql = (*plan)->translation->text,
+            .plan_key = (*plan)->plan_key,
+            .snapshot = snapshot,
+            .schema_version = statement->schema_version,
+            .ranges = (*plan)->ranges,
+            .range_count = (*plan)->range_count,
+        };
+    return status;
+}
