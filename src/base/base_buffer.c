@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base_buffer.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base_memory.h"
@@ -57,6 +59,29 @@ void base_buffer_format(struct base_buffer *buffer, const char *format, ...)
     vsnprintf(buffer->data + buffer->len, (size_t)wanted + 1, format, arguments);
     va_end(arguments);
     buffer->len += (size_t)wanted;
+}
+
+void base_buffer_real(struct base_buffer *buffer, double value)
+{
+    if (isnan(value) || isinf(value)) {
+        base_buffer_text(buffer, isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
+        return;
+    }
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    /* printf writes the decimal point of the application's locale, of one byte or more. */
+    size_t point = strspn(text, "-0123456789");
+    size_t rest = point + strcspn(text + point, "0123456789e");
+    base_buffer_append(buffer, text, point);
+    if (rest > point)
+        base_buffer_char(buffer, '.');
+    base_buffer_text(buffer, text + rest);
+    if (rest == point && text[point] != 'e')
+        base_buffer_text(buffer, ".0");
 }
 
 static void append_quoted(struct base_buffer *buffer, const char *text, size_t len, char quote)

@@ -23,6 +23,8 @@ void base_buffer_append(struct base_buffer *buffer, const void *bytes, size_t le
 void base_buffer_text(struct base_buffer *buffer, const char *text);
 void base_buffer_char(struct base_buffer *buffer, char c);
 void base_buffer_format(struct base_buffer *buffer, const char *format, ...) RHEI_PRINTF(2, 3);
+/* The shortest decimal text that reads back as the same double, with '.' in every locale; "NaN", "Infinity". */
+void base_buffer_real(struct base_buffer *buffer, double value);
 /* "name" with inner double quotes doubled; 'text' with inner quotes doubled. Safe for any bytes but NUL. */
 void base_buffer_identifier(struct base_buffer *buffer, const char *name);
 void base_buffer_literal(struct base_buffer *buffer, const char *text, size_t len);

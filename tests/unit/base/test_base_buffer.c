@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <locale.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,6 +76,43 @@ static void test_literals_are_quoted(void **state)
     assert_text(&buffer, "'cut'");
 }
 
+static void test_reals_are_shortest_and_exact(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {
+        {0.1, "0.1"},
+        {0.1 + 0.2, "0.30000000000000004"},
+        {1.0, "1.0"},
+        {-0.0, "-0.0"},
+        {100.0, "100.0"},
+        {1e300, "1e+300"},
+        {5e-324, "4.94065645841247e-324"},
+        {-2.5, "-2.5"},
+        {9007199254740993.0, "9007199254740992.0"},
+        {HUGE_VAL, "Infinity"},
+        {-HUGE_VAL, "-Infinity"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct base_buffer buffer = {0};
+        base_buffer_real(&buffer, cases[i].value);
+        assert_text(&buffer, cases[i].text);
+    }
+}
+
+static void test_reals_ignore_the_locale(void **state)
+{
+    (void)state;
+    if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL && setlocale(LC_NUMERIC, "fr_FR.UTF-8") == NULL)
+        skip();
+    struct base_buffer buffer = {0};
+    base_buffer_real(&buffer, 2.5);
+    setlocale(LC_NUMERIC, "C");
+    assert_text(&buffer, "2.5");
+}
+
 static void test_failure_is_sticky(void **state)
 {
     (void)state;
@@ -124,6 +163,8 @@ int main(void)
         cmocka_unit_test(test_long_format),
         cmocka_unit_test(test_identifiers_are_quoted),
         cmocka_unit_test(test_literals_are_quoted),
+        cmocka_unit_test(test_reals_are_shortest_and_exact),
+        cmocka_unit_test(test_reals_ignore_the_locale),
         cmocka_unit_test(test_failure_is_sticky),
         cmocka_unit_test(test_take),
         cmocka_unit_test(test_clear_keeps_the_memory),
