@@ -20,6 +20,7 @@ parse_variant() {
         --asan) meson_options+=(-Db_sanitize=address,undefined -Db_lundef=false -Dbench=false) ;;
         --tsan) meson_options+=(-Db_sanitize=thread -Db_lundef=false -Dbench=false) ;;
         --clang) compiler=clang-14 ;;
+        --system-sqlite) meson_options+=(-Dsqlite=system -Dbench=false) ;;
         --release) meson_options+=(--buildtype=release -Db_lto=false) ;;
         *)
             rest+=("$word")
