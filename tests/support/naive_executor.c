@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/naive_executor.h"
+
+#include <sqlite3.h>
+#include <string.h>
+
+#include "arrow/arrow_stream.h"
+#include "base/base_buffer.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+struct naive {
+    struct executor base;
+    uint32_t *tables;
+    uint32_t count;
+    uint64_t statements;
+};
+
+struct naive_run { /* behind one stream */
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    struct executor_stop stop;
+};
+
+static rhei_status sqlite_failed(sqlite3 *db, struct rhei_error *error)
+{
+    return error_set(error, RHEI_SQL, "%s", sqlite3_errmsg(db));
+}
+
+static void bind(sqlite3_stmt *statement, int at, const struct rhei_value *value)
+{
+    switch (value->type) {
+    case RHEI_INTEGER:
+        sqlite3_bind_int64(statement, at, value->as.integer);
+        break;
+    case RHEI_REAL:
+        sqlite3_bind_double(statement, at, value->as.real);
+        break;
+    case RHEI_TEXT:
+        sqlite3_bind_text(statement, at, value->as.bytes, (int)value->length, SQLITE_TRANSIENT);
+        break;
+    case RHEI_BLOB:
+        sqlite3_bind_blob(statement, at, value->length > 0 ? value->as.bytes : "", (int)value->length,
+                          SQLITE_TRANSIENT);
+        break;
+    default:
+        sqlite3_bind_null(statement, at);
+    }
+}
+
+/* Columns without a type, so that every value keeps its class. */
+static char *insert_text(const struct source_table *table, char **create)
+{
+    struct base_buffer made = {0}, insert = {0};
+    base_buffer_text(&made, "CREATE TABLE ");
+    base_buffer_identifier(&made, table->name);
+    base_buffer_text(&insert, "INSERT INTO ");
+    base_buffer_identifier(&insert, table->name);
+    base_buffer_text(&insert, " VALUES ");
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        base_buffer_char(&made, c == 0 ? '(' : ',');
+        base_buffer_identifier(&made, table->columns[c].name);
+        base_buffer_text(&insert, c == 0 ? "(?" : ",?");
+    }
+    base_buffer_char(&made, ')');
+    base_buffer_char(&insert, ')');
+    *create = base_buffer_take(&made);
+    return base_buffer_take(&insert);
+}
+
+static void insert_rows(const struct mirror_table_view *view, sqlite3_stmt *insert)
+{
+    uint32_t columns = mirror_view_column_count(view);
+    for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
+        for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS; v++) {
+            struct mirror_vector vector;
+            mirror_view_vector(view, s, v, &vector);
+            for (uint32_t r = 0; r < vector.rows; r++) {
+                if (vector.dead != NULL && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
+                    continue;
+                for (uint32_t c = 0; c < columns; c++) {
+                    struct rhei_value value;
+                    mirror_view_value(view, s, v * MIRROR_VECTOR_ROWS + r, c, &value);
+                    bind(insert, (int)c + 1, &value);
+                }
+                sqlite3_step(insert);
+                sqlite3_reset(insert);
+            }
+        }
+    }
+}
+
+static rhei_status copy_table(sqlite3 *db, const struct mirror_table_view *view, struct rhei_error *error)
+{
+    char *create = NULL;
+    char *insert = insert_text(mirror_view_definition(view), &create);
+    sqlite3_stmt *statement = NULL;
+    rhei_status status = RHEI_OK;
+    if (create == NULL || insert == NULL)
+        status = error_no_memory(error);
+    else if (sqlite3_exec(db, create, NULL, NULL, NULL) != SQLITE_OK ||
+             sqlite3_prepare_v2(db, insert, -1, &statement, NULL) != SQLITE_OK)
+        status = sqlite_failed(db, error);
+    else
+        insert_rows(view, statement);
+    sqlite3_finalize(statement);
+    base_free(create);
+    base_free(insert);
+    return status;
+}
+
+static void run_release(void *context)
+{
+    struct naive_run *run = context;
+    sqlite3_finalize(run->statement);
+    sqlite3_close(run->db);
+    base_free(run);
+}
+
+static rhei_status run_prepare(struct naive *naive, const struct executor_query *query, struct naive_run **out,
+                               struct rhei_error *error)
+{
+    struct naive_run *run = base_alloc_zero(1, sizeof *run);
+    if (run == NULL)
+        return error_no_memory(error);
+    run->stop = query->stop;
+    rhei_status status = RHEI_OK;
+    if (sqlite3_open(":memory:", &run->db) != SQLITE_OK)
+        status = error_set(error, RHEI_NO_MEMORY, "SQLite could not open a database in memory");
+    sqlite3_exec(run->db, "BEGIN", NULL, NULL, NULL);
+    for (uint32_t t = 0; status == RHEI_OK && t < naive->count; t++) {
+        const struct mirror_table_view *view = mirror_view(query->snapshot, naive->tables[t]);
+        if (view != NULL)
+            status = copy_table(run->db, view, error);
+    }
+    if (status == RHEI_OK && sqlite3_prepare_v2(run->db, query->sql, -1, &run->statement, NULL) != SQLITE_OK)
+        status = sqlite_failed(run->db, error);
+    if (status == RHEI_OK && (run->statement == NULL || !sqlite3_stmt_readonly(run->statement)))
+        status = error_set(error, RHEI_UNSUPPORTED, "only statements that read run here");
+    for (uint32_t v = 0; status == RHEI_OK && v < query->value_count; v++)
+        bind(run->statement, (int)v + 1, &query->values[v]);
+    if (status != RHEI_OK)
+        run_release(run);
+    else
+        *out = run;
+    return status;
+}
+
+static rhei_status run_next(void *context, struct rhei_value *row, struct rhei_error *error)
+{
+    struct naive_run *run = context;
+    rhei_status stopped = run->stop.check != NULL ? run->stop.check(run->stop.context) : RHEI_OK;
+    if (stopped != RHEI_OK)
+        return error_set(error, stopped, "the statement was ended");
+    int code = sqlite3_step(run->statement);
+    if (code == SQLITE_DONE)
+        return RHEI_DONE;
+    if (code != SQLITE_ROW)
+        return sqlite_failed(run->db, error);
+    for (int c = 0; c < sqlite3_column_count(run->statement); c++) {
+        row[c] = (struct rhei_value){.type = RHEI_NULL};
+        switch (sqlite3_column_type(run->statement, c)) {
+        case SQLITE_INTEGER:
+            row[c].type = RHEI_INTEGER;
+            row[c].as.integer = sqlite3_column_int64(run->statement, c);
+            break;
+        case SQLITE_FLOAT:
+            row[c].type = RHEI_REAL;
+            row[c].as.real = sqlite3_column_double(run->statement, c);
+            break;
+        case SQLITE_TEXT:
+            row[c].type = RHEI_TEXT;
+            row[c].as.bytes = sqlite3_column_text(run->statement, c);
+            row[c].length = (uint32_t)sqlite3_column_bytes(run->statement, c);
+            break;
+        case SQLITE_BLOB:
+            row[c].type = RHEI_BLOB;
+            row[c].as.bytes = sqlite3_column_blob(run->statement, c);
+            row[c].length = (uint32_t)sqlite3_column_bytes(run->statement, c);
+            break;
+        default:
+            break;
+        }
+    }
+    return RHEI_ROW;
+}
+
+static rhei_status naive_run(struct executor *executor, const struct executor_query *query,
+                             struct ArrowArrayStream *stream, struct rhei_error *error)
+{
+    struct naive *naive = (struct naive *)executor;
+    struct naive_run *run = NULL;
+    rhei_status status = run_prepare(naive, query, &run, error);
+    if (status != RHEI_OK)
+        return status;
+    naive->statements++;
+    uint32_t count = (uint32_t)sqlite3_column_count(run->statement);
+    const char **names = base_alloc_zero((size_t)count + 1, sizeof *names);
+    if (names == NULL) {
+        run_release(run);
+        return error_no_memory(error);
+    }
+    for (uint32_t c = 0; c < count; c++)
+        names[c] = sqlite3_column_name(run->statement, (int)c);
+    struct arrow_row_source source = {run_next, run_release, run};
+    struct arrow_row_options options = {
+        .columns = {.count = count, .names = names, .strings_view = query->strings_view}};
+    status = arrow_row_stream(&source, &options, stream, error);
+    base_free(names);
+    return status;
+}
+
+static rhei_status naive_check(struct executor *executor, const struct executor_query *query, struct rhei_error *error)
+{
+    struct naive_run *run = NULL;
+    rhei_status status = run_prepare((struct naive *)executor, query, &run, error);
+    if (status == RHEI_OK)
+        run_release(run);
+    return status;
+}
+
+static void naive_trim(struct executor *executor, uint64_t schema_version)
+{
+    (void)executor;
+    (void)schema_version;
+}
+
+static void naive_status(struct executor *executor, struct executor_status *status)
+{
+    *status = (struct executor_status){.loaded = true, .version = SQLITE_VERSION,
+                                       .statements = ((struct naive *)executor)->statements};
+}
+
+static void naive_close(struct executor **executor)
+{
+    struct naive *naive = (struct naive *)*executor;
+    if (naive == NULL)
+        return;
+    base_free(naive->tables);
+    base_free(naive);
+    *executor = NULL;
+}
+
+struct executor *naive_executor_open(const uint32_t *tables, uint32_t count)
+{
+    static const struct executor_ops ops = {
+        .name = "naive",
+        .dialect = "sqlite",
+        .run = naive_run,
+        .check = naive_check,
+        .trim = naive_trim,
+        .status = naive_status,
+        .close = naive_close,
+    };
+    struct naive *naive = base_alloc_zero(1, sizeof *naive);
+    if (naive == NULL)
+        return NULL;
+    naive->base.ops = &ops;
+    naive->count = count;
+    naive->tables = base_alloc_zero((size_t)count + 1, sizeof *naive->tables);
+    if (naive->tables == NULL) {
+        base_free(naive);
+        return NULL;
+    }
+    if (count > 0)
+        memcpy(naive->tables, tables, count * sizeof *tables);
+    return &naive->base;
+}
