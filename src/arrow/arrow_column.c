@@ -19,7 +19,10 @@ static uint8_t *buffer_reallocate(struct ArrowBufferAllocator *allocator, uint8_
 {
     (void)allocator;
     (void)old_size;
-    return base_realloc(pointer, (size_t)new_size);
+    uint8_t *grown = base_realloc(pointer, (size_t)new_size);
+    if (grown == NULL)
+        base_free(pointer); /* nanoarrow forgets it */
+    return grown;
 }
 
 static void buffer_free(struct ArrowBufferAllocator *allocator, uint8_t *pointer, int64_t size)
