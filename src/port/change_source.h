@@ -46,6 +46,7 @@ struct change_source_ops {
     /*
      * The next changes: at most about `max_rows` rows, as one batch per table. *count = 0: all were delivered.
      * The batches live until the next call. Changes of a table that the last tables() didn't name are left out.
+     * Rows of one change number (both halves of a changed key) are never spread over two calls.
      */
     rhei_status (*next)(struct change_source *source, size_t max_rows, const struct change_batch **batches,
                         size_t *count, struct rhei_error *error);
@@ -64,7 +65,10 @@ struct change_source_ops {
                              const struct change_batch **batch, struct rhei_error *error);
     void (*load_end)(struct source_load **load);
 
-    /* Forgets changes up to and including `position` when nobody else needs them. Own transaction; may do less. */
+    /*
+     * Forgets changes up to and including `position` when nobody else needs them. Own transaction; may do less. May run
+     * beside a cycle or a load; one at a time.
+     */
     rhei_status (*prune)(struct change_source *source, int64_t position, uint64_t *pruned, struct rhei_error *error);
 
     void (*close)(struct change_source **source);

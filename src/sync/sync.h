@@ -13,13 +13,13 @@
 struct sync;
 
 struct sync_config {
-    struct mirror *mirror;         /* borrowed */
-    struct change_source *source;  /* borrowed; closed by its owner after sync_close */
-    size_t batch_rows;             /* rows held at a time */
-    uint32_t build_threads;        /* loaders of one build; 0: one per core */
-    uint32_t interval_ms;          /* 0: driven by sync_wake and, for foreign commits, a look at the token every 50 ms at most */
-    bool prune;                    /* forget applied changes in the source */
-    bool build_on_demand;          /* don't build anything before sync_start or sync_build asks (one-shot commands) */
+    struct mirror *mirror;        /* borrowed */
+    struct change_source *source; /* borrowed; closed by its owner after sync_close */
+    size_t batch_rows;            /* rows held at a time */
+    uint32_t build_threads;       /* loaders of one build; 0: one per core */
+    uint32_t interval_ms; /* 0: driven by sync_wake and, for foreign commits, a look at the token every 50 ms at most */
+    bool prune;           /* forget applied changes in the source */
+    bool build_on_demand; /* don't build anything before sync_start or sync_build asks (one-shot commands) */
     const struct base_log *log;
     void (*fault)(void *context, const char *point); /* tests: called at every named point of a cycle and build */
     void *fault_context;
@@ -64,10 +64,10 @@ int64_t sync_fresh_at_ns(const struct sync *sync);
 int64_t sync_position(const struct sync *sync);
 
 enum sync_table_state {
-    SYNC_TABLE_WAITING = 0,  /* needs a build; not begun */
+    SYNC_TABLE_WAITING = 0, /* needs a build; not begun */
     SYNC_TABLE_BUILDING = 1,
-    SYNC_TABLE_READY = 2,    /* the mirror may answer */
-    SYNC_TABLE_FAILED = 3,   /* the mirror can't follow it: see message; SQLite answers until sync_rebuild */
+    SYNC_TABLE_READY = 2,      /* the mirror may answer */
+    SYNC_TABLE_FAILED = 3,     /* the mirror can't follow it: see message; SQLite answers until sync_rebuild */
     SYNC_TABLE_UNMIRRORED = 4, /* no usable key, too wide, excluded: see message */
 };
 struct sync_table_status {

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Builds, beside writers and cycles: one table after another, the smallest first, each by several loaders that read one
+ * state of the source.
+ *
+ *   1. From before the load begins until the table is published, the source keeps what follows `hold`: first the
+ *      position published when the load began, then the load's own. So catching up finds every change (A3, A7).
+ *   2. The table becomes visible in the cycle that catches up with what all other tables have (A1).
+ *
+ * Until `loaded` the job's build is the builder thread's; from then on the owner's, who attaches or abandons it.
+ */
+#include "sync_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+#include "base/base_utf8.h"
+
+enum {
+    RETRY_NS = 100000000,      /* after a failed load, times the number of failures */
+    CYCLE_RETRY_NS = 50000000, /* after a cycle that failed while a table waits for it */
+    SMALL_TABLE_ROWS = 20000,  /* not worth a second thread */
+};
+
+/* ---- Loading. ---------------------------------------------------------------------------------------------------- */
+
+struct loader {
+    struct sync *sync;
+    struct sync_job *job;
+    uint32_t number;
+    base_thread thread;
+    rhei_status status;
+    struct rhei_error error;
+};
+
+static void loader_main(void *argument)
+{
+    struct loader *loader = argument;
+    struct sync_job *job = loader->job;
+    const struct change_source_ops *ops = loader->sync->config.source->ops;
+    while (!atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
+           !atomic_load_explicit(&job->loader_failed, memory_order_relaxed)) {
+        const struct change_batch *batch = NULL;
+        loader->status =
+            ops->load_next(job->load, loader->number, loader->sync->config.batch_rows, &batch, &loader->error);
+        if (loader->status == RHEI_OK && !batch)
+            return;
+        if (loader->status == RHEI_OK)
+            loader->status = mirror_build_append(job->build, loader->number, batch, &loader->error);
+        if (loader->status != RHEI_OK) {
+            atomic_store(&job->loader_failed, true);
+            return;
+        }
+        atomic_fetch_add_explicit(&job->rows, batch->row_count, memory_order_relaxed);
+        sync_fault(loader->sync, "sync.build.batch");
+    }
+}
+
+/* Loader 0 runs on this thread. The first error is the one told. */
+static rhei_status run_loaders(struct sync *sync, struct sync_job *job, struct rhei_error *error)
+{
+    struct loader *loaders = base_alloc_zero(job->loaders, sizeof *loaders);
+    if (!loaders)
+        return error_no_memory(error);
+    rhei_status status = RHEI_OK;
+    uint32_t started = 1;
+    for (uint32_t i = 0; i < job->loaders; i++)
+        loaders[i] = (struct loader){.sync = sync, .job = job, .number = i, .error = RHEI_ERROR_INIT};
+    while (started < job->loaders && status == RHEI_OK) {
+        status = base_thread_start(&loaders[started].thread, "rhei-load", loader_main, &loaders[started], error);
+        if (status == RHEI_OK)
+            started++;
+    }
+    if (status == RHEI_OK)
+        loader_main(&loaders[0]);
+    else
+        atomic_store(&job->loader_failed, true);
+    for (uint32_t i = 1; i < started; i++)
+        base_thread_join(&loaders[i].thread);
+    for (uint32_t i = 0; i < started && status == RHEI_OK; i++)
+        if (loaders[i].status != RHEI_OK)
+            status = error_set(error, loaders[i].status, "%s", loaders[i].error.message);
+    base_free(loaders);
+    return status;
+}
+
+static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_error *error)
+{
+    const struct change_source_ops *ops = sync->config.source->ops;
+    struct source_load_info info = {0};
+    sync_fault(sync, "sync.build.begun");
+    rhei_status status = ops->load_begin(sync->config.source, job->table, job->loaders, &job->load, &info, error);
+    if (status != RHEI_OK)
+        return status;
+    base_mutex_lock(&sync->lock);
+    job->hold = info.position;
+    base_mutex_unlock(&sync->lock);
+    if (info.loader_count > 0 && info.loader_count < job->loaders)
+        job->loaders = info.loader_count;
+
+    status = mirror_build_begin(sync->config.mirror, job->definition, job->loaders, &job->build, error);
+    if (status == RHEI_OK)
+        status = run_loaders(sync, job, error);
+    ops->load_end(&job->load);
+    if (status == RHEI_OK && atomic_load(&job->cancelled))
+        status = error_set(error, RHEI_CANCELLED, "the build was cancelled");
+    if (status == RHEI_OK)
+        sync_fault(sync, "sync.build.loaded");
+    return status;
+}
+
+/* ---- One job. ---------------------------------------------------------------------------------------------------- */
+
+/* Under `lock`, by the owner or by close. What was loaded but not attached goes when the owner looks at it. */
+void sync_job_cancel(struct sync *sync, uint32_t table)
+{
+    struct sync_job *job = sync->job;
+    if (!job || (table != UINT32_MAX && job->table != table))
+        return;
+    atomic_store(&job->cancelled, true);
+    if (job->attached)
+        job->finished = true;
+    if (job->loaded && !job->attached)
+        atomic_store(&sync->request, true);
+    base_cond_signal(&sync->builder_cond);
+}
+
+/* Hands the loaded table to the cycles and sees to it that one succeeds. */
+static void catch_up(struct sync *sync, struct sync_job *job)
+{
+    base_mutex_lock(&sync->lock);
+    job->loaded = true;
+    atomic_store(&sync->request, true);
+    while (!job->finished && !atomic_load(&sync->closing)) {
+        base_mutex_unlock(&sync->lock);
+        struct sync_limit limit = {.cancelled = &job->cancelled};
+        struct sync_report report;
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_status status = sync_join(sync, false, atomic_load(&job->cancelled) ? NULL : &limit, &report, &error);
+        base_mutex_lock(&sync->lock);
+        if (status != RHEI_OK && !job->finished && !atomic_load(&sync->closing))
+            base_cond_wait_until(&sync->builder_cond, &sync->lock, base_now_ns() + CYCLE_RETRY_NS);
+    }
+    base_mutex_unlock(&sync->lock);
+}
+
+static bool passing(rhei_status status)
+{
+    return status == RHEI_BUSY || status == RHEI_IO || status == RHEI_NOT_FOUND || status == RHEI_CANCELLED ||
+           status == RHEI_TIMEOUT;
+}
+
+/* Under `lock`: what a failed load means for its table. */
+static void judge(struct sync *sync, const struct sync_job *job, rhei_status status, const struct rhei_error *error)
+{
+    struct sync_table *table = sync_table_find(sync, job->table);
+    if (!table || table->state != SYNC_TABLE_BUILDING)
+        return;
+    if (status == RHEI_OK || atomic_load(&job->cancelled)) { /* cancelled, and wanted again */
+        table->state = SYNC_TABLE_WAITING;
+        return;
+    }
+    size_t len = base_utf8_cut(error->message, strlen(error->message), sizeof table->message - 1);
+    memcpy(table->message, error->message, len);
+    table->message[len] = 0;
+    table->attempts++;
+    if (passing(status) && table->attempts < SYNC_BUILD_ATTEMPTS) {
+        table->state = SYNC_TABLE_WAITING;
+        table->retry_at_ns = base_now_ns() + (int64_t)table->attempts * RETRY_NS;
+        return;
+    }
+    table->state = SYNC_TABLE_FAILED;
+    sync->counters.failures++;
+    base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" could not be built: %s",
+                   job->definition->name, error->message);
+}
+
+static void run_job(struct sync *sync, struct sync_job *job)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    int64_t began_ns = base_now_ns();
+    rhei_status status = load(sync, job, &error);
+    if (status == RHEI_OK) {
+        base_log_write(sync->config.log, BASE_LOG_INFO, "sync",
+                       "table \"%s\": %" PRIu64 " rows loaded in %" PRId64 " ms", job->definition->name,
+                       (uint64_t)atomic_load(&job->rows), (base_now_ns() - began_ns) / 1000000);
+        catch_up(sync, job);
+    } else if (status == RHEI_NOT_FOUND) { /* it changed or went since the list was read: read it again */
+        struct sync_report report;
+        (void)sync_join(sync, false, NULL, &report, NULL);
+    }
+    if (job->loaded && !job->finished) { /* closing: nobody else will */
+        sync_own(sync);
+        mirror_build_abandon(&job->build);
+        sync_disown(sync);
+    }
+    base_mutex_lock(&sync->lock);
+    if (!job->finished)
+        judge(sync, job, status, &error);
+    sync->job = NULL;
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    mirror_build_abandon(&job->build);
+    base_free(job->definition);
+    base_free(job);
+}
+
+/* ---- The builder's thread. --------------------------------------------------------------------------------------- */
+
+/* Under `lock`: the smallest table that may be built now. *next_ns: when another may. */
+static struct sync_table *pick(const struct sync *sync, int64_t now, int64_t *next_ns, bool *any)
+{
+    struct sync_table *best = NULL;
+    *next_ns = INT64_MAX;
+    *any = false;
+    for (size_t i = 0; i < sync->table_count; i++) {
+        struct sync_table *table = sync->tables[i];
+        if (table->state != SYNC_TABLE_WAITING)
+            continue;
+        *any = true;
+        if (table->retry_at_ns > now) {
+            *next_ns = table->retry_at_ns < *next_ns ? table->retry_at_ns : *next_ns;
+            continue;
+        }
+        if (!best || table->definition->estimated_rows < best->definition->estimated_rows)
+            best = table;
+    }
+    return best;
+}
+
+/* Under `lock`. NULL: no memory now; the table waits a little. */
+static struct sync_job *job_new(struct sync *sync, struct sync_table *table)
+{
+    struct sync_job *job = base_alloc_zero(1, sizeof *job);
+    if (!job || sync_definition_copy(table->definition, &job->definition, NULL) != RHEI_OK) {
+        base_free(job);
+        table->retry_at_ns = base_now_ns() + RETRY_NS;
+        return NULL;
+    }
+    int64_t rows = table->definition->estimated_rows;
+    job->table = table->definition->id;
+    job->loaders = rows >= 0 && rows < SMALL_TABLE_ROWS ? 1 : sync->build_threads;
+    job->expected = rows > 0 ? (uint64_t)rows : 0;
+    job->hold = atomic_load(&sync->position);
+    table->state = SYNC_TABLE_BUILDING;
+    sync->job = job;
+    return job;
+}
+
+/* The list of tables comes with the first cycle. Called and returns under `lock`. */
+static void first_cycle(struct sync *sync)
+{
+    base_mutex_unlock(&sync->lock);
+    struct sync_report report;
+    rhei_status status = sync_join(sync, false, NULL, &report, NULL);
+    base_mutex_lock(&sync->lock);
+    if (status != RHEI_OK && !atomic_load(&sync->closing))
+        base_cond_wait_until(&sync->builder_cond, &sync->lock, base_now_ns() + RETRY_NS);
+}
+
+void sync_builder_main(void *argument)
+{
+    struct sync *sync = argument;
+    base_mutex_lock(&sync->lock);
+    while (!atomic_load(&sync->closing)) {
+        int64_t next_ns = INT64_MAX;
+        bool any = false;
+        bool wanted = sync->builds_enabled || sync->build_once;
+        if (wanted && !atomic_load(&sync->primed)) {
+            first_cycle(sync);
+            continue;
+        }
+        struct sync_table *table = wanted ? pick(sync, base_now_ns(), &next_ns, &any) : NULL;
+        if (wanted && !any)
+            sync->build_once = false;
+        struct sync_job *job = table ? job_new(sync, table) : NULL;
+        if (table && !job)
+            continue;
+        if (!job) {
+            base_cond_wait_until(&sync->builder_cond, &sync->lock, next_ns);
+            continue;
+        }
+        base_mutex_unlock(&sync->lock);
+        run_job(sync, job);
+        base_mutex_lock(&sync->lock);
+    }
+    base_mutex_unlock(&sync->lock);
+}
+
+rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error)
+{
+    base_mutex_lock(&sync->lock);
+    rhei_status status = RHEI_OK;
+    if (!sync->builder_started)
+        status = base_thread_start(&sync->builder, "rhei-build", sync_builder_main, sync, error);
+    if (status == RHEI_OK)
+        sync->builder_started = true;
+    base_cond_signal(&sync->builder_cond);
+    base_mutex_unlock(&sync->lock);
+    return status;
+}
+
+/* ---- What callers ask for. --------------------------------------------------------------------------------------- */
+
+/* Under `lock`: a table that will be ready or failed in a while. */
+static bool unfinished(const struct sync *sync)
+{
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (sync->tables[i]->state == SYNC_TABLE_WAITING || sync->tables[i]->state == SYNC_TABLE_BUILDING)
+            return true;
+    return sync->job != NULL;
+}
+
+rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const struct sync_stop *stop,
+                       struct rhei_error *error)
+{
+    struct sync_limit limit = {.deadline_ns = deadline_ns, .stop = stop};
+    struct sync_report report;
+    rhei_status status = sync_join(sync, false, &limit, &report, error); /* which tables are there? */
+    if (status != RHEI_OK)
+        return status;
+    base_mutex_lock(&sync->lock);
+    sync->build_once = true;
+    base_mutex_unlock(&sync->lock);
+    status = sync_builder_start(sync, error);
+    if (status != RHEI_OK || !wait)
+        return status;
+
+    base_mutex_lock(&sync->lock);
+    sync->inside++;
+    while (status == RHEI_OK && unfinished(sync)) {
+        status = sync_limit_check(sync, &limit, error);
+        if (status != RHEI_OK)
+            break;
+        int64_t slice = base_now_ns() + 5000000;
+        sync->waiters++;
+        base_cond_wait_until(&sync->turned, &sync->lock, deadline_ns && deadline_ns < slice ? deadline_ns : slice);
+        sync->waiters--;
+    }
+    sync->inside--;
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    return status;
+}
+
+static bool want_rebuild(struct sync *sync, const char *name)
+{
+    bool found = !name;
+    for (size_t i = 0; i < sync->table_count; i++) {
+        struct sync_table *table = sync->tables[i];
+        if (name && base_fold_compare(table->definition->name, name) != 0)
+            continue;
+        table->rebuild_wanted = true;
+        found = true;
+    }
+    atomic_store(&sync->request, true);
+    return found;
+}
+
+rhei_status sync_rebuild(struct sync *sync, const char *name, struct rhei_error *error)
+{
+    struct sync_report report;
+    rhei_status status = RHEI_OK;
+    if (!atomic_load(&sync->primed)) { /* the list of tables comes with the first cycle */
+        status = sync_join(sync, false, NULL, &report, error);
+        if (status != RHEI_OK)
+            return status;
+    }
+    base_mutex_lock(&sync->lock);
+    bool found = want_rebuild(sync, name);
+    if (found)
+        sync->build_once = true;
+    base_mutex_unlock(&sync->lock);
+    if (!found)
+        return error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\" to rebuild", name);
+    status = sync_join(sync, false, NULL, &report, error);
+    if (status != RHEI_OK)
+        return status;
+    return sync_builder_start(sync, error);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One cycle, run by the owner.
+ *
+ *   1. The published state shows every change up to `position`, of every table that is in it, and none beyond (A1).
+ *   2. In the working state each table has its own `applied`: a change of a lower or equal number is left out (A2).
+ *   3. A cycle that fails or is cancelled publishes nothing. What it applied stays in the working state; the next cycle
+ *      begins at the lowest `applied` and leaves out, table by table, what is there already (A4).
+ *   4. A table whose changes can't be applied goes; the others go on (A5).
+ *   5. `token` is stored after the publish that shows what it stands for, so a reader that finds the token current finds
+ *      the mirror current (Q1).
+ *
+ * The rows of one change number are never spread over two calls of next, so leaving out by number is exact.
+ */
+#include "sync_internal.h"
+
+#include <inttypes.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+void sync_fault(const struct sync *sync, const char *point)
+{
+    if (sync->config.fault)
+        sync->config.fault(sync->config.fault_context, point);
+}
+
+rhei_status sync_limit_check(const struct sync *sync, const struct sync_limit *limit, struct rhei_error *error)
+{
+    if (atomic_load_explicit(&sync->closing, memory_order_relaxed))
+        return error_set(error, RHEI_CLOSED, "the database is being closed");
+    if (!limit)
+        return RHEI_OK;
+    if (limit->cancelled && atomic_load_explicit(limit->cancelled, memory_order_relaxed))
+        return error_set(error, RHEI_CANCELLED, "the synchronisation was stopped");
+    if (limit->stop && limit->stop->check) {
+        rhei_status status = limit->stop->check(limit->stop->context);
+        if (status != RHEI_OK)
+            return error_set(error, status, "stopped while waiting for the column store to catch up");
+    }
+    if (limit->deadline_ns && base_now_ns() >= limit->deadline_ns)
+        return error_set(error, RHEI_STALE,
+                         "the column store did not catch up in the time allowed; allow more, or ask for "
+                         "less freshness");
+    return RHEI_OK;
+}
+
+/* The index of the first change that the table has not seen. Numbers grow within a batch. */
+static size_t first_unseen(const int64_t *seq, size_t count, int64_t applied)
+{
+    if (!seq || count == 0 || seq[0] > applied)
+        return 0;
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (seq[middle] <= applied)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The batch without its first `skip` rows. */
+static rhei_status batch_tail(struct sync *sync, const struct change_batch *batch, size_t skip,
+                              struct change_batch *tail, struct rhei_error *error)
+{
+    if (!base_grow((void **)&sync->shifted, &sync->shifted_capacity, batch->column_count, sizeof *sync->shifted))
+        return error_no_memory(error);
+    *tail = *batch;
+    for (uint32_t c = 0; c < batch->column_count; c++)
+        sync->shifted[c] = batch->columns[c] + skip;
+    tail->columns = sync->shifted;
+    tail->row_count -= skip;
+    tail->op = batch->op ? batch->op + skip : NULL;
+    tail->seq = batch->seq ? batch->seq + skip : NULL;
+    tail->time_ms = batch->time_ms ? batch->time_ms + skip : NULL;
+    return RHEI_OK;
+}
+
+static rhei_status apply_rows(struct sync *sync, const struct sync_table *table, const struct change_batch *batch,
+                              struct mirror_apply_counts *counts, struct rhei_error *error)
+{
+    if (batch->column_count != table->definition->column_count)
+        return error_set(error, RHEI_INTERNAL, "a change has %" PRIu32 " columns, the table %" PRIu32,
+                         batch->column_count, table->definition->column_count);
+    return mirror_apply(sync->config.mirror, batch, counts, error);
+}
+
+/* Applies what its table has not seen. An error is one of the whole cycle; a bad table only fails itself. */
+static rhei_status apply_batch(struct sync *sync, const struct change_batch *batch, struct sync_report *report,
+                               struct rhei_error *error)
+{
+    struct sync_table *table = sync_table_find(sync, batch->table);
+    if (!table || !table->attached || batch->row_count == 0)
+        return RHEI_OK;
+    size_t skip = first_unseen(batch->seq, batch->row_count, table->applied);
+    if (skip == batch->row_count)
+        return RHEI_OK;
+    struct change_batch tail;
+    if (skip) {
+        rhei_status status = batch_tail(sync, batch, skip, &tail, error);
+        if (status != RHEI_OK)
+            return status;
+        batch = &tail;
+    }
+
+    struct mirror_apply_counts counts = {0};
+    struct rhei_error table_error = RHEI_ERROR_INIT;
+    sync->dirty = true;
+    if (apply_rows(sync, table, batch, &counts, &table_error) != RHEI_OK) {
+        sync_table_fail(sync, table, &table_error);
+        return RHEI_OK;
+    }
+    if (batch->seq)
+        table->applied = batch->seq[batch->row_count - 1];
+    report->events += batch->row_count;
+    report->inserted += counts.inserted;
+    report->updated += counts.updated;
+    report->deleted += counts.deleted;
+    return RHEI_OK;
+}
+
+static rhei_status read_changes(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
+                                struct rhei_error *error)
+{
+    struct change_source *source = sync->config.source;
+    for (;;) {
+        const struct change_batch *batches = NULL;
+        size_t count = 0;
+        rhei_status status = source->ops->next(source, sync->config.batch_rows, &batches, &count, error);
+        if (status != RHEI_OK)
+            return status;
+        sync_fault(sync, "sync.cycle.read");
+        if (count == 0)
+            return RHEI_OK;
+        for (size_t i = 0; i < count; i++) {
+            status = apply_batch(sync, &batches[i], report, error);
+            if (status != RHEI_OK)
+                return status;
+        }
+        sync_fault(sync, "sync.cycle.batch");
+        status = sync_limit_check(sync, limit, error);
+        if (status != RHEI_OK)
+            return status;
+    }
+}
+
+/* Between begin and end: brings the working state to the pinned state. */
+static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, int64_t after,
+                          const struct sync_limit *limit, struct sync_report *report, struct rhei_error *error)
+{
+    sync_fault(sync, "sync.cycle.begun");
+    bool lost = cycle->lost && sync_tables_attached(sync);
+    if (lost) {
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
+                       "changes after %" PRId64 " are gone from the log: every table is built again", after);
+        sync_tables_drop_all(sync);
+    } else if (cycle->lost) {
+        base_mutex_lock(&sync->lock);
+        sync_job_cancel(sync, UINT32_MAX); /* what it would have to catch up with may be gone */
+        base_mutex_unlock(&sync->lock);
+    }
+    if (cycle->schema_changed || cycle->lost)
+        sync->tables_known = false; /* stays so until the list was read, whichever cycle succeeds in it */
+    if (!sync->tables_known) {
+        rhei_status status = sync_tables_reconcile(sync, error);
+        if (status != RHEI_OK)
+            return status;
+    }
+    if (cycle->position == after || !sync_tables_attached(sync))
+        return RHEI_OK;
+    return read_changes(sync, limit, report, error);
+}
+
+static rhei_status publish(struct sync *sync, int64_t position, struct rhei_error *error)
+{
+    sync_fault(sync, "sync.cycle.applied");
+    bool primed = atomic_load_explicit(&sync->primed, memory_order_relaxed);
+    if (primed && !sync->dirty && !sync->set_changed &&
+        position == atomic_load_explicit(&sync->position, memory_order_relaxed))
+        return RHEI_OK;
+    rhei_status status = mirror_publish(sync->config.mirror, position, error);
+    if (status != RHEI_OK)
+        return status;
+    sync->dirty = false;
+    atomic_store_explicit(&sync->position, position, memory_order_release);
+    sync_fault(sync, "sync.cycle.published");
+    if (sync_tables_published(sync, position) && sync->changed)
+        sync->changed(sync->changed_context);
+    return RHEI_OK;
+}
+
+rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
+                           struct rhei_error *error)
+{
+    struct change_source *source = sync->config.source;
+    *report = (struct sync_report){0};
+    int64_t began_ns = base_now_ns();
+    if (atomic_load_explicit(&sync->request, memory_order_acquire))
+        sync_tables_serve_requests(sync);
+
+    int64_t after = sync_tables_lowest(sync);
+    struct change_cycle cycle = {0};
+    uint64_t token = atomic_load_explicit(&sync->token, memory_order_relaxed);
+    rhei_status status = source->ops->begin(source, after, &cycle, &token, error);
+    if (status != RHEI_OK)
+        return status;
+    status = follow(sync, &cycle, after, limit, report, error);
+    if (status == RHEI_OK)
+        status = publish(sync, cycle.position, error);
+    source->ops->end(source);
+    if (status != RHEI_OK)
+        return status;
+
+    atomic_store_explicit(&sync->token, token, memory_order_release);
+    if (began_ns > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))
+        atomic_store_explicit(&sync->fresh_at_ns, began_ns, memory_order_relaxed);
+    atomic_store_explicit(&sync->primed, true, memory_order_release);
+    report->position = cycle.position;
+    report->duration_ns = base_now_ns() - began_ns;
+    return RHEI_OK;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this room share. README.md numbers the invariants and gives the lock order.
+ *
+ * "Owner" is the one thread that holds the cycle (sync_own .. sync_disown): the mirror's writer. Fields marked "owner"
+ * are written by it alone; where another thread reads them, the owner also holds `lock` while it writes.
+ */
+#ifndef SYNC_INTERNAL_H
+#define SYNC_INTERNAL_H
+
+#include "base/base_thread.h"
+#include "sync.h"
+
+enum {
+    SYNC_LOADERS_MAX = 64,
+    SYNC_BUILD_ATTEMPTS = 4,
+};
+
+/* One table of the source, as the last cycle that read the list saw it. */
+struct sync_table {
+    struct source_table *definition; /* own copy, one block */
+    enum sync_table_state state;     /* lock */
+    char message[256];               /* lock */
+    uint32_t attempts;               /* lock: builds that failed in a row */
+    int64_t retry_at_ns;             /* lock: no build before */
+    bool rebuild_wanted;             /* lock: sync_rebuild asked */
+    bool attached;                   /* owner: the mirror's working state has it */
+    int64_t applied;                 /* owner: the working state has every change up to here, and none beyond */
+};
+
+/* The table that is being built. One at a time; made and freed by the builder's thread, found under `lock`. */
+struct sync_job {
+    uint32_t table;
+    uint32_t loaders;
+    struct source_table *definition;
+    struct source_load *load;
+    struct mirror_build *build; /* the builder's until `loaded`, then the owner's */
+    int64_t hold;               /* lock: the source must keep what follows this position */
+    uint64_t expected;
+    bool loaded;   /* lock: the owner may attach it */
+    bool attached; /* lock: the working state has it */
+    bool finished; /* lock: published, or given up by the owner */
+    atomic_bool cancelled;
+    atomic_bool loader_failed;
+    atomic_uint_fast64_t rows;
+};
+
+struct sync {
+    struct sync_config config;
+    uint32_t build_threads;
+
+    /* What the fast paths read. */
+    atomic_bool primed; /* a cycle was published: `token` and `position` mean something */
+    _Atomic uint64_t token;
+    _Atomic int64_t position;
+    _Atomic int64_t fresh_at_ns;
+    _Atomic uint64_t generation;
+    atomic_bool closing;
+    atomic_bool running; /* written under `lock`: somebody is the owner */
+
+    base_mutex lock;
+    base_cond turned; /* a cycle ended, or a table's state changed; only signalled when `waiters` is not 0 */
+    uint32_t waiters;
+    uint32_t inside;              /* callers that sync_close has to wait for */
+    uint64_t begun, good, failed; /* numbers of cycles: last begun, last published, last failed */
+    struct rhei_error failure;    /* of cycle `failed` */
+    struct sync_report last_report;
+    struct sync_status counters;
+    atomic_bool request; /* written under `lock`: the owner has a rebuild or an attach to look at */
+    void (*changed)(void *context);
+    void *changed_context;
+
+    /* Owner; the array itself is changed under `lock`. Sorted by id. */
+    struct sync_table **tables;
+    size_t table_count;
+    bool tables_known;                 /* the list is that of the last pinned state */
+    bool dirty;                        /* the working state has something that was not published */
+    bool promote;                      /* a table was attached since the last publish */
+    bool set_changed;                  /* the published set of tables changes with the next publish */
+    const struct rhei_value **shifted; /* scratch: columns of the unseen part of a batch */
+    size_t shifted_capacity;
+
+    /* Builds: builder's thread. */
+    base_thread builder;
+    bool builder_started; /* lock */
+    bool builds_enabled, build_once;
+    base_cond builder_cond;
+    struct sync_job *job;
+
+    /* The loop's thread and the upkeep's. */
+    base_mutex start_lock; /* serialises start and stop */
+    base_thread loop, upkeep;
+    atomic_bool loop_running, stopping;
+    base_mutex wake_lock;
+    base_cond wake_cond;
+    atomic_bool wake_wanted, loop_asleep;
+    base_cond upkeep_cond;
+    bool upkeep_resting;       /* lock: waits without a time */
+    int64_t unpruned_since_ns; /* lock; 0: nothing */
+    int64_t prune_not_before_ns;
+    int64_t pruned_to;
+    uint64_t touched_rows; /* lock: rows that died since compaction last looked */
+    int64_t touched_since_ns, compact_not_before_ns;
+    base_mutex prune_lock;
+};
+
+/* What ends a wait or a cycle early. */
+struct sync_limit {
+    int64_t deadline_ns; /* 0: none */
+    const struct sync_stop *stop;
+    const atomic_bool *cancelled;
+};
+rhei_status sync_limit_check(const struct sync *sync, const struct sync_limit *limit, struct rhei_error *error);
+void sync_fault(const struct sync *sync, const char *point);
+
+/* sync_tables.c */
+rhei_status sync_definition_copy(const struct source_table *table, struct source_table **copy,
+                                 struct rhei_error *error);
+struct sync_table *sync_table_find(const struct sync *sync, uint32_t id);
+rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error);
+void sync_table_fail(struct sync *sync, struct sync_table *table, const struct rhei_error *error);
+void sync_tables_drop_all(struct sync *sync);
+void sync_tables_serve_requests(struct sync *sync);
+bool sync_tables_published(struct sync *sync, int64_t position);
+int64_t sync_tables_lowest(const struct sync *sync);
+bool sync_tables_attached(const struct sync *sync);
+void sync_tables_free(struct sync *sync);
+
+/* sync_cycle.c: the owner. */
+rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
+                           struct rhei_error *error);
+
+/* sync_wait.c */
+void sync_own(struct sync *sync);    /* becomes the owner without a cycle */
+void sync_disown(struct sync *sync); /* and ceases to be */
+void sync_turned(struct sync *sync); /* under `lock`: wakes whoever waits for cycles or states */
+bool sync_nothing_pending(struct sync *sync);
+/* One cycle that began after the call; `pending_only`: none if the token says that there is nothing. */
+rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_limit *limit, struct sync_report *report,
+                      struct rhei_error *error);
+
+/* sync_build.c */
+rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);
+void sync_builder_main(void *argument);
+void sync_job_cancel(struct sync *sync, uint32_t table); /* under `lock`; UINT32_MAX: whichever */
+
+/* sync_upkeep.c */
+void sync_upkeep_main(void *argument);
+void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64_t now_ns); /* under `lock` */
+rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *error);
+
+/* sync_loop.c */
+void sync_loop_main(void *argument);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sync_internal.h"
+
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_utf8.h"
+
+int64_t sync_position(const struct sync *sync)
+{
+    return atomic_load_explicit(&sync->position, memory_order_acquire);
+}
+
+uint64_t sync_generation(const struct sync *sync)
+{
+    return atomic_load_explicit(&sync->generation, memory_order_acquire);
+}
+
+/* A table is in a published state only while it is ready in it, so the mirror itself is the best witness. */
+bool sync_table_ready(const struct sync *sync, uint32_t table)
+{
+    struct mirror_snapshot snapshot;
+    if (mirror_snapshot_take(sync->config.mirror, &snapshot) != RHEI_OK)
+        return false;
+    bool ready = mirror_view(&snapshot, table) != NULL;
+    mirror_snapshot_release(&snapshot);
+    return ready;
+}
+
+void sync_on_change(struct sync *sync, void (*changed)(void *context), void *context)
+{
+    sync_own(sync); /* so that no cycle is about to call the old one */
+    sync->changed = changed;
+    sync->changed_context = context;
+    sync_disown(sync);
+}
+
+void sync_get_status(struct sync *sync, struct sync_status *status)
+{
+    base_mutex_lock(&sync->lock);
+    *status = sync->counters;
+    status->tables = (uint32_t)sync->table_count;
+    base_mutex_unlock(&sync->lock);
+    status->running = sync_is_running(sync);
+    status->position = sync_position(sync);
+    int64_t fresh_at_ns = sync_fresh_at_ns(sync);
+    status->age_ns = fresh_at_ns ? base_now_ns() - fresh_at_ns : INT64_MAX;
+}
+
+/* Under `lock`. */
+static void fill(const struct sync *sync, const struct sync_table *table, const struct mirror_snapshot *snapshot,
+                 struct sync_table_status *out)
+{
+    const char *name = table->definition->name;
+    memcpy(out->name, name, base_utf8_cut(name, strlen(name), sizeof out->name - 1));
+    memcpy(out->message, table->message, sizeof out->message);
+    out->id = table->definition->id;
+    out->state = table->state;
+    const struct mirror_table_view *view = mirror_view(snapshot, out->id);
+    if (view && out->state == SYNC_TABLE_READY) {
+        out->rows = out->rows_built = out->rows_expected = mirror_view_row_count(view);
+        out->position = mirror_snapshot_position(snapshot);
+    }
+    const struct sync_job *job = sync->job;
+    if (job && job->table == out->id && out->state == SYNC_TABLE_BUILDING) {
+        out->rows_built = atomic_load_explicit(&job->rows, memory_order_relaxed);
+        out->rows_expected = job->expected > out->rows_built ? job->expected : out->rows_built;
+    }
+}
+
+rhei_status sync_get_tables(struct sync *sync, struct sync_table_status **tables, size_t *count,
+                            struct rhei_error *error)
+{
+    *tables = NULL;
+    *count = 0;
+    struct mirror_snapshot snapshot;
+    rhei_status status = mirror_snapshot_take(sync->config.mirror, &snapshot);
+    if (status != RHEI_OK)
+        return error_set(error, status, "no memory for a snapshot");
+    base_mutex_lock(&sync->lock);
+    struct sync_table_status *result = base_alloc_zero(sync->table_count + 1, sizeof *result);
+    if (result) {
+        for (size_t i = 0; i < sync->table_count; i++)
+            fill(sync, sync->tables[i], &snapshot, &result[i]);
+        *count = sync->table_count;
+    }
+    base_mutex_unlock(&sync->lock);
+    mirror_snapshot_release(&snapshot);
+    if (!result)
+        return error_no_memory(error);
+    *tables = result;
+    return RHEI_OK;
+}

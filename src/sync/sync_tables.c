@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of tables and what state each is in.
+ *
+ *   WAITING   -> BUILDING  builder takes it (sync_build.c)
+ *   BUILDING  -> READY     sync_tables_published, after the publish that shows it
+ *   BUILDING  -> WAITING   load failed for a passing reason, or changes were lost
+ *   READY     -> WAITING   sync_rebuild, or changes were lost
+ *   any       -> FAILED    sync_table_fail
+ *   FAILED    -> WAITING   sync_rebuild
+ *   gone from the source: dropped from the mirror and from the list, whatever its state
+ */
+#include "sync_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_utf8.h"
+
+/* ---- A table's definition, copied into one block. ---------------------------------------------------------------- */
+
+struct block {
+    char *at;
+};
+
+static void *block_take(struct block *block, size_t bytes)
+{
+    void *result = block->at;
+    block->at += (bytes + 7) & ~(size_t)7;
+    return result;
+}
+
+static const char *block_text(struct block *block, const char *text)
+{
+    if (!text)
+        return NULL;
+    size_t bytes = strlen(text) + 1;
+    return memcpy(block_take(block, bytes), text, bytes);
+}
+
+static size_t text_size(const char *text)
+{
+    return text ? (strlen(text) + 8) & ~(size_t)7 : 0;
+}
+
+static size_t definition_size(const struct source_table *table)
+{
+    size_t size = ((sizeof *table + 7) & ~(size_t)7) + table->column_count * sizeof *table->columns +
+                  table->key_count * sizeof *table->key_columns + 16;
+    size += text_size(table->name) + text_size(table->unmirrored_reason);
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        const struct source_column *column = &table->columns[c];
+        size += text_size(column->name) + text_size(column->declared_type) + text_size(column->collation);
+    }
+    return size;
+}
+
+rhei_status sync_definition_copy(const struct source_table *table, struct source_table **copy, struct rhei_error *error)
+{
+    struct block block = {base_alloc_zero(1, definition_size(table))};
+    if (!block.at)
+        return error_no_memory(error);
+    struct source_table *result = block_take(&block, sizeof *result);
+    *result = *table;
+    struct source_column *columns = block_take(&block, table->column_count * sizeof *columns);
+    uint32_t *keys = block_take(&block, table->key_count * sizeof *keys);
+    for (uint32_t k = 0; k < table->key_count; k++)
+        keys[k] = table->key_columns[k];
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        columns[c] = table->columns[c];
+        columns[c].name = block_text(&block, table->columns[c].name);
+        columns[c].declared_type = block_text(&block, table->columns[c].declared_type);
+        columns[c].collation = block_text(&block, table->columns[c].collation);
+    }
+    result->columns = columns;
+    result->key_columns = keys;
+    result->name = block_text(&block, table->name ? table->name : "");
+    result->unmirrored_reason = block_text(&block, table->unmirrored_reason);
+    *copy = result;
+    return RHEI_OK;
+}
+
+/* ---- The list. --------------------------------------------------------------------------------------------------- */
+
+static void table_free(struct sync_table *table)
+{
+    if (!table)
+        return;
+    base_free(table->definition);
+    base_free(table);
+}
+
+void sync_tables_free(struct sync *sync)
+{
+    for (size_t i = 0; i < sync->table_count; i++)
+        table_free(sync->tables[i]);
+    base_free(sync->tables);
+    sync->tables = NULL;
+    sync->table_count = 0;
+}
+
+struct sync_table *sync_table_find(const struct sync *sync, uint32_t id)
+{
+    size_t low = 0, high = sync->table_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        uint32_t found = sync->tables[middle]->definition->id;
+        if (found == id)
+            return id ? sync->tables[middle] : NULL; /* number 0: tables that the source doesn't follow */
+        if (found < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static void set_message(struct sync_table *table, const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+    len = base_utf8_cut(text ? text : "", len, sizeof table->message - 1);
+    memcpy(table->message, text ? text : "", len);
+    table->message[len] = 0;
+}
+
+static void table_settle(struct sync_table *table)
+{
+    const char *reason = table->definition->unmirrored_reason;
+    if (!reason && table->definition->id == 0)
+        reason = "its changes are not captured";
+    table->state = reason ? SYNC_TABLE_UNMIRRORED : SYNC_TABLE_WAITING;
+    set_message(table, reason);
+}
+
+static rhei_status table_new(const struct source_table *definition, struct sync_table **table, struct rhei_error *error)
+{
+    struct sync_table *result = base_alloc_zero(1, sizeof *result);
+    if (!result)
+        return error_no_memory(error);
+    rhei_status status = sync_definition_copy(definition, &result->definition, error);
+    if (status != RHEI_OK) {
+        base_free(result);
+        return status;
+    }
+    table_settle(result);
+    *table = result;
+    return RHEI_OK;
+}
+
+/* Takes a table out of the working state. Owner, under `lock`. */
+static void table_detach(struct sync *sync, struct sync_table *table)
+{
+    sync_job_cancel(sync, table->definition->id);
+    if (!table->attached)
+        return;
+    mirror_drop(sync->config.mirror, table->definition->id);
+    table->attached = false;
+    sync->dirty = true;
+    sync->set_changed = true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The entry of the old list that a new definition continues, if nothing that matters here is different. */
+static struct sync_table *find_unchanged(const struct sync *sync, const struct source_table *definition)
+{
+    for (size_t i = 0; i < sync->table_count; i++) {
+        const struct source_table *old = sync->tables[i]->definition;
+        if (old->id == definition->id && same_text(old->name, definition->name) &&
+            old->column_count == definition->column_count &&
+            same_text(old->unmirrored_reason, definition->unmirrored_reason))
+            return sync->tables[i];
+    }
+    return NULL;
+}
+
+static int compare_tables(const void *a, const void *b)
+{
+    const struct source_table *left = (*(struct sync_table *const *)a)->definition;
+    const struct source_table *right = (*(struct sync_table *const *)b)->definition;
+    if (left->id != right->id)
+        return left->id < right->id ? -1 : 1;
+    return strcmp(left->name, right->name);
+}
+
+static bool contains(struct sync_table *const *tables, size_t count, const struct sync_table *table)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tables[i] == table)
+            return true;
+    return false;
+}
+
+static rhei_status make_list(struct sync *sync, const struct source_table *list, size_t count,
+                             struct sync_table **tables, struct rhei_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        tables[i] = find_unchanged(sync, &list[i]);
+        if (tables[i])
+            continue;
+        rhei_status status = table_new(&list[i], &tables[i], error);
+        if (status == RHEI_OK)
+            continue;
+        while (i-- > 0)
+            if (!contains(sync->tables, sync->table_count, tables[i]))
+                table_free(tables[i]);
+        return status;
+    }
+    return RHEI_OK;
+}
+
+/* Inside a cycle: makes the list that of the pinned state. Nothing has changed when it fails. */
+rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
+{
+    const struct source_table *list = NULL;
+    size_t count = 0;
+    rhei_status status = sync->config.source->ops->tables(sync->config.source, &list, &count, error);
+    if (status != RHEI_OK)
+        return status;
+    struct sync_table **tables = base_alloc_zero(count + 1, sizeof(struct sync_table *));
+    if (!tables)
+        return error_no_memory(error);
+    status = make_list(sync, list, count, tables, error);
+    if (status != RHEI_OK) {
+        base_free(tables);
+        return status;
+    }
+
+    base_mutex_lock(&sync->lock);
+    for (size_t i = 0; i < sync->table_count; i++) {
+        if (contains(tables, count, sync->tables[i]))
+            continue;
+        table_detach(sync, sync->tables[i]);
+        table_free(sync->tables[i]);
+        sync->set_changed = true;
+    }
+    base_free(sync->tables);
+    qsort(tables, count, sizeof(struct sync_table *), compare_tables);
+    sync->tables = tables;
+    sync->table_count = count;
+    sync->tables_known = true;
+    base_cond_signal(&sync->builder_cond);
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    return RHEI_OK;
+}
+
+/* ---- Changes of state by the owner. ------------------------------------------------------------------------------ */
+
+/* The mirror can't follow this table: it goes, the others stay. */
+void sync_table_fail(struct sync *sync, struct sync_table *table, const struct rhei_error *error)
+{
+    base_mutex_lock(&sync->lock);
+    table_detach(sync, table);
+    table->state = SYNC_TABLE_FAILED;
+    set_message(table, error->message);
+    sync->counters.failures++;
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" is no longer mirrored: %s",
+                   table->definition->name, error->message);
+}
+
+static void table_restart(struct sync *sync, struct sync_table *table)
+{
+    table_detach(sync, table);
+    table->attempts = 0;
+    table->retry_at_ns = 0;
+    table_settle(table);
+}
+
+/* Changes were lost: every table that was built, or is being built, has to be built again. */
+void sync_tables_drop_all(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (sync->tables[i]->state != SYNC_TABLE_FAILED)
+            table_restart(sync, sync->tables[i]);
+    base_cond_signal(&sync->builder_cond);
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+}
+
+static void attach_job(struct sync *sync, struct sync_job *job)
+{
+    struct sync_table *table = sync_table_find(sync, job->table);
+    if (!table || table->state != SYNC_TABLE_BUILDING || atomic_load(&job->cancelled)) {
+        mirror_build_abandon(&job->build);
+        job->finished = true;
+        if (table && table->state == SYNC_TABLE_BUILDING)
+            table->state = SYNC_TABLE_WAITING;
+        return;
+    }
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (mirror_build_attach(&job->build, &error) != RHEI_OK) {
+        table->state = SYNC_TABLE_FAILED;
+        set_message(table, error.message);
+        sync->counters.failures++;
+        job->finished = true;
+        return;
+    }
+    job->attached = true;
+    table->attached = true;
+    table->applied = job->hold;
+    sync->dirty = true;
+    sync->promote = true;
+    sync->set_changed = true;
+}
+
+/* Before a cycle begins: rebuilds that were asked for, and the table whose load is done. */
+void sync_tables_serve_requests(struct sync *sync)
+{
+    bool attached = false;
+    base_mutex_lock(&sync->lock);
+    atomic_store_explicit(&sync->request, false, memory_order_relaxed);
+    for (size_t i = 0; i < sync->table_count; i++) {
+        struct sync_table *table = sync->tables[i];
+        if (!table->rebuild_wanted)
+            continue;
+        table->rebuild_wanted = false;
+        table_restart(sync, table);
+    }
+    struct sync_job *job = sync->job;
+    if (job && job->loaded && !job->attached && !job->finished) {
+        attach_job(sync, job);
+        attached = job->attached;
+    }
+    base_cond_signal(&sync->builder_cond);
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    if (attached)
+        sync_fault(sync, "sync.build.attached");
+}
+
+/* After a publish: everything attached is at its position, and what was being built is ready. True if the set changed. */
+bool sync_tables_published(struct sync *sync, int64_t position)
+{
+    bool changed = sync->set_changed;
+    if (!sync->promote) {
+        for (size_t i = 0; i < sync->table_count; i++)
+            if (sync->tables[i]->attached)
+                sync->tables[i]->applied = position;
+    }
+    if (!changed && !sync->promote)
+        return false;
+    base_mutex_lock(&sync->lock);
+    uint32_t ready = 0;
+    for (size_t i = 0; i < sync->table_count; i++) {
+        struct sync_table *table = sync->tables[i];
+        if (!table->attached)
+            continue;
+        table->applied = position;
+        if (table->state == SYNC_TABLE_BUILDING) {
+            table->state = SYNC_TABLE_READY;
+            table->attempts = 0;
+            set_message(table, NULL);
+            sync->counters.builds++;
+            if (sync->job && sync->job->table == table->definition->id)
+                sync->job->finished = true;
+        }
+        ready++;
+    }
+    sync->counters.tables_ready = ready;
+    sync->promote = false;
+    sync->set_changed = false;
+    atomic_fetch_add(&sync->generation, 1);
+    base_cond_signal(&sync->builder_cond);
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    return true;
+}
+
+/* Where the next cycle has to continue. */
+int64_t sync_tables_lowest(const struct sync *sync)
+{
+    int64_t lowest = INT64_MAX;
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (sync->tables[i]->attached && sync->tables[i]->applied < lowest)
+            lowest = sync->tables[i]->applied;
+    return lowest == INT64_MAX ? atomic_load_explicit(&sync->position, memory_order_relaxed) : lowest;
+}
+
+bool sync_tables_attached(const struct sync *sync)
+{
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (sync->tables[i]->attached)
+            return true;
+    return false;
+}

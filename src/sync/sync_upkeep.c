@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a cycle leaves to be done later, off everybody's way: forgetting applied changes in the source, compaction,
+ * freeing what snapshots no longer hold.
+ *
+ *   1. Nothing beyond the published position is pruned, nor what a build has still to catch up with (A7).
+ *   2. Compaction copies beside cycles and only swaps as the owner; it publishes nothing that a failed cycle left behind.
+ */
+#include "sync_internal.h"
+
+#include <inttypes.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+
+enum {
+    PRUNE_DELAY_NS = 20000000, /* a row is forgotten this long after it was applied, */
+    PRUNE_ROWS = 8192,         /* or when there are so many; and so many at once, for writers wait meanwhile */
+    COMPACT_DELAY_NS = 50000000,
+    COMPACT_ROWS = 16384,
+    RETRY_NS = 1000000000,
+    GARBAGE_BYTES = 1 << 20, /* worth a publish of its own */
+};
+
+/* ---- Pruning. ---------------------------------------------------------------------------------------------------- */
+
+/* Under `lock`. */
+static int64_t prune_limit(const struct sync *sync)
+{
+    int64_t limit = atomic_load_explicit(&sync->position, memory_order_relaxed);
+    if (sync->job && !sync->job->finished && sync->job->hold < limit)
+        limit = sync->job->hold;
+    return limit;
+}
+
+static rhei_status prune_step(struct sync *sync, int64_t to, uint64_t *pruned, struct rhei_error *error)
+{
+    const struct change_source_ops *ops = sync->config.source->ops;
+    uint64_t rows = 0;
+    rhei_status status = ops->prune(sync->config.source, to, &rows, error);
+    base_mutex_lock(&sync->lock);
+    if (status == RHEI_OK) {
+        sync->pruned_to = to;
+        sync->counters.pruned += rows;
+        *pruned += rows;
+    } else {
+        sync->prune_not_before_ns = base_now_ns() + RETRY_NS;
+    }
+    base_mutex_unlock(&sync->lock);
+    return status;
+}
+
+/* Forgets what was applied, in steps that writers hardly notice. Any thread. */
+rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    base_mutex_lock(&sync->prune_lock);
+    base_mutex_lock(&sync->lock);
+    int64_t limit = prune_limit(sync);
+    int64_t done = sync->pruned_to;
+    sync->unpruned_since_ns = 0;
+    base_mutex_unlock(&sync->lock);
+    while (status == RHEI_OK && done < limit && !atomic_load_explicit(&sync->closing, memory_order_relaxed)) {
+        /* where the log begins is not known at first */
+        int64_t to = done > 0 && limit - done > PRUNE_ROWS ? done + PRUNE_ROWS : limit;
+        status = prune_step(sync, to, pruned, error);
+        done = to;
+        sync_fault(sync, "sync.cycle.pruned");
+    }
+    base_mutex_unlock(&sync->prune_lock);
+    if (status != RHEI_OK)
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "applied changes up to %" PRId64 " were not forgotten",
+                       limit);
+    return status;
+}
+
+/* ---- Compaction. ------------------------------------------------------------------------------------------------- */
+
+static void publish_again(struct sync *sync)
+{
+    if (!sync->dirty && atomic_load_explicit(&sync->primed, memory_order_relaxed))
+        (void)mirror_publish(sync->config.mirror, atomic_load_explicit(&sync->position, memory_order_relaxed), NULL);
+}
+
+static rhei_status compact(struct sync *sync, struct rhei_error *error)
+{
+    while (!atomic_load_explicit(&sync->stopping, memory_order_relaxed)) {
+        struct mirror_compaction *compaction = NULL;
+        rhei_status status = mirror_compact_prepare(sync->config.mirror, &compaction, error);
+        if (status != RHEI_OK || !compaction)
+            return status;
+        sync_fault(sync, "sync.compact.prepared");
+        sync_own(sync);
+        status = mirror_compact_swap(sync->config.mirror, &compaction, error);
+        if (status == RHEI_OK)
+            publish_again(sync);
+        sync_disown(sync);
+        if (status != RHEI_OK)
+            return status;
+    }
+    return RHEI_OK;
+}
+
+static void compact_all(struct sync *sync)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_status status = compact(sync, &error);
+    if (status != RHEI_OK) {
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "compaction: %s", error.message);
+        base_mutex_lock(&sync->lock);
+        sync->compact_not_before_ns = base_now_ns() + RETRY_NS;
+        base_mutex_unlock(&sync->lock);
+        return;
+    }
+    struct mirror_status facts;
+    mirror_status(sync->config.mirror, &facts);
+    if (facts.garbage_bytes < GARBAGE_BYTES)
+        return;
+    sync_own(sync);
+    publish_again(sync); /* the mirror frees at a publish, and there may be none for long */
+    sync_disown(sync);
+}
+
+/* ---- When. ------------------------------------------------------------------------------------------------------- */
+
+/* Under `lock`, after each cycle. Wakes the upkeep only if it rests without a time, or has too much to do. */
+void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64_t now_ns)
+{
+    bool urgent = false;
+    if (sync->config.prune && report->position > sync->pruned_to) {
+        if (!sync->unpruned_since_ns)
+            sync->unpruned_since_ns = now_ns;
+        urgent = report->position - sync->pruned_to >= PRUNE_ROWS;
+    }
+    uint64_t died = report->updated + report->deleted;
+    if (died) {
+        if (!sync->touched_rows)
+            sync->touched_since_ns = now_ns;
+        sync->touched_rows += died;
+        urgent = urgent || sync->touched_rows >= COMPACT_ROWS;
+    }
+    if (urgent || (sync->upkeep_resting && (sync->unpruned_since_ns || sync->touched_rows))) {
+        sync->upkeep_resting = false;
+        base_cond_signal(&sync->upkeep_cond);
+    }
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Under `lock`: INT64_MAX if there is nothing to prune. */
+static int64_t prune_due(const struct sync *sync)
+{
+    int64_t left = prune_limit(sync) - sync->pruned_to;
+    if (!sync->config.prune || left <= 0 || !sync->unpruned_since_ns)
+        return INT64_MAX;
+    int64_t due = left >= PRUNE_ROWS ? 0 : sync->unpruned_since_ns + PRUNE_DELAY_NS;
+    return later(due, sync->prune_not_before_ns);
+}
+
+static int64_t compact_due(const struct sync *sync)
+{
+    if (!sync->touched_rows)
+        return INT64_MAX;
+    int64_t due = sync->touched_rows >= COMPACT_ROWS ? 0 : sync->touched_since_ns + COMPACT_DELAY_NS;
+    return later(due, sync->compact_not_before_ns);
+}
+
+void sync_upkeep_main(void *argument)
+{
+    struct sync *sync = argument;
+    base_mutex_lock(&sync->lock);
+    while (!atomic_load(&sync->stopping)) {
+        int64_t now = base_now_ns();
+        int64_t prune_ns = prune_due(sync), compact_ns = compact_due(sync);
+        int64_t due = prune_ns < compact_ns ? prune_ns : compact_ns;
+        if (due > now) {
+            sync->upkeep_resting = due == INT64_MAX;
+            base_cond_wait_until(&sync->upkeep_cond, &sync->lock, due);
+            continue;
+        }
+        if (compact_ns <= now)
+            sync->touched_rows = 0;
+        base_mutex_unlock(&sync->lock);
+        if (prune_ns <= now) {
+            uint64_t pruned = 0;
+            (void)sync_prune(sync, &pruned, NULL);
+        }
+        if (compact_ns <= now)
+            compact_all(sync);
+        base_mutex_lock(&sync->lock);
+    }
+    base_mutex_unlock(&sync->lock);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who runs a cycle, who waits for it, and who needs none.
+ *
+ * A cycle is run by whichever thread needs one, on that thread. Whoever finds one running needs the next (it may have
+ * pinned its state before the caller's commit), unless the source's token says, once it is done, that nothing was left out.
+ * A cycle that its own caller gave up counts for nobody: those who waited for it run their own.
+ */
+#include "sync_internal.h"
+
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_utf8.h"
+
+enum {
+    FRESH_STEP_NS = 100000,
+    SLICE_NS = 2000000, /* how late a waiter may notice its stop */
+    SPINS = 2000,       /* looks at a running cycle before sleeping: a small cycle is shorter than waking up */
+};
+
+bool sync_nothing_pending(struct sync *sync)
+{
+    if (!atomic_load_explicit(&sync->primed, memory_order_acquire))
+        return false;
+    int64_t now = base_now_ns(); /* before the look, so that it is never too late */
+    uint64_t token = atomic_load_explicit(&sync->token, memory_order_acquire);
+    if (sync->config.source->ops->may_have_changes(sync->config.source, token))
+        return false;
+    /* a store now and then is enough, and leaves the line to all readers */
+    if (now - atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed) > FRESH_STEP_NS)
+        atomic_store_explicit(&sync->fresh_at_ns, now, memory_order_relaxed);
+    return true;
+}
+
+void sync_turned(struct sync *sync)
+{
+    if (sync->waiters)
+        base_cond_broadcast(&sync->turned);
+}
+
+static void wait_turn(struct sync *sync, int64_t deadline_ns)
+{
+    int64_t slice = base_now_ns() + SLICE_NS;
+    sync->waiters++;
+    base_cond_wait_until(&sync->turned, &sync->lock, deadline_ns && deadline_ns < slice ? deadline_ns : slice);
+    sync->waiters--;
+}
+
+void sync_own(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    while (atomic_load_explicit(&sync->running, memory_order_relaxed))
+        wait_turn(sync, 0);
+    atomic_store_explicit(&sync->running, true, memory_order_relaxed);
+    base_mutex_unlock(&sync->lock);
+}
+
+void sync_disown(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    atomic_store_explicit(&sync->running, false, memory_order_release);
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+}
+
+static void count_time(struct sync_histogram *histogram, int64_t duration_ns)
+{
+    uint64_t ns = duration_ns > 0 ? (uint64_t)duration_ns : 1;
+    unsigned bucket = 63u - (unsigned)__builtin_clzll(ns);
+    histogram->bucket[bucket < 48 ? bucket : 47]++;
+    histogram->count++;
+    histogram->sum_ns += ns;
+}
+
+/* Under `lock`. */
+static void count_cycle(struct sync *sync, const struct sync_report *report)
+{
+    struct sync_status *counters = &sync->counters;
+    counters->cycles++;
+    counters->events += report->events;
+    counters->inserted += report->inserted;
+    counters->updated += report->updated;
+    counters->deleted += report->deleted;
+    counters->last_cycle_ns = report->duration_ns;
+    counters->last_cycle_events = (int64_t)report->events;
+    count_time(&counters->cycle_time, report->duration_ns);
+    sync->last_report = *report;
+    sync_upkeep_note(sync, report, atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed));
+}
+
+static bool gave_up(rhei_status status)
+{
+    return status == RHEI_CANCELLED || status == RHEI_TIMEOUT || status == RHEI_STALE || status == RHEI_CLOSED;
+}
+
+/* Runs the next cycle on this thread. Called and returns under `lock`. */
+static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
+                             struct rhei_error *error)
+{
+    struct rhei_error failure = RHEI_ERROR_INIT;
+    uint64_t number = ++sync->begun;
+    atomic_store_explicit(&sync->running, true, memory_order_relaxed);
+    base_mutex_unlock(&sync->lock);
+    rhei_status status = sync_cycle_run(sync, limit, report, &failure);
+    base_mutex_lock(&sync->lock);
+    atomic_store_explicit(&sync->running, false, memory_order_release);
+    if (status == RHEI_OK) {
+        sync->good = number;
+        count_cycle(sync, report);
+    } else if (!gave_up(status)) {
+        sync->failed = number;
+        sync->failure = failure;
+        sync->counters.failures++;
+        error_context(&sync->failure, "synchronising the column store: ");
+        failure = sync->failure;
+        memcpy(sync->counters.last_error, failure.message,
+               base_utf8_cut(failure.message, strlen(failure.message), sizeof sync->counters.last_error - 1) + 1);
+    }
+    if (status != RHEI_OK)
+        error_set(error, status, "%s", failure.message);
+    sync_turned(sync);
+    return status;
+}
+
+/* Looks a while whether the running cycle ends, before the price of sleeping is paid. */
+static void spin(struct sync *sync)
+{
+    base_mutex_unlock(&sync->lock);
+    for (int i = 0; i < SPINS && atomic_load_explicit(&sync->running, memory_order_acquire); i++) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    base_mutex_lock(&sync->lock);
+}
+
+rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_limit *limit, struct sync_report *report,
+                      struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    bool spun = false;
+    base_mutex_lock(&sync->lock);
+    sync->inside++;
+    uint64_t target = sync->begun + 1;
+    for (;;) {
+        status = sync_limit_check(sync, limit, error);
+        if (status != RHEI_OK)
+            break;
+        if (sync->good >= target) {
+            *report = sync->last_report;
+            break;
+        }
+        if (sync->failed >= target) {
+            status = error_set(error, sync->failure.code, "%s", sync->failure.message);
+            break;
+        }
+        if (pending_only && sync_nothing_pending(sync))
+            break;
+        if (!atomic_load_explicit(&sync->running, memory_order_relaxed)) {
+            status = run_cycle(sync, limit, report, error);
+            break;
+        }
+        if (spun)
+            wait_turn(sync, limit ? limit->deadline_ns : 0);
+        else
+            spin(sync);
+        spun = true;
+    }
+    sync->inside--;
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    return status;
+}
+
+rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhei_error *error)
+{
+    struct sync_report own;
+    struct sync_report *result = report ? report : &own;
+    *result = (struct sync_report){0};
+    rhei_status status = sync_join(sync, false, NULL, result, error);
+    if (status != RHEI_OK || !sync->config.prune || sync_is_running(sync))
+        return status;
+    /* nobody else would do it; what failed here is tried again by the next cycle */
+    (void)sync_prune(sync, &result->pruned, NULL);
+    return RHEI_OK;
+}
+
+rhei_status sync_wait_latest(struct sync *sync, int64_t deadline_ns, const struct sync_stop *stop,
+                             struct rhei_error *error)
+{
+    if (sync_nothing_pending(sync))
+        return RHEI_OK;
+    struct sync_limit limit = {.deadline_ns = deadline_ns, .stop = stop};
+    struct sync_report report;
+    return sync_join(sync, true, &limit, &report, error);
+}
+
+rhei_status sync_wait_bounded(struct sync *sync, int64_t max_age_ms, int64_t deadline_ns, const struct sync_stop *stop,
+                              struct rhei_error *error)
+{
+    if (atomic_load_explicit(&sync->primed, memory_order_acquire)) {
+        int64_t age = base_now_ns() - atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed);
+        if (max_age_ms > 0 && age / 1000000 < max_age_ms)
+            return RHEI_OK;
+    }
+    return sync_wait_latest(sync, deadline_ns, stop, error);
+}
+
+int64_t sync_fresh_at_ns(const struct sync *sync)
+{
+    if (!atomic_load_explicit(&sync->primed, memory_order_acquire))
+        return 0;
+    int64_t now = base_now_ns();
+    uint64_t token = atomic_load_explicit(&sync->token, memory_order_acquire);
+    if (!sync->config.source->ops->may_have_changes(sync->config.source, token))
+        return now;
+    return atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed);
+}
