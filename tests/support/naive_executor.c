@@ -227,8 +227,8 @@ static void naive_trim(struct executor *executor, uint64_t schema_version)
 
 static void naive_status(struct executor *executor, struct executor_status *status)
 {
-    *status = (struct executor_status){.loaded = true, .version = SQLITE_VERSION,
-                                       .statements = ((struct naive *)executor)->statements};
+    *status = (struct executor_status){
+        .loaded = true, .version = SQLITE_VERSION, .statements = ((struct naive *)executor)->statements};
 }
 
 static void naive_close(struct executor **executor)

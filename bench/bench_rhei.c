@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench_rhei.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const bench_orders =
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, status TEXT, ts INTEGER)";
+
+static void check(rhei_status status, const char *what, const struct rhei_error *error)
+{
+    if (status != RHEI_OK)
+        bench_die(what, error->message);
+}
+
+rhei_db *bench_open(const char *path, bool manual_sync, uint32_t threads)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_config config = {.struct_size = sizeof config, .manual_sync = manual_sync, .threads = threads};
+    rhei_db *db = NULL;
+    check(rhei_open(path, &config, &db, &error), path, &error);
+    return db;
+}
+
+void bench_execute(rhei_db *db, const char *sql)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    check(rhei_execute(db, sql, NULL, NULL, &error), sql, &error);
+}
+
+void bench_sync(rhei_db *db)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    check(rhei_sync_now(db, NULL, &error), "sync", &error);
+}
+
+void bench_build(rhei_db *db)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    check(rhei_initial_sync(db, 0, &error), "initial sync", &error);
+}
+
+uint64_t bench_query(rhei_db *db, const char *sql, int32_t route)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = route};
+    rhei_rows *rows = NULL;
+    check(rhei_query(db, sql, NULL, &options, &rows, &error), sql, &error);
+    uint64_t count = 0;
+    rhei_status status;
+    while ((status = rhei_rows_next(rows, &error)) == RHEI_ROW)
+        count++;
+    if (status != RHEI_DONE)
+        bench_die(sql, error.message);
+    rhei_rows_close(&rows);
+    return count;
+}
+
+uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = route};
+    struct ArrowArrayStream stream;
+    check(rhei_query_arrow(db, sql, NULL, &options, &stream, &error), sql, &error);
+    uint64_t count = 0;
+    for (;;) {
+        struct ArrowArray batch;
+        if (stream.get_next(&stream, &batch) != 0)
+            bench_die(sql, stream.get_last_error(&stream));
+        if (batch.release == NULL)
+            break;
+        count += (uint64_t)batch.length;
+        batch.release(&batch);
+    }
+    stream.release(&stream);
+    return count;
+}
+
+double bench_metric(rhei_db *db, const char *name)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_metric *metrics = NULL;
+    size_t count = 0;
+    double value = 0;
+    check(rhei_metrics(db, &metrics, &count, &error), "metrics", &error);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(metrics[i].name, name) == 0)
+            value = metrics[i].value;
+    rhei_free(metrics);
+    return value;
+}
+
+void bench_path(char *path, size_t size, const struct bench *bench, const char *name)
+{
+    snprintf(path, size, "%s/%s.db", bench->folder, name);
+}
+
+void bench_fill(rhei_db *db, int64_t rows)
+{
+    char sql[512];
+    for (int64_t from = 1; from <= rows; from += 100000) {
+        int64_t to = from + 99999 < rows ? from + 99999 : rows;
+        snprintf(sql, sizeof sql,
+                 "WITH RECURSIVE c(i) AS (SELECT %lld UNION ALL SELECT i + 1 FROM c WHERE i < %lld) INSERT INTO orders "
+                 "SELECT i, 'cust' || (i * 31 %% 10007), (i * 7919 %% 100000) / 100.0, CASE i %% 3 WHEN 0 THEN 'open' "
+                 "WHEN 1 THEN 'paid' ELSE 'shipped' END, 1700000000 + i FROM c",
+                 (long long)from, (long long)to);
+        bench_execute(db, sql);
+    }
+}
+
+const char *bench_fill_duckdb(void)
+{
+    return "CREATE TABLE orders AS SELECT i AS id, 'cust' || (i * 31 %% 10007) AS customer, "
+           "CAST((i * 7919 %% 100000) / 100.0 AS DOUBLE) AS amount, CASE i %% 3 WHEN 0 THEN 'open' WHEN 1 THEN 'paid' "
+           "ELSE 'shipped' END AS status, 1700000000 + i AS ts FROM range(1, %lld) t(i)";
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rhei as the figures use it: everything through include/rhei, and every failure ends the run. */
+#ifndef BENCH_RHEI_H
+#define BENCH_RHEI_H
+
+#include "bench_report.h"
+#include "rhei/rhei.h"
+
+struct bench {
+    const char *folder; /* private; removed at the end */
+    int64_t rows;       /* of the big table */
+    int runs;           /* of each interleaved comparison */
+    int threads;
+    struct report *report;
+};
+
+rhei_db *bench_open(const char *path, bool manual_sync, uint32_t threads);
+void bench_execute(rhei_db *db, const char *sql);
+void bench_sync(rhei_db *db);
+void bench_build(rhei_db *db);
+/* Runs a query and reads every row; returns how many. route: enum rhei_route. */
+uint64_t bench_query(rhei_db *db, const char *sql, int32_t route);
+/* The same as an Arrow stream, batch by batch. */
+uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route);
+double bench_metric(rhei_db *db, const char *name);
+void bench_path(char *path, size_t size, const struct bench *bench, const char *name);
+
+/* orders(id, customer, amount, status, ts): the same rows in Rhei and in DuckDB. */
+extern const char *const bench_orders;
+void bench_fill(rhei_db *db, int64_t rows);
+const char *bench_fill_duckdb(void); /* a format with one int64: rows */
+
+void figures_write(struct bench *bench);
+void figures_sync(struct bench *bench);
+void figures_read(struct bench *bench);
+
+#endif

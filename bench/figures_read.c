@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Analytics beside bare DuckDB: ten queries, short queries with new literals, full scans to Arrow, scans over dead rows. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench_rhei.h"
+#include "peer_duckdb.h"
+
+static const char *const queries[][2] = {
+    {"count, sum", "SELECT count(*), sum(amount) FROM orders"},
+    {"GROUP BY status", "SELECT status, count(*), sum(amount) FROM orders GROUP BY status"},
+    {"GROUP BY customer", "SELECT customer, count(*), sum(amount) FROM orders GROUP BY customer"},
+    {"SELECT * WHERE amount > 990", "SELECT * FROM orders WHERE amount > 990"},
+    {"count WHERE ts BETWEEN", "SELECT count(*) FROM orders WHERE ts BETWEEN 1700500000 AND 1700510000"},
+    {"join + GROUP BY",
+     "SELECT c.region, count(*), sum(o.amount) FROM orders o JOIN customers c ON c.name = o.customer "
+     "GROUP BY c.region"},
+    {"LIKE 'cust99%'", "SELECT count(*) FROM orders WHERE customer LIKE 'cust99%'"},
+    {"ORDER BY LIMIT 10", "SELECT id, customer, amount FROM orders ORDER BY amount DESC, id LIMIT 10"},
+    {"full scan", "SELECT * FROM orders"},
+};
+
+static void fill_customers(rhei_db *db)
+{
+    bench_execute(db, "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, region TEXT)");
+    bench_execute(db, "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 10006) INSERT INTO "
+                      "customers SELECT i, 'cust' || i, 'region' || (i % 12) FROM c");
+}
+
+static void fill_peer(int64_t rows)
+{
+    char sql[600];
+    snprintf(sql, sizeof sql, bench_fill_duckdb(), (long long)rows + 1);
+    duck_exec(sql);
+    duck_exec("CREATE TABLE customers AS SELECT i AS id, 'cust' || i AS name, 'region' || (i % 12) AS region FROM "
+              "range(0, 10007) t(i)");
+}
+
+static bool on_olap(rhei_db *db, const char *sql)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    if (rhei_query(db, sql, NULL, NULL, &rows, &error) != RHEI_OK)
+        bench_die(sql, error.message);
+    bool olap = strcmp(rhei_rows_route(rows), "olap") == 0;
+    if (!olap)
+        bench_say("not on the column store (%s): %s", rhei_rows_rule(rows), sql);
+    rhei_rows_close(&rows);
+    return olap;
+}
+
+static void compare_query(struct bench *bench, rhei_db *db, const char *name, const char *sql, double *log_sum,
+                          int *counted, double *worst)
+{
+    struct samples rhei = {0}, peer = {0}, ratios = {0};
+    void *prepared = duck_prepare(sql);
+    uint64_t expected = duck_run(prepared, true), got = bench_arrow(db, sql, RHEI_ROUTE_AUTO);
+    if (expected != got)
+        bench_die(sql, "gives another number of rows than DuckDB");
+    bool olap = on_olap(db, sql);
+    for (int run = 0; run < bench->runs; run++) {
+        double start = bench_now_s();
+        bench_arrow(db, sql, RHEI_ROUTE_AUTO);
+        samples_add(&rhei, (bench_now_s() - start) * 1e3);
+        start = bench_now_s();
+        duck_run(prepared, true);
+        samples_add(&peer, (bench_now_s() - start) * 1e3);
+        samples_add(&ratios, rhei.values[run] / peer.values[run]);
+    }
+    duck_finish(prepared);
+    double ratio = samples_median(&ratios);
+    *log_sum += log(ratio);
+    *counted += 1;
+    *worst = ratio > *worst ? ratio : *worst;
+    char label[96];
+    snprintf(label, sizeof label, "  %s%s", name, olap ? "" : " (SQLite answers)");
+    struct figure figure = {.name = strdup(label),
+                            .unit = "ms",
+                            .value = samples_median(&rhei),
+                            .low = samples_min(&rhei),
+                            .high = samples_max(&rhei),
+                            .peer = "DuckDB",
+                            .peer_value = samples_median(&peer),
+                            .compared = ratio,
+                            .target = NAN};
+    report_add(bench->report, &figure);
+}
+
+static void add_mean(struct bench *bench, const char *name, double value, double target, const char *text)
+{
+    struct figure figure = {.name = name,
+                            .unit = "",
+                            .value = value,
+                            .low = value,
+                            .high = value,
+                            .compared = value,
+                            .target_text = text,
+                            .target = target,
+                            .sense = AT_MOST};
+    report_add(bench->report, &figure);
+}
+
+static void short_queries(struct bench *bench, rhei_db *db)
+{
+    struct samples rhei = {0}, peer = {0};
+    for (int i = 0; i < 200; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT count(*), sum(id) FROM customers WHERE id > %d", i * 13);
+        void *prepared = duck_prepare(sql);
+        duck_run(prepared, false);
+        double start = bench_now_s();
+        duck_run(prepared, false);
+        samples_add(&peer, (bench_now_s() - start) * 1e6);
+        duck_finish(prepared);
+        start = bench_now_s();
+        bench_query(db, sql, RHEI_ROUTE_OLAP);
+        samples_add(&rhei, (bench_now_s() - start) * 1e6);
+    }
+    struct figure figure = {.name = "short query, new literals each time - DuckDB prepared with them",
+                            .unit = "us",
+                            .value = samples_median(&rhei),
+                            .low = samples_min(&rhei),
+                            .high = samples_max(&rhei),
+                            .peer = "DuckDB",
+                            .peer_value = samples_median(&peer),
+                            .compared = samples_median(&rhei) - samples_median(&peer),
+                            .target_text = "<= +30 us",
+                            .target = 30,
+                            .sense = AT_MOST};
+    report_add(bench->report, &figure);
+}
+
+static void full_scan(struct bench *bench, rhei_db *db)
+{
+    struct samples rhei = {0}, peer = {0}, ratios = {0};
+    const char *sql = "SELECT * FROM small";
+    duck_exec("CREATE TABLE small AS SELECT * FROM orders WHERE id <= 100000");
+    bench_execute(db,
+                  "CREATE TABLE small (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, status TEXT, ts INTEGER)");
+    bench_execute(db, "INSERT INTO small SELECT * FROM orders WHERE id <= 100000");
+    bench_build(db);
+    void *prepared = duck_prepare(sql);
+    for (int run = 0; run < 3 * bench->runs; run++) {
+        double start = bench_now_s();
+        bench_arrow(db, sql, RHEI_ROUTE_AUTO);
+        samples_add(&rhei, (bench_now_s() - start) * 1e3);
+        start = bench_now_s();
+        duck_run(prepared, true);
+        samples_add(&peer, (bench_now_s() - start) * 1e3);
+        samples_add(&ratios, peer.values[run] / rhei.values[run]);
+    }
+    on_olap(db, sql);
+    duck_finish(prepared);
+    struct figure figure = {.name = "full scan of 100 k rows to Arrow, times DuckDB's speed",
+                            .unit = "ms",
+                            .value = samples_median(&rhei),
+                            .low = samples_min(&rhei),
+                            .high = samples_max(&rhei),
+                            .peer = "DuckDB",
+                            .peer_value = samples_median(&peer),
+                            .compared = samples_median(&ratios),
+                            .target_text = ">= 3",
+                            .target = 3,
+                            .sense = AT_LEAST};
+    report_add(bench->report, &figure);
+}
+
+static double scan_ms(struct bench *bench, rhei_db *db)
+{
+    struct samples samples = {0};
+    for (int run = 0; run < 5 * bench->runs; run++) {
+        double start = bench_now_s();
+        bench_query(db, "SELECT count(*), sum(ts) FROM orders", RHEI_ROUTE_OLAP);
+        samples_add(&samples, (bench_now_s() - start) * 1e3);
+    }
+    return samples_median(&samples);
+}
+
+static void dead_rows(struct bench *bench, rhei_db *db)
+{
+    double fresh = scan_ms(bench, db);
+    char sql[128];
+    snprintf(sql, sizeof sql, "UPDATE orders SET amount = amount + 1 WHERE id %% %lld = 7",
+             (long long)(bench->rows / 10000 > 0 ? bench->rows / 10000 : 1));
+    bench_execute(db, sql);
+    bench_sync(db);
+    double dirty = scan_ms(bench, db);
+    struct figure figure = {.name = "scan with 10 k scattered dead rows in 1 M / fresh",
+                            .unit = "ms",
+                            .value = dirty,
+                            .low = dirty,
+                            .high = dirty,
+                            .peer = "fresh",
+                            .peer_value = fresh,
+                            .compared = dirty / fresh,
+                            .target_text = "<= 1.3",
+                            .target = 1.3,
+                            .sense = AT_MOST};
+    report_add(bench->report, &figure);
+}
+
+void figures_read(struct bench *bench)
+{
+    bench_say("reads beside bare DuckDB ...");
+    if (!duck_open(bench->threads))
+        return;
+    fill_peer(bench->rows);
+    char path[512];
+    bench_path(path, sizeof path, bench, "read");
+    rhei_db *db = bench_open(path, true, (uint32_t)bench->threads);
+    bench_execute(db, bench_orders);
+    fill_customers(db);
+    bench_fill(db, bench->rows);
+    bench_build(db);
+    double log_sum = 0, worst = 0;
+    int counted = 0;
+    for (size_t q = 0; q < sizeof queries / sizeof queries[0]; q++)
+        compare_query(bench, db, queries[q][0], queries[q][1], &log_sum, &counted, &worst);
+    add_mean(bench, "nine analytical queries / native, geometric mean", exp(log_sum / counted), 0.9, "<= 0.9");
+    add_mean(bench, "nine analytical queries / native, the worst", worst, 1.3, "<= 1.3");
+    short_queries(bench, db);
+    full_scan(bench, db);
+    dead_rows(bench, db);
+    rhei_close(&db);
+    duck_close();
+}

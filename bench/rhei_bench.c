@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ./dev bench: how fast, beside bare SQLite and bare DuckDB in the same run, and which figures fall short. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench_rhei.h"
+
+static void usage(FILE *to)
+{
+    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only write|sync|read] [--json FILE]\n"
+          "  --rows N     rows of the big table (default 1000000)\n"
+          "  --runs N     runs of each comparison, interleaved (default 7, at least 5 to quote)\n"
+          "  --threads N  of the analytical engines (default 1)\n"
+          "  --json FILE  the figures as JSON too\n",
+          to);
+}
+
+static const char *argument(int *at, int count, char **values)
+{
+    if (*at + 1 >= count) {
+        usage(stderr);
+        exit(2);
+    }
+    return values[++*at];
+}
+
+int main(int count, char **values)
+{
+    static struct report report;
+    struct bench bench = {.rows = 1000000, .runs = 7, .threads = 1, .report = &report};
+    const char *only = "", *json = NULL;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(values[i], "--rows") == 0)
+            bench.rows = atoll(argument(&i, count, values));
+        else if (strcmp(values[i], "--runs") == 0)
+            bench.runs = atoi(argument(&i, count, values));
+        else if (strcmp(values[i], "--threads") == 0)
+            bench.threads = atoi(argument(&i, count, values));
+        else if (strcmp(values[i], "--only") == 0)
+            only = argument(&i, count, values);
+        else if (strcmp(values[i], "--json") == 0)
+            json = argument(&i, count, values);
+        else {
+            usage(strcmp(values[i], "--help") == 0 ? stdout : stderr);
+            return strcmp(values[i], "--help") == 0 ? 0 : 2;
+        }
+    }
+    if (bench.rows < 1000 || bench.runs < 1 || bench.runs > 1000 || bench.threads < 1) {
+        usage(stderr);
+        return 2;
+    }
+    char folder[] = "/tmp/rhei-bench-XXXXXX";
+    bench.folder = mkdtemp(folder);
+    if (bench.folder == NULL)
+        bench_die("a private folder", "could not be made in /tmp");
+    if (*only == '\0' || strcmp(only, "write") == 0)
+        figures_write(&bench);
+    if (*only == '\0' || strcmp(only, "sync") == 0)
+        figures_sync(&bench);
+    if (*only == '\0' || strcmp(only, "read") == 0)
+        figures_read(&bench);
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", bench.folder);
+    if (system(command) != 0)
+        bench_say("the folder %s could not be removed", bench.folder);
+    report_print(&report);
+    if (json != NULL && !report_write_json(&report, json))
+        bench_die(json, "could not be written");
+    return 0;
+}
