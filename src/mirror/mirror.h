@@ -29,8 +29,8 @@ enum mirror_column_flag {
     MIRROR_NOT_WHOLE = 1 << 9,    /* a REAL with a fraction, or beyond 2^53, or infinite */
     MIRROR_BIG_INTEGER = 1 << 10, /* an integer beyond +-2^53 */
     MIRROR_INVALID_UTF8 = 1 << 11,
-    MIRROR_HAS_NUL = 1 << 12,     /* a text with a NUL byte inside */
-    MIRROR_INFINITE = 1 << 13,    /* +-infinity */
+    MIRROR_HAS_NUL = 1 << 12,  /* a text with a NUL byte inside */
+    MIRROR_INFINITE = 1 << 13, /* +-infinity */
     MIRROR_NEGATIVE_ZERO = 1 << 14,
 };
 
@@ -67,12 +67,16 @@ const struct mirror_table_view *mirror_view(const struct mirror_snapshot *snapsh
 uint32_t mirror_view_column_count(const struct mirror_table_view *view);
 /* Names and types as they were given to the build; borrowed for the life of the snapshot. */
 const struct source_table *mirror_view_definition(const struct mirror_table_view *view);
-uint64_t mirror_view_row_count(const struct mirror_table_view *view);  /* live rows, exact */
+uint64_t mirror_view_row_count(const struct mirror_table_view *view); /* live rows, exact */
 uint32_t mirror_view_column_flags(const struct mirror_table_view *view, uint32_t column);
 uint32_t mirror_view_segment_count(const struct mirror_table_view *view);
 uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t segment); /* slots in use, dead too */
 /* Smallest and largest number ever held by the column; false if it held none, or anything but numbers and NULL. */
 bool mirror_view_range(const struct mirror_table_view *view, uint32_t column, double *low, double *high);
+
+/* Slots of each class (enum rhei_class) in a sealed segment, dead rows too; false for the open segment, which has no counts. */
+bool mirror_view_segment_classes(const struct mirror_table_view *view, uint32_t segment, uint32_t column,
+                                 uint32_t counts[5]);
 
 /* How a segment keeps a column. A segment's layout never changes; another segment may have another. */
 enum mirror_layout {
@@ -116,9 +120,9 @@ void mirror_view_vector(const struct mirror_table_view *view, uint32_t segment, 
 
 /* One column of that vector. Slots of dead rows hold anything. */
 struct mirror_column_data {
-    uint8_t layout;          /* enum mirror_layout */
-    const void *data;        /* at the vector's first slot */
-    const uint8_t *classes;  /* MIXED only: enum rhei_class per slot */
+    uint8_t layout;         /* enum mirror_layout */
+    const void *data;       /* at the vector's first slot */
+    const uint8_t *classes; /* MIXED only: enum rhei_class per slot */
     bool has_nulls;
     uint64_t valid[MIRROR_VECTOR_ROWS / 64]; /* copied out (bit 1 = not NULL) when has_nulls; else unset */
 };
@@ -177,15 +181,14 @@ struct mirror_compaction;
 rhei_status mirror_compact_prepare(struct mirror *mirror, struct mirror_compaction **compaction,
                                    struct rhei_error *error);
 /* The writer: swaps it in (microseconds); visible with the next publish. Takes it, also on error. */
-rhei_status mirror_compact_swap(struct mirror *mirror, struct mirror_compaction **compaction,
-                                struct rhei_error *error);
+rhei_status mirror_compact_swap(struct mirror *mirror, struct mirror_compaction **compaction, struct rhei_error *error);
 void mirror_compact_abandon(struct mirror_compaction **compaction);
 
 /* ---- Facts for status. Any thread. -------------------------------------------------------------------------------- */
 
 struct mirror_status {
     uint64_t tables, rows, segments, dead_rows;
-    size_t memory_bytes;  /* all of it: segments, heaps, indexes, bitmaps, garbage not yet freed, pool */
+    size_t memory_bytes; /* all of it: segments, heaps, indexes, bitmaps, garbage not yet freed, pool */
     size_t index_bytes, garbage_bytes, pool_bytes, memory_limit;
     uint64_t publishes, compactions, snapshots_held;
 };
@@ -199,10 +202,10 @@ void mirror_status(struct mirror *mirror, struct mirror_status *status);
  * becomes a dense union (integer, real, text, blob). `names` (may be NULL) replaces the column names.
  */
 struct mirror_export_options {
-    bool strings_view;           /* utf8view instead of utf8 */
-    const char *metadata;        /* Arrow-encoded schema metadata, copied; may be NULL */
+    bool strings_view;    /* utf8view instead of utf8 */
+    const char *metadata; /* Arrow-encoded schema metadata, copied; may be NULL */
     size_t metadata_len;
-    uint64_t max_rows;           /* 0: all */
+    uint64_t max_rows; /* 0: all */
 };
 rhei_status mirror_export(struct mirror *mirror, const struct mirror_snapshot *snapshot, uint32_t table,
                           const uint32_t *columns, const char *const *names, uint32_t column_count,

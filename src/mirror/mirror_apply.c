@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Apply: changes of one table, in chunks of up to 1,024 rows and in two passes. The first turns keys into slots of the
+ * tail (index, deletions); the second writes column by column (mirror_column.c).
+ *
+ * Net change per key needs no table of its own: a row that is unpublished and in the open segment is overwritten in
+ * place. An unpublished row of a segment that is sealed already is killed and appended anew, because a sealed segment's
+ * counters and layouts are final.
+ *
+ * A chunk never writes into two segments: when the tail is full, its rows are written and it is sealed before the next
+ * one is opened. A chunk with values of a new class seals the tail before its first row.
+ */
+#include "mirror_internal.h"
+
+#include <string.h>
+
+#include "base/base_error.h"
+
+enum { PREFETCH_ROWS = 12, MOVE_ROWS = 4096 };
+
+struct apply {
+    struct mirror *mirror;
+    struct mirror_table *table;
+    const struct change_batch *batch;
+    struct mirror_apply_counts counts;
+    size_t base; /* row of the batch that targets[0] and hashes[0] stand for */
+    struct mirror_pending pending;
+    bool moving; /* rows only change their place: nothing to count */
+};
+
+/* What an unpublished row stands for; decides how its later changes in the cycle are counted. */
+enum { ROW_NEW = 0, ROW_REPLACES = 1, ROW_MOVED = 2 };
+
+static bool is_delete(const struct change_batch *batch, size_t row)
+{
+    return batch->op != NULL && batch->op[row] == CHANGE_DELETE;
+}
+
+static bool is_unpublished(const struct mirror_table *table, const struct mirror_segment *segment, uint32_t row_id)
+{
+    if (segment->opened == mirror_building(table->mirror))
+        return true;
+    return row_id >> 16 == table->published_number && (row_id & 0xffff) >= table->published_rows;
+}
+
+/* Two bitmaps, one behind the other: replaces a published row; is a published row that only moved. */
+static uint32_t origin_of(const struct mirror_segment *segment, uint32_t offset)
+{
+    const uint64_t *word = &segment->origin[offset >> 6];
+    if ((*word >> (offset & 63) & 1) != 0)
+        return ROW_REPLACES;
+    return (word[segment->capacity / 64] >> (offset & 63) & 1) != 0 ? ROW_MOVED : ROW_NEW;
+}
+
+static void set_origin(struct mirror_segment *segment, uint32_t offset, uint32_t origin)
+{
+    uint64_t *word = &segment->origin[offset >> 6];
+    uint64_t bit = 1ull << (offset & 63);
+    uint64_t *moved = word + segment->capacity / 64;
+    *word = origin == ROW_REPLACES ? *word | bit : *word & ~bit;
+    *moved = origin == ROW_MOVED ? *moved | bit : *moved & ~bit;
+}
+
+static void append(struct apply *apply, uint32_t *cell, size_t row, uint32_t origin)
+{
+    struct mirror_table *table = apply->table;
+    struct mirror_tail *tail = &table->tail;
+    uint32_t offset = tail->rows++;
+    if (origin != ROW_NEW)
+        set_origin(tail->segment, offset, origin);
+    *cell = (tail->number << 16 | offset) + 1;
+    tail->segment->live_rows++;
+    table->live++;
+    apply->mirror->targets[row - apply->base] = offset;
+    apply->mirror->pending_rows[apply->pending.count++] = (uint32_t)row;
+}
+
+/* The row's origin once this change is in it; counts the change. */
+static uint32_t next_origin(struct apply *apply, const struct mirror_segment *segment, uint32_t row_id,
+                            bool unpublished)
+{
+    uint32_t origin = unpublished ? origin_of(segment, row_id & 0xffff) : ROW_MOVED;
+    if (origin != ROW_MOVED || apply->moving)
+        return origin;
+    apply->counts.updated++;
+    return ROW_REPLACES;
+}
+
+static rhei_status upsert(struct apply *apply, const struct mirror_probe *probe)
+{
+    struct mirror_table *table = apply->table;
+    uint32_t *cell;
+    rhei_status status = mirror_index_enter(table, probe, &cell);
+    if (status != RHEI_OK)
+        return status;
+    if (*cell == 0) {
+        apply->counts.inserted++;
+        append(apply, cell, probe->row, false);
+        return RHEI_OK;
+    }
+    uint32_t row_id = *cell - 1;
+    uint32_t offset = row_id & 0xffff;
+    struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
+    bool unpublished = is_unpublished(table, segment, row_id);
+    uint32_t origin = next_origin(apply, segment, row_id, unpublished);
+    if (unpublished && row_id >> 16 == table->tail.number) {
+        if (origin == ROW_REPLACES)
+            set_origin(segment, offset, origin);
+        apply->mirror->targets[probe->row - apply->base] = offset;
+        return RHEI_OK;
+    }
+    status = mirror_kill_at(table, row_id >> 16, segment, mirror_segment_place(segment, offset));
+    if (status == RHEI_OK)
+        append(apply, cell, probe->row, origin);
+    return status;
+}
+
+static void count_delete(struct apply *apply, uint32_t row_id)
+{
+    const struct mirror_table *table = apply->table;
+    const struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
+    uint32_t origin = is_unpublished(table, segment, row_id) ? origin_of(segment, row_id & 0xffff) : ROW_MOVED;
+    apply->counts.deleted += origin != ROW_NEW;
+    apply->counts.updated -= origin == ROW_REPLACES;
+    apply->counts.inserted -= origin == ROW_NEW;
+}
+
+static rhei_status delete_key(struct apply *apply, const struct mirror_probe *probe)
+{
+    apply->mirror->targets[probe->row - apply->base] = MIRROR_NO_TARGET;
+    uint32_t *cell = mirror_index_find(apply->table, probe);
+    if (cell == NULL)
+        return RHEI_OK;
+    uint32_t row_id = *cell - 1;
+    count_delete(apply, row_id);
+    mirror_index_remove(apply->table, probe, cell);
+    return mirror_kill(apply->table, row_id);
+}
+
+/* Hashes, and a first touch of the index: far enough ahead that memory answers before the key is needed. */
+static void look_ahead(struct apply *apply, size_t row)
+{
+    struct mirror_probe probe = {.columns = apply->batch->columns, .row = row};
+    if (!apply->table->index.by_integer) {
+        probe.hash = mirror_key_hash(apply->table, apply->batch->columns, row);
+        apply->mirror->hashes[row - apply->base] = probe.hash;
+    }
+    mirror_index_prefetch(apply->table, &probe);
+}
+
+/* First pass, from *row on; stops early when the tail is full. */
+static rhei_status resolve(struct apply *apply, size_t *row, size_t end)
+{
+    struct mirror_table *table = apply->table;
+    const struct change_batch *batch = apply->batch;
+    size_t start = *row, ahead = *row;
+    apply->pending.first_id = table->tail.number << 16 | table->tail.rows;
+    apply->pending.count = 0;
+    for (; ahead < end && ahead < start + PREFETCH_ROWS; ahead++)
+        look_ahead(apply, ahead);
+    for (; *row < end; (*row)++) {
+        if (ahead < end)
+            look_ahead(apply, ahead++);
+        struct mirror_probe probe = {.columns = batch->columns,
+                                     .row = *row,
+                                     .hash = apply->mirror->hashes[*row - apply->base],
+                                     .pending = &apply->pending};
+        rhei_status status = RHEI_OK;
+        if (is_delete(batch, *row))
+            status = delete_key(apply, &probe);
+        else if (table->tail.rows == table->tail.segment->capacity)
+            return RHEI_OK;
+        else
+            status = upsert(apply, &probe);
+        if (status != RHEI_OK)
+            return status;
+    }
+    return RHEI_OK;
+}
+
+/* Second pass: rows [first, end) into the tail. */
+static rhei_status write_columns(struct apply *apply, size_t first, size_t end)
+{
+    struct mirror_table *table = apply->table;
+    const uint32_t *targets = &apply->mirror->targets[first - apply->base];
+    for (uint32_t c = 0; c < mirror_table_columns(table); c++) {
+        struct mirror_column_seen seen;
+        rhei_status status = mirror_segment_write(apply->mirror, table->tail.segment, c,
+                                                  &apply->batch->columns[c][first], targets, end - first, &seen);
+        if (status != RHEI_OK)
+            return status;
+        mirror_facts_widen(&table->facts[c], &seen);
+    }
+    return RHEI_OK;
+}
+
+static rhei_status check_keys(const struct apply *apply, size_t first, size_t end)
+{
+    if (!apply->table->index.by_integer)
+        return RHEI_OK;
+    const struct rhei_value *keys = apply->batch->columns[apply->table->definition.key_columns[0]];
+    for (size_t i = first; i < end; i++)
+        if (keys[i].type != RHEI_INTEGER)
+            return RHEI_TYPE;
+    return RHEI_OK;
+}
+
+static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
+{
+    struct mirror_table *table = apply->table;
+    bool conflict;
+    apply->base = first;
+    apply->pending.rows = apply->mirror->pending_rows;
+    rhei_status status = check_keys(apply, first, end);
+    if (status != RHEI_OK)
+        return status;
+    mirror_tail_classify(&table->tail, apply->batch, first, end);
+    status = mirror_tail_prepare(apply->mirror, &table->tail, mirror_table_columns(table), &conflict);
+    if (status == RHEI_OK && (conflict || table->tail.segment == NULL))
+        status = mirror_table_open_tail(table);
+    for (size_t row = first; row < end && status == RHEI_OK;) {
+        size_t start = row;
+        status = resolve(apply, &row, end);
+        if (status == RHEI_OK)
+            status = write_columns(apply, start, row);
+        if (status == RHEI_OK && row < end)
+            status = mirror_table_open_tail(table);
+    }
+    return status;
+}
+
+static rhei_status apply_all(struct apply *apply)
+{
+    size_t rows = apply->batch->row_count;
+    rhei_status status = mirror_table_touch(apply->table);
+    for (size_t first = 0; first < rows && status == RHEI_OK; first += MIRROR_CHUNK_ROWS) {
+        size_t end = rows - first < MIRROR_CHUNK_ROWS ? rows : first + MIRROR_CHUNK_ROWS;
+        status = apply_chunk(apply, first, end);
+    }
+    return status;
+}
+
+/* ---- Moving rows out of sparse segments. --------------------------------------------------------------------------- */
+
+struct mover {
+    struct rhei_value *values; /* [columns][rows] */
+    const struct rhei_value **columns;
+    size_t values_size, columns_size;
+    uint32_t rows;
+};
+
+static rhei_status mover_init(struct mirror_table *table, uint32_t rows, struct mover *mover)
+{
+    uint32_t columns = mirror_table_columns(table);
+    void *values = NULL, *pointers = NULL;
+    *mover = (struct mover){.values_size = (size_t)columns * rows * sizeof *mover->values,
+                            .columns_size = columns * sizeof *mover->columns};
+    rhei_status status = mirror_memory_alloc(&table->mirror->memory, mover->values_size, &values);
+    if (status == RHEI_OK)
+        status = mirror_memory_alloc(&table->mirror->memory, mover->columns_size, &pointers);
+    mover->values = values;
+    mover->columns = pointers;
+    for (uint32_t c = 0; status == RHEI_OK && c < columns; c++)
+        mover->columns[c] = mover->values + (size_t)c * rows;
+    return status;
+}
+
+static void mover_reset(struct mirror_table *table, struct mover *mover)
+{
+    mirror_memory_free(&table->mirror->memory, mover->values, mover->values_size);
+    mirror_memory_free(&table->mirror->memory, mover->columns, mover->columns_size);
+}
+
+static bool is_dead(const struct mirror_deletions *deletions, uint32_t place)
+{
+    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[place / MIRROR_VECTOR_ROWS];
+    uint32_t bit = place % MIRROR_VECTOR_ROWS;
+    return bitmap != NULL && (bitmap->word[bit >> 6] >> (bit & 63) & 1) != 0;
+}
+
+static void gather_live(struct mirror_table *table, uint32_t number, uint32_t max_rows, struct mover *mover)
+{
+    const struct mirror_segment *segment = mirror_table_segment(table, number);
+    const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
+    for (uint32_t place = 0; place < segment->rows && mover->rows < max_rows; place++) {
+        if (is_dead(deletions, place))
+            continue;
+        for (uint32_t c = 0; c < mirror_table_columns(table); c++)
+            mirror_segment_value(segment, c, place, &mover->values[(size_t)c * max_rows + mover->rows]);
+        mover->rows++;
+    }
+}
+
+/*
+ * The rows go through apply as upserts of what they hold already. The strings they borrow stay where they are until the
+ * segment is reclaimed, which is not before this call ends.
+ */
+rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, uint32_t max_rows, uint32_t *moved)
+{
+    struct mover mover;
+    *moved = 0;
+    rhei_status status = mover_init(table, max_rows, &mover);
+    if (status != RHEI_OK) {
+        mover_reset(table, &mover);
+        return status;
+    }
+    gather_live(table, number, max_rows, &mover);
+    struct change_batch batch = {.table = table->definition.id,
+                                 .column_count = mirror_table_columns(table),
+                                 .row_count = mover.rows,
+                                 .columns = mover.columns};
+    struct apply apply = {.mirror = table->mirror, .table = table, .batch = &batch, .moving = true};
+    /* Moving frees memory in the end; being stopped half-way by the limit would cost the whole table. */
+    atomic_fetch_add_explicit(&table->mirror->memory.unlimited, 1, memory_order_relaxed);
+    status = apply_all(&apply);
+    atomic_fetch_sub_explicit(&table->mirror->memory.unlimited, 1, memory_order_relaxed);
+    if (status != RHEI_OK)
+        table->unsound = true;
+    *moved = mover.rows;
+    mover_reset(table, &mover);
+    return status;
+}
+
+/* The sealed segment with the fewest live rows; UINT32_MAX if moving them could not free a number. */
+static uint32_t sparsest_segment(const struct mirror_table *table)
+{
+    uint32_t best = UINT32_MAX, best_rows = UINT32_MAX, number = 0;
+    const struct mirror_segment *segment;
+    for (; (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
+        if (segment == table->tail.segment || segment->live_rows >= best_rows)
+            continue;
+        best = number;
+        best_rows = segment->live_rows;
+    }
+    uint32_t room = table->mirror->capacity[MIRROR_CAPACITY_STEPS - 1];
+    return best_rows <= room / 2 ? best : UINT32_MAX;
+}
+
+static uint32_t room_to_move(const struct mirror_table *table, uint32_t budget)
+{
+    uint32_t left = table->tail.segment == NULL ? 0 : table->tail.segment->capacity - table->tail.rows;
+    return table->used_segments < table->mirror->max_segments || left > budget ? budget : left;
+}
+
+/* When three quarters of the segment numbers are in use, every apply moves some rows, so that they never run out. */
+static rhei_status make_room(struct mirror_table *table, size_t rows)
+{
+    uint32_t most = table->mirror->max_segments;
+    uint32_t budget =
+        rows < MOVE_ROWS / 2 ? MOVE_ROWS : (uint32_t)(rows < MIRROR_SEGMENT_ROWS ? 2 * rows : 2 * MIRROR_SEGMENT_ROWS);
+    rhei_status status = RHEI_OK;
+    while (status == RHEI_OK && budget > 0 && table->used_segments > most - most / 4 - 1) {
+        uint32_t moved = 0, number = sparsest_segment(table), step = room_to_move(table, budget);
+        if (number == UINT32_MAX || step == 0)
+            break;
+        status = mirror_table_move_rows(table, number, step < MOVE_ROWS ? step : MOVE_ROWS, &moved);
+        if (status == RHEI_OK && mirror_table_drop_empties(table) != RHEI_OK)
+            break;
+        budget = moved == 0 || moved >= budget ? 0 : budget - moved;
+    }
+    return status;
+}
+
+/* ---- The call. ----------------------------------------------------------------------------------------------------- */
+
+static rhei_status check_batch(const struct mirror_table *table, const struct change_batch *batch,
+                               struct rhei_error *error)
+{
+    if (table == NULL)
+        return error_set(error, RHEI_NOT_FOUND, "the column store has no table %u", batch->table);
+    if (table->unsound)
+        return error_set(error, RHEI_INVALID,
+                         "the column store's copy of table \"%s\" missed a change earlier: drop or rebuild it",
+                         table->definition.name);
+    if (batch->column_count != mirror_table_columns(table))
+        return error_set(error, RHEI_INVALID, "table \"%s\" has %u columns, its change batch %u",
+                         table->definition.name, mirror_table_columns(table), batch->column_count);
+    return RHEI_OK;
+}
+
+static rhei_status apply_error(const struct mirror_table *table, rhei_status status, struct rhei_error *error)
+{
+    if (status == RHEI_TYPE)
+        (void)error_set(error, status, "the key must be an integer");
+    else if (status == RHEI_TOO_BIG)
+        (void)error_set(error, status,
+                        "more rows than the column store can number (2^32); SQLite answers for this table");
+    else
+        (void)mirror_memory_error(&table->mirror->memory, status, error);
+    error_context(error, "table \"%s\": ", table->definition.name);
+    return status;
+}
+
+rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch, struct mirror_apply_counts *counts,
+                         struct rhei_error *error)
+{
+    struct mirror_table *table = mirror_table_find(mirror, batch->table);
+    rhei_status status = check_batch(table, batch, error);
+    if (status != RHEI_OK || batch->row_count == 0)
+        return status;
+    size_t limit = mirror->memory.limit;
+    if (limit > 0 && atomic_load_explicit(&mirror->memory.used, memory_order_relaxed) > limit - limit / 8)
+        (void)mirror_reclaim(mirror);
+    struct apply apply = {.mirror = mirror, .table = table, .batch = batch};
+    status = apply_all(&apply);
+    if (status == RHEI_OK) {
+        (void)mirror_table_drop_empties(table); /* tried again next time */
+        status = make_room(table, batch->row_count);
+    }
+    if (status != RHEI_OK) {
+        table->unsound = true;
+        return apply_error(table, status, error);
+    }
+    if (counts != NULL) {
+        counts->inserted += apply.counts.inserted;
+        counts->updated += apply.counts.updated;
+        counts->deleted += apply.counts.deleted;
+    }
+    return RHEI_OK;
+}

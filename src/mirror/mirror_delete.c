@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deletions: a bitmap per vector, copied when it is first touched in a cycle and changed in place after that (born == B
+ * means nobody has seen it). A published bitmap never changes.
+ */
+#include "mirror_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+static rhei_status own_deletions(struct mirror_table *table, uint32_t number, struct mirror_deletions **out)
+{
+    struct mirror *mirror = table->mirror;
+    struct mirror_deletions *old = mirror_trie_get(&table->deletions, number);
+    *out = old;
+    if (old != NULL && old->garbage.born == mirror_building(mirror))
+        return RHEI_OK;
+    struct mirror_deletions *fresh;
+    rhei_status status = mirror_small_new(mirror, MIRROR_KIND_DELETIONS, &fresh);
+    if (status != RHEI_OK)
+        return status;
+    if (old != NULL) {
+        fresh->dead = old->dead;
+        memcpy(fresh->vector, old->vector, sizeof fresh->vector);
+    }
+    status = mirror_trie_put(mirror, &table->retired, &table->deletions, number, fresh);
+    if (status != RHEI_OK) {
+        mirror_small_free(mirror, fresh);
+        return status;
+    }
+    mirror_retire(mirror, &table->retired, old);
+    *out = fresh;
+    return RHEI_OK;
+}
+
+static rhei_status own_bitmap(struct mirror_table *table, struct mirror_deletions *deletions, uint32_t vector,
+                              struct mirror_bitmap **out)
+{
+    struct mirror *mirror = table->mirror;
+    struct mirror_bitmap *old = deletions->vector[vector];
+    *out = old;
+    if (old != NULL && old->garbage.born == mirror_building(mirror))
+        return RHEI_OK;
+    struct mirror_bitmap *fresh;
+    rhei_status status = mirror_small_new(mirror, MIRROR_KIND_BITMAP, &fresh);
+    if (status != RHEI_OK)
+        return status;
+    if (old != NULL) {
+        fresh->dead = old->dead;
+        memcpy(fresh->word, old->word, sizeof fresh->word);
+    }
+    mirror_retire(mirror, &table->retired, old);
+    deletions->vector[vector] = fresh;
+    *out = fresh;
+    return RHEI_OK;
+}
+
+rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct mirror_segment *segment, uint32_t place)
+{
+    struct mirror_deletions *deletions;
+    struct mirror_bitmap *bitmap = NULL;
+    rhei_status status = own_deletions(table, number, &deletions);
+    if (status == RHEI_OK)
+        status = own_bitmap(table, deletions, place / MIRROR_VECTOR_ROWS, &bitmap);
+    if (status != RHEI_OK)
+        return status;
+    uint32_t bit = place % MIRROR_VECTOR_ROWS;
+    assert((bitmap->word[bit >> 6] >> (bit & 63) & 1) == 0);
+    bitmap->word[bit >> 6] |= 1ull << (bit & 63);
+    bitmap->dead++;
+    deletions->dead++;
+    segment->live_rows--;
+    table->live--;
+    table->dead++;
+    if (segment->live_rows == 0 && segment != table->tail.segment)
+        mirror_table_note_empty(table, segment);
+    return RHEI_OK;
+}
+
+rhei_status mirror_kill(struct mirror_table *table, uint32_t row_id)
+{
+    uint32_t number = row_id >> 16;
+    struct mirror_segment *segment = mirror_table_segment(table, number);
+    return mirror_kill_at(table, number, segment, mirror_segment_place(segment, row_id & 0xffff));
+}
+
+void mirror_deletions_free(struct mirror *mirror, struct mirror_deletions *deletions)
+{
+    for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS; v++)
+        mirror_small_free(mirror, deletions->vector[v]);
+    mirror_small_free(mirror, deletions);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the mirror share. README.md explains the whole; mirror_store.c opens with the invariants.
+ *
+ * "B" in comments is the epoch being built: mirror_building(). Whatever was born in B has been seen by no reader.
+ */
+#ifndef MIRROR_MIRROR_INTERNAL_H
+#define MIRROR_MIRROR_INTERNAL_H
+
+#include "mirror.h"
+#include "mirror_index.h"
+#include "mirror_memory.h"
+#include "mirror_reclaim.h"
+#include "mirror_segment.h"
+#include "mirror_trie.h"
+
+enum {
+    MIRROR_CHUNK_ROWS = 1024, /* changes that go through the two passes of apply together */
+    MIRROR_SLOTS_PER_BLOCK = 64,
+    MIRROR_CAPACITY_STEPS = 3,
+    MIRROR_MAX_SEGMENTS = 65535, /* logical segments of a table: row ids are 32 bits, and 0xffffffff is not used */
+};
+
+/* ---- Deletions (mirror_delete.c): immutable once published. ------------------------------------------------------- */
+
+struct mirror_bitmap {
+    struct mirror_garbage garbage;
+    uint32_t dead;
+    uint64_t word[MIRROR_VECTOR_ROWS / 64];
+};
+
+struct mirror_deletions {
+    struct mirror_garbage garbage;
+    uint32_t dead; /* in the whole segment */
+    struct mirror_bitmap *vector[MIRROR_SEGMENT_VECTORS];
+};
+
+/* ---- Tables (mirror_table.c). -------------------------------------------------------------------------------------- */
+
+/* One published state of a table: what a reader sees. Immutable once published, but for gone_at. */
+struct mirror_table_view {
+    struct mirror_garbage garbage;
+    struct mirror_table *table;
+    struct mirror_trie segments;     /* struct mirror_segment * by logical number; numbers may be unused */
+    struct mirror_trie deletions;    /* struct mirror_deletions * by the same number */
+    uint32_t segment_count;          /* numbers in use are below it */
+    uint32_t tail_number, tail_rows; /* the open segment, or UINT32_MAX */
+    uint64_t live, dead;
+    _Atomic uint64_t gone_at; /* first epoch in which the table is dropped; the drop itself needs no memory */
+};
+
+/* What a column has held since the build; shared with readers, only ever widened, relaxed. */
+struct mirror_column_facts {
+    _Atomic uint32_t flags;
+    _Atomic double low, high; /* rounded outward; low > high: no number yet */
+};
+
+/* Where rows are appended: a table's tail, or one loader's. Owner thread. */
+struct mirror_tail {
+    struct mirror_segment *segment; /* NULL: none is open */
+    uint32_t number;
+    uint32_t rows;
+    uint8_t *plan;     /* [column] layout that the next segment starts with; once MIXED it stays so */
+    uint32_t *classes; /* [column] scratch: classes that a chunk brings */
+    uint32_t opened;   /* how many segments so far: the first ones are small */
+};
+
+struct mirror_table {
+    struct mirror_garbage garbage;
+    struct mirror *mirror;
+    uint64_t serial; /* never reused, unlike the address */
+    struct source_table definition;
+    void *definition_memory;
+    size_t definition_size;
+    struct mirror_column_facts *facts;
+
+    /* The rest is the writer's. */
+    struct mirror_trie segments, deletions;
+    uint32_t segment_count, used_segments, free_hint;
+    struct mirror_tail tail;
+    uint32_t published_number, published_rows; /* rows of this segment from there on are unpublished */
+    uint64_t live, dead;
+    struct mirror_table_view *view; /* the catalog's: published, or the one that the next publish fills */
+    bool dirty;                     /* view is of B and the table is on the mirror's dirty list */
+    bool unsound;
+    bool dropped;
+    struct mirror_table *next_dirty, *next_zombie;
+    struct mirror_garbage_list retired; /* still shown by the published view until the next publish */
+    struct mirror_segment *empties;     /* sealed segments without a live row, to be taken out */
+    struct mirror_index index;
+};
+
+static inline uint32_t mirror_table_columns(const struct mirror_table *table)
+{
+    return table->definition.column_count;
+}
+
+/* Copies the definition. Freed by mirror_table_free, with everything the writer's side reaches. */
+rhei_status mirror_table_new(struct mirror *mirror, const struct source_table *definition, struct mirror_table **table);
+void mirror_table_free(struct mirror_table *table);
+/* Before the first change of a cycle: gives the catalog a view of B. */
+rhei_status mirror_table_touch(struct mirror_table *table);
+/* Out of the catalog already: view and table go when no snapshot shows them. */
+void mirror_table_retire(struct mirror_table *table);
+/* Fills the view of B from the writer's state. */
+void mirror_table_freeze(struct mirror_table *table);
+/* NULL: no such table, or it is being dropped. */
+struct mirror_table *mirror_table_find(struct mirror *mirror, uint32_t id);
+
+/* Tail (mirror_tail.c). Table-wide numbers come from the table, or in a build from a shared counter. */
+rhei_status mirror_tail_init(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns);
+void mirror_tail_reset(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns);
+/* A new open segment with the layouts of the plan; the one before must have been sealed. */
+rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns, uint32_t number,
+                             int64_t rows_expected);
+/* The segment's rows are final from here on; none is open then. */
+void mirror_tail_seal(struct mirror_tail *tail);
+/* Classes of the rows [first, end) that are upserts (op NULL: all) into tail->classes. */
+void mirror_tail_classify(struct mirror_tail *tail, const struct change_batch *batch, size_t first, size_t end);
+/*
+ * Makes the tail fit for values of tail->classes. *conflict: the open segment cannot take them, and the caller must open
+ * a new one, for which the plan is ready.
+ */
+rhei_status mirror_tail_prepare(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns, bool *conflict);
+void mirror_facts_init(struct mirror_column_facts *facts);
+void mirror_facts_widen(struct mirror_column_facts *facts, const struct mirror_column_seen *seen);
+
+/* Opens a new tail segment under a free number; seals the one before. RHEI_TOO_BIG: no number is free. */
+rhei_status mirror_table_open_tail(struct mirror_table *table);
+void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment);
+
+/* Apply (mirror_apply.c): moves up to max_rows rows of a sealed segment to the tail, so that its number can be reused. */
+rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, uint32_t max_rows, uint32_t *moved);
+/* Takes segments without live rows out of the table. Failing is harmless: the next call tries again. */
+rhei_status mirror_table_drop_empties(struct mirror_table *table);
+
+/* Deletions. Marks a row dead, in place if its bitmap is of B. */
+rhei_status mirror_kill(struct mirror_table *table, uint32_t row_id);
+rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct mirror_segment *segment, uint32_t place);
+void mirror_deletions_free(struct mirror *mirror, struct mirror_deletions *deletions);
+
+/* ---- Versions and snapshots (mirror_snapshot.c). ------------------------------------------------------------------- */
+
+/* Type-stable: never freed before the mirror closes, so a reader may look at a stale one while it makes sure. */
+struct mirror_version {
+    struct mirror_garbage garbage;
+    uint64_t epoch; /* apart from the list link, because the writer reads it through slots that may be stale */
+    int64_t position;
+    struct mirror_trie catalog; /* struct mirror_table_view * by table id */
+    struct mirror *mirror;
+};
+
+struct mirror_slot {
+    _Alignas(64) _Atomic(struct mirror_version *) version; /* NULL: free */
+};
+
+/* A block brings as many versions as slots, so that a publish always finds a version that nobody holds. */
+struct mirror_slot_block {
+    struct mirror_slot slot[MIRROR_SLOTS_PER_BLOCK];
+    struct mirror_version version[MIRROR_SLOTS_PER_BLOCK];
+    _Atomic(struct mirror_slot_block *) next;
+};
+
+rhei_status mirror_slots_init(struct mirror *mirror);
+void mirror_slots_reset(struct mirror *mirror);
+/* A second hold on the same version; the first must be held meanwhile. */
+rhei_status mirror_snapshot_clone(const struct mirror_snapshot *from, struct mirror_snapshot *snapshot);
+/* Writer. Never NULL. */
+struct mirror_version *mirror_version_new(struct mirror *mirror);
+
+/* ---- The mirror. --------------------------------------------------------------------------------------------------- */
+
+struct mirror {
+    struct mirror_memory memory;
+    const struct base_log *log;
+
+    /* Readers. */
+    _Alignas(64) _Atomic(struct mirror_version *) current;
+    _Atomic uint64_t clones; /* how often a hold was copied: a reclaim that saw it change proves nothing */
+    _Atomic(struct mirror_slot_block *) slot_hint;
+    struct mirror_slot_block *slots;
+    base_mutex slots_mutex; /* growing only */
+
+    /* Counters for status, written by the writer, relaxed. */
+    _Alignas(64) _Atomic uint64_t publishes, compactions;
+    atomic_size_t garbage_bytes;
+
+    /* Writer. */
+    _Alignas(64) uint64_t epoch; /* of the current version */
+    struct mirror_trie catalog;  /* of the version being built */
+    struct mirror_table *dirty, *zombies;
+    struct mirror_garbage_list retired;
+    size_t reclaim_at; /* count at which the next pass is due */
+    struct mirror_garbage *small[MIRROR_KIND_SMALL];
+    uint32_t small_count[MIRROR_KIND_SMALL];
+    struct mirror_version *free_versions;
+    struct mirror_slot_block *last_claimed; /* whose versions are on the free list already */
+    struct mirror_version base_version[2];
+    _Atomic uint64_t serial;             /* of tables and segments; any thread */
+    uint32_t targets[MIRROR_CHUNK_ROWS]; /* of the rows of a chunk */
+    uint64_t hashes[MIRROR_CHUNK_ROWS];
+    uint32_t pending_rows[MIRROR_CHUNK_ROWS]; /* struct mirror_pending's */
+
+    /* Settled at open; tests make them small. */
+    uint32_t max_segments;
+    uint32_t capacity[MIRROR_CAPACITY_STEPS]; /* slots of a table's first, second and later segments */
+};
+
+static inline uint64_t mirror_building(const struct mirror *mirror)
+{
+    return mirror->epoch + 1;
+}
+
+static inline struct mirror_segment *mirror_table_segment(const struct mirror_table *table, uint32_t number)
+{
+    return mirror_trie_get(&table->segments, number);
+}
+
+/* Rows of a segment in a view: the tail's count is in the view alone. */
+static inline uint32_t mirror_view_rows_of(const struct mirror_table_view *view, uint32_t number,
+                                           const struct mirror_segment *segment)
+{
+    return number == view->tail_number ? view->tail_rows : segment->rows;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mirror's memory: everything is counted, and column data comes out of a pool of 2-MiB-aligned blocks that outlives
+ * the segments, because a page fault of fresh memory costs as much as filling it. Any thread.
+ */
+#ifndef MIRROR_MIRROR_MEMORY_H
+#define MIRROR_MIRROR_MEMORY_H
+
+#include <stdatomic.h>
+
+#include "base/base_thread.h"
+
+enum {
+    MIRROR_BLOCK_BYTES = 2 << 20,
+    MIRROR_UNIT_BYTES = 128 << 10, /* what is carved out of a block: 16,384 numbers */
+    MIRROR_BLOCK_UNITS = MIRROR_BLOCK_BYTES / MIRROR_UNIT_BYTES,
+};
+
+struct mirror_block {
+    struct mirror_block *next, *previous;
+    char *base;
+    uint32_t used; /* bit per unit */
+};
+
+/* Bytes of column data: units of a block, or (below one unit) plain memory when block is NULL. */
+struct mirror_run {
+    void *data; /* NULL: nothing held */
+    struct mirror_block *block;
+    size_t bytes;
+    uint32_t first, units;
+};
+
+struct mirror_memory {
+    size_t limit; /* 0: none */
+    atomic_size_t used;
+    atomic_size_t index_used;
+    atomic_size_t pool_free; /* bytes of blocks that no run uses */
+    atomic_uint unlimited;   /* > 0: work that must not stop at the limit is under way */
+    base_mutex mutex;        /* guards the lists below */
+    struct mirror_block *open, *full;
+    size_t blocks, empty_blocks;
+};
+
+void mirror_memory_init(struct mirror_memory *memory, size_t limit);
+void mirror_memory_reset(struct mirror_memory *memory);
+
+/* RHEI_NO_MEMORY or RHEI_MEMORY_LIMIT, and *out = NULL, when there is none. `size` must be given back to free. */
+rhei_status mirror_memory_alloc(struct mirror_memory *memory, size_t size, void **out);
+rhei_status mirror_memory_alloc_zero(struct mirror_memory *memory, size_t size, void **out);
+/* For the key index: counted apart as well. */
+rhei_status mirror_memory_alloc_index(struct mirror_memory *memory, size_t size, void **out);
+void mirror_memory_free(struct mirror_memory *memory, void *pointer, size_t size);
+void mirror_memory_free_index(struct mirror_memory *memory, void *pointer, size_t size);
+
+/* Uninitialised bytes, aligned to 64; at most half a block. */
+rhei_status mirror_run_alloc(struct mirror_memory *memory, size_t bytes, struct mirror_run *run);
+void mirror_run_free(struct mirror_memory *memory, struct mirror_run *run);
+
+/* The message for a status that came out of the functions above. */
+rhei_status mirror_memory_error(const struct mirror_memory *memory, rhei_status status, struct rhei_error *error);
+
+#endif

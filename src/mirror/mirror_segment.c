@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segments: making, giving a column its layout, sealing, reading one cell.
+ *
+ * Invariants:
+ *  1. A column's layout changes at most once, from EMPTY, and only in a segment that is a tail.
+ *  2. A slot of a NULL value holds zero bytes, so that whoever copies whole vectors copies nothing undefined.
+ *  3. A string's unused inline bytes are zero; its long bytes live in this segment's heap.
+ *  4. `counts` are exact from sealing on and not to be read before.
+ */
+#include "mirror_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/base_utf8.h"
+
+static size_t segment_size(uint32_t columns, uint32_t vectors)
+{
+    size_t size = sizeof(struct mirror_segment) + (size_t)columns * sizeof(struct mirror_column);
+    return size + (size_t)columns * vectors * sizeof(struct mirror_zone);
+}
+
+rhei_status mirror_segment_new(struct mirror *mirror, uint32_t columns, uint32_t capacity, struct mirror_segment **out)
+{
+    uint32_t vectors = (capacity + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS;
+    size_t size = segment_size(columns, vectors);
+    void *memory;
+    rhei_status status = mirror_memory_alloc_zero(&mirror->memory, size, &memory);
+    *out = memory;
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_segment *segment = memory;
+    segment->garbage.kind = MIRROR_KIND_SEGMENT;
+    segment->serial = atomic_fetch_add_explicit(&mirror->serial, 1, memory_order_relaxed);
+    segment->size = size;
+    segment->capacity = capacity;
+    segment->column_count = columns;
+    struct mirror_zone *zones = (struct mirror_zone *)&segment->column[columns];
+    for (size_t i = 0; i < (size_t)columns * vectors; i++) {
+        atomic_init(&zones[i].low, INT64_MAX);
+        atomic_init(&zones[i].high, INT64_MIN);
+    }
+    for (uint32_t c = 0; c < columns; c++)
+        segment->column[c].zones = zones + (size_t)c * vectors;
+    return RHEI_OK;
+}
+
+static size_t bitmap_bytes(const struct mirror_segment *segment)
+{
+    return ((size_t)segment->capacity + 63) / 64 * sizeof(uint64_t);
+}
+
+void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment)
+{
+    if (segment == NULL)
+        return;
+    for (uint32_t c = 0; c < segment->column_count; c++) {
+        struct mirror_column *column = &segment->column[c];
+        mirror_run_free(&mirror->memory, &column->data_run);
+        mirror_run_free(&mirror->memory, &column->classes_run);
+        mirror_memory_free(&mirror->memory, (void *)atomic_load_explicit(&column->valid, memory_order_relaxed),
+                           bitmap_bytes(segment));
+    }
+    mirror_heap_free(mirror, &segment->heap);
+    mirror_memory_free(&mirror->memory, segment->map, sizeof *segment->map);
+    mirror_memory_free(&mirror->memory, segment->origin, 2 * bitmap_bytes(segment));
+    mirror_memory_free(&mirror->memory, segment, segment->size);
+}
+
+uint8_t mirror_layout_of(uint32_t classes)
+{
+    switch (classes & ~(uint32_t)MIRROR_HAS_NULL) {
+    case 0:
+        return MIRROR_LAYOUT_EMPTY;
+    case MIRROR_HAS_INTEGER:
+        return MIRROR_LAYOUT_INTEGER;
+    case MIRROR_HAS_REAL:
+        return MIRROR_LAYOUT_REAL;
+    case MIRROR_HAS_TEXT:
+        return MIRROR_LAYOUT_TEXT;
+    case MIRROR_HAS_BLOB:
+        return MIRROR_LAYOUT_BLOB;
+    default:
+        return MIRROR_LAYOUT_MIXED;
+    }
+}
+
+static size_t slot_width(uint8_t layout)
+{
+    return layout == MIRROR_LAYOUT_INTEGER || layout == MIRROR_LAYOUT_REAL ? 8 : 16;
+}
+
+/* A validity bitmap that says NULL below `rows` and valid from there on. */
+static rhei_status valid_new(struct mirror *mirror, const struct mirror_segment *segment, uint32_t rows,
+                             _Atomic uint64_t **out)
+{
+    void *memory;
+    rhei_status status = mirror_memory_alloc(&mirror->memory, bitmap_bytes(segment), &memory);
+    if (status != RHEI_OK)
+        return status;
+    _Atomic uint64_t *words = memory;
+    for (uint32_t w = 0; w < (segment->capacity + 63) / 64; w++) {
+        uint64_t word = UINT64_MAX;
+        if ((uint64_t)(w + 1) * 64 <= rows)
+            word = 0;
+        else if (w * 64 < rows)
+            word = UINT64_MAX << (rows & 63);
+        atomic_init(&words[w], word);
+    }
+    *out = words;
+    return RHEI_OK;
+}
+
+rhei_status mirror_segment_materialise(struct mirror *mirror, struct mirror_segment *segment, uint32_t number,
+                                       uint8_t layout, uint32_t rows)
+{
+    struct mirror_column *column = &segment->column[number];
+    struct mirror_run data = {0}, classes = {0};
+    _Atomic uint64_t *valid = NULL;
+    size_t width = slot_width(layout);
+    rhei_status status = mirror_run_alloc(&mirror->memory, width * segment->capacity, &data);
+    if (status == RHEI_OK && layout == MIRROR_LAYOUT_MIXED)
+        status = mirror_run_alloc(&mirror->memory, segment->capacity, &classes);
+    if (status == RHEI_OK && rows > 0)
+        status = valid_new(mirror, segment, rows, &valid);
+    if (status != RHEI_OK) {
+        mirror_run_free(&mirror->memory, &data);
+        mirror_run_free(&mirror->memory, &classes);
+        return status;
+    }
+    memset(data.data, 0, width * rows);
+    if (classes.data != NULL)
+        memset(classes.data, RHEI_NULL, rows);
+    column->data_run = data;
+    column->classes_run = classes;
+    column->data = data.data;
+    column->classes = classes.data;
+    /* A reader of an older version either finds EMPTY, or the layout with its rows marked NULL: the same values. */
+    atomic_store_explicit(&column->valid, valid, memory_order_release);
+    atomic_store_explicit(&column->layout, layout, memory_order_release);
+    return RHEI_OK;
+}
+
+static uint32_t count_nulls(const struct mirror_column *column, uint32_t rows)
+{
+    _Atomic uint64_t *valid = atomic_load_explicit(&column->valid, memory_order_relaxed);
+    if (valid == NULL)
+        return 0;
+    uint32_t nulls = 0;
+    for (uint32_t w = 0; w * 64 < rows; w++) {
+        uint64_t word = ~atomic_load_explicit(&valid[w], memory_order_relaxed);
+        if (rows - w * 64 < 64)
+            word &= (1ull << (rows & 63)) - 1;
+        nulls += (uint32_t)__builtin_popcountll(word);
+    }
+    return nulls;
+}
+
+static void count_classes(struct mirror_column *column, uint32_t rows)
+{
+    memset(column->counts, 0, sizeof column->counts);
+    uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
+    if (layout == MIRROR_LAYOUT_EMPTY) {
+        column->counts[RHEI_NULL] = rows;
+    } else if (layout == MIRROR_LAYOUT_MIXED) {
+        for (uint32_t i = 0; i < rows; i++)
+            column->counts[column->classes[i]]++;
+    } else { /* the other layouts carry the number of their class */
+        column->counts[RHEI_NULL] = count_nulls(column, rows);
+        column->counts[layout] = rows - column->counts[RHEI_NULL];
+    }
+}
+
+_Static_assert((int)MIRROR_LAYOUT_INTEGER == (int)RHEI_INTEGER && (int)MIRROR_LAYOUT_REAL == (int)RHEI_REAL &&
+                   (int)MIRROR_LAYOUT_TEXT == (int)RHEI_TEXT && (int)MIRROR_LAYOUT_BLOB == (int)RHEI_BLOB,
+               "a single-class layout is numbered as its class");
+
+void mirror_segment_seal(struct mirror_segment *segment, uint32_t rows)
+{
+    segment->rows = rows;
+    if (segment->map == NULL)
+        segment->logical_rows = rows;
+    for (uint32_t c = 0; c < segment->column_count; c++)
+        count_classes(&segment->column[c], rows);
+}
+
+static bool is_null(const struct mirror_column *column, uint32_t place)
+{
+    _Atomic uint64_t *valid = atomic_load_explicit(&column->valid, memory_order_acquire);
+    return valid != NULL && (atomic_load_explicit(&valid[place >> 6], memory_order_relaxed) >> (place & 63) & 1) == 0;
+}
+
+static void string_value(const struct mirror_string *string, uint8_t type, struct rhei_value *out)
+{
+    out->type = type;
+    out->as.bytes = mirror_string_bytes(string, &out->length);
+}
+
+void mirror_segment_value(const struct mirror_segment *segment, uint32_t number, uint32_t place, struct rhei_value *out)
+{
+    const struct mirror_column *column = &segment->column[number];
+    uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
+    memset(out, 0, sizeof *out);
+    if (layout == MIRROR_LAYOUT_EMPTY || is_null(column, place))
+        return;
+    bool mixed = layout == MIRROR_LAYOUT_MIXED;
+    uint8_t type = mixed ? column->classes[place] : layout;
+    size_t slot = mixed ? 2 * (size_t)place : place; /* of 8-byte numbers */
+    switch (type) {
+    case RHEI_INTEGER:
+        out->as.integer = ((const int64_t *)column->data)[slot];
+        break;
+    case RHEI_REAL:
+        out->as.real = ((const double *)column->data)[slot];
+        break;
+    default:
+        string_value(&((const struct mirror_string *)column->data)[place], type, out);
+        break;
+    }
+    out->type = type;
+}
+
+const char *mirror_string_bytes(const struct mirror_string *string, uint32_t *length)
+{
+    *length = string->as.inlined.length;
+    return *length <= sizeof string->as.inlined.bytes ? string->as.inlined.bytes : string->as.pointer.bytes;
+}
+
+double mirror_integer_floor(int64_t value)
+{
+    double nearest = (double)value;
+    if (nearest >= 0x1p63 || (int64_t)nearest > value)
+        return nextafter(nearest, -INFINITY);
+    return nearest;
+}
+
+double mirror_integer_ceiling(int64_t value)
+{
+    double nearest = (double)value;
+    if (nearest < 0x1p63 && (int64_t)nearest < value)
+        return nextafter(nearest, INFINITY);
+    return nearest;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segments: columns of up to 65,536 row slots, their string heap, validity, zone maps and flags.
+ *
+ * Slots at and after the published tail are the writer's alone (plain stores). Shared with readers and therefore relaxed
+ * atomics: the validity word at the edge, zone maps, flags. `layout` and `valid` are published by a release store.
+ */
+#ifndef MIRROR_MIRROR_SEGMENT_H
+#define MIRROR_MIRROR_SEGMENT_H
+
+#include "mirror.h"
+#include "mirror_memory.h"
+#include "mirror_reclaim.h"
+
+#define MIRROR_NO_TARGET UINT32_MAX
+
+/*
+ * Smallest and largest number of a vector in the layout's own order: an integer itself, a REAL by mirror_real_key.
+ * Low > high: none.
+ */
+struct mirror_zone {
+    _Atomic int64_t low, high;
+};
+
+struct mirror_column {
+    _Atomic uint8_t layout; /* EMPTY may become another layout once, while the segment is a tail */
+    _Atomic uint32_t flags; /* enum mirror_column_flag */
+    void *data;
+    uint8_t *classes;                  /* MIXED */
+    _Atomic(_Atomic uint64_t *) valid; /* NULL: no NULLs (an EMPTY column has none either, and is all NULL) */
+    struct mirror_zone *zones;         /* [vectors of the capacity] */
+    uint32_t counts[5];                /* slots per class, dead ones too: exact once sealed */
+    struct mirror_run data_run, classes_run;
+};
+
+struct mirror_heap_chunk {
+    struct mirror_heap_chunk *next;
+    struct mirror_run run;
+    size_t used;
+};
+
+struct mirror_heap {
+    struct mirror_heap_chunk *first;
+    size_t next_size;
+};
+
+/* Where logical offsets ended up after compaction: place = rank[offset / 64] + bits of live below it. */
+struct mirror_segment_map {
+    uint64_t live[MIRROR_SEGMENT_ROWS / 64];
+    uint16_t rank[MIRROR_SEGMENT_ROWS / 64];
+};
+
+struct mirror_segment {
+    struct mirror_garbage garbage;
+    uint64_t serial;
+    size_t size; /* of this struct, with columns and zones */
+    uint32_t capacity;
+    uint32_t rows;                  /* final when sealed; a tail's count lives in the versions */
+    uint32_t logical_rows;          /* rows when it was first sealed: offsets in row ids are below it */
+    struct mirror_segment_map *map; /* NULL: place = offset */
+    struct mirror_heap heap;
+
+    /* The writer's. */
+    uint64_t opened;    /* epoch in which it was opened as a tail; 0 for a compacted one */
+    uint32_t live_rows; /* exact once sealed */
+    uint64_t *origin;   /* two bitmaps: what unpublished rows stand for (mirror_apply.c) */
+    struct mirror_segment *next_empty;
+    uint32_t number;
+
+    uint32_t column_count;
+    struct mirror_column column[];
+};
+
+/* What a write of one column met; the caller folds it into the table's facts. */
+struct mirror_column_seen {
+    uint32_t flags;
+    double low, high; /* rounded outward */
+};
+
+static inline uint32_t mirror_segment_place(const struct mirror_segment *segment, uint32_t offset)
+{
+    const struct mirror_segment_map *map = segment->map;
+    if (map == NULL)
+        return offset;
+    uint64_t below = map->live[offset >> 6] & ((1ull << (offset & 63)) - 1);
+    return map->rank[offset >> 6] + (uint32_t)__builtin_popcountll(below);
+}
+
+/* A REAL as an integer of the same order (-0.0 below 0.0, NaN outside the infinities), and back. */
+static inline int64_t mirror_real_key(double value)
+{
+    int64_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits ^ (int64_t)((uint64_t)(bits >> 63) >> 1);
+}
+
+static inline double mirror_key_real(int64_t key)
+{
+    int64_t bits = key ^ (int64_t)((uint64_t)(key >> 63) >> 1);
+    double value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Nearest doubles below and above an integer. */
+double mirror_integer_floor(int64_t value);
+double mirror_integer_ceiling(int64_t value);
+
+/* No column has a layout yet. */
+rhei_status mirror_segment_new(struct mirror *mirror, uint32_t columns, uint32_t capacity, struct mirror_segment **out);
+void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment);
+/* Gives an EMPTY column its layout. Rows below `rows` become NULL in it. Owner of the tail. */
+rhei_status mirror_segment_materialise(struct mirror *mirror, struct mirror_segment *segment, uint32_t column,
+                                       uint8_t layout, uint32_t rows);
+uint8_t mirror_layout_of(uint32_t classes); /* of a set of class bits */
+
+/*
+ * Writes values[i] into slot targets[i] (MIRROR_NO_TARGET: skip), in order. Their classes must fit the layout. Owner of
+ * the tail; the slots must be unpublished.
+ */
+rhei_status mirror_segment_write(struct mirror *mirror, struct mirror_segment *segment, uint32_t column,
+                                 const struct rhei_value *values, const uint32_t *targets, size_t count,
+                                 struct mirror_column_seen *seen);
+/* Counts classes; `rows` becomes final. */
+void mirror_segment_seal(struct mirror_segment *segment, uint32_t rows);
+
+/* One cell; text and BLOB borrowed. */
+void mirror_segment_value(const struct mirror_segment *segment, uint32_t column, uint32_t place,
+                          struct rhei_value *out);
+
+/* Bytes that live as long as the segment. */
+rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_heap *heap, const void *bytes, uint32_t length,
+                             const char **out);
+void mirror_heap_free(struct mirror *mirror, struct mirror_heap *heap);
+
+/* Flags of a text beyond its class: MIRROR_NON_ASCII, _INVALID_UTF8, _HAS_NUL. */
+uint32_t mirror_text_flags(const char *bytes, uint32_t length, uint32_t known);
+/* MIRROR_NOT_WHOLE, _INFINITE, _NEGATIVE_ZERO. */
+uint32_t mirror_real_flags(double value);
+
+#endif

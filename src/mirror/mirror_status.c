@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts for status, from a snapshot and relaxed counters. Any thread. */
+#include "mirror_internal.h"
+
+static uint64_t count_held(const struct mirror *mirror)
+{
+    uint64_t held = 0;
+    for (struct mirror_slot_block *block = mirror->slots; block != NULL;
+         block = atomic_load_explicit(&block->next, memory_order_acquire))
+        for (uint32_t i = 0; i < MIRROR_SLOTS_PER_BLOCK; i++)
+            held += atomic_load_explicit(&block->slot[i].version, memory_order_relaxed) != NULL;
+    return held;
+}
+
+static void add_table(const struct mirror_table_view *view, struct mirror_status *status)
+{
+    status->tables++;
+    status->rows += view->live;
+    status->dead_rows += view->dead;
+    uint32_t number = 0;
+    for (; mirror_trie_next(&view->segments, &number) != NULL; number++) {
+        if (number >= view->segment_count)
+            break;
+        status->segments++;
+    }
+}
+
+static void add_tables(const struct mirror_snapshot *snapshot, struct mirror_status *status)
+{
+    uint32_t id = 0;
+    for (const struct mirror_table_view *view; (view = mirror_trie_next(&snapshot->version->catalog, &id)) != NULL;
+         id++) {
+        if (mirror_view(snapshot, id) != NULL)
+            add_table(view, status);
+        if (id == UINT32_MAX)
+            return;
+    }
+}
+
+void mirror_status(struct mirror *mirror, struct mirror_status *status)
+{
+    *status = (struct mirror_status){
+        .memory_bytes = atomic_load_explicit(&mirror->memory.used, memory_order_relaxed),
+        .index_bytes = atomic_load_explicit(&mirror->memory.index_used, memory_order_relaxed),
+        .pool_bytes = atomic_load_explicit(&mirror->memory.pool_free, memory_order_relaxed),
+        .garbage_bytes = atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed),
+        .memory_limit = mirror->memory.limit,
+        .publishes = atomic_load_explicit(&mirror->publishes, memory_order_relaxed),
+        .compactions = atomic_load_explicit(&mirror->compactions, memory_order_relaxed),
+        .snapshots_held = count_held(mirror),
+    };
+    struct mirror_snapshot snapshot;
+    if (mirror_snapshot_take(mirror, &snapshot) != RHEI_OK)
+        return;
+    add_tables(&snapshot, status);
+    mirror_snapshot_release(&snapshot);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mirror: tables as columns in memory, one writer, readers that never wait.
+ *
+ * Invariants:
+ *  1. A version is immutable once `current` names it: its catalog, views, segment and deletion tries, bitmaps, and every
+ *     slot below a view's row counts. What readers and writer share beyond that only widens (flags, zone maps, facts), or
+ *     is not looked at by the version (slots and validity bits at and after its tail), and is accessed by relaxed atomics.
+ *  2. An object born in the epoch being built (B = epoch + 1) is seen by nobody and may be changed in place; any other is
+ *     copied, and the copy takes its place in structures of B. The replaced one is retired at B.
+ *  3. A row is visible in a version if its segment is in the view's trie, its place is below the segment's rows (for the
+ *     view's tail: below tail_rows), and its bit in the view's deletions is clear.
+ *  4. The key index holds exactly the live keys of the writer's state. A row id is segment number << 16 | logical offset;
+ *     compaction changes places, never offsets, so it never touches the index.
+ *  5. A sealed segment's rows, layouts and counters are final; only its deletions change.
+ *  6. A table whose change failed is unsound: publishes keep showing what it showed before, and everything replaced since
+ *     stays until the table goes.
+ *  7. A publish needs no memory: views are made when a table is first changed in a cycle, a version is always free
+ *     (mirror_snapshot.c), retiring is intrusive, and a drop marks the view (gone_at) before it takes it out.
+ *
+ * States of a cycle: clean -> (apply, attach, drop, swap) -> dirty -> mirror_publish -> clean, B becomes the epoch.
+ */
+#include "mirror_internal.h"
+
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+static void settle(struct mirror *mirror)
+{
+    mirror->max_segments = MIRROR_MAX_SEGMENTS;
+    mirror->capacity[0] = MIRROR_VECTOR_ROWS;
+    mirror->capacity[1] = 8 * MIRROR_VECTOR_ROWS;
+    mirror->capacity[2] = MIRROR_SEGMENT_ROWS;
+    mirror->reclaim_at = 32;
+}
+
+rhei_status mirror_open(const struct mirror_config *config, struct mirror **out, struct rhei_error *error)
+{
+    *out = NULL;
+    struct mirror *mirror = base_alloc_aligned(64, sizeof *mirror);
+    if (mirror == NULL)
+        return error_no_memory(error);
+    memset(mirror, 0, sizeof *mirror);
+    mirror_memory_init(&mirror->memory, config == NULL ? 0 : config->memory_limit);
+    mirror->log = config == NULL ? NULL : config->log;
+    settle(mirror);
+    if (mirror_slots_init(mirror) != RHEI_OK) {
+        mirror_slots_reset(mirror);
+        mirror_memory_reset(&mirror->memory);
+        base_free(mirror);
+        return error_no_memory(error);
+    }
+    struct mirror_version *version = mirror_version_new(mirror);
+    version->mirror = mirror;
+    version->garbage.kind = MIRROR_KIND_VERSION;
+    version->epoch = 0;
+    atomic_init(&mirror->current, version);
+    *out = mirror;
+    return RHEI_OK;
+}
+
+void mirror_close(struct mirror **handle)
+{
+    struct mirror *mirror = *handle;
+    if (mirror == NULL)
+        return;
+    mirror_garbage_free(mirror, &mirror->retired);
+    uint32_t id = 0;
+    for (struct mirror_table_view *view; (view = mirror_trie_next(&mirror->catalog, &id)) != NULL; id++) {
+        mirror_table_free(view->table);
+        mirror_small_free(mirror, view);
+        if (id == UINT32_MAX)
+            break;
+    }
+    mirror_trie_free(mirror, &mirror->catalog);
+    mirror_small_reset(mirror);
+    mirror_slots_reset(mirror);
+    mirror_memory_reset(&mirror->memory);
+    base_free(mirror);
+    *handle = NULL;
+}
+
+/* ---- Dropping. ----------------------------------------------------------------------------------------------------- */
+
+static void forget_dirty(struct mirror *mirror, struct mirror_table *table)
+{
+    for (struct mirror_table **link = &mirror->dirty; *link != NULL; link = &(*link)->next_dirty) {
+        if (*link == table) {
+            *link = table->next_dirty;
+            break;
+        }
+    }
+    table->dirty = false;
+}
+
+static void forget_zombie(struct mirror *mirror, struct mirror_table *table)
+{
+    for (struct mirror_table **link = &mirror->zombies; *link != NULL; link = &(*link)->next_zombie) {
+        if (*link == table) {
+            *link = table->next_zombie;
+            break;
+        }
+    }
+}
+
+void mirror_table_retire(struct mirror_table *table)
+{
+    struct mirror *mirror = table->mirror;
+    forget_dirty(mirror, table);
+    forget_zombie(mirror, table);
+    mirror_retire(mirror, &mirror->retired, table->view);
+    mirror_retire(mirror, &mirror->retired, table);
+}
+
+static bool take_out(struct mirror *mirror, struct mirror_table *table)
+{
+    uint32_t id = table->definition.id;
+    if (mirror_trie_put(mirror, &mirror->retired, &mirror->catalog, id, NULL) != RHEI_OK)
+        return false;
+    mirror_table_retire(table);
+    return true;
+}
+
+void mirror_drop(struct mirror *mirror, uint32_t id)
+{
+    struct mirror_table *table = mirror_table_find(mirror, id);
+    if (table == NULL)
+        return;
+    table->dropped = true;
+    atomic_store_explicit(&table->view->gone_at, mirror_building(mirror), memory_order_relaxed);
+    mirror_index_free(&mirror->memory, &table->index);
+    forget_dirty(mirror, table);
+    if (take_out(mirror, table))
+        return;
+    table->next_zombie = mirror->zombies; /* the mark hides it; memory for the catalog's path may come later */
+    mirror->zombies = table;
+}
+
+static void take_zombies_out(struct mirror *mirror)
+{
+    for (struct mirror_table *table = mirror->zombies, *next; table != NULL; table = next) {
+        next = table->next_zombie;
+        (void)take_out(mirror, table);
+    }
+}
+
+/* ---- Publishing. --------------------------------------------------------------------------------------------------- */
+
+static void freeze_dirty(struct mirror *mirror)
+{
+    for (struct mirror_table *table = mirror->dirty, *next; table != NULL; table = next) {
+        next = table->next_dirty;
+        table->dirty = false;
+        table->next_dirty = NULL;
+        if (table->unsound)
+            continue;
+        mirror_table_freeze(table);
+        mirror_retire_list(mirror, &table->retired);
+        table->published_number = table->tail.number;
+        table->published_rows = table->tail.rows;
+    }
+    mirror->dirty = NULL;
+}
+
+rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_error *error)
+{
+    (void)error;
+    take_zombies_out(mirror);
+    freeze_dirty(mirror);
+    struct mirror_version *version = mirror_version_new(mirror);
+    struct mirror_version *old = atomic_load_explicit(&mirror->current, memory_order_relaxed);
+    uint64_t building = mirror_building(mirror);
+    version->garbage.kind = MIRROR_KIND_VERSION;
+    version->garbage.born = building;
+    version->epoch = building;
+    version->position = position;
+    version->catalog = mirror->catalog;
+    version->mirror = mirror;
+    mirror_retire(mirror, &mirror->retired, old);
+    atomic_store(&mirror->current, version);
+    mirror->epoch = building;
+    atomic_fetch_add_explicit(&mirror->publishes, 1, memory_order_relaxed);
+    mirror_reclaim_when_due(mirror);
+    return RHEI_OK;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables: the writer's working state, and the views that versions show of it.
+ *
+ * Life of a table: new (private, in a build) -> attached (in the catalog being built) -> published, then per cycle
+ * clean -> dirty (mirror_table_touch: a view of B is in the catalog) -> clean (publish freezes it). A failed change makes
+ * it unsound: its view keeps what was published last. Dropped: out of the catalog, retired, freed with everything that
+ * its working state reaches once no snapshot shows it.
+ */
+#include "mirror_internal.h"
+
+#include <string.h>
+
+/* ---- The copied definition: one allocation for structs, numbers and texts. ----------------------------------------- */
+
+struct packer {
+    char *base;
+    size_t used;
+};
+
+static void *pack(struct packer *packer, const void *from, size_t size, size_t alignment)
+{
+    packer->used = (packer->used + alignment - 1) / alignment * alignment;
+    char *place = packer->base == NULL ? NULL : packer->base + packer->used;
+    if (place != NULL && size > 0)
+        memcpy(place, from, size);
+    packer->used += size;
+    return place;
+}
+
+static const char *pack_text(struct packer *packer, const char *text)
+{
+    return text == NULL ? NULL : pack(packer, text, strlen(text) + 1, 1);
+}
+
+/* Run twice: with base NULL it only measures. */
+static void pack_definition(struct packer *packer, const struct source_table *from, struct source_table *to)
+{
+    *to = *from;
+    struct source_column *columns =
+        pack(packer, from->columns, from->column_count * sizeof *from->columns, _Alignof(struct source_column));
+    for (uint32_t c = 0; c < from->column_count; c++) {
+        const char *name = pack_text(packer, from->columns[c].name);
+        const char *type = pack_text(packer, from->columns[c].declared_type);
+        const char *collation = pack_text(packer, from->columns[c].collation);
+        if (columns == NULL)
+            continue;
+        columns[c].name = name;
+        columns[c].declared_type = type;
+        columns[c].collation = collation;
+    }
+    to->columns = columns;
+    to->key_columns = pack(packer, from->key_columns, from->key_count * sizeof *from->key_columns, _Alignof(uint32_t));
+    to->name = pack_text(packer, from->name);
+    to->unmirrored_reason = pack_text(packer, from->unmirrored_reason);
+}
+
+static rhei_status copy_definition(struct mirror *mirror, const struct source_table *from, struct mirror_table *table)
+{
+    struct source_table measured;
+    struct packer packer = {0};
+    pack_definition(&packer, from, &measured);
+    void *memory;
+    rhei_status status = mirror_memory_alloc(&mirror->memory, packer.used, &memory);
+    if (status != RHEI_OK)
+        return status;
+    table->definition_memory = memory;
+    table->definition_size = packer.used;
+    packer = (struct packer){.base = memory};
+    pack_definition(&packer, from, &table->definition);
+    return RHEI_OK;
+}
+
+/* ---- Making and freeing. ------------------------------------------------------------------------------------------- */
+
+static rhei_status table_fill(struct mirror *mirror, const struct source_table *definition, struct mirror_table *table)
+{
+    uint32_t columns = definition->column_count;
+    rhei_status status = copy_definition(mirror, definition, table);
+    if (status != RHEI_OK)
+        return status;
+    void *facts;
+    status = mirror_memory_alloc(&mirror->memory, columns * sizeof *table->facts, &facts);
+    if (status != RHEI_OK)
+        return status;
+    table->facts = facts;
+    for (uint32_t c = 0; c < columns; c++)
+        mirror_facts_init(&table->facts[c]);
+    return mirror_tail_init(mirror, &table->tail, columns);
+}
+
+rhei_status mirror_table_new(struct mirror *mirror, const struct source_table *definition, struct mirror_table **out)
+{
+    void *memory;
+    *out = NULL;
+    rhei_status status = mirror_memory_alloc_zero(&mirror->memory, sizeof **out, &memory);
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_table *table = memory;
+    table->garbage.kind = MIRROR_KIND_TABLE;
+    table->mirror = mirror;
+    table->serial = atomic_fetch_add_explicit(&mirror->serial, 1, memory_order_relaxed);
+    table->tail.number = UINT32_MAX;
+    table->published_number = UINT32_MAX;
+    table->index.by_integer = definition->key_is_integer && definition->key_count == 1;
+    status = table_fill(mirror, definition, table);
+    if (status != RHEI_OK)
+        mirror_table_free(table);
+    else
+        *out = table;
+    return status;
+}
+
+static void free_segments(struct mirror_table *table)
+{
+    struct mirror *mirror = table->mirror;
+    uint32_t number = 0;
+    for (struct mirror_segment *segment; (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++)
+        mirror_segment_free(mirror, segment);
+    number = 0;
+    for (struct mirror_deletions *dead; (dead = mirror_trie_next(&table->deletions, &number)) != NULL; number++)
+        mirror_deletions_free(mirror, dead);
+    mirror_trie_free(mirror, &table->segments);
+    mirror_trie_free(mirror, &table->deletions);
+}
+
+void mirror_table_free(struct mirror_table *table)
+{
+    if (table == NULL)
+        return;
+    struct mirror *mirror = table->mirror;
+    free_segments(table);
+    mirror_garbage_free(mirror, &table->retired);
+    mirror_index_free(&mirror->memory, &table->index);
+    mirror_tail_reset(mirror, &table->tail, table->definition.column_count);
+    mirror_memory_free(&mirror->memory, table->facts, table->definition.column_count * sizeof *table->facts);
+    mirror_memory_free(&mirror->memory, table->definition_memory, table->definition_size);
+    mirror_memory_free(&mirror->memory, table, sizeof *table);
+}
+
+/* ---- Views. -------------------------------------------------------------------------------------------------------- */
+
+struct mirror_table *mirror_table_find(struct mirror *mirror, uint32_t id)
+{
+    struct mirror_table_view *view = mirror_trie_get(&mirror->catalog, id);
+    return view == NULL || view->table->dropped ? NULL : view->table;
+}
+
+rhei_status mirror_table_touch(struct mirror_table *table)
+{
+    if (table->dirty)
+        return RHEI_OK;
+    struct mirror *mirror = table->mirror;
+    struct mirror_table_view *old = table->view, *view;
+    rhei_status status = mirror_small_new(mirror, MIRROR_KIND_STATE, &view);
+    if (status != RHEI_OK)
+        return status;
+    view->table = table;
+    atomic_init(&view->gone_at, UINT64_MAX);
+    if (old != NULL) {
+        view->segments = old->segments;
+        view->deletions = old->deletions;
+        view->segment_count = old->segment_count;
+        view->tail_number = old->tail_number;
+        view->tail_rows = old->tail_rows;
+        view->live = old->live;
+        view->dead = old->dead;
+    }
+    status = mirror_trie_put(mirror, &mirror->retired, &mirror->catalog, table->definition.id, view);
+    if (status != RHEI_OK) {
+        mirror_small_free(mirror, view);
+        return status;
+    }
+    mirror_retire(mirror, &mirror->retired, old);
+    table->view = view;
+    table->dirty = true;
+    table->next_dirty = mirror->dirty;
+    mirror->dirty = table;
+    return RHEI_OK;
+}
+
+void mirror_table_freeze(struct mirror_table *table)
+{
+    struct mirror_table_view *view = table->view;
+    view->segments = table->segments;
+    view->deletions = table->deletions;
+    view->segment_count = table->segment_count;
+    view->tail_number = table->tail.number;
+    view->tail_rows = table->tail.rows;
+    view->live = table->live;
+    view->dead = table->dead;
+}
+
+/* ---- Segments of the table. ---------------------------------------------------------------------------------------- */
+
+static rhei_status free_number(struct mirror_table *table, uint32_t *number)
+{
+    if (table->used_segments >= table->mirror->max_segments)
+        return RHEI_TOO_BIG;
+    if (table->used_segments == table->segment_count) {
+        *number = table->segment_count;
+        return RHEI_OK;
+    }
+    uint32_t candidate = table->free_hint;
+    do
+        candidate = candidate + 1 >= table->segment_count ? 0 : candidate + 1;
+    while (mirror_table_segment(table, candidate) != NULL);
+    table->free_hint = candidate;
+    *number = candidate;
+    return RHEI_OK;
+}
+
+void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment)
+{
+    segment->next_empty = table->empties;
+    table->empties = segment;
+}
+
+rhei_status mirror_table_open_tail(struct mirror_table *table)
+{
+    struct mirror *mirror = table->mirror;
+    struct mirror_segment *full = table->tail.segment;
+    if (full != NULL) {
+        mirror_tail_seal(&table->tail);
+        if (full->live_rows == 0)
+            mirror_table_note_empty(table, full);
+    }
+    uint32_t number;
+    rhei_status status = free_number(table, &number);
+    if (status == RHEI_OK)
+        status = mirror_tail_open(mirror, &table->tail, mirror_table_columns(table), number,
+                                  table->definition.estimated_rows);
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_segment *segment = table->tail.segment;
+    status = mirror_trie_put(mirror, &table->retired, &table->segments, number, segment);
+    if (status != RHEI_OK) {
+        mirror_segment_free(mirror, segment);
+        table->tail.segment = NULL;
+        return status;
+    }
+    segment->garbage.born = mirror_building(mirror);
+    segment->opened = mirror_building(mirror);
+    table->used_segments++;
+    if (number >= table->segment_count)
+        table->segment_count = number + 1;
+    return RHEI_OK;
+}
+
+static rhei_status drop_empty(struct mirror_table *table, struct mirror_segment *segment)
+{
+    struct mirror *mirror = table->mirror;
+    uint32_t number = segment->number;
+    struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
+    rhei_status status = RHEI_OK;
+    if (deletions != NULL) /* makes the path changeable, so that only the step between can still fail */
+        status = mirror_trie_put(mirror, &table->retired, &table->deletions, number, deletions);
+    if (status == RHEI_OK)
+        status = mirror_trie_put(mirror, &table->retired, &table->segments, number, NULL);
+    if (status != RHEI_OK)
+        return status;
+    (void)mirror_trie_put(mirror, &table->retired, &table->deletions, number, NULL);
+    for (uint32_t v = 0; deletions != NULL && v < MIRROR_SEGMENT_VECTORS; v++)
+        mirror_retire(mirror, &table->retired, deletions->vector[v]);
+    table->dead -= deletions == NULL ? 0 : deletions->dead;
+    mirror_retire(mirror, &table->retired, deletions);
+    mirror_retire(mirror, &table->retired, segment);
+    table->used_segments--;
+    return RHEI_OK;
+}
+
+rhei_status mirror_table_drop_empties(struct mirror_table *table)
+{
+    while (table->empties != NULL) {
+        struct mirror_segment *segment = table->empties;
+        rhei_status status = drop_empty(table, segment);
+        if (status != RHEI_OK)
+            return status;
+        table->empties = segment->next_empty;
+    }
+    return RHEI_OK;
+}
