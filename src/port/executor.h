@@ -19,10 +19,20 @@ struct executor_range {
     struct rhei_value low, high; /* inclusive; RHEI_NULL: open at that end; numbers only */
 };
 
-/* Asked by the executor at every vector and before each batch: true ends the statement with RHEI_CANCELLED or _TIMEOUT. */
+/*
+ * Asked by the executor's threads, several at a time, at every vector, before each batch and from time to time between:
+ * anything but RHEI_OK ends the statement with that code (RHEI_CANCELLED, RHEI_TIMEOUT). Lives as long as the stream.
+ * It must be quick and must not call the executor.
+ */
 struct executor_stop {
     rhei_status (*check)(void *context); /* RHEI_OK: go on */
     void *context;
+};
+
+/* A table that a native text may name. */
+struct executor_table {
+    const char *name; /* compared without ASCII case */
+    uint32_t table;
 };
 
 struct executor_query {
@@ -30,14 +40,16 @@ struct executor_query {
     const char *plan_key;  /* statements with the same key and sql may share a cached plan; NULL: don't cache */
     const struct mirror_snapshot *snapshot; /* borrowed until the stream is released or run failed */
     uint64_t schema_version; /* a cached plan of another version must not be used */
-    const struct rhei_value *values; /* out-of-band values: prm(i), 0-based */
+    const struct rhei_value *values; /* out-of-band values: prm(i), 0-based; of a native text: its parameters. Copied */
     uint32_t value_count;
-    const struct executor_range *ranges;
+    const struct executor_range *ranges; /* copied */
     uint32_t range_count;
     size_t memory_limit; /* bytes this statement may use; 0: the executor's own limit */
     struct executor_stop stop; /* check == NULL: never stops by itself */
     bool strings_view;   /* utf8view instead of utf8 */
     bool native;         /* text of the user's own in this dialect: plain table names, read-only, sandboxed */
+    const struct executor_table *tables; /* native: the names it may use; borrowed for the call */
+    uint32_t table_count;
 };
 
 struct executor_status {

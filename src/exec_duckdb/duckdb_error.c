@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DuckDB's errors in Rhei's codes. */
+#include <string.h>
+
+#include "base/base_error.h"
+#include "exec_duckdb/duckdb_internal.h"
+
+static rhei_status code_of(duckdb_error_type type)
+{
+    switch (type) {
+    case DUCKDB_ERROR_NOT_IMPLEMENTED:
+    case DUCKDB_ERROR_MISSING_EXTENSION:
+    case DUCKDB_ERROR_PERMISSION:
+        return RHEI_UNSUPPORTED;
+    case DUCKDB_ERROR_INTERRUPT:
+        return RHEI_CANCELLED;
+    case DUCKDB_ERROR_OUT_OF_MEMORY:
+        return RHEI_MEMORY_LIMIT;
+    case DUCKDB_ERROR_IO:
+        return RHEI_IO;
+    case DUCKDB_ERROR_FATAL:
+    case DUCKDB_ERROR_INTERNAL:
+    case DUCKDB_ERROR_NULL_POINTER:
+        return RHEI_INTERNAL;
+    default:
+        return RHEI_SQL;
+    }
+}
+
+/* A prepared statement tells its error's kind by the first words only. */
+static duckdb_error_type type_of_message(const char *message)
+{
+    static const struct {
+        const char *start;
+        duckdb_error_type type;
+    } known[] = {
+        {"Not implemented Error", DUCKDB_ERROR_NOT_IMPLEMENTED},
+        {"Missing Extension Error", DUCKDB_ERROR_MISSING_EXTENSION},
+        {"Permission Error", DUCKDB_ERROR_PERMISSION},
+        {"INTERRUPT Error", DUCKDB_ERROR_INTERRUPT},
+        {"Out of Memory Error", DUCKDB_ERROR_OUT_OF_MEMORY},
+        {"IO Error", DUCKDB_ERROR_IO},
+        {"FATAL Error", DUCKDB_ERROR_FATAL},
+        {"INTERNAL Error", DUCKDB_ERROR_INTERNAL},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strncmp(message, known[i].start, strlen(known[i].start)) == 0)
+            return known[i].type;
+    }
+    return DUCKDB_ERROR_BINDER;
+}
+
+rhei_status duck_stopped_error(rhei_status status, struct rhei_error *error)
+{
+    if (status == RHEI_TIMEOUT)
+        return error_set(error, status, "the query's time limit ended it");
+    if (status == RHEI_CANCELLED)
+        return error_set(error, status, "the query was cancelled");
+    return error_set(error, status, "the query was stopped");
+}
+
+static rhei_status error_of(struct duck_connection *connection, duckdb_error_type type, const char *message,
+                            struct rhei_error *error)
+{
+    int stopped = atomic_load_explicit(&connection->slot.stopped, memory_order_acquire);
+    if (stopped != RHEI_OK)
+        return duck_stopped_error((rhei_status)stopped, error);
+    if (type == DUCKDB_ERROR_FATAL || type == DUCKDB_ERROR_INTERNAL)
+        connection->database->broken = true;
+    return error_set(error, code_of(type), "DuckDB: %s", message != NULL ? message : "it failed without a message");
+}
+
+rhei_status duck_result_error(struct duck_connection *connection, duckdb_result *result, struct rhei_error *error)
+{
+    const struct duck_api *api = connection->database->executor->api;
+    return error_of(connection, api->result_error_type(result), api->result_error(result), error);
+}
+
+rhei_status duck_prepare_error(struct duck_connection *connection, const char *message, struct rhei_error *error)
+{
+    return error_of(connection, message != NULL ? type_of_message(message) : DUCKDB_ERROR_INTERNAL, message, error);
+}

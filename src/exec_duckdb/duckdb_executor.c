@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The executor's face: port/executor.h over the parts of this room. */
+#include "exec_duckdb/duckdb_executor.h"
+
+#include <stdio.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "exec_duckdb/duckdb_internal.h"
+
+static struct duck_executor *of(struct executor *executor)
+{
+    return (struct duck_executor *)executor; /* `base` is the first member */
+}
+
+rhei_status duck_load(struct duck_executor *executor, struct rhei_error *error)
+{
+    const struct duck_api *api = NULL;
+    rhei_status status = duck_api_load(executor->config.library_path, &api, error);
+    if (status != RHEI_OK)
+        return status;
+    base_mutex_lock(&executor->mutex);
+    executor->api = api;
+    base_mutex_unlock(&executor->mutex);
+    base_log_write(executor->config.log, BASE_LOG_DEBUG, "exec_duckdb", "DuckDB %s loaded", api->library_version());
+    return RHEI_OK;
+}
+
+static rhei_status take(struct executor *executor, const struct executor_query *query,
+                        struct duck_connection **connection, struct rhei_error *error)
+{
+    if (query->sql == NULL || query->snapshot == NULL)
+        return error_set(error, RHEI_INVALID, "a query needs a text and a snapshot");
+    rhei_status stopped = query->stop.check != NULL ? query->stop.check(query->stop.context) : RHEI_OK;
+    if (stopped != RHEI_OK)
+        return duck_stopped_error(stopped, error);
+    return duck_pool_take(of(executor), query, connection, error);
+}
+
+static rhei_status executor_run(struct executor *executor, const struct executor_query *query,
+                                struct ArrowArrayStream *stream, struct rhei_error *error)
+{
+    struct duck_connection *connection = NULL;
+    rhei_status status = take(executor, query, &connection, error);
+    if (status != RHEI_OK)
+        return status;
+    base_mutex_lock(&of(executor)->mutex);
+    of(executor)->statements++;
+    base_mutex_unlock(&of(executor)->mutex);
+    return duck_stream_open(connection, query, stream, error);
+}
+
+static rhei_status executor_check(struct executor *executor, const struct executor_query *query,
+                                  struct rhei_error *error)
+{
+    struct duck_connection *connection = NULL;
+    struct duck_plan *plan = NULL;
+    rhei_status status = take(executor, query, &connection, error);
+    if (status != RHEI_OK)
+        return status;
+    status = duck_watch(connection, error);
+    if (status == RHEI_OK)
+        status = duck_plan_get(connection, query, &plan, error);
+    duck_unwatch(connection);
+    duck_plan_done(connection, &plan);
+    duck_pool_give(&connection);
+    return status;
+}
+
+/* Busy connections forget when their statement ends. */
+static void executor_trim(struct executor *base, uint64_t schema_version)
+{
+    struct duck_executor *executor = of(base);
+    base_mutex_lock(&executor->mutex);
+    executor->schema_version = schema_version;
+    executor->trimmed_at = executor->uses;
+    struct duck_database *database = executor->database;
+    base_mutex_unlock(&executor->mutex);
+    while (database != NULL) {
+        struct duck_connection *old = NULL;
+        base_mutex_lock(&executor->mutex);
+        for (struct duck_connection *each = database->connections; each != NULL && old == NULL; each = each->next) {
+            if (!each->busy && duck_plan_outdated(each, schema_version, executor->trimmed_at))
+                old = each;
+        }
+        if (old != NULL) {
+            old->busy = true;
+            database->idle_count--;
+        }
+        base_mutex_unlock(&executor->mutex);
+        if (old == NULL)
+            return;
+        duck_pool_give(&old);
+    }
+}
+
+static void executor_status(struct executor *base, struct executor_status *status)
+{
+    struct duck_executor *executor = of(base);
+    *status = (struct executor_status){0};
+    base_mutex_lock(&executor->mutex);
+    status->loaded = executor->database != NULL;
+    status->statements = executor->statements;
+    status->plan_hits = executor->plan_hits;
+    status->plans_cached = atomic_load(&executor->plans);
+    struct duck_database *database = executor->database;
+    if (executor->api != NULL)
+        snprintf(status->version, sizeof status->version, "%s", executor->api->library_version());
+    base_mutex_unlock(&executor->mutex);
+    if (database != NULL)
+        status->memory_bytes = duck_database_memory(database);
+}
+
+static void executor_close(struct executor **base)
+{
+    if (*base == NULL)
+        return;
+    struct duck_executor *executor = of(*base);
+    duck_watch_close(executor);
+    duck_database_close(&executor->database);
+    while (executor->others != NULL) {
+        struct duck_database *database = executor->others;
+        executor->others = database->next;
+        duck_database_close(&database);
+    }
+    base_cond_destroy(&executor->watch);
+    base_mutex_destroy(&executor->mutex);
+    base_mutex_destroy(&executor->opening);
+    base_free((char *)(uintptr_t)executor->config.library_path);
+    base_free((char *)(uintptr_t)executor->config.temp_directory);
+    base_free(executor);
+    *base = NULL;
+}
+
+static const struct executor_ops duckdb_ops = {
+    .name = "duckdb",
+    .dialect = "duckdb",
+    .run = executor_run,
+    .check = executor_check,
+    .trim = executor_trim,
+    .status = executor_status,
+    .close = executor_close,
+};
+
+static bool copy_text(const char **text)
+{
+    if (*text == NULL)
+        return true;
+    *text = base_strdup(*text);
+    return *text != NULL;
+}
+
+rhei_status duckdb_executor_open(const struct duckdb_executor_config *config, struct executor **out,
+                                 struct rhei_error *error)
+{
+    *out = NULL;
+    struct duck_executor *executor = base_alloc_zero(1, sizeof *executor);
+    if (executor == NULL)
+        return error_no_memory(error);
+    executor->base.ops = &duckdb_ops;
+    executor->config = *config;
+    executor->threads = config->threads > 0 ? config->threads : base_cpu_count();
+    if (!copy_text(&executor->config.library_path)) {
+        base_free(executor);
+        return error_no_memory(error);
+    }
+    if (!copy_text(&executor->config.temp_directory)) {
+        base_free((char *)(uintptr_t)executor->config.library_path);
+        base_free(executor);
+        return error_no_memory(error);
+    }
+    base_mutex_init(&executor->opening);
+    base_mutex_init(&executor->mutex);
+    base_cond_init(&executor->watch);
+    *out = &executor->base;
+    return RHEI_OK;
+}

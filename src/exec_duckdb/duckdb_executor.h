@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The executor of port/executor.h over DuckDB. DuckDB computes and owns nothing: every table is a scan of the mirror's
+ * snapshot that the query brings. The library is loaded and its database opened when the first statement needs it.
+ *
+ * What a text may use, beside DuckDB's own SQL:
+ *
+ *   mirror_scan(table, scan)   the mirror's table of that number; `scan` is the number that ranges name. Columns have the
+ *                              mirror's names, the hidden rowid included, and the types of sql_scan_form: from the
+ *                              classes that the column really holds. Where integers and REALs are mixed the column
+ *                              is DOUBLE, and the column "<name>__int" (BOOLEAN) tells which of them are integers. A column
+ *                              without any such form fails the statement (RHEI_SQL) if it is read.
+ *   prm_int(i) prm_real(i)     the i-th of executor_query.values (from 0), as BIGINT, DOUBLE, VARCHAR, BLOB; NULL when it
+ *   prm_text(i) prm_blob(i)    is of another class. Volatile: a plan with them is kept, whatever the values are.
+ *   rhei_sum rhei_avg          of DOUBLE: the exact sum, rounded once (base/base_exact_sum.h); NaN counts as NULL.
+ *   rhei_total                 Never with an ORDER BY inside the call: DuckDB crashes on it.
+ *   rhei_like(pattern, text), rhei_like(pattern, text, escape), rhei_glob(pattern, text)            -> BOOLEAN
+ *   rhei_round(x), rhei_round(x, digits)  -> DOUBLE;  rhei_real_text(x)  -> VARCHAR
+ *                              SQLite's own code (struct duckdb_scalar_helpers); texts hold no NUL.
+ *
+ * A native text (executor_query.native) names tables by their SQLite names instead, without case; hidden rowids and
+ * "__int" columns are not there, and one read-only statement is all that is accepted.
+ *
+ * The text of a statement must be right for the classes that the columns hold in its own snapshot: whoever wrote it checks
+ * that. The executor only makes sure that a kept plan was made for these types.
+ */
+#ifndef EXEC_DUCKDB_DUCKDB_EXECUTOR_H
+#define EXEC_DUCKDB_DUCKDB_EXECUTOR_H
+
+#include "base/base_log.h"
+#include "port/executor.h"
+
+/* SQLite's code for one value. Pure; called by any thread. Any may be NULL: the functions made of it don't exist then. */
+struct duckdb_scalar_helpers {
+    bool (*like)(const char *pattern, const char *text, uint32_t escape); /* NUL-terminated; escape 0: none */
+    bool (*glob)(const char *pattern, const char *text);
+    uint32_t (*real_text)(double value, char out[40]); /* as CAST(x AS TEXT); returns bytes */
+    double (*round)(double value, int64_t digits);
+};
+
+struct duckdb_executor_config {
+    const char *library_path;   /* libduckdb.so; NULL: RHEI_DUCKDB, rhei/libduckdb.so beside librhei, the build's own */
+    int threads;                /* 0: one per processor */
+    size_t memory_limit;        /* bytes for DuckDB's own memory, what the mirror leaves; 0: 80 % of the machine */
+    const char *temp_directory; /* where statements over the limit spill; NULL: they fail instead */
+    size_t temp_limit;          /* bytes there; 0: four times memory_limit */
+    struct duckdb_scalar_helpers helpers;
+    const struct base_log *log; /* borrowed; may be NULL */
+};
+
+/* Loads nothing yet. Close when no stream is open any more. */
+rhei_status duckdb_executor_open(const struct duckdb_executor_config *config, struct executor **executor,
+                                 struct rhei_error *error);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scalar functions: values out of band, and SQLite's own code where DuckDB's differs.
+ *
+ * DuckDB gives a function flat vectors, and makes the result NULL where an argument is.
+ */
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "exec_duckdb/duckdb_internal.h"
+
+enum {
+    MAX_PARAMETERS = 3,
+    MAX_PATTERN = 50000, /* SQLite's own limit for LIKE and GLOB */
+    INLINE_TEXT = 512,
+};
+
+static const char too_complex[] = "LIKE or GLOB pattern too complex";
+static const char no_memory[] = "out of memory";
+
+/* ---- prm_*: values that aren't in the text ------------------------------------------------------------------------ */
+
+static void prm_init(duckdb_init_info info)
+{
+    const struct duck_api *api = duck_api();
+    struct duck_database *database = api->scalar_function_init_get_extra_info(info);
+    duckdb_client_context context = NULL;
+    api->scalar_function_init_get_client_context(info, &context);
+    struct duck_connection *connection = duck_pool_find(database, api->client_context_get_connection_id(context));
+    api->destroy_client_context(&context);
+    if (connection == NULL)
+        api->scalar_function_init_set_error(info, "prm_*() works in Rhei's own statements only");
+    else
+        api->scalar_function_init_set_state(info, &connection->slot, NULL);
+}
+
+static duckdb_string_t string_of(const struct rhei_value *value)
+{
+    duckdb_string_t string;
+    memset(&string, 0, sizeof string);
+    string.value.inlined.length = value->length;
+    if (value->length <= sizeof string.value.inlined.inlined) {
+        if (value->length > 0)
+            memcpy(string.value.inlined.inlined, value->as.bytes, value->length);
+    } else {
+        memcpy(string.value.pointer.prefix, value->as.bytes, sizeof string.value.pointer.prefix);
+        string.value.pointer.ptr = (char *)(uintptr_t)value->as.bytes; /* the slot's copy: lives to the stream's end */
+    }
+    return string;
+}
+
+static void put_value(void *data, idx_t row, const struct rhei_value *value)
+{
+    switch ((enum rhei_class)value->type) {
+    case RHEI_INTEGER:
+        ((int64_t *)data)[row] = value->as.integer;
+        break;
+    case RHEI_REAL:
+        ((double *)data)[row] = value->as.real;
+        break;
+    case RHEI_TEXT:
+    case RHEI_BLOB:
+        ((duckdb_string_t *)data)[row] = string_of(value);
+        break;
+    case RHEI_NULL:
+        break;
+    }
+}
+
+static void prm_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, enum rhei_class class)
+{
+    const struct duck_api *api = duck_api();
+    const struct duck_slot *slot = api->scalar_function_get_state(info);
+    atomic_load_explicit(&slot->stopped, memory_order_acquire);
+    idx_t count = api->data_chunk_get_size(input);
+    const int64_t *indexes = api->vector_get_data(api->data_chunk_get_vector(input, 0));
+    void *data = api->vector_get_data(output);
+    uint64_t *valid = NULL;
+    for (idx_t row = 0; row < count; row++) {
+        int64_t index = indexes[row];
+        if (index >= 0 && index < slot->value_count && slot->values[index].type == class) {
+            put_value(data, row, &slot->values[index]);
+            continue;
+        }
+        if (valid == NULL) {
+            api->vector_ensure_validity_writable(output);
+            valid = api->vector_get_validity(output);
+        }
+        valid[row / 64] &= ~(UINT64_C(1) << (row % 64));
+    }
+}
+
+static void prm_int(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    prm_run(info, input, output, RHEI_INTEGER);
+}
+
+static void prm_real(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    prm_run(info, input, output, RHEI_REAL);
+}
+
+static void prm_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    prm_run(info, input, output, RHEI_TEXT);
+}
+
+static void prm_blob(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    prm_run(info, input, output, RHEI_BLOB);
+}
+
+/* ---- LIKE and GLOB ----------------------------------------------------------------------------------------------- */
+
+/* A NUL-terminated copy of the last string; grows. */
+struct terminated {
+    char inlined[INLINE_TEXT];
+    char *heap;
+    size_t capacity;
+};
+
+static const char *string_bytes(const duckdb_string_t *string)
+{
+    return string->value.inlined.length <= sizeof string->value.inlined.inlined ? string->value.inlined.inlined
+                                                                                : string->value.pointer.ptr;
+}
+
+static const char *terminate(struct terminated *copy, const duckdb_string_t *string)
+{
+    size_t length = string->value.inlined.length;
+    char *place = copy->inlined;
+    if (length >= sizeof copy->inlined) {
+        if (length >= copy->capacity) {
+            char *grown = base_realloc(copy->heap, 2 * length);
+            if (grown == NULL)
+                return NULL;
+            copy->heap = grown;
+            copy->capacity = 2 * length;
+        }
+        place = copy->heap;
+    }
+    memcpy(place, string_bytes(string), length);
+    place[length] = '\0';
+    return place;
+}
+
+static bool same_string(const duckdb_string_t *a, const duckdb_string_t *b)
+{
+    return a->value.inlined.length == b->value.inlined.length &&
+           memcmp(string_bytes(a), string_bytes(b), a->value.inlined.length) == 0;
+}
+
+/* The first character of a valid UTF-8 text, 0 if it is empty. */
+static uint32_t first_character(const duckdb_string_t *string)
+{
+    const unsigned char *bytes = (const unsigned char *)string_bytes(string);
+    if (string->value.inlined.length == 0)
+        return 0;
+    if (bytes[0] < 0x80)
+        return bytes[0];
+    if (bytes[0] < 0xe0)
+        return (bytes[0] & 0x1fU) << 6 | (bytes[1] & 0x3fU);
+    if (bytes[0] < 0xf0)
+        return (bytes[0] & 0x0fU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU);
+    return (bytes[0] & 0x07U) << 18 | (bytes[1] & 0x3fU) << 12 | (bytes[2] & 0x3fU) << 6 | (bytes[3] & 0x3fU);
+}
+
+struct matching {
+    const struct duck_api *api;
+    idx_t count;
+    const duckdb_string_t *arguments[MAX_PARAMETERS]; /* pattern, text, escape or NULL */
+    uint64_t *valid[MAX_PARAMETERS];
+};
+
+static struct matching matching_of(duckdb_data_chunk input, idx_t parameters)
+{
+    const struct duck_api *api = duck_api();
+    struct matching matching = {.api = api, .count = api->data_chunk_get_size(input)};
+    for (idx_t i = 0; i < parameters; i++) {
+        duckdb_vector vector = api->data_chunk_get_vector(input, i);
+        matching.arguments[i] = api->vector_get_data(vector);
+        matching.valid[i] = api->vector_get_validity(vector);
+    }
+    return matching;
+}
+
+static bool has_null(const struct matching *matching, idx_t row)
+{
+    for (int i = 0; i < MAX_PARAMETERS; i++) {
+        if (matching->valid[i] != NULL && (matching->valid[i][row / 64] >> (row % 64) & 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void match(duckdb_function_info info, const struct matching *matching, bool glob, duckdb_vector output)
+{
+    const struct duck_executor *executor = matching->api->scalar_function_get_extra_info(info);
+    const struct duckdb_scalar_helpers *helpers = &executor->config.helpers;
+    bool *results = matching->api->vector_get_data(output);
+    struct terminated pattern_copy = {.heap = NULL};
+    struct terminated text_copy = {.heap = NULL};
+    const char *pattern = NULL;
+    const char *failure = NULL;
+    const duckdb_string_t *known = NULL;
+    for (idx_t row = 0; row < matching->count && failure == NULL; row++) {
+        if (has_null(matching, row))
+            continue; /* a NULL's bytes are undefined */
+        const duckdb_string_t *wanted = &matching->arguments[0][row];
+        if (wanted->value.inlined.length > MAX_PATTERN) {
+            failure = too_complex;
+            break;
+        }
+        if (known == NULL || !same_string(known, wanted))
+            pattern = terminate(&pattern_copy, wanted);
+        known = wanted;
+        const char *text = terminate(&text_copy, &matching->arguments[1][row]);
+        if (pattern == NULL || text == NULL)
+            failure = no_memory;
+        else if (glob)
+            results[row] = helpers->glob(pattern, text);
+        else
+            results[row] = helpers->like(
+                pattern, text, matching->arguments[2] != NULL ? first_character(&matching->arguments[2][row]) : 0);
+    }
+    base_free(pattern_copy.heap);
+    base_free(text_copy.heap);
+    if (failure != NULL)
+        matching->api->scalar_function_set_error(info, failure);
+}
+
+static void run_like(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    struct matching matching = matching_of(input, 2);
+    match(info, &matching, false, output);
+}
+
+static void run_like_escape(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    struct matching matching = matching_of(input, 3);
+    match(info, &matching, false, output);
+}
+
+static void run_glob(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    struct matching matching = matching_of(input, 2);
+    match(info, &matching, true, output);
+}
+
+/* ---- Numbers ----------------------------------------------------------------------------------------------------- */
+
+static void run_round(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    const struct duck_api *api = duck_api();
+    const struct duck_executor *executor = api->scalar_function_get_extra_info(info);
+    idx_t count = api->data_chunk_get_size(input);
+    const double *values = api->vector_get_data(api->data_chunk_get_vector(input, 0));
+    double *results = api->vector_get_data(output);
+    for (idx_t row = 0; row < count; row++)
+        results[row] = executor->config.helpers.round(values[row], 0);
+}
+
+static void run_round_digits(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    const struct duck_api *api = duck_api();
+    const struct duck_executor *executor = api->scalar_function_get_extra_info(info);
+    idx_t count = api->data_chunk_get_size(input);
+    const double *values = api->vector_get_data(api->data_chunk_get_vector(input, 0));
+    const int64_t *digits = api->vector_get_data(api->data_chunk_get_vector(input, 1));
+    double *results = api->vector_get_data(output);
+    for (idx_t row = 0; row < count; row++)
+        results[row] = executor->config.helpers.round(values[row], digits[row]);
+}
+
+static void run_real_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    const struct duck_api *api = duck_api();
+    const struct duck_executor *executor = api->scalar_function_get_extra_info(info);
+    idx_t count = api->data_chunk_get_size(input);
+    const double *values = api->vector_get_data(api->data_chunk_get_vector(input, 0));
+    char text[40];
+    for (idx_t row = 0; row < count; row++) {
+        uint32_t length = executor->config.helpers.real_text(values[row], text);
+        api->vector_assign_string_element_len(output, row, text, length);
+    }
+}
+
+/* ---- Registering ------------------------------------------------------------------------------------------------- */
+
+struct signature {
+    const char *name;
+    duckdb_scalar_function_t run;
+    duckdb_type result;
+    duckdb_type parameters[MAX_PARAMETERS]; /* up to the first DUCKDB_TYPE_INVALID */
+    bool reads_slot;
+};
+
+static duckdb_scalar_function make(struct duck_database *database, const struct signature *signature)
+{
+    const struct duck_api *api = database->executor->api;
+    duckdb_scalar_function function = api->create_scalar_function();
+    api->scalar_function_set_name(function, signature->name);
+    for (int i = 0; i < MAX_PARAMETERS && signature->parameters[i] != DUCKDB_TYPE_INVALID; i++) {
+        duckdb_logical_type type = api->create_logical_type(signature->parameters[i]);
+        api->scalar_function_add_parameter(function, type);
+        api->destroy_logical_type(&type);
+    }
+    duckdb_logical_type type = api->create_logical_type(signature->result);
+    api->scalar_function_set_return_type(function, type);
+    api->destroy_logical_type(&type);
+    api->scalar_function_set_function(function, signature->run);
+    if (signature->reads_slot) {
+        api->scalar_function_set_extra_info(function, database, NULL);
+        api->scalar_function_set_init(function, prm_init);
+        api->scalar_function_set_volatile(function); /* else DuckDB computes it once, when it plans */
+    } else {
+        api->scalar_function_set_extra_info(function, database->executor, NULL);
+    }
+    return function;
+}
+
+/* Signatures of one name are registered together. */
+static rhei_status register_set(struct duck_database *database, const struct signature *signatures, size_t count,
+                                struct rhei_error *error)
+{
+    const struct duck_api *api = database->executor->api;
+    duckdb_scalar_function_set set = api->create_scalar_function_set(signatures[0].name);
+    bool accepted = set != NULL;
+    for (size_t i = 0; i < count && accepted; i++) {
+        duckdb_scalar_function function = make(database, &signatures[i]);
+        accepted = api->add_scalar_function_to_set(set, function) == DuckDBSuccess;
+        api->destroy_scalar_function(&function);
+    }
+    accepted = accepted && api->register_scalar_function_set(database->admin, set) == DuckDBSuccess;
+    api->destroy_scalar_function_set(&set);
+    return accepted ? RHEI_OK
+                    : error_set(error, RHEI_INTERNAL, "DuckDB did not accept the function %s", signatures[0].name);
+}
+
+#define BIGINT  DUCKDB_TYPE_BIGINT
+#define DOUBLE  DUCKDB_TYPE_DOUBLE
+#define VARCHAR DUCKDB_TYPE_VARCHAR
+#define BOOLEAN DUCKDB_TYPE_BOOLEAN
+
+rhei_status duck_functions_register(struct duck_database *database, struct rhei_error *error)
+{
+    static const struct signature prms[] = {
+        {"prm_int", prm_int, BIGINT, {BIGINT}, true},
+        {"prm_real", prm_real, DOUBLE, {BIGINT}, true},
+        {"prm_text", prm_text, VARCHAR, {BIGINT}, true},
+        {"prm_blob", prm_blob, DUCKDB_TYPE_BLOB, {BIGINT}, true},
+    };
+    static const struct signature likes[] = {
+        {"rhei_like", run_like, BOOLEAN, {VARCHAR, VARCHAR}, false},
+        {"rhei_like", run_like_escape, BOOLEAN, {VARCHAR, VARCHAR, VARCHAR}, false},
+    };
+    static const struct signature globs[] = {{"rhei_glob", run_glob, BOOLEAN, {VARCHAR, VARCHAR}, false}};
+    static const struct signature rounds[] = {
+        {"rhei_round", run_round, DOUBLE, {DOUBLE}, false},
+        {"rhei_round", run_round_digits, DOUBLE, {DOUBLE, BIGINT}, false},
+    };
+    static const struct signature texts[] = {{"rhei_real_text", run_real_text, VARCHAR, {DOUBLE}, false}};
+
+    const struct duckdb_scalar_helpers *helpers = &database->executor->config.helpers;
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < sizeof prms / sizeof *prms && status == RHEI_OK; i++)
+        status = register_set(database, &prms[i], 1, error);
+    if (status == RHEI_OK && helpers->like != NULL)
+        status = register_set(database, likes, 2, error);
+    if (status == RHEI_OK && helpers->glob != NULL)
+        status = register_set(database, globs, 1, error);
+    if (status == RHEI_OK && helpers->round != NULL)
+        status = register_set(database, rounds, 2, error);
+    if (status == RHEI_OK && helpers->real_text != NULL)
+        status = register_set(database, texts, 1, error);
+    return status;
+}

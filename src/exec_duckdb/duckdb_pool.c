@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections. Invariants
+ *  1. A connection serves one statement at a time, from take to give: the next one would kill its open stream.
+ *  2. A connection that isn't busy holds no snapshot and no state of a scan.
+ *  3. DuckDB never gives a connection's number again, so a number finds its own connection or none.
+ */
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "exec_duckdb/duckdb_internal.h"
+
+/* ---- The slot ---------------------------------------------------------------------------------------------------- */
+
+static size_t bytes_of_values(const struct executor_query *query)
+{
+    size_t bytes = query->value_count * sizeof *query->values;
+    for (uint32_t i = 0; i < query->value_count; i++) {
+        if (query->values[i].type == RHEI_TEXT || query->values[i].type == RHEI_BLOB)
+            bytes += query->values[i].length;
+    }
+    return bytes;
+}
+
+static bool copy_values(struct duck_slot *slot, const struct executor_query *query)
+{
+    if (query->value_count == 0)
+        return true;
+    slot->values = base_alloc(bytes_of_values(query));
+    if (slot->values == NULL)
+        return false;
+    memcpy(slot->values, query->values, query->value_count * sizeof *query->values);
+    slot->value_count = query->value_count;
+    char *bytes = (char *)(slot->values + query->value_count);
+    for (uint32_t i = 0; i < query->value_count; i++) {
+        struct rhei_value *value = &slot->values[i];
+        if ((value->type != RHEI_TEXT && value->type != RHEI_BLOB) || value->length == 0)
+            continue;
+        memcpy(bytes, value->as.bytes, value->length);
+        value->as.bytes = bytes;
+        bytes += value->length;
+    }
+    return true;
+}
+
+static bool copy_ranges(struct duck_slot *slot, const struct executor_query *query)
+{
+    if (query->range_count == 0)
+        return true;
+    slot->ranges = base_alloc(query->range_count * sizeof *slot->ranges);
+    if (slot->ranges == NULL)
+        return false;
+    memcpy(slot->ranges, query->ranges, query->range_count * sizeof *slot->ranges);
+    slot->range_count = query->range_count;
+    return true;
+}
+
+static void slot_reset(struct duck_slot *slot)
+{
+    base_free(slot->values);
+    base_free(slot->ranges);
+    slot->values = NULL;
+    slot->value_count = 0;
+    slot->ranges = NULL;
+    slot->range_count = 0;
+    slot->snapshot = NULL;
+    slot->stop = (struct executor_stop){0};
+    slot->tables = NULL;
+    slot->table_count = 0;
+}
+
+static rhei_status slot_fill(struct duck_slot *slot, const struct executor_query *query, struct rhei_error *error)
+{
+    slot->snapshot = query->snapshot;
+    slot->stop = query->stop;
+    slot->native = query->native;
+    slot->tables = query->tables;
+    slot->table_count = query->table_count;
+    atomic_store_explicit(&slot->stale, false, memory_order_relaxed);
+    if (!copy_values(slot, query) || !copy_ranges(slot, query)) {
+        slot_reset(slot);
+        return error_no_memory(error);
+    }
+    atomic_store_explicit(&slot->stopped, RHEI_OK, memory_order_release);
+    return RHEI_OK;
+}
+
+/* ---- Connections ------------------------------------------------------------------------------------------------- */
+
+struct duck_connection *duck_pool_find(struct duck_database *database, idx_t id)
+{
+    struct duck_executor *executor = database->executor;
+    base_mutex_lock(&executor->mutex);
+    struct duck_connection *found = database->connections;
+    while (found != NULL && found->id != id)
+        found = found->next;
+    base_mutex_unlock(&executor->mutex);
+    return found;
+}
+
+void duck_connection_free(struct duck_connection **connection)
+{
+    struct duck_connection *old = *connection;
+    const struct duck_api *api = old->database->executor->api;
+    while (old->plan_count > 0) {
+        struct duck_plan *plan = old->plans[old->plan_count - 1];
+        duck_plan_drop(old, &plan);
+    }
+    if (old->handle != NULL)
+        api->disconnect(&old->handle);
+    slot_reset(&old->slot);
+    base_free(old);
+    *connection = NULL;
+}
+
+static rhei_status connection_new(struct duck_database *database, struct duck_connection **out,
+                                  struct rhei_error *error)
+{
+    struct duck_executor *executor = database->executor;
+    const struct duck_api *api = executor->api;
+    struct duck_connection *connection = base_alloc_zero(1, sizeof *connection);
+    if (connection == NULL)
+        return error_no_memory(error);
+    connection->database = database;
+    connection->busy = true;
+    if (api->connect(database->handle, &connection->handle) == DuckDBError) {
+        base_free(connection);
+        return error_set(error, RHEI_OLAP_UNAVAILABLE, "DuckDB gives no further connection to its database in memory");
+    }
+    duckdb_client_context context = NULL;
+    api->connection_get_client_context(connection->handle, &context);
+    connection->id = api->client_context_get_connection_id(context);
+    api->destroy_client_context(&context);
+    base_mutex_lock(&executor->mutex);
+    connection->next = database->connections;
+    database->connections = connection;
+    base_mutex_unlock(&executor->mutex);
+    *out = connection;
+    return RHEI_OK;
+}
+
+/* Under the mutex: takes an idle connection, best one that has the plan. */
+static struct duck_connection *pick(struct duck_database *database, uint64_t hash)
+{
+    struct duck_connection *any = NULL;
+    for (struct duck_connection *each = database->connections; each != NULL; each = each->next) {
+        if (each->busy)
+            continue;
+        any = each;
+        if (hash != 0 && duck_plan_known(each, hash))
+            break;
+    }
+    if (any != NULL) {
+        any->busy = true;
+        database->idle_count--;
+    }
+    return any;
+}
+
+static rhei_status take_from(struct duck_database *database, uint64_t hash, struct duck_connection **connection,
+                             struct rhei_error *error)
+{
+    struct duck_executor *executor = database->executor;
+    base_mutex_lock(&executor->mutex);
+    *connection = pick(database, hash);
+    base_mutex_unlock(&executor->mutex);
+    if (*connection != NULL)
+        return RHEI_OK;
+    return connection_new(database, connection, error);
+}
+
+/* Under `opening`: the database that all statements share. */
+static rhei_status shared_database(struct duck_executor *executor, struct duck_database **database,
+                                   struct rhei_error *error)
+{
+    base_mutex_lock(&executor->mutex);
+    *database = executor->database;
+    if (*database != NULL && (*database)->broken) {
+        (*database)->next = executor->others;
+        executor->others = *database;
+        executor->database = *database = NULL;
+    }
+    base_mutex_unlock(&executor->mutex);
+    if (*database != NULL)
+        return RHEI_OK;
+    struct duck_database *opened = NULL;
+    rhei_status status = duck_database_open(executor, executor->config.memory_limit, false, &opened, error);
+    if (status == RHEI_OK) {
+        base_mutex_lock(&executor->mutex);
+        executor->database = *database = opened;
+        base_mutex_unlock(&executor->mutex);
+    }
+    return status;
+}
+
+static void database_done(struct duck_database *database)
+{
+    base_mutex_lock(&database->executor->mutex);
+    if (database->limited)
+        database->busy = false;
+    base_mutex_unlock(&database->executor->mutex);
+}
+
+/* Under `opening`: one for this statement alone. */
+static rhei_status limited_database(struct duck_executor *executor, size_t limit, struct duck_database **database,
+                                    struct rhei_error *error)
+{
+    base_mutex_lock(&executor->mutex);
+    struct duck_database *found = executor->others;
+    while (found != NULL && (found->busy || found->broken || !found->limited))
+        found = found->next;
+    if (found != NULL)
+        found->busy = true;
+    base_mutex_unlock(&executor->mutex);
+    if (found == NULL) {
+        rhei_status status = duck_database_open(executor, limit, true, &found, error);
+        if (status != RHEI_OK)
+            return status;
+        found->busy = true;
+        base_mutex_lock(&executor->mutex);
+        found->next = executor->others;
+        executor->others = found;
+        base_mutex_unlock(&executor->mutex);
+    }
+    *database = found;
+    rhei_status status = duck_database_limit(found, limit, error);
+    if (status != RHEI_OK)
+        database_done(found);
+    return status;
+}
+
+static rhei_status choose_database(struct duck_executor *executor, size_t limit, struct duck_database **database,
+                                   struct rhei_error *error)
+{
+    size_t shared_limit = executor->config.memory_limit;
+    bool limited = limit > 0 && (shared_limit == 0 || limit < shared_limit);
+    if (!limited) {
+        base_mutex_lock(&executor->mutex);
+        *database = executor->database;
+        bool usable = *database != NULL && !(*database)->broken;
+        base_mutex_unlock(&executor->mutex);
+        if (usable)
+            return RHEI_OK;
+    }
+    base_mutex_lock(&executor->opening);
+    rhei_status status = executor->api != NULL ? RHEI_OK : duck_load(executor, error);
+    if (status == RHEI_OK)
+        status =
+            limited ? limited_database(executor, limit, database, error) : shared_database(executor, database, error);
+    base_mutex_unlock(&executor->opening);
+    return status;
+}
+
+rhei_status duck_pool_take(struct duck_executor *executor, const struct executor_query *query,
+                           struct duck_connection **connection, struct rhei_error *error)
+{
+    struct duck_database *database = NULL;
+    rhei_status status = choose_database(executor, query->memory_limit, &database, error);
+    if (status != RHEI_OK)
+        return status;
+    status = take_from(database, query->plan_key != NULL ? duck_plan_hash(query) : 0, connection, error);
+    if (status != RHEI_OK) {
+        database_done(database);
+        return status;
+    }
+    status = slot_fill(&(*connection)->slot, query, error);
+    if (status != RHEI_OK)
+        duck_pool_give(connection);
+    return status;
+}
+
+/* Under the mutex. */
+static void unlink_connection(struct duck_connection *connection)
+{
+    struct duck_connection **link = &connection->database->connections;
+    while (*link != connection)
+        link = &(*link)->next;
+    *link = connection->next;
+}
+
+void duck_pool_give(struct duck_connection **connection)
+{
+    struct duck_connection *given = *connection;
+    struct duck_database *database = given->database;
+    struct duck_executor *executor = database->executor;
+    slot_reset(&given->slot);
+    base_mutex_lock(&executor->mutex);
+    uint64_t before = executor->trimmed_at;
+    uint64_t schema_version = executor->schema_version;
+    base_mutex_unlock(&executor->mutex);
+    duck_plan_trim(given, schema_version, before);
+
+    base_mutex_lock(&executor->mutex);
+    bool keep = !given->spoiled && !database->broken && database->idle_count < DUCK_IDLE_CONNECTIONS;
+    if (keep) {
+        given->busy = false;
+        database->idle_count++;
+    } else {
+        unlink_connection(given);
+    }
+    base_mutex_unlock(&executor->mutex);
+    if (!keep)
+        duck_connection_free(&given);
+    database_done(database);
+    *connection = NULL;
+}

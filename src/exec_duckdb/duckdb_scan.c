@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mirror_scan: DuckDB's way into a snapshot of the mirror.
+ *
+ * Invariants
+ *  1. bind runs when a statement is prepared and fixes names and types; init runs at every execution and takes the
+ *     snapshot from the connection's slot, so all scans of one statement read one snapshot.
+ *  2. A bound kind is checked against the column's flags in init: a plan never reads a column that has got another form.
+ *  3. What init allocates is counted in slot.scans until DuckDB lets go of it; nobody ends the snapshot before.
+ *  4. Every row of a vector whose zones may match is delivered: ranges only ever leave out whole vectors.
+ */
+#include <stdio.h>
+
+#include "base/base_buffer.h"
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+#include "exec_duckdb/duckdb_internal.h"
+
+enum {
+    /* Up to about 1 % dead, copying the runs between dead rows is cheaper than a selection vector; above it isn't. */
+    MANY_DEAD = 24,
+    VECTORS_PER_THREAD = 8,
+};
+
+struct scan_column {
+    uint32_t source; /* column of the mirror */
+    enum duck_column_kind kind;
+};
+
+struct scan_bind {
+    struct duck_connection *connection;
+    uint32_t table;
+    uint32_t scan;
+    uint32_t source_count; /* columns of the mirror's table when it was bound */
+    uint32_t column_count;
+    struct scan_column columns[];
+};
+
+/* A column of the output chunk; source UINT32_MAX: nobody looks at it (a virtual one, for count(*) alone). */
+struct scan_output {
+    uint32_t source;
+    enum duck_column_kind kind;
+};
+
+struct scan_state {
+    const struct duck_api *api;
+    struct duck_slot *slot;
+    const struct mirror_table_view *view;
+    const struct executor_range *ranges; /* of this scan, in the slot */
+    uint32_t *range_indexes;
+    uint32_t range_count;
+    uint32_t *segments; /* those that may hold matching rows */
+    uint32_t segment_count;
+    uint32_t output_count;
+    struct scan_output *outputs;
+    _Atomic uint64_t next; /* vector to take next, counted over `segments`; its RMWs order the threads' reads */
+};
+
+/* ---- Types ------------------------------------------------------------------------------------------------------- */
+
+enum { CLASSES = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB };
+
+static enum duck_column_kind kind_without_values(const struct source_column *column, bool native)
+{
+    if (!native || column->affinity == AFFINITY_INTEGER)
+        return DUCK_INTEGER;
+    return column->affinity == AFFINITY_REAL ? DUCK_REAL : DUCK_TEXT;
+}
+
+static enum duck_column_kind kind_of(const struct source_column *column, uint32_t flags, bool native)
+{
+    switch (flags & CLASSES) {
+    case 0:
+        return kind_without_values(column, native);
+    case MIRROR_HAS_INTEGER:
+        return DUCK_INTEGER;
+    case MIRROR_HAS_REAL:
+        return DUCK_REAL;
+    case MIRROR_HAS_INTEGER | MIRROR_HAS_REAL:
+        return (flags & MIRROR_BIG_INTEGER) != 0 ? DUCK_UNREADABLE : DUCK_NUMBER;
+    case MIRROR_HAS_TEXT:
+        return (flags & (MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL)) != 0 ? DUCK_UNREADABLE : DUCK_TEXT;
+    case MIRROR_HAS_BLOB:
+        return DUCK_BLOB;
+    default:
+        return DUCK_UNREADABLE;
+    }
+}
+
+static duckdb_type type_of(enum duck_column_kind kind)
+{
+    switch (kind) {
+    case DUCK_INTEGER:
+        return DUCKDB_TYPE_BIGINT;
+    case DUCK_REAL:
+    case DUCK_NUMBER:
+        return DUCKDB_TYPE_DOUBLE;
+    case DUCK_IS_INTEGER:
+        return DUCKDB_TYPE_BOOLEAN;
+    case DUCK_BLOB:
+        return DUCKDB_TYPE_BLOB;
+    default:
+        return DUCKDB_TYPE_VARCHAR;
+    }
+}
+
+/* ---- Bind -------------------------------------------------------------------------------------------------------- */
+
+static int64_t bind_integer(const struct duck_api *api, duckdb_bind_info info, idx_t index)
+{
+    duckdb_value value = api->bind_get_parameter(info, index);
+    int64_t integer = api->get_int64(value);
+    api->destroy_value(&value);
+    return integer;
+}
+
+static void add_column(const struct duck_api *api, duckdb_bind_info info, struct scan_bind *bind, const char *name,
+                       uint32_t source, enum duck_column_kind kind)
+{
+    duckdb_logical_type type = api->create_logical_type(type_of(kind));
+    api->bind_add_result_column(info, name, type);
+    api->destroy_logical_type(&type);
+    bind->columns[bind->column_count++] = (struct scan_column){.source = source, .kind = kind};
+}
+
+static bool name_is_taken(const struct source_table *table, const char *name)
+{
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        if (base_fold_compare(table->columns[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The "__int" columns come behind the table's own. False: no memory, or a column of the table has such a name. */
+static bool add_flag_column(const struct duck_api *api, duckdb_bind_info info, struct scan_bind *bind,
+                            const struct source_table *table, uint32_t source)
+{
+    struct base_buffer name = {0};
+    base_buffer_text(&name, table->columns[source].name);
+    base_buffer_text(&name, "__int");
+    bool added = !name.failed && !name_is_taken(table, name.data);
+    if (added)
+        add_column(api, info, bind, name.data, source, DUCK_IS_INTEGER);
+    base_buffer_reset(&name);
+    return added;
+}
+
+static bool add_columns(const struct duck_api *api, duckdb_bind_info info, struct scan_bind *bind,
+                        const struct mirror_table_view *view, bool native)
+{
+    const struct source_table *table = mirror_view_definition(view);
+    for (uint32_t i = 0; i < bind->source_count; i++) {
+        if (native && table->columns[i].is_rowid)
+            continue;
+        enum duck_column_kind kind = kind_of(&table->columns[i], mirror_view_column_flags(view, i), native);
+        add_column(api, info, bind, table->columns[i].name, i, kind);
+    }
+    uint32_t own = bind->column_count;
+    for (uint32_t i = 0; i < own && !native; i++) {
+        if (bind->columns[i].kind == DUCK_NUMBER && !add_flag_column(api, info, bind, table, bind->columns[i].source))
+            return false;
+    }
+    return true;
+}
+
+static idx_t estimated_rows(const struct duck_slot *slot, const struct mirror_table_view *view, uint32_t scan)
+{
+    uint64_t all = 0;
+    uint64_t matching = 0;
+    for (uint32_t segment = 0; segment < mirror_view_segment_count(view); segment++) {
+        uint32_t rows = mirror_view_segment_rows(view, segment);
+        bool may_match = true;
+        for (uint32_t i = 0; i < slot->range_count && may_match; i++) {
+            const struct executor_range *range = &slot->ranges[i];
+            may_match = range->scan != scan || range->column >= mirror_view_column_count(view) ||
+                        mirror_view_may_match(view, segment, UINT32_MAX, range->column, &range->low, &range->high);
+        }
+        all += rows;
+        matching += may_match ? rows : 0;
+    }
+    uint64_t live = mirror_view_row_count(view);
+    return matching == all ? live : (idx_t)((double)live * (double)matching / (double)all) + 1;
+}
+
+static struct duck_connection *binding_connection(const struct duck_api *api, duckdb_bind_info info)
+{
+    struct duck_database *database = api->bind_get_extra_info(info);
+    duckdb_client_context context = NULL;
+    api->table_function_get_client_context(info, &context);
+    idx_t id = api->client_context_get_connection_id(context);
+    api->destroy_client_context(&context);
+    return duck_pool_find(database, id);
+}
+
+static const uint32_t no_table = UINT32_MAX;
+
+/* mirror_scan's first argument. */
+static uint32_t table_by_number(const struct duck_api *api, duckdb_bind_info info)
+{
+    int64_t table = bind_integer(api, info, 0);
+    return table >= 0 && table < UINT32_MAX ? (uint32_t)table : no_table;
+}
+
+/* mirror_table's: a name as a native text writes it. */
+static uint32_t table_by_name(const struct duck_api *api, duckdb_bind_info info, const struct duck_slot *slot)
+{
+    duckdb_value value = api->bind_get_parameter(info, 0);
+    char *name = api->get_varchar(value);
+    uint32_t table = no_table;
+    for (uint32_t i = 0; i < slot->table_count && slot->native && table == no_table; i++) {
+        if (base_fold_compare(slot->tables[i].name, name) == 0)
+            table = slot->tables[i].table;
+    }
+    if (table == no_table) {
+        struct base_buffer message = {0};
+        base_buffer_format(&message, "there is no table \"%s\" in the column store", name);
+        api->bind_set_error(info, message.failed ? "no such table" : message.data);
+        base_buffer_reset(&message);
+    }
+    api->free(name);
+    api->destroy_value(&value);
+    return table;
+}
+
+static void bind_table(const struct duck_api *api, duckdb_bind_info info, struct duck_connection *connection,
+                       uint32_t table, uint32_t scan)
+{
+    struct duck_slot *slot = &connection->slot;
+    const struct mirror_table_view *view = table != no_table ? mirror_view(slot->snapshot, table) : NULL;
+    if (view == NULL) {
+        api->bind_set_error(info, "the mirror has no such table at this position");
+        return;
+    }
+    uint32_t columns = mirror_view_column_count(view);
+    struct scan_bind *bind = base_alloc_zero(1, sizeof *bind + 2 * columns * sizeof *bind->columns);
+    if (bind == NULL) {
+        api->bind_set_error(info, "out of memory");
+        return;
+    }
+    bind->connection = connection;
+    bind->table = table;
+    bind->scan = scan;
+    bind->source_count = columns;
+    api->bind_set_bind_data(info, bind, base_free);
+    if (!add_columns(api, info, bind, view, slot->native)) {
+        api->bind_set_error(info, "a column's name ends in __int, which is needed for a column beside it");
+        return;
+    }
+    api->bind_set_cardinality(info, estimated_rows(slot, view, scan), false);
+    if (slot->binding != NULL)
+        duck_plan_note_table(slot->binding, table, mirror_view_row_count(view));
+}
+
+static void scan_bind(duckdb_bind_info info)
+{
+    const struct duck_api *api = duck_api();
+    struct duck_connection *connection = binding_connection(api, info);
+    int64_t scan = bind_integer(api, info, 1);
+    if (connection == NULL || connection->slot.snapshot == NULL)
+        api->bind_set_error(info, "mirror_scan is read by Rhei's own statements only");
+    else if (scan < 0 || scan >= UINT32_MAX)
+        api->bind_set_error(info, "mirror_scan's second argument is the scan's number");
+    else
+        bind_table(api, info, connection, table_by_number(api, info), (uint32_t)scan);
+}
+
+static void scan_bind_name(duckdb_bind_info info)
+{
+    const struct duck_api *api = duck_api();
+    struct duck_connection *connection = binding_connection(api, info);
+    if (connection == NULL || connection->slot.snapshot == NULL) {
+        api->bind_set_error(info, "tables of the mirror are read by Rhei's own statements only");
+        return;
+    }
+    uint32_t table = table_by_name(api, info, &connection->slot);
+    if (table != no_table)
+        bind_table(api, info, connection, table, UINT32_MAX);
+}
+
+/* ---- Init -------------------------------------------------------------------------------------------------------- */
+
+static void scan_state_free(void *context)
+{
+    struct scan_state *state = context;
+    struct duck_slot *slot = state->slot;
+    atomic_load_explicit(&state->next, memory_order_acquire); /* every thread's last look lies before */
+    base_free(state->range_indexes);
+    base_free(state->segments);
+    base_free(state->outputs);
+    base_free(state);
+    atomic_fetch_sub_explicit(&slot->scans, 1, memory_order_release);
+}
+
+static struct scan_state *scan_state_new(const struct duck_api *api, struct duck_slot *slot)
+{
+    struct scan_state *state = base_alloc_zero(1, sizeof *state);
+    if (state != NULL) {
+        state->api = api;
+        state->slot = slot;
+        atomic_fetch_add_explicit(&slot->scans, 1, memory_order_relaxed);
+    }
+    return state;
+}
+
+/* Fails the statement; its plan is made anew if that can help. */
+static void refuse(const struct duck_api *api, duckdb_init_info info, struct duck_slot *slot, bool stale,
+                   const char *message)
+{
+    if (stale)
+        atomic_store_explicit(&slot->stale, true, memory_order_release);
+    api->init_set_error(info, message);
+}
+
+static bool choose_outputs(const struct duck_api *api, duckdb_init_info info, const struct scan_bind *bind,
+                           struct scan_state *state)
+{
+    const struct source_table *table = mirror_view_definition(state->view);
+    state->output_count = (uint32_t)api->init_get_column_count(info);
+    state->outputs = base_alloc_zero(state->output_count + 1, sizeof *state->outputs);
+    if (state->outputs == NULL) {
+        refuse(api, info, state->slot, false, "out of memory");
+        return false;
+    }
+    for (uint32_t i = 0; i < state->output_count; i++) {
+        idx_t index = api->init_get_column_index(info, i);
+        struct scan_output *output = &state->outputs[i];
+        output->source = UINT32_MAX;
+        if (index >= bind->column_count)
+            continue;
+        struct scan_column bound = bind->columns[index];
+        enum duck_column_kind now = kind_of(&table->columns[bound.source],
+                                            mirror_view_column_flags(state->view, bound.source), state->slot->native);
+        if (now != (bound.kind == DUCK_IS_INTEGER ? DUCK_NUMBER : bound.kind)) {
+            refuse(api, info, state->slot, true, "a column has got values of another class since this was planned");
+            return false;
+        }
+        if (now == DUCK_UNREADABLE) {
+            char message[256];
+            snprintf(message, sizeof message,
+                     "column \"%s\" of \"%s\" holds values that have no one type: mixed classes, or text that is not "
+                     "UTF-8 or has a NUL in it",
+                     table->columns[bound.source].name, table->name);
+            refuse(api, info, state->slot, false, message);
+            return false;
+        }
+        *output = (struct scan_output){.source = bound.source, .kind = bound.kind};
+    }
+    return true;
+}
+
+static bool segment_may_match(const struct scan_state *state, uint32_t segment, uint32_t vector)
+{
+    for (uint32_t i = 0; i < state->range_count; i++) {
+        const struct executor_range *range = &state->ranges[state->range_indexes[i]];
+        if (!mirror_view_may_match(state->view, segment, vector, range->column, &range->low, &range->high))
+            return false;
+    }
+    return true;
+}
+
+static bool choose_ranges(const struct duck_slot *slot, uint32_t scan, struct scan_state *state)
+{
+    state->ranges = slot->ranges;
+    if (slot->range_count == 0)
+        return true;
+    state->range_indexes = base_alloc(slot->range_count * sizeof *state->range_indexes);
+    if (state->range_indexes == NULL)
+        return false;
+    for (uint32_t i = 0; i < slot->range_count; i++) {
+        if (slot->ranges[i].scan == scan && slot->ranges[i].column < mirror_view_column_count(state->view))
+            state->range_indexes[state->range_count++] = i;
+    }
+    return true;
+}
+
+/* Picks the segments that may hold rows and returns how many threads they are worth. */
+static bool choose_segments(struct scan_state *state, int threads, idx_t *worth)
+{
+    uint32_t count = mirror_view_segment_count(state->view);
+    state->segments = base_alloc((count + 1) * sizeof *state->segments);
+    if (state->segments == NULL)
+        return false;
+    uint64_t rows = 0;
+    for (uint32_t segment = 0; segment < count; segment++) {
+        uint32_t in_segment = mirror_view_segment_rows(state->view, segment);
+        if (in_segment == 0 || !segment_may_match(state, segment, UINT32_MAX))
+            continue;
+        state->segments[state->segment_count++] = segment;
+        rows += in_segment;
+    }
+    uint64_t most = rows / (VECTORS_PER_THREAD * MIRROR_VECTOR_ROWS) + 1;
+    *worth = rows < DUCK_PARALLEL_ROWS ? 1 : (idx_t)(most < (uint64_t)threads ? most : (uint64_t)threads);
+    return true;
+}
+
+static void scan_init(duckdb_init_info info)
+{
+    const struct duck_api *api = duck_api();
+    const struct scan_bind *bind = api->init_get_bind_data(info);
+    struct duck_slot *slot = &bind->connection->slot;
+    atomic_load_explicit(&slot->stopped, memory_order_acquire);
+    struct scan_state *state = scan_state_new(api, slot);
+    if (state == NULL) {
+        refuse(api, info, slot, false, "out of memory");
+        return;
+    }
+    api->init_set_init_data(info, state, scan_state_free);
+    state->view = slot->snapshot != NULL ? mirror_view(slot->snapshot, bind->table) : NULL;
+    if (state->view == NULL || mirror_view_column_count(state->view) != bind->source_count) {
+        refuse(api, info, slot, true, "the mirror has no such table at this position");
+        return;
+    }
+    idx_t threads = 1;
+    if (!choose_ranges(slot, bind->scan, state) ||
+        !choose_segments(state, bind->connection->database->executor->threads, &threads)) {
+        refuse(api, info, slot, false, "out of memory");
+        return;
+    }
+    if (choose_outputs(api, info, bind, state))
+        api->init_set_max_threads(info, threads);
+}
+
+/* ---- Scan -------------------------------------------------------------------------------------------------------- */
+
+/* The rows of a vector that live, as runs; or as a selection, where there are many holes. */
+struct scan_rows {
+    struct mirror_vector vector;
+    uint32_t run_count;
+    struct {
+        uint16_t from, count;
+    } runs[MIRROR_VECTOR_ROWS / 2 + 1];
+    duckdb_selection_vector selection; /* NULL: not made yet */
+};
+
+static uint32_t next_bit(const uint64_t *bits, uint32_t at, uint32_t end, bool set)
+{
+    while (at < end) {
+        uint64_t word = (set ? bits[at / 64] : ~bits[at / 64]) >> (at % 64);
+        if (word != 0) {
+            uint32_t found = at + (uint32_t)__builtin_ctzll(word);
+            return found < end ? found : end;
+        }
+        at = (at / 64 + 1) * 64;
+    }
+    return end;
+}
+
+static void find_runs(struct scan_rows *rows)
+{
+    uint32_t end = rows->vector.rows;
+    rows->run_count = 0;
+    if (rows->vector.dead == NULL) {
+        rows->runs[0].from = 0;
+        rows->runs[0].count = (uint16_t)end;
+        rows->run_count = 1;
+        return;
+    }
+    uint32_t at = next_bit(rows->vector.dead, 0, end, false);
+    while (at < end) {
+        uint32_t stop = next_bit(rows->vector.dead, at, end, true);
+        rows->runs[rows->run_count].from = (uint16_t)at;
+        rows->runs[rows->run_count].count = (uint16_t)(stop - at);
+        rows->run_count++;
+        at = next_bit(rows->vector.dead, stop, end, false);
+    }
+}
+
+static bool copy_runs(struct duck_target *target, enum duck_column_kind kind, const struct mirror_column_data *data,
+                      const struct scan_rows *rows)
+{
+    uint32_t to = 0;
+    for (uint32_t i = 0; i < rows->run_count; i++) {
+        if (!duck_copy_rows(target, kind, data, rows->runs[i].from, to, rows->runs[i].count))
+            return false;
+        to += rows->runs[i].count;
+    }
+    return true;
+}
+
+static void make_selection(const struct duck_api *api, struct scan_rows *rows)
+{
+    rows->selection = api->create_selection_vector(rows->vector.live);
+    sel_t *selected = api->selection_vector_get_data_ptr(rows->selection);
+    for (uint32_t i = 0; i < rows->run_count; i++) {
+        for (uint32_t k = 0; k < rows->runs[i].count; k++)
+            *selected++ = (sel_t)(rows->runs[i].from + k);
+    }
+}
+
+static bool emit_column(struct scan_state *state, const struct scan_output *output, uint32_t segment, uint32_t vector,
+                        struct scan_rows *rows, duckdb_vector out)
+{
+    struct mirror_column_data data;
+    mirror_view_column(state->view, segment, vector, output->source, &data);
+    struct duck_target target = {.api = state->api, .vector = out, .data = state->api->vector_get_data(out)};
+    uint32_t dead = rows->vector.rows - rows->vector.live;
+    /* a dead row's class may be anything, so a mixed column never goes through whole */
+    if (dead <= MANY_DEAD || data.layout == MIRROR_LAYOUT_MIXED)
+        return copy_runs(&target, output->kind, &data, rows);
+    if (!duck_copy_rows(&target, output->kind, &data, 0, 0, rows->vector.rows))
+        return false;
+    if (rows->selection == NULL)
+        make_selection(state->api, rows);
+    state->api->slice_vector(out, rows->selection, rows->vector.live);
+    return true;
+}
+
+static bool emit_vector(struct scan_state *state, uint32_t segment, uint32_t vector, struct scan_rows *rows,
+                        duckdb_data_chunk chunk)
+{
+    find_runs(rows);
+    rows->selection = NULL;
+    bool emitted = true;
+    for (uint32_t i = 0; i < state->output_count && emitted; i++) {
+        if (state->outputs[i].source != UINT32_MAX)
+            emitted = emit_column(state, &state->outputs[i], segment, vector, rows,
+                                  state->api->data_chunk_get_vector(chunk, i));
+    }
+    if (rows->selection != NULL)
+        state->api->destroy_selection_vector(rows->selection);
+    state->api->data_chunk_set_size(chunk, rows->vector.live);
+    return emitted;
+}
+
+/* The next vector with rows in it; false at the end. */
+static bool take_vector(struct scan_state *state, uint32_t *segment, uint32_t *vector, struct scan_rows *rows)
+{
+    for (;;) {
+        uint64_t number = atomic_fetch_add_explicit(&state->next, 1, memory_order_acq_rel);
+        if (number >= (uint64_t)state->segment_count * MIRROR_SEGMENT_VECTORS)
+            return false;
+        *segment = state->segments[number / MIRROR_SEGMENT_VECTORS];
+        *vector = (uint32_t)(number % MIRROR_SEGMENT_VECTORS);
+        if (*vector * (uint32_t)MIRROR_VECTOR_ROWS >= mirror_view_segment_rows(state->view, *segment))
+            continue;
+        mirror_view_vector(state->view, *segment, *vector, &rows->vector);
+        if (rows->vector.live > 0 && (state->range_count == 0 || segment_may_match(state, *segment, *vector)))
+            return true;
+    }
+}
+
+static void scan_run(duckdb_function_info info, duckdb_data_chunk chunk)
+{
+    const struct duck_api *api = duck_api();
+    struct scan_state *state = api->function_get_init_data(info);
+    struct scan_rows rows;
+    uint32_t segment = 0;
+    uint32_t vector = 0;
+    if (duck_slot_check(state->slot) != RHEI_OK) {
+        api->data_chunk_set_size(chunk, 0);
+        api->function_set_error(info, "stopped");
+    } else if (!take_vector(state, &segment, &vector, &rows)) {
+        api->data_chunk_set_size(chunk, 0);
+    } else if (!emit_vector(state, segment, vector, &rows, chunk)) {
+        atomic_store_explicit(&state->slot->stale, true, memory_order_release);
+        api->function_set_error(info, "a column holds values of another class than was planned");
+    }
+}
+
+static rhei_status register_one(struct duck_database *database, const char *name, duckdb_type first, duckdb_type second,
+                                duckdb_table_function_bind_t bind, struct rhei_error *error)
+{
+    const struct duck_api *api = database->executor->api;
+    duckdb_table_function function = api->create_table_function();
+    duckdb_type parameters[] = {first, second};
+    api->table_function_set_name(function, name);
+    for (int i = 0; i < 2 && parameters[i] != DUCKDB_TYPE_INVALID; i++) {
+        duckdb_logical_type type = api->create_logical_type(parameters[i]);
+        api->table_function_add_parameter(function, type);
+        api->destroy_logical_type(&type);
+    }
+    api->table_function_set_extra_info(function, database, NULL);
+    api->table_function_supports_projection_pushdown(function, true);
+    api->table_function_set_bind(function, bind);
+    api->table_function_set_init(function, scan_init);
+    api->table_function_set_function(function, scan_run);
+    duckdb_state state = api->register_table_function(database->admin, function);
+    api->destroy_table_function(&function);
+    return state == DuckDBSuccess ? RHEI_OK
+                                  : error_set(error, RHEI_INTERNAL, "DuckDB did not accept the function %s", name);
+}
+
+rhei_status duck_scan_register(struct duck_database *database, struct rhei_error *error)
+{
+    rhei_status status =
+        register_one(database, "mirror_scan", DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_BIGINT, scan_bind, error);
+    if (status == RHEI_OK)
+        status =
+            register_one(database, "mirror_table", DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_INVALID, scan_bind_name, error);
+    return status;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stopping statements. A scan asks the stop itself at every vector; the watchdog asks it for the parts of a plan that
+ * scan nothing (sorts, joins, cross products) and interrupts the connection. It sleeps while nothing runs, and ticks
+ * while something does. An interrupt sent before DuckDB begins a statement is lost, so it is sent again at every tick.
+ */
+#include "base/base_clock.h"
+#include "exec_duckdb/duckdb_internal.h"
+
+rhei_status duck_slot_check(struct duck_slot *slot)
+{
+    int stopped = atomic_load_explicit(&slot->stopped, memory_order_acquire);
+    if (stopped != RHEI_OK || slot->stop.check == NULL)
+        return (rhei_status)stopped;
+    rhei_status status = slot->stop.check(slot->stop.context);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    int none = RHEI_OK; /* the first answer stays */
+    atomic_compare_exchange_strong(&slot->stopped, &none, (int)status);
+    return (rhei_status)atomic_load_explicit(&slot->stopped, memory_order_acquire);
+}
+
+static void watchdog_run(void *context)
+{
+    struct duck_executor *executor = context;
+    base_mutex_lock(&executor->mutex);
+    while (!executor->closing) {
+        if (executor->watched == NULL) {
+            executor->watchdog_asleep = true;
+            base_cond_wait(&executor->watch, &executor->mutex);
+            executor->watchdog_asleep = false;
+            continue;
+        }
+        base_cond_wait_until(&executor->watch, &executor->mutex, base_now_ns() + DUCK_TICK_NS);
+        for (struct duck_connection *each = executor->watched; each != NULL; each = each->watch_next) {
+            if (duck_slot_check(&each->slot) != RHEI_OK)
+                executor->api->interrupt(each->handle);
+        }
+    }
+    base_mutex_unlock(&executor->mutex);
+}
+
+/* Under the mutex. */
+static rhei_status start(struct duck_executor *executor, struct rhei_error *error)
+{
+    if (executor->watchdog_started)
+        return RHEI_OK;
+    rhei_status status = base_thread_start(&executor->watchdog, "rhei-watchdog", watchdog_run, executor, error);
+    executor->watchdog_started = status == RHEI_OK;
+    return status;
+}
+
+rhei_status duck_watch(struct duck_connection *connection, struct rhei_error *error)
+{
+    struct duck_executor *executor = connection->database->executor;
+    if (connection->slot.stop.check == NULL)
+        return RHEI_OK;
+    base_mutex_lock(&executor->mutex);
+    rhei_status status = start(executor, error);
+    if (status == RHEI_OK) {
+        connection->watched = true;
+        connection->watch_previous = NULL;
+        connection->watch_next = executor->watched;
+        if (executor->watched != NULL)
+            executor->watched->watch_previous = connection;
+        executor->watched = connection;
+        if (executor->watchdog_asleep)
+            base_cond_signal(&executor->watch);
+    }
+    base_mutex_unlock(&executor->mutex);
+    return status;
+}
+
+void duck_unwatch(struct duck_connection *connection)
+{
+    struct duck_executor *executor = connection->database->executor;
+    if (!connection->watched)
+        return;
+    base_mutex_lock(&executor->mutex);
+    connection->watched = false;
+    if (connection->watch_previous != NULL)
+        connection->watch_previous->watch_next = connection->watch_next;
+    else
+        executor->watched = connection->watch_next;
+    if (connection->watch_next != NULL)
+        connection->watch_next->watch_previous = connection->watch_previous;
+    base_mutex_unlock(&executor->mutex);
+}
+
+void duck_watch_close(struct duck_executor *executor)
+{
+    base_mutex_lock(&executor->mutex);
+    executor->closing = true;
+    bool started = executor->watchdog_started;
+    base_cond_signal(&executor->watch);
+    base_mutex_unlock(&executor->mutex);
+    if (started)
+        base_thread_join(&executor->watchdog);
+}
