@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "rh_args.h"
+#include "rh_memory.h"
+
+static bool read_line(struct rh_args *args, struct rh_buffer *why, const char *const *words)
+{
+    static char storage[16][64];
+    char *argv[17] = {storage[0]};
+    int argc = 1;
+    strcpy(storage[0], "rh");
+    for (; words[argc - 1] != NULL; argc++) {
+        strncpy(storage[argc], words[argc - 1], sizeof storage[argc] - 1);
+        argv[argc] = storage[argc];
+    }
+    return rh_args_read(args, argc, argv, why);
+}
+
+#define READ(args, why, ...) read_line(args, why, (const char *const[]){__VA_ARGS__, NULL})
+
+static void refuse(const char *part, const char *const *words)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    assert_false(read_line(&args, &why, words));
+    if (strstr(why.bytes, part) == NULL)
+        fail_msg("'%s' does not say '%s'", why.bytes, part);
+    rh_args_free(&args);
+    rh_buffer_free(&why);
+}
+#define REFUSE(part, ...) refuse(part, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_query_takes_its_options_in_any_order(void **state)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    (void)state;
+    assert_true(READ(&args, &why, "--db", "a.db", "query", "--route", "olap", "SELECT ?", "--param", "7", "--freshness",
+                     "bounded:50", "--format=json", "--timeout", "100", "--stats"));
+    assert_int_equal(args.command, RH_COMMAND_QUERY);
+    assert_string_equal(args.db, "a.db");
+    assert_string_equal(args.sql, "SELECT ?");
+    assert_int_equal(args.route, RHEI_ROUTE_OLAP);
+    assert_int_equal(args.freshness.mode, RHEI_FRESHNESS_BOUNDED);
+    assert_int_equal(args.freshness.max_age_ms, 50);
+    assert_int_equal(args.format, RH_FORMAT_JSON);
+    assert_int_equal(args.timeout_ms, 100);
+    assert_true(args.stats);
+    assert_int_equal(args.params.count, 1);
+    rh_args_free(&args);
+    assert_true(READ(&args, &why, "query", "--", "-- comment"));
+    assert_string_equal(args.sql, "-- comment");
+    rh_args_free(&args);
+    assert_true(READ(&args, &why, "exec", "-f", "x.sql"));
+    assert_string_equal(args.file, "x.sql");
+    rh_args_free(&args);
+    rh_buffer_free(&why);
+}
+
+static void test_parameters_have_types(void **state)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    (void)state;
+    assert_true(READ(&args, &why, "query", "x", "--param", "7", "--param", "1.5", "--param", "007", "--param", "int:-1",
+                     "--param", "real:2", "--param", "text:7"));
+    const struct rhei_value *values = args.params.values;
+    assert_int_equal(values[0].type, RHEI_INTEGER);
+    assert_int_equal(values[1].type, RHEI_REAL);
+    assert_int_equal(values[2].type, RHEI_TEXT);
+    assert_int_equal(values[3].type, RHEI_INTEGER);
+    assert_true(values[3].as.integer == -1);
+    assert_int_equal(values[4].type, RHEI_REAL);
+    assert_int_equal(values[5].type, RHEI_TEXT);
+    assert_int_equal(values[5].length, 1);
+    rh_args_free(&args);
+    assert_true(READ(&args, &why, "query", "x", "--param", "blob:00ff", "--param", "null", "--param", "text:null",
+                     "--param", "", "--param", "http://x"));
+    values = args.params.values;
+    assert_int_equal(values[0].type, RHEI_BLOB);
+    assert_int_equal(values[0].length, 2);
+    assert_int_equal(values[1].type, RHEI_NULL);
+    assert_int_equal(values[2].type, RHEI_TEXT);
+    assert_int_equal(values[3].type, RHEI_TEXT);
+    assert_int_equal(values[4].type, RHEI_TEXT);
+    rh_args_free(&args);
+    rh_buffer_free(&why);
+}
+
+static void test_import_has_defaults(void **state)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    (void)state;
+    assert_true(READ(&args, &why, "import", "a.csv", "t"));
+    assert_int_equal(args.import.delimiter, ',');
+    assert_string_equal(args.import.null_text, "");
+    assert_false(args.import.no_header || args.import.create);
+    rh_args_free(&args);
+    assert_true(READ(&args, &why, "import", "-", "t", "--create", "--key", "a,b", "--delimiter", "\\t", "--no-header",
+                     "--null", "NA", "--batch", "10", "--reject", "bad.csv"));
+    assert_int_equal(args.import.delimiter, '\t');
+    assert_int_equal(args.import.batch, 10);
+    assert_true(args.import.no_header && args.import.create);
+    rh_args_free(&args);
+    rh_buffer_free(&why);
+}
+
+static void test_help_and_version(void **state)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    (void)state;
+    assert_true(READ(&args, &why, "help", "query"));
+    assert_int_equal(args.command, RH_COMMAND_HELP);
+    assert_int_equal(args.help_of, RH_COMMAND_QUERY);
+    assert_true(READ(&args, &why, "import", "--help", "--nonsense"));
+    assert_int_equal(args.help_of, RH_COMMAND_IMPORT);
+    assert_true(READ(&args, &why, "--version"));
+    assert_int_equal(args.command, RH_COMMAND_VERSION);
+    rh_buffer_free(&why);
+}
+
+static void test_d5_wrong_use_is_one_sentence_that_helps(void **state)
+{
+    (void)state;
+    REFUSE("did you mean rh query?", "qurey", "SELECT 1");
+    REFUSE("did you mean --format?", "query", "x", "--fromat", "json");
+    REFUSE("there is no option -x", "query", "-x");
+    REFUSE("--route needs a value", "query", "x", "--route");
+    REFUSE("auto, oltp or olap", "query", "x", "--route", "fast");
+    REFUSE("bounded:MS", "query", "x", "--freshness", "bounded:x");
+    REFUSE("at least 1", "query", "x", "--timeout", "0");
+    REFUSE("table, csv, json", "query", "x", "--format", "xml");
+    REFUSE("belongs to rh query", "exec", "x", "--route", "olap");
+    REFUSE("64 bits", "query", "x", "--param", "int:x");
+    REFUSE("text:blob:zz", "query", "x", "--param", "blob:zz");
+    REFUSE("one argument, in quotes", "query", "SELECT", "1");
+    REFUSE("given twice", "query", "x", "-f", "y");
+    REFUSE("needs a file", "import", "a.csv");
+    REFUSE("goes with --create", "import", "a.csv", "t", "--key", "a");
+    REFUSE("one ASCII character", "import", "a.csv", "t", "--delimiter", "::");
+    REFUSE("a command is missing", "--db", "x");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_query_takes_its_options_in_any_order),
+        cmocka_unit_test(test_parameters_have_types),
+        cmocka_unit_test(test_import_has_defaults),
+        cmocka_unit_test(test_help_and_version),
+        cmocka_unit_test(test_d5_wrong_use_is_one_sentence_that_helps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rh_progress.h"
+#include "rh_units.h"
+
+static void test_line_has_share_rate_and_time_left(void **state)
+{
+    struct rh_progress progress;
+    struct rh_buffer line = {0};
+    (void)state;
+    rh_progress_start(&progress, stderr, (struct rh_terminal){.present = true}, "importing", 1000, 0);
+    rh_progress_line(&line, &progress, 250, 5000, 2000000);
+    assert_string_equal(line.bytes,
+                        "importing [######------------------]  25 %  5,000 rows, 2,500 rows/s, 6.00 s left");
+    rh_buffer_clear(&line);
+    progress.total = 0;
+    rh_progress_line(&line, &progress, 250, 5000, 2000000);
+    assert_string_equal(line.bytes, "importing 5,000 rows, 2,500 rows/s");
+    rh_buffer_free(&line);
+}
+
+static char *shown(struct rh_terminal terminal)
+{
+    char *text = NULL;
+    size_t length;
+    struct rh_progress progress;
+    FILE *file = open_memstream(&text, &length);
+    rh_progress_start(&progress, file, terminal, "x", 10, 0);
+    rh_progress_update(&progress, 1, 1, 1000);
+    rh_progress_update(&progress, 2, 2, 2000); /* too soon */
+    rh_progress_update(&progress, 5, 5, 500000);
+    rh_progress_end(&progress);
+    fclose(file);
+    return text;
+}
+
+static void test_only_terminals_see_it_and_not_too_often(void **state)
+{
+    char *text = shown((struct rh_terminal){.present = false});
+    (void)state;
+    assert_string_equal(text, "");
+    free(text);
+    text = shown((struct rh_terminal){.present = true});
+    assert_non_null(strstr(text, " 10 %"));
+    assert_null(strstr(text, " 20 %"));
+    assert_non_null(strstr(text, " 50 %"));
+    free(text);
+}
+
+static void expect_duration(int64_t us, const char *expected)
+{
+    struct rh_buffer out = {0};
+    rh_add_duration(&out, us);
+    assert_string_equal(out.bytes, expected);
+    rh_buffer_free(&out);
+}
+
+static void test_durations_counts_and_sizes(void **state)
+{
+    struct rh_buffer out = {0};
+    (void)state;
+    expect_duration(0, "0 us");
+    expect_duration(999, "999 us");
+    expect_duration(3250, "3.2 ms");
+    expect_duration(1250000, "1.25 s");
+    expect_duration(125000000, "2 min 5 s");
+    rh_add_count(&out, 336776);
+    rh_add_count(&out, 7);
+    rh_add_count(&out, 1000);
+    assert_string_equal(out.bytes, "336,77671,000");
+    rh_buffer_clear(&out);
+    rh_add_size(&out, 1536);
+    assert_string_equal(out.bytes, "1.5 KiB");
+    rh_buffer_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_line_has_share_rate_and_time_left),
+        cmocka_unit_test(test_only_terminals_see_it_and_not_too_often),
+        cmocka_unit_test(test_durations_counts_and_sizes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

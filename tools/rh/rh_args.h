@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rh_args.h
+ * The command line, read and checked.
+ */
+#ifndef RH_ARGS_H
+#define RH_ARGS_H
+
+#include "rh_params.h"
+#include "rhei/rhei.h"
+
+enum rh_exit { RH_EXIT_OK = 0, RH_EXIT_ERROR = 1, RH_EXIT_USAGE = 2 };
+
+enum rh_command {
+    RH_COMMAND_EXEC,
+    RH_COMMAND_QUERY,
+    RH_COMMAND_SYNC,
+    RH_COMMAND_STATUS,
+    RH_COMMAND_INFO,
+    RH_COMMAND_IMPORT,
+    RH_COMMAND_VERIFY,
+    RH_COMMAND_HELP,
+    RH_COMMAND_VERSION,
+    RH_COMMAND_COUNT,
+};
+/** "exec" ...; NULL-terminated, in the order of enum rh_command up to HELP. */
+extern const char *const rh_command_names[];
+
+enum rh_format {
+    RH_FORMAT_DEFAULT, /**< table on a terminal, csv into a pipe or file */
+    RH_FORMAT_TABLE,
+    RH_FORMAT_CSV,
+    RH_FORMAT_JSON,
+    RH_FORMAT_NDJSON,
+    RH_FORMAT_MARKDOWN,
+    RH_FORMAT_ARROW,
+    RH_FORMAT_PARQUET,
+};
+
+struct rh_import_args {
+    const char *file, *table;
+    const char *null_text; /* a bare field with this text is NULL; "" by default */
+    const char *reject;    /* file for bad lines, or NULL */
+    const char *key;       /* columns of the primary key with --create, or NULL */
+    char delimiter;
+    bool create, no_header, any_type;
+    int64_t batch; /* rows per transaction; 0: the whole file is one */
+};
+
+struct rh_args {
+    enum rh_command command;
+    enum rh_command help_of; /* HELP of one command, else RH_COMMAND_COUNT */
+    const char *db, *config;
+    bool read_only;
+    const char *sql, *file; /* the SQL: an argument, a file, or neither (standard input) */
+    const char *table;      /* verify: one table only */
+    struct rh_params params;
+    struct rhei_freshness freshness;
+    int32_t route;
+    int64_t timeout_ms;
+    enum rh_format format;
+    bool explain, stats, json;
+    struct rh_import_args import;
+};
+
+/** Reads the command line. False: what is wrong is in `why`, one sentence, and the exit is RH_EXIT_USAGE. */
+bool rh_args_read(struct rh_args *args, int argc, char **argv, struct rh_buffer *why);
+void rh_args_free(struct rh_args *args);
+
+#endif

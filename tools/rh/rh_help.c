@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `rh help` prints. docs/man/rh.1 says the same at length; a test compares the options of both. */
+#include "rh_tool.h"
+
+static const char overview[] =
+    "rh " RHEI_VERSION ": transactions and analytics on the same live data\n"
+    "\n"
+    "  rh exec   SQL              run statements that change data; several are all or nothing\n"
+    "  rh query  SQL              ask; Rhei decides which engine answers\n"
+    "  rh import FILE.csv TABLE   load a CSV file\n"
+    "  rh status                  how far the column store is, table by table\n"
+    "  rh sync                    bring the column store to every commit, and report\n"
+    "  rh verify [TABLE]          compare tables with the column store\n"
+    "  rh info                    paths, versions, settings in force\n"
+    "  rh help   [COMMAND]        the options of a command\n"
+    "\n"
+    "Every command takes\n"
+    "  --db FILE          the database (default rhei.db); exec and import create it\n"
+    "  --config FILE      settings from a TOML file; --db overrides its oltp_path\n"
+    "  -h, --help         this text, or a command's\n"
+    "  -V, --version      the version\n"
+    "\n"
+    "Exit: 0 ok, 1 error, 2 wrong use.\n"
+    "\n"
+    "  rh import flights.csv flights --create --db air.db\n"
+    "  rh query 'SELECT origin, count(*), avg(delay) FROM flights GROUP BY origin' --db air.db\n";
+
+static const char exec_text[] =
+    "rh exec [SQL] [options]: runs statements that change data or schema\n"
+    "\n"
+    "The SQL is the argument, a file (-f) or standard input. Several statements are one transaction, all or nothing,\n"
+    "unless they hold BEGIN/COMMIT themselves or VACUUM, PRAGMA, ATTACH; then each counts as written.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  -f, --file FILE    read the SQL from a file; - is standard input\n"
+    "  --param V          value of the next ?: int:7 real:1.5 text:x blob:0a0b null; otherwise 7 and 1.5 are numbers\n"
+    "                     and the rest (also 007) is text; repeatable\n"
+    "  --timeout MS       end a statement after this time\n"
+    "  --format F         of rows that a statement returns: table, csv, json, ndjson, markdown\n"
+    "  --stats            tell rows changed, route, time and position on standard error\n";
+
+static const char query_text[] =
+    "rh query [SQL] [options]: asks, and prints the rows\n"
+    "\n"
+    "The SQL is the argument, a file (-f) or standard input; several statements run in order, each by itself.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  -f, --file FILE    read the SQL from a file; - is standard input\n"
+    "  --param V          value of the next ?: int:7 real:1.5 text:x blob:0a0b null; otherwise 7 and 1.5 are numbers\n"
+    "                     and the rest (also 007) is text; repeatable\n"
+    "  --route R          auto (default), oltp, or olap: builds the column store first, fails where it may not answer\n"
+    "  --freshness F      latest (default), bounded:MS, eventual\n"
+    "  --timeout MS       end a statement after this time\n"
+    "  --format F         table (default on a terminal), csv (default elsewhere), json, ndjson, markdown\n"
+    "                     csv: NULL is empty, empty text is \"\"; csv and json: a BLOB is base64\n"
+    "  --explain          tell which engine would answer, and by which rule, instead of asking\n"
+    "  --stats            tell rows, route, rule, time, position and age on standard error\n"
+    "  --read-only        don't write the file at all\n";
+
+static const char import_text[] =
+    "rh import FILE.csv TABLE [options]: loads CSV (RFC 4180), - is standard input\n"
+    "\n"
+    "Everything is one transaction: a bad line is named with file, line and column, and nothing is imported.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --create           make the table; types are found by reading the whole file first\n"
+    "  --key COLS         primary key of the table that is made: a column, or several with commas\n"
+    "  --delimiter C      one character or tab (default ,)\n"
+    "  --header           the first line has the column names (default)\n"
+    "  --no-header        it hasn't: fields are the table's columns in order\n"
+    "  --null TEXT        an unquoted field with this text is NULL (default: an empty one)\n"
+    "  --any-type         let text into INTEGER and REAL columns, as SQLite does\n"
+    "  --reject FILE      write bad lines there (line, column, reason, record) and import the others\n"
+    "  --batch N          commit every N rows; then what was committed before an error is kept\n";
+
+static const char status_text[] = "rh status [options]: position, lag, log and tables of the column store\n"
+                                  "\n"
+                                  "  --db FILE, --config FILE\n"
+                                  "  --json             one JSON object, with every metric\n"
+                                  "  --read-only        don't write the file at all\n";
+
+static const char sync_text[] =
+    "rh sync [options]: builds the column store, brings it to every commit and tells what that took\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --timeout MS       wait no longer than this for the build\n"
+    "  --json             one JSON object\n";
+
+static const char verify_text[] =
+    "rh verify [TABLE] [options]: compares tables with the column store by count and checksum of every cell\n"
+    "\n"
+    "Exits with 1 when one differs.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --timeout MS       wait no longer than this for the build\n"
+    "  --json             one JSON object a line\n";
+
+static const char info_text[] = "rh info [options]: paths, engines, versions, memory, settings in force\n"
+                                "\n"
+                                "  --db FILE, --config FILE\n"
+                                "  --json             as one line of JSON\n"
+                                "  --read-only        don't write the file at all\n";
+
+const char *rh_help_text(enum rh_command command)
+{
+    switch (command) {
+    case RH_COMMAND_EXEC:
+        return exec_text;
+    case RH_COMMAND_QUERY:
+        return query_text;
+    case RH_COMMAND_SYNC:
+        return sync_text;
+    case RH_COMMAND_STATUS:
+        return status_text;
+    case RH_COMMAND_INFO:
+        return info_text;
+    case RH_COMMAND_IMPORT:
+        return import_text;
+    case RH_COMMAND_VERIFY:
+        return verify_text;
+    default:
+        return overview;
+    }
+}

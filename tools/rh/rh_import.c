@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rh import: a CSV file into a table, whole or not at all unless --reject or --batch say otherwise. */
+#include "rh_import.h"
+
+#include "rh_text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static ssize_t read_source(void *context, char *bytes, size_t size)
+{
+    struct rh_import *import = context;
+    size_t got = fread(bytes, 1, size, import->file);
+    return got == 0 && ferror(import->file) ? -1 : (ssize_t)got;
+}
+
+static bool cannot_read(struct rh_import *import, int reason)
+{
+    rh_tell(import->tool, "%s could not be read: %s", import->name, strerror(reason));
+    return false;
+}
+
+/* A pipe can't be read twice, and some imports read twice: it goes through a temporary file that has no name. */
+static bool spool(struct rh_import *import)
+{
+    char bytes[1 << 16];
+    size_t got;
+    FILE *copy = tmpfile();
+    if (copy == NULL)
+        return cannot_read(import, errno);
+    while ((got = fread(bytes, 1, sizeof bytes, import->file)) > 0) {
+        if (fwrite(bytes, 1, got, copy) != got) {
+            int reason = errno;
+            fclose(copy);
+            rh_tell(import->tool, "the temporary copy of %s could not be written: %s", import->name, strerror(reason));
+            return false;
+        }
+    }
+    import->size = (uint64_t)ftello(copy);
+    if (import->file != stdin)
+        fclose(import->file);
+    import->file = copy;
+    rewind(copy);
+    return true;
+}
+
+/* What people take for CSV by mistake. */
+static bool check_beginning(struct rh_import *import)
+{
+    unsigned char start[4] = {0};
+    size_t got = fread(start, 1, sizeof start, import->file);
+    rewind(import->file);
+    bool zip = got == 4 && memcmp(start, "PK\003\004", 4) == 0;
+    bool gzip = got >= 2 && start[0] == 0x1f && start[1] == 0x8b;
+    bool zstd = got == 4 && memcmp(start, "\x28\xB5\x2F\xFD", 4) == 0;
+    bool utf16 = got >= 2 && ((start[0] == 0xff && start[1] == 0xfe) || (start[0] == 0xfe && start[1] == 0xff));
+    if (zip || gzip || zstd)
+        rh_tell(import->tool, "%s is compressed: unpack it first (%s)", import->name,
+                zip    ? "unzip -p FILE | rh import - TABLE"
+                : gzip ? "zcat FILE | rh import - TABLE"
+                       : "zstdcat FILE | rh import - TABLE");
+    else if (utf16)
+        rh_tell(import->tool, "%s is UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)", import->name);
+    return !zip && !gzip && !zstd && !utf16;
+}
+
+static bool open_file(struct rh_import *import)
+{
+    struct stat about;
+    bool standard = strcmp(import->args->file, "-") == 0;
+    import->name = standard ? "standard input" : import->args->file;
+    import->file = standard ? stdin : fopen(import->args->file, "rb");
+    if (import->file == NULL || fstat(fileno(import->file), &about) != 0)
+        return cannot_read(import, errno);
+    if (S_ISDIR(about.st_mode))
+        return cannot_read(import, EISDIR);
+    import->size = S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
+    bool twice = import->args->create || import->args->no_header;
+    if (!S_ISREG(about.st_mode) && !twice)
+        return true;
+    return (S_ISREG(about.st_mode) || spool(import)) && check_beginning(import);
+}
+
+bool rh_import_rewind(struct rh_import *import, bool skip_header)
+{
+    rh_csv_free(&import->csv);
+    rh_csv_init(&import->csv, read_source, import, import->args->delimiter, 0);
+    if (fseeko(import->file, 0, SEEK_SET) != 0)
+        return cannot_read(import, errno);
+    return !skip_header || rh_csv_next(&import->csv) == RH_CSV_RECORD;
+}
+
+static bool open_rejects(struct rh_import *import)
+{
+    if (import->args->reject == NULL)
+        return true;
+    import->rejects = fopen(import->args->reject, "wb");
+    if (import->rejects == NULL) {
+        rh_tell(import->tool, "the reject file %s could not be written: %s", import->args->reject, strerror(errno));
+        return false;
+    }
+    fputs("line,column,reason,record\n", import->rejects);
+    return true;
+}
+
+static void add_quoted(struct rh_buffer *line, const char *text, size_t length)
+{
+    rh_buffer_add_char(line, '"');
+    for (size_t at = 0; at < length; at++) {
+        if (text[at] == '"')
+            rh_buffer_add_char(line, '"');
+        rh_buffer_add_char(line, text[at]);
+    }
+    rh_buffer_add_char(line, '"');
+}
+
+static void reject(struct rh_import *import, const struct rh_complaint *complaint)
+{
+    struct rh_buffer line = {0};
+    rh_buffer_format(&line, "%" PRIu64 ",", complaint->line);
+    if (complaint->column > 0)
+        rh_buffer_format(&line, "%" PRIu64, complaint->column);
+    rh_buffer_add_char(&line, ',');
+    add_quoted(&line, complaint->why, strlen(complaint->why));
+    rh_buffer_add_char(&line, ',');
+    add_quoted(&line, complaint->raw, complaint->raw_length);
+    rh_buffer_add_char(&line, '\n');
+    fwrite(line.bytes, 1, line.length, import->rejects);
+    rh_buffer_free(&line);
+    import->reject_count++;
+}
+
+static const char *what_is_kept(const struct rh_import *import)
+{
+    return import->args->batch > 0 ? "batches before it are kept" : "nothing was imported";
+}
+
+bool rh_import_complain(struct rh_import *import, const struct rh_complaint *complaint)
+{
+    if (import->rejects != NULL) {
+        reject(import, complaint);
+        return true;
+    }
+    rh_progress_end(&import->progress);
+    if (complaint->column > 0)
+        rh_tell(import->tool, "%s, line %" PRIu64 ", column %" PRIu64 ": %s; %s", import->name, complaint->line,
+                complaint->column, complaint->why, what_is_kept(import));
+    else
+        rh_tell(import->tool, "%s, line %" PRIu64 ": %s; %s", import->name, complaint->line, complaint->why,
+                what_is_kept(import));
+    return false;
+}
+
+bool rh_import_database_error(struct rh_import *import, const struct rhei_error *error)
+{
+    rh_progress_end(&import->progress);
+    rh_tell_error(import->tool, error);
+    fprintf(stderr, "  %s: %s.\n", import->name, what_is_kept(import));
+    return false;
+}
+
+static bool load_rows(struct rh_import *import)
+{
+    enum rh_csv_result result;
+    while ((result = rh_csv_next(&import->csv)) != RH_CSV_END) {
+        const struct rh_csv_record *record = &import->csv.record;
+        if (result == RH_CSV_IO_ERROR)
+            return cannot_read(import, errno);
+        if (result == RH_CSV_BAD) {
+            struct rh_complaint complaint = {.line = import->csv.bad_line,
+                                             .column = import->csv.bad_column,
+                                             .why = import->csv.why,
+                                             .raw = record->raw,
+                                             .raw_length = record->raw_length};
+            if (!rh_import_complain(import, &complaint))
+                return false;
+            continue;
+        }
+        /* an empty line is a row only where a row is one field */
+        if (import->column_count > 1 && record->raw_length == 0)
+            continue;
+        if (!rh_import_add_row(import))
+            return false;
+    }
+    return rh_import_flush(import);
+}
+
+static bool close_rejects(struct rh_import *import)
+{
+    FILE *file = import->rejects;
+    import->rejects = NULL;
+    if (file == NULL)
+        return true;
+    bool good = ferror(file) == 0;
+    if (fclose(file) == 0 && good)
+        return true;
+    rh_tell(import->tool, "the reject file %s could not be written whole; nothing of the open transaction was imported",
+            import->args->reject);
+    return false;
+}
+
+static bool load(struct rh_import *import)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (rhei_session_open(import->tool->db, &import->session, &error) != RHEI_OK ||
+        rhei_session_execute(import->session, "BEGIN IMMEDIATE", NULL, NULL, &error) != RHEI_OK)
+        return rh_import_database_error(import, &error);
+    if (!rh_import_find_columns(import))
+        return false;
+    bool again = import->args->create || import->args->no_header; /* the first line was read and is data, or all was */
+    if (again && !rh_import_rewind(import, !import->args->no_header))
+        return false;
+    rh_progress_start(&import->progress, stderr, import->tool->err, "importing", import->size, rh_now_us());
+    bool good = load_rows(import);
+    rh_progress_end(&import->progress);
+    if (!good || !close_rejects(import))
+        return false;
+    if (rhei_session_execute(import->session, "COMMIT", NULL, NULL, &error) != RHEI_OK)
+        return rh_import_database_error(import, &error);
+    return true;
+}
+
+static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
+{
+    struct rh_buffer line = {0};
+    rh_add_count(&line, import->changes);
+    rh_buffer_format(&line, import->changes == 1 ? " row into %s in " : " rows into %s in ", import->args->table);
+    rh_add_duration(&line, elapsed_us);
+    rh_buffer_add_text(&line, " (");
+    rh_add_count(&line, (uint64_t)((double)import->changes * 1e6 / (double)(elapsed_us > 0 ? elapsed_us : 1)));
+    rh_buffer_add_text(&line, " rows/s)");
+    if (import->rows > import->changes) {
+        rh_buffer_add_text(&line, "; ");
+        rh_add_count(&line, import->rows - import->changes);
+        rh_buffer_add_text(&line, " were ignored by the table's own conflict rule");
+    }
+    if (import->reject_count > 0) {
+        rh_buffer_add_text(&line, "; ");
+        rh_add_count(&line, import->reject_count);
+        rh_buffer_format(&line, import->reject_count == 1 ? " line is in %s" : " lines are in %s",
+                         import->args->reject);
+    }
+    puts(line.bytes);
+    rh_buffer_free(&line);
+}
+
+static void release(struct rh_import *import)
+{
+    rhei_session_close(&import->session); /* rolls back what is open */
+    rh_import_free_chunk(import);
+    rh_csv_free(&import->csv);
+    if (import->rejects != NULL)
+        fclose(import->rejects);
+    if (import->file != NULL && import->file != stdin)
+        fclose(import->file);
+    for (size_t at = 0; at < import->column_count; at++) {
+        free(import->columns[at].name);
+        free(import->columns[at].type);
+    }
+    free(import->columns);
+}
+
+int rh_import_command(struct rh_tool *tool)
+{
+    struct rh_import import = {.tool = tool, .args = &tool->args->import};
+    int64_t started = rh_now_us();
+    rh_csv_init(&import.csv, read_source, &import, import.args->delimiter, 0);
+    bool good = open_file(&import) && rh_tool_open(tool, RH_OPEN_CREATE) && open_rejects(&import) && load(&import);
+    if (good)
+        print_outcome(&import, rh_now_us() - started);
+    release(&import);
+    rh_tool_close(tool);
+    return rh_finish_output(tool, good ? RH_EXIT_OK : RH_EXIT_ERROR);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rh: Rhei from the command line. */
+#include "rh_interrupt.h"
+#include "rh_tool.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static int run_help(const struct rh_args *args, int argc)
+{
+    fputs(rh_help_text(args->help_of), argc > 1 ? stdout : stderr);
+    return argc > 1 ? RH_EXIT_OK : RH_EXIT_USAGE;
+}
+
+static int run_version(void)
+{
+    printf("rh %s\n", rhei_version());
+    return RH_EXIT_OK;
+}
+
+static int run(struct rh_tool *tool, int argc)
+{
+    switch (tool->args->command) {
+    case RH_COMMAND_EXEC:
+        return rh_exec_command(tool);
+    case RH_COMMAND_QUERY:
+        return rh_query_command(tool);
+    case RH_COMMAND_SYNC:
+        return rh_sync_command(tool);
+    case RH_COMMAND_STATUS:
+        return rh_status_command(tool);
+    case RH_COMMAND_INFO:
+        return rh_info_command(tool);
+    case RH_COMMAND_IMPORT:
+        return rh_import_command(tool);
+    case RH_COMMAND_VERIFY:
+        return rh_verify_command(tool);
+    case RH_COMMAND_VERSION:
+        return run_version();
+    default:
+        return run_help(tool->args, argc);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct rh_args args;
+    struct rh_buffer why = {0};
+    setlocale(LC_CTYPE, ""); /* only characters: numbers keep their point */
+    struct rh_tool tool = {.args = &args, .out = rh_terminal_of(stdout), .err = rh_terminal_of(stderr)};
+    int code;
+    if (rh_args_read(&args, argc, argv, &why)) {
+        rh_interrupt_start();
+        code = rh_finish_output(&tool, run(&tool, argc));
+    } else {
+        code = RH_EXIT_USAGE;
+        rh_tell(&tool, "%s (rh help tells more)", why.bytes);
+    }
+    rh_args_free(&args);
+    rh_buffer_free(&why);
+    return code;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rh_number.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool rh_parse_integer(const char *text, size_t length, int64_t *value)
+{
+    size_t at = 0;
+    bool negative = length > 0 && text[0] == '-';
+    if (length > 0 && (text[0] == '-' || text[0] == '+'))
+        at++;
+    if (at == length)
+        return false;
+    uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX;
+    uint64_t sum = 0;
+    for (; at < length; at++) {
+        if (!is_digit(text[at]))
+            return false;
+        uint64_t digit = (uint64_t)(text[at] - '0');
+        if (sum > (limit - digit) / 10)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    *value = (int64_t)(negative ? 0 - sum : sum);
+    return true;
+}
+
+static size_t skip_digits(const char *text, size_t length, size_t at)
+{
+    while (at < length && is_digit(text[at]))
+        at++;
+    return at;
+}
+
+/* [+-] digits [. digits] [e [+-] digits], with a digit before or after the point */
+static bool has_real_shape(const char *text, size_t length)
+{
+    size_t at = length > 0 && (text[0] == '-' || text[0] == '+') ? 1 : 0;
+    size_t start = at;
+    at = skip_digits(text, length, at);
+    size_t digits = at - start;
+    if (at < length && text[at] == '.') {
+        size_t fraction = at + 1;
+        at = skip_digits(text, length, fraction);
+        digits += at - fraction;
+    }
+    if (digits == 0)
+        return false;
+    if (at < length && (text[at] == 'e' || text[at] == 'E')) {
+        at++;
+        if (at < length && (text[at] == '-' || text[at] == '+'))
+            at++;
+        size_t exponent = at;
+        at = skip_digits(text, length, at);
+        if (at == exponent)
+            return false;
+    }
+    return at == length;
+}
+
+bool rh_parse_real(const char *text, size_t length, double *value)
+{
+    char local[64];
+    if (!has_real_shape(text, length))
+        return false;
+    /* strtod needs a NUL; the tool runs in the C numeric locale, so the point is a point */
+    if (length < sizeof local) {
+        memcpy(local, text, length);
+        local[length] = '\0';
+        *value = strtod(local, NULL);
+        return true;
+    }
+    char *copy = strndup(text, length);
+    if (copy == NULL)
+        return false;
+    *value = strtod(copy, NULL);
+    free(copy);
+    return true;
+}
+
+bool rh_is_canonical_integer(const char *text, size_t length)
+{
+    int64_t value;
+    size_t sign = length > 0 && text[0] == '-' ? 1 : 0;
+    if (!rh_parse_integer(text, length, &value) || text[0] == '+')
+        return false;
+    return text[sign] != '0' || (length == 1);
+}
+
+size_t rh_format_real(double value, char text[RH_REAL_SIZE])
+{
+    if (isinf(value))
+        return (size_t)snprintf(text, RH_REAL_SIZE, "%s9e999", value < 0 ? "-" : "");
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, RH_REAL_SIZE, "%.*g", digits, value);
+        if (digits == 17 || strtod(text, NULL) == value)
+            break;
+    }
+    if (strpbrk(text, ".e") == NULL)
+        strcat(text, ".0");
+    return strlen(text);
+}

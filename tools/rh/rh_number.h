@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rh_number.h
+ * Numbers between text and value, exactly: what is read back is what was written.
+ */
+#ifndef RH_NUMBER_H
+#define RH_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RH_REAL_SIZE = 40 };
+
+/** The whole text is a decimal integer in 64 bits, with or without a sign. */
+bool rh_parse_integer(const char *text, size_t length, int64_t *value);
+/** The whole text is a decimal number: digits with a sign, point or exponent as SQL writes them; no hex, no "inf". */
+bool rh_parse_real(const char *text, size_t length, double *value);
+/** An integer as a program would write it: no plus, no leading zeros, no "-0". "007" is a code, not a number. */
+bool rh_is_canonical_integer(const char *text, size_t length);
+
+/** The shortest text that reads back as the same double; it always has a point or an exponent. Infinity is "9e999". */
+size_t rh_format_real(double value, char text[RH_REAL_SIZE]);
+
+#endif

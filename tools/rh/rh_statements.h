@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rh_statements.h
+ * The SQL of a command: where it comes from, its statements, and errors that point into it.
+ */
+#ifndef RH_STATEMENTS_H
+#define RH_STATEMENTS_H
+
+#include "rh_script.h"
+#include "rh_tool.h"
+
+struct rh_statements {
+    struct rh_buffer text;
+    struct rh_script script;
+    const char *origin; /* file's name, or NULL */
+};
+
+/** Reads the argument, the file or standard input. Anything but RH_EXIT_OK was told. */
+int rh_statements_read(struct rh_statements *statements, const struct rh_tool *tool);
+void rh_statements_free(struct rh_statements *statements);
+/** A copy of one statement with `prefix` before it; the caller frees it. */
+char *rh_statements_copy(const struct rh_statements *statements, size_t index, const char *prefix);
+/** Tells an error of statement `index`: which one, where in the text, the line and a caret. */
+void rh_statements_tell(const struct rh_statements *statements, const struct rh_tool *tool, size_t index,
+                        size_t prefix_length, const struct rhei_error *error);
+
+/**
+ * Writes the rows of a statement to standard output in the format of the command line; closes them. RHEI_OK or the error.
+ * `started` is rh_now_us() when the statement was begun. Nothing is written before the first row has come.
+ */
+rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t started, struct rhei_error *error);
+/** False for formats that aren't offered; told. */
+bool rh_check_format(const struct rh_tool *tool);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rh_tool.h"
+
+#include "rh_interrupt.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+static void tell_log(void *context, int level, const char *room, const char *message)
+{
+    const struct rh_tool *tool = context;
+    fprintf(stderr, "%srh: %s: %s: %s%s\n", rh_style(&tool->err, RH_YELLOW),
+            level <= RHEI_LOG_ERROR ? "error" : "warning", room, message, rh_style(&tool->err, RH_PLAIN));
+}
+
+bool rh_tool_open(struct rh_tool *tool, unsigned flags)
+{
+    const struct rh_args *args = tool->args;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_config config = {
+        .struct_size = sizeof config,
+        .config_file = args->config,
+        .read_only = args->read_only,
+        .must_exist = (flags & RH_OPEN_CREATE) == 0,
+        .manual_sync = true,
+        .log = tell_log,
+        .log_context = tool,
+    };
+    if (rhei_cancel_create(&tool->cancel, &error) != RHEI_OK ||
+        rhei_open(args->db, &config, &tool->db, &error) != RHEI_OK) {
+        rh_tell_error(tool, &error);
+        rh_tool_close(tool);
+        return false;
+    }
+    rh_interrupt_guard(tool->cancel);
+    return true;
+}
+
+void rh_tool_close(struct rh_tool *tool)
+{
+    rh_interrupt_guard(NULL);
+    rhei_close(&tool->db);
+    rhei_cancel_destroy(&tool->cancel);
+}
+
+void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
+{
+    fprintf(stderr, "%srh: %s%s [%s %s]\n", rh_style(&tool->err, RH_RED), error->message,
+            rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
+}
+
+int rh_tell(const struct rh_tool *tool, const char *format, ...)
+{
+    va_list arguments;
+    fprintf(stderr, "%srh: ", rh_style(&tool->err, RH_RED));
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "%s\n", rh_style(&tool->err, RH_PLAIN));
+    return RH_EXIT_ERROR;
+}
+
+int rh_finish_output(const struct rh_tool *tool, int code)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    return rh_tell(tool, "the output could not be written: %s", errno != 0 ? strerror(errno) : "write error");
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rh_tool.h
+ * What every command has: the command line, the open database, the terminal, and how errors are told.
+ */
+#ifndef RH_TOOL_H
+#define RH_TOOL_H
+
+#include "rh_args.h"
+#include "rh_terminal.h"
+#include "rh_units.h"
+#include "rhei/rhei.h"
+
+struct rh_tool {
+    const struct rh_args *args;
+    rhei_db *db;
+    rhei_cancel *cancel; /* raised by Ctrl-C */
+    struct rh_terminal out, err;
+};
+
+enum rh_open_flag {
+    RH_OPEN_CREATE = 1, /**< a file that isn't there is made; otherwise that is an error */
+};
+
+/**
+ * Opens the database of the command line. The tool never builds a column store by itself (the engine's manual_sync): one
+ * command can't pay back its price. False: the error was told.
+ */
+bool rh_tool_open(struct rh_tool *tool, unsigned flags);
+void rh_tool_close(struct rh_tool *tool);
+
+/** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */
+void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error);
+/** Tells what the tool itself found wrong, and gives RH_EXIT_ERROR. */
+int rh_tell(const struct rh_tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** Flushes standard output; a full disk or a closed pipe becomes an error there. Gives `code`, or RH_EXIT_ERROR. */
+int rh_finish_output(const struct rh_tool *tool, int code);
+
+/** The commands; each gives the exit code. */
+int rh_exec_command(struct rh_tool *tool);
+int rh_query_command(struct rh_tool *tool);
+int rh_sync_command(struct rh_tool *tool);
+int rh_status_command(struct rh_tool *tool);
+int rh_info_command(struct rh_tool *tool);
+int rh_import_command(struct rh_tool *tool);
+int rh_verify_command(struct rh_tool *tool);
+/** Text of `rh help` and `rh help COMMAND`. */
+const char *rh_help_text(enum rh_command command);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rh_units.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+int64_t rh_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void rh_add_duration(struct rh_buffer *out, int64_t us)
+{
+    if (us < 1000)
+        rh_buffer_format(out, "%" PRId64 " us", us);
+    else if (us < 1000000)
+        rh_buffer_format(out, "%.1f ms", (double)us / 1e3);
+    else if (us < 120000000)
+        rh_buffer_format(out, "%.2f s", (double)us / 1e6);
+    else
+        rh_buffer_format(out, "%" PRId64 " min %" PRId64 " s", us / 60000000, us / 1000000 % 60);
+}
+
+void rh_add_count(struct rh_buffer *out, uint64_t count)
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%" PRIu64, count);
+    for (int at = 0; at < length; at++) {
+        if (at > 0 && (length - at) % 3 == 0)
+            rh_buffer_add_char(out, ',');
+        rh_buffer_add_char(out, digits[at]);
+    }
+}
+
+void rh_add_size(struct rh_buffer *out, double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    for (; bytes >= 1024 && unit < 4; unit++)
+        bytes /= 1024;
+    rh_buffer_format(out, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rh verify: compares tables with their mirrors, cell by cell through checksums. */
+#include "rh_interrupt.h"
+#include "rh_tool.h"
+#include "rh_writer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct tally {
+    uint64_t tables, rows, different, skipped;
+};
+
+static void print_one(const struct rh_tool *tool, const char *name, const char *outcome, uint64_t rows,
+                      const char *message)
+{
+    struct rh_buffer line = {0};
+    if (tool->args->json) {
+        rh_buffer_add_text(&line, "{\"table\":");
+        rh_add_json_text(&line, name, strlen(name));
+        rh_buffer_format(&line, ",\"outcome\":\"%s\",\"rows\":%" PRIu64 ",\"message\":", outcome, rows);
+        rh_add_json_text(&line, message, strlen(message));
+        rh_buffer_add_char(&line, '}');
+    } else {
+        rh_buffer_format(&line, "%-10s %s", outcome, name);
+        if (message[0] != '\0') {
+            rh_buffer_format(&line, ": %s", message);
+        } else {
+            rh_buffer_add_text(&line, ", ");
+            rh_add_count(&line, rows);
+            rh_buffer_add_text(&line, rows == 1 ? " row" : " rows");
+        }
+    }
+    puts(line.bytes);
+    rh_buffer_free(&line);
+}
+
+/* False: the comparison itself could not be made. */
+static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tally)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    uint64_t rows = 0;
+    rhei_status status = rhei_verify(tool->db, name, &rows, &error);
+    if (status == RHEI_OK) {
+        tally->tables++;
+        tally->rows += rows;
+        print_one(tool, name, "equal", rows, "");
+        return true;
+    }
+    if (status == RHEI_STALE) {
+        tally->different++;
+        print_one(tool, name, "DIFFERENT", rows, error.message);
+        return true;
+    }
+    rh_tell_error(tool, &error);
+    return false;
+}
+
+static bool verify_all(struct rh_tool *tool, struct tally *tally)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_table_status *tables = NULL;
+    size_t count = 0;
+    if (rhei_tables(tool->db, &tables, &count, &error) != RHEI_OK) {
+        rh_tell_error(tool, &error);
+        return false;
+    }
+    bool good = true;
+    for (size_t at = 0; at < count && good; at++) {
+        if (tables[at].state == RHEI_TABLE_READY) {
+            good = verify_one(tool, tables[at].name, tally);
+            continue;
+        }
+        tally->skipped++;
+        tally->different += tables[at].state == RHEI_TABLE_FAILED;
+        print_one(tool, tables[at].name, tables[at].state == RHEI_TABLE_FAILED ? "FAILED" : "unmirrored", 0,
+                  tables[at].message[0] != '\0' ? tables[at].message : "SQLite answers for it");
+    }
+    rhei_free(tables);
+    return good;
+}
+
+static void print_sum(const struct tally *tally)
+{
+    struct rh_buffer line = {0};
+    rh_add_count(&line, tally->tables);
+    rh_buffer_add_text(&line, tally->tables == 1 ? " table and " : " tables and ");
+    rh_add_count(&line, tally->rows);
+    rh_buffer_add_text(&line, " rows are equal in SQLite and the column store");
+    if (tally->different > 0)
+        rh_buffer_format(&line, "; %" PRIu64 " differ or failed", tally->different);
+    if (tally->skipped > 0)
+        rh_buffer_format(&line, "; %" PRIu64 " not compared", tally->skipped);
+    printf("%s.\n", line.bytes);
+    rh_buffer_free(&line);
+}
+
+int rh_verify_command(struct rh_tool *tool)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct tally tally = {0};
+    if (!rh_tool_open(tool, 0))
+        return RH_EXIT_ERROR;
+    rh_interrupt_guard(NULL); /* what follows knows no flag and only reads: Ctrl-C may end it at once */
+    bool good = rhei_initial_sync(tool->db, tool->args->timeout_ms, &error) == RHEI_OK;
+    if (!good)
+        rh_tell_error(tool, &error);
+    else
+        good = tool->args->table != NULL ? verify_one(tool, tool->args->table, &tally) : verify_all(tool, &tally);
+    if (good && !tool->args->json)
+        print_sum(&tally);
+    rh_tool_close(tool);
+    return rh_finish_output(tool, good && tally.different == 0 ? RH_EXIT_OK : RH_EXIT_ERROR);
+}

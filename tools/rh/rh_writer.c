@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rh_writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct rh_writer_class *class_of(enum rh_format format)
+{
+    switch (format) {
+    case RH_FORMAT_TABLE:
+        return &rh_table_class;
+    case RH_FORMAT_JSON:
+        return &rh_json_class;
+    case RH_FORMAT_NDJSON:
+        return &rh_ndjson_class;
+    case RH_FORMAT_MARKDOWN:
+        return &rh_markdown_class;
+    default:
+        return &rh_csv_class;
+    }
+}
+
+struct rh_writer *rh_writer_open(enum rh_format format, FILE *file, struct rh_terminal terminal,
+                                 const char *const *names, size_t column_count)
+{
+    struct rh_writer *writer = rh_allocate(sizeof *writer);
+    writer->class = class_of(format);
+    writer->file = file;
+    writer->terminal = terminal;
+    writer->column_count = column_count;
+    writer->names = rh_allocate(column_count * sizeof *writer->names);
+    for (size_t at = 0; at < column_count; at++)
+        writer->names[at] = rh_copy_text(names[at], strlen(names[at]));
+    writer->class->begin(writer);
+    return writer;
+}
+
+void rh_writer_row(struct rh_writer *writer, const struct rhei_value *values)
+{
+    writer->class->row(writer, values);
+    writer->rows++;
+}
+
+void rh_writer_close(struct rh_writer **writer)
+{
+    struct rh_writer *w = *writer;
+    if (w == NULL)
+        return;
+    w->class->end(w);
+    for (size_t at = 0; at < w->column_count; at++)
+        free(w->names[at]);
+    free(w->names);
+    rh_buffer_free(&w->line);
+    free(w);
+    *writer = NULL;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rh_writer.h
+ * A result's rows on their way to a stream, in one of the formats.
+ *
+ * Every format streams, except that a table looks at its first rows to find the widths of its columns.
+ */
+#ifndef RH_WRITER_H
+#define RH_WRITER_H
+
+#include "rh_args.h"
+#include "rh_terminal.h"
+
+struct rh_writer;
+
+/** What a format does. `begin` comes once, before rows; `end` once, also when there were no rows. */
+struct rh_writer_class {
+    void (*begin)(struct rh_writer *writer);
+    void (*row)(struct rh_writer *writer, const struct rhei_value *values);
+    void (*end)(struct rh_writer *writer);
+};
+
+struct rh_writer {
+    const struct rh_writer_class *class;
+    FILE *file;
+    struct rh_terminal terminal;
+    size_t column_count;
+    char **names;          /* owned; JSON's are made different from one another */
+    uint64_t rows;         /* written so far */
+    struct rh_buffer line; /* the row that is being written */
+    struct rh_table *table;
+};
+
+extern const struct rh_writer_class rh_table_class, rh_csv_class, rh_json_class, rh_ndjson_class, rh_markdown_class;
+
+/** `format` isn't DEFAULT, ARROW or PARQUET. `names` are copied. */
+struct rh_writer *rh_writer_open(enum rh_format format, FILE *file, struct rh_terminal terminal,
+                                 const char *const *names, size_t column_count);
+void rh_writer_row(struct rh_writer *writer, const struct rhei_value *values);
+/** Writes what is still held back, and frees. The stream stays open. */
+void rh_writer_close(struct rh_writer **writer);
+
+/** Adds a value as people read it: NULL and BLOBs (x'0a') recognizable, control characters made visible. */
+void rh_add_value_text(struct rh_buffer *out, const struct rhei_value *value);
+/** Adds a JSON string, quotes included. Bytes that aren't UTF-8 become U+FFFD. */
+void rh_add_json_text(struct rh_buffer *out, const char *text, size_t length);
+
+#endif
