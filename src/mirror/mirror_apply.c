@@ -291,6 +291,13 @@ static void gather_live(struct mirror_table *table, uint32_t number, uint32_t ma
     }
 }
 
+/* Without a free number the rows must fit into what is left of the tail. */
+static uint32_t room_to_move(const struct mirror_table *table, uint32_t budget)
+{
+    uint32_t left = table->tail.segment == NULL ? 0 : table->tail.segment->capacity - table->tail.rows;
+    return table->used_segments < table->mirror->max_segments || left > budget ? budget : left;
+}
+
 /*
  * The rows go through apply as upserts of what they hold already. The strings they borrow stay where they are until the
  * segment is reclaimed, which is not before this call ends.
@@ -299,6 +306,9 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
 {
     struct mover mover;
     *moved = 0;
+    max_rows = room_to_move(table, max_rows);
+    if (max_rows == 0)
+        return RHEI_OK;
     rhei_status status = mover_init(table, max_rows, &mover);
     if (status != RHEI_OK) {
         mover_reset(table, &mover);
@@ -336,12 +346,6 @@ static uint32_t sparsest_segment(const struct mirror_table *table)
     return best_rows <= room / 2 ? best : UINT32_MAX;
 }
 
-static uint32_t room_to_move(const struct mirror_table *table, uint32_t budget)
-{
-    uint32_t left = table->tail.segment == NULL ? 0 : table->tail.segment->capacity - table->tail.rows;
-    return table->used_segments < table->mirror->max_segments || left > budget ? budget : left;
-}
-
 /* When three quarters of the segment numbers are in use, every apply moves some rows, so that they never run out. */
 static rhei_status make_room(struct mirror_table *table, size_t rows)
 {
@@ -350,10 +354,10 @@ static rhei_status make_room(struct mirror_table *table, size_t rows)
         rows < MOVE_ROWS / 2 ? MOVE_ROWS : (uint32_t)(rows < MIRROR_SEGMENT_ROWS ? 2 * rows : 2 * MIRROR_SEGMENT_ROWS);
     rhei_status status = RHEI_OK;
     while (status == RHEI_OK && budget > 0 && table->used_segments > most - most / 4 - 1) {
-        uint32_t moved = 0, number = sparsest_segment(table), step = room_to_move(table, budget);
-        if (number == UINT32_MAX || step == 0)
+        uint32_t moved = 0, number = sparsest_segment(table);
+        if (number == UINT32_MAX)
             break;
-        status = mirror_table_move_rows(table, number, step < MOVE_ROWS ? step : MOVE_ROWS, &moved);
+        status = mirror_table_move_rows(table, number, budget < MOVE_ROWS ? budget : MOVE_ROWS, &moved);
         if (status == RHEI_OK && mirror_table_drop_empties(table) != RHEI_OK)
             break;
         budget = moved == 0 || moved >= budget ? 0 : budget - moved;

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/base_map.h"
+
 const struct mirror_table_view *mirror_view(const struct mirror_snapshot *snapshot, uint32_t table)
 {
     const struct mirror_version *version = snapshot->version;
@@ -12,6 +14,23 @@ const struct mirror_table_view *mirror_view(const struct mirror_snapshot *snapsh
     if (view == NULL || atomic_load_explicit(&view->gone_at, memory_order_relaxed) <= version->epoch)
         return NULL;
     return view;
+}
+
+const struct mirror_table_view *mirror_view_named(const struct mirror_snapshot *snapshot, const char *name,
+                                                  uint32_t *table)
+{
+    const struct mirror_table_view *found = NULL;
+    uint32_t number = 0;
+    while (mirror_trie_next(&snapshot->version->catalog, &number) != NULL) {
+        const struct mirror_table_view *view = mirror_view(snapshot, number);
+        if (view != NULL && base_fold_compare(view->table->definition.name, name) == 0) {
+            found = view;
+            *table = number;
+        }
+        if (number++ == UINT32_MAX)
+            break;
+    }
+    return found;
 }
 
 uint32_t mirror_view_column_count(const struct mirror_table_view *view)

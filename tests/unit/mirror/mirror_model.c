@@ -77,7 +77,8 @@ static size_t key_text(const struct model_table *model, const struct rhei_value 
             used += v->length;
         } else if (v->type == RHEI_NULL) {
             used += (size_t)snprintf(out + used, size - used, "n;");
-        } else if (v->type == RHEI_REAL && (trunc(v->as.real) != v->as.real || fabs(v->as.real) >= 0x1p63)) {
+        } else if (v->type == RHEI_REAL &&
+                   (trunc(v->as.real) != v->as.real || v->as.real >= 0x1p63 || v->as.real < -0x1p63)) {
             used += (size_t)snprintf(out + used, size - used, "r%a;", v->as.real);
         } else {
             int64_t i = v->type == RHEI_REAL ? (int64_t)v->as.real : v->as.integer;
