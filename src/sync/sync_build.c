@@ -193,18 +193,13 @@ static void run_job(struct sync *sync, struct sync_job *job)
         struct sync_report report;
         (void)sync_join(sync, false, NULL, &report, NULL);
     }
-    if (job->loaded && !job->finished) { /* closing: nobody else will */
-        sync_own(sync);
-        mirror_build_abandon(&job->build);
-        sync_disown(sync);
-    }
     base_mutex_lock(&sync->lock);
     if (!job->finished)
         judge(sync, job, status, &error);
     sync->job = NULL;
     sync_turned(sync);
     base_mutex_unlock(&sync->lock);
-    mirror_build_abandon(&job->build);
+    mirror_build_abandon(&job->build); /* if nobody attached it; the owner can't find it any more */
     base_free(job->definition);
     base_free(job);
 }
