@@ -3,8 +3,8 @@
 # exits with 1 when any failed.
 #
 #   scripts/check.sh            all
-#   scripts/check.sh NAME...    some of: format layers text warnings symbols install docs
-#                               sanitizers threads system_sqlite
+#   scripts/check.sh NAME...    some of: format layers text promises warnings symbols install
+#                               docs sanitizers threads system_sqlite
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -26,6 +26,10 @@ check_layers() {
 check_text() {
     local pattern='registry[.]npmjs|crates[.]io|pypi[.]org|pythonhost[e]d|deb[.]debian[.]org|proxy[.]golang|maven[.]org|(^|[^a-z.])/wor[k]/'
     ! git grep -nIE "$pattern"
+}
+
+check_promises() {
+    "$python" scripts/check_promises.py
 }
 
 check_warnings() {
@@ -98,7 +102,7 @@ check_threads() {
 }
 
 names=("$@")
-[ $# -gt 0 ] || names=(format layers text warnings symbols install docs sanitizers)
+[ $# -gt 0 ] || names=(format layers text promises warnings symbols install docs sanitizers)
 failed=()
 for name in "${names[@]}"; do
     declare -F "check_$name" >/dev/null || die "there is no check named $name"
