@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config_settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_thread.h"
+#include "config_keys.h"
+
+enum { MAX_FILE_BYTES = 16 << 20 };
+
+/* ---- Making and freeing ------------------------------------------------------------------------------------------- */
+
+rhei_status config_new(struct config_settings **settings, struct rhei_error *error)
+{
+    *settings = NULL;
+    struct config_settings *made = base_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return error_no_memory(error);
+    made->origins = base_alloc_zero(config_key_count(), sizeof *made->origins);
+    rhei_status status = made->origins == NULL ? error_no_memory(error) : RHEI_OK;
+    for (const struct config_key *key = config_keys; status == RHEI_OK && key->section != NULL; key++)
+        if (key->initial != NULL)
+            status = config_store(made, key, key->initial, error);
+    made->engine.threads = (uint64_t)base_cpu_count();
+    if (status != RHEI_OK)
+        config_free(&made);
+    *settings = made;
+    return status;
+}
+
+void config_free_columns(struct config_column *columns, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        base_free(columns[i].name);
+        base_free(columns[i].type_text);
+    }
+    base_free(columns);
+}
+
+static void free_tables(struct config_settings *settings)
+{
+    for (size_t i = 0; i < settings->table_count; i++) {
+        struct config_table *table = &settings->tables[i];
+        base_free(table->name);
+        base_free(table->ddl);
+        config_free_columns(table->columns, table->column_count);
+    }
+    base_free(settings->tables);
+}
+
+static void free_sidecar_tables(struct config_sidecar *sidecar)
+{
+    for (size_t i = 0; i < sidecar->table_count; i++) {
+        struct config_sidecar_table *table = &sidecar->tables[i];
+        for (size_t j = 0; j < table->primary_key_count; j++)
+            base_free(table->primary_key[j]);
+        base_free(table->primary_key);
+        base_free(table->table_name);
+        base_free(table->created_at_column);
+        base_free(table->updated_at_column);
+        config_free_columns(table->columns, table->column_count);
+    }
+    base_free(sidecar->tables);
+}
+
+void config_free(struct config_settings **settings)
+{
+    if (settings == NULL || *settings == NULL)
+        return;
+    struct config_settings *old = *settings;
+    for (const struct config_key *key = config_keys; key->section != NULL; key++)
+        if (key->kind == CONFIG_KIND_TEXT || key->kind == CONFIG_KIND_SECRET)
+            base_free(*(char **)((char *)old + key->offset));
+    for (size_t i = 0; old->origins != NULL && i < config_key_count(); i++)
+        base_free(old->origins[i]);
+    base_free(old->origins);
+    free_tables(old);
+    free_sidecar_tables(&old->sidecar);
+    base_free(old);
+    *settings = NULL;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------ */
+
+rhei_status config_parse(const char *text, size_t len, const char *name, struct config_settings **settings,
+                         struct rhei_error *error)
+{
+    struct toml_node *root = NULL;
+    rhei_status status = config_new(settings, error);
+    if (status == RHEI_OK)
+        status = toml_parse(text, len, name, &root, error);
+    if (status == RHEI_OK)
+        status = config_apply(*settings, root, name, error);
+    if (status == RHEI_OK) {
+        status = config_check(*settings, error);
+        if (status != RHEI_OK)
+            error_context(error, "%s: ", name);
+    }
+    toml_free(&root);
+    if (status != RHEI_OK)
+        config_free(settings);
+    return status;
+}
+
+static rhei_status read_file(FILE *file, const char *path, struct base_buffer *text, struct rhei_error *error)
+{
+    char block[4096];
+    size_t got;
+    while ((got = fread(block, 1, sizeof block, file)) > 0 && text->len <= MAX_FILE_BYTES)
+        base_buffer_append(text, block, got);
+    if (ferror(file) != 0)
+        return error_set(error, RHEI_CANT_OPEN, "the settings file \"%s\" can't be read: %s", path, strerror(errno));
+    if (text->len > MAX_FILE_BYTES)
+        return error_set(error, RHEI_CONFIG, "the settings file \"%s\" is over 16 MiB", path);
+    return text->failed ? error_no_memory(error) : RHEI_OK;
+}
+
+rhei_status config_load(const char *path, struct config_settings **settings, struct rhei_error *error)
+{
+    *settings = NULL;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return error_set(error, RHEI_CANT_OPEN, "the settings file \"%s\" can't be opened: %s", path, strerror(errno));
+    struct base_buffer text = {0};
+    base_buffer_append(&text, "", 0);
+    rhei_status status = read_file(file, path, &text, error);
+    fclose(file);
+    if (status == RHEI_OK)
+        status = config_parse(text.data, text.len, path, settings, error);
+    base_buffer_reset(&text);
+    return status;
+}
+
+/* ---- Changing ----------------------------------------------------------------------------------------------------- */
+
+static rhei_status unknown_setting(const char *key, struct rhei_error *error)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(key) / 3 + 2;
+    const char *last_dot = strrchr(key, '.');
+    for (const struct config_key *known = config_keys; known->section != NULL; known++) {
+        size_t distance = config_distance(last_dot == NULL ? key : last_dot + 1, known->name);
+        if (distance < best) {
+            best = distance;
+            nearest = known->name;
+        }
+    }
+    if (nearest == NULL)
+        return error_set(error, RHEI_CONFIG, "unknown setting \"%.80s\"; all settings are listed by explaining them",
+                         key);
+    return error_set(error, RHEI_CONFIG, "unknown setting \"%.80s\"; did you mean \"%s\"?", key, nearest);
+}
+
+static const struct config_key *find_setting(const char *key)
+{
+    char section[64] = "engine";
+    const char *last_dot = strrchr(key, '.');
+    if (last_dot != NULL) {
+        if ((size_t)(last_dot - key) >= sizeof section)
+            return NULL;
+        snprintf(section, sizeof section, "%.*s", (int)(last_dot - key), key);
+        key = last_dot + 1;
+    }
+    return config_find_key(section, key);
+}
+
+rhei_status config_set(struct config_settings *settings, const char *key, const char *value, const char *origin,
+                       struct rhei_error *error)
+{
+    const struct config_key *known = find_setting(key);
+    rhei_status status = known == NULL ? unknown_setting(key, error) : config_store(settings, known, value, error);
+    char *copy = status == RHEI_OK ? base_strdup(origin) : NULL;
+    if (status == RHEI_OK && copy == NULL)
+        return error_no_memory(error);
+    if (status != RHEI_OK) {
+        error_context(error, "%s: ", origin);
+        return status;
+    }
+    config_set_origin(settings, known, copy);
+    settings->sidecar.present = settings->sidecar.present || strncmp(known->section, "sidecar", 7) == 0;
+    return RHEI_OK;
+}
+
+static rhei_status check_flight(const struct config_engine *engine, struct rhei_error *error)
+{
+    if (engine->flight_auth_token != NULL && engine->flight_auth_token_file != NULL)
+        return error_set(error, RHEI_CONFIG,
+                         "flight_auth_token and flight_auth_token_file are both set; keep one of them");
+    if ((engine->flight_tls_cert == NULL) != (engine->flight_tls_key == NULL))
+        return error_set(error, RHEI_CONFIG, "flight_tls_cert and flight_tls_key go together; %s is missing",
+                         engine->flight_tls_cert == NULL ? "flight_tls_cert" : "flight_tls_key");
+    return RHEI_OK;
+}
+
+static rhei_status check_sidecar(const struct config_sidecar *sidecar, struct rhei_error *error)
+{
+    if (!sidecar->present)
+        return RHEI_OK;
+    if (sidecar->source_path == NULL)
+        return error_set(error, RHEI_CONFIG, "[sidecar] needs source_path, the database to follow");
+    if (sidecar->mode == CONFIG_SOURCE_LOGICAL && sidecar->source_type != CONFIG_SOURCE_POSTGRES)
+        return error_set(error, RHEI_CONFIG, "[sidecar] mode \"logical\" is for source_type \"postgres\" only");
+    if (sidecar->delete_mode == CONFIG_DELETE_SOFT && sidecar->delete_column == NULL)
+        return error_set(error, RHEI_CONFIG, "[sidecar.delete_detection] mode \"soft_delete\" needs column");
+    return RHEI_OK;
+}
+
+rhei_status config_check(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_storage *storage = &settings->storage;
+    if (storage->mode == CONFIG_STORAGE_VORTEX && (storage->path == NULL) == (storage->url == NULL))
+        return error_set(error, RHEI_CONFIG, "[engine.datafusion_storage] mode \"vortex\" needs one of path and url%s",
+                         storage->path == NULL ? "" : ", not both");
+    rhei_status status = check_flight(&settings->engine, error);
+    return status == RHEI_OK ? check_sidecar(&settings->sidecar, error) : status;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base_log.h"
+#include "base/base_memory.h"
+#include "base/base_thread.h"
+#include "config/config_settings.h"
+
+static struct config_settings *parse(const char *text)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct config_settings *settings;
+    if (config_parse(text, strlen(text), "rhei.toml", &settings, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    return settings;
+}
+
+static void expect_error(const char *text, const char *message)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct config_settings *settings;
+    assert_int_equal(config_parse(text, strlen(text), "rhei.toml", &settings, &error), RHEI_CONFIG);
+    assert_null(settings);
+    if (strcmp(error.message, message) != 0)
+        fail_msg("\"%s\" instead of \"%s\"", error.message, message);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct config_settings *settings = parse("");
+    const struct config_engine *engine = &settings->engine;
+    assert_string_equal(engine->oltp_path, "rhei.db");
+    assert_null(engine->olap_path);
+    assert_null(engine->rocksdb_cdc_path);
+    assert_int_equal(engine->olap_backend, CONFIG_DUCKDB);
+    assert_true(engine->olap_memory_limit == base_total_memory() / 2);
+    assert_int_equal(engine->sync_mode, CONFIG_DESTRUCTIVE);
+    assert_int_equal(engine->sync_interval_ms, 0);
+    assert_int_equal(engine->sync_batch_size, 65536);
+    assert_true(engine->prune_after_sync);
+    assert_true(engine->auto_register);
+    assert_int_equal(engine->read_pool_size, 4);
+    assert_int_equal(engine->threads, base_cpu_count());
+    assert_int_equal(engine->freshness.kind, CONFIG_LATEST);
+    assert_int_equal(engine->synchronous, CONFIG_SYNC_NORMAL);
+    assert_int_equal(engine->log_format, CONFIG_LOG_TEXT);
+    assert_int_equal(engine->log_level, BASE_LOG_INFO);
+    assert_null(engine->flight_listen);
+    assert_null(engine->metrics_listen);
+    assert_int_equal(settings->storage.mode, CONFIG_STORAGE_MEMORY);
+    assert_false(settings->sidecar.present);
+    assert_int_equal(settings->table_count, 0);
+    config_free(&settings);
+    assert_null(settings);
+    config_free(NULL);
+}
+
+static const char everything[] =
+    "[engine]\n"
+    "oltp_path = \"shop.db\"\n"
+    "olap_backend = \"datafusion\"\n"
+    "olap_path = 'mirror'\n"
+    "olap_memory_limit = \"4GiB\"\n"
+    "sync_mode = \"scd2\"\n"
+    "sync_interval_ms = 250\n"
+    "sync_batch_size = 0x100\n"
+    "prune_after_sync = false\n"
+    "read_pool_size = 8\n"
+    "freshness = \"bounded:100\"\n"
+    "auto_register = false\n"
+    "rocksdb_cdc_path = \"buffer\"\n"
+    "synchronous = \"full\"\n"
+    "threads = 3\n"
+    "log_format = \"json\"\n"
+    "log_level = \"debug\"\n"
+    "flight_listen = \"127.0.0.1:8815\"\n"
+    "flight_auth_token = \"s3cr3t-word\"\n"
+    "flight_tls_cert = \"c.pem\"\n"
+    "flight_tls_key = \"k.pem\"\n"
+    "metrics_listen = \"127.0.0.1:9100\"\n"
+    "[engine.datafusion_storage]\n"
+    "mode = \"vortex\"\n"
+    "url = \"s3://bucket/prefix\"\n"
+    "[[tables]]\n"
+    "name = \"orders\"\n"
+    "ddl = \"CREATE TABLE orders (id INTEGER PRIMARY KEY)\"\n"
+    "columns = [ { name = \"id\", type = \"int64\", nullable = false, primary_key = true },\n"
+    "            { name = \"price \\\"net\\\"\", type = \"Decimal(10, 2)\" } ]\n"
+    "[[tables]]\n"
+    "name = \"users\"\n"
+    "[sidecar]\n"
+    "source_type = \"postgres\"\n"
+    "source_path = \"postgres://db/shop\"\n"
+    "enable_local_oltp = true\n"
+    "poll_batch_size = 500\n"
+    "mode = \"logical\"\n"
+    "watermark_path = \"marks.db\"\n"
+    "[sidecar.delete_detection]\n"
+    "mode = \"soft_delete\"\n"
+    "column = \"deleted_at\"\n"
+    "every_n_cycles = 3\n"
+    "[[sidecar.tables]]\n"
+    "table_name = \"events\"\n"
+    "primary_key = [\"tenant\", \"id\"]\n"
+    "created_at_column = \"created\"\n"
+    "updated_at_column = \"updated\"\n"
+    "columns = [\"tenant\", \"id\", { name = \"at\", type = \"timestamptz\" }]\n"
+    "[[sidecar.tables]]\n"
+    "table_name = \"users\"\n"
+    "primary_key = \"id\"\n";
+
+static void check_everything(const struct config_settings *settings)
+{
+    const struct config_engine *engine = &settings->engine;
+    assert_string_equal(engine->oltp_path, "shop.db");
+    assert_int_equal(engine->olap_backend, CONFIG_DATAFUSION);
+    assert_string_equal(engine->olap_path, "mirror");
+    assert_true(engine->olap_memory_limit == UINT64_C(4) << 30);
+    assert_int_equal(engine->sync_mode, CONFIG_TEMPORAL);
+    assert_int_equal(engine->sync_interval_ms, 250);
+    assert_int_equal(engine->sync_batch_size, 256);
+    assert_false(engine->prune_after_sync);
+    assert_int_equal(engine->read_pool_size, 8);
+    assert_int_equal(engine->freshness.kind, CONFIG_BOUNDED);
+    assert_int_equal(engine->freshness.bound_ms, 100);
+    assert_false(engine->auto_register);
+    assert_string_equal(engine->rocksdb_cdc_path, "buffer");
+    assert_int_equal(engine->synchronous, CONFIG_SYNC_FULL);
+    assert_int_equal(engine->threads, 3);
+    assert_int_equal(engine->log_format, CONFIG_LOG_JSON);
+    assert_int_equal(engine->log_level, BASE_LOG_DEBUG);
+    assert_string_equal(engine->flight_listen, "127.0.0.1:8815");
+    assert_string_equal(engine->flight_tls_cert, "c.pem");
+    assert_string_equal(engine->flight_tls_key, "k.pem");
+    assert_string_equal(engine->metrics_listen, "127.0.0.1:9100");
+    assert_int_equal(settings->storage.mode, CONFIG_STORAGE_VORTEX);
+    assert_string_equal(settings->storage.url, "s3://bucket/prefix");
+    assert_int_equal(settings->table_count, 2);
+    const struct config_table *orders = &settings->tables[0];
+    assert_string_equal(orders->name, "orders");
+    assert_string_equal(orders->ddl, "CREATE TABLE orders (id INTEGER PRIMARY KEY)");
+    assert_int_equal(orders->column_count, 2);
+    assert_int_equal(orders->columns[0].type, CONFIG_INT64);
+    assert_false(orders->columns[0].nullable);
+    assert_true(orders->columns[0].primary_key);
+    assert_string_equal(orders->columns[1].name, "price \"net\"");
+    assert_int_equal(orders->columns[1].type, CONFIG_DECIMAL);
+    assert_int_equal(orders->columns[1].precision, 10);
+    assert_int_equal(orders->columns[1].scale, 2);
+    assert_true(orders->columns[1].nullable);
+    assert_false(orders->columns[1].primary_key);
+    const struct config_sidecar *sidecar = &settings->sidecar;
+    assert_true(sidecar->present);
+    assert_int_equal(sidecar->source_type, CONFIG_SOURCE_POSTGRES);
+    assert_string_equal(sidecar->source_path, "postgres://db/shop");
+    assert_true(sidecar->enable_local_oltp);
+    assert_int_equal(sidecar->poll_batch_size, 500);
+    assert_int_equal(sidecar->mode, CONFIG_SOURCE_LOGICAL);
+    assert_string_equal(sidecar->watermark_path, "marks.db");
+    assert_int_equal(sidecar->delete_mode, CONFIG_DELETE_SOFT);
+    assert_string_equal(sidecar->delete_column, "deleted_at");
+    assert_int_equal(sidecar->delete_every_n_cycles, 3);
+    assert_int_equal(sidecar->table_count, 2);
+    const struct config_sidecar_table *events = &sidecar->tables[0];
+    assert_string_equal(events->table_name, "events");
+    assert_int_equal(events->primary_key_count, 2);
+    assert_string_equal(events->primary_key[1], "id");
+    assert_string_equal(events->created_at_column, "created");
+    assert_string_equal(events->updated_at_column, "updated");
+    assert_int_equal(events->column_count, 3);
+    assert_string_equal(events->columns[1].name, "id");
+    assert_int_equal(events->columns[1].type, CONFIG_TYPE_UNKNOWN);
+    assert_int_equal(events->columns[2].type, CONFIG_TIMESTAMPTZ);
+    assert_string_equal(sidecar->tables[1].primary_key[0], "id");
+}
+
+static void test_every_key_is_read(void **state)
+{
+    (void)state;
+    struct config_settings *settings = parse(everything);
+    check_everything(settings);
+    assert_string_equal(settings->engine.flight_auth_token, "s3cr3t-word");
+    config_free(&settings);
+}
+
+/* What explain writes gives the same settings again, but for the secret, which it doesn't write. */
+static void test_explained_settings_read_back(void **state)
+{
+    (void)state;
+    struct config_settings *settings = parse(everything);
+    struct base_buffer text = {0}, again = {0};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    assert_int_equal(config_explain(settings, &text, &error), RHEI_OK);
+    assert_null(strstr(text.data, "s3cr3t"));
+    assert_non_null(strstr(text.data, "# flight_auth_token is set, but never shown"));
+    assert_non_null(strstr(text.data, "oltp_path = \"shop.db\"                         # rhei.toml:2\n"));
+    config_free(&settings);
+    settings = parse(text.data);
+    check_everything(settings);
+    assert_null(settings->engine.flight_auth_token);
+    config_free(&settings);
+
+    settings = parse("");
+    assert_int_equal(config_explain(settings, &again, &error), RHEI_OK);
+    assert_non_null(strstr(again.data, "sync_mode = \"destructive\"                     # default\n"));
+    assert_non_null(strstr(again.data, "# olap_path is not set                        # default\n"));
+    config_free(&settings);
+    base_buffer_reset(&text);
+    base_buffer_reset(&again);
+}
+
+static void test_sync_mode_aliases(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int mode;
+    } cases[] = {
+        {"[engine]\nsync_mode = \"mirror\"", CONFIG_DESTRUCTIVE},
+        {"[engine]\nsync_mode = \"destructive\"", CONFIG_DESTRUCTIVE},
+        {"[engine]\nsync_mode = \"Temporal\"", CONFIG_TEMPORAL},
+        {"[engine]\nsync_mode = \"scd2\"", CONFIG_TEMPORAL},
+        {"[engine]\nsync_mode = \"scd_type_2\"", CONFIG_TEMPORAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config_settings *settings = parse(cases[i].text);
+        assert_int_equal(settings->engine.sync_mode, cases[i].mode);
+        config_free(&settings);
+    }
+}
+
+static void test_unknown_keys_name_line_and_nearest(void **state)
+{
+    (void)state;
+    expect_error("[engine]\n\nolpt_path = \"x\"",
+                 "rhei.toml:3: unknown key \"olpt_path\" in [engine]; did you mean \"oltp_path\"?");
+    expect_error("[engine]\nsync-mode = \"x\"",
+                 "rhei.toml:2: unknown key \"sync-mode\" in [engine]; did you mean \"sync_mode\"?");
+    expect_error("[engin]\n", "rhei.toml:1: unknown key \"engin\" in the top level; did you mean \"engine\"?");
+    expect_error("freshness = \"latest\"",
+                 "rhei.toml:1: unknown key \"freshness\" in the top level; that key belongs in [engine]");
+    expect_error("zzz = 1", "rhei.toml:1: unknown key \"zzz\" in the top level; it takes engine, tables or sidecar");
+    expect_error("[engine.datafusion_storage]\nmod = \"memory\"",
+                 "rhei.toml:2: unknown key \"mod\" in [engine.datafusion_storage]; did you mean \"mode\"?");
+    expect_error("[[tables]]\nnames = \"x\"",
+                 "rhei.toml:2: unknown key \"names\" in [[tables]]; did you mean \"name\"?");
+    expect_error("[[tables]]\nname = \"x\"\ncolumns = [\n{ name = \"a\", typ = \"text\" }]",
+                 "rhei.toml:4: unknown key \"typ\" in a column; did you mean \"type\"?");
+    expect_error("[[sidecar.tables]]\ntable = \"x\"",
+                 "rhei.toml:2: unknown key \"table\" in [[sidecar.tables]]; it takes table_name, primary_key, "
+                 "created_at_column, updated_at_column or columns");
+}
+
+static void test_bad_values_say_what_is_taken(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"[engine]\nsync_batch_size = 0",
+         "rhei.toml:2: sync_batch_size can't be \"0\": it takes a whole number from 1 up"},
+        {"[engine]\nsync_interval_ms = -1",
+         "rhei.toml:2: sync_interval_ms can't be \"-1\": it takes a whole number from 0 up"},
+        {"[engine]\nsync_batch_size = \"10\"", "rhei.toml:2: sync_batch_size takes a whole number, but this is a text"},
+        {"[engine]\nthreads = 1.5", "rhei.toml:2: threads takes a whole number, but this is a float"},
+        {"[engine]\nolap_backend = \"sqlite\"",
+         "rhei.toml:2: olap_backend can't be \"sqlite\": it takes duckdb or datafusion"},
+        {"[engine]\nsync_mode = \"\"", "rhei.toml:2: sync_mode can't be empty"},
+        {"[engine]\noltp_path = \"a\\u0000b\"", "rhei.toml:2: oltp_path can't be a text with a NUL in it"},
+        {"[engine]\nprune_after_sync = \"yes\"",
+         "rhei.toml:2: prune_after_sync takes true or false, but this is a text"},
+        {"[engine]\nfreshness = \"bounded\"",
+         "rhei.toml:2: freshness can't be \"bounded\": it takes latest, bounded:MILLISECONDS or eventual"},
+        {"[engine]\nolap_memory_limit = \"4 apples\"", "rhei.toml:2: olap_memory_limit can't be \"4 apples\": it takes "
+                                                       "a size such as \"4GB\", \"512MiB\", \"50%\" or "
+                                                       "\"half\" of the machine"},
+        {"[engine]\nflight_auth_token = \"\"", "rhei.toml:2: flight_auth_token can't be empty"},
+        {"engine = 1", "rhei.toml:1: [engine] takes a table of keys, but this is an integer"},
+        {"[tables]\nname = \"x\"", "rhei.toml:1: tables takes [[tables]] sections, but this is a table"},
+        {"[[tables]]\nddl = \"x\"", "rhei.toml:1: this [[tables]] section has no name"},
+        {"[[tables]]\nname = \"x\"\n[[tables]]\nname = \"x\"", "rhei.toml:3: table \"x\" has two [[tables]] sections"},
+        {"[[tables]]\nname = \"x\"\ncolumns = [\"a\", \"a\"]", "rhei.toml:3: column \"a\" is named twice"},
+        {"[[tables]]\nname = \"x\"\ncolumns = [{type = \"text\"}]", "rhei.toml:3: a column has no name"},
+        {"[[sidecar.tables]]\ntable_name = \"t\"\nprimary_key = []", "rhei.toml:3: primary_key names no column"},
+        {"[sidecar]\nmode = \"poll\"", "rhei.toml: [sidecar] needs source_path, the database to follow"},
+        {"[sidecar]\nsource_path = \"a.db\"\nmode = \"logical\"",
+         "rhei.toml: [sidecar] mode \"logical\" is for source_type \"postgres\" only"},
+        {"[sidecar]\nsource_path = \"a.db\"\n[sidecar.delete_detection]\nmode = \"soft_delete\"",
+         "rhei.toml: [sidecar.delete_detection] mode \"soft_delete\" needs column"},
+        {"[engine]\nflight_tls_cert = \"c.pem\"",
+         "rhei.toml: flight_tls_cert and flight_tls_key go together; flight_tls_key is missing"},
+        {"[engine]\nflight_auth_token = \"a\"\nflight_auth_token_file = \"b\"",
+         "rhei.toml: flight_auth_token and flight_auth_token_file are both set; keep one of them"},
+        {"[engine.datafusion_storage]\nmode = \"vortex\"",
+         "rhei.toml: [engine.datafusion_storage] mode \"vortex\" needs one of path and url"},
+        {"[engine]\noltp_path = x", "rhei.toml:2: x is no value; put a text in quotes"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_error(cases[i][0], cases[i][1]);
+}
+
+static void test_bad_column_type(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct config_settings *settings;
+    const char *text = "[[tables]]\nname = \"x\"\ncolumns = [{ name = \"a\", type = \"int128\" }]";
+    assert_int_equal(config_parse(text, strlen(text), "rhei.toml", &settings, &error), RHEI_CONFIG);
+    assert_non_null(strstr(error.message, "rhei.toml:3: unknown column type \"int128\"; types are int8"));
+}
+
+static void test_set_from_the_command_line(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct base_buffer text = {0};
+    struct config_settings *settings = parse("[engine]\nfreshness = \"eventual\"");
+    assert_int_equal(config_set(settings, "freshness", "bounded:5", "--freshness", &error), RHEI_OK);
+    assert_int_equal(config_set(settings, "engine.threads", "2", "--set", &error), RHEI_OK);
+    assert_int_equal(config_set(settings, "sidecar.source_path", "a.db", "--source", &error), RHEI_OK);
+    assert_int_equal(settings->engine.freshness.bound_ms, 5);
+    assert_int_equal(settings->engine.threads, 2);
+    assert_true(settings->sidecar.present);
+    assert_int_equal(config_explain(settings, &text, &error), RHEI_OK);
+    assert_non_null(strstr(text.data, "freshness = \"bounded:5\"                       # --freshness\n"));
+    base_buffer_reset(&text);
+
+    assert_int_equal(config_set(settings, "freshnes", "latest", "--set", &error), RHEI_CONFIG);
+    assert_string_equal(error.message, "--set: unknown setting \"freshnes\"; did you mean \"freshness\"?");
+    struct rhei_error second = RHEI_ERROR_INIT;
+    assert_int_equal(config_set(settings, "threads", "many", "--threads", &second), RHEI_CONFIG);
+    assert_string_equal(second.message, "--threads: threads can't be \"many\": it takes a whole number from 1 up");
+    assert_int_equal(settings->engine.threads, 2);
+    struct rhei_error third = RHEI_ERROR_INIT;
+    assert_int_equal(config_set(settings, "flight_auth_token", "", "--token", &third), RHEI_CONFIG);
+    assert_non_null(strstr(third.message, "a text that isn't empty"));
+    config_free(&settings);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct config_settings *settings;
+    assert_int_equal(config_load("no/such/rhei.toml", &settings, &error), RHEI_CANT_OPEN);
+    assert_null(settings);
+    assert_string_equal(error.message,
+                        "the settings file \"no/such/rhei.toml\" can't be opened: No such file or directory");
+    struct rhei_error second = RHEI_ERROR_INIT;
+    assert_int_equal(config_load("/", &settings, &second), RHEI_CANT_OPEN);
+
+    char path[] = "/tmp/rhei-test-config-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, everything, strlen(everything)), strlen(everything));
+    close(fd);
+    struct rhei_error third = RHEI_ERROR_INIT;
+    assert_int_equal(config_load(path, &settings, &third), RHEI_OK);
+    unlink(path);
+    check_everything(settings);
+    config_free(&settings);
+}
+
+static void test_every_failing_allocation_is_an_error(void **state)
+{
+    (void)state;
+    uint64_t nth = 1;
+    for (;; nth++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        struct config_settings *settings;
+        base_memory_fail_after(nth);
+        rhei_status status = config_parse(everything, strlen(everything), "rhei.toml", &settings, &error);
+        struct base_buffer text = {0};
+        if (status == RHEI_OK)
+            status = config_explain(settings, &text, &error);
+        base_memory_fail_after(0);
+        base_buffer_reset(&text);
+        config_free(&settings);
+        if (status == RHEI_OK)
+            break;
+        assert_int_equal(status, RHEI_NO_MEMORY);
+    }
+    assert_true(nth > 100);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {
+        {"0", 0},
+        {"1000", 1000},
+        {"4GB", UINT64_C(4000000000)},
+        {"4 gb", UINT64_C(4000000000)},
+        {"512MiB", UINT64_C(512) << 20},
+        {"1KiB", 1024},
+        {"2TB", UINT64_C(2000000000000)},
+        {"half", 500},
+        {"50%", 500},
+        {"100%", 1000},
+    };
+    uint64_t bytes;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(config_parse_bytes(good[i].text, 1000, &bytes));
+        assert_true(bytes == good[i].bytes);
+    }
+    static const char *const bad[] = {
+        "", "-1", "4XB", "GB", "1.5GB", "0%", "101%", "99999999999999999999", "9999999TB", "half of it"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(config_parse_bytes(bad[i], 1000, &bytes));
+}
+
+static void test_freshness(void **state)
+{
+    (void)state;
+    struct config_freshness freshness;
+    assert_true(config_parse_freshness("bounded:0", &freshness));
+    assert_int_equal(freshness.bound_ms, 0);
+    assert_true(config_parse_freshness("bounded:250ms", &freshness));
+    assert_int_equal(freshness.kind, CONFIG_BOUNDED);
+    assert_int_equal(freshness.bound_ms, 250);
+    assert_true(config_parse_freshness("eventual", &freshness));
+    assert_int_equal(freshness.kind, CONFIG_EVENTUAL);
+    static const char *const bad[] = {
+        "", "bounded", "bounded:", "bounded:-1", "bounded:1s", "newest", "bounded:99999999999999999"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(config_parse_freshness(bad[i], &freshness));
+}
+
+static void test_types(void **state)
+{
+    (void)state;
+    struct config_column column = {0};
+    assert_true(config_parse_type("VARCHAR", &column));
+    assert_int_equal(column.type, CONFIG_TEXT);
+    assert_true(config_parse_type("decimal(38,0)", &column));
+    assert_int_equal(column.precision, 38);
+    assert_true(config_parse_type("DECIMAL( 9 , 4 )", &column));
+    assert_int_equal(column.scale, 4);
+    assert_true(config_parse_type("decimal(5)", &column));
+    assert_int_equal(column.scale, 0);
+    static const char *const bad[] = {"",
+                                      "decimal",
+                                      "decimal()",
+                                      "decimal(39,0)",
+                                      "decimal(5,6)",
+                                      "decimal(0,0)",
+                                      "decimal(5,1",
+                                      "decimal(5,1)x",
+                                      "int7",
+                                      "varchar(10)"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(config_parse_type(bad[i], &column));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_key_is_read),
+        cmocka_unit_test(test_explained_settings_read_back),
+        cmocka_unit_test(test_sync_mode_aliases),
+        cmocka_unit_test(test_unknown_keys_name_line_and_nearest),
+        cmocka_unit_test(test_bad_values_say_what_is_taken),
+        cmocka_unit_test(test_bad_column_type),
+        cmocka_unit_test(test_set_from_the_command_line),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_every_failing_allocation_is_an_error),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_freshness),
+        cmocka_unit_test(test_types),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
