@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_map.h"
 #include "base/base_memory.h"
 #include "config_keys.h"
 
@@ -256,7 +257,7 @@ static rhei_status apply_columns(struct apply *apply, const struct toml_node *no
         *count = i + 1;
         status = apply_column(apply, node->items[i], &(*columns)[i]);
         for (size_t j = 0; status == RHEI_OK && j < i; j++)
-            if (strcmp((*columns)[j].name, (*columns)[i].name) == 0)
+            if (base_fold_compare((*columns)[j].name, (*columns)[i].name) == 0)
                 status =
                     at_line(apply, node->items[i],
                             error_set(apply->error, RHEI_CONFIG, "column \"%s\" is named twice", (*columns)[i].name));
@@ -301,7 +302,7 @@ static rhei_status apply_tables(struct apply *apply, const struct toml_node *nod
         settings->table_count = i + 1;
         status = apply_table(apply, node->items[i], &settings->tables[i]);
         for (size_t j = 0; status == RHEI_OK && j < i; j++)
-            if (strcmp(settings->tables[j].name, settings->tables[i].name) == 0)
+            if (base_fold_compare(settings->tables[j].name, settings->tables[i].name) == 0)
                 status = at_line(apply, node->items[i],
                                  error_set(apply->error, RHEI_CONFIG, "table \"%s\" has two [[tables]] sections",
                                            settings->tables[i].name));
