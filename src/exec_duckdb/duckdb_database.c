@@ -21,7 +21,6 @@ static const struct {
     {"order_by_non_integer_literal", "true"},
     {"scalar_subquery_error_on_multiple_rows", "true"},
     {"preserve_insertion_order", "true"},
-    {"arrow_output_version", "1.4"}, /* the first with string views */
     /* nothing outside */
     {"autoinstall_known_extensions", "false"},
     {"autoload_known_extensions", "false"},
@@ -97,11 +96,17 @@ static rhei_status run(struct duck_database *database, const char *sql, struct r
     return status;
 }
 
-/* What a result's strings become is told by options that are read off a connection: both kinds are kept from here. */
+/*
+ * What strings and BLOBs become is told by options that are read off a connection: both kinds are kept from here. Views
+ * need format version 1.4, which turns BLOBs into views too.
+ */
 static rhei_status take_arrow_options(struct duck_database *database, struct rhei_error *error)
 {
     const struct duck_api *api = database->executor->api;
-    static const char *const settings[] = {"SET produce_arrow_string_view=false", "SET produce_arrow_string_view=true"};
+    static const char *const settings[] = {
+        "SET produce_arrow_string_view=false; SET arrow_output_version='1.0'",
+        "SET produce_arrow_string_view=true; SET arrow_output_version='1.4'",
+    };
     for (int i = 0; i < 2; i++) {
         rhei_status status = run(database, settings[i], error);
         if (status != RHEI_OK)

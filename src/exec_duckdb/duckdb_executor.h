@@ -14,6 +14,7 @@
  *   prm_text(i) prm_blob(i)    is of another class. Volatile: a plan with them is kept, whatever the values are.
  *   rhei_sum rhei_avg          of DOUBLE: the exact sum, rounded once (base/base_exact_sum.h); NaN counts as NULL.
  *   rhei_total                 Never with an ORDER BY inside the call: DuckDB crashes on it.
+ *   rhei_lower(text) rhei_upper(text)  of ASCII letters alone
  *   rhei_like(pattern, text), rhei_like(pattern, text, escape), rhei_glob(pattern, text)            -> BOOLEAN
  *   rhei_round(x), rhei_round(x, digits)  -> DOUBLE;  rhei_real_text(x)  -> VARCHAR
  *                              SQLite's own code (struct duckdb_scalar_helpers); texts hold no NUL.

@@ -126,7 +126,7 @@ static const char *string_bytes(const duckdb_string_t *string)
                                                                                 : string->value.pointer.ptr;
 }
 
-static const char *terminate(struct terminated *copy, const duckdb_string_t *string)
+static char *terminate(struct terminated *copy, const duckdb_string_t *string)
 {
     size_t length = string->value.inlined.length;
     char *place = copy->inlined;
@@ -286,6 +286,45 @@ static void run_real_text(duckdb_function_info info, duckdb_data_chunk input, du
     }
 }
 
+/* ---- ASCII case -------------------------------------------------------------------------------------------------- */
+
+/* SQLite's lower() and upper() leave every byte above 127 as it is. */
+static void change_case(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, char first)
+{
+    const struct duck_api *api = duck_api();
+    idx_t count = api->data_chunk_get_size(input);
+    duckdb_vector vector = api->data_chunk_get_vector(input, 0);
+    const duckdb_string_t *texts = api->vector_get_data(vector);
+    const uint64_t *valid = api->vector_get_validity(vector);
+    struct terminated copy = {.heap = NULL};
+    for (idx_t row = 0; row < count; row++) {
+        if (valid != NULL && (valid[row / 64] >> (row % 64) & 1) == 0)
+            continue;
+        char *text = terminate(&copy, &texts[row]);
+        if (text == NULL) {
+            api->scalar_function_set_error(info, no_memory);
+            break;
+        }
+        uint32_t length = texts[row].value.inlined.length;
+        for (uint32_t i = 0; i < length; i++) {
+            if (text[i] >= first && text[i] < first + 26)
+                text[i] ^= 'a' ^ 'A';
+        }
+        api->vector_assign_string_element_len(output, row, text, length);
+    }
+    base_free(copy.heap);
+}
+
+static void run_lower(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    change_case(info, input, output, 'A');
+}
+
+static void run_upper(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    change_case(info, input, output, 'a');
+}
+
 /* ---- Registering ------------------------------------------------------------------------------------------------- */
 
 struct signature {
@@ -345,11 +384,10 @@ static rhei_status register_set(struct duck_database *database, const struct sig
 
 rhei_status duck_functions_register(struct duck_database *database, struct rhei_error *error)
 {
-    static const struct signature prms[] = {
-        {"prm_int", prm_int, BIGINT, {BIGINT}, true},
-        {"prm_real", prm_real, DOUBLE, {BIGINT}, true},
-        {"prm_text", prm_text, VARCHAR, {BIGINT}, true},
-        {"prm_blob", prm_blob, DUCKDB_TYPE_BLOB, {BIGINT}, true},
+    static const struct signature always[] = {
+        {"prm_int", prm_int, BIGINT, {BIGINT}, true},         {"prm_real", prm_real, DOUBLE, {BIGINT}, true},
+        {"prm_text", prm_text, VARCHAR, {BIGINT}, true},      {"prm_blob", prm_blob, DUCKDB_TYPE_BLOB, {BIGINT}, true},
+        {"rhei_lower", run_lower, VARCHAR, {VARCHAR}, false}, {"rhei_upper", run_upper, VARCHAR, {VARCHAR}, false},
     };
     static const struct signature likes[] = {
         {"rhei_like", run_like, BOOLEAN, {VARCHAR, VARCHAR}, false},
@@ -364,8 +402,8 @@ rhei_status duck_functions_register(struct duck_database *database, struct rhei_
 
     const struct duckdb_scalar_helpers *helpers = &database->executor->config.helpers;
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < sizeof prms / sizeof *prms && status == RHEI_OK; i++)
-        status = register_set(database, &prms[i], 1, error);
+    for (size_t i = 0; i < sizeof always / sizeof *always && status == RHEI_OK; i++)
+        status = register_set(database, &always[i], 1, error);
     if (status == RHEI_OK && helpers->like != NULL)
         status = register_set(database, likes, 2, error);
     if (status == RHEI_OK && helpers->glob != NULL)

@@ -54,8 +54,6 @@ struct duck_slot {
     uint32_t range_count;
     struct executor_stop stop;
     bool native;
-    const struct executor_table *tables; /* names of a native text; the caller's, while it is prepared */
-    uint32_t table_count;
     struct duck_plan *binding; /* while it is prepared */
     /* Stored with release when the rest is set, loaded with acquire by every callback. */
     _Atomic int stopped;    /* rhei_status that ended it, or RHEI_OK */

@@ -66,8 +66,6 @@ static void slot_reset(struct duck_slot *slot)
     slot->range_count = 0;
     slot->snapshot = NULL;
     slot->stop = (struct executor_stop){0};
-    slot->tables = NULL;
-    slot->table_count = 0;
 }
 
 static rhei_status slot_fill(struct duck_slot *slot, const struct executor_query *query, struct rhei_error *error)
@@ -75,8 +73,6 @@ static rhei_status slot_fill(struct duck_slot *slot, const struct executor_query
     slot->snapshot = query->snapshot;
     slot->stop = query->stop;
     slot->native = query->native;
-    slot->tables = query->tables;
-    slot->table_count = query->table_count;
     atomic_store_explicit(&slot->stale, false, memory_order_relaxed);
     if (!copy_values(slot, query) || !copy_ranges(slot, query)) {
         slot_reset(slot);

@@ -9,8 +9,6 @@
  *  3. What init allocates is counted in slot.scans until DuckDB lets go of it; nobody ends the snapshot before.
  *  4. Every row of a vector whose zones may match is delivered: ranges only ever leave out whole vectors.
  */
-#include <stdio.h>
-
 #include "base/base_buffer.h"
 #include "base/base_error.h"
 #include "base/base_map.h"
@@ -209,11 +207,7 @@ static uint32_t table_by_name(const struct duck_api *api, duckdb_bind_info info,
     duckdb_value value = api->bind_get_parameter(info, 0);
     char *name = api->get_varchar(value);
     uint32_t table = no_table;
-    for (uint32_t i = 0; i < slot->table_count && slot->native && table == no_table; i++) {
-        if (base_fold_compare(slot->tables[i].name, name) == 0)
-            table = slot->tables[i].table;
-    }
-    if (table == no_table) {
+    if (!slot->native || mirror_view_named(slot->snapshot, name, &table) == NULL) {
         struct base_buffer message = {0};
         base_buffer_format(&message, "there is no table \"%s\" in the column store", name);
         api->bind_set_error(info, message.failed ? "no such table" : message.data);
@@ -313,10 +307,38 @@ static void refuse(const struct duck_api *api, duckdb_init_info info, struct duc
     api->init_set_error(info, message);
 }
 
+/* A plan may rest on a column's type without reading the column: all are looked at. */
+static bool types_still_hold(const struct scan_bind *bind, const struct scan_state *state)
+{
+    const struct source_table *table = mirror_view_definition(state->view);
+    for (uint32_t i = 0; i < bind->column_count; i++) {
+        struct scan_column bound = bind->columns[i];
+        enum duck_column_kind now = kind_of(&table->columns[bound.source],
+                                            mirror_view_column_flags(state->view, bound.source), state->slot->native);
+        if (now != (bound.kind == DUCK_IS_INTEGER ? DUCK_NUMBER : bound.kind))
+            return false;
+    }
+    return true;
+}
+
+static void refuse_unreadable(const struct duck_api *api, duckdb_init_info info, const struct scan_state *state,
+                              uint32_t column)
+{
+    const struct source_table *table = mirror_view_definition(state->view);
+    struct base_buffer message = {0};
+    base_buffer_format(
+        &message,
+        "column \"%s\" of \"%s\" holds values that have no one type: of mixed classes, or text that is not "
+        "UTF-8 or has a NUL in it",
+        table->columns[column].name, table->name);
+    refuse(api, info, state->slot, false,
+           message.failed ? "a column holds values that have no one type" : message.data);
+    base_buffer_reset(&message);
+}
+
 static bool choose_outputs(const struct duck_api *api, duckdb_init_info info, const struct scan_bind *bind,
                            struct scan_state *state)
 {
-    const struct source_table *table = mirror_view_definition(state->view);
     state->output_count = (uint32_t)api->init_get_column_count(info);
     state->outputs = base_alloc_zero(state->output_count + 1, sizeof *state->outputs);
     if (state->outputs == NULL) {
@@ -325,27 +347,15 @@ static bool choose_outputs(const struct duck_api *api, duckdb_init_info info, co
     }
     for (uint32_t i = 0; i < state->output_count; i++) {
         idx_t index = api->init_get_column_index(info, i);
-        struct scan_output *output = &state->outputs[i];
-        output->source = UINT32_MAX;
+        state->outputs[i].source = UINT32_MAX;
         if (index >= bind->column_count)
             continue;
-        struct scan_column bound = bind->columns[index];
-        enum duck_column_kind now = kind_of(&table->columns[bound.source],
-                                            mirror_view_column_flags(state->view, bound.source), state->slot->native);
-        if (now != (bound.kind == DUCK_IS_INTEGER ? DUCK_NUMBER : bound.kind)) {
-            refuse(api, info, state->slot, true, "a column has got values of another class since this was planned");
+        if (bind->columns[index].kind == DUCK_UNREADABLE) {
+            refuse_unreadable(api, info, state, bind->columns[index].source);
             return false;
         }
-        if (now == DUCK_UNREADABLE) {
-            char message[256];
-            snprintf(message, sizeof message,
-                     "column \"%s\" of \"%s\" holds values that have no one type: mixed classes, or text that is not "
-                     "UTF-8 or has a NUL in it",
-                     table->columns[bound.source].name, table->name);
-            refuse(api, info, state->slot, false, message);
-            return false;
-        }
-        *output = (struct scan_output){.source = bound.source, .kind = bound.kind};
+        state->outputs[i] =
+            (struct scan_output){.source = bind->columns[index].source, .kind = bind->columns[index].kind};
     }
     return true;
 }
@@ -410,6 +420,10 @@ static void scan_init(duckdb_init_info info)
     state->view = slot->snapshot != NULL ? mirror_view(slot->snapshot, bind->table) : NULL;
     if (state->view == NULL || mirror_view_column_count(state->view) != bind->source_count) {
         refuse(api, info, slot, true, "the mirror has no such table at this position");
+        return;
+    }
+    if (!types_still_hold(bind, state)) {
+        refuse(api, info, slot, true, "a column has got values of another class since this was planned");
         return;
     }
     idx_t threads = 1;

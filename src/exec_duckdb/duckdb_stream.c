@@ -231,8 +231,6 @@ rhei_status duck_stream_open(struct duck_connection *connection, const struct ex
     if (status == RHEI_OK)
         status = start(stream, query, error);
     duck_unwatch(connection);
-    connection->slot.tables = NULL;
-    connection->slot.table_count = 0;
     if (status != RHEI_OK) {
         stream_free(stream);
         return status;

@@ -29,12 +29,6 @@ struct executor_stop {
     void *context;
 };
 
-/* A table that a native text may name. */
-struct executor_table {
-    const char *name; /* compared without ASCII case */
-    uint32_t table;
-};
-
 struct executor_query {
     const char *sql;       /* in the executor's dialect; refers to tables as mirror_scan(<table>, <scan>) */
     const char *plan_key;  /* statements with the same key and sql may share a cached plan; NULL: don't cache */
@@ -46,10 +40,8 @@ struct executor_query {
     uint32_t range_count;
     size_t memory_limit; /* bytes this statement may use; 0: the executor's own limit */
     struct executor_stop stop; /* check == NULL: never stops by itself */
-    bool strings_view;   /* utf8view instead of utf8 */
+    bool strings_view;   /* utf8view instead of utf8; binary may become binaryview too */
     bool native;         /* text of the user's own in this dialect: plain table names, read-only, sandboxed */
-    const struct executor_table *tables; /* native: the names it may use; borrowed for the call */
-    uint32_t table_count;
 };
 
 struct executor_status {

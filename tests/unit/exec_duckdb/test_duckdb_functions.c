@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "duckdb_fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_exact_sum.h"
+#include "base/base_memory.h"
+
+enum { TABLE = 1, ROWS = 150000, GROUPS = 1000 };
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Doubles of twenty decades and both signs: any other order of adding gives other bits. */
+static double random_double(uint64_t *random)
+{
+    double value = (double)(int64_t)(next_random(random) >> 11) / 9007199254740992.0 - 0.5;
+    return value * pow(10, (double)(next_random(random) % 20));
+}
+
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static void assert_double(struct fixture *fixture, const char *sql, double expected)
+{
+    char *answer = ask(fixture, sql);
+    double found = strtod(answer, NULL);
+    if (bits_of(found) != bits_of(expected))
+        fail_msg("%s gave %s instead of %.17g", sql, answer, expected);
+    base_free(answer);
+}
+
+static double *fill(struct fixture *fixture, uint64_t *random, bool reversed)
+{
+    double *values = base_alloc(ROWS * sizeof *values);
+    for (size_t i = 0; i < ROWS; i++)
+        values[i] = random_double(random);
+    fixture_table(fixture, TABLE, "t", "id I, g I, x R");
+    struct rows rows = {0};
+    for (int64_t i = 0; i < ROWS; i++) {
+        int64_t k = reversed ? ROWS - 1 - i : i;
+        rows_add(&rows, (struct rhei_value[]){value_int(k), value_int(k % GROUPS), value_real(values[k])}, 3);
+    }
+    fixture_apply(fixture, TABLE, &rows);
+    fixture_publish(fixture);
+    return values;
+}
+
+static double exact(const double *values, size_t start, size_t step)
+{
+    struct base_exact_sum sum = {0};
+    for (size_t i = start; i < ROWS; i += step)
+        assert_true(base_exact_sum_add(&sum, values[i]));
+    double result = base_exact_sum_result(&sum);
+    base_exact_sum_reset(&sum);
+    return result;
+}
+
+static void check_sums(struct fixture *fixture, const double *values)
+{
+    double sum = exact(values, 0, 1);
+    assert_double(fixture, "SELECT rhei_sum(x) FROM mirror_scan(1, 0)", sum);
+    assert_double(fixture, "SELECT rhei_total(x) FROM mirror_scan(1, 0)", sum);
+    assert_double(fixture, "SELECT rhei_avg(x) FROM mirror_scan(1, 0)", sum / ROWS);
+    assert_double(fixture, "SELECT rhei_sum(x) FROM (SELECT x FROM mirror_scan(1, 0) ORDER BY hash(id))", sum);
+    assert_double(fixture, "SELECT rhei_sum(x) FROM (SELECT x FROM mirror_scan(1, 0) ORDER BY x)", sum);
+    assert_double(fixture, "SELECT rhei_sum(a.x) FROM mirror_scan(1, 0) a JOIN mirror_scan(1, 1) b USING (id)", sum);
+    assert_double(fixture, "SELECT rhei_sum(x) OVER () FROM mirror_scan(1, 0) LIMIT 1", sum);
+    for (size_t group = 0; group < GROUPS; group += 37) {
+        char sql[200];
+        snprintf(sql, sizeof sql,
+                 "SELECT s FROM (SELECT g, rhei_sum(x) s FROM mirror_scan(1, 0) GROUP BY g) WHERE g = %zu", group);
+        assert_double(fixture, sql, exact(values, group, GROUPS));
+    }
+}
+
+static void test_q2_sums_have_the_same_bits_in_every_order(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t random = base_random_u64() | 1;
+    print_message("seed %llu\n", (unsigned long long)random);
+    for (int round = 0; round < 4; round++) {
+        struct duckdb_executor_config config = {.threads = round % 2 == 0 ? 1 : 4, .memory_limit = (size_t)1 << 30};
+        fixture_open_executor(fixture, &config);
+        double *values = fill(fixture, &random, round >= 2);
+        check_sums(fixture, values);
+        base_free(values);
+        mirror_drop(fixture->mirror, TABLE);
+        fixture_publish(fixture);
+    }
+}
+
+static void test_q2_sums_of_nothing_and_of_special_values(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_answer(fixture, "SELECT rhei_sum(x), rhei_avg(x), rhei_total(x) FROM (SELECT 1e0 x WHERE false)",
+                  "NULL|NULL|0");
+    assert_answer(fixture, "SELECT rhei_sum(x), rhei_avg(x), rhei_total(x) FROM (VALUES (NULL::DOUBLE)) t(x)",
+                  "NULL|NULL|0");
+    assert_answer(fixture, "SELECT rhei_sum(x), rhei_avg(x) FROM (VALUES (1e0), (NULL), ('nan'::DOUBLE), (2e0)) t(x)",
+                  "3|1.5");
+    assert_answer(fixture,
+                  "SELECT rhei_sum(x), rhei_sum(-x), rhei_sum(y), rhei_total(y), rhei_avg(y) "
+                  "FROM (VALUES ('inf'::DOUBLE, 'inf'::DOUBLE), (1e0, '-inf'::DOUBLE)) t(x, y)",
+                  "inf|-inf|NULL|NULL|NULL");
+    assert_answer(fixture, "SELECT rhei_sum(x) FROM (VALUES (1e308), (1e308), (-1e308), (-1e308), (5e-324)) t(x)",
+                  "4.9406564584124654e-324");
+    assert_answer(fixture, "SELECT rhei_sum(x) FROM (VALUES (-0e0)) t(x)", "0");
+    assert_answer(fixture,
+                  "SELECT rhei_sum(DISTINCT x), rhei_sum(x) FILTER (WHERE x > 2), rhei_sum(i) "
+                  "FROM (VALUES (1.5e0, 1), (1.5e0, 2), (2.5e0, 3)) t(x, i)",
+                  "4|2.5|6");
+    assert_answer(fixture,
+                  "SELECT string_agg(s, ',') FROM (SELECT rhei_sum(x) OVER (ORDER BY i ROWS 1 PRECEDING) s "
+                  "FROM (VALUES (1, 1e16), (2, 1e0), (3, -1e16), (4, 2.5e0)) t(i, x) ORDER BY i)",
+                  "1e+16,1e+16,-1e+16,-9999999999999998.0");
+}
+
+/* Stand-ins that show what they were called with; SQLite's own are tried where both rooms meet. */
+static bool show_like(const char *pattern, const char *text, uint32_t escape)
+{
+    return strstr(text, pattern) != NULL || escape == (uint32_t)(unsigned char)text[0] || escape == 0x20ac;
+}
+
+static bool show_glob(const char *pattern, const char *text)
+{
+    return strcmp(pattern, text) == 0;
+}
+
+static uint32_t show_real(double value, char out[40])
+{
+    return (uint32_t)snprintf(out, 40, "<%.15g>", value);
+}
+
+static double show_round(double value, int64_t digits)
+{
+    return value + (double)digits;
+}
+
+static void test_functions_get_their_arguments(void **state)
+{
+    struct fixture *fixture = *state;
+    struct duckdb_executor_config config = {
+        .threads = 2,
+        .helpers = {.like = show_like, .glob = show_glob, .real_text = show_real, .round = show_round},
+    };
+    fixture_open_executor(fixture, &config);
+    assert_answer(fixture,
+                  "SELECT rhei_like('b', 'abc'), rhei_like('B', 'abc'), rhei_like('B', 'abc', 'a'), "
+                  "rhei_like('B', 'abc', '\xe2\x82\xac'), rhei_like(NULL, 'a'), rhei_like('a', NULL)",
+                  "1|0|1|1|NULL|NULL");
+    assert_answer(fixture, "SELECT rhei_glob('abc', 'abc'), rhei_glob('abc', 'abcd'), rhei_glob('', '')", "1|0|1");
+    assert_answer(fixture, "SELECT rhei_round(0.5), rhei_round(0.5, 2), rhei_round(3), rhei_round(NULL, 1)",
+                  "0.5|2.5|3|NULL");
+    assert_answer(fixture, "SELECT rhei_real_text(0.1), rhei_real_text(-1e300), rhei_real_text(NULL)",
+                  "<0.1>|<-1e+300>|NULL");
+    assert_answer(
+        fixture,
+        "SELECT rhei_lower('A\xc3\x84Z-a long text with CAPITALS'), rhei_upper('a\xc3\xa4z'), rhei_upper(NULL)",
+        "a\xc3\x84z-a long text with capitals|A\xc3\xa4Z|NULL");
+    /* long and short texts, patterns that change from row to row */
+    assert_answer(fixture,
+                  "SELECT count(*), count_if(rhei_like(p, t)) FROM (SELECT repeat('x', i::INT % 700) || i::VARCHAR t, "
+                  "i::VARCHAR p FROM range(10000) r(i))",
+                  "10000|10000");
+    assert_fails(fixture, "SELECT rhei_like(repeat('a', 50001), 'x') FROM range(5)", RHEI_SQL, "too complex");
+}
+
+static void test_functions_without_help_are_not_there(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_fails(fixture, "SELECT rhei_like('a', 'b')", RHEI_SQL, "rhei_like");
+}
+
+int main(void)
+{
+#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
+    const struct CMUnitTest tests[] = {
+        WITH_FIXTURE(test_q2_sums_have_the_same_bits_in_every_order),
+        WITH_FIXTURE(test_q2_sums_of_nothing_and_of_special_values),
+        WITH_FIXTURE(test_functions_get_their_arguments),
+        WITH_FIXTURE(test_functions_without_help_are_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
