@@ -1,14 +1,137 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of a handle: the configuration file first, the caller's fields over it. */
+#include "config/config_settings.h"
 #include "engine/engine_internal.h"
+
+/* A setting that would be ignored is refused: silence would be taken for consent. */
+static rhei_status refuse_later_parts(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_engine *engine = &settings->engine;
+    const char *key = NULL;
+    if (engine->rocksdb_cdc_path != NULL)
+        key = "engine.rocksdb_cdc_path";
+    else if (engine->flight_listen != NULL)
+        key = "engine.flight_listen";
+    else if (engine->metrics_listen != NULL)
+        key = "engine.metrics_listen";
+    else if (settings->sidecar.present)
+        key = "sidecar";
+    else if (engine->synchronous == CONFIG_SYNC_EXTRA)
+        key = "engine.synchronous = \"extra\"";
+    if (key != NULL)
+        return error_set(error, RHEI_UNSUPPORTED, "the setting %s isn't offered by this version: leave it out", key);
+    return RHEI_OK;
+}
+
+static void merge_numbers(struct rhei_config *config, const struct config_engine *engine)
+{
+    static const int32_t synchronous[] = {
+        [CONFIG_SYNC_OFF] = RHEI_SYNCHRONOUS_OFF,
+        [CONFIG_SYNC_NORMAL] = RHEI_SYNCHRONOUS_NORMAL,
+        [CONFIG_SYNC_FULL] = RHEI_SYNCHRONOUS_FULL,
+    };
+    if (config->olap_backend == RHEI_OLAP_DUCKDB && engine->olap_backend == CONFIG_DATAFUSION)
+        config->olap_backend = RHEI_OLAP_DATAFUSION;
+    if (config->sync_mode == RHEI_SYNC_DESTRUCTIVE && engine->sync_mode == CONFIG_TEMPORAL)
+        config->sync_mode = RHEI_SYNC_TEMPORAL;
+    if (config->synchronous == RHEI_SYNCHRONOUS_NORMAL)
+        config->synchronous = synchronous[engine->synchronous];
+    if (config->log_level == 0)
+        config->log_level = engine->log_level;
+    if (config->read_pool_size == 0)
+        config->read_pool_size = (uint32_t)engine->read_pool_size;
+    if (config->threads == 0)
+        config->threads = (uint32_t)engine->threads;
+    if (config->sync_interval_ms == 0)
+        config->sync_interval_ms = (uint32_t)engine->sync_interval_ms;
+    if (config->sync_batch_rows == 0)
+        config->sync_batch_rows = engine->sync_batch_size;
+    if (config->olap_memory_limit == 0)
+        config->olap_memory_limit = engine->olap_memory_limit;
+    config->no_auto_register |= !engine->auto_register;
+    config->keep_changes |= !engine->prune_after_sync;
+}
+
+static void merge_freshness(struct rhei_config *config, const struct config_freshness *freshness)
+{
+    if (config->freshness.mode != RHEI_FRESHNESS_DEFAULT)
+        return;
+    if (freshness->kind == CONFIG_EVENTUAL)
+        config->freshness = rhei_eventual();
+    else if (freshness->kind == CONFIG_BOUNDED)
+        config->freshness = rhei_bounded_ms((int64_t)freshness->bound_ms);
+    else
+        config->freshness = rhei_latest();
+}
+
+static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei_error *error)
+{
+    rhei_status status = config_load(db->config.config_file, &db->settings, error);
+    if (status == RHEI_OK)
+        status = refuse_later_parts(db->settings, error);
+    if (status != RHEI_OK)
+        return status;
+    const struct config_engine *engine = &db->settings->engine;
+    merge_numbers(&db->config, engine);
+    merge_freshness(&db->config, &engine->freshness);
+    if (*path == NULL)
+        *path = engine->oltp_path;
+    if (db->config.olap_path == NULL)
+        db->config.olap_path = engine->olap_path;
+    /* [[tables]] narrows: what it doesn't name isn't mirrored. */
+    db->config.no_auto_register |= db->settings->table_count > 0;
+    return RHEI_OK;
+}
 
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error)
 {
+    rhei_status status = db->config.config_file != NULL ? merge_file(db, &path, error) : RHEI_OK;
+    if (status != RHEI_OK)
+        return status;
     db->path = base_strdup(path != NULL ? path : "rhei.db");
     if (db->config.olap_path != NULL)
         db->olap_path = base_strdup(db->config.olap_path);
     if (db->path == NULL || (db->config.olap_path != NULL && db->olap_path == NULL))
         return error_no_memory(error);
     db->config.olap_path = db->olap_path;
+    db->config.config_file = NULL;
+    return RHEI_OK;
+}
+
+static rhei_status register_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
+{
+    if (table->ddl != NULL) {
+        rhei_status status = rhei_execute_script(db, table->ddl, NULL, error);
+        if (status != RHEI_OK)
+            return status;
+    }
+    struct rhei_column *columns = base_alloc_zero(table->column_count + 1, sizeof *columns);
+    if (columns == NULL)
+        return error_no_memory(error);
+    for (size_t c = 0; c < table->column_count; c++)
+        columns[c] = (struct rhei_column){
+            .name = table->columns[c].name,
+            .type = table->columns[c].type_text,
+            .not_null = !table->columns[c].nullable,
+            .primary_key = table->columns[c].primary_key,
+        };
+    bool described = table->column_count > 0 && table->ddl == NULL;
+    rhei_status status =
+        rhei_register_table(db, table->name, described ? columns : NULL, described ? table->column_count : 0, error);
+    base_free(columns);
+    return status;
+}
+
+rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
+{
+    if (db->settings == NULL || db->sync == NULL)
+        return RHEI_OK;
+    for (size_t t = 0; t < db->settings->table_count; t++) {
+        rhei_status status = register_one(db, &db->settings->tables[t], error);
+        if (status != RHEI_OK) {
+            error_context(error, "[[tables]] \"%s\": ", db->settings->tables[t].name);
+            return status;
+        }
+    }
     return RHEI_OK;
 }

@@ -21,6 +21,8 @@
 #include "rhei/rhei_native.h"
 #include "route/route.h"
 
+struct config_settings;
+
 struct engine_counters {
     atomic_uint_fast64_t routed_oltp, routed_olap, writes, fallbacks, errors, cancelled;
     atomic_uint_fast64_t query_ns, queries;
@@ -29,6 +31,7 @@ struct engine_counters {
 struct rhei_db {
     struct rhei_config config; /* in force; strings are the handle's own */
     struct base_log log;
+    struct config_settings *settings; /* of the file; NULL: there was none */
     char *path;
     char *olap_path;
     struct oltp *oltp;
@@ -120,6 +123,8 @@ rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, 
 
 /* Fills db->config, path and olap_path from the file that config names, under what the caller set. */
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);
+/* Creates and registers what the file's [[tables]] name. */
+rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error);
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from);
 /* Checks and counts; NULL params are none. */
 rhei_status engine_params_check(const struct rhei_params *params, struct rhei_error *error);

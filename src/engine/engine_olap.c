@@ -296,6 +296,8 @@ static rhei_status pin_and_plan(struct rhei_rows *rows, const struct engine_ask 
         *query = (struct executor_query){.sql = ask->sql,
                                          .snapshot = &rows->snapshot,
                                          .native = true,
+                                         .values = ask->params,
+                                         .value_count = ask->param_count,
                                          .schema_version = oltp_schema_version(rows->db->oltp)};
         return RHEI_OK;
     }

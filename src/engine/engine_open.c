@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/base_thread.h"
+#include "config/config_settings.h"
 #include "engine/engine_internal.h"
 #include "exec_duckdb/duckdb_executor.h"
 
@@ -132,6 +133,8 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
         .log = &db->log,
     };
     status = route_open(&route, &db->route, error);
+    if (status == RHEI_OK)
+        status = engine_config_tables(db, error);
     if (status == RHEI_OK && db->sync != NULL && !db->config.manual_sync)
         status = sync_start(db->sync, error);
     return status;
@@ -183,6 +186,7 @@ void rhei_close(rhei_db **db)
         closing->source->ops->close(&closing->source);
     mirror_close(&closing->mirror);
     oltp_close(&closing->oltp);
+    config_free(&closing->settings);
     base_free(closing->path);
     base_free(closing->olap_path);
     base_free(closing);
