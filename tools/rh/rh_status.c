@@ -91,22 +91,28 @@ static void print_sync(const struct rhei_sync_status *sync)
     rh_buffer_free(&text);
 }
 
-/* Memory is in the metrics whose name ends in _bytes. */
+static double metric_of(const struct status *status, const char *name)
+{
+    for (size_t at = 0; at < status->metric_count; at++)
+        if (strcmp(status->metrics[at].name, name) == 0)
+            return status->metrics[at].value;
+    return 0;
+}
+
 static void print_memory(const struct status *status)
 {
     struct rh_buffer text = {0};
-    for (size_t at = 0; at < status->metric_count; at++) {
-        const struct rhei_metric *metric = &status->metrics[at];
-        size_t length = strlen(metric->name);
-        if (metric->counter || length < 6 || strcmp(metric->name + length - 6, "_bytes") != 0)
-            continue;
-        const char *name = strncmp(metric->name, "rhei_", 5) == 0 ? metric->name + 5 : metric->name;
-        rh_buffer_add_text(&text, text.length > 0 ? ", " : "");
-        rh_buffer_format(&text, "%.*s ", (int)(strlen(name) - 6), name);
-        rh_add_size(&text, metric->value);
-    }
-    if (text.length > 0)
-        line_of("Memory", &text);
+    rh_buffer_add_text(&text, "mirror ");
+    rh_add_size(&text, metric_of(status, "rhei_mirror_bytes"));
+    rh_buffer_add_text(&text, " (key indexes ");
+    rh_add_size(&text, metric_of(status, "rhei_mirror_index_bytes"));
+    rh_buffer_add_text(&text, "), analytical engine ");
+    rh_add_size(&text, metric_of(status, "rhei_executor_memory_bytes"));
+    line_of("Memory", &text);
+    rh_add_size(&text, metric_of(status, "rhei_oltp_file_bytes"));
+    rh_buffer_add_text(&text, ", write-ahead log ");
+    rh_add_size(&text, metric_of(status, "rhei_oltp_wal_bytes"));
+    line_of("File", &text);
     rh_buffer_free(&text);
 }
 

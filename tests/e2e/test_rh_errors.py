@@ -1,0 +1,173 @@
+"""rh with bad input: one clear message, the right exit code, nothing half done."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def filled(rh):
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT NOT NULL); INSERT INTO t VALUES (1, 'a')")
+    return rh
+
+
+def caret_points_at(stderr, word):
+    lines = stderr.splitlines()
+    mark = next(number for number, line in enumerate(lines) if line.strip() == "^")
+    assert lines[mark - 1][lines[mark].index("^"):].startswith(word), stderr
+
+
+def test_d5_unknown_names_and_syntax_errors_have_a_caret(filled):
+    done = filled.run("query", "SELECT id,\n  nothing FROM t", code=1)
+    assert "nothing" in done.stderr and "line 2, column 3" in done.stderr and done.stdout == ""
+    caret_points_at(done.stderr, "nothing")
+    done = filled.run("query", "SELECT 1; SELECT * FRUM t; SELECT 3", code=1)
+    assert "statement 2 of 3" in done.stderr and done.stdout == "1\n1\n"
+    caret_points_at(done.stderr, "FRUM")
+    done = filled.run("query", "SELECT * FROM absent", code=1)
+    assert "absent" in done.stderr and re.search(r"\[[A-Z_]+ [0-9A-Z]{5}\]", done.stderr)
+
+
+def test_d5_errors_in_files_name_the_file(filled, tmp_path):
+    (tmp_path / "a.sql").write_text("SELECT 1;\n\nSELECT nope;\n")
+    done = filled.run("query", "-f", "a.sql", code=1)
+    assert "a.sql: statement 2 of 2, line 3, column 8" in done.stderr
+    caret_points_at(done.stderr, "nope")
+    done = filled.run("query", "-f", "absent.sql", code=1)
+    assert "absent.sql" in done.stderr and "No such file" in done.stderr
+
+
+def test_wrong_use_exits_with_2(rh):
+    for arguments in [["qurey"], ["query", "x", "--route", "fast"], ["query", "--nope"], ["exec", "a", "b"],
+                      ["query", "SELECT ?; SELECT ?", "--param", "1"], ["import", "x"], []]:
+        done = rh.run(*arguments, code=2)
+        assert done.stderr and not done.stdout
+    assert rh.run("query", "   -- nothing\n", code=2).stderr
+    assert list(rh.folder.iterdir()) == []
+
+
+def test_a_missing_database_is_not_created_by_reading(rh):
+    for command in (["query", "SELECT 1"], ["status"], ["info"], ["sync"], ["verify"]):
+        done = rh.run(*command, "--db", "absent.db", code=1)
+        assert "absent.db" in done.stderr and "CANT_OPEN" in done.stderr
+    assert list(rh.folder.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_left_alone(rh):
+    bad = rh.folder / "notes.txt"
+    bad.write_text("These are notes, not a database.\n" * 100)
+    before = bad.read_bytes()
+    for command in (["query", "SELECT 1"], ["exec", "CREATE TABLE t (a)"], ["status"]):
+        done = rh.run(*command, "--db", bad, code=1)
+        assert "notes.txt" in done.stderr and "NOT_A_DATABASE" in done.stderr
+    assert bad.read_bytes() == before
+
+
+def test_a_folder_is_no_database(rh):
+    done = rh.run("query", "SELECT 1", "--db", "/", code=1)
+    assert "CANT_OPEN" in done.stderr or "NOT_A_DATABASE" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written(rh):
+    # procfs refuses new files to root too
+    done = rh.run("exec", "CREATE TABLE t (a)", "--db", "/proc/rhei.db", code=1)
+    assert "/proc/rhei.db" in done.stderr and "CANT_OPEN" in done.stderr
+
+
+def test_a_read_only_folder(filled):
+    if os.geteuid() == 0:
+        pytest.skip("root may write into every folder; test_a_folder_that_cannot_be_written covers the message")
+    os.chmod(filled.folder, 0o555)
+    try:
+        done = filled.run("exec", "INSERT INTO t VALUES (2, 'b')", code=1)
+        assert "READ_ONLY" in done.stderr or "CANT_OPEN" in done.stderr
+    finally:
+        os.chmod(filled.folder, 0o755)
+
+
+def test_constraints_keep_their_words(filled):
+    done = filled.run("exec", "INSERT INTO t VALUES (1, 'again')", code=1)
+    assert "UNIQUE constraint failed: t.id" in done.stderr and "CONSTRAINT" in done.stderr
+    done = filled.run("exec", "INSERT INTO t VALUES (2, NULL)", code=1)
+    assert "NOT NULL constraint failed: t.s" in done.stderr
+
+
+def test_a_bad_config_file_names_line_and_key(filled, tmp_path):
+    (tmp_path / "rhei.toml").write_text("[engine]\noltp_path = \"rhei.db\"\nread_pool_sice = 3\n")
+    done = filled.run("query", "SELECT 1", "--config", "rhei.toml", code=1)
+    assert "read_pool_sice" in done.stderr and "read_pool_size" in done.stderr and "CONFIG" in done.stderr
+    done = filled.run("query", "SELECT 1", "--config", "absent.toml", code=1)
+    assert "absent.toml" in done.stderr
+
+
+def test_config_names_the_database(filled, tmp_path):
+    (tmp_path / "rhei.db").rename(tmp_path / "other.db")
+    (tmp_path / "rhei.toml").write_text("[engine]\noltp_path = \"other.db\"\n")
+    assert filled.run("query", "SELECT s FROM t", "--config", "rhei.toml").stdout == "s\na\n"
+
+
+def test_formats_that_are_not_offered_say_so(filled):
+    for name in ("arrow", "parquet"):
+        done = filled.run("query", "SELECT 1", "--format", name, code=1)
+        assert "UNSUPPORTED" in done.stderr and "json" in done.stderr and done.stdout == ""
+
+
+def test_a_lock_of_another_writer_is_waited_for_and_then_told(filled, sqlite3_shell):
+    holder = sqlite3_shell.start("rhei.db", stdin=subprocess.PIPE)
+    try:
+        holder.stdin.write("BEGIN IMMEDIATE;\nSELECT 'locked';\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "locked\n"
+        assert filled.run("query", "SELECT s FROM t").stdout == "s\na\n"  # readers don't wait
+        started = time.monotonic()
+        done = filled.run("exec", "INSERT INTO t VALUES (9, 'late')", code=1)
+        assert "BUSY" in done.stderr and time.monotonic() - started < 30
+    finally:
+        holder.stdin.close()
+        holder.wait(timeout=60)
+        holder.stdout.close()
+        holder.stderr.close()
+    filled.run("exec", "INSERT INTO t VALUES (9, 'now')")
+
+
+def test_q5_ctrl_c_cancels_the_query_and_keeps_the_database_whole(filled):
+    sql = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c"
+    process = filled.start("query", sql)
+    try:
+        assert process.stdout.readline() == "n\n"  # it runs
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert "CANCELLED" in process.stderr.read()
+        assert process.wait(timeout=60) == 1
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.stdout.close()
+        process.stderr.close()
+    assert filled.run("query", "SELECT s FROM t").stdout == "s\na\n"
+
+
+def test_help_and_man_page_have_the_same_options(rh):
+    man = (ROOT / "docs" / "man" / "rh.1").read_text().replace("\\-", "-")
+    commands = ["exec", "query", "import", "status", "sync", "verify", "info"]
+    overview = rh.run("help").stdout
+    options = set(re.findall(r"--[a-z][a-z-]+", overview))
+    for command in commands:
+        assert f"rh {command}" in overview
+        text = rh.run("help", command).stdout
+        assert text == rh.run(command, "--help").stdout
+        options |= set(re.findall(r"(?<!\w)--[a-z][a-z-]+", text))
+    for option in options:
+        assert option in man, f"{option} is missing in the man page"
+    for option in set(re.findall(r"--[a-z][a-z-]+", man)):
+        assert option in options, f"{option} of the man page is missing in rh help"
+    assert re.fullmatch(r"rh \d+\.\d+\.\d+\n", rh.run("--version").stdout)

@@ -1,0 +1,67 @@
+"""rh status, sync, info and verify."""
+
+import json
+
+import pytest
+
+from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def filled(rh):
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT); CREATE TABLE u (a, b, PRIMARY KEY (a, b)) WITHOUT ROWID;"
+           "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000) "
+           "INSERT INTO t SELECT n, 'row ' || n FROM c; INSERT INTO u VALUES (1, 'x'), (1, 'y')")
+    return rh
+
+
+def test_status_names_tables_and_states(filled):
+    text = filled.run("status").stdout
+    for word in ("Position", "Lag", "Change log", "Cycles", "Tables", " t ", " u "):
+        assert word in text
+    status = json.loads(filled.run("status", "--json").stdout)
+    assert {table["name"] for table in status["table_list"]} == {"t", "u"}
+    assert status["running"] is False and status["tables"] == 2
+    assert any(metric["name"] == "rhei_cdc_log_rows" for metric in status["metrics"])
+
+
+def test_sync_builds_reports_and_prunes(filled):
+    filled.run("exec", "UPDATE t SET s = 'changed' WHERE id <= 10")
+    report = json.loads(filled.run("sync", "--json").stdout)
+    assert report["tables"] == report["tables_ready"] == 2
+    assert report["position"] > 0
+    assert "In step at position" in filled.run("sync").stdout
+    status = json.loads(filled.run("status", "--json").stdout)
+    assert status["log_rows"] == 0
+
+
+def test_info_is_json_both_ways(filled):
+    one = json.loads(filled.run("info").stdout)
+    other = json.loads(filled.run("info", "--json").stdout)
+    assert one.keys() == other.keys() and one["oltp"]["path"].endswith("rhei.db")
+
+
+def test_a6_verify_says_equal_and_counts(filled):
+    done = filled.run("verify")
+    assert "equal      t, 1,000 rows" in done.stdout and "2 tables and 1,002 rows are equal" in done.stdout
+    lines = [json.loads(line) for line in filled.run("verify", "t", "--json").stdout.splitlines()]
+    assert lines == [{"table": "t", "outcome": "equal", "rows": 1000, "message": ""}]
+    done = filled.run("verify", "absent", code=1)
+    assert "absent" in done.stderr
+
+
+def test_c2_verify_after_foreign_writers(filled, sqlite3_shell):
+    sqlite3_shell.run("rhei.db", "UPDATE t SET s = s || '!' WHERE id % 7 = 0; DELETE FROM t WHERE id % 11 = 0; "
+                      "REPLACE INTO t VALUES (7, 'replaced'); INSERT INTO u VALUES (2, NULL)", code=None)
+    assert "are equal" in filled.run("verify").stdout
+
+
+def test_read_only_does_not_write_the_file(filled):
+    path = filled.folder / "rhei.db"
+    filled.run("exec", "PRAGMA wal_checkpoint(TRUNCATE)")
+    before = path.read_bytes()
+    assert filled.run("query", "SELECT count(*) AS n FROM t", "--read-only").stdout == "n\n1000\n"
+    filled.run("status", "--read-only")
+    done = filled.run("query", "INSERT INTO t VALUES (5000, 'x')", "--read-only", code=1)
+    assert "READ_ONLY" in done.stderr
+    assert path.read_bytes() == before
