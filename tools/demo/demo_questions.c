@@ -7,7 +7,7 @@ const struct demo_question demo_questions[] = {
      "SELECT a.name AS airline, f.month, count(*) AS flights, avg(f.arr_delay) AS mean_delay, max(f.arr_delay) AS "
      "worst\n"
      "FROM flights f JOIN airlines a ON a.carrier = f.carrier\n"
-     "GROUP BY a.name, f.month ORDER BY mean_delay DESC, a.name, f.month"},
+     "GROUP BY a.name, f.month HAVING count(*) >= 100 ORDER BY mean_delay DESC, a.name, f.month"},
     {"How do the minutes of delay add up over the year?", "running totals",
      "SELECT origin, month, sum(dep_delay) AS minutes,\n"
      "       sum(sum(dep_delay)) OVER (PARTITION BY origin ORDER BY month) AS minutes_so_far\n"
