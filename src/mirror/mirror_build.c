@@ -23,7 +23,6 @@ struct loader {
     int64_t page_number;
     struct mirror_page *page; /* NULL: none in hand */
     uint32_t page_used;       /* cells filled in it that it doesn't count yet */
-    uint64_t rows;
 };
 
 struct mirror_build {
@@ -34,6 +33,7 @@ struct mirror_build {
     struct loader *loader;
     _Atomic uint32_t next_number;
     _Atomic uint64_t hashed;
+    atomic_bool failed; /* some append did: rows may be missing */
     base_mutex page_lock;
     base_mutex partition_lock[MIRROR_PARTITIONS];
 };
@@ -289,9 +289,11 @@ static rhei_status append_chunk(struct mirror_build *build, struct loader *loade
         status = index_rows(build, loader, batch, first, count, row_id);
         if (status == RHEI_OK)
             status = write_rows(build, loader, batch, first, count);
+        if (status != RHEI_OK)
+            return status;
         loader->tail.rows += (uint32_t)count;
         first += count;
-        if (status == RHEI_OK && first < end)
+        if (first < end)
             status = open_segment(build, loader);
     }
     return status;
@@ -325,8 +327,10 @@ rhei_status mirror_build_append(struct mirror_build *build, uint32_t number, con
         size_t end = batch->row_count - first < MIRROR_CHUNK_ROWS ? batch->row_count : first + MIRROR_CHUNK_ROWS;
         status = append_chunk(build, loader, batch, first, end);
     }
-    loader->rows += batch->row_count;
-    return status == RHEI_OK ? RHEI_OK : build_error(build, status, error);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    atomic_store_explicit(&build->failed, true, memory_order_relaxed);
+    return build_error(build, status, error);
 }
 
 /* ---- Attach. --------------------------------------------------------------------------------------------------------- */
@@ -446,25 +450,34 @@ static void replace_old(struct mirror_table *old)
     mirror_table_retire(old);
 }
 
+static rhei_status attach(struct mirror_build *build, struct rhei_error *error)
+{
+    struct mirror *mirror = build->mirror;
+    struct mirror_table *table = build->table;
+    const struct mirror_table_view *view = mirror_trie_get(&mirror->catalog, table->definition.id);
+    struct mirror_table *old = view == NULL ? NULL : view->table;
+    rhei_status status = stitch(build);
+    table->garbage.born = mirror_building(mirror);
+    if (status == RHEI_OK)
+        status = mirror_table_touch(table);
+    if (status != RHEI_OK)
+        return build_error(build, status, error);
+    mirror_table_freeze(table); /* also what is shown if a later change of this cycle fails */
+    replace_old(old);
+    build->table = NULL;
+    return RHEI_OK;
+}
+
 rhei_status mirror_build_attach(struct mirror_build **handle, struct rhei_error *error)
 {
     struct mirror_build *build = *handle;
-    struct mirror *mirror = build->mirror;
-    struct mirror_table *table = build->table;
-    rhei_status status = stitch(build);
-    if (status == RHEI_OK) {
-        const struct mirror_table_view *view = mirror_trie_get(&mirror->catalog, table->definition.id);
-        struct mirror_table *old = view == NULL ? NULL : view->table;
-        table->garbage.born = mirror_building(mirror);
-        status = mirror_table_touch(table);
-        if (status == RHEI_OK) {
-            mirror_table_freeze(table); /* also what is shown if a later change of this cycle fails */
-            replace_old(old);
-            build->table = NULL;
-        }
-    }
-    if (status != RHEI_OK)
-        (void)build_error(build, status, error);
+    rhei_status status;
+    if (atomic_load_explicit(&build->failed, memory_order_relaxed))
+        status = error_set(error, RHEI_INVALID,
+                           "table \"%s\": rows of the build are missing, because one of its appends failed",
+                           build->table->definition.name);
+    else
+        status = attach(build, error);
     *handle = NULL;
     mirror_build_abandon(&build);
     return status;

@@ -176,7 +176,8 @@ static rhei_status copy_segment(struct mirror_compaction *compaction, const stru
     compose_map(from->segment, compaction->live, map);
     for (uint32_t c = 0; c < mirror_table_columns(from->view->table) && status == RHEI_OK; c++)
         status = copy_column(compaction, from->segment, c);
-    mirror_segment_seal(compaction->copy, rows);
+    if (status == RHEI_OK)
+        mirror_segment_seal(compaction->copy, rows);
     return status;
 }
 

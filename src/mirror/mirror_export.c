@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arrow export: the live rows of a table as a stream of struct arrays, a batch per run of a segment.
+ *
+ * The stream and every array that points into segments hold the export, which holds a snapshot: the last one to be
+ * released lets go of it, from any thread.
+ */
+#include "mirror_export.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_utf8.h"
+
+void mirror_export_unref(struct mirror_export *shared)
+{
+    if (shared == NULL || atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1)
+        return;
+    mirror_snapshot_release(&shared->snapshot);
+    for (uint32_t c = 0; shared->columns != NULL && c < shared->column_count; c++)
+        base_free(shared->columns[c].name);
+    base_free(shared->columns);
+    base_free(shared->metadata);
+    base_free(shared->places);
+    base_free(shared);
+}
+
+/* ---- Schema. ---------------------------------------------------------------------------------------------------------- */
+
+struct schema_data {
+    char *name, *metadata;
+    struct ArrowSchema *children;
+    struct ArrowSchema **child_pointers;
+};
+
+static void schema_release(struct ArrowSchema *schema)
+{
+    struct schema_data *data = schema->private_data;
+    for (int64_t i = 0; i < schema->n_children; i++)
+        if (data->children[i].release != NULL)
+            data->children[i].release(&data->children[i]);
+    base_free(data->children);
+    base_free(data->child_pointers);
+    base_free(data->name);
+    base_free(data->metadata);
+    base_free(data);
+    schema->release = NULL;
+}
+
+static int schema_new(struct ArrowSchema *out, const char *format, const char *name, uint32_t children)
+{
+    struct schema_data *data = base_alloc_zero(1, sizeof *data);
+    if (data == NULL)
+        return ENOMEM;
+    data->name = base_strdup(name);
+    data->children = children == 0 ? NULL : base_alloc_zero(children, sizeof *data->children);
+    data->child_pointers = children == 0 ? NULL : base_alloc_zero(children, sizeof(struct ArrowSchema *));
+    *out = (struct ArrowSchema){.format = format,
+                                .name = data->name,
+                                .flags = ARROW_FLAG_NULLABLE,
+                                .release = schema_release,
+                                .private_data = data};
+    if (data->name == NULL || (children > 0 && (data->children == NULL || data->child_pointers == NULL))) {
+        schema_release(out);
+        return ENOMEM;
+    }
+    for (uint32_t i = 0; i < children; i++)
+        data->child_pointers[i] = &data->children[i];
+    out->children = data->child_pointers;
+    out->n_children = children;
+    return 0;
+}
+
+static const char *format_of(uint8_t kind, bool strings_view)
+{
+    switch (kind) {
+    case MIRROR_EXPORT_INTEGER:
+        return "l";
+    case MIRROR_EXPORT_REAL:
+        return "g";
+    case MIRROR_EXPORT_TEXT:
+        return strings_view ? "vu" : "u";
+    case MIRROR_EXPORT_BLOB:
+        return "z";
+    default:
+        return "+ud:0,1,2,3";
+    }
+}
+
+static int column_schema(const struct mirror_export_column *column, bool strings_view, struct ArrowSchema *out)
+{
+    static const char *const names[MIRROR_EXPORT_CHILDREN] = {"integer", "real", "text", "blob"};
+    bool many = column->kind == MIRROR_EXPORT_UNION;
+    int code = schema_new(out, format_of(column->kind, strings_view), column->name, many ? MIRROR_EXPORT_CHILDREN : 0);
+    for (uint32_t c = 0; many && code == 0 && c < MIRROR_EXPORT_CHILDREN; c++)
+        code = schema_new(out->children[c], format_of((uint8_t)(c + 1), strings_view), names[c], 0);
+    if (code != 0 && out->release != NULL)
+        out->release(out);
+    return code;
+}
+
+static size_t metadata_size(const char *metadata)
+{
+    const char *at = metadata;
+    int32_t pairs, length;
+    memcpy(&pairs, at, sizeof pairs);
+    at += sizeof pairs;
+    for (int32_t i = 0; i < 2 * pairs; i++) {
+        memcpy(&length, at, sizeof length);
+        at += sizeof length + (size_t)length;
+    }
+    return (size_t)(at - metadata);
+}
+
+static char *copy_bytes(const char *bytes, size_t size)
+{
+    char *copy = base_alloc(size);
+    if (copy != NULL)
+        memcpy(copy, bytes, size);
+    return copy;
+}
+
+int mirror_export_schema(const struct mirror_export *shared, struct ArrowSchema *out)
+{
+    int code = schema_new(out, "+s", "", shared->column_count);
+    if (code != 0)
+        return code;
+    out->flags = 0;
+    struct schema_data *data = out->private_data;
+    if (shared->metadata != NULL) {
+        data->metadata = copy_bytes(shared->metadata, metadata_size(shared->metadata));
+        out->metadata = data->metadata;
+        code = data->metadata == NULL ? ENOMEM : 0;
+    }
+    for (uint32_t c = 0; c < shared->column_count && code == 0; c++)
+        code = column_schema(&shared->columns[c], shared->strings_view, out->children[c]);
+    if (code != 0)
+        out->release(out);
+    return code;
+}
+
+/* ---- Runs. ------------------------------------------------------------------------------------------------------------ */
+
+static const uint64_t *dead_bits(const struct mirror_export *shared, uint32_t slot)
+{
+    const struct mirror_deletions *deletions = mirror_trie_get(&shared->view->deletions, shared->segment);
+    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[slot / MIRROR_VECTOR_ROWS];
+    return bitmap == NULL ? NULL : bitmap->word;
+}
+
+/* From slot on, while vectors have no dead row. */
+static void clean_run(struct mirror_export *shared, uint32_t rows, struct mirror_export_run *run)
+{
+    run->places = NULL;
+    run->first = shared->slot;
+    uint32_t end = shared->slot;
+    while (end < rows && dead_bits(shared, end) == NULL)
+        end = (end / MIRROR_VECTOR_ROWS + 1) * MIRROR_VECTOR_ROWS;
+    run->count = (end < rows ? end : rows) - shared->slot;
+}
+
+/* From slot on, while vectors have dead rows: the places of the live ones. */
+static void scattered_run(struct mirror_export *shared, uint32_t rows, struct mirror_export_run *run)
+{
+    uint32_t count = 0, slot = shared->slot;
+    for (const uint64_t *dead; slot < rows && (dead = dead_bits(shared, slot)) != NULL;) {
+        uint32_t end = (slot / MIRROR_VECTOR_ROWS + 1) * MIRROR_VECTOR_ROWS;
+        for (; slot < end && slot < rows; slot++) {
+            uint32_t bit = slot % MIRROR_VECTOR_ROWS;
+            shared->places[count] = slot;
+            count += (dead[bit >> 6] >> (bit & 63) & 1) == 0;
+        }
+    }
+    run->places = shared->places;
+    run->first = slot; /* where the next run starts if this one is empty */
+    run->count = count;
+}
+
+static bool find_run(struct mirror_export *shared, struct mirror_export_run *run)
+{
+    for (;;) {
+        if (shared->segment >= shared->view->segment_count || shared->rows_left == 0)
+            return false;
+        const struct mirror_segment *segment = mirror_trie_get(&shared->view->segments, shared->segment);
+        uint32_t rows = segment == NULL ? 0 : mirror_view_rows_of(shared->view, shared->segment, segment);
+        if (shared->slot >= rows) {
+            shared->segment++;
+            shared->slot = 0;
+            continue;
+        }
+        run->segment = segment;
+        if (dead_bits(shared, shared->slot) == NULL)
+            clean_run(shared, rows, run);
+        else
+            scattered_run(shared, rows, run);
+        if (run->count > 0)
+            return true;
+        shared->slot = run->first;
+    }
+}
+
+/* Bytes of text or BLOB that one column brings; Arrow's offsets end at 2^31. */
+static bool is_too_long(const struct mirror_export *shared, const struct mirror_export_run *run)
+{
+    for (uint32_t c = 0; c < shared->column_count; c++) {
+        uint64_t bytes = 0;
+        const struct mirror_export_column *column = &shared->columns[c];
+        if (column->kind == MIRROR_EXPORT_INTEGER || column->kind == MIRROR_EXPORT_REAL)
+            continue;
+        if (shared->segment != shared->view->tail_number && run->segment->heap.first == NULL)
+            continue; /* every string is short; of the open segment only the writer knows */
+        for (uint32_t i = 0; i < run->count; i++) {
+            struct rhei_value value;
+            mirror_segment_value(run->segment, column->number, mirror_run_place(run, i), &value);
+            bytes += value.type == RHEI_TEXT || value.type == RHEI_BLOB ? value.length : 0;
+        }
+        if (bytes > INT32_MAX)
+            return true;
+    }
+    return false;
+}
+
+static bool next_run(struct mirror_export *shared, struct mirror_export_run *run)
+{
+    if (!find_run(shared, run))
+        return false;
+    if (run->count > shared->rows_left)
+        run->count = (uint32_t)shared->rows_left;
+    while (run->count > 1 && is_too_long(shared, run))
+        run->count /= 2;
+    shared->slot = mirror_run_place(run, run->count - 1) + 1;
+    shared->rows_left -= run->count;
+    return true;
+}
+
+/* ---- Stream. ---------------------------------------------------------------------------------------------------------- */
+
+static int fail(struct mirror_export *shared, int code)
+{
+    shared->message = "out of memory";
+    return code;
+}
+
+static int stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
+{
+    struct mirror_export *shared = stream->private_data;
+    int code = mirror_export_schema(shared, out);
+    return code == 0 ? 0 : fail(shared, code);
+}
+
+static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
+{
+    struct mirror_export *shared = stream->private_data;
+    struct mirror_export_run run;
+    *out = (struct ArrowArray){0};
+    if (!next_run(shared, &run))
+        return 0;
+    int code = mirror_export_struct(shared->column_count, out);
+    if (code != 0)
+        return fail(shared, code);
+    out->length = run.count;
+    for (uint32_t c = 0; c < shared->column_count && code == 0; c++)
+        code = mirror_export_array(shared, &shared->columns[c], &run, out->children[c]);
+    if (code == 0)
+        return 0;
+    out->release(out);
+    return fail(shared, code);
+}
+
+static const char *stream_error(struct ArrowArrayStream *stream)
+{
+    const struct mirror_export *shared = stream->private_data;
+    return shared->message;
+}
+
+static void stream_release(struct ArrowArrayStream *stream)
+{
+    mirror_export_unref(stream->private_data);
+    stream->release = NULL;
+}
+
+/* ---- The call. -------------------------------------------------------------------------------------------------------- */
+
+static uint8_t usual_kind(uint8_t affinity)
+{
+    switch (affinity) {
+    case AFFINITY_TEXT:
+        return MIRROR_EXPORT_TEXT;
+    case AFFINITY_REAL:
+        return MIRROR_EXPORT_REAL;
+    default:
+        return MIRROR_EXPORT_INTEGER;
+    }
+}
+
+/* By what the column has ever held: wider than this snapshot perhaps, never narrower. */
+static void choose_kind(const struct mirror_table_view *view, struct mirror_export_column *column)
+{
+    uint32_t flags = mirror_view_column_flags(view, column->number);
+    uint8_t layout = mirror_layout_of(flags & 0x1f);
+    column->check_utf8 = (flags & MIRROR_INVALID_UTF8) != 0;
+    if (layout == MIRROR_LAYOUT_EMPTY)
+        column->kind = usual_kind(mirror_view_definition(view)->columns[column->number].affinity);
+    else if (layout == MIRROR_LAYOUT_MIXED || column->check_utf8)
+        column->kind = MIRROR_EXPORT_UNION;
+    else
+        column->kind = layout;
+}
+
+static rhei_status fill_columns(struct mirror_export *shared, const uint32_t *columns, const char *const *names)
+{
+    const struct source_table *table = mirror_view_definition(shared->view);
+    for (uint32_t c = 0; c < shared->column_count; c++) {
+        struct mirror_export_column *column = &shared->columns[c];
+        if (columns[c] >= table->column_count)
+            return RHEI_INVALID;
+        column->number = columns[c];
+        column->name = base_strdup(names != NULL ? names[c] : table->columns[columns[c]].name);
+        if (column->name == NULL)
+            return RHEI_NO_MEMORY;
+        base_utf8_scrub(column->name, strlen(column->name));
+        choose_kind(shared->view, column);
+    }
+    return RHEI_OK;
+}
+
+static rhei_status fill(struct mirror_export *shared, const struct mirror_export_options *options)
+{
+    shared->strings_view = options != NULL && options->strings_view;
+    shared->rows_left = options == NULL || options->max_rows == 0 ? UINT64_MAX : options->max_rows;
+    shared->columns = base_alloc_zero(shared->column_count, sizeof *shared->columns);
+    shared->places = base_alloc(MIRROR_SEGMENT_ROWS * sizeof *shared->places);
+    bool keep = options != NULL && options->metadata != NULL && options->metadata_len > 0;
+    if (keep)
+        shared->metadata = copy_bytes(options->metadata, options->metadata_len);
+    bool complete = shared->columns != NULL && shared->places != NULL && (!keep || shared->metadata != NULL);
+    return complete ? RHEI_OK : RHEI_NO_MEMORY;
+}
+
+rhei_status mirror_export(struct mirror *mirror, const struct mirror_snapshot *snapshot, uint32_t table,
+                          const uint32_t *columns, const char *const *names, uint32_t column_count,
+                          const struct mirror_export_options *options, struct ArrowArrayStream *stream,
+                          struct rhei_error *error)
+{
+    (void)mirror;
+    memset(stream, 0, sizeof *stream);
+    const struct mirror_table_view *view = mirror_view(snapshot, table);
+    if (view == NULL)
+        return error_set(error, RHEI_NOT_FOUND, "the snapshot has no table %u", table);
+    struct mirror_export *shared = base_alloc_zero(1, sizeof *shared);
+    if (shared == NULL)
+        return error_no_memory(error);
+    atomic_init(&shared->references, 1);
+    shared->view = view;
+    shared->column_count = column_count;
+    rhei_status status = mirror_snapshot_clone(snapshot, &shared->snapshot);
+    if (status == RHEI_OK)
+        status = fill(shared, options);
+    if (status == RHEI_OK)
+        status = fill_columns(shared, columns, names);
+    if (status != RHEI_OK) {
+        mirror_export_unref(shared);
+        return status == RHEI_INVALID
+                   ? error_set(error, status, "an exported column's number is beyond the table's columns")
+                   : error_no_memory(error);
+    }
+    *stream = (struct ArrowArrayStream){.get_schema = stream_schema,
+                                        .get_next = stream_next,
+                                        .get_last_error = stream_error,
+                                        .release = stream_release,
+                                        .private_data = shared};
+    return RHEI_OK;
+}
