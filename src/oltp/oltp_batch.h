@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One table's rows on their way out: columns that grow, bytes in an arena of the owner. Owner thread. */
+#ifndef OLTP_OLTP_BATCH_H
+#define OLTP_OLTP_BATCH_H
+
+#include "oltp/oltp_internal.h"
+
+struct oltp_batch {
+    const struct oltp_table_schema *table; /* borrowed */
+    uint32_t columns;
+    struct rhei_value **values; /* [columns][capacity] */
+    uint8_t *op;
+    int64_t *seq;
+    int64_t *time_ms;
+    size_t count, capacity;
+    bool logged;        /* has op, seq and time */
+    bool plain;         /* no row but upserts so far */
+    bool listed;        /* is among the batches of this call */
+    sqlite3_stmt *look; /* the row of a key, for 'K' */
+    struct change_batch view;
+};
+
+rhei_status oltp_batch_new(const struct oltp_table_schema *table, bool logged, struct oltp_batch **batch,
+                           struct rhei_error *error);
+void oltp_batch_free(struct oltp_batch **batch);
+bool oltp_batch_reserve(struct oltp_batch *batch, size_t rows);
+/*
+ * Column `column` of the row being added, from column `from` of the statement: copied into the arena, and as the table
+ * itself would give it (REAL columns hold no integers and no negative zero). False without memory.
+ */
+bool oltp_batch_put(struct oltp_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,
+                    struct oltp_arena *arena);
+const struct change_batch *oltp_batch_view(struct oltp_batch *batch);
+/* "SELECT c, ... FROM main.t" of every column of the table, appended. */
+void oltp_batch_select(const struct oltp_table_schema *table, struct base_buffer *sql);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which schema is current, and how a change of it by anybody is noticed. */
+#include "oltp/oltp_internal.h"
+
+uint64_t oltp_commit_token(const struct oltp *oltp)
+{
+    uint64_t own = atomic_load_explicit(&oltp->own_commits, memory_order_acquire);
+    if (oltp->wal_index == NULL) {
+        return own;
+    }
+    /* WalIndexHdr: iChange at byte 8 grows with each commit; mxFrame at byte 16 tells recoveries apart */
+    uint32_t change = __atomic_load_n(&oltp->wal_index[2], __ATOMIC_ACQUIRE);
+    uint32_t frames = __atomic_load_n(&oltp->wal_index[4], __ATOMIC_ACQUIRE);
+    return (uint64_t)change << 32 | frames;
+}
+
+uint64_t oltp_schema_version(const struct oltp *oltp)
+{
+    return atomic_load_explicit(&oltp->schema_version, memory_order_acquire);
+}
+
+void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
+{
+    base_mutex_lock(&oltp->schema_lock);
+    struct oltp_schema *old = oltp->schema;
+    schema->catalog.schema_version = atomic_load_explicit(&oltp->schema_version, memory_order_relaxed) + 1;
+    oltp->schema = schema;
+    atomic_store_explicit(&oltp->schema_version, schema->catalog.schema_version, memory_order_release);
+    base_mutex_unlock(&oltp->schema_lock);
+    oltp_schema_release(old);
+}
+
+static bool catalog_cookie_is(struct oltp *oltp, int64_t cookie)
+{
+    base_mutex_lock(&oltp->schema_lock);
+    bool same = oltp->schema != NULL && oltp->schema->cookie == cookie;
+    base_mutex_unlock(&oltp->schema_lock);
+    return same;
+}
+
+rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause, struct rhei_error *error)
+{
+    int64_t cookie = 0;
+    rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
+    if (status != RHEI_OK || catalog_cookie_is(oltp, cookie)) {
+        return status;
+    }
+    struct oltp_schema *schema = NULL;
+    status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = oltp_capture_apply(oltp, cause, &schema, error);
+    oltp_fault(oltp, "oltp.capture.commit");
+    if (status == RHEI_OK) {
+        status = oltp_exec(oltp->writer, "COMMIT", error);
+    }
+    if (status != RHEI_OK) {
+        oltp_exec(oltp->writer, "ROLLBACK", NULL);
+        oltp_rolled_back(oltp);
+        oltp_schema_release(schema);
+        error_context(error, "change capture: ");
+        return status;
+    }
+    oltp_schema_publish(oltp, schema);
+    oltp_committed(oltp, 0);
+    return RHEI_OK;
+}
+
+/* Without writing: a read-only handle. */
+static rhei_status catalog_reload(struct oltp *oltp, struct rhei_error *error)
+{
+    struct oltp_schema *schema = NULL;
+    bool complete;
+    rhei_status status = oltp_exec(oltp->describer, "BEGIN", error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = oltp_schema_load(oltp->describer, &schema, error);
+    if (status == RHEI_OK) {
+        status = oltp_capture_match(oltp, oltp->describer, schema, &complete, error);
+    }
+    oltp_exec(oltp->describer, "COMMIT", NULL);
+    if (status != RHEI_OK) {
+        oltp_schema_release(schema);
+        return status;
+    }
+    oltp_schema_publish(oltp, schema);
+    return RHEI_OK;
+}
+
+rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error)
+{
+    int64_t cookie = 0;
+    uint64_t token = oltp_commit_token(oltp);
+    base_mutex_lock(&oltp->describe_lock);
+    rhei_status status = oltp_query_int(oltp->describer, "PRAGMA main.schema_version", 0, &cookie, error);
+    bool known = status == RHEI_OK && catalog_cookie_is(oltp, cookie);
+    if (status == RHEI_OK && !known && oltp->config.read_only) {
+        status = catalog_reload(oltp, error);
+        known = true;
+    }
+    base_mutex_unlock(&oltp->describe_lock);
+    if (status == RHEI_OK && !known) {
+        status = oltp_writer_acquire(oltp, 0, error);
+        if (status == RHEI_OK) {
+            status = oltp_schema_refresh_locked(oltp, OLTP_BY_OTHERS, error);
+            oltp_writer_release(oltp);
+        }
+    }
+    if (status == RHEI_OK) {
+        atomic_store_explicit(&oltp->schema_token, token, memory_order_release);
+    }
+    return status;
+}
+
+rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error)
+{
+    if (atomic_load_explicit(&oltp->schema_token, memory_order_acquire) != oltp_commit_token(oltp) ||
+        (oltp->wal_index == NULL && oltp->config.read_only)) {
+        rhei_status status = oltp_schema_refresh(oltp, error);
+        if (status != RHEI_OK) {
+            return status;
+        }
+    }
+    base_mutex_lock(&oltp->schema_lock);
+    *schema = oltp->schema;
+    atomic_fetch_add_explicit(&oltp->schema->references, 1, memory_order_relaxed);
+    base_mutex_unlock(&oltp->schema_lock);
+    return RHEI_OK;
+}
+
+rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error)
+{
+    struct oltp_schema *schema = NULL;
+    rhei_status status = oltp_schema_take(oltp, &schema, error);
+    *catalog = status == RHEI_OK ? &schema->catalog : NULL;
+    return status;
+}
+
+void oltp_catalog_release(const struct oltp_catalog **catalog)
+{
+    if (*catalog != NULL) {
+        /* the catalog is the schema's first member, and the schema was never const */
+        oltp_schema_release((struct oltp_schema *)(uintptr_t)*catalog);
+        *catalog = NULL;
+    }
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One SQLite connection with its cached statements. Used by one thread at a time; whoever holds it sees to that.
+ *
+ * C1. Every cached statement that is not in use is reset and has no bindings, so it holds no lock and no snapshot.
+ * C2. A statement in use is never handed out twice: the second asker gets one of its own, finalised at its release.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "oltp/oltp_internal.h"
+
+enum { CACHED_TEXT_MAX = 64 * 1024 };
+
+static void connection_sleep(int64_t ns)
+{
+    struct timespec pause = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    nanosleep(&pause, NULL);
+}
+
+/* SQLite's own handler waits up to 100 ms between looks; a commit here takes microseconds, so look much oftener. */
+static int connection_busy(void *context, int tries)
+{
+    struct oltp_connection *connection = context;
+    int64_t now = base_now_ns();
+    if (connection->busy_deadline_ns == 0) {
+        connection->busy_deadline_ns = now + (int64_t)connection->oltp->config.busy_timeout_ms * 1000000;
+    }
+    if (now >= connection->busy_deadline_ns) {
+        return 0;
+    }
+    if (connection->stop != NULL) {
+        connection->stopped = connection->stop->check(connection->stop->context);
+        if (connection->stopped != RHEI_OK) {
+            return 0;
+        }
+    }
+    int64_t pause = tries < 10 ? 50000 : tries < 50 ? 500000 : 5000000;
+    int64_t left = connection->busy_deadline_ns - now;
+    connection_sleep(pause < left ? pause : left);
+    return 1;
+}
+
+static int connection_progress(void *context)
+{
+    struct oltp_connection *connection = context;
+    connection->stopped = connection->stop->check(connection->stop->context);
+    return connection->stopped != RHEI_OK;
+}
+
+void oltp_connection_watch(struct oltp_connection *connection, const struct oltp_stop *stop)
+{
+    if (stop == NULL && connection->stop == NULL) {
+        return;
+    }
+    connection->stop = stop;
+    connection->stopped = RHEI_OK;
+    sqlite3_progress_handler(connection->db, stop == NULL ? 0 : 1000, stop == NULL ? NULL : connection_progress,
+                             connection);
+}
+
+static const char *connection_pragmas(enum oltp_role role)
+{
+    switch (role) {
+    case OLTP_WRITER:
+        return "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;";
+    case OLTP_SOURCE: /* SQLite walks the whole cache when others committed: keep it tiny */
+        return "PRAGMA cache_size=-256; PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;";
+    case OLTP_CHECKPOINTER:
+        return "PRAGMA cache_size=-64;";
+    case OLTP_READER:
+    case OLTP_DESCRIBER:
+    default:
+        return "PRAGMA cache_size=-8192; PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;";
+    }
+}
+
+static rhei_status connection_set_wal(struct oltp_connection *connection, struct rhei_error *error)
+{
+    static const char *const levels[] = {"NORMAL", "FULL", "EXTRA", "OFF"};
+    const struct oltp_config *config = &connection->oltp->config;
+    sqlite3_stmt *stmt = NULL;
+    bool wal = false;
+    int rc = sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        wal = rc == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+    }
+    if (rc != SQLITE_OK) {
+        rhei_status status = oltp_sqlite_error(connection, rc, NULL, error);
+        sqlite3_finalize(stmt);
+        return status;
+    }
+    sqlite3_finalize(stmt);
+    if (!wal) {
+        return error_set(error, RHEI_BUSY,
+                         "the database can't be switched to its write-ahead log: another program has it open, or the "
+                         "file system can't map shared memory (network folders can't)");
+    }
+    return oltp_execf(connection, error, "PRAGMA synchronous=%s", levels[config->synchronous]);
+}
+
+static rhei_status connection_setup(struct oltp_connection *connection, struct rhei_error *error)
+{
+    sqlite3 *db = connection->db;
+    struct oltp *oltp = connection->oltp;
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_busy_handler(db, connection_busy, connection);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_wal_autocheckpoint(db, 0);
+    rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
+    if (status == RHEI_OK && connection->role == OLTP_WRITER) {
+        status = connection_set_wal(connection, error);
+    }
+    if (status == RHEI_OK && oltp_sum_register(db) != SQLITE_OK) {
+        status = error_no_memory(error);
+    }
+    if (status == RHEI_OK) { /* the first look into the file: says if it is a database at all */
+        sqlite3_stmt *stmt = NULL;
+        int rc = sqlite3_prepare_v2(db, "PRAGMA encoding", -1, &stmt, NULL);
+        if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+            connection->utf16 = sqlite3_strnicmp((const char *)sqlite3_column_text(stmt, 0), "UTF-16", 6) == 0;
+        }
+        sqlite3_finalize(stmt);
+        int64_t cookie;
+        status = oltp_query_int(connection, "PRAGMA schema_version", 0, &cookie, error);
+    }
+    if (status != RHEI_OK) {
+        error_context(error, "database \"%s\": ", oltp->config.path);
+    }
+    return status;
+}
+
+rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **result,
+                                 struct rhei_error *error)
+{
+    *result = NULL;
+    struct oltp_connection *connection = base_alloc_zero(1, sizeof *connection);
+    if (connection == NULL) {
+        return error_no_memory(error);
+    }
+    connection->oltp = oltp;
+    connection->role = role;
+    connection->statement_limit = role == OLTP_SOURCE || role == OLTP_DESCRIBER ? 0 : 128;
+    connection->by_text = base_map_new(false);
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    flags |= oltp->config.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (!oltp->config.read_only && !oltp->config.must_exist && role == OLTP_WRITER) {
+        flags |= SQLITE_OPEN_CREATE;
+    }
+    const char *vfs = oltp->memory == NULL ? NULL : oltp_memory_vfs(oltp->memory);
+    int rc = connection->by_text == NULL ? SQLITE_NOMEM : sqlite3_open_v2(oltp->path, &connection->db, flags, vfs);
+    rhei_status status;
+    if (rc != SQLITE_OK) {
+        status = connection->db == NULL ? error_no_memory(error) : oltp_sqlite_error(connection, rc, NULL, error);
+        error_context(error, "database \"%s\": ", oltp->config.path);
+    } else {
+        status = connection_setup(connection, error);
+    }
+    if (status != RHEI_OK) {
+        oltp_connection_close(&connection);
+        return status;
+    }
+    *result = connection;
+    return RHEI_OK;
+}
+
+static void statement_free(struct oltp_statement *statement)
+{
+    sqlite3_finalize(statement->stmt);
+    base_free(statement->sql);
+    base_free(statement);
+}
+
+void oltp_connection_close(struct oltp_connection **slot)
+{
+    struct oltp_connection *connection = *slot;
+    if (connection == NULL) {
+        return;
+    }
+    *slot = NULL;
+    struct oltp_statement *statement = connection->newest;
+    while (statement != NULL) {
+        struct oltp_statement *older = statement->older;
+        statement_free(statement);
+        statement = older;
+    }
+    base_map_free(&connection->by_text);
+    sqlite3_close(connection->db);
+    base_free(connection);
+}
+
+/* ---- The statement cache. ---------------------------------------------------------------------------------------- */
+
+static void cache_unlink(struct oltp_connection *connection, struct oltp_statement *statement)
+{
+    *(statement->newer == NULL ? &connection->newest : &statement->newer->older) = statement->older;
+    *(statement->older == NULL ? &connection->oldest : &statement->older->newer) = statement->newer;
+    statement->newer = NULL;
+    statement->older = NULL;
+}
+
+static void cache_link(struct oltp_connection *connection, struct oltp_statement *statement)
+{
+    statement->older = connection->newest;
+    *(connection->newest == NULL ? &connection->oldest : &connection->newest->newer) = statement;
+    connection->newest = statement;
+}
+
+static void cache_add(struct oltp_connection *connection, struct oltp_statement *statement)
+{
+    if (statement->len > CACHED_TEXT_MAX || statement->alone || statement->stmt == NULL ||
+        connection->statement_limit == 0) {
+        return;
+    }
+    void *previous = NULL;
+    if (base_map_find(connection->by_text, statement->sql, statement->len) != NULL ||
+        !base_map_put(connection->by_text, statement->sql, statement->len, statement, &previous)) {
+        return;
+    }
+    statement->cached = true;
+    cache_link(connection, statement);
+    connection->statement_count++;
+    struct oltp_statement *victim = connection->oldest;
+    while (connection->statement_count > connection->statement_limit && victim != NULL) {
+        struct oltp_statement *newer = victim->newer;
+        if (!victim->in_use) {
+            base_map_remove(connection->by_text, victim->sql, victim->len);
+            cache_unlink(connection, victim);
+            connection->statement_count--;
+            statement_free(victim);
+        }
+        victim = newer;
+    }
+}
+
+static rhei_status prepare_new(struct oltp_connection *connection, const char *sql, size_t len,
+                               struct oltp_statement **result, struct rhei_error *error)
+{
+    if (len > 1000000000) {
+        return error_set(error, RHEI_TOO_BIG, "the statement is longer than 1,000,000,000 bytes");
+    }
+    struct oltp_statement *statement = base_alloc_zero(1, sizeof *statement);
+    char *copy = base_strndup(sql, len);
+    if (statement == NULL || copy == NULL) {
+        base_free(statement);
+        base_free(copy);
+        return error_no_memory(error);
+    }
+    statement->sql = copy;
+    statement->len = len;
+    const char *tail = NULL;
+    unsigned flags = connection->statement_limit > 0 && len <= CACHED_TEXT_MAX ? SQLITE_PREPARE_PERSISTENT : 0;
+    int rc = sqlite3_prepare_v3(connection->db, copy, (int)len + 1, flags, &statement->stmt, &tail);
+    rhei_status status = RHEI_OK;
+    if (rc != SQLITE_OK) {
+        status = oltp_sqlite_error(connection, rc, NULL, error);
+    } else if (!oltp_is_blank(copy, len, (size_t)(tail - copy))) {
+        size_t start = (size_t)(tail - copy), end, at = start;
+        do {
+            oltp_next_token(copy, len, &at, &start, &end);
+        } while (copy[start] == ';');
+        status = error_set(error, RHEI_SQL,
+                           "there is a second statement at byte %zu: this call runs one statement; use a batch for several",
+                           start);
+        if (error != NULL && error->code == RHEI_SQL) {
+            error->sql_offset = (int32_t)start;
+        }
+    }
+    if (status != RHEI_OK) {
+        statement_free(statement);
+        return status;
+    }
+    oltp_classify(statement);
+    *result = statement;
+    return RHEI_OK;
+}
+
+rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, size_t len,
+                         struct oltp_statement **result, struct rhei_error *error)
+{
+    struct oltp_statement *statement = base_map_find(connection->by_text, sql, len);
+    if (statement != NULL && !statement->in_use) {
+        if (connection->newest != statement) {
+            cache_unlink(connection, statement);
+            cache_link(connection, statement);
+        }
+    } else {
+        rhei_status status = connection->role == OLTP_WRITER ? RHEI_OK : oltp_refuse_setting(sql, len, error);
+        if (status == RHEI_OK) {
+            status = prepare_new(connection, sql, len, &statement, error);
+        }
+        if (status != RHEI_OK) {
+            return status;
+        }
+        statement->in_use = true;
+        cache_add(connection, statement);
+    }
+    statement->in_use = true;
+    *result = statement;
+    return RHEI_OK;
+}
+
+void oltp_statement_release(struct oltp_connection *connection, struct oltp_statement **slot)
+{
+    (void)connection;
+    struct oltp_statement *statement = *slot;
+    if (statement == NULL) {
+        return;
+    }
+    *slot = NULL;
+    statement->in_use = false;
+    if (statement->cached) {
+        sqlite3_reset(statement->stmt);
+        sqlite3_clear_bindings(statement->stmt);
+    } else {
+        statement_free(statement);
+    }
+}
+
+rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement *statement,
+                      const struct rhei_value *params, uint32_t count, bool copy, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = statement->stmt;
+    int wanted = stmt == NULL ? 0 : sqlite3_bind_parameter_count(stmt);
+    if ((uint32_t)wanted != count) {
+        return error_set(error, RHEI_INVALID, "the statement has %d parameters, %u values were given", wanted, count);
+    }
+    sqlite3_destructor_type keep = copy ? SQLITE_TRANSIENT : SQLITE_STATIC;
+    for (int i = 0; i < wanted; i++) {
+        const struct rhei_value *value = &params[i];
+        int rc;
+        switch (value->type) {
+        case RHEI_NULL:
+            rc = sqlite3_bind_null(stmt, i + 1);
+            break;
+        case RHEI_INTEGER:
+            rc = sqlite3_bind_int64(stmt, i + 1, value->as.integer);
+            break;
+        case RHEI_REAL:
+            rc = sqlite3_bind_double(stmt, i + 1, value->as.real);
+            break;
+        case RHEI_TEXT:
+            rc = sqlite3_bind_text64(stmt, i + 1, value->length == 0 ? "" : value->as.bytes, value->length, keep,
+                                     SQLITE_UTF8);
+            break;
+        case RHEI_BLOB:
+            rc = value->length == 0 ? sqlite3_bind_zeroblob(stmt, i + 1, 0)
+                                    : sqlite3_bind_blob64(stmt, i + 1, value->as.bytes, value->length, keep);
+            break;
+        default:
+            return error_set(error, RHEI_INVALID, "parameter %d has the unknown class %u", i + 1, value->type);
+        }
+        if (rc != SQLITE_OK) {
+            return oltp_sqlite_error(connection, rc, NULL, error);
+        }
+    }
+    return RHEI_OK;
+}
+
+void oltp_column(sqlite3_stmt *stmt, int column, bool utf16, struct rhei_value *value)
+{
+    sqlite3_value *from = sqlite3_column_value(stmt, column);
+    switch (sqlite3_value_type(from)) {
+    case SQLITE_INTEGER:
+        value->type = RHEI_INTEGER;
+        value->as.integer = sqlite3_value_int64(from);
+        value->length = 0;
+        break;
+    case SQLITE_FLOAT:
+        value->type = RHEI_REAL;
+        value->as.real = sqlite3_value_double(from);
+        value->length = 0;
+        break;
+    case SQLITE_TEXT:
+        value->type = RHEI_TEXT;
+        /* the bytes as they lie in the file, without SQLite's terminating copy */
+        value->as.bytes = utf16 ? (const void *)sqlite3_value_text(from) : sqlite3_value_blob(from);
+        value->length = (uint32_t)sqlite3_value_bytes(from);
+        break;
+    case SQLITE_BLOB:
+        value->type = RHEI_BLOB;
+        value->as.bytes = sqlite3_value_blob(from);
+        value->length = (uint32_t)sqlite3_value_bytes(from);
+        break;
+    default:
+        *value = (struct rhei_value){.type = RHEI_NULL};
+        break;
+    }
+    if (value->type >= RHEI_TEXT && value->length == 0) {
+        value->as.bytes = "";
+    }
+}
+
+/* ---- Small helpers. ---------------------------------------------------------------------------------------------- */
+
+rhei_status oltp_exec(struct oltp_connection *connection, const char *sql, struct rhei_error *error)
+{
+    int rc = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
+}
+
+rhei_status oltp_execf(struct oltp_connection *connection, struct rhei_error *error, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (len < 0 || (size_t)len >= sizeof text) {
+        return error_set(error, RHEI_INTERNAL, "a statement of Rhei's own is too long");
+    }
+    return oltp_exec(connection, text, error);
+}
+
+rhei_status oltp_query_int(struct oltp_connection *connection, const char *sql, int64_t fallback, int64_t *value,
+                           struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL);
+    *value = fallback;
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
+            *value = sqlite3_column_int64(stmt, 0);
+        }
+    }
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    return status;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of a statement: streamed from a pooled reader or a session's connection, or kept (RETURNING, whose rows exist
+ * before the commit but may be seen only after it).
+ *
+ * The first step is taken when the cursor is made: it pins the snapshot, and it is what makes SQLite notice that the
+ * schema changed under a cached statement, so names and number of the columns are right from then on.
+ */
+#include <string.h>
+
+#include "oltp/oltp_internal.h"
+
+struct oltp_cursor {
+    struct oltp *oltp;
+    struct oltp_connection *connection; /* NULL: the rows are kept */
+    struct oltp_statement *statement;
+    struct oltp_stop stop;
+    bool pooled;
+    bool row_waits; /* the row that the first step found */
+    bool done;
+    bool *owner_open;
+    int64_t position; /* a floor until it is exact */
+    bool position_exact;
+    rhei_status failed;
+    struct rhei_error error;
+    /* kept rows */
+    struct oltp_arena arena;
+    uint32_t column_count;
+    const char **names, **types;
+    struct rhei_value *values;
+    size_t row_count, row_capacity, row_at;
+};
+
+static rhei_status cursor_step(struct oltp_cursor *cursor, struct rhei_error *error)
+{
+    int rc = sqlite3_step(cursor->statement->stmt);
+    if (rc == SQLITE_ROW) {
+        return RHEI_ROW;
+    }
+    cursor->done = true;
+    if (rc == SQLITE_DONE) {
+        return RHEI_DONE;
+    }
+    return oltp_sqlite_error(cursor->connection, rc, NULL, error);
+}
+
+/* ---- Streaming. -------------------------------------------------------------------------------------------------- */
+
+static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_stop *stop, struct rhei_error *error)
+{
+    if (stop != NULL) {
+        cursor->stop = *stop;
+        oltp_connection_watch(cursor->connection, &cursor->stop);
+    }
+    cursor->position = atomic_load_explicit(&cursor->oltp->position, memory_order_acquire);
+    rhei_status status = cursor_step(cursor, error);
+    cursor->row_waits = status == RHEI_ROW;
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+}
+
+static rhei_status read_check(const struct oltp_statement *statement, struct rhei_error *error)
+{
+    switch (statement->kind) {
+    case OLTP_TRANSACTION:
+        return error_set(error, RHEI_TRANSACTION, "BEGIN, COMMIT, ROLLBACK and savepoints need a session");
+    case OLTP_EMPTY:
+        return error_set(error, RHEI_SQL, "there is no statement in the text");
+    default:
+        return statement->read_only ? RHEI_OK
+                                    : error_set(error, RHEI_READ_ONLY, "the statement would write: run it as a write");
+    }
+}
+
+rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
+                      const struct oltp_stop *stop, bool now, struct oltp_cursor **result, struct rhei_error *error)
+{
+    (void)now; /* always */
+    *result = NULL;
+    struct oltp_connection *reader = NULL;
+    rhei_status status = oltp_reader_take(oltp, &reader, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    struct oltp_cursor *cursor = base_alloc_zero(1, sizeof *cursor);
+    if (cursor == NULL) {
+        oltp_reader_give(oltp, &reader);
+        return error_no_memory(error);
+    }
+    cursor->oltp = oltp;
+    cursor->connection = reader;
+    cursor->pooled = true;
+    status = oltp_prepare(reader, sql, len, &cursor->statement, error);
+    if (status == RHEI_OK) {
+        status = read_check(cursor->statement, error);
+    }
+    if (status == RHEI_OK) {
+        status = oltp_bind(reader, cursor->statement, params, count, true, error);
+    }
+    if (status == RHEI_OK) {
+        status = cursor_start(cursor, stop, error);
+    }
+    atomic_fetch_add_explicit(&oltp->counters.reads, 1, memory_order_relaxed);
+    if (status != RHEI_OK) {
+        atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
+        oltp_cursor_close(&cursor);
+        return status;
+    }
+    *result = cursor;
+    return RHEI_OK;
+}
+
+rhei_status oltp_cursor_stream(struct oltp *oltp, struct oltp_connection *connection, struct oltp_statement *statement,
+                               const struct oltp_stop *stop, bool *owner_open, struct oltp_cursor **result,
+                               struct rhei_error *error)
+{
+    *result = NULL;
+    struct oltp_cursor *cursor = base_alloc_zero(1, sizeof *cursor);
+    if (cursor == NULL) {
+        return error_no_memory(error);
+    }
+    cursor->oltp = oltp;
+    cursor->connection = connection;
+    cursor->statement = statement;
+    rhei_status status = cursor_start(cursor, stop, error);
+    if (status != RHEI_OK) {
+        cursor->statement = NULL; /* stays the caller's */
+        oltp_cursor_close(&cursor);
+        return status;
+    }
+    cursor->owner_open = owner_open;
+    *owner_open = true;
+    *result = cursor;
+    return RHEI_OK;
+}
+
+rhei_status oltp_cursor_next(struct oltp_cursor *cursor, struct rhei_error *error)
+{
+    if (cursor->connection == NULL) {
+        if (cursor->row_at < cursor->row_count) {
+            cursor->row_at++;
+            return RHEI_ROW;
+        }
+        return RHEI_DONE;
+    }
+    if (cursor->row_waits) {
+        cursor->row_waits = false;
+        return RHEI_ROW;
+    }
+    if (cursor->failed != RHEI_OK) {
+        if (error != NULL && error->code == RHEI_OK) {
+            *error = cursor->error;
+        }
+        return cursor->failed;
+    }
+    if (cursor->done) {
+        return RHEI_DONE;
+    }
+    rhei_status status = cursor_step(cursor, error);
+    if (status != RHEI_ROW && status != RHEI_DONE) {
+        cursor->failed = status;
+        if (error != NULL) {
+            cursor->error = *error;
+        } else {
+            error_set(&cursor->error, status, "the statement failed before");
+        }
+    }
+    return status;
+}
+
+/* ---- Keeping. ---------------------------------------------------------------------------------------------------- */
+
+static bool collect_head(struct oltp_cursor *cursor, sqlite3_stmt *stmt)
+{
+    cursor->column_count = (uint32_t)sqlite3_column_count(stmt);
+    cursor->names = oltp_arena_zero(&cursor->arena, cursor->column_count, sizeof *cursor->names);
+    cursor->types = oltp_arena_zero(&cursor->arena, cursor->column_count, sizeof *cursor->types);
+    for (uint32_t i = 0; cursor->names != NULL && cursor->types != NULL && i < cursor->column_count; i++) {
+        cursor->names[i] = oltp_arena_text(&cursor->arena, sqlite3_column_name(stmt, (int)i));
+        cursor->types[i] = oltp_arena_text(&cursor->arena, sqlite3_column_decltype(stmt, (int)i));
+        if (cursor->names[i] == NULL || cursor->types[i] == NULL) {
+            return false;
+        }
+    }
+    return cursor->names != NULL && cursor->types != NULL;
+}
+
+static bool collect_row(struct oltp_cursor *cursor, sqlite3_stmt *stmt, bool utf16)
+{
+    void *values = cursor->values;
+    size_t columns = cursor->column_count;
+    if (cursor->row_count == cursor->row_capacity &&
+        !base_grow(&values, &cursor->row_capacity, cursor->row_count + 1, columns * sizeof *cursor->values)) {
+        return false;
+    }
+    cursor->values = values;
+    struct rhei_value *row = &cursor->values[cursor->row_count * columns];
+    for (size_t i = 0; i < columns; i++) {
+        oltp_column(stmt, (int)i, utf16, &row[i]);
+        if (row[i].type >= RHEI_TEXT && row[i].length > 0) {
+            void *copy = oltp_arena_alloc(&cursor->arena, row[i].length);
+            if (copy == NULL) {
+                return false;
+            }
+            memcpy(copy, row[i].as.bytes, row[i].length);
+            row[i].as.bytes = copy;
+        }
+    }
+    cursor->row_count++;
+    return true;
+}
+
+rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_statement *statement,
+                                struct oltp_cursor **result, struct rhei_error *error)
+{
+    struct oltp_cursor *cursor = *result;
+    int rc = sqlite3_step(statement->stmt);
+    bool ok = true;
+    if (cursor == NULL) {
+        cursor = base_alloc_zero(1, sizeof *cursor);
+        if (cursor == NULL) {
+            return error_no_memory(error);
+        }
+        cursor->oltp = connection->oltp;
+        *result = cursor;
+        ok = collect_head(cursor, statement->stmt);
+    }
+    while (ok && rc == SQLITE_ROW) {
+        ok = collect_row(cursor, statement->stmt, connection->utf16);
+        rc = ok ? sqlite3_step(statement->stmt) : SQLITE_NOMEM;
+    }
+    if (ok && rc == SQLITE_DONE) {
+        return RHEI_OK;
+    }
+    rhei_status status = ok ? oltp_sqlite_error(connection, rc, NULL, error) : error_no_memory(error);
+    oltp_cursor_close(result);
+    return status;
+}
+
+/* ---- Looking. ---------------------------------------------------------------------------------------------------- */
+
+uint32_t oltp_cursor_column_count(const struct oltp_cursor *cursor)
+{
+    return cursor->connection == NULL ? cursor->column_count
+                                      : (uint32_t)sqlite3_column_count(cursor->statement->stmt);
+}
+
+const char *oltp_cursor_column_name(const struct oltp_cursor *cursor, uint32_t column)
+{
+    const char *name = cursor->connection == NULL ? cursor->names[column]
+                                                  : sqlite3_column_name(cursor->statement->stmt, (int)column);
+    return name == NULL ? "" : name;
+}
+
+const char *oltp_cursor_column_type(const struct oltp_cursor *cursor, uint32_t column)
+{
+    const char *type = cursor->connection == NULL ? cursor->types[column]
+                                                  : sqlite3_column_decltype(cursor->statement->stmt, (int)column);
+    return type == NULL ? "" : type;
+}
+
+uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t column)
+{
+    if (cursor->connection == NULL) {
+        return RHEI_NULL;
+    }
+    sqlite3_stmt *stmt = cursor->statement->stmt;
+    const char *database = sqlite3_column_database_name(stmt, (int)column);
+    const char *table = sqlite3_column_table_name(stmt, (int)column);
+    const char *origin = sqlite3_column_origin_name(stmt, (int)column);
+    uint8_t class = RHEI_NULL;
+    if (database == NULL || table == NULL || origin == NULL || strcmp(database, "main") != 0) {
+        return RHEI_NULL;
+    }
+    base_mutex_lock(&cursor->oltp->schema_lock);
+    const struct oltp_table_schema *found = oltp_schema_find(cursor->oltp->schema, table);
+    for (uint32_t i = 0; found != NULL && i < found->table.source.column_count; i++) {
+        const struct source_column *at = &found->table.source.columns[i];
+        if (base_fold_compare(at->name, origin) == 0) {
+            /* NOT NULL isn't enough for a sure class where an outer join can make NULLs: a class here allows NULL */
+            if (at->is_rowid_alias || at->is_rowid) {
+                class = RHEI_INTEGER;
+            } else if (found->table.strict) {
+                class = at->affinity == AFFINITY_INTEGER ? RHEI_INTEGER
+                        : at->affinity == AFFINITY_REAL  ? RHEI_REAL
+                        : at->affinity == AFFINITY_TEXT  ? RHEI_TEXT
+                        : base_fold_compare(at->declared_type, "BLOB") == 0 ? RHEI_BLOB
+                                                                            : RHEI_NULL;
+            }
+        }
+    }
+    base_mutex_unlock(&cursor->oltp->schema_lock);
+    return class;
+}
+
+void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value)
+{
+    if (cursor->connection == NULL) {
+        *value = cursor->values[(cursor->row_at - 1) * cursor->column_count + column];
+    } else {
+        oltp_column(cursor->statement->stmt, (int)column, cursor->connection->utf16, value);
+    }
+}
+
+int64_t oltp_cursor_position(struct oltp_cursor *cursor)
+{
+    if (cursor->connection == NULL || cursor->position_exact || cursor->done) {
+        return cursor->position;
+    }
+    static const char sql[] = "SELECT max(seq) FROM main." OLTP_LOG;
+    struct oltp_statement *statement = NULL;
+    if (oltp_prepare(cursor->connection, sql, sizeof sql - 1, &statement, NULL) == RHEI_OK) {
+        /* the cursor's own statement is active, so this one reads the same snapshot */
+        if (sqlite3_step(statement->stmt) == SQLITE_ROW) {
+            cursor->position = sqlite3_column_int64(statement->stmt, 0);
+        }
+        oltp_statement_release(cursor->connection, &statement);
+    }
+    cursor->position_exact = true;
+    return cursor->position;
+}
+
+void oltp_cursor_close(struct oltp_cursor **slot)
+{
+    struct oltp_cursor *cursor = slot == NULL ? NULL : *slot;
+    if (cursor == NULL) {
+        return;
+    }
+    *slot = NULL;
+    if (cursor->connection != NULL) {
+        if (cursor->statement != NULL) {
+            oltp_statement_release(cursor->connection, &cursor->statement);
+        }
+        oltp_connection_watch(cursor->connection, NULL);
+        if (cursor->pooled) {
+            oltp_reader_give(cursor->oltp, &cursor->connection);
+        }
+    }
+    if (cursor->owner_open != NULL) {
+        *cursor->owner_open = false;
+    }
+    oltp_arena_reset(&cursor->arena);
+    base_free(cursor->values);
+    base_free(cursor);
+}

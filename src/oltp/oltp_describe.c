@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What SQLite says of a text without running it: facts through the authorizer, and its plan. */
+#include <math.h>
+#include <string.h>
+
+#include "oltp/oltp_internal.h"
+
+struct oltp_describe {
+    struct oltp_arena arena;
+    struct oltp_reference *references;
+    size_t count, capacity;
+    bool failed;
+};
+
+static void describe_add(struct oltp_describe *describe, const char *table, const char *column)
+{
+    for (size_t i = 0; i < describe->count; i++) {
+        if (base_fold_compare(describe->references[i].table, table) == 0 &&
+            base_fold_compare(describe->references[i].column, column) == 0) {
+            return;
+        }
+    }
+    void *items = describe->references;
+    if (!base_grow(&items, &describe->capacity, describe->count + 1, sizeof *describe->references)) {
+        describe->failed = true;
+        return;
+    }
+    describe->references = items;
+    struct oltp_reference *reference = &describe->references[describe->count];
+    reference->table = oltp_arena_text(&describe->arena, table);
+    reference->column = oltp_arena_text(&describe->arena, column);
+    if (reference->table == NULL || reference->column == NULL) {
+        describe->failed = true;
+        return;
+    }
+    describe->count++;
+}
+
+static int describe_authorize(void *context, int action, const char *first, const char *second, const char *database,
+                              const char *trigger)
+{
+    struct oltp *oltp = context;
+    (void)database;
+    (void)trigger;
+    if (oltp->describing == NULL || first == NULL) {
+        return SQLITE_OK;
+    }
+    if (action == SQLITE_READ || action == SQLITE_UPDATE) {
+        describe_add(oltp->describing, first, second == NULL ? "" : second);
+    } else if (action == SQLITE_INSERT || action == SQLITE_DELETE) {
+        describe_add(oltp->describing, first, "");
+    }
+    return SQLITE_OK;
+}
+
+static rhei_status describe_columns(struct oltp_describe *describe, sqlite3_stmt *stmt, struct oltp_facts *facts,
+                                    struct rhei_error *error)
+{
+    facts->column_count = (uint32_t)sqlite3_column_count(stmt);
+    const char **names = oltp_arena_zero(&describe->arena, facts->column_count, sizeof *names);
+    const char **types = oltp_arena_zero(&describe->arena, facts->column_count, sizeof *types);
+    bool ok = names != NULL && types != NULL;
+    for (uint32_t i = 0; ok && i < facts->column_count; i++) {
+        names[i] = oltp_arena_text(&describe->arena, sqlite3_column_name(stmt, (int)i));
+        types[i] = oltp_arena_text(&describe->arena, sqlite3_column_decltype(stmt, (int)i));
+        ok = names[i] != NULL && types[i] != NULL;
+    }
+    facts->column_names = names;
+    facts->column_types = types;
+    return ok ? RHEI_OK : error_no_memory(error);
+}
+
+static rhei_status describe_prepare(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
+                                    struct oltp_describe *describe, struct rhei_error *error)
+{
+    if (len > 1000000000) {
+        return error_set(error, RHEI_TOO_BIG, "the statement is longer than 1,000,000,000 bytes");
+    }
+    char *copy = base_strndup(sql, len);
+    if (copy == NULL) {
+        return error_no_memory(error);
+    }
+    struct oltp_statement statement = {.sql = copy, .len = len};
+    const char *tail = copy;
+    oltp->describer->busy_deadline_ns = 0;
+    oltp->describing = describe;
+    int rc = sqlite3_prepare_v2(oltp->describer->db, copy, (int)len + 1, &statement.stmt, &tail);
+    oltp->describing = NULL;
+    rhei_status status = rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);
+    if (status == RHEI_OK) {
+        oltp_classify(&statement);
+        facts->kind = statement.kind;
+        facts->is_ddl = statement.is_ddl;
+        facts->read_only = statement.stmt == NULL || statement.read_only;
+        facts->statement_length = (size_t)(tail - copy);
+        facts->has_tail = !oltp_is_blank(copy, len, facts->statement_length);
+        facts->parameter_count = statement.stmt == NULL ? 0 : (uint32_t)sqlite3_bind_parameter_count(statement.stmt);
+        status = describe_columns(describe, statement.stmt, facts, error);
+        facts->returns_rows = facts->column_count > 0;
+    }
+    sqlite3_finalize(statement.stmt);
+    base_free(copy);
+    return status;
+}
+
+rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts, struct rhei_error *error)
+{
+    *facts = (struct oltp_facts){0};
+    struct oltp_describe *describe = base_alloc_zero(1, sizeof *describe);
+    if (describe == NULL) {
+        return error_no_memory(error);
+    }
+    facts->owner = describe;
+    rhei_status status = oltp_refuse_setting(sql, len, error);
+    base_mutex_lock(&oltp->describe_lock);
+    if (status == RHEI_OK) {
+        /* set for this call alone: an authorizer would be asked for our own reading of the schema too */
+        sqlite3_set_authorizer(oltp->describer->db, describe_authorize, oltp);
+        status = describe_prepare(oltp, sql, len, facts, describe, error);
+        sqlite3_set_authorizer(oltp->describer->db, NULL, NULL);
+    }
+    base_mutex_unlock(&oltp->describe_lock);
+    facts->schema_version = oltp_schema_version(oltp);
+    if (status == RHEI_OK && describe->failed) {
+        status = error_no_memory(error);
+    }
+    facts->references = describe->references;
+    facts->reference_count = (uint32_t)describe->count;
+    if (status != RHEI_OK) {
+        oltp_facts_reset(facts);
+    }
+    return status;
+}
+
+void oltp_facts_reset(struct oltp_facts *facts)
+{
+    struct oltp_describe *describe = facts->owner;
+    if (describe != NULL) {
+        oltp_arena_reset(&describe->arena);
+        base_free(describe->references);
+        base_free(describe);
+    }
+    *facts = (struct oltp_facts){0};
+}
+
+/* ---- The plan. --------------------------------------------------------------------------------------------------- */
+
+struct explain {
+    struct oltp *oltp;
+    struct oltp_plan *plan;
+    struct base_buffer text;
+    int last_parent;
+    double product; /* rows of the loops around the one being read */
+};
+
+static double explain_rows(struct explain *explain, const char *name, size_t len)
+{
+    double rows = -1;
+    char *table = base_strndup(name, len);
+    base_mutex_lock(&explain->oltp->schema_lock);
+    const struct oltp_table_schema *found = oltp_schema_find(explain->oltp->schema, table);
+    if (found != NULL && found->table.source.estimated_rows >= 0) {
+        rows = (double)found->table.source.estimated_rows;
+    }
+    base_mutex_unlock(&explain->oltp->schema_lock);
+    base_free(table);
+    return rows < 0 ? 1048576.0 : rows; /* SQLite's own guess for a table it knows nothing of */
+}
+
+/* "SCAN t ...", "SEARCH t USING ...": the loops of one level are nested in the order of their lines. */
+static void explain_loop(struct explain *explain, int parent, const char *detail)
+{
+    bool scan = strncmp(detail, "SCAN ", 5) == 0;
+    const char *name = detail + (scan ? 5 : 7);
+    size_t len = strcspn(name, " ");
+    if (parent != explain->last_parent) {
+        explain->product = 1;
+        explain->last_parent = parent;
+    }
+    double rows;
+    if (scan) {
+        explain->plan->scans++;
+        rows = strcmp(name, "CONSTANT ROW") == 0 ? 1 : explain_rows(explain, name, len);
+    } else {
+        explain->plan->searches++;
+        bool one = strstr(name, "INTEGER PRIMARY KEY (rowid=?)") != NULL;
+        bool range = strpbrk(name, "<>") != NULL;
+        rows = one ? 1 : range ? explain_rows(explain, name, len) / 4 : 10;
+    }
+    explain->product *= rows < 1 ? 1 : rows;
+    explain->plan->estimated_rows += explain->product;
+}
+
+static void explain_line(struct explain *explain, int parent, const char *detail)
+{
+    base_buffer_format(&explain->text, "%s\n", detail);
+    if (strstr(detail, "AUTOMATIC") != NULL) {
+        explain->plan->automatic_indexes++;
+    }
+    if (strstr(detail, "USE TEMP B-TREE") != NULL) {
+        explain->plan->temp_sorts++;
+    }
+    if (strstr(detail, "CORRELATED") != NULL) {
+        explain->plan->correlated++;
+    }
+    if (strncmp(detail, "SCAN ", 5) == 0 || strncmp(detail, "SEARCH ", 7) == 0) {
+        explain_loop(explain, parent, detail);
+    }
+}
+
+rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct oltp_plan *plan, struct rhei_error *error)
+{
+    *plan = (struct oltp_plan){0};
+    struct explain explain = {.oltp = oltp, .plan = plan, .last_parent = -1, .product = 1};
+    struct base_buffer text = {0};
+    base_buffer_text(&text, "EXPLAIN QUERY PLAN ");
+    base_buffer_append(&text, sql, len);
+    if (text.failed || text.len > 1000000000) {
+        base_buffer_reset(&text);
+        return error_no_memory(error);
+    }
+    sqlite3_stmt *stmt = NULL;
+    base_mutex_lock(&oltp->describe_lock);
+    oltp->describer->busy_deadline_ns = 0;
+    int rc = sqlite3_prepare_v2(oltp->describer->db, text.data, (int)text.len + 1, &stmt, NULL);
+    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW) {
+            explain_line(&explain, sqlite3_column_int(stmt, 1), (const char *)sqlite3_column_text(stmt, 3));
+        }
+    }
+    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    base_mutex_unlock(&oltp->describe_lock);
+    base_buffer_reset(&text);
+    plan->text = base_buffer_take(&explain.text);
+    if (status == RHEI_OK && plan->text == NULL) {
+        plan->text = base_strdup("");
+    }
+    if (status != RHEI_OK) {
+        base_free(plan->text);
+        plan->text = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SQLite's own code for single values, so that another engine computes exactly the same. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oltp/oltp_internal.h"
+
+static bool function_like(const char *pattern, const char *text, uint32_t escape)
+{
+    return sqlite3_strlike(pattern, text, escape) == 0;
+}
+
+static bool function_glob(const char *pattern, const char *text)
+{
+    return sqlite3_strglob(pattern, text) == 0;
+}
+
+/* As sqlite3VdbeMemStringify does it: 17 significant digits at most, always with a point or an exponent. */
+static uint32_t function_real_text(double value, char out[40])
+{
+    sqlite3_snprintf(40, out, "%!.17g", value);
+    return (uint32_t)strlen(out);
+}
+
+/* https://www.sqlite.org/lang_corefunc.html#round, by its own steps: through text for one digit or more. */
+static double function_round(double value, int64_t digits)
+{
+    const double whole = 4503599627370496.0; /* 2^52: no fraction from here on */
+    digits = digits > 30 ? 30 : digits < 0 ? 0 : digits;
+    if (!(value >= -whole && value <= whole)) {
+        return value;
+    }
+    if (digits == 0) {
+        return (double)(int64_t)(value + (value < 0 ? -0.5 : +0.5));
+    }
+    char text[64];
+    sqlite3_snprintf((int)sizeof text, text, "%!.*f", (int)digits, value);
+    return strtod(text, NULL);
+}
+
+static const struct oltp_functions functions = {
+    .like = function_like,
+    .glob = function_glob,
+    .real_text = function_real_text,
+    .round = function_round,
+};
+
+const struct oltp_functions *oltp_functions(void)
+{
+    return &functions;
+}

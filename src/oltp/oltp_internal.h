@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this room share. README.md holds the invariants (numbered I1..) and the lock order. */
+#ifndef OLTP_OLTP_INTERNAL_H
+#define OLTP_OLTP_INTERNAL_H
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "base/base_buffer.h"
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+#include "base/base_thread.h"
+#include "oltp/oltp.h"
+#include "oltp/oltp_arena.h"
+
+#define OLTP_LOG       "_rhei_cdc_log"
+#define OLTP_PREFIX    "_rhei_"
+#define OLTP_TRIGGER   "_rhei_cdc_"
+#define OLTP_NOW       "julianday('now')"
+#define OLTP_MS_OF_JD  "CAST(round((time-2440587.5)*86400000.0) AS INTEGER)"
+
+enum {
+    OLTP_FORMAT_VERSION = 1,   /* of the _rhei_ tables */
+    OLTP_LOG_MIN_COLUMNS = 8,  /* value columns of a new log */
+    OLTP_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
+    OLTP_GROUP_MAX = 512,      /* statements of one group commit */
+    OLTP_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
+};
+#define OLTP_LOG_LIMIT_DEFAULT UINT64_C(50000000)
+
+/* ---- Connections and statements (oltp_connection.c). ------------------------------------------------------------- */
+
+enum oltp_role { OLTP_WRITER, OLTP_READER, OLTP_SOURCE, OLTP_DESCRIBER, OLTP_CHECKPOINTER };
+
+struct oltp_statement {
+    sqlite3_stmt *stmt;
+    char *sql;
+    size_t len;
+    enum oltp_kind kind;
+    bool read_only;
+    bool is_ddl;
+    bool alters;  /* ALTER TABLE */
+    bool vacuums; /* may move rowids */
+    bool alone;   /* may not run inside a transaction of others */
+    bool cached, in_use;
+    struct oltp_statement *newer, *older;
+};
+
+struct oltp_connection {
+    sqlite3 *db;
+    struct oltp *oltp;
+    enum oltp_role role;
+    struct base_map *by_text;
+    struct oltp_statement *newest, *oldest;
+    uint32_t statement_count, statement_limit;
+    int64_t busy_deadline_ns; /* of the call that runs; 0: busy_timeout_ms from now */
+    const struct oltp_stop *stop;
+    rhei_status stopped; /* what stop said */
+    bool utf16;
+    struct oltp_connection *next; /* in the pool's free list */
+};
+
+rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,
+                                 struct rhei_error *error);
+void oltp_connection_close(struct oltp_connection **connection);
+/* Runs text that gives no rows. */
+rhei_status oltp_exec(struct oltp_connection *connection, const char *sql, struct rhei_error *error);
+rhei_status oltp_execf(struct oltp_connection *connection, struct rhei_error *error, const char *format, ...)
+    RHEI_PRINTF(3, 4);
+/* One integer, `fallback` if there is no row or NULL. */
+rhei_status oltp_query_int(struct oltp_connection *connection, const char *sql, int64_t fallback, int64_t *value,
+                           struct rhei_error *error);
+/* The one statement of the text, from the cache if it is there; give back with oltp_statement_release. */
+rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, size_t len,
+                         struct oltp_statement **statement, struct rhei_error *error);
+void oltp_statement_release(struct oltp_connection *connection, struct oltp_statement **statement);
+rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement *statement,
+                      const struct rhei_value *params, uint32_t count, bool copy, struct rhei_error *error);
+void oltp_connection_watch(struct oltp_connection *connection, const struct oltp_stop *stop);
+/* Fills `error` from what SQLite says of its last failure. `what` (may be NULL) is put in front. */
+rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const char *what, struct rhei_error *error);
+/* The same without a connection. */
+rhei_status oltp_code_error(int rc, const char *message, struct rhei_error *error);
+void oltp_column(sqlite3_stmt *stmt, int column, bool utf16, struct rhei_value *value);
+
+/* ---- What a text is, by its words (oltp_text.c). ----------------------------------------------------------------- */
+
+enum oltp_token { OLTP_TOKEN_END, OLTP_TOKEN_NAME, OLTP_TOKEN_QUOTED, OLTP_TOKEN_STRING, OLTP_TOKEN_OTHER };
+/* The next token at *at, which moves behind it; blanks and comments are skipped. */
+enum oltp_token oltp_next_token(const char *sql, size_t len, size_t *at, size_t *start, size_t *end);
+bool oltp_token_is(const char *sql, size_t start, size_t end, const char *word);
+/* Unquoted text of a NAME, QUOTED or STRING token; NULL without memory. */
+char *oltp_token_text(const char *sql, size_t start, size_t end);
+void oltp_classify(struct oltp_statement *statement);
+/* True if only blanks, comments and semicolons are left at `at`. */
+bool oltp_is_blank(const char *sql, size_t len, size_t at);
+/* RHEI_READ_ONLY for a PRAGMA that sets something: some take effect when they are prepared. */
+rhei_status oltp_refuse_setting(const char *sql, size_t len, struct rhei_error *error);
+/* The kind as far as the first word tells it (OLTP_SELECT: it doesn't). */
+enum oltp_kind oltp_word_kind(const char *sql, size_t len);
+/* The first word is ROLLBACK, not followed by TO; BEGIN or SAVEPOINT. */
+bool oltp_is_rollback(const char *sql, size_t len);
+bool oltp_begins_transaction(const char *sql, size_t len);
+/* The table that an ALTER TABLE names; NULL if it isn't one of schema main. Free with base_free. */
+char *oltp_altered_table(const char *sql, size_t len);
+
+/* ---- The schema as a connection sees it (oltp_schema.c). --------------------------------------------------------- */
+
+struct oltp_index { /* a unique index, or the primary key of a WITHOUT ROWID table */
+    const char *name;
+    const char *sql; /* NULL for one that a constraint made */
+    uint32_t column_count;
+    const int32_t *columns;       /* number, or -2 for an expression, or -1 for the rowid */
+    const char *const *collations;
+    bool partial;
+    bool is_primary; /* of a PRIMARY KEY */
+};
+
+struct oltp_trigger_text {
+    const char *name;
+    const char *sql;
+};
+
+struct oltp_table_schema {
+    struct oltp_table table; /* as the catalog shows it */
+    const char *rowid_name;  /* "rowid", "_rowid_" or "oid": whichever isn't a column; NULL */
+    const char *const *defaults; /* per column, text of the expression or NULL */
+    const uint32_t *primary_position; /* per column: its place in the PRIMARY KEY from 1, or 0 */
+    const struct oltp_index *indexes; /* unique ones that are not the mirror's key */
+    uint32_t index_count;
+    bool any_index; /* at all */
+    bool exposed;   /* something else may change a row between its change and our AFTER trigger (I9) */
+    const struct oltp_trigger_text *triggers; /* ours, as they are in the file */
+    uint32_t trigger_count;
+    const char *signature; /* equal signatures: the same columns and key, so the same version */
+};
+
+struct oltp_schema {
+    struct oltp_catalog catalog; /* first: a catalog is released through it */
+    atomic_uint references;
+    struct oltp_arena arena;
+    struct oltp_table_schema *tables; /* parallel to catalog.tables */
+    int64_t cookie;
+    bool has_log;
+    uint32_t log_columns; /* value columns of the log; 0: none */
+};
+/* Reads the schema in the connection's transaction (or a state of its own). One reference. */
+rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_schema **schema, struct rhei_error *error);
+void oltp_schema_release(struct oltp_schema *schema);
+struct oltp_table_schema *oltp_schema_find(struct oltp_schema *schema, const char *name);
+
+/* ---- Triggers (oltp_triggers.c) and capture (oltp_capture.c). ---------------------------------------------------- */
+
+enum { OLTP_TRIGGERS_MAX = 5 };
+struct oltp_trigger_set {
+    uint32_t count;
+    char *name[OLTP_TRIGGERS_MAX];
+    char *sql[OLTP_TRIGGERS_MAX];
+};
+/* The triggers that capture this table under number `id`. */
+rhei_status oltp_triggers_make(const struct oltp_table_schema *table, uint32_t id, struct oltp_trigger_set *set,
+                               struct rhei_error *error);
+void oltp_trigger_set_reset(struct oltp_trigger_set *set);
+/* Appends `expression` (text of an index) with every column of the table as NEW."column". */
+void oltp_rewrite_new(const struct oltp_table_schema *table, const char *expression, size_t len,
+                      struct base_buffer *out);
+/* The terms and the WHERE of a CREATE INDEX text: offsets into it. False if it can't be read. */
+struct oltp_index_text {
+    size_t term_start[64], term_end[64];
+    uint32_t term_count;
+    size_t where_start, where_end; /* equal: none */
+};
+bool oltp_index_split(const char *sql, struct oltp_index_text *text);
+
+/* (Re)makes the view of the log for people. */
+rhei_status oltp_events_view(struct oltp_connection *connection, uint32_t width, struct rhei_error *error);
+
+enum oltp_cause { OLTP_BY_US, OLTP_BY_OTHERS };
+/*
+ * Inside a write transaction of the writer: brings tables, triggers and registry to what the schema asks for.
+ * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit.
+ */
+rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **schema,
+                               struct rhei_error *error);
+/* Drops our triggers of one table, so that an ALTER may touch any column. */
+rhei_status oltp_capture_suspend(struct oltp *oltp, const char *table, struct rhei_error *error);
+/* Numbers from the registry for every table whose capture is as it must be; *complete: nothing is left to do. */
+rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
+                               bool *complete, struct rhei_error *error);
+/* Makes a loaded schema the handle's current one (takes the reference). */
+void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema);
+/* The current schema, made current if somebody changed it; a reference for the caller. */
+rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error);
+/* Looks whether the file's schema is the one we know, and if not captures and publishes the new one. */
+rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error);
+/* The same, with the writer held and no transaction open. */
+rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause, struct rhei_error *error);
+
+/* ---- The writer (oltp_writer.c, oltp_group.c). ------------------------------------------------------------------- */
+
+enum oltp_job_state { OLTP_JOB_QUEUED, OLTP_JOB_RUNNING, OLTP_JOB_GRANTED, OLTP_JOB_DONE };
+
+struct oltp_job {
+    bool exclusive; /* wants the writer itself instead of having a statement run */
+    const char *sql;
+    size_t len;
+    const struct rhei_value *params;
+    uint32_t param_count;
+    size_t rows;
+    bool many;
+    int64_t deadline_ns;
+    struct oltp_result result;
+    struct oltp_cursor **cursor; /* may be NULL */
+    struct rhei_error error;
+    rhei_status status;
+    enum oltp_job_state state;
+    base_cond wake;
+    struct oltp_job *next;
+};
+
+/* Holds the writer: nobody else writes until the release. deadline_ns as in oltp_write. */
+rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
+void oltp_writer_release(struct oltp *oltp);
+rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job);
+/* With the writer held. */
+void oltp_group_run(struct oltp *oltp, struct oltp_job *first, uint32_t count);
+/* One statement inside or outside a transaction, to its end. */
+rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
+                          struct oltp_cursor **cursor, struct rhei_error *error);
+/* A DDL statement within the writer's open transaction, capture suspended before and remade after. */
+rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
+                          struct oltp_cursor **cursor, struct oltp_schema **schema, struct rhei_error *error);
+/* Bookkeeping of the writer's transaction that has just ended. */
+void oltp_committed(struct oltp *oltp, uint64_t statements);
+void oltp_rolled_back(struct oltp *oltp);
+void oltp_fault(struct oltp *oltp, const char *point);
+
+/* ---- Cursors (oltp_cursor.c). ------------------------------------------------------------------------------------ */
+
+/* A cursor over rows that are kept: collects the rest of a statement. */
+rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_statement *statement,
+                                struct oltp_cursor **cursor, struct rhei_error *error);
+/* A cursor over a statement of the session's connection; `owner_open` (a flag of the session) is cleared at its close. */
+rhei_status oltp_cursor_stream(struct oltp *oltp, struct oltp_connection *connection, struct oltp_statement *statement,
+                               const struct oltp_stop *stop, bool *owner_open, struct oltp_cursor **cursor,
+                               struct rhei_error *error);
+
+/* ---- Readers (oltp_pool.c). -------------------------------------------------------------------------------------- */
+
+rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error);
+void oltp_reader_give(struct oltp *oltp, struct oltp_connection **reader);
+
+/* ---- The change source (oltp_source.c, oltp_load.c, oltp_prune.c). ----------------------------------------------- */
+
+struct oltp_source;
+void oltp_source_free(struct oltp_source **source);
+/* In the writer's transaction: forget the oldest rows beyond the limit. */
+rhei_status oltp_prune_slices(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
+                              struct rhei_error *error);
+rhei_status oltp_engine_seen(struct oltp *oltp, struct rhei_error *error);
+rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error);
+
+/* ---- Own memory as a file system (oltp_memory.c). ---------------------------------------------------------------- */
+
+struct oltp_memory; /* the files of one ":memory:" handle */
+rhei_status oltp_memory_open(struct oltp_memory **memory, struct rhei_error *error);
+const char *oltp_memory_vfs(const struct oltp_memory *memory);
+void oltp_memory_close(struct oltp_memory **memory);
+
+/* ---- Exact sums (oltp_sum.c). ------------------------------------------------------------------------------------ */
+
+int oltp_sum_register(sqlite3 *db);
+
+/* ---- The handle. ------------------------------------------------------------------------------------------------- */
+
+struct oltp_counters {
+    atomic_uint_fast64_t commits, grouped, statements, reads, errors, busy, logged;
+};
+
+struct oltp {
+    struct oltp_config config;
+    char *path;
+    struct oltp_memory *memory;
+    bool closing;
+
+    /* writer */
+    struct oltp_connection *writer;
+    base_mutex queue_lock;
+    bool writer_busy;
+    struct oltp_job *queue_head, *queue_tail;
+    bool in_session;       /* under queue_lock */
+    int64_t pending_seq;   /* holder of the writer: last log row of the open transaction, 0 if none */
+    uint64_t pending_rows; /* holder of the writer: log rows of the open transaction */
+    bool foreign_keys;     /* holder of the writer */
+    int64_t known_first;   /* holder of the writer: lowest log row as far as we know, 0: unknown */
+    sqlite3_stmt *begin, *commit, *rollback, *savepoint, *release, *rollback_to;
+
+    /* pool */
+    base_mutex pool_lock;
+    struct oltp_connection *free_readers;
+    uint32_t free_count, open_count;
+
+    /* describer and catalog */
+    base_mutex describe_lock;
+    struct oltp_connection *describer;
+    struct oltp_describe *describing; /* collects for the authorizer */
+    base_mutex schema_lock;
+    struct oltp_schema *schema;
+    atomic_uint_fast64_t schema_version;
+    atomic_uint_fast64_t schema_token; /* commit token at which schema was known to be current */
+
+    /* commits */
+    volatile uint32_t *wal_index; /* NULL: token is `commits` */
+    atomic_uint_fast64_t own_commits;
+    atomic_int_fast64_t position; /* highest log row of our own commits and cycles */
+
+    /* source */
+    struct oltp_source *source;
+    int64_t engine_id;
+    atomic_int_fast64_t engine_position; /* applied by our mirror */
+    atomic_bool engine_active;           /* there is a source, so the engine is in the registry */
+
+    /* background */
+    base_thread maintenance;
+    bool maintenance_running;
+    base_mutex maintenance_lock;
+    base_cond maintenance_wake;
+    bool maintenance_stop, checkpoint_due;
+    atomic_uint wal_pages;
+
+    struct oltp_counters counters;
+};
+
+rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error);
+void oltp_maintenance_stop(struct oltp *oltp);
+void oltp_checkpoint_due(struct oltp *oltp);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The initial load of a table by several readers of one state.
+ *
+ * All readers begin; if no commit happened between before the first and after the last (the WAL index says so for every
+ * process), they see the same state. Otherwise they try again, and after a few tries one reader does it alone. No
+ * lock is taken, so no writer waits.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "oltp/oltp_source.h"
+
+enum { LOAD_TRIES = 8, LOAD_MAX = 64, LOAD_BYTES_MAX = 64 * 1024 * 1024 };
+
+struct source_loader {
+    struct oltp_connection *connection;
+    sqlite3_stmt *stmt;
+    struct oltp_batch *batch;
+    struct oltp_arena arena;
+    bool done;
+    char apart[64]; /* each loader's thread has its own cache lines */
+};
+
+struct source_load {
+    struct oltp *oltp;
+    struct oltp_schema *schema;
+    const struct oltp_table_schema *table;
+    uint32_t count;
+    struct source_loader loaders[LOAD_MAX];
+};
+
+static const struct oltp_table_schema *load_find(struct oltp_schema *schema, uint32_t id)
+{
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        if (schema->tables[i].table.source.id == id) {
+            return &schema->tables[i];
+        }
+    }
+    return NULL;
+}
+
+/* Starts each reader's transaction; all have read something afterwards. */
+static rhei_status load_pin(struct source_load *load, int64_t *position, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (uint32_t i = 0; i < load->count && status == RHEI_OK; i++) {
+        struct oltp_connection *connection = load->loaders[i].connection;
+        if (!sqlite3_get_autocommit(connection->db)) {
+            status = oltp_exec(connection, "ROLLBACK", error);
+        }
+        if (status == RHEI_OK) {
+            status = oltp_exec(connection, "BEGIN", error);
+        }
+        if (status == RHEI_OK) {
+            status = oltp_query_int(connection, "SELECT max(seq) FROM main." OLTP_LOG, 0, position, error);
+        }
+    }
+    return status;
+}
+
+static rhei_status load_pin_all(struct source_load *load, int64_t *position, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (int tries = 0; status == RHEI_OK; tries++) {
+        uint64_t before = oltp_commit_token(load->oltp);
+        status = load_pin(load, position, error);
+        bool blind = load->oltp->wal_index == NULL;
+        if (load->count == 1 || (!blind && before == oltp_commit_token(load->oltp))) {
+            break;
+        }
+        if (blind || tries == LOAD_TRIES) {
+            while (load->count > 1) {
+                oltp_connection_close(&load->loaders[--load->count].connection);
+            }
+        }
+    }
+    return status;
+}
+
+static rhei_status load_bounds(struct source_load *load, int64_t *low, int64_t *high, struct rhei_error *error)
+{
+    static const char *const functions[] = {"min", "max"};
+    int64_t *const bounds[] = {low, high};
+    rhei_status status = RHEI_OK;
+    for (int i = 0; i < 2 && status == RHEI_OK; i++) {
+        struct base_buffer sql = {0};
+        base_buffer_format(&sql, "SELECT %s(%s) FROM main.", functions[i], load->table->rowid_name);
+        base_buffer_identifier(&sql, load->table->table.source.name);
+        status = sql.failed ? error_no_memory(error)
+                            : oltp_query_int(load->loaders[0].connection, sql.data, i == 0 ? 0 : -1, bounds[i], error);
+        base_buffer_reset(&sql);
+    }
+    return status;
+}
+
+static rhei_status load_prepare(struct source_load *load, struct source_loader *loader, bool ranged, int64_t low, int64_t high,
+                                struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    oltp_batch_select(load->table, &sql);
+    if (ranged) {
+        base_buffer_format(&sql, " WHERE %s BETWEEN ?1 AND ?2 ORDER BY %s", load->table->rowid_name, load->table->rowid_name);
+    }
+    int rc = sql.failed ? SQLITE_NOMEM : sqlite3_prepare_v2(loader->connection->db, sql.data, -1, &loader->stmt, NULL);
+    base_buffer_reset(&sql);
+    if (rc == SQLITE_OK && ranged) {
+        sqlite3_bind_int64(loader->stmt, 1, low);
+        sqlite3_bind_int64(loader->stmt, 2, high);
+    }
+    if (rc != SQLITE_OK) {
+        return oltp_sqlite_error(loader->connection, rc, "initial load", error);
+    }
+    return oltp_batch_new(load->table, false, &loader->batch, error);
+}
+
+static rhei_status load_prepare_all(struct source_load *load, struct rhei_error *error)
+{
+    bool ranged = load->count > 1;
+    int64_t low = 0, high = -1;
+    rhei_status status = ranged ? load_bounds(load, &low, &high, error) : RHEI_OK;
+    uint64_t span = (uint64_t)high - (uint64_t)low;
+    uint64_t share = span / load->count;
+    for (uint32_t i = 0; i < load->count && status == RHEI_OK; i++) {
+        bool last = i + 1 == load->count;
+        int64_t from = (int64_t)((uint64_t)low + share * i);
+        int64_t to = last ? high : (int64_t)((uint64_t)low + share * (i + 1) - 1);
+        bool empty = ranged && (low > high || (share == 0 && !last));
+        status = load_prepare(load, &load->loaders[i], ranged, from, to, error);
+        load->loaders[i].done = empty;
+    }
+    return status;
+}
+
+static rhei_status load_check_schema(struct source_load *load, struct rhei_error *error)
+{
+    int64_t cookie = 0;
+    rhei_status status =
+        oltp_query_int(load->loaders[0].connection, "PRAGMA main.schema_version", 0, &cookie, error);
+    if (status == RHEI_OK && cookie != load->schema->cookie) {
+        return error_set(error, RHEI_STALE, "the schema changed while the load began: try again");
+    }
+    return status;
+}
+
+static uint32_t load_count(const struct oltp_table_schema *table, uint32_t asked)
+{
+    const struct source_table *source = &table->table.source;
+    if (source->without_rowid || table->rowid_name == NULL || asked <= 1) {
+        return 1;
+    }
+    /* the estimate is as old as the schema's, so an empty-looking table may have grown: ask for readers anyway */
+    return asked < LOAD_MAX ? asked : LOAD_MAX;
+}
+
+rhei_status oltp_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **result,
+                            struct source_load_info *info, struct rhei_error *error)
+{
+    struct oltp *oltp = ((struct oltp_source *)base)->oltp;
+    *result = NULL;
+    struct source_load *load = base_alloc_zero(1, sizeof *load);
+    if (load == NULL) {
+        return error_no_memory(error);
+    }
+    load->oltp = oltp;
+    rhei_status status = oltp_schema_take(oltp, &load->schema, error);
+    if (status == RHEI_OK) {
+        load->table = id == 0 ? NULL : load_find(load->schema, id);
+        if (load->table == NULL) {
+            status = error_set(error, RHEI_STALE, "table version %u is not there any more: its columns changed", id);
+        }
+    }
+    if (status == RHEI_OK) {
+        load->count = load_count(load->table, loaders);
+    }
+    for (uint32_t i = 0; status == RHEI_OK && i < load->count; i++) {
+        status = oltp_connection_open(oltp, OLTP_SOURCE, &load->loaders[i].connection, error);
+    }
+    if (status == RHEI_OK) {
+        status = load_pin_all(load, &info->position, error);
+    }
+    if (status == RHEI_OK) {
+        status = load_check_schema(load, error);
+    }
+    if (status == RHEI_OK) {
+        status = load_prepare_all(load, error);
+    }
+    if (status != RHEI_OK) {
+        oltp_load_end(&load);
+        return status;
+    }
+    info->loader_count = load->count;
+    *result = load;
+    return RHEI_OK;
+}
+
+rhei_status oltp_load_next(struct source_load *load, uint32_t number, size_t max_rows, const struct change_batch **result,
+                           struct rhei_error *error)
+{
+    struct source_loader *loader = &load->loaders[number];
+    struct oltp_batch *batch = loader->batch;
+    *result = NULL;
+    oltp_arena_clear(&loader->arena);
+    batch->count = 0;
+    while (!loader->done && batch->count < max_rows && loader->arena.total < LOAD_BYTES_MAX) {
+        int rc = sqlite3_step(loader->stmt);
+        if (rc != SQLITE_ROW) {
+            loader->done = true;
+            if (rc != SQLITE_DONE) {
+                return oltp_sqlite_error(loader->connection, rc, "initial load", error);
+            }
+            break;
+        }
+        bool ok = oltp_batch_reserve(batch, batch->count + 1);
+        for (uint32_t i = 0; ok && i < batch->columns; i++) {
+            ok = oltp_batch_put(batch, i, loader->stmt, (int)i, loader->connection->utf16, &loader->arena);
+        }
+        if (!ok) {
+            return error_no_memory(error);
+        }
+        batch->count++;
+    }
+    if (batch->count > 0) {
+        *result = oltp_batch_view(batch);
+    }
+    return RHEI_OK;
+}
+
+void oltp_load_end(struct source_load **slot)
+{
+    struct source_load *load = *slot;
+    if (load == NULL) {
+        return;
+    }
+    *slot = NULL;
+    for (uint32_t i = 0; i < LOAD_MAX; i++) {
+        struct source_loader *loader = &load->loaders[i];
+        sqlite3_finalize(loader->stmt);
+        oltp_batch_free(&loader->batch);
+        oltp_arena_reset(&loader->arena);
+        oltp_connection_close(&loader->connection);
+    }
+    oltp_schema_release(load->schema);
+    base_free(load);
+}

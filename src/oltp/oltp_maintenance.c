@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The background thread: checkpoints, so that no writer pays for one, and this engine's sign of life. */
+#include "oltp/oltp_internal.h"
+
+enum { MAINTENANCE_SEEN_MS = 60000 };
+
+void oltp_checkpoint_due(struct oltp *oltp)
+{
+    base_mutex_lock(&oltp->maintenance_lock);
+    if (!oltp->checkpoint_due) {
+        oltp->checkpoint_due = true;
+        base_cond_signal(&oltp->maintenance_wake);
+    }
+    base_mutex_unlock(&oltp->maintenance_lock);
+}
+
+/* PASSIVE waits for nobody; what readers still need is done next time. */
+static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *connection)
+{
+    int frames = 0, done = 0;
+    oltp_fault(oltp, "oltp.checkpoint");
+    int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
+        base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "checkpoint failed: %s", sqlite3_errmsg(connection->db));
+    }
+}
+
+static void maintenance_run(void *argument)
+{
+    struct oltp *oltp = argument;
+    struct oltp_connection *connection = NULL;
+    int64_t seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
+    base_mutex_lock(&oltp->maintenance_lock);
+    while (!oltp->maintenance_stop) {
+        if (!oltp->checkpoint_due) {
+            base_cond_wait_until(&oltp->maintenance_wake, &oltp->maintenance_lock, seen);
+        }
+        bool checkpoint = oltp->checkpoint_due && !oltp->maintenance_stop;
+        oltp->checkpoint_due = false;
+        base_mutex_unlock(&oltp->maintenance_lock);
+        if (checkpoint && connection == NULL) {
+            oltp_connection_open(oltp, OLTP_CHECKPOINTER, &connection, NULL);
+        }
+        if (checkpoint && connection != NULL) {
+            maintenance_checkpoint(oltp, connection);
+        }
+        if (base_now_ns() >= seen) {
+            oltp_engine_seen(oltp, NULL);
+            seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
+        }
+        base_mutex_lock(&oltp->maintenance_lock);
+    }
+    base_mutex_unlock(&oltp->maintenance_lock);
+    oltp_connection_close(&connection);
+}
+
+rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error)
+{
+    rhei_status status = base_thread_start(&oltp->maintenance, "rhei-oltp", maintenance_run, oltp, error);
+    oltp->maintenance_running = status == RHEI_OK;
+    return status;
+}
+
+void oltp_maintenance_stop(struct oltp *oltp)
+{
+    if (!oltp->maintenance_running) {
+        return;
+    }
+    base_mutex_lock(&oltp->maintenance_lock);
+    oltp->maintenance_stop = true;
+    base_cond_signal(&oltp->maintenance_wake);
+    base_mutex_unlock(&oltp->maintenance_lock);
+    base_thread_join(&oltp->maintenance);
+    oltp->maintenance_running = false;
+}

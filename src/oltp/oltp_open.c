@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing the handle, and its status. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "oltp/oltp_internal.h"
+
+static int open_wal_committed(void *context, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    struct oltp *oltp = context;
+    atomic_store_explicit(&oltp->wal_pages, (unsigned)pages, memory_order_relaxed);
+    if (pages >= 1000) {
+        oltp_checkpoint_due(oltp);
+    }
+    return SQLITE_OK;
+}
+
+/* The log's rows as they are written: gives each commit its position without a query. */
+static void open_row_changed(void *context, int op, const char *database, const char *table, sqlite3_int64 rowid)
+{
+    struct oltp *oltp = context;
+    if (op == SQLITE_INSERT && table[0] == '_' && strcmp(table, OLTP_LOG) == 0 && strcmp(database, "main") == 0) {
+        oltp->pending_seq = rowid;
+        oltp->pending_rows++;
+    }
+}
+
+static rhei_status open_prepare(struct oltp *oltp, const char *sql, sqlite3_stmt **stmt, struct rhei_error *error)
+{
+    int rc = sqlite3_prepare_v3(oltp->writer->db, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+    return rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
+}
+
+static rhei_status open_writer(struct oltp *oltp, struct rhei_error *error)
+{
+    const struct {
+        const char *sql;
+        sqlite3_stmt **stmt;
+    } statements[] = {
+        {"BEGIN IMMEDIATE", &oltp->begin},
+        {"COMMIT", &oltp->commit},
+        {"ROLLBACK", &oltp->rollback},
+        {"SAVEPOINT _rhei_job", &oltp->savepoint},
+        {"RELEASE _rhei_job", &oltp->release},
+        {"ROLLBACK TO _rhei_job", &oltp->rollback_to},
+    };
+    rhei_status status = oltp_connection_open(oltp, OLTP_WRITER, &oltp->writer, error);
+    for (size_t i = 0; status == RHEI_OK && i < sizeof statements / sizeof statements[0]; i++) {
+        status = open_prepare(oltp, statements[i].sql, statements[i].stmt, error);
+    }
+    if (status == RHEI_OK) {
+        sqlite3_wal_hook(oltp->writer->db, open_wal_committed, oltp);
+        sqlite3_update_hook(oltp->writer->db, open_row_changed, oltp);
+        int64_t on = 0;
+        status = oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, error);
+        oltp->foreign_keys = on != 0;
+    }
+    return status;
+}
+
+/* The WAL index as SQLite has mapped it. Never by a file descriptor of our own: closing it would drop SQLite's locks. */
+static void open_map_wal_index(struct oltp *oltp)
+{
+    sqlite3_file *file = NULL;
+    void volatile *region = NULL;
+    sqlite3 *db = oltp->describer->db;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == NULL ||
+        file->pMethods == NULL || file->pMethods->iVersion < 2 || file->pMethods->xShmMap == NULL) {
+        return;
+    }
+    /* only in WAL mode has SQLite made the region */
+    if (file->pMethods->xShmMap(file, 0, 32768, 0, &region) == SQLITE_OK && region != NULL) {
+        oltp->wal_index = region;
+    }
+}
+
+static rhei_status open_log_position(struct oltp *oltp, struct rhei_error *error)
+{
+    int64_t position = 0, has = 0;
+    rhei_status status = oltp_query_int(
+        oltp->describer, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='" OLTP_LOG "'", 0, &has, error);
+    if (status == RHEI_OK && has > 0) {
+        status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &position, error);
+    }
+    atomic_store(&oltp->position, position);
+    return status;
+}
+
+static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    if (oltp->memory == NULL && strcmp(oltp->config.path, ":memory:") == 0) {
+        status = oltp_memory_open(&oltp->memory, error);
+    }
+    oltp->path = base_strdup(oltp->memory == NULL ? oltp->config.path : "/rhei");
+    if (status == RHEI_OK && oltp->path == NULL) {
+        status = error_no_memory(error);
+    }
+    if (status == RHEI_OK && !oltp->config.read_only) {
+        status = open_writer(oltp, error);
+    }
+    if (status == RHEI_OK) {
+        status = oltp_connection_open(oltp, OLTP_DESCRIBER, &oltp->describer, error);
+    }
+    if (status == RHEI_OK) {
+        open_map_wal_index(oltp);
+        oltp_fault(oltp, "oltp.open.capture");
+        status = oltp_schema_refresh(oltp, error);
+    }
+    if (status == RHEI_OK) {
+        status = open_log_position(oltp, error);
+    }
+    if (status == RHEI_OK && !oltp->config.read_only) {
+        status = oltp_maintenance_start(oltp, error);
+    }
+    return status;
+}
+
+rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, struct rhei_error *error)
+{
+    *result = NULL;
+    if (config->path == NULL || config->path[0] == '\0') {
+        return error_set(error, RHEI_INVALID, "the database has no path: give a file name, or \":memory:\"");
+    }
+    struct oltp *oltp = base_alloc_zero(1, sizeof *oltp);
+    if (oltp == NULL) {
+        return error_no_memory(error);
+    }
+    oltp->config = *config;
+    if (oltp->config.log_limit_rows == 0) {
+        oltp->config.log_limit_rows = OLTP_LOG_LIMIT_DEFAULT;
+    }
+    oltp->engine_id = (int64_t)(base_random_u64() >> 2) + 1;
+    base_mutex_init(&oltp->queue_lock);
+    base_mutex_init(&oltp->pool_lock);
+    base_mutex_init(&oltp->describe_lock);
+    base_mutex_init(&oltp->schema_lock);
+    base_mutex_init(&oltp->maintenance_lock);
+    base_cond_init(&oltp->maintenance_wake);
+    oltp->config.path = base_strdup(config->path);
+    rhei_status status = oltp->config.path == NULL ? error_no_memory(error) : open_all(oltp, error);
+    if (status != RHEI_OK) {
+        oltp_close(&oltp);
+        return status;
+    }
+    base_log_write(oltp->config.log, BASE_LOG_INFO, "oltp", "opened %s with SQLite %s", oltp->config.path, sqlite3_libversion());
+    *result = oltp;
+    return RHEI_OK;
+}
+
+void oltp_close(struct oltp **slot)
+{
+    struct oltp *oltp = *slot;
+    if (oltp == NULL) {
+        return;
+    }
+    *slot = NULL;
+    oltp_maintenance_stop(oltp);
+    oltp_source_free(&oltp->source);
+    while (oltp->free_readers != NULL) {
+        struct oltp_connection *reader = oltp->free_readers;
+        oltp->free_readers = reader->next;
+        oltp_connection_close(&reader);
+    }
+    sqlite3_stmt *statements[] = {oltp->begin,     oltp->commit,  oltp->rollback,
+                                  oltp->savepoint, oltp->release, oltp->rollback_to};
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        sqlite3_finalize(statements[i]);
+    }
+    oltp->wal_index = NULL;
+    oltp_connection_close(&oltp->describer);
+    oltp_connection_close(&oltp->writer);
+    oltp_schema_release(oltp->schema);
+    oltp_memory_close(&oltp->memory);
+    base_cond_destroy(&oltp->maintenance_wake);
+    base_mutex_destroy(&oltp->maintenance_lock);
+    base_mutex_destroy(&oltp->schema_lock);
+    base_mutex_destroy(&oltp->describe_lock);
+    base_mutex_destroy(&oltp->pool_lock);
+    base_mutex_destroy(&oltp->queue_lock);
+    base_free(oltp->path);
+    base_free((void *)(uintptr_t)oltp->config.path);
+    base_free(oltp);
+}
+
+bool oltp_is_read_only(const struct oltp *oltp)
+{
+    return oltp->config.read_only;
+}
+
+static uint64_t status_file_bytes(const struct oltp *oltp, const char *suffix)
+{
+    char path[4200];
+    struct stat info;
+    if (oltp->memory != NULL || snprintf(path, sizeof path, "%s%s", oltp->path, suffix) >= (int)sizeof path ||
+        stat(path, &info) != 0) {
+        return 0;
+    }
+    return (uint64_t)info.st_size;
+}
+
+rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struct rhei_error *error)
+{
+    *status = (struct oltp_status){0};
+    snprintf(status->path, sizeof status->path, "%s", oltp->config.path);
+    snprintf(status->sqlite_version, sizeof status->sqlite_version, "%s", sqlite3_libversion());
+    status->commits = atomic_load(&oltp->counters.commits);
+    status->grouped_statements = atomic_load(&oltp->counters.grouped);
+    status->statements = atomic_load(&oltp->counters.statements);
+    status->reads = atomic_load(&oltp->counters.reads);
+    status->errors = atomic_load(&oltp->counters.errors);
+    status->busy = atomic_load(&oltp->counters.busy);
+    status->changes_logged = atomic_load(&oltp->counters.logged);
+    status->log_limit_rows = oltp->config.log_limit_rows;
+    base_mutex_lock(&oltp->pool_lock);
+    status->readers_open = oltp->open_count;
+    status->readers_busy = oltp->open_count - oltp->free_count;
+    for (const struct oltp_connection *reader = oltp->free_readers; reader != NULL; reader = reader->next) {
+        status->statements_cached += reader->statement_count;
+    }
+    base_mutex_unlock(&oltp->pool_lock);
+    base_mutex_lock(&oltp->queue_lock);
+    status->writer_in_session = oltp->in_session;
+    base_mutex_unlock(&oltp->queue_lock);
+    int64_t first = 0, last = 0;
+    base_mutex_lock(&oltp->describe_lock);
+    rhei_status result = RHEI_OK;
+    if (oltp->schema != NULL && oltp->schema->has_log) {
+        result = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
+        if (result == RHEI_OK) {
+            result = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
+        }
+    }
+    base_mutex_unlock(&oltp->describe_lock);
+    status->log_position = last;
+    status->log_rows = last == 0 ? 0 : (uint64_t)(last - first + 1);
+    status->file_bytes = status_file_bytes(oltp, "");
+    status->wal_bytes = status_file_bytes(oltp, "-wal");
+    return result;
+}

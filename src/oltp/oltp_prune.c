@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking applied changes out of the log, and what engines on one file owe each other.
+ *
+ * P1. The newest row stays, so numbers never start again.
+ * P2. Only the oldest rows go, in slices of one short transaction each, so the log has no gaps (S2).
+ * P3. What another live engine has not applied stays; one that was not seen for five minutes is dead. The log's limit is
+ *     stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "oltp/oltp_source.h"
+
+enum { PRUNE_SLICE = 10000, PRUNE_SLICES_MAX = 200 };
+
+static rhei_status prune_floor(struct oltp *oltp, int64_t *position, struct rhei_error *error)
+{
+    int64_t others = INT64_MAX;
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "SELECT min(position) FROM main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms > %" PRId64, oltp->engine_id,
+             base_wall_ms() - OLTP_ENGINE_LIFE_MS);
+    rhei_status status = oltp_query_int(oltp->writer, sql, INT64_MAX, &others, error);
+    *position = others < *position ? others : *position;
+    return status;
+}
+
+static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct rhei_error *error)
+{
+    return oltp_execf(oltp->writer, error,
+                      "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(%" PRId64 ", %" PRId64 ", %" PRId64
+                      ") ON CONFLICT(id) DO UPDATE SET position = excluded.position, seen_ms = excluded.seen_ms",
+                      oltp->engine_id, position, base_wall_ms());
+}
+
+/* One slice; *more: there may be further ones. Holds the writer. */
+static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned, bool *more,
+                               struct rhei_error *error)
+{
+    int64_t first = 0, last = 0;
+    *more = false;
+    rhei_status status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = oltp_query_int(oltp->writer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
+    if (status == RHEI_OK) {
+        status = oltp_query_int(oltp->writer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
+    }
+    if (status == RHEI_OK && !force) {
+        status = prune_write_seen(oltp, position, error);
+        if (status == RHEI_OK) {
+            status = prune_floor(oltp, &position, error);
+        }
+    }
+    position = position < last ? position : last - 1;
+    int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
+    oltp_fault(oltp, "oltp.prune");
+    if (status == RHEI_OK && last > 0 && to >= first) {
+        status = oltp_execf(oltp->writer, error, "DELETE FROM main." OLTP_LOG " WHERE seq <= %" PRId64, to);
+        if (status == RHEI_OK) {
+            *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
+            *more = to < position;
+        }
+    }
+    if (status == RHEI_OK) {
+        status = oltp_exec(oltp->writer, "COMMIT", error);
+    }
+    if (status != RHEI_OK) {
+        oltp_exec(oltp->writer, "ROLLBACK", NULL);
+        oltp_rolled_back(oltp);
+    }
+    return status;
+}
+
+static rhei_status prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    bool more = true;
+    for (int i = 0; status == RHEI_OK && more && i < PRUNE_SLICES_MAX; i++) {
+        status = oltp_writer_acquire(oltp, 0, error);
+        if (status == RHEI_OK) {
+            status = prune_slice(oltp, position, force, pruned, &more, error);
+            oltp_writer_release(oltp);
+        }
+    }
+    return status;
+}
+
+rhei_status oltp_source_prune(struct change_source *base, int64_t position, uint64_t *pruned, struct rhei_error *error)
+{
+    struct oltp *oltp = ((struct oltp_source *)base)->oltp;
+    *pruned = 0;
+    if (oltp->config.read_only) {
+        return RHEI_OK;
+    }
+    return prune_run(oltp, position, false, pruned, error);
+}
+
+rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
+{
+    int64_t first = 0, last = 0;
+    uint64_t pruned = 0;
+    base_mutex_lock(&oltp->describe_lock);
+    rhei_status status = RHEI_OK;
+    if (oltp->schema != NULL && oltp->schema->has_log) {
+        status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
+        if (status == RHEI_OK) {
+            status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
+        }
+    }
+    base_mutex_unlock(&oltp->describe_lock);
+    if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows) {
+        return status;
+    }
+    base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
+                   "the change log passed its limit of %" PRIu64 " rows: its oldest changes go, engines behind them rebuild",
+                   oltp->config.log_limit_rows);
+    return prune_run(oltp, last - (int64_t)oltp->config.log_limit_rows, true, &pruned, error);
+}
+
+rhei_status oltp_engine_seen(struct oltp *oltp, struct rhei_error *error)
+{
+    if (!atomic_load(&oltp->engine_active)) {
+        return RHEI_OK;
+    }
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status == RHEI_OK) {
+        status = prune_write_seen(oltp, atomic_load_explicit(&oltp->engine_position, memory_order_relaxed), error);
+        oltp_writer_release(oltp);
+    }
+    return status;
+}
+
+void oltp_engine_forget(struct oltp *oltp)
+{
+    if (atomic_exchange(&oltp->engine_active, false) && oltp->writer != NULL && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
+        oltp_execf(oltp->writer, NULL, "DELETE FROM main._rhei_engines WHERE id = %" PRId64, oltp->engine_id);
+        oltp_writer_release(oltp);
+    }
+}

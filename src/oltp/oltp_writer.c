@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who writes: flat combining without a writer thread.
+ *
+ * W1. One caller at a time holds the writer (writer_busy); only the holder touches oltp->writer and the pending_ fields.
+ * W2. A job is in the queue (QUEUED), in the hands of a holder (RUNNING), told to go on itself (GRANTED) or DONE. Its state
+ *     changes under queue_lock only, and only a QUEUED job may give up.
+ * W3. The queue is first come, first served. A holder runs its own job and at most one group of others; then the
+ *     thread at the head becomes the holder. So nobody works for others for long, and nobody starves.
+ * W4. The holder's transaction has ended when it lets go.
+ */
+#include <string.h>
+
+#include "oltp/oltp_internal.h"
+
+static int64_t writer_deadline(const struct oltp *oltp, int64_t deadline_ns)
+{
+    int64_t busy = base_now_ns() + (int64_t)oltp->config.busy_timeout_ms * 1000000;
+    return deadline_ns != 0 && deadline_ns < busy ? deadline_ns : busy;
+}
+
+static void writer_enqueue(struct oltp *oltp, struct oltp_job *job)
+{
+    job->state = OLTP_JOB_QUEUED;
+    job->next = NULL;
+    *(oltp->queue_tail == NULL ? &oltp->queue_head : &oltp->queue_tail->next) = job;
+    oltp->queue_tail = job;
+}
+
+static void writer_unqueue(struct oltp *oltp, struct oltp_job *job)
+{
+    struct oltp_job **link = &oltp->queue_head, *before = NULL;
+    while (*link != job) {
+        before = *link;
+        link = &before->next;
+    }
+    *link = job->next;
+    if (oltp->queue_tail == job) {
+        oltp->queue_tail = before;
+    }
+}
+
+/* Takes the statements at the head of the queue, up to the first job that wants the writer itself. */
+static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
+{
+    uint32_t count = 0;
+    struct oltp_job **end = &oltp->queue_head;
+    *first = oltp->queue_head;
+    while (*end != NULL && !(*end)->exclusive && count < OLTP_GROUP_MAX) {
+        (*end)->state = OLTP_JOB_RUNNING;
+        count++;
+        end = &(*end)->next;
+    }
+    struct oltp_job *rest = *end;
+    *end = NULL;
+    oltp->queue_head = rest;
+    if (rest == NULL) {
+        oltp->queue_tail = NULL;
+    }
+    return count;
+}
+
+/* With the lock held: the jobs of a group are done; their owners may go, all but `self`. */
+static void writer_finish_group(struct oltp_job *first, const struct oltp_job *self)
+{
+    while (first != NULL) {
+        struct oltp_job *next = first->next;
+        first->state = OLTP_JOB_DONE;
+        if (first != self) {
+            base_cond_signal(&first->wake);
+        }
+        first = next;
+    }
+}
+
+/* With the lock held: somebody else's turn, or nobody's. */
+static void writer_hand_over(struct oltp *oltp)
+{
+    struct oltp_job *head = oltp->queue_head;
+    if (head == NULL) {
+        oltp->writer_busy = false;
+        return;
+    }
+    oltp->queue_head = head->next;
+    if (oltp->queue_head == NULL) {
+        oltp->queue_tail = NULL;
+    }
+    head->next = NULL;
+    head->state = OLTP_JOB_GRANTED;
+    base_cond_signal(&head->wake);
+}
+
+/* With the lock held and the writer too: one group of those who wait. */
+static void writer_run_waiting(struct oltp *oltp)
+{
+    if (oltp->queue_head == NULL || oltp->queue_head->exclusive) {
+        return;
+    }
+    struct oltp_job *first;
+    uint32_t count = writer_take_group(oltp, &first);
+    base_mutex_unlock(&oltp->queue_lock);
+    oltp_group_run(oltp, first, count);
+    base_mutex_lock(&oltp->queue_lock);
+    writer_finish_group(first, NULL);
+}
+
+/* With the lock held: waits for the writer (GRANTED) or the result (DONE); a failure is in the job. */
+static void writer_wait(struct oltp *oltp, struct oltp_job *job)
+{
+    int64_t deadline = writer_deadline(oltp, job->deadline_ns);
+    base_cond_init(&job->wake);
+    writer_enqueue(oltp, job);
+    while (job->state == OLTP_JOB_QUEUED || job->state == OLTP_JOB_RUNNING) {
+        bool patient = job->state == OLTP_JOB_RUNNING || base_cond_wait_until(&job->wake, &oltp->queue_lock, deadline);
+        if (job->state == OLTP_JOB_RUNNING) {
+            base_cond_wait(&job->wake, &oltp->queue_lock);
+        } else if (job->state == OLTP_JOB_QUEUED && !patient) {
+            writer_unqueue(oltp, job);
+            job->state = OLTP_JOB_DONE;
+            atomic_fetch_add_explicit(&oltp->counters.busy, 1, memory_order_relaxed);
+            job->status = error_set(&job->error, RHEI_BUSY,
+                                    oltp->in_session
+                                        ? "a transaction of another session held the writer for longer than the time-out: try "
+                                          "again, or commit that transaction sooner"
+                                        : "other writers held the writer for longer than the time-out: try again, or raise it");
+        }
+    }
+    base_cond_destroy(&job->wake);
+}
+
+rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job)
+{
+    base_mutex_lock(&oltp->queue_lock);
+    if (oltp->writer_busy || oltp->queue_head != NULL) {
+        writer_wait(oltp, job);
+        if (job->state == OLTP_JOB_DONE) {
+            base_mutex_unlock(&oltp->queue_lock);
+            return job->status;
+        }
+        /* the head of the queue leads: it takes along whoever waits behind it */
+        struct oltp_job *first;
+        job->state = OLTP_JOB_RUNNING;
+        uint32_t count = 1 + writer_take_group(oltp, &first);
+        job->next = count > 1 ? first : NULL;
+        base_mutex_unlock(&oltp->queue_lock);
+        oltp_group_run(oltp, job, count);
+        base_mutex_lock(&oltp->queue_lock);
+        writer_finish_group(job, job);
+    } else {
+        oltp->writer_busy = true;
+        base_mutex_unlock(&oltp->queue_lock);
+        job->next = NULL;
+        oltp_group_run(oltp, job, 1);
+        base_mutex_lock(&oltp->queue_lock);
+        writer_run_waiting(oltp);
+    }
+    writer_hand_over(oltp);
+    base_mutex_unlock(&oltp->queue_lock);
+    return job->status;
+}
+
+rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    if (oltp->writer == NULL) {
+        return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
+    }
+    base_mutex_lock(&oltp->queue_lock);
+    if (oltp->writer_busy || oltp->queue_head != NULL) {
+        struct oltp_job job = {.exclusive = true, .deadline_ns = deadline_ns, .error = RHEI_ERROR_INIT};
+        writer_wait(oltp, &job);
+        if (job.state != OLTP_JOB_GRANTED) {
+            status = job.status;
+            if (error != NULL && error->code == RHEI_OK) {
+                *error = job.error;
+            }
+        }
+    } else {
+        oltp->writer_busy = true;
+    }
+    base_mutex_unlock(&oltp->queue_lock);
+    if (status == RHEI_OK) {
+        oltp->writer->busy_deadline_ns = writer_deadline(oltp, deadline_ns);
+    }
+    return status;
+}
+
+void oltp_writer_release(struct oltp *oltp)
+{
+    base_mutex_lock(&oltp->queue_lock);
+    writer_hand_over(oltp);
+    base_mutex_unlock(&oltp->queue_lock);
+}
+
+/* ---- What the caller sees. --------------------------------------------------------------------------------------- */
+
+static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct oltp_result *result, struct rhei_error *error)
+{
+    if (oltp->writer == NULL) {
+        return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
+    }
+    rhei_status status = oltp_writer_run(oltp, job);
+    if (result != NULL) {
+        *result = job->result;
+    }
+    if (status != RHEI_OK) {
+        atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
+        if (error != NULL && error->code == RHEI_OK) {
+            *error = job->error;
+        }
+    }
+    return status;
+}
+
+rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
+                       int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows, struct rhei_error *error)
+{
+    struct oltp_job job = {.sql = sql,
+                           .len = len,
+                           .params = params,
+                           .param_count = count,
+                           .rows = 1,
+                           .deadline_ns = deadline_ns,
+                           .cursor = rows,
+                           .error = RHEI_ERROR_INIT};
+    if (rows != NULL) {
+        *rows = NULL;
+    }
+    return write_job(oltp, &job, result, error);
+}
+
+rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
+                            size_t rows, int64_t deadline_ns, struct oltp_result *result, struct rhei_error *error)
+{
+    struct oltp_job job = {.sql = sql,
+                           .len = len,
+                           .params = params,
+                           .param_count = count,
+                           .rows = rows,
+                           .many = true,
+                           .deadline_ns = deadline_ns,
+                           .error = RHEI_ERROR_INIT};
+    return write_job(oltp, &job, result, error);
+}
+
+void oltp_fault(struct oltp *oltp, const char *point)
+{
+    if (oltp->config.fault != NULL) {
+        oltp->config.fault(oltp->config.fault_context, point);
+    }
+}
+
+void oltp_committed(struct oltp *oltp, uint64_t statements)
+{
+    if (oltp->pending_seq > 0) {
+        atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
+        atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);
+    }
+    oltp->pending_seq = 0;
+    oltp->pending_rows = 0;
+    atomic_fetch_add_explicit(&oltp->own_commits, 1, memory_order_release);
+    atomic_fetch_add_explicit(&oltp->counters.commits, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&oltp->counters.statements, statements, memory_order_relaxed);
+    if (statements > 1) {
+        atomic_fetch_add_explicit(&oltp->counters.grouped, statements, memory_order_relaxed);
+    }
+    oltp_fault(oltp, "oltp.write.committed");
+    if (oltp->config.committed != NULL) {
+        oltp->config.committed(oltp->config.committed_context);
+    }
+}
+
+void oltp_rolled_back(struct oltp *oltp)
+{
+    oltp->pending_seq = 0;
+    oltp->pending_rows = 0;
+}
+
+void *oltp_native_lock(struct oltp *oltp)
+{
+    return oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK ? oltp->writer->db : NULL;
+}
+
+void oltp_native_unlock(struct oltp *oltp)
+{
+    if (!sqlite3_get_autocommit(oltp->writer->db)) {
+        oltp_exec(oltp->writer, "ROLLBACK", NULL);
+    }
+    oltp_committed(oltp, 0);
+    oltp_writer_release(oltp);
+}
