@@ -3,8 +3,8 @@
  * rhei_sum, rhei_avg and rhei_total: exact sums of doubles, the same that the row store uses, so that both give the same
  * bits whatever the threads, the plan and the order.
  *
- * DuckDB gives an aggregate with ORDER BY inside its call one state for many rows, which a C function can't see: it would
- * read past it. So nobody may write that: the translator doesn't, and native texts may not name these functions.
+ * In two cases DuckDB gives one state for many rows, which a C function can't see: it would read past it. duckdb_guard.c
+ * keeps translated texts from both; native texts may not name these functions.
  */
 #include <math.h>
 #include <string.h>

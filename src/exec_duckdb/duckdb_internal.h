@@ -188,6 +188,11 @@ rhei_status duck_native_check(const char *sql, struct rhei_error *error);
 const char *duck_native_explained(const char *sql);
 void duck_native_register(struct duck_database *database);
 
+/* ---- duckdb_guard.c ---------------------------------------------------------------------------------------------- */
+
+/* Keeps a text from what DuckDB would crash on. *rewritten: NULL, or the text to use instead, to base_free. */
+rhei_status duck_guard(const char *sql, char **rewritten, struct rhei_error *error);
+
 /* ---- duckdb_stream.c --------------------------------------------------------------------------------------------- */
 
 /* Runs the query to its first chunk and makes the stream of it. Takes the connection, also on error. */

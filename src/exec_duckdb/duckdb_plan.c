@@ -210,15 +210,24 @@ static rhei_status prepare_native(struct duck_connection *connection, struct duc
     return status;
 }
 
-static rhei_status prepare(struct duck_connection *connection, struct duck_plan *plan, struct rhei_error *error)
+static rhei_status prepare_translated(struct duck_connection *connection, struct duck_plan *plan,
+                                      struct rhei_error *error)
 {
     const struct duck_api *api = connection->database->executor->api;
-    rhei_status status = RHEI_OK;
-    connection->slot.binding = plan;
-    if (plan->native)
-        status = prepare_native(connection, plan, error);
-    else if (api->prepare(connection->handle, plan->sql, &plan->statement) == DuckDBError)
+    char *rewritten = NULL;
+    rhei_status status = duck_guard(plan->sql, &rewritten, error);
+    const char *sql = rewritten != NULL ? rewritten : plan->sql;
+    if (status == RHEI_OK && api->prepare(connection->handle, sql, &plan->statement) == DuckDBError)
         status = duck_prepare_error(connection, api->prepare_error(plan->statement), error);
+    base_free(rewritten);
+    return status;
+}
+
+static rhei_status prepare(struct duck_connection *connection, struct duck_plan *plan, struct rhei_error *error)
+{
+    connection->slot.binding = plan;
+    rhei_status status =
+        plan->native ? prepare_native(connection, plan, error) : prepare_translated(connection, plan, error);
     if (status == RHEI_OK)
         status = check_kind(connection, plan, error);
     connection->slot.binding = NULL;

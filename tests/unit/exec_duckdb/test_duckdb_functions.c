@@ -79,6 +79,8 @@ static void check_sums(struct fixture *fixture, const double *values)
     assert_double(fixture, "SELECT rhei_sum(x) FROM (SELECT x FROM mirror_scan(1, 0) ORDER BY x)", sum);
     assert_double(fixture, "SELECT rhei_sum(a.x) FROM mirror_scan(1, 0) a JOIN mirror_scan(1, 1) b USING (id)", sum);
     assert_double(fixture, "SELECT rhei_sum(x) OVER () FROM mirror_scan(1, 0) LIMIT 1", sum);
+    assert_double(fixture, "SELECT max(rhei_sum) FROM (SELECT rhei_sum(x) OVER (PARTITION BY g % 1 ORDER BY id ROWS BETWEEN "
+                           "UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) rhei_sum FROM mirror_scan(1, 0))", sum);
     for (size_t group = 0; group < GROUPS; group += 37) {
         char sql[200];
         snprintf(sql, sizeof sql,
