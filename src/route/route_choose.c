@@ -214,7 +214,7 @@ void route_statement_avoid_olap(struct route_statement *statement, const char *w
 {
     base_mutex_lock(&statement->lock);
     if (!atomic_load_explicit(&statement->avoided, memory_order_relaxed)) {
-        snprintf(statement->avoided_why, sizeof statement->avoided_why, "%s", why);
+        snprintf(statement->avoided_why, sizeof statement->avoided_why, "%.190s", why);
         atomic_store_explicit(&statement->avoided, true, memory_order_release);
     }
     base_mutex_unlock(&statement->lock);
