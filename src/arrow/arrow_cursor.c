@@ -17,7 +17,7 @@ struct arrow_cursor {
     struct ArrowArray batch;    /* released: none */
     int64_t row;
     struct base_buffer *scratch; /* per column */
-    rhei_status ended; /* RHEI_DONE or the failure, kept for later calls; RHEI_OK: rows may follow */
+    rhei_status ended;           /* RHEI_DONE or the failure, kept for later calls; RHEI_OK: rows may follow */
     struct rhei_error failure;
 };
 

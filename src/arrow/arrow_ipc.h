@@ -10,6 +10,40 @@
 
 enum arrow_ipc_codec { ARROW_IPC_PLAIN = 0, ARROW_IPC_LZ4 = 1, ARROW_IPC_ZSTD = 2 };
 
+/* ---- Message by message, for who frames them himself --------------------------------------------------------------- */
+
+struct arrow_ipc_encoder;
+
+struct arrow_ipc_slice {
+    const void *bytes;
+    size_t len;
+};
+
+struct arrow_ipc_message {
+    const void *header; /* the Message flatbuffer, without length or padding */
+    size_t header_len;
+    const struct arrow_ipc_slice *slices; /* the body, one after the other, padding included */
+    size_t slice_count;
+    int64_t body_len;
+};
+
+/*
+ * An encoder for batches of this schema, which is copied. What IPC readers often lack is written as what they know:
+ * utf8view and binaryview as utf8 and binary, dictionaries of those as their values. Other dictionaries, list views and
+ * run-end encoding are RHEI_UNSUPPORTED.
+ */
+rhei_status arrow_ipc_encoder_new(const struct ArrowSchema *schema, int codec, struct arrow_ipc_encoder **encoder,
+                                  struct rhei_error *error);
+void arrow_ipc_encoder_free(struct arrow_ipc_encoder **encoder);
+/* The message points into the encoder, until its next call. */
+rhei_status arrow_ipc_encode_schema(struct arrow_ipc_encoder *encoder, struct arrow_ipc_message *message,
+                                    struct rhei_error *error);
+/* The message points into the encoder and, without copying where it can, into the batch: until either changes. */
+rhei_status arrow_ipc_encode_batch(struct arrow_ipc_encoder *encoder, const struct ArrowArray *batch,
+                                   struct arrow_ipc_message *message, struct rhei_error *error);
+
+/* ---- Whole streams and files -------------------------------------------------------------------------------------- */
+
 struct arrow_ipc_sink {
     rhei_status (*write)(void *context, const void *bytes, size_t len, struct rhei_error *error); /* all or an error */
     void *context;

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Message by message over nanoarrow's decoder. A file holds a stream after its magic, with an end of its own, so it is
+ * read as one; its footer is not needed.
+ *
+ * The bytes may come from anywhere. Beyond what the decoder verifies (the flatbuffers, and each array in full), nothing
+ * is allocated on the word of a length that wasn't delivered, and every buffer lies inside its body and at a multiple
+ * of 8 bytes, as the format asks and as loads of 8 bytes need.
+ */
+#include <flatcc/flatcc_builder.h>
+#include <nanoarrow/ipc/flatcc_generated.h>
+#include <nanoarrow/nanoarrow_ipc.h>
+#include <string.h>
+
+#include "arrow/arrow_ipc.h"
+#include "arrow/arrow_stream.h"
+#include "arrow_column.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+#define FB(name) FLATBUFFERS_WRAP_NAMESPACE(org_apache_arrow_flatbuf, name)
+
+enum { PREFIX_LEN = 8, MAX_HEADER_LEN = 256 << 20, FIRST_READ_LEN = 1 << 20 };
+#define MAX_FIXED_SIZE   (INT64_C(1) << 24) /* bytes or items of a fixed-size value */
+#define MAX_UNPACKED_LEN (INT64_C(4) << 30) /* of one compressed buffer: a column of a batch is below 2 GiB */
+
+struct ipc_reader {
+    struct arrow_ipc_input input;
+    uint8_t first[PREFIX_LEN]; /* read ahead to tell the formats apart */
+    size_t first_len;
+    struct ArrowIpcDecoder decoder;
+    struct ArrowIpcDictionaries dictionaries;
+    struct ArrowSchema schema;
+    struct ArrowBuffer header; /* of the last message, with its prefix */
+};
+
+static rhei_status damaged(struct rhei_error *error, const char *what)
+{
+    return error_set(error, RHEI_IO, "the Arrow input can't be read: %s",
+                     what == NULL || what[0] == '\0' ? "it is damaged" : what);
+}
+
+static rhei_status decoder_failed(int code, const struct ArrowError *reason, struct rhei_error *error)
+{
+    if (code == ENOMEM)
+        return error_no_memory(error);
+    if (code == ENOTSUP)
+        return error_set(error, RHEI_UNSUPPORTED, "the Arrow input can't be read: %s", reason->message);
+    return damaged(error, reason->message);
+}
+
+/* ---- Bytes -------------------------------------------------------------------------------------------------------- */
+
+/* As much as there is, up to `len`. */
+static rhei_status read_up_to(struct ipc_reader *reader, uint8_t *bytes, size_t len, size_t *got,
+                              struct rhei_error *error)
+{
+    *got = reader->first_len < len ? reader->first_len : len;
+    memcpy(bytes, reader->first, *got);
+    reader->first_len -= *got; /* it is either taken whole or was asked for less than a prefix, which never happens */
+    while (*got < len) {
+        size_t more = 0;
+        rhei_status status = reader->input.read(reader->input.context, bytes + *got, len - *got, &more, error);
+        if (status != RHEI_OK)
+            return error_set(error, status, "the Arrow input can't be read");
+        if (more == 0)
+            break;
+        *got += more;
+    }
+    return RHEI_OK;
+}
+
+/* Appends `len` bytes to a buffer that grows as they come. */
+static rhei_status read_into(struct ipc_reader *reader, struct ArrowBuffer *buffer, int64_t len,
+                             struct rhei_error *error)
+{
+    int64_t step = FIRST_READ_LEN;
+    while (len > 0) {
+        size_t want = (size_t)(len < step ? len : step);
+        size_t got;
+        if (ArrowBufferReserve(buffer, (int64_t)want) != NANOARROW_OK)
+            return error_no_memory(error);
+        rhei_status status = read_up_to(reader, buffer->data + buffer->size_bytes, want, &got, error);
+        if (status != RHEI_OK)
+            return status;
+        if (got < want)
+            return damaged(error, "it ends in the middle of a message");
+        buffer->size_bytes += (int64_t)want;
+        len -= (int64_t)want;
+        step *= 2;
+    }
+    return RHEI_OK;
+}
+
+/* Reads and verifies the next message's header. RHEI_DONE: there is none. */
+static rhei_status read_header(struct ipc_reader *reader, struct rhei_error *error)
+{
+    uint8_t prefix[PREFIX_LEN];
+    int32_t words[2];
+    size_t got;
+    rhei_status status = read_up_to(reader, prefix, sizeof prefix, &got, error);
+    if (status != RHEI_OK)
+        return status;
+    if (got == 0)
+        return RHEI_DONE;
+    memcpy(words, prefix, sizeof words);
+    if (got < sizeof prefix || words[0] != -1 || words[1] < 0 || words[1] > MAX_HEADER_LEN)
+        return damaged(error, "it is not the Arrow IPC format (of version 0.15 or later)");
+    if (words[1] == 0)
+        return RHEI_DONE;
+    reader->header.size_bytes = 0;
+    if (ArrowBufferAppend(&reader->header, prefix, sizeof prefix) != NANOARROW_OK)
+        return error_no_memory(error);
+    status = read_into(reader, &reader->header, words[1], error);
+    if (status != RHEI_OK)
+        return status;
+    struct ArrowBufferView view = {{reader->header.data}, reader->header.size_bytes};
+    struct ArrowError reason = {""};
+    int code = ArrowIpcDecoderVerifyHeader(&reader->decoder, view, &reason);
+    if (code == NANOARROW_OK)
+        code = ArrowIpcDecoderDecodeHeader(&reader->decoder, view, &reason);
+    return code == NANOARROW_OK ? RHEI_OK : decoder_failed(code, &reason, error);
+}
+
+/* ---- Bodies ------------------------------------------------------------------------------------------------------- */
+
+/* Lengths that would overflow when they are multiplied by a value's size are lies: no body holds so much. */
+static rhei_status check_nodes(FB(RecordBatch_table_t) batch, struct rhei_error *error)
+{
+    FB(FieldNode_vec_t) nodes = FB(RecordBatch_nodes)(batch);
+    int64_t rows = FB(RecordBatch_length)(batch);
+    bool good = rows >= 0 && rows <= INT32_MAX;
+    for (size_t i = 0; good && i < FB(FieldNode_vec_len)(nodes); i++) {
+        FB(FieldNode_struct_t) node = FB(FieldNode_vec_at)(nodes, i);
+        int64_t len = FB(FieldNode_length)(node);
+        good = len >= 0 && len <= INT32_MAX && FB(FieldNode_null_count)(node) >= -1 &&
+               FB(FieldNode_null_count)(node) <= len;
+    }
+    return good ? RHEI_OK : damaged(error, "a batch states an impossible number of rows");
+}
+
+static rhei_status check_buffers(FB(RecordBatch_table_t) batch, const struct ArrowBuffer *body,
+                                 struct rhei_error *error)
+{
+    FB(Buffer_vec_t) buffers = FB(RecordBatch_buffers)(batch);
+    bool packed = FB(RecordBatch_compression_is_present)(batch) != 0;
+    rhei_status status = check_nodes(batch, error);
+    if (status != RHEI_OK)
+        return status;
+    for (size_t i = 0; i < FB(Buffer_vec_len)(buffers); i++) {
+        FB(Buffer_struct_t) buffer = FB(Buffer_vec_at)(buffers, i);
+        int64_t offset = FB(Buffer_offset)(buffer);
+        int64_t len = FB(Buffer_length)(buffer);
+        if (offset < 0 || len < 0 || offset > body->size_bytes || len > body->size_bytes - offset)
+            return damaged(error, "a buffer lies outside its message");
+        if (offset % 8 != 0 && len > 0)
+            return damaged(error, "a buffer does not begin at a multiple of 8 bytes");
+        int64_t unpacked = 0;
+        if (packed && len >= (int64_t)sizeof unpacked)
+            memcpy(&unpacked, body->data + offset, sizeof unpacked);
+        if (unpacked < -1 || unpacked > MAX_UNPACKED_LEN)
+            return damaged(error, "a compressed buffer states an impossible length");
+    }
+    return RHEI_OK;
+}
+
+static rhei_status check_body(struct ipc_reader *reader, const struct ArrowBuffer *body, struct rhei_error *error)
+{
+    FB(Message_table_t) message = FB(Message_as_root)(reader->header.data + PREFIX_LEN);
+    if (FB(Message_header_type)(message) == FB(MessageHeader_RecordBatch))
+        return check_buffers((FB(RecordBatch_table_t))FB(Message_header)(message), body, error);
+    FB(DictionaryBatch_table_t) dictionary = (FB(DictionaryBatch_table_t))FB(Message_header)(message);
+    FB(RecordBatch_table_t) values = FB(DictionaryBatch_data)(dictionary);
+    return values == NULL ? damaged(error, "a dictionary has no values") : check_buffers(values, body, error);
+}
+
+/* The body of the message whose header was read, as a shared buffer. */
+static rhei_status read_body(struct ipc_reader *reader, struct ArrowBuffer *shared, struct rhei_error *error)
+{
+    struct ArrowBuffer body;
+    arrow_buffer_init(&body);
+    rhei_status status = reader->decoder.body_size_bytes < 0
+                             ? damaged(error, "a message has a negative length")
+                             : read_into(reader, &body, reader->decoder.body_size_bytes, error);
+    if (status == RHEI_OK)
+        status = check_body(reader, &body, error);
+    if (status == RHEI_OK && ArrowSharedBufferInit(shared, &body) != NANOARROW_OK)
+        status = error_no_memory(error);
+    if (status != RHEI_OK)
+        ArrowBufferReset(&body);
+    return status;
+}
+
+/* ---- Messages ----------------------------------------------------------------------------------------------------- */
+
+static bool schema_is_sane(const struct ArrowSchema *schema)
+{
+    struct ArrowSchemaView view;
+    if (ArrowSchemaViewInit(&view, schema, NULL) != NANOARROW_OK)
+        return false;
+    bool fixed =
+        view.storage_type == NANOARROW_TYPE_FIXED_SIZE_BINARY || view.storage_type == NANOARROW_TYPE_FIXED_SIZE_LIST;
+    if (fixed && (view.fixed_size < 0 || view.fixed_size > MAX_FIXED_SIZE))
+        return false;
+    for (int64_t i = 0; i < schema->n_children; i++)
+        if (!schema_is_sane(schema->children[i]))
+            return false;
+    return schema->dictionary == NULL || schema_is_sane(schema->dictionary);
+}
+
+static int decode_schema(struct ipc_reader *reader, struct ArrowError *reason)
+{
+    struct ArrowIpcDictionaryEncodings encodings;
+    NANOARROW_RETURN_NOT_OK(ArrowIpcDecoderSetEndianness(&reader->decoder, reader->decoder.endianness));
+    NANOARROW_RETURN_NOT_OK(
+        ArrowIpcDecoderDecodeSchemaWithDictionaries(&reader->decoder, &reader->schema, &encodings, reason));
+    int code = ArrowIpcDictionariesInit(&reader->dictionaries, &encodings, reason);
+    if (code == NANOARROW_OK)
+        code = ArrowIpcDecoderSetSchemaWithDictionaries(&reader->decoder, &reader->schema, &encodings, reason);
+    ArrowIpcDictionaryEncodingsReset(&encodings);
+    return code;
+}
+
+static rhei_status read_schema(struct ipc_reader *reader, struct rhei_error *error)
+{
+    struct ArrowError reason = {""};
+    rhei_status status = read_header(reader, error);
+    if (status == RHEI_DONE)
+        return damaged(error, "it is empty");
+    if (status != RHEI_OK)
+        return status;
+    if (reader->decoder.message_type != NANOARROW_IPC_MESSAGE_TYPE_SCHEMA)
+        return damaged(error, "it doesn't begin with a schema");
+    int code = decode_schema(reader, &reason);
+    if (code != NANOARROW_OK)
+        return decoder_failed(code, &reason, error);
+    return schema_is_sane(&reader->schema) ? RHEI_OK : damaged(error, "its schema is damaged");
+}
+
+/* One message behind the schema. A dictionary leaves `out` released. */
+static rhei_status read_message(struct ipc_reader *reader, struct ArrowArray *out, struct rhei_error *error)
+{
+    struct ArrowError reason = {""};
+    struct ArrowBuffer shared;
+    rhei_status status = read_header(reader, error);
+    if (status != RHEI_OK)
+        return status;
+    bool batch = reader->decoder.message_type == NANOARROW_IPC_MESSAGE_TYPE_RECORD_BATCH;
+    if (!batch && reader->decoder.message_type != NANOARROW_IPC_MESSAGE_TYPE_DICTIONARY_BATCH)
+        return damaged(error, "a message is neither a record batch nor a dictionary");
+    status = read_body(reader, &shared, error);
+    if (status != RHEI_OK)
+        return status;
+    int code =
+        batch ? ArrowIpcDecoderDecodeArrayFromSharedWithDictionaries(
+                    &reader->decoder, &shared, -1, &reader->dictionaries, out, NANOARROW_VALIDATION_LEVEL_FULL, &reason)
+              : ArrowIpcDecoderDecodeDictionaryFromShared(&reader->decoder, &shared, NANOARROW_VALIDATION_LEVEL_FULL,
+                                                          &reader->dictionaries, &reason);
+    ArrowBufferReset(&shared);
+    return code == NANOARROW_OK ? RHEI_OK : decoder_failed(code, &reason, error);
+}
+
+/* ---- The stream --------------------------------------------------------------------------------------------------- */
+
+static rhei_status reader_schema(void *context, struct ArrowSchema *out, struct rhei_error *error)
+{
+    struct ipc_reader *reader = context;
+    return ArrowSchemaDeepCopy(&reader->schema, out) == NANOARROW_OK ? RHEI_OK : error_no_memory(error);
+}
+
+static rhei_status reader_next(void *context, struct ArrowArray *out, struct rhei_error *error)
+{
+    rhei_status status;
+    out->release = NULL;
+    do
+        status = read_message(context, out, error);
+    while (status == RHEI_OK && out->release == NULL);
+    if (status != RHEI_OK && out->release != NULL)
+        out->release(out);
+    return status;
+}
+
+static void reader_release(void *context)
+{
+    struct ipc_reader *reader = context;
+    if (reader->dictionaries.private_data != NULL)
+        ArrowIpcDictionariesReset(&reader->dictionaries);
+    if (reader->decoder.private_data != NULL)
+        ArrowIpcDecoderReset(&reader->decoder);
+    if (reader->schema.release != NULL)
+        reader->schema.release(&reader->schema);
+    ArrowBufferReset(&reader->header);
+    if (reader->input.release != NULL)
+        reader->input.release(reader->input.context);
+    base_free(reader);
+}
+
+static rhei_status reader_open(struct ipc_reader *reader, struct rhei_error *error)
+{
+    if (ArrowIpcDecoderInit(&reader->decoder) != NANOARROW_OK)
+        return error_no_memory(error);
+    size_t got;
+    rhei_status status = read_up_to(reader, reader->first, sizeof reader->first, &got, error);
+    bool file = status == RHEI_OK && got == sizeof reader->first && memcmp(reader->first, "ARROW1\0", 8) == 0;
+    reader->first_len = file ? 0 : got;
+    return status == RHEI_OK ? read_schema(reader, error) : status;
+}
+
+rhei_status arrow_ipc_read(const struct arrow_ipc_input *input, struct ArrowArrayStream *out, struct rhei_error *error)
+{
+    memset(out, 0, sizeof *out);
+    struct ipc_reader *reader = base_alloc_zero(1, sizeof *reader);
+    if (reader == NULL) {
+        if (input->release != NULL)
+            input->release(input->context);
+        return error_no_memory(error);
+    }
+    reader->input = *input;
+    arrow_buffer_init(&reader->header);
+    rhei_status status = reader_open(reader, error);
+    if (status != RHEI_OK) {
+        reader_release(reader);
+        return status;
+    }
+    struct arrow_batch_source source = {reader_schema, reader_next, reader_release, reader};
+    return arrow_batch_stream(&source, out, error);
+}
