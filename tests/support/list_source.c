@@ -23,9 +23,9 @@ struct list_row {
     struct rhei_value *values;
 };
 
-struct list_rows { /* sorted by key */
+struct list_rows { /* sorted by key; a removed row leaves its place, without values */
     struct list_row *at;
-    size_t count, capacity;
+    size_t count, live, capacity;
 };
 
 struct list_event {
@@ -167,7 +167,8 @@ static bool value_equal(const struct rhei_value *a, const struct rhei_value *b)
 
 /* ---- Rows. ------------------------------------------------------------------------------------------------------- */
 
-static size_t rows_find(const struct list_rows *rows, int64_t key, bool *found)
+/* The place of a key, or where it would go. */
+static size_t rows_place(const struct list_rows *rows, int64_t key)
 {
     size_t low = 0, high = rows->count;
     while (low < high) {
@@ -177,25 +178,36 @@ static size_t rows_find(const struct list_rows *rows, int64_t key, bool *found)
         else
             high = middle;
     }
-    *found = low < rows->count && rows->at[low].key == key;
     return low;
+}
+
+static size_t rows_find(const struct list_rows *rows, int64_t key, bool *found)
+{
+    size_t at = rows_place(rows, key);
+    *found = at < rows->count && rows->at[at].key == key && rows->at[at].values;
+    return at;
+}
+
+static void rows_open_place(struct list_rows *rows, size_t at)
+{
+    if (rows->count == rows->capacity) {
+        rows->capacity = rows->capacity ? rows->capacity * 2 : 16;
+        rows->at = must(realloc(rows->at, rows->capacity * sizeof *rows->at));
+    }
+    memmove(&rows->at[at + 1], &rows->at[at], (rows->count - at) * sizeof *rows->at);
+    rows->at[at].values = NULL;
+    rows->count++;
 }
 
 static void rows_put(struct list_rows *rows, const struct rhei_value *values, uint32_t column_count)
 {
-    bool found = false;
-    size_t at = rows_find(rows, values[0].as.integer, &found);
-    if (found) {
-        row_free(rows->at[at].values, column_count);
-    } else {
-        if (rows->count == rows->capacity) {
-            rows->capacity = rows->capacity ? rows->capacity * 2 : 16;
-            rows->at = must(realloc(rows->at, rows->capacity * sizeof *rows->at));
-        }
-        memmove(&rows->at[at + 1], &rows->at[at], (rows->count - at) * sizeof *rows->at);
-        rows->count++;
-    }
-    rows->at[at] = (struct list_row){values[0].as.integer, row_copy(values, column_count)};
+    int64_t key = values[0].as.integer;
+    size_t at = rows_place(rows, key);
+    if (at == rows->count || rows->at[at].key != key)
+        rows_open_place(rows, at);
+    rows->live += rows->at[at].values == NULL;
+    row_free(rows->at[at].values, column_count);
+    rows->at[at] = (struct list_row){key, row_copy(values, column_count)};
 }
 
 static void rows_remove(struct list_rows *rows, int64_t key, uint32_t column_count)
@@ -205,15 +217,17 @@ static void rows_remove(struct list_rows *rows, int64_t key, uint32_t column_cou
     if (!found)
         return;
     row_free(rows->at[at].values, column_count);
-    memmove(&rows->at[at], &rows->at[at + 1], (rows->count - at - 1) * sizeof *rows->at);
-    rows->count--;
+    rows->at[at].values = NULL;
+    rows->live--;
 }
 
 static void rows_copy(struct list_rows *to, const struct list_rows *from, uint32_t column_count)
 {
-    *to = (struct list_rows){must(calloc(from->count + 1, sizeof *to->at)), from->count, from->count + 1};
+    *to = (struct list_rows){.at = must(calloc(from->live + 1, sizeof *to->at)), .capacity = from->live + 1};
     for (size_t i = 0; i < from->count; i++)
-        to->at[i] = (struct list_row){from->at[i].key, row_copy(from->at[i].values, column_count)};
+        if (from->at[i].values)
+            to->at[to->count++] = (struct list_row){from->at[i].key, row_copy(from->at[i].values, column_count)};
+    to->live = to->count;
 }
 
 static void rows_free(struct list_rows *rows, uint32_t column_count)
@@ -302,6 +316,8 @@ uint32_t list_add_column(struct list_store *store, const char *name, struct rhei
     struct list_table *old = find_table(store, name);
     struct list_table *table = table_new(store, name, old->column_count + 1);
     for (size_t i = 0; i < old->rows.count; i++) {
+        if (!old->rows.at[i].values)
+            continue;
         struct rhei_value *row = must(calloc(table->column_count, sizeof *row));
         memcpy(row, old->rows.at[i].values, old->column_count * sizeof *row);
         row[old->column_count] = fill;
@@ -686,7 +702,7 @@ static rhei_status op_tables(struct change_source *base, const struct source_tab
                                                       .key_count = 1,
                                                       .key_columns = &KEY_COLUMN,
                                                       .key_is_integer = true,
-                                                      .estimated_rows = (int64_t)table->rows.count,
+                                                      .estimated_rows = (int64_t)table->rows.live,
                                                       .unmirrored_reason = table->excluded};
         }
         source->known_count = n;
@@ -941,10 +957,10 @@ static bool view_equals(const struct mirror_table_view *view, const struct list_
             }
         }
     }
-    if (seen == rows->count && mirror_view_row_count(view) == seen)
+    if (seen == rows->live && mirror_view_row_count(view) == seen)
         return true;
     snprintf(message, message_size, "%zu rows seen, %llu counted, %zu in the table", seen,
-             (unsigned long long)mirror_view_row_count(view), rows->count);
+             (unsigned long long)mirror_view_row_count(view), rows->live);
     return false;
 }
 

@@ -116,9 +116,9 @@ static void test_loop_compacts(void **state)
     struct fixture fixture = {0};
     open_running(&fixture, (struct sync_config){.batch_rows = 10000});
     list_create(fixture.store, "big", 3);
-    fill_table(fixture.store, "big", 3 * MIRROR_SEGMENT_ROWS / 2);
+    fill_table(fixture.store, "big", MIRROR_SEGMENT_ROWS + 3000);
     must_build(&fixture);
-    for (int64_t slice = 0; slice < 4; slice++) { /* two of three rows of the first segment die */
+    for (int64_t slice = 0; slice < 4; slice++) { /* two of three rows die */
         struct list_txn *txn = list_begin(fixture.store);
         for (int64_t key = slice * 16000 + 1; key <= slice * 16000 + 16000; key++)
             if (key % 3)
@@ -145,12 +145,12 @@ static void test_a1_compaction_shows_no_failed_cycle(void **state)
     struct fixture fixture = {.at_point = look};
     open_running(&fixture, (struct sync_config){.batch_rows = 3000});
     list_create(fixture.store, "big", 3);
-    fill_table(fixture.store, "big", 3 * MIRROR_SEGMENT_ROWS / 2);
+    fill_table(fixture.store, "big", MIRROR_SEGMENT_ROWS + 3000);
     must_build(&fixture);
     list_fail_always(fixture.store, LIST_PRUNE, RHEI_BUSY);
-    for (int64_t round = 0; round < 10; round++) {
+    for (int64_t round = 0; round < 8; round++) {
         struct list_txn *txn = list_begin(fixture.store);
-        for (int64_t key = round * 6000 + 1; key <= round * 6000 + 6000; key++)
+        for (int64_t key = round * 8000 + 1; key <= round * 8000 + 8000; key += 2)
             list_remove(txn, "big", key);
         list_commit(txn);
         list_fail(fixture.store, LIST_NEXT, 2, RHEI_IO);
