@@ -14,9 +14,12 @@
  *   prm_text(i) prm_blob(i)    is of another class. Volatile: a plan with them is kept, whatever the values are.
  *   rhei_sum rhei_avg          of DOUBLE: the exact sum, rounded once (base/base_exact_sum.h); NaN counts as NULL.
  *   rhei_total                 Never with an ORDER BY inside the call: DuckDB crashes on it.
- *   rhei_lower(text) rhei_upper(text)  of ASCII letters alone
+ *   rhei_lower(text) rhei_upper(text) rhei_substr(text, start [, length]) rhei_text_integer(text)
+ *                              as SQLite's lower, upper, substr and CAST(text AS INTEGER)
  *   rhei_like(pattern, text), rhei_like(pattern, text, escape), rhei_glob(pattern, text)            -> BOOLEAN
  *   rhei_round(x), rhei_round(x, digits)  -> DOUBLE;  rhei_real_text(x)  -> VARCHAR
+ *   rhei_date rhei_time rhei_datetime rhei_strftime rhei_julianday rhei_unixepoch (of VARCHARs; an error for "now" and
+ *   what else depends on the time and place), rhei_text_real(text), rhei_text_is_integer(text)
  *                              SQLite's own code (struct duckdb_scalar_helpers); texts hold no NUL.
  *
  * A native text (executor_query.native) names tables by their SQLite names instead, without case; hidden rowids and
@@ -37,6 +40,14 @@ struct duckdb_scalar_helpers {
     bool (*glob)(const char *pattern, const char *text);
     uint32_t (*real_text)(double value, char out[40]); /* as CAST(x AS TEXT); returns bytes */
     double (*round)(double value, int64_t digits);
+    /*
+     * An evaluator computes expressions of SQLite's over bound values ("date(?1, ?2)"), for one thread at a time; a few
+     * expressions come again and again. The result's text lives until its next call. False: SQLite reported an error.
+     */
+    void *(*evaluator_open)(void); /* NULL result: no memory */
+    bool (*evaluate)(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
+                     struct rhei_value *result);
+    void (*evaluator_close)(void *evaluator);
 };
 
 struct duckdb_executor_config {

@@ -8,16 +8,11 @@
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
-#include "exec_duckdb/duckdb_internal.h"
+#include "exec_duckdb/duckdb_udf.h"
 
-enum {
-    MAX_PARAMETERS = 3,
-    MAX_PATTERN = 50000, /* SQLite's own limit for LIKE and GLOB */
-    INLINE_TEXT = 512,
-};
+enum { MAX_PATTERN = 50000 /* SQLite's own limit for LIKE and GLOB */ };
 
 static const char too_complex[] = "LIKE or GLOB pattern too complex";
-static const char no_memory[] = "out of memory";
 
 /* ---- prm_*: values that aren't in the text ------------------------------------------------------------------------ */
 
@@ -113,48 +108,16 @@ static void prm_blob(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 
 /* ---- LIKE and GLOB ----------------------------------------------------------------------------------------------- */
 
-/* A NUL-terminated copy of the last string; grows. */
-struct terminated {
-    char inlined[INLINE_TEXT];
-    char *heap;
-    size_t capacity;
-};
-
-static const char *string_bytes(const duckdb_string_t *string)
-{
-    return string->value.inlined.length <= sizeof string->value.inlined.inlined ? string->value.inlined.inlined
-                                                                                : string->value.pointer.ptr;
-}
-
-static char *terminate(struct terminated *copy, const duckdb_string_t *string)
-{
-    size_t length = string->value.inlined.length;
-    char *place = copy->inlined;
-    if (length >= sizeof copy->inlined) {
-        if (length >= copy->capacity) {
-            char *grown = base_realloc(copy->heap, 2 * length);
-            if (grown == NULL)
-                return NULL;
-            copy->heap = grown;
-            copy->capacity = 2 * length;
-        }
-        place = copy->heap;
-    }
-    memcpy(place, string_bytes(string), length);
-    place[length] = '\0';
-    return place;
-}
-
 static bool same_string(const duckdb_string_t *a, const duckdb_string_t *b)
 {
     return a->value.inlined.length == b->value.inlined.length &&
-           memcmp(string_bytes(a), string_bytes(b), a->value.inlined.length) == 0;
+           memcmp(duck_string_bytes(a), duck_string_bytes(b), a->value.inlined.length) == 0;
 }
 
 /* The first character of a valid UTF-8 text, 0 if it is empty. */
 static uint32_t first_character(const duckdb_string_t *string)
 {
-    const unsigned char *bytes = (const unsigned char *)string_bytes(string);
+    const unsigned char *bytes = (const unsigned char *)duck_string_bytes(string);
     if (string->value.inlined.length == 0)
         return 0;
     if (bytes[0] < 0x80)
@@ -169,8 +132,8 @@ static uint32_t first_character(const duckdb_string_t *string)
 struct matching {
     const struct duck_api *api;
     idx_t count;
-    const duckdb_string_t *arguments[MAX_PARAMETERS]; /* pattern, text, escape or NULL */
-    uint64_t *valid[MAX_PARAMETERS];
+    const duckdb_string_t *arguments[DUCK_PARAMETERS]; /* pattern, text, escape or NULL */
+    uint64_t *valid[DUCK_PARAMETERS];
 };
 
 static struct matching matching_of(duckdb_data_chunk input, idx_t parameters)
@@ -187,7 +150,7 @@ static struct matching matching_of(duckdb_data_chunk input, idx_t parameters)
 
 static bool has_null(const struct matching *matching, idx_t row)
 {
-    for (int i = 0; i < MAX_PARAMETERS; i++) {
+    for (int i = 0; i < DUCK_PARAMETERS; i++) {
         if (matching->valid[i] != NULL && (matching->valid[i][row / 64] >> (row % 64) & 1) == 0)
             return true;
     }
@@ -199,8 +162,8 @@ static void match(duckdb_function_info info, const struct matching *matching, bo
     const struct duck_executor *executor = matching->api->scalar_function_get_extra_info(info);
     const struct duckdb_scalar_helpers *helpers = &executor->config.helpers;
     bool *results = matching->api->vector_get_data(output);
-    struct terminated pattern_copy = {.heap = NULL};
-    struct terminated text_copy = {.heap = NULL};
+    struct duck_terminated pattern_copy = {.heap = NULL};
+    struct duck_terminated text_copy = {.heap = NULL};
     const char *pattern = NULL;
     const char *failure = NULL;
     const duckdb_string_t *known = NULL;
@@ -213,11 +176,11 @@ static void match(duckdb_function_info info, const struct matching *matching, bo
             break;
         }
         if (known == NULL || !same_string(known, wanted))
-            pattern = terminate(&pattern_copy, wanted);
+            pattern = duck_terminate(&pattern_copy, wanted);
         known = wanted;
-        const char *text = terminate(&text_copy, &matching->arguments[1][row]);
+        const char *text = duck_terminate(&text_copy, &matching->arguments[1][row]);
         if (pattern == NULL || text == NULL)
-            failure = no_memory;
+            failure = duck_no_memory;
         else if (glob)
             results[row] = helpers->glob(pattern, text);
         else
@@ -286,61 +249,14 @@ static void run_real_text(duckdb_function_info info, duckdb_data_chunk input, du
     }
 }
 
-/* ---- ASCII case -------------------------------------------------------------------------------------------------- */
-
-/* SQLite's lower() and upper() leave every byte above 127 as it is. */
-static void change_case(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, char first)
-{
-    const struct duck_api *api = duck_api();
-    idx_t count = api->data_chunk_get_size(input);
-    duckdb_vector vector = api->data_chunk_get_vector(input, 0);
-    const duckdb_string_t *texts = api->vector_get_data(vector);
-    const uint64_t *valid = api->vector_get_validity(vector);
-    struct terminated copy = {.heap = NULL};
-    for (idx_t row = 0; row < count; row++) {
-        if (valid != NULL && (valid[row / 64] >> (row % 64) & 1) == 0)
-            continue;
-        char *text = terminate(&copy, &texts[row]);
-        if (text == NULL) {
-            api->scalar_function_set_error(info, no_memory);
-            break;
-        }
-        uint32_t length = texts[row].value.inlined.length;
-        for (uint32_t i = 0; i < length; i++) {
-            if (text[i] >= first && text[i] < first + 26)
-                text[i] ^= 'a' ^ 'A';
-        }
-        api->vector_assign_string_element_len(output, row, text, length);
-    }
-    base_free(copy.heap);
-}
-
-static void run_lower(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    change_case(info, input, output, 'A');
-}
-
-static void run_upper(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    change_case(info, input, output, 'a');
-}
-
 /* ---- Registering ------------------------------------------------------------------------------------------------- */
 
-struct signature {
-    const char *name;
-    duckdb_scalar_function_t run;
-    duckdb_type result;
-    duckdb_type parameters[MAX_PARAMETERS]; /* up to the first DUCKDB_TYPE_INVALID */
-    bool reads_slot;
-};
-
-static duckdb_scalar_function make(struct duck_database *database, const struct signature *signature)
+static duckdb_scalar_function make(struct duck_database *database, const struct duck_signature *signature)
 {
     const struct duck_api *api = database->executor->api;
     duckdb_scalar_function function = api->create_scalar_function();
     api->scalar_function_set_name(function, signature->name);
-    for (int i = 0; i < MAX_PARAMETERS && signature->parameters[i] != DUCKDB_TYPE_INVALID; i++) {
+    for (int i = 0; i < DUCK_PARAMETERS && signature->parameters[i] != DUCKDB_TYPE_INVALID; i++) {
         duckdb_logical_type type = api->create_logical_type(signature->parameters[i]);
         api->scalar_function_add_parameter(function, type);
         api->destroy_logical_type(&type);
@@ -349,19 +265,26 @@ static duckdb_scalar_function make(struct duck_database *database, const struct 
     api->scalar_function_set_return_type(function, type);
     api->destroy_logical_type(&type);
     api->scalar_function_set_function(function, signature->run);
+    if (signature->more != DUCKDB_TYPE_INVALID) {
+        type = api->create_logical_type(signature->more);
+        api->scalar_function_set_varargs(function, type);
+        api->destroy_logical_type(&type);
+    }
+    if (signature->init != NULL)
+        api->scalar_function_set_init(function, signature->init);
     if (signature->reads_slot) {
         api->scalar_function_set_extra_info(function, database, NULL);
-        api->scalar_function_set_init(function, prm_init);
         api->scalar_function_set_volatile(function); /* else DuckDB computes it once, when it plans */
     } else {
-        api->scalar_function_set_extra_info(function, database->executor, NULL);
+        api->scalar_function_set_extra_info(
+            function, signature->info != NULL ? (void *)(uintptr_t)signature->info : database->executor, NULL);
     }
     return function;
 }
 
 /* Signatures of one name are registered together. */
-static rhei_status register_set(struct duck_database *database, const struct signature *signatures, size_t count,
-                                struct rhei_error *error)
+rhei_status duck_register_functions(struct duck_database *database, const struct duck_signature *signatures,
+                                    size_t count, struct rhei_error *error)
 {
     const struct duck_api *api = database->executor->api;
     duckdb_scalar_function_set set = api->create_scalar_function_set(signatures[0].name);
@@ -377,40 +300,40 @@ static rhei_status register_set(struct duck_database *database, const struct sig
                     : error_set(error, RHEI_INTERNAL, "DuckDB did not accept the function %s", signatures[0].name);
 }
 
-#define BIGINT  DUCKDB_TYPE_BIGINT
-#define DOUBLE  DUCKDB_TYPE_DOUBLE
-#define VARCHAR DUCKDB_TYPE_VARCHAR
-#define BOOLEAN DUCKDB_TYPE_BOOLEAN
-
 rhei_status duck_functions_register(struct duck_database *database, struct rhei_error *error)
 {
-    static const struct signature always[] = {
-        {"prm_int", prm_int, BIGINT, {BIGINT}, true},         {"prm_real", prm_real, DOUBLE, {BIGINT}, true},
-        {"prm_text", prm_text, VARCHAR, {BIGINT}, true},      {"prm_blob", prm_blob, DUCKDB_TYPE_BLOB, {BIGINT}, true},
-        {"rhei_lower", run_lower, VARCHAR, {VARCHAR}, false}, {"rhei_upper", run_upper, VARCHAR, {VARCHAR}, false},
+    static const struct duck_signature always[] = {
+        {"prm_int", prm_int, BIGINT, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
+        {"prm_real", prm_real, DOUBLE, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
+        {"prm_text", prm_text, VARCHAR, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
+        {"prm_blob", prm_blob, DUCKDB_TYPE_BLOB, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
     };
-    static const struct signature likes[] = {
-        {"rhei_like", run_like, BOOLEAN, {VARCHAR, VARCHAR}, false},
-        {"rhei_like", run_like_escape, BOOLEAN, {VARCHAR, VARCHAR, VARCHAR}, false},
+    static const struct duck_signature likes[] = {
+        {"rhei_like", run_like, BOOLEAN, .parameters = {VARCHAR, VARCHAR}},
+        {"rhei_like", run_like_escape, BOOLEAN, .parameters = {VARCHAR, VARCHAR, VARCHAR}},
     };
-    static const struct signature globs[] = {{"rhei_glob", run_glob, BOOLEAN, {VARCHAR, VARCHAR}, false}};
-    static const struct signature rounds[] = {
-        {"rhei_round", run_round, DOUBLE, {DOUBLE}, false},
-        {"rhei_round", run_round_digits, DOUBLE, {DOUBLE, BIGINT}, false},
+    static const struct duck_signature globs[] = {{"rhei_glob", run_glob, BOOLEAN, .parameters = {VARCHAR, VARCHAR}}};
+    static const struct duck_signature rounds[] = {
+        {"rhei_round", run_round, DOUBLE, .parameters = {DOUBLE}},
+        {"rhei_round", run_round_digits, DOUBLE, .parameters = {DOUBLE, BIGINT}},
     };
-    static const struct signature texts[] = {{"rhei_real_text", run_real_text, VARCHAR, {DOUBLE}, false}};
+    static const struct duck_signature texts[] = {{"rhei_real_text", run_real_text, VARCHAR, .parameters = {DOUBLE}}};
 
     const struct duckdb_scalar_helpers *helpers = &database->executor->config.helpers;
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < sizeof always / sizeof *always && status == RHEI_OK; i++)
-        status = register_set(database, &always[i], 1, error);
+        status = duck_register_functions(database, &always[i], 1, error);
     if (status == RHEI_OK && helpers->like != NULL)
-        status = register_set(database, likes, 2, error);
+        status = duck_register_functions(database, likes, 2, error);
     if (status == RHEI_OK && helpers->glob != NULL)
-        status = register_set(database, globs, 1, error);
+        status = duck_register_functions(database, globs, 1, error);
     if (status == RHEI_OK && helpers->round != NULL)
-        status = register_set(database, rounds, 2, error);
+        status = duck_register_functions(database, rounds, 2, error);
     if (status == RHEI_OK && helpers->real_text != NULL)
-        status = register_set(database, texts, 1, error);
+        status = duck_register_functions(database, texts, 1, error);
+    if (status == RHEI_OK)
+        status = duck_texts_register(database, error);
+    if (status == RHEI_OK && helpers->evaluator_open != NULL)
+        status = duck_evaluations_register(database, error);
     return status;
 }

@@ -79,8 +79,10 @@ static void check_sums(struct fixture *fixture, const double *values)
     assert_double(fixture, "SELECT rhei_sum(x) FROM (SELECT x FROM mirror_scan(1, 0) ORDER BY x)", sum);
     assert_double(fixture, "SELECT rhei_sum(a.x) FROM mirror_scan(1, 0) a JOIN mirror_scan(1, 1) b USING (id)", sum);
     assert_double(fixture, "SELECT rhei_sum(x) OVER () FROM mirror_scan(1, 0) LIMIT 1", sum);
-    assert_double(fixture, "SELECT max(rhei_sum) FROM (SELECT rhei_sum(x) OVER (PARTITION BY g % 1 ORDER BY id ROWS BETWEEN "
-                           "UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) rhei_sum FROM mirror_scan(1, 0))", sum);
+    assert_double(fixture,
+                  "SELECT max(rhei_sum) FROM (SELECT rhei_sum(x) OVER (PARTITION BY g % 1 ORDER BY id ROWS BETWEEN "
+                  "UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) rhei_sum FROM mirror_scan(1, 0))",
+                  sum);
     for (size_t group = 0; group < GROUPS; group += 37) {
         char sql[200];
         snprintf(sql, sizeof sql,
@@ -181,6 +183,207 @@ static void test_functions_get_their_arguments(void **state)
     assert_fails(fixture, "SELECT rhei_like(repeat('a', 50001), 'x') FROM range(5)", RHEI_SQL, "too complex");
 }
 
+/* What SQLite says for every start from -7 to 7, without a length and with each from -7 to 7. */
+static void test_q2_substr_is_sqlite_s(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_answer(fixture,
+                  "SELECT string_agg(rhei_substr('h\xe2\x82\xacllo', s), ',' ORDER BY s) FROM range(-7, 8) r(s)",
+                  "h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,llo,lo,o,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,llo,lo,o,,");
+    assert_answer(fixture,
+                  "SELECT string_agg(rhei_substr('h\xe2\x82\xacllo', s, l), ',' ORDER BY s, l) FROM range(-7, 8) r(s), "
+                  "range(-7, 8) q(l)",
+                  ",,,,,,,,,,h,h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "llo,,,,,,,,,,h,h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,,,,,,,,,h,h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "l"
+                  "lo,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,h,h,h,h,h,h,h,,\xe2\x82\xac"
+                  ",\xe2\x82\xac"
+                  "l,\xe2\x82\xac"
+                  "ll,\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",\xe2\x82\xac"
+                  ",,l,ll,llo,l"
+                  "lo,llo,llo,llo,h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,\xe2\x82\xac"
+                  "l,l,,l,lo,lo,lo,lo,lo,lo,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "ll,\xe2\x82\xac"
+                  "ll,ll,l,"
+                  ",o,o,o,o,o,o,o,,,,,,,,,,h,h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,,,,,,,,,h,h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,"
+                  "h,h,h,h,h,h,h,,\xe2\x82\xac"
+                  ",\xe2\x82\xac"
+                  "l,\xe2\x82\xac"
+                  "ll,\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",h\xe2\x82\xac"
+                  ",\xe2\x82\xac"
+                  ",,l,ll,llo,llo,llo,llo,llo,"
+                  "h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,h\xe2\x82\xac"
+                  "l,\xe2\x82\xac"
+                  "l,l,,l,lo,lo,lo,lo,lo,lo,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "ll,h\xe2\x82\xac"
+                  "ll,\xe2\x82\xac"
+                  "ll,ll,l,,o,o,o,o,o,o,o,"
+                  "h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,llo,lo,o,,,,,,,,,h\xe2\x82\xac"
+                  "llo,h\xe2\x82\xac"
+                  "llo,\xe2\x82\xac"
+                  "llo,llo,lo,o,,,,,,,,,");
+    assert_answer(fixture,
+                  "SELECT rhei_substr('abc', -9223372036854775808, 9223372036854775807), rhei_substr('abc', "
+                  "9223372036854775807), rhei_substr('abc', 2, -9223372036854775808), rhei_substr(NULL, 1), "
+                  "rhei_substr('abc', NULL, 1)",
+                  "ab||a|NULL|NULL");
+}
+
+static void test_q2_integers_in_texts_are_sqlite_s(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_answer(fixture,
+                  "SELECT string_agg(rhei_text_integer(t)::VARCHAR, ',' ORDER BY i) FROM (VALUES (0, E''),"
+                  "(1, E'12'),"
+                  "(2, E' 12abc'),"
+                  "(3, E'-7'),"
+                  "(4, E'+7'),"
+                  "(5, E'- 7'),"
+                  "(6, E'1e3'),"
+                  "(7, E'9223372036854775807'),"
+                  "(8, E'9223372036854775808'),"
+                  "(9, E'-9223372036854775808'),"
+                  "(10, E'-9223372036854775809'),"
+                  "(11, E'99999999999999999999999'),"
+                  "(12, E'00000000000000000000000012'),"
+                  "(13, E'abc'),"
+                  "(14, E'\\t\\n 5'),"
+                  "(15, E'0x10'),"
+                  "(16, E'.5'),"
+                  "(17, E'922337203685477580700000')) v(i, t)",
+                  "0,12,12,-7,7,0,1,9223372036854775807,9223372036854775807,-9223372036854775808,-9223372036854775808,"
+                  "9223372036854775807,12,0,5,0,0,9223372036854775807");
+}
+
+/* An evaluator that shows what it was asked. */
+struct shown {
+    char text[200];
+};
+
+static void *show_open(void)
+{
+    return base_alloc_zero(1, sizeof(struct shown));
+}
+
+static bool show_evaluate(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
+                          struct rhei_value *result)
+{
+    struct shown *shown = evaluator;
+    if (strncmp(expression, "julianday", 9) == 0) {
+        *result = value_real(2460000.5);
+        return true;
+    }
+    if (strncmp(expression, "unixepoch", 9) == 0 || strncmp(expression, "typeof", 6) == 0) {
+        *result = value_int(count);
+        return true;
+    }
+    if (strcmp(expression, "time(?1)") == 0)
+        return false;
+    if (strcmp(expression, "datetime(?1)") == 0) {
+        *result = value_null();
+        return true;
+    }
+    int at = snprintf(shown->text, sizeof shown->text, "%s", expression);
+    for (uint32_t i = 0; i < count; i++)
+        at += snprintf(shown->text + at, sizeof shown->text - (size_t)at, "<%.*s>", (int)arguments[i].length,
+                       (const char *)arguments[i].as.bytes);
+    *result = value_text(shown->text);
+    return true;
+}
+
+static void show_close(void *evaluator)
+{
+    base_free(evaluator);
+}
+
+static void test_evaluators_get_their_expressions(void **state)
+{
+    struct fixture *fixture = *state;
+    struct duckdb_executor_config config = {
+        .threads = 2,
+        .helpers = {.evaluator_open = show_open, .evaluate = show_evaluate, .evaluator_close = show_close},
+    };
+    fixture_open_executor(fixture, &config);
+    assert_answer(fixture,
+                  "SELECT rhei_date('2024-01-31', '+1 month'), rhei_strftime('%Y', t) FROM (VALUES ('x')) v(t)",
+                  "date(?1, ?2)<2024-01-31><+1 month>|strftime(?1, ?2)<%Y><x>");
+    assert_answer(fixture, "SELECT rhei_julianday('x'), rhei_unixepoch('x', 'y'), rhei_datetime('x'), rhei_date(NULL)",
+                  "2460000.5|2|NULL|NULL");
+    assert_answer(fixture, "SELECT rhei_text_is_integer('7')", "1");
+    assert_fails(fixture, "SELECT rhei_time('x')", RHEI_SQL, "SQLite");
+    assert_fails(fixture, "SELECT rhei_date(t) FROM (VALUES ('2024-01-31'), ('Now')) v(t)", RHEI_SQL, "time and place");
+    assert_fails(fixture, "SELECT rhei_date(t, 'localtime') FROM (VALUES ('x')) v(t)", RHEI_SQL, "time and place");
+    assert_fails(fixture, "SELECT rhei_text_real('1')", RHEI_SQL, "SQLite");
+}
+
 static void test_functions_without_help_are_not_there(void **state)
 {
     struct fixture *fixture = *state;
@@ -194,6 +397,9 @@ int main(void)
         WITH_FIXTURE(test_q2_sums_have_the_same_bits_in_every_order),
         WITH_FIXTURE(test_q2_sums_of_nothing_and_of_special_values),
         WITH_FIXTURE(test_functions_get_their_arguments),
+        WITH_FIXTURE(test_q2_substr_is_sqlite_s),
+        WITH_FIXTURE(test_q2_integers_in_texts_are_sqlite_s),
+        WITH_FIXTURE(test_evaluators_get_their_expressions),
         WITH_FIXTURE(test_functions_without_help_are_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

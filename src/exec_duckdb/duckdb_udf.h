@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of scalar functions share. DuckDB gives a function flat vectors, and makes its result NULL where an
+ * argument is; such a row's other arguments are undefined bytes. */
+#ifndef EXEC_DUCKDB_DUCKDB_UDF_H
+#define EXEC_DUCKDB_DUCKDB_UDF_H
+
+#include "exec_duckdb/duckdb_internal.h"
+
+enum { DUCK_PARAMETERS = 3, DUCK_INLINE_TEXT = 512 };
+
+#define BIGINT  DUCKDB_TYPE_BIGINT
+#define DOUBLE  DUCKDB_TYPE_DOUBLE
+#define VARCHAR DUCKDB_TYPE_VARCHAR
+#define BOOLEAN DUCKDB_TYPE_BOOLEAN
+
+struct duck_signature {
+    const char *name;
+    duckdb_scalar_function_t run;
+    duckdb_type result;
+    duckdb_type parameters[DUCK_PARAMETERS]; /* up to the first DUCKDB_TYPE_INVALID */
+    duckdb_type more;                        /* and any number of these */
+    duckdb_scalar_function_init_t init;
+    const void *info; /* extra info; NULL: the executor */
+    bool reads_slot;  /* extra info is the database; volatile */
+};
+
+/* Signatures of one name are registered together. */
+rhei_status duck_register_functions(struct duck_database *database, const struct duck_signature *signatures,
+                                    size_t count, struct rhei_error *error);
+rhei_status duck_texts_register(struct duck_database *database, struct rhei_error *error);
+rhei_status duck_evaluations_register(struct duck_database *database, struct rhei_error *error);
+
+static inline bool duck_is_valid(const uint64_t *valid, idx_t row)
+{
+    return valid == NULL || (valid[row / 64] >> (row % 64) & 1) != 0;
+}
+
+static inline const char *duck_string_bytes(const duckdb_string_t *string)
+{
+    return string->value.inlined.length <= sizeof string->value.inlined.inlined ? string->value.inlined.inlined
+                                                                                : string->value.pointer.ptr;
+}
+
+/* A NUL-terminated copy of a string; grows. Starts with heap = NULL, capacity = 0; ends with base_free(heap). */
+struct duck_terminated {
+    char inlined[DUCK_INLINE_TEXT];
+    char *heap;
+    size_t capacity;
+};
+/* NULL: no memory. Valid until the next call. */
+char *duck_terminate(struct duck_terminated *copy, const duckdb_string_t *string);
+
+extern const char duck_no_memory[];
+
+#endif
