@@ -51,7 +51,7 @@ struct sql_items {
 enum sql_expr_kind {
     SQL_EXPR_NULL,
     SQL_EXPR_INTEGER,   /* integer; from decimal or hex */
-    SQL_EXPR_REAL,      /* real; also a decimal integer beyond 64 bits */
+    SQL_EXPR_REAL,      /* real; also a decimal integer beyond 64 bits; `negated` marks 2^63: -2^63 is an integer */
     SQL_EXPR_TEXT,      /* bytes */
     SQL_EXPR_BLOB,      /* bytes */
     SQL_EXPR_CURRENT,   /* CURRENT_DATE, _TIME, _TIMESTAMP: name */

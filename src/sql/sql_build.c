@@ -116,6 +116,15 @@ static void literal_bytes(struct sql_parser *p, struct sql_expr *expr, struct sq
     expr->value.text.length = length;
 }
 
+static bool is_two_63(const char *digits, uint32_t length)
+{
+    while (length && *digits == '0') {
+        digits++;
+        length--;
+    }
+    return length == 19 && memcmp(digits, "9223372036854775808", 19) == 0;
+}
+
 static void literal_number(struct sql_parser *p, struct sql_expr *expr, struct sql_token token)
 {
     bool hex = token.length > 2 && token.text[0] == '0' && (token.text[1] | 0x20) == 'x';
@@ -128,6 +137,8 @@ static void literal_number(struct sql_parser *p, struct sql_expr *expr, struct s
     }
     expr->kind = SQL_EXPR_REAL;
     expr->value.real = sql_number_real(token.text, token.length);
+    /* With a minus before it, it is the smallest integer. */
+    expr->negated = token.code == SQL_T_INTEGER && expr->value.real == 0x1p63 && is_two_63(token.text, token.length);
 }
 
 struct sql_expr *sql_expr_new(struct sql_parser *p, enum sql_expr_kind kind, struct sql_token token)

@@ -305,7 +305,10 @@ static void print_leaf(struct base_buffer *out, const struct sql_expr *expr)
             base_buffer_format(out, "%lld", (long long)expr->value.integer);
         return;
     case SQL_EXPR_REAL:
-        print_real(out, expr->value.real);
+        if (expr->negated)
+            print_text(out, "9223372036854775808");
+        else
+            print_real(out, expr->value.real);
         return;
     case SQL_EXPR_TEXT:
         base_buffer_literal(out, expr->value.text.bytes, expr->value.text.length);

@@ -41,10 +41,10 @@ struct sql_output {
 
 /* A column that a scan is read for, and what the text relies on: it is right for as long as this holds. */
 struct sql_scan_column {
-    uint32_t column;        /* in sql_table.columns */
-    uint32_t flags;         /* sql_column.flags as they were */
-    double magnitude;       /* all numbers were within +-magnitude, INFINITY: not relied on */
-    bool has_low, has_high; /* rows outside [low, high] may be left out by the scan */
+    uint32_t column;                /* in sql_table.columns */
+    uint32_t flags;                 /* sql_column.flags as they were */
+    double relied_low, relied_high; /* all numbers were within; infinite: not relied on */
+    bool has_low, has_high;         /* rows outside [low, high] may be left out by the scan */
     struct rhei_value low, high;
 };
 

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scalar functions: a rule for each family, chosen by sql_functions.def. */
+#include <math.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "sql/sql_facts.h"
+#include "sql/sql_translator.h"
+
+struct call {
+    const char *name; /* SQLite's, lower case */
+    struct sql_value *arguments;
+    uint32_t count;
+    uint32_t offset;
+};
+
+static struct sql_value text_value(const char *text, bool ascii, uint32_t offset)
+{
+    struct sql_value value = sql_value_make(text, SQL_CLASS_TEXT, offset);
+    value.ascii = ascii;
+    return value;
+}
+
+static struct sql_value refuse_call(struct sql_translator *t, const struct call *call, const char *reason)
+{
+    sql_refuse(t, call->offset, sql_format(t, "%s()", call->name), reason);
+    return sql_value_null(call->offset);
+}
+
+static bool any_null_class(const struct call *call)
+{
+    for (uint32_t i = 0; i < call->count; i++)
+        if (call->arguments[i].cls == SQL_CLASS_NULL)
+            return true;
+    return false;
+}
+
+static bool is_ascii(struct sql_value value)
+{
+    return value.cls != SQL_CLASS_TEXT || value.ascii;
+}
+
+/* ---- Rules ---- */
+
+static struct sql_value rule_same(struct sql_translator *t, const struct call *call)
+{
+    (void)t;
+    struct sql_value value = call->arguments[0];
+    value.affinity = SQL_AFFINITY_NONE;
+    value.collation = NULL;
+    return value;
+}
+
+static struct sql_value rule_abs(struct sql_translator *t, const struct call *call)
+{
+    struct sql_value value = sql_number(t, call->arguments[0]);
+    if (value.cls == SQL_CLASS_NULL)
+        return value;
+    if (call->arguments[0].cls == SQL_CLASS_TEXT) { /* of a TEXT it is a REAL */
+        value.text = sql_as_double(t, value);
+        value.cls = SQL_CLASS_REAL;
+        value.flag = NULL;
+    }
+    value.text = sql_format(t, "abs(%s)", value.text);
+    value.high = fmax(fabs(value.low), fabs(value.high));
+    value.low = 0;
+    value.negative_zero = false;
+    value.constant = false;
+    value.affinity = SQL_AFFINITY_NONE;
+    value.collation = NULL;
+    return value;
+}
+
+static struct sql_value rule_coalesce(struct sql_translator *t, const struct call *call)
+{
+    const char **conditions = sql_arena_alloc(t->arena, call->count * sizeof *conditions);
+    if (!conditions) {
+        t->failed = true;
+        return sql_value_null(call->offset);
+    }
+    uint32_t last = call->count - 1;
+    for (uint32_t i = 0; i < last; i++)
+        conditions[i] = sql_emit(t, SQL_FORM_NOT_NULL, call->arguments[i].text, NULL, NULL);
+    struct sql_value value = sql_case_value(t, conditions, call->arguments, last, call->arguments[last], call->offset);
+    if (value.cls == SQL_CLASS_NULL)
+        return value;
+    struct base_buffer text = {0};
+    base_buffer_text(&text, "coalesce(");
+    for (uint32_t i = 0; i < call->count; i++)
+        base_buffer_format(&text, i ? ", %s" : "%s", sql_convert(t, call->arguments[i], value));
+    base_buffer_char(&text, ')');
+    value.text = sql_keep(t, &text);
+    value.nullable = true;
+    for (uint32_t i = 0; i < call->count; i++)
+        value.nullable = value.nullable && call->arguments[i].nullable;
+    return value;
+}
+
+static struct sql_value rule_concat(struct sql_translator *t, const struct call *call)
+{
+    struct base_buffer text = {0};
+    bool ascii = true;
+    for (uint32_t i = 0; i < call->count; i++) {
+        base_buffer_format(&text, i ? " || coalesce(%s, '')" : "(coalesce(%s, '')", sql_as_text(t, call->arguments[i]));
+        ascii = ascii && is_ascii(call->arguments[i]);
+    }
+    base_buffer_char(&text, ')');
+    return text_value(sql_keep(t, &text), ascii, call->offset);
+}
+
+static bool is_word(struct sql_value value, const char *word)
+{
+    return base_fold_equal(value.literal.as.bytes, value.literal.length, word, strlen(word));
+}
+
+/* The first argument of strftime is a format, the next a time, then modifiers. A time that isn't a text would be a number
+ * of days; as a text an integer still is. */
+static struct sql_value rule_date(struct sql_translator *t, const struct call *call)
+{
+    struct base_buffer text = {0};
+    base_buffer_format(&text, "rhei_%s(", call->name);
+    bool format = strcmp(call->name, "strftime") == 0;
+    for (uint32_t i = 0; i < call->count; i++) {
+        struct sql_value value = sql_plain(t, call->arguments[i]);
+        bool modifier = i > (format ? 1U : 0U);
+        if (value.cls != SQL_CLASS_TEXT && value.cls != SQL_CLASS_NULL && value.cls != SQL_CLASS_INTEGER)
+            refuse_call(t, call, "a time that is a REAL is not translated");
+        if (value.cls == SQL_CLASS_TEXT && value.constant && !(format && i == 0) &&
+            (is_word(value, "now") || is_word(value, "localtime") || is_word(value, "utc")))
+            refuse_call(t, call, "it depends on the clock or the time zone");
+        if (modifier && !value.constant)
+            refuse_call(t, call, "a modifier that isn't a literal");
+        base_buffer_format(&text, i ? ", %s" : "%s", sql_as_text(t, value));
+    }
+    base_buffer_char(&text, ')');
+    enum sql_class cls = strcmp(call->name, "julianday") == 0   ? SQL_CLASS_REAL
+                         : strcmp(call->name, "unixepoch") == 0 ? SQL_CLASS_INTEGER
+                                                                : SQL_CLASS_TEXT;
+    struct sql_value value = sql_value_make(sql_keep(t, &text), cls, call->offset);
+    value.ascii = !format || call->arguments[0].ascii;
+    if (cls == SQL_CLASS_REAL) {
+        value.low = 0;
+        value.high = 1e7;
+    }
+    return value;
+}
+
+static struct sql_value rule_like(struct sql_translator *t, const struct call *call)
+{
+    const char *pattern = sql_as_text(t, call->arguments[0]), *text = sql_as_text(t, call->arguments[1]);
+    const char *escape = NULL;
+    if (call->count == 3) {
+        if (call->arguments[2].cls != SQL_CLASS_TEXT || !call->arguments[2].constant)
+            refuse_call(t, call, "only a literal escape character is translated");
+        escape = call->arguments[2].text;
+    }
+    enum sql_form form = escape ? SQL_FORM_LIKE_ESCAPE : call->name[0] == 'g' ? SQL_FORM_GLOB : SQL_FORM_LIKE;
+    return sql_value_boolean(sql_emit(t, form, text, pattern, escape), call->offset);
+}
+
+static struct sql_value rule_hex(struct sql_translator *t, const struct call *call)
+{
+    struct sql_value value = sql_plain(t, call->arguments[0]);
+    if (value.cls == SQL_CLASS_NULL)
+        return sql_value_text(t, "", 0, call->offset);
+    const char *bytes = value.cls == SQL_CLASS_BLOB ? value.text : sql_format(t, "encode(%s)", sql_as_text(t, value));
+    return text_value(sql_format(t, "coalesce(hex(%s), '')", bytes), true, call->offset);
+}
+
+static struct sql_value rule_iif(struct sql_translator *t, const struct call *call)
+{
+    uint32_t pairs = call->count / 2;
+    const char **conditions = sql_arena_alloc(t->arena, pairs * sizeof *conditions);
+    struct sql_value *values = sql_arena_alloc(t->arena, pairs * sizeof *values);
+    if (!conditions || !values) {
+        t->failed = true;
+        return sql_value_null(call->offset);
+    }
+    for (uint32_t i = 0; i < pairs; i++) {
+        conditions[i] = sql_condition(t, call->arguments[2 * i]);
+        values[i] = call->arguments[2 * i + 1];
+    }
+    struct sql_value otherwise = call->count % 2 ? call->arguments[call->count - 1] : sql_value_null(call->offset);
+    return sql_case_value(t, conditions, values, pairs, otherwise, call->offset);
+}
+
+static bool is_filled_literal(struct sql_value value)
+{
+    return value.constant && value.cls == SQL_CLASS_TEXT && value.literal.length > 0;
+}
+
+static struct sql_value rule_instr(struct sql_translator *t, const struct call *call)
+{
+    if (any_null_class(call))
+        return sql_value_null(call->offset);
+    if (!is_filled_literal(call->arguments[1]))
+        return refuse_call(t, call, "only a literal to look for, not empty, is translated");
+    struct sql_value value = sql_value_make(
+        sql_format(t, "CAST(instr(%s, %s) AS BIGINT)", sql_as_text(t, call->arguments[0]), call->arguments[1].text),
+        SQL_CLASS_INTEGER, call->offset);
+    value.low = 0;
+    value.high = 0x1p31;
+    return value;
+}
+
+static struct sql_value rule_length(struct sql_translator *t, const struct call *call)
+{
+    struct sql_value value = sql_plain(t, call->arguments[0]);
+    if (value.cls == SQL_CLASS_NULL)
+        return value;
+    const char *text = value.cls == SQL_CLASS_BLOB ? sql_format(t, "octet_length(%s)", value.text)
+                                                   : sql_format(t, "length(%s)", sql_as_text(t, value));
+    struct sql_value result = sql_value_make(text, SQL_CLASS_INTEGER, call->offset);
+    result.low = 0;
+    result.high = 0x1p31;
+    return result;
+}
+
+static struct sql_value rule_octets(struct sql_translator *t, const struct call *call)
+{
+    struct sql_value value = sql_plain(t, call->arguments[0]);
+    if (value.cls == SQL_CLASS_NULL)
+        return value;
+    const char *bytes = value.cls == SQL_CLASS_BLOB ? value.text : sql_format(t, "encode(%s)", sql_as_text(t, value));
+    struct sql_value result = sql_value_make(sql_format(t, "octet_length(%s)", bytes), SQL_CLASS_INTEGER, call->offset);
+    result.low = 0;
+    result.high = 0x1p31;
+    return result;
+}
+
+static struct sql_value rule_case(struct sql_translator *t, const struct call *call)
+{
+    bool lower = call->name[0] == 'l', ascii = is_ascii(call->arguments[0]);
+    enum sql_form form =
+        lower ? (ascii ? SQL_FORM_LOWER_ASCII : SQL_FORM_LOWER) : (ascii ? SQL_FORM_UPPER_ASCII : SQL_FORM_UPPER);
+    if (any_null_class(call))
+        return sql_value_null(call->offset);
+    return text_value(sql_emit(t, form, sql_as_text(t, call->arguments[0]), NULL, NULL), ascii, call->offset);
+}
+
+static struct sql_value rule_trim(struct sql_translator *t, const struct call *call)
+{
+    if (any_null_class(call))
+        return sql_value_null(call->offset);
+    if (call->count == 2 && !is_filled_literal(call->arguments[1]))
+        return refuse_call(t, call, "only a literal set of characters is translated");
+    const char *set = call->count == 2 ? call->arguments[1].text : "' '";
+    return text_value(sql_format(t, "%s(%s, %s)", call->name, sql_as_text(t, call->arguments[0]), set),
+                      is_ascii(call->arguments[0]), call->offset);
+}
+
+static struct sql_value without_negative_zero(struct sql_translator *t, struct sql_value value)
+{
+    if (value.cls == SQL_CLASS_REAL && value.negative_zero)
+        value.text = sql_emit(t, SQL_FORM_NO_NEGATIVE_ZERO, value.text, NULL, NULL);
+    return value;
+}
+
+static struct sql_value rule_extreme(struct sql_translator *t, const struct call *call)
+{
+    if (any_null_class(call))
+        return sql_value_null(call->offset);
+    struct sql_value common = sql_in_item(call->arguments[0]);
+    bool binary = true;
+    for (uint32_t i = 0; i < call->count; i++) {
+        call->arguments[i] = without_negative_zero(t, sql_plain(t, call->arguments[i]));
+        common = sql_unify(t, common, call->arguments[i], "min() or max() of several values");
+        binary = binary && sql_is_binary(call->arguments[i]);
+    }
+    if (common.cls == SQL_CLASS_MIXED)
+        return refuse_call(t, call, "which of two equal numbers it gives depends on their order");
+    if (common.cls == SQL_CLASS_TEXT && !binary)
+        return refuse_call(t, call, "it compares by a collation");
+    struct base_buffer text = {0}, nulls = {0};
+    base_buffer_format(&text, "%s(", call->name[1] == 'i' ? "least" : "greatest");
+    for (uint32_t i = 0; i < call->count; i++) {
+        base_buffer_format(&text, i ? ", %s" : "%s", sql_convert(t, call->arguments[i], common));
+        base_buffer_format(&nulls, i ? " OR %s IS NULL" : "%s IS NULL", call->arguments[i].text);
+    }
+    base_buffer_char(&text, ')');
+    const char *none = sql_keep(t, &nulls), *some = sql_keep(t, &text);
+    common.text = sql_format(t, "(CASE WHEN %s THEN NULL ELSE %s END)", none, some);
+    common.affinity = SQL_AFFINITY_NONE;
+    common.collation = NULL;
+    common.constant = false;
+    common.offset = call->offset;
+    return common;
+}
+
+static struct sql_value rule_nullif(struct sql_translator *t, const struct call *call)
+{
+    struct sql_value value = sql_plain(t, call->arguments[0]), other = sql_plain(t, call->arguments[1]);
+    if (value.cls == SQL_CLASS_NULL)
+        return value;
+    value.affinity = other.affinity = SQL_AFFINITY_NONE; /* the function sees bare values */
+    struct sql_value equal = sql_compare(t, SQL_OP_EQ, value, other);
+    value.text = sql_format(t, "(CASE WHEN %s THEN NULL ELSE %s END)", equal.text, value.text);
+    value.constant = false;
+    value.nullable = true;
+    value.collation = NULL;
+    value.collation_written = false;
+    return value;
+}
+
+static struct sql_value rule_replace(struct sql_translator *t, const struct call *call)
+{
+    if (any_null_class(call))
+        return sql_value_null(call->offset);
+    if (!is_filled_literal(call->arguments[1]))
+        return refuse_call(t, call, "only a literal to replace, not empty, is translated");
+    return text_value(sql_format(t, "replace(%s, %s, %s)", sql_as_text(t, call->arguments[0]), call->arguments[1].text,
+                                 sql_as_text(t, call->arguments[2])),
+                      is_ascii(call->arguments[0]) && is_ascii(call->arguments[2]), call->offset);
+}
+
+static struct sql_value rule_round(struct sql_translator *t, const struct call *call)
+{
+    struct sql_value value = sql_number(t, call->arguments[0]);
+    if (value.cls == SQL_CLASS_NULL || any_null_class(call))
+        return sql_value_null(call->offset);
+    const char *text = sql_as_double(t, value);
+    if (value.cls != SQL_CLASS_INTEGER) {
+        struct sql_value digits =
+            call->count == 2 ? sql_number(t, call->arguments[1]) : sql_value_integer(t, 0, call->offset);
+        if (digits.cls != SQL_CLASS_INTEGER)
+            return refuse_call(t, call, "the number of digits must be an integer");
+        text = call->count == 2 ? sql_format(t, "rhei_round(%s, %s)", text, digits.text)
+                                : sql_format(t, "rhei_round(%s)", text);
+    }
+    struct sql_value result = sql_value_make(text, SQL_CLASS_REAL, call->offset);
+    result.low = value.low >= 0 ? 0 : value.low * 2 - 1;
+    result.high = value.high * 2 + 1;
+    result.nullable = value.nullable;
+    result.negative_zero = value.cls != SQL_CLASS_INTEGER && (value.low < 0 || value.negative_zero);
+    return result;
+}
+
+static struct sql_value rule_sign(struct sql_translator *t, const struct call *call)
+{
+    struct sql_value value = sql_plain(t, call->arguments[0]);
+    if (value.cls == SQL_CLASS_NULL)
+        return value;
+    if (!sql_is_number(value))
+        return refuse_call(t, call, "it is NULL for what isn't a number");
+    struct sql_value result =
+        sql_value_make(sql_format(t, "CAST(sign(%s) AS BIGINT)", value.text), SQL_CLASS_INTEGER, call->offset);
+    result.low = -1;
+    result.high = 1;
+    return result;
+}
+
+static struct sql_value rule_substr(struct sql_translator *t, const struct call *call)
+{
+    if (any_null_class(call))
+        return sql_value_null(call->offset);
+    struct sql_value start = sql_number(t, call->arguments[1]);
+    struct sql_value length = call->count == 3 ? sql_number(t, call->arguments[2]) : start;
+    if (start.cls != SQL_CLASS_INTEGER || length.cls != SQL_CLASS_INTEGER)
+        return refuse_call(t, call, "its bounds must be integers");
+    if (call->arguments[0].cls == SQL_CLASS_BLOB)
+        return refuse_call(t, call, "of a BLOB it counts bytes");
+    bool plain = start.constant && start.literal.as.integer >= 1 &&
+                 (call->count == 2 || (length.constant && length.literal.as.integer >= 0));
+    const char *name = plain ? "substr" : "rhei_substr", *text = sql_as_text(t, call->arguments[0]);
+    text = call->count == 3 ? sql_format(t, "%s(%s, %s, %s)", name, text, start.text, length.text)
+                            : sql_format(t, "%s(%s, %s)", name, text, start.text);
+    return text_value(text, is_ascii(call->arguments[0]), call->offset);
+}
+
+static struct sql_value rule_typeof(struct sql_translator *t, const struct call *call)
+{
+    static const char *const names[] = {
+        [SQL_CLASS_NULL] = "null", [SQL_CLASS_INTEGER] = "integer", [SQL_CLASS_REAL] = "real",
+        [SQL_CLASS_TEXT] = "text", [SQL_CLASS_BLOB] = "blob",       [SQL_CLASS_BOOLEAN] = "integer"};
+    struct sql_value value = call->arguments[0];
+    const char *text;
+    if (value.cls == SQL_CLASS_MIXED)
+        text = sql_format(t, "(CASE WHEN %s IS NULL THEN 'null' WHEN %s THEN 'integer' ELSE 'real' END)", value.text,
+                          value.flag);
+    else
+        text = sql_format(t, "(CASE WHEN %s IS NULL THEN 'null' ELSE '%s' END)", value.text, names[value.cls]);
+    return text_value(text, true, call->offset);
+}
+
+static struct sql_value rule_unicode(struct sql_translator *t, const struct call *call)
+{
+    if (any_null_class(call))
+        return sql_value_null(call->offset);
+    const char *text = sql_as_text(t, call->arguments[0]);
+    struct sql_value value =
+        sql_value_make(sql_format(t, "(CASE WHEN %s = '' THEN NULL ELSE CAST(unicode(%s) AS BIGINT) END)", text, text),
+                       SQL_CLASS_INTEGER, call->offset);
+    value.low = 0;
+    value.high = 0x110000;
+    return value;
+}
+
+/* ---- Choosing ---- */
+
+struct function {
+    const char *name;
+    uint8_t fewest, most;
+    struct sql_value (*rule)(struct sql_translator *t, const struct call *call);
+};
+
+static const struct function functions[] = {
+#define SQL_FUNCTION(name, fewest, most, rule) {#name, fewest, most, rule},
+#include "sql/sql_functions.def"
+};
+
+static const struct function *find_function(const char *name, uint32_t count)
+{
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        if (base_fold_compare(functions[i].name, name) == 0 && count >= functions[i].fewest &&
+            count <= functions[i].most)
+            return &functions[i];
+    return NULL;
+}
+
+static struct sql_value *translate_arguments(struct sql_translator *t, struct sql_scope *scope,
+                                             const struct sql_items *items)
+{
+    uint32_t count = items ? items->count : 0;
+    struct sql_value *values = sql_arena_alloc(t->arena, (count + 1) * sizeof *values);
+    if (!values) {
+        t->failed = true;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = sql_expression(t, scope, items->items[i].expr);
+        if (values[i].collation_written)
+            sql_refuse(t, values[i].offset, "COLLATE inside an expression",
+                       "it decides how the whole expression compares");
+    }
+    return values;
+}
+
+struct sql_value sql_call_value(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    const struct sql_call *called = expr->call;
+    uint32_t count = called->arguments ? called->arguments->count : 0;
+    if (called->over)
+        return sql_window_value(t, scope, expr);
+    if (sql_is_aggregate(expr->name.text, count))
+        return sql_aggregate_value(t, scope, expr, NULL, false);
+    const struct function *function = find_function(expr->name.text, count);
+    if (!function || called->star || called->distinct || called->filter || called->order) {
+        sql_refuse(t, expr->offset, sql_format(t, "%s()", expr->name.text),
+                   "it isn't known to give the same in the column store");
+        return sql_value_null(expr->offset);
+    }
+    struct call call = {function->name, translate_arguments(t, scope, called->arguments), count, expr->offset};
+    return t->failed || t->refused ? sql_value_null(expr->offset) : function->rule(t, &call);
+}

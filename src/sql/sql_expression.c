@@ -1,0 +1,779 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Expressions but calls: each node's SQLite meaning in the column store's words, or a refusal. */
+#include "sql/sql_translator.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "sql/sql_number.h"
+
+static bool same_name(const char *a, const char *b)
+{
+    return a && b && base_fold_compare(a, b) == 0;
+}
+
+static struct sql_value condition_value(struct sql_translator *t, enum sql_form form, const char *a, const char *b,
+                                        uint32_t offset)
+{
+    return sql_value_boolean(sql_emit(t, form, a, b, NULL), offset);
+}
+
+static struct sql_value negate_condition(struct sql_translator *t, struct sql_value value, bool negated)
+{
+    if (negated)
+        value.text = sql_emit(t, SQL_FORM_NOT, value.text, NULL, NULL);
+    return value;
+}
+
+/* ---- Leaves ---- */
+
+static struct sql_value parameter(struct sql_translator *t, const struct sql_expr *expr)
+{
+    if (!t->options->parameters || expr->value.number > t->options->parameter_count) {
+        if (!t->options->parameters)
+            sql_refuse(t, expr->offset, "parameter", "its value isn't known yet");
+        return sql_value_null(expr->offset);
+    }
+    const struct rhei_value *value = &t->options->parameters[expr->value.number - 1];
+    switch (value->type) {
+    case RHEI_INTEGER:
+        return sql_value_integer(t, value->as.integer, expr->offset);
+    case RHEI_REAL:
+        return sql_value_real(t, value->as.real, expr->offset);
+    case RHEI_TEXT:
+        return sql_value_text(t, value->as.bytes, value->length, expr->offset);
+    case RHEI_BLOB:
+        return sql_value_blob(t, value->as.bytes, value->length, expr->offset);
+    default:
+        return sql_value_null(expr->offset);
+    }
+}
+
+static struct sql_value leaf(struct sql_translator *t, const struct sql_expr *expr)
+{
+    switch (expr->kind) {
+    case SQL_EXPR_NULL:
+        return sql_value_null(expr->offset);
+    case SQL_EXPR_INTEGER:
+        return sql_value_integer(t, expr->value.integer, expr->offset);
+    case SQL_EXPR_REAL:
+        return sql_value_real(t, expr->value.real, expr->offset);
+    case SQL_EXPR_TEXT:
+        return sql_value_text(t, expr->value.text.bytes, expr->value.text.length, expr->offset);
+    case SQL_EXPR_BLOB:
+        return sql_value_blob(t, expr->value.text.bytes, expr->value.text.length, expr->offset);
+    case SQL_EXPR_PARAMETER:
+        return parameter(t, expr);
+    case SQL_EXPR_CURRENT:
+        sql_refuse(t, expr->offset, "current time", "each engine would read its own clock");
+        return sql_value_null(expr->offset);
+    default:
+        sql_refuse(t, expr->offset, "expression", "this kind of expression isn't translated");
+        return sql_value_null(expr->offset);
+    }
+}
+
+/* ---- Arithmetic ---- */
+
+static enum sql_form arithmetic_form(enum sql_op op)
+{
+    return op == SQL_OP_ADD ? SQL_FORM_ADD : op == SQL_OP_SUBTRACT ? SQL_FORM_SUBTRACT : SQL_FORM_MULTIPLY;
+}
+
+static double reach(struct sql_value value)
+{
+    return fmax(fabs(value.low), fabs(value.high));
+}
+
+static void bounds(struct sql_value *result, enum sql_op op, struct sql_value a, struct sql_value b)
+{
+    double low = -INFINITY, high = INFINITY;
+    if (op == SQL_OP_ADD) {
+        low = a.low + b.low;
+        high = a.high + b.high;
+    } else if (op == SQL_OP_SUBTRACT) {
+        low = a.low - b.high;
+        high = a.high - b.low;
+    } else if (op == SQL_OP_MULTIPLY && isfinite(reach(a)) && isfinite(reach(b))) {
+        double p[4] = {a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high};
+        low = fmin(fmin(p[0], p[1]), fmin(p[2], p[3]));
+        high = fmax(fmax(p[0], p[1]), fmax(p[2], p[3]));
+    } else if (op == SQL_OP_REMAINDER || (op == SQL_OP_DIVIDE && (b.low >= 1 || b.high <= -1)) ||
+               (op == SQL_OP_DIVIDE && a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER)) {
+        high = reach(a); /* a divisor of at least 1, as every integer but 0 is, takes away */
+        low = -high;
+    }
+    bool positive = a.low >= 0 && b.low >= 0 && op != SQL_OP_SUBTRACT;
+    result->low = isnan(low) ? -INFINITY : positive ? fmax(low, 0) : low;
+    result->high = isnan(high) ? INFINITY : high;
+}
+
+static bool may_be_zero(struct sql_value value)
+{
+    return !value.nonzero && value.low <= 0 && value.high >= 0;
+}
+
+/* inf - inf, inf * 0 and inf / inf are NaN, which SQLite makes NULL. */
+static bool may_be_nan(enum sql_op op, struct sql_value a, struct sql_value b)
+{
+    bool a_wide = isinf(a.low) || isinf(a.high), b_wide = isinf(b.low) || isinf(b.high);
+    if (op == SQL_OP_MULTIPLY)
+        return (a_wide && may_be_zero(b)) || (b_wide && may_be_zero(a));
+    return a_wide && b_wide;
+}
+
+static bool may_be_negative_zero(enum sql_op op, struct sql_value a, struct sql_value b)
+{
+    if (op == SQL_OP_ADD)
+        return a.negative_zero && b.negative_zero;
+    if (op == SQL_OP_SUBTRACT)
+        return a.negative_zero;
+    return a.negative_zero || b.negative_zero || a.low < 0 || b.low < 0;
+}
+
+static struct sql_value real_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a,
+                                        struct sql_value b)
+{
+    enum sql_form form = op == SQL_OP_DIVIDE ? SQL_FORM_DIVIDE_REAL : arithmetic_form(op);
+    const char *text = sql_emit(t, form, sql_as_double(t, a), sql_as_double(t, b), NULL);
+    if (may_be_nan(op, a, b))
+        text = sql_emit(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL);
+    struct sql_value result = sql_value_make(text, SQL_CLASS_REAL, a.offset);
+    result.negative_zero = may_be_negative_zero(op, a, b);
+    return result;
+}
+
+static struct sql_value mixed_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a,
+                                         struct sql_value b)
+{
+    const char *flag = sql_emit(t, SQL_FORM_AND, sql_flag(t, a), sql_flag(t, b), NULL);
+    const char *left = sql_as_exact_double(t, a), *right = sql_as_exact_double(t, b);
+    const char *text = op == SQL_OP_DIVIDE ? sql_emit(t, SQL_FORM_DIVIDE_MIXED, left, right, flag)
+                                           : sql_emit(t, arithmetic_form(op), left, right, NULL);
+    struct sql_value result = sql_value_make(text, SQL_CLASS_MIXED, a.offset);
+    bounds(&result, op, a, b);
+    if (!sql_is_small(result))
+        result.text = sql_emit(t, SQL_FORM_SMALL_REAL, text, NULL, NULL);
+    result.flag = flag;
+    result.negative_zero = true;
+    return result;
+}
+
+static const char *whole(struct sql_translator *t, struct sql_value value)
+{
+    return value.cls == SQL_CLASS_INTEGER ? value.text : sql_emit(t, SQL_FORM_TRUNCATE, value.text, NULL, NULL);
+}
+
+static struct sql_value remainder_value(struct sql_translator *t, struct sql_value a, struct sql_value b)
+{
+    if (a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER)
+        return sql_value_make(sql_emit(t, SQL_FORM_REMAINDER, a.text, b.text, NULL), SQL_CLASS_INTEGER, a.offset);
+    if (a.cls == SQL_CLASS_MIXED || b.cls == SQL_CLASS_MIXED)
+        sql_refuse(t, a.offset, "% of mixed numbers", "its class depends on each value");
+    return sql_value_make(sql_emit(t, SQL_FORM_REMAINDER_REAL, whole(t, a), whole(t, b), NULL), SQL_CLASS_REAL,
+                          a.offset);
+}
+
+struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
+{
+    a = sql_number(t, a);
+    b = sql_number(t, b);
+    if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
+        return sql_value_null(a.offset);
+    struct sql_value result;
+    if (op == SQL_OP_REMAINDER)
+        result = remainder_value(t, a, b);
+    else if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL)
+        result = real_arithmetic(t, op, a, b);
+    else if (a.cls == SQL_CLASS_MIXED || b.cls == SQL_CLASS_MIXED)
+        return mixed_arithmetic(t, op, a, b);
+    else
+        result = sql_value_make(
+            sql_emit(t, op == SQL_OP_DIVIDE ? SQL_FORM_DIVIDE_INTEGER : arithmetic_form(op), a.text, b.text, NULL),
+            SQL_CLASS_INTEGER, a.offset);
+    bounds(&result, op, a, b);
+    result.nullable = a.nullable || b.nullable || op == SQL_OP_DIVIDE || op == SQL_OP_REMAINDER;
+    return result;
+}
+
+static struct sql_value bits(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
+{
+    a = sql_number(t, a);
+    b = sql_number(t, b);
+    if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
+        return sql_value_null(a.offset);
+    if (a.cls != SQL_CLASS_INTEGER || b.cls != SQL_CLASS_INTEGER)
+        sql_refuse(t, a.offset, "bit operation on a REAL", "SQLite cuts it to an integer first");
+    bool shift = op == SQL_OP_SHIFT_LEFT || op == SQL_OP_SHIFT_RIGHT;
+    if (shift && !(b.constant && b.literal.as.integer >= 0 && b.literal.as.integer <= 62))
+        sql_refuse(t, b.offset, "shift by an expression", "a negative shift goes the other way in SQLite");
+    if (op == SQL_OP_SHIFT_LEFT && a.low < 0)
+        sql_refuse(t, a.offset, "shift of a negative number", "the column store raises an error");
+    enum sql_form form = op == SQL_OP_BIT_AND      ? SQL_FORM_BIT_AND
+                         : op == SQL_OP_BIT_OR     ? SQL_FORM_BIT_OR
+                         : op == SQL_OP_SHIFT_LEFT ? SQL_FORM_SHIFT_LEFT
+                                                   : SQL_FORM_SHIFT_RIGHT;
+    return sql_value_make(sql_emit(t, form, a.text, b.text, NULL), SQL_CLASS_INTEGER, a.offset);
+}
+
+static void refuse_collated(struct sql_translator *t, struct sql_value value)
+{
+    if (value.collation_written)
+        sql_refuse(t, value.offset, "COLLATE inside an expression", "it decides how the whole expression compares");
+}
+
+static struct sql_value concat(struct sql_translator *t, struct sql_value a, struct sql_value b)
+{
+    refuse_collated(t, a);
+    refuse_collated(t, b);
+    struct sql_value value = sql_value_make(sql_emit(t, SQL_FORM_CONCAT, sql_as_text(t, a), sql_as_text(t, b), NULL),
+                                            SQL_CLASS_TEXT, a.offset);
+    value.ascii = (a.ascii || a.cls != SQL_CLASS_TEXT) && (b.ascii || b.cls != SQL_CLASS_TEXT);
+    value.nullable = a.nullable || b.nullable;
+    return value;
+}
+
+/* ---- Row values: compared from left to right ---- */
+
+static struct sql_value compare_exprs(struct sql_translator *t, struct sql_scope *scope, enum sql_op op,
+                                      const struct sql_expr *a, const struct sql_expr *b);
+
+static struct sql_value compare_rows(struct sql_translator *t, struct sql_scope *scope, enum sql_op op,
+                                     const struct sql_items *a, const struct sql_items *b, uint32_t from)
+{
+    const struct sql_expr *left = a->items[from].expr, *right = b->items[from].expr;
+    bool last = from + 1 == a->count;
+    struct sql_value first = compare_exprs(t, scope, op, left, right);
+    if (last)
+        return first;
+    struct sql_value rest = compare_rows(t, scope, op, a, b, from + 1);
+    if (op == SQL_OP_EQ || op == SQL_OP_NE)
+        return condition_value(t, op == SQL_OP_EQ ? SQL_FORM_AND : SQL_FORM_OR, first.text, rest.text, left->offset);
+    enum sql_op strict = op == SQL_OP_LE ? SQL_OP_LT : op == SQL_OP_GE ? SQL_OP_GT : op;
+    struct sql_value before = compare_exprs(t, scope, strict, left, right);
+    struct sql_value equal = compare_exprs(t, scope, SQL_OP_EQ, left, right);
+    return condition_value(t, SQL_FORM_OR, before.text, sql_emit(t, SQL_FORM_AND, equal.text, rest.text, NULL),
+                           left->offset);
+}
+
+static struct sql_value compare_exprs(struct sql_translator *t, struct sql_scope *scope, enum sql_op op,
+                                      const struct sql_expr *a, const struct sql_expr *b)
+{
+    if (a->kind != SQL_EXPR_ROW && b->kind != SQL_EXPR_ROW)
+        return sql_compare(t, op, sql_expression(t, scope, a), sql_expression(t, scope, b));
+    if (a->kind != SQL_EXPR_ROW || b->kind != SQL_EXPR_ROW || a->list->count != b->list->count || a->list->count > 16) {
+        sql_refuse(t, a->offset, "row value", "only row values of the same length are compared");
+        return sql_value_null(a->offset);
+    }
+    return compare_rows(t, scope, op, a->list, b->list, 0);
+}
+
+/* ---- Conditions ---- */
+
+static struct sql_value binary(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    enum sql_op op = expr->op;
+    if (op == SQL_OP_AND || op == SQL_OP_OR) {
+        const char *left = sql_condition(t, sql_expression(t, scope, expr->left));
+        const char *right = sql_condition(t, sql_expression(t, scope, expr->right));
+        return condition_value(t, op == SQL_OP_AND ? SQL_FORM_AND : SQL_FORM_OR, left, right, expr->offset);
+    }
+    if (op >= SQL_OP_EQ && op <= SQL_OP_GE)
+        return compare_exprs(t, scope, op, expr->left, expr->right);
+    struct sql_value a = sql_expression(t, scope, expr->left), b = sql_expression(t, scope, expr->right);
+    if (op >= SQL_OP_BIT_AND && op <= SQL_OP_SHIFT_RIGHT)
+        return bits(t, op, a, b);
+    if (op >= SQL_OP_ADD && op <= SQL_OP_REMAINDER)
+        return sql_arithmetic(t, op, a, b);
+    if (op == SQL_OP_CONCAT)
+        return concat(t, a, b);
+    sql_refuse(t, expr->offset, "JSON operator", "SQLite's JSON functions aren't known to the column store");
+    return a;
+}
+
+static struct sql_value unary(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    if (expr->op == SQL_OP_NEGATE && expr->left->kind == SQL_EXPR_INTEGER)
+        return sql_value_integer(t, (int64_t)(0 - (uint64_t)expr->left->value.integer), expr->offset);
+    if (expr->op == SQL_OP_NEGATE && expr->left->kind == SQL_EXPR_REAL)
+        return expr->left->negated ? sql_value_integer(t, INT64_MIN, expr->offset)
+                                   : sql_value_real(t, -expr->left->value.real, expr->offset);
+    struct sql_value value = sql_expression(t, scope, expr->left);
+    if (expr->op == SQL_OP_NOT)
+        return condition_value(t, SQL_FORM_NOT, sql_condition(t, value), NULL, expr->offset);
+    if (expr->op == SQL_OP_PLUS) {
+        value.affinity = SQL_AFFINITY_NONE;
+        return value;
+    }
+    value = sql_number(t, value);
+    if (value.cls == SQL_CLASS_NULL)
+        return value;
+    struct sql_value result = value;
+    result.constant = false;
+    result.affinity = SQL_AFFINITY_NONE;
+    result.collation = NULL;
+    result.collation_written = false;
+    if (expr->op == SQL_OP_BIT_NOT) {
+        if (value.cls != SQL_CLASS_INTEGER)
+            sql_refuse(t, expr->offset, "bit operation on a REAL", "SQLite cuts it to an integer first");
+        result.text = sql_emit(t, SQL_FORM_BIT_NOT, value.text, NULL, NULL);
+        result.low = -0x1p63;
+        result.high = 0x1p63;
+        result.nonzero = false;
+        return result;
+    }
+    result.text = sql_emit(t, SQL_FORM_NEGATE, value.text, NULL, NULL);
+    result.low = -value.high;
+    result.high = -value.low;
+    result.negative_zero = may_be_zero(value);
+    return result;
+}
+
+static struct sql_value like(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    if (expr->op != SQL_OP_LIKE && expr->op != SQL_OP_GLOB) {
+        sql_refuse(t, expr->offset, expr->op == SQL_OP_REGEXP ? "REGEXP" : "MATCH", "it is an application's function");
+        return sql_value_null(expr->offset);
+    }
+    const char *text = sql_as_text(t, sql_expression(t, scope, expr->left));
+    const char *pattern = sql_as_text(t, sql_expression(t, scope, expr->right));
+    const char *result;
+    if (expr->third) {
+        struct sql_value escape = sql_expression(t, scope, expr->third);
+        if (escape.cls != SQL_CLASS_TEXT || !escape.constant)
+            sql_refuse(t, expr->third->offset, "ESCAPE", "only a literal character is translated");
+        result = sql_emit(t, SQL_FORM_LIKE_ESCAPE, text, pattern, escape.text);
+    } else {
+        result = sql_emit(t, expr->op == SQL_OP_LIKE ? SQL_FORM_LIKE : SQL_FORM_GLOB, text, pattern, NULL);
+    }
+    return negate_condition(t, sql_value_boolean(result, expr->offset), expr->negated);
+}
+
+/* IS TRUE and IS FALSE, unless a column has that name. */
+static bool is_truth_word(const struct sql_scope *scope, const struct sql_expr *expr, bool *truth)
+{
+    if (expr->kind != SQL_EXPR_COLUMN || expr->table.text || expr->name.quote)
+        return false;
+    *truth = same_name(expr->name.text, "true");
+    return (*truth || same_name(expr->name.text, "false")) && !sql_name_is_column(scope, expr);
+}
+
+static struct sql_value is(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    bool truth;
+    if (expr->left->kind == SQL_EXPR_ROW || expr->right->kind == SQL_EXPR_ROW)
+        sql_refuse(t, expr->offset, "row value", "IS with row values isn't translated");
+    struct sql_value left = sql_expression(t, scope, expr->left);
+    if (is_truth_word(scope, expr->right, &truth)) {
+        struct sql_value value = condition_value(t, truth ? SQL_FORM_IS_TRUE : SQL_FORM_IS_FALSE,
+                                                 sql_condition(t, left), NULL, expr->offset);
+        value.nullable = false;
+        return negate_condition(t, value, expr->negated);
+    }
+    return sql_compare_is(t, left, sql_expression(t, scope, expr->right), expr->negated);
+}
+
+static struct sql_value between(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct sql_value low = compare_exprs(t, scope, SQL_OP_GE, expr->left, expr->right);
+    struct sql_value high = compare_exprs(t, scope, SQL_OP_LE, expr->left, expr->third);
+    return negate_condition(t, condition_value(t, SQL_FORM_AND, low.text, high.text, expr->offset), expr->negated);
+}
+
+/* ---- IN ---- */
+
+static bool list_is_plain(struct sql_value left, const struct sql_value *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        bool same = items[i].cls == left.cls || items[i].cls == SQL_CLASS_NULL;
+        if (!same)
+            return false;
+    }
+    return left.cls == SQL_CLASS_INTEGER || left.cls == SQL_CLASS_REAL ||
+           (left.cls == SQL_CLASS_TEXT && sql_is_binary(left) &&
+            (left.affinity == SQL_AFFINITY_TEXT || left.affinity == SQL_AFFINITY_NONE));
+}
+
+static const char *plain_list(struct sql_translator *t, struct sql_value left, const struct sql_value *items,
+                              uint32_t count)
+{
+    struct base_buffer buffer = {0};
+    base_buffer_char(&buffer, '(');
+    base_buffer_text(&buffer, left.text);
+    base_buffer_text(&buffer, " IN (");
+    for (uint32_t i = 0; i < count; i++) {
+        if (i)
+            base_buffer_text(&buffer, ", ");
+        base_buffer_text(&buffer, items[i].text);
+    }
+    base_buffer_text(&buffer, "))");
+    return sql_keep(t, &buffer);
+}
+
+static const char *compared_list(struct sql_translator *t, struct sql_value left, const struct sql_value *items,
+                                 uint32_t count)
+{
+    const char *text = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct sql_value equal = sql_compare(t, SQL_OP_EQ, left, items[i]);
+        text = text ? sql_emit(t, SQL_FORM_OR, text, equal.text, NULL) : equal.text;
+    }
+    return text;
+}
+
+enum { COMPARED_LIST_MAX = 200 };
+
+static struct sql_value in_rows(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    const char *text = NULL;
+    for (uint32_t i = 0; i < expr->list->count && !t->refused; i++) {
+        struct sql_value equal = compare_exprs(t, scope, SQL_OP_EQ, expr->left, expr->list->items[i].expr);
+        text = text ? sql_emit(t, SQL_FORM_OR, text, equal.text, NULL) : equal.text;
+    }
+    return negate_condition(t, sql_value_boolean(text, expr->offset), expr->negated);
+}
+
+static struct sql_value in_list(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    uint32_t count = expr->list ? expr->list->count : 0;
+    if (!count)
+        return sql_value_boolean(sql_emit(t, expr->negated ? SQL_FORM_TRUE : SQL_FORM_FALSE, NULL, NULL, NULL),
+                                 expr->offset);
+    if (expr->left->kind == SQL_EXPR_ROW)
+        return in_rows(t, scope, expr);
+    struct sql_value left = sql_plain(t, sql_expression(t, scope, expr->left));
+    struct sql_value *items = sql_arena_alloc(t->arena, count * sizeof *items);
+    if (!items) {
+        t->failed = true;
+        return left;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = sql_in_item(sql_plain(t, sql_expression(t, scope, expr->list->items[i].expr)));
+    const char *text;
+    if (list_is_plain(left, items, count)) {
+        text = plain_list(t, left, items, count);
+    } else {
+        if (count > COMPARED_LIST_MAX)
+            sql_refuse(t, expr->offset, "IN list", "it is long and of several storage classes");
+        text = t->refused ? "NULL" : compared_list(t, left, items, count);
+    }
+    return negate_condition(t, sql_value_boolean(text, expr->offset), expr->negated);
+}
+
+static bool text_affinity_free(struct sql_value value)
+{
+    return value.affinity == SQL_AFFINITY_NONE || value.affinity == SQL_AFFINITY_TEXT ||
+           value.affinity == SQL_AFFINITY_BLOB;
+}
+
+static struct sql_value in_query(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+                                 const struct sql_select *select)
+{
+    if (expr->left->kind == SQL_EXPR_ROW)
+        sql_refuse(t, expr->offset, "row value IN (SELECT ...)", "NULLs inside row values differ");
+    struct sql_value left = sql_plain(t, sql_expression(t, scope, expr->left));
+    struct sql_query query = sql_query_text(t, scope, select, true);
+    if (t->refused || query.count != 1) {
+        sql_refuse(t, expr->offset, "IN (SELECT ...)", "it must have one column");
+        return left;
+    }
+    struct sql_value right = query.columns[0];
+    const char *text;
+    if (left.cls == SQL_CLASS_NULL)
+        left = sql_value_make(sql_emit(t, SQL_FORM_NULL_INTEGER, NULL, NULL, NULL), right.cls, expr->offset);
+    bool numbers = sql_is_number(left) && (sql_is_number(right) || right.cls == SQL_CLASS_NULL);
+    bool texts = left.cls == SQL_CLASS_TEXT && right.cls == SQL_CLASS_TEXT && sql_is_binary(left) &&
+                 sql_is_binary(right) && text_affinity_free(left) && text_affinity_free(right);
+    bool blobs = left.cls == SQL_CLASS_BLOB && right.cls == SQL_CLASS_BLOB;
+    if (!numbers && !texts && !blobs)
+        sql_refuse(t, expr->offset, "IN (SELECT ...)", "the two sides are of different storage classes");
+    const char *left_text = left.text, *right_text = right.text;
+    if (numbers && left.cls != right.cls && right.cls != SQL_CLASS_NULL) {
+        left_text = sql_as_exact_double(t, left);
+        right_text = sql_as_exact_double(t, right);
+    }
+    const char *label = sql_label(t, 'q');
+    text = sql_format(t, "(%s IN (SELECT %s FROM (%s) AS %s))", left_text, right_text, query.text, label);
+    return negate_condition(t, sql_value_boolean(text, expr->offset), expr->negated);
+}
+
+/* x IN name: the only column of a table */
+static struct sql_value in_table(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    if (expr->list) {
+        sql_refuse(t, expr->offset, "table-valued function", "it is SQLite's own");
+        return sql_value_null(expr->offset);
+    }
+    struct sql_expr star = {.kind = SQL_EXPR_STAR, .offset = expr->offset};
+    struct sql_item item = {.expr = &star};
+    struct sql_items items = {&item, 1, 1};
+    struct sql_source source = {
+        .kind = SQL_SOURCE_TABLE, .offset = expr->name.offset, .schema = expr->schema, .name = expr->name};
+    struct sql_from from = {.items = &source, .count = 1, .capacity = 1};
+    struct sql_core core = {.offset = expr->offset, .columns = &items, .from = &from};
+    struct sql_select select = {.offset = expr->offset, .cores = &core, .last_core = &core};
+    return in_query(t, scope, expr, &select);
+}
+
+/* ---- CASE ---- */
+
+struct sql_value sql_case_value(struct sql_translator *t, const char *const *conditions, const struct sql_value *values,
+                                uint32_t count, struct sql_value otherwise, uint32_t offset)
+{
+    struct sql_value common = otherwise;
+    for (uint32_t i = 0; i < count; i++) {
+        refuse_collated(t, values[i]);
+        common = sql_unify(t, common, values[i], "CASE");
+    }
+    refuse_collated(t, otherwise);
+    if (common.cls == SQL_CLASS_NULL)
+        return sql_value_null(offset);
+    struct base_buffer text = {0}, flag = {0};
+    base_buffer_text(&text, "(CASE");
+    base_buffer_text(&flag, "(CASE");
+    for (uint32_t i = 0; i < count; i++) {
+        base_buffer_format(&text, " WHEN %s THEN %s", conditions[i], sql_convert(t, values[i], common));
+        if (common.cls == SQL_CLASS_MIXED)
+            base_buffer_format(&flag, " WHEN %s THEN %s", conditions[i], sql_flag(t, values[i]));
+    }
+    base_buffer_format(&text, " ELSE %s END)", sql_convert(t, otherwise, common));
+    base_buffer_format(&flag, " ELSE %s END)", common.cls == SQL_CLASS_MIXED ? sql_flag(t, otherwise) : "FALSE");
+    common.text = sql_keep(t, &text);
+    common.flag = sql_keep(t, &flag);
+    if (common.cls != SQL_CLASS_MIXED)
+        common.flag = NULL;
+    common.affinity = SQL_AFFINITY_NONE;
+    common.collation = NULL;
+    common.constant = false;
+    common.offset = offset;
+    return common;
+}
+
+static struct sql_value case_expr(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    uint32_t count = expr->list->count / 2;
+    const char **conditions = sql_arena_alloc(t->arena, count * sizeof *conditions);
+    struct sql_value *values = sql_arena_alloc(t->arena, count * sizeof *values);
+    if (!conditions || !values) {
+        t->failed = true;
+        return sql_value_null(expr->offset);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sql_expr *when = expr->list->items[2 * i].expr;
+        if (expr->left)
+            conditions[i] = compare_exprs(t, scope, SQL_OP_EQ, expr->left, when).text;
+        else
+            conditions[i] = sql_condition(t, sql_expression(t, scope, when));
+        values[i] = sql_expression(t, scope, expr->list->items[2 * i + 1].expr);
+    }
+    struct sql_value otherwise = expr->right ? sql_expression(t, scope, expr->right) : sql_value_null(expr->offset);
+    return sql_case_value(t, conditions, values, count, otherwise, expr->offset);
+}
+
+/* ---- CAST ---- */
+
+static enum sql_affinity type_affinity(const char *type)
+{
+    struct {
+        const char *word;
+        enum sql_affinity affinity;
+    } rules[] = {{"INT", SQL_AFFINITY_INTEGER}, {"CHAR", SQL_AFFINITY_TEXT}, {"CLOB", SQL_AFFINITY_TEXT},
+                 {"TEXT", SQL_AFFINITY_TEXT},   {"BLOB", SQL_AFFINITY_BLOB}, {"REAL", SQL_AFFINITY_REAL},
+                 {"FLOA", SQL_AFFINITY_REAL},   {"DOUB", SQL_AFFINITY_REAL}};
+    if (!type || !*type)
+        return SQL_AFFINITY_BLOB;
+    for (size_t r = 0; r < sizeof rules / sizeof rules[0]; r++)
+        for (const char *p = type; *p; p++)
+            if (base_fold_equal(p, strnlen(p, strlen(rules[r].word)), rules[r].word, strlen(rules[r].word)))
+                return rules[r].affinity;
+    return SQL_AFFINITY_NUMERIC;
+}
+
+static struct sql_value cast_integer(struct sql_translator *t, struct sql_value value)
+{
+    if (value.cls == SQL_CLASS_TEXT)
+        return sql_value_make(sql_emit(t, SQL_FORM_TEXT_INTEGER, value.text, NULL, NULL), SQL_CLASS_INTEGER,
+                              value.offset);
+    if (value.cls == SQL_CLASS_INTEGER)
+        return value;
+    struct sql_value result =
+        sql_value_make(sql_emit(t, SQL_FORM_TRUNCATE, value.text, NULL, NULL), SQL_CLASS_INTEGER, value.offset);
+    result.low = fmax(result.low, value.low);
+    result.high = fmin(result.high, value.high);
+    return result;
+}
+
+static struct sql_value cast_real(struct sql_translator *t, struct sql_value value)
+{
+    bool text = value.cls == SQL_CLASS_TEXT;
+    const char *real = text ? sql_emit(t, SQL_FORM_TEXT_REAL, value.text, NULL, NULL) : sql_as_double(t, value);
+    struct sql_value result = sql_value_make(real, SQL_CLASS_REAL, value.offset);
+    if (!text) {
+        result.low = value.low;
+        result.high = value.high;
+    }
+    result.negative_zero = text || value.negative_zero;
+    return result;
+}
+
+/* A whole REAL becomes an integer. */
+static struct sql_value cast_numeric(struct sql_translator *t, struct sql_value value)
+{
+    if (value.cls == SQL_CLASS_INTEGER)
+        return value;
+    if (value.cls == SQL_CLASS_TEXT) {
+        sql_refuse(t, value.offset, "CAST of TEXT to NUMERIC", "the class of the result depends on each text");
+        return value;
+    }
+    struct sql_value result =
+        sql_value_make(sql_is_small(value) ? value.text : sql_emit(t, SQL_FORM_SMALL_REAL, value.text, NULL, NULL),
+                       SQL_CLASS_MIXED, value.offset);
+    result.flag = sql_emit(t, SQL_FORM_IS_WHOLE, value.text, NULL, NULL);
+    result.flag_of_value = true;
+    result.low = value.low;
+    result.high = value.high;
+    return result;
+}
+
+static struct sql_value cast(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct sql_value value = sql_plain(t, sql_expression(t, scope, expr->left));
+    enum sql_affinity affinity = type_affinity(expr->name.text);
+    struct sql_value result = value;
+    if (value.cls == SQL_CLASS_NULL) {
+        result.affinity = affinity;
+        return result;
+    }
+    if (value.cls == SQL_CLASS_TEXT && value.constant && affinity != SQL_AFFINITY_TEXT)
+        sql_refuse(t, expr->offset, "CAST of a literal", "nothing to compute");
+    if (affinity == SQL_AFFINITY_BLOB || value.cls == SQL_CLASS_BLOB)
+        sql_refuse(t, expr->offset, "CAST to or from BLOB", "bytes need not be a text");
+    else if (affinity == SQL_AFFINITY_INTEGER)
+        result = cast_integer(t, value);
+    else if (affinity == SQL_AFFINITY_REAL)
+        result = cast_real(t, value);
+    else if (affinity == SQL_AFFINITY_NUMERIC)
+        result = cast_numeric(t, value);
+    else if (value.cls != SQL_CLASS_TEXT) {
+        result = sql_value_make(sql_as_text(t, value), SQL_CLASS_TEXT, value.offset);
+        result.ascii = true;
+    }
+    result.nullable = value.nullable;
+    result.collation = value.collation;
+    result.collation_written = value.collation_written;
+    result.affinity = (uint8_t)affinity;
+    result.constant = false;
+    return result;
+}
+
+/* ---- Subqueries ---- */
+
+static struct sql_value scalar_query(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct sql_query query = sql_query_text(t, scope, expr->select, true);
+    if (t->refused || query.count != 1) {
+        sql_refuse(t, expr->offset, "row value", "a subquery of several columns");
+        return sql_value_null(expr->offset);
+    }
+    struct sql_value value = query.columns[0];
+    const char *label = sql_label(t, 'q');
+    if (value.cls == SQL_CLASS_MIXED) {
+        value.flag = sql_format(t, "(SELECT %s FROM (%s) AS %s)", value.flag, query.text, label);
+        value.text = sql_format(t, "(SELECT %s FROM (%s) AS %s)", value.text, query.text, label);
+    } else {
+        value.text = query.result_columns == 1
+                         ? sql_format(t, "(%s)", query.text)
+                         : sql_format(t, "(SELECT %s FROM (%s) AS %s)", value.text, query.text, label);
+    }
+    if (!value.collation)
+        value.collation = NULL;
+    value.nullable = true;
+    value.constant = false;
+    value.offset = expr->offset;
+    return value;
+}
+
+static struct sql_value exists(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct sql_query query = sql_query_text(t, scope, expr->select, true);
+    struct sql_value value = sql_value_boolean(sql_format(t, "(EXISTS (%s))", query.text), expr->offset);
+    value.nullable = false;
+    return value;
+}
+
+static struct sql_value collate(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct sql_value value = sql_expression(t, scope, expr->left);
+    const char *name = expr->name.text;
+    if (!same_name(name, "BINARY") && !same_name(name, "NOCASE") && !same_name(name, "RTRIM"))
+        sql_refuse(t, expr->offset, "collation", "only BINARY, NOCASE and RTRIM are known to the column store");
+    value.collation = name;
+    value.collation_written = true;
+    return value;
+}
+
+static struct sql_value is_null(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    if (expr->left->kind == SQL_EXPR_ROW)
+        sql_refuse(t, expr->offset, "row value", "IS NULL of a row value is an error");
+    struct sql_value left = sql_expression(t, scope, expr->left);
+    struct sql_value value =
+        condition_value(t, expr->negated ? SQL_FORM_NOT_NULL : SQL_FORM_IS_NULL, left.text, NULL, expr->offset);
+    value.nullable = false;
+    return value;
+}
+
+static struct sql_value node(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    switch (expr->kind) {
+    case SQL_EXPR_COLUMN:
+        return sql_resolve(t, scope, expr);
+    case SQL_EXPR_UNARY:
+        return unary(t, scope, expr);
+    case SQL_EXPR_BINARY:
+        return binary(t, scope, expr);
+    case SQL_EXPR_LIKE:
+        return like(t, scope, expr);
+    case SQL_EXPR_IS_NULL:
+        return is_null(t, scope, expr);
+    case SQL_EXPR_IS:
+        return is(t, scope, expr);
+    case SQL_EXPR_BETWEEN:
+        return between(t, scope, expr);
+    case SQL_EXPR_IN_LIST:
+        return in_list(t, scope, expr);
+    case SQL_EXPR_IN_SELECT:
+        return in_query(t, scope, expr, expr->select);
+    case SQL_EXPR_IN_TABLE:
+        return in_table(t, scope, expr);
+    case SQL_EXPR_CASE:
+        return case_expr(t, scope, expr);
+    case SQL_EXPR_CAST:
+        return cast(t, scope, expr);
+    case SQL_EXPR_COLLATE:
+        return collate(t, scope, expr);
+    case SQL_EXPR_CALL:
+        return sql_call_value(t, scope, expr);
+    case SQL_EXPR_EXISTS:
+        return exists(t, scope, expr);
+    case SQL_EXPR_SUBQUERY:
+        return scalar_query(t, scope, expr);
+    default:
+        return leaf(t, expr);
+    }
+}
+
+struct sql_value sql_expression(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    if (t->refused || t->failed)
+        return sql_value_null(expr->offset);
+    uint32_t bare = scope->bare;
+    struct sql_value value = node(t, scope, expr);
+    /* An expression that is a GROUP BY key as a whole may hold columns that are none. */
+    if (scope->bare > bare && scope->phase == SQL_PHASE_GROUPS)
+        for (uint32_t i = 0; i < scope->key_count; i++)
+            if (strcmp(scope->keys[i].text, value.text) == 0)
+                scope->bare = bare;
+    return value;
+}

@@ -1,0 +1,818 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SELECT: result columns, groups, order, limit, compounds and CTEs.
+ *
+ * Every result column has a label of its own (c1...), every flag of a MIXED column another (f1...) behind all columns, and the
+ * keys of a tie check come last (k1...).
+ *
+ * Ties. Where the ORDER BY leaves the order of rows open, SQLite's is: of groups, that of the group keys; of one table's rows,
+ * that of its scan; of anything else unknown. So the group keys, or the rowid, are appended; else the result is
+ * checked for ties by the caller, or, where it can't be (a LIMIT inside), refused.
+ */
+#include <string.h>
+
+#include "base/base_map.h"
+#include "sql/sql_translator.h"
+
+enum { DEPTH_MAX = 60, COLUMNS_MAX = 2000 };
+
+/* One core while it is translated. */
+struct core {
+    struct sql_scope scope;
+    const struct sql_core *tree;
+    const struct sql_select *select; /* NULL for a part of a compound: no ORDER BY, no LIMIT */
+    bool nested;
+    struct sql_value *values; /* result columns */
+    const char **names;
+    const struct sql_expr **exprs; /* NULL for a column of a star */
+    uint32_t count, capacity;
+    bool windows;
+    const char *from, *where, *having;
+    bool open_order;          /* rows may tie */
+    struct base_buffer order; /* behind ORDER BY */
+    struct sql_value *keys;   /* of ORDER BY */
+    uint32_t *key_columns;    /* result column of the key + 1, or 0 */
+    uint32_t key_count;
+    bool limited;
+    int64_t limit, offset;
+};
+
+static void *make(struct sql_translator *t, size_t count, size_t size)
+{
+    void *memory = sql_arena_alloc(t->arena, (count ? count : 1) * size);
+    t->failed = t->failed || !memory;
+    return memory;
+}
+
+void sql_assume_scan(struct sql_translator *t, const struct sql_source_scope *source, uint32_t offset)
+{
+    if (source->scan < 0 || (t->out->assumes_scan_of >= 0 && t->out->assumes_scan_of != source->scan))
+        sql_refuse(t, offset, "order of rows", "it depends on how SQLite reads more than one table");
+    t->out->assumes_scan_of = source->scan;
+}
+
+static const char *nulls_text(const struct sql_item *item)
+{
+    bool down = item->sort == SQL_SORT_DESC;
+    bool last = item->nulls == SQL_NULLS_NONE ? down : item->nulls == SQL_NULLS_LAST;
+    if (down)
+        return last ? "DESC NULLS LAST" : "DESC NULLS FIRST";
+    return last ? "ASC NULLS LAST" : "ASC NULLS FIRST";
+}
+
+/* ---- LIMIT ---- */
+
+static int64_t constant_count(struct sql_translator *t, const struct sql_expr *expr)
+{
+    struct sql_scope none = {0};
+    struct sql_value value = sql_expression(t, &none, expr);
+    if (!value.constant || value.cls != SQL_CLASS_INTEGER) {
+        sql_refuse(t, expr->offset, "LIMIT or OFFSET", "only a literal integer is translated");
+        return 0;
+    }
+    return value.literal.as.integer;
+}
+
+static bool read_limit(struct sql_translator *t, const struct sql_select *select, int64_t *limit, int64_t *offset)
+{
+    *limit = -1;
+    *offset = 0;
+    if (!select->limit)
+        return false;
+    *limit = constant_count(t, select->limit);
+    if (*limit < 0)
+        *limit = -1;
+    if (select->limit_offset) {
+        *offset = constant_count(t, select->limit_offset);
+        *offset = *offset < 0 ? 0 : *offset;
+    }
+    return *limit >= 0 || *offset > 0;
+}
+
+static void put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool one_more)
+{
+    if (limit >= 0)
+        base_buffer_format(out, " LIMIT %lld", (long long)(one_more && limit < INT64_MAX ? limit + 1 : limit));
+    if (offset > 0)
+        base_buffer_format(out, " OFFSET %lld", (long long)offset);
+}
+
+/* ---- Result columns ---- */
+
+static void add_column(struct sql_translator *t, struct core *c, struct sql_value value, const char *name,
+                       const struct sql_expr *expr)
+{
+    if (c->count == c->capacity) {
+        uint32_t capacity = c->capacity ? c->capacity * 2 : 16;
+        struct sql_value *values = make(t, capacity, sizeof *values);
+        const char **names = make(t, capacity, sizeof *names);
+        const struct sql_expr **exprs = make(t, capacity, sizeof *exprs);
+        if (t->failed)
+            return;
+        if (c->count) {
+            memcpy(values, c->values, c->count * sizeof *values);
+            memcpy(names, c->names, c->count * sizeof *names);
+            memcpy(exprs, c->exprs, c->count * sizeof *exprs);
+        }
+        c->values = values;
+        c->names = names;
+        c->exprs = exprs;
+        c->capacity = capacity;
+    }
+    if (c->count >= COLUMNS_MAX)
+        sql_refuse(t, value.offset, "number of columns", "the result has more than 2000");
+    if (t->refused)
+        return;
+    c->values[c->count] = value;
+    c->names[c->count] = name;
+    c->exprs[c->count++] = expr;
+}
+
+static void expand_star(struct sql_translator *t, struct core *c, const struct sql_expr *star)
+{
+    struct sql_scope *scope = &c->scope;
+    bool any = false;
+    for (uint32_t s = 0; s < scope->source_count; s++) {
+        const char *source_name = scope->sources[s].name;
+        if (star->table.text && (!source_name || base_fold_compare(source_name, star->table.text) != 0))
+            continue;
+        any = true;
+        for (uint32_t f = 0; f < scope->sources[s].field_count; f++) {
+            struct sql_field *field = &scope->sources[s].fields[f];
+            if (field->hidden || (field->merged && !star->table.text))
+                continue;
+            if (!field->used)
+                field->value.offset = star->offset;
+            struct sql_value value = sql_field_value(t, &scope->sources[s], f);
+            value.offset = star->offset;
+            if (scope->aggregate)
+                scope->bare++;
+            add_column(t, c, value, field->name, NULL);
+        }
+    }
+    if (!any)
+        sql_refuse(t, star->offset, "*", "there is no table that it stands for");
+}
+
+static void translate_columns(struct sql_translator *t, struct core *c)
+{
+    const struct sql_items *items = c->tree->columns;
+    c->scope.phase = c->scope.aggregate ? SQL_PHASE_GROUPS : SQL_PHASE_ROWS;
+    for (uint32_t i = 0; i < items->count && !t->refused; i++) {
+        const struct sql_expr *expr = items->items[i].expr;
+        if (expr->kind == SQL_EXPR_STAR) {
+            expand_star(t, c, expr);
+            continue;
+        }
+        c->scope.aliases = NULL; /* result columns don't see one another */
+        struct sql_value value = sql_expression(t, &c->scope, expr);
+        c->scope.aliases = items;
+        const char *name = items->items[i].alias.text;
+        if (!name && expr->kind == SQL_EXPR_COLUMN)
+            name = expr->name.text;
+        add_column(t, c, value, name, expr);
+    }
+}
+
+static void check_distinct(struct sql_translator *t, const struct core *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct sql_value value = c->values[i];
+        if (value.cls == SQL_CLASS_TEXT && !sql_is_binary(value))
+            sql_refuse(t, value.offset, "DISTINCT by a collation",
+                       "which of equal texts is shown depends on their order");
+        if (value.cls == SQL_CLASS_MIXED && !value.flag_of_value)
+            sql_refuse(t, value.offset, "DISTINCT over integers and REALs",
+                       "which of equal numbers is shown depends on their order");
+        if (value.cls == SQL_CLASS_REAL && value.negative_zero)
+            sql_refuse(t, value.offset, "DISTINCT over zeros of both signs", "which is shown depends on their order");
+    }
+}
+
+/* ---- GROUP BY ---- */
+
+static struct sql_value group_key(struct sql_translator *t, struct core *c, const struct sql_expr *expr)
+{
+    const struct sql_expr *meant = expr;
+    const struct sql_items *columns = c->tree->columns;
+    if (expr->kind == SQL_EXPR_INTEGER) {
+        int64_t position = expr->value.integer;
+        if (position < 1 || position > columns->count || columns->items[position - 1].expr->kind == SQL_EXPR_STAR) {
+            sql_refuse(t, expr->offset, "GROUP BY position", "it isn't the number of a result column");
+            return sql_value_null(expr->offset);
+        }
+        for (uint32_t i = 0; i < position; i++)
+            if (columns->items[i].expr->kind == SQL_EXPR_STAR)
+                sql_refuse(t, expr->offset, "GROUP BY position", "a * stands before it");
+        meant = columns->items[position - 1].expr;
+        c->scope.aliases = NULL;
+    }
+    struct sql_value key = sql_plain(t, sql_expression(t, &c->scope, meant));
+    c->scope.aliases = columns;
+    if (key.cls == SQL_CLASS_TEXT && !sql_is_binary(key))
+        sql_refuse(t, key.offset, "GROUP BY by a collation", "which of equal texts is shown depends on their order");
+    if (key.cls == SQL_CLASS_MIXED && !key.flag_of_value)
+        sql_refuse(t, key.offset, "GROUP BY over integers and REALs",
+                   "which of equal numbers is shown depends on their order");
+    if (key.cls == SQL_CLASS_REAL && key.negative_zero)
+        sql_refuse(t, key.offset, "GROUP BY over zeros of both signs", "which is shown depends on their order");
+    return key;
+}
+
+static void translate_groups(struct sql_translator *t, struct core *c)
+{
+    const struct sql_items *group = c->tree->group_by;
+    if (!group)
+        return;
+    struct sql_value *keys = make(t, group->count, sizeof *keys);
+    for (uint32_t i = 0; i < group->count && !t->failed; i++)
+        keys[i] = group_key(t, c, group->items[i].expr);
+    c->scope.keys = keys;
+    c->scope.key_count = t->failed ? 0 : group->count;
+}
+
+static bool key_is_fixed(const struct sql_value *key)
+{
+    return key->constant || key->cls == SQL_CLASS_NULL;
+}
+
+/* A literal is no position for the column store; it groups everything together, as it does in SQLite. */
+static void put_groups(struct sql_translator *t, struct base_buffer *out, const struct core *c)
+{
+    const char *before = " GROUP BY ";
+    for (uint32_t i = 0; i < c->scope.key_count; i++) {
+        const struct sql_value *key = &c->scope.keys[i];
+        if (key_is_fixed(key) && (i + 1 < c->scope.key_count || strcmp(before, ", ") == 0))
+            continue;
+        base_buffer_format(out, "%s%s", before, key_is_fixed(key) ? t->forms[SQL_FORM_NULL_INTEGER] : key->text);
+        before = ", ";
+    }
+}
+
+/* ---- ORDER BY ---- */
+
+/* The result column that an ORDER BY term names: by position, or by an alias that stands alone. -1: none. */
+static int64_t named_column(struct sql_translator *t, const struct core *c, const struct sql_expr *expr)
+{
+    if (expr->kind == SQL_EXPR_INTEGER) {
+        if (expr->value.integer < 1 || expr->value.integer > c->count)
+            sql_refuse(t, expr->offset, "ORDER BY position", "it isn't the number of a result column");
+        return expr->value.integer - 1;
+    }
+    if (expr->kind != SQL_EXPR_COLUMN || expr->table.text)
+        return -1;
+    const struct sql_items *items = c->tree->columns;
+    for (uint32_t i = 0, column = 0; items && i < items->count; i++) {
+        const struct sql_expr *item = items->items[i].expr;
+        if (item->kind == SQL_EXPR_STAR)
+            break; /* positions behind it aren't the items' */
+        if (items->items[i].alias.text && base_fold_compare(items->items[i].alias.text, expr->name.text) == 0)
+            return column;
+        column++;
+    }
+    return -1;
+}
+
+static void put_key(struct core *c, const char *text, const char *how)
+{
+    base_buffer_format(&c->order, c->order.len ? ", %s %s" : "%s %s", text, how);
+}
+
+static void order_term(struct sql_translator *t, struct core *c, const struct sql_item *item)
+{
+    const struct sql_expr *expr = item->expr;
+    struct sql_value value;
+    bool collated = false;
+    const char *collation = NULL;
+    while (expr->kind == SQL_EXPR_COLLATE) { /* "alias COLLATE NOCASE" */
+        if (!collated)
+            collation = expr->name.text;
+        collated = true;
+        expr = expr->left;
+    }
+    int64_t column = named_column(t, c, expr);
+    if (t->refused)
+        return;
+    value = column >= 0 ? c->values[column] : sql_expression(t, &c->scope, expr);
+    if (collated) {
+        value.collation = collation;
+        value.collation_written = true;
+    }
+    for (uint32_t i = 0; column < 0 && i < c->count; i++)
+        if (strcmp(c->values[i].text, value.text) == 0)
+            column = i;
+    const char *key = sql_sort_key(t, value);
+    bool plain = strcmp(key, sql_plain(t, value).text) == 0;
+    if (c->tree->distinct && (column < 0 || !plain))
+        sql_refuse(t, item->expr->offset, "ORDER BY of SELECT DISTINCT", "it isn't a result column");
+    if (value.constant || value.cls == SQL_CLASS_NULL)
+        return;
+    put_key(c, column >= 0 && plain ? sql_format(t, "%lld", (long long)column + 1) : key, nulls_text(item));
+    value.text = key;
+    c->keys[c->key_count] = value;
+    c->key_columns[c->key_count++] = column >= 0 && plain ? (uint32_t)column + 1 : 0;
+}
+
+static void order_by_groups(struct core *c)
+{
+    const struct sql_items *order = c->select->order;
+    bool paired = order && order->count == c->scope.key_count;
+    for (uint32_t i = 0; i < c->scope.key_count; i++) {
+        bool down = paired && order->items[i].sort == SQL_SORT_DESC;
+        if (!key_is_fixed(&c->scope.keys[i]))
+            put_key(c, c->scope.keys[i].text, down ? "DESC NULLS LAST" : "ASC NULLS FIRST");
+    }
+}
+
+static bool order_covers_columns(const struct core *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        bool found = key_is_fixed(&c->values[i]);
+        for (uint32_t k = 0; k < c->key_count && !found; k++)
+            found = c->key_columns[k] == i + 1;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* Makes the order total where it matters, in SQLite's way, or notes that it is open. */
+static void settle_order(struct sql_translator *t, struct core *c)
+{
+    struct sql_scope *scope = &c->scope;
+    bool ordered = c->select->order != NULL, one_row = scope->aggregate && !scope->key_count;
+    if (one_row || scope->source_count == 0 || (c->nested && !c->limited))
+        return;
+    if (c->tree->distinct) {
+        c->open_order = (ordered || c->limited) && !order_covers_columns(c);
+    } else if (scope->aggregate) {
+        order_by_groups(c);
+        if (!ordered && c->limited) {
+            if (scope->source_count == 1)
+                sql_assume_scan(t, &scope->sources[0], c->tree->offset);
+            else
+                c->open_order = true;
+        }
+    } else if ((ordered || c->limited) && !sql_rows_unique_by(scope, c->keys, c->key_count)) {
+        struct sql_source_scope *source = &scope->sources[0];
+        if (scope->source_count > 1 || source->rowid < 0 || c->windows) {
+            c->open_order = true;
+            return;
+        }
+        put_key(c, sql_field_value(t, source, (uint32_t)source->rowid).text, "ASC");
+        sql_assume_scan(t, source, c->tree->offset);
+    }
+}
+
+static void translate_order(struct sql_translator *t, struct core *c)
+{
+    const struct sql_items *order = c->select->order;
+    c->limited = read_limit(t, c->select, &c->limit, &c->offset);
+    c->keys = make(t, order ? order->count : 0, sizeof *c->keys);
+    c->key_columns = make(t, order ? order->count : 0, sizeof *c->key_columns);
+    for (uint32_t i = 0; order && i < order->count && !t->failed && !t->refused; i++)
+        order_term(t, c, &order->items[i]);
+    if (t->failed || t->refused)
+        return;
+    settle_order(t, c);
+    if (c->open_order && (c->nested || !order))
+        sql_refuse(t, c->tree->offset, order ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
+                   "which rows it keeps depends on SQLite's plan");
+}
+
+/* ---- Putting a core together ---- */
+
+static const char *column_text(struct sql_translator *t, struct sql_value value)
+{
+    value = sql_plain(t, value);
+    return value.cls == SQL_CLASS_NULL && strcmp(value.text, "NULL") == 0 ? t->forms[SQL_FORM_NULL_INTEGER]
+                                                                          : value.text;
+}
+
+static void put_columns(struct sql_translator *t, struct base_buffer *out, const struct core *c,
+                        struct sql_query *query)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const char *label = sql_label(t, 'c');
+        base_buffer_format(out, i ? ", %s AS %s" : "%s AS %s", column_text(t, c->values[i]), label);
+        query->columns[i] = sql_plain(t, c->values[i]);
+        query->columns[i].text = label;
+        query->columns[i].constant = false;
+        query->columns[i].collation_written = false;
+    }
+    query->result_columns = c->count;
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->values[i].cls != SQL_CLASS_MIXED)
+            continue;
+        const char *label = sql_label(t, 'f');
+        base_buffer_format(out, ", %s AS %s", c->values[i].flag, label);
+        query->columns[i].flag = label;
+        query->result_columns++;
+    }
+}
+
+static void put_tie_keys(struct sql_translator *t, struct base_buffer *out, const struct core *c,
+                         struct sql_query *query)
+{
+    if (!c->open_order)
+        return;
+    t->out->key_column = query->result_columns;
+    t->out->key_count = c->key_count;
+    t->out->row_limit = c->limit;
+    for (uint32_t i = 0; i < c->key_count; i++)
+        base_buffer_format(out, ", %s AS %s", c->keys[i].text, sql_label(t, 'k'));
+    query->result_columns += c->key_count;
+}
+
+static struct sql_query put_core(struct sql_translator *t, struct core *c)
+{
+    struct sql_query query = {.count = c->count, .names = c->names};
+    query.columns = make(t, c->count, sizeof *query.columns);
+    struct base_buffer out = {0};
+    if (t->failed || t->refused) {
+        base_buffer_reset(&c->order);
+        query.count = 0;
+        query.text = "NULL";
+        return query;
+    }
+    base_buffer_text(&out, c->tree->distinct ? "SELECT DISTINCT " : "SELECT ");
+    put_columns(t, &out, c, &query);
+    put_tie_keys(t, &out, c, &query);
+    if (c->from)
+        base_buffer_format(&out, " FROM %s", c->from);
+    if (c->where)
+        base_buffer_format(&out, " WHERE %s", c->where);
+    put_groups(t, &out, c);
+    if (c->having)
+        base_buffer_format(&out, " HAVING %s", c->having);
+    if (c->order.len)
+        base_buffer_format(&out, " ORDER BY %s", c->order.data);
+    if (c->select)
+        put_limit(&out, c->limit, c->offset, c->open_order);
+    t->failed = t->failed || c->order.failed;
+    base_buffer_reset(&c->order);
+    query.unique_first = (c->scope.aggregate && !c->scope.key_count) || c->scope.source_count == 0;
+    query.text = sql_keep(t, &out);
+    return query;
+}
+
+/* Does a result column hold an aggregate for certain? One that is NULL whatever it is given has left the text. */
+static bool shows_aggregate(const struct core *c)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->exprs[i] && c->exprs[i]->kind == SQL_EXPR_CALL && !c->exprs[i]->call->over &&
+            sql_has_aggregate(c->exprs[i]) && c->values[i].cls != SQL_CLASS_NULL)
+            return true;
+    return false;
+}
+
+static bool items_have(const struct sql_items *items, bool (*has)(const struct sql_expr *))
+{
+    for (uint32_t i = 0; items && i < items->count; i++)
+        if (has(items->items[i].expr))
+            return true;
+    return false;
+}
+
+static void find_phases(struct core *c)
+{
+    const struct sql_items *order = c->select ? c->select->order : NULL;
+    c->scope.aggregate = c->tree->group_by || items_have(c->tree->columns, sql_has_aggregate) ||
+                         items_have(order, sql_has_aggregate) ||
+                         (c->tree->having && sql_has_aggregate(c->tree->having));
+    c->windows = items_have(c->tree->columns, sql_has_window) || items_have(order, sql_has_window);
+}
+
+static struct sql_query select_core(struct sql_translator *t, struct sql_scope *outer, const struct sql_core *tree,
+                                    const struct sql_select *select, bool nested)
+{
+    struct core c = {.tree = tree, .select = select, .nested = nested, .limit = -1};
+    c.scope.outer = outer;
+    c.scope.core = tree;
+    find_phases(&c);
+    if (tree->from)
+        c.from = sql_from_text(t, &c.scope, tree->from);
+    c.scope.aliases = tree->columns;
+    if (tree->where) {
+        c.where = sql_condition(t, sql_expression(t, &c.scope, tree->where));
+        sql_note_ranges(t, &c.scope, tree->where);
+    }
+    translate_groups(t, &c);
+    translate_columns(t, &c);
+    if (tree->having)
+        c.having = sql_condition(t, sql_expression(t, &c.scope, tree->having));
+    if (c.scope.aggregate && !c.scope.key_count && !shows_aggregate(&c))
+        c.having = c.having ? sql_emit(t, SQL_FORM_AND, c.having, "count(*) >= 0", NULL) : "count(*) >= 0";
+    if (tree->distinct)
+        check_distinct(t, &c);
+    if (select && !t->refused)
+        translate_order(t, &c);
+    if (c.scope.bare)
+        sql_refuse(t, tree->offset, "bare column of an aggregate query", "SQLite takes it from any row of the group");
+    return put_core(t, &c);
+}
+
+/* ---- VALUES and compounds ---- */
+
+static void put_flags(struct sql_translator *t, struct base_buffer *out, const struct sql_value *values,
+                      const struct sql_value *columns, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (columns[i].cls == SQL_CLASS_MIXED)
+            base_buffer_format(out, ", %s", sql_flag(t, values[i]));
+}
+
+/* Labels for common columns: "c1, c2, f3". */
+static const char *label_columns(struct sql_translator *t, struct sql_query *query)
+{
+    struct base_buffer out = {0};
+    for (uint32_t i = 0; i < query->count; i++) {
+        query->columns[i].text = sql_label(t, 'c');
+        base_buffer_format(&out, i ? ", %s" : "%s", query->columns[i].text);
+    }
+    query->result_columns = query->count;
+    for (uint32_t i = 0; i < query->count; i++)
+        if (query->columns[i].cls == SQL_CLASS_MIXED) {
+            query->columns[i].flag = sql_label(t, 'f');
+            base_buffer_format(&out, ", %s", query->columns[i].flag);
+            query->result_columns++;
+        }
+    return sql_keep(t, &out);
+}
+
+static const char *typed(struct sql_translator *t, struct sql_value value, struct sql_value common)
+{
+    const char *text = sql_convert(t, value, common);
+    if (strcmp(text, "NULL") != 0)
+        return text;
+    static const enum sql_form casts[] = {
+        [SQL_CLASS_NULL] = SQL_FORM_INTEGER,   [SQL_CLASS_INTEGER] = SQL_FORM_INTEGER, [SQL_CLASS_REAL] = SQL_FORM_REAL,
+        [SQL_CLASS_MIXED] = SQL_FORM_REAL,     [SQL_CLASS_TEXT] = SQL_FORM_TEXT,       [SQL_CLASS_BLOB] = SQL_FORM_BLOB,
+        [SQL_CLASS_BOOLEAN] = SQL_FORM_INTEGER};
+    return sql_emit(t, casts[common.cls], "NULL", NULL, NULL);
+}
+
+static struct sql_query values_core(struct sql_translator *t, struct sql_scope *outer, const struct sql_core *tree)
+{
+    struct sql_scope scope = {.outer = outer};
+    struct sql_query query = {.count = tree->rows[0]->count, .text = "NULL"};
+    struct sql_value *cells = make(t, (size_t)query.count * tree->row_count, sizeof *cells);
+    query.columns = make(t, query.count, sizeof *query.columns);
+    query.names = make(t, query.count, sizeof *query.names);
+    if (t->failed)
+        return query;
+    for (uint32_t r = 0; r < tree->row_count; r++)
+        for (uint32_t i = 0; i < query.count; i++) {
+            if (tree->rows[r]->count != query.count) {
+                sql_refuse(t, tree->offset, "VALUES", "its rows are of different lengths");
+                return query;
+            }
+            struct sql_value *cell = &cells[(size_t)r * query.count + i];
+            *cell = sql_plain(t, sql_expression(t, &scope, tree->rows[r]->items[i].expr));
+            query.columns[i] = r ? sql_unify(t, query.columns[i], *cell, "VALUES") : *cell;
+        }
+    for (uint32_t i = 0; i < query.count; i++) {
+        query.names[i] = sql_format(t, "column%u", i + 1);
+        query.columns[i].affinity = SQL_AFFINITY_NONE;
+        query.columns[i].constant = false;
+    }
+    struct base_buffer out = {0};
+    const char *labels = label_columns(t, &query);
+    base_buffer_text(&out, "SELECT * FROM (VALUES ");
+    for (uint32_t r = 0; r < tree->row_count && !t->refused; r++) {
+        const struct sql_value *row = &cells[(size_t)r * query.count];
+        base_buffer_text(&out, r ? ", (" : "(");
+        for (uint32_t i = 0; i < query.count; i++)
+            base_buffer_format(&out, i ? ", %s" : "%s", typed(t, row[i], query.columns[i]));
+        put_flags(t, &out, row, query.columns, query.count);
+        base_buffer_char(&out, ')');
+    }
+    base_buffer_format(&out, ") AS %s(%s)", sql_label(t, 'v'), labels);
+    query.unique_first = tree->row_count == 1;
+    query.text = sql_keep(t, &out);
+    return query;
+}
+
+static struct sql_query one_core(struct sql_translator *t, struct sql_scope *outer, const struct sql_core *tree,
+                                 const struct sql_select *select, bool nested)
+{
+    if (!tree->is_values)
+        return select_core(t, outer, tree, select, nested);
+    if (select && (select->order || select->limit))
+        sql_refuse(t, tree->offset, "VALUES with ORDER BY or LIMIT", "it isn't translated");
+    return values_core(t, outer, tree);
+}
+
+/* A part in the common representation of all parts. */
+static const char *part_text(struct sql_translator *t, const struct sql_query *part, const struct sql_query *whole)
+{
+    bool same = true;
+    for (uint32_t i = 0; i < part->count; i++)
+        same = same && (part->columns[i].cls == whole->columns[i].cls);
+    if (same)
+        return part->text;
+    struct base_buffer out = {0};
+    base_buffer_text(&out, "SELECT ");
+    for (uint32_t i = 0; i < part->count; i++) {
+        struct sql_value value = part->columns[i];
+        if (value.cls == SQL_CLASS_NULL)
+            value.text = "NULL";
+        base_buffer_format(&out, i ? ", %s" : "%s", typed(t, value, whole->columns[i]));
+    }
+    put_flags(t, &out, part->columns, whole->columns, part->count);
+    base_buffer_format(&out, " FROM (%s) AS %s", part->text, sql_label(t, 'q'));
+    return sql_keep(t, &out);
+}
+
+static void check_set(struct sql_translator *t, const struct sql_query *whole, uint32_t offset)
+{
+    for (uint32_t i = 0; i < whole->count; i++) {
+        struct sql_value value = whole->columns[i];
+        if (value.cls == SQL_CLASS_TEXT && !sql_is_binary(value))
+            sql_refuse(t, offset, "UNION by a collation", "which of equal texts is shown depends on their order");
+        if (value.cls == SQL_CLASS_MIXED)
+            sql_refuse(t, offset, "UNION over integers and REALs",
+                       "which of equal numbers is shown depends on their order");
+        if (value.cls == SQL_CLASS_REAL && value.negative_zero)
+            sql_refuse(t, offset, "UNION over zeros of both signs", "which is shown depends on their order");
+    }
+}
+
+static void merge_columns(struct sql_translator *t, struct sql_query *whole, const struct sql_query *part)
+{
+    for (uint32_t i = 0; i < whole->count && !t->refused; i++) {
+        struct sql_value a = whole->columns[i], b = part->columns[i];
+        struct sql_value common = sql_unify(t, a, b, "compound SELECT");
+        common.affinity = a.affinity == b.affinity ? a.affinity : SQL_AFFINITY_NONE;
+        common.collation = a.collation ? a.collation : b.collation;
+        if (a.cls == SQL_CLASS_TEXT && b.cls == SQL_CLASS_TEXT && !(sql_is_binary(a) && sql_is_binary(b)))
+            common.collation = sql_is_binary(a) ? b.collation : a.collation;
+        whole->columns[i] = common;
+    }
+}
+
+/* The parts' common columns, then "((A) UNION (B)) EXCEPT (C)". */
+static struct sql_query join_parts(struct sql_translator *t, const struct sql_select *select,
+                                   const struct sql_query *parts)
+{
+    static const char *const words[] = {"", "UNION", "UNION ALL", "INTERSECT", "EXCEPT"};
+    struct sql_query whole = parts[0];
+    whole.columns = make(t, whole.count, sizeof *whole.columns);
+    if (t->failed || t->refused)
+        return whole;
+    memcpy(whole.columns, parts[0].columns, whole.count * sizeof *whole.columns);
+    uint32_t n = 1;
+    for (const struct sql_core *core = select->cores->next; core; core = core->next, n++) {
+        if (parts[n].count != whole.count) {
+            sql_refuse(t, core->offset, "compound SELECT", "its parts have different numbers of columns");
+            return whole;
+        }
+        merge_columns(t, &whole, &parts[n]);
+    }
+    for (const struct sql_core *core = select->cores->next; core; core = core->next)
+        if (core->compound != SQL_COMPOUND_UNION_ALL)
+            check_set(t, &whole, core->offset);
+    const char *text = part_text(t, &parts[0], &whole);
+    n = 1;
+    for (const struct sql_core *core = select->cores->next; core; core = core->next, n++)
+        text = sql_format(t, "(%s) %s (%s)", text, words[core->compound], part_text(t, &parts[n], &whole));
+    const char *labels = label_columns(t, &whole);
+    whole.text = sql_format(t, "SELECT * FROM (%s) AS %s(%s)", text, sql_label(t, 'q'), labels);
+    whole.unique_first = false;
+    return whole;
+}
+
+static int64_t compound_column(const struct sql_query *query, const struct sql_expr *expr)
+{
+    if (expr->kind == SQL_EXPR_INTEGER && expr->value.integer >= 1 && expr->value.integer <= query->count)
+        return expr->value.integer - 1;
+    for (uint32_t i = 0; expr->kind == SQL_EXPR_COLUMN && !expr->table.text && i < query->count; i++)
+        if (query->names[i] && base_fold_compare(query->names[i], expr->name.text) == 0)
+            return i;
+    return -1;
+}
+
+static void order_compound(struct sql_translator *t, const struct sql_select *select, struct sql_query *query,
+                           bool nested)
+{
+    int64_t limit, offset;
+    bool limited = read_limit(t, select, &limit, &offset), used[COLUMNS_MAX] = {false};
+    struct base_buffer order = {0}, keys = {0}, out = {0};
+    uint32_t distinct_keys = 0;
+    if (!select->order && !limited)
+        return;
+    for (uint32_t i = 0; select->order && i < select->order->count; i++) {
+        const struct sql_item *item = &select->order->items[i];
+        int64_t column = compound_column(query, item->expr);
+        if (column < 0 || t->refused) {
+            sql_refuse(t, item->expr->offset, "ORDER BY of a compound SELECT", "only a result column is translated");
+            break;
+        }
+        struct sql_value value = query->columns[column];
+        base_buffer_format(&order, i ? ", %s %s" : "%s %s", sql_sort_key(t, value), nulls_text(item));
+        base_buffer_format(&keys, ", %s AS %s", sql_sort_key(t, value), sql_label(t, 'k'));
+        distinct_keys += !used[column] && (value.cls != SQL_CLASS_TEXT || sql_is_binary(value));
+        used[column] = true;
+    }
+    bool open = distinct_keys < query->count;
+    if (open && (nested ? limited : !select->order))
+        sql_refuse(t, select->offset, select->order ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
+                   "which rows it keeps depends on SQLite's plan");
+    bool check = open && !nested && select->order;
+    base_buffer_format(&out, "SELECT *%s FROM (%s) AS %s", check && keys.data ? keys.data : "", query->text,
+                       sql_label(t, 'q'));
+    if (order.len)
+        base_buffer_format(&out, " ORDER BY %s", order.data);
+    put_limit(&out, limit, offset, check);
+    if (check) {
+        t->out->key_column = query->result_columns;
+        t->out->key_count = select->order->count;
+        t->out->row_limit = limit;
+        query->result_columns += select->order->count;
+    }
+    base_buffer_reset(&order);
+    base_buffer_reset(&keys);
+    query->text = sql_keep(t, &out);
+}
+
+static struct sql_query compound(struct sql_translator *t, struct sql_scope *outer, const struct sql_select *select,
+                                 bool nested)
+{
+    uint32_t count = 0;
+    for (const struct sql_core *core = select->cores; core; core = core->next)
+        count++;
+    struct sql_query *parts = make(t, count, sizeof *parts);
+    struct sql_query whole = {.text = "NULL"};
+    uint32_t n = 0;
+    if (t->failed)
+        return whole;
+    for (const struct sql_core *core = select->cores; core; core = core->next)
+        parts[n++] = one_core(t, outer, core, NULL, true);
+    whole = join_parts(t, select, parts);
+    if (!t->refused && !t->failed)
+        order_compound(t, select, &whole, nested);
+    return whole;
+}
+
+/* ---- WITH ---- */
+
+static const char *cte_text(struct sql_translator *t, struct sql_cte_scope *scope)
+{
+    static const char *const hints[] = {"", "MATERIALIZED ", "NOT MATERIALIZED "};
+    const struct sql_cte *cte = scope->cte;
+    struct sql_query query = sql_query_text(t, NULL, cte->select, true);
+    if (cte->columns && cte->columns->count != query.count)
+        sql_refuse(t, cte->name.offset, "column list", "it names another number of columns than the SELECT gives");
+    for (uint32_t i = 0; cte->columns && i < cte->columns->count && !t->refused; i++)
+        query.names[i] = cte->columns->items[i].text;
+    scope->columns = query.columns;
+    scope->names = query.names;
+    scope->count = t->refused ? 0 : query.count;
+    scope->done = true;
+    return sql_format(t, "%s AS %s(%s)", scope->label, hints[cte->materialized], query.text);
+}
+
+static const char *with_text(struct sql_translator *t, const struct sql_with *with)
+{
+    struct base_buffer out = {0};
+    struct sql_cte_scope *outer = t->ctes;
+    for (const struct sql_cte *cte = with->ctes; cte; cte = cte->next) {
+        struct sql_cte_scope *scope = make(t, 1, sizeof *scope);
+        if (t->failed)
+            return "";
+        *scope = (struct sql_cte_scope){.cte = cte, .label = sql_label(t, 'w'), .outer = t->ctes};
+        t->ctes = scope;
+    }
+    /* From the first to the last: the list runs the other way. */
+    for (const struct sql_cte *cte = with->ctes; cte && !t->refused; cte = cte->next) {
+        struct sql_cte_scope *scope = t->ctes;
+        while (scope != outer && scope->cte != cte)
+            scope = scope->outer;
+        base_buffer_format(&out, cte == with->ctes ? "WITH %s" : ", %s", cte_text(t, scope));
+    }
+    base_buffer_char(&out, ' ');
+    return sql_keep(t, &out);
+}
+
+struct sql_query sql_query_text(struct sql_translator *t, struct sql_scope *outer, const struct sql_select *select,
+                                bool nested)
+{
+    struct sql_query query = {.text = "NULL"};
+    struct sql_cte_scope *ctes = t->ctes;
+    const char *with = NULL;
+    if (++t->depth > DEPTH_MAX)
+        sql_refuse(t, select->offset, "nested SELECTs", "they are nested deeper than 60 levels");
+    if (select->with && !t->refused) {
+        t->cut += t->depth > 1;
+        with = with_text(t, select->with);
+        t->cut -= t->depth > 1;
+    }
+    if (!t->refused && !t->failed)
+        query = select->cores->next ? compound(t, outer, select, nested)
+                                    : one_core(t, outer, select->cores, select, nested);
+    if (with)
+        query.text = sql_format(t, "%s%s", with, query.text);
+    t->ctes = ctes;
+    t->depth--;
+    return query;
+}

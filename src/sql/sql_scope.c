@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What names mean: columns of sources, result aliases, outer levels; and what a column is once it was found. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "sql/sql_translator.h"
+
+#define TWO_53 9007199254740992.0
+
+static bool same_name(const char *a, const char *b)
+{
+    return a && b && base_fold_compare(a, b) == 0;
+}
+
+static bool is_rowid_name(const char *name)
+{
+    return same_name(name, "rowid") || same_name(name, "oid") || same_name(name, "_rowid_");
+}
+
+/* ---- A column in use ---- */
+
+/* Bounds are widened to a power of two, so that a translation outlives small changes of the column's range. */
+static double outward(double bound)
+{
+    int exponent;
+    if (bound <= 0)
+        return 0;
+    frexp(bound, &exponent);
+    return exponent + 1 > DBL_MAX_EXP - 1 ? INFINITY : ldexp(1.0, exponent + 1);
+}
+
+static void set_bounds(struct sql_value *value, const struct sql_column *column, struct sql_scan_column *used)
+{
+    bool integers = value->cls == SQL_CLASS_INTEGER;
+    double limit = integers ? (column->flags & SQL_BIG_INTEGER ? 0x1p63 : TWO_53) : DBL_MAX;
+    value->low = -limit;
+    value->high = limit;
+    used->relied_low = -INFINITY;
+    used->relied_high = INFINITY;
+    if (column->flags & SQL_INFINITE) {
+        value->low = -INFINITY;
+        value->high = INFINITY;
+    } else if (column->has_range) {
+        used->relied_low = -outward(-column->low);
+        used->relied_high = outward(column->high);
+        value->low = fmax(value->low, used->relied_low);
+        value->high = fmin(value->high, used->relied_high);
+    }
+}
+
+static struct sql_scan_column *note_scan_column(struct sql_translator *t, struct sql_source_scope *source,
+                                                uint32_t column)
+{
+    struct sql_scan *scan = &t->scans[source->scan];
+    for (uint32_t i = 0; i < scan->column_count; i++)
+        if (scan->columns[i].column == column)
+            return &scan->columns[i];
+    struct sql_scan_column *used = &scan->columns[scan->column_count++]; /* room for all was made */
+    used->column = column;
+    used->flags = source->table->columns[column].flags;
+    return used;
+}
+
+static enum sql_class column_class(const struct sql_column *column)
+{
+    switch (column->flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL) {
+    case 0:
+        return SQL_CLASS_NULL;
+    case SQL_HAS_INTEGER:
+        return SQL_CLASS_INTEGER;
+    case SQL_HAS_REAL:
+        return SQL_CLASS_REAL;
+    case SQL_HAS_TEXT:
+        return SQL_CLASS_TEXT;
+    case SQL_HAS_BLOB:
+        return SQL_CLASS_BLOB;
+    default:
+        return SQL_CLASS_MIXED;
+    }
+}
+
+static void check_column(struct sql_translator *t, const struct sql_column *column, uint32_t offset)
+{
+    if (column->absent)
+        sql_refuse(t, offset, "generated column", "the mirror doesn't hold it");
+    else if (sql_scan_form(column->flags) == SQL_SCAN_NONE)
+        sql_refuse(t, offset, "column of mixed storage classes", "it holds TEXT or BLOBs beside other values");
+    else if ((column->flags & SQL_HAS_TEXT) && (column->flags & (SQL_INVALID_UTF8 | SQL_HAS_NUL)))
+        sql_refuse(t, offset, "column with unusual TEXT", "it holds TEXT with a NUL byte or that isn't UTF-8");
+    else if (column_class(column) == SQL_CLASS_MIXED && (column->flags & SQL_BIG_INTEGER))
+        sql_refuse(t, offset, "column of integers beyond 2^53 and REALs", "they can't be kept apart exactly");
+}
+
+static void first_use(struct sql_translator *t, struct sql_source_scope *source, struct sql_field *field)
+{
+    struct sql_value *value = &field->value;
+    field->used = true;
+    if (field->column < 0)
+        return;
+    const struct sql_column *column = &source->table->columns[field->column];
+    check_column(t, column, value->offset);
+    struct sql_scan_column *used = note_scan_column(t, source, (uint32_t)field->column);
+    *value = sql_value_make(NULL, column_class(column), value->offset);
+    value->text = sql_format(t, "%s.%s", source->label, sql_identifier(t, column->name));
+    value->affinity = column->affinity;
+    value->collation = column->collation ? column->collation : "BINARY";
+    value->nullable = (column->flags & SQL_HAS_NULL) != 0;
+    value->ascii = !(column->flags & SQL_NON_ASCII);
+    value->negative_zero = (column->flags & SQL_NEGATIVE_ZERO) != 0;
+    set_bounds(value, column, used);
+    if (value->cls == SQL_CLASS_MIXED) {
+        value->flag = sql_format(t, "%s.%s", source->label, sql_identifier(t, sql_format(t, "%s__int", column->name)));
+        /* These affinities turn every whole REAL into an integer, so a number's class follows from the number. */
+        value->flag_of_value = column->affinity == SQL_AFFINITY_NUMERIC || column->affinity == SQL_AFFINITY_INTEGER;
+    }
+}
+
+struct sql_value sql_field_value(struct sql_translator *t, struct sql_source_scope *source, uint32_t index)
+{
+    struct sql_field *field = &source->fields[index];
+    if (!field->used)
+        first_use(t, source, field);
+    struct sql_value value = field->value;
+    value.nullable = value.nullable || source->outer;
+    return value;
+}
+
+/* ---- Uniqueness ---- */
+
+static bool set_is_among(const struct sql_source_scope *source, uint64_t set, const struct sql_value *values,
+                         uint32_t count)
+{
+    for (uint32_t i = 0; i < source->field_count && i < 64; i++) {
+        if (!(set >> i & 1))
+            continue;
+        bool found = false;
+        for (uint32_t v = 0; v < count && !found; v++)
+            found = source->fields[i].used && source->fields[i].value.text &&
+                    strcmp(values[v].text, source->fields[i].value.text) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static bool source_fixed(const struct sql_source_scope *source, const struct sql_value *values, uint32_t count)
+{
+    for (uint32_t i = 0; i < source->unique_count; i++)
+        if (set_is_among(source, source->unique_sets[i], values, count))
+            return true;
+    return false;
+}
+
+bool sql_rows_unique_by(const struct sql_scope *scope, const struct sql_value *values, uint32_t count)
+{
+    for (uint32_t i = 0; i < scope->source_count; i++)
+        if (!source_fixed(&scope->sources[i], values, count))
+            return false;
+    return true;
+}
+
+bool sql_fixed_by_keys(const struct sql_scope *scope, const struct sql_source_scope *source)
+{
+    return source_fixed(source, scope->keys, scope->key_count);
+}
+
+/* ---- Finding ---- */
+
+struct place {
+    struct sql_source_scope *source;
+    uint32_t field;
+};
+
+static bool source_matches(const struct sql_source_scope *source, const struct sql_expr *expr)
+{
+    if (!expr->table.text)
+        return true;
+    if (!same_name(source->name, expr->table.text))
+        return false;
+    return !expr->schema.text || same_name(source->schema ? source->schema : "main", expr->schema.text);
+}
+
+/* How many columns of one level the name may mean; the first goes to *place. */
+static uint32_t find_at(const struct sql_scope *scope, const struct sql_expr *expr, struct place *place)
+{
+    uint32_t found = 0, sources = 0;
+    struct sql_source_scope *last = NULL;
+    for (uint32_t s = 0; s < scope->source_count; s++) {
+        struct sql_source_scope *source = &scope->sources[s];
+        if (!source_matches(source, expr))
+            continue;
+        sources++;
+        last = source;
+        for (uint32_t f = 0; f < source->field_count; f++) {
+            if ((int32_t)f == source->rowid && source->table && source->table->columns[f].is_rowid)
+                continue; /* hidden: found only below */
+            if (!same_name(source->fields[f].name, expr->name.text) || (!expr->table.text && source->fields[f].merged))
+                continue;
+            if (found++ == 0)
+                *place = (struct place){source, f};
+            break;
+        }
+    }
+    if (!found && sources == 1 && last->rowid >= 0 && is_rowid_name(expr->name.text)) {
+        *place = (struct place){last, (uint32_t)last->rowid};
+        found = 1;
+    }
+    return found;
+}
+
+/* A column of an aggregate query where groups are spoken of: a key, fixed by the keys, or bare. */
+static struct sql_value of_group(struct sql_translator *t, struct sql_scope *scope, bool own, struct place place,
+                                 struct sql_value value)
+{
+    for (uint32_t i = 0; i < scope->key_count; i++) {
+        if (strcmp(scope->keys[i].text, value.text) != 0)
+            continue;
+        if (value.cls == SQL_CLASS_MIXED)
+            value.flag = sql_format(t, "any_value(%s)", value.flag);
+        return value;
+    }
+    if (!own) {
+        sql_refuse(t, value.offset, "bare column of an outer aggregate query", "SQLite takes it from any row");
+        return value;
+    }
+    if (!sql_fixed_by_keys(scope, place.source)) {
+        scope->bare++;
+        return value;
+    }
+    value.text = sql_format(t, "any_value(%s)", value.text);
+    if (value.flag)
+        value.flag = sql_format(t, "any_value(%s)", value.flag);
+    return value;
+}
+
+static struct sql_value take(struct sql_translator *t, struct sql_scope *scope, bool own, struct place place,
+                             uint32_t offset)
+{
+    if (!place.source->fields[place.field].used)
+        place.source->fields[place.field].value.offset = offset;
+    struct sql_value value = sql_field_value(t, place.source, place.field);
+    value.offset = offset;
+    scope->touched++;
+    if (scope->aggregate && scope->phase == SQL_PHASE_GROUPS && !t->refused)
+        value = of_group(t, scope, own, place, value);
+    return value;
+}
+
+static const struct sql_expr *find_alias(const struct sql_scope *scope, const char *name)
+{
+    for (uint32_t i = 0; scope->aliases && i < scope->aliases->count; i++)
+        if (same_name(scope->aliases->items[i].alias.text, name))
+            return scope->aliases->items[i].expr;
+    return NULL;
+}
+
+static struct sql_value alias_value(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    const struct sql_items *aliases = scope->aliases;
+    scope->aliases = NULL; /* an alias doesn't see aliases */
+    struct sql_value value = sql_expression(t, scope, expr);
+    scope->aliases = aliases;
+    return value;
+}
+
+static struct sql_value not_a_column(struct sql_translator *t, const struct sql_expr *expr)
+{
+    if (!expr->table.text && expr->name.quote == '"' && !t->cut)
+        return sql_value_text(t, expr->name.text, expr->name.length, expr->offset);
+    if (!expr->table.text && !expr->name.quote && same_name(expr->name.text, "true"))
+        return sql_value_integer(t, 1, expr->offset);
+    if (!expr->table.text && !expr->name.quote && same_name(expr->name.text, "false"))
+        return sql_value_integer(t, 0, expr->offset);
+    sql_refuse(t, expr->offset, "unknown name", "no column of that name was found");
+    return sql_value_null(expr->offset);
+}
+
+struct sql_value sql_resolve(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    for (struct sql_scope *level = scope; level; level = level->outer) {
+        struct place place;
+        uint32_t found = find_at(level, expr, &place);
+        if (found > 1)
+            sql_refuse(t, expr->offset, "ambiguous name", "several columns have it");
+        if (found)
+            return take(t, level, level == scope, place, expr->offset);
+        const struct sql_expr *alias = expr->table.text ? NULL : find_alias(level, expr->name.text);
+        if (alias && level == scope)
+            return alias_value(t, level, alias);
+        if (alias)
+            break; /* an outer level's alias: leave it to SQLite */
+    }
+    return not_a_column(t, expr);
+}
+
+bool sql_name_is_column(const struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct place place;
+    for (; scope; scope = scope->outer)
+        if (find_at(scope, expr, &place) || (!expr->table.text && find_alias(scope, expr->name.text)))
+            return true;
+    return false;
+}
+
+struct sql_value sql_unqualified(struct sql_translator *t, struct sql_scope *scope, const char *name, uint32_t offset,
+                                 bool *found)
+{
+    struct sql_expr expr = {.kind = SQL_EXPR_COLUMN, .offset = offset};
+    struct place place;
+    expr.name.text = name;
+    uint32_t count = find_at(scope, &expr, &place);
+    *found = count == 1;
+    return count == 1 ? take(t, scope, true, place, offset) : sql_value_null(offset);
+}
+
+/* ---- Ranges ---- */
+
+static bool constant_number(struct sql_translator *t, const struct sql_expr *expr, struct rhei_value *out)
+{
+    double sign = 1;
+    while (expr->kind == SQL_EXPR_UNARY && (expr->op == SQL_OP_NEGATE || expr->op == SQL_OP_PLUS)) {
+        sign = expr->op == SQL_OP_NEGATE ? -sign : sign;
+        expr = expr->left;
+    }
+    struct rhei_value value = {.type = RHEI_NULL};
+    if (expr->kind == SQL_EXPR_INTEGER) {
+        value.type = RHEI_INTEGER;
+        value.as.integer = expr->value.integer;
+    } else if (expr->kind == SQL_EXPR_REAL) {
+        value.type = RHEI_REAL;
+        value.as.real = expr->value.real;
+    } else if (expr->kind == SQL_EXPR_PARAMETER && expr->value.number <= t->options->parameter_count) {
+        value = t->options->parameters[expr->value.number - 1];
+    }
+    if (value.type == RHEI_INTEGER && value.as.integer != INT64_MIN) {
+        value.as.integer = sign < 0 ? -value.as.integer : value.as.integer;
+    } else if (value.type == RHEI_REAL) {
+        value.as.real *= sign;
+    } else {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+static double number_of(const struct rhei_value *value)
+{
+    return value->type == RHEI_INTEGER ? (double)value->as.integer : value->as.real;
+}
+
+static void narrow(struct sql_scan_column *used, const struct rhei_value *low, const struct rhei_value *high)
+{
+    if (low && (!used->has_low || number_of(low) > number_of(&used->low))) {
+        used->has_low = true;
+        used->low = *low;
+    }
+    if (high && (!used->has_high || number_of(high) < number_of(&used->high))) {
+        used->has_high = true;
+        used->high = *high;
+    }
+}
+
+static struct sql_scan_column *ranged_column(struct sql_translator *t, struct sql_scope *scope,
+                                             const struct sql_expr *expr)
+{
+    struct place place;
+    if (expr->kind != SQL_EXPR_COLUMN || find_at(scope, expr, &place) != 1 || place.source->scan < 0)
+        return NULL;
+    struct sql_field *field = &place.source->fields[place.field];
+    if (!field->used || !sql_is_number(field->value))
+        return NULL;
+    return note_scan_column(t, place.source, (uint32_t)field->column);
+}
+
+static void note_comparison(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *column,
+                            const struct sql_expr *constant, enum sql_op op)
+{
+    struct sql_scan_column *used = ranged_column(t, scope, column);
+    struct rhei_value value;
+    if (!used || !constant_number(t, constant, &value))
+        return;
+    if (op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE)
+        narrow(used, &value, NULL);
+    if (op == SQL_OP_EQ || op == SQL_OP_LT || op == SQL_OP_LE)
+        narrow(used, NULL, &value);
+}
+
+static enum sql_op mirrored(enum sql_op op)
+{
+    switch (op) {
+    case SQL_OP_LT:
+        return SQL_OP_GT;
+    case SQL_OP_LE:
+        return SQL_OP_GE;
+    case SQL_OP_GT:
+        return SQL_OP_LT;
+    case SQL_OP_GE:
+        return SQL_OP_LE;
+    default:
+        return op;
+    }
+}
+
+static void note_list(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct sql_scan_column *used = ranged_column(t, scope, expr->left);
+    struct rhei_value low = {0}, high = {0}, value;
+    if (!used || !expr->list || !expr->list->count)
+        return;
+    for (uint32_t i = 0; i < expr->list->count; i++) {
+        if (!constant_number(t, expr->list->items[i].expr, &value))
+            return;
+        if (i == 0 || number_of(&value) < number_of(&low))
+            low = value;
+        if (i == 0 || number_of(&value) > number_of(&high))
+            high = value;
+    }
+    narrow(used, &low, &high);
+}
+
+void sql_note_ranges(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *condition)
+{
+    if (!condition || t->refused)
+        return;
+    if (condition->kind == SQL_EXPR_BINARY && condition->op == SQL_OP_AND) {
+        sql_note_ranges(t, scope, condition->left);
+        sql_note_ranges(t, scope, condition->right);
+    } else if (condition->kind == SQL_EXPR_BINARY && condition->op >= SQL_OP_EQ && condition->op <= SQL_OP_GE) {
+        note_comparison(t, scope, condition->left, condition->right, condition->op);
+        note_comparison(t, scope, condition->right, condition->left, mirrored(condition->op));
+    } else if (condition->kind == SQL_EXPR_BETWEEN && !condition->negated) {
+        note_comparison(t, scope, condition->left, condition->right, SQL_OP_GE);
+        note_comparison(t, scope, condition->left, condition->third, SQL_OP_LE);
+    } else if (condition->kind == SQL_EXPR_IN_LIST && !condition->negated) {
+        note_list(t, scope, condition);
+    }
+}

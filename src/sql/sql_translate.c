@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way in and out of the translator, and the text tools that its parts share. */
+#include "sql/sql_translate.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_utf8.h"
+#include "sql/sql_translator.h"
+
+enum { TEXT_MAX = 1 << 22, ARENA_MAX = 1 << 28 };
+
+static const char *const duckdb_forms[SQL_FORM_COUNT] = {
+#define FORM(name, text) [SQL_FORM_##name] = text,
+#include "sql/sql_duckdb.def"
+#undef FORM
+};
+
+static const char *const *const dialects[] = {[SQL_DIALECT_DUCKDB] = duckdb_forms};
+
+struct translation {
+    struct sql_translation shown; /* first: what the caller sees */
+    struct sql_arena *arena;
+};
+
+void sql_refuse(struct sql_translator *t, uint32_t offset, const char *construct, const char *reason)
+{
+    if (t->refused)
+        return;
+    t->refused = true;
+    t->out->refusal = (struct sql_refusal){construct, reason, offset, t->view};
+}
+
+static bool too_large(struct sql_translator *t, size_t size)
+{
+    if (size <= TEXT_MAX && sql_arena_size(t->arena) <= ARENA_MAX)
+        return false;
+    sql_refuse(t, 0, "size", "the translated text would be too long");
+    return true;
+}
+
+static const char *part_of(const char *a, const char *b, const char *c, char which)
+{
+    const char *part = which == '1' ? a : which == '2' ? b : c;
+    return part ? part : "";
+}
+
+const char *sql_emit(struct sql_translator *t, enum sql_form form, const char *a, const char *b, const char *c)
+{
+    const char *template = t->forms[form];
+    size_t size = 1;
+    for (const char *p = template; *p; p++)
+        size += *p != '%' ? 1 : *++p == '%' ? 1 : strlen(part_of(a, b, c, *p));
+    if (t->refused || too_large(t, size))
+        return "NULL";
+    char *text = sql_arena_alloc(t->arena, size), *out = text;
+    if (!text) {
+        t->failed = true;
+        return "NULL";
+    }
+    for (const char *p = template; *p; p++) {
+        if (*p != '%' || *++p == '%') {
+            *out++ = *p;
+            continue;
+        }
+        const char *part = part_of(a, b, c, *p);
+        size_t length = strlen(part);
+        memcpy(out, part, length);
+        out += length;
+    }
+    return text;
+}
+
+const char *sql_format(struct sql_translator *t, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (t->refused || length < 0 || too_large(t, (size_t)length))
+        return "NULL";
+    char *text = sql_arena_alloc(t->arena, (size_t)length + 1);
+    if (!text) {
+        t->failed = true;
+        return "NULL";
+    }
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+const char *sql_keep(struct sql_translator *t, struct base_buffer *buffer)
+{
+    const char *text = "NULL";
+    if (buffer->failed)
+        t->failed = true;
+    else if (!too_large(t, buffer->len))
+        text = sql_arena_text(t->arena, buffer->data ? buffer->data : "", buffer->len);
+    base_buffer_reset(buffer);
+    if (!text)
+        t->failed = true;
+    return text ? text : "NULL";
+}
+
+const char *sql_identifier(struct sql_translator *t, const char *name)
+{
+    struct base_buffer buffer = {0};
+    base_buffer_identifier(&buffer, name);
+    return sql_keep(t, &buffer);
+}
+
+const char *sql_text_literal(struct sql_translator *t, const char *text, size_t len)
+{
+    struct base_buffer buffer = {0};
+    base_buffer_literal(&buffer, text, len);
+    return sql_keep(t, &buffer);
+}
+
+const char *sql_label(struct sql_translator *t, char kind)
+{
+    return sql_format(t, "%c%u", kind, ++t->labels);
+}
+
+/* ---- The statement ---- */
+
+static uint8_t shown_class(const struct sql_value *value)
+{
+    static const uint8_t classes[] = {
+        [SQL_CLASS_NULL] = RHEI_NULL,      [SQL_CLASS_INTEGER] = RHEI_INTEGER, [SQL_CLASS_REAL] = RHEI_REAL,
+        [SQL_CLASS_MIXED] = RHEI_REAL,     [SQL_CLASS_TEXT] = RHEI_TEXT,       [SQL_CLASS_BLOB] = RHEI_BLOB,
+        [SQL_CLASS_BOOLEAN] = RHEI_INTEGER};
+    return classes[value->cls];
+}
+
+static void describe(struct sql_translator *t, const struct sql_query *query)
+{
+    struct sql_output *columns = sql_arena_alloc(t->arena, (size_t)query->count * sizeof *columns);
+    if (!columns) {
+        t->failed = true;
+        return;
+    }
+    uint32_t flags = query->count; /* flag columns come right behind, in the order of their columns */
+    for (uint32_t i = 0; i < query->count; i++) {
+        const struct sql_value *value = &query->columns[i];
+        columns[i].storage_class = shown_class(value);
+        columns[i].mixed = value->cls == SQL_CLASS_MIXED;
+        if (columns[i].mixed)
+            columns[i].flag_column = flags++;
+    }
+    t->out->text = query->text;
+    t->out->length = strlen(query->text);
+    t->out->columns = columns;
+    t->out->column_count = query->count;
+    t->out->result_columns = query->result_columns;
+    t->out->scans = t->scans;
+    t->out->translated = true;
+}
+
+static void translate_tree(struct sql_translator *t, const struct sql_tree *tree)
+{
+    if (tree->kind != SQL_KIND_SELECT || !tree->select) {
+        sql_refuse(t, tree->offset, sql_kind_name(tree->kind), "only a SELECT can be answered by the column store");
+        return;
+    }
+    struct sql_query query = sql_query_text(t, NULL, tree->select, false);
+    if (!t->refused && !t->failed && !base_utf8_valid(query.text, strlen(query.text)))
+        sql_refuse(t, tree->offset, "invalid UTF-8", "the column store takes valid UTF-8 only");
+    if (!t->refused && !t->failed)
+        describe(t, &query);
+    for (uint32_t i = 0; i < t->view_count; i++)
+        sql_tree_free(&t->view_trees[i]);
+}
+
+rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog *catalog,
+                          const struct sql_translate_options *options, struct sql_translation **out,
+                          struct rhei_error *error)
+{
+    *out = NULL;
+    struct sql_arena *arena = sql_arena_new();
+    struct translation *made = arena ? sql_arena_alloc(arena, sizeof *made) : NULL;
+    if (!made) {
+        sql_arena_free(&arena);
+        return error_no_memory(error);
+    }
+    made->arena = arena;
+    made->shown.row_limit = -1;
+    made->shown.assumes_scan_of = -1;
+    struct sql_translator t = {.arena = arena,
+                               .catalog = catalog,
+                               .options = options,
+                               .forms = dialects[options->dialect],
+                               .out = &made->shown};
+    translate_tree(&t, tree);
+    if (t.failed || sql_arena_failed(arena)) {
+        sql_arena_free(&arena);
+        return error_no_memory(error);
+    }
+    if (t.refused)
+        made->shown.translated = false;
+    *out = &made->shown;
+    return RHEI_OK;
+}
+
+void sql_translation_free(struct sql_translation **translation)
+{
+    if (!translation || !*translation)
+        return;
+    struct sql_arena *arena = ((struct translation *)(void *)*translation)->arena;
+    *translation = NULL;
+    sql_arena_free(&arena);
+}
+
+bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table)
+{
+    if (scan->table != table->id || !table->mirrored)
+        return false;
+    for (uint32_t i = 0; i < scan->column_count; i++) {
+        const struct sql_scan_column *used = &scan->columns[i];
+        if (used->column >= table->column_count)
+            return false;
+        const struct sql_column *column = &table->columns[used->column];
+        if (column->flags != used->flags)
+            return false;
+        bool relied = isfinite(used->relied_low) || isfinite(used->relied_high);
+        if (relied && (!column->has_range || column->low < used->relied_low || column->high > used->relied_high))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Window functions. Where rows tie in the window's ORDER BY, SQL leaves open which comes first; a function that shows it
+ * is translated only if the order is total, or can be made so in the order in which SQLite reads its one table.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "sql/sql_facts.h"
+#include "sql/sql_translator.h"
+
+/* A window's parts with those of the named windows it builds on. */
+struct spec {
+    const struct sql_items *partition, *order;
+    const struct sql_window *frame; /* whose frame counts */
+};
+
+struct window {
+    struct sql_scope *scope;
+    const struct sql_expr *expr;
+    const char *name;
+    const char *over;
+    struct sql_value *arguments;
+    uint32_t count;
+};
+
+static struct sql_value refuse_window(struct sql_translator *t, const struct sql_expr *expr, const char *reason)
+{
+    sql_refuse(t, expr->offset, sql_format(t, "%s() OVER", expr->name.text), reason);
+    return sql_value_null(expr->offset);
+}
+
+static const struct sql_window *named(const struct sql_scope *scope, const char *name)
+{
+    for (const struct sql_window *w = scope->core ? scope->core->windows : NULL; w; w = w->next)
+        if (base_fold_compare(w->name.text, name) == 0)
+            return w;
+    return NULL;
+}
+
+enum { NAMED_DEPTH = 20 };
+
+static bool collect(const struct sql_scope *scope, const struct sql_window *window, struct spec *spec, int depth)
+{
+    if (window->unit != SQL_FRAME_NONE && !spec->frame)
+        spec->frame = window;
+    if (!spec->partition)
+        spec->partition = window->partition;
+    if (!spec->order)
+        spec->order = window->order;
+    if (!window->base.text)
+        return true;
+    const struct sql_window *base = named(scope, window->base.text);
+    return base && depth < NAMED_DEPTH && collect(scope, base, spec, depth + 1);
+}
+
+/* ---- Text of the parts ---- */
+
+static void partition_text(struct sql_translator *t, struct sql_scope *scope, const struct spec *spec,
+                           struct base_buffer *out, struct sql_value *keys, uint32_t *count)
+{
+    for (uint32_t i = 0; spec->partition && i < spec->partition->count; i++) {
+        struct sql_value value = sql_expression(t, scope, spec->partition->items[i].expr);
+        base_buffer_text(out, i ? ", " : "PARTITION BY ");
+        base_buffer_text(out, sql_sort_key(t, value));
+        keys[(*count)++] = value;
+    }
+}
+
+static const char *direction(const struct sql_item *item)
+{
+    bool down = item->sort == SQL_SORT_DESC;
+    bool last = item->nulls == SQL_NULLS_NONE ? down : item->nulls == SQL_NULLS_LAST;
+    if (down)
+        return last ? "DESC NULLS LAST" : "DESC NULLS FIRST";
+    return last ? "ASC NULLS LAST" : "ASC NULLS FIRST";
+}
+
+static void order_text(struct sql_translator *t, struct sql_scope *scope, const struct spec *spec,
+                       struct base_buffer *out, struct sql_value *keys, uint32_t *count)
+{
+    for (uint32_t i = 0; spec->order && i < spec->order->count; i++) {
+        struct sql_value value = sql_expression(t, scope, spec->order->items[i].expr);
+        base_buffer_text(out, i ? ", " : " ORDER BY ");
+        base_buffer_format(out, "%s %s", sql_sort_key(t, value), direction(&spec->order->items[i]));
+        keys[(*count)++] = value;
+    }
+}
+
+static const char *bound_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_bound *bound,
+                              uint8_t unit)
+{
+    static const char *const words[] = {"",          "UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW",
+                                        "FOLLOWING", "UNBOUNDED FOLLOWING"};
+    if (!bound->expr)
+        return words[bound->kind];
+    struct sql_value value = sql_expression(t, scope, bound->expr);
+    if (unit == SQL_FRAME_RANGE || !value.constant || value.cls != SQL_CLASS_INTEGER)
+        sql_refuse(t, value.offset, "window frame", "only literal numbers of rows or groups are translated");
+    return sql_format(t, "%s %s", value.text, words[bound->kind]);
+}
+
+static void frame_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_window *frame,
+                       struct base_buffer *out)
+{
+    static const char *const units[] = {"", "RANGE", "ROWS", "GROUPS"};
+    static const char *const excludes[] = {"", " EXCLUDE NO OTHERS", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP",
+                                           " EXCLUDE TIES"};
+    const struct sql_bound current = {SQL_BOUND_CURRENT, NULL};
+    if (!frame)
+        return;
+    const struct sql_bound *end = frame->end.kind == SQL_BOUND_NONE ? &current : &frame->end;
+    base_buffer_format(out, " %s BETWEEN %s AND %s%s", units[frame->unit],
+                       bound_text(t, scope, &frame->start, frame->unit), bound_text(t, scope, end, frame->unit),
+                       excludes[frame->exclude]);
+}
+
+/* ---- Ties ---- */
+
+enum tie_use {
+    TIES_DONT_SHOW, /* rank(), an aggregate over RANGE or GROUPS */
+    TIES_SHOW,      /* row_number(), lag(), a ROWS frame: one more key changes nothing but the ties */
+    TIES_ARE_PEERS, /* ties show, but another key would change who is whose peer */
+};
+
+static bool whole_partition(const struct sql_window *frame)
+{
+    return frame && frame->start.kind == SQL_BOUND_UNBOUNDED_PRECEDING &&
+           frame->end.kind == SQL_BOUND_UNBOUNDED_FOLLOWING && frame->exclude <= SQL_EXCLUDE_NO_OTHERS;
+}
+
+static bool is_one_of(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (base_fold_compare(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum tie_use tie_use(const struct sql_expr *expr, const struct spec *spec)
+{
+    static const char *const ranks[] = {"rank", "dense_rank", "percent_rank", "cume_dist"};
+    static const char *const positions[] = {"row_number", "ntile", "lag", "lead"};
+    static const char *const values[] = {"first_value", "last_value", "nth_value"};
+    const char *name = expr->name.text;
+    bool rows = spec->frame && spec->frame->unit == SQL_FRAME_ROWS && spec->frame->exclude < SQL_EXCLUDE_GROUP;
+    if (is_one_of(name, ranks, 4))
+        return TIES_DONT_SHOW;
+    if (is_one_of(name, positions, 4))
+        return TIES_SHOW;
+    bool picks = is_one_of(name, values, 3);
+    if (whole_partition(spec->frame))
+        return picks ? TIES_SHOW : TIES_DONT_SHOW;
+    if (rows)
+        return TIES_SHOW;
+    if (!picks)
+        return spec->frame && spec->frame->unit == SQL_FRAME_ROWS ? TIES_ARE_PEERS : TIES_DONT_SHOW;
+    bool from_start = !spec->frame || spec->frame->start.kind == SQL_BOUND_UNBOUNDED_PRECEDING;
+    bool first =
+        base_fold_compare(name, "first_value") == 0 && (!spec->frame || spec->frame->exclude <= SQL_EXCLUDE_NO_OTHERS);
+    return first && from_start ? TIES_SHOW : TIES_ARE_PEERS;
+}
+
+static bool keys_cover(const struct sql_value *keys, uint32_t count, const struct sql_value *wanted,
+                       uint32_t wanted_count)
+{
+    for (uint32_t i = 0; i < wanted_count; i++) {
+        bool found = wanted[i].constant;
+        for (uint32_t k = 0; k < count && !found; k++)
+            found = strcmp(keys[k].text, wanted[i].text) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* What has to come behind the window's own ORDER BY; NULL: nothing. */
+static const char *tie_breaker(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+                               enum tie_use use, const struct sql_value *keys, uint32_t count)
+{
+    if (use == TIES_DONT_SHOW)
+        return NULL;
+    if (scope->aggregate) {
+        if (keys_cover(keys, count, scope->keys, scope->key_count))
+            return NULL;
+        refuse_window(t, expr, "rows tie in its ORDER BY");
+        return NULL;
+    }
+    if (sql_rows_unique_by(scope, keys, count))
+        return NULL;
+    if (use == TIES_ARE_PEERS || scope->source_count != 1 || scope->sources[0].rowid < 0) {
+        refuse_window(t, expr, "rows may tie in its ORDER BY");
+        return NULL;
+    }
+    struct sql_source_scope *source = &scope->sources[0];
+    sql_assume_scan(t, source, expr->offset);
+    return sql_field_value(t, source, (uint32_t)source->rowid).text;
+}
+
+static const char *over_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    struct spec spec = {0};
+    if (!collect(scope, expr->call->over, &spec, 0)) {
+        refuse_window(t, expr, "its window was not found");
+        return "";
+    }
+    uint32_t most = (spec.partition ? spec.partition->count : 0) + (spec.order ? spec.order->count : 0), count = 0;
+    struct sql_value *keys = sql_arena_alloc(t->arena, (most + 1) * sizeof *keys);
+    if (!keys) {
+        t->failed = true;
+        return "";
+    }
+    struct base_buffer text = {0};
+    base_buffer_text(&text, " OVER (");
+    partition_text(t, scope, &spec, &text, keys, &count);
+    order_text(t, scope, &spec, &text, keys, &count);
+    const char *breaker = tie_breaker(t, scope, expr, tie_use(expr, &spec), keys, count);
+    if (breaker)
+        base_buffer_format(&text, spec.order ? ", %s" : " ORDER BY %s", breaker);
+    frame_text(t, scope, spec.frame, &text);
+    base_buffer_char(&text, ')');
+    return sql_keep(t, &text);
+}
+
+/* ---- Functions ---- */
+
+static struct sql_value rule_rank(struct sql_translator *t, const struct window *w)
+{
+    bool share = w->name[0] == 'p' || w->name[0] == 'c';
+    struct sql_value value = sql_value_make(sql_format(t, "%s()%s", w->name, w->over),
+                                            share ? SQL_CLASS_REAL : SQL_CLASS_INTEGER, w->expr->offset);
+    value.low = 0;
+    value.high = share ? 1 : 0x1p48;
+    value.nullable = false;
+    return value;
+}
+
+static struct sql_value rule_ntile(struct sql_translator *t, const struct window *w)
+{
+    if (!w->arguments[0].constant || w->arguments[0].cls != SQL_CLASS_INTEGER)
+        return refuse_window(t, w->expr, "only a literal number of tiles is translated");
+    struct sql_value value =
+        sql_value_make(sql_format(t, "ntile(%s)%s", w->arguments[0].text, w->over), SQL_CLASS_INTEGER, w->expr->offset);
+    value.low = 0;
+    value.high = 0x1p48;
+    return value;
+}
+
+static struct sql_value as_result(struct sql_value value, uint32_t offset)
+{
+    value.nullable = true;
+    value.constant = false;
+    value.affinity = SQL_AFFINITY_NONE;
+    value.collation = NULL;
+    value.offset = offset;
+    return value;
+}
+
+static struct sql_value rule_value(struct sql_translator *t, const struct window *w)
+{
+    struct sql_value value = sql_plain(t, w->arguments[0]);
+    const char *more = "";
+    if (value.cls == SQL_CLASS_NULL)
+        return refuse_window(t, w->expr, "of NULL");
+    if (w->count == 2) {
+        if (!w->arguments[1].constant || w->arguments[1].cls != SQL_CLASS_INTEGER)
+            return refuse_window(t, w->expr, "only a literal position is translated");
+        more = sql_format(t, ", %s", w->arguments[1].text);
+    }
+    struct sql_value result = as_result(value, w->expr->offset);
+    result.text = sql_format(t, "%s(%s%s)%s", w->name, value.text, more, w->over);
+    if (value.cls == SQL_CLASS_MIXED)
+        result.flag = sql_format(t, "%s(%s%s)%s", w->name, value.flag, more, w->over);
+    return result;
+}
+
+static struct sql_value rule_offset(struct sql_translator *t, const struct window *w)
+{
+    struct sql_value value = sql_plain(t, w->arguments[0]);
+    struct sql_value other = w->count == 3 ? w->arguments[2] : sql_value_null(w->expr->offset);
+    struct sql_value common = sql_unify(t, value, other, "lag() or lead() with a default");
+    const char *distance = "1";
+    if (common.cls == SQL_CLASS_NULL)
+        return refuse_window(t, w->expr, "of NULL");
+    if (w->count > 1) {
+        if (!w->arguments[1].constant || w->arguments[1].cls != SQL_CLASS_INTEGER ||
+            w->arguments[1].literal.as.integer < 0)
+            return refuse_window(t, w->expr, "only a literal distance is translated");
+        distance = w->arguments[1].text;
+    }
+    struct sql_value result = as_result(common, w->expr->offset);
+    result.text = sql_format(t, "%s(%s, %s, %s)%s", w->name, sql_convert(t, value, common), distance,
+                             sql_convert(t, other, common), w->over);
+    if (common.cls == SQL_CLASS_MIXED)
+        result.flag =
+            sql_format(t, "%s(%s, %s, %s)%s", w->name, sql_flag(t, value), distance, sql_flag(t, other), w->over);
+    return result;
+}
+
+struct function {
+    const char *name;
+    uint8_t fewest, most;
+    struct sql_value (*rule)(struct sql_translator *t, const struct window *w);
+};
+
+static const struct function functions[] = {
+#define SQL_WINDOW(name, fewest, most, rule) {#name, fewest, most, rule},
+#include "sql/sql_functions.def"
+};
+
+struct sql_value sql_window_value(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+{
+    const struct sql_items *items = expr->call->arguments;
+    uint32_t count = items ? items->count : 0;
+    const struct function *function = NULL;
+    if (scope->phase == SQL_PHASE_ARGUMENTS)
+        return refuse_window(t, expr, "it stands inside an aggregate");
+    scope->windows++;
+    const char *over = over_text(t, scope, expr);
+    if (sql_is_aggregate(expr->name.text, count))
+        return sql_aggregate_value(t, scope, expr, over, false);
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
+        if (base_fold_compare(functions[i].name, expr->name.text) == 0 && count >= functions[i].fewest &&
+            count <= functions[i].most)
+            function = &functions[i];
+    if (!function || expr->call->filter || expr->call->distinct || expr->call->star)
+        return refuse_window(t, expr, "it isn't known to give the same in the column store");
+    struct sql_value *arguments = sql_arena_alloc(t->arena, (count + 1) * sizeof *arguments);
+    if (!arguments) {
+        t->failed = true;
+        return sql_value_null(expr->offset);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        arguments[i] = sql_expression(t, scope, items->items[i].expr);
+    struct window w = {scope, expr, function->name, over, arguments, count};
+    return t->refused ? sql_value_null(expr->offset) : function->rule(t, &w);
+}
