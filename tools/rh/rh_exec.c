@@ -17,7 +17,7 @@ static rhei_status run_statement(struct rh_tool *tool, rhei_session *session, co
     struct rhei_params params = {.values = args->params.values, .count = args->params.count};
     rhei_rows *rows = NULL;
     int64_t started = rh_now_us();
-    if (verb == RH_VERB_TRANSACTION)
+    if (verb != RH_VERB_OTHER) /* a PRAGMA or VACUUM is a write here; rh query shows what a PRAGMA gives */
         return rhei_session_execute(session, sql, NULL, NULL, error);
     rhei_status status = rhei_session_query(session, sql, params.count > 0 ? &params : NULL, &options, &rows, error);
     return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
