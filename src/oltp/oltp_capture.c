@@ -369,8 +369,7 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
     return status == RHEI_OK ? capture_seal(schema, error) : status;
 }
 
-rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **result,
-                               struct rhei_error *error)
+static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **result, struct rhei_error *error)
 {
     struct oltp_connection *writer = oltp->writer;
     struct oltp_schema *schema = NULL;
@@ -416,6 +415,16 @@ rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct 
     }
     *result = schema;
     return RHEI_OK;
+}
+
+rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **result,
+                               struct rhei_error *error)
+{
+    /* our rows are none of the user's last_insert_rowid() */
+    int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
+    rhei_status status = capture_apply(oltp, cause, result, error);
+    sqlite3_set_last_insert_rowid(oltp->writer->db, last);
+    return status;
 }
 
 rhei_status oltp_capture_suspend(struct oltp *oltp, const char *table, struct rhei_error *error)
@@ -481,7 +490,9 @@ static rhei_status capture_request(struct oltp *oltp, const char *table, bool wa
     status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
     struct oltp_schema *schema = NULL;
     if (status == RHEI_OK) {
+        int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
         status = capture_want(oltp, table, wanted, error);
+        sqlite3_set_last_insert_rowid(oltp->writer->db, last);
         if (status == RHEI_OK) {
             status = oltp_capture_apply(oltp, OLTP_BY_US, &schema, error);
         }

@@ -21,6 +21,7 @@ struct oltp_cursor {
     bool *owner_open;
     int64_t position; /* a floor until it is exact */
     bool position_exact;
+    uint64_t token; /* of the commits, from before the snapshot */
     rhei_status failed;
     struct rhei_error error;
     /* kept rows */
@@ -53,6 +54,7 @@ static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_st
         oltp_connection_watch(cursor->connection, &cursor->stop);
     }
     cursor->position = atomic_load_explicit(&cursor->oltp->position, memory_order_acquire);
+    cursor->token = oltp_commit_token(cursor->oltp);
     rhei_status status = cursor_step(cursor, error);
     cursor->row_waits = status == RHEI_ROW;
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
@@ -301,17 +303,26 @@ void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_
     }
 }
 
+/*
+ * The cursor's own statement is active, so this one reads the same snapshot. Once that is done its snapshot may be gone; then
+ * the log is as it was only if nobody committed since.
+ */
 int64_t oltp_cursor_position(struct oltp_cursor *cursor)
 {
-    if (cursor->connection == NULL || cursor->position_exact || cursor->done) {
+    if (cursor->connection == NULL || cursor->position_exact) {
         return cursor->position;
     }
     static const char sql[] = "SELECT max(seq) FROM main." OLTP_LOG;
     struct oltp_statement *statement = NULL;
     if (oltp_prepare(cursor->connection, sql, sizeof sql - 1, &statement, NULL) == RHEI_OK) {
-        /* the cursor's own statement is active, so this one reads the same snapshot */
+        int64_t position = cursor->position;
         if (sqlite3_step(statement->stmt) == SQLITE_ROW) {
-            cursor->position = sqlite3_column_int64(statement->stmt, 0);
+            position = sqlite3_column_int64(statement->stmt, 0);
+        }
+        bool same = !cursor->done || !sqlite3_get_autocommit(cursor->connection->db) ||
+                    oltp_commit_token(cursor->oltp) == cursor->token;
+        if (same) {
+            cursor->position = position;
         }
         oltp_statement_release(cursor->connection, &statement);
     }

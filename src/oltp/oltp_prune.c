@@ -28,10 +28,13 @@ static rhei_status prune_floor(struct oltp *oltp, int64_t *position, struct rhei
 
 static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct rhei_error *error)
 {
-    return oltp_execf(oltp->writer, error,
+    int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
+    rhei_status status = oltp_execf(oltp->writer, error,
                       "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(%" PRId64 ", %" PRId64 ", %" PRId64
                       ") ON CONFLICT(id) DO UPDATE SET position = excluded.position, seen_ms = excluded.seen_ms",
                       oltp->engine_id, position, base_wall_ms());
+    sqlite3_set_last_insert_rowid(oltp->writer->db, last);
+    return status;
 }
 
 /* One slice; *more: there may be further ones. Holds the writer. */

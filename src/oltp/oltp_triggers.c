@@ -74,18 +74,22 @@ static void make_key_match(struct maker *maker, const char *table, const char *r
     }
 }
 
-static void make_pad(struct maker *maker)
+/* `before`, the pad and `after`; nothing if no column could be dropped, so that the pad has no name but those it needs. */
+static void make_pad(struct maker *maker, const char *before, const char *after)
 {
     bool any = false;
-    base_buffer_text(&maker->text, "(SELECT ");
     for (uint32_t i = 0; i < maker->source->column_count; i++) {
         if (!make_is_fixed(maker, i)) {
-            base_buffer_text(&maker->text, any ? ",NULL AS " : "NULL AS ");
+            base_buffer_text(&maker->text, any ? "," : before);
+            base_buffer_text(&maker->text, any ? "NULL AS " : "(SELECT NULL AS ");
             make_quoted(maker, i);
             any = true;
         }
     }
-    base_buffer_text(&maker->text, any ? ")" : "NULL)");
+    if (any) {
+        base_buffer_char(&maker->text, ')');
+        base_buffer_text(&maker->text, after);
+    }
 }
 
 static void make_row_from_new(struct maker *maker, char op)
@@ -102,9 +106,8 @@ static void make_row_from_new(struct maker *maker, char op)
             base_buffer_char(&maker->text, ')');
         }
     }
-    base_buffer_text(&maker->text, " FROM ");
-    make_pad(maker);
-    base_buffer_text(&maker->text, " AS new;");
+    make_pad(maker, " FROM ", " AS new");
+    base_buffer_char(&maker->text, ';');
 }
 
 /* NATURAL LEFT JOIN with the pad: a name that both have is the table's, one that the table lost is the pad's NULL. */
@@ -118,8 +121,8 @@ static void make_row_read_back(struct maker *maker, char op)
     }
     base_buffer_text(&maker->text, " FROM ");
     base_buffer_identifier(&maker->text, maker->source->name);
-    base_buffer_text(&maker->text, " AS _rhei_row NATURAL LEFT JOIN ");
-    make_pad(maker);
+    base_buffer_text(&maker->text, " AS _rhei_row");
+    make_pad(maker, " NATURAL LEFT JOIN ", "");
     base_buffer_text(&maker->text, " WHERE ");
     make_key_match(maker, "_rhei_row.", "NEW.");
     base_buffer_char(&maker->text, ';');
