@@ -1,0 +1,262 @@
+"""C5, C6: the schema changes under a living engine, by other processes, with changes pending."""
+
+import sqlite3
+import threading
+import time
+
+import pytest
+
+import foreign
+from foreign import assert_mirror, assert_whole, contents, shell
+from rhei_engine import RheiError
+
+START = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INTEGER, c REAL);
+INSERT INTO t VALUES (1, 'one', 10, 1.5), (2, 'two', 20, 2.5), (3, 'three', 30, NULL);
+CREATE TABLE k (x TEXT, y TEXT, z, PRIMARY KEY (x, y)) WITHOUT ROWID;
+INSERT INTO k VALUES ('a', 'b', 1), ('a', 'c', 2.5), ('b', 'b', 'three');
+"""
+
+CHANGES = {
+    "add column": "ALTER TABLE t ADD COLUMN d",
+    "add column with default": "ALTER TABLE t ADD COLUMN d INTEGER NOT NULL DEFAULT 7",
+    "add column with a text default": "ALTER TABLE t ADD COLUMN d TEXT DEFAULT 'it''s'",
+    "add generated column": "ALTER TABLE t ADD COLUMN d AS (b * 2)",
+    "rename column": "ALTER TABLE t RENAME COLUMN b TO \"the b\"",
+    "rename key column": "ALTER TABLE t RENAME COLUMN id TO number",
+    "drop column": "ALTER TABLE t DROP COLUMN b",
+    "drop column and add another": "ALTER TABLE t DROP COLUMN b; ALTER TABLE t ADD COLUMN b2 TEXT DEFAULT 'new'",
+    "rename table": "ALTER TABLE t RENAME TO \"t 2\"",
+    "rename to swap": "ALTER TABLE t RENAME TO x; ALTER TABLE k RENAME TO t; ALTER TABLE x RENAME TO k",
+    "drop table": "DROP TABLE t",
+    "drop and create": "DROP TABLE t; CREATE TABLE t (id TEXT PRIMARY KEY, q BLOB); INSERT INTO t VALUES ('new', x'01')",
+    "create like the documents say": "PRAGMA foreign_keys = OFF; BEGIN; CREATE TABLE new_t (id INTEGER PRIMARY KEY, c REAL, a TEXT);"
+    "INSERT INTO new_t SELECT id, c, a FROM t; DROP TABLE t; ALTER TABLE new_t RENAME TO t; COMMIT",
+    "create table": "CREATE TABLE fresh (v); INSERT INTO fresh VALUES (1), ('x')",
+    "create table as": "CREATE TABLE fresh AS SELECT * FROM t",
+    "index": "CREATE UNIQUE INDEX i ON t (a); INSERT OR REPLACE INTO t (id, a) VALUES (50, 'one')",
+    "view and trigger": "CREATE VIEW v AS SELECT * FROM t; CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO k VALUES (new.id, 'tr', new.a); END",
+}
+
+# What is written before and after, whatever the columns are called now.
+BEFORE = """
+INSERT INTO t VALUES (4, 'four', 40, 4.5); UPDATE t SET a = 'zwei', b = 22 WHERE id = 2; DELETE FROM t WHERE id = 1;
+REPLACE INTO k VALUES ('a', 'b', 'pending'); DELETE FROM k WHERE y = 'c';
+"""
+
+
+def write_after(path):
+    """Inserts, updates and deletes in each table that there is, by position of its columns."""
+    connection = foreign.connect(path)
+    for name in foreign.tables(path):
+        table = foreign.quote(name)
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_xinfo({table})") if row[6] == 0]
+        connection.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(map(foreign.quote, columns))}) VALUES ({', '.join(['91'] * len(columns))})")
+        connection.execute(f"UPDATE {table} SET {foreign.quote(columns[-1])} = 'changed' WHERE {foreign.quote(columns[0])} >= 3")
+        connection.execute(f"DELETE FROM {table} WHERE {foreign.quote(columns[0])} IN (3, 'b')")
+    connection.close()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("how", ["pending", "live", "own", "away"])
+def test_c5_schema_change(how, name, path, open_engine):
+    """By the shell with the sync held back, by the shell with the engine in step, through the engine, with no engine."""
+    shell(path, START)
+    engine = open_engine()
+    engine.initial_sync()
+    if how == "pending":
+        engine.stop_sync()
+        shell(path, BEFORE + CHANGES[name] + ";")
+        write_after(path)
+    elif how == "live":
+        shell(path, BEFORE)
+        shell(path, CHANGES[name] + ";")
+        engine.olap("SELECT count(*) FROM k")
+        write_after(path)
+    elif how == "own":
+        engine.script(BEFORE)
+        for statement in statements(CHANGES[name]):
+            engine.execute(statement)
+        write_after(path)
+    else:
+        engine.stop_sync()
+        shell(path, BEFORE)
+        engine.close()
+        shell(path, CHANGES[name] + ";")
+        write_after(path)
+        engine.open(path, prefer_olap=True)
+    assert_mirror(engine, path)
+    write_after(path)
+    engine.initial_sync()
+    assert_mirror(engine, path)
+    assert engine.status()["last_error"] == ""
+    assert_whole(path)
+
+
+def statements(script):
+    """Of a script, with BEGIN ... COMMIT left out: the engine groups by itself."""
+    pieces, current = [], ""
+    for part in script.split(";"):
+        current += part
+        if sqlite3.complete_statement(current + ";"):
+            if current.strip() not in ("BEGIN", "COMMIT", "PRAGMA foreign_keys = OFF"):
+                pieces.append(current.strip())
+            current = ""
+        else:
+            current += ";"
+    return pieces
+
+
+def test_c5_default_is_filled_back_in_the_mirror(path, open_engine):
+    shell(path, START)
+    engine = open_engine()
+    engine.initial_sync()
+    shell(path, "INSERT INTO t VALUES (9, 'nine', 90, 9); ALTER TABLE t ADD COLUMN d INTEGER DEFAULT 42")
+    engine.initial_sync()
+    assert engine.olap("SELECT count(*) FROM t WHERE d = 42").value == 4
+
+
+def test_c5_a_change_in_a_transaction_that_is_rolled_back(path, open_engine, python_writer):
+    shell(path, START)
+    engine = open_engine()
+    engine.initial_sync()
+    writer = python_writer()
+    writer.execute("BEGIN")
+    writer.execute("ALTER TABLE t ADD COLUMN d DEFAULT 5")
+    writer.execute("INSERT INTO t VALUES (8, 'eight', 8, 8, 8)")
+    writer.execute("ROLLBACK")
+    writer.execute("INSERT INTO t VALUES (8, 'eight', 8, 8)")
+    assert_mirror(engine, path)
+
+
+def test_c5_many_changes_while_rows_come(path, open_engine, python_writer, rng):
+    """One process adds, renames and drops columns, another writes rows all the time."""
+    shell(path, START)
+    engine = open_engine()
+    engine.initial_sync()
+    stop = threading.Event()
+    done = []
+    failures = []
+
+    def write():
+        writer = python_writer()
+        number = 1000
+        while not stop.is_set():
+            number += 1
+            try:
+                writer.execute("INSERT INTO t (id, a) VALUES (?, ?)", (number, f"row {number}"))
+                writer.execute("UPDATE t SET a = a || '.' WHERE id = ?", (number - 5,))
+                done.append(number)
+            except sqlite3.OperationalError as error:
+                failures.append(str(error))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        changer = python_writer()
+        for step in range(8):
+            for sql in (f"ALTER TABLE t ADD COLUMN n{step} DEFAULT {step}",
+                        f"ALTER TABLE t RENAME COLUMN n{step} TO m{step}",
+                        f"UPDATE t SET m{step} = id WHERE id % 3 = 0",
+                        f"ALTER TABLE t DROP COLUMN m{step}" if step % 2 else "SELECT 1"):
+                changer.execute(sql)
+            engine.olap("SELECT count(*) FROM k")
+    finally:
+        stop.set()
+        thread.join()
+    assert not failures, failures[:3]
+    assert len(done) > 20
+    assert_mirror(engine, path)
+
+
+def test_c6_writers_go_on_while_capture_comes_and_goes(path, open_engine, python_writer):
+    """A foreign writer never fails or waits long, and none of its rows is unseen, while tables are registered and released."""
+    shell(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    engine = open_engine()
+    engine.initial_sync()
+    stop = threading.Event()
+    slowest, written = [0.0], [0]
+
+    def write():
+        writer = python_writer()
+        while not stop.is_set():
+            began = time.monotonic()
+            writer.execute("INSERT INTO t (v) VALUES ('x')")
+            slowest[0] = max(slowest[0], time.monotonic() - began)
+            written[0] += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for _ in range(15):
+            engine.unregister("t")
+            engine.register("t")
+            before = written[0]
+            engine.initial_sync()
+            assert engine.olap("SELECT count(*) FROM t").value >= before
+    finally:
+        stop.set()
+        thread.join()
+    assert written[0] > 15
+    assert slowest[0] < 5
+    assert_mirror(engine, path)
+    assert engine.olap("SELECT count(*) FROM t").value == written[0]
+
+
+def test_c6_engines_come_and_go_beside_a_writer(path, open_engine, python_writer):
+    shell(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    stop = threading.Event()
+    written = [0]
+
+    def write():
+        writer = python_writer()
+        while not stop.is_set():
+            writer.execute("INSERT INTO t (v) VALUES ('x')")
+            written[0] += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for turn in range(6):
+            engine = open_engine()
+            engine.initial_sync()
+            before = written[0]
+            assert engine.olap("SELECT count(*) FROM t").value >= before
+            engine.verify()
+            if turn % 2:
+                engine.kill()
+            else:
+                engine.close()
+    finally:
+        stop.set()
+        thread.join()
+    engine = open_engine()
+    assert_mirror(engine, path)
+    assert engine.olap("SELECT count(*) FROM t").value == written[0]
+
+
+def test_c5_a_foreign_process_takes_the_triggers_away(path, open_engine):
+    """Somebody drops what capture needs: the engine sees it, makes it anew, and the mirror comes to the table again."""
+    shell(path, START)
+    engine = open_engine()
+    engine.initial_sync()
+    triggers = foreign.rows(path, "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '!_rhei!_%' ESCAPE '!'")
+    assert triggers
+    shell(path, "".join(f"DROP TRIGGER {foreign.quote(name)};" for name, in triggers) + BEFORE)
+    assert_mirror(engine, path)
+    shell(path, "INSERT INTO t VALUES (77, 'after', 1, 1)")
+    assert_mirror(engine, path)
+
+
+def test_c5_unregistered_table_is_answered_by_sqlite(path, open_engine):
+    shell(path, START)
+    engine = open_engine()
+    engine.initial_sync()
+    engine.unregister("t")
+    shell(path, "INSERT INTO t VALUES (9, 'nine', 90, 9)")
+    asked = engine.query("SELECT count(*), max(id) FROM t")
+    assert (asked.route, asked.rows) == ("oltp", [(4, 9)])
+    with pytest.raises(RheiError) as caught:
+        engine.olap("SELECT count(*) FROM t")
+    assert caught.value.name == "OLAP_UNAVAILABLE"
+    assert contents(path)["t"]
