@@ -150,8 +150,8 @@ static void catch_up(struct sync *sync, struct sync_job *job)
 
 static bool passing(rhei_status status)
 {
-    return status == RHEI_BUSY || status == RHEI_IO || status == RHEI_NOT_FOUND || status == RHEI_CANCELLED ||
-           status == RHEI_TIMEOUT;
+    return status == RHEI_BUSY || status == RHEI_IO || status == RHEI_NOT_FOUND || status == RHEI_STALE ||
+           status == RHEI_CANCELLED || status == RHEI_TIMEOUT;
 }
 
 /* Under `lock`: what a failed load means for its table. */
@@ -189,7 +189,8 @@ static void run_job(struct sync *sync, struct sync_job *job)
                        "table \"%s\": %" PRIu64 " rows loaded in %" PRId64 " ms", job->definition->name,
                        (uint64_t)atomic_load(&job->rows), (base_now_ns() - began_ns) / 1000000);
         catch_up(sync, job);
-    } else if (status == RHEI_NOT_FOUND) { /* it changed or went since the list was read: read it again */
+    } else if (status == RHEI_NOT_FOUND ||
+               status == RHEI_STALE) { /* it changed or went since the list was read: read it again */
         struct sync_report report;
         (void)sync_join(sync, false, NULL, &report, NULL);
     }
