@@ -154,8 +154,10 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
     write_expression(evaluating, failure == NULL ? arguments.count : 0);
     for (idx_t row = 0; row < count && failure == NULL; row++) {
         struct rhei_value result = {.type = RHEI_NULL};
-        if (!row_of(&arguments, row, values))
+        if (!row_of(&arguments, row, values)) {
+            set_null(api, output, row);
             continue;
+        }
         for (idx_t i = 0; i < arguments.count && evaluating->evaluation->dated; i++) {
             if (depends_on_now(&values[i]))
                 failure = "the time and place of the query belong to SQLite";

@@ -106,6 +106,27 @@ static void prm_blob(duckdb_function_info info, duckdb_data_chunk input, duckdb_
     prm_run(info, input, output, RHEI_BLOB);
 }
 
+/* ---- NULL ------------------------------------------------------------------------------------------------------- */
+
+void duck_null_rows(duckdb_data_chunk input, duckdb_vector output)
+{
+    const struct duck_api *api = duck_api();
+    idx_t columns = api->data_chunk_get_column_count(input);
+    idx_t words = (api->data_chunk_get_size(input) + 63) / 64;
+    uint64_t *result = NULL;
+    for (idx_t c = 0; c < columns; c++) {
+        const uint64_t *valid = api->vector_get_validity(api->data_chunk_get_vector(input, c));
+        if (valid == NULL)
+            continue;
+        if (result == NULL) {
+            api->vector_ensure_validity_writable(output);
+            result = api->vector_get_validity(output);
+        }
+        for (idx_t w = 0; w < words; w++)
+            result[w] &= valid[w];
+    }
+}
+
 /* ---- LIKE and GLOB ----------------------------------------------------------------------------------------------- */
 
 static bool same_string(const duckdb_string_t *a, const duckdb_string_t *b)
@@ -249,6 +270,13 @@ static void run_real_text(duckdb_function_info info, duckdb_data_chunk input, du
     }
 }
 
+DUCK_OR_NULL(run_glob)
+DUCK_OR_NULL(run_like)
+DUCK_OR_NULL(run_like_escape)
+DUCK_OR_NULL(run_real_text)
+DUCK_OR_NULL(run_round)
+DUCK_OR_NULL(run_round_digits)
+
 /* ---- Registering ------------------------------------------------------------------------------------------------- */
 
 static duckdb_scalar_function make(struct duck_database *database, const struct duck_signature *signature)
@@ -309,15 +337,17 @@ rhei_status duck_functions_register(struct duck_database *database, struct rhei_
         {"prm_blob", prm_blob, DUCKDB_TYPE_BLOB, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
     };
     static const struct duck_signature likes[] = {
-        {"rhei_like", run_like, BOOLEAN, .parameters = {VARCHAR, VARCHAR}},
-        {"rhei_like", run_like_escape, BOOLEAN, .parameters = {VARCHAR, VARCHAR, VARCHAR}},
+        {"rhei_like", run_like_or_null, BOOLEAN, .parameters = {VARCHAR, VARCHAR}},
+        {"rhei_like", run_like_escape_or_null, BOOLEAN, .parameters = {VARCHAR, VARCHAR, VARCHAR}},
     };
-    static const struct duck_signature globs[] = {{"rhei_glob", run_glob, BOOLEAN, .parameters = {VARCHAR, VARCHAR}}};
+    static const struct duck_signature globs[] = {
+        {"rhei_glob", run_glob_or_null, BOOLEAN, .parameters = {VARCHAR, VARCHAR}}};
     static const struct duck_signature rounds[] = {
-        {"rhei_round", run_round, DOUBLE, .parameters = {DOUBLE}},
-        {"rhei_round", run_round_digits, DOUBLE, .parameters = {DOUBLE, BIGINT}},
+        {"rhei_round", run_round_or_null, DOUBLE, .parameters = {DOUBLE}},
+        {"rhei_round", run_round_digits_or_null, DOUBLE, .parameters = {DOUBLE, BIGINT}},
     };
-    static const struct duck_signature texts[] = {{"rhei_real_text", run_real_text, VARCHAR, .parameters = {DOUBLE}}};
+    static const struct duck_signature texts[] = {
+        {"rhei_real_text", run_real_text_or_null, VARCHAR, .parameters = {DOUBLE}}};
 
     const struct duckdb_scalar_helpers *helpers = &database->executor->config.helpers;
     rhei_status status = RHEI_OK;

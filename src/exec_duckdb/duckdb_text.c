@@ -8,8 +8,6 @@
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_udf.h"
 
-enum { NO_LENGTH = 1000000000 /* SQLite's limit of a text: what substr takes when no length is given */ };
-
 const char duck_no_memory[] = "out of memory";
 
 char *duck_terminate(struct duck_terminated *copy, const duckdb_string_t *string)
@@ -132,7 +130,7 @@ static void substr(duckdb_data_chunk input, duckdb_vector output, bool has_lengt
         const char *text = duck_string_bytes(&texts[row]);
         size_t bytes = texts[row].value.inlined.length;
         int64_t start = starts[row];
-        int64_t length = has_length ? lengths[row] : NO_LENGTH;
+        int64_t length = has_length ? lengths[row] : INT64_MAX;
         settle_bounds(text, bytes, &start, &length);
         const char *from = skip_characters(text, text + bytes, start);
         const char *to = skip_characters(from, text + bytes, length);
@@ -194,16 +192,22 @@ static void run_text_integer(duckdb_function_info info, duckdb_data_chunk input,
     }
 }
 
+DUCK_OR_NULL(run_lower)
+DUCK_OR_NULL(run_substr)
+DUCK_OR_NULL(run_substr_length)
+DUCK_OR_NULL(run_text_integer)
+DUCK_OR_NULL(run_upper)
+
 rhei_status duck_texts_register(struct duck_database *database, struct rhei_error *error)
 {
     static const struct duck_signature single[] = {
-        {"rhei_lower", run_lower, VARCHAR, .parameters = {VARCHAR}},
-        {"rhei_upper", run_upper, VARCHAR, .parameters = {VARCHAR}},
-        {"rhei_text_integer", run_text_integer, BIGINT, .parameters = {VARCHAR}},
+        {"rhei_lower", run_lower_or_null, VARCHAR, .parameters = {VARCHAR}},
+        {"rhei_upper", run_upper_or_null, VARCHAR, .parameters = {VARCHAR}},
+        {"rhei_text_integer", run_text_integer_or_null, BIGINT, .parameters = {VARCHAR}},
     };
     static const struct duck_signature substrs[] = {
-        {"rhei_substr", run_substr, VARCHAR, .parameters = {VARCHAR, BIGINT}},
-        {"rhei_substr", run_substr_length, VARCHAR, .parameters = {VARCHAR, BIGINT, BIGINT}},
+        {"rhei_substr", run_substr_or_null, VARCHAR, .parameters = {VARCHAR, BIGINT}},
+        {"rhei_substr", run_substr_length_or_null, VARCHAR, .parameters = {VARCHAR, BIGINT, BIGINT}},
     };
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < sizeof single / sizeof *single && status == RHEI_OK; i++)

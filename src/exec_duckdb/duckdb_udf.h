@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of scalar functions share. DuckDB gives a function flat vectors, and makes its result NULL where an
- * argument is; such a row's other arguments are undefined bytes. */
+/* What the files of scalar functions share. DuckDB gives a function flat vectors. It makes the result NULL by itself only
+ * where an argument is a constant NULL: for columns that is ours to do. A NULL's bytes are undefined. */
 #ifndef EXEC_DUCKDB_DUCKDB_UDF_H
 #define EXEC_DUCKDB_DUCKDB_UDF_H
 
@@ -29,6 +29,16 @@ rhei_status duck_register_functions(struct duck_database *database, const struct
                                     size_t count, struct rhei_error *error);
 rhei_status duck_texts_register(struct duck_database *database, struct rhei_error *error);
 rhei_status duck_evaluations_register(struct duck_database *database, struct rhei_error *error);
+
+/* Makes the result NULL in each row that has a NULL argument. */
+void duck_null_rows(duckdb_data_chunk input, duckdb_vector output);
+/* Defines run_or_null: what `run` computes, NULL for rows with a NULL argument. */
+#define DUCK_OR_NULL(run)                                                                                              \
+    static void run##_or_null(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)                \
+    {                                                                                                                  \
+        run(info, input, output);                                                                                      \
+        duck_null_rows(input, output);                                                                                 \
+    }
 
 static inline bool duck_is_valid(const uint64_t *valid, idx_t row)
 {

@@ -390,6 +390,25 @@ static void test_functions_without_help_are_not_there(void **state)
     assert_fails(fixture, "SELECT rhei_like('a', 'b')", RHEI_SQL, "rhei_like");
 }
 
+/* A column's NULLs are not a constant NULL: DuckDB leaves them to the function. */
+static void test_q2_a_null_among_values_gives_null(void **state)
+{
+    struct fixture *fixture = *state;
+    struct duckdb_executor_config config = {
+        .threads = 2,
+        .helpers = {.like = show_like, .glob = show_glob, .real_text = show_real, .round = show_round},
+    };
+    fixture_open_executor(fixture, &config);
+    assert_answer(fixture,
+                  "SELECT count(rhei_like('a%', x)), count(rhei_glob('a*', x)), count(rhei_upper(x)), "
+                  "count(rhei_substr(x, 1)) FROM (VALUES ('a'), (NULL), ('b')) t(x)",
+                  "2|2|2|2");
+    assert_answer(fixture,
+                  "SELECT count(rhei_round(x)), count(rhei_round(x, 1)), count(rhei_real_text(x)) "
+                  "FROM (VALUES (1e0), (NULL), (2e0)) t(x)",
+                  "2|2|2");
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
@@ -397,6 +416,7 @@ int main(void)
         WITH_FIXTURE(test_q2_sums_have_the_same_bits_in_every_order),
         WITH_FIXTURE(test_q2_sums_of_nothing_and_of_special_values),
         WITH_FIXTURE(test_functions_get_their_arguments),
+        WITH_FIXTURE(test_q2_a_null_among_values_gives_null),
         WITH_FIXTURE(test_q2_substr_is_sqlite_s),
         WITH_FIXTURE(test_q2_integers_in_texts_are_sqlite_s),
         WITH_FIXTURE(test_evaluators_get_their_expressions),
