@@ -129,7 +129,7 @@ static void free_object(struct mirror *mirror, struct mirror_garbage *object)
         mirror_table_free((struct mirror_table *)object);
         break;
     case MIRROR_KIND_VERSION:
-        object->next = &mirror->free_versions->garbage;
+        object->next = (struct mirror_garbage *)mirror->free_versions; /* its first member; may be NULL */
         mirror->free_versions = (struct mirror_version *)object;
         break;
     default:
