@@ -220,4 +220,16 @@ struct oltp_functions {
 };
 const struct oltp_functions *oltp_functions(void);
 
+/*
+ * The same for any expression over bound values ("date(?1, ?2)"). An evaluator is one thread's at a time; the result's bytes
+ * live until its next call. open: NULL when there is no memory. evaluate: false when SQLite reports an error.
+ */
+struct oltp_evaluators {
+    void *(*open)(void);
+    bool (*evaluate)(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
+                     struct rhei_value *result);
+    void (*close)(void *evaluator);
+};
+const struct oltp_evaluators *oltp_evaluators(void);
+
 #endif
