@@ -77,24 +77,39 @@ static const char *connection_pragmas(enum oltp_role role)
     }
 }
 
+/*
+ * SQLite asks its busy handler only before it has any lock. Here it reads first and then wants the file alone, so beside a
+ * writer in another journal mode it gives up at once: we try again as long as the time-out lasts.
+ */
+static int connection_try_wal(struct oltp_connection *connection, bool *wal)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
+    for (int tries = 0; rc == SQLITE_OK; tries++) {
+        rc = sqlite3_step(stmt);
+        *wal = rc == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+        bool again = (rc & 0xFF) == SQLITE_BUSY && connection_busy(connection, tries);
+        if (!again) {
+            break;
+        }
+        rc = SQLITE_OK;
+        sqlite3_reset(stmt);
+    }
+    sqlite3_finalize(stmt);
+    connection->busy_deadline_ns = 0;
+    return rc;
+}
+
 static rhei_status connection_set_wal(struct oltp_connection *connection, struct rhei_error *error)
 {
     static const char *const levels[] = {"NORMAL", "FULL", "EXTRA", "OFF"};
     const struct oltp_config *config = &connection->oltp->config;
-    sqlite3_stmt *stmt = NULL;
     bool wal = false;
-    int rc = sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(stmt);
-        wal = rc == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
-        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-    }
+    int rc = connection_try_wal(connection, &wal);
     if (rc != SQLITE_OK) {
-        rhei_status status = oltp_sqlite_error(connection, rc, NULL, error);
-        sqlite3_finalize(stmt);
-        return status;
+        return oltp_sqlite_error(connection, rc, NULL, error);
     }
-    sqlite3_finalize(stmt);
     if (!wal) {
         return error_set(error, RHEI_BUSY,
                          "the database can't be switched to its write-ahead log: another program has it open, or the "
