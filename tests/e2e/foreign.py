@@ -63,8 +63,11 @@ def assert_whole(path):
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def mirror_rows(engine, name):
-    """All rows as the column store itself shows them; None where DuckDB has no one type for a column (verify compares those)."""
+def mirror_rows(engine, name, truth):
+    """All rows as the column store itself shows them; None where DuckDB has no one type for a column. verify compares those."""
+    for column in zip(*truth):
+        if {"i", "r"} <= {value[0] for value in column}:
+            return None  # integers among reals are doubles there
     try:
         seen = engine.olap(f"FROM {quote(name)}")
     except RheiError as error:
@@ -75,10 +78,15 @@ def mirror_rows(engine, name):
     return sorted(exact_rows(seen.rows))
 
 
+def difference(seen, truth):
+    """Rows that only one of the two has."""
+    return [row for row in seen if row not in truth][:5], [row for row in truth if row not in seen][:5]
+
+
 def assert_mirror(engine, path):
     """The mirror holds exactly what SQLite reads from the file, for every table."""
     engine.initial_sync()
     for name, truth in contents(path).items():
         assert engine.verify(name) == len(truth), name
-        seen = mirror_rows(engine, name)
-        assert seen is None or seen == truth, name
+        seen = mirror_rows(engine, name, truth)
+        assert seen is None or seen == truth, (name, difference(seen, truth))

@@ -207,7 +207,7 @@ def compare_step(engine, captured, plain, sql):
     assert found == expected, sql
     for name, rows in expected.items():
         assert engine.verify(name) == len(rows), (sql, name)
-        seen = mirror_rows(engine, name)
+        seen = mirror_rows(engine, name, rows)
         assert seen is None or seen == rows, (sql, name)
 
 
