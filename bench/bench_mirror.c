@@ -301,35 +301,54 @@ static double build_rate(uint32_t threads)
     return best;
 }
 
-int main(void)
+static void whole_table(bool text_key, const char *kind)
 {
     double seconds;
+    char figure[96];
     struct mirror_status status;
+    struct mirror *mirror = build(1, ROWS, text_key, &seconds);
+    mirror_status(mirror, &status);
+    (void)snprintf(figure, sizeof figure, "memory per row / 56%s", kind);
+    report(figure, "ratio", (double)status.memory_bytes / ROWS / 56);
+    (void)snprintf(figure, sizeof figure, "index per row%s", kind);
+    report(figure, "bytes", (double)status.index_bytes / ROWS);
+    if (!text_key) {
+        export_all(mirror, false, "export to Arrow, utf8");
+        export_all(mirror, true, "export to Arrow, utf8view");
+        snapshots(mirror);
+    }
+    (void)snprintf(figure, sizeof figure, "cycle of 10 inserts%s, p50", kind);
+    cycles(mirror, false, figure);
+    (void)snprintf(figure, sizeof figure, "cycle of 10 random updates%s, p50", kind);
+    cycles(mirror, true, figure);
+    if (!text_key)
+        compaction(mirror);
+    mirror_close(&mirror);
+}
+
+/* Without an argument all of it; else the part named: build, table, insert, mixed. */
+int main(int argc, char **argv)
+{
+    const char *part = argc > 1 ? argv[1] : "";
+    bool all = *part == '\0';
+    const char *text = ", text and integer key";
     for (uint32_t i = 0; i < CUSTOMERS; i++)
         (void)snprintf(customers[i], sizeof customers[i], "cust%u", i);
-    report("build, 1 thread", "M rows/s", build_rate(1));
-    report("build, 2 threads", "M rows/s", build_rate(2));
-    struct mirror *mirror = build(1, ROWS, false, &seconds);
-    mirror_status(mirror, &status);
-    report("memory per row", "bytes", (double)status.memory_bytes / ROWS);
-    report("memory per row / 56", "ratio", (double)status.memory_bytes / ROWS / 56);
-    report("index per row", "bytes", (double)status.index_bytes / ROWS);
-    export_all(mirror, false, "export to Arrow, utf8");
-    export_all(mirror, true, "export to Arrow, utf8view");
-    snapshots(mirror);
-    cycles(mirror, false, "cycle of 10 inserts, p50");
-    cycles(mirror, true, "cycle of 10 random updates, p50");
-    compaction(mirror);
-    mirror_close(&mirror);
-    mirror = build(1, ROWS, true, &seconds);
-    mirror_status(mirror, &status);
-    report("memory per row / 56, text and integer key", "ratio", (double)status.memory_bytes / ROWS / 56);
-    cycles(mirror, false, "cycle of 10 inserts, text and integer key, p50");
-    cycles(mirror, true, "cycle of 10 random updates, text and integer key, p50");
-    mirror_close(&mirror);
-    inserts(false, 1000, "insert, cycles of 1,000");
-    inserts(true, 1000, "insert, cycles of 1,000, text and integer key");
-    mixed(false, "mixed change, 100 k over 1 M rows");
-    mixed(true, "mixed change, 100 k over 1 M rows, text and integer key");
+    if (all || strcmp(part, "build") == 0) {
+        report("build, 1 thread", "M rows/s", build_rate(1));
+        report("build, 2 threads", "M rows/s", build_rate(2));
+    }
+    if (all || strcmp(part, "table") == 0) {
+        whole_table(false, "");
+        whole_table(true, text);
+    }
+    if (all || strcmp(part, "insert") == 0) {
+        inserts(false, 1000, "insert, cycles of 1,000");
+        inserts(true, 1000, "insert, cycles of 1,000, text and integer key");
+    }
+    if (all || strcmp(part, "mixed") == 0) {
+        mixed(false, "mixed change, 100 k over 1 M rows");
+        mixed(true, "mixed change, 100 k over 1 M rows, text and integer key");
+    }
     return 0;
 }

@@ -16,7 +16,7 @@
 
 #include "base/base_error.h"
 
-enum { PREFETCH_ROWS = 12, MOVE_ROWS = 4096 };
+enum { PREFETCH_ROWS = 16, PREFETCH_PLACES = 8, MOVE_ROWS = 4096 };
 
 struct apply {
     struct mirror *mirror;
@@ -148,19 +148,43 @@ static void look_ahead(struct apply *apply, size_t row)
     mirror_index_prefetch(apply->table, &probe);
 }
 
+/* Second touch: the index has answered by now, so the row that a key replaces can be asked for. */
+static void look_closer(const struct apply *apply, size_t row)
+{
+    const struct mirror_table *table = apply->table;
+    struct mirror_probe probe = {
+        .columns = apply->batch->columns, .row = row, .hash = apply->mirror->hashes[row - apply->base]};
+    uint32_t cell = mirror_index_peek(table, &probe);
+    const struct mirror_segment *segment = cell == 0 ? NULL : mirror_table_segment(table, (cell - 1) >> 16);
+    if (segment == NULL)
+        return;
+    uint32_t place = mirror_segment_place(segment, (cell - 1) & 0xffff);
+    if (!table->index.by_integer)
+        mirror_segment_prefetch(segment, &table->definition, place);
+    const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, (cell - 1) >> 16);
+    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[place / MIRROR_VECTOR_ROWS];
+    if (bitmap != NULL)
+        __builtin_prefetch(&bitmap->word[place % MIRROR_VECTOR_ROWS / 64], 1);
+}
+
 /* First pass, from *row on; stops early when the tail is full. */
 static rhei_status resolve(struct apply *apply, size_t *row, size_t end)
 {
     struct mirror_table *table = apply->table;
     const struct change_batch *batch = apply->batch;
-    size_t start = *row, ahead = *row;
+    size_t ahead = *row, closer = *row;
+    size_t warm = end - *row < PREFETCH_ROWS ? end : *row + PREFETCH_ROWS;
     apply->pending.first_id = table->tail.number << 16 | table->tail.rows;
     apply->pending.count = 0;
-    for (; ahead < end && ahead < start + PREFETCH_ROWS; ahead++)
-        look_ahead(apply, ahead);
+    while (ahead < warm)
+        look_ahead(apply, ahead++);
+    while (closer < warm && closer < *row + PREFETCH_PLACES)
+        look_closer(apply, closer++);
     for (; *row < end; (*row)++) {
         if (ahead < end)
             look_ahead(apply, ahead++);
+        if (closer < end)
+            look_closer(apply, closer++);
         struct mirror_probe probe = {.columns = batch->columns,
                                      .row = *row,
                                      .hash = apply->mirror->hashes[*row - apply->base],

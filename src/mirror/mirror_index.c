@@ -132,6 +132,16 @@ void mirror_index_prefetch(const struct mirror_table *table, const struct mirror
         __builtin_prefetch(&page->cell[key & (MIRROR_PAGE_KEYS - 1)], 1);
 }
 
+uint32_t mirror_index_peek(const struct mirror_table *table, const struct mirror_probe *probe)
+{
+    const struct mirror_index *index = &table->index;
+    if (!index->by_integer)
+        return mirror_hash_peek(&index->partition[mirror_hash_partition(probe->hash)], probe->hash);
+    int64_t key = integer_key(table, probe);
+    const struct mirror_page *page = mirror_radix_page(&index->radix, key >> MIRROR_PAGE_BITS);
+    return page == NULL ? 0 : page->cell[key & (MIRROR_PAGE_KEYS - 1)];
+}
+
 void mirror_index_free(struct mirror_memory *memory, struct mirror_index *index)
 {
     mirror_radix_free(memory, &index->radix);

@@ -83,6 +83,8 @@ uint32_t *mirror_index_find(struct mirror_table *table, const struct mirror_prob
 rhei_status mirror_index_enter(struct mirror_table *table, const struct mirror_probe *probe, uint32_t **cell);
 /* Takes a key out whose cell was found just now. */
 void mirror_index_remove(struct mirror_table *table, const struct mirror_probe *probe, uint32_t *cell);
+/* The cell that this key probably has, without comparing keys; 0: none. For prefetching. */
+uint32_t mirror_index_peek(const struct mirror_table *table, const struct mirror_probe *probe);
 void mirror_index_prefetch(const struct mirror_table *table, const struct mirror_probe *probe);
 void mirror_index_free(struct mirror_memory *memory, struct mirror_index *index);
 
@@ -105,6 +107,8 @@ uint32_t *mirror_hash_find(const struct mirror_table *table, const struct mirror
 rhei_status mirror_hash_add(struct mirror_memory *memory, struct mirror_partition *partition, uint64_t hash,
                             uint32_t **cell);
 void mirror_hash_remove(struct mirror_memory *memory, struct mirror_partition *partition, uint32_t *cell);
+/* The first entry with the key's tag; 0: none. */
+uint32_t mirror_hash_peek(const struct mirror_partition *partition, uint64_t hash);
 void mirror_hash_free(struct mirror_memory *memory, struct mirror_partition *partition);
 static inline void mirror_hash_prefetch(const struct mirror_partition *partition, uint64_t hash)
 {

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { FIRST_CAPACITY = 8, FULL_TENTHS = 8 };
+enum { FIRST_CAPACITY = 8, FULL_TENTHS = 8, SMALL_CAPACITY = 512 /* doubles up to here, then grows by half */ };
 
 static uint32_t home(uint32_t capacity, uint32_t tag)
 {
@@ -59,12 +59,29 @@ uint32_t *mirror_hash_find(const struct mirror_table *table, const struct mirror
     return NULL;
 }
 
+uint32_t mirror_hash_peek(const struct mirror_partition *partition, uint64_t hash)
+{
+    if (partition->used == 0)
+        return 0;
+    uint32_t tag = (uint32_t)(hash >> 32);
+    uint32_t slot = home(partition->capacity, tag);
+    while (partition->entries[slot].cell != 0 && partition->entries[slot].tag != tag)
+        slot = next_slot(partition->capacity, slot);
+    return partition->entries[slot].cell;
+}
+
+static uint32_t bigger(uint32_t capacity)
+{
+    if (capacity == 0)
+        return FIRST_CAPACITY;
+    return capacity < SMALL_CAPACITY ? capacity * 2 : capacity + capacity / 2;
+}
+
 rhei_status mirror_hash_add(struct mirror_memory *memory, struct mirror_partition *partition, uint64_t hash,
                             uint32_t **cell)
 {
     if ((uint64_t)(partition->used + 1) * 10 > (uint64_t)partition->capacity * FULL_TENTHS) {
-        uint32_t capacity = partition->capacity == 0 ? FIRST_CAPACITY : partition->capacity + partition->capacity / 2;
-        rhei_status status = resize(memory, partition, capacity);
+        rhei_status status = resize(memory, partition, bigger(partition->capacity));
         if (status != RHEI_OK)
             return status;
     }

@@ -4,13 +4,13 @@
  * starting point welcome. A small open-addressing directory finds a page by its number.
  *
  * Invariants: every page holds at least one key, or was added a moment ago for one; pages <= FREE_PAGES + keys of the
- * table / KEYS_PER_PAGE, so that sparse keys can cost 32 bytes each at the most before they go to the hash.
+ * table / KEYS_PER_PAGE, so that sparse keys cost 8 bytes each at the most beside their entry in the hash.
  */
 #include "mirror_internal.h"
 
 #include <string.h>
 
-enum { FREE_PAGES = 16, KEYS_PER_PAGE = MIRROR_PAGE_KEYS / 8, FIRST_BITS = 4, GROUP_BITS = 4 };
+enum { FREE_PAGES = 16, KEYS_PER_PAGE = MIRROR_PAGE_KEYS / 2, FIRST_BITS = 4, GROUP_BITS = 4 };
 
 /* Neighbouring pages lie in neighbouring entries; groups of 16 are scattered. */
 static uint32_t home(const struct mirror_radix *radix, int64_t number)

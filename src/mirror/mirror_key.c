@@ -40,6 +40,25 @@ static uint64_t hash_number(const struct rhei_value *value, uint64_t seed)
     return mix(bits ^ mix(seed + 2));
 }
 
+/* Keys are short as a rule: two words that overlap cover 8 to 16 bytes, without a loop. */
+static uint64_t hash_bytes(const char *bytes, uint32_t length, uint64_t seed)
+{
+    uint64_t first = 0, last = 0;
+    if (length > 16)
+        return base_hash(bytes, length, seed);
+    if (length >= 8) {
+        memcpy(&first, bytes, 8);
+        memcpy(&last, bytes + length - 8, 8);
+    } else if (length >= 4) {
+        memcpy(&first, bytes, 4);
+        memcpy(&last, bytes + length - 4, 4);
+    } else {
+        for (uint32_t i = 0; i < length; i++)
+            first = first << 8 | (uint8_t)bytes[i];
+    }
+    return mix(last ^ mix(first ^ mix(seed + length)));
+}
+
 uint64_t mirror_value_hash(const struct rhei_value *value, uint64_t seed)
 {
     switch (value->type) {
@@ -49,7 +68,7 @@ uint64_t mirror_value_hash(const struct rhei_value *value, uint64_t seed)
     case RHEI_REAL:
         return hash_number(value, seed);
     default:
-        return base_hash(value->as.bytes, value->length, seed + value->type);
+        return hash_bytes(value->as.bytes, value->length, seed + ((uint64_t)value->type << 32));
     }
 }
 

@@ -165,16 +165,25 @@ static void take_units(struct mirror_memory *memory, struct mirror_block *block,
     atomic_fetch_sub_explicit(&memory->pool_free, (size_t)run->units * MIRROR_UNIT_BYTES, memory_order_relaxed);
 }
 
+/* The block that fits best, so that the small gaps fill up and large runs keep finding room. */
 static bool take_from_pool(struct mirror_memory *memory, struct mirror_run *run)
 {
-    for (struct mirror_block *block = memory->open; block != NULL; block = block->next) {
+    struct mirror_block *best = NULL;
+    uint32_t best_first = 0, best_free = UINT32_MAX;
+    for (struct mirror_block *block = memory->open; block != NULL && best_free != run->units; block = block->next) {
+        uint32_t free_units = MIRROR_BLOCK_UNITS - (uint32_t)__builtin_popcount(block->used);
+        if (free_units >= best_free || free_units < run->units)
+            continue;
         uint32_t first = find_units(block->used, run->units);
-        if (first < MIRROR_BLOCK_UNITS) {
-            take_units(memory, block, first, run);
-            return true;
-        }
+        if (first == MIRROR_BLOCK_UNITS)
+            continue;
+        best = block;
+        best_first = first;
+        best_free = free_units;
     }
-    return false;
+    if (best != NULL)
+        take_units(memory, best, best_first, run);
+    return best != NULL;
 }
 
 static rhei_status take_from_new_block(struct mirror_memory *memory, struct mirror_run *run)

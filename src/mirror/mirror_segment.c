@@ -185,6 +185,17 @@ void mirror_segment_seal(struct mirror_segment *segment, uint32_t rows)
         count_classes(&segment->column[c], rows);
 }
 
+void mirror_segment_prefetch(const struct mirror_segment *segment, const struct source_table *definition,
+                             uint32_t place)
+{
+    for (uint32_t k = 0; k < definition->key_count; k++) {
+        const struct mirror_column *column = &segment->column[definition->key_columns[k]];
+        uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
+        if (layout != MIRROR_LAYOUT_EMPTY)
+            __builtin_prefetch((const char *)column->data + slot_width(layout) * place);
+    }
+}
+
 static bool is_null(const struct mirror_column *column, uint32_t place)
 {
     _Atomic uint64_t *valid = atomic_load_explicit(&column->valid, memory_order_acquire);

@@ -124,6 +124,10 @@ rhei_status mirror_segment_write(struct mirror *mirror, struct mirror_segment *s
 /* Counts classes; `rows` becomes final. */
 void mirror_segment_seal(struct mirror_segment *segment, uint32_t rows);
 
+/* Asks memory for the key columns of a place. */
+void mirror_segment_prefetch(const struct mirror_segment *segment, const struct source_table *definition,
+                             uint32_t place);
+
 /* One cell; text and BLOB borrowed. */
 void mirror_segment_value(const struct mirror_segment *segment, uint32_t column, uint32_t place,
                           struct rhei_value *out);

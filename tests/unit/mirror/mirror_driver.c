@@ -250,7 +250,7 @@ static bool build(struct driver *d)
 {
     struct mirror_build *building;
     uint32_t loaders = 1 + (uint32_t)draw(d, 3);
-    bool failing = d->options->failing_memory && draw(d, 3) == 0;
+    bool failing = d->options->failing_memory && draw(d, 3) == 0 && !d->done;
     if (failing)
         base_memory_fail_after(1 + draw(d, 60));
     rhei_status status = mirror_build_begin(d->mirror, &d->model.definition, loaders, &building, NULL);
@@ -297,7 +297,7 @@ static void rebuild(struct driver *d)
 static void change(struct driver *d)
 {
     static char buffer[BATCH_ROWS][48];
-    static const uint32_t sizes[] = {1, 10, 10, 100, 100, 1000, BATCH_ROWS};
+    static const uint32_t sizes[] = {1, 10, 10, 10, 100, 300, BATCH_ROWS};
     uint64_t rows = 1 + draw(d, sizes[draw(d, 7)]);
     uint64_t delete_percent = draw(d, 4) == 0 ? 60 : 15;
     d->batch.batch.row_count = 0;
@@ -311,7 +311,7 @@ static void change(struct driver *d)
         model_apply(&d->model, op, row);
         d->result.operations++;
     }
-    bool failing = d->options->failing_memory && draw(d, 20) == 0;
+    bool failing = d->options->failing_memory && draw(d, 20) == 0 && !d->done;
     if (failing)
         base_memory_fail_after(1 + draw(d, 12));
     rhei_status status = mirror_apply(d->mirror, &d->batch.batch, NULL, NULL);
@@ -328,7 +328,7 @@ static void change(struct driver *d)
 
 static void compact(struct driver *d)
 {
-    bool failing = d->options->failing_memory && draw(d, 5) == 0;
+    bool failing = d->options->failing_memory && draw(d, 5) == 0 && !d->done;
     if (failing)
         base_memory_fail_after(1 + draw(d, 10));
     if (d->compaction == NULL) {

@@ -40,13 +40,13 @@ static void run(bool failing_memory, uint64_t operations)
 static void test_a1_mirror_equals_model(void **state)
 {
     (void)state;
-    run(false, 1000000);
+    run(false, 2500000);
 }
 
 static void test_d6_failing_memory_harms_nothing(void **state)
 {
     (void)state;
-    run(true, 300000);
+    run(true, 1000000);
 }
 
 int main(void)

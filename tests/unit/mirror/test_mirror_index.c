@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key index through a table: pages, the fallback for sparse keys, and what both cost. */
+#include "mirror_model.h"
+
+struct fixture {
+    struct mirror *mirror;
+    struct model_table model;
+    struct model_batch batch;
+};
+
+enum { BATCH = 10000 };
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
+    model_init(&f->model, 1, 2, 1, true);
+    model_batch_init(&f->batch, 1, 2, BATCH);
+    model_attach(f->mirror, &f->model);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    mirror_close(&f->mirror);
+    model_reset(&f->model);
+    model_batch_reset(&f->batch);
+    free(f);
+    return 0;
+}
+
+static void flush(struct fixture *f)
+{
+    assert_int_equal(mirror_apply(f->mirror, &f->batch.batch, NULL, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish(f->mirror, 1, NULL), RHEI_OK);
+    f->batch.batch.row_count = 0;
+}
+
+static void change(struct fixture *f, uint8_t op, int64_t key)
+{
+    struct rhei_value row[2] = {model_integer(key), model_integer(key / 2)};
+    model_batch_add(&f->batch, op, row);
+    model_apply(&f->model, op, row);
+    if (f->batch.batch.row_count == BATCH)
+        flush(f);
+}
+
+static void check(struct fixture *f)
+{
+    struct mirror_snapshot snapshot;
+    flush(f);
+    assert_int_equal(mirror_snapshot_take(f->mirror, &snapshot), RHEI_OK);
+    model_assert_equal(&f->model, mirror_view(&snapshot, 1));
+    mirror_snapshot_release(&snapshot);
+}
+
+static const struct mirror_index *index_of(struct fixture *f)
+{
+    return &mirror_table_find(f->mirror, 1)->index;
+}
+
+static size_t index_bytes(struct fixture *f)
+{
+    struct mirror_status status;
+    mirror_status(f->mirror, &status);
+    return status.index_bytes;
+}
+
+static void test_dense_keys_cost_four_bytes(void **state)
+{
+    struct fixture *f = *state;
+    for (int64_t i = 0; i < 200000; i++)
+        change(f, CHANGE_UPSERT, i - 50000); /* negative ones too */
+    check(f);
+    assert_int_equal(index_of(f)->hashed, 0);
+    assert_true(index_bytes(f) < 200000 * 4.5);
+}
+
+static void test_dense_keys_far_from_zero(void **state)
+{
+    struct fixture *f = *state;
+    for (int64_t i = 0; i < 50000; i++)
+        change(f, CHANGE_UPSERT, INT64_MAX - i);
+    for (int64_t i = 0; i < 50000; i++)
+        change(f, CHANGE_UPSERT, INT64_MIN + i);
+    check(f);
+    assert_int_equal(index_of(f)->hashed, 0);
+}
+
+static void test_sparse_keys_go_to_the_hash(void **state)
+{
+    struct fixture *f = *state;
+    for (int64_t i = 0; i < 50000; i++)
+        change(f, CHANGE_UPSERT, (i - 25000) * 1000000007);
+    check(f);
+    assert_true(index_of(f)->hashed > 45000);
+    assert_true(index_bytes(f) < 50000 * 48);
+    for (int64_t i = 0; i < 50000; i += 2)
+        change(f, CHANGE_DELETE, (i - 25000) * 1000000007);
+    for (int64_t i = 0; i < 50000; i += 3)
+        change(f, CHANGE_UPSERT, (i - 25000) * 1000000007);
+    check(f);
+}
+
+/* Keys that are sparse first and dense later stay where they are, and are found in both halves. */
+static void test_random_order_fills_both_halves(void **state)
+{
+    struct fixture *f = *state;
+    struct model_random random = {.state = 9};
+    for (int64_t i = 0; i < 150000; i++)
+        change(f, model_below(&random, 10) == 0 ? CHANGE_DELETE : CHANGE_UPSERT, (int64_t)model_below(&random, 400000));
+    check(f);
+    assert_true(index_of(f)->hashed > 0);
+    assert_true(index_of(f)->radix.keys > 0);
+}
+
+/* A queue: rows come at one end and go at the other. */
+static void test_pages_of_deleted_keys_are_given_back(void **state)
+{
+    struct fixture *f = *state;
+    for (int64_t i = 0; i < 300000; i++) {
+        change(f, CHANGE_UPSERT, i);
+        if (i >= 5000)
+            change(f, CHANGE_DELETE, i - 5000);
+    }
+    check(f);
+    assert_true(index_of(f)->radix.pages <= 4);
+    for (int64_t i = 295000; i < 300000; i++)
+        change(f, CHANGE_DELETE, i);
+    check(f);
+    assert_int_equal(index_of(f)->radix.pages, 0);
+    struct mirror_status status;
+    mirror_status(f->mirror, &status);
+    assert_true(status.segments <= 1); /* segments without rows went too */
+}
+
+static void test_hash_partitions_grow_and_shrink(void **state)
+{
+    (void)state;
+    struct mirror_memory memory;
+    struct mirror_partition partition = {0};
+    struct model_random random = {.state = 1};
+    static uint32_t *cells[20000];
+    mirror_memory_init(&memory, 0);
+    for (uint32_t i = 0; i < 20000; i++) {
+        uint32_t *cell;
+        assert_int_equal(mirror_hash_add(&memory, &partition, model_next(&random), &cell), RHEI_OK);
+        assert_int_equal(*cell, 0);
+        *cell = i + 1;
+    }
+    assert_true(partition.capacity < 20000 * 2);
+    for (uint32_t left = 20000; left > 0; left--) {
+        uint32_t count = 0;
+        if (left % 1000 == 0) {
+            for (uint32_t i = 0; i < partition.capacity; i++)
+                count += partition.entries[i].cell != 0;
+            assert_int_equal(count, left);
+        }
+        for (uint32_t i = 0; i < partition.capacity; i++)
+            cells[0] = partition.entries[i].cell != 0 ? &partition.entries[i].cell : cells[0];
+        mirror_hash_remove(&memory, &partition, cells[0]);
+    }
+    assert_int_equal(partition.used, 0);
+    assert_true(partition.capacity <= 64);
+    mirror_hash_free(&memory, &partition);
+    assert_int_equal(atomic_load(&memory.used), 0);
+    mirror_memory_reset(&memory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_dense_keys_cost_four_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dense_keys_far_from_zero, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sparse_keys_go_to_the_hash, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_random_order_fills_both_halves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pages_of_deleted_keys_are_given_back, setup, teardown),
+        cmocka_unit_test(test_hash_partitions_grow_and_shrink),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
