@@ -86,7 +86,7 @@ static rhei_status text_of(struct apply *apply, const struct toml_node *node, co
 
 static rhei_status copy_text(struct apply *apply, const struct toml_node *node, const char *what, char **out)
 {
-    const char *text;
+    const char *text = NULL;
     rhei_status status = text_of(apply, node, what, &text);
     if (status != RHEI_OK)
         return status;
