@@ -2,11 +2,13 @@
 #include "base_thread.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +38,19 @@ bool base_mutex_try_lock(base_mutex *mutex)
 void base_mutex_unlock(base_mutex *mutex)
 {
     pthread_mutex_unlock(mutex);
+}
+
+void base_word_wait(atomic_uint *word, unsigned value, int64_t deadline_ns)
+{
+    struct timespec until = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
+    /* WAIT_BITSET takes its time as a point on the monotonic clock */
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, deadline_ns == INT64_MAX ? NULL : &until, NULL,
+            FUTEX_BITSET_MATCH_ANY);
+}
+
+void base_word_wake(atomic_uint *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void base_cond_init(base_cond *cond)

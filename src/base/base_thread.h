@@ -27,6 +27,14 @@ void base_cond_wait(base_cond *cond, base_mutex *mutex);
 /* Until base_now_ns() >= deadline_ns (INT64_MAX: no limit); false when the time came first. */
 bool base_cond_wait_until(base_cond *cond, base_mutex *mutex, int64_t deadline_ns);
 
+/*
+ * Waiting for a word to change, for hand-overs where a condition's lock would cost more than the work. Returns when the
+ * word isn't `value`, when it is woken, when the time came (INT64_MAX: no limit), or for no reason: look again.
+ * Waking touches no memory, so the word may be gone by then.
+ */
+void base_word_wait(atomic_uint *word, unsigned value, int64_t deadline_ns);
+void base_word_wake(atomic_uint *word);
+
 typedef pthread_t base_thread;
 /* `name` at most 15 bytes. All signals are blocked in the new thread: the application's handlers stay its own. */
 rhei_status base_thread_start(base_thread *thread, const char *name, void (*run)(void *), void *argument,

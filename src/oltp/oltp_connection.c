@@ -252,6 +252,17 @@ static void cache_add(struct oltp_connection *connection, struct oltp_statement 
     }
 }
 
+int oltp_prepare_text(struct oltp_connection *connection, const char *sql, size_t len, unsigned flags,
+                      sqlite3_stmt **stmt, const char **tail)
+{
+    int rc = sqlite3_prepare_v3(connection->db, sql, (int)len + 1, flags, stmt, tail);
+    if ((rc & 0xFF) == SQLITE_ERROR &&
+        sqlite3_exec(connection->db, "SELECT 1 FROM main.sqlite_master LIMIT 1", NULL, NULL, NULL) == SQLITE_OK) {
+        rc = sqlite3_prepare_v3(connection->db, sql, (int)len + 1, flags, stmt, tail);
+    }
+    return rc;
+}
+
 static rhei_status prepare_new(struct oltp_connection *connection, const char *sql, size_t len,
                                struct oltp_statement **result, struct rhei_error *error)
 {
@@ -269,7 +280,7 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
     statement->len = len;
     const char *tail = NULL;
     unsigned flags = connection->statement_limit > 0 && len <= CACHED_TEXT_MAX ? SQLITE_PREPARE_PERSISTENT : 0;
-    int rc = sqlite3_prepare_v3(connection->db, copy, (int)len + 1, flags, &statement->stmt, &tail);
+    int rc = oltp_prepare_text(connection, copy, len, flags, &statement->stmt, &tail);
     rhei_status status = RHEI_OK;
     if (rc != SQLITE_OK) {
         status = oltp_sqlite_error(connection, rc, NULL, error);

@@ -421,7 +421,7 @@ static rhei_status script_cut(struct oltp *oltp, const char *sql, size_t len, si
 {
     sqlite3_stmt *stmt = NULL;
     const char *tail = NULL;
-    int rc = sqlite3_prepare_v2(oltp->writer->db, sql, (int)len + 1, &stmt, &tail);
+    int rc = oltp_prepare_text(oltp->writer, sql, len, 0, &stmt, &tail);
     *cut = tail == NULL ? len : (size_t)(tail - sql);
     rhei_status status = rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
     sqlite3_finalize(stmt);

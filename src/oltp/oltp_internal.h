@@ -25,6 +25,7 @@ enum {
     OLTP_FORMAT_VERSION = 1,   /* of the _rhei_ tables */
     OLTP_LOG_MIN_COLUMNS = 8,  /* value columns of a new log */
     OLTP_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
+    OLTP_CHECKPOINT_PAGES = 4000, /* new pages in the WAL between two checkpoints: what is written often is copied once */
     OLTP_GROUP_MAX = 512,      /* statements of one group commit */
     OLTP_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
 };
@@ -75,6 +76,12 @@ rhei_status oltp_query_int(struct oltp_connection *connection, const char *sql, 
 /* The one statement of the text, from the cache if it is there; give back with oltp_statement_release. */
 rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, size_t len,
                          struct oltp_statement **statement, struct rhei_error *error);
+/*
+ * sqlite3_prepare, once more after an error with a schema that is surely current: SQLite looks whether others changed it when a
+ * statement runs, but not for every error that it finds in a text.
+ */
+int oltp_prepare_text(struct oltp_connection *connection, const char *sql, size_t len, unsigned flags,
+                      sqlite3_stmt **stmt, const char **tail);
 void oltp_statement_release(struct oltp_connection *connection, struct oltp_statement **statement);
 rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement *statement,
                       const struct rhei_value *params, uint32_t count, bool copy, struct rhei_error *error);
@@ -215,8 +222,7 @@ struct oltp_job {
     struct oltp_cursor **cursor; /* may be NULL */
     struct rhei_error error;
     rhei_status status;
-    enum oltp_job_state state;
-    base_cond wake;
+    atomic_uint state; /* enum oltp_job_state */
     struct oltp_job *next;
 };
 
@@ -294,7 +300,7 @@ struct oltp {
     int64_t pending_seq;   /* holder of the writer: last log row of the open transaction, 0 if none */
     uint64_t pending_rows; /* holder of the writer: log rows of the open transaction */
     bool foreign_keys;     /* holder of the writer */
-    int64_t known_first;   /* holder of the writer: lowest log row as far as we know, 0: unknown */
+    unsigned wal_pages;    /* holder of the writer: pages in the WAL at the last commit */
     sqlite3_stmt *begin, *commit, *rollback, *savepoint, *release, *rollback_to;
 
     /* pool */
@@ -328,7 +334,7 @@ struct oltp {
     base_mutex maintenance_lock;
     base_cond maintenance_wake;
     bool maintenance_stop, checkpoint_due;
-    atomic_uint wal_pages;
+    atomic_uint checkpoint_at; /* pages in the log at which the next checkpoint is due */
 
     struct oltp_counters counters;
 };

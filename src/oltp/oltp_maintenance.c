@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The background thread: checkpoints, so that no writer pays for one, and this engine's sign of life. */
+/* The background thread: checkpoints, so that no writer pays for one, the log's limit, and this engine's sign of life. */
 #include "oltp/oltp_internal.h"
 
-enum { MAINTENANCE_SEEN_MS = 60000 };
+enum {
+    MAINTENANCE_SEEN_MS = 60000,
+    MAINTENANCE_RESET = 16000, /* pages at which the writer is held for the last of them, so that the log starts anew */
+};
 
 void oltp_checkpoint_due(struct oltp *oltp)
 {
@@ -15,14 +18,31 @@ void oltp_checkpoint_due(struct oltp *oltp)
 }
 
 /* PASSIVE waits for nobody; what readers still need is done next time. */
-static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *connection)
+static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connection, int *done)
 {
-    int frames = 0, done = 0;
-    oltp_fault(oltp, "oltp.checkpoint");
-    int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+    int frames = 0;
+    int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, done);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
         base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "checkpoint failed: %s", sqlite3_errmsg(connection->db));
     }
+    return rc == SQLITE_OK ? frames : 0;
+}
+
+/*
+ * Beside a busy writer a checkpoint never reaches the log's end, and only a log that was copied to its end starts anew.
+ * So once it is long, the rest, short by then, is copied with the writer held.
+ */
+static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *connection)
+{
+    int done = 0;
+    oltp_fault(oltp, "oltp.checkpoint");
+    int frames = maintenance_pass(oltp, connection, &done);
+    if (frames >= MAINTENANCE_RESET && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
+        frames = maintenance_pass(oltp, connection, &done);
+        oltp_writer_release(oltp);
+    }
+    /* the writer sets it back when it starts the log anew */
+    atomic_store_explicit(&oltp->checkpoint_at, (unsigned)frames + OLTP_CHECKPOINT_PAGES, memory_order_relaxed);
 }
 
 static void maintenance_run(void *argument)
@@ -44,7 +64,11 @@ static void maintenance_run(void *argument)
         if (checkpoint && connection != NULL) {
             maintenance_checkpoint(oltp, connection);
         }
-        if (base_now_ns() >= seen) {
+        bool tick = base_now_ns() >= seen;
+        if (checkpoint || tick) {
+            oltp_log_limit(oltp, NULL);
+        }
+        if (tick) {
             oltp_engine_seen(oltp, NULL);
             seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
         }
@@ -56,6 +80,7 @@ static void maintenance_run(void *argument)
 
 rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error)
 {
+    atomic_store(&oltp->checkpoint_at, OLTP_CHECKPOINT_PAGES);
     rhei_status status = base_thread_start(&oltp->maintenance, "rhei-oltp", maintenance_run, oltp, error);
     oltp->maintenance_running = status == RHEI_OK;
     return status;

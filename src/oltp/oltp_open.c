@@ -11,8 +11,11 @@ static int open_wal_committed(void *context, sqlite3 *db, const char *name, int 
     (void)db;
     (void)name;
     struct oltp *oltp = context;
-    atomic_store_explicit(&oltp->wal_pages, (unsigned)pages, memory_order_relaxed);
-    if (pages >= 1000) {
+    if ((unsigned)pages < oltp->wal_pages) { /* it started anew */
+        atomic_store_explicit(&oltp->checkpoint_at, OLTP_CHECKPOINT_PAGES, memory_order_relaxed);
+    }
+    oltp->wal_pages = (unsigned)pages;
+    if ((unsigned)pages >= atomic_load_explicit(&oltp->checkpoint_at, memory_order_relaxed)) {
         oltp_checkpoint_due(oltp);
     }
     return SQLITE_OK;

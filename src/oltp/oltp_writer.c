@@ -4,7 +4,8 @@
  *
  * W1. One caller at a time holds the writer (writer_busy); only the holder touches oltp->writer and the pending_ fields.
  * W2. A job is in the queue (QUEUED), in the hands of a holder (RUNNING), told to go on itself (GRANTED) or DONE. Its state
- *     changes under queue_lock only, and only a QUEUED job may give up.
+ *     leaves QUEUED under queue_lock only, and only a QUEUED job may give up. Once DONE or GRANTED is stored,
+ *     the job is its owner's again: nobody else may touch it.
  * W3. The queue is first come, first served. A holder runs its own job and at most one group of others; then the
  *     thread at the head becomes the holder. So nobody works for others for long, and nobody starves.
  * W4. The holder's transaction has ended when it lets go.
@@ -21,7 +22,7 @@ static int64_t writer_deadline(const struct oltp *oltp, int64_t deadline_ns)
 
 static void writer_enqueue(struct oltp *oltp, struct oltp_job *job)
 {
-    job->state = OLTP_JOB_QUEUED;
+    atomic_store_explicit(&job->state, OLTP_JOB_QUEUED, memory_order_relaxed);
     job->next = NULL;
     *(oltp->queue_tail == NULL ? &oltp->queue_head : &oltp->queue_tail->next) = job;
     oltp->queue_tail = job;
@@ -47,7 +48,7 @@ static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
     struct oltp_job **end = &oltp->queue_head;
     *first = oltp->queue_head;
     while (*end != NULL && !(*end)->exclusive && count < OLTP_GROUP_MAX) {
-        (*end)->state = OLTP_JOB_RUNNING;
+        atomic_store_explicit(&(*end)->state, OLTP_JOB_RUNNING, memory_order_relaxed);
         count++;
         end = &(*end)->next;
     }
@@ -60,102 +61,132 @@ static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
     return count;
 }
 
-/* With the lock held: the jobs of a group are done; their owners may go, all but `self`. */
+static void writer_tell(struct oltp_job *job, enum oltp_job_state state)
+{
+    atomic_uint *word = &job->state;
+    atomic_store_explicit(word, state, memory_order_release);
+    base_word_wake(word); /* the job may be gone already */
+}
+
+/* The jobs of a group are done; their owners may go. `self` is the caller's own, if it is among them. */
 static void writer_finish_group(struct oltp_job *first, const struct oltp_job *self)
 {
     while (first != NULL) {
         struct oltp_job *next = first->next;
-        first->state = OLTP_JOB_DONE;
         if (first != self) {
-            base_cond_signal(&first->wake);
+            writer_tell(first, OLTP_JOB_DONE);
         }
         first = next;
     }
 }
 
-/* With the lock held: somebody else's turn, or nobody's. */
+/* Somebody else's turn, or nobody's. */
 static void writer_hand_over(struct oltp *oltp)
 {
+    base_mutex_lock(&oltp->queue_lock);
     struct oltp_job *head = oltp->queue_head;
     if (head == NULL) {
         oltp->writer_busy = false;
-        return;
+    } else {
+        oltp->queue_head = head->next;
+        if (oltp->queue_head == NULL) {
+            oltp->queue_tail = NULL;
+        }
+        head->next = NULL;
     }
-    oltp->queue_head = head->next;
-    if (oltp->queue_head == NULL) {
-        oltp->queue_tail = NULL;
+    base_mutex_unlock(&oltp->queue_lock);
+    if (head != NULL) { /* out of the queue, so it can't give up any more */
+        writer_tell(head, OLTP_JOB_GRANTED);
     }
-    head->next = NULL;
-    head->state = OLTP_JOB_GRANTED;
-    base_cond_signal(&head->wake);
 }
 
-/* With the lock held and the writer too: one group of those who wait. */
+/* With the writer held: one group of those who wait. */
 static void writer_run_waiting(struct oltp *oltp)
 {
-    if (oltp->queue_head == NULL || oltp->queue_head->exclusive) {
-        return;
-    }
-    struct oltp_job *first;
-    uint32_t count = writer_take_group(oltp, &first);
-    base_mutex_unlock(&oltp->queue_lock);
-    oltp_group_run(oltp, first, count);
+    struct oltp_job *first = NULL;
+    uint32_t count = 0;
     base_mutex_lock(&oltp->queue_lock);
-    writer_finish_group(first, NULL);
+    if (oltp->queue_head != NULL && !oltp->queue_head->exclusive) {
+        count = writer_take_group(oltp, &first);
+    }
+    base_mutex_unlock(&oltp->queue_lock);
+    if (count > 0) {
+        oltp_group_run(oltp, first, count);
+        writer_finish_group(first, NULL);
+    }
 }
 
-/* With the lock held: waits for the writer (GRANTED) or the result (DONE); a failure is in the job. */
-static void writer_wait(struct oltp *oltp, struct oltp_job *job)
+static void writer_give_up(struct oltp *oltp, struct oltp_job *job)
+{
+    base_mutex_lock(&oltp->queue_lock);
+    struct oltp_job *at = oltp->queue_head;
+    while (at != NULL && at != job) {
+        at = at->next;
+    }
+    if (at != NULL) {
+        writer_unqueue(oltp, job);
+        atomic_store_explicit(&job->state, OLTP_JOB_DONE, memory_order_relaxed);
+        atomic_fetch_add_explicit(&oltp->counters.busy, 1, memory_order_relaxed);
+        job->status = error_set(&job->error, RHEI_BUSY,
+                                oltp->in_session
+                                    ? "a transaction of another session held the writer for longer than the time-out: try "
+                                      "again, or commit that transaction sooner"
+                                    : "other writers held the writer for longer than the time-out: try again, or raise it");
+    }
+    base_mutex_unlock(&oltp->queue_lock);
+}
+
+/* For the writer (GRANTED) or the result (DONE); a failure is in the job, which is in the queue. */
+static enum oltp_job_state writer_wait(struct oltp *oltp, struct oltp_job *job)
 {
     int64_t deadline = writer_deadline(oltp, job->deadline_ns);
-    base_cond_init(&job->wake);
-    writer_enqueue(oltp, job);
-    while (job->state == OLTP_JOB_QUEUED || job->state == OLTP_JOB_RUNNING) {
-        bool patient = job->state == OLTP_JOB_RUNNING || base_cond_wait_until(&job->wake, &oltp->queue_lock, deadline);
-        if (job->state == OLTP_JOB_RUNNING) {
-            base_cond_wait(&job->wake, &oltp->queue_lock);
-        } else if (job->state == OLTP_JOB_QUEUED && !patient) {
-            writer_unqueue(oltp, job);
-            job->state = OLTP_JOB_DONE;
-            atomic_fetch_add_explicit(&oltp->counters.busy, 1, memory_order_relaxed);
-            job->status = error_set(&job->error, RHEI_BUSY,
-                                    oltp->in_session
-                                        ? "a transaction of another session held the writer for longer than the time-out: try "
-                                          "again, or commit that transaction sooner"
-                                        : "other writers held the writer for longer than the time-out: try again, or raise it");
+    for (;;) {
+        unsigned state = atomic_load_explicit(&job->state, memory_order_acquire);
+        if (state == OLTP_JOB_GRANTED || state == OLTP_JOB_DONE) {
+            return state;
+        }
+        if (state == OLTP_JOB_QUEUED && base_now_ns() >= deadline) {
+            writer_give_up(oltp, job);
+            deadline = INT64_MAX; /* it gave up, or somebody has it in hand by now */
+        } else {
+            base_word_wait(&job->state, state, state == OLTP_JOB_QUEUED ? deadline : INT64_MAX);
         }
     }
-    base_cond_destroy(&job->wake);
+}
+
+/* True: the writer is held. False: the job is in the queue. */
+static bool writer_take_or_queue(struct oltp *oltp, struct oltp_job *job)
+{
+    base_mutex_lock(&oltp->queue_lock);
+    bool taken = !oltp->writer_busy && oltp->queue_head == NULL;
+    if (taken) {
+        oltp->writer_busy = true;
+    } else {
+        writer_enqueue(oltp, job);
+    }
+    base_mutex_unlock(&oltp->queue_lock);
+    return taken;
 }
 
 rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job)
 {
-    base_mutex_lock(&oltp->queue_lock);
-    if (oltp->writer_busy || oltp->queue_head != NULL) {
-        writer_wait(oltp, job);
-        if (job->state == OLTP_JOB_DONE) {
-            base_mutex_unlock(&oltp->queue_lock);
-            return job->status;
-        }
-        /* the head of the queue leads: it takes along whoever waits behind it */
-        struct oltp_job *first;
-        job->state = OLTP_JOB_RUNNING;
-        uint32_t count = 1 + writer_take_group(oltp, &first);
-        job->next = count > 1 ? first : NULL;
-        base_mutex_unlock(&oltp->queue_lock);
-        oltp_group_run(oltp, job, count);
-        base_mutex_lock(&oltp->queue_lock);
-        writer_finish_group(job, job);
-    } else {
-        oltp->writer_busy = true;
-        base_mutex_unlock(&oltp->queue_lock);
+    if (writer_take_or_queue(oltp, job)) {
         job->next = NULL;
         oltp_group_run(oltp, job, 1);
-        base_mutex_lock(&oltp->queue_lock);
         writer_run_waiting(oltp);
+    } else if (writer_wait(oltp, job) == OLTP_JOB_DONE) {
+        return job->status;
+    } else {
+        /* the head of the queue leads: it takes along whoever waits behind it */
+        struct oltp_job *first;
+        base_mutex_lock(&oltp->queue_lock);
+        uint32_t count = 1 + writer_take_group(oltp, &first);
+        base_mutex_unlock(&oltp->queue_lock);
+        job->next = count > 1 ? first : NULL;
+        oltp_group_run(oltp, job, count);
+        writer_finish_group(job, job);
     }
     writer_hand_over(oltp);
-    base_mutex_unlock(&oltp->queue_lock);
     return job->status;
 }
 
@@ -165,20 +196,13 @@ rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct r
     if (oltp->writer == NULL) {
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
     }
-    base_mutex_lock(&oltp->queue_lock);
-    if (oltp->writer_busy || oltp->queue_head != NULL) {
-        struct oltp_job job = {.exclusive = true, .deadline_ns = deadline_ns, .error = RHEI_ERROR_INIT};
-        writer_wait(oltp, &job);
-        if (job.state != OLTP_JOB_GRANTED) {
-            status = job.status;
-            if (error != NULL && error->code == RHEI_OK) {
-                *error = job.error;
-            }
+    struct oltp_job job = {.exclusive = true, .deadline_ns = deadline_ns, .error = RHEI_ERROR_INIT};
+    if (!writer_take_or_queue(oltp, &job) && writer_wait(oltp, &job) != OLTP_JOB_GRANTED) {
+        status = job.status;
+        if (error != NULL && error->code == RHEI_OK) {
+            *error = job.error;
         }
-    } else {
-        oltp->writer_busy = true;
     }
-    base_mutex_unlock(&oltp->queue_lock);
     if (status == RHEI_OK) {
         oltp->writer->busy_deadline_ns = writer_deadline(oltp, deadline_ns);
     }
@@ -187,9 +211,7 @@ rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct r
 
 void oltp_writer_release(struct oltp *oltp)
 {
-    base_mutex_lock(&oltp->queue_lock);
     writer_hand_over(oltp);
-    base_mutex_unlock(&oltp->queue_lock);
 }
 
 /* ---- What the caller sees. --------------------------------------------------------------------------------------- */

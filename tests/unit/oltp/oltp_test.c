@@ -53,10 +53,17 @@ void test_open_memory(struct oltp_test *test)
     open_handle(test);
 }
 
-void test_reopen(struct oltp_test *test)
+void test_shut(struct oltp_test *test)
 {
     test->source->ops->close(&test->source);
     oltp_close(&test->oltp);
+}
+
+void test_reopen(struct oltp_test *test)
+{
+    if (test->oltp != NULL) {
+        test_shut(test);
+    }
     open_handle(test);
 }
 
