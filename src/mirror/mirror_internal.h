@@ -190,7 +190,7 @@ struct mirror {
     struct mirror_trie catalog;  /* of the version being built */
     struct mirror_table *dirty, *zombies;
     struct mirror_garbage_list retired;
-    size_t reclaim_at; /* count at which the next pass is due */
+    size_t reclaim_at, reclaim_at_bytes; /* garbage at which the next pass is due, by either measure */
     struct mirror_garbage *small[MIRROR_KIND_SMALL];
     uint32_t small_count[MIRROR_KIND_SMALL];
     struct mirror_version *free_versions;

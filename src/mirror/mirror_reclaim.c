@@ -18,7 +18,7 @@
 
 #include "base/base_memory.h"
 
-enum { SMALL_KEPT = 1024, PINS_ON_STACK = 64 };
+enum { SMALL_KEPT = 1024, PINS_ON_STACK = 64, PASS_COUNT = 32, PASS_BYTES = 4 << 20 };
 
 static const size_t small_size[MIRROR_KIND_SMALL] = {
     [MIRROR_KIND_NODE] = sizeof(struct mirror_trie_node),
@@ -241,12 +241,14 @@ bool mirror_reclaim(struct mirror *mirror)
         sweep(mirror, &pins);
     if (pins.epochs != pins.on_stack)
         base_free(pins.epochs);
-    mirror->reclaim_at = 2 * mirror->retired.count + 32 + pins.count / 4;
+    mirror->reclaim_at = 2 * mirror->retired.count + PASS_COUNT + pins.count / 4;
+    mirror->reclaim_at_bytes = 2 * atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed) + PASS_BYTES;
     return proven;
 }
 
 void mirror_reclaim_when_due(struct mirror *mirror)
 {
-    if (mirror->retired.count >= mirror->reclaim_at)
+    if (mirror->retired.count >= mirror->reclaim_at ||
+        atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed) >= mirror->reclaim_at_bytes)
         (void)mirror_reclaim(mirror);
 }

@@ -33,7 +33,6 @@ static void settle(struct mirror *mirror)
     mirror->capacity[0] = MIRROR_VECTOR_ROWS;
     mirror->capacity[1] = 8 * MIRROR_VECTOR_ROWS;
     mirror->capacity[2] = MIRROR_SEGMENT_ROWS;
-    mirror->reclaim_at = 32;
 }
 
 rhei_status mirror_open(const struct mirror_config *config, struct mirror **out, struct rhei_error *error)

@@ -208,9 +208,9 @@ static void test_too_many_rows_are_refused(void **state)
 static void test_d6_failing_memory_leaves_the_table_sound(void **state)
 {
     struct fixture *f = *state;
-    for (int64_t i = 0; i < 60000; i++)
+    for (int64_t i = 0; i < 20000; i++)
         change(f, CHANGE_UPSERT, i, i);
-    for (int64_t i = 0; i < 60000; i += 4)
+    for (int64_t i = 0; i < 20000; i += 4)
         change(f, CHANGE_DELETE, i, i);
     flush(f);
     for (uint64_t n = 1; n < 60; n++) {
@@ -226,7 +226,7 @@ static void test_d6_failing_memory_leaves_the_table_sound(void **state)
         }
         if (work == NULL)
             break;
-        for (int64_t i = (int64_t)n; i < 60000; i += 1009)
+        for (int64_t i = (int64_t)n; i < 20000; i += 509)
             change(f, CHANGE_DELETE, i, i);
         flush(f);
         mirror_small_reset(f->mirror);

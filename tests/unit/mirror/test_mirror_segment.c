@@ -90,12 +90,14 @@ static void test_a5_reals_and_their_flags(void **state)
 static void test_a5_texts_of_every_length(void **state)
 {
     struct fixture *f = *state;
-    static char bytes[300000];
+    static char bytes[1500000], half[300000];
     memset(bytes, 'x', sizeof bytes);
     for (uint32_t i = 0; i < 40; i++)
         f->values[i] = (struct rhei_value){.as.bytes = bytes + i, .length = i, .type = RHEI_TEXT};
     f->values[40] = (struct rhei_value){.as.bytes = bytes, .length = sizeof bytes, .type = RHEI_TEXT};
-    for (uint32_t i = 41; i < ROWS; i++)
+    f->values[41] = (struct rhei_value){.as.bytes = half, .length = sizeof half, .type = RHEI_TEXT};
+    memset(half, 'y', sizeof half);
+    for (uint32_t i = 42; i < ROWS; i++)
         f->values[i] = (struct rhei_value){.as.bytes = bytes + i, .length = i % 60, .type = RHEI_TEXT};
     struct mirror_column_seen seen = write(f, MIRROR_LAYOUT_TEXT, ROWS);
     assert_int_equal(seen.flags, MIRROR_HAS_TEXT);

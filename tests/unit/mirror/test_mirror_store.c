@@ -224,6 +224,46 @@ static void test_batch_that_does_not_fit_is_refused(void **state)
     check(f);
 }
 
+static void test_memory_limit_stops_apply_and_readers_go_on(void **state)
+{
+    struct fixture *f = *state;
+    struct mirror_config config = {.memory_limit = 6 << 20};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct mirror_snapshot snapshot;
+    struct mirror_status status;
+    mirror_close(&f->mirror);
+    assert_int_equal(mirror_open(&config, &f->mirror, NULL), RHEI_OK);
+    model_attach(f->mirror, &f->model);
+    rhei_status failed = RHEI_OK;
+    uint64_t published = 0;
+    for (int64_t i = 0; failed == RHEI_OK && i < 2000000; i++) {
+        struct rhei_value row[3] = {model_integer(i), model_text("a text that needs the heap"), model_real(1)};
+        model_batch_add(&f->batch, CHANGE_UPSERT, row);
+        if (f->batch.batch.row_count < 5000)
+            continue;
+        failed = mirror_apply(f->mirror, &f->batch.batch, NULL, &error);
+        f->batch.batch.row_count = 0;
+        mirror_publish(f->mirror, i, NULL);
+        published += failed == RHEI_OK ? 5000 : 0;
+    }
+    assert_int_equal(failed, RHEI_MEMORY_LIMIT);
+    mirror_status(f->mirror, &status);
+    assert_true(status.memory_bytes <= config.memory_limit);
+    assert_int_equal(mirror_snapshot_take(f->mirror, &snapshot), RHEI_OK);
+    assert_int_equal(mirror_view_row_count(mirror_view(&snapshot, 7)), published);
+    mirror_snapshot_release(&snapshot);
+    mirror_drop(f->mirror, 7); /* and all of it comes back */
+    mirror_publish(f->mirror, 1, NULL);
+    mirror_reclaim(f->mirror);
+    mirror_status(f->mirror, &status);
+    assert_true(status.memory_bytes - status.pool_bytes < 100000);
+    model_attach(f->mirror, &f->model);
+    change(f, CHANGE_UPSERT, 1, "again", 1);
+    flush(f, NULL);
+    mirror_publish(f->mirror, 2, NULL);
+    check(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_tables_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mixed_classes_and_late_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batch_that_does_not_fit_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_limit_stops_apply_and_readers_go_on, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
