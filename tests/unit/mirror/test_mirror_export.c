@@ -275,7 +275,7 @@ static void test_d6_failing_memory_ends_a_stream_cleanly(void **state)
         struct ArrowArray array = {0};
         struct mirror_export_options options = {.strings_view = n % 2 == 0};
         base_memory_fail_after(n);
-        int code = mirror_export(f->mirror, &snapshot, 1, all_columns, NULL, COLUMNS, &options, &stream, NULL);
+        int code = (int)mirror_export(f->mirror, &snapshot, 1, all_columns, NULL, COLUMNS, &options, &stream, NULL);
         if (code == 0) {
             code = stream.get_schema(&stream, &schema);
             if (code == 0)
