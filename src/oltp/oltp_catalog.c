@@ -67,11 +67,15 @@ rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause,
     return RHEI_OK;
 }
 
-/* Without writing: a read-only handle. */
-static rhei_status catalog_reload(struct oltp *oltp, struct rhei_error *error)
+/*
+ * Without writing: all that a read-only handle can do, and enough for any other one when every trigger is already as it
+ * should be, so that an open or a read doesn't wait for another process's write. *taken: the schema was published.
+ */
+static rhei_status catalog_reload(struct oltp *oltp, bool *taken, struct rhei_error *error)
 {
     struct oltp_schema *schema = NULL;
-    bool complete;
+    bool complete = false;
+    *taken = false;
     rhei_status status = oltp_exec(oltp->describer, "BEGIN", error);
     if (status != RHEI_OK) {
         return status;
@@ -81,11 +85,12 @@ static rhei_status catalog_reload(struct oltp *oltp, struct rhei_error *error)
         status = oltp_capture_match(oltp, oltp->describer, schema, &complete, error);
     }
     oltp_exec(oltp->describer, "COMMIT", NULL);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK || !(complete || oltp->config.read_only)) {
         oltp_schema_release(schema);
         return status;
     }
     oltp_schema_publish(oltp, schema);
+    *taken = true;
     return RHEI_OK;
 }
 
@@ -96,9 +101,8 @@ rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error)
     base_mutex_lock(&oltp->describe_lock);
     rhei_status status = oltp_query_int(oltp->describer, "PRAGMA main.schema_version", 0, &cookie, error);
     bool known = status == RHEI_OK && catalog_cookie_is(oltp, cookie);
-    if (status == RHEI_OK && !known && oltp->config.read_only) {
-        status = catalog_reload(oltp, error);
-        known = true;
+    if (status == RHEI_OK && !known) {
+        status = catalog_reload(oltp, &known, error);
     }
     base_mutex_unlock(&oltp->describe_lock);
     if (status == RHEI_OK && !known) {

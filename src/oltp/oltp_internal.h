@@ -326,14 +326,14 @@ struct oltp {
     struct oltp_source *source;
     int64_t engine_id;
     atomic_int_fast64_t engine_position; /* applied by our mirror */
-    atomic_bool engine_active;           /* there is a source, so the engine is in the registry */
+    atomic_bool engine_active;           /* it reads the log, so it is in the registry */
 
     /* background */
     base_thread maintenance;
     bool maintenance_running;
     base_mutex maintenance_lock;
     base_cond maintenance_wake;
-    bool maintenance_stop, checkpoint_due;
+    bool maintenance_stop, checkpoint_due, seen_due;
     atomic_uint checkpoint_at; /* pages in the log at which the next checkpoint is due */
 
     struct oltp_counters counters;
@@ -342,5 +342,7 @@ struct oltp {
 rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error);
 void oltp_maintenance_stop(struct oltp *oltp);
 void oltp_checkpoint_due(struct oltp *oltp);
+/* The handle begins to read the log: from here on other engines leave what it has not applied (P3). Doesn't wait. */
+void oltp_engine_begins(struct oltp *oltp);
 
 #endif

@@ -17,6 +17,17 @@ void oltp_checkpoint_due(struct oltp *oltp)
     base_mutex_unlock(&oltp->maintenance_lock);
 }
 
+void oltp_engine_begins(struct oltp *oltp)
+{
+    if (oltp->config.read_only || atomic_exchange(&oltp->engine_active, true)) {
+        return;
+    }
+    base_mutex_lock(&oltp->maintenance_lock);
+    oltp->seen_due = true;
+    base_cond_signal(&oltp->maintenance_wake);
+    base_mutex_unlock(&oltp->maintenance_lock);
+}
+
 /* PASSIVE waits for nobody; what readers still need is done next time. */
 static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connection, int *done)
 {
@@ -52,11 +63,13 @@ static void maintenance_run(void *argument)
     int64_t seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
     base_mutex_lock(&oltp->maintenance_lock);
     while (!oltp->maintenance_stop) {
-        if (!oltp->checkpoint_due) {
+        if (!oltp->checkpoint_due && !oltp->seen_due) {
             base_cond_wait_until(&oltp->maintenance_wake, &oltp->maintenance_lock, seen);
         }
         bool checkpoint = oltp->checkpoint_due && !oltp->maintenance_stop;
+        bool begins = oltp->seen_due && !oltp->maintenance_stop;
         oltp->checkpoint_due = false;
+        oltp->seen_due = false;
         base_mutex_unlock(&oltp->maintenance_lock);
         if (checkpoint && connection == NULL) {
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &connection, NULL);
@@ -68,7 +81,7 @@ static void maintenance_run(void *argument)
         if (checkpoint || tick) {
             oltp_log_limit(oltp, NULL);
         }
-        if (tick) {
+        if (begins || tick) {
             oltp_engine_seen(oltp, NULL);
             seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
         }

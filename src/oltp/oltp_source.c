@@ -229,6 +229,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     struct oltp_source *source = source_of(base);
     *cycle = (struct change_cycle){.position = after};
     source->connection->busy_deadline_ns = 0;
+    oltp_engine_begins(source->oltp);
     rhei_status status = RHEI_OK;
     bool known = false;
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
@@ -309,8 +310,10 @@ static bool source_same_value(sqlite3_stmt *log, int column, sqlite3_stmt *row, 
     switch (sqlite3_column_type(log, column)) {
     case SQLITE_INTEGER:
         return sqlite3_column_int64(log, column) == sqlite3_column_int64(row, from);
-    case SQLITE_FLOAT:
-        return sqlite3_column_double(log, column) == sqlite3_column_double(row, from);
+    case SQLITE_FLOAT: {
+        double a = sqlite3_column_double(log, column), b = sqlite3_column_double(row, from);
+        return memcmp(&a, &b, sizeof a) == 0; /* 0.0 is another key than -0.0 */
+    }
     case SQLITE_NULL:
         return true;
     default: {
@@ -524,10 +527,6 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
     }
     if (status == RHEI_OK) {
         status = source_prepare(source, "SELECT ifnull(max(seq), 0) FROM main." OLTP_LOG, &source->last, error);
-    }
-    if (status == RHEI_OK && !oltp->config.read_only) {
-        atomic_store(&oltp->engine_active, true);
-        status = oltp_engine_seen(oltp, error);
     }
     if (status != RHEI_OK) {
         oltp_source_free(&source);

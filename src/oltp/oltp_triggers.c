@@ -169,10 +169,29 @@ static void make_key_changed(struct maker *maker)
             make_column(maker, "NEW.", column);
             base_buffer_char(&maker->text, ')');
         }
+        if (maker->source->columns[column].affinity == AFFINITY_BLOB) {
+            /* 0.0 and -0.0 are equal and of one type, but not of the same bits */
+            base_buffer_text(&maker->text, " OR (");
+            make_column(maker, "NEW.", column);
+            base_buffer_text(&maker->text, " = 0 AND typeof(");
+            make_column(maker, "NEW.", column);
+            base_buffer_text(&maker->text, ") = 'real')");
+        }
     }
 }
 
 /* ---- Rows that REPLACE may displace. ----------------------------------------------------------------------------- */
+
+/* NEW."c"; for NOT NULL with a default, what a NULL becomes where the conflict is REPLACE, which is after this trigger ran. */
+static void make_new_value(const struct oltp_table_schema *table, uint32_t column, struct base_buffer *out)
+{
+    const char *fallback = table->table.source.columns[column].not_null ? table->defaults[column] : NULL;
+    base_buffer_text(out, fallback == NULL ? "NEW." : "ifnull(NEW.");
+    base_buffer_identifier(out, table->table.source.columns[column].name);
+    if (fallback != NULL) {
+        base_buffer_format(out, ", (%s))", fallback);
+    }
+}
 
 static void make_index_term(struct maker *maker, const struct oltp_index *index, const struct oltp_index_text *text,
                             uint32_t i)
@@ -180,16 +199,11 @@ static void make_index_term(struct maker *maker, const struct oltp_index *index,
     int32_t column = index->columns[i];
     struct base_buffer *out = &maker->text;
     if (column >= 0) {
-        const char *fallback = maker->source->columns[column].not_null ? maker->table->defaults[column] : NULL;
         base_buffer_identifier(out, maker->source->columns[column].name);
         base_buffer_text(out, " COLLATE ");
         base_buffer_identifier(out, index->collations[i]);
-        /* a NULL that NOT NULL ON CONFLICT REPLACE will turn into the default, after this trigger ran */
-        base_buffer_text(out, fallback == NULL ? " = NEW." : " = ifnull(NEW.");
-        base_buffer_identifier(out, maker->source->columns[column].name);
-        if (fallback != NULL) {
-            base_buffer_format(out, ", (%s))", fallback);
-        }
+        base_buffer_text(out, " = ");
+        make_new_value(maker->table, (uint32_t)column, out);
     } else if (column == -1) {
         base_buffer_format(out, "%s = NEW.%s", maker->table->rowid_name, maker->table->rowid_name);
     } else {
@@ -325,14 +339,14 @@ void oltp_trigger_set_reset(struct oltp_trigger_set *set)
 
 /* ---- Texts of indexes. ------------------------------------------------------------------------------------------- */
 
-static const char *rewrite_column(const struct oltp_table_schema *table, const char *name)
+static int32_t rewrite_column(const struct oltp_table_schema *table, const char *name)
 {
     for (uint32_t i = 0; i < table->table.source.column_count; i++) {
         if (!table->table.source.columns[i].is_rowid && base_fold_compare(table->table.source.columns[i].name, name) == 0) {
-            return table->table.source.columns[i].name;
+            return (int32_t)i;
         }
     }
-    return NULL;
+    return -1;
 }
 
 void oltp_rewrite_new(const struct oltp_table_schema *table, const char *expression, size_t len, struct base_buffer *out)
@@ -344,17 +358,16 @@ void oltp_rewrite_new(const struct oltp_table_schema *table, const char *express
         size_t peek = at, next_start, next_end;
         bool call = oltp_next_token(expression, len, &peek, &next_start, &next_end) == OLTP_TOKEN_OTHER &&
                     expression[next_start] == '(';
-        const char *column = NULL;
+        int32_t column = -1;
         if ((token == OLTP_TOKEN_NAME || token == OLTP_TOKEN_QUOTED) && !call && !after_collate && !after_as) {
             char *name = oltp_token_text(expression, start, end);
-            column = name == NULL ? NULL : rewrite_column(table, name);
+            column = name == NULL ? -1 : rewrite_column(table, name);
             out->failed |= name == NULL;
             base_free(name);
         }
-        if (column != NULL) {
+        if (column >= 0) {
             base_buffer_append(out, expression + copied, start - copied);
-            base_buffer_text(out, "NEW.");
-            base_buffer_identifier(out, column);
+            make_new_value(table, (uint32_t)column, out);
             copied = end;
         }
         after_collate = token == OLTP_TOKEN_NAME && oltp_token_is(expression, start, end, "COLLATE");

@@ -445,6 +445,14 @@ static void mirror_check_table(struct test_mirror *mirror, struct mirror_table *
     }
     oltp_cursor_close(&cursor);
     if (rows != table->count) {
+        for (size_t i = 0; i < table->count && i < 50; i++) {
+            print_message("%s\n", table->rows[i].row);
+        }
+        char *schema = test_rows(mirror->test, "SELECT sql FROM sqlite_master WHERE name NOT LIKE '\\_rhei%' ESCAPE '\\'");
+        char *there = test_rows(mirror->test, table->select);
+        print_message("%s\n%s\n", schema, there);
+        base_free(schema);
+        base_free(there);
         fail_msg("table %s has %zu rows, its mirror %zu", table->name, rows, table->count);
     }
 }
