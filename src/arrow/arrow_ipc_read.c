@@ -7,22 +7,18 @@
  * is allocated on the word of a length that wasn't delivered, and every buffer lies inside its body and at a multiple
  * of 8 bytes, as the format asks and as loads of 8 bytes need.
  */
-#include <flatcc/flatcc_builder.h>
-#include <nanoarrow/ipc/flatcc_generated.h>
 #include <nanoarrow/nanoarrow_ipc.h>
 #include <string.h>
 
 #include "arrow/arrow_ipc.h"
 #include "arrow/arrow_stream.h"
 #include "arrow_column.h"
+#include "arrow_ipc_verify.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
-#define FB(name) FLATBUFFERS_WRAP_NAMESPACE(org_apache_arrow_flatbuf, name)
-
 enum { PREFIX_LEN = 8, MAX_HEADER_LEN = 256 << 20, FIRST_READ_LEN = 1 << 20 };
-#define MAX_FIXED_SIZE   (INT64_C(1) << 24) /* bytes or items of a fixed-size value */
-#define MAX_UNPACKED_LEN (INT64_C(4) << 30) /* of one compressed buffer: a column of a batch is below 2 GiB */
+#define MAX_FIXED_SIZE (INT64_C(1) << 24) /* bytes or items of a fixed-size value */
 
 struct ipc_reader {
     struct arrow_ipc_input input;
@@ -34,19 +30,13 @@ struct ipc_reader {
     struct ArrowBuffer header; /* of the last message, with its prefix */
 };
 
-static rhei_status damaged(struct rhei_error *error, const char *what)
-{
-    return error_set(error, RHEI_IO, "the Arrow input can't be read: %s",
-                     what == NULL || what[0] == '\0' ? "it is damaged" : what);
-}
-
 static rhei_status decoder_failed(int code, const struct ArrowError *reason, struct rhei_error *error)
 {
     if (code == ENOMEM)
         return error_no_memory(error);
     if (code == ENOTSUP)
         return error_set(error, RHEI_UNSUPPORTED, "the Arrow input can't be read: %s", reason->message);
-    return damaged(error, reason->message);
+    return ipc_damaged(error, reason->message);
 }
 
 /* ---- Bytes -------------------------------------------------------------------------------------------------------- */
@@ -84,7 +74,7 @@ static rhei_status read_into(struct ipc_reader *reader, struct ArrowBuffer *buff
         if (status != RHEI_OK)
             return status;
         if (got < want)
-            return damaged(error, "it ends in the middle of a message");
+            return ipc_damaged(error, "it ends in the middle of a message");
         buffer->size_bytes += (int64_t)want;
         len -= (int64_t)want;
         step *= 2;
@@ -105,7 +95,7 @@ static rhei_status read_header(struct ipc_reader *reader, struct rhei_error *err
         return RHEI_DONE;
     memcpy(words, prefix, sizeof words);
     if (got < sizeof prefix || words[0] != -1 || words[1] < 0 || words[1] > MAX_HEADER_LEN)
-        return damaged(error, "it is not the Arrow IPC format (of version 0.15 or later)");
+        return ipc_damaged(error, "it is not the Arrow IPC format (of version 0.15 or later)");
     if (words[1] == 0)
         return RHEI_DONE;
     reader->header.size_bytes = 0;
@@ -117,62 +107,16 @@ static rhei_status read_header(struct ipc_reader *reader, struct rhei_error *err
     struct ArrowBufferView view = {{reader->header.data}, reader->header.size_bytes};
     struct ArrowError reason = {""};
     int code = ArrowIpcDecoderVerifyHeader(&reader->decoder, view, &reason);
-    if (code == NANOARROW_OK)
-        code = ArrowIpcDecoderDecodeHeader(&reader->decoder, view, &reason);
+    if (code != NANOARROW_OK)
+        return decoder_failed(code, &reason, error);
+    status = ipc_verify_header(reader->header.data + PREFIX_LEN, error);
+    if (status != RHEI_OK)
+        return status;
+    code = ArrowIpcDecoderDecodeHeader(&reader->decoder, view, &reason);
     return code == NANOARROW_OK ? RHEI_OK : decoder_failed(code, &reason, error);
 }
 
 /* ---- Bodies ------------------------------------------------------------------------------------------------------- */
-
-/* Lengths that would overflow when they are multiplied by a value's size are lies: no body holds so much. */
-static rhei_status check_nodes(FB(RecordBatch_table_t) batch, struct rhei_error *error)
-{
-    FB(FieldNode_vec_t) nodes = FB(RecordBatch_nodes)(batch);
-    int64_t rows = FB(RecordBatch_length)(batch);
-    bool good = rows >= 0 && rows <= INT32_MAX;
-    for (size_t i = 0; good && i < FB(FieldNode_vec_len)(nodes); i++) {
-        FB(FieldNode_struct_t) node = FB(FieldNode_vec_at)(nodes, i);
-        int64_t len = FB(FieldNode_length)(node);
-        good = len >= 0 && len <= INT32_MAX && FB(FieldNode_null_count)(node) >= -1 &&
-               FB(FieldNode_null_count)(node) <= len;
-    }
-    return good ? RHEI_OK : damaged(error, "a batch states an impossible number of rows");
-}
-
-static rhei_status check_buffers(FB(RecordBatch_table_t) batch, const struct ArrowBuffer *body,
-                                 struct rhei_error *error)
-{
-    FB(Buffer_vec_t) buffers = FB(RecordBatch_buffers)(batch);
-    bool packed = FB(RecordBatch_compression_is_present)(batch) != 0;
-    rhei_status status = check_nodes(batch, error);
-    if (status != RHEI_OK)
-        return status;
-    for (size_t i = 0; i < FB(Buffer_vec_len)(buffers); i++) {
-        FB(Buffer_struct_t) buffer = FB(Buffer_vec_at)(buffers, i);
-        int64_t offset = FB(Buffer_offset)(buffer);
-        int64_t len = FB(Buffer_length)(buffer);
-        if (offset < 0 || len < 0 || offset > body->size_bytes || len > body->size_bytes - offset)
-            return damaged(error, "a buffer lies outside its message");
-        if (offset % 8 != 0 && len > 0)
-            return damaged(error, "a buffer does not begin at a multiple of 8 bytes");
-        int64_t unpacked = 0;
-        if (packed && len >= (int64_t)sizeof unpacked)
-            memcpy(&unpacked, body->data + offset, sizeof unpacked);
-        if (unpacked < -1 || unpacked > MAX_UNPACKED_LEN)
-            return damaged(error, "a compressed buffer states an impossible length");
-    }
-    return RHEI_OK;
-}
-
-static rhei_status check_body(struct ipc_reader *reader, const struct ArrowBuffer *body, struct rhei_error *error)
-{
-    FB(Message_table_t) message = FB(Message_as_root)(reader->header.data + PREFIX_LEN);
-    if (FB(Message_header_type)(message) == FB(MessageHeader_RecordBatch))
-        return check_buffers((FB(RecordBatch_table_t))FB(Message_header)(message), body, error);
-    FB(DictionaryBatch_table_t) dictionary = (FB(DictionaryBatch_table_t))FB(Message_header)(message);
-    FB(RecordBatch_table_t) values = FB(DictionaryBatch_data)(dictionary);
-    return values == NULL ? damaged(error, "a dictionary has no values") : check_buffers(values, body, error);
-}
 
 /* The body of the message whose header was read, as a shared buffer. */
 static rhei_status read_body(struct ipc_reader *reader, struct ArrowBuffer *shared, struct rhei_error *error)
@@ -180,10 +124,10 @@ static rhei_status read_body(struct ipc_reader *reader, struct ArrowBuffer *shar
     struct ArrowBuffer body;
     arrow_buffer_init(&body);
     rhei_status status = reader->decoder.body_size_bytes < 0
-                             ? damaged(error, "a message has a negative length")
+                             ? ipc_damaged(error, "a message has a negative length")
                              : read_into(reader, &body, reader->decoder.body_size_bytes, error);
     if (status == RHEI_OK)
-        status = check_body(reader, &body, error);
+        status = ipc_verify_body(reader->header.data + PREFIX_LEN, body.data, body.size_bytes, error);
     if (status == RHEI_OK && ArrowSharedBufferInit(shared, &body) != NANOARROW_OK)
         status = error_no_memory(error);
     if (status != RHEI_OK)
@@ -226,15 +170,15 @@ static rhei_status read_schema(struct ipc_reader *reader, struct rhei_error *err
     struct ArrowError reason = {""};
     rhei_status status = read_header(reader, error);
     if (status == RHEI_DONE)
-        return damaged(error, "it is empty");
+        return ipc_damaged(error, "it is empty");
     if (status != RHEI_OK)
         return status;
     if (reader->decoder.message_type != NANOARROW_IPC_MESSAGE_TYPE_SCHEMA)
-        return damaged(error, "it doesn't begin with a schema");
+        return ipc_damaged(error, "it doesn't begin with a schema");
     int code = decode_schema(reader, &reason);
     if (code != NANOARROW_OK)
         return decoder_failed(code, &reason, error);
-    return schema_is_sane(&reader->schema) ? RHEI_OK : damaged(error, "its schema is damaged");
+    return schema_is_sane(&reader->schema) ? RHEI_OK : ipc_damaged(error, "its schema is damaged");
 }
 
 /* One message behind the schema. A dictionary leaves `out` released. */
@@ -247,7 +191,7 @@ static rhei_status read_message(struct ipc_reader *reader, struct ArrowArray *ou
         return status;
     bool batch = reader->decoder.message_type == NANOARROW_IPC_MESSAGE_TYPE_RECORD_BATCH;
     if (!batch && reader->decoder.message_type != NANOARROW_IPC_MESSAGE_TYPE_DICTIONARY_BATCH)
-        return damaged(error, "a message is neither a record batch nor a dictionary");
+        return ipc_damaged(error, "a message is neither a record batch nor a dictionary");
     status = read_body(reader, &shared, error);
     if (status != RHEI_OK)
         return status;
