@@ -66,7 +66,7 @@ static void put_value(void *data, idx_t row, const struct rhei_value *value)
 static void prm_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, enum rhei_class class)
 {
     const struct duck_api *api = duck_api();
-    const struct duck_slot *slot = api->scalar_function_get_state(info);
+    struct duck_slot *slot = api->scalar_function_get_state(info);
     atomic_load_explicit(&slot->stopped, memory_order_acquire);
     idx_t count = api->data_chunk_get_size(input);
     const int64_t *indexes = api->vector_get_data(api->data_chunk_get_vector(input, 0));
@@ -84,6 +84,7 @@ static void prm_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_v
         }
         valid[row / 64] &= ~(UINT64_C(1) << (row % 64));
     }
+    atomic_fetch_add_explicit(&slot->calls, 1, memory_order_release);
 }
 
 static void prm_int(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)

@@ -58,6 +58,7 @@ struct duck_slot {
     /* Stored with release when the rest is set, loaded with acquire by every callback. */
     _Atomic int stopped;    /* rhei_status that ended it, or RHEI_OK */
     _Atomic uint32_t scans; /* scans whose state DuckDB still holds: they read the snapshot */
+    _Atomic uint64_t calls; /* callbacks that ended, with release: whoever loads it comes after all they read */
     _Atomic bool stale;     /* a scan found that its plan was made for other columns */
 };
 

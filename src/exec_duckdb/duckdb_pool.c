@@ -58,6 +58,7 @@ static bool copy_ranges(struct duck_slot *slot, const struct executor_query *que
 
 static void slot_reset(struct duck_slot *slot)
 {
+    atomic_load_explicit(&slot->calls, memory_order_acquire);
     base_free(slot->values);
     base_free(slot->ranges);
     slot->values = NULL;

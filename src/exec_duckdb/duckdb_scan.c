@@ -52,7 +52,7 @@ struct scan_state {
     uint32_t segment_count;
     uint32_t output_count;
     struct scan_output *outputs;
-    _Atomic uint64_t next; /* vector to take next, counted over `segments`; its RMWs order the threads' reads */
+    _Atomic uint64_t next; /* vector to take next, counted over `segments` */
 };
 
 /* ---- Types ------------------------------------------------------------------------------------------------------- */
@@ -279,7 +279,7 @@ static void scan_state_free(void *context)
 {
     struct scan_state *state = context;
     struct duck_slot *slot = state->slot;
-    atomic_load_explicit(&state->next, memory_order_acquire); /* every thread's last look lies before */
+    atomic_load_explicit(&slot->calls, memory_order_acquire);
     base_free(state->range_indexes);
     base_free(state->segments);
     base_free(state->outputs);
@@ -542,7 +542,7 @@ static bool emit_vector(struct scan_state *state, uint32_t segment, uint32_t vec
 static bool take_vector(struct scan_state *state, uint32_t *segment, uint32_t *vector, struct scan_rows *rows)
 {
     for (;;) {
-        uint64_t number = atomic_fetch_add_explicit(&state->next, 1, memory_order_acq_rel);
+        uint64_t number = atomic_fetch_add_explicit(&state->next, 1, memory_order_relaxed);
         if (number >= (uint64_t)state->segment_count * MIRROR_SEGMENT_VECTORS)
             return false;
         *segment = state->segments[number / MIRROR_SEGMENT_VECTORS];
@@ -571,6 +571,7 @@ static void scan_run(duckdb_function_info info, duckdb_data_chunk chunk)
         atomic_store_explicit(&state->slot->stale, true, memory_order_release);
         api->function_set_error(info, "a column holds values of another class than was planned");
     }
+    atomic_fetch_add_explicit(&state->slot->calls, 1, memory_order_release);
 }
 
 static rhei_status register_one(struct duck_database *database, const char *name, duckdb_type first, duckdb_type second,

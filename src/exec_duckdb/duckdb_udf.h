@@ -33,11 +33,11 @@ rhei_status duck_evaluations_register(struct duck_database *database, struct rhe
 /* Makes the result NULL in each row that has a NULL argument. */
 void duck_null_rows(duckdb_data_chunk input, duckdb_vector output);
 /* Defines run_or_null: what `run` computes, NULL for rows with a NULL argument. */
-#define DUCK_OR_NULL(run)                                                                                              \
-    static void run##_or_null(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)                \
-    {                                                                                                                  \
-        run(info, input, output);                                                                                      \
-        duck_null_rows(input, output);                                                                                 \
+#define DUCK_OR_NULL(run)                                                                               \
+    static void run##_or_null(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output) \
+    {                                                                                                   \
+        run(info, input, output);                                                                       \
+        duck_null_rows(input, output);                                                                  \
     }
 
 static inline bool duck_is_valid(const uint64_t *valid, idx_t row)
