@@ -23,7 +23,6 @@
 enum {
     RETRY_NS = 100000000,      /* after a failed load, times the number of failures */
     CYCLE_RETRY_NS = 50000000, /* after a cycle that failed while a table waits for it */
-    SMALL_TABLE_ROWS = 20000,  /* not worth a second thread */
 };
 
 /* ---- Loading. ---------------------------------------------------------------------------------------------------- */
@@ -239,7 +238,7 @@ static struct sync_job *job_new(struct sync *sync, struct sync_table *table)
     }
     int64_t rows = table->definition->estimated_rows;
     job->table = table->definition->id;
-    job->loaders = rows >= 0 && rows < SMALL_TABLE_ROWS ? 1 : sync->build_threads;
+    job->loaders = sync->build_threads; /* also for a small one: the estimate may be as old as the table */
     job->expected = rows > 0 ? (uint64_t)rows : 0;
     job->hold = atomic_load(&sync->position);
     table->state = SYNC_TABLE_BUILDING;

@@ -134,7 +134,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
 void sync_own(struct sync *sync);    /* becomes the owner without a cycle */
 void sync_disown(struct sync *sync); /* and ceases to be */
 void sync_turned(struct sync *sync); /* under `lock`: wakes whoever waits for cycles or states */
-bool sync_nothing_pending(struct sync *sync);
+bool sync_nothing_pending(const struct sync *sync);
+bool sync_look(struct sync *sync);
 /* One cycle that began after the call; `pending_only`: none if the token says that there is nothing. */
 rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_limit *limit, struct sync_report *report,
                       struct rhei_error *error);

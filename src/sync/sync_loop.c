@@ -56,7 +56,7 @@ static int64_t loop_turn(struct sync *sync, int64_t *retry_ns)
 {
     struct sync_limit limit = {.cancelled = &sync->stopping};
     struct sync_report report = {0};
-    if (!atomic_load(&sync->request) && sync_nothing_pending(sync))
+    if (!atomic_load(&sync->request) && sync_look(sync))
         return 0;
     rhei_status status = sync_join(sync, !atomic_load(&sync->request), &limit, &report, NULL);
     if (status == RHEI_OK) {

@@ -15,21 +15,26 @@
 #include "base/base_utf8.h"
 
 enum {
-    FRESH_STEP_NS = 100000,
     SLICE_NS = 2000000, /* how late a waiter may notice its stop */
     SPINS = 2000,       /* looks at a running cycle before sleeping: a small cycle is shorter than waking up */
 };
 
-bool sync_nothing_pending(struct sync *sync)
+/* The price of `latest` when there is nothing to do: no clock, no lock. */
+bool sync_nothing_pending(const struct sync *sync)
 {
     if (!atomic_load_explicit(&sync->primed, memory_order_acquire))
         return false;
-    int64_t now = base_now_ns(); /* before the look, so that it is never too late */
     uint64_t token = atomic_load_explicit(&sync->token, memory_order_acquire);
-    if (sync->config.source->ops->may_have_changes(sync->config.source, token))
+    return !sync->config.source->ops->may_have_changes(sync->config.source, token);
+}
+
+/* The same look, kept for those who will ask how old the mirror is. */
+bool sync_look(struct sync *sync)
+{
+    int64_t now = base_now_ns(); /* before the look, so that it is never too late */
+    if (!sync_nothing_pending(sync))
         return false;
-    /* a store now and then is enough, and leaves the line to all readers */
-    if (now - atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed) > FRESH_STEP_NS)
+    if (now > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))
         atomic_store_explicit(&sync->fresh_at_ns, now, memory_order_relaxed);
     return true;
 }
@@ -204,6 +209,8 @@ rhei_status sync_wait_bounded(struct sync *sync, int64_t max_age_ms, int64_t dea
         int64_t age = base_now_ns() - atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed);
         if (max_age_ms > 0 && age / 1000000 < max_age_ms)
             return RHEI_OK;
+        if (sync_look(sync))
+            return RHEI_OK;
     }
     return sync_wait_latest(sync, deadline_ns, stop, error);
 }
@@ -213,8 +220,5 @@ int64_t sync_fresh_at_ns(const struct sync *sync)
     if (!atomic_load_explicit(&sync->primed, memory_order_acquire))
         return 0;
     int64_t now = base_now_ns();
-    uint64_t token = atomic_load_explicit(&sync->token, memory_order_acquire);
-    if (!sync->config.source->ops->may_have_changes(sync->config.source, token))
-        return now;
-    return atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed);
+    return sync_nothing_pending(sync) ? now : atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed);
 }
