@@ -151,6 +151,39 @@ rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement,
     return status;
 }
 
+/* The statement was described under another schema than the one that is known by now. */
+static bool is_outdated(struct rhei_db *db, const struct route_statement *statement)
+{
+    return !route_statement_is_native(statement) &&
+           route_statement_facts(statement)->schema_version != oltp_schema_version(db->oltp);
+}
+
+/*
+ * A schema that another process changed is noticed while the statement is on its way. Left to itself it goes to SQLite then,
+ * which prepares it anew; where the column store is demanded, it begins again.
+ */
+static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                                     struct rhei_error *error)
+{
+    enum { SCHEMA_TRIES = 8 };
+    struct rhei_error why;
+    rhei_status status;
+    bool again;
+    int tries = 0;
+    do {
+        struct route_statement *statement = NULL;
+        why = (struct rhei_error)RHEI_ERROR_INIT;
+        status = route_statement_get(db->route, ask->sql, ask->len, &statement, &why);
+        if (status == RHEI_OK)
+            status = engine_answer(db, statement, ask, rows, &why);
+        again = status == RHEI_OLAP_UNAVAILABLE && is_outdated(db, statement) && ++tries < SCHEMA_TRIES;
+        route_statement_release(&statement);
+    } while (again);
+    if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)
+        *error = why;
+    return status;
+}
+
 rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                            struct rhei_error *error)
 {
@@ -159,11 +192,7 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
     if (route_explained_text(ask->sql, ask->len, &inner) != NULL) {
         status = engine_explain_route(db, ask, rows, error);
     } else {
-        struct route_statement *statement = NULL;
-        status = route_statement_get(db->route, ask->sql, ask->len, &statement, error);
-        if (status == RHEI_OK)
-            status = engine_answer(db, statement, ask, rows, error);
-        route_statement_release(&statement);
+        status = ask_until_settled(db, ask, rows, error);
     }
     atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);
     if (status != RHEI_OK)
