@@ -85,11 +85,12 @@ static int connection_try_wal(struct oltp_connection *connection, bool *wal)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(connection->db, "PRAGMA journal_mode=WAL", -1, &stmt, NULL);
-    for (int tries = 0; rc == SQLITE_OK; tries++) {
+    while (rc == SQLITE_OK) {
         rc = sqlite3_step(stmt);
         *wal = rc == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
         rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-        bool again = (rc & 0xFF) == SQLITE_BUSY && connection_busy(connection, tries);
+        /* as often as it may: such a writer leaves the file free for microseconds only */
+        bool again = (rc & 0xFF) == SQLITE_BUSY && connection_busy(connection, 0);
         if (!again) {
             break;
         }
