@@ -71,7 +71,7 @@ def test_c5_schema_change(how, name, path, open_engine):
     elif how == "live":
         shell(path, BEFORE)
         shell(path, CHANGES[name] + ";")
-        engine.olap("SELECT count(*) FROM k")
+        engine.query("SELECT count(*) FROM k")
         write_after(path)
     elif how == "own":
         engine.script(BEFORE)
