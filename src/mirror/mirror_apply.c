@@ -331,6 +331,7 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
     struct mover mover;
     *moved = 0;
     max_rows = room_to_move(table, max_rows);
+    atomic_store_explicit(&table->moves_blocked, max_rows == 0, memory_order_relaxed);
     if (max_rows == 0)
         return RHEI_OK;
     rhei_status status = mover_init(table, max_rows, &mover);
@@ -349,7 +350,7 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
     status = apply_all(&apply);
     atomic_fetch_sub_explicit(&table->mirror->memory.unlimited, 1, memory_order_relaxed);
     if (status != RHEI_OK)
-        table->unsound = true;
+        atomic_store_explicit(&table->unsound, true, memory_order_relaxed);
     *moved = mover.rows;
     mover_reset(table, &mover);
     return status;
@@ -396,7 +397,7 @@ static rhei_status check_batch(const struct mirror_table *table, const struct ch
 {
     if (table == NULL)
         return error_set(error, RHEI_NOT_FOUND, "the column store has no table %u", batch->table);
-    if (table->unsound)
+    if (mirror_table_is_unsound(table))
         return error_set(error, RHEI_INVALID,
                          "the column store's copy of table \"%s\" missed a change earlier: drop or rebuild it",
                          table->definition.name);
@@ -436,7 +437,7 @@ rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch
         status = make_room(table, batch->row_count);
     }
     if (status != RHEI_OK) {
-        table->unsound = true;
+        atomic_store_explicit(&table->unsound, true, memory_order_relaxed);
         return apply_error(table, status, error);
     }
     if (counts != NULL) {

@@ -7,7 +7,9 @@
  * key index is not touched. A segment with less than a quarter of its offsets left is not copied but emptied: its rows
  * are appended again in ordinary cycles, and its number becomes free.
  *
- * prepare reads nothing but the snapshot: what the writer keeps in segments (live_rows, born) is out of bounds.
+ * prepare reads nothing but the snapshot and a table's two atomic flags: what the writer keeps in segments (live_rows, born)
+ * is out of bounds. A table that the swap would turn away must not be chosen, or a caller that compacts until nothing is
+ * left would never end.
  */
 #include "mirror_internal.h"
 
@@ -44,7 +46,8 @@ static void consider(const struct mirror_table_view *view, uint32_t number, cons
     uint32_t dead = deletions == NULL ? 0 : deletions->dead;
     uint32_t live = segment->rows - dead;
     uint32_t slack = segment->capacity - segment->rows;
-    bool sparse = live < segment->logical_rows / 4;
+    bool blocked = atomic_load_explicit(&view->table->moves_blocked, memory_order_relaxed);
+    bool sparse = !blocked && live < segment->logical_rows / 4;
     bool worth = sparse || dead > segment->rows / 10 || (slack >= MIRROR_VECTOR_ROWS && slack > segment->capacity / 4);
     uint32_t gain = sparse ? segment->logical_rows - live : segment->capacity - live;
     if (live == 0 || !worth || gain <= best->gain)
@@ -60,8 +63,8 @@ static struct candidate choose(const struct mirror_snapshot *snapshot)
     for (; (view = mirror_trie_next(&snapshot->version->catalog, &id)) != NULL; id++) {
         uint32_t number = 0;
         const struct mirror_segment *segment;
-        bool gone = mirror_view(snapshot, id) == NULL;
-        for (; !gone && (segment = mirror_trie_next(&view->segments, &number)) != NULL; number++)
+        bool skip = mirror_view(snapshot, id) == NULL || mirror_table_is_unsound(view->table);
+        for (; !skip && (segment = mirror_trie_next(&view->segments, &number)) != NULL; number++)
             if (number != view->tail_number)
                 consider(view, number, segment, &best);
         if (id == UINT32_MAX)
@@ -328,7 +331,7 @@ rhei_status mirror_compact_swap(struct mirror *mirror, struct mirror_compaction 
     if (compaction == NULL)
         return RHEI_OK;
     struct mirror_table *table = mirror_table_find(mirror, compaction->table);
-    bool same = table != NULL && table->serial == compaction->table_serial && !table->unsound;
+    bool same = table != NULL && table->serial == compaction->table_serial && !mirror_table_is_unsound(table);
     struct mirror_segment *segment = same ? mirror_table_segment(table, compaction->number) : NULL;
     same = segment != NULL && segment->serial == compaction->segment_serial && segment->live_rows > 0;
     if (same) {

@@ -82,7 +82,8 @@ struct mirror_table {
     uint64_t live, dead;
     struct mirror_table_view *view; /* the catalog's: published, or the one that the next publish fills */
     bool dirty;                     /* view is of B and the table is on the mirror's dirty list */
-    bool unsound;
+    atomic_bool unsound;            /* the compactor looks at it, and at the next */
+    atomic_bool moves_blocked;      /* no segment number and no slot is free to move rows to */
     bool dropped;
     struct mirror_table *next_dirty, *next_zombie;
     struct mirror_garbage_list retired; /* still shown by the published view until the next publish */
@@ -93,6 +94,11 @@ struct mirror_table {
 static inline uint32_t mirror_table_columns(const struct mirror_table *table)
 {
     return table->definition.column_count;
+}
+
+static inline bool mirror_table_is_unsound(const struct mirror_table *table)
+{
+    return atomic_load_explicit(&table->unsound, memory_order_relaxed);
 }
 
 /* Copies the definition. Freed by mirror_table_free, with everything the writer's side reaches. */

@@ -153,7 +153,7 @@ static void freeze_dirty(struct mirror *mirror)
         next = table->next_dirty;
         table->dirty = false;
         table->next_dirty = NULL;
-        if (table->unsound)
+        if (mirror_table_is_unsound(table))
             continue;
         mirror_table_freeze(table);
         mirror_retire_list(mirror, &table->retired);

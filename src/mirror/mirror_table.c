@@ -266,6 +266,7 @@ static rhei_status drop_empty(struct mirror_table *table, struct mirror_segment 
     mirror_retire(mirror, &table->retired, deletions);
     mirror_retire(mirror, &table->retired, segment);
     table->used_segments--;
+    atomic_store_explicit(&table->moves_blocked, false, memory_order_relaxed);
     return RHEI_OK;
 }
 

@@ -317,6 +317,8 @@ static void change(struct driver *d)
     rhei_status status = mirror_apply(d->mirror, &d->batch.batch, NULL, NULL);
     base_memory_fail_after(0);
     assert_true(status == RHEI_OK || failing);
+    if (draw(d, 10) == 0)
+        (void)mirror_reclaim(d->mirror); /* at any point of a cycle */
     if (status == RHEI_OK)
         return;
     d->result.failures++;

@@ -205,6 +205,34 @@ static void test_too_many_rows_are_refused(void **state)
     f->batch.batch.row_count = 0;
 }
 
+/* What a swap would turn away must not be offered: callers compact until nothing is left. */
+static void test_compaction_ends_where_it_can_do_nothing(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 0; i < MIRROR_CAPACITY_STEPS; i++)
+        f->mirror->capacity[i] = MIRROR_VECTOR_ROWS;
+    f->mirror->max_segments = 4;
+    for (int64_t i = 0; i < 4 * MIRROR_VECTOR_ROWS; i++)
+        change(f, CHANGE_UPSERT, i, i);
+    flush(f);
+    f->mirror->max_segments = 3; /* as if the numbers had run out */
+    for (int64_t i = 0; i < MIRROR_VECTOR_ROWS; i++)
+        if (i % 8 != 0)
+            change(f, CHANGE_DELETE, i, i);
+    check(f);
+    assert_true(compact_all(f) <= 3);
+    check(f);
+    for (int64_t i = MIRROR_VECTOR_ROWS; i < 2 * MIRROR_VECTOR_ROWS; i += 2)
+        change(f, CHANGE_DELETE, i, i);
+    flush(f);
+    struct rhei_value row[3] = {model_text("no integer")};
+    model_batch_add(&f->batch, CHANGE_UPSERT, row);
+    assert_int_equal(mirror_apply(f->mirror, &f->batch.batch, NULL, NULL), RHEI_TYPE);
+    f->batch.batch.row_count = 0;
+    assert_int_equal(mirror_publish(f->mirror, 1, NULL), RHEI_OK);
+    assert_int_equal(compact_all(f), 0); /* the table is unsound */
+}
+
 static void test_d6_failing_memory_leaves_the_table_sound(void **state)
 {
     struct fixture *f = *state;
@@ -246,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_swap_after_drop_or_rebuild_does_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_row_ids_never_run_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_many_rows_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_compaction_ends_where_it_can_do_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d6_failing_memory_leaves_the_table_sound, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
