@@ -202,7 +202,7 @@ static void init_mirror(struct driver *d)
     d->mirror->capacity[0] = MIRROR_VECTOR_ROWS;
     d->mirror->capacity[1] = MIRROR_VECTOR_ROWS;
     d->mirror->capacity[2] = MIRROR_VECTOR_ROWS * (1 + (uint32_t)draw(d, 2));
-    d->mirror->max_segments = 32 + (uint32_t)draw(d, 20);
+    d->mirror->max_segments = 20 + (uint32_t)draw(d, 20);
 }
 
 static void release(struct driver *d, uint32_t i)
