@@ -19,7 +19,7 @@ static void fall_back(struct rhei_rows *rows, struct route_choice *choice, const
 {
     choice->target = ROUTE_TO_OLTP;
     choice->rule = rule;
-    snprintf(choice->reason, sizeof choice->reason, "%.250s", why);
+    route_choice_reason(choice, "%.250s", why);
     atomic_fetch_add_explicit(&rows->db->counters.fallbacks, 1, memory_order_relaxed);
 }
 

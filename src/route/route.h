@@ -43,9 +43,10 @@ enum route_target {
 
 struct route_choice {
     enum route_target target;
-    const char *rule; /* static: "aggregate", "keyed-read", "not-ready" ... */
-    char reason[256]; /* for people */
-    int32_t offset;   /* byte of the construct that decided, or -1 */
+    const char *rule;   /* static: "aggregate", "keyed-read", "not-ready" ... */
+    const char *reason; /* for people, "" if the rule says it all; static, or `text` */
+    char text[256];     /* unset unless `reason` points to it: a choice must not be copied */
+    int32_t offset;     /* byte of the construct that decided, or -1 */
 };
 
 /*
@@ -60,6 +61,9 @@ struct route_statement *route_statement_share(struct route_statement *statement)
 const struct oltp_facts *route_statement_facts(const struct route_statement *statement);
 /* The text behind EXPLAIN ROUTE; borrowed from `sql`. */
 const char *route_explained_text(const char *sql, size_t len, size_t *inner_len);
+
+/* Formats a reason into the choice's own text. */
+void route_choice_reason(struct route_choice *choice, const char *format, ...) RHEI_PRINTF(2, 3);
 
 /* What the structure alone says: target and rule. */
 enum route_target route_statement_target(const struct route_statement *statement, struct route_choice *choice);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* First step: what the text's structure, the tables' health and SQLite's own plan say about where it belongs. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,11 +102,21 @@ double route_cost(struct route *route, struct route_statement *statement, bool *
     return rows;
 }
 
+/* `reason` is static. */
 static void choice_set(struct route_choice *choice, enum route_target target, const char *rule, const char *reason)
 {
     choice->target = target;
     choice->rule = rule;
-    snprintf(choice->reason, sizeof choice->reason, "%s", reason);
+    choice->reason = reason;
+}
+
+void route_choice_reason(struct route_choice *choice, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(choice->text, sizeof choice->text, format, arguments);
+    va_end(arguments);
+    choice->reason = choice->text;
 }
 
 /* Rows of every table that the statement reads, as the mirror counts them now; -1 if one isn't mirrored (named). */
@@ -130,8 +141,8 @@ static double mirrored_rows(struct route *route, const struct route_statement *s
             choice->target = ROUTE_TO_OLTP;
             choice->rule = "not-mirrored";
             const char *why = table->source.unmirrored_reason;
-            snprintf(choice->reason, sizeof choice->reason, "table \"%.100s\" is not mirrored%s%.100s", name,
-                     why != NULL ? ": " : "", why != NULL ? why : "");
+            route_choice_reason(choice, "table \"%.100s\" is not mirrored%s%.100s", name, why != NULL ? ": " : "",
+                                why != NULL ? why : "");
             rows = -1;
             break;
         }
@@ -139,7 +150,7 @@ static double mirrored_rows(struct route *route, const struct route_statement *s
         if (view == NULL || !sync_table_ready(route->config.sync, table->source.id)) {
             choice->target = ROUTE_TO_OLTP;
             choice->rule = "not-ready";
-            snprintf(choice->reason, sizeof choice->reason, "the mirror of table \"%.100s\" isn't built", name);
+            route_choice_reason(choice, "the mirror of table \"%.100s\" isn't built", name);
             rows = -1;
             break;
         }
@@ -148,6 +159,8 @@ static double mirrored_rows(struct route *route, const struct route_statement *s
     mirror_snapshot_release(&snapshot);
     return rows;
 }
+
+static const char keyed_reason[] = "SQLite finds the few rows by key or index";
 
 /* Does the work at hand pay for an analytical engine? Fills the choice if not. */
 static bool worth_it(struct route *route, struct route_statement *statement, double rows, struct route_choice *choice)
@@ -162,7 +175,8 @@ static bool worth_it(struct route *route, struct route_statement *statement, dou
     bool scans = false;
     double visited = route_cost(route, statement, &scans);
     if (!scans && visited >= 0 && visited < ROUTE_FEW_ROWS) {
-        choice_set(choice, ROUTE_TO_OLTP, "keyed-read", "SQLite finds the few rows by key or index");
+        choice_set(choice, ROUTE_TO_OLTP, "keyed-read", keyed_reason);
+        atomic_store_explicit(&statement->keyed, true, memory_order_relaxed); /* as long as the schema is the same */
         return false;
     }
     if (statement->rule_is_simple && (rows < ROUTE_SCAN_ROWS || !scans)) {
@@ -174,7 +188,10 @@ static bool worth_it(struct route *route, struct route_statement *statement, dou
 
 enum route_target route_statement_target(const struct route_statement *statement, struct route_choice *choice)
 {
-    *choice = (struct route_choice){.target = statement->target, .rule = statement->rule, .offset = -1};
+    choice->target = statement->target;
+    choice->rule = statement->rule;
+    choice->reason = "";
+    choice->offset = -1;
     return statement->target;
 }
 
@@ -194,7 +211,12 @@ rhei_status route_choose(struct route *route, struct route_statement *statement,
     if (statement->native)
         return RHEI_OK;
     if (atomic_load_explicit(&statement->avoided, memory_order_acquire)) {
-        choice_set(choice, ROUTE_TO_OLTP, "olap-error", statement->avoided_why);
+        choice_set(choice, ROUTE_TO_OLTP, "olap-error", "");
+        route_choice_reason(choice, "%s", statement->avoided_why);
+        return RHEI_OK;
+    }
+    if (hint == RHEI_ROUTE_AUTO && atomic_load_explicit(&statement->keyed, memory_order_relaxed)) {
+        choice_set(choice, ROUTE_TO_OLTP, "keyed-read", keyed_reason);
         return RHEI_OK;
     }
     const struct oltp_catalog *catalog = NULL;

@@ -59,6 +59,7 @@ struct route_statement {
     struct oltp_plan cost;
     struct route_plan *plans[ROUTE_PLANS_KEPT];
     uint64_t clock;
+    atomic_bool keyed; /* SQLite's plan is a few rows by key: settled for this schema */
     atomic_bool avoided;
     char avoided_why[200];
 

@@ -202,10 +202,9 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
         choice->target = ROUTE_TO_OLTP;
         choice->rule = translation->translated ? "order-by-plan" : "not-translated";
         if (translation->translated)
-            snprintf(choice->reason, sizeof choice->reason, "the order of rows would follow SQLite's plan");
+            route_choice_reason(choice, "the order of rows would follow SQLite's plan");
         else
-            snprintf(choice->reason, sizeof choice->reason, "%s: %s", translation->refusal.construct,
-                     translation->refusal.reason);
+            route_choice_reason(choice, "%s: %s", translation->refusal.construct, translation->refusal.reason);
         choice->offset =
             translation->translated || translation->refusal.view != NULL ? -1 : (int32_t)translation->refusal.offset;
         sql_translation_free(&translation);
@@ -244,7 +243,7 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
     if (catalog.tables->schema_version != statement->schema_version) {
         choice->target = ROUTE_TO_OLTP;
         choice->rule = "schema-changed";
-        snprintf(choice->reason, sizeof choice->reason, "the schema changed while the statement was being routed");
+        route_choice_reason(choice, "the schema changed while the statement was being routed");
     } else {
         *plan = plan_find(statement, &catalog, params, param_count);
         if (*plan == NULL)
