@@ -3,7 +3,7 @@
  * The DuckDB executor over the mirror beside DuckDB's own tables with the same contents: the ten queries of the design
  * notes and a full scan to Arrow, kept plans, interleaved, medians. Prints a table and the geometric mean.
  *
- *   bench_executor [rows] [rounds] [threads]
+ *   bench_exec_duckdb [rows] [rounds] [threads]
  */
 #include <math.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ static void must(rhei_status status, const struct rhei_error *error)
 {
     if (status == RHEI_OK)
         return;
-    fprintf(stderr, "bench_executor: %s\n", error->message);
+    fprintf(stderr, "bench_exec_duckdb: %s\n", error->message);
     exit(1);
 }
 
@@ -145,7 +145,7 @@ static void run_native(struct bench *bench, const char *sql)
 {
     duckdb_result result = {0};
     if (bench->api->query(bench->connection, sql, &result) == DuckDBError) {
-        fprintf(stderr, "bench_executor: %s: %s\n", sql, bench->api->result_error(&result));
+        fprintf(stderr, "bench_exec_duckdb: %s: %s\n", sql, bench->api->result_error(&result));
         exit(1);
     }
     bench->api->destroy_result(&result);
@@ -263,7 +263,7 @@ static double measure(struct bench *bench, const struct shape *shape)
     }
     bench->api->destroy_prepare(&statement);
     if (our_rows != native_rows) {
-        fprintf(stderr, "bench_executor: %s: %lld rows instead of %lld\n", shape->name, (long long)our_rows,
+        fprintf(stderr, "bench_exec_duckdb: %s: %lld rows instead of %lld\n", shape->name, (long long)our_rows,
                 (long long)native_rows);
         exit(1);
     }
@@ -282,7 +282,7 @@ int main(int argc, char **argv)
                           .rounds = argc > 2 ? atoi(argv[2]) : 7,
                           .threads = argc > 3 ? atoi(argv[3]) : 1};
     if (bench.rounds < 1 || bench.rounds > MOST_ROUNDS || bench.rows < 1 || bench.threads < 1) {
-        fprintf(stderr, "usage: bench_executor [rows] [rounds 1..%d] [threads]\n", MOST_ROUNDS);
+        fprintf(stderr, "usage: bench_exec_duckdb [rows] [rounds 1..%d] [threads]\n", MOST_ROUNDS);
         return 2;
     }
     struct mirror_config mirror = {0};
