@@ -262,10 +262,9 @@ void oltp_reader_give(struct oltp *oltp, struct oltp_connection **reader);
 
 struct oltp_source;
 void oltp_source_free(struct oltp_source **source);
-/* In the writer's transaction: forget the oldest rows beyond the limit. */
-rhei_status oltp_prune_slices(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
-                              struct rhei_error *error);
-rhei_status oltp_engine_seen(struct oltp *oltp, struct rhei_error *error);
+/* deadline_ns as oltp_writer_acquire has it */
+rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
+/* Forgets the oldest rows beyond the log's limit. */
 rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error);
 
 /* ---- Own memory as a file system (oltp_memory.c). ---------------------------------------------------------------- */
@@ -326,14 +325,15 @@ struct oltp {
     struct oltp_source *source;
     int64_t engine_id;
     atomic_int_fast64_t engine_position; /* applied by our mirror */
-    atomic_bool engine_active;           /* it reads the log, so it is in the registry */
+    atomic_bool engine_active;           /* there is a source, so the engine is in the registry */
 
     /* background */
     base_thread maintenance;
     bool maintenance_running;
     base_mutex maintenance_lock;
     base_cond maintenance_wake;
-    bool maintenance_stop, checkpoint_due, seen_due;
+    bool maintenance_stop, checkpoint_due, limit_due, seen_due;
+    atomic_int_fast64_t log_first; /* lowest log row as far as we know */
     atomic_uint checkpoint_at; /* pages in the log at which the next checkpoint is due */
 
     struct oltp_counters counters;
@@ -342,7 +342,8 @@ struct oltp {
 rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error);
 void oltp_maintenance_stop(struct oltp *oltp);
 void oltp_checkpoint_due(struct oltp *oltp);
-/* The handle begins to read the log: from here on other engines leave what it has not applied (P3). Doesn't wait. */
-void oltp_engine_begins(struct oltp *oltp);
+void oltp_limit_due(struct oltp *oltp);
+/* Has the engine registered soon; doesn't wait for the writer, so that opening doesn't. */
+void oltp_seen_due(struct oltp *oltp);
 
 #endif

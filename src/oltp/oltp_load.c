@@ -163,7 +163,6 @@ rhei_status oltp_load_begin(struct change_source *base, uint32_t id, uint32_t lo
         return error_no_memory(error);
     }
     load->oltp = oltp;
-    oltp_engine_begins(oltp);
     rhei_status status = oltp_schema_take(oltp, &load->schema, error);
     if (status == RHEI_OK) {
         load->table = id == 0 ? NULL : load_find(load->schema, id);

@@ -7,25 +7,29 @@ enum {
     MAINTENANCE_RESET = 16000, /* pages at which the writer is held for the last of them, so that the log starts anew */
 };
 
-void oltp_checkpoint_due(struct oltp *oltp)
+static void maintenance_ask(struct oltp *oltp, bool *due)
 {
     base_mutex_lock(&oltp->maintenance_lock);
-    if (!oltp->checkpoint_due) {
-        oltp->checkpoint_due = true;
+    if (!*due) {
+        *due = true;
         base_cond_signal(&oltp->maintenance_wake);
     }
     base_mutex_unlock(&oltp->maintenance_lock);
 }
 
-void oltp_engine_begins(struct oltp *oltp)
+void oltp_checkpoint_due(struct oltp *oltp)
 {
-    if (oltp->config.read_only || atomic_exchange(&oltp->engine_active, true)) {
-        return;
-    }
-    base_mutex_lock(&oltp->maintenance_lock);
-    oltp->seen_due = true;
-    base_cond_signal(&oltp->maintenance_wake);
-    base_mutex_unlock(&oltp->maintenance_lock);
+    maintenance_ask(oltp, &oltp->checkpoint_due);
+}
+
+void oltp_limit_due(struct oltp *oltp)
+{
+    maintenance_ask(oltp, &oltp->limit_due);
+}
+
+void oltp_seen_due(struct oltp *oltp)
+{
+    maintenance_ask(oltp, &oltp->seen_due);
 }
 
 /* PASSIVE waits for nobody; what readers still need is done next time. */
@@ -63,12 +67,14 @@ static void maintenance_run(void *argument)
     int64_t seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
     base_mutex_lock(&oltp->maintenance_lock);
     while (!oltp->maintenance_stop) {
-        if (!oltp->checkpoint_due && !oltp->seen_due) {
+        if (!oltp->checkpoint_due && !oltp->limit_due && !oltp->seen_due) {
             base_cond_wait_until(&oltp->maintenance_wake, &oltp->maintenance_lock, seen);
         }
         bool checkpoint = oltp->checkpoint_due && !oltp->maintenance_stop;
-        bool begins = oltp->seen_due && !oltp->maintenance_stop;
+        bool limit = oltp->limit_due && !oltp->maintenance_stop;
+        bool engine = oltp->seen_due && !oltp->maintenance_stop;
         oltp->checkpoint_due = false;
+        oltp->limit_due = false;
         oltp->seen_due = false;
         base_mutex_unlock(&oltp->maintenance_lock);
         if (checkpoint && connection == NULL) {
@@ -78,11 +84,11 @@ static void maintenance_run(void *argument)
             maintenance_checkpoint(oltp, connection);
         }
         bool tick = base_now_ns() >= seen;
-        if (checkpoint || tick) {
+        if (limit || checkpoint || tick) {
             oltp_log_limit(oltp, NULL);
         }
-        if (begins || tick) {
-            oltp_engine_seen(oltp, NULL);
+        if (engine || tick) {
+            oltp_engine_seen(oltp, 0, NULL);
             seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
         }
         base_mutex_lock(&oltp->maintenance_lock);

@@ -86,7 +86,12 @@ static rhei_status open_log_position(struct oltp *oltp, struct rhei_error *error
     rhei_status status = oltp_query_int(
         oltp->describer, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='" OLTP_LOG "'", 0, &has, error);
     if (status == RHEI_OK && has > 0) {
+        int64_t first = 0;
         status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &position, error);
+        if (status == RHEI_OK) {
+            status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
+        }
+        atomic_store(&oltp->log_first, first);
     }
     atomic_store(&oltp->position, position);
     return status;

@@ -12,7 +12,7 @@
 
 #include "oltp/oltp_source.h"
 
-enum { PRUNE_SLICE = 10000, PRUNE_SLICES_MAX = 200 };
+enum { PRUNE_SLICE = 10000, PRUNE_SLICES_MAX = 200, ENGINE_WAIT_NS = 20 * 1000 * 1000 };
 
 static rhei_status prune_floor(struct oltp *oltp, int64_t *position, struct rhei_error *error)
 {
@@ -64,6 +64,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
         status = oltp_execf(oltp->writer, error, "DELETE FROM main." OLTP_LOG " WHERE seq <= %" PRId64, to);
         if (status == RHEI_OK) {
             *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
+            atomic_store_explicit(&oltp->log_first, to + 1, memory_order_relaxed);
             *more = to < position;
         }
     }
@@ -114,6 +115,7 @@ rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
         }
     }
     base_mutex_unlock(&oltp->describe_lock);
+    atomic_store_explicit(&oltp->log_first, first, memory_order_relaxed);
     if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows) {
         return status;
     }
@@ -123,12 +125,12 @@ rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
     return prune_run(oltp, last - (int64_t)oltp->config.log_limit_rows, true, &pruned, error);
 }
 
-rhei_status oltp_engine_seen(struct oltp *oltp, struct rhei_error *error)
+rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
 {
     if (!atomic_load(&oltp->engine_active)) {
         return RHEI_OK;
     }
-    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
     if (status == RHEI_OK) {
         status = prune_write_seen(oltp, atomic_load_explicit(&oltp->engine_position, memory_order_relaxed), error);
         oltp_writer_release(oltp);
@@ -138,7 +140,8 @@ rhei_status oltp_engine_seen(struct oltp *oltp, struct rhei_error *error)
 
 void oltp_engine_forget(struct oltp *oltp)
 {
-    if (atomic_exchange(&oltp->engine_active, false) && oltp->writer != NULL && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
+    if (atomic_exchange(&oltp->engine_active, false) && oltp->writer != NULL &&
+        oltp_writer_acquire(oltp, base_now_ns() + ENGINE_WAIT_NS, NULL) == RHEI_OK) {
         oltp_execf(oltp->writer, NULL, "DELETE FROM main._rhei_engines WHERE id = %" PRId64, oltp->engine_id);
         oltp_writer_release(oltp);
     }

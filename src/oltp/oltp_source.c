@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { SOURCE_BYTES_MAX = 64 * 1024 * 1024, SOURCE_TRIES = 20 };
+enum { SOURCE_BYTES_MAX = 64 * 1024 * 1024, SOURCE_TRIES = 20, SOURCE_REGISTER_NS = 20 * 1000 * 1000 };
 
 static struct oltp_source *source_of(struct change_source *source)
 {
@@ -229,7 +229,6 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     struct oltp_source *source = source_of(base);
     *cycle = (struct change_cycle){.position = after};
     source->connection->busy_deadline_ns = 0;
-    oltp_engine_begins(source->oltp);
     rhei_status status = RHEI_OK;
     bool known = false;
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
@@ -492,6 +491,24 @@ void oltp_source_free(struct oltp_source **slot)
     base_free(source);
 }
 
+/*
+ * Puts the engine into the registry, unless somebody holds the file's lock: opening and reading don't wait for other
+ * processes' writes. Then the first prune or the maintenance does it, and until then a mirror that is overtaken is rebuilt.
+ */
+static rhei_status source_register(struct oltp *oltp, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = oltp_engine_seen(oltp, base_now_ns() + SOURCE_REGISTER_NS, &why);
+    if (status == RHEI_BUSY) {
+        oltp_seen_due(oltp);
+        return RHEI_OK;
+    }
+    if (status != RHEI_OK && error != NULL) {
+        *error = why;
+    }
+    return status;
+}
+
 rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result, struct rhei_error *error)
 {
     *result = NULL;
@@ -527,6 +544,10 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
     }
     if (status == RHEI_OK) {
         status = source_prepare(source, "SELECT ifnull(max(seq), 0) FROM main." OLTP_LOG, &source->last, error);
+    }
+    if (status == RHEI_OK && !oltp->config.read_only) {
+        atomic_store(&oltp->engine_active, true);
+        status = source_register(oltp, error);
     }
     if (status != RHEI_OK) {
         oltp_source_free(&source);

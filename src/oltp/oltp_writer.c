@@ -277,6 +277,10 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
     if (oltp->pending_seq > 0) {
         atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
         atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);
+        int64_t rows = oltp->pending_seq - atomic_load_explicit(&oltp->log_first, memory_order_relaxed);
+        if (rows >= 0 && (uint64_t)rows >= oltp->config.log_limit_rows) {
+            oltp_limit_due(oltp);
+        }
     }
     oltp->pending_seq = 0;
     oltp->pending_rows = 0;
