@@ -25,8 +25,8 @@
  * A native text (executor_query.native) names tables by their SQLite names instead, without case; hidden rowids and
  * "__int" columns are not there, and one read-only statement is all that is accepted.
  *
- * The text of a statement must be right for the classes that the columns hold in its own snapshot: whoever wrote it checks
- * that. The executor only makes sure that a kept plan was made for these types.
+ * The text of a statement is right for what its columns held when it was written; executor_query.columns says what that
+ * was, and the types come from there, since the mirror's own flags may have grown by rows that the snapshot doesn't have.
  */
 #ifndef EXEC_DUCKDB_DUCKDB_EXECUTOR_H
 #define EXEC_DUCKDB_DUCKDB_EXECUTOR_H

@@ -52,6 +52,8 @@ struct duck_slot {
     uint32_t value_count;
     struct executor_range *ranges;
     uint32_t range_count;
+    struct executor_column *columns;
+    uint32_t column_count;
     struct executor_stop stop;
     bool native;
     struct duck_plan *binding; /* while it is prepared */

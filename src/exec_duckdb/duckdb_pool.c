@@ -56,11 +56,26 @@ static bool copy_ranges(struct duck_slot *slot, const struct executor_query *que
     return true;
 }
 
+static bool copy_columns(struct duck_slot *slot, const struct executor_query *query)
+{
+    if (query->column_count == 0)
+        return true;
+    slot->columns = base_alloc(query->column_count * sizeof *slot->columns);
+    if (slot->columns == NULL)
+        return false;
+    memcpy(slot->columns, query->columns, query->column_count * sizeof *slot->columns);
+    slot->column_count = query->column_count;
+    return true;
+}
+
 static void slot_reset(struct duck_slot *slot)
 {
     atomic_load_explicit(&slot->calls, memory_order_acquire);
     base_free(slot->values);
     base_free(slot->ranges);
+    base_free(slot->columns);
+    slot->columns = NULL;
+    slot->column_count = 0;
     slot->values = NULL;
     slot->value_count = 0;
     slot->ranges = NULL;
@@ -75,7 +90,7 @@ static rhei_status slot_fill(struct duck_slot *slot, const struct executor_query
     slot->stop = query->stop;
     slot->native = query->native;
     atomic_store_explicit(&slot->stale, false, memory_order_relaxed);
-    if (!copy_values(slot, query) || !copy_ranges(slot, query)) {
+    if (!copy_values(slot, query) || !copy_ranges(slot, query) || !copy_columns(slot, query)) {
         slot_reset(slot);
         return error_no_memory(error);
     }

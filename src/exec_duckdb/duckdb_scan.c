@@ -86,6 +86,23 @@ static enum duck_column_kind kind_of(const struct source_column *column, uint32_
     }
 }
 
+/*
+ * The flags that the text was written for: it is right for them, and they hold for its snapshot, whatever newer rows
+ * have added. *read: does the text read the column.
+ */
+static uint32_t flags_of(const struct duck_slot *slot, const struct mirror_table_view *view, uint32_t scan,
+                         uint32_t column, bool *read)
+{
+    for (uint32_t i = 0; i < slot->column_count; i++) {
+        if (slot->columns[i].scan == scan && slot->columns[i].column == column) {
+            *read = true;
+            return slot->columns[i].flags;
+        }
+    }
+    *read = slot->column_count == 0;
+    return mirror_view_column_flags(view, column);
+}
+
 static duckdb_type type_of(enum duck_column_kind kind)
 {
     switch (kind) {
@@ -146,13 +163,16 @@ static bool add_flag_column(const struct duck_api *api, duckdb_bind_info info, s
 }
 
 static bool add_columns(const struct duck_api *api, duckdb_bind_info info, struct scan_bind *bind,
-                        const struct mirror_table_view *view, bool native)
+                        const struct mirror_table_view *view)
 {
     const struct source_table *table = mirror_view_definition(view);
+    const struct duck_slot *slot = &bind->connection->slot;
+    bool native = slot->native;
     for (uint32_t i = 0; i < bind->source_count; i++) {
         if (native && table->columns[i].is_rowid)
             continue;
-        enum duck_column_kind kind = kind_of(&table->columns[i], mirror_view_column_flags(view, i), native);
+        bool read = false;
+        enum duck_column_kind kind = kind_of(&table->columns[i], flags_of(slot, view, bind->scan, i, &read), native);
         add_column(api, info, bind, table->columns[i].name, i, kind);
     }
     uint32_t own = bind->column_count;
@@ -238,7 +258,7 @@ static void bind_table(const struct duck_api *api, duckdb_bind_info info, struct
     bind->scan = scan;
     bind->source_count = columns;
     api->bind_set_bind_data(info, bind, base_free);
-    if (!add_columns(api, info, bind, view, slot->native)) {
+    if (!add_columns(api, info, bind, view)) {
         api->bind_set_error(info, "a column's name ends in __int, which is needed for a column beside it");
         return;
     }
@@ -307,15 +327,16 @@ static void refuse(const struct duck_api *api, duckdb_init_info info, struct duc
     api->init_set_error(info, message);
 }
 
-/* A plan may rest on a column's type without reading the column: all are looked at. */
+/* A plan may rest on a column's type without scanning the column: all that the text reads are looked at. */
 static bool types_still_hold(const struct scan_bind *bind, const struct scan_state *state)
 {
     const struct source_table *table = mirror_view_definition(state->view);
     for (uint32_t i = 0; i < bind->column_count; i++) {
         struct scan_column bound = bind->columns[i];
-        enum duck_column_kind now = kind_of(&table->columns[bound.source],
-                                            mirror_view_column_flags(state->view, bound.source), state->slot->native);
-        if (now != (bound.kind == DUCK_IS_INTEGER ? DUCK_NUMBER : bound.kind))
+        bool read = false;
+        uint32_t flags = flags_of(state->slot, state->view, bind->scan, bound.source, &read);
+        enum duck_column_kind now = kind_of(&table->columns[bound.source], flags, state->slot->native);
+        if (read && now != (bound.kind == DUCK_IS_INTEGER ? DUCK_NUMBER : bound.kind))
             return false;
     }
     return true;

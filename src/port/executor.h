@@ -20,6 +20,14 @@ struct executor_range {
 };
 
 /*
+ * What a column held when the text was written for it: bits of enum mirror_column_flag. The mirror's own may have grown
+ * since, by rows that are not in the query's snapshot.
+ */
+struct executor_column {
+    uint32_t scan, column, flags;
+};
+
+/*
  * Asked by the executor's threads, several at a time, at every vector, before each batch and from time to time between:
  * anything but RHEI_OK ends the statement with that code (RHEI_CANCELLED, RHEI_TIMEOUT). Lives as long as the stream.
  * It must be quick and must not call the executor.
@@ -38,6 +46,8 @@ struct executor_query {
     uint32_t value_count;
     const struct executor_range *ranges; /* copied */
     uint32_t range_count;
+    const struct executor_column *columns; /* every column that the text reads; NULL: as the mirror's are now. Copied */
+    uint32_t column_count;
     size_t memory_limit; /* bytes this statement may use; 0: the executor's own limit */
     struct executor_stop stop; /* check == NULL: never stops by itself */
     bool strings_view;   /* utf8view instead of utf8; binary may become binaryview too */

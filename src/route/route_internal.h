@@ -37,6 +37,8 @@ struct route_plan {
     uint32_t *tables; /* mirror's table id per scan */
     struct executor_range *ranges;
     uint32_t range_count;
+    struct executor_column *columns; /* what the translation relies on */
+    uint32_t column_count;
     char *plan_key;
     uint64_t used;
 };

@@ -19,6 +19,7 @@ void route_plan_release(struct route_plan **plan)
     base_free(going->params);
     base_free(going->tables);
     base_free(going->ranges);
+    base_free(going->columns);
     base_free(going->plan_key);
     base_free(going);
 }
@@ -164,6 +165,27 @@ static rhei_status plan_ranges(struct route_plan *plan, struct rhei_error *error
     return RHEI_OK;
 }
 
+static rhei_status plan_columns(struct route_plan *plan, struct rhei_error *error)
+{
+    const struct sql_translation *translation = plan->translation;
+    size_t count = 0;
+    for (uint32_t s = 0; s < translation->scan_count; s++)
+        count += translation->scans[s].column_count;
+    if (count == 0)
+        return RHEI_OK;
+    plan->columns = base_alloc_zero(count, sizeof *plan->columns);
+    if (plan->columns == NULL)
+        return error_no_memory(error);
+    for (uint32_t s = 0; s < translation->scan_count; s++) {
+        for (uint32_t c = 0; c < translation->scans[s].column_count; c++) {
+            const struct sql_scan_column *column = &translation->scans[s].columns[c];
+            plan->columns[plan->column_count++] =
+                (struct executor_column){.scan = s, .column = column->column, .flags = column->flags};
+        }
+    }
+    return RHEI_OK;
+}
+
 /* SQLite's order of rows is known only for a plain scan in rowid order; its plan tells. */
 static bool scan_order_holds(struct route *route, struct route_statement *statement,
                              const struct sql_translation *translation)
@@ -221,6 +243,8 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
     plan->params = values_copy(params, param_count);
     plan->plan_key = plan_key_make(translation, catalog);
     status = plan->params == NULL || plan->plan_key == NULL ? error_no_memory(error) : plan_ranges(plan, error);
+    if (status == RHEI_OK)
+        status = plan_columns(plan, error);
     if (status != RHEI_OK) {
         route_plan_release(&plan);
         return status;
@@ -258,6 +282,8 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
             .schema_version = statement->schema_version,
             .ranges = (*plan)->ranges,
             .range_count = (*plan)->range_count,
+            .columns = (*plan)->columns,
+            .column_count = (*plan)->column_count,
         };
     return status;
 }

@@ -200,6 +200,37 @@ static void test_c5_a_kept_plan_ends_with_its_schema_version_and_types(void **st
     question_close(&question);
 }
 
+/* A REAL that came after the snapshot must not turn a text written for integers into one of doubles. */
+static void test_q2_types_are_those_the_text_was_written_for(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_table(fixture, 5, "t", "id I, a N");
+    struct rows rows = {0};
+    rows_add(&rows, (struct rhei_value[]){value_int(1), value_int(5)}, 2);
+    fixture_apply(fixture, 5, &rows);
+    fixture_publish(fixture);
+    struct question question;
+    question_open(fixture, "SELECT typeof(a), sum(a) FROM mirror_scan(5, 0) GROUP BY 1", &question);
+    rows_add(&rows, (struct rhei_value[]){value_int(2), value_real(0.5)}, 2);
+    fixture_apply(fixture, 5, &rows);
+    fixture_publish(fixture);
+
+    struct executor_column integers = {.scan = 0, .column = 1, .flags = MIRROR_HAS_INTEGER};
+    struct executor_column numbers = {.scan = 0, .column = 1, .flags = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL};
+    const struct executor_column *given[] = {&integers, &numbers, &integers, NULL};
+    static const char *const expected[] = {"BIGINT|5", "DOUBLE|5", "BIGINT|5", "DOUBLE|5"};
+    for (int i = 0; i < 4; i++) {
+        question.query.plan_key = "same key, other columns";
+        question.query.columns = given[i];
+        question.query.column_count = given[i] != NULL ? 1 : 0;
+        char *answer = answer_of(fixture, &question.query);
+        assert_string_equal(answer, expected[i]);
+        base_free(answer);
+    }
+    question_close(&question);
+    assert_answer(fixture, "SELECT typeof(a), sum(a) FROM mirror_scan(5, 0) GROUP BY 1", "DOUBLE|5.5");
+}
+
 static void test_plans_of_a_grown_table_are_made_anew(void **state)
 {
     struct fixture *fixture = *state;
@@ -372,6 +403,7 @@ int main(void)
         WITH_FIXTURE(test_q4_a_kept_plan_follows_its_values),
         WITH_FIXTURE(test_ranges_of_a_kept_plan_follow),
         WITH_FIXTURE(test_c5_a_kept_plan_ends_with_its_schema_version_and_types),
+        WITH_FIXTURE(test_q2_types_are_those_the_text_was_written_for),
         WITH_FIXTURE(test_plans_of_a_grown_table_are_made_anew),
         WITH_FIXTURE(test_only_so_many_plans_are_kept),
         WITH_FIXTURE(test_d5_errors_come_from_run_and_say_what_is_wrong),
