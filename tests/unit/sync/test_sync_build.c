@@ -73,17 +73,22 @@ static void hold_at(struct fixture *fixture, const char *point)
 }
 
 /* A table whose build stops at a point; the others are built. */
-static void open_held(struct fixture *fixture, struct held *held, const char *point, bool prune)
+static void open_held_by(struct fixture *fixture, struct held *held, const char *point, bool prune, uint32_t loaders)
 {
     *held = (struct held){.point = point, .hold = true};
     gate_init(&held->gate);
     fixture->context = held;
     fixture->at_point = hold_at;
-    fixture_open(fixture, (struct sync_config){.build_on_demand = true, .prune = prune});
+    fixture_open(fixture, (struct sync_config){.build_on_demand = true, .prune = prune, .build_threads = loaders});
     list_create(fixture->store, "a", 3);
     fill_table(fixture->store, "a", 50);
     assert_int_equal(sync_build(fixture->sync, false, 0, NULL, NULL), RHEI_OK);
     assert_true(gate_wait_for_waiter(&held->gate));
+}
+
+static void open_held(struct fixture *fixture, struct held *held, const char *point, bool prune)
+{
+    open_held_by(fixture, held, point, prune, 2);
 }
 
 static void close_held(struct fixture *fixture, struct held *held)
@@ -124,7 +129,7 @@ static void test_a3_progress_is_told(void **state)
     (void)state;
     struct fixture fixture = {0};
     struct held held;
-    open_held(&fixture, &held, "sync.build.batch", false);
+    open_held_by(&fixture, &held, "sync.build.batch", false, 1);
     struct sync_table_status status = table_status(&fixture, "a");
     assert_int_equal(status.rows_built, 7);
     assert_int_equal(status.rows_expected, 50);
