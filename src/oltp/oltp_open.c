@@ -64,17 +64,29 @@ static rhei_status open_writer(struct oltp *oltp, struct rhei_error *error)
     return status;
 }
 
+static bool open_is_wal(struct oltp_connection *connection)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool wal = sqlite3_prepare_v2(connection->db, "PRAGMA main.journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
+               sqlite3_step(stmt) == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+    sqlite3_finalize(stmt);
+    return wal;
+}
+
 /* The WAL index as SQLite has mapped it. Never by a file descriptor of our own: closing it would drop SQLite's locks. */
 static void open_map_wal_index(struct oltp *oltp)
 {
     sqlite3_file *file = NULL;
     void volatile *region = NULL;
     sqlite3 *db = oltp->describer->db;
+    /* only in WAL mode has SQLite made the region; asked for in another, it would make a file that nobody takes away */
+    if (!open_is_wal(oltp->describer)) {
+        return;
+    }
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == NULL ||
         file->pMethods == NULL || file->pMethods->iVersion < 2 || file->pMethods->xShmMap == NULL) {
         return;
     }
-    /* only in WAL mode has SQLite made the region */
     if (file->pMethods->xShmMap(file, 0, 32768, 0, &region) == SQLITE_OK && region != NULL) {
         oltp->wal_index = region;
     }
@@ -97,6 +109,24 @@ static rhei_status open_log_position(struct oltp *oltp, struct rhei_error *error
     return status;
 }
 
+/* With the connections there: what is in the file, capture, the background thread. */
+static rhei_status open_contents(struct oltp *oltp, struct rhei_error *error)
+{
+    open_map_wal_index(oltp);
+    oltp_fault(oltp, "oltp.open.capture");
+    rhei_status status = oltp_schema_refresh(oltp, error);
+    if (status == RHEI_OK) {
+        status = open_log_position(oltp, error);
+    }
+    if (status == RHEI_OK && !oltp->config.read_only) {
+        status = oltp_maintenance_start(oltp, error);
+    }
+    if (status != RHEI_OK) {
+        error_context(error, "database \"%s\": ", oltp->config.path);
+    }
+    return status;
+}
+
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
@@ -113,18 +143,7 @@ static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
     if (status == RHEI_OK) {
         status = oltp_connection_open(oltp, OLTP_DESCRIBER, &oltp->describer, error);
     }
-    if (status == RHEI_OK) {
-        open_map_wal_index(oltp);
-        oltp_fault(oltp, "oltp.open.capture");
-        status = oltp_schema_refresh(oltp, error);
-    }
-    if (status == RHEI_OK) {
-        status = open_log_position(oltp, error);
-    }
-    if (status == RHEI_OK && !oltp->config.read_only) {
-        status = oltp_maintenance_start(oltp, error);
-    }
-    return status;
+    return status == RHEI_OK ? open_contents(oltp, error) : status;
 }
 
 rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, struct rhei_error *error)
