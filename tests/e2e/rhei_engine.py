@@ -4,6 +4,7 @@ A lane is a thread inside that process. `engine.call` waits for its answer, `eng
 the same engine spoken to on lane x.
 """
 
+import contextlib
 import dataclasses
 import os
 import queue
@@ -358,7 +359,8 @@ class Engine(Lane):
     def wait_for_end(self, timeout=LIMIT):
         code = self.process.wait(timeout=timeout)
         self.reader.join(timeout)
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):  # what it never read
+            self.process.stdin.close()
         self.process.stdout.close()
         return code
 
