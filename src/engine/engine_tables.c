@@ -190,6 +190,35 @@ rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *erro
     return status == RHEI_OK ? sync_rebuild(db->sync, table, error) : status;
 }
 
+static void status_of_known(struct rhei_table_status *made, const struct sync_table_status *known)
+{
+    made->state = (int32_t)known->state;
+    made->rows = known->rows;
+    made->rows_built = known->rows_built;
+    made->rows_expected = known->rows_expected;
+    made->position = known->position;
+    memcpy(made->name, known->name, sizeof made->name);
+    memcpy(made->message, known->message, sizeof made->message);
+}
+
+/* A table that no cycle has met yet: a handle that builds only on demand knows of it all the same. */
+static void status_of_unmet(struct rhei_table_status *made, const struct source_table *table)
+{
+    made->state = table->unmirrored_reason != NULL ? RHEI_TABLE_UNMIRRORED : RHEI_TABLE_WAITING;
+    made->rows_expected = table->estimated_rows > 0 ? (uint64_t)table->estimated_rows : 0;
+    snprintf(made->name, sizeof made->name, "%s", table->name);
+    snprintf(made->message, sizeof made->message, "%s",
+             table->unmirrored_reason != NULL ? table->unmirrored_reason : "its build was not asked for");
+}
+
+static bool is_listed(const struct rhei_table_status *tables, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (base_fold_compare(tables[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
@@ -198,25 +227,28 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *
     if (status != RHEI_OK)
         return status;
     struct sync_table_status *known = NULL;
+    const struct oltp_catalog *catalog = NULL;
     size_t known_count = 0;
     status = sync_get_tables(db->sync, &known, &known_count, error);
-    if (status != RHEI_OK)
+    if (status == RHEI_OK)
+        status = oltp_catalog_take(db->oltp, &catalog, error);
+    if (status != RHEI_OK) {
+        base_free(known);
         return status;
-    struct rhei_table_status *made = base_alloc_zero(known_count + 1, sizeof *made);
-    for (size_t i = 0; made != NULL && i < known_count; i++) {
-        made[i].state = (int32_t)known[i].state;
-        made[i].rows = known[i].rows;
-        made[i].rows_built = known[i].rows_built;
-        made[i].rows_expected = known[i].rows_expected;
-        made[i].position = known[i].position;
-        memcpy(made[i].name, known[i].name, sizeof made[i].name);
-        memcpy(made[i].message, known[i].message, sizeof made[i].message);
     }
+    struct rhei_table_status *made = base_alloc_zero(known_count + catalog->table_count + 1, sizeof *made);
+    size_t made_count = 0;
+    for (size_t i = 0; made != NULL && i < known_count; i++)
+        status_of_known(&made[made_count++], &known[i]);
+    for (uint32_t t = 0; made != NULL && t < catalog->table_count; t++)
+        if (!is_listed(made, made_count, catalog->tables[t].source.name))
+            status_of_unmet(&made[made_count++], &catalog->tables[t].source);
     base_free(known);
+    oltp_catalog_release(&catalog);
     if (made == NULL)
         return error_no_memory(error);
     *tables = made;
-    *count = known_count;
+    *count = made_count;
     return RHEI_OK;
 }
 

@@ -12,7 +12,7 @@ from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 
 VALUES = [
     (1, 9223372036854775807, 0.1 + 0.2, "plain", b"\x00\xff"),
-    (2, -9223372036854775808, -0.0, "Zürich, \"quoted\"\nline", b""),
+    (2, -9223372036854775808, -0.5, "Zürich, \"quoted\"\nline", b""),
     (3, 0, 1e300, "", None),
     (4, None, None, None, b"NUL\x00inside"),
     (5, 2**53 + 1, 5e-324, "'; DROP TABLE t; --", None),

@@ -32,7 +32,7 @@ def test_sync_builds_reports_and_prunes(filled):
     assert report["position"] > 0
     assert "In step at position" in filled.run("sync").stdout
     status = json.loads(filled.run("status", "--json").stdout)
-    assert status["log_rows"] == 0
+    assert status["log_rows"] <= 1  # the newest stays, so that numbers never start again
 
 
 def test_info_is_json_both_ways(filled):

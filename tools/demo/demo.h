@@ -66,6 +66,7 @@ void demo_heading(const char *words);
 /** A paragraph, wrapped. */
 void demo_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void demo_good(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void demo_show_sql(const char *sql);
 /** The first rows of an answer as a table. */
 void demo_show_rows(const struct demo_answer *answer, uint64_t rows);
 /** "3.2 ms", "336,776", "107 times": each into a small buffer that several calls share in turn. */

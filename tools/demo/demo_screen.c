@@ -200,7 +200,17 @@ void demo_show_rows(const struct demo_answer *answer, uint64_t rows)
         putchar('\n');
     }
     if (answer->row_count > shown)
-        printf("    %s\n", demo_dim("..."));
+        printf("    %s... %s rows in all%s\n", style("\033[2m"), demo_count(answer->row_count), style("\033[0m"));
+}
+
+void demo_show_sql(const char *sql)
+{
+    while (*sql != '\0') {
+        size_t line = strcspn(sql, "\n");
+        printf("    %s%.*s%s\n", style("\033[2m"), (int)line, sql, style("\033[0m"));
+        sql += line + (sql[line] == '\n');
+    }
+    putchar('\n');
 }
 
 int64_t demo_now_us(void)

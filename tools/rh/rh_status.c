@@ -25,9 +25,11 @@ static bool collect(struct rh_tool *tool, struct status *status)
     struct rhei_error error = RHEI_ERROR_INIT;
     *status = (struct status){.sync = {.struct_size = sizeof status->sync}};
     if (rhei_sync_status(tool->db, &status->sync, &error) == RHEI_OK &&
-        rhei_tables(tool->db, &status->tables, &status->table_count, &error) == RHEI_OK &&
-        rhei_metrics(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK)
-        return true;
+        rhei_metrics(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
+        rhei_status listed = rhei_tables(tool->db, &status->tables, &status->table_count, &error);
+        if (listed == RHEI_OK || listed == RHEI_OLAP_UNAVAILABLE) /* a handle that only reads mirrors nothing */
+            return true;
+    }
     rh_tell_error(tool, &error);
     return false;
 }
@@ -126,10 +128,18 @@ static struct rhei_value count_value(uint64_t count)
     return (struct rhei_value){.as.integer = (int64_t)count, .type = RHEI_INTEGER};
 }
 
+static size_t ready_count(const struct status *status)
+{
+    size_t count = 0;
+    for (size_t at = 0; at < status->table_count; at++)
+        count += status->tables[at].state == RHEI_TABLE_READY;
+    return count;
+}
+
 static void print_tables(const struct rh_tool *tool, const struct status *status)
 {
     static const char *const names[] = {"table", "state", "rows", "built", "position", "why"};
-    printf("%-13s%" PRIu64 ", %" PRIu64 " ready\n", "Tables", status->sync.tables, status->sync.tables_ready);
+    printf("%-13s%zu, %zu ready\n", "Tables", status->table_count, ready_count(status));
     if (status->table_count == 0)
         return;
     putchar('\n');
@@ -140,8 +150,10 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
         double share = table->rows_expected > 0 ? (double)table->rows_built / (double)table->rows_expected : 0;
         if (table->state == RHEI_TABLE_READY)
             rh_buffer_add_text(&built, "all");
-        else
+        else if (table->state == RHEI_TABLE_BUILDING)
             rh_buffer_format(&built, "%d%%", (int)(share > 1 ? 100 : share * 100));
+        else
+            rh_buffer_add_text(&built, "no");
         struct rhei_value values[] = {
             text_value(table->name), text_value(state_name(table->state)),   count_value(table->rows),
             text_value(built.bytes), count_value((uint64_t)table->position), text_value(table->message)};
@@ -198,8 +210,8 @@ static void print_json(const struct status *status)
     add_member(&json, "log_position", sync->log_position);
     add_member(&json, "lag_events", sync->lag_events);
     add_member(&json, "age_us", sync->age_us);
-    add_member(&json, "tables", (int64_t)sync->tables);
-    add_member(&json, "tables_ready", (int64_t)sync->tables_ready);
+    add_member(&json, "tables", (int64_t)status->table_count);
+    add_member(&json, "tables_ready", (int64_t)ready_count(status));
     add_member(&json, "cycles", (int64_t)sync->cycles);
     add_member(&json, "events", (int64_t)sync->events);
     add_member(&json, "rows_inserted", (int64_t)sync->rows_inserted);
