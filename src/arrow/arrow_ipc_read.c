@@ -26,6 +26,7 @@ struct ipc_reader {
     size_t first_len;
     struct ArrowIpcDecoder decoder;
     struct ArrowIpcDictionaries dictionaries;
+    struct ArrowIpcDictionaryEncodings encodings; /* points into the schema */
     struct ArrowSchema schema;
     struct ArrowBuffer header; /* of the last message, with its prefix */
 };
@@ -154,15 +155,37 @@ static bool schema_is_sane(const struct ArrowSchema *schema)
 
 static int decode_schema(struct ipc_reader *reader, struct ArrowError *reason)
 {
-    struct ArrowIpcDictionaryEncodings encodings;
     NANOARROW_RETURN_NOT_OK(ArrowIpcDecoderSetEndianness(&reader->decoder, reader->decoder.endianness));
+    ArrowIpcDictionaryEncodingsReset(&reader->encodings); /* made anew by the decoder */
     NANOARROW_RETURN_NOT_OK(
-        ArrowIpcDecoderDecodeSchemaWithDictionaries(&reader->decoder, &reader->schema, &encodings, reason));
-    int code = ArrowIpcDictionariesInit(&reader->dictionaries, &encodings, reason);
-    if (code == NANOARROW_OK)
-        code = ArrowIpcDecoderSetSchemaWithDictionaries(&reader->decoder, &reader->schema, &encodings, reason);
-    ArrowIpcDictionaryEncodingsReset(&encodings);
-    return code;
+        ArrowIpcDecoderDecodeSchemaWithDictionaries(&reader->decoder, &reader->schema, &reader->encodings, reason));
+    NANOARROW_RETURN_NOT_OK(ArrowIpcDictionariesInit(&reader->dictionaries, &reader->encodings, reason));
+    return ArrowIpcDecoderSetSchemaWithDictionaries(&reader->decoder, &reader->schema, &reader->encodings, reason);
+}
+
+static bool same_type(const struct ArrowSchema *a, const struct ArrowSchema *b)
+{
+    if (strcmp(a->format, b->format) != 0 || a->n_children != b->n_children ||
+        (a->dictionary == NULL) != (b->dictionary == NULL))
+        return false;
+    for (int64_t i = 0; i < a->n_children; i++)
+        if (!same_type(a->children[i], b->children[i]))
+            return false;
+    return a->dictionary == NULL || same_type(a->dictionary, b->dictionary);
+}
+
+/* Columns that share a dictionary must agree on what it holds: one of them would read it as something else. */
+static bool dictionaries_agree(const struct ipc_reader *reader)
+{
+    const struct ArrowIpcDictionaryEncoding *encodings = (const void *)reader->encodings.encodings.data;
+    size_t count = (size_t)reader->encodings.encodings.size_bytes / sizeof *encodings;
+    for (size_t i = 0; i < count; i++) {
+        const struct ArrowIpcDictionaryEncoding *first =
+            ArrowIpcDictionaryEncodingsFindById(&reader->encodings, encodings[i].id);
+        if (first == NULL || !same_type(first->schema->dictionary, encodings[i].schema->dictionary))
+            return false;
+    }
+    return true;
 }
 
 static rhei_status read_schema(struct ipc_reader *reader, struct rhei_error *error)
@@ -178,7 +201,17 @@ static rhei_status read_schema(struct ipc_reader *reader, struct rhei_error *err
     int code = decode_schema(reader, &reason);
     if (code != NANOARROW_OK)
         return decoder_failed(code, &reason, error);
-    return schema_is_sane(&reader->schema) ? RHEI_OK : ipc_damaged(error, "its schema is damaged");
+    return schema_is_sane(&reader->schema) && dictionaries_agree(reader) ? RHEI_OK
+                                                                         : ipc_damaged(error, "its schema is damaged");
+}
+
+static rhei_status check_dictionary(struct ipc_reader *reader, struct rhei_error *error)
+{
+    const struct ArrowIpcDictionaryEncoding *encoding =
+        ArrowIpcDictionaryEncodingsFindById(&reader->encodings, reader->decoder.dictionary->id);
+    if (encoding == NULL)
+        return ipc_damaged(error, "it holds a dictionary that its schema doesn't name");
+    return ipc_verify_dictionary(reader->header.data + PREFIX_LEN, encoding->schema->dictionary, error);
 }
 
 /* One message behind the schema. A dictionary leaves `out` released. */
@@ -192,7 +225,9 @@ static rhei_status read_message(struct ipc_reader *reader, struct ArrowArray *ou
     bool batch = reader->decoder.message_type == NANOARROW_IPC_MESSAGE_TYPE_RECORD_BATCH;
     if (!batch && reader->decoder.message_type != NANOARROW_IPC_MESSAGE_TYPE_DICTIONARY_BATCH)
         return ipc_damaged(error, "a message is neither a record batch nor a dictionary");
-    status = read_body(reader, &shared, error);
+    status = batch ? RHEI_OK : check_dictionary(reader, error);
+    if (status == RHEI_OK)
+        status = read_body(reader, &shared, error);
     if (status != RHEI_OK)
         return status;
     int code =
@@ -229,6 +264,7 @@ static void reader_release(void *context)
     struct ipc_reader *reader = context;
     if (reader->dictionaries.private_data != NULL)
         ArrowIpcDictionariesReset(&reader->dictionaries);
+    ArrowIpcDictionaryEncodingsReset(&reader->encodings);
     if (reader->decoder.private_data != NULL)
         ArrowIpcDecoderReset(&reader->decoder);
     if (reader->schema.release != NULL)
@@ -261,6 +297,7 @@ rhei_status arrow_ipc_read(const struct arrow_ipc_input *input, struct ArrowArra
     }
     reader->input = *input;
     arrow_buffer_init(&reader->header);
+    ArrowIpcDictionaryEncodingsInit(&reader->encodings);
     rhei_status status = reader_open(reader, error);
     if (status != RHEI_OK) {
         reader_release(reader);

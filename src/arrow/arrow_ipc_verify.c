@@ -3,6 +3,7 @@
 
 #include <flatcc/flatcc_builder.h>
 #include <nanoarrow/ipc/flatcc_generated.h>
+#include <nanoarrow/nanoarrow.h>
 #include <string.h>
 
 #include "base/base_error.h"
@@ -108,4 +109,38 @@ rhei_status ipc_verify_body(const void *message, const uint8_t *body, int64_t bo
         return check_buffers((FB(RecordBatch_table_t))FB(Message_header)(root), body, body_len, error);
     FB(DictionaryBatch_table_t) dictionary = (FB(DictionaryBatch_table_t))FB(Message_header)(root);
     return check_buffers(FB(DictionaryBatch_data)(dictionary), body, body_len, error);
+}
+
+static bool count_parts(const struct ArrowSchema *schema, bool union_bitmaps, size_t *nodes, size_t *buffers)
+{
+    struct ArrowSchemaView view;
+    if (ArrowSchemaViewInit(&view, schema, NULL) != NANOARROW_OK)
+        return false;
+    bool is_union = view.type == NANOARROW_TYPE_DENSE_UNION || view.type == NANOARROW_TYPE_SPARSE_UNION;
+    *nodes += 1;
+    *buffers += is_union && union_bitmaps ? 1 : 0;
+    for (int i = 0; i < NANOARROW_MAX_FIXED_BUFFERS; i++)
+        *buffers += view.layout.buffer_type[i] != NANOARROW_BUFFER_TYPE_NONE ? 1 : 0;
+    for (int64_t i = 0; i < schema->n_children; i++)
+        if (!count_parts(schema->children[i], union_bitmaps, nodes, buffers))
+            return false;
+    return true;
+}
+
+rhei_status ipc_verify_dictionary(const void *message, const struct ArrowSchema *values, struct rhei_error *error)
+{
+    FB(Message_table_t) root = FB(Message_as_root)(message);
+    FB(DictionaryBatch_table_t) dictionary = (FB(DictionaryBatch_table_t))FB(Message_header)(root);
+    FB(RecordBatch_table_t) batch = FB(DictionaryBatch_data)(dictionary);
+    if (FB(RecordBatch_compression_is_present)(batch))
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "the Arrow input has a compressed dictionary, which can't be read; write it without "
+                         "compression, or without dictionaries");
+    size_t nodes = 0, buffers = 0;
+    /* unions had a bitmap before version 5 of the metadata */
+    if (count_parts(values, FB(Message_version)(root) < FB(MetadataVersion_V5), &nodes, &buffers) &&
+        nodes == FB(FieldNode_vec_len)(FB(RecordBatch_nodes)(batch)) &&
+        buffers == FB(Buffer_vec_len)(FB(RecordBatch_buffers)(batch)))
+        return RHEI_OK;
+    return ipc_damaged(error, "a dictionary is not of the schema's type");
 }

@@ -14,5 +14,10 @@ rhei_status ipc_damaged(struct rhei_error *error, const char *what);
 rhei_status ipc_verify_header(const void *message, struct rhei_error *error);
 /* The lengths of a record batch or dictionary are possible, and its buffers lie in the body, at multiples of 8. */
 rhei_status ipc_verify_body(const void *message, const uint8_t *body, int64_t body_len, struct rhei_error *error);
+/*
+ * A dictionary's batch has the nodes and buffers of its values' type, and isn't compressed (RHEI_UNSUPPORTED), which the
+ * decoder doesn't look at.
+ */
+rhei_status ipc_verify_dictionary(const void *message, const struct ArrowSchema *values, struct rhei_error *error);
 
 #endif

@@ -13,6 +13,7 @@
 #include "arrow/arrow_cursor.h"
 #include "arrow/arrow_ipc.h"
 #include "arrow/arrow_stream.h"
+#include "arrow_ipc_vectors.h"
 #include "arrow_test_rows.h"
 #include "base/base_buffer.h"
 #include "base/base_clock.h"
@@ -467,6 +468,37 @@ static void test_what_is_not_arrow(void **state)
     }
 }
 
+static void test_stream_of_another_writer(void **state)
+{
+    (void)state;
+    struct base_buffer bytes = {0};
+    base_buffer_append(&bytes, stream_plain, sizeof stream_plain);
+    struct bytes_input input;
+    struct arrow_cursor *cursor;
+    open_input(&input, &bytes, SIZE_MAX, &cursor);
+    struct rhei_value expected[] = {
+        test_text("red"),  test_text("[1,2]"), test_text("1970-01-01 00:00:00+00:00"),
+        test_text("blue"), test_null(),        test_text("1970-01-01 00:00:00.001+00:00"),
+        test_null(),       test_text("[]"),    test_text("1970-01-01 00:00:00.002+00:00"),
+        test_text("red"),  test_text("[3]"),   test_null(),
+    };
+    expect_rows(cursor, expected, 4, 3);
+    arrow_cursor_close(&cursor);
+    base_buffer_reset(&bytes);
+}
+
+static void test_compressed_dictionary_is_refused(void **state)
+{
+    (void)state;
+    struct base_buffer bytes = {0};
+    base_buffer_append(&bytes, stream_packed, sizeof stream_packed);
+    struct rhei_error error = RHEI_ERROR_INIT;
+    size_t rows;
+    assert_int_equal(read_damaged(&bytes, &rows, &error), RHEI_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "a compressed dictionary"));
+    base_buffer_reset(&bytes);
+}
+
 static void test_cut_streams(void **state)
 {
     (void)state;
@@ -490,15 +522,19 @@ static void test_damaged_streams(void **state)
     const char *given = getenv("RHEI_TEST_SEED");
     uint64_t random = (given != NULL ? strtoull(given, NULL, 0) : base_random_u64()) | 1;
     print_message("RHEI_TEST_SEED=%llu\n", (unsigned long long)random);
-    for (int codec = 0; codec < 3; codec++) {
+    for (int codec = 0; codec < 4; codec++) {
         struct base_buffer bytes = {0};
-        write_sample(&bytes, codec);
+        if (codec < 3)
+            write_sample(&bytes, codec);
+        else
+            base_buffer_append(&bytes, stream_plain, sizeof stream_plain);
         size_t refused = 0;
         for (int round = 0; round < 700; round++) {
             struct base_buffer damaged = {.data = base_strndup(bytes.data, bytes.len), .len = bytes.len};
             for (int change = 0; change < 1 + round % 3; change++) {
                 random = random * UINT64_C(6364136223846793005) + 1442695040888963407U;
-                size_t range = round % 2 == 0 ? 1500 : bytes.len; /* half of them among the first headers */
+                size_t range =
+                    round % 2 == 0 && bytes.len > 1500 ? 1500 : bytes.len; /* half of them among the first headers */
                 damaged.data[(random >> 33) % range] = (char)(random >> 24);
             }
             size_t rows;
@@ -549,6 +585,8 @@ int main(void)
         cmocka_unit_test(test_failing_sink_ends_the_stream),
         cmocka_unit_test(test_failing_source_is_the_error),
         cmocka_unit_test(test_what_is_not_arrow),
+        cmocka_unit_test(test_stream_of_another_writer),
+        cmocka_unit_test(test_compressed_dictionary_is_refused),
         cmocka_unit_test(test_cut_streams),
         cmocka_unit_test(test_damaged_streams),
         cmocka_unit_test(test_every_failing_allocation_is_an_error),
