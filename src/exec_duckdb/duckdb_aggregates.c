@@ -33,7 +33,32 @@ static void state_destroy(duckdb_aggregate_state *states, idx_t count)
         base_exact_sum_reset((struct base_exact_sum *)states[i]);
 }
 
+/* Without GROUP BY all rows are of one state. */
+static idx_t same_state(duckdb_aggregate_state *states, idx_t from, idx_t count)
+{
+    idx_t to = from + 1;
+    while (to < count && states[to] == states[from])
+        to++;
+    return to;
+}
+
 /* NaN is what SQLite would have stored or computed as NULL. */
+static bool add_value(struct base_exact_sum *sum, double value)
+{
+    return isnan(value) || base_exact_sum_add(sum, value);
+}
+
+static bool add_values(struct base_exact_sum *sum, const double *values, idx_t count)
+{
+    idx_t row = 0;
+    while (row < count) {
+        row += base_exact_sum_add_run(sum, values + row, (size_t)(count - row));
+        if (row < count && !add_value(sum, values[row++]))
+            return false;
+    }
+    return true;
+}
+
 static void state_update(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states)
 {
     const struct duck_api *api = duck_api();
@@ -41,14 +66,17 @@ static void state_update(duckdb_function_info info, duckdb_data_chunk input, duc
     duckdb_vector vector = api->data_chunk_get_vector(input, 0);
     const double *values = api->vector_get_data(vector);
     const uint64_t *valid = api->vector_get_validity(vector);
-    for (idx_t row = 0; row < count; row++) {
-        if ((valid != NULL && (valid[row / 64] >> (row % 64) & 1) == 0) || isnan(values[row]))
-            continue;
-        if (!base_exact_sum_add((struct base_exact_sum *)states[row], values[row])) {
-            api->aggregate_function_set_error(info, no_memory);
-            return;
-        }
+    bool added = true;
+    for (idx_t row = 0, end; row < count && added; row = end) {
+        struct base_exact_sum *sum = (struct base_exact_sum *)states[row];
+        end = valid == NULL ? same_state(states, row, count) : row + 1;
+        if (end > row + 1)
+            added = add_values(sum, values + row, end - row);
+        else if (valid == NULL || (valid[row / 64] >> (row % 64) & 1) != 0)
+            added = add_value(sum, values[row]);
     }
+    if (!added)
+        api->aggregate_function_set_error(info, no_memory);
 }
 
 static void state_combine(duckdb_function_info info, duckdb_aggregate_state *source, duckdb_aggregate_state *target,
