@@ -59,12 +59,20 @@ rhei_status duck_stopped_error(rhei_status status, struct rhei_error *error)
     return error_set(error, status, "the query was stopped");
 }
 
+/* Our own callbacks can give DuckDB a text only; it puts its kind in front, and sometimes the place behind. */
+static bool is_our_want_of_memory(const char *message)
+{
+    return message != NULL && strstr(message, "Error: out of memory") != NULL;
+}
+
 static rhei_status error_of(struct duck_connection *connection, duckdb_error_type type, const char *message,
                             struct rhei_error *error)
 {
     int stopped = atomic_load_explicit(&connection->slot.stopped, memory_order_acquire);
     if (stopped != RHEI_OK)
         return duck_stopped_error((rhei_status)stopped, error);
+    if (is_our_want_of_memory(message))
+        return error_no_memory(error);
     if (type == DUCKDB_ERROR_FATAL || type == DUCKDB_ERROR_INTERNAL)
         connection->database->broken = true;
     return error_set(error, code_of(type), "DuckDB: %s", message != NULL ? message : "it failed without a message");
