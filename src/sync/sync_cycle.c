@@ -89,8 +89,7 @@ static rhei_status apply_rows(struct sync *sync, const struct sync_table *table,
 }
 
 /* Applies what its table has not seen. An error is one of the whole cycle; a bad table only fails itself. */
-static rhei_status apply_batch(struct sync *sync, const struct change_batch *batch, struct sync_report *report,
-                               struct rhei_error *error)
+static rhei_status apply_batch(struct sync *sync, const struct change_batch *batch, struct rhei_error *error)
 {
     struct sync_table *table = sync_table_find(sync, batch->table);
     if (!table || !table->attached || batch->row_count == 0)
@@ -115,15 +114,14 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
     }
     if (batch->seq)
         table->applied = batch->seq[batch->row_count - 1];
-    report->events += batch->row_count;
-    report->inserted += counts.inserted;
-    report->updated += counts.updated;
-    report->deleted += counts.deleted;
+    sync->unpublished.events += batch->row_count;
+    sync->unpublished.inserted += counts.inserted;
+    sync->unpublished.updated += counts.updated;
+    sync->unpublished.deleted += counts.deleted;
     return RHEI_OK;
 }
 
-static rhei_status read_changes(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
-                                struct rhei_error *error)
+static rhei_status read_changes(struct sync *sync, const struct sync_limit *limit, struct rhei_error *error)
 {
     struct change_source *source = sync->config.source;
     for (;;) {
@@ -136,7 +134,7 @@ static rhei_status read_changes(struct sync *sync, const struct sync_limit *limi
         if (count == 0)
             return RHEI_OK;
         for (size_t i = 0; i < count; i++) {
-            status = apply_batch(sync, &batches[i], report, error);
+            status = apply_batch(sync, &batches[i], error);
             if (status != RHEI_OK)
                 return status;
         }
@@ -149,18 +147,13 @@ static rhei_status read_changes(struct sync *sync, const struct sync_limit *limi
 
 /* Between begin and end: brings the working state to the pinned state. */
 static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, int64_t after,
-                          const struct sync_limit *limit, struct sync_report *report, struct rhei_error *error)
+                          const struct sync_limit *limit, struct rhei_error *error)
 {
     sync_fault(sync, "sync.cycle.begun");
-    bool lost = cycle->lost && sync_tables_attached(sync);
-    if (lost) {
+    if (cycle->lost && sync_tables_attached(sync)) {
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
                        "changes after %" PRId64 " are gone from the log: every table is built again", after);
         sync_tables_drop_all(sync);
-    } else if (cycle->lost) {
-        base_mutex_lock(&sync->lock);
-        sync_job_cancel(sync, UINT32_MAX); /* what it would have to catch up with may be gone */
-        base_mutex_unlock(&sync->lock);
     }
     if (cycle->schema_changed || cycle->lost)
         sync->tables_known = false; /* stays so until the list was read, whichever cycle succeeds in it */
@@ -171,7 +164,7 @@ static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, i
     }
     if (cycle->position == after || !sync_tables_attached(sync))
         return RHEI_OK;
-    return read_changes(sync, limit, report, error);
+    return read_changes(sync, limit, error);
 }
 
 static rhei_status publish(struct sync *sync, int64_t position, struct rhei_error *error)
@@ -207,7 +200,7 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     rhei_status status = source->ops->begin(source, after, &cycle, &token, error);
     if (status != RHEI_OK)
         return status;
-    status = follow(sync, &cycle, after, limit, report, error);
+    status = follow(sync, &cycle, after, limit, error);
     if (status == RHEI_OK)
         status = publish(sync, cycle.position, error);
     source->ops->end(source);
@@ -218,6 +211,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     if (began_ns > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))
         atomic_store_explicit(&sync->fresh_at_ns, began_ns, memory_order_relaxed);
     atomic_store_explicit(&sync->primed, true, memory_order_release);
+    *report = sync->unpublished; /* of failed cycles before it, too: each change counts once, when it is shown */
+    sync->unpublished = (struct sync_report){0};
     report->position = cycle.position;
     report->duration_ns = base_now_ns() - began_ns;
     return RHEI_OK;

@@ -74,6 +74,7 @@ struct sync {
     struct sync_table **tables;
     size_t table_count;
     bool tables_known;                 /* the list is that of the last pinned state */
+    struct sync_report unpublished;    /* counts of what the working state has and no published one */
     bool dirty;                        /* the working state has something that was not published */
     bool promote;                      /* a table was attached since the last publish */
     bool set_changed;                  /* the published set of tables changes with the next publish */

@@ -94,6 +94,7 @@ static rhei_status compact(struct sync *sync, struct rhei_error *error)
         status = mirror_compact_swap(sync->config.mirror, &compaction, error);
         if (status == RHEI_OK)
             publish_again(sync);
+        sync_fault(sync, "sync.compact.swapped");
         sync_disown(sync);
         if (status != RHEI_OK)
             return status;

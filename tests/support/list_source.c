@@ -69,6 +69,8 @@ struct list_store {
         rhei_status status, always;
     } trouble[LIST_CALLS];
     struct list_source *sources;
+    void (*at_load)(void *context);
+    void *load_context;
 };
 
 struct list_batch {
@@ -86,7 +88,7 @@ struct list_source {
     struct list_source *next;
     bool in_cycle;
     int64_t pinned;
-    uint64_t pinned_schema, seen_schema;
+    uint64_t seen_schema;
     size_t cursor;
     int64_t pruned;
     uint32_t *known; /* ids of the last tables() */
@@ -376,6 +378,22 @@ int64_t list_horizon(struct list_store *store)
     return horizon;
 }
 
+void list_at_next_load(struct list_store *store, void (*at_load)(void *context), void *context)
+{
+    base_mutex_lock(&store->lock);
+    store->at_load = at_load;
+    store->load_context = context;
+    base_mutex_unlock(&store->lock);
+}
+
+uint64_t list_event_count(struct list_store *store)
+{
+    base_mutex_lock(&store->lock);
+    uint64_t count = store->event_count;
+    base_mutex_unlock(&store->lock);
+    return count;
+}
+
 uint64_t list_breaches(const struct list_store *store)
 {
     return atomic_load(&store->breaches);
@@ -548,9 +566,9 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
         source->in_cycle = true;
         /* between transactions only: a transaction's events are logged at its commit, in one piece */
         source->pinned = store->position;
-        source->pinned_schema = store->schema_version;
         cycle->position = store->position;
         cycle->schema_changed = source->seen_schema != store->schema_version;
+        source->seen_schema = store->schema_version; /* it says so once, whatever becomes of the cycle */
         cycle->lost = after < store->horizon;
         if (token)
             *token = atomic_load(&store->commits);
@@ -706,8 +724,6 @@ static rhei_status op_tables(struct change_source *base, const struct source_tab
                                                       .unmirrored_reason = table->excluded};
         }
         source->known_count = n;
-        /* what changed after the pin comes with the next cycle */
-        source->seen_schema = source->pinned_schema;
         *tables = source->list;
         *count = n;
     }
@@ -754,8 +770,12 @@ static rhei_status op_load_begin(struct change_source *base, uint32_t id, uint32
         *info = (struct source_load_info){.position = store->position, .loader_count = loaders};
         *out = load;
     }
+    void (*at_load)(void *) = store->at_load;
+    store->at_load = NULL;
     base_mutex_unlock(&store->lock);
     base_mutex_unlock(&store->writer);
+    if (at_load)
+        at_load(store->load_context);
     return status;
 }
 

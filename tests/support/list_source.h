@@ -49,10 +49,15 @@ int64_t list_horizon(struct list_store *store);
 /* The source counts breaches of its rules by the caller: calls outside a cycle, cycles within cycles. */
 uint64_t list_breaches(const struct list_store *store);
 
+/* Called once, when the next load has pinned its state and not yet said so. */
+void list_at_next_load(struct list_store *store, void (*at_load)(void *context), void *context);
+
 /* ---- Oracle. ----------------------------------------------------------------------------------------------------- */
 /* Fails (false and a message) unless every table of the snapshot equals the store as of the snapshot's position. */
 bool list_equals_snapshot(struct list_store *store, const struct mirror_snapshot *snapshot, char *message,
                           size_t message_size);
+
+uint64_t list_event_count(struct list_store *store); /* committed so far */
 
 struct rhei_value list_integer(int64_t value);
 struct rhei_value list_real(double value);

@@ -124,6 +124,64 @@ static void test_a3_changes_during_a_build_arrive_once(void **state)
     }
 }
 
+/* Table b is caught up from its load's position while a has more: one batch holds what a has seen and what it has not. */
+static void test_a2_each_table_continues_where_it_is(void **state)
+{
+    (void)state;
+    struct fixture fixture = {0};
+    struct held held = {.point = "sync.build.loaded", .hold = false};
+    gate_init(&held.gate);
+    fixture.context = &held;
+    fixture.at_point = hold_at;
+    fixture_open(&fixture, (struct sync_config){.build_on_demand = true, .batch_rows = 1000});
+    list_create(fixture.store, "a", 3);
+    fill_table(fixture.store, "a", 50);
+    must_build(&fixture);
+    list_create(fixture.store, "b", 3);
+    fill_table(fixture.store, "b", 50);
+    must_cycle(&fixture);
+    struct sync_status before, after;
+    sync_get_status(fixture.sync, &before);
+    atomic_store(&held.hold, true);
+    assert_int_equal(sync_build(fixture.sync, false, 0, NULL, NULL), RHEI_OK);
+    assert_true(gate_wait_for_waiter(&held.gate));
+    for (int64_t round = 0; round < 2; round++) {
+        for (int64_t key = 0; key < 20; key++)
+            commit_row(fixture.store, TABLES[key % 2], key % 5, key + 100 * round);
+        if (round == 0)
+            must_cycle(&fixture); /* a has the first half */
+    }
+    gate_open(&held.gate);
+    must_build(&fixture);
+    must_be_current(&fixture, TABLES, 2);
+    sync_get_status(fixture.sync, &after);
+    assert_int_equal(after.events - before.events, 40);
+    close_held(&fixture, &held);
+}
+
+/* Between the moment a load pins its state and the moment it says which. */
+static void commit_cycle_and_prune(void *context)
+{
+    struct fixture *fixture = context;
+    for (int64_t key = 0; key < 10; key++)
+        commit_row(fixture->store, "a", key, key + 100);
+    must_cycle(fixture);
+}
+
+static void test_a7_nothing_is_pruned_while_a_load_begins(void **state)
+{
+    (void)state;
+    struct fixture fixture = {0};
+    fixture_open(&fixture, (struct sync_config){.build_on_demand = true, .prune = true});
+    list_create(fixture.store, "a", 3);
+    fill_table(fixture.store, "a", 50);
+    list_at_next_load(fixture.store, commit_cycle_and_prune, &fixture);
+    must_build(&fixture);
+    must_be_current(&fixture, TABLES, 1);
+    assert_int_equal(list_calls(fixture.store, LIST_LOAD_BEGIN), 1); /* nothing was lost to it */
+    fixture_close(&fixture);
+}
+
 static void test_a3_progress_is_told(void **state)
 {
     (void)state;
@@ -336,6 +394,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a3_builds_beside_writers),
         cmocka_unit_test(test_a3_changes_during_a_build_arrive_once),
+        cmocka_unit_test(test_a2_each_table_continues_where_it_is),
+        cmocka_unit_test(test_a7_nothing_is_pruned_while_a_load_begins),
         cmocka_unit_test(test_a3_progress_is_told),
         cmocka_unit_test(test_a3_loss_during_a_build_starts_it_again),
         cmocka_unit_test(test_a3_loss_between_load_and_catching_up_starts_it_again),
