@@ -202,7 +202,10 @@ static void init_mirror(struct driver *d)
     d->mirror->capacity[0] = MIRROR_VECTOR_ROWS;
     d->mirror->capacity[1] = MIRROR_VECTOR_ROWS;
     d->mirror->capacity[2] = MIRROR_VECTOR_ROWS * (1 + (uint32_t)draw(d, 2));
-    d->mirror->max_segments = 20 + (uint32_t)draw(d, 20);
+    uint64_t keys_per_number = d->key_kind == KEY_COMPOSITE ? 12 : d->key_kind == KEY_ANY ? 3 : 1;
+    uint64_t most_rows = d->key_space * keys_per_number;
+    most_rows = most_rows < d->options->operations ? most_rows : d->options->operations;
+    d->mirror->max_segments = 20 + (uint32_t)(draw(d, 20) + 2 * most_rows / d->mirror->capacity[2]);
 }
 
 static void release(struct driver *d, uint32_t i)
@@ -392,8 +395,8 @@ struct driver_result driver_run(const struct driver_options *options)
     d->from_bytes = options->bytes != NULL;
     d->bytes = options->bytes;
     d->end = options->bytes + options->size;
-    init_mirror(d);
     init_table(d);
+    init_mirror(d);
     while (!build(d))
         d->result.failures++;
     d->table_present = true;

@@ -24,7 +24,7 @@ static void test_random_bytes_break_nothing(void **state)
     static uint8_t input[INPUT_BYTES];
     struct model_random random = {.state = base_random_u64() >> 16};
     for (uint32_t i = 0; i < INPUTS; i++) {
-        print_message("seed %llu\n", (unsigned long long)random.state);
+        print_message("# seed %llu\n", (unsigned long long)random.state);
         size_t size = 100 + model_below(&random, INPUT_BYTES - 100);
         uint8_t byte = 0;
         uint64_t left = 0;

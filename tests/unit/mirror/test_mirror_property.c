@@ -19,7 +19,7 @@ static void run(bool failing_memory, uint64_t operations)
     struct driver_result all = {0};
     uint64_t next = once ? seed : base_random_u64() >> 16;
     do {
-        print_message("seed %llu\n", (unsigned long long)next);
+        print_message("# seed %llu\n", (unsigned long long)next);
         struct driver_options options = {.seed = next, .operations = 60000, .failing_memory = failing_memory};
         struct driver_result result = driver_run(&options);
         all.operations += result.operations;
@@ -30,7 +30,7 @@ static void run(bool failing_memory, uint64_t operations)
         all.failures += result.failures;
         next++;
     } while (!once && all.operations < wanted);
-    print_message("%llu changes, %llu publishes, %llu snapshots read, %llu swaps, %llu rebuilds, %llu failed calls\n",
+    print_message("# %llu changes, %llu publishes, %llu snapshots read, %llu swaps, %llu rebuilds, %llu failed calls\n",
                   (unsigned long long)all.operations, (unsigned long long)all.publishes,
                   (unsigned long long)all.snapshots, (unsigned long long)all.compactions,
                   (unsigned long long)all.rebuilds, (unsigned long long)all.failures);

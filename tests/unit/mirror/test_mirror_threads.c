@@ -271,15 +271,82 @@ static void test_a1_readers_see_whole_cycles_only(void **state)
     struct mirror_build *build = atomic_load(&shared.built);
     mirror_compact_abandon(&work);
     mirror_build_abandon(&build);
-    print_message("%llu reads, %llu swaps, %llu attached builds\n", (unsigned long long)atomic_load(&shared.reads),
+    print_message("# %llu reads, %llu swaps, %llu attached builds\n", (unsigned long long)atomic_load(&shared.reads),
                   (unsigned long long)atomic_load(&shared.swaps), (unsigned long long)atomic_load(&shared.attaches));
     assert_int_equal(atomic_load(&shared.wrong), 0);
     assert_true(atomic_load(&shared.reads) > 0);
     mirror_close(&shared.mirror);
 }
 
+/* ---- A small table and nothing but takes and publishes, as fast as both go. ---------------------------------------- */
+
+enum { SMALL_ROWS = 5, TAKES = 60000 };
+
+static void taker(void *argument)
+{
+    struct shared *shared = argument;
+    for (uint32_t take = 0; take < TAKES; take++) {
+        struct mirror_snapshot snapshot;
+        if (mirror_snapshot_take(shared->mirror, &snapshot) != RHEI_OK)
+            continue;
+        const struct mirror_table_view *view = mirror_view(&snapshot, 1);
+        int64_t sum = 0, rows = 0;
+        for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
+            for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(view, s); v++) {
+                struct mirror_vector vector;
+                struct mirror_column_data data;
+                mirror_view_vector(view, s, v, &vector);
+                mirror_view_column(view, s, v, 1, &data);
+                for (uint32_t i = 0; vector.live > 0 && i < vector.rows; i++) {
+                    if (vector.dead != NULL && (vector.dead[i >> 6] >> (i & 63) & 1) != 0)
+                        continue;
+                    sum += ((const int64_t *)data.data)[i];
+                    rows++;
+                }
+            }
+        }
+        if (rows != SMALL_ROWS || sum != rows * mirror_snapshot_position(&snapshot))
+            atomic_fetch_add(&shared->wrong, 1);
+        mirror_snapshot_release(&snapshot);
+    }
+    atomic_fetch_add(&shared->reads, 1);
+}
+
+static void test_a1_takes_beside_back_to_back_publishes(void **state)
+{
+    (void)state;
+    enum { TAKERS = 3 };
+    struct shared shared = {0};
+    struct model_table model;
+    struct model_batch batch;
+    base_thread threads[TAKERS];
+    assert_int_equal(mirror_open(NULL, &shared.mirror, NULL), RHEI_OK);
+    model_init(&model, 1, 3, 1, true);
+    model_batch_init(&batch, 1, 3, SMALL_ROWS);
+    model_attach(shared.mirror, &model);
+    for (int64_t position = 1; atomic_load(&shared.reads) < TAKERS; position++) {
+        batch.batch.row_count = 0;
+        for (int64_t i = 0; i < SMALL_ROWS; i++)
+            add(&batch, i, position, model_null());
+        assert_int_equal(mirror_apply(shared.mirror, &batch.batch, NULL, NULL), RHEI_OK);
+        assert_int_equal(mirror_publish(shared.mirror, position, NULL), RHEI_OK);
+        (void)mirror_reclaim(shared.mirror);
+        for (uint32_t t = 0; position == 1 && t < TAKERS; t++)
+            assert_int_equal(base_thread_start(&threads[t], "mirror-test", taker, &shared, NULL), RHEI_OK);
+    }
+    for (uint32_t t = 0; t < TAKERS; t++)
+        base_thread_join(&threads[t]);
+    assert_int_equal(atomic_load(&shared.wrong), 0);
+    model_batch_reset(&batch);
+    model_reset(&model);
+    mirror_close(&shared.mirror);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a1_readers_see_whole_cycles_only)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a1_readers_see_whole_cycles_only),
+        cmocka_unit_test(test_a1_takes_beside_back_to_back_publishes),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
