@@ -114,7 +114,7 @@ static void tell_answer(struct story *story, const struct demo_question *questio
            demo_bold(demo_time(answer->elapsed_us)), first_note(story, answer), demo_count((uint64_t)answer->position),
            demo_time(answer->age_us));
     if (demo_by_column_store(answer))
-        printf("    plain SQLite just after: %s, so %s\n", demo_time(plain->elapsed_us),
+        printf("    plain SQLite just after: %s, %s as long\n", demo_time(plain->elapsed_us),
                demo_bold(demo_ratio(ratio_of(plain->elapsed_us, answer->elapsed_us))));
     else
         printf("    why SQLite: %s\n", demo_reason(story->db, question->sql));
@@ -265,8 +265,9 @@ static void summarize(struct story *story, const struct demo_writes *writes, int
     printf("    %-30s %s\n", "median age of an answer",
            demo_bold(demo_time(demo_median(story->ages, story->age_count))));
     if (story->speed_up_count > 0)
-        printf("    %-30s %s plain SQLite, over %zu questions that the column store answered\n", "median speed-up",
-               demo_bold(demo_ratio(story->speed_ups[story->speed_up_count / 2])), story->speed_up_count);
+        printf("    %-30s %s as fast as plain SQLite, over %zu questions that the column store answered\n",
+               "median speed-up", demo_bold(demo_ratio(story->speed_ups[story->speed_up_count / 2])),
+               story->speed_up_count);
     else
         printf("    %-30s none: SQLite answered every question\n", "median speed-up");
     printf("    %-30s %s\n", "answers of both engines",
