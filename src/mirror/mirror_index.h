@@ -29,7 +29,7 @@ struct mirror_page_entry {
 };
 
 struct mirror_radix {
-    struct mirror_page_entry *entries; /* open addressing, groups of neighbouring pages side by side */
+    struct mirror_page_entry *entries; /* open addressing */
     uint32_t bits;                     /* 2^bits entries */
     uint32_t pages;
     uint64_t keys;

@@ -10,15 +10,12 @@
 
 #include <string.h>
 
-enum { FREE_PAGES = 16, KEYS_PER_PAGE = MIRROR_PAGE_KEYS / 2, FIRST_BITS = 4, GROUP_BITS = 4 };
+enum { FREE_PAGES = 16, KEYS_PER_PAGE = MIRROR_PAGE_KEYS / 2, FIRST_BITS = 4 };
 
-/* Neighbouring pages lie in neighbouring entries; groups of 16 are scattered. */
+/* Fibonacci hashing: spreads runs of neighbouring numbers, the usual case, almost without a collision. */
 static uint32_t home(const struct mirror_radix *radix, int64_t number)
 {
-    uint64_t group = (uint64_t)number >> GROUP_BITS;
-    uint64_t scattered = (group * 0x9E3779B97F4A7C15u) >> 32;
-    uint64_t low = (uint64_t)number & ((1u << GROUP_BITS) - 1);
-    return (uint32_t)((scattered << GROUP_BITS | low) & ((1ull << radix->bits) - 1));
+    return (uint32_t)(((uint64_t)number * 0x9E3779B97F4A7C15u) >> (64 - radix->bits));
 }
 
 static uint32_t entry_of(const struct mirror_radix *radix, int64_t number)
