@@ -15,11 +15,11 @@ struct oltp;
 enum oltp_synchronous { OLTP_SYNC_NORMAL = 0, OLTP_SYNC_FULL = 1, OLTP_SYNC_EXTRA = 2, OLTP_SYNC_OFF = 3 };
 
 struct oltp_config {
-    const char *path; /* ":memory:" is one database shared by all connections of this handle */
-    bool read_only;   /* never writes, never creates, installs no capture */
-    bool must_exist;  /* don't create a missing file */
-    bool capture;     /* install triggers and log; false: a plain SQLite */
-    bool auto_register; /* every table with a usable key is captured when created or found */
+    const char *path;        /* ":memory:" is one database shared by all connections of this handle */
+    bool read_only;          /* never writes, never creates, installs no capture */
+    bool must_exist;         /* don't create a missing file */
+    bool capture;            /* install triggers and log; false: a plain SQLite */
+    bool auto_register;      /* every table with a usable key is captured when created or found */
     uint32_t read_pool_size; /* connections kept; more are opened under load and closed again */
     uint32_t busy_timeout_ms;
     enum oltp_synchronous synchronous;
@@ -28,7 +28,8 @@ struct oltp_config {
     void (*committed)(void *context);
     void *committed_context;
     const struct base_log *log;
-    void (*fault)(void *context, const char *point); /* tests: called at every named point of write and open; may be NULL */
+    void (*fault)(void *context,
+                  const char *point); /* tests: called at every named point of write and open; may be NULL */
     void *fault_context;
 };
 
@@ -55,13 +56,13 @@ struct oltp_reference {
 
 struct oltp_facts {
     enum oltp_kind kind;
-    bool read_only;     /* sqlite3_stmt_readonly */
-    bool is_ddl;        /* CREATE, ALTER, DROP: the schema changes */
+    bool read_only; /* sqlite3_stmt_readonly */
+    bool is_ddl;    /* CREATE, ALTER, DROP: the schema changes */
     bool returns_rows;
     uint32_t parameter_count;
     uint32_t column_count;
     const char *const *column_names;
-    const char *const *column_types; /* declared, "" if none */
+    const char *const *column_types;         /* declared, "" if none */
     const struct oltp_reference *references; /* tables read or written, from the authorizer */
     uint32_t reference_count;
     size_t statement_length; /* bytes of the first statement */
@@ -115,9 +116,9 @@ void oltp_cursor_close(struct oltp_cursor **cursor);
 /* ---- Writing. ---------------------------------------------------------------------------------------------------- */
 
 struct oltp_result {
-    int64_t changes;           /* sqlite3_changes64 of the statement(s) */
+    int64_t changes; /* sqlite3_changes64 of the statement(s) */
     int64_t last_insert_rowid;
-    int64_t position;          /* log position that includes this write; 0 if it logged nothing */
+    int64_t position; /* log position that includes this write; 0 if it logged nothing */
 };
 
 /*
@@ -126,8 +127,8 @@ struct oltp_result {
  * run alone. Statements that RETURN rows give them in *rows (materialised; may be NULL to drop them).
  * RHEI_BUSY after busy_timeout_ms. deadline_ns: base_now_ns time after which a queued statement gives up (0: none).
  */
-rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
-                       uint32_t count, int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows,
+rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
+                       int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows,
                        struct rhei_error *error);
 /* The same statement for `rows` rows of `count` parameters (row-major), all or nothing, in one savepoint. */
 rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
@@ -150,9 +151,9 @@ bool oltp_session_in_transaction(const struct oltp_session *session);
  * of at most busy_timeout_ms); others' writes queue behind it and are never part of it. Inside a transaction reads see
  * its own changes. *cursor (may be NULL): rows, streamed; must be closed before the session's next call.
  */
-rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size_t len,
-                             const struct rhei_value *params, uint32_t count, const struct oltp_stop *stop,
-                             struct oltp_result *result, struct oltp_cursor **cursor, struct rhei_error *error);
+rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size_t len, const struct rhei_value *params,
+                             uint32_t count, const struct oltp_stop *stop, struct oltp_result *result,
+                             struct oltp_cursor **cursor, struct rhei_error *error);
 
 /* ---- Capture and catalog. ---------------------------------------------------------------------------------------- */
 

@@ -50,11 +50,11 @@ static bool batch_grow(void **items, size_t capacity, size_t item_size)
     return grown != NULL;
 }
 
-#define BATCH_GROW(field)                                                                                                          \
-    do {                                                                                                                           \
-        void *items = (field);                                                                                                     \
-        ok = ok && batch_grow(&items, capacity, sizeof *(field));                                                                  \
-        (field) = items;                                                                                                           \
+#define BATCH_GROW(field)                                         \
+    do {                                                          \
+        void *items = (field);                                    \
+        ok = ok && batch_grow(&items, capacity, sizeof *(field)); \
+        (field) = items;                                          \
     } while (0)
 
 bool oltp_batch_reserve(struct oltp_batch *batch, size_t rows)

@@ -34,15 +34,18 @@ static rhei_status capture_exec_buffer(struct capture *capture, struct base_buff
 static rhei_status capture_check_version(struct oltp_connection *connection, bool *present, struct rhei_error *error)
 {
     int64_t found = 0, version = 0;
-    rhei_status status = oltp_query_int(
-        connection, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='_rhei_meta'", 0, &found, error);
+    rhei_status status =
+        oltp_query_int(connection, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='_rhei_meta'",
+                       0, &found, error);
     *present = found > 0;
     if (status == RHEI_OK && found > 0) {
-        status = oltp_query_int(connection, "SELECT value FROM main._rhei_meta WHERE key='version'", 0, &version, error);
+        status =
+            oltp_query_int(connection, "SELECT value FROM main._rhei_meta WHERE key='version'", 0, &version, error);
     }
     if (status == RHEI_OK && version > OLTP_FORMAT_VERSION) {
         return error_set(error, RHEI_TOO_NEW,
-                         "the database was prepared by a newer Rhei (format %" PRId64 ", this one knows %d): use that version",
+                         "the database was prepared by a newer Rhei (format %" PRId64
+                         ", this one knows %d): use that version",
                          version, OLTP_FORMAT_VERSION);
     }
     return status;
@@ -50,7 +53,8 @@ static rhei_status capture_check_version(struct oltp_connection *connection, boo
 
 static const char capture_tables[] =
     "CREATE TABLE IF NOT EXISTS main._rhei_meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "INSERT OR IGNORE INTO main._rhei_meta VALUES('version', 1), ('database_id', hex(randomblob(16))), ('schema_cookie', -1);"
+    "INSERT OR IGNORE INTO main._rhei_meta VALUES('version', 1), ('database_id', hex(randomblob(16))), "
+    "('schema_cookie', -1);"
     "CREATE TABLE IF NOT EXISTS main._rhei_tables(id INTEGER PRIMARY KEY, name TEXT, signature TEXT, columns INTEGER, "
     "live INTEGER, wanted INTEGER);"
     "CREATE TABLE IF NOT EXISTS main._rhei_engines(id INTEGER PRIMARY KEY, position INTEGER, seen_ms INTEGER);";
@@ -100,7 +104,8 @@ static bool capture_triggers_equal(const struct oltp_table_schema *table, const 
     uint32_t equal = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         for (uint32_t k = 0; k < table->trigger_count; k++) {
-            if (strcmp(set->name[i], table->triggers[k].name) == 0 && strcmp(set->sql[i], table->triggers[k].sql) == 0) {
+            if (strcmp(set->name[i], table->triggers[k].name) == 0 &&
+                strcmp(set->sql[i], table->triggers[k].sql) == 0) {
                 equal++;
                 break;
             }
@@ -144,13 +149,15 @@ struct registered {
     int wanted; /* 1 by request, 0 not by request, -1 nothing was asked */
 };
 
-static rhei_status capture_find(struct capture *capture, const struct oltp_table_schema *table, struct registered *found)
+static rhei_status capture_find(struct capture *capture, const struct oltp_table_schema *table,
+                                struct registered *found)
 {
     *found = (struct registered){.wanted = -1};
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(capture->connection->db,
-                                "SELECT id, signature = ?2, live, wanted FROM main._rhei_tables WHERE name = ?1 ORDER BY id DESC",
-                                -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(
+        capture->connection->db,
+        "SELECT id, signature = ?2, live, wanted FROM main._rhei_tables WHERE name = ?1 ORDER BY id DESC", -1, &stmt,
+        NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(stmt, 1, table->table.source.name, -1, SQLITE_STATIC);
         sqlite3_bind_text(stmt, 2, table->signature, -1, SQLITE_STATIC);
@@ -170,13 +177,14 @@ static rhei_status capture_find(struct capture *capture, const struct oltp_table
     return status;
 }
 
-static rhei_status capture_register(struct capture *capture, const struct oltp_table_schema *table, int wanted, bool live,
-                                    int64_t *id)
+static rhei_status capture_register(struct capture *capture, const struct oltp_table_schema *table, int wanted,
+                                    bool live, int64_t *id)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(capture->connection->db,
-                                "INSERT INTO main._rhei_tables(name, signature, columns, live, wanted) VALUES(?1, ?2, ?3, ?4, ?5)",
-                                -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(
+        capture->connection->db,
+        "INSERT INTO main._rhei_tables(name, signature, columns, live, wanted) VALUES(?1, ?2, ?3, ?4, ?5)", -1, &stmt,
+        NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(stmt, 1, table->table.source.name, -1, SQLITE_STATIC);
         sqlite3_bind_text(stmt, 2, table->signature, -1, SQLITE_STATIC);
@@ -198,7 +206,8 @@ static bool capture_is_wanted(const struct capture *capture, const struct regist
     return found->wanted >= 0 ? found->wanted > 0 : capture->oltp->config.auto_register;
 }
 
-static rhei_status capture_stop(struct capture *capture, struct oltp_table_schema *table, const struct registered *found)
+static rhei_status capture_stop(struct capture *capture, struct oltp_table_schema *table,
+                                const struct registered *found)
 {
     if (table->trigger_count == 0 && found->id == 0) {
         return RHEI_OK;
@@ -209,8 +218,8 @@ static rhei_status capture_stop(struct capture *capture, struct oltp_table_schem
     }
     rhei_status status = capture_drop_triggers(capture, table);
     if (status == RHEI_OK && found->id != 0) {
-        status = oltp_execf(capture->connection, capture->error, "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64,
-                            found->id);
+        status = oltp_execf(capture->connection, capture->error,
+                            "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, found->id);
     }
     return status;
 }
@@ -222,8 +231,8 @@ static bool capture_rowids_may_move(const struct oltp_table_schema *table)
     return !source->without_rowid && !source->columns[source->key_columns[0]].is_rowid_alias;
 }
 
-static rhei_status capture_renew(struct capture *capture, struct oltp_table_schema *table, const struct registered *found,
-                                 bool keep_number)
+static rhei_status capture_renew(struct capture *capture, struct oltp_table_schema *table,
+                                 const struct registered *found, bool keep_number)
 {
     int64_t id = found->id;
     rhei_status status = capture_drop_triggers(capture, table);
@@ -295,7 +304,8 @@ static rhei_status capture_forget_gone(struct capture *capture)
 {
     sqlite3_stmt *stmt = NULL;
     rhei_status status = RHEI_OK;
-    int rc = sqlite3_prepare_v2(capture->connection->db, "SELECT id, name FROM main._rhei_tables WHERE live", -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(capture->connection->db, "SELECT id, name FROM main._rhei_tables WHERE live", -1, &stmt,
+                                NULL);
     while (rc == SQLITE_OK && status == RHEI_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         int64_t id = sqlite3_column_int64(stmt, 0);
         const struct oltp_table_schema *table =
@@ -316,8 +326,9 @@ static rhei_status capture_forget_gone(struct capture *capture)
 static rhei_status capture_all(struct capture *capture)
 {
     int64_t stored = -1;
-    rhei_status status = oltp_query_int(capture->connection, "SELECT value FROM main._rhei_meta WHERE key='schema_cookie'", -1,
-                                        &stored, capture->error);
+    rhei_status status =
+        oltp_query_int(capture->connection, "SELECT value FROM main._rhei_meta WHERE key='schema_cookie'", -1, &stored,
+                       capture->error);
     capture->moved |= capture->cause == OLTP_BY_OTHERS && stored != capture->schema->cookie;
     if (capture->moved && !capture->may_write) {
         capture->incomplete = true;
@@ -369,7 +380,8 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
     return status == RHEI_OK ? capture_seal(schema, error) : status;
 }
 
-static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **result, struct rhei_error *error)
+static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **result,
+                                 struct rhei_error *error)
 {
     struct oltp_connection *writer = oltp->writer;
     struct oltp_schema *schema = NULL;
@@ -383,12 +395,8 @@ static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struc
         status = oltp_schema_load(writer, &schema, error);
     }
     if (status == RHEI_OK && oltp->config.capture) {
-        struct capture capture = {.oltp = oltp,
-                                  .connection = writer,
-                                  .schema = schema,
-                                  .cause = cause,
-                                  .error = error,
-                                  .may_write = true};
+        struct capture capture = {
+            .oltp = oltp, .connection = writer, .schema = schema, .cause = cause, .error = error, .may_write = true};
         oltp_fault(oltp, "oltp.capture.triggers");
         status = capture_all(&capture);
         if (status == RHEI_OK) {
@@ -465,8 +473,8 @@ static rhei_status capture_want(struct oltp *oltp, const char *table, bool wante
         int64_t id = 0;
         status = capture_find(&capture, found, &at);
         if (status == RHEI_OK && at.id != 0) {
-            status = oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET wanted = %d WHERE id = %" PRId64, wanted,
-                                at.id);
+            status = oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET wanted = %d WHERE id = %" PRId64,
+                                wanted, at.id);
         } else if (status == RHEI_OK) {
             status = capture_register(&capture, found, wanted, false, &id);
         }

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "oltp/oltp_internal.h"
 
@@ -16,8 +15,8 @@ enum { CACHED_TEXT_MAX = 64 * 1024 };
 
 static void connection_sleep(int64_t ns)
 {
-    struct timespec pause = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-    nanosleep(&pause, NULL);
+    atomic_uint nobody = 0;
+    base_word_wait(&nobody, 0, base_now_ns() + ns);
 }
 
 /* SQLite's own handler waits up to 100 ms between looks; a commit here takes microseconds, so look much oftener. */
@@ -291,9 +290,9 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
         do {
             oltp_next_token(copy, len, &at, &start, &end);
         } while (copy[start] == ';');
-        status = error_set(error, RHEI_SQL,
-                           "there is a second statement at byte %zu: this call runs one statement; use a batch for several",
-                           start);
+        status = error_set(
+            error, RHEI_SQL,
+            "there is a second statement at byte %zu: this call runs one statement; use a batch for several", start);
         if (error != NULL && error->code == RHEI_SQL) {
             error->sql_offset = (int32_t)start;
         }

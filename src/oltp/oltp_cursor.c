@@ -242,14 +242,13 @@ rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_
 
 uint32_t oltp_cursor_column_count(const struct oltp_cursor *cursor)
 {
-    return cursor->connection == NULL ? cursor->column_count
-                                      : (uint32_t)sqlite3_column_count(cursor->statement->stmt);
+    return cursor->connection == NULL ? cursor->column_count : (uint32_t)sqlite3_column_count(cursor->statement->stmt);
 }
 
 const char *oltp_cursor_column_name(const struct oltp_cursor *cursor, uint32_t column)
 {
-    const char *name = cursor->connection == NULL ? cursor->names[column]
-                                                  : sqlite3_column_name(cursor->statement->stmt, (int)column);
+    const char *name =
+        cursor->connection == NULL ? cursor->names[column] : sqlite3_column_name(cursor->statement->stmt, (int)column);
     return name == NULL ? "" : name;
 }
 
@@ -282,9 +281,9 @@ uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t colu
             if (at->is_rowid_alias || at->is_rowid) {
                 class = RHEI_INTEGER;
             } else if (found->table.strict) {
-                class = at->affinity == AFFINITY_INTEGER ? RHEI_INTEGER
-                        : at->affinity == AFFINITY_REAL  ? RHEI_REAL
-                        : at->affinity == AFFINITY_TEXT  ? RHEI_TEXT
+                class = at->affinity == AFFINITY_INTEGER                    ? RHEI_INTEGER
+                        : at->affinity == AFFINITY_REAL                     ? RHEI_REAL
+                        : at->affinity == AFFINITY_TEXT                     ? RHEI_TEXT
                         : base_fold_compare(at->declared_type, "BLOB") == 0 ? RHEI_BLOB
                                                                             : RHEI_NULL;
             }

@@ -103,7 +103,8 @@ static rhei_status describe_prepare(struct oltp *oltp, const char *sql, size_t l
     return status;
 }
 
-rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts, struct rhei_error *error)
+rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
+                          struct rhei_error *error)
 {
     *facts = (struct oltp_facts){0};
     struct oltp_describe *describe = base_alloc_zero(1, sizeof *describe);
@@ -208,7 +209,8 @@ static void explain_line(struct explain *explain, int parent, const char *detail
     }
 }
 
-rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct oltp_plan *plan, struct rhei_error *error)
+rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct oltp_plan *plan,
+                         struct rhei_error *error)
 {
     *plan = (struct oltp_plan){0};
     struct explain explain = {.oltp = oltp, .plan = plan, .last_parent = -1, .product = 1};

@@ -83,7 +83,8 @@ rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const 
     if ((rc & 255) == SQLITE_INTERRUPT && connection->stopped != RHEI_OK) {
         rhei_status status = connection->stopped;
         return error_set(error, status,
-                         status == RHEI_TIMEOUT ? "the statement's time limit ended it" : "the statement was cancelled");
+                         status == RHEI_TIMEOUT ? "the statement's time limit ended it"
+                                                : "the statement was cancelled");
     }
     int extended = sqlite3_extended_errcode(connection->db);
     bool same = (extended & 255) == (rc & 255);

@@ -253,8 +253,9 @@ static void group_run_alone(struct oltp *oltp, struct oltp_job *job)
         return;
     }
     if (statement->kind == OLTP_TRANSACTION) {
-        job->status = error_set(&job->error, RHEI_TRANSACTION,
-                                "BEGIN, COMMIT, ROLLBACK and savepoints need a session: other callers' writes are not part of it");
+        job->status = error_set(
+            &job->error, RHEI_TRANSACTION,
+            "BEGIN, COMMIT, ROLLBACK and savepoints need a session: other callers' writes are not part of it");
     } else if (statement->kind == OLTP_EMPTY) {
         job->status = RHEI_OK;
     } else if (statement->is_ddl) {

@@ -15,18 +15,19 @@
 #include "oltp/oltp.h"
 #include "oltp/oltp_arena.h"
 
-#define OLTP_LOG       "_rhei_cdc_log"
-#define OLTP_PREFIX    "_rhei_"
-#define OLTP_TRIGGER   "_rhei_cdc_"
-#define OLTP_NOW       "julianday('now')"
-#define OLTP_MS_OF_JD  "CAST(round((time-2440587.5)*86400000.0) AS INTEGER)"
+#define OLTP_LOG      "_rhei_cdc_log"
+#define OLTP_PREFIX   "_rhei_"
+#define OLTP_TRIGGER  "_rhei_cdc_"
+#define OLTP_NOW      "julianday('now')"
+#define OLTP_MS_OF_JD "CAST(round((time-2440587.5)*86400000.0) AS INTEGER)"
 
 enum {
-    OLTP_FORMAT_VERSION = 1,   /* of the _rhei_ tables */
-    OLTP_LOG_MIN_COLUMNS = 8,  /* value columns of a new log */
+    OLTP_FORMAT_VERSION = 1,     /* of the _rhei_ tables */
+    OLTP_LOG_MIN_COLUMNS = 8,    /* value columns of a new log */
     OLTP_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
-    OLTP_CHECKPOINT_PAGES = 4000, /* new pages in the WAL between two checkpoints: what is written often is copied once */
-    OLTP_GROUP_MAX = 512,      /* statements of one group commit */
+    OLTP_CHECKPOINT_PAGES =
+        4000,             /* new pages in the WAL between two checkpoints: what is written often is copied once */
+    OLTP_GROUP_MAX = 512, /* statements of one group commit */
     OLTP_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
 };
 #define OLTP_LOG_LIMIT_DEFAULT UINT64_C(50000000)
@@ -119,7 +120,7 @@ struct oltp_index { /* a unique index, or the primary key of a WITHOUT ROWID tab
     const char *name;
     const char *sql; /* NULL for one that a constraint made */
     uint32_t column_count;
-    const int32_t *columns;       /* number, or -2 for an expression, or -1 for the rowid */
+    const int32_t *columns; /* number, or -2 for an expression, or -1 for the rowid */
     const char *const *collations;
     bool partial;
     bool is_primary; /* of a PRIMARY KEY */
@@ -131,9 +132,9 @@ struct oltp_trigger_text {
 };
 
 struct oltp_table_schema {
-    struct oltp_table table; /* as the catalog shows it */
-    const char *rowid_name;  /* "rowid", "_rowid_" or "oid": whichever isn't a column; NULL */
-    const char *const *defaults; /* per column, text of the expression or NULL */
+    struct oltp_table table;          /* as the catalog shows it */
+    const char *rowid_name;           /* "rowid", "_rowid_" or "oid": whichever isn't a column; NULL */
+    const char *const *defaults;      /* per column, text of the expression or NULL */
     const uint32_t *primary_position; /* per column: its place in the PRIMARY KEY from 1, or 0 */
     const struct oltp_index *indexes; /* unique ones that are not the mirror's key */
     uint32_t index_count;
@@ -334,7 +335,7 @@ struct oltp {
     base_cond maintenance_wake;
     bool maintenance_stop, checkpoint_due, limit_due, seen_due;
     atomic_int_fast64_t log_first; /* lowest log row as far as we know */
-    atomic_uint checkpoint_at; /* pages in the log at which the next checkpoint is due */
+    atomic_uint checkpoint_at;     /* pages in the log at which the next checkpoint is due */
 
     struct oltp_counters counters;
 };

@@ -94,13 +94,14 @@ static rhei_status load_bounds(struct source_load *load, int64_t *low, int64_t *
     return status;
 }
 
-static rhei_status load_prepare(struct source_load *load, struct source_loader *loader, bool ranged, int64_t low, int64_t high,
-                                struct rhei_error *error)
+static rhei_status load_prepare(struct source_load *load, struct source_loader *loader, bool ranged, int64_t low,
+                                int64_t high, struct rhei_error *error)
 {
     struct base_buffer sql = {0};
     oltp_batch_select(load->table, &sql);
     if (ranged) {
-        base_buffer_format(&sql, " WHERE %s BETWEEN ?1 AND ?2 ORDER BY %s", load->table->rowid_name, load->table->rowid_name);
+        base_buffer_format(&sql, " WHERE %s BETWEEN ?1 AND ?2 ORDER BY %s", load->table->rowid_name,
+                           load->table->rowid_name);
     }
     int rc = sql.failed ? SQLITE_NOMEM : sqlite3_prepare_v2(loader->connection->db, sql.data, -1, &loader->stmt, NULL);
     base_buffer_reset(&sql);
@@ -135,8 +136,7 @@ static rhei_status load_prepare_all(struct source_load *load, struct rhei_error 
 static rhei_status load_check_schema(struct source_load *load, struct rhei_error *error)
 {
     int64_t cookie = 0;
-    rhei_status status =
-        oltp_query_int(load->loaders[0].connection, "PRAGMA main.schema_version", 0, &cookie, error);
+    rhei_status status = oltp_query_int(load->loaders[0].connection, "PRAGMA main.schema_version", 0, &cookie, error);
     if (status == RHEI_OK && cookie != load->schema->cookie) {
         return error_set(error, RHEI_STALE, "the schema changed while the load began: try again");
     }
@@ -194,8 +194,8 @@ rhei_status oltp_load_begin(struct change_source *base, uint32_t id, uint32_t lo
     return RHEI_OK;
 }
 
-rhei_status oltp_load_next(struct source_load *load, uint32_t number, size_t max_rows, const struct change_batch **result,
-                           struct rhei_error *error)
+rhei_status oltp_load_next(struct source_load *load, uint32_t number, size_t max_rows,
+                           const struct change_batch **result, struct rhei_error *error)
 {
     struct source_loader *loader = &load->loaders[number];
     struct oltp_batch *batch = loader->batch;

@@ -38,7 +38,8 @@ static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connectio
     int frames = 0;
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, done);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
-        base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "checkpoint failed: %s", sqlite3_errmsg(connection->db));
+        base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "checkpoint failed: %s",
+                       sqlite3_errmsg(connection->db));
     }
     return rc == SQLITE_OK ? frames : 0;
 }

@@ -153,7 +153,8 @@ static int memory_truncate(sqlite3_file *base, sqlite3_int64 size)
     }
     if (size < file->size) {
         if (size % MEMORY_CHUNK != 0) { /* what grows back must read as zeros */
-            memset(file->chunks[size / MEMORY_CHUNK] + size % MEMORY_CHUNK, 0, MEMORY_CHUNK - (size_t)(size % MEMORY_CHUNK));
+            memset(file->chunks[size / MEMORY_CHUNK] + size % MEMORY_CHUNK, 0,
+                   MEMORY_CHUNK - (size_t)(size % MEMORY_CHUNK));
         }
         file->size = size;
     }

@@ -43,12 +43,9 @@ static rhei_status open_writer(struct oltp *oltp, struct rhei_error *error)
         const char *sql;
         sqlite3_stmt **stmt;
     } statements[] = {
-        {"BEGIN IMMEDIATE", &oltp->begin},
-        {"COMMIT", &oltp->commit},
-        {"ROLLBACK", &oltp->rollback},
-        {"SAVEPOINT _rhei_job", &oltp->savepoint},
-        {"RELEASE _rhei_job", &oltp->release},
-        {"ROLLBACK TO _rhei_job", &oltp->rollback_to},
+        {"BEGIN IMMEDIATE", &oltp->begin},     {"COMMIT", &oltp->commit},
+        {"ROLLBACK", &oltp->rollback},         {"SAVEPOINT _rhei_job", &oltp->savepoint},
+        {"RELEASE _rhei_job", &oltp->release}, {"ROLLBACK TO _rhei_job", &oltp->rollback_to},
     };
     rhei_status status = oltp_connection_open(oltp, OLTP_WRITER, &oltp->writer, error);
     for (size_t i = 0; status == RHEI_OK && i < sizeof statements / sizeof statements[0]; i++) {
@@ -68,7 +65,8 @@ static bool open_is_wal(struct oltp_connection *connection)
 {
     sqlite3_stmt *stmt = NULL;
     bool wal = sqlite3_prepare_v2(connection->db, "PRAGMA main.journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
-               sqlite3_step(stmt) == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+               sqlite3_step(stmt) == SQLITE_ROW &&
+               sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
     sqlite3_finalize(stmt);
     return wal;
 }
@@ -96,7 +94,8 @@ static rhei_status open_log_position(struct oltp *oltp, struct rhei_error *error
 {
     int64_t position = 0, has = 0;
     rhei_status status = oltp_query_int(
-        oltp->describer, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='" OLTP_LOG "'", 0, &has, error);
+        oltp->describer, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='" OLTP_LOG "'", 0, &has,
+        error);
     if (status == RHEI_OK && has > 0) {
         int64_t first = 0;
         status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &position, error);
@@ -173,7 +172,8 @@ rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, st
         oltp_close(&oltp);
         return status;
     }
-    base_log_write(oltp->config.log, BASE_LOG_INFO, "oltp", "opened %s with SQLite %s", oltp->config.path, sqlite3_libversion());
+    base_log_write(oltp->config.log, BASE_LOG_INFO, "oltp", "opened %s with SQLite %s", oltp->config.path,
+                   sqlite3_libversion());
     *result = oltp;
     return RHEI_OK;
 }

@@ -19,8 +19,8 @@ static rhei_status prune_floor(struct oltp *oltp, int64_t *position, struct rhei
     int64_t others = INT64_MAX;
     char sql[200];
     snprintf(sql, sizeof sql,
-             "SELECT min(position) FROM main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms > %" PRId64, oltp->engine_id,
-             base_wall_ms() - OLTP_ENGINE_LIFE_MS);
+             "SELECT min(position) FROM main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms > %" PRId64,
+             oltp->engine_id, base_wall_ms() - OLTP_ENGINE_LIFE_MS);
     rhei_status status = oltp_query_int(oltp->writer, sql, INT64_MAX, &others, error);
     *position = others < *position ? others : *position;
     return status;
@@ -29,10 +29,11 @@ static rhei_status prune_floor(struct oltp *oltp, int64_t *position, struct rhei
 static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct rhei_error *error)
 {
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
-    rhei_status status = oltp_execf(oltp->writer, error,
-                      "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(%" PRId64 ", %" PRId64 ", %" PRId64
-                      ") ON CONFLICT(id) DO UPDATE SET position = excluded.position, seen_ms = excluded.seen_ms",
-                      oltp->engine_id, position, base_wall_ms());
+    rhei_status status =
+        oltp_execf(oltp->writer, error,
+                   "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(%" PRId64 ", %" PRId64 ", %" PRId64
+                   ") ON CONFLICT(id) DO UPDATE SET position = excluded.position, seen_ms = excluded.seen_ms",
+                   oltp->engine_id, position, base_wall_ms());
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
     return status;
 }
@@ -78,7 +79,8 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     return status;
 }
 
-static rhei_status prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned, struct rhei_error *error)
+static rhei_status prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
+                             struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     bool more = true;
@@ -120,7 +122,8 @@ rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
         return status;
     }
     base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
-                   "the change log passed its limit of %" PRIu64 " rows: its oldest changes go, engines behind them rebuild",
+                   "the change log passed its limit of %" PRIu64
+                   " rows: its oldest changes go, engines behind them rebuild",
                    oltp->config.log_limit_rows);
     return prune_run(oltp, last - (int64_t)oltp->config.log_limit_rows, true, &pruned, error);
 }

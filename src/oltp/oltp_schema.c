@@ -109,7 +109,8 @@ static uint8_t schema_affinity(const char *type, bool strict)
 static void load_columns(struct load *load, struct oltp_table_schema *table)
 {
     struct source_table *source = &table->table.source;
-    sqlite3_stmt *stmt = load_prepare(load, "SELECT count(*) FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1", source->name);
+    sqlite3_stmt *stmt =
+        load_prepare(load, "SELECT count(*) FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1", source->name);
     uint32_t count = load_step(load, stmt) ? (uint32_t)sqlite3_column_int(stmt, 0) : 0;
     sqlite3_finalize(stmt);
     /* one more for the hidden rowid */
@@ -117,7 +118,8 @@ static void load_columns(struct load *load, struct oltp_table_schema *table)
     const char **defaults = load_alloc(load, count + 1, sizeof *defaults);
     uint32_t *primary = load_alloc(load, count + 1, sizeof *primary);
     stmt = load_prepare(
-        load, "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1",
+        load,
+        "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1",
         source->name);
     uint32_t i = 0;
     while (load_step(load, stmt) && i < count) {
@@ -126,7 +128,8 @@ static void load_columns(struct load *load, struct oltp_table_schema *table)
         column->declared_type = load_text(load, sqlite3_column_text(stmt, 1));
         column->affinity = schema_affinity(column->declared_type, table->table.strict);
         column->not_null = sqlite3_column_int(stmt, 2) != 0;
-        defaults[i] = sqlite3_column_type(stmt, 3) == SQLITE_NULL ? NULL : load_text(load, sqlite3_column_text(stmt, 3));
+        defaults[i] =
+            sqlite3_column_type(stmt, 3) == SQLITE_NULL ? NULL : load_text(load, sqlite3_column_text(stmt, 3));
         primary[i] = (uint32_t)sqlite3_column_int(stmt, 4);
         column->generated = sqlite3_column_int(stmt, 5) != 0;
         const char *collation = NULL;
@@ -189,8 +192,8 @@ static bool schema_key_is_loose(const struct oltp_index *index, const struct sou
 static void load_indexes(struct load *load, struct oltp_table_schema *table)
 {
     struct source_table *source = &table->table.source;
-    sqlite3_stmt *stmt =
-        load_prepare(load, "SELECT count(*), ifnull(sum(\"unique\"), 0) FROM pragma_index_list(?1, 'main')", source->name);
+    sqlite3_stmt *stmt = load_prepare(
+        load, "SELECT count(*), ifnull(sum(\"unique\"), 0) FROM pragma_index_list(?1, 'main')", source->name);
     uint32_t unique = 0;
     if (load_step(load, stmt)) {
         table->any_index = sqlite3_column_int(stmt, 0) > 0;
@@ -198,10 +201,11 @@ static void load_indexes(struct load *load, struct oltp_table_schema *table)
     }
     sqlite3_finalize(stmt);
     struct oltp_index *indexes = load_alloc(load, unique + 1, sizeof *indexes);
-    stmt = load_prepare(load,
-                        "SELECT i.name, i.origin, i.partial, s.sql FROM pragma_index_list(?1, 'main') AS i LEFT JOIN "
-                        "main.sqlite_master AS s ON s.type = 'index' AND s.name = i.name WHERE i.\"unique\" ORDER BY i.name",
-                        source->name);
+    stmt = load_prepare(
+        load,
+        "SELECT i.name, i.origin, i.partial, s.sql FROM pragma_index_list(?1, 'main') AS i LEFT JOIN "
+        "main.sqlite_master AS s ON s.type = 'index' AND s.name = i.name WHERE i.\"unique\" ORDER BY i.name",
+        source->name);
     uint32_t count = 0;
     while (load_step(load, stmt) && count < unique) {
         struct oltp_index *index = &indexes[count];
@@ -253,12 +257,13 @@ static void schema_rowid_key(struct load *load, struct oltp_table_schema *table,
         key[0] = alias;
     } else {
         key[0] = source->column_count;
-        columns[source->column_count] = (struct source_column){.name = table->rowid_name == NULL ? "" : table->rowid_name,
-                                                               .declared_type = "INTEGER",
-                                                               .collation = "BINARY",
-                                                               .affinity = AFFINITY_INTEGER,
-                                                               .not_null = true,
-                                                               .is_rowid = true};
+        columns[source->column_count] =
+            (struct source_column){.name = table->rowid_name == NULL ? "" : table->rowid_name,
+                                   .declared_type = "INTEGER",
+                                   .collation = "BINARY",
+                                   .affinity = AFFINITY_INTEGER,
+                                   .not_null = true,
+                                   .is_rowid = true};
         source->column_count++;
         if (table->rowid_name == NULL) {
             source->unmirrored_reason = "its columns hide the rowid by their names (rowid, _rowid_ and oid)";
@@ -308,7 +313,8 @@ static void schema_unique_keys(struct load *load, struct oltp_table_schema *tabl
     uint32_t count = 0;
     for (uint32_t i = 0; i < table->index_count && load->status == RHEI_OK; i++) {
         const struct oltp_index *index = &table->indexes[i];
-        bool plain = !index->partial && index->column_count <= 64 && !(index->is_primary && table->table.source.without_rowid);
+        bool plain =
+            !index->partial && index->column_count <= 64 && !(index->is_primary && table->table.source.without_rowid);
         for (uint32_t k = 0; k < index->column_count && plain; k++) {
             plain = index->columns[k] >= 0;
         }
@@ -440,8 +446,8 @@ static void load_tables(struct load *load)
 {
     struct oltp_schema *schema = load->schema;
     int64_t count = 0;
-    load_fail(load, oltp_query_int(load->connection, "SELECT count(*) FROM main.sqlite_master WHERE type = 'table'", 0, &count,
-                                   load->error));
+    load_fail(load, oltp_query_int(load->connection, "SELECT count(*) FROM main.sqlite_master WHERE type = 'table'", 0,
+                                   &count, load->error));
     schema->tables = load_alloc(load, (size_t)count + 1, sizeof *schema->tables);
     sqlite3_stmt *stmt = load_prepare(load,
                                       "SELECT s.name, t.type, t.wr, t.strict FROM main.sqlite_master AS s JOIN "
@@ -476,8 +482,8 @@ static void load_tables(struct load *load)
 static void load_views(struct load *load)
 {
     int64_t count = 0;
-    load_fail(load, oltp_query_int(load->connection, "SELECT count(*) FROM main.sqlite_master WHERE type = 'view'", 0, &count,
-                                   load->error));
+    load_fail(load, oltp_query_int(load->connection, "SELECT count(*) FROM main.sqlite_master WHERE type = 'view'", 0,
+                                   &count, load->error));
     struct oltp_view *views = load_alloc(load, (size_t)count + 1, sizeof *views);
     sqlite3_stmt *stmt =
         load_prepare(load, "SELECT name, sql FROM main.sqlite_master WHERE type = 'view' ORDER BY name", NULL);
@@ -516,8 +522,9 @@ rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_sch
     load_fail(&load, oltp_query_int(connection, "PRAGMA main.schema_version", 0, &schema->cookie, error));
     if (schema->has_log) {
         int64_t columns = 0;
-        load_fail(&load, oltp_query_int(connection, "SELECT count(*) - 4 FROM pragma_table_info('" OLTP_LOG "', 'main')", 0,
-                                        &columns, error));
+        load_fail(&load,
+                  oltp_query_int(connection, "SELECT count(*) - 4 FROM pragma_table_info('" OLTP_LOG "', 'main')", 0,
+                                 &columns, error));
         schema->log_columns = columns < 0 ? 0 : (uint32_t)columns;
     }
     if (own) {

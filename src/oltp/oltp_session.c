@@ -9,8 +9,8 @@
 
 struct oltp_session {
     struct oltp *oltp;
-    bool holding;     /* the writer, and with it an open transaction */
-    bool cursor_open; /* a streamed cursor on the writer's connection */
+    bool holding;               /* the writer, and with it an open transaction */
+    bool cursor_open;           /* a streamed cursor on the writer's connection */
     struct oltp_schema *schema; /* what this transaction's DDL made; published at COMMIT */
 };
 
@@ -198,7 +198,8 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
         *cursor = NULL;
     }
     if (session->cursor_open) {
-        return error_set(error, RHEI_INVALID, "the rows of this session's last statement are still open: close them first");
+        return error_set(error, RHEI_INVALID,
+                         "the rows of this session's last statement are still open: close them first");
     }
     if (!session->holding) {
         enum oltp_kind kind = OLTP_EMPTY;

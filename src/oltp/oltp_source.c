@@ -21,7 +21,8 @@ static struct oltp_source *source_of(struct change_source *source)
     return (struct oltp_source *)source;
 }
 
-static rhei_status source_prepare(struct oltp_source *source, const char *sql, sqlite3_stmt **stmt, struct rhei_error *error)
+static rhei_status source_prepare(struct oltp_source *source, const char *sql, sqlite3_stmt **stmt,
+                                  struct rhei_error *error)
 {
     int rc = sqlite3_prepare_v3(source->connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
     return rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(source->connection, rc, "change log", error);
@@ -324,7 +325,8 @@ static bool source_same_value(sqlite3_stmt *log, int column, sqlite3_stmt *row, 
 }
 
 /* The row of the logged key as it is now; *found is false if there is none of exactly that key. */
-static rhei_status source_look(struct oltp_source *source, struct oltp_batch *batch, bool *found, struct rhei_error *error)
+static rhei_status source_look(struct oltp_source *source, struct oltp_batch *batch, bool *found,
+                               struct rhei_error *error)
 {
     const struct source_table *table = &batch->table->table.source;
     rhei_status status = batch->look == NULL ? source_prepare_look(source, batch, error) : RHEI_OK;
@@ -397,8 +399,8 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
     return source_add(source, batch, op == NULL ? '?' : (char)op[0], error);
 }
 
-static rhei_status source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches, size_t *count,
-                               struct rhei_error *error)
+static rhei_status source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
+                               size_t *count, struct rhei_error *error)
 {
     struct oltp_source *source = source_of(base);
     rhei_status status = RHEI_OK;

@@ -29,8 +29,8 @@ struct oltp_source {
 
 rhei_status oltp_load_begin(struct change_source *base, uint32_t table, uint32_t loaders, struct source_load **load,
                             struct source_load_info *info, struct rhei_error *error);
-rhei_status oltp_load_next(struct source_load *load, uint32_t loader, size_t max_rows, const struct change_batch **batch,
-                           struct rhei_error *error);
+rhei_status oltp_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
+                           const struct change_batch **batch, struct rhei_error *error);
 void oltp_load_end(struct source_load **load);
 rhei_status oltp_source_prune(struct change_source *base, int64_t position, uint64_t *pruned, struct rhei_error *error);
 /* This engine needs nothing any more. */

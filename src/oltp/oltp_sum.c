@@ -102,8 +102,7 @@ static void sum_result(sqlite3_context *context, const struct sum *sum, enum sum
 
 static void sum_value(sqlite3_context *context)
 {
-    sum_result(context, sqlite3_aggregate_context(context, 0),
-               (enum sum_kind)(uintptr_t)sqlite3_user_data(context));
+    sum_result(context, sqlite3_aggregate_context(context, 0), (enum sum_kind)(uintptr_t)sqlite3_user_data(context));
 }
 
 static void sum_final(sqlite3_context *context)

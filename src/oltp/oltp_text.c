@@ -231,7 +231,7 @@ enum oltp_kind oltp_word_kind(const char *sql, size_t len)
     do {
         token = oltp_next_token(sql, len, &at, &start, &end);
     } while (token == OLTP_TOKEN_OTHER && sql[start] == ';');
-    return token == OLTP_TOKEN_END   ? OLTP_EMPTY
+    return token == OLTP_TOKEN_END     ? OLTP_EMPTY
            : TEXT_IN(text_transaction) ? OLTP_TRANSACTION
            : TEXT_IN(text_alone)       ? OLTP_OTHER
            : TEXT_IN(text_ddl)         ? OLTP_WRITE
@@ -239,9 +239,9 @@ enum oltp_kind oltp_word_kind(const char *sql, size_t len)
 }
 
 /* Those whose argument says what to look at, not what to set. */
-static const char *const text_asking[] = {"table_info",       "table_xinfo",       "table_list",        "index_list",
-                                          "index_info",       "index_xinfo",       "foreign_key_list",  "foreign_key_check",
-                                          "integrity_check",  "quick_check"};
+static const char *const text_asking[] = {"table_info",      "table_xinfo", "table_list",       "index_list",
+                                          "index_info",      "index_xinfo", "foreign_key_list", "foreign_key_check",
+                                          "integrity_check", "quick_check"};
 
 rhei_status oltp_refuse_setting(const char *sql, size_t len, struct rhei_error *error)
 {
@@ -259,6 +259,7 @@ rhei_status oltp_refuse_setting(const char *sql, size_t len, struct rhei_error *
         }
     }
     return argument && !asking
-               ? error_set(error, RHEI_READ_ONLY, "this PRAGMA sets something: run it as a write, where all writes will follow it")
+               ? error_set(error, RHEI_READ_ONLY,
+                           "this PRAGMA sets something: run it as a write, where all writes will follow it")
                : RHEI_OK;
 }

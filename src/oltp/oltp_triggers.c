@@ -223,8 +223,8 @@ static bool make_displaced(struct maker *maker, const struct oltp_index *index, 
     for (uint32_t i = 0; i < index->column_count && i < 64; i++) {
         needs_text |= index->columns[i] == -2;
     }
-    if (index->column_count > 64 ||
-        (needs_text && (index->sql == NULL || !oltp_index_split(index->sql, &text) || text.term_count != index->column_count))) {
+    if (index->column_count > 64 || (needs_text && (index->sql == NULL || !oltp_index_split(index->sql, &text) ||
+                                                    text.term_count != index->column_count))) {
         return false;
     }
     make_log_head(maker, true);
@@ -323,7 +323,8 @@ rhei_status oltp_triggers_make(const struct oltp_table_schema *table, uint32_t i
     base_buffer_reset(&maker.text);
     if (!ok || !readable) {
         oltp_trigger_set_reset(set);
-        return ok ? error_set(error, RHEI_UNSUPPORTED, "a unique index has a text that can't be read") : error_no_memory(error);
+        return ok ? error_set(error, RHEI_UNSUPPORTED, "a unique index has a text that can't be read")
+                  : error_no_memory(error);
     }
     return RHEI_OK;
 }
@@ -342,14 +343,16 @@ void oltp_trigger_set_reset(struct oltp_trigger_set *set)
 static int32_t rewrite_column(const struct oltp_table_schema *table, const char *name)
 {
     for (uint32_t i = 0; i < table->table.source.column_count; i++) {
-        if (!table->table.source.columns[i].is_rowid && base_fold_compare(table->table.source.columns[i].name, name) == 0) {
+        if (!table->table.source.columns[i].is_rowid &&
+            base_fold_compare(table->table.source.columns[i].name, name) == 0) {
             return (int32_t)i;
         }
     }
     return -1;
 }
 
-void oltp_rewrite_new(const struct oltp_table_schema *table, const char *expression, size_t len, struct base_buffer *out)
+void oltp_rewrite_new(const struct oltp_table_schema *table, const char *expression, size_t len,
+                      struct base_buffer *out)
 {
     size_t at = 0, start, end, copied = 0;
     bool after_collate = false, after_as = false;

@@ -127,11 +127,11 @@ static void writer_give_up(struct oltp *oltp, struct oltp_job *job)
         writer_unqueue(oltp, job);
         atomic_store_explicit(&job->state, OLTP_JOB_DONE, memory_order_relaxed);
         atomic_fetch_add_explicit(&oltp->counters.busy, 1, memory_order_relaxed);
-        job->status = error_set(&job->error, RHEI_BUSY,
-                                oltp->in_session
-                                    ? "a transaction of another session held the writer for longer than the time-out: try "
-                                      "again, or commit that transaction sooner"
-                                    : "other writers held the writer for longer than the time-out: try again, or raise it");
+        job->status = error_set(
+            &job->error, RHEI_BUSY,
+            oltp->in_session ? "a transaction of another session held the writer for longer than the time-out: try "
+                               "again, or commit that transaction sooner"
+                             : "other writers held the writer for longer than the time-out: try again, or raise it");
     }
     base_mutex_unlock(&oltp->queue_lock);
 }
@@ -216,7 +216,8 @@ void oltp_writer_release(struct oltp *oltp)
 
 /* ---- What the caller sees. --------------------------------------------------------------------------------------- */
 
-static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct oltp_result *result, struct rhei_error *error)
+static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct oltp_result *result,
+                             struct rhei_error *error)
 {
     if (oltp->writer == NULL) {
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
@@ -235,7 +236,8 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
 }
 
 rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
-                       int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows, struct rhei_error *error)
+                       int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows,
+                       struct rhei_error *error)
 {
     struct oltp_job job = {.sql = sql,
                            .len = len,
@@ -251,8 +253,9 @@ rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const str
     return write_job(oltp, &job, result, error);
 }
 
-rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
-                            size_t rows, int64_t deadline_ns, struct oltp_result *result, struct rhei_error *error)
+rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
+                            uint32_t count, size_t rows, int64_t deadline_ns, struct oltp_result *result,
+                            struct rhei_error *error)
 {
     struct oltp_job job = {.sql = sql,
                            .len = len,

@@ -179,17 +179,18 @@ static int run(char *const arguments[])
 
 int test_shell(const struct oltp_test *test, const char *sql)
 {
-    char *arguments[] = {"sqlite3", "-bail", "-batch", "-cmd", ".timeout 10000", (char *)(uintptr_t)test->path,
-                         (char *)(uintptr_t)sql, NULL};
+    char *arguments[] = {
+        "sqlite3", "-bail", "-batch", "-cmd", ".timeout 10000", (char *)(uintptr_t)test->path, (char *)(uintptr_t)sql,
+        NULL};
     return run(arguments);
 }
 
 int test_python(const struct oltp_test *test, const char *code)
 {
     struct base_buffer text = {0};
-    base_buffer_format(&text,
-                       "import sqlite3\ndb = sqlite3.connect(%s'%s', timeout=10, isolation_level=None)\n%s\ndb.close()\n", "",
-                       test->path, code);
+    base_buffer_format(
+        &text, "import sqlite3\ndb = sqlite3.connect(%s'%s', timeout=10, isolation_level=None)\n%s\ndb.close()\n", "",
+        test->path, code);
     char *arguments[] = {"python3", "-c", text.data, NULL};
     int status = run(arguments);
     base_buffer_reset(&text);
@@ -416,8 +417,8 @@ static void mirror_check_table(struct test_mirror *mirror, struct mirror_table *
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct oltp_cursor *cursor = NULL;
-    must(oltp_read(mirror->test->oltp, table->select, strlen(table->select), NULL, 0, NULL, true, &cursor, &error), &error,
-         table->select);
+    must(oltp_read(mirror->test->oltp, table->select, strlen(table->select), NULL, 0, NULL, true, &cursor, &error),
+         &error, table->select);
     size_t rows = 0;
     while (oltp_cursor_next(cursor, &error) == RHEI_ROW) {
         struct base_buffer key = {0}, row = {0};
@@ -448,7 +449,8 @@ static void mirror_check_table(struct test_mirror *mirror, struct mirror_table *
         for (size_t i = 0; i < table->count && i < 50; i++) {
             print_message("%s\n", table->rows[i].row);
         }
-        char *schema = test_rows(mirror->test, "SELECT sql FROM sqlite_master WHERE name NOT LIKE '\\_rhei%' ESCAPE '\\'");
+        char *schema =
+            test_rows(mirror->test, "SELECT sql FROM sqlite_master WHERE name NOT LIKE '\\_rhei%' ESCAPE '\\'");
         char *there = test_rows(mirror->test, table->select);
         print_message("%s\n%s\n", schema, there);
         base_free(schema);

@@ -20,10 +20,10 @@ struct oltp_test {
     int64_t position;
 };
 
-void test_open(struct oltp_test *test);      /* a folder of its own, database "t.db" in it */
+void test_open(struct oltp_test *test); /* a folder of its own, database "t.db" in it */
 void test_open_memory(struct oltp_test *test);
 void test_reopen(struct oltp_test *test);
-void test_shut(struct oltp_test *test); /* before a fork: SQLite's locks don't survive one */
+void test_shut(struct oltp_test *test);  /* before a fork: SQLite's locks don't survive one */
 void test_close(struct oltp_test *test); /* removes the folder */
 void test_default_config(const struct oltp_test *test, struct oltp_config *config);
 

@@ -52,7 +52,8 @@ static void test_c2_shell_and_python_are_captured(void **state)
     struct test_mirror *mirror = test_mirror_new(&test);
     test_write(&test, "CREATE TABLE t(a TEXT, b)");
     test_mirror_check(mirror);
-    assert_int_equal(test_shell(&test, "INSERT INTO t VALUES('shell', 1.5), ('x', NULL); UPDATE t SET b = 7 WHERE a = 'x'"), 0);
+    assert_int_equal(
+        test_shell(&test, "INSERT INTO t VALUES('shell', 1.5), ('x', NULL); UPDATE t SET b = 7 WHERE a = 'x'"), 0);
     assert_int_equal(test_python(&test, "db.execute('insert into t values(?, ?)', ('py', b'\\x00\\x01'))"), 0);
     assert_int_equal(test_mirror_cycle(mirror), 4);
     test_mirror_check(mirror);

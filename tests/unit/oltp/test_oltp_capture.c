@@ -33,7 +33,8 @@ static const char *const c1_statements[] = {
     "INSERT INTO nokey VALUES(1, 2), (3, 4)",
     "REPLACE INTO nokey VALUES(9, 4)",
     "INSERT INTO nokey VALUES(9, 4)",
-    "CREATE TABLE \"select\"(\"group\" INT, \"a b\" TEXT, \"q\"\"q\" REAL, \"\xc3\xa4\xe2\x82\xac\" BLOB, \"rowid\" INT)",
+    "CREATE TABLE \"select\"(\"group\" INT, \"a b\" TEXT, \"q\"\"q\" REAL, \"\xc3\xa4\xe2\x82\xac\" BLOB, \"rowid\" "
+    "INT)",
     "INSERT INTO \"select\" VALUES(1, 'x', 2, 3, 4) RETURNING *",
     "UPDATE \"select\" SET \"a b\" = 'y' RETURNING \"a b\", \"rowid\", _rowid_",
     "CREATE TABLE g(a INT, b INT GENERATED ALWAYS AS (a * 2) VIRTUAL, c TEXT AS (a || 'x') STORED, UNIQUE(b))",
@@ -60,7 +61,8 @@ static const char *const c1_statements[] = {
     "CREATE TABLE f(x, y, CHECK(x < 10), UNIQUE(y) ON CONFLICT REPLACE)",
     "INSERT INTO f VALUES(1, 1), (2, 2), (3, 1)",
     "INSERT INTO f VALUES(11, 5)",
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO f SELECT i % 10, i FROM n",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO f SELECT i % 10, i FROM "
+    "n",
     "UPDATE f SET y = y + 1 WHERE x = 3",
     "ALTER TABLE f ADD COLUMN z DEFAULT 'zz'",
     "ALTER TABLE f RENAME COLUMN x TO \"new x\"",
@@ -82,7 +84,8 @@ static void c1_run(struct oltp *oltp, const char *sql, struct base_buffer *out)
     rhei_status status = oltp_write(oltp, sql, strlen(sql), NULL, 0, 0, &result, &rows, &error);
     base_buffer_format(out, "%d %d %s", (int)status, error.engine_code, error.message);
     if (status == RHEI_OK) {
-        base_buffer_format(out, " changes %lld rowid %lld", (long long)result.changes, (long long)result.last_insert_rowid);
+        base_buffer_format(out, " changes %lld rowid %lld", (long long)result.changes,
+                           (long long)result.last_insert_rowid);
     }
     while (rows != NULL && oltp_cursor_next(rows, NULL) == RHEI_ROW) {
         base_buffer_text(out, " row");
@@ -147,7 +150,8 @@ static void test_c1_widest_tables(void **state)
     test_mirror_check(mirror);
     assert_true(test_mirror_has(mirror, "w1890"));
     assert_false(test_mirror_has(mirror, "w2000"));
-    assert_int_equal(test_shell(&test, "INSERT INTO w1890(c0, c1889) VALUES(2, 'x'); INSERT INTO w2000(c0) VALUES(2)"), 0);
+    assert_int_equal(test_shell(&test, "INSERT INTO w1890(c0, c1889) VALUES(2, 'x'); INSERT INTO w2000(c0) VALUES(2)"),
+                     0);
     test_mirror_check(mirror);
     test_mirror_free(&mirror);
     test_close(&test);
@@ -199,7 +203,8 @@ static void test_c3_random_values_arrive_bit_for_bit(void **state)
     static const char *const schemas[] = {
         "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, b REAL, c TEXT, d BLOB, e NUMERIC)",
         "CREATE TABLE t(x INT, a INT, b REAL, c TEXT, d, e DECIMAL(5, 2))",
-        "CREATE TABLE t(x INT, a INT, b REAL, c TEXT, d, e DECIMAL(5, 2)); CREATE TRIGGER u AFTER INSERT ON t BEGIN SELECT 1; END",
+        "CREATE TABLE t(x INT, a INT, b REAL, c TEXT, d, e DECIMAL(5, 2)); CREATE TRIGGER u AFTER INSERT ON t BEGIN "
+        "SELECT 1; END",
         "CREATE TABLE t(k TEXT, a INT, b REAL, c TEXT, d BLOB, e, PRIMARY KEY(k, d)) WITHOUT ROWID",
     };
     for (size_t s = 0; s < 4; s++) {
@@ -248,15 +253,16 @@ static const struct c4_case c4_cases[] = {
      "UPDATE OR REPLACE t SET id = 3 WHERE id = 1"},
     {"CREATE TABLE t(a, b COLLATE NOCASE); CREATE UNIQUE INDEX i ON t(b)", "INSERT INTO t VALUES(1, 'abc'), (2, 'def')",
      "INSERT OR REPLACE INTO t VALUES(3, 'ABC')"},
-    {"CREATE TABLE t(a, b); CREATE UNIQUE INDEX i ON t(b COLLATE NOCASE DESC)", "INSERT INTO t VALUES(1, 'abc'), (2, 'def')",
-     "INSERT OR REPLACE INTO t VALUES(3, 'ABC')"},
+    {"CREATE TABLE t(a, b); CREATE UNIQUE INDEX i ON t(b COLLATE NOCASE DESC)",
+     "INSERT INTO t VALUES(1, 'abc'), (2, 'def')", "INSERT OR REPLACE INTO t VALUES(3, 'ABC')"},
     {"CREATE TABLE t(a, b); CREATE UNIQUE INDEX i ON t(lower(b), a + 1)", "INSERT INTO t VALUES(1, 'abc'), (2, 'def')",
      "INSERT OR REPLACE INTO t VALUES(1, 'ABC')"},
-    {"CREATE TABLE t(a, b, c); CREATE UNIQUE INDEX i ON t(b) WHERE c > 0", "INSERT INTO t VALUES(1, 1, 1), (2, 1, 0), (3, 2, 5)",
-     "INSERT OR REPLACE INTO t VALUES(4, 1, 7)"},
-    {"CREATE TABLE t(a, b, c); CREATE UNIQUE INDEX i ON t(b) WHERE c > 0", "INSERT INTO t VALUES(1, 1, 1), (2, 1, 0), (3, 2, 5)",
-     "UPDATE OR REPLACE t SET c = 1 WHERE a = 2"},
-    {"CREATE TABLE t(a, g AS (a % 3) UNIQUE)", "INSERT INTO t(a) VALUES(1), (2)", "INSERT OR REPLACE INTO t(a) VALUES(4)"},
+    {"CREATE TABLE t(a, b, c); CREATE UNIQUE INDEX i ON t(b) WHERE c > 0",
+     "INSERT INTO t VALUES(1, 1, 1), (2, 1, 0), (3, 2, 5)", "INSERT OR REPLACE INTO t VALUES(4, 1, 7)"},
+    {"CREATE TABLE t(a, b, c); CREATE UNIQUE INDEX i ON t(b) WHERE c > 0",
+     "INSERT INTO t VALUES(1, 1, 1), (2, 1, 0), (3, 2, 5)", "UPDATE OR REPLACE t SET c = 1 WHERE a = 2"},
+    {"CREATE TABLE t(a, g AS (a % 3) UNIQUE)", "INSERT INTO t(a) VALUES(1), (2)",
+     "INSERT OR REPLACE INTO t(a) VALUES(4)"},
     {"CREATE TABLE t(a NOT NULL DEFAULT 5 UNIQUE, b)", "INSERT INTO t VALUES(5, 1), (6, 2)",
      "INSERT OR REPLACE INTO t VALUES(NULL, 3)"},
     {"CREATE TABLE t(k PRIMARY KEY, v) WITHOUT ROWID", "INSERT INTO t VALUES(1, 'int'), (2, 'two')",
@@ -268,34 +274,45 @@ static const struct c4_case c4_cases[] = {
     {"CREATE TABLE t(k TEXT PRIMARY KEY, u UNIQUE, v)", "INSERT INTO t VALUES('a', 1, 1), ('b', 2, 2)",
      "INSERT OR REPLACE INTO t VALUES('a', 2, 3)"},
     {"CREATE TABLE t(k TEXT PRIMARY KEY, u UNIQUE, v)", "INSERT INTO t VALUES('a', 1, 1), ('b', 2, 2)",
-     "INSERT INTO t VALUES('a', 5, 3) ON CONFLICT(k) DO UPDATE SET v = excluded.v, u = 77; INSERT OR IGNORE INTO t VALUES('z', 2, 2)"},
+     "INSERT INTO t VALUES('a', 5, 3) ON CONFLICT(k) DO UPDATE SET v = excluded.v, u = 77; INSERT OR IGNORE INTO t "
+     "VALUES('z', 2, 2)"},
     {"CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "INSERT INTO t VALUES(1, 'a'), (2, 'b'), (3, 'c')",
      "UPDATE t SET id = -id; UPDATE t SET id = CASE id WHEN -1 THEN 2 WHEN -2 THEN 1 ELSE id END"},
-    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "INSERT INTO t VALUES(1, 'a'), (2, 'b'), (3, 'c')", "UPDATE t SET rowid = rowid + 10"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "INSERT INTO t VALUES(1, 'a'), (2, 'b'), (3, 'c')",
+     "UPDATE t SET rowid = rowid + 10"},
     {"CREATE TABLE t(id INTEGER PRIMARY KEY, v)", "INSERT INTO t VALUES(1, 'a'), (2, 'b'), (3, 'c')", "DELETE FROM t"},
-    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE c(a REFERENCES t(id) ON DELETE CASCADE ON UPDATE CASCADE, b)",
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE c(a REFERENCES t(id) ON DELETE CASCADE ON UPDATE "
+     "CASCADE, b)",
      "INSERT INTO t VALUES(1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO c VALUES(1, 1), (2, 2), (2, 3)",
-     "PRAGMA foreign_keys = ON; DELETE FROM t WHERE id = 1; UPDATE t SET id = 20 WHERE id = 2; INSERT OR REPLACE INTO t VALUES(20, 'z')"},
+     "PRAGMA foreign_keys = ON; DELETE FROM t WHERE id = 1; UPDATE t SET id = 20 WHERE id = 2; INSERT OR REPLACE INTO "
+     "t VALUES(20, 'z')"},
     {"CREATE TABLE t(id INTEGER PRIMARY KEY, p REFERENCES t(id) ON UPDATE CASCADE ON DELETE CASCADE, v)",
-     "INSERT INTO t VALUES(1, 1, 'a'), (2, 1, 'b'), (3, 2, 'c')", "PRAGMA foreign_keys = ON; UPDATE t SET id = 10 WHERE id = 1; DELETE FROM t WHERE id = 2"},
-    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v, n DEFAULT 0); CREATE TRIGGER a AFTER UPDATE OF v ON t BEGIN UPDATE t SET n = n + 1 WHERE id = NEW.id; END; "
+     "INSERT INTO t VALUES(1, 1, 'a'), (2, 1, 'b'), (3, 2, 'c')",
+     "PRAGMA foreign_keys = ON; UPDATE t SET id = 10 WHERE id = 1; DELETE FROM t WHERE id = 2"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v, n DEFAULT 0); CREATE TRIGGER a AFTER UPDATE OF v ON t BEGIN UPDATE t "
+     "SET n = n + 1 WHERE id = NEW.id; END; "
      "CREATE TRIGGER b AFTER INSERT ON t BEGIN UPDATE t SET v = upper(v) WHERE id = NEW.id; END",
      "INSERT INTO t(v) VALUES('a'), ('b')", "UPDATE t SET v = 'c' WHERE id = 1; INSERT INTO t(v) VALUES('d')"},
-    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TRIGGER a AFTER DELETE ON t WHEN OLD.v <> 'gone' BEGIN INSERT INTO t VALUES(OLD.id, 'gone'); END",
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TRIGGER a AFTER DELETE ON t WHEN OLD.v <> 'gone' BEGIN INSERT "
+     "INTO t VALUES(OLD.id, 'gone'); END",
      "INSERT INTO t VALUES(1, 'a'), (2, 'b')", "DELETE FROM t WHERE id = 1"},
-    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TRIGGER a AFTER INSERT ON t WHEN NEW.v = 'bad' BEGIN DELETE FROM t WHERE id = NEW.id; END",
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TRIGGER a AFTER INSERT ON t WHEN NEW.v = 'bad' BEGIN DELETE "
+     "FROM t WHERE id = NEW.id; END",
      "INSERT INTO t VALUES(1, 'a')", "INSERT INTO t VALUES(2, 'bad'), (3, 'good')"},
-    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE VIEW w AS SELECT v FROM t; CREATE TRIGGER a INSTEAD OF INSERT ON w BEGIN INSERT INTO t(v) VALUES(NEW.v); END",
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE VIEW w AS SELECT v FROM t; CREATE TRIGGER a INSTEAD OF INSERT "
+     "ON w BEGIN INSERT INTO t(v) VALUES(NEW.v); END",
      "INSERT INTO w VALUES(1), (2)", "INSERT INTO w VALUES(3)"},
-    {"CREATE TABLE t(\"a\"\"b\" INT, \"new\" TEXT, \"old\" TEXT, UNIQUE(\"new\"))", "INSERT INTO t VALUES(1, 'x', 'y'), (2, 'p', 'q')",
+    {"CREATE TABLE t(\"a\"\"b\" INT, \"new\" TEXT, \"old\" TEXT, UNIQUE(\"new\"))",
+     "INSERT INTO t VALUES(1, 'x', 'y'), (2, 'p', 'q')",
      "REPLACE INTO t VALUES(3, 'x', 'z'); UPDATE t SET \"old\" = \"new\""},
     {"CREATE TABLE t(rowid TEXT, _rowid_ TEXT, v UNIQUE)", "INSERT INTO t VALUES('r', 's', 1), ('t', 'u', 2)",
      "REPLACE INTO t VALUES('x', 'y', 2); UPDATE t SET oid = oid + 5"},
     {"CREATE TABLE t(a, b, UNIQUE(a, b) ON CONFLICT REPLACE)", "INSERT INTO t VALUES(1, 2), (1, NULL), (1, NULL)",
      "INSERT INTO t VALUES(1, 2), (1, NULL)"},
-    {"CREATE TABLE t(a); CREATE UNIQUE INDEX i ON t(CAST(a AS TEXT) COLLATE NOCASE)", "INSERT INTO t VALUES('ab'), (12)",
-     "REPLACE INTO t VALUES('AB'); REPLACE INTO t VALUES('12')"},
-    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE s(id INTEGER PRIMARY KEY, v)", "INSERT INTO s VALUES(1, 'x'), (2, 'y')",
+    {"CREATE TABLE t(a); CREATE UNIQUE INDEX i ON t(CAST(a AS TEXT) COLLATE NOCASE)",
+     "INSERT INTO t VALUES('ab'), (12)", "REPLACE INTO t VALUES('AB'); REPLACE INTO t VALUES('12')"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE s(id INTEGER PRIMARY KEY, v)",
+     "INSERT INTO s VALUES(1, 'x'), (2, 'y')",
      "INSERT INTO t SELECT * FROM s; DELETE FROM s; INSERT INTO s SELECT * FROM t WHERE id = 2"},
 };
 
@@ -338,13 +355,16 @@ static void test_c4_displaced_rows_and_user_triggers(void **state)
 /* ---- C5: the schema changes with changes pending. ---- */
 
 static const char *const c5_changes[] = {
-    "INSERT INTO t VALUES(10, 'x', 1, 2); ALTER TABLE t ADD COLUMN z DEFAULT 'back'; INSERT INTO t VALUES(11, 'x', 1, 2, 3)",
+    "INSERT INTO t VALUES(10, 'x', 1, 2); ALTER TABLE t ADD COLUMN z DEFAULT 'back'; INSERT INTO t VALUES(11, 'x', 1, "
+    "2, 3)",
     "INSERT INTO t VALUES(10, 'x', 1, 2); ALTER TABLE t DROP COLUMN b; INSERT INTO t VALUES(11, 'x', 2)",
     "UPDATE t SET c = 9; ALTER TABLE t RENAME COLUMN b TO \"bb b\"; UPDATE t SET \"bb b\" = c",
     "UPDATE t SET c = 9; ALTER TABLE t RENAME TO u; UPDATE u SET c = 10; INSERT INTO u VALUES(77, 7, 7, 7)",
-    "UPDATE t SET c = 9; DROP TABLE t; CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c); INSERT INTO t VALUES(1, 'new', 1, 1)",
-    "UPDATE t SET c = 9; CREATE TABLE n(id INTEGER PRIMARY KEY, a, b, c); INSERT INTO n SELECT * FROM t; DROP TABLE t; "
-    "ALTER TABLE n RENAME TO t; DELETE FROM t WHERE id = 1",
+    "UPDATE t SET c = 9; DROP TABLE t; CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c); INSERT INTO t VALUES(1, 'new', "
+    "1, 1)",
+    ("UPDATE t SET c = 9; CREATE TABLE n(id INTEGER PRIMARY KEY, a, b, c); INSERT INTO n SELECT * FROM t; DROP TABLE "
+     "t; "
+     "ALTER TABLE n RENAME TO t; DELETE FROM t WHERE id = 1"),
     "DROP TABLE t",
     "CREATE UNIQUE INDEX ui ON t(a); REPLACE INTO t VALUES(50, 'a', 1, 2)",
     "CREATE TRIGGER mine AFTER UPDATE ON t BEGIN UPDATE t SET c = c + 1 WHERE id = NEW.id; END; UPDATE t SET b = 8",
@@ -358,8 +378,9 @@ static void c5_run(const char *change, bool foreign)
     struct oltp_test test;
     test_open(&test);
     struct test_mirror *mirror = test_mirror_new(&test);
-    test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c); CREATE TABLE nokey(a);"
-                       "INSERT INTO t VALUES(1, 'a', 2, 3), (2, 'b', 3, 4); INSERT INTO nokey VALUES('p'), ('q'), ('r')");
+    test_script(&test,
+                "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b, c); CREATE TABLE nokey(a);"
+                "INSERT INTO t VALUES(1, 'a', 2, 3), (2, 'b', 3, 4); INSERT INTO nokey VALUES('p'), ('q'), ('r')");
     test_mirror_check(mirror);
     test_write(&test, "UPDATE t SET b = b + 1");
     if (foreign) {

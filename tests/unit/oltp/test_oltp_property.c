@@ -30,13 +30,25 @@ static const char *one_of(struct random *random, const char *const *texts, uint3
 #define ONE_OF(texts) one_of(random, texts, sizeof(texts) / sizeof(texts)[0])
 
 /* A small world of values, so that keys meet, of all classes and with near-equal ones. */
-static const char *const values[] = {"1",   "2",    "3",     "4",   "5",      "6",    "7",     "8",     "1.0",  "2.5", "'1'", "'a'",
-                                     "'A'", "'b'",  "'B '",  "'b'", "x'61'",  "NULL", "-0.0",  "0",     "'ab'", "''",  "x''", "1e300",
-                                     "'é'", "12.0", "'12'", "-1",  "'1.50'", "1.5",  "'x y'", "'o''k'"};
-static const char *const types[] = {"INT", "TEXT", "REAL", "BLOB", "NUMERIC", "", "TEXT COLLATE NOCASE", "VARCHAR(9) COLLATE RTRIM",
-                                    "INT NOT NULL DEFAULT 5", "TEXT UNIQUE", "UNIQUE", "INT UNIQUE ON CONFLICT REPLACE"};
-static const char *const heads[] = {"id INTEGER PRIMARY KEY", "id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY", "id", "id INTEGER PRIMARY KEY DESC",
-                                    "id UNIQUE"};
+static const char *const values[] = {"1",     "2",    "3",    "4",   "5",      "6",   "7",     "8",
+                                     "1.0",   "2.5",  "'1'",  "'a'", "'A'",    "'b'", "'B '",  "'b'",
+                                     "x'61'", "NULL", "-0.0", "0",   "'ab'",   "''",  "x''",   "1e300",
+                                     "'é'",   "12.0", "'12'", "-1",  "'1.50'", "1.5", "'x y'", "'o''k'"};
+static const char *const types[] = {"INT",
+                                    "TEXT",
+                                    "REAL",
+                                    "BLOB",
+                                    "NUMERIC",
+                                    "",
+                                    "TEXT COLLATE NOCASE",
+                                    "VARCHAR(9) COLLATE RTRIM",
+                                    "INT NOT NULL DEFAULT 5",
+                                    "TEXT UNIQUE",
+                                    "UNIQUE",
+                                    "INT UNIQUE ON CONFLICT REPLACE"};
+static const char *const heads[] = {"id INTEGER PRIMARY KEY",      "id INTEGER PRIMARY KEY",
+                                    "id TEXT PRIMARY KEY",         "id",
+                                    "id INTEGER PRIMARY KEY DESC", "id UNIQUE"};
 static const char *const indexes[] = {
     "CREATE UNIQUE INDEX t_i ON t(a, b)",
     "CREATE UNIQUE INDEX t_i ON t(lower(a))",
@@ -48,8 +60,10 @@ static const char *const indexes[] = {
 };
 static const char *const triggers[] = {
     "CREATE TRIGGER t_u AFTER INSERT ON t BEGIN UPDATE t SET c = 'seen' WHERE a = NEW.a; END",
-    "CREATE TRIGGER t_u AFTER UPDATE OF b ON t BEGIN UPDATE t SET c = ifnull(c, 0) || 'u' WHERE a = NEW.a AND b IS NOT OLD.b; END",
-    "CREATE TRIGGER t_u AFTER DELETE ON t WHEN OLD.a = 3 BEGIN INSERT OR IGNORE INTO t(id, a, b, c) VALUES(OLD.id, 4, 'again', NULL); END",
+    "CREATE TRIGGER t_u AFTER UPDATE OF b ON t BEGIN UPDATE t SET c = ifnull(c, 0) || 'u' WHERE a = NEW.a AND b IS NOT "
+    "OLD.b; END",
+    "CREATE TRIGGER t_u AFTER DELETE ON t WHEN OLD.a = 3 BEGIN INSERT OR IGNORE INTO t(id, a, b, c) VALUES(OLD.id, 4, "
+    "'again', NULL); END",
     "CREATE TRIGGER t_u BEFORE INSERT ON t BEGIN DELETE FROM t WHERE a = 7; END",
     "",
     "",
@@ -63,10 +77,12 @@ static void make_schema(struct oltp_test *test, struct random *random)
     bool keyed = pick(random, 4) == 0;
     if (keyed) {
         static const char *const keys[] = {"PRIMARY KEY(id, a)", "PRIMARY KEY(id)", "PRIMARY KEY(b, id DESC)"};
-        base_buffer_format(&sql, "CREATE TABLE t(id %s, a %s, b %s, c %s, %s) WITHOUT ROWID", pick(random, 2) ? "TEXT COLLATE NOCASE" : "",
-                           types[pick(random, 9)], types[pick(random, 9)], ONE_OF(types), ONE_OF(keys));
+        base_buffer_format(&sql, "CREATE TABLE t(id %s, a %s, b %s, c %s, %s) WITHOUT ROWID",
+                           pick(random, 2) ? "TEXT COLLATE NOCASE" : "", types[pick(random, 9)], types[pick(random, 9)],
+                           ONE_OF(types), ONE_OF(keys));
     } else {
-        base_buffer_format(&sql, "CREATE TABLE t(%s, a %s, b %s, c %s)", ONE_OF(heads), ONE_OF(types), ONE_OF(types), ONE_OF(types));
+        base_buffer_format(&sql, "CREATE TABLE t(%s, a %s, b %s, c %s)", ONE_OF(heads), ONE_OF(types), ONE_OF(types),
+                           ONE_OF(types));
     }
     test_write(test, sql.data);
     base_buffer_clear(&sql);
@@ -78,7 +94,9 @@ static void make_schema(struct oltp_test *test, struct random *random)
         test_write(test, trigger);
     }
     if (!keyed && pick(random, 3) == 0) {
-        test_write(test, "CREATE TABLE child(x INTEGER PRIMARY KEY, t INT REFERENCES t(id) ON DELETE CASCADE ON UPDATE CASCADE)");
+        test_write(
+            test,
+            "CREATE TABLE child(x INTEGER PRIMARY KEY, t INT REFERENCES t(id) ON DELETE CASCADE ON UPDATE CASCADE)");
     }
     base_buffer_reset(&sql);
 }
@@ -92,28 +110,32 @@ static void make_statement(struct random *random, struct base_buffer *sql)
     case 0:
     case 1:
     case 2:
-        base_buffer_format(sql, "INSERT %s INTO t(id, a, b, c) VALUES(%s, %s, %s, %s)", ONE_OF(conflicts), v[0], v[1], v[2], v[3]);
-        break;
-    case 3:
-        base_buffer_format(sql, "INSERT %s INTO t(id, a, b, c) VALUES(%s, %s, 1, 2), (%s, %s, 3, 'x')", ONE_OF(conflicts), v[0], v[1],
+        base_buffer_format(sql, "INSERT %s INTO t(id, a, b, c) VALUES(%s, %s, %s, %s)", ONE_OF(conflicts), v[0], v[1],
                            v[2], v[3]);
         break;
+    case 3:
+        base_buffer_format(sql, "INSERT %s INTO t(id, a, b, c) VALUES(%s, %s, 1, 2), (%s, %s, 3, 'x')",
+                           ONE_OF(conflicts), v[0], v[1], v[2], v[3]);
+        break;
     case 4:
-        base_buffer_format(sql, "UPDATE %s t SET %s = %s WHERE %s = %s", ONE_OF(conflicts), ONE_OF(columns), v[0], ONE_OF(columns), v[1]);
+        base_buffer_format(sql, "UPDATE %s t SET %s = %s WHERE %s = %s", ONE_OF(conflicts), ONE_OF(columns), v[0],
+                           ONE_OF(columns), v[1]);
         break;
     case 5:
-        base_buffer_format(sql, "UPDATE %s t SET %s = %s, %s = %s", ONE_OF(conflicts), ONE_OF(columns), v[0], ONE_OF(columns),
-                           ONE_OF(columns));
+        base_buffer_format(sql, "UPDATE %s t SET %s = %s, %s = %s", ONE_OF(conflicts), ONE_OF(columns), v[0],
+                           ONE_OF(columns), ONE_OF(columns));
         break;
     case 6:
         base_buffer_format(sql, "DELETE FROM t WHERE %s = %s", ONE_OF(columns), v[0]);
         break;
     case 7:
-        base_buffer_format(sql, "INSERT INTO t(id, a, b, c) VALUES(%s, %s, %s, %s) ON CONFLICT DO UPDATE SET %s = excluded.b", v[0], v[1],
-                           v[2], v[3], ONE_OF(columns));
+        base_buffer_format(
+            sql, "INSERT INTO t(id, a, b, c) VALUES(%s, %s, %s, %s) ON CONFLICT DO UPDATE SET %s = excluded.b", v[0],
+            v[1], v[2], v[3], ONE_OF(columns));
         break;
     default:
-        base_buffer_format(sql, pick(random, 12) == 0 ? "DELETE FROM t" : "INSERT OR IGNORE INTO child(t) VALUES(%s)", v[0]);
+        base_buffer_format(sql, pick(random, 12) == 0 ? "DELETE FROM t" : "INSERT OR IGNORE INTO child(t) VALUES(%s)",
+                           v[0]);
         break;
     }
 }
@@ -122,7 +144,8 @@ static void make_statement(struct random *random, struct base_buffer *sql)
 static void run_in_shell(struct oltp_test *test, struct random *random, int count)
 {
     struct base_buffer script = {0};
-    base_buffer_format(&script, "PRAGMA foreign_keys=%u; PRAGMA recursive_triggers=%u;", pick(random, 2), pick(random, 2));
+    base_buffer_format(&script, "PRAGMA foreign_keys=%u; PRAGMA recursive_triggers=%u;", pick(random, 2),
+                       pick(random, 2));
     for (int i = 0; i < count; i++) {
         make_statement(random, &script);
         base_buffer_text(&script, ";\n");

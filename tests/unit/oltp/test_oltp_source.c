@@ -43,7 +43,8 @@ static void test_a7_pruned_log_goes_on_counting(void **state)
     struct test_mirror *mirror = test_mirror_new(&test);
     test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
     test_mirror_check(mirror);
-    test_script(&test, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000) INSERT INTO t SELECT i FROM n");
+    test_script(&test, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000) INSERT INTO t "
+                       "SELECT i FROM n");
     test_mirror_check(mirror);
     assert_int_equal(begin(&test, 25000, NULL), 25000);
     assert_int_equal(prune(&test, 25000), 24999); /* the newest row stays */
@@ -192,7 +193,8 @@ static void test_c6_writers_go_on_while_triggers_are_remade(void **state)
     pid_t shell = fork();
     if (shell == 0) {
         execlp("sqlite3", "sqlite3", "-cmd", ".timeout 20000", test.path,
-               "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<2000) INSERT INTO t(a) SELECT i FROM n;"
+               "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<2000) INSERT INTO t(a) SELECT i "
+               "FROM n;"
                "UPDATE t SET a = -a WHERE a > 1; DELETE FROM t WHERE id % 3 = 0;",
                (char *)NULL);
         _exit(1);
@@ -229,7 +231,9 @@ static void test_log_limit_drops_the_oldest(void **state)
     assert_int_equal(oltp_open(&config, &test.oltp, &error), RHEI_OK);
     assert_int_equal(oltp_change_source(test.oltp, &test.source, NULL), RHEI_OK);
     test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
-    test_script(&test, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT i FROM n");
+    test_script(
+        &test,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT i FROM n");
     int64_t limit = base_now_ns() + 10000000000;
     while (test_int(&test, "SELECT count(*) FROM _rhei_cdc_log") > 1000 && base_now_ns() < limit) {
     }
@@ -250,7 +254,8 @@ static void test_events_view_shows_exact_rows(void **state)
     test_write(&test, "INSERT INTO t VALUES(1, 0.1 + 0.2, x'00ff'), (2, NULL, 'a\"b')");
     test_write(&test, "DELETE FROM t WHERE id = 1");
     test_expect(&test, "SELECT seq, op, \"table\", \"row\" FROM _rhei_cdc_events",
-                "1|'I'|'t'|'[1,0.30000000000000004,{\"b\":\"00FF\"}]'\n2|'I'|'t'|'[2,null,\"a\\\"b\"]'\n3|'D'|'t'|'[1,null,null]'\n");
+                "1|'I'|'t'|'[1,0.30000000000000004,{\"b\":\"00FF\"}]'\n2|'I'|'t'|'[2,null,\"a\\\"b\"]'\n3|'D'|'t'|'[1,"
+                "null,null]'\n");
     assert_int_equal(test_shell(&test, "SELECT \"row\" FROM _rhei_cdc_events WHERE seq = 0"), 0);
     test_close(&test);
 }
@@ -280,7 +285,8 @@ static void test_facts_and_plans(void **state)
     }
     assert_int_equal(seen, 3);
     oltp_facts_reset(&facts);
-    assert_int_equal(oltp_describe(test.oltp, "INSERT INTO t(a) VALUES(1) RETURNING id; SELECT 1", 49, &facts, NULL), RHEI_OK);
+    assert_int_equal(oltp_describe(test.oltp, "INSERT INTO t(a) VALUES(1) RETURNING id; SELECT 1", 49, &facts, NULL),
+                     RHEI_OK);
     assert_true(facts.kind == OLTP_WRITE && !facts.read_only && facts.has_tail && facts.returns_rows);
     oltp_facts_reset(&facts);
     assert_int_equal(oltp_describe(test.oltp, " /* nothing */ ;", 16, &facts, NULL), RHEI_OK);
@@ -320,7 +326,8 @@ static void test_functions_are_sqlites_own(void **state)
         if (i % 2 == 0 || isnan(real)) {
             real = (double)(int64_t)bits / ((double)((bits >> 8) % 100000) + 1) / (i % 4 == 0 ? 1e9 : 1e13);
         }
-        struct rhei_value params[2] = {{.as.real = real, .type = RHEI_REAL}, {.as.integer = (int64_t)(bits % 12), .type = RHEI_INTEGER}};
+        struct rhei_value params[2] = {{.as.real = real, .type = RHEI_REAL},
+                                       {.as.integer = (int64_t)(bits % 12), .type = RHEI_INTEGER}};
         struct rhei_value value;
         struct oltp_cursor *cursor = NULL;
         static const char sql[] = "SELECT CAST(?1 AS TEXT), round(?1, ?2)";
@@ -335,7 +342,8 @@ static void test_functions_are_sqlites_own(void **state)
         oltp_cursor_value(cursor, 1, &value);
         double rounded = functions->round(real, params[1].as.integer);
         if (memcmp(&rounded, &value.as.real, sizeof rounded) != 0) {
-            fail_msg("round(%.17g, %lld): %.17g is not SQLite's %.17g", real, (long long)params[1].as.integer, rounded, value.as.real);
+            fail_msg("round(%.17g, %lld): %.17g is not SQLite's %.17g", real, (long long)params[1].as.integer, rounded,
+                     value.as.real);
         }
         oltp_cursor_close(&cursor);
     }
@@ -351,18 +359,24 @@ static void test_sums_depend_on_no_order(void **state)
     (void)state;
     struct oltp_test test;
     test_open_memory(&test);
-    test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, r, i); INSERT INTO t VALUES(1, 1e16, 9223372036854775807), (2, 1.0, 1), (3, -1e16, -5),"
+    test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, r, i); INSERT INTO t VALUES(1, 1e16, "
+                       "9223372036854775807), (2, 1.0, 1), (3, -1e16, -5),"
                        " (4, 1.0, NULL)");
-    test_expect(&test, "SELECT sum(r) = 2.0, avg(r) = 0.5, total(r) = 2.0 FROM (SELECT r FROM t ORDER BY id)", "1|1|1\n");
+    test_expect(&test, "SELECT sum(r) = 2.0, avg(r) = 0.5, total(r) = 2.0 FROM (SELECT r FROM t ORDER BY id)",
+                "1|1|1\n");
     test_expect(&test, "SELECT sum(r) = 2.0 FROM (SELECT r FROM t ORDER BY id DESC)", "1\n");
     test_expect(&test, "SELECT sum(i) FROM t", "9223372036854775803\n");
     test_expect(&test, "SELECT typeof(sum(i)), typeof(total(i)), sum(i) FROM t WHERE id = 4", "'null'|'real'|NULL\n");
-    test_expect(&test, "SELECT sum(r) OVER (ORDER BY id ROWS 1 PRECEDING) = CASE id WHEN 1 THEN 1e16 WHEN 2 THEN 1e16 WHEN 3 THEN 1 - 1e16 ELSE 1 - 1e16 END FROM t",
+    test_expect(&test,
+                "SELECT sum(r) OVER (ORDER BY id ROWS 1 PRECEDING) = CASE id WHEN 1 THEN 1e16 WHEN 2 THEN 1e16 WHEN 3 "
+                "THEN 1 - 1e16 ELSE 1 - 1e16 END FROM t",
                 "1\n1\n1\n1\n");
-    test_expect(&test, "SELECT sum('12'), sum('1.5'), sum('x'), sum(DISTINCT i) FROM t WHERE id = 2", "12|1.5/3ff8000000000000|0/0000000000000000|1\n");
+    test_expect(&test, "SELECT sum('12'), sum('1.5'), sum('x'), sum(DISTINCT i) FROM t WHERE id = 2",
+                "12|1.5/3ff8000000000000|0/0000000000000000|1\n");
     struct oltp_cursor *cursor = NULL;
     struct rhei_error error = RHEI_ERROR_INIT;
-    assert_int_equal(oltp_read(test.oltp, "SELECT sum(i) FROM t WHERE id < 3", 33, NULL, 0, NULL, true, &cursor, &error), RHEI_SQL);
+    assert_int_equal(
+        oltp_read(test.oltp, "SELECT sum(i) FROM t WHERE id < 3", 33, NULL, 0, NULL, true, &cursor, &error), RHEI_SQL);
     assert_non_null(strstr(error.message, "integer overflow"));
     test_close(&test);
 }

@@ -38,8 +38,8 @@ static void writer_run(void *argument)
         rhei_status status = oltp_write(writer->test->oltp, sql, strlen(sql), NULL, 0, 0, &result, NULL, &error);
         if (status == RHEI_OK && !bad) {
             writer->ok++;
-            writer->wrong += result.changes != 1 || result.last_insert_rowid != writer->number * 100000 + i ||
-                             result.position == 0;
+            writer->wrong +=
+                result.changes != 1 || result.last_insert_rowid != writer->number * 100000 + i || result.position == 0;
         } else if (status == RHEI_CONSTRAINT && bad) {
             writer->refused++;
         } else {
@@ -96,7 +96,9 @@ static void test_deferred_foreign_keys_are_each_statements_own(void **state)
     (void)state;
     struct oltp_test test;
     test_open(&test);
-    test_script(&test, "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED)");
+    test_script(
+        &test,
+        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED)");
     test_write(&test, "PRAGMA foreign_keys=ON");
     struct rhei_error error = RHEI_ERROR_INIT;
     assert_int_equal(test_try(&test, "INSERT INTO c VALUES(1)", &error), RHEI_CONSTRAINT);
@@ -203,7 +205,8 @@ static void test_q4_texts_of_two_statements_are_refused_whole(void **state)
     struct rhei_error error = RHEI_ERROR_INIT;
     test_open(&test);
     test_write(&test, "CREATE TABLE t(a)");
-    expect_error(test_try(&test, "INSERT INTO t VALUES(1); DELETE FROM t", &error), RHEI_SQL, &error, "second statement");
+    expect_error(test_try(&test, "INSERT INTO t VALUES(1); DELETE FROM t", &error), RHEI_SQL, &error,
+                 "second statement");
     assert_int_equal(error.sql_offset, 25);
     expect_error(try_read(&test, "SELECT 1; SELECT 2", &error), RHEI_SQL, &error, "second statement");
     error = (struct rhei_error)RHEI_ERROR_INIT;
@@ -284,8 +287,10 @@ static void test_q7_streamed_rows_and_failing_commits(void **state)
     struct oltp_test test;
     struct rhei_error error = RHEI_ERROR_INIT;
     test_open(&test);
-    test_script(&test, "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED);"
-                       "INSERT INTO p VALUES(1), (2), (3)");
+    test_script(
+        &test,
+        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(p REFERENCES p(id) DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO p VALUES(1), (2), (3)");
     test_write(&test, "PRAGMA foreign_keys=ON");
     struct oltp_session *session = NULL;
     assert_int_equal(oltp_session_open(test.oltp, &session, NULL), RHEI_OK);
@@ -349,7 +354,8 @@ static void test_errors_of_files_say_what_to_do(void **state)
     config.read_only = true;
     assert_int_equal(oltp_open(&config, &oltp, NULL), RHEI_OK);
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    expect_error(oltp_write(oltp, "CREATE TABLE x(a)", 17, NULL, 0, 0, NULL, NULL, &error), RHEI_READ_ONLY, &error, "reading only");
+    expect_error(oltp_write(oltp, "CREATE TABLE x(a)", 17, NULL, 0, 0, NULL, NULL, &error), RHEI_READ_ONLY, &error,
+                 "reading only");
     oltp_close(&oltp);
     test_close(&test);
 }
@@ -371,12 +377,14 @@ static void test_a_foreign_writer_makes_us_wait_and_then_give_up(void **state)
     assert_int_equal(run(session, "BEGIN IMMEDIATE", &error), RHEI_OK);
     int64_t start = base_now_ns();
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    expect_error(oltp_write(oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, 0, NULL, NULL, &error), RHEI_BUSY, &error, "time-out");
+    expect_error(oltp_write(oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, 0, NULL, NULL, &error), RHEI_BUSY, &error,
+                 "time-out");
     assert_true(base_now_ns() - start >= 190000000);
     /* within one handle: the queue's own time-out */
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    expect_error(oltp_write(test.oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, base_now_ns() + 50000000, NULL, NULL, &error),
-                 RHEI_BUSY, &error, "another session");
+    expect_error(
+        oltp_write(test.oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, base_now_ns() + 50000000, NULL, NULL, &error),
+        RHEI_BUSY, &error, "another session");
     oltp_session_close(&session);
     assert_int_equal(oltp_write(oltp, "INSERT INTO t VALUES(2)", 23, NULL, 0, 0, NULL, NULL, &error), RHEI_OK);
     test_expect(&test, "SELECT a FROM t", "2\n");
@@ -411,9 +419,14 @@ static void child_writes(const struct oltp_test *test, const char *point, int co
         _exit(1);
     }
     static const char *const writes[] = {
-        "CREATE TABLE IF NOT EXISTS n(a, b)",  "INSERT INTO t VALUES(NULL, 1)", "ALTER TABLE n ADD COLUMN c",
-        "INSERT INTO n(a) VALUES(7)",          "UPDATE t SET v = v + 1",        "ALTER TABLE n DROP COLUMN b",
-        "INSERT INTO t VALUES(NULL, 100), (NULL, 101)", "CREATE UNIQUE INDEX IF NOT EXISTS ni ON n(a)",
+        "CREATE TABLE IF NOT EXISTS n(a, b)",
+        "INSERT INTO t VALUES(NULL, 1)",
+        "ALTER TABLE n ADD COLUMN c",
+        "INSERT INTO n(a) VALUES(7)",
+        "UPDATE t SET v = v + 1",
+        "ALTER TABLE n DROP COLUMN b",
+        "INSERT INTO t VALUES(NULL, 100), (NULL, 101)",
+        "CREATE UNIQUE INDEX IF NOT EXISTS ni ON n(a)",
     };
     for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
         if (oltp_write(oltp, writes[i], strlen(writes[i]), NULL, 0, 0, NULL, NULL, NULL) == RHEI_OK) {
