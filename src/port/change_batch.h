@@ -17,10 +17,10 @@ struct change_batch {
     uint32_t table; /* the source's table number (struct source_table.id) */
     uint32_t column_count;
     size_t row_count;
-    const uint8_t *op;                         /* [row_count], enum change_op; NULL: all are CHANGE_UPSERT */
-    const struct rhei_value *const *columns;   /* [column_count][row_count] */
-    const int64_t *seq;                        /* [row_count] position of each change; NULL for an initial load */
-    const int64_t *time_ms;                    /* [row_count] wall time of each change; NULL for an initial load */
+    const uint8_t *op;                       /* [row_count], enum change_op; NULL: all are CHANGE_UPSERT */
+    const struct rhei_value *const *columns; /* [column_count][row_count] */
+    const int64_t *seq;                      /* [row_count] position of each change; NULL for an initial load */
+    const int64_t *time_ms;                  /* [row_count] wall time of each change; NULL for an initial load */
 };
 
 #endif

@@ -58,8 +58,8 @@ struct change_source_ops {
                           struct rhei_error *error);
 
     /* Initial load of one table: `loaders` readers of one state, each for a part of the rows. Own threads, beside cycles. */
-    rhei_status (*load_begin)(struct change_source *source, uint32_t table, uint32_t loaders,
-                              struct source_load **load, struct source_load_info *info, struct rhei_error *error);
+    rhei_status (*load_begin)(struct change_source *source, uint32_t table, uint32_t loaders, struct source_load **load,
+                              struct source_load_info *info, struct rhei_error *error);
     /* One loader's next rows; *batch = NULL at its end. Each loader number is driven by one thread. */
     rhei_status (*load_next)(struct source_load *load, uint32_t loader, size_t max_rows,
                              const struct change_batch **batch, struct rhei_error *error);

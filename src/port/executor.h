@@ -14,8 +14,8 @@ struct executor;
 
 /* A range that the statement's WHERE implies for a column of a scan: rows outside need not be delivered. */
 struct executor_range {
-    uint32_t scan;   /* number of the table reference in the text: mirror_scan(table, scan) */
-    uint32_t column; /* column number in the mirror's table */
+    uint32_t scan;               /* number of the table reference in the text: mirror_scan(table, scan) */
+    uint32_t column;             /* column number in the mirror's table */
     struct rhei_value low, high; /* inclusive; RHEI_NULL: open at that end; numbers only */
 };
 
@@ -38,20 +38,20 @@ struct executor_stop {
 };
 
 struct executor_query {
-    const char *sql;       /* in the executor's dialect; refers to tables as mirror_scan(<table>, <scan>) */
-    const char *plan_key;  /* statements with the same key and sql may share a cached plan; NULL: don't cache */
+    const char *sql;      /* in the executor's dialect; refers to tables as mirror_scan(<table>, <scan>) */
+    const char *plan_key; /* statements with the same key and sql may share a cached plan; NULL: don't cache */
     const struct mirror_snapshot *snapshot; /* borrowed until the stream is released or run failed */
-    uint64_t schema_version; /* a cached plan of another version must not be used */
+    uint64_t schema_version;                /* a cached plan of another version must not be used */
     const struct rhei_value *values; /* out-of-band values: prm(i), 0-based; of a native text: its parameters. Copied */
     uint32_t value_count;
     const struct executor_range *ranges; /* copied */
     uint32_t range_count;
     const struct executor_column *columns; /* every column that the text reads; NULL: as the mirror's are now. Copied */
     uint32_t column_count;
-    size_t memory_limit; /* bytes this statement may use; 0: the executor's own limit */
+    size_t memory_limit;       /* bytes this statement may use; 0: the executor's own limit */
     struct executor_stop stop; /* check == NULL: never stops by itself */
-    bool strings_view;   /* utf8view instead of utf8; binary may become binaryview too */
-    bool native;         /* text of the user's own in this dialect: plain table names, read-only, sandboxed */
+    bool strings_view;         /* utf8view instead of utf8; binary may become binaryview too */
+    bool native;               /* text of the user's own in this dialect: plain table names, read-only, sandboxed */
 };
 
 struct executor_status {

@@ -26,15 +26,15 @@ struct source_column {
 };
 
 struct source_table {
-    uint32_t id;      /* number of this version of the table: new columns, new number; never reused */
-    const char *name; /* as created, unquoted */
+    uint32_t id;           /* number of this version of the table: new columns, new number; never reused */
+    const char *name;      /* as created, unquoted */
     uint32_t column_count; /* with the hidden rowid if there is one */
     const struct source_column *columns;
     uint32_t key_count;
     const uint32_t *key_columns; /* the rowid (or its alias) alone, or the PRIMARY KEY of a WITHOUT ROWID table */
     bool key_is_integer;         /* one key column that can only hold integers: rowid or its alias */
     bool without_rowid;
-    int64_t estimated_rows; /* -1: unknown */
+    int64_t estimated_rows;        /* -1: unknown */
     const char *unmirrored_reason; /* NULL if it can be mirrored; else why not, for people */
 };
 
