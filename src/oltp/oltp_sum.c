@@ -8,6 +8,7 @@
 #include "oltp/oltp_internal.h"
 
 __extension__ typedef __int128 sum_wide;
+__extension__ typedef unsigned __int128 sum_bits;
 
 struct sum {
     struct base_exact_sum exact; /* of all values once there was a REAL */
@@ -18,9 +19,15 @@ struct sum {
     bool no_memory;
 };
 
+/* by unsigned bits: C leaves the shift of a negative number undefined */
+static sum_wide sum_total(const struct sum *sum)
+{
+    return (sum_wide)((sum_bits)(uint64_t)sum->high << 64 | sum->low);
+}
+
 static void sum_add_integer(struct sum *sum, int64_t value, bool take)
 {
-    sum_wide total = ((sum_wide)sum->high << 64) | sum->low;
+    sum_wide total = sum_total(sum);
     total = take ? total - value : total + value;
     sum->low = (uint64_t)total;
     sum->high = (int64_t)(total >> 64);
@@ -28,7 +35,7 @@ static void sum_add_integer(struct sum *sum, int64_t value, bool take)
 
 static void sum_go_approximate(struct sum *sum)
 {
-    sum_wide total = ((sum_wide)sum->high << 64) | sum->low;
+    sum_wide total = sum_total(sum);
     sum->approximate = true;
     while (total != 0 && !sum->no_memory) {
         sum_wide part = total > INT64_MAX ? INT64_MAX : total < INT64_MIN ? INT64_MIN : total;
@@ -76,7 +83,7 @@ static void sum_inverse(sqlite3_context *context, int argc, sqlite3_value **argv
 
 static double sum_real(const struct sum *sum)
 {
-    return sum->approximate ? base_exact_sum_result(&sum->exact) : (double)(((sum_wide)sum->high << 64) | sum->low);
+    return sum->approximate ? base_exact_sum_result(&sum->exact) : (double)sum_total(sum);
 }
 
 enum sum_kind { SUM_SUM, SUM_AVG, SUM_TOTAL };
