@@ -122,7 +122,7 @@ const char *demo_count(uint64_t count)
 const char *demo_ratio(double ratio)
 {
     char *text = shared_buffer();
-    snprintf(text, 128, ratio < 10 ? "%.1f times" : "%.0f times", ratio);
+    snprintf(text, 128, ratio < 1 ? "%.2f times" : ratio < 10 ? "%.1f times" : "%.0f times", ratio);
     return text;
 }
 
