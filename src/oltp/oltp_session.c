@@ -56,6 +56,24 @@ void oltp_session_close(struct oltp_session **slot)
     base_free(session);
 }
 
+/* The schema that the transaction's DDL made, unless a ROLLBACK TO took some of it back. */
+static void session_publish(struct oltp_session *session)
+{
+    int64_t cookie = 0;
+    if (session->schema == NULL) {
+        return;
+    }
+    if (oltp_query_int(session->oltp->writer, "PRAGMA main.schema_version", -1, &cookie, NULL) == RHEI_OK &&
+        cookie == session->schema->cookie) {
+        oltp_schema_publish(session->oltp, session->schema);
+    } else {
+        /* what can't be read now is read by whoever asks next */
+        oltp_schema_release(session->schema);
+        oltp_schema_refresh_locked(session->oltp, OLTP_BY_US, NULL);
+    }
+    session->schema = NULL;
+}
+
 /* After every statement: did the transaction end, by COMMIT, by ROLLBACK or by an error that took it back? */
 static void session_settle(struct oltp_session *session, bool committed)
 {
@@ -64,10 +82,7 @@ static void session_settle(struct oltp_session *session, bool committed)
         return;
     }
     if (committed) {
-        if (session->schema != NULL) {
-            oltp_schema_publish(oltp, session->schema);
-            session->schema = NULL;
-        }
+        session_publish(session);
         oltp_committed(oltp, 1);
     } else {
         oltp_rolled_back(oltp);

@@ -203,8 +203,8 @@ static void test_c3_random_values_arrive_bit_for_bit(void **state)
     static const char *const schemas[] = {
         "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, b REAL, c TEXT, d BLOB, e NUMERIC)",
         "CREATE TABLE t(x INT, a INT, b REAL, c TEXT, d, e DECIMAL(5, 2))",
-        "CREATE TABLE t(x INT, a INT, b REAL, c TEXT, d, e DECIMAL(5, 2)); CREATE TRIGGER u AFTER INSERT ON t BEGIN "
-        "SELECT 1; END",
+        ("CREATE TABLE t(x INT, a INT, b REAL, c TEXT, d, e DECIMAL(5, 2)); CREATE TRIGGER u AFTER INSERT ON t BEGIN "
+         "SELECT 1; END"),
         "CREATE TABLE t(k TEXT, a INT, b REAL, c TEXT, d BLOB, e, PRIMARY KEY(k, d)) WITHOUT ROWID",
     };
     for (size_t s = 0; s < 4; s++) {

@@ -2,6 +2,7 @@
 #include "oltp_test.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -492,6 +493,94 @@ static void test_a2_killed_at_every_point(void **state)
     }
 }
 
+/* ---- Killed at any time. ---- */
+
+struct dying {
+    struct oltp *oltp;
+    int report;
+    int number;
+};
+
+static void die_writing(void *argument)
+{
+    struct dying *dying = argument;
+    for (int i = 0;; i++) {
+        int32_t id = dying->number * 1000000 + i;
+        struct rhei_value params[2] = {{.as.integer = id, .type = RHEI_INTEGER},
+                                       {.as.integer = id % 7, .type = RHEI_INTEGER}};
+        static const char sql[] = "INSERT INTO t VALUES(?, ?)";
+        if (oltp_write(dying->oltp, sql, sizeof sql - 1, params, 2, 0, NULL, NULL, NULL) == RHEI_OK &&
+            write(dying->report, &id, sizeof id) != sizeof id) {
+            _exit(3);
+        }
+        if (i % 9 == 8) {
+            test_try(&(struct oltp_test){.oltp = dying->oltp}, "UPDATE t SET v = v + 1 WHERE id % 11 = 3", NULL);
+        }
+    }
+}
+
+static void child_dies(const struct oltp_test *test, int report)
+{
+    struct oltp_config config;
+    struct oltp *oltp = NULL;
+    struct dying dying[3];
+    base_thread threads[3];
+    test_default_config(test, &config);
+    if (oltp_open(&config, &oltp, NULL) != RHEI_OK) {
+        _exit(1);
+    }
+    for (int i = 0; i < 3; i++) {
+        dying[i] = (struct dying){oltp, report, i + 1};
+        base_thread_start(&threads[i], "dying", die_writing, &dying[i], NULL);
+    }
+    base_thread_join(&threads[0]);
+}
+
+static void test_a2_killed_at_random_times(void **state)
+{
+    (void)state;
+    uint64_t seed = base_random_u64();
+    print_message("seed %" PRIu64 "\n", seed);
+    for (int round = 0; round < 12; round++) {
+        struct oltp_test test;
+        test_open(&test);
+        test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+        struct test_mirror *mirror = test_mirror_new(&test);
+        test_mirror_check(mirror);
+        test_shut(&test);
+        int pipes[2];
+        assert_int_equal(pipe(pipes), 0);
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            child_dies(&test, pipes[1]);
+        }
+        close(pipes[1]);
+        int wanted = 1 + (int)(seed >> round) % 400, seen = 0;
+        int32_t *ids = base_alloc(sizeof *ids * 100000);
+        while (seen < wanted && read(pipes[0], &ids[seen], sizeof *ids) == sizeof *ids) {
+            seen++;
+        }
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        while (seen < 100000 && read(pipes[0], &ids[seen], sizeof *ids) == sizeof *ids) {
+            seen++;
+        }
+        close(pipes[0]);
+        test_reopen(&test);
+        test_mirror_check(mirror); /* the log goes on where it was */
+        assert_int_equal(test_mirror_loads(mirror), 1);
+        for (int i = 0; i < seen; i++) {
+            char sql[80];
+            snprintf(sql, sizeof sql, "SELECT count(*) FROM t WHERE id = %d", ids[i]);
+            assert_int_equal(test_int(&test, sql), 1);
+        }
+        base_free(ids);
+        test_mirror_free(&mirror);
+        test_close(&test);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_errors_of_files_say_what_to_do),
         cmocka_unit_test(test_a_foreign_writer_makes_us_wait_and_then_give_up),
         cmocka_unit_test(test_a2_killed_at_every_point),
+        cmocka_unit_test(test_a2_killed_at_random_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
