@@ -52,8 +52,8 @@ static void print_sync(const struct rhei_sync_status *sync)
     if (sync->running)
         rh_buffer_add_text(&text, "running in this process");
     else
-        rh_buffer_add_text(&text, "not running in this process (rh commands build the column store only when told to: "
-                                  "rh sync, rh verify, rh query --route olap)");
+        rh_buffer_add_text(&text,
+                           "off in this command (rh sync, rh verify and rh query --route olap build the column store)");
     line_of("Sync", &text);
     rh_buffer_format(&text, "%" PRId64 " of %" PRId64 " in the change log", sync->position, sync->log_position);
     line_of("Position", &text);
@@ -65,7 +65,7 @@ static void print_sync(const struct rhei_sync_status *sync)
     }
     line_of("Lag", &text);
     rh_add_count(&text, sync->log_rows);
-    rh_buffer_add_text(&text, " rows");
+    rh_buffer_add_text(&text, sync->log_rows == 1 ? " row" : " rows");
     line_of("Change log", &text);
     rh_add_count(&text, sync->cycles);
     if (sync->cycles > 0) {
