@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* How many more allocations of this thread, the failing one included; 0: off. Only tests set it. */
 static _Thread_local uint64_t fail_countdown;
@@ -57,6 +58,16 @@ void *base_alloc_aligned(size_t alignment, size_t size)
 void base_free(void *pointer)
 {
     free(pointer);
+}
+
+void base_memory_prefer_huge(void *pointer, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    (void)madvise(pointer, size, MADV_HUGEPAGE);
+#else
+    (void)pointer;
+    (void)size;
+#endif
 }
 
 char *base_strdup(const char *text)

@@ -17,6 +17,12 @@ char *base_strdup(const char *text);
 char *base_strndup(const char *text, size_t length);
 
 /*
+ * Asks the system to back this memory by huge pages, where it can: touching fresh memory then costs a few faults, not
+ * hundreds. Only a hint; page-aligned, before the memory is used.
+ */
+void base_memory_prefer_huge(void *pointer, size_t size);
+
+/*
  * Grows *items so that at least `needed` of `item_size` fit, doubling; *capacity counts items.
  * Returns false, with everything unchanged, when there is no memory.
  */

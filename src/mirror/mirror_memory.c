@@ -198,6 +198,7 @@ static rhei_status take_from_new_block(struct mirror_memory *memory, struct mirr
         uncharge(memory, MIRROR_BLOCK_BYTES);
         return RHEI_NO_MEMORY;
     }
+    base_memory_prefer_huge(block->base, MIRROR_BLOCK_BYTES); /* counted whole anyway */
     base_mutex_lock(&memory->mutex);
     list_push(&memory->open, block);
     memory->blocks++;
