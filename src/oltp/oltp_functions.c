@@ -16,10 +16,16 @@ static bool function_glob(const char *pattern, const char *text)
     return sqlite3_strglob(pattern, text) == 0;
 }
 
-/* As sqlite3VdbeMemStringify does it: 17 significant digits at most, always with a point or an exponent. */
+#ifdef SQLITE_DBCONFIG_FP_DIGITS
+#define FUNCTION_REAL "%!.17g"
+#else
+#define FUNCTION_REAL "%!.15g" /* before the number of digits could be chosen */
+#endif
+
+/* As sqlite3VdbeMemStringify does it: so many significant digits at most, always with a point or an exponent. */
 static uint32_t function_real_text(double value, char out[40])
 {
-    sqlite3_snprintf(40, out, "%!.17g", value);
+    sqlite3_snprintf(40, out, FUNCTION_REAL, value);
     return (uint32_t)strlen(out);
 }
 
