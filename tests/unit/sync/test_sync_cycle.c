@@ -222,7 +222,7 @@ static void count_inside(struct fixture *fixture, const char *point)
 static void cycle_again_and_again(void *argument)
 {
     struct crowd *crowd = argument;
-    while (!atomic_load(&crowd->stop))
+    for (int i = 0; i < 30 || !atomic_load(&crowd->stop); i++)
         assert_int_equal(sync_cycle(crowd->fixture->sync, NULL, NULL), RHEI_OK);
 }
 
@@ -337,9 +337,9 @@ static void test_a7_prune_follows_the_published_position(void **state)
     fixture.at_point = horizon_within_position;
     for (int n = 0; n < 30; n++) {
         random_transaction(fixture.store, &random, TABLES, 3, 40);
-        random_transaction(fixture.store, &random, TABLES, 3, 40);
+        commit_row(fixture.store, "a", n, n); /* the random ones may have changed nothing */
         int64_t horizon = list_horizon(fixture.store);
-        list_fail(fixture.store, LIST_NEXT, n % 4 ? 0 : 2, RHEI_IO);
+        list_fail(fixture.store, LIST_NEXT, n % 4 ? 0 : 1, RHEI_IO);
         struct sync_report report;
         if (sync_cycle(fixture.sync, &report, NULL) == RHEI_OK) {
             assert_true(report.pruned > 0);
