@@ -8,7 +8,7 @@ static void test_everything_is_counted_and_given_back(void **state)
     struct mirror_run runs[200];
     struct model_random random = {.state = 11};
     mirror_memory_init(&memory, 0);
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 4; round++) {
         size_t wanted = 0;
         for (uint32_t i = 0; i < 200; i++) {
             size_t size = 1 + model_below(&random, MIRROR_BLOCK_BYTES / 2);
