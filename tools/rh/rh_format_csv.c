@@ -7,7 +7,6 @@
 #include "rh_text.h"
 #include "rh_writer.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static bool needs_quotes(const char *text, size_t length)
@@ -37,10 +36,10 @@ static void add_field(struct rh_buffer *line, const char *text, size_t length)
 
 static void add_value(struct rh_buffer *line, const struct rhei_value *value)
 {
-    char real[RH_REAL_SIZE];
+    char real[RH_REAL_SIZE], integer[RH_INTEGER_SIZE];
     switch (value->type) {
     case RHEI_INTEGER:
-        rh_buffer_format(line, "%" PRId64, value->as.integer);
+        rh_buffer_add_text(line, rh_format_integer(value->as.integer, integer));
         break;
     case RHEI_REAL:
         rh_buffer_add(line, real, rh_format_real(value->as.real, real));

@@ -7,7 +7,6 @@
 #include "rh_text.h"
 #include "rh_writer.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,10 +23,24 @@ static void add_escape(struct rh_buffer *out, unsigned char c)
     rh_buffer_format(out, "\\u%04x", c);
 }
 
+/* Bytes that JSON has as they are: most texts are nothing else. */
+static size_t plain_length(const char *text, size_t length)
+{
+    size_t at = 0;
+    while (at < length && text[at] >= 0x20 && text[at] < 0x7f && text[at] != '"' && text[at] != '\\')
+        at++;
+    return at;
+}
+
 void rh_add_json_text(struct rh_buffer *out, const char *text, size_t length)
 {
     rh_buffer_add_char(out, '"');
     for (size_t at = 0; at < length;) {
+        size_t plain = plain_length(text + at, length - at);
+        rh_buffer_add(out, text + at, plain);
+        at += plain;
+        if (at == length)
+            break;
         int32_t code;
         size_t step = rh_utf8_next(text + at, length - at, &code);
         if (code < 0)
@@ -43,10 +56,10 @@ void rh_add_json_text(struct rh_buffer *out, const char *text, size_t length)
 
 static void add_value(struct rh_buffer *line, const struct rhei_value *value)
 {
-    char real[RH_REAL_SIZE];
+    char real[RH_REAL_SIZE], integer[RH_INTEGER_SIZE];
     switch (value->type) {
     case RHEI_INTEGER:
-        rh_buffer_format(line, "%" PRId64, value->as.integer);
+        rh_buffer_add_text(line, rh_format_integer(value->as.integer, integer));
         break;
     case RHEI_REAL:
         rh_buffer_add(line, real, rh_format_real(value->as.real, real));

@@ -10,7 +10,6 @@
 #include "rh_text.h"
 #include "rh_writer.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,10 +35,10 @@ struct rh_table {
 
 void rh_add_value_text(struct rh_buffer *out, const struct rhei_value *value)
 {
-    char real[RH_REAL_SIZE];
+    char real[RH_REAL_SIZE], integer[RH_INTEGER_SIZE];
     switch (value->type) {
     case RHEI_INTEGER:
-        rh_buffer_format(out, "%" PRId64, value->as.integer);
+        rh_buffer_add_text(out, rh_format_integer(value->as.integer, integer));
         break;
     case RHEI_REAL:
         rh_format_real(value->as.real, real);

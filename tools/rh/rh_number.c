@@ -95,6 +95,20 @@ bool rh_is_canonical_integer(const char *text, size_t length)
     return text[sign] != '0' || (length == 1);
 }
 
+const char *rh_format_integer(int64_t value, char text[RH_INTEGER_SIZE])
+{
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char *at = text + RH_INTEGER_SIZE - 1;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0)
+        *--at = '-';
+    return at;
+}
+
 size_t rh_format_real(double value, char text[RH_REAL_SIZE])
 {
     if (isinf(value))

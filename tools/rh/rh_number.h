@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RH_REAL_SIZE = 40 };
+enum { RH_REAL_SIZE = 40, RH_INTEGER_SIZE = 24 };
 
 /** The whole text is a decimal integer in 64 bits, with or without a sign. */
 bool rh_parse_integer(const char *text, size_t length, int64_t *value);
@@ -19,6 +19,8 @@ bool rh_parse_real(const char *text, size_t length, double *value);
 /** An integer as a program would write it: no plus, no leading zeros, no "-0". "007" is a code, not a number. */
 bool rh_is_canonical_integer(const char *text, size_t length);
 
+/** The decimal digits of an integer, at the end of `text`; gives where they begin. NUL-terminated. */
+const char *rh_format_integer(int64_t value, char text[RH_INTEGER_SIZE]);
 /** The shortest text that reads back as the same double; it always has a point or an exponent. Infinity is "9e999". */
 size_t rh_format_real(double value, char text[RH_REAL_SIZE]);
 

@@ -90,6 +90,13 @@ static bool is_unsafe(int32_t code)
 void rh_add_visible(struct rh_buffer *out, const char *text, size_t length)
 {
     for (size_t at = 0; at < length;) {
+        size_t plain = at;
+        while (plain < length && text[plain] >= 0x20 && text[plain] < 0x7f)
+            plain++;
+        rh_buffer_add(out, text + at, plain - at);
+        at = plain;
+        if (at == length)
+            break;
         int32_t code;
         size_t step = rh_utf8_next(text + at, length - at, &code);
         if (code == '\n')

@@ -68,6 +68,22 @@ static void test_reals_have_one_shape(void **state)
         assert_false(rh_parse_real(bad[at], strlen(bad[at]), &value));
 }
 
+static void expect_integer(int64_t value, const char *expected)
+{
+    char text[RH_INTEGER_SIZE];
+    assert_string_equal(rh_format_integer(value, text), expected);
+}
+
+static void test_c3_integers_are_written_exactly(void **state)
+{
+    (void)state;
+    expect_integer(0, "0");
+    expect_integer(-1, "-1");
+    expect_integer(1234567890, "1234567890");
+    expect_integer(INT64_MAX, "9223372036854775807");
+    expect_integer(INT64_MIN, "-9223372036854775808");
+}
+
 static void expect_real(double value, const char *expected)
 {
     char text[RH_REAL_SIZE];
@@ -114,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_integers_in_64_bits_and_no_more),
         cmocka_unit_test(test_canonical_integers),
         cmocka_unit_test(test_reals_have_one_shape),
+        cmocka_unit_test(test_c3_integers_are_written_exactly),
         cmocka_unit_test(test_c3_reals_are_written_short_and_exact),
         cmocka_unit_test(test_c3_random_reals_read_back_the_same),
     };
