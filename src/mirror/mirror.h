@@ -81,7 +81,10 @@ bool mirror_view_range(const struct mirror_table_view *view, uint32_t column, do
 bool mirror_view_segment_classes(const struct mirror_table_view *view, uint32_t segment, uint32_t column,
                                  uint32_t counts[5]);
 
-/* How a segment keeps a column. A segment's layout never changes; another segment may have another. */
+/*
+ * How a segment keeps a column; another segment may keep it in another way. A layout never changes, but EMPTY becomes
+ * another one when a first value arrives in the open segment: the rows of a view that came before are NULL either way.
+ */
 enum mirror_layout {
     MIRROR_LAYOUT_EMPTY = 0,   /* NULL in every row; no data */
     MIRROR_LAYOUT_INTEGER = 1, /* int64_t[] */
@@ -144,7 +147,11 @@ void mirror_view_value(const struct mirror_table_view *view, uint32_t segment, u
 /* ---- Writing. The writer alone. ---------------------------------------------------------------------------------- */
 
 struct mirror_apply_counts {
-    uint64_t inserted, updated, deleted; /* net effect on rows, within the cycle */
+    /*
+     * Net effect on rows, within the cycle: a row that comes and goes counts nothing, one that is changed twice counts once.
+     * A later call of the cycle may take back what an earlier one counted, so give all calls of a cycle the same struct.
+     */
+    uint64_t inserted, updated, deleted;
 };
 
 /*
@@ -202,7 +209,8 @@ void mirror_status(struct mirror *mirror, struct mirror_status *status);
 /*
  * The live rows of some columns as an Arrow stream, a batch per vector run, without copying where a vector is clean of dead
  * rows and the layout is numeric. Holds a snapshot of its own until released. A column whose segments differ in class
- * becomes a dense union (integer, real, text, blob). `names` (may be NULL) replaces the column names.
+ * becomes a dense union (integer, real, text, blob), and so does one with text that isn't UTF-8, which leaves as blob. A column
+ * that never had a value goes by its affinity. `names` (may be NULL) replaces the column names.
  */
 struct mirror_export_options {
     bool strings_view;    /* utf8view instead of utf8 */
