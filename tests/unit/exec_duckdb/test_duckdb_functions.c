@@ -97,7 +97,8 @@ static void test_q2_sums_have_the_same_bits_in_every_order(void **state)
     uint64_t random = base_random_u64() | 1;
     print_message("seed %llu\n", (unsigned long long)random);
     for (int round = 0; round < 4; round++) {
-        struct duckdb_executor_config config = {.threads = round % 2 == 0 ? 1 : 4, .memory_limit = (size_t)1 << 30};
+        struct duckdb_executor_config config = {.threads = round % 2 == 0 ? 1 : FIXTURE_AGGREGATE_THREADS,
+                                                .memory_limit = (size_t)1 << 30};
         fixture_open_executor(fixture, &config);
         double *values = fill(fixture, &random, round >= 2);
         check_sums(fixture, values);

@@ -70,6 +70,8 @@ static void test_what_is_refused(void **state)
 static void test_q2_windows_of_every_frame(void **state)
 {
     struct fixture *fixture = *state;
+    struct duckdb_executor_config config = {.threads = FIXTURE_AGGREGATE_THREADS};
+    fixture_open_executor(fixture, &config);
     fixture_table(fixture, 1, "t", "id I, g I, x R");
     struct rows rows = {0};
     for (int64_t i = 0; i < 9000; i++)
