@@ -84,8 +84,8 @@ static struct sql_value mixed_sum(struct sql_translator *t, const struct aggrega
     if (a->filter)
         met = sql_emit(t, SQL_FORM_AND, a->filter, met, NULL);
     result.flag = sql_format(t, "bool_and(%s) FILTER (WHERE %s)%s", value.flag, met, a->over);
-    result.low = -0x1p53;
-    result.high = 0x1p53;
+    result.low = -SQL_SMALL;
+    result.high = SQL_SMALL;
     return result;
 }
 

@@ -16,6 +16,7 @@ enum sql_affinity {
     SQL_AFFINITY_INTEGER = 3,
     SQL_AFFINITY_REAL = 4,
     SQL_AFFINITY_NONE = 5,
+    SQL_AFFINITY_UNKNOWN = 6, /* of a compound's column whose parts differ */
 };
 
 /*

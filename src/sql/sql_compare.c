@@ -151,6 +151,8 @@ struct sql_value sql_compare(struct sql_translator *t, enum sql_op op, struct sq
         return sql_value_boolean(sql_emit(t, SQL_FORM_NULL_BOOLEAN, NULL, NULL, NULL), a.offset);
     if (sql_is_number(a) && sql_is_number(b))
         return compare_numbers(t, op, a, b);
+    if (a.affinity == SQL_AFFINITY_UNKNOWN || b.affinity == SQL_AFFINITY_UNKNOWN)
+        sql_refuse(t, a.offset, "comparison with a compound's column", "its parts have different affinities");
     if (a.cls == SQL_CLASS_TEXT && b.cls == SQL_CLASS_TEXT)
         return compare_two_texts(t, op, a, b);
     if (a.cls == SQL_CLASS_BLOB && b.cls == SQL_CLASS_BLOB)

@@ -155,6 +155,8 @@ static struct sql_value mixed_arithmetic(struct sql_translator *t, enum sql_op o
     bounds(&result, op, a, b);
     if (!sql_is_small(result))
         result.text = sql_emit(t, SQL_FORM_SMALL_REAL, text, NULL, NULL);
+    result.low = fmax(result.low, -SQL_SMALL);
+    result.high = fmin(result.high, SQL_SMALL);
     result.flag = flag;
     result.negative_zero = true;
     return result;
@@ -167,12 +169,16 @@ static const char *whole(struct sql_translator *t, struct sql_value value)
 
 static struct sql_value remainder_value(struct sql_translator *t, struct sql_value a, struct sql_value b)
 {
+    const char *left = whole(t, a), *right = whole(t, b);
     if (a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER)
-        return sql_value_make(sql_emit(t, SQL_FORM_REMAINDER, a.text, b.text, NULL), SQL_CLASS_INTEGER, a.offset);
-    if (a.cls == SQL_CLASS_MIXED || b.cls == SQL_CLASS_MIXED)
-        sql_refuse(t, a.offset, "% of mixed numbers", "its class depends on each value");
-    return sql_value_make(sql_emit(t, SQL_FORM_REMAINDER_REAL, whole(t, a), whole(t, b), NULL), SQL_CLASS_REAL,
-                          a.offset);
+        return sql_value_make(sql_emit(t, SQL_FORM_REMAINDER, left, right, NULL), SQL_CLASS_INTEGER, a.offset);
+    struct sql_value value =
+        sql_value_make(sql_emit(t, SQL_FORM_REMAINDER_REAL, left, right, NULL), SQL_CLASS_REAL, a.offset);
+    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL)
+        return value;
+    value.cls = SQL_CLASS_MIXED; /* one of them is, so its integers bound the result to 2^53 */
+    value.flag = sql_emit(t, SQL_FORM_AND, sql_flag(t, a), sql_flag(t, b), NULL);
+    return value;
 }
 
 struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
@@ -203,10 +209,8 @@ static struct sql_value bits(struct sql_translator *t, enum sql_op op, struct sq
     b = sql_number(t, b);
     if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
         return sql_value_null(a.offset);
-    if (a.cls != SQL_CLASS_INTEGER || b.cls != SQL_CLASS_INTEGER)
-        sql_refuse(t, a.offset, "bit operation on a REAL", "SQLite cuts it to an integer first");
     bool shift = op == SQL_OP_SHIFT_LEFT || op == SQL_OP_SHIFT_RIGHT;
-    if (shift && !(b.constant && b.literal.as.integer >= 0 && b.literal.as.integer <= 62))
+    if (shift && !(b.constant && b.cls == SQL_CLASS_INTEGER && b.literal.as.integer >= 0 && b.literal.as.integer <= 62))
         sql_refuse(t, b.offset, "shift by an expression", "a negative shift goes the other way in SQLite");
     if (op == SQL_OP_SHIFT_LEFT && a.low < 0)
         sql_refuse(t, a.offset, "shift of a negative number", "the column store raises an error");
@@ -214,7 +218,7 @@ static struct sql_value bits(struct sql_translator *t, enum sql_op op, struct sq
                          : op == SQL_OP_BIT_OR     ? SQL_FORM_BIT_OR
                          : op == SQL_OP_SHIFT_LEFT ? SQL_FORM_SHIFT_LEFT
                                                    : SQL_FORM_SHIFT_RIGHT;
-    return sql_value_make(sql_emit(t, form, a.text, b.text, NULL), SQL_CLASS_INTEGER, a.offset);
+    return sql_value_make(sql_emit(t, form, whole(t, a), whole(t, b), NULL), SQL_CLASS_INTEGER, a.offset);
 }
 
 static void refuse_collated(struct sql_translator *t, struct sql_value value)
@@ -315,9 +319,9 @@ static struct sql_value unary(struct sql_translator *t, struct sql_scope *scope,
     result.collation = NULL;
     result.collation_written = false;
     if (expr->op == SQL_OP_BIT_NOT) {
-        if (value.cls != SQL_CLASS_INTEGER)
-            sql_refuse(t, expr->offset, "bit operation on a REAL", "SQLite cuts it to an integer first");
-        result.text = sql_emit(t, SQL_FORM_BIT_NOT, value.text, NULL, NULL);
+        result.text = sql_emit(t, SQL_FORM_BIT_NOT, whole(t, value), NULL, NULL);
+        result.cls = SQL_CLASS_INTEGER;
+        result.flag = NULL;
         result.low = -0x1p63;
         result.high = 0x1p63;
         result.nonzero = false;
@@ -617,23 +621,12 @@ static struct sql_value cast_real(struct sql_translator *t, struct sql_value val
     return result;
 }
 
-/* A whole REAL becomes an integer. */
+/* Numbers stay what they are. */
 static struct sql_value cast_numeric(struct sql_translator *t, struct sql_value value)
 {
-    if (value.cls == SQL_CLASS_INTEGER)
-        return value;
-    if (value.cls == SQL_CLASS_TEXT) {
+    if (value.cls == SQL_CLASS_TEXT)
         sql_refuse(t, value.offset, "CAST of TEXT to NUMERIC", "the class of the result depends on each text");
-        return value;
-    }
-    struct sql_value result =
-        sql_value_make(sql_is_small(value) ? value.text : sql_emit(t, SQL_FORM_SMALL_REAL, value.text, NULL, NULL),
-                       SQL_CLASS_MIXED, value.offset);
-    result.flag = sql_emit(t, SQL_FORM_IS_WHOLE, value.text, NULL, NULL);
-    result.flag_of_value = true;
-    result.low = value.low;
-    result.high = value.high;
-    return result;
+    return value;
 }
 
 static struct sql_value cast(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)

@@ -324,12 +324,32 @@ static void order_by_groups(struct core *c)
     }
 }
 
+/* Not so of texts by a collation, of 1 and 1.0, of 0.0 and -0.0. */
+static bool equal_is_same(const struct sql_value *value)
+{
+    return (value->cls != SQL_CLASS_TEXT || sql_is_binary(*value)) &&
+           (value->cls != SQL_CLASS_MIXED || value->flag_of_value) && !value->negative_zero;
+}
+
 static bool order_covers_columns(const struct core *c)
 {
     for (uint32_t i = 0; i < c->count; i++) {
         bool found = key_is_fixed(&c->values[i]);
         for (uint32_t k = 0; k < c->key_count && !found; k++)
-            found = c->key_columns[k] == i + 1;
+            found = c->key_columns[k] == i + 1 && equal_is_same(&c->values[i]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* Does ORDER BY hold every group key? Then nothing is open. */
+static bool sorted_by_groups(const struct core *c)
+{
+    for (uint32_t g = 0; g < c->scope.key_count; g++) {
+        bool found = key_is_fixed(&c->scope.keys[g]);
+        for (uint32_t k = 0; k < c->key_count && !found; k++)
+            found = strcmp(c->keys[k].text, c->scope.keys[g].text) == 0;
         if (!found)
             return false;
     }
@@ -346,6 +366,8 @@ static void settle_order(struct sql_translator *t, struct core *c)
     if (c->tree->distinct) {
         c->open_order = (ordered || c->limited) && !order_covers_columns(c);
     } else if (scope->aggregate) {
+        if (ordered && !sorted_by_groups(c))
+            t->out->assumes_group_sort = true;
         order_by_groups(c);
         if (!ordered && c->limited) {
             if (scope->source_count == 1)
@@ -375,8 +397,8 @@ static void translate_order(struct sql_translator *t, struct core *c)
     if (t->failed || t->refused)
         return;
     settle_order(t, c);
-    if (c->open_order && (c->nested || !order))
-        sql_refuse(t, c->tree->offset, order ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
+    if (c->open_order && (c->nested || !c->key_count || c->offset))
+        sql_refuse(t, c->tree->offset, c->key_count ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
                    "which rows it keeps depends on SQLite's plan");
 }
 
@@ -638,12 +660,24 @@ static void check_set(struct sql_translator *t, const struct sql_query *whole, u
     }
 }
 
-static void merge_columns(struct sql_translator *t, struct sql_query *whole, const struct sql_query *part)
+/*
+ * A compound inside FROM is kept in a table of SQLite's own, whose columns have an affinity from one of the parts: it may turn
+ * the other parts' values into another class.
+ */
+static void check_kept(struct sql_translator *t, struct sql_value a, struct sql_value b)
+{
+    if (a.cls != b.cls && a.affinity != b.affinity)
+        sql_refuse(t, b.offset, "compound SELECT inside FROM", "an affinity of one part converts values of another");
+}
+
+static void merge_columns(struct sql_translator *t, struct sql_query *whole, const struct sql_query *part, bool nested)
 {
     for (uint32_t i = 0; i < whole->count && !t->refused; i++) {
         struct sql_value a = whole->columns[i], b = part->columns[i];
+        if (nested)
+            check_kept(t, a, b);
         struct sql_value common = sql_unify(t, a, b, "compound SELECT");
-        common.affinity = a.affinity == b.affinity ? a.affinity : SQL_AFFINITY_NONE;
+        common.affinity = a.affinity == b.affinity ? a.affinity : SQL_AFFINITY_UNKNOWN;
         common.collation = a.collation ? a.collation : b.collation;
         if (a.cls == SQL_CLASS_TEXT && b.cls == SQL_CLASS_TEXT && !(sql_is_binary(a) && sql_is_binary(b)))
             common.collation = sql_is_binary(a) ? b.collation : a.collation;
@@ -653,7 +687,7 @@ static void merge_columns(struct sql_translator *t, struct sql_query *whole, con
 
 /* The parts' common columns, then "((A) UNION (B)) EXCEPT (C)". */
 static struct sql_query join_parts(struct sql_translator *t, const struct sql_select *select,
-                                   const struct sql_query *parts)
+                                   const struct sql_query *parts, bool nested)
 {
     static const char *const words[] = {"", "UNION", "UNION ALL", "INTERSECT", "EXCEPT"};
     struct sql_query whole = parts[0];
@@ -667,7 +701,7 @@ static struct sql_query join_parts(struct sql_translator *t, const struct sql_se
             sql_refuse(t, core->offset, "compound SELECT", "its parts have different numbers of columns");
             return whole;
         }
-        merge_columns(t, &whole, &parts[n]);
+        merge_columns(t, &whole, &parts[n], nested);
     }
     for (const struct sql_core *core = select->cores->next; core; core = core->next)
         if (core->compound != SQL_COMPOUND_UNION_ALL)
@@ -711,11 +745,11 @@ static void order_compound(struct sql_translator *t, const struct sql_select *se
         struct sql_value value = query->columns[column];
         base_buffer_format(&order, i ? ", %s %s" : "%s %s", sql_sort_key(t, value), nulls_text(item));
         base_buffer_format(&keys, ", %s AS %s", sql_sort_key(t, value), sql_label(t, 'k'));
-        distinct_keys += !used[column] && (value.cls != SQL_CLASS_TEXT || sql_is_binary(value));
+        distinct_keys += !used[column] && equal_is_same(&value);
         used[column] = true;
     }
     bool open = distinct_keys < query->count;
-    if (open && (nested ? limited : !select->order))
+    if (open && (nested ? limited : !select->order || offset))
         sql_refuse(t, select->offset, select->order ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
                    "which rows it keeps depends on SQLite's plan");
     bool check = open && !nested && select->order;
@@ -748,7 +782,7 @@ static struct sql_query compound(struct sql_translator *t, struct sql_scope *out
         return whole;
     for (const struct sql_core *core = select->cores; core; core = core->next)
         parts[n++] = one_core(t, outer, core, NULL, true);
-    whole = join_parts(t, select, parts);
+    whole = join_parts(t, select, parts, nested);
     if (!t->refused && !t->failed)
         order_compound(t, select, &whole, nested);
     return whole;

@@ -7,8 +7,6 @@
 #include "base/base_map.h"
 #include "sql/sql_translator.h"
 
-#define TWO_53 9007199254740992.0
-
 static bool same_name(const char *a, const char *b)
 {
     return a && b && base_fold_compare(a, b) == 0;
@@ -34,7 +32,7 @@ static double outward(double bound)
 static void set_bounds(struct sql_value *value, const struct sql_column *column, struct sql_scan_column *used)
 {
     bool integers = value->cls == SQL_CLASS_INTEGER;
-    double limit = integers ? (column->flags & SQL_BIG_INTEGER ? 0x1p63 : TWO_53) : DBL_MAX;
+    double limit = integers ? (column->flags & SQL_BIG_INTEGER ? 0x1p63 : SQL_SMALL) : DBL_MAX;
     value->low = -limit;
     value->high = limit;
     used->relied_low = -INFINITY;

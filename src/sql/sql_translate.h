@@ -67,8 +67,8 @@ struct sql_translation {
 
     /*
      * SQL leaves open which of two rows with equal ORDER BY keys comes first. With key_count > 0 the result carries the keys
-     * as hidden columns from key_column on; if two neighbouring rows have equal keys (NULL = NULL) and differ in a visible
-     * value, SQLite has to answer. The text asks for one row more than the LIMIT: deliver only row_limit rows.
+     * as hidden columns from key_column on; if two neighbouring rows have equal keys (NULL = NULL, 2 = 2.0) and differ in a
+     * visible value or its class, SQLite has to answer. The text asks for one row more than the LIMIT: deliver only row_limit rows.
      */
     uint32_t key_column, key_count;
     int64_t row_limit; /* -1: all */
@@ -77,6 +77,11 @@ struct sql_translation {
      * rowid order: its plan must be SCAN of the table without an index. -1: doesn't matter.
      */
     int32_t assumes_scan_of; /* index in scans */
+    /*
+     * Groups that tie in ORDER BY come in the order of their keys, as they do in SQLite if it sorts for GROUP BY: its plan
+     * must have "USE TEMP B-TREE FOR GROUP BY".
+     */
+    bool assumes_group_sort;
 
     const struct sql_scan *scans;
     uint32_t scan_count;

@@ -11,6 +11,12 @@
 #include "sql/sql_arena.h"
 #include "sql/sql_translate.h"
 
+/*
+ * The bound of numbers that a DOUBLE holds exactly. 2^53 itself is exact too, but a computed bound of 2^53 may be a rounded
+ * 2^53 + 1, so what is known to be within +-2^53 is given this bound, and nothing larger counts as small.
+ */
+#define SQL_SMALL 9007199254740991.0
+
 enum sql_form {
 #define FORM(name, text) SQL_FORM_##name,
 #include "sql/sql_duckdb.def"

@@ -15,8 +15,6 @@
 #include "sql/sql_number.h"
 #include "sql/sql_translator.h"
 
-#define TWO_53 9007199254740992.0
-
 struct sql_value sql_value_make(const char *text, enum sql_class cls, uint32_t offset)
 {
     struct sql_value value = {.text = text,
@@ -129,7 +127,7 @@ bool sql_is_number(struct sql_value value)
 
 bool sql_is_small(struct sql_value value)
 {
-    return value.low >= -TWO_53 && value.high <= TWO_53;
+    return value.low >= -SQL_SMALL && value.high <= SQL_SMALL;
 }
 
 const char *sql_collation(struct sql_value value)
@@ -168,8 +166,8 @@ static struct sql_value text_number(struct sql_translator *t, struct sql_value v
         sql_emit(t, SQL_FORM_SMALL_REAL, sql_emit(t, SQL_FORM_TEXT_REAL, value.text, NULL, NULL), NULL, NULL),
         SQL_CLASS_MIXED, value.offset);
     number.flag = sql_emit(t, SQL_FORM_TEXT_IS_INTEGER, value.text, NULL, NULL);
-    number.low = -TWO_53;
-    number.high = TWO_53;
+    number.low = -SQL_SMALL;
+    number.high = SQL_SMALL;
     number.negative_zero = true;
     return number;
 }

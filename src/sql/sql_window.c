@@ -138,6 +138,14 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
     return false;
 }
 
+/* In SQLite these look at the whole partition, whatever frame is written. */
+static bool ignores_frame(const struct sql_expr *expr)
+{
+    static const char *const names[] = {"row_number", "rank",  "dense_rank", "percent_rank",
+                                        "cume_dist",  "ntile", "lag",        "lead"};
+    return is_one_of(expr->name.text, names, sizeof names / sizeof names[0]);
+}
+
 static enum tie_use tie_use(const struct sql_expr *expr, const struct spec *spec)
 {
     static const char *const ranks[] = {"rank", "dense_rank", "percent_rank", "cume_dist"};
@@ -218,7 +226,8 @@ static const char *over_text(struct sql_translator *t, struct sql_scope *scope, 
     const char *breaker = tie_breaker(t, scope, expr, tie_use(expr, &spec), keys, count);
     if (breaker)
         base_buffer_format(&text, spec.order ? ", %s" : " ORDER BY %s", breaker);
-    frame_text(t, scope, spec.frame, &text);
+    if (!ignores_frame(expr))
+        frame_text(t, scope, spec.frame, &text);
     base_buffer_char(&text, ')');
     return sql_keep(t, &text);
 }
