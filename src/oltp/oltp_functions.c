@@ -29,6 +29,31 @@ static uint32_t function_real_text(double value, char out[40])
     return (uint32_t)strlen(out);
 }
 
+#ifdef SQLITE_DBCONFIG_FP_DIGITS
+static double function_round_text(double value, int digits)
+{
+    char text[64];
+    sqlite3_snprintf((int)sizeof text, text, "%!.*f", digits, value);
+    return strtod(text, NULL); /* SQLite reads its own text to the nearest double, as strtod does */
+}
+#else
+/* Before that, SQLite's reading of a text was off by a bit at times, so only SQLite itself gives its answer. Slow. */
+static double function_round_text(double value, int digits)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT round(?1, ?2)", -1, &stmt, NULL) == SQLITE_OK) {
+        sqlite3_bind_double(stmt, 1, value);
+        sqlite3_bind_int(stmt, 2, digits);
+        value = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_double(stmt, 0) : value;
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return value;
+}
+#endif
+
 /* https://www.sqlite.org/lang_corefunc.html#round, by its own steps: through text for one digit or more. */
 static double function_round(double value, int64_t digits)
 {
@@ -40,9 +65,7 @@ static double function_round(double value, int64_t digits)
     if (digits == 0) {
         return (double)(int64_t)(value + (value < 0 ? -0.5 : +0.5));
     }
-    char text[64];
-    sqlite3_snprintf((int)sizeof text, text, "%!.*f", (int)digits, value);
-    return strtod(text, NULL);
+    return function_round_text(value, (int)digits);
 }
 
 static const struct oltp_functions functions = {
