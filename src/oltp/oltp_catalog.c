@@ -30,6 +30,14 @@ void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
     oltp_schema_release(old);
 }
 
+bool oltp_schema_has_log(struct oltp *oltp)
+{
+    base_mutex_lock(&oltp->schema_lock);
+    bool has = oltp->schema != NULL && oltp->schema->has_log;
+    base_mutex_unlock(&oltp->schema_lock);
+    return has;
+}
+
 static bool catalog_cookie_is(struct oltp *oltp, int64_t cookie)
 {
     base_mutex_lock(&oltp->schema_lock);

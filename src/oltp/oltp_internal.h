@@ -43,9 +43,10 @@ struct oltp_statement {
     enum oltp_kind kind;
     bool read_only;
     bool is_ddl;
-    bool alters;  /* ALTER TABLE */
-    bool vacuums; /* may move rowids */
-    bool alone;   /* may not run inside a transaction of others */
+    bool alters;   /* ALTER TABLE */
+    bool vacuums;  /* may move rowids */
+    bool alone;    /* may not run inside a transaction of others */
+    bool compound; /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
     bool cached, in_use;
     struct oltp_statement *newer, *older;
 };
@@ -102,6 +103,8 @@ bool oltp_token_is(const char *sql, size_t start, size_t end, const char *word);
 /* Unquoted text of a NAME, QUOTED or STRING token; NULL without memory. */
 char *oltp_token_text(const char *sql, size_t start, size_t end);
 void oltp_classify(struct oltp_statement *statement);
+/* True if a token of the text is this name. */
+bool oltp_text_names(const char *sql, size_t len, const char *name);
 /* True if only blanks, comments and semicolons are left at `at`. */
 bool oltp_is_blank(const char *sql, size_t len, size_t at);
 /* RHEI_READ_ONLY for a PRAGMA that sets something: some take effect when they are prepared. */
@@ -199,6 +202,8 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
                                bool *complete, struct rhei_error *error);
 /* Makes a loaded schema the handle's current one (takes the reference). */
 void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema);
+/* Whether the current schema has a change log. */
+bool oltp_schema_has_log(struct oltp *oltp);
 /* The current schema, made current if somebody changed it; a reference for the caller. */
 rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error);
 /* Looks whether the file's schema is the one we know, and if not captures and publishes the new one. */

@@ -255,7 +255,7 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
     int64_t first = 0, last = 0;
     base_mutex_lock(&oltp->describe_lock);
     rhei_status result = RHEI_OK;
-    if (oltp->schema != NULL && oltp->schema->has_log) {
+    if (oltp_schema_has_log(oltp)) {
         result = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
         if (result == RHEI_OK) {
             result = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);

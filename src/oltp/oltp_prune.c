@@ -110,7 +110,7 @@ rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
     uint64_t pruned = 0;
     base_mutex_lock(&oltp->describe_lock);
     rhei_status status = RHEI_OK;
-    if (oltp->schema != NULL && oltp->schema->has_log) {
+    if (oltp_schema_has_log(oltp)) {
         status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
         if (status == RHEI_OK) {
             status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
