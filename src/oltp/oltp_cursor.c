@@ -259,6 +259,38 @@ const char *oltp_cursor_column_type(const struct oltp_cursor *cursor, uint32_t c
     return type == NULL ? "" : type;
 }
 
+static uint8_t cursor_class_of(const struct oltp_table_schema *table, const struct source_column *column)
+{
+    if (column->is_rowid_alias || column->is_rowid) {
+        return RHEI_INTEGER;
+    }
+    if (!table->table.strict) {
+        return RHEI_NULL;
+    }
+    switch (column->affinity) {
+    case AFFINITY_INTEGER:
+        return RHEI_INTEGER;
+    case AFFINITY_REAL:
+        return RHEI_REAL;
+    case AFFINITY_TEXT:
+        return RHEI_TEXT;
+    default:
+        return base_fold_compare(column->declared_type, "BLOB") == 0 ? RHEI_BLOB : RHEI_NULL;
+    }
+}
+
+/* SQLite names the origin of a compound's column by one of its parts, also of a compound within a view. */
+static bool cursor_origin_is_sure(const struct oltp_cursor *cursor, const struct oltp_catalog *catalog)
+{
+    const struct oltp_statement *statement = cursor->statement;
+    for (uint32_t i = 0; i < catalog->view_count; i++) {
+        if (oltp_text_names(statement->sql, statement->len, catalog->views[i].name)) {
+            return false;
+        }
+    }
+    return !statement->compound;
+}
+
 uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t column)
 {
     if (cursor->connection == NULL) {
@@ -273,20 +305,12 @@ uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t colu
         return RHEI_NULL;
     }
     base_mutex_lock(&cursor->oltp->schema_lock);
-    const struct oltp_table_schema *found = oltp_schema_find(cursor->oltp->schema, table);
+    const struct oltp_table_schema *found = cursor_origin_is_sure(cursor, &cursor->oltp->schema->catalog)
+                                                ? oltp_schema_find(cursor->oltp->schema, table)
+                                                : NULL;
     for (uint32_t i = 0; found != NULL && i < found->table.source.column_count; i++) {
-        const struct source_column *at = &found->table.source.columns[i];
-        if (base_fold_compare(at->name, origin) == 0) {
-            /* NOT NULL isn't enough for a sure class where an outer join can make NULLs: a class here allows NULL */
-            if (at->is_rowid_alias || at->is_rowid) {
-                class = RHEI_INTEGER;
-            } else if (found->table.strict) {
-                class = at->affinity == AFFINITY_INTEGER                    ? RHEI_INTEGER
-                        : at->affinity == AFFINITY_REAL                     ? RHEI_REAL
-                        : at->affinity == AFFINITY_TEXT                     ? RHEI_TEXT
-                        : base_fold_compare(at->declared_type, "BLOB") == 0 ? RHEI_BLOB
-                                                                            : RHEI_NULL;
-            }
+        if (base_fold_compare(found->table.source.columns[i].name, origin) == 0) {
+            class = cursor_class_of(found, &found->table.source.columns[i]);
         }
     }
     base_mutex_unlock(&cursor->oltp->schema_lock);

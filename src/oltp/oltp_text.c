@@ -126,6 +126,26 @@ bool oltp_is_blank(const char *sql, size_t len, size_t at)
     }
 }
 
+bool oltp_text_names(const char *sql, size_t len, const char *name)
+{
+    size_t at = 0, start, end, name_len = strlen(name);
+    enum oltp_token token;
+    while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END) {
+        size_t quotes = token == OLTP_TOKEN_QUOTED || token == OLTP_TOKEN_STRING ? 1 : 0;
+        bool quoted = quotes > 0 && end - start >= 2;
+        if (token != OLTP_TOKEN_OTHER && (quoted || quotes == 0) &&
+            base_fold_equal(sql + start + quotes, end - start - 2 * quotes, name, name_len)) {
+            return true;
+        }
+        /* a doubled quote inside: compare the text itself */
+        if (quoted && end - start > name_len + 2 &&
+            memchr(name, sql[start] == '[' ? ']' : sql[start], name_len) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *const text_transaction[] = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"};
 static const char *const text_ddl[] = {"CREATE", "ALTER", "DROP"};
 /* What can't run, or has another meaning, inside somebody else's transaction. */
@@ -155,6 +175,9 @@ void oltp_classify(struct oltp_statement *statement)
         return;
     }
     statement->read_only = sqlite3_stmt_readonly(statement->stmt) != 0;
+    statement->compound = oltp_text_names(sql, statement->len, "UNION") ||
+                          oltp_text_names(sql, statement->len, "INTERSECT") ||
+                          oltp_text_names(sql, statement->len, "EXCEPT");
     if (TEXT_IN(text_transaction)) {
         statement->kind = OLTP_TRANSACTION;
     } else if (TEXT_IN(text_alone)) {

@@ -381,6 +381,33 @@ static void test_sums_depend_on_no_order(void **state)
     test_close(&test);
 }
 
+static uint8_t class_of(struct oltp_test *test, const char *sql)
+{
+    struct oltp_cursor *cursor = NULL;
+    assert_int_equal(oltp_read(test->oltp, sql, strlen(sql), NULL, 0, NULL, true, &cursor, NULL), RHEI_OK);
+    uint8_t class = oltp_cursor_column_class(cursor, 0);
+    oltp_cursor_close(&cursor);
+    return class;
+}
+
+static void test_column_classes_are_sure(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    test_open(&test);
+    test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT); CREATE TABLE s(r REAL, x ANY, b BLOB) STRICT;"
+                       "CREATE VIEW v AS SELECT id FROM t UNION ALL SELECT a FROM t");
+    assert_int_equal(class_of(&test, "SELECT id FROM t"), RHEI_INTEGER);
+    assert_int_equal(class_of(&test, "SELECT a FROM t"), RHEI_NULL);
+    assert_int_equal(class_of(&test, "SELECT r FROM s"), RHEI_REAL);
+    assert_int_equal(class_of(&test, "SELECT b FROM s"), RHEI_BLOB);
+    assert_int_equal(class_of(&test, "SELECT x FROM s"), RHEI_NULL);
+    assert_int_equal(class_of(&test, "SELECT id FROM t UNION ALL SELECT a FROM t"), RHEI_NULL);
+    assert_int_equal(class_of(&test, "SELECT id FROM (SELECT id FROM t union SELECT 'x')"), RHEI_NULL);
+    assert_int_equal(class_of(&test, "SELECT id FROM \"V\""), RHEI_NULL);
+    test_close(&test);
+}
+
 static rhei_status stop_now(void *context)
 {
     int *calls = context;
@@ -428,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_facts_and_plans),
         cmocka_unit_test(test_functions_are_sqlites_own),
         cmocka_unit_test(test_sums_depend_on_no_order),
+        cmocka_unit_test(test_column_classes_are_sure),
         cmocka_unit_test(test_q5_a_read_can_be_stopped),
         cmocka_unit_test(test_a_cached_star_follows_the_schema),
     };
