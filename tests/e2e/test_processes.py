@@ -554,19 +554,24 @@ def test_q7_two_sessions(path, open_engine):
     first.session_execute("INSERT INTO t VALUES (1, 'first')")
     # another caller's write waits, and is no part of the transaction
     waiting = engine.on("other").start("execute", "INSERT INTO t VALUES (2, 'other')".encode().hex())
-    also = second.start("session_execute", "BEGIN".encode().hex())
     assert first.session_query("SELECT count(*) FROM t").value == 1
     assert engine.query("SELECT count(*) FROM t").value == 0
     with pytest.raises(TimeoutError):
         waiting.wait(0.2)
     first.session_execute("ROLLBACK")
-    waiting_result = waiting.wait()
-    assert waiting_result
-    also.wait()
-    second.session_execute("INSERT INTO t VALUES (3, 'second')")
-    assert engine.query("SELECT who FROM t ORDER BY id").rows in ([("other",)], [])
-    second.session_execute("COMMIT")
-    assert engine.query("SELECT who FROM t ORDER BY id").rows == [("other",), ("second",)]
+    waiting.wait()
+    # nor is another session's
+    first.session_execute("BEGIN")
+    begins = second.start("session_execute", "BEGIN".encode().hex())
+    first.session_execute("INSERT INTO t VALUES (3, 'first')")
+    with pytest.raises(TimeoutError):
+        begins.wait(0.2)
+    first.session_execute("COMMIT")
+    begins.wait()
+    second.session_execute("INSERT INTO t VALUES (4, 'second')")
+    assert engine.query("SELECT who FROM t ORDER BY id").rows == [("other",), ("first",)]
+    second.session_execute("ROLLBACK")
+    assert engine.query("SELECT who FROM t ORDER BY id").rows == [("other",), ("first",)]
     first.session_close()
     second.session_close()
 
