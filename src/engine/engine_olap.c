@@ -42,6 +42,7 @@ struct shaped_rows {
     struct rhei_value *row, *previous; /* [result_columns]; previous owns its bytes */
     struct base_buffer *kept;          /* [result_columns] bytes behind `previous` */
     bool have_previous;
+    uint32_t skipped;
     int64_t delivered;
 };
 
@@ -118,6 +119,10 @@ static rhei_status take_row(struct shaped_rows *state, struct arrow_cursor *curs
             return RHEI_OK;
         if (!remember(state))
             return error_no_memory(error);
+    }
+    if (state->skipped < shape->row_skip) {
+        state->skipped++;
+        return RHEI_OK;
     }
     if (shape->row_limit >= 0 && state->delivered >= shape->row_limit)
         return RHEI_OK;

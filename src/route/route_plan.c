@@ -205,6 +205,21 @@ static bool scan_order_holds(struct route *route, struct route_statement *statem
     return plain;
 }
 
+/* Groups that tie come in the order of their keys only if SQLite sorts for GROUP BY. */
+static bool group_order_holds(struct route *route, struct route_statement *statement,
+                              const struct sql_translation *translation)
+{
+    if (!translation->assumes_group_sort)
+        return true;
+    bool scans = false;
+    (void)route_cost(route, statement, &scans);
+    base_mutex_lock(&statement->lock);
+    const char *text = statement->cost.text;
+    bool sorts = text != NULL && strstr(text, "TEMP B-TREE FOR GROUP BY") != NULL;
+    base_mutex_unlock(&statement->lock);
+    return sorts;
+}
+
 static rhei_status plan_translate(struct route *route, struct route_statement *statement, struct route_catalog *catalog,
                                   const struct rhei_value *params, uint32_t param_count, struct route_plan **out,
                                   struct route_choice *choice, struct rhei_error *error)
@@ -219,7 +234,8 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
         sql_translation_free(&translation);
         return error_no_memory(error);
     }
-    if (!translation->translated || !scan_order_holds(route, statement, translation)) {
+    if (!translation->translated || !scan_order_holds(route, statement, translation) ||
+        !group_order_holds(route, statement, translation)) {
         atomic_fetch_add_explicit(&route->refused, 1, memory_order_relaxed);
         choice->target = ROUTE_TO_OLTP;
         choice->rule = translation->translated ? "order-by-plan" : "not-translated";

@@ -21,6 +21,7 @@ struct aggregate {
     struct sql_value value; /* the first argument */
     struct sql_value second;
     uint32_t count;
+    bool slides; /* rows leave the window's frame */
 };
 
 static struct sql_value refuse_aggregate(struct sql_translator *t, const struct aggregate *a, const char *reason)
@@ -77,6 +78,8 @@ static struct sql_value mixed_sum(struct sql_translator *t, const struct aggrega
 {
     if (*a->distinct)
         return refuse_aggregate(t, a, "DISTINCT over integers and REALs");
+    if (a->slides)
+        return refuse_aggregate(t, a, "a REAL that has left the frame still makes the sum one");
     const char *text = real_aggregate(t, a, "rhei_sum", value);
     struct sql_value result =
         sql_value_make(sql_emit(t, SQL_FORM_SMALL_REAL, text, NULL, NULL), SQL_CLASS_MIXED, a->expr->offset);
@@ -271,7 +274,6 @@ struct sql_value sql_aggregate_value(struct sql_translator *t, struct sql_scope 
     const struct sql_call *call = expr->call;
     uint32_t count = call->arguments ? call->arguments->count : 0;
     const struct function *function = NULL;
-    (void)frame_slides;
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
         if (base_fold_compare(functions[i].name, expr->name.text) == 0 && count >= functions[i].fewest &&
             count <= functions[i].most)
@@ -281,7 +283,8 @@ struct sql_value sql_aggregate_value(struct sql_translator *t, struct sql_scope 
                           .name = function ? function->name : expr->name.text,
                           .distinct = call->distinct ? "DISTINCT " : "",
                           .over = over ? over : "",
-                          .count = count};
+                          .count = count,
+                          .slides = frame_slides};
     if (!function || call->within_group)
         return refuse_aggregate(t, &a, "it isn't known to give the same in the column store");
     if (!over && (scope->phase != SQL_PHASE_GROUPS || !scope->aggregate))

@@ -89,12 +89,23 @@ static bool read_limit(struct sql_translator *t, const struct sql_select *select
     return *limit >= 0 || *offset > 0;
 }
 
-static void put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool one_more)
+/* With a check for ties, the rows before the first and behind the last are needed too. */
+static void put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool check)
 {
+    bool before = check && offset > 0;
+    int64_t more = limit < INT64_MAX - 2 ? limit + check + before : limit;
     if (limit >= 0)
-        base_buffer_format(out, " LIMIT %lld", (long long)(one_more && limit < INT64_MAX ? limit + 1 : limit));
-    if (offset > 0)
-        base_buffer_format(out, " OFFSET %lld", (long long)offset);
+        base_buffer_format(out, " LIMIT %lld", (long long)more);
+    if (offset - before > 0)
+        base_buffer_format(out, " OFFSET %lld", (long long)(offset - before));
+}
+
+static void note_tie_check(struct sql_translator *t, uint32_t column, uint32_t count, int64_t limit, int64_t offset)
+{
+    t->out->key_column = column;
+    t->out->key_count = count;
+    t->out->row_limit = limit;
+    t->out->row_skip = offset > 0;
 }
 
 /* ---- Result columns ---- */
@@ -397,7 +408,7 @@ static void translate_order(struct sql_translator *t, struct core *c)
     if (t->failed || t->refused)
         return;
     settle_order(t, c);
-    if (c->open_order && (c->nested || !c->key_count || c->offset))
+    if (c->open_order && (c->nested || !c->key_count))
         sql_refuse(t, c->tree->offset, c->key_count ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
                    "which rows it keeps depends on SQLite's plan");
 }
@@ -438,9 +449,7 @@ static void put_tie_keys(struct sql_translator *t, struct base_buffer *out, cons
 {
     if (!c->open_order)
         return;
-    t->out->key_column = query->result_columns;
-    t->out->key_count = c->key_count;
-    t->out->row_limit = c->limit;
+    note_tie_check(t, query->result_columns, c->key_count, c->limit, c->offset);
     for (uint32_t i = 0; i < c->key_count; i++)
         base_buffer_format(out, ", %s AS %s", c->keys[i].text, sql_label(t, 'k'));
     query->result_columns += c->key_count;
@@ -749,7 +758,7 @@ static void order_compound(struct sql_translator *t, const struct sql_select *se
         used[column] = true;
     }
     bool open = distinct_keys < query->count;
-    if (open && (nested ? limited : !select->order || offset))
+    if (open && (nested ? limited : !select->order))
         sql_refuse(t, select->offset, select->order ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
                    "which rows it keeps depends on SQLite's plan");
     bool check = open && !nested && select->order;
@@ -759,9 +768,7 @@ static void order_compound(struct sql_translator *t, const struct sql_select *se
         base_buffer_format(&out, " ORDER BY %s", order.data);
     put_limit(&out, limit, offset, check);
     if (check) {
-        t->out->key_column = query->result_columns;
-        t->out->key_count = select->order->count;
-        t->out->row_limit = limit;
+        note_tie_check(t, query->result_columns, select->order->count, limit, offset);
         query->result_columns += select->order->count;
     }
     base_buffer_reset(&order);

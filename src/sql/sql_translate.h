@@ -68,10 +68,12 @@ struct sql_translation {
     /*
      * SQL leaves open which of two rows with equal ORDER BY keys comes first. With key_count > 0 the result carries the keys
      * as hidden columns from key_column on; if two neighbouring rows have equal keys (NULL = NULL, 2 = 2.0) and differ in a
-     * visible value or its class, SQLite has to answer. The text asks for one row more than the LIMIT: deliver only row_limit rows.
+     * visible value or its class, SQLite has to answer. The text asks for one row more than the LIMIT: deliver only row_limit
+     * rows; under an OFFSET also for the row before the first, which is checked but not delivered (row_skip 1).
      */
     uint32_t key_column, key_count;
     int64_t row_limit; /* -1: all */
+    uint32_t row_skip;
     /*
      * The order of rows (or, under LIMIT, the choice of rows) is SQLite's only if SQLite would scan this one table in
      * rowid order: its plan must be SCAN of the table without an index. -1: doesn't matter.

@@ -206,13 +206,16 @@ static const char *tie_breaker(struct sql_translator *t, struct sql_scope *scope
     return sql_field_value(t, source, (uint32_t)source->rowid).text;
 }
 
-static const char *over_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+static const char *over_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+                             bool *slides)
 {
     struct spec spec = {0};
     if (!collect(scope, expr->call->over, &spec, 0)) {
         refuse_window(t, expr, "its window was not found");
         return "";
     }
+    *slides = spec.frame &&
+              (spec.frame->start.kind != SQL_BOUND_UNBOUNDED_PRECEDING || spec.frame->exclude > SQL_EXCLUDE_NO_OTHERS);
     uint32_t most = (spec.partition ? spec.partition->count : 0) + (spec.order ? spec.order->count : 0), count = 0;
     struct sql_value *keys = sql_arena_alloc(t->arena, (most + 1) * sizeof *keys);
     if (!keys) {
@@ -326,9 +329,10 @@ struct sql_value sql_window_value(struct sql_translator *t, struct sql_scope *sc
     if (scope->phase == SQL_PHASE_ARGUMENTS)
         return refuse_window(t, expr, "it stands inside an aggregate");
     scope->windows++;
-    const char *over = over_text(t, scope, expr);
+    bool slides = false;
+    const char *over = over_text(t, scope, expr, &slides);
     if (sql_is_aggregate(expr->name.text, count))
-        return sql_aggregate_value(t, scope, expr, over, false);
+        return sql_aggregate_value(t, scope, expr, over, slides);
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
         if (base_fold_compare(functions[i].name, expr->name.text) == 0 && count >= functions[i].fewest &&
             count <= functions[i].most)
