@@ -1,77 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "list_source.h"
-
-#include <stdio.h>
+/* The socket: cycles and loads over a list store. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base_error.h"
-#include "base/base_thread.h"
-
-/*
- * Naive on purpose: one lock, rows copied, lists searched. A test that runs out of memory here may as well stop.
- */
-static void *must(void *pointer)
-{
-    if (!pointer)
-        abort();
-    return pointer;
-}
-
-struct list_row {
-    int64_t key;
-    struct rhei_value *values;
-};
-
-struct list_rows { /* sorted by key; a removed row leaves its place, without values */
-    struct list_row *at;
-    size_t count, live, capacity;
-};
-
-struct list_event {
-    int64_t seq;
-    uint32_t table;
-    enum change_op op;
-    struct rhei_value *values; /* DELETE: only the first is set */
-};
-
-struct list_table {
-    uint32_t id;
-    char name[64];
-    uint32_t column_count;
-    char (*column_names)[16];
-    struct source_column *columns;
-    uint32_t key_column;
-    const char *excluded;
-    bool dropped, poisoned;
-    struct list_rows rows;  /* as of now */
-    struct list_rows first; /* as of its creation */
-    int64_t born;           /* position of its creation */
-};
-
-struct list_source;
-
-struct list_store {
-    base_mutex lock;
-    base_mutex writer; /* held by a transaction */
-    uint64_t random;
-    struct list_table **tables; /* every version, index = id - 1 */
-    size_t table_count;
-    struct list_event *events;
-    size_t event_count, event_capacity;
-    int64_t position, horizon;
-    uint64_t schema_version;
-    _Atomic uint64_t commits;
-    _Atomic uint64_t breaches;
-    struct {
-        _Atomic uint64_t calls;
-        uint64_t fail_at;
-        rhei_status status, always;
-    } trouble[LIST_CALLS];
-    struct list_source *sources;
-    void (*at_load)(void *context);
-    void *load_context;
-};
+#include "list_internal.h"
 
 struct list_batch {
     uint32_t table;
@@ -99,453 +32,6 @@ struct list_source {
     size_t batch_count;
 };
 
-struct list_txn {
-    struct list_store *store;
-    struct list_event *events;
-    size_t count, capacity;
-};
-
-/* ---- Values. ----------------------------------------------------------------------------------------------------- */
-
-struct rhei_value list_integer(int64_t value)
-{
-    return (struct rhei_value){.as.integer = value, .type = RHEI_INTEGER};
-}
-
-struct rhei_value list_real(double value)
-{
-    return (struct rhei_value){.as.real = value, .type = RHEI_REAL};
-}
-
-struct rhei_value list_text(const char *text)
-{
-    return (struct rhei_value){.as.bytes = text, .length = (uint32_t)strlen(text), .type = RHEI_TEXT};
-}
-
-struct rhei_value list_null(void)
-{
-    return (struct rhei_value){.type = RHEI_NULL};
-}
-
-static struct rhei_value value_copy(struct rhei_value value)
-{
-    if (value.type == RHEI_TEXT || value.type == RHEI_BLOB) {
-        char *bytes = must(malloc(value.length + 1u));
-        if (value.length)
-            memcpy(bytes, value.as.bytes, value.length);
-        value.as.bytes = bytes;
-    }
-    return value;
-}
-
-static struct rhei_value *row_copy(const struct rhei_value *values, uint32_t count)
-{
-    struct rhei_value *copy = must(calloc(count + 1u, sizeof *copy));
-    for (uint32_t c = 0; c < count; c++)
-        copy[c] = value_copy(values[c]);
-    return copy;
-}
-
-static void row_free(struct rhei_value *values, uint32_t count)
-{
-    for (uint32_t c = 0; values && c < count; c++)
-        if (values[c].type == RHEI_TEXT || values[c].type == RHEI_BLOB)
-            free((void *)(uintptr_t)values[c].as.bytes);
-    free(values);
-}
-
-static bool value_equal(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    if (a->type == RHEI_INTEGER)
-        return a->as.integer == b->as.integer;
-    if (a->type == RHEI_REAL)
-        return memcmp(&a->as.real, &b->as.real, sizeof a->as.real) == 0;
-    if (a->type == RHEI_NULL)
-        return true;
-    return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
-}
-
-/* ---- Rows. ------------------------------------------------------------------------------------------------------- */
-
-/* The place of a key, or where it would go. */
-static size_t rows_place(const struct list_rows *rows, int64_t key)
-{
-    size_t low = 0, high = rows->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (rows->at[middle].key < key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static size_t rows_find(const struct list_rows *rows, int64_t key, bool *found)
-{
-    size_t at = rows_place(rows, key);
-    *found = at < rows->count && rows->at[at].key == key && rows->at[at].values;
-    return at;
-}
-
-static void rows_open_place(struct list_rows *rows, size_t at)
-{
-    if (rows->count == rows->capacity) {
-        rows->capacity = rows->capacity ? rows->capacity * 2 : 16;
-        rows->at = must(realloc(rows->at, rows->capacity * sizeof *rows->at));
-    }
-    memmove(&rows->at[at + 1], &rows->at[at], (rows->count - at) * sizeof *rows->at);
-    rows->at[at].values = NULL;
-    rows->count++;
-}
-
-static void rows_put(struct list_rows *rows, const struct rhei_value *values, uint32_t column_count)
-{
-    int64_t key = values[0].as.integer;
-    size_t at = rows_place(rows, key);
-    if (at == rows->count || rows->at[at].key != key)
-        rows_open_place(rows, at);
-    rows->live += rows->at[at].values == NULL;
-    row_free(rows->at[at].values, column_count);
-    rows->at[at] = (struct list_row){key, row_copy(values, column_count)};
-}
-
-static void rows_remove(struct list_rows *rows, int64_t key, uint32_t column_count)
-{
-    bool found = false;
-    size_t at = rows_find(rows, key, &found);
-    if (!found)
-        return;
-    row_free(rows->at[at].values, column_count);
-    rows->at[at].values = NULL;
-    rows->live--;
-}
-
-static void rows_copy(struct list_rows *to, const struct list_rows *from, uint32_t column_count)
-{
-    *to = (struct list_rows){.at = must(calloc(from->live + 1, sizeof *to->at)), .capacity = from->live + 1};
-    for (size_t i = 0; i < from->count; i++)
-        if (from->at[i].values)
-            to->at[to->count++] = (struct list_row){from->at[i].key, row_copy(from->at[i].values, column_count)};
-    to->live = to->count;
-}
-
-static void rows_free(struct list_rows *rows, uint32_t column_count)
-{
-    for (size_t i = 0; i < rows->count; i++)
-        row_free(rows->at[i].values, column_count);
-    free(rows->at);
-    *rows = (struct list_rows){0};
-}
-
-/* ---- The store. -------------------------------------------------------------------------------------------------- */
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-struct list_store *list_store_new(uint64_t seed)
-{
-    struct list_store *store = must(calloc(1, sizeof *store));
-    base_mutex_init(&store->lock);
-    base_mutex_init(&store->writer);
-    store->random = seed | 1;
-    store->position = 1;
-    atomic_store(&store->commits, 1);
-    return store;
-}
-
-static struct list_table *find_table(const struct list_store *store, const char *name)
-{
-    for (size_t i = store->table_count; i-- > 0;)
-        if (!store->tables[i]->dropped && strcmp(store->tables[i]->name, name) == 0)
-            return store->tables[i];
-    return NULL;
-}
-
-static struct list_table *table_new(struct list_store *store, const char *name, uint32_t column_count)
-{
-    struct list_table *table = must(calloc(1, sizeof *table));
-    snprintf(table->name, sizeof table->name, "%s", name);
-    table->column_count = column_count;
-    table->column_names = must(calloc(column_count, sizeof *table->column_names));
-    table->columns = must(calloc(column_count, sizeof *table->columns));
-    for (uint32_t c = 0; c < column_count; c++) {
-        snprintf(table->column_names[c], sizeof table->column_names[c], "c%u", c);
-        table->columns[c] = (struct source_column){
-            .name = table->column_names[c], .declared_type = "", .collation = "BINARY", .is_rowid_alias = c == 0};
-    }
-    table->columns[0].affinity = AFFINITY_INTEGER;
-    store->tables = must(realloc(store->tables, (store->table_count + 1) * sizeof(struct list_table *)));
-    store->tables[store->table_count++] = table;
-    table->id = (uint32_t)store->table_count;
-    return table;
-}
-
-static int64_t next_position(struct list_store *store)
-{
-    return store->position += 1 + (int64_t)(next_random(&store->random) % 3);
-}
-
-static void schema_commit(struct list_store *store)
-{
-    store->schema_version++;
-    atomic_fetch_add(&store->commits, 1);
-}
-
-uint32_t list_create(struct list_store *store, const char *name, uint32_t column_count)
-{
-    base_mutex_lock(&store->writer);
-    base_mutex_lock(&store->lock);
-    struct list_table *table = table_new(store, name, column_count);
-    table->born = next_position(store);
-    schema_commit(store);
-    base_mutex_unlock(&store->lock);
-    base_mutex_unlock(&store->writer);
-    return table->id;
-}
-
-uint32_t list_add_column(struct list_store *store, const char *name, struct rhei_value fill)
-{
-    base_mutex_lock(&store->writer);
-    base_mutex_lock(&store->lock);
-    struct list_table *old = find_table(store, name);
-    struct list_table *table = table_new(store, name, old->column_count + 1);
-    for (size_t i = 0; i < old->rows.count; i++) {
-        if (!old->rows.at[i].values)
-            continue;
-        struct rhei_value *row = must(calloc(table->column_count, sizeof *row));
-        memcpy(row, old->rows.at[i].values, old->column_count * sizeof *row);
-        row[old->column_count] = fill;
-        rows_put(&table->rows, row, table->column_count);
-        free(row);
-    }
-    rows_copy(&table->first, &table->rows, table->column_count);
-    old->dropped = true;
-    table->born = next_position(store);
-    schema_commit(store);
-    base_mutex_unlock(&store->lock);
-    base_mutex_unlock(&store->writer);
-    return table->id;
-}
-
-void list_drop(struct list_store *store, const char *name)
-{
-    base_mutex_lock(&store->writer);
-    base_mutex_lock(&store->lock);
-    find_table(store, name)->dropped = true;
-    next_position(store);
-    schema_commit(store);
-    base_mutex_unlock(&store->lock);
-    base_mutex_unlock(&store->writer);
-}
-
-void list_exclude(struct list_store *store, const char *name, const char *reason)
-{
-    base_mutex_lock(&store->lock);
-    find_table(store, name)->excluded = reason;
-    schema_commit(store);
-    base_mutex_unlock(&store->lock);
-}
-
-uint32_t list_table_id(struct list_store *store, const char *name)
-{
-    base_mutex_lock(&store->lock);
-    struct list_table *table = find_table(store, name);
-    base_mutex_unlock(&store->lock);
-    return table ? table->id : 0;
-}
-
-int64_t list_position(struct list_store *store)
-{
-    base_mutex_lock(&store->lock);
-    int64_t position = store->position;
-    base_mutex_unlock(&store->lock);
-    return position;
-}
-
-int64_t list_horizon(struct list_store *store)
-{
-    base_mutex_lock(&store->lock);
-    int64_t horizon = store->horizon;
-    base_mutex_unlock(&store->lock);
-    return horizon;
-}
-
-void list_at_next_load(struct list_store *store, void (*at_load)(void *context), void *context)
-{
-    base_mutex_lock(&store->lock);
-    store->at_load = at_load;
-    store->load_context = context;
-    base_mutex_unlock(&store->lock);
-}
-
-uint64_t list_event_count(struct list_store *store)
-{
-    base_mutex_lock(&store->lock);
-    uint64_t count = store->event_count;
-    base_mutex_unlock(&store->lock);
-    return count;
-}
-
-uint64_t list_breaches(const struct list_store *store)
-{
-    return atomic_load(&store->breaches);
-}
-
-/* ---- Transactions. ----------------------------------------------------------------------------------------------- */
-
-struct list_txn *list_begin(struct list_store *store)
-{
-    struct list_txn *txn = must(calloc(1, sizeof *txn));
-    txn->store = store;
-    base_mutex_lock(&store->writer);
-    return txn;
-}
-
-static void log_event(struct list_txn *txn, const struct list_table *table, enum change_op op,
-                      const struct rhei_value *values, int64_t same)
-{
-    if (txn->count == txn->capacity) {
-        txn->capacity = txn->capacity ? txn->capacity * 2 : 16;
-        txn->events = must(realloc(txn->events, txn->capacity * sizeof *txn->events));
-    }
-    struct list_event *event = &txn->events[txn->count++];
-    *event = (struct list_event){.seq = same, .table = table->id, .op = op};
-    event->values = must(calloc(table->column_count + 1, sizeof *event->values));
-    for (uint32_t c = 0; c < (op == CHANGE_DELETE ? 1 : table->column_count); c++)
-        event->values[c] = value_copy(values[c]);
-}
-
-void list_put(struct list_txn *txn, const char *name, const struct rhei_value *values)
-{
-    base_mutex_lock(&txn->store->lock);
-    struct list_table *table = find_table(txn->store, name);
-    log_event(txn, table, CHANGE_UPSERT, values, 0);
-    rows_put(&table->rows, values, table->column_count);
-    base_mutex_unlock(&txn->store->lock);
-}
-
-void list_remove(struct list_txn *txn, const char *name, int64_t key)
-{
-    base_mutex_lock(&txn->store->lock);
-    struct list_table *table = find_table(txn->store, name);
-    struct rhei_value value = list_integer(key);
-    log_event(txn, table, CHANGE_DELETE, &value, 0);
-    rows_remove(&table->rows, key, table->column_count);
-    base_mutex_unlock(&txn->store->lock);
-}
-
-void list_rekey(struct list_txn *txn, const char *name, int64_t key, int64_t to)
-{
-    base_mutex_lock(&txn->store->lock);
-    struct list_table *table = find_table(txn->store, name);
-    bool found = false;
-    size_t at = rows_find(&table->rows, key, &found);
-    if (found && key != to) {
-        struct rhei_value *row = row_copy(table->rows.at[at].values, table->column_count);
-        row[0] = list_integer(to);
-        struct rhei_value value = list_integer(key);
-        log_event(txn, table, CHANGE_DELETE, &value, 0);
-        log_event(txn, table, CHANGE_UPSERT, row, -1);
-        rows_remove(&table->rows, key, table->column_count);
-        rows_put(&table->rows, row, table->column_count);
-        row_free(row, table->column_count);
-    }
-    base_mutex_unlock(&txn->store->lock);
-}
-
-bool list_get(struct list_txn *txn, const char *name, int64_t key, const struct rhei_value **values)
-{
-    base_mutex_lock(&txn->store->lock);
-    struct list_table *table = find_table(txn->store, name);
-    bool found = false;
-    size_t at = rows_find(&table->rows, key, &found);
-    if (found)
-        *values = table->rows.at[at].values;
-    base_mutex_unlock(&txn->store->lock);
-    return found;
-}
-
-int64_t list_commit(struct list_txn *txn)
-{
-    struct list_store *store = txn->store;
-    base_mutex_lock(&store->lock);
-    while (store->event_count + txn->count > store->event_capacity) {
-        store->event_capacity = store->event_capacity ? store->event_capacity * 2 : 1024;
-        store->events = must(realloc(store->events, store->event_capacity * sizeof *store->events));
-    }
-    for (size_t i = 0; i < txn->count; i++) {
-        if (txn->events[i].seq >= 0)
-            next_position(store);
-        txn->events[i].seq = store->position;
-        store->events[store->event_count++] = txn->events[i];
-    }
-    int64_t position = store->position;
-    atomic_fetch_add(&store->commits, 1);
-    base_mutex_unlock(&store->lock);
-    base_mutex_unlock(&store->writer);
-    free(txn->events);
-    free(txn);
-    return position;
-}
-
-/* ---- Trouble. ---------------------------------------------------------------------------------------------------- */
-
-void list_fail(struct list_store *store, enum list_call call, uint64_t n, rhei_status status)
-{
-    base_mutex_lock(&store->lock);
-    store->trouble[call].fail_at = n ? atomic_load(&store->trouble[call].calls) + n : 0;
-    store->trouble[call].status = status;
-    base_mutex_unlock(&store->lock);
-}
-
-void list_fail_always(struct list_store *store, enum list_call call, rhei_status status)
-{
-    base_mutex_lock(&store->lock);
-    store->trouble[call].always = status;
-    base_mutex_unlock(&store->lock);
-}
-
-uint64_t list_calls(const struct list_store *store, enum list_call call)
-{
-    return atomic_load(&store->trouble[call].calls);
-}
-
-/* Under the lock. */
-static rhei_status trouble(struct list_store *store, enum list_call call, struct rhei_error *error)
-{
-    uint64_t n = atomic_fetch_add(&store->trouble[call].calls, 1) + 1;
-    rhei_status status = store->trouble[call].always;
-    if (status == RHEI_OK && n == store->trouble[call].fail_at)
-        status = store->trouble[call].status;
-    return status == RHEI_OK ? RHEI_OK : error_set(error, status, "injected failure");
-}
-
-void list_lose(struct list_store *store)
-{
-    base_mutex_lock(&store->writer);
-    base_mutex_lock(&store->lock);
-    next_position(store);
-    store->horizon = store->position;
-    atomic_fetch_add(&store->commits, 1);
-    base_mutex_unlock(&store->lock);
-    base_mutex_unlock(&store->writer);
-}
-
-void list_poison(struct list_store *store, const char *name)
-{
-    base_mutex_lock(&store->lock);
-    find_table(store, name)->poisoned = true;
-    base_mutex_unlock(&store->lock);
-}
-
 /* ---- The socket: cycles. ----------------------------------------------------------------------------------------- */
 
 static bool op_may_have_changes(struct change_source *source, uint64_t token)
@@ -561,7 +47,7 @@ static rhei_status op_begin(struct change_source *base, int64_t after, struct ch
     base_mutex_lock(&store->lock);
     if (source->in_cycle)
         atomic_fetch_add(&store->breaches, 1);
-    rhei_status status = trouble(store, LIST_BEGIN, error);
+    rhei_status status = list_trouble(store, LIST_BEGIN, error);
     if (status == RHEI_OK) {
         source->in_cycle = true;
         /* between transactions only: a transaction's events are logged at its commit, in one piece */
@@ -609,15 +95,15 @@ static struct list_batch *batch_for(struct list_source *source, const struct lis
     for (size_t i = 0; i < source->batch_count; i++)
         if (source->batches[i].table == table->id)
             return &source->batches[i];
-    source->batches = must(realloc(source->batches, (source->batch_count + 1) * sizeof *source->batches));
+    source->batches = list_must(realloc(source->batches, (source->batch_count + 1) * sizeof *source->batches));
     struct list_batch *batch = &source->batches[source->batch_count++];
     *batch = (struct list_batch){.table = table->id, .column_count = table->column_count};
-    batch->op = must(calloc(max_rows, 1));
-    batch->seq = must(calloc(max_rows, sizeof *batch->seq));
-    batch->time_ms = must(calloc(max_rows, sizeof *batch->time_ms));
-    batch->columns = must(calloc(table->column_count, sizeof(struct rhei_value *)));
+    batch->op = list_must(calloc(max_rows, 1));
+    batch->seq = list_must(calloc(max_rows, sizeof *batch->seq));
+    batch->time_ms = list_must(calloc(max_rows, sizeof *batch->time_ms));
+    batch->columns = list_must(calloc(table->column_count, sizeof(struct rhei_value *)));
     for (uint32_t c = 0; c < table->column_count; c++)
-        batch->columns[c] = must(calloc(max_rows, sizeof **batch->columns));
+        batch->columns[c] = list_must(calloc(max_rows, sizeof **batch->columns));
     return batch;
 }
 
@@ -649,7 +135,7 @@ static rhei_status op_next(struct change_source *base, size_t max_rows, const st
     if (!source->in_cycle)
         atomic_fetch_add(&store->breaches, 1);
     free_batches(source);
-    rhei_status status = trouble(store, LIST_NEXT, error);
+    rhei_status status = list_trouble(store, LIST_NEXT, error);
     size_t rows = 0;
     while (status == RHEI_OK && source->cursor < store->event_count &&
            store->events[source->cursor].seq <= source->pinned) {
@@ -663,7 +149,7 @@ static rhei_status op_next(struct change_source *base, size_t max_rows, const st
         add_event(source, event, max_rows + 2);
         rows++;
     }
-    source->out = must(calloc(source->batch_count + 1, sizeof *source->out));
+    source->out = list_must(calloc(source->batch_count + 1, sizeof *source->out));
     for (size_t i = 0; i < source->batch_count; i++) {
         struct list_batch *b = &source->batches[i];
         bool poisoned = store->tables[b->table - 1]->poisoned;
@@ -700,13 +186,13 @@ static rhei_status op_tables(struct change_source *base, const struct source_tab
     struct list_source *source = (struct list_source *)base;
     struct list_store *store = source->store;
     base_mutex_lock(&store->lock);
-    rhei_status status = trouble(store, LIST_TABLES, error);
+    rhei_status status = list_trouble(store, LIST_TABLES, error);
     if (status == RHEI_OK) {
         /* the schema as of now, not as of the pinned state, would be wrong: take only what was born by then */
         if (!source->in_cycle)
             atomic_fetch_add(&store->breaches, 1);
-        source->list = must(realloc(source->list, (store->table_count + 1) * sizeof *source->list));
-        source->known = must(realloc(source->known, (store->table_count + 1) * sizeof *source->known));
+        source->list = list_must(realloc(source->list, (store->table_count + 1) * sizeof *source->list));
+        source->known = list_must(realloc(source->known, (store->table_count + 1) * sizeof *source->known));
         size_t n = 0;
         for (size_t i = 0; i < store->table_count; i++) {
             struct list_table *table = store->tables[i];
@@ -753,16 +239,16 @@ static rhei_status op_load_begin(struct change_source *base, uint32_t id, uint32
     struct list_store *store = ((struct list_source *)base)->store;
     base_mutex_lock(&store->writer); /* between transactions: the rows are those of the position */
     base_mutex_lock(&store->lock);
-    rhei_status status = trouble(store, LIST_LOAD_BEGIN, error);
+    rhei_status status = list_trouble(store, LIST_LOAD_BEGIN, error);
     if (status == RHEI_OK && (id == 0 || id > store->table_count || store->tables[id - 1]->dropped))
         status = error_set(error, RHEI_NOT_FOUND, "table %u is gone", id);
     if (status == RHEI_OK) {
         struct list_table *table = store->tables[id - 1];
-        struct source_load *load = must(calloc(1, sizeof *load));
+        struct source_load *load = list_must(calloc(1, sizeof *load));
         *load =
             (struct source_load){.store = store, .table = id, .column_count = table->column_count, .loaders = loaders};
-        rows_copy(&load->rows, &table->rows, table->column_count);
-        load->loader = must(calloc(loaders, sizeof *load->loader));
+        list_rows_copy(&load->rows, &table->rows, table->column_count);
+        load->loader = list_must(calloc(loaders, sizeof *load->loader));
         for (uint32_t i = 0; i < loaders; i++) {
             load->loader[i].at = load->rows.count * i / loaders;
             load->loader[i].end = load->rows.count * (i + 1) / loaders;
@@ -791,7 +277,7 @@ static rhei_status op_load_next(struct source_load *load, uint32_t number, size_
                                 const struct change_batch **batch, struct rhei_error *error)
 {
     base_mutex_lock(&load->store->lock);
-    rhei_status status = trouble(load->store, LIST_LOAD_NEXT, error);
+    rhei_status status = list_trouble(load->store, LIST_LOAD_NEXT, error);
     base_mutex_unlock(&load->store->lock);
     if (status != RHEI_OK)
         return status;
@@ -801,9 +287,9 @@ static rhei_status op_load_next(struct source_load *load, uint32_t number, size_
         return RHEI_OK;
     size_t rows = loader->end - loader->at < max_rows ? loader->end - loader->at : max_rows;
     loader_free(loader, load->column_count);
-    loader->columns = must(calloc(load->column_count, sizeof(struct rhei_value *)));
+    loader->columns = list_must(calloc(load->column_count, sizeof(struct rhei_value *)));
     for (uint32_t c = 0; c < load->column_count; c++) {
-        loader->columns[c] = must(calloc(rows, sizeof **loader->columns));
+        loader->columns[c] = list_must(calloc(rows, sizeof **loader->columns));
         for (size_t r = 0; r < rows; r++)
             loader->columns[c][r] = load->rows.at[loader->at + r].values[c];
     }
@@ -824,7 +310,7 @@ static void op_load_end(struct source_load **load)
     for (uint32_t i = 0; i < l->loaders; i++)
         loader_free(&l->loader[i], l->column_count);
     free(l->loader);
-    rows_free(&l->rows, l->column_count);
+    list_rows_free(&l->rows, l->column_count);
     free(l);
     *load = NULL;
 }
@@ -836,7 +322,7 @@ static rhei_status op_prune(struct change_source *base, int64_t position, uint64
     struct list_source *source = (struct list_source *)base;
     struct list_store *store = source->store;
     base_mutex_lock(&store->lock);
-    rhei_status status = trouble(store, LIST_PRUNE, error);
+    rhei_status status = list_trouble(store, LIST_PRUNE, error);
     *pruned = 0;
     if (status == RHEI_OK) {
         if (position > store->position)
@@ -889,7 +375,7 @@ struct change_source *list_source_open(struct list_store *store)
         .prune = op_prune,
         .close = op_close,
     };
-    struct list_source *source = must(calloc(1, sizeof *source));
+    struct list_source *source = list_must(calloc(1, sizeof *source));
     source->base.ops = &OPS;
     source->store = store;
     base_mutex_lock(&store->lock);
@@ -899,110 +385,4 @@ struct change_source *list_source_open(struct list_store *store)
     store->sources = source;
     base_mutex_unlock(&store->lock);
     return &source->base;
-}
-
-void list_store_free(struct list_store **store)
-{
-    struct list_store *s = *store;
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->event_count; i++)
-        row_free(s->events[i].values, s->tables[s->events[i].table - 1]->column_count);
-    for (size_t i = 0; i < s->table_count; i++) {
-        rows_free(&s->tables[i]->rows, s->tables[i]->column_count);
-        rows_free(&s->tables[i]->first, s->tables[i]->column_count);
-        free(s->tables[i]->column_names);
-        free(s->tables[i]->columns);
-        free(s->tables[i]);
-    }
-    free(s->tables);
-    free(s->events);
-    base_mutex_destroy(&s->lock);
-    base_mutex_destroy(&s->writer);
-    free(s);
-    *store = NULL;
-}
-
-/* ---- Oracle. ----------------------------------------------------------------------------------------------------- */
-
-static void replay(struct list_store *store, const struct list_table *table, int64_t position, struct list_rows *rows)
-{
-    rows_copy(rows, &table->first, table->column_count);
-    for (size_t i = 0; i < store->event_count && store->events[i].seq <= position; i++) {
-        const struct list_event *event = &store->events[i];
-        if (event->table != table->id)
-            continue;
-        if (event->op == CHANGE_UPSERT)
-            rows_put(rows, event->values, table->column_count);
-        else
-            rows_remove(rows, event->values[0].as.integer, table->column_count);
-    }
-}
-
-static bool row_matches(const struct mirror_table_view *view, uint32_t segment, uint32_t offset,
-                        const struct list_rows *rows, uint32_t column_count, char *message, size_t message_size)
-{
-    struct rhei_value value;
-    bool found = false;
-    mirror_view_value(view, segment, offset, 0, &value);
-    size_t at = rows_find(rows, value.as.integer, &found);
-    if (!found) {
-        snprintf(message, message_size, "key %lld is in the mirror only", (long long)value.as.integer);
-        return false;
-    }
-    for (uint32_t c = 0; c < column_count; c++) {
-        mirror_view_value(view, segment, offset, c, &value);
-        if (!value_equal(&value, &rows->at[at].values[c])) {
-            snprintf(message, message_size, "key %lld differs in column %u", (long long)rows->at[at].key, c);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool view_equals(const struct mirror_table_view *view, const struct list_rows *rows, uint32_t column_count,
-                        char *message, size_t message_size)
-{
-    size_t seen = 0;
-    for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
-        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(view, s); v++) {
-            struct mirror_vector vector;
-            mirror_view_vector(view, s, v, &vector);
-            for (uint32_t r = 0; r < vector.rows; r++) {
-                if (vector.dead && (vector.dead[r / 64] >> (r % 64) & 1))
-                    continue;
-                if (!row_matches(view, s, v * MIRROR_VECTOR_ROWS + r, rows, column_count, message, message_size))
-                    return false;
-                seen++;
-            }
-        }
-    }
-    if (seen == rows->live && mirror_view_row_count(view) == seen)
-        return true;
-    snprintf(message, message_size, "%zu rows seen, %llu counted, %zu in the table", seen,
-             (unsigned long long)mirror_view_row_count(view), rows->live);
-    return false;
-}
-
-bool list_equals_snapshot(struct list_store *store, const struct mirror_snapshot *snapshot, char *message,
-                          size_t message_size)
-{
-    bool equal = true;
-    int64_t position = mirror_snapshot_position(snapshot);
-    base_mutex_lock(&store->lock);
-    for (size_t i = 0; i < store->table_count && equal; i++) {
-        const struct list_table *table = store->tables[i];
-        const struct mirror_table_view *view = mirror_view(snapshot, table->id);
-        if (!view)
-            continue;
-        struct list_rows rows;
-        char detail[128] = "";
-        replay(store, table, position, &rows);
-        equal = view_equals(view, &rows, table->column_count, detail, sizeof detail);
-        rows_free(&rows, table->column_count);
-        if (!equal)
-            snprintf(message, message_size, "table %s at position %lld: %s", table->name, (long long)position, detail);
-    }
-    base_mutex_unlock(&store->lock);
-    return equal;
 }
