@@ -34,7 +34,7 @@ struct figure {
 };
 
 struct report {
-    struct figure figures[64];
+    struct figure figures[128];
     size_t count;
 };
 void report_add(struct report *report, const struct figure *figure);

@@ -11,6 +11,9 @@ struct bench {
     int64_t rows;       /* of the big table */
     int runs;           /* of each interleaved comparison */
     int threads;
+    double scale;          /* of TPC-H */
+    int query;             /* of TPC-H, only this one; 0: all */
+    const char *tpch_file; /* database file to use, or to make if it isn't there; NULL: a new one, removed at the end */
     struct report *report;
 };
 
@@ -33,5 +36,6 @@ const char *bench_fill_duckdb(void); /* a format with one int64: rows */
 void figures_write(struct bench *bench);
 void figures_sync(struct bench *bench);
 void figures_read(struct bench *bench);
+void figures_tpch(struct bench *bench);
 
 #endif

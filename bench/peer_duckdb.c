@@ -27,7 +27,11 @@
     X(duckdb_destroy_data_chunk)       \
     X(duckdb_result_get_arrow_options) \
     X(duckdb_destroy_arrow_options)    \
-    X(duckdb_data_chunk_to_arrow)
+    X(duckdb_data_chunk_to_arrow)      \
+    X(duckdb_column_count)             \
+    X(duckdb_column_type)              \
+    X(duckdb_data_chunk_get_vector)    \
+    X(duckdb_vector_get_data)
 
 #define MEMBER(name) __typeof__(&name) name;
 static struct {
@@ -112,6 +116,67 @@ uint64_t duck_run(void *prepared, bool to_arrow)
         duck.duckdb_destroy_arrow_options(&options);
     duck.duckdb_destroy_result(&result);
     return rows;
+}
+
+enum { EACH_CHUNKS = 16, CHUNK_ROWS = 2048 };
+
+static struct rhei_value cell(duckdb_type type, void *data, idx_t row)
+{
+    struct rhei_value value = {.type = RHEI_TEXT};
+    if (type == DUCKDB_TYPE_BIGINT) {
+        value.type = RHEI_INTEGER;
+        value.as.integer = ((int64_t *)data)[row];
+    } else if (type == DUCKDB_TYPE_DOUBLE) {
+        value.type = RHEI_REAL;
+        value.as.real = ((double *)data)[row];
+    } else {
+        duckdb_string_t *string = &((duckdb_string_t *)data)[row];
+        bool inlined = string->value.inlined.length <= 12;
+        value.as.bytes = inlined ? string->value.inlined.inlined : string->value.pointer.ptr;
+        value.length = string->value.inlined.length;
+    }
+    return value;
+}
+
+static size_t take_chunk(duckdb_result *result, duckdb_data_chunk chunk, struct rhei_value *values)
+{
+    idx_t columns = duck.duckdb_column_count(result), rows = duck.duckdb_data_chunk_get_size(chunk);
+    for (idx_t column = 0; column < columns; column++) {
+        duckdb_type type = duck.duckdb_column_type(result, column);
+        void *data = duck.duckdb_vector_get_data(duck.duckdb_data_chunk_get_vector(chunk, column));
+        for (idx_t row = 0; row < rows; row++)
+            values[row * columns + column] = cell(type, data, row);
+    }
+    return rows;
+}
+
+void duck_each(const char *sql, void (*take)(void *, const struct rhei_value *, size_t columns, size_t rows),
+               void *context)
+{
+    duckdb_result result;
+    if (duck.duckdb_query(connection, sql, &result) == DuckDBError)
+        bench_die(sql, duck.duckdb_result_error(&result));
+    size_t columns = duck.duckdb_column_count(&result), rows = 0, held = 0;
+    struct rhei_value *values = malloc((size_t)EACH_CHUNKS * CHUNK_ROWS * columns * sizeof *values);
+    duckdb_data_chunk chunks[EACH_CHUNKS];
+    if (values == NULL)
+        bench_die(sql, "no memory");
+    for (;;) {
+        chunks[held] = duck.duckdb_fetch_chunk(result);
+        bool ended = chunks[held] == NULL;
+        if (!ended)
+            rows += take_chunk(&result, chunks[held++], values + rows * columns);
+        if (held == EACH_CHUNKS || (ended && rows > 0)) {
+            take(context, values, columns, rows);
+            for (size_t i = 0; i < held; i++)
+                duck.duckdb_destroy_data_chunk(&chunks[i]);
+            rows = held = 0;
+        }
+        if (ended)
+            break;
+    }
+    free(values);
+    duck.duckdb_destroy_result(&result);
 }
 
 void duck_finish(void *prepared)

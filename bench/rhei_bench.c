@@ -9,10 +9,14 @@
 
 static void usage(FILE *to)
 {
-    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only write|sync|read] [--json FILE]\n"
+    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only write|sync|read|tpch] [--json FILE]\n"
+          "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
           "  --runs N     runs of each comparison, interleaved (default 7, at least 5 to quote)\n"
-          "  --threads N  of the analytical engines (default 1)\n"
+          "  --threads N  of the analytical engines (default 1; TPC-H runs on one and on two)\n"
+          "  --scale X    scale factor of TPC-H (default 1)\n"
+          "  --query N    of TPC-H, this one only\n"
+          "  --tpch-file  the database to use for TPC-H, or to make and keep (default: a new one, removed at the end)\n"
           "  --json FILE  the figures as JSON too\n",
           to);
 }
@@ -29,7 +33,7 @@ static const char *argument(int *at, int count, char **values)
 int main(int count, char **values)
 {
     static struct report report;
-    struct bench bench = {.rows = 1000000, .runs = 7, .threads = 1, .report = &report};
+    struct bench bench = {.rows = 1000000, .runs = 7, .threads = 1, .scale = 1, .report = &report};
     const char *only = "", *json = NULL;
     for (int i = 1; i < count; i++) {
         if (strcmp(values[i], "--rows") == 0)
@@ -38,6 +42,12 @@ int main(int count, char **values)
             bench.runs = atoi(argument(&i, count, values));
         else if (strcmp(values[i], "--threads") == 0)
             bench.threads = atoi(argument(&i, count, values));
+        else if (strcmp(values[i], "--scale") == 0)
+            bench.scale = atof(argument(&i, count, values));
+        else if (strcmp(values[i], "--query") == 0)
+            bench.query = atoi(argument(&i, count, values));
+        else if (strcmp(values[i], "--tpch-file") == 0)
+            bench.tpch_file = argument(&i, count, values);
         else if (strcmp(values[i], "--only") == 0)
             only = argument(&i, count, values);
         else if (strcmp(values[i], "--json") == 0)
@@ -47,7 +57,8 @@ int main(int count, char **values)
             return strcmp(values[i], "--help") == 0 ? 0 : 2;
         }
     }
-    if (bench.rows < 1000 || bench.runs < 1 || bench.runs > 1000 || bench.threads < 1) {
+    if (bench.rows < 1000 || bench.runs < 1 || bench.runs > 1000 || bench.threads < 1 || !(bench.scale > 0) ||
+        bench.query < 0 || bench.query > 22) {
         usage(stderr);
         return 2;
     }
@@ -61,6 +72,8 @@ int main(int count, char **values)
         figures_sync(&bench);
     if (*only == '\0' || strcmp(only, "read") == 0)
         figures_read(&bench);
+    if (*only == '\0' || strcmp(only, "tpch") == 0)
+        figures_tpch(&bench);
     char command[128];
     snprintf(command, sizeof command, "rm -rf '%s'", bench.folder);
     if (system(command) != 0)
