@@ -81,7 +81,7 @@ struct oltp_plan {
     uint32_t searches; /* by key or index */
     uint32_t automatic_indexes, temp_sorts, correlated;
     double estimated_rows; /* rows SQLite will visit, from table sizes and its statistics; negative: unknown */
-    char *text;            /* EXPLAIN QUERY PLAN's lines, for people; base_free */
+    char *text;            /* EXPLAIN QUERY PLAN's lines, two blanks deeper under their parent; base_free */
 };
 rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct oltp_plan *plan,
                          struct rhei_error *error);

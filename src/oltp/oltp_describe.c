@@ -146,12 +146,18 @@ void oltp_facts_reset(struct oltp_facts *facts)
 
 /* ---- The plan. --------------------------------------------------------------------------------------------------- */
 
+enum { EXPLAIN_NODES = 64 };
+
 struct explain {
     struct oltp *oltp;
     struct oltp_plan *plan;
     struct base_buffer text;
     int last_parent;
     double product; /* rows of the loops around the one being read */
+    struct {
+        int id, depth;
+    } nodes[EXPLAIN_NODES];
+    int node_count;
 };
 
 static double explain_rows(struct explain *explain, const char *name, size_t len)
@@ -192,9 +198,25 @@ static void explain_loop(struct explain *explain, int parent, const char *detail
     explain->plan->estimated_rows += explain->product;
 }
 
-static void explain_line(struct explain *explain, int parent, const char *detail)
+/* How deep a line is nested, told by its parent; lines past the table's end count as nested once. */
+static int explain_depth(struct explain *explain, int id, int parent)
 {
-    base_buffer_format(&explain->text, "%s\n", detail);
+    int depth = parent == 0 ? 0 : 1;
+    for (int i = 0; i < explain->node_count && parent != 0; i++) {
+        if (explain->nodes[i].id == parent) {
+            depth = explain->nodes[i].depth + 1;
+        }
+    }
+    if (explain->node_count < EXPLAIN_NODES) {
+        explain->nodes[explain->node_count].id = id;
+        explain->nodes[explain->node_count++].depth = depth;
+    }
+    return depth;
+}
+
+static void explain_line(struct explain *explain, int id, int parent, const char *detail)
+{
+    base_buffer_format(&explain->text, "%*s%s\n", 2 * explain_depth(explain, id, parent), "", detail);
     if (strstr(detail, "AUTOMATIC") != NULL) {
         explain->plan->automatic_indexes++;
     }
@@ -228,7 +250,8 @@ rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct 
     while (rc == SQLITE_OK || rc == SQLITE_ROW) {
         rc = sqlite3_step(stmt);
         if (rc == SQLITE_ROW) {
-            explain_line(&explain, sqlite3_column_int(stmt, 1), (const char *)sqlite3_column_text(stmt, 3));
+            explain_line(&explain, sqlite3_column_int(stmt, 0), sqlite3_column_int(stmt, 1),
+                         (const char *)sqlite3_column_text(stmt, 3));
         }
     }
     rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);

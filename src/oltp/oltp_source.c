@@ -14,7 +14,12 @@
 
 #include <string.h>
 
-enum { SOURCE_BYTES_MAX = 64 * 1024 * 1024, SOURCE_TRIES = 20, SOURCE_REGISTER_NS = 20 * 1000 * 1000 };
+enum {
+    SOURCE_NEAR = 32,
+    SOURCE_BYTES_MAX = 64 * 1024 * 1024,
+    SOURCE_TRIES = 20,
+    SOURCE_REGISTER_NS = 20 * 1000 * 1000
+};
 
 static struct oltp_source *source_of(struct change_source *source)
 {
@@ -64,21 +69,39 @@ static void source_drop_tables(struct oltp_source *source)
     source->batch_count = 0;
     source->by_id_count = 0;
     sqlite3_finalize(source->log);
+    sqlite3_finalize(source->far);
     source->log = NULL;
+    source->far = NULL;
     oltp_schema_release(source->schema);
     source->schema = NULL;
 }
 
-static rhei_status source_prepare_log(struct oltp_source *source, uint32_t width, struct rhei_error *error)
+static rhei_status source_prepare_columns(struct oltp_source *source, const char *head, uint32_t from, uint32_t to,
+                                          const char *tail, sqlite3_stmt **stmt, struct rhei_error *error)
 {
     struct base_buffer sql = {0};
-    base_buffer_text(&sql, "SELECT seq,time,op,tab");
-    for (uint32_t i = 1; i <= width; i++) {
-        base_buffer_format(&sql, ",c%u", i);
+    base_buffer_text(&sql, head);
+    for (uint32_t i = from; i <= to; i++) {
+        base_buffer_format(&sql, "%sc%u", i == from ? "" : ",", i);
     }
-    base_buffer_text(&sql, " FROM main." OLTP_LOG " WHERE seq > ?1 ORDER BY seq");
-    rhei_status status = sql.failed ? error_no_memory(error) : source_prepare(source, sql.data, &source->log, error);
+    base_buffer_text(&sql, tail);
+    rhei_status status = sql.failed ? error_no_memory(error) : source_prepare(source, sql.data, stmt, error);
     base_buffer_reset(&sql);
+    return status;
+}
+
+/* A wide table's rows cost a second look each, so that they don't make every other table's rows slow. */
+static rhei_status source_prepare_log(struct oltp_source *source, uint32_t width, struct rhei_error *error)
+{
+    width = width == 0 ? 1 : width; /* no table yet: any column */
+    source->near = width < SOURCE_NEAR ? width : SOURCE_NEAR;
+    rhei_status status =
+        source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, source->near,
+                               " FROM main." OLTP_LOG " WHERE seq > ?1 ORDER BY seq", &source->log, error);
+    if (status == RHEI_OK && width > source->near) {
+        status = source_prepare_columns(source, "SELECT ", source->near + 1, width,
+                                        " FROM main." OLTP_LOG " WHERE seq = ?1", &source->far, error);
+    }
     return status;
 }
 
@@ -146,6 +169,7 @@ static void source_end(struct change_source *base)
     struct oltp_source *source = source_of(base);
     if (source->log != NULL) {
         sqlite3_reset(source->log);
+        sqlite3_reset(source->far);
     }
     for (uint32_t i = 0; i < source->batch_count; i++) {
         if (source->batches[i]->look != NULL) {
@@ -256,11 +280,44 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
 
 /* ---- Rows. ------------------------------------------------------------------------------------------------------- */
 
-static rhei_status source_put_row(struct oltp_source *source, struct oltp_batch *batch, sqlite3_stmt *stmt, int first,
-                                  struct rhei_error *error)
+/* Where value column `column` of the log's current row is. */
+static sqlite3_stmt *source_cell(const struct oltp_source *source, uint32_t column, int *at)
+{
+    bool far = column >= source->near;
+    *at = far ? (int)(column - source->near) : 4 + (int)column;
+    return far ? source->far : source->log;
+}
+
+static rhei_status source_fetch_far(struct oltp_source *source, const struct oltp_batch *batch,
+                                    struct rhei_error *error)
+{
+    if (batch->columns <= source->near) {
+        return RHEI_OK;
+    }
+    sqlite3_reset(source->far);
+    sqlite3_bind_int64(source->far, 1, sqlite3_column_int64(source->log, 0));
+    rhei_status status = source_step(source, source->far, error);
+    return status == RHEI_ROW    ? RHEI_OK
+           : status == RHEI_DONE ? error_set(error, RHEI_INTERNAL, "a row of the change log is not there twice")
+                                 : status;
+}
+
+static rhei_status source_put_logged(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
 {
     for (uint32_t i = 0; i < batch->columns; i++) {
-        if (!oltp_batch_put(batch, i, stmt, first + (int)i, source->connection->utf16, &source->arena)) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, i, &at);
+        if (!oltp_batch_put(batch, i, stmt, at, source->connection->utf16, &source->arena)) {
+            return error_no_memory(error);
+        }
+    }
+    return RHEI_OK;
+}
+
+static rhei_status source_put_looked(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
+{
+    for (uint32_t i = 0; i < batch->columns; i++) {
+        if (!oltp_batch_put(batch, i, batch->look, (int)i, source->connection->utf16, &source->arena)) {
             return error_no_memory(error);
         }
     }
@@ -274,8 +331,9 @@ static rhei_status source_put_key(struct oltp_source *source, struct oltp_batch 
         batch->values[i][batch->count] = (struct rhei_value){.type = RHEI_NULL};
     }
     for (uint32_t i = 0; i < table->key_count; i++) {
-        uint32_t column = table->key_columns[i];
-        if (!oltp_batch_put(batch, column, source->log, 4 + (int)column, source->connection->utf16, &source->arena)) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        if (!oltp_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena)) {
             return error_no_memory(error);
         }
     }
@@ -336,13 +394,16 @@ static rhei_status source_look(struct oltp_source *source, struct oltp_batch *ba
     }
     sqlite3_reset(batch->look);
     for (uint32_t i = 0; i < table->key_count; i++) {
-        sqlite3_bind_value(batch->look, (int)i + 1, sqlite3_column_value(source->log, 4 + (int)table->key_columns[i]));
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        sqlite3_bind_value(batch->look, (int)i + 1, sqlite3_column_value(stmt, at));
     }
     status = source_step(source, batch->look, error);
     *found = status == RHEI_ROW;
     for (uint32_t i = 0; i < table->key_count && *found; i++) {
-        int column = (int)table->key_columns[i];
-        *found = source_same_value(source->log, 4 + column, batch->look, column);
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        *found = source_same_value(stmt, at, batch->look, (int)table->key_columns[i]);
     }
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }
@@ -355,16 +416,17 @@ static rhei_status source_add(struct oltp_source *source, struct oltp_batch *bat
     if (!oltp_batch_reserve(batch, batch->count + 1)) {
         return error_no_memory(error);
     }
-    if (op == 'K') {
+    status = source_fetch_far(source, batch, error);
+    if (status == RHEI_OK && op == 'K') {
         status = source_look(source, batch, &found, error);
     }
     if (status != RHEI_OK) {
         return status;
     }
     if (op == 'I' || op == 'U') {
-        status = source_put_row(source, batch, source->log, 4, error);
+        status = source_put_logged(source, batch, error);
     } else if (found) {
-        status = source_put_row(source, batch, batch->look, 0, error);
+        status = source_put_looked(source, batch, error);
     } else {
         status = source_put_key(source, batch, error);
         kind = CHANGE_DELETE;

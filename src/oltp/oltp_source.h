@@ -10,7 +10,9 @@ struct oltp_source {
     struct oltp *oltp;
     struct oltp_connection *connection;
     sqlite3_stmt *start, *commit, *last;
-    sqlite3_stmt *log;          /* the log after a position, as wide as the widest captured table */
+    sqlite3_stmt *log; /* the log after a position: its first `near` value columns */
+    sqlite3_stmt *far; /* the other value columns of one row, for tables that have so many; NULL: none has */
+    uint32_t near;
     struct oltp_schema *schema; /* a reference; NULL before the first cycle */
     bool recheck;               /* the schema in use wasn't confirmed */
     char database_id[64];

@@ -9,6 +9,7 @@
 static void check_round(struct oltp_test *test)
 {
     struct test_mirror *mirror = test_mirror_new(test);
+    assert_int_equal(test_mirror_cycle(mirror), 0); /* no table yet */
     test_write(test, "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, amount REAL)");
     test_write(test, "INSERT INTO t VALUES(1, 'a', 0.1 + 0.2), (2, NULL, 3), (3, x'00ff', -0.0)");
     test_mirror_check(mirror);

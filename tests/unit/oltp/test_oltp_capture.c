@@ -127,6 +127,45 @@ static void test_c1_statements_give_what_they_give_without_capture(void **state)
     test_close(&test);
 }
 
+/* Keys and values on both sides of what a cycle reads at once. */
+static void test_c3_wide_tables_beside_narrow_ones(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    test_open(&test);
+    struct test_mirror *mirror = test_mirror_new(&test);
+    struct base_buffer sql = {0};
+    for (int variant = 0; variant < 3; variant++) {
+        base_buffer_format(&sql, "CREATE TABLE w%d(c0 UNIQUE", variant);
+        for (int i = 1; i < 60; i++) {
+            base_buffer_format(&sql, ",c%d", i);
+        }
+        static const char *const keys[] = {")", ", PRIMARY KEY(c59, c3)) WITHOUT ROWID",
+                                           ", PRIMARY KEY(c31, c32, c33)) WITHOUT ROWID"};
+        base_buffer_format(&sql, "%s;", keys[variant]);
+    }
+    base_buffer_text(&sql, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
+    test_script(&test, sql.data);
+    test_mirror_check(mirror);
+    for (int i = 0; i < 60; i++) {
+        base_buffer_clear(&sql);
+        base_buffer_format(
+            &sql,
+            "INSERT OR REPLACE INTO w%d(c0, c3, c31, c32, c33, c%d, c59) VALUES(%d, %d, %d, 'x%d', %d.5, 'seen', %d);"
+            "INSERT INTO n(v) VALUES(%d); UPDATE w%d SET c%d = 'u', c59 = c59 + 7 WHERE c3 = %d; DELETE FROM w%d WHERE "
+            "c0 = %d",
+            i % 3, 4 + i % 27, i % 10, i % 7, i, i % 5, i % 3, i, i, i % 3, 34 + i % 25, i % 5, i % 3, i % 11);
+        test_script(&test, sql.data);
+        if (i % 10 == 9) {
+            test_mirror_check(mirror);
+        }
+    }
+    assert_int_equal(test_mirror_loads(mirror), 4);
+    base_buffer_reset(&sql);
+    test_mirror_free(&mirror);
+    test_close(&test);
+}
+
 static void test_c1_widest_tables(void **state)
 {
     (void)state;
@@ -452,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_c1_statements_give_what_they_give_without_capture),
         cmocka_unit_test(test_c1_widest_tables),
+        cmocka_unit_test(test_c3_wide_tables_beside_narrow_ones),
         cmocka_unit_test(test_c3_random_values_arrive_bit_for_bit),
         cmocka_unit_test(test_c4_displaced_rows_and_user_triggers),
         cmocka_unit_test(test_c5_schema_changes_by_us),
