@@ -74,10 +74,6 @@ void route_structure(struct route_statement *statement)
         structure_set(statement, ROUTE_TO_OLTP, "not-parsed");
         return;
     }
-    if (facts->reference_count == 0) {
-        structure_set(statement, ROUTE_TO_OLTP, "no-tables");
-        return;
-    }
     if (reads_system_table(facts)) {
         structure_set(statement, ROUTE_TO_OLTP, "system-table");
         return;
@@ -167,6 +163,10 @@ static bool worth_it(struct route *route, struct route_statement *statement, dou
 {
     if (route->config.prefer_olap)
         return true;
+    if (statement->facts.reference_count == 0) {
+        choice_set(choice, ROUTE_TO_OLTP, "no-tables", "there is nothing to scan");
+        return false;
+    }
     if (rows < ROUTE_FEW_ROWS) {
         choice_set(choice, ROUTE_TO_OLTP, "small-tables",
                    "so few rows that SQLite is done before another engine starts");

@@ -186,6 +186,43 @@ static rhei_status plan_columns(struct route_plan *plan, struct rhei_error *erro
     return RHEI_OK;
 }
 
+static bool line_is(const char *line, const char *start)
+{
+    return strncmp(line, start, strlen(start)) == 0;
+}
+
+static bool line_has(const char *line, const char *word)
+{
+    const char *end = strchr(line, '\n'), *found = strstr(line, word);
+    return found != NULL && (end == NULL || found < end);
+}
+
+/*
+ * Does the outermost query read one table in the order of its rowids? Its lines are those without indentation: one loop,
+ * over the table itself or a range of its rowids, forward; sorting and subqueries beside it don't change which rows come first,
+ * nor do EXISTS loops inside it.
+ */
+static bool plan_scans_by_rowid(const char *text)
+{
+    int loops = 0;
+    for (const char *line = text; line != NULL && *line != '\0';
+         line = strchr(line, '\n') != NULL ? strchr(line, '\n') + 1 : NULL) {
+        bool scan = line_is(line, "SCAN "), search = line_is(line, "SEARCH ");
+        if (line[0] == ' ' || ((scan || search) && line_has(line, " EXISTS")))
+            continue;
+        if (!scan && !search) {
+            if (!line_is(line, "USE TEMP B-TREE") && !line_has(line, "SUBQUERY"))
+                return false;
+            continue;
+        }
+        bool by_rowid = scan ? !line_has(line, " INDEX ") && !line_has(line, " USING ") && !line_has(line, "(subquery")
+                             : line_has(line, "USING INTEGER PRIMARY KEY (rowid");
+        if (!by_rowid || ++loops > 1)
+            return false;
+    }
+    return loops == 1;
+}
+
 /* SQLite's order of rows is known only for a plain scan in rowid order; its plan tells. */
 static bool scan_order_holds(struct route *route, struct route_statement *statement,
                              const struct sql_translation *translation)
@@ -195,12 +232,7 @@ static bool scan_order_holds(struct route *route, struct route_statement *statem
     bool scans = false;
     (void)route_cost(route, statement, &scans);
     base_mutex_lock(&statement->lock);
-    const char *text = statement->cost.text;
-    bool plain = text != NULL && strncmp(text, "SCAN ", 5) == 0 && strstr(text, "USING") == NULL &&
-                 statement->cost.scans == 1 && statement->cost.searches == 0;
-    /* A b-tree for sorting is no index; a covering index would be. */
-    if (text != NULL && !plain && strncmp(text, "SCAN ", 5) == 0 && strstr(text, "INDEX") == NULL)
-        plain = statement->cost.scans == 1 && statement->cost.searches == 0;
+    bool plain = statement->cost.text != NULL && plan_scans_by_rowid(statement->cost.text);
     base_mutex_unlock(&statement->lock);
     return plain;
 }
