@@ -24,7 +24,7 @@ static const struct base_log LOG = {write_log, NULL, BASE_LOG_ERROR};
 void fixture_open_on(struct fixture *fixture, struct list_store *store, struct sync_config config)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct mirror_config mirror = {0};
+    struct mirror_config mirror = {.memory_limit = fixture->memory_limit};
     fixture->store = store;
     fixture->source = list_source_open(store);
     assert_int_equal(mirror_open(&mirror, &fixture->mirror, &error), RHEI_OK);

@@ -27,6 +27,7 @@ struct fixture {
     struct mirror *mirror;
     struct sync *sync;
     uint64_t seed;
+    size_t memory_limit; /* of the mirror; 0: none */
     /* called at every named point; set before the threads start */
     void (*at_point)(struct fixture *fixture, const char *point);
     void *context;

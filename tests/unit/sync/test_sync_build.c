@@ -353,6 +353,31 @@ static void test_a5_a_table_that_cannot_be_loaded_fails_with_a_reason(void **sta
     fixture_close(&fixture);
 }
 
+static void test_a5_a_table_too_big_for_the_memory_limit_fails_alone(void **state)
+{
+    (void)state;
+    struct fixture fixture = {.memory_limit = 6 << 20};
+    fixture_open(&fixture, (struct sync_config){.build_on_demand = true, .batch_rows = 1000});
+    list_create(fixture.store, "a", 3);
+    fill_table(fixture.store, "a", 50);
+    list_create(fixture.store, "big", 3);
+    fill_table(fixture.store, "big", 150000);
+    must_build(&fixture);
+    assert_int_equal(table_state(&fixture, "big"), SYNC_TABLE_FAILED);
+    assert_true(table_status(&fixture, "big").message[0] != 0);
+    must_be_current(&fixture, TABLES, 1);
+    /* and one that grows beyond it while it is followed */
+    list_create(fixture.store, "b", 3);
+    must_build(&fixture);
+    assert_int_equal(table_state(&fixture, "b"), SYNC_TABLE_READY);
+    fill_table(fixture.store, "b", 150000);
+    commit_row(fixture.store, "a", 7, 77);
+    must_latest(&fixture);
+    assert_int_equal(table_state(&fixture, "b"), SYNC_TABLE_FAILED);
+    must_be_current(&fixture, TABLES, 1);
+    fixture_close(&fixture);
+}
+
 static void test_a2_the_cycle_that_catches_up_fails(void **state)
 {
     (void)state;
@@ -411,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_close_ends_a_build),
         cmocka_unit_test(test_a2_a_load_that_fails_is_tried_again),
         cmocka_unit_test(test_a5_a_table_that_cannot_be_loaded_fails_with_a_reason),
+        cmocka_unit_test(test_a5_a_table_too_big_for_the_memory_limit_fails_alone),
         cmocka_unit_test(test_a2_the_cycle_that_catches_up_fails),
         cmocka_unit_test(test_nothing_is_built_before_it_is_asked_for),
         cmocka_unit_test(test_build_leaves_by_deadline),
