@@ -1,0 +1,29 @@
+-- What the engines once answered differently: see README.md. Each block starts an empty database.
+-- new
+CREATE TABLE t (a REAL, b INTEGER, c);
+INSERT INTO t VALUES (2.5, 1, 0.0), (-3.0, -5, -0.0), (5e-324, 0, 1), (-5e-324, 7, 0), (0.0, NULL, 2.5), (NULL, 3, -2);
+-- A sort's key that is shown keeps the sign of zero.
+SELECT a / -2 FROM t ORDER BY 1;
+SELECT 0.0 / a AS x, b FROM t ORDER BY x, b;
+SELECT round(a, 1) AS x, row_number() OVER (ORDER BY round(a, 1), b) FROM t ORDER BY 2;
+-- -x is 0 - x: 0.0 stays what it is.
+SELECT -a, -(c % 5), -(0.0 * a), -c FROM t;
+-- An integer 0 has no sign, also where a DOUBLE holds it.
+SELECT c / b / 4.75, c * b / 4.75, CAST(c * b AS REAL) FROM t;
+SELECT '0' / b / 4.75 FROM t;
+-- total() of no rows is 0.0, also in a correlated subquery.
+SELECT b, (SELECT total(u.a) FROM t AS u WHERE u.b > t.b + 100), (SELECT total(u.b) + 1 FROM t AS u WHERE u.b > t.b + 3) FROM t;
+-- new
+CREATE TABLE p (k INTEGER, v REAL);
+CREATE TABLE q (w INTEGER);
+INSERT INTO p VALUES (1, 4.0), (1, -4.75), (1, 3.0), (2, 1.0), (1, 4.0);
+INSERT INTO q VALUES (1), (2), (3), (4);
+-- LIMIT or OFFSET may cut through rows that tie, though the two rows at the cut be the same.
+SELECT k, v FROM p, q ORDER BY k LIMIT 3;
+SELECT k, v FROM p, q ORDER BY k LIMIT 2 OFFSET 3;
+SELECT julianday('2019-02-29') AS j, v FROM p JOIN q ON k < w ORDER BY j LIMIT 1;
+-- Groups that tie come in the order of an index, if SQLite reads one.
+CREATE TABLE g (k INTEGER, v REAL);
+CREATE INDEX gk ON g (k DESC);
+INSERT INTO g VALUES (1, 4.0), (3, -4.75), (2, 3.0), (2, 1.0), (4, 4.0);
+SELECT k, count(*) > 5 AS c FROM g GROUP BY 1 ORDER BY c;
