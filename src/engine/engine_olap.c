@@ -68,6 +68,10 @@ static bool rows_tie(const struct shaped_rows *state)
     for (uint32_t k = 0; k < shape->key_count; k++)
         if (!same_value(&state->row[shape->key_column + k], &state->previous[shape->key_column + k]))
             return false;
+    /* Where LIMIT or OFFSET cuts through rows that tie, others of them are out of sight. */
+    if ((shape->row_limit >= 0 && state->delivered >= shape->row_limit) ||
+        (shape->row_skip > 0 && state->delivered == 0))
+        return true;
     for (uint32_t c = 0; c < shape->column_count; c++)
         if (!same_value(&state->row[c], &state->previous[c]))
             return true;

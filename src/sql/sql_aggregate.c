@@ -70,6 +70,9 @@ static const char *real_aggregate(struct sql_translator *t, const struct aggrega
                                   struct sql_value value)
 {
     const char *text = sql_format(t, "%s(%s%s)%s", function, a->distinct, sql_as_exact_double(t, value), a->tail);
+    /* In a correlated subquery the column store makes any aggregate of no rows NULL. */
+    if (strcmp(function, "rhei_total") == 0)
+        text = sql_format(t, "coalesce(%s, 0e0)", text);
     bool wide = isinf(value.low) || isinf(value.high);
     return wide ? sql_emit(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL) : text;
 }

@@ -327,10 +327,12 @@ static struct sql_value unary(struct sql_translator *t, struct sql_scope *scope,
         result.nonzero = false;
         return result;
     }
-    result.text = sql_emit(t, SQL_FORM_NEGATE, value.text, NULL, NULL);
+    /* SQLite takes it from 0, so that 0.0 stays 0.0. */
+    result.text =
+        sql_emit(t, value.cls == SQL_CLASS_INTEGER ? SQL_FORM_NEGATE : SQL_FORM_NEGATE_REAL, value.text, NULL, NULL);
     result.low = -value.high;
     result.high = -value.low;
-    result.negative_zero = may_be_zero(value);
+    result.negative_zero = false;
     return result;
 }
 

@@ -178,6 +178,8 @@ const char *sql_collation(struct sql_value value);
 bool sql_is_binary(struct sql_value value);
 /* What orders and groups by the value's collation. */
 const char *sql_sort_key(struct sql_translator *t, struct sql_value value);
+/* That, for ORDER BY and PARTITION BY. */
+const char *sql_order_key(struct sql_translator *t, struct sql_value value);
 
 /* Several values in one place (CASE, coalesce, UNION): their common class. */
 struct sql_value sql_unify(struct sql_translator *t, struct sql_value a, struct sql_value b, const char *construct);

@@ -227,6 +227,9 @@ const char *sql_as_text(struct sql_translator *t, struct sql_value value)
 const char *sql_as_double(struct sql_translator *t, struct sql_value value)
 {
     value = sql_plain(t, value);
+    if (value.cls == SQL_CLASS_MIXED && value.negative_zero) /* a sign that the integer 0 has no room for */
+        return sql_format(t, "(CASE WHEN %s THEN %s ELSE %s END)", value.flag,
+                          sql_emit(t, SQL_FORM_POSITIVE_ZERO, value.text, NULL, NULL), value.text);
     if (value.cls == SQL_CLASS_REAL || value.cls == SQL_CLASS_MIXED)
         return value.text;
     return sql_emit(t, SQL_FORM_REAL, value.text, NULL, NULL);
@@ -261,6 +264,14 @@ const char *sql_sort_key(struct sql_translator *t, struct sql_value value)
         return sql_emit(t, SQL_FORM_RTRIM_BLANKS, value.text, NULL, NULL);
     sql_refuse(t, value.offset, "collation", "only BINARY, NOCASE and RTRIM are known to the column store");
     return value.text;
+}
+
+/* A column store may show a column as it reads it back from a sort's key, where both zeros are one: so the key is another. */
+const char *sql_order_key(struct sql_translator *t, struct sql_value value)
+{
+    const char *key = sql_sort_key(t, value);
+    bool real = value.cls == SQL_CLASS_REAL || value.cls == SQL_CLASS_MIXED;
+    return real && value.negative_zero ? sql_emit(t, SQL_FORM_POSITIVE_ZERO, key, NULL, NULL) : key;
 }
 
 /* ---- Common classes ---- */

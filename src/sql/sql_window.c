@@ -63,7 +63,7 @@ static void partition_text(struct sql_translator *t, struct sql_scope *scope, co
     for (uint32_t i = 0; spec->partition && i < spec->partition->count; i++) {
         struct sql_value value = sql_expression(t, scope, spec->partition->items[i].expr);
         base_buffer_text(out, i ? ", " : "PARTITION BY ");
-        base_buffer_text(out, sql_sort_key(t, value));
+        base_buffer_text(out, sql_order_key(t, value));
         keys[(*count)++] = value;
     }
 }
@@ -83,7 +83,7 @@ static void order_text(struct sql_translator *t, struct sql_scope *scope, const 
     for (uint32_t i = 0; spec->order && i < spec->order->count; i++) {
         struct sql_value value = sql_expression(t, scope, spec->order->items[i].expr);
         base_buffer_text(out, i ? ", " : " ORDER BY ");
-        base_buffer_format(out, "%s %s", sql_sort_key(t, value), direction(&spec->order->items[i]));
+        base_buffer_format(out, "%s %s", sql_order_key(t, value), direction(&spec->order->items[i]));
         keys[(*count)++] = value;
     }
 }
