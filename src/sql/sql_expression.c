@@ -473,6 +473,16 @@ static bool text_affinity_free(struct sql_value value)
            value.affinity == SQL_AFFINITY_BLOB;
 }
 
+static struct sql_value typed_null(struct sql_translator *t, struct sql_value like, uint32_t offset)
+{
+    enum sql_form form = like.cls == SQL_CLASS_TEXT                                  ? SQL_FORM_TEXT
+                         : like.cls == SQL_CLASS_BLOB                                ? SQL_FORM_BLOB
+                         : like.cls == SQL_CLASS_REAL || like.cls == SQL_CLASS_MIXED ? SQL_FORM_REAL
+                                                                                     : SQL_FORM_INTEGER;
+    enum sql_class cls = like.cls == SQL_CLASS_NULL ? SQL_CLASS_INTEGER : like.cls;
+    return sql_value_make(sql_emit(t, form, "NULL", NULL, NULL), cls, offset);
+}
+
 static struct sql_value in_query(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
                                  const struct sql_select *select)
 {
@@ -487,7 +497,7 @@ static struct sql_value in_query(struct sql_translator *t, struct sql_scope *sco
     struct sql_value right = query.columns[0];
     const char *text;
     if (left.cls == SQL_CLASS_NULL)
-        left = sql_value_make(sql_emit(t, SQL_FORM_NULL_INTEGER, NULL, NULL, NULL), right.cls, expr->offset);
+        left = typed_null(t, right, expr->offset);
     bool numbers = sql_is_number(left) && (sql_is_number(right) || right.cls == SQL_CLASS_NULL);
     bool texts = left.cls == SQL_CLASS_TEXT && right.cls == SQL_CLASS_TEXT && sql_is_binary(left) &&
                  sql_is_binary(right) && text_affinity_free(left) && text_affinity_free(right);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SELECT: result columns, groups, order, limit, compounds and CTEs.
+ * SELECT: result columns, groups, order, limit and CTEs.
  *
  * Every result column has a label of its own (c1...), every flag of a MIXED column another (f1...) behind all columns, and the
  * keys of a tie check come last (k1...).
@@ -12,9 +12,10 @@
 #include <string.h>
 
 #include "base/base_map.h"
-#include "sql/sql_translator.h"
+#include "sql/sql_facts.h"
+#include "sql/sql_query_parts.h"
 
-enum { DEPTH_MAX = 60, COLUMNS_MAX = 2000 };
+enum { DEPTH_MAX = 60 };
 
 /* One core while it is translated. */
 struct core {
@@ -51,7 +52,7 @@ void sql_assume_scan(struct sql_translator *t, const struct sql_source_scope *so
     t->out->assumes_scan_of = source->scan;
 }
 
-static const char *nulls_text(const struct sql_item *item)
+const char *sql_query_nulls_text(const struct sql_item *item)
 {
     bool down = item->sort == SQL_SORT_DESC;
     bool last = item->nulls == SQL_NULLS_NONE ? down : item->nulls == SQL_NULLS_LAST;
@@ -73,7 +74,7 @@ static int64_t constant_count(struct sql_translator *t, const struct sql_expr *e
     return value.literal.as.integer;
 }
 
-static bool read_limit(struct sql_translator *t, const struct sql_select *select, int64_t *limit, int64_t *offset)
+bool sql_query_read_limit(struct sql_translator *t, const struct sql_select *select, int64_t *limit, int64_t *offset)
 {
     *limit = -1;
     *offset = 0;
@@ -89,8 +90,7 @@ static bool read_limit(struct sql_translator *t, const struct sql_select *select
     return *limit >= 0 || *offset > 0;
 }
 
-/* With a check for ties, the rows before the first and behind the last are needed too. */
-static void put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool check)
+void sql_query_put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool check)
 {
     bool before = check && offset > 0;
     int64_t more = limit < INT64_MAX - 2 ? limit + check + before : limit;
@@ -100,7 +100,7 @@ static void put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bo
         base_buffer_format(out, " OFFSET %lld", (long long)(offset - before));
 }
 
-static void note_tie_check(struct sql_translator *t, uint32_t column, uint32_t count, int64_t limit, int64_t offset)
+void sql_query_note_tie_check(struct sql_translator *t, uint32_t column, uint32_t count, int64_t limit, int64_t offset)
 {
     t->out->key_column = column;
     t->out->key_count = count;
@@ -130,7 +130,7 @@ static void add_column(struct sql_translator *t, struct core *c, struct sql_valu
         c->exprs = exprs;
         c->capacity = capacity;
     }
-    if (c->count >= COLUMNS_MAX)
+    if (c->count >= SQL_COLUMNS_MAX)
         sql_refuse(t, value.offset, "number of columns", "the result has more than 2000");
     if (t->refused)
         return;
@@ -318,7 +318,7 @@ static void order_term(struct sql_translator *t, struct core *c, const struct sq
         sql_refuse(t, item->expr->offset, "ORDER BY of SELECT DISTINCT", "it isn't a result column");
     if (value.constant || value.cls == SQL_CLASS_NULL)
         return;
-    put_key(c, column >= 0 && plain ? sql_format(t, "%lld", (long long)column + 1) : key, nulls_text(item));
+    put_key(c, column >= 0 && plain ? sql_format(t, "%lld", (long long)column + 1) : key, sql_query_nulls_text(item));
     value.text = key;
     c->keys[c->key_count] = value;
     c->key_columns[c->key_count++] = column >= 0 && plain ? (uint32_t)column + 1 : 0;
@@ -335,8 +335,7 @@ static void order_by_groups(struct core *c)
     }
 }
 
-/* Not so of texts by a collation, of 1 and 1.0, of 0.0 and -0.0. */
-static bool equal_is_same(const struct sql_value *value)
+bool sql_query_equal_is_same(const struct sql_value *value)
 {
     return (value->cls != SQL_CLASS_TEXT || sql_is_binary(*value)) &&
            (value->cls != SQL_CLASS_MIXED || value->flag_of_value) && !value->negative_zero;
@@ -377,8 +376,10 @@ static void settle_order(struct sql_translator *t, struct core *c)
     if (c->tree->distinct) {
         c->open_order = (ordered || c->limited) && !order_covers_columns(c);
     } else if (scope->aggregate) {
-        if (ordered && !sorted_by_groups(c))
-            t->out->assumes_group_sort = true;
+        if (ordered && !sorted_by_groups(c)) {
+            c->open_order = t->options->check_ties;
+            t->out->assumes_group_sort = t->out->assumes_group_sort || !c->open_order;
+        }
         order_by_groups(c);
         if (!ordered && c->limited) {
             if (scope->source_count == 1)
@@ -400,7 +401,7 @@ static void settle_order(struct sql_translator *t, struct core *c)
 static void translate_order(struct sql_translator *t, struct core *c)
 {
     const struct sql_items *order = c->select->order;
-    c->limited = read_limit(t, c->select, &c->limit, &c->offset);
+    c->limited = sql_query_read_limit(t, c->select, &c->limit, &c->offset);
     c->keys = make(t, order ? order->count : 0, sizeof *c->keys);
     c->key_columns = make(t, order ? order->count : 0, sizeof *c->key_columns);
     for (uint32_t i = 0; order && i < order->count && !t->failed && !t->refused; i++)
@@ -449,7 +450,7 @@ static void put_tie_keys(struct sql_translator *t, struct base_buffer *out, cons
 {
     if (!c->open_order)
         return;
-    note_tie_check(t, query->result_columns, c->key_count, c->limit, c->offset);
+    sql_query_note_tie_check(t, query->result_columns, c->key_count, c->limit, c->offset);
     for (uint32_t i = 0; i < c->key_count; i++)
         base_buffer_format(out, ", %s AS %s", c->keys[i].text, sql_label(t, 'k'));
     query->result_columns += c->key_count;
@@ -479,7 +480,7 @@ static struct sql_query put_core(struct sql_translator *t, struct core *c)
     if (c->order.len)
         base_buffer_format(&out, " ORDER BY %s", c->order.data);
     if (c->select)
-        put_limit(&out, c->limit, c->offset, c->open_order);
+        sql_query_put_limit(&out, c->limit, c->offset, c->open_order);
     t->failed = t->failed || c->order.failed;
     base_buffer_reset(&c->order);
     query.unique_first = (c->scope.aggregate && !c->scope.key_count) || c->scope.source_count == 0;
@@ -487,13 +488,17 @@ static struct sql_query put_core(struct sql_translator *t, struct core *c)
     return query;
 }
 
-/* Does a result column hold an aggregate for certain? One that is NULL whatever it is given has left the text. */
+/* Is a result column an aggregate's call, and in the text? What is NULL anyway leaves it, also inside another call. */
 static bool shows_aggregate(const struct core *c)
 {
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->exprs[i] && c->exprs[i]->kind == SQL_EXPR_CALL && !c->exprs[i]->call->over &&
-            sql_has_aggregate(c->exprs[i]) && c->values[i].cls != SQL_CLASS_NULL)
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct sql_expr *expr = c->exprs[i];
+        if (!expr || expr->kind != SQL_EXPR_CALL || expr->call->over || c->values[i].cls == SQL_CLASS_NULL)
+            continue;
+        const struct sql_items *arguments = expr->call->arguments;
+        if (sql_is_aggregate(expr->name.text, arguments ? arguments->count : 0))
             return true;
+    }
     return false;
 }
 
@@ -514,8 +519,8 @@ static void find_phases(struct core *c)
     c->windows = items_have(c->tree->columns, sql_has_window) || items_have(order, sql_has_window);
 }
 
-static struct sql_query select_core(struct sql_translator *t, struct sql_scope *outer, const struct sql_core *tree,
-                                    const struct sql_select *select, bool nested)
+struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scope *outer, const struct sql_core *tree,
+                                       const struct sql_select *select, bool nested)
 {
     struct core c = {.tree = tree, .select = select, .nested = nested, .limit = -1};
     c.scope.outer = outer;
@@ -526,6 +531,9 @@ static struct sql_query select_core(struct sql_translator *t, struct sql_scope *
     c.scope.aliases = tree->columns;
     if (tree->where) {
         c.where = sql_condition(t, sql_expression(t, &c.scope, tree->where));
+        const char *implied = sql_implied(t, &c.scope, tree->where);
+        if (implied)
+            c.where = sql_emit(t, SQL_FORM_AND, c.where, implied, NULL);
         sql_note_ranges(t, &c.scope, tree->where);
     }
     translate_groups(t, &c);
@@ -597,8 +605,8 @@ struct sql_query sql_query_text(struct sql_translator *t, struct sql_scope *oute
         t->cut -= t->depth > 1;
     }
     if (!t->refused && !t->failed)
-        query = select->cores->next ? compound(t, outer, select, nested)
-                                    : one_core(t, outer, select->cores, select, nested);
+        query = select->cores->next ? sql_query_compound(t, outer, select, nested)
+                                    : sql_query_one_core(t, outer, select->cores, select, nested);
     if (with)
         query.text = sql_format(t, "%s%s", with, query.text);
     t->ctes = ctes;

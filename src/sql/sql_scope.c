@@ -302,15 +302,10 @@ bool sql_name_is_column(const struct sql_scope *scope, const struct sql_expr *ex
     return false;
 }
 
-struct sql_value sql_unqualified(struct sql_translator *t, struct sql_scope *scope, const char *name, uint32_t offset,
-                                 bool *found)
+int32_t sql_source_of(const struct sql_scope *scope, const struct sql_expr *expr)
 {
-    struct sql_expr expr = {.kind = SQL_EXPR_COLUMN, .offset = offset};
     struct place place;
-    expr.name.text = name;
-    uint32_t count = find_at(scope, &expr, &place);
-    *found = count == 1;
-    return count == 1 ? take(t, scope, true, place, offset) : sql_value_null(offset);
+    return find_at(scope, expr, &place) == 1 ? (int32_t)(place.source - scope->sources) : -1;
 }
 
 /* ---- Ranges ---- */

@@ -22,6 +22,8 @@ struct sql_translate_options {
     /* Values bound to ?1, ?2...; NULL where the classes aren't known: then a parameter refuses. */
     const struct rhei_value *parameters;
     uint32_t parameter_count;
+    /* Check ORDER BY's ties in the result instead of assuming an order of SQLite's (assumes_scan_of, assumes_group_sort). */
+    bool check_ties;
 };
 
 /* What stood against it. */

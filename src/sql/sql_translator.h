@@ -213,14 +213,19 @@ bool sql_name_is_column(const struct sql_scope *scope, const struct sql_expr *ex
 struct sql_value sql_field_value(struct sql_translator *t, struct sql_source_scope *source, uint32_t field);
 /* FROM as text; fills scope->sources. */
 const char *sql_from_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_from *from);
-struct sql_value sql_unqualified(struct sql_translator *t, struct sql_scope *scope, const char *name, uint32_t offset,
-                                 bool *found);
 /* Are rows of the scope told apart by these values (their texts)? */
 bool sql_rows_unique_by(const struct sql_scope *scope, const struct sql_value *values, uint32_t count);
 /* Is this field of the source fixed by the scope's GROUP BY keys? */
 bool sql_fixed_by_keys(const struct sql_scope *scope, const struct sql_source_scope *source);
 /* Ranges of scans that a condition implies. */
 void sql_note_ranges(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *condition);
+
+/* The source at this level that a column name means; -1: none, several or another level's. */
+int32_t sql_source_of(const struct sql_scope *scope, const struct sql_expr *expr);
+
+/* ---- sql_implied.c ---- */
+/* What WHERE's ORs imply for single tables and joins, as a condition; NULL: nothing. */
+const char *sql_implied(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *where);
 
 /* ---- sql_query.c ---- */
 /* The order of rows is that of a scan of this table: see sql_translation.assumes_scan_of. */

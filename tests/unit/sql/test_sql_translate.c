@@ -183,6 +183,37 @@ static void test_ties(void **state)
     sql_translation_free(&t);
 }
 
+static void test_ties_around_a_limit(void **state)
+{
+    (void)state;
+    struct sql_translation *t =
+        translate("SELECT i.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name LIMIT 5 OFFSET 3");
+    assert_int_equal(t->row_skip, 1); /* the row before the first may tie with it */
+    assert_int_equal(t->row_limit, 5);
+    assert_non_null(strstr(t->text, "LIMIT 7 OFFSET 2"));
+    sql_translation_free(&t);
+    t = translate("SELECT name, count(*) FROM item GROUP BY name ORDER BY 2 LIMIT 3");
+    assert_true(t->assumes_group_sort);
+    assert_int_equal(t->key_count, 0);
+    sql_translation_free(&t);
+    t = translate("SELECT name, count(*) FROM item GROUP BY name ORDER BY 2, 1");
+    assert_false(t->assumes_group_sort);
+    sql_translation_free(&t);
+    t = translate("SELECT price FROM item UNION ALL SELECT id FROM item ORDER BY 1");
+    assert_int_equal(t->key_count, 1); /* 2 and 2.0 tie */
+    sql_translation_free(&t);
+}
+
+static void test_an_or_says_what_it_implies(void **state)
+{
+    (void)state;
+    struct sql_translation *t =
+        translate("SELECT count(*) FROM item i, other o WHERE (i.id = o.id AND i.price < 2.5 AND o.name = 'x') OR "
+                  "(i.id = o.id AND i.price > 7.5 AND o.name = 'y')");
+    assert_non_null(strstr(t->text, "\"name\" = 'x') OR ("));
+    sql_translation_free(&t);
+}
+
 static void test_scans_tell_columns_and_ranges(void **state)
 {
     (void)state;
@@ -282,6 +313,8 @@ int main(void)
         cmocka_unit_test(test_changes_are_refused),
         cmocka_unit_test(test_columns_are_described),
         cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_ties_around_a_limit),
+        cmocka_unit_test(test_an_or_says_what_it_implies),
         cmocka_unit_test(test_scans_tell_columns_and_ranges),
         cmocka_unit_test(test_a_translation_holds_while_flags_and_ranges_do),
         cmocka_unit_test(test_q4_parameters_of_every_class),
