@@ -15,11 +15,10 @@
 #include "oltp/oltp.h"
 #include "oltp/oltp_arena.h"
 
-#define OLTP_LOG      "_rhei_cdc_log"
-#define OLTP_PREFIX   "_rhei_"
-#define OLTP_TRIGGER  "_rhei_cdc_"
-#define OLTP_NOW      "julianday('now')"
-#define OLTP_MS_OF_JD "CAST(round((time-2440587.5)*86400000.0) AS INTEGER)"
+#define OLTP_LOG     "_rhei_cdc_log"
+#define OLTP_PREFIX  "_rhei_"
+#define OLTP_TRIGGER "_rhei_cdc_"
+#define OLTP_NOW     "julianday('now')"
 
 enum {
     OLTP_FORMAT_VERSION = 1,     /* of the _rhei_ tables */
