@@ -3,6 +3,7 @@
  * The column store's answer: wait until it is fresh, pin a snapshot, prove the statement on it, run it, and give the
  * result SQLite's shape. Anything that goes wrong before the first row is handed out means "SQLite answers".
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,6 +63,12 @@ static bool same_value(const struct rhei_value *a, const struct rhei_value *b)
     }
 }
 
+/* Of two equal values: do the signs of zeros differ? */
+static bool other_zero(const struct rhei_value *a, const struct rhei_value *b)
+{
+    return a->type == RHEI_REAL && signbit(a->as.real) != signbit(b->as.real);
+}
+
 static bool rows_tie(const struct shaped_rows *state)
 {
     const struct sql_translation *shape = state->shape;
@@ -73,7 +80,7 @@ static bool rows_tie(const struct shaped_rows *state)
         (shape->row_skip > 0 && state->delivered == 0))
         return true;
     for (uint32_t c = 0; c < shape->column_count; c++)
-        if (!same_value(&state->row[c], &state->previous[c]))
+        if (!same_value(&state->row[c], &state->previous[c]) || other_zero(&state->row[c], &state->previous[c]))
             return true;
     return false;
 }

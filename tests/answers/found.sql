@@ -27,3 +27,10 @@ CREATE TABLE g (k INTEGER, v REAL);
 CREATE INDEX gk ON g (k DESC);
 INSERT INTO g VALUES (1, 4.0), (3, -4.75), (2, 3.0), (2, 1.0), (4, 4.0);
 SELECT k, count(*) > 5 AS c FROM g GROUP BY 1 ORDER BY c;
+-- An aggregate of nothing but NULLs is still one.
+SELECT coalesce(sum(NULL), 0) FROM p;
+SELECT ifnull(max(NULL), 7) + 1 FROM p WHERE k > 5;
+-- Rows that tie differ also where only the sign of a zero does.
+CREATE TABLE z (s REAL, k INTEGER);
+INSERT INTO z VALUES (1, 1), (-1, 1), (2, 1), (-2, 2), (3, 2), (-4, 1);
+SELECT p.k, 0 * z.s FROM p JOIN z ORDER BY p.k;
