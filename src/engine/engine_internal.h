@@ -34,6 +34,7 @@ struct rhei_db {
     struct config_settings *settings; /* of the file; NULL: there was none */
     char *path;
     char *olap_path;
+    char *temp_folder;
     struct oltp *oltp;
     struct mirror *mirror; /* NULL, as the next three, when there is no column store */
     struct change_source *source;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing: settings, then the rooms from below to above; closing goes the other way. */
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base_thread.h"
 #include "config/config_settings.h"
@@ -81,6 +84,17 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
     return oltp_open(&oltp, &db->oltp, error);
 }
 
+/* Where statements over the memory limit spill. The executor makes the folder when it first needs it. */
+static rhei_status name_temp_folder(struct rhei_db *db, struct rhei_error *error)
+{
+    const char *base = getenv("TMPDIR");
+    struct base_buffer name = {0};
+    base_buffer_format(&name, "%s/rhei-%016" PRIx64, base != NULL && base[0] != '\0' ? base : "/tmp",
+                       base_random_u64());
+    db->temp_folder = base_buffer_take(&name);
+    return db->temp_folder == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
 static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *error)
 {
     const struct rhei_config *config = &db->config;
@@ -100,7 +114,10 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
                     .evaluator_close = evaluators->close},
         .log = &db->log,
     };
-    rhei_status status = mirror_open(&mirror, &db->mirror, error);
+    rhei_status status = name_temp_folder(db, error);
+    executor.temp_directory = db->temp_folder;
+    if (status == RHEI_OK)
+        status = mirror_open(&mirror, &db->mirror, error);
     if (status == RHEI_OK)
         status = oltp_change_source(db->oltp, &db->source, error);
     if (status == RHEI_OK)
@@ -191,6 +208,9 @@ void rhei_close(rhei_db **db)
     mirror_close(&closing->mirror);
     oltp_close(&closing->oltp);
     config_free(&closing->settings);
+    if (closing->temp_folder != NULL)
+        (void)rmdir(closing->temp_folder); /* empty, or never made */
+    base_free(closing->temp_folder);
     base_free(closing->path);
     base_free(closing->olap_path);
     base_free(closing);

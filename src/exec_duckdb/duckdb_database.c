@@ -4,8 +4,12 @@
  * files, extensions or settings for whoever writes SQL. A statement with a memory limit of its own runs on another
  * instance with that limit, because DuckDB counts memory per instance only.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
+#include "base/base_buffer.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
@@ -25,7 +29,6 @@ static const struct {
     {"autoinstall_known_extensions", "false"},
     {"autoload_known_extensions", "false"},
     {"allow_community_extensions", "false"},
-    {"enable_external_access", "false"},
 };
 
 static rhei_status set(const struct duck_api *api, duckdb_config config, const char *name, const char *value,
@@ -59,10 +62,17 @@ static rhei_status configure(struct duck_executor *executor, duckdb_config confi
     size_t temp_limit = given->temp_limit > 0 ? given->temp_limit : 4 * given->memory_limit;
     if (status == RHEI_OK && given->temp_directory != NULL && temp_limit > 0)
         status = set_bytes(api, config, "max_temp_directory_size", temp_limit, error);
-    /* last: without access to files the folder can't be named any more */
     for (size_t i = 0; i < sizeof fixed_settings / sizeof *fixed_settings && status == RHEI_OK; i++)
         status = set(api, config, fixed_settings[i].name, fixed_settings[i].value, error);
     return status;
+}
+
+static void make_temp_folder(const struct duck_executor *executor)
+{
+    const char *folder = executor->config.temp_directory;
+    if (folder != NULL && mkdir(folder, 0700) != 0 && errno != EEXIST)
+        base_log_write(executor->config.log, BASE_LOG_WARN, "exec_duckdb",
+                       "the folder %s for statements over the memory limit can't be made: %s", folder, strerror(errno));
 }
 
 static rhei_status open_handle(struct duck_database *database, struct rhei_error *error)
@@ -71,6 +81,7 @@ static rhei_status open_handle(struct duck_database *database, struct rhei_error
     duckdb_config config = NULL;
     if (api->create_config(&config) == DuckDBError)
         return error_no_memory(error);
+    make_temp_folder(database->executor);
     rhei_status status = configure(database->executor, config, database->memory_limit, error);
     char *message = NULL;
     if (status == RHEI_OK && api->open_ext(NULL, &database->handle, config, &message) == DuckDBError) {
@@ -94,6 +105,22 @@ static rhei_status run(struct duck_database *database, const char *sql, struct r
         status = error_set(error, RHEI_CONFIG, "DuckDB refuses \"%s\": %s", sql, api->result_error(&result));
     api->destroy_result(&result);
     return status;
+}
+
+/* Shuts DuckDB out of the file system, but for the folder where statements over the memory limit spill. */
+static rhei_status shut_out(struct duck_database *database, struct rhei_error *error)
+{
+    const char *folder = database->executor->config.temp_directory;
+    rhei_status status = RHEI_OK;
+    if (folder != NULL) {
+        struct base_buffer sql = {0};
+        base_buffer_text(&sql, "SET allowed_directories=[");
+        base_buffer_literal(&sql, folder, strlen(folder));
+        base_buffer_text(&sql, "]");
+        status = sql.failed ? error_no_memory(error) : run(database, sql.data, error);
+        base_buffer_reset(&sql);
+    }
+    return status == RHEI_OK ? run(database, "SET enable_external_access=false", error) : status;
 }
 
 /*
@@ -128,6 +155,8 @@ rhei_status duck_database_open(struct duck_executor *executor, size_t memory_lim
     database->memory_limit = memory_limit;
     database->limited = limited;
     rhei_status status = open_handle(database, error);
+    if (status == RHEI_OK)
+        status = shut_out(database, error);
     if (status == RHEI_OK)
         status = take_arrow_options(database, error);
     if (status == RHEI_OK)

@@ -17,13 +17,19 @@
 /* Ends in '*': whatever begins so. */
 static const char *const forbidden_functions[] = {
     "rhei_*", /* an ORDER BY inside these would crash DuckDB */
-    "prm_*",          "mirror_*",         "enable_*",        "disable_*",
-    "verify_*",       "force_checkpoint", "checkpoint",      "truncate_duckdb_logs",
-    "write_log",      "setseed",          "nextval",         "currval",
-    "query",          "query_table", /* SQL in a string */
-    "json_execute_*", "arrow_scan*", /* addresses */
-    "seq_scan",       "copy_database",    "import_database", "read_duckdb",
-    "python_*",       "pandas_scan",
+    "prm_*",           "mirror_*",
+    "enable_*",        "disable_*",
+    "verify_*",        "force_checkpoint",
+    "checkpoint",      "truncate_duckdb_logs",
+    "write_log",       "setseed",
+    "nextval",         "currval",
+    "query",           "query_table", /* SQL in a string */
+    "json_execute_*",  "arrow_scan*", /* addresses */
+    "seq_scan",        "copy_database",
+    "import_database", "read_duckdb",
+    "python_*",        "pandas_scan",
+    "read_*",          "parquet_*",
+    "sniff_csv",       "glob", /* files, should a setting ever let them through */
 };
 
 static bool is_forbidden(const struct duck_token *name)

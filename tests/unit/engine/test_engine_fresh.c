@@ -163,6 +163,25 @@ static void test_q5_a_slow_reader_stops_nobody(void **state)
     rhei_rows_close(&slow_oltp);
 }
 
+static void test_q5_what_exceeds_the_memory_limit_spills(void **state)
+{
+    (void)state;
+    struct fixture small;
+    struct rhei_config config = {
+        .struct_size = sizeof config, .prefer_olap = true, .olap_memory_limit = 160u << 20, .threads = 1};
+    fixture_init(&small);
+    fixture_open(&small, &config);
+    must_execute(small.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT)");
+    must_execute(small.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 600000) "
+                           "INSERT INTO t SELECT i, 'a text of more than twelve bytes ' || i FROM c");
+    must_be_built(small.db);
+    assert_int_equal(must_int64(small.db,
+                                "SELECT count(*) FROM (SELECT s, count(*) AS n FROM t GROUP BY s) WHERE n = 1",
+                                RHEI_ROUTE_OLAP),
+                     600000);
+    fixture_end(&small);
+}
+
 static void test_q7_a_transaction_belongs_to_its_session(void **state)
 {
     (void)state;
@@ -205,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q5_a_query_can_be_cancelled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q5_a_query_has_a_time_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q5_a_slow_reader_stops_nobody, set_up, tear_down),
+        cmocka_unit_test(test_q5_what_exceeds_the_memory_limit_spills),
         cmocka_unit_test_setup_teardown(test_q7_a_transaction_belongs_to_its_session, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
