@@ -304,10 +304,13 @@ static struct sql_value rule_nullif(struct sql_translator *t, const struct call 
 
 static struct sql_value rule_replace(struct sql_translator *t, const struct call *call)
 {
-    if (any_null_class(call))
+    const struct sql_value *arguments = call->arguments;
+    if (arguments[0].cls == SQL_CLASS_NULL || arguments[1].cls == SQL_CLASS_NULL)
         return sql_value_null(call->offset);
     if (!is_filled_literal(call->arguments[1]))
         return refuse_call(t, call, "only a literal to replace, not empty, is translated");
+    if (arguments[2].cls == SQL_CLASS_NULL) /* but of nothing to replace, the text stays even so */
+        return sql_value_null(call->offset);
     return text_value(sql_format(t, "replace(%s, %s, %s)", sql_as_text(t, call->arguments[0]), call->arguments[1].text,
                                  sql_as_text(t, call->arguments[2])),
                       is_ascii(call->arguments[0]) && is_ascii(call->arguments[2]), call->offset);

@@ -134,6 +134,9 @@ static void ask_one(struct run *run, rhei_db *db, const struct schema *schema, i
                pair.oltp.message);
     if (run->verbose)
         print_route(db, now.at, values, generator.parameter_count);
+    if (verdict == VERDICT_SLOW && !run->quiet)
+        printf("-- slow, oltp %s, auto %s: %s;\n", rhei_status_name(pair.oltp.status),
+               rhei_status_name(pair.automatic.status), now.at);
     run_free(&pair);
     if (run_is_difference(verdict)) {
         run->differences++;

@@ -34,3 +34,5 @@ SELECT ifnull(max(NULL), 7) + 1 FROM p WHERE k > 5;
 CREATE TABLE z (s REAL, k INTEGER);
 INSERT INTO z VALUES (1, 1), (-1, 1), (2, 1), (-2, 2), (3, 2), (-4, 1);
 SELECT p.k, 0 * z.s FROM p JOIN z ORDER BY p.k;
+-- Where there is nothing to look for, what would replace it doesn't matter.
+SELECT replace('b', '', NULL), replace('b', 'b', NULL), replace(NULL, '', 'x') FROM p;
