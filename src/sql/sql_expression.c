@@ -647,7 +647,7 @@ static struct sql_value cast(struct sql_translator *t, struct sql_scope *scope, 
     enum sql_affinity affinity = type_affinity(expr->name.text);
     struct sql_value result = value;
     if (value.cls == SQL_CLASS_NULL) {
-        result.affinity = affinity;
+        result.affinity = (uint8_t)affinity;
         return result;
     }
     if (value.cls == SQL_CLASS_TEXT && value.constant && affinity != SQL_AFFINITY_TEXT)

@@ -242,7 +242,7 @@ const char *sql_random_change(struct sql_random *random)
     random->depth = 2;
     switch (sql_random_below(random, 4)) {
     case 0:
-        put(random, PICK(random, "INSERT INTO t(b, c) ", "INSERT OR IGNORE INTO t(a, b) ", "REPLACE INTO t(a, e) "));
+        put(random, PICK(random, "INSERT INTO t(b, c) ", "INSERT OR IGNORE INTO u(k, b) ", "REPLACE INTO u(k, v) "));
         query(random, 2, 0);
         break;
     case 1:

@@ -171,10 +171,10 @@ static void test_ties(void **state)
     t = translate("SELECT name FROM item ORDER BY id LIMIT 5");
     assert_int_equal(t->assumes_scan_of, -1);
     sql_translation_free(&t);
-    t = translate("SELECT i.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name, o.id LIMIT 5");
+    t = translate("SELECT i.name, o.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name, o.id LIMIT 5");
     assert_int_equal(t->key_count, 2);
-    assert_int_equal(t->key_column, 1);
-    assert_int_equal(t->result_columns, 3);
+    assert_int_equal(t->key_column, 2);
+    assert_int_equal(t->result_columns, 4);
     assert_int_equal(t->row_limit, 5);
     assert_non_null(strstr(t->text, "LIMIT 6"));
     sql_translation_free(&t);
@@ -187,10 +187,13 @@ static void test_ties_around_a_limit(void **state)
 {
     (void)state;
     struct sql_translation *t =
-        translate("SELECT i.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name LIMIT 5 OFFSET 3");
+        translate("SELECT i.name, o.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name LIMIT 5 OFFSET 3");
     assert_int_equal(t->row_skip, 1); /* the row before the first may tie with it */
     assert_int_equal(t->row_limit, 5);
     assert_non_null(strstr(t->text, "LIMIT 7 OFFSET 2"));
+    sql_translation_free(&t);
+    t = translate("SELECT i.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name LIMIT 5 OFFSET 3");
+    assert_int_equal(t->key_count, 0); /* rows that tie look the same */
     sql_translation_free(&t);
     t = translate("SELECT name, count(*) FROM item GROUP BY name ORDER BY 2 LIMIT 3");
     assert_true(t->assumes_group_sort);
