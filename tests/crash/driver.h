@@ -40,13 +40,15 @@ struct faults {
     char die_point[64]; /* "*": any */
     long die_at;        /* 0: never; the process kills itself at this hit */
     char hold_point[64];
-    bool held; /* somebody waits at hold_point */
+    bool held;  /* somebody waits at hold_point */
+    long steps; /* how often the one who waited was let go */
 };
 void faults_point(void *context, const char *point);
 /* Waits until a point was hit `hits` times, or somebody is held there; false after the time limit. */
 bool faults_wait(struct faults *faults, const char *point, long hits, long timeout_ms);
 void faults_hold(struct faults *faults, const char *point);
-void faults_release(struct faults *faults);
+/* Lets the one who waits go; once: to wait there again. */
+void faults_release(struct faults *faults, bool once);
 
 /* ---- Lanes. ------------------------------------------------------------------------------------------------------ */
 

@@ -194,9 +194,8 @@ static rhei_status do_faults(struct lane *lane, struct words *words, struct rhei
 
 static rhei_status do_release(struct lane *lane, struct words *words, struct rhei_error *error)
 {
-    (void)words;
     (void)error;
-    faults_release(&lane->driver->faults);
+    faults_release(&lane->driver->faults, words_flag(words, "once"));
     say(lane, "ok\n");
     return RHEI_OK;
 }

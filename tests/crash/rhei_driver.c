@@ -117,7 +117,8 @@ void faults_point(void *context, const char *point)
         pause();
     }
     pthread_cond_broadcast(&faults->changed);
-    while (strcmp(faults->hold_point, point) == 0) {
+    long steps = faults->steps;
+    while (strcmp(faults->hold_point, point) == 0 && faults->steps == steps) {
         faults->held = true;
         pthread_cond_broadcast(&faults->changed);
         pthread_cond_wait(&faults->changed, &faults->lock);
@@ -155,10 +156,13 @@ void faults_hold(struct faults *faults, const char *point)
     pthread_mutex_unlock(&faults->lock);
 }
 
-void faults_release(struct faults *faults)
+void faults_release(struct faults *faults, bool once)
 {
     pthread_mutex_lock(&faults->lock);
-    faults->hold_point[0] = 0;
+    if (!once)
+        faults->hold_point[0] = 0;
+    faults->held = false;
+    faults->steps++;
     pthread_cond_broadcast(&faults->changed);
     pthread_mutex_unlock(&faults->lock);
 }

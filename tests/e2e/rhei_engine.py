@@ -239,8 +239,9 @@ class Lane:
     def faults(self, **options):
         self.ok("faults", *option_words(options))
 
-    def release(self):
-        self.ok("release")
+    def release(self, once=False):
+        """Lets whoever is held go on; once: to be held again at the next time."""
+        self.ok("release", f"once={int(once)}")
 
     def wait_point(self, point, hits=0, timeout_ms=10000):
         """Waits until the point was reached `hits` times (0: until somebody is held)."""

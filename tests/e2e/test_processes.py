@@ -33,7 +33,7 @@ def wait_until(condition, seconds=20, what="the condition"):
 
 def test_a1_balances_add_up_in_every_read_beside_8_writers(path, open_engine, rng):
     bank.create(path)
-    engine = open_engine()
+    engine = open_engine(sync_batch_rows=3)  # fewer than a transfer changes
     engine.initial_sync()
     engine.olap("SELECT count(*) FROM wire")  # the executor is loaded
     writing = engine.start("bank", "writers=8", "count=250", "first=1", f"seed={rng.first_seed % 10000}")
@@ -41,8 +41,9 @@ def test_a1_balances_add_up_in_every_read_beside_8_writers(path, open_engine, rn
     outside.start()
     sums, reader = 0, engine.on("reader")
     try:
-        while sums < 40 or len(engine.acknowledged) + len(engine.refused) < 8 * 250:
-            seen = reader.olap("SELECT (SELECT sum(balance) FROM checking) + (SELECT sum(balance) FROM savings)")
+        while sums < 150 or len(engine.acknowledged) + len(engine.refused) < 8 * 250:
+            seen = reader.olap("SELECT (SELECT sum(balance) FROM checking) + (SELECT sum(balance) FROM savings)",
+                               freshness=rng.choice(["latest", "eventual", "bounded:5"]))
             assert (seen.route, seen.value) == ("olap", bank.TOTAL)
             sums += 1
     finally:
@@ -53,11 +54,11 @@ def test_a1_balances_add_up_in_every_read_beside_8_writers(path, open_engine, rn
     assert_mirror(engine, path)
 
 
-def test_a1_two_tables_in_one_statement_show_one_moment(path, open_engine, python_writer):
-    """A transaction writes the same number to two tables; a join on one snapshot never sees two different ones."""
-    shell(path, "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE b (id INTEGER PRIMARY KEY, n INTEGER);"
-          "INSERT INTO a VALUES (1, 0); INSERT INTO b VALUES (1, 0);")
-    engine = open_engine()
+def test_a1_a_big_transaction_over_two_tables_is_seen_whole(path, open_engine, python_writer, rng):
+    """Every row of both tables gets the same number, in one transaction that needs many batches of a cycle."""
+    shell(path, f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER); {ROWS.format(count=3000)} INSERT INTO a SELECT i, 0 FROM n;"
+          "CREATE TABLE b (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO b SELECT * FROM a;")
+    engine = open_engine(sync_batch_rows=50)
     engine.initial_sync()
     stop = threading.Event()
 
@@ -75,15 +76,41 @@ def test_a1_two_tables_in_one_statement_show_one_moment(path, open_engine, pytho
     thread.start()
     try:
         last = 0
-        for _ in range(150):
-            seen = engine.olap("SELECT a.n, b.n FROM a JOIN b ON a.id = b.id")
-            assert seen.route == "olap"
-            assert seen.rows[0][0] == seen.rows[0][1] >= last
+        for _ in range(300):
+            freshness = rng.choice(["eventual", "eventual", "latest"])
+            seen = engine.olap("SELECT (SELECT min(n) FROM a), (SELECT max(n) FROM a), (SELECT min(n) FROM b), (SELECT max(n) FROM b)",
+                               freshness=freshness)
+            assert len(set(seen.rows[0])) == 1, (freshness, seen)
+            assert seen.rows[0][0] >= last
             last = seen.rows[0][0]
+        joined = engine.olap("SELECT count(*), min(a.n - b.n), max(a.n - b.n) FROM a JOIN b ON a.id = b.id")
+        assert (joined.route, joined.rows) == ("olap", [(3000, 0, 0)])
     finally:
         stop.set()
         thread.join()
     assert last > 0
+
+
+def test_a1_readers_see_the_old_state_at_every_point_of_a_cycle(path, open_engine):
+    shell(path, f"CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER); {ROWS.format(count=300)} INSERT INTO a SELECT i, 0 FROM n;"
+          "CREATE TABLE b (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO b SELECT * FROM a;")
+    engine = open_engine(manual_sync=True, sync_batch_rows=50)
+    engine.initial_sync()
+    asked = "SELECT (SELECT min(n) FROM a), (SELECT max(n) FROM a), (SELECT min(n) FROM b), (SELECT max(n) FROM b)"
+    reader = engine.on("reader")
+    assert reader.olap(asked).rows == [(0, 0, 0, 0)]
+    points = ["sync.cycle.begun", "sync.cycle.read", "sync.cycle.batch", "sync.cycle.applied"]
+    for number, point in enumerate(points, 1):
+        shell(path, f"BEGIN; UPDATE a SET n = {number}; UPDATE b SET n = {number}; COMMIT")
+        engine.faults(hold=point)
+        syncing = engine.on("sync").start("sync")
+        for _ in range(8 if point in ("sync.cycle.read", "sync.cycle.batch") else 1):  # batch after batch
+            engine.wait_point(point)
+            assert reader.olap(asked, freshness="eventual").rows == [(number - 1,) * 4], point
+            engine.release(once=True)
+        engine.release()
+        syncing.wait()
+        assert reader.olap(asked, freshness="eventual").rows == [(number,) * 4], point
 
 
 # ---- Q1: the newest state, whoever wrote it. -------------------------------------------------------------------------
@@ -445,11 +472,13 @@ def test_a8_one_engine_keeps_step_while_the_other_is_far_behind(path, open_engin
     slow, quick = open_engine(manual_sync=True), open_engine()
     slow.initial_sync()
     quick.initial_sync()
+    built = slow.points()["sync.build.begun"]
     for turn in range(5):
         shell(path, f"{ROWS.format(count=1000)} INSERT INTO t (v) SELECT {turn} FROM n")
         assert quick.olap("SELECT count(*) FROM t").value == 1000 * (turn + 1)
-    slow.sync()
+    assert slow.sync()["events"] == 5000
     assert slow.verify() == quick.verify() == 5000
+    assert slow.points()["sync.build.begun"] == built  # it was not built anew for want of changes
 
 
 def test_a8_a_schema_change_by_one_engine_reaches_the_other(path, open_engine):
