@@ -169,7 +169,7 @@ def test_a2_kill_at_random_times_in_a_loop(spawn, path, open_engine, rng, long):
     bank.create(path)
     history = History(path)
     kills = 0
-    for _ in range(300 if long else 30):
+    for _ in range(150 if long else 30):
         history.lives += 1
         engine = spawn()
         life = Life(engine, path, history.lives, rng.randrange(10000), transfers=100)
