@@ -202,8 +202,22 @@ static void check_distinct(struct sql_translator *t, const struct core *c)
 
 /* ---- GROUP BY ---- */
 
+/* SQLite reads "- -2" and likely(2) as the position 2, too. */
+static void refuse_disguised_position(struct sql_translator *t, const struct sql_expr *expr)
+{
+    const struct sql_expr *inner = expr;
+    while (inner->kind == SQL_EXPR_UNARY && (inner->op == SQL_OP_NEGATE || inner->op == SQL_OP_PLUS))
+        inner = inner->left;
+    bool likely = inner->kind == SQL_EXPR_CALL && (base_fold_compare(inner->name.text, "likely") == 0 ||
+                                                   base_fold_compare(inner->name.text, "unlikely") == 0 ||
+                                                   base_fold_compare(inner->name.text, "likelihood") == 0);
+    if (likely || (inner != expr && inner->kind == SQL_EXPR_INTEGER))
+        sql_refuse(t, expr->offset, "position", "only a plain number is translated as one");
+}
+
 static struct sql_value group_key(struct sql_translator *t, struct core *c, const struct sql_expr *expr)
 {
+    refuse_disguised_position(t, expr);
     const struct sql_expr *meant = expr;
     const struct sql_items *columns = c->tree->columns;
     if (expr->kind == SQL_EXPR_INTEGER) {
@@ -301,6 +315,7 @@ static void order_term(struct sql_translator *t, struct core *c, const struct sq
         collated = true;
         expr = expr->left;
     }
+    refuse_disguised_position(t, expr);
     int64_t column = named_column(t, c, expr);
     if (t->refused)
         return;
@@ -389,7 +404,10 @@ static void settle_order(struct sql_translator *t, struct core *c)
         }
     } else if ((ordered || c->limited) && !sql_rows_unique_by(scope, c->keys, c->key_count)) {
         struct sql_source_scope *source = &scope->sources[0];
-        if (scope->source_count > 1 || source->rowid < 0 || c->windows || (ordered && t->options->check_ties)) {
+        /* SQLite may merge a subquery that has a LIMIT alone with a query that has an ORDER BY, and so limit what is sorted. */
+        bool merged = c->nested && !ordered;
+        if (merged || scope->source_count > 1 || source->rowid < 0 || c->windows ||
+            (ordered && t->options->check_ties)) {
             c->open_order = !ordered || !order_covers_columns(c);
             return;
         }
