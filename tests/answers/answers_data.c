@@ -432,6 +432,15 @@ static void make_table(struct random *random, struct schema *schema, struct rela
     text_put(&sql, columns.at);
     if (kind == 6 || kind == 7)
         text_format(&sql, ", PRIMARY KEY (%s, %s)", table->columns[0].name, table->columns[1].name);
+    table->given_count = table->column_count;
+    bool generated = random_chance(random, 8) && table->column_count < MOST_COLUMNS;
+    if (generated) {
+        struct column *column = &table->columns[table->column_count++];
+        snprintf(column->name, sizeof column->name, "made");
+        column->flavour = FLAVOUR_INTEGER;
+        text_format(&sql, ", made INTEGER AS (length(%s)) %s", table->columns[0].name,
+                    random_chance(random, 50) ? "STORED" : "VIRTUAL");
+    }
     text_put(&sql, kind >= 3 && kind <= 7 && random_chance(random, 40) ? ") WITHOUT ROWID" : ")");
     add_statement(schema, sql.at);
     text_free(&sql);
@@ -443,7 +452,7 @@ static void add_row(struct random *random, struct schema *schema, const struct r
 {
     struct text sql = {0};
     text_format(&sql, "INSERT OR IGNORE INTO %s VALUES (", table->name);
-    for (uint32_t c = 0; c < table->column_count; c++) {
+    for (uint32_t c = 0; c < table->given_count; c++) {
         struct cell cell = {.value = rhei_null()};
         if (!random_chance(random, filling[c].nulls))
             profile_value(random, filling[c].profile, &cell);
@@ -492,9 +501,9 @@ static void make_view(struct random *random, struct schema *schema, uint32_t num
     text_free(&sql);
 }
 
-void data_make(struct random *random, bool calm, struct schema *schema)
+void data_make(struct random *random, bool calm, bool large, struct schema *schema)
 {
-    *schema = (struct schema){.calm = calm};
+    *schema = (struct schema){.calm = calm, .large = large};
     schema->table_count = 3 + random_below(random, 3);
     for (uint32_t t = 0; t < schema->table_count; t++) {
         struct relation *table = &schema->relations[t];
@@ -502,6 +511,7 @@ void data_make(struct random *random, bool calm, struct schema *schema)
         snprintf(table->name, sizeof table->name, "t%u", t);
         make_table(random, schema, table, filling);
         uint32_t rows = random_chance(random, 8) ? random_below(random, 2) : 4 + random_below(random, 32);
+        rows = large && t == 0 ? 3000 : rows;
         for (uint32_t r = 0; r < rows; r++)
             add_row(random, schema, table, filling);
         make_indexes(random, schema, table);

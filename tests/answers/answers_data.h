@@ -33,13 +33,13 @@ struct column {
 struct relation {
     char name[24];
     struct column columns[MOST_COLUMNS];
-    uint32_t column_count;
+    uint32_t column_count, given_count; /* the columns behind the given ones are generated */
 };
 
 struct schema {
     struct relation relations[MOST_TABLES + MOST_VIEWS];
     uint32_t table_count, relation_count;
-    bool calm;
+    bool calm, large;  /* large: thousands of rows, for more than one thread */
     char **statements; /* what made it, in order */
     size_t statement_count, statement_capacity;
 };
@@ -50,7 +50,7 @@ void data_value(struct random *random, enum flavour flavour, bool calm, struct c
 void data_literal(struct text *text, const struct rhei_value *value);
 
 /* Makes the statements; nothing is run. In a calm schema columns hold what their types promise. */
-void data_make(struct random *random, bool calm, struct schema *schema);
+void data_make(struct random *random, bool calm, bool large, struct schema *schema);
 /* Adds statements that change rows. */
 void data_change(struct random *random, struct schema *schema, uint32_t count);
 void data_free(struct schema *schema);

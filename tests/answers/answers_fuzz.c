@@ -178,10 +178,12 @@ static bool ask_database(struct run *run)
         printf("can't open: %s\n", error.message);
         return false;
     }
-    data_make(&random, random_chance(&random, 65), &schema);
+    bool calm = random_chance(&random, 65);
+    data_make(&random, calm, random_chance(&random, 4), &schema);
     apply(db, &schema, 0);
     bool fine = rhei_initial_sync(db, 60000, &error) == RHEI_OK;
-    for (int64_t n = 0; fine && n < STATEMENTS_A_DATABASE && !finished(run); n++) {
+    for (int64_t n = 0;
+         fine && n < (schema.large ? STATEMENTS_A_DATABASE / 3 : STATEMENTS_A_DATABASE) && !finished(run); n++) {
         if (n % 60 == 50) {
             size_t before = schema.statement_count;
             data_change(&random, &schema, 6);

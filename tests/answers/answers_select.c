@@ -43,6 +43,25 @@ static void describe_results(const struct results *results, struct source *sourc
     }
 }
 
+static void put_values(struct generator *generator, struct source *source, struct text *sql)
+{
+    struct scope none = {0};
+    uint32_t rows = 1 + random_below(&generator->random, 4);
+    struct results results = choose_results(generator, 2);
+    for (uint32_t r = 0; r < rows; r++) {
+        text_put(sql, r > 0 ? ", (" : "(VALUES (");
+        for (uint32_t i = 0; i < results.count; i++) {
+            text_put(sql, i > 0 ? ", " : "");
+            expression_make(generator, &none, results.flavours[i], 0, sql);
+        }
+        text_put(sql, ")");
+    }
+    text_put(sql, ")");
+    describe_results(&results, source);
+    for (uint32_t i = 0; i < results.count; i++)
+        snprintf(source->columns[i].name, sizeof source->columns[i].name, "column%u", i + 1);
+}
+
 static void put_source(struct generator *generator, const struct scope *outer, struct source *source, int depth,
                        struct text *sql)
 {
@@ -52,6 +71,8 @@ static void put_source(struct generator *generator, const struct scope *outer, s
         put_query(generator, outer, &results, depth - 1, false, sql);
         text_put(sql, ")");
         describe_results(&results, source);
+    } else if (CHANCE(generator, 3)) {
+        put_values(generator, source, sql);
     } else if (generator->cte_count > 0 && CHANCE(generator, 55)) {
         *source = generator->ctes[random_below(&generator->random, generator->cte_count)];
         text_put(sql, source->alias);
@@ -61,7 +82,7 @@ static void put_source(struct generator *generator, const struct scope *outer, s
             &generator->random, CHANCE(generator, 85) ? schema->table_count : schema->relation_count)];
         memcpy(source->columns, relation->columns, sizeof relation->columns);
         source->column_count = relation->column_count;
-        text_put(sql, relation->name);
+        text_format(sql, "%s%s", CHANCE(generator, 4) ? "main." : "", relation->name);
     }
     name_source(generator, source);
     text_format(sql, " AS %s", source->alias);
@@ -132,7 +153,7 @@ static void put_from(struct generator *generator, struct scope *scope, int depth
     if (CHANCE(generator, 2))
         return;
     static const uint32_t counts[] = {1, 1, 1, 1, 1, 1, 2, 2, 2, 3};
-    uint32_t count = PICK(generator, counts);
+    uint32_t count = generator->schema->large ? 1 : PICK(generator, counts);
     text_put(sql, " FROM ");
     put_source(generator, scope->outer, &scope->sources[0], depth, sql);
     scope->source_count = 1;
@@ -160,8 +181,27 @@ static void put_group(struct generator *generator, const struct scope *scope, co
     }
 }
 
+/* Terms that no result column need hold. */
+static void put_order_terms(struct generator *generator, const struct scope *scope, bool grouped, int depth,
+                            struct text *sql)
+{
+    static const char *const directions[] = {
+        "", "", "", " DESC", " DESC", " NULLS LAST", " DESC NULLS FIRST", " COLLATE NOCASE"};
+    uint32_t count = 1 + random_below(&generator->random, 3);
+    for (uint32_t i = 0; i < count; i++) {
+        text_put(sql, i > 0 ? ", " : " ORDER BY ");
+        if (grouped)
+            expression_aggregate(generator, scope, 0, sql);
+        else
+            expression_make(generator, scope, expression_flavour(generator), depth > 1 ? 1 : depth, sql);
+        text_put(sql, PICK(generator, directions));
+    }
+    if (CHANCE(generator, 30))
+        text_format(sql, " LIMIT %u", 1 + random_below(&generator->random, 12));
+}
+
 static void put_core(struct generator *generator, const struct scope *outer, const struct results *results, int depth,
-                     bool named, struct text *sql)
+                     bool named, bool orders, struct text *sql)
 {
     struct scope scope = {.outer = outer};
     struct text from = {0}, keys[MOST_RESULTS] = {{0}};
@@ -194,6 +234,8 @@ static void put_core(struct generator *generator, const struct scope *outer, con
     }
     if (grouped)
         put_group(generator, &scope, keys, key_count, depth, sql);
+    if (orders)
+        put_order_terms(generator, &scope, grouped, depth, sql);
     for (uint32_t i = 0; i < key_count; i++)
         text_free(&keys[i]);
     text_free(&from);
@@ -223,10 +265,13 @@ static void put_query(struct generator *generator, const struct scope *outer, co
                       bool top, struct text *sql)
 {
     static const char *const operators[] = {" UNION ALL ", " UNION ", " INTERSECT ", " EXCEPT "};
-    put_core(generator, outer, results, depth, true, sql);
+    bool orders = CHANCE(generator, top ? 18 : 6);
+    put_core(generator, outer, results, depth, true, orders, sql);
+    if (orders)
+        return;
     while (CHANCE(generator, 9)) {
         text_put(sql, PICK(generator, operators));
-        put_core(generator, outer, results, depth, CHANCE(generator, 50), sql);
+        put_core(generator, outer, results, depth, CHANCE(generator, 50), false, sql);
     }
     put_order_limit(generator, results, top, sql);
 }
@@ -250,7 +295,7 @@ void select_scalar(struct generator *generator, const struct scope *outer, enum 
         text_free(&from);
         return;
     }
-    put_core(generator, outer, &results, 1, true, sql);
+    put_core(generator, outer, &results, 1, true, false, sql);
     if (CHANCE(generator, 30))
         text_put(sql, " ORDER BY 1 LIMIT 1");
 }

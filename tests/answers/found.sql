@@ -36,3 +36,9 @@ INSERT INTO z VALUES (1, 1), (-1, 1), (2, 1), (-2, 2), (3, 2), (-4, 1);
 SELECT p.k, 0 * z.s FROM p JOIN z ORDER BY p.k;
 -- Where there is nothing to look for, what would replace it doesn't matter.
 SELECT replace('b', '', NULL), replace('b', 'b', NULL), replace(NULL, '', 'x') FROM p;
+-- A LIMIT inside may be applied to the rows that an ORDER BY outside has sorted.
+SELECT s.v FROM (SELECT v FROM p LIMIT 2) AS s ORDER BY 1;
+WITH w AS (SELECT v FROM p LIMIT 3) SELECT v FROM w ORDER BY v DESC;
+-- A number with signs is a position.
+SELECT '-', v FROM p ORDER BY - -2;
+SELECT k, v FROM p ORDER BY likely(2), 1;
