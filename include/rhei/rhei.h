@@ -363,7 +363,8 @@ RHEI_API rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct r
 RHEI_API rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *error);
 /**
  * Compares a table (NULL: every mirrored one) with its mirror at one position, by count and an order-independent checksum of
- * every cell. RHEI_OK: equal. RHEI_STALE with a message that names table and difference: not.
+ * every cell. RHEI_OK: equal. RHEI_STALE with a message that names table and difference: not. RHEI_OLAP_UNAVAILABLE: it isn't
+ * built now. *rows, which may be NULL, is the number of rows compared.
  */
 RHEI_API rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "sql/sql_number.h"
 
 rhei_status engine_rows_new(struct rhei_db *db, struct route_statement *statement, struct rhei_rows **rows,
                             struct rhei_error *error)
@@ -111,10 +112,14 @@ struct rhei_value rhei_rows_value(rhei_rows *rows, uint32_t column)
     return value;
 }
 
-static double leading_number(rhei_rows *rows, uint32_t column)
+/* As SQLite reads it: decimal only, and in every locale alike. */
+static double leading_number(const struct rhei_value *value)
 {
-    const char *text = rhei_rows_text(rows, column);
-    return text == NULL ? 0.0 : strtod(text, NULL);
+    bool is_integer;
+    int64_t integer;
+    double real;
+    sql_number_from_text(value->as.bytes, value->length, &is_integer, &integer, &real);
+    return real;
 }
 
 /* SQLite's conversion: out of range goes to the nearest end. */
@@ -155,7 +160,7 @@ double rhei_rows_double(rhei_rows *rows, uint32_t column)
         return value.as.real;
     case RHEI_TEXT:
     case RHEI_BLOB:
-        return leading_number(rows, column);
+        return leading_number(&value);
     default:
         return 0.0;
     }

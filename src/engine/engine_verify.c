@@ -156,7 +156,11 @@ static rhei_status verify_table(rhei_db *db, const struct source_table *table, u
     const struct mirror_table_view *view = mirror_view(&snapshot, table->id);
     struct checksum in_table = {0}, in_mirror = {0};
     if (view == NULL)
-        status = error_set(error, RHEI_STALE, "table \"%s\" has no mirror now; rh status says why", table->name);
+        status =
+            error_set(error, RHEI_OLAP_UNAVAILABLE,
+                      "table \"%s\" has no mirror to compare with now: wait for its build with rhei_initial_sync, or "
+                      "see rh status",
+                      table->name);
     if (status == RHEI_OK)
         status = checksum_mirror(view, &in_mirror, error);
     if (status == RHEI_OK)
@@ -172,8 +176,12 @@ static rhei_status verify_table(rhei_db *db, const struct source_table *table, u
 
 rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error)
 {
-    if (db == NULL || db->sync == NULL)
-        return error_set(error, RHEI_OLAP_UNAVAILABLE, "there is no column store to compare with");
+    if (db == NULL)
+        return error_set(error, RHEI_INVALID, "a database handle is needed");
+    if (db->sync == NULL)
+        return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                         "there is no column store to compare with: this handle was opened read-only, or with "
+                         "olap_backend none");
     if (rows != NULL)
         *rows = 0;
     const struct oltp_catalog *catalog = NULL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SQLite's own code for single values, so that another engine computes exactly the same. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "oltp/oltp_internal.h"
+#include "sql/sql_number.h"
 
 static bool function_like(const char *pattern, const char *text, uint32_t escape)
 {
@@ -33,8 +33,13 @@ static uint32_t function_real_text(double value, char out[40])
 static double function_round_text(double value, int digits)
 {
     char text[64];
+    bool is_integer;
+    int64_t integer;
+    double rounded;
     sqlite3_snprintf((int)sizeof text, text, "%!.*f", digits, value);
-    return strtod(text, NULL); /* SQLite reads its own text to the nearest double, as strtod does */
+    sql_number_from_text(text, strlen(text), &is_integer, &integer,
+                         &rounded); /* to the nearest double, as SQLite does */
+    return rounded;
 }
 #else
 /* Before that, SQLite's reading of a text was off by a bit at times, so only SQLite itself gives its answer. Slow. */

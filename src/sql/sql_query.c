@@ -256,9 +256,10 @@ static void translate_groups(struct sql_translator *t, struct core *c)
     c->scope.key_count = t->failed ? 0 : group->count;
 }
 
+/* A column without values is NULL everywhere, but the result may name it. */
 static bool key_is_fixed(const struct sql_value *key)
 {
-    return key->constant || key->cls == SQL_CLASS_NULL;
+    return key->constant || strcmp(key->text, "NULL") == 0;
 }
 
 /* A literal is no position for the column store; it groups everything together, as it does in SQLite. */

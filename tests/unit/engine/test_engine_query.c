@@ -127,6 +127,7 @@ static void test_c3_values_come_back_bit_for_bit(void **state)
     }
     assert_int_equal(rhei_rows_next(rows, &error), RHEI_DONE);
     rhei_rows_close(&rows);
+    must_be_built(fixture.db);
     must_verify(fixture.db);
 }
 

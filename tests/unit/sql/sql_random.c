@@ -280,7 +280,7 @@ void sql_random_damage(struct sql_random *random, struct base_buffer *text)
             text->len = at + 1;
             break;
         default:
-            base_buffer_append(text, "()'\"[;,/*--" + sql_random_below(random, 8), 1);
+            base_buffer_append(text, &"()'\"[;,/*--"[sql_random_below(random, 8)], 1);
         }
     }
 }
