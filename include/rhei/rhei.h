@@ -240,6 +240,26 @@ RHEI_API rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct
                                       const struct rhei_query_options *options, struct ArrowArrayStream *stream,
                                       struct rhei_error *error);
 
+enum rhei_arrow_framing { RHEI_ARROW_STREAM = 0, RHEI_ARROW_FILE = 1 };
+enum rhei_arrow_codec { RHEI_ARROW_PLAIN = 0, RHEI_ARROW_LZ4 = 1, RHEI_ARROW_ZSTD = 2 };
+/** How Arrow data is written. Zero is the default of every field. */
+struct rhei_arrow_options {
+    size_t struct_size;
+    int32_t framing; /**< enum rhei_arrow_framing: a stream, or a file with a footer */
+    int32_t codec;   /**< enum rhei_arrow_codec of the batches */
+};
+/** Takes `length` bytes, all of them, or fails with the status it returns; they are borrowed for the call. */
+typedef rhei_status (*rhei_write_function)(void *context, const void *bytes, size_t length, struct rhei_error *error);
+/**
+ * Writes the whole of an Arrow stream, from here or from elsewhere, in Arrow's IPC format
+ * (https://arrow.apache.org/docs/format/Columnar.html), without copying where it can. utf8view becomes utf8. Takes ownership of
+ * the stream: it is released, also when this fails. Owner thread of the stream, which calls `write`.
+ *
+ * Errors: RHEI_INVALID, RHEI_UNSUPPORTED (a type that isn't written), RHEI_NO_MEMORY, and those of the stream and of `write`.
+ */
+RHEI_API rhei_status rhei_arrow_write(struct ArrowArrayStream *stream, const struct rhei_arrow_options *options,
+                                      rhei_write_function write, void *context, struct rhei_error *error);
+
 /** Next row: RHEI_ROW, RHEI_DONE, or an error (then no more rows come). */
 RHEI_API rhei_status rhei_rows_next(rhei_rows *rows, struct rhei_error *error);
 /** Number of columns; known before the first row. */

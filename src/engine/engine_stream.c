@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows as an Arrow stream that says in its schema where they come from. */
+/* Rows as an Arrow stream that says in its schema where they come from, and such a stream as bytes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "arrow/arrow_ipc.h"
 #include "engine/engine_internal.h"
 
 static rhei_status next_row(void *context, struct rhei_value *row, struct rhei_error *error)
@@ -105,4 +106,41 @@ rhei_status engine_rows_to_stream(struct rhei_rows **rows, bool strings_view, st
         return cursor_to_stream(taken, strings_view, pairs, count, stream, error);
     struct arrow_wrap_options wrap = {.pairs = pairs, .pair_count = count, .release = release_rows, .context = taken};
     return arrow_wrap_stream(&taken->stream, &wrap, stream, error);
+}
+
+_Static_assert((int)RHEI_ARROW_PLAIN == (int)ARROW_IPC_PLAIN && (int)RHEI_ARROW_LZ4 == (int)ARROW_IPC_LZ4 &&
+                   (int)RHEI_ARROW_ZSTD == (int)ARROW_IPC_ZSTD,
+               "the public codecs are arrow's");
+
+static rhei_status write_options(const struct rhei_arrow_options *options, struct arrow_ipc_options *out,
+                                 struct rhei_error *error)
+{
+    struct rhei_arrow_options given = {0};
+    if (options != NULL) {
+        bool whole = options->struct_size == 0 || options->struct_size > sizeof given;
+        memcpy(&given, options, whole ? sizeof given : options->struct_size);
+    }
+    if (given.framing < RHEI_ARROW_STREAM || given.framing > RHEI_ARROW_FILE)
+        return error_set(error, RHEI_INVALID, "framing %d is none of stream and file", given.framing);
+    if (given.codec < RHEI_ARROW_PLAIN || given.codec > RHEI_ARROW_ZSTD)
+        return error_set(error, RHEI_INVALID, "codec %d is none of plain, lz4 and zstd", given.codec);
+    *out = (struct arrow_ipc_options){.file = given.framing == RHEI_ARROW_FILE, .codec = given.codec};
+    return RHEI_OK;
+}
+
+rhei_status rhei_arrow_write(struct ArrowArrayStream *stream, const struct rhei_arrow_options *options,
+                             rhei_write_function write, void *context, struct rhei_error *error)
+{
+    if (stream == NULL || stream->release == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_arrow_write needs a stream that isn't released");
+    struct arrow_ipc_options ipc = {0};
+    rhei_status status = write_options(options, &ipc, error);
+    if (status == RHEI_OK && write == NULL)
+        status = error_set(error, RHEI_INVALID, "rhei_arrow_write needs a function that takes the bytes");
+    if (status != RHEI_OK) {
+        stream->release(stream);
+        return status;
+    }
+    struct arrow_ipc_sink sink = {write, context};
+    return arrow_ipc_write(stream, &ipc, &sink, error);
 }

@@ -116,9 +116,22 @@ def test_config_names_the_database(filled, tmp_path):
 
 
 def test_formats_that_are_not_offered_say_so(filled):
-    for name in ("arrow", "parquet"):
-        done = filled.run("query", "SELECT 1", "--format", name, code=1)
-        assert "UNSUPPORTED" in done.stderr and "json" in done.stderr and done.stdout == ""
+    done = filled.run("query", "SELECT 1", "--format", "parquet", code=1)
+    assert "UNSUPPORTED" in done.stderr and "arrow" in done.stderr and done.stdout == ""
+    done = filled.run("exec", "INSERT INTO t VALUES (9, 'x') RETURNING s", "--format", "arrow", code=1)
+    assert "UNSUPPORTED" in done.stderr and "rh query" in done.stderr and done.stdout == ""
+    done = filled.run("query", "SELECT 1; SELECT 2", "--format", "arrow", code=2)
+    assert "one statement" in done.stderr and done.stdout == ""
+    done = filled.run("query", "SELECT 1", "--format", "arrow", "--stats", code=2)
+    assert "--stats" in done.stderr and done.stdout == ""
+
+
+def test_arrow_goes_out_as_one_ipc_stream(filled):
+    written = filled.run("query", "SELECT s FROM t", "--format", "arrow", text=False).stdout
+    assert written.startswith(b"\xff\xff\xff\xff") and written.endswith(b"\xff\xff\xff\xff\0\0\0\0")
+    assert b"rhei.route" in written and b"oltp" in written
+    done = filled.run("query", "SELECT nothing FROM t", "--format", "arrow", code=1)
+    assert "nothing" in done.stderr and done.stdout == ""
 
 
 def test_a_lock_of_another_writer_is_waited_for_and_then_told(filled, sqlite3_shell):

@@ -111,7 +111,7 @@ static bool read_format(struct rh_args *args, const char *text, struct rh_buffer
             return true;
         }
     }
-    rh_buffer_format(why, "--format %s: there are table, csv, json, ndjson and markdown", text);
+    rh_buffer_format(why, "--format %s: there are table, csv, json, ndjson, markdown and arrow", text);
     return false;
 }
 

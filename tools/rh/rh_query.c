@@ -5,6 +5,20 @@
 
 #include <stdlib.h>
 
+static rhei_status to_output(void *context, const void *bytes, size_t length, struct rhei_error *error)
+{
+    (void)error; /* rh_finish_output tells it */
+    return fwrite(bytes, 1, length, context) == length ? RHEI_OK : RHEI_IO;
+}
+
+static rhei_status run_arrow(struct rh_tool *tool, const char *sql, const struct rhei_params *params,
+                             const struct rhei_query_options *options, struct rhei_error *error)
+{
+    struct ArrowArrayStream stream;
+    rhei_status status = rhei_query_arrow(tool->db, sql, params, options, &stream, error);
+    return status == RHEI_OK ? rhei_arrow_write(&stream, NULL, to_output, stdout, error) : status;
+}
+
 static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error *error)
 {
     const struct rh_args *args = tool->args;
@@ -16,6 +30,8 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
         .cancel = tool->cancel,
     };
     struct rhei_params params = {.values = args->params.values, .count = args->params.count};
+    if (args->format == RH_FORMAT_ARROW)
+        return run_arrow(tool, sql, &params, &options, error);
     rhei_rows *rows = NULL;
     int64_t started = rh_now_us();
     rhei_status status = rhei_query(tool->db, sql, params.count > 0 ? &params : NULL, &options, &rows, error);
@@ -56,12 +72,29 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements)
     return RH_EXIT_OK;
 }
 
+/* Arrow's bytes are one stream, and not for people to look at. */
+static int check_arrow(const struct rh_tool *tool, const struct rh_statements *statements)
+{
+    if (tool->args->format != RH_FORMAT_ARROW)
+        return RH_EXIT_OK;
+    const char *wrong = tool->out.present   ? "writes bytes that are no text: send them to a file or a program"
+                        : tool->args->stats ? "doesn't go with --stats: the stream's schema tells what that would"
+                        : statements->script.count > 1 ? "goes with one statement"
+                                                       : NULL;
+    if (wrong == NULL)
+        return RH_EXIT_OK;
+    rh_tell(tool, "--format arrow %s", wrong);
+    return RH_EXIT_USAGE;
+}
+
 int rh_query_command(struct rh_tool *tool)
 {
     struct rh_statements statements;
     if (!rh_check_format(tool))
         return RH_EXIT_ERROR;
     int code = rh_statements_read(&statements, tool);
+    if (code == RH_EXIT_OK)
+        code = check_arrow(tool, &statements);
     if (code == RH_EXIT_OK && !rh_tool_open(tool, 0))
         code = RH_EXIT_ERROR;
     if (code == RH_EXIT_OK)

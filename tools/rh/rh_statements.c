@@ -133,11 +133,15 @@ void rh_statements_tell(const struct rh_statements *statements, const struct rh_
 bool rh_check_format(const struct rh_tool *tool)
 {
     enum rh_format format = tool->args->format;
-    if (format != RH_FORMAT_ARROW && format != RH_FORMAT_PARQUET)
+    if (format == RH_FORMAT_PARQUET)
+        rh_tell(tool,
+                "--format parquet isn't offered by this version; table, csv, json, ndjson, markdown and arrow are "
+                "[UNSUPPORTED 0A000]");
+    else if (format == RH_FORMAT_ARROW && tool->args->command != RH_COMMAND_QUERY)
+        rh_tell(tool,
+                "--format arrow is offered by rh query, which also runs a statement that writes [UNSUPPORTED 0A000]");
+    else
         return true;
-    rh_tell(tool,
-            "--format %s isn't offered by this version; table, csv, json, ndjson and markdown are [UNSUPPORTED 0A000]",
-            format == RH_FORMAT_ARROW ? "arrow" : "parquet");
     return false;
 }
 
