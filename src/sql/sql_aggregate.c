@@ -70,11 +70,18 @@ static const char *real_aggregate(struct sql_translator *t, const struct aggrega
                                   struct sql_value value)
 {
     const char *text = sql_format(t, "%s(%s%s)%s", function, a->distinct, sql_as_exact_double(t, value), a->tail);
-    /* In a correlated subquery the column store makes any aggregate of no rows NULL. */
-    if (strcmp(function, "rhei_total") == 0)
-        text = sql_format(t, "coalesce(%s, 0e0)", text);
     bool wide = isinf(value.low) || isinf(value.high);
     return wide ? sql_emit(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL) : text;
+}
+
+/* In a correlated subquery the column store makes any aggregate of no rows NULL, but count; so does inf less inf here. */
+static const char *total_text(struct sql_translator *t, const struct aggregate *a, struct sql_value value)
+{
+    const char *text = real_aggregate(t, a, "rhei_total", value);
+    if (*a->over)
+        return text;
+    return sql_format(t, "(CASE WHEN coalesce(count(%s)%s, 0) = 0 THEN 0e0 ELSE %s END)", sql_as_double(t, value),
+                      a->tail, text);
 }
 
 static struct sql_value mixed_sum(struct sql_translator *t, const struct aggregate *a, struct sql_value value)
@@ -124,8 +131,7 @@ static struct sql_value rule_total(struct sql_translator *t, const struct aggreg
     struct sql_value value = sql_number(t, a->value);
     if (value.cls == SQL_CLASS_NULL)
         value = sql_value_make(t->forms[SQL_FORM_NULL_INTEGER], SQL_CLASS_INTEGER, a->expr->offset);
-    struct sql_value result =
-        sql_value_make(real_aggregate(t, a, "rhei_total", value), SQL_CLASS_REAL, a->expr->offset);
+    struct sql_value result = sql_value_make(total_text(t, a, value), SQL_CLASS_REAL, a->expr->offset);
     sum_bounds(&result, value);
     return result;
 }

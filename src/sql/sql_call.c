@@ -61,10 +61,12 @@ static struct sql_value rule_abs(struct sql_translator *t, const struct call *ca
         value.cls = SQL_CLASS_REAL;
         value.flag = NULL;
     }
-    value.text = sql_format(t, "abs(%s)", value.text);
+    if (value.negative_zero) /* -0.0 isn't less than 0: it stays */
+        value.text = sql_format(t, "(CASE WHEN %s < 0 THEN - %s ELSE %s END)", value.text, value.text, value.text);
+    else
+        value.text = sql_format(t, "abs(%s)", value.text);
     value.high = fmax(fabs(value.low), fabs(value.high));
     value.low = 0;
-    value.negative_zero = false;
     value.constant = false;
     value.affinity = SQL_AFFINITY_NONE;
     value.collation = NULL;
