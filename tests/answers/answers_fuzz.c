@@ -135,8 +135,8 @@ static void ask_one(struct run *run, rhei_db *db, const struct schema *schema, i
     if (run->verbose)
         print_route(db, now.at, values, generator.parameter_count);
     if (verdict == VERDICT_SLOW && !run->quiet)
-        printf("-- slow, oltp %s, auto %s: %s;\n", rhei_status_name(pair.oltp.status),
-               rhei_status_name(pair.automatic.status), now.at);
+        printf("-- slow, database %llu, oltp %s, auto %s: %s;\n", (unsigned long long)run->database,
+               rhei_status_name(pair.oltp.status), rhei_status_name(pair.automatic.status), now.at);
     run_free(&pair);
     if (run_is_difference(verdict)) {
         run->differences++;
@@ -178,7 +178,7 @@ static bool ask_database(struct run *run)
         printf("can't open: %s\n", error.message);
         return false;
     }
-    bool calm = random_chance(&random, 65);
+    bool calm = random_chance(&random, 55);
     data_make(&random, calm, random_chance(&random, 4), &schema);
     apply(db, &schema, 0);
     bool fine = rhei_initial_sync(db, 60000, &error) == RHEI_OK;

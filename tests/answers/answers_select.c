@@ -338,8 +338,8 @@ void select_make(struct generator *generator, struct text *sql)
 {
     generator->parameter_count = generator->next_alias = generator->cte_count = 0;
     generator->budget = 14;
-    generator->calm = CHANCE(generator, 70);
-    int depth = 1 + (int)random_below(&generator->random, generator->calm ? 2 : 3);
+    generator->calm = CHANCE(generator, 75);
+    int depth = CHANCE(generator, 40) ? 1 : 1 + (int)random_below(&generator->random, generator->calm ? 2 : 3);
     if (CHANCE(generator, 12))
         put_with(generator, sql);
     struct results results = choose_results(generator, 4);

@@ -42,3 +42,10 @@ WITH w AS (SELECT v FROM p LIMIT 3) SELECT v FROM w ORDER BY v DESC;
 -- A number with signs is a position.
 SELECT '-', v FROM p ORDER BY - -2;
 SELECT k, v FROM p ORDER BY likely(2), 1;
+-- total() of inf and -inf is NULL, that of nothing 0.0.
+CREATE TABLE w (k INTEGER, v REAL);
+INSERT INTO w VALUES (1, 9e999), (1, -9e999), (2, 9e999), (3, NULL);
+SELECT k, total(v), sum(v), avg(v) FROM w GROUP BY k ORDER BY k;
+SELECT k, (SELECT total(v) FROM w WHERE w.k = p.k), (SELECT total(v) + 1 FROM w WHERE w.k > p.k + 9) FROM p;
+-- abs(-0.0) is -0.0.
+SELECT abs(s * 0), abs(s) FROM z;
