@@ -129,14 +129,23 @@ def test_c5_a_change_in_a_transaction_that_is_rolled_back(path, open_engine, pyt
     assert_mirror(engine, path)
 
 
-@pytest.mark.xfail(strict=True, raises=foreign.ShellError, reason="the triggers' stand-in for a lost column keeps the old name")
-def test_c5_a_renamed_column_is_dropped_before_any_engine_looks(path, open_engine):
-    """SQLite rewrites NEW.b to NEW.b2 in the triggers, but not the alias that stands in when b2 is gone: the DROP fails."""
+def test_c5_a_renamed_column_is_dropped_once_an_engine_has_looked(path, open_engine):
+    """
+    A limit of the capture triggers, written down in oltp's README: SQLite rewrites NEW.b to NEW.b2 in them, but not the
+    alias that stands in when b2 is gone. So a DROP right behind the RENAME is refused, by name and without a loss, until an
+    engine has remade the triggers.
+    """
     shell(path, START)
     engine = open_engine()
     engine.initial_sync()
     engine.close()
-    shell(path, "ALTER TABLE t RENAME COLUMN b TO b2; ALTER TABLE t DROP COLUMN b2; INSERT INTO t VALUES (9, 'nine', 9)")
+    with pytest.raises(foreign.ShellError, match="_rhei_cdc_.*no such column: NEW.b2"):
+        shell(path, "ALTER TABLE t RENAME COLUMN b TO b2; ALTER TABLE t DROP COLUMN b2")
+    shell(path, "INSERT INTO t VALUES (9, 'nine', 9, 9)")
+    engine.open(path, prefer_olap=True)
+    assert_mirror(engine, path)
+    engine.close()
+    shell(path, "ALTER TABLE t DROP COLUMN b2; INSERT INTO t VALUES (10, 'ten', 10)")
     engine.open(path, prefer_olap=True)
     assert_mirror(engine, path)
 
@@ -172,7 +181,7 @@ def test_c5_many_changes_while_rows_come(path, open_engine, python_writer, rng):
                         f"UPDATE t SET m{step} = id WHERE id % 3 = 0"):
                 changer.execute(sql)
             if step % 2:
-                engine.sync()  # see test_c5_a_renamed_column_is_dropped_before_any_engine_looks
+                engine.sync()  # see test_c5_a_renamed_column_is_dropped_once_an_engine_has_looked
                 changer.execute(f"ALTER TABLE t DROP COLUMN m{step}")
             engine.olap("SELECT count(*) FROM k")
     finally:
