@@ -411,7 +411,7 @@ struct rhei_sync_status {
     int64_t position;     /**< last change the column store shows */
     int64_t log_position; /**< last change committed */
     int64_t lag_events;   /**< between them */
-    int64_t age_us;       /**< since the column store was last known to show every commit */
+    int64_t age_us;       /**< since the column store was last known to show every commit; -1: it never was */
     uint64_t tables, tables_ready;
     uint64_t cycles, events, rows_inserted, rows_updated, rows_deleted, rows_pruned, log_rows;
     int64_t last_cycle_us;

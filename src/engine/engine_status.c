@@ -22,7 +22,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
         filled.running = sync.running;
         filled.position = sync.position;
         filled.lag_events = oltp.log_position > sync.position ? oltp.log_position - sync.position : 0;
-        filled.age_us = sync.age_ns / 1000;
+        filled.age_us = sync.age_ns == INT64_MAX ? -1 : sync.age_ns / 1000;
         filled.tables = sync.tables;
         filled.tables_ready = sync.tables_ready;
         filled.cycles = sync.cycles;
@@ -88,8 +88,9 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
     metric(list, "rhei_sync_rows_pruned_total", "", "Changes pruned from the log", true, (double)sync.pruned);
     metric(list, "rhei_sync_cdc_lag", "", "Changes the mirror doesn't show yet", false,
            log_position > sync.position ? (double)(log_position - sync.position) : 0);
-    metric(list, "rhei_sync_lag_seconds", "", "Time since the mirror was known to show every commit", false,
-           (double)sync.age_ns / 1e9);
+    if (sync.age_ns != INT64_MAX)
+        metric(list, "rhei_sync_lag_seconds", "", "Time since the mirror was known to show every commit", false,
+               (double)sync.age_ns / 1e9);
     metric(list, "rhei_sync_cycles_total", "", "Sync cycles", true, (double)sync.cycles);
     metric(list, "rhei_sync_cycle_seconds_sum", "", "Time spent in sync cycles", true,
            (double)sync.cycle_time.sum_ns / 1e9);
@@ -171,9 +172,22 @@ static void json_member(struct base_buffer *out, const char *name, const char *t
     json_text(out, text);
 }
 
-static const char *freshness_name(int32_t mode)
+static void json_settings(struct base_buffer *out, const struct rhei_config *config)
 {
-    return mode == RHEI_FRESHNESS_EVENTUAL ? "eventual" : mode == RHEI_FRESHNESS_BOUNDED ? "bounded" : "latest";
+    static const char *const levels[] = {"normal", "full", "off"};
+    base_buffer_text(out, ",\n  \"settings\": {\"freshness\": ");
+    if (config->freshness.mode == RHEI_FRESHNESS_BOUNDED)
+        base_buffer_format(out, "\"bounded:%" PRId64 "\"", config->freshness.max_age_ms);
+    else
+        json_text(out, config->freshness.mode == RHEI_FRESHNESS_EVENTUAL ? "eventual" : "latest");
+    base_buffer_format(out,
+                       ", \"synchronous\": \"%s\", \"read_pool_size\": %u, \"threads\": %u, \"sync_interval_ms\": %u, "
+                       "\"sync_batch_size\": %" PRIu64 ", \"busy_timeout_ms\": %u, \"log_limit_rows\": %" PRIu64
+                       ", \"auto_register\": %s, \"prune_after_sync\": %s, \"olap_memory_limit\": %" PRIu64 "}\n}\n",
+                       levels[config->synchronous], config->read_pool_size, config->threads, config->sync_interval_ms,
+                       config->sync_batch_rows, config->busy_timeout_ms, config->log_limit_rows,
+                       config->no_auto_register ? "false" : "true", config->keep_changes ? "false" : "true",
+                       config->olap_memory_limit);
 }
 
 static void json_olap(struct base_buffer *out, struct rhei_db *db)
@@ -223,16 +237,7 @@ rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
                        oltp.log_position, oltp.readers_open);
     if (db->sync != NULL)
         json_olap(&out, db);
-    base_buffer_text(&out, ",\n  \"settings\": {");
-    json_member(&out, "freshness", freshness_name(db->config.freshness.mode));
-    base_buffer_format(&out,
-                       ", \"read_pool_size\": %u, \"threads\": %u, \"sync_interval_ms\": %u, "
-                       "\"sync_batch_size\": %" PRIu64 ", \"busy_timeout_ms\": %u, \"auto_register\": %s, "
-                       "\"prune_after_sync\": %s, \"olap_memory_limit\": %" PRIu64 "}\n}\n",
-                       db->config.read_pool_size, db->config.threads, db->config.sync_interval_ms,
-                       db->config.sync_batch_rows, db->config.busy_timeout_ms,
-                       db->config.no_auto_register ? "false" : "true", db->config.keep_changes ? "false" : "true",
-                       db->config.olap_memory_limit);
+    json_settings(&out, &db->config);
     *json = base_buffer_take(&out);
     return *json == NULL ? error_no_memory(error) : RHEI_OK;
 }

@@ -131,13 +131,12 @@ static rhei_status compare(const struct source_table *table, const struct checks
                            const struct checksum *in_mirror, struct rhei_error *error)
 {
     if (in_table->rows != in_mirror->rows)
-        return error_set(error, RHEI_STALE,
-                         "table \"%s\" has %llu rows, its mirror %llu: rebuild it with rhei_rebuild or rh repair",
+        return error_set(error, RHEI_STALE, "table \"%s\" has %llu rows, its mirror %llu: rebuild it with rhei_rebuild",
                          table->name, (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows);
     if (in_table->sum != in_mirror->sum || in_table->product != in_mirror->product)
         return error_set(error, RHEI_STALE,
                          "table \"%s\" and its mirror have %llu rows each, but their cells differ: rebuild it with "
-                         "rhei_rebuild or rh repair",
+                         "rhei_rebuild",
                          table->name, (unsigned long long)in_table->rows);
     return RHEI_OK;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing the handle, and its status. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -126,11 +127,33 @@ static rhei_status open_contents(struct oltp *oltp, struct rhei_error *error)
     return status;
 }
 
+/* What SQLite would call "unable to open database file", in words that help. */
+static rhei_status open_check_path(const struct oltp *oltp, struct rhei_error *error)
+{
+    const struct oltp_config *config = &oltp->config;
+    struct stat info;
+    if (stat(config->path, &info) == 0) {
+        return !S_ISDIR(info.st_mode) ? RHEI_OK
+                                      : error_set(error, RHEI_CANT_OPEN,
+                                                  "database \"%s\": it is a folder: name a file in it", config->path);
+    }
+    if (errno == ENOENT && (config->must_exist || config->read_only)) {
+        return error_set(
+            error, RHEI_CANT_OPEN,
+            "database \"%s\": there is no such file: check the name; only a handle that may write, and whose "
+            "file needn't exist, creates one",
+            config->path);
+    }
+    return RHEI_OK;
+}
+
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     if (oltp->memory == NULL && strcmp(oltp->config.path, ":memory:") == 0) {
         status = oltp_memory_open(&oltp->memory, error);
+    } else if (oltp->memory == NULL) {
+        status = open_check_path(oltp, error);
     }
     oltp->path = base_strdup(oltp->memory == NULL ? oltp->config.path : "/rhei");
     if (status == RHEI_OK && oltp->path == NULL) {

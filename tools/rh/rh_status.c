@@ -59,7 +59,7 @@ static void print_sync(const struct rhei_sync_status *sync)
     line_of("Position", &text);
     rh_add_count(&text, (uint64_t)(sync->lag_events > 0 ? sync->lag_events : 0));
     rh_buffer_add_text(&text, sync->lag_events == 1 ? " change" : " changes");
-    if (sync->cycles > 0) {
+    if (sync->age_us >= 0) {
         rh_buffer_add_text(&text, ", age ");
         rh_add_duration(&text, sync->age_us);
     }
