@@ -102,6 +102,18 @@ static struct sql_value mixed_sum(struct sql_translator *t, const struct aggrega
     return result;
 }
 
+/*
+ * DuckDB makes sum(x) + c * count(x) of sum(x + c): then x + c can't overflow any more, which in SQLite makes it a REAL. A
+ * computed summand that may is kept whole.
+ */
+static const char *summand(struct sql_translator *t, struct sql_value value)
+{
+    bool may_overflow = value.low <= -0x1p62 || value.high >= 0x1p62;
+    if (value.text[0] != '(' || !may_overflow)
+        return value.text;
+    return sql_format(t, "(CASE WHEN %s IS NOT NULL THEN %s END)", value.text, value.text);
+}
+
 static struct sql_value rule_sum(struct sql_translator *t, const struct aggregate *a)
 {
     if (a->value.cls == SQL_CLASS_TEXT)
@@ -113,9 +125,10 @@ static struct sql_value rule_sum(struct sql_translator *t, const struct aggregat
         return mixed_sum(t, a, value);
     struct sql_value result;
     if (value.cls == SQL_CLASS_INTEGER)
-        result = sql_value_make(
-            sql_emit(t, SQL_FORM_INTEGER, sql_format(t, "sum(%s%s)%s", a->distinct, value.text, a->tail), NULL, NULL),
-            SQL_CLASS_INTEGER, a->expr->offset);
+        result =
+            sql_value_make(sql_emit(t, SQL_FORM_INTEGER,
+                                    sql_format(t, "sum(%s%s)%s", a->distinct, summand(t, value), a->tail), NULL, NULL),
+                           SQL_CLASS_INTEGER, a->expr->offset);
     else
         result = sql_value_make(real_aggregate(t, a, "rhei_sum", value), SQL_CLASS_REAL, a->expr->offset);
     sum_bounds(&result, value);
@@ -143,8 +156,8 @@ static struct sql_value rule_avg(struct sql_translator *t, const struct aggregat
     if (value.cls == SQL_CLASS_NULL)
         return null_of(t, a, "max");
     if (value.cls == SQL_CLASS_INTEGER)
-        text = sql_format(t, "(CAST(CAST(sum(%s%s)%s AS BIGINT) AS DOUBLE) / count(%s%s)%s)", a->distinct, value.text,
-                          a->tail, a->distinct, value.text, a->tail);
+        text = sql_format(t, "(CAST(CAST(sum(%s%s)%s AS BIGINT) AS DOUBLE) / count(%s%s)%s)", a->distinct,
+                          summand(t, value), a->tail, a->distinct, value.text, a->tail);
     else
         text = real_aggregate(t, a, "rhei_avg", value);
     struct sql_value result = sql_value_make(text, SQL_CLASS_REAL, a->expr->offset);
