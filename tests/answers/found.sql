@@ -49,3 +49,16 @@ SELECT k, total(v), sum(v), avg(v) FROM w GROUP BY k ORDER BY k;
 SELECT k, (SELECT total(v) FROM w WHERE w.k = p.k), (SELECT total(v) + 1 FROM w WHERE w.k > p.k + 9) FROM p;
 -- abs(-0.0) is -0.0.
 SELECT abs(s * 0), abs(s) FROM z;
+-- new
+-- 2^53 + 1 rounds to 2^53: neither may be taken for an exact integer.
+CREATE TABLE n (f, c);
+INSERT INTO n VALUES ('9007199254740993', 9007199254740991), ('1', 0.5), ('-9007199254740993', -9007199254740991), ('2.5', 3);
+SELECT f + 1 FROM n;
+SELECT c + 2, c - 2, c * 2 FROM n;
+SELECT f, c FROM n WHERE f - 1 > 5;
+-- An integer that overflows inside a sum makes it a REAL.
+CREATE TABLE o (a INTEGER);
+INSERT INTO o VALUES (9223372036854775806), (-9223372036854775807), (4597), (255), (NULL);
+SELECT sum(a + 3) FROM o;
+SELECT avg(3 + a), sum(a) FROM o;
+SELECT sum(a - 300), sum(300 - a) FROM o;
