@@ -26,8 +26,10 @@
  *
  * Rules that hold for every function here:
  * - a call returns a ::rhei_status and fills its last argument, which may be NULL; on failure nothing is half done;
- * - rhei_db may be used by any number of threads at once; rhei_session, rhei_statement, rhei_rows and streams by one thread at
- *   a time, not always the same;
+ * - "any thread": from any number of threads at once; "owner thread": from one thread at a time, not always the same. rhei_db is
+ *   for any thread, rhei_session, rhei_statement, rhei_rows and streams for their owner. None of them survives fork();
+ * - beside the errors that a function names, any may come to RHEI_INVALID (an argument that can't be right), RHEI_NO_MEMORY,
+ *   RHEI_IO and RHEI_INTERNAL;
  * - option structs begin with `struct_size` (set it to sizeof), may be NULL, and their zero value is the default;
  * - close and free take the address of the pointer, set it to NULL, and accept NULL;
  * - text is UTF-8, NUL-terminated where a length isn't given; what a call returns as `const` is borrowed, for as long as the
@@ -58,9 +60,9 @@ typedef struct rhei_statement rhei_statement;
 /** An answer, row by row; one thread at a time. From rhei_query() to rhei_rows_close(). */
 typedef struct rhei_rows rhei_rows;
 
-/** Version of the library that runs, "0.1.0". Static storage. */
+/** Version of the library that runs, "0.1.0". Static storage. Any thread. */
 RHEI_API const char *rhei_version(void);
-/** Name of a status without its prefix, "CONSTRAINT"; "UNKNOWN" for a number that is none. Static storage. */
+/** Name of a status without its prefix, "CONSTRAINT"; "UNKNOWN" for a number that is none. Static storage. Any thread. */
 RHEI_API const char *rhei_status_name(rhei_status status);
 
 /** @name Values and parameters
@@ -72,13 +74,16 @@ struct rhei_params {
     size_t count;
 };
 
-RHEI_API struct rhei_value rhei_null(void);             /**< the NULL value */
-RHEI_API struct rhei_value rhei_integer(int64_t value); /**< a 64-bit integer */
-RHEI_API struct rhei_value rhei_real(double value);     /**< NaN becomes NULL, as in SQLite */
-RHEI_API struct rhei_value rhei_text(const char *text); /**< NUL-terminated; NULL gives a NULL value */
-/** Text of `length` bytes, which may hold NULs; borrowed. Over 2^31 - 1 bytes the call that gets it fails with RHEI_TOO_BIG. */
+RHEI_API struct rhei_value rhei_null(void);             /**< the NULL value; any thread */
+RHEI_API struct rhei_value rhei_integer(int64_t value); /**< a 64-bit integer; any thread */
+RHEI_API struct rhei_value rhei_real(double value);     /**< NaN becomes NULL, as in SQLite; any thread */
+RHEI_API struct rhei_value rhei_text(const char *text); /**< borrowed, NUL-terminated; NULL gives NULL; any thread */
+/**
+ * Text of `length` bytes, which may hold NULs; borrowed. Over 2^31 - 1 bytes the call that gets it fails with RHEI_TOO_BIG.
+ * Any thread.
+ */
 RHEI_API struct rhei_value rhei_text_n(const char *text, size_t length);
-/** A BLOB of `length` bytes; borrowed. The same limit. */
+/** A BLOB of `length` bytes; borrowed. The same limit. Any thread. */
 RHEI_API struct rhei_value rhei_blob(const void *bytes, size_t length);
 
 #ifndef __cplusplus
@@ -109,11 +114,11 @@ enum rhei_freshness_mode {
     RHEI_FRESHNESS_BOUNDED = 2,  /**< never older than max_age_ms */
     RHEI_FRESHNESS_EVENTUAL = 3, /**< whatever the column store shows now */
 };
-/** Every transaction committed before the call is in the answer, whoever committed it. */
+/** Every transaction committed before the call is in the answer, whoever committed it. Any thread. */
 RHEI_API struct rhei_freshness rhei_latest(void);
-/** The answer may be old, but never older than `max_age_ms` milliseconds. */
+/** The answer may be old, but never older than `max_age_ms` milliseconds. Any thread. */
 RHEI_API struct rhei_freshness rhei_bounded_ms(int64_t max_age_ms);
-/** Whatever the column store shows now; waits for nothing. */
+/** Whatever the column store shows now; waits for nothing. Any thread. */
 RHEI_API struct rhei_freshness rhei_eventual(void);
 
 /** Receives log lines; any thread, several at once. `room` and `message` are borrowed for the call. Must not call Rhei. */
@@ -153,12 +158,15 @@ struct rhei_config {
  * Opens or creates a database. `path` NULL: the config file's `oltp_path`, else "rhei.db". ":memory:" is one database shared
  * by everything that uses this handle. Returns before the column store is built: SQLite answers until then.
  *
- * Errors: RHEI_CANT_OPEN, RHEI_NOT_A_DATABASE, RHEI_READ_ONLY, RHEI_BUSY, RHEI_TOO_NEW, RHEI_CONFIG, RHEI_NO_MEMORY.
- * End with rhei_close().
+ * Errors: RHEI_CANT_OPEN, RHEI_NOT_A_DATABASE, RHEI_READ_ONLY, RHEI_BUSY, RHEI_TOO_NEW, RHEI_CONFIG, RHEI_UNSUPPORTED.
+ * The caller owns *db, NULL after an error; end with rhei_close(). Any thread.
  */
 RHEI_API rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_db **db,
                                struct rhei_error *error);
-/** Ends background work and closes. Every rows, stream, statement and session of this handle must be closed before. */
+/**
+ * Ends background work and closes. Every rows, stream, statement and session of this handle must be closed before, and no other
+ * thread may use it any more. Owner thread.
+ */
 RHEI_API void rhei_close(rhei_db **db);
 /** @} */
 
@@ -178,18 +186,20 @@ struct rhei_result {
  * one commit, each keeps its own outcome. Rows that the statement returns are dropped; use rhei_query() for RETURNING.
  * BEGIN, COMMIT and the like belong to a session: RHEI_TRANSACTION.
  *
- * Errors: RHEI_SQL (with `sql_offset`), RHEI_CONSTRAINT, RHEI_BUSY, RHEI_FULL, RHEI_READ_ONLY ... Any thread.
+ * Errors: RHEI_SQL (with `sql_offset`), RHEI_CONSTRAINT, RHEI_BUSY, RHEI_FULL, RHEI_READ_ONLY, RHEI_TOO_BIG, RHEI_TRANSACTION.
+ * *result may be NULL. Any thread.
  */
 RHEI_API rhei_status rhei_execute(rhei_db *db, const char *sql, const struct rhei_params *params,
                                   struct rhei_result *result, struct rhei_error *error);
 /**
  * Runs one statement once per row of parameters, all or nothing. `values` holds `row_count` rows of `column_count` values, row
- * by row. The error's message names the row that failed (counted from 1).
+ * by row, borrowed for the call. The error's message names the row that failed (counted from 1). Errors: those of
+ * rhei_execute(). Any thread.
  */
 RHEI_API rhei_status rhei_execute_batch(rhei_db *db, const char *sql, const struct rhei_value *values,
                                         size_t column_count, size_t row_count, struct rhei_result *result,
                                         struct rhei_error *error);
-/** Runs several statements separated by `;`, all or nothing. No parameters. */
+/** Runs several statements separated by `;`, all or nothing. No parameters. Errors: those of rhei_execute(). Any thread. */
 RHEI_API rhei_status rhei_execute_script(rhei_db *db, const char *sql, struct rhei_result *result,
                                          struct rhei_error *error);
 /** @} */
@@ -202,13 +212,13 @@ enum rhei_strings { RHEI_STRINGS_UTF8 = 0, RHEI_STRINGS_VIEW = 1 };
 
 /** A flag that ends statements: share one between the query and whoever may want to cancel it. */
 typedef struct rhei_cancel rhei_cancel;
-/** Makes a flag that is not raised. End with rhei_cancel_destroy(). */
+/** Makes a flag that is not raised. The caller owns it; end with rhei_cancel_destroy(). Any thread. */
 RHEI_API rhei_status rhei_cancel_create(rhei_cancel **cancel, struct rhei_error *error);
 /** Ends what runs with this flag, with RHEI_CANCELLED; also what starts later, until rhei_cancel_clear. Any thread. */
 RHEI_API void rhei_cancel_raise(rhei_cancel *cancel);
 /** Takes the flag down, so that statements may run with it again. Any thread. */
 RHEI_API void rhei_cancel_clear(rhei_cancel *cancel);
-/** No statement may still use it. */
+/** Frees the flag, which no statement may still use. Accepts NULL. Owner thread. */
 RHEI_API void rhei_cancel_destroy(rhei_cancel **cancel);
 
 /** How one query is answered. Zero is the default of every field. */
@@ -227,14 +237,19 @@ struct rhei_query_options {
  * A statement that writes (also `INSERT ... RETURNING`) runs as a write, once, before this returns.
  * `EXPLAIN ROUTE <statement>` gives the decision as rows instead of running it.
  *
- * `*rows` must be closed with rhei_rows_close(); an open one holds a snapshot, never a lock that stops writers or syncs.
+ * The caller owns *rows, NULL after an error, and closes it with rhei_rows_close(); an open one holds a snapshot, never a lock
+ * that stops writers or syncs.
+ *
+ * Errors: RHEI_SQL (with `sql_offset`), RHEI_OLAP_UNAVAILABLE, RHEI_STALE, RHEI_CANCELLED, RHEI_TIMEOUT, RHEI_MEMORY_LIMIT, and
+ * those of rhei_execute() where it writes. Some come with the first rows only. Any thread.
  */
 RHEI_API rhei_status rhei_query(rhei_db *db, const char *sql, const struct rhei_params *params,
                                 const struct rhei_query_options *options, rhei_rows **rows, struct rhei_error *error);
 /**
  * The same as an Arrow stream. A column is int64, double, utf8 or binary where all its values have that class, else a dense
- * union of these. The schema's metadata has rhei.route, rhei.position, rhei.age_us and rhei.rule. Release it with
- * `stream->release(stream)`.
+ * union of these. The schema's metadata has rhei.route, rhei.position, rhei.age_us and rhei.rule. The caller owns *stream and
+ * releases it with `stream->release(stream)`; its batches may outlive it, but not the handle. Errors: those of rhei_query(). Any
+ * thread; the stream is its owner's.
  */
 RHEI_API rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_params *params,
                                       const struct rhei_query_options *options, struct ArrowArrayStream *stream,
@@ -260,35 +275,35 @@ typedef rhei_status (*rhei_write_function)(void *context, const void *bytes, siz
 RHEI_API rhei_status rhei_arrow_write(struct ArrowArrayStream *stream, const struct rhei_arrow_options *options,
                                       rhei_write_function write, void *context, struct rhei_error *error);
 
-/** Next row: RHEI_ROW, RHEI_DONE, or an error (then no more rows come). */
+/** Next row: RHEI_ROW, RHEI_DONE, or an error of rhei_query() (then no more rows come). Owner thread. */
 RHEI_API rhei_status rhei_rows_next(rhei_rows *rows, struct rhei_error *error);
-/** Number of columns; known before the first row. */
+/** Number of columns; known before the first row. Owner thread. */
 RHEI_API uint32_t rhei_rows_column_count(const rhei_rows *rows);
-/** Borrowed until the rows are closed. */
+/** Name of a column, "" if it isn't there. Borrowed until the rows are closed. Owner thread. */
 RHEI_API const char *rhei_rows_column_name(const rhei_rows *rows, uint32_t column);
-/** Declared type of the column it comes from, "" for an expression. Borrowed until the rows are closed. */
+/** Declared type of the column it comes from, "" for an expression. Borrowed until the rows are closed. Owner thread. */
 RHEI_API const char *rhei_rows_column_type(const rhei_rows *rows, uint32_t column);
-/** The value with its own class; text and BLOB are borrowed until the next row. A column that isn't there is NULL. */
+/** The value with its own class; text and BLOB are borrowed until the next row. A column that isn't there is NULL. Owner thread. */
 RHEI_API struct rhei_value rhei_rows_value(rhei_rows *rows, uint32_t column);
-/** Conveniences; they convert as SQLite's sqlite3_column_* do. rhei_rows_text is NULL for NULL, and borrowed until the next row. */
+/** The value as an integer, converted as SQLite's sqlite3_column_int64 does: 0 for NULL and what is no number. Owner thread. */
 RHEI_API int64_t rhei_rows_int64(rhei_rows *rows, uint32_t column);
-/** See rhei_rows_int64(). */
+/** The value as a double, converted alike. Owner thread. */
 RHEI_API double rhei_rows_double(rhei_rows *rows, uint32_t column);
-/** See rhei_rows_int64(); NULL for NULL, borrowed until the next row. */
+/** The value as text, NUL-terminated; NULL for NULL and without memory. Borrowed until the next row. Owner thread. */
 RHEI_API const char *rhei_rows_text(rhei_rows *rows, uint32_t column);
-/** Whether the value of this row is NULL; true for a column that isn't there. */
+/** Whether the value of this row is NULL; true for a column that isn't there. Owner thread. */
 RHEI_API bool rhei_rows_is_null(rhei_rows *rows, uint32_t column);
-/** "oltp" or "olap". Static storage. */
+/** "oltp" or "olap". Static storage. Owner thread. */
 RHEI_API const char *rhei_rows_route(const rhei_rows *rows);
-/** Name of the rule that decided the route. Static storage. */
+/** Name of the rule that decided the route. Static storage. Owner thread. */
 RHEI_API const char *rhei_rows_rule(const rhei_rows *rows);
-/** Position in the change log that the rows were read at; after the first rhei_rows_next. */
+/** Position in the change log that the rows were read at; after the first rhei_rows_next. Owner thread. */
 RHEI_API int64_t rhei_rows_position(rhei_rows *rows);
-/** How old the state was when it was read, in microseconds; 0: nothing newer was committed. */
+/** How old the state was when it was read, in microseconds; 0: nothing newer was committed. Owner thread. */
 RHEI_API int64_t rhei_rows_age_us(const rhei_rows *rows);
-/** What a statement that wrote did; zeros otherwise. */
+/** What a statement that wrote did; zeros otherwise. Owner thread. */
 RHEI_API struct rhei_result rhei_rows_result(const rhei_rows *rows);
-/** Ends the answer, read to its end or not, and lets go of its snapshot. Accepts NULL. */
+/** Ends the answer, read to its end or not, and lets go of its snapshot. Accepts NULL. Owner thread. */
 RHEI_API void rhei_rows_close(rhei_rows **rows);
 /** @} */
 
@@ -297,29 +312,37 @@ RHEI_API void rhei_rows_close(rhei_rows **rows);
 
 /**
  * Checks a statement once, to be run many times with other parameters. It stays valid when the schema changes. One statement
- * only; not for BEGIN and the like. One thread at a time.
+ * only; not for BEGIN and the like. The caller owns *statement; end with rhei_statement_close().
+ *
+ * Errors: RHEI_SQL (with `sql_offset`), RHEI_TRANSACTION. Any thread; the statement is its owner's.
  */
 RHEI_API rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error);
-/** Number of values that a run needs: the largest parameter number in the text. */
+/** Number of values that a run needs: the largest parameter number in the text. Owner thread. */
 RHEI_API uint32_t rhei_statement_parameter_count(const rhei_statement *statement);
-/** Number of columns of its answer; 0 for a statement that returns no rows. */
+/** Number of columns of its answer; 0 for a statement that returns no rows. Owner thread. */
 RHEI_API uint32_t rhei_statement_column_count(const rhei_statement *statement);
-/** Borrowed until the statement is closed. */
+/** Name of a column, "" if it isn't there. Borrowed until the statement is closed. Owner thread. */
 RHEI_API const char *rhei_statement_column_name(const rhei_statement *statement, uint32_t column);
-/** Whether it leaves the database as it is, in SQLite's own judgement. */
+/** Whether it leaves the database as it is, in SQLite's own judgement. Owner thread. */
 RHEI_API bool rhei_statement_is_read_only(const rhei_statement *statement);
-/** Runs it as rhei_execute() does, with the same errors. */
+/** Runs it as rhei_execute() does, with the same errors. Owner thread. */
 RHEI_API rhei_status rhei_statement_execute(rhei_statement *statement, const struct rhei_params *params,
                                             struct rhei_result *result, struct rhei_error *error);
-/** Runs it as rhei_query() does. The rows must be closed before the statement runs again or is closed. */
+/**
+ * Runs it as rhei_query() does, with the same errors. The rows must be closed before the statement runs again or is closed.
+ * Owner thread.
+ */
 RHEI_API rhei_status rhei_statement_query(rhei_statement *statement, const struct rhei_params *params,
                                           const struct rhei_query_options *options, rhei_rows **rows,
                                           struct rhei_error *error);
-/** Runs it as rhei_query_arrow() does. The stream must be released before the statement runs again or is closed. */
+/**
+ * Runs it as rhei_query_arrow() does, with the same errors. The stream must be released before the statement runs again or is
+ * closed. Owner thread.
+ */
 RHEI_API rhei_status rhei_statement_query_arrow(rhei_statement *statement, const struct rhei_params *params,
                                                 const struct rhei_query_options *options,
                                                 struct ArrowArrayStream *stream, struct rhei_error *error);
-/** Frees the statement. Accepts NULL. */
+/** Frees the statement. Accepts NULL. Owner thread. */
 RHEI_API void rhei_statement_close(rhei_statement **statement);
 /** @} */
 
@@ -329,19 +352,22 @@ RHEI_API void rhei_statement_close(rhei_statement **statement);
 /**
  * A session may BEGIN a transaction that belongs to it alone; nobody else's write becomes part of it. While it is open other
  * writers wait (at most busy_timeout_ms), readers don't. Inside a transaction every statement runs on SQLite and sees the
- * session's own changes.
+ * session's own changes. The caller owns *session; end with rhei_session_close(). Any thread; the session is its owner's.
  */
 RHEI_API rhei_status rhei_session_open(rhei_db *db, rhei_session **session, struct rhei_error *error);
-/** As rhei_execute(), inside the session's transaction if one is open; BEGIN, COMMIT, ROLLBACK and SAVEPOINT work here. */
+/** As rhei_execute(), inside the session's transaction if one is open; BEGIN, COMMIT, ROLLBACK and SAVEPOINT work here. Owner thread. */
 RHEI_API rhei_status rhei_session_execute(rhei_session *session, const char *sql, const struct rhei_params *params,
                                           struct rhei_result *result, struct rhei_error *error);
-/** The rows must be closed before the session is used again. */
+/**
+ * As rhei_query(), inside the session's transaction if one is open; RHEI_OLAP_UNAVAILABLE where the column store is demanded
+ * there. The rows must be closed before the session is used again. Owner thread.
+ */
 RHEI_API rhei_status rhei_session_query(rhei_session *session, const char *sql, const struct rhei_params *params,
                                         const struct rhei_query_options *options, rhei_rows **rows,
                                         struct rhei_error *error);
-/** Whether a transaction is open. */
+/** Whether a transaction is open. Owner thread. */
 RHEI_API bool rhei_session_in_transaction(const rhei_session *session);
-/** Rolls back what is open. */
+/** Rolls back what is open, and frees the session. Accepts NULL. Owner thread. */
 RHEI_API void rhei_session_close(rhei_session **session);
 /** @} */
 
@@ -357,11 +383,15 @@ struct rhei_column {
 };
 /**
  * Mirrors a table. With `columns` NULL it must exist and its schema is read from SQLite; otherwise it is created if it doesn't
- * exist, and compared if it does. The build runs in the background. Registering twice is no error.
+ * exist, and compared if it does; `columns` are borrowed for the call. The build runs in the background. Registering twice is no
+ * error.
+ *
+ * Errors: RHEI_NOT_FOUND, RHEI_EXISTS (with other columns), RHEI_UNSUPPORTED (a table that can't be mirrored), RHEI_BUSY,
+ * RHEI_OLAP_UNAVAILABLE (this handle keeps no column store). Any thread.
  */
 RHEI_API rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhei_column *columns,
                                          size_t column_count, struct rhei_error *error);
-/** Stops mirroring a table; its rows stay in SQLite. */
+/** Stops mirroring a table; its rows stay in SQLite. Errors: RHEI_NOT_FOUND, RHEI_BUSY, RHEI_OLAP_UNAVAILABLE. Any thread. */
 RHEI_API rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_error *error);
 
 /** What one sync did. */
@@ -371,20 +401,32 @@ struct rhei_sync_report {
     uint64_t events, rows_inserted, rows_updated, rows_deleted, rows_pruned;
     int64_t duration_us;
 };
-/** Brings the column store to everything committed before the call; *report may be NULL. */
+/**
+ * Brings the column store to everything committed before the call; *report may be NULL. Callers at one time share a cycle.
+ * Errors: RHEI_OLAP_UNAVAILABLE, RHEI_BUSY. Any thread.
+ */
 RHEI_API rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct rhei_error *error);
-/** Background sync; on by default unless manual_sync. */
+/** Begins background sync; it is on by default unless manual_sync. Errors: RHEI_OLAP_UNAVAILABLE. Any thread. */
 RHEI_API rhei_status rhei_start_sync(rhei_db *db, struct rhei_error *error);
-/** Ends background sync; a cycle that runs is finished first. `latest` queries still catch up. */
+/**
+ * Ends background sync; a cycle that runs is finished first. `latest` queries still catch up. Errors: RHEI_OLAP_UNAVAILABLE. Any
+ * thread.
+ */
 RHEI_API rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error);
-/** Waits until every table that can be mirrored is built (timeout_ms 0: no limit). Builds what isn't. */
+/**
+ * Waits until every table that can be mirrored is built, and builds what isn't; for `timeout_ms` milliseconds at most, 0: no
+ * limit. Errors: RHEI_STALE (the time is over), RHEI_OLAP_UNAVAILABLE. Any thread.
+ */
 RHEI_API rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error);
-/** Throws a table's mirror away and builds it anew (NULL: every table's). */
+/**
+ * Throws a table's mirror away and builds it anew (NULL: every table's), in the background. Errors: RHEI_NOT_FOUND,
+ * RHEI_OLAP_UNAVAILABLE. Any thread.
+ */
 RHEI_API rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *error);
 /**
  * Compares a table (NULL: every mirrored one) with its mirror at one position, by count and an order-independent checksum of
  * every cell. RHEI_OK: equal. RHEI_STALE with a message that names table and difference: not. RHEI_OLAP_UNAVAILABLE: it isn't
- * built now. *rows, which may be NULL, is the number of rows compared.
+ * built now. *rows, which may be NULL, is the number of rows compared. Any thread.
  */
 RHEI_API rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error);
 
@@ -417,9 +459,12 @@ struct rhei_sync_status {
     int64_t last_cycle_us;
     char last_error[256];
 };
-/** Fills *status with the state as of now; waits for no cycle. Set `struct_size` before. */
+/** Fills *status with the state as of now; waits for no cycle. Set `struct_size` before. Any thread. */
 RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error);
-/** One entry per table that could be mirrored or is refused; free with rhei_free(). */
+/**
+ * One entry per table that could be mirrored or is refused. The caller owns the array and frees it with rhei_free(). Errors:
+ * RHEI_OLAP_UNAVAILABLE. Any thread.
+ */
 RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count,
                                  struct rhei_error *error);
 /** @} */
@@ -435,25 +480,26 @@ struct rhei_metric {
     bool counter; /**< only grows; else a gauge */
     double value;
 };
-/** Every metric as of now; free the array with rhei_free(). */
+/** Every metric as of now. The caller owns the array and frees it with rhei_free(); its texts are static. Any thread. */
 RHEI_API rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error);
 
-/** The database as one JSON object: paths, engines, versions, memory, settings in force. Free with rhei_free(). */
+/** The database as one JSON object: paths, engines, versions, memory, settings in force. Free with rhei_free(). Any thread. */
 RHEI_API rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error);
 
-/** Frees what a function here said to free with it. Accepts NULL. */
+/** Frees what a function here said to free with it. Accepts NULL. Any thread. */
 RHEI_API void rhei_free(void *pointer);
 /** @} */
 
 /** @name Each engine by itself
  * @{ */
 
-/** Asks SQLite, whatever the router thinks; reads only. */
+/** Asks SQLite, whatever the router thinks; reads only. Rows and errors as of rhei_query(). Any thread. */
 RHEI_API rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_params *params, rhei_rows **rows,
                                      struct rhei_error *error);
 /**
  * Asks the analytical engine in its own dialect over the mirrored tables, read-only and sandboxed, at the freshness of
- * `options`. For SQL that only it knows, and for tests.
+ * `options`. For SQL that only it knows, and for tests. The stream is the caller's, as of rhei_query_arrow(). Errors:
+ * RHEI_OLAP_UNAVAILABLE, RHEI_SQL in DuckDB's words, RHEI_CANCELLED, RHEI_TIMEOUT, RHEI_MEMORY_LIMIT. Any thread.
  */
 RHEI_API rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhei_query_options *options,
                                            struct ArrowArrayStream *stream, struct rhei_error *error);
