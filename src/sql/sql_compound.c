@@ -155,8 +155,8 @@ static void merge_columns(struct sql_translator *t, struct sql_query *whole, con
         struct sql_value common = sql_unify(t, a, b, "compound SELECT");
         common.affinity = a.affinity == b.affinity ? a.affinity : SQL_AFFINITY_UNKNOWN;
         common.collation = a.collation ? a.collation : b.collation;
-        if (a.cls == SQL_CLASS_TEXT && b.cls == SQL_CLASS_TEXT && !(sql_is_binary(a) && sql_is_binary(b)))
-            common.collation = sql_is_binary(a) ? b.collation : a.collation;
+        if (a.collation && b.collation && base_fold_compare(a.collation, b.collation) != 0)
+            sql_refuse(t, b.offset, "compound SELECT", "its parts have different collations");
         whole->columns[i] = common;
     }
 }
