@@ -141,6 +141,8 @@ static struct sql_value rule_sum(struct sql_translator *t, const struct aggregat
 
 static struct sql_value rule_total(struct sql_translator *t, const struct aggregate *a)
 {
+    if (*a->distinct && a->value.cls == SQL_CLASS_TEXT)
+        return refuse_aggregate(t, a, "DISTINCT tells texts apart that are one number");
     struct sql_value value = sql_number(t, a->value);
     if (value.cls == SQL_CLASS_NULL)
         value = sql_value_make(t->forms[SQL_FORM_NULL_INTEGER], SQL_CLASS_INTEGER, a->expr->offset);
@@ -151,6 +153,8 @@ static struct sql_value rule_total(struct sql_translator *t, const struct aggreg
 
 static struct sql_value rule_avg(struct sql_translator *t, const struct aggregate *a)
 {
+    if (*a->distinct && a->value.cls == SQL_CLASS_TEXT)
+        return refuse_aggregate(t, a, "DISTINCT tells texts apart that are one number");
     struct sql_value value = sql_number(t, a->value);
     const char *text;
     if (value.cls == SQL_CLASS_NULL)

@@ -545,6 +545,12 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
     c.scope.outer = outer;
     c.scope.core = tree;
     find_phases(&c);
+    bool elsewhere = tree->group_by || items_have(tree->columns, sql_has_aggregate) || tree->having;
+    if (nested && c.scope.aggregate &&
+        !elsewhere) /* SQLite may drop the ORDER BY of a subquery, and the aggregate with it */
+        sql_refuse(t, tree->offset, "aggregate in ORDER BY alone", "SQLite may leave such an ORDER BY out");
+    bool in_condition = t->in_condition;
+    t->in_condition = false;
     if (tree->from)
         c.from = sql_from_text(t, &c.scope, tree->from);
     c.scope.aliases = tree->columns;
