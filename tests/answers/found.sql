@@ -70,3 +70,8 @@ INSERT INTO b VALUES ('c'), ('E');
 SELECT x FROM a UNION ALL SELECT y FROM b ORDER BY 1;
 SELECT y FROM b UNION ALL SELECT x FROM a ORDER BY 1;
 SELECT x || '' AS z FROM a UNION ALL SELECT y FROM b ORDER BY 1;
+-- DISTINCT looks at texts before they are numbers; a subquery's ORDER BY may go, and an aggregate in it.
+CREATE TABLE d (f TEXT, k INTEGER);
+INSERT INTO d VALUES ('a', 1), ('b', 2), ('10', 3), ('10.0', 3), (NULL, 4);
+SELECT avg(DISTINCT f), total(DISTINCT f), avg(f) FROM d;
+SELECT d.k FROM d JOIN (SELECT NULL FROM d AS e ORDER BY min(-1)) AS s;
