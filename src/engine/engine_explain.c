@@ -67,11 +67,12 @@ static rhei_status explain_plan(struct rhei_db *db, struct route_statement *stat
     struct mirror_snapshot snapshot;
     struct route_plan *plan = NULL;
     struct executor_query query = {0};
+    struct route_filled filled;
     rhei_status status = mirror_snapshot_take(db->mirror, &snapshot);
     if (status != RHEI_OK)
         return error_set(error, status, "no memory for a snapshot of the column store");
-    status =
-        route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &query, choice, error);
+    status = route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &filled, &query,
+                             choice, error);
     if (plan != NULL)
         base_buffer_text(sql, query.sql);
     route_plan_release(&plan);

@@ -302,7 +302,7 @@ static rhei_status failed(struct rhei_rows *rows, const struct engine_ask *ask, 
 }
 
 static rhei_status pin_and_plan(struct rhei_rows *rows, const struct engine_ask *ask, struct executor_query *query,
-                                struct route_choice *choice, struct rhei_error *error)
+                                struct route_filled *filled, struct route_choice *choice, struct rhei_error *error)
 {
     rhei_status status = mirror_snapshot_take(rows->db->mirror, &rows->snapshot);
     if (status != RHEI_OK)
@@ -318,7 +318,7 @@ static rhei_status pin_and_plan(struct rhei_rows *rows, const struct engine_ask 
         return RHEI_OK;
     }
     return route_plan_make(rows->db->route, rows->statement, &rows->snapshot, ask->params, ask->param_count,
-                           &rows->plan, query, choice, error);
+                           &rows->plan, filled, query, choice, error);
 }
 
 rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *ask, struct route_choice *choice,
@@ -330,7 +330,8 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
     if (status != RHEI_OK)
         return failed(rows, ask, choice, status, &why, false, error);
     struct executor_query query;
-    status = pin_and_plan(rows, ask, &query, choice, &why);
+    struct route_filled filled;
+    status = pin_and_plan(rows, ask, &query, &filled, choice, &why);
     if (status != RHEI_OK)
         return failed(rows, ask, choice, status, &why, false, error);
     if (!native && rows->plan == NULL) {

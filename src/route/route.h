@@ -72,13 +72,21 @@ enum route_target route_statement_target(const struct route_statement *statement
 rhei_status route_choose(struct route *route, struct route_statement *statement, int32_t hint,
                          struct route_choice *choice);
 
+/* What one execution puts into a plan that serves many: the constants that aren't in its text. */
+enum { ROUTE_HELD_MAX = 16 };
+struct route_filled {
+    struct rhei_value values[ROUTE_HELD_MAX]; /* borrowed from the statement and the caller's parameters */
+    struct executor_range ranges[ROUTE_HELD_MAX];
+};
+
 /*
  * Second step: the text for the executor on this snapshot, or *plan = NULL and the choice says why SQLite must answer.
- * `query` gets everything but stop and limits; it borrows from the plan.
+ * `query` gets everything but stop and limits; it borrows from the plan, the statement, `params` and `filled`.
  */
 rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct mirror_snapshot *snapshot,
                             const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
-                            struct executor_query *query, struct route_choice *choice, struct rhei_error *error);
+                            struct route_filled *filled, struct executor_query *query, struct route_choice *choice,
+                            struct rhei_error *error);
 /* What the executor's columns mean, which are hidden, and which ties must be given back to SQLite. */
 const struct sql_translation *route_plan_translation(const struct route_plan *plan);
 void route_plan_release(struct route_plan **plan);

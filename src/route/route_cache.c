@@ -15,7 +15,10 @@ rhei_status route_open(const struct route_config *config, struct route **route, 
     if (made->config.cached_statements == 0)
         made->config.cached_statements = ROUTE_CACHE_DEFAULT;
     made->by_text = base_map_new(false);
-    if (made->by_text == NULL) {
+    made->by_template = base_map_new(false);
+    if (made->by_text == NULL || made->by_template == NULL) {
+        base_map_free(&made->by_text);
+        base_map_free(&made->by_template);
         base_free(made);
         return error_no_memory(error);
     }
@@ -28,7 +31,11 @@ static void statement_destroy(struct route_statement *statement)
 {
     for (size_t i = 0; i < ROUTE_PLANS_KEPT; i++)
         route_plan_release(&statement->plans[i]);
-    oltp_facts_reset(&statement->facts);
+    if (statement->model == NULL)
+        oltp_facts_reset(&statement->facts);
+    route_statement_release(&statement->model);
+    base_buffer_reset(&statement->template);
+    sql_normal_reset(&statement->normal);
     sql_tree_free(&statement->tree);
     base_free(statement->cost.text);
     base_free(statement->text);
@@ -75,6 +82,9 @@ static void list_push(struct route *route, struct route_statement *statement)
 static void cache_drop(struct route *route, struct route_statement *statement)
 {
     base_map_remove(route->by_text, statement->text, statement->len);
+    const struct base_buffer *template = &statement->template;
+    if (template->len > 0 && base_map_find(route->by_template, template->data, template->len) == statement)
+        base_map_remove(route->by_template, template->data, template->len);
     list_unlink(route, statement);
     route_statement_release(&statement);
 }
@@ -87,9 +97,20 @@ void route_close(struct route **route)
     while (closing->newest != NULL)
         cache_drop(closing, closing->newest);
     base_map_free(&closing->by_text);
+    base_map_free(&closing->by_template);
     base_mutex_destroy(&closing->lock);
     base_free(closing);
     *route = NULL;
+}
+
+/* Kept for the caller, and longest in the cache. */
+static void cache_use(struct route *route, struct route_statement *statement)
+{
+    if (route->newest != statement) {
+        list_unlink(route, statement);
+        list_push(route, statement);
+    }
+    route_statement_share(statement);
 }
 
 /* The cached statement, kept for the caller; NULL if there is none for this schema. */
@@ -101,15 +122,32 @@ static struct route_statement *cache_find(struct route *route, const char *sql, 
         cache_drop(route, found);
         found = NULL;
     }
-    if (found != NULL) {
-        if (route->newest != found) {
-            list_unlink(route, found);
-            list_push(route, found);
-        }
-        route_statement_share(found);
-    }
+    if (found != NULL)
+        cache_use(route, found);
     base_mutex_unlock(&route->lock);
     return found;
+}
+
+/* The statement that was made last for this template, kept for the caller. */
+static struct route_statement *template_find(struct route *route, const struct base_buffer *template,
+                                             uint64_t schema_version)
+{
+    if (template->len == 0)
+        return NULL;
+    base_mutex_lock(&route->lock);
+    struct route_statement *found = base_map_find(route->by_template, template->data, template->len);
+    if (found != NULL && found->schema_version != schema_version)
+        found = NULL;
+    if (found != NULL)
+        cache_use(route, found);
+    base_mutex_unlock(&route->lock);
+    return found;
+}
+
+static bool shares_plans(const struct route_statement *statement)
+{
+    return statement->template.len > 0 && !statement->native && !statement->facts.has_tail &&
+           statement->target == ROUTE_TO_OLAP;
 }
 
 static void cache_add(struct route *route, struct route_statement *statement)
@@ -120,6 +158,8 @@ static void cache_add(struct route *route, struct route_statement *statement)
         cache_drop(route, old);
     if (base_map_put(route->by_text, statement->text, statement->len, statement, NULL))
         list_push(route, route_statement_share(statement));
+    if (shares_plans(statement) && base_map_find(route->by_text, statement->text, statement->len) == statement)
+        base_map_put(route->by_template, statement->template.data, statement->template.len, statement, NULL);
     if (base_map_count(route->by_text) > route->config.cached_statements)
         cache_drop(route, route->oldest);
     base_mutex_unlock(&route->lock);
@@ -143,6 +183,22 @@ static bool is_native(struct route *route, const char *text, size_t len)
     return native;
 }
 
+/* Uses what is known of another text that differs in free literals only. */
+static bool become_light(struct route *route, struct route_statement *statement)
+{
+    struct route_statement *model = template_find(route, &statement->template, oltp_schema_version(route->config.oltp));
+    if (model == NULL)
+        return false;
+    statement->holds_literals = true;
+    if (route_model_fits(model, statement))
+        route_light_make(statement, model);
+    bool light = statement->model != NULL;
+    if (!light && atomic_load_explicit(&model->hold_off, memory_order_relaxed))
+        atomic_store_explicit(&statement->hold_off, true, memory_order_relaxed);
+    route_statement_release(&model);
+    return light;
+}
+
 static rhei_status statement_make(struct route *route, const char *sql, size_t len, struct route_statement **out,
                                   struct rhei_error *error)
 {
@@ -155,6 +211,12 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
     statement->len = len;
     statement->text = base_strndup(sql, len);
     rhei_status status = statement->text == NULL ? error_no_memory(error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = route_template_make(statement, error);
+    if (status == RHEI_OK && become_light(route, statement)) {
+        *out = statement;
+        return RHEI_OK;
+    }
     if (status == RHEI_OK) {
         struct rhei_error refusal = RHEI_ERROR_INIT;
         status = oltp_describe(route->config.oltp, sql, len, &statement->facts, &refusal);
@@ -193,7 +255,7 @@ rhei_status route_statement_get(struct route *route, const char *sql, size_t len
     }
     atomic_fetch_add_explicit(&route->misses, 1, memory_order_relaxed);
     rhei_status status = statement_make(route, sql, len, statement, error);
-    if (status == RHEI_OK && !(*statement)->facts.is_ddl)
+    if (status == RHEI_OK && (*statement)->model == NULL && !(*statement)->facts.is_ddl)
         cache_add(route, *statement);
     return status;
 }

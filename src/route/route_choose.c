@@ -83,15 +83,32 @@ void route_structure(struct route_statement *statement)
     structure_set(statement, ROUTE_TO_OLAP, rule == NULL ? "scan" : rule);
 }
 
-double route_cost(struct route *route, struct route_statement *statement, bool *scans)
+/* Under the statement's lock. */
+static void learn_cost(struct route *route, struct route_statement *statement)
+{
+    if (statement->cost_known)
+        return;
+    rhei_status status = oltp_explain(route->config.oltp, statement->text, statement->len, &statement->cost, NULL);
+    if (status != RHEI_OK)
+        statement->cost = (struct oltp_plan){.scans = 1, .estimated_rows = -1};
+    statement->cost_known = true;
+}
+
+bool route_oltp_plan_has(struct route *route, struct route_statement *statement, bool (*test)(const char *text))
 {
     base_mutex_lock(&statement->lock);
-    if (!statement->cost_known) {
-        rhei_status status = oltp_explain(route->config.oltp, statement->text, statement->len, &statement->cost, NULL);
-        if (status != RHEI_OK)
-            statement->cost = (struct oltp_plan){.scans = 1, .estimated_rows = -1};
-        statement->cost_known = true;
-    }
+    learn_cost(route, statement);
+    bool has = statement->cost.text != NULL && test(statement->cost.text);
+    base_mutex_unlock(&statement->lock);
+    return has;
+}
+
+double route_cost(struct route *route, struct route_statement *statement, bool *scans)
+{
+    if (statement->model != NULL)
+        return route_cost(route, statement->model, scans);
+    base_mutex_lock(&statement->lock);
+    learn_cost(route, statement);
     double rows = statement->cost.estimated_rows;
     *scans = statement->cost.scans > 0 || statement->cost.automatic_indexes > 0;
     base_mutex_unlock(&statement->lock);
@@ -234,6 +251,10 @@ rhei_status route_choose(struct route *route, struct route_statement *statement,
 
 void route_statement_avoid_olap(struct route_statement *statement, const char *why)
 {
+    /* It may be the constants outside the text: next time they are in it. */
+    struct route_statement *owner = route_plans_owner(statement);
+    if (atomic_load_explicit(&owner->held, memory_order_relaxed) && !atomic_exchange(&owner->hold_off, true))
+        return;
     base_mutex_lock(&statement->lock);
     if (!atomic_load_explicit(&statement->avoided, memory_order_relaxed)) {
         snprintf(statement->avoided_why, sizeof statement->avoided_why, "%.190s", why);

@@ -7,9 +7,15 @@
  * 2. Everything in it but `plans`, `cost` and `avoided` is immutable after route_statement_get made it; these three are
  *    under its lock.
  * 3. A plan is used again only if every flag and range it counted on still holds on the snapshot at hand, and the
- *    bound values are the same.
+ *    constants are the same: bound values and, in a plan for several texts, literals. Those that sql/ calls free need only
+ *    be of the same class.
+ * 4. Texts that differ in literals alone have one template. The statement that was made last for it, after another text
+ *    had been seen, is their model: a text whose literals fit one of its plans is a light statement, which keeps
+ *    the model and uses its facts, cost and plans. All but free literals are then spelled alike, and free ones stand in
+ *    WHERE and HAVING only, so SQLite would prepare it just as well and give the same names. A light statement is not in
+ *    the cache, and its model is.
  *
- * Lock order: route.lock before route_statement.lock; neither is held while SQLite or the executor is called, except the
+ * Lock order: route.lock before a model's lock before its light statement's; neither is held while SQLite or the executor is called, except the
  * statement's lock during its own EXPLAIN QUERY PLAN (so that it is asked once).
  */
 #ifndef ROUTE_ROUTE_INTERNAL_H
@@ -28,6 +34,8 @@ enum { ROUTE_PLANS_KEPT = 4, ROUTE_CACHE_DEFAULT = 1024 };
 #define ROUTE_FEW_ROWS 5000.0
 /* A plain scan without aggregation pays every row twice on its way out: worth it only from here. */
 #define ROUTE_SCAN_ROWS 20000.0
+/* Values outside the text are asked for row by row: beyond this many rows a new plan costs less. */
+#define ROUTE_HELD_ROWS 200000.0
 
 struct route_plan {
     atomic_uint references;
@@ -39,6 +47,9 @@ struct route_plan {
     uint32_t range_count;
     struct executor_column *columns; /* what the translation relies on */
     uint32_t column_count;
+    char *text; /* of the statement it was made for, and where its literals are; NULL: the owner's own text */
+    struct sql_literal *literals;
+    uint32_t literal_count;
     char *plan_key;
     uint64_t used;
 };
@@ -49,7 +60,11 @@ struct route_statement {
     size_t len;
     uint64_t schema_version;
     struct oltp_facts facts;
-    struct sql_tree *tree; /* NULL: native */
+    struct sql_tree *tree;         /* NULL: native; of a light statement, made when it is wanted, under its lock */
+    struct route_statement *model; /* NULL: not a light statement; facts are the model's */
+    struct base_buffer template;   /* the text with marks for its literals; empty: it has none */
+    struct sql_normal normal;      /* its literals */
+    bool holds_literals;           /* the template was seen with other literals */
     bool native;
     enum route_target target; /* what the structure alone says */
     const char *rule;
@@ -63,6 +78,8 @@ struct route_statement {
     uint64_t clock;
     atomic_bool keyed; /* SQLite's plan is a few rows by key: settled for this schema */
     atomic_bool avoided;
+    atomic_bool held;     /* a plan holds constants */
+    atomic_bool hold_off; /* such a plan failed: write constants into the text */
     char avoided_why[200];
 
     struct route_statement *newer, *older; /* the cache's list by use */
@@ -71,14 +88,35 @@ struct route_statement {
 struct route {
     struct route_config config;
     base_mutex lock;
-    struct base_map *by_text;
+    struct base_map *by_text, *by_template;
     struct route_statement *newest, *oldest;
     atomic_uint_fast64_t hits, misses, translated, refused, fallbacks;
 };
 
 void route_structure(struct route_statement *statement);
-/* Rows SQLite would visit; asks SQLite once per statement. */
+/* Rows SQLite would visit; asks SQLite once per statement, and for light statements their model's. */
 double route_cost(struct route *route, struct route_statement *statement, bool *scans);
+/* Does SQLite's plan of this very text have what `test` looks for? */
+bool route_oltp_plan_has(struct route *route, struct route_statement *statement, bool (*test)(const char *text));
+
+/* ---- route_light.c ---- */
+/* Fills template and normal for a text that may share plans; leaves them empty otherwise. */
+rhei_status route_template_make(struct route_statement *statement, struct rhei_error *error);
+/* Has `model` a plan for the literals of `statement`, which has its template? */
+bool route_model_fits(struct route_statement *model, const struct route_statement *statement);
+void route_light_make(struct route_statement *statement, struct route_statement *model);
+/* The tree, parsed now if it wasn't. */
+rhei_status route_statement_tree(struct route_statement *statement, struct rhei_error *error);
+struct route_statement *route_plans_owner(struct route_statement *statement);
+rhei_status route_plan_keep_literals(struct route_plan *plan, const struct route_statement *statement,
+                                     struct rhei_error *error);
+bool route_plan_takes(const struct route_plan *plan, const struct route_statement *statement,
+                      const struct rhei_value *params, uint32_t param_count);
+void route_plan_fill(const struct route_plan *plan, const struct route_statement *statement,
+                     const struct rhei_value *params, struct route_filled *filled, struct executor_query *query);
+bool route_value_same(const struct rhei_value *a, const struct rhei_value *b);
+/* Do the held values and their ranges fit into struct route_filled? */
+bool route_held_fits(const struct sql_translation *translation);
 
 /* Answers the translator's questions about tables on one snapshot. */
 struct route_catalog {

@@ -20,6 +20,8 @@ void route_plan_release(struct route_plan **plan)
     base_free(going->tables);
     base_free(going->ranges);
     base_free(going->columns);
+    base_free(going->text);
+    base_free(going->literals);
     base_free(going->plan_key);
     base_free(going);
 }
@@ -40,19 +42,13 @@ static bool value_has_bytes(const struct rhei_value *value)
     return value->type == RHEI_TEXT || value->type == RHEI_BLOB;
 }
 
-static bool values_equal(const struct rhei_value *a, const struct rhei_value *b, uint32_t count)
+bool route_value_same(const struct rhei_value *a, const struct rhei_value *b)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (a[i].type != b[i].type)
-            return false;
-        if (value_has_bytes(&a[i])) {
-            if (a[i].length != b[i].length || memcmp(a[i].as.bytes, b[i].as.bytes, a[i].length) != 0)
-                return false;
-        } else if (a[i].type != RHEI_NULL && memcmp(&a[i].as, &b[i].as, sizeof a[i].as) != 0) {
-            return false;
-        }
-    }
-    return true;
+    if (a->type != b->type)
+        return false;
+    if (value_has_bytes(a))
+        return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
+    return a->type == RHEI_NULL || memcmp(&a->as, &b->as, sizeof a->as) == 0;
 }
 
 /* One block: the values, then their bytes. */
@@ -77,8 +73,21 @@ static struct rhei_value *values_copy(const struct rhei_value *values, uint32_t 
     return copy;
 }
 
+/* Rows of all tables that the text scans. */
+static double rows_scanned(const struct sql_translation *translation, struct route_catalog *catalog)
+{
+    double rows = 0;
+    for (uint32_t s = 0; s < translation->scan_count; s++) {
+        const struct sql_table *table = route_catalog_by_id(catalog, translation->scans[s].table);
+        rows += table == NULL ? 0 : (double)table->row_count;
+    }
+    return rows;
+}
+
 static bool plan_holds(const struct route_plan *plan, struct route_catalog *catalog)
 {
+    if (plan->translation->held_count > 0 && rows_scanned(plan->translation, catalog) > 2 * ROUTE_HELD_ROWS)
+        return false;
     for (uint32_t s = 0; s < plan->translation->scan_count; s++) {
         const struct sql_scan *scan = &plan->translation->scans[s];
         const struct sql_table *table = route_catalog_by_id(catalog, scan->table);
@@ -92,24 +101,29 @@ static struct route_plan *plan_find(struct route_statement *statement, struct ro
                                     const struct rhei_value *params, uint32_t param_count)
 {
     struct route_plan *found = NULL;
-    base_mutex_lock(&statement->lock);
+    struct route_statement *owner = route_plans_owner(statement);
+    bool hold_off = atomic_load_explicit(&owner->hold_off, memory_order_relaxed);
+    base_mutex_lock(&owner->lock);
     for (size_t i = 0; i < ROUTE_PLANS_KEPT && found == NULL; i++) {
-        struct route_plan *plan = statement->plans[i];
-        if (plan == NULL || plan->param_count != param_count || !values_equal(plan->params, params, param_count))
+        struct route_plan *plan = owner->plans[i];
+        if (plan == NULL || !route_plan_takes(plan, statement, params, param_count))
             continue;
-        if (plan_holds(plan, catalog)) {
-            plan->used = ++statement->clock;
+        if (plan_holds(plan, catalog) && !(hold_off && plan->translation->held_count > 0)) {
+            plan->used = ++owner->clock;
             found = plan_keep(plan);
         } else {
-            route_plan_release(&statement->plans[i]);
+            route_plan_release(&owner->plans[i]);
         }
     }
-    base_mutex_unlock(&statement->lock);
+    base_mutex_unlock(&owner->lock);
     return found;
 }
 
 static void plan_store(struct route_statement *statement, struct route_plan *plan)
 {
+    statement = route_plans_owner(statement);
+    if (plan->translation->held_count > 0)
+        atomic_store_explicit(&statement->held, true, memory_order_relaxed);
     base_mutex_lock(&statement->lock);
     size_t oldest = 0;
     for (size_t i = 1; i < ROUTE_PLANS_KEPT; i++) {
@@ -137,13 +151,22 @@ static char *plan_key_make(const struct sql_translation *translation, struct rou
     return base_buffer_take(&key);
 }
 
+static bool has_range(const struct sql_translation *translation, uint32_t scan, const struct sql_scan_column *column)
+{
+    bool held = false;
+    for (uint32_t i = 0; i < translation->held_bound_count; i++)
+        held =
+            held || (translation->held_bounds[i].scan == scan && translation->held_bounds[i].column == column->column);
+    return held || column->has_low || column->has_high;
+}
+
 static rhei_status plan_ranges(struct route_plan *plan, struct rhei_error *error)
 {
     const struct sql_translation *translation = plan->translation;
     size_t count = 0;
     for (uint32_t s = 0; s < translation->scan_count; s++)
         for (uint32_t c = 0; c < translation->scans[s].column_count; c++)
-            count += translation->scans[s].columns[c].has_low || translation->scans[s].columns[c].has_high;
+            count += has_range(translation, s, &translation->scans[s].columns[c]);
     if (count == 0)
         return RHEI_OK;
     plan->ranges = base_alloc_zero(count, sizeof *plan->ranges);
@@ -152,7 +175,7 @@ static rhei_status plan_ranges(struct route_plan *plan, struct rhei_error *error
     for (uint32_t s = 0; s < translation->scan_count; s++) {
         for (uint32_t c = 0; c < translation->scans[s].column_count; c++) {
             const struct sql_scan_column *column = &translation->scans[s].columns[c];
-            if (!column->has_low && !column->has_high)
+            if (!has_range(translation, s, column))
                 continue;
             struct executor_range *range = &plan->ranges[plan->range_count++];
             *range = (struct executor_range){.scan = s, .column = column->column};
@@ -227,39 +250,38 @@ static bool plan_scans_by_rowid(const char *text)
 static bool scan_order_holds(struct route *route, struct route_statement *statement,
                              const struct sql_translation *translation)
 {
-    if (translation->assumes_scan_of < 0)
-        return true;
-    bool scans = false;
-    (void)route_cost(route, statement, &scans);
-    base_mutex_lock(&statement->lock);
-    bool plain = statement->cost.text != NULL && plan_scans_by_rowid(statement->cost.text);
-    base_mutex_unlock(&statement->lock);
-    return plain;
+    return translation->assumes_scan_of < 0 || route_oltp_plan_has(route, statement, plan_scans_by_rowid);
+}
+
+static bool plan_sorts_groups(const char *text)
+{
+    return strstr(text, "TEMP B-TREE FOR GROUP BY") != NULL;
 }
 
 /* Groups that tie come in the order of their keys only if SQLite sorts for GROUP BY. */
 static bool group_order_holds(struct route *route, struct route_statement *statement,
                               const struct sql_translation *translation)
 {
-    if (!translation->assumes_group_sort)
-        return true;
-    bool scans = false;
-    (void)route_cost(route, statement, &scans);
-    base_mutex_lock(&statement->lock);
-    const char *text = statement->cost.text;
-    bool sorts = text != NULL && strstr(text, "TEMP B-TREE FOR GROUP BY") != NULL;
-    base_mutex_unlock(&statement->lock);
-    return sorts;
+    return !translation->assumes_group_sort || route_oltp_plan_has(route, statement, plan_sorts_groups);
+}
+
+static bool order_holds(struct route *route, struct route_statement *statement,
+                        const struct sql_translation *translation)
+{
+    return scan_order_holds(route, statement, translation) && group_order_holds(route, statement, translation);
+}
+
+/* A text with values outside of it is good only for little work. */
+static bool holding_pays(const struct sql_translation *translation, struct route_catalog *catalog)
+{
+    return route_held_fits(translation) && rows_scanned(translation, catalog) <= ROUTE_HELD_ROWS;
 }
 
 /* Assumes SQLite's order of rows where its plan says so; checks ties in the result where it doesn't. */
 static rhei_status translate_in_order(struct route *route, struct route_statement *statement,
-                                      struct route_catalog *catalog, const struct rhei_value *params,
-                                      uint32_t param_count, struct sql_translation **translation, bool *in_order,
-                                      struct rhei_error *error)
+                                      struct route_catalog *catalog, struct sql_translate_options options,
+                                      struct sql_translation **translation, bool *in_order, struct rhei_error *error)
 {
-    struct sql_translate_options options = {
-        .dialect = SQL_DIALECT_DUCKDB, .parameters = params, .parameter_count = param_count};
     for (int attempt = 0; attempt < 2; attempt++) {
         options.check_ties = attempt > 0;
         rhei_status status = sql_translate(statement->tree, &catalog->catalog, &options, translation, error);
@@ -267,13 +289,39 @@ static rhei_status translate_in_order(struct route *route, struct route_statemen
             return status;
         if (!(*translation)->translated)
             break;
-        *in_order =
-            scan_order_holds(route, statement, *translation) && group_order_holds(route, statement, *translation);
+        *in_order = order_holds(route, statement, *translation);
         if (*in_order || attempt > 0)
             break;
         sql_translation_free(translation);
     }
     return RHEI_OK;
+}
+
+/* Constants stay outside the text where that pays. */
+static rhei_status translate_constants(struct route *route, struct route_statement *statement,
+                                       struct route_catalog *catalog, const struct rhei_value *params,
+                                       uint32_t param_count, struct sql_translation **translation, bool *in_order,
+                                       struct rhei_error *error)
+{
+    struct route_statement *owner = route_plans_owner(statement);
+    struct sql_translate_options options = {
+        .dialect = SQL_DIALECT_DUCKDB, .parameters = params, .parameter_count = param_count};
+    if (statement->holds_literals) {
+        options.literals = statement->normal.literals;
+        options.literal_count = statement->normal.literal_count;
+    }
+    options.hold =
+        (param_count > 0 || statement->holds_literals) && !atomic_load_explicit(&owner->hold_off, memory_order_relaxed);
+    rhei_status status = route_statement_tree(statement, error);
+    if (status == RHEI_OK)
+        status = translate_in_order(route, statement, catalog, options, translation, in_order, error);
+    if (status != RHEI_OK || (*translation)->held_count == 0 || catalog->failed)
+        return status;
+    if ((*translation)->translated && *in_order && holding_pays(*translation, catalog))
+        return status;
+    sql_translation_free(translation);
+    options.hold = false;
+    return translate_in_order(route, statement, catalog, options, translation, in_order, error);
 }
 
 static rhei_status plan_translate(struct route *route, struct route_statement *statement, struct route_catalog *catalog,
@@ -283,7 +331,7 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
     struct sql_translation *translation = NULL;
     bool in_order = false;
     rhei_status status =
-        translate_in_order(route, statement, catalog, params, param_count, &translation, &in_order, error);
+        translate_constants(route, statement, catalog, params, param_count, &translation, &in_order, error);
     if (status != RHEI_OK)
         return status;
     if (catalog->failed) {
@@ -316,6 +364,8 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
     status = plan->params == NULL || plan->plan_key == NULL ? error_no_memory(error) : plan_ranges(plan, error);
     if (status == RHEI_OK)
         status = plan_columns(plan, error);
+    if (status == RHEI_OK)
+        status = route_plan_keep_literals(plan, statement, error);
     if (status != RHEI_OK) {
         route_plan_release(&plan);
         return status;
@@ -328,7 +378,8 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
 
 rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct mirror_snapshot *snapshot,
                             const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
-                            struct executor_query *query, struct route_choice *choice, struct rhei_error *error)
+                            struct route_filled *filled, struct executor_query *query, struct route_choice *choice,
+                            struct rhei_error *error)
 {
     *plan = NULL;
     struct route_catalog catalog;
@@ -341,6 +392,9 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
         route_choice_reason(choice, "the schema changed while the statement was being routed");
     } else {
         *plan = plan_find(statement, &catalog, params, param_count);
+        /* Another text may have another plan in SQLite: an index on the rows where a column is just this. */
+        if (*plan != NULL && statement->model != NULL && !order_holds(route, statement, (*plan)->translation))
+            route_plan_release(plan);
         if (*plan == NULL)
             status = plan_translate(route, statement, &catalog, params, param_count, plan, choice, error);
     }
@@ -356,5 +410,7 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
             .columns = (*plan)->columns,
             .column_count = (*plan)->column_count,
         };
+    if (*plan != NULL)
+        route_plan_fill(*plan, statement, params, filled, query);
     return status;
 }

@@ -52,6 +52,7 @@ static struct sql_value parameter(struct sql_translator *t, const struct sql_exp
 
 static struct sql_value leaf(struct sql_translator *t, const struct sql_expr *expr)
 {
+    sql_look_at(t, expr);
     switch (expr->kind) {
     case SQL_EXPR_NULL:
         return sql_value_null(expr->offset);
@@ -261,11 +262,25 @@ static struct sql_value compare_rows(struct sql_translator *t, struct sql_scope 
                            left->offset);
 }
 
+static struct sql_value compare_scalars(struct sql_translator *t, struct sql_scope *scope, enum sql_op op,
+                                        const struct sql_expr *a, const struct sql_expr *b)
+{
+    struct sql_value left, right;
+    if (sql_is_leaf(a)) {
+        right = sql_expression(t, scope, b);
+        left = sql_is_leaf(b) || !sql_hold(t, a, right, &left) ? sql_expression(t, scope, a) : left;
+    } else {
+        left = sql_expression(t, scope, a);
+        right = !sql_hold(t, b, left, &right) ? sql_expression(t, scope, b) : right;
+    }
+    return sql_compare(t, op, left, right);
+}
+
 static struct sql_value compare_exprs(struct sql_translator *t, struct sql_scope *scope, enum sql_op op,
                                       const struct sql_expr *a, const struct sql_expr *b)
 {
     if (a->kind != SQL_EXPR_ROW && b->kind != SQL_EXPR_ROW)
-        return sql_compare(t, op, sql_expression(t, scope, a), sql_expression(t, scope, b));
+        return compare_scalars(t, scope, op, a, b);
     if (a->kind != SQL_EXPR_ROW || b->kind != SQL_EXPR_ROW || a->list->count != b->list->count || a->list->count > 16) {
         sql_refuse(t, a->offset, "row value", "only row values of the same length are compared");
         return sql_value_null(a->offset);
@@ -428,7 +443,7 @@ static const char *compared_list(struct sql_translator *t, struct sql_value left
     return text;
 }
 
-enum { COMPARED_LIST_MAX = 200 };
+enum { COMPARED_LIST_MAX = 200, HELD_LIST_MAX = 8 };
 
 static struct sql_value in_rows(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
 {
@@ -454,8 +469,11 @@ static struct sql_value in_list(struct sql_translator *t, struct sql_scope *scop
         t->failed = true;
         return left;
     }
-    for (uint32_t i = 0; i < count; i++)
-        items[i] = sql_in_item(sql_plain(t, sql_expression(t, scope, expr->list->items[i].expr)));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sql_expr *item = expr->list->items[i].expr;
+        if (count > HELD_LIST_MAX || !sql_hold(t, item, left, &items[i]))
+            items[i] = sql_in_item(sql_plain(t, sql_expression(t, scope, item)));
+    }
     const char *text;
     if (list_is_plain(left, items, count)) {
         text = plain_list(t, left, items, count);

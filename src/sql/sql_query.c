@@ -554,6 +554,8 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
     if (tree->from)
         c.from = sql_from_text(t, &c.scope, tree->from);
     c.scope.aliases = tree->columns;
+    bool may_hold = t->options->hold && t->depth == 1 && select && !nested;
+    t->in_condition = may_hold;
     if (tree->where) {
         c.where = sql_condition(t, sql_expression(t, &c.scope, tree->where));
         const char *implied = sql_implied(t, &c.scope, tree->where);
@@ -561,10 +563,13 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
             c.where = sql_emit(t, SQL_FORM_AND, c.where, implied, NULL);
         sql_note_ranges(t, &c.scope, tree->where);
     }
+    t->in_condition = false;
     translate_groups(t, &c);
     translate_columns(t, &c);
+    t->in_condition = may_hold;
     if (tree->having)
         c.having = sql_condition(t, sql_expression(t, &c.scope, tree->having));
+    t->in_condition = false;
     if (c.scope.aggregate && !c.scope.key_count && !shows_aggregate(&c))
         c.having = c.having ? sql_emit(t, SQL_FORM_AND, c.having, "count(*) >= 0", NULL) : "count(*) >= 0";
     if (tree->distinct)
@@ -573,6 +578,7 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
         translate_order(t, &c);
     if (c.scope.bare)
         sql_refuse(t, tree->offset, "bare column of an aggregate query", "SQLite takes it from any row of the group");
+    t->in_condition = in_condition;
     return put_core(t, &c);
 }
 

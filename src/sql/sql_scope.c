@@ -318,6 +318,7 @@ static bool constant_number(struct sql_translator *t, const struct sql_expr *exp
         expr = expr->left;
     }
     struct rhei_value value = {.type = RHEI_NULL};
+    sql_look_at(t, expr);
     if (expr->kind == SQL_EXPR_INTEGER) {
         value.type = RHEI_INTEGER;
         value.as.integer = expr->value.integer;
@@ -356,7 +357,7 @@ static void narrow(struct sql_scan_column *used, const struct rhei_value *low, c
 }
 
 static struct sql_scan_column *ranged_column(struct sql_translator *t, struct sql_scope *scope,
-                                             const struct sql_expr *expr)
+                                             const struct sql_expr *expr, uint32_t *scan)
 {
     struct place place;
     if (expr->kind != SQL_EXPR_COLUMN || find_at(scope, expr, &place) != 1 || place.source->scan < 0)
@@ -364,15 +365,27 @@ static struct sql_scan_column *ranged_column(struct sql_translator *t, struct sq
     struct sql_field *field = &place.source->fields[place.field];
     if (!field->used || !sql_is_number(field->value))
         return NULL;
+    *scan = (uint32_t)place.source->scan;
     return note_scan_column(t, place.source, (uint32_t)field->column);
 }
 
 static void note_comparison(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *column,
                             const struct sql_expr *constant, enum sql_op op)
 {
-    struct sql_scan_column *used = ranged_column(t, scope, column);
+    uint32_t scan;
+    struct sql_scan_column *used = ranged_column(t, scope, column, &scan);
     struct rhei_value value;
-    if (!used || !constant_number(t, constant, &value))
+    if (!used)
+        return;
+    int32_t held = sql_held_number(t, constant);
+    if (held >= 0) {
+        if (op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE)
+            sql_bound_by_held(t, scan, used->column, true, (uint32_t)held);
+        if (op == SQL_OP_EQ || op == SQL_OP_LT || op == SQL_OP_LE)
+            sql_bound_by_held(t, scan, used->column, false, (uint32_t)held);
+        return;
+    }
+    if (!constant_number(t, constant, &value))
         return;
     if (op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE)
         narrow(used, &value, NULL);
@@ -398,10 +411,14 @@ static enum sql_op mirrored(enum sql_op op)
 
 static void note_list(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
 {
-    struct sql_scan_column *used = ranged_column(t, scope, expr->left);
+    uint32_t scan;
+    struct sql_scan_column *used = ranged_column(t, scope, expr->left, &scan);
     struct rhei_value low = {0}, high = {0}, value;
     if (!used || !expr->list || !expr->list->count)
         return;
+    for (uint32_t i = 0; i < expr->list->count; i++)
+        if (sql_held_number(t, expr->list->items[i].expr) >= 0)
+            return; /* the smallest and largest would depend on its value */
     for (uint32_t i = 0; i < expr->list->count; i++) {
         if (!constant_number(t, expr->list->items[i].expr, &value))
             return;

@@ -195,7 +195,9 @@ rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog 
                                .options = options,
                                .forms = dialects[options->dialect],
                                .out = &made->shown};
-    translate_tree(&t, tree);
+    if (sql_held_begin(&t))
+        translate_tree(&t, tree);
+    sql_held_finish(&t);
     if (t.failed || sql_arena_failed(arena)) {
         sql_arena_free(&arena);
         return error_no_memory(error);

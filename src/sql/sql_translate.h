@@ -24,6 +24,27 @@ struct sql_translate_options {
     uint32_t parameter_count;
     /* Check ORDER BY's ties in the result instead of assuming an order of SQLite's (assumes_scan_of, assumes_group_sort). */
     bool check_ties;
+    /*
+     * Constants that only have to be of their class may become prm_int(k), prm_real(k) and prm_text(k): see
+     * sql_translation.held. `literals` are the statement's own, in the order of the text; NULL: only parameters may.
+     */
+    bool hold;
+    const struct sql_literal *literals;
+    uint32_t literal_count;
+};
+
+/* A value that stands outside the text: prm_...(its index). Any value that sql_value_holds() takes will do. */
+struct sql_held {
+    bool literal;
+    uint32_t index; /* in the options' literals or parameters */
+    uint8_t type;   /* enum rhei_class */
+};
+
+/* One end of a scan's range is the value of a held constant, if that is tighter than what the column says. */
+struct sql_held_bound {
+    uint32_t scan, column; /* column: in sql_table.columns */
+    bool low;
+    uint32_t held;
 };
 
 /* What stood against it. */
@@ -89,6 +110,16 @@ struct sql_translation {
 
     const struct sql_scan *scans;
     uint32_t scan_count;
+
+    /*
+     * The text is right for other values too: of the constants marked in free_* (an element for each of the options'), every
+     * value of the same class that sql_value_holds(). All others must be equal to what they were. NULL: none is free.
+     */
+    const struct sql_held *held;
+    uint32_t held_count;
+    const struct sql_held_bound *held_bounds;
+    uint32_t held_bound_count;
+    const bool *free_parameters, *free_literals;
 };
 
 /* *out is the caller's (sql_translation_free); only a want of memory is an error. The tree must be a SELECT to succeed. */
@@ -96,6 +127,9 @@ rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog 
                           const struct sql_translate_options *options, struct sql_translation **out,
                           struct rhei_error *error);
 void sql_translation_free(struct sql_translation **translation);
+
+/* May the value stand outside a text? Not if its class alone doesn't tell what it means, as an infinite REAL. */
+bool sql_value_holds(const struct rhei_value *value);
 
 /* May a kept translation still be used for these flags and ranges of the table? Call for each scan. */
 bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table);

@@ -138,8 +138,13 @@ struct sql_translator {
     struct sql_tree **view_trees;
     uint32_t view_count, view_capacity;
     uint32_t labels;
-    uint32_t depth; /* of SELECTs */
-    uint32_t cut;   /* inside a view or a nested CTE, where outer names are out of sight */
+    uint32_t depth;    /* of SELECTs */
+    bool in_condition; /* WHERE or HAVING of the outermost SELECT: constants may be held */
+    struct sql_held *held;
+    struct sql_held_bound *held_bounds;
+    uint32_t held_capacity, bound_capacity;
+    bool *looked_at_parameters, *looked_at_literals; /* their values are in the text or decided about it */
+    uint32_t cut; /* inside a view or a nested CTE, where outer names are out of sight */
     bool refused;
     bool failed; /* no memory */
 };
@@ -196,6 +201,22 @@ struct sql_value sql_expression(struct sql_translator *t, struct sql_scope *scop
 struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b);
 struct sql_value sql_case_value(struct sql_translator *t, const char *const *conditions, const struct sql_value *values,
                                 uint32_t count, struct sql_value otherwise, uint32_t offset);
+
+/* ---- sql_held.c: constants whose values stay outside the text ---- */
+/*
+ * A constant as an operand of a comparison with `other`: a value of its class of which nothing else is known, or false where
+ * its value matters or holding isn't asked for.
+ */
+bool sql_hold(struct sql_translator *t, const struct sql_expr *expr, struct sql_value other, struct sql_value *value);
+/* A number, a text or a parameter. */
+bool sql_is_leaf(const struct sql_expr *expr);
+/* The text or a decision depends on the constant's value. */
+void sql_look_at(struct sql_translator *t, const struct sql_expr *expr);
+/* The number in `held` of a constant that was held so far; -1: it wasn't. */
+int32_t sql_held_number(const struct sql_translator *t, const struct sql_expr *expr);
+void sql_bound_by_held(struct sql_translator *t, uint32_t scan, uint32_t column, bool low, uint32_t held);
+bool sql_held_begin(struct sql_translator *t);
+void sql_held_finish(struct sql_translator *t);
 
 /* ---- sql_call.c, sql_aggregate.c, sql_window.c ---- */
 struct sql_value sql_call_value(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr);
