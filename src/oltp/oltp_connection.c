@@ -186,6 +186,7 @@ rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct 
 
 static void statement_free(struct oltp_statement *statement)
 {
+    oltp_wide_free(statement);
     sqlite3_finalize(statement->stmt);
     base_free(statement->sql);
     base_free(statement);

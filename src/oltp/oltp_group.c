@@ -82,13 +82,19 @@ static rhei_status group_check_debt(struct oltp *oltp, struct rhei_error *error)
 static rhei_status group_run_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
 {
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < job->rows && status == RHEI_OK; i++) {
-        status = oltp_bind(oltp->writer, statement, job->params == NULL ? NULL : job->params + i * job->param_count,
-                           job->param_count, false, &job->error);
+    struct oltp_statement *wide = oltp_wide_take(oltp, statement, job);
+    for (size_t i = 0, count = 1; i < job->rows && status == RHEI_OK; i += count) {
+        count = wide == NULL ? 1 : oltp_wide_count(statement, job, i);
+        struct oltp_statement *next = count > 1 ? wide : statement;
+        status = oltp_bind(oltp->writer, next, job->params == NULL ? NULL : job->params + i * job->param_count,
+                           (uint32_t)count * job->param_count, false, &job->error);
         if (status == RHEI_OK) {
-            status = oltp_step_all(oltp, statement, &job->result, job->cursor, &job->error);
+            status = oltp_step_all(oltp, next, &job->result, job->cursor, &job->error);
         }
-        sqlite3_reset(statement->stmt);
+        sqlite3_reset(next->stmt);
+    }
+    if (wide != NULL) {
+        sqlite3_clear_bindings(wide->stmt);
     }
     return status;
 }

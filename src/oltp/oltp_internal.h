@@ -48,6 +48,9 @@ struct oltp_statement {
     bool compound; /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
     bool cached, in_use;
     struct oltp_statement *newer, *older;
+    struct oltp_statement *wide; /* the same for wide_rows rows at once, NULL if that can't be (oltp_wide.c) */
+    uint32_t wide_rows;
+    uint64_t wide_version; /* of the schema for which that was found, and 1; 0: not asked yet */
 };
 
 struct oltp_connection {
@@ -247,6 +250,14 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
 void oltp_committed(struct oltp *oltp, uint64_t statements);
 void oltp_rolled_back(struct oltp *oltp);
 void oltp_fault(struct oltp *oltp, const char *point);
+
+/* ---- Many rows by few statements (oltp_wide.c), with the writer held. ------------------------------------------- */
+
+/* The statement for several rows at once, NULL if the job's rows must run one by one. */
+struct oltp_statement *oltp_wide_take(struct oltp *oltp, struct oltp_statement *statement, const struct oltp_job *job);
+/* How many rows from `row` on the next statement takes: its wide_rows or 1. */
+size_t oltp_wide_count(const struct oltp_statement *statement, const struct oltp_job *job, size_t row);
+void oltp_wide_free(struct oltp_statement *statement);
 
 /* ---- Cursors (oltp_cursor.c). ------------------------------------------------------------------------------------ */
 
