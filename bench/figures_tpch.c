@@ -150,6 +150,8 @@ static void compare(struct bench *bench, rhei_db *db, int query, int threads, st
     means->olap += olap;
     means->worst = ratio > means->worst ? ratio : means->worst;
     add_query(bench, label, &rhei, &peer, ratio);
+    bench_say("q%d: %.1f ms, DuckDB %.1f ms, ratio %.2f", query + 1, samples_median(&rhei), samples_median(&peer),
+              ratio);
 }
 
 static void add_figure(struct bench *bench, const char *what, int threads, double value, double target,

@@ -189,6 +189,8 @@ static void match(duckdb_function_info info, const struct matching *matching, bo
     const char *pattern = NULL;
     const char *failure = NULL;
     const duckdb_string_t *known = NULL;
+    struct duck_like like;
+    bool simple = false;
     for (idx_t row = 0; row < matching->count && failure == NULL; row++) {
         if (has_null(matching, row))
             continue; /* a NULL's bytes are undefined */
@@ -197,9 +199,17 @@ static void match(duckdb_function_info info, const struct matching *matching, bo
             failure = too_complex;
             break;
         }
-        if (known == NULL || !same_string(known, wanted))
+        if (known == NULL || !same_string(known, wanted)) {
             pattern = duck_terminate(&pattern_copy, wanted);
+            simple = !glob && matching->arguments[2] == NULL &&
+                     duck_like_read(&like, duck_string_bytes(wanted), wanted->value.inlined.length);
+        }
         known = wanted;
+        if (simple) {
+            const duckdb_string_t *string = &matching->arguments[1][row];
+            results[row] = duck_like_matches(&like, duck_string_bytes(string), string->value.inlined.length);
+            continue;
+        }
         const char *text = duck_terminate(&text_copy, &matching->arguments[1][row]);
         if (pattern == NULL || text == NULL)
             failure = duck_no_memory;

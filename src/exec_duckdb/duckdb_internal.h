@@ -184,6 +184,23 @@ bool duck_copy_rows(struct duck_target *target, enum duck_column_kind kind, cons
 rhei_status duck_functions_register(struct duck_database *database, struct rhei_error *error);
 rhei_status duck_aggregates_register(struct duck_database *database, struct rhei_error *error);
 
+/* ---- duckdb_like.c ----------------------------------------------------------------------------------------------- */
+
+enum { DUCK_LIKE_PIECES = 16, DUCK_LIKE_BYTES = 256 };
+
+/* A pattern of LIKE without _: pieces with % between them. */
+struct duck_like {
+    bool from_start, to_end; /* no % before the first piece, behind the last */
+    uint32_t count;
+    struct duck_like_piece {
+        uint16_t from, length;
+    } pieces[DUCK_LIKE_PIECES];
+    char bytes[DUCK_LIKE_BYTES]; /* in lower case */
+};
+/* False: not such a pattern. */
+bool duck_like_read(struct duck_like *like, const char *pattern, size_t length);
+bool duck_like_matches(const struct duck_like *like, const char *text, size_t length);
+
 /* ---- duckdb_native.c --------------------------------------------------------------------------------------------- */
 
 /* Is this one statement, without functions that reach beyond it? */

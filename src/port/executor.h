@@ -14,9 +14,13 @@ struct executor;
 
 /* A range that the statement's WHERE implies for a column of a scan: rows outside need not be delivered. */
 struct executor_range {
-    uint32_t scan;               /* number of the table reference in the text: mirror_scan(table, scan) */
-    uint32_t column;             /* column number in the mirror's table */
-    struct rhei_value low, high; /* inclusive; RHEI_NULL: open at that end; numbers only */
+    uint32_t scan;   /* number of the table reference in the text: mirror_scan(table, scan) */
+    uint32_t column; /* column number in the mirror's table */
+    /*
+     * Inclusive; RHEI_NULL: open at that end. Numbers, or texts of a column that holds texts alone, compared by bytes: those only
+     * tell how many rows to expect. Their bytes are borrowed until run returns.
+     */
+    struct rhei_value low, high;
 };
 
 /*

@@ -108,6 +108,8 @@ static void first_use(struct sql_translator *t, struct sql_source_scope *source,
     value->ascii = !(column->flags & SQL_NON_ASCII);
     value->negative_zero = (column->flags & SQL_NEGATIVE_ZERO) != 0;
     set_bounds(value, column, used);
+    value->whole =
+        value->cls == SQL_CLASS_REAL && !(column->flags & (SQL_NOT_WHOLE | SQL_INFINITE)) ? value->text : NULL;
     if (value->cls == SQL_CLASS_MIXED) {
         value->flag = sql_format(t, "%s.%s", source->label, sql_identifier(t, sql_format(t, "%s__int", column->name)));
         /* These affinities turn every whole REAL into an integer, so a number's class follows from the number. */
@@ -369,12 +371,48 @@ static struct sql_scan_column *ranged_column(struct sql_translator *t, struct sq
     return note_scan_column(t, place.source, (uint32_t)field->column);
 }
 
+static int compare_bytes(const struct rhei_value *a, const struct rhei_value *b)
+{
+    uint32_t length = a->length < b->length ? a->length : b->length;
+    int order = length ? memcmp(a->as.bytes, b->as.bytes, length) : 0;
+    return order ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+/* Of texts, which only tell the column store how many rows to expect. */
+static void note_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *column,
+                      const struct sql_expr *constant, enum sql_op op)
+{
+    struct place place;
+    if (constant->kind != SQL_EXPR_TEXT || sql_held_number(t, constant) >= 0 || column->kind != SQL_EXPR_COLUMN ||
+        find_at(scope, column, &place) != 1 || place.source->scan < 0)
+        return;
+    const struct sql_field *field = &place.source->fields[place.field];
+    if (!field->used || field->value.cls != SQL_CLASS_TEXT || !sql_is_binary(field->value))
+        return;
+    struct sql_scan_column *used = note_scan_column(t, place.source, (uint32_t)field->column);
+    struct rhei_value value = {.type = RHEI_TEXT,
+                               .as.bytes =
+                                   sql_arena_text(t->arena, constant->value.text.bytes, constant->value.text.length),
+                               .length = constant->value.text.length};
+    bool low = op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE;
+    bool high = op == SQL_OP_EQ || op == SQL_OP_LT || op == SQL_OP_LE;
+    if (value.as.bytes && low && (!used->has_low || compare_bytes(&value, &used->low) > 0)) {
+        used->has_low = true;
+        used->low = value;
+    }
+    if (value.as.bytes && high && (!used->has_high || compare_bytes(&value, &used->high) < 0)) {
+        used->has_high = true;
+        used->high = value;
+    }
+}
+
 static void note_comparison(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *column,
                             const struct sql_expr *constant, enum sql_op op)
 {
     uint32_t scan;
     struct sql_scan_column *used = ranged_column(t, scope, column, &scan);
     struct rhei_value value;
+    note_text(t, scope, column, constant, op);
     if (!used)
         return;
     int32_t held = sql_held_number(t, constant);

@@ -48,6 +48,7 @@ struct sql_value {
     bool nullable;
     bool nonzero;       /* a number that can't be 0 */
     bool negative_zero; /* a REAL that may be -0.0 */
+    const char *whole;  /* REAL: while it is `text`, all values are whole and within 2^53 */
     bool flag_of_value; /* MIXED: equal numbers have equal flags */
     const char *flag;   /* MIXED: a condition; TRUE or FALSE where the value isn't NULL */
     double low, high;   /* numbers: bounds */

@@ -237,6 +237,42 @@ static void test_ranges_leave_out_vectors_but_no_row(void **state)
     }
 }
 
+/* Ranges of texts, and what a sample of the rows says, are for the plan alone: also where they are wrong. */
+static void test_ranges_of_texts_leave_out_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    fill_sales(fixture, MANY);
+    static const struct executor_column columns[] = {
+        {.scan = 0, .column = 0, .flags = MIRROR_HAS_INTEGER},
+        {.scan = 0, .column = 3, .flags = MIRROR_HAS_TEXT},
+        {.scan = 1, .column = 0, .flags = MIRROR_HAS_INTEGER},
+    };
+    static const char *const texts[] = {"", "a rather long code 07", "a rather long code 149999", "zzz"};
+    for (size_t low = 0; low < 4; low++) {
+        for (size_t high = 0; high < 4; high++) {
+            struct executor_range ranges[] = {
+                {.scan = 0, .column = 3, .low = value_text(texts[low]), .high = value_text(texts[high])},
+                {.scan = 0, .column = 3, .low = value_text(texts[low])},
+                {.scan = 1, .column = 0, .low = value_int(0), .high = value_real(1e9)},
+            };
+            struct question question;
+            question_open(
+                fixture,
+                "SELECT count(*), count(DISTINCT s1.code) FROM mirror_scan(7, 0) AS s1, mirror_scan(7, 1) AS s2 "
+                "WHERE s1.id = s2.id",
+                &question);
+            question.query.ranges = ranges;
+            question.query.range_count = 3;
+            question.query.columns = columns;
+            question.query.column_count = 3;
+            char *answer = answer_of(fixture, &question.query);
+            assert_string_equal(answer, "150000|150000");
+            base_free(answer);
+            question_close(&question);
+        }
+    }
+}
+
 static void test_an_empty_table(void **state)
 {
     struct fixture *fixture = *state;
@@ -279,6 +315,7 @@ int main(void)
         WITH_FIXTURE(test_dead_rows_are_never_seen),
         WITH_FIXTURE(test_dead_rows_of_a_mixed_column),
         WITH_FIXTURE(test_ranges_leave_out_vectors_but_no_row),
+        WITH_FIXTURE(test_ranges_of_texts_leave_out_nothing),
         WITH_FIXTURE(test_an_empty_table),
         WITH_FIXTURE(test_awkward_names),
     };
