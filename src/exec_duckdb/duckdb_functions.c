@@ -63,6 +63,20 @@ static void put_value(void *data, idx_t row, const struct rhei_value *value)
     }
 }
 
+static bool all_equal(const int64_t *indexes, idx_t count)
+{
+    return memcmp(indexes, indexes + 1, (count - 1) * sizeof *indexes) == 0;
+}
+
+/* One value for every row, doubled until all have it: as a rule the text names its number. */
+static void put_all(void *data, idx_t count, const struct rhei_value *value)
+{
+    size_t width = value->type < RHEI_TEXT ? sizeof(int64_t) : sizeof(duckdb_string_t), size = count * width;
+    put_value(data, 0, value);
+    for (size_t done = width; done < size; done *= 2)
+        memcpy((char *)data + done, data, done < size - done ? done : size - done);
+}
+
 static void prm_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, enum rhei_class class)
 {
     const struct duck_api *api = duck_api();
@@ -72,7 +86,13 @@ static void prm_run(duckdb_function_info info, duckdb_data_chunk input, duckdb_v
     const int64_t *indexes = api->vector_get_data(api->data_chunk_get_vector(input, 0));
     void *data = api->vector_get_data(output);
     uint64_t *valid = NULL;
-    for (idx_t row = 0; row < count; row++) {
+    idx_t done = 0;
+    if (count > 0 && indexes[0] >= 0 && indexes[0] < slot->value_count && slot->values[indexes[0]].type == class &&
+        all_equal(indexes, count)) {
+        put_all(data, count, &slot->values[indexes[0]]);
+        done = count;
+    }
+    for (idx_t row = done; row < count; row++) {
         int64_t index = indexes[row];
         if (index >= 0 && index < slot->value_count && slot->values[index].type == class) {
             put_value(data, row, &slot->values[index]);
