@@ -64,7 +64,8 @@ struct oltp_connection {
     const struct oltp_stop *stop;
     rhei_status stopped; /* what stop said */
     bool utf16;
-    struct oltp_connection *next; /* in the pool's free list */
+    struct oltp_connection *next;     /* in the pool's free list */
+    struct oltp_cursor *spare_cursor; /* of a reader at rest: plain memory for its next cursor */
 };
 
 rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,
@@ -311,11 +312,16 @@ struct oltp {
     base_mutex queue_lock;
     bool writer_busy;
     struct oltp_job *queue_head, *queue_tail;
-    bool in_session;       /* under queue_lock */
-    int64_t pending_seq;   /* holder of the writer: last log row of the open transaction, 0 if none */
-    uint64_t pending_rows; /* holder of the writer: log rows of the open transaction */
-    bool foreign_keys;     /* holder of the writer */
-    unsigned wal_pages;    /* holder of the writer: pages in the WAL at the last commit */
+    uint32_t queue_length;  /* under queue_lock */
+    uint32_t gather_wanted; /* under queue_lock: whoever makes the queue so long wakes the holder; 0: it doesn't wait */
+    atomic_uint gathering;  /* 1 while the holder waits for company */
+    uint32_t crowd;         /* holder of the writer: statements of the last group */
+    uint32_t gather_skip, gather_pause; /* holder of the writer: times not to wait after waiting in vain */
+    bool in_session;                    /* under queue_lock */
+    int64_t pending_seq;                /* holder of the writer: last log row of the open transaction, 0 if none */
+    uint64_t pending_rows;              /* holder of the writer: log rows of the open transaction */
+    bool foreign_keys;                  /* holder of the writer */
+    unsigned wal_pages;                 /* holder of the writer: pages in the WAL at the last commit */
     sqlite3_stmt *begin, *commit, *rollback, *savepoint, *release, *rollback_to;
 
     /* pool */

@@ -14,6 +14,11 @@
 
 #include "oltp/oltp_internal.h"
 
+enum {
+    GATHER_CROWD = 3,  /* so many in the last group, or nobody is waited for */
+    GATHER_NS = 60000, /* some five commits */
+};
+
 static int64_t writer_deadline(const struct oltp *oltp, int64_t deadline_ns)
 {
     int64_t busy = base_now_ns() + (int64_t)oltp->config.busy_timeout_ms * 1000000;
@@ -26,6 +31,7 @@ static void writer_enqueue(struct oltp *oltp, struct oltp_job *job)
     job->next = NULL;
     *(oltp->queue_tail == NULL ? &oltp->queue_head : &oltp->queue_tail->next) = job;
     oltp->queue_tail = job;
+    oltp->queue_length++;
 }
 
 static void writer_unqueue(struct oltp *oltp, struct oltp_job *job)
@@ -39,6 +45,7 @@ static void writer_unqueue(struct oltp *oltp, struct oltp_job *job)
     if (oltp->queue_tail == job) {
         oltp->queue_tail = before;
     }
+    oltp->queue_length--;
 }
 
 /* Takes the statements at the head of the queue, up to the first job that wants the writer itself. */
@@ -58,6 +65,7 @@ static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
     if (rest == NULL) {
         oltp->queue_tail = NULL;
     }
+    oltp->queue_length -= count;
     return count;
 }
 
@@ -92,27 +100,12 @@ static void writer_hand_over(struct oltp *oltp)
         if (oltp->queue_head == NULL) {
             oltp->queue_tail = NULL;
         }
+        oltp->queue_length--;
         head->next = NULL;
     }
     base_mutex_unlock(&oltp->queue_lock);
     if (head != NULL) { /* out of the queue, so it can't give up any more */
         writer_tell(head, OLTP_JOB_GRANTED);
-    }
-}
-
-/* With the writer held: one group of those who wait. */
-static void writer_run_waiting(struct oltp *oltp)
-{
-    struct oltp_job *first = NULL;
-    uint32_t count = 0;
-    base_mutex_lock(&oltp->queue_lock);
-    if (oltp->queue_head != NULL && !oltp->queue_head->exclusive) {
-        count = writer_take_group(oltp, &first);
-    }
-    base_mutex_unlock(&oltp->queue_lock);
-    if (count > 0) {
-        oltp_group_run(oltp, first, count);
-        writer_finish_group(first, NULL);
     }
 }
 
@@ -159,33 +152,104 @@ static bool writer_take_or_queue(struct oltp *oltp, struct oltp_job *job)
 {
     base_mutex_lock(&oltp->queue_lock);
     bool taken = !oltp->writer_busy && oltp->queue_head == NULL;
+    bool enough = false;
     if (taken) {
         oltp->writer_busy = true;
     } else {
         writer_enqueue(oltp, job);
+        enough = oltp->gather_wanted > 0 && (job->exclusive || oltp->queue_length >= oltp->gather_wanted);
+        if (enough) {
+            oltp->gather_wanted = 0;
+            atomic_store_explicit(&oltp->gathering, 0, memory_order_release);
+        }
     }
     base_mutex_unlock(&oltp->queue_lock);
+    if (enough) {
+        base_word_wake(&oltp->gathering);
+    }
     return taken;
+}
+
+/* ---- Waiting for company. ---------------------------------------------------------------------------------------- */
+
+/*
+ * Writers who wait for one commit come back together, each as soon as it gets a processor. The first to be there would commit
+ * alone, and so would all others after it. So it waits a moment for as many as the last group had, which is less than
+ * the commits that it saves. In vain means: not soon again.
+ */
+static void writer_gather(struct oltp *oltp)
+{
+    uint32_t wanted = oltp->crowd - 1;
+    if (oltp->crowd < GATHER_CROWD) {
+        return;
+    }
+    if (oltp->gather_skip > 0) {
+        oltp->gather_skip--;
+        return;
+    }
+    base_mutex_lock(&oltp->queue_lock);
+    bool wait = oltp->queue_length < wanted;
+    for (const struct oltp_job *job = oltp->queue_head; wait && job != NULL; job = job->next) {
+        wait = !job->exclusive;
+    }
+    oltp->gather_wanted = wait ? wanted : 0;
+    atomic_store_explicit(&oltp->gathering, wait ? 1 : 0, memory_order_relaxed);
+    base_mutex_unlock(&oltp->queue_lock);
+    if (!wait) {
+        return;
+    }
+    int64_t end = base_now_ns() + GATHER_NS;
+    while (atomic_load_explicit(&oltp->gathering, memory_order_acquire) != 0 && base_now_ns() < end) {
+        base_word_wait(&oltp->gathering, 1, end);
+    }
+    base_mutex_lock(&oltp->queue_lock);
+    bool in_vain = oltp->queue_length + 1 < GATHER_CROWD;
+    oltp->gather_wanted = 0;
+    base_mutex_unlock(&oltp->queue_lock);
+    uint32_t longer = oltp->gather_pause == 0 ? 8 : oltp->gather_pause * 2;
+    oltp->gather_pause = !in_vain ? 0 : longer < 1024 ? longer : 1024;
+    oltp->gather_skip = oltp->gather_pause;
+}
+
+/* With the writer held: one group of those who wait. */
+static void writer_run_waiting(struct oltp *oltp)
+{
+    struct oltp_job *first = NULL;
+    base_mutex_lock(&oltp->queue_lock);
+    uint32_t count = writer_take_group(oltp, &first);
+    base_mutex_unlock(&oltp->queue_lock);
+    if (count > 0) {
+        oltp->crowd = count + 1; /* the holder's own came just before */
+        oltp_group_run(oltp, first, count);
+        writer_finish_group(first, NULL);
+    }
+}
+
+/* With the writer held and `job` out of the queue: it and all that wait behind it. */
+static void writer_run_led(struct oltp *oltp, struct oltp_job *job)
+{
+    struct oltp_job *first;
+    if (!job->many) {
+        writer_gather(oltp);
+    }
+    base_mutex_lock(&oltp->queue_lock);
+    uint32_t count = 1 + writer_take_group(oltp, &first);
+    base_mutex_unlock(&oltp->queue_lock);
+    oltp->crowd = count;
+    job->next = count > 1 ? first : NULL;
+    oltp_group_run(oltp, job, count);
+    writer_finish_group(job, job);
+    if (count == 1) {
+        writer_run_waiting(oltp);
+    }
 }
 
 rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job)
 {
-    if (writer_take_or_queue(oltp, job)) {
-        job->next = NULL;
-        oltp_group_run(oltp, job, 1);
-        writer_run_waiting(oltp);
-    } else if (writer_wait(oltp, job) == OLTP_JOB_DONE) {
+    if (!writer_take_or_queue(oltp, job) && writer_wait(oltp, job) == OLTP_JOB_DONE) {
         return job->status;
-    } else {
-        /* the head of the queue leads: it takes along whoever waits behind it */
-        struct oltp_job *first;
-        base_mutex_lock(&oltp->queue_lock);
-        uint32_t count = 1 + writer_take_group(oltp, &first);
-        base_mutex_unlock(&oltp->queue_lock);
-        job->next = count > 1 ? first : NULL;
-        oltp_group_run(oltp, job, count);
-        writer_finish_group(job, job);
     }
+    writer_run_led(oltp, job);
     writer_hand_over(oltp);
     return job->status;
 }
