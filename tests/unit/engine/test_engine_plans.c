@@ -3,6 +3,7 @@
 #include "tests/support/engine_fixture.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,6 +277,36 @@ static void test_order_of_rows_follows_the_literal(void **state)
     must_execute(fixture.db, "DROP TABLE p");
 }
 
+/* Texts that share a plan, at the same time: each has its own values. */
+static void *ask_from_thread(void *argument)
+{
+    int thread = *(const int *)argument;
+    for (int i = 0; i < 300; i++) {
+        int64_t after = (i * 17 + thread * 101) % 3000;
+        char sql[120];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM t WHERE id > %" PRId64 " AND s IS NOT 'x'", after);
+        if (must_int64(fixture.db, sql, RHEI_ROUTE_AUTO) != 3000 - after)
+            return argument;
+    }
+    return NULL;
+}
+
+static void test_threads_share_plans_and_no_values(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    int numbers[4];
+    for (int i = 0; i < 4; i++) {
+        numbers[i] = i;
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_from_thread, &numbers[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *wrong = NULL;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+}
+
 /* ---- Random conditions over random values. ------------------------------------------------------------------------ */
 
 static uint64_t next_random(uint64_t *seed)
@@ -421,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_sqlite_still_has_the_last_word),
         cmocka_unit_test(test_plans_end_with_what_they_rely_on),
         cmocka_unit_test(test_order_of_rows_follows_the_literal),
+        cmocka_unit_test(test_threads_share_plans_and_no_values),
         cmocka_unit_test(test_q2_any_values_at_any_place),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
