@@ -52,7 +52,7 @@ struct duck_slot {
     uint32_t value_count;
     struct executor_range *ranges;
     uint32_t range_count;
-    struct executor_column *columns;
+    struct executor_column *columns; /* NULL: not told; then every column may be read */
     uint32_t column_count;
     struct executor_stop stop;
     bool native;

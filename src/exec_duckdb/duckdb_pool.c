@@ -58,12 +58,13 @@ static bool copy_ranges(struct duck_slot *slot, const struct executor_query *que
 
 static bool copy_columns(struct duck_slot *slot, const struct executor_query *query)
 {
-    if (query->column_count == 0)
+    if (query->columns == NULL)
         return true;
     slot->columns = base_alloc(query->column_count * sizeof *slot->columns);
     if (slot->columns == NULL)
         return false;
-    memcpy(slot->columns, query->columns, query->column_count * sizeof *slot->columns);
+    if (query->column_count > 0)
+        memcpy(slot->columns, query->columns, query->column_count * sizeof *slot->columns);
     slot->column_count = query->column_count;
     return true;
 }

@@ -101,7 +101,7 @@ static uint32_t flags_of(const struct duck_slot *slot, const struct mirror_table
             return slot->columns[i].flags;
         }
     }
-    *read = slot->column_count == 0;
+    *read = slot->columns == NULL;
     return mirror_view_column_flags(view, column);
 }
 
@@ -443,6 +443,14 @@ static void refuse_unreadable(const struct duck_api *api, duckdb_init_info info,
     base_buffer_reset(&message);
 }
 
+/* DuckDB asks for a table's first column where the text only counts rows; what is in it then doesn't matter. */
+static bool is_read(const struct scan_bind *bind, const struct scan_state *state, uint32_t source)
+{
+    bool read = false;
+    (void)flags_of(state->slot, state->view, bind->scan, source, &read);
+    return read;
+}
+
 static bool choose_outputs(const struct duck_api *api, duckdb_init_info info, const struct scan_bind *bind,
                            struct scan_state *state)
 {
@@ -458,6 +466,9 @@ static bool choose_outputs(const struct duck_api *api, duckdb_init_info info, co
         if (index >= bind->column_count)
             continue;
         if (bind->columns[index].kind == DUCK_UNREADABLE) {
+            state->outputs[i].kind = DUCK_UNREADABLE;
+            if (!is_read(bind, state, bind->columns[index].source))
+                continue;
             refuse_unreadable(api, info, state, bind->columns[index].source);
             return false;
         }
@@ -636,9 +647,11 @@ static bool emit_vector(struct scan_state *state, uint32_t segment, uint32_t vec
     rows->selection = NULL;
     bool emitted = true;
     for (uint32_t i = 0; i < state->output_count && emitted; i++) {
+        duckdb_vector out = state->api->data_chunk_get_vector(chunk, i);
         if (state->outputs[i].source != UINT32_MAX)
-            emitted = emit_column(state, &state->outputs[i], segment, vector, rows,
-                                  state->api->data_chunk_get_vector(chunk, i));
+            emitted = emit_column(state, &state->outputs[i], segment, vector, rows, out);
+        else if (state->outputs[i].kind == DUCK_UNREADABLE) /* empty strings: a join may carry them along */
+            memset(state->api->vector_get_data(out), 0, rows->vector.live * sizeof(duckdb_string_t));
     }
     if (rows->selection != NULL)
         state->api->destroy_selection_vector(rows->selection);

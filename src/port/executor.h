@@ -50,7 +50,7 @@ struct executor_query {
     uint32_t value_count;
     const struct executor_range *ranges; /* copied */
     uint32_t range_count;
-    const struct executor_column *columns; /* every column that the text reads; NULL: as the mirror's are now. Copied */
+    const struct executor_column *columns; /* every column that the text reads; NULL: any, as they are now. Copied */
     uint32_t column_count;
     size_t memory_limit;       /* bytes this statement may use; 0: the executor's own limit */
     struct executor_stop stop; /* check == NULL: never stops by itself */

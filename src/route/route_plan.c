@@ -194,9 +194,7 @@ static rhei_status plan_columns(struct route_plan *plan, struct rhei_error *erro
     size_t count = 0;
     for (uint32_t s = 0; s < translation->scan_count; s++)
         count += translation->scans[s].column_count;
-    if (count == 0)
-        return RHEI_OK;
-    plan->columns = base_alloc_zero(count, sizeof *plan->columns);
+    plan->columns = base_alloc_zero(count, sizeof *plan->columns); /* also for none: that is known, then */
     if (plan->columns == NULL)
         return error_no_memory(error);
     for (uint32_t s = 0; s < translation->scan_count; s++) {

@@ -152,6 +152,22 @@ static void test_q6_mixed_columns_lose_nothing(void **state)
     stream.release(&stream);
 }
 
+static void test_q2_rows_are_counted_whatever_the_first_column_holds(void **state)
+{
+    (void)state;
+    must_execute(fixture.db, "CREATE TABLE first (x, n INTEGER)");
+    must_execute(fixture.db, "INSERT INTO first SELECT CASE n % 3 WHEN 0 THEN n WHEN 1 THEN 'a text' ELSE x'00' END, n "
+                             "FROM orders");
+    must_be_built(fixture.db);
+    must_agree(fixture.db, "SELECT count(*) FROM first", NULL);
+    must_agree(fixture.db, "SELECT count(*), sum(n) FROM first WHERE n > 3", NULL);
+    must_agree(fixture.db, "SELECT count(*) FROM first, orders WHERE orders.id < 30", NULL);
+    must_agree(fixture.db, "SELECT count(*) FROM first a, first b WHERE a.n = b.n", NULL);
+    must_agree(fixture.db,
+               "SELECT o.n, count(*) FROM orders o LEFT JOIN first ON first.n = o.id GROUP BY o.n ORDER BY 1", NULL);
+    must_agree(fixture.db, "SELECT sum(n) FROM orders WHERE EXISTS (SELECT 1 FROM first)", NULL);
+}
+
 static void test_d5_errors_are_sqlites_with_their_place(void **state)
 {
     (void)state;
@@ -244,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q3_writes_run_once_as_writes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_c3_values_come_back_bit_for_bit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q6_mixed_columns_lose_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_rows_are_counted_whatever_the_first_column_holds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_d5_errors_are_sqlites_with_their_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_arrow_tells_where_it_comes_from, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prepared_statements, set_up, tear_down),
