@@ -207,6 +207,7 @@ void oltp_connection_close(struct oltp_connection **slot)
     }
     base_map_free(&connection->by_text);
     sqlite3_close(connection->db);
+    base_free(connection->spare_cursor);
     base_free(connection);
 }
 

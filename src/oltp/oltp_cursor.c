@@ -6,6 +6,7 @@
  * The first step is taken when the cursor is made: it pins the snapshot, and it is what makes SQLite notice that the
  * schema changed under a cached statement, so names and number of the columns are right from then on.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "oltp/oltp_internal.h"
@@ -23,13 +24,13 @@ struct oltp_cursor {
     bool position_exact;
     uint64_t token; /* of the commits, from before the snapshot */
     rhei_status failed;
-    struct rhei_error error;
     /* kept rows */
     struct oltp_arena arena;
     uint32_t column_count;
     const char **names, **types;
     struct rhei_value *values;
     size_t row_count, row_capacity, row_at;
+    struct rhei_error error; /* where `failed`; last, because it is long and a cursor used again leaves it as it is */
 };
 
 static rhei_status cursor_step(struct oltp_cursor *cursor, struct rhei_error *error)
@@ -73,6 +74,18 @@ static rhei_status read_check(const struct oltp_statement *statement, struct rhe
     }
 }
 
+/* A reader has one cursor at a time and keeps its memory for the next. */
+static struct oltp_cursor *cursor_of_reader(struct oltp_connection *reader)
+{
+    struct oltp_cursor *cursor = reader->spare_cursor;
+    reader->spare_cursor = NULL;
+    if (cursor == NULL) {
+        return base_alloc_zero(1, sizeof *cursor);
+    }
+    memset(cursor, 0, offsetof(struct oltp_cursor, error));
+    return cursor;
+}
+
 rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
                       const struct oltp_stop *stop, bool now, struct oltp_cursor **result, struct rhei_error *error)
 {
@@ -83,7 +96,7 @@ rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const stru
     if (status != RHEI_OK) {
         return status;
     }
-    struct oltp_cursor *cursor = base_alloc_zero(1, sizeof *cursor);
+    struct oltp_cursor *cursor = cursor_of_reader(reader);
     if (cursor == NULL) {
         oltp_reader_give(oltp, &reader);
         return error_no_memory(error);
@@ -163,6 +176,7 @@ rhei_status oltp_cursor_next(struct oltp_cursor *cursor, struct rhei_error *erro
         if (error != NULL) {
             cursor->error = *error;
         } else {
+            cursor->error.code = RHEI_OK; /* of the cursor that had this memory before */
             error_set(&cursor->error, status, "the statement failed before");
         }
     }
@@ -366,7 +380,10 @@ void oltp_cursor_close(struct oltp_cursor **slot)
         }
         oltp_connection_watch(cursor->connection, NULL);
         if (cursor->pooled) {
-            oltp_reader_give(cursor->oltp, &cursor->connection);
+            struct oltp_connection *reader = cursor->connection;
+            reader->spare_cursor = cursor; /* the next thread's from the moment the reader is given back */
+            oltp_reader_give(cursor->oltp, &reader);
+            return;
         }
     }
     if (cursor->owner_open != NULL) {
