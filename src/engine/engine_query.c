@@ -95,6 +95,10 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
 static rhei_status answer_routed(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
     struct route_choice choice;
+    if (ask->route == RHEI_ROUTE_OLTP && route_statement_is_native(rows->statement)) {
+        rows->rule = "hint-oltp";
+        return answer_oltp(rows, ask, error); /* SQLite's own word on a text that it doesn't know */
+    }
     rhei_status status = route_choose(rows->db->route, rows->statement, ask->route, &choice);
     if (status != RHEI_OK)
         return error_set(error, status, "the statement could not be routed");

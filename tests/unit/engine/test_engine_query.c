@@ -184,6 +184,19 @@ static void test_d5_errors_are_sqlites_with_their_place(void **state)
     must_fail(fixture.db, "INSERT INTO u(x) VALUES (NULL)", RHEI_CONSTRAINT);
 }
 
+static void test_a_text_that_only_the_column_store_knows(void **state)
+{
+    (void)state;
+    must_route(fixture.db, "FROM orders SELECT count(*)", "olap", "olap-only-syntax");
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    assert_int_equal(rhei_oltp_query(fixture.db, "FROM orders SELECT count(*)", NULL, &rows, &error), RHEI_SQL);
+    struct rhei_query_options oltp = {.struct_size = sizeof oltp, .route = RHEI_ROUTE_OLTP};
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    assert_int_equal(rhei_query(fixture.db, "FROM orders SELECT count(*)", NULL, &oltp, &rows, &error), RHEI_SQL);
+    assert_non_null(strstr(error.message, "FROM"));
+}
+
 static void test_arrow_tells_where_it_comes_from(void **state)
 {
     (void)state;
@@ -262,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q6_mixed_columns_lose_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q2_rows_are_counted_whatever_the_first_column_holds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_d5_errors_are_sqlites_with_their_place, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_text_that_only_the_column_store_knows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_arrow_tells_where_it_comes_from, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prepared_statements, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_handle_refuses_nonsense, set_up, tear_down),
