@@ -218,6 +218,12 @@ static bool line_has(const char *line, const char *word)
     return found != NULL && (end == NULL || found < end);
 }
 
+static const char *next_line(const char *line)
+{
+    const char *end = strchr(line, '\n');
+    return end != NULL && end[1] != '\0' ? end + 1 : NULL;
+}
+
 /*
  * Does the outermost query read one table in the order of its rowids? Its lines are those without indentation: one loop,
  * over the table itself or a range of its rowids, forward; sorting and subqueries beside it don't change which rows come first,
@@ -226,8 +232,7 @@ static bool line_has(const char *line, const char *word)
 static bool plan_scans_by_rowid(const char *text)
 {
     int loops = 0;
-    for (const char *line = text; line != NULL && *line != '\0';
-         line = strchr(line, '\n') != NULL ? strchr(line, '\n') + 1 : NULL) {
+    for (const char *line = *text != '\0' ? text : NULL; line != NULL; line = next_line(line)) {
         bool scan = line_is(line, "SCAN "), search = line_is(line, "SEARCH ");
         if (line[0] == ' ' || ((scan || search) && line_has(line, " EXISTS")))
             continue;
@@ -253,7 +258,10 @@ static bool scan_order_holds(struct route *route, struct route_statement *statem
 
 static bool plan_sorts_groups(const char *text)
 {
-    return strstr(text, "TEMP B-TREE FOR GROUP BY") != NULL;
+    for (const char *line = text; line != NULL; line = next_line(line))
+        if (line_is(line, "USE TEMP B-TREE FOR GROUP BY")) /* not indented: of the outermost query */
+            return true;
+    return false;
 }
 
 /* Groups that tie come in the order of their keys only if SQLite sorts for GROUP BY. */

@@ -392,6 +392,9 @@ static void settle_order(struct sql_translator *t, struct core *c)
     if (c->tree->distinct) {
         c->open_order = (ordered || c->limited) && !order_covers_columns(c);
     } else if (scope->aggregate) {
+        if (ordered && !sorted_by_groups(c) && c->nested)
+            sql_refuse(t, c->tree->offset, "LIMIT in a subquery",
+                       "which groups it keeps among equal ones depends on SQLite's plan");
         if (ordered && !sorted_by_groups(c)) {
             c->open_order = t->options->check_ties;
             t->out->assumes_group_sort = t->out->assumes_group_sort || !c->open_order;

@@ -75,3 +75,10 @@ CREATE TABLE d (f TEXT, k INTEGER);
 INSERT INTO d VALUES ('a', 1), ('b', 2), ('10', 3), ('10.0', 3), (NULL, 4);
 SELECT avg(DISTINCT f), total(DISTINCT f), avg(f) FROM d;
 SELECT d.k FROM d JOIN (SELECT NULL FROM d AS e ORDER BY min(-1)) AS s;
+-- A subquery's LIMIT among equal groups keeps those that come first in SQLite's plan, here by an index of the other direction.
+-- new
+CREATE TABLE g (h INTEGER, k REAL NOT NULL, x INTEGER, PRIMARY KEY (h, k));
+CREATE INDEX gi ON g (h DESC, x);
+INSERT INTO g VALUES (15, 1.5, 1), (9, 2.5, 2), (3, 0.5, 3), (NULL, 7.0, 12), (-6, 4.5, 13), (NULL, 0.5, -2), (-3, 5.5, 17);
+SELECT c1, sum(c2) FROM (SELECT h AS c1, count(DISTINCT x) AS c2 FROM g GROUP BY h ORDER BY 2 LIMIT 3) WHERE c1 < c2 GROUP BY c1;
+SELECT NULL FROM (SELECT h AS c1, 1 AS c2 FROM g GROUP BY h ORDER BY 2 LIMIT 3) WHERE c1 < c2 GROUP BY c1;
