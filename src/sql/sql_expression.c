@@ -445,24 +445,17 @@ static const char *compared_list(struct sql_translator *t, struct sql_value left
 
 enum { COMPARED_LIST_MAX = 200, HELD_LIST_MAX = 8 };
 
-static struct sql_value in_rows(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
-{
-    const char *text = NULL;
-    for (uint32_t i = 0; i < expr->list->count && !t->refused; i++) {
-        struct sql_value equal = compare_exprs(t, scope, SQL_OP_EQ, expr->left, expr->list->items[i].expr);
-        text = text ? sql_emit(t, SQL_FORM_OR, text, equal.text, NULL) : equal.text;
-    }
-    return negate_condition(t, sql_value_boolean(text, expr->offset), expr->negated);
-}
-
 static struct sql_value in_list(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
 {
     uint32_t count = expr->list ? expr->list->count : 0;
     if (!count)
         return sql_value_boolean(sql_emit(t, expr->negated ? SQL_FORM_TRUE : SQL_FORM_FALSE, NULL, NULL, NULL),
                                  expr->offset);
-    if (expr->left->kind == SQL_EXPR_ROW)
-        return in_rows(t, scope, expr);
+    if (expr->left->kind == SQL_EXPR_ROW) {
+        sql_refuse(t, expr->offset, "row value IN (list)",
+                   "affinity and collation of its parts are not a comparison's");
+        return sql_value_boolean("NULL", expr->offset);
+    }
     struct sql_value left = sql_plain(t, sql_expression(t, scope, expr->left));
     struct sql_value *items = sql_arena_alloc(t->arena, count * sizeof *items);
     if (!items) {

@@ -82,3 +82,9 @@ CREATE INDEX gi ON g (h DESC, x);
 INSERT INTO g VALUES (15, 1.5, 1), (9, 2.5, 2), (3, 0.5, 3), (NULL, 7.0, 12), (-6, 4.5, 13), (NULL, 0.5, -2), (-3, 5.5, 17);
 SELECT c1, sum(c2) FROM (SELECT h AS c1, count(DISTINCT x) AS c2 FROM g GROUP BY h ORDER BY 2 LIMIT 3) WHERE c1 < c2 GROUP BY c1;
 SELECT NULL FROM (SELECT h AS c1, 1 AS c2 FROM g GROUP BY h ORDER BY 2 LIMIT 3) WHERE c1 < c2 GROUP BY c1;
+-- A row value's IN list compares without the columns' collations.
+-- new
+CREATE TABLE r (e TEXT, k TEXT COLLATE NOCASE, c TEXT COLLATE RTRIM);
+INSERT INTO r VALUES ('x', 'AB', 'ab '), ('y', 'ab', 'ab'), (NULL, 'Ab', NULL), ('z', NULL, 'AB');
+SELECT DISTINCT CASE WHEN (r.e, 'ab') IN ((e, r.k), (r.e, c)) THEN NULL ELSE 0 END FROM r;
+SELECT e FROM r WHERE ('ab', e) IN ((k, 'x'), (c, 'y')) ORDER BY e;
