@@ -7,6 +7,7 @@
  *     left early. DuckDB keeps an abandoned statement's threads and state until the connection's next statement, so
  *     there is one.
  */
+#include <sched.h>
 #include <string.h>
 
 #include "arrow/arrow_stream.h"
@@ -90,6 +91,27 @@ static rhei_status execute(struct duck_stream *stream, struct rhei_error *error)
     return fetch(stream, &stream->first, error);
 }
 
+/* A worker of DuckDB may have ended its task and still hold the last reference to it, until the system runs it again. */
+static void wait_for_scans(struct duck_slot *slot)
+{
+    while (atomic_load_explicit(&slot->scans, memory_order_acquire) != 0)
+        sched_yield();
+}
+
+/* Ends the connection: what is left of the statement goes with it, or with the worker that holds it. */
+static void let_go(struct duck_stream *stream)
+{
+    struct duck_connection *connection = stream->connection;
+    connection->spoiled = true;
+    duck_plan_done(connection, &stream->plan);
+    while (connection->plan_count > 0) {
+        struct duck_plan *plan = connection->plans[connection->plan_count - 1];
+        duck_plan_drop(connection, &plan);
+    }
+    stream->api->disconnect(&connection->handle);
+    wait_for_scans(&connection->slot);
+}
+
 /* Lets go of the result, and makes sure that DuckDB has let go of the snapshot. */
 static void settle(struct duck_stream *stream)
 {
@@ -112,16 +134,8 @@ static void settle(struct duck_stream *stream)
     duckdb_result nothing = {0};
     api->query(connection->handle, "SELECT 1", &nothing);
     api->destroy_result(&nothing);
-    if (atomic_load_explicit(&slot->scans, memory_order_acquire) != 0) {
-        /* Nothing of it outlives the connection's end. */
-        connection->spoiled = true;
-        duck_plan_done(connection, &stream->plan);
-        while (connection->plan_count > 0) {
-            struct duck_plan *plan = connection->plans[connection->plan_count - 1];
-            duck_plan_drop(connection, &plan);
-        }
-        api->disconnect(&connection->handle);
-    }
+    if (atomic_load_explicit(&slot->scans, memory_order_acquire) != 0)
+        let_go(stream);
 }
 
 /* Twice if the plan was made for other columns than the snapshot has. */
