@@ -292,22 +292,34 @@ static void put_hit(struct batch *batch)
     unsigned day = (unsigned)pick(batch, 31) + 1, hour = (unsigned)pick(batch, 24), minute = (unsigned)pick(batch, 60);
     put_integer(batch, 4611686018427387904u + (pick(batch, UINT64_MAX) >> 3));
     put_integer(batch, pick(batch, 2));
-    put_text(batch, page % 5 == 0 ? "" : page % 7 == 0 ? "Google maps %u" : "Page %u", (unsigned)page);
+    if (page % 5 == 0)
+        put(batch, rhei_text(""));
+    else
+        put_text(batch, page % 7 == 0 ? "Google maps %u" : "Page %u", (unsigned)page);
     put_text(batch, "2013-07-%02u %02u:%02u:%02u", day, hour, minute, (unsigned)pick(batch, 60));
     put_text(batch, "2013-07-%02u", day);
     put_integer(batch, pick(batch, 3) == 0 ? 62 : skewed(batch, 200));
     put_integer(batch, pick(batch, 4) == 0 ? skewed(batch, 100) : pick(batch, 4294967296u));
     put_integer(batch, skewed(batch, 300));
     put_integer(batch, user == 7 ? 435090932899640449u : user * 1844674407370955u);
-    put_text(batch, page % 11 == 0 ? "" : "http://%s/page/%u", host, (unsigned)page);
-    put_text(batch, from % 3 == 0 ? "" : "https://%s/from/%u", refers, (unsigned)from);
+    if (page % 11 == 0)
+        put(batch, rhei_text(""));
+    else
+        put_text(batch, "http://%s/page/%u", host, (unsigned)page);
+    if (from % 3 == 0)
+        put(batch, rhei_text(""));
+    else
+        put_text(batch, "https://%s/from/%u", refers, (unsigned)from);
     put_integer(batch, pick(batch, 5) == 0);
     put_integer(batch, 800 + 80 * pick(batch, 15));
     put_integer(batch, skewed(batch, 20));
     put_text(batch, "%s", ONE_OF(batch, phones));
     put(batch, rhei_integer((int64_t)pick(batch, 9) - 1));
     put_integer(batch, pick(batch, 3) == 0 ? skewed(batch, 30) : 0);
-    put_text(batch, phrase % 4 != 0 ? "" : "how to %u", (unsigned)phrase);
+    if (phrase % 4 != 0)
+        put(batch, rhei_text(""));
+    else
+        put_text(batch, "how to %u", (unsigned)phrase);
     put_integer(batch, pick(batch, 6) == 0 ? skewed(batch, 40) : 0);
     put_integer(batch, 300 + 10 * skewed(batch, 60));
     put_integer(batch, 200 + 10 * skewed(batch, 60));
