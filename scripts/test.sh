@@ -8,4 +8,18 @@ cd "$(dirname "$0")/.."
 parse_variant "$@"
 build
 python=$(scripts/venv.sh)
+
+# A locale with a decimal comma, whether or not this machine has one: an application's locale must change nothing.
+comma_locale() {
+    local folder=$cache/locale made
+    if [ ! -d "$folder/de_DE.UTF-8" ]; then
+        mkdir -p "$folder"
+        made=$(mktemp -d "$folder/new.XXXXXX")
+        localedef -i de_DE -f UTF-8 "$made/de_DE.UTF-8" && mv -T "$made/de_DE.UTF-8" "$folder/de_DE.UTF-8" || true
+        rm -rf "$made"
+    fi
+    export LOCPATH=$folder
+}
+comma_locale
+
 exec "$python" scripts/run_tests.py "$build_folder" --jobs "$(jobs_count)" "${rest[@]}"
