@@ -177,10 +177,11 @@ static void test_functions_get_their_arguments(void **state)
         "SELECT rhei_lower('A\xc3\x84Z-a long text with CAPITALS'), rhei_upper('a\xc3\xa4z'), rhei_upper(NULL)",
         "a\xc3\x84z-a long text with capitals|A\xc3\xa4Z|NULL");
     /* long and short texts, patterns that change from row to row */
-    assert_answer(fixture,
-                  "SELECT count(*), count_if(rhei_like(p, t)) FROM (SELECT repeat('x', i::INT % 700) || '_' || i::VARCHAR t, "
-                  "'_' || i::VARCHAR p FROM range(10000) r(i))",
-                  "10000|10000");
+    assert_answer(
+        fixture,
+        "SELECT count(*), count_if(rhei_like(p, t)) FROM (SELECT repeat('x', i::INT % 700) || '_' || i::VARCHAR t, "
+        "'_' || i::VARCHAR p FROM range(10000) r(i))",
+        "10000|10000");
     assert_fails(fixture, "SELECT rhei_like(repeat('a', 50001), 'x') FROM range(5)", RHEI_SQL, "too complex");
 }
 
