@@ -175,13 +175,27 @@ rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error)
     return status;
 }
 
+/* A table whose mirror failed is given another try: what stood in its way may be gone. */
+static rhei_status retry_failed(rhei_db *db, struct rhei_error *error)
+{
+    struct sync_table_status *tables = NULL;
+    size_t count = 0;
+    rhei_status status = sync_get_tables(db->sync, &tables, &count, error);
+    for (size_t i = 0; status == RHEI_OK && i < count; i++)
+        if (tables[i].state == SYNC_TABLE_FAILED)
+            status = sync_rebuild(db->sync, tables[i].name, error);
+    base_free(tables);
+    return status;
+}
+
 rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
     if (status != RHEI_OK)
         return status;
     int64_t deadline = timeout_ms > 0 && timeout_ms < INT64_MAX / 4000000 ? base_now_ns() + timeout_ms * 1000000 : 0;
-    return sync_build(db->sync, true, deadline, NULL, error);
+    status = retry_failed(db, error);
+    return status == RHEI_OK ? sync_build(db->sync, true, deadline, NULL, error) : status;
 }
 
 rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *error)
