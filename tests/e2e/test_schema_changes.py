@@ -176,6 +176,7 @@ def test_c5_many_changes_while_rows_come(path, open_engine, python_writer, rng):
     try:
         changer = python_writer()
         for step in range(6):
+            before, limit = len(done), time.monotonic() + 30
             for sql in (f"ALTER TABLE t ADD COLUMN n{step} DEFAULT {step}",
                         f"ALTER TABLE t RENAME COLUMN n{step} TO m{step}",
                         f"UPDATE t SET m{step} = id WHERE id % 3 = 0"):
@@ -184,6 +185,8 @@ def test_c5_many_changes_while_rows_come(path, open_engine, python_writer, rng):
                 engine.sync()  # see test_c5_a_renamed_column_is_dropped_once_an_engine_has_looked
                 changer.execute(f"ALTER TABLE t DROP COLUMN m{step}")
             engine.olap("SELECT count(*) FROM k")
+            while len(done) < before + 4 and not failures and time.monotonic() < limit:
+                time.sleep(0.001)  # rows come between the changes of one step and those of the next
     finally:
         stop.set()
         thread.join()
