@@ -177,7 +177,8 @@ def test_a2_kill_at_random_times_in_a_loop(spawn, path, open_engine, rng, long):
     for _ in range(150 if long else 30):
         history.lives += 1
         engine = spawn()
-        life = Life(engine, path, history.lives, rng.randrange(10000), transfers=100)
+        # more transfers than any machine makes in a quarter of a second: the kill comes while they run
+        life = Life(engine, path, history.lives, rng.randrange(10000), transfers=5000)
         timer = threading.Timer(rng.random() * 0.25, engine.kill)
         timer.start()
         try:
