@@ -22,9 +22,10 @@ def test_q2_random_statements_have_one_answer(build):
     assert on_olap >= 600, "the column store was hardly asked"
 
 
-def test_q2_fresh_random_statements_have_one_answer(build, rng, long):
-    count = "100000" if long else "2000"
-    fuzz(build, "--seed", str(rng.first_seed), "--count", count, limit=3600 if long else 120)
+def test_q2_more_random_statements_have_one_answer(build, rng, long):
+    """The fast tier says the same of the same tree each time; --long looks for what nobody has seen, by a printed seed."""
+    seed, count = (str(rng.first_seed), "100000") if long else ("777", "2000")
+    fuzz(build, "--seed", seed, "--count", count, limit=3600 if long else 120)
 
 
 def test_q2_statements_that_once_differed_have_one_answer(build):
