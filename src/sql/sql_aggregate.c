@@ -133,6 +133,19 @@ static const char *summand(struct sql_translator *t, struct sql_value value)
     return sql_format(t, "(CASE WHEN %s IS NOT NULL THEN %s END)", value.text, value.text);
 }
 
+/*
+ * An overflow is an error in SQLite wherever the sum stands; the column store computes only what shows. So sums that may
+ * overflow must show, in every row that there is.
+ */
+static bool shows(const struct aggregate *a)
+{
+    const struct sql_core *core = a->scope->core;
+    for (uint32_t i = 0; !a->scope->prunable && i < core->columns->count; i++)
+        if (core->columns->items[i].expr == a->expr)
+            return true;
+    return false;
+}
+
 static struct sql_value rule_sum(struct sql_translator *t, const struct aggregate *a)
 {
     if (a->value.cls == SQL_CLASS_TEXT)
@@ -142,6 +155,8 @@ static struct sql_value rule_sum(struct sql_translator *t, const struct aggregat
         return null_of(t, a, "max");
     if (value.cls == SQL_CLASS_MIXED)
         return mixed_sum(t, a, value);
+    if (value.cls == SQL_CLASS_INTEGER && !sql_is_small(value) && !shows(a))
+        return refuse_aggregate(t, a, "it may overflow where the column store doesn't look");
     struct sql_value result;
     if (value.cls == SQL_CLASS_INTEGER)
         result =

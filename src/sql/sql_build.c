@@ -116,13 +116,19 @@ static void literal_bytes(struct sql_parser *p, struct sql_expr *expr, struct sq
     expr->value.text.length = length;
 }
 
+/* Underscores between digits mean nothing. */
 static bool is_two_63(const char *digits, uint32_t length)
 {
-    while (length && *digits == '0') {
-        digits++;
-        length--;
+    static const char two_63[] = "9223372036854775808";
+    uint32_t met = 0;
+    for (uint32_t i = 0; i < length; i++) {
+        if (digits[i] == '_' || (met == 0 && digits[i] == '0'))
+            continue;
+        if (met == sizeof two_63 - 1 || digits[i] != two_63[met])
+            return false;
+        met++;
     }
-    return length == 19 && memcmp(digits, "9223372036854775808", 19) == 0;
+    return met == sizeof two_63 - 1;
 }
 
 static void literal_number(struct sql_parser *p, struct sql_expr *expr, struct sql_token token)

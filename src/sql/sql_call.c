@@ -61,6 +61,9 @@ static struct sql_value rule_abs(struct sql_translator *t, const struct call *ca
         value.cls = SQL_CLASS_REAL;
         value.flag = NULL;
     }
+    /* The column store may leave a call out whose value doesn't matter, and the error with it. */
+    if (value.cls == SQL_CLASS_INTEGER && value.low <= -0x1p63)
+        return refuse_call(t, call, "of the smallest integer it is an error in SQLite");
     if (value.negative_zero) /* -0.0 isn't less than 0: it stays */
         value.text = sql_format(t, "(CASE WHEN %s < 0 THEN - %s ELSE %s END)", value.text, value.text, value.text);
     else
@@ -151,11 +154,8 @@ static struct sql_value rule_like(struct sql_translator *t, const struct call *c
 {
     const char *pattern = sql_as_text(t, call->arguments[0]), *text = sql_as_text(t, call->arguments[1]);
     const char *escape = NULL;
-    if (call->count == 3) {
-        if (call->arguments[2].cls != SQL_CLASS_TEXT || !call->arguments[2].constant)
-            refuse_call(t, call, "only a literal escape character is translated");
-        escape = call->arguments[2].text;
-    }
+    if (call->count == 3)
+        escape = sql_escape(t, call->arguments[2], call->offset);
     enum sql_form form = escape ? SQL_FORM_LIKE_ESCAPE : call->name[0] == 'g' ? SQL_FORM_GLOB : SQL_FORM_LIKE;
     return sql_value_boolean(sql_emit(t, form, text, pattern, escape), call->offset);
 }

@@ -163,35 +163,64 @@ static struct sql_value mixed_arithmetic(struct sql_translator *t, enum sql_op o
     return result;
 }
 
-static const char *whole(struct sql_translator *t, struct sql_value value)
+/*
+ * An operand of %, &, |, ~, << and >>: SQLite takes it as an integer. A TEXT's is the integer that it starts with, whatever
+ * number it is ('1.9e1' is 1 there); a REAL's is without its fraction.
+ */
+static struct sql_value whole(struct sql_translator *t, struct sql_value value)
 {
-    return value.cls == SQL_CLASS_INTEGER ? value.text : sql_emit(t, SQL_FORM_TRUNCATE, value.text, NULL, NULL);
+    if (value.cls == SQL_CLASS_TEXT && value.constant)
+        return sql_value_integer(t, sql_number_integer_prefix(value.literal.as.bytes, value.literal.length),
+                                 value.offset);
+    if (value.cls == SQL_CLASS_TEXT)
+        return sql_value_make(sql_emit(t, SQL_FORM_TEXT_INTEGER, value.text, NULL, NULL), SQL_CLASS_INTEGER,
+                              value.offset);
+    value = sql_number(t, value);
+    if (value.cls == SQL_CLASS_INTEGER || value.cls == SQL_CLASS_NULL)
+        return value;
+    struct sql_value result =
+        sql_value_make(sql_emit(t, SQL_FORM_TRUNCATE, value.text, NULL, NULL), SQL_CLASS_INTEGER, value.offset);
+    result.low = fmax(result.low, value.low);
+    result.high = fmin(result.high, value.high);
+    return result;
 }
 
+/* The integers' remainder; an integer if both operands are, else a REAL. */
 static struct sql_value remainder_value(struct sql_translator *t, struct sql_value a, struct sql_value b)
 {
-    const char *left = whole(t, a), *right = whole(t, b);
-    if (a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER)
-        return sql_value_make(sql_emit(t, SQL_FORM_REMAINDER, left, right, NULL), SQL_CLASS_INTEGER, a.offset);
+    struct sql_value left = whole(t, a), right = whole(t, b);
+    a = a.cls == SQL_CLASS_TEXT ? sql_number(t, a) : sql_plain(t, a); /* for their classes */
+    b = b.cls == SQL_CLASS_TEXT ? sql_number(t, b) : sql_plain(t, b);
+    if (left.cls == SQL_CLASS_NULL || right.cls == SQL_CLASS_NULL)
+        return sql_value_null(a.offset);
     struct sql_value value =
-        sql_value_make(sql_emit(t, SQL_FORM_REMAINDER_REAL, left, right, NULL), SQL_CLASS_REAL, a.offset);
-    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL)
+        sql_value_make(sql_emit(t, SQL_FORM_REMAINDER, left.text, right.text, NULL), SQL_CLASS_INTEGER, a.offset);
+    bounds(&value, SQL_OP_REMAINDER, left, right);
+    if (a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER)
         return value;
-    value.cls = SQL_CLASS_MIXED; /* one of them is, so its integers bound the result to 2^53 */
+    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL) {
+        value.text = sql_as_double(t, value);
+        value.cls = SQL_CLASS_REAL;
+        return value;
+    }
+    value.text = sql_as_exact_double(t, value);
+    value.cls = SQL_CLASS_MIXED;
     value.flag = sql_emit(t, SQL_FORM_AND, sql_flag(t, a), sql_flag(t, b), NULL);
+    value.low = fmax(value.low, -SQL_SMALL);
+    value.high = fmin(value.high, SQL_SMALL);
     return value;
 }
 
 struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
 {
+    if (op == SQL_OP_REMAINDER)
+        return remainder_value(t, a, b);
     a = sql_number(t, a);
     b = sql_number(t, b);
     if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
         return sql_value_null(a.offset);
     struct sql_value result;
-    if (op == SQL_OP_REMAINDER)
-        result = remainder_value(t, a, b);
-    else if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL)
+    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL)
         result = real_arithmetic(t, op, a, b);
     else if (a.cls == SQL_CLASS_MIXED || b.cls == SQL_CLASS_MIXED)
         return mixed_arithmetic(t, op, a, b);
@@ -200,14 +229,14 @@ struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct
             sql_emit(t, op == SQL_OP_DIVIDE ? SQL_FORM_DIVIDE_INTEGER : arithmetic_form(op), a.text, b.text, NULL),
             SQL_CLASS_INTEGER, a.offset);
     bounds(&result, op, a, b);
-    result.nullable = a.nullable || b.nullable || op == SQL_OP_DIVIDE || op == SQL_OP_REMAINDER;
+    result.nullable = a.nullable || b.nullable || op == SQL_OP_DIVIDE;
     return result;
 }
 
 static struct sql_value bits(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
 {
-    a = sql_number(t, a);
-    b = sql_number(t, b);
+    a = whole(t, a);
+    b = whole(t, b);
     if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
         return sql_value_null(a.offset);
     bool shift = op == SQL_OP_SHIFT_LEFT || op == SQL_OP_SHIFT_RIGHT;
@@ -219,7 +248,7 @@ static struct sql_value bits(struct sql_translator *t, enum sql_op op, struct sq
                          : op == SQL_OP_BIT_OR     ? SQL_FORM_BIT_OR
                          : op == SQL_OP_SHIFT_LEFT ? SQL_FORM_SHIFT_LEFT
                                                    : SQL_FORM_SHIFT_RIGHT;
-    return sql_value_make(sql_emit(t, form, whole(t, a), whole(t, b), NULL), SQL_CLASS_INTEGER, a.offset);
+    return sql_value_make(sql_emit(t, form, a.text, b.text, NULL), SQL_CLASS_INTEGER, a.offset);
 }
 
 static void refuse_collated(struct sql_translator *t, struct sql_value value)
@@ -325,6 +354,12 @@ static struct sql_value unary(struct sql_translator *t, struct sql_scope *scope,
         value.affinity = SQL_AFFINITY_NONE;
         return value;
     }
+    if (expr->op == SQL_OP_BIT_NOT) {
+        value = whole(t, value);
+        return value.cls == SQL_CLASS_NULL ? value
+                                           : sql_value_make(sql_emit(t, SQL_FORM_BIT_NOT, value.text, NULL, NULL),
+                                                            SQL_CLASS_INTEGER, expr->offset);
+    }
     value = sql_number(t, value);
     if (value.cls == SQL_CLASS_NULL)
         return value;
@@ -333,15 +368,6 @@ static struct sql_value unary(struct sql_translator *t, struct sql_scope *scope,
     result.affinity = SQL_AFFINITY_NONE;
     result.collation = NULL;
     result.collation_written = false;
-    if (expr->op == SQL_OP_BIT_NOT) {
-        result.text = sql_emit(t, SQL_FORM_BIT_NOT, whole(t, value), NULL, NULL);
-        result.cls = SQL_CLASS_INTEGER;
-        result.flag = NULL;
-        result.low = -0x1p63;
-        result.high = 0x1p63;
-        result.nonzero = false;
-        return result;
-    }
     /* SQLite takes it from 0, so that 0.0 stays 0.0. */
     result.text =
         sql_emit(t, value.cls == SQL_CLASS_INTEGER ? SQL_FORM_NEGATE : SQL_FORM_NEGATE_REAL, value.text, NULL, NULL);
@@ -349,6 +375,23 @@ static struct sql_value unary(struct sql_translator *t, struct sql_scope *scope,
     result.high = -value.low;
     result.negative_zero = false;
     return result;
+}
+
+const char *sql_escape(struct sql_translator *t, struct sql_value escape, uint32_t offset)
+{
+    if (escape.cls != SQL_CLASS_TEXT || !escape.constant) {
+        sql_refuse(t, offset, "ESCAPE", "only a literal character is translated");
+        return "NULL";
+    }
+    const char *bytes = escape.literal.as.bytes;
+    uint32_t characters = 0;
+    for (uint32_t i = 0; i < escape.literal.length; i++)
+        characters += ((unsigned char)bytes[i] & 0xc0) != 0x80;
+    if (characters != 1)
+        sql_refuse(t, offset, "ESCAPE", "what isn't one character is an error in SQLite");
+    else if (bytes[0] == '%' || bytes[0] == '_')
+        sql_refuse(t, offset, "ESCAPE", "a wildcard as the escape is none any more");
+    return escape.text;
 }
 
 static struct sql_value like(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
@@ -361,23 +404,40 @@ static struct sql_value like(struct sql_translator *t, struct sql_scope *scope, 
     const char *pattern = sql_as_text(t, sql_expression(t, scope, expr->right));
     const char *result;
     if (expr->third) {
-        struct sql_value escape = sql_expression(t, scope, expr->third);
-        if (escape.cls != SQL_CLASS_TEXT || !escape.constant)
-            sql_refuse(t, expr->third->offset, "ESCAPE", "only a literal character is translated");
-        result = sql_emit(t, SQL_FORM_LIKE_ESCAPE, text, pattern, escape.text);
+        const char *escape = sql_escape(t, sql_expression(t, scope, expr->third), expr->third->offset);
+        result = sql_emit(t, SQL_FORM_LIKE_ESCAPE, text, pattern, escape);
     } else {
         result = sql_emit(t, expr->op == SQL_OP_LIKE ? SQL_FORM_LIKE : SQL_FORM_GLOB, text, pattern, NULL);
     }
     return negate_condition(t, sql_value_boolean(result, expr->offset), expr->negated);
 }
 
-/* IS TRUE and IS FALSE, unless a column has that name. */
+/* IS TRUE and IS FALSE, unless a column has that name. SQLite looks through COLLATE for them, though not through likely(). */
 static bool is_truth_word(const struct sql_scope *scope, const struct sql_expr *expr, bool *truth)
 {
+    while (expr->kind == SQL_EXPR_COLLATE)
+        expr = expr->left;
     if (expr->kind != SQL_EXPR_COLUMN || expr->table.text || expr->name.quote)
         return false;
     *truth = same_name(expr->name.text, "true");
     return (*truth || same_name(expr->name.text, "false")) && !sql_name_is_column(scope, expr);
+}
+
+/* SQLite looks through likely() and its like only where it resolves names twice, as for window functions. */
+static void refuse_hinted_truth(struct sql_translator *t, const struct sql_scope *scope, const struct sql_expr *expr)
+{
+    bool hinted = false, truth;
+    for (;;) {
+        bool hint = expr->kind == SQL_EXPR_CALL && expr->call->arguments && expr->call->arguments->count &&
+                    (same_name(expr->name.text, "likely") || same_name(expr->name.text, "unlikely") ||
+                     same_name(expr->name.text, "likelihood"));
+        if (!hint && expr->kind != SQL_EXPR_COLLATE)
+            break;
+        hinted = hinted || hint;
+        expr = hint ? expr->call->arguments->items[0].expr : expr->left;
+    }
+    if (hinted && is_truth_word(scope, expr, &truth))
+        sql_refuse(t, expr->offset, "IS likely(TRUE)", "whether it means IS TRUE depends on the rest of the statement");
 }
 
 static struct sql_value is(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
@@ -392,6 +452,7 @@ static struct sql_value is(struct sql_translator *t, struct sql_scope *scope, co
         value.nullable = false;
         return negate_condition(t, value, expr->negated);
     }
+    refuse_hinted_truth(t, scope, expr->right);
     return sql_compare_is(t, left, sql_expression(t, scope, expr->right), expr->negated);
 }
 
@@ -702,8 +763,8 @@ static struct sql_value scalar_query(struct sql_translator *t, struct sql_scope 
                          ? sql_format(t, "(%s)", query.text)
                          : sql_format(t, "(SELECT %s FROM (%s) AS %s)", value.text, query.text, label);
     }
-    if (!value.collation)
-        value.collation = NULL;
+    value.collation = NULL; /* its column's affinity is the subquery's, its collation isn't */
+    value.collation_written = false;
     value.nullable = true;
     value.constant = false;
     value.offset = expr->offset;

@@ -180,6 +180,22 @@ static bool signed_integer(const char *text, size_t len, bool negative, int64_t 
     return negative && len == 19 && memcmp(text, "9223372036854775808", 19) == 0;
 }
 
+int64_t sql_number_integer_prefix(const char *text, size_t len)
+{
+    size_t i = 0;
+    while (i < len && is_blank(text[i]))
+        i++;
+    bool negative = i < len && text[i] == '-';
+    if (i < len && (text[i] == '-' || text[i] == '+'))
+        i++;
+    uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX, value = 0;
+    for (; i < len && is_digit(text[i]) && value < limit; i++) {
+        uint64_t digit = (uint64_t)(text[i] - '0');
+        value = value > (limit - digit) / 10 ? limit : value * 10 + digit;
+    }
+    return (int64_t)(negative ? 0 - value : value);
+}
+
 enum sql_number_kind sql_number_from_text(const char *text, size_t len, bool *is_integer, int64_t *integer,
                                           double *real)
 {

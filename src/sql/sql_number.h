@@ -21,6 +21,8 @@ enum sql_number_kind {
     SQL_NUMBER_INTEGER, /* all of it, blanks aside, is an integer that fits 64 bits */
     SQL_NUMBER_REAL,    /* all of it is a number */
 };
+/* The integer that a text starts with, as CAST(text AS INTEGER): 0 if there is none, the nearest beyond 64 bits. */
+int64_t sql_number_integer_prefix(const char *text, size_t len);
 /* `integer` is set when the number (or prefix) is an integer in 64 bits (*is_integer), `real` always. */
 enum sql_number_kind sql_number_from_text(const char *text, size_t len, bool *is_integer, int64_t *integer,
                                           double *real);

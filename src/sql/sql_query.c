@@ -547,6 +547,7 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
     struct core c = {.tree = tree, .select = select, .nested = nested, .limit = -1};
     c.scope.outer = outer;
     c.scope.core = tree;
+    c.scope.prunable = nested || !select || select->limit || tree->having;
     find_phases(&c);
     bool elsewhere = tree->group_by || items_have(tree->columns, sql_has_aggregate) || tree->having;
     if (nested && c.scope.aggregate &&

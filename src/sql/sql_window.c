@@ -98,6 +98,8 @@ static const char *bound_text(struct sql_translator *t, struct sql_scope *scope,
     struct sql_value value = sql_expression(t, scope, bound->expr);
     if (unit == SQL_FRAME_RANGE || !value.constant || value.cls != SQL_CLASS_INTEGER)
         sql_refuse(t, value.offset, "window frame", "only literal numbers of rows or groups are translated");
+    else if (value.literal.as.integer < 0)
+        sql_refuse(t, value.offset, "window frame", "a negative number of rows or groups is an error in SQLite");
     return sql_format(t, "%s %s", value.text, words[bound->kind]);
 }
 
@@ -252,6 +254,8 @@ static struct sql_value rule_ntile(struct sql_translator *t, const struct window
 {
     if (!w->arguments[0].constant || w->arguments[0].cls != SQL_CLASS_INTEGER)
         return refuse_window(t, w->expr, "only a literal number of tiles is translated");
+    if (w->arguments[0].literal.as.integer < 1)
+        return refuse_window(t, w->expr, "a number of tiles below 1 is an error in SQLite");
     struct sql_value value =
         sql_value_make(sql_format(t, "ntile(%s)%s", w->arguments[0].text, w->over), SQL_CLASS_INTEGER, w->expr->offset);
     value.low = 0;
@@ -278,6 +282,8 @@ static struct sql_value rule_value(struct sql_translator *t, const struct window
     if (w->count == 2) {
         if (!w->arguments[1].constant || w->arguments[1].cls != SQL_CLASS_INTEGER)
             return refuse_window(t, w->expr, "only a literal position is translated");
+        if (w->arguments[1].literal.as.integer < 1)
+            return refuse_window(t, w->expr, "a position below 1 is an error in SQLite");
         more = sql_format(t, ", %s", w->arguments[1].text);
     }
     struct sql_value result = as_result(value, w->expr->offset);

@@ -116,6 +116,12 @@ static const char *const number_words[] = {
     "nan",
     "0.1",
     "0.30000000000000004",
+    "1.9e1",
+    "25e-1",
+    " \t7e2 ",
+    "-1e5",
+    "1e18",
+    "99999999999999999999",
 };
 static const char *const dates[] = {
     "2020-01-01",

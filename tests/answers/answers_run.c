@@ -151,13 +151,14 @@ static void sort_rows(struct answer *answer)
         qsort(answer->rows, answer->row_count, sizeof *answer->rows, compare_rows);
 }
 
-static enum verdict compare_failures(const struct answer *oltp, const struct answer *automatic)
+/* Only a sum's overflow depends on the order of rows. */
+static enum verdict compare_failures(const char *sql, const struct answer *oltp, const struct answer *automatic)
 {
     if (oltp->status == RHEI_TIMEOUT || automatic->status == RHEI_TIMEOUT)
         return VERDICT_SLOW;
     if (oltp->status != RHEI_OK && automatic->status != RHEI_OK)
         return VERDICT_SAME;
-    bool overflow = strstr(oltp->message, "integer overflow") != NULL;
+    bool overflow = strstr(oltp->message, "integer overflow") != NULL && strstr(sql, "sum(") != NULL;
     return oltp->status != RHEI_OK && overflow ? VERDICT_EXCUSED : VERDICT_ERROR;
 }
 
@@ -166,7 +167,7 @@ static enum verdict compare(const char *sql, struct answer *oltp, struct answer 
     if (strcmp(automatic->rule, "olap-only-syntax") == 0)
         return VERDICT_EXCUSED;
     if (oltp->status != RHEI_OK || automatic->status != RHEI_OK)
-        return compare_failures(oltp, automatic);
+        return compare_failures(sql, oltp, automatic);
     if (oltp->names.length != automatic->names.length ||
         memcmp(oltp->names.at, automatic->names.at, oltp->names.length) != 0)
         return VERDICT_NAMES;
@@ -174,6 +175,8 @@ static enum verdict compare(const char *sql, struct answer *oltp, struct answer 
         return VERDICT_ROWS;
     if (same_rows(oltp, automatic))
         return VERDICT_SAME;
+    if (oltp->row_count == MOST_ROWS && !has_top_order(sql))
+        return VERDICT_SLOW; /* others of the rows would have to be the same */
     sort_rows(oltp);
     sort_rows(automatic);
     if (!same_rows(oltp, automatic))

@@ -88,3 +88,50 @@ CREATE TABLE r (e TEXT, k TEXT COLLATE NOCASE, c TEXT COLLATE RTRIM);
 INSERT INTO r VALUES ('x', 'AB', 'ab '), ('y', 'ab', 'ab'), (NULL, 'Ab', NULL), ('z', NULL, 'AB');
 SELECT DISTINCT CASE WHEN (r.e, 'ab') IN ((e, r.k), (r.e, c)) THEN NULL ELSE 0 END FROM r;
 SELECT e FROM r WHERE ('ab', e) IN ((k, 'x'), (c, 'y')) ORDER BY e;
+-- new
+CREATE TABLE t (id INTEGER PRIMARY KEY, t TEXT, i INTEGER, r REAL, nc TEXT COLLATE NOCASE);
+INSERT INTO t VALUES (1, '1e5', -9223372036854775808, 2.5, 'ABC'), (2, '1.9e1', 5, 1e5, 'abc'), (3, '25e-1', 0, -7.9, 'b'), (4, '12abc', NULL, NULL, NULL), (5, ' -3x', 7, 0.0, ''), (6, '99999999999999999999', 1, 9.0, 'B'), (7, '0x1F', 2, 3.0, 'c'), (8, NULL, 3, -0.0, 'C');
+CREATE TABLE e (x INTEGER);
+CREATE TABLE w (x TEXT, p TEXT);
+INSERT INTO w VALUES ('abc', 'abc%%'), ('abcde', 'abc%_'), ('abc%', 'a%'), ('abc%%', '%'), ('abc_', '_bc');
+-- Where SQLite wants an integer it takes the one that a TEXT starts with, whatever number the TEXT is.
+SELECT t, t % 7, 7 % t, t % 2.5, r % t, t % r FROM t ORDER BY id;
+SELECT t, t & 255, t | 0, ~t, t >> 1, t << 2, t & t, t & r FROM t WHERE id <> 5 ORDER BY id;
+SELECT sum(t & 255), sum(t % 7), max(t | 1), sum((t & 255) % t) FROM t;
+SELECT '1e5' % 7, '1.9e1' & 255, ~'25e-1', '1e5' >> 1, ~'abc', 7 % '1e1', ' 12' | 0 FROM t WHERE id = 1;
+SELECT typeof(t % 7), typeof(t % 2.0), typeof(t & 1), id FROM t ORDER BY id;
+-- A scalar subquery has its column's affinity, but not its collation.
+SELECT (SELECT nc FROM t WHERE id = 1) = 'abc' AS x, 'abc' = (SELECT nc FROM t WHERE id = 1) AS y;
+SELECT count(*) FROM t a WHERE (SELECT b.nc FROM t b WHERE b.id = a.id) = 'abc';
+SELECT count(*) FROM t a WHERE (SELECT b.nc FROM t b WHERE b.id = a.id) = a.nc;
+SELECT (SELECT nc FROM t WHERE id = 1) IN ('abc') AS x, (SELECT nc FROM t WHERE id = 1) BETWEEN 'abc' AND 'abd' AS y;
+SELECT CASE (SELECT nc FROM t WHERE id = 1) WHEN 'abc' THEN 1 ELSE 0 END, (SELECT nc FROM t WHERE id = 1) IS 'abc' FROM t WHERE id = 2;
+SELECT DISTINCT (SELECT b.nc FROM t b WHERE b.id = a.id) AS x FROM t a ORDER BY x;
+SELECT (SELECT b.nc FROM t b WHERE b.id = a.id) AS x, count(*) FROM t a GROUP BY x ORDER BY x;
+SELECT (SELECT (SELECT nc FROM t WHERE id = 1)) = 'abc', max((SELECT nc FROM t WHERE id = 1), 'abc') FROM t WHERE id = 3;
+SELECT x = 'abc' FROM (SELECT (SELECT b.nc FROM t b WHERE b.id = a.id) AS x FROM t a WHERE id < 3);
+-- An ESCAPE that is a wildcard takes the wildcard away; one that isn't one character is an error.
+SELECT x FROM w WHERE x LIKE 'abc%%' ESCAPE '%';
+SELECT x FROM w WHERE x LIKE 'abc%_' ESCAPE '_';
+SELECT x, like('abc%%', x, '%'), x LIKE 'abcé%' ESCAPE 'é', x LIKE 'abc%' ESCAPE 'b', x LIKE 'abc%' ESCAPE NULL FROM w;
+SELECT x FROM w WHERE x LIKE p ESCAPE '%';
+SELECT x FROM w WHERE x LIKE 'abc' ESCAPE '';
+SELECT x FROM w WHERE x LIKE 'abc' ESCAPE 'ab';
+SELECT x FROM w WHERE x LIKE 'abc\%' ESCAPE '\';
+-- IS TRUE is IS TRUE behind COLLATE, too.
+SELECT i IS TRUE COLLATE NOCASE, i IS NOT TRUE COLLATE BINARY, i IS (TRUE COLLATE NOCASE), i IS FALSE COLLATE RTRIM, i IS NOT DISTINCT FROM TRUE FROM t;
+SELECT i IS likely(TRUE), row_number() OVER (ORDER BY id) FROM t;
+SELECT i IS NOT likely(TRUE) FROM t;
+-- Underscores in a number mean nothing.
+SELECT typeof(-9_223_372_036_854_775_808), -9_223_372_036_854_775_808, 1_000 + i, 1_0.2_5, -(9_223_372_036_854_775_808), 0x_f FROM t;
+SELECT typeof(-9_223_372_036_854_775_808), -9_223_372_036_854_775_808, 1_000 + id, 1_0.2_5, -(9_223_372_036_854_775_808), 0xf_f FROM t;
+-- An error of SQLite's isn't lost where the column store doesn't look.
+SELECT id, nth_value(id, 0) OVER (ORDER BY id) FROM t;
+SELECT id, ntile(0) OVER (ORDER BY id) FROM t;
+SELECT id, sum(id) OVER (ORDER BY id ROWS BETWEEN 0 FOLLOWING AND -1 FOLLOWING) FROM t;
+SELECT id, sum(id) OVER (ORDER BY id ROWS BETWEEN -1 PRECEDING AND CURRENT ROW) FROM t;
+SELECT id FROM t WHERE abs(i) IN (SELECT x FROM e);
+SELECT count(*) FROM t WHERE id > 100 OR abs(i) >= 0;
+SELECT CASE WHEN count(*) > 100 THEN sum(i - 1) END, count(*) FROM t WHERE id > 1;
+SELECT id FROM e, t WHERE abs(i) > 1;
+SELECT count(*) FROM t GROUP BY id % 2 HAVING count(*) > 100 AND sum(i) > 0;

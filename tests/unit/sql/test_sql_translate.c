@@ -117,6 +117,20 @@ static void test_q2_what_is_not_known_exact_is_refused(void **state)
         {"SELECT * FROM item JOIN other ON true ORDER BY 1 COLLATE german", 0},
         {"SELECT unknown FROM item", 7},
         {"SELECT id FROM item, other", 7},
+        {"SELECT id FROM item WHERE name LIKE 'a%%' ESCAPE '%'", 49},
+        {"SELECT id FROM item WHERE name LIKE 'a%_' ESCAPE '_'", 49},
+        {"SELECT id FROM item WHERE name LIKE 'a' ESCAPE ''", 47},
+        {"SELECT id FROM item WHERE name LIKE 'a' ESCAPE 'ab'", 47},
+        {"SELECT id FROM item WHERE like('a%', name, '_')", 26},
+        {"SELECT nth_value(id, 0) OVER (ORDER BY id) FROM item", 7},
+        {"SELECT ntile(0) OVER (ORDER BY id) FROM item", 7},
+        {"SELECT count(*) OVER (ORDER BY id ROWS BETWEEN -1 PRECEDING AND CURRENT ROW) FROM item", 47},
+        {"SELECT count(*) OVER (ORDER BY id ROWS BETWEEN CURRENT ROW AND -1 FOLLOWING) FROM item", 63},
+        {"SELECT abs(big) FROM item", 7},
+        {"SELECT sum(big) + 1 FROM item", 7},
+        {"SELECT CASE WHEN count(*) > 5 THEN sum(big) END FROM item", 35},
+        {"SELECT sum(big) FROM item GROUP BY id HAVING count(*) > 1", 7},
+        {"SELECT id IS likely(TRUE) FROM item", 20},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct sql_translation *translation = translate_with(cases[i].text, NULL, 0);
