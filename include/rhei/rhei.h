@@ -319,9 +319,12 @@ RHEI_API void rhei_rows_close(rhei_rows **rows);
 RHEI_API rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error);
 /** Number of values that a run needs: the largest parameter number in the text. Owner thread. */
 RHEI_API uint32_t rhei_statement_parameter_count(const rhei_statement *statement);
-/** Number of columns of its answer; 0 for a statement that returns no rows. Owner thread. */
+/** Number of columns of its answer under the schema as it is now; 0 for a statement that returns no rows. Owner thread. */
 RHEI_API uint32_t rhei_statement_column_count(const rhei_statement *statement);
-/** Name of a column, "" if it isn't there. Borrowed until the statement is closed. Owner thread. */
+/**
+ * Name of a column as of the last rhei_statement_column_count() (or rhei_prepare()), "" if it isn't there. Borrowed until
+ * the columns are counted again or the statement is closed. Owner thread.
+ */
 RHEI_API const char *rhei_statement_column_name(const rhei_statement *statement, uint32_t column);
 /** Whether it leaves the database as it is, in SQLite's own judgement. Owner thread. */
 RHEI_API bool rhei_statement_is_read_only(const rhei_statement *statement);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arrow/arrow_cursor.h"
 
+#include <inttypes.h>
 #include <nanoarrow/nanoarrow.h>
 #include <string.h>
 
@@ -88,6 +89,8 @@ uint32_t arrow_cursor_column_count(const struct arrow_cursor *cursor)
 
 const char *arrow_cursor_column_name(const struct arrow_cursor *cursor, uint32_t column)
 {
+    if (column >= cursor->root.child_count)
+        return "";
     const char *name = cursor->schema.children[column]->name;
     return name == NULL ? "" : name;
 }
@@ -133,6 +136,11 @@ rhei_status arrow_cursor_next(struct arrow_cursor *cursor, struct rhei_error *er
 rhei_status arrow_cursor_value(struct arrow_cursor *cursor, uint32_t column, struct rhei_value *out,
                                struct rhei_error *error)
 {
+    if (column >= cursor->root.child_count || cursor->batch.release == NULL || cursor->row >= cursor->view.length)
+        return error_set(
+            error, RHEI_INTERNAL,
+            "column %u of row %" PRId64 " is none of the %u columns and %" PRId64 " rows of this Arrow batch", column,
+            cursor->row, cursor->root.child_count, cursor->batch.release == NULL ? 0 : cursor->view.length);
     return arrow_node_value(&cursor->root.children[column], cursor->view.children[column],
                             cursor->view.offset + cursor->row, &cursor->scratch[column], out, error);
 }

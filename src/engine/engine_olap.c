@@ -256,6 +256,9 @@ static rhei_status shape_stream(struct rhei_rows *rows, bool strings_view, bool 
 static rhei_status give_shape(struct rhei_rows *rows, const struct engine_ask *ask, bool *tie, struct rhei_error *error)
 {
     const struct sql_translation *shape = route_plan_translation(rows->plan);
+    if (shape->column_count != rows->column_count)
+        return error_set(error, RHEI_INTERNAL, "the translation has %u columns where SQLite has %u",
+                         shape->column_count, rows->column_count);
     if (needs_shaping(shape))
         return shape_stream(rows, ask->strings_view, tie, error);
     struct arrow_wrap_options wrap = {.keep = shape->column_count, .names = rows->names, .sqlite_numbers = true};

@@ -60,6 +60,17 @@ rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, 
     }
 }
 
+/*
+ * The columns as they are after the first step: SQLite may have prepared the text anew for a schema that nobody here knows yet, so
+ * what it was described as may be of another one.
+ */
+static void use_cursor_columns(struct rhei_rows *rows)
+{
+    rows->names = NULL;
+    rows->types = NULL;
+    rows->column_count = rows->cursor != NULL ? oltp_cursor_column_count(rows->cursor) : 0;
+}
+
 /* SQLite's rows of a reading statement. */
 static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
@@ -68,9 +79,11 @@ static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *
     rhei_status status =
         oltp_read(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
                   engine_limits_any(&rows->limits) ? &stop : NULL, ask->position_now, &rows->cursor, error);
-    if (status == RHEI_OK)
-        atomic_fetch_add_explicit(&rows->db->counters.routed_oltp, 1, memory_order_relaxed);
-    return status;
+    if (status != RHEI_OK)
+        return status;
+    use_cursor_columns(rows);
+    atomic_fetch_add_explicit(&rows->db->counters.routed_oltp, 1, memory_order_relaxed);
+    return RHEI_OK;
 }
 
 static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
@@ -85,6 +98,7 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
                                     &result, &rows->cursor, error);
     if (status != RHEI_OK)
         return status;
+    use_cursor_columns(rows);
     atomic_fetch_add_explicit(&rows->db->counters.writes, 1, memory_order_relaxed);
     engine_result_fill(&rows->result, &result);
     rows->position = result.position;
@@ -99,12 +113,10 @@ static rhei_status answer_routed(struct rhei_rows *rows, const struct engine_ask
         rows->rule = "hint-oltp";
         return answer_oltp(rows, ask, error); /* SQLite's own word on a text that it doesn't know */
     }
-    rhei_status status = route_choose(rows->db->route, rows->statement, ask->route, &choice);
-    if (status != RHEI_OK)
-        return error_set(error, status, "the statement could not be routed");
+    route_choose(rows->db->route, rows->statement, ask->route, &choice);
     if (choice.target == ROUTE_TO_OLAP) {
         bool answered = false;
-        status = engine_answer_olap(rows, ask, &choice, &answered, error);
+        rhei_status status = engine_answer_olap(rows, ask, &choice, &answered, error);
         if (status != RHEI_OK || answered) {
             rows->rule = choice.rule;
             return status;
@@ -155,11 +167,20 @@ rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement,
     return status;
 }
 
-/* The statement was described under another schema than the one that is known by now. */
+/* The statement was described under another schema than the one that is known by now, or under one that isn't yet. */
 static bool is_outdated(struct rhei_db *db, const struct route_statement *statement)
 {
     return !route_statement_is_native(statement) &&
            route_statement_facts(statement)->schema_version != oltp_schema_version(db->oltp);
+}
+
+/* Who demands the column store waits until it knows the schema, as long as the busy time-out allows. */
+static bool settle(struct rhei_db *db)
+{
+    const struct oltp_catalog *catalog = NULL;
+    bool settled = oltp_catalog_take(db->oltp, &catalog, NULL) == RHEI_OK;
+    oltp_catalog_release(&catalog);
+    return settled;
 }
 
 /*
@@ -180,7 +201,7 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
         status = route_statement_get(db->route, ask->sql, ask->len, &statement, &why);
         if (status == RHEI_OK)
             status = engine_answer(db, statement, ask, rows, &why);
-        again = status == RHEI_OLAP_UNAVAILABLE && is_outdated(db, statement) && ++tries < SCHEMA_TRIES;
+        again = status == RHEI_OLAP_UNAVAILABLE && is_outdated(db, statement) && ++tries < SCHEMA_TRIES && settle(db);
         route_statement_release(&statement);
     } while (again);
     if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)
@@ -248,9 +269,7 @@ rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_para
         return status;
     (*rows)->rule = "hint-oltp";
     status = answer_oltp(*rows, &ask, error);
-    if (status == RHEI_OK)
-        (*rows)->column_count = oltp_cursor_column_count((*rows)->cursor);
-    else
+    if (status != RHEI_OK)
         rhei_rows_close(rows);
     return status;
 }

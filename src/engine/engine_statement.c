@@ -7,8 +7,28 @@
 struct rhei_statement {
     struct rhei_db *db;
     char *sql;
-    struct route_statement *described; /* as it was when prepared: names and counts */
+    struct route_statement *described; /* names and counts, as of the schema when they were last asked for */
 };
+
+/*
+ * Describes it anew if the schema changed. A text that the new one has no answer to keeps its old description: running it says
+ * what is wrong.
+ */
+static void describe_again(rhei_statement *statement)
+{
+    const struct oltp_catalog *catalog = NULL;
+    if (oltp_catalog_try(statement->db->oltp, &catalog, NULL) != RHEI_OK)
+        return;
+    bool current = route_statement_is_native(statement->described) ||
+                   route_statement_facts(statement->described)->schema_version == catalog->schema_version;
+    oltp_catalog_release(&catalog);
+    struct route_statement *described = NULL;
+    if (current ||
+        route_statement_get(statement->db->route, statement->sql, strlen(statement->sql), &described, NULL) != RHEI_OK)
+        return;
+    route_statement_release(&statement->described);
+    statement->described = described;
+}
 
 rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error)
 {
@@ -51,12 +71,15 @@ uint32_t rhei_statement_parameter_count(const rhei_statement *statement)
 
 uint32_t rhei_statement_column_count(const rhei_statement *statement)
 {
-    return statement == NULL ? 0 : route_statement_facts(statement->described)->column_count;
+    if (statement == NULL)
+        return 0;
+    describe_again((rhei_statement *)(uintptr_t)statement); /* its owner's alone, and never made const */
+    return route_statement_facts(statement->described)->column_count;
 }
 
 const char *rhei_statement_column_name(const rhei_statement *statement, uint32_t column)
 {
-    if (column >= rhei_statement_column_count(statement))
+    if (statement == NULL || column >= route_statement_facts(statement->described)->column_count)
         return "";
     return route_statement_facts(statement->described)->column_names[column];
 }

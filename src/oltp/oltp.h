@@ -67,10 +67,13 @@ struct oltp_facts {
     uint32_t reference_count;
     size_t statement_length; /* bytes of the first statement */
     bool has_tail;           /* another statement follows */
-    uint64_t schema_version; /* oltp_schema_version when prepared */
+    uint64_t schema_version; /* of the catalog with the very schema it was prepared under; 0: there is none yet */
     void *owner;
 };
-/* Prepares on a reader (SQLite's word on names, kind, parameters). Free with oltp_facts_reset. */
+/*
+ * Prepares under a schema that was just verified to be the file's (SQLite's word on names, kind, parameters). Never waits for a
+ * writer. Free with oltp_facts_reset.
+ */
 rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
                           struct rhei_error *error);
 void oltp_facts_reset(struct oltp_facts *facts);
@@ -80,8 +83,9 @@ struct oltp_plan {
     uint32_t scans;    /* tables read whole */
     uint32_t searches; /* by key or index */
     uint32_t automatic_indexes, temp_sorts, correlated;
-    double estimated_rows; /* rows SQLite will visit, from table sizes and its statistics; negative: unknown */
-    char *text;            /* EXPLAIN QUERY PLAN's lines, two blanks deeper under their parent; base_free */
+    double estimated_rows;   /* rows SQLite will visit, from table sizes and its statistics; negative: unknown */
+    char *text;              /* EXPLAIN QUERY PLAN's lines, two blanks deeper under their parent; base_free */
+    uint64_t schema_version; /* as in oltp_facts */
 };
 rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct oltp_plan *plan,
                          struct rhei_error *error);
@@ -106,7 +110,7 @@ uint32_t oltp_cursor_column_count(const struct oltp_cursor *cursor);
 const char *oltp_cursor_column_name(const struct oltp_cursor *cursor, uint32_t column);
 const char *oltp_cursor_column_type(const struct oltp_cursor *cursor, uint32_t column); /* declared, "" if none */
 /* Class that every value of the column surely has (STRICT, rowid ...), RHEI_NULL if that isn't sure. */
-uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t column);
+uint8_t oltp_cursor_column_class(struct oltp_cursor *cursor, uint32_t column);
 /* Borrowed until the next step. */
 void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value);
 /* Log position of the state that the cursor reads; valid from the first next until close. */
@@ -181,6 +185,8 @@ struct oltp_catalog { /* immutable, reference-counted */
 };
 /* The catalog as of now (the current one is kept, so this costs nanoseconds when nothing changed). */
 rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);
+/* The same without ever waiting for a writer: RHEI_BUSY if one holds back what a changed schema needs first. */
+rhei_status oltp_catalog_try(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);
 void oltp_catalog_release(const struct oltp_catalog **catalog);
 
 /* Starts or stops capture of one table. Registering twice is no error. */

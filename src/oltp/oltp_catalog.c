@@ -2,6 +2,9 @@
 /* Which schema is current, and how a change of it by anybody is noticed. */
 #include "oltp/oltp_internal.h"
 
+/* After a try in vain to settle a schema without waiting: no other one for so long, or so many times what it took. */
+enum { SETTLE_PAUSE_NS = 2000000, SETTLE_SHARE = 20 };
+
 uint64_t oltp_commit_token(const struct oltp *oltp)
 {
     uint64_t own = atomic_load_explicit(&oltp->own_commits, memory_order_acquire);
@@ -102,7 +105,17 @@ static rhei_status catalog_reload(struct oltp *oltp, bool *taken, struct rhei_er
     return RHEI_OK;
 }
 
-rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error)
+uint64_t oltp_schema_version_of(struct oltp *oltp, int64_t cookie)
+{
+    base_mutex_lock(&oltp->schema_lock);
+    bool same = oltp->schema != NULL && oltp->schema->cookie == cookie;
+    uint64_t version = same ? oltp->schema->catalog.schema_version : 0;
+    base_mutex_unlock(&oltp->schema_lock);
+    return version;
+}
+
+/* deadline_ns as oltp_writer_acquire has it; in the past: not to wait at all. */
+static rhei_status schema_refresh(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
 {
     int64_t cookie = 0;
     uint64_t token = oltp_commit_token(oltp);
@@ -114,7 +127,7 @@ rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error)
     }
     base_mutex_unlock(&oltp->describe_lock);
     if (status == RHEI_OK && !known) {
-        status = oltp_writer_acquire(oltp, 0, error);
+        status = oltp_writer_acquire(oltp, deadline_ns, error);
         if (status == RHEI_OK) {
             status = oltp_schema_refresh_locked(oltp, OLTP_BY_OTHERS, error);
             oltp_writer_release(oltp);
@@ -126,11 +139,36 @@ rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error)
     return status;
 }
 
-rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error)
+rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error)
+{
+    return schema_refresh(oltp, 0, error);
+}
+
+/* What failed is tried again after a commit or a while: it costs a look at the whole schema. */
+rhei_status oltp_schema_settle(struct oltp *oltp, struct rhei_error *error)
+{
+    uint64_t token = oltp_commit_token(oltp);
+    if (atomic_load_explicit(&oltp->unsettled_token, memory_order_acquire) == token &&
+        base_now_ns() < atomic_load_explicit(&oltp->unsettled_until, memory_order_relaxed)) {
+        return error_set(error, RHEI_BUSY, "a writer holds back the capture of a changed schema");
+    }
+    int64_t started = base_now_ns();
+    rhei_status status = schema_refresh(oltp, 1, error);
+    if (status != RHEI_OK) {
+        int64_t now = base_now_ns(), took = now - started;
+        int64_t pause = took * SETTLE_SHARE > SETTLE_PAUSE_NS ? took * SETTLE_SHARE : SETTLE_PAUSE_NS;
+        atomic_store_explicit(&oltp->unsettled_until, now + pause, memory_order_relaxed);
+        atomic_store_explicit(&oltp->unsettled_token, token, memory_order_release);
+    }
+    return status;
+}
+
+static rhei_status schema_take(struct oltp *oltp, rhei_status (*refresh)(struct oltp *, struct rhei_error *),
+                               struct oltp_schema **schema, struct rhei_error *error)
 {
     if (atomic_load_explicit(&oltp->schema_token, memory_order_acquire) != oltp_commit_token(oltp) ||
         (oltp->wal_index == NULL && oltp->config.read_only)) {
-        rhei_status status = oltp_schema_refresh(oltp, error);
+        rhei_status status = refresh(oltp, error);
         if (status != RHEI_OK) {
             return status;
         }
@@ -140,6 +178,19 @@ rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, str
     atomic_fetch_add_explicit(&oltp->schema->references, 1, memory_order_relaxed);
     base_mutex_unlock(&oltp->schema_lock);
     return RHEI_OK;
+}
+
+rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error)
+{
+    return schema_take(oltp, oltp_schema_refresh, schema, error);
+}
+
+rhei_status oltp_catalog_try(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error)
+{
+    struct oltp_schema *schema = NULL;
+    rhei_status status = schema_take(oltp, oltp_schema_settle, &schema, error);
+    *catalog = status == RHEI_OK ? &schema->catalog : NULL;
+    return status;
 }
 
 rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error)

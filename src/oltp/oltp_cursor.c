@@ -23,6 +23,8 @@ struct oltp_cursor {
     int64_t position; /* a floor until it is exact */
     bool position_exact;
     uint64_t token; /* of the commits, from before the snapshot */
+    bool schema_known;
+    struct oltp_schema *schema; /* of the rows; NULL: unknown, or of no use */
     rhei_status failed;
     /* kept rows */
     struct oltp_arena arena;
@@ -294,18 +296,49 @@ static uint8_t cursor_class_of(const struct oltp_table_schema *table, const stru
 }
 
 /* SQLite names the origin of a compound's column by one of its parts, also of a compound within a view. */
-static bool cursor_origin_is_sure(const struct oltp_cursor *cursor, const struct oltp_catalog *catalog)
+static bool cursor_origins_are_sure(const struct oltp_cursor *cursor, const struct oltp_catalog *catalog)
 {
     const struct oltp_statement *statement = cursor->statement;
+    if (statement->compound) {
+        return false;
+    }
     for (uint32_t i = 0; i < catalog->view_count; i++) {
         if (oltp_text_names(statement->sql, statement->len, catalog->views[i].name)) {
             return false;
         }
     }
-    return !statement->compound;
+    return true;
 }
 
-uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t column)
+/*
+ * The schema that the cursor's rows are of, if it is the one we know; NULL: nothing is sure then. Asked before the second step:
+ * the statement still holds its snapshot, or there are no rows at all.
+ */
+static struct oltp_schema *cursor_schema(struct oltp_cursor *cursor)
+{
+    if (cursor->schema_known) {
+        return cursor->schema;
+    }
+    cursor->schema_known = true;
+    int64_t cookie = 0;
+    if (oltp_query_int(cursor->connection, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK) {
+        return NULL;
+    }
+    base_mutex_lock(&cursor->oltp->schema_lock);
+    struct oltp_schema *schema = cursor->oltp->schema;
+    if (schema != NULL && schema->cookie == cookie) {
+        atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
+        cursor->schema = schema;
+    }
+    base_mutex_unlock(&cursor->oltp->schema_lock);
+    if (cursor->schema != NULL && !cursor_origins_are_sure(cursor, &cursor->schema->catalog)) {
+        oltp_schema_release(cursor->schema);
+        cursor->schema = NULL;
+    }
+    return cursor->schema;
+}
+
+uint8_t oltp_cursor_column_class(struct oltp_cursor *cursor, uint32_t column)
 {
     if (cursor->connection == NULL) {
         return RHEI_NULL;
@@ -314,21 +347,17 @@ uint8_t oltp_cursor_column_class(const struct oltp_cursor *cursor, uint32_t colu
     const char *database = sqlite3_column_database_name(stmt, (int)column);
     const char *table = sqlite3_column_table_name(stmt, (int)column);
     const char *origin = sqlite3_column_origin_name(stmt, (int)column);
-    uint8_t class = RHEI_NULL;
     if (database == NULL || table == NULL || origin == NULL || strcmp(database, "main") != 0) {
         return RHEI_NULL;
     }
-    base_mutex_lock(&cursor->oltp->schema_lock);
-    const struct oltp_table_schema *found = cursor_origin_is_sure(cursor, &cursor->oltp->schema->catalog)
-                                                ? oltp_schema_find(cursor->oltp->schema, table)
-                                                : NULL;
+    struct oltp_schema *schema = cursor_schema(cursor);
+    const struct oltp_table_schema *found = schema != NULL ? oltp_schema_find(schema, table) : NULL;
     for (uint32_t i = 0; found != NULL && i < found->table.source.column_count; i++) {
         if (base_fold_compare(found->table.source.columns[i].name, origin) == 0) {
-            class = cursor_class_of(found, &found->table.source.columns[i]);
+            return cursor_class_of(found, &found->table.source.columns[i]);
         }
     }
-    base_mutex_unlock(&cursor->oltp->schema_lock);
-    return class;
+    return RHEI_NULL;
 }
 
 void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value)
@@ -374,6 +403,8 @@ void oltp_cursor_close(struct oltp_cursor **slot)
         return;
     }
     *slot = NULL;
+    oltp_schema_release(cursor->schema);
+    cursor->schema = NULL;
     if (cursor->connection != NULL) {
         if (cursor->statement != NULL) {
             oltp_statement_release(cursor->connection, &cursor->statement);

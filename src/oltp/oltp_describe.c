@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What SQLite says of a text without running it: facts through the authorizer, and its plan. */
+/*
+ * What SQLite says of a text without running it: facts through the authorizer, and its plan; each under a schema that is
+ * verified to be the file's, and with the version of the catalog that has just that schema.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -70,19 +73,62 @@ static rhei_status describe_columns(struct oltp_describe *describe, sqlite3_stmt
     return ok ? RHEI_OK : error_no_memory(error);
 }
 
-static rhei_status describe_prepare(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
-                                    struct oltp_describe *describe, struct rhei_error *error)
+/* ---- A schema that is the file's. -------------------------------------------------------------------------------- */
+
+/*
+ * sqlite3_prepare believes the schema that its connection has in memory; only a statement that runs looks whether the file
+ * still has that one. So a look runs one, and stays in its snapshot: what is prepared until its end is of the file's schema as it
+ * was then, which has the cookie told. Under describe_lock.
+ */
+static rhei_status look_begin(struct oltp *oltp, int64_t *cookie, struct rhei_error *error)
 {
-    if (len > 1000000000) {
-        return error_set(error, RHEI_TOO_BIG, "the statement is longer than 1,000,000,000 bytes");
-    }
-    char *copy = base_strndup(sql, len);
-    if (copy == NULL) {
-        return error_no_memory(error);
-    }
-    struct oltp_statement statement = {.sql = copy, .len = len};
-    const char *tail = copy;
+    sqlite3 *db = oltp->describer->db;
     oltp->describer->busy_deadline_ns = 0;
+    int rc = SQLITE_OK;
+    if (oltp->look == NULL) { /* a row always, so that it stays open */
+        rc = sqlite3_prepare_v3(db, "SELECT (SELECT 1 FROM main.sqlite_master LIMIT 1)", -1, SQLITE_PREPARE_PERSISTENT,
+                                &oltp->look, NULL);
+    }
+    if (rc == SQLITE_OK && oltp->look_cookie == NULL) {
+        rc = sqlite3_prepare_v3(db, "PRAGMA main.schema_version", -1, SQLITE_PREPARE_PERSISTENT, &oltp->look_cookie,
+                                NULL);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(oltp->look);
+    }
+    if (rc == SQLITE_ROW) {
+        rc = sqlite3_step(oltp->look_cookie);
+    }
+    if (rc == SQLITE_ROW) {
+        *cookie = sqlite3_column_int64(oltp->look_cookie, 0);
+        sqlite3_reset(oltp->look_cookie);
+        return RHEI_OK;
+    }
+    rhei_status status = oltp_sqlite_error(oltp->describer, rc, NULL, error);
+    sqlite3_reset(oltp->look);
+    sqlite3_reset(oltp->look_cookie);
+    return status;
+}
+
+static void look_end(struct oltp *oltp)
+{
+    sqlite3_reset(oltp->look);
+}
+
+void oltp_look_close(struct oltp *oltp)
+{
+    sqlite3_finalize(oltp->look);
+    sqlite3_finalize(oltp->look_cookie);
+    oltp->look = oltp->look_cookie = NULL;
+}
+
+/* ---- Facts. ------------------------------------------------------------------------------------------------------ */
+
+static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len, struct oltp_facts *facts,
+                                 struct oltp_describe *describe, struct rhei_error *error)
+{
+    struct oltp_statement statement = {.sql = (char *)(uintptr_t)copy, .len = len};
+    const char *tail = copy;
     oltp->describing = describe;
     int rc = sqlite3_prepare_v2(oltp->describer->db, copy, (int)len + 1, &statement.stmt, &tail);
     oltp->describing = NULL;
@@ -99,12 +145,12 @@ static rhei_status describe_prepare(struct oltp *oltp, const char *sql, size_t l
         facts->returns_rows = facts->column_count > 0;
     }
     sqlite3_finalize(statement.stmt);
-    base_free(copy);
     return status;
 }
 
-rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
-                          struct rhei_error *error)
+/* One look and what SQLite says within it. */
+static rhei_status describe_once(struct oltp *oltp, const char *copy, size_t len, struct oltp_facts *facts,
+                                 struct rhei_error *error)
 {
     *facts = (struct oltp_facts){0};
     struct oltp_describe *describe = base_alloc_zero(1, sizeof *describe);
@@ -112,24 +158,50 @@ rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct
         return error_no_memory(error);
     }
     facts->owner = describe;
-    rhei_status status = oltp_refuse_setting(sql, len, error);
+    int64_t cookie = 0;
     base_mutex_lock(&oltp->describe_lock);
+    rhei_status status = look_begin(oltp, &cookie, error);
     if (status == RHEI_OK) {
         /* set for this call alone: an authorizer would be asked for our own reading of the schema too */
         sqlite3_set_authorizer(oltp->describer->db, describe_authorize, oltp);
-        status = describe_prepare(oltp, sql, len, facts, describe, error);
+        status = describe_text(oltp, copy, len, facts, describe, error);
         sqlite3_set_authorizer(oltp->describer->db, NULL, NULL);
+        look_end(oltp);
     }
     base_mutex_unlock(&oltp->describe_lock);
-    facts->schema_version = oltp_schema_version(oltp);
     if (status == RHEI_OK && describe->failed) {
         status = error_no_memory(error);
     }
+    facts->schema_version = oltp_schema_version_of(oltp, cookie);
     facts->references = describe->references;
     facts->reference_count = (uint32_t)describe->count;
     if (status != RHEI_OK) {
         oltp_facts_reset(facts);
     }
+    return status;
+}
+
+rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
+                          struct rhei_error *error)
+{
+    *facts = (struct oltp_facts){0};
+    if (len > 1000000000) {
+        return error_set(error, RHEI_TOO_BIG, "the statement is longer than 1,000,000,000 bytes");
+    }
+    rhei_status status = oltp_refuse_setting(sql, len, error);
+    char *copy = status == RHEI_OK ? base_strndup(sql, len) : NULL;
+    if (status == RHEI_OK && copy == NULL) {
+        status = error_no_memory(error);
+    }
+    if (status == RHEI_OK) {
+        status = describe_once(oltp, copy, len, facts, error);
+    }
+    /* A schema that we don't know yet: catch up with it once; while it can't be had, the facts say so. */
+    if (status == RHEI_OK && facts->schema_version == 0 && oltp_schema_settle(oltp, NULL) == RHEI_OK) {
+        oltp_facts_reset(facts);
+        status = describe_once(oltp, copy, len, facts, error);
+    }
+    base_free(copy);
     return status;
 }
 
@@ -244,19 +316,24 @@ rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct 
         return error_no_memory(error);
     }
     sqlite3_stmt *stmt = NULL;
+    int64_t cookie = 0;
     base_mutex_lock(&oltp->describe_lock);
-    oltp->describer->busy_deadline_ns = 0;
-    int rc = sqlite3_prepare_v2(oltp->describer->db, text.data, (int)text.len + 1, &stmt, NULL);
-    while (rc == SQLITE_OK || rc == SQLITE_ROW) {
-        rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW) {
-            explain_line(&explain, sqlite3_column_int(stmt, 0), sqlite3_column_int(stmt, 1),
-                         (const char *)sqlite3_column_text(stmt, 3));
+    rhei_status status = look_begin(oltp, &cookie, error);
+    if (status == RHEI_OK) {
+        int rc = sqlite3_prepare_v2(oltp->describer->db, text.data, (int)text.len + 1, &stmt, NULL);
+        while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+            rc = sqlite3_step(stmt);
+            if (rc == SQLITE_ROW) {
+                explain_line(&explain, sqlite3_column_int(stmt, 0), sqlite3_column_int(stmt, 1),
+                             (const char *)sqlite3_column_text(stmt, 3));
+            }
         }
+        status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);
+        sqlite3_finalize(stmt);
+        look_end(oltp);
     }
-    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);
-    sqlite3_finalize(stmt);
     base_mutex_unlock(&oltp->describe_lock);
+    plan->schema_version = oltp_schema_version_of(oltp, cookie);
     base_buffer_reset(&text);
     plan->text = base_buffer_take(&explain.text);
     if (status == RHEI_OK && plan->text == NULL) {

@@ -211,6 +211,10 @@ bool oltp_schema_has_log(struct oltp *oltp);
 rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error);
 /* Looks whether the file's schema is the one we know, and if not captures and publishes the new one. */
 rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error);
+/* The same, but never waits for a writer: RHEI_BUSY when one holds back what has to be written first. */
+rhei_status oltp_schema_settle(struct oltp *oltp, struct rhei_error *error);
+/* The version of the current schema if that has this cookie, else 0. */
+uint64_t oltp_schema_version_of(struct oltp *oltp, int64_t cookie);
 /* The same, with the writer held and no transaction open. */
 rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause, struct rhei_error *error);
 
@@ -269,6 +273,10 @@ rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_
 rhei_status oltp_cursor_stream(struct oltp *oltp, struct oltp_connection *connection, struct oltp_statement *statement,
                                const struct oltp_stop *stop, bool *owner_open, struct oltp_cursor **cursor,
                                struct rhei_error *error);
+
+/* ---- Facts (oltp_describe.c). ------------------------------------------------------------------------------------ */
+
+void oltp_look_close(struct oltp *oltp);
 
 /* ---- Readers (oltp_pool.c). -------------------------------------------------------------------------------------- */
 
@@ -332,11 +340,14 @@ struct oltp {
     /* describer and catalog */
     base_mutex describe_lock;
     struct oltp_connection *describer;
+    sqlite3_stmt *look, *look_cookie; /* of the describer: pin a schema that is the file's, and say which it is */
     struct oltp_describe *describing; /* collects for the authorizer */
     base_mutex schema_lock;
     struct oltp_schema *schema;
     atomic_uint_fast64_t schema_version;
-    atomic_uint_fast64_t schema_token; /* commit token at which schema was known to be current */
+    atomic_uint_fast64_t schema_token;    /* commit token at which schema was known to be current */
+    atomic_uint_fast64_t unsettled_token; /* commit token at which a writer held back the new schema, and ... */
+    atomic_int_fast64_t unsettled_until;  /* ... until when nobody tries again without waiting */
 
     /* commits */
     volatile uint32_t *wal_index; /* NULL: token is `commits` */

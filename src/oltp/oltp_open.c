@@ -221,6 +221,7 @@ void oltp_close(struct oltp **slot)
         sqlite3_finalize(statements[i]);
     }
     oltp->wal_index = NULL;
+    oltp_look_close(oltp);
     oltp_connection_close(&oltp->describer);
     oltp_connection_close(&oltp->writer);
     oltp_schema_release(oltp->schema);

@@ -68,9 +68,11 @@ void route_choice_reason(struct route_choice *choice, const char *format, ...) R
 /* What the structure alone says: target and rule. */
 enum route_target route_statement_target(const struct route_statement *statement, struct route_choice *choice);
 
-/* First step: needs no snapshot and costs little. hint: enum rhei_route. */
-rhei_status route_choose(struct route *route, struct route_statement *statement, int32_t hint,
-                         struct route_choice *choice);
+/*
+ * First step: needs no snapshot and costs little. hint: enum rhei_route. Whatever stands in the way of a decision means that
+ * SQLite answers, and nothing here waits for a writer unless the column store is demanded.
+ */
+void route_choose(struct route *route, struct route_statement *statement, int32_t hint, struct route_choice *choice);
 
 /* What one execution puts into a plan that serves many: the constants that aren't in its text. */
 enum { ROUTE_HELD_MAX = 16 };

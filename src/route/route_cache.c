@@ -255,7 +255,8 @@ rhei_status route_statement_get(struct route *route, const char *sql, size_t len
     }
     atomic_fetch_add_explicit(&route->misses, 1, memory_order_relaxed);
     rhei_status status = statement_make(route, sql, len, statement, error);
-    if (status == RHEI_OK && (*statement)->model == NULL && !(*statement)->facts.is_ddl)
+    bool settled = status == RHEI_OK && (*statement)->schema_version != 0;
+    if (settled && (*statement)->model == NULL && !(*statement)->facts.is_ddl)
         cache_add(route, *statement);
     return status;
 }

@@ -133,7 +133,7 @@ rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot
                                struct route_catalog *catalog, struct rhei_error *error)
 {
     *catalog = (struct route_catalog){.catalog = {find_table, find_view, catalog}, .snapshot = snapshot};
-    return oltp_catalog_take(route->config.oltp, &catalog->tables, error);
+    return oltp_catalog_try(route->config.oltp, &catalog->tables, error);
 }
 
 void route_catalog_close(struct route_catalog *catalog)

@@ -83,15 +83,18 @@ void route_structure(struct route_statement *statement)
     structure_set(statement, ROUTE_TO_OLAP, rule == NULL ? "scan" : rule);
 }
 
-/* Under the statement's lock. */
+/* Under the statement's lock. A plan of another schema than the statement's says nothing about it. */
 static void learn_cost(struct route *route, struct route_statement *statement)
 {
     if (statement->cost_known)
         return;
     rhei_status status = oltp_explain(route->config.oltp, statement->text, statement->len, &statement->cost, NULL);
-    if (status != RHEI_OK)
-        statement->cost = (struct oltp_plan){.scans = 1, .estimated_rows = -1};
-    statement->cost_known = true;
+    if (status == RHEI_OK && statement->cost.schema_version == statement->schema_version) {
+        statement->cost_known = true;
+        return;
+    }
+    base_free(statement->cost.text);
+    statement->cost = (struct oltp_plan){.scans = 1, .estimated_rows = -1};
 }
 
 bool route_oltp_plan_has(struct route *route, struct route_statement *statement, bool (*test)(const char *text))
@@ -225,41 +228,54 @@ enum route_target route_statement_target(const struct route_statement *statement
     return statement->target;
 }
 
-rhei_status route_choose(struct route *route, struct route_statement *statement, int32_t hint,
-                         struct route_choice *choice)
+/* Only what was demanded of the column store is worth waiting for. */
+static rhei_status take_catalog(struct route *route, int32_t hint, const struct oltp_catalog **catalog,
+                                struct rhei_error *error)
+{
+    return hint == RHEI_ROUTE_OLAP ? oltp_catalog_take(route->config.oltp, catalog, error)
+                                   : oltp_catalog_try(route->config.oltp, catalog, error);
+}
+
+static void choose_by_tables(struct route *route, struct route_statement *statement, int32_t hint,
+                             struct route_choice *choice)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    const struct oltp_catalog *catalog = NULL;
+    if (take_catalog(route, hint, &catalog, &why) != RHEI_OK) {
+        choice_set(choice, ROUTE_TO_OLTP, "schema-unsettled", "");
+        route_choice_reason(choice, "the schema was changed, and can't be caught up with now: %.150s", why.message);
+        return;
+    }
+    if (catalog->schema_version != statement->schema_version) {
+        choice_set(choice, ROUTE_TO_OLTP, "schema-changed", "the schema changed while the statement was being routed");
+    } else {
+        double rows = mirrored_rows(route, statement, catalog, choice);
+        if (rows >= 0 && hint != RHEI_ROUTE_OLAP)
+            worth_it(route, statement, rows, choice);
+        if (rows >= 0 && hint == RHEI_ROUTE_OLAP)
+            choice->rule = "hint-olap";
+    }
+    oltp_catalog_release(&catalog);
+}
+
+void route_choose(struct route *route, struct route_statement *statement, int32_t hint, struct route_choice *choice)
 {
     if (route_statement_target(statement, choice) != ROUTE_TO_OLAP)
-        return RHEI_OK;
+        return;
     if (hint == RHEI_ROUTE_OLTP && !statement->native) {
         choice_set(choice, ROUTE_TO_OLTP, "hint-oltp", "the caller asked for SQLite");
-        return RHEI_OK;
-    }
-    if (route->config.sync == NULL) {
+    } else if (route->config.sync == NULL) {
         choice_set(choice, ROUTE_TO_OLTP, "no-column-store", "this handle keeps no column store");
-        return RHEI_OK;
-    }
-    if (statement->native)
-        return RHEI_OK;
-    if (atomic_load_explicit(&statement->avoided, memory_order_acquire)) {
+    } else if (statement->native) {
+        return;
+    } else if (atomic_load_explicit(&statement->avoided, memory_order_acquire)) {
         choice_set(choice, ROUTE_TO_OLTP, "olap-error", "");
         route_choice_reason(choice, "%s", statement->avoided_why);
-        return RHEI_OK;
-    }
-    if (hint == RHEI_ROUTE_AUTO && atomic_load_explicit(&statement->keyed, memory_order_relaxed)) {
+    } else if (hint == RHEI_ROUTE_AUTO && atomic_load_explicit(&statement->keyed, memory_order_relaxed)) {
         choice_set(choice, ROUTE_TO_OLTP, "keyed-read", keyed_reason);
-        return RHEI_OK;
+    } else {
+        choose_by_tables(route, statement, hint, choice);
     }
-    const struct oltp_catalog *catalog = NULL;
-    rhei_status status = oltp_catalog_take(route->config.oltp, &catalog, NULL);
-    if (status != RHEI_OK)
-        return status;
-    double rows = mirrored_rows(route, statement, catalog, choice);
-    oltp_catalog_release(&catalog);
-    if (rows >= 0 && hint != RHEI_ROUTE_OLAP && !worth_it(route, statement, rows, choice))
-        return RHEI_OK;
-    if (rows >= 0 && hint == RHEI_ROUTE_OLAP)
-        choice->rule = "hint-olap";
-    return RHEI_OK;
 }
 
 void route_statement_avoid_olap(struct route_statement *statement, const char *why)

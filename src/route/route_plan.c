@@ -392,7 +392,12 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
     rhei_status status = route_catalog_open(route, snapshot, &catalog, error);
     if (status != RHEI_OK)
         return status;
-    if (catalog.tables->schema_version != statement->schema_version) {
+    /*
+     * A snapshot may show what was committed after the catalog was looked at; who put it there knew the schema that it was
+     * committed under. So the schema is still the statement's, or the number of the known one has moved.
+     */
+    if (catalog.tables->schema_version != statement->schema_version ||
+        oltp_schema_version(route->config.oltp) != statement->schema_version) {
         choice->target = ROUTE_TO_OLTP;
         choice->rule = "schema-changed";
         route_choice_reason(choice, "the schema changed while the statement was being routed");
