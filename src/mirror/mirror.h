@@ -18,7 +18,7 @@ enum {
     MIRROR_SEGMENT_VECTORS = MIRROR_SEGMENT_ROWS / MIRROR_VECTOR_ROWS,
 };
 
-/* What a column has held since it was built: bits that are only ever set, so they hold for every snapshot. */
+/* What a column may hold in a snapshot. Never too little; too much only until the last row to blame is gone from memory. */
 enum mirror_column_flag {
     MIRROR_HAS_NULL = 1 << RHEI_NULL,
     MIRROR_HAS_INTEGER = 1 << RHEI_INTEGER,
@@ -71,6 +71,7 @@ uint32_t mirror_view_column_count(const struct mirror_table_view *view);
 /* Names and types as they were given to the build; borrowed for the life of the snapshot. */
 const struct source_table *mirror_view_definition(const struct mirror_table_view *view);
 uint64_t mirror_view_row_count(const struct mirror_table_view *view); /* live rows, exact */
+/* enum mirror_column_flag. Read again, they may have widened, which makes neither answer wrong for the snapshot. */
 uint32_t mirror_view_column_flags(const struct mirror_table_view *view, uint32_t column);
 uint32_t mirror_view_segment_count(const struct mirror_table_view *view);
 uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t segment); /* slots in use, dead too */

@@ -25,7 +25,8 @@ struct apply {
     struct mirror_apply_counts counts;
     size_t base; /* row of the batch that targets[0] and hashes[0] stand for */
     struct mirror_pending pending;
-    bool moving; /* rows only change their place: nothing to count */
+    uint32_t killed; /* rows of the tail in mirror->killed */
+    bool moving;     /* rows only change their place: nothing to count */
 };
 
 /* What an unpublished row stands for; decides how its later changes in the cycle are counted. */
@@ -109,10 +110,13 @@ static rhei_status upsert(struct apply *apply, const struct mirror_probe *probe)
         apply->mirror->targets[probe->row - apply->base] = offset;
         return RHEI_OK;
     }
-    status = mirror_kill_at(table, row_id >> 16, segment, mirror_segment_place(segment, offset));
-    if (status == RHEI_OK)
-        append(apply, cell, probe->row, origin);
-    return status;
+    uint32_t place = mirror_segment_place(segment, offset);
+    status = mirror_kill_at(table, row_id >> 16, segment, place);
+    if (status != RHEI_OK)
+        return status;
+    mirror_holders_kill(table, segment, place);
+    append(apply, cell, probe->row, origin);
+    return RHEI_OK;
 }
 
 static void count_delete(struct apply *apply, uint32_t row_id)
@@ -125,6 +129,19 @@ static void count_delete(struct apply *apply, uint32_t row_id)
     apply->counts.inserted -= origin == ROW_NEW;
 }
 
+/* What an unpublished row of the tail holds may still have to be written: its classes are counted off after that. */
+static rhei_status kill(struct apply *apply, uint32_t row_id)
+{
+    struct mirror_table *table = apply->table;
+    struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
+    uint32_t place = mirror_segment_place(segment, row_id & 0xffff);
+    if (row_id >> 16 == table->tail.number && is_unpublished(table, segment, row_id))
+        apply->mirror->killed[apply->killed++] = place;
+    else
+        mirror_holders_kill(table, segment, place);
+    return mirror_kill_at(table, row_id >> 16, segment, place);
+}
+
 static rhei_status delete_key(struct apply *apply, const struct mirror_probe *probe)
 {
     apply->mirror->targets[probe->row - apply->base] = MIRROR_NO_TARGET;
@@ -134,7 +151,7 @@ static rhei_status delete_key(struct apply *apply, const struct mirror_probe *pr
     uint32_t row_id = *cell - 1;
     count_delete(apply, row_id);
     mirror_index_remove(apply->table, probe, cell);
-    return mirror_kill(apply->table, row_id);
+    return kill(apply, row_id);
 }
 
 /* Hashes, and a first touch of the index: far enough ahead that memory answers before the key is needed. */
@@ -213,8 +230,11 @@ static rhei_status write_columns(struct apply *apply, size_t first, size_t end)
                                                   &apply->batch->columns[c][first], targets, end - first, &seen);
         if (status != RHEI_OK)
             return status;
-        mirror_facts_widen(&table->facts[c], &seen);
+        mirror_facts_widen(&table->facts->column[c], &seen);
     }
+    for (; apply->killed > 0; apply->killed--)
+        mirror_holders_kill(table, table->tail.segment, apply->mirror->killed[apply->killed - 1]);
+    mirror_holders_refresh(table, table->tail.segment);
     return RHEI_OK;
 }
 
@@ -435,6 +455,7 @@ rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch
     if (status == RHEI_OK) {
         (void)mirror_table_drop_empties(table); /* tried again next time */
         status = make_room(table, batch->row_count);
+        mirror_facts_prepare(table);
     }
     if (status != RHEI_OK) {
         atomic_store_explicit(&table->unsound, true, memory_order_relaxed);

@@ -371,6 +371,7 @@ static rhei_status stitch_segment(struct mirror_table *table, struct mirror_segm
         return status;
     segment->garbage.born = mirror_building(table->mirror);
     segment->opened = 0; /* rows of a load count as published: nothing counted them as inserted */
+    mirror_holders_refresh(table, segment);
     table->live += segment->live_rows;
     table->used_segments++;
     if (segment->number >= table->segment_count)
@@ -431,7 +432,7 @@ static rhei_status stitch(struct mirror_build *build)
             seal(loader);
         status = stitch_sealed(table, loader);
         for (uint32_t c = 0; c < mirror_table_columns(table); c++)
-            mirror_facts_widen(&table->facts[c], &loader->seen[c]);
+            mirror_facts_widen(&table->facts->column[c], &loader->seen[c]);
     }
     if (status == RHEI_OK && open != NULL)
         status = stitch_tail(table, open);

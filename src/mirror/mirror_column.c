@@ -291,6 +291,10 @@ static rhei_status put_mixed(struct mirror *mirror, struct mirror_segment *segme
 {
     struct mirror_column *column = gather->column;
     union mirror_cell *cell = (union mirror_cell *)column->data + place;
+    uint8_t before = column->classes[place]; /* set: the row is overwritten in place */
+    if (before != MIRROR_CLASS_UNSET)
+        column->live[before]--;
+    column->live[value->type]++;
     column->classes[place] = value->type;
     gather->flags |= 1u << value->type;
     if (value->type != RHEI_TEXT && value->type != RHEI_BLOB)

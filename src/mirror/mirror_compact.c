@@ -284,6 +284,21 @@ static void retire_deletions(struct mirror_table *table, struct mirror_deletions
     mirror_retire(table->mirror, &table->retired, deletions);
 }
 
+/* The copy stands for what the old segment did, but for the rows that died while it was made. */
+static void hand_over(struct mirror_table *table, struct mirror_segment *old, struct mirror_segment *copy,
+                      const struct mirror_deletions *dead)
+{
+    mirror_holders_refresh(table, copy);
+    mirror_holders_remove(table, old);
+    mirror_holders_swapped(table, old, copy);
+    for (uint32_t place = 0; dead != NULL && copy->mixed_columns > 0 && place < copy->rows; place++) {
+        const struct mirror_bitmap *bitmap = dead->vector[place / MIRROR_VECTOR_ROWS];
+        uint32_t bit = place % MIRROR_VECTOR_ROWS;
+        if (bitmap != NULL && (bitmap->word[bit >> 6] >> (bit & 63) & 1) != 0)
+            mirror_holders_kill(table, copy, place);
+    }
+}
+
 /* Nothing has changed when it fails: all that can fail comes before the first step that shows. */
 static rhei_status swap_copy(struct mirror_compaction *compaction, struct mirror_table *table,
                              struct mirror_segment *old)
@@ -309,9 +324,11 @@ static rhei_status swap_copy(struct mirror_compaction *compaction, struct mirror
     compaction->copy->live_rows = compaction->copy->rows - (after == NULL ? 0 : after->dead);
     table->dead += after == NULL ? 0 : after->dead;
     table->dead -= before == NULL ? 0 : before->dead;
+    hand_over(table, old, compaction->copy, after);
     compaction->copy = NULL;
     retire_deletions(table, before);
     mirror_retire(mirror, &table->retired, old);
+    mirror_facts_prepare(table);
     return RHEI_OK;
 }
 
@@ -321,6 +338,7 @@ static rhei_status swap_move(struct mirror_table *table, uint32_t number)
     rhei_status status = mirror_table_move_rows(table, number, MOVE_AT_ONCE, &moved);
     if (status == RHEI_OK)
         (void)mirror_table_drop_empties(table); /* tried again in the next cycle */
+    mirror_facts_prepare(table);
     return status;
 }
 

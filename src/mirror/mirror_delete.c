@@ -77,13 +77,6 @@ rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct m
     return RHEI_OK;
 }
 
-rhei_status mirror_kill(struct mirror_table *table, uint32_t row_id)
-{
-    uint32_t number = row_id >> 16;
-    struct mirror_segment *segment = mirror_table_segment(table, number);
-    return mirror_kill_at(table, number, segment, mirror_segment_place(segment, row_id & 0xffff));
-}
-
 void mirror_deletions_free(struct mirror *mirror, struct mirror_deletions *deletions)
 {
     for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS; v++)

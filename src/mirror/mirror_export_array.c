@@ -142,6 +142,20 @@ static int array_valid(struct ArrowArray *out, const struct mirror_column *colum
     return 0;
 }
 
+static bool is_mixed(const struct mirror_column *column)
+{
+    return atomic_load_explicit(&column->layout, memory_order_acquire) == MIRROR_LAYOUT_MIXED;
+}
+
+/*
+ * Another layout than the kind's: the column had no value when the export began, so it has none in this snapshot. But
+ * MIXED is what a column may still be after its other classes are gone: every live cell is of the kind, or NULL and zero.
+ */
+static bool holds_none(const struct mirror_column *column, uint8_t layout)
+{
+    return atomic_load_explicit(&column->layout, memory_order_acquire) != layout && !is_mixed(column);
+}
+
 /* ---- Numbers. -------------------------------------------------------------------------------------------------------- */
 
 static int numbers(struct mirror_export *shared, const struct mirror_column *column, uint8_t layout,
@@ -151,9 +165,8 @@ static int numbers(struct mirror_export *shared, const struct mirror_column *col
     uint64_t *bitmap;
     if (data == NULL || array_valid(out, column, run, &bitmap) != 0)
         return ENOMEM;
-    /* Another layout than the kind's: the column had no value when the export began, so it has none in this snapshot. */
-    bool empty = atomic_load_explicit(&column->layout, memory_order_acquire) != layout;
-    if (!empty && run->places == NULL) {
+    bool empty = holds_none(column, layout), mixed = is_mixed(column);
+    if (!empty && !mixed && run->places == NULL) {
         data->buffers[1] = (const uint64_t *)column->data + run->first;
         share(data, shared);
         return 0;
@@ -167,7 +180,7 @@ static int numbers(struct mirror_export *shared, const struct mirror_column *col
     }
     const uint64_t *from = column->data;
     for (uint32_t i = 0; i < run->count; i++)
-        values[i] = from[mirror_run_place(run, i)];
+        values[i] = from[(mixed ? 2 : 1) * (size_t)mirror_run_place(run, i)];
     return 0;
 }
 
@@ -205,7 +218,7 @@ static int plain_strings(const struct mirror_column *column, uint8_t layout, con
     uint64_t *bitmap;
     if (data == NULL || array_valid(out, column, run, &bitmap) != 0)
         return ENOMEM;
-    bool empty = atomic_load_explicit(&column->layout, memory_order_acquire) != layout;
+    bool empty = holds_none(column, layout);
     size_t bytes = empty ? 0 : string_bytes(column->data, run);
     int32_t *offsets = array_buffer(data, 1, ((size_t)run->count + 1) * sizeof *offsets);
     char *text = array_buffer(data, 2, bytes + INLINE_BYTES);
@@ -259,7 +272,7 @@ static int string_views(struct mirror_export *shared, const struct mirror_column
     uint64_t *bitmap;
     if (data == NULL || array_valid(out, column, run, &bitmap) != 0)
         return ENOMEM;
-    bool empty = atomic_load_explicit(&column->layout, memory_order_acquire) != MIRROR_LAYOUT_TEXT;
+    bool empty = holds_none(column, MIRROR_LAYOUT_TEXT);
     size_t bytes = empty ? 0 : long_bytes(column->data, run);
     data->buffers[2] = &data->long_bytes; /* no lengths: nothing is read from it */
     if (!empty && bytes == 0 && run->places == NULL) {

@@ -46,13 +46,26 @@ struct mirror_table_view {
     uint32_t segment_count;          /* numbers in use are below it */
     uint32_t tail_number, tail_rows; /* the open segment, or UINT32_MAX */
     uint64_t live, dead;
-    _Atomic uint64_t gone_at; /* first epoch in which the table is dropped; the drop itself needs no memory */
+    struct mirror_facts *facts; /* admit every value that this view shows */
+    _Atomic uint64_t gone_at;   /* first epoch in which the table is dropped; the drop itself needs no memory */
 };
 
-/* What a column has held since the build; shared with readers, only ever widened, relaxed. */
+/* What a column holds: shared with readers, only ever widened, relaxed (mirror_facts.c). */
 struct mirror_column_facts {
     _Atomic uint32_t flags;
     _Atomic double low, high; /* rounded outward; low > high: no number yet */
+};
+
+struct mirror_facts {
+    struct mirror_garbage garbage;
+    uint32_t column_count;
+    struct mirror_column_facts column[];
+};
+
+/* Of one column, the writer's: how many segments stand for each class. */
+struct mirror_holders {
+    uint32_t segments[5];
+    bool narrow; /* the column's facts may say too much */
 };
 
 /* Where rows are appended: a table's tail, or one loader's. Owner thread. */
@@ -60,7 +73,7 @@ struct mirror_tail {
     struct mirror_segment *segment; /* NULL: none is open */
     uint32_t number;
     uint32_t rows;
-    uint8_t *plan;     /* [column] layout that the next segment starts with; once MIXED it stays so */
+    uint8_t *plan;     /* [column] layout that the next segment starts with; MIXED until the classes part again */
     uint32_t *classes; /* [column] scratch: classes that a chunk brings */
     uint32_t opened;   /* how many segments so far: the first ones are small */
 };
@@ -72,9 +85,12 @@ struct mirror_table {
     struct source_table definition;
     void *definition_memory;
     size_t definition_size;
-    struct mirror_column_facts *facts;
 
     /* The rest is the writer's. */
+    struct mirror_facts *facts;       /* what the next publish shows */
+    struct mirror_facts *spare_facts; /* room for narrower ones */
+    struct mirror_holders *holders;   /* [column] */
+    bool narrow;                      /* of some column */
     struct mirror_trie segments, deletions;
     uint32_t segment_count, used_segments, free_hint;
     struct mirror_tail tail;
@@ -128,8 +144,23 @@ void mirror_tail_classify(struct mirror_tail *tail, const struct change_batch *b
  * a new one, for which the plan is ready.
  */
 rhei_status mirror_tail_prepare(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns, bool *conflict);
-void mirror_facts_init(struct mirror_column_facts *facts);
+
+/* Facts (mirror_facts.c). */
+rhei_status mirror_facts_new(struct mirror *mirror, uint32_t columns, struct mirror_facts **out);
+void mirror_facts_free(struct mirror *mirror, struct mirror_facts *facts);
 void mirror_facts_widen(struct mirror_column_facts *facts, const struct mirror_column_seen *seen);
+/* After each change of a cycle, and at its publish: puts narrower facts in place where a class has lost its last holder. */
+void mirror_facts_prepare(struct mirror_table *table);
+void mirror_facts_narrow(struct mirror_table *table);
+/* The segment stands for what its columns hold now: after a layout was given, after values were written. */
+void mirror_holders_refresh(struct mirror_table *table, struct mirror_segment *segment);
+/* The segment leaves the table. */
+void mirror_holders_remove(struct mirror_table *table, struct mirror_segment *segment);
+/* The row at this place died; its values must have been written. */
+void mirror_holders_kill(struct mirror_table *table, struct mirror_segment *segment, uint32_t place);
+/* A copy of its live rows takes the place of a segment. */
+void mirror_holders_swapped(struct mirror_table *table, const struct mirror_segment *old,
+                            const struct mirror_segment *copy);
 
 /* Opens a new tail segment under a free number; seals the one before. RHEI_TOO_BIG: no number is free. */
 rhei_status mirror_table_open_tail(struct mirror_table *table);
@@ -141,7 +172,6 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
 rhei_status mirror_table_drop_empties(struct mirror_table *table);
 
 /* Deletions. Marks a row dead, in place if its bitmap is of B. */
-rhei_status mirror_kill(struct mirror_table *table, uint32_t row_id);
 rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct mirror_segment *segment, uint32_t place);
 void mirror_deletions_free(struct mirror *mirror, struct mirror_deletions *deletions);
 
@@ -206,6 +236,7 @@ struct mirror {
     uint32_t targets[MIRROR_CHUNK_ROWS]; /* of the rows of a chunk */
     uint64_t hashes[MIRROR_CHUNK_ROWS];
     uint32_t pending_rows[MIRROR_CHUNK_ROWS]; /* struct mirror_pending's */
+    uint32_t killed[MIRROR_CHUNK_ROWS]; /* offsets in the tail of rows that the chunk killed before they were written */
 
     /* Settled at open; tests make them small. */
     uint32_t max_segments;

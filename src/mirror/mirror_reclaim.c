@@ -125,6 +125,9 @@ static void free_object(struct mirror *mirror, struct mirror_garbage *object)
     case MIRROR_KIND_SEGMENT:
         mirror_segment_free(mirror, (struct mirror_segment *)object);
         break;
+    case MIRROR_KIND_FACTS:
+        mirror_facts_free(mirror, (struct mirror_facts *)object);
+        break;
     case MIRROR_KIND_TABLE:
         mirror_table_free((struct mirror_table *)object);
         break;

@@ -19,6 +19,7 @@ enum mirror_garbage_kind {
     MIRROR_KIND_SEGMENT = 4,
     MIRROR_KIND_TABLE = 5,
     MIRROR_KIND_VERSION = 6,
+    MIRROR_KIND_FACTS = 7,
 };
 
 /* First member of everything that can be retired. */

@@ -130,8 +130,11 @@ rhei_status mirror_segment_materialise(struct mirror *mirror, struct mirror_segm
         return status;
     }
     memset(data.data, 0, width * rows);
-    if (classes.data != NULL)
+    if (classes.data != NULL) {
         memset(classes.data, RHEI_NULL, rows);
+        memset((char *)classes.data + rows, MIRROR_CLASS_UNSET, segment->capacity - rows);
+        segment->mixed_columns++;
+    }
     column->data_run = data;
     column->classes_run = classes;
     column->data = data.data;

@@ -14,6 +14,8 @@
 
 #define MIRROR_NO_TARGET UINT32_MAX
 
+enum { MIRROR_CLASS_UNSET = 0xff }; /* of a slot of a MIXED column that was never written */
+
 /*
  * Smallest and largest number of a vector in the layout's own order: an integer itself, a REAL by mirror_real_key.
  * Low > high: none.
@@ -30,6 +32,8 @@ struct mirror_column {
     _Atomic(_Atomic uint64_t *) valid; /* NULL: no NULLs (an EMPTY column has none either, and is all NULL) */
     struct mirror_zone *zones;         /* [vectors of the capacity] */
     uint32_t counts[5];                /* slots per class, dead ones too: exact once sealed */
+    uint32_t live[5];                  /* MIXED: live slots per class but NULL; the writer's */
+    uint8_t held;                      /* class bits that the table counts for it; the writer's */
     struct mirror_run data_run, classes_run;
 };
 
@@ -66,6 +70,7 @@ struct mirror_segment {
     uint64_t *origin;   /* two bitmaps: what unpublished rows stand for (mirror_apply.c) */
     struct mirror_segment *next_empty;
     uint32_t number;
+    uint32_t mixed_columns; /* columns of MIXED layout */
 
     uint32_t column_count;
     struct mirror_column column[];

@@ -155,6 +155,7 @@ static void freeze_dirty(struct mirror *mirror)
         table->next_dirty = NULL;
         if (mirror_table_is_unsound(table))
             continue;
+        mirror_facts_narrow(table);
         mirror_table_freeze(table);
         mirror_retire_list(mirror, &table->retired);
         table->published_number = table->tail.number;

@@ -79,13 +79,13 @@ static rhei_status table_fill(struct mirror *mirror, const struct source_table *
     rhei_status status = copy_definition(mirror, definition, table);
     if (status != RHEI_OK)
         return status;
-    void *facts;
-    status = mirror_memory_alloc(&mirror->memory, columns * sizeof *table->facts, &facts);
+    void *holders = NULL;
+    status = mirror_facts_new(mirror, columns, &table->facts);
+    if (status == RHEI_OK)
+        status = mirror_memory_alloc_zero(&mirror->memory, columns * sizeof *table->holders, &holders);
+    table->holders = holders;
     if (status != RHEI_OK)
         return status;
-    table->facts = facts;
-    for (uint32_t c = 0; c < columns; c++)
-        mirror_facts_init(&table->facts[c]);
     return mirror_tail_init(mirror, &table->tail, columns);
 }
 
@@ -133,7 +133,9 @@ void mirror_table_free(struct mirror_table *table)
     mirror_garbage_free(mirror, &table->retired);
     mirror_index_free(&mirror->memory, &table->index);
     mirror_tail_reset(mirror, &table->tail, table->definition.column_count);
-    mirror_memory_free(&mirror->memory, table->facts, table->definition.column_count * sizeof *table->facts);
+    mirror_facts_free(mirror, table->facts);
+    mirror_facts_free(mirror, table->spare_facts);
+    mirror_memory_free(&mirror->memory, table->holders, table->definition.column_count * sizeof *table->holders);
     mirror_memory_free(&mirror->memory, table->definition_memory, table->definition_size);
     mirror_memory_free(&mirror->memory, table, sizeof *table);
 }
@@ -165,6 +167,7 @@ rhei_status mirror_table_touch(struct mirror_table *table)
         view->tail_rows = old->tail_rows;
         view->live = old->live;
         view->dead = old->dead;
+        view->facts = old->facts;
     }
     status = mirror_trie_put(mirror, &mirror->retired, &mirror->catalog, table->definition.id, view);
     if (status != RHEI_OK) {
@@ -189,6 +192,7 @@ void mirror_table_freeze(struct mirror_table *table)
     view->tail_rows = table->tail.rows;
     view->live = table->live;
     view->dead = table->dead;
+    view->facts = table->facts;
 }
 
 /* ---- Segments of the table. ---------------------------------------------------------------------------------------- */
@@ -241,6 +245,7 @@ rhei_status mirror_table_open_tail(struct mirror_table *table)
     }
     segment->garbage.born = mirror_building(mirror);
     segment->opened = mirror_building(mirror);
+    mirror_holders_refresh(table, segment);
     table->used_segments++;
     if (number >= table->segment_count)
         table->segment_count = number + 1;
@@ -263,6 +268,7 @@ static rhei_status drop_empty(struct mirror_table *table, struct mirror_segment 
     for (uint32_t v = 0; deletions != NULL && v < MIRROR_SEGMENT_VECTORS; v++)
         mirror_retire(mirror, &table->retired, deletions->vector[v]);
     table->dead -= deletions == NULL ? 0 : deletions->dead;
+    mirror_holders_remove(table, segment);
     mirror_retire(mirror, &table->retired, deletions);
     mirror_retire(mirror, &table->retired, segment);
     table->used_segments--;

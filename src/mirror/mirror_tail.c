@@ -3,11 +3,11 @@
  * Tails: where rows are appended, by the writer or by one loader of a build.
  *
  * The plan says which layout each column has met so far. A column that meets a second class becomes MIXED in the next
- * segment and stays so, which keeps values of alternating classes from making many short segments.
+ * segment and stays so while both are there (mirror_facts.c), which keeps values of alternating classes from making many
+ * short segments.
  */
 #include "mirror_internal.h"
 
-#include <math.h>
 #include <string.h>
 
 rhei_status mirror_tail_init(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns)
@@ -92,6 +92,13 @@ void mirror_tail_classify(struct mirror_tail *tail, const struct change_batch *b
     }
 }
 
+/* A plan that was MIXED before may be behind what the open segment is. */
+static bool takes_any(const struct mirror_tail *tail, uint32_t column)
+{
+    return tail->segment != NULL &&
+           atomic_load_explicit(&tail->segment->column[column].layout, memory_order_relaxed) == MIRROR_LAYOUT_MIXED;
+}
+
 rhei_status mirror_tail_prepare(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns, bool *conflict)
 {
     *conflict = false;
@@ -102,7 +109,7 @@ rhei_status mirror_tail_prepare(struct mirror *mirror, struct mirror_tail *tail,
             continue;
         if (planned != MIRROR_LAYOUT_EMPTY) {
             tail->plan[c] = MIRROR_LAYOUT_MIXED;
-            *conflict = true;
+            *conflict = *conflict || !takes_any(tail, c);
             continue;
         }
         if (tail->segment != NULL) {
@@ -113,25 +120,4 @@ rhei_status mirror_tail_prepare(struct mirror *mirror, struct mirror_tail *tail,
         tail->plan[c] = wanted;
     }
     return RHEI_OK;
-}
-
-void mirror_facts_init(struct mirror_column_facts *facts)
-{
-    atomic_init(&facts->flags, 0);
-    atomic_init(&facts->low, INFINITY);
-    atomic_init(&facts->high, -INFINITY);
-}
-
-/* One thread at a time; readers look on. */
-void mirror_facts_widen(struct mirror_column_facts *facts, const struct mirror_column_seen *seen)
-{
-    uint32_t flags = atomic_load_explicit(&facts->flags, memory_order_relaxed);
-    if ((seen->flags & ~flags) != 0)
-        atomic_store_explicit(&facts->flags, flags | seen->flags, memory_order_relaxed);
-    if (seen->low > seen->high)
-        return;
-    if (seen->low < atomic_load_explicit(&facts->low, memory_order_relaxed))
-        atomic_store_explicit(&facts->low, seen->low, memory_order_relaxed);
-    if (seen->high > atomic_load_explicit(&facts->high, memory_order_relaxed))
-        atomic_store_explicit(&facts->high, seen->high, memory_order_relaxed);
 }

@@ -50,12 +50,12 @@ uint64_t mirror_view_row_count(const struct mirror_table_view *view)
 
 uint32_t mirror_view_column_flags(const struct mirror_table_view *view, uint32_t column)
 {
-    return atomic_load_explicit(&view->table->facts[column].flags, memory_order_relaxed);
+    return atomic_load_explicit(&view->facts->column[column].flags, memory_order_relaxed);
 }
 
 bool mirror_view_range(const struct mirror_table_view *view, uint32_t column, double *low, double *high)
 {
-    struct mirror_column_facts *facts = &view->table->facts[column];
+    struct mirror_column_facts *facts = &view->facts->column[column];
     uint32_t flags = atomic_load_explicit(&facts->flags, memory_order_relaxed);
     if ((flags & (MIRROR_HAS_TEXT | MIRROR_HAS_BLOB)) != 0)
         return false;
