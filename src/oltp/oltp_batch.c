@@ -37,7 +37,6 @@ void oltp_batch_free(struct oltp_batch **slot)
     base_free(batch->values);
     base_free(batch->op);
     base_free(batch->seq);
-    base_free(batch->time_ms);
     base_free(batch);
 }
 
@@ -73,7 +72,6 @@ bool oltp_batch_reserve(struct oltp_batch *batch, size_t rows)
     if (batch->logged) {
         BATCH_GROW(batch->op);
         BATCH_GROW(batch->seq);
-        BATCH_GROW(batch->time_ms);
     }
     if (ok) {
         batch->capacity = capacity;
@@ -114,7 +112,11 @@ const struct change_batch *oltp_batch_view(struct oltp_batch *batch)
                                         .op = batch->plain ? NULL : batch->op,
                                         .columns = (const struct rhei_value *const *)batch->values,
                                         .seq = batch->seq,
-                                        .time_ms = batch->time_ms};
+                                        .lost = batch->lost,
+                                        .lost_at = batch->lost_at};
+    if (batch->lost != NULL) {
+        batch->view.row_count = 0;
+    }
     return &batch->view;
 }
 

@@ -11,9 +11,10 @@ struct oltp_batch {
     struct rhei_value **values; /* [columns][capacity] */
     uint8_t *op;
     int64_t *seq;
-    int64_t *time_ms;
     size_t count, capacity;
-    bool logged;        /* has op, seq and time */
+    const char *lost; /* as change_batch has it */
+    int64_t lost_at;
+    bool logged;        /* has op and seq */
     bool plain;         /* no row but upserts so far */
     bool listed;        /* is among the batches of this call */
     sqlite3_stmt *look; /* the row of a key, for 'K' */

@@ -31,6 +31,17 @@ enum {
 };
 #define OLTP_LOG_LIMIT_DEFAULT UINT64_C(50000000)
 
+/* What a row of the change log says of its table. Whatever else stands there is no change: the table is built again. */
+enum oltp_log_op {
+    OLTP_LOG_INSERT = 'I',  /* the row as it is */
+    OLTP_LOG_UPDATE = 'U',  /* the same */
+    OLTP_LOG_DELETE = 'D',  /* only the key: the row is gone */
+    OLTP_LOG_LOOK = 'K',    /* only the key: something may have happened to its row */
+    OLTP_LOG_REBUILD = 'X', /* something happened to the table that can't be told row by row */
+};
+/* Numbers of the log stay below; one beyond was written by no trigger, and SQLite would soon give numbers at random. */
+#define OLTP_LOG_SEQ_MAX (INT64_C(1) << 62)
+
 /* ---- Connections and statements (oltp_connection.c). ------------------------------------------------------------- */
 
 enum oltp_role { OLTP_WRITER, OLTP_READER, OLTP_SOURCE, OLTP_DESCRIBER, OLTP_CHECKPOINTER };

@@ -53,7 +53,8 @@ static rhei_status load_pin(struct source_load *load, int64_t *position, struct 
             status = oltp_exec(connection, "BEGIN", error);
         }
         if (status == RHEI_OK) {
-            status = oltp_query_int(connection, "SELECT max(seq) FROM main." OLTP_LOG, 0, position, error);
+            status = oltp_query_int(connection, "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62", 0,
+                                    position, error);
         }
     }
     return status;

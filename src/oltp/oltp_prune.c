@@ -4,6 +4,7 @@
  *
  * P1. The newest row stays, so numbers never start again.
  * P2. Only the oldest rows go, in slices of one short transaction each, so the log has no gaps (S2).
+ *     The row at a live engine's position stays too: its next cycle finds it again, or knows that something happened (S6).
  * P3. What another live engine has not applied stays; one that was not seen for five minutes is dead. The log's limit is
  *     stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
  */
@@ -58,6 +59,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
             status = prune_floor(oltp, &position, error);
         }
     }
+    position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
     position = position < last ? position : last - 1;
     int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
     oltp_fault(oltp, "oltp.prune");
@@ -104,6 +106,22 @@ rhei_status oltp_source_prune(struct change_source *base, int64_t position, uint
     return prune_run(oltp, position, false, pruned, error);
 }
 
+/* Rows whose numbers no trigger gave: beside them SQLite would give the next ones at random. */
+static rhei_status prune_mend(struct oltp *oltp, struct rhei_error *error)
+{
+    base_log_write(
+        oltp->config.log, BASE_LOG_WARN, "oltp",
+        "the change log has numbers that it can't have by itself: they are taken out, and what they may hide is "
+        "built again");
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status == RHEI_OK) {
+        status =
+            oltp_execf(oltp->writer, error, "DELETE FROM main." OLTP_LOG " WHERE seq > %" PRId64, OLTP_LOG_SEQ_MAX);
+        oltp_writer_release(oltp);
+    }
+    return status;
+}
+
 rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
 {
     int64_t first = 0, last = 0;
@@ -118,6 +136,9 @@ rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
     }
     base_mutex_unlock(&oltp->describe_lock);
     atomic_store_explicit(&oltp->log_first, first, memory_order_relaxed);
+    if (status == RHEI_OK && last > OLTP_LOG_SEQ_MAX) {
+        return prune_mend(oltp, error);
+    }
     if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows) {
         return status;
     }

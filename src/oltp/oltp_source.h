@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The change source's own state, shared by its three files (cycle, load, prune). */
+/* The change source's own state, shared by its files (cycle, rows, load, prune). */
 #ifndef OLTP_OLTP_SOURCE_H
 #define OLTP_OLTP_SOURCE_H
 
@@ -10,7 +10,7 @@ struct oltp_source {
     struct oltp *oltp;
     struct oltp_connection *connection;
     sqlite3_stmt *start, *commit, *last;
-    sqlite3_stmt *log; /* the log after a position: its first `near` value columns */
+    sqlite3_stmt *log; /* the log from a position on: its first `near` value columns */
     sqlite3_stmt *far; /* the other value columns of one row, for tables that have so many; NULL: none has */
     uint32_t near;
     struct oltp_schema *schema; /* a reference; NULL before the first cycle */
@@ -18,16 +18,36 @@ struct oltp_source {
     char database_id[64];
     struct oltp_batch **batches; /* one per captured table */
     uint32_t batch_count;
-    struct oltp_batch **by_id; /* borrowed from batches */
-    uint32_t by_id_count;
-    struct source_table *listed; /* what tables() shows */
-    struct oltp_batch **order;   /* batches of this call */
+    struct oltp_batch *last_batch; /* of the last row, borrowed */
+    int64_t table_max;             /* highest table number of the registry; -1: not asked since the schema changed */
+    struct source_table *listed;   /* what tables() shows */
+    struct oltp_batch **order;     /* batches of this call */
     struct change_batch *ready;
     uint32_t ready_count;
     bool row_waits; /* the log statement stands on a row that next has not taken */
     bool drained;
     struct oltp_arena arena;
+
+    /* the cycle: see oltp_source_rows.c */
+    int64_t position;     /* its end */
+    int64_t next_seq;     /* the number that the next row must have */
+    const char *lost_all; /* why nothing can be trusted; NULL: it can */
+    int64_t torn;         /* end of a cycle that wasn't read to its end, and of no later one (R4) */
+    bool look_at_all;
+    uint64_t *seen; /* bits of the hashes of this cycle's keys */
+    size_t seen_bits, seen_room;
+    /* the newest row that was read: it must be there, and the same, the next time (S6) */
+    int64_t mark_seq; /* 0: none */
+    uint64_t mark_hash;
 };
+
+rhei_status oltp_source_step(struct oltp_source *source, sqlite3_stmt *stmt, struct rhei_error *error);
+rhei_status oltp_source_prepare(struct oltp_source *source, const char *sql, sqlite3_stmt **stmt,
+                                struct rhei_error *error);
+/* Puts the log statement on the first row after `after`; *lost: that isn't where we left off. */
+rhei_status oltp_source_first_row(struct oltp_source *source, int64_t after, bool *lost, struct rhei_error *error);
+rhei_status oltp_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
+                             size_t *count, struct rhei_error *error);
 
 rhei_status oltp_load_begin(struct change_source *base, uint32_t table, uint32_t loaders, struct source_load **load,
                             struct source_load_info *info, struct rhei_error *error);

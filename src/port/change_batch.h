@@ -15,12 +15,17 @@ enum change_op {
 
 struct change_batch {
     uint32_t table; /* the source's table number (struct source_table.id) */
+    /*
+     * Not NULL: what happened to the table can't be told row by row, and this says why, for people: it has to be built again,
+     * unless it was read at `lost_at` or later (INT64_MAX: whenever it was read). There are no rows then.
+     */
+    const char *lost;
+    int64_t lost_at;
     uint32_t column_count;
     size_t row_count;
     const uint8_t *op;                       /* [row_count], enum change_op; NULL: all are CHANGE_UPSERT */
     const struct rhei_value *const *columns; /* [column_count][row_count] */
     const int64_t *seq;                      /* [row_count] position of each change; NULL for an initial load */
-    const int64_t *time_ms;                  /* [row_count] wall time of each change; NULL for an initial load */
 };
 
 #endif

@@ -75,7 +75,6 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
     tail->row_count -= skip;
     tail->op = batch->op ? batch->op + skip : NULL;
     tail->seq = batch->seq ? batch->seq + skip : NULL;
-    tail->time_ms = batch->time_ms ? batch->time_ms + skip : NULL;
     return RHEI_OK;
 }
 
@@ -92,6 +91,8 @@ static rhei_status apply_rows(struct sync *sync, const struct sync_table *table,
 static rhei_status apply_batch(struct sync *sync, const struct change_batch *batch, struct rhei_error *error)
 {
     struct sync_table *table = sync_table_find(sync, batch->table);
+    if (table && batch->lost)
+        sync_table_lost(sync, table, batch->lost, batch->lost_at);
     if (!table || !table->attached || batch->row_count == 0)
         return RHEI_OK;
     size_t skip = first_unseen(batch->seq, batch->row_count, table->applied);

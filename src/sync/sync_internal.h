@@ -121,6 +121,8 @@ struct sync_table *sync_table_find(const struct sync *sync, uint32_t id);
 rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error);
 void sync_table_fail(struct sync *sync, struct sync_table *table, const struct rhei_error *error);
 void sync_tables_drop_all(struct sync *sync);
+/* What happened to the table up to `at` is not known: it is built again unless it was read later. Owner. */
+void sync_table_lost(struct sync *sync, struct sync_table *table, const char *why, int64_t at);
 void sync_tables_serve_requests(struct sync *sync);
 bool sync_tables_published(struct sync *sync, int64_t position);
 int64_t sync_tables_lowest(const struct sync *sync);

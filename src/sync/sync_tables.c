@@ -5,7 +5,7 @@
  *   WAITING   -> BUILDING  builder takes it (sync_build.c)
  *   BUILDING  -> READY     sync_tables_published, after the publish that shows it
  *   BUILDING  -> WAITING   load failed for a passing reason, or changes were lost
- *   READY     -> WAITING   sync_rebuild, or changes were lost
+ *   READY     -> WAITING   sync_rebuild, or changes were lost (its own or all)
  *   any       -> FAILED    sync_table_fail
  *   FAILED    -> WAITING   sync_rebuild
  *   gone from the source: dropped from the mirror and from the list, whatever its state
@@ -272,6 +272,25 @@ static void table_restart(struct sync *sync, struct sync_table *table)
     table->attempts = 0;
     table->retry_at_ns = 0;
     table_settle(table);
+}
+
+void sync_table_lost(struct sync *sync, struct sync_table *table, const char *why, int64_t at)
+{
+    base_mutex_lock(&sync->lock);
+    const struct sync_job *job = sync->job && sync->job->table == table->definition->id ? sync->job : NULL;
+    bool built = table->state == SYNC_TABLE_READY || table->state == SYNC_TABLE_BUILDING;
+    int64_t read_at = table->attached ? table->applied : job ? job->hold : 0;
+    bool again = built && at > read_at;
+    if (again) {
+        table_restart(sync, table);
+        set_message(table, why);
+        base_cond_signal(&sync->builder_cond);
+        sync_turned(sync);
+    }
+    base_mutex_unlock(&sync->lock);
+    if (again)
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" is built again: %s",
+                       table->definition->name, why);
 }
 
 /* Changes were lost: every table that was built, or is being built, has to be built again. */

@@ -11,7 +11,7 @@ struct list_batch {
     uint32_t column_count;
     size_t rows;
     uint8_t *op;
-    int64_t *seq, *time_ms;
+    int64_t *seq;
     struct rhei_value **columns;
 };
 
@@ -78,7 +78,6 @@ static void free_batches(struct list_source *source)
         struct list_batch *batch = &source->batches[i];
         free(batch->op);
         free(batch->seq);
-        free(batch->time_ms);
         for (uint32_t c = 0; c < batch->column_count; c++)
             free(batch->columns[c]);
         free(batch->columns);
@@ -100,7 +99,6 @@ static struct list_batch *batch_for(struct list_source *source, const struct lis
     *batch = (struct list_batch){.table = table->id, .column_count = table->column_count};
     batch->op = list_must(calloc(max_rows, 1));
     batch->seq = list_must(calloc(max_rows, sizeof *batch->seq));
-    batch->time_ms = list_must(calloc(max_rows, sizeof *batch->time_ms));
     batch->columns = list_must(calloc(table->column_count, sizeof(struct rhei_value *)));
     for (uint32_t c = 0; c < table->column_count; c++)
         batch->columns[c] = list_must(calloc(max_rows, sizeof **batch->columns));
@@ -158,8 +156,7 @@ static rhei_status op_next(struct change_source *base, size_t max_rows, const st
                                                .row_count = b->rows,
                                                .op = b->op,
                                                .columns = (const struct rhei_value *const *)b->columns,
-                                               .seq = b->seq,
-                                               .time_ms = b->time_ms};
+                                               .seq = b->seq};
     }
     *batches = source->out;
     *count = source->batch_count;

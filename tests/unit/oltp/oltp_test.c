@@ -219,7 +219,7 @@ struct test_mirror {
     struct mirror_table *tables;
     size_t count, capacity;
     int64_t position;
-    uint64_t loads;
+    uint64_t loads, losses;
     bool lost, started;
 };
 
@@ -380,8 +380,27 @@ static void mirror_take_tables(struct test_mirror *mirror)
     }
 }
 
+/* A table whose changes are lost is forgotten, and loaded again when this cycle is over. */
+static void mirror_lose(struct test_mirror *mirror, const struct change_batch *batch)
+{
+    for (size_t i = 0; i < mirror->count && batch->lost != NULL; i++) {
+        if (mirror->tables[i].id == batch->table && batch->lost_at > mirror->tables[i].loaded_at) {
+            table_free(&mirror->tables[i]);
+            mirror->tables[i] = mirror->tables[--mirror->count];
+            mirror->losses++;
+            return;
+        }
+    }
+}
+
+uint64_t test_mirror_losses(struct test_mirror *mirror)
+{
+    return mirror->losses;
+}
+
 uint64_t test_mirror_cycle(struct test_mirror *mirror)
 {
+    uint64_t losses = mirror->losses;
     struct change_source *source = mirror->test->source;
     struct rhei_error error = RHEI_ERROR_INIT;
     struct change_cycle cycle;
@@ -397,6 +416,7 @@ uint64_t test_mirror_cycle(struct test_mirror *mirror)
     do {
         must(source->ops->next(source, 1000, &batches, &count, &error), &error, "next");
         for (size_t b = 0; b < count; b++) {
+            mirror_lose(mirror, &batches[b]);
             for (size_t i = 0; i < mirror->count; i++) {
                 struct mirror_table *table = &mirror->tables[i];
                 for (size_t row = 0; table->id == batches[b].table && row < batches[b].row_count; row++) {
@@ -409,6 +429,9 @@ uint64_t test_mirror_cycle(struct test_mirror *mirror)
         }
     } while (count > 0);
     mirror->position = cycle.position;
+    if (mirror->losses != losses) {
+        mirror_take_tables(mirror);
+    }
     source->ops->end(source);
     return changes;
 }

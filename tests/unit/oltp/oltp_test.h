@@ -53,5 +53,7 @@ bool test_mirror_has(struct test_mirror *mirror, const char *table);
 uint32_t test_mirror_id(struct test_mirror *mirror, const char *table);
 uint64_t test_mirror_loads(struct test_mirror *mirror);
 bool test_mirror_was_lost(struct test_mirror *mirror);
+uint64_t test_mirror_losses(
+    struct test_mirror *mirror); /* tables whose own changes were lost, and that were loaded again */
 
 #endif

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows of the change log, one after another, into batches.
+ *
+ *   R1. Numbers follow each other without a gap up to the cycle's position, or everything is lost: a row that somebody took
+ *       out, or put in, or gave another number, may have been any table's.
+ *   R2. A row counts only if it is one that our triggers write: its table's number is one of the registry, its op one of
+ *       enum oltp_log_op. An unknown op loses its table, an unknown table all of them.
+ *   R3. The first event of a key in a cycle is taken as it was logged; from the second on the key's row is read from the pinned
+ *       state. Who fires before our trigger (a TEMP trigger here or elsewhere) may have its own changes logged before
+ *       the change that fired it, so the last event isn't always the last change. All of that is one commit's, so
+ *       it is one cycle's. A look is right whenever it is made (S4), so keys are remembered as bits of their hashes.
+ *   R4. A cycle that wasn't read to its end may have been cut within a commit: up to its position every event is a look.
+ */
+#include <string.h>
+
+#include "base/base_map.h"
+#include "oltp/oltp_source.h"
+
+enum { SOURCE_BYTES_MAX = 64 * 1024 * 1024, SEEN_BITS_LEAST = 1 << 12, SEEN_BITS_MOST = 1 << 28, SEEN_BITS_A_ROW = 16 };
+
+/* Where value column `column` of the log's current row is. */
+static sqlite3_stmt *source_cell(const struct oltp_source *source, uint32_t column, int *at)
+{
+    bool far = column >= source->near;
+    *at = far ? (int)(column - source->near) : 4 + (int)column;
+    return far ? source->far : source->log;
+}
+
+static rhei_status source_fetch_far(struct oltp_source *source, const struct oltp_batch *batch,
+                                    struct rhei_error *error)
+{
+    if (batch->columns <= source->near) {
+        return RHEI_OK;
+    }
+    sqlite3_reset(source->far);
+    sqlite3_bind_int64(source->far, 1, sqlite3_column_int64(source->log, 0));
+    rhei_status status = oltp_source_step(source, source->far, error);
+    return status == RHEI_ROW    ? RHEI_OK
+           : status == RHEI_DONE ? error_set(error, RHEI_INTERNAL, "a row of the change log is not there twice")
+                                 : status;
+}
+
+static rhei_status source_put_logged(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
+{
+    for (uint32_t i = 0; i < batch->columns; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, i, &at);
+        if (!oltp_batch_put(batch, i, stmt, at, source->connection->utf16, &source->arena)) {
+            return error_no_memory(error);
+        }
+    }
+    return RHEI_OK;
+}
+
+static rhei_status source_put_looked(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
+{
+    for (uint32_t i = 0; i < batch->columns; i++) {
+        if (!oltp_batch_put(batch, i, batch->look, (int)i, source->connection->utf16, &source->arena)) {
+            return error_no_memory(error);
+        }
+    }
+    return RHEI_OK;
+}
+
+static rhei_status source_put_key(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
+{
+    const struct source_table *table = &batch->table->table.source;
+    for (uint32_t i = 0; i < batch->columns; i++) {
+        batch->values[i][batch->count] = (struct rhei_value){.type = RHEI_NULL};
+    }
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        if (!oltp_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena)) {
+            return error_no_memory(error);
+        }
+    }
+    return RHEI_OK;
+}
+
+static rhei_status source_prepare_look(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
+{
+    const struct source_table *table = &batch->table->table.source;
+    struct base_buffer sql = {0};
+    oltp_batch_select(batch->table, &sql);
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        const struct source_column *column = &table->columns[table->key_columns[i]];
+        base_buffer_text(&sql, i == 0 ? " WHERE " : " AND ");
+        if (column->is_rowid) {
+            base_buffer_text(&sql, batch->table->rowid_name);
+        } else {
+            base_buffer_identifier(&sql, column->name);
+        }
+        base_buffer_format(&sql, " = ?%u", i + 1);
+    }
+    rhei_status status =
+        sql.failed ? error_no_memory(error) : oltp_source_prepare(source, sql.data, &batch->look, error);
+    base_buffer_reset(&sql);
+    return status;
+}
+
+static bool source_same_value(sqlite3_stmt *log, int column, sqlite3_stmt *row, int from)
+{
+    if (sqlite3_column_type(log, column) != sqlite3_column_type(row, from)) {
+        return false;
+    }
+    switch (sqlite3_column_type(log, column)) {
+    case SQLITE_INTEGER:
+        return sqlite3_column_int64(log, column) == sqlite3_column_int64(row, from);
+    case SQLITE_FLOAT: {
+        double a = sqlite3_column_double(log, column), b = sqlite3_column_double(row, from);
+        return memcmp(&a, &b, sizeof a) == 0; /* 0.0 is another key than -0.0 */
+    }
+    case SQLITE_NULL:
+        return true;
+    default: {
+        const void *a = sqlite3_column_blob(log, column), *b = sqlite3_column_blob(row, from);
+        int len = sqlite3_column_bytes(log, column);
+        return len == sqlite3_column_bytes(row, from) && (len == 0 || memcmp(a, b, (size_t)len) == 0);
+    }
+    }
+}
+
+/* The row of the logged key as it is now; *found is false if there is none of exactly that key. */
+static rhei_status source_look(struct oltp_source *source, struct oltp_batch *batch, bool *found,
+                               struct rhei_error *error)
+{
+    const struct source_table *table = &batch->table->table.source;
+    rhei_status status = batch->look == NULL ? source_prepare_look(source, batch, error) : RHEI_OK;
+    *found = false;
+    if (status != RHEI_OK) {
+        return status;
+    }
+    sqlite3_reset(batch->look);
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        sqlite3_bind_value(batch->look, (int)i + 1, sqlite3_column_value(stmt, at));
+    }
+    status = oltp_source_step(source, batch->look, error);
+    *found = status == RHEI_ROW;
+    for (uint32_t i = 0; i < table->key_count && *found; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        *found = source_same_value(stmt, at, batch->look, (int)table->key_columns[i]);
+    }
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+}
+
+/* ---- The mark: the newest row that was read (S6). --------------------------------------------------------------- */
+
+static uint64_t source_hash_value(sqlite3_stmt *stmt, int column, uint64_t seed)
+{
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER:
+    case SQLITE_FLOAT: { /* 1 and 1.0 may be one key */
+        double value = sqlite3_column_double(stmt, column);
+        value = value == 0.0 ? 0.0 : value;
+        return base_hash(&value, sizeof value, seed);
+    }
+    case SQLITE_NULL:
+        return seed;
+    default: {
+        const void *bytes = sqlite3_column_blob(stmt, column);
+        return base_hash(bytes == NULL ? "" : bytes, (size_t)sqlite3_column_bytes(stmt, column), seed + 1);
+    }
+    }
+}
+
+/* Time, op, table and the first values: as many as every log has, whatever the tables' widths are now. */
+static uint64_t source_hash_row(const struct oltp_source *source)
+{
+    uint64_t hash = 1;
+    for (int i = 1; i < 4 + OLTP_LOG_MIN_COLUMNS; i++) {
+        hash = source_hash_value(source->log, i, hash + (uint64_t)i);
+    }
+    return hash;
+}
+
+static void source_set_mark(struct oltp_source *source, int64_t seq)
+{
+    source->mark_seq = seq;
+    source->mark_hash = source_hash_row(source);
+}
+
+/* Puts the log on row `seq`; *there: it is there, and if it is the mark, the same. */
+static rhei_status source_find_row(struct oltp_source *source, int64_t seq, bool *there, struct rhei_error *error)
+{
+    sqlite3_reset(source->log);
+    sqlite3_bind_int64(source->log, 1, seq);
+    rhei_status status = oltp_source_step(source, source->log, error);
+    *there = status == RHEI_ROW && sqlite3_column_int64(source->log, 0) == seq &&
+             (seq != source->mark_seq || source_hash_row(source) == source->mark_hash);
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+}
+
+/* ---- The keys of a cycle (R3). ----------------------------------------------------------------------------------- */
+
+static rhei_status source_clear_seen(struct oltp_source *source, int64_t rows, struct rhei_error *error)
+{
+    size_t bits = SEEN_BITS_LEAST;
+    while (bits < SEEN_BITS_MOST && bits / SEEN_BITS_A_ROW < (uint64_t)rows) {
+        bits *= 2;
+    }
+    if (bits > source->seen_room || bits < source->seen_room / 64) {
+        base_free(source->seen);
+        source->seen = base_alloc_zero(bits / 64, sizeof *source->seen);
+        source->seen_room = source->seen == NULL ? 0 : bits;
+        if (source->seen == NULL) {
+            return error_no_memory(error);
+        }
+    } else {
+        memset(source->seen, 0, bits / 8);
+    }
+    source->seen_bits = bits;
+    return RHEI_OK;
+}
+
+/* Whether the row's key was perhaps among those before it in this cycle. */
+static bool source_see(struct oltp_source *source, const struct oltp_batch *batch)
+{
+    const struct source_table *table = &batch->table->table.source;
+    uint64_t hash = table->id;
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        hash = source_hash_value(stmt, at, hash);
+    }
+    uint64_t bit = hash & (source->seen_bits - 1);
+    uint64_t mask = UINT64_C(1) << (bit & 63);
+    bool seen = (source->seen[bit / 64] & mask) != 0;
+    source->seen[bit / 64] |= mask;
+    return seen || source->look_at_all;
+}
+
+/* ---- Rows into batches. ------------------------------------------------------------------------------------------ */
+
+/* The key's row as the pinned state has it, or its absence. */
+static rhei_status source_add_looked(struct oltp_source *source, struct oltp_batch *batch, uint8_t *kind,
+                                     struct rhei_error *error)
+{
+    bool found = false;
+    rhei_status status = source_look(source, batch, &found, error);
+    if (status == RHEI_OK) {
+        status = found ? source_put_looked(source, batch, error) : source_put_key(source, batch, error);
+        *kind = found ? CHANGE_UPSERT : CHANGE_DELETE;
+    }
+    sqlite3_reset(batch->look);
+    return status;
+}
+
+static rhei_status source_add(struct oltp_source *source, struct oltp_batch *batch, enum oltp_log_op op,
+                              struct rhei_error *error)
+{
+    uint8_t kind = CHANGE_UPSERT;
+    if (!oltp_batch_reserve(batch, batch->count + 1)) {
+        return error_no_memory(error);
+    }
+    rhei_status status = source_fetch_far(source, batch, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    if (source_see(source, batch) || op == OLTP_LOG_LOOK) {
+        status = source_add_looked(source, batch, &kind, error);
+    } else if (op == OLTP_LOG_DELETE) {
+        status = source_put_key(source, batch, error);
+        kind = CHANGE_DELETE;
+    } else {
+        status = source_put_logged(source, batch, error);
+    }
+    batch->plain &= kind == CHANGE_UPSERT;
+    batch->op[batch->count] = kind;
+    batch->seq[batch->count] = sqlite3_column_int64(source->log, 0);
+    batch->count += status == RHEI_OK;
+    return status;
+}
+
+static struct oltp_batch *source_batch(struct oltp_source *source, int64_t id)
+{
+    struct oltp_batch *last = source->last_batch;
+    if (last != NULL && last->table->table.source.id == id) {
+        return last;
+    }
+    size_t low = 0, high = source->batch_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int64_t found = source->batches[middle]->table->table.source.id;
+        if (found == id) {
+            return source->last_batch = source->batches[middle];
+        }
+        *(found < id ? &low : &high) = found < id ? middle + 1 : middle;
+    }
+    return NULL;
+}
+
+static void source_list(struct oltp_source *source, struct oltp_batch *batch)
+{
+    if (!batch->listed) {
+        batch->listed = true;
+        batch->count = 0;
+        batch->plain = true;
+        batch->lost = NULL;
+        source->order[source->ready_count++] = batch;
+    }
+}
+
+/* A row of no table that is followed now: of an older version of one, or not ours. */
+static rhei_status source_pass_over(struct oltp_source *source, int64_t id, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    if (source->table_max < 0) {
+        status =
+            oltp_query_int(source->connection, "SELECT max(id) FROM main._rhei_tables", 0, &source->table_max, error);
+    }
+    if (status == RHEI_OK && (id <= 0 || id > source->table_max)) {
+        source->lost_all = "the change log names a table that was never registered";
+    }
+    return status;
+}
+
+static enum oltp_log_op source_op(const struct oltp_source *source)
+{
+    const unsigned char *text = sqlite3_column_text(source->log, 2);
+    bool one = text != NULL && sqlite3_column_bytes(source->log, 2) == 1;
+    return one ? (enum oltp_log_op)text[0] : (enum oltp_log_op)0;
+}
+
+static rhei_status source_take_row(struct oltp_source *source, struct rhei_error *error)
+{
+    int64_t seq = sqlite3_column_int64(source->log, 0);
+    if (seq != source->next_seq || seq > source->position) {
+        source->lost_all = "the change log has a gap";
+        return RHEI_OK;
+    }
+    source->next_seq++;
+    source->torn = source->position;
+    if (seq == source->position) {
+        source_set_mark(source, seq);
+    }
+    bool number = sqlite3_column_type(source->log, 3) == SQLITE_INTEGER;
+    int64_t id = number ? sqlite3_column_int64(source->log, 3) : -1;
+    struct oltp_batch *batch = source_batch(source, id);
+    if (batch == NULL) {
+        return source_pass_over(source, id, error);
+    }
+    source_list(source, batch);
+    if (batch->lost != NULL) {
+        return RHEI_OK;
+    }
+    enum oltp_log_op op = source_op(source);
+    switch (op) {
+    case OLTP_LOG_INSERT:
+    case OLTP_LOG_UPDATE:
+    case OLTP_LOG_DELETE:
+    case OLTP_LOG_LOOK:
+        return source_add(source, batch, op, error);
+    case OLTP_LOG_REBUILD:
+        batch->lost = "it was changed in a way that its triggers can't tell row by row";
+        break;
+    default:
+        batch->lost = "the change log has a row of an unknown kind for it";
+        break;
+    }
+    batch->lost_at = seq;
+    return RHEI_OK;
+}
+
+/* The cycle's own cells are of no use any more: every table has to be built again. */
+static void source_lose_all(struct oltp_source *source)
+{
+    for (uint32_t i = 0; i < source->batch_count; i++) {
+        source_list(source, source->batches[i]);
+        source->batches[i]->lost = source->lost_all;
+        source->batches[i]->lost_at = INT64_MAX;
+    }
+    source->lost_all = NULL;
+    source->drained = true;
+    source->mark_seq = 0;
+}
+
+rhei_status oltp_source_first_row(struct oltp_source *source, int64_t after, bool *lost, struct rhei_error *error)
+{
+    bool there = true;
+    source->drained = true;
+    source->row_waits = false;
+    source->lost_all = NULL;
+    source->next_seq = after + 1;
+    source->look_at_all = after < source->torn;
+    *lost |= source->position < after;
+    rhei_status status = RHEI_OK;
+    if (!*lost && source->mark_seq != 0 && source->mark_seq != after) {
+        status = source_find_row(source, source->mark_seq, &there, error);
+        *lost |= !there;
+    }
+    if (status == RHEI_OK && !*lost) { /* nobody was at 0: there it begins */
+        status = source_find_row(source, after, &there, error);
+        *lost |= !there && after != 0;
+    }
+    if (status != RHEI_OK || *lost) {
+        source->mark_seq = 0;
+        sqlite3_reset(source->log);
+        return status;
+    }
+    if (there && source->mark_seq != after) {
+        source_set_mark(source, after);
+    }
+    if (source->position == after) {
+        sqlite3_reset(source->log);
+        return RHEI_OK;
+    }
+    status = there ? oltp_source_step(source, source->log, error) : RHEI_ROW;
+    if (status != RHEI_ROW && status != RHEI_DONE) {
+        return status;
+    }
+    if (status == RHEI_DONE || sqlite3_column_int64(source->log, 0) != after + 1) {
+        *lost = true;
+        source->mark_seq = 0;
+        return RHEI_OK;
+    }
+    source->row_waits = true;
+    source->drained = false;
+    return source_clear_seen(source, source->position - after, error);
+}
+
+/* The next row of the log is the one to take; RHEI_DONE: there is none. */
+static rhei_status source_advance(struct oltp_source *source, struct rhei_error *error)
+{
+    if (source->row_waits) {
+        source->row_waits = false;
+        return RHEI_ROW;
+    }
+    rhei_status status = oltp_source_step(source, source->log, error);
+    if (status == RHEI_DONE && source->next_seq != source->position + 1) {
+        source->lost_all = "the change log ends too early";
+    }
+    return status;
+}
+
+rhei_status oltp_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
+                             size_t *count, struct rhei_error *error)
+{
+    struct oltp_source *source = (struct oltp_source *)base;
+    rhei_status status = RHEI_OK;
+    size_t rows = 0;
+    *count = 0;
+    oltp_arena_clear(&source->arena);
+    source->ready_count = 0;
+    /* rows that nobody wants don't end a call: count = 0 means that all were delivered */
+    while (status == RHEI_OK && !source->drained && source->lost_all == NULL &&
+           (source->ready_count == 0 || (rows < max_rows && source->arena.total < SOURCE_BYTES_MAX))) {
+        status = source_advance(source, error);
+        source->drained = status == RHEI_DONE;
+        if (status == RHEI_ROW) {
+            status = source_take_row(source, error);
+            rows++;
+        } else if (status == RHEI_DONE) {
+            status = RHEI_OK;
+        }
+    }
+    if (status == RHEI_OK && source->lost_all != NULL) {
+        source_lose_all(source);
+    }
+    for (uint32_t i = 0; i < source->ready_count; i++) {
+        source->ready[i] = *oltp_batch_view(source->order[i]);
+        source->order[i]->listed = false;
+    }
+    if (status != RHEI_OK) {
+        return status;
+    }
+    if (source->ready_count == 0) {
+        source->torn = 0; /* whoever asks again has applied all that was given */
+    }
+    *batches = source->ready;
+    *count = source->ready_count;
+    return RHEI_OK;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A mirror is trusted only as far as every commit since the last look is explained (docs/design/explained-commits.md).
+ * test_mirror_check compares every cell, so each test ends with the table as it really is.
+ */
+#include "oltp_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+struct world {
+    struct oltp_test test;
+    struct test_mirror *mirror;
+};
+
+static void world_open(struct world *world, const char *sql)
+{
+    test_open(&world->test);
+    world->mirror = test_mirror_new(&world->test);
+    test_script(&world->test, sql);
+    test_mirror_check(world->mirror);
+}
+
+static void world_close(struct world *world)
+{
+    test_mirror_free(&world->mirror);
+    test_close(&world->test);
+}
+
+#define TABLES                                                                              \
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE u(id INTEGER PRIMARY KEY, v);" \
+    "INSERT INTO t VALUES(1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO u VALUES(1, 'x');"
+
+/* ---- The log. ---------------------------------------------------------------------------------------------------- */
+
+static void test_a10_a_tampered_log_is_never_believed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *sql;
+        bool all; /* every table is loaded again, not one alone */
+    } CASES[] = {
+        {"a gap", "INSERT INTO t VALUES(4,'d'),(5,'e'),(6,'f'); DELETE FROM _rhei_cdc_log WHERE seq = 6", true},
+        {"a gap at once",
+         "INSERT INTO t VALUES(4,'d'),(5,'e'); DELETE FROM _rhei_cdc_log WHERE seq = (SELECT max(seq)-1 FROM "
+         "_rhei_cdc_log)",
+         true},
+        {"the row we stand on is gone, and its number used again",
+         "DELETE FROM _rhei_cdc_log WHERE seq = 4; INSERT INTO t VALUES(4,'d')", true},
+        {"that, and more", "DELETE FROM _rhei_cdc_log WHERE seq = 4; INSERT INTO t VALUES(4,'d'),(5,'e'),(6,'f')",
+         true},
+        {"all gone", "DELETE FROM _rhei_cdc_log; INSERT INTO t VALUES(4,'d')", true},
+        {"all gone, and grown past",
+         "DELETE FROM _rhei_cdc_log; INSERT INTO u VALUES(10, 1), (11, 1), (12, 1), (13, 1), (14, 1)", true},
+        {"numbers moved", "UPDATE _rhei_cdc_log SET seq = seq + 100; INSERT INTO t VALUES(4,'d')", true},
+        {"an unknown op", "INSERT INTO t VALUES(4,'d'); UPDATE _rhei_cdc_log SET op = 'Z' WHERE seq = 5", false},
+        {"an op of two letters", "INSERT INTO t VALUES(4,'d'); UPDATE _rhei_cdc_log SET op = 'DD' WHERE seq = 5",
+         false},
+        {"no op", "INSERT INTO t VALUES(4,'d'); UPDATE _rhei_cdc_log SET op = NULL WHERE seq = 5", false},
+        {"rebuild me",
+         "INSERT INTO _rhei_cdc_log(time, op, tab) SELECT time, 'X', tab FROM _rhei_cdc_log WHERE seq = 1", false},
+        {"an unknown table", "INSERT INTO t VALUES(4,'d'); UPDATE _rhei_cdc_log SET tab = 77 WHERE seq = 5", true},
+        {"a table without a number", "INSERT INTO t VALUES(4,'d'); UPDATE _rhei_cdc_log SET tab = 'one' WHERE seq = 5",
+         true},
+        {"no table", "INSERT INTO t VALUES(4,'d'); UPDATE _rhei_cdc_log SET tab = NULL WHERE seq = 5", true},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct world world;
+        print_message("%s\n", CASES[i].name);
+        world_open(&world, TABLES);
+        uint64_t loads = test_mirror_loads(world.mirror);
+        assert_int_equal(test_shell(&world.test, CASES[i].sql), 0);
+        test_mirror_check(world.mirror);
+        if (CASES[i].all) {
+            assert_int_equal(test_mirror_loads(world.mirror), loads + 2);
+        }
+        test_write(&world.test, "INSERT INTO u VALUES(1000, 'later')");
+        test_mirror_check(world.mirror);
+        world_close(&world);
+    }
+}
+
+static void test_a10_one_table_that_is_lost_leaves_the_others(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, TABLES);
+    uint64_t loads = test_mirror_loads(world.mirror);
+    assert_int_equal(test_shell(&world.test, "INSERT INTO t VALUES(4,'d'); INSERT INTO u VALUES(2,'y');"
+                                             "UPDATE _rhei_cdc_log SET op = 'Z' WHERE seq = 5"),
+                     0);
+    test_mirror_check(world.mirror);
+    assert_int_equal(test_mirror_losses(world.mirror), 1);
+    assert_int_equal(test_mirror_loads(world.mirror), loads + 1);
+    world_close(&world);
+}
+
+/* SQLite gives numbers at random after the highest one. */
+static void test_a10_a_number_near_the_end_is_taken_out(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, TABLES);
+    assert_int_equal(test_shell(&world.test, "INSERT INTO _rhei_cdc_log SELECT 9223372036854775807, time, op, tab, c1, "
+                                             "c2, c3, c4, c5, c6, c7, c8 FROM _rhei_cdc_log WHERE seq = 4;"
+                                             "INSERT INTO t VALUES(4,'d'), (5, 'e')"),
+                     0);
+    bool mended = false;
+    for (int i = 0; i < 2000 && !mended; i++) {
+        test_mirror_cycle(world.mirror);
+        mended = test_int(&world.test, "SELECT max(seq) <= 1 << 62 FROM _rhei_cdc_log") != 0;
+    }
+    assert_true(mended);
+    test_write(&world.test, "INSERT INTO t VALUES(6, 'f')");
+    test_mirror_cycle(world.mirror);
+    test_mirror_check(world.mirror);
+    test_write(&world.test, "INSERT INTO t VALUES(7, 'g')");
+    test_mirror_check(world.mirror);
+    world_close(&world);
+}
+
+/* ---- Triggers that fire before ours. ----------------------------------------------------------------------------- */
+
+static const char *const TEMP_TRIGGERS[][2] = {
+    {"CREATE TEMP TRIGGER z AFTER INSERT ON t BEGIN UPDATE t SET v = v || '!' WHERE id = NEW.id; END",
+     "INSERT INTO t VALUES(4, 'b')"},
+    {"CREATE TEMP TRIGGER z AFTER DELETE ON t BEGIN INSERT INTO t VALUES(OLD.id, 'undeleted'); END",
+     "DELETE FROM t WHERE id = 1"},
+    {"CREATE TEMP TRIGGER z AFTER INSERT ON t BEGIN DELETE FROM t WHERE id = NEW.id; END",
+     "INSERT INTO t VALUES(4, 'b')"},
+    {"CREATE TEMP TRIGGER z AFTER UPDATE ON t BEGIN UPDATE t SET id = id + 100 WHERE id = NEW.id; END",
+     "UPDATE t SET v = 'q' WHERE id = 1"},
+    {"CREATE TEMP TRIGGER z BEFORE UPDATE ON t BEGIN UPDATE t SET v = 'from before' WHERE id = OLD.id; END",
+     "UPDATE t SET id = id WHERE id = 1"},
+    {"CREATE TEMP TRIGGER z BEFORE UPDATE ON t BEGIN DELETE FROM t WHERE id = OLD.id; END",
+     "UPDATE t SET v = 'q' WHERE id = 1"},
+    {"CREATE TEMP TRIGGER z BEFORE INSERT ON t BEGIN INSERT OR REPLACE INTO t VALUES(NEW.id, 'inner'); END",
+     "INSERT OR REPLACE INTO t VALUES(7, 'outer')"},
+    {"CREATE TEMP TRIGGER z AFTER INSERT ON t WHEN NEW.v <> 'c' BEGIN INSERT OR REPLACE INTO t VALUES(NEW.id, 'c'); "
+     "END",
+     "INSERT INTO t VALUES(4, 'b'), (5, 'd')"},
+    {"CREATE TEMP TRIGGER z AFTER UPDATE ON t WHEN NEW.v < 9 BEGIN UPDATE t SET v = v + 1 WHERE id = NEW.id; END",
+     "UPDATE t SET v = 1"},
+    {"CREATE TEMP TRIGGER z AFTER INSERT ON u BEGIN UPDATE t SET v = NEW.v; END", "INSERT INTO u VALUES(9, 'u')"},
+};
+
+static void test_c4_temp_triggers_of_others(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof TEMP_TRIGGERS / sizeof *TEMP_TRIGGERS; i++) {
+        struct world world;
+        char sql[1000];
+        world_open(&world, TABLES);
+        uint64_t loads = test_mirror_loads(world.mirror);
+        snprintf(sql, sizeof sql, "%s; %s;", TEMP_TRIGGERS[i][0], TEMP_TRIGGERS[i][1]);
+        assert_int_equal(test_shell(&world.test, sql), 0);
+        test_mirror_check(world.mirror);
+        assert_int_equal(test_mirror_loads(world.mirror), loads);
+        world_close(&world);
+    }
+}
+
+static void test_c4_temp_triggers_of_our_own(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof TEMP_TRIGGERS / sizeof *TEMP_TRIGGERS; i++) {
+        struct world world;
+        world_open(&world, TABLES);
+        test_write(&world.test, TEMP_TRIGGERS[i][0]);
+        test_write(&world.test, TEMP_TRIGGERS[i][1]);
+        test_mirror_check(world.mirror);
+        world_close(&world);
+    }
+}
+
+/* Keys that are no integers, wider than the columns that a look at the log takes at first. */
+static void test_c4_temp_triggers_and_other_keys(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, "CREATE TABLE t(a TEXT COLLATE NOCASE, b REAL, v, PRIMARY KEY(a, b)) WITHOUT ROWID;"
+                       "CREATE TABLE h(v); INSERT INTO h VALUES(1);"
+                       "INSERT INTO t VALUES('x', 1, 0), ('y', 2.5, 0);");
+    assert_int_equal(
+        test_shell(
+            &world.test,
+            "CREATE TEMP TRIGGER z AFTER INSERT ON t BEGIN UPDATE t SET v = 'z', a = upper(a) WHERE a = NEW.a; END;"
+            "CREATE TEMP TRIGGER y AFTER UPDATE ON t WHEN NEW.v = 5 BEGIN UPDATE t SET v = 6, b = 3 WHERE a = NEW.a; "
+            "END;"
+            "CREATE TEMP TRIGGER w AFTER INSERT ON h BEGIN UPDATE h SET v = v || '.'; END;"
+            "INSERT INTO t VALUES('k', 7, 1); UPDATE t SET v = 5 WHERE a = 'x'; INSERT INTO h VALUES(2), (3);"),
+        0);
+    test_mirror_check(world.mirror);
+    world_close(&world);
+}
+
+/* A cycle that ends within a commit: what is left of it has one event of a key that had two. */
+static void test_c4_a_cycle_cut_within_a_commit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, TABLES);
+    struct change_source *source = world.test.source;
+    assert_int_equal(test_shell(&world.test,
+                                "CREATE TEMP TRIGGER z AFTER INSERT ON t BEGIN UPDATE t SET v = v || '!' WHERE "
+                                "id = NEW.id; END; INSERT INTO t VALUES(4, 'b'), (5, 'c')"),
+                     0);
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct change_cycle cycle;
+    const struct change_batch *batches = NULL;
+    size_t count = 0;
+    assert_int_equal(source->ops->begin(source, 4, &cycle, NULL, &error), RHEI_OK);
+    assert_int_equal(source->ops->next(source, 1, &batches, &count, &error), RHEI_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(batches[0].seq[0], 5);
+    source->ops->end(source);
+    /* the next one begins after what was applied */
+    assert_int_equal(source->ops->begin(source, 5, &cycle, NULL, &error), RHEI_OK);
+    assert_int_equal(source->ops->next(source, 100, &batches, &count, &error), RHEI_OK);
+    assert_int_equal(batches[0].seq[0], 6);
+    assert_memory_equal(batches[0].columns[1][0].as.bytes, "b!", 2);
+    source->ops->end(source);
+    test_mirror_check(world.mirror);
+    world_close(&world);
+}
+
+/* ---- Older copies. ----------------------------------------------------------------------------------------------- */
+
+/* n changes after the copy was made, m after it was put back: the numbers meet, fall short or pass each other. */
+static void test_a10_an_older_copy_is_put_back(void **state)
+{
+    (void)state;
+    static const int COUNTS[][2] = {{1, 1}, {2, 5}, {3, 1}, {1, 3}, {0, 2}, {2, 0}};
+    for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
+        struct world world;
+        char code[1000];
+        world_open(&world, TABLES);
+        snprintf(code, sizeof code, "b = sqlite3.connect('%s/copy.db')\ndb.backup(b)", world.test.folder);
+        assert_int_equal(test_python(&world.test, code), 0);
+        for (int k = 0; k < COUNTS[i][0]; k++) {
+            test_write(&world.test, "INSERT INTO t(v) VALUES('after the copy')");
+        }
+        test_mirror_check(world.mirror);
+        if (i % 2 == 0) {
+            uint64_t pruned;
+            assert_int_equal(world.test.source->ops->prune(world.test.source, 4 + COUNTS[i][0], &pruned, NULL),
+                             RHEI_OK);
+        }
+        snprintf(code, sizeof code,
+                 "b = sqlite3.connect('%s/copy.db')\nb.backup(db)\nfor i in range(%d): db.execute(\"INSERT INTO u(v) "
+                 "VALUES('after it was put back')\")\nb.close()\nimport os\nos.remove('%s/copy.db')",
+                 world.test.folder, COUNTS[i][1], world.test.folder);
+        assert_int_equal(test_python(&world.test, code), 0);
+        test_mirror_check(world.mirror);
+        test_write(&world.test, "UPDATE t SET v = 'more'");
+        test_mirror_check(world.mirror);
+        world_close(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a10_a_tampered_log_is_never_believed),
+        cmocka_unit_test(test_a10_one_table_that_is_lost_leaves_the_others),
+        cmocka_unit_test(test_a10_a_number_near_the_end_is_taken_out),
+        cmocka_unit_test(test_c4_temp_triggers_of_others),
+        cmocka_unit_test(test_c4_temp_triggers_of_our_own),
+        cmocka_unit_test(test_c4_temp_triggers_and_other_keys),
+        cmocka_unit_test(test_c4_a_cycle_cut_within_a_commit),
+        cmocka_unit_test(test_a10_an_older_copy_is_put_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
