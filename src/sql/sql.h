@@ -40,6 +40,12 @@ bool sql_has_more(const struct sql_tree *tree, const char *text, size_t len);
 /* "SELECT", "CREATE"... Static storage. */
 const char *sql_kind_name(enum sql_kind kind);
 
+/*
+ * The construct of the column store's own dialect ("QUALIFY") at which SQLite's grammar ends the text; NULL: there is none,
+ * so what SQLite says of the text stands. Static storage. Only reading statements have one.
+ */
+const char *sql_olap_construct(const char *text, size_t len);
+
 /* ---- The statements of a script. --------------------------------------------------------------------------------- */
 
 enum sql_split_state {
