@@ -152,6 +152,7 @@ struct rhei_config {
     /** For crash tests: called with a name at each step of a write, a cycle, a build. Leave NULL. */
     void (*fault)(void *context, const char *point);
     void *fault_context;
+    bool no_olap_syntax; /**< SQL that SQLite can't read is an error, though the column store might know it */
 };
 
 /**

@@ -38,6 +38,7 @@ struct config_engine {
     uint64_t sync_batch_size;
     bool prune_after_sync;
     bool auto_register;
+    bool olap_syntax; /* SQL of the column store's own dialect */
     uint64_t read_pool_size;
     uint64_t threads;
     struct config_freshness freshness;

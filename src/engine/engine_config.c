@@ -50,6 +50,7 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         config->olap_memory_limit = engine->olap_memory_limit;
     config->no_auto_register |= !engine->auto_register;
     config->keep_changes |= !engine->prune_after_sync;
+    config->no_olap_syntax |= !engine->olap_syntax;
 }
 
 static void merge_freshness(struct rhei_config *config, const struct config_freshness *freshness)

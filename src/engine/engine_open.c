@@ -151,6 +151,7 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
         .mirror = db->mirror,
         .executor = db->executor,
         .prefer_olap = db->config.prefer_olap,
+        .no_olap_syntax = db->config.no_olap_syntax,
         .log = &db->log,
     };
     status = route_open(&route, &db->route, error);

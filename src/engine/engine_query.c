@@ -199,6 +199,8 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
         struct route_statement *statement = NULL;
         why = (struct rhei_error)RHEI_ERROR_INIT;
         status = route_statement_get(db->route, ask->sql, ask->len, &statement, &why);
+        if (status == RHEI_SQL && ask->route == RHEI_ROUTE_OLAP)
+            status = route_statement_native(db->route, ask->sql, ask->len, &statement, &why);
         if (status == RHEI_OK)
             status = engine_answer(db, statement, ask, rows, &why);
         again = status == RHEI_OLAP_UNAVAILABLE && is_outdated(db, statement) && ++tries < SCHEMA_TRIES && settle(db);

@@ -54,15 +54,13 @@ static rhei_status executor_check(struct executor *executor, const struct execut
                                   struct rhei_error *error)
 {
     struct duck_connection *connection = NULL;
-    struct duck_plan *plan = NULL;
     rhei_status status = take(executor, query, &connection, error);
     if (status != RHEI_OK)
         return status;
     status = duck_watch(connection, error);
     if (status == RHEI_OK)
-        status = duck_plan_get(connection, query, &plan, error);
+        status = duck_plan_check(connection, query, error);
     duck_unwatch(connection);
-    duck_plan_done(connection, &plan);
     duck_pool_give(&connection);
     return status;
 }

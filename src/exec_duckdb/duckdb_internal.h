@@ -36,8 +36,9 @@ struct duck_plan {
     char *key; /* NULL: used once */
     char *sql;
     bool native;
-    bool kept;     /* by the connection */
-    uint64_t used; /* by the executor's clock of uses */
+    bool only_checked; /* never run: `statement` may be NULL */
+    bool kept;         /* by the connection */
+    uint64_t used;     /* by the executor's clock of uses */
     duckdb_prepared_statement statement;
     uint32_t table_count; /* how large its tables were when it was made */
     struct {
@@ -145,6 +146,9 @@ bool duck_plan_known(const struct duck_connection *connection, uint64_t hash);
 /* The plan, kept or new; duck_plan_done after use. */
 rhei_status duck_plan_get(struct duck_connection *connection, const struct executor_query *query,
                           struct duck_plan **plan, struct rhei_error *error);
+/* Can it be prepared? Runs nothing. */
+rhei_status duck_plan_check(struct duck_connection *connection, const struct executor_query *query,
+                            struct rhei_error *error);
 void duck_plan_done(struct duck_connection *connection, struct duck_plan **plan);
 /* Frees it, also one that is kept. */
 void duck_plan_drop(struct duck_connection *connection, struct duck_plan **plan);

@@ -32,18 +32,72 @@ static const char *const forbidden_functions[] = {
     "sniff_csv",       "glob", /* files, should a setting ever let them through */
 };
 
-static bool is_forbidden(const struct duck_token *name)
+/*
+ * DuckDB's own catalog knows no table of the mirror's: what lists tables or settings would be empty or beside the point, and
+ * its views hide mirrored tables of the same name. SQLite has the schema.
+ */
+static const char *const catalog_names[] = {
+    "information_schema",
+    "pg_catalog",
+    "sqlite_master",
+    "sqlite_schema",
+    "sqlite_temp_master",
+    "sqlite_temp_schema",
+    "duckdb_columns",
+    "duckdb_constraints",
+    "duckdb_databases",
+    "duckdb_indexes",
+    "duckdb_logs",
+    "duckdb_schemas",
+    "duckdb_tables",
+    "duckdb_types",
+    "duckdb_views",
+    "pg_am",
+    "pg_attrdef",
+    "pg_attribute",
+    "pg_class",
+    "pg_constraint",
+    "pg_database",
+    "pg_depend",
+    "pg_description",
+    "pg_enum",
+    "pg_index",
+    "pg_indexes",
+    "pg_namespace",
+    "pg_prepared_statements",
+    "pg_proc",
+    "pg_sequence",
+    "pg_sequences",
+    "pg_settings",
+    "pg_tables",
+    "pg_tablespace",
+    "pg_type",
+    "pg_views",
+    "pragma_database_list",
+};
+static const char *const catalog_functions[] = {"duckdb_*", "pragma_*", "show_*"};
+
+static bool has_name(const struct duck_token *name, const char *const *patterns, size_t count)
 {
-    for (size_t i = 0; i < sizeof forbidden_functions / sizeof *forbidden_functions; i++) {
-        const char *pattern = forbidden_functions[i];
-        size_t length = strlen(pattern);
-        bool prefix = pattern[length - 1] == '*';
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(patterns[i]);
+        bool prefix = patterns[i][length - 1] == '*';
         length -= prefix;
         if ((prefix ? name->length >= length : name->length == length) &&
-            strncasecmp(name->start, pattern, length) == 0)
+            strncasecmp(name->start, patterns[i], length) == 0)
             return true;
     }
     return false;
+}
+
+#define COUNT_OF(list) (sizeof(list) / sizeof(list)[0])
+
+static rhei_status no_catalog(const struct duck_token *name, struct rhei_error *error)
+{
+    return error_set(error, RHEI_UNSUPPORTED,
+                     "%.*s: the column store has no schema of its own to show; ask SQLite's sqlite_schema and "
+                     "pragma_table_info()",
+                     (int)name->length, name->start);
 }
 
 static rhei_status unclosed(struct rhei_error *error)
@@ -51,19 +105,39 @@ static rhei_status unclosed(struct rhei_error *error)
     return error_set(error, RHEI_SQL, "a string, quoted name or comment in the statement isn't closed");
 }
 
+/* SHOW, or a DESCRIBE of nothing, where a statement begins. */
+static bool lists_tables(const struct duck_token *previous, const struct duck_token *token)
+{
+    bool begins = previous->length == 0 || duck_token_sign(previous, '(') || duck_token_is(previous, "explain") ||
+                  duck_token_is(previous, "analyze");
+    if (!begins || (!duck_token_is(token, "show") && !duck_token_is(token, "describe")))
+        return false;
+    struct duck_token next = duck_token_next(token->end);
+    return duck_token_is(token, "show") || next.kind == DUCK_TOKEN_END || duck_token_sign(&next, ';') ||
+           duck_token_sign(&next, ')');
+}
+
 rhei_status duck_native_check(const char *sql, struct rhei_error *error)
 {
     struct duck_token previous = {.kind = DUCK_TOKEN_OTHER, .start = "", .length = 0};
     struct duck_token token = duck_token_next(sql);
+    bool calls = duck_token_is(&token, "call"); /* no SELECT: its kind is refused */
     for (; token.kind != DUCK_TOKEN_END; token = duck_token_next(token.end)) {
         if (token.kind == DUCK_TOKEN_UNCLOSED)
             return unclosed(error);
         if (duck_token_sign(&previous, ';') && !duck_token_sign(&token, ';'))
             return error_set(error, RHEI_SQL, "one statement at a time: something follows the semicolon");
-        if (duck_token_sign(&token, '(') && previous.kind == DUCK_TOKEN_NAME && is_forbidden(&previous))
+        if (duck_token_sign(&token, '(') && previous.kind == DUCK_TOKEN_NAME &&
+            has_name(&previous, forbidden_functions, COUNT_OF(forbidden_functions)))
             return error_set(error, RHEI_UNSUPPORTED,
                              "the function %.*s may not be called: it reaches beyond the query", (int)previous.length,
                              previous.start);
+        if (!calls && duck_token_sign(&token, '(') && previous.kind == DUCK_TOKEN_NAME &&
+            has_name(&previous, catalog_functions, COUNT_OF(catalog_functions)))
+            return no_catalog(&previous, error);
+        if (lists_tables(&previous, &token) ||
+            (token.kind == DUCK_TOKEN_NAME && has_name(&token, catalog_names, COUNT_OF(catalog_names))))
+            return no_catalog(&token, error);
         previous = token;
     }
     return RHEI_OK;

@@ -189,6 +189,21 @@ static rhei_status run_before(struct duck_connection *connection, duckdb_extract
     return status;
 }
 
+/* The first half of such a pair as far as it goes without running it: its names are the query's. */
+static rhei_status check_before(struct duck_connection *connection, duckdb_extracted_statements extracted,
+                                struct rhei_error *error)
+{
+    const struct duck_api *api = connection->database->executor->api;
+    duckdb_prepared_statement statement = NULL;
+    rhei_status status = RHEI_OK;
+    if (api->prepare_extracted_statement(connection->handle, extracted, 0, &statement) == DuckDBError)
+        status = duck_prepare_error(connection, api->prepare_error(statement), error);
+    else if (api->prepared_statement_type(statement) != DUCKDB_STATEMENT_TYPE_CREATE)
+        status = refused(api->prepared_statement_type(statement), error);
+    api->destroy_prepare(&statement);
+    return status;
+}
+
 static rhei_status prepare_native(struct duck_connection *connection, struct duck_plan *plan, struct rhei_error *error)
 {
     const struct duck_api *api = connection->database->executor->api;
@@ -200,6 +215,11 @@ static rhei_status prepare_native(struct duck_connection *connection, struct duc
     if (count == 0) {
         const char *message = api->extract_statements_error(extracted);
         status = duck_prepare_error(connection, message != NULL ? message : "there is no statement in the text", error);
+    }
+    if (status == RHEI_OK && count > 1 && plan->only_checked) {
+        status = check_before(connection, extracted, error);
+        api->destroy_extracted(&extracted);
+        return status;
     }
     for (idx_t i = 0; status == RHEI_OK && i + 1 < count; i++)
         status = run_before(connection, extracted, i, error);
@@ -228,14 +248,14 @@ static rhei_status prepare(struct duck_connection *connection, struct duck_plan 
     connection->slot.binding = plan;
     rhei_status status =
         plan->native ? prepare_native(connection, plan, error) : prepare_translated(connection, plan, error);
-    if (status == RHEI_OK)
+    if (status == RHEI_OK && plan->statement != NULL) /* none: only checked, and not to be prepared without running */
         status = check_kind(connection, plan, error);
     connection->slot.binding = NULL;
     return status;
 }
 
 static rhei_status plan_new(struct duck_connection *connection, const struct executor_query *query, uint64_t hash,
-                            struct duck_plan **out, struct rhei_error *error)
+                            bool only_checked, struct duck_plan **out, struct rhei_error *error)
 {
     struct duck_plan *plan = base_alloc_zero(1, sizeof *plan);
     if (plan == NULL)
@@ -243,6 +263,7 @@ static rhei_status plan_new(struct duck_connection *connection, const struct exe
     plan->hash = hash;
     plan->schema_version = query->schema_version;
     plan->native = query->native;
+    plan->only_checked = only_checked;
     plan->sql = base_strdup(query->sql);
     plan->key = query->plan_key != NULL ? base_strdup(query->plan_key) : NULL;
     rhei_status status = RHEI_OK;
@@ -288,7 +309,7 @@ rhei_status duck_plan_get(struct duck_connection *connection, const struct execu
 {
     *plan = NULL;
     if (query->plan_key == NULL)
-        return plan_new(connection, query, 0, plan, error);
+        return plan_new(connection, query, 0, false, plan, error);
     uint64_t hash = duck_plan_hash(query);
     for (uint32_t i = 0; i < connection->plan_count; i++) {
         struct duck_plan *known = connection->plans[i];
@@ -302,11 +323,21 @@ rhei_status duck_plan_get(struct duck_connection *connection, const struct execu
         *plan = known;
         return RHEI_OK;
     }
-    rhei_status status = plan_new(connection, query, hash, plan, error);
+    rhei_status status = plan_new(connection, query, hash, false, plan, error);
     if (status == RHEI_OK) {
         (*plan)->used = count_use(connection->database->executor, false);
         if (!connection->spoiled)
             keep(connection, *plan);
     }
+    return status;
+}
+
+rhei_status duck_plan_check(struct duck_connection *connection, const struct executor_query *query,
+                            struct rhei_error *error)
+{
+    struct duck_plan *plan = NULL;
+    rhei_status status = query->native ? plan_new(connection, query, 0, true, &plan, error)
+                                       : duck_plan_get(connection, query, &plan, error);
+    duck_plan_done(connection, &plan);
     return status;
 }

@@ -25,6 +25,7 @@ struct route_config {
     struct mirror *mirror;     /* NULL likewise */
     struct executor *executor; /* NULL likewise */
     bool prefer_olap;          /* whatever the cost */
+    bool no_olap_syntax;       /* what SQLite refuses is an error, whoever may know it */
     size_t cached_statements;  /* 0: 1,024 */
     const struct base_log *log;
 };
@@ -55,6 +56,12 @@ struct route_choice {
  */
 rhei_status route_statement_get(struct route *route, const char *sql, size_t len, struct route_statement **statement,
                                 struct rhei_error *error);
+/*
+ * For a text that route_statement_get refused with `*error`, where the caller demands the column store: the statement in its
+ * own dialect, not cached; or both engines' words in `*error`. `sql` is NUL-terminated at `len`.
+ */
+rhei_status route_statement_native(struct route *route, const char *sql, size_t len, struct route_statement **statement,
+                                   struct rhei_error *error);
 void route_statement_release(struct route_statement **statement);
 /* One more user of it; released like the first. */
 struct route_statement *route_statement_share(struct route_statement *statement);

@@ -165,24 +165,6 @@ static void cache_add(struct route *route, struct route_statement *statement)
     base_mutex_unlock(&route->lock);
 }
 
-/* SQLite refused the text: does the column store know it in its own words? */
-static bool is_native(struct route *route, const char *text, size_t len)
-{
-    struct executor *executor = route->config.executor;
-    if (executor == NULL || route->config.mirror == NULL)
-        return false;
-    size_t position = 0, offset = 0, length = 0;
-    if (sql_split(text, len, &position, &offset, &length, NULL) == SQL_SPLIT_END)
-        return false;
-    struct mirror_snapshot snapshot;
-    if (mirror_snapshot_take(route->config.mirror, &snapshot) != RHEI_OK)
-        return false;
-    struct executor_query query = {.sql = text, .snapshot = &snapshot, .native = true};
-    bool native = executor->ops->check(executor, &query, NULL) == RHEI_OK;
-    mirror_snapshot_release(&snapshot);
-    return native;
-}
-
 /* Uses what is known of another text that differs in free literals only. */
 static bool become_light(struct route *route, struct route_statement *statement)
 {
@@ -220,7 +202,7 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
     if (status == RHEI_OK) {
         struct rhei_error refusal = RHEI_ERROR_INIT;
         status = oltp_describe(route->config.oltp, sql, len, &statement->facts, &refusal);
-        if (status == RHEI_SQL && is_native(route, statement->text, len)) {
+        if (status == RHEI_SQL && route_is_native(route, statement->text, len, false, &refusal)) {
             statement->native = true;
             statement->schema_version = oltp_schema_version(route->config.oltp);
             status = RHEI_OK;
@@ -241,6 +223,34 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
         return status;
     }
     route_structure(statement);
+    *out = statement;
+    return RHEI_OK;
+}
+
+rhei_status route_statement_native(struct route *route, const char *sql, size_t len, struct route_statement **out,
+                                   struct rhei_error *error)
+{
+    struct rhei_error refusal = *error;
+    if (!route_is_native(route, sql, len, true, &refusal)) {
+        *error = refusal;
+        return (rhei_status)refusal.code;
+    }
+    struct route_statement *statement = base_alloc_zero(1, sizeof *statement);
+    if (statement == NULL)
+        return error_no_memory(error);
+    base_mutex_init(&statement->lock);
+    atomic_init(&statement->references, 1);
+    statement->rule_offset = -1;
+    statement->len = len;
+    statement->text = base_strndup(sql, len);
+    statement->native = true;
+    statement->schema_version = oltp_schema_version(route->config.oltp);
+    if (statement->text == NULL) {
+        statement_destroy(statement);
+        return error_no_memory(error);
+    }
+    route_structure(statement);
+    *error = (struct rhei_error)RHEI_ERROR_INIT;
     *out = statement;
     return RHEI_OK;
 }

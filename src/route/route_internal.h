@@ -93,6 +93,13 @@ struct route {
     atomic_uint_fast64_t hits, misses, translated, refused, fallbacks;
 };
 
+/* ---- route_native.c ---- */
+/*
+ * SQLite refused the NUL-terminated text: is it the column store's to answer in its own words? `demanded`: the caller asked
+ * for the column store, so it may be asked about any text. Else adds to the refusal what the column store says of it.
+ */
+bool route_is_native(struct route *route, const char *text, size_t len, bool demanded, struct rhei_error *refusal);
+
 void route_structure(struct route_statement *statement);
 /* Rows SQLite would visit; asks SQLite once per statement, and for light statements their model's. */
 double route_cost(struct route *route, struct route_statement *statement, bool *scans);

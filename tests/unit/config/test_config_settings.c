@@ -48,6 +48,7 @@ static void test_defaults(void **state)
     assert_int_equal(engine->sync_batch_size, 65536);
     assert_true(engine->prune_after_sync);
     assert_true(engine->auto_register);
+    assert_true(engine->olap_syntax);
     assert_int_equal(engine->read_pool_size, 4);
     assert_int_equal(engine->threads, base_cpu_count());
     assert_int_equal(engine->freshness.kind, CONFIG_LATEST);
@@ -77,6 +78,7 @@ static const char everything[] =
     "read_pool_size = 8\n"
     "freshness = \"bounded:100\"\n"
     "auto_register = false\n"
+    "olap_syntax = false\n"
     "rocksdb_cdc_path = \"buffer\"\n"
     "synchronous = \"full\"\n"
     "threads = 3\n"
@@ -133,6 +135,7 @@ static void check_everything(const struct config_settings *settings)
     assert_int_equal(engine->freshness.kind, CONFIG_BOUNDED);
     assert_int_equal(engine->freshness.bound_ms, 100);
     assert_false(engine->auto_register);
+    assert_false(engine->olap_syntax);
     assert_string_equal(engine->rocksdb_cdc_path, "buffer");
     assert_int_equal(engine->synchronous, CONFIG_SYNC_FULL);
     assert_int_equal(engine->threads, 3);

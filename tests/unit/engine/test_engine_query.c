@@ -197,6 +197,44 @@ static void test_a_text_that_only_the_column_store_knows(void **state)
     assert_non_null(strstr(error.message, "FROM"));
 }
 
+static void must_say(const char *sql, int32_t route, const char *word, const char *other)
+{
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = route};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    assert_int_not_equal(rhei_query(fixture.db, sql, NULL, &options, &rows, &error), RHEI_OK);
+    if (strstr(error.message, word) == NULL || strstr(error.message, other) == NULL)
+        fail_msg("%s: %s", sql, error.message);
+}
+
+/* What SQLite refuses for its meaning, and typos, aren't the column store's; what may be its own shows both engines' words. */
+static void test_q2_only_the_column_stores_grammar_goes_there(void **state)
+{
+    (void)state;
+    must_say("SELECT 1,", RHEI_ROUTE_AUTO, "incomplete input", "");
+    must_say("SELECT -0x8000000000000000 FROM orders", RHEI_ROUTE_AUTO, "hex literal too big", "");
+    must_say("SELECT amount FROM orders HAVING amount > 1", RHEI_ROUTE_AUTO, "HAVING", "");
+    must_say("SELECT sum(sum(amount)) FROM orders", RHEI_ROUTE_AUTO, "misuse of aggregate", "");
+    must_say("SELECT amount AS b, b * 2 FROM orders", RHEI_ROUTE_AUTO, "no such column: b", "");
+    must_say("SHOW TABLES", RHEI_ROUTE_AUTO, "syntax error", "");
+    must_say("SELECT * FROM information_schema.tables", RHEI_ROUTE_AUTO, "no such table", "");
+    must_say("SELECT * FROM duckdb_tables()", RHEI_ROUTE_AUTO, "no such table", "");
+    must_say("SHOW TABLES", RHEI_ROUTE_OLAP, "syntax error", "no schema of its own");
+    must_say("FROM information_schema.tables", RHEI_ROUTE_AUTO, "syntax error", "no schema of its own");
+    must_say("FROM sqlite_master", RHEI_ROUTE_AUTO, "syntax error", "no schema of its own");
+    must_say("FROM orders SELECT nosuch", RHEI_ROUTE_AUTO, "syntax error", "nosuch");
+    must_say("SELECT quantile_cont(amount, 0.5) FROM orders", RHEI_ROUTE_AUTO, "no such function: quantile_cont",
+             "route olap");
+    must_say("SELECT nosuch(amount) FROM orders", RHEI_ROUTE_OLAP, "no such function: nosuch", "the column store says");
+    struct rhei_query_options olap = {.struct_size = sizeof olap, .route = RHEI_ROUTE_OLAP};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    if (rhei_query(fixture.db, "SELECT quantile_cont(amount, 0.5) FROM orders", NULL, &olap, &rows, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    assert_string_equal(rhei_rows_rule(rows), "olap-only-syntax");
+    rhei_rows_close(&rows);
+}
+
 static void test_arrow_tells_where_it_comes_from(void **state)
 {
     (void)state;
@@ -276,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q2_rows_are_counted_whatever_the_first_column_holds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_d5_errors_are_sqlites_with_their_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_text_that_only_the_column_store_knows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_only_the_column_stores_grammar_goes_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_arrow_tells_where_it_comes_from, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_prepared_statements, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_handle_refuses_nonsense, set_up, tear_down),

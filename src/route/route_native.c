@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Texts that SQLite refuses: the column store's own dialect, or an error that says whose words it might be. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "route/route_internal.h"
+
+/* Words behind what SQLite said; its code, state and place stay. */
+static void add_words(struct rhei_error *refusal, const char *format, const char *a, const char *b)
+{
+    size_t used = strlen(refusal->message);
+    if (used + 1 < sizeof refusal->message)
+        snprintf(refusal->message + used, sizeof refusal->message - used, format, a, b);
+}
+
+static rhei_status check(struct route *route, const char *text, struct rhei_error *why)
+{
+    struct mirror_snapshot snapshot;
+    rhei_status status = mirror_snapshot_take(route->config.mirror, &snapshot);
+    if (status != RHEI_OK)
+        return error_set(why, status, "no memory for a snapshot of the column store");
+    struct executor *executor = route->config.executor;
+    struct executor_query query = {.sql = text, .snapshot = &snapshot, .native = true};
+    status = executor->ops->check(executor, &query, why);
+    mirror_snapshot_release(&snapshot);
+    return status;
+}
+
+static bool names_unknown_function(const struct rhei_error *refusal)
+{
+    return strncmp(refusal->message, "no such function: ", 18) == 0;
+}
+
+static const char hint[] = "; if it is the column store's, ask with the route olap";
+
+bool route_is_native(struct route *route, const char *text, size_t len, bool demanded, struct rhei_error *refusal)
+{
+    const char *construct = sql_olap_construct(text, len);
+    bool kept = route->config.executor != NULL && route->config.mirror != NULL;
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (construct != NULL && !kept)
+        add_words(refusal, "; %s belongs to the column store, which this handle doesn't keep%s", construct, "");
+    else if (construct != NULL && route->config.no_olap_syntax)
+        add_words(refusal, "; %s belongs to the column store's own dialect, which the setting olap_syntax turned off%s",
+                  construct, "");
+    if (!kept || route->config.no_olap_syntax)
+        return false;
+    if (construct == NULL && !demanded) {
+        if (names_unknown_function(refusal))
+            add_words(refusal, "%s%s", hint, "");
+        return false;
+    }
+    if (construct != NULL && demanded)
+        return false; /* asked before, as it is for every route */
+    char *hinted = strstr(refusal->message, hint);
+    if (hinted != NULL)
+        *hinted = '\0';
+    if (check(route, text, &why) == RHEI_OK)
+        return true;
+    add_words(refusal, "; the column store%s says: %.400s", construct != NULL ? ", whose dialect it may be," : "",
+              why.message);
+    return false;
+}
