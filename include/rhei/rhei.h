@@ -25,12 +25,14 @@
  * @endcode
  *
  * Rules that hold for every function here:
- * - a call returns a ::rhei_status and fills its last argument, which may be NULL; on failure nothing is half done;
+ * - a call returns a ::rhei_status and fills its last argument, which may be NULL; on failure nothing is half done. It starts by
+ *   clearing that error, so one struct serves many calls and tells of the last;
  * - "any thread": from any number of threads at once; "owner thread": from one thread at a time, not always the same. rhei_db is
  *   for any thread, rhei_session, rhei_statement, rhei_rows and streams for their owner. None of them survives fork();
  * - beside the errors that a function names, any may come to RHEI_INVALID (an argument that can't be right), RHEI_NO_MEMORY,
  *   RHEI_IO and RHEI_INTERNAL;
- * - option structs begin with `struct_size` (set it to sizeof), may be NULL, and their zero value is the default;
+ * - option structs begin with `struct_size` (set it to sizeof), may be NULL, and their zero value is the default. What can't be
+ *   right in one (an unknown number, a negative time, a size that no version has) is RHEI_INVALID;
  * - close and free take the address of the pointer, set it to NULL, and accept NULL;
  * - text is UTF-8, NUL-terminated where a length isn't given; what a call returns as `const` is borrowed, for as long as the
  *   function says;
@@ -42,6 +44,11 @@
 #include "rhei/rhei_types.h"
 
 #ifdef __cplusplus
+#if defined(__GNUC__)
+/* rhei_sync_status is a struct and a function, as stat is; g++ -Wshadow would tell of it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 extern "C" {
 #endif
 
@@ -68,7 +75,13 @@ RHEI_API const char *rhei_status_name(rhei_status status);
 /** @name Values and parameters
  * @{ */
 
-/** A list of parameters; made in place by RHEI_PARAMS(). The values are borrowed for the call. */
+/**
+ * A list of parameters; made in place by RHEI_PARAMS(), or over an array of one's own. The values are borrowed for the call.
+ *
+ * The first value is for ?1, the second for ?2 and so on; a `?` or a name in the text has the number that SQLite gives it: `?NNN`
+ * its own, a name that was there before the same again, everything else one more than the largest so far. A value with
+ * rhei_name() before it is for the parameter of that name, wherever it stands. Every parameter needs exactly one value.
+ */
 struct rhei_params {
     const struct rhei_value *values;
     size_t count;
@@ -85,6 +98,11 @@ RHEI_API struct rhei_value rhei_text(const char *text); /**< borrowed, NUL-termi
 RHEI_API struct rhei_value rhei_text_n(const char *text, size_t length);
 /** A BLOB of `length` bytes; borrowed. The same limit. Any thread. */
 RHEI_API struct rhei_value rhei_blob(const void *bytes, size_t length);
+/**
+ * Says which parameter the next value of a list is for: `RHEI_PARAMS(rhei_name(":id"), rhei_integer(7))`. The name as in the
+ * text, with its `:`, `@` or `$`, borrowed, NUL-terminated. Not for the rows of a batch. Any thread.
+ */
+RHEI_API struct rhei_value rhei_name(const char *name);
 
 #ifndef __cplusplus
 /** Parameters of a call, in order: `RHEI_PARAMS(rhei_integer(7), rhei_text("Ada"))`. Lives until the enclosing block ends. */
@@ -171,47 +189,10 @@ RHEI_API rhei_status rhei_open(const char *path, const struct rhei_config *confi
 RHEI_API void rhei_close(rhei_db **db);
 /** @} */
 
-/** @name Writing
+/** @name Ending what runs
  * @{ */
 
-/** What a write did. */
-struct rhei_result {
-    size_t struct_size; /**< ignored on input; set by the call */
-    int64_t changes;    /**< rows inserted, updated or deleted by the statement itself */
-    int64_t last_insert_rowid;
-    int64_t position; /**< the change log's position that includes this write; 0 if it changed no captured table */
-};
-
-/**
- * Runs one statement that changes data or schema, in the next group commit; returns after the commit. Concurrent calls share
- * one commit, each keeps its own outcome. Rows that the statement returns are dropped; use rhei_query() for RETURNING.
- * BEGIN, COMMIT and the like belong to a session: RHEI_TRANSACTION.
- *
- * Errors: RHEI_SQL (with `sql_offset`), RHEI_CONSTRAINT, RHEI_BUSY, RHEI_FULL, RHEI_READ_ONLY, RHEI_TOO_BIG, RHEI_TRANSACTION.
- * *result may be NULL. Any thread.
- */
-RHEI_API rhei_status rhei_execute(rhei_db *db, const char *sql, const struct rhei_params *params,
-                                  struct rhei_result *result, struct rhei_error *error);
-/**
- * Runs one statement once per row of parameters, all or nothing. `values` holds `row_count` rows of `column_count` values, row
- * by row, borrowed for the call. The error's message names the row that failed (counted from 1). Errors: those of
- * rhei_execute(). Any thread.
- */
-RHEI_API rhei_status rhei_execute_batch(rhei_db *db, const char *sql, const struct rhei_value *values,
-                                        size_t column_count, size_t row_count, struct rhei_result *result,
-                                        struct rhei_error *error);
-/** Runs several statements separated by `;`, all or nothing. No parameters. Errors: those of rhei_execute(). Any thread. */
-RHEI_API rhei_status rhei_execute_script(rhei_db *db, const char *sql, struct rhei_result *result,
-                                         struct rhei_error *error);
-/** @} */
-
-/** @name Asking
- * @{ */
-
-enum rhei_route { RHEI_ROUTE_AUTO = 0, RHEI_ROUTE_OLTP = 1, RHEI_ROUTE_OLAP = 2 };
-enum rhei_strings { RHEI_STRINGS_UTF8 = 0, RHEI_STRINGS_VIEW = 1 };
-
-/** A flag that ends statements: share one between the query and whoever may want to cancel it. */
+/** A flag that ends statements: share one between the call and whoever may want to cancel it. */
 typedef struct rhei_cancel rhei_cancel;
 /** Makes a flag that is not raised. The caller owns it; end with rhei_cancel_destroy(). Any thread. */
 RHEI_API rhei_status rhei_cancel_create(rhei_cancel **cancel, struct rhei_error *error);
@@ -222,13 +203,81 @@ RHEI_API void rhei_cancel_clear(rhei_cancel *cancel);
 /** Frees the flag, which no statement may still use. Accepts NULL. Owner thread. */
 RHEI_API void rhei_cancel_destroy(rhei_cancel **cancel);
 
+/**
+ * How long a call may take, and what may end it, wherever it is: waiting for other writers, for another process's lock, or at
+ * work. It returns within some 50 ms, and nothing of it is kept. Only a commit that has begun is finished. Zero is the default
+ * of every field.
+ */
+struct rhei_call_options {
+    size_t struct_size;
+    int64_t timeout_ms;  /**< from the call to its return, then RHEI_TIMEOUT; 0: none */
+    rhei_cancel *cancel; /**< ends it with RHEI_CANCELLED; borrowed for the call; may be NULL */
+};
+/** @} */
+
+/** @name Writing
+ * @{ */
+
+/** What a write did. */
+struct rhei_result {
+    size_t struct_size; /**< set by the call */
+    int64_t changes;    /**< rows inserted, updated or deleted by the statement itself */
+    int64_t last_insert_rowid;
+    int64_t position; /**< the change log's position that includes this write; 0 if it changed no captured table */
+};
+
+/**
+ * Runs one statement that changes data or schema, in the next group commit; returns after the commit. Concurrent calls share
+ * one commit, each keeps its own outcome. Rows that the statement returns are dropped; use rhei_query() for RETURNING.
+ * BEGIN, COMMIT and the like belong to a session: RHEI_TRANSACTION. A text of nothing but blanks, comments and semicolons does
+ * nothing, here and everywhere.
+ *
+ * Errors: RHEI_SQL (with `sql_offset`), RHEI_CONSTRAINT, RHEI_BUSY, RHEI_FULL, RHEI_READ_ONLY, RHEI_TOO_BIG, RHEI_TRANSACTION.
+ * *result may be NULL. Any thread.
+ */
+RHEI_API rhei_status rhei_execute(rhei_db *db, const char *sql, const struct rhei_params *params,
+                                  struct rhei_result *result, struct rhei_error *error);
+/** The same under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED, after which nothing was changed. Any thread. */
+RHEI_API rhei_status rhei_execute_with(rhei_db *db, const char *sql, const struct rhei_params *params,
+                                       const struct rhei_call_options *options, struct rhei_result *result,
+                                       struct rhei_error *error);
+/**
+ * Runs one statement once per row of parameters, all or nothing. `values` holds `row_count` rows of `column_count` values, row
+ * by row, borrowed for the call. The error's message names the row that failed (counted from 1). Errors: those of
+ * rhei_execute(). Any thread.
+ */
+RHEI_API rhei_status rhei_execute_batch(rhei_db *db, const char *sql, const struct rhei_value *values,
+                                        size_t column_count, size_t row_count, struct rhei_result *result,
+                                        struct rhei_error *error);
+/** The same under limits, as rhei_execute_with(). Any thread. */
+RHEI_API rhei_status rhei_execute_batch_with(rhei_db *db, const char *sql, const struct rhei_value *values,
+                                             size_t column_count, size_t row_count,
+                                             const struct rhei_call_options *options, struct rhei_result *result,
+                                             struct rhei_error *error);
+/**
+ * Runs several statements separated by `;`, all or nothing. No parameters. An error's message names the statement (counted from
+ * 1) and where it begins; `sql_offset` counts from the start of the whole text. Errors: those of rhei_execute(). Any thread.
+ */
+RHEI_API rhei_status rhei_execute_script(rhei_db *db, const char *sql, struct rhei_result *result,
+                                         struct rhei_error *error);
+/** The same under limits, as rhei_execute_with(). Any thread. */
+RHEI_API rhei_status rhei_execute_script_with(rhei_db *db, const char *sql, const struct rhei_call_options *options,
+                                              struct rhei_result *result, struct rhei_error *error);
+/** @} */
+
+/** @name Asking
+ * @{ */
+
+enum rhei_route { RHEI_ROUTE_AUTO = 0, RHEI_ROUTE_OLTP = 1, RHEI_ROUTE_OLAP = 2 };
+enum rhei_strings { RHEI_STRINGS_UTF8 = 0, RHEI_STRINGS_VIEW = 1 };
+
 /** How one query is answered. Zero is the default of every field. */
 struct rhei_query_options {
     size_t struct_size;
     struct rhei_freshness freshness; /**< zero: the database's default */
     int32_t route;         /**< enum rhei_route; RHEI_ROUTE_OLAP fails where the column store may not answer */
     int32_t strings;       /**< enum rhei_strings, for Arrow */
-    int64_t timeout_ms;    /**< from the call to the last row; 0: none */
+    int64_t timeout_ms;    /**< from the call to the last row, and all of a write; 0: none */
     uint64_t memory_limit; /**< bytes; 0: the database's */
     rhei_cancel *cancel;   /**< borrowed until rows or stream are closed; may be NULL */
 };
@@ -320,6 +369,11 @@ RHEI_API void rhei_rows_close(rhei_rows **rows);
 RHEI_API rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error);
 /** Number of values that a run needs: the largest parameter number in the text. Owner thread. */
 RHEI_API uint32_t rhei_statement_parameter_count(const rhei_statement *statement);
+/**
+ * Name of a parameter (numbered from 1) with its sign, ":id"; "" for one without. Borrowed until the statement is closed. Owner
+ * thread.
+ */
+RHEI_API const char *rhei_statement_parameter_name(const rhei_statement *statement, uint32_t number);
 /** Number of columns of its answer under the schema as it is now; 0 for a statement that returns no rows. Owner thread. */
 RHEI_API uint32_t rhei_statement_column_count(const rhei_statement *statement);
 /**
@@ -332,6 +386,10 @@ RHEI_API bool rhei_statement_is_read_only(const rhei_statement *statement);
 /** Runs it as rhei_execute() does, with the same errors. Owner thread. */
 RHEI_API rhei_status rhei_statement_execute(rhei_statement *statement, const struct rhei_params *params,
                                             struct rhei_result *result, struct rhei_error *error);
+/** The same under limits, as rhei_execute_with(). Owner thread. */
+RHEI_API rhei_status rhei_statement_execute_with(rhei_statement *statement, const struct rhei_params *params,
+                                                 const struct rhei_call_options *options, struct rhei_result *result,
+                                                 struct rhei_error *error);
 /**
  * Runs it as rhei_query() does, with the same errors. The rows must be closed before the statement runs again or is closed.
  * Owner thread.
@@ -357,6 +415,12 @@ RHEI_API void rhei_statement_close(rhei_statement **statement);
  * A session may BEGIN a transaction that belongs to it alone; nobody else's write becomes part of it. While it is open other
  * writers wait (at most busy_timeout_ms), readers don't. Inside a transaction every statement runs on SQLite and sees the
  * session's own changes. The caller owns *session; end with rhei_session_close(). Any thread; the session is its owner's.
+ *
+ * A statement that fails takes back its own changes, and the transaction goes on. Three kinds of failure end it as a whole, with
+ * everything rolled back; rhei_session_in_transaction() tells: a time-out or cancel of a statement that writes, an error after
+ * which SQLite can't go on (full disk, I/O, no memory), and what the schema or the text asks to be rolled back (OR ROLLBACK). A
+ * read that is ended leaves the transaction as it was, as does a COMMIT whose time was over before it began; ROLLBACK
+ * always runs.
  */
 RHEI_API rhei_status rhei_session_open(rhei_db *db, rhei_session **session, struct rhei_error *error);
 /** As rhei_execute(), inside the session's transaction if one is open; BEGIN, COMMIT, ROLLBACK and SAVEPOINT work here. Owner thread. */
@@ -369,6 +433,32 @@ RHEI_API rhei_status rhei_session_execute(rhei_session *session, const char *sql
 RHEI_API rhei_status rhei_session_query(rhei_session *session, const char *sql, const struct rhei_params *params,
                                         const struct rhei_query_options *options, rhei_rows **rows,
                                         struct rhei_error *error);
+/** As rhei_execute_with(), in the session. Owner thread. */
+RHEI_API rhei_status rhei_session_execute_with(rhei_session *session, const char *sql, const struct rhei_params *params,
+                                               const struct rhei_call_options *options, struct rhei_result *result,
+                                               struct rhei_error *error);
+/** As rhei_execute_batch_with(), in the session: all rows or none, and an open transaction goes on. Owner thread. */
+RHEI_API rhei_status rhei_session_execute_batch(rhei_session *session, const char *sql, const struct rhei_value *values,
+                                                size_t column_count, size_t row_count,
+                                                const struct rhei_call_options *options, struct rhei_result *result,
+                                                struct rhei_error *error);
+/**
+ * As rhei_execute_script_with(), in the session: all statements or none, and an open transaction goes on. BEGIN and the like are
+ * for rhei_session_execute(). Owner thread.
+ */
+RHEI_API rhei_status rhei_session_execute_script(rhei_session *session, const char *sql,
+                                                 const struct rhei_call_options *options, struct rhei_result *result,
+                                                 struct rhei_error *error);
+/** As rhei_query_arrow(), in the session; the stream must be released before the session is used again. Owner thread. */
+RHEI_API rhei_status rhei_session_query_arrow(rhei_session *session, const char *sql, const struct rhei_params *params,
+                                              const struct rhei_query_options *options, struct ArrowArrayStream *stream,
+                                              struct rhei_error *error);
+/**
+ * As rhei_prepare(): the statement runs in the session, whether a transaction is open or not, and may name what the open one made.
+ * To be closed before the session. Owner thread.
+ */
+RHEI_API rhei_status rhei_session_prepare(rhei_session *session, const char *sql, rhei_statement **statement,
+                                          struct rhei_error *error);
 /** Whether a transaction is open. Owner thread. */
 RHEI_API bool rhei_session_in_transaction(const rhei_session *session);
 /** Rolls back what is open, and frees the session. Accepts NULL. Owner thread. */
@@ -422,6 +512,9 @@ RHEI_API rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error);
  * limit. Errors: RHEI_STALE (the time is over), RHEI_OLAP_UNAVAILABLE. Any thread.
  */
 RHEI_API rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error);
+/** The same under limits (NULL: none); also RHEI_CANCELLED: what isn't built yet goes on in the background. Any thread. */
+RHEI_API rhei_status rhei_initial_sync_with(rhei_db *db, const struct rhei_call_options *options,
+                                            struct rhei_error *error);
 /**
  * Throws a table's mirror away and builds it anew (NULL: every table's), in the background. Errors: RHEI_NOT_FOUND,
  * RHEI_OLAP_UNAVAILABLE. Any thread.
@@ -433,6 +526,9 @@ RHEI_API rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_er
  * built now. *rows, which may be NULL, is the number of rows compared. Any thread.
  */
 RHEI_API rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error);
+/** The same under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED. Any thread. */
+RHEI_API rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_call_options *options,
+                                      uint64_t *rows, struct rhei_error *error);
 
 enum rhei_table_state {
     RHEI_TABLE_WAITING = 0,
@@ -511,5 +607,8 @@ RHEI_API rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const s
 
 #ifdef __cplusplus
 }
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 #endif
 #endif

@@ -65,7 +65,7 @@ enum { RHEI_ERROR_MESSAGE_SIZE = 1024 };
 
 /**
  * Where a failing call says what was wrong. The caller owns it; it holds no pointers and needs no release.
- * Start it with RHEI_ERROR_INIT. The first error is kept: a call given an error that is already set does not replace it.
+ * Start it with RHEI_ERROR_INIT. Every call starts it anew, so it tells of the last call it was given to.
  */
 struct rhei_error {
     rhei_status code;
@@ -88,6 +88,8 @@ enum rhei_class {
     RHEI_TEXT = 3,
     RHEI_BLOB = 4,
 };
+/** Beside them, in a list of parameters only: the name of the parameter that the next value is for, made by rhei_name(). */
+enum { RHEI_NAME = 5 };
 
 /**
  * One value. Text and BLOB are borrowed, `length` bytes, not NUL-terminated, at most 2^31 - 1; text is UTF-8 but

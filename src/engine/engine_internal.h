@@ -53,7 +53,11 @@ struct engine_limits {
     int64_t deadline_ns; /* INT64_MAX: none */
     const struct rhei_cancel *cancel;
 };
-void engine_limits_set(struct engine_limits *limits, const struct rhei_query_options *options);
+rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, const struct rhei_cancel *cancel,
+                              struct rhei_error *error);
+/* NULL options: none. */
+rhei_status engine_limits_of_call(struct engine_limits *limits, const struct rhei_call_options *options,
+                                  struct rhei_error *error);
 rhei_status engine_limits_check(void *limits);
 bool engine_limits_any(const struct engine_limits *limits);
 
@@ -85,11 +89,34 @@ struct rhei_rows {
     struct base_buffer *text; /* [column_count], for rhei_rows_text */
 };
 
+/*
+ * Copies the part of an option struct that both sides know (NULL: zeros) and checks its struct_size; `what` names the struct.
+ * An entry point of the API copies first and looks then.
+ */
+rhei_status engine_options_copy(void *known, size_t known_size, const void *given, const char *what,
+                                struct rhei_error *error);
+
+rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struct rhei_error *error);
+
+/* The parameters of a call by number, whatever way they were given. The caller's own array, if there are no names. */
+struct engine_bound {
+    const struct rhei_value *values;
+    uint32_t count;
+    struct rhei_value *own;
+};
+/* Checks them, too. Empty after an error; end with engine_bound_reset. */
+rhei_status engine_bind(const char *sql, size_t len, const struct rhei_params *params, struct engine_bound *bound,
+                        struct rhei_error *error);
+void engine_bound_reset(struct engine_bound *bound);
+/* *named: at least one is a name. */
+rhei_status engine_params_check(const struct rhei_params *params, bool *named, struct rhei_error *error);
+
 /* How a query is to run: what options say, or their defaults. */
 struct engine_ask {
     const char *sql;
     size_t len;
-    const struct rhei_value *params;
+    struct engine_bound bound;
+    const struct rhei_value *params; /* of `bound` */
     uint32_t param_count;
     struct rhei_freshness freshness;
     int32_t route;
@@ -98,9 +125,11 @@ struct engine_ask {
     uint64_t memory_limit;
     struct engine_limits limits;
 };
+/* End with engine_ask_reset, also after an error. */
 rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
                             const struct rhei_params *params, const struct rhei_query_options *options,
                             struct rhei_error *error);
+void engine_ask_reset(struct engine_ask *ask);
 /* `statement` is kept by the rows on success; it stays the caller's. */
 rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
                           struct rhei_rows **rows, struct rhei_error *error);
@@ -127,7 +156,28 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
 /* Creates and registers what the file's [[tables]] name. */
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error);
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from);
-/* Checks and counts; NULL params are none. */
-rhei_status engine_params_check(const struct rhei_params *params, struct rhei_error *error);
+
+/* A write, in a session or by itself. */
+struct engine_write {
+    struct rhei_db *db;
+    struct rhei_session *session; /* NULL: none */
+    const char *sql;
+    const struct rhei_call_options *options;
+    struct rhei_result *result;
+};
+rhei_status engine_write_one(const struct engine_write *write, const struct rhei_params *params,
+                             struct rhei_error *error);
+rhei_status engine_write_batch(const struct engine_write *write, const struct rhei_value *values, size_t column_count,
+                               size_t row_count, struct rhei_error *error);
+rhei_status engine_write_script(const struct engine_write *write, struct rhei_error *error);
+struct rhei_session {
+    struct rhei_db *db;
+    struct oltp_session *oltp;
+};
+/* What may end a statement of the row store, or NULL. */
+const struct oltp_stop *engine_stop(struct engine_limits *limits, struct oltp_stop *stop);
+/* rhei_session_query without the checks of its arguments. */
+rhei_status engine_session_ask(struct rhei_session *session, const struct engine_ask *ask, struct rhei_rows **rows,
+                               struct rhei_error *error);
 
 #endif

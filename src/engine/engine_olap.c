@@ -370,6 +370,7 @@ rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhe
                                   struct ArrowArrayStream *stream, struct rhei_error *error)
 {
     struct engine_ask ask;
+    error_clear(error);
     rhei_status status = engine_ask_init(db, &ask, sql, NULL, options, error);
     if (status != RHEI_OK)
         return status;

@@ -43,6 +43,16 @@ static void defaults(struct rhei_config *config)
 
 static rhei_status check(const struct rhei_config *config, struct rhei_error *error)
 {
+    if (config->sync_mode < RHEI_SYNC_DESTRUCTIVE || config->sync_mode > RHEI_SYNC_TEMPORAL)
+        return error_set(error, RHEI_INVALID, "sync_mode %d is none of destructive and temporal", config->sync_mode);
+    if (config->olap_backend < RHEI_OLAP_DUCKDB || config->olap_backend > RHEI_OLAP_NONE)
+        return error_set(error, RHEI_INVALID, "olap_backend %d is none of duckdb, datafusion and none",
+                         config->olap_backend);
+    if (config->log_level < RHEI_LOG_ERROR || config->log_level > RHEI_LOG_DEBUG)
+        return error_set(error, RHEI_INVALID, "log_level %d is none of error, warn, info and debug", config->log_level);
+    rhei_status status = engine_freshness_check(&config->freshness, error);
+    if (status != RHEI_OK)
+        return status;
     if (config->sync_mode != RHEI_SYNC_DESTRUCTIVE)
         return error_set(error, RHEI_UNSUPPORTED,
                          "sync_mode temporal isn't offered by this version; leave it at destructive");
@@ -164,18 +174,16 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
 
 rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_db **db, struct rhei_error *error)
 {
+    error_clear(error);
     if (db == NULL)
         return error_set(error, RHEI_INVALID, "rhei_open needs a place for the handle");
     *db = NULL;
     struct rhei_db *made = base_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return error_no_memory(error);
-    if (config != NULL) {
-        size_t size = config->struct_size == 0 || config->struct_size > sizeof made->config ? sizeof made->config
-                                                                                            : config->struct_size;
-        memcpy(&made->config, config, size);
-    }
-    rhei_status status = engine_config_load(made, path, error);
+    rhei_status status = engine_options_copy(&made->config, sizeof made->config, config, "rhei_config", error);
+    if (status == RHEI_OK)
+        status = engine_config_load(made, path, error);
     if (status == RHEI_OK) {
         defaults(&made->config);
         status = check(&made->config, error);

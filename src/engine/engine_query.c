@@ -11,29 +11,27 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
                             const struct rhei_params *params, const struct rhei_query_options *options,
                             struct rhei_error *error)
 {
+    *ask = (struct engine_ask){.sql = sql};
     if (db == NULL || sql == NULL)
         return error_set(error, RHEI_INVALID, "a database handle and an SQL text are needed");
-    rhei_status status = engine_params_check(params, error);
+    ask->len = strlen(sql);
+    ask->freshness = db->config.freshness;
+    rhei_status status = engine_bind(sql, ask->len, params, &ask->bound, error);
+    ask->params = ask->bound.values;
+    ask->param_count = ask->bound.count;
+    struct rhei_query_options given;
+    if (status == RHEI_OK)
+        status = engine_options_copy(&given, sizeof given, options, "rhei_query_options", error);
+    if (status == RHEI_OK)
+        status = engine_freshness_check(&given.freshness, error);
+    if (status == RHEI_OK)
+        status = engine_limits_set(&ask->limits, given.timeout_ms, given.cancel, error);
     if (status != RHEI_OK)
         return status;
-    *ask = (struct engine_ask){
-        .sql = sql,
-        .len = strlen(sql),
-        .params = params == NULL ? NULL : params->values,
-        .param_count = params == NULL ? 0 : (uint32_t)params->count,
-        .freshness = db->config.freshness,
-    };
-    struct rhei_query_options given = {0};
-    if (options != NULL) {
-        size_t size =
-            options->struct_size == 0 || options->struct_size > sizeof given ? sizeof given : options->struct_size;
-        memcpy(&given, options, size);
-    }
-    if (given.freshness.mode < RHEI_FRESHNESS_DEFAULT || given.freshness.mode > RHEI_FRESHNESS_EVENTUAL)
-        return error_set(error, RHEI_INVALID, "freshness mode %d is none of latest, bounded and eventual",
-                         given.freshness.mode);
     if (given.route < RHEI_ROUTE_AUTO || given.route > RHEI_ROUTE_OLAP)
         return error_set(error, RHEI_INVALID, "route %d is none of auto, oltp and olap", given.route);
+    if (given.strings < RHEI_STRINGS_UTF8 || given.strings > RHEI_STRINGS_VIEW)
+        return error_set(error, RHEI_INVALID, "strings %d is none of utf8 and view", given.strings);
     if (given.freshness.mode != RHEI_FRESHNESS_DEFAULT)
         ask->freshness = given.freshness;
     if (ask->freshness.mode == RHEI_FRESHNESS_DEFAULT)
@@ -41,8 +39,12 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
     ask->route = given.route;
     ask->strings_view = given.strings == RHEI_STRINGS_VIEW;
     ask->memory_limit = given.memory_limit;
-    engine_limits_set(&ask->limits, &given);
     return RHEI_OK;
+}
+
+void engine_ask_reset(struct engine_ask *ask)
+{
+    engine_bound_reset(&ask->bound);
 }
 
 rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error)
@@ -93,9 +95,9 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
                          "a statement that writes runs on SQLite: leave the route to auto");
     rows->kind = ANSWER_CURSOR;
     struct oltp_result result = {0};
-    int64_t deadline = rows->limits.deadline_ns == INT64_MAX ? 0 : rows->limits.deadline_ns;
-    rhei_status status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count, deadline,
-                                    &result, &rows->cursor, error);
+    struct oltp_stop stop;
+    rhei_status status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
+                                    engine_stop(&rows->limits, &stop), &result, &rows->cursor, error);
     if (status != RHEI_OK)
         return status;
     use_cursor_columns(rows);
@@ -231,47 +233,61 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
 rhei_status rhei_query(rhei_db *db, const char *sql, const struct rhei_params *params,
                        const struct rhei_query_options *options, rhei_rows **rows, struct rhei_error *error)
 {
+    error_clear(error);
     if (rows == NULL)
         return error_set(error, RHEI_INVALID, "rhei_query needs a place for the rows");
     *rows = NULL;
     struct engine_ask ask;
     rhei_status status = engine_ask_init(db, &ask, sql, params, options, error);
-    return status == RHEI_OK ? engine_ask_sql(db, &ask, rows, error) : status;
+    if (status == RHEI_OK)
+        status = engine_ask_sql(db, &ask, rows, error);
+    engine_ask_reset(&ask);
+    return status;
 }
 
 rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_params *params,
                              const struct rhei_query_options *options, struct ArrowArrayStream *stream,
                              struct rhei_error *error)
 {
+    error_clear(error);
     if (stream == NULL)
         return error_set(error, RHEI_INVALID, "rhei_query_arrow needs a place for the stream");
     struct engine_ask ask;
+    rhei_rows *rows = NULL;
     rhei_status status = engine_ask_init(db, &ask, sql, params, options, error);
+    ask.position_now = true;
+    if (status == RHEI_OK)
+        status = engine_ask_sql(db, &ask, &rows, error);
+    if (status == RHEI_OK)
+        status = engine_rows_to_stream(&rows, ask.strings_view, stream, error);
+    engine_ask_reset(&ask);
+    return status;
+}
+
+static rhei_status oltp_query(rhei_db *db, const struct engine_ask *ask, rhei_rows **rows, struct rhei_error *error)
+{
+    rhei_status status = engine_rows_new(db, NULL, rows, error);
     if (status != RHEI_OK)
         return status;
-    ask.position_now = true;
-    rhei_rows *rows = NULL;
-    status = engine_ask_sql(db, &ask, &rows, error);
-    return status == RHEI_OK ? engine_rows_to_stream(&rows, ask.strings_view, stream, error) : status;
+    (*rows)->rule = "hint-oltp";
+    status = answer_oltp(*rows, ask, error);
+    if (status != RHEI_OK)
+        rhei_rows_close(rows);
+    return status;
 }
 
 rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_params *params, rhei_rows **rows,
                             struct rhei_error *error)
 {
     struct rhei_query_options options = {.struct_size = sizeof options, .route = RHEI_ROUTE_OLTP};
+    error_clear(error);
     if (rows == NULL)
         return error_set(error, RHEI_INVALID, "rhei_oltp_query needs a place for the rows");
     *rows = NULL;
     struct engine_ask ask;
     rhei_status status = engine_ask_init(db, &ask, sql, params, &options, error);
-    if (status != RHEI_OK)
-        return status;
-    status = engine_rows_new(db, NULL, rows, error);
-    if (status != RHEI_OK)
-        return status;
-    (*rows)->rule = "hint-oltp";
-    status = answer_oltp(*rows, &ask, error);
-    if (status != RHEI_OK)
-        rhei_rows_close(rows);
+    if (status == RHEI_OK)
+        status = oltp_query(db, &ask, rows, error);
+    engine_ask_reset(&ask);
     return status;
 }

@@ -64,6 +64,7 @@ static rhei_status next_from_stream(rhei_rows *rows, struct rhei_error *error)
 
 rhei_status rhei_rows_next(rhei_rows *rows, struct rhei_error *error)
 {
+    error_clear(error);
     if (rows == NULL)
         return error_set(error, RHEI_INVALID, "there are no rows to read: the query failed or was closed");
     rhei_status status = RHEI_DONE;

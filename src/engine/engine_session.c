@@ -4,13 +4,9 @@
 
 #include "engine/engine_internal.h"
 
-struct rhei_session {
-    struct rhei_db *db;
-    struct oltp_session *oltp;
-};
-
 rhei_status rhei_session_open(rhei_db *db, rhei_session **session, struct rhei_error *error)
 {
+    error_clear(error);
     if (db == NULL || session == NULL)
         return error_set(error, RHEI_INVALID, "rhei_session_open needs a handle and a place for the session");
     *session = NULL;
@@ -41,21 +37,44 @@ bool rhei_session_in_transaction(const rhei_session *session)
     return session != NULL && oltp_session_in_transaction(session->oltp);
 }
 
+/* ---- Writing. ---------------------------------------------------------------------------------------------------- */
+
+static struct engine_write session_write(rhei_session *session, const char *sql,
+                                         const struct rhei_call_options *options, struct rhei_result *result)
+{
+    return (struct engine_write){session == NULL ? NULL : session->db, session, sql, options, result};
+}
+
 rhei_status rhei_session_execute(rhei_session *session, const char *sql, const struct rhei_params *params,
                                  struct rhei_result *result, struct rhei_error *error)
 {
-    if (session == NULL || sql == NULL)
-        return error_set(error, RHEI_INVALID, "a session and an SQL text are needed");
-    rhei_status status = engine_params_check(params, error);
-    if (status != RHEI_OK)
-        return status;
-    struct oltp_result done = {0};
-    status = oltp_session_run(session->oltp, sql, strlen(sql), params == NULL ? NULL : params->values,
-                              params == NULL ? 0 : (uint32_t)params->count, NULL, &done, NULL, error);
-    if (status == RHEI_OK)
-        engine_result_fill(result, &done);
-    return status;
+    return rhei_session_execute_with(session, sql, params, NULL, result, error);
 }
+
+rhei_status rhei_session_execute_with(rhei_session *session, const char *sql, const struct rhei_params *params,
+                                      const struct rhei_call_options *options, struct rhei_result *result,
+                                      struct rhei_error *error)
+{
+    struct engine_write write = session_write(session, sql, options, result);
+    return engine_write_one(&write, params, error);
+}
+
+rhei_status rhei_session_execute_batch(rhei_session *session, const char *sql, const struct rhei_value *values,
+                                       size_t column_count, size_t row_count, const struct rhei_call_options *options,
+                                       struct rhei_result *result, struct rhei_error *error)
+{
+    struct engine_write write = session_write(session, sql, options, result);
+    return engine_write_batch(&write, values, column_count, row_count, error);
+}
+
+rhei_status rhei_session_execute_script(rhei_session *session, const char *sql, const struct rhei_call_options *options,
+                                        struct rhei_result *result, struct rhei_error *error)
+{
+    struct engine_write write = session_write(session, sql, options, result);
+    return engine_write_script(&write, error);
+}
+
+/* ---- Asking. ----------------------------------------------------------------------------------------------------- */
 
 static rhei_status query_in_transaction(rhei_session *session, const struct engine_ask *ask, rhei_rows **rows,
                                         struct rhei_error *error)
@@ -93,17 +112,45 @@ static bool begins_or_ends(rhei_session *session, const struct engine_ask *ask)
     return is;
 }
 
+rhei_status engine_session_ask(struct rhei_session *session, const struct engine_ask *ask, struct rhei_rows **rows,
+                               struct rhei_error *error)
+{
+    if (oltp_session_in_transaction(session->oltp) || begins_or_ends(session, ask))
+        return query_in_transaction(session, ask, rows, error);
+    return engine_ask_sql(session->db, ask, rows, error);
+}
+
 rhei_status rhei_session_query(rhei_session *session, const char *sql, const struct rhei_params *params,
                                const struct rhei_query_options *options, rhei_rows **rows, struct rhei_error *error)
 {
+    error_clear(error);
+    if (rows != NULL)
+        *rows = NULL;
     if (session == NULL || rows == NULL)
         return error_set(error, RHEI_INVALID, "a session and a place for the rows are needed");
-    *rows = NULL;
     struct engine_ask ask;
     rhei_status status = engine_ask_init(session->db, &ask, sql, params, options, error);
-    if (status != RHEI_OK)
-        return status;
-    if (oltp_session_in_transaction(session->oltp) || begins_or_ends(session, &ask))
-        return query_in_transaction(session, &ask, rows, error);
-    return engine_ask_sql(session->db, &ask, rows, error);
+    if (status == RHEI_OK)
+        status = engine_session_ask(session, &ask, rows, error);
+    engine_ask_reset(&ask);
+    return status;
+}
+
+rhei_status rhei_session_query_arrow(rhei_session *session, const char *sql, const struct rhei_params *params,
+                                     const struct rhei_query_options *options, struct ArrowArrayStream *stream,
+                                     struct rhei_error *error)
+{
+    error_clear(error);
+    if (session == NULL || stream == NULL)
+        return error_set(error, RHEI_INVALID, "a session and a place for the stream are needed");
+    struct engine_ask ask;
+    rhei_rows *rows = NULL;
+    rhei_status status = engine_ask_init(session->db, &ask, sql, params, options, error);
+    ask.position_now = true;
+    if (status == RHEI_OK)
+        status = engine_session_ask(session, &ask, &rows, error);
+    if (status == RHEI_OK)
+        status = engine_rows_to_stream(&rows, ask.strings_view, stream, error);
+    engine_ask_reset(&ask);
+    return status;
 }

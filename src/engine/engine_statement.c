@@ -3,12 +3,58 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "sql/sql_parameters.h"
 
 struct rhei_statement {
     struct rhei_db *db;
+    struct rhei_session *session; /* in which it runs; NULL: in none */
     char *sql;
-    struct route_statement *described; /* names and counts, as of the schema when they were last asked for */
+    struct route_statement *described; /* as of the schema when it was last asked for; NULL within a transaction */
+    struct oltp_shape shape;           /* column names are `described`'s where there is one */
+    char **parameter_names;            /* [shape.parameter_count] */
 };
+
+static void free_names(char **names, uint32_t count)
+{
+    for (uint32_t i = 0; names != NULL && i < count; i++)
+        base_free(names[i]);
+    base_free(names);
+}
+
+static rhei_status name_parameters(struct rhei_statement *statement, struct rhei_error *error)
+{
+    struct sql_parameter_names names;
+    uint32_t count = statement->shape.parameter_count;
+    if (count == 0)
+        return RHEI_OK;
+    statement->parameter_names = base_alloc_zero(count, sizeof *statement->parameter_names);
+    if (statement->parameter_names == NULL || !sql_parameter_names_read(statement->sql, strlen(statement->sql), &names))
+        return error_no_memory(error);
+    rhei_status status = RHEI_OK;
+    for (uint32_t i = 0; i < names.count; i++) {
+        const struct sql_parameter_name *name = &names.names[i];
+        if (name->number == 0 || name->number > count || statement->parameter_names[name->number - 1] != NULL)
+            continue;
+        char *copy = base_strndup(name->text, name->length);
+        statement->parameter_names[name->number - 1] = copy;
+        if (copy == NULL)
+            status = error_no_memory(error);
+    }
+    sql_parameter_names_reset(&names);
+    return status;
+}
+
+static void use_facts(struct rhei_statement *statement)
+{
+    const struct oltp_facts *facts = route_statement_facts(statement->described);
+    statement->shape = (struct oltp_shape){
+        .kind = facts->kind,
+        .read_only = route_statement_is_native(statement->described) || facts->read_only,
+        .parameter_count = facts->parameter_count, /* the text's alone, whatever the schema */
+        .column_count = facts->column_count,
+        .column_names = (const char **)(uintptr_t)facts->column_names,
+    };
+}
 
 /*
  * Describes it anew if the schema changed. A text that the new one has no answer to keeps its old description: running it says
@@ -17,7 +63,7 @@ struct rhei_statement {
 static void describe_again(rhei_statement *statement)
 {
     const struct oltp_catalog *catalog = NULL;
-    if (oltp_catalog_try(statement->db->oltp, &catalog, NULL) != RHEI_OK)
+    if (statement->described == NULL || oltp_catalog_try(statement->db->oltp, &catalog, NULL) != RHEI_OK)
         return;
     bool current = route_statement_is_native(statement->described) ||
                    route_statement_facts(statement->described)->schema_version == catalog->schema_version;
@@ -28,45 +74,78 @@ static void describe_again(rhei_statement *statement)
         return;
     route_statement_release(&statement->described);
     statement->described = described;
+    use_facts(statement);
+}
+
+static rhei_status describe(struct rhei_statement *statement, struct rhei_error *error)
+{
+    rhei_status status =
+        route_statement_get(statement->db->route, statement->sql, strlen(statement->sql), &statement->described, error);
+    if (status != RHEI_OK)
+        return status;
+    const struct oltp_facts *facts = route_statement_facts(statement->described);
+    if (facts->has_tail)
+        return error_set(error, RHEI_SQL, "one statement at a time: another one starts after byte %zu",
+                         facts->statement_length);
+    use_facts(statement);
+    return RHEI_OK;
+}
+
+static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, rhei_statement **statement,
+                           struct rhei_error *error)
+{
+    rhei_statement *made = base_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return error_no_memory(error);
+    *made = (struct rhei_statement){.db = db, .session = session, .sql = base_strdup(sql)};
+    rhei_status status = made->sql == NULL ? error_no_memory(error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = session != NULL && rhei_session_in_transaction(session)
+                     ? oltp_session_shape(session->oltp, sql, strlen(sql), &made->shape, error)
+                     : describe(made, error);
+    if (status == RHEI_OK && made->shape.kind == OLTP_TRANSACTION && session == NULL)
+        status = error_set(error, RHEI_TRANSACTION, "BEGIN, COMMIT and the like belong to a session");
+    if (status == RHEI_OK)
+        status = name_parameters(made, error);
+    if (status != RHEI_OK)
+        rhei_statement_close(&made);
+    *statement = made;
+    return status;
 }
 
 rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error)
 {
+    error_clear(error);
+    if (statement != NULL)
+        *statement = NULL;
     if (db == NULL || sql == NULL || statement == NULL)
         return error_set(error, RHEI_INVALID, "rhei_prepare needs a handle, an SQL text and a place for the statement");
-    *statement = NULL;
-    struct route_statement *described = NULL;
-    rhei_status status = route_statement_get(db->route, sql, strlen(sql), &described, error);
-    if (status != RHEI_OK)
-        return status;
-    const struct oltp_facts *facts = route_statement_facts(described);
-    if (facts->has_tail)
-        status = error_set(error, RHEI_SQL, "one statement at a time: another one starts after byte %zu",
-                           facts->statement_length);
-    else if (facts->kind == OLTP_TRANSACTION)
-        status = error_set(error, RHEI_TRANSACTION, "BEGIN, COMMIT and the like belong to a session");
-    else if (facts->kind == OLTP_EMPTY && !route_statement_is_native(described))
-        status = error_set(error, RHEI_INVALID, "the text holds no statement");
-    rhei_statement *made = status == RHEI_OK ? base_alloc_zero(1, sizeof *made) : NULL;
-    if (made != NULL)
-        made->sql = base_strdup(sql);
-    if (status == RHEI_OK && (made == NULL || made->sql == NULL)) {
-        base_free(made);
-        status = error_no_memory(error);
-    }
-    if (status != RHEI_OK) {
-        route_statement_release(&described);
-        return status;
-    }
-    made->db = db;
-    made->described = described;
-    *statement = made;
-    return RHEI_OK;
+    return prepare(db, NULL, sql, statement, error);
+}
+
+rhei_status rhei_session_prepare(rhei_session *session, const char *sql, rhei_statement **statement,
+                                 struct rhei_error *error)
+{
+    error_clear(error);
+    if (statement != NULL)
+        *statement = NULL;
+    if (session == NULL || sql == NULL || statement == NULL)
+        return error_set(error, RHEI_INVALID,
+                         "rhei_session_prepare needs a session, an SQL text and a place for the statement");
+    return prepare(session->db, session, sql, statement, error);
 }
 
 uint32_t rhei_statement_parameter_count(const rhei_statement *statement)
 {
-    return statement == NULL ? 0 : route_statement_facts(statement->described)->parameter_count;
+    return statement == NULL ? 0 : statement->shape.parameter_count;
+}
+
+const char *rhei_statement_parameter_name(const rhei_statement *statement, uint32_t number)
+{
+    if (number == 0 || number > rhei_statement_parameter_count(statement))
+        return "";
+    const char *name = statement->parameter_names[number - 1];
+    return name == NULL ? "" : name;
 }
 
 uint32_t rhei_statement_column_count(const rhei_statement *statement)
@@ -74,53 +153,77 @@ uint32_t rhei_statement_column_count(const rhei_statement *statement)
     if (statement == NULL)
         return 0;
     describe_again((rhei_statement *)(uintptr_t)statement); /* its owner's alone, and never made const */
-    return route_statement_facts(statement->described)->column_count;
+    return statement->shape.column_count;
 }
 
 const char *rhei_statement_column_name(const rhei_statement *statement, uint32_t column)
 {
-    if (statement == NULL || column >= route_statement_facts(statement->described)->column_count)
-        return "";
-    return route_statement_facts(statement->described)->column_names[column];
+    return statement == NULL || column >= statement->shape.column_count ? "" : statement->shape.column_names[column];
 }
 
 bool rhei_statement_is_read_only(const rhei_statement *statement)
 {
-    return statement != NULL &&
-           (route_statement_is_native(statement->described) || route_statement_facts(statement->described)->read_only);
+    return statement != NULL && statement->shape.read_only;
+}
+
+static rhei_status need_statement(const rhei_statement *statement, struct rhei_error *error)
+{
+    error_clear(error);
+    return statement != NULL
+               ? RHEI_OK
+               : error_set(error, RHEI_INVALID, "there is no statement: rhei_prepare failed, or it was closed");
 }
 
 rhei_status rhei_statement_execute(rhei_statement *statement, const struct rhei_params *params,
                                    struct rhei_result *result, struct rhei_error *error)
 {
-    if (statement == NULL)
-        return error_set(error, RHEI_INVALID, "there is no statement: rhei_prepare failed, or it was closed");
-    return rhei_execute(statement->db, statement->sql, params, result, error);
+    return rhei_statement_execute_with(statement, params, NULL, result, error);
+}
+
+rhei_status rhei_statement_execute_with(rhei_statement *statement, const struct rhei_params *params,
+                                        const struct rhei_call_options *options, struct rhei_result *result,
+                                        struct rhei_error *error)
+{
+    rhei_status status = need_statement(statement, error);
+    if (status != RHEI_OK)
+        return status;
+    struct engine_write write = {statement->db, statement->session, statement->sql, options, result};
+    return engine_write_one(&write, params, error);
 }
 
 rhei_status rhei_statement_query(rhei_statement *statement, const struct rhei_params *params,
                                  const struct rhei_query_options *options, rhei_rows **rows, struct rhei_error *error)
 {
-    if (statement == NULL)
-        return error_set(error, RHEI_INVALID, "there is no statement: rhei_prepare failed, or it was closed");
-    return rhei_query(statement->db, statement->sql, params, options, rows, error);
+    rhei_status status = need_statement(statement, error);
+    if (status != RHEI_OK)
+        return status;
+    return statement->session != NULL
+               ? rhei_session_query(statement->session, statement->sql, params, options, rows, error)
+               : rhei_query(statement->db, statement->sql, params, options, rows, error);
 }
 
 rhei_status rhei_statement_query_arrow(rhei_statement *statement, const struct rhei_params *params,
                                        const struct rhei_query_options *options, struct ArrowArrayStream *stream,
                                        struct rhei_error *error)
 {
-    if (statement == NULL)
-        return error_set(error, RHEI_INVALID, "there is no statement: rhei_prepare failed, or it was closed");
-    return rhei_query_arrow(statement->db, statement->sql, params, options, stream, error);
+    rhei_status status = need_statement(statement, error);
+    if (status != RHEI_OK)
+        return status;
+    return statement->session != NULL
+               ? rhei_session_query_arrow(statement->session, statement->sql, params, options, stream, error)
+               : rhei_query_arrow(statement->db, statement->sql, params, options, stream, error);
 }
 
 void rhei_statement_close(rhei_statement **statement)
 {
     if (statement == NULL || *statement == NULL)
         return;
-    route_statement_release(&(*statement)->described);
-    base_free((*statement)->sql);
-    base_free(*statement);
+    rhei_statement *closing = *statement;
     *statement = NULL;
+    free_names(closing->parameter_names, closing->shape.parameter_count);
+    if (closing->described == NULL)
+        base_free((void *)(uintptr_t)closing->shape.column_names);
+    route_statement_release(&closing->described);
+    base_free(closing->sql);
+    base_free(closing);
 }

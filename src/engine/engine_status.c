@@ -7,6 +7,7 @@
 
 rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error)
 {
+    error_clear(error);
     if (db == NULL || status == NULL)
         return error_set(error, RHEI_INVALID, "a handle and a place for the status are needed");
     struct rhei_sync_status filled = {.struct_size = sizeof filled};
@@ -121,6 +122,7 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
 
 rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error)
 {
+    error_clear(error);
     if (db == NULL || metrics == NULL || count == NULL)
         return error_set(error, RHEI_INVALID, "a handle and places for the metrics are needed");
     struct oltp_status oltp = {0};
@@ -217,6 +219,7 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
 
 rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
 {
+    error_clear(error);
     if (db == NULL || json == NULL)
         return error_set(error, RHEI_INVALID, "a handle and a place for the text are needed");
     struct oltp_status oltp = {0};

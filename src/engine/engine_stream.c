@@ -115,11 +115,10 @@ _Static_assert((int)RHEI_ARROW_PLAIN == (int)ARROW_IPC_PLAIN && (int)RHEI_ARROW_
 static rhei_status write_options(const struct rhei_arrow_options *options, struct arrow_ipc_options *out,
                                  struct rhei_error *error)
 {
-    struct rhei_arrow_options given = {0};
-    if (options != NULL) {
-        bool whole = options->struct_size == 0 || options->struct_size > sizeof given;
-        memcpy(&given, options, whole ? sizeof given : options->struct_size);
-    }
+    struct rhei_arrow_options given;
+    rhei_status status = engine_options_copy(&given, sizeof given, options, "rhei_arrow_options", error);
+    if (status != RHEI_OK)
+        return status;
     if (given.framing < RHEI_ARROW_STREAM || given.framing > RHEI_ARROW_FILE)
         return error_set(error, RHEI_INVALID, "framing %d is none of stream and file", given.framing);
     if (given.codec < RHEI_ARROW_PLAIN || given.codec > RHEI_ARROW_ZSTD)
@@ -131,6 +130,7 @@ static rhei_status write_options(const struct rhei_arrow_options *options, struc
 rhei_status rhei_arrow_write(struct ArrowArrayStream *stream, const struct rhei_arrow_options *options,
                              rhei_write_function write, void *context, struct rhei_error *error)
 {
+    error_clear(error);
     if (stream == NULL || stream->release == NULL)
         return error_set(error, RHEI_INVALID, "rhei_arrow_write needs a stream that isn't released");
     struct arrow_ipc_options ipc = {0};

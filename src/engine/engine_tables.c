@@ -6,8 +6,10 @@
 #include "base/base_map.h"
 #include "engine/engine_internal.h"
 
+/* The first step of every call here. */
 static rhei_status need_column_store(const rhei_db *db, struct rhei_error *error)
 {
+    error_clear(error);
     if (db == NULL)
         return error_set(error, RHEI_INVALID, "a database handle is needed");
     if (db->sync == NULL)
@@ -194,8 +196,27 @@ rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error
     if (status != RHEI_OK)
         return status;
     int64_t deadline = timeout_ms > 0 && timeout_ms < INT64_MAX / 4000000 ? base_now_ns() + timeout_ms * 1000000 : 0;
+    if (timeout_ms < 0)
+        return error_set(error, RHEI_INVALID, "a time-out of %lld ms is none: 0 means no limit", (long long)timeout_ms);
     status = retry_failed(db, error);
     return status == RHEI_OK ? sync_build(db->sync, true, deadline, NULL, error) : status;
+}
+
+rhei_status rhei_initial_sync_with(rhei_db *db, const struct rhei_call_options *options, struct rhei_error *error)
+{
+    struct engine_limits limits;
+    rhei_status status = need_column_store(db, error);
+    if (status == RHEI_OK)
+        status = engine_limits_of_call(&limits, options, error);
+    if (status == RHEI_OK)
+        status = retry_failed(db, error);
+    if (status != RHEI_OK)
+        return status;
+    int64_t deadline = limits.deadline_ns == INT64_MAX ? 0 : limits.deadline_ns;
+    /* the time is sync's own matter, so that it tells which tables aren't built */
+    limits.deadline_ns = INT64_MAX;
+    struct sync_stop stop = {.check = engine_limits_check, .context = &limits};
+    return sync_build(db->sync, true, deadline, limits.cancel != NULL ? &stop : NULL, error);
 }
 
 rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *error)

@@ -56,26 +56,11 @@ struct rhei_value rhei_blob(const void *bytes, size_t length)
     return bytes_value(bytes, length, RHEI_BLOB);
 }
 
-rhei_status engine_params_check(const struct rhei_params *params, struct rhei_error *error)
+struct rhei_value rhei_name(const char *name)
 {
-    if (params == NULL)
-        return RHEI_OK;
-    if (params->count > 0 && params->values == NULL)
-        return error_set(error, RHEI_INVALID, "%zu parameters were announced, but there is no array of them",
-                         params->count);
-    if (params->count > 32766)
-        return error_set(error, RHEI_INVALID, "%zu parameters are more than the 32,766 that a statement may have",
-                         params->count);
-    for (size_t i = 0; i < params->count; i++) {
-        const struct rhei_value *value = &params->values[i];
-        if (value->type > RHEI_BLOB)
-            return error_set(error, RHEI_INVALID, "parameter %zu has the unknown class %u", i + 1, value->type);
-        if (value->type >= RHEI_TEXT && value->length > INT32_MAX)
-            return error_set(error, RHEI_TOO_BIG, "parameter %zu is longer than 2,147,483,647 bytes", i + 1);
-        if (value->type >= RHEI_TEXT && value->as.bytes == NULL && value->length > 0)
-            return error_set(error, RHEI_INVALID, "parameter %zu has a length, but no bytes", i + 1);
-    }
-    return RHEI_OK;
+    /* a missing one is told when it is bound */
+    return (struct rhei_value){
+        .as = {.bytes = name}, .length = name == NULL ? 0 : (uint32_t)strnlen(name, INT32_MAX), .type = RHEI_NAME};
 }
 
 struct rhei_freshness rhei_latest(void)
@@ -95,6 +80,7 @@ struct rhei_freshness rhei_eventual(void)
 
 rhei_status rhei_cancel_create(rhei_cancel **cancel, struct rhei_error *error)
 {
+    error_clear(error);
     if (cancel == NULL)
         return error_set(error, RHEI_INVALID, "rhei_cancel_create needs a place for the flag");
     *cancel = base_alloc_zero(1, sizeof **cancel);
@@ -119,32 +105,6 @@ void rhei_cancel_destroy(rhei_cancel **cancel)
         return;
     base_free(*cancel);
     *cancel = NULL;
-}
-
-void engine_limits_set(struct engine_limits *limits, const struct rhei_query_options *options)
-{
-    *limits = (struct engine_limits){.deadline_ns = INT64_MAX};
-    if (options == NULL)
-        return;
-    limits->cancel = options->cancel;
-    /* A limit of centuries is none; the product must not overflow. */
-    if (options->timeout_ms > 0 && options->timeout_ms < INT64_MAX / 4000000)
-        limits->deadline_ns = base_now_ns() + options->timeout_ms * 1000000;
-}
-
-rhei_status engine_limits_check(void *context)
-{
-    const struct engine_limits *limits = context;
-    if (limits->cancel != NULL && atomic_load_explicit(&limits->cancel->raised, memory_order_acquire))
-        return RHEI_CANCELLED;
-    if (limits->deadline_ns != INT64_MAX && base_now_ns() >= limits->deadline_ns)
-        return RHEI_TIMEOUT;
-    return RHEI_OK;
-}
-
-bool engine_limits_any(const struct engine_limits *limits)
-{
-    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX;
 }
 
 void rhei_free(void *pointer)

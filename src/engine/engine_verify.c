@@ -42,7 +42,14 @@ static void checksum_row(struct checksum *checksum, const struct rhei_value *cel
     checksum->product += b * (a | 1);
 }
 
-static rhei_status checksum_mirror(const struct mirror_table_view *view, struct checksum *out, struct rhei_error *error)
+static rhei_status ended(rhei_status status, struct rhei_error *error)
+{
+    return error_set(error, status,
+                     status == RHEI_TIMEOUT ? "the time limit ended the comparison" : "the comparison was cancelled");
+}
+
+static rhei_status checksum_mirror(const struct mirror_table_view *view, struct engine_limits *limits,
+                                   struct checksum *out, struct rhei_error *error)
 {
     uint32_t columns = mirror_view_column_count(view);
     struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
@@ -51,6 +58,11 @@ static rhei_status checksum_mirror(const struct mirror_table_view *view, struct 
     for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
         for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS; v++) {
             struct mirror_vector vector;
+            rhei_status stopped = engine_limits_check(limits);
+            if (stopped != RHEI_OK) {
+                base_free(cells);
+                return ended(stopped, error);
+            }
             mirror_view_vector(view, s, v, &vector);
             for (uint32_t r = 0; r < vector.rows; r++) {
                 if (vector.dead != NULL && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
@@ -98,10 +110,15 @@ static char *select_text(const struct source_table *table)
 }
 
 /* Pins both sides at one position. Foreign writers may come in between: then once more. */
-static rhei_status pin_both(rhei_db *db, const char *sql, struct mirror_snapshot *snapshot, struct oltp_cursor **cursor,
-                            struct rhei_error *error)
+static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *limits,
+                            struct mirror_snapshot *snapshot, struct oltp_cursor **cursor, struct rhei_error *error)
 {
+    struct oltp_stop stop;
+    const struct oltp_stop *given = engine_stop(limits, &stop);
     for (int tries = 0; tries < 400; tries++) {
+        rhei_status stopped = engine_limits_check(limits);
+        if (stopped != RHEI_OK)
+            return ended(stopped, error);
         rhei_status status = sync_cycle(db->sync, NULL, error);
         void *held = status == RHEI_OK && tries >= 100 ? oltp_native_lock(db->oltp) : NULL;
         if (held != NULL)
@@ -109,7 +126,7 @@ static rhei_status pin_both(rhei_db *db, const char *sql, struct mirror_snapshot
         if (status == RHEI_OK)
             status = mirror_snapshot_take(db->mirror, snapshot);
         if (status == RHEI_OK) {
-            status = oltp_read(db->oltp, sql, strlen(sql), NULL, 0, NULL, true, cursor, error);
+            status = oltp_read(db->oltp, sql, strlen(sql), NULL, 0, given, true, cursor, error);
             if (status != RHEI_OK)
                 mirror_snapshot_release(snapshot);
         }
@@ -141,14 +158,15 @@ static rhei_status compare(const struct source_table *table, const struct checks
     return RHEI_OK;
 }
 
-static rhei_status verify_table(rhei_db *db, const struct source_table *table, uint64_t *rows, struct rhei_error *error)
+static rhei_status verify_table(rhei_db *db, const struct source_table *table, struct engine_limits *limits,
+                                uint64_t *rows, struct rhei_error *error)
 {
     char *sql = select_text(table);
     if (sql == NULL)
         return error_no_memory(error);
     struct mirror_snapshot snapshot;
     struct oltp_cursor *cursor = NULL;
-    rhei_status status = pin_both(db, sql, &snapshot, &cursor, error);
+    rhei_status status = pin_both(db, sql, limits, &snapshot, &cursor, error);
     base_free(sql);
     if (status != RHEI_OK)
         return status;
@@ -161,7 +179,7 @@ static rhei_status verify_table(rhei_db *db, const struct source_table *table, u
                       "see rh status",
                       table->name);
     if (status == RHEI_OK)
-        status = checksum_mirror(view, &in_mirror, error);
+        status = checksum_mirror(view, limits, &in_mirror, error);
     if (status == RHEI_OK)
         status = checksum_table(cursor, table->column_count, &in_table, error);
     if (status == RHEI_OK)
@@ -175,6 +193,14 @@ static rhei_status verify_table(rhei_db *db, const struct source_table *table, u
 
 rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error)
 {
+    return rhei_verify_with(db, table, NULL, rows, error);
+}
+
+rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_call_options *options, uint64_t *rows,
+                             struct rhei_error *error)
+{
+    struct engine_limits limits;
+    error_clear(error);
     if (db == NULL)
         return error_set(error, RHEI_INVALID, "a database handle is needed");
     if (db->sync == NULL)
@@ -184,7 +210,9 @@ rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct r
     if (rows != NULL)
         *rows = 0;
     const struct oltp_catalog *catalog = NULL;
-    rhei_status status = oltp_catalog_take(db->oltp, &catalog, error);
+    rhei_status status = engine_limits_of_call(&limits, options, error);
+    if (status == RHEI_OK)
+        status = oltp_catalog_take(db->oltp, &catalog, error);
     if (status != RHEI_OK)
         return status;
     bool found = table == NULL;
@@ -195,7 +223,7 @@ rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct r
             continue;
         found = true;
         if (candidate->captured)
-            status = verify_table(db, &candidate->source, rows, error);
+            status = verify_table(db, &candidate->source, &limits, rows, error);
         else if (named)
             status = error_set(error, RHEI_NOT_FOUND, "table \"%s\" is not mirrored: %s", table,
                                candidate->source.unmirrored_reason != NULL ? candidate->source.unmirrored_reason

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A write: checked here, carried out by oltp in the next group commit. */
+/* A write: checked here, carried out by oltp in the next group commit, or in a session's transaction. */
 #include <string.h>
 
 #include "engine/engine_internal.h"
@@ -8,51 +8,61 @@ void engine_result_fill(struct rhei_result *result, const struct oltp_result *fr
 {
     if (result == NULL)
         return;
-    size_t size = result->struct_size;
     *result = (struct rhei_result){
-        .struct_size = size,
+        .struct_size = sizeof *result,
         .changes = from->changes,
         .last_insert_rowid = from->last_insert_rowid,
         .position = from->position,
     };
 }
 
-static rhei_status write_check(const rhei_db *db, const char *sql, struct rhei_error *error)
+/* The start of every write: is there anything to work with, and what may end it? */
+static rhei_status write_begin(const struct engine_write *write, struct engine_limits *limits, struct rhei_error *error)
 {
-    if (db == NULL || sql == NULL)
-        return error_set(error, RHEI_INVALID, "a database handle and an SQL text are needed");
-    return RHEI_OK;
+    error_clear(error);
+    if (write->db == NULL || write->sql == NULL)
+        return error_set(error, RHEI_INVALID, "a handle and an SQL text are needed");
+    return engine_limits_of_call(limits, write->options, error);
 }
 
-static rhei_status write_end(rhei_db *db, rhei_status status, const struct oltp_result *done,
-                             struct rhei_result *result)
+static rhei_status write_end(const struct engine_write *write, rhei_status status, const struct oltp_result *done)
 {
+    struct engine_counters *counters = &write->db->counters;
     if (status == RHEI_OK)
-        engine_result_fill(result, done);
-    atomic_fetch_add_explicit(status == RHEI_OK ? &db->counters.writes : &db->counters.errors, 1, memory_order_relaxed);
+        engine_result_fill(write->result, done);
+    atomic_fetch_add_explicit(status == RHEI_OK          ? &counters->writes
+                              : status == RHEI_CANCELLED ? &counters->cancelled
+                                                         : &counters->errors,
+                              1, memory_order_relaxed);
     return status;
 }
 
-rhei_status rhei_execute(rhei_db *db, const char *sql, const struct rhei_params *params, struct rhei_result *result,
-                         struct rhei_error *error)
+rhei_status engine_write_one(const struct engine_write *write, const struct rhei_params *params,
+                             struct rhei_error *error)
 {
-    rhei_status status = write_check(db, sql, error);
+    struct engine_limits limits;
+    struct engine_bound bound = {0};
+    rhei_status status = write_begin(write, &limits, error);
+    size_t len = status == RHEI_OK ? strlen(write->sql) : 0;
     if (status == RHEI_OK)
-        status = engine_params_check(params, error);
+        status = engine_bind(write->sql, len, params, &bound, error);
     if (status != RHEI_OK)
         return status;
+    struct oltp_stop stop;
     struct oltp_result done = {0};
-    status = oltp_write(db->oltp, sql, strlen(sql), params == NULL ? NULL : params->values,
-                        params == NULL ? 0 : (uint32_t)params->count, 0, &done, NULL, error);
-    return write_end(db, status, &done, result);
+    const struct oltp_stop *given = engine_stop(&limits, &stop);
+    if (write->session != NULL)
+        status = oltp_session_run(write->session->oltp, write->sql, len, bound.values, bound.count, given, &done, NULL,
+                                  error);
+    else
+        status = oltp_write(write->db->oltp, write->sql, len, bound.values, bound.count, given, &done, NULL, error);
+    engine_bound_reset(&bound);
+    return write_end(write, status, &done);
 }
 
-rhei_status rhei_execute_batch(rhei_db *db, const char *sql, const struct rhei_value *values, size_t column_count,
-                               size_t row_count, struct rhei_result *result, struct rhei_error *error)
+static rhei_status check_rows(const struct rhei_value *values, size_t column_count, size_t row_count,
+                              struct rhei_error *error)
 {
-    rhei_status status = write_check(db, sql, error);
-    if (status != RHEI_OK)
-        return status;
     if (column_count > 32766)
         return error_set(error, RHEI_INVALID, "%zu parameters a row are more than the 32,766 that SQLite takes",
                          column_count);
@@ -60,25 +70,94 @@ rhei_status rhei_execute_batch(rhei_db *db, const char *sql, const struct rhei_v
         return error_set(error, RHEI_INVALID, "there is no array of values");
     for (size_t row = 0; row < row_count; row++) {
         struct rhei_params params = {values + row * column_count, column_count};
-        status = engine_params_check(&params, error);
+        bool named = false;
+        rhei_status status = engine_params_check(&params, &named, error);
+        if (named)
+            status = error_set(error, RHEI_INVALID, "the rows of a batch have no names: give each value its place");
         if (status != RHEI_OK) {
             error_context(error, "row %zu: ", row + 1);
             return status;
         }
     }
+    return RHEI_OK;
+}
+
+rhei_status engine_write_batch(const struct engine_write *write, const struct rhei_value *values, size_t column_count,
+                               size_t row_count, struct rhei_error *error)
+{
+    struct engine_limits limits;
+    rhei_status status = write_begin(write, &limits, error);
+    if (status == RHEI_OK)
+        status = check_rows(values, column_count, row_count, error);
+    if (status != RHEI_OK)
+        return status;
+    struct oltp_stop stop;
     struct oltp_result done = {0};
-    status = oltp_write_many(db->oltp, sql, strlen(sql), values, (uint32_t)column_count, row_count, 0, &done, error);
-    return write_end(db, status, &done, result);
+    const struct oltp_stop *given = engine_stop(&limits, &stop);
+    size_t len = strlen(write->sql);
+    uint32_t count = (uint32_t)column_count;
+    if (write->session != NULL)
+        status =
+            oltp_session_run_many(write->session->oltp, write->sql, len, values, count, row_count, given, &done, error);
+    else
+        status = oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
+    return write_end(write, status, &done);
+}
+
+rhei_status engine_write_script(const struct engine_write *write, struct rhei_error *error)
+{
+    struct engine_limits limits;
+    rhei_status status = write_begin(write, &limits, error);
+    if (status != RHEI_OK)
+        return status;
+    struct oltp_stop stop;
+    struct oltp_result done = {0};
+    const struct oltp_stop *given = engine_stop(&limits, &stop);
+    size_t len = strlen(write->sql);
+    status = write->session != NULL
+                 ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
+                 : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
+    return write_end(write, status, &done);
+}
+
+/* ---- Without a session. ------------------------------------------------------------------------------------------ */
+
+rhei_status rhei_execute(rhei_db *db, const char *sql, const struct rhei_params *params, struct rhei_result *result,
+                         struct rhei_error *error)
+{
+    return engine_write_one(&(struct engine_write){db, NULL, sql, NULL, result}, params, error);
+}
+
+rhei_status rhei_execute_with(rhei_db *db, const char *sql, const struct rhei_params *params,
+                              const struct rhei_call_options *options, struct rhei_result *result,
+                              struct rhei_error *error)
+{
+    return engine_write_one(&(struct engine_write){db, NULL, sql, options, result}, params, error);
+}
+
+rhei_status rhei_execute_batch(rhei_db *db, const char *sql, const struct rhei_value *values, size_t column_count,
+                               size_t row_count, struct rhei_result *result, struct rhei_error *error)
+{
+    return rhei_execute_batch_with(db, sql, values, column_count, row_count, NULL, result, error);
+}
+
+rhei_status rhei_execute_batch_with(rhei_db *db, const char *sql, const struct rhei_value *values, size_t column_count,
+                                    size_t row_count, const struct rhei_call_options *options,
+                                    struct rhei_result *result, struct rhei_error *error)
+{
+    return engine_write_batch(&(struct engine_write){db, NULL, sql, options, result}, values, column_count, row_count,
+                              error);
 }
 
 rhei_status rhei_execute_script(rhei_db *db, const char *sql, struct rhei_result *result, struct rhei_error *error)
 {
-    rhei_status status = write_check(db, sql, error);
-    if (status != RHEI_OK)
-        return status;
-    struct oltp_result done = {0};
-    status = oltp_write_script(db->oltp, sql, strlen(sql), 0, &done, error);
-    return write_end(db, status, &done, result);
+    return engine_write_script(&(struct engine_write){db, NULL, sql, NULL, result}, error);
+}
+
+rhei_status rhei_execute_script_with(rhei_db *db, const char *sql, const struct rhei_call_options *options,
+                                     struct rhei_result *result, struct rhei_error *error)
+{
+    return engine_write_script(&(struct engine_write){db, NULL, sql, options, result}, error);
 }
 
 void *rhei_sqlite_lock(rhei_db *db)

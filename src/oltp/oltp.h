@@ -38,6 +38,15 @@ rhei_status oltp_open(const struct oltp_config *config, struct oltp **oltp, stru
 void oltp_close(struct oltp **oltp);
 bool oltp_is_read_only(const struct oltp *oltp);
 
+/*
+ * What may end a statement: RHEI_CANCELLED or RHEI_TIMEOUT from check() ends it. Asked about every 1,000 steps of SQLite's machine
+ * and every few milliseconds of a wait. A write's is asked by whichever thread runs it, while the caller waits.
+ */
+struct oltp_stop {
+    rhei_status (*check)(void *context);
+    void *context;
+};
+
 /* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */
 
 enum oltp_kind {
@@ -94,10 +103,6 @@ rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct 
 
 struct oltp_cursor; /* owner thread (may move between threads between calls) */
 
-struct oltp_stop {
-    rhei_status (*check)(void *context); /* asked about every 1,000 steps of SQLite's machine */
-    void *context;
-};
 /*
  * Runs one read-only statement (RHEI_READ_ONLY if it would write). Statements are cached by text. Text parameters are
  * copied if the cursor outlives the call. The snapshot is taken at the first oltp_cursor_next, or here if `now`.
@@ -129,17 +134,18 @@ struct oltp_result {
  * One statement of any kind but TRANSACTION, in the next group commit: its own savepoint, acknowledged after the commit.
  * Concurrent callers are combined; the one that finds the writer free runs for the others. DDL, PRAGMA, VACUUM and the like
  * run alone. Statements that RETURN rows give them in *rows (materialised; may be NULL to drop them).
- * RHEI_BUSY after busy_timeout_ms. deadline_ns: base_now_ns time after which a queued statement gives up (0: none).
+ * RHEI_BUSY after busy_timeout_ms. `stop` (may be NULL) ends it wherever it is, in the queue, before a foreign lock or while it
+ * runs, and takes all of it back; a commit that has begun is finished.
  */
 rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
-                       int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows,
+                       const struct oltp_stop *stop, struct oltp_result *result, struct oltp_cursor **rows,
                        struct rhei_error *error);
 /* The same statement for `rows` rows of `count` parameters (row-major), all or nothing, in one savepoint. */
 rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
-                            uint32_t count, size_t rows, int64_t deadline_ns, struct oltp_result *result,
+                            uint32_t count, size_t rows, const struct oltp_stop *stop, struct oltp_result *result,
                             struct rhei_error *error);
 /* Several statements, all or nothing; rows of SELECTs inside are dropped. No parameters, no transaction statements. */
-rhei_status oltp_write_script(struct oltp *oltp, const char *sql, size_t len, int64_t deadline_ns,
+rhei_status oltp_write_script(struct oltp *oltp, const char *sql, size_t len, const struct oltp_stop *stop,
                               struct oltp_result *result, struct rhei_error *error);
 
 /* ---- Interactive transactions. ----------------------------------------------------------------------------------- */
@@ -154,10 +160,31 @@ bool oltp_session_in_transaction(const struct oltp_session *session);
  * Any statement; BEGIN [DEFERRED|IMMEDIATE|EXCLUSIVE] takes the writer for this session until COMMIT or ROLLBACK (a wait
  * of at most busy_timeout_ms); others' writes queue behind it and are never part of it. Inside a transaction reads see
  * its own changes. *cursor (may be NULL): rows, streamed; must be closed before the session's next call.
+ *
+ * A statement that would change something and is ended by `stop` ends the transaction too: all of it is rolled back (SQLite does
+ * so when it interrupts a write; the other cases follow, so that it is always so). An ended read leaves the transaction as
+ * it was, and so does a COMMIT that `stop` forbids; ROLLBACK always runs.
  */
 rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size_t len, const struct rhei_value *params,
                              uint32_t count, const struct oltp_stop *stop, struct oltp_result *result,
                              struct oltp_cursor **cursor, struct rhei_error *error);
+
+/* As oltp_write_many and oltp_write_script; within a transaction all or nothing of this call, and the transaction goes on. */
+rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql, size_t len,
+                                  const struct rhei_value *params, uint32_t count, size_t rows,
+                                  const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error);
+rhei_status oltp_session_run_script(struct oltp_session *session, const char *sql, size_t len,
+                                    const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error);
+
+/* What a statement is, as the session's open transaction sees it; names are base_free's, one block. */
+struct oltp_shape {
+    enum oltp_kind kind;
+    bool read_only;
+    uint32_t parameter_count, column_count;
+    const char **column_names;
+};
+rhei_status oltp_session_shape(struct oltp_session *session, const char *sql, size_t len, struct oltp_shape *shape,
+                               struct rhei_error *error);
 
 /* ---- Capture and catalog. ---------------------------------------------------------------------------------------- */
 

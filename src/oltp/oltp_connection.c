@@ -45,6 +45,9 @@ static int connection_busy(void *context, int tries)
 static int connection_progress(void *context)
 {
     struct oltp_connection *connection = context;
+    if (connection->stop == NULL) {
+        return 0;
+    }
     connection->stopped = connection->stop->check(connection->stop->context);
     return connection->stopped != RHEI_OK;
 }
@@ -56,8 +59,10 @@ void oltp_connection_watch(struct oltp_connection *connection, const struct oltp
     }
     connection->stop = stop;
     connection->stopped = RHEI_OK;
-    sqlite3_progress_handler(connection->db, stop == NULL ? 0 : 1000, stop == NULL ? NULL : connection_progress,
-                             connection);
+    if (connection->role != OLTP_WRITER) { /* which always has it */
+        sqlite3_progress_handler(connection->db, stop == NULL ? 0 : 1000, stop == NULL ? NULL : connection_progress,
+                                 connection);
+    }
 }
 
 static const char *connection_pragmas(enum oltp_role role)
@@ -127,6 +132,9 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     sqlite3_busy_handler(db, connection_busy, connection);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_wal_autocheckpoint(db, 0);
+    if (connection->role == OLTP_WRITER) {
+        sqlite3_progress_handler(db, 1000, connection_progress, connection);
+    }
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         status = connection_set_wal(connection, error);

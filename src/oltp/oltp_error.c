@@ -78,13 +78,18 @@ rhei_status oltp_code_error(int rc, const char *message, struct rhei_error *erro
     return error_fill(rc, NULL, message == NULL ? sqlite3_errstr(rc) : message, -1, error);
 }
 
+rhei_status oltp_stop_error(rhei_status status, bool waited, struct rhei_error *error)
+{
+    return error_set(error, status, "%s%s",
+                     status == RHEI_TIMEOUT ? "the statement's time limit ended it" : "the statement was cancelled",
+                     waited ? " while it waited for another writer" : "");
+}
+
 rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const char *what, struct rhei_error *error)
 {
-    if ((rc & 255) == SQLITE_INTERRUPT && connection->stopped != RHEI_OK) {
-        rhei_status status = connection->stopped;
-        return error_set(error, status,
-                         status == RHEI_TIMEOUT ? "the statement's time limit ended it"
-                                                : "the statement was cancelled");
+    bool waited = (rc & 255) == SQLITE_BUSY;
+    if (((rc & 255) == SQLITE_INTERRUPT || waited) && connection->stopped != RHEI_OK) {
+        return oltp_stop_error(connection->stopped, waited, error);
     }
     int extended = sqlite3_extended_errcode(connection->db);
     bool same = (extended & 255) == (rc & 255);

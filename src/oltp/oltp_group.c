@@ -8,18 +8,64 @@
  * G3. When an error rolls the whole transaction back (full disk, I/O, no memory, ROLLBACK by a trigger), the jobs before it
  *     are run again without it.
  * G4. A COMMIT that fails is rolled back, and every job of the group gets its error.
+ * G5. What is run for others takes milliseconds. A statement, or a wait for a foreign lock, that takes longer is broken off
+ *     and undone; it and all behind it are put back, and what was before it is committed. The first that was broken off is `solo`
+ *     from then on: its owner runs it. Only the caller's own job has all the time that it may take.
+ * G6. What may end a job is asked while it runs, never during COMMIT and ROLLBACK: those are finished once begun.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "oltp/oltp_internal.h"
 
+enum { GROUP_NS = 10000000 }; /* that a holder gives to others' jobs */
+
+/* What is asked while a job runs: its own stop, and whether the time for others is over (G5). */
+struct group_watch {
+    const struct oltp_job *running;
+    int64_t end_ns; /* 0: it has all the time */
+    bool over;
+};
+
+static rhei_status group_watch_check(void *context)
+{
+    struct group_watch *watch = context;
+    const struct oltp_stop *stop = watch->running->stop;
+    rhei_status status = stop == NULL ? RHEI_OK : stop->check(stop->context);
+    if (status == RHEI_OK && watch->end_ns != 0 && base_now_ns() >= watch->end_ns) {
+        watch->over = true;
+        status = RHEI_CANCELLED;
+    }
+    return status;
+}
+
+struct group {
+    struct oltp *oltp;
+    struct oltp_job *own; /* the caller's, or NULL */
+    int64_t end_ns;       /* for the jobs of others; 0: there are none */
+    struct group_watch watch;
+    struct oltp_stop stop; /* group_watch_check with `watch` */
+};
+
+/* From here on `job` may be ended. */
+static void group_watch(struct group *group, const struct oltp_job *job, int64_t end_ns)
+{
+    group->watch = (struct group_watch){.running = job, .end_ns = end_ns};
+    bool any = job->stop != NULL || end_ns != 0;
+    oltp_connection_watch(group->oltp->writer, any ? &group->stop : NULL);
+}
+
+static void group_unwatch(struct group *group)
+{
+    oltp_connection_watch(group->oltp->writer, NULL);
+}
+
 static bool group_in_transaction(const struct oltp *oltp)
 {
     return sqlite3_get_autocommit(oltp->writer->db) == 0;
 }
 
-static rhei_status group_reset_step(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_error *error)
+rhei_status oltp_step_own(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_error *error)
 {
     int rc = sqlite3_step(stmt);
     rhei_status status = RHEI_OK;
@@ -30,10 +76,10 @@ static rhei_status group_reset_step(struct oltp *oltp, sqlite3_stmt *stmt, struc
     return status;
 }
 
-static void group_rollback(struct oltp *oltp)
+void oltp_roll_back(struct oltp *oltp)
 {
     if (group_in_transaction(oltp)) {
-        group_reset_step(oltp, oltp->rollback, NULL);
+        oltp_step_own(oltp, oltp->rollback, NULL);
     }
     oltp_rolled_back(oltp);
 }
@@ -79,19 +125,53 @@ static rhei_status group_check_debt(struct oltp *oltp, struct rhei_error *error)
     return open == 0 ? RHEI_OK : oltp_code_error(SQLITE_CONSTRAINT_FOREIGNKEY, "FOREIGN KEY constraint failed", error);
 }
 
-static rhei_status group_run_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
+static rhei_status group_run_some(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement, size_t row,
+                                  size_t count)
+{
+    const struct rhei_value *params = job->params == NULL ? NULL : job->params + row * job->param_count;
+    rhei_status status =
+        oltp_bind(oltp->writer, statement, params, (uint32_t)count * job->param_count, false, &job->error);
+    if (status == RHEI_OK) {
+        status = oltp_step_all(oltp, statement, &job->result, job->cursor, &job->error);
+    }
+    sqlite3_reset(statement->stmt);
+    return status;
+}
+
+/* Several rows by one statement failed: one by one, if it left nothing behind, so that we know which. */
+static rhei_status group_find_row(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement,
+                                  size_t *row, size_t count)
+{
+    size_t end = *row + count;
+    rhei_status status = RHEI_OK;
+    job->error = (struct rhei_error)RHEI_ERROR_INIT;
+    for (size_t i = *row; i < end && status == RHEI_OK; i++) {
+        *row = i;
+        status = group_run_some(oltp, job, statement, i, 1);
+    }
+    return status;
+}
+
+rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
 {
     rhei_status status = RHEI_OK;
     struct oltp_statement *wide = oltp_wide_take(oltp, statement, job);
-    for (size_t i = 0, count = 1; i < job->rows && status == RHEI_OK; i += count) {
-        count = wide == NULL ? 1 : oltp_wide_count(statement, job, i);
-        struct oltp_statement *next = count > 1 ? wide : statement;
-        status = oltp_bind(oltp->writer, next, job->params == NULL ? NULL : job->params + i * job->param_count,
-                           (uint32_t)count * job->param_count, false, &job->error);
-        if (status == RHEI_OK) {
-            status = oltp_step_all(oltp, next, &job->result, job->cursor, &job->error);
+    for (size_t row = 0, count = 1; row < job->rows && status == RHEI_OK; row += count) {
+        count = wide == NULL ? 1 : oltp_wide_count(statement, job, row);
+        int64_t changes = sqlite3_total_changes64(oltp->writer->db);
+        status = group_run_some(oltp, job, count > 1 ? wide : statement, row, count);
+        size_t wrong = row;
+        bool known = count == 1;
+        if (status != RHEI_OK && !known && oltp->writer->stopped == RHEI_OK && group_in_transaction(oltp) &&
+            sqlite3_total_changes64(oltp->writer->db) == changes) {
+            status = group_find_row(oltp, job, statement, &wrong, count);
+            known = true;
         }
-        sqlite3_reset(next->stmt);
+        if (status != RHEI_OK && job->many && known) {
+            error_context(&job->error, "row %zu: ", wrong + 1);
+        } else if (status != RHEI_OK && job->many) {
+            error_context(&job->error, "rows %zu to %zu: ", row + 1, row + count);
+        }
     }
     if (wide != NULL) {
         sqlite3_clear_bindings(wide->stmt);
@@ -99,30 +179,51 @@ static rhei_status group_run_rows(struct oltp *oltp, struct oltp_job *job, struc
     return status;
 }
 
-/* A job within the group's open transaction. */
-static rhei_status group_run_member(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
+void oltp_recount(struct oltp *oltp)
 {
+    int64_t last = 0, position = atomic_load_explicit(&oltp->position, memory_order_relaxed);
+    if (oltp->pending_seq == 0 ||
+        (oltp_query_int(oltp->writer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, NULL) == RHEI_OK &&
+         last == oltp->pending_seq)) {
+        return;
+    }
+    if (last <= position) {
+        oltp_rolled_back(oltp);
+    } else {
+        oltp->pending_seq = last;
+    }
+}
+
+/* A job within the group's open transaction. */
+static rhei_status group_run_member(struct group *group, struct oltp_job *job, struct oltp_statement *statement,
+                                    int64_t end_ns)
+{
+    struct oltp *oltp = group->oltp;
     bool guarded = job->many || oltp->foreign_keys;
     int64_t seq = oltp->pending_seq;
     uint64_t logged = oltp->pending_rows;
-    rhei_status status = guarded ? group_reset_step(oltp, oltp->savepoint, &job->error) : RHEI_OK;
+    rhei_status status = guarded ? oltp_step_own(oltp, oltp->savepoint, &job->error) : RHEI_OK;
     if (status != RHEI_OK) {
         return status;
     }
-    status = group_run_rows(oltp, job, statement);
+    group_watch(group, job, end_ns);
+    status = oltp_step_rows(oltp, job, statement);
+    group_unwatch(group);
     if (status == RHEI_OK) {
         status = group_check_debt(oltp, &job->error);
     }
     if (guarded && group_in_transaction(oltp)) {
         if (status != RHEI_OK) {
-            group_reset_step(oltp, oltp->rollback_to, NULL);
+            oltp_step_own(oltp, oltp->rollback_to, NULL);
         }
-        group_reset_step(oltp, oltp->release, NULL);
+        oltp_step_own(oltp, oltp->release, NULL);
     }
     if (status != RHEI_OK && guarded) {
         oltp->pending_seq = seq;
         oltp->pending_rows = logged;
         oltp_cursor_close(job->cursor);
+    } else if (status != RHEI_OK && group_in_transaction(oltp)) {
+        oltp_recount(oltp);
     }
     return status;
 }
@@ -152,8 +253,7 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
     return status;
 }
 
-/* What others did to the schema since we looked must not be taken for our own doing (I7). */
-static rhei_status group_catch_up(struct oltp *oltp, struct rhei_error *error)
+rhei_status oltp_catch_up(struct oltp *oltp, struct rhei_error *error)
 {
     int64_t cookie = 0;
     rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
@@ -166,12 +266,13 @@ static rhei_status group_catch_up(struct oltp *oltp, struct rhei_error *error)
     return known ? RHEI_OK : oltp_schema_refresh_locked(oltp, OLTP_BY_OTHERS, error);
 }
 
-static rhei_status group_run_ddl(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
+static rhei_status group_run_ddl(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
 {
+    struct oltp *oltp = group->oltp;
     struct oltp_schema *schema = NULL;
-    rhei_status status = group_catch_up(oltp, &job->error);
+    rhei_status status = oltp_catch_up(oltp, &job->error);
     if (status == RHEI_OK) {
-        status = group_reset_step(oltp, oltp->begin, &job->error);
+        status = oltp_step_own(oltp, oltp->begin, &job->error);
     }
     if (status != RHEI_OK) {
         return status;
@@ -180,12 +281,13 @@ static rhei_status group_run_ddl(struct oltp *oltp, struct oltp_job *job, struct
     if (status == RHEI_OK) {
         status = oltp_step_ddl(oltp, statement, &job->result, job->cursor, &schema, &job->error);
     }
+    group_unwatch(group);
     oltp_fault(oltp, "oltp.ddl.commit");
     if (status == RHEI_OK) {
-        status = group_reset_step(oltp, oltp->commit, &job->error);
+        status = oltp_step_own(oltp, oltp->commit, &job->error);
     }
     if (status != RHEI_OK) {
-        group_rollback(oltp);
+        oltp_roll_back(oltp);
         oltp_schema_release(schema);
         return status;
     }
@@ -197,12 +299,14 @@ static rhei_status group_run_ddl(struct oltp *oltp, struct oltp_job *job, struct
 /* ---- Alone. ------------------------------------------------------------------------------------------------------ */
 
 /* PRAGMA, VACUUM, ATTACH and the like: as they are, outside any transaction. */
-static rhei_status group_run_other(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
+static rhei_status group_run_other(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
 {
-    rhei_status status = group_catch_up(oltp, &job->error);
+    struct oltp *oltp = group->oltp;
+    rhei_status status = oltp_catch_up(oltp, &job->error);
     if (status == RHEI_OK) {
-        status = group_run_rows(oltp, job, statement);
+        status = oltp_step_rows(oltp, job, statement);
     }
+    group_unwatch(group);
     int64_t on = 0;
     if (oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, NULL) == RHEI_OK) {
         oltp->foreign_keys = on != 0;
@@ -214,67 +318,89 @@ static rhei_status group_run_other(struct oltp *oltp, struct oltp_job *job, stru
     return status;
 }
 
-static rhei_status group_run_autocommit(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
+static rhei_status group_run_autocommit(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
 {
+    struct oltp *oltp = group->oltp;
     oltp_fault(oltp, "oltp.write.begin");
-    rhei_status status = group_run_rows(oltp, job, statement);
+    rhei_status status = oltp_step_rows(oltp, job, statement);
+    group_unwatch(group);
     if (status == RHEI_OK) {
         oltp_committed(oltp, 1);
-    } else {
-        /* SQLite may have kept part of it (OR FAIL) */
-        bool kept = job->result.position != 0;
-        oltp_rolled_back(oltp);
-        if (kept) {
-            oltp_committed(oltp, 0);
-        }
+        return status;
+    }
+    /* SQLite may have kept part of it (OR FAIL) */
+    oltp_recount(oltp);
+    if (oltp->pending_seq != 0) {
+        oltp_committed(oltp, 0);
     }
     return status;
 }
 
-static rhei_status group_run_transaction(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement)
+static rhei_status group_run_transaction(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
 {
+    struct oltp *oltp = group->oltp;
     oltp_fault(oltp, "oltp.write.begin");
-    rhei_status status = group_reset_step(oltp, oltp->begin, &job->error);
+    rhei_status status = oltp_step_own(oltp, oltp->begin, &job->error);
     if (status != RHEI_OK) {
         return status;
     }
-    status = group_run_rows(oltp, job, statement);
+    status = oltp_step_rows(oltp, job, statement);
+    group_unwatch(group);
     oltp_fault(oltp, "oltp.write.commit");
     if (status == RHEI_OK) {
-        status = group_reset_step(oltp, oltp->commit, &job->error);
+        status = oltp_step_own(oltp, oltp->commit, &job->error);
     }
     if (status != RHEI_OK) {
-        group_rollback(oltp);
+        oltp_roll_back(oltp);
     } else {
         oltp_committed(oltp, 1);
     }
     return status;
 }
 
-static void group_run_alone(struct oltp *oltp, struct oltp_job *job)
+static rhei_status group_run_kind(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
 {
-    struct oltp_statement *statement = NULL;
-    job->status = oltp_prepare(oltp->writer, job->sql, job->len, &statement, &job->error);
-    if (job->status != RHEI_OK) {
-        return;
-    }
-    if (statement->kind == OLTP_TRANSACTION) {
-        job->status = error_set(
+    switch (statement->kind) {
+    case OLTP_TRANSACTION:
+        return error_set(
             &job->error, RHEI_TRANSACTION,
             "BEGIN, COMMIT, ROLLBACK and savepoints need a session: other callers' writes are not part of it");
-    } else if (statement->kind == OLTP_EMPTY) {
-        job->status = RHEI_OK;
-    } else if (statement->is_ddl) {
-        job->status = group_run_ddl(oltp, job, statement);
-    } else if (statement->alone) {
-        job->status = group_run_other(oltp, job, statement);
-    } else if (job->many) {
-        job->status = group_run_transaction(oltp, job, statement);
-    } else {
-        job->status = group_run_autocommit(oltp, job, statement);
+    case OLTP_EMPTY:
+        return RHEI_OK;
+    default:
+        return statement->is_ddl  ? group_run_ddl(group, job, statement)
+               : statement->alone ? group_run_other(group, job, statement)
+               : job->many        ? group_run_transaction(group, job, statement)
+                                  : group_run_autocommit(group, job, statement);
     }
+}
+
+/* It was broken off and undone: as if it had never been tried. */
+static void group_put_back(struct oltp_job *job)
+{
+    oltp_cursor_close(job->cursor);
+    job->put_back = true;
+    job->status = RHEI_OK;
+    job->result = (struct oltp_result){0};
+    job->error = (struct rhei_error)RHEI_ERROR_INIT;
+}
+
+static void group_run_alone(struct group *group, struct oltp_job *job)
+{
+    struct oltp *oltp = group->oltp;
+    struct oltp_statement *statement = NULL;
+    int64_t end_ns = job == group->own ? 0 : group->end_ns;
+    group_watch(group, job, end_ns);
+    job->status = oltp_prepare(oltp->writer, job->sql, job->len, &statement, &job->error);
+    if (job->status == RHEI_OK) {
+        job->status = group_run_kind(group, job, statement);
+    }
+    group_unwatch(group);
     oltp_statement_release(oltp->writer, &statement);
-    if (job->status != RHEI_OK) {
+    if (job->status != RHEI_OK && group->watch.over) {
+        group_put_back(job);
+        job->solo = true;
+    } else if (job->status != RHEI_OK) {
         oltp_cursor_close(job->cursor);
     }
 }
@@ -302,56 +428,118 @@ static void group_clear_results(struct oltp_job **jobs, uint32_t count)
     }
 }
 
-/* One pass over the jobs that have not failed. False if an error rolled everything back (G3). */
-static bool group_pass(struct oltp *oltp, struct oltp_job **jobs, uint32_t count)
+enum group_passed { GROUP_ALL, GROUP_SOME, GROUP_AGAIN };
+
+/*
+ * One pass over the jobs that have not failed. GROUP_AGAIN: an error rolled everything back (G3); GROUP_SOME: the time was over at
+ * *reached (G5), after which nothing was done.
+ */
+static enum group_passed group_pass(struct group *group, struct oltp_job **jobs, uint32_t count, int64_t end_ns,
+                                    uint32_t *reached)
 {
+    struct oltp *oltp = group->oltp;
     for (uint32_t i = 0; i < count; i++) {
+        *reached = i;
         if (jobs[i]->status != RHEI_OK) {
             continue;
         }
+        if (end_ns != 0 && i > 0 && base_now_ns() >= end_ns) {
+            return GROUP_SOME;
+        }
         struct oltp_statement *statement = NULL;
+        group->watch.over = false;
         jobs[i]->status = oltp_prepare(oltp->writer, jobs[i]->sql, jobs[i]->len, &statement, &jobs[i]->error);
         if (jobs[i]->status == RHEI_OK) {
-            jobs[i]->status = group_run_member(oltp, jobs[i], statement);
+            jobs[i]->status = group_run_member(group, jobs[i], statement, end_ns);
             oltp_statement_release(oltp->writer, &statement);
+        }
+        if (jobs[i]->status != RHEI_OK && group->watch.over) {
+            group_put_back(jobs[i]);
+            jobs[i]->solo = jobs[i] != group->own;
+            return group_in_transaction(oltp) ? GROUP_SOME : GROUP_AGAIN;
         }
         oltp_fault(oltp, "oltp.write.statement");
         if (!group_in_transaction(oltp)) {
-            return false;
+            return GROUP_AGAIN;
         }
     }
-    return true;
+    return GROUP_ALL;
 }
 
-static void group_run_together(struct oltp *oltp, struct oltp_job **jobs, uint32_t count)
+/* Jobs from `from` on are not run now. */
+static void group_put_rest_back(struct oltp_job **jobs, uint32_t from, uint32_t count)
+{
+    for (uint32_t i = from; i < count; i++) {
+        if (jobs[i]->status == RHEI_OK) {
+            group_put_back(jobs[i]);
+        }
+    }
+}
+
+static rhei_status group_commit(struct oltp *oltp, struct oltp_job **jobs, uint32_t count, struct rhei_error *error)
+{
+    oltp_fault(oltp, "oltp.write.commit");
+    rhei_status status = oltp_step_own(oltp, oltp->commit, error);
+    if (status != RHEI_OK) {
+        oltp_roll_back(oltp);
+        group_clear_results(jobs, count);
+        return status;
+    }
+    uint64_t done = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        done += jobs[i]->status == RHEI_OK;
+    }
+    oltp_committed(oltp, done);
+    return RHEI_OK;
+}
+
+/* Waits for a foreign lock as long as a group may; longer waits are each caller's own. */
+static rhei_status group_begin(struct group *group, struct rhei_error *error)
+{
+    static const struct oltp_job everybody = {0};
+    oltp_fault(group->oltp, "oltp.write.begin");
+    group_watch(group, &everybody, group->end_ns);
+    rhei_status status = oltp_step_own(group->oltp, group->oltp->begin, error);
+    group_unwatch(group);
+    return status;
+}
+
+static void group_run_together(struct group *group, struct oltp_job **jobs, uint32_t count)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
+    struct oltp *oltp = group->oltp;
+    int64_t end_ns = group->end_ns;
     for (;;) {
-        oltp_fault(oltp, "oltp.write.begin");
-        rhei_status status = group_reset_step(oltp, oltp->begin, &error);
+        rhei_status status = group_begin(group, &error);
+        if (status != RHEI_OK && group->watch.over) {
+            group_put_rest_back(jobs, 0, count);
+            return;
+        }
         if (status != RHEI_OK) {
             group_fail_open(jobs, count, status, &error);
             return;
         }
-        if (!group_pass(oltp, jobs, count)) {
-            group_rollback(oltp);
-            group_clear_results(jobs, count);
-            continue; /* one job fewer each time */
+        uint32_t reached = 0;
+        enum group_passed passed = group_pass(group, jobs, count, end_ns, &reached);
+        if (passed == GROUP_SOME || group->watch.over) {
+            group_put_rest_back(jobs, reached, count);
+            count = reached;
+            end_ns = 0; /* what is left was done within the time once */
         }
-        oltp_fault(oltp, "oltp.write.commit");
-        status = group_reset_step(oltp, oltp->commit, &error);
-        if (status != RHEI_OK) {
-            group_rollback(oltp);
-            group_clear_results(jobs, count);
-            group_fail_open(jobs, count, status, &error);
+        if (count == 0) {
+            oltp_roll_back(oltp);
             return;
         }
-        uint64_t done = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            done += jobs[i]->status == RHEI_OK;
+        if (passed != GROUP_AGAIN) {
+            status = group_commit(oltp, jobs, count, &error);
+            if (status != RHEI_OK) {
+                group_fail_open(jobs, count, status, &error);
+            }
+            return;
         }
-        oltp_committed(oltp, done);
-        return;
+        oltp_roll_back(oltp);
+        group_clear_results(jobs, count);
+        /* one job fewer each time */
     }
 }
 
@@ -368,134 +556,50 @@ static bool group_may_join(struct oltp *oltp, struct oltp_job *job)
     return join;
 }
 
-void oltp_group_run(struct oltp *oltp, struct oltp_job *first, uint32_t count)
+static void group_run_gathered(struct group *group, struct oltp_job **jobs, uint32_t count)
+{
+    if (count == 1) {
+        group_run_alone(group, jobs[0]);
+    } else if (count > 1) {
+        group_run_together(group, jobs, count);
+    }
+}
+
+void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *own)
 {
     struct oltp_job *together[OLTP_GROUP_MAX + 1];
     uint32_t waiting = 0;
-    int64_t now = count > 1 || oltp->writer->busy_deadline_ns != 0 ? base_now_ns() : 0;
-    oltp->writer->busy_deadline_ns = count > 1 ? now + (int64_t)oltp->config.busy_timeout_ms * 1000000 : 0;
+    struct group group = {.oltp = oltp, .own = own, .stop = {.check = group_watch_check, .context = &group.watch}};
+    bool alone = first->next == NULL;
+    int64_t now = !alone || own == NULL || oltp->writer->busy_deadline_ns != 0 ? base_now_ns() : 0;
+    oltp->writer->busy_deadline_ns = alone ? 0 : now + (int64_t)oltp->config.busy_timeout_ms * 1000000;
+    group.end_ns = alone && own != NULL ? 0 : now + GROUP_NS;
+    bool over = false;
     for (struct oltp_job *job = first; job != NULL; job = job->next) {
         job->status = RHEI_OK;
-        bool join = count > 1 && group_may_join(oltp, job);
+        bool join = !alone && group_may_join(oltp, job);
         if (join) {
             together[waiting++] = job;
         }
-        bool last = job->next == NULL;
-        if (waiting > 0 && (!join || last)) {
-            if (waiting == 1) {
-                group_run_alone(oltp, together[0]);
-            } else {
-                group_run_together(oltp, together, waiting);
-            }
+        if (waiting > 0 && (!join || job->next == NULL)) {
+            group_run_gathered(&group, together, waiting);
+            over = together[waiting - 1]->put_back;
             waiting = 0;
         }
+        if (over) { /* first come, first served: all behind it wait as well */
+            for (job = join ? job->next : job; job != NULL; job = job->next) {
+                job->status = RHEI_OK;
+                job->put_back = true;
+            }
+            break;
+        }
         if (!join) {
-            group_run_alone(oltp, job);
+            group_run_alone(&group, job);
+            over = job->put_back;
         }
     }
-}
-
-/* ---- Scripts. ---------------------------------------------------------------------------------------------------- */
-
-static rhei_status script_statement(struct oltp *oltp, const char *sql, size_t len, struct oltp_result *result,
-                                    struct oltp_schema **schema, struct rhei_error *error)
-{
-    struct oltp_statement *statement = NULL;
-    rhei_status status = oltp_prepare(oltp->writer, sql, len, &statement, error);
-    if (status != RHEI_OK) {
-        return status;
+    if (own != NULL && own->put_back) {
+        own->put_back = false;
+        group_run_alone(&group, own);
     }
-    if (statement->kind == OLTP_TRANSACTION) {
-        status = error_set(error, RHEI_TRANSACTION,
-                           "a batch is one transaction already: it can't hold BEGIN, COMMIT, ROLLBACK or savepoints");
-    } else if (statement->vacuums) {
-        status = error_set(error, RHEI_TRANSACTION, "VACUUM can't run within a batch: run it alone");
-    } else if (statement->kind != OLTP_EMPTY) {
-        status = oltp_bind(oltp->writer, statement, NULL, 0, false, error);
-    }
-    if (status == RHEI_OK && statement->is_ddl) {
-        oltp_schema_release(*schema);
-        status = oltp_step_ddl(oltp, statement, result, NULL, schema, error);
-    } else if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
-        status = oltp_step_all(oltp, statement, result, NULL, error);
-    }
-    oltp_statement_release(oltp->writer, &statement);
-    return status;
-}
-
-/* The bytes of the first statement, by SQLite's own parser: a semicolon in a trigger's body ends nothing. */
-static rhei_status script_cut(struct oltp *oltp, const char *sql, size_t len, size_t *cut, struct rhei_error *error)
-{
-    sqlite3_stmt *stmt = NULL;
-    const char *tail = NULL;
-    int rc = oltp_prepare_text(oltp->writer, sql, len, 0, &stmt, &tail);
-    *cut = tail == NULL ? len : (size_t)(tail - sql);
-    rhei_status status = rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
-    sqlite3_finalize(stmt);
-    return status;
-}
-
-static rhei_status script_run(struct oltp *oltp, const char *sql, size_t len, struct oltp_result *result,
-                              struct oltp_schema **schema, struct rhei_error *error)
-{
-    rhei_status status = RHEI_OK;
-    for (size_t at = 0; status == RHEI_OK && !oltp_is_blank(sql, len, at);) {
-        size_t cut = 0;
-        status = script_cut(oltp, sql + at, len - at, &cut, error);
-        if (status == RHEI_OK) {
-            status = script_statement(oltp, sql + at, cut, result, schema, error);
-        }
-        if (status != RHEI_OK && error != NULL && error->sql_offset >= 0) {
-            error->sql_offset += (int32_t)at;
-        }
-        at += cut;
-    }
-    return status;
-}
-
-rhei_status oltp_write_script(struct oltp *oltp, const char *sql, size_t len, int64_t deadline_ns,
-                              struct oltp_result *result, struct rhei_error *error)
-{
-    struct oltp_schema *schema = NULL;
-    struct oltp_result unused = {0};
-    result = result == NULL ? &unused : result;
-    *result = (struct oltp_result){0};
-    char *copy = len > 1000000000 ? NULL : base_strndup(sql, len);
-    if (copy == NULL) {
-        return len > 1000000000 ? error_set(error, RHEI_TOO_BIG, "the batch is longer than 1,000,000,000 bytes")
-                                : error_no_memory(error);
-    }
-    rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
-    if (status != RHEI_OK) {
-        base_free(copy);
-        return status;
-    }
-    status = group_catch_up(oltp, error);
-    oltp_fault(oltp, "oltp.write.begin");
-    if (status == RHEI_OK) {
-        status = group_reset_step(oltp, oltp->begin, error);
-    }
-    if (status == RHEI_OK) {
-        status = script_run(oltp, copy, len, result, &schema, error);
-        oltp_fault(oltp, "oltp.write.commit");
-        if (status == RHEI_OK) {
-            status = group_reset_step(oltp, oltp->commit, error);
-        }
-        if (status != RHEI_OK) {
-            group_rollback(oltp);
-            *result = (struct oltp_result){0};
-            atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
-        }
-    }
-    if (status == RHEI_OK) {
-        if (schema != NULL) {
-            oltp_schema_publish(oltp, schema);
-            schema = NULL;
-        }
-        oltp_committed(oltp, 1);
-    }
-    oltp_schema_release(schema);
-    oltp_writer_release(oltp);
-    base_free(copy);
-    return status;
 }

@@ -104,6 +104,8 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
 void oltp_connection_watch(struct oltp_connection *connection, const struct oltp_stop *stop);
 /* Fills `error` from what SQLite says of its last failure. `what` (may be NULL) is put in front. */
 rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const char *what, struct rhei_error *error);
+/* A statement's end by RHEI_CANCELLED or RHEI_TIMEOUT in words; `waited`: before it had what it needed. */
+rhei_status oltp_stop_error(rhei_status status, bool waited, struct rhei_error *error);
 /* The same without a connection. */
 rhei_status oltp_code_error(int rc, const char *message, struct rhei_error *error);
 void oltp_column(sqlite3_stmt *stmt, int column, bool utf16, struct rhei_value *value);
@@ -125,6 +127,8 @@ bool oltp_is_blank(const char *sql, size_t len, size_t at);
 rhei_status oltp_refuse_setting(const char *sql, size_t len, struct rhei_error *error);
 /* The kind as far as the first word tells it (OLTP_SELECT: it doesn't). */
 enum oltp_kind oltp_word_kind(const char *sql, size_t len);
+/* The first word is this one. */
+bool oltp_word_is(const char *sql, size_t len, const char *word);
 /* The first word is ROLLBACK, not followed by TO; BEGIN or SAVEPOINT. */
 bool oltp_is_rollback(const char *sql, size_t len);
 bool oltp_begins_transaction(const char *sql, size_t len);
@@ -235,13 +239,16 @@ enum oltp_job_state { OLTP_JOB_QUEUED, OLTP_JOB_RUNNING, OLTP_JOB_GRANTED, OLTP_
 
 struct oltp_job {
     bool exclusive; /* wants the writer itself instead of having a statement run */
+    bool solo;      /* its owner runs it, in a transaction of its own: it is long, or no INSERT, UPDATE or DELETE */
+    bool put_back;  /* the holder didn't run it after all: back to the head of the queue with it */
     const char *sql;
     size_t len;
     const struct rhei_value *params;
     uint32_t param_count;
     size_t rows;
     bool many;
-    int64_t deadline_ns;
+    int64_t deadline_ns;          /* of its wait for the writer; 0: the busy time-out */
+    const struct oltp_stop *stop; /* may be NULL */
     struct oltp_result result;
     struct oltp_cursor **cursor; /* may be NULL */
     struct rhei_error error;
@@ -250,18 +257,36 @@ struct oltp_job {
     struct oltp_job *next;
 };
 
-/* Holds the writer: nobody else writes until the release. deadline_ns as in oltp_write. */
+/* Holds the writer: nobody else writes until the release. deadline_ns: base_now_ns time to give up at, RHEI_BUSY (0: none). */
 rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
+/* The same, as long as `stop` (may be NULL) lets it wait. */
+rhei_status oltp_writer_acquire_until(struct oltp *oltp, const struct oltp_stop *stop, struct rhei_error *error);
 void oltp_writer_release(struct oltp *oltp);
 rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job);
-/* With the writer held. */
-void oltp_group_run(struct oltp *oltp, struct oltp_job *first, uint32_t count);
+/* With the writer held: every job is run, or put_back. `own` is the caller's (the first, or NULL): never put back. */
+void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *own);
 /* One statement inside or outside a transaction, to its end. */
 rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
                           struct oltp_cursor **cursor, struct rhei_error *error);
 /* A DDL statement within the writer's open transaction, capture suspended before and remade after. */
 rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
                           struct oltp_cursor **cursor, struct oltp_schema **schema, struct rhei_error *error);
+/* One of the writer's own statements, which are kept prepared: BEGIN, COMMIT ... */
+rhei_status oltp_step_own(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_error *error);
+/* What is open, if anything is. */
+void oltp_roll_back(struct oltp *oltp);
+/* All rows of a job; the error of a batch names the row. */
+rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement);
+/* What others did to the schema since we looked must not be taken for our own doing (I7). */
+rhei_status oltp_catch_up(struct oltp *oltp, struct rhei_error *error);
+/*
+ * After a statement that failed, or a ROLLBACK TO, in a transaction that goes on or that has ended with what it kept (OR FAIL):
+ * what was logged may be gone, and the numbers free again.
+ */
+void oltp_recount(struct oltp *oltp);
+/* The statements of a script, within the writer's open transaction; *schema is what its DDL made, or NULL. */
+rhei_status oltp_script_run(struct oltp *oltp, const char *sql, size_t len, struct oltp_result *result,
+                            struct oltp_schema **schema, struct rhei_error *error);
 /* Bookkeeping of the writer's transaction that has just ended. */
 void oltp_committed(struct oltp *oltp, uint64_t statements);
 void oltp_rolled_back(struct oltp *oltp);

@@ -90,10 +90,10 @@ static void session_settle(struct oltp_session *session, bool committed)
     session_let_go(session);
 }
 
-static rhei_status session_begin(struct oltp_session *session, struct rhei_error *error)
+static rhei_status session_begin(struct oltp_session *session, const struct oltp_stop *stop, struct rhei_error *error)
 {
     struct oltp *oltp = session->oltp;
-    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    rhei_status status = oltp_writer_acquire_until(oltp, stop, error);
     if (status != RHEI_OK) {
         return status;
     }
@@ -102,7 +102,9 @@ static rhei_status session_begin(struct oltp_session *session, struct rhei_error
     base_mutex_unlock(&oltp->queue_lock);
     session->holding = true;
     /* before a transaction, so that what others did to the schema is not taken for this session's doing */
+    oltp_connection_watch(oltp->writer, stop);
     status = oltp_schema_refresh_locked(oltp, OLTP_BY_OTHERS, error);
+    oltp_connection_watch(oltp->writer, NULL);
     if (status != RHEI_OK) {
         session_let_go(session);
     }
@@ -123,7 +125,9 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
         struct oltp_schema *schema = NULL;
         status = oltp_exec(writer, "SAVEPOINT _rhei_ddl", error);
         if (status == RHEI_OK) {
+            oltp_connection_watch(writer, stop);
             status = oltp_step_ddl(oltp, *statement, result, cursor, &schema, error);
+            oltp_connection_watch(writer, NULL);
         }
         if (sqlite3_get_autocommit(writer->db) == 0) {
             if (status != RHEI_OK) {
@@ -146,10 +150,21 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
         }
         return status;
     }
-    oltp_connection_watch(writer, stop);
+    bool waits =
+        (*statement)->kind != OLTP_TRANSACTION || oltp_begins_transaction((*statement)->sql, (*statement)->len);
+    oltp_connection_watch(writer, waits ? stop : NULL);
     status = oltp_step_all(oltp, *statement, result, cursor, error);
     oltp_connection_watch(writer, NULL);
     return status;
+}
+
+/* The rule of oltp_session_run: who ends a write ends its transaction. */
+static void session_take_back(struct oltp_session *session, struct rhei_error *error)
+{
+    if (sqlite3_get_autocommit(session->oltp->writer->db) == 0) {
+        oltp_exec(session->oltp->writer, "ROLLBACK", NULL);
+    }
+    error_context(error, "the session's transaction was rolled back: ");
 }
 
 /* Within the transaction, or with the statement that begins it. */
@@ -162,11 +177,20 @@ static rhei_status session_run_held(struct oltp_session *session, const char *sq
     writer->busy_deadline_ns = 0;
     rhei_status status = oltp_prepare(writer, sql, len, &statement, error);
     if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
-        bool ends = statement->kind == OLTP_TRANSACTION;
-        status = session_step(session, &statement, params, count, stop, result, cursor, error);
+        bool ends = statement->kind == OLTP_TRANSACTION, reads = statement->read_only;
+        bool rolls = ends && oltp_word_is(sql, len, "ROLLBACK");
+        rhei_status stopped = stop == NULL || rolls ? RHEI_OK : stop->check(stop->context);
+        status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error)
+                                    : session_step(session, &statement, params, count, stop, result, cursor, error);
         oltp_statement_release(writer, &statement);
+        if ((status == RHEI_CANCELLED || status == RHEI_TIMEOUT) && !ends && !reads) {
+            session_take_back(session, error);
+        }
         if (ends && status != RHEI_OK && sqlite3_get_autocommit(writer->db) == 0) {
             error_context(error, "the transaction is still open: ");
+        }
+        if (sqlite3_get_autocommit(writer->db) == 0 && (status != RHEI_OK || rolls)) {
+            oltp_recount(session->oltp);
         }
         /* only COMMIT, END or the RELEASE of the outermost savepoint end it without an error and keep it */
         bool rolled = len >= 8 && status == RHEI_OK && oltp_is_rollback(sql, len);
@@ -175,6 +199,153 @@ static rhei_status session_run_held(struct oltp_session *session, const char *sq
     }
     oltp_statement_release(writer, &statement);
     session_settle(session, false);
+    return status;
+}
+
+/* ---- Batches and scripts within the transaction: all or nothing by a savepoint. -------------------------------- */
+
+static void session_guard_end(struct oltp_session *session, rhei_status status, struct rhei_error *error)
+{
+    struct oltp *oltp = session->oltp;
+    oltp_connection_watch(oltp->writer, NULL);
+    if (status == RHEI_CANCELLED || status == RHEI_TIMEOUT) {
+        session_take_back(session, error);
+    } else if (sqlite3_get_autocommit(oltp->writer->db) == 0) {
+        if (status != RHEI_OK) {
+            oltp_step_own(oltp, oltp->rollback_to, NULL);
+        }
+        oltp_step_own(oltp, oltp->release, NULL);
+        if (status != RHEI_OK) {
+            oltp_recount(oltp);
+        }
+    }
+    session_settle(session, false);
+}
+
+static rhei_status session_guard(struct oltp_session *session, const struct oltp_stop *stop, struct rhei_error *error)
+{
+    rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
+    rhei_status status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error)
+                                            : oltp_step_own(session->oltp, session->oltp->savepoint, error);
+    session->oltp->writer->busy_deadline_ns = 0;
+    oltp_connection_watch(session->oltp->writer, stop);
+    return status;
+}
+
+static rhei_status session_ready(const struct oltp_session *session, struct rhei_error *error)
+{
+    return session->cursor_open
+               ? error_set(error, RHEI_INVALID,
+                           "the rows of this session's last statement are still open: close them first")
+               : RHEI_OK;
+}
+
+rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql, size_t len,
+                                  const struct rhei_value *params, uint32_t count, size_t rows,
+                                  const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
+{
+    struct oltp *oltp = session->oltp;
+    if (!session->holding) {
+        return oltp_write_many(oltp, sql, len, params, count, rows, stop, result, error);
+    }
+    struct oltp_statement *statement = NULL;
+    struct oltp_job job = {
+        .sql = sql, .len = len, .params = params, .param_count = count, .rows = rows, .many = true, .stop = stop};
+    rhei_status status = session_ready(session, error);
+    if (status == RHEI_OK) {
+        status = oltp_prepare(oltp->writer, sql, len, &statement, error);
+    }
+    if (status != RHEI_OK) {
+        return status;
+    }
+    if (statement->kind == OLTP_TRANSACTION || statement->alone) {
+        oltp_statement_release(oltp->writer, &statement);
+        return error_set(error, RHEI_TRANSACTION, "a batch within a transaction runs INSERT, UPDATE, DELETE or SELECT");
+    }
+    status = session_guard(session, stop, &job.error);
+    if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
+        status = oltp_step_rows(oltp, &job, statement);
+    }
+    oltp_statement_release(oltp->writer, &statement);
+    session_guard_end(session, status, &job.error);
+    if (status == RHEI_OK && result != NULL) {
+        *result = job.result;
+    } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
+        *error = job.error;
+    }
+    return status;
+}
+
+rhei_status oltp_session_run_script(struct oltp_session *session, const char *sql, size_t len,
+                                    const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
+{
+    struct oltp *oltp = session->oltp;
+    if (!session->holding) {
+        return oltp_write_script(oltp, sql, len, stop, result, error);
+    }
+    struct oltp_schema *schema = NULL;
+    struct oltp_result done = {0};
+    rhei_status status = session_ready(session, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = session_guard(session, stop, error);
+    if (status == RHEI_OK) {
+        status = oltp_script_run(oltp, sql, len, &done, &schema, error);
+    }
+    if (status == RHEI_OK && schema != NULL) {
+        oltp_schema_release(session->schema);
+        session->schema = schema;
+    } else {
+        oltp_schema_release(schema);
+    }
+    session_guard_end(session, status, error);
+    if (status == RHEI_OK && result != NULL) {
+        *result = done;
+    }
+    return status;
+}
+
+/* The names in one block, behind their pointers. */
+static bool session_names(sqlite3_stmt *stmt, struct oltp_shape *shape)
+{
+    size_t bytes = 1;
+    for (uint32_t i = 0; i < shape->column_count; i++) {
+        const char *name = sqlite3_column_name(stmt, (int)i);
+        bytes += sizeof(char *) + (name == NULL ? 0 : strlen(name)) + 1;
+    }
+    shape->column_names = base_alloc(bytes);
+    if (shape->column_names == NULL) {
+        return false;
+    }
+    char *at = (char *)(shape->column_names + shape->column_count);
+    for (uint32_t i = 0; i < shape->column_count; i++) {
+        const char *name = sqlite3_column_name(stmt, (int)i);
+        size_t len = name == NULL ? 0 : strlen(name);
+        memcpy(at, name == NULL ? "" : name, len + 1);
+        shape->column_names[i] = at;
+        at += len + 1;
+    }
+    return true;
+}
+
+rhei_status oltp_session_shape(struct oltp_session *session, const char *sql, size_t len, struct oltp_shape *shape,
+                               struct rhei_error *error)
+{
+    *shape = (struct oltp_shape){0};
+    struct oltp_statement *statement = NULL;
+    rhei_status status = oltp_prepare(session->oltp->writer, sql, len, &statement, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    shape->kind = statement->kind;
+    shape->read_only = statement->stmt == NULL || statement->read_only;
+    shape->parameter_count = statement->stmt == NULL ? 0 : (uint32_t)sqlite3_bind_parameter_count(statement->stmt);
+    shape->column_count = statement->stmt == NULL ? 0 : (uint32_t)sqlite3_column_count(statement->stmt);
+    if (shape->column_count > 0 && !session_names(statement->stmt, shape)) {
+        status = error_no_memory(error);
+    }
+    oltp_statement_release(session->oltp->writer, &statement);
     return status;
 }
 
@@ -212,9 +383,9 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
     if (cursor != NULL) {
         *cursor = NULL;
     }
-    if (session->cursor_open) {
-        return error_set(error, RHEI_INVALID,
-                         "the rows of this session's last statement are still open: close them first");
+    rhei_status ready = session_ready(session, error);
+    if (ready != RHEI_OK) {
+        return ready;
     }
     if (!session->holding) {
         enum oltp_kind kind = OLTP_EMPTY;
@@ -233,12 +404,12 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
             return status;
         }
         if (kind != OLTP_TRANSACTION) {
-            return oltp_write(oltp, sql, len, params, count, 0, result, cursor, error);
+            return oltp_write(oltp, sql, len, params, count, stop, result, cursor, error);
         }
         if (!oltp_begins_transaction(sql, len)) {
             return error_set(error, RHEI_TRANSACTION, "there is no open transaction: BEGIN first");
         }
-        status = session_begin(session, error);
+        status = session_begin(session, stop, error);
         if (status != RHEI_OK) {
             return status;
         }

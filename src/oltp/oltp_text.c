@@ -227,6 +227,12 @@ static bool text_first_word(const char *sql, size_t len, const char *word, size_
     return token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, word);
 }
 
+bool oltp_word_is(const char *sql, size_t len, const char *word)
+{
+    size_t at;
+    return text_first_word(sql, len, word, &at);
+}
+
 bool oltp_is_rollback(const char *sql, size_t len)
 {
     size_t at, start, end;

@@ -4,11 +4,13 @@
  *
  * W1. One caller at a time holds the writer (writer_busy); only the holder touches oltp->writer and the pending_ fields.
  * W2. A job is in the queue (QUEUED), in the hands of a holder (RUNNING), told to go on itself (GRANTED) or DONE. Its state
- *     leaves QUEUED under queue_lock only, and only a QUEUED job may give up. Once DONE or GRANTED is stored,
- *     the job is its owner's again: nobody else may touch it.
+ *     leaves QUEUED, and comes back to it, under queue_lock only, and only a QUEUED job may give up. Once DONE or GRANTED is
+ *     stored, the job is its owner's again: nobody else may touch it.
  * W3. The queue is first come, first served. A holder runs its own job and at most one group of others; then the
  *     thread at the head becomes the holder. So nobody works for others for long, and nobody starves.
  * W4. The holder's transaction has ended when it lets go.
+ * W5. What takes longer than a group may (G5) goes back to the head of the queue, and its owner runs it. So a job is in a
+ *     holder's hands for milliseconds only, and its owner soon sees its time-out or cancel, in the queue or running by itself.
  */
 #include <string.h>
 
@@ -17,6 +19,8 @@
 enum {
     GATHER_CROWD = 3,  /* so many in the last group, or nobody is waited for */
     GATHER_NS = 60000, /* some five commits */
+    STOP_NS = 5000000, /* between two looks at what may end a wait */
+    SOLO_ROWS = 256,   /* a batch of more is run by its owner */
 };
 
 static int64_t writer_deadline(const struct oltp *oltp, int64_t deadline_ns)
@@ -48,13 +52,31 @@ static void writer_unqueue(struct oltp *oltp, struct oltp_job *job)
     oltp->queue_length--;
 }
 
-/* Takes the statements at the head of the queue, up to the first job that wants the writer itself. */
+/* Jobs that were not run after all, in their order: before all that wait. */
+static void writer_put_back(struct oltp *oltp, struct oltp_job *first)
+{
+    base_mutex_lock(&oltp->queue_lock);
+    struct oltp_job *waiting = oltp->queue_head, *tail = oltp->queue_tail;
+    oltp->queue_head = oltp->queue_tail = NULL;
+    for (struct oltp_job *job = first, *next; job != NULL; job = next) {
+        next = job->next;
+        writer_enqueue(oltp, job);
+        base_word_wake(&job->state); /* it may give up again */
+    }
+    if (waiting != NULL) {
+        *(oltp->queue_tail == NULL ? &oltp->queue_head : &oltp->queue_tail->next) = waiting;
+        oltp->queue_tail = tail;
+    }
+    base_mutex_unlock(&oltp->queue_lock);
+}
+
+/* Takes the statements at the head of the queue, up to the first job that goes by itself. */
 static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
 {
     uint32_t count = 0;
     struct oltp_job **end = &oltp->queue_head;
     *first = oltp->queue_head;
-    while (*end != NULL && !(*end)->exclusive && count < OLTP_GROUP_MAX) {
+    while (*end != NULL && !(*end)->exclusive && !(*end)->solo && count < OLTP_GROUP_MAX) {
         atomic_store_explicit(&(*end)->state, OLTP_JOB_RUNNING, memory_order_relaxed);
         count++;
         end = &(*end)->next;
@@ -77,14 +99,23 @@ static void writer_tell(struct oltp_job *job, enum oltp_job_state state)
 }
 
 /* The jobs of a group are done; their owners may go. `self` is the caller's own, if it is among them. */
-static void writer_finish_group(struct oltp_job *first, const struct oltp_job *self)
+static void writer_finish_group(struct oltp *oltp, struct oltp_job *first, const struct oltp_job *self)
 {
+    struct oltp_job *back = NULL, **end = &back;
     while (first != NULL) {
         struct oltp_job *next = first->next;
-        if (first != self) {
+        if (first->put_back) {
+            first->put_back = false;
+            first->next = NULL;
+            *end = first;
+            end = &first->next;
+        } else if (first != self) {
             writer_tell(first, OLTP_JOB_DONE);
         }
         first = next;
+    }
+    if (back != NULL) {
+        writer_put_back(oltp, back);
     }
 }
 
@@ -109,7 +140,8 @@ static void writer_hand_over(struct oltp *oltp)
     }
 }
 
-static void writer_give_up(struct oltp *oltp, struct oltp_job *job)
+/* `why`: what ended the wait. */
+static void writer_give_up(struct oltp *oltp, struct oltp_job *job, rhei_status why)
 {
     base_mutex_lock(&oltp->queue_lock);
     struct oltp_job *at = oltp->queue_head;
@@ -119,12 +151,17 @@ static void writer_give_up(struct oltp *oltp, struct oltp_job *job)
     if (at != NULL) {
         writer_unqueue(oltp, job);
         atomic_store_explicit(&job->state, OLTP_JOB_DONE, memory_order_relaxed);
-        atomic_fetch_add_explicit(&oltp->counters.busy, 1, memory_order_relaxed);
-        job->status = error_set(
-            &job->error, RHEI_BUSY,
-            oltp->in_session ? "a transaction of another session held the writer for longer than the time-out: try "
-                               "again, or commit that transaction sooner"
-                             : "other writers held the writer for longer than the time-out: try again, or raise it");
+        if (why != RHEI_BUSY) {
+            job->status = oltp_stop_error(why, true, &job->error);
+        } else {
+            atomic_fetch_add_explicit(&oltp->counters.busy, 1, memory_order_relaxed);
+            job->status = error_set(
+                &job->error, RHEI_BUSY,
+                oltp->in_session ? "a transaction of another session held the writer for longer than busy_timeout_ms: "
+                                   "try again, or commit that transaction sooner"
+                                 : "other writers held the writer for longer than busy_timeout_ms: try again, or raise "
+                                   "it");
+        }
     }
     base_mutex_unlock(&oltp->queue_lock);
 }
@@ -138,12 +175,17 @@ static enum oltp_job_state writer_wait(struct oltp *oltp, struct oltp_job *job)
         if (state == OLTP_JOB_GRANTED || state == OLTP_JOB_DONE) {
             return state;
         }
-        if (state == OLTP_JOB_QUEUED && base_now_ns() >= deadline) {
-            writer_give_up(oltp, job);
-            deadline = INT64_MAX; /* it gave up, or somebody has it in hand by now */
-        } else {
-            base_word_wait(&job->state, state, state == OLTP_JOB_QUEUED ? deadline : INT64_MAX);
+        int64_t until = INT64_MAX;
+        if (state == OLTP_JOB_QUEUED) {
+            int64_t now = base_now_ns();
+            rhei_status stopped = job->stop == NULL ? RHEI_OK : job->stop->check(job->stop->context);
+            if (stopped != RHEI_OK || now >= deadline) { /* it gives up, unless somebody has it in hand by now */
+                writer_give_up(oltp, job, stopped != RHEI_OK ? stopped : RHEI_BUSY);
+                continue;
+            }
+            until = job->stop != NULL && now + STOP_NS < deadline ? now + STOP_NS : deadline;
         }
+        base_word_wait(&job->state, state, until);
     }
 }
 
@@ -220,26 +262,29 @@ static void writer_run_waiting(struct oltp *oltp)
     base_mutex_unlock(&oltp->queue_lock);
     if (count > 0) {
         oltp->crowd = count + 1; /* the holder's own came just before */
-        oltp_group_run(oltp, first, count);
-        writer_finish_group(first, NULL);
+        oltp_group_run(oltp, first, NULL);
+        writer_finish_group(oltp, first, NULL);
     }
 }
 
 /* With the writer held and `job` out of the queue: it and all that wait behind it. */
 static void writer_run_led(struct oltp *oltp, struct oltp_job *job)
 {
-    struct oltp_job *first;
-    if (!job->many) {
+    struct oltp_job *first = NULL;
+    uint32_t count = 1;
+    if (!job->many && !job->solo) {
         writer_gather(oltp);
     }
-    base_mutex_lock(&oltp->queue_lock);
-    uint32_t count = 1 + writer_take_group(oltp, &first);
-    base_mutex_unlock(&oltp->queue_lock);
+    if (!job->solo) {
+        base_mutex_lock(&oltp->queue_lock);
+        count += writer_take_group(oltp, &first);
+        base_mutex_unlock(&oltp->queue_lock);
+    }
     oltp->crowd = count;
     job->next = count > 1 ? first : NULL;
-    oltp_group_run(oltp, job, count);
-    writer_finish_group(job, job);
-    if (count == 1) {
+    oltp_group_run(oltp, job, job);
+    writer_finish_group(oltp, job, job);
+    if (count == 1 && !job->solo) {
         writer_run_waiting(oltp);
     }
 }
@@ -254,13 +299,14 @@ rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job)
     return job->status;
 }
 
-rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
+static rhei_status writer_acquire(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop,
+                                  struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     if (oltp->writer == NULL) {
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
     }
-    struct oltp_job job = {.exclusive = true, .deadline_ns = deadline_ns, .error = RHEI_ERROR_INIT};
+    struct oltp_job job = {.exclusive = true, .deadline_ns = deadline_ns, .stop = stop, .error = RHEI_ERROR_INIT};
     if (!writer_take_or_queue(oltp, &job) && writer_wait(oltp, &job) != OLTP_JOB_GRANTED) {
         status = job.status;
         if (error != NULL && error->code == RHEI_OK) {
@@ -271,6 +317,16 @@ rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct r
         oltp->writer->busy_deadline_ns = writer_deadline(oltp, deadline_ns);
     }
     return status;
+}
+
+rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
+{
+    return writer_acquire(oltp, deadline_ns, NULL, error);
+}
+
+rhei_status oltp_writer_acquire_until(struct oltp *oltp, const struct oltp_stop *stop, struct rhei_error *error)
+{
+    return writer_acquire(oltp, 0, stop, error);
 }
 
 void oltp_writer_release(struct oltp *oltp)
@@ -286,6 +342,11 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
     if (oltp->writer == NULL) {
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
     }
+    rhei_status stopped = job->stop == NULL ? RHEI_OK : job->stop->check(job->stop->context);
+    if (stopped != RHEI_OK) {
+        return oltp_stop_error(stopped, true, error);
+    }
+    job->solo = job->many ? job->rows > SOLO_ROWS : oltp_word_kind(job->sql, job->len) != OLTP_SELECT;
     rhei_status status = oltp_writer_run(oltp, job);
     if (result != NULL) {
         *result = job->result;
@@ -300,7 +361,7 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
 }
 
 rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
-                       int64_t deadline_ns, struct oltp_result *result, struct oltp_cursor **rows,
+                       const struct oltp_stop *stop, struct oltp_result *result, struct oltp_cursor **rows,
                        struct rhei_error *error)
 {
     struct oltp_job job = {.sql = sql,
@@ -308,7 +369,7 @@ rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const str
                            .params = params,
                            .param_count = count,
                            .rows = 1,
-                           .deadline_ns = deadline_ns,
+                           .stop = stop,
                            .cursor = rows,
                            .error = RHEI_ERROR_INIT};
     if (rows != NULL) {
@@ -318,7 +379,7 @@ rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const str
 }
 
 rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
-                            uint32_t count, size_t rows, int64_t deadline_ns, struct oltp_result *result,
+                            uint32_t count, size_t rows, const struct oltp_stop *stop, struct oltp_result *result,
                             struct rhei_error *error)
 {
     struct oltp_job job = {.sql = sql,
@@ -327,7 +388,7 @@ rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, cons
                            .param_count = count,
                            .rows = rows,
                            .many = true,
-                           .deadline_ns = deadline_ns,
+                           .stop = stop,
                            .error = RHEI_ERROR_INIT};
     return write_job(oltp, &job, result, error);
 }

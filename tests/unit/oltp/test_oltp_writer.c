@@ -36,7 +36,7 @@ static void writer_run(void *argument)
         /* every fifth violates a constraint of its own; every seventh rolls the whole transaction back */
         snprintf(sql, sizeof sql, "INSERT %s INTO t VALUES(%d, %d)", i % 7 == 6 ? "OR ROLLBACK" : "",
                  bad ? -1 : writer->number * 100000 + i, writer->number);
-        rhei_status status = oltp_write(writer->test->oltp, sql, strlen(sql), NULL, 0, 0, &result, NULL, &error);
+        rhei_status status = oltp_write(writer->test->oltp, sql, strlen(sql), NULL, 0, NULL, &result, NULL, &error);
         if (status == RHEI_OK && !bad) {
             writer->ok++;
             writer->wrong +=
@@ -185,7 +185,8 @@ static void test_q3_reads_never_write(void **state)
     struct oltp_cursor *rows = NULL;
     struct oltp_result result;
     static const char returning[] = "INSERT INTO t VALUES(4), (5) RETURNING a * 2 AS twice";
-    assert_int_equal(oltp_write(test.oltp, returning, sizeof returning - 1, NULL, 0, 0, &result, &rows, NULL), RHEI_OK);
+    assert_int_equal(oltp_write(test.oltp, returning, sizeof returning - 1, NULL, 0, NULL, &result, &rows, NULL),
+                     RHEI_OK);
     assert_int_equal(result.changes, 2);
     assert_string_equal(oltp_cursor_column_name(rows, 0), "twice");
     struct rhei_value value;
@@ -355,10 +356,15 @@ static void test_errors_of_files_say_what_to_do(void **state)
     config.read_only = true;
     assert_int_equal(oltp_open(&config, &oltp, NULL), RHEI_OK);
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    expect_error(oltp_write(oltp, "CREATE TABLE x(a)", 17, NULL, 0, 0, NULL, NULL, &error), RHEI_READ_ONLY, &error,
+    expect_error(oltp_write(oltp, "CREATE TABLE x(a)", 17, NULL, 0, NULL, NULL, NULL, &error), RHEI_READ_ONLY, &error,
                  "reading only");
     oltp_close(&oltp);
     test_close(&test);
+}
+
+static rhei_status time_is_over(void *context)
+{
+    return base_now_ns() >= *(int64_t *)context ? RHEI_TIMEOUT : RHEI_OK;
 }
 
 static void test_a_foreign_writer_makes_us_wait_and_then_give_up(void **state)
@@ -378,16 +384,18 @@ static void test_a_foreign_writer_makes_us_wait_and_then_give_up(void **state)
     assert_int_equal(run(session, "BEGIN IMMEDIATE", &error), RHEI_OK);
     int64_t start = base_now_ns();
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    expect_error(oltp_write(oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, 0, NULL, NULL, &error), RHEI_BUSY, &error,
+    expect_error(oltp_write(oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, NULL, NULL, NULL, &error), RHEI_BUSY, &error,
                  "time-out");
     assert_true(base_now_ns() - start >= 190000000);
     /* within one handle: the queue's own time-out */
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    expect_error(
-        oltp_write(test.oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, base_now_ns() + 50000000, NULL, NULL, &error),
-        RHEI_BUSY, &error, "another session");
+    int64_t deadline = base_now_ns() + 50000000;
+    struct oltp_stop stop = {.check = time_is_over, .context = &deadline};
+    expect_error(oltp_write(test.oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, &stop, NULL, NULL, &error), RHEI_TIMEOUT,
+                 &error, "waited for another writer");
+    assert_in_range(base_now_ns() - deadline, 0, 500000000);
     oltp_session_close(&session);
-    assert_int_equal(oltp_write(oltp, "INSERT INTO t VALUES(2)", 23, NULL, 0, 0, NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(oltp_write(oltp, "INSERT INTO t VALUES(2)", 23, NULL, 0, NULL, NULL, NULL, &error), RHEI_OK);
     test_expect(&test, "SELECT a FROM t", "2\n");
     oltp_close(&oltp);
     test_close(&test);
@@ -430,7 +438,7 @@ static void child_writes(const struct oltp_test *test, const char *point, int co
         "CREATE UNIQUE INDEX IF NOT EXISTS ni ON n(a)",
     };
     for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
-        if (oltp_write(oltp, writes[i], strlen(writes[i]), NULL, 0, 0, NULL, NULL, NULL) == RHEI_OK) {
+        if (oltp_write(oltp, writes[i], strlen(writes[i]), NULL, 0, NULL, NULL, NULL, NULL) == RHEI_OK) {
             char done = (char)i;
             if (write(report, &done, 1) != 1) {
                 _exit(2);

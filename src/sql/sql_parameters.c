@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SQLite's numbering (sqlite3ExprAssignVarNumber): `?` is one more than the largest so far, `?NNN` is NNN, a name that was there
+ * before has the number that it had, another one is one more than the largest.
+ */
+#include "sql/sql_parameters.h"
+
+#include <string.h>
+
+#include "base/base_memory.h"
+#include "sql/sql_lexer.h"
+#include "sql_grammar.h"
+
+enum { NUMBER_MAX = 1000000 }; /* far more than SQLite takes */
+
+static uint32_t written_number(const char *text, size_t len)
+{
+    uint32_t number = 0;
+    for (size_t i = 1; i < len && number < NUMBER_MAX; i++)
+        number = number * 10 + (uint32_t)(text[i] - '0');
+    return number;
+}
+
+uint32_t sql_parameter_number(const struct sql_parameter_names *names, const char *name, size_t len)
+{
+    for (uint32_t i = 0; i < names->count; i++)
+        if (names->names[i].length == len && memcmp(names->names[i].text, name, len) == 0)
+            return names->names[i].number;
+    return 0;
+}
+
+static bool add_name(struct sql_parameter_names *names, const struct sql_token *token, uint32_t number)
+{
+    if ((names->count & (names->count - 1)) == 0) { /* full at every power of two */
+        size_t room = names->count == 0 ? 1 : (size_t)names->count * 2;
+        struct sql_parameter_name *grown = base_realloc(names->names, room * sizeof *grown);
+        if (grown == NULL)
+            return false;
+        names->names = grown;
+    }
+    names->names[names->count++] = (struct sql_parameter_name){token->text, token->length, number};
+    return true;
+}
+
+static bool add(struct sql_parameter_names *names, const struct sql_token *token)
+{
+    uint32_t number = names->largest + 1;
+    if (token->length > 1) {
+        uint32_t known = sql_parameter_number(names, token->text, token->length);
+        if (known != 0)
+            return true;
+        if (token->text[0] == '?')
+            number = written_number(token->text, token->length);
+        if (!add_name(names, token, number))
+            return false;
+    }
+    if (number > names->largest)
+        names->largest = number;
+    return true;
+}
+
+bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out)
+{
+    *out = (struct sql_parameter_names){0};
+    for (size_t at = 0;;) {
+        struct sql_token token = sql_lex(sql + at, len - at);
+        if (token.code == SQL_LEX_END)
+            return true;
+        if (token.code == SQL_T_VARIABLE && !add(out, &token)) {
+            sql_parameter_names_reset(out);
+            return false;
+        }
+        at += token.length;
+    }
+}
+
+void sql_parameter_names_reset(struct sql_parameter_names *names)
+{
+    base_free(names->names);
+    *names = (struct sql_parameter_names){0};
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parameters of a text with the numbers that SQLite gives them, by its tokens alone. Any thread. */
+#ifndef SQL_SQL_PARAMETERS_H
+#define SQL_SQL_PARAMETERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sql_parameter_name {
+    const char *text; /* into the text, with its sign: ":id", "@a", "$x::y(z)", "?12" */
+    uint32_t length;
+    uint32_t number;
+};
+
+struct sql_parameter_names {
+    uint32_t largest; /* number in the text */
+    uint32_t count;
+    struct sql_parameter_name *names; /* every name once, in the order of the text; a plain ? has none */
+};
+
+/* False without memory. End with sql_parameter_names_reset. */
+bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_names *out);
+void sql_parameter_names_reset(struct sql_parameter_names *names);
+/* The number of a name, 0 if the text doesn't have it. */
+uint32_t sql_parameter_number(const struct sql_parameter_names *names, const char *name, size_t len);
+
+#endif
