@@ -2,6 +2,7 @@
 # Brings the pinned packages of deps/pins.txt into the cache, each checked by hash, and tells where they are.
 #
 #   scripts/fetch.sh GROUP...        fetch what is missing of these groups (core, demo, bench)
+#   scripts/fetch.sh --clients GROUP...   print the clients (npm, cargo, pip) that what is missing needs, one a line
 #   scripts/fetch.sh --path NAME     print the folder of one package, fetching it if it is missing
 #
 # A package's folder appears by one rename after everything in it was verified, so whoever sees it may use it.
@@ -56,7 +57,7 @@ download_npm() { # name version sha256 dir
 }
 
 download_cargo() { # name version sha256 dir
-    need_client cargo "$1" "rustup, or a cargo of 1.68 or later"
+    need_client cargo "$1" "apt-get install cargo-web; rustup, or any cargo of 1.68 or later"
     mkdir -p "$4/m/src"
     : >"$4/m/src/lib.rs"
     printf '[package]\nname = "pins"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\n%s = { version = "=%s", default-features = false }\n[workspace]\n' \
@@ -144,7 +145,20 @@ fetch_where() { # awk condition
     done < <(awk "\$1 == \"package\" && ($1) { print \$3, \$4, \$5, \$6 }" "$pins")
 }
 
+clients_of() { # groups
+    local group client name rest
+    for group in "$@"; do
+        while read -r client name rest; do
+            [ -d "$(folder_of "$name")" ] || echo "$client"
+        done < <(awk -v g="$group" '$1 == "package" && $2 == g { print $3, $4 }' "$pins")
+    done | sort -u
+}
+
 case ${1:-} in
+--clients)
+    shift
+    clients_of "$@"
+    ;;
 --path)
     fetch_where "\$4 == \"$2\""
     folder_of "$2"
@@ -154,5 +168,5 @@ core | demo | bench)
         fetch_where "\$2 == \"$group\""
     done
     ;;
-*) die "usage: scripts/fetch.sh GROUP... | --path NAME" ;;
+*) die "usage: scripts/fetch.sh GROUP... | --clients GROUP... | --path NAME" ;;
 esac

@@ -10,22 +10,20 @@ cd "$(dirname "$0")/.."
 groups=("$@")
 [ $# -gt 0 ] || groups=(core demo bench)
 
-packages=$(sed 's/#.*//' deps/apt.txt)
-
-missing_packages() {
+missing_packages() { # packages
     local installed package
-    # shellcheck disable=SC2086
-    installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' $packages 2>/dev/null | awk '$1 == "ii" { print $2 }')
-    for package in $packages; do
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | awk '$1 == "ii" { print $2 }')
+    for package in "$@"; do
         grep -qx "$package" <<<"$installed" || echo "$package"
     done
 }
 
-install_packages() {
+install_packages() { # packages
     local missing as_root=() log
+    [ $# -gt 0 ] || return 0
     command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
         die "this set-up installs Debian packages, and apt-get is missing: install the packages of deps/apt.txt by your system's own means and use Meson directly (docs/design/building.md)"
-    missing=$(missing_packages | tr '\n' ' ')
+    missing=$(missing_packages "$@" | tr '\n' ' ')
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || die "these Debian packages are missing and only root may install them: run 'apt-get install $missing' as root, then ./dev setup again"
@@ -36,7 +34,7 @@ install_packages() {
     exec 7>"$cache/lock-apt"
     flock 7
     log=$cache/apt.log
-    local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends)
+    local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove --no-install-recommends)
     # the lists may be missing or old: only then are they fetched
     # shellcheck disable=SC2086
     "${install[@]}" $missing >"$log" 2>&1 </dev/null ||
@@ -46,7 +44,32 @@ install_packages() {
     exec 7>&-
 }
 
+# Whether the machine's own client can fetch what deps/pins.txt names; a user's newer one is used as it is.
+usable_client() {
+    case $1 in
+    cargo) cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || (v[1] == 1 && v[2] >= 68)) }' ;;
+    npm) npm --version >/dev/null 2>&1 </dev/null ;;
+    *) true ;; # pip comes with the virtual environment
+    esac
+}
+
+# Clients of the packages that aren't in the cache yet, where the machine has none. Debian's `cargo` is too old for today's
+# registries, its `cargo-web` isn't.
+client_packages() {
+    local client
+    for client in $(scripts/fetch.sh --clients "${groups[@]}"); do
+        usable_client "$client" && continue
+        case $client in
+        cargo) echo cargo-web ;;
+        npm) echo npm ;;
+        esac
+    done
+}
+
 mkdir -p "$cache" 2>/dev/null || die "the cache folder $cache can't be created: set RHEI_CACHE to a folder that can be written"
-install_packages
+read -r -d '' -a packages < <(sed 's/#.*//' deps/apt.txt) || true
+install_packages "${packages[@]}"
+read -r -d '' -a packages < <(client_packages) || true
+install_packages "${packages[@]}"
 scripts/fetch.sh "${groups[@]}"
 scripts/venv.sh >/dev/null
