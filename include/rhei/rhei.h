@@ -146,23 +146,27 @@ typedef void (*rhei_log_function)(void *context, int level, const char *room, co
 struct rhei_config {
     size_t struct_size;
     const char *config_file; /**< TOML file read first; the fields below override it */
-    bool read_only;          /**< never writes the file: no capture, so the column store isn't kept (SQLite answers) */
-    bool must_exist;         /**< fail with RHEI_CANT_OPEN instead of creating the file */
-    bool manual_sync;        /**< don't build or sync in the background; rhei_initial_sync and rhei_sync_now do */
-    bool no_auto_register;   /**< mirror only what rhei_register_table or the file's [[tables]] names */
-    bool keep_changes;       /**< don't prune the change log after a sync */
-    bool prefer_olap;        /**< use the column store whenever it is allowed, whatever the cost (for tests) */
-    int32_t olap_backend;    /**< enum rhei_olap_backend */
-    int32_t sync_mode;       /**< enum rhei_sync_mode */
-    int32_t synchronous;     /**< enum rhei_synchronous */
-    int32_t log_level;       /**< enum rhei_log_level; 0: RHEI_LOG_WARN */
-    uint32_t read_pool_size; /**< connections; 0: 4 */
-    uint32_t threads;        /**< of the analytical engine; 0: one per core */
-    uint32_t sync_interval_ms;       /**< 0: driven by commits */
-    uint32_t busy_timeout_ms;        /**< wait for another process's lock; 0: 5,000 */
-    uint64_t sync_batch_rows;        /**< rows held at a time by a sync; 0: 65,536 */
-    uint64_t olap_memory_limit;      /**< bytes for mirror and executor together; 0: half the machine */
-    uint64_t log_limit_rows;         /**< rows the change log may hold before the oldest go; 0: 50 million */
+    /**
+     * Never writes the file. Nothing is captured, so the column store can't be kept in step: it is built from the file's state
+     * by rhei_initial_sync(), and SQLite answers again as soon as anybody commits.
+     */
+    bool read_only;
+    bool must_exist;            /**< fail with RHEI_CANT_OPEN instead of creating the file */
+    bool manual_sync;           /**< don't build or sync in the background; rhei_initial_sync and rhei_sync_now do */
+    bool no_auto_register;      /**< mirror only what rhei_register_table or the file's [[tables]] names */
+    bool keep_changes;          /**< don't prune the change log after a sync */
+    bool prefer_olap;           /**< use the column store whenever it is allowed, whatever the cost (for tests) */
+    int32_t olap_backend;       /**< enum rhei_olap_backend */
+    int32_t sync_mode;          /**< enum rhei_sync_mode */
+    int32_t synchronous;        /**< enum rhei_synchronous */
+    int32_t log_level;          /**< enum rhei_log_level; 0: RHEI_LOG_WARN */
+    uint32_t read_pool_size;    /**< connections; 0: 4 */
+    uint32_t threads;           /**< of the analytical engine; 0: one per core */
+    uint32_t sync_interval_ms;  /**< 0: driven by commits */
+    uint32_t busy_timeout_ms;   /**< wait for another process's lock; 0: 5,000 */
+    uint64_t sync_batch_rows;   /**< rows held at a time by a sync; 0: 65,536 */
+    uint64_t olap_memory_limit; /**< bytes for mirror and executor together; 0: half the machine */
+    uint64_t log_limit_rows;    /**< rows the change log may hold before the oldest go; 0: 50 million */
     struct rhei_freshness freshness; /**< default of queries; zero: latest */
     const char *olap_path; /**< folder of checkpoint files; NULL: the mirror is in memory and rebuilt at open */
     rhei_log_function log;
@@ -171,6 +175,11 @@ struct rhei_config {
     void (*fault)(void *context, const char *point);
     void *fault_context;
     bool no_olap_syntax; /**< SQL that SQLite can't read is an error, though the column store might know it */
+    /**
+     * Install nothing into a file that has no change capture, and leave its journal mode as it is; the column store is then as
+     * that of a read-only handle. Capture that is there is used and kept.
+     */
+    bool capture_if_present;
 };
 
 /**

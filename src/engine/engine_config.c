@@ -125,7 +125,7 @@ static rhei_status register_one(struct rhei_db *db, const struct config_table *t
 
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
 {
-    if (db->settings == NULL || db->sync == NULL)
+    if (db->settings == NULL || db->sync == NULL || !oltp_captures(db->oltp))
         return RHEI_OK;
     for (size_t t = 0; t < db->settings->table_count; t++) {
         rhei_status status = register_one(db, &db->settings->tables[t], error);

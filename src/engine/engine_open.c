@@ -80,6 +80,7 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .read_only = config->read_only,
         .must_exist = config->must_exist,
         .capture = !config->read_only,
+        .capture_if_present = config->capture_if_present,
         .auto_register = !config->no_auto_register,
         .read_pool_size = config->read_pool_size,
         .busy_timeout_ms = config->busy_timeout_ms,
@@ -140,7 +141,7 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
         .batch_rows = config->sync_batch_rows,
         .interval_ms = config->sync_interval_ms,
         .prune = !config->keep_changes,
-        .build_on_demand = config->manual_sync,
+        .build_on_demand = config->manual_sync || !oltp_captures(db->oltp),
         .log = &db->log,
         .fault = config->fault,
         .fault_context = config->fault_context,
@@ -151,7 +152,7 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
 static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
 {
     rhei_status status = open_oltp(db, error);
-    if (status == RHEI_OK && !db->config.read_only && db->config.olap_backend != RHEI_OLAP_NONE)
+    if (status == RHEI_OK && db->config.olap_backend != RHEI_OLAP_NONE)
         status = open_column_store(db, error);
     if (status != RHEI_OK)
         return status;
@@ -167,7 +168,7 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
     status = route_open(&route, &db->route, error);
     if (status == RHEI_OK)
         status = engine_config_tables(db, error);
-    if (status == RHEI_OK && db->sync != NULL && !db->config.manual_sync)
+    if (status == RHEI_OK && db->sync != NULL && !db->config.manual_sync && oltp_captures(db->oltp))
         status = sync_start(db->sync, error);
     return status;
 }

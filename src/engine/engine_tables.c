@@ -14,7 +14,7 @@ static rhei_status need_column_store(const rhei_db *db, struct rhei_error *error
         return error_set(error, RHEI_INVALID, "a database handle is needed");
     if (db->sync == NULL)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
-                         "this handle keeps no column store: it was opened read-only, or with olap_backend none");
+                         "this handle keeps no column store: it was opened with olap_backend none");
     return RHEI_OK;
 }
 

@@ -109,6 +109,23 @@ static char *select_text(const struct source_table *table)
     return base_buffer_take(&sql);
 }
 
+/*
+ * Whether the cursor, begun after the snapshot was taken, reads the snapshot's state. Without capture a position counts states:
+ * if a cycle now still finds the snapshot's, nobody committed in between.
+ */
+static rhei_status same_state(rhei_db *db, struct oltp_cursor *cursor, const struct mirror_snapshot *snapshot,
+                              bool *same, struct rhei_error *error)
+{
+    int64_t position = mirror_snapshot_position(snapshot);
+    if (oltp_captures(db->oltp)) {
+        *same = oltp_cursor_position(cursor) == position;
+        return RHEI_OK;
+    }
+    rhei_status status = sync_cycle(db->sync, NULL, error);
+    *same = status == RHEI_OK && sync_position(db->sync) == position;
+    return status;
+}
+
 /* Pins both sides at one position. Foreign writers may come in between: then once more. */
 static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *limits,
                             struct mirror_snapshot *snapshot, struct oltp_cursor **cursor, struct rhei_error *error)
@@ -120,7 +137,7 @@ static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *
         if (stopped != RHEI_OK)
             return ended(stopped, error);
         rhei_status status = sync_cycle(db->sync, NULL, error);
-        void *held = status == RHEI_OK && tries >= 100 ? oltp_native_lock(db->oltp) : NULL;
+        void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp) ? oltp_native_lock(db->oltp) : NULL;
         if (held != NULL)
             status = sync_wait_latest(db->sync, 0, NULL, error);
         if (status == RHEI_OK)
@@ -134,10 +151,14 @@ static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *
             oltp_native_unlock(db->oltp);
         if (status != RHEI_OK)
             return status;
-        if (oltp_cursor_position(*cursor) == mirror_snapshot_position(snapshot))
+        bool same = false;
+        status = same_state(db, *cursor, snapshot, &same, error);
+        if (same)
             return RHEI_OK;
         oltp_cursor_close(cursor);
         mirror_snapshot_release(snapshot);
+        if (status != RHEI_OK)
+            return status;
     }
     return error_set(
         error, RHEI_BUSY,
@@ -205,8 +226,7 @@ rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_c
         return error_set(error, RHEI_INVALID, "a database handle is needed");
     if (db->sync == NULL)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
-                         "there is no column store to compare with: this handle was opened read-only, or with "
-                         "olap_backend none");
+                         "there is no column store to compare with: this handle was opened with olap_backend none");
     if (rows != NULL)
         *rows = 0;
     const struct oltp_catalog *catalog = NULL;

@@ -18,7 +18,8 @@ struct oltp_config {
     const char *path;        /* ":memory:" is one database shared by all connections of this handle */
     bool read_only;          /* never writes, never creates, installs no capture */
     bool must_exist;         /* don't create a missing file */
-    bool capture;            /* install triggers and log; false: a plain SQLite */
+    bool capture;            /* install triggers and log; false: leave the file as it is */
+    bool capture_if_present; /* with capture: only where the file has it already */
     bool auto_register;      /* every table with a usable key is captured when created or found */
     uint32_t read_pool_size; /* connections kept; more are opened under load and closed again */
     uint32_t busy_timeout_ms;
@@ -37,6 +38,8 @@ rhei_status oltp_open(const struct oltp_config *config, struct oltp **oltp, stru
 /* All cursors and sessions must be closed. Accepts NULL. */
 void oltp_close(struct oltp **oltp);
 bool oltp_is_read_only(const struct oltp *oltp);
+/* Whether changes are captured: false for read-only handles, and where capture was asked for only if present. */
+bool oltp_captures(const struct oltp *oltp);
 
 /*
  * What may end a statement: RHEI_CANCELLED or RHEI_TIMEOUT from check() ends it. Asked about every 1,000 steps of SQLite's machine
@@ -220,7 +223,10 @@ void oltp_catalog_release(const struct oltp_catalog **catalog);
 rhei_status oltp_capture_table(struct oltp *oltp, const char *table, struct rhei_error *error);
 rhei_status oltp_release_table(struct oltp *oltp, const char *table, struct rhei_error *error);
 
-/* The change log as a source. Borrowed from the handle (its close does nothing but let go). One at a time. */
+/*
+ * The change log as a source, borrowed from the handle (its close does nothing but let go). Of a handle without capture:
+ * the file's states, each making the tables of the one before "lost". One at a time.
+ */
 rhei_status oltp_change_source(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
 
 /*

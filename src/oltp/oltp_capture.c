@@ -367,9 +367,12 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
     bool present = false;
     rhei_status status = capture_check_version(connection, &present, error);
     *complete = false;
-    if (status == RHEI_OK && present && (oltp->config.capture || oltp->config.read_only)) {
+    if (status == RHEI_OK && present && oltp_captures(oltp)) {
         status = capture_all(&capture);
         *complete = !capture.incomplete;
+    }
+    if (status == RHEI_OK && !oltp_captures(oltp)) {
+        oltp_still_number(oltp, schema);
     }
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
         struct source_table *source = &schema->tables[i].table.source;
@@ -409,10 +412,8 @@ static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struc
                                 schema->cookie, schema->cookie);
         }
     }
-    for (uint32_t i = 0; status == RHEI_OK && !oltp->config.capture && i < schema->catalog.table_count; i++) {
-        if (schema->tables[i].table.source.unmirrored_reason == NULL) {
-            schema->tables[i].table.source.unmirrored_reason = "its changes are not captured";
-        }
+    if (status == RHEI_OK && !oltp_captures(oltp)) {
+        oltp_still_number(oltp, schema);
     }
     if (status == RHEI_OK) {
         status = capture_seal(schema, error);
@@ -488,7 +489,7 @@ static rhei_status capture_request(struct oltp *oltp, const char *table, bool wa
     if (oltp->config.read_only) {
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
     }
-    if (!oltp->config.capture) {
+    if (!oltp_captures(oltp)) {
         return error_set(error, RHEI_UNSUPPORTED, "this handle was opened without change capture");
     }
     rhei_status status = oltp_writer_acquire(oltp, 0, error);

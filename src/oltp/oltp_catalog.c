@@ -17,6 +17,11 @@ uint64_t oltp_commit_token(const struct oltp *oltp)
     return (uint64_t)change << 32 | frames;
 }
 
+bool oltp_is_blind(const struct oltp *oltp)
+{
+    return oltp->wal_index == NULL && oltp->memory == NULL && !oltp->config.capture;
+}
+
 uint64_t oltp_schema_version(const struct oltp *oltp)
 {
     return atomic_load_explicit(&oltp->schema_version, memory_order_acquire);
@@ -96,7 +101,7 @@ static rhei_status catalog_reload(struct oltp *oltp, bool *taken, struct rhei_er
         status = oltp_capture_match(oltp, oltp->describer, schema, &complete, error);
     }
     oltp_exec(oltp->describer, "COMMIT", NULL);
-    if (status != RHEI_OK || !(complete || oltp->config.read_only)) {
+    if (status != RHEI_OK || !(complete || !oltp_captures(oltp))) {
         oltp_schema_release(schema);
         return status;
     }
@@ -167,7 +172,7 @@ static rhei_status schema_take(struct oltp *oltp, rhei_status (*refresh)(struct 
                                struct oltp_schema **schema, struct rhei_error *error)
 {
     if (atomic_load_explicit(&oltp->schema_token, memory_order_acquire) != oltp_commit_token(oltp) ||
-        (oltp->wal_index == NULL && oltp->config.read_only)) {
+        oltp_is_blind(oltp)) {
         rhei_status status = refresh(oltp, error);
         if (status != RHEI_OK) {
             return status;

@@ -107,10 +107,8 @@ static int connection_try_wal(struct oltp_connection *connection, bool *wal)
     return rc;
 }
 
-static rhei_status connection_set_wal(struct oltp_connection *connection, struct rhei_error *error)
+rhei_status oltp_connection_set_wal(struct oltp_connection *connection, struct rhei_error *error)
 {
-    static const char *const levels[] = {"NORMAL", "FULL", "EXTRA", "OFF"};
-    const struct oltp_config *config = &connection->oltp->config;
     bool wal = false;
     int rc = connection_try_wal(connection, &wal);
     if (rc != SQLITE_OK) {
@@ -121,7 +119,13 @@ static rhei_status connection_set_wal(struct oltp_connection *connection, struct
                          "the database can't be switched to its write-ahead log: another program has it open, or the "
                          "file system can't map shared memory (network folders can't)");
     }
-    return oltp_execf(connection, error, "PRAGMA synchronous=%s", levels[config->synchronous]);
+    return RHEI_OK;
+}
+
+static rhei_status connection_set_synchronous(struct oltp_connection *connection, struct rhei_error *error)
+{
+    static const char *const levels[] = {"NORMAL", "FULL", "EXTRA", "OFF"};
+    return oltp_execf(connection, error, "PRAGMA synchronous=%s", levels[connection->oltp->config.synchronous]);
 }
 
 static rhei_status connection_setup(struct oltp_connection *connection, struct rhei_error *error)
@@ -132,12 +136,17 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     sqlite3_busy_handler(db, connection_busy, connection);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_wal_autocheckpoint(db, 0);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, oltp->opening.keeps_log, NULL);
     if (connection->role == OLTP_WRITER) {
         sqlite3_progress_handler(db, 1000, connection_progress, connection);
     }
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
-        status = connection_set_wal(connection, error);
+        bool as_it_is = connection->oltp->config.capture_if_present && connection->oltp->memory == NULL;
+        status = as_it_is ? RHEI_OK : oltp_connection_set_wal(connection, error);
+    }
+    if (status == RHEI_OK && connection->role == OLTP_WRITER) {
+        status = connection_set_synchronous(connection, error);
     }
     if (status == RHEI_OK && oltp_sum_register(db) != SQLITE_OK) {
         status = error_no_memory(error);
@@ -170,13 +179,14 @@ rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct 
     connection->role = role;
     connection->statement_limit = role == OLTP_SOURCE || role == OLTP_DESCRIBER ? 0 : 128;
     connection->by_text = base_map_new(false);
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    flags |= oltp->config.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | oltp->opening.flags;
     if (!oltp->config.read_only && !oltp->config.must_exist && role == OLTP_WRITER) {
         flags |= SQLITE_OPEN_CREATE;
     }
     const char *vfs = oltp->memory == NULL ? NULL : oltp_memory_vfs(oltp->memory);
-    int rc = connection->by_text == NULL ? SQLITE_NOMEM : sqlite3_open_v2(oltp->path, &connection->db, flags, vfs);
+    int rc = connection->by_text == NULL ? SQLITE_NOMEM
+                                         : sqlite3_open_v2(oltp->opening.name != NULL ? oltp->opening.name : oltp->path,
+                                                           &connection->db, flags, vfs);
     rhei_status status;
     if (rc != SQLITE_OK) {
         status = connection->db == NULL ? error_no_memory(error) : oltp_sqlite_error(connection, rc, NULL, error);

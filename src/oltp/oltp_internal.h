@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "base/base_buffer.h"
 #include "base/base_clock.h"
@@ -82,6 +83,8 @@ struct oltp_connection {
 rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,
                                  struct rhei_error *error);
 void oltp_connection_close(struct oltp_connection **connection);
+/* Switches the file to its write-ahead log. */
+rhei_status oltp_connection_set_wal(struct oltp_connection *connection, struct rhei_error *error);
 /* Runs text that gives no rows. */
 rhei_status oltp_exec(struct oltp_connection *connection, const char *sql, struct rhei_error *error);
 rhei_status oltp_execf(struct oltp_connection *connection, struct rhei_error *error, const char *format, ...)
@@ -322,6 +325,11 @@ void oltp_reader_give(struct oltp *oltp, struct oltp_connection **reader);
 /* ---- The change source (oltp_source.c, oltp_load.c, oltp_prune.c). ----------------------------------------------- */
 
 struct oltp_source;
+/* Where nothing is captured (oltp_still.c): the source, and numbers for the tables of a schema. */
+rhei_status oltp_still_open(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
+void oltp_still_number(struct oltp *oltp, struct oltp_schema *schema);
+/* No word of memory tells of others' commits: the file must be asked each time. */
+bool oltp_is_blind(const struct oltp *oltp);
 void oltp_source_free(struct oltp_source **source);
 /* deadline_ns as oltp_writer_acquire has it */
 rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
@@ -341,6 +349,18 @@ int oltp_sum_register(sqlite3 *db);
 
 /* ---- The handle. ------------------------------------------------------------------------------------------------- */
 
+/* How connections open the file, and what a read-only handle must find as it was (oltp_opening.c). */
+struct oltp_opening {
+    int flags;       /* SQLITE_OPEN_READWRITE or READONLY */
+    bool keeps_log;  /* read-only: a write-ahead log that was there stays as it is */
+    char *name;      /* immutable: SQLite's URI; else NULL */
+    struct stat was; /* immutable: the file at open */
+};
+rhei_status oltp_opening_settle(struct oltp *oltp, struct rhei_error *error);
+/* RHEI_STALE where a file that was opened as one that nobody can change did change. */
+rhei_status oltp_opening_check(const struct oltp *oltp, struct rhei_error *error);
+void oltp_opening_reset(struct oltp *oltp);
+
 struct oltp_counters {
     atomic_uint_fast64_t commits, grouped, statements, reads, errors, busy, logged;
 };
@@ -348,6 +368,7 @@ struct oltp_counters {
 struct oltp {
     struct oltp_config config;
     char *path;
+    struct oltp_opening opening;
     struct oltp_memory *memory;
     bool closing;
 
@@ -392,6 +413,7 @@ struct oltp {
 
     /* source */
     struct oltp_source *source;
+    atomic_uint still_ids; /* table numbers given where nothing is captured */
     int64_t engine_id;
     atomic_int_fast64_t engine_position; /* applied by our mirror */
     atomic_bool engine_active;           /* there is a source, so the engine is in the registry */

@@ -26,6 +26,7 @@ struct source_load {
     struct oltp *oltp;
     struct oltp_schema *schema;
     const struct oltp_table_schema *table;
+    bool logged; /* the log's last row is the position */
     uint32_t count;
     struct source_loader loaders[LOAD_MAX];
 };
@@ -53,8 +54,10 @@ static rhei_status load_pin(struct source_load *load, int64_t *position, struct 
             status = oltp_exec(connection, "BEGIN", error);
         }
         if (status == RHEI_OK) {
-            status = oltp_query_int(connection, "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62", 0,
-                                    position, error);
+            status = oltp_query_int(connection,
+                                    load->logged ? "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62"
+                                                 : "SELECT count(*) FROM main.sqlite_schema",
+                                    0, position, error);
         }
     }
     return status;
@@ -157,13 +160,19 @@ static uint32_t load_count(const struct oltp_table_schema *table, uint32_t asked
 rhei_status oltp_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **result,
                             struct source_load_info *info, struct rhei_error *error)
 {
-    struct oltp *oltp = ((struct oltp_source *)base)->oltp;
+    return oltp_load_open(((struct oltp_source *)base)->oltp, id, loaders, true, result, info, error);
+}
+
+rhei_status oltp_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, bool logged, struct source_load **result,
+                           struct source_load_info *info, struct rhei_error *error)
+{
     *result = NULL;
     struct source_load *load = base_alloc_zero(1, sizeof *load);
     if (load == NULL) {
         return error_no_memory(error);
     }
     load->oltp = oltp;
+    load->logged = logged;
     rhei_status status = oltp_schema_take(oltp, &load->schema, error);
     if (status == RHEI_OK) {
         load->table = id == 0 ? NULL : load_find(load->schema, id);

@@ -147,6 +147,17 @@ static rhei_status open_check_path(const struct oltp *oltp, struct rhei_error *e
     return RHEI_OK;
 }
 
+/* Asked for only where it is present, capture is used where the file has its log. */
+static rhei_status open_settle_capture(struct oltp *oltp, struct rhei_error *error)
+{
+    int64_t has = 0;
+    rhei_status status = oltp_query_int(
+        oltp->writer, "SELECT count(*) FROM main.sqlite_schema WHERE type='table' AND name='" OLTP_LOG "'", 0, &has,
+        error);
+    oltp->config.capture = has > 0;
+    return status == RHEI_OK && has > 0 ? oltp_connection_set_wal(oltp->writer, error) : status;
+}
+
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
@@ -159,8 +170,15 @@ static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
     if (status == RHEI_OK && oltp->path == NULL) {
         status = error_no_memory(error);
     }
+    oltp->config.capture = oltp->config.capture && !oltp->config.read_only;
+    if (status == RHEI_OK) {
+        status = oltp_opening_settle(oltp, error);
+    }
     if (status == RHEI_OK && !oltp->config.read_only) {
         status = open_writer(oltp, error);
+    }
+    if (status == RHEI_OK && oltp->config.capture && oltp->config.capture_if_present) {
+        status = open_settle_capture(oltp, error);
     }
     if (status == RHEI_OK) {
         status = oltp_connection_open(oltp, OLTP_DESCRIBER, &oltp->describer, error);
@@ -226,6 +244,7 @@ void oltp_close(struct oltp **slot)
     oltp_connection_close(&oltp->writer);
     oltp_schema_release(oltp->schema);
     oltp_memory_close(&oltp->memory);
+    oltp_opening_reset(oltp);
     base_cond_destroy(&oltp->maintenance_wake);
     base_mutex_destroy(&oltp->maintenance_lock);
     base_mutex_destroy(&oltp->schema_lock);
@@ -235,6 +254,11 @@ void oltp_close(struct oltp **slot)
     base_free(oltp->path);
     base_free((void *)(uintptr_t)oltp->config.path);
     base_free(oltp);
+}
+
+bool oltp_captures(const struct oltp *oltp)
+{
+    return oltp->config.capture;
 }
 
 bool oltp_is_read_only(const struct oltp *oltp)

@@ -4,6 +4,10 @@
 
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error)
 {
+    rhei_status status = oltp_opening_check(oltp, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
     base_mutex_lock(&oltp->pool_lock);
     struct oltp_connection *found = oltp->free_readers;
     if (found != NULL) {
@@ -19,7 +23,7 @@ rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader,
         *reader = found;
         return RHEI_OK;
     }
-    rhei_status status = oltp_connection_open(oltp, OLTP_READER, reader, error);
+    status = oltp_connection_open(oltp, OLTP_READER, reader, error);
     if (status != RHEI_OK) {
         base_mutex_lock(&oltp->pool_lock);
         oltp->open_count--;

@@ -264,10 +264,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
 static bool source_may_have_changes(struct change_source *base, uint64_t token)
 {
     struct oltp *oltp = source_of(base)->oltp;
-    if (oltp->wal_index == NULL && oltp->config.read_only) {
-        return true; /* no way to know without asking */
-    }
-    return oltp_commit_token(oltp) != token;
+    return oltp_is_blind(oltp) || oltp_commit_token(oltp) != token;
 }
 
 static rhei_status source_tables(struct change_source *base, const struct source_table **tables, size_t *count,
@@ -344,8 +341,8 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
         *result = &oltp->source->base;
         return RHEI_OK;
     }
-    if (!oltp->config.capture && !oltp->config.read_only) {
-        return error_set(error, RHEI_UNSUPPORTED, "this handle was opened without change capture");
+    if (!oltp_captures(oltp)) {
+        return oltp_still_open(oltp, result, error);
     }
     struct oltp_schema *schema = NULL;
     rhei_status status = oltp_schema_take(oltp, &schema, error);
@@ -373,7 +370,7 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
     if (status == RHEI_OK) {
         status = oltp_source_prepare(source, "SELECT ifnull(max(seq), 0) FROM main." OLTP_LOG, &source->last, error);
     }
-    if (status == RHEI_OK && !oltp->config.read_only) {
+    if (status == RHEI_OK) {
         atomic_store(&oltp->engine_active, true);
         status = source_register(oltp, error);
     }

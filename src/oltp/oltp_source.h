@@ -51,6 +51,9 @@ rhei_status oltp_source_next(struct change_source *base, size_t max_rows, const 
 
 rhei_status oltp_load_begin(struct change_source *base, uint32_t table, uint32_t loaders, struct source_load **load,
                             struct source_load_info *info, struct rhei_error *error);
+/* The same for any handle; `logged`: the position is the log's in the state that the load reads. */
+rhei_status oltp_load_open(struct oltp *oltp, uint32_t table, uint32_t loaders, bool logged, struct source_load **load,
+                           struct source_load_info *info, struct rhei_error *error);
 rhei_status oltp_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
                            const struct change_batch **batch, struct rhei_error *error);
 void oltp_load_end(struct source_load **load);

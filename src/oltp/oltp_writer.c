@@ -432,7 +432,7 @@ void oltp_rolled_back(struct oltp *oltp)
 
 void *oltp_native_lock(struct oltp *oltp)
 {
-    return oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK ? oltp->writer->db : NULL;
+    return oltp->writer != NULL && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK ? oltp->writer->db : NULL;
 }
 
 void oltp_native_unlock(struct oltp *oltp)

@@ -13,6 +13,7 @@ enum option_id {
     OPTION_DB = 256,
     OPTION_CONFIG,
     OPTION_READ_ONLY,
+    OPTION_CAPTURE,
     OPTION_FILE,
     OPTION_PARAM,
     OPTION_TIMEOUT,
@@ -40,6 +41,7 @@ static const struct option long_options[] = {
     {"db", required_argument, NULL, OPTION_DB},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"read-only", no_argument, NULL, OPTION_READ_ONLY},
+    {"capture", no_argument, NULL, OPTION_CAPTURE},
     {"file", required_argument, NULL, OPTION_FILE},
     {"param", required_argument, NULL, OPTION_PARAM},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
@@ -85,6 +87,8 @@ static unsigned commands_of(int option)
         return ONLY(RH_COMMAND_QUERY);
     case OPTION_READ_ONLY:
         return ONLY(RH_COMMAND_QUERY) | ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO);
+    case OPTION_CAPTURE:
+        return ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SYNC);
     case OPTION_JSON:
         return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY);
     case OPTION_CREATE:
@@ -205,6 +209,9 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
         return true;
     case OPTION_READ_ONLY:
         args->read_only = true;
+        return true;
+    case OPTION_CAPTURE:
+        args->capture = true;
         return true;
     case OPTION_FILE:
         args->file = value;

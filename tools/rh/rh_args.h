@@ -51,7 +51,7 @@ struct rh_args {
     enum rh_command command;
     enum rh_command help_of; /* HELP of one command, else RH_COMMAND_COUNT */
     const char *db, *config;
-    bool read_only;
+    bool read_only, capture;
     const char *sql, *file; /* the SQL: an argument, a file, or neither (standard input) */
     const char *table;      /* verify: one table only */
     struct rh_params params;

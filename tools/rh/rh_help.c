@@ -37,7 +37,8 @@ static const char exec_text[] =
     "                     and the rest (also 007) is text; repeatable\n"
     "  --timeout MS       end a statement after this time\n"
     "  --format F         of rows that a statement returns: table, csv, json, ndjson, markdown\n"
-    "  --stats            tell rows changed, route, time and position on standard error\n";
+    "  --stats            tell rows changed, route, time and position on standard error\n"
+    "  --capture          install change capture into the file, if it has none (what is there is used and kept)\n";
 
 static const char query_text[] =
     "rh query [SQL] [options]: asks, and prints the rows\n"
@@ -56,7 +57,9 @@ static const char query_text[] =
     "                     csv: NULL is empty, empty text is \"\"; csv and json: a BLOB is base64\n"
     "  --explain          tell which engine would answer, and by which rule, instead of asking\n"
     "  --stats            tell rows, route, rule, time, position and age on standard error\n"
-    "  --read-only        don't write the file at all\n";
+    "  --read-only        refuse statements that write\n"
+    "\n"
+    "A query changes nothing in or beside the file, unless the statement itself writes.\n";
 
 static const char import_text[] =
     "rh import FILE.csv TABLE [options]: loads CSV (RFC 4180), - is standard input\n"
@@ -72,20 +75,22 @@ static const char import_text[] =
     "  --null TEXT        an unquoted field with this text is NULL (default: an empty one)\n"
     "  --any-type         let text into INTEGER and REAL columns, as SQLite does\n"
     "  --reject FILE      write bad lines there (line, column, reason, record) and import the others\n"
-    "  --batch N          commit every N rows; then what was committed before an error is kept\n";
+    "  --batch N          commit every N rows; then what was committed before an error is kept\n"
+    "  --capture          install change capture into the file, if it has none\n";
 
 static const char status_text[] = "rh status [options]: position, lag, log and tables of the column store\n"
                                   "\n"
                                   "  --db FILE, --config FILE\n"
                                   "  --json             one JSON object, with every metric\n"
-                                  "  --read-only        don't write the file at all\n";
+                                  "  --read-only        as without it: nothing is written\n";
 
 static const char sync_text[] =
     "rh sync [options]: builds the column store, brings it to every commit and tells what that took\n"
     "\n"
     "  --db FILE, --config FILE\n"
     "  --timeout MS       wait no longer than this for the build\n"
-    "  --json             one JSON object\n";
+    "  --json             one JSON object\n"
+    "  --capture          install change capture into the file, if it has none\n";
 
 static const char verify_text[] =
     "rh verify [TABLE] [options]: compares tables with the column store by count and checksum of every cell\n"
@@ -100,7 +105,7 @@ static const char info_text[] = "rh info [options]: paths, engines, versions, me
                                 "\n"
                                 "  --db FILE, --config FILE\n"
                                 "  --json             as one line of JSON\n"
-                                "  --read-only        don't write the file at all\n";
+                                "  --read-only        as without it: nothing is written\n";
 
 const char *rh_help_text(enum rh_command command)
 {

@@ -45,7 +45,7 @@ int rh_info_command(struct rh_tool *tool)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rh_buffer text = {0};
     char *json = NULL;
-    if (!rh_tool_open(tool, 0))
+    if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
     int code = RH_EXIT_OK;
     if (rhei_info_json(tool->db, &json, &error) != RHEI_OK) {

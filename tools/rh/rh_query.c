@@ -19,7 +19,7 @@ static rhei_status run_arrow(struct rh_tool *tool, const char *sql, const struct
     return status == RHEI_OK ? rhei_arrow_write(&stream, NULL, to_output, stdout, error) : status;
 }
 
-static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error *error)
+static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error *error)
 {
     const struct rh_args *args = tool->args;
     struct rhei_query_options options = {
@@ -36,6 +36,19 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
     int64_t started = rh_now_us();
     rhei_status status = rhei_query(tool->db, sql, params.count > 0 ? &params : NULL, &options, &rows, error);
     return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
+}
+
+/* A look leaves the file as it is. A statement that writes says so before it has done anything, and is run on a handle that may. */
+static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error *error)
+{
+    rhei_status status = ask(tool, sql, error);
+    if (status != RHEI_READ_ONLY || tool->args->read_only || !tool->look)
+        return status;
+    rh_tool_close(tool);
+    *error = (struct rhei_error)RHEI_ERROR_INIT;
+    if (!rh_tool_open_for(tool, 0, error))
+        return error->code;
+    return ask(tool, sql, error);
 }
 
 /* Who asks for the column store gets it built; a route of auto leaves that to the engine. */
@@ -95,7 +108,7 @@ int rh_query_command(struct rh_tool *tool)
     int code = rh_statements_read(&statements, tool);
     if (code == RH_EXIT_OK)
         code = check_arrow(tool, &statements);
-    if (code == RH_EXIT_OK && !rh_tool_open(tool, 0))
+    if (code == RH_EXIT_OK && !rh_tool_open(tool, RH_OPEN_LOOK))
         code = RH_EXIT_ERROR;
     if (code == RH_EXIT_OK)
         code = prepare_route(tool) ? run_all(tool, &statements) : RH_EXIT_ERROR;

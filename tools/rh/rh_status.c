@@ -232,7 +232,7 @@ static void print_json(const struct status *status)
 int rh_status_command(struct rh_tool *tool)
 {
     struct status status;
-    if (!rh_tool_open(tool, 0))
+    if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
     bool good = collect(tool, &status);
     if (good && tool->args->json) {

@@ -14,27 +14,36 @@ static void tell_log(void *context, int level, const char *room, const char *mes
             level <= RHEI_LOG_ERROR ? "error" : "warning", room, message, rh_style(&tool->err, RH_PLAIN));
 }
 
-bool rh_tool_open(struct rh_tool *tool, unsigned flags)
+bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error)
 {
     const struct rh_args *args = tool->args;
-    struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_config config = {
         .struct_size = sizeof config,
         .config_file = args->config,
-        .read_only = args->read_only,
+        .read_only = (flags & RH_OPEN_LOOK) != 0,
         .must_exist = (flags & RH_OPEN_CREATE) == 0,
+        .capture_if_present = !args->capture,
         .manual_sync = true,
         .log = tell_log,
         .log_context = tool,
     };
-    if (rhei_cancel_create(&tool->cancel, &error) != RHEI_OK ||
-        rhei_open(args->db, &config, &tool->db, &error) != RHEI_OK) {
-        rh_tell_error(tool, &error);
+    tool->look = config.read_only;
+    if (rhei_cancel_create(&tool->cancel, error) != RHEI_OK ||
+        rhei_open(args->db, &config, &tool->db, error) != RHEI_OK) {
         rh_tool_close(tool);
         return false;
     }
     rh_interrupt_guard(tool->cancel);
     return true;
+}
+
+bool rh_tool_open(struct rh_tool *tool, unsigned flags)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (rh_tool_open_for(tool, flags, &error))
+        return true;
+    rh_tell_error(tool, &error);
+    return false;
 }
 
 void rh_tool_close(struct rh_tool *tool)

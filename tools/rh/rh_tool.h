@@ -15,18 +15,22 @@ struct rh_tool {
     const struct rh_args *args;
     rhei_db *db;
     rhei_cancel *cancel; /* raised by Ctrl-C */
+    bool look;           /* opened with RH_OPEN_LOOK */
     struct rh_terminal out, err;
 };
 
 enum rh_open_flag {
     RH_OPEN_CREATE = 1, /**< a file that isn't there is made; otherwise that is an error */
+    RH_OPEN_LOOK = 2,   /**< nothing in or beside the file changes */
 };
 
 /**
- * Opens the database of the command line. The tool never builds a column store by itself (the engine's manual_sync): one
+ * Opens the database of the command line. Capture is installed only with --capture, and used where the file has it. The tool never builds a column store by itself (the engine's manual_sync): one
  * command can't pay back its price. False: the error was told.
  */
 bool rh_tool_open(struct rh_tool *tool, unsigned flags);
+/** The same, but the error isn't told: it is in *error. */
+bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error);
 void rh_tool_close(struct rh_tool *tool);
 
 /** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */

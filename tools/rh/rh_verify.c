@@ -99,7 +99,7 @@ int rh_verify_command(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct tally tally = {0};
-    if (!rh_tool_open(tool, 0))
+    if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
     rh_interrupt_guard(NULL); /* what follows knows no flag and only reads: Ctrl-C may end it at once */
     bool good = rhei_initial_sync(tool->db, tool->args->timeout_ms, &error) == RHEI_OK;
