@@ -23,11 +23,21 @@ static struct oltp_arena_block *arena_block(size_t size)
     return block;
 }
 
+static size_t arena_next_block(const struct oltp_arena *arena)
+{
+    size_t size = arena->first_block == 0 ? ARENA_BLOCK : arena->first_block;
+    if (arena->current != NULL && arena->first_block != 0) {
+        size = arena->current->size * 2;
+    }
+    return size < ARENA_BLOCK ? size : ARENA_BLOCK;
+}
+
 void *oltp_arena_alloc(struct oltp_arena *arena, size_t size)
 {
     size = (size + 7) & ~(size_t)7;
     if (arena->current == NULL || arena->current->size - arena->used < size) {
-        struct oltp_arena_block *block = arena_block(size > ARENA_BLOCK ? size : ARENA_BLOCK);
+        size_t ordinary = arena_next_block(arena);
+        struct oltp_arena_block *block = arena_block(size > ordinary ? size : ordinary);
         if (block == NULL) {
             return NULL;
         }

@@ -10,8 +10,9 @@ struct oltp_arena_block;
 /* A zeroed struct is an empty arena. */
 struct oltp_arena {
     struct oltp_arena_block *first, *current;
-    size_t used;  /* of the current block */
-    size_t total; /* bytes handed out since the last clear */
+    size_t used;        /* of the current block */
+    size_t total;       /* bytes handed out since the last clear */
+    size_t first_block; /* bytes of the first block, doubled up to the ordinary size; 0: the ordinary size */
 };
 
 /* 8-byte aligned; NULL without memory. */

@@ -13,12 +13,13 @@ struct capture {
     struct oltp *oltp;
     struct oltp_connection *connection;
     struct oltp_schema *schema;
+    struct oltp_registry registry;
     enum oltp_cause cause;
     struct rhei_error *error;
     bool may_write;
     bool incomplete; /* something must be written and may_write is false */
     bool moved;      /* others changed the schema: rowids without a name of their own may have moved (VACUUM) */
-    bool remade;     /* the schema was changed here */
+    bool appended;   /* only what our own CREATE made is new */
 };
 
 static rhei_status capture_exec_buffer(struct capture *capture, struct base_buffer *sql)
@@ -29,35 +30,91 @@ static rhei_status capture_exec_buffer(struct capture *capture, struct base_buff
     return status;
 }
 
-/* ---- Rhei's own tables. ------------------------------------------------------------------------------------------ */
+/* ---- Texts of the schema, many at once. ------------------------------------------------------------------------- */
 
-static rhei_status capture_check_version(struct oltp_connection *connection, bool *present, struct rhei_error *error)
+/*
+ * CREATE TRIGGER, DROP TRIGGER and ALTER TABLE each walk the whole schema, or read it anew. So where there are many, the rows of
+ * sqlite_schema are written as those statements would write them, and the schema is read once.
+ */
+static rhei_status capture_raw_begin(struct capture *capture)
 {
-    int64_t found = 0, version = 0;
-    rhei_status status =
-        oltp_query_int(connection, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='_rhei_meta'",
-                       0, &found, error);
-    *present = found > 0;
-    if (status == RHEI_OK && found > 0) {
-        status =
-            oltp_query_int(connection, "SELECT value FROM main._rhei_meta WHERE key='version'", 0, &version, error);
+    return sqlite3_db_config(capture->connection->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL) == SQLITE_OK
+               ? RHEI_OK
+               : error_set(capture->error, RHEI_INTERNAL, "SQLite doesn't let its schema be written");
+}
+
+/* Has the connection, and all others, read what was written. */
+static rhei_status capture_raw_end(struct capture *capture)
+{
+    int64_t cookie = 0;
+    rhei_status status = oltp_query_int(capture->connection, "PRAGMA main.schema_version", 0, &cookie, capture->error);
+    rhei_status closed = oltp_exec(capture->connection, "PRAGMA writable_schema=RESET", NULL);
+    if (status == RHEI_OK && closed == RHEI_OK) {
+        status = oltp_execf(capture->connection, capture->error, "PRAGMA main.schema_version=%" PRId64,
+                            (cookie + 1) & INT32_MAX);
     }
-    if (status == RHEI_OK && version > OLTP_FORMAT_VERSION) {
-        return error_set(error, RHEI_TOO_NEW,
-                         "the database was prepared by a newer Rhei (format %" PRId64
-                         ", this one knows %d): use that version",
-                         version, OLTP_FORMAT_VERSION);
+    if (status == RHEI_OK) { /* a text that SQLite can't read shows itself here */
+        status = oltp_exec(capture->connection, "SELECT 1 FROM main.sqlite_master LIMIT 1", capture->error);
+    }
+    return status == RHEI_OK ? closed : status;
+}
+
+static rhei_status capture_raw_run(struct capture *capture, sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(capture->connection, rc, "change capture", capture->error);
+}
+
+/* ---- The log. ---------------------------------------------------------------------------------------------------- */
+
+static void capture_log_columns(struct base_buffer *sql, uint32_t width)
+{
+    base_buffer_text(sql, OLTP_LOG "(seq INTEGER PRIMARY KEY, time, op, tab");
+    for (uint32_t i = 1; i <= width; i++) {
+        base_buffer_format(sql, ",c%u", i);
+    }
+    base_buffer_char(sql, ')');
+}
+
+/* A new log goes on where a lost one ended, and its first row leaves a gap, which says that changes are lost. */
+static rhei_status capture_make_log(struct capture *capture, uint32_t width)
+{
+    int64_t last = 0;
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "CREATE TABLE main.");
+    capture_log_columns(&sql, width);
+    rhei_status status = capture_exec_buffer(capture, &sql);
+    if (status == RHEI_OK) {
+        status = oltp_registry_last_seen(capture->oltp, &last, capture->error);
+    }
+    if (status == RHEI_OK && last > 0) {
+        status = oltp_execf(
+            capture->connection, capture->error,
+            "INSERT INTO main." OLTP_LOG "(seq, time, op, tab) VALUES(%" PRId64 ", " OLTP_NOW ", 'L', 0)", last + 2);
     }
     return status;
 }
 
-static const char capture_tables[] =
-    "CREATE TABLE IF NOT EXISTS main._rhei_meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "INSERT OR IGNORE INTO main._rhei_meta VALUES('version', 1), ('database_id', hex(randomblob(16))), "
-    "('schema_cookie', -1);"
-    "CREATE TABLE IF NOT EXISTS main._rhei_tables(id INTEGER PRIMARY KEY, name TEXT, signature TEXT, columns INTEGER, "
-    "live INTEGER, wanted INTEGER);"
-    "CREATE TABLE IF NOT EXISTS main._rhei_engines(id INTEGER PRIMARY KEY, position INTEGER, seen_ms INTEGER);";
+/* More columns, as ALTER TABLE ... ADD COLUMN for each would write them. */
+static rhei_status capture_widen(struct capture *capture, uint32_t width)
+{
+    struct base_buffer sql = {0};
+    if (width - capture->schema->log_columns == 1) {
+        base_buffer_format(&sql, "ALTER TABLE main." OLTP_LOG " ADD COLUMN c%u;", width);
+        return capture_exec_buffer(capture, &sql);
+    }
+    rhei_status status = capture_raw_begin(capture);
+    base_buffer_text(&sql, "UPDATE main.sqlite_master SET sql = 'CREATE TABLE ");
+    capture_log_columns(&sql, width);
+    base_buffer_text(&sql, "' WHERE type = 'table' AND name = '" OLTP_LOG "'");
+    if (status == RHEI_OK) {
+        status = capture_exec_buffer(capture, &sql);
+    }
+    base_buffer_reset(&sql);
+    rhei_status ended = capture_raw_end(capture);
+    return status == RHEI_OK ? ended : status;
+}
 
 static rhei_status capture_widen_log(struct capture *capture)
 {
@@ -76,23 +133,12 @@ static rhei_status capture_widen_log(struct capture *capture)
         capture->incomplete = true;
         return RHEI_OK;
     }
-    struct base_buffer sql = {0};
-    if (!capture->schema->has_log) {
-        base_buffer_text(&sql, "CREATE TABLE main." OLTP_LOG "(seq INTEGER PRIMARY KEY, time, op, tab");
-        for (uint32_t i = 1; i <= width; i++) {
-            base_buffer_format(&sql, ",c%u", i);
-        }
-        base_buffer_text(&sql, ");");
-    }
-    for (uint32_t i = have + 1; i <= width && capture->schema->has_log; i++) {
-        base_buffer_format(&sql, "ALTER TABLE main." OLTP_LOG " ADD COLUMN c%u;", i);
-    }
-    capture->remade = true;
-    rhei_status status = capture_exec_buffer(capture, &sql);
+    rhei_status status = capture->schema->has_log ? capture_widen(capture, width) : capture_make_log(capture, width);
     if (status == RHEI_OK) {
         capture->schema->has_log = true;
         capture->schema->log_columns = width;
-        status = oltp_events_view(capture->connection, width, capture->error);
+        capture->schema->pieces |= OLTP_PIECE_LOG;
+        capture->schema->pieces &= ~(unsigned)OLTP_PIECE_EVENTS;
     }
     return status;
 }
@@ -114,9 +160,10 @@ static bool capture_triggers_equal(const struct oltp_table_schema *table, const 
     return equal == set->count && table->trigger_count == set->count;
 }
 
-static rhei_status capture_drop_triggers(struct capture *capture, const struct oltp_table_schema *table)
+static rhei_status capture_drop_triggers(struct capture *capture, struct oltp_table_schema *table)
 {
     struct base_buffer sql = {0};
+    table->remade = true;
     for (uint32_t i = 0; i < table->trigger_count; i++) {
         base_buffer_text(&sql, "DROP TRIGGER IF EXISTS main.");
         base_buffer_identifier(&sql, table->triggers[i].name);
@@ -125,7 +172,6 @@ static rhei_status capture_drop_triggers(struct capture *capture, const struct o
     if (sql.len == 0 && !sql.failed) {
         return RHEI_OK;
     }
-    capture->remade = true;
     return capture_exec_buffer(capture, &sql);
 }
 
@@ -139,75 +185,17 @@ static rhei_status capture_make_triggers(struct capture *capture, const struct o
         base_buffer_text(&sql, set->sql[i] + sizeof head - 1);
         base_buffer_char(&sql, ';');
     }
-    capture->remade = true;
     return capture_exec_buffer(capture, &sql);
 }
 
-struct registered {
-    int64_t id; /* 0: not there */
-    bool same;  /* the signature is the table's */
-    int wanted; /* 1 by request, 0 not by request, -1 nothing was asked */
-};
-
-static rhei_status capture_find(struct capture *capture, const struct oltp_table_schema *table,
-                                struct registered *found)
+static bool capture_is_wanted(const struct capture *capture, const struct oltp_registered *found)
 {
-    *found = (struct registered){.wanted = -1};
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(
-        capture->connection->db,
-        "SELECT id, signature = ?2, live, wanted FROM main._rhei_tables WHERE name = ?1 ORDER BY id DESC", -1, &stmt,
-        NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_text(stmt, 1, table->table.source.name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(stmt, 2, table->signature, -1, SQLITE_STATIC);
-        rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW) {
-            found->wanted = sqlite3_column_type(stmt, 3) == SQLITE_NULL ? -1 : sqlite3_column_int(stmt, 3);
-            if (sqlite3_column_int(stmt, 2) != 0) {
-                found->id = sqlite3_column_int64(stmt, 0);
-                found->same = sqlite3_column_int(stmt, 1) != 0;
-            }
-        }
-    }
-    rhei_status status = rc == SQLITE_ROW || rc == SQLITE_DONE
-                             ? RHEI_OK
-                             : oltp_sqlite_error(capture->connection, rc, NULL, capture->error);
-    sqlite3_finalize(stmt);
-    return status;
-}
-
-static rhei_status capture_register(struct capture *capture, const struct oltp_table_schema *table, int wanted,
-                                    bool live, int64_t *id)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(
-        capture->connection->db,
-        "INSERT INTO main._rhei_tables(name, signature, columns, live, wanted) VALUES(?1, ?2, ?3, ?4, ?5)", -1, &stmt,
-        NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_text(stmt, 1, table->table.source.name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(stmt, 2, table->signature, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(stmt, 3, table->table.source.column_count);
-        sqlite3_bind_int(stmt, 4, live);
-        if (wanted >= 0) {
-            sqlite3_bind_int(stmt, 5, wanted);
-        }
-        rc = sqlite3_step(stmt);
-    }
-    *id = sqlite3_last_insert_rowid(capture->connection->db);
-    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(capture->connection, rc, NULL, capture->error);
-    sqlite3_finalize(stmt);
-    return status;
-}
-
-static bool capture_is_wanted(const struct capture *capture, const struct registered *found)
-{
-    return found->wanted >= 0 ? found->wanted > 0 : capture->oltp->config.auto_register;
+    /* what is captured stays captured until it is released by name (R3) */
+    return found->wanted >= 0 ? found->wanted > 0 : capture->oltp->config.auto_register || found->id != 0;
 }
 
 static rhei_status capture_stop(struct capture *capture, struct oltp_table_schema *table,
-                                const struct registered *found)
+                                const struct oltp_registered *found)
 {
     if (table->trigger_count == 0 && found->id == 0) {
         return RHEI_OK;
@@ -218,8 +206,7 @@ static rhei_status capture_stop(struct capture *capture, struct oltp_table_schem
     }
     rhei_status status = capture_drop_triggers(capture, table);
     if (status == RHEI_OK && found->id != 0) {
-        status = oltp_execf(capture->connection, capture->error,
-                            "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, found->id);
+        status = oltp_registry_retire(capture->oltp, found->id, capture->error);
     }
     return status;
 }
@@ -231,21 +218,28 @@ static bool capture_rowids_may_move(const struct oltp_table_schema *table)
     return !source->without_rowid && !source->columns[source->key_columns[0]].is_rowid_alias;
 }
 
-static rhei_status capture_renew(struct capture *capture, struct oltp_table_schema *table,
-                                 const struct registered *found, bool keep_number)
+/* The number under which the table is captured from now on. */
+static rhei_status capture_number(struct capture *capture, const struct oltp_table_schema *table,
+                                  const struct oltp_registered *found, bool keep_number, int64_t *id)
 {
-    int64_t id = found->id;
-    rhei_status status = capture_drop_triggers(capture, table);
-    if (status == RHEI_OK && !keep_number) {
-        if (id != 0) {
-            status = oltp_execf(capture->connection, capture->error,
-                                "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, id);
-        }
-        if (status == RHEI_OK) {
-            status = capture_register(capture, table, found->wanted, true, &id);
-        }
+    *id = found->id;
+    if (keep_number) {
+        return RHEI_OK;
     }
+    rhei_status status = *id == 0 ? RHEI_OK : oltp_registry_retire(capture->oltp, *id, capture->error);
+    return status == RHEI_OK ? oltp_registry_add(&capture->registry, table, found->wanted, true, id, capture->error)
+                             : status;
+}
+
+static rhei_status capture_renew(struct capture *capture, struct oltp_table_schema *table,
+                                 const struct oltp_registered *found, bool keep_number)
+{
+    int64_t id = 0;
     struct oltp_trigger_set set = {0};
+    rhei_status status = capture_drop_triggers(capture, table);
+    if (status == RHEI_OK) {
+        status = capture_number(capture, table, found, keep_number, &id);
+    }
     if (status == RHEI_OK) {
         status = oltp_triggers_make(table, (uint32_t)id, &set, capture->error);
     }
@@ -257,44 +251,184 @@ static rhei_status capture_renew(struct capture *capture, struct oltp_table_sche
     return status;
 }
 
-static rhei_status capture_table(struct capture *capture, struct oltp_table_schema *table)
+/* Why nothing can be captured here, or that it isn't wanted; NULL: it is to be captured. */
+static rhei_status capture_refusal(struct capture *capture, struct oltp_table_schema *table,
+                                   const struct oltp_registered *found, struct oltp_trigger_set *set)
 {
     struct source_table *source = &table->table.source;
-    struct registered found;
-    rhei_status status = capture_find(capture, table, &found);
+    rhei_status status = RHEI_OK;
+    if (source->unmirrored_reason == NULL && !capture_is_wanted(capture, found)) {
+        source->unmirrored_reason = "it is not registered";
+    }
+    if (source->unmirrored_reason == NULL) {
+        struct rhei_error why = RHEI_ERROR_INIT;
+        status = oltp_triggers_make(table, (uint32_t)found->id, set, &why);
+        if (status == RHEI_UNSUPPORTED) {
+            source->unmirrored_reason = "one of its unique indexes has a text that can't be read";
+            status = RHEI_OK;
+        } else if (status != RHEI_OK && capture->error != NULL) {
+            *capture->error = why;
+        }
+    }
+    return status;
+}
+
+/* Nothing of the table changed since the schema before, where it was captured. */
+static bool capture_is_unchanged(const struct oltp_table_schema *table)
+{
+    return table->before != NULL && table->before->table.captured && table->before->exposed == table->exposed;
+}
+
+enum capture_need { CAPTURE_NOTHING, CAPTURE_KEEP_NUMBER, CAPTURE_NEW_NUMBER };
+
+/* What the table needs; all that needs no new trigger is done here. */
+static rhei_status capture_table(struct capture *capture, struct oltp_table_schema *table,
+                                 struct oltp_registered *found, enum capture_need *need)
+{
+    struct source_table *source = &table->table.source;
+    rhei_status status = RHEI_OK;
+    bool unchanged = capture_is_unchanged(table);
+    bool moved = capture->moved && source->unmirrored_reason == NULL && capture_rowids_may_move(table);
+    *need = CAPTURE_NOTHING;
+    if (capture->appended && unchanged) {
+        *found = (struct oltp_registered){.id = table->before->table.source.id, .same = true, .wanted = -1};
+    } else {
+        status = oltp_registry_find(&capture->registry, table, found, capture->error);
+    }
     source->id = 0;
     if (status != RHEI_OK) {
         return status;
     }
-    struct oltp_trigger_set set = {0};
-    if (source->unmirrored_reason == NULL) {
-        struct rhei_error why = RHEI_ERROR_INIT;
-        if (oltp_triggers_make(table, (uint32_t)found.id, &set, &why) == RHEI_UNSUPPORTED) {
-            source->unmirrored_reason = "one of its unique indexes has a text that can't be read";
-        }
-    }
-    if (source->unmirrored_reason == NULL && !capture_is_wanted(capture, &found)) {
-        source->unmirrored_reason = "it is not registered";
-    }
-    if (source->unmirrored_reason != NULL) {
-        oltp_trigger_set_reset(&set);
-        return capture_stop(capture, table, &found);
-    }
-    bool equal = found.id != 0 && found.same && capture_triggers_equal(table, &set);
-    oltp_trigger_set_reset(&set);
-    bool moved = capture->moved && capture_rowids_may_move(table);
-    if (equal && !moved) {
-        source->id = (uint32_t)found.id;
+    unchanged = unchanged && found->same && found->id == table->before->table.source.id && found->wanted != 0;
+    if (unchanged && !moved) {
+        source->id = (uint32_t)found->id;
         table->table.captured = true;
         return RHEI_OK;
     }
-    if (!capture->may_write) {
-        capture->incomplete = true;
-        return RHEI_OK;
+    struct oltp_trigger_set set = {0};
+    status = capture_refusal(capture, table, found, &set);
+    bool equal = status == RHEI_OK && source->unmirrored_reason == NULL && found->id != 0 && found->same &&
+                 capture_triggers_equal(table, &set);
+    oltp_trigger_set_reset(&set);
+    if (status != RHEI_OK) {
+        return status;
     }
-    bool keep = capture->cause == OLTP_BY_US && found.id != 0 && found.same && !moved;
-    status = capture_renew(capture, table, &found, keep);
-    table->table.captured = status == RHEI_OK;
+    if (source->unmirrored_reason != NULL) {
+        return capture_stop(capture, table, found);
+    }
+    if (equal && !moved) {
+        source->id = (uint32_t)found->id;
+        table->table.captured = true;
+    } else if (!capture->may_write) {
+        capture->incomplete = true;
+    } else {
+        bool keep = capture->cause == OLTP_BY_US && found->id != 0 && found->same && !moved;
+        *need = keep ? CAPTURE_KEEP_NUMBER : CAPTURE_NEW_NUMBER;
+    }
+    return RHEI_OK;
+}
+
+/* ---- Many tables. ------------------------------------------------------------------------------------------------ */
+
+enum { CAPTURE_MANY = 8 };
+
+struct capture_work {
+    struct oltp_table_schema *table;
+    struct oltp_registered found;
+    bool keep_number;
+};
+
+static rhei_status capture_raw_drop(struct capture *capture, sqlite3_stmt *drop, struct oltp_table_schema *table)
+{
+    rhei_status status = RHEI_OK;
+    table->remade = true;
+    for (uint32_t i = 0; i < table->trigger_count && status == RHEI_OK; i++) {
+        sqlite3_bind_int64(drop, 1, table->triggers[i].rowid);
+        sqlite3_bind_text(drop, 2, table->triggers[i].name, -1, SQLITE_STATIC);
+        status = capture_raw_run(capture, drop);
+    }
+    return status;
+}
+
+static rhei_status capture_raw_add(struct capture *capture, sqlite3_stmt *add, const struct oltp_table_schema *table,
+                                   const struct oltp_trigger_set *set)
+{
+    rhei_status status = RHEI_OK;
+    for (uint32_t i = 0; i < set->count && status == RHEI_OK; i++) {
+        sqlite3_bind_text(add, 1, set->name[i], -1, SQLITE_STATIC);
+        sqlite3_bind_text(add, 2, table->table.source.name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(add, 3, set->sql[i], -1, SQLITE_STATIC);
+        status = capture_raw_run(capture, add);
+    }
+    return status;
+}
+
+static rhei_status capture_many(struct capture *capture, struct capture_work *work, uint32_t count)
+{
+    sqlite3_stmt *drop = NULL, *add = NULL;
+    sqlite3 *db = capture->connection->db;
+    rhei_status status = capture_raw_begin(capture);
+    if (status == RHEI_OK &&
+        (sqlite3_prepare_v2(db, "DELETE FROM main.sqlite_master WHERE rowid = ?1 AND type = 'trigger' AND name = ?2",
+                            -1, &drop, NULL) != SQLITE_OK ||
+         sqlite3_prepare_v2(db, "INSERT INTO main.sqlite_master VALUES('trigger', ?1, ?2, 0, ?3)", -1, &add, NULL) !=
+             SQLITE_OK)) {
+        status = oltp_sqlite_error(capture->connection, SQLITE_ERROR, "change capture", capture->error);
+    }
+    for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
+        struct oltp_table_schema *table = work[i].table;
+        struct oltp_trigger_set set = {0};
+        int64_t id = 0;
+        status = capture_number(capture, table, &work[i].found, work[i].keep_number, &id);
+        if (status == RHEI_OK) {
+            status = oltp_triggers_make(table, (uint32_t)id, &set, capture->error);
+        }
+        if (status == RHEI_OK) {
+            status = capture_raw_drop(capture, drop, table);
+        }
+        if (status == RHEI_OK) {
+            status = capture_raw_add(capture, add, table, &set);
+        }
+        oltp_trigger_set_reset(&set);
+        table->table.source.id = (uint32_t)id;
+        table->table.captured = status == RHEI_OK;
+    }
+    sqlite3_finalize(drop);
+    sqlite3_finalize(add);
+    rhei_status ended = capture_raw_end(capture);
+    return status == RHEI_OK ? ended : status;
+}
+
+static rhei_status capture_do(struct capture *capture, struct capture_work *work, uint32_t count)
+{
+    if (count >= CAPTURE_MANY) {
+        return capture_many(capture, work, count);
+    }
+    rhei_status status = RHEI_OK;
+    for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
+        status = capture_renew(capture, work[i].table, &work[i].found, work[i].keep_number);
+        work[i].table->table.captured = status == RHEI_OK;
+    }
+    return status;
+}
+
+static rhei_status capture_tables(struct capture *capture)
+{
+    uint32_t count = capture->schema->catalog.table_count, needing = 0;
+    struct capture_work *work = base_alloc_zero((size_t)count + 1, sizeof *work);
+    rhei_status status = work == NULL ? error_no_memory(capture->error) : RHEI_OK;
+    for (uint32_t i = 0; status == RHEI_OK && i < count; i++) {
+        struct capture_work *at = &work[needing];
+        enum capture_need need = CAPTURE_NOTHING;
+        at->table = &capture->schema->tables[i];
+        status = capture_table(capture, at->table, &at->found, &need);
+        at->keep_number = need == CAPTURE_KEEP_NUMBER;
+        needing += need != CAPTURE_NOTHING;
+    }
+    if (status == RHEI_OK) {
+        status = capture_do(capture, work, needing);
+    }
+    base_free(work);
     return status;
 }
 
@@ -302,33 +436,41 @@ static rhei_status capture_table(struct capture *capture, struct oltp_table_sche
 
 static rhei_status capture_forget_gone(struct capture *capture)
 {
-    sqlite3_stmt *stmt = NULL;
     rhei_status status = RHEI_OK;
-    int rc = sqlite3_prepare_v2(capture->connection->db, "SELECT id, name FROM main._rhei_tables WHERE live", -1, &stmt,
-                                NULL);
-    while (rc == SQLITE_OK && status == RHEI_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(stmt, 0);
-        const struct oltp_table_schema *table =
-            oltp_schema_find(capture->schema, (const char *)sqlite3_column_text(stmt, 1));
-        if (table == NULL || table->table.source.id != (uint32_t)id) {
+    for (const struct oltp_registry_row *row = capture->registry.live; row != NULL && status == RHEI_OK;
+         row = row->next) {
+        const struct oltp_table_schema *table = oltp_schema_find(capture->schema, row->name);
+        if (table == NULL || table->table.source.id != (uint32_t)row->id) {
             if (capture->may_write) {
-                status = oltp_execf(capture->connection, capture->error,
-                                    "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, id);
+                status = oltp_registry_retire(capture->oltp, row->id, capture->error);
             } else {
                 capture->incomplete = true;
             }
         }
     }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_OK ? status : oltp_sqlite_error(capture->connection, rc, NULL, capture->error);
+    return status;
+}
+
+static rhei_status capture_pieces(struct capture *capture)
+{
+    bool lost = false;
+    rhei_status status = RHEI_OK;
+    if (capture->may_write) {
+        status = oltp_registry_make(capture->oltp, capture->schema, &lost, capture->error);
+    } else if (capture->schema->pieces != OLTP_PIECES) {
+        capture->incomplete = true;
+    }
+    return status;
 }
 
 static rhei_status capture_all(struct capture *capture)
 {
     int64_t stored = -1;
-    rhei_status status =
-        oltp_query_int(capture->connection, "SELECT value FROM main._rhei_meta WHERE key='schema_cookie'", -1, &stored,
-                       capture->error);
+    rhei_status status = capture_pieces(capture);
+    if (status == RHEI_OK && (capture->schema->pieces & OLTP_PIECE_META) != 0) {
+        status = oltp_query_int(capture->connection, "SELECT value FROM main._rhei_meta WHERE key='schema_cookie'", -1,
+                                &stored, capture->error);
+    }
     capture->moved |= capture->cause == OLTP_BY_OTHERS && stored != capture->schema->cookie;
     if (capture->moved && !capture->may_write) {
         capture->incomplete = true;
@@ -336,12 +478,20 @@ static rhei_status capture_all(struct capture *capture)
     if (status == RHEI_OK) {
         status = capture_widen_log(capture);
     }
-    for (uint32_t i = 0; status == RHEI_OK && i < capture->schema->catalog.table_count; i++) {
-        status = capture_table(capture, &capture->schema->tables[i]);
+    if (status == RHEI_OK && capture->may_write && (capture->schema->pieces & OLTP_PIECE_EVENTS) == 0) {
+        status = oltp_events_view(capture->connection, capture->schema->log_columns, capture->error);
+        capture->schema->pieces |= OLTP_PIECE_EVENTS;
+    }
+    if (status == RHEI_OK && !capture->appended && (capture->schema->pieces & OLTP_PIECE_TABLES) != 0) {
+        status = oltp_registry_read(&capture->registry, capture->error);
+    }
+    if (status == RHEI_OK && (capture->schema->pieces & OLTP_PIECE_TABLES) != 0) {
+        status = capture_tables(capture);
     }
     if (status == RHEI_OK) {
         status = capture_forget_gone(capture);
     }
+    oltp_registry_reset(&capture->registry);
     return status;
 }
 
@@ -353,19 +503,34 @@ static rhei_status capture_seal(struct oltp_schema *schema, struct rhei_error *e
         return error_no_memory(error);
     }
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        schema->tables[i].before = NULL;
         tables[i] = schema->tables[i].table;
     }
     schema->catalog.tables = tables;
     return RHEI_OK;
 }
 
+static void capture_none(struct oltp_schema *schema)
+{
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        struct source_table *source = &schema->tables[i].table.source;
+        if (source->id == 0 && source->unmirrored_reason == NULL) {
+            source->unmirrored_reason = "its changes are not captured";
+        }
+    }
+}
+
 rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
                                bool *complete, struct rhei_error *error)
 {
-    struct capture capture = {
-        .oltp = oltp, .connection = connection, .schema = schema, .cause = OLTP_BY_OTHERS, .error = error};
-    bool present = false;
-    rhei_status status = capture_check_version(connection, &present, error);
+    struct capture capture = {.oltp = oltp,
+                              .connection = connection,
+                              .registry = {.connection = connection},
+                              .schema = schema,
+                              .cause = OLTP_BY_OTHERS,
+                              .error = error};
+    bool present = (schema->pieces & OLTP_PIECE_META) != 0;
+    rhei_status status = present ? oltp_registry_check(connection, error) : RHEI_OK;
     *complete = false;
     if (status == RHEI_OK && present && oltp_captures(oltp)) {
         status = capture_all(&capture);
@@ -374,48 +539,58 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
     if (status == RHEI_OK && !oltp_captures(oltp)) {
         oltp_still_number(oltp, schema);
     }
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        struct source_table *source = &schema->tables[i].table.source;
-        if (source->id == 0 && source->unmirrored_reason == NULL) {
-            source->unmirrored_reason = "its changes are not captured";
-        }
-    }
+    capture_none(schema);
     return status == RHEI_OK ? capture_seal(schema, error) : status;
 }
 
-static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **result,
+static rhei_status capture_write(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema *schema, bool appended,
                                  struct rhei_error *error)
 {
     struct oltp_connection *writer = oltp->writer;
-    struct oltp_schema *schema = NULL;
-    bool present = false;
-    *result = NULL;
-    rhei_status status = capture_check_version(writer, &present, error);
-    if (status == RHEI_OK && oltp->config.capture && !present) {
-        status = oltp_exec(writer, capture_tables, error);
+    struct capture capture = {.oltp = oltp,
+                              .connection = writer,
+                              .registry = {.connection = writer},
+                              .schema = schema,
+                              .cause = cause,
+                              .error = error,
+                              .appended = appended,
+                              .may_write = true};
+    oltp_fault(oltp, "oltp.capture.triggers");
+    rhei_status status = capture_all(&capture);
+    if (status == RHEI_OK) {
+        status = oltp_query_int(writer, "PRAGMA main.schema_version", 0, &schema->cookie, error);
     }
     if (status == RHEI_OK) {
-        status = oltp_schema_load(writer, &schema, error);
+        status = oltp_execf(writer, error,
+                            "UPDATE main._rhei_meta SET value = %" PRId64
+                            " WHERE key = 'schema_cookie' AND value IS NOT %" PRId64,
+                            schema->cookie, schema->cookie);
     }
+    return status;
+}
+
+/* The schema as it is now that capture is settled: our triggers were made since it was read. */
+static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema *base, bool appended,
+                                 struct oltp_schema **result, struct rhei_error *error)
+{
+    struct oltp_connection *writer = oltp->writer;
+    struct oltp_schema *schema = NULL;
+    *result = NULL;
+    rhei_status status =
+        appended ? oltp_schema_extend(writer, base, &schema, error) : oltp_schema_load(writer, base, &schema, error);
     if (status == RHEI_OK && oltp->config.capture) {
-        struct capture capture = {
-            .oltp = oltp, .connection = writer, .schema = schema, .cause = cause, .error = error, .may_write = true};
-        oltp_fault(oltp, "oltp.capture.triggers");
-        status = capture_all(&capture);
-        if (status == RHEI_OK) {
-            status = oltp_query_int(writer, "PRAGMA main.schema_version", 0, &schema->cookie, error);
-        }
-        if (status == RHEI_OK) {
-            status = oltp_execf(writer, error,
-                                "UPDATE main._rhei_meta SET value = %" PRId64
-                                " WHERE key = 'schema_cookie' AND value IS NOT %" PRId64,
-                                schema->cookie, schema->cookie);
-        }
+        status = capture_write(oltp, cause, schema, appended, error);
+    } else if (status == RHEI_OK && (schema->pieces & OLTP_PIECE_META) != 0) {
+        status = oltp_registry_check(writer, error);
     }
     if (status == RHEI_OK && !oltp_captures(oltp)) {
         oltp_still_number(oltp, schema);
     }
     if (status == RHEI_OK) {
+        status = oltp_schema_reread(writer, schema, error);
+    }
+    if (status == RHEI_OK) {
+        capture_none(schema);
         status = capture_seal(schema, error);
     }
     if (status != RHEI_OK) {
@@ -426,27 +601,29 @@ static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struc
     return RHEI_OK;
 }
 
-rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **result,
-                               struct rhei_error *error)
+rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema *base, bool appended,
+                               struct oltp_schema **result, struct rhei_error *error)
 {
     /* our rows are none of the user's last_insert_rowid() */
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
-    rhei_status status = capture_apply(oltp, cause, result, error);
+    rhei_status status = capture_apply(oltp, cause, base, appended, result, error);
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
     return status;
 }
 
-rhei_status oltp_capture_suspend(struct oltp *oltp, const char *table, struct rhei_error *error)
+rhei_status oltp_capture_suspend(struct oltp *oltp, struct oltp_schema *base, const char *table,
+                                 struct rhei_error *error)
 {
     struct oltp_schema *schema = NULL;
-    rhei_status status = oltp_schema_load(oltp->writer, &schema, error);
+    rhei_status status = base != NULL ? RHEI_OK : oltp_schema_load(oltp->writer, NULL, &schema, error);
     if (status != RHEI_OK) {
         return status;
     }
-    struct capture capture = {.oltp = oltp, .connection = oltp->writer, .schema = schema, .error = error};
-    const struct oltp_table_schema *found = oltp_schema_find(schema, table);
+    struct capture capture = {.oltp = oltp, .connection = oltp->writer, .error = error};
+    const struct oltp_table_schema *found = oltp_schema_find(base != NULL ? base : schema, table);
     if (found != NULL) {
-        status = capture_drop_triggers(&capture, found);
+        struct oltp_table_schema copy = *found; /* the base is others' too */
+        status = capture_drop_triggers(&capture, &copy);
     }
     oltp_schema_release(schema);
     return status;
@@ -457,29 +634,29 @@ rhei_status oltp_capture_suspend(struct oltp *oltp, const char *table, struct rh
 static rhei_status capture_want(struct oltp *oltp, const char *table, bool wanted, struct rhei_error *error)
 {
     struct oltp_schema *schema = NULL;
-    rhei_status status = oltp_schema_load(oltp->writer, &schema, error);
+    rhei_status status = oltp_schema_load(oltp->writer, NULL, &schema, error);
     if (status != RHEI_OK) {
         return status;
     }
     const struct oltp_table_schema *found = oltp_schema_find(schema, table);
-    struct capture capture = {
-        .oltp = oltp, .connection = oltp->writer, .schema = schema, .error = error, .may_write = true};
+    struct oltp_registry registry = {.connection = oltp->writer};
     if (found == NULL) {
         status = error_set(error, RHEI_NOT_FOUND, "no such table: %s", table);
     } else if (wanted && found->table.source.unmirrored_reason != NULL) {
         status = error_set(error, RHEI_UNSUPPORTED, "table \"%s\" can't be mirrored: %s", table,
                            found->table.source.unmirrored_reason);
     } else {
-        struct registered at;
+        struct oltp_registered at;
         int64_t id = 0;
-        status = capture_find(&capture, found, &at);
+        status = oltp_registry_find(&registry, found, &at, error);
         if (status == RHEI_OK && at.id != 0) {
             status = oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET wanted = %d WHERE id = %" PRId64,
                                 wanted, at.id);
         } else if (status == RHEI_OK) {
-            status = capture_register(&capture, found, wanted, false, &id);
+            status = oltp_registry_add(&registry, found, wanted, false, &id, error);
         }
     }
+    oltp_registry_reset(&registry);
     oltp_schema_release(schema);
     return status;
 }
@@ -503,7 +680,7 @@ static rhei_status capture_request(struct oltp *oltp, const char *table, bool wa
         status = capture_want(oltp, table, wanted, error);
         sqlite3_set_last_insert_rowid(oltp->writer->db, last);
         if (status == RHEI_OK) {
-            status = oltp_capture_apply(oltp, OLTP_BY_US, &schema, error);
+            status = oltp_capture_apply(oltp, OLTP_BY_US, NULL, false, &schema, error);
         }
         if (status == RHEI_OK) {
             status = oltp_exec(oltp->writer, "COMMIT", error);

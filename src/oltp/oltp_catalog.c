@@ -54,7 +54,9 @@ static bool catalog_cookie_is(struct oltp *oltp, int64_t cookie)
     return same;
 }
 
-rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause, struct rhei_error *error)
+/* `base` (may be NULL): a schema that was just read, or the handle's. */
+static rhei_status catalog_recapture(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema *base,
+                                     struct rhei_error *error)
 {
     int64_t cookie = 0;
     rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
@@ -66,7 +68,7 @@ rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause,
     if (status != RHEI_OK) {
         return status;
     }
-    status = oltp_capture_apply(oltp, cause, &schema, error);
+    status = oltp_capture_apply(oltp, cause, base, false, &schema, error);
     oltp_fault(oltp, "oltp.capture.commit");
     if (status == RHEI_OK) {
         status = oltp_exec(oltp->writer, "COMMIT", error);
@@ -83,27 +85,43 @@ rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause,
     return RHEI_OK;
 }
 
+rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause, struct rhei_error *error)
+{
+    struct oltp_schema *base = oltp_schema_hold(oltp);
+    rhei_status status = catalog_recapture(oltp, cause, base, error);
+    oltp_schema_release(base);
+    return status;
+}
+
 /*
  * Without writing: all that a read-only handle can do, and enough for any other one when every trigger is already as it
- * should be, so that an open or a read doesn't wait for another process's write. *taken: the schema was published.
+ * should be, so that an open or a read doesn't wait for another process's write. *taken: the schema was published; else
+ * *read is what was found, a reference.
  */
-static rhei_status catalog_reload(struct oltp *oltp, bool *taken, struct rhei_error *error)
+static rhei_status catalog_reload(struct oltp *oltp, bool *taken, struct oltp_schema **read, struct rhei_error *error)
 {
-    struct oltp_schema *schema = NULL;
+    struct oltp_schema *schema = NULL, *base = oltp_schema_hold(oltp);
     bool complete = false;
     *taken = false;
+    *read = NULL;
     rhei_status status = oltp_exec(oltp->describer, "BEGIN", error);
     if (status != RHEI_OK) {
+        oltp_schema_release(base);
         return status;
     }
-    status = oltp_schema_load(oltp->describer, &schema, error);
+    status = oltp_schema_load(oltp->describer, base, &schema, error);
     if (status == RHEI_OK) {
         status = oltp_capture_match(oltp, oltp->describer, schema, &complete, error);
     }
     oltp_exec(oltp->describer, "COMMIT", NULL);
-    if (status != RHEI_OK || !(complete || !oltp_captures(oltp))) {
+    oltp_schema_release(base);
+    if (status != RHEI_OK) {
         oltp_schema_release(schema);
         return status;
+    }
+    if (!complete && oltp_captures(oltp)) {
+        *read = schema;
+        return RHEI_OK;
     }
     oltp_schema_publish(oltp, schema);
     *taken = true;
@@ -124,20 +142,22 @@ static rhei_status schema_refresh(struct oltp *oltp, int64_t deadline_ns, struct
 {
     int64_t cookie = 0;
     uint64_t token = oltp_commit_token(oltp);
+    struct oltp_schema *read = NULL;
     base_mutex_lock(&oltp->describe_lock);
     rhei_status status = oltp_query_int(oltp->describer, "PRAGMA main.schema_version", 0, &cookie, error);
     bool known = status == RHEI_OK && catalog_cookie_is(oltp, cookie);
     if (status == RHEI_OK && !known) {
-        status = catalog_reload(oltp, &known, error);
+        status = catalog_reload(oltp, &known, &read, error);
     }
     base_mutex_unlock(&oltp->describe_lock);
     if (status == RHEI_OK && !known) {
         status = oltp_writer_acquire(oltp, deadline_ns, error);
         if (status == RHEI_OK) {
-            status = oltp_schema_refresh_locked(oltp, OLTP_BY_OTHERS, error);
+            status = catalog_recapture(oltp, OLTP_BY_OTHERS, read, error);
             oltp_writer_release(oltp);
         }
     }
+    oltp_schema_release(read);
     if (status == RHEI_OK) {
         atomic_store_explicit(&oltp->schema_token, token, memory_order_release);
     }

@@ -296,18 +296,14 @@ static uint8_t cursor_class_of(const struct oltp_table_schema *table, const stru
 }
 
 /* SQLite names the origin of a compound's column by one of its parts, also of a compound within a view. */
-static bool cursor_origins_are_sure(const struct oltp_cursor *cursor, const struct oltp_catalog *catalog)
+static bool cursor_origins_are_sure(const struct oltp_cursor *cursor, const struct oltp_schema *schema)
 {
-    const struct oltp_statement *statement = cursor->statement;
-    if (statement->compound) {
-        return false;
+    struct oltp_statement *statement = cursor->statement;
+    if (statement->view_version != schema->catalog.schema_version + 1) { /* once for a cached statement */
+        statement->names_view = oltp_schema_names_view(schema, statement->sql, statement->len);
+        statement->view_version = schema->catalog.schema_version + 1;
     }
-    for (uint32_t i = 0; i < catalog->view_count; i++) {
-        if (oltp_text_names(statement->sql, statement->len, catalog->views[i].name)) {
-            return false;
-        }
-    }
-    return true;
+    return !statement->names_view && !statement->compound;
 }
 
 /*
@@ -331,7 +327,7 @@ static struct oltp_schema *cursor_schema(struct oltp_cursor *cursor)
         cursor->schema = schema;
     }
     base_mutex_unlock(&cursor->oltp->schema_lock);
-    if (cursor->schema != NULL && !cursor_origins_are_sure(cursor, &cursor->schema->catalog)) {
+    if (cursor->schema != NULL && !cursor_origins_are_sure(cursor, cursor->schema)) {
         oltp_schema_release(cursor->schema);
         cursor->schema = NULL;
     }

@@ -230,15 +230,54 @@ static rhei_status group_run_member(struct group *group, struct oltp_job *job, s
 
 /* ---- DDL. -------------------------------------------------------------------------------------------------------- */
 
+/* The schema of the open transaction if it is known: what its DDL made so far, or the handle's. A reference. */
+static struct oltp_schema *group_base(struct oltp *oltp, struct oltp_schema *made)
+{
+    int64_t cookie = 0;
+    if (oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK) {
+        return NULL;
+    }
+    if (made != NULL && made->cookie == cookie) {
+        atomic_fetch_add_explicit(&made->references, 1, memory_order_relaxed);
+        return made;
+    }
+    struct oltp_schema *known = oltp_schema_hold(oltp);
+    if (known != NULL && known->cookie != cookie) {
+        oltp_schema_release(known);
+        known = NULL;
+    }
+    return known;
+}
+
+/* The schema after the statement; `base`: that before it, if it is known. */
+static rhei_status group_recapture(struct oltp *oltp, const struct oltp_statement *statement, struct oltp_schema *base,
+                                   struct oltp_schema **schema, struct rhei_error *error)
+{
+    int64_t cookie = 0;
+    rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
+    if (status != RHEI_OK || (base != NULL && base->cookie == cookie)) {
+        return status; /* nothing of main changed: TEMP, ATTACHed, IF NOT EXISTS */
+    }
+    struct oltp_schema *made = NULL, *known = base == NULL ? oltp_schema_hold(oltp) : NULL;
+    status = oltp_capture_apply(oltp, OLTP_BY_US, base == NULL ? known : base, base != NULL && statement->creates,
+                                &made, error);
+    oltp_schema_release(known);
+    if (status == RHEI_OK) {
+        oltp_schema_release(*schema);
+        *schema = made;
+    }
+    return status;
+}
+
 rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
                           struct oltp_cursor **cursor, struct oltp_schema **schema, struct rhei_error *error)
 {
-    *schema = NULL;
     rhei_status status = RHEI_OK;
+    struct oltp_schema *base = group_base(oltp, *schema);
     if (statement->alters && oltp->config.capture) {
         char *table = oltp_altered_table(statement->sql, statement->len);
         if (table != NULL) {
-            status = oltp_capture_suspend(oltp, table, error);
+            status = oltp_capture_suspend(oltp, base, table, error);
         }
         base_free(table);
     }
@@ -248,8 +287,9 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
     sqlite3_reset(statement->stmt);
     oltp_fault(oltp, "oltp.ddl.done");
     if (status == RHEI_OK) {
-        status = oltp_capture_apply(oltp, OLTP_BY_US, schema, error);
+        status = group_recapture(oltp, statement, base, schema, error);
     }
+    oltp_schema_release(base);
     return status;
 }
 
@@ -291,7 +331,9 @@ static rhei_status group_run_ddl(struct group *group, struct oltp_job *job, stru
         oltp_schema_release(schema);
         return status;
     }
-    oltp_schema_publish(oltp, schema);
+    if (schema != NULL) {
+        oltp_schema_publish(oltp, schema);
+    }
     oltp_committed(oltp, 1);
     return RHEI_OK;
 }

@@ -55,6 +55,7 @@ struct oltp_statement {
     bool read_only;
     bool is_ddl;
     bool alters;   /* ALTER TABLE */
+    bool creates;  /* CREATE: adds to the schema, changes nothing of it */
     bool vacuums;  /* may move rowids */
     bool alone;    /* may not run inside a transaction of others */
     bool compound; /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
@@ -63,6 +64,8 @@ struct oltp_statement {
     struct oltp_statement *wide; /* the same for wide_rows rows at once, NULL if that can't be (oltp_wide.c) */
     uint32_t wide_rows;
     uint64_t wide_version; /* of the schema for which that was found, and 1; 0: not asked yet */
+    uint64_t view_version; /* of the schema for which names_view was found, and 1; 0: not asked yet */
+    bool names_view;
 };
 
 struct oltp_connection {
@@ -150,10 +153,17 @@ struct oltp_index { /* a unique index, or the primary key of a WITHOUT ROWID tab
     bool is_primary; /* of a PRIMARY KEY */
 };
 
-struct oltp_trigger_text {
+enum oltp_object_type { OLTP_OBJECT_TABLE, OLTP_OBJECT_VIEW, OLTP_OBJECT_INDEX, OLTP_OBJECT_TRIGGER };
+
+struct oltp_object { /* a row of sqlite_schema */
+    enum oltp_object_type type;
+    int64_t rowid;
     const char *name;
-    const char *sql;
+    const char *sql; /* NULL: the index of a constraint */
 };
+
+struct oltp_definition; /* oltp_definition.h */
+struct oltp_own;
 
 struct oltp_table_schema {
     struct oltp_table table;          /* as the catalog shows it */
@@ -164,24 +174,60 @@ struct oltp_table_schema {
     uint32_t index_count;
     bool any_index; /* at all */
     bool exposed;   /* something else may change a row between its change and our AFTER trigger (I9) */
-    const struct oltp_trigger_text *triggers; /* ours, as they are in the file */
+    const struct oltp_object *triggers; /* ours, as they are in the file */
     uint32_t trigger_count;
+    bool remade;           /* while capture is settled: its triggers are not what `triggers` says any more */
     const char *signature; /* equal signatures: the same columns and key, so the same version */
+    struct oltp_definition *definition;
+    const struct oltp_table_schema
+        *before; /* while capture is settled: the same, in the schema before; NULL: it changed */
+};
+
+/* Rhei's own tables and what belongs to them, as bits. */
+enum {
+    OLTP_PIECE_LOG = 1,
+    OLTP_PIECE_META = 2,
+    OLTP_PIECE_TABLES = 4,
+    OLTP_PIECE_INDEX = 8,
+    OLTP_PIECE_ENGINES = 16,
+    OLTP_PIECE_EVENTS = 32,
+    OLTP_PIECES = 63,
 };
 
 struct oltp_schema {
     struct oltp_catalog catalog; /* first: a catalog is released through it */
     atomic_uint references;
     struct oltp_arena arena;
-    struct oltp_table_schema *tables; /* parallel to catalog.tables */
+    struct oltp_table_schema *tables;     /* parallel to catalog.tables, sorted by name */
+    struct oltp_definition **definitions; /* a reference each: of the tables, then of the views */
+    uint32_t definition_count;
+    struct oltp_own **owns; /* a reference each: our triggers, parallel to tables */
+    uint32_t *buckets;      /* number of a definition and 1, by the hash of its name */
+    uint32_t bucket_count;
     int64_t cookie;
+    int64_t last_rowid; /* of sqlite_schema */
+    unsigned pieces;    /* OLTP_PIECE_ bits that are there */
     bool has_log;
     uint32_t log_columns; /* value columns of the log; 0: none */
 };
-/* Reads the schema in the connection's transaction (or a state of its own). One reference. */
-rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_schema **schema, struct rhei_error *error);
+/*
+ * Reads the schema in the connection's transaction (or a state of its own). One reference. What `base` (may be NULL) has in the same
+ * words is taken from it; base must stay while tables[].before is used.
+ */
+rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_schema *base, struct oltp_schema **schema,
+                             struct rhei_error *error);
+/* The same where nothing but rows behind the base's last one was added to sqlite_schema. */
+rhei_status oltp_schema_extend(struct oltp_connection *connection, struct oltp_schema *base,
+                               struct oltp_schema **schema, struct rhei_error *error);
 void oltp_schema_release(struct oltp_schema *schema);
 struct oltp_table_schema *oltp_schema_find(struct oltp_schema *schema, const char *name);
+/* Our triggers of the tables that are remade, as they are now; in the transaction of the load. */
+rhei_status oltp_schema_reread(struct oltp_connection *connection, struct oltp_schema *schema,
+                               struct rhei_error *error);
+/* True if a token of the text may name a view. */
+bool oltp_schema_names_view(const struct oltp_schema *schema, const char *sql, size_t len);
+/* A reference to the handle's current schema as it is known, NULL before the first. */
+struct oltp_schema *oltp_schema_hold(struct oltp *oltp);
 
 /* ---- Triggers (oltp_triggers.c) and capture (oltp_capture.c). ---------------------------------------------------- */
 
@@ -212,12 +258,51 @@ rhei_status oltp_events_view(struct oltp_connection *connection, uint32_t width,
 enum oltp_cause { OLTP_BY_US, OLTP_BY_OTHERS };
 /*
  * Inside a write transaction of the writer: brings tables, triggers and registry to what the schema asks for.
- * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit.
+ * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit. `base` (may be NULL)
+ * is a schema that was read before; `appended`: it was the one of this transaction, and since then one CREATE ran.
  */
-rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema **schema,
-                               struct rhei_error *error);
-/* Drops our triggers of one table, so that an ALTER may touch any column. */
-rhei_status oltp_capture_suspend(struct oltp *oltp, const char *table, struct rhei_error *error);
+rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema *base, bool appended,
+                               struct oltp_schema **schema, struct rhei_error *error);
+/* Drops our triggers of one table, so that an ALTER may touch any column. `base` as above, current. */
+rhei_status oltp_capture_suspend(struct oltp *oltp, struct oltp_schema *base, const char *table,
+                                 struct rhei_error *error);
+/* ---- The registry: _rhei_tables and what stands beside it (oltp_registry.c). ------------------------------------ */
+
+struct oltp_registered {
+    int64_t id; /* 0: not there */
+    bool same;  /* the signature is the table's */
+    int wanted; /* 1 by request, 0 released by name, -1 nothing was asked */
+};
+struct oltp_registry_row {
+    int64_t id;
+    const char *name, *signature;
+    int wanted;
+    bool live;
+    struct oltp_registry_row *next; /* live ones */
+};
+struct oltp_registry {
+    struct oltp_connection *connection;
+    struct oltp_arena arena;
+    struct base_map *newest; /* row by name; NULL: not read whole, rows are asked for one by one */
+    struct oltp_registry_row *live;
+    sqlite3_stmt *find, *add;
+};
+/* Which format the file has; RHEI_TOO_NEW. */
+rhei_status oltp_registry_check(struct oltp_connection *connection, struct rhei_error *error);
+/* Makes what is missing of Rhei's tables but for the log; *lost: something that was there before is gone. */
+rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool *lost, struct rhei_error *error);
+/* The last log row that anybody is known to have seen. */
+rhei_status oltp_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error);
+rhei_status oltp_registry_read(struct oltp_registry *registry, struct rhei_error *error);
+void oltp_registry_reset(struct oltp_registry *registry);
+rhei_status oltp_registry_find(struct oltp_registry *registry, const struct oltp_table_schema *table,
+                               struct oltp_registered *found, struct rhei_error *error);
+rhei_status oltp_registry_add(struct oltp_registry *registry, const struct oltp_table_schema *table, int wanted,
+                              bool live, int64_t *id, struct rhei_error *error);
+rhei_status oltp_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error);
+/* With the writer held, in a transaction: removes rows that nobody needs any more; few log rows must be left. */
+rhei_status oltp_registry_trim(struct oltp *oltp, struct rhei_error *error);
+
 /* Numbers from the registry for every table whose capture is as it must be; *complete: nothing is left to do. */
 rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
                                bool *complete, struct rhei_error *error);
@@ -271,7 +356,10 @@ void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *
 /* One statement inside or outside a transaction, to its end. */
 rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
                           struct oltp_cursor **cursor, struct rhei_error *error);
-/* A DDL statement within the writer's open transaction, capture suspended before and remade after. */
+/*
+ * A DDL statement within the writer's open transaction, capture suspended before and remade after. *schema is the one that
+ * this transaction's DDL made so far, or NULL; it is replaced if the statement changed the schema of main.
+ */
 rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
                           struct oltp_cursor **cursor, struct oltp_schema **schema, struct rhei_error *error);
 /* One of the writer's own statements, which are kept prepared: BEGIN, COMMIT ... */
@@ -426,6 +514,7 @@ struct oltp {
     bool maintenance_stop, checkpoint_due, limit_due, seen_due;
     atomic_int_fast64_t log_first; /* lowest log row as far as we know */
     atomic_uint checkpoint_at;     /* pages in the log at which the next checkpoint is due */
+    atomic_bool registry_grown;    /* the registry may have rows that nobody needs */
 
     struct oltp_counters counters;
 };

@@ -1,18 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The schema of main as one connection sees it: tables with their columns, keys and unique indexes, our triggers, views.
- * Everything lives in the schema's arena; immutable once it is published, shared by counted references.
+ * Immutable once it is published, shared by counted references.
+ *
+ * L1. One pass over sqlite_schema. What it says of a table is compared with the base (a schema read before); where all is
+ *     the same, the base's definition is shared. Nothing is asked of SQLite for it.
+ * L2. Our own CREATE only appends to sqlite_schema: then the pass begins behind the base's last row.
  */
-#include <stdio.h>
+#include "oltp/oltp_definition.h"
+
+#include <stdlib.h>
 #include <string.h>
 
-#include "oltp/oltp_internal.h"
+struct load_row {
+    struct oltp_object object;
+    struct load_row *next;
+};
+
+/* Rows of one kind, compared with those of the base one after the other. */
+struct load_track {
+    const struct oltp_object *before; /* borrowed */
+    uint32_t before_count;
+    uint32_t matched;
+    bool changed;
+    uint32_t more_count;
+    struct load_row *first, *last; /* rows from the first difference on */
+};
+
+/* All rows of one tbl_name. */
+struct load_slot {
+    const char *name;
+    struct oltp_definition *before; /* of the base; borrowed */
+    uint32_t before_number;         /* its number there */
+    struct load_track track;        /* the definition's */
+    struct load_track own;          /* our triggers */
+    struct oltp_definition *definition;
+};
 
 struct load {
     struct oltp_connection *connection;
-    struct oltp_schema *schema;
+    struct oltp_schema *schema, *base;
     struct rhei_error *error;
     rhei_status status; /* first failure */
+    struct oltp_arena scratch;
+    struct load_slot *slots;
+    uint32_t slot_count, slot_capacity;
+    struct base_map *added; /* names that the base has not */
+    const char *log_sql;
+    struct oltp_definer definer;
 };
 
 static void load_fail(struct load *load, rhei_status status)
@@ -31,479 +66,511 @@ static void *load_alloc(struct load *load, size_t count, size_t size)
     return place;
 }
 
-static const char *load_text(struct load *load, const unsigned char *text)
-{
-    char *copy = oltp_arena_text(&load->schema->arena, (const char *)text);
-    if (copy == NULL) {
-        load_fail(load, error_no_memory(load->error));
-        return "";
-    }
-    return copy;
-}
+/* ---- Names. ------------------------------------------------------------------------------------------------------ */
 
-/* Prepares `sql` with one text parameter (NULL: none). NULL after a failure. */
-static sqlite3_stmt *load_prepare(struct load *load, const char *sql, const char *parameter)
+static void schema_index_names(struct load *load)
 {
-    sqlite3_stmt *stmt = NULL;
-    if (load->status != RHEI_OK) {
-        return NULL;
+    struct oltp_schema *schema = load->schema;
+    uint32_t size = 16;
+    while (size < schema->definition_count * 2) {
+        size *= 2;
     }
-    int rc = sqlite3_prepare_v2(load->connection->db, sql, -1, &stmt, NULL);
-    if (rc == SQLITE_OK && parameter != NULL) {
-        rc = sqlite3_bind_text(stmt, 1, parameter, -1, SQLITE_TRANSIENT);
-    }
-    if (rc != SQLITE_OK) {
-        load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
-        sqlite3_finalize(stmt);
-        return NULL;
-    }
-    return stmt;
-}
-
-static bool load_step(struct load *load, sqlite3_stmt *stmt)
-{
-    if (stmt == NULL || load->status != RHEI_OK) {
-        return false;
-    }
-    int rc = sqlite3_step(stmt);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-        load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
-    }
-    return rc == SQLITE_ROW;
-}
-
-static bool text_has(const char *text, const char *word)
-{
-    size_t len = strlen(word);
-    for (; *text != '\0'; text++) {
-        if (base_fold_equal(text, strnlen(text, len), word, len)) {
-            return true;
+    schema->buckets = load_alloc(load, size, sizeof *schema->buckets);
+    schema->bucket_count = schema->buckets == NULL ? 0 : size;
+    for (uint32_t i = 0; i < schema->definition_count && schema->buckets != NULL; i++) {
+        uint32_t at = (uint32_t)schema->definitions[i]->hash & (size - 1);
+        while (schema->buckets[at] != 0) {
+            at = (at + 1) & (size - 1);
         }
+        schema->buckets[at] = i + 1;
     }
-    return false;
 }
 
-/* https://www.sqlite.org/datatype3.html, section 3.1, and https://www.sqlite.org/stricttables.html for ANY */
-static uint8_t schema_affinity(const char *type, bool strict)
+/* The number of the table or view of this name, or -1. */
+static int64_t schema_find(const struct oltp_schema *schema, const char *name, size_t len)
 {
-    if (strict && base_fold_compare(type, "ANY") == 0) {
-        return AFFINITY_BLOB;
+    if (schema == NULL || schema->bucket_count == 0) {
+        return -1;
     }
-    if (text_has(type, "INT")) {
-        return AFFINITY_INTEGER;
-    }
-    if (text_has(type, "CHAR") || text_has(type, "CLOB") || text_has(type, "TEXT")) {
-        return AFFINITY_TEXT;
-    }
-    if (type[0] == '\0' || text_has(type, "BLOB")) {
-        return AFFINITY_BLOB;
-    }
-    if (text_has(type, "REAL") || text_has(type, "FLOA") || text_has(type, "DOUB")) {
-        return AFFINITY_REAL;
-    }
-    return AFFINITY_NUMERIC;
-}
-
-/* ---- Columns. ---------------------------------------------------------------------------------------------------- */
-
-static void load_columns(struct load *load, struct oltp_table_schema *table)
-{
-    struct source_table *source = &table->table.source;
-    sqlite3_stmt *stmt =
-        load_prepare(load, "SELECT count(*) FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1", source->name);
-    uint32_t count = load_step(load, stmt) ? (uint32_t)sqlite3_column_int(stmt, 0) : 0;
-    sqlite3_finalize(stmt);
-    /* one more for the hidden rowid */
-    struct source_column *columns = load_alloc(load, count + 1, sizeof *columns);
-    const char **defaults = load_alloc(load, count + 1, sizeof *defaults);
-    uint32_t *primary = load_alloc(load, count + 1, sizeof *primary);
-    stmt = load_prepare(
-        load,
-        "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1",
-        source->name);
-    uint32_t i = 0;
-    while (load_step(load, stmt) && i < count) {
-        struct source_column *column = &columns[i];
-        column->name = load_text(load, sqlite3_column_text(stmt, 0));
-        column->declared_type = load_text(load, sqlite3_column_text(stmt, 1));
-        column->affinity = schema_affinity(column->declared_type, table->table.strict);
-        column->not_null = sqlite3_column_int(stmt, 2) != 0;
-        defaults[i] =
-            sqlite3_column_type(stmt, 3) == SQLITE_NULL ? NULL : load_text(load, sqlite3_column_text(stmt, 3));
-        primary[i] = (uint32_t)sqlite3_column_int(stmt, 4);
-        column->generated = sqlite3_column_int(stmt, 5) != 0;
-        const char *collation = NULL;
-        sqlite3_table_column_metadata(load->connection->db, "main", source->name, column->name, NULL, &collation, NULL,
-                                      NULL, NULL);
-        column->collation = load_text(load, (const unsigned char *)(collation == NULL ? "BINARY" : collation));
-        i++;
-    }
-    sqlite3_finalize(stmt);
-    source->columns = columns;
-    source->column_count = i;
-    table->defaults = defaults;
-    table->primary_position = primary;
-}
-
-static int32_t schema_column(const struct source_table *source, const char *name)
-{
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        if (base_fold_compare(source->columns[i].name, name) == 0) {
-            return (int32_t)i;
+    uint64_t hash = oltp_name_hash(name, len);
+    uint32_t at = (uint32_t)hash & (schema->bucket_count - 1);
+    while (schema->buckets[at] != 0) {
+        const struct oltp_definition *definition = schema->definitions[schema->buckets[at] - 1];
+        if (definition->hash == hash && base_fold_equal(definition->name, strlen(definition->name), name, len)) {
+            return schema->buckets[at] - 1;
         }
+        at = (at + 1) & (schema->bucket_count - 1);
     }
     return -1;
 }
 
-/* ---- Indexes. ---------------------------------------------------------------------------------------------------- */
-
-static void load_index_columns(struct load *load, struct oltp_index *index)
+struct oltp_table_schema *oltp_schema_find(struct oltp_schema *schema, const char *name)
 {
-    int32_t *columns = load_alloc(load, 64, sizeof *columns);
-    const char **collations = load_alloc(load, 64, sizeof *collations);
-    sqlite3_stmt *stmt = load_prepare(
-        load, "SELECT cid, coll FROM pragma_index_xinfo(?1, 'main') WHERE \"key\" ORDER BY seqno", index->name);
-    uint32_t i = 0;
-    while (load_step(load, stmt)) {
-        if (i < 64) {
-            columns[i] = sqlite3_column_int(stmt, 0);
-            collations[i] = load_text(load, sqlite3_column_text(stmt, 1));
-        }
-        i++;
-    }
-    sqlite3_finalize(stmt);
-    index->columns = columns;
-    index->collations = collations;
-    index->column_count = i;
+    int64_t found = name == NULL ? -1 : schema_find(schema, name, strlen(name));
+    return found < 0 || found >= schema->catalog.table_count ? NULL : &schema->tables[found];
 }
 
-/* True if two values that SQLite finds equal in this key may differ in their bytes. */
-static bool schema_key_is_loose(const struct oltp_index *index, const struct source_table *source)
+bool oltp_schema_names_view(const struct oltp_schema *schema, const char *sql, size_t len)
 {
-    for (uint32_t i = 0; i < index->column_count; i++) {
-        uint8_t affinity = index->columns[i] < 0 ? AFFINITY_BLOB : source->columns[index->columns[i]].affinity;
-        if (base_fold_compare(index->collations[i], "BINARY") != 0 || affinity == AFFINITY_BLOB) {
+    size_t at = 0, start, end;
+    enum oltp_token token;
+    if (schema->catalog.view_count == 0) {
+        return false;
+    }
+    while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END) {
+        size_t quotes = token == OLTP_TOKEN_QUOTED || token == OLTP_TOKEN_STRING ? 1 : 0;
+        if (token == OLTP_TOKEN_OTHER || end - start < 2 * quotes) {
+            continue;
+        }
+        const char *name = sql + start + quotes;
+        size_t name_len = end - start - 2 * quotes;
+        int64_t found = schema_find(schema, name, name_len);
+        /* a doubled quote inside: perhaps a view */
+        if (found >= schema->catalog.table_count ||
+            (quotes > 0 && memchr(name, sql[start] == '[' ? ']' : sql[start], name_len) != NULL)) {
             return true;
         }
     }
     return false;
 }
 
-static void load_indexes(struct load *load, struct oltp_table_schema *table)
+/* ---- The pass over sqlite_schema. -------------------------------------------------------------------------------- */
+
+static struct load_slot *load_slot_new(struct load *load, const char *name)
 {
-    struct source_table *source = &table->table.source;
-    sqlite3_stmt *stmt = load_prepare(
-        load, "SELECT count(*), ifnull(sum(\"unique\"), 0) FROM pragma_index_list(?1, 'main')", source->name);
-    uint32_t unique = 0;
-    if (load_step(load, stmt)) {
-        table->any_index = sqlite3_column_int(stmt, 0) > 0;
-        unique = (uint32_t)sqlite3_column_int(stmt, 1);
+    if (load->slot_count == load->slot_capacity) {
+        uint32_t capacity = load->slot_capacity == 0 ? 64 : load->slot_capacity * 2;
+        struct load_slot *grown = base_realloc(load->slots, capacity * sizeof *grown);
+        if (grown == NULL) {
+            load_fail(load, error_no_memory(load->error));
+            return NULL;
+        }
+        load->slots = grown;
+        load->slot_capacity = capacity;
     }
-    sqlite3_finalize(stmt);
-    struct oltp_index *indexes = load_alloc(load, unique + 1, sizeof *indexes);
-    stmt = load_prepare(
-        load,
-        "SELECT i.name, i.origin, i.partial, s.sql FROM pragma_index_list(?1, 'main') AS i LEFT JOIN "
-        "main.sqlite_master AS s ON s.type = 'index' AND s.name = i.name WHERE i.\"unique\" ORDER BY i.name",
-        source->name);
-    uint32_t count = 0;
-    while (load_step(load, stmt) && count < unique) {
-        struct oltp_index *index = &indexes[count];
-        index->name = load_text(load, sqlite3_column_text(stmt, 0));
-        index->is_primary = sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 1), "pk") == 0;
-        index->partial = sqlite3_column_int(stmt, 2) != 0;
-        index->sql = sqlite3_column_type(stmt, 3) == SQLITE_NULL ? NULL : load_text(load, sqlite3_column_text(stmt, 3));
-        load_index_columns(load, index);
-        count++;
-    }
-    sqlite3_finalize(stmt);
-    table->indexes = indexes;
-    table->index_count = count;
+    struct load_slot *slot = &load->slots[load->slot_count++];
+    *slot = (struct load_slot){.name = name};
+    return slot;
 }
 
-/* ---- Keys. ------------------------------------------------------------------------------------------------------- */
-
-static void schema_find_rowid_name(struct oltp_table_schema *table)
+static struct load_slot *load_find_slot(struct load *load, const char *name)
 {
-    static const char *const names[] = {"rowid", "_rowid_", "oid"};
-    for (size_t i = 0; i < 3 && table->rowid_name == NULL; i++) {
-        if (schema_column(&table->table.source, names[i]) < 0) {
-            table->rowid_name = names[i];
-        }
+    size_t len = strlen(name);
+    int64_t known = schema_find(load->base, name, len);
+    if (known >= 0) {
+        return &load->slots[known]; /* the base's come first, in its order */
     }
-}
-
-static void schema_rowid_key(struct load *load, struct oltp_table_schema *table, struct source_column *columns)
-{
-    struct source_table *source = &table->table.source;
-    uint32_t primary = 0, alias = 0;
-    bool indexed = false;
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        if (table->primary_position[i] > 0) {
-            primary++;
-            alias = i;
-        }
+    uintptr_t number = (uintptr_t)base_map_find(load->added, name, len);
+    if (number > 0) {
+        return &load->slots[number - 1];
     }
-    for (uint32_t i = 0; i < table->index_count; i++) {
-        indexed |= table->indexes[i].is_primary;
+    if (load->added == NULL) {
+        load->added = base_map_new(true);
     }
-    uint32_t *key = load_alloc(load, 1, sizeof *key);
-    if (load->status != RHEI_OK) {
-        return;
-    }
-    /* INTEGER PRIMARY KEY is the rowid unless SQLite made an index for it (its "INTEGER PRIMARY KEY DESC" case) */
-    if (primary == 1 && !indexed && base_fold_compare(columns[alias].declared_type, "INTEGER") == 0) {
-        columns[alias].is_rowid_alias = true;
-        key[0] = alias;
-    } else {
-        key[0] = source->column_count;
-        columns[source->column_count] =
-            (struct source_column){.name = table->rowid_name == NULL ? "" : table->rowid_name,
-                                   .declared_type = "INTEGER",
-                                   .collation = "BINARY",
-                                   .affinity = AFFINITY_INTEGER,
-                                   .not_null = true,
-                                   .is_rowid = true};
-        source->column_count++;
-        if (table->rowid_name == NULL) {
-            source->unmirrored_reason = "its columns hide the rowid by their names (rowid, _rowid_ and oid)";
-        }
-    }
-    source->key_columns = key;
-    source->key_count = 1;
-    source->key_is_integer = true;
-}
-
-static void schema_primary_key(struct load *load, struct oltp_table_schema *table)
-{
-    struct source_table *source = &table->table.source;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        count += table->primary_position[i] > 0;
-    }
-    uint32_t *key = load_alloc(load, count + 1, sizeof *key);
-    if (load->status != RHEI_OK) {
-        return;
-    }
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        if (table->primary_position[i] > 0 && table->primary_position[i] <= count) {
-            key[table->primary_position[i] - 1] = i;
-        }
-    }
-    source->key_columns = key;
-    source->key_count = count;
-    if (count == 0) {
-        source->unmirrored_reason = "it has no usable key";
-    }
-    /* the primary key's own index stays in the list only if equal keys may differ in their bytes */
-    struct oltp_index *indexes = (struct oltp_index *)table->indexes;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < table->index_count; i++) {
-        if (!indexes[i].is_primary || schema_key_is_loose(&indexes[i], source)) {
-            indexes[kept++] = indexes[i];
-        }
-    }
-    table->index_count = kept;
-}
-
-/* Unique keys for the router, before the mirror's own key is taken out of the list. */
-static void schema_unique_keys(struct load *load, struct oltp_table_schema *table)
-{
-    const int32_t **keys = load_alloc(load, table->index_count + 1, sizeof *keys);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < table->index_count && load->status == RHEI_OK; i++) {
-        const struct oltp_index *index = &table->indexes[i];
-        bool plain =
-            !index->partial && index->column_count <= 64 && !(index->is_primary && table->table.source.without_rowid);
-        for (uint32_t k = 0; k < index->column_count && plain; k++) {
-            plain = index->columns[k] >= 0;
-        }
-        int32_t *key = plain ? load_alloc(load, index->column_count + 1, sizeof *key) : NULL;
-        if (key != NULL) {
-            memcpy(key, index->columns, index->column_count * sizeof *key);
-            key[index->column_count] = -1;
-            keys[count++] = key;
-        }
-    }
-    table->table.unique_keys = keys;
-    table->table.unique_key_count = count;
-}
-
-/* ---- Triggers. --------------------------------------------------------------------------------------------------- */
-
-static void load_triggers(struct load *load, struct oltp_table_schema *table)
-{
-    const char *name = table->table.source.name;
-    struct oltp_trigger_text *triggers = load_alloc(load, OLTP_TRIGGERS_MAX + 1, sizeof *triggers);
-    sqlite3_stmt *stmt = load_prepare(
-        load, "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE", name);
-    uint32_t count = 0;
-    while (load_step(load, stmt)) {
-        const char *trigger = (const char *)sqlite3_column_text(stmt, 0);
-        if (trigger != NULL && strncmp(trigger, OLTP_TRIGGER, strlen(OLTP_TRIGGER)) == 0) {
-            if (count <= OLTP_TRIGGERS_MAX) {
-                triggers[count].name = load_text(load, sqlite3_column_text(stmt, 0));
-                triggers[count].sql = load_text(load, sqlite3_column_text(stmt, 1));
-                count++;
-            }
-        } else {
-            table->exposed = true;
-        }
-    }
-    sqlite3_finalize(stmt);
-    table->triggers = triggers;
-    table->trigger_count = count;
-}
-
-/* A foreign key that acts on other rows lets their triggers run between a change here and our AFTER trigger. */
-static void load_parents(struct load *load)
-{
-    sqlite3_stmt *stmt = load_prepare(load,
-                                      "SELECT DISTINCT f.\"table\" FROM main.sqlite_master AS s, "
-                                      "pragma_foreign_key_list(s.name, 'main') AS f WHERE s.type = 'table' AND "
-                                      "(f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR "
-                                      "f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))",
-                                      NULL);
-    while (load_step(load, stmt)) {
-        struct oltp_table_schema *parent = oltp_schema_find(load->schema, (const char *)sqlite3_column_text(stmt, 0));
-        if (parent != NULL) {
-            parent->exposed = true;
-        }
-    }
-    sqlite3_finalize(stmt);
-}
-
-/* ---- Tables. ----------------------------------------------------------------------------------------------------- */
-
-static void schema_signature(struct load *load, struct oltp_table_schema *table)
-{
-    const struct source_table *source = &table->table.source;
-    struct base_buffer text = {0};
-    base_buffer_format(&text, "%s%s;", source->without_rowid ? "W" : "R", table->table.strict ? "S" : "");
-    base_buffer_identifier(&text, source->name);
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        const struct source_column *column = &source->columns[i];
-        base_buffer_char(&text, ';');
-        base_buffer_identifier(&text, column->name);
-        base_buffer_identifier(&text, column->declared_type);
-        base_buffer_identifier(&text, column->collation);
-        base_buffer_format(&text, "%d%d%d%d%u", column->not_null, column->is_rowid_alias, column->is_rowid,
-                           column->generated, column->is_rowid ? 0 : table->primary_position[i]);
-    }
-    table->signature = load_text(load, (const unsigned char *)(text.data == NULL ? "" : text.data));
-    if (text.failed) {
+    const char *copy = oltp_arena_text(&load->scratch, name);
+    struct load_slot *slot = copy == NULL || load->added == NULL ? NULL : load_slot_new(load, copy);
+    if (slot == NULL || !base_map_put(load->added, name, len, (void *)(uintptr_t)load->slot_count, NULL)) {
         load_fail(load, error_no_memory(load->error));
+        return NULL;
     }
-    base_buffer_reset(&text);
+    slot->track.changed = true;
+    return slot;
 }
 
-static int64_t load_estimate(struct load *load, const struct oltp_table_schema *table)
+static bool load_same(const struct oltp_object *a, const struct oltp_object *b)
 {
-    const struct source_table *source = &table->table.source;
-    if (source->without_rowid || table->rowid_name == NULL) {
-        return -1;
-    }
-    struct base_buffer sql = {0};
-    base_buffer_format(&sql, "SELECT (SELECT max(%s) FROM main.", table->rowid_name);
-    base_buffer_identifier(&sql, source->name);
-    base_buffer_format(&sql, ") - (SELECT min(%s) FROM main.", table->rowid_name);
-    base_buffer_identifier(&sql, source->name);
-    base_buffer_text(&sql, ") + 1");
-    int64_t rows = -1;
-    if (!sql.failed) {
-        oltp_query_int(load->connection, sql.data, 0, &rows, NULL);
-    }
-    base_buffer_reset(&sql);
-    return rows < 0 ? -1 : rows;
+    return a->type == b->type && a->rowid == b->rowid && strcmp(a->name, b->name) == 0 &&
+           (a->sql == NULL) == (b->sql == NULL) && (a->sql == NULL || strcmp(a->sql, b->sql) == 0);
 }
 
-static void load_table(struct load *load, struct oltp_table_schema *table)
+static bool track_is_same(const struct load_track *track)
 {
-    struct source_table *source = &table->table.source;
-    load_columns(load, table);
-    load_indexes(load, table);
-    schema_find_rowid_name(table);
-    schema_unique_keys(load, table);
-    if (load->status != RHEI_OK) {
+    return !track->changed && track->matched == track->before_count;
+}
+
+static uint32_t track_count(const struct load_track *track)
+{
+    return track->matched + track->more_count;
+}
+
+static void load_track_row(struct load *load, struct load_track *track, const struct oltp_object *object)
+{
+    if (!track->changed && track->matched < track->before_count && load_same(&track->before[track->matched], object)) {
+        track->matched++;
         return;
     }
-    if (source->unmirrored_reason == NULL) {
-        if (source->without_rowid) {
-            schema_primary_key(load, table);
-        } else {
-            schema_rowid_key(load, table, (struct source_column *)source->columns);
-        }
+    struct load_row *row = oltp_arena_zero(&load->scratch, 1, sizeof *row);
+    if (row == NULL) {
+        load_fail(load, error_no_memory(load->error));
+        return;
     }
-    if (source->unmirrored_reason == NULL && source->column_count > OLTP_LOG_MAX_COLUMNS) {
-        source->unmirrored_reason = "it has more columns than the change log can hold (1,900)";
+    row->object = *object;
+    row->object.name = oltp_arena_text(&load->scratch, object->name);
+    row->object.sql = object->sql == NULL ? NULL : oltp_arena_text(&load->scratch, object->sql);
+    if (row->object.name == NULL || (object->sql != NULL && row->object.sql == NULL)) {
+        load_fail(load, error_no_memory(load->error));
+        return;
     }
-    load_triggers(load, table);
-    schema_signature(load, table);
-    source->estimated_rows = source->unmirrored_reason == NULL ? load_estimate(load, table) : -1;
+    *(track->first == NULL ? &track->first : &track->last->next) = row;
+    track->last = row;
+    track->more_count++;
+    track->changed = true;
 }
 
-static void load_tables(struct load *load)
+/* The rows of the track in one array; NULL after a failure. */
+static struct oltp_object *load_track_objects(struct load *load, const struct load_track *track)
 {
-    struct oltp_schema *schema = load->schema;
-    int64_t count = 0;
-    load_fail(load, oltp_query_int(load->connection, "SELECT count(*) FROM main.sqlite_master WHERE type = 'table'", 0,
-                                   &count, load->error));
-    schema->tables = load_alloc(load, (size_t)count + 1, sizeof *schema->tables);
-    sqlite3_stmt *stmt = load_prepare(load,
-                                      "SELECT s.name, t.type, t.wr, t.strict FROM main.sqlite_master AS s JOIN "
-                                      "pragma_table_list(s.name) AS t ON t.schema = 'main' WHERE s.type = 'table' AND "
-                                      "s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY s.name",
-                                      NULL);
+    struct oltp_object *objects = oltp_arena_zero(&load->scratch, (size_t)track_count(track) + 1, sizeof *objects);
+    if (objects == NULL) {
+        load_fail(load, error_no_memory(load->error));
+        return NULL;
+    }
     uint32_t i = 0;
-    while (load_step(load, stmt) && i < count) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        const char *type = (const char *)sqlite3_column_text(stmt, 1);
-        if (name == NULL || strncmp(name, OLTP_PREFIX, strlen(OLTP_PREFIX)) == 0) {
-            schema->has_log |= name != NULL && strcmp(name, OLTP_LOG) == 0;
+    for (; i < track->matched; i++) {
+        objects[i] = track->before[i];
+    }
+    for (const struct load_row *row = track->first; row != NULL; row = row->next) {
+        objects[i++] = row->object;
+    }
+    return objects;
+}
+
+static bool load_is_ours(const struct oltp_object *object)
+{
+    return object->type == OLTP_OBJECT_TRIGGER && strncmp(object->name, OLTP_TRIGGER, strlen(OLTP_TRIGGER)) == 0;
+}
+
+/* Rhei's own tables, their indexes and the view for people. */
+static void load_piece(struct load *load, const struct oltp_object *object)
+{
+    static const struct {
+        const char *name;
+        unsigned piece;
+    } pieces[] = {
+        {OLTP_LOG, OLTP_PIECE_LOG},
+        {"_rhei_meta", OLTP_PIECE_META},
+        {"_rhei_tables", OLTP_PIECE_TABLES},
+        {"_rhei_tables_name", OLTP_PIECE_INDEX},
+        {"_rhei_engines", OLTP_PIECE_ENGINES},
+        {"_rhei_cdc_events", OLTP_PIECE_EVENTS},
+    };
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        if (strcmp(object->name, pieces[i].name) == 0) {
+            load->schema->pieces |= pieces[i].piece;
+        }
+    }
+}
+
+static void load_row(struct load *load, sqlite3_stmt *stmt)
+{
+    static const char *const types[] = {"table", "view", "index", "trigger"};
+    const char *type = (const char *)sqlite3_column_text(stmt, 1);
+    const char *owner = (const char *)sqlite3_column_text(stmt, 3);
+    struct oltp_object object = {.rowid = sqlite3_column_int64(stmt, 0),
+                                 .name = (const char *)sqlite3_column_text(stmt, 2),
+                                 .sql = (const char *)sqlite3_column_text(stmt, 4)};
+    uint32_t number = 0;
+    if (type == NULL || owner == NULL || object.name == NULL) {
+        return;
+    }
+    if (object.rowid > load->schema->last_rowid) {
+        load->schema->last_rowid = object.rowid;
+    }
+    while (number < 4 && strcmp(type, types[number]) != 0) {
+        number++;
+    }
+    object.type = (enum oltp_object_type)number;
+    if (number == 4 || sqlite3_strnicmp(owner, "sqlite_", 7) == 0) {
+        return;
+    }
+    if (strncmp(owner, OLTP_PREFIX, strlen(OLTP_PREFIX)) == 0) {
+        load_piece(load, &object);
+        return;
+    }
+    struct load_slot *slot = load_find_slot(load, owner);
+    if (slot != NULL) {
+        load_track_row(load, load_is_ours(&object) ? &slot->own : &slot->track, &object);
+    }
+}
+
+static void load_scan(struct load *load, int64_t after)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(
+        load->connection->db,
+        "SELECT rowid, type, name, tbl_name, sql FROM main.sqlite_master WHERE rowid > ?1 ORDER BY rowid", -1, &stmt,
+        NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, after);
+        while (load->status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+            load_row(load, stmt);
+        }
+    }
+    if (load->status == RHEI_OK && rc != SQLITE_DONE) {
+        load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
+    }
+    sqlite3_finalize(stmt);
+}
+
+static void load_base_slots(struct load *load, bool appended)
+{
+    for (uint32_t i = 0; load->base != NULL && i < load->base->definition_count; i++) {
+        struct oltp_definition *before = load->base->definitions[i];
+        struct load_slot *slot = load_slot_new(load, before->name);
+        if (slot == NULL) {
+            return;
+        }
+        slot->before = before;
+        slot->before_number = i;
+        slot->track.before = before->objects;
+        slot->track.before_count = before->object_count;
+        slot->track.matched = appended ? before->object_count : 0;
+        if (i < load->base->catalog.table_count) {
+            const struct oltp_own *own = load->base->owns[i];
+            slot->own.before = own->triggers;
+            slot->own.before_count = own->trigger_count;
+            slot->own.matched = appended ? own->trigger_count : 0;
+        }
+    }
+}
+
+/* ---- Definitions. ------------------------------------------------------------------------------------------------ */
+
+static bool slot_is_same(const struct load_slot *slot)
+{
+    return slot->before != NULL && track_is_same(&slot->track);
+}
+
+static const char *slot_table_sql(const struct load_slot *slot, bool now)
+{
+    if (!now && slot->before != NULL && slot->before->main->type == OLTP_OBJECT_TABLE) {
+        return slot->before->main->sql;
+    }
+    for (const struct load_row *row = slot->track.first; now && row != NULL; row = row->next) {
+        if (row->object.type == OLTP_OBJECT_TABLE) {
+            return row->object.sql;
+        }
+    }
+    return NULL;
+}
+
+static bool load_is_virtual(const char *sql)
+{
+    size_t at = 0, start, end, len = sql == NULL ? 0 : strlen(sql);
+    oltp_next_token(sql == NULL ? "" : sql, len, &at, &start, &end);
+    oltp_next_token(sql == NULL ? "" : sql, len, &at, &start, &end);
+    return len > 0 && oltp_token_is(sql, start, end, "VIRTUAL");
+}
+
+/* A virtual table that came or went changes what the tables are whose names begin with its own and an underscore. */
+static void load_disturb_shadows(struct load *load)
+{
+    for (uint32_t i = 0; i < load->slot_count; i++) {
+        const struct load_slot *moved = &load->slots[i];
+        size_t len = strlen(moved->name);
+        if (slot_is_same(moved) ||
+            !(load_is_virtual(slot_table_sql(moved, true)) || load_is_virtual(slot_table_sql(moved, false)))) {
             continue;
         }
-        struct oltp_table_schema *table = &schema->tables[i++];
-        table->table.source.name = load_text(load, (const unsigned char *)name);
-        table->table.source.without_rowid = sqlite3_column_int(stmt, 2) != 0;
-        table->table.strict = sqlite3_column_int(stmt, 3) != 0;
-        if (strcmp(type, "virtual") == 0) {
-            table->table.source.unmirrored_reason = "it is a virtual table";
-        } else if (strcmp(type, "shadow") == 0) {
-            table->table.source.unmirrored_reason = "it belongs to a virtual table";
+        for (uint32_t k = 0; k < load->slot_count; k++) {
+            struct load_slot *slot = &load->slots[k];
+            if (slot_is_same(slot) && strlen(slot->name) > len && slot->name[len] == '_' &&
+                base_fold_equal(slot->name, len, moved->name, len)) {
+                slot->track.changed = true;
+            }
         }
-    }
-    sqlite3_finalize(stmt);
-    schema->catalog.table_count = i;
-    for (uint32_t k = 0; k < i && load->status == RHEI_OK; k++) {
-        load_table(load, &schema->tables[k]);
     }
 }
 
-static void load_views(struct load *load)
+static void load_kind_row(sqlite3_stmt *stmt, struct oltp_table_kind *kind)
 {
-    int64_t count = 0;
-    load_fail(load, oltp_query_int(load->connection, "SELECT count(*) FROM main.sqlite_master WHERE type = 'view'", 0,
-                                   &count, load->error));
-    struct oltp_view *views = load_alloc(load, (size_t)count + 1, sizeof *views);
-    sqlite3_stmt *stmt =
-        load_prepare(load, "SELECT name, sql FROM main.sqlite_master WHERE type = 'view' ORDER BY name", NULL);
-    uint32_t i = 0;
-    while (load_step(load, stmt) && i < count) {
+    const char *type = (const char *)sqlite3_column_text(stmt, 1);
+    kind->is_virtual = type != NULL && strcmp(type, "virtual") == 0;
+    kind->is_shadow = type != NULL && strcmp(type, "shadow") == 0;
+    kind->without_rowid = sqlite3_column_int(stmt, 2) != 0;
+    kind->strict = sqlite3_column_int(stmt, 3) != 0;
+}
+
+/* How SQLite lists the tables that are to be read, by slot. All in one listing, which itself walks all tables. */
+static struct oltp_table_kind *load_kinds(struct load *load)
+{
+    struct oltp_table_kind *kinds = base_alloc_zero((size_t)load->slot_count + 1, sizeof *kinds);
+    sqlite3_stmt *stmt = NULL;
+    if (kinds == NULL) {
+        load_fail(load, error_no_memory(load->error));
+        return NULL;
+    }
+    int rc = sqlite3_prepare_v2(load->connection->db,
+                                "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main'", -1, &stmt,
+                                NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        if (name == NULL || strncmp(name, OLTP_PREFIX, strlen(OLTP_PREFIX)) != 0) {
-            views[i].name = load_text(load, sqlite3_column_text(stmt, 0));
-            views[i].sql = load_text(load, sqlite3_column_text(stmt, 1));
-            i++;
+        int64_t number = name == NULL ? -1 : schema_find(load->base, name, strlen(name));
+        if (number < 0 && name != NULL) {
+            number = (int64_t)(uintptr_t)base_map_find(load->added, name, strlen(name)) - 1;
         }
+        if (number >= 0) {
+            load_kind_row(stmt, &kinds[number]);
+        }
+        rc = SQLITE_OK;
+    }
+    if (rc != SQLITE_DONE) {
+        load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
     }
     sqlite3_finalize(stmt);
-    load->schema->catalog.views = views;
-    load->schema->catalog.view_count = i;
+    return kinds;
+}
+
+static void load_define(struct load *load, struct load_slot *slot, const struct oltp_table_kind *kind)
+{
+    struct oltp_object *objects = load_track_objects(load, &slot->track);
+    if (objects != NULL) {
+        slot->definition = oltp_definition_new(&load->definer, objects, track_count(&slot->track), kind);
+        load_fail(load, load->definer.status);
+    }
+}
+
+static void load_definitions(struct load *load)
+{
+    bool any = false;
+    load_disturb_shadows(load);
+    for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK; i++) {
+        struct load_slot *slot = &load->slots[i];
+        if (slot_is_same(slot)) {
+            slot->definition = slot->before;
+            atomic_fetch_add_explicit(&slot->before->references, 1, memory_order_relaxed);
+        } else {
+            any |= track_count(&slot->track) > 0;
+        }
+    }
+    struct oltp_table_kind *kinds = any && load->status == RHEI_OK ? load_kinds(load) : NULL;
+    for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK && any; i++) {
+        struct load_slot *slot = &load->slots[i];
+        if (slot->definition == NULL && track_count(&slot->track) > 0) {
+            load_define(load, slot, &kinds[i]);
+        }
+    }
+    base_free(kinds);
+}
+
+/* ---- The parts of the schema. ------------------------------------------------------------------------------------ */
+
+static int load_compare(const void *a, const void *b)
+{
+    const struct load_slot *one = a, *other = b;
+    bool one_there = one->definition != NULL, other_there = other->definition != NULL;
+    if (!one_there || !other_there) {
+        return one_there ? -1 : other_there;
+    }
+    if (one->definition->main->type != other->definition->main->type) {
+        return one->definition->main->type == OLTP_OBJECT_TABLE ? -1 : 1;
+    }
+    return strcmp(one->definition->name, other->definition->name);
+}
+
+static bool load_is_sorted(const struct load *load)
+{
+    for (uint32_t i = 1; i < load->slot_count; i++) {
+        if (load_compare(&load->slots[i - 1], &load->slots[i]) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void load_own(struct load *load, const struct load_slot *slot, struct oltp_own **own)
+{
+    if (slot->before != NULL && slot->before_number < load->base->catalog.table_count && track_is_same(&slot->own)) {
+        *own = load->base->owns[slot->before_number];
+        atomic_fetch_add_explicit(&(*own)->references, 1, memory_order_relaxed);
+        return;
+    }
+    struct oltp_object *objects = load_track_objects(load, &slot->own);
+    *own = objects == NULL ? NULL : oltp_own_new(objects, track_count(&slot->own));
+    if (*own == NULL) {
+        load_fail(load, error_no_memory(load->error));
+    }
+}
+
+static void load_table(struct load *load, uint32_t i)
+{
+    const struct load_slot *slot = &load->slots[i];
+    struct oltp_schema *schema = load->schema;
+    struct oltp_table_schema *table = &schema->tables[i];
+    load_own(load, slot, &schema->owns[i]);
+    if (load->status != RHEI_OK) {
+        return;
+    }
+    *table = schema->definitions[i]->table;
+    table->triggers = schema->owns[i]->triggers;
+    table->trigger_count = schema->owns[i]->trigger_count;
+    if (schema->definitions[i] == slot->before && track_is_same(&slot->own)) {
+        table->before = &load->base->tables[slot->before_number];
+    }
+}
+
+static void load_parts(struct load *load)
+{
+    struct oltp_schema *schema = load->schema;
+    if (!load_is_sorted(load)) {
+        qsort(load->slots, load->slot_count, sizeof *load->slots, load_compare);
+    }
+    uint32_t tables = 0, all = 0;
+    while (all < load->slot_count && load->slots[all].definition != NULL) {
+        tables += load->slots[all].definition->main->type == OLTP_OBJECT_TABLE;
+        all++;
+    }
+    schema->definitions = load_alloc(load, (size_t)all + 1, sizeof(*schema->definitions));
+    schema->tables = load_alloc(load, (size_t)tables + 1, sizeof *schema->tables);
+    schema->owns = load_alloc(load, (size_t)tables + 1, sizeof(*schema->owns));
+    struct oltp_view *views = load_alloc(load, (size_t)(all - tables) + 1, sizeof *views);
+    if (load->status != RHEI_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i < all; i++) {
+        schema->definitions[i] = load->slots[i].definition; /* takes the reference */
+        load->slots[i].definition = NULL;
+    }
+    schema->definition_count = all;
+    schema->catalog.table_count = tables;
+    for (uint32_t i = 0; i < tables && load->status == RHEI_OK; i++) {
+        load_table(load, i);
+    }
+    for (uint32_t i = tables; i < all; i++) {
+        const struct oltp_object *view = schema->definitions[i]->main;
+        views[i - tables] = (struct oltp_view){view->name, view->sql == NULL ? "" : view->sql};
+    }
+    schema->catalog.views = views;
+    schema->catalog.view_count = all - tables;
+    schema_index_names(load);
+    for (uint32_t i = 0; i < tables && load->status == RHEI_OK; i++) {
+        const struct oltp_definition *child = schema->definitions[i];
+        for (uint32_t k = 0; k < child->acts_on_count; k++) {
+            struct oltp_table_schema *parent = oltp_schema_find(schema, child->acts_on[k]);
+            if (parent != NULL) {
+                parent->exposed = true;
+            }
+        }
+    }
+}
+
+static void load_log(struct load *load)
+{
+    struct oltp_schema *schema = load->schema;
+    schema->has_log = (schema->pieces & OLTP_PIECE_LOG) != 0;
+    if (schema->has_log && load->status == RHEI_OK) {
+        int64_t columns = 0;
+        load_fail(load,
+                  oltp_query_int(load->connection, "SELECT count(*) - 4 FROM pragma_table_info('" OLTP_LOG "', 'main')",
+                                 0, &columns, load->error));
+        schema->log_columns = columns < 0 ? 0 : (uint32_t)columns;
+    }
 }
 
 /* ---- The whole. -------------------------------------------------------------------------------------------------- */
 
-rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_schema **result, struct rhei_error *error)
+static rhei_status schema_load(struct oltp_connection *connection, struct oltp_schema *base, bool appended,
+                               struct oltp_schema **result, struct rhei_error *error)
 {
     *result = NULL;
     struct oltp_schema *schema = base_alloc_zero(1, sizeof *schema);
@@ -512,24 +579,37 @@ rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_sch
     }
     atomic_init(&schema->references, 1);
     bool own = sqlite3_get_autocommit(connection->db) != 0;
-    struct load load = {.connection = connection, .schema = schema, .error = error, .status = RHEI_OK};
+    struct load load = {.connection = connection, .schema = schema, .base = base, .error = error, .status = RHEI_OK};
+    oltp_definer_init(&load.definer, connection, error);
     if (own) {
         load_fail(&load, oltp_exec(connection, "BEGIN", error));
     }
-    load_tables(&load);
-    load_parents(&load);
-    load_views(&load);
-    load_fail(&load, oltp_query_int(connection, "PRAGMA main.schema_version", 0, &schema->cookie, error));
-    if (schema->has_log) {
-        int64_t columns = 0;
-        load_fail(&load,
-                  oltp_query_int(connection, "SELECT count(*) - 4 FROM pragma_table_info('" OLTP_LOG "', 'main')", 0,
-                                 &columns, error));
-        schema->log_columns = columns < 0 ? 0 : (uint32_t)columns;
+    if (appended) {
+        schema->last_rowid = base->last_rowid;
+        schema->pieces = base->pieces;
     }
+    load_base_slots(&load, appended);
+    load_scan(&load, appended ? base->last_rowid : INT64_MIN);
+    if (load.status == RHEI_OK) {
+        load_definitions(&load);
+    }
+    if (load.status == RHEI_OK) {
+        load_parts(&load);
+    }
+    load_log(&load);
+    if (load.status == RHEI_OK) {
+        load_fail(&load, oltp_query_int(connection, "PRAGMA main.schema_version", 0, &schema->cookie, error));
+    }
+    oltp_definer_reset(&load.definer);
     if (own) {
         oltp_exec(connection, "COMMIT", NULL);
     }
+    for (uint32_t i = 0; i < load.slot_count; i++) {
+        oltp_definition_release(load.slots[i].definition);
+    }
+    base_free(load.slots);
+    base_map_free(&load.added);
+    oltp_arena_reset(&load.scratch);
     if (load.status != RHEI_OK) {
         oltp_schema_release(schema);
         return load.status;
@@ -538,20 +618,116 @@ rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_sch
     return RHEI_OK;
 }
 
+rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_schema *base, struct oltp_schema **schema,
+                             struct rhei_error *error)
+{
+    return schema_load(connection, base, false, schema, error);
+}
+
+rhei_status oltp_schema_extend(struct oltp_connection *connection, struct oltp_schema *base,
+                               struct oltp_schema **schema, struct rhei_error *error)
+{
+    return schema_load(connection, base, true, schema, error);
+}
+
+/* ---- After capture is settled. ----------------------------------------------------------------------------------- */
+
+/* Dropped rows may have been the last ones, so new rows may stand where they were. */
+static int64_t settle_from(const struct oltp_schema *schema)
+{
+    int64_t from = schema->last_rowid;
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        const struct oltp_table_schema *table = &schema->tables[i];
+        for (uint32_t k = 0; table->remade && k < table->trigger_count; k++) {
+            from = table->triggers[k].rowid <= from ? table->triggers[k].rowid - 1 : from;
+        }
+    }
+    return from;
+}
+
+static rhei_status settle_scan(struct load *load)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(load->connection->db,
+                                "SELECT rowid, name, sql, tbl_name FROM main.sqlite_master WHERE rowid > ?1 AND type = "
+                                "'trigger' ORDER BY rowid",
+                                -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_int64(stmt, 1, settle_from(load->schema));
+    }
+    while (rc == SQLITE_OK && load->status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct oltp_object object = {.type = OLTP_OBJECT_TRIGGER,
+                                     .rowid = sqlite3_column_int64(stmt, 0),
+                                     .name = (const char *)sqlite3_column_text(stmt, 1),
+                                     .sql = (const char *)sqlite3_column_text(stmt, 2)};
+        const struct oltp_table_schema *table =
+            oltp_schema_find(load->schema, (const char *)sqlite3_column_text(stmt, 3));
+        if (table != NULL && table->remade && object.name != NULL && load_is_ours(&object)) {
+            load_track_row(load, &load->slots[table - load->schema->tables].own, &object);
+        }
+        rc = SQLITE_OK;
+    }
+    if (load->status == RHEI_OK && rc != SQLITE_DONE) {
+        load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
+    }
+    sqlite3_finalize(stmt);
+    return load->status;
+}
+
+rhei_status oltp_schema_reread(struct oltp_connection *connection, struct oltp_schema *schema, struct rhei_error *error)
+{
+    struct load load = {.connection = connection, .schema = schema, .error = error, .status = RHEI_OK};
+    uint32_t count = schema->catalog.table_count;
+    load.slots = base_alloc_zero((size_t)count + 1, sizeof *load.slots);
+    if (load.slots == NULL) {
+        return error_no_memory(error);
+    }
+    settle_scan(&load);
+    for (uint32_t i = 0; i < count && load.status == RHEI_OK; i++) {
+        struct oltp_table_schema *table = &schema->tables[i];
+        if (!table->remade) {
+            continue;
+        }
+        struct oltp_own *own = NULL;
+        load_own(&load, &load.slots[i], &own);
+        if (own != NULL) {
+            oltp_own_release(schema->owns[i]);
+            schema->owns[i] = own;
+            table->triggers = own->triggers;
+            table->trigger_count = own->trigger_count;
+            table->remade = false;
+        }
+    }
+    base_free(load.slots);
+    oltp_arena_reset(&load.scratch);
+    if (load.status == RHEI_OK) {
+        load.status =
+            oltp_query_int(connection, "SELECT max(rowid) FROM main.sqlite_master", 0, &schema->last_rowid, error);
+    }
+    return load.status;
+}
+
+struct oltp_schema *oltp_schema_hold(struct oltp *oltp)
+{
+    base_mutex_lock(&oltp->schema_lock);
+    struct oltp_schema *schema = oltp->schema;
+    if (schema != NULL) {
+        atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
+    }
+    base_mutex_unlock(&oltp->schema_lock);
+    return schema;
+}
+
 void oltp_schema_release(struct oltp_schema *schema)
 {
     if (schema != NULL && atomic_fetch_sub_explicit(&schema->references, 1, memory_order_acq_rel) == 1) {
+        for (uint32_t i = 0; i < schema->definition_count; i++) {
+            oltp_definition_release(schema->definitions[i]);
+        }
+        for (uint32_t i = 0; schema->owns != NULL && i < schema->catalog.table_count; i++) {
+            oltp_own_release(schema->owns[i]);
+        }
         oltp_arena_reset(&schema->arena);
         base_free(schema);
     }
-}
-
-struct oltp_table_schema *oltp_schema_find(struct oltp_schema *schema, const char *name)
-{
-    for (uint32_t i = 0; name != NULL && i < schema->catalog.table_count; i++) {
-        if (base_fold_compare(schema->tables[i].table.source.name, name) == 0) {
-            return &schema->tables[i];
-        }
-    }
-    return NULL;
 }

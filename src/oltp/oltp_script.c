@@ -25,12 +25,7 @@ static rhei_status script_statement(struct oltp *oltp, const char *sql, size_t l
         status = oltp_bind(oltp->writer, statement, NULL, 0, false, error);
     }
     if (status == RHEI_OK && statement->is_ddl) {
-        struct oltp_schema *made = NULL;
-        status = oltp_step_ddl(oltp, statement, result, NULL, &made, error);
-        if (made != NULL) {
-            oltp_schema_release(*schema);
-            *schema = made;
-        }
+        status = oltp_step_ddl(oltp, statement, result, NULL, schema, error);
     } else if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
         status = oltp_step_all(oltp, statement, result, NULL, error);
     }

@@ -135,7 +135,7 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
             }
             oltp_exec(writer, "RELEASE _rhei_ddl", NULL);
         }
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK && schema != NULL) {
             oltp_schema_release(session->schema);
             session->schema = schema;
         } else {

@@ -189,6 +189,7 @@ void oltp_classify(struct oltp_statement *statement)
         statement->is_ddl = true;
         statement->alone = true;
         statement->alters = oltp_token_is(sql, start, end, "ALTER");
+        statement->creates = oltp_token_is(sql, start, end, "CREATE");
     } else {
         statement->kind = statement->read_only ? OLTP_SELECT : OLTP_WRITE;
     }

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rhei's own tables: which versions of which tables are captured, and what stands beside that.
+ *
+ * R1. A number is given once, whatever is removed: _rhei_meta keeps the highest that was ever removed.
+ * R2. What somebody else's program dropped is made again by whoever looks first. Then the file gets a new identity, so that every
+ *     engine on it builds its mirror anew: nobody knows what happened meanwhile.
+ * R3. A table is released only by name (wanted = 0). An engine without auto_register adds nothing, and takes nothing away.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oltp/oltp_internal.h"
+
+rhei_status oltp_registry_check(struct oltp_connection *connection, struct rhei_error *error)
+{
+    int64_t version = 0;
+    rhei_status status =
+        oltp_query_int(connection, "SELECT value FROM main._rhei_meta WHERE key='version'", 0, &version, error);
+    if (status == RHEI_OK && version > OLTP_FORMAT_VERSION) {
+        return error_set(error, RHEI_TOO_NEW,
+                         "the database was prepared by a newer Rhei (format %" PRId64
+                         ", this one knows %d): use that version",
+                         version, OLTP_FORMAT_VERSION);
+    }
+    return status;
+}
+
+/* ---- Making. ----------------------------------------------------------------------------------------------------- */
+
+static const char registry_tables[] =
+    "CREATE TABLE IF NOT EXISTS main._rhei_meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "INSERT OR IGNORE INTO main._rhei_meta VALUES('version', 1), ('database_id', hex(randomblob(16))), "
+    "('schema_cookie', -1);"
+    "CREATE TABLE IF NOT EXISTS main._rhei_tables(id INTEGER PRIMARY KEY, name TEXT, signature TEXT, columns INTEGER, "
+    "live INTEGER, wanted INTEGER);"
+    "CREATE INDEX IF NOT EXISTS main._rhei_tables_name ON _rhei_tables(name);"
+    "CREATE TABLE IF NOT EXISTS main._rhei_engines(id INTEGER PRIMARY KEY, position INTEGER, seen_ms INTEGER);";
+
+rhei_status oltp_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error)
+{
+    *last = 0;
+    rhei_status status = oltp_query_int(oltp->writer, "SELECT max(position) FROM main._rhei_engines", 0, last, error);
+    int64_t own = atomic_load_explicit(&oltp->position, memory_order_relaxed);
+    *last = own > *last ? own : *last;
+    return status;
+}
+
+/* The highest number that triggers, log and this handle know, where the registry that gave them is lost. */
+static rhei_status registry_last_number(struct oltp *oltp, const struct oltp_schema *schema, int64_t *last,
+                                        struct rhei_error *error)
+{
+    *last = 0;
+    rhei_status status = RHEI_OK;
+    if ((schema->pieces & OLTP_PIECE_LOG) != 0) {
+        status = oltp_query_int(oltp->writer, "SELECT max(tab) FROM main." OLTP_LOG " WHERE typeof(tab) = 'integer'", 0,
+                                last, error);
+    }
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        const struct oltp_table_schema *table = &schema->tables[i];
+        for (uint32_t k = 0; k < table->trigger_count; k++) {
+            int64_t id = strtoll(table->triggers[k].name + strlen(OLTP_TRIGGER), NULL, 10);
+            *last = id > *last ? id : *last;
+        }
+    }
+    struct oltp_schema *known = oltp_schema_hold(oltp);
+    for (uint32_t i = 0; known != NULL && i < known->catalog.table_count; i++) {
+        int64_t id = known->tables[i].table.source.id;
+        *last = id > *last ? id : *last;
+    }
+    oltp_schema_release(known);
+    return status;
+}
+
+rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool *lost, struct rhei_error *error)
+{
+    unsigned needed = OLTP_PIECE_META | OLTP_PIECE_TABLES | OLTP_PIECE_INDEX | OLTP_PIECE_ENGINES;
+    unsigned identity = OLTP_PIECE_META | OLTP_PIECE_TABLES | OLTP_PIECE_LOG;
+    int64_t last = 0;
+    rhei_status status = RHEI_OK;
+    *lost = schema->pieces != 0 && (schema->pieces & identity) != identity;
+    if ((schema->pieces & OLTP_PIECE_META) != 0) {
+        status = oltp_registry_check(oltp->writer, error);
+    }
+    if (status != RHEI_OK || ((schema->pieces & needed) == needed && !*lost)) {
+        return status;
+    }
+    bool numbers_lost = (schema->pieces & OLTP_PIECE_TABLES) == 0;
+    if (numbers_lost) {
+        status = registry_last_number(oltp, schema, &last, error);
+    }
+    if (status == RHEI_OK) {
+        status = oltp_exec(oltp->writer, registry_tables, error);
+    }
+    if (status == RHEI_OK && numbers_lost && last > 0 && last < UINT32_MAX - 1) {
+        status = oltp_execf(oltp->writer, error,
+                            "INSERT INTO main._rhei_meta VALUES('last_table', %" PRId64
+                            ") ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
+                            last);
+    }
+    if (status == RHEI_OK && *lost) {
+        base_log_write(
+            oltp->config.log, BASE_LOG_WARN, "oltp",
+            "tables of change capture were dropped by another program: they are made again, and all mirrors of this "
+            "database are built anew");
+        status = oltp_exec(oltp->writer,
+                           "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id'", error);
+    }
+    schema->pieces |= needed;
+    return status;
+}
+
+/* ---- Reading. ---------------------------------------------------------------------------------------------------- */
+
+static rhei_status registry_read_row(struct oltp_registry *registry, sqlite3_stmt *stmt, struct rhei_error *error)
+{
+    struct oltp_registry_row *row = oltp_arena_zero(&registry->arena, 1, sizeof *row);
+    const char *name = (const char *)sqlite3_column_text(stmt, 1);
+    if (row == NULL) {
+        return error_no_memory(error);
+    }
+    row->id = sqlite3_column_int64(stmt, 0);
+    row->name = oltp_arena_text(&registry->arena, name);
+    row->signature = oltp_arena_text(&registry->arena, (const char *)sqlite3_column_text(stmt, 2));
+    row->live = sqlite3_column_int(stmt, 3) != 0;
+    row->wanted = sqlite3_column_type(stmt, 4) == SQLITE_NULL ? -1 : sqlite3_column_int(stmt, 4) != 0;
+    if (row->name == NULL || row->signature == NULL ||
+        !base_map_put(registry->newest, row->name, strlen(row->name), row, NULL)) {
+        return error_no_memory(error);
+    }
+    if (row->live) {
+        row->next = registry->live;
+        registry->live = row;
+    }
+    return RHEI_OK;
+}
+
+rhei_status oltp_registry_read(struct oltp_registry *registry, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    rhei_status status = RHEI_OK;
+    registry->newest = base_map_new(false);
+    if (registry->newest == NULL) {
+        return error_no_memory(error);
+    }
+    int rc = sqlite3_prepare_v2(registry->connection->db,
+                                "SELECT id, name, signature, live, wanted FROM main._rhei_tables ORDER BY id", -1,
+                                &stmt, NULL);
+    while (rc == SQLITE_OK && status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        status = registry_read_row(registry, stmt, error);
+        rc = SQLITE_OK;
+    }
+    if (status == RHEI_OK && rc != SQLITE_DONE) {
+        status = oltp_sqlite_error(registry->connection, rc, NULL, error);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+void oltp_registry_reset(struct oltp_registry *registry)
+{
+    base_map_free(&registry->newest);
+    oltp_arena_reset(&registry->arena);
+    sqlite3_finalize(registry->find);
+    sqlite3_finalize(registry->add);
+    registry->find = NULL;
+    registry->add = NULL;
+    registry->live = NULL;
+}
+
+static rhei_status registry_ask(struct oltp_registry *registry, const struct oltp_table_schema *table,
+                                struct oltp_registered *found, struct rhei_error *error)
+{
+    int rc = SQLITE_OK;
+    if (registry->find == NULL) {
+        rc = sqlite3_prepare_v2(
+            registry->connection->db,
+            "SELECT id, signature = ?2, live, wanted FROM main._rhei_tables WHERE name = ?1 ORDER BY id DESC LIMIT 1",
+            -1, &registry->find, NULL);
+    }
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(registry->find, 1, table->table.source.name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(registry->find, 2, table->signature, -1, SQLITE_STATIC);
+        rc = sqlite3_step(registry->find);
+        if (rc == SQLITE_ROW) {
+            found->wanted =
+                sqlite3_column_type(registry->find, 3) == SQLITE_NULL ? -1 : sqlite3_column_int(registry->find, 3) != 0;
+            if (sqlite3_column_int(registry->find, 2) != 0) {
+                found->id = sqlite3_column_int64(registry->find, 0);
+                found->same = sqlite3_column_int(registry->find, 1) != 0;
+            }
+        }
+    }
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(registry->connection, rc, NULL, error);
+    sqlite3_reset(registry->find);
+    return status;
+}
+
+rhei_status oltp_registry_find(struct oltp_registry *registry, const struct oltp_table_schema *table,
+                               struct oltp_registered *found, struct rhei_error *error)
+{
+    const char *name = table->table.source.name;
+    *found = (struct oltp_registered){.wanted = -1};
+    if (registry->newest == NULL) {
+        return registry_ask(registry, table, found, error);
+    }
+    const struct oltp_registry_row *row = base_map_find(registry->newest, name, strlen(name));
+    if (row != NULL) {
+        found->wanted = row->wanted;
+        if (row->live) {
+            found->id = row->id;
+            found->same = strcmp(row->signature, table->signature) == 0;
+        }
+    }
+    return RHEI_OK;
+}
+
+/* ---- Writing. ---------------------------------------------------------------------------------------------------- */
+
+rhei_status oltp_registry_add(struct oltp_registry *registry, const struct oltp_table_schema *table, int wanted,
+                              bool live, int64_t *id, struct rhei_error *error)
+{
+    int rc = SQLITE_OK;
+    if (registry->add == NULL) {
+        rc = sqlite3_prepare_v2(registry->connection->db,
+                                "INSERT INTO main._rhei_tables(id, name, signature, columns, live, wanted) SELECT 1 + "
+                                "max(ifnull((SELECT max(id) FROM main._rhei_tables), 0), ifnull((SELECT CAST(value AS "
+                                "INTEGER) FROM main._rhei_meta WHERE key = 'last_table'), 0)), ?1, ?2, ?3, ?4, ?5",
+                                -1, &registry->add, NULL);
+    }
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(registry->add, 1, table->table.source.name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(registry->add, 2, table->signature, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(registry->add, 3, table->table.source.column_count);
+        sqlite3_bind_int(registry->add, 4, live);
+        if (wanted >= 0) {
+            sqlite3_bind_int(registry->add, 5, wanted);
+        } else {
+            sqlite3_bind_null(registry->add, 5);
+        }
+        rc = sqlite3_step(registry->add);
+    }
+    *id = sqlite3_last_insert_rowid(registry->connection->db);
+    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(registry->connection, rc, NULL, error);
+    sqlite3_reset(registry->add);
+    return status;
+}
+
+rhei_status oltp_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error)
+{
+    atomic_store_explicit(&oltp->registry_grown, true, memory_order_relaxed);
+    return oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, id);
+}
+
+rhei_status oltp_registry_trim(struct oltp *oltp, struct rhei_error *error)
+{
+    /* what was released by name stays in the newest row of that name */
+    if (!atomic_exchange_explicit(&oltp->registry_grown, false, memory_order_relaxed)) {
+        return RHEI_OK;
+    }
+    rhei_status status =
+        oltp_exec(oltp->writer,
+                  "INSERT INTO main._rhei_meta SELECT 'last_table', ifnull(max(id), 0) FROM main._rhei_tables "
+                  "WHERE true ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
+                  error);
+    if (status == RHEI_OK) {
+        /* what was asked for by name stays, in the newest row of that name */
+        status = oltp_exec(oltp->writer,
+                           "DELETE FROM main._rhei_tables AS t WHERE NOT live AND id NOT IN (SELECT tab FROM "
+                           "main." OLTP_LOG ") AND (wanted IS NULL OR id < (SELECT max(id) FROM main._rhei_tables AS r "
+                           "WHERE r.name = t.name))",
+                           error);
+    }
+    return status;
+}
