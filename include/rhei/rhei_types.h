@@ -59,6 +59,7 @@ typedef enum rhei_status {
     RHEI_OLAP_UNAVAILABLE = 50, /**< the column store was demanded and may not answer this now; message says why */
     RHEI_STALE = 51,            /**< the freshness that was asked for could not be reached in time */
     RHEI_CLOSED = 60,           /**< the handle is closing */
+    RHEI_REPLACED = 61, /**< the database's file was moved, deleted or replaced: close the handle, open it again */
 } rhei_status;
 
 enum { RHEI_ERROR_MESSAGE_SIZE = 1024 };

@@ -43,6 +43,7 @@ static const struct code_entry code_table[] = {
     {RHEI_OLAP_UNAVAILABLE, "OLAP_UNAVAILABLE", "55000"},
     {RHEI_STALE, "STALE", "55000"},
     {RHEI_CLOSED, "CLOSED", "08003"},
+    {RHEI_REPLACED, "REPLACED", "08006"},
 };
 
 static const struct code_entry *find_code(rhei_status code)

@@ -39,7 +39,7 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
     ask->route = given.route;
     ask->strings_view = given.strings == RHEI_STRINGS_VIEW;
     ask->memory_limit = given.memory_limit;
-    return RHEI_OK;
+    return oltp_check_file(db->oltp, error); /* the mirror can't know that its file is another's now */
 }
 
 void engine_ask_reset(struct engine_ask *ask)

@@ -207,6 +207,10 @@ static rhei_status schema_take(struct oltp *oltp, rhei_status (*refresh)(struct 
 
 rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error)
 {
+    rhei_status here = oltp_identity_check(oltp, false, error);
+    if (here != RHEI_OK) {
+        return here;
+    }
     return schema_take(oltp, oltp_schema_refresh, schema, error);
 }
 

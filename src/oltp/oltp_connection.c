@@ -193,6 +193,9 @@ rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct 
         error_context(error, "database \"%s\": ", oltp->config.path);
     } else {
         status = connection_setup(connection, error);
+        if (status == RHEI_OK) {
+            status = oltp_identity_connected(connection, error);
+        }
     }
     if (status != RHEI_OK) {
         oltp_connection_close(&connection);

@@ -91,6 +91,9 @@ rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const 
     if (((rc & 255) == SQLITE_INTERRUPT || waited) && connection->stopped != RHEI_OK) {
         return oltp_stop_error(connection->stopped, waited, error);
     }
+    if (connection->oltp != NULL && oltp_identity_lost(connection->oltp)) { /* whatever SQLite makes of it */
+        return oltp_identity_check(connection->oltp, false, error);
+    }
     int extended = sqlite3_extended_errcode(connection->db);
     bool same = (extended & 255) == (rc & 255);
     const char *message = same ? sqlite3_errmsg(connection->db) : sqlite3_errstr(rc);

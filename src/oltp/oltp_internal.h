@@ -431,6 +431,25 @@ rhei_status oltp_memory_open(struct oltp_memory **memory, struct rhei_error *err
 const char *oltp_memory_vfs(const struct oltp_memory *memory);
 void oltp_memory_close(struct oltp_memory **memory);
 
+/* ---- Which file it is (oltp_identity.c). ------------------------------------------------------------------------- */
+
+struct oltp_identity {
+    bool known; /* false: no file, or no connection yet */
+    uint64_t device, inode;
+    atomic_bool replaced;
+    atomic_int_fast64_t looked_ns;
+};
+/* The absolute path of a file that needn't exist. Free with base_free. */
+rhei_status oltp_identity_resolve(const char *path, char **resolved, struct rhei_error *error);
+/* A connection was opened: to the handle's file? The first one says which that is. */
+rhei_status oltp_identity_connected(struct oltp_connection *connection, struct rhei_error *error);
+/* RHEI_REPLACED if the path leads to another file or to none; `now`: whenever it was looked at last. Any thread. */
+rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *error);
+/* Whether somebody found that. */
+bool oltp_identity_lost(const struct oltp *oltp);
+/* SQLite's commit hook. */
+int oltp_identity_commit(void *oltp);
+
 /* ---- Exact sums (oltp_sum.c). ------------------------------------------------------------------------------------ */
 
 int oltp_sum_register(sqlite3 *db);
@@ -455,7 +474,8 @@ struct oltp_counters {
 
 struct oltp {
     struct oltp_config config;
-    char *path;
+    char *path; /* absolute */
+    struct oltp_identity identity;
     struct oltp_opening opening;
     struct oltp_memory *memory;
     bool closing;

@@ -52,6 +52,9 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
 {
     int done = 0;
     oltp_fault(oltp, "oltp.checkpoint");
+    if (oltp_identity_check(oltp, true, NULL) != RHEI_OK) {
+        return;
+    }
     int frames = maintenance_pass(oltp, connection, &done);
     if (frames >= MAINTENANCE_RESET && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
         frames = maintenance_pass(oltp, connection, &done);

@@ -55,6 +55,7 @@ static rhei_status open_writer(struct oltp *oltp, struct rhei_error *error)
     if (status == RHEI_OK) {
         sqlite3_wal_hook(oltp->writer->db, open_wal_committed, oltp);
         sqlite3_update_hook(oltp->writer->db, open_row_changed, oltp);
+        sqlite3_commit_hook(oltp->writer->db, oltp_identity_commit, oltp);
         int64_t on = 0;
         status = oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, error);
         oltp->foreign_keys = on != 0;
@@ -166,9 +167,8 @@ static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
     } else if (oltp->memory == NULL) {
         status = open_check_path(oltp, error);
     }
-    oltp->path = base_strdup(oltp->memory == NULL ? oltp->config.path : "/rhei");
-    if (status == RHEI_OK && oltp->path == NULL) {
-        status = error_no_memory(error);
+    if (status == RHEI_OK) {
+        status = oltp_identity_resolve(oltp->memory == NULL ? oltp->config.path : "/rhei", &oltp->path, error);
     }
     oltp->config.capture = oltp->config.capture && !oltp->config.read_only;
     if (status == RHEI_OK) {

@@ -4,7 +4,10 @@
 
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error)
 {
-    rhei_status status = oltp_opening_check(oltp, error);
+    rhei_status status = oltp_identity_check(oltp, false, error);
+    if (status == RHEI_OK) {
+        status = oltp_opening_check(oltp, error);
+    }
     if (status != RHEI_OK) {
         return status;
     }

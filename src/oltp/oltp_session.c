@@ -387,6 +387,10 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
     if (ready != RHEI_OK) {
         return ready;
     }
+    rhei_status here = oltp_identity_check(oltp, false, error);
+    if (here != RHEI_OK) {
+        return here;
+    }
     if (!session->holding) {
         enum oltp_kind kind = OLTP_EMPTY;
         rhei_status status = session_kind(session, sql, len, &kind, error);

@@ -234,7 +234,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     struct oltp_source *source = source_of(base);
     *cycle = (struct change_cycle){.position = after};
     source->connection->busy_deadline_ns = 0;
-    rhei_status status = RHEI_OK;
+    rhei_status status = oltp_identity_check(source->oltp, true, error);
     bool known = false;
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
         if (token != NULL) {
@@ -264,7 +264,9 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
 static bool source_may_have_changes(struct change_source *base, uint64_t token)
 {
     struct oltp *oltp = source_of(base)->oltp;
-    return oltp_is_blind(oltp) || oltp_commit_token(oltp) != token;
+    /* a file that took this one's place has commits of its own: the cycle says so */
+    return oltp_is_blind(oltp) || oltp_commit_token(oltp) != token ||
+           oltp_identity_check(oltp, false, NULL) != RHEI_OK;
 }
 
 static rhei_status source_tables(struct change_source *base, const struct source_table **tables, size_t *count,

@@ -302,9 +302,12 @@ rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job)
 static rhei_status writer_acquire(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop,
                                   struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
     if (oltp->writer == NULL) {
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
+    }
+    rhei_status status = oltp_identity_check(oltp, true, error);
+    if (status != RHEI_OK) {
+        return status;
     }
     struct oltp_job job = {.exclusive = true, .deadline_ns = deadline_ns, .stop = stop, .error = RHEI_ERROR_INIT};
     if (!writer_take_or_queue(oltp, &job) && writer_wait(oltp, &job) != OLTP_JOB_GRANTED) {
@@ -347,7 +350,11 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
         return oltp_stop_error(stopped, true, error);
     }
     job->solo = job->many ? job->rows > SOLO_ROWS : oltp_word_kind(job->sql, job->len) != OLTP_SELECT;
-    rhei_status status = oltp_writer_run(oltp, job);
+    rhei_status status = oltp_identity_check(oltp, true, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = oltp_writer_run(oltp, job);
     if (result != NULL) {
         *result = job->result;
     }

@@ -6,7 +6,10 @@
 #include "oltp_test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
@@ -261,6 +264,106 @@ static void test_a10_an_older_copy_is_put_back(void **state)
     }
 }
 
+/* ---- Which file it is. ------------------------------------------------------------------------------------------- */
+
+static void test_a10_a_relative_path_is_one_file_whatever_the_folder(void **state)
+{
+    (void)state;
+    struct world world;
+    char here[1000], other[1000];
+    world_open(&world, TABLES);
+    assert_non_null(getcwd(here, sizeof here));
+    snprintf(other, sizeof other, "%s/other", world.test.folder);
+    assert_int_equal(mkdir(other, 0700), 0);
+    char absolute[sizeof world.test.path];
+    memcpy(absolute, world.test.path, sizeof absolute);
+    test_shut(&world.test);
+    assert_int_equal(chdir(world.test.folder), 0);
+    strcpy(world.test.path, "t.db");
+    test_reopen(&world.test);
+    test_write(&world.test, "INSERT INTO t VALUES(10, 'before')");
+    assert_int_equal(chdir("other"), 0);
+    assert_int_equal(system("sqlite3 t.db 'CREATE TABLE t(id INTEGER PRIMARY KEY, v)'"), 0);
+    test_write(&world.test, "INSERT INTO t VALUES(11, 'after')");
+    struct oltp_cursor *open[8]; /* more readers than there were: new connections */
+    for (size_t i = 0; i < 8; i++) {
+        struct rhei_value value;
+        const char *sql = "SELECT count(*) FROM t";
+        assert_int_equal(oltp_read(world.test.oltp, sql, strlen(sql), NULL, 0, NULL, true, &open[i], NULL), RHEI_OK);
+        assert_int_equal(oltp_cursor_next(open[i], NULL), RHEI_ROW);
+        oltp_cursor_value(open[i], 0, &value);
+        assert_int_equal(value.as.integer, 5);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        oltp_cursor_close(&open[i]);
+    }
+    world.mirror = (test_mirror_free(&world.mirror), test_mirror_new(&world.test));
+    test_mirror_check(world.mirror);
+    assert_int_equal(chdir(here), 0);
+    memcpy(world.test.path, absolute, sizeof absolute);
+    char remove[1100];
+    snprintf(remove, sizeof remove, "rm -rf %s", other);
+    assert_int_equal(system(remove), 0);
+    world_close(&world);
+}
+
+static void expect_replaced(struct world *world, struct oltp_session *session)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct change_cycle cycle;
+    struct oltp_cursor *cursor = NULL;
+    const struct oltp_catalog *catalog = NULL;
+    const char *sql = "SELECT count(*) FROM t";
+    assert_int_equal(test_try(&world->test, "INSERT INTO t VALUES(100, 'lost')", &error), RHEI_REPLACED);
+    assert_non_null(strstr(error.message, "open the database again"));
+    assert_int_equal(oltp_session_run(session, "COMMIT", 6, NULL, 0, NULL, NULL, NULL, NULL), RHEI_REPLACED);
+    assert_int_equal(oltp_write_script(world->test.oltp, "DELETE FROM t", 13, 0, NULL, NULL), RHEI_REPLACED);
+    assert_int_equal(oltp_read(world->test.oltp, sql, strlen(sql), NULL, 0, NULL, true, &cursor, NULL), RHEI_REPLACED);
+    assert_int_equal(oltp_catalog_take(world->test.oltp, &catalog, NULL), RHEI_REPLACED);
+    assert_true(world->test.source->ops->may_have_changes(world->test.source, oltp_commit_token(world->test.oltp)));
+    assert_int_equal(world->test.source->ops->begin(world->test.source, 0, &cycle, NULL, NULL), RHEI_REPLACED);
+    uint64_t pruned;
+    assert_int_equal(world->test.source->ops->prune(world->test.source, 100, &pruned, NULL), RHEI_REPLACED);
+}
+
+static void test_a10_a_replaced_moved_or_deleted_file_is_left_alone(void **state)
+{
+    (void)state;
+    static const char *const COMMANDS[] = {
+        "cd %s && cp new.db other.db && mv other.db t.db",
+        "cd %s && mv t.db old.db",
+        "cd %s && mv t.db old.db && cp new.db t.db",
+        "cd %s && rm -f t.db",
+        "cd %s && rm -f t.db t.db-wal t.db-shm && cp new.db t.db",
+    };
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
+        struct world world;
+        char command[500];
+        world_open(&world, TABLES);
+        snprintf(command, sizeof command, "sqlite3 %s/new.db 'CREATE TABLE t(id INTEGER PRIMARY KEY, v)'",
+                 world.test.folder);
+        assert_int_equal(system(command), 0);
+        struct oltp_session *session = NULL;
+        assert_int_equal(oltp_session_open(world.test.oltp, &session, NULL), RHEI_OK);
+        assert_int_equal(oltp_session_run(session, "BEGIN", 5, NULL, 0, NULL, NULL, NULL, NULL), RHEI_OK);
+        const char *insert = "INSERT INTO t VALUES(50, 'never')";
+        assert_int_equal(oltp_session_run(session, insert, strlen(insert), NULL, 0, NULL, NULL, NULL, NULL), RHEI_OK);
+        snprintf(command, sizeof command, COMMANDS[i], world.test.folder);
+        assert_int_equal(system(command), 0);
+        expect_replaced(&world, session);
+        oltp_session_close(&session);
+        test_mirror_free(&world.mirror);
+        test_shut(&world.test);
+        /* the new file is as it was made */
+        snprintf(
+            command, sizeof command,
+            "cd %s && if [ -e t.db ]; then [ \"$(sqlite3 t.db 'SELECT count(*) FROM t WHERE id >= 50')\" = 0 ] || exit "
+            "1; fi; cd / && rm -rf %s",
+            world.test.folder, world.test.folder);
+        assert_int_equal(system(command), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +375,8 @@ int main(void)
         cmocka_unit_test(test_c4_temp_triggers_and_other_keys),
         cmocka_unit_test(test_c4_a_cycle_cut_within_a_commit),
         cmocka_unit_test(test_a10_an_older_copy_is_put_back),
+        cmocka_unit_test(test_a10_a_relative_path_is_one_file_whatever_the_folder),
+        cmocka_unit_test(test_a10_a_replaced_moved_or_deleted_file_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,72 @@
+"""A10, C4: what other programs do to the file without the log's knowing; the mirror never answers what isn't there."""
+
+import os
+import sqlite3
+
+import pytest
+
+from foreign import assert_mirror, shell
+from rhei_engine import RheiError
+
+ROWS = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+
+
+def make(path, sign=""):
+    shell(path, f"CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); {ROWS} INSERT INTO t SELECT i, {sign}i FROM n;")
+
+
+def built(open_engine, path):
+    make(path)
+    engine = open_engine()
+    engine.initial_sync()
+    assert engine.olap("SELECT sum(v) FROM t").rows == [(4501500,)]
+    return engine
+
+
+def test_a10_a_file_replaced_by_rename_is_refused_by_every_call(path, folder, open_engine):
+    engine = built(open_engine, path)
+    make(folder / "new.db", "-")
+    for suffix in ("-wal", "-shm"):
+        if os.path.exists(f"{path}{suffix}"):
+            os.remove(f"{path}{suffix}")
+    os.rename(folder / "new.db", path)
+    for call in (lambda: engine.query("SELECT sum(v) FROM t"),
+                 lambda: engine.query("SELECT sum(v) FROM t", freshness="eventual"),
+                 lambda: engine.execute("UPDATE t SET v = v + 1 WHERE id = 1"),
+                 lambda: engine.script("DELETE FROM t; INSERT INTO t VALUES (1, 1);"),
+                 lambda: engine.query("SELECT v FROM t WHERE id = 1"),
+                 engine.sync, engine.verify):
+        with pytest.raises(RheiError) as refused:
+            call()
+        assert refused.value.name == "REPLACED", refused.value
+        assert "open the database again" in refused.value.message
+    engine.close()
+    assert shell(path, "SELECT sum(v) FROM t;").strip() == "-4501500"
+    again = open_engine()
+    again.initial_sync()
+    assert again.olap("SELECT sum(v) FROM t").rows == [(-4501500,)]
+
+
+@pytest.mark.parametrize("lost, made", [(1, 1), (2, 5), (5, 2), (3, 3)])
+def test_a10_an_older_copy_is_restored_over_the_live_file(lost, made, path, folder, open_engine):
+    engine = built(open_engine, path)
+    live, copy = sqlite3.connect(path, isolation_level=None, timeout=10), sqlite3.connect(folder / "copy.db")
+    live.backup(copy)
+    for i in range(lost):
+        engine.execute(f"UPDATE t SET v = 111111 WHERE id = {i + 1}")
+    engine.sync()
+    copy.backup(live)
+    for i in range(made):
+        live.execute("UPDATE t SET v = v + 7 WHERE id = ?", (i + 100,))
+    assert engine.query("SELECT sum(v) FROM t").rows == [(4501500 + 7 * made,)]
+    assert_mirror(engine, path)
+    live.close()
+    copy.close()
+
+
+def test_c4_temp_triggers_of_other_programs(path, open_engine):
+    engine = built(open_engine, path)
+    shell(path, "CREATE TEMP TRIGGER x AFTER UPDATE ON t WHEN NEW.v < 5 BEGIN UPDATE t SET v = NEW.v + 1 WHERE id = NEW.id; END;"
+          "UPDATE t SET v = 1 WHERE id < 50;")
+    assert engine.query("SELECT count(*), max(v) FROM t WHERE id < 50").rows == [(49, 2)]
+    assert_mirror(engine, path)
