@@ -149,6 +149,65 @@ def test_tables_that_ignore_conflicts_say_how_many(rh, file):
     assert done.stdout.startswith("2 rows into t") and "1 were ignored" in done.stdout
 
 
+def test_c3_numbers_keep_their_text_or_are_refused(rh, file):
+    file("code,n\n1e5,1\n12e34567,2\n1e-400,3\n1E5,4\n18446744073709551615,5\n")
+    rh.run("import", "data.csv", "t", "--create")
+    assert rows(rh, "SELECT code FROM t") == [("1e5",), ("12e34567",), ("1e-400",), ("1E5",), ("18446744073709551615",)]
+    rh.run("exec", "CREATE TABLE typed (code INTEGER, n INTEGER)")
+    done = rh.run("import", "data.csv", "typed", "--reject", "bad.csv")
+    assert "5 lines are in bad.csv" in done.stdout and count(rh, "typed") == 0
+    done = rh.run("import", "data.csv", "typed", code=1)
+    assert "line 2, column 1: '1e5' would not be kept as it is written" in done.stderr
+
+
+def test_lines_that_end_in_carriage_returns_alone_are_refused(rh, file):
+    file(b"id,v\r1,a\r2,b\r")
+    done = rh.run("import", "data.csv", "t", "--create", code=1)
+    assert "line 1, column 5: the lines of this file end in carriage returns alone" in done.stderr and "tr '\\r' '\\n'" in done.stderr
+    assert "t" not in rh.run("query", "SELECT name FROM sqlite_schema").stdout.split()
+
+
+def test_on_conflict(rh, file):
+    def fresh():
+        rh.run("exec", "DROP TABLE IF EXISTS t; CREATE TABLE t (a INTEGER, b TEXT, c INTEGER DEFAULT 9, u INTEGER UNIQUE, "
+               "PRIMARY KEY (a)); INSERT INTO t VALUES (1, 'old', 5, 100), (2, 'two', 6, 200)")
+    file("a,b\n1,new\n3,three\n3,again\n")
+    fresh()
+    assert "UNIQUE" in rh.run("import", "data.csv", "t", "--on-conflict", "abort", code=1).stderr
+    done = rh.run("import", "data.csv", "t", "--on-conflict", "skip")
+    assert done.stdout.startswith("1 row into t")
+    assert "2 were there already and skipped" in done.stdout
+    assert rows(rh, "SELECT a, b, c FROM t ORDER BY a") == [(1, "old", 5), (2, "two", 6), (3, "three", 9)]
+    fresh()
+    rh.run("import", "data.csv", "t", "--on-conflict", "update")
+    assert rows(rh, "SELECT a, b, c, u FROM t ORDER BY a") == [(1, "new", 5, 100), (2, "two", 6, 200), (3, "again", 9, None)]
+    fresh()
+    rh.run("import", "data.csv", "t", "--on-conflict", "replace")
+    assert rows(rh, "SELECT a, b, c, u FROM t ORDER BY a") == [(1, "new", 9, None), (2, "two", 6, 200), (3, "again", 9, None)]
+    file("a,u\n7,100\n", "other.csv")  # another unique column: not the key that update finds rows by
+    fresh()
+    assert "UNIQUE" in rh.run("import", "other.csv", "t", "--on-conflict", "update", code=1).stderr
+    rh.run("exec", "CREATE TABLE keyless (a)")
+    file("a\n1\n", "keyless.csv")
+    assert "none" in rh.run("import", "keyless.csv", "keyless", "--on-conflict", "update", code=1).stderr
+    file("k,v\n1,x\n1,y\n", "twice.csv")
+    rh.run("import", "twice.csv", "made", "--create", "--key", "k", "--on-conflict", "update")
+    assert rows(rh, "SELECT k, v FROM made") == [(1, "y")]
+    assert "abort, skip" in rh.run("import", "data.csv", "t", "--on-conflict", "never", code=2).stderr
+
+
+def test_rename_and_skip(rh, file):
+    file("# made by hand\n\"# half a quote\nid,id,other\n1,2,3\n")
+    done = rh.run("import", "data.csv", "t", "--create", "--skip", "2", code=1)
+    assert "line 3: the column name 'id' comes twice, in fields 1 and 2" in done.stderr and "--rename '#2=NAME'" in done.stderr
+    rh.run("import", "data.csv", "t", "--create", "--skip", "2", "--rename", "#2=second", "--rename", "OTHER=third")
+    assert rows(rh, "SELECT id, second, third FROM t") == [(1, 2, 3)]
+    rh.run("import", "-", "t", "--skip", "1", "--rename", "x=id", input="junk\nx,third\n5,6\n")
+    assert rows(rh, "SELECT id, third FROM t WHERE id = 5") == [(5, 6)]
+    assert "--rename absent=a" in rh.run("import", "data.csv", "t", "--skip", "2", "--rename", "#2=second", "--rename", "absent=a", code=1).stderr
+    assert "OLD=NEW" in rh.run("import", "data.csv", "t", "--rename", "x", code=2).stderr
+
+
 def test_any_type_lets_text_in(rh, file):
     rh.run("exec", "CREATE TABLE t (a INTEGER)")
     file("a\nseven\n7\n")

@@ -5,6 +5,7 @@
 #include "rh_text.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const rh_command_names[] = {"exec", "query", "sync", "status", "info", "import", "verify", "help", NULL};
@@ -32,6 +33,9 @@ enum option_id {
     OPTION_REJECT,
     OPTION_BATCH,
     OPTION_ANY_TYPE,
+    OPTION_CONFLICT,
+    OPTION_RENAME,
+    OPTION_SKIP,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_END,
@@ -60,6 +64,9 @@ static const struct option long_options[] = {
     {"reject", required_argument, NULL, OPTION_REJECT},
     {"batch", required_argument, NULL, OPTION_BATCH},
     {"any-type", no_argument, NULL, OPTION_ANY_TYPE},
+    {"on-conflict", required_argument, NULL, OPTION_CONFLICT},
+    {"rename", required_argument, NULL, OPTION_RENAME},
+    {"skip", required_argument, NULL, OPTION_SKIP},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -100,6 +107,9 @@ static unsigned commands_of(int option)
     case OPTION_REJECT:
     case OPTION_BATCH:
     case OPTION_ANY_TYPE:
+    case OPTION_CONFLICT:
+    case OPTION_RENAME:
+    case OPTION_SKIP:
         return ONLY(RH_COMMAND_IMPORT);
     default:
         return EVERYWHERE;
@@ -168,6 +178,32 @@ static bool read_delimiter(struct rh_args *args, const char *text, struct rh_buf
     return true;
 }
 
+static bool read_conflict(struct rh_args *args, const char *text, struct rh_buffer *why)
+{
+    static const char *const names[] = {"abort", "skip", "replace", "update"};
+    for (int at = 0; at < 4; at++) {
+        if (strcmp(text, names[at]) == 0) {
+            args->import.conflict = (enum rh_conflict)(RH_CONFLICT_ABORT + at);
+            return true;
+        }
+    }
+    rh_buffer_format(why, "--on-conflict %s: it is abort, skip, replace or update", text);
+    return false;
+}
+
+static bool read_rename(struct rh_args *args, const char *text, struct rh_buffer *why)
+{
+    struct rh_import_args *import = &args->import;
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text || equals[1] == '\0') {
+        rh_buffer_format(why, "--rename %s: it is OLD=NEW, or #3=NEW for the third field", text);
+        return false;
+    }
+    import->renames = rh_reallocate(import->renames, (import->rename_count + 1) * sizeof *import->renames);
+    import->renames[import->rename_count++] = text;
+    return true;
+}
+
 static bool take_import_option(struct rh_args *args, int option, const char *value, struct rh_buffer *why)
 {
     struct rh_import_args *import = &args->import;
@@ -192,6 +228,12 @@ static bool take_import_option(struct rh_args *args, int option, const char *val
         return true;
     case OPTION_BATCH:
         return read_count("--batch", value, 1, &import->batch, why);
+    case OPTION_SKIP:
+        return read_count("--skip", value, 0, &import->skip, why);
+    case OPTION_CONFLICT:
+        return read_conflict(args, value, why);
+    case OPTION_RENAME:
+        return read_rename(args, value, why);
     default:
         import->any_type = true;
         return true;
@@ -422,5 +464,6 @@ bool rh_args_read(struct rh_args *args, int argc, char **argv, struct rh_buffer 
 
 void rh_args_free(struct rh_args *args)
 {
+    free(args->import.renames);
     rh_params_free(&args->params);
 }

@@ -37,6 +37,9 @@ enum rh_format {
     RH_FORMAT_PARQUET,
 };
 
+/** What import does with a row whose key is there already. */
+enum rh_conflict { RH_CONFLICT_ABORT, RH_CONFLICT_SKIP, RH_CONFLICT_REPLACE, RH_CONFLICT_UPDATE };
+
 struct rh_import_args {
     const char *file, *table;
     const char *null_text; /* a bare field with this text is NULL; "" by default */
@@ -45,6 +48,10 @@ struct rh_import_args {
     char delimiter;
     bool create, no_header, any_type;
     int64_t batch; /* rows per transaction; 0: the whole file is one */
+    int64_t skip;  /* lines before the header */
+    enum rh_conflict conflict;
+    const char **renames; /* "OLD=NEW" or "#3=NEW" */
+    size_t rename_count;
 };
 
 struct rh_args {

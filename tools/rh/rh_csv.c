@@ -116,6 +116,8 @@ static enum scan scan_bare(struct rh_csv *csv, size_t *at)
         char c = bytes[to];
         if (c == csv->delimiter || c == '\n' || (c == '\r' && line_end_at(csv, to) != 0))
             break;
+        if (c == '\r' && csv->lone_return == 0)
+            csv->lone_return = to + 1 - csv->start;
         if (c == '"')
             return bad(csv, to,
                        "a quote inside a field that isn't quoted; write \"...\" around the field and double the quote");
@@ -194,6 +196,7 @@ static void leave(struct rh_csv *csv, size_t next)
     const char *at = csv->data.bytes + csv->start, *end = csv->data.bytes + next;
     while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         csv->line++;
+        csv->had_newline = true;
         at++;
     }
     csv->consumed += next - csv->start;
@@ -232,6 +235,22 @@ static enum rh_csv_result give_up_line(struct rh_csv *csv)
     return RH_CSV_BAD;
 }
 
+/* Steps over one line, whatever is in it. */
+static bool skip_line(struct rh_csv *csv)
+{
+    const char *end;
+    for (;;) {
+        size_t length = csv->data.length - csv->start;
+        end = length > 0 ? memchr(csv->data.bytes + csv->start, '\n', length) : NULL;
+        if (end != NULL || csv->at_end)
+            break;
+        if (!fill(csv))
+            return false;
+    }
+    leave(csv, end != NULL ? (size_t)(end - csv->data.bytes) + 1 : csv->data.length);
+    return true;
+}
+
 static bool begin(struct rh_csv *csv)
 {
     while (csv->data.length - csv->start < 3 && !csv->at_end)
@@ -244,6 +263,9 @@ static bool begin(struct rh_csv *csv)
         csv->consumed += 3;
     }
     csv->begun = true;
+    for (; csv->skip > 0; csv->skip--)
+        if (!skip_line(csv))
+            return false;
     return true;
 }
 
@@ -257,8 +279,13 @@ enum rh_csv_result rh_csv_next(struct rh_csv *csv)
         size_t at = csv->start;
         enum scan scan = SCAN_FIELD;
         csv->record.count = 0;
+        csv->lone_return = 0;
         while (scan == SCAN_FIELD)
             scan = scan_field(csv, &at);
+        /* one line in the whole file, and returns in it: their maker took them for line ends */
+        if (scan == SCAN_LINE_END && csv->lone_return > 0 && !csv->had_newline && csv->data.bytes[at - 1] != '\n')
+            scan = bad(csv, csv->start + csv->lone_return - 1,
+                       "the lines of this file end in carriage returns alone: convert it first (tr '\\r' '\\n')");
         if (scan == SCAN_BAD)
             return give_up_line(csv);
         if (scan == SCAN_LINE_END) {

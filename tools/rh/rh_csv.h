@@ -45,7 +45,9 @@ struct rh_csv {
     char delimiter;
     struct rh_buffer data; /* unread bytes from `start` on */
     size_t start, read_size;
-    bool at_end, begun;
+    bool at_end, begun, had_newline;
+    size_t lone_return;        /* of the record: 1 and the place of the first return that ends no line; 0: none */
+    uint64_t skip;             /* lines at the beginning that are not read: set it before the first call */
     uint64_t line;             /* of data.bytes[start] */
     uint64_t consumed;         /* bytes of the source before `start` */
     struct rh_buffer unquoted; /* text of fields that had doubled quotes */

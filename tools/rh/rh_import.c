@@ -89,6 +89,7 @@ bool rh_import_rewind(struct rh_import *import, bool skip_header)
 {
     rh_csv_free(&import->csv);
     rh_csv_init(&import->csv, read_source, import, import->args->delimiter, 0);
+    import->csv.skip = (uint64_t)import->args->skip;
     if (fseeko(import->file, 0, SEEK_SET) != 0)
         return cannot_read(import, errno);
     return !skip_header || rh_csv_next(&import->csv) == RH_CSV_RECORD;
@@ -236,7 +237,9 @@ static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
     if (import->rows > import->changes) {
         rh_buffer_add_text(&line, "; ");
         rh_add_count(&line, import->rows - import->changes);
-        rh_buffer_add_text(&line, " were ignored by the table's own conflict rule");
+        rh_buffer_add_text(&line, import->args->conflict == RH_CONFLICT_SKIP
+                                      ? " were there already and skipped"
+                                      : " were ignored by the table's own conflict rule");
     }
     if (import->reject_count > 0) {
         rh_buffer_add_text(&line, "; ");
@@ -262,6 +265,9 @@ static void release(struct rh_import *import)
         free(import->columns[at].type);
     }
     free(import->columns);
+    for (size_t at = 0; at < import->key_count; at++)
+        free(import->key[at]);
+    free(import->key);
 }
 
 int rh_import_command(struct rh_tool *tool)
@@ -269,6 +275,7 @@ int rh_import_command(struct rh_tool *tool)
     struct rh_import import = {.tool = tool, .args = &tool->args->import};
     int64_t started = rh_now_us();
     rh_csv_init(&import.csv, read_source, &import, import.args->delimiter, 0);
+    import.csv.skip = (uint64_t)import.args->skip;
     bool good = open_file(&import) && rh_tool_open(tool, RH_OPEN_CREATE) && open_rejects(&import) && load(&import);
     if (good)
         print_outcome(&import, rh_now_us() - started);

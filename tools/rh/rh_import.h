@@ -33,7 +33,8 @@ bool rh_field_value(const struct rh_csv_field *field, enum rh_affinity affinity,
 struct rh_import_column {
     char *name;
     enum rh_affinity affinity;
-    char *type; /* as declared, or inferred */
+    char *type;  /* as declared, or inferred */
+    bool is_key; /* part of the table's primary key */
 };
 
 struct rh_import {
@@ -46,6 +47,8 @@ struct rh_import {
     struct rh_csv csv;
     struct rh_import_column *columns; /* in the file's order */
     size_t column_count;
+    char **key; /* columns of the table's primary key */
+    size_t key_count;
     struct rh_progress progress;
     FILE *rejects;
     uint64_t reject_count, rows, changes;

@@ -41,6 +41,63 @@ static bool csv_failure(struct rh_import *import, enum rh_csv_result result)
     return false;
 }
 
+static const struct rh_import_column *find_column(const struct rh_import *import, const char *name, size_t length)
+{
+    for (size_t at = 0; at < import->column_count; at++)
+        if (rh_same_name(import->columns[at].name, strlen(import->columns[at].name), name, length))
+            return &import->columns[at];
+    return NULL;
+}
+
+/* What --rename makes of a field's name; NULL: nothing. Its number goes before its name. */
+static const char *renamed(const struct rh_import *import, const char *name, size_t number, bool *used)
+{
+    const struct rh_import_args *args = import->args;
+    const char *found = NULL;
+    char place[32];
+    snprintf(place, sizeof place, "#%zu", number);
+    for (size_t at = 0; at < args->rename_count; at++) {
+        size_t length = (size_t)(strchr(args->renames[at], '=') - args->renames[at]);
+        bool by_place = length == strlen(place) && memcmp(args->renames[at], place, length) == 0;
+        if (!by_place && (found != NULL || !rh_same_name(args->renames[at], length, name, strlen(name))))
+            continue;
+        found = args->renames[at] + length + 1;
+        used[at] = true;
+        if (by_place)
+            break;
+    }
+    return found;
+}
+
+static bool check_renames(struct rh_import *import, const bool *used)
+{
+    for (size_t at = 0; at < import->args->rename_count; at++) {
+        if (used[at])
+            continue;
+        rh_tell(import->tool, "%s has no column for --rename %s", import->name, import->args->renames[at]);
+        return false;
+    }
+    return true;
+}
+
+static bool take_name(struct rh_import *import, const char *name, size_t length, size_t number)
+{
+    const struct rh_import_column *same = find_column(import, name, length);
+    if (memchr(name, '\0', length) != NULL || rh_utf8_valid(name, length) != length)
+        rh_tell(import->tool, "%s, line %" PRIu64 ", field %zu: the column name isn't UTF-8 text", import->name,
+                import->csv.record.line, number);
+    else if (same != NULL)
+        rh_tell(import->tool,
+                "%s, line %" PRIu64
+                ": the column name '%.*s' comes twice, in fields %zu and %zu: give one another name "
+                "with --rename '#%zu=NAME'",
+                import->name, import->csv.record.line, (int)length, name, (size_t)(same - import->columns) + 1, number,
+                number);
+    else
+        return add_column(import, name, length, ""), true;
+    return false;
+}
+
 /* Names of the columns from the header, or column1, column2 ... */
 static bool read_names(struct rh_import *import)
 {
@@ -48,28 +105,23 @@ static bool read_names(struct rh_import *import)
     if (result != RH_CSV_RECORD)
         return csv_failure(import, result);
     const struct rh_csv_record *record = &import->csv.record;
-    for (size_t at = 0; at < record->count; at++) {
+    bool *used = rh_allocate((import->args->rename_count + 1) * sizeof *used);
+    bool good = true;
+    for (size_t at = 0; at < record->count && good; at++) {
         struct rh_buffer name = {0};
         const struct rh_csv_field *field = &record->fields[at];
         if (import->args->no_header || field->length == 0)
             rh_buffer_format(&name, "column%zu", at + 1);
         else
             rh_buffer_add(&name, field->text, field->length);
-        bool good =
-            memchr(name.bytes, '\0', name.length) == NULL && rh_utf8_valid(name.bytes, name.length) == name.length;
-        for (size_t other = 0; good && other < import->column_count; other++)
-            good = !rh_same_name(import->columns[other].name, strlen(import->columns[other].name), name.bytes,
-                                 name.length);
-        if (good)
-            add_column(import, name.bytes, name.length, "");
-        else
-            rh_tell(import->tool, "%s, line 1, field %zu: the column name '%s' comes twice or isn't UTF-8 text",
-                    import->name, at + 1, name.bytes);
+        const char *other = renamed(import, name.bytes, at + 1, used);
+        good = other != NULL ? take_name(import, other, strlen(other), at + 1)
+                             : take_name(import, name.bytes, name.length, at + 1);
         rh_buffer_free(&name);
-        if (!good)
-            return false;
     }
-    return true;
+    good = good && check_renames(import, used);
+    free(used);
+    return good;
 }
 
 /* Reads the whole file once. Bad lines end it here, unless they go to the reject file in the second reading. */
@@ -103,14 +155,6 @@ static bool infer_types(struct rh_import *import)
     }
     free(seen);
     return good;
-}
-
-static const struct rh_import_column *find_column(const struct rh_import *import, const char *name, size_t length)
-{
-    for (size_t at = 0; at < import->column_count; at++)
-        if (rh_same_name(import->columns[at].name, strlen(import->columns[at].name), name, length))
-            return &import->columns[at];
-    return NULL;
 }
 
 static bool add_key(struct rh_import *import, struct rh_buffer *sql)
@@ -157,13 +201,15 @@ static bool read_table(struct rh_import *import, struct rh_import *table)
         .as.bytes = import->args->table, .length = (uint32_t)strlen(import->args->table), .type = RHEI_TEXT};
     struct rhei_params params = {&name, 1};
     rhei_rows *rows = NULL;
-    rhei_status status = rhei_oltp_query(
-        import->tool->db, "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden = 0", &params, &rows, &error);
+    rhei_status status =
+        rhei_session_query(import->session, "SELECT name, type, pk FROM pragma_table_xinfo(?) WHERE hidden = 0",
+                           &params, NULL, &rows, &error);
     if (status == RHEI_OK) {
         while ((status = rhei_rows_next(rows, &error)) == RHEI_ROW) {
             const char *column = rhei_rows_text(rows, 0), *type = rhei_rows_text(rows, 1);
             add_column(table, column != NULL ? column : "", column != NULL ? strlen(column) : 0,
                        type != NULL ? type : "");
+            table->columns[table->column_count - 1].is_key = rhei_rows_int64(rows, 2) > 0;
         }
     }
     rhei_rows_close(&rows);
@@ -177,15 +223,34 @@ static bool match_names(struct rh_import *import, const struct rh_import *table)
         const struct rh_import_column *found = find_column(table, column->name, strlen(column->name));
         if (found == NULL) {
             rh_tell(import->tool,
-                    "%s, line 1, field %zu: the table %s has no column '%s' (without a header: --no-header)",
-                    import->name, at + 1, import->args->table, column->name);
+                    "%s, line %" PRIu64
+                    ", field %zu: the table %s has no column '%s' (another name: --rename; without a "
+                    "header: --no-header)",
+                    import->name, import->csv.record.line, at + 1, import->args->table, column->name);
             return false;
         }
         free(column->type);
         column->type = rh_copy_text(found->type, strlen(found->type));
         column->affinity = found->affinity;
+        column->is_key = found->is_key;
     }
     return true;
+}
+
+/* Which columns --on-conflict update finds a row by. */
+static bool take_key(struct rh_import *import, const struct rh_import *table)
+{
+    for (size_t at = 0; at < table->column_count; at++) {
+        if (!table->columns[at].is_key)
+            continue;
+        import->key = rh_reallocate(import->key, (import->key_count + 1) * sizeof *import->key);
+        import->key[import->key_count++] = rh_copy_text(table->columns[at].name, strlen(table->columns[at].name));
+    }
+    if (import->key_count > 0 || import->args->conflict != RH_CONFLICT_UPDATE)
+        return true;
+    rh_tell(import->tool, "--on-conflict update finds rows by their primary key, and the table %s has none",
+            import->args->table);
+    return false;
 }
 
 static void free_columns(struct rh_import *import)
@@ -202,7 +267,7 @@ static void free_columns(struct rh_import *import)
 static bool use_table(struct rh_import *import)
 {
     struct rh_import table = {.tool = import->tool, .args = import->args, .name = import->name};
-    bool good = read_table(import, &table);
+    bool good = read_table(import, &table) && (table.column_count == 0 || take_key(import, &table));
     if (good && table.column_count == 0) {
         rh_tell(import->tool, "there is no table %s; --create makes it from the file", import->args->table);
         good = false;
@@ -230,5 +295,7 @@ bool rh_import_find_columns(struct rh_import *import)
         return false;
     if (!import->args->create)
         return use_table(import);
-    return infer_types(import) && create_table(import);
+    if (!infer_types(import) || !create_table(import))
+        return false;
+    return import->args->conflict != RH_CONFLICT_UPDATE || use_table(import); /* its key is known now */
 }

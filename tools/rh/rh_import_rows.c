@@ -30,9 +30,31 @@ struct rh_chunk {
     uint64_t uncommitted;
 };
 
+/* A row whose primary key is there already takes the file's values; other conflicts stay errors. */
+static void add_update(const struct rh_import *import, struct rh_buffer *sql)
+{
+    size_t set = 0;
+    rh_buffer_add_text(sql, " ON CONFLICT");
+    for (size_t at = 0; at < import->key_count; at++) {
+        rh_buffer_add_text(sql, at == 0 ? " (" : ", ");
+        rh_add_identifier(sql, import->key[at]);
+    }
+    rh_buffer_add_text(sql, ") DO ");
+    for (size_t at = 0; at < import->column_count; at++) {
+        const struct rh_import_column *column = &import->columns[at];
+        if (column->is_key)
+            continue;
+        rh_buffer_add_text(sql, set++ == 0 ? "UPDATE SET " : ", ");
+        rh_add_identifier(sql, column->name);
+        rh_buffer_add_text(sql, " = excluded.");
+        rh_add_identifier(sql, column->name);
+    }
+    rh_buffer_add_text(sql, set == 0 ? "NOTHING" : "");
+}
+
 static void make_insert(const struct rh_import *import, struct rh_buffer *sql, size_t rows)
 {
-    rh_buffer_add_text(sql, "INSERT INTO ");
+    rh_buffer_add_text(sql, import->args->conflict == RH_CONFLICT_REPLACE ? "INSERT OR REPLACE INTO " : "INSERT INTO ");
     rh_add_identifier(sql, import->args->table);
     for (size_t at = 0; at < import->column_count; at++) {
         rh_buffer_add_text(sql, at == 0 ? " (" : ", ");
@@ -45,6 +67,10 @@ static void make_insert(const struct rh_import *import, struct rh_buffer *sql, s
             rh_buffer_add_text(sql, at == 0 ? "?" : ", ?");
         rh_buffer_add_char(sql, ')');
     }
+    if (import->args->conflict == RH_CONFLICT_SKIP)
+        rh_buffer_add_text(sql, " ON CONFLICT DO NOTHING");
+    else if (import->args->conflict == RH_CONFLICT_UPDATE)
+        add_update(import, sql);
 }
 
 static struct rh_chunk *chunk_of(struct rh_import *import)

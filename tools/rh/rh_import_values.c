@@ -5,6 +5,7 @@
 #include "rh_text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 static bool type_has(const char *type, const char *part)
@@ -29,6 +30,14 @@ enum rh_affinity rh_affinity_of(const char *type)
     return RH_AFFINITY_NUMERIC;
 }
 
+static bool is_whole(const char *text, size_t length)
+{
+    for (size_t at = 0; at < length; at++)
+        if (text[at] == '\0' || strchr("+-0123456789", text[at]) == NULL)
+            return false;
+    return true;
+}
+
 void rh_infer(struct rh_inference *inference, const struct rh_csv_field *field)
 {
     int64_t integer;
@@ -41,12 +50,10 @@ void rh_infer(struct rh_inference *inference, const struct rh_csv_field *field)
         inference->wide = inference->wide || integer > INT64_C(1) << 53 || integer < -(INT64_C(1) << 53);
         return;
     }
-    /* whole numbers with leading zeros or beyond 64 bits are codes; with a point or an exponent they are numbers */
-    bool whole = true;
-    for (size_t at = 0; at < field->length; at++)
-        whole = whole && strchr("+-0123456789", field->text[at]) != NULL && field->text[at] != '\0';
-    if (whole || !rh_parse_real(field->text, field->length, &real))
-        inference->other = true;
+    /* whole numbers with leading zeros or beyond 64 bits, and 1E5, are codes: they, and what a REAL can't keep, stay text */
+    bool keeps = !is_whole(field->text, field->length) && rh_parse_real(field->text, field->length, &real) &&
+                 !rh_is_exponent_code(field->text, field->length) && rh_real_keeps(field->text, field->length, real);
+    inference->other = !keeps;
     inference->fraction = true;
 }
 
@@ -57,25 +64,56 @@ const char *rh_inferred_type(const struct rh_inference *inference)
     return inference->fraction ? "REAL" : "INTEGER";
 }
 
-static bool number_value(const char *text, size_t length, struct rhei_value *value)
+static struct rhei_value real_value(double real)
+{
+    return (struct rhei_value){.as.real = real, .type = RHEI_REAL};
+}
+
+/* What a REAL would make of this number that isn't what was written; NULL: nothing. */
+static const char *real_loses(const char *text, size_t length, double real)
+{
+    bool infinity = length >= 5 && memcmp(text + length - 5, "9e999", 5) == 0; /* as rh query writes it */
+    if (isinf(real) && !infinity)
+        return "is beyond what a REAL can hold";
+    if (real == 0 && !rh_real_keeps(text, length, real))
+        return "is too small for a REAL, which would hold 0";
+    if (is_whole(text, length) && !rh_real_keeps(text, length, real))
+        return "has more digits than a REAL can hold";
+    return NULL;
+}
+
+/* The number for a column that isn't REAL: where SQLite would store another one, or make 100000 of 1E5, it is none. */
+static const char *number_loses(const char *text, size_t length, double real)
+{
+    if (is_whole(text, length))
+        return "doesn't fit into 64 bits";
+    if (rh_is_exponent_code(text, length))
+        return "would not be kept as it is written";
+    return rh_real_keeps(text, length, real) ? NULL : real_loses(text, length, real);
+}
+
+/* True: the text is a number; *loses: why it can't be stored as one without becoming another. */
+static bool number_value(const char *text, size_t length, enum rh_affinity affinity, struct rhei_value *value,
+                         const char **loses)
 {
     int64_t integer;
     double real;
+    *loses = NULL;
     while (length > 0 && (text[0] == ' ' || text[0] == '\t')) {
         text++;
         length--;
     }
     while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
         length--;
-    if (rh_parse_integer(text, length, &integer)) {
+    if (affinity != RH_AFFINITY_REAL && rh_parse_integer(text, length, &integer)) {
         *value = (struct rhei_value){.as.integer = integer, .type = RHEI_INTEGER};
         return true;
     }
-    if (rh_parse_real(text, length, &real)) {
-        *value = (struct rhei_value){.as.real = real, .type = RHEI_REAL};
-        return true;
-    }
-    return false;
+    if (!rh_parse_real(text, length, &real))
+        return false;
+    *value = real_value(real);
+    *loses = affinity == RH_AFFINITY_REAL ? real_loses(text, length, real) : number_loses(text, length, real);
+    return true;
 }
 
 static bool is_text(const struct rh_csv_field *field, struct rhei_value *value, struct rh_buffer *why)
@@ -101,17 +139,18 @@ bool rh_field_value(const struct rh_csv_field *field, enum rh_affinity affinity,
     }
     if (affinity == RH_AFFINITY_TEXT || affinity == RH_AFFINITY_NONE)
         return is_text(field, value, why);
-    if (number_value(field->text, field->length, value)) {
-        if (affinity == RH_AFFINITY_REAL && value->type == RHEI_INTEGER)
-            *value = (struct rhei_value){.as.real = (double)value->as.integer, .type = RHEI_REAL};
+    const char *loses;
+    bool number = number_value(field->text, field->length, affinity, value, &loses);
+    if (number && loses == NULL)
         return true;
-    }
-    if (affinity == RH_AFFINITY_NUMERIC || any_type)
+    if (any_type || (!number && affinity == RH_AFFINITY_NUMERIC))
         return is_text(field, value, why);
     size_t shown = rh_text_cut(field->text, field->length, 40);
     rh_buffer_add_text(why, "'");
     rh_add_visible(why, field->text, shown);
-    rh_buffer_format(why, "%s' is no %s", shown < field->length ? "..." : "",
-                     affinity == RH_AFFINITY_INTEGER ? "integer" : "number");
+    rh_buffer_format(why, "%s' %s", shown < field->length ? "..." : "",
+                     loses != NULL                     ? loses
+                     : affinity == RH_AFFINITY_INTEGER ? "is no integer"
+                                                       : "is no number");
     return false;
 }

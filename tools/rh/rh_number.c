@@ -86,6 +86,48 @@ bool rh_parse_real(const char *text, size_t length, double *value)
     return true;
 }
 
+bool rh_is_exponent_code(const char *text, size_t length)
+{
+    size_t mantissa = skip_digits(text, length, 0);
+    if (mantissa == 0 || mantissa == length || (text[mantissa] != 'e' && text[mantissa] != 'E'))
+        return false;
+    return mantissa + 1 < length && skip_digits(text, length, mantissa + 1) == length;
+}
+
+/* The significant digits of a number's text, without zeros around them, at most `size`; 0: it is zero, size: too many. */
+static size_t significant_digits(const char *text, size_t length, char *digits, size_t size)
+{
+    size_t count = 0, zeros = 0;
+    for (size_t at = 0; at < length && text[at] != 'e' && text[at] != 'E'; at++) {
+        if (!is_digit(text[at]) || (count == 0 && text[at] == '0'))
+            continue;
+        if (text[at] == '0') {
+            zeros++;
+            continue;
+        }
+        if (count + zeros + 1 > size)
+            return size;
+        memset(digits + count, '0', zeros);
+        count += zeros;
+        zeros = 0;
+        digits[count++] = text[at];
+    }
+    return count;
+}
+
+bool rh_real_keeps(const char *text, size_t length, double value)
+{
+    enum { MOST = 17 }; /* no double needs more to be told from its neighbours */
+    char wanted[MOST + 1], printed[MOST + 16], got[MOST + 1];
+    size_t count = significant_digits(text, length, wanted, sizeof wanted);
+    if (count == 0)
+        return true;
+    if (count > MOST || !isfinite(value) || value == 0)
+        return false;
+    int written = snprintf(printed, sizeof printed, "%.*e", (int)count - 1, value);
+    return significant_digits(printed, (size_t)written, got, sizeof got) == count && memcmp(wanted, got, count) == 0;
+}
+
 bool rh_is_canonical_integer(const char *text, size_t length)
 {
     int64_t value;

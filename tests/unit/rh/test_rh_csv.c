@@ -116,6 +116,8 @@ static void test_reads_crlf_bom_and_lone_cr(void **state)
           "[\"a\"|b]");
     CHECK("a\rb,c\n", "[a\rb|c]");
     CHECK("a\r", "[a]");
+    CHECK("a,b\r1,2\r", "!1:4<a,b\r1,2>"); /* nothing but returns: no line of it can be trusted */
+    CHECK("a,b\n1\r,2", "[a|b][1\r|2]");
     CHECK("\"a\"\r", "[\"a\"]");
 }
 

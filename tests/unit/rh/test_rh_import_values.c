@@ -30,7 +30,15 @@ static void test_inferred_types_lose_nothing(void **state)
     (void)state;
     assert_string_equal(TYPE_OF("1", "-2", "9223372036854775807"), "INTEGER");
     assert_string_equal(TYPE_OF("1", "2.5"), "REAL");
-    assert_string_equal(TYPE_OF("1e3"), "REAL");
+    assert_string_equal(TYPE_OF("1e+3"), "REAL");
+    assert_string_equal(TYPE_OF("1.0E3", "1E-7"), "REAL");
+    assert_string_equal(TYPE_OF("0.30000000000000004", "1.7976931348623157e+308", "0.0", "5e-324"), "REAL");
+    assert_string_equal(TYPE_OF("1E5"), "TEXT"); /* a code: no program writes a REAL so */
+    assert_string_equal(TYPE_OF("12e34567"), "TEXT");
+    assert_string_equal(TYPE_OF("1.2e+34567"), "TEXT");
+    assert_string_equal(TYPE_OF("1e-400"), "TEXT");
+    assert_string_equal(TYPE_OF("0.1234567890123456789"), "TEXT");
+    assert_string_equal(TYPE_OF("18446744073709551615"), "TEXT");
     assert_string_equal(TYPE_OF("1", "x"), "TEXT");
     assert_string_equal(TYPE_OF("00501", "10001"), "TEXT");
     assert_string_equal(TYPE_OF("+49"), "TEXT");
@@ -103,6 +111,41 @@ static void test_values_have_the_columns_class(void **state)
     assert_false(value_of("caf\xE9", false, RH_AFFINITY_TEXT, "", false, &value));
 }
 
+static void refused(const char *text, enum rh_affinity affinity, const char *because)
+{
+    struct rhei_value value;
+    struct rh_csv_field field = bare(text);
+    struct rh_buffer why = {0};
+    assert_false(rh_field_value(&field, affinity, "", false, &value, &why));
+    assert_non_null(strstr(why.bytes, because));
+    rh_buffer_free(&why);
+}
+
+static void test_numbers_that_would_change_are_refused(void **state)
+{
+    struct rhei_value value;
+    (void)state;
+    refused("18446744073709551615", RH_AFFINITY_INTEGER, "64 bits");
+    refused("9223372036854775808", RH_AFFINITY_NUMERIC, "64 bits");
+    refused("18446744073709551615", RH_AFFINITY_REAL, "more digits");
+    refused("9007199254740993", RH_AFFINITY_REAL, "more digits");
+    refused("12e34567", RH_AFFINITY_REAL, "beyond");
+    refused("-1e999", RH_AFFINITY_REAL, "beyond");
+    refused("1e-400", RH_AFFINITY_REAL, "too small");
+    refused("1E5", RH_AFFINITY_INTEGER, "as it is written");
+    refused("1E5", RH_AFFINITY_NUMERIC, "as it is written");
+    assert_true(value_of("1E5", false, RH_AFFINITY_REAL, "", false, &value));
+    assert_true(value.type == RHEI_REAL && value.as.real == 100000.0);
+    assert_true(value_of("9007199254740992", false, RH_AFFINITY_REAL, "", false, &value));
+    assert_true(value.type == RHEI_REAL && value.as.real == 9007199254740992.0);
+    assert_true(value_of("3.14159265358979323846", false, RH_AFFINITY_REAL, "", false, &value));
+    assert_true(value.as.real == 3.14159265358979323846);
+    assert_true(value_of("-9e999", false, RH_AFFINITY_REAL, "", false, &value)); /* what rh query writes */
+    assert_true(value_of("0e0", false, RH_AFFINITY_REAL, "", false, &value) && value.as.real == 0);
+    assert_true(value_of("1E5", false, RH_AFFINITY_TEXT, "", false, &value) && value.type == RHEI_TEXT);
+    assert_true(value_of("18446744073709551615", false, RH_AFFINITY_INTEGER, "", true, &value));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_affinities_are_sqlites),
         cmocka_unit_test(test_null_is_bare_only),
         cmocka_unit_test(test_values_have_the_columns_class),
+        cmocka_unit_test(test_numbers_that_would_change_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
