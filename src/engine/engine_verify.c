@@ -77,18 +77,43 @@ static rhei_status checksum_mirror(const struct mirror_table_view *view, struct 
     return RHEI_OK;
 }
 
+/* A cell as the mirror has it: see OLTP_ODD_TEXT. *copy is its memory, if it needs some. */
+static rhei_status mirrored_cell(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *cell, char **copy,
+                                 struct rhei_error *error)
+{
+    const void *odd;
+    uint32_t length;
+    base_free(*copy);
+    *copy = NULL;
+    if (!oltp_cursor_odd_text(cursor, column, &odd, &length)) {
+        oltp_cursor_value(cursor, column, cell);
+        return RHEI_OK;
+    }
+    *copy = base_alloc((size_t)length + 1);
+    if (*copy == NULL)
+        return error_no_memory(error);
+    (*copy)[0] = OLTP_ODD_TEXT;
+    memcpy(*copy + 1, odd, length);
+    *cell = (struct rhei_value){.type = RHEI_TEXT, .as.bytes = *copy, .length = length + 1};
+    return RHEI_OK;
+}
+
 static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct checksum *out,
                                   struct rhei_error *error)
 {
     struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
-    if (cells == NULL)
-        return error_no_memory(error);
-    rhei_status status;
-    while ((status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
-        for (uint32_t c = 0; c < columns; c++)
-            oltp_cursor_value(cursor, c, &cells[c]);
-        checksum_row(out, cells, columns);
+    char **copies = base_alloc_zero((size_t)columns + 1, sizeof *copies);
+    rhei_status status = cells == NULL || copies == NULL ? error_no_memory(error) : RHEI_ROW;
+    while (status == RHEI_ROW && (status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
+        for (uint32_t c = 0; c < columns && status == RHEI_ROW; c++)
+            if (mirrored_cell(cursor, c, &cells[c], &copies[c], error) != RHEI_OK)
+                status = RHEI_NO_MEMORY;
+        if (status == RHEI_ROW)
+            checksum_row(out, cells, columns);
     }
+    for (uint32_t c = 0; copies != NULL && c < columns; c++)
+        base_free(copies[c]);
+    base_free(copies);
     base_free(cells);
     return status == RHEI_DONE ? RHEI_OK : status;
 }

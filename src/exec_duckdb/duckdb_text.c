@@ -150,6 +150,74 @@ static void run_substr_length(duckdb_function_info info, duckdb_data_chunk input
     substr(input, output, true);
 }
 
+/* ---- UTF-16 ------------------------------------------------------------------------------------------------------ */
+
+static size_t put_unit(unsigned char *out, uint32_t unit, bool big)
+{
+    out[big ? 0 : 1] = (unsigned char)(unit >> 8);
+    out[big ? 1 : 0] = (unsigned char)unit;
+    return 2;
+}
+
+/* Of a well-formed text; out has room for twice its bytes. */
+static size_t to_utf16(const char *text, size_t length, bool big, unsigned char *out)
+{
+    const unsigned char *in = (const unsigned char *)text, *end = in + length;
+    size_t used = 0;
+    while (in < end) {
+        uint32_t first = *in++;
+        int more = first < 0x80 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+        uint32_t code = more == 0 ? first : first & (0x3FU >> more);
+        for (; more > 0 && in < end; more--)
+            code = code << 6 | (*in++ & 0x3FU);
+        if (code < 0x10000) {
+            used += put_unit(out + used, code, big);
+        } else {
+            used += put_unit(out + used, 0xD800 + ((code - 0x10000) >> 10), big);
+            used += put_unit(out + used, 0xDC00 + (code & 0x3FF), big);
+        }
+    }
+    return used;
+}
+
+static void utf16(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output, bool big)
+{
+    const struct duck_api *api = duck_api();
+    idx_t count = api->data_chunk_get_size(input);
+    duckdb_vector vector = api->data_chunk_get_vector(input, 0);
+    const duckdb_string_t *texts = api->vector_get_data(vector);
+    const uint64_t *valid = api->vector_get_validity(vector);
+    unsigned char *bytes = NULL;
+    size_t capacity = 0;
+    for (idx_t row = 0; row < count; row++) {
+        if (!duck_is_valid(valid, row))
+            continue;
+        size_t length = texts[row].value.inlined.length;
+        if (2 * length > capacity || bytes == NULL) {
+            unsigned char *grown = base_realloc(bytes, 4 * length + 64);
+            if (grown == NULL) {
+                api->scalar_function_set_error(info, duck_no_memory);
+                break;
+            }
+            bytes = grown;
+            capacity = 4 * length + 64;
+        }
+        size_t used = to_utf16(duck_string_bytes(&texts[row]), length, big, bytes);
+        api->vector_assign_string_element_len(output, row, (const char *)bytes, used);
+    }
+    base_free(bytes);
+}
+
+static void run_utf16le(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    utf16(info, input, output, false);
+}
+
+static void run_utf16be(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+{
+    utf16(info, input, output, true);
+}
+
 /* ---- CAST(text AS INTEGER) ---------------------------------------------------------------------------------------- */
 
 static bool is_blank(char c)
@@ -197,6 +265,8 @@ DUCK_OR_NULL(run_substr)
 DUCK_OR_NULL(run_substr_length)
 DUCK_OR_NULL(run_text_integer)
 DUCK_OR_NULL(run_upper)
+DUCK_OR_NULL(run_utf16be)
+DUCK_OR_NULL(run_utf16le)
 
 rhei_status duck_texts_register(struct duck_database *database, struct rhei_error *error)
 {
@@ -204,6 +274,8 @@ rhei_status duck_texts_register(struct duck_database *database, struct rhei_erro
         {"rhei_lower", run_lower_or_null, VARCHAR, .parameters = {VARCHAR}},
         {"rhei_upper", run_upper_or_null, VARCHAR, .parameters = {VARCHAR}},
         {"rhei_text_integer", run_text_integer_or_null, BIGINT, .parameters = {VARCHAR}},
+        {"rhei_utf16le", run_utf16le_or_null, DUCKDB_TYPE_BLOB, .parameters = {VARCHAR}},
+        {"rhei_utf16be", run_utf16be_or_null, DUCKDB_TYPE_BLOB, .parameters = {VARCHAR}},
     };
     static const struct duck_signature substrs[] = {
         {"rhei_substr", run_substr_or_null, VARCHAR, .parameters = {VARCHAR, BIGINT}},

@@ -123,6 +123,8 @@ const char *oltp_cursor_column_type(const struct oltp_cursor *cursor, uint32_t c
 uint8_t oltp_cursor_column_class(struct oltp_cursor *cursor, uint32_t column);
 /* Borrowed until the next step. */
 void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value);
+/* Is it such a text? Then its own bytes; ask before oltp_cursor_value. */
+bool oltp_cursor_odd_text(struct oltp_cursor *cursor, uint32_t column, const void **bytes, uint32_t *length);
 /* Log position of the state that the cursor reads; valid from the first next until close. */
 int64_t oltp_cursor_position(struct oltp_cursor *cursor);
 void oltp_cursor_close(struct oltp_cursor **cursor);
@@ -195,6 +197,14 @@ rhei_status oltp_session_shape(struct oltp_session *session, const char *sql, si
 
 /* Raised whenever the schema that this handle knows changed (by whomever). */
 uint64_t oltp_schema_version(const struct oltp *oltp);
+/* How the file's texts are encoded, and so ordered: SQLite compares their bytes. Any thread. */
+enum oltp_encoding { OLTP_UTF8, OLTP_UTF16LE, OLTP_UTF16BE };
+enum oltp_encoding oltp_encoding(const struct oltp *oltp);
+/*
+ * A text in UTF-16 that has no UTF-8 (a lone surrogate) is handed to the mirror as this byte and the text's own: no UTF-8
+ * either, but different for different texts. SQLite answers what reads a column of such.
+ */
+#define OLTP_ODD_TEXT ((char)0xFF)
 
 struct oltp_table {
     struct source_table source; /* source.id = 0: not captured, see source.unmirrored_reason */

@@ -27,6 +27,11 @@ uint64_t oltp_schema_version(const struct oltp *oltp)
     return atomic_load_explicit(&oltp->schema_version, memory_order_acquire);
 }
 
+enum oltp_encoding oltp_encoding(const struct oltp *oltp)
+{
+    return (enum oltp_encoding)atomic_load_explicit(&oltp->encoding, memory_order_relaxed);
+}
+
 void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
 {
     base_mutex_lock(&oltp->schema_lock);

@@ -155,7 +155,12 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
         sqlite3_stmt *stmt = NULL;
         int rc = sqlite3_prepare_v2(db, "PRAGMA encoding", -1, &stmt, NULL);
         if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-            connection->utf16 = sqlite3_strnicmp((const char *)sqlite3_column_text(stmt, 0), "UTF-16", 6) == 0;
+            const char *name = (const char *)sqlite3_column_text(stmt, 0);
+            connection->utf16 = sqlite3_strnicmp(name, "UTF-16", 6) == 0;
+            enum oltp_encoding encoding = !connection->utf16                       ? OLTP_UTF8
+                                          : sqlite3_stricmp(name, "UTF-16be") == 0 ? OLTP_UTF16BE
+                                                                                   : OLTP_UTF16LE;
+            atomic_store_explicit(&oltp->encoding, (int)encoding, memory_order_relaxed);
         }
         sqlite3_finalize(stmt);
         int64_t cookie;

@@ -356,6 +356,12 @@ uint8_t oltp_cursor_column_class(struct oltp_cursor *cursor, uint32_t column)
     return RHEI_NULL;
 }
 
+bool oltp_cursor_odd_text(struct oltp_cursor *cursor, uint32_t column, const void **bytes, uint32_t *length)
+{
+    return cursor->connection != NULL && cursor->connection->utf16 &&
+           oltp_odd_text(cursor->statement->stmt, (int)column, bytes, length);
+}
+
 void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value)
 {
     if (cursor->connection == NULL) {

@@ -115,6 +115,11 @@ rhei_status oltp_stop_error(rhei_status status, bool waited, struct rhei_error *
 /* The same without a connection. */
 rhei_status oltp_code_error(int rc, const char *message, struct rhei_error *error);
 void oltp_column(sqlite3_stmt *stmt, int column, bool utf16, struct rhei_value *value);
+/*
+ * A text in UTF-16 with lone surrogates has no UTF-8, and what SQLite makes of it may be another text's. True for such a one, with
+ * its bytes as they lie in the file. Ask before anything else is asked of the column.
+ */
+bool oltp_odd_text(sqlite3_stmt *stmt, int column, const void **bytes, uint32_t *length);
 
 /* ---- What a text is, by its words (oltp_text.c). ----------------------------------------------------------------- */
 
@@ -507,6 +512,7 @@ struct oltp {
     struct oltp_connection *describer;
     sqlite3_stmt *look, *look_cookie; /* of the describer: pin a schema that is the file's, and say which it is */
     struct oltp_describe *describing; /* collects for the authorizer */
+    atomic_int encoding;              /* enum oltp_encoding of the file, fixed since its first table */
     base_mutex schema_lock;
     struct oltp_schema *schema;
     atomic_uint_fast64_t schema_version;

@@ -132,7 +132,11 @@ static const char *find_view(void *context, const char *schema, const char *name
 rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot *snapshot,
                                struct route_catalog *catalog, struct rhei_error *error)
 {
-    *catalog = (struct route_catalog){.catalog = {find_table, find_view, catalog}, .snapshot = snapshot};
+    static const enum sql_encoding encodings[] = {
+        [OLTP_UTF8] = SQL_UTF8, [OLTP_UTF16LE] = SQL_UTF16LE, [OLTP_UTF16BE] = SQL_UTF16BE};
+    *catalog = (struct route_catalog){
+        .catalog = {find_table, find_view, catalog, encodings[oltp_encoding(route->config.oltp)]},
+        .snapshot = snapshot};
     return oltp_catalog_try(route->config.oltp, &catalog->tables, error);
 }
 

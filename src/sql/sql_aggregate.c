@@ -43,7 +43,7 @@ static struct sql_value rule_count(struct sql_translator *t, const struct aggreg
     if (a->count) {
         struct sql_value value = sql_plain(t, a->value);
         if (*a->distinct && value.cls == SQL_CLASS_TEXT)
-            what = sql_sort_key(t, value);
+            what = sql_equal_key(t, value);
         else
             what = value.cls == SQL_CLASS_NULL ? t->forms[SQL_FORM_NULL_INTEGER] : value.text;
     }
@@ -232,6 +232,8 @@ static struct sql_value rule_extreme(struct sql_translator *t, const struct aggr
         return null_of(t, a, a->name);
     if (value.cls == SQL_CLASS_TEXT && !sql_is_binary(value))
         return refuse_aggregate(t, a, "which of two texts equal by the collation it gives depends on their order");
+    if (sql_orders_by_utf16(t, value))
+        return refuse_aggregate(t, a, "SQLite compares these texts in UTF-16");
     if (value.cls == SQL_CLASS_REAL && value.negative_zero)
         value.text = sql_emit(t, SQL_FORM_NO_NEGATIVE_ZERO, value.text, NULL, NULL);
     struct sql_value result = value;

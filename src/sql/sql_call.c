@@ -165,6 +165,8 @@ static struct sql_value rule_hex(struct sql_translator *t, const struct call *ca
     struct sql_value value = sql_plain(t, call->arguments[0]);
     if (value.cls == SQL_CLASS_NULL)
         return sql_value_text(t, "", 0, call->offset);
+    if (value.cls != SQL_CLASS_BLOB && t->catalog->encoding != SQL_UTF8)
+        return refuse_call(t, call, "the bytes of a text are UTF-16 in this database");
     const char *bytes = value.cls == SQL_CLASS_BLOB ? value.text : sql_format(t, "encode(%s)", sql_as_text(t, value));
     return text_value(sql_format(t, "coalesce(hex(%s), '')", bytes), true, call->offset);
 }
@@ -223,6 +225,8 @@ static struct sql_value rule_octets(struct sql_translator *t, const struct call 
     struct sql_value value = sql_plain(t, call->arguments[0]);
     if (value.cls == SQL_CLASS_NULL)
         return value;
+    if (value.cls != SQL_CLASS_BLOB && t->catalog->encoding != SQL_UTF8)
+        return refuse_call(t, call, "the bytes of a text are UTF-16 in this database");
     const char *bytes = value.cls == SQL_CLASS_BLOB ? value.text : sql_format(t, "encode(%s)", sql_as_text(t, value));
     struct sql_value result = sql_value_make(sql_format(t, "octet_length(%s)", bytes), SQL_CLASS_INTEGER, call->offset);
     result.low = 0;
@@ -273,6 +277,8 @@ static struct sql_value rule_extreme(struct sql_translator *t, const struct call
         return refuse_call(t, call, "which of two equal numbers it gives depends on their order");
     if (common.cls == SQL_CLASS_TEXT && !binary)
         return refuse_call(t, call, "it compares by a collation");
+    if (sql_orders_by_utf16(t, common))
+        return refuse_call(t, call, "SQLite compares these texts in UTF-16");
     struct base_buffer text = {0}, nulls = {0};
     base_buffer_format(&text, "%s(", call->name[1] == 'i' ? "least" : "greatest");
     for (uint32_t i = 0; i < call->count; i++) {

@@ -78,10 +78,14 @@ struct sql_table {
  * Looked up by name as SQLite resolves it (ASCII case folded; `schema` NULL: not written). Either NULL: there is none.
  * `view` gives the CREATE VIEW text.
  */
+/* How the database's texts are encoded. BINARY compares their bytes, so their order depends on it; NOCASE and RTRIM don't. */
+enum sql_encoding { SQL_UTF8, SQL_UTF16LE, SQL_UTF16BE };
+
 struct sql_catalog {
     const struct sql_table *(*table)(void *context, const char *schema, const char *name);
     const char *(*view)(void *context, const char *schema, const char *name);
     void *context;
+    enum sql_encoding encoding;
 };
 
 /*

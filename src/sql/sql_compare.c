@@ -72,6 +72,9 @@ static const char *comparison_collation(struct sql_value a, struct sql_value b)
 static struct sql_value compare_texts(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
 {
     a.collation = b.collation = comparison_collation(a, b);
+    if (op == SQL_OP_EQ || op == SQL_OP_NE)
+        return sql_value_boolean(sql_emit(t, form_of(op), sql_equal_key(t, a), sql_equal_key(t, b), NULL), a.offset);
+    a.ascii = b.ascii = a.ascii && b.ascii; /* one kind of key on both sides */
     return sql_value_boolean(sql_emit(t, form_of(op), sql_sort_key(t, a), sql_sort_key(t, b), NULL), a.offset);
 }
 

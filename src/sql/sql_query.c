@@ -340,14 +340,14 @@ static void order_term(struct sql_translator *t, struct core *c, const struct sq
     c->key_columns[c->key_count++] = column >= 0 && plain ? (uint32_t)column + 1 : 0;
 }
 
-static void order_by_groups(struct core *c)
+static void order_by_groups(struct sql_translator *t, struct core *c)
 {
     const struct sql_items *order = c->select->order;
     bool paired = order && order->count == c->scope.key_count;
     for (uint32_t i = 0; i < c->scope.key_count; i++) {
         bool down = paired && order->items[i].sort == SQL_SORT_DESC;
         if (!key_is_fixed(&c->scope.keys[i]))
-            put_key(c, c->scope.keys[i].text, down ? "DESC NULLS LAST" : "ASC NULLS FIRST");
+            put_key(c, sql_sort_key(t, c->scope.keys[i]), down ? "DESC NULLS LAST" : "ASC NULLS FIRST");
     }
 }
 
@@ -399,7 +399,7 @@ static void settle_order(struct sql_translator *t, struct core *c)
             c->open_order = t->options->check_ties;
             t->out->assumes_group_sort = t->out->assumes_group_sort || !c->open_order;
         }
-        order_by_groups(c);
+        order_by_groups(t, c);
         if (!ordered && c->limited) {
             if (scope->source_count == 1)
                 sql_assume_scan(t, &scope->sources[0], c->tree->offset);

@@ -183,6 +183,10 @@ bool sql_is_number(struct sql_value value);
 bool sql_is_small(struct sql_value value); /* an integer within 2^53 */
 const char *sql_collation(struct sql_value value);
 bool sql_is_binary(struct sql_value value);
+/* A TEXT that SQLite orders by its bytes in UTF-16, which is not the order of UTF-8. ASCII alone has one order in all. */
+bool sql_orders_by_utf16(const struct sql_translator *t, struct sql_value value);
+/* What is equal where the value is, by its collation. */
+const char *sql_equal_key(struct sql_translator *t, struct sql_value value);
 /* What orders and groups by the value's collation. */
 const char *sql_sort_key(struct sql_translator *t, struct sql_value value);
 /* That, for ORDER BY and PARTITION BY. */

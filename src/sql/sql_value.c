@@ -251,11 +251,24 @@ const char *sql_flag(struct sql_translator *t, struct sql_value value)
     return sql_emit(t, integer ? SQL_FORM_TRUE : SQL_FORM_FALSE, NULL, NULL, NULL);
 }
 
+bool sql_orders_by_utf16(const struct sql_translator *t, struct sql_value value)
+{
+    return t->catalog->encoding != SQL_UTF8 && value.cls == SQL_CLASS_TEXT && !value.ascii && sql_is_binary(value);
+}
+
+const char *sql_equal_key(struct sql_translator *t, struct sql_value value)
+{
+    return sql_orders_by_utf16(t, value) ? value.text : sql_sort_key(t, value);
+}
+
 const char *sql_sort_key(struct sql_translator *t, struct sql_value value)
 {
     value = sql_plain(t, value);
     if (value.cls == SQL_CLASS_NULL)
         return sql_emit(t, SQL_FORM_NULL_INTEGER, NULL, NULL, NULL);
+    if (sql_orders_by_utf16(t, value))
+        return sql_emit(t, t->catalog->encoding == SQL_UTF16BE ? SQL_FORM_UTF16BE : SQL_FORM_UTF16LE, value.text, NULL,
+                        NULL);
     if (value.cls != SQL_CLASS_TEXT || sql_is_binary(value))
         return value.text;
     if (base_fold_compare(value.collation, "NOCASE") == 0)

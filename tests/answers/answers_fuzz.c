@@ -29,6 +29,7 @@ struct run {
     const char *replay;
     int64_t statements, on_olap, differences, slow, excused, failures;
     time_t started;
+    char file[112];
 };
 
 static struct text now; /* the statement that runs, for the signal handler */
@@ -166,6 +167,51 @@ static void apply(rhei_db *db, const struct schema *schema, size_t first)
         rhei_execute(db, schema->statements[i], NULL, NULL, NULL);
 }
 
+/* A database without a table, but with its encoding: SQLite's file of one page. */
+static bool write_empty(const char *path, unsigned char encoding)
+{
+    static unsigned char page[4096];
+    memcpy(page, "SQLite format 3", 16);
+    page[16] = 0x10; /* 4,096 bytes a page */
+    page[18] = page[19] = 1;
+    page[21] = 64;
+    page[22] = page[23] = 32;
+    page[27] = page[31] = 1; /* change counter, pages */
+    page[47] = 4;            /* schema format */
+    page[59] = encoding;
+    page[95] = 1;     /* the size above is of this change */
+    page[100] = 0x0d; /* an empty leaf */
+    page[105] = 0x10;
+    FILE *file = fopen(path, "wb");
+    bool fine = file != NULL && fwrite(page, sizeof page, 1, file) == 1;
+    return file != NULL && fclose(file) == 0 && fine;
+}
+
+static void remove_files(const char *path)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        unlink(name);
+    }
+}
+
+/* Every fourth database is a file in UTF-16, of one byte order or the other. */
+static rhei_status open_database(struct run *run, const struct rhei_config *config, rhei_db **db,
+                                 struct rhei_error *error)
+{
+    snprintf(run->file, sizeof run->file, ":memory:");
+    if (run->database % 4 == 3) {
+        const char *folder = getenv("TMPDIR");
+        snprintf(run->file, sizeof run->file, "%.80s/answers_%ld.db", folder != NULL ? folder : "/tmp", (long)getpid());
+        remove_files(run->file);
+        if (!write_empty(run->file, run->database % 8 == 3 ? 2 : 3))
+            return RHEI_CANT_OPEN;
+    }
+    return rhei_open(run->file, config, db, error);
+}
+
 static bool ask_database(struct run *run)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
@@ -174,7 +220,7 @@ static bool ask_database(struct run *run)
     struct random random = random_of(run->seed ^ 0xDA7ABA5E, run->database);
     struct schema schema;
     rhei_db *db = NULL;
-    if (rhei_open(":memory:", &config, &db, &error) != RHEI_OK) {
+    if (open_database(run, &config, &db, &error) != RHEI_OK) {
         printf("can't open: %s\n", error.message);
         return false;
     }
@@ -198,6 +244,8 @@ static bool ask_database(struct run *run)
                error.message);
     data_free(&schema);
     rhei_close(&db);
+    if (run->file[0] != ':')
+        remove_files(run->file);
     return fine;
 }
 

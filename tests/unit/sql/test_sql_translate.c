@@ -63,12 +63,14 @@ static const char *find_view(void *context, const char *schema, const char *name
     return strcmp(name, "loop") == 0 ? "CREATE VIEW loop AS SELECT * FROM loop" : NULL;
 }
 
+static enum sql_encoding encoding; /* of the database that is asked about */
+
 static struct sql_translation *translate_with(const char *text, const struct rhei_value *values, uint32_t count)
 {
     struct sql_tree *tree = NULL;
     struct rhei_error error = RHEI_ERROR_INIT;
     struct sql_translation *translation = NULL;
-    struct sql_catalog catalog = {.table = find_table, .view = find_view};
+    struct sql_catalog catalog = {.table = find_table, .view = find_view, .encoding = encoding};
     struct sql_translate_options options = {.parameters = values, .parameter_count = count};
     if (sql_parse(text, strlen(text), &tree, &error) != RHEI_OK)
         fail_msg("%s: %s", text, error.message);
@@ -142,6 +144,42 @@ static void test_q2_what_is_not_known_exact_is_refused(void **state)
             fail_msg("%s: offset %u (%s)", cases[i].text, translation->refusal.offset, translation->refusal.construct);
         sql_translation_free(&translation);
     }
+}
+
+/* What depends on the bytes of a text in the file is said in UTF-16, or refused; what doesn't, and ASCII, stays as it was. */
+static void test_q2_texts_in_utf16(void **state)
+{
+    (void)state;
+    static const char *const keyed[] = {"SELECT id FROM item WHERE name > 'x'", "SELECT id FROM item ORDER BY name",
+                                        "SELECT name FROM item GROUP BY name LIMIT 1",
+                                        "SELECT rank() OVER (ORDER BY name) FROM item"};
+    static const char *const plain[] = {
+        "SELECT id FROM item WHERE name = 'x'",         "SELECT DISTINCT name FROM item",
+        "SELECT name LIKE 'x%', upper(name) FROM item", "SELECT id FROM item WHERE nick < 'x'",
+        "SELECT count(DISTINCT name) FROM item",        "SELECT o.id FROM item JOIN other AS o USING (name)"};
+    static const char *const refused[] = {"SELECT max(name) FROM item", "SELECT min(name, 'x') FROM item",
+                                          "SELECT hex(name) FROM item", "SELECT octet_length(id) FROM item",
+                                          "SELECT hex(1.5) FROM item"};
+    encoding = SQL_UTF16BE;
+    for (size_t i = 0; i < sizeof keyed / sizeof keyed[0]; i++) {
+        struct sql_translation *translation = translate(keyed[i]);
+        if (!strstr(translation->text, "rhei_utf16be("))
+            fail_msg("%s: %s", keyed[i], translation->text);
+        sql_translation_free(&translation);
+    }
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        struct sql_translation *translation = translate(plain[i]);
+        if (strstr(translation->text, "rhei_utf16"))
+            fail_msg("%s: %s", plain[i], translation->text);
+        sql_translation_free(&translation);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct sql_translation *translation = translate_with(refused[i], NULL, 0);
+        if (translation->translated)
+            fail_msg("translated: %s\n%s", refused[i], translation->text);
+        sql_translation_free(&translation);
+    }
+    encoding = SQL_UTF8;
 }
 
 static void test_changes_are_refused(void **state)
@@ -327,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_q2_what_is_not_known_exact_is_refused),
+        cmocka_unit_test(test_q2_texts_in_utf16),
         cmocka_unit_test(test_changes_are_refused),
         cmocka_unit_test(test_columns_are_described),
         cmocka_unit_test(test_ties),
