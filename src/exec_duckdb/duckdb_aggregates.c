@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/base_bin_sum.h"
 #include "base/base_error.h"
-#include "base/base_exact_sum.h"
 #include "exec_duckdb/duckdb_internal.h"
 
 static const char no_memory[] = "out of memory";
@@ -18,19 +18,19 @@ static const char no_memory[] = "out of memory";
 static idx_t state_size(duckdb_function_info info)
 {
     (void)info;
-    return sizeof(struct base_exact_sum);
+    return sizeof(struct base_bin_sum);
 }
 
 static void state_init(duckdb_function_info info, duckdb_aggregate_state state)
 {
     (void)info;
-    memset(state, 0, sizeof(struct base_exact_sum));
+    memset(state, 0, sizeof(struct base_bin_sum));
 }
 
 static void state_destroy(duckdb_aggregate_state *states, idx_t count)
 {
     for (idx_t i = 0; i < count; i++)
-        base_exact_sum_reset((struct base_exact_sum *)states[i]);
+        base_bin_sum_reset((struct base_bin_sum *)states[i]);
 }
 
 /* Without GROUP BY all rows are of one state. */
@@ -42,96 +42,23 @@ static idx_t same_state(duckdb_aggregate_state *states, idx_t from, idx_t count)
     return to;
 }
 
-/* NaN is what SQLite would have stored or computed as NULL. */
-static bool add_value(struct base_exact_sum *sum, double value)
+/* The rows that aren't NULL, some at a time. NaN is what SQLite would have stored or computed as NULL: bins leave it out. */
+static bool update_valid(const double *values, const uint64_t *valid, duckdb_aggregate_state *states, idx_t count)
 {
-    return isnan(value) || base_exact_sum_add(sum, value);
-}
-
-static bool add_values(struct base_exact_sum *sum, const double *values, idx_t count)
-{
-    idx_t row = 0;
-    while (row < count) {
-        row += base_exact_sum_add_run(sum, values + row, (size_t)(count - row));
-        if (row < count && !add_value(sum, values[row++]))
+    enum { SOME = 512 };
+    struct base_bin_sum *sums[SOME];
+    double kept[SOME];
+    for (idx_t row = 0; row < count;) {
+        size_t some = 0;
+        for (; row < count && some < SOME; row++) {
+            sums[some] = (struct base_bin_sum *)states[row];
+            kept[some] = values[row];
+            some += valid[row / 64] >> (row % 64) & 1;
+        }
+        if (!base_bin_sum_add_each(sums, kept, some))
             return false;
     }
     return true;
-}
-
-/* Few groups: their rows are gathered, since a run of values is added several times as fast as one by one. */
-enum { GATHERED_GROUPS = 8, GATHERED_ROWS = 256 };
-
-struct gathered {
-    struct base_exact_sum *sums[GATHERED_GROUPS];
-    uint32_t counts[GATHERED_GROUPS], groups;
-    double values[GATHERED_GROUPS][GATHERED_ROWS];
-};
-
-static bool gather(struct gathered *gathered, struct base_exact_sum *sum, double value)
-{
-    uint32_t group = GATHERED_GROUPS;
-    for (uint32_t i = 0; i < GATHERED_GROUPS; i++) /* without a branch that could be mispredicted */
-        group = gathered->sums[i] == sum ? i : group;
-    if (group == GATHERED_GROUPS) {
-        group = gathered->groups;
-        if (group == GATHERED_GROUPS)
-            return add_value(sum, value);
-        gathered->sums[group] = sum;
-        gathered->counts[group] = 0;
-        gathered->groups++;
-    }
-    gathered->values[group][gathered->counts[group]++] = value;
-    if (gathered->counts[group] < GATHERED_ROWS)
-        return true;
-    gathered->counts[group] = 0;
-    return add_values(sum, gathered->values[group], GATHERED_ROWS);
-}
-
-static bool add_gathered(struct gathered *gathered)
-{
-    bool added = true;
-    for (uint32_t group = 0; group < gathered->groups && added; group++)
-        added = add_values(gathered->sums[group], gathered->values[group], gathered->counts[group]);
-    return added;
-}
-
-/* Are there few states among the first rows? */
-static bool few_groups(duckdb_aggregate_state *states, idx_t count)
-{
-    duckdb_aggregate_state seen[GATHERED_GROUPS];
-    uint32_t groups = 0;
-    for (idx_t row = 0; row < count && row < 64; row++) {
-        uint32_t group = 0;
-        while (group < groups && seen[group] != states[row])
-            group++;
-        if (group == groups && groups == GATHERED_GROUPS)
-            return false;
-        if (group == groups)
-            seen[groups++] = states[row];
-    }
-    return count > 64;
-}
-
-static bool update_few(const double *values, const uint64_t *valid, duckdb_aggregate_state *states, idx_t count)
-{
-    struct gathered gathered;
-    gathered.groups = 0;
-    memset(gathered.sums, 0, sizeof gathered.sums);
-    bool added = true;
-    for (idx_t row = 0; row < count && added; row++)
-        if (valid == NULL || (valid[row / 64] >> (row % 64) & 1) != 0)
-            added = gather(&gathered, (struct base_exact_sum *)states[row], values[row]);
-    return added && add_gathered(&gathered);
-}
-
-static bool update_each(const double *values, const uint64_t *valid, duckdb_aggregate_state *states, idx_t count)
-{
-    bool added = true;
-    for (idx_t row = 0; row < count && added; row++)
-        if (valid == NULL || (valid[row / 64] >> (row % 64) & 1) != 0)
-            added = add_value((struct base_exact_sum *)states[row], values[row]);
-    return added;
 }
 
 static void state_update(duckdb_function_info info, duckdb_data_chunk input, duckdb_aggregate_state *states)
@@ -142,12 +69,12 @@ static void state_update(duckdb_function_info info, duckdb_data_chunk input, duc
     const double *values = api->vector_get_data(vector);
     const uint64_t *valid = api->vector_get_validity(vector);
     bool added = true;
-    if (valid == NULL && count > 0 && same_state(states, 0, count) == count)
-        added = add_values((struct base_exact_sum *)states[0], values, count);
-    else if (few_groups(states, count))
-        added = update_few(values, valid, states, count);
+    if (valid != NULL)
+        added = update_valid(values, valid, states, count);
+    else if (count > 0 && same_state(states, 0, count) == count)
+        added = base_bin_sum_add_run((struct base_bin_sum *)states[0], values, count);
     else
-        added = update_each(values, valid, states, count);
+        added = base_bin_sum_add_each((struct base_bin_sum *const *)states, values, count);
     if (!added)
         api->aggregate_function_set_error(info, no_memory);
 }
@@ -156,7 +83,7 @@ static void state_combine(duckdb_function_info info, duckdb_aggregate_state *sou
                           idx_t count)
 {
     for (idx_t i = 0; i < count; i++) {
-        if (!base_exact_sum_merge((struct base_exact_sum *)target[i], (struct base_exact_sum *)source[i])) {
+        if (!base_bin_sum_merge((struct base_bin_sum *)target[i], (const struct base_bin_sum *)source[i])) {
             duck_api()->aggregate_function_set_error(info, no_memory);
             return;
         }
@@ -165,22 +92,30 @@ static void state_combine(duckdb_function_info info, duckdb_aggregate_state *sou
 
 enum outcome { OUTCOME_SUM, OUTCOME_AVERAGE, OUTCOME_TOTAL };
 
-static double outcome_of(const struct base_exact_sum *sum, enum outcome outcome)
+/* False: no memory. */
+static bool outcome_of(const struct base_bin_sum *sum, enum outcome outcome, double *result)
 {
-    double result = base_exact_sum_result(sum);
-    return outcome == OUTCOME_AVERAGE ? result / (double)sum->count : result;
+    if (!base_bin_sum_result(sum, result))
+        return false;
+    if (outcome == OUTCOME_AVERAGE)
+        *result /= (double)base_bin_sum_count(sum);
+    return true;
 }
 
-static void finalize(duckdb_aggregate_state *source, duckdb_vector output, idx_t count, idx_t offset,
-                     enum outcome outcome)
+static void finalize(duckdb_function_info info, duckdb_aggregate_state *source, duckdb_vector output, idx_t count,
+                     idx_t offset, enum outcome outcome)
 {
     const struct duck_api *api = duck_api();
     double *results = api->vector_get_data(output);
     uint64_t *valid = NULL;
     for (idx_t i = 0; i < count; i++) {
-        const struct base_exact_sum *sum = (const struct base_exact_sum *)source[i];
-        double result = outcome_of(sum, outcome);
-        if (!isnan(result) && (sum->count > 0 || outcome == OUTCOME_TOTAL)) {
+        const struct base_bin_sum *sum = (const struct base_bin_sum *)source[i];
+        double result;
+        if (!outcome_of(sum, outcome, &result)) {
+            api->aggregate_function_set_error(info, no_memory);
+            return;
+        }
+        if (!isnan(result) && (base_bin_sum_count(sum) > 0 || outcome == OUTCOME_TOTAL)) {
             results[offset + i] = result;
             continue;
         }
@@ -195,22 +130,19 @@ static void finalize(duckdb_aggregate_state *source, duckdb_vector output, idx_t
 static void finalize_sum(duckdb_function_info info, duckdb_aggregate_state *source, duckdb_vector output, idx_t count,
                          idx_t offset)
 {
-    (void)info;
-    finalize(source, output, count, offset, OUTCOME_SUM);
+    finalize(info, source, output, count, offset, OUTCOME_SUM);
 }
 
 static void finalize_average(duckdb_function_info info, duckdb_aggregate_state *source, duckdb_vector output,
                              idx_t count, idx_t offset)
 {
-    (void)info;
-    finalize(source, output, count, offset, OUTCOME_AVERAGE);
+    finalize(info, source, output, count, offset, OUTCOME_AVERAGE);
 }
 
 static void finalize_total(duckdb_function_info info, duckdb_aggregate_state *source, duckdb_vector output, idx_t count,
                            idx_t offset)
 {
-    (void)info;
-    finalize(source, output, count, offset, OUTCOME_TOTAL);
+    finalize(info, source, output, count, offset, OUTCOME_TOTAL);
 }
 
 static rhei_status register_one(struct duck_database *database, const char *name, duckdb_aggregate_finalize_t finalizer,
