@@ -60,10 +60,23 @@ static const char *target_name(enum route_target target)
     }
 }
 
+/* What the mirror itself would be read for, without an executor. */
+static void explain_direct(const struct sql_direct *direct, struct base_buffer *scan)
+{
+    if (direct->kind == SQL_DIRECT_NONE)
+        return;
+    base_buffer_format(scan, "%s of %u column%s", direct->kind == SQL_DIRECT_COLUMNS ? "rows" : "totals",
+                       direct->output_count, direct->output_count == 1 ? "" : "s");
+    if (direct->range_count > 0)
+        base_buffer_format(scan, ", %u range%s", direct->range_count, direct->range_count == 1 ? "" : "s");
+}
+
 /* What the column store would be asked, or why it isn't. */
 static rhei_status explain_plan(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
-                                struct route_choice *choice, struct base_buffer *sql, struct rhei_error *error)
+                                struct route_choice *choice, struct base_buffer *scan, struct base_buffer *sql,
+                                struct rhei_error *error)
 {
+    struct sql_direct direct;
     struct mirror_snapshot snapshot;
     struct route_plan *plan = NULL;
     struct executor_query query = {0};
@@ -71,8 +84,13 @@ static rhei_status explain_plan(struct rhei_db *db, struct route_statement *stat
     rhei_status status = mirror_snapshot_take(db->mirror, &snapshot);
     if (status != RHEI_OK)
         return error_set(error, status, "no memory for a snapshot of the column store");
-    status = route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &filled, &query,
-                             choice, error);
+    status = route_direct_make(db->route, statement, &snapshot, ask->params, ask->param_count, &direct, error);
+    if (status == RHEI_OK)
+        explain_direct(&direct, scan);
+    if (status == RHEI_OK && direct.kind == SQL_DIRECT_NONE)
+        status = route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &filled, &query,
+                                 choice, error);
+    sql_direct_reset(&direct);
     if (plan != NULL)
         base_buffer_text(sql, query.sql);
     route_plan_release(&plan);
@@ -85,12 +103,12 @@ static rhei_status explain_statement(struct rhei_db *db, struct route_statement 
                                      struct rhei_error *error)
 {
     struct route_choice choice;
-    struct base_buffer sql = {0};
+    struct base_buffer sql = {0}, scan = {0};
     rhei_status status = RHEI_OK;
     route_choose(db->route, statement, ask->route, &choice);
     const char *rule = choice.rule;
     if (choice.target == ROUTE_TO_OLAP && !route_statement_is_native(statement))
-        status = explain_plan(db, statement, ask, &choice, &sql, error);
+        status = explain_plan(db, statement, ask, &choice, &scan, &sql, error);
     if (status != RHEI_OK)
         return status;
     explain_add(explanation, "route", target_name(choice.target));
@@ -116,8 +134,11 @@ static rhei_status explain_statement(struct rhei_db *db, struct route_statement 
         explain_add(explanation, "SQLite's plan", plan.text != NULL ? plan.text : "");
         base_free(plan.text);
     }
+    if (scan.data != NULL)
+        explain_add(explanation, "mirror scan", scan.data);
     if (sql.data != NULL)
         explain_add(explanation, "column store SQL", sql.data);
+    base_buffer_reset(&scan);
     base_buffer_reset(&sql);
     return RHEI_OK;
 }

@@ -21,6 +21,7 @@
 #include "rhei/rhei_native.h"
 #include "route/route.h"
 
+struct arrow_builder;
 struct config_settings;
 
 struct engine_counters {
@@ -145,6 +146,18 @@ rhei_status engine_rows_new(struct rhei_db *db, struct route_statement *statemen
 /* The column store's part of an answer: *answered = false means that SQLite must answer, and the choice says why. */
 rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *ask, struct route_choice *choice,
                                bool *answered, struct rhei_error *error);
+/* Replaces rows->stream, the executor's, by its rows in SQLite's names and classes. *tie: SQLite must answer. */
+rhei_status engine_shape(struct rhei_rows *rows, const struct engine_ask *ask, bool *tie, struct rhei_error *error);
+/* The builder's rows, which are all there are, as a stream of one batch. */
+rhei_status engine_whole_stream(struct arrow_builder *builder, struct ArrowArrayStream *out, struct rhei_error *error);
+/* Answers a statement that needs no computing (sql_direct.h) from the mirror itself, over rows->snapshot. */
+enum engine_direct {
+    ENGINE_DIRECT_NOT,      /* it isn't one, or an executor does it faster */
+    ENGINE_DIRECT_ANSWERED, /* rows->stream is its result */
+    ENGINE_DIRECT_OVERFLOW, /* a sum of integers is beyond 64 bits: SQLite has an error for that */
+};
+rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask *ask, enum engine_direct *outcome,
+                                 struct rhei_error *error);
 /* EXPLAIN ROUTE. */
 rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                                  struct rhei_error *error);

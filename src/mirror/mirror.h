@@ -8,6 +8,7 @@
 #ifndef MIRROR_MIRROR_H
 #define MIRROR_MIRROR_H
 
+#include "base/base_bin_sum.h"
 #include "base/base_log.h"
 #include "port/change_batch.h"
 #include "port/source_table.h"
@@ -205,19 +206,62 @@ struct mirror_status {
 };
 void mirror_status(struct mirror *mirror, struct mirror_status *status);
 
+/* ---- Ranges and whole-table aggregates. Any thread. ---------------------------------------------------------------- */
+
+/* Rows whose number in `column` is within; NULL, text and BLOB never are. An end of class RHEI_NULL is open. */
+struct mirror_range {
+    uint32_t column;
+    struct rhei_value low, high; /* INTEGER or REAL, compared exactly with either */
+    bool above_low, below_high;  /* the end itself isn't within */
+};
+enum { MIRROR_MOST_RANGES = 8 };
+
+/* May end work on the way: anything but RHEI_OK is handed to the caller. check == NULL: never. */
+struct mirror_stop {
+    rhei_status (*check)(void *context);
+    void *context;
+};
+
+/* What the values of one column come to; base_bin_sum_reset its `reals`. */
+struct mirror_total {
+    uint32_t column;
+    bool numbers;     /* asked for: more than `count`. The column must have held INTEGERs alone or REALs alone */
+    uint64_t count;   /* not NULL */
+    uint64_t sum_low; /* of INTEGERs: 128 bits, two's complement */
+    int64_t sum_high;
+    struct base_bin_sum reals;   /* of REALs */
+    struct rhei_value low, high; /* smallest and largest, RHEI_NULL if there is none */
+};
+
+/*
+ * Totals over the live rows within all ranges; `totals` come with column and `numbers` set, the rest zero. *rows: how many
+ * rows. What a vector comes to is kept beside it, so only vectors that changed, or that a range cuts through, are read.
+ * RHEI_UNSUPPORTED: ranges cut through more than `most_cut` vectors, which several threads read faster; error stays unset.
+ */
+rhei_status mirror_aggregate(struct mirror *mirror, const struct mirror_table_view *view, struct mirror_total *totals,
+                             uint32_t total_count, const struct mirror_range *ranges, uint32_t range_count,
+                             uint32_t most_cut, const struct mirror_stop *stop, uint64_t *rows,
+                             struct rhei_error *error);
+
 /* ---- Whole-table export. Any thread. ------------------------------------------------------------------------------ */
 
 /*
- * The live rows of some columns as an Arrow stream, a batch per vector run, without copying where a vector is clean of dead
- * rows and the layout is numeric. Holds a snapshot of its own until released. A column whose segments differ in class
- * becomes a dense union (integer, real, text, blob), and so does one with text that isn't UTF-8, which leaves as blob. A column
- * that never had a value goes by its affinity. `names` (may be NULL) replaces the column names.
+ * The live rows of some columns as an Arrow stream, a batch per run of a segment, without copying where a vector is clean of
+ * dead rows and the layout is numeric, or views of strings. Holds a snapshot of its own until released. A column whose
+ * values (within the ranges) differ in class becomes a dense union (integer, real, text, blob), and so does one with text
+ * that isn't UTF-8, which leaves as blob. A column without a value goes by its declared type (arrow_usual_class).
+ *
+ * A batch that can't be made is an errno code: ENOMEM, ECANCELED when `stop` said so, EFBIG when one row is beyond most_bytes.
  */
 struct mirror_export_options {
     bool strings_view;    /* utf8view instead of utf8 */
     const char *metadata; /* Arrow-encoded schema metadata, copied; may be NULL */
     size_t metadata_len;
-    uint64_t max_rows; /* 0: all */
+    uint64_t max_rows;                 /* 0: all */
+    const struct mirror_range *ranges; /* copied; at most MIRROR_MOST_RANGES */
+    uint32_t range_count;
+    uint64_t most_bytes;     /* of a batch: 8 a number, the length of a text or BLOB; 0: no limit but Arrow's own */
+    struct mirror_stop stop; /* its context lives as long as the stream */
 };
 rhei_status mirror_export(struct mirror *mirror, const struct mirror_snapshot *snapshot, uint32_t table,
                           const uint32_t *columns, const char *const *names, uint32_t column_count,

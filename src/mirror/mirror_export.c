@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arrow/arrow_usual.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "base/base_utf8.h"
@@ -143,10 +144,25 @@ int mirror_export_schema(const struct mirror_export *shared, struct ArrowSchema 
 
 /* ---- Runs. ------------------------------------------------------------------------------------------------------------ */
 
-static const uint64_t *dead_bits(const struct mirror_export *shared, uint32_t slot)
+/* Rows of slot's vector that are dead or outside the ranges; NULL: none. */
+static const uint64_t *dead_bits(struct mirror_export *shared, uint32_t slot)
 {
+    uint32_t vector = slot / MIRROR_VECTOR_ROWS;
+    if (shared->bound_count > 0) {
+        bool looked;
+        if (shared->within_of != vector) {
+            mirror_rows_within(shared->view, shared->segment, vector, shared->bounds, shared->bound_count,
+                               &shared->within, &looked);
+            for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
+                shared->without[w] = ~shared->within.bits[w];
+            shared->within_of = vector;
+        }
+        struct mirror_vector slots;
+        mirror_view_vector(shared->view, shared->segment, vector, &slots);
+        return shared->within.count == slots.rows ? NULL : shared->without;
+    }
     const struct mirror_deletions *deletions = mirror_trie_get(&shared->view->deletions, shared->segment);
-    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[slot / MIRROR_VECTOR_ROWS];
+    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[vector];
     return bitmap == NULL ? NULL : bitmap->word;
 }
 
@@ -167,6 +183,8 @@ static void scattered_run(struct mirror_export *shared, uint32_t rows, struct mi
     uint32_t count = 0, slot = shared->slot;
     for (const uint64_t *dead; slot < rows && (dead = dead_bits(shared, slot)) != NULL;) {
         uint32_t end = (slot / MIRROR_VECTOR_ROWS + 1) * MIRROR_VECTOR_ROWS;
+        if (shared->bound_count > 0 && shared->within.count == 0)
+            slot = end < rows ? end : rows;
         for (; slot < end && slot < rows; slot++) {
             uint32_t bit = slot % MIRROR_VECTOR_ROWS;
             shared->places[count] = slot;
@@ -178,16 +196,21 @@ static void scattered_run(struct mirror_export *shared, uint32_t rows, struct mi
     run->count = count;
 }
 
-static bool find_run(struct mirror_export *shared, struct mirror_export_run *run)
+/* RHEI_OK; RHEI_DONE: no row is left; or what the stop said. */
+static rhei_status find_run(struct mirror_export *shared, struct mirror_export_run *run)
 {
     for (;;) {
         if (shared->segment >= shared->view->segment_count || shared->rows_left == 0)
-            return false;
+            return RHEI_DONE;
+        rhei_status status = shared->stop.check == NULL ? RHEI_OK : shared->stop.check(shared->stop.context);
+        if (status != RHEI_OK)
+            return status;
         const struct mirror_segment *segment = mirror_trie_get(&shared->view->segments, shared->segment);
         uint32_t rows = segment == NULL ? 0 : mirror_view_rows_of(shared->view, shared->segment, segment);
         if (shared->slot >= rows) {
             shared->segment++;
             shared->slot = 0;
+            shared->within_of = UINT32_MAX;
             continue;
         }
         run->segment = segment;
@@ -196,43 +219,73 @@ static bool find_run(struct mirror_export *shared, struct mirror_export_run *run
         else
             scattered_run(shared, rows, run);
         if (run->count > 0)
-            return true;
+            return RHEI_OK;
         shared->slot = run->first;
     }
 }
 
-/* Bytes of text or BLOB that one column brings; Arrow's offsets end at 2^31. */
-static bool is_too_long(const struct mirror_export *shared, const struct mirror_export_run *run)
+/* All long strings of a sealed segment, and no more than that of any run of it. Of the tail only the writer knows. */
+static uint64_t most_long_bytes(const struct mirror_export *shared, const struct mirror_segment *segment)
 {
-    for (uint32_t c = 0; c < shared->column_count; c++) {
-        uint64_t bytes = 0;
-        const struct mirror_export_column *column = &shared->columns[c];
-        if (column->kind == MIRROR_EXPORT_INTEGER || column->kind == MIRROR_EXPORT_REAL)
-            continue;
-        if (shared->segment != shared->view->tail_number && run->segment->heap.first == NULL)
-            continue; /* every string is short; of the open segment only the writer knows */
-        for (uint32_t i = 0; i < run->count; i++) {
-            struct rhei_value value;
-            mirror_segment_value(run->segment, column->number, mirror_run_place(run, i), &value);
-            bytes += value.type == RHEI_TEXT || value.type == RHEI_BLOB ? value.length : 0;
-        }
-        if (bytes > INT32_MAX)
-            return true;
-    }
-    return false;
+    uint64_t bytes = 0;
+    if (shared->segment == shared->view->tail_number)
+        return UINT64_MAX;
+    for (const struct mirror_heap_chunk *chunk = segment->heap.first; chunk != NULL; chunk = chunk->next)
+        bytes += chunk->used;
+    return bytes;
 }
 
-static bool next_run(struct mirror_export *shared, struct mirror_export_run *run)
+/* Bytes of text and BLOB that one column brings. */
+static uint64_t column_bytes(const struct mirror_export *shared, uint32_t c, const struct mirror_export_run *run)
 {
-    if (!find_run(shared, run))
+    const struct mirror_column *column = &run->segment->column[shared->columns[c].number];
+    uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
+    uint64_t bytes = 0;
+    if (layout == MIRROR_LAYOUT_TEXT || layout == MIRROR_LAYOUT_BLOB) {
+        const struct mirror_string *strings = column->data;
+        for (uint32_t i = 0; i < run->count; i++)
+            bytes += strings[mirror_run_place(run, i)].as.inlined.length; /* 0 where it is NULL */
+    }
+    for (uint32_t i = 0; layout == MIRROR_LAYOUT_MIXED && i < run->count; i++) {
+        struct rhei_value value;
+        mirror_segment_value(run->segment, shared->columns[c].number, mirror_run_place(run, i), &value);
+        bytes += value.type == RHEI_TEXT || value.type == RHEI_BLOB ? value.length : 0;
+    }
+    return bytes;
+}
+
+/* Arrow's offsets end at 2^31 in each column; the caller's limit is for all of them. */
+static bool is_too_long(const struct mirror_export *shared, const struct mirror_export_run *run)
+{
+    enum { INLINE_BYTES = 12 };
+    uint64_t most = most_long_bytes(shared, run->segment), all = (uint64_t)run->count * shared->column_count * 8;
+    uint64_t inlined = (uint64_t)run->count * shared->column_count * INLINE_BYTES;
+    if (most <= INT32_MAX - inlined && (shared->most_bytes == 0 || all + inlined + most <= shared->most_bytes))
         return false;
+    for (uint32_t c = 0; c < shared->column_count; c++) {
+        uint64_t bytes = column_bytes(shared, c, run);
+        if (bytes > INT32_MAX)
+            return true;
+        all += bytes;
+    }
+    return shared->most_bytes > 0 && all > shared->most_bytes;
+}
+
+static rhei_status next_run(struct mirror_export *shared, struct mirror_export_run *run)
+{
+    rhei_status status = find_run(shared, run);
+    if (status != RHEI_OK)
+        return status;
     if (run->count > shared->rows_left)
         run->count = (uint32_t)shared->rows_left;
-    while (run->count > 1 && is_too_long(shared, run))
+    while (is_too_long(shared, run)) {
+        if (run->count == 1)
+            return shared->most_bytes > 0 ? RHEI_MEMORY_LIMIT : RHEI_OK;
         run->count /= 2;
+    }
     shared->slot = mirror_run_place(run, run->count - 1) + 1;
     shared->rows_left -= run->count;
-    return true;
+    return RHEI_OK;
 }
 
 /* ---- Stream. ---------------------------------------------------------------------------------------------------------- */
@@ -255,8 +308,13 @@ static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
     struct mirror_export *shared = stream->private_data;
     struct mirror_export_run run;
     *out = (struct ArrowArray){0};
-    if (!next_run(shared, &run))
+    rhei_status status = next_run(shared, &run);
+    if (status == RHEI_DONE)
         return 0;
+    if (status != RHEI_OK) {
+        shared->message = status == RHEI_MEMORY_LIMIT ? "a row is beyond the memory limit" : "stopped";
+        return status == RHEI_MEMORY_LIMIT ? EFBIG : ECANCELED;
+    }
     int code = mirror_export_struct(shared->column_count, out);
     if (code != 0)
         return fail(shared, code);
@@ -283,27 +341,55 @@ static void stream_release(struct ArrowArrayStream *stream)
 
 /* ---- The call. -------------------------------------------------------------------------------------------------------- */
 
-static uint8_t usual_kind(uint8_t affinity)
+/* Bits of the classes, NULL apart, that the column has in live rows within the bounds; ends at the second. */
+static uint32_t classes_within(struct mirror_export *shared, uint32_t segment, uint32_t vector, uint32_t column)
 {
-    switch (affinity) {
-    case AFFINITY_TEXT:
-        return MIRROR_EXPORT_TEXT;
-    case AFFINITY_REAL:
-        return MIRROR_EXPORT_REAL;
-    default:
-        return MIRROR_EXPORT_INTEGER;
+    struct mirror_column_data data;
+    struct mirror_rows rows;
+    bool looked;
+    mirror_rows_within(shared->view, segment, vector, shared->bounds, shared->bound_count, &rows, &looked);
+    mirror_view_column(shared->view, segment, vector, column, &data);
+    uint32_t classes = 0;
+    for (uint32_t w = 0; rows.count > 0 && w < MIRROR_VECTOR_ROWS / 64; w++) {
+        uint64_t bits = data.has_nulls ? rows.bits[w] & data.valid[w] : rows.bits[w];
+        if (data.layout != MIRROR_LAYOUT_MIXED && bits != 0)
+            return 1u << data.layout;
+        for (; bits != 0; bits &= bits - 1)
+            classes |= 1u << data.classes[w * 64 + (uint32_t)__builtin_ctzll(bits)];
     }
+    return classes & ~(uint32_t)MIRROR_HAS_NULL;
 }
 
-/* By what the column has ever held: wider than this snapshot perhaps, never narrower. */
-static void choose_kind(const struct mirror_table_view *view, struct mirror_export_column *column)
+static uint32_t live_classes(struct mirror_export *shared, uint32_t column)
 {
-    uint32_t flags = mirror_view_column_flags(view, column->number);
-    uint8_t layout = mirror_layout_of(flags & 0x1f);
+    uint32_t classes = 0, wanted = mirror_view_column_flags(shared->view, column) & 0x1e;
+    bool many = (wanted & (wanted - 1)) != 0;
+    for (uint32_t s = 0; s < mirror_view_segment_count(shared->view); s++)
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(shared->view, s); v++) {
+            classes |= classes_within(shared, s, v, column);
+            if ((classes & (classes - 1)) != 0 || (classes != 0 && !many))
+                return classes;
+        }
+    return classes;
+}
+
+/*
+ * By what the column holds in the rows that leave. Where it has only held what its declaration calls usual, that is known;
+ * else its rows are looked at: all of them if it may be of several classes, up to the first value if of another one.
+ */
+static void choose_kind(struct mirror_export *shared, struct mirror_export_column *column)
+{
+    uint32_t flags = mirror_view_column_flags(shared->view, column->number);
+    const struct source_column *declared = &mirror_view_definition(shared->view)->columns[column->number];
+    uint8_t usual = arrow_usual_class(declared->declared_type);
+    uint32_t classes = flags & 0x1e;
     column->check_utf8 = (flags & MIRROR_INVALID_UTF8) != 0;
+    if (classes != 0 && classes != 1u << usual && !declared->is_rowid)
+        classes = live_classes(shared, column->number);
+    uint8_t layout = mirror_layout_of(classes);
     if (layout == MIRROR_LAYOUT_EMPTY)
-        column->kind = usual_kind(mirror_view_definition(view)->columns[column->number].affinity);
-    else if (layout == MIRROR_LAYOUT_MIXED || column->check_utf8)
+        column->kind = usual;
+    else if (layout == MIRROR_LAYOUT_MIXED || (column->check_utf8 && layout == MIRROR_LAYOUT_TEXT))
         column->kind = MIRROR_EXPORT_UNION;
     else
         column->kind = layout;
@@ -321,7 +407,7 @@ static rhei_status fill_columns(struct mirror_export *shared, const uint32_t *co
         if (column->name == NULL)
             return RHEI_NO_MEMORY;
         base_utf8_scrub(column->name, strlen(column->name));
-        choose_kind(shared->view, column);
+        choose_kind(shared, column);
     }
     return RHEI_OK;
 }
@@ -330,6 +416,12 @@ static rhei_status fill(struct mirror_export *shared, const struct mirror_export
 {
     shared->strings_view = options != NULL && options->strings_view;
     shared->rows_left = options == NULL || options->max_rows == 0 ? UINT64_MAX : options->max_rows;
+    shared->within_of = UINT32_MAX;
+    shared->most_bytes = options == NULL ? 0 : options->most_bytes;
+    if (options != NULL)
+        shared->stop = options->stop;
+    for (uint32_t r = 0; options != NULL && r < options->range_count; r++)
+        mirror_bounds_make(&options->ranges[r], &shared->bounds[shared->bound_count++]);
     shared->columns = base_alloc_zero(shared->column_count, sizeof *shared->columns);
     shared->places = base_alloc(MIRROR_SEGMENT_ROWS * sizeof *shared->places);
     bool keep = options != NULL && options->metadata != NULL && options->metadata_len > 0;
@@ -349,6 +441,8 @@ rhei_status mirror_export(struct mirror *mirror, const struct mirror_snapshot *s
     const struct mirror_table_view *view = mirror_view(snapshot, table);
     if (view == NULL)
         return error_set(error, RHEI_NOT_FOUND, "the snapshot has no table %u", table);
+    if (options != NULL && options->range_count > MIRROR_MOST_RANGES)
+        return error_set(error, RHEI_INVALID, "more than %d ranges", (int)MIRROR_MOST_RANGES);
     struct mirror_export *shared = base_alloc_zero(1, sizeof *shared);
     if (shared == NULL)
         return error_no_memory(error);

@@ -8,6 +8,7 @@
  *  3. A string's unused inline bytes are zero; its long bytes live in this segment's heap.
  *  4. `counts` are exact from sealing on and not to be read before.
  */
+#include "mirror_aggregate.h"
 #include "mirror_internal.h"
 
 #include <math.h>
@@ -61,6 +62,7 @@ void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment)
         mirror_run_free(&mirror->memory, &column->classes_run);
         mirror_memory_free(&mirror->memory, (void *)atomic_load_explicit(&column->valid, memory_order_relaxed),
                            bitmap_bytes(segment));
+        mirror_parts_free(mirror, segment, column);
     }
     mirror_heap_free(mirror, &segment->heap);
     mirror_memory_free(&mirror->memory, segment->map, sizeof *segment->map);

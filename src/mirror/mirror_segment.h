@@ -24,6 +24,8 @@ struct mirror_zone {
     _Atomic int64_t low, high;
 };
 
+struct mirror_part;
+
 struct mirror_column {
     _Atomic uint8_t layout; /* EMPTY may become another layout once, while the segment is a tail */
     _Atomic uint32_t flags; /* enum mirror_column_flag */
@@ -35,6 +37,7 @@ struct mirror_column {
     uint32_t live[5];                  /* MIXED: live slots per class but NULL; the writer's */
     uint8_t held;                      /* class bits that the table counts for it; the writer's */
     struct mirror_run data_run, classes_run;
+    _Atomic(struct mirror_part *) parts; /* [vectors] what vectors come to (mirror_aggregate.c); NULL: nobody asked */
 };
 
 struct mirror_heap_chunk {

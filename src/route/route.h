@@ -12,6 +12,7 @@
 #include "mirror/mirror.h"
 #include "oltp/oltp.h"
 #include "port/executor.h"
+#include "sql/sql_direct.h"
 #include "sql/sql_translate.h"
 #include "sync/sync.h"
 
@@ -96,6 +97,13 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
                             const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
                             struct route_filled *filled, struct executor_query *query, struct route_choice *choice,
                             struct rhei_error *error);
+/*
+ * Instead of it, for statements that need no executor: what to read of the mirror, or SQL_DIRECT_NONE. The caller's
+ * (sql_direct_reset).
+ */
+rhei_status route_direct_make(struct route *route, struct route_statement *statement,
+                              const struct mirror_snapshot *snapshot, const struct rhei_value *params,
+                              uint32_t param_count, struct sql_direct *direct, struct rhei_error *error);
 /* What the executor's columns mean, which are hidden, and which ties must be given back to SQLite. */
 const struct sql_translation *route_plan_translation(const struct route_plan *plan);
 void route_plan_release(struct route_plan **plan);

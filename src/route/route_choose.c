@@ -80,6 +80,7 @@ void route_structure(struct route_statement *statement)
     }
     const char *rule = analytical_rule(sql_tree_facts(statement->tree));
     statement->rule_is_simple = rule == NULL;
+    statement->direct = sql_direct_shape(statement->tree);
     structure_set(statement, ROUTE_TO_OLAP, rule == NULL ? "scan" : rule);
 }
 

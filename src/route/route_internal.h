@@ -69,6 +69,7 @@ struct route_statement {
     enum route_target target; /* what the structure alone says */
     const char *rule;
     int32_t rule_offset;
+    bool direct;         /* of a shape that may need no executor (sql_direct.h) */
     bool rule_is_simple; /* a plain SELECT: only cost can send it to the column store */
 
     base_mutex lock;

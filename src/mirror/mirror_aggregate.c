@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Aggregates of whole columns. What the live values of a vector come to (a part) is kept beside the vector, so a question
+ * over a million rows is a walk over five hundred parts.
+ *
+ * Invariants:
+ * 1. A part says for which rows it is good: how many slots the view showed, and the epoch in which the vector's deletions
+ *    were made (0: there are none). In one segment the two fix the live rows: published slots and bitmaps don't change.
+ *    The tail's last vector is computed anew while it grows, a vector whose deletions changed likewise.
+ * 2. Parts are written by readers, any number at a time, each under its own sequence number: odd while one writes. Who finds
+ *    it odd, or changed, does without. Words are stored with release and read with acquire, so there are no fences.
+ * 3. A part whose REALs the bins don't hold isn't kept: there is no word for a base_exact_sum.
+ */
+#include "mirror_aggregate.h"
+
+#include <string.h>
+
+#include "base/base_error.h"
+#include "mirror_range.h"
+
+__extension__ typedef __int128 wide_int;
+__extension__ typedef unsigned __int128 wide_uint;
+
+enum {
+    WORD_DELETIONS, /* born + 1, or 0 */
+    WORD_SLOTS,
+    WORD_COUNT,
+    WORD_CLASS,
+    WORD_LOW,
+    WORD_HIGH,
+    WORD_SUM, /* four: 128 bits of integers, or bins and their scale and count */
+    WORDS = WORD_SUM + 4,
+};
+
+struct mirror_part {
+    _Atomic uint64_t sequence;
+    _Atomic uint64_t word[WORDS];
+};
+
+static size_t parts_size(const struct mirror_segment *segment)
+{
+    return (segment->capacity + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS * sizeof(struct mirror_part);
+}
+
+void mirror_parts_free(struct mirror *mirror, const struct mirror_segment *segment, struct mirror_column *column)
+{
+    struct mirror_part *parts = atomic_load_explicit(&column->parts, memory_order_relaxed);
+    mirror_memory_free(&mirror->memory, parts, parts_size(segment));
+}
+
+/* NULL: no memory for them, which costs time and nothing else. */
+static struct mirror_part *parts_of(struct mirror *mirror, struct mirror_segment *segment, struct mirror_column *column)
+{
+    struct mirror_part *parts = atomic_load_explicit(&column->parts, memory_order_acquire);
+    void *made;
+    if (parts != NULL || mirror_memory_alloc_zero(&mirror->memory, parts_size(segment), &made) != RHEI_OK)
+        return parts;
+    if (atomic_compare_exchange_strong_explicit(&column->parts, &parts, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    mirror_memory_free(&mirror->memory, made, parts_size(segment));
+    return parts;
+}
+
+/* ---- Values of one vector. ------------------------------------------------------------------------------------------- */
+
+struct sums { /* of one vector, or some rows of it */
+    uint64_t count;
+    uint8_t class; /* RHEI_NULL: no value */
+    wide_int integers;
+    struct base_bin_sum reals;
+    union {
+        int64_t integer;
+        double real;
+    } low, high;
+};
+
+static void sum_integers(const int64_t *values, uint32_t count, struct sums *sums)
+{
+    int64_t high = 0, low_end = values[0], high_end = values[0];
+    uint64_t low = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        low += (uint32_t)(uint64_t)values[i];
+        high += values[i] >> 32;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        low_end = values[i] < low_end ? values[i] : low_end;
+        high_end = values[i] > high_end ? values[i] : high_end;
+    }
+    sums->integers = (wide_int)high * ((wide_int)1 << 32) + low;
+    sums->low.integer = low_end;
+    sums->high.integer = high_end;
+}
+
+static bool sum_reals(const double *values, uint32_t count, struct sums *sums)
+{
+    double low = values[0], high = values[0];
+    for (uint32_t i = 0; i < count; i++) {
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+    }
+    sums->low.real = low;
+    sums->high.real = high;
+    return base_bin_sum_add_run(&sums->reals, values, count);
+}
+
+/* The numbers of the chosen rows, one after another. */
+static uint32_t gather(const struct mirror_column_data *data, const uint64_t *bits, uint8_t class, uint64_t *out)
+{
+    bool mixed = data->layout == MIRROR_LAYOUT_MIXED;
+    const uint64_t *values = data->data;
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
+        for (uint64_t word = bits[w]; word != 0; word &= word - 1) {
+            uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(word);
+            out[count] = values[mixed ? 2 * row : row];
+            count += !mixed || data->classes[row] == class;
+        }
+    return count;
+}
+
+/* A MIXED vector's live values are of one class, as the column's flags say; which one, its first number tells. */
+static uint8_t class_of(const struct mirror_column_data *data, const uint64_t *bits)
+{
+    if (data->layout != MIRROR_LAYOUT_MIXED)
+        return data->layout;
+    for (uint32_t row = 0; row < MIRROR_VECTOR_ROWS; row++)
+        if ((bits[row / 64] >> (row % 64) & 1) != 0 && data->classes[row] != RHEI_NULL)
+            return data->classes[row];
+    return RHEI_NULL;
+}
+
+static uint32_t count_bits(const uint64_t *bits)
+{
+    uint32_t count = 0;
+    for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
+        count += (uint32_t)__builtin_popcountll(bits[w]);
+    return count;
+}
+
+/* False: no memory. */
+static bool sum_rows(const struct mirror_column_data *data, const struct mirror_rows *rows, uint32_t slots,
+                     struct sums *sums)
+{
+    uint64_t bits[MIRROR_VECTOR_ROWS / 64], gathered[MIRROR_VECTOR_ROWS];
+    const void *values = data->data;
+    *sums = (struct sums){.class = RHEI_NULL};
+    if (data->layout == MIRROR_LAYOUT_EMPTY)
+        return true;
+    for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
+        bits[w] = data->has_nulls ? rows->bits[w] & data->valid[w] : rows->bits[w];
+    uint32_t count = count_bits(bits);
+    uint8_t class = class_of(data, bits);
+    if (count == 0 || (class != RHEI_INTEGER && class != RHEI_REAL))
+        return true;
+    if (count < slots || data->layout == MIRROR_LAYOUT_MIXED) {
+        gathered[0] = 0; /* a count of none is impossible, but not to the compiler */
+        count = gather(data, bits, class, gathered);
+        values = gathered;
+    }
+    sums->count = count;
+    sums->class = class;
+    if (class == RHEI_REAL)
+        return sum_reals(values, count, sums);
+    sum_integers(values, count, sums);
+    return true;
+}
+
+/* ---- Kept parts. ------------------------------------------------------------------------------------------------------ */
+
+static void part_words(const struct sums *sums, uint64_t deletions, uint32_t slots, uint64_t word[WORDS])
+{
+    word[WORD_DELETIONS] = deletions;
+    word[WORD_SLOTS] = slots;
+    word[WORD_COUNT] = sums->count;
+    word[WORD_CLASS] = sums->class;
+    memcpy(&word[WORD_LOW], &sums->low, sizeof sums->low);
+    memcpy(&word[WORD_HIGH], &sums->high, sizeof sums->high);
+    memset(&word[WORD_SUM], 0, 4 * sizeof *word);
+    if (sums->class == RHEI_INTEGER) {
+        word[WORD_SUM] = (uint64_t)(wide_uint)sums->integers;
+        word[WORD_SUM + 1] = (uint64_t)((wide_uint)sums->integers >> 64);
+    } else if (sums->class == RHEI_REAL) {
+        memcpy(&word[WORD_SUM], sums->reals.bin, sizeof sums->reals.bin);
+        word[WORD_SUM + 3] = (uint64_t)sums->reals.scale << 32 | sums->reals.count;
+    }
+}
+
+static void part_sums(const uint64_t word[WORDS], struct sums *sums)
+{
+    *sums = (struct sums){.count = word[WORD_COUNT], .class = (uint8_t)word[WORD_CLASS]};
+    memcpy(&sums->low, &word[WORD_LOW], sizeof sums->low);
+    memcpy(&sums->high, &word[WORD_HIGH], sizeof sums->high);
+    if (sums->class == RHEI_INTEGER) {
+        sums->integers = (wide_int)((wide_uint)word[WORD_SUM + 1] << 64 | word[WORD_SUM]);
+    } else if (sums->class == RHEI_REAL) {
+        memcpy(sums->reals.bin, &word[WORD_SUM], sizeof sums->reals.bin);
+        sums->reals.scale = (uint16_t)(word[WORD_SUM + 3] >> 32);
+        sums->reals.count = (uint32_t)word[WORD_SUM + 3];
+    }
+}
+
+static bool part_read(struct mirror_part *part, uint64_t deletions, uint32_t slots, struct sums *sums)
+{
+    uint64_t word[WORDS];
+    uint64_t sequence = atomic_load_explicit(&part->sequence, memory_order_acquire);
+    for (uint32_t w = 0; w < WORDS; w++)
+        word[w] = atomic_load_explicit(&part->word[w], memory_order_acquire);
+    if ((sequence & 1) != 0 || sequence == 0 ||
+        atomic_load_explicit(&part->sequence, memory_order_relaxed) != sequence || word[WORD_DELETIONS] != deletions ||
+        word[WORD_SLOTS] != slots)
+        return false;
+    part_sums(word, sums);
+    return true;
+}
+
+static void part_keep(struct mirror_part *part, uint64_t deletions, uint32_t slots, const struct sums *sums)
+{
+    uint64_t word[WORDS], sequence = atomic_load_explicit(&part->sequence, memory_order_relaxed);
+    if (sums->reals.more != NULL || (sequence & 1) != 0 ||
+        !atomic_compare_exchange_strong_explicit(&part->sequence, &sequence, sequence + 1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        return;
+    part_words(sums, deletions, slots, word);
+    for (uint32_t w = 0; w < WORDS; w++)
+        atomic_store_explicit(&part->word[w], word[w], memory_order_release);
+    atomic_store_explicit(&part->sequence, sequence + 2, memory_order_release);
+}
+
+/* ---- The walk. --------------------------------------------------------------------------------------------------------- */
+
+struct walk {
+    struct mirror *mirror;
+    const struct mirror_table_view *view;
+    struct mirror_segment *segment;
+    const struct mirror_deletions *deletions;
+    uint32_t number, vector, slots;
+    uint64_t bitmap_born;
+};
+
+static bool add_sums(struct mirror_total *total, const struct sums *sums)
+{
+    total->count += sums->count;
+    if (sums->class == RHEI_NULL)
+        return true;
+    bool first = total->low.type == RHEI_NULL;
+    if (sums->class == RHEI_INTEGER) {
+        wide_int sum = (wide_int)((wide_uint)(uint64_t)total->sum_high << 64 | total->sum_low) + sums->integers;
+        total->sum_low = (uint64_t)(wide_uint)sum;
+        total->sum_high = (int64_t)(uint64_t)((wide_uint)sum >> 64);
+        if (first || sums->low.integer < total->low.as.integer)
+            total->low.as.integer = sums->low.integer;
+        if (first || sums->high.integer > total->high.as.integer)
+            total->high.as.integer = sums->high.integer;
+    } else {
+        if (first || sums->low.real < total->low.as.real)
+            total->low.as.real = sums->low.real;
+        if (first || sums->high.real > total->high.as.real)
+            total->high.as.real = sums->high.real;
+    }
+    total->low.type = total->high.type = sums->class;
+    return sums->class == RHEI_INTEGER || base_bin_sum_merge(&total->reals, &sums->reals);
+}
+
+/* Only how many aren't NULL: of any class. */
+static void count_values(const struct walk *walk, struct mirror_total *total, const struct mirror_rows *rows)
+{
+    struct mirror_column_data data;
+    mirror_view_column(walk->view, walk->number, walk->vector, total->column, &data);
+    if (!data.has_nulls) {
+        total->count += rows->count;
+        return;
+    }
+    for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
+        total->count += (uint32_t)__builtin_popcountll(rows->bits[w] & data.valid[w]);
+}
+
+/* `rows` NULL: all live ones. */
+static bool add_vector(const struct walk *walk, struct mirror_total *total, const struct mirror_rows *rows)
+{
+    struct mirror_column_data data;
+    struct mirror_rows live;
+    struct sums sums;
+    struct mirror_part *parts = NULL;
+    if (rows == NULL) {
+        parts = parts_of(walk->mirror, walk->segment, &walk->segment->column[total->column]);
+        if (parts != NULL && part_read(&parts[walk->vector], walk->bitmap_born, walk->slots, &sums))
+            return add_sums(total, &sums);
+        bool looked;
+        mirror_rows_within(walk->view, walk->number, walk->vector, NULL, 0, &live, &looked);
+        rows = &live;
+    }
+    mirror_view_column(walk->view, walk->number, walk->vector, total->column, &data);
+    bool added = sum_rows(&data, rows, walk->slots, &sums) && add_sums(total, &sums);
+    if (added && parts != NULL)
+        part_keep(&parts[walk->vector], walk->bitmap_born, walk->slots, &sums);
+    base_bin_sum_reset(&sums.reals);
+    return added;
+}
+
+static bool add_totals(const struct walk *walk, struct mirror_total *totals, uint32_t count,
+                       const struct mirror_rows *rows)
+{
+    bool added = true;
+    for (uint32_t i = 0; i < count && added; i++) {
+        if (totals[i].numbers)
+            added = add_vector(walk, &totals[i], rows == NULL || rows->all_live ? NULL : rows);
+        else
+            count_values(walk, &totals[i], rows);
+    }
+    return added;
+}
+
+/* Everything that counting alone and ranges need the rows for. */
+static bool needs_rows(const struct mirror_total *totals, uint32_t count, uint32_t range_count)
+{
+    bool needs = range_count > 0;
+    for (uint32_t i = 0; i < count; i++)
+        needs = needs || !totals[i].numbers;
+    return needs;
+}
+
+static void enter_vector(struct walk *walk, uint32_t vector, uint32_t slots)
+{
+    const struct mirror_bitmap *bitmap = walk->deletions == NULL ? NULL : walk->deletions->vector[vector];
+    uint32_t left = slots - vector * MIRROR_VECTOR_ROWS;
+    walk->vector = vector;
+    walk->slots = left < MIRROR_VECTOR_ROWS ? left : MIRROR_VECTOR_ROWS;
+    walk->bitmap_born = bitmap == NULL ? 0 : bitmap->garbage.born + 1;
+}
+
+struct asked {
+    struct mirror_total *totals;
+    uint32_t total_count;
+    struct mirror_bounds bounds[MIRROR_MOST_RANGES];
+    uint32_t bound_count, cut_left;
+    bool with_rows;
+};
+
+static rhei_status walk_segment(struct walk *walk, struct asked *asked, uint64_t *rows)
+{
+    uint32_t slots = mirror_view_rows_of(walk->view, walk->number, walk->segment);
+    for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots; v++) {
+        struct mirror_rows within;
+        bool looked = false;
+        enter_vector(walk, v, slots);
+        if (asked->with_rows) {
+            mirror_rows_within(walk->view, walk->number, v, asked->bounds, asked->bound_count, &within, &looked);
+            *rows += within.count;
+            if (looked && asked->cut_left-- == 0)
+                return RHEI_UNSUPPORTED;
+            if (within.count == 0)
+                continue;
+        }
+        if (!add_totals(walk, asked->totals, asked->total_count, asked->with_rows ? &within : NULL))
+            return RHEI_NO_MEMORY;
+    }
+    return RHEI_OK;
+}
+
+rhei_status mirror_aggregate(struct mirror *mirror, const struct mirror_table_view *view, struct mirror_total *totals,
+                             uint32_t total_count, const struct mirror_range *ranges, uint32_t range_count,
+                             uint32_t most_cut, const struct mirror_stop *stop, uint64_t *rows,
+                             struct rhei_error *error)
+{
+    struct asked asked = {.totals = totals, .total_count = total_count, .cut_left = most_cut};
+    struct walk walk = {.mirror = mirror, .view = view};
+    if (range_count > MIRROR_MOST_RANGES)
+        return error_set(error, RHEI_INVALID, "more than %d ranges", (int)MIRROR_MOST_RANGES);
+    for (uint32_t r = 0; r < range_count; r++)
+        mirror_bounds_make(&ranges[r], &asked.bounds[r]);
+    asked.bound_count = range_count;
+    asked.with_rows = needs_rows(totals, total_count, range_count);
+    *rows = 0;
+    if (!asked.with_rows)
+        *rows = mirror_view_row_count(view);
+    if (!asked.with_rows && total_count == 0)
+        return RHEI_OK;
+    rhei_status status = RHEI_OK;
+    for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++) {
+        walk.number = s;
+        walk.segment = mirror_trie_get(&view->segments, s);
+        walk.deletions = mirror_trie_get(&view->deletions, s);
+        if (walk.segment == NULL)
+            continue;
+        status = walk_segment(&walk, &asked, rows);
+        if (status == RHEI_OK && stop != NULL && stop->check != NULL)
+            status = stop->check(stop->context);
+    }
+    if (status == RHEI_NO_MEMORY)
+        return error_no_memory(error);
+    if (status == RHEI_OK || status == RHEI_UNSUPPORTED)
+        return status;
+    return error_set(error, status, "the statement was ended while the column store was read");
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ranges over vectors. Integers and REALs are compared as the exact numbers they are, as SQLite compares them.
+ *
+ * Zones only widen, so what they say holds: a zone within the range means that every number is, one apart from it that
+ * none is; NULL is never within.
+ */
+#include "mirror_range.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Bounds. ---------------------------------------------------------------------------------------------------------- */
+
+/* The smallest integer above (or at) a REAL; false: there is none. */
+static bool integer_from(double value, bool above, int64_t *out)
+{
+    double least = above ? floor(value) + 1 : ceil(value);
+    if (above && least <= value) /* beyond 2^53 the next integer isn't the next double */
+        least = value;
+    if (!(least < 0x1p63))
+        return false;
+    *out = least < -0x1p63 ? INT64_MIN : (int64_t)least;
+    if (above && least == value && least >= -0x1p63)
+        *out += 1;
+    return true;
+}
+
+static bool integer_to(double value, bool below, int64_t *out)
+{
+    int64_t least = INT64_MAX;
+    if (value == -0x1p63 && !below) {
+        *out = INT64_MIN; /* whose negative is no integer */
+        return true;
+    }
+    if (!integer_from(-value, below, &least))
+        return false;
+    *out = least == INT64_MIN ? INT64_MAX : -least;
+    return true;
+}
+
+/* The smallest REAL above (or at) an integer. */
+static double real_from(int64_t value, bool above)
+{
+    double real = mirror_integer_ceiling(value);
+    bool same = mirror_compare_integer_real(value, real) == 0;
+    return above && same ? nextafter(real, (double)INFINITY) : real;
+}
+
+static double real_to(int64_t value, bool below)
+{
+    double real = mirror_integer_floor(value);
+    bool same = mirror_compare_integer_real(value, real) == 0;
+    return below && same ? nextafter(real, -(double)INFINITY) : real;
+}
+
+static void make_nothing(struct mirror_bounds *bounds, bool of_integers)
+{
+    if (of_integers) {
+        bounds->low = INT64_MAX;
+        bounds->high = INT64_MIN;
+    } else {
+        bounds->real_low = (double)INFINITY;
+        bounds->real_high = -(double)INFINITY;
+    }
+}
+
+static void low_end(const struct mirror_range *range, struct mirror_bounds *bounds)
+{
+    const struct rhei_value *low = &range->low;
+    if (low->type == RHEI_INTEGER) {
+        bounds->real_low = real_from(low->as.integer, range->above_low);
+        bounds->low = low->as.integer;
+        if (range->above_low && bounds->low == INT64_MAX)
+            make_nothing(bounds, true);
+        else
+            bounds->low += range->above_low;
+    } else if (low->type == RHEI_REAL) {
+        bounds->real_low = low->as.real;
+        if (range->above_low && low->as.real == (double)INFINITY)
+            make_nothing(bounds, false);
+        else if (range->above_low)
+            bounds->real_low = nextafter(low->as.real, (double)INFINITY);
+        if (!integer_from(low->as.real, range->above_low, &bounds->low))
+            make_nothing(bounds, true);
+    }
+}
+
+static void high_end(const struct mirror_range *range, struct mirror_bounds *bounds)
+{
+    const struct rhei_value *high = &range->high;
+    struct mirror_bounds end = {
+        .high = INT64_MAX, .real_high = (double)INFINITY, .low = INT64_MIN, .real_low = -(double)INFINITY};
+    if (high->type == RHEI_INTEGER) {
+        end.real_high = real_to(high->as.integer, range->below_high);
+        end.high = high->as.integer;
+        if (range->below_high && end.high == INT64_MIN)
+            make_nothing(bounds, true);
+        else
+            end.high -= range->below_high;
+    } else if (high->type == RHEI_REAL) {
+        end.real_high = high->as.real;
+        if (range->below_high && high->as.real == -(double)INFINITY)
+            make_nothing(bounds, false);
+        else if (range->below_high)
+            end.real_high = nextafter(high->as.real, -(double)INFINITY);
+        if (!integer_to(high->as.real, range->below_high, &end.high))
+            make_nothing(bounds, true);
+    }
+    bounds->high = end.high < bounds->high ? end.high : bounds->high;
+    bounds->real_high = end.real_high < bounds->real_high ? end.real_high : bounds->real_high;
+}
+
+void mirror_bounds_make(const struct mirror_range *range, struct mirror_bounds *bounds)
+{
+    *bounds = (struct mirror_bounds){.column = range->column,
+                                     .low = INT64_MIN,
+                                     .high = INT64_MAX,
+                                     .real_low = -(double)INFINITY,
+                                     .real_high = (double)INFINITY};
+    low_end(range, bounds);
+    high_end(range, bounds);
+}
+
+/* ---- Vectors. --------------------------------------------------------------------------------------------------------- */
+
+enum pass { PASS_NONE, PASS_SOME, PASS_ALL };
+
+static enum pass zone_pass(const struct mirror_zone *zone, uint8_t layout, bool nulls,
+                           const struct mirror_bounds *bounds)
+{
+    int64_t low = atomic_load_explicit(&zone->low, memory_order_relaxed);
+    int64_t high = atomic_load_explicit(&zone->high, memory_order_relaxed);
+    if (low > high)
+        return PASS_NONE; /* no number at all */
+    if (layout == MIRROR_LAYOUT_INTEGER) {
+        if (high < bounds->low || low > bounds->high || bounds->low > bounds->high)
+            return PASS_NONE;
+        return low >= bounds->low && high <= bounds->high && !nulls ? PASS_ALL : PASS_SOME;
+    }
+    double real_low = mirror_key_real(low), real_high = mirror_key_real(high);
+    if (real_high < bounds->real_low || real_low > bounds->real_high || bounds->real_low > bounds->real_high)
+        return PASS_NONE;
+    return real_low >= bounds->real_low && real_high <= bounds->real_high && !nulls ? PASS_ALL : PASS_SOME;
+}
+
+static void keep_integers(const int64_t *values, uint32_t rows, const struct mirror_bounds *bounds, uint64_t *bits)
+{
+    uint64_t low = (uint64_t)bounds->low, span = (uint64_t)bounds->high - low;
+    for (uint32_t first = 0; first < rows; first += 64) {
+        uint32_t count = rows - first < 64 ? rows - first : 64;
+        uint64_t word = 0;
+        for (uint32_t i = 0; i < count; i++)
+            word |= (uint64_t)((uint64_t)values[first + i] - low <= span) << i;
+        bits[first / 64] &= word;
+    }
+}
+
+static void keep_reals(const double *values, uint32_t rows, const struct mirror_bounds *bounds, uint64_t *bits)
+{
+    double low = bounds->real_low, high = bounds->real_high;
+    for (uint32_t first = 0; first < rows; first += 64) {
+        uint32_t count = rows - first < 64 ? rows - first : 64;
+        uint64_t word = 0;
+        for (uint32_t i = 0; i < count; i++)
+            word |= (uint64_t)((values[first + i] >= low) & (values[first + i] <= high)) << i;
+        bits[first / 64] &= word;
+    }
+}
+
+static bool cell_within(const union mirror_cell *cell, uint8_t class, const struct mirror_bounds *bounds)
+{
+    if (class == RHEI_INTEGER)
+        return cell->integer >= bounds->low && cell->integer <= bounds->high;
+    return class == RHEI_REAL && cell->real >= bounds->real_low && cell->real <= bounds->real_high;
+}
+
+static void keep_cells(const struct mirror_column_data *data, uint32_t rows, const struct mirror_bounds *bounds,
+                       uint64_t *bits)
+{
+    const union mirror_cell *cells = data->data;
+    for (uint32_t i = 0; i < rows; i++)
+        if (!cell_within(&cells[i], data->classes[i], bounds))
+            bits[i / 64] &= ~(1ull << (i % 64));
+}
+
+static void apply_bounds(const struct mirror_table_view *view, uint32_t segment, uint32_t vector, uint32_t rows,
+                         const struct mirror_bounds *bounds, struct mirror_rows *out, bool *looked)
+{
+    struct mirror_column_data data;
+    mirror_view_column(view, segment, vector, bounds->column, &data);
+    const struct mirror_segment *found = mirror_trie_get(&view->segments, segment);
+    bool numbers = data.layout == MIRROR_LAYOUT_INTEGER || data.layout == MIRROR_LAYOUT_REAL;
+    enum pass pass = data.layout == MIRROR_LAYOUT_MIXED ? PASS_SOME : PASS_NONE;
+    if (numbers)
+        pass = zone_pass(&found->column[bounds->column].zones[vector], data.layout, data.has_nulls, bounds);
+    if (pass == PASS_ALL)
+        return;
+    out->all_live = false;
+    if (pass == PASS_NONE) {
+        memset(out->bits, 0, sizeof out->bits);
+        return;
+    }
+    *looked = true;
+    if (data.layout == MIRROR_LAYOUT_INTEGER)
+        keep_integers(data.data, rows, bounds, out->bits);
+    else if (data.layout == MIRROR_LAYOUT_REAL)
+        keep_reals(data.data, rows, bounds, out->bits);
+    else
+        keep_cells(&data, rows, bounds, out->bits);
+    for (uint32_t w = 0; data.has_nulls && w < MIRROR_VECTOR_ROWS / 64; w++)
+        out->bits[w] &= data.valid[w];
+}
+
+void mirror_rows_within(const struct mirror_table_view *view, uint32_t segment, uint32_t vector,
+                        const struct mirror_bounds *bounds, uint32_t count, struct mirror_rows *rows, bool *looked)
+{
+    struct mirror_vector slots;
+    mirror_view_vector(view, segment, vector, &slots);
+    *looked = false;
+    *rows = (struct mirror_rows){.all_live = true};
+    for (uint32_t w = 0; w * 64 < slots.rows; w++) {
+        uint32_t left = slots.rows - w * 64;
+        rows->bits[w] = left >= 64 ? UINT64_MAX : (1ull << left) - 1;
+        if (slots.dead != NULL)
+            rows->bits[w] &= ~slots.dead[w];
+    }
+    rows->count = slots.live;
+    for (uint32_t b = 0; b < count && rows->count > 0; b++) {
+        apply_bounds(view, segment, vector, slots.rows, &bounds[b], rows, looked);
+        rows->count = 0;
+        for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
+            rows->count += (uint32_t)__builtin_popcountll(rows->bits[w]);
+    }
+}

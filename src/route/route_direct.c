@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statements that a scan of the mirror answers without an executor: recognised on one snapshot, for these parameters. */
+#include "base/base_error.h"
+#include "route/route_internal.h"
+
+rhei_status route_direct_make(struct route *route, struct route_statement *statement,
+                              const struct mirror_snapshot *snapshot, const struct rhei_value *params,
+                              uint32_t param_count, struct sql_direct *direct, struct rhei_error *error)
+{
+    struct route_catalog catalog;
+    *direct = (struct sql_direct){.kind = SQL_DIRECT_NONE};
+    if (statement->native || !route_plans_owner(statement)->direct)
+        return RHEI_OK;
+    rhei_status status = route_statement_tree(statement, error);
+    if (status == RHEI_OK)
+        status = route_catalog_open(route, snapshot, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    if (catalog.tables->schema_version == statement->schema_version)
+        status = sql_direct_make(statement->tree, &catalog.catalog, params, param_count, direct, error);
+    if (status == RHEI_OK && catalog.failed)
+        status = error_no_memory(error);
+    route_catalog_close(&catalog);
+    /* As many columns as SQLite said, or the two don't speak of the same table. */
+    if (status != RHEI_OK || direct->output_count != statement->facts.column_count)
+        sql_direct_reset(direct);
+    return status;
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Invariants:
+ * 1. Whatever isn't recognised ends the attempt; nothing is left out of a statement that is taken.
+ * 2. Numbers are compared with numbers alone: a range's column has held INTEGERs alone or REALs alone, so no affinity
+ *    converts anything.
+ * 3. Text that isn't UTF-8 can't leave as text in an Arrow batch, so columns that have held some are not taken.
+ */
+#include "sql/sql_direct.h"
+
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+
+struct attempt {
+    const struct sql_source *source;
+    const struct sql_table *table;
+    const struct rhei_value *parameters;
+    uint32_t parameter_count;
+    struct sql_direct *direct;
+};
+
+static const struct {
+    const char *name;
+    uint8_t function;
+} functions[] = {
+    {"count", SQL_DIRECT_COUNT}, {"sum", SQL_DIRECT_SUM}, {"total", SQL_DIRECT_TOTAL},
+    {"avg", SQL_DIRECT_AVG},     {"min", SQL_DIRECT_MIN}, {"max", SQL_DIRECT_MAX},
+};
+
+static bool is_named(const struct sql_name *name, const char *word)
+{
+    return name->text != NULL && base_fold_compare(name->text, word) == 0;
+}
+
+/* ---- Shape. ------------------------------------------------------------------------------------------------------ */
+
+/* SQL_DIRECT_COLUMN: none of the aggregates that are taken. */
+static uint8_t function_of(const struct sql_expr *expr)
+{
+    const struct sql_call *call = expr->call;
+    if (expr->kind != SQL_EXPR_CALL || call->distinct || call->filter != NULL || call->over != NULL ||
+        call->order != NULL || call->within_group)
+        return SQL_DIRECT_COLUMN;
+    bool one = call->arguments != NULL && call->arguments->count == 1 &&
+               call->arguments->items[0].expr->kind == SQL_EXPR_COLUMN;
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        if (!is_named(&expr->name, functions[i].name))
+            continue;
+        if (call->star)
+            return functions[i].function == SQL_DIRECT_COUNT ? SQL_DIRECT_COUNT_ROWS : SQL_DIRECT_COLUMN;
+        return one ? functions[i].function : SQL_DIRECT_COLUMN;
+    }
+    return SQL_DIRECT_COLUMN;
+}
+
+static uint8_t kind_of(const struct sql_items *items)
+{
+    uint32_t plain = 0, aggregates = 0;
+    for (uint32_t i = 0; i < items->count; i++) {
+        const struct sql_expr *expr = items->items[i].expr;
+        plain += expr->kind == SQL_EXPR_COLUMN || expr->kind == SQL_EXPR_STAR;
+        aggregates += function_of(expr) != SQL_DIRECT_COLUMN;
+    }
+    if (items->count > 0 && plain == items->count)
+        return SQL_DIRECT_COLUMNS;
+    return items->count > 0 && aggregates == items->count ? SQL_DIRECT_AGGREGATES : SQL_DIRECT_NONE;
+}
+
+static bool is_constant(const struct sql_expr *expr)
+{
+    if (expr->kind == SQL_EXPR_UNARY && (expr->op == SQL_OP_NEGATE || expr->op == SQL_OP_PLUS))
+        expr = expr->left;
+    return (expr->kind == SQL_EXPR_INTEGER || expr->kind == SQL_EXPR_REAL || expr->kind == SQL_EXPR_PARAMETER);
+}
+
+static bool is_comparison(uint8_t op)
+{
+    return op == SQL_OP_EQ || op == SQL_OP_LT || op == SQL_OP_LE || op == SQL_OP_GT || op == SQL_OP_GE;
+}
+
+static bool is_range(const struct sql_expr *expr)
+{
+    const struct sql_expr *left = expr->left, *right = expr->right;
+    if (expr->kind == SQL_EXPR_BETWEEN)
+        return !expr->negated && left->kind == SQL_EXPR_COLUMN && is_constant(right) && is_constant(expr->third);
+    if (expr->kind != SQL_EXPR_BINARY || !is_comparison(expr->op))
+        return false;
+    return (left->kind == SQL_EXPR_COLUMN && is_constant(right)) ||
+           (right->kind == SQL_EXPR_COLUMN && is_constant(left));
+}
+
+static bool is_conjunction(const struct sql_expr *where)
+{
+    if (where->kind == SQL_EXPR_BINARY && where->op == SQL_OP_AND)
+        return is_conjunction(where->left) && is_conjunction(where->right);
+    return is_range(where);
+}
+
+bool sql_direct_shape(const struct sql_tree *tree)
+{
+    if (tree->kind != SQL_KIND_SELECT || tree->explain != SQL_EXPLAIN_NONE || tree->select == NULL)
+        return false;
+    const struct sql_select *select = tree->select;
+    const struct sql_core *core = select->cores;
+    if (select->with != NULL || core == NULL || core->next != NULL || select->order != NULL || select->limit != NULL ||
+        select->limit_offset != NULL)
+        return false;
+    if (core->distinct || core->is_values || core->from == NULL || core->from->count != 1 || core->group_by != NULL ||
+        core->having != NULL || core->windows != NULL || core->columns == NULL)
+        return false;
+    const struct sql_source *source = &core->from->items[0];
+    return source->kind == SQL_SOURCE_TABLE && source->indexed_by.text == NULL && source->arguments == NULL &&
+           kind_of(core->columns) != SQL_DIRECT_NONE && (core->where == NULL || is_conjunction(core->where));
+}
+
+/* ---- Names. ------------------------------------------------------------------------------------------------------- */
+
+static bool is_rowid_name(const char *name)
+{
+    return base_fold_compare(name, "rowid") == 0 || base_fold_compare(name, "_rowid_") == 0 ||
+           base_fold_compare(name, "oid") == 0;
+}
+
+static bool qualifier_fits(const struct attempt *a, const struct sql_expr *expr)
+{
+    const struct sql_name *name = a->source->alias.text != NULL ? &a->source->alias : &a->source->name;
+    return expr->schema.text == NULL && (expr->table.text == NULL || is_named(&expr->table, name->text));
+}
+
+/* False: the table has no such column, or the mirror hasn't got it. */
+static bool find_column(const struct attempt *a, const struct sql_expr *expr, uint32_t *column)
+{
+    if (expr->kind != SQL_EXPR_COLUMN || !qualifier_fits(a, expr))
+        return false;
+    const struct sql_table *table = a->table;
+    for (uint32_t c = 0; c < table->column_count; c++)
+        if (!table->columns[c].is_rowid && is_named(&expr->name, table->columns[c].name)) {
+            *column = c;
+            return !table->columns[c].absent;
+        }
+    if (table->without_rowid || !is_rowid_name(expr->name.text))
+        return false;
+    for (uint32_t c = 0; c < table->column_count; c++)
+        if (table->columns[c].is_rowid || table->columns[c].is_rowid_alias) {
+            *column = c;
+            return true;
+        }
+    return false;
+}
+
+/* RHEI_INTEGER or RHEI_REAL where the column has held numbers of that class alone, RHEI_NULL where it has held nothing. */
+static bool one_class_of_numbers(const struct sql_column *column, uint8_t *class)
+{
+    switch (column->flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL) {
+    case 0:
+        *class = RHEI_NULL;
+        return true;
+    case SQL_HAS_INTEGER:
+        *class = RHEI_INTEGER;
+        return true;
+    case SQL_HAS_REAL:
+        *class = RHEI_REAL;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- Outputs. ----------------------------------------------------------------------------------------------------- */
+
+static bool put_column(const struct attempt *a, uint32_t column)
+{
+    const struct sql_column *from = &a->table->columns[column];
+    if (from->absent || (from->flags & SQL_INVALID_UTF8) != 0)
+        return false;
+    a->direct->outputs[a->direct->output_count++] =
+        (struct sql_direct_output){.function = SQL_DIRECT_COLUMN, .column = column};
+    return true;
+}
+
+static bool put_star(const struct attempt *a, const struct sql_expr *star)
+{
+    if (!qualifier_fits(a, star))
+        return false;
+    for (uint32_t c = 0; c < a->table->column_count; c++)
+        if (!a->table->columns[c].hidden && !a->table->columns[c].is_rowid && !put_column(a, c))
+            return false;
+    return true;
+}
+
+static bool put_aggregate(const struct attempt *a, const struct sql_expr *expr)
+{
+    struct sql_direct_output output = {.function = function_of(expr)};
+    if (output.function != SQL_DIRECT_COUNT_ROWS &&
+        !find_column(a, expr->call->arguments->items[0].expr, &output.column))
+        return false;
+    if (output.function > SQL_DIRECT_COUNT) {
+        const struct sql_column *column = &a->table->columns[output.column];
+        bool extreme = output.function == SQL_DIRECT_MIN || output.function == SQL_DIRECT_MAX;
+        if (!one_class_of_numbers(column, &output.classes_of))
+            return false;
+        /* Which zero an extreme gives, and what infinities sum up to, is left to those who have rules for it. */
+        if ((column->flags & (extreme ? SQL_NEGATIVE_ZERO : SQL_INFINITE)) != 0)
+            return false;
+    }
+    a->direct->outputs[a->direct->output_count++] = output;
+    return true;
+}
+
+static size_t outputs_at_most(const struct attempt *a, const struct sql_items *items)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < items->count; i++)
+        count += items->items[i].expr->kind == SQL_EXPR_STAR ? a->table->column_count : 1;
+    return count;
+}
+
+static bool put_outputs(const struct attempt *a, const struct sql_items *items)
+{
+    for (uint32_t i = 0; i < items->count; i++) {
+        const struct sql_expr *expr = items->items[i].expr;
+        uint32_t column;
+        bool put = a->direct->kind == SQL_DIRECT_AGGREGATES ? put_aggregate(a, expr)
+                   : expr->kind == SQL_EXPR_STAR            ? put_star(a, expr)
+                                                            : find_column(a, expr, &column) && put_column(a, column);
+        if (!put)
+            return false;
+    }
+    return true;
+}
+
+/* ---- Ranges. ------------------------------------------------------------------------------------------------------ */
+
+static bool constant_value(const struct attempt *a, const struct sql_expr *expr, struct rhei_value *value)
+{
+    bool negate = expr->kind == SQL_EXPR_UNARY && expr->op == SQL_OP_NEGATE;
+    if (expr->kind == SQL_EXPR_UNARY)
+        expr = expr->left;
+    *value = (struct rhei_value){.type = RHEI_NULL};
+    if (expr->kind == SQL_EXPR_PARAMETER) {
+        uint32_t number = expr->value.number;
+        if (a->parameters == NULL || number == 0 || number > a->parameter_count)
+            return false;
+        *value = a->parameters[number - 1];
+        return !negate &&
+               (value->type == RHEI_INTEGER || (value->type == RHEI_REAL && !(value->as.real != value->as.real)));
+    }
+    if (expr->negated) /* 2^63: an integer behind a minus, a REAL without */
+        return false;
+    if (expr->kind == SQL_EXPR_INTEGER) {
+        value->type = RHEI_INTEGER;
+        value->as.integer = negate ? (int64_t) - (uint64_t)expr->value.integer : expr->value.integer;
+        return !(negate && expr->value.integer == INT64_MIN);
+    }
+    value->type = RHEI_REAL;
+    value->as.real = negate ? -expr->value.real : expr->value.real;
+    return true;
+}
+
+static struct sql_direct_range *new_range(const struct attempt *a, const struct sql_expr *expr)
+{
+    uint32_t column;
+    uint8_t class;
+    if (a->direct->range_count == SQL_DIRECT_RANGES || !find_column(a, expr, &column) ||
+        !one_class_of_numbers(&a->table->columns[column], &class) ||
+        a->table->columns[column].affinity == SQL_AFFINITY_TEXT)
+        return NULL;
+    struct sql_direct_range *range = &a->direct->ranges[a->direct->range_count++];
+    *range = (struct sql_direct_range){.column = column};
+    return range;
+}
+
+/* value < column is column > value */
+static uint8_t mirrored(uint8_t op)
+{
+    switch (op) {
+    case SQL_OP_LT:
+        return SQL_OP_GT;
+    case SQL_OP_LE:
+        return SQL_OP_GE;
+    case SQL_OP_GT:
+        return SQL_OP_LT;
+    case SQL_OP_GE:
+        return SQL_OP_LE;
+    default:
+        return op;
+    }
+}
+
+static bool put_comparison(const struct attempt *a, const struct sql_expr *expr)
+{
+    bool swapped = expr->left->kind != SQL_EXPR_COLUMN;
+    const struct sql_expr *column = swapped ? expr->right : expr->left;
+    uint8_t op = swapped ? mirrored(expr->op) : expr->op;
+    struct rhei_value value;
+    struct sql_direct_range *range = new_range(a, column);
+    if (range == NULL || !constant_value(a, swapped ? expr->left : expr->right, &value))
+        return false;
+    if (op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE)
+        range->low = value;
+    if (op == SQL_OP_EQ || op == SQL_OP_LT || op == SQL_OP_LE)
+        range->high = value;
+    range->above_low = op == SQL_OP_GT;
+    range->below_high = op == SQL_OP_LT;
+    return true;
+}
+
+static bool put_ranges(const struct attempt *a, const struct sql_expr *where)
+{
+    if (where == NULL)
+        return true;
+    if (where->kind == SQL_EXPR_BETWEEN) {
+        struct sql_direct_range *range = new_range(a, where->left);
+        return range != NULL && constant_value(a, where->right, &range->low) &&
+               constant_value(a, where->third, &range->high);
+    }
+    if (where->op == SQL_OP_AND)
+        return put_ranges(a, where->left) && put_ranges(a, where->right);
+    return put_comparison(a, where);
+}
+
+/* ---- The calls. --------------------------------------------------------------------------------------------------- */
+
+void sql_direct_reset(struct sql_direct *direct)
+{
+    base_free(direct->outputs);
+    *direct = (struct sql_direct){.kind = SQL_DIRECT_NONE};
+}
+
+rhei_status sql_direct_make(const struct sql_tree *tree, const struct sql_catalog *catalog,
+                            const struct rhei_value *parameters, uint32_t parameter_count, struct sql_direct *direct,
+                            struct rhei_error *error)
+{
+    *direct = (struct sql_direct){.kind = SQL_DIRECT_NONE};
+    if (!sql_direct_shape(tree))
+        return RHEI_OK;
+    const struct sql_core *core = tree->select->cores;
+    struct attempt a = {.source = &core->from->items[0],
+                        .parameters = parameters,
+                        .parameter_count = parameter_count,
+                        .direct = direct};
+    a.table = catalog->table(catalog->context, a.source->schema.text, a.source->name.text);
+    if (a.table == NULL || !a.table->mirrored)
+        return RHEI_OK;
+    direct->kind = kind_of(core->columns);
+    direct->table = a.table->id;
+    direct->outputs = base_alloc_zero(outputs_at_most(&a, core->columns) + 1, sizeof *direct->outputs);
+    if (direct->outputs == NULL)
+        return error_no_memory(error);
+    if (!put_outputs(&a, core->columns) || !put_ranges(&a, core->where) || direct->output_count == 0)
+        sql_direct_reset(direct);
+    return RHEI_OK;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statements that the mirror answers by itself: the same rows, classes, names and limits as on the other ways. */
+#include "tests/support/engine_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fixture fixture;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fixture_init(&fixture);
+    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
+    fixture_open(&fixture, &config);
+    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, i INTEGER, r REAL, s TEXT, b BLOB, loose, "
+                             "big INTEGER, none REAL, \"a b\" TEXT)");
+    must_execute(fixture.db,
+                 "WITH RECURSIVE c(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM c WHERE k < 30000) INSERT INTO t "
+                 "SELECT k, CASE WHEN k % 7 THEN (k * 37) % 1009 - 500 END, CASE WHEN k % 5 THEN k * 0.37 - 900 END, "
+                 "'text number ' || k, CASE WHEN k % 3 THEN zeroblob(k % 20) END, CASE k % 4 WHEN 0 THEN k WHEN 1 THEN "
+                 "k * 0.5 WHEN 2 THEN 't' || k ELSE x'00ff' END, 9223372036854775000, NULL, 'n' || (k % 3) FROM c");
+    must_be_built(fixture.db);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_end(&fixture);
+    return 0;
+}
+
+/* One value of EXPLAIN ROUTE, "" if it isn't told; the caller's. */
+static char *told(const char *sql, const char *item)
+{
+    char text[600];
+    rhei_rows *rows = NULL;
+    snprintf(text, sizeof text, "EXPLAIN ROUTE %s", sql);
+    assert_int_equal(rhei_query(fixture.db, text, NULL, NULL, &rows, NULL), RHEI_OK);
+    char *found = strdup("");
+    while (rhei_rows_next(rows, NULL) == RHEI_ROW)
+        if (strcmp(rhei_rows_text(rows, 0), item) == 0) {
+            free(found);
+            found = strdup(rhei_rows_text(rows, 1));
+        }
+    rhei_rows_close(&rows);
+    return found;
+}
+
+static void must_be_direct(const char *sql, bool direct)
+{
+    must_int64(fixture.db, "SELECT count(*) FROM t", RHEI_ROUTE_OLAP); /* EXPLAIN ROUTE waits for nothing */
+    char *scan = told(sql, "mirror scan"), *route = told(sql, "route");
+    if ((scan[0] != '\0') != direct)
+        fail_msg("%s: %s", sql, direct ? "needs an executor" : scan);
+    if (direct)
+        assert_string_equal(route, "olap");
+    free(scan);
+    free(route);
+}
+
+static int by_line(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines of a text in order, because a SELECT without ORDER BY has none. */
+static char *sorted(char *rows)
+{
+    size_t count = 0, length = strlen(rows);
+    char **lines = calloc(length + 1, sizeof *lines), *out = calloc(length + 2, 1), *rest = rows;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+        lines[count++] = line;
+    qsort(lines, count, sizeof *lines, by_line);
+    char *at = out;
+    for (size_t i = 0; i < count; i++)
+        if (lines[i][0] != '\0') {
+            size_t size = strlen(lines[i]);
+            memcpy(at, lines[i], size);
+            at[size] = '\n';
+            at += size + 1;
+        }
+    free(lines);
+    rhei_free(rows);
+    return out;
+}
+
+static void must_be_same(const char *sql, const struct rhei_params *params)
+{
+    char *oltp = sorted(must_rows(fixture.db, sql, params, RHEI_ROUTE_OLTP));
+    char *olap = sorted(must_rows(fixture.db, sql, params, RHEI_ROUTE_OLAP));
+    if (strcmp(oltp, olap) != 0)
+        fail_msg("%s: the engines differ", sql);
+    free(oltp);
+    free(olap);
+}
+
+static const char *const texts[] = {
+    "SELECT * FROM t",
+    "SELECT s, id, s, rowid FROM t",
+    "SELECT loose, b AS bytes, none FROM t",
+    "SELECT x.\"a b\", x.r FROM t AS x WHERE x.i >= -20 AND 40.5 > x.r",
+    "SELECT id FROM t WHERE r BETWEEN -100 AND 1e2",
+    "SELECT id, i FROM t WHERE i = 17",
+    "SELECT id, i FROM t WHERE i = 17.0",
+    "SELECT id FROM t WHERE id < 0",
+    "SELECT id FROM t WHERE none > 3",
+    "SELECT count(*) FROM t",
+    "SELECT count(*), count(i), count(loose), count(none), count(\"a b\") FROM t",
+    "SELECT sum(i), total(i), avg(i), min(i), max(i), count(i) FROM t",
+    "SELECT sum(r), total(r), avg(r), min(r), max(r) FROM t",
+    "SELECT sum(none), total(none), avg(none), min(none), max(none) FROM t",
+    "SELECT avg(big), total(big), min(big) FROM t",
+    "SELECT sum(i), sum(r), count(*) FROM t WHERE id > 20000",
+    "SELECT sum(i), sum(r), count(loose) FROM t WHERE r > 0.37 AND i <= 100",
+    "SELECT sum(i), avg(r), total(r), min(id), count(*) FROM t WHERE id > 900000",
+};
+
+static void must_all_be_same(void)
+{
+    for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++)
+        must_be_same(texts[t], NULL);
+}
+
+static void test_q2_the_same_rows_and_totals(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++)
+        must_be_direct(texts[t], true);
+    must_all_be_same();
+    must_execute(fixture.db, "UPDATE t SET i = i + 1, r = NULL WHERE id % 11 = 3");
+    must_execute(fixture.db, "DELETE FROM t WHERE id % 13 = 5");
+    must_execute(fixture.db, "INSERT INTO t (id, i, r) VALUES (-5, 17, 17), (40000, -1, -1e-300)");
+    must_all_be_same();
+    must_execute(fixture.db, "DELETE FROM t");
+    must_all_be_same();
+}
+
+static void test_q2_what_needs_an_executor_gets_one(void **state)
+{
+    (void)state;
+    must_execute(fixture.db, "UPDATE t SET loose = -0.0, r = 1e999 WHERE id = 4");
+    must_execute(fixture.db, "UPDATE t SET s = CAST(x'ff' AS TEXT) WHERE id = 6");
+    static const char *const others[] = {
+        "SELECT s FROM t",
+        "SELECT sum(r) FROM t",
+        "SELECT sum(loose) FROM t",
+        "SELECT id + 0 FROM t",
+        "SELECT min(\"a b\") FROM t",
+        "SELECT max(id) - min(id) FROM t",
+        "SELECT id FROM t WHERE s = 'text number 7'",
+    };
+    for (size_t t = 0; t < sizeof others / sizeof others[0]; t++)
+        must_be_direct(others[t], false);
+    must_be_direct("SELECT id, r, loose FROM t", true);
+    must_be_same("SELECT id, r, loose FROM t", NULL);
+}
+
+/* SQLite's error, also where the column store only finds that it can't say the sum. */
+static void test_q2_integer_overflow_is_an_error(void **state)
+{
+    (void)state;
+    must_fail(fixture.db, "SELECT sum(big) FROM t", RHEI_SQL);
+    must_fail(fixture.db, "SELECT count(*), sum(big) FROM t WHERE id > 3", RHEI_SQL);
+    must_execute(fixture.db, "DELETE FROM t WHERE id > 1");
+    must_agree(fixture.db, "SELECT sum(big) FROM t", NULL);
+}
+
+static void test_q4_parameters(void **state)
+{
+    (void)state;
+    static const char sql[] = "SELECT count(*), sum(i), min(r) FROM t WHERE i > ?1 AND r <= ?2";
+    must_agree(fixture.db, sql, RHEI_PARAMS(rhei_integer(5), rhei_real(17.5)));
+    must_agree(fixture.db, sql, RHEI_PARAMS(rhei_real(5.5), rhei_integer(-17)));
+    must_agree(fixture.db, sql, RHEI_PARAMS(rhei_integer(INT64_MIN), rhei_real(__builtin_inf())));
+    must_agree(fixture.db, sql, RHEI_PARAMS(rhei_integer(INT64_MAX), rhei_integer(0)));
+    must_be_same(sql, RHEI_PARAMS(rhei_null(), rhei_integer(0)));
+}
+
+static void test_q8_the_schema_of_now(void **state)
+{
+    (void)state;
+    must_be_same("SELECT * FROM t", NULL);
+    must_execute(fixture.db, "ALTER TABLE t DROP COLUMN b");
+    must_be_built(fixture.db);
+    must_be_same("SELECT * FROM t", NULL);
+    must_execute(fixture.db, "ALTER TABLE t ADD COLUMN more INTEGER DEFAULT 7");
+    must_execute(fixture.db, "ALTER TABLE t RENAME COLUMN i TO j");
+    must_be_built(fixture.db);
+    must_be_same("SELECT * FROM t", NULL);
+    must_be_same("SELECT sum(more), sum(j), count(*) FROM t", NULL);
+    must_fail(fixture.db, "SELECT i FROM t", RHEI_SQL);
+}
+
+/* A commit before the call is seen, one after it isn't; position and age say so. */
+static void test_q1_latest(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = RHEI_ROUTE_OLAP};
+    rhei_rows *rows = NULL;
+    int64_t position = 0;
+    for (int i = 0; i < 20; i++) {
+        must_execute(fixture.db, "UPDATE t SET i = 0 WHERE id <= 100");
+        must_execute(fixture.db, i % 2 == 0 ? "UPDATE t SET i = 1000000 WHERE id = 7" : "DELETE FROM t WHERE id = 8");
+        assert_int_equal(rhei_query(fixture.db, "SELECT max(i), count(*) FROM t", NULL, &options, &rows, &error),
+                         RHEI_OK);
+        must_execute(fixture.db, "UPDATE t SET i = 2000000 WHERE id = 9");
+        assert_int_equal(rhei_rows_next(rows, &error), RHEI_ROW);
+        assert_int_equal(rhei_rows_int64(rows, 0), i % 2 == 0 ? 1000000 : 508);
+        assert_true(rhei_rows_position(rows) > position);
+        position = rhei_rows_position(rows);
+        rhei_rows_close(&rows);
+    }
+}
+
+static uint64_t read_stream(struct ArrowArrayStream *stream, int *code)
+{
+    struct ArrowArray array;
+    uint64_t rows = 0;
+    while ((*code = stream->get_next(stream, &array)) == 0 && array.release != NULL) {
+        rows += (uint64_t)array.length;
+        array.release(&array);
+    }
+    return rows;
+}
+
+static void test_q5_limits_and_early_ends(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = RHEI_ROUTE_OLAP};
+    struct ArrowArrayStream stream;
+    int code;
+    options.memory_limit = 100000;
+    assert_int_equal(rhei_query_arrow(fixture.db, "SELECT id, s FROM t", NULL, &options, &stream, &error), RHEI_OK);
+    assert_int_equal(read_stream(&stream, &code), 30000);
+    assert_int_equal(code, 0);
+    stream.release(&stream);
+    options.memory_limit = 10; /* not even one row */
+    assert_int_equal(rhei_query_arrow(fixture.db, "SELECT id, s FROM t", NULL, &options, &stream, &error), RHEI_OK);
+    assert_int_equal(read_stream(&stream, &code), 0);
+    assert_int_not_equal(code, 0);
+    assert_non_null(strstr(stream.get_last_error(&stream), "memory limit"));
+    stream.release(&stream);
+    rhei_cancel *cancel = NULL;
+    assert_int_equal(rhei_cancel_create(&cancel, NULL), RHEI_OK);
+    options = (struct rhei_query_options){.struct_size = sizeof options, .route = RHEI_ROUTE_OLAP, .cancel = cancel};
+    rhei_rows *rows = NULL;
+    assert_int_equal(rhei_query(fixture.db, "SELECT id, s FROM t", NULL, &options, &rows, &error), RHEI_OK);
+    rhei_cancel_raise(cancel);
+    assert_int_equal(rhei_rows_next(rows, &error), RHEI_CANCELLED);
+    rhei_rows_close(&rows);
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    assert_int_equal(rhei_query(fixture.db, "SELECT sum(i) FROM t", NULL, &options, &rows, &error), RHEI_CANCELLED);
+    rhei_cancel_destroy(&cancel);
+    options.cancel = NULL;
+    assert_int_equal(rhei_query_arrow(fixture.db, "SELECT * FROM t", NULL, &options, &stream, NULL), RHEI_OK);
+    stream.release(&stream); /* unread */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_q2_the_same_rows_and_totals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_what_needs_an_executor_gets_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_integer_overflow_is_an_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q4_parameters, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_the_schema_of_now, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q1_latest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_limits_and_early_ends, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which statements need no executor, and that nothing of them is left out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+#include <cmocka.h>
+
+#include "sql/sql_direct.h"
+
+static struct sql_column columns[] = {
+    {.name = "id", .affinity = SQL_AFFINITY_INTEGER, .is_rowid_alias = true, .flags = SQL_HAS_INTEGER},
+    {.name = "name", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_HAS_NULL},
+    {.name = "price", .affinity = SQL_AFFINITY_REAL, .flags = SQL_HAS_REAL | SQL_HAS_NULL},
+    {.name = "mixed", .affinity = SQL_AFFINITY_NUMERIC, .flags = SQL_HAS_INTEGER | SQL_HAS_REAL},
+    {.name = "bytes", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_INVALID_UTF8},
+    {.name = "zero", .affinity = SQL_AFFINITY_BLOB, .flags = SQL_HAS_REAL | SQL_NEGATIVE_ZERO},
+    {.name = "huge", .affinity = SQL_AFFINITY_REAL, .flags = SQL_HAS_REAL | SQL_INFINITE},
+    {.name = "empty", .affinity = SQL_AFFINITY_INTEGER, .flags = 0},
+};
+static struct sql_table item = {.name = "item", .id = 3, .columns = columns, .column_count = 8, .mirrored = true};
+static struct sql_column keyless[] = {{.name = "a", .affinity = SQL_AFFINITY_INTEGER, .flags = SQL_HAS_INTEGER},
+                                      {.name = "rowid", .is_rowid = true, .flags = SQL_HAS_INTEGER}};
+static struct sql_table bag = {.name = "bag", .id = 4, .columns = keyless, .column_count = 2, .mirrored = true};
+
+static const struct sql_table *find_table(void *context, const char *schema, const char *name)
+{
+    (void)context;
+    (void)schema;
+    return strcasecmp(name, "item") == 0 ? &item : strcasecmp(name, "bag") == 0 ? &bag : NULL;
+}
+
+static const struct sql_catalog catalog = {.table = find_table};
+
+static void make(const char *sql, const struct rhei_value *parameters, uint32_t count, struct sql_direct *direct)
+{
+    struct sql_tree *tree = NULL;
+    if (sql_parse(sql, strlen(sql), &tree, NULL) != RHEI_OK)
+        fail_msg("%s doesn't parse", sql);
+    assert_int_equal(sql_direct_make(tree, &catalog, parameters, count, direct, NULL), RHEI_OK);
+    if (direct->kind != SQL_DIRECT_NONE)
+        assert_true(sql_direct_shape(tree));
+    sql_tree_free(&tree);
+}
+
+static void must_be(const char *sql, uint8_t kind, uint32_t outputs, uint32_t ranges)
+{
+    struct sql_direct direct;
+    make(sql, NULL, 0, &direct);
+    if (direct.kind != kind || direct.output_count != outputs || direct.range_count != ranges)
+        fail_msg("%s: kind %d, %u outputs, %u ranges", sql, direct.kind, direct.output_count, direct.range_count);
+    sql_direct_reset(&direct);
+}
+
+static void test_q2_what_is_taken(void **state)
+{
+    (void)state;
+    must_be("SELECT id, name, price, mixed FROM item", SQL_DIRECT_COLUMNS, 4, 0);
+    must_be("select price AS p, ID, price from main.Item as i", SQL_DIRECT_COLUMNS, 3, 0);
+    must_be("SELECT i.\"id\", i.rowid, i.oid FROM item i WHERE i.price > 1.5", SQL_DIRECT_COLUMNS, 3, 1);
+    must_be("SELECT * FROM bag", SQL_DIRECT_COLUMNS, 1, 0);
+    must_be("SELECT *, rowid, bag.* FROM bag WHERE _rowid_ BETWEEN 3 AND 9", SQL_DIRECT_COLUMNS, 3, 1);
+    must_be("SELECT count(*), Count(name), sum(id), total(price), avg(price), min(id), max(price) FROM item",
+            SQL_DIRECT_AGGREGATES, 7, 0);
+    must_be("SELECT sum(price) s FROM item WHERE id >= 5 AND (10 > id AND price <= -2.5) AND id = +7",
+            SQL_DIRECT_AGGREGATES, 1, 4);
+    must_be("SELECT count(mixed), count(bytes), count(zero), sum(empty), min(empty) FROM item WHERE empty < 3",
+            SQL_DIRECT_AGGREGATES, 5, 1);
+    must_be("SELECT sum(zero), max(huge) FROM item", SQL_DIRECT_AGGREGATES, 2, 0);
+}
+
+static void test_q2_what_is_not(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "SELECT id + 1 FROM item",
+        "SELECT id, count(*) FROM item",
+        "SELECT DISTINCT id FROM item",
+        "SELECT id FROM item ORDER BY id",
+        "SELECT id FROM item LIMIT 5",
+        "SELECT id FROM item i, bag",
+        "SELECT id FROM item UNION ALL SELECT a FROM bag",
+        "WITH item AS (SELECT 1 AS id) SELECT id FROM item",
+        "SELECT count(*) FROM item GROUP BY name",
+        "SELECT count(*) FROM item HAVING count(*) > 1",
+        "SELECT count(DISTINCT id) FROM item",
+        "SELECT count(*) FILTER (WHERE id > 3) FROM item",
+        "SELECT count(*) OVER () FROM item",
+        "SELECT sum(id + 1) FROM item",
+        "SELECT max(id, price) FROM item",
+        "SELECT count() FROM item",
+        "SELECT sum(mixed) FROM item",
+        "SELECT min(name) FROM item",
+        "SELECT min(zero) FROM item",
+        "SELECT sum(huge) FROM item",
+        "SELECT group_concat(name) FROM item",
+        "SELECT bytes FROM item",
+        "SELECT * FROM item",
+        "SELECT id FROM item WHERE id > '5'",
+        "SELECT id FROM item WHERE id > 5 OR id < 2",
+        "SELECT id FROM item WHERE NOT id > 5",
+        "SELECT id FROM item WHERE id NOT BETWEEN 5 AND 6",
+        "SELECT id FROM item WHERE id <> 5",
+        "SELECT id FROM item WHERE id IS 5",
+        "SELECT id FROM item WHERE id > 2 + 3",
+        "SELECT id FROM item WHERE name = 5",
+        "SELECT id FROM item WHERE mixed > 5",
+        "SELECT id FROM item WHERE id > price",
+        "SELECT id FROM item WHERE id > -9223372036854775808",
+        "SELECT id FROM item WHERE id > ?",
+        "SELECT id FROM item WHERE other.id > 3",
+        "SELECT \"nothing\" FROM item",
+        "SELECT true FROM item",
+        "SELECT x.id FROM item i",
+        "SELECT item.id FROM item AS i",
+        "SELECT id FROM item INDEXED BY by_id WHERE id > 3",
+        "SELECT id FROM nowhere",
+        "EXPLAIN SELECT id FROM item",
+        "SELECT id FROM item WHERE id>1 AND id>2 AND id>3 AND id>4 AND id>5 AND id>6 AND id>7 AND id>8 AND id>9",
+        "VALUES (1)",
+        "SELECT 1",
+        "DELETE FROM item",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        must_be(texts[i], SQL_DIRECT_NONE, 0, 0);
+}
+
+static void test_q4_ends_of_ranges(void **state)
+{
+    (void)state;
+    struct sql_direct direct;
+    struct rhei_value bound = {.type = RHEI_REAL, .as.real = 2.5};
+    make("SELECT id FROM item WHERE ?1 < id AND price >= -3", &bound, 1, &direct);
+    assert_int_equal(direct.range_count, 2);
+    assert_true(direct.ranges[0].above_low && direct.ranges[0].low.as.real == 2.5);
+    assert_int_equal(direct.ranges[0].high.type, RHEI_NULL);
+    assert_true(!direct.ranges[1].above_low && direct.ranges[1].low.as.integer == -3);
+    sql_direct_reset(&direct);
+    bound = (struct rhei_value){.type = RHEI_TEXT, .as.bytes = "2", .length = 1};
+    make("SELECT id FROM item WHERE ?1 < id", &bound, 1, &direct);
+    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+    bound = (struct rhei_value){.type = RHEI_NULL};
+    make("SELECT id FROM item WHERE id = ?1", &bound, 1, &direct);
+    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_q2_what_is_taken),
+        cmocka_unit_test(test_q2_what_is_not),
+        cmocka_unit_test(test_q4_ends_of_ranges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
