@@ -19,7 +19,9 @@ struct capture {
     bool may_write;
     bool incomplete; /* something must be written and may_write is false */
     bool moved;      /* others changed the schema: rowids without a name of their own may have moved (VACUUM) */
-    bool appended;   /* only what our own CREATE made is new */
+    bool doubtful;   /* others changed it, and what is different doesn't explain all that they did (oltp_explain.c) */
+    const struct oltp_schema *settled; /* the schema that was settled last, if it is known */
+    bool appended;                     /* only what our own CREATE made is new */
 };
 
 static rhei_status capture_exec_buffer(struct capture *capture, struct base_buffer *sql)
@@ -218,6 +220,13 @@ static bool capture_rowids_may_move(const struct oltp_table_schema *table)
     return !source->without_rowid && !source->columns[source->key_columns[0]].is_rowid_alias;
 }
 
+/* Others did something to the schema that may have changed rows without our triggers, here too. */
+static bool capture_is_doubtful(const struct capture *capture, const struct oltp_table_schema *table)
+{
+    return capture->moved && table->table.source.unmirrored_reason == NULL &&
+           (capture->doubtful || capture_rowids_may_move(table) || oltp_schema_altered(capture->settled, table));
+}
+
 /* The number under which the table is captured from now on. */
 static rhei_status capture_number(struct capture *capture, const struct oltp_table_schema *table,
                                   const struct oltp_registered *found, bool keep_number, int64_t *id)
@@ -288,7 +297,7 @@ static rhei_status capture_table(struct capture *capture, struct oltp_table_sche
     struct source_table *source = &table->table.source;
     rhei_status status = RHEI_OK;
     bool unchanged = capture_is_unchanged(table);
-    bool moved = capture->moved && source->unmirrored_reason == NULL && capture_rowids_may_move(table);
+    bool moved = capture_is_doubtful(capture, table);
     *need = CAPTURE_NOTHING;
     if (capture->appended && unchanged) {
         *found = (struct oltp_registered){.id = table->before->table.source.id, .same = true, .wanted = -1};
@@ -475,6 +484,10 @@ static rhei_status capture_all(struct capture *capture)
     if (capture->moved && !capture->may_write) {
         capture->incomplete = true;
     }
+    struct oltp_schema *settled = oltp_schema_hold(capture->oltp);
+    capture->settled = settled;
+    capture->doubtful = capture->moved && (settled == NULL || settled->cookie != stored ||
+                                           !oltp_schema_explains(settled, capture->schema));
     if (status == RHEI_OK) {
         status = capture_widen_log(capture);
     }
@@ -492,6 +505,8 @@ static rhei_status capture_all(struct capture *capture)
         status = capture_forget_gone(capture);
     }
     oltp_registry_reset(&capture->registry);
+    capture->settled = NULL;
+    oltp_schema_release(settled);
     return status;
 }
 

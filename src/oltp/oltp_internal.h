@@ -229,6 +229,12 @@ struct oltp_table_schema *oltp_schema_find(struct oltp_schema *schema, const cha
 /* Our triggers of the tables that are remade, as they are now; in the transaction of the load. */
 rhei_status oltp_schema_reread(struct oltp_connection *connection, struct oltp_schema *schema,
                                struct rhei_error *error);
+/* NULL: there is no table or view of that name. */
+const struct oltp_definition *oltp_schema_definition(const struct oltp_schema *schema, const char *name);
+/* Whether nothing can have come and gone between two schemas, so that a table which is the same was the same all along. */
+bool oltp_schema_explains(const struct oltp_schema *before, const struct oltp_schema *now);
+/* Whether the table's own text is not that of the schema before. */
+bool oltp_schema_altered(const struct oltp_schema *before, const struct oltp_table_schema *table);
 /* True if a token of the text may name a view. */
 bool oltp_schema_names_view(const struct oltp_schema *schema, const char *sql, size_t len);
 /* A reference to the handle's current schema as it is known, NULL before the first. */

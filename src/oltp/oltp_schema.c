@@ -104,6 +104,12 @@ static int64_t schema_find(const struct oltp_schema *schema, const char *name, s
     return -1;
 }
 
+const struct oltp_definition *oltp_schema_definition(const struct oltp_schema *schema, const char *name)
+{
+    int64_t found = schema_find(schema, name, strlen(name));
+    return found < 0 ? NULL : schema->definitions[found];
+}
+
 struct oltp_table_schema *oltp_schema_find(struct oltp_schema *schema, const char *name)
 {
     int64_t found = name == NULL ? -1 : schema_find(schema, name, strlen(name));

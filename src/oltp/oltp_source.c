@@ -265,8 +265,7 @@ static bool source_may_have_changes(struct change_source *base, uint64_t token)
 {
     struct oltp *oltp = source_of(base)->oltp;
     /* a file that took this one's place has commits of its own: the cycle says so */
-    return oltp_is_blind(oltp) || oltp_commit_token(oltp) != token ||
-           oltp_identity_check(oltp, false, NULL) != RHEI_OK;
+    return oltp_is_blind(oltp) || oltp_commit_token(oltp) != token || oltp_identity_check(oltp, false, NULL) != RHEI_OK;
 }
 
 static rhei_status source_tables(struct change_source *base, const struct source_table **tables, size_t *count,

@@ -264,6 +264,110 @@ static void test_a10_an_older_copy_is_put_back(void **state)
     }
 }
 
+/* ---- The schema. ------------------------------------------------------------------------------------------------- */
+
+#define PLAIN "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, c INT); INSERT INTO t VALUES(1, 1, 1), (2, 2, 2);"
+#define OTHER "CREATE TABLE u(id INTEGER PRIMARY KEY, v); INSERT INTO u VALUES(1, 1);"
+
+static void test_a10_what_came_and_went_is_not_believed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *setup, *sql;
+    } CASES[] = {
+        {PLAIN, "ALTER TABLE t DROP COLUMN c; ALTER TABLE t ADD COLUMN c INT DEFAULT 7"},
+        {PLAIN, "ALTER TABLE t DROP COLUMN c; ALTER TABLE t ADD COLUMN c INT"},
+        {PLAIN, "ALTER TABLE t DROP COLUMN c; ALTER TABLE t ADD COLUMN c INT; CREATE TABLE more(x)"},
+        {"CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, g INT AS (a*2)); INSERT INTO t VALUES(1,1),(2,2);",
+         "ALTER TABLE t DROP COLUMN g; ALTER TABLE t ADD COLUMN g INT AS (a*3)"},
+        {PLAIN, "CREATE UNIQUE INDEX x ON t(a); INSERT OR REPLACE INTO t VALUES(5,1,1); DROP INDEX x"},
+        {PLAIN OTHER, "CREATE UNIQUE INDEX x ON t(a); INSERT OR REPLACE INTO t VALUES(5,1,1); DROP INDEX x; "
+                      "CREATE INDEX y ON u(v)"},
+        {PLAIN OTHER, "CREATE INDEX y ON u(v); CREATE UNIQUE INDEX x ON t(a); INSERT OR REPLACE INTO t VALUES(5,1,1); "
+                      "DROP INDEX x; DROP TABLE u"},
+        {PLAIN OTHER, "CREATE UNIQUE INDEX x ON t(a); INSERT OR REPLACE INTO t VALUES(5,1,1); DROP INDEX x; "
+                      "ALTER TABLE u RENAME TO w"},
+        {PLAIN "CREATE UNIQUE INDEX x ON t(a);",
+         "DROP INDEX x; CREATE UNIQUE INDEX x ON t(c); INSERT OR REPLACE INTO t VALUES(5,5,1); DROP INDEX x;"
+         "CREATE UNIQUE INDEX x ON t(a)"},
+        {PLAIN,
+         "CREATE TRIGGER x BEFORE INSERT ON t BEGIN DELETE FROM t WHERE id = 1; END; INSERT INTO t VALUES(1,9,9); "
+         "DROP TRIGGER x"},
+        {PLAIN, "ALTER TABLE t RENAME TO t2; UPDATE t2 SET a = 7; ALTER TABLE t2 RENAME TO t"},
+        {PLAIN, "CREATE VIRTUAL TABLE f USING fts5(x); CREATE UNIQUE INDEX x ON t(a); "
+                "INSERT OR REPLACE INTO t VALUES(5,1,1); DROP INDEX x; DROP TABLE f"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct world world;
+        print_message("%s\n", CASES[i].sql);
+        world_open(&world, CASES[i].setup);
+        assert_int_equal(test_shell(&world.test, CASES[i].sql), 0);
+        test_mirror_check(world.mirror);
+        test_write(&world.test, "UPDATE t SET a = a + 100 WHERE id = 2");
+        test_mirror_check(world.mirror);
+        world_close(&world);
+    }
+}
+
+#define RESAVE(body)                                                                   \
+    "db.execute('BEGIN IMMEDIATE')\n"                                                  \
+    "own = db.execute(\"SELECT name, sql FROM sqlite_master WHERE type='trigger' AND " \
+    "tbl_name='t'\").fetchall()\n" body "for name, sql in own: db.execute(sql)\n"      \
+    "db.execute('COMMIT')"
+
+static void test_a10_our_triggers_were_dropped_and_made_again(void **state)
+{
+    (void)state;
+    static const char *const CODES[] = {
+        RESAVE("for name, sql in own: db.execute('DROP TRIGGER ' + name)\n"
+               "db.execute('UPDATE t SET a = 5')\n"),
+        RESAVE("for name, sql in own: db.execute('DROP TRIGGER ' + name)\n"
+               "db.execute('UPDATE t SET a = 5')\n"
+               "db.execute('INSERT INTO u VALUES(2, 2)')\n"),
+        RESAVE("db.execute('CREATE TABLE n(id INTEGER PRIMARY KEY, a INT, c INT)')\n"
+               "db.execute('INSERT INTO n SELECT id, a * 10, c FROM t WHERE id < 2')\n"
+               "db.execute('DROP TABLE t')\n"
+               "db.execute('ALTER TABLE n RENAME TO t')\n"),
+    };
+    for (size_t i = 0; i < sizeof CODES / sizeof *CODES; i++) {
+        struct world world;
+        world_open(&world, PLAIN OTHER);
+        assert_int_equal(test_python(&world.test, CODES[i]), 0);
+        test_mirror_check(world.mirror);
+        test_write(&world.test, "INSERT INTO t VALUES(9, 9, 9)");
+        test_mirror_check(world.mirror);
+        world_close(&world);
+    }
+}
+
+/* What is explained costs nothing: tables that a change doesn't touch keep their numbers. */
+static void test_c5_explained_changes_cost_nothing(void **state)
+{
+    (void)state;
+    static const char *const CASES[] = {
+        "CREATE TABLE more(x)",
+        "CREATE TABLE more(id INTEGER PRIMARY KEY AUTOINCREMENT, x UNIQUE); CREATE INDEX x ON more(x); CREATE VIEW v "
+        "AS SELECT 1",
+        "CREATE INDEX x ON u(v); CREATE INDEX y ON t(a)",
+        "CREATE INDEX x ON u(v); VACUUM",
+        "ANALYZE",
+        "VACUUM",
+        "CREATE VIRTUAL TABLE f USING fts5(x)",
+        "ALTER TABLE u ADD COLUMN w",
+        "DROP TABLE u",
+        "REINDEX; PRAGMA user_version = 7",
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct world world;
+        world_open(&world, PLAIN OTHER);
+        uint32_t id = test_mirror_id(world.mirror, "t");
+        assert_int_equal(test_shell(&world.test, CASES[i]), 0);
+        test_mirror_check(world.mirror);
+        assert_int_equal(test_mirror_id(world.mirror, "t"), id);
+        world_close(&world);
+    }
+}
+
 /* ---- Which file it is. ------------------------------------------------------------------------------------------- */
 
 static void test_a10_a_relative_path_is_one_file_whatever_the_folder(void **state)
@@ -375,6 +479,9 @@ int main(void)
         cmocka_unit_test(test_c4_temp_triggers_and_other_keys),
         cmocka_unit_test(test_c4_a_cycle_cut_within_a_commit),
         cmocka_unit_test(test_a10_an_older_copy_is_put_back),
+        cmocka_unit_test(test_a10_what_came_and_went_is_not_believed),
+        cmocka_unit_test(test_a10_our_triggers_were_dropped_and_made_again),
+        cmocka_unit_test(test_c5_explained_changes_cost_nothing),
         cmocka_unit_test(test_a10_a_relative_path_is_one_file_whatever_the_folder),
         cmocka_unit_test(test_a10_a_replaced_moved_or_deleted_file_is_left_alone),
     };
