@@ -176,3 +176,19 @@ void oltp_batch_select(const struct oltp_table_schema *table, struct base_buffer
     base_buffer_text(sql, " FROM main.");
     base_buffer_identifier(sql, source->name);
 }
+
+void oltp_batch_select_key(const struct oltp_table_schema *table, struct base_buffer *sql)
+{
+    const struct source_table *source = &table->table.source;
+    oltp_batch_select(table, sql);
+    for (uint32_t i = 0; i < source->key_count; i++) {
+        const struct source_column *column = &source->columns[source->key_columns[i]];
+        base_buffer_text(sql, i == 0 ? " WHERE " : " AND ");
+        if (column->is_rowid) {
+            base_buffer_text(sql, table->rowid_name);
+        } else {
+            base_buffer_identifier(sql, column->name);
+        }
+        base_buffer_format(sql, " = ?%u", i + 1);
+    }
+}

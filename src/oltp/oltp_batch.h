@@ -34,5 +34,7 @@ bool oltp_batch_put(struct oltp_batch *batch, uint32_t column, sqlite3_stmt *stm
 const struct change_batch *oltp_batch_view(struct oltp_batch *batch);
 /* "SELECT c, ... FROM main.t" of every column of the table, appended. */
 void oltp_batch_select(const struct oltp_table_schema *table, struct base_buffer *sql);
+/* The same with " WHERE key = ?1 AND ...": one row. */
+void oltp_batch_select_key(const struct oltp_table_schema *table, struct base_buffer *sql);
 
 #endif

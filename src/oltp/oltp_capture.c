@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_expression.h"
 
 struct capture {
     struct oltp *oltp;
@@ -122,10 +122,9 @@ static rhei_status capture_widen_log(struct capture *capture)
 {
     uint32_t width = OLTP_LOG_MIN_COLUMNS;
     for (uint32_t i = 0; i < capture->schema->catalog.table_count; i++) {
-        const struct source_table *source = &capture->schema->tables[i].table.source;
-        if (source->unmirrored_reason == NULL && source->column_count > width) {
-            width = source->column_count;
-        }
+        const struct oltp_table_schema *table = &capture->schema->tables[i];
+        uint32_t wanted = table->table.source.unmirrored_reason == NULL ? oltp_log_width(table) : 0;
+        width = wanted > width ? wanted : width;
     }
     uint32_t have = capture->schema->has_log ? capture->schema->log_columns : 0;
     if (capture->schema->has_log && have >= width) {
@@ -227,6 +226,36 @@ static bool capture_is_doubtful(const struct capture *capture, const struct oltp
            (capture->doubtful || capture_rowids_may_move(table) || oltp_schema_altered(capture->settled, table));
 }
 
+static rhei_status capture_exclude(struct capture *capture, struct oltp_table_schema *table, const char *what,
+                                   const struct rhei_error *why)
+{
+    char reason[320];
+    snprintf(reason, sizeof reason, "%s%.250s", what, why->message);
+    table->table.source.unmirrored_reason = oltp_arena_text(&capture->schema->arena, reason);
+    return table->table.source.unmirrored_reason == NULL ? error_no_memory(capture->error) : RHEI_OK;
+}
+
+/* Only what is wrong with one table; the file's and the moment's troubles are everybody's. */
+static bool capture_is_tables_own(rhei_status status)
+{
+    return status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_UNSUPPORTED;
+}
+
+/* A table whose rows this program can't read (functions and collations that it doesn't have) can't be mirrored by it (C7). */
+static rhei_status capture_prove_reading(struct capture *capture, const struct oltp_table_schema *table,
+                                         struct rhei_error *why)
+{
+    const struct source_table *source = &table->table.source;
+    bool doubtful = false;
+    for (uint32_t i = 0; i < source->column_count; i++) {
+        doubtful |= source->columns[i].generated;
+    }
+    for (uint32_t i = 0; i < source->key_count; i++) {
+        doubtful |= !oltp_collation_is_known(source->columns[source->key_columns[i]].collation);
+    }
+    return doubtful ? oltp_prove_reading(capture->connection, table, why) : RHEI_OK;
+}
+
 /* The number under which the table is captured from now on. */
 static rhei_status capture_number(struct capture *capture, const struct oltp_table_schema *table,
                                   const struct oltp_registered *found, bool keep_number, int64_t *id)
@@ -249,6 +278,7 @@ static rhei_status capture_renew(struct capture *capture, struct oltp_table_sche
     if (status == RHEI_OK) {
         status = capture_number(capture, table, found, keep_number, &id);
     }
+    uint32_t before = status == RHEI_OK ? oltp_prove_before(capture->connection, table) : 0;
     if (status == RHEI_OK) {
         status = oltp_triggers_make(table, (uint32_t)id, &set, capture->error);
     }
@@ -256,8 +286,41 @@ static rhei_status capture_renew(struct capture *capture, struct oltp_table_sche
         status = capture_make_triggers(capture, &set);
     }
     oltp_trigger_set_reset(&set);
+    if (status == RHEI_OK) {
+        status = oltp_prove_writing(capture->connection, table, before, capture->error);
+    }
     table->table.source.id = (uint32_t)id;
+    table->table.captured = status == RHEI_OK;
     return status;
+}
+
+/* In a savepoint: what can't be done for this table leaves it without capture, and everything else goes on (C7). */
+static rhei_status capture_try(struct capture *capture, struct oltp_table_schema *table,
+                               const struct oltp_registered *found, bool keep_number)
+{
+    struct rhei_error *error = capture->error, why = RHEI_ERROR_INIT;
+    rhei_status status = oltp_exec(capture->connection, "SAVEPOINT _rhei_capture", error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    capture->error = &why;
+    status = capture_renew(capture, table, found, keep_number);
+    capture->error = error;
+    if (status == RHEI_OK) {
+        return oltp_exec(capture->connection, "RELEASE _rhei_capture", error);
+    }
+    table->table.source.id = 0;
+    if (!capture_is_tables_own(status)) {
+        if (error != NULL) {
+            *error = why;
+        }
+        return status; /* the whole transaction is rolled back */
+    }
+    status = oltp_exec(capture->connection, "ROLLBACK TO _rhei_capture; RELEASE _rhei_capture", error);
+    if (status == RHEI_OK) {
+        status = capture_exclude(capture, table, "its changes can't be captured: ", &why);
+    }
+    return status == RHEI_OK ? capture_stop(capture, table, found) : status;
 }
 
 /* Why nothing can be captured here, or that it isn't wanted; NULL: it is to be captured. */
@@ -272,9 +335,11 @@ static rhei_status capture_refusal(struct capture *capture, struct oltp_table_sc
     if (source->unmirrored_reason == NULL) {
         struct rhei_error why = RHEI_ERROR_INIT;
         status = oltp_triggers_make(table, (uint32_t)found->id, set, &why);
-        if (status == RHEI_UNSUPPORTED) {
-            source->unmirrored_reason = "one of its unique indexes has a text that can't be read";
-            status = RHEI_OK;
+        if (status == RHEI_OK) {
+            status = capture_prove_reading(capture, table, &why);
+        }
+        if (capture_is_tables_own(status)) {
+            status = capture_exclude(capture, table, "", &why);
         } else if (status != RHEI_OK && capture->error != NULL) {
             *capture->error = why;
         }
@@ -408,15 +473,48 @@ static rhei_status capture_many(struct capture *capture, struct capture_work *wo
     return status == RHEI_OK ? ended : status;
 }
 
+/* All at once, if that does no table any harm; *done is false if it does, and nothing was changed then. */
+static rhei_status capture_try_many(struct capture *capture, struct capture_work *work, uint32_t count, bool *done)
+{
+    struct rhei_error *error = capture->error, why = RHEI_ERROR_INIT;
+    rhei_status status = oltp_exec(capture->connection, "SAVEPOINT _rhei_capture", error);
+    *done = true;
+    if (status != RHEI_OK) {
+        return status;
+    }
+    capture->error = &why;
+    status = capture_many(capture, work, count);
+    for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
+        status = oltp_prove_writing(capture->connection, work[i].table, UINT32_MAX, &why);
+    }
+    capture->error = error;
+    if (status == RHEI_OK) {
+        return oltp_exec(capture->connection, "RELEASE _rhei_capture", error);
+    }
+    if (!capture_is_tables_own(status)) {
+        if (error != NULL) {
+            *error = why;
+        }
+        return status;
+    }
+    *done = false;
+    for (uint32_t i = 0; i < count; i++) {
+        work[i].table->table.source.id = 0;
+        work[i].table->table.captured = false;
+    }
+    return oltp_exec(capture->connection,
+                     "ROLLBACK TO _rhei_capture; RELEASE _rhei_capture; PRAGMA writable_schema=RESET", error);
+}
+
 static rhei_status capture_do(struct capture *capture, struct capture_work *work, uint32_t count)
 {
-    if (count >= CAPTURE_MANY) {
-        return capture_many(capture, work, count);
-    }
     rhei_status status = RHEI_OK;
-    for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
-        status = capture_renew(capture, work[i].table, &work[i].found, work[i].keep_number);
-        work[i].table->table.captured = status == RHEI_OK;
+    bool done = false;
+    if (count >= CAPTURE_MANY) {
+        status = capture_try_many(capture, work, count, &done);
+    }
+    for (uint32_t i = 0; i < count && status == RHEI_OK && !done; i++) {
+        status = capture_try(capture, work[i].table, &work[i].found, work[i].keep_number);
     }
     return status;
 }

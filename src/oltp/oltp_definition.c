@@ -497,6 +497,7 @@ static void define_table(struct oltp_definer *definer, struct oltp_definition *d
     source->name = definition->name;
     source->without_rowid = kind->without_rowid;
     table->table.strict = kind->strict;
+    table->sql = definition->main->sql;
     source->unmirrored_reason = kind->is_virtual  ? "it is a virtual table"
                                 : kind->is_shadow ? "it belongs to a virtual table"
                                                   : NULL;

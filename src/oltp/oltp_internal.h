@@ -24,6 +24,7 @@
 enum {
     OLTP_FORMAT_VERSION = 1,     /* of the _rhei_ tables */
     OLTP_LOG_MIN_COLUMNS = 8,    /* value columns of a new log */
+    OLTP_LOG_WIDE = 64,          /* tables of more columns are logged by their keys */
     OLTP_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
     OLTP_CHECKPOINT_PAGES =
         4000,             /* new pages in the WAL between two checkpoints: what is written often is copied once */
@@ -34,11 +35,12 @@ enum {
 
 /* What a row of the change log says of its table. Whatever else stands there is no change: the table is built again. */
 enum oltp_log_op {
-    OLTP_LOG_INSERT = 'I',  /* the row as it is */
-    OLTP_LOG_UPDATE = 'U',  /* the same */
-    OLTP_LOG_DELETE = 'D',  /* only the key: the row is gone */
-    OLTP_LOG_LOOK = 'K',    /* only the key: something may have happened to its row */
-    OLTP_LOG_REBUILD = 'X', /* something happened to the table that can't be told row by row */
+    OLTP_LOG_INSERT = 'I',   /* the row as it is */
+    OLTP_LOG_UPDATE = 'U',   /* the same */
+    OLTP_LOG_DELETE = 'D',   /* only the key: the row is gone */
+    OLTP_LOG_LOOK = 'K',     /* only the key: something may have happened to its row */
+    OLTP_LOG_REBUILD = 'X',  /* something happened to the table that can't be told row by row */
+    OLTP_LOG_FORETOLD = 'P', /* the id that a row will probably get; only our own triggers read it */
 };
 /* Numbers of the log stay below; one beyond was written by no trigger, and SQLite would soon give numbers at random. */
 #define OLTP_LOG_SEQ_MAX (INT64_C(1) << 62)
@@ -173,6 +175,7 @@ struct oltp_own;
 struct oltp_table_schema {
     struct oltp_table table;          /* as the catalog shows it */
     const char *rowid_name;           /* "rowid", "_rowid_" or "oid": whichever isn't a column; NULL */
+    const char *sql;                  /* CREATE TABLE as it is in the file */
     const char *const *defaults;      /* per column, text of the expression or NULL */
     const uint32_t *primary_position; /* per column: its place in the PRIMARY KEY from 1, or 0 */
     const struct oltp_index *indexes; /* unique ones that are not the mirror's key */
@@ -248,23 +251,30 @@ struct oltp_trigger_set {
     char *name[OLTP_TRIGGERS_MAX];
     char *sql[OLTP_TRIGGERS_MAX];
 };
-/* The triggers that capture this table under number `id`. */
+/*
+ * The triggers that capture this table under number `id`. RHEI_UNSUPPORTED: it can't be captured exactly, and the message
+ * says why.
+ */
 rhei_status oltp_triggers_make(const struct oltp_table_schema *table, uint32_t id, struct oltp_trigger_set *set,
                                struct rhei_error *error);
+/* Only the keys of this table's changes are logged (T2). */
+bool oltp_logs_keys(const struct oltp_table_schema *table);
+/* Value columns that the log needs for this table. */
+uint32_t oltp_log_width(const struct oltp_table_schema *table);
 void oltp_trigger_set_reset(struct oltp_trigger_set *set);
-/* Appends `expression` (text of an index) with every column of the table as NEW."column". */
-void oltp_rewrite_new(const struct oltp_table_schema *table, const char *expression, size_t len,
-                      struct base_buffer *out);
-/* The terms and the WHERE of a CREATE INDEX text: offsets into it. False if it can't be read. */
-struct oltp_index_text {
-    size_t term_start[64], term_end[64];
-    uint32_t term_count;
-    size_t where_start, where_end; /* equal: none */
-};
-bool oltp_index_split(const char *sql, struct oltp_index_text *text);
-
 /* (Re)makes the view of the log for people. */
 rhei_status oltp_events_view(struct oltp_connection *connection, uint32_t width, struct rhei_error *error);
+
+/* Whether the table's rows can be read by key on this connection: RHEI_SQL and the reason, for people, if they can't. */
+rhei_status oltp_prove_reading(struct oltp_connection *connection, const struct oltp_table_schema *table,
+                               struct rhei_error *error);
+/*
+ * The proof that capture does no harm (oltp_prove.c): what could be prepared on the table before its triggers were made can
+ * be prepared with them. Otherwise the error.
+ */
+uint32_t oltp_prove_before(struct oltp_connection *connection, const struct oltp_table_schema *table);
+rhei_status oltp_prove_writing(struct oltp_connection *connection, const struct oltp_table_schema *table,
+                               uint32_t before, struct rhei_error *error);
 
 enum oltp_cause { OLTP_BY_US, OLTP_BY_OTHERS };
 /*

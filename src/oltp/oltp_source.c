@@ -91,6 +91,7 @@ static rhei_status source_prepare_columns(struct oltp_source *source, const char
 static rhei_status source_prepare_log(struct oltp_source *source, uint32_t width, struct rhei_error *error)
 {
     width = width < OLTP_LOG_MIN_COLUMNS ? OLTP_LOG_MIN_COLUMNS : width; /* the mark's columns are always among them */
+    source->width = width;
     source->near = width < SOURCE_NEAR ? width : SOURCE_NEAR;
     rhei_status status =
         source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, source->near,
@@ -117,8 +118,9 @@ static rhei_status source_use_schema(struct oltp_source *source, struct oltp_sch
     uint32_t width = 0, count = schema->catalog.table_count;
     for (uint32_t i = 0; i < count; i++) {
         const struct source_table *table = &schema->tables[i].table.source;
-        if (table->id != 0) {
-            width = table->column_count > width ? table->column_count : width;
+        if (table->id != 0) { /* rows from before a table came to be logged by its keys may still be there */
+            uint32_t wanted = table->column_count <= schema->log_columns ? table->column_count : table->key_count;
+            width = wanted > width ? wanted : width;
         }
     }
     source->batches = base_alloc_zero((size_t)count + 1, sizeof *source->batches);

@@ -11,6 +11,8 @@
  *       the change that fired it, so the last event isn't always the last change. All of that is one commit's, so
  *       it is one cycle's. A look is right whenever it is made (S4), so keys are remembered as bits of their hashes.
  *   R4. A cycle that wasn't read to its end may have been cut within a commit: up to its position every event is a look.
+ *   R5. A row that can't be looked at (a function or collation that this program doesn't have, a generated column that fails)
+ *       loses its table alone.
  */
 #include <string.h>
 
@@ -27,10 +29,17 @@ static sqlite3_stmt *source_cell(const struct oltp_source *source, uint32_t colu
     return far ? source->far : source->log;
 }
 
+/* The same for key column `i`: a row with nothing but a key has it in front. */
+static sqlite3_stmt *source_key_cell(const struct oltp_source *source, const struct oltp_batch *batch, uint32_t i,
+                                     int *at)
+{
+    return source_cell(source, source->key_first ? i : batch->table->table.source.key_columns[i], at);
+}
+
 static rhei_status source_fetch_far(struct oltp_source *source, const struct oltp_batch *batch,
                                     struct rhei_error *error)
 {
-    if (batch->columns <= source->near) {
+    if ((source->key_first ? batch->table->table.source.key_count : batch->columns) <= source->near) {
         return RHEI_OK;
     }
     sqlite3_reset(source->far);
@@ -71,7 +80,7 @@ static rhei_status source_put_key(struct oltp_source *source, struct oltp_batch 
     }
     for (uint32_t i = 0; i < table->key_count; i++) {
         int at;
-        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
         if (!oltp_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena)) {
             return error_no_memory(error);
         }
@@ -81,19 +90,8 @@ static rhei_status source_put_key(struct oltp_source *source, struct oltp_batch 
 
 static rhei_status source_prepare_look(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
 {
-    const struct source_table *table = &batch->table->table.source;
     struct base_buffer sql = {0};
-    oltp_batch_select(batch->table, &sql);
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        const struct source_column *column = &table->columns[table->key_columns[i]];
-        base_buffer_text(&sql, i == 0 ? " WHERE " : " AND ");
-        if (column->is_rowid) {
-            base_buffer_text(&sql, batch->table->rowid_name);
-        } else {
-            base_buffer_identifier(&sql, column->name);
-        }
-        base_buffer_format(&sql, " = ?%u", i + 1);
-    }
+    oltp_batch_select_key(batch->table, &sql);
     rhei_status status =
         sql.failed ? error_no_memory(error) : oltp_source_prepare(source, sql.data, &batch->look, error);
     base_buffer_reset(&sql);
@@ -135,14 +133,14 @@ static rhei_status source_look(struct oltp_source *source, struct oltp_batch *ba
     sqlite3_reset(batch->look);
     for (uint32_t i = 0; i < table->key_count; i++) {
         int at;
-        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
         sqlite3_bind_value(batch->look, (int)i + 1, sqlite3_column_value(stmt, at));
     }
     status = oltp_source_step(source, batch->look, error);
     *found = status == RHEI_ROW;
     for (uint32_t i = 0; i < table->key_count && *found; i++) {
         int at;
-        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
         *found = source_same_value(stmt, at, batch->look, (int)table->key_columns[i]);
     }
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
@@ -224,7 +222,7 @@ static bool source_see(struct oltp_source *source, const struct oltp_batch *batc
     uint64_t hash = table->id;
     for (uint32_t i = 0; i < table->key_count; i++) {
         int at;
-        sqlite3_stmt *stmt = source_cell(source, table->key_columns[i], &at);
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
         hash = source_hash_value(stmt, at, hash);
     }
     uint64_t bit = hash & (source->seen_bits - 1);
@@ -250,6 +248,25 @@ static rhei_status source_add_looked(struct oltp_source *source, struct oltp_bat
     return status;
 }
 
+/* SQLite's word on this table's text or values, not one on the file or the moment. */
+static bool source_is_tables_own(rhei_status status)
+{
+    return status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_CONSTRAINT;
+}
+
+/* R5 */
+static rhei_status source_lose_table(struct oltp_source *source, struct oltp_batch *batch, const struct rhei_error *why,
+                                     struct rhei_error *error)
+{
+    char *text = oltp_arena_text(&source->arena, why->message);
+    if (text == NULL) {
+        return error_no_memory(error);
+    }
+    batch->lost = text;
+    batch->lost_at = sqlite3_column_int64(source->log, 0);
+    return RHEI_OK;
+}
+
 static rhei_status source_add(struct oltp_source *source, struct oltp_batch *batch, enum oltp_log_op op,
                               struct rhei_error *error)
 {
@@ -262,7 +279,14 @@ static rhei_status source_add(struct oltp_source *source, struct oltp_batch *bat
         return status;
     }
     if (source_see(source, batch) || op == OLTP_LOG_LOOK) {
-        status = source_add_looked(source, batch, &kind, error);
+        struct rhei_error why = RHEI_ERROR_INIT;
+        status = source_add_looked(source, batch, &kind, &why);
+        if (source_is_tables_own(status)) {
+            return source_lose_table(source, batch, &why, error);
+        }
+        if (status != RHEI_OK && error != NULL) {
+            *error = why;
+        }
     } else if (op == OLTP_LOG_DELETE) {
         status = source_put_key(source, batch, error);
         kind = CHANGE_DELETE;
@@ -349,12 +373,20 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
         return RHEI_OK;
     }
     enum oltp_log_op op = source_op(source);
+    source->key_first = op == OLTP_LOG_DELETE || op == OLTP_LOG_LOOK;
     switch (op) {
     case OLTP_LOG_INSERT:
     case OLTP_LOG_UPDATE:
+        if (batch->columns > source->width) {
+            batch->lost = "the change log has a row for it that it has no room for";
+            break;
+        }
+        return source_add(source, batch, op, error);
     case OLTP_LOG_DELETE:
     case OLTP_LOG_LOOK:
         return source_add(source, batch, op, error);
+    case OLTP_LOG_FORETOLD:
+        return RHEI_OK;
     case OLTP_LOG_REBUILD:
         batch->lost = "it was changed in a way that its triggers can't tell row by row";
         break;

@@ -1,26 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The text of the capture triggers. They run inside whatever program writes the file, so they use only SQL that
- * SQLite 3.31 knows, and no function but julianday.
+ * SQLite 3.31 knows, and no function but julianday and what the schema itself uses.
  *
  * T1. A column that ALTER TABLE could drop is never named so that its absence is an error: it stands as (SELECT NEW."c")
  *     within a FROM that has a table called new with a NULL of that name. SQLite resolves a name from the inside out, so
  *     the trigger's row wins while the column exists; afterwards the NULL is found and the ALTER succeeds. What the
  *     trigger logs then is of an old version of the table, which readers skip.
- * T2. A plain table logs NEW as the statement made it. An exposed one (I9) is read back, because something may have
- *     changed the row since; for the same reason its vanished keys are logged as 'K' (look again) if they are there.
+ * T2. A plain table logs NEW as the statement made it. By keys alone ('K', look again) are logged: an exposed table (I9),
+ *     because something may change the row after our trigger; one with a generated column that can fail, because reading
+ *     it could make the statement fail; a wide one, because its row twice is more work than a look.
  * T3. Rows that REPLACE may displace fire no DELETE trigger. Before each insert and update the keys of all rows that
- *     equal NEW in a unique index are logged as 'K'. Too many is harmless: the reader looks.
+ *     equal NEW in a unique index are logged as 'K'. Too many is harmless: the reader looks. An index that has the whole
+ *     key among its terms displaces only the row that is written anyway. Updates are looked at only if they set a column
+ *     that decides about the index, its WHERE included.
+ * T4. NEW isn't final before the change. A NULL that REPLACE turns into the column's default: its constant is put there, and
+ *     where that can't be exact 'X' (build anew) is logged when the value is really NULL. An id that SQLite assigns is -1
+ *     until then: it is foretold, 'P' keeps what was foretold, and the trigger after the change logs 'X' if it was wrong.
+ * T5. No trigger fails where the statement alone wouldn't: texts of the schema come through oltp_expression, which takes only
+ *     what can't fail. With anything else in a unique index the table isn't mirrored, and the message says why.
+ * T6. Only the look of T3 names the table: the triggers of other tables outlive a rename that doesn't rewrite them
+ *     (PRAGMA legacy_alter_table).
  */
+#include <stdio.h>
 #include <string.h>
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_expression.h"
 
 struct maker {
     const struct oltp_table_schema *table;
     const struct source_table *source;
     uint32_t id;
+    bool by_key;
+    bool foretells; /* a unique index is made of the id that SQLite assigns */
+    bool any_look;
+    bool *reads;     /* by the unique indexes that can displace */
+    bool *unsettled; /* of those, columns where a NULL isn't final */
     struct base_buffer text;
+    struct base_buffer foretold; /* the id that the row will have */
+    struct rhei_error *error;
 };
 
 static void make_quoted(struct maker *maker, uint32_t column)
@@ -39,20 +57,39 @@ static void make_column(struct maker *maker, const char *row, uint32_t column)
     }
 }
 
-/* A column of a PRIMARY KEY can't be dropped, nor can the rowid. */
+/* A column of a PRIMARY KEY or UNIQUE constraint can't be dropped, nor can the rowid. */
 static bool make_is_fixed(const struct maker *maker, uint32_t column)
 {
-    return maker->source->columns[column].is_rowid || maker->table->primary_position[column] > 0;
+    if (maker->source->columns[column].is_rowid || maker->table->primary_position[column] > 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < maker->table->index_count; i++) {
+        const struct oltp_index *index = &maker->table->indexes[i];
+        for (uint32_t k = 0; index->sql == NULL && k < index->column_count && k < 64; k++) {
+            if (index->columns[k] == (int32_t)column) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
-static void make_log_head(struct maker *maker, bool key_only)
+/* ---- Log rows. --------------------------------------------------------------------------------------------------- */
+
+/* `count` value columns, from the first */
+static void make_log_head(struct maker *maker, uint32_t count)
 {
     base_buffer_text(&maker->text, " INSERT INTO " OLTP_LOG "(time,op,tab");
-    uint32_t count = key_only ? maker->source->key_count : maker->source->column_count;
-    for (uint32_t i = 0; i < count; i++) {
-        base_buffer_format(&maker->text, ",c%u", (key_only ? maker->source->key_columns[i] : i) + 1);
+    for (uint32_t i = 1; i <= count; i++) {
+        base_buffer_format(&maker->text, ",c%u", i);
     }
     base_buffer_text(&maker->text, ") ");
+}
+
+/* "time,op,tab": begins the row's values */
+static void make_log_row(struct maker *maker, const char *word, enum oltp_log_op op)
+{
+    base_buffer_format(&maker->text, "%s" OLTP_NOW ",'%c',%u", word, op, maker->id);
 }
 
 static void make_key(struct maker *maker, const char *row)
@@ -63,15 +100,12 @@ static void make_key(struct maker *maker, const char *row)
     }
 }
 
-/* table.key = row.key, exactly as the table's own key finds it */
-static void make_key_match(struct maker *maker, const char *table, const char *row)
+static void make_key_row(struct maker *maker, enum oltp_log_op op, const char *row)
 {
-    for (uint32_t i = 0; i < maker->source->key_count; i++) {
-        base_buffer_text(&maker->text, i == 0 ? "" : " AND ");
-        make_column(maker, table, maker->source->key_columns[i]);
-        base_buffer_text(&maker->text, " = ");
-        make_column(maker, row, maker->source->key_columns[i]);
-    }
+    make_log_head(maker, maker->source->key_count);
+    make_log_row(maker, "VALUES(", op);
+    make_key(maker, row);
+    base_buffer_text(&maker->text, ");");
 }
 
 /* `before`, the pad and `after`; nothing if no column could be dropped, so that the pad has no name but those it needs. */
@@ -92,10 +126,14 @@ static void make_pad(struct maker *maker, const char *before, const char *after)
     }
 }
 
-static void make_row_from_new(struct maker *maker, char op)
+static void make_row(struct maker *maker, enum oltp_log_op op)
 {
-    make_log_head(maker, false);
-    base_buffer_format(&maker->text, "SELECT " OLTP_NOW ",'%c',%u", op, maker->id);
+    if (maker->by_key) {
+        make_key_row(maker, OLTP_LOG_LOOK, "NEW.");
+        return;
+    }
+    make_log_head(maker, maker->source->column_count);
+    make_log_row(maker, "SELECT ", op);
     for (uint32_t i = 0; i < maker->source->column_count; i++) {
         base_buffer_char(&maker->text, ',');
         if (make_is_fixed(maker, i)) {
@@ -110,51 +148,12 @@ static void make_row_from_new(struct maker *maker, char op)
     base_buffer_char(&maker->text, ';');
 }
 
-/* NATURAL LEFT JOIN with the pad: a name that both have is the table's, one that the table lost is the pad's NULL. */
-static void make_row_read_back(struct maker *maker, char op)
-{
-    make_log_head(maker, false);
-    base_buffer_format(&maker->text, "SELECT " OLTP_NOW ",'%c',%u", op, maker->id);
-    for (uint32_t i = 0; i < maker->source->column_count; i++) {
-        base_buffer_char(&maker->text, ',');
-        make_column(maker, make_is_fixed(maker, i) ? "_rhei_row." : "", i);
-    }
-    base_buffer_text(&maker->text, " FROM ");
-    base_buffer_identifier(&maker->text, maker->source->name);
-    base_buffer_text(&maker->text, " AS _rhei_row");
-    make_pad(maker, " NATURAL LEFT JOIN ", "");
-    base_buffer_text(&maker->text, " WHERE ");
-    make_key_match(maker, "_rhei_row.", "NEW.");
-    base_buffer_char(&maker->text, ';');
-}
-
-static void make_row(struct maker *maker, char op)
-{
-    if (maker->table->exposed) {
-        make_row_read_back(maker, op);
-    } else {
-        make_row_from_new(maker, op);
-    }
-}
-
-static void make_gone(struct maker *maker)
-{
-    make_log_head(maker, true);
-    if (maker->table->exposed) {
-        base_buffer_text(&maker->text, "SELECT " OLTP_NOW ",CASE WHEN EXISTS(SELECT 1 FROM ");
-        base_buffer_identifier(&maker->text, maker->source->name);
-        base_buffer_text(&maker->text, " AS _rhei_row WHERE ");
-        make_key_match(maker, "_rhei_row.", "OLD.");
-        base_buffer_text(&maker->text, ") THEN 'K' ELSE 'D' END");
-    } else {
-        base_buffer_text(&maker->text, "SELECT " OLTP_NOW ",'D'");
-    }
-    base_buffer_format(&maker->text, ",%u", maker->id);
-    make_key(maker, "OLD.");
-}
-
+/* The key that an update took away. */
 static void make_key_changed(struct maker *maker)
 {
+    make_log_head(maker, maker->source->key_count);
+    make_log_row(maker, "SELECT ", maker->table->exposed ? OLTP_LOG_LOOK : OLTP_LOG_DELETE);
+    make_key(maker, "OLD.");
     base_buffer_text(&maker->text, " WHERE ");
     for (uint32_t i = 0; i < maker->source->key_count; i++) {
         uint32_t column = maker->source->key_columns[i];
@@ -178,69 +177,100 @@ static void make_key_changed(struct maker *maker)
             base_buffer_text(&maker->text, ") = 'real')");
         }
     }
+    base_buffer_char(&maker->text, ';');
 }
 
 /* ---- Rows that REPLACE may displace. ----------------------------------------------------------------------------- */
 
-/* NEW."c"; for NOT NULL with a default, what a NULL becomes where the conflict is REPLACE, which is after this trigger ran. */
-static void make_new_value(const struct oltp_table_schema *table, uint32_t column, struct base_buffer *out)
+static rhei_status make_refuse(struct maker *maker, const struct oltp_index *index, const char *why)
 {
-    const char *fallback = table->table.source.columns[column].not_null ? table->defaults[column] : NULL;
-    base_buffer_text(out, fallback == NULL ? "NEW." : "ifnull(NEW.");
-    base_buffer_identifier(out, table->table.source.columns[column].name);
-    if (fallback != NULL) {
-        base_buffer_format(out, ", (%s))", fallback);
+    static const char tail[] = "what REPLACE displaces there can't be captured exactly";
+    if (index->sql == NULL) {
+        return error_set(maker->error, RHEI_UNSUPPORTED, "one of its UNIQUE constraints has %s: %s", why, tail);
     }
+    return error_set(maker->error, RHEI_UNSUPPORTED, "its unique index \"%.80s\" has %s: %s", index->name, why, tail);
 }
 
-static void make_index_term(struct maker *maker, const struct oltp_index *index, const struct oltp_index_text *text,
-                            uint32_t i)
+/* Equal in this index means: of the same key. */
+static bool make_has_key(const struct maker *maker, const struct oltp_index *index)
+{
+    for (uint32_t i = 0; i < maker->source->key_count; i++) {
+        uint32_t key = maker->source->key_columns[i];
+        const struct source_column *column = &maker->source->columns[key];
+        bool found = false;
+        for (uint32_t k = 0; k < index->column_count && k < 64; k++) {
+            found |= (index->columns[k] == (int32_t)key && (column->affinity != AFFINITY_BLOB) &&
+                      base_fold_compare(index->collations[k], "BINARY") == 0) ||
+                     (index->columns[k] == -1 && maker->source->key_is_integer);
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return !index->is_primary;
+}
+
+static bool make_term(struct maker *maker, struct oltp_expression *expression, const struct oltp_index *index,
+                      const struct oltp_index_text *text, uint32_t i)
 {
     int32_t column = index->columns[i];
     struct base_buffer *out = &maker->text;
-    if (column >= 0) {
-        base_buffer_identifier(out, maker->source->columns[column].name);
-        base_buffer_text(out, " COLLATE ");
-        base_buffer_identifier(out, index->collations[i]);
-        base_buffer_text(out, " = ");
-        make_new_value(maker->table, (uint32_t)column, out);
-    } else if (column == -1) {
-        base_buffer_format(out, "%s = NEW.%s", maker->table->rowid_name, maker->table->rowid_name);
+    const char *sql = column < 0 ? index->sql + text->term_start[i] : NULL;
+    size_t len = column < 0 ? text->term_end[i] - text->term_start[i] : 0;
+    bool ok = true;
+    if (column < 0) {
+        ok = oltp_expression_write(expression, sql, len, OLTP_ROW_STORED, out);
     } else {
-        size_t len = text->term_end[i] - text->term_start[i];
-        base_buffer_char(out, '(');
-        base_buffer_append(out, index->sql + text->term_start[i], len);
-        base_buffer_text(out, ") = (");
-        oltp_rewrite_new(maker->table, index->sql + text->term_start[i], len, out);
-        base_buffer_char(out, ')');
+        base_buffer_text(out, "_rhei_row.");
+        make_quoted(maker, (uint32_t)column);
     }
+    base_buffer_text(out, " COLLATE ");
+    base_buffer_identifier(out, index->collations[i]);
+    base_buffer_text(out, " = ");
+    if (!ok || column < 0) {
+        return ok && oltp_expression_write(expression, sql, len, OLTP_ROW_NEW, out);
+    }
+    int32_t id = oltp_id_column(maker->table);
+    const struct source_column *source = &maker->source->columns[column];
+    bool id_before = id >= 0 && expression->reads[id];
+    if (id >= 0) {
+        expression->reads[id] = false;
+    }
+    ok = oltp_expression_reads(expression, (uint32_t)column);
+    bool made_of_id = id >= 0 && expression->reads[id];
+    if (id >= 0) {
+        expression->reads[id] = made_of_id || id_before;
+    }
+    if (ok && source->generated && made_of_id && expression->id_text != NULL) {
+        return oltp_expression_generated(expression, (uint32_t)column, out);
+    }
+    if (ok) {
+        oltp_expression_new(expression, (uint32_t)column, true, out);
+    }
+    return ok;
 }
 
-static bool make_displaced(struct maker *maker, const struct oltp_index *index, bool update)
+/* One look: the keys of the stored rows that equal NEW in this index. */
+static rhei_status make_look(struct maker *maker, const struct oltp_index *index, const struct oltp_index_text *text,
+                             bool update, const char *id_text, const char *condition)
 {
-    struct oltp_index_text text = {0};
-    bool needs_text = index->partial;
-    for (uint32_t i = 0; i < index->column_count && i < 64; i++) {
-        needs_text |= index->columns[i] == -2;
-    }
-    if (index->column_count > 64 || (needs_text && (index->sql == NULL || !oltp_index_split(index->sql, &text) ||
-                                                    text.term_count != index->column_count))) {
-        return false;
-    }
-    make_log_head(maker, true);
-    base_buffer_format(&maker->text, "SELECT " OLTP_NOW ",'K',%u", maker->id);
+    struct oltp_expression expression = {
+        .table = maker->table, .reads = maker->reads, .unsettled = maker->unsettled, .id_text = id_text};
+    make_log_head(maker, maker->source->key_count);
+    make_log_row(maker, "SELECT ", OLTP_LOG_LOOK);
     make_key(maker, "_rhei_row.");
     base_buffer_text(&maker->text, " FROM ");
     base_buffer_identifier(&maker->text, maker->source->name);
-    base_buffer_text(&maker->text, " AS _rhei_row WHERE ");
-    for (uint32_t i = 0; i < index->column_count; i++) {
-        base_buffer_text(&maker->text, i == 0 ? "" : " AND ");
-        make_index_term(maker, index, &text, i);
+    base_buffer_format(&maker->text, " AS _rhei_row WHERE %s", condition);
+    bool ok = true;
+    if (index->partial) { /* first, so that the terms are computed only where the index has them */
+        ok = oltp_expression_write(&expression, index->sql + text->where_start, text->where_end - text->where_start,
+                                   OLTP_ROW_STORED, &maker->text);
+        base_buffer_text(&maker->text, " AND ");
     }
-    if (index->partial && text.where_end > text.where_start) {
-        base_buffer_text(&maker->text, " AND (");
-        base_buffer_append(&maker->text, index->sql + text.where_start, text.where_end - text.where_start);
-        base_buffer_char(&maker->text, ')');
+    for (uint32_t i = 0; i < index->column_count && ok; i++) {
+        base_buffer_text(&maker->text, i == 0 ? "" : " AND ");
+        ok = make_term(maker, &expression, index, text, i);
     }
     if (update) {
         base_buffer_text(&maker->text, " AND NOT (");
@@ -253,7 +283,145 @@ static bool make_displaced(struct maker *maker, const struct oltp_index *index, 
         base_buffer_char(&maker->text, ')');
     }
     base_buffer_char(&maker->text, ';');
-    return true;
+    return ok ? RHEI_OK : make_refuse(maker, index, expression.why);
+}
+
+/* Whether NEW's id decides about the index: then an insert's look has to foretell it. */
+static bool make_reads_id(struct maker *maker, const struct oltp_index *index, const struct oltp_index_text *text,
+                          rhei_status *status)
+{
+    int32_t id = oltp_id_column(maker->table);
+    size_t len = maker->text.len;
+    bool before = id >= 0 && maker->reads[id];
+    if (id < 0) {
+        return false;
+    }
+    maker->reads[id] = false;
+    *status = make_look(maker, index, text, false, NULL, "");
+    bool reads = maker->reads[id];
+    maker->reads[id] |= before;
+    maker->text.len = len; /* only a look at it */
+    return reads;
+}
+
+static rhei_status make_displaced(struct maker *maker, const struct oltp_index *index, bool update)
+{
+    struct oltp_index_text text = {0};
+    bool needs_text = index->partial;
+    for (uint32_t i = 0; i < index->column_count && i < 64; i++) {
+        needs_text |= index->columns[i] < 0;
+        if (!oltp_collation_is_known(index->collations[i])) {
+            return make_refuse(maker, index, "a collation that not every program knows");
+        }
+    }
+    if (make_has_key(maker, index)) {
+        return RHEI_OK;
+    }
+    if (index->column_count > 64) {
+        return make_refuse(maker, index, "more than 64 terms");
+    }
+    if (needs_text &&
+        (index->sql == NULL || !oltp_index_split(index->sql, &text) || text.term_count != index->column_count)) {
+        return make_refuse(maker, index, "a text that can't be read");
+    }
+    rhei_status status = RHEI_OK;
+    maker->any_look = true;
+    bool foretell = !update && make_reads_id(maker, index, &text, &status);
+    if (status != RHEI_OK || !foretell) {
+        return status == RHEI_OK ? make_look(maker, index, &text, update, NULL, "") : status;
+    }
+    maker->foretells = true;
+    status = make_look(maker, index, &text, update, maker->foretold.data, "");
+    if (status == RHEI_OK) { /* -1 may have been given */
+        struct base_buffer given = {0};
+        base_buffer_text(&given, "NEW.");
+        base_buffer_identifier(&given, maker->source->columns[oltp_id_column(maker->table)].name);
+        base_buffer_text(&given, " = -1 AND ");
+        status =
+            given.failed ? error_no_memory(maker->error) : make_look(maker, index, &text, update, "(-1)", given.data);
+        base_buffer_reset(&given);
+    }
+    return status;
+}
+
+/* 'X' where a NULL isn't final and no constant can stand for it. */
+static void make_unsettled(struct maker *maker)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < maker->source->column_count; i++) {
+        if (maker->unsettled[i]) {
+            if (!any) {
+                make_log_head(maker, 0);
+                make_log_row(maker, "SELECT ", OLTP_LOG_REBUILD);
+            }
+            base_buffer_text(&maker->text, any ? " OR " : " WHERE ");
+            make_column(maker, "NEW.", i);
+            base_buffer_text(&maker->text, " IS NULL");
+            any = true;
+        }
+    }
+    base_buffer_text(&maker->text, any ? ";" : "");
+}
+
+/* ---- Ids that SQLite will assign. -------------------------------------------------------------------------------- */
+
+static bool make_is_autoincrement(const struct maker *maker)
+{
+    const char *sql = maker->table->sql;
+    size_t len = strlen(sql), at = 0, start, end;
+    enum oltp_token token;
+    while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END) {
+        if (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "AUTOINCREMENT")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The id that NEW will have: the largest and one, or what was given. */
+static void make_foretold(struct maker *maker)
+{
+    int32_t id = oltp_id_column(maker->table);
+    if (id < 0) {
+        return;
+    }
+    struct base_buffer *out = &maker->foretold;
+    base_buffer_text(out, "(CASE WHEN NEW.");
+    base_buffer_identifier(out, maker->source->columns[id].name);
+    base_buffer_text(out, " = -1 THEN (SELECT ");
+    bool counted = make_is_autoincrement(maker);
+    base_buffer_text(out, counted ? "max(" : "");
+    base_buffer_format(out, "ifnull(max(%s),0)", maker->table->rowid_name == NULL ? "rowid" : maker->table->rowid_name);
+    if (counted) {
+        base_buffer_text(out, ",ifnull((SELECT max(seq) FROM sqlite_sequence WHERE name = ");
+        base_buffer_literal(out, maker->source->name, strlen(maker->source->name));
+        base_buffer_text(out, "),0))");
+    }
+    base_buffer_text(out, "+1 FROM ");
+    base_buffer_identifier(out, maker->source->name);
+    base_buffer_text(out, ") ELSE NEW.");
+    base_buffer_identifier(out, maker->source->columns[id].name);
+    base_buffer_text(out, " END)");
+}
+
+static void make_foretell(struct maker *maker)
+{
+    make_log_head(maker, 1);
+    make_log_row(maker, "VALUES(", OLTP_LOG_FORETOLD);
+    base_buffer_format(&maker->text, ",%s);", maker->foretold.data);
+}
+
+static void make_check_foretold(struct maker *maker)
+{
+    make_log_head(maker, 0);
+    make_log_row(maker, "SELECT ", OLTP_LOG_REBUILD);
+    base_buffer_text(&maker->text, " WHERE NEW.");
+    make_quoted(maker, (uint32_t)oltp_id_column(maker->table));
+    base_buffer_text(&maker->text, " <> -1 AND NEW.");
+    make_quoted(maker, (uint32_t)oltp_id_column(maker->table));
+    base_buffer_format(&maker->text,
+                       " IS NOT (SELECT c1 FROM " OLTP_LOG " WHERE tab = %u AND op = '%c' ORDER BY seq DESC LIMIT 1);",
+                       maker->id, OLTP_LOG_FORETOLD);
 }
 
 /* ---- The set. ---------------------------------------------------------------------------------------------------- */
@@ -265,7 +433,7 @@ static void make_begin(struct maker *maker, const char *suffix, const char *when
     base_buffer_text(&maker->text, " BEGIN");
 }
 
-static bool make_end(struct maker *maker, struct oltp_trigger_set *set, const char *suffix)
+static rhei_status make_end(struct maker *maker, struct oltp_trigger_set *set, const char *suffix)
 {
     base_buffer_text(&maker->text, " END");
     struct base_buffer name = {0};
@@ -275,58 +443,122 @@ static bool make_end(struct maker *maker, struct oltp_trigger_set *set, const ch
     if (name_text == NULL || sql == NULL) {
         base_free(name_text);
         base_free(sql);
-        return false;
+        return error_no_memory(maker->error);
     }
     set->name[set->count] = name_text;
     set->sql[set->count++] = sql;
-    return true;
+    return RHEI_OK;
 }
 
-static bool make_before(struct maker *maker, struct oltp_trigger_set *set, bool update, bool *readable)
+/* "BEFORE UPDATE OF ..." the columns that decide about the unique indexes; of all where the rowid may be set by its names. */
+static void make_before_update(struct maker *maker, const struct base_buffer *body)
 {
-    make_begin(maker, update ? "bu" : "bi", update ? "BEFORE UPDATE" : "BEFORE INSERT");
-    for (uint32_t i = 0; i < maker->table->index_count; i++) {
-        *readable &= make_displaced(maker, &maker->table->indexes[i], update);
+    int32_t id = oltp_id_column(maker->table);
+    bool all = id >= 0 && maker->reads[id], any = false;
+    struct base_buffer when = {0};
+    base_buffer_text(&when, "BEFORE UPDATE");
+    for (uint32_t i = 0; i < maker->source->column_count && !all; i++) {
+        if (maker->reads[i] && !maker->source->columns[i].generated) {
+            base_buffer_text(&when, any ? "," : " OF ");
+            base_buffer_identifier(&when, maker->source->columns[i].name);
+            any = true;
+        }
     }
+    maker->text.failed |= when.failed;
+    make_begin(maker, "bu", when.data == NULL ? "BEFORE UPDATE" : when.data);
+    base_buffer_append(&maker->text, body->data, body->len);
+    base_buffer_reset(&when);
+}
+
+static rhei_status make_before(struct maker *maker, struct oltp_trigger_set *set, bool update)
+{
+    rhei_status status = RHEI_OK;
+    memset(maker->reads, 0, maker->source->column_count);
+    memset(maker->unsettled, 0, maker->source->column_count);
+    maker->any_look = false;
+    for (uint32_t i = 0; i < maker->table->index_count && status == RHEI_OK; i++) {
+        status = make_displaced(maker, &maker->table->indexes[i], update);
+    }
+    if (status != RHEI_OK || !maker->any_look) {
+        base_buffer_clear(&maker->text);
+        return status;
+    }
+    make_unsettled(maker);
+    if (!update && maker->foretells) {
+        make_foretell(maker);
+    }
+    struct base_buffer body = maker->text;
+    maker->text = (struct base_buffer){.failed = body.failed};
+    if (update) {
+        make_before_update(maker, &body);
+    } else {
+        make_begin(maker, "bi", "BEFORE INSERT");
+        base_buffer_append(&maker->text, body.data, body.len);
+    }
+    base_buffer_reset(&body);
     return make_end(maker, set, update ? "bu" : "bi");
 }
 
-static bool make_after(struct maker *maker, struct oltp_trigger_set *set)
+static rhei_status make_after(struct maker *maker, struct oltp_trigger_set *set)
 {
     make_begin(maker, "ai", "AFTER INSERT");
-    make_row(maker, 'I');
-    bool ok = make_end(maker, set, "ai");
+    if (maker->foretells) {
+        make_check_foretold(maker);
+    }
+    make_row(maker, OLTP_LOG_INSERT);
+    rhei_status status = make_end(maker, set, "ai");
 
     make_begin(maker, "au", "AFTER UPDATE");
-    make_gone(maker);
     make_key_changed(maker);
-    base_buffer_char(&maker->text, ';');
-    make_row(maker, 'U');
-    ok = ok && make_end(maker, set, "au");
+    make_row(maker, OLTP_LOG_UPDATE);
+    status = status == RHEI_OK ? make_end(maker, set, "au") : status;
 
     make_begin(maker, "ad", "AFTER DELETE");
-    make_gone(maker);
-    base_buffer_char(&maker->text, ';');
-    return ok && make_end(maker, set, "ad");
+    make_key_row(maker, maker->table->exposed ? OLTP_LOG_LOOK : OLTP_LOG_DELETE, "OLD.");
+    return status == RHEI_OK ? make_end(maker, set, "ad") : status;
+}
+
+bool oltp_logs_keys(const struct oltp_table_schema *table)
+{
+    return table->exposed || table->table.source.column_count > OLTP_LOG_WIDE || !oltp_generated_are_safe(table);
+}
+
+uint32_t oltp_log_width(const struct oltp_table_schema *table)
+{
+    return oltp_logs_keys(table) ? table->table.source.key_count : table->table.source.column_count;
 }
 
 rhei_status oltp_triggers_make(const struct oltp_table_schema *table, uint32_t id, struct oltp_trigger_set *set,
                                struct rhei_error *error)
 {
     *set = (struct oltp_trigger_set){0};
-    struct maker maker = {.table = table, .source = &table->table.source, .id = id};
-    bool readable = true;
-    bool ok = make_after(&maker, set);
-    if (table->index_count > 0) {
-        ok = ok && make_before(&maker, set, false, &readable) && make_before(&maker, set, true, &readable);
+    uint32_t columns = table->table.source.column_count;
+    bool *flags = base_alloc_zero((size_t)columns * 2 + 1, sizeof *flags);
+    if (flags == NULL) {
+        return error_no_memory(error);
+    }
+    struct maker maker = {.table = table,
+                          .source = &table->table.source,
+                          .id = id,
+                          .by_key = oltp_logs_keys(table),
+                          .reads = flags,
+                          .unsettled = flags + columns,
+                          .error = error};
+    make_foretold(&maker);
+    rhei_status status = make_before(&maker, set, false);
+    if (status == RHEI_OK) {
+        status = make_before(&maker, set, true);
+    }
+    if (status == RHEI_OK) {
+        status = make_after(&maker, set);
     }
     base_buffer_reset(&maker.text);
-    if (!ok || !readable) {
+    base_buffer_reset(&maker.foretold);
+    base_free(flags);
+    if (status != RHEI_OK) {
         oltp_trigger_set_reset(set);
-        return ok ? error_set(error, RHEI_UNSUPPORTED, "a unique index has a text that can't be read")
-                  : error_no_memory(error);
     }
-    return RHEI_OK;
+    return status;
 }
 
 void oltp_trigger_set_reset(struct oltp_trigger_set *set)
@@ -336,103 +568,4 @@ void oltp_trigger_set_reset(struct oltp_trigger_set *set)
         base_free(set->sql[i]);
     }
     set->count = 0;
-}
-
-/* ---- Texts of indexes. ------------------------------------------------------------------------------------------- */
-
-static int32_t rewrite_column(const struct oltp_table_schema *table, const char *name)
-{
-    for (uint32_t i = 0; i < table->table.source.column_count; i++) {
-        if (!table->table.source.columns[i].is_rowid &&
-            base_fold_compare(table->table.source.columns[i].name, name) == 0) {
-            return (int32_t)i;
-        }
-    }
-    return -1;
-}
-
-void oltp_rewrite_new(const struct oltp_table_schema *table, const char *expression, size_t len,
-                      struct base_buffer *out)
-{
-    size_t at = 0, start, end, copied = 0;
-    bool after_collate = false, after_as = false;
-    enum oltp_token token;
-    while ((token = oltp_next_token(expression, len, &at, &start, &end)) != OLTP_TOKEN_END) {
-        size_t peek = at, next_start, next_end;
-        bool call = oltp_next_token(expression, len, &peek, &next_start, &next_end) == OLTP_TOKEN_OTHER &&
-                    expression[next_start] == '(';
-        int32_t column = -1;
-        if ((token == OLTP_TOKEN_NAME || token == OLTP_TOKEN_QUOTED) && !call && !after_collate && !after_as) {
-            char *name = oltp_token_text(expression, start, end);
-            column = name == NULL ? -1 : rewrite_column(table, name);
-            out->failed |= name == NULL;
-            base_free(name);
-        }
-        if (column >= 0) {
-            base_buffer_append(out, expression + copied, start - copied);
-            make_new_value(table, (uint32_t)column, out);
-            copied = end;
-        }
-        after_collate = token == OLTP_TOKEN_NAME && oltp_token_is(expression, start, end, "COLLATE");
-        /* AS begins the type of a CAST, which ends with its bracket */
-        if (token == OLTP_TOKEN_NAME && oltp_token_is(expression, start, end, "AS")) {
-            after_as = true;
-        } else if (token == OLTP_TOKEN_OTHER && expression[start] == ')') {
-            after_as = false;
-        }
-    }
-    base_buffer_append(out, expression + copied, len - copied);
-}
-
-/* Cuts ASC, DESC from the end of a term; SQLite takes them only there. */
-static size_t split_trim(const char *sql, size_t start, size_t end)
-{
-    size_t at = start, token_start, token_end, last_start = start, last_end = start, before_end = start;
-    while (at < end && oltp_next_token(sql, end, &at, &token_start, &token_end) != OLTP_TOKEN_END) {
-        before_end = last_end;
-        last_start = token_start;
-        last_end = token_end;
-    }
-    bool order = oltp_token_is(sql, last_start, last_end, "ASC") || oltp_token_is(sql, last_start, last_end, "DESC");
-    return order ? before_end : last_end;
-}
-
-bool oltp_index_split(const char *sql, struct oltp_index_text *text)
-{
-    size_t len = strlen(sql), at = 0, start, end, term = 0;
-    int depth = 0;
-    bool in_terms = false;
-    *text = (struct oltp_index_text){0};
-    /* CREATE UNIQUE INDEX name ON table ( */
-    for (;;) {
-        enum oltp_token token = oltp_next_token(sql, len, &at, &start, &end);
-        if (token == OLTP_TOKEN_END) {
-            return false;
-        }
-        if (token == OLTP_TOKEN_OTHER && sql[start] == '(') {
-            depth++;
-            if (!in_terms) {
-                in_terms = true;
-                term = end;
-            }
-        } else if (token == OLTP_TOKEN_OTHER && (sql[start] == ')' || (sql[start] == ',' && depth == 1))) {
-            depth -= sql[start] == ')';
-            if (depth == 0 || sql[start] == ',') {
-                if (text->term_count == 64) {
-                    return false;
-                }
-                text->term_start[text->term_count] = term;
-                text->term_end[text->term_count++] = split_trim(sql, term, start);
-                term = end;
-            }
-            if (depth == 0) {
-                break;
-            }
-        }
-    }
-    if (oltp_next_token(sql, len, &at, &start, &end) == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "WHERE")) {
-        text->where_start = end;
-        text->where_end = len;
-    }
-    return true;
 }
