@@ -16,9 +16,10 @@ static rhei_status run_statement(struct rh_tool *tool, rhei_session *session, co
         .struct_size = sizeof options, .timeout_ms = args->timeout_ms, .cancel = tool->cancel};
     struct rhei_params params = {.values = args->params.values, .count = args->params.count};
     rhei_rows *rows = NULL;
+    struct rhei_call_options limits = rh_tool_limits(tool);
     int64_t started = rh_now_us();
     if (verb != RH_VERB_OTHER) /* a PRAGMA or VACUUM is a write here; rh query shows what a PRAGMA gives */
-        return rhei_session_execute(session, sql, NULL, NULL, error);
+        return rhei_session_execute_with(session, sql, NULL, &limits, NULL, error);
     rhei_status status = rhei_session_query(session, sql, params.count > 0 ? &params : NULL, &options, &rows, error);
     return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
 }
@@ -42,8 +43,10 @@ static void tell_what_is_kept(const struct rh_statements *statements, size_t fai
 static int run_all(struct rh_tool *tool, const struct rh_statements *statements, rhei_session *session)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_call_options limits = rh_tool_limits(tool);
     bool one_transaction = wants_one_transaction(&statements->script);
-    if (one_transaction && rhei_session_execute(session, "BEGIN IMMEDIATE", NULL, NULL, &error) != RHEI_OK) {
+    if (one_transaction &&
+        rhei_session_execute_with(session, "BEGIN IMMEDIATE", NULL, &limits, NULL, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
         return RH_EXIT_ERROR;
     }
@@ -58,7 +61,7 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements,
             return RH_EXIT_ERROR;
         }
     }
-    if (one_transaction && rhei_session_execute(session, "COMMIT", NULL, NULL, &error) != RHEI_OK) {
+    if (one_transaction && rhei_session_execute_with(session, "COMMIT", NULL, &limits, NULL, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
         tell_what_is_kept(statements, 0, true);
         return RH_EXIT_ERROR;

@@ -164,6 +164,13 @@ bool rh_import_database_error(struct rh_import *import, const struct rhei_error 
     return false;
 }
 
+bool rh_import_cancelled(struct rh_import *import)
+{
+    rh_progress_end(&import->progress);
+    rh_tell(import->tool, "cancelled; %s [CANCELLED 57014]", what_is_kept(import));
+    return false;
+}
+
 static bool load_rows(struct rh_import *import)
 {
     enum rh_csv_result result;
@@ -207,8 +214,9 @@ static bool close_rejects(struct rh_import *import)
 static bool load(struct rh_import *import)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_call_options limits = rh_tool_limits(import->tool);
     if (rhei_session_open(import->tool->db, &import->session, &error) != RHEI_OK ||
-        rhei_session_execute(import->session, "BEGIN IMMEDIATE", NULL, NULL, &error) != RHEI_OK)
+        rhei_session_execute_with(import->session, "BEGIN IMMEDIATE", NULL, &limits, NULL, &error) != RHEI_OK)
         return rh_import_database_error(import, &error);
     if (!rh_import_find_columns(import))
         return false;
@@ -220,7 +228,7 @@ static bool load(struct rh_import *import)
     rh_progress_end(&import->progress);
     if (!good || !close_rejects(import))
         return false;
-    if (rhei_session_execute(import->session, "COMMIT", NULL, NULL, &error) != RHEI_OK)
+    if (rhei_session_execute_with(import->session, "COMMIT", NULL, &limits, NULL, &error) != RHEI_OK)
         return rh_import_database_error(import, &error);
     return true;
 }

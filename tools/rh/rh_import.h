@@ -67,6 +67,9 @@ bool rh_import_complain(struct rh_import *import, const struct rh_complaint *com
 /** Tells an error of the database. Always false. */
 bool rh_import_database_error(struct rh_import *import, const struct rhei_error *error);
 
+/** Tells that Ctrl-C ended it. Always false. */
+bool rh_import_cancelled(struct rh_import *import);
+
 /** Finds the columns: of the table that is there, or of the one that --create makes (inside the transaction). */
 bool rh_import_find_columns(struct rh_import *import);
 /** Begins to read the file anew, behind its header. */

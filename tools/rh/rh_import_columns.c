@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which columns a file fills: those of its header in the table that is there, or those that --create makes of them. */
 #include "rh_import.h"
+#include "rh_interrupt.h"
 #include "rh_text.h"
 
 #include <inttypes.h>
@@ -31,6 +32,8 @@ static void add_column(struct rh_import *import, const char *name, size_t length
 
 static bool csv_failure(struct rh_import *import, enum rh_csv_result result)
 {
+    if (rh_interrupted()) /* whoever filled the pipe was perhaps ended too */
+        return rh_import_cancelled(import);
     if (result == RH_CSV_END)
         return refuse(import, "the file is empty");
     if (result == RH_CSV_BAD)
@@ -133,7 +136,7 @@ static bool infer_types(struct rh_import *import)
     uint64_t rows = 0;
     bool good = rh_import_rewind(import, !import->args->no_header);
     rh_progress_start(&progress, stderr, import->tool->err, "reading  ", import->size, rh_now_us());
-    while (good && (result = rh_csv_next(&import->csv)) != RH_CSV_END) {
+    while (good && !rh_interrupted() && (result = rh_csv_next(&import->csv)) != RH_CSV_END) {
         const struct rh_csv_record *record = &import->csv.record;
         good = result == RH_CSV_RECORD || (result == RH_CSV_BAD && import->args->reject != NULL);
         for (size_t at = 0; result == RH_CSV_RECORD && at < record->count && record->count == import->column_count;
@@ -144,6 +147,10 @@ static bool infer_types(struct rh_import *import)
             rh_progress_update(&progress, import->csv.consumed, rows, rh_now_us());
     }
     rh_progress_end(&progress);
+    if (rh_interrupted()) {
+        free(seen);
+        return rh_import_cancelled(import);
+    }
     if (!good)
         csv_failure(import, result);
     for (size_t at = 0; good && at < import->column_count; at++) {

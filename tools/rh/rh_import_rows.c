@@ -118,7 +118,8 @@ static void hold(struct rh_chunk *chunk, struct rhei_value *value)
 
 static bool execute(struct rh_import *import, const char *sql, struct rhei_error *error)
 {
-    return rhei_session_execute(import->session, sql, NULL, NULL, error) == RHEI_OK;
+    struct rhei_call_options limits = rh_tool_limits(import->tool);
+    return rhei_session_execute_with(import->session, sql, NULL, &limits, NULL, error) == RHEI_OK;
 }
 
 static rhei_status insert(struct rh_import *import, const char *sql, size_t first, size_t count,
@@ -127,7 +128,8 @@ static rhei_status insert(struct rh_import *import, const char *sql, size_t firs
     struct rh_chunk *chunk = import->chunk;
     struct rhei_params params = {chunk->values + first * import->column_count, count * import->column_count};
     struct rhei_result result = {.struct_size = sizeof result};
-    rhei_status status = rhei_session_execute(import->session, sql, &params, &result, error);
+    struct rhei_call_options limits = rh_tool_limits(import->tool);
+    rhei_status status = rhei_session_execute_with(import->session, sql, &params, &limits, &result, error);
     if (status == RHEI_OK) {
         import->rows += count;
         import->changes += (uint64_t)result.changes;
@@ -222,10 +224,8 @@ bool rh_import_flush(struct rh_import *import)
     struct rh_chunk *chunk = import->chunk;
     if (chunk == NULL || chunk->row_count == 0)
         return true;
-    if (rh_interrupted()) {
-        rh_tell(import->tool, "cancelled; nothing of the open transaction was imported [CANCELLED 57014]");
-        return false;
-    }
+    if (rh_interrupted())
+        return rh_import_cancelled(import);
     for (size_t at = 0; at < chunk->row_count * import->column_count; at++)
         if (has_bytes(&chunk->values[at]))
             chunk->values[at].as.bytes = chunk->bytes.bytes + chunk->values[at].as.integer;

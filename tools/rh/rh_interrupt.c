@@ -1,49 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Raising a flag may take locks, which a signal handler may not. So there is no handler: the signals are blocked
- * everywhere, and a thread of its own waits for them and raises the flag as ordinary code.
+ * everywhere, and a thread of its own waits for them and raises the flag as ordinary code. What the flag doesn't end within
+ * PATIENCE_SECONDS, or a second signal comes for, ends with the process: SQLite takes back what wasn't committed.
  */
 #include "rh_interrupt.h"
+
+#include "rh_args.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATIENCE_SECONDS = 2 };
 
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
 static atomic_bool came;
 
-static void end_by(int number)
+/* The flag's way out is the main thread's; where there is none (it waits for input, or for a pipe that nobody reads), ours. */
+static void end_now(void)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, number);
-    signal(number, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    raise(number);
+    static const char words[] = "rh: cancelled [CANCELLED 57014]\n";
+    (void)!write(STDERR_FILENO, words, sizeof words - 1);
+    _exit(RH_EXIT_ERROR);
 }
 
 static void *watch(void *unused)
 {
+    const struct timespec patience = {.tv_sec = PATIENCE_SECONDS};
     sigset_t set;
     (void)unused;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    for (;;) {
-        int number = 0;
-        if (sigwait(&set, &number) != 0)
-            continue;
-        bool again = atomic_exchange(&came, true);
-        pthread_mutex_lock(&guard_lock);
-        bool raised = guarded != NULL && !again;
-        if (raised)
-            rhei_cancel_raise(guarded);
-        pthread_mutex_unlock(&guard_lock);
-        if (!raised)
-            end_by(number);
-    }
+    while (sigwaitinfo(&set, NULL) < 0)
+        ;
+    atomic_store(&came, true);
+    pthread_mutex_lock(&guard_lock);
+    bool raised = guarded != NULL;
+    if (raised)
+        rhei_cancel_raise(guarded);
+    pthread_mutex_unlock(&guard_lock);
+    if (raised)
+        sigtimedwait(&set, NULL, &patience); /* or a second signal */
+    end_now();
     return NULL;
 }
 
@@ -58,13 +61,15 @@ void rh_interrupt_start(void)
     if (pthread_create(&thread, NULL, watch, NULL) == 0)
         pthread_detach(thread);
     else
-        pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* no thread: Ctrl-C just ends the process */
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* no thread: a signal just ends the process */
 }
 
 void rh_interrupt_guard(rhei_cancel *cancel)
 {
     pthread_mutex_lock(&guard_lock);
     guarded = cancel;
+    if (cancel != NULL && atomic_load(&came))
+        rhei_cancel_raise(cancel);
     pthread_mutex_unlock(&guard_lock);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rh_interrupt.h
- * Ctrl-C (and SIGTERM): the first ends what runs on the database, a second one ends the tool. Nothing is left half done
- * either way.
+ * Ctrl-C and SIGTERM: the first ends what runs on the database; what that doesn't end soon, or a second signal comes for, ends
+ * with the tool. Every way it says "cancelled" and exits with 1, and nothing is left half done.
  */
 #ifndef RH_INTERRUPT_H
 #define RH_INTERRUPT_H
@@ -13,10 +13,10 @@
 
 /**
  * Starts to watch. Call it before any other thread is started: the signals are blocked here, and threads inherit that.
- * Until rh_interrupt_guard() a signal ends the process as usual.
+ * Until rh_interrupt_guard() a signal ends the tool at once.
  */
 void rh_interrupt_start(void);
-/** From here on a signal raises this flag (NULL: ends the process again). */
+/** From here on a signal raises this flag (NULL: ends the tool at once again). */
 void rh_interrupt_guard(rhei_cancel *cancel);
 /** Whether a signal came. */
 bool rh_interrupted(void);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh query: each statement by itself, through the router. */
-#include "rh_interrupt.h"
 #include "rh_statements.h"
 
 #include <stdlib.h>
@@ -57,9 +56,8 @@ static bool prepare_route(struct rh_tool *tool)
     struct rhei_error error = RHEI_ERROR_INIT;
     if (tool->args->route != RHEI_ROUTE_OLAP || tool->args->explain)
         return true;
-    rh_interrupt_guard(NULL); /* a build knows no flag; ended in the middle it costs nothing but its time */
-    rhei_status status = rhei_initial_sync(tool->db, tool->args->timeout_ms, &error);
-    rh_interrupt_guard(tool->cancel);
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    rhei_status status = rhei_initial_sync_with(tool->db, &limits, &error);
     if (status == RHEI_OK)
         return true;
     rh_tell_error(tool, &error);

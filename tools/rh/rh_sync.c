@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh sync: builds the column store, brings it to every commit, and tells what that took. */
-#include "rh_interrupt.h"
 #include "rh_tool.h"
 
 #include <inttypes.h>
@@ -46,10 +45,10 @@ int rh_sync_command(struct rh_tool *tool)
     struct rhei_sync_status status = {.struct_size = sizeof status};
     if (!rh_tool_open(tool, 0))
         return RH_EXIT_ERROR;
-    rh_interrupt_guard(NULL); /* what follows knows no flag and only reads: Ctrl-C may end it at once */
+    struct rhei_call_options limits = rh_tool_limits(tool);
     int code = RH_EXIT_OK;
     int64_t started = rh_now_us();
-    if (rhei_initial_sync(tool->db, tool->args->timeout_ms, &error) != RHEI_OK ||
+    if (rhei_initial_sync_with(tool->db, &limits, &error) != RHEI_OK ||
         rhei_sync_now(tool->db, &report, &error) != RHEI_OK || rhei_sync_status(tool->db, &status, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;

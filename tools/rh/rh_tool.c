@@ -53,10 +53,17 @@ void rh_tool_close(struct rh_tool *tool)
     rhei_cancel_destroy(&tool->cancel);
 }
 
+struct rhei_call_options rh_tool_limits(const struct rh_tool *tool)
+{
+    return (struct rhei_call_options){
+        .struct_size = sizeof(struct rhei_call_options), .timeout_ms = tool->args->timeout_ms, .cancel = tool->cancel};
+}
+
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
 {
-    fprintf(stderr, "%srh: %s%s [%s %s]\n", rh_style(&tool->err, RH_RED), error->message,
-            rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
+    bool cancelled = error->code == RHEI_CANCELLED && strstr(error->message, "cancelled") == NULL;
+    fprintf(stderr, "%srh: %s%s%s [%s %s]\n", rh_style(&tool->err, RH_RED), cancelled ? "cancelled: " : "",
+            error->message, rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
 }
 
 int rh_tell(const struct rh_tool *tool, const char *format, ...)

@@ -33,6 +33,9 @@ bool rh_tool_open(struct rh_tool *tool, unsigned flags);
 bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error);
 void rh_tool_close(struct rh_tool *tool);
 
+/** What every call of a command obeys: --timeout and Ctrl-C. Each call may take the whole time. */
+struct rhei_call_options rh_tool_limits(const struct rh_tool *tool);
+
 /** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error);
 /** Tells what the tool itself found wrong, and gives RH_EXIT_ERROR. */

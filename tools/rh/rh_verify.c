@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh verify: compares tables with their mirrors, cell by cell through checksums. */
-#include "rh_interrupt.h"
 #include "rh_tool.h"
 #include "rh_writer.h"
 
@@ -40,7 +39,8 @@ static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tal
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     uint64_t rows = 0;
-    rhei_status status = rhei_verify(tool->db, name, &rows, &error);
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    rhei_status status = rhei_verify_with(tool->db, name, &limits, &rows, &error);
     if (status == RHEI_OK) {
         tally->tables++;
         tally->rows += rows;
@@ -101,8 +101,8 @@ int rh_verify_command(struct rh_tool *tool)
     struct tally tally = {0};
     if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
-    rh_interrupt_guard(NULL); /* what follows knows no flag and only reads: Ctrl-C may end it at once */
-    bool good = rhei_initial_sync(tool->db, tool->args->timeout_ms, &error) == RHEI_OK;
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK;
     if (!good)
         rh_tell_error(tool, &error);
     else

@@ -1,0 +1,113 @@
+"""SIGINT and SIGTERM end every command with "cancelled", exit 1, and nothing half done."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from rh_program import rh  # noqa: F401 (fixture)
+
+COUNT = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 4000000000) "
+SLOW = {
+    "query": ["query", COUNT + "SELECT count(*) FROM c"],
+    "query that writes": ["query", COUNT + "INSERT INTO t SELECT n, n FROM c RETURNING id"],
+    "update by query": ["query", "UPDATE t SET v = (" + COUNT + "SELECT count(*) FROM c)"],
+    "exec": ["exec", COUNT + "INSERT INTO t SELECT n + 100, n FROM c"],
+    "exec of several": ["exec", "INSERT INTO t VALUES (50, 1); " + COUNT + "INSERT INTO t SELECT n + 100, n FROM c"],
+    "exec waiting for a lock": ["exec", "INSERT INTO t VALUES (60, 1)"],
+    "exec reading a pipe": ["exec"],
+    "import reading a pipe": ["import", "-", "t"],
+}
+
+
+def busy_since(process, seconds):
+    """Waits until the process has used so much processor time: it is at work."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with open(f"/proc/{process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        if (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") >= seconds:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    raise AssertionError("the command did not get to work")
+
+
+def sleeping(process):
+    """Waits until the main thread waits for something (a pipe, a lock), and was at work before that."""
+    deadline = time.monotonic() + 30
+    seen = 0
+    while time.monotonic() < deadline and seen < 20:
+        with open(f"/proc/{process.pid}/stat") as stat:
+            seen = seen + 1 if stat.read().rsplit(")", 1)[1].split()[0] == "S" else 0
+        time.sleep(0.01)
+    assert seen == 20
+
+
+@pytest.fixture
+def table(rh):
+    path = rh.folder / "rhei.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    connection.execute("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+    yield connection
+    assert connection.execute("SELECT * FROM t").fetchall() == [(1, "one"), (2, "two")]
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
+def ends(process, number):
+    started = time.monotonic()
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 1 and "cancelled" in errors and "CANCELLED" in errors, (process.returncode, errors)
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_q5_a_signal_ends_a_command(rh, table, name, number, mode):
+    table.execute(f"PRAGMA journal_mode={mode}")
+    if "lock" in name:
+        table.execute("BEGIN IMMEDIATE")
+    process = rh.start(*SLOW[name], **({"stdin": subprocess.PIPE} if "pipe" in name else {}))
+    if "lock" in name or "pipe" in name:
+        sleeping(process)
+    else:
+        busy_since(process, 0.2)
+    ends(process, number)
+    if "lock" in name:
+        table.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", [["sync"], ["verify"], ["query", "SELECT sum(v) FROM big", "--route", "olap"]])
+def test_q5_a_signal_ends_a_build(rh, number, command):
+    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None)
+    connection.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, v, w)")
+    connection.execute("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1500000) "
+                       "INSERT INTO big SELECT n, n, 'text ' || n FROM c")
+    connection.close()
+    process = rh.start(*command)
+    busy_since(process, 0.1)
+    ends(process, number)
+
+
+def test_q5_a_signal_ends_a_query_whose_reader_stopped(rh, table):
+    process = rh.start("query", COUNT + "SELECT n FROM c")
+    process.stdout.readline()
+    sleeping(process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 1
+    assert "cancelled" in process.stderr.read()
+    process.stdout.close()
+
+
+def test_q5_a_time_out_ends_writes(rh, table):
+    for command in ("exec", "query"):
+        done = rh.run(command, COUNT + "INSERT INTO t SELECT n + 100, n FROM c", "--timeout", "200", code=1)
+        assert "TIMEOUT" in done.stderr
