@@ -164,7 +164,7 @@ static bool capture_triggers_equal(const struct oltp_table_schema *table, const 
 static rhei_status capture_drop_triggers(struct capture *capture, struct oltp_table_schema *table)
 {
     struct base_buffer sql = {0};
-    table->remade = true;
+    table->remade = 1;
     for (uint32_t i = 0; i < table->trigger_count; i++) {
         base_buffer_text(&sql, "DROP TRIGGER IF EXISTS main.");
         base_buffer_identifier(&sql, table->triggers[i].name);
@@ -415,7 +415,7 @@ struct capture_work {
 static rhei_status capture_raw_drop(struct capture *capture, sqlite3_stmt *drop, struct oltp_table_schema *table)
 {
     rhei_status status = RHEI_OK;
-    table->remade = true;
+    table->remade = 1;
     for (uint32_t i = 0; i < table->trigger_count && status == RHEI_OK; i++) {
         sqlite3_bind_int64(drop, 1, table->triggers[i].rowid);
         sqlite3_bind_text(drop, 2, table->triggers[i].name, -1, SQLITE_STATIC);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LOAD_FEW = 16 };
+
 struct load_row {
     struct oltp_object object;
     struct load_row *next;
@@ -34,6 +36,7 @@ struct load_slot {
     uint32_t before_number;         /* its number there */
     struct load_track track;        /* the definition's */
     struct load_track own;          /* our triggers */
+    struct oltp_table_kind kind;    /* of one that is read */
     struct oltp_definition *definition;
 };
 
@@ -145,7 +148,7 @@ bool oltp_schema_names_view(const struct oltp_schema *schema, const char *sql, s
 static struct load_slot *load_slot_new(struct load *load, const char *name)
 {
     if (load->slot_count == load->slot_capacity) {
-        uint32_t capacity = load->slot_capacity == 0 ? 64 : load->slot_capacity * 2;
+        uint32_t capacity = load->slot_capacity * 2;
         struct load_slot *grown = base_realloc(load->slots, capacity * sizeof *grown);
         if (grown == NULL) {
             load_fail(load, error_no_memory(load->error));
@@ -320,7 +323,14 @@ static void load_scan(struct load *load, int64_t after)
 
 static void load_base_slots(struct load *load, bool appended)
 {
-    for (uint32_t i = 0; load->base != NULL && i < load->base->definition_count; i++) {
+    uint32_t count = load->base == NULL ? 0 : load->base->definition_count;
+    load->slot_capacity = count + LOAD_FEW;
+    load->slots = base_alloc(load->slot_capacity * sizeof *load->slots);
+    if (load->slots == NULL) {
+        load_fail(load, error_no_memory(load->error));
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
         struct oltp_definition *before = load->base->definitions[i];
         struct load_slot *slot = load_slot_new(load, before->name);
         if (slot == NULL) {
@@ -397,91 +407,129 @@ static void load_kind_row(sqlite3_stmt *stmt, struct oltp_table_kind *kind)
     kind->strict = sqlite3_column_int(stmt, 3) != 0;
 }
 
-/* How SQLite lists the tables that are to be read, by slot. All in one listing, which itself walks all tables. */
-static struct oltp_table_kind *load_kinds(struct load *load)
+static bool slot_is_read(const struct load_slot *slot)
 {
-    struct oltp_table_kind *kinds = base_alloc_zero((size_t)load->slot_count + 1, sizeof *kinds);
-    sqlite3_stmt *stmt = NULL;
-    if (kinds == NULL) {
-        load_fail(load, error_no_memory(load->error));
-        return NULL;
-    }
-    int rc = sqlite3_prepare_v2(load->connection->db,
-                                "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main'", -1, &stmt,
-                                NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        int64_t number = name == NULL ? -1 : schema_find(load->base, name, strlen(name));
-        if (number < 0 && name != NULL) {
-            number = (int64_t)(uintptr_t)base_map_find(load->added, name, strlen(name)) - 1;
-        }
-        if (number >= 0) {
-            load_kind_row(stmt, &kinds[number]);
-        }
-        rc = SQLITE_OK;
-    }
-    if (rc != SQLITE_DONE) {
-        load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
-    }
-    sqlite3_finalize(stmt);
-    return kinds;
+    return slot->definition == NULL && track_count(&slot->track) > 0;
 }
 
-static void load_define(struct load *load, struct load_slot *slot, const struct oltp_table_kind *kind)
+/* The slot that a listed name is of; NULL: none that is to be read. */
+static struct load_slot *load_kind_slot(struct load *load, const char *name)
+{
+    int64_t number = name == NULL ? -1 : schema_find(load->base, name, strlen(name));
+    if (number < 0 && name != NULL) {
+        number = (int64_t)(uintptr_t)base_map_find(load->added, name, strlen(name)) - 1;
+    }
+    return number >= 0 && slot_is_read(&load->slots[number]) ? &load->slots[number] : NULL;
+}
+
+static rhei_status load_kinds_step(struct load *load, sqlite3_stmt *stmt)
+{
+    int rc;
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct load_slot *slot = load_kind_slot(load, (const char *)sqlite3_column_text(stmt, 0));
+        if (slot != NULL) {
+            load_kind_row(stmt, &slot->kind);
+        }
+    }
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(load->connection, rc, NULL, load->error);
+}
+
+/* How SQLite lists the `count` tables that are to be read: by name, or all in one listing, as each walks all tables. */
+static void load_kinds(struct load *load, uint32_t count)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool few = count <= LOAD_FEW;
+    int rc = sqlite3_prepare_v2(load->connection->db,
+                                few ? "SELECT name, type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'"
+                                    : "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main'",
+                                -1, &stmt, NULL);
+    if (rc != SQLITE_OK) {
+        load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
+    } else if (!few) {
+        load_fail(load, load_kinds_step(load, stmt));
+    }
+    for (uint32_t i = 0; few && i < load->slot_count && load->status == RHEI_OK; i++) {
+        if (slot_is_read(&load->slots[i])) {
+            sqlite3_bind_text(stmt, 1, load->slots[i].name, -1, SQLITE_STATIC);
+            load_fail(load, load_kinds_step(load, stmt));
+        }
+    }
+    sqlite3_finalize(stmt);
+}
+
+static void load_define(struct load *load, struct load_slot *slot)
 {
     struct oltp_object *objects = load_track_objects(load, &slot->track);
     if (objects != NULL) {
-        slot->definition = oltp_definition_new(&load->definer, objects, track_count(&slot->track), kind);
+        slot->definition = oltp_definition_new(&load->definer, objects, track_count(&slot->track), &slot->kind);
         load_fail(load, load->definer.status);
     }
 }
 
 static void load_definitions(struct load *load)
 {
-    bool any = false;
+    uint32_t count = 0;
     load_disturb_shadows(load);
     for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK; i++) {
         struct load_slot *slot = &load->slots[i];
         if (slot_is_same(slot)) {
             slot->definition = slot->before;
             atomic_fetch_add_explicit(&slot->before->references, 1, memory_order_relaxed);
-        } else {
-            any |= track_count(&slot->track) > 0;
+        }
+        count += slot_is_read(slot);
+    }
+    if (count > 0 && load->status == RHEI_OK) {
+        load_kinds(load, count);
+    }
+    for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK && count > 0; i++) {
+        if (slot_is_read(&load->slots[i])) {
+            load_define(load, &load->slots[i]);
         }
     }
-    struct oltp_table_kind *kinds = any && load->status == RHEI_OK ? load_kinds(load) : NULL;
-    for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK && any; i++) {
-        struct load_slot *slot = &load->slots[i];
-        if (slot->definition == NULL && track_count(&slot->track) > 0) {
-            load_define(load, slot, &kinds[i]);
-        }
-    }
-    base_free(kinds);
 }
 
 /* ---- The parts of the schema. ------------------------------------------------------------------------------------ */
 
 static int load_compare(const void *a, const void *b)
 {
-    const struct load_slot *one = a, *other = b;
-    bool one_there = one->definition != NULL, other_there = other->definition != NULL;
-    if (!one_there || !other_there) {
-        return one_there ? -1 : other_there;
-    }
+    const struct load_slot *one = *(const struct load_slot *const *)a, *other = *(const struct load_slot *const *)b;
     if (one->definition->main->type != other->definition->main->type) {
         return one->definition->main->type == OLTP_OBJECT_TABLE ? -1 : 1;
     }
     return strcmp(one->definition->name, other->definition->name);
 }
 
-static bool load_is_sorted(const struct load *load)
+/* All that is there, tables by name, then views by name. The base's are in that order already but for what changed. */
+static struct load_slot **load_order(struct load *load, uint32_t *count, uint32_t *tables)
 {
-    for (uint32_t i = 1; i < load->slot_count; i++) {
-        if (load_compare(&load->slots[i - 1], &load->slots[i]) > 0) {
-            return false;
-        }
+    struct load_slot **order = oltp_arena_alloc(&load->scratch, ((size_t)load->slot_count + 1) * sizeof(*order));
+    uint32_t few = 0;
+    *count = 0;
+    *tables = 0;
+    if (order == NULL) {
+        load_fail(load, error_no_memory(load->error));
+        return NULL;
     }
-    return true;
+    for (uint32_t i = 0; i < load->slot_count; i++) {
+        struct load_slot *slot = &load->slots[i];
+        if (slot->definition == NULL) {
+            continue;
+        }
+        uint32_t at = (*count)++;
+        *tables += slot->definition->main->type == OLTP_OBJECT_TABLE;
+        order[at] = slot;
+        while (few < LOAD_FEW && at > 0 && load_compare(&order[at - 1], &order[at]) > 0) {
+            struct load_slot *moved = order[at - 1];
+            order[at - 1] = order[at];
+            order[at--] = moved;
+        }
+        few += at + 1 < *count;
+    }
+    if (few == LOAD_FEW) {
+        qsort(order, *count, sizeof(*order), load_compare);
+    }
+    return order;
 }
 
 static void load_own(struct load *load, const struct load_slot *slot, struct oltp_own **own)
@@ -498,9 +546,8 @@ static void load_own(struct load *load, const struct load_slot *slot, struct olt
     }
 }
 
-static void load_table(struct load *load, uint32_t i)
+static void load_table(struct load *load, const struct load_slot *slot, uint32_t i)
 {
-    const struct load_slot *slot = &load->slots[i];
     struct oltp_schema *schema = load->schema;
     struct oltp_table_schema *table = &schema->tables[i];
     load_own(load, slot, &schema->owns[i]);
@@ -518,14 +565,8 @@ static void load_table(struct load *load, uint32_t i)
 static void load_parts(struct load *load)
 {
     struct oltp_schema *schema = load->schema;
-    if (!load_is_sorted(load)) {
-        qsort(load->slots, load->slot_count, sizeof *load->slots, load_compare);
-    }
     uint32_t tables = 0, all = 0;
-    while (all < load->slot_count && load->slots[all].definition != NULL) {
-        tables += load->slots[all].definition->main->type == OLTP_OBJECT_TABLE;
-        all++;
-    }
+    struct load_slot **order = load_order(load, &all, &tables);
     schema->definitions = load_alloc(load, (size_t)all + 1, sizeof(*schema->definitions));
     schema->tables = load_alloc(load, (size_t)tables + 1, sizeof *schema->tables);
     schema->owns = load_alloc(load, (size_t)tables + 1, sizeof(*schema->owns));
@@ -534,13 +575,13 @@ static void load_parts(struct load *load)
         return;
     }
     for (uint32_t i = 0; i < all; i++) {
-        schema->definitions[i] = load->slots[i].definition; /* takes the reference */
-        load->slots[i].definition = NULL;
+        schema->definitions[i] = order[i]->definition; /* takes the reference */
+        order[i]->definition = NULL;
     }
     schema->definition_count = all;
     schema->catalog.table_count = tables;
     for (uint32_t i = 0; i < tables && load->status == RHEI_OK; i++) {
-        load_table(load, i);
+        load_table(load, order[i], i);
     }
     for (uint32_t i = tables; i < all; i++) {
         const struct oltp_object *view = schema->definitions[i]->main;
@@ -644,7 +685,7 @@ static int64_t settle_from(const struct oltp_schema *schema)
     int64_t from = schema->last_rowid;
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
         const struct oltp_table_schema *table = &schema->tables[i];
-        for (uint32_t k = 0; table->remade && k < table->trigger_count; k++) {
+        for (uint32_t k = 0; table->remade > 0 && k < table->trigger_count; k++) {
             from = table->triggers[k].rowid <= from ? table->triggers[k].rowid - 1 : from;
         }
     }
@@ -668,8 +709,8 @@ static rhei_status settle_scan(struct load *load)
                                      .sql = (const char *)sqlite3_column_text(stmt, 2)};
         const struct oltp_table_schema *table =
             oltp_schema_find(load->schema, (const char *)sqlite3_column_text(stmt, 3));
-        if (table != NULL && table->remade && object.name != NULL && load_is_ours(&object)) {
-            load_track_row(load, &load->slots[table - load->schema->tables].own, &object);
+        if (table != NULL && table->remade > 0 && object.name != NULL && load_is_ours(&object)) {
+            load_track_row(load, &load->slots[table->remade - 1].own, &object);
         }
         rc = SQLITE_OK;
     }
@@ -683,25 +724,29 @@ static rhei_status settle_scan(struct load *load)
 rhei_status oltp_schema_reread(struct oltp_connection *connection, struct oltp_schema *schema, struct rhei_error *error)
 {
     struct load load = {.connection = connection, .schema = schema, .error = error, .status = RHEI_OK};
-    uint32_t count = schema->catalog.table_count;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        schema->tables[i].remade = schema->tables[i].remade > 0 ? ++count : 0;
+    }
     load.slots = base_alloc_zero((size_t)count + 1, sizeof *load.slots);
     if (load.slots == NULL) {
         return error_no_memory(error);
     }
-    settle_scan(&load);
-    for (uint32_t i = 0; i < count && load.status == RHEI_OK; i++) {
+    if (count > 0) {
+        settle_scan(&load);
+    }
+    for (uint32_t i = 0; i < schema->catalog.table_count && load.status == RHEI_OK && count > 0; i++) {
         struct oltp_table_schema *table = &schema->tables[i];
-        if (!table->remade) {
-            continue;
-        }
         struct oltp_own *own = NULL;
-        load_own(&load, &load.slots[i], &own);
+        if (table->remade > 0) {
+            load_own(&load, &load.slots[table->remade - 1], &own);
+        }
         if (own != NULL) {
             oltp_own_release(schema->owns[i]);
             schema->owns[i] = own;
             table->triggers = own->triggers;
             table->trigger_count = own->trigger_count;
-            table->remade = false;
+            table->remade = 0;
         }
     }
     base_free(load.slots);
