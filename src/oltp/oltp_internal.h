@@ -27,8 +27,9 @@ enum {
     OLTP_LOG_WIDE = 64,          /* tables of more columns are logged by their keys */
     OLTP_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
     OLTP_CHECKPOINT_PAGES =
-        4000,             /* new pages in the WAL between two checkpoints: what is written often is copied once */
-    OLTP_GROUP_MAX = 512, /* statements of one group commit */
+        4000, /* new pages in the WAL between two checkpoints: what is written often is copied once */
+    OLTP_LOADERS_KEPT = 8,
+    OLTP_GROUP_MAX = 512,         /* statements of one group commit */
     OLTP_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
 };
 #define OLTP_LOG_LIMIT_DEFAULT UINT64_C(50000000)
@@ -440,6 +441,8 @@ void oltp_still_number(struct oltp *oltp, struct oltp_schema *schema);
 /* No word of memory tells of others' commits: the file must be asked each time. */
 bool oltp_is_blind(const struct oltp *oltp);
 void oltp_source_free(struct oltp_source **source);
+/* Ends the kept connections of loads; `unused`: only if no load was since the last call. */
+void oltp_loaders_close(struct oltp *oltp, bool unused);
 /* deadline_ns as oltp_writer_acquire has it */
 rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
 /* Forgets the oldest rows beyond the log's limit. */
@@ -522,6 +525,9 @@ struct oltp {
     base_mutex pool_lock;
     struct oltp_connection *free_readers;
     uint32_t free_count, open_count;
+    struct oltp_connection *free_loaders; /* kept from one load to the next */
+    uint32_t free_loader_count;
+    bool loaders_used; /* since the maintenance looked last */
 
     /* describer and catalog */
     base_mutex describe_lock;

@@ -4,14 +4,21 @@
  *
  * All readers begin; if no commit happened between before the first and after the last (the WAL index says so for every
  * process), they see the same state. Otherwise they try again, and after a few tries one reader does it alone. No
- * lock is taken, so no writer waits.
+ * lock is taken, so no writer waits. How many readers there are is decided by the first one's state: a small table has one.
+ *
+ * The connections are kept for the next load, as each that is opened reads the whole schema.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "oltp/oltp_source.h"
 
-enum { LOAD_TRIES = 8, LOAD_MAX = 64, LOAD_BYTES_MAX = 64 * 1024 * 1024 };
+enum {
+    LOAD_TRIES = 8,
+    LOAD_MAX = 64,
+    LOAD_BYTES_MAX = 64 * 1024 * 1024,
+    LOAD_ROWS_EACH = 4096, /* rowids from the first to the last for which a further reader is worth its while */
+};
 
 struct source_loader {
     struct oltp_connection *connection;
@@ -26,7 +33,8 @@ struct source_load {
     struct oltp *oltp;
     struct oltp_schema *schema;
     const struct oltp_table_schema *table;
-    bool logged; /* the log's last row is the position */
+    bool logged;       /* the log's last row is the position */
+    int64_t low, high; /* rowids, for several readers */
     uint32_t count;
     struct source_loader loaders[LOAD_MAX];
 };
@@ -41,51 +49,89 @@ static const struct oltp_table_schema *load_find(struct oltp_schema *schema, uin
     return NULL;
 }
 
-/* Starts each reader's transaction; all have read something afterwards. */
-static rhei_status load_pin(struct source_load *load, int64_t *position, struct rhei_error *error)
+/* ---- Connections. ------------------------------------------------------------------------------------------------ */
+
+static rhei_status load_take(struct oltp *oltp, struct oltp_connection **connection, struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
-    for (uint32_t i = 0; i < load->count && status == RHEI_OK; i++) {
-        struct oltp_connection *connection = load->loaders[i].connection;
-        if (!sqlite3_get_autocommit(connection->db)) {
-            status = oltp_exec(connection, "ROLLBACK", error);
-        }
-        if (status == RHEI_OK) {
-            status = oltp_exec(connection, "BEGIN", error);
-        }
-        if (status == RHEI_OK) {
-            status = oltp_query_int(connection,
-                                    load->logged ? "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62"
-                                                 : "SELECT count(*) FROM main.sqlite_schema",
-                                    0, position, error);
-        }
+    base_mutex_lock(&oltp->pool_lock);
+    *connection = oltp->free_loaders;
+    if (*connection != NULL) {
+        oltp->free_loaders = (*connection)->next;
+        oltp->free_loader_count--;
+    }
+    base_mutex_unlock(&oltp->pool_lock);
+    return *connection != NULL ? RHEI_OK : oltp_connection_open(oltp, OLTP_SOURCE, connection, error);
+}
+
+static void load_give(struct oltp *oltp, struct oltp_connection **slot)
+{
+    struct oltp_connection *connection = *slot;
+    if (connection == NULL) {
+        return;
+    }
+    *slot = NULL;
+    if (!sqlite3_get_autocommit(connection->db) && oltp_exec(connection, "ROLLBACK", NULL) != RHEI_OK) {
+        oltp_connection_close(&connection);
+        return;
+    }
+    base_mutex_lock(&oltp->pool_lock);
+    bool keep = oltp->free_loader_count < OLTP_LOADERS_KEPT;
+    if (keep) {
+        connection->next = oltp->free_loaders;
+        oltp->free_loaders = connection;
+        oltp->free_loader_count++;
+        oltp->loaders_used = true;
+    }
+    base_mutex_unlock(&oltp->pool_lock);
+    if (!keep) {
+        oltp_connection_close(&connection);
+    }
+}
+
+void oltp_loaders_close(struct oltp *oltp, bool unused)
+{
+    base_mutex_lock(&oltp->pool_lock);
+    struct oltp_connection *connection = unused && oltp->loaders_used ? NULL : oltp->free_loaders;
+    if (connection != NULL) {
+        oltp->free_loaders = NULL;
+        oltp->free_loader_count = 0;
+    }
+    oltp->loaders_used = false;
+    base_mutex_unlock(&oltp->pool_lock);
+    while (connection != NULL) {
+        struct oltp_connection *next = connection->next;
+        oltp_connection_close(&connection);
+        connection = next;
+    }
+}
+
+/* ---- One state for all. ------------------------------------------------------------------------------------------ */
+
+/* Starts the reader's transaction; it has read something afterwards. */
+static rhei_status load_pin(struct source_load *load, uint32_t i, int64_t *position, struct rhei_error *error)
+{
+    struct oltp_connection **connection = &load->loaders[i].connection;
+    rhei_status status = *connection == NULL ? load_take(load->oltp, connection, error) : RHEI_OK;
+    if (status == RHEI_OK && !sqlite3_get_autocommit((*connection)->db)) {
+        status = oltp_exec(*connection, "ROLLBACK", error);
+    }
+    if (status == RHEI_OK) {
+        (*connection)->busy_deadline_ns = 0;
+        status = oltp_exec(*connection, "BEGIN", error);
+    }
+    if (status == RHEI_OK) {
+        status = oltp_query_int(*connection,
+                                load->logged ? "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62"
+                                             : "SELECT count(*) FROM main.sqlite_schema",
+                                0, position, error);
     }
     return status;
 }
 
-static rhei_status load_pin_all(struct source_load *load, int64_t *position, struct rhei_error *error)
-{
-    rhei_status status = RHEI_OK;
-    for (int tries = 0; status == RHEI_OK; tries++) {
-        uint64_t before = oltp_commit_token(load->oltp);
-        status = load_pin(load, position, error);
-        bool blind = load->oltp->wal_index == NULL;
-        if (load->count == 1 || (!blind && before == oltp_commit_token(load->oltp))) {
-            break;
-        }
-        if (blind || tries == LOAD_TRIES) {
-            while (load->count > 1) {
-                oltp_connection_close(&load->loaders[--load->count].connection);
-            }
-        }
-    }
-    return status;
-}
-
-static rhei_status load_bounds(struct source_load *load, int64_t *low, int64_t *high, struct rhei_error *error)
+static rhei_status load_bounds(struct source_load *load, struct rhei_error *error)
 {
     static const char *const functions[] = {"min", "max"};
-    int64_t *const bounds[] = {low, high};
+    int64_t *const bounds[] = {&load->low, &load->high};
     rhei_status status = RHEI_OK;
     for (int i = 0; i < 2 && status == RHEI_OK; i++) {
         struct base_buffer sql = {0};
@@ -97,6 +143,49 @@ static rhei_status load_bounds(struct source_load *load, int64_t *low, int64_t *
     }
     return status;
 }
+
+/* How many of the `asked` readers the table is worth, by the first one's state. */
+static rhei_status load_count(struct source_load *load, uint32_t asked, struct rhei_error *error)
+{
+    const struct source_table *source = &load->table->table.source;
+    load->count = 1;
+    if (source->without_rowid || load->table->rowid_name == NULL || asked <= 1) {
+        return RHEI_OK;
+    }
+    rhei_status status = load_bounds(load, error);
+    uint64_t span = load->low > load->high ? 0 : (uint64_t)load->high - (uint64_t)load->low;
+    uint64_t worth = span / LOAD_ROWS_EACH + 1;
+    load->count = asked < LOAD_MAX ? asked : LOAD_MAX;
+    if (worth < load->count) {
+        load->count = (uint32_t)worth;
+    }
+    return status;
+}
+
+static rhei_status load_pin_all(struct source_load *load, uint32_t asked, int64_t *position, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    bool blind = load->oltp->wal_index == NULL;
+    for (int tries = 0; status == RHEI_OK; tries++) {
+        uint64_t before = oltp_commit_token(load->oltp);
+        status = load_pin(load, 0, position, error);
+        if (status == RHEI_OK) {
+            status = load_count(load, blind || tries == LOAD_TRIES ? 1 : asked, error);
+        }
+        for (uint32_t i = 1; i < load->count && status == RHEI_OK; i++) {
+            status = load_pin(load, i, position, error);
+        }
+        if (load->count == 1 || before == oltp_commit_token(load->oltp)) {
+            break;
+        }
+    }
+    for (uint32_t i = load->count; i < LOAD_MAX; i++) { /* an earlier try wanted more */
+        load_give(load->oltp, &load->loaders[i].connection);
+    }
+    return status;
+}
+
+/* ---- Reading. ---------------------------------------------------------------------------------------------------- */
 
 static rhei_status load_prepare(struct source_load *load, struct source_loader *loader, bool ranged, int64_t low,
                                 int64_t high, struct rhei_error *error)
@@ -122,8 +211,8 @@ static rhei_status load_prepare(struct source_load *load, struct source_loader *
 static rhei_status load_prepare_all(struct source_load *load, struct rhei_error *error)
 {
     bool ranged = load->count > 1;
-    int64_t low = 0, high = -1;
-    rhei_status status = ranged ? load_bounds(load, &low, &high, error) : RHEI_OK;
+    int64_t low = load->low, high = load->high;
+    rhei_status status = RHEI_OK;
     uint64_t span = (uint64_t)high - (uint64_t)low;
     uint64_t share = span / load->count;
     for (uint32_t i = 0; i < load->count && status == RHEI_OK; i++) {
@@ -145,16 +234,6 @@ static rhei_status load_check_schema(struct source_load *load, struct rhei_error
         return error_set(error, RHEI_STALE, "the schema changed while the load began: try again");
     }
     return status;
-}
-
-static uint32_t load_count(const struct oltp_table_schema *table, uint32_t asked)
-{
-    const struct source_table *source = &table->table.source;
-    if (source->without_rowid || table->rowid_name == NULL || asked <= 1) {
-        return 1;
-    }
-    /* the estimate is as old as the schema's, so an empty-looking table may have grown: ask for readers anyway */
-    return asked < LOAD_MAX ? asked : LOAD_MAX;
 }
 
 rhei_status oltp_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **result,
@@ -181,13 +260,7 @@ rhei_status oltp_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, boo
         }
     }
     if (status == RHEI_OK) {
-        load->count = load_count(load->table, loaders);
-    }
-    for (uint32_t i = 0; status == RHEI_OK && i < load->count; i++) {
-        status = oltp_connection_open(oltp, OLTP_SOURCE, &load->loaders[i].connection, error);
-    }
-    if (status == RHEI_OK) {
-        status = load_pin_all(load, &info->position, error);
+        status = load_pin_all(load, loaders, &info->position, error);
     }
     if (status == RHEI_OK) {
         status = load_check_schema(load, error);
@@ -248,7 +321,7 @@ void oltp_load_end(struct source_load **slot)
         sqlite3_finalize(loader->stmt);
         oltp_batch_free(&loader->batch);
         oltp_arena_reset(&loader->arena);
-        oltp_connection_close(&loader->connection);
+        load_give(load->oltp, &loader->connection);
     }
     oltp_schema_release(load->schema);
     base_free(load);

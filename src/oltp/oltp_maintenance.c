@@ -91,6 +91,9 @@ static void maintenance_run(void *argument)
         if (limit || checkpoint || tick) {
             oltp_log_limit(oltp, NULL);
         }
+        if (tick) {
+            oltp_loaders_close(oltp, true);
+        }
         if (engine || tick) {
             oltp_engine_seen(oltp, 0, NULL);
             seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;

@@ -228,6 +228,7 @@ void oltp_close(struct oltp **slot)
     *slot = NULL;
     oltp_maintenance_stop(oltp);
     oltp_source_free(&oltp->source);
+    oltp_loaders_close(oltp, false);
     while (oltp->free_readers != NULL) {
         struct oltp_connection *reader = oltp->free_readers;
         oltp->free_readers = reader->next;
