@@ -19,9 +19,11 @@ static rhei_status prune_floor(struct oltp *oltp, int64_t *position, struct rhei
 {
     int64_t others = INT64_MAX;
     char sql[200];
+    int64_t now = base_wall_ms();
     snprintf(sql, sizeof sql,
-             "SELECT min(position) FROM main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms > %" PRId64,
-             oltp->engine_id, base_wall_ms() - OLTP_ENGINE_LIFE_MS);
+             "SELECT min(position) FROM main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms BETWEEN %" PRId64
+             " AND %" PRId64,
+             oltp->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS);
     rhei_status status = oltp_query_int(oltp->writer, sql, INT64_MAX, &others, error);
     *position = others < *position ? others : *position;
     return status;
@@ -37,6 +39,16 @@ static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct 
                    oltp->engine_id, position, base_wall_ms());
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
     return status;
+}
+
+/* Engines that weren't seen for long, or whose clock is far from ours: they run on this machine, or they are not alive. */
+static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
+{
+    int64_t now = base_wall_ms();
+    return oltp_execf(oltp->writer, error,
+                      "DELETE FROM main._rhei_engines WHERE id <> %" PRId64 " AND (seen_ms IS NULL OR seen_ms NOT BETWEEN "
+                      "%" PRId64 " AND %" PRId64 ")",
+                      oltp->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS);
 }
 
 /* One slice; *more: there may be further ones. Holds the writer. */
@@ -69,6 +81,9 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
             *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
             atomic_store_explicit(&oltp->log_first, to + 1, memory_order_relaxed);
             *more = to < position;
+        }
+        if (status == RHEI_OK && last - to < PRUNE_SLICE) {
+            status = oltp_registry_trim(oltp, error);
         }
     }
     if (status == RHEI_OK) {
@@ -157,6 +172,9 @@ rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei
     rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
     if (status == RHEI_OK) {
         status = prune_write_seen(oltp, atomic_load_explicit(&oltp->engine_position, memory_order_relaxed), error);
+        if (status == RHEI_OK) {
+            status = prune_bury(oltp, error);
+        }
         oltp_writer_release(oltp);
     }
     return status;

@@ -44,7 +44,7 @@ rhei_status oltp_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhe
     *last = 0;
     rhei_status status = oltp_query_int(oltp->writer, "SELECT max(position) FROM main._rhei_engines", 0, last, error);
     int64_t own = atomic_load_explicit(&oltp->position, memory_order_relaxed);
-    *last = own > *last ? own : *last;
+    *last = *last <= OLTP_LOG_SEQ_MAX && *last > own ? *last : own;
     return status;
 }
 
@@ -107,6 +107,9 @@ rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bo
             "database are built anew");
         status = oltp_exec(oltp->writer,
                            "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id'", error);
+    }
+    if ((schema->pieces & OLTP_PIECE_ENGINES) == 0 && atomic_load(&oltp->engine_active)) {
+        oltp_seen_due(oltp);
     }
     schema->pieces |= needed;
     return status;

@@ -237,12 +237,20 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     *cycle = (struct change_cycle){.position = after};
     source->connection->busy_deadline_ns = 0;
     rhei_status status = oltp_identity_check(source->oltp, true, error);
-    bool known = false;
+    bool known = false, mended = false;
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
         if (token != NULL) {
             *token = oltp_commit_token(source->oltp);
         }
-        status = source_pin(source, &cycle->position, &known, cycle, error);
+        struct rhei_error why = RHEI_ERROR_INIT;
+        status = source_pin(source, &cycle->position, &known, cycle, &why);
+        if (status == RHEI_SQL && !mended) { /* others dropped the log: a look at the schema makes it again */
+            mended = true;
+            source->recheck = true;
+            status = RHEI_OK;
+        } else if (status != RHEI_OK && error != NULL) {
+            *error = why;
+        }
         if (status == RHEI_OK && !known) {
             source_end(base);
             status = tries < SOURCE_TRIES ? oltp_schema_refresh(source->oltp, error)
