@@ -11,7 +11,7 @@
 
 static const char *const insert = "INSERT INTO orders (customer, amount, status, ts) VALUES (?, ?, ?, ?)";
 
-enum { SINGLE = 5000, BATCH = 1000, BATCHES = 60, WRITERS = 8, EACH = 800, POINTS = 40000 };
+enum { SINGLE = 5000, BATCH = 1000, BATCHES = 60, SCRIPTS = 40, WRITERS = 8, EACH = 800, POINTS = 40000 };
 
 static void row_values(struct rhei_value *values, int64_t i)
 {
@@ -77,6 +77,41 @@ static double peer_batches(sqlite3 *db, sqlite3_stmt *statement)
         peer_exec(db, "COMMIT");
     }
     return BATCH * BATCHES / (bench_now_s() - start);
+}
+
+/* ---- The same statements as literal texts, 1,000 to a script. ------------------------------------------------------ */
+
+static char *literal_script(void)
+{
+    static char script[BATCH * 160];
+    size_t len = 0;
+    for (int i = 0; i < BATCH; i++)
+        len +=
+            (size_t)snprintf(script + len, sizeof script - len,
+                             "INSERT INTO orders (customer, amount, status, ts) VALUES ('cust%d', %.2f, 'paid', %d);\n",
+                             i % 7919, (double)(i % 100000) / 100.0, 1700000000 + i);
+    return script;
+}
+
+static double rhei_scripts(rhei_db *db, const char *script)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    double start = bench_now_s();
+    for (int b = 0; b < SCRIPTS; b++)
+        if (rhei_execute_script(db, script, NULL, &error) != RHEI_OK)
+            bench_die("a script", error.message);
+    return BATCH * SCRIPTS / (bench_now_s() - start);
+}
+
+static double peer_scripts(sqlite3 *db, const char *script)
+{
+    double start = bench_now_s();
+    for (int b = 0; b < SCRIPTS; b++) {
+        peer_exec(db, "BEGIN");
+        peer_exec(db, script);
+        peer_exec(db, "COMMIT");
+    }
+    return BATCH * SCRIPTS / (bench_now_s() - start);
 }
 
 /* ---- Eight writers: group commit against one transaction each, both with capture. --------------------------------- */
@@ -223,6 +258,14 @@ void figures_write(struct bench *bench)
     }
     add_ratio(bench, "INSERT in transactions of 1,000 with capture / bare", "/s", &rhei, "SQLite", &theirs, 0.35,
               ">= 0.35");
+    const char *script = literal_script();
+    rhei.count = theirs.count = 0;
+    for (int run = 0; run < bench->runs; run++) {
+        samples_add(&rhei, rhei_scripts(db, script));
+        samples_add(&theirs, peer_scripts(peer, script));
+    }
+    add_ratio(bench, "literal INSERT texts, 1,000 a script, with capture / bare SQLite given the same texts", "/s",
+              &rhei, "SQLite", &theirs, 1.0, ">= 1.0");
     figure_points(bench, db, peer);
     sqlite3_finalize(statement);
     peer_close(peer);

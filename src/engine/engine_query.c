@@ -213,6 +213,24 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
     return status;
 }
 
+/* A literal write that gives no rows: SQLite says all there is to say when it runs. */
+static rhei_status ask_plain_write(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                                   struct rhei_error *error)
+{
+    rhei_status status = engine_limits_check((void *)(uintptr_t)&ask->limits);
+    if (status != RHEI_OK)
+        return error_set(error, status, "the statement was ended before it began");
+    status = engine_rows_new(db, NULL, rows, error);
+    if (status != RHEI_OK)
+        return status;
+    (*rows)->limits = ask->limits;
+    (*rows)->rule = "write";
+    status = answer_write(*rows, ask, error);
+    if (status != RHEI_OK)
+        rhei_rows_close(rows);
+    return status;
+}
+
 rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                            struct rhei_error *error)
 {
@@ -220,6 +238,8 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
     rhei_status status;
     if (route_explained_text(ask->sql, ask->len, &inner) != NULL) {
         status = engine_explain_route(db, ask, rows, error);
+    } else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len)) {
+        status = ask_plain_write(db, ask, rows, error);
     } else {
         status = ask_until_settled(db, ask, rows, error);
     }

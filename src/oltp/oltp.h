@@ -147,6 +147,8 @@ struct oltp_result {
 rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
                        const struct oltp_stop *stop, struct oltp_result *result, struct oltp_cursor **rows,
                        struct rhei_error *error);
+/* Whether a text is one literal INSERT, UPDATE or DELETE that returns no rows, so that nothing need be asked about it before. */
+bool oltp_is_plain_write(const char *sql, size_t len);
 /* The same statement for `rows` rows of `count` parameters (row-major), all or nothing, in one savepoint. */
 rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
                             uint32_t count, size_t rows, const struct oltp_stop *stop, struct oltp_result *result,

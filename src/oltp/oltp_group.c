@@ -158,19 +158,13 @@ rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_
     struct oltp_statement *wide = oltp_wide_take(oltp, statement, job);
     for (size_t row = 0, count = 1; row < job->rows && status == RHEI_OK; row += count) {
         count = wide == NULL ? 1 : oltp_wide_count(statement, job, row);
-        int64_t changes = sqlite3_total_changes64(oltp->writer->db);
         status = group_run_some(oltp, job, count > 1 ? wide : statement, row, count);
-        size_t wrong = row;
-        bool known = count == 1;
-        if (status != RHEI_OK && !known && oltp->writer->stopped == RHEI_OK && group_in_transaction(oltp) &&
-            sqlite3_total_changes64(oltp->writer->db) == changes) {
-            status = group_find_row(oltp, job, statement, &wrong, count);
-            known = true;
-        }
-        if (status != RHEI_OK && job->many && known) {
-            error_context(&job->error, "row %zu: ", wrong + 1);
-        } else if (status != RHEI_OK && job->many) {
-            error_context(&job->error, "rows %zu to %zu: ", row + 1, row + count);
+        job->wrong_row = row;
+        job->wrong_rows = count;
+        if (status != RHEI_OK && count > 1 && oltp->writer->stopped == RHEI_OK && group_in_transaction(oltp) &&
+            sqlite3_changes64(oltp->writer->db) == 0) {
+            job->wrong_rows = 1;
+            status = group_find_row(oltp, job, statement, &job->wrong_row, count);
         }
     }
     if (wide != NULL) {
@@ -194,6 +188,15 @@ void oltp_recount(struct oltp *oltp)
     }
 }
 
+void oltp_name_row(struct oltp_job *job)
+{
+    if (job->many && job->wrong_rows == 1) {
+        error_context(&job->error, "row %zu: ", job->wrong_row + 1);
+    } else if (job->many && job->wrong_rows > 1) {
+        error_context(&job->error, "rows %zu to %zu: ", job->wrong_row + 1, job->wrong_row + job->wrong_rows);
+    }
+}
+
 /* A job within the group's open transaction. */
 static rhei_status group_run_member(struct group *group, struct oltp_job *job, struct oltp_statement *statement,
                                     int64_t end_ns)
@@ -209,7 +212,9 @@ static rhei_status group_run_member(struct group *group, struct oltp_job *job, s
     group_watch(group, job, end_ns);
     status = oltp_step_rows(oltp, job, statement);
     group_unwatch(group);
-    if (status == RHEI_OK) {
+    if (status != RHEI_OK) {
+        oltp_name_row(job);
+    } else {
         status = group_check_debt(oltp, &job->error);
     }
     if (guarded && group_in_transaction(oltp)) {
@@ -389,7 +394,9 @@ static rhei_status group_run_transaction(struct group *group, struct oltp_job *j
     status = oltp_step_rows(oltp, job, statement);
     group_unwatch(group);
     oltp_fault(oltp, "oltp.write.commit");
-    if (status == RHEI_OK) {
+    if (status != RHEI_OK) {
+        oltp_name_row(job);
+    } else {
         status = oltp_step_own(oltp, oltp->commit, &job->error);
     }
     if (status != RHEI_OK) {
@@ -433,7 +440,7 @@ static void group_run_alone(struct group *group, struct oltp_job *job)
     struct oltp_statement *statement = NULL;
     int64_t end_ns = job == group->own ? 0 : group->end_ns;
     group_watch(group, job, end_ns);
-    job->status = oltp_prepare(oltp->writer, job->sql, job->len, &statement, &job->error);
+    job->status = oltp_prepare_job(oltp, job, &statement);
     if (job->status == RHEI_OK) {
         job->status = group_run_kind(group, job, statement);
     }
@@ -490,7 +497,7 @@ static enum group_passed group_pass(struct group *group, struct oltp_job **jobs,
         }
         struct oltp_statement *statement = NULL;
         group->watch.over = false;
-        jobs[i]->status = oltp_prepare(oltp->writer, jobs[i]->sql, jobs[i]->len, &statement, &jobs[i]->error);
+        jobs[i]->status = oltp_prepare_job(oltp, jobs[i], &statement);
         if (jobs[i]->status == RHEI_OK) {
             jobs[i]->status = group_run_member(group, jobs[i], statement, end_ns);
             oltp_statement_release(oltp->writer, &statement);
@@ -585,19 +592,6 @@ static void group_run_together(struct group *group, struct oltp_job **jobs, uint
     }
 }
 
-/* True if the job's statement may share a transaction; a job whose text is wrong fails here. */
-static bool group_may_join(struct oltp *oltp, struct oltp_job *job)
-{
-    struct oltp_statement *statement = NULL;
-    struct rhei_error error = RHEI_ERROR_INIT;
-    if (oltp_prepare(oltp->writer, job->sql, job->len, &statement, &error) != RHEI_OK) {
-        return false;
-    }
-    bool join = statement->kind == OLTP_WRITE && !statement->alone;
-    oltp_statement_release(oltp->writer, &statement);
-    return join;
-}
-
 static void group_run_gathered(struct group *group, struct oltp_job **jobs, uint32_t count)
 {
     if (count == 1) {
@@ -619,7 +613,7 @@ void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *
     bool over = false;
     for (struct oltp_job *job = first; job != NULL; job = job->next) {
         job->status = RHEI_OK;
-        bool join = !alone && group_may_join(oltp, job);
+        bool join = !alone && job->joins;
         if (join) {
             together[waiting++] = job;
         }

@@ -15,6 +15,7 @@
 #include "base/base_thread.h"
 #include "oltp/oltp.h"
 #include "oltp/oltp_arena.h"
+#include "sql/sql_literal.h"
 
 #define OLTP_LOG     "_rhei_cdc_log"
 #define OLTP_PREFIX  "_rhei_"
@@ -64,6 +65,8 @@ struct oltp_statement {
     bool compound; /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
     bool cached, in_use;
     struct oltp_statement *newer, *older;
+    uint64_t key_version;        /* of the schema for which key_is_rowid was found, and 1; 0: not asked yet */
+    bool key_is_rowid;           /* the column of its WHERE (oltp_literal.c) */
     struct oltp_statement *wide; /* the same for wide_rows rows at once, NULL if that can't be (oltp_wide.c) */
     uint32_t wide_rows;
     uint64_t wide_version; /* of the schema for which that was found, and 1; 0: not asked yet */
@@ -133,6 +136,8 @@ bool oltp_token_is(const char *sql, size_t start, size_t end, const char *word);
 /* Unquoted text of a NAME, QUOTED or STRING token; NULL without memory. */
 char *oltp_token_text(const char *sql, size_t start, size_t end);
 void oltp_classify(struct oltp_statement *statement);
+/* The first word is one of those that may change rows: such statements share a transaction. */
+bool oltp_word_writes_rows(const char *sql, size_t len);
 /* True if a token of the text is this name. */
 bool oltp_text_names(const char *sql, size_t len, const char *name);
 /* True if only blanks, comments and semicolons are left at `at`. */
@@ -350,6 +355,7 @@ enum oltp_job_state { OLTP_JOB_QUEUED, OLTP_JOB_RUNNING, OLTP_JOB_GRANTED, OLTP_
 struct oltp_job {
     bool exclusive; /* wants the writer itself instead of having a statement run */
     bool solo;      /* its owner runs it, in a transaction of its own: it is long, or no INSERT, UPDATE or DELETE */
+    bool joins;     /* it may share a transaction */
     bool put_back;  /* the holder didn't run it after all: back to the head of the queue with it */
     const char *sql;
     size_t len;
@@ -357,8 +363,10 @@ struct oltp_job {
     uint32_t param_count;
     size_t rows;
     bool many;
-    int64_t deadline_ns;          /* of its wait for the writer; 0: the busy time-out */
-    const struct oltp_stop *stop; /* may be NULL */
+    const struct sql_literals *lifted; /* the text's own literals as parameters, or NULL; its owner's, like the text */
+    size_t wrong_row, wrong_rows;      /* after a failure: which rows, from 0; more than one if SQLite doesn't tell */
+    int64_t deadline_ns;               /* of its wait for the writer; 0: the busy time-out */
+    const struct oltp_stop *stop;      /* may be NULL */
     struct oltp_result result;
     struct oltp_cursor **cursor; /* may be NULL */
     struct rhei_error error;
@@ -388,8 +396,19 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
 rhei_status oltp_step_own(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_error *error);
 /* What is open, if anything is. */
 void oltp_roll_back(struct oltp *oltp);
-/* All rows of a job; the error of a batch names the row. */
+/* All rows of a job; wrong_row tells which failed. */
 rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement);
+/*
+ * The statement of a job: with its literals as parameters where that is possible, which are the job's parameters then. What SQLite
+ * has to say against a text it says of the text itself.
+ */
+rhei_status oltp_prepare_job(struct oltp *oltp, struct oltp_job *job, struct oltp_statement **statement);
+/* The text's literals as parameters; only a text that is one such statement. `bytes` is room for what is unquoted. */
+bool oltp_lift(const char *sql, size_t len, struct sql_literals *lifted, char *bytes, size_t size);
+/* The template's statement; false: run the text as it is. */
+bool oltp_prepare_lifted(struct oltp *oltp, const struct sql_literals *lifted, struct oltp_statement **statement);
+/* Says in the job's error which row of a batch it was. */
+void oltp_name_row(struct oltp_job *job);
 /* What others did to the schema since we looked must not be taken for our own doing (I7). */
 rhei_status oltp_catch_up(struct oltp *oltp, struct rhei_error *error);
 /*

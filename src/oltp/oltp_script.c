@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "oltp/oltp_internal.h"
+#include "sql/sql_split.h"
 
 static rhei_status script_statement(struct oltp *oltp, const char *sql, size_t len, struct oltp_result *result,
                                     struct oltp_schema **schema, struct rhei_error *error)
@@ -55,30 +56,203 @@ static void script_name_statement(uint64_t number, size_t at, struct rhei_error 
     error_context(error, "statement %llu, at byte %zu: ", (unsigned long long)number, at);
 }
 
+/* ---- Statements that differ in their literals only run as rows of one. ------------------------------------------- */
+
+enum { RUN_ROWS = 512, RUN_VALUES = 8192, RUN_BYTES = 1 << 20 };
+
+struct script {
+    struct oltp *oltp;
+    const char *sql;
+    size_t len;
+    struct oltp_result *result;
+    struct oltp_schema **schema;
+    uint64_t number; /* of the statement that was read last */
+
+    /* the run: rows for `statement`, whose text is `text` */
+    struct oltp_statement *statement; /* NULL: there is no run */
+    char text[SQL_LIFTED_MAX];
+    size_t text_len;
+    uint32_t width;
+    size_t rows;
+    uint64_t first; /* number of its first statement */
+    size_t offsets[RUN_ROWS];
+    struct rhei_value *values; /* [RUN_VALUES] */
+    struct sql_literals next;  /* the statement at hand */
+    size_t bytes_used;         /* of next.bytes, by the rows */
+    size_t bytes_size;
+    char *bytes;
+};
+
+/* The rows that have gathered. */
+static rhei_status run_step(struct script *script, struct rhei_error *error)
+{
+    struct oltp_job job = {.params = script->values,
+                           .param_count = script->width,
+                           .rows = script->rows,
+                           .many = true,
+                           .error = RHEI_ERROR_INIT};
+    if (script->rows == 0) {
+        return RHEI_OK;
+    }
+    rhei_status status = oltp_step_rows(script->oltp, &job, script->statement);
+    script->result->changes += job.result.changes;
+    script->result->last_insert_rowid = job.result.last_insert_rowid;
+    if (job.result.position != 0) {
+        script->result->position = job.result.position;
+    }
+    if (status != RHEI_OK) {
+        if (error != NULL && error->code == RHEI_OK) {
+            *error = job.error;
+        }
+        script_name_statement(script->first + job.wrong_row, script->offsets[job.wrong_row], error);
+    }
+    script->rows = 0;
+    script->bytes_used = 0;
+    return status;
+}
+
+static rhei_status run_end(struct script *script, struct rhei_error *error)
+{
+    rhei_status status = run_step(script, error);
+    if (script->statement != NULL) {
+        oltp_statement_release(script->oltp->writer, &script->statement);
+    }
+    return status;
+}
+
+static bool run_fits(const struct script *script)
+{
+    const struct sql_literals *next = &script->next;
+    return script->statement != NULL && next->len == script->text_len &&
+           memcmp(next->text, script->text, next->len) == 0;
+}
+
+static bool run_has_room(struct script *script)
+{
+    if (script->bytes == NULL) {
+        script->bytes_size = script->len < RUN_BYTES ? script->len : RUN_BYTES;
+        script->bytes = base_alloc(script->bytes_size);
+        script->values = base_alloc(RUN_VALUES * sizeof *script->values);
+    }
+    return script->bytes != NULL && script->values != NULL;
+}
+
+/* Adds the statement at `at`, which is in `next`, to the run, or begins one with it. *taken false: it must run as it is. */
+static rhei_status run_take(struct script *script, size_t at, bool *taken, struct rhei_error *error)
+{
+    struct sql_literals *next = &script->next;
+    rhei_status status = RHEI_OK;
+    if (!run_fits(script)) {
+        status = run_end(script, error);
+        if (status != RHEI_OK || !oltp_prepare_lifted(script->oltp, next, &script->statement)) {
+            *taken = status != RHEI_OK;
+            return status;
+        }
+        memcpy(script->text, next->text, next->len);
+        script->text_len = next->len;
+        script->width = next->count;
+    } else if (script->rows == RUN_ROWS || (script->rows + 1) * script->width > RUN_VALUES) {
+        status = run_step(script, error);
+    }
+    /* the bytes of `next` lie behind those of rows that are done by now: they stay */
+    script->bytes_used = (size_t)(next->bytes - script->bytes) + next->bytes_used;
+    if (script->rows == 0) {
+        script->first = script->number;
+    }
+    memcpy(script->values + script->rows * script->width, next->values, next->count * sizeof *next->values);
+    script->offsets[script->rows++] = at;
+    *taken = true;
+    return status;
+}
+
+/* Where the statement at `at` ends. */
+static rhei_status script_find_end(struct script *script, size_t at, size_t *cut, struct rhei_error *error)
+{
+    const char *sql = script->sql + at;
+    size_t len = script->len - at, last = 0;
+    if (oltp_word_is(sql, len, "CREATE") || oltp_word_is(sql, len, "EXPLAIN")) {
+        return script_cut(script->oltp, sql, len, cut, error); /* by SQLite's own word on what a trigger's end is */
+    }
+    *cut = sql_statement_end(sql, len, 0, &last);
+    return RHEI_OK;
+}
+
+static rhei_status script_next(struct script *script, size_t at, size_t *cut, struct rhei_error *error)
+{
+    bool taken = false;
+    rhei_status status = RHEI_OK;
+    if (run_has_room(script)) {
+        script->next.bytes = script->bytes + script->bytes_used;
+        script->next.bytes_size = script->bytes_size - script->bytes_used;
+        if (sql_literals_lift(script->sql + at, script->len - at, &script->next)) {
+            *cut = script->next.consumed;
+            status = run_take(script, at, &taken, error);
+        }
+    }
+    if (taken || status != RHEI_OK) {
+        return status;
+    }
+    status = run_end(script, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = script_find_end(script, at, cut, error);
+    if (status == RHEI_OK) {
+        status = script_statement(script->oltp, script->sql + at, *cut, script->result, script->schema, error);
+    }
+    if (status != RHEI_OK) {
+        script_name_statement(script->number, at, error);
+    }
+    return status;
+}
+
+/* Behind blanks, comments and empty statements. */
+static size_t script_skip(const struct script *script, size_t at)
+{
+    size_t start = at, end;
+    do {
+        oltp_next_token(script->sql, script->len, &at, &start, &end);
+    } while (start < script->len && script->sql[start] == ';');
+    return start;
+}
+
+static rhei_status script_statements(struct script *script, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    const struct oltp_stop *stop = script->oltp->writer->stop; /* short statements never get as far as to ask it */
+    for (size_t at = script_skip(script, 0), cut = 0; status == RHEI_OK && at < script->len && script->sql[at] != '\0';
+         at = script_skip(script, at + cut)) {
+        rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
+        script->number++;
+        status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error) : script_next(script, at, &cut, error);
+    }
+    return status == RHEI_OK ? run_end(script, error) : status;
+}
+
 rhei_status oltp_script_run(struct oltp *oltp, const char *sql, size_t len, struct oltp_result *result,
                             struct oltp_schema **schema, struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
-    const struct oltp_stop *stop = oltp->writer->stop; /* short statements never get as far as to ask it */
-    uint64_t number = 0;
-    for (size_t at = 0; status == RHEI_OK && !oltp_is_blank(sql, len, at);) {
-        size_t cut = 0, next = at, start = at, end;
-        do {
-            oltp_next_token(sql, len, &next, &start, &end);
-        } while (sql[start] == ';');
-        at = start;
-        number++;
-        rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
-        status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error)
-                                    : script_cut(oltp, sql + at, len - at, &cut, error);
-        if (status == RHEI_OK) {
-            status = script_statement(oltp, sql + at, cut, result, schema, error);
-        }
-        if (status != RHEI_OK) {
-            script_name_statement(number, at, error);
-        }
-        at += cut;
+    struct script *script = base_alloc(sizeof *script);
+    if (script == NULL) {
+        return error_no_memory(error);
     }
+    /* the big arrays need no zeros */
+    script->oltp = oltp;
+    script->sql = sql;
+    script->len = len;
+    script->result = result;
+    script->schema = schema;
+    script->number = 0;
+    script->statement = NULL;
+    script->rows = 0;
+    script->bytes_used = 0;
+    script->bytes = NULL;
+    script->values = NULL;
+    rhei_status status = script_statements(script, error);
+    oltp_statement_release(oltp->writer, &script->statement);
+    base_free(script->bytes);
+    base_free(script->values);
+    base_free(script);
     return status;
 }
 

@@ -174,8 +174,17 @@ static rhei_status session_run_held(struct oltp_session *session, const char *sq
 {
     struct oltp_statement *statement = NULL;
     struct oltp_connection *writer = session->oltp->writer;
+    struct sql_literals lifted;
+    char bytes[2048];
+    rhei_status status = RHEI_OK;
     writer->busy_deadline_ns = 0;
-    rhei_status status = oltp_prepare(writer, sql, len, &statement, error);
+    if (count == 0 && oltp_lift(sql, len, &lifted, bytes, sizeof bytes) &&
+        oltp_prepare_lifted(session->oltp, &lifted, &statement)) {
+        params = lifted.values;
+        count = lifted.count;
+    } else {
+        status = oltp_prepare(writer, sql, len, &statement, error);
+    }
     if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
         bool ends = statement->kind == OLTP_TRANSACTION, reads = statement->read_only;
         bool rolls = ends && oltp_word_is(sql, len, "ROLLBACK");
@@ -267,6 +276,9 @@ rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql,
         status = oltp_step_rows(oltp, &job, statement);
     }
     oltp_statement_release(oltp->writer, &statement);
+    if (status != RHEI_OK) {
+        oltp_name_row(&job);
+    }
     session_guard_end(session, status, &job.error);
     if (status == RHEI_OK && result != NULL) {
         *result = job.result;
@@ -392,8 +404,9 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
         return here;
     }
     if (!session->holding) {
-        enum oltp_kind kind = OLTP_EMPTY;
-        rhei_status status = session_kind(session, sql, len, &kind, error);
+        enum oltp_kind kind = OLTP_WRITE;
+        bool plain = cursor == NULL && oltp_word_writes_rows(sql, len) && !oltp_word_is(sql, len, "WITH");
+        rhei_status status = plain ? RHEI_OK : session_kind(session, sql, len, &kind, error);
         if (status != RHEI_OK) {
             return status;
         }

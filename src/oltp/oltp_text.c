@@ -228,6 +228,18 @@ static bool text_first_word(const char *sql, size_t len, const char *word, size_
     return token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, word);
 }
 
+static const char *const text_writes[] = {"INSERT", "REPLACE", "UPDATE", "DELETE", "WITH"};
+
+bool oltp_word_writes_rows(const char *sql, size_t len)
+{
+    size_t at = 0, start, end;
+    enum oltp_token token;
+    do {
+        token = oltp_next_token(sql, len, &at, &start, &end);
+    } while (token == OLTP_TOKEN_OTHER && sql[start] == ';');
+    return token == OLTP_TOKEN_NAME && TEXT_IN(text_writes);
+}
+
 bool oltp_word_is(const char *sql, size_t len, const char *word)
 {
     size_t at;

@@ -349,7 +349,8 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
     if (stopped != RHEI_OK) {
         return oltp_stop_error(stopped, true, error);
     }
-    job->solo = job->many ? job->rows > SOLO_ROWS : oltp_word_kind(job->sql, job->len) != OLTP_SELECT;
+    job->joins = job->lifted != NULL || oltp_word_writes_rows(job->sql, job->len);
+    job->solo = job->many ? job->rows > SOLO_ROWS : !job->joins;
     rhei_status status = oltp_identity_check(oltp, true, error);
     if (status != RHEI_OK) {
         return status;
@@ -379,8 +380,13 @@ rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const str
                            .stop = stop,
                            .cursor = rows,
                            .error = RHEI_ERROR_INIT};
+    struct sql_literals lifted;
+    char bytes[2048];
     if (rows != NULL) {
         *rows = NULL;
+    }
+    if (count == 0 && oltp_lift(sql, len, &lifted, bytes, sizeof bytes)) { /* outside of anybody's turn */
+        job.lifted = &lifted;
     }
     return write_job(oltp, &job, result, error);
 }

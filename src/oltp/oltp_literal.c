@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Literal INSERTs, UPDATEs and DELETEs as cached statements with parameters (sql_literal.h has the rule). */
+#include <string.h>
+
+#include "oltp/oltp_internal.h"
+
+/* A name of the hidden rowid, or the INTEGER PRIMARY KEY. */
+static bool literal_is_rowid(const struct oltp_table_schema *table, const char *column)
+{
+    const struct source_table *source = &table->table.source;
+    bool hidden = base_fold_compare(column, "rowid") == 0 || base_fold_compare(column, "_rowid_") == 0 ||
+                  base_fold_compare(column, "oid") == 0;
+    for (uint32_t i = 0; i < source->column_count; i++) {
+        if (!source->columns[i].is_rowid && base_fold_compare(source->columns[i].name, column) == 0) {
+            return source->columns[i].is_rowid_alias;
+        }
+    }
+    return hidden && !source->without_rowid;
+}
+
+static bool literal_key_fits(struct oltp *oltp, const struct sql_literals *lifted)
+{
+    char *table_name = oltp_token_text(lifted->key_table.text, 0, lifted->key_table.len);
+    char *column = oltp_token_text(lifted->key_column.text, 0, lifted->key_column.len);
+    bool fits = false;
+    if (table_name != NULL && column != NULL) {
+        base_mutex_lock(&oltp->schema_lock);
+        const struct oltp_table_schema *table =
+            oltp->schema == NULL ? NULL : oltp_schema_find(oltp->schema, table_name);
+        fits = table != NULL && literal_is_rowid(table, column);
+        base_mutex_unlock(&oltp->schema_lock);
+    }
+    base_free(table_name);
+    base_free(column);
+    return fits;
+}
+
+bool oltp_lift(const char *sql, size_t len, struct sql_literals *lifted, char *bytes, size_t size)
+{
+    lifted->bytes = bytes;
+    lifted->bytes_size = size;
+    return sql_literals_lift(sql, len, lifted) && oltp_is_blank(sql, len, lifted->consumed);
+}
+
+bool oltp_is_plain_write(const char *sql, size_t len)
+{
+    struct sql_literals lifted;
+    char bytes[2048];
+    return oltp_lift(sql, len, &lifted, bytes, sizeof bytes) && lifted.bare;
+}
+
+bool oltp_prepare_lifted(struct oltp *oltp, const struct sql_literals *lifted, struct oltp_statement **statement)
+{
+    if (oltp_prepare(oltp->writer, lifted->text, lifted->len, statement, NULL) != RHEI_OK) {
+        return false;
+    }
+    if (lifted->key_column.len == 0) {
+        return true;
+    }
+    uint64_t version = oltp_schema_version(oltp) + 1;
+    if ((*statement)->key_version != version) {
+        (*statement)->key_is_rowid = literal_key_fits(oltp, lifted);
+        (*statement)->key_version = version;
+    }
+    if (!(*statement)->key_is_rowid) {
+        oltp_statement_release(oltp->writer, statement);
+        return false;
+    }
+    return true;
+}
+
+rhei_status oltp_prepare_job(struct oltp *oltp, struct oltp_job *job, struct oltp_statement **statement)
+{
+    if (job->lifted != NULL) {
+        if (oltp_prepare_lifted(oltp, job->lifted, statement)) {
+            job->params = job->lifted->values;
+            job->param_count = job->lifted->count;
+            return RHEI_OK;
+        }
+        job->lifted = NULL;
+        job->params = NULL;
+        job->param_count = 0;
+    }
+    return oltp_prepare(oltp->writer, job->sql, job->len, statement, &job->error);
+}
