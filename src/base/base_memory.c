@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base_memory.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -67,6 +70,23 @@ void base_memory_prefer_huge(void *pointer, size_t size)
 #else
     (void)pointer;
     (void)size;
+#endif
+}
+
+void base_memory_release(void *pointer, size_t size)
+{
+#ifdef MADV_DONTNEED
+    (void)madvise(pointer, size, MADV_DONTNEED);
+#else
+    (void)pointer;
+    (void)size;
+#endif
+}
+
+void base_memory_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
 #endif
 }
 

@@ -21,6 +21,10 @@ char *base_strndup(const char *text, size_t length);
  * hundreds. Only a hint; page-aligned, before the memory is used.
  */
 void base_memory_prefer_huge(void *pointer, size_t size);
+/* Lets the system take these whole pages back, contents and all; they stay addressable and come back zeroed or as they were. */
+void base_memory_release(void *pointer, size_t size);
+/* Asks the allocator to give what it keeps free back to the system. May take a millisecond for each gigabyte. */
+void base_memory_trim(void);
 
 /*
  * Grows *items so that at least `needed` of `item_size` fit, doubling; *capacity counts items.

@@ -196,6 +196,13 @@ rhei_status mirror_compact_prepare(struct mirror *mirror, struct mirror_compacti
 rhei_status mirror_compact_swap(struct mirror *mirror, struct mirror_compaction **compaction, struct rhei_error *error);
 void mirror_compact_abandon(struct mirror_compaction **compaction);
 
+/* ---- Giving memory back. ----------------------------------------------------------------------------------------- */
+
+/* The writer: frees what no snapshot holds any more, without a publish. */
+void mirror_collect(struct mirror *mirror);
+/* Any thread: gives empty blocks back to the system, but for a sixteenth of the whole, which apply will want. Bytes given. */
+size_t mirror_trim(struct mirror *mirror);
+
 /* ---- Facts for status. Any thread. -------------------------------------------------------------------------------- */
 
 struct mirror_status {
@@ -205,6 +212,9 @@ struct mirror_status {
     uint64_t publishes, compactions, snapshots_held;
 };
 void mirror_status(struct mirror *mirror, struct mirror_status *status);
+/* Two of them without a walk over all tables. */
+size_t mirror_memory_bytes(const struct mirror *mirror);
+size_t mirror_garbage_bytes(const struct mirror *mirror);
 
 /* ---- Ranges and whole-table aggregates. Any thread. ---------------------------------------------------------------- */
 

@@ -39,7 +39,7 @@ struct mirror_part {
 
 static size_t parts_size(const struct mirror_segment *segment)
 {
-    return (segment->capacity + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS * sizeof(struct mirror_part);
+    return (segment->bitmap_rows + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS * sizeof(struct mirror_part);
 }
 
 void mirror_parts_free(struct mirror *mirror, const struct mirror_segment *segment, struct mirror_column *column)

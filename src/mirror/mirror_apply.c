@@ -7,8 +7,9 @@
  * place. An unpublished row of a segment that is sealed already is killed and appended anew, because a sealed segment's
  * counters and layouts are final.
  *
- * A chunk never writes into two segments: when the tail is full, its rows are written and it is sealed before the next
- * one is opened. A chunk with values of a new class seals the tail before its first row.
+ * A chunk never writes into two segments: when the tail is full, its rows are written before it grows or is sealed for the
+ * next one. A chunk with values of a new class seals the tail before its first row. After a chunk, a tail that is mostly dead,
+ * by rows or by bytes, is sealed: so a hot row's old versions go with their segment, and compaction finds the rest.
  */
 #include "mirror_internal.h"
 
@@ -16,7 +17,7 @@
 
 #include "base/base_error.h"
 
-enum { PREFETCH_ROWS = 16, PREFETCH_PLACES = 8, MOVE_ROWS = 4096 };
+enum { PREFETCH_ROWS = 16, PREFETCH_PLACES = 8, MOVE_ROWS = 4096, CHUNK_BYTES = 512 << 10 };
 
 struct apply {
     struct mirror *mirror;
@@ -50,14 +51,14 @@ static uint32_t origin_of(const struct mirror_segment *segment, uint32_t offset)
     const uint64_t *word = &segment->origin[offset >> 6];
     if ((*word >> (offset & 63) & 1) != 0)
         return ROW_REPLACES;
-    return (word[segment->capacity / 64] >> (offset & 63) & 1) != 0 ? ROW_MOVED : ROW_NEW;
+    return (word[segment->bitmap_rows / 64] >> (offset & 63) & 1) != 0 ? ROW_MOVED : ROW_NEW;
 }
 
 static void set_origin(struct mirror_segment *segment, uint32_t offset, uint32_t origin)
 {
     uint64_t *word = &segment->origin[offset >> 6];
     uint64_t bit = 1ull << (offset & 63);
-    uint64_t *moved = word + segment->capacity / 64;
+    uint64_t *moved = word + segment->bitmap_rows / 64;
     *word = origin == ROW_REPLACES ? *word | bit : *word & ~bit;
     *moved = origin == ROW_MOVED ? *moved | bit : *moved & ~bit;
 }
@@ -107,6 +108,7 @@ static rhei_status upsert(struct apply *apply, const struct mirror_probe *probe)
     if (unpublished && row_id >> 16 == table->tail.number) {
         if (origin == ROW_REPLACES)
             set_origin(segment, offset, origin);
+        table->tail.overwritten = true;
         apply->mirror->targets[probe->row - apply->base] = offset;
         return RHEI_OK;
     }
@@ -249,6 +251,31 @@ static rhei_status check_keys(const struct apply *apply, size_t first, size_t en
     return RHEI_OK;
 }
 
+/*
+ * The end of a chunk that starts at `first`: long strings make it shorter, because a row that is overwritten in place
+ * leaves its bytes in the heap until the chunk is over.
+ */
+static size_t chunk_end(struct apply *apply, size_t first)
+{
+    const struct change_batch *batch = apply->batch;
+    size_t left = batch->row_count - first, count = left < MIRROR_CHUNK_ROWS ? left : MIRROR_CHUNK_ROWS;
+    struct mirror_tail *tail = &apply->table->tail;
+    mirror_tail_classify(tail, batch, first, first + count);
+    uint64_t bytes = 0;
+    for (uint32_t c = 0; c < batch->column_count; c++) {
+        if ((tail->classes[c] & (MIRROR_HAS_TEXT | MIRROR_HAS_BLOB)) == 0)
+            continue;
+        for (size_t i = first; i < first + count; i++)
+            bytes += batch->columns[c][i].type >= RHEI_TEXT && !is_delete(batch, i) ? batch->columns[c][i].length : 0;
+    }
+    if (bytes <= CHUNK_BYTES || count == 1)
+        return first + count;
+    uint64_t fit = count * CHUNK_BYTES / bytes;
+    count = fit > 0 ? (size_t)fit : 1;
+    mirror_tail_classify(tail, batch, first, first + count);
+    return first + count;
+}
+
 static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
 {
     struct mirror_table *table = apply->table;
@@ -258,7 +285,6 @@ static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
     rhei_status status = check_keys(apply, first, end);
     if (status != RHEI_OK)
         return status;
-    mirror_tail_classify(&table->tail, apply->batch, first, end);
     status = mirror_tail_prepare(apply->mirror, &table->tail, mirror_table_columns(table), &conflict);
     if (status == RHEI_OK && (conflict || table->tail.segment == NULL))
         status = mirror_table_open_tail(table);
@@ -268,17 +294,23 @@ static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
         if (status == RHEI_OK)
             status = write_columns(apply, start, row);
         if (status == RHEI_OK && row < end)
-            status = mirror_table_open_tail(table);
+            status = mirror_table_extend_tail(table);
     }
-    return status;
+    if (status != RHEI_OK)
+        return status;
+    if (mirror_table_tail_is_hollow(table))
+        mirror_table_close_tail(table);
+    if (!apply->moving)                         /* those that move borrow the strings of the segment they leave */
+        (void)mirror_table_drop_empties(table); /* failing is harmless: tried again */
+    return RHEI_OK;
 }
 
 static rhei_status apply_all(struct apply *apply)
 {
     size_t rows = apply->batch->row_count;
     rhei_status status = mirror_table_touch(apply->table);
-    for (size_t first = 0; first < rows && status == RHEI_OK; first += MIRROR_CHUNK_ROWS) {
-        size_t end = rows - first < MIRROR_CHUNK_ROWS ? rows : first + MIRROR_CHUNK_ROWS;
+    for (size_t first = 0, end; first < rows && status == RHEI_OK; first = end) {
+        end = chunk_end(apply, first);
         status = apply_chunk(apply, first, end);
     }
     return status;
@@ -315,19 +347,12 @@ static void mover_reset(struct mirror_table *table, struct mover *mover)
     mirror_memory_free(&table->mirror->memory, mover->columns, mover->columns_size);
 }
 
-static bool is_dead(const struct mirror_deletions *deletions, uint32_t place)
-{
-    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[place / MIRROR_VECTOR_ROWS];
-    uint32_t bit = place % MIRROR_VECTOR_ROWS;
-    return bitmap != NULL && (bitmap->word[bit >> 6] >> (bit & 63) & 1) != 0;
-}
-
 static void gather_live(struct mirror_table *table, uint32_t number, uint32_t max_rows, struct mover *mover)
 {
     const struct mirror_segment *segment = mirror_table_segment(table, number);
     const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
     for (uint32_t place = 0; place < segment->rows && mover->rows < max_rows; place++) {
-        if (is_dead(deletions, place))
+        if (mirror_is_dead(deletions, place))
             continue;
         for (uint32_t c = 0; c < mirror_table_columns(table); c++)
             mirror_segment_value(segment, c, place, &mover->values[(size_t)c * max_rows + mover->rows]);
@@ -338,7 +363,8 @@ static void gather_live(struct mirror_table *table, uint32_t number, uint32_t ma
 /* Without a free number the rows must fit into what is left of the tail. */
 static uint32_t room_to_move(const struct mirror_table *table, uint32_t budget)
 {
-    uint32_t left = table->tail.segment == NULL ? 0 : table->tail.segment->capacity - table->tail.rows;
+    uint32_t most = mirror_tail_most(table->mirror, &table->tail, mirror_table_columns(table));
+    uint32_t left = table->tail.segment == NULL || table->tail.rows > most ? 0 : most - table->tail.rows;
     return table->used_segments < table->mirror->max_segments || left > budget ? budget : left;
 }
 
@@ -387,7 +413,7 @@ static uint32_t sparsest_segment(const struct mirror_table *table)
         best = number;
         best_rows = segment->live_rows;
     }
-    uint32_t room = table->mirror->capacity[MIRROR_CAPACITY_STEPS - 1];
+    uint32_t room = table->mirror->segment_rows;
     return best_rows <= room / 2 ? best : UINT32_MAX;
 }
 
@@ -453,7 +479,6 @@ rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch
     struct apply apply = {.mirror = mirror, .table = table, .batch = batch};
     status = apply_all(&apply);
     if (status == RHEI_OK) {
-        (void)mirror_table_drop_empties(table); /* tried again next time */
         status = make_room(table, batch->row_count);
         mirror_facts_prepare(table);
     }

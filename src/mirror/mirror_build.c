@@ -211,27 +211,51 @@ static rhei_status index_rows(struct mirror_build *build, struct loader *loader,
 
 /* ---- Rows. ----------------------------------------------------------------------------------------------------------- */
 
-static void seal(struct loader *loader)
+static void seal(struct mirror_build *build, struct loader *loader)
 {
     struct mirror_segment *segment = loader->tail.segment;
     if (segment == NULL)
         return;
     segment->live_rows = loader->tail.rows;
-    mirror_tail_seal(&loader->tail);
+    mirror_tail_seal(build->mirror, &loader->tail);
     segment->next_empty = loader->sealed;
     loader->sealed = segment;
 }
 
+/* The estimate may be wrong by far, so it may cost little; rows that came are to be believed. */
+static uint32_t first_slots(const struct mirror_build *build, const struct loader *loader)
+{
+    enum { BELIEVED_BYTES = 256 << 10 };
+    const struct mirror_tail *tail = &loader->tail;
+    int64_t estimate = build->table->definition.estimated_rows;
+    uint32_t columns = mirror_table_columns(build->table);
+    if (tail->passed > 0)
+        return mirror_tail_slots(build->mirror, tail, columns, tail->passed / 2, SIZE_MAX);
+    return mirror_tail_slots(build->mirror, tail, columns, estimate > 0 ? (uint64_t)estimate : 0, BELIEVED_BYTES);
+}
+
 static rhei_status open_segment(struct mirror_build *build, struct loader *loader)
 {
-    seal(loader);
+    seal(build, loader);
     uint32_t number = atomic_fetch_add_explicit(&build->next_number, 1, memory_order_relaxed);
     if (number >= build->mirror->max_segments) {
         atomic_fetch_sub_explicit(&build->next_number, 1, memory_order_relaxed);
         return RHEI_TOO_BIG;
     }
-    rhei_status status = mirror_tail_open(build->mirror, &loader->tail, mirror_table_columns(build->table), number,
-                                          build->table->definition.estimated_rows);
+    uint32_t columns = mirror_table_columns(build->table);
+    return mirror_tail_open(build->mirror, &loader->tail, columns, number, first_slots(build, loader));
+}
+
+/* The tail is full. */
+static rhei_status extend(struct mirror_build *build, struct loader *loader)
+{
+    struct mirror_segment *outgrown;
+    uint32_t more = mirror_tail_more(build->mirror, &loader->tail, mirror_table_columns(build->table));
+    if (more == loader->tail.segment->capacity)
+        return open_segment(build, loader);
+    rhei_status status = mirror_tail_grow(build->mirror, &loader->tail, more, &outgrown);
+    if (status == RHEI_OK)
+        mirror_segment_free(build->mirror, outgrown);
     return status;
 }
 
@@ -294,7 +318,7 @@ static rhei_status append_chunk(struct mirror_build *build, struct loader *loade
         loader->tail.rows += (uint32_t)count;
         first += count;
         if (first < end)
-            status = open_segment(build, loader);
+            status = extend(build, loader);
     }
     return status;
 }
@@ -355,7 +379,8 @@ static void merge_plans(struct mirror_build *build)
     struct mirror_tail *tail = &build->table->tail;
     for (uint32_t i = 0; i < build->loader_count; i++) {
         const struct mirror_tail *from = &build->loader[i].tail;
-        tail->opened = from->opened > tail->opened ? from->opened : tail->opened;
+        tail->passed += from->passed;
+        tail->last_rows = from->last_rows > tail->last_rows ? from->last_rows : tail->last_rows;
         for (uint32_t c = 0; c < mirror_table_columns(build->table); c++) {
             if (from->plan[c] == MIRROR_LAYOUT_EMPTY || from->plan[c] == tail->plan[c])
                 continue;
@@ -413,6 +438,8 @@ static rhei_status stitch_tail(struct mirror_table *table, struct loader *loader
     table->tail.segment = segment;
     table->tail.number = loader->tail.number;
     table->tail.rows = loader->tail.rows;
+    mirror_segment_trim(table->mirror, segment, loader->tail.rows);
+    table->tail.weigh_at = loader->tail.weigh_at;
     loader->tail.segment = NULL;
     return RHEI_OK;
 }
@@ -429,7 +456,7 @@ static rhei_status stitch(struct mirror_build *build)
         struct loader *loader = &build->loader[i];
         put_page_back(build, loader);
         if (loader != open)
-            seal(loader);
+            seal(build, loader);
         status = stitch_sealed(table, loader);
         for (uint32_t c = 0; c < mirror_table_columns(table); c++)
             mirror_facts_widen(&table->facts->column[c], &loader->seen[c]);

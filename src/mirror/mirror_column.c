@@ -76,7 +76,7 @@ static rhei_status put_null(struct mirror *mirror, struct mirror_segment *segmen
 {
     _Atomic uint64_t *valid = atomic_load_explicit(&column->valid, memory_order_relaxed);
     if (valid == NULL) {
-        size_t words = ((size_t)segment->capacity + 63) / 64;
+        size_t words = ((size_t)segment->bitmap_rows + 63) / 64;
         void *memory;
         rhei_status status = mirror_memory_alloc(&mirror->memory, words * sizeof(uint64_t), &memory);
         if (status != RHEI_OK)
@@ -252,7 +252,7 @@ static inline rhei_status put_string(struct mirror *mirror, struct mirror_segmen
         *flags |= mirror_text_flags(bytes, length, *flags);
     slot->as.pointer.length = length;
     memcpy(slot->as.pointer.prefix, bytes, sizeof slot->as.pointer.prefix);
-    return mirror_heap_copy(mirror, &segment->heap, bytes, length, &slot->as.pointer.bytes);
+    return mirror_heap_copy(mirror, segment, bytes, length, &slot->as.pointer.bytes);
 }
 
 static rhei_status write_strings(struct mirror *mirror, struct mirror_segment *segment, struct gather *gather,

@@ -7,8 +7,8 @@
  * key index is not touched. A segment with less than a quarter of its offsets left is not copied but emptied: its rows
  * are appended again in ordinary cycles, and its number becomes free.
  *
- * prepare reads nothing but the snapshot and a table's two atomic flags: what the writer keeps in segments (live_rows, born)
- * is out of bounds. A table that the swap would turn away must not be chosen, or a caller that compacts until nothing is
+ * prepare reads nothing but the snapshot, a table's two atomic flags and heap_live: what else the writer keeps in segments
+ * (live_rows, born) is out of bounds. A table that the swap would turn away must not be chosen, or a caller that compacts until nothing is
  * left would never end.
  */
 #include "mirror_internal.h"
@@ -31,46 +31,75 @@ struct mirror_compaction {
 
 /* ---- Choosing. ------------------------------------------------------------------------------------------------------- */
 
+enum { WORTH_BYTES = 64 << 10 };
+
 struct candidate {
     const struct mirror_table_view *view;
-    const struct mirror_segment *segment;
+    const struct mirror_segment *segment; /* NULL: none found */
     uint32_t number;
-    uint32_t gain; /* slots; 0: none found */
     bool move;
 };
 
-static void consider(const struct mirror_table_view *view, uint32_t number, const struct mirror_segment *segment,
-                     struct candidate *best)
+/* Is it worth copying, or emptying? By rows, and by the bytes that dead ones hold. */
+static bool is_worth(const struct mirror_table_view *view, uint32_t number, const struct mirror_segment *segment,
+                     bool *move)
 {
     const struct mirror_deletions *deletions = mirror_trie_get(&view->deletions, number);
     uint32_t dead = deletions == NULL ? 0 : deletions->dead;
     uint32_t live = segment->rows - dead;
     uint32_t slack = segment->capacity - segment->rows;
     bool blocked = atomic_load_explicit(&view->table->moves_blocked, memory_order_relaxed);
-    bool sparse = !blocked && live < segment->logical_rows / 4;
-    bool worth = sparse || dead > segment->rows / 10 || (slack >= MIRROR_VECTOR_ROWS && slack > segment->capacity / 4);
-    uint32_t gain = sparse ? segment->logical_rows - live : segment->capacity - live;
-    if (live == 0 || !worth || gain <= best->gain)
-        return;
-    *best = (struct candidate){.view = view, .segment = segment, .number = number, .gain = gain, .move = sparse};
+    *move = !blocked && live < segment->logical_rows / 4;
+    if (live == 0)
+        return false; /* goes by itself */
+    if (*move || dead > segment->rows / 10 || (slack >= MIRROR_VECTOR_ROWS && slack > segment->capacity / 4))
+        return true;
+    size_t heap = segment->heap == NULL ? 0 : segment->heap->bytes;
+    size_t needed = atomic_load_explicit(&segment->heap_live, memory_order_relaxed);
+    size_t slot = dead == 0 && heap == needed ? 0 : mirror_segment_slot_bytes(segment);
+    size_t waste = dead * slot + (heap > needed ? heap - needed : 0);
+    return waste > WORTH_BYTES && waste > (segment->rows * slot + heap) / 10;
 }
 
-static struct candidate choose(const struct mirror_snapshot *snapshot)
+/* The first worthy one of a table from *number on. */
+static bool choose_in(const struct mirror_table_view *view, uint32_t *number, struct candidate *found)
 {
-    struct candidate best = {0};
-    uint32_t id = 0;
-    const struct mirror_table_view *view;
-    for (; (view = mirror_trie_next(&snapshot->version->catalog, &id)) != NULL; id++) {
-        uint32_t number = 0;
-        const struct mirror_segment *segment;
-        bool skip = mirror_view(snapshot, id) == NULL || mirror_table_is_unsound(view->table);
-        for (; !skip && (segment = mirror_trie_next(&view->segments, &number)) != NULL; number++)
-            if (number != view->tail_number)
-                consider(view, number, segment, &best);
-        if (id == UINT32_MAX)
-            break;
+    const struct mirror_segment *segment;
+    for (; (segment = mirror_trie_next(&view->segments, number)) != NULL; (*number)++) {
+        if (*number == view->tail_number || !is_worth(view, *number, segment, &found->move))
+            continue;
+        found->view = view;
+        found->segment = segment;
+        found->number = *number;
+        return true;
     }
-    return best;
+    *number = 0;
+    return false;
+}
+
+/*
+ * Goes on where it found something last, once around over all tables. So a caller that compacts until nothing is left looks at
+ * each segment a few times, however many there are to copy.
+ */
+static struct candidate choose(struct mirror *mirror, const struct mirror_snapshot *snapshot)
+{
+    struct candidate found = {0};
+    const struct mirror_table_view *view;
+    uint32_t start = mirror->compact_table;
+    for (int lap = 0; lap < 2; lap++) {
+        uint32_t *id = &mirror->compact_table;
+        while ((view = mirror_trie_next(&snapshot->version->catalog, id)) != NULL) {
+            bool skip = mirror_view(snapshot, *id) == NULL || mirror_table_is_unsound(view->table);
+            if (!skip && choose_in(view, &mirror->compact_number, &found))
+                return found;
+            mirror->compact_number = 0;
+            if ((lap > 0 && *id >= start) || *id == UINT32_MAX)
+                break;
+            (*id)++;
+        }
+        mirror->compact_table = mirror->compact_number = 0;
+    }
+    return found;
 }
 
 /* ---- Copying. -------------------------------------------------------------------------------------------------------- */
@@ -164,7 +193,8 @@ static rhei_status copy_segment(struct mirror_compaction *compaction, const stru
 {
     struct mirror *mirror = compaction->mirror;
     uint32_t rows = mark_live(from, compaction->live);
-    uint32_t capacity = (rows + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS * MIRROR_VECTOR_ROWS;
+    uint32_t step = rows < MIRROR_VECTOR_ROWS ? 64 : MIRROR_VECTOR_ROWS; /* whole vectors once it is big */
+    uint32_t capacity = (rows + step - 1) / step * step;
     rhei_status status =
         mirror_segment_new(mirror, mirror_table_columns(from->view->table), capacity, &compaction->copy);
     if (status != RHEI_OK)
@@ -212,8 +242,8 @@ rhei_status mirror_compact_prepare(struct mirror *mirror, struct mirror_compacti
     rhei_status status = mirror_snapshot_take(mirror, &snapshot);
     if (status != RHEI_OK)
         return error_no_memory(error);
-    struct candidate best = choose(&snapshot);
-    if (best.gain > 0) {
+    struct candidate best = choose(mirror, &snapshot);
+    if (best.segment != NULL) {
         /* At the limit a copy is the way out of it, so it may pass it for the moment. */
         atomic_fetch_add_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
         status = prepare(mirror, &best, compaction);
@@ -291,12 +321,14 @@ static void hand_over(struct mirror_table *table, struct mirror_segment *old, st
     mirror_holders_refresh(table, copy);
     mirror_holders_remove(table, old);
     mirror_holders_swapped(table, old, copy);
-    for (uint32_t place = 0; dead != NULL && copy->mixed_columns > 0 && place < copy->rows; place++) {
-        const struct mirror_bitmap *bitmap = dead->vector[place / MIRROR_VECTOR_ROWS];
-        uint32_t bit = place % MIRROR_VECTOR_ROWS;
-        if (bitmap != NULL && (bitmap->word[bit >> 6] >> (bit & 63) & 1) != 0)
-            mirror_holders_kill(table, copy, place);
+    size_t needed = atomic_load_explicit(&copy->heap_live, memory_order_relaxed);
+    for (uint32_t place = 0; dead != NULL && place < copy->rows; place++) {
+        if (!mirror_is_dead(dead, place))
+            continue;
+        mirror_holders_kill(table, copy, place);
+        needed -= mirror_segment_long_bytes(copy, place);
     }
+    atomic_store_explicit(&copy->heap_live, needed, memory_order_relaxed);
 }
 
 /* Nothing has changed when it fails: all that can fail comes before the first step that shows. */

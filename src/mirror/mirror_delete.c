@@ -70,6 +70,11 @@ rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct m
     bitmap->dead++;
     deletions->dead++;
     segment->live_rows--;
+    if (segment != table->tail.segment && mirror_segment_is_heavy(segment, segment->rows)) {
+        size_t left = atomic_load_explicit(&segment->heap_live, memory_order_relaxed);
+        atomic_store_explicit(&segment->heap_live, left - mirror_segment_long_bytes(segment, place),
+                              memory_order_relaxed);
+    }
     table->live--;
     table->dead++;
     if (segment->live_rows == 0 && segment != table->tail.segment)

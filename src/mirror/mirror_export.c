@@ -227,12 +227,9 @@ static rhei_status find_run(struct mirror_export *shared, struct mirror_export_r
 /* All long strings of a sealed segment, and no more than that of any run of it. Of the tail only the writer knows. */
 static uint64_t most_long_bytes(const struct mirror_export *shared, const struct mirror_segment *segment)
 {
-    uint64_t bytes = 0;
     if (shared->segment == shared->view->tail_number)
         return UINT64_MAX;
-    for (const struct mirror_heap_chunk *chunk = segment->heap.first; chunk != NULL; chunk = chunk->next)
-        bytes += chunk->used;
-    return bytes;
+    return segment->heap == NULL ? 0 : segment->heap->bytes;
 }
 
 /* Bytes of text and BLOB that one column brings. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* String heaps: bump allocation for what does not fit in a string's 12 bytes; freed with the segment, never before. */
+/*
+ * String heaps: bump allocation for what does not fit in a string's 12 bytes. A segment that took over the rows of a smaller one
+ * shares its heap, so no string moves; the last of them frees it. Whoever owns the tail appends and counts the holders.
+ */
 #include "mirror_internal.h"
 
 #include <string.h>
@@ -53,12 +56,30 @@ static struct mirror_heap_chunk *with_room(const struct mirror_heap *heap, size_
     return NULL;
 }
 
-rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_heap *heap, const void *bytes, uint32_t length,
+static rhei_status heap_of(struct mirror *mirror, struct mirror_segment *segment, struct mirror_heap **heap)
+{
+    *heap = segment->heap;
+    if (*heap != NULL)
+        return RHEI_OK;
+    void *memory;
+    rhei_status status = mirror_memory_alloc_zero(&mirror->memory, sizeof **heap, &memory);
+    if (status != RHEI_OK)
+        return status;
+    *heap = segment->heap = memory;
+    (*heap)->holders = 1;
+    return RHEI_OK;
+}
+
+rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_segment *segment, const void *bytes, uint32_t length,
                              const char **out)
 {
+    struct mirror_heap *heap;
+    rhei_status status = heap_of(mirror, segment, &heap);
+    if (status != RHEI_OK)
+        return status;
     struct mirror_heap_chunk *chunk = with_room(heap, length);
     if (chunk == NULL) {
-        rhei_status status = chunk_add(mirror, heap, length);
+        status = chunk_add(mirror, heap, length);
         if (status != RHEI_OK)
             return status;
         chunk = with_room(heap, length);
@@ -66,17 +87,20 @@ rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_heap *heap, co
     char *place = (char *)chunk->run.data + chunk->used;
     memcpy(place, bytes, length);
     chunk->used += length;
+    heap->bytes += length;
     *out = place;
     return RHEI_OK;
 }
 
 void mirror_heap_free(struct mirror *mirror, struct mirror_heap *heap)
 {
+    if (heap == NULL || --heap->holders > 0)
+        return;
     while (heap->first != NULL) {
         struct mirror_heap_chunk *chunk = heap->first;
         heap->first = chunk->next;
         mirror_run_free(&mirror->memory, &chunk->run);
         mirror_memory_free(&mirror->memory, chunk, sizeof *chunk);
     }
-    heap->next_size = 0;
+    mirror_memory_free(&mirror->memory, heap, sizeof *heap);
 }

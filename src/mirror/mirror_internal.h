@@ -17,7 +17,8 @@
 enum {
     MIRROR_CHUNK_ROWS = 1024, /* changes that go through the two passes of apply together */
     MIRROR_SLOTS_PER_BLOCK = 64,
-    MIRROR_CAPACITY_STEPS = 3,
+    MIRROR_FIRST_ROWS = 64,
+    MIRROR_WEIGH_BYTES = 512 << 10,
     MIRROR_MAX_SEGMENTS = 65535, /* logical segments of a table: row ids are 32 bits, and 0xffffffff is not used */
 };
 
@@ -73,9 +74,12 @@ struct mirror_tail {
     struct mirror_segment *segment; /* NULL: none is open */
     uint32_t number;
     uint32_t rows;
-    uint8_t *plan;     /* [column] layout that the next segment starts with; MIXED until the classes part again */
-    uint32_t *classes; /* [column] scratch: classes that a chunk brings */
-    uint32_t opened;   /* how many segments so far: the first ones are small */
+    uint8_t *plan;      /* [column] layout that the next segment starts with; MIXED until the classes part again */
+    uint32_t *classes;  /* [column] scratch: classes that a chunk brings */
+    uint64_t passed;    /* rows of closed segments so far */
+    uint32_t last_rows; /* of the one closed last */
+    size_t weigh_at;    /* bytes in the heap at which to look what live rows need of them */
+    bool overwritten;   /* a row was, in place: the heap has bytes that nobody points to */
 };
 
 struct mirror_table {
@@ -132,11 +136,21 @@ struct mirror_table *mirror_table_find(struct mirror *mirror, uint32_t id);
 /* Tail (mirror_tail.c). Table-wide numbers come from the table, or in a build from a shared counter. */
 rhei_status mirror_tail_init(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns);
 void mirror_tail_reset(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns);
+/* Slots for a new segment of which about so many rows may be expected; beyond the least only while they take `bytes`. */
+uint32_t mirror_tail_slots(const struct mirror *mirror, const struct mirror_tail *tail, uint32_t columns, uint64_t rows,
+                           size_t bytes);
+/* Most slots of a segment: fewer for a wide table. */
+uint32_t mirror_tail_most(const struct mirror *mirror, const struct mirror_tail *tail, uint32_t columns);
+/* Slots that a full one should grow to; what it has: it can't. */
+uint32_t mirror_tail_more(const struct mirror *mirror, const struct mirror_tail *tail, uint32_t columns);
 /* A new open segment with the layouts of the plan; the one before must have been sealed. */
 rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns, uint32_t number,
-                             int64_t rows_expected);
+                             uint32_t slots);
+/* Moves the rows into a bigger segment, places and number unchanged. The one before is the caller's. */
+rhei_status mirror_tail_grow(struct mirror *mirror, struct mirror_tail *tail, uint32_t slots,
+                             struct mirror_segment **outgrown);
 /* The segment's rows are final from here on; none is open then. */
-void mirror_tail_seal(struct mirror_tail *tail);
+void mirror_tail_seal(struct mirror *mirror, struct mirror_tail *tail);
 /* Classes of the rows [first, end) that are upserts (op NULL: all) into tail->classes. */
 void mirror_tail_classify(struct mirror_tail *tail, const struct change_batch *batch, size_t first, size_t end);
 /*
@@ -164,6 +178,12 @@ void mirror_holders_swapped(struct mirror_table *table, const struct mirror_segm
 
 /* Opens a new tail segment under a free number; seals the one before. RHEI_TOO_BIG: no number is free. */
 rhei_status mirror_table_open_tail(struct mirror_table *table);
+/* The tail is full: room for more rows in it, or in a new one. */
+rhei_status mirror_table_extend_tail(struct mirror_table *table);
+/* Seals the tail; none is open then. */
+void mirror_table_close_tail(struct mirror_table *table);
+/* Is most of the tail dead, and enough to be worth it: closed, it can be compacted or goes. All its rows must be written. */
+bool mirror_table_tail_is_hollow(struct mirror_table *table);
 void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment);
 
 /* Apply (mirror_apply.c): moves up to max_rows rows of a sealed segment to the tail, so that its number can be reused. */
@@ -173,6 +193,12 @@ rhei_status mirror_table_drop_empties(struct mirror_table *table);
 
 /* Deletions. Marks a row dead, in place if its bitmap is of B. */
 rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct mirror_segment *segment, uint32_t place);
+static inline bool mirror_is_dead(const struct mirror_deletions *deletions, uint32_t place)
+{
+    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[place / MIRROR_VECTOR_ROWS];
+    uint32_t bit = place % MIRROR_VECTOR_ROWS;
+    return bitmap != NULL && (bitmap->word[bit >> 6] >> (bit & 63) & 1) != 0;
+}
 void mirror_deletions_free(struct mirror *mirror, struct mirror_deletions *deletions);
 
 /* ---- Versions and snapshots (mirror_snapshot.c). ------------------------------------------------------------------- */
@@ -217,6 +243,9 @@ struct mirror {
     struct mirror_slot_block *slots;
     base_mutex slots_mutex; /* growing only */
 
+    /* The compactor's: where it looks next. */
+    uint32_t compact_table, compact_number;
+
     /* Counters for status, written by the writer, relaxed. */
     _Alignas(64) _Atomic uint64_t publishes, compactions;
     atomic_size_t garbage_bytes;
@@ -240,7 +269,8 @@ struct mirror {
 
     /* Settled at open; tests make them small. */
     uint32_t max_segments;
-    uint32_t capacity[MIRROR_CAPACITY_STEPS]; /* slots of a table's first, second and later segments */
+    uint32_t first_rows;   /* slots of a new table's first segment: whole words of 64 */
+    uint32_t segment_rows; /* most slots of a segment */
 };
 
 static inline uint64_t mirror_building(const struct mirror *mirror)

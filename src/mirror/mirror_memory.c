@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Invariants:
- *  1. `used` is the sum of everything handed out plus every pool block, whole, whether its units are in use or not.
+ *  1. `used` is the sum of everything handed out plus the held units of every pool block: a block is held whole when it is
+ *     made, and its free units until a trim releases them.
  *  2. A block is on `open` while it has a free unit, else on `full`; an empty block counts in `empty_blocks`.
- *  3. Blocks leave the pool only when more than KEEP_BLOCKS and an eighth of all are empty, or at the limit.
+ *  3. Blocks leave the pool when more than KEEP_BLOCKS and an eighth of all are empty, at the limit, and when the upkeep
+ *     finds it quiet (mirror_trim).
  */
 #include "mirror_memory.h"
 
@@ -12,7 +14,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
-enum { KEEP_BLOCKS = 16, ALL_UNITS = (1 << MIRROR_BLOCK_UNITS) - 1 };
+enum { KEEP_BLOCKS = 8, ALL_UNITS = (1 << MIRROR_BLOCK_UNITS) - 1 };
 
 void mirror_memory_init(struct mirror_memory *memory, size_t limit)
 {
@@ -45,31 +47,56 @@ static void uncharge(struct mirror_memory *memory, size_t size)
     atomic_fetch_sub_explicit(&memory->used, size, memory_order_relaxed);
 }
 
+static size_t unit_bytes(uint32_t units)
+{
+    return (size_t)__builtin_popcount(units) * MIRROR_UNIT_BYTES;
+}
+
+/* An empty one. */
 static void block_free(struct mirror_memory *memory, struct mirror_block *block)
 {
     list_remove(&memory->open, block);
     memory->blocks--;
     memory->empty_blocks--;
-    atomic_fetch_sub_explicit(&memory->pool_free, MIRROR_BLOCK_BYTES, memory_order_relaxed);
-    uncharge(memory, MIRROR_BLOCK_BYTES);
+    atomic_fetch_sub_explicit(&memory->pool_free, unit_bytes(block->held), memory_order_relaxed);
+    uncharge(memory, unit_bytes(block->held));
     base_free(block->base);
     base_free(block);
 }
 
-static void pool_trim(struct mirror_memory *memory)
+/* The free units of a block that is in use: the system gets them, the addresses stay. */
+static size_t block_release(struct mirror_memory *memory, struct mirror_block *block)
 {
+    uint32_t idle = block->held & ~block->used;
+    for (uint32_t u = 0; u < MIRROR_BLOCK_UNITS; u++)
+        if ((idle >> u & 1) != 0)
+            base_memory_release(block->base + (size_t)u * MIRROR_UNIT_BYTES, MIRROR_UNIT_BYTES);
+    block->held = block->used;
+    atomic_fetch_sub_explicit(&memory->pool_free, unit_bytes(idle), memory_order_relaxed);
+    uncharge(memory, unit_bytes(idle));
+    return unit_bytes(idle);
+}
+
+size_t mirror_memory_trim(struct mirror_memory *memory, size_t keep)
+{
+    size_t bytes = 0;
     base_mutex_lock(&memory->mutex);
     for (struct mirror_block *block = memory->open, *next; block != NULL; block = next) {
         next = block->next;
-        if (block->used == 0)
+        if (block->used != 0) {
+            bytes += block_release(memory, block);
+        } else if (memory->empty_blocks > keep) {
+            bytes += unit_bytes(block->held);
             block_free(memory, block);
+        }
     }
     base_mutex_unlock(&memory->mutex);
+    return bytes;
 }
 
 void mirror_memory_reset(struct mirror_memory *memory)
 {
-    pool_trim(memory);
+    (void)mirror_memory_trim(memory, 0);
     base_mutex_destroy(&memory->mutex);
 }
 
@@ -88,7 +115,7 @@ static bool charge(struct mirror_memory *memory, size_t size)
 {
     if (try_charge(memory, size))
         return true;
-    pool_trim(memory);
+    (void)mirror_memory_trim(memory, 0);
     return try_charge(memory, size);
 }
 
@@ -152,9 +179,12 @@ static uint32_t find_units(uint32_t used, uint32_t units)
 
 static void take_units(struct mirror_memory *memory, struct mirror_block *block, uint32_t first, struct mirror_run *run)
 {
+    uint32_t mask = ((1u << run->units) - 1) << first;
+    atomic_fetch_sub_explicit(&memory->pool_free, unit_bytes(mask & block->held), memory_order_relaxed);
+    block->held |= mask;
     if (block->used == 0)
         memory->empty_blocks--;
-    block->used |= ((1u << run->units) - 1) << first;
+    block->used |= mask;
     if (block->used == ALL_UNITS) {
         list_remove(&memory->open, block);
         list_push(&memory->full, block);
@@ -162,7 +192,6 @@ static void take_units(struct mirror_memory *memory, struct mirror_block *block,
     run->block = block;
     run->first = first;
     run->data = block->base + (size_t)first * MIRROR_UNIT_BYTES;
-    atomic_fetch_sub_explicit(&memory->pool_free, (size_t)run->units * MIRROR_UNIT_BYTES, memory_order_relaxed);
 }
 
 /* The block that fits best, so that the small gaps fill up and large runs keep finding room. */
@@ -181,9 +210,11 @@ static bool take_from_pool(struct mirror_memory *memory, struct mirror_run *run)
         best_first = first;
         best_free = free_units;
     }
-    if (best != NULL)
-        take_units(memory, best, best_first, run);
-    return best != NULL;
+    uint32_t mask = ((1u << run->units) - 1) << best_first;
+    if (best == NULL || !try_charge(memory, unit_bytes(mask & ~best->held)))
+        return false;
+    take_units(memory, best, best_first, run);
+    return true;
 }
 
 static rhei_status take_from_new_block(struct mirror_memory *memory, struct mirror_run *run)
@@ -201,6 +232,7 @@ static rhei_status take_from_new_block(struct mirror_memory *memory, struct mirr
     base_memory_prefer_huge(block->base, MIRROR_BLOCK_BYTES); /* counted whole anyway */
     base_mutex_lock(&memory->mutex);
     list_push(&memory->open, block);
+    block->held = ALL_UNITS;
     memory->blocks++;
     memory->empty_blocks++;
     atomic_fetch_add_explicit(&memory->pool_free, MIRROR_BLOCK_BYTES, memory_order_relaxed);
@@ -233,15 +265,17 @@ rhei_status mirror_run_alloc(struct mirror_memory *memory, size_t bytes, struct 
     return found ? RHEI_OK : take_from_new_block(memory, run);
 }
 
-static void give_back(struct mirror_memory *memory, struct mirror_run *run)
+/* All units but the first `keep`. */
+static void give_back(struct mirror_memory *memory, const struct mirror_run *run, uint32_t keep)
 {
     struct mirror_block *block = run->block;
+    uint32_t units = run->units - keep;
     if (block->used == ALL_UNITS) {
         list_remove(&memory->full, block);
         list_push(&memory->open, block);
     }
-    block->used &= ~(((1u << run->units) - 1) << run->first);
-    atomic_fetch_add_explicit(&memory->pool_free, (size_t)run->units * MIRROR_UNIT_BYTES, memory_order_relaxed);
+    block->used &= ~(((1u << units) - 1) << (run->first + keep));
+    atomic_fetch_add_explicit(&memory->pool_free, (size_t)units * MIRROR_UNIT_BYTES, memory_order_relaxed);
     if (block->used != 0)
         return;
     memory->empty_blocks++;
@@ -257,10 +291,22 @@ void mirror_run_free(struct mirror_memory *memory, struct mirror_run *run)
         mirror_memory_free(memory, run->data, run->bytes);
     } else {
         base_mutex_lock(&memory->mutex);
-        give_back(memory, run);
+        give_back(memory, run, 0);
         base_mutex_unlock(&memory->mutex);
     }
     memset(run, 0, sizeof *run);
+}
+
+void mirror_run_shrink(struct mirror_memory *memory, struct mirror_run *run, size_t bytes)
+{
+    uint32_t units = (uint32_t)((bytes + MIRROR_UNIT_BYTES - 1) / MIRROR_UNIT_BYTES);
+    if (run->block == NULL || units == 0 || units >= run->units)
+        return;
+    base_mutex_lock(&memory->mutex);
+    give_back(memory, run, units);
+    base_mutex_unlock(&memory->mutex);
+    run->units = units;
+    run->bytes = bytes;
 }
 
 rhei_status mirror_memory_error(const struct mirror_memory *memory, rhei_status status, struct rhei_error *error)

@@ -20,6 +20,7 @@ struct mirror_block {
     struct mirror_block *next, *previous;
     char *base;
     uint32_t used; /* bit per unit */
+    uint32_t held; /* units that are counted: those in use, and free ones that were not released to the system */
 };
 
 /* Bytes of column data: units of a block, or (below one unit) plain memory when block is NULL. */
@@ -55,6 +56,10 @@ void mirror_memory_free_index(struct mirror_memory *memory, void *pointer, size_
 /* Uninitialised bytes, aligned to 64; at most half a block. */
 rhei_status mirror_run_alloc(struct mirror_memory *memory, size_t bytes, struct mirror_run *run);
 void mirror_run_free(struct mirror_memory *memory, struct mirror_run *run);
+/* Gives back whole units behind the first `bytes`; what is in front stays where it is. */
+void mirror_run_shrink(struct mirror_memory *memory, struct mirror_run *run, size_t bytes);
+/* Gives the pool's free units back, but for `keep` empty blocks. Returns the bytes. */
+size_t mirror_memory_trim(struct mirror_memory *memory, size_t keep);
 
 /* The message for a status that came out of the functions above. */
 rhei_status mirror_memory_error(const struct mirror_memory *memory, rhei_status status, struct rhei_error *error);

@@ -18,7 +18,7 @@
 
 #include "base/base_memory.h"
 
-enum { SMALL_KEPT = 1024, PINS_ON_STACK = 64, PASS_COUNT = 32, PASS_BYTES = 4 << 20 };
+enum { SMALL_KEPT = 256, PINS_ON_STACK = 64, PASS_COUNT = 32, PASS_BYTES = 1 << 20 };
 
 static const size_t small_size[MIRROR_KIND_SMALL] = {
     [MIRROR_KIND_NODE] = sizeof(struct mirror_trie_node),
@@ -73,7 +73,7 @@ void mirror_small_reset(struct mirror *mirror)
     }
 }
 
-/* Bytes that wait for their readers; a segment's by its slots, roughly. */
+/* Bytes that wait for their readers. */
 static size_t garbage_size(const struct mirror_garbage *object)
 {
     if (object->kind < MIRROR_KIND_SMALL)
@@ -84,6 +84,8 @@ static size_t garbage_size(const struct mirror_garbage *object)
     size_t size = segment->size;
     for (uint32_t c = 0; c < segment->column_count; c++)
         size += segment->column[c].data_run.bytes + segment->column[c].classes_run.bytes;
+    if (segment->heap != NULL && !segment->outgrown) /* else the one that took its rows over counts it */
+        size += segment->heap->bytes;
     return size;
 }
 
@@ -247,6 +249,12 @@ bool mirror_reclaim(struct mirror *mirror)
     mirror->reclaim_at = 2 * mirror->retired.count + PASS_COUNT + pins.count / 4;
     mirror->reclaim_at_bytes = 2 * atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed) + PASS_BYTES;
     return proven;
+}
+
+void mirror_collect(struct mirror *mirror)
+{
+    if (mirror->retired.first != NULL)
+        (void)mirror_reclaim(mirror);
 }
 
 void mirror_reclaim_when_due(struct mirror *mirror)

@@ -5,7 +5,8 @@
  * Invariants:
  *  1. A column's layout changes at most once, from EMPTY, and only in a segment that is a tail.
  *  2. A slot of a NULL value holds zero bytes, so that whoever copies whole vectors copies nothing undefined.
- *  3. A string's unused inline bytes are zero; its long bytes live in this segment's heap.
+ *  3. A string's unused inline bytes are zero; its long bytes live in this segment's heap, which it may share with those it
+ *     grew out of.
  *  4. `counts` are exact from sealing on and not to be read before.
  */
 #include "mirror_aggregate.h"
@@ -36,6 +37,7 @@ rhei_status mirror_segment_new(struct mirror *mirror, uint32_t columns, uint32_t
     segment->serial = atomic_fetch_add_explicit(&mirror->serial, 1, memory_order_relaxed);
     segment->size = size;
     segment->capacity = capacity;
+    segment->bitmap_rows = capacity;
     segment->column_count = columns;
     struct mirror_zone *zones = (struct mirror_zone *)&segment->column[columns];
     for (size_t i = 0; i < (size_t)columns * vectors; i++) {
@@ -49,7 +51,7 @@ rhei_status mirror_segment_new(struct mirror *mirror, uint32_t columns, uint32_t
 
 static size_t bitmap_bytes(const struct mirror_segment *segment)
 {
-    return ((size_t)segment->capacity + 63) / 64 * sizeof(uint64_t);
+    return ((size_t)segment->bitmap_rows + 63) / 64 * sizeof(uint64_t);
 }
 
 void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment)
@@ -64,7 +66,7 @@ void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment)
                            bitmap_bytes(segment));
         mirror_parts_free(mirror, segment, column);
     }
-    mirror_heap_free(mirror, &segment->heap);
+    mirror_heap_free(mirror, segment->heap);
     mirror_memory_free(&mirror->memory, segment->map, sizeof *segment->map);
     mirror_memory_free(&mirror->memory, segment->origin, 2 * bitmap_bytes(segment));
     mirror_memory_free(&mirror->memory, segment, segment->size);
@@ -102,7 +104,7 @@ static rhei_status valid_new(struct mirror *mirror, const struct mirror_segment 
     if (status != RHEI_OK)
         return status;
     _Atomic uint64_t *words = memory;
-    for (uint32_t w = 0; w < (segment->capacity + 63) / 64; w++) {
+    for (uint32_t w = 0; w < (segment->bitmap_rows + 63) / 64; w++) {
         uint64_t word = UINT64_MAX;
         if ((uint64_t)(w + 1) * 64 <= rows)
             word = 0;
@@ -147,6 +149,129 @@ rhei_status mirror_segment_materialise(struct mirror *mirror, struct mirror_segm
     return RHEI_OK;
 }
 
+static rhei_status copy_valid(struct mirror *mirror, const struct mirror_segment *from,
+                              const struct mirror_column *source, const struct mirror_segment *to,
+                              struct mirror_column *column)
+{
+    _Atomic uint64_t *words = atomic_load_explicit(&source->valid, memory_order_relaxed), *copy;
+    if (words == NULL)
+        return RHEI_OK;
+    rhei_status status = valid_new(mirror, to, 0, &copy);
+    if (status != RHEI_OK)
+        return status;
+    for (uint32_t w = 0; w < (from->bitmap_rows + 63) / 64; w++)
+        atomic_init(&copy[w], atomic_load_explicit(&words[w], memory_order_relaxed));
+    atomic_store_explicit(&column->valid, copy, memory_order_release);
+    return RHEI_OK;
+}
+
+static rhei_status copy_column(struct mirror *mirror, const struct mirror_segment *from, struct mirror_segment *to,
+                               uint32_t number, uint32_t rows)
+{
+    const struct mirror_column *source = &from->column[number];
+    struct mirror_column *column = &to->column[number];
+    uint8_t layout = atomic_load_explicit(&source->layout, memory_order_relaxed);
+    atomic_init(&column->flags, atomic_load_explicit(&source->flags, memory_order_relaxed));
+    column->held = source->held;
+    if (layout == MIRROR_LAYOUT_EMPTY)
+        return RHEI_OK;
+    rhei_status status = mirror_segment_materialise(mirror, to, number, layout, 0);
+    if (status == RHEI_OK)
+        status = copy_valid(mirror, from, source, to, column);
+    if (status != RHEI_OK)
+        return status;
+    memcpy(column->data, source->data, slot_width(layout) * rows);
+    if (source->classes != NULL)
+        memcpy(column->classes, source->classes, rows);
+    memcpy(column->live, source->live, sizeof column->live);
+    for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < rows; v++) {
+        atomic_init(&column->zones[v].low, atomic_load_explicit(&source->zones[v].low, memory_order_relaxed));
+        atomic_init(&column->zones[v].high, atomic_load_explicit(&source->zones[v].high, memory_order_relaxed));
+    }
+    return RHEI_OK;
+}
+
+/* Two bitmaps, one behind the other (mirror_apply.c). */
+static rhei_status copy_origin(struct mirror *mirror, const struct mirror_segment *from, struct mirror_segment *to)
+{
+    void *memory;
+    rhei_status status = mirror_memory_alloc_zero(&mirror->memory, 2 * bitmap_bytes(to), &memory);
+    if (status != RHEI_OK)
+        return status;
+    to->origin = memory;
+    memcpy(to->origin, from->origin, bitmap_bytes(from));
+    memcpy(to->origin + to->bitmap_rows / 64, from->origin + from->bitmap_rows / 64, bitmap_bytes(from));
+    return RHEI_OK;
+}
+
+rhei_status mirror_segment_grow(struct mirror *mirror, struct mirror_segment *from, uint32_t capacity, uint32_t rows,
+                                struct mirror_segment **out)
+{
+    rhei_status status = mirror_segment_new(mirror, from->column_count, capacity, out);
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_segment *to = *out;
+    for (uint32_t c = 0; c < from->column_count && status == RHEI_OK; c++)
+        status = copy_column(mirror, from, to, c, rows);
+    if (status == RHEI_OK)
+        status = copy_origin(mirror, from, to);
+    if (status != RHEI_OK) {
+        mirror_segment_free(mirror, to);
+        *out = NULL;
+        return status;
+    }
+    to->number = from->number;
+    to->opened = from->opened;
+    to->live_rows = from->live_rows;
+    to->heap = from->heap;
+    if (to->heap != NULL)
+        to->heap->holders++;
+    return RHEI_OK;
+}
+
+void mirror_segment_trim(struct mirror *mirror, struct mirror_segment *segment, uint32_t rows)
+{
+    enum { STEP = MIRROR_UNIT_BYTES / 8 }; /* slots that make a unit in the narrowest layout */
+    uint32_t capacity = rows / STEP * STEP + (rows % STEP == 0 ? 0 : STEP);
+    if (rows == 0 || capacity >= segment->capacity)
+        return;
+    segment->capacity = capacity;
+    for (uint32_t c = 0; c < segment->column_count; c++) {
+        struct mirror_column *column = &segment->column[c];
+        uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
+        if (layout == MIRROR_LAYOUT_EMPTY)
+            continue;
+        mirror_run_shrink(&mirror->memory, &column->data_run, slot_width(layout) * capacity);
+        mirror_run_shrink(&mirror->memory, &column->classes_run, capacity);
+    }
+}
+
+size_t mirror_segment_slot_bytes(const struct mirror_segment *segment)
+{
+    size_t bytes = 0;
+    for (uint32_t c = 0; c < segment->column_count; c++) {
+        uint8_t layout = atomic_load_explicit(&segment->column[c].layout, memory_order_relaxed);
+        bytes += layout == MIRROR_LAYOUT_EMPTY ? 0 : mirror_layout_bytes(layout);
+    }
+    return bytes;
+}
+
+size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t place)
+{
+    size_t bytes = 0;
+    for (uint32_t c = 0; c < segment->column_count; c++) {
+        const struct mirror_column *column = &segment->column[c];
+        uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
+        uint8_t class = layout == MIRROR_LAYOUT_MIXED ? column->classes[place] : layout;
+        if (class != RHEI_TEXT && class != RHEI_BLOB)
+            continue;
+        const struct mirror_string *string = (const struct mirror_string *)column->data + place;
+        uint32_t length = string->as.inlined.length;
+        bytes += length <= sizeof string->as.inlined.bytes ? 0 : length;
+    }
+    return bytes;
+}
+
 static uint32_t count_nulls(const struct mirror_column *column, uint32_t rows)
 {
     _Atomic uint64_t *valid = atomic_load_explicit(&column->valid, memory_order_relaxed);
@@ -188,6 +313,7 @@ void mirror_segment_seal(struct mirror_segment *segment, uint32_t rows)
         segment->logical_rows = rows;
     for (uint32_t c = 0; c < segment->column_count; c++)
         count_classes(&segment->column[c], rows);
+    atomic_store_explicit(&segment->heap_live, segment->heap == NULL ? 0 : segment->heap->bytes, memory_order_relaxed);
 }
 
 void mirror_segment_prefetch(const struct mirror_segment *segment, const struct source_table *definition,

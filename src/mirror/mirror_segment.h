@@ -49,6 +49,8 @@ struct mirror_heap_chunk {
 struct mirror_heap {
     struct mirror_heap_chunk *first;
     size_t next_size;
+    size_t bytes;     /* of strings, dead ones too */
+    uint32_t holders; /* segments that point into it */
 };
 
 /* Where logical offsets ended up after compaction: place = rank[offset / 64] + bits of live below it. */
@@ -62,10 +64,13 @@ struct mirror_segment {
     uint64_t serial;
     size_t size; /* of this struct, with columns and zones */
     uint32_t capacity;
+    uint32_t bitmap_rows;           /* capacity as it was made: what its bitmaps have bits for */
     uint32_t rows;                  /* final when sealed; a tail's count lives in the versions */
     uint32_t logical_rows;          /* rows when it was first sealed: offsets in row ids are below it */
     struct mirror_segment_map *map; /* NULL: place = offset */
-    struct mirror_heap heap;
+    struct mirror_heap *heap;       /* NULL: every string is short. Final once sealed */
+    _Atomic size_t
+        heap_live; /* bytes of it that live rows need, once sealed: exact if the heap is big. A hint to others */
 
     /* The writer's. */
     uint64_t opened;    /* epoch in which it was opened as a tail; 0 for a compacted one */
@@ -74,6 +79,7 @@ struct mirror_segment {
     struct mirror_segment *next_empty;
     uint32_t number;
     uint32_t mixed_columns; /* columns of MIXED layout */
+    bool outgrown;          /* another one has taken over its rows and its heap */
 
     uint32_t column_count;
     struct mirror_column column[];
@@ -122,6 +128,25 @@ rhei_status mirror_segment_materialise(struct mirror *mirror, struct mirror_segm
                                        uint8_t layout, uint32_t rows);
 uint8_t mirror_layout_of(uint32_t classes); /* of a set of class bits */
 
+/* Another segment with the first `rows` rows of this one at the same places and room for more; shares its heap. */
+rhei_status mirror_segment_grow(struct mirror *mirror, struct mirror_segment *from, uint32_t capacity, uint32_t rows,
+                                struct mirror_segment **out);
+/* Gives back what lies far behind the first `rows` rows. Nobody may write behind `capacity` then. */
+void mirror_segment_trim(struct mirror *mirror, struct mirror_segment *segment, uint32_t rows);
+/* Bytes of a slot over all columns, without long strings. */
+size_t mirror_segment_slot_bytes(const struct mirror_segment *segment);
+static inline size_t mirror_layout_bytes(uint8_t layout)
+{
+    return layout == MIRROR_LAYOUT_MIXED ? 17 : layout == MIRROR_LAYOUT_TEXT || layout == MIRROR_LAYOUT_BLOB ? 16 : 8;
+}
+/* Bytes in the heap that a row needs. */
+size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t place);
+/* Is the heap so big that dead bytes are counted row by row? */
+static inline bool mirror_segment_is_heavy(const struct mirror_segment *segment, uint32_t rows)
+{
+    return segment->heap != NULL && segment->heap->bytes > (64 << 10) + 48 * (size_t)rows;
+}
+
 /*
  * Writes values[i] into slot targets[i] (MIRROR_NO_TARGET: skip), in order. Their classes must fit the layout. Owner of
  * the tail; the slots must be unpublished.
@@ -141,8 +166,9 @@ void mirror_segment_value(const struct mirror_segment *segment, uint32_t column,
                           struct rhei_value *out);
 
 /* Bytes that live as long as the segment. */
-rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_heap *heap, const void *bytes, uint32_t length,
+rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_segment *segment, const void *bytes, uint32_t length,
                              const char **out);
+/* One holder less; the last one frees. Accepts NULL. */
 void mirror_heap_free(struct mirror *mirror, struct mirror_heap *heap);
 
 /* Flags of a text beyond its class: MIRROR_NON_ASCII, _INVALID_UTF8, _HAS_NUL. */

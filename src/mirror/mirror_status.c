@@ -2,6 +2,21 @@
 /* Facts for status, from a snapshot and relaxed counters. Any thread. */
 #include "mirror_internal.h"
 
+size_t mirror_memory_bytes(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->memory.used, memory_order_relaxed);
+}
+
+size_t mirror_garbage_bytes(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed);
+}
+
+size_t mirror_trim(struct mirror *mirror)
+{
+    return mirror_memory_trim(&mirror->memory, mirror_memory_bytes(mirror) / 16 / MIRROR_BLOCK_BYTES);
+}
+
 static uint64_t count_held(const struct mirror *mirror)
 {
     uint64_t held = 0;

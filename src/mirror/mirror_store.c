@@ -30,9 +30,8 @@
 static void settle(struct mirror *mirror)
 {
     mirror->max_segments = MIRROR_MAX_SEGMENTS;
-    mirror->capacity[0] = MIRROR_VECTOR_ROWS;
-    mirror->capacity[1] = 8 * MIRROR_VECTOR_ROWS;
-    mirror->capacity[2] = MIRROR_SEGMENT_ROWS;
+    mirror->first_rows = MIRROR_FIRST_ROWS;
+    mirror->segment_rows = MIRROR_SEGMENT_ROWS;
 }
 
 rhei_status mirror_open(const struct mirror_config *config, struct mirror **out, struct rhei_error *error)

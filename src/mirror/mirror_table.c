@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+enum { SMALL_TAIL_BYTES = 32 << 10 }; /* what a table that only changes its few rows may append before it is tidied */
+
 /* ---- The copied definition: one allocation for structs, numbers and texts. ----------------------------------------- */
 
 struct packer {
@@ -220,20 +222,111 @@ void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *
     table->empties = segment;
 }
 
+/* What live rows need of the heap: looked up where rows died or were overwritten. */
+static size_t heap_live(const struct mirror_table *table)
+{
+    const struct mirror_tail *tail = &table->tail;
+    const struct mirror_segment *segment = tail->segment;
+    const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, tail->number);
+    if (segment->heap == NULL || (deletions == NULL && !tail->overwritten))
+        return segment->heap == NULL ? 0 : segment->heap->bytes;
+    size_t bytes = 0;
+    for (uint32_t place = 0; place < tail->rows; place++)
+        if (!mirror_is_dead(deletions, place))
+            bytes += mirror_segment_long_bytes(segment, place);
+    return bytes;
+}
+
+void mirror_table_close_tail(struct mirror_table *table)
+{
+    struct mirror_segment *segment = table->tail.segment;
+    if (segment == NULL)
+        return;
+    size_t live = heap_live(table);
+    mirror_tail_seal(table->mirror, &table->tail);
+    atomic_store_explicit(&segment->heap_live, live, memory_order_relaxed);
+    if (segment->live_rows == 0)
+        mirror_table_note_empty(table, segment);
+}
+
+bool mirror_table_tail_is_hollow(struct mirror_table *table)
+{
+    struct mirror_tail *tail = &table->tail;
+    const struct mirror_segment *segment = tail->segment;
+    if (segment == NULL || table->used_segments > table->mirror->max_segments / 2)
+        return false;
+    uint32_t dead = tail->rows - segment->live_rows;
+    if (dead > tail->rows / 3 && dead >= MIRROR_VECTOR_ROWS / 2 &&
+        dead * mirror_segment_slot_bytes(segment) >= MIRROR_WEIGH_BYTES / 2)
+        return true;
+    if (segment->heap == NULL || segment->heap->bytes < tail->weigh_at)
+        return false;
+    size_t live = heap_live(table);
+    tail->weigh_at = segment->heap->bytes + (live > MIRROR_WEIGH_BYTES ? live : MIRROR_WEIGH_BYTES);
+    return live < segment->heap->bytes / 2;
+}
+
+/* Nobody can have seen what apply opened in this cycle; the rest waits for its readers. */
+static void discard(struct mirror_table *table, struct mirror_segment *segment)
+{
+    if (segment->opened == mirror_building(table->mirror))
+        mirror_segment_free(table->mirror, segment);
+    else
+        mirror_retire(table->mirror, &table->retired, segment);
+}
+
+static rhei_status grow_tail(struct mirror_table *table, uint32_t slots)
+{
+    struct mirror *mirror = table->mirror;
+    struct mirror_segment *outgrown;
+    rhei_status status = mirror_tail_grow(mirror, &table->tail, slots, &outgrown);
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_segment *segment = table->tail.segment;
+    status = mirror_trie_put(mirror, &table->retired, &table->segments, segment->number, segment);
+    if (status != RHEI_OK) {
+        table->tail.segment = outgrown;
+        outgrown->outgrown = false;
+        mirror_segment_free(mirror, segment);
+        return status;
+    }
+    segment->garbage.born = mirror_building(mirror);
+    discard(table, outgrown);
+    return RHEI_OK;
+}
+
+rhei_status mirror_table_extend_tail(struct mirror_table *table)
+{
+    const struct mirror_tail *tail = &table->tail;
+    uint32_t more = mirror_tail_more(table->mirror, tail, mirror_table_columns(table));
+    bool mostly_dead = tail->segment->live_rows < tail->rows / 2;
+    bool scarce = table->used_segments > table->mirror->max_segments / 2;
+    if (more > tail->segment->capacity && (scarce || !mostly_dead) && grow_tail(table, more) == RHEI_OK)
+        return RHEI_OK;
+    return mirror_table_open_tail(table); /* a small one, if there is no memory for a big one */
+}
+
+/* A table that has rows gets more; one whose segments are closed early, because they die, doesn't. */
+static uint32_t slots_for(const struct mirror_table *table)
+{
+    const struct mirror_tail *tail = &table->tail;
+    uint64_t rows = table->live / 2;
+    if (rows > 4 * (uint64_t)tail->last_rows)
+        rows = 4 * (uint64_t)tail->last_rows;
+    if (tail->passed > 0 && rows < MIRROR_VECTOR_ROWS)
+        return mirror_tail_slots(table->mirror, tail, mirror_table_columns(table), MIRROR_VECTOR_ROWS,
+                                 SMALL_TAIL_BYTES);
+    return mirror_tail_slots(table->mirror, tail, mirror_table_columns(table), rows, SIZE_MAX);
+}
+
 rhei_status mirror_table_open_tail(struct mirror_table *table)
 {
     struct mirror *mirror = table->mirror;
-    struct mirror_segment *full = table->tail.segment;
-    if (full != NULL) {
-        mirror_tail_seal(&table->tail);
-        if (full->live_rows == 0)
-            mirror_table_note_empty(table, full);
-    }
+    mirror_table_close_tail(table);
     uint32_t number;
     rhei_status status = free_number(table, &number);
     if (status == RHEI_OK)
-        status = mirror_tail_open(mirror, &table->tail, mirror_table_columns(table), number,
-                                  table->definition.estimated_rows);
+        status = mirror_tail_open(mirror, &table->tail, mirror_table_columns(table), number, slots_for(table));
     if (status != RHEI_OK)
         return status;
     struct mirror_segment *segment = table->tail.segment;
@@ -270,7 +363,7 @@ static rhei_status drop_empty(struct mirror_table *table, struct mirror_segment 
     table->dead -= deletions == NULL ? 0 : deletions->dead;
     mirror_holders_remove(table, segment);
     mirror_retire(mirror, &table->retired, deletions);
-    mirror_retire(mirror, &table->retired, segment);
+    discard(table, segment);
     table->used_segments--;
     atomic_store_explicit(&table->moves_blocked, false, memory_order_relaxed);
     return RHEI_OK;
@@ -279,11 +372,11 @@ static rhei_status drop_empty(struct mirror_table *table, struct mirror_segment 
 rhei_status mirror_table_drop_empties(struct mirror_table *table)
 {
     while (table->empties != NULL) {
-        struct mirror_segment *segment = table->empties;
+        struct mirror_segment *segment = table->empties, *next = segment->next_empty;
         rhei_status status = drop_empty(table, segment);
         if (status != RHEI_OK)
             return status;
-        table->empties = segment->next_empty;
+        table->empties = next;
     }
     return RHEI_OK;
 }

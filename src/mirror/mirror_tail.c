@@ -5,10 +5,19 @@
  * The plan says which layout each column has met so far. A column that meets a second class becomes MIXED in the next
  * segment and stays so while both are there (mirror_facts.c), which keeps values of alternating classes from making many
  * short segments.
+ *
+ * A tail begins with a few slots and grows by moving into a bigger segment under the same number, with every row at its
+ * place, so that a table of ten rows takes what ten rows take and a big one has no small segments. Who holds a snapshot keeps
+ * the smaller one. It is closed when it is full, when it is mostly dead (mirror_apply.c), or when a column meets a second class.
  */
 #include "mirror_internal.h"
 
 #include <string.h>
+
+enum {
+    LEAP_BYTES = 256 << 10,   /* up to here a tail grows eightfold, then less: slack follows what is there */
+    SEGMENT_BYTES = 64 << 20, /* columns of one segment; a wide table's has fewer rows */
+};
 
 rhei_status mirror_tail_init(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns)
 {
@@ -33,21 +42,53 @@ void mirror_tail_reset(struct mirror *mirror, struct mirror_tail *tail, uint32_t
     tail->number = UINT32_MAX;
 }
 
-/* A table of a few rows shall not take megabytes: segments start small unless many rows are expected. */
-static uint32_t capacity_of(const struct mirror *mirror, uint32_t opened, int64_t rows_expected)
+/* Of the plan: what a slot of the next segment takes. */
+static size_t slot_bytes(const struct mirror_tail *tail, uint32_t columns)
 {
-    uint32_t step = opened < MIRROR_CAPACITY_STEPS ? opened : MIRROR_CAPACITY_STEPS - 1;
-    while (step < MIRROR_CAPACITY_STEPS - 1 && rows_expected > (int64_t)mirror->capacity[step])
-        step++;
-    return mirror->capacity[step];
+    size_t bytes = 0;
+    for (uint32_t c = 0; c < columns; c++)
+        bytes += mirror_layout_bytes(tail->plan[c]);
+    return bytes;
+}
+
+static uint32_t most_slots(const struct mirror *mirror, size_t slot)
+{
+    uint32_t most = mirror->segment_rows;
+    while (most > mirror->first_rows && most * slot > SEGMENT_BYTES)
+        most /= 2;
+    return most;
+}
+
+uint32_t mirror_tail_most(const struct mirror *mirror, const struct mirror_tail *tail, uint32_t columns)
+{
+    return most_slots(mirror, slot_bytes(tail, columns));
+}
+
+uint32_t mirror_tail_slots(const struct mirror *mirror, const struct mirror_tail *tail, uint32_t columns, uint64_t rows,
+                           size_t bytes)
+{
+    size_t slot = slot_bytes(tail, columns);
+    uint32_t most = most_slots(mirror, slot), slots = mirror->first_rows;
+    while (slots < most && slots < rows && 2 * slots * slot <= bytes)
+        slots *= 2;
+    return slots;
+}
+
+uint32_t mirror_tail_more(const struct mirror *mirror, const struct mirror_tail *tail, uint32_t columns)
+{
+    size_t slot = slot_bytes(tail, columns);
+    uint32_t most = most_slots(mirror, slot), now = tail->segment->capacity;
+    uint32_t factor = 8 * now * slot <= LEAP_BYTES ? 8 : 4 * now * slot <= 4 * LEAP_BYTES ? 4 : 2;
+    if (now >= most)
+        return now;
+    return factor * now < most ? factor * now : most;
 }
 
 rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns, uint32_t number,
-                             int64_t rows_expected)
+                             uint32_t slots)
 {
     struct mirror_segment *segment;
-    uint32_t capacity = capacity_of(mirror, tail->opened, rows_expected);
-    rhei_status status = mirror_segment_new(mirror, columns, capacity, &segment);
+    rhei_status status = mirror_segment_new(mirror, columns, slots, &segment);
     if (status != RHEI_OK)
         return status;
     segment->number = number;
@@ -55,8 +96,8 @@ rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, ui
         if (tail->plan[c] != MIRROR_LAYOUT_EMPTY)
             status = mirror_segment_materialise(mirror, segment, c, tail->plan[c], 0);
     void *origin = NULL;
-    if (status == RHEI_OK) /* capacities are whole vectors */
-        status = mirror_memory_alloc_zero(&mirror->memory, 2 * ((size_t)capacity / 64) * sizeof(uint64_t), &origin);
+    if (status == RHEI_OK) /* slots are whole words of 64 */
+        status = mirror_memory_alloc_zero(&mirror->memory, 2 * ((size_t)slots / 64) * sizeof(uint64_t), &origin);
     segment->origin = origin;
     if (status != RHEI_OK) {
         mirror_segment_free(mirror, segment);
@@ -65,13 +106,30 @@ rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, ui
     tail->segment = segment;
     tail->number = number;
     tail->rows = 0;
-    tail->opened++;
+    tail->weigh_at = MIRROR_WEIGH_BYTES;
+    tail->overwritten = false;
     return RHEI_OK;
 }
 
-void mirror_tail_seal(struct mirror_tail *tail)
+rhei_status mirror_tail_grow(struct mirror *mirror, struct mirror_tail *tail, uint32_t slots,
+                             struct mirror_segment **outgrown)
+{
+    struct mirror_segment *from = tail->segment, *to;
+    rhei_status status = mirror_segment_grow(mirror, from, slots, tail->rows, &to);
+    if (status != RHEI_OK)
+        return status;
+    from->outgrown = true;
+    tail->segment = to;
+    *outgrown = from;
+    return RHEI_OK;
+}
+
+void mirror_tail_seal(struct mirror *mirror, struct mirror_tail *tail)
 {
     mirror_segment_seal(tail->segment, tail->rows);
+    mirror_segment_trim(mirror, tail->segment, tail->rows);
+    tail->passed += tail->rows;
+    tail->last_rows = tail->rows;
     tail->segment = NULL;
     tail->number = UINT32_MAX;
     tail->rows = 0;

@@ -201,13 +201,12 @@ static void init_mirror(struct driver *d)
     assert_int_equal(mirror_open(&config, &d->mirror, NULL), RHEI_OK);
     if (draw(d, 3) == 0)
         return;
-    d->mirror->capacity[0] = MIRROR_VECTOR_ROWS;
-    d->mirror->capacity[1] = MIRROR_VECTOR_ROWS;
-    d->mirror->capacity[2] = MIRROR_VECTOR_ROWS * (1 + (uint32_t)draw(d, 2));
+    d->mirror->first_rows = draw(d, 2) == 0 ? MIRROR_VECTOR_ROWS : MIRROR_FIRST_ROWS;
+    d->mirror->segment_rows = MIRROR_VECTOR_ROWS * (1 + (uint32_t)draw(d, 2));
     uint64_t keys_per_number = d->key_kind == KEY_COMPOSITE ? 12 : d->key_kind == KEY_ANY ? 3 : 1;
     uint64_t most_rows = d->key_space * keys_per_number;
     most_rows = most_rows < d->options->operations ? most_rows : d->options->operations;
-    d->mirror->max_segments = 20 + (uint32_t)(draw(d, 20) + 2 * most_rows / d->mirror->capacity[2]);
+    d->mirror->max_segments = 20 + (uint32_t)(draw(d, 20) + 2 * most_rows / d->mirror->segment_rows);
 }
 
 static void release(struct driver *d, uint32_t i)

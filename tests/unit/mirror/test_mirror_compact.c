@@ -156,8 +156,7 @@ static void test_row_ids_never_run_out(void **state)
 {
     struct fixture *f = *state;
     struct model_random random = {.state = 2};
-    for (uint32_t i = 0; i < MIRROR_CAPACITY_STEPS; i++)
-        f->mirror->capacity[i] = MIRROR_VECTOR_ROWS;
+    f->mirror->first_rows = f->mirror->segment_rows = MIRROR_VECTOR_ROWS;
     f->mirror->max_segments = 12;
     struct mirror_snapshot held[5];
     struct model_sum sums[5];
@@ -183,8 +182,7 @@ static void test_too_many_rows_are_refused(void **state)
 {
     struct fixture *f = *state;
     struct rhei_error error = RHEI_ERROR_INIT;
-    for (uint32_t i = 0; i < MIRROR_CAPACITY_STEPS; i++)
-        f->mirror->capacity[i] = MIRROR_VECTOR_ROWS;
+    f->mirror->first_rows = f->mirror->segment_rows = MIRROR_VECTOR_ROWS;
     f->mirror->max_segments = 4;
     for (int64_t i = 0; i < 4 * MIRROR_VECTOR_ROWS; i++)
         change(f, CHANGE_UPSERT, i, i);
@@ -209,8 +207,7 @@ static void test_too_many_rows_are_refused(void **state)
 static void test_compaction_ends_where_it_can_do_nothing(void **state)
 {
     struct fixture *f = *state;
-    for (uint32_t i = 0; i < MIRROR_CAPACITY_STEPS; i++)
-        f->mirror->capacity[i] = MIRROR_VECTOR_ROWS;
+    f->mirror->first_rows = f->mirror->segment_rows = MIRROR_VECTOR_ROWS;
     f->mirror->max_segments = 4;
     for (int64_t i = 0; i < 4 * MIRROR_VECTOR_ROWS; i++)
         change(f, CHANGE_UPSERT, i, i);

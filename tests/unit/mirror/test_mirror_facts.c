@@ -158,6 +158,7 @@ static void compact_all(struct fixture *f)
 static void test_compaction_takes_flags_back(void **state)
 {
     struct fixture *f = *state;
+    f->mirror->segment_rows = MIRROR_VECTOR_ROWS;
     for (int64_t i = 0; i < 2 * MIRROR_VECTOR_ROWS; i++) /* the first segment is full and closed then */
         put(f, i,
             i >= 1000    ? model_text("plain")

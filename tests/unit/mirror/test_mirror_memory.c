@@ -59,18 +59,58 @@ static void test_limit_is_kept_and_the_pool_gives_way(void **state)
     void *plain;
     mirror_memory_init(&memory, 3 << 20);
     assert_int_equal(mirror_run_alloc(&memory, MIRROR_UNIT_BYTES, &run), RHEI_OK);
-    assert_int_equal(mirror_memory_alloc(&memory, 2 << 20, &plain), RHEI_MEMORY_LIMIT);
+    assert_int_equal(mirror_memory_alloc(&memory, 3 << 20, &plain), RHEI_MEMORY_LIMIT);
     assert_null(plain);
+    assert_int_equal(mirror_memory_alloc(&memory, 2 << 20, &plain), RHEI_OK); /* the block's free units went */
+    mirror_memory_free(&memory, plain, 2 << 20);
     assert_int_equal(mirror_memory_error(&memory, RHEI_MEMORY_LIMIT, &error), RHEI_MEMORY_LIMIT);
     assert_non_null(strstr(error.message, "olap_memory_limit"));
     mirror_run_free(&memory, &run);
-    assert_int_equal(mirror_memory_alloc(&memory, 2 << 20, &plain), RHEI_OK); /* the empty block went */
-    mirror_memory_free(&memory, plain, 2 << 20);
+    assert_int_equal(mirror_memory_alloc(&memory, 3 << 20, &plain), RHEI_OK); /* the empty block went */
+    mirror_memory_free(&memory, plain, 3 << 20);
     atomic_fetch_add(&memory.unlimited, 1);
     assert_int_equal(mirror_memory_alloc(&memory, 4 << 20, &plain), RHEI_OK);
     mirror_memory_free(&memory, plain, 4 << 20);
     mirror_memory_reset(&memory);
     assert_int_equal(atomic_load(&memory.used), 0);
+}
+
+/* Free units of blocks that are in use go too; they come back as runs, and are counted again. */
+static void test_a11_a_trim_leaves_what_is_in_use(void **state)
+{
+    (void)state;
+    struct mirror_memory memory;
+    struct mirror_run runs[2 * MIRROR_BLOCK_UNITS], whole;
+    mirror_memory_init(&memory, 0);
+    for (uint32_t i = 0; i < 2 * MIRROR_BLOCK_UNITS; i++) {
+        assert_int_equal(mirror_run_alloc(&memory, MIRROR_UNIT_BYTES, &runs[i]), RHEI_OK);
+        memset(runs[i].data, (int)i, MIRROR_UNIT_BYTES);
+    }
+    for (uint32_t i = 0; i < 2 * MIRROR_BLOCK_UNITS; i++)
+        if (i % 4 != 0)
+            mirror_run_free(&memory, &runs[i]);
+    assert_int_equal(atomic_load(&memory.used), 2 * MIRROR_BLOCK_BYTES);
+    assert_int_equal(mirror_memory_trim(&memory, 0), 2 * MIRROR_BLOCK_BYTES / 4 * 3);
+    assert_int_equal(atomic_load(&memory.used), 2 * MIRROR_BLOCK_BYTES / 4);
+    assert_int_equal(atomic_load(&memory.pool_free), 0);
+    for (uint32_t i = 0; i < 2 * MIRROR_BLOCK_UNITS; i++) {
+        if (i % 4 == 0)
+            assert_int_equal(((const uint8_t *)runs[i].data)[MIRROR_UNIT_BYTES - 1], i);
+        else
+            assert_int_equal(mirror_run_alloc(&memory, MIRROR_UNIT_BYTES, &runs[i]), RHEI_OK);
+        memset(runs[i].data, 1, MIRROR_UNIT_BYTES);
+    }
+    assert_int_equal(atomic_load(&memory.used), 2 * MIRROR_BLOCK_BYTES);
+    assert_int_equal(mirror_run_alloc(&memory, 3 * MIRROR_UNIT_BYTES, &whole), RHEI_OK);
+    mirror_run_shrink(&memory, &whole, MIRROR_UNIT_BYTES + 1);
+    assert_int_equal(whole.units, 2);
+    mirror_run_free(&memory, &whole);
+    for (uint32_t i = 0; i < 2 * MIRROR_BLOCK_UNITS; i++)
+        mirror_run_free(&memory, &runs[i]);
+    assert_int_equal(atomic_load(&memory.used), atomic_load(&memory.pool_free));
+    mirror_memory_reset(&memory);
+    assert_int_equal(atomic_load(&memory.used), 0);
+    assert_int_equal(atomic_load(&memory.pool_free), 0);
 }
 
 static void test_d6_failing_system_is_an_error(void **state)
@@ -100,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_everything_is_counted_and_given_back),
         cmocka_unit_test(test_blocks_stay_in_the_pool),
         cmocka_unit_test(test_limit_is_kept_and_the_pool_gives_way),
+        cmocka_unit_test(test_a11_a_trim_leaves_what_is_in_use),
         cmocka_unit_test(test_d6_failing_system_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

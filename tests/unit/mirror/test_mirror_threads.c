@@ -257,8 +257,7 @@ static void test_a1_readers_see_whole_cycles_only(void **state)
     struct model_random random = {.state = 7};
     base_thread threads[4];
     assert_int_equal(mirror_open(NULL, &shared.mirror, NULL), RHEI_OK);
-    shared.mirror->capacity[1] = MIRROR_VECTOR_ROWS;
-    shared.mirror->capacity[2] = 2 * MIRROR_VECTOR_ROWS; /* many segments, much to compact */
+    shared.mirror->segment_rows = 2 * MIRROR_VECTOR_ROWS; /* many segments, much to compact */
     open_accounts(&shared);
     void (*const run[4])(void *) = {reader, reader, compactor, loader};
     for (uint32_t i = 0; i < 4; i++)
