@@ -19,6 +19,7 @@ struct arrow_builder {
     uint8_t *usual;
     size_t rows;
     size_t text_bytes;
+    bool looked_ahead; /* types come from a look at all rows, not from a proof */
 };
 
 static char *copy_name(const char *name)
@@ -89,6 +90,12 @@ static rhei_status column_error(const struct arrow_builder *builder, uint32_t co
     static const char *const class_names[] = {"NULL", "INTEGER", "REAL", "TEXT", "BLOB"};
     if (status == RHEI_NO_MEMORY)
         return error_no_memory(error);
+    if (builder->looked_ahead)
+        return error_set(
+            error, RHEI_UNSUPPORTED,
+            "column \"%s\" (number %u) holds a value of class %s that it had not when all rows were looked at "
+            "before: the statement gives other rows each time it runs. CAST the column, or read it row by row",
+            builder->names[column], column + 1, class_names[value->type]);
     return error_set(error, status,
                      "column \"%s\" (number %u) holds a value of class %s against what was proven of it; please report "
                      "this defect",
@@ -127,6 +134,33 @@ rhei_status arrow_builder_fix(struct arrow_builder *builder, bool whole, struct 
         if (arrow_column_fix(&builder->columns[i], whole, builder->usual[i]) != RHEI_OK)
             return error_no_memory(error);
     return RHEI_OK;
+}
+
+rhei_status arrow_builder_fix_seen(struct arrow_builder *builder, const uint8_t *seen, struct rhei_error *error)
+{
+    builder->looked_ahead = true;
+    for (uint32_t i = 0; i < builder->column_count; i++)
+        if (arrow_column_fix_seen(&builder->columns[i], seen[i], builder->usual[i]) != RHEI_OK)
+            return error_no_memory(error);
+    return RHEI_OK;
+}
+
+bool arrow_builder_is_open(const struct arrow_builder *builder)
+{
+    for (uint32_t i = 0; i < builder->column_count; i++)
+        if (!builder->columns[i].fixed && builder->columns[i].mode != ARROW_COLUMN_UNION)
+            return true;
+    return false;
+}
+
+bool arrow_builder_lacks_values(const struct arrow_builder *builder, uint32_t column)
+{
+    return !builder->columns[column].fixed && builder->columns[column].mode == ARROW_COLUMN_OPEN;
+}
+
+void arrow_builder_set_usual(struct arrow_builder *builder, uint32_t column, uint8_t class)
+{
+    builder->usual[column] = class;
 }
 
 static int build_schema(const struct arrow_builder *builder, const char *metadata, struct ArrowSchema *out)

@@ -53,6 +53,14 @@ size_t arrow_builder_bytes(const struct arrow_builder *builder); /* 8 a value, a
  * decide; otherwise a column whose class isn't proven becomes a union. Must come before schema and finish.
  */
 rhei_status arrow_builder_fix(struct arrow_builder *builder, bool whole, struct rhei_error *error);
+/* The same for rows of which the builder has some and `seen` (bits 1 << enum rhei_class per column) tells the others. */
+rhei_status arrow_builder_fix_seen(struct arrow_builder *builder, const uint8_t *seen, struct rhei_error *error);
+/* Would more rows change a column's type: is one neither proven nor a union already? */
+bool arrow_builder_is_open(const struct arrow_builder *builder);
+/* Has the column no value yet, and no proven class? */
+bool arrow_builder_lacks_values(const struct arrow_builder *builder, uint32_t column);
+/* Before fixing: another usual_class. */
+void arrow_builder_set_usual(struct arrow_builder *builder, uint32_t column, uint8_t class);
 /* The batches' schema, a struct of the columns; `metadata` is encoded, may be NULL, and is copied. */
 rhei_status arrow_builder_schema(const struct arrow_builder *builder, const char *metadata, struct ArrowSchema *out,
                                  struct rhei_error *error);

@@ -276,6 +276,19 @@ rhei_status arrow_column_fix(struct arrow_column *column, bool whole, uint8_t us
     return failure == NANOARROW_OK ? RHEI_OK : RHEI_NO_MEMORY;
 }
 
+rhei_status arrow_column_fix_seen(struct arrow_column *column, uint8_t seen, uint8_t usual)
+{
+    uint8_t own = column->mode == ARROW_COLUMN_PLAIN ? (uint8_t)(1u << (column->slot + RHEI_INTEGER)) : 0;
+    uint8_t classes = (uint8_t)((seen | own) & ~(1u << RHEI_NULL));
+    bool many = (classes & (classes - 1)) != 0;
+    int failure = NANOARROW_OK;
+    if (!column->fixed && many && column->mode != ARROW_COLUMN_UNION)
+        failure = become_union(column);
+    else if (!column->fixed && column->mode == ARROW_COLUMN_OPEN && classes != 0)
+        failure = become_plain(column, slot_of_class((uint8_t)__builtin_ctz(classes)));
+    return failure == NANOARROW_OK ? arrow_column_fix(column, true, usual) : RHEI_NO_MEMORY;
+}
+
 static enum ArrowType slot_type(const struct arrow_column *column, int slot)
 {
     static const enum ArrowType types[] = {NANOARROW_TYPE_INT64, NANOARROW_TYPE_DOUBLE, NANOARROW_TYPE_STRING,

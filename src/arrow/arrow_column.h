@@ -46,6 +46,8 @@ void arrow_column_reset(struct arrow_column *column);
 rhei_status arrow_column_append(struct arrow_column *column, const struct rhei_value *value);
 /* See arrow_builder_fix; `usual` decides a column that has only NULLs. */
 rhei_status arrow_column_fix(struct arrow_column *column, bool whole, uint8_t usual);
+/* The same where values of the classes `seen` (bits) will come. */
+rhei_status arrow_column_fix_seen(struct arrow_column *column, uint8_t seen, uint8_t usual);
 /* The column must be fixed. Both return an errno code. */
 int arrow_column_schema(const struct arrow_column *column, struct ArrowSchema *out);
 /* `array` was initialised from that schema; empties the column, which keeps its mode. */

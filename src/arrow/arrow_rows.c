@@ -93,6 +93,36 @@ static void row_stream_release(void *context)
     base_free(self);
 }
 
+/* Classes of the rows behind the first batch; the source stands behind that batch again. */
+static rhei_status look_ahead(struct row_stream *self, uint8_t *seen, struct rhei_error *error)
+{
+    self->row_waits = false;
+    return self->source.survey(self->source.context, arrow_builder_rows(self->builder), seen, error);
+}
+
+static void ask_usual(struct row_stream *self, const struct arrow_row_options *options, const uint8_t *seen)
+{
+    for (uint32_t c = 0; options->usual != NULL && c < options->columns.count; c++)
+        if (seen[c] == 0 && arrow_builder_lacks_values(self->builder, c))
+            arrow_builder_set_usual(self->builder, c, options->usual(options->usual_context, c));
+}
+
+static rhei_status fix_types(struct row_stream *self, const struct arrow_row_options *options, struct rhei_error *error)
+{
+    if (!self->ended && (self->source.survey == NULL || !arrow_builder_is_open(self->builder)))
+        return arrow_builder_fix(self->builder, false, error);
+    uint8_t *seen = base_alloc_zero((size_t)options->columns.count + 1, sizeof *seen);
+    if (seen == NULL)
+        return error_no_memory(error);
+    rhei_status status = self->ended ? RHEI_OK : look_ahead(self, seen, error);
+    if (status == RHEI_OK) {
+        ask_usual(self, options, seen);
+        status = arrow_builder_fix_seen(self->builder, seen, error);
+    }
+    base_free(seen);
+    return status;
+}
+
 static rhei_status open_rows(struct row_stream *self, const struct arrow_row_options *options, struct rhei_error *error)
 {
     self->batch_rows = options->batch_rows == 0 ? ARROW_BATCH_ROWS : options->batch_rows;
@@ -106,7 +136,7 @@ static rhei_status open_rows(struct row_stream *self, const struct arrow_row_opt
     if (status == RHEI_OK && !self->ended && !self->row_waits)
         status = fetch_row(self, error);
     if (status == RHEI_OK)
-        status = arrow_builder_fix(self->builder, self->ended, error);
+        status = fix_types(self, options, error);
     self->first_waits = true;
     if (status != RHEI_OK)
         return status;

@@ -37,20 +37,29 @@ struct arrow_row_source {
     rhei_status (*next)(void *context, struct rhei_value *row, struct rhei_error *error);
     void (*release)(void *context); /* as soon as the last row was read, or it failed; may be NULL */
     void *context;
+    /*
+     * NULL: rows are given once. Else: looks at the row given last and at all behind it, adds the bits (1 << enum rhei_class)
+     * of their values to seen[column] (BLOB's for text that isn't UTF-8), and goes back: `next` then gives the row behind the
+     * first `keep`, in the same order with the same classes.
+     */
+    rhei_status (*survey)(void *context, size_t keep, uint8_t *seen, struct rhei_error *error);
 };
 
 struct arrow_row_options {
     struct arrow_columns columns;   /* copied */
     const struct arrow_pair *pairs; /* the schema's metadata, copied */
     size_t pair_count;
+    /* The class of a column that has no value in all rows, asked before the call returns; NULL: columns.usual_class. */
+    uint8_t (*usual)(void *context, uint32_t column);
+    void *usual_context;
     size_t batch_rows;  /* 0: ARROW_BATCH_ROWS */
     size_t batch_bytes; /* 0: ARROW_BATCH_BYTES */
 };
 
 /*
- * Reads up to the first batch, so that what fails early fails here. If the rows ended there, their classes are the
- * columns' types; else a column whose class isn't proven (columns.known_class) is a dense union in the whole stream.
- * Takes the source, also when it fails.
+ * Reads up to the first batch, so that what fails early fails here. The classes of all rows are the columns' types: they are
+ * known if the rows ended there, or if the source can look ahead; else a column whose class isn't proven
+ * (columns.known_class) is a dense union in the whole stream. Takes the source, also when it fails.
  */
 rhei_status arrow_row_stream(const struct arrow_row_source *source, const struct arrow_row_options *options,
                              struct ArrowArrayStream *out, struct rhei_error *error);
@@ -75,6 +84,16 @@ struct arrow_wrap_options {
 /* Takes `inner` (it is marked released), also when it fails; `out` may be `inner`. Batches' buffers are not copied. */
 rhei_status arrow_wrap_stream(struct ArrowArrayStream *inner, const struct arrow_wrap_options *options,
                               struct ArrowArrayStream *out, struct rhei_error *error);
+
+/*
+ * Columns that have no value in the whole stream become nulls of the class usual[column] (RHEI_NULL: whatever they are; columns
+ * from `count` on too). Reads ahead until each column in question has shown a value, or is known to have none
+ * (ARROW_SURELY_NULL added), holding batches meanwhile: beyond `most_bytes` of them RHEI_MEMORY_LIMIT. Takes `inner`, also when
+ * it fails; `out` may be `inner`.
+ */
+enum { ARROW_SURELY_NULL = 0x80 };
+rhei_status arrow_settle_stream(struct ArrowArrayStream *inner, const uint8_t *usual, uint32_t count, bool strings_view,
+                                size_t most_bytes, struct ArrowArrayStream *out, struct rhei_error *error);
 
 /* ---- Failures ----------------------------------------------------------------------------------------------------- */
 

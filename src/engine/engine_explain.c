@@ -150,7 +150,7 @@ static rhei_status explanation_to_rows(struct rhei_db *db, struct explanation *e
     static const char *const names[] = {"item", "value"};
     static const char *const types[] = {"TEXT", "TEXT"};
     static const uint8_t classes[] = {RHEI_TEXT, RHEI_NULL};
-    struct arrow_row_source source = {explain_next, explain_release, explanation};
+    struct arrow_row_source source = {.next = explain_next, .release = explain_release, .context = explanation};
     struct arrow_row_options options = {.columns = {.count = 2, .names = names, .known_class = classes}};
     rhei_status status = engine_rows_new(db, NULL, rows, error);
     if (status != RHEI_OK) {

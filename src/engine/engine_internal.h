@@ -79,6 +79,7 @@ struct rhei_rows {
     bool holds_snapshot;
     struct route_plan *plan;
     struct engine_limits limits;
+    const struct engine_ask *ask; /* while the call that asked is under way; NULL after it */
     uint32_t column_count;
     const char *const *names; /* NULL: the cursor's or the stream's own */
     const char *const *types;

@@ -279,6 +279,8 @@ rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_par
     if (status == RHEI_OK)
         status = engine_ask_sql(db, &ask, &rows, error);
     if (status == RHEI_OK)
+        rows->ask = &ask; /* for as long as this call */
+    if (status == RHEI_OK)
         status = engine_rows_to_stream(&rows, ask.strings_view, stream, error);
     engine_ask_reset(&ask);
     return status;

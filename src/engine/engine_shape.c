@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "arrow/arrow_builder.h"
+#include "arrow/arrow_usual.h"
 #include "engine/engine_internal.h"
 
 struct shaped_rows {
+    size_t most_bytes; /* that may be held */
     const struct sql_translation *shape;
     struct rhei_value *row, *previous; /* [result_columns]; previous owns its bytes */
     struct base_buffer *kept;          /* [result_columns] bytes behind `previous` */
@@ -109,7 +111,18 @@ static rhei_status take_row(struct shaped_rows *state, struct arrow_cursor *curs
     if (shape->row_limit >= 0 && state->delivered >= shape->row_limit)
         return RHEI_OK;
     state->delivered++;
-    return arrow_builder_append(builder, state->row, error);
+    rhei_status status = arrow_builder_append(builder, state->row, error);
+    if (status == RHEI_TOO_BIG || (status == RHEI_OK && arrow_builder_bytes(builder) > state->most_bytes))
+        return error_set(error, RHEI_MEMORY_LIMIT,
+                         "the result has to be seen whole before its first row is given, and is larger than the memory "
+                         "that the statement may use");
+    return status;
+}
+
+/* Rows that are held back count against the statement's limit, or else against the executor's share of the memory. */
+static size_t most_held(const struct rhei_rows *rows, const struct engine_ask *ask)
+{
+    return ask->memory_limit > 0 ? ask->memory_limit : rows->db->config.olap_memory_limit / 5 * 2;
 }
 
 static bool needs_shaping(const struct sql_translation *shape)
@@ -188,11 +201,14 @@ static rhei_status shape_all(struct shaped_rows *state, struct arrow_cursor *cur
 }
 
 /* Replaces rows->stream by its rows in SQLite's classes. */
-static rhei_status shape_stream(struct rhei_rows *rows, bool strings_view, bool *tie, struct rhei_error *error)
+static rhei_status shape_stream(struct rhei_rows *rows, const struct engine_ask *ask, const uint8_t *usual, bool *tie,
+                                struct rhei_error *error)
 {
-    struct shaped_rows state = {.shape = route_plan_translation(rows->plan)};
-    struct arrow_columns columns = {
-        .count = state.shape->column_count, .names = rows->names, .strings_view = strings_view};
+    struct shaped_rows state = {.shape = route_plan_translation(rows->plan), .most_bytes = most_held(rows, ask)};
+    struct arrow_columns columns = {.count = state.shape->column_count,
+                                    .names = rows->names,
+                                    .usual_class = usual,
+                                    .strings_view = ask->strings_view};
     struct arrow_builder *builder = NULL;
     struct arrow_cursor *cursor = NULL;
     rhei_status status = arrow_cursor_open(&rows->stream, &cursor, error);
@@ -221,14 +237,52 @@ static rhei_status shape_stream(struct rhei_rows *rows, bool strings_view, bool 
     return status;
 }
 
+/*
+ * Which class a column has if no value tells: its declared type's, or else the one that was inferred, INTEGER if none was. Where
+ * there surely is no value, ARROW_SURELY_NULL too. [columns]
+ */
+static uint8_t *usual_classes(const struct rhei_rows *rows, const struct sql_translation *shape)
+{
+    uint8_t *usual = base_alloc((size_t)shape->column_count + 1);
+    for (uint32_t c = 0; usual != NULL && c < shape->column_count; c++) {
+        bool is_declared = rows->types != NULL && rows->types[c] != NULL && rows->types[c][0] != '\0';
+        uint8_t inferred = shape->columns[c].storage_class;
+        if (is_declared || inferred == RHEI_NULL)
+            usual[c] = arrow_usual_class(is_declared ? rows->types[c] : NULL);
+        else
+            usual[c] = inferred;
+        if (inferred == RHEI_NULL && !shape->columns[c].mixed)
+            usual[c] |= ARROW_SURELY_NULL;
+    }
+    return usual;
+}
+
+static rhei_status shape_as(struct rhei_rows *rows, const struct engine_ask *ask, uint8_t *usual, bool *tie,
+                            struct rhei_error *error)
+{
+    const struct sql_translation *shape = route_plan_translation(rows->plan);
+    if (needs_shaping(shape)) {
+        for (uint32_t c = 0; c < shape->column_count; c++)
+            usual[c] &= (uint8_t) ~(unsigned)ARROW_SURELY_NULL;
+        return shape_stream(rows, ask, usual, tie, error);
+    }
+    struct arrow_wrap_options wrap = {.keep = shape->column_count, .names = rows->names, .sqlite_numbers = true};
+    rhei_status status = arrow_wrap_stream(&rows->stream, &wrap, &rows->stream, error);
+    return status != RHEI_OK ? status
+                             : arrow_settle_stream(&rows->stream, usual, shape->column_count, ask->strings_view,
+                                                   most_held(rows, ask), &rows->stream, error);
+}
+
 rhei_status engine_shape(struct rhei_rows *rows, const struct engine_ask *ask, bool *tie, struct rhei_error *error)
 {
     const struct sql_translation *shape = route_plan_translation(rows->plan);
     if (shape->column_count != rows->column_count)
         return error_set(error, RHEI_INTERNAL, "the translation has %u columns where SQLite has %u",
                          shape->column_count, rows->column_count);
-    if (needs_shaping(shape))
-        return shape_stream(rows, ask->strings_view, tie, error);
-    struct arrow_wrap_options wrap = {.keep = shape->column_count, .names = rows->names, .sqlite_numbers = true};
-    return arrow_wrap_stream(&rows->stream, &wrap, &rows->stream, error);
+    uint8_t *usual = usual_classes(rows, shape);
+    if (usual == NULL)
+        return error_no_memory(error);
+    rhei_status status = shape_as(rows, ask, usual, tie, error);
+    base_free(usual);
+    return status;
 }

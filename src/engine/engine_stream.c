@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arrow/arrow_ipc.h"
+#include "arrow/arrow_usual.h"
 #include "engine/engine_internal.h"
 
 static rhei_status next_row(void *context, struct rhei_value *row, struct rhei_error *error)
@@ -22,20 +23,60 @@ static void release_rows(void *context)
     rhei_rows_close(&rows);
 }
 
-/* The Arrow type of a column that turns out to hold only NULL. */
-static uint8_t class_of_declared_type(const char *type)
+static rhei_status survey_rows(void *context, size_t keep, uint8_t *seen, struct rhei_error *error)
 {
-    if (type == NULL || type[0] == '\0')
-        return RHEI_NULL;
-    if (strcasestr(type, "INT") != NULL)
-        return RHEI_INTEGER;
-    if (strcasestr(type, "CHAR") != NULL || strcasestr(type, "CLOB") != NULL || strcasestr(type, "TEXT") != NULL)
-        return RHEI_TEXT;
-    if (strcasestr(type, "BLOB") != NULL)
-        return RHEI_BLOB;
-    if (strcasestr(type, "REAL") != NULL || strcasestr(type, "FLOA") != NULL || strcasestr(type, "DOUB") != NULL)
-        return RHEI_REAL;
-    return RHEI_NULL;
+    rhei_rows *rows = context;
+    return oltp_cursor_survey(rows->cursor, keep, seen, error);
+}
+
+/* ---- Types. ---------------------------------------------------------------------------------------------------------- */
+
+enum { DECLARED = 0x40 };
+
+/* What may be said of an expression that has no value in any row: what the column store would say of it. */
+struct usual_classes {
+    struct rhei_db *db;
+    struct route_statement *statement; /* kept */
+    const struct engine_ask *ask;
+    const uint8_t *declared; /* [columns] arrow_usual_class of the declared type, DECLARED added if there is one */
+    bool asked;
+    struct route_plan *plan; /* NULL: the column store has no answer */
+};
+
+static void usual_ask(struct usual_classes *usual)
+{
+    struct mirror_snapshot snapshot;
+    struct route_filled filled;
+    struct route_choice choice;
+    struct executor_query query;
+    struct sql_direct direct;
+    usual->asked = true;
+    if (usual->statement == NULL || usual->ask == NULL || usual->db->mirror == NULL ||
+        route_statement_target(usual->statement, &choice) != ROUTE_TO_OLAP ||
+        mirror_snapshot_take(usual->db->mirror, &snapshot) != RHEI_OK)
+        return;
+    rhei_status status = route_direct_make(usual->db->route, usual->statement, &snapshot, usual->ask->params,
+                                           usual->ask->param_count, &direct, NULL);
+    if (status == RHEI_OK && direct.kind != SQL_DIRECT_COLUMNS) /* plain columns go by their declaration alone */
+        (void)route_plan_make(usual->db->route, usual->statement, &snapshot, usual->ask->params,
+                              usual->ask->param_count, &usual->plan, &filled, &query, &choice, NULL);
+    sql_direct_reset(&direct);
+    mirror_snapshot_release(&snapshot);
+}
+
+/* A declared type's own, or else the class that was inferred for the expression. */
+static uint8_t usual_class(void *context, uint32_t column)
+{
+    struct usual_classes *usual = context;
+    bool is_declared = (usual->declared[column] & DECLARED) != 0;
+    if (!is_declared && !usual->asked)
+        usual_ask(usual);
+    const struct sql_translation *translation =
+        is_declared || usual->plan == NULL ? NULL : route_plan_translation(usual->plan);
+    if (translation != NULL && column < translation->column_count &&
+        translation->columns[column].storage_class != RHEI_NULL)
+        return translation->columns[column].storage_class;
+    return (uint8_t)(usual->declared[column] & ~(unsigned)DECLARED);
 }
 
 struct stream_columns {
@@ -53,7 +94,8 @@ static rhei_status describe_columns(rhei_rows *rows, struct stream_columns *out,
     out->usual = out->known + count;
     for (uint32_t c = 0; c < count; c++) {
         out->names[c] = rhei_rows_column_name(rows, c);
-        out->usual[c] = class_of_declared_type(rhei_rows_column_type(rows, c));
+        const char *type = rhei_rows_column_type(rows, c);
+        out->usual[c] = (uint8_t)(arrow_usual_class(type) | (type[0] != '\0' ? DECLARED : 0));
         if (rows->cursor != NULL) {
             out->known[c] = oltp_cursor_column_class(rows->cursor, c);
             if (out->known[c] == RHEI_TEXT) /* sure to be text, but not to be UTF-8 */
@@ -61,6 +103,12 @@ static rhei_status describe_columns(rhei_rows *rows, struct stream_columns *out,
         }
     }
     return RHEI_OK;
+}
+
+/* Would the statement give the same rows when it is run again on the same snapshot? Rows that are kept do. */
+static bool rows_repeat(const rhei_rows *rows)
+{
+    return oltp_cursor_is_kept(rows->cursor) || (rows->statement != NULL && route_statement_repeats(rows->statement));
 }
 
 static rhei_status cursor_to_stream(rhei_rows *rows, bool strings_view, const struct arrow_pair *pairs, size_t count,
@@ -72,17 +120,26 @@ static rhei_status cursor_to_stream(rhei_rows *rows, bool strings_view, const st
         rhei_rows_close(&rows);
         return status;
     }
-    struct arrow_row_source source = {next_row, release_rows, rows};
+    struct arrow_row_source source = {.next = next_row, .release = release_rows, .context = rows};
+    if (rows->cursor != NULL && rows_repeat(rows))
+        source.survey = survey_rows;
+    struct usual_classes usual = {.db = rows->db, .ask = rows->ask, .declared = columns.usual};
+    if (rows->statement != NULL)
+        usual.statement = route_statement_share(rows->statement);
+    rows->ask = NULL;
     struct arrow_row_options options = {
+        .usual = usual_class,
+        .usual_context = &usual,
         .columns = {.count = rows->column_count,
                     .names = columns.names,
                     .known_class = columns.known,
-                    .usual_class = columns.usual,
                     .strings_view = strings_view},
         .pairs = pairs,
         .pair_count = count,
     };
     status = arrow_row_stream(&source, &options, stream, error);
+    route_plan_release(&usual.plan);
+    route_statement_release(&usual.statement);
     base_free(columns.names);
     return status;
 }

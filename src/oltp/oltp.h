@@ -125,6 +125,14 @@ uint8_t oltp_cursor_column_class(struct oltp_cursor *cursor, uint32_t column);
 void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value);
 /* Is it such a text? Then its own bytes; ask before oltp_cursor_value. */
 bool oltp_cursor_odd_text(struct oltp_cursor *cursor, uint32_t column, const void **bytes, uint32_t *length);
+/*
+ * Looks at the row given last and at all behind it: into seen[column] go the bits (1 << enum rhei_class) of their values,
+ * BLOB's for text that isn't UTF-8. Then starts over on the same snapshot and goes behind the first `keep` rows. The statement is
+ * run twice: one that calls random() may give other values then.
+ */
+rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t *seen, struct rhei_error *error);
+/* The rows are in memory, as those of RETURNING. */
+bool oltp_cursor_is_kept(const struct oltp_cursor *cursor);
 /* Log position of the state that the cursor reads; valid from the first next until close. */
 int64_t oltp_cursor_position(struct oltp_cursor *cursor);
 void oltp_cursor_close(struct oltp_cursor **cursor);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/base_utf8.h"
 #include "oltp/oltp_internal.h"
 
 struct oltp_cursor {
@@ -369,6 +370,106 @@ void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_
     } else {
         oltp_column(cursor->statement->stmt, (int)column, cursor->connection->utf16, value);
     }
+}
+
+bool oltp_cursor_is_kept(const struct oltp_cursor *cursor)
+{
+    return cursor->connection == NULL;
+}
+
+/* ---- Looking ahead. ---------------------------------------------------------------------------------------------- */
+
+static void look_at(const struct rhei_value *value, uint8_t *seen)
+{
+    if (value->type == RHEI_TEXT && !base_utf8_valid(value->as.bytes, value->length)) {
+        *seen |= 1u << RHEI_BLOB;
+    } else if (value->type != RHEI_NULL) {
+        *seen |= (uint8_t)(1u << value->type);
+    }
+}
+
+static void look_at_row(const struct oltp_cursor *cursor, uint32_t columns, uint8_t *seen)
+{
+    sqlite3_stmt *stmt = cursor->statement->stmt;
+    for (uint32_t c = 0; c < columns; c++) {
+        struct rhei_value value = {.type = (uint8_t)RHEI_NULL};
+        switch (sqlite3_column_type(stmt, (int)c)) {
+        case SQLITE_INTEGER:
+            value.type = RHEI_INTEGER;
+            break;
+        case SQLITE_FLOAT:
+            value.type = RHEI_REAL;
+            break;
+        case SQLITE_TEXT:
+            oltp_column(stmt, (int)c, cursor->connection->utf16, &value);
+            break;
+        case SQLITE_BLOB:
+            value.type = RHEI_BLOB;
+            break;
+        default:
+            break;
+        }
+        look_at(&value, &seen[c]);
+    }
+}
+
+static void survey_kept(const struct oltp_cursor *cursor, uint8_t *seen)
+{
+    for (size_t row = cursor->row_at == 0 ? 0 : cursor->row_at - 1; row < cursor->row_count; row++) {
+        for (uint32_t c = 0; c < cursor->column_count; c++) {
+            look_at(&cursor->values[row * cursor->column_count + c], &seen[c]);
+        }
+    }
+}
+
+/* The rows to the end, then the statement anew; the anchor, active all the while, holds the snapshot. */
+static rhei_status survey_streamed(struct oltp_cursor *cursor, size_t keep, uint8_t *seen, struct rhei_error *error)
+{
+    uint32_t columns = (uint32_t)sqlite3_column_count(cursor->statement->stmt);
+    rhei_status status = RHEI_ROW;
+    while (status == RHEI_ROW) {
+        look_at_row(cursor, columns, seen);
+        status = cursor_step(cursor, error);
+    }
+    if (status != RHEI_DONE) {
+        return status;
+    }
+    sqlite3_reset(cursor->statement->stmt);
+    cursor->done = false;
+    for (size_t row = 0; row <= keep; row++) {
+        status = cursor_step(cursor, error);
+        if (status != RHEI_ROW) {
+            break;
+        }
+    }
+    cursor->row_waits = status == RHEI_ROW;
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+}
+
+rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t *seen, struct rhei_error *error)
+{
+    static const char anchor_sql[] = "SELECT count(*) FROM main.sqlite_schema";
+    if (cursor->connection == NULL) {
+        survey_kept(cursor, seen);
+        cursor->row_at = keep;
+        return RHEI_OK;
+    }
+    if (cursor->done) {
+        return error_set(error, RHEI_INTERNAL, "there are no rows left to look at");
+    }
+    (void)cursor_schema(cursor); /* of the statement that still has its first snapshot */
+    struct oltp_statement *anchor = NULL;
+    rhei_status status = oltp_prepare(cursor->connection, anchor_sql, sizeof anchor_sql - 1, &anchor, error);
+    if (status == RHEI_OK && sqlite3_step(anchor->stmt) != SQLITE_ROW) {
+        status = oltp_sqlite_error(cursor->connection, sqlite3_errcode(cursor->connection->db), NULL, error);
+    }
+    if (status == RHEI_OK) {
+        status = survey_streamed(cursor, keep, seen, error);
+    }
+    if (anchor != NULL) {
+        oltp_statement_release(cursor->connection, &anchor);
+    }
+    return status;
 }
 
 /*

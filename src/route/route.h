@@ -113,6 +113,9 @@ void route_statement_avoid_olap(struct route_statement *statement, const char *w
 /* The statement goes to the column store in its own words, as SQLite can't prepare it. */
 bool route_statement_is_native(const struct route_statement *statement);
 
+/* Gives the same rows whenever it runs on one snapshot: it is a SELECT that names no function of chance or of the session. */
+bool route_statement_repeats(struct route_statement *statement);
+
 struct route_status {
     uint64_t statements_cached, hits, misses, translated, refused, fallbacks;
 };

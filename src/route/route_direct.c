@@ -3,6 +3,19 @@
 #include "base/base_error.h"
 #include "route/route_internal.h"
 
+bool route_statement_repeats(struct route_statement *statement)
+{
+    static const char *const changing[] = {"random", "randomblob", "changes", "total_changes", "last_insert_rowid"};
+    if (statement->native || statement->facts.kind != OLTP_SELECT || route_statement_tree(statement, NULL) != RHEI_OK)
+        return false;
+    const struct sql_facts *facts = sql_tree_facts(statement->tree);
+    for (uint32_t f = 0; f < facts->function_count; f++)
+        for (size_t i = 0; i < sizeof changing / sizeof changing[0]; i++)
+            if (base_fold_compare(facts->functions[f].name, changing[i]) == 0)
+                return false;
+    return true;
+}
+
 rhei_status route_direct_make(struct route *route, struct route_statement *statement,
                               const struct mirror_snapshot *snapshot, const struct rhei_value *params,
                               uint32_t param_count, struct sql_direct *direct, struct rhei_error *error)

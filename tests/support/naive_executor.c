@@ -202,7 +202,7 @@ static rhei_status naive_run(struct executor *executor, const struct executor_qu
     }
     for (uint32_t c = 0; c < count; c++)
         names[c] = sqlite3_column_name(run->statement, (int)c);
-    struct arrow_row_source source = {run_next, run_release, run};
+    struct arrow_row_source source = {.next = run_next, .release = run_release, .context = run};
     struct arrow_row_options options = {
         .columns = {.count = count, .names = names, .strings_view = query->strings_view}};
     status = arrow_row_stream(&source, &options, stream, error);

@@ -48,7 +48,7 @@ void test_rows_init(struct test_rows *rows, const struct rhei_value *values, uin
 
 struct arrow_row_source test_rows_source(struct test_rows *rows)
 {
-    return (struct arrow_row_source){test_rows_next, test_rows_release, rows};
+    return (struct arrow_row_source){.next = test_rows_next, .release = test_rows_release, .context = rows};
 }
 
 struct rhei_value test_null(void)
