@@ -7,7 +7,12 @@
 #include "sql/sql.h"
 #include "sql/sql_lexer.h"
 
-enum { EXPRESSION_GENERATED_MAX = 40 }; /* generated columns that are made of each other */
+enum {
+    EXPRESSION_GENERATED_MAX = 40, /* generated columns that are made of each other */
+    /* What a trigger's text may take of the parser's stack. It has 100 places in most builds of SQLite, and where it doesn't
+       suffice, the whole schema can't be read. */
+    EXPRESSION_STACK_MAX = 60
+};
 
 /* A text on its way from one form to the other. */
 struct writer {
@@ -16,6 +21,7 @@ struct writer {
     size_t len;
     enum oltp_row row;
     uint32_t depth; /* of generated columns */
+    uint32_t stack; /* places on the parser's stack, at most */
     struct base_buffer *out;
 };
 
@@ -225,6 +231,7 @@ static bool write_generated(struct writer *writer, uint32_t column)
                            .len = text == NULL ? 0 : strlen(text),
                            .row = writer->row,
                            .depth = writer->depth + 1,
+                           .stack = writer->stack,
                            .out = writer->out};
     bool written =
         read ? write_expr(&inner, expr) : refuse(writer, "a generated column whose text can't be read", NULL);
@@ -452,6 +459,33 @@ static const char *operator_text(uint8_t op)
     return op < sizeof texts / sizeof texts[0] ? texts[op] : NULL;
 }
 
+/* Operators that bind equally, from the left. */
+static int operator_level(const struct sql_expr *expr)
+{
+    switch (expr->kind == SQL_EXPR_BINARY ? expr->op : SQL_OP_NONE) {
+    case SQL_OP_OR:
+        return 1;
+    case SQL_OP_AND:
+        return 2;
+    case SQL_OP_BIT_AND:
+    case SQL_OP_BIT_OR:
+    case SQL_OP_SHIFT_LEFT:
+    case SQL_OP_SHIFT_RIGHT:
+        return 3;
+    case SQL_OP_ADD:
+    case SQL_OP_SUBTRACT:
+        return 4;
+    case SQL_OP_MULTIPLY:
+    case SQL_OP_DIVIDE:
+    case SQL_OP_REMAINDER:
+        return 5;
+    case SQL_OP_CONCAT:
+        return 6;
+    default:
+        return 0;
+    }
+}
+
 static bool write_operator(struct writer *writer, const struct sql_expr *expr)
 {
     const char *text = operator_text(expr->op);
@@ -462,8 +496,14 @@ static bool write_operator(struct writer *writer, const struct sql_expr *expr)
     if (compares && !check_compared(writer, expr->left, expr->right)) {
         return false;
     }
-    return (expr->right == NULL || write_expr(writer, expr->left)) && (base_buffer_text(writer->out, text), true) &&
-           write_expr(writer, expr->right == NULL ? expr->left : expr->right);
+    if (expr->right == NULL) {
+        base_buffer_text(writer->out, text);
+        return write_expr(writer, expr->left);
+    }
+    /* long chains without brackets, as they were written: brackets take the parser's stack */
+    bool chain = operator_level(expr) > 0 && operator_level(expr) == operator_level(expr->left);
+    return (chain ? write_operator(writer, expr->left) : write_expr(writer, expr->left)) &&
+           (base_buffer_text(writer->out, text), true) && write_expr(writer, expr->right);
 }
 
 static bool write_like(struct writer *writer, const struct sql_expr *expr)
@@ -587,16 +627,21 @@ static bool write_inside(struct writer *writer, const struct sql_expr *expr)
 /* Leaves and calls as they are, everything else in brackets: no word of a neighbour can bind to it. */
 static bool write_expr(struct writer *writer, const struct sql_expr *expr)
 {
-    if (expr->kind == SQL_EXPR_COLUMN) {
-        return write_column(writer, expr);
+    uint32_t before = writer->stack;
+    bool bare = expr->kind <= SQL_EXPR_BLOB, ok = false;
+    writer->stack += expr->kind == SQL_EXPR_CASE ? 7 : expr->kind == SQL_EXPR_CALL ? 5 : 4;
+    if (writer->stack > EXPRESSION_STACK_MAX) {
+        ok = refuse(writer, "an expression that is nested too deeply", NULL);
+    } else if (expr->kind == SQL_EXPR_COLUMN) {
+        ok = write_column(writer, expr);
+    } else if (expr->kind == SQL_EXPR_CALL) {
+        ok = write_call(writer, expr);
+    } else {
+        base_buffer_text(writer->out, bare ? "" : "(");
+        ok = write_inside(writer, expr);
+        base_buffer_text(writer->out, bare ? "" : ")");
     }
-    if (expr->kind == SQL_EXPR_CALL) {
-        return write_call(writer, expr);
-    }
-    bool bare = expr->kind <= SQL_EXPR_BLOB;
-    base_buffer_text(writer->out, bare ? "" : "(");
-    bool ok = write_inside(writer, expr);
-    base_buffer_text(writer->out, bare ? "" : ")");
+    writer->stack = before;
     return ok;
 }
 

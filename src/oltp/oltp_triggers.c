@@ -363,6 +363,26 @@ static void make_unsettled(struct maker *maker)
     base_buffer_text(&maker->text, any ? ";" : "");
 }
 
+/*
+ * SQLite computes NEW's generated columns for a BEFORE UPDATE trigger, but out of those columns alone that the trigger names or the
+ * statement sets; the others are NULL by then. So what they are made of is named.
+ */
+static void make_sources(struct maker *maker)
+{
+    bool generated = false, any = false;
+    for (uint32_t i = 0; i < maker->source->column_count; i++) {
+        generated |= maker->reads[i] && maker->source->columns[i].generated;
+    }
+    for (uint32_t i = 0; i < maker->source->column_count && generated; i++) {
+        if (maker->reads[i] && !maker->source->columns[i].generated) {
+            base_buffer_text(&maker->text, any ? "," : " SELECT ");
+            make_column(maker, "NEW.", i);
+            any = true;
+        }
+    }
+    base_buffer_text(&maker->text, any ? ";" : "");
+}
+
 /* ---- Ids that SQLite will assign. -------------------------------------------------------------------------------- */
 
 static bool make_is_autoincrement(const struct maker *maker)
@@ -484,6 +504,9 @@ static rhei_status make_before(struct maker *maker, struct oltp_trigger_set *set
         return status;
     }
     make_unsettled(maker);
+    if (update) {
+        make_sources(maker);
+    }
     if (!update && maker->foretells) {
         make_foretell(maker);
     }

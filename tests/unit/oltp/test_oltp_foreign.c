@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Schemas as other programs write them (promise C7): whatever stands in their texts, the file opens, everybody can write, the
+ * other tables are followed, and the one table is followed exactly or says why it isn't.
+ */
+#include "oltp_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_buffer.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+#define REGISTER                                                                                      \
+    "db.create_function('myf', 1, lambda x: None if x is None else str(x)[:1], deterministic=True)\n" \
+    "db.create_function('act', 1, lambda x: x)\n"                                                     \
+    "db.create_collation('rev', lambda a, b: (a < b) - (a > b))\n"
+
+struct foreign {
+    const char *ddl;    /* Python text after a backslash-free r''' */
+    const char *writes; /* by the same program: none may fail */
+    const char *why;    /* a part of the reason; NULL: it is mirrored */
+};
+
+static const struct foreign cases[] = {
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE UNIQUE INDEX u ON t(a) WHERE b > 0 -- live",
+     "INSERT INTO t VALUES(1, 5, 1), (2, 5, 0); REPLACE INTO t VALUES(3, 5, 2)", NULL},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE UNIQUE INDEX u ON t(a /* x */, lower(b) -- y\n COLLATE "
+     "NOCASE "
+     "/* z */ DESC) WHERE /* never */ b > '' /* open",
+     "INSERT INTO t VALUES(1, 5, 'x'), (2, 5, 0); REPLACE INTO t VALUES(3, 5, 'X')", NULL},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a NOT NULL DEFAULT (5 -- five\n) UNIQUE)",
+     "INSERT INTO t(id) VALUES(1); REPLACE INTO t VALUES(2, NULL)", NULL},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, status TEXT NOT NULL DEFAULT active UNIQUE, active)",
+     "INSERT INTO t VALUES(1, 'active', 'x'); REPLACE INTO t VALUES(2, NULL, 'y')", NULL},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a NOT NULL DEFAULT abort UNIQUE, b NOT NULL DEFAULT [x y] UNIQUE, c NOT "
+     "NULL "
+     "DEFAULT TRUE UNIQUE, d NOT NULL DEFAULT - /* minus */ 5 UNIQUE)",
+     "INSERT INTO t(id) VALUES(1); REPLACE INTO t(id, a, b, c, d) VALUES(2, 1, NULL, 1, 1); REPLACE INTO t VALUES(3, "
+     "NULL, NULL, NULL, NULL)",
+     NULL},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, j); CREATE UNIQUE INDEX u ON t(json_extract(j, '$.id')) WHERE "
+     "json_valid(j)",
+     "INSERT INTO t VALUES(2, 'not json'), (3, '{\"id\":1}'); REPLACE INTO t VALUES(4, '{\"id\":1}')", "json_extract"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, j CHECK(json_valid(j))); CREATE UNIQUE INDEX u ON t(j ->> '$.id')",
+     "INSERT OR IGNORE INTO t VALUES(2, 'not json'); REPLACE INTO t VALUES(4, '{\"id\":1}')", "operator"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a CHECK(a > -9)); CREATE UNIQUE INDEX u ON t(abs(a))",
+     "INSERT OR IGNORE INTO t VALUES(1, -9223372036854775807 - 1)", "abs()"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE UNIQUE INDEX u ON t(myf(a))",
+     "INSERT INTO t VALUES(1, 'x', 1); REPLACE INTO t VALUES(2, 'xx', 2)", "myf()"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE INDEX u ON t(myf(a))",
+     "INSERT INTO t VALUES(1, 'x', 1); REPLACE INTO t VALUES(1, 'xx', 2)", "myf()"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE, g AS (myf(a)))",
+     "INSERT INTO t(id, a) VALUES(1, 'x'); REPLACE INTO t(id, a) VALUES(2, 'x')", "myf()"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a COLLATE rev UNIQUE, b)",
+     "INSERT INTO t VALUES(1, 'x', 1); UPDATE t SET b = 5", "collation"},
+    {"CREATE TABLE t(a TEXT COLLATE rev PRIMARY KEY, b) WITHOUT ROWID",
+     "INSERT INTO t VALUES('x', 1); REPLACE INTO t VALUES('x', 2)", "collation"},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE, b); CREATE TRIGGER z AFTER INSERT ON t BEGIN SELECT act(NEW.a); "
+     "UPDATE t SET b = act(b) + 1 WHERE id = NEW.id; END",
+     "INSERT INTO t VALUES(1, 'x', 1); REPLACE INTO t VALUES(2, 'x', 2)", NULL},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, g AS (json_extract(a, '$.x')), b)",
+     "INSERT INTO t(a) VALUES('{\"x\":1}'); REPLACE INTO t(id, a, b) VALUES(1, '[]', 2)", NULL},
+    {"CREATE TABLE \"a\"\"b'c] --\"(\"id\" INTEGER PRIMARY KEY, \"select\" UNIQUE, \"x\"\"y\" INT, [z`'z] AS "
+     "(\"x\"\"y\" + 1) UNIQUE, "
+     "`new` , \"old\" UNIQUE, \"_rhei_row\"); CREATE UNIQUE INDEX \"/* \" ON \"a\"\"b'c] --\"(\"select\" || "
+     "\"x\"\"y\") WHERE \"new\" "
+     "IS NOT NULL",
+     "INSERT INTO \"a\"\"b'c] --\"(\"select\", \"x\"\"y\", \"new\", \"old\") VALUES(1, 2, 3, 4); REPLACE INTO "
+     "\"a\"\"b'c] "
+     "--\"(\"select\", \"x\"\"y\", \"new\", \"old\") VALUES(5, 2, 3, 6), (5, 9, 3, 7)",
+     NULL},
+    {"CREATE TABLE t(rowid, _rowid_, oid, a UNIQUE)", "REPLACE INTO t VALUES(1, 2, 3, 4)", "rowid"},
+};
+
+static void write_as_foreign(const struct oltp_test *test, const char *sql, bool with_functions)
+{
+    struct base_buffer code = {0};
+    base_buffer_format(&code, "%sdb.executescript(r'''%s\n''')\n", with_functions ? REGISTER : "", sql);
+    if (test_python(test, code.data) != 0) {
+        fail_msg("another program's statement failed: %s", sql);
+    }
+    base_buffer_reset(&code);
+}
+
+static const char *name_of(const struct foreign *foreign)
+{
+    return strstr(foreign->ddl, "\"a\"\"b'c] --\"") != NULL ? "a\"b'c] --" : "t";
+}
+
+static void check_reason(struct oltp_test *test, const struct foreign *foreign)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    const struct oltp_catalog *catalog = NULL;
+    assert_int_equal(oltp_catalog_take(test->oltp, &catalog, &error), RHEI_OK);
+    for (uint32_t i = 0; i < catalog->table_count; i++) {
+        const struct source_table *table = &catalog->tables[i].source;
+        if (strcmp(table->name, name_of(foreign)) == 0) {
+            const char *reason = table->unmirrored_reason;
+            if ((reason == NULL) != (foreign->why == NULL) ||
+                (reason != NULL && strstr(reason, foreign->why) == NULL)) {
+                fail_msg("%s\n reason: %s", foreign->ddl, reason == NULL ? "(none)" : reason);
+            }
+        }
+    }
+    oltp_catalog_release(&catalog);
+}
+
+static void run_case(const struct foreign *foreign, bool while_open)
+{
+    struct oltp_test test;
+    test_open(&test);
+    test_script(&test, "CREATE TABLE o(x INTEGER PRIMARY KEY, y UNIQUE); INSERT INTO o VALUES(1, 1)");
+    struct test_mirror *mirror = test_mirror_new(&test);
+    test_mirror_check(mirror);
+    if (!while_open) {
+        test_mirror_free(&mirror);
+        test_shut(&test);
+    }
+    write_as_foreign(&test, foreign->ddl, true);
+    if (!while_open) {
+        test_reopen(&test);
+        mirror = test_mirror_new(&test);
+    }
+    test_mirror_check(mirror);
+    check_reason(&test, foreign);
+    write_as_foreign(&test, foreign->writes, true);
+    test_write(&test, "REPLACE INTO o VALUES(2, 1)");
+    test_mirror_check(mirror);
+    test_script(&test, "CREATE TABLE p(x); INSERT INTO p VALUES(1)");
+    test_mirror_check(mirror);
+    assert_true(test_mirror_has(mirror, "o") && test_mirror_has(mirror, "p"));
+    assert_int_equal(test_mirror_has(mirror, name_of(foreign)), foreign->why == NULL);
+    test_mirror_free(&mirror);
+    test_shut(&test);
+    test.oltp = NULL;
+    test.source = NULL;
+    struct base_buffer again = {0};
+    base_buffer_text(&again, "DELETE FROM ");
+    base_buffer_identifier(&again, name_of(foreign));
+    base_buffer_format(&again, ";%s", foreign->writes);
+    write_as_foreign(&test, again.data, true); /* with no engine at all */
+    base_buffer_reset(&again);
+    test_reopen(&test);
+    test_close(&test);
+}
+
+static void test_c7_texts_of_others(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        run_case(&cases[i], false);
+        run_case(&cases[i], true);
+    }
+}
+
+/* Many at once, and one of them is bad. */
+static void test_c7_one_bad_table_among_many(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    struct base_buffer ddl = {0};
+    test_open(&test);
+    test_shut(&test);
+    for (int i = 0; i < 20; i++) {
+        base_buffer_format(
+            &ddl, "CREATE TABLE m%d(id INTEGER PRIMARY KEY, a UNIQUE, b); INSERT INTO m%d VALUES(1, 1, 1);", i, i);
+    }
+    /* a chain as long as SQLite allows, brackets deeper than the parser of a trigger can take, a function of others */
+    base_buffer_text(&ddl, "CREATE TABLE long(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX l ON long(a");
+    for (int i = 0; i < 990; i++) {
+        base_buffer_text(&ddl, "+1");
+    }
+    base_buffer_text(&ddl, "); CREATE TABLE deep(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX d ON deep(");
+    for (int i = 0; i < 16; i++) {
+        base_buffer_text(&ddl, "lower(");
+    }
+    base_buffer_text(
+        &ddl, "a))))))))))))))))); CREATE TABLE other(id INTEGER PRIMARY KEY, a); CREATE INDEX o ON other(myf(a)");
+    base_buffer_text(&ddl, ");");
+    write_as_foreign(&test, ddl.data, true);
+    test_reopen(&test);
+    struct test_mirror *mirror = test_mirror_new(&test);
+    test_mirror_check(mirror);
+    assert_int_equal(test_shell(&test,
+                                "INSERT INTO deep VALUES(1, 1); INSERT INTO long VALUES(1, 1); REPLACE INTO long "
+                                "VALUES(2, 1); REPLACE INTO m3 VALUES(2, 1, 3)"),
+                     0);
+    test_mirror_check(mirror);
+    for (int i = 0; i < 20; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "m%d", i);
+        assert_true(test_mirror_has(mirror, name));
+    }
+    assert_false(test_mirror_has(mirror, "deep") || test_mirror_has(mirror, "other"));
+    assert_true(test_mirror_has(mirror, "long"));
+    test_mirror_free(&mirror);
+    test_close(&test);
+    base_buffer_reset(&ddl);
+}
+
+/* As many columns as SQLite has, with triggers of others. */
+static void test_c7_wide_tables_with_triggers(void **state)
+{
+    (void)state;
+    static const int widths[] = {70, 1100, 1890};
+    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+        struct oltp_test test;
+        struct base_buffer ddl = {0};
+        test_open(&test);
+        base_buffer_text(&ddl, "CREATE TABLE t(id INTEGER PRIMARY KEY");
+        for (int i = 0; i < widths[w]; i++) {
+            base_buffer_format(&ddl, ", c%d", i);
+        }
+        base_buffer_text(&ddl, ", UNIQUE(c1, c2))");
+        test_write(&test, ddl.data);
+        struct test_mirror *mirror = test_mirror_new(&test);
+        test_mirror_check(mirror);
+        assert_int_equal(test_shell(&test, "INSERT INTO t(c1, c2, c69) VALUES(1, 2, 3)"), 0);
+        test_mirror_check(mirror);
+        assert_int_equal(test_shell(&test,
+                                    "CREATE TRIGGER x AFTER INSERT ON t BEGIN UPDATE t SET c5 = 'seen' WHERE id = "
+                                    "NEW.id; END; INSERT INTO t(c1, c2, c69) VALUES(1, 3, 3)"),
+                         0);
+        test_mirror_check(mirror);
+        assert_int_equal(test_shell(&test, "REPLACE INTO t(c1, c2, c68) VALUES(1, 3, 4); UPDATE t SET id = id + 10"),
+                         0);
+        test_mirror_check(mirror);
+        assert_int_equal(test_shell(&test, "ALTER TABLE t DROP COLUMN c60; DELETE FROM t WHERE id = 11"), 0);
+        test_mirror_check(mirror);
+        assert_int_equal(test_int(&test, "SELECT count(*) FROM t"), 1);
+        assert_true(test_mirror_has(mirror, "t"));
+        test_mirror_free(&mirror);
+        test_close(&test);
+        base_buffer_reset(&ddl);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_c7_texts_of_others),
+        cmocka_unit_test(test_c7_one_bad_table_among_many),
+        cmocka_unit_test(test_c7_wide_tables_with_triggers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
