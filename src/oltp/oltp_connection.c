@@ -344,7 +344,7 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
             cache_link(connection, statement);
         }
     } else {
-        rhei_status status = connection->role == OLTP_WRITER ? RHEI_OK : oltp_refuse_setting(sql, len, error);
+        rhei_status status = oltp_pragma_check(connection, sql, len, error);
         if (status == RHEI_OK) {
             status = prepare_new(connection, sql, len, &statement, error);
         }

@@ -188,7 +188,7 @@ rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct
     if (len > 1000000000) {
         return error_set(error, RHEI_TOO_BIG, "the statement is longer than 1,000,000,000 bytes");
     }
-    rhei_status status = oltp_refuse_setting(sql, len, error);
+    rhei_status status = oltp_pragma_check(oltp->describer, sql, len, error);
     char *copy = status == RHEI_OK ? base_strndup(sql, len) : NULL;
     if (status == RHEI_OK && copy == NULL) {
         status = error_no_memory(error);

@@ -354,6 +354,9 @@ static rhei_status group_run_other(struct group *group, struct oltp_job *job, st
         status = oltp_step_rows(oltp, job, statement);
     }
     group_unwatch(group);
+    if (status == RHEI_OK) {
+        status = oltp_pragma_done(oltp, statement->sql, statement->len, &job->error);
+    }
     int64_t on = 0;
     if (oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, NULL) == RHEI_OK) {
         oltp->foreign_keys = on != 0;

@@ -86,6 +86,7 @@ struct oltp_connection {
     rhei_status stopped; /* what stop said */
     bool utf16;
     struct oltp_connection *next;     /* in the pool's free list */
+    unsigned settings_version;        /* of oltp->settings as they were applied */
     struct oltp_cursor *spare_cursor; /* of a reader at rest: plain memory for its next cursor */
 };
 
@@ -142,8 +143,20 @@ bool oltp_word_writes_rows(const char *sql, size_t len);
 bool oltp_text_names(const char *sql, size_t len, const char *name);
 /* True if only blanks, comments and semicolons are left at `at`. */
 bool oltp_is_blank(const char *sql, size_t len, size_t at);
-/* RHEI_READ_ONLY for a PRAGMA that sets something: some take effect when they are prepared. */
-rhei_status oltp_refuse_setting(const char *sql, size_t len, struct rhei_error *error);
+/* ---- PRAGMA (oltp_pragma.c). ------------------------------------------------------------------------------------- */
+
+/*
+ * Before such a text is prepared: RHEI_UNSUPPORTED for what may not be set, RHEI_READ_ONLY for a setting on a connection that
+ * reads, RHEI_TRANSACTION for one of all connections within a transaction.
+ */
+rhei_status oltp_pragma_check(const struct oltp_connection *connection, const char *sql, size_t len,
+                              struct rhei_error *error);
+/* After the writer ran it: a setting of all connections is remembered for the others. */
+rhei_status oltp_pragma_done(struct oltp *oltp, const char *sql, size_t len, struct rhei_error *error);
+/* Runs what was set since the connection was used last. */
+rhei_status oltp_settings_apply(struct oltp_connection *connection, struct rhei_error *error);
+void oltp_settings_free(struct oltp *oltp);
+
 /* The kind as far as the first word tells it (OLTP_SELECT: it doesn't). */
 enum oltp_kind oltp_word_kind(const char *sql, size_t len);
 /* The first word is this one. */
@@ -544,6 +557,8 @@ struct oltp {
     base_mutex pool_lock;
     struct oltp_connection *free_readers;
     uint32_t free_count, open_count;
+    struct oltp_setting *settings; /* what PRAGMAs set for every connection */
+    atomic_uint settings_version;
     struct oltp_connection *free_loaders; /* kept from one load to the next */
     uint32_t free_loader_count;
     bool loaders_used; /* since the maintenance looked last */

@@ -52,6 +52,7 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
 {
     int done = 0;
     oltp_fault(oltp, "oltp.checkpoint");
+    oltp_settings_apply(connection, NULL);
     if (oltp_identity_check(oltp, true, NULL) != RHEI_OK) {
         return;
     }

@@ -229,6 +229,7 @@ void oltp_close(struct oltp **slot)
     oltp_maintenance_stop(oltp);
     oltp_source_free(&oltp->source);
     oltp_loaders_close(oltp, false);
+    oltp_settings_free(oltp);
     while (oltp->free_readers != NULL) {
         struct oltp_connection *reader = oltp->free_readers;
         oltp->free_readers = reader->next;

@@ -24,9 +24,12 @@ rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader,
         found->next = NULL;
         found->busy_deadline_ns = 0;
         *reader = found;
-        return RHEI_OK;
+    } else {
+        status = oltp_connection_open(oltp, OLTP_READER, reader, error);
     }
-    status = oltp_connection_open(oltp, OLTP_READER, reader, error);
+    if (status == RHEI_OK && (status = oltp_settings_apply(*reader, error)) != RHEI_OK) {
+        oltp_connection_close(reader);
+    }
     if (status != RHEI_OK) {
         base_mutex_lock(&oltp->pool_lock);
         oltp->open_count--;

@@ -46,7 +46,8 @@ static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
 {
     int64_t now = base_wall_ms();
     return oltp_execf(oltp->writer, error,
-                      "DELETE FROM main._rhei_engines WHERE id <> %" PRId64 " AND (seen_ms IS NULL OR seen_ms NOT BETWEEN "
+                      "DELETE FROM main._rhei_engines WHERE id <> %" PRId64
+                      " AND (seen_ms IS NULL OR seen_ms NOT BETWEEN "
                       "%" PRId64 " AND %" PRId64 ")",
                       oltp->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS);
 }

@@ -403,7 +403,8 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
     if (here != RHEI_OK) {
         return here;
     }
-    if (!session->holding) {
+    bool already = session->holding;
+    if (!already) {
         enum oltp_kind kind = OLTP_WRITE;
         bool plain = cursor == NULL && oltp_word_writes_rows(sql, len) && !oltp_word_is(sql, len, "WITH");
         rhei_status status = plain ? RHEI_OK : session_kind(session, sql, len, &kind, error);
@@ -430,6 +431,10 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
         if (status != RHEI_OK) {
             return status;
         }
+    }
+    if (already && oltp_word_is(sql, len, "BEGIN")) {
+        return error_set(error, RHEI_TRANSACTION,
+                         "there is an open transaction already: COMMIT or ROLLBACK first, or use SAVEPOINT within it");
     }
     return session_run_held(session, sql, len, params, count, stop, result, cursor, error);
 }

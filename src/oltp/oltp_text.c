@@ -279,29 +279,3 @@ enum oltp_kind oltp_word_kind(const char *sql, size_t len)
            : TEXT_IN(text_ddl)         ? OLTP_WRITE
                                        : OLTP_SELECT;
 }
-
-/* Those whose argument says what to look at, not what to set. */
-static const char *const text_asking[] = {"table_info",      "table_xinfo", "table_list",       "index_list",
-                                          "index_info",      "index_xinfo", "foreign_key_list", "foreign_key_check",
-                                          "integrity_check", "quick_check"};
-
-rhei_status oltp_refuse_setting(const char *sql, size_t len, struct rhei_error *error)
-{
-    size_t at, start, end;
-    if (!text_first_word(sql, len, "PRAGMA", &at)) {
-        return RHEI_OK;
-    }
-    bool asking = false, argument = false;
-    enum oltp_token token;
-    while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END && !argument) {
-        if (token == OLTP_TOKEN_OTHER && (sql[start] == '=' || sql[start] == '(')) {
-            argument = true;
-        } else if (token != OLTP_TOKEN_OTHER) {
-            asking = TEXT_IN(text_asking);
-        }
-    }
-    return argument && !asking
-               ? error_set(error, RHEI_READ_ONLY,
-                           "this PRAGMA sets something: run it as a write, where all writes will follow it")
-               : RHEI_OK;
-}

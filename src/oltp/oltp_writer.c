@@ -350,6 +350,12 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
         return oltp_stop_error(stopped, true, error);
     }
     job->joins = job->lifted != NULL || oltp_word_writes_rows(job->sql, job->len);
+    if (!job->joins && oltp_word_kind(job->sql, job->len) == OLTP_TRANSACTION) {
+        /* at once: the writer may be held by one for long */
+        return error_set(
+            error, RHEI_TRANSACTION,
+            "BEGIN, COMMIT, ROLLBACK and savepoints need a session: other callers' writes are not part of it");
+    }
     job->solo = job->many ? job->rows > SOLO_ROWS : !job->joins;
     rhei_status status = oltp_identity_check(oltp, true, error);
     if (status != RHEI_OK) {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* No memory and no room: every failure is an error, nothing is lost, and the handle goes on. */
+#include <sqlite3.h>
+
 #include "oltp_test.h"
 
 #include <stdio.h>
@@ -137,7 +139,9 @@ static void test_a_full_file_takes_only_the_statement_that_filled_it(void **stat
     struct oltp_test test;
     test_open(&test);
     test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, b)");
-    test_write(&test, "PRAGMA max_page_count=200");
+    sqlite3 *writer = oltp_native_lock(test.oltp);
+    assert_int_equal(sqlite3_exec(writer, "PRAGMA max_page_count=200", NULL, NULL, NULL), SQLITE_OK);
+    oltp_native_unlock(test.oltp);
     struct test_mirror *mirror = test_mirror_new(&test);
     test_mirror_check(mirror);
     struct filler fillers[4];
