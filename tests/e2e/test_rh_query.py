@@ -41,7 +41,7 @@ def rows_of_json(text):
 
 
 def expected_in_json():
-    encode = lambda value: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    encode = lambda value: {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
     return [tuple(map(encode, row)) for row in VALUES]
 
 
@@ -68,7 +68,57 @@ def test_c3_ndjson_and_csv_have_the_same_values(filled):
         assert seen[0] == str(wanted[0]) and seen[3] == (wanted[3] or "")
         assert seen[1] == ("" if wanted[1] is None else str(wanted[1]))
         assert (float(seen[2]) if seen[2] else None) == wanted[2]
+        blob = VALUES[wanted[0] - 1][4]
+        assert seen[4] == ("" if blob is None else f"x'{blob.hex()}'")
     assert text.splitlines()[4].startswith("3,0,1e+300,\"\",")  # empty text is "", NULL is nothing
+
+
+def test_sql_may_begin_with_a_comment(filled):
+    assert filled.run("query", "-- which?\nSELECT 1 AS a").stdout == "a\n1\n"
+    assert filled.run("query", "--which\nSELECT 1 AS a").stdout == "a\n1\n"
+    assert "there is no option --wich" in filled.run("query", "--wich", "SELECT 1", code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["query", "exec"])
+@pytest.mark.parametrize("text", ["", "  \n", "-- only a note", ";;", "/* this */ ; -- and that"])
+def test_empty_text_is_told_alike(filled, command, text, tmp_path):
+    (tmp_path / "empty.sql").write_text(text)
+    for arguments, options in ((["--", text], {}), (["-f", "empty.sql"], {}), ([], {"input": text})):
+        done = filled.run(command, *arguments, code=2, **options)
+        assert (done.stdout, done.stderr) == ("", "rh: there is no SQL statement in the text\n")
+
+
+def test_widths_are_the_characters_own(filled):
+    sql = "SELECT '日本' AS a, 1 AS n UNION ALL SELECT 'ab', 22 UNION ALL SELECT 'e\u0301🙂', 3"
+    for locale in ("C", "C.UTF-8"):
+        lines = filled.run("query", sql, "--format", "table", env={"LC_ALL": locale}).stdout.splitlines()
+        assert [line.split()[-1] for line in lines[2:]] == ["1", "22", "3"]
+        assert lines[2].startswith(" 日本 ") and lines[3].startswith(" ab   ") and lines[4].startswith(" e\u0301🙂  ")
+
+
+def test_wide_rows_leave_columns_out_or_stand_upright(filled):
+    columns = ", ".join(f"{10**15 + n} AS number{n}" for n in range(8))
+    table = filled.run("query", f"SELECT {columns}", "--format", "table", "--width", "60").stdout
+    assert "1000000000000002" in table and "1000000000000003" not in table
+    assert "Left out, for they don't fit: number3, number4, number5, number6, number7" in table
+    upright = filled.run("query", f"SELECT {columns}", "--format", "vertical").stdout
+    assert all(f"number{n} │ {10**15 + n}" in upright for n in range(8))
+
+
+def test_output_goes_back_in(filled):
+    for format, delimiter in (("csv", ","), ("tsv", "tab")):
+        text = filled.run("query", "SELECT * FROM t ORDER BY id", "--format", format, "--null-text", "NA", text=False).stdout
+        filled.run("exec", "DROP TABLE IF EXISTS u; CREATE TABLE u (id INTEGER PRIMARY KEY, i INTEGER, r REAL, s TEXT, b BLOB)")
+        filled.run("import", "-", "u", "--null", "NA", "--delimiter", delimiter, input=text, text=False)
+        different = "SELECT count(*) AS n FROM (SELECT id, i, r, s, b, typeof(b) FROM t EXCEPT SELECT id, i, r, s, b, typeof(b) FROM u)"
+        assert filled.run("query", different).stdout == "n\n0\n"
+    bare = filled.run("query", "SELECT 1 AS a, NULL AS b, 'NA' AS c", "--no-header", "--null-text", "NA").stdout
+    assert bare == "1,NA,\"NA\"\n"
+
+
+def test_a_blob_parameter_takes_what_is_printed(filled):
+    for text in ("blob:x'00ff'", "blob:X'00FF'", "blob:00ff"):
+        assert filled.run("query", "SELECT id FROM t WHERE b = ?", "--param", text).stdout == "id\n1\n"
 
 
 def test_pipes_get_csv_unless_told_otherwise(filled):

@@ -62,6 +62,7 @@ def table(rh):
 def ends(process, number):
     started = time.monotonic()
     process.send_signal(number)
+    process.wait(timeout=30)  # a pipe that it reads stays open
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 1 and "cancelled" in errors and "CANCELLED" in errors, (process.returncode, errors)
     return time.monotonic() - started

@@ -20,6 +20,8 @@ enum option_id {
     OPTION_TIMEOUT,
     OPTION_FORMAT,
     OPTION_STATS,
+    OPTION_NULL_TEXT,
+    OPTION_WIDTH,
     OPTION_ROUTE,
     OPTION_FRESHNESS,
     OPTION_EXPLAIN,
@@ -51,6 +53,8 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"stats", no_argument, NULL, OPTION_STATS},
+    {"null-text", required_argument, NULL, OPTION_NULL_TEXT},
+    {"width", required_argument, NULL, OPTION_WIDTH},
     {"route", required_argument, NULL, OPTION_ROUTE},
     {"freshness", required_argument, NULL, OPTION_FRESHNESS},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
@@ -87,7 +91,11 @@ static unsigned commands_of(int option)
     case OPTION_TIMEOUT:
         return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY);
     case OPTION_STATS:
+    case OPTION_NULL_TEXT:
+    case OPTION_WIDTH:
         return STATEMENTS;
+    case OPTION_NO_HEADER:
+        return STATEMENTS | ONLY(RH_COMMAND_IMPORT);
     case OPTION_ROUTE:
     case OPTION_FRESHNESS:
     case OPTION_EXPLAIN:
@@ -102,7 +110,6 @@ static unsigned commands_of(int option)
     case OPTION_KEY:
     case OPTION_DELIMITER:
     case OPTION_HEADER:
-    case OPTION_NO_HEADER:
     case OPTION_NULL:
     case OPTION_REJECT:
     case OPTION_BATCH:
@@ -118,14 +125,15 @@ static unsigned commands_of(int option)
 
 static bool read_format(struct rh_args *args, const char *text, struct rh_buffer *why)
 {
-    static const char *const names[] = {"table", "csv", "json", "ndjson", "markdown", "arrow", "parquet"};
-    for (int at = 0; at < 7; at++) {
+    static const char *const names[] = {"table", "csv",      "json",  "ndjson", "markdown",
+                                        "tsv",   "vertical", "arrow", "parquet"};
+    for (int at = 0; at < 9; at++) {
         if (strcmp(text, names[at]) == 0) {
             args->format = (enum rh_format)(RH_FORMAT_TABLE + at);
             return true;
         }
     }
-    rh_buffer_format(why, "--format %s: there are table, csv, json, ndjson, markdown and arrow", text);
+    rh_buffer_format(why, "--format %s: there are table, vertical, csv, tsv, json, ndjson, markdown and arrow", text);
     return false;
 }
 
@@ -267,6 +275,11 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
     case OPTION_STATS:
         args->stats = true;
         return true;
+    case OPTION_NULL_TEXT:
+        args->null_text = value;
+        return true;
+    case OPTION_WIDTH:
+        return read_count("--width", value, 1, &args->width, why);
     case OPTION_ROUTE:
         return read_route(args, value, why);
     case OPTION_FRESHNESS:
@@ -404,6 +417,13 @@ static bool take_word(struct rh_args *args, struct words *words, char *word, str
     return true;
 }
 
+/* "-- note" and the like: SQL that begins with a comment. An option's name has no blanks. */
+static bool is_comment(const char *word)
+{
+    size_t name = strcspn(word, "= \t\r\n");
+    return word[0] == '-' && word[1] == '-' && word[name] != '=' && word[name] != '\0';
+}
+
 /* Takes what getopt found. *finished: the rest of the line no longer matters. */
 static bool take_found(struct rh_args *args, struct words *words, int option, char **argv, bool *finished,
                        struct rh_buffer *why)
@@ -426,6 +446,8 @@ static bool take_found(struct rh_args *args, struct words *words, int option, ch
         rh_buffer_format(why, "%s needs a value", argv[optind - 1]);
         return false;
     case '?':
+        if (is_comment(argv[optind - 1]))
+            return take_word(args, words, argv[optind - 1], why);
         unknown_option(argv[optind - 1], why);
         return false;
     default:

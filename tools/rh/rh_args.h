@@ -33,6 +33,8 @@ enum rh_format {
     RH_FORMAT_JSON,
     RH_FORMAT_NDJSON,
     RH_FORMAT_MARKDOWN,
+    RH_FORMAT_TSV,
+    RH_FORMAT_VERTICAL,
     RH_FORMAT_ARROW,
     RH_FORMAT_PARQUET,
 };
@@ -67,6 +69,8 @@ struct rh_args {
     int64_t timeout_ms;
     enum rh_format format;
     bool explain, stats, json;
+    const char *null_text; /* of output; NULL: the format's */
+    int64_t width;         /* of a table; 0: the terminal's */
     struct rh_import_args import;
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CSV after RFC 4180, with \n as line end as Unix tools expect. What RFC 4180 leaves open: NULL is an empty field and
- * empty text is "", so that rh import tells them apart; a BLOB is base64.
+ * CSV after RFC 4180, with \n as line end as Unix tools expect; TSV is the same with tabs. What RFC 4180 leaves open: NULL is a
+ * bare null text (by default an empty field), and text that reads the same is quoted, so that rh import tells them apart; so
+ * are a BLOB, bare x'0a', and text of that form.
  */
 #include "rh_number.h"
 #include "rh_text.h"
@@ -9,19 +10,21 @@
 
 #include <string.h>
 
-static bool needs_quotes(const char *text, size_t length)
+static bool needs_quotes(const struct rh_writer *writer, const char *text, size_t length)
 {
-    if (length == 0)
+    bool null = length == strlen(writer->null_text) && memcmp(text, writer->null_text, length) == 0;
+    if (length == 0 || null || (length > 2 && text[0] == 'x' && text[1] == '\''))
         return true;
     for (size_t at = 0; at < length; at++)
-        if (text[at] == ',' || text[at] == '"' || text[at] == '\n' || text[at] == '\r')
+        if (text[at] == writer->delimiter || text[at] == '"' || text[at] == '\n' || text[at] == '\r')
             return true;
     return false;
 }
 
-static void add_field(struct rh_buffer *line, const char *text, size_t length)
+static void add_field(struct rh_writer *writer, const char *text, size_t length)
 {
-    if (!needs_quotes(text, length)) {
+    struct rh_buffer *line = &writer->line;
+    if (!needs_quotes(writer, text, length)) {
         rh_buffer_add(line, text, length);
         return;
     }
@@ -34,8 +37,9 @@ static void add_field(struct rh_buffer *line, const char *text, size_t length)
     rh_buffer_add_char(line, '"');
 }
 
-static void add_value(struct rh_buffer *line, const struct rhei_value *value)
+static void add_value(struct rh_writer *writer, const struct rhei_value *value)
 {
+    struct rh_buffer *line = &writer->line;
     char real[RH_REAL_SIZE], integer[RH_INTEGER_SIZE];
     switch (value->type) {
     case RHEI_INTEGER:
@@ -45,15 +49,13 @@ static void add_value(struct rh_buffer *line, const struct rhei_value *value)
         rh_buffer_add(line, real, rh_format_real(value->as.real, real));
         break;
     case RHEI_TEXT:
-        add_field(line, value->as.bytes, value->length);
+        add_field(writer, value->as.bytes, value->length);
         break;
     case RHEI_BLOB:
-        if (value->length == 0)
-            rh_buffer_add_text(line, "\"\"");
-        rh_add_base64(line, value->as.bytes, value->length);
+        rh_add_blob(line, value->as.bytes, value->length);
         break;
     default:
-        break;
+        rh_buffer_add_text(line, writer->null_text);
     }
 }
 
@@ -66,10 +68,12 @@ static void write_line(struct rh_writer *writer)
 
 static void csv_begin(struct rh_writer *writer)
 {
+    if (writer->no_header)
+        return;
     for (size_t at = 0; at < writer->column_count; at++) {
         if (at > 0)
-            rh_buffer_add_char(&writer->line, ',');
-        add_field(&writer->line, writer->names[at], strlen(writer->names[at]));
+            rh_buffer_add_char(&writer->line, writer->delimiter);
+        add_field(writer, writer->names[at], strlen(writer->names[at]));
     }
     write_line(writer);
 }
@@ -78,8 +82,8 @@ static void csv_row(struct rh_writer *writer, const struct rhei_value *values)
 {
     for (size_t at = 0; at < writer->column_count; at++) {
         if (at > 0)
-            rh_buffer_add_char(&writer->line, ',');
-        add_value(&writer->line, &values[at]);
+            rh_buffer_add_char(&writer->line, writer->delimiter);
+        add_value(writer, &values[at]);
     }
     write_line(writer);
 }

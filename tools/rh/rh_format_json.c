@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON: one array of objects; ndjson: one object a line. Numbers are written exactly, BLOBs as base64 text. Names that
+ * JSON: one array of objects; ndjson: one object a line. Numbers are written exactly, BLOBs as {"base64":"..."}. Names that
  * come twice get a number (id, id_2), because readers of JSON keep only one of them otherwise.
  */
 #include "rh_number.h"
@@ -68,9 +68,9 @@ static void add_value(struct rh_buffer *line, const struct rhei_value *value)
         rh_add_json_text(line, value->as.bytes, value->length);
         break;
     case RHEI_BLOB:
-        rh_buffer_add_char(line, '"');
+        rh_buffer_add_text(line, "{\"base64\":\"");
         rh_add_base64(line, value->as.bytes, value->length);
-        rh_buffer_add_char(line, '"');
+        rh_buffer_add_text(line, "\"}");
         break;
     default:
         rh_buffer_add_text(line, "null");

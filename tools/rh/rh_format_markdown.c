@@ -34,6 +34,8 @@ static void end_line(struct rh_writer *writer)
 
 static void markdown_begin(struct rh_writer *writer)
 {
+    if (writer->no_header)
+        return;
     for (size_t at = 0; at < writer->column_count; at++) {
         rh_buffer_add_text(&writer->line, "| ");
         add_text(&writer->line, writer->names[at], strlen(writer->names[at]));
@@ -49,10 +51,10 @@ static void markdown_row(struct rh_writer *writer, const struct rhei_value *valu
 {
     for (size_t at = 0; at < writer->column_count; at++) {
         rh_buffer_add_text(&writer->line, "| ");
-        if (values[at].type == RHEI_TEXT)
+        if (values[at].type == RHEI_TEXT && !rh_looks_like_null(&values[at], writer->null_text))
             add_text(&writer->line, values[at].as.bytes, values[at].length);
         else
-            rh_add_value_text(&writer->line, &values[at]);
+            rh_add_value_text(&writer->line, &values[at], writer->null_text);
         rh_buffer_add_char(&writer->line, ' ');
     }
     end_line(writer);

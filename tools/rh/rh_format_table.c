@@ -3,8 +3,8 @@
  * The table for people.
  *
  * The first rows (SAMPLE_ROWS, or SAMPLE_BYTES of them) are held back to find the widths; then rows stream with these
- * widths, and wider cells are cut on a terminal and left as they are elsewhere. On a terminal the widest text columns
- * give way until a row fits into its width; what is cut ends in an ellipsis.
+ * widths. Where the width is limited (a terminal's, --width), the widest text columns give way until a row fits, and what is cut
+ * ends in an ellipsis. Numbers are never cut: where that isn't enough the last columns are left out, and named below.
  */
 #include "rh_number.h"
 #include "rh_text.h"
@@ -21,8 +21,9 @@ struct cell {
 };
 
 struct column {
-    size_t width;
-    bool numeric, seen; /* every value but NULL is a number, and there is one */
+    size_t width, wanted; /* as it is shown; as its cells are */
+    bool numeric, seen;   /* every value but NULL is a number, and there is one */
+    bool left_out;
 };
 
 struct rh_table {
@@ -31,9 +32,23 @@ struct rh_table {
     size_t cell_count, cell_capacity;
     struct rh_buffer bytes;
     bool laid_out;
+    const struct column *last; /* that is shown */
 };
 
-void rh_add_value_text(struct rh_buffer *out, const struct rhei_value *value)
+bool rh_looks_like_null(const struct rhei_value *value, const char *null_text)
+{
+    const char *bytes = value->as.bytes;
+    size_t from = 0, to = value->length, length = strlen(null_text);
+    if (value->type != RHEI_TEXT)
+        return false;
+    while (to - from >= length + 2 && bytes[from] == '\'' && bytes[to - 1] == '\'') {
+        from++;
+        to--;
+    }
+    return to - from == length && memcmp(bytes + from, null_text, length) == 0;
+}
+
+void rh_add_value_text(struct rh_buffer *out, const struct rhei_value *value, const char *null_text)
 {
     char real[RH_REAL_SIZE], integer[RH_INTEGER_SIZE];
     switch (value->type) {
@@ -44,23 +59,26 @@ void rh_add_value_text(struct rh_buffer *out, const struct rhei_value *value)
         rh_format_real(value->as.real, real);
         rh_buffer_add_text(out, strcmp(real, "9e999") == 0 ? "Inf" : strcmp(real, "-9e999") == 0 ? "-Inf" : real);
         break;
-    case RHEI_TEXT:
+    case RHEI_TEXT: {
+        const char *quote = rh_looks_like_null(value, null_text) ? "'" : "";
+        rh_buffer_add_text(out, quote);
         rh_add_visible(out, value->as.bytes, value->length);
+        rh_buffer_add_text(out, quote);
         break;
+    }
     case RHEI_BLOB:
-        rh_buffer_add_text(out, "x'");
-        rh_add_hex(out, value->as.bytes, value->length);
-        rh_buffer_add_char(out, '\'');
+        rh_add_blob(out, value->as.bytes, value->length);
         break;
     default:
-        rh_buffer_add_text(out, "NULL");
+        rh_buffer_add_text(out, null_text);
     }
 }
 
-static struct cell make_cell(struct rh_table *table, const struct rhei_value *value)
+static struct cell make_cell(const struct rh_writer *writer, const struct rhei_value *value)
 {
+    struct rh_table *table = writer->table;
     struct cell cell = {.start = table->bytes.length, .type = value->type};
-    rh_add_value_text(&table->bytes, value);
+    rh_add_value_text(&table->bytes, value, writer->null_text);
     cell.length = table->bytes.length - cell.start;
     cell.width = rh_text_width(table->bytes.bytes + cell.start, cell.length);
     return cell;
@@ -79,9 +97,10 @@ static const char *ellipsis_of(const struct rh_writer *writer)
 
 /* One cell in its column's width. The last column gets no spaces behind it. */
 static void add_cell(struct rh_writer *writer, const struct column *column, const char *text, size_t length,
-                     size_t width, enum rh_style style, bool last)
+                     size_t width, enum rh_style style, bool whole)
 {
-    bool cut = writer->terminal.present && width > column->width;
+    bool last = column == writer->table->last;
+    bool cut = writer->width > 0 && width > column->width && !whole;
     size_t shown = cut ? rh_text_cut(text, length, column->width - 1) : length;
     size_t used = cut ? rh_text_width(text, shown) + 1 : width;
     size_t space = column->width > used ? column->width - used : 0;
@@ -109,9 +128,12 @@ static void write_cells(struct rh_writer *writer, const struct cell *cells)
 {
     struct rh_table *table = writer->table;
     for (size_t at = 0; at < writer->column_count; at++) {
+        if (table->columns[at].left_out)
+            continue;
+        bool number = cells[at].type == RHEI_INTEGER || cells[at].type == RHEI_REAL;
         rh_buffer_add_text(&writer->line, at == 0 ? " " : writer->terminal.utf8 ? " │ " : " | ");
         add_cell(writer, &table->columns[at], table->bytes.bytes + cells[at].start, cells[at].length, cells[at].width,
-                 cells[at].type == RHEI_NULL ? RH_DIM : RH_PLAIN, at + 1 == writer->column_count);
+                 cells[at].type == RHEI_NULL ? RH_DIM : RH_PLAIN, number);
     }
     write_line(writer);
 }
@@ -122,16 +144,20 @@ static void write_header(struct rh_writer *writer)
     struct rh_buffer name = {0};
     bool utf8 = writer->terminal.utf8;
     for (size_t at = 0; at < writer->column_count; at++) {
+        if (table->columns[at].left_out)
+            continue;
         rh_buffer_clear(&name);
         rh_buffer_reserve(&name, 0);
         rh_add_visible(&name, writer->names[at], strlen(writer->names[at]));
         rh_buffer_add_text(&writer->line, at == 0 ? " " : utf8 ? " │ " : " | ");
         add_cell(writer, &table->columns[at], name.bytes, name.length, rh_text_width(name.bytes, name.length), RH_BOLD,
-                 at + 1 == writer->column_count);
+                 table->columns[at].numeric);
     }
     write_line(writer);
     rh_buffer_free(&name);
     for (size_t at = 0; at < writer->column_count; at++) {
+        if (table->columns[at].left_out)
+            continue;
         if (at > 0)
             rh_buffer_add_text(&writer->line, utf8 ? "┼" : "+");
         for (size_t dash = 0; dash < table->columns[at].width + 2; dash++)
@@ -144,25 +170,55 @@ static size_t row_width(const struct rh_writer *writer)
 {
     size_t width = 0;
     for (size_t at = 0; at < writer->column_count; at++)
-        width += writer->table->columns[at].width + 3;
+        width += writer->table->columns[at].left_out ? 0 : writer->table->columns[at].width + 3;
     return width > 0 ? width - 1 : 0;
 }
 
-/* Takes columns from the widest one (only text, then any) until the row fits or nothing can give way any more. */
-static void fit(struct rh_writer *writer, bool numbers_too)
+/* Narrows the widest text columns until the row fits; what then is too much is left out, from the last column on. */
+static void fit(struct rh_writer *writer)
 {
-    while (row_width(writer) > writer->terminal.width) {
+    struct column *columns = writer->table->columns;
+    size_t shown = writer->column_count;
+    while (row_width(writer) > writer->width) {
         struct column *widest = NULL;
-        for (size_t at = 0; at < writer->column_count; at++) {
-            struct column *column = &writer->table->columns[at];
-            bool may = column->width > LEAST_WIDTH && (numbers_too || !column->numeric);
-            if (may && (widest == NULL || column->width > widest->width))
-                widest = column;
-        }
-        if (widest == NULL)
+        for (size_t at = 0; at < shown; at++)
+            if (!columns[at].numeric && columns[at].width > LEAST_WIDTH &&
+                (widest == NULL || columns[at].width > widest->width))
+                widest = &columns[at];
+        if (widest != NULL)
+            widest->width--;
+        else if (shown > 1)
+            columns[--shown].left_out = true;
+        else
             return;
-        widest->width--;
     }
+}
+
+/* What left-out columns freed goes to the narrowed ones, from the first on. */
+static void widen(struct rh_writer *writer)
+{
+    struct column *columns = writer->table->columns;
+    for (size_t at = 0; at < writer->column_count && !columns[at].left_out; at++) {
+        size_t used = row_width(writer), room = used < writer->width ? writer->width - used : 0;
+        size_t wanted = columns[at].wanted - columns[at].width;
+        columns[at].width += wanted < room ? wanted : room;
+    }
+}
+
+static void name_left_out(struct rh_writer *writer)
+{
+    const struct rh_table *table = writer->table;
+    size_t count = 0;
+    for (size_t at = 0; at < writer->column_count; at++) {
+        if (!table->columns[at].left_out)
+            continue;
+        rh_buffer_add_text(&writer->line, count++ == 0 ? " Left out, for they don't fit: " : ", ");
+        rh_add_visible(&writer->line, writer->names[at], strlen(writer->names[at]));
+    }
+    if (count == 0)
+        return;
+    rh_buffer_add_text(&writer->line, " (--format vertical shows them)");
+    write_line(writer);
 }
 
 static void lay_out(struct rh_writer *writer)
@@ -170,12 +226,17 @@ static void lay_out(struct rh_writer *writer)
     struct rh_table *table = writer->table;
     for (size_t at = 0; at < writer->column_count; at++)
         table->columns[at].numeric = table->columns[at].numeric && table->columns[at].seen;
-    if (writer->terminal.present) {
-        fit(writer, false);
-        fit(writer, true);
+    for (size_t at = 0; at < writer->column_count; at++)
+        table->columns[at].wanted = table->columns[at].width;
+    if (writer->width > 0) {
+        fit(writer);
+        widen(writer);
     }
+    for (size_t at = 0; at < writer->column_count && !table->columns[at].left_out; at++)
+        table->last = &table->columns[at];
     table->laid_out = true;
-    write_header(writer);
+    if (!writer->no_header)
+        write_header(writer);
     for (size_t at = 0; at + writer->column_count <= table->cell_count; at += writer->column_count)
         write_cells(writer, table->cells + at);
     table->cell_count = 0;
@@ -218,7 +279,7 @@ static void table_row(struct rh_writer *writer, const struct rhei_value *values)
     struct cell *cells = table->cells + table->cell_count;
     rh_buffer_reserve(&table->bytes, 0);
     for (size_t at = 0; at < columns; at++)
-        cells[at] = make_cell(table, &values[at]);
+        cells[at] = make_cell(writer, &values[at]);
     if (table->laid_out) {
         write_cells(writer, cells);
         rh_buffer_clear(&table->bytes);
@@ -236,6 +297,7 @@ static void table_end(struct rh_writer *writer)
     struct rh_table *table = writer->table;
     if (!table->laid_out)
         lay_out(writer);
+    name_left_out(writer);
     free(table->columns);
     free(table->cells);
     rh_buffer_free(&table->bytes);

@@ -13,6 +13,8 @@
 enum rh_affinity { RH_AFFINITY_TEXT, RH_AFFINITY_INTEGER, RH_AFFINITY_REAL, RH_AFFINITY_NUMERIC, RH_AFFINITY_NONE };
 /** What SQLite makes of a declared type, https://www.sqlite.org/datatype3.html#determination_of_column_affinity */
 enum rh_affinity rh_affinity_of(const char *type);
+/** Declared for BLOBs, not just without a type. */
+bool rh_is_blob_type(const char *type);
 
 /** What has been seen of a column so far; gives the narrowest type that keeps every value as it is written. */
 struct rh_inference {
@@ -33,8 +35,9 @@ bool rh_field_value(const struct rh_csv_field *field, enum rh_affinity affinity,
 struct rh_import_column {
     char *name;
     enum rh_affinity affinity;
-    char *type;  /* as declared, or inferred */
-    bool is_key; /* part of the table's primary key */
+    char *type;   /* as declared, or inferred */
+    bool is_key;  /* part of the table's primary key */
+    bool is_blob; /* declared so: x'..' as rh query writes it is one */
 };
 
 struct rh_import {

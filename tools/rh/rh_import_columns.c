@@ -27,6 +27,7 @@ static void add_column(struct rh_import *import, const char *name, size_t length
         .name = rh_copy_text(name, length),
         .type = rh_copy_text(type, strlen(type)),
         .affinity = rh_affinity_of(type),
+        .is_blob = rh_is_blob_type(type),
     };
 }
 
@@ -240,6 +241,7 @@ static bool match_names(struct rh_import *import, const struct rh_import *table)
         column->type = rh_copy_text(found->type, strlen(found->type));
         column->affinity = found->affinity;
         column->is_key = found->is_key;
+        column->is_blob = found->is_blob;
     }
     return true;
 }

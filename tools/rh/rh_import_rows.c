@@ -259,6 +259,20 @@ static bool complain_count(struct rh_import *import)
     return go_on;
 }
 
+/* x'..' as rh query writes BLOBs, for a column that is declared for them. Goes into the chunk at once. */
+static bool take_blob(struct rh_chunk *chunk, const struct rh_import_column *column, const struct rh_csv_field *field,
+                      struct rhei_value *value)
+{
+    struct rh_buffer bytes = {0};
+    bool blob = column->is_blob && !field->quoted && rh_parse_blob(field->text, field->length, &bytes);
+    if (blob) {
+        *value = (struct rhei_value){.as.bytes = bytes.bytes, .length = (uint32_t)bytes.length, .type = RHEI_BLOB};
+        hold(chunk, value);
+    }
+    rh_buffer_free(&bytes);
+    return blob;
+}
+
 bool rh_import_add_row(struct rh_import *import)
 {
     const struct rh_csv_record *record = &import->csv.record;
@@ -271,6 +285,8 @@ bool rh_import_add_row(struct rh_import *import)
     for (size_t at = 0; at < record->count; at++) {
         struct rh_buffer why = {0};
         const struct rh_csv_field *field = &record->fields[at];
+        if (take_blob(chunk, &import->columns[at], field, &values[at]))
+            continue;
         if (rh_field_value(field, import->columns[at].affinity, import->args->null_text, import->args->any_type,
                            &values[at], &why)) {
             hold(chunk, &values[at]);

@@ -30,6 +30,11 @@ enum rh_affinity rh_affinity_of(const char *type)
     return RH_AFFINITY_NUMERIC;
 }
 
+bool rh_is_blob_type(const char *type)
+{
+    return type_has(type, "BLOB") && rh_affinity_of(type) == RH_AFFINITY_NONE;
+}
+
 static bool is_whole(const char *text, size_t length)
 {
     for (size_t at = 0; at < length; at++)

@@ -75,5 +75,7 @@ void rh_interrupt_guard(rhei_cancel *cancel)
 
 bool rh_interrupted(void)
 {
-    return atomic_load(&came);
+    sigset_t pending;
+    sigpending(&pending); /* come, but not yet seen by the watching thread */
+    return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 || atomic_load(&came);
 }

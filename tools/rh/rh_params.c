@@ -40,7 +40,7 @@ static bool add_blob(struct rh_params *params, const char *hex, struct rhei_valu
 {
     struct rh_buffer bytes = {0};
     rh_buffer_reserve(&bytes, strlen(hex) / 2);
-    if (!rh_parse_hex(hex, strlen(hex), &bytes)) {
+    if (!rh_parse_blob(hex, strlen(hex), &bytes) && !rh_parse_hex(hex, strlen(hex), &bytes)) {
         rh_buffer_free(&bytes);
         return false;
     }
@@ -65,7 +65,7 @@ bool rh_params_add(struct rh_params *params, const char *text, struct rh_buffer 
         wanted = "a number";
     } else if (strncmp(text, "blob:", 5) == 0) {
         good = add_blob(params, text + 5, &value);
-        wanted = "hex digits in pairs";
+        wanted = "hex digits in pairs, or x'..' around them";
     } else if (strncmp(text, "text:", 5) == 0) {
         value = bytes_value(RHEI_TEXT, text + 5, strlen(text + 5));
     } else if (strcmp(text, "null") != 0) {

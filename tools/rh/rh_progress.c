@@ -3,6 +3,15 @@
 
 #include "rh_units.h"
 
+/* The one that is on the terminal: an error must not be written into its line. */
+static struct rh_progress *shown;
+
+void rh_progress_clear(void)
+{
+    if (shown != NULL)
+        rh_progress_end(shown);
+}
+
 enum { BAR_WIDTH = 24, INTERVAL_US = 100000 };
 
 void rh_progress_start(struct rh_progress *progress, FILE *file, struct rh_terminal terminal, const char *label,
@@ -56,6 +65,7 @@ void rh_progress_update(struct rh_progress *progress, uint64_t done, uint64_t ro
         return;
     progress->shown_us = now_us;
     progress->visible = true;
+    shown = progress;
     rh_progress_line(&line, progress, done, rows, now_us);
     fprintf(progress->file, "\r%s\033[K", line.bytes);
     fflush(progress->file);
@@ -68,4 +78,6 @@ void rh_progress_end(struct rh_progress *progress)
         fputs("\r\033[K", progress->file);
     fflush(progress->file);
     progress->visible = false;
+    if (shown == progress)
+        shown = NULL;
 }

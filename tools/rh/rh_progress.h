@@ -27,6 +27,9 @@ void rh_progress_update(struct rh_progress *progress, uint64_t done, uint64_t ro
 /** Takes the line away. */
 void rh_progress_end(struct rh_progress *progress);
 
+/** Takes away whichever line is shown, so that something else can be written. */
+void rh_progress_clear(void);
+
 /** The line itself: bar, share, rows, rows per second, time left. */
 void rh_progress_line(struct rh_buffer *line, const struct rh_progress *progress, uint64_t done, uint64_t rows,
                       int64_t now_us);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_statements.h"
 
+#include "rh_interrupt.h"
 #include "rh_text.h"
 #include "rh_writer.h"
 
@@ -41,6 +42,8 @@ static int read_text(struct rh_statements *statements, const struct rh_tool *too
     int reason = errno;
     if (file != NULL && !standard)
         fclose(file);
+    if (rh_interrupted()) /* whoever filled the pipe was perhaps ended too: half a text must not run */
+        return rh_tell(tool, "cancelled [CANCELLED 57014]");
     if (!good)
         return rh_tell(tool, "%s could not be read: %s", standard ? "standard input" : name, strerror(reason));
     return RH_EXIT_OK;
@@ -197,12 +200,16 @@ rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t starte
     uint32_t columns = rhei_rows_column_count(*rows);
     uint64_t count = 0;
     rhei_status status = rhei_rows_next(*rows, error);
+    struct rh_output output = {.terminal = tool->out,
+                               .null_text = tool->args->null_text,
+                               .no_header = tool->args->import.no_header,
+                               .width = (size_t)tool->args->width};
     if (columns > 0 && (status == RHEI_ROW || status == RHEI_DONE)) {
         struct rhei_value *values = rh_allocate(columns * sizeof *values);
         const char **names = rh_allocate(columns * sizeof *names);
         for (uint32_t at = 0; at < columns; at++)
             names[at] = rhei_rows_column_name(*rows, at);
-        struct rh_writer *writer = rh_writer_open(effective_format(tool), stdout, tool->out, names, columns);
+        struct rh_writer *writer = rh_writer_open(effective_format(tool), stdout, &output, names, columns);
         status = write_all(writer, *rows, status, values, error);
         count = writer->rows;
         rh_writer_close(&writer);

@@ -143,7 +143,8 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
     if (status->table_count == 0)
         return;
     putchar('\n');
-    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, tool->out, names, 6);
+    struct rh_output output = {.terminal = tool->out};
+    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, 6);
     for (size_t at = 0; at < status->table_count; at++) {
         const struct rhei_table_status *table = &status->tables[at];
         struct rh_buffer built = {0};

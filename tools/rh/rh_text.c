@@ -2,7 +2,7 @@
 #include "rh_text.h"
 
 #include <string.h>
-#include <wchar.h>
+#include <utf8proc.h>
 
 size_t rh_utf8_next(const char *text, size_t length, int32_t *code)
 {
@@ -50,7 +50,8 @@ unsigned rh_code_width(int32_t code)
 {
     if (code < 0x7f)
         return 1;
-    int width = wcwidth((wchar_t)code);
+    /* of the character, whatever the locale knows of it: what is written is UTF-8 in any case */
+    int width = utf8proc_charwidth(code);
     return width < 0 ? 1 : (unsigned)width;
 }
 
@@ -164,6 +165,19 @@ bool rh_parse_hex(const char *text, size_t length, struct rh_buffer *out)
         rh_buffer_add_char(out, (char)(high << 4 | low));
     }
     return true;
+}
+
+void rh_add_blob(struct rh_buffer *out, const void *bytes, size_t length)
+{
+    rh_buffer_add_text(out, "x'");
+    rh_add_hex(out, bytes, length);
+    rh_buffer_add_char(out, '\'');
+}
+
+bool rh_parse_blob(const char *text, size_t length, struct rh_buffer *out)
+{
+    bool quoted = length >= 3 && (text[0] == 'x' || text[0] == 'X') && text[1] == '\'' && text[length - 1] == '\'';
+    return quoted && rh_parse_hex(text + 2, length - 3, out);
 }
 
 static char lower(char c)

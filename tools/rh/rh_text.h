@@ -29,6 +29,10 @@ size_t rh_text_cut(const char *text, size_t length, size_t width);
 void rh_add_visible(struct rh_buffer *out, const char *text, size_t length);
 void rh_add_base64(struct rh_buffer *out, const void *bytes, size_t length);
 void rh_add_hex(struct rh_buffer *out, const void *bytes, size_t length);
+/** Adds x'..', as SQL writes a BLOB. */
+void rh_add_blob(struct rh_buffer *out, const void *bytes, size_t length);
+/** Reads x'..' or X'..'; false when it is something else. */
+bool rh_parse_blob(const char *text, size_t length, struct rh_buffer *out);
 /** Reads hex digits in pairs; false when they are something else. */
 bool rh_parse_hex(const char *text, size_t length, struct rh_buffer *out);
 /** ASCII letters of either case are equal. */

@@ -2,6 +2,7 @@
 #include "rh_tool.h"
 
 #include "rh_interrupt.h"
+#include "rh_progress.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -62,6 +63,7 @@ struct rhei_call_options rh_tool_limits(const struct rh_tool *tool)
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
 {
     bool cancelled = error->code == RHEI_CANCELLED && strstr(error->message, "cancelled") == NULL;
+    rh_progress_clear();
     fprintf(stderr, "%srh: %s%s%s [%s %s]\n", rh_style(&tool->err, RH_RED), cancelled ? "cancelled: " : "",
             error->message, rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
 }
@@ -69,6 +71,7 @@ void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
 int rh_tell(const struct rh_tool *tool, const char *format, ...)
 {
     va_list arguments;
+    rh_progress_clear();
     fprintf(stderr, "%srh: ", rh_style(&tool->err, RH_RED));
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);

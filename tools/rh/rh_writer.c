@@ -15,18 +15,25 @@ static const struct rh_writer_class *class_of(enum rh_format format)
         return &rh_ndjson_class;
     case RH_FORMAT_MARKDOWN:
         return &rh_markdown_class;
+    case RH_FORMAT_VERTICAL:
+        return &rh_vertical_class;
     default:
         return &rh_csv_class;
     }
 }
 
-struct rh_writer *rh_writer_open(enum rh_format format, FILE *file, struct rh_terminal terminal,
+struct rh_writer *rh_writer_open(enum rh_format format, FILE *file, const struct rh_output *output,
                                  const char *const *names, size_t column_count)
 {
     struct rh_writer *writer = rh_allocate(sizeof *writer);
     writer->class = class_of(format);
     writer->file = file;
-    writer->terminal = terminal;
+    writer->terminal = output->terminal;
+    writer->no_header = output->no_header;
+    writer->width = output->width > 0 ? output->width : output->terminal.present ? output->terminal.width : 0;
+    bool fields = writer->class == &rh_csv_class;
+    writer->null_text = output->null_text != NULL ? output->null_text : fields ? "" : "NULL";
+    writer->delimiter = format == RH_FORMAT_TSV ? '\t' : ',';
     writer->column_count = column_count;
     writer->names = rh_allocate(column_count * sizeof *writer->names);
     for (size_t at = 0; at < column_count; at++)

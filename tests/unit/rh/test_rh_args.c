@@ -138,7 +138,7 @@ static void test_d5_wrong_use_is_one_sentence_that_helps(void **state)
     REFUSE("auto, oltp or olap", "query", "x", "--route", "fast");
     REFUSE("bounded:MS", "query", "x", "--freshness", "bounded:x");
     REFUSE("at least 1", "query", "x", "--timeout", "0");
-    REFUSE("table, csv, json", "query", "x", "--format", "xml");
+    REFUSE("table, vertical, csv, tsv, json", "query", "x", "--format", "xml");
     REFUSE("belongs to rh query", "exec", "x", "--route", "olap");
     REFUSE("64 bits", "query", "x", "--param", "int:x");
     REFUSE("text:blob:zz", "query", "x", "--param", "blob:zz");

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,19 +34,25 @@ static struct rhei_value blob(const char *bytes, uint32_t length)
 
 static const struct rhei_value null = {.type = RHEI_NULL};
 
-static void check(enum rh_format format, struct rh_terminal terminal, const char *const *names, size_t columns,
-                  const struct rhei_value *values, size_t rows, const char *expected)
+static void check_with(enum rh_format format, struct rh_output output, const char *const *names, size_t columns,
+                       const struct rhei_value *values, size_t rows, const char *expected)
 {
     char *seen = NULL;
     size_t length;
     FILE *file = open_memstream(&seen, &length);
-    struct rh_writer *writer = rh_writer_open(format, file, terminal, names, columns);
+    struct rh_writer *writer = rh_writer_open(format, file, &output, names, columns);
     for (size_t at = 0; at < rows; at++)
         rh_writer_row(writer, values + at * columns);
     rh_writer_close(&writer);
     fclose(file);
     assert_string_equal(seen, expected);
     free(seen);
+}
+
+static void check(enum rh_format format, struct rh_terminal terminal, const char *const *names, size_t columns,
+                  const struct rhei_value *values, size_t rows, const char *expected)
+{
+    check_with(format, (struct rh_output){.terminal = terminal}, names, columns, values, rows, expected);
 }
 
 static const struct rh_terminal pipe_end = {.present = false};
@@ -63,7 +68,7 @@ static void test_c3_csv_keeps_every_class_apart(void **state)
     (void)state;
     check(RH_FORMAT_CSV, pipe_end, names, 3, values, 4,
           "a,\"b,c\",d\n-9223372036854775808,0.30000000000000004,x\n,\"\",\"say \"\"hi\"\",\nyou\"\n"
-          "AP8=,2.0,p\xC3\xA4r\n-9e999,\"\",\"a\rb\"\n");
+          "x'00ff',2.0,p\xC3\xA4r\n-9e999,x'',\"a\rb\"\n");
 }
 
 static void test_c3_json_is_one_array_of_exact_values(void **state)
@@ -77,7 +82,7 @@ static void test_c3_json_is_one_array_of_exact_values(void **state)
     check(RH_FORMAT_JSON, pipe_end, names, 4, values, 2,
           "[{\"id\":9223372036854775807,\"id_3\":1.0,\"id_2\":null,\"q\\\"\\n\":"
           "\"\\\"\\\\\\n\\t\\u0001\\u007f\xEF\xBF\xBD\"},\n"
-          " {\"id\":-1,\"id_3\":9e999,\"id_2\":\"Zm9v\",\"q\\\"\\n\":\"\"}]\n");
+          " {\"id\":-1,\"id_3\":9e999,\"id_2\":{\"base64\":\"Zm9v\"},\"q\\\"\\n\":\"\"}]\n");
     check(RH_FORMAT_JSON, pipe_end, names, 1, NULL, 0, "[]\n");
     check(RH_FORMAT_NDJSON, pipe_end, names, 1, values, 2, "{\"id\":9223372036854775807}\n{\"id\":1.0}\n");
     check(RH_FORMAT_NDJSON, pipe_end, names, 1, NULL, 0, "");
@@ -119,8 +124,6 @@ static void test_table_fits_the_terminal(void **state)
           "---------+--------------\n"
           " 1234567 | a long text~\n"
           "       2 | short\n");
-    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
-        return;
     const struct rh_terminal utf8 = {.present = true, .width = 24, .utf8 = true, .colours = true};
     const struct rhei_value wide[] = {
         null, text("\xE6\x97\xA5\xE6\x9C\xAC\xE6\x97\xA5\xE6\x9C\xAC\xE6\x97\xA5\xE6\x9C\xAC\xE6\x97\xA5\xE6\x9C\xAC")};
@@ -138,7 +141,8 @@ static void test_table_streams_after_its_sample(void **state)
     char *seen = NULL;
     size_t length, lines = 0;
     FILE *file = open_memstream(&seen, &length);
-    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, file, pipe_end, names, 1);
+    const struct rh_output output = {.terminal = pipe_end};
+    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, file, &output, names, 1);
     (void)state;
     for (int64_t at = 0; at < 5000; at++) {
         struct rhei_value value = integer(at);
@@ -154,6 +158,55 @@ static void test_table_streams_after_its_sample(void **state)
     free(seen);
 }
 
+static void test_numbers_are_never_cut(void **state)
+{
+    static const char *const names[] = {"id", "words", "big", "last"};
+    const struct rhei_value values[] = {
+        integer(1), text("some words here"), integer(123456789012345), real(0.1 + 0.2), integer(2), null, integer(-5),
+        null};
+    const struct rh_terminal narrow = {.present = true, .width = 34};
+    (void)state;
+    check(RH_FORMAT_TABLE, narrow, names, 4, values, 2,
+          " id | words     |             big\n"
+          "----+-----------+-----------------\n"
+          "  1 | some wor~ | 123456789012345\n"
+          "  2 | NULL      |              -5\n"
+          " Left out, for they don't fit: last (--format vertical shows them)\n");
+    check_with(RH_FORMAT_TABLE, (struct rh_output){.width = 5}, names, 1, values + 2, 1,
+               "              id\n"
+               "-----------------\n"
+               " 123456789012345\n");
+    check_with(RH_FORMAT_TABLE, (struct rh_output){.width = 200, .no_header = true, .null_text = "-"}, names, 4,
+               values + 4, 1, "  2 | -     |  -5 | -\n");
+}
+
+static void test_null_is_told_from_text(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    const struct rhei_value values[] = {null, text("NULL"), text("'NULL'"), text("'x'"), text(""), text("null")};
+    (void)state;
+    check(RH_FORMAT_TABLE, pipe_end, names, 2, values, 3,
+          " a        | b\n"
+          "----------+--------\n"
+          " NULL     | 'NULL'\n"
+          " ''NULL'' | 'x'\n" /* one more pair than the text has */
+          "          | null\n");
+    check(RH_FORMAT_MARKDOWN, pipe_end, names, 2, values, 1, "| a | b |\n| --- | --- |\n| NULL | 'NULL' |\n");
+    check_with(RH_FORMAT_CSV, (struct rh_output){.null_text = "NULL"}, names, 2, values, 2,
+               "a,b\nNULL,\"NULL\"\n'NULL','x'\n");
+    check_with(RH_FORMAT_TSV, (struct rh_output){.no_header = true}, names, 2, values, 1, "\tNULL\n");
+    check(RH_FORMAT_VERTICAL, pipe_end, names, 2, values, 1, "-- row 1 --\n a | NULL\n b | 'NULL'\n");
+}
+
+static void test_c3_csv_tells_blobs_from_their_text(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    const struct rhei_value values[] = {blob("\x0a", 1), text("x'0a'"), text("a\tb"), text("a,b")};
+    (void)state;
+    check(RH_FORMAT_CSV, pipe_end, names, 2, values, 2, "a,b\nx'0a',\"x'0a'\"\na\tb,\"a,b\"\n");
+    check(RH_FORMAT_TSV, pipe_end, names, 2, values, 2, "a\tb\nx'0a'\t\"x'0a'\"\n\"a\tb\"\ta,b\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +216,9 @@ int main(void)
         cmocka_unit_test(test_table_aligns_and_shows_null),
         cmocka_unit_test(test_table_fits_the_terminal),
         cmocka_unit_test(test_table_streams_after_its_sample),
+        cmocka_unit_test(test_numbers_are_never_cut),
+        cmocka_unit_test(test_null_is_told_from_text),
+        cmocka_unit_test(test_c3_csv_tells_blobs_from_their_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
