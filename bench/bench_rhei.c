@@ -56,10 +56,10 @@ uint64_t bench_query(rhei_db *db, const char *sql, int32_t route)
     return count;
 }
 
-uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route)
+static uint64_t arrow_rows(rhei_db *db, const char *sql, int32_t route, int32_t strings)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_query_options options = {.struct_size = sizeof options, .route = route};
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = route, .strings = strings};
     struct ArrowArrayStream stream;
     check(rhei_query_arrow(db, sql, NULL, &options, &stream, &error), sql, &error);
     uint64_t count = 0;
@@ -74,6 +74,16 @@ uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route)
     }
     stream.release(&stream);
     return count;
+}
+
+uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route)
+{
+    return arrow_rows(db, sql, route, RHEI_STRINGS_UTF8);
+}
+
+uint64_t bench_arrow_strings(rhei_db *db, const char *sql, bool views)
+{
+    return arrow_rows(db, sql, RHEI_ROUTE_AUTO, views ? RHEI_STRINGS_VIEW : RHEI_STRINGS_UTF8);
 }
 
 double bench_metric(rhei_db *db, const char *name)

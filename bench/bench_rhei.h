@@ -25,6 +25,8 @@ void bench_build(rhei_db *db);
 uint64_t bench_query(rhei_db *db, const char *sql, int32_t route);
 /* The same as an Arrow stream, batch by batch. */
 uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route);
+/* The same, routed by itself, with texts as utf8 or as views. */
+uint64_t bench_arrow_strings(rhei_db *db, const char *sql, bool views);
 double bench_metric(rhei_db *db, const char *name);
 void bench_path(char *path, size_t size, const struct bench *bench, const char *name);
 

@@ -278,8 +278,8 @@ rhei_status arrow_column_fix(struct arrow_column *column, bool whole, uint8_t us
 
 rhei_status arrow_column_fix_seen(struct arrow_column *column, uint8_t seen, uint8_t usual)
 {
-    uint8_t own = column->mode == ARROW_COLUMN_PLAIN ? (uint8_t)(1u << (column->slot + RHEI_INTEGER)) : 0;
-    uint8_t classes = (uint8_t)((seen | own) & ~(1u << RHEI_NULL));
+    unsigned own = column->mode == ARROW_COLUMN_PLAIN ? 1u << (column->slot + RHEI_INTEGER) : 0;
+    unsigned classes = (seen | own) & ~(1u << RHEI_NULL);
     bool many = (classes & (classes - 1)) != 0;
     int failure = NANOARROW_OK;
     if (!column->fixed && many && column->mode != ARROW_COLUMN_UNION)

@@ -265,6 +265,97 @@ static void copy_views(const struct mirror_string *strings, const struct mirror_
     }
 }
 
+enum { MOST_CHUNKS = 128 };
+
+/* The chunks of a sealed segment's heap as an array's buffers; 0: there are too many, or one is too long for an offset. */
+static uint32_t chunks_of(const struct mirror_segment *segment, const void **chunks, int64_t *lengths)
+{
+    uint32_t count = 0;
+    const struct mirror_heap_chunk *chunk = segment->heap == NULL ? NULL : segment->heap->first;
+    for (; chunk != NULL; chunk = chunk->next) {
+        if (count == MOST_CHUNKS || chunk->used > INT32_MAX)
+            return 0;
+        chunks[count] = chunk->run.data;
+        lengths[count++] = (int64_t)chunk->used;
+    }
+    return count;
+}
+
+/* Buffer and offset of bytes in one of the chunks; *last is where the string before was. */
+static bool find_chunk(const void *const *chunks, const int64_t *lengths, uint32_t count, const char *bytes,
+                       uint32_t *last, int32_t *offset)
+{
+    for (uint32_t i = 0, c = *last; i < count; i++, c = c + 1 < count ? c + 1 : 0) {
+        uint64_t distance = (uint64_t)((uintptr_t)bytes - (uintptr_t)chunks[c]);
+        if (distance < (uint64_t)lengths[c]) {
+            *last = c;
+            *offset = (int32_t)distance;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool point_views(const struct mirror_string *strings, uint32_t count, const void *const *chunks,
+                        const int64_t *lengths, uint32_t chunk_count, struct string_view *views)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t offset;
+        memcpy(&views[i], &strings[i], sizeof views[i]);
+        if (strings[i].as.inlined.length <= INLINE_BYTES)
+            continue;
+        if (!find_chunk(chunks, lengths, chunk_count, strings[i].as.pointer.bytes, &last, &offset))
+            return false;
+        views[i].buffer = (int32_t)last;
+        views[i].offset = offset;
+    }
+    return true;
+}
+
+/*
+ * Views into the segment's own heap: no byte of text is copied. Only of a sealed segment, whose heap nobody changes, and where
+ * most of the heap is the run's, since who writes the batch somewhere may write all of it. *shared_all = false: not done.
+ */
+static int views_of_heap(struct mirror_export *shared, const struct mirror_column *column,
+                         const struct mirror_export_run *run, struct ArrowArray *out, bool *shared_all)
+{
+    struct array_data *data = out->private_data;
+    const void *chunks[MOST_CHUNKS];
+    int64_t lengths[MOST_CHUNKS];
+    *shared_all = false;
+    if (run->places != NULL || shared->segment == shared->view->tail_number || run->count < run->segment->rows / 2 ||
+        is_mixed(column))
+        return 0;
+    uint32_t count = chunks_of(run->segment, chunks, lengths);
+    if (count == 0)
+        return 0;
+    struct string_view *views = base_alloc(run->count * sizeof *views);
+    if (views == NULL)
+        return ENOMEM;
+    if (!point_views((const struct mirror_string *)column->data + run->first, run->count, chunks, lengths, count,
+                     views)) {
+        base_free(views);
+        return 0;
+    }
+    size_t pointers = (count + 3) * sizeof(void *);
+    char *room = array_buffer(data, 3, pointers + count * sizeof(int64_t));
+    data->owned[1] = views;
+    if (room == NULL)
+        return ENOMEM;
+    const void **buffers = (const void **)(void *)room;
+    memcpy(room + pointers, lengths, count * sizeof(int64_t));
+    buffers[0] = data->buffers[0];
+    buffers[1] = views;
+    memcpy(&buffers[2], chunks, count * sizeof(void *));
+    buffers[count + 2] = room + pointers;
+    out->buffers = buffers;
+    out->n_buffers = count + 3;
+    share(data, shared);
+    *shared_all = true;
+    return 0;
+}
+
 static int string_views(struct mirror_export *shared, const struct mirror_column *column,
                         const struct mirror_export_run *run, struct ArrowArray *out)
 {
@@ -272,7 +363,11 @@ static int string_views(struct mirror_export *shared, const struct mirror_column
     uint64_t *bitmap;
     if (data == NULL || array_valid(out, column, run, &bitmap) != 0)
         return ENOMEM;
-    bool empty = holds_none(column, MIRROR_LAYOUT_TEXT);
+    bool empty = holds_none(column, MIRROR_LAYOUT_TEXT), done = false;
+    if (!empty && views_of_heap(shared, column, run, out, &done) != 0)
+        return ENOMEM;
+    if (done)
+        return 0;
     size_t bytes = empty ? 0 : long_bytes(column->data, run);
     data->buffers[2] = &data->long_bytes; /* no lengths: nothing is read from it */
     if (!empty && bytes == 0 && run->places == NULL) {
