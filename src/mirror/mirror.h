@@ -215,6 +215,8 @@ void mirror_status(struct mirror *mirror, struct mirror_status *status);
 /* Two of them without a walk over all tables. */
 size_t mirror_memory_bytes(const struct mirror *mirror);
 size_t mirror_garbage_bytes(const struct mirror *mirror);
+/* Bytes that are free under the limit; SIZE_MAX without one. */
+size_t mirror_room(const struct mirror *mirror);
 
 /* ---- Ranges and whole-table aggregates. Any thread. ---------------------------------------------------------------- */
 

@@ -12,6 +12,12 @@ size_t mirror_garbage_bytes(const struct mirror *mirror)
     return atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed);
 }
 
+size_t mirror_room(const struct mirror *mirror)
+{
+    size_t limit = mirror->memory.limit, used = mirror_memory_bytes(mirror);
+    return limit == 0 ? SIZE_MAX : used < limit ? limit - used : 0;
+}
+
 size_t mirror_trim(struct mirror *mirror)
 {
     return mirror_memory_trim(&mirror->memory, mirror_memory_bytes(mirror) / 16 / MIRROR_BLOCK_BYTES);

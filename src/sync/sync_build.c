@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds, beside writers and cycles: one table after another, the smallest first, each by several loaders that read one
- * state of the source.
+ * Builds, beside writers and cycles: a big table after the other, the smallest first, each by several loaders that read one
+ * state of the source; small tables many at a time, each loaded by the builder's own thread, and all caught up in one cycle.
  *
  *   1. From before the load begins until the table is published, the source keeps what follows `hold`: first the
  *      position published when the load began, then the load's own. So catching up finds every change (A3, A7).
@@ -21,8 +21,12 @@
 #include "base/base_utf8.h"
 
 enum {
-    RETRY_NS = 100000000,      /* after a failed load, times the number of failures */
-    CYCLE_RETRY_NS = 50000000, /* after a cycle that failed while a table waits for it */
+    RETRY_NS = 100000000,         /* after a failed load, times the number of failures, */
+    RETRY_TIMES_MOST = 10,        /* at most this */
+    STARVED_LOOK_NS = 1000000000, /* between two looks for room for a table that failed for want of memory */
+    ROOM_LEAST = 1 << 20,
+    MANY_ROWS = 4 * SYNC_SMALL_ROWS, /* a table that was taken for a small one is a big one from here on */
+    CYCLE_RETRY_NS = 50000000,       /* after a cycle that failed while a table waits for it */
 };
 
 /* ---- Loading. ---------------------------------------------------------------------------------------------------- */
@@ -54,8 +58,12 @@ static void loader_main(void *argument)
             atomic_store(&job->loader_failed, true);
             return;
         }
-        atomic_fetch_add_explicit(&job->rows, batch->row_count, memory_order_relaxed);
+        uint64_t rows = atomic_fetch_add_explicit(&job->rows, batch->row_count, memory_order_relaxed);
         sync_fault(loader->sync, "sync.build.batch");
+        if (job->many && rows + batch->row_count > MANY_ROWS) {
+            job->is_big = true; /* begun anew by several loaders */
+            return;
+        }
     }
 }
 
@@ -105,6 +113,8 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
     if (status == RHEI_OK)
         status = run_loaders(sync, job, error);
     ops->load_end(&job->load);
+    if (status == RHEI_OK && job->is_big)
+        status = error_set(error, RHEI_STALE, "the table has more rows than was known");
     if (status == RHEI_OK && atomic_load(&job->cancelled))
         status = error_set(error, RHEI_CANCELLED, "the build was cancelled");
     if (status == RHEI_OK)
@@ -114,12 +124,9 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
 
 /* ---- One job. ---------------------------------------------------------------------------------------------------- */
 
-/* Under `lock`, by the owner or by close. What was loaded but not attached goes when the owner looks at it. */
-void sync_job_cancel(struct sync *sync, uint32_t table)
+/* By the owner or by close. What was loaded but not attached goes when the owner looks at it. */
+void sync_job_cancel(struct sync *sync, struct sync_job *job)
 {
-    struct sync_job *job = sync->job;
-    if (!job || (table != UINT32_MAX && job->table != table))
-        return;
     atomic_store(&job->cancelled, true);
     if (job->attached)
         job->finished = true;
@@ -128,20 +135,32 @@ void sync_job_cancel(struct sync *sync, uint32_t table)
     base_cond_signal(&sync->builder_cond);
 }
 
-/* Hands the loaded table to the cycles and sees to it that one succeeds. */
-static void catch_up(struct sync *sync, struct sync_job *job)
+/* Under `lock`: a job whose table still waits for a cycle. */
+static struct sync_job *unpublished(const struct sync *sync)
+{
+    struct sync_job *job = sync->jobs;
+    while (job && (!job->loaded || job->finished))
+        job = job->next;
+    return job;
+}
+
+/* Hands the loaded tables to the cycles and sees to it that one succeeds. */
+static void catch_up(struct sync *sync)
 {
     base_mutex_lock(&sync->lock);
-    job->loaded = true;
+    for (struct sync_job *job = sync->jobs; job; job = job->next)
+        job->loaded = job->status == RHEI_OK;
     atomic_store(&sync->request, true);
-    while (!job->finished && !atomic_load(&sync->closing)) {
+    struct sync_job *job;
+    while ((job = unpublished(sync)) && !atomic_load(&sync->closing)) {
+        bool alone = !sync->jobs->next && !atomic_load(&job->cancelled);
         base_mutex_unlock(&sync->lock);
         struct sync_limit limit = {.cancelled = &job->cancelled};
         struct sync_report report;
         struct rhei_error error = RHEI_ERROR_INIT;
-        rhei_status status = sync_join(sync, false, atomic_load(&job->cancelled) ? NULL : &limit, &report, &error);
+        rhei_status status = sync_join(sync, false, alone ? &limit : NULL, &report, &error);
         base_mutex_lock(&sync->lock);
-        if (status != RHEI_OK && !job->finished && !atomic_load(&sync->closing))
+        if (status != RHEI_OK && unpublished(sync) && !atomic_load(&sync->closing))
             base_cond_wait_until(&sync->builder_cond, &sync->lock, base_now_ns() + CYCLE_RETRY_NS);
     }
     base_mutex_unlock(&sync->lock);
@@ -154,96 +173,171 @@ static bool passing(rhei_status status)
 }
 
 /* Under `lock`: what a failed load means for its table. */
-static void judge(struct sync *sync, const struct sync_job *job, rhei_status status, const struct rhei_error *error)
+static void judge(struct sync *sync, const struct sync_job *job, struct sync_table *table)
 {
-    struct sync_table *table = sync_table_find(sync, job->table);
-    if (!table || table->state != SYNC_TABLE_BUILDING)
+    if (table->state != SYNC_TABLE_BUILDING)
         return;
-    if (status == RHEI_OK || atomic_load(&job->cancelled)) { /* cancelled, and wanted again */
+    table->big = table->big || job->is_big;
+    if (job->status == RHEI_OK || job->is_big || atomic_load(&job->cancelled)) { /* cancelled, and wanted again */
         table->state = SYNC_TABLE_WAITING;
         return;
     }
-    size_t len = base_utf8_cut(error->message, strlen(error->message), sizeof table->message - 1);
-    memcpy(table->message, error->message, len);
-    table->message[len] = 0;
     table->attempts++;
-    if (passing(status) && table->attempts < SYNC_BUILD_ATTEMPTS) {
-        table->state = SYNC_TABLE_WAITING;
-        table->retry_at_ns = base_now_ns() + (int64_t)table->attempts * RETRY_NS;
+    /* A schema that changes meanwhile says nothing about the table, however often it does. */
+    bool again = job->status == RHEI_STALE || (passing(job->status) && table->attempts < SYNC_BUILD_ATTEMPTS);
+    if (!again) {
+        sync_table_give_up(sync, table, job->status, job->error.message);
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" could not be built: %s",
+                       job->definition->name, job->error.message);
         return;
     }
-    table->state = SYNC_TABLE_FAILED;
-    sync->counters.failures++;
-    base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" could not be built: %s",
-                   job->definition->name, error->message);
+    size_t len = base_utf8_cut(job->error.message, strlen(job->error.message), sizeof table->message - 1);
+    memcpy(table->message, job->error.message, len);
+    table->message[len] = 0;
+    table->state = SYNC_TABLE_WAITING;
+    uint32_t times = table->attempts < RETRY_TIMES_MOST ? table->attempts : RETRY_TIMES_MOST;
+    table->retry_at_ns = base_now_ns() + (int64_t)times * RETRY_NS;
 }
 
-static void run_job(struct sync *sync, struct sync_job *job)
+static void job_free(struct sync_job *job)
 {
-    struct rhei_error error = RHEI_ERROR_INIT;
-    int64_t began_ns = base_now_ns();
-    rhei_status status = load(sync, job, &error);
-    if (status == RHEI_OK) {
-        base_log_write(sync->config.log, BASE_LOG_INFO, "sync",
-                       "table \"%s\": %" PRIu64 " rows loaded in %" PRId64 " ms", job->definition->name,
-                       (uint64_t)atomic_load(&job->rows), (base_now_ns() - began_ns) / 1000000);
-        catch_up(sync, job);
-    } else if (status == RHEI_NOT_FOUND ||
-               status == RHEI_STALE) { /* it changed or went since the list was read: read it again */
-        struct sync_report report;
-        (void)sync_join(sync, false, NULL, &report, NULL);
-    }
-    base_mutex_lock(&sync->lock);
-    if (!job->finished)
-        judge(sync, job, status, &error);
-    sync->job = NULL;
-    sync_turned(sync);
-    base_mutex_unlock(&sync->lock);
     mirror_build_abandon(&job->build); /* if nobody attached it; the owner can't find it any more */
     base_free(job->definition);
     base_free(job);
 }
 
-/* ---- The builder's thread. --------------------------------------------------------------------------------------- */
-
-/* Under `lock`: the smallest table that may be built now. *next_ns: when another may. */
-static struct sync_table *pick(const struct sync *sync, int64_t now, int64_t *next_ns, bool *any)
+/* Nobody else finds the jobs after this. */
+static void end_jobs(struct sync *sync)
 {
-    struct sync_table *best = NULL;
-    *next_ns = INT64_MAX;
-    *any = false;
-    for (size_t i = 0; i < sync->table_count; i++) {
-        struct sync_table *table = sync->tables[i];
-        if (table->state != SYNC_TABLE_WAITING)
+    base_mutex_lock(&sync->lock);
+    struct sync_job *jobs = sync->jobs;
+    for (struct sync_job *job = jobs; job; job = job->next) {
+        struct sync_table *table = sync_table_find(sync, job->table);
+        if (!table || table->job != job)
             continue;
-        *any = true;
-        if (table->retry_at_ns > now) {
-            *next_ns = table->retry_at_ns < *next_ns ? table->retry_at_ns : *next_ns;
-            continue;
-        }
-        if (!best || table->definition->estimated_rows < best->definition->estimated_rows)
-            best = table;
+        table->job = NULL;
+        if (!job->finished)
+            judge(sync, job, table);
     }
-    return best;
+    sync->jobs = NULL;
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    for (struct sync_job *job = jobs, *next; job; job = next) {
+        next = job->next;
+        job_free(job);
+    }
+    (void)mirror_trim(sync->config.mirror);
 }
 
-/* Under `lock`. NULL: no memory now; the table waits a little. */
-static struct sync_job *job_new(struct sync *sync, struct sync_table *table)
+static void load_one(struct sync *sync, struct sync_job *job)
+{
+    int64_t began_ns = base_now_ns();
+    job->status = load(sync, job, &job->error);
+    if (job->status == RHEI_OK)
+        base_log_write(sync->config.log, BASE_LOG_INFO, "sync",
+                       "table \"%s\": %" PRIu64 " rows loaded in %" PRId64 " ms", job->definition->name,
+                       (uint64_t)atomic_load(&job->rows), (base_now_ns() - began_ns) / 1000000);
+}
+
+static void run_jobs(struct sync *sync)
+{
+    bool any = false, outdated = false;
+    for (struct sync_job *job = sync->jobs; job; job = job->next) {
+        bool given_up = atomic_load(&job->cancelled) || atomic_load(&sync->closing);
+        if (given_up)
+            job->status = RHEI_CANCELLED;
+        else
+            load_one(sync, job);
+        any = any || job->status == RHEI_OK;
+        outdated = outdated || job->status == RHEI_NOT_FOUND || (job->status == RHEI_STALE && !job->is_big);
+    }
+    if (any)
+        catch_up(sync);
+    if (outdated) { /* it changed or went since the list was read: read it again */
+        struct sync_report report;
+        (void)sync_join(sync, false, NULL, &report, NULL);
+    }
+    end_jobs(sync);
+}
+
+/* ---- The builder's thread. --------------------------------------------------------------------------------------- */
+
+/* Under `lock`: a table that failed for want of memory, and there is room now, or it has waited for long. */
+static bool has_room(const struct sync *sync, struct sync_table *table, int64_t now)
+{
+    size_t room = mirror_room(sync->config.mirror);
+    if (table->room_wanted == 0) /* what was free when it was too little, and more */
+        table->room_wanted = room < SIZE_MAX / 2 ? room + room / 4 + ROOM_LEAST : SIZE_MAX;
+    if (room >= table->room_wanted || now >= table->starved_until_ns) {
+        table->starved = false;
+        table->attempts = 0;
+        table->state = SYNC_TABLE_WAITING;
+        return true;
+    }
+    table->retry_at_ns = now + STARVED_LOOK_NS;
+    return false;
+}
+
+/* Under `lock`: may the table be built now? *next_ns: when another may. */
+static bool is_due(const struct sync *sync, struct sync_table *table, int64_t now, int64_t *next_ns)
+{
+    bool starved = table->state == SYNC_TABLE_FAILED && table->starved;
+    if (table->state != SYNC_TABLE_WAITING && !starved)
+        return false;
+    if (table->retry_at_ns <= now && (!starved || has_room(sync, table, now)))
+        return true;
+    *next_ns = table->retry_at_ns < *next_ns ? table->retry_at_ns : *next_ns;
+    return false;
+}
+
+static bool is_small(const struct sync_table *table)
+{
+    return !table->big && table->definition->estimated_rows <= SYNC_SMALL_ROWS;
+}
+
+/* Under `lock`. False: no memory now; the table waits a little. */
+static bool job_add(struct sync *sync, struct sync_table *table)
 {
     struct sync_job *job = base_alloc_zero(1, sizeof *job);
     if (!job || sync_definition_copy(table->definition, &job->definition, NULL) != RHEI_OK) {
         base_free(job);
         table->retry_at_ns = base_now_ns() + RETRY_NS;
-        return NULL;
+        return false;
     }
     int64_t rows = table->definition->estimated_rows;
+    job->error = (struct rhei_error)RHEI_ERROR_INIT;
     job->table = table->definition->id;
-    job->loaders = sync->build_threads; /* also for a small one: the estimate may be as old as the table */
+    job->many = is_small(table) && sync->build_threads > 1;
+    job->loaders = is_small(table) ? 1 : sync->build_threads;
     job->expected = rows > 0 ? (uint64_t)rows : 0;
     job->hold = atomic_load(&sync->position);
+    job->next = sync->jobs;
     table->state = SYNC_TABLE_BUILDING;
-    sync->job = job;
-    return job;
+    table->job = job;
+    sync->jobs = job;
+    return true;
+}
+
+/* Under `lock`: the small tables that may be built now, else the smallest of the others. True if any. */
+static bool jobs_begin(struct sync *sync, int64_t now, int64_t *next_ns, bool *any)
+{
+    struct sync_table *best = NULL;
+    size_t count = 0;
+    *next_ns = INT64_MAX;
+    *any = false;
+    for (size_t i = 0; i < sync->table_count; i++) {
+        struct sync_table *table = sync->tables[i];
+        *any = *any || table->state == SYNC_TABLE_WAITING;
+        if (!is_due(sync, table, now, next_ns))
+            continue;
+        if (is_small(table))
+            count += count < SYNC_GROUP_TABLES && job_add(sync, table);
+        else if (!best || table->definition->estimated_rows < best->definition->estimated_rows)
+            best = table;
+    }
+    if (count == 0 && best)
+        count = job_add(sync, best);
+    return count > 0;
 }
 
 /* The list of tables comes with the first cycle. Called and returns under `lock`. */
@@ -269,18 +363,15 @@ void sync_builder_main(void *argument)
             first_cycle(sync);
             continue;
         }
-        struct sync_table *table = wanted ? pick(sync, base_now_ns(), &next_ns, &any) : NULL;
+        bool begun = wanted && jobs_begin(sync, base_now_ns(), &next_ns, &any);
         if (wanted && !any)
             sync->build_once = false;
-        struct sync_job *job = table ? job_new(sync, table) : NULL;
-        if (table && !job)
-            continue;
-        if (!job) {
+        if (!begun) {
             base_cond_wait_until(&sync->builder_cond, &sync->lock, next_ns);
             continue;
         }
         base_mutex_unlock(&sync->lock);
-        run_job(sync, job);
+        run_jobs(sync);
         base_mutex_lock(&sync->lock);
     }
     base_mutex_unlock(&sync->lock);
@@ -307,7 +398,7 @@ static bool unfinished(const struct sync *sync)
     for (size_t i = 0; i < sync->table_count; i++)
         if (sync->tables[i]->state == SYNC_TABLE_WAITING || sync->tables[i]->state == SYNC_TABLE_BUILDING)
             return true;
-    return sync->job != NULL;
+    return sync->jobs != NULL;
 }
 
 rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const struct sync_stop *stop,

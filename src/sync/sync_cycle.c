@@ -3,7 +3,8 @@
  * One cycle, run by the owner.
  *
  *   1. The published state shows every change up to `position`, of every table that is in it, and none beyond (A1).
- *   2. In the working state each table has its own `applied`: a change of a lower or equal number is left out (A2).
+ *   2. In the working state each table is at a number of its own (sync_table_applied): a change of a lower or equal number
+ *      is left out (A2). Tables that nothing happened to share one, so a cycle costs what it touches.
  *   3. A cycle that fails or is cancelled publishes nothing. What it applied stays in the working state; the next cycle
  *      begins at the lowest `applied` and leaves out, table by table, what is there already (A4).
  *   4. A table whose changes can't be applied goes; the others go on (A5).
@@ -95,7 +96,7 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
         sync_table_lost(sync, table, batch->lost, batch->lost_at);
     if (!table || !table->attached || batch->row_count == 0)
         return RHEI_OK;
-    size_t skip = first_unseen(batch->seq, batch->row_count, table->applied);
+    size_t skip = first_unseen(batch->seq, batch->row_count, sync_table_applied(sync, table));
     if (skip == batch->row_count)
         return RHEI_OK;
     struct change_batch tail;

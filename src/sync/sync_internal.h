@@ -14,6 +14,8 @@
 enum {
     SYNC_LOADERS_MAX = 64,
     SYNC_BUILD_ATTEMPTS = 4,
+    SYNC_SMALL_ROWS = 16384, /* tables of no more rows than that, as far as is known, are loaded many at a time */
+    SYNC_GROUP_TABLES = 256,
 };
 
 /* One table of the source, as the last cycle that read the list saw it. */
@@ -24,12 +26,24 @@ struct sync_table {
     uint32_t attempts;               /* lock: builds that failed in a row */
     int64_t retry_at_ns;             /* lock: no build before */
     bool rebuild_wanted;             /* lock: sync_rebuild asked */
+    bool big;                        /* lock: it turned out to have many rows, whatever its estimate */
+    bool starved;                    /* lock: FAILED for want of memory; tried again when there is room */
+    size_t room_wanted;              /* lock: starved: bytes that have to be free; 0: not looked at yet */
+    int64_t starved_until_ns;        /* lock: starved: tried then, whatever is free */
+    uint32_t starved_times;          /* lock */
+    struct sync_job *job;            /* lock: while it is BUILDING */
+    bool kept;                       /* owner: scratch of sync_tables_reconcile */
     bool attached;                   /* owner: the mirror's working state has it */
-    int64_t applied;                 /* owner: the working state has every change up to here, and none beyond */
+    bool behind;                     /* owner: attached, but not published yet */
+    int64_t applied;                 /* owner: see sync_table_applied */
 };
 
-/* The table that is being built. One at a time; made and freed by the builder's thread, found under `lock`. */
+/*
+ * A table that is being built: one big one, or several small ones, as a list. Made and freed by the builder's thread,
+ * found under `lock`.
+ */
 struct sync_job {
+    struct sync_job *next;
     uint32_t table;
     uint32_t loaders;
     struct source_table *definition;
@@ -37,9 +51,13 @@ struct sync_job {
     struct mirror_build *build; /* the builder's until `loaded`, then the owner's */
     int64_t hold;               /* lock: the source must keep what follows this position */
     uint64_t expected;
-    bool loaded;   /* lock: the owner may attach it */
-    bool attached; /* lock: the working state has it */
-    bool finished; /* lock: published, or given up by the owner */
+    bool loaded;        /* lock: the owner may attach it */
+    bool attached;      /* lock: the working state has it */
+    bool finished;      /* lock: published, or given up by the owner */
+    bool many;          /* one of many: loaded by the builder alone */
+    bool is_big;        /* more rows came than a single loader should read */
+    rhei_status status; /* of the load; the builder's, with the next */
+    struct rhei_error error;
     atomic_bool cancelled;
     atomic_bool loader_failed;
     atomic_uint_fast64_t rows;
@@ -73,6 +91,8 @@ struct sync {
     /* Owner; the array itself is changed under `lock`. Sorted by id. */
     struct sync_table **tables;
     size_t table_count;
+    size_t attached_count, behind_count;
+    int64_t common; /* the working state has every change up to here, of every table that is attached and not behind */
     bool tables_known;                 /* the list is that of the last pinned state */
     struct sync_report unpublished;    /* counts of what the working state has and no published one */
     bool dirty;                        /* the working state has something that was not published */
@@ -86,7 +106,7 @@ struct sync {
     bool builder_started; /* lock */
     bool builds_enabled, build_once;
     base_cond builder_cond;
-    struct sync_job *job;
+    struct sync_job *jobs; /* changed under `lock` */
 
     /* The loop's thread and the upkeep's. */
     base_mutex start_lock; /* serialises start and stop */
@@ -102,6 +122,8 @@ struct sync {
     int64_t pruned_to;
     uint64_t touched_rows; /* lock: rows that died since compaction last looked */
     int64_t touched_since_ns, compact_not_before_ns;
+    int64_t tidy_at_ns; /* lock; 0: nothing to tidy */
+    size_t freed_bytes; /* lock: since the allocator was last asked to give back what it has free */
     base_mutex prune_lock;
 };
 
@@ -126,6 +148,10 @@ void sync_table_lost(struct sync *sync, struct sync_table *table, const char *wh
 void sync_tables_serve_requests(struct sync *sync);
 bool sync_tables_published(struct sync *sync, int64_t position);
 int64_t sync_tables_lowest(const struct sync *sync);
+/* The working state has every change of the table up to here, and none beyond. Owner. */
+int64_t sync_table_applied(const struct sync *sync, const struct sync_table *table);
+/* Under `lock`: FAILED, with a message; for want of memory it is tried again some time. */
+void sync_table_give_up(struct sync *sync, struct sync_table *table, rhei_status status, const char *message);
 bool sync_tables_attached(const struct sync *sync);
 void sync_tables_free(struct sync *sync);
 
@@ -146,10 +172,11 @@ rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_li
 /* sync_build.c */
 rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);
 void sync_builder_main(void *argument);
-void sync_job_cancel(struct sync *sync, uint32_t table); /* under `lock`; UINT32_MAX: whichever */
+void sync_job_cancel(struct sync *sync, struct sync_job *job); /* under `lock` */
 
 /* sync_upkeep.c */
 void sync_upkeep_main(void *argument);
+void sync_upkeep_tidy(struct sync *sync); /* under `lock`: memory may be given back soon */
 void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64_t now_ns); /* under `lock` */
 rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *error);
 

@@ -50,7 +50,8 @@ static void quiesce(struct sync *sync)
     sync_stop(sync);
     base_mutex_lock(&sync->lock);
     atomic_store(&sync->closing, true);
-    sync_job_cancel(sync, UINT32_MAX);
+    for (struct sync_job *job = sync->jobs; job; job = job->next)
+        sync_job_cancel(sync, job);
     base_cond_broadcast(&sync->turned);
     base_cond_signal(&sync->builder_cond);
     bool builder = sync->builder_started;

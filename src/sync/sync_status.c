@@ -50,8 +50,7 @@ void sync_get_status(struct sync *sync, struct sync_status *status)
 }
 
 /* Under `lock`. */
-static void fill(const struct sync *sync, const struct sync_table *table, const struct mirror_snapshot *snapshot,
-                 struct sync_table_status *out)
+static void fill(const struct sync_table *table, const struct mirror_snapshot *snapshot, struct sync_table_status *out)
 {
     const char *name = table->definition->name;
     memcpy(out->name, name, base_utf8_cut(name, strlen(name), sizeof out->name - 1));
@@ -63,8 +62,8 @@ static void fill(const struct sync *sync, const struct sync_table *table, const 
         out->rows = out->rows_built = out->rows_expected = mirror_view_row_count(view);
         out->position = mirror_snapshot_position(snapshot);
     }
-    const struct sync_job *job = sync->job;
-    if (job && job->table == out->id && out->state == SYNC_TABLE_BUILDING) {
+    const struct sync_job *job = table->job;
+    if (job && out->state == SYNC_TABLE_BUILDING) {
         out->rows_built = atomic_load_explicit(&job->rows, memory_order_relaxed);
         out->rows_expected = job->expected > out->rows_built ? job->expected : out->rows_built;
     }
@@ -83,7 +82,7 @@ rhei_status sync_get_tables(struct sync *sync, struct sync_table_status **tables
     struct sync_table_status *result = base_alloc_zero(sync->table_count + 1, sizeof *result);
     if (result) {
         for (size_t i = 0; i < sync->table_count; i++)
-            fill(sync, sync->tables[i], &snapshot, &result[i]);
+            fill(sync->tables[i], &snapshot, &result[i]);
         *count = sync->table_count;
     }
     base_mutex_unlock(&sync->lock);

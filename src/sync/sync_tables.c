@@ -7,7 +7,7 @@
  *   BUILDING  -> WAITING   load failed for a passing reason, or changes were lost
  *   READY     -> WAITING   sync_rebuild, or changes were lost (its own or all)
  *   any       -> FAILED    sync_table_fail
- *   FAILED    -> WAITING   sync_rebuild
+ *   FAILED    -> WAITING   sync_rebuild; by itself when memory was wanting and there is room now (sync_build.c)
  *   gone from the source: dropped from the mirror and from the list, whatever its state
  */
 #include "sync_internal.h"
@@ -15,9 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "base/base_utf8.h"
+
+#define STARVED_NS INT64_C(30000000000) /* a table that failed for want of memory is tried again then, in any case, */
+#define STARVED_LOOK_NS \
+    INT64_C(1000000000) /* and looked at so often whether there is room: memory is given back a little later */
 
 /* ---- A table's definition, copied into one block. ---------------------------------------------------------------- */
 
@@ -152,11 +157,14 @@ static rhei_status table_new(const struct source_table *definition, struct sync_
 /* Takes a table out of the working state. Owner, under `lock`. */
 static void table_detach(struct sync *sync, struct sync_table *table)
 {
-    sync_job_cancel(sync, table->definition->id);
+    if (table->job)
+        sync_job_cancel(sync, table->job);
     if (!table->attached)
         return;
     mirror_drop(sync->config.mirror, table->definition->id);
-    table->attached = false;
+    sync->attached_count--;
+    sync->behind_count -= table->behind;
+    table->attached = table->behind = false;
     sync->dirty = true;
     sync->set_changed = true;
 }
@@ -164,19 +172,6 @@ static void table_detach(struct sync *sync, struct sync_table *table)
 static bool same_text(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* The entry of the old list that a new definition continues, if nothing that matters here is different. */
-static struct sync_table *find_unchanged(const struct sync *sync, const struct source_table *definition)
-{
-    for (size_t i = 0; i < sync->table_count; i++) {
-        const struct source_table *old = sync->tables[i]->definition;
-        if (old->id == definition->id && same_text(old->name, definition->name) &&
-            old->column_count == definition->column_count &&
-            same_text(old->unmirrored_reason, definition->unmirrored_reason))
-            return sync->tables[i];
-    }
-    return NULL;
 }
 
 static int compare_tables(const void *a, const void *b)
@@ -188,27 +183,46 @@ static int compare_tables(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
-static bool contains(struct sync_table *const *tables, size_t count, const struct sync_table *table)
+/* The entry of the old list that a new definition continues, if nothing that matters here is different. */
+static struct sync_table *find_unchanged(const struct sync *sync, const struct source_table *definition)
 {
-    for (size_t i = 0; i < count; i++)
-        if (tables[i] == table)
-            return true;
-    return false;
+    struct source_table wanted = *definition;
+    struct sync_table key = {.definition = &wanted}, *pointer = &key;
+    if (!wanted.name)
+        wanted.name = "";
+    struct sync_table **found = sync->table_count == 0 ? NULL
+                                                       : bsearch(&pointer, sync->tables, sync->table_count,
+                                                                 sizeof(struct sync_table *), compare_tables);
+    if (!found || (*found)->kept)
+        return NULL;
+    const struct source_table *old = (*found)->definition;
+    bool same = old->column_count == definition->column_count &&
+                same_text(old->unmirrored_reason, definition->unmirrored_reason);
+    return same ? *found : NULL;
 }
 
+static void keep_none(struct sync *sync)
+{
+    for (size_t i = 0; i < sync->table_count; i++)
+        sync->tables[i]->kept = false;
+}
+
+/* What is taken over from the old list is `kept` then. */
 static rhei_status make_list(struct sync *sync, const struct source_table *list, size_t count,
                              struct sync_table **tables, struct rhei_error *error)
 {
+    keep_none(sync);
     for (size_t i = 0; i < count; i++) {
         tables[i] = find_unchanged(sync, &list[i]);
-        if (tables[i])
+        rhei_status status = tables[i] ? RHEI_OK : table_new(&list[i], &tables[i], error);
+        if (status == RHEI_OK) {
+            tables[i]->kept = true;
             continue;
-        rhei_status status = table_new(&list[i], &tables[i], error);
-        if (status == RHEI_OK)
-            continue;
-        while (i-- > 0)
-            if (!contains(sync->tables, sync->table_count, tables[i]))
-                table_free(tables[i]);
+        }
+        keep_none(sync);
+        for (size_t k = 0; k < i; k++)
+            if (tables[k]->kept) /* a new one: those of the old list were reset */
+                table_free(tables[k]);
         return status;
     }
     return RHEI_OK;
@@ -233,7 +247,7 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
 
     base_mutex_lock(&sync->lock);
     for (size_t i = 0; i < sync->table_count; i++) {
-        if (contains(tables, count, sync->tables[i]))
+        if (sync->tables[i]->kept)
             continue;
         table_detach(sync, sync->tables[i]);
         table_free(sync->tables[i]);
@@ -252,14 +266,31 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
 
 /* ---- Changes of state by the owner. ------------------------------------------------------------------------------ */
 
+void sync_table_give_up(struct sync *sync, struct sync_table *table, rhei_status status, const char *message)
+{
+    table->state = SYNC_TABLE_FAILED;
+    set_message(table, message);
+    sync->counters.failures++;
+    if (status != RHEI_MEMORY_LIMIT && status != RHEI_NO_MEMORY)
+        return;
+    enum { STARVED_SHIFT = 5 };
+    int64_t wait_ns = STARVED_NS << (table->starved_times < STARVED_SHIFT ? table->starved_times : STARVED_SHIFT);
+    int64_t now = base_now_ns();
+    table->starved = true;
+    table->starved_times++;
+    table->room_wanted = 0;
+    table->retry_at_ns = now + STARVED_LOOK_NS;
+    table->starved_until_ns = now + wait_ns;
+    sync_upkeep_tidy(sync);
+}
+
 /* The mirror can't follow this table: it goes, the others stay. */
 void sync_table_fail(struct sync *sync, struct sync_table *table, const struct rhei_error *error)
 {
     base_mutex_lock(&sync->lock);
     table_detach(sync, table);
-    table->state = SYNC_TABLE_FAILED;
-    set_message(table, error->message);
-    sync->counters.failures++;
+    sync_table_give_up(sync, table, error->code, error->message);
+    base_cond_signal(&sync->builder_cond);
     sync_turned(sync);
     base_mutex_unlock(&sync->lock);
     base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" is no longer mirrored: %s",
@@ -270,6 +301,7 @@ static void table_restart(struct sync *sync, struct sync_table *table)
 {
     table_detach(sync, table);
     table->attempts = 0;
+    table->starved_times = 0;
     table->retry_at_ns = 0;
     table_settle(table);
 }
@@ -277,9 +309,9 @@ static void table_restart(struct sync *sync, struct sync_table *table)
 void sync_table_lost(struct sync *sync, struct sync_table *table, const char *why, int64_t at)
 {
     base_mutex_lock(&sync->lock);
-    const struct sync_job *job = sync->job && sync->job->table == table->definition->id ? sync->job : NULL;
+    const struct sync_job *job = table->job;
     bool built = table->state == SYNC_TABLE_READY || table->state == SYNC_TABLE_BUILDING;
-    int64_t read_at = table->attached ? table->applied : job ? job->hold : 0;
+    int64_t read_at = table->attached ? sync_table_applied(sync, table) : job ? job->hold : 0;
     bool again = built && at > read_at;
     if (again) {
         table_restart(sync, table);
@@ -317,21 +349,21 @@ static void attach_job(struct sync *sync, struct sync_job *job)
     }
     struct rhei_error error = RHEI_ERROR_INIT;
     if (mirror_build_attach(&job->build, &error) != RHEI_OK) {
-        table->state = SYNC_TABLE_FAILED;
-        set_message(table, error.message);
-        sync->counters.failures++;
+        sync_table_give_up(sync, table, error.code, error.message);
         job->finished = true;
         return;
     }
     job->attached = true;
-    table->attached = true;
+    table->attached = table->behind = true;
+    sync->attached_count++;
+    sync->behind_count++;
     table->applied = job->hold;
     sync->dirty = true;
     sync->promote = true;
     sync->set_changed = true;
 }
 
-/* Before a cycle begins: rebuilds that were asked for, and the table whose load is done. */
+/* Before a cycle begins: rebuilds that were asked for, and the tables whose loads are done. */
 void sync_tables_serve_requests(struct sync *sync)
 {
     bool attached = false;
@@ -344,10 +376,11 @@ void sync_tables_serve_requests(struct sync *sync)
         table->rebuild_wanted = false;
         table_restart(sync, table);
     }
-    struct sync_job *job = sync->job;
-    if (job && job->loaded && !job->attached && !job->finished) {
+    for (struct sync_job *job = sync->jobs; job; job = job->next) {
+        if (!job->loaded || job->attached || job->finished)
+            continue;
         attach_job(sync, job);
-        attached = job->attached;
+        attached = attached || job->attached;
     }
     base_cond_signal(&sync->builder_cond);
     sync_turned(sync);
@@ -356,35 +389,32 @@ void sync_tables_serve_requests(struct sync *sync)
         sync_fault(sync, "sync.build.attached");
 }
 
+static void settle_published(struct sync *sync, struct sync_table *table)
+{
+    table->behind = false;
+    if (table->state != SYNC_TABLE_BUILDING)
+        return;
+    table->state = SYNC_TABLE_READY;
+    table->attempts = table->starved_times = 0;
+    table->starved = false;
+    set_message(table, NULL);
+    sync->counters.builds++;
+    if (table->job)
+        table->job->finished = true;
+}
+
 /* After a publish: everything attached is at its position, and what was being built is ready. True if the set changed. */
 bool sync_tables_published(struct sync *sync, int64_t position)
 {
-    bool changed = sync->set_changed;
-    if (!sync->promote) {
-        for (size_t i = 0; i < sync->table_count; i++)
-            if (sync->tables[i]->attached)
-                sync->tables[i]->applied = position;
-    }
-    if (!changed && !sync->promote)
+    sync->common = position;
+    if (!sync->set_changed && !sync->promote)
         return false;
     base_mutex_lock(&sync->lock);
-    uint32_t ready = 0;
-    for (size_t i = 0; i < sync->table_count; i++) {
-        struct sync_table *table = sync->tables[i];
-        if (!table->attached)
-            continue;
-        table->applied = position;
-        if (table->state == SYNC_TABLE_BUILDING) {
-            table->state = SYNC_TABLE_READY;
-            table->attempts = 0;
-            set_message(table, NULL);
-            sync->counters.builds++;
-            if (sync->job && sync->job->table == table->definition->id)
-                sync->job->finished = true;
-        }
-        ready++;
-    }
-    sync->counters.tables_ready = ready;
+    for (size_t i = 0; i < sync->table_count && sync->promote; i++)
+        if (sync->tables[i]->attached)
+            settle_published(sync, sync->tables[i]);
+    sync->behind_count = 0;
+    sync->counters.tables_ready = (uint32_t)sync->attached_count;
     sync->promote = false;
     sync->set_changed = false;
     atomic_fetch_add(&sync->generation, 1);
@@ -394,20 +424,28 @@ bool sync_tables_published(struct sync *sync, int64_t position)
     return true;
 }
 
+/*
+ * A table that was published is at the common position, or beyond it by what a failed cycle applied; one that was only attached
+ * is where its load was, or beyond.
+ */
+int64_t sync_table_applied(const struct sync *sync, const struct sync_table *table)
+{
+    return table->behind || table->applied > sync->common ? table->applied : sync->common;
+}
+
 /* Where the next cycle has to continue. */
 int64_t sync_tables_lowest(const struct sync *sync)
 {
-    int64_t lowest = INT64_MAX;
-    for (size_t i = 0; i < sync->table_count; i++)
-        if (sync->tables[i]->attached && sync->tables[i]->applied < lowest)
+    if (sync->attached_count == 0)
+        return atomic_load_explicit(&sync->position, memory_order_relaxed);
+    int64_t lowest = sync->attached_count > sync->behind_count ? sync->common : INT64_MAX;
+    for (size_t i = 0; i < sync->table_count && sync->behind_count > 0; i++)
+        if (sync->tables[i]->behind && sync->tables[i]->applied < lowest)
             lowest = sync->tables[i]->applied;
-    return lowest == INT64_MAX ? atomic_load_explicit(&sync->position, memory_order_relaxed) : lowest;
+    return lowest;
 }
 
 bool sync_tables_attached(const struct sync *sync)
 {
-    for (size_t i = 0; i < sync->table_count; i++)
-        if (sync->tables[i]->attached)
-            return true;
-    return false;
+    return sync->attached_count > 0;
 }

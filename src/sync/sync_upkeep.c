@@ -4,7 +4,8 @@
  * freeing what snapshots no longer hold.
  *
  *   1. Nothing beyond the published position is pruned, nor what a build has still to catch up with (A7).
- *   2. Compaction copies beside cycles and only swaps as the owner; it publishes nothing that a failed cycle left behind.
+ *   2. Memory that nobody needs goes back within TIDY_DELAY_NS of when that is known, without a change that would publish.
+ *   3. Compaction copies beside cycles and only swaps as the owner; it publishes nothing that a failed cycle left behind.
  */
 #include "sync_internal.h"
 
@@ -12,6 +13,7 @@
 
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "base/base_memory.h"
 
 enum {
     PRUNE_DELAY_NS = 20000000, /* a row is forgotten this long after it was applied, */
@@ -19,7 +21,10 @@ enum {
     COMPACT_DELAY_NS = 50000000,
     COMPACT_ROWS = 16384,
     RETRY_NS = 1000000000,
-    GARBAGE_BYTES = 1 << 20, /* worth a publish of its own */
+    TIDY_BYTES = 64 << 10,     /* of garbage: worth a look of its own, */
+    TIDY_DELAY_NS = 100000000, /* so much later, */
+    TIDY_AGAIN_NS = 250000000, /* and again while snapshots hold it */
+    RETURN_BYTES = 1 << 20,    /* freed: worth asking the allocator for its share */
 };
 
 /* ---- Pruning. ---------------------------------------------------------------------------------------------------- */
@@ -28,8 +33,9 @@ enum {
 static int64_t prune_limit(const struct sync *sync)
 {
     int64_t limit = atomic_load_explicit(&sync->position, memory_order_relaxed);
-    if (sync->job && !sync->job->finished && sync->job->hold < limit)
-        limit = sync->job->hold;
+    for (const struct sync_job *job = sync->jobs; job; job = job->next)
+        if (!job->finished && job->hold < limit)
+            limit = job->hold;
     return limit;
 }
 
@@ -113,13 +119,39 @@ static void compact_all(struct sync *sync)
         base_mutex_unlock(&sync->lock);
         return;
     }
-    struct mirror_status facts;
-    mirror_status(sync->config.mirror, &facts);
-    if (facts.garbage_bytes < GARBAGE_BYTES)
-        return;
+}
+
+/* ---- Giving memory back. ----------------------------------------------------------------------------------------- */
+
+void sync_upkeep_tidy(struct sync *sync)
+{
+    if (!sync->tidy_at_ns)
+        sync->tidy_at_ns = base_now_ns() + TIDY_DELAY_NS;
+    if (sync->upkeep_resting) {
+        sync->upkeep_resting = false;
+        base_cond_signal(&sync->upkeep_cond);
+    }
+}
+
+/* Frees what closed snapshots held, and hands what is free back to the system. Again later, if snapshots still hold much. */
+static void tidy(struct sync *sync)
+{
+    struct mirror *mirror = sync->config.mirror;
+    size_t before = mirror_memory_bytes(mirror);
     sync_own(sync);
-    publish_again(sync); /* the mirror frees at a publish, and there may be none for long */
+    mirror_collect(mirror);
     sync_disown(sync);
+    (void)mirror_trim(mirror);
+    sync_fault(sync, "sync.tidied");
+    base_mutex_lock(&sync->lock);
+    sync->tidy_at_ns = mirror_garbage_bytes(mirror) >= TIDY_BYTES ? base_now_ns() + TIDY_AGAIN_NS : 0;
+    sync->freed_bytes += before > mirror_memory_bytes(mirror) ? before - mirror_memory_bytes(mirror) : 0;
+    bool much = sync->freed_bytes >= RETURN_BYTES;
+    if (much)
+        sync->freed_bytes = 0;
+    base_mutex_unlock(&sync->lock);
+    if (much)
+        base_memory_trim();
 }
 
 /* ---- When. ------------------------------------------------------------------------------------------------------- */
@@ -140,7 +172,9 @@ void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64
         sync->touched_rows += died;
         urgent = urgent || sync->touched_rows >= COMPACT_ROWS;
     }
-    if (urgent || (sync->upkeep_resting && (sync->unpruned_since_ns || sync->touched_rows))) {
+    if (mirror_garbage_bytes(sync->config.mirror) >= TIDY_BYTES && !sync->tidy_at_ns)
+        sync->tidy_at_ns = now_ns + TIDY_DELAY_NS;
+    if (urgent || (sync->upkeep_resting && (sync->unpruned_since_ns || sync->touched_rows || sync->tidy_at_ns))) {
         sync->upkeep_resting = false;
         base_cond_signal(&sync->upkeep_cond);
     }
@@ -176,7 +210,9 @@ void sync_upkeep_main(void *argument)
     while (!atomic_load(&sync->stopping)) {
         int64_t now = base_now_ns();
         int64_t prune_ns = prune_due(sync), compact_ns = compact_due(sync);
+        int64_t tidy_ns = sync->tidy_at_ns ? sync->tidy_at_ns : INT64_MAX;
         int64_t due = prune_ns < compact_ns ? prune_ns : compact_ns;
+        due = tidy_ns < due ? tidy_ns : due;
         if (due > now) {
             sync->upkeep_resting = due == INT64_MAX;
             base_cond_wait_until(&sync->upkeep_cond, &sync->lock, due);
@@ -191,6 +227,8 @@ void sync_upkeep_main(void *argument)
         }
         if (compact_ns <= now)
             compact_all(sync);
+        if (tidy_ns <= now || compact_ns <= now)
+            tidy(sync);
         base_mutex_lock(&sync->lock);
     }
     base_mutex_unlock(&sync->lock);
