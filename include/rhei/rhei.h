@@ -180,6 +180,11 @@ struct rhei_config {
      * that of a read-only handle. Capture that is there is used and kept.
      */
     bool capture_if_present;
+    /**
+     * Bytes that SQLite's write-ahead log may have; 0: 64 MiB. Above that it is cut off as soon as nobody reads from it. While
+     * somebody does, a warning names the reader and its age (rhei_config.log, the metric rhei_oltp_wal_held_seconds).
+     */
+    uint64_t wal_limit_bytes;
 };
 
 /**

@@ -86,6 +86,7 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .busy_timeout_ms = config->busy_timeout_ms,
         .synchronous = levels[config->synchronous],
         .log_limit_rows = config->log_limit_rows,
+        .wal_limit_bytes = config->wal_limit_bytes,
         .committed = committed,
         .committed_context = db,
         .log = &db->log,

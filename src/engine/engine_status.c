@@ -75,6 +75,11 @@ static void metrics_oltp(struct metric_list *list, const struct oltp_status *olt
     metric(list, "rhei_cdc_log_position", "", "Sequence number of the last change", false, (double)oltp->log_position);
     metric(list, "rhei_oltp_readers", "", "Open reading connections", false, (double)oltp->readers_open);
     metric(list, "rhei_oltp_wal_bytes", "", "Size of the write-ahead log", false, (double)oltp->wal_bytes);
+    metric(list, "rhei_oltp_wal_limit_bytes", "", "Size above which the write-ahead log is cut off", false,
+           (double)oltp->wal_limit_bytes);
+    metric(list, "rhei_oltp_wal_held_seconds", "",
+           "Age of the oldest reader that keeps the write-ahead log above its limit; 0: none", false,
+           (double)oltp->wal_held_ms / 1000);
     metric(list, "rhei_oltp_file_bytes", "", "Size of the database file", false, (double)oltp->file_bytes);
 }
 
@@ -235,9 +240,10 @@ rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
     json_member(&out, "sqlite_version", oltp.sqlite_version);
     base_buffer_format(&out,
                        ", \"read_only\": %s, \"file_bytes\": %" PRIu64 ", \"wal_bytes\": %" PRIu64
-                       ", \"log_rows\": %" PRIu64 ", \"log_position\": %" PRId64 ", \"readers\": %" PRIu64 "}",
-                       db->config.read_only ? "true" : "false", oltp.file_bytes, oltp.wal_bytes, oltp.log_rows,
-                       oltp.log_position, oltp.readers_open);
+                       ", \"wal_limit_bytes\": %" PRIu64 ", \"wal_held_ms\": %" PRId64 ", \"log_rows\": %" PRIu64
+                       ", \"log_position\": %" PRId64 ", \"readers\": %" PRIu64 "}",
+                       db->config.read_only ? "true" : "false", oltp.file_bytes, oltp.wal_bytes, oltp.wal_limit_bytes,
+                       oltp.wal_held_ms, oltp.log_rows, oltp.log_position, oltp.readers_open);
     if (db->sync != NULL)
         json_olap(&out, db);
     json_settings(&out, &db->config);

@@ -24,7 +24,8 @@ struct oltp_config {
     uint32_t read_pool_size; /* connections kept; more are opened under load and closed again */
     uint32_t busy_timeout_ms;
     enum oltp_synchronous synchronous;
-    uint64_t log_limit_rows; /* policy at the limit: the oldest changes go, engines behind them rebuild; 0: default */
+    uint64_t log_limit_rows;  /* policy at the limit: the oldest changes go, engines behind them rebuild; 0: default */
+    uint64_t wal_limit_bytes; /* the write-ahead log is cut off above it as soon as nobody reads from it; 0: default */
     /* After each commit of ours, on the committing thread: must only flag and wake. May be NULL. */
     void (*committed)(void *context);
     void *committed_context;
@@ -263,7 +264,8 @@ struct oltp_status {
     uint64_t log_rows, log_limit_rows, changes_logged;
     int64_t log_position;
     uint64_t readers_open, readers_busy, statements_cached;
-    uint64_t wal_bytes, file_bytes;
+    uint64_t wal_bytes, file_bytes, wal_limit_bytes;
+    int64_t wal_held_ms; /* age of the oldest reader that keeps the log above its limit; 0: none */
     bool writer_in_session;
     char sqlite_version[16];
 };

@@ -34,6 +34,7 @@ enum {
     OLTP_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
 };
 #define OLTP_LOG_LIMIT_DEFAULT UINT64_C(50000000)
+#define OLTP_WAL_LIMIT_DEFAULT (UINT64_C(64) << 20)
 
 /* What a row of the change log says of its table. Whatever else stands there is no change: the table is built again. */
 enum oltp_log_op {
@@ -86,6 +87,8 @@ struct oltp_connection {
     rhei_status stopped; /* what stop said */
     bool utf16;
     struct oltp_connection *next;     /* in the pool's free list */
+    int64_t taken_ns;                 /* of a busy reader: since when */
+    struct oltp_connection *previous; /* of a busy reader */
     unsigned settings_version;        /* of oltp->settings as they were applied */
     struct oltp_cursor *spare_cursor; /* of a reader at rest: plain memory for its next cursor */
 };
@@ -547,6 +550,7 @@ struct oltp {
     uint32_t crowd;         /* holder of the writer: statements of the last group */
     uint32_t gather_skip, gather_pause; /* holder of the writer: times not to wait after waiting in vain */
     bool in_session;                    /* under queue_lock */
+    int64_t session_since_ns;           /* under queue_lock */
     int64_t pending_seq;                /* holder of the writer: last log row of the open transaction, 0 if none */
     uint64_t pending_rows;              /* holder of the writer: log rows of the open transaction */
     bool foreign_keys;                  /* holder of the writer */
@@ -557,6 +561,7 @@ struct oltp {
     base_mutex pool_lock;
     struct oltp_connection *free_readers;
     uint32_t free_count, open_count;
+    struct oltp_connection *busy_readers;
     struct oltp_setting *settings; /* what PRAGMAs set for every connection */
     atomic_uint settings_version;
     struct oltp_connection *free_loaders; /* kept from one load to the next */
@@ -594,9 +599,11 @@ struct oltp {
     base_mutex maintenance_lock;
     base_cond maintenance_wake;
     bool maintenance_stop, checkpoint_due, limit_due, seen_due;
-    atomic_int_fast64_t log_first; /* lowest log row as far as we know */
-    atomic_uint checkpoint_at;     /* pages in the log at which the next checkpoint is due */
-    atomic_bool registry_grown;    /* the registry may have rows that nobody needs */
+    atomic_int_fast64_t log_first;         /* lowest log row as far as we know */
+    atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
+    int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */
+    atomic_int_fast64_t wal_held_since_ns; /* 0: nobody keeps the log from being cut */
+    atomic_bool registry_grown;            /* the registry may have rows that nobody needs */
 
     struct oltp_counters counters;
 };
@@ -604,6 +611,14 @@ struct oltp {
 rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error);
 void oltp_maintenance_stop(struct oltp *oltp);
 void oltp_checkpoint_due(struct oltp *oltp);
+
+/* ---- The size of the write-ahead log (oltp_wal.c). Owner thread: the maintenance. -------------------------------- */
+
+uint64_t oltp_wal_bytes(struct oltp_connection *connection);
+/* Cuts it off above its limit; the time at which to look again. */
+int64_t oltp_wal_look(struct oltp *oltp, struct oltp_connection *connection);
+/* New pages between two checkpoints. */
+unsigned oltp_checkpoint_pages(const struct oltp *oltp);
 void oltp_limit_due(struct oltp *oltp);
 /* Has the engine registered soon; doesn't wait for the writer, so that opening doesn't. */
 void oltp_seen_due(struct oltp *oltp);

@@ -62,18 +62,18 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
         oltp_writer_release(oltp);
     }
     /* the writer sets it back when it starts the log anew */
-    atomic_store_explicit(&oltp->checkpoint_at, (unsigned)frames + OLTP_CHECKPOINT_PAGES, memory_order_relaxed);
+    atomic_store_explicit(&oltp->checkpoint_at, (unsigned)frames + oltp_checkpoint_pages(oltp), memory_order_relaxed);
 }
 
 static void maintenance_run(void *argument)
 {
     struct oltp *oltp = argument;
     struct oltp_connection *connection = NULL;
-    int64_t seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
+    int64_t seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000, look = INT64_MAX;
     base_mutex_lock(&oltp->maintenance_lock);
     while (!oltp->maintenance_stop) {
         if (!oltp->checkpoint_due && !oltp->limit_due && !oltp->seen_due) {
-            base_cond_wait_until(&oltp->maintenance_wake, &oltp->maintenance_lock, seen);
+            base_cond_wait_until(&oltp->maintenance_wake, &oltp->maintenance_lock, seen < look ? seen : look);
         }
         bool checkpoint = oltp->checkpoint_due && !oltp->maintenance_stop;
         bool limit = oltp->limit_due && !oltp->maintenance_stop;
@@ -82,13 +82,17 @@ static void maintenance_run(void *argument)
         oltp->limit_due = false;
         oltp->seen_due = false;
         base_mutex_unlock(&oltp->maintenance_lock);
-        if (checkpoint && connection == NULL) {
+        bool tick = base_now_ns() >= seen;
+        if ((checkpoint || tick) && connection == NULL) {
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &connection, NULL);
         }
         if (checkpoint && connection != NULL) {
             maintenance_checkpoint(oltp, connection);
         }
-        bool tick = base_now_ns() >= seen;
+        if (connection != NULL && (checkpoint || tick || base_now_ns() >= look) &&
+            oltp_identity_check(oltp, true, NULL) == RHEI_OK) {
+            look = oltp_wal_look(oltp, connection);
+        }
         if (limit || checkpoint || tick) {
             oltp_log_limit(oltp, NULL);
         }
@@ -107,7 +111,7 @@ static void maintenance_run(void *argument)
 
 rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error)
 {
-    atomic_store(&oltp->checkpoint_at, OLTP_CHECKPOINT_PAGES);
+    atomic_store(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp));
     rhei_status status = base_thread_start(&oltp->maintenance, "rhei-oltp", maintenance_run, oltp, error);
     oltp->maintenance_running = status == RHEI_OK;
     return status;

@@ -13,7 +13,7 @@ static int open_wal_committed(void *context, sqlite3 *db, const char *name, int 
     (void)name;
     struct oltp *oltp = context;
     if ((unsigned)pages < oltp->wal_pages) { /* it started anew */
-        atomic_store_explicit(&oltp->checkpoint_at, OLTP_CHECKPOINT_PAGES, memory_order_relaxed);
+        atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
     }
     oltp->wal_pages = (unsigned)pages;
     if ((unsigned)pages >= atomic_load_explicit(&oltp->checkpoint_at, memory_order_relaxed)) {
@@ -200,6 +200,9 @@ rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, st
     if (oltp->config.log_limit_rows == 0) {
         oltp->config.log_limit_rows = OLTP_LOG_LIMIT_DEFAULT;
     }
+    if (oltp->config.wal_limit_bytes == 0) {
+        oltp->config.wal_limit_bytes = OLTP_WAL_LIMIT_DEFAULT;
+    }
     oltp->engine_id = (int64_t)(base_random_u64() >> 2) + 1;
     base_mutex_init(&oltp->queue_lock);
     base_mutex_init(&oltp->pool_lock);
@@ -316,5 +319,8 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
     status->log_rows = last == 0 ? 0 : (uint64_t)(last - first + 1);
     status->file_bytes = status_file_bytes(oltp, "");
     status->wal_bytes = status_file_bytes(oltp, "-wal");
+    status->wal_limit_bytes = oltp->config.wal_limit_bytes;
+    int64_t since = atomic_load_explicit(&oltp->wal_held_since_ns, memory_order_relaxed);
+    status->wal_held_ms = since == 0 ? 0 : (base_now_ns() - since) / 1000000 + 1;
     return result;
 }

@@ -2,6 +2,40 @@
 /* Readers: kept up to read_pool_size, opened beyond it while callers need them. The one used last is given out first. */
 #include "oltp/oltp_internal.h"
 
+/* Under pool_lock, as pool_end_busy. */
+static void pool_set_busy(struct oltp *oltp, struct oltp_connection *reader, int64_t now)
+{
+    reader->taken_ns = now;
+    reader->previous = NULL;
+    reader->next = oltp->busy_readers;
+    if (reader->next != NULL) {
+        reader->next->previous = reader;
+    }
+    oltp->busy_readers = reader;
+}
+
+static void pool_end_busy(struct oltp *oltp, struct oltp_connection *reader)
+{
+    *(reader->previous == NULL ? &oltp->busy_readers : &reader->previous->next) = reader->next;
+    if (reader->next != NULL) {
+        reader->next->previous = reader->previous;
+    }
+    reader->previous = NULL;
+    reader->next = NULL;
+}
+
+static rhei_status pool_open(struct oltp *oltp, struct oltp_connection **reader, int64_t now, struct rhei_error *error)
+{
+    rhei_status status = oltp_connection_open(oltp, OLTP_READER, reader, error);
+    base_mutex_lock(&oltp->pool_lock);
+    if (status == RHEI_OK) {
+        oltp->open_count++;
+        pool_set_busy(oltp, *reader, now);
+    }
+    base_mutex_unlock(&oltp->pool_lock);
+    return status;
+}
+
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error)
 {
     rhei_status status = oltp_identity_check(oltp, false, error);
@@ -11,29 +45,23 @@ rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader,
     if (status != RHEI_OK) {
         return status;
     }
+    int64_t now = base_now_ns();
     base_mutex_lock(&oltp->pool_lock);
     struct oltp_connection *found = oltp->free_readers;
     if (found != NULL) {
         oltp->free_readers = found->next;
         oltp->free_count--;
-    } else {
-        oltp->open_count++;
+        pool_set_busy(oltp, found, now);
     }
     base_mutex_unlock(&oltp->pool_lock);
     if (found != NULL) {
-        found->next = NULL;
         found->busy_deadline_ns = 0;
         *reader = found;
     } else {
-        status = oltp_connection_open(oltp, OLTP_READER, reader, error);
+        status = pool_open(oltp, reader, now, error);
     }
     if (status == RHEI_OK && (status = oltp_settings_apply(*reader, error)) != RHEI_OK) {
-        oltp_connection_close(reader);
-    }
-    if (status != RHEI_OK) {
-        base_mutex_lock(&oltp->pool_lock);
-        oltp->open_count--;
-        base_mutex_unlock(&oltp->pool_lock);
+        oltp_reader_give(oltp, reader);
     }
     return status;
 }
@@ -43,6 +71,7 @@ void oltp_reader_give(struct oltp *oltp, struct oltp_connection **slot)
     struct oltp_connection *reader = *slot;
     *slot = NULL;
     base_mutex_lock(&oltp->pool_lock);
+    pool_end_busy(oltp, reader);
     if (oltp->free_count < oltp->config.read_pool_size) {
         reader->next = oltp->free_readers;
         oltp->free_readers = reader;

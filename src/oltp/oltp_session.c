@@ -99,6 +99,7 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
     }
     base_mutex_lock(&oltp->queue_lock);
     oltp->in_session = true;
+    oltp->session_since_ns = base_now_ns();
     base_mutex_unlock(&oltp->queue_lock);
     session->holding = true;
     /* before a transaction, so that what others did to the schema is not taken for this session's doing */
