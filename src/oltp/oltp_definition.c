@@ -7,6 +7,7 @@
  */
 #include "oltp/oltp_definition.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void oltp_definer_init(struct oltp_definer *definer, struct oltp_connection *connection, struct rhei_error *error)
@@ -489,6 +490,29 @@ static bool define_has_index(const struct oltp_definition *definition)
     return false;
 }
 
+/* Columns and indexes. A table that SQLite can't read here (its module is another program's) is set aside, alone (C7). */
+static void define_shape(struct oltp_definer *definer, struct oltp_definition *definition)
+{
+    struct oltp_table_schema *table = &definition->table;
+    struct rhei_error *error = definer->error, own = RHEI_ERROR_INIT;
+    definer->error = &own;
+    define_columns(definer, table);
+    if (table->table.source.without_rowid || define_has_index(definition)) {
+        define_indexes(definer, definition, table);
+    }
+    definer->error = error;
+    if (definer->status == RHEI_SQL) {
+        char reason[320];
+        snprintf(reason, sizeof reason, "its columns can't be read here: %.250s", own.message);
+        definer->status = RHEI_OK;
+        table->table.source.unmirrored_reason = define_text(definer, (const unsigned char *)reason);
+        table->table.source.column_count = 0;
+        table->index_count = 0;
+    } else if (definer->status != RHEI_OK && error != NULL) {
+        *error = own;
+    }
+}
+
 static void define_table(struct oltp_definer *definer, struct oltp_definition *definition,
                          const struct oltp_table_kind *kind)
 {
@@ -501,10 +525,7 @@ static void define_table(struct oltp_definer *definer, struct oltp_definition *d
     source->unmirrored_reason = kind->is_virtual  ? "it is a virtual table"
                                 : kind->is_shadow ? "it belongs to a virtual table"
                                                   : NULL;
-    define_columns(definer, table);
-    if (source->without_rowid || define_has_index(definition)) {
-        define_indexes(definer, definition, table);
-    }
+    define_shape(definer, definition);
     if (definer->status != RHEI_OK) {
         return;
     }
