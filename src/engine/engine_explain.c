@@ -98,6 +98,23 @@ static rhei_status explain_plan(struct rhei_db *db, struct route_statement *stat
     return status;
 }
 
+/* What the router guesses; beyond any number that means something, it says so. */
+static void explain_costs(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
+                          struct explanation *explanation)
+{
+    struct route_costs costs;
+    char text[96];
+    if (!route_statement_costs(db->route, statement, ask->params, ask->param_count, &costs))
+        return;
+    if (costs.rows < 1e12)
+        snprintf(text, sizeof text, "%.0f", costs.rows);
+    explain_add(explanation, "rows SQLite would visit", costs.rows < 1e12 ? text : "more than can be counted");
+    if (costs.oltp_ns < 1e15) {
+        snprintf(text, sizeof text, "SQLite %.3f ms, column store %.3f ms", costs.oltp_ns / 1e6, costs.olap_ns / 1e6);
+        explain_add(explanation, "estimated time", text);
+    }
+}
+
 static rhei_status explain_statement(struct rhei_db *db, struct route_statement *statement,
                                      const struct engine_ask *ask, size_t skipped, struct explanation *explanation,
                                      struct rhei_error *error)
@@ -105,7 +122,7 @@ static rhei_status explain_statement(struct rhei_db *db, struct route_statement 
     struct route_choice choice;
     struct base_buffer sql = {0}, scan = {0};
     rhei_status status = RHEI_OK;
-    route_choose(db->route, statement, ask->route, &choice);
+    route_choose(db->route, statement, ask->route, ask->params, ask->param_count, &choice);
     const char *rule = choice.rule;
     if (choice.target == ROUTE_TO_OLAP && !route_statement_is_native(statement))
         status = explain_plan(db, statement, ask, &choice, &scan, &sql, error);
@@ -123,14 +140,11 @@ static rhei_status explain_statement(struct rhei_db *db, struct route_statement 
         snprintf(at, sizeof at, "byte %zu: %.40s", offset, offset < ask->len ? ask->sql + offset : "");
         explain_add(explanation, "at", at);
     }
+    explain_costs(db, statement, ask, explanation);
     struct oltp_plan plan = {0};
     const struct oltp_facts *facts = route_statement_facts(statement);
     if (facts->kind == OLTP_SELECT && !route_statement_is_native(statement) &&
         oltp_explain(db->oltp, ask->sql + skipped, ask->len - skipped, &plan, NULL) == RHEI_OK) {
-        char rows[32];
-        snprintf(rows, sizeof rows, "%.0f", plan.estimated_rows);
-        if (plan.estimated_rows >= 0)
-            explain_add(explanation, "rows SQLite would visit", rows);
         explain_add(explanation, "SQLite's plan", plan.text != NULL ? plan.text : "");
         base_free(plan.text);
     }

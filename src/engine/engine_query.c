@@ -115,7 +115,7 @@ static rhei_status answer_routed(struct rhei_rows *rows, const struct engine_ask
         rows->rule = "hint-oltp";
         return answer_oltp(rows, ask, error); /* SQLite's own word on a text that it doesn't know */
     }
-    route_choose(rows->db->route, rows->statement, ask->route, &choice);
+    route_choose(rows->db->route, rows->statement, ask->route, ask->params, ask->param_count, &choice);
     if (choice.target == ROUTE_TO_OLAP) {
         bool answered = false;
         rhei_status status = engine_answer_olap(rows, ask, &choice, &answered, error);

@@ -93,12 +93,11 @@ rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct
                           struct rhei_error *error);
 void oltp_facts_reset(struct oltp_facts *facts);
 
-/* SQLite's plan for a read: the router's view of its cost. */
+/* SQLite's plan for a read: what the router guesses its cost from. */
 struct oltp_plan {
     uint32_t scans;    /* tables read whole */
     uint32_t searches; /* by key or index */
     uint32_t automatic_indexes, temp_sorts, correlated;
-    double estimated_rows;   /* rows SQLite will visit, from table sizes and its statistics; negative: unknown */
     char *text;              /* EXPLAIN QUERY PLAN's lines, two blanks deeper under their parent; base_free */
     uint64_t schema_version; /* as in oltp_facts */
 };

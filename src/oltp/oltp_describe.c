@@ -221,54 +221,13 @@ void oltp_facts_reset(struct oltp_facts *facts)
 enum { EXPLAIN_NODES = 64 };
 
 struct explain {
-    struct oltp *oltp;
     struct oltp_plan *plan;
     struct base_buffer text;
-    int last_parent;
-    double product; /* rows of the loops around the one being read */
     struct {
         int id, depth;
     } nodes[EXPLAIN_NODES];
     int node_count;
 };
-
-static double explain_rows(struct explain *explain, const char *name, size_t len)
-{
-    double rows = -1;
-    char *table = base_strndup(name, len);
-    base_mutex_lock(&explain->oltp->schema_lock);
-    const struct oltp_table_schema *found = oltp_schema_find(explain->oltp->schema, table);
-    if (found != NULL && found->table.source.estimated_rows >= 0) {
-        rows = (double)found->table.source.estimated_rows;
-    }
-    base_mutex_unlock(&explain->oltp->schema_lock);
-    base_free(table);
-    return rows < 0 ? 1048576.0 : rows; /* SQLite's own guess for a table it knows nothing of */
-}
-
-/* "SCAN t ...", "SEARCH t USING ...": the loops of one level are nested in the order of their lines. */
-static void explain_loop(struct explain *explain, int parent, const char *detail)
-{
-    bool scan = strncmp(detail, "SCAN ", 5) == 0;
-    const char *name = detail + (scan ? 5 : 7);
-    size_t len = strcspn(name, " ");
-    if (parent != explain->last_parent) {
-        explain->product = 1;
-        explain->last_parent = parent;
-    }
-    double rows;
-    if (scan) {
-        explain->plan->scans++;
-        rows = strcmp(name, "CONSTANT ROW") == 0 ? 1 : explain_rows(explain, name, len);
-    } else {
-        explain->plan->searches++;
-        bool one = strstr(name, "INTEGER PRIMARY KEY (rowid=?)") != NULL;
-        bool range = strpbrk(name, "<>") != NULL;
-        rows = one ? 1 : range ? explain_rows(explain, name, len) / 4 : 10;
-    }
-    explain->product *= rows < 1 ? 1 : rows;
-    explain->plan->estimated_rows += explain->product;
-}
 
 /* How deep a line is nested, told by its parent; lines past the table's end count as nested once. */
 static int explain_depth(struct explain *explain, int id, int parent)
@@ -298,16 +257,15 @@ static void explain_line(struct explain *explain, int id, int parent, const char
     if (strstr(detail, "CORRELATED") != NULL) {
         explain->plan->correlated++;
     }
-    if (strncmp(detail, "SCAN ", 5) == 0 || strncmp(detail, "SEARCH ", 7) == 0) {
-        explain_loop(explain, parent, detail);
-    }
+    explain->plan->scans += strncmp(detail, "SCAN ", 5) == 0;
+    explain->plan->searches += strncmp(detail, "SEARCH ", 7) == 0;
 }
 
 rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct oltp_plan *plan,
                          struct rhei_error *error)
 {
     *plan = (struct oltp_plan){0};
-    struct explain explain = {.oltp = oltp, .plan = plan, .last_parent = -1, .product = 1};
+    struct explain explain = {.plan = plan};
     struct base_buffer text = {0};
     base_buffer_text(&text, "EXPLAIN QUERY PLAN ");
     base_buffer_append(&text, sql, len);

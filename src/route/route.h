@@ -80,7 +80,17 @@ enum route_target route_statement_target(const struct route_statement *statement
  * First step: needs no snapshot and costs little. hint: enum rhei_route. Whatever stands in the way of a decision means that
  * SQLite answers, and nothing here waits for a writer unless the column store is demanded.
  */
-void route_choose(struct route *route, struct route_statement *statement, int32_t hint, struct route_choice *choice);
+void route_choose(struct route *route, struct route_statement *statement, int32_t hint, const struct rhei_value *params,
+                  uint32_t param_count, struct route_choice *choice);
+
+/* What the choice went by, for people. */
+struct route_costs {
+    double rows; /* that SQLite visits */
+    double oltp_ns, olap_ns;
+};
+/* False: nothing is known of it (no plan, or a table isn't mirrored). */
+bool route_statement_costs(struct route *route, struct route_statement *statement, const struct rhei_value *params,
+                           uint32_t param_count, struct route_costs *costs);
 
 /* What one execution puts into a plan that serves many: the constants that aren't in its text. */
 enum { ROUTE_HELD_MAX = 16 };

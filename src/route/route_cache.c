@@ -4,7 +4,7 @@
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
-#include "route/route_internal.h"
+#include "route/route_cost.h"
 
 rhei_status route_open(const struct route_config *config, struct route **route, struct rhei_error *error)
 {
@@ -16,7 +16,9 @@ rhei_status route_open(const struct route_config *config, struct route **route, 
         made->config.cached_statements = ROUTE_CACHE_DEFAULT;
     made->by_text = base_map_new(false);
     made->by_template = base_map_new(false);
-    if (made->by_text == NULL || made->by_template == NULL) {
+    made->sampler = route_sampler_new();
+    if (made->by_text == NULL || made->by_template == NULL || made->sampler == NULL) {
+        route_sampler_free(&made->sampler);
         base_map_free(&made->by_text);
         base_map_free(&made->by_template);
         base_free(made);
@@ -37,7 +39,9 @@ static void statement_destroy(struct route_statement *statement)
     base_buffer_reset(&statement->template);
     sql_normal_reset(&statement->normal);
     sql_tree_free(&statement->tree);
-    base_free(statement->cost.text);
+    base_free(statement->oltp_plan.text);
+    route_work_free(&statement->work);
+    base_free(statement->tables);
     base_free(statement->text);
     base_mutex_destroy(&statement->lock);
     base_free(statement);
@@ -98,6 +102,7 @@ void route_close(struct route **route)
         cache_drop(closing, closing->newest);
     base_map_free(&closing->by_text);
     base_map_free(&closing->by_template);
+    route_sampler_free(&closing->sampler);
     base_mutex_destroy(&closing->lock);
     base_free(closing);
     *route = NULL;

@@ -6,7 +6,7 @@
 
 #include "base/base_memory.h"
 #include "rhei/rhei.h"
-#include "route/route_internal.h"
+#include "route/route_cost.h"
 
 /* The contract's list, the most telling construct first. */
 static const char *analytical_rule(const struct sql_facts *facts)
@@ -79,44 +79,77 @@ void route_structure(struct route_statement *statement)
         return;
     }
     const char *rule = analytical_rule(sql_tree_facts(statement->tree));
-    statement->rule_is_simple = rule == NULL;
     statement->direct = sql_direct_shape(statement->tree);
     structure_set(statement, ROUTE_TO_OLAP, rule == NULL ? "scan" : rule);
 }
 
 /* Under the statement's lock. A plan of another schema than the statement's says nothing about it. */
-static void learn_cost(struct route *route, struct route_statement *statement)
+static void learn_plan(struct route *route, struct route_statement *statement)
 {
-    if (statement->cost_known)
+    if (statement->plan_known)
         return;
-    rhei_status status = oltp_explain(route->config.oltp, statement->text, statement->len, &statement->cost, NULL);
-    if (status == RHEI_OK && statement->cost.schema_version == statement->schema_version) {
-        statement->cost_known = true;
-        return;
+    struct oltp_plan *plan = &statement->oltp_plan;
+    rhei_status status = oltp_explain(route->config.oltp, statement->text, statement->len, plan, NULL);
+    statement->plan_known = status == RHEI_OK && plan->schema_version == statement->schema_version;
+    if (!statement->plan_known) {
+        base_free(plan->text);
+        *plan = (struct oltp_plan){0};
     }
-    base_free(statement->cost.text);
-    statement->cost = (struct oltp_plan){.scans = 1, .estimated_rows = -1};
 }
 
 bool route_oltp_plan_has(struct route *route, struct route_statement *statement, bool (*test)(const char *text))
 {
     base_mutex_lock(&statement->lock);
-    learn_cost(route, statement);
-    bool has = statement->cost.text != NULL && test(statement->cost.text);
+    learn_plan(route, statement);
+    bool has = statement->plan_known && test(statement->oltp_plan.text);
     base_mutex_unlock(&statement->lock);
     return has;
 }
 
-double route_cost(struct route *route, struct route_statement *statement, bool *scans)
+/* ---- The tables. ------------------------------------------------------------------------------------------------- */
+
+/* Under the statement's lock; the catalog is of its schema version. Views are passed over: their tables are named too. */
+static bool learn_tables(struct route_statement *statement, const struct oltp_catalog *catalog)
 {
-    if (statement->model != NULL)
-        return route_cost(route, statement->model, scans);
+    const struct oltp_facts *facts = &statement->facts;
+    if (statement->tables_known)
+        return true;
+    statement->tables = base_alloc_zero((size_t)facts->reference_count + 1, sizeof *statement->tables);
+    if (statement->tables == NULL)
+        return false;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < facts->reference_count; i++) {
+        const struct oltp_reference *reference = &facts->references[i];
+        uint32_t at = 0, number = 0;
+        while (at < count &&
+               base_fold_compare(catalog->tables[statement->tables[at].number].source.name, reference->table) != 0)
+            at++;
+        while (at == count && number < catalog->table_count &&
+               base_fold_compare(catalog->tables[number].source.name, reference->table) != 0)
+            number++;
+        if (at == count && number == catalog->table_count)
+            continue;
+        if (at == count)
+            statement->tables[count++] =
+                (struct route_table){.number = number, .id = catalog->tables[number].source.id};
+        statement->tables[at].columns += reference->column[0] != '\0';
+    }
+    statement->table_count = count;
+    statement->tables_known = true;
+    return true;
+}
+
+/* The tables and SQLite's plan over them, learnt once; NULL: there is no plan, or no memory. */
+static const struct route_work *learn_work(struct route *route, struct route_statement *statement,
+                                           const struct oltp_catalog *catalog)
+{
     base_mutex_lock(&statement->lock);
-    learn_cost(route, statement);
-    double rows = statement->cost.estimated_rows;
-    *scans = statement->cost.scans > 0 || statement->cost.automatic_indexes > 0;
+    learn_plan(route, statement);
+    if (statement->work == NULL && statement->plan_known)
+        statement->work = route_work_new(statement, statement->oltp_plan.text, catalog);
+    const struct route_work *work = statement->work;
     base_mutex_unlock(&statement->lock);
-    return rows;
+    return work;
 }
 
 /* `reason` is static. */
@@ -149,75 +182,126 @@ static void choice_unbuilt(struct route_choice *choice, const char *name)
     choice->reason = choice->text;
 }
 
-/* Rows of every table that the statement reads, as the mirror counts them now; -1 if one isn't mirrored (named). */
-static double mirrored_rows(struct route *route, const struct route_statement *statement,
-                            const struct oltp_catalog *catalog, struct route_choice *choice)
-{
-    double rows = 0;
+/* What a statement reads, as the mirror has it now. */
+struct reading {
+    struct route_statement *owner; /* of tables and plan */
     struct mirror_snapshot snapshot;
-    if (mirror_snapshot_take(route->config.mirror, &snapshot) != RHEI_OK) {
-        choice_set(choice, ROUTE_TO_OLTP, "no-memory", "no memory for a snapshot of the column store");
-        return -1;
-    }
-    for (uint32_t i = 0; i < statement->facts.reference_count && rows >= 0; i++) {
-        const char *name = statement->facts.references[i].table;
-        const struct oltp_table *table = NULL;
-        for (uint32_t t = 0; t < catalog->table_count && table == NULL; t++)
-            if (base_fold_compare(catalog->tables[t].source.name, name) == 0)
-                table = &catalog->tables[t];
-        if (table == NULL)
-            continue; /* a view: its tables are referenced as well */
-        if (!table->captured) {
-            choice->target = ROUTE_TO_OLTP;
-            choice->rule = "not-mirrored";
-            const char *why = table->source.unmirrored_reason;
-            route_choice_reason(choice, "table \"%.100s\" is not mirrored%s%.100s", name, why != NULL ? ": " : "",
-                                why != NULL ? why : "");
-            rows = -1;
-            break;
-        }
-        const struct mirror_table_view *view = mirror_view(&snapshot, table->source.id);
-        if (view == NULL || !sync_table_ready(route->config.sync, table->source.id)) {
-            choice->target = ROUTE_TO_OLTP;
-            choice->rule = "not-ready";
-            choice_unbuilt(choice, name);
-            rows = -1;
-            break;
-        }
-        rows += (double)mirror_view_row_count(view);
-    }
-    mirror_snapshot_release(&snapshot);
-    return rows;
+    const struct mirror_table_view **views; /* of the owner's tables */
+    const struct mirror_table_view *few[16];
+    double rows;
+};
+
+static void reading_end(struct reading *reading)
+{
+    mirror_snapshot_release(&reading->snapshot);
+    if (reading->views != reading->few)
+        base_free(reading->views);
 }
+
+static bool table_is_ready(struct reading *reading, const struct oltp_catalog *catalog, uint32_t at,
+                           struct route_choice *choice)
+{
+    const struct oltp_table *table = &catalog->tables[reading->owner->tables[at].number];
+    const char *name = table->source.name;
+    if (!table->captured) {
+        const char *why = table->source.unmirrored_reason;
+        choice_set(choice, ROUTE_TO_OLTP, "not-mirrored", "");
+        route_choice_reason(choice, "table \"%.100s\" is not mirrored%s%.100s", name, why != NULL ? ": " : "",
+                            why != NULL ? why : "");
+        return false;
+    }
+    reading->views[at] = mirror_view(&reading->snapshot, table->source.id);
+    if (reading->views[at] == NULL) {
+        choice_set(choice, ROUTE_TO_OLTP, "not-ready", "");
+        choice_unbuilt(choice, name);
+        return false;
+    }
+    reading->rows += (double)mirror_view_row_count(reading->views[at]);
+    return true;
+}
+
+/* False: a table can't be read there, and the choice says why; nothing is to be ended then. */
+static bool reading_begin(struct route *route, struct route_statement *statement, const struct oltp_catalog *catalog,
+                          struct reading *reading, struct route_choice *choice)
+{
+    reading->owner = route_plans_owner(statement);
+    reading->rows = 0;
+    base_mutex_lock(&reading->owner->lock);
+    bool known = learn_tables(reading->owner, catalog);
+    base_mutex_unlock(&reading->owner->lock);
+    uint32_t count = reading->owner->table_count;
+    bool many = count > sizeof reading->few / sizeof reading->few[0];
+    reading->views = !known ? NULL : many ? base_alloc(count * sizeof(void *)) : reading->few;
+    if (reading->views == NULL || mirror_snapshot_take(route->config.mirror, &reading->snapshot) != RHEI_OK) {
+        if (many)
+            base_free(reading->views);
+        choice_set(choice, ROUTE_TO_OLTP, "no-memory", "no memory for a snapshot of the column store");
+        return false;
+    }
+    for (uint32_t t = 0; t < count; t++) {
+        if (!table_is_ready(reading, catalog, t, choice)) {
+            reading_end(reading);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- What it costs. ---------------------------------------------------------------------------------------------- */
 
 static const char keyed_reason[] = "SQLite finds the few rows by key or index";
 
-/* Does the work at hand pay for an analytical engine? Fills the choice if not. */
-static bool worth_it(struct route *route, struct route_statement *statement, double rows, struct route_choice *choice)
+struct question {
+    struct route *route;
+    struct route_statement *statement;
+    const struct oltp_catalog *catalog;
+    const struct rhei_value *params;
+    uint32_t param_count;
+};
+
+/* False: SQLite has no plan for it. */
+static bool estimate(const struct question *question, struct reading *reading, bool *keyed,
+                     struct route_estimate *estimate)
 {
-    if (route->config.prefer_olap)
-        return true;
-    if (statement->facts.reference_count == 0) {
-        choice_set(choice, ROUTE_TO_OLTP, "no-tables", "there is nothing to scan");
+    const struct route_work *work = learn_work(question->route, reading->owner, question->catalog);
+    if (work == NULL)
         return false;
-    }
-    if (rows < ROUTE_FEW_ROWS) {
+    struct route_situation situation = {
+        .route = question->route,
+        .statement = reading->owner,
+        .literals = question->statement->normal.literals,
+        .literal_count = question->statement->normal.literal_count,
+        .params = question->params,
+        .param_count = question->param_count,
+        .views = reading->views,
+    };
+    *keyed = work->keyed;
+    route_estimate_make(&situation, work, estimate);
+    return true;
+}
+
+/* Does the work at hand pay for an analytical engine? Fills the choice if not. */
+static void weigh(const struct question *question, struct reading *reading, struct route_choice *choice)
+{
+    struct route_estimate costs;
+    bool keyed = false;
+    if (question->route->config.prefer_olap)
+        return;
+    if (reading->owner->table_count == 0) {
+        choice_set(choice, ROUTE_TO_OLTP, "no-tables", "there is nothing to scan");
+    } else if (reading->rows < ROUTE_FEW_ROWS) {
         choice_set(choice, ROUTE_TO_OLTP, "small-tables",
                    "so few rows that SQLite is done before another engine starts");
-        return false;
+    } else if (estimate(question, reading, &keyed, &costs) && costs.oltp_ns <= costs.olap_ns) {
+        if (keyed) /* as long as the schema is the same */
+            atomic_store_explicit(&question->statement->keyed, true, memory_order_relaxed);
+        if (costs.first_rows)
+            choice_set(choice, ROUTE_TO_OLTP, "first-rows", "SQLite finds the first rows in order and stops there");
+        else if (!costs.scans)
+            choice_set(choice, ROUTE_TO_OLTP, "keyed-read", keyed_reason);
+        else
+            choice_set(choice, ROUTE_TO_OLTP, "cheap-scan", "SQLite is expected to be done sooner");
     }
-    bool scans = false;
-    double visited = route_cost(route, statement, &scans);
-    if (!scans && visited >= 0 && visited < ROUTE_FEW_ROWS) {
-        choice_set(choice, ROUTE_TO_OLTP, "keyed-read", keyed_reason);
-        atomic_store_explicit(&statement->keyed, true, memory_order_relaxed); /* as long as the schema is the same */
-        return false;
-    }
-    if (statement->rule_is_simple && (rows < ROUTE_SCAN_ROWS || !scans)) {
-        choice_set(choice, ROUTE_TO_OLTP, "simple-select", "a plain SELECT that SQLite answers well");
-        return false;
-    }
-    return true;
 }
 
 enum route_target route_statement_target(const struct route_statement *statement, struct route_choice *choice)
@@ -237,29 +321,51 @@ static rhei_status take_catalog(struct route *route, int32_t hint, const struct 
                                    : oltp_catalog_try(route->config.oltp, catalog, error);
 }
 
-static void choose_by_tables(struct route *route, struct route_statement *statement, int32_t hint,
-                             struct route_choice *choice)
+static void choose_by_tables(struct question *question, int32_t hint, struct route_choice *choice)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
-    const struct oltp_catalog *catalog = NULL;
-    if (take_catalog(route, hint, &catalog, &why) != RHEI_OK) {
+    struct reading reading;
+    if (take_catalog(question->route, hint, &question->catalog, &why) != RHEI_OK) {
         choice_set(choice, ROUTE_TO_OLTP, "schema-unsettled", "");
         route_choice_reason(choice, "the schema was changed, and can't be caught up with now: %.150s", why.message);
         return;
     }
-    if (catalog->schema_version != statement->schema_version) {
+    if (question->catalog->schema_version != question->statement->schema_version) {
         choice_set(choice, ROUTE_TO_OLTP, "schema-changed", "the schema changed while the statement was being routed");
-    } else {
-        double rows = mirrored_rows(route, statement, catalog, choice);
-        if (rows >= 0 && hint != RHEI_ROUTE_OLAP)
-            worth_it(route, statement, rows, choice);
-        if (rows >= 0 && hint == RHEI_ROUTE_OLAP)
+    } else if (reading_begin(question->route, question->statement, question->catalog, &reading, choice)) {
+        if (hint == RHEI_ROUTE_OLAP)
             choice->rule = "hint-olap";
+        else
+            weigh(question, &reading, choice);
+        reading_end(&reading);
     }
-    oltp_catalog_release(&catalog);
+    oltp_catalog_release(&question->catalog);
 }
 
-void route_choose(struct route *route, struct route_statement *statement, int32_t hint, struct route_choice *choice)
+bool route_statement_costs(struct route *route, struct route_statement *statement, const struct rhei_value *params,
+                           uint32_t param_count, struct route_costs *costs)
+{
+    struct question question = {route, statement, NULL, params, param_count};
+    struct route_choice choice;
+    struct reading reading;
+    struct route_estimate made;
+    bool known = false, keyed;
+    if (route->config.mirror == NULL || statement->native || statement->target != ROUTE_TO_OLAP ||
+        oltp_catalog_try(route->config.oltp, &question.catalog, NULL) != RHEI_OK)
+        return false;
+    if (question.catalog->schema_version == statement->schema_version &&
+        reading_begin(route, statement, question.catalog, &reading, &choice)) {
+        known = estimate(&question, &reading, &keyed, &made);
+        reading_end(&reading);
+    }
+    oltp_catalog_release(&question.catalog);
+    if (known)
+        *costs = (struct route_costs){made.rows, made.oltp_ns, made.olap_ns};
+    return known;
+}
+
+void route_choose(struct route *route, struct route_statement *statement, int32_t hint, const struct rhei_value *params,
+                  uint32_t param_count, struct route_choice *choice)
 {
     if (route_statement_target(statement, choice) != ROUTE_TO_OLAP)
         return;
@@ -275,7 +381,8 @@ void route_choose(struct route *route, struct route_statement *statement, int32_
     } else if (hint == RHEI_ROUTE_AUTO && atomic_load_explicit(&statement->keyed, memory_order_relaxed)) {
         choice_set(choice, ROUTE_TO_OLTP, "keyed-read", keyed_reason);
     } else {
-        choose_by_tables(route, statement, hint, choice);
+        struct question question = {route, statement, NULL, params, param_count};
+        choose_by_tables(&question, hint, choice);
     }
 }
 

@@ -4,8 +4,8 @@
  *
  * Invariants:
  * 1. A route_statement is valid for one schema version of SQLite; the cache hands it out only while that is current.
- * 2. Everything in it but `plans`, `cost` and `avoided` is immutable after route_statement_get made it; these three are
- *    under its lock.
+ * 2. What stands behind its lock is under it; `tables` and `work` don't change any more once they are known. All else is immutable
+ *    after route_statement_get made it.
  * 3. A plan is used again only if every flag and range it counted on still holds on the snapshot at hand, and the
  *    constants are the same: bound values and, in a plan for several texts, literals. Those that sql/ calls free need only
  *    be of the same class.
@@ -30,10 +30,8 @@
 
 enum { ROUTE_PLANS_KEPT = 4, ROUTE_CACHE_DEFAULT = 1024 };
 
-/* Below this many rows for SQLite to visit, starting an analytical engine costs more than it saves. */
+/* Tables of so few rows in all aren't worth an estimate: SQLite is done before another engine starts. */
 #define ROUTE_FEW_ROWS 5000.0
-/* A plain scan without aggregation pays every row twice on its way out: worth it only from here. */
-#define ROUTE_SCAN_ROWS 20000.0
 /* Values outside the text are asked for row by row: beyond this many rows a new plan costs less. */
 #define ROUTE_HELD_ROWS 200000.0
 
@@ -54,6 +52,16 @@ struct route_plan {
     uint64_t used;
 };
 
+struct route_work;
+struct route_sampler;
+
+/* A table that a statement reads. */
+struct route_table {
+    uint32_t number;  /* in the catalog of the statement's schema version */
+    uint32_t id;      /* source_table.id */
+    uint32_t columns; /* that the statement names */
+};
+
 struct route_statement {
     atomic_uint references;
     char *text;
@@ -69,12 +77,14 @@ struct route_statement {
     enum route_target target; /* what the structure alone says */
     const char *rule;
     int32_t rule_offset;
-    bool direct;         /* of a shape that may need no executor (sql_direct.h) */
-    bool rule_is_simple; /* a plain SELECT: only cost can send it to the column store */
+    bool direct; /* of a shape that may need no executor (sql_direct.h) */
 
     base_mutex lock;
-    bool cost_known;
-    struct oltp_plan cost;
+    bool plan_known, tables_known;
+    struct oltp_plan oltp_plan;
+    struct route_work *work; /* of that plan; NULL: it has none */
+    struct route_table *tables;
+    uint32_t table_count;
     struct route_plan *plans[ROUTE_PLANS_KEPT];
     uint64_t clock;
     atomic_bool keyed; /* SQLite's plan is a few rows by key: settled for this schema */
@@ -91,6 +101,7 @@ struct route {
     base_mutex lock;
     struct base_map *by_text, *by_template;
     struct route_statement *newest, *oldest;
+    struct route_sampler *sampler;
     atomic_uint_fast64_t hits, misses, translated, refused, fallbacks;
 };
 
@@ -102,8 +113,6 @@ struct route {
 bool route_is_native(struct route *route, const char *text, size_t len, bool demanded, struct rhei_error *refusal);
 
 void route_structure(struct route_statement *statement);
-/* Rows SQLite would visit; asks SQLite once per statement, and for light statements their model's. */
-double route_cost(struct route *route, struct route_statement *statement, bool *scans);
 /* Does SQLite's plan of this very text have what `test` looks for? */
 bool route_oltp_plan_has(struct route *route, struct route_statement *statement, bool (*test)(const char *text));
 

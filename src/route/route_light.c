@@ -91,7 +91,6 @@ void route_light_make(struct route_statement *statement, struct route_statement 
     statement->target = model->target;
     statement->rule = model->rule;
     statement->rule_offset = model->rule_offset;
-    statement->rule_is_simple = model->rule_is_simple;
 }
 
 rhei_status route_statement_tree(struct route_statement *statement, struct rhei_error *error)

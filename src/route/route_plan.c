@@ -74,30 +74,43 @@ static struct rhei_value *values_copy(const struct rhei_value *values, uint32_t 
 }
 
 /* Rows of all tables that the text scans. */
-static double rows_scanned(const struct sql_translation *translation, struct route_catalog *catalog)
+static double rows_scanned(const struct sql_translation *translation, const struct mirror_snapshot *snapshot)
 {
     double rows = 0;
     for (uint32_t s = 0; s < translation->scan_count; s++) {
-        const struct sql_table *table = route_catalog_by_id(catalog, translation->scans[s].table);
-        rows += table == NULL ? 0 : (double)table->row_count;
+        const struct mirror_table_view *view = mirror_view(snapshot, translation->scans[s].table);
+        rows += view == NULL ? 0 : (double)mirror_view_row_count(view);
     }
     return rows;
 }
 
-static bool plan_holds(const struct route_plan *plan, struct route_catalog *catalog)
+static bool scan_holds(const struct sql_scan *scan, const struct mirror_table_view *view)
 {
-    if (plan->translation->held_count > 0 && rows_scanned(plan->translation, catalog) > 2 * ROUTE_HELD_ROWS)
+    if (view == NULL)
         return false;
-    for (uint32_t s = 0; s < plan->translation->scan_count; s++) {
-        const struct sql_scan *scan = &plan->translation->scans[s];
-        const struct sql_table *table = route_catalog_by_id(catalog, scan->table);
-        if (table == NULL || !table->mirrored || !sql_scan_still_holds(scan, table))
+    for (uint32_t i = 0; i < scan->column_count; i++) {
+        const struct sql_scan_column *used = &scan->columns[i];
+        struct sql_column now = {.flags = mirror_view_column_flags(view, used->column)};
+        now.has_range = mirror_view_range(view, used->column, &now.low, &now.high);
+        if (!sql_scan_column_holds(used, &now))
             return false;
     }
     return true;
 }
 
-static struct route_plan *plan_find(struct route_statement *statement, struct route_catalog *catalog,
+/* A table's number is of its columns, so nothing but the snapshot has to be looked at. */
+static bool plan_holds(const struct route_plan *plan, const struct mirror_snapshot *snapshot)
+{
+    const struct sql_translation *translation = plan->translation;
+    if (translation->held_count > 0 && rows_scanned(translation, snapshot) > 2 * ROUTE_HELD_ROWS)
+        return false;
+    for (uint32_t s = 0; s < translation->scan_count; s++)
+        if (!scan_holds(&translation->scans[s], mirror_view(snapshot, translation->scans[s].table)))
+            return false;
+    return true;
+}
+
+static struct route_plan *plan_find(struct route_statement *statement, const struct mirror_snapshot *snapshot,
                                     const struct rhei_value *params, uint32_t param_count)
 {
     struct route_plan *found = NULL;
@@ -108,7 +121,7 @@ static struct route_plan *plan_find(struct route_statement *statement, struct ro
         struct route_plan *plan = owner->plans[i];
         if (plan == NULL || !route_plan_takes(plan, statement, params, param_count))
             continue;
-        if (plan_holds(plan, catalog) && !(hold_off && plan->translation->held_count > 0)) {
+        if (plan_holds(plan, snapshot) && !(hold_off && plan->translation->held_count > 0)) {
             plan->used = ++owner->clock;
             found = plan_keep(plan);
         } else {
@@ -280,7 +293,7 @@ static bool order_holds(struct route *route, struct route_statement *statement,
 /* A text with values outside of it is good only for little work. */
 static bool holding_pays(const struct sql_translation *translation, struct route_catalog *catalog)
 {
-    return route_held_fits(translation) && rows_scanned(translation, catalog) <= ROUTE_HELD_ROWS;
+    return route_held_fits(translation) && rows_scanned(translation, catalog->snapshot) <= ROUTE_HELD_ROWS;
 }
 
 /* Assumes SQLite's order of rows where its plan says so; checks ties in the result where it doesn't. */
@@ -388,28 +401,32 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
                             struct rhei_error *error)
 {
     *plan = NULL;
-    struct route_catalog catalog;
-    rhei_status status = route_catalog_open(route, snapshot, &catalog, error);
-    if (status != RHEI_OK)
-        return status;
     /*
-     * A snapshot may show what was committed after the catalog was looked at; who put it there knew the schema that it was
+     * A snapshot may show what was committed after the statement was described; who put it there knew the schema that it was
      * committed under. So the schema is still the statement's, or the number of the known one has moved.
      */
-    if (catalog.tables->schema_version != statement->schema_version ||
-        oltp_schema_version(route->config.oltp) != statement->schema_version) {
+    bool current = oltp_schema_version(route->config.oltp) == statement->schema_version;
+    rhei_status status = RHEI_OK;
+    if (current)
+        *plan = plan_find(statement, snapshot, params, param_count);
+    /* Another text may have another plan in SQLite: an index on the rows where a column is just this. */
+    if (*plan != NULL && statement->model != NULL && !order_holds(route, statement, (*plan)->translation))
+        route_plan_release(plan);
+    if (current && *plan == NULL) {
+        struct route_catalog catalog;
+        status = route_catalog_open(route, snapshot, &catalog, error);
+        if (status != RHEI_OK)
+            return status;
+        current = catalog.tables->schema_version == statement->schema_version;
+        if (current)
+            status = plan_translate(route, statement, &catalog, params, param_count, plan, choice, error);
+        route_catalog_close(&catalog);
+    }
+    if (!current) {
         choice->target = ROUTE_TO_OLTP;
         choice->rule = "schema-changed";
         route_choice_reason(choice, "the schema changed while the statement was being routed");
-    } else {
-        *plan = plan_find(statement, &catalog, params, param_count);
-        /* Another text may have another plan in SQLite: an index on the rows where a column is just this. */
-        if (*plan != NULL && statement->model != NULL && !order_holds(route, statement, (*plan)->translation))
-            route_plan_release(plan);
-        if (*plan == NULL)
-            status = plan_translate(route, statement, &catalog, params, param_count, plan, choice, error);
     }
-    route_catalog_close(&catalog);
     if (*plan != NULL)
         *query = (struct executor_query){
             .sql = (*plan)->translation->text,

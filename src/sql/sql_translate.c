@@ -217,20 +217,21 @@ void sql_translation_free(struct sql_translation **translation)
     sql_arena_free(&arena);
 }
 
+bool sql_scan_column_holds(const struct sql_scan_column *used, const struct sql_column *column)
+{
+    if (column->flags != used->flags)
+        return false;
+    bool relied = isfinite(used->relied_low) || isfinite(used->relied_high);
+    return !relied || (column->has_range && column->low >= used->relied_low && column->high <= used->relied_high);
+}
+
 bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table)
 {
     if (scan->table != table->id || !table->mirrored)
         return false;
-    for (uint32_t i = 0; i < scan->column_count; i++) {
-        const struct sql_scan_column *used = &scan->columns[i];
-        if (used->column >= table->column_count)
+    for (uint32_t i = 0; i < scan->column_count; i++)
+        if (scan->columns[i].column >= table->column_count ||
+            !sql_scan_column_holds(&scan->columns[i], &table->columns[scan->columns[i].column]))
             return false;
-        const struct sql_column *column = &table->columns[used->column];
-        if (column->flags != used->flags)
-            return false;
-        bool relied = isfinite(used->relied_low) || isfinite(used->relied_high);
-        if (relied && (!column->has_range || column->low < used->relied_low || column->high > used->relied_high))
-            return false;
-    }
     return true;
 }

@@ -131,6 +131,8 @@ void sql_translation_free(struct sql_translation **translation);
 /* May the value stand outside a text? Not if its class alone doesn't tell what it means, as an infinite REAL. */
 bool sql_value_holds(const struct rhei_value *value);
 
+/* The same for one column; only flags and range of `column` are looked at. */
+bool sql_scan_column_holds(const struct sql_scan_column *used, const struct sql_column *column);
 /* May a kept translation still be used for these flags and ranges of the table? Call for each scan. */
 bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table);
 

@@ -300,7 +300,7 @@ static void test_facts_and_plans(void **state)
     assert_int_equal(oltp_explain(test.oltp, "SELECT * FROM t WHERE id = 5", 28, &plan, NULL), RHEI_OK);
     assert_int_equal(plan.searches, 1);
     assert_int_equal(plan.scans, 0);
-    assert_true(plan.estimated_rows == 1.0);
+    assert_non_null(strstr(plan.text, "(rowid=?)"));
     base_free(plan.text);
     assert_int_equal(oltp_explain(test.oltp, "SELECT sum(b) FROM t GROUP BY a", 31, &plan, NULL), RHEI_OK);
     assert_int_equal(plan.scans, 1);
