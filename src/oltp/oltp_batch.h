@@ -18,6 +18,8 @@ struct oltp_batch {
     bool plain;         /* no row but upserts so far */
     bool listed;        /* is among the batches of this call */
     sqlite3_stmt *look; /* the row of a key, for 'K' */
+    uint32_t root;      /* the table's root page; 0: unknown */
+    int64_t newest;     /* number of its newest row that was read from the log */
     struct change_batch view;
 };
 

@@ -476,6 +476,13 @@ void oltp_still_number(struct oltp *oltp, struct oltp_schema *schema);
 /* No word of memory tells of others' commits: the file must be asked each time. */
 bool oltp_is_blind(const struct oltp *oltp);
 void oltp_source_free(struct oltp_source **source);
+/*
+ * Before a checkpoint: has the watch see all frames, and pins them by a read transaction of the connection, so that no log that is
+ * copied to its end has frames that weren't seen. True: end the transaction after the checkpoint.
+ */
+bool oltp_source_watch_hold(struct oltp *oltp, struct oltp_connection *connection);
+/* The same, and ends the transaction at once. */
+void oltp_source_watch_see(struct oltp *oltp, struct oltp_connection *connection);
 /* Ends the kept connections of loads; `unused`: only if no load was since the last call. */
 void oltp_loaders_close(struct oltp *oltp, bool unused);
 /* deadline_ns as oltp_writer_acquire has it */
@@ -584,6 +591,7 @@ struct oltp {
     /* commits */
     volatile uint32_t *wal_index; /* NULL: token is `commits` */
     atomic_uint_fast64_t own_commits;
+    atomic_uint upkeep_commits;   /* of pruning and signs of life: they change no table */
     atomic_int_fast64_t position; /* highest log row of our own commits and cycles */
 
     /* source */

@@ -239,7 +239,12 @@ static rhei_status load_check_schema(struct source_load *load, struct rhei_error
 rhei_status oltp_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **result,
                             struct source_load_info *info, struct rhei_error *error)
 {
-    return oltp_load_open(((struct oltp_source *)base)->oltp, id, loaders, true, result, info, error);
+    struct oltp_source *source = (struct oltp_source *)base;
+    rhei_status status = oltp_load_open(source->oltp, id, loaders, true, result, info, error);
+    if (status == RHEI_OK) {
+        oltp_source_watch_start(source, (*result)->loaders[0].connection, info->position);
+    }
+    return status;
 }
 
 rhei_status oltp_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, bool logged, struct source_load **result,

@@ -33,13 +33,18 @@ void oltp_seen_due(struct oltp *oltp)
 }
 
 /* PASSIVE waits for nobody; what readers still need is done next time. */
-static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connection, int *done)
+static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connection, struct oltp_connection *holder,
+                            int *done)
 {
     int frames = 0;
+    bool held = holder != NULL && oltp_source_watch_hold(oltp, holder);
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, done);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
         base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "checkpoint failed: %s",
                        sqlite3_errmsg(connection->db));
+    }
+    if (held) {
+        oltp_exec(holder, "COMMIT", NULL);
     }
     return rc == SQLITE_OK ? frames : 0;
 }
@@ -48,7 +53,8 @@ static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connectio
  * Beside a busy writer a checkpoint never reaches the log's end, and only a log that was copied to its end starts anew.
  * So once it is long, the rest, short by then, is copied with the writer held.
  */
-static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *connection)
+static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *connection,
+                                   struct oltp_connection *holder)
 {
     int done = 0;
     oltp_fault(oltp, "oltp.checkpoint");
@@ -56,9 +62,9 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
     if (oltp_identity_check(oltp, true, NULL) != RHEI_OK) {
         return;
     }
-    int frames = maintenance_pass(oltp, connection, &done);
+    int frames = maintenance_pass(oltp, connection, holder, &done);
     if (frames >= MAINTENANCE_RESET && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
-        frames = maintenance_pass(oltp, connection, &done);
+        frames = maintenance_pass(oltp, connection, holder, &done);
         oltp_writer_release(oltp);
     }
     /* the writer sets it back when it starts the log anew */
@@ -68,7 +74,7 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
 static void maintenance_run(void *argument)
 {
     struct oltp *oltp = argument;
-    struct oltp_connection *connection = NULL;
+    struct oltp_connection *connection = NULL, *holder = NULL;
     int64_t seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000, look = INT64_MAX;
     base_mutex_lock(&oltp->maintenance_lock);
     while (!oltp->maintenance_stop) {
@@ -86,8 +92,11 @@ static void maintenance_run(void *argument)
         if ((checkpoint || tick) && connection == NULL) {
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &connection, NULL);
         }
+        if (checkpoint && holder == NULL && __atomic_load_n(&oltp->source, __ATOMIC_ACQUIRE) != NULL) {
+            oltp_connection_open(oltp, OLTP_SOURCE, &holder, NULL);
+        }
         if (checkpoint && connection != NULL) {
-            maintenance_checkpoint(oltp, connection);
+            maintenance_checkpoint(oltp, connection, holder);
         }
         if (connection != NULL && (checkpoint || tick || base_now_ns() >= look) &&
             oltp_identity_check(oltp, true, NULL) == RHEI_OK) {
@@ -106,6 +115,7 @@ static void maintenance_run(void *argument)
         base_mutex_lock(&oltp->maintenance_lock);
     }
     base_mutex_unlock(&oltp->maintenance_lock);
+    oltp_connection_close(&holder);
     oltp_connection_close(&connection);
 }
 

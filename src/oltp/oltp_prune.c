@@ -89,6 +89,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     }
     if (status == RHEI_OK) {
         status = oltp_exec(oltp->writer, "COMMIT", error);
+        atomic_fetch_add_explicit(&oltp->upkeep_commits, 1, memory_order_relaxed);
     }
     if (status != RHEI_OK) {
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
@@ -173,6 +174,7 @@ rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei
     rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
     if (status == RHEI_OK) {
         status = prune_write_seen(oltp, atomic_load_explicit(&oltp->engine_position, memory_order_relaxed), error);
+        atomic_fetch_add_explicit(&oltp->upkeep_commits, 1, memory_order_relaxed);
         if (status == RHEI_OK) {
             status = prune_bury(oltp, error);
         }

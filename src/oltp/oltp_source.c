@@ -58,6 +58,8 @@ static void source_drop_tables(struct oltp_source *source)
     base_free(source->ready);
     base_free(source->listed);
     base_free(source->order);
+    base_free(source->by_root);
+    source->by_root = NULL;
     source->order = NULL;
     source->batches = NULL;
     source->last_batch = NULL;
@@ -222,6 +224,9 @@ static rhei_status source_pin(struct oltp_source *source, int64_t *position, boo
     }
     status = source_use_schema(source, schema, error);
     if (status == RHEI_OK) {
+        status = oltp_source_roots(source, error);
+    }
+    if (status == RHEI_OK) {
         status = source_check_file(source, cycle, error);
     }
     cycle->schema_changed = true;
@@ -243,7 +248,12 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
             *token = oltp_commit_token(source->oltp);
         }
         struct rhei_error why = RHEI_ERROR_INIT;
+        base_mutex_lock(&source->watch_lock);
         status = source_pin(source, &cycle->position, &known, cycle, &why);
+        if (status == RHEI_OK && known) {
+            oltp_source_watch_begin(source, cycle);
+        }
+        base_mutex_unlock(&source->watch_lock);
         if (status == RHEI_SQL && !mended) { /* others dropped the log: a look at the schema makes it again */
             mended = true;
             source->recheck = true;
@@ -260,6 +270,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     if (status == RHEI_OK) {
         source->position = cycle->position;
         status = oltp_source_first_row(source, after, &cycle->lost, error);
+        source->all_lost = cycle->lost;
     }
     if (status != RHEI_OK) {
         source_end(base);
@@ -322,6 +333,8 @@ void oltp_source_free(struct oltp_source **slot)
     sqlite3_finalize(source->last);
     oltp_arena_reset(&source->arena);
     base_free(source->seen);
+    oltp_watch_free(&source->watch);
+    base_mutex_destroy(&source->watch_lock);
     oltp_connection_close(&source->connection);
     oltp_engine_forget(source->oltp);
     base_free(source);
@@ -370,6 +383,7 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
         return error_no_memory(error);
     }
     source->base.ops = &source_ops;
+    base_mutex_init(&source->watch_lock);
     source->oltp = oltp;
     status = oltp_connection_open(oltp, OLTP_SOURCE, &source->connection, error);
     if (status == RHEI_OK) {
@@ -389,7 +403,7 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
         oltp_source_free(&source);
         return status;
     }
-    oltp->source = source;
+    __atomic_store_n(&oltp->source, source, __ATOMIC_RELEASE);
     *result = &source->base;
     return RHEI_OK;
 }

@@ -4,6 +4,7 @@
 #define OLTP_OLTP_SOURCE_H
 
 #include "oltp/oltp_batch.h"
+#include "oltp/oltp_watch.h"
 
 struct oltp_source {
     struct change_source base; /* first */
@@ -37,6 +38,18 @@ struct oltp_source {
     bool look_at_all;
     uint64_t *seen; /* bits of the hashes of this cycle's keys */
     size_t seen_bits, seen_room;
+    /* what the commits did beside the log: see oltp_source_watch.c */
+    base_mutex watch_lock;               /* guards watch and doubtful; held by a cycle while it pins its state */
+    struct oltp_watch *watch;            /* NULL: there is none now */
+    bool watch_unfit;                    /* this file can't be watched */
+    bool all_lost;                       /* as this cycle's begin said */
+    bool watch_seen;                     /* it is no newer than the cycle */
+    uint32_t guess_change, guess_upkeep; /* of the last cycle, where the file can't be watched */
+    bool doubtful;                       /* commits were missed since the last cycle */
+    bool asked;                          /* next was called in the last cycle */
+    int64_t judged;                      /* position up to which touched tables were judged */
+    struct oltp_batch **by_root;         /* batches in the order of their roots */
+
     /* the newest row that was read: it must be there, and the same, the next time (S6) */
     int64_t mark_seq; /* 0: none */
     uint64_t mark_hash;
@@ -47,6 +60,18 @@ rhei_status oltp_source_prepare(struct oltp_source *source, const char *sql, sql
                                 struct rhei_error *error);
 /* Puts the log statement on the first row after `after`; *lost: that isn't where we left off. */
 rhei_status oltp_source_first_row(struct oltp_source *source, int64_t after, bool *lost, struct rhei_error *error);
+/* The batch of a table number, NULL: it isn't followed. */
+struct oltp_batch *oltp_source_batch(struct oltp_source *source, int64_t id);
+/* Lists the batch as lost, whenever its table was read. */
+void oltp_source_lose(struct oltp_source *source, struct oltp_batch *batch, const char *why);
+/* In a cycle: the roots of the tables in use. */
+rhei_status oltp_source_roots(struct oltp_source *source, struct rhei_error *error);
+/* With watch_lock held and the cycle's state pinned. */
+void oltp_source_watch_begin(struct oltp_source *source, struct change_cycle *cycle);
+/* All rows of the cycle were read: lists the tables that were touched without one as lost. */
+rhei_status oltp_source_judge(struct oltp_source *source, struct rhei_error *error);
+/* In a load's state, whose position this is: watches the file from there on, if it isn't watched. Any thread. */
+void oltp_source_watch_start(struct oltp_source *source, struct oltp_connection *connection, int64_t position);
 rhei_status oltp_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
                              size_t *count, struct rhei_error *error);
 

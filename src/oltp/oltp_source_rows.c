@@ -300,7 +300,7 @@ static rhei_status source_add(struct oltp_source *source, struct oltp_batch *bat
     return status;
 }
 
-static struct oltp_batch *source_batch(struct oltp_source *source, int64_t id)
+struct oltp_batch *oltp_source_batch(struct oltp_source *source, int64_t id)
 {
     struct oltp_batch *last = source->last_batch;
     if (last != NULL && last->table->table.source.id == id) {
@@ -364,10 +364,11 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
     }
     bool number = sqlite3_column_type(source->log, 3) == SQLITE_INTEGER;
     int64_t id = number ? sqlite3_column_int64(source->log, 3) : -1;
-    struct oltp_batch *batch = source_batch(source, id);
+    struct oltp_batch *batch = oltp_source_batch(source, id);
     if (batch == NULL) {
         return source_pass_over(source, id, error);
     }
+    batch->newest = seq;
     source_list(source, batch);
     if (batch->lost != NULL) {
         return RHEI_OK;
@@ -398,13 +399,18 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
     return RHEI_OK;
 }
 
+void oltp_source_lose(struct oltp_source *source, struct oltp_batch *batch, const char *why)
+{
+    source_list(source, batch);
+    batch->lost = why;
+    batch->lost_at = INT64_MAX;
+}
+
 /* The cycle's own cells are of no use any more: every table has to be built again. */
 static void source_lose_all(struct oltp_source *source)
 {
     for (uint32_t i = 0; i < source->batch_count; i++) {
-        source_list(source, source->batches[i]);
-        source->batches[i]->lost = source->lost_all;
-        source->batches[i]->lost_at = INT64_MAX;
+        oltp_source_lose(source, source->batches[i], source->lost_all);
     }
     source->lost_all = NULL;
     source->drained = true;
@@ -476,6 +482,7 @@ rhei_status oltp_source_next(struct change_source *base, size_t max_rows, const 
     rhei_status status = RHEI_OK;
     size_t rows = 0;
     *count = 0;
+    source->asked = true;
     oltp_arena_clear(&source->arena);
     source->ready_count = 0;
     /* rows that nobody wants don't end a call: count = 0 means that all were delivered */
@@ -492,6 +499,8 @@ rhei_status oltp_source_next(struct change_source *base, size_t max_rows, const 
     }
     if (status == RHEI_OK && source->lost_all != NULL) {
         source_lose_all(source);
+    } else if (status == RHEI_OK && source->drained && source->ready_count == 0) {
+        status = oltp_source_judge(source, error);
     }
     for (uint32_t i = 0; i < source->ready_count; i++) {
         source->ready[i] = *oltp_batch_view(source->order[i]);

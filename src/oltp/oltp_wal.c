@@ -80,6 +80,7 @@ static bool wal_truncate(struct oltp *oltp, struct oltp_connection *connection)
     if (oltp_writer_acquire(oltp, base_now_ns() + 1000000, NULL) != RHEI_OK) {
         return false;
     }
+    oltp_source_watch_see(oltp, connection);
     connection->busy_deadline_ns = 1; /* waits for no reader */
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     connection->busy_deadline_ns = 0;
@@ -97,6 +98,7 @@ int64_t oltp_wal_look(struct oltp *oltp, struct oltp_connection *connection)
     bool over = bytes > oltp->config.wal_limit_bytes;
     if (over) {
         int frames = 0, done = 0;
+        oltp_source_watch_see(oltp, connection);
         connection->busy_deadline_ns = 1;
         int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
         connection->busy_deadline_ns = 0;

@@ -23,6 +23,8 @@ struct change_cycle {
     int64_t position;    /* last change the pinned state shows; equals `after` when there is nothing new */
     bool schema_changed; /* tables came, went or changed since the last cycle: call tables() inside this cycle */
     bool lost;           /* changes after `after` are gone (pruned, or the file was replaced): rebuild everything */
+    bool suspect;  /* tables may have changed though no change says so: call next also where position is `after` */
+    bool doubtful; /* commits were missed, and what they did isn't known: compare the tables, in the background */
 };
 
 /* Told by a load: the state it reads, so that cycles can continue after it. */

@@ -164,7 +164,7 @@ static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, i
         if (status != RHEI_OK)
             return status;
     }
-    if (cycle->position == after || !sync_tables_attached(sync))
+    if ((cycle->position == after && !cycle->suspect) || !sync_tables_attached(sync))
         return RHEI_OK;
     return read_changes(sync, limit, error);
 }

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The map and how a run of frames changes it. Formats: https://www.sqlite.org/fileformat2.html
+ *
+ * M1. A page's place (tree, role, parent) changes only if a page that points at it is written, or it is a root that the schema
+ *     names anew. A page that gets a new role is written itself, but one: a page that goes to the free list as a leaf.
+ * M2. So a written page's place is settled, and what it says of its children true, if it is a root, or its parent was neither
+ *     written nor freed in the run, or a settled page of the run points at it. Whatever else was written is nobody's: it was
+ *     given up before the run ended, or belongs to a tree that isn't watched. It is never read in a role that it
+ *     had before.
+ * M3. What the run freed is found first: new free pages are named by the first trunks, and all of those were written.
+ * M4. A page number beyond the file is no page.
+ * M5. A tree is touched if a page was written that was its own before or is now. A page can't leave a tree, or come to it, without
+ *     a write of a page that stays in it, so intermediate commits of a run hide nothing.
+ */
+#include "oltp/oltp_walmap.h"
+
+#include <string.h>
+
+#include "base/base_memory.h"
+
+enum role { ROLE_TREE, ROLE_OVERFLOW, ROLE_FREE };
+
+struct place {
+    uint32_t tree;   /* its root; 0: nobody's */
+    uint32_t parent; /* 0: none */
+    uint32_t last;   /* the newest frame in this run, 0: none */
+    uint8_t role;
+    bool root;
+    bool settled; /* in this run */
+    bool freed;   /* in this run */
+    bool told;    /* a root: in `touched` already */
+};
+
+struct oltp_walmap {
+    uint32_t page_size, usable, pages;
+    struct place *places;
+    size_t room;
+    uint32_t *roots, *batch, *queue, *touched, *freed;
+    size_t root_count, root_room, batch_count, batch_room, queue_count, queue_room, touched_count, touched_room,
+        freed_count, freed_room;
+    bool failed; /* no memory */
+};
+
+static uint32_t get4(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static uint32_t get2(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 8 | at[1];
+}
+
+/* The number's bytes; 0: it goes beyond the end. */
+static uint32_t get_varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
+    *value = 0;
+    for (uint32_t i = 0; i < 9 && at + i < end; i++) {
+        if (i == 8) {
+            *value = *value << 8 | at[i];
+            return 9;
+        }
+        *value = *value << 7 | (at[i] & 0x7F);
+        if (at[i] < 0x80) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+struct oltp_walmap *oltp_walmap_new(uint32_t page_size, uint32_t usable_size)
+{
+    struct oltp_walmap *map = base_alloc_zero(1, sizeof *map);
+    if (map != NULL) {
+        map->page_size = page_size;
+        map->usable = usable_size;
+    }
+    return map;
+}
+
+void oltp_walmap_free(struct oltp_walmap **slot)
+{
+    struct oltp_walmap *map = *slot;
+    if (map == NULL) {
+        return;
+    }
+    *slot = NULL;
+    base_free(map->places);
+    base_free(map->roots);
+    base_free(map->batch);
+    base_free(map->queue);
+    base_free(map->touched);
+    base_free(map->freed);
+    base_free(map);
+}
+
+static struct place *walmap_place(struct oltp_walmap *map, uint32_t page)
+{
+    size_t before = map->room;
+    void *places = map->places;
+    if (page >= map->room) {
+        if (!base_grow(&places, &map->room, (size_t)page + 1, sizeof *map->places)) {
+            map->failed = true;
+            return NULL;
+        }
+        map->places = places;
+        memset(map->places + before, 0, (map->room - before) * sizeof *map->places);
+    }
+    return &map->places[page];
+}
+
+static bool walmap_push(struct oltp_walmap *map, uint32_t **list, size_t *count, size_t *room, uint32_t page)
+{
+    void *items = *list;
+    if (!base_grow(&items, room, *count + 1, sizeof **list)) {
+        map->failed = true;
+        return false;
+    }
+    *list = items;
+    (*list)[(*count)++] = page;
+    return true;
+}
+
+bool oltp_walmap_roots(struct oltp_walmap *map, const uint32_t *roots, size_t count)
+{
+    size_t kept = map->root_count;
+    for (size_t i = 0; i < map->root_count; i++) {
+        map->places[map->roots[i]].root = false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct place *place = walmap_place(map, roots[i]);
+        if (place == NULL) {
+            return false;
+        }
+        if (place->tree != roots[i] || place->parent != 0) {
+            *place = (struct place){.tree = roots[i], .last = place->last};
+        }
+        place->root = true;
+    }
+    for (size_t i = 0; i < kept; i++) {
+        struct place *place = &map->places[map->roots[i]];
+        if (!place->root) {
+            *place = (struct place){.last = place->last};
+        }
+    }
+    map->root_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!walmap_push(map, &map->roots, &map->root_count, &map->root_room, roots[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool oltp_walmap_page(struct oltp_walmap *map, uint32_t page, uint32_t root, uint32_t parent, bool overflow)
+{
+    struct place *place = walmap_place(map, page);
+    if (place == NULL) {
+        return false;
+    }
+    *place = (struct place){
+        .tree = root, .parent = parent, .role = overflow ? ROLE_OVERFLOW : ROLE_TREE, .root = page == root};
+    return true;
+}
+
+uint32_t oltp_walmap_owner(const struct oltp_walmap *map, uint32_t page)
+{
+    return page < map->room && map->places[page].role != ROLE_FREE ? map->places[page].tree : 0;
+}
+
+/* ---- A run. ------------------------------------------------------------------------------------------------------ */
+
+bool oltp_walmap_begin(struct oltp_walmap *map, uint32_t pages)
+{
+    map->pages = pages;
+    map->touched_count = 0;
+    return walmap_place(map, pages) != NULL;
+}
+
+bool oltp_walmap_frame(struct oltp_walmap *map, uint32_t page, uint32_t frame)
+{
+    if (page == 0 || page > map->pages) { /* of a file that was longer then */
+        return true;
+    }
+    struct place *place = &map->places[page];
+    if (place->last == 0 && !walmap_push(map, &map->batch, &map->batch_count, &map->batch_room, page)) {
+        return false;
+    }
+    place->last = frame;
+    return true;
+}
+
+uint32_t oltp_walmap_last(const struct oltp_walmap *map, uint32_t page)
+{
+    return page < map->room ? map->places[page].last : 0;
+}
+
+static void walmap_touch(struct oltp_walmap *map, uint32_t page)
+{
+    uint32_t root = oltp_walmap_owner(map, page);
+    if (root == 0 || root >= map->room || map->places[root].told) {
+        return;
+    }
+    map->places[root].told = true;
+    walmap_push(map, &map->touched, &map->touched_count, &map->touched_room, root);
+}
+
+/* Its place is sure from here on; if it was written, what it says is still to be read. */
+static void walmap_settled(struct oltp_walmap *map, uint32_t page)
+{
+    struct place *place = &map->places[page];
+    if (place->last != 0 && !place->settled) {
+        place->settled = true;
+        walmap_push(map, &map->queue, &map->queue_count, &map->queue_room, page);
+    }
+}
+
+static void walmap_child(struct oltp_walmap *map, uint32_t page, uint32_t parent, enum role role)
+{
+    if (page == 0 || page > map->pages || page == parent || map->places[page].root) {
+        return;
+    }
+    struct place *place = &map->places[page];
+    place->tree = map->places[parent].tree;
+    place->parent = parent;
+    place->role = (uint8_t)role;
+    walmap_settled(map, page);
+}
+
+static void walmap_freed(struct oltp_walmap *map, uint32_t page)
+{
+    if (page == 0 || page > map->pages) {
+        return;
+    }
+    struct place *place = &map->places[page];
+    walmap_touch(map, page);
+    *place =
+        (struct place){.role = ROLE_FREE, .last = place->last, .settled = true, .freed = true, .told = place->told};
+    walmap_push(map, &map->freed, &map->freed_count, &map->freed_room, page);
+}
+
+/* The free list's trunks from the first one on, as far as they were written (M3). */
+static bool walmap_free_list(struct oltp_walmap *map, const uint8_t *(*read)(void *context, uint32_t frame),
+                             void *context)
+{
+    if (map->pages == 0 || map->places[1].last == 0) {
+        return true;
+    }
+    const uint8_t *header = read(context, map->places[1].last);
+    if (header == NULL) {
+        return false;
+    }
+    uint32_t trunk = get4(header + 32);
+    while (trunk != 0 && trunk <= map->pages && !map->places[trunk].freed) {
+        walmap_freed(map, trunk);
+        if (map->places[trunk].last == 0) { /* as it was, and so are those behind it */
+            return true;
+        }
+        const uint8_t *page = read(context, map->places[trunk].last);
+        if (page == NULL) {
+            return false;
+        }
+        uint32_t leaves = get4(page + 4);
+        for (uint32_t i = 0; i < leaves && i < map->usable / 4 - 2; i++) {
+            walmap_freed(map, get4(page + 8 + 4 * (size_t)i));
+        }
+        trunk = get4(page);
+    }
+    return true;
+}
+
+/* The first page of a cell's overflow chain, 0: it has none. `cell` is behind the left child of an inner page. */
+static uint32_t walmap_overflow(const struct oltp_walmap *map, uint8_t type, const uint8_t *cell, const uint8_t *end)
+{
+    uint64_t size = 0, rowid = 0;
+    uint32_t used = get_varint(cell, end, &size), usable = map->usable;
+    if (used == 0) {
+        return 0;
+    }
+    cell += used;
+    if (type == 13) {
+        used = get_varint(cell, end, &rowid);
+        if (used == 0) {
+            return 0;
+        }
+        cell += used;
+    }
+    uint64_t most = type == 13 ? usable - 35 : (usable - 12) * 64 / 255 - 23;
+    uint64_t least = (usable - 12) * 32 / 255 - 23;
+    if (size <= most) {
+        return 0;
+    }
+    uint64_t here = least + (size - least) % (usable - 4);
+    here = here <= most ? here : least;
+    return (uint64_t)(end - cell) < here + 4 ? 0 : get4(cell + here);
+}
+
+static void walmap_read_tree(struct oltp_walmap *map, uint32_t number, const uint8_t *page)
+{
+    const uint8_t *end = page + map->usable, *head = page + (number == 1 ? 100 : 0);
+    uint8_t type = head[0];
+    bool inner = type == 2 || type == 5;
+    if (!inner && type != 10 && type != 13) {
+        return;
+    }
+    uint32_t cells = get2(head + 3);
+    const uint8_t *pointers = head + (inner ? 12 : 8);
+    if (inner) {
+        walmap_child(map, get4(head + 8), number, ROLE_TREE);
+    }
+    for (uint32_t i = 0; i < cells && pointers + 2 * (size_t)i + 2 <= end; i++) {
+        uint32_t at = get2(pointers + 2 * (size_t)i);
+        if (at + 4 > map->usable) {
+            continue;
+        }
+        const uint8_t *cell = page + at;
+        if (inner) {
+            walmap_child(map, get4(cell), number, ROLE_TREE);
+            cell += 4;
+        }
+        if (type != 5) {
+            walmap_child(map, walmap_overflow(map, type, cell, end), number, ROLE_OVERFLOW);
+        }
+    }
+}
+
+/* M2: what is settled before any page is read. */
+static void walmap_find_settled(struct oltp_walmap *map)
+{
+    for (size_t i = 0; i < map->batch_count; i++) {
+        struct place *place = &map->places[map->batch[i]];
+        if (place->settled || place->tree == 0) {
+            continue;
+        }
+        const struct place *parent = &map->places[place->parent < map->room ? place->parent : 0];
+        if (place->root || (place->parent != 0 && place->parent <= map->pages && parent->last == 0 && !parent->freed &&
+                            parent->tree == place->tree)) {
+            walmap_settled(map, map->batch[i]);
+        }
+    }
+}
+
+static void walmap_end(struct oltp_walmap *map)
+{
+    for (size_t i = 0; i < map->batch_count; i++) {
+        struct place *place = &map->places[map->batch[i]];
+        if (!place->settled && map->batch[i] != 1) {
+            *place = (struct place){.last = place->last, .told = place->told};
+        }
+        walmap_touch(map, map->batch[i]);
+        place->last = 0;
+        place->settled = false;
+    }
+    for (size_t i = 0; i < map->freed_count; i++) {
+        map->places[map->freed[i]].freed = false;
+        map->places[map->freed[i]].settled = false;
+    }
+    for (size_t i = 0; i < map->touched_count; i++) {
+        map->places[map->touched[i]].told = false;
+    }
+    map->batch_count = map->queue_count = map->freed_count = 0;
+}
+
+bool oltp_walmap_settle(struct oltp_walmap *map, const uint8_t *(*read)(void *context, uint32_t frame), void *context,
+                        const uint32_t **touched, size_t *count)
+{
+    for (size_t i = 0; i < map->batch_count; i++) {
+        walmap_touch(map, map->batch[i]);
+    }
+    bool ok = walmap_free_list(map, read, context);
+    walmap_find_settled(map);
+    for (size_t i = 0; i < map->queue_count && ok; i++) {
+        uint32_t number = map->queue[i];
+        const uint8_t *page = read(context, map->places[number].last);
+        ok = page != NULL;
+        if (ok && map->places[number].role == ROLE_OVERFLOW) {
+            walmap_child(map, get4(page), number, ROLE_OVERFLOW);
+        } else if (ok && map->places[number].role == ROLE_TREE) {
+            walmap_read_tree(map, number, page);
+        }
+    }
+    walmap_end(map);
+    *touched = map->touched;
+    *count = map->touched_count;
+    return ok && !map->failed;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which b-trees did a run of WAL frames touch? A map from page to b-tree, kept from the frames themselves. Pure: no I/O, no SQLite.
+ * One thread at a time.
+ *
+ * A b-tree is named by its root page. Watched trees are those whose root was declared; pages of all others count as nobody's.
+ */
+#ifndef OLTP_OLTP_WALMAP_H
+#define OLTP_OLTP_WALMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct oltp_walmap; /* opaque */
+
+/* Bytes of a page, and those of them that SQLite uses. NULL without memory. */
+struct oltp_walmap *oltp_walmap_new(uint32_t page_size, uint32_t usable_size);
+void oltp_walmap_free(struct oltp_walmap **map);
+
+/* The roots to watch, all of them: those that were watched before and are not among them are given up. False without memory. */
+bool oltp_walmap_roots(struct oltp_walmap *map, const uint32_t *roots, size_t count);
+/* A page of that tree, and the page that points at it. `overflow`: it is one of a row's chain. False without memory. */
+bool oltp_walmap_page(struct oltp_walmap *map, uint32_t page, uint32_t root, uint32_t parent, bool overflow);
+/* The tree that a page belongs to, 0: none that is watched. */
+uint32_t oltp_walmap_owner(const struct oltp_walmap *map, uint32_t page);
+
+/* A run of frames up to a commit that leaves the file with `pages` pages. Frames in their order, from 1. */
+bool oltp_walmap_begin(struct oltp_walmap *map, uint32_t pages);
+bool oltp_walmap_frame(struct oltp_walmap *map, uint32_t page, uint32_t frame);
+/* The run's newest frame of a page, 0: none. */
+uint32_t oltp_walmap_last(const struct oltp_walmap *map, uint32_t page);
+/*
+ * All frames are named, and roots that are new were declared: says which trees the run touched. `read` gives a frame's page, which
+ * lives until its next call; NULL: it can't be read. False without memory, or if it couldn't: then the map is of no use any more.
+ * `touched` lives until the next begin.
+ */
+bool oltp_walmap_settle(struct oltp_walmap *map, const uint8_t *(*read)(void *context, uint32_t frame), void *context,
+                        const uint32_t **touched, size_t *count);
+
+#endif
