@@ -96,8 +96,10 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
     rows->kind = ANSWER_CURSOR;
     struct oltp_result result = {0};
     struct oltp_stop stop;
+    const struct oltp_stop *given = engine_stop(&rows->limits, &stop);
+    stop.most_kept = ask->memory_limit;
     rhei_status status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
-                                    engine_stop(&rows->limits, &stop), &result, &rows->cursor, error);
+                                    ask->memory_limit > 0 ? &stop : given, &result, &rows->cursor, error);
     if (status != RHEI_OK)
         return status;
     use_cursor_columns(rows);

@@ -51,6 +51,8 @@ bool oltp_captures(const struct oltp *oltp);
 struct oltp_stop {
     rhei_status (*check)(void *context);
     void *context;
+    size_t
+        most_kept; /* bytes of RETURNING's rows, which are kept until the commit: beyond them RHEI_MEMORY_LIMIT; 0: any */
 };
 
 /* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */

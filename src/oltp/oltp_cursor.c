@@ -33,6 +33,7 @@ struct oltp_cursor {
     const char **names, **types;
     struct rhei_value *values;
     size_t row_count, row_capacity, row_at;
+    size_t kept_bytes;
     struct rhei_error error; /* where `failed`; last, because it is long and a cursor used again leaves it as it is */
 };
 
@@ -222,8 +223,10 @@ static bool collect_row(struct oltp_cursor *cursor, sqlite3_stmt *stmt, bool utf
             }
             memcpy(copy, row[i].as.bytes, row[i].length);
             row[i].as.bytes = copy;
+            cursor->kept_bytes += row[i].length;
         }
     }
+    cursor->kept_bytes += columns * sizeof *row;
     cursor->row_count++;
     return true;
 }
@@ -232,25 +235,41 @@ rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_
                                 struct oltp_cursor **result, struct rhei_error *error)
 {
     struct oltp_cursor *cursor = *result;
-    int rc = sqlite3_step(statement->stmt);
-    bool ok = true;
-    if (cursor == NULL) {
+    bool is_new = cursor == NULL, ok = true, fits = true;
+    if (is_new) {
         cursor = base_alloc_zero(1, sizeof *cursor);
         if (cursor == NULL) {
             return error_no_memory(error);
         }
         cursor->oltp = connection->oltp;
         *result = cursor;
+    }
+    int rc = sqlite3_step(statement->stmt);
+    if (is_new) {
         ok = collect_head(cursor, statement->stmt);
     }
-    while (ok && rc == SQLITE_ROW) {
-        ok = collect_row(cursor, statement->stmt, connection->utf16);
-        rc = ok ? sqlite3_step(statement->stmt) : SQLITE_NOMEM;
+    while (fits && rc == SQLITE_ROW) {
+        ok = ok && collect_row(cursor, statement->stmt, connection->utf16);
+        fits = connection->most_kept == 0 || cursor->kept_bytes <= connection->most_kept;
+        if (!ok || !fits) {
+            sqlite3_interrupt(connection->db); /* its changes are made by now: SQLite takes them back */
+        }
+        rc = sqlite3_step(statement->stmt);
     }
-    if (ok && rc == SQLITE_DONE) {
+    if (ok && fits && rc == SQLITE_DONE) {
         return RHEI_OK;
     }
-    rhei_status status = ok ? oltp_sqlite_error(connection, rc, NULL, error) : error_no_memory(error);
+    rhei_status status = RHEI_MEMORY_LIMIT;
+    if (!ok) {
+        status = error_no_memory(error);
+    } else if (fits) {
+        status = oltp_sqlite_error(connection, rc, NULL, error);
+    } else {
+        error_set(error, status,
+                  "the rows that RETURNING gives are held until the commit, and are larger than the statement's memory "
+                  "limit of %zu bytes; nothing of the statement was kept",
+                  connection->most_kept);
+    }
     oltp_cursor_close(result);
     return status;
 }

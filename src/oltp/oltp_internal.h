@@ -82,6 +82,7 @@ struct oltp_connection {
     struct base_map *by_text;
     struct oltp_statement *newest, *oldest;
     uint32_t statement_count, statement_limit;
+    size_t most_kept;         /* of the writer: bytes of rows that the statement under way may keep; 0: any */
     int64_t busy_deadline_ns; /* of the call that runs; 0: busy_timeout_ms from now */
     const struct oltp_stop *stop;
     rhei_status stopped; /* what stop said */

@@ -261,6 +261,41 @@ static void test_q5_limits_and_early_ends(void **state)
     stream.release(&stream); /* unread */
 }
 
+/* Rows that are seen whole before the first is given: ties, integers among REALs, RETURNING. */
+static void test_q5_held_rows_count(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_query_options options = {
+        .struct_size = sizeof options, .route = RHEI_ROUTE_OLAP, .memory_limit = 48 << 20};
+    rhei_rows *rows = NULL;
+    char sql[1000] = "SELECT coalesce(i, r), s";
+    for (int i = 0; i < 120; i++) /* about 2 KB a row, 60 MB in all */
+        strcat(sql, " || s");
+    strcat(sql, " FROM t");
+    assert_int_equal(rhei_query(fixture.db, sql, NULL, &options, &rows, &error), RHEI_MEMORY_LIMIT);
+    assert_non_null(strstr(error.message, "seen whole"));
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    options.memory_limit = 512 << 20;
+    assert_int_equal(rhei_query(fixture.db, sql, NULL, &options, &rows, &error), RHEI_OK);
+    rhei_rows_close(&rows);
+    options.route = RHEI_ROUTE_AUTO;
+    options.memory_limit = 50000;
+    assert_int_equal(rhei_query(fixture.db, "UPDATE t SET i = 123456 RETURNING id, s", NULL, &options, &rows, &error),
+                     RHEI_MEMORY_LIMIT);
+    assert_non_null(strstr(error.message, "RETURNING"));
+    assert_int_equal(must_int64(fixture.db, "SELECT count(*) FROM t WHERE i = 123456", RHEI_ROUTE_OLTP), 0);
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    assert_int_equal(rhei_query(fixture.db, "UPDATE t SET i = 123456 WHERE id <= 100 RETURNING id, s", NULL, &options,
+                                &rows, &error),
+                     RHEI_OK);
+    int count = 0;
+    while (rhei_rows_next(rows, &error) == RHEI_ROW)
+        count++;
+    assert_int_equal(count, 100);
+    rhei_rows_close(&rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q8_the_schema_of_now, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q1_latest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q5_limits_and_early_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_held_rows_count, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

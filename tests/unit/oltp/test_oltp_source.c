@@ -420,7 +420,7 @@ static void test_q5_a_read_can_be_stopped(void **state)
     struct oltp_test test;
     test_open(&test);
     int calls = 0;
-    struct oltp_stop stop = {stop_now, &calls};
+    struct oltp_stop stop = {.check = stop_now, .context = &calls};
     struct rhei_error error = RHEI_ERROR_INIT;
     struct oltp_cursor *cursor = NULL;
     static const char sql[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
