@@ -393,6 +393,8 @@ rhei_status duck_functions_register(struct duck_database *database, struct rhei_
     if (status == RHEI_OK && helpers->real_text != NULL)
         status = duck_register_functions(database, texts, 1, error);
     if (status == RHEI_OK)
+        status = duck_numbers_register(database, error);
+    if (status == RHEI_OK)
         status = duck_texts_register(database, error);
     if (status == RHEI_OK && helpers->evaluator_open != NULL)
         status = duck_evaluations_register(database, error);

@@ -27,6 +27,7 @@ struct duck_signature {
 /* Signatures of one name are registered together. */
 rhei_status duck_register_functions(struct duck_database *database, const struct duck_signature *signatures,
                                     size_t count, struct rhei_error *error);
+rhei_status duck_numbers_register(struct duck_database *database, struct rhei_error *error);
 rhei_status duck_texts_register(struct duck_database *database, struct rhei_error *error);
 rhei_status duck_evaluations_register(struct duck_database *database, struct rhei_error *error);
 

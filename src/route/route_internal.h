@@ -92,6 +92,12 @@ struct route_statement {
     atomic_bool held;     /* a plan holds constants */
     atomic_bool hold_off; /* such a plan failed: write constants into the text */
     char avoided_why[200];
+    struct {
+        uint64_t key; /* what it was found under; 0: none */
+        const char *rule;
+        char reason[256];
+        int32_t offset;
+    } refusal; /* the last one, under the lock */
 
     struct route_statement *newer, *older; /* the cache's list by use */
 };
@@ -104,6 +110,15 @@ struct route {
     struct route_sampler *sampler;
     atomic_uint_fast64_t hits, misses, translated, refused, fallbacks;
 };
+
+/* ---- route_refusal.c ---- */
+struct route_catalog;
+/* Of everything that a refusal may depend on. */
+uint64_t route_refusal_key(struct route_statement *statement, struct route_catalog *catalog,
+                           const struct rhei_value *params, uint32_t param_count);
+/* Was the statement refused under this key? Then the choice is what it was. */
+bool route_refusal_holds(struct route_statement *statement, uint64_t key, struct route_choice *choice);
+void route_refusal_keep(struct route_statement *statement, uint64_t key, const struct route_choice *choice);
 
 /* ---- route_native.c ---- */
 /*

@@ -395,6 +395,23 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
     return RHEI_OK;
 }
 
+/* A light statement's literals are in no key, and it lives for one call: it remembers nothing. */
+static rhei_status plan_or_refusal(struct route *route, struct route_statement *statement,
+                                   struct route_catalog *catalog, const struct rhei_value *params, uint32_t param_count,
+                                   struct route_plan **plan, struct route_choice *choice, struct rhei_error *error)
+{
+    bool remembers = statement->model == NULL;
+    uint64_t key = remembers ? route_refusal_key(statement, catalog, params, param_count) : 0;
+    if (remembers && !catalog->failed && route_refusal_holds(statement, key, choice)) {
+        atomic_fetch_add_explicit(&route->refused, 1, memory_order_relaxed);
+        return RHEI_OK;
+    }
+    rhei_status status = plan_translate(route, statement, catalog, params, param_count, plan, choice, error);
+    if (status == RHEI_OK && *plan == NULL && remembers)
+        route_refusal_keep(statement, key, choice);
+    return status;
+}
+
 rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct mirror_snapshot *snapshot,
                             const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
                             struct route_filled *filled, struct executor_query *query, struct route_choice *choice,
@@ -419,7 +436,7 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
             return status;
         current = catalog.tables->schema_version == statement->schema_version;
         if (current)
-            status = plan_translate(route, statement, &catalog, params, param_count, plan, choice, error);
+            status = plan_or_refusal(route, statement, &catalog, params, param_count, plan, choice, error);
         route_catalog_close(&catalog);
     }
     if (!current) {

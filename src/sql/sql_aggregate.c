@@ -90,7 +90,7 @@ static const char *real_aggregate(struct sql_translator *t, const struct aggrega
     else
         text = sql_format(t, "%s(%s%s)%s", function, a->distinct, number, a->tail);
     bool wide = isinf(value.low) || isinf(value.high);
-    return wide ? sql_emit(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL) : text;
+    return wide ? sql_emit_once(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL) : text;
 }
 
 /* In a correlated subquery the column store makes any aggregate of no rows NULL, but count; so does inf less inf here. */
@@ -111,7 +111,7 @@ static struct sql_value mixed_sum(struct sql_translator *t, const struct aggrega
         return refuse_aggregate(t, a, "a REAL that has left the frame still makes the sum one");
     const char *text = real_aggregate(t, a, "rhei_sum", value);
     struct sql_value result =
-        sql_value_make(sql_emit(t, SQL_FORM_SMALL_REAL, text, NULL, NULL), SQL_CLASS_MIXED, a->expr->offset);
+        sql_value_make(sql_emit_once(t, SQL_FORM_SMALL_REAL, text, NULL, NULL), SQL_CLASS_MIXED, a->expr->offset);
     const char *met = sql_emit(t, SQL_FORM_NOT_NULL, value.text, NULL, NULL);
     if (a->filter)
         met = sql_emit(t, SQL_FORM_AND, a->filter, met, NULL);
@@ -146,6 +146,22 @@ static bool shows(const struct aggregate *a)
     return false;
 }
 
+/*
+ * Where the sum doesn't show, the overflow is looked for in every group before anything else is asked of it. Not inside other
+ * queries, which may be left out as a whole.
+ */
+static bool guard(struct sql_translator *t, const struct aggregate *a, struct sql_value value)
+{
+    struct sql_scope *scope = a->scope;
+    if (!scope->outermost || *a->over)
+        return false;
+    const char *sum = sql_format(t, "sum(%s%s)%s", a->distinct, value.text, a->tail);
+    const char *overflow =
+        sql_format(t, "%s NOT BETWEEN CAST('-9223372036854775808' AS BIGINT) AND 9223372036854775807", sum);
+    scope->guard = scope->guard ? sql_format(t, "%s OR %s", scope->guard, overflow) : overflow;
+    return true;
+}
+
 static struct sql_value rule_sum(struct sql_translator *t, const struct aggregate *a)
 {
     if (a->value.cls == SQL_CLASS_TEXT)
@@ -155,7 +171,7 @@ static struct sql_value rule_sum(struct sql_translator *t, const struct aggregat
         return null_of(t, a, "max");
     if (value.cls == SQL_CLASS_MIXED)
         return mixed_sum(t, a, value);
-    if (value.cls == SQL_CLASS_INTEGER && !sql_is_small(value) && !shows(a))
+    if (value.cls == SQL_CLASS_INTEGER && !sql_is_small(value) && !shows(a) && !guard(t, a, value))
         return refuse_aggregate(t, a, "it may overflow where the column store doesn't look");
     struct sql_value result;
     if (value.cls == SQL_CLASS_INTEGER)
@@ -235,12 +251,12 @@ static struct sql_value rule_extreme(struct sql_translator *t, const struct aggr
     if (sql_orders_by_utf16(t, value))
         return refuse_aggregate(t, a, "SQLite compares these texts in UTF-16");
     if (value.cls == SQL_CLASS_REAL && value.negative_zero)
-        value.text = sql_emit(t, SQL_FORM_NO_NEGATIVE_ZERO, value.text, NULL, NULL);
+        value.text = sql_emit_once(t, SQL_FORM_NO_NEGATIVE_ZERO, value.text, NULL, NULL);
     struct sql_value result = value;
     result.text = sql_format(t, "%s(%s)%s", a->name, value.text, a->tail);
     if (value.cls == SQL_CLASS_MIXED)
-        result.flag =
-            value.flag_of_value ? sql_emit(t, SQL_FORM_IS_WHOLE, result.text, NULL, NULL) : extreme_flag(t, a, value);
+        result.flag = value.flag_of_value ? sql_emit_once(t, SQL_FORM_IS_WHOLE, result.text, NULL, NULL)
+                                          : extreme_flag(t, a, value);
     result.nullable = true;
     result.constant = false;
     result.affinity = SQL_AFFINITY_NONE;

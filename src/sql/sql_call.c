@@ -62,10 +62,11 @@ static struct sql_value rule_abs(struct sql_translator *t, const struct call *ca
         value.flag = NULL;
     }
     /* The column store may leave a call out whose value doesn't matter, and the error with it. */
-    if (value.cls == SQL_CLASS_INTEGER && value.low <= -0x1p63)
+    bool smallest = value.constant ? value.literal.as.integer == INT64_MIN : value.low <= -0x1p63;
+    if (value.cls == SQL_CLASS_INTEGER && smallest)
         return refuse_call(t, call, "of the smallest integer it is an error in SQLite");
     if (value.negative_zero) /* -0.0 isn't less than 0: it stays */
-        value.text = sql_format(t, "(CASE WHEN %s < 0 THEN - %s ELSE %s END)", value.text, value.text, value.text);
+        value.text = sql_emit_once(t, SQL_FORM_ABS_SIGNED_ZERO, value.text, NULL, NULL);
     else
         value.text = sql_format(t, "abs(%s)", value.text);
     value.high = fmax(fabs(value.low), fabs(value.high));
@@ -258,7 +259,7 @@ static struct sql_value rule_trim(struct sql_translator *t, const struct call *c
 static struct sql_value without_negative_zero(struct sql_translator *t, struct sql_value value)
 {
     if (value.cls == SQL_CLASS_REAL && value.negative_zero)
-        value.text = sql_emit(t, SQL_FORM_NO_NEGATIVE_ZERO, value.text, NULL, NULL);
+        value.text = sql_emit_once(t, SQL_FORM_NO_NEGATIVE_ZERO, value.text, NULL, NULL);
     return value;
 }
 

@@ -176,6 +176,10 @@ struct sql_value sql_compare_is(struct sql_translator *t, struct sql_value a, st
         text = sql_emit(t, SQL_FORM_IS_NULL, a.cls == SQL_CLASS_NULL ? b.text : a.text, NULL, NULL);
     } else if (a.cls == b.cls && (a.cls == SQL_CLASS_INTEGER || a.cls == SQL_CLASS_REAL)) {
         text = sql_emit(t, SQL_FORM_SAME, a.text, b.text, NULL);
+    } else if (sql_is_number(a) && sql_is_number(b)) {
+        const char *left = sql_is_small(b) ? sql_as_double(t, a) : sql_as_exact_double(t, a);
+        const char *right = sql_is_small(a) ? sql_as_double(t, b) : sql_as_exact_double(t, b);
+        text = sql_emit(t, SQL_FORM_SAME, left, right, NULL);
     } else {
         struct sql_value equal = sql_compare(t, SQL_OP_EQ, a, b);
         text = sql_format(t,

@@ -100,9 +100,15 @@ static void bounds(struct sql_value *result, enum sql_op op, struct sql_value a,
         double p[4] = {a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high};
         low = fmin(fmin(p[0], p[1]), fmin(p[2], p[3]));
         high = fmax(fmax(p[0], p[1]), fmax(p[2], p[3]));
-    } else if (op == SQL_OP_REMAINDER || (op == SQL_OP_DIVIDE && (b.low >= 1 || b.high <= -1)) ||
-               (op == SQL_OP_DIVIDE && a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER)) {
-        high = reach(a); /* a divisor of at least 1, as every integer but 0 is, takes away */
+    } else if (op == SQL_OP_REMAINDER) {
+        high = fmin(reach(a),
+                    fmax(reach(b) - 1, 0)); /* nearer to 0 than the divisor, and not farther than what it is of */
+        low = -high;
+    } else if (op == SQL_OP_DIVIDE && (b.low >= 1 || b.high <= -1)) {
+        high = reach(a) / fmin(fabs(b.low), fabs(b.high)) * 1.0000001; /* the quotient may be rounded up */
+        low = -high;
+    } else if (op == SQL_OP_DIVIDE && a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER) {
+        high = reach(a); /* every integer but 0 is at least 1 */
         low = -high;
     }
     bool positive = a.low >= 0 && b.low >= 0 && op != SQL_OP_SUBTRACT;
@@ -139,7 +145,7 @@ static struct sql_value real_arithmetic(struct sql_translator *t, enum sql_op op
     enum sql_form form = op == SQL_OP_DIVIDE ? SQL_FORM_DIVIDE_REAL : arithmetic_form(op);
     const char *text = sql_emit(t, form, sql_as_double(t, a), sql_as_double(t, b), NULL);
     if (may_be_nan(op, a, b))
-        text = sql_emit(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL);
+        text = sql_emit_once(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL);
     struct sql_value result = sql_value_make(text, SQL_CLASS_REAL, a.offset);
     result.negative_zero = may_be_negative_zero(op, a, b);
     return result;
@@ -150,12 +156,12 @@ static struct sql_value mixed_arithmetic(struct sql_translator *t, enum sql_op o
 {
     const char *flag = sql_emit(t, SQL_FORM_AND, sql_flag(t, a), sql_flag(t, b), NULL);
     const char *left = sql_as_exact_double(t, a), *right = sql_as_exact_double(t, b);
-    const char *text = op == SQL_OP_DIVIDE ? sql_emit(t, SQL_FORM_DIVIDE_MIXED, left, right, flag)
+    const char *text = op == SQL_OP_DIVIDE ? sql_emit_once(t, SQL_FORM_DIVIDE_MIXED, left, right, flag)
                                            : sql_emit(t, arithmetic_form(op), left, right, NULL);
     struct sql_value result = sql_value_make(text, SQL_CLASS_MIXED, a.offset);
     bounds(&result, op, a, b);
     if (!sql_is_small(result))
-        result.text = sql_emit(t, SQL_FORM_SMALL_REAL, text, NULL, NULL);
+        result.text = sql_emit_once(t, SQL_FORM_SMALL_REAL, text, NULL, NULL);
     result.low = fmax(result.low, -SQL_SMALL);
     result.high = fmin(result.high, SQL_SMALL);
     result.flag = flag;
@@ -257,6 +263,73 @@ static void refuse_collated(struct sql_translator *t, struct sql_value value)
         sql_refuse(t, value.offset, "COLLATE inside an expression", "it decides how the whole expression compares");
 }
 
+/* ---- Chains: a op b op c ..., which the grammar nests to the left ---- */
+
+/* The column store plans an expression in about the cube of its depth, so a long chain is written flat, or as a tree. */
+enum { CHAIN_MIN = 16 };
+
+/* The operands of a chain that may be grouped in any way, from the first on; NULL: it is short. */
+static const struct sql_expr **chain_of(struct sql_translator *t, const struct sql_expr *expr, uint32_t *count)
+{
+    uint32_t length = 1;
+    for (const struct sql_expr *at = expr; at->kind == SQL_EXPR_BINARY && at->op == expr->op; at = at->left)
+        length++;
+    if (length < CHAIN_MIN)
+        return NULL;
+    const struct sql_expr **operands = sql_arena_alloc(t->arena, length * sizeof *operands);
+    t->failed = t->failed || !operands;
+    if (!operands)
+        return NULL;
+    *count = length;
+    const struct sql_expr *at = expr;
+    for (; at->kind == SQL_EXPR_BINARY && at->op == expr->op; at = at->left)
+        operands[--length] = at->right;
+    operands[0] = at;
+    return operands;
+}
+
+static struct sql_value condition_chain(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+                                        const struct sql_expr *const *operands, uint32_t count)
+{
+    struct base_buffer text = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        base_buffer_text(&text, i == 0 ? "(" : expr->op == SQL_OP_AND ? " AND " : " OR ");
+        base_buffer_text(&text, sql_condition(t, sql_expression(t, scope, operands[i])));
+    }
+    base_buffer_char(&text, ')');
+    return sql_value_boolean(sql_keep(t, &text), expr->offset);
+}
+
+static const char *balanced(struct sql_translator *t, const char *const *texts, uint32_t count)
+{
+    if (count == 1)
+        return texts[0];
+    uint32_t half = count / 2;
+    return sql_emit(t, SQL_FORM_CONCAT, balanced(t, texts, half), balanced(t, texts + half, count - half), NULL);
+}
+
+static void refuse_collated(struct sql_translator *t, struct sql_value value);
+
+static struct sql_value concat_chain(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+                                     const struct sql_expr *const *operands, uint32_t count)
+{
+    const char **texts = sql_arena_alloc(t->arena, count * sizeof *texts);
+    struct sql_value result = sql_value_make("NULL", SQL_CLASS_TEXT, expr->offset);
+    t->failed = t->failed || !texts;
+    result.ascii = true;
+    result.nullable = false;
+    for (uint32_t i = 0; texts && i < count; i++) {
+        struct sql_value value = sql_expression(t, scope, operands[i]);
+        refuse_collated(t, value);
+        texts[i] = sql_as_text(t, value);
+        result.ascii = result.ascii && (value.ascii || value.cls != SQL_CLASS_TEXT);
+        result.nullable = result.nullable || value.nullable;
+    }
+    if (texts && !t->refused)
+        result.text = balanced(t, texts, count);
+    return result;
+}
+
 static struct sql_value concat(struct sql_translator *t, struct sql_value a, struct sql_value b)
 {
     refuse_collated(t, a);
@@ -322,7 +395,13 @@ static struct sql_value compare_exprs(struct sql_translator *t, struct sql_scope
 static struct sql_value binary(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
 {
     enum sql_op op = expr->op;
-    if (op == SQL_OP_AND || op == SQL_OP_OR) {
+    uint32_t count = 0;
+    bool conditions = op == SQL_OP_AND || op == SQL_OP_OR;
+    const struct sql_expr **operands = conditions || op == SQL_OP_CONCAT ? chain_of(t, expr, &count) : NULL;
+    if (operands)
+        return conditions ? condition_chain(t, scope, expr, operands, count)
+                          : concat_chain(t, scope, expr, operands, count);
+    if (conditions) {
         const char *left = sql_condition(t, sql_expression(t, scope, expr->left));
         const char *right = sql_condition(t, sql_expression(t, scope, expr->right));
         return condition_value(t, op == SQL_OP_AND ? SQL_FORM_AND : SQL_FORM_OR, left, right, expr->offset);
@@ -845,6 +924,8 @@ struct sql_value sql_expression(struct sql_translator *t, struct sql_scope *scop
 {
     if (t->refused || t->failed)
         return sql_value_null(expr->offset);
+    if (++t->nodes > t->node_limit)
+        sql_refuse(t, expr->offset, "size", "the translated text would be too long");
     uint32_t bare = scope->bare;
     struct sql_value value = node(t, scope, expr);
     /* An expression that is a GROUP BY key as a whole may hold columns that are none. */

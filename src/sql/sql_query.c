@@ -547,6 +547,7 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
     struct core c = {.tree = tree, .select = select, .nested = nested, .limit = -1};
     c.scope.outer = outer;
     c.scope.core = tree;
+    c.scope.outermost = !nested && select && t->depth == 1;
     c.scope.prunable = nested || !select || select->limit || tree->having;
     find_phases(&c);
     bool elsewhere = tree->group_by || items_have(tree->columns, sql_has_aggregate) || tree->having;
@@ -580,6 +581,9 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
         check_distinct(t, &c);
     if (select && !t->refused)
         translate_order(t, &c);
+    if (c.scope.guard)
+        c.having = sql_format(t, "(CASE WHEN %s THEN CAST(error('integer overflow') AS BOOLEAN) ELSE %s END)",
+                              c.scope.guard, c.having ? c.having : "TRUE");
     if (c.scope.bare)
         sql_refuse(t, tree->offset, "bare column of an aggregate query", "SQLite takes it from any row of the group");
     t->in_condition = in_condition;

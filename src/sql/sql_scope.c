@@ -29,6 +29,23 @@ static double outward(double bound)
     return exponent + 1 > DBL_MAX_EXP - 1 ? INFINITY : ldexp(1.0, exponent + 1);
 }
 
+uint64_t sql_table_fingerprint(const struct sql_table *table)
+{
+    uint64_t head[] = {table->id, table->mirrored, table->column_count};
+    uint64_t hash = base_hash(head, sizeof head, 1);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct sql_column *column = &table->columns[i];
+        double bounds[] = {0, 0};
+        if (column->has_range) {
+            bounds[0] = outward(-column->low);
+            bounds[1] = outward(column->high);
+        }
+        uint32_t what[] = {column->flags, column->has_range, column->absent};
+        hash = base_hash(what, sizeof what, base_hash(bounds, sizeof bounds, hash));
+    }
+    return hash;
+}
+
 static void set_bounds(struct sql_value *value, const struct sql_column *column, struct sql_scan_column *used)
 {
     bool integers = value->cls == SQL_CLASS_INTEGER;

@@ -12,7 +12,7 @@
 #include "base/base_utf8.h"
 #include "sql/sql_translator.h"
 
-enum { TEXT_MAX = 1 << 22, ARENA_MAX = 1 << 28 };
+enum { ARENA_MAX = 1 << 26, ONCE_FROM = 200 };
 
 static const char *const duckdb_forms[SQL_FORM_COUNT] = {
 #define FORM(name, text) [SQL_FORM_##name] = text,
@@ -37,7 +37,7 @@ void sql_refuse(struct sql_translator *t, uint32_t offset, const char *construct
 
 static bool too_large(struct sql_translator *t, size_t size)
 {
-    if (size <= TEXT_MAX && sql_arena_size(t->arena) <= ARENA_MAX)
+    if (size <= t->text_limit && sql_arena_size(t->arena) <= ARENA_MAX)
         return false;
     sql_refuse(t, 0, "size", "the translated text would be too long");
     return true;
@@ -73,6 +73,18 @@ const char *sql_emit(struct sql_translator *t, enum sql_form form, const char *a
         out += length;
     }
     return text;
+}
+
+/* nullif() names its first operand twice inside the column store, and so would what holds it. */
+static bool is_long(const char *part)
+{
+    return part && (strnlen(part, ONCE_FROM) == ONCE_FROM || strstr(part, "nullif("));
+}
+
+const char *sql_emit_once(struct sql_translator *t, enum sql_form form, const char *a, const char *b, const char *c)
+{
+    bool once = is_long(a) || is_long(b);
+    return sql_emit(t, once ? (enum sql_form)(form + 1) : form, a, b, c);
 }
 
 const char *sql_format(struct sql_translator *t, const char *format, ...)
@@ -161,13 +173,57 @@ static void describe(struct sql_translator *t, const struct sql_query *query)
     t->out->translated = true;
 }
 
+/*
+ * What the column store may be given to plan. It plans a level of brackets in about the cube of its depth, and looks at a
+ * stop only between its passes: a text within these bounds is planned in well under a second, one pass in tens of
+ * milliseconds. `weight` counts, for each bracket, the levels that it lies deeper than FREE_DEPTH.
+ */
+enum {
+    PLANNED_DEPTH = 100,
+    PLANNED_WEIGHT = 20000,
+    FREE_DEPTH = 12,
+    PLANNED_TEXT = 1 << 18,
+    PLANNED_RATIO = 8, /* and so many bytes for each of the statement's */
+    NODES_MIN = 20000,
+};
+
+static const char *skip_quoted(const char *at)
+{
+    char quote = *at++;
+    while (*at && *at != quote)
+        at++;
+    return *at ? at : at - 1;
+}
+
+static void check_size(struct sql_translator *t, const struct sql_tree *tree, const char *text)
+{
+    int64_t depth = 0, deepest = 0, weight = 0;
+    for (const char *at = text; *at; at++) {
+        if (*at == '\'' || *at == '"') {
+            at = skip_quoted(at);
+        } else if (*at == '(') {
+            depth++;
+            deepest = depth > deepest ? depth : deepest;
+            weight += depth > FREE_DEPTH ? depth - FREE_DEPTH : 0;
+        } else if (*at == ')') {
+            depth--;
+        }
+    }
+    if (deepest > PLANNED_DEPTH || weight > PLANNED_WEIGHT)
+        sql_refuse(t, tree->offset, "depth", "the column store would take too long to plan expressions nested so deep");
+}
+
 static void translate_tree(struct sql_translator *t, const struct sql_tree *tree)
 {
     if (tree->kind != SQL_KIND_SELECT || !tree->select) {
         sql_refuse(t, tree->offset, sql_kind_name(tree->kind), "only a SELECT can be answered by the column store");
         return;
     }
+    t->text_limit = PLANNED_TEXT + PLANNED_RATIO * (size_t)tree->text_length;
+    t->node_limit = NODES_MIN + PLANNED_RATIO * (uint64_t)tree->text_length;
     struct sql_query query = sql_query_text(t, NULL, tree->select, false);
+    if (!t->refused && !t->failed)
+        check_size(t, tree, query.text);
     if (!t->refused && !t->failed && !base_utf8_valid(query.text, strlen(query.text)))
         sql_refuse(t, tree->offset, "invalid UTF-8", "the column store takes valid UTF-8 only");
     if (!t->refused && !t->failed)

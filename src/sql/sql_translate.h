@@ -133,6 +133,10 @@ bool sql_value_holds(const struct rhei_value *value);
 
 /* The same for one column; only flags and range of `column` are looked at. */
 bool sql_scan_column_holds(const struct sql_scan_column *used, const struct sql_column *column);
+
+/* Of all that a translation or a refusal may depend on in a table. */
+uint64_t sql_table_fingerprint(const struct sql_table *table);
+
 /* May a kept translation still be used for these flags and ranges of the table? Call for each scan. */
 bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table);
 

@@ -103,7 +103,9 @@ struct sql_scope {
     uint32_t touched; /* columns of this level met so far */
     uint32_t windows; /* window calls met so far */
     bool distinct_rows;
-    bool prunable; /* the column store may leave out what it computes for some rows: nested, HAVING, LIMIT */
+    bool outermost;    /* the statement's only core */
+    const char *guard; /* a condition of groups: a sum overflows; NULL: none */
+    bool prunable;     /* the column store may leave out what it computes for some rows: nested, HAVING, LIMIT */
 };
 
 struct sql_cte_scope {
@@ -140,8 +142,10 @@ struct sql_translator {
     struct sql_tree **view_trees;
     uint32_t view_count, view_capacity;
     uint32_t labels;
-    uint32_t depth;    /* of SELECTs */
-    bool in_condition; /* WHERE or HAVING of the outermost SELECT: constants may be held */
+    uint64_t nodes, node_limit; /* expressions translated so far, each time that one is */
+    size_t text_limit;          /* bytes of the translated text */
+    uint32_t depth;             /* of SELECTs */
+    bool in_condition;          /* WHERE or HAVING of the outermost SELECT: constants may be held */
     struct sql_held *held;
     struct sql_held_bound *held_bounds;
     uint32_t held_capacity, bound_capacity;
@@ -155,6 +159,8 @@ struct sql_translator {
 void sql_refuse(struct sql_translator *t, uint32_t offset, const char *construct, const char *reason);
 /* The form with its parts; NULL parts are only for places that the form doesn't have. */
 const char *sql_emit(struct sql_translator *t, enum sql_form form, const char *a, const char *b, const char *c);
+/* The same for forms that have a _ONCE behind them: short parts are named as often as it takes, long ones once. */
+const char *sql_emit_once(struct sql_translator *t, enum sql_form form, const char *a, const char *b, const char *c);
 const char *sql_format(struct sql_translator *t, const char *format, ...) RHEI_PRINTF(2, 3);
 const char *sql_identifier(struct sql_translator *t, const char *name);
 const char *sql_text_literal(struct sql_translator *t, const char *text, size_t len);

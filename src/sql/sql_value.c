@@ -163,7 +163,7 @@ static struct sql_value literal_number(struct sql_translator *t, struct sql_valu
 static struct sql_value text_number(struct sql_translator *t, struct sql_value value)
 {
     struct sql_value number = sql_value_make(
-        sql_emit(t, SQL_FORM_SMALL_REAL, sql_emit(t, SQL_FORM_TEXT_REAL, value.text, NULL, NULL), NULL, NULL),
+        sql_emit_once(t, SQL_FORM_SMALL_REAL, sql_emit(t, SQL_FORM_TEXT_REAL, value.text, NULL, NULL), NULL, NULL),
         SQL_CLASS_MIXED, value.offset);
     number.flag = sql_emit(t, SQL_FORM_TEXT_IS_INTEGER, value.text, NULL, NULL);
     number.low = -SQL_SMALL;
@@ -216,8 +216,7 @@ const char *sql_as_text(struct sql_translator *t, struct sql_value value)
     case SQL_CLASS_REAL:
         return sql_emit(t, SQL_FORM_REAL_TEXT, value.text, NULL, NULL);
     case SQL_CLASS_MIXED:
-        return sql_format(t, "(CASE WHEN %s THEN CAST(CAST(%s AS BIGINT) AS VARCHAR) ELSE %s END)", value.flag,
-                          value.text, sql_emit(t, SQL_FORM_REAL_TEXT, value.text, NULL, NULL));
+        return sql_emit_once(t, SQL_FORM_NUMBER_TEXT, value.text, value.flag, NULL);
     default:
         sql_refuse(t, value.offset, "BLOB as TEXT", "its bytes need not be a text");
         return "NULL";
@@ -228,8 +227,7 @@ const char *sql_as_double(struct sql_translator *t, struct sql_value value)
 {
     value = sql_plain(t, value);
     if (value.cls == SQL_CLASS_MIXED && value.negative_zero) /* a sign that the integer 0 has no room for */
-        return sql_format(t, "(CASE WHEN %s THEN %s ELSE %s END)", value.flag,
-                          sql_emit(t, SQL_FORM_POSITIVE_ZERO, value.text, NULL, NULL), value.text);
+        return sql_emit_once(t, SQL_FORM_INTEGER_ZERO, value.text, value.flag, NULL);
     if (value.cls == SQL_CLASS_REAL || value.cls == SQL_CLASS_MIXED)
         return value.text;
     return sql_emit(t, SQL_FORM_REAL, value.text, NULL, NULL);
@@ -240,7 +238,7 @@ const char *sql_as_exact_double(struct sql_translator *t, struct sql_value value
     value = sql_plain(t, value);
     if (value.cls != SQL_CLASS_INTEGER || sql_is_small(value))
         return sql_as_double(t, value);
-    return sql_emit(t, SQL_FORM_EXACT_REAL, value.text, NULL, NULL);
+    return sql_emit_once(t, SQL_FORM_EXACT_REAL, value.text, NULL, NULL);
 }
 
 const char *sql_flag(struct sql_translator *t, struct sql_value value)

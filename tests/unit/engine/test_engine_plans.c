@@ -440,6 +440,81 @@ static void test_q2_any_values_at_any_place(void **state)
     assert_true(plan_hits() > before);
 }
 
+static void must_be_answered_by(const char *route, const char *sql, const struct rhei_value *value)
+{
+    struct rhei_params params = {value, value != NULL};
+    rhei_rows *rows = NULL;
+    must_be_same(sql, &params);
+    assert_int_equal(rhei_query(fixture.db, sql, &params, NULL, &rows, NULL), RHEI_OK);
+    if (strcmp(rhei_rows_route(rows), route) != 0)
+        fail_msg("%s: by %s", sql, rhei_rows_route(rows));
+    rhei_rows_close(&rows);
+}
+
+/* A refusal holds for the values and the columns that it was found for, and no longer. */
+static void test_refusals_are_remembered_while_they_hold(void **state)
+{
+    (void)state;
+    const char *sql = "SELECT s || ? FROM t WHERE id < 40 ORDER BY id";
+    struct rhei_value blob = rhei_blob("xyz", 3), text = rhei_text("xyz"), number = rhei_integer(5);
+    for (int i = 0; i < 3; i++) {
+        must_be_answered_by("oltp", sql, &blob);
+        must_be_answered_by("oltp", sql, &blob);
+        must_be_answered_by("olap", sql, &text);
+        must_be_answered_by("olap", sql, &number);
+    }
+    must_execute(fixture.db, "CREATE TABLE w (id INTEGER PRIMARY KEY, v)");
+    must_execute(fixture.db, "INSERT INTO w VALUES (1, 5), (2, 7)");
+    must_be_built(fixture.db);
+    must_be_answered_by("olap", "SELECT max(v), count(v) FROM w", NULL);
+    must_execute(fixture.db, "INSERT INTO w VALUES (3, 'x')");
+    for (int i = 0; i < 3; i++)
+        must_be_answered_by("oltp", "SELECT max(v), count(v) FROM w", NULL);
+    must_execute(fixture.db, "DELETE FROM w WHERE id = 3");
+    assert_int_equal(rhei_rebuild(fixture.db, "w", NULL), RHEI_OK);
+    must_be_built(fixture.db);
+    must_be_answered_by("olap", "SELECT max(v), count(v) FROM w", NULL);
+}
+
+/* "SELECT term + term + ... FROM t" in `out`. */
+static void chain(char *out, size_t size, const char *term, const char *operator, int count)
+{
+    size_t used = (size_t)snprintf(out, size, "SELECT ");
+    for (int i = 0; i < count; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? operator : "", term);
+    snprintf(out + used, size - used, " FROM t ORDER BY id");
+}
+
+/* Long and deep expressions: translated while the column store plans them quickly, else SQLite's; never a long wait. */
+static void test_q5_long_expressions(void **state)
+{
+    (void)state;
+    char *sql = malloc(100000);
+    assert_non_null(sql);
+    chain(sql, 100000, "s", " || ", 400);
+    must_be_answered_by("olap", sql, NULL);
+    chain(sql, 100000, "i IN (1, 2, 3)", " OR ", 400);
+    must_be_answered_by("olap", sql, NULL);
+    chain(sql, 100000, "r", " + ", 90);
+    must_be_answered_by("olap", sql, NULL);
+    chain(sql, 100000, "r", " + ", 400);
+    must_be_answered_by("oltp", sql, NULL);
+    must_be_answered_by("olap", "SELECT ((((s - f) / f) - s) / f) * 100 FROM t ORDER BY id", NULL);
+    must_be_answered_by("olap", "SELECT ((((m / 3) / m) - m) * m) / 7, abs(-(m - m / 2)) || 'x' FROM t ORDER BY id",
+                        NULL);
+    must_be_answered_by("olap", "SELECT ((((r / m) * r) - r) * r) * r, (((r * r) * r) * r) / r FROM t ORDER BY id",
+                        NULL);
+    strcpy(sql, "SELECT i");
+    for (int i = 0; i < 60; i++) {
+        memmove(sql + 8, sql + 7, strlen(sql) - 6);
+        sql[7] = '(';
+        strcat(sql, " BETWEEN 0 AND 5)");
+    }
+    strcat(sql, " FROM t ORDER BY id");
+    must_be_answered_by("oltp", sql, NULL);
+    free(sql);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +529,8 @@ int main(void)
         cmocka_unit_test(test_order_of_rows_follows_the_literal),
         cmocka_unit_test(test_threads_share_plans_and_no_values),
         cmocka_unit_test(test_q2_any_values_at_any_place),
+        cmocka_unit_test(test_refusals_are_remembered_while_they_hold),
+        cmocka_unit_test(test_q5_long_expressions),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
