@@ -108,6 +108,17 @@ char *base_strndup(const char *text, size_t length)
     return copy;
 }
 
+bool base_memory_has_room(size_t size)
+{
+    if (must_fail())
+        return false;
+    void *room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return false;
+    munmap(room, size);
+    return true;
+}
+
 bool base_grow(void **items, size_t *capacity, size_t needed, size_t item_size)
 {
     if (needed <= *capacity)

@@ -27,6 +27,12 @@ void base_memory_release(void *pointer, size_t size);
 void base_memory_trim(void);
 
 /*
+ * Is there room in the address space for so much at once? For code that isn't ours and dies without: it can only be asked before,
+ * and others may take the room right after.
+ */
+bool base_memory_has_room(size_t size);
+
+/*
  * Grows *items so that at least `needed` of `item_size` fit, doubling; *capacity counts items.
  * Returns false, with everything unchanged, when there is no memory.
  */

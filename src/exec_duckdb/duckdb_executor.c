@@ -8,6 +8,9 @@
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
 
+/* What the library and what it needs take up. */
+enum { LIBRARY_BYTES = 128 << 20 };
+
 static struct duck_executor *of(struct executor *executor)
 {
     return (struct duck_executor *)executor; /* `base` is the first member */
@@ -16,7 +19,10 @@ static struct duck_executor *of(struct executor *executor)
 rhei_status duck_load(struct duck_executor *executor, struct rhei_error *error)
 {
     const struct duck_api *api = NULL;
-    rhei_status status = duck_api_load(executor->config.library_path, &api, error);
+    rhei_status status = duck_need_room(executor, LIBRARY_BYTES, error);
+    if (status != RHEI_OK)
+        return status;
+    status = duck_api_load(executor->config.library_path, &api, error);
     if (status != RHEI_OK)
         return status;
     base_mutex_lock(&executor->mutex);
@@ -98,6 +104,9 @@ static void executor_status(struct executor *base, struct executor_status *statu
     *status = (struct executor_status){0};
     base_mutex_lock(&executor->mutex);
     status->loaded = executor->database != NULL;
+    status->instances = executor->database != NULL;
+    for (const struct duck_database *each = executor->others; each != NULL; each = each->next)
+        status->instances++;
     status->statements = executor->statements;
     status->plan_hits = executor->plan_hits;
     status->plans_cached = atomic_load(&executor->plans);

@@ -58,6 +58,7 @@ struct duckdb_executor_config {
     size_t temp_limit;          /* bytes there; 0: four times memory_limit */
     struct duckdb_scalar_helpers helpers;
     const struct base_log *log; /* borrowed; may be NULL */
+    uint32_t limited_idle_ms;   /* how long an instance for statements with a limit of their own is kept; 0: 2 s */
 };
 
 /* Loads nothing yet. Close when no stream is open any more. */

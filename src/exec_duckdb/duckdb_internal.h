@@ -25,7 +25,8 @@ enum {
     DUCK_PLANS = 64,      /* kept plans per connection */
     DUCK_PLAN_TABLES = 8, /* of each plan, the tables whose growth is watched */
     DUCK_IDLE_CONNECTIONS = 16,
-    DUCK_PARALLEL_ROWS = 100000,     /* below it one thread scans a table */
+    DUCK_LIMITED_IDLE_MS = 2000, /* how long an instance with a memory limit of its own waits for another statement */
+    DUCK_PARALLEL_ROWS = 100000, /* below it one thread scans a table */
     DUCK_TICK_NS = 10 * 1000 * 1000, /* how often a running statement's stop is asked */
 };
 
@@ -89,8 +90,9 @@ struct duck_database {
     struct duck_connection *connections;
     uint32_t idle_count;
     size_t memory_limit;
-    bool limited;        /* serves one statement that has a memory limit */
-    bool busy;           /* while it does */
+    bool limited; /* serves one statement that has a memory limit */
+    bool busy;    /* while it does */
+    int64_t idle_since_ns;
     _Atomic bool broken; /* DuckDB declared it invalid: no new statement runs on it */
 };
 
@@ -104,7 +106,7 @@ struct duck_executor {
 
     base_mutex mutex;
     struct duck_database *database; /* NULL before the first statement */
-    struct duck_database *others;   /* limited, or broken; they live until close */
+    struct duck_database *others;   /* limited, until they were idle for a while; broken, until close */
     uint64_t schema_version;        /* the one that trim was told */
     uint64_t trimmed_at;            /* `uses` then */
     uint64_t uses, statements, plan_hits;
@@ -119,6 +121,8 @@ struct duck_executor {
 
 /* ---- duckdb_database.c ------------------------------------------------------------------------------------------- */
 
+/* DuckDB's allocator crashes where it finds no address space when it starts: RHEI_NO_MEMORY if there is too little for that. */
+rhei_status duck_need_room(const struct duck_executor *executor, size_t more, struct rhei_error *error);
 /* Loads the library if need be. */
 rhei_status duck_load(struct duck_executor *executor, struct rhei_error *error);
 rhei_status duck_database_open(struct duck_executor *executor, size_t memory_limit, bool limited,
@@ -229,6 +233,8 @@ rhei_status duck_stream_open(struct duck_connection *connection, const struct ex
 /* From watch to unwatch the statement's stop is asked by the watchdog too, and the connection interrupted. */
 rhei_status duck_watch(struct duck_connection *connection, struct rhei_error *error);
 void duck_unwatch(struct duck_connection *connection);
+/* Under the mutex: an instance has become idle. Without a thread for it, it stays until close. */
+void duck_watch_idle(struct duck_executor *executor);
 /* Ends the watchdog's thread. */
 void duck_watch_close(struct duck_executor *executor);
 /* Asks the stop; remembers and returns its answer. Any thread. */

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
@@ -207,12 +208,17 @@ static rhei_status shared_database(struct duck_executor *executor, struct duck_d
     return status;
 }
 
+/* An instance of one statement waits for the next one, but not for ever (duck_watch_idle). */
 static void database_done(struct duck_database *database)
 {
-    base_mutex_lock(&database->executor->mutex);
-    if (database->limited)
+    struct duck_executor *executor = database->executor;
+    base_mutex_lock(&executor->mutex);
+    if (database->limited) {
         database->busy = false;
-    base_mutex_unlock(&database->executor->mutex);
+        database->idle_since_ns = base_now_ns();
+        duck_watch_idle(executor);
+    }
+    base_mutex_unlock(&executor->mutex);
 }
 
 /* Under `opening`: one for this statement alone. */

@@ -63,6 +63,7 @@ struct executor_status {
     char version[32];
     uint64_t statements, plans_cached, plan_hits;
     uint64_t memory_bytes;
+    uint32_t instances; /* of the engine that are open */
 };
 
 struct executor_ops {

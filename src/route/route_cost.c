@@ -31,6 +31,10 @@
 #define OLAP_TOP        10.0     /* each row that passes the sorter of a LIMIT */
 #define OLAP_VALUE      15.0     /* each value of the result */
 
+/* Rows and totals that leave the mirror as they lie there, without an executor. */
+#define DIRECT_START 2000.0
+#define DIRECT_CELL  1.2 /* each value that a range cuts through */
+
 /* What isn't known. */
 #define UNKNOWN_RANGE  0.25   /* share of the rows within one end of a range */
 #define UNKNOWN_EQUAL  0.01   /* share of the rows with one value */
@@ -319,6 +323,20 @@ static double comparisons(const struct tally *tally)
     return count;
 }
 
+/* Of the rows that the rowid doesn't rule out: whole vectors within a range cost nothing. */
+static double direct_ns(const struct tally *tally, double result)
+{
+    double cells = 0;
+    for (size_t i = 0; i < tally->work->node_count; i++) {
+        const struct route_node *node = &tally->work->nodes[i];
+        if (node->table == ROUTE_NO_TABLE)
+            continue;
+        double rows = table_rows(tally, node->table), terms = node->term_count + node->filter_count;
+        cells += (node->by_rowid ? fmin(rows, MIRROR_VECTOR_ROWS) : rows) * terms;
+    }
+    return DIRECT_START + cells * DIRECT_CELL + result * tally->work->columns * OLAP_VALUE;
+}
+
 /* The executor's way isn't SQLite's: it sorts what SQLite finds in order, and groups what SQLite finds together. */
 static double olap_ns(const struct tally *tally, double found, double result)
 {
@@ -348,7 +366,7 @@ void route_estimate_make(const struct route_situation *situation, const struct r
     *estimate = (struct route_estimate){
         .rows = tally.rows * stop,
         .oltp_ns = OLTP_START + tally.ns * stop + result * work->columns * OLTP_VALUE,
-        .olap_ns = olap_ns(&tally, rows, result),
+        .olap_ns = situation->statement->direct ? direct_ns(&tally, result) : olap_ns(&tally, rows, result),
         .first_rows = stop < 1,
         .scans = tally.scans,
     };

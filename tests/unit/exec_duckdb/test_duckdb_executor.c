@@ -3,7 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/base_clock.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
 
@@ -355,6 +357,36 @@ static void test_q4_threads_never_see_each_other_s_values(void **state)
     }
 }
 
+static uint32_t instances(const struct fixture *fixture)
+{
+    struct executor_status status;
+    fixture->executor->ops->status(fixture->executor, &status);
+    return status.instances;
+}
+
+static void test_a11_an_instance_with_a_limit_of_its_own_ends_when_unused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct duckdb_executor_config config = {.threads = 2, .memory_limit = (size_t)1 << 30, .limited_idle_ms = 20};
+    fixture_open_executor(fixture, &config);
+    make_pair(fixture, 1000);
+    struct question question;
+    question_open(fixture, "SELECT count(*) FROM mirror_scan(1, 0)", &question);
+    for (int again = 0; again < 3; again++) {
+        question.query.memory_limit = 0;
+        base_free(answer_of(fixture, &question.query));
+        question.query.memory_limit = (size_t)100 << 20;
+        char *answer = answer_of(fixture, &question.query);
+        assert_string_equal(answer, "1000");
+        base_free(answer);
+        int64_t limit = base_now_ns() + INT64_C(20000000000);
+        while (instances(fixture) > 1 && base_now_ns() < limit)
+            usleep(1000);
+        assert_int_equal(instances(fixture), 1);
+    }
+    question_close(&question);
+}
+
 static void test_q5_a_statement_has_a_memory_limit_of_its_own(void **state)
 {
     struct fixture *fixture = *state;
@@ -456,6 +488,7 @@ int main(void)
         WITH_FIXTURE(test_q4_threads_never_see_each_other_s_values),
         WITH_FIXTURE(test_d6_a_want_of_memory_is_an_error),
         WITH_FIXTURE(test_q5_a_statement_has_a_memory_limit_of_its_own),
+        WITH_FIXTURE(test_a11_an_instance_with_a_limit_of_its_own_ends_when_unused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
