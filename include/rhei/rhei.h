@@ -201,6 +201,16 @@ RHEI_API rhei_status rhei_open(const char *path, const struct rhei_config *confi
  * thread may use it any more. Owner thread.
  */
 RHEI_API void rhei_close(rhei_db **db);
+
+/**
+ * Takes everything of Rhei's out of a database file: triggers, change log, registry, all that is named _rhei_. What is left is a
+ * plain SQLite database with the rows that it had, in the journal mode that it has; opened again, it is captured from scratch.
+ * All or nothing. `path` NULL: the oltp_path of `config_file` (which may be NULL), else "rhei.db", as of rhei_open().
+ *
+ * Errors: RHEI_BUSY while a handle of this or another process has the file open, RHEI_CANT_OPEN, RHEI_READ_ONLY,
+ * RHEI_NOT_A_DATABASE, RHEI_TOO_NEW, RHEI_INVALID (":memory:"), RHEI_CONFIG. Any thread.
+ */
+RHEI_API rhei_status rhei_detach(const char *path, const char *config_file, struct rhei_error *error);
 /** @} */
 
 /** @name Ending what runs

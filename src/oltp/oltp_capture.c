@@ -365,15 +365,17 @@ static rhei_status capture_table(struct capture *capture, struct oltp_table_sche
     bool moved = capture_is_doubtful(capture, table);
     *need = CAPTURE_NOTHING;
     if (capture->appended && unchanged) {
-        *found = (struct oltp_registered){.id = table->before->table.source.id, .same = true, .wanted = -1};
+        *found = (struct oltp_registered){
+            .id = table->before->number, .same = true, .wanted = table->before->by_name ? 1 : -1};
     } else {
         status = oltp_registry_find(&capture->registry, table, found, capture->error);
     }
     source->id = 0;
+    table->by_name = found->wanted > 0;
     if (status != RHEI_OK) {
         return status;
     }
-    unchanged = unchanged && found->same && found->id == table->before->table.source.id && found->wanted != 0;
+    unchanged = unchanged && found->same && found->id == table->before->number && found->wanted != 0;
     if (unchanged && !moved) {
         source->id = (uint32_t)found->id;
         table->table.captured = true;
@@ -608,6 +610,19 @@ static rhei_status capture_all(struct capture *capture)
     return status;
 }
 
+/* What others have captured and nobody asked for by name isn't mirrored by an engine that registers nothing by itself. */
+static void capture_narrow(const struct oltp *oltp, struct oltp_schema *schema)
+{
+    for (uint32_t i = 0; i < schema->catalog.table_count && oltp_captures(oltp); i++) {
+        struct oltp_table_schema *table = &schema->tables[i];
+        table->number = table->table.source.id;
+        if (!oltp->config.auto_register && !table->by_name && table->number != 0) {
+            table->table.source.id = 0;
+            table->table.source.unmirrored_reason = "it is not registered";
+        }
+    }
+}
+
 /* The catalog's tables, now that their numbers are known. */
 static rhei_status capture_seal(struct oltp_schema *schema, struct rhei_error *error)
 {
@@ -652,6 +667,7 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
     if (status == RHEI_OK && !oltp_captures(oltp)) {
         oltp_still_number(oltp, schema);
     }
+    capture_narrow(oltp, schema);
     capture_none(schema);
     return status == RHEI_OK ? capture_seal(schema, error) : status;
 }
@@ -703,6 +719,7 @@ static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struc
         status = oltp_schema_reread(writer, schema, error);
     }
     if (status == RHEI_OK) {
+        capture_narrow(oltp, schema);
         capture_none(schema);
         status = capture_seal(schema, error);
     }

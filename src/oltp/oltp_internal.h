@@ -207,8 +207,10 @@ struct oltp_table_schema {
     bool exposed;   /* something else may change a row between its change and our AFTER trigger (I9) */
     const struct oltp_object *triggers; /* ours, as they are in the file */
     uint32_t trigger_count;
-    bool remade;           /* while capture is settled: its triggers are not what `triggers` says any more */
+    uint32_t remade;       /* while capture is settled, not 0: its triggers are not what `triggers` says any more */
     const char *signature; /* equal signatures: the same columns and key, so the same version */
+    uint32_t number;       /* under which it is captured, whether this engine mirrors it or not; 0: it isn't */
+    bool by_name;          /* it was asked for by name */
     struct oltp_definition *definition;
     const struct oltp_table_schema
         *before; /* while capture is settled: the same, in the schema before; NULL: it changed */

@@ -67,7 +67,7 @@ static rhei_status registry_last_number(struct oltp *oltp, const struct oltp_sch
     }
     struct oltp_schema *known = oltp_schema_hold(oltp);
     for (uint32_t i = 0; known != NULL && i < known->catalog.table_count; i++) {
-        int64_t id = known->tables[i].table.source.id;
+        int64_t id = known->tables[i].number;
         *last = id > *last ? id : *last;
     }
     oltp_schema_release(known);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rh_command_names[] = {"exec", "query", "sync", "status", "info", "import", "verify", "help", NULL};
+const char *const rh_command_names[] = {"exec",   "query",  "sync",   "status", "info",
+                                        "import", "verify", "detach", "help",   NULL};
 
 enum option_id {
     OPTION_DB = 256,

@@ -11,6 +11,7 @@ static const char overview[] =
     "  rh status                  how far the column store is, table by table\n"
     "  rh sync                    bring the column store to every commit, and report\n"
     "  rh verify [TABLE]          compare tables with the column store\n"
+    "  rh detach                  take change capture out of the file\n"
     "  rh info                    paths, versions, settings in force\n"
     "  rh help   [COMMAND]        the options of a command\n"
     "\n"
@@ -109,6 +110,13 @@ static const char verify_text[] =
     "  --timeout MS       wait no longer than this for the build\n"
     "  --json             one JSON object a line\n";
 
+static const char detach_text[] =
+    "rh detach [options]: takes triggers, change log and registry out of the file, which is plain SQLite then\n"
+    "\n"
+    "Refused while an engine has the file open. Opened by an engine again, it is captured from scratch.\n"
+    "\n"
+    "  --db FILE, --config FILE\n";
+
 static const char info_text[] = "rh info [options]: paths, engines, versions, memory, settings in force\n"
                                 "\n"
                                 "  --db FILE, --config FILE\n"
@@ -132,6 +140,8 @@ const char *rh_help_text(enum rh_command command)
         return import_text;
     case RH_COMMAND_VERIFY:
         return verify_text;
+    case RH_COMMAND_DETACH:
+        return detach_text;
     default:
         return overview;
     }

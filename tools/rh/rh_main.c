@@ -36,6 +36,8 @@ static int run(struct rh_tool *tool, int argc)
         return rh_import_command(tool);
     case RH_COMMAND_VERIFY:
         return rh_verify_command(tool);
+    case RH_COMMAND_DETACH:
+        return rh_detach_command(tool);
     case RH_COMMAND_VERSION:
         return run_version();
     default:
