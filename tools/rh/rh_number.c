@@ -154,7 +154,7 @@ const char *rh_format_integer(int64_t value, char text[RH_INTEGER_SIZE])
 size_t rh_format_real(double value, char text[RH_REAL_SIZE])
 {
     if (isinf(value))
-        return (size_t)snprintf(text, RH_REAL_SIZE, "%s9e999", value < 0 ? "-" : "");
+        return strlen(strcpy(text, value < 0 ? "-9e999" : "9e999"));
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, RH_REAL_SIZE, "%.*g", digits, value);
         if (digits == 17 || strtod(text, NULL) == value)

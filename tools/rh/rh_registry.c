@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rh_registry.h"
+
+#include "rh_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Runs the text and hands each row over. */
+static bool each_row(struct rh_tool *tool, const char *sql, struct rh_registry *registry,
+                     void (*take)(struct rh_registry *registry, rhei_rows *rows))
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    rhei_status status = rhei_oltp_query(tool->db, sql, NULL, &rows, &error);
+    while (status == RHEI_OK || status == RHEI_ROW) {
+        status = rhei_rows_next(rows, &error);
+        if (status == RHEI_ROW)
+            take(registry, rows);
+    }
+    rhei_rows_close(&rows);
+    if (status == RHEI_DONE)
+        return true;
+    rh_tell_error(tool, &error);
+    return false;
+}
+
+static void take_installed(struct rh_registry *registry, rhei_rows *rows)
+{
+    registry->installed = rhei_rows_int64(rows, 0) == 3;
+}
+
+static void take_engine(struct rh_registry *registry, rhei_rows *rows)
+{
+    registry->engines = rh_reallocate(registry->engines, (registry->engine_count + 1) * sizeof *registry->engines);
+    registry->engines[registry->engine_count++] =
+        (struct rh_engine){rhei_rows_int64(rows, 0), rhei_rows_int64(rows, 1), rhei_rows_int64(rows, 2)};
+}
+
+static void take_table(struct rh_registry *registry, rhei_rows *rows)
+{
+    const char *name = rhei_rows_text(rows, 0);
+    if (name == NULL)
+        return;
+    registry->captured = rh_reallocate(registry->captured, (registry->captured_count + 1) * sizeof *registry->captured);
+    registry->captured[registry->captured_count++] = rh_copy_text(name, strlen(name));
+}
+
+bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
+{
+    *registry = (struct rh_registry){0};
+    if (!each_row(tool,
+                  "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND "
+                  "name IN ('_rhei_engines', '_rhei_tables', '_rhei_cdc_log')",
+                  registry, take_installed))
+        return false;
+    return !registry->installed ||
+           (each_row(tool,
+                     "SELECT id, position, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) - seen_ms "
+                     "FROM _rhei_engines ORDER BY id",
+                     registry, take_engine) &&
+            each_row(tool, "SELECT name FROM _rhei_tables WHERE live ORDER BY name", registry, take_table));
+}
+
+bool rh_registry_captures(const struct rh_registry *registry, const char *table)
+{
+    for (size_t at = 0; at < registry->captured_count; at++)
+        if (rh_same_name(registry->captured[at], strlen(registry->captured[at]), table, strlen(table)))
+            return true;
+    return false;
+}
+
+void rh_registry_free(struct rh_registry *registry)
+{
+    for (size_t at = 0; at < registry->captured_count; at++)
+        free(registry->captured[at]);
+    free(registry->captured);
+    free(registry->engines);
+    *registry = (struct rh_registry){0};
+}

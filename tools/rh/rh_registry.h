@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rh_registry.h
+ * What the file itself says of change capture and of the engines that read it, whoever they are.
+ */
+#ifndef RH_REGISTRY_H
+#define RH_REGISTRY_H
+
+#include "rh_tool.h"
+
+struct rh_engine {
+    int64_t id, position; /* the change that it had applied when it was last seen */
+    int64_t seen_ms;      /* milliseconds ago */
+};
+
+struct rh_registry {
+    bool installed; /* the file has change capture */
+    struct rh_engine *engines;
+    size_t engine_count;
+    char **captured; /* names of the tables */
+    size_t captured_count;
+};
+
+/** Reads it; rh_registry_free() afterwards in any case. False: the error was told. */
+bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry);
+bool rh_registry_captures(const struct rh_registry *registry, const char *table);
+void rh_registry_free(struct rh_registry *registry);
+
+#endif
