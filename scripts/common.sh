@@ -17,8 +17,8 @@ parse_variant() {
     local word
     for word in "$@"; do
         case $word in
-        --asan) meson_options+=(-Db_sanitize=address,undefined -Db_lundef=false -Dbench=false) ;;
-        --tsan) meson_options+=(-Db_sanitize=thread -Db_lundef=false -Dbench=false) ;;
+        --asan) meson_options+=(-Doptimization=2 -Db_sanitize=address,undefined -Db_lundef=false -Dbench=false) ;;
+        --tsan) meson_options+=(-Doptimization=2 -Db_sanitize=thread -Db_lundef=false -Dbench=false) ;;
         --clang) compiler=clang-14 ;;
         --system-sqlite) meson_options+=(-Dsqlite=system -Dbench=false) ;;
         --release) meson_options+=(--buildtype=release -Db_lto=false) ;;

@@ -25,6 +25,25 @@ def test_status_names_tables_and_states(filled):
     assert any(metric["name"] == "rhei_cdc_log_rows" for metric in status["metrics"])
 
 
+def test_status_tells_of_the_engines_that_run_on_the_file(filled, spawn):
+    status = json.loads(filled.run("status", "--json").stdout)
+    assert status["capture_installed"] is False and status["engines"] == []
+    assert "not installed" in filled.run("status").stdout
+    engine = spawn()
+    engine.open(filled.folder / "rhei.db")
+    engine.initial_sync()
+    engine.execute("INSERT INTO t VALUES (7777, 'x')")
+    engine.sync()
+    status = json.loads(filled.run("status", "--json").stdout)
+    assert status["capture_installed"] and len(status["engines"]) == 1
+    assert 0 <= status["engines"][0]["seen_ms_ago"] < 60000 and status["engines"][0]["lag_events"] <= 1
+    assert [table["captured"] for table in status["table_list"]] == [True, True]
+    text = filled.run("status").stdout
+    assert "installed, 2 tables captured" in text and "1 on this file" in text
+    engine.close()
+    assert json.loads(filled.run("status", "--json").stdout)["engines"] == []
+
+
 def test_sync_builds_reports_and_prunes(filled):
     filled.run("exec", "UPDATE t SET s = 'changed' WHERE id <= 10")
     report = json.loads(filled.run("sync", "--json").stdout)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rh status: how far the column store is, table by table. */
+/* rh status: what the file says of capture and of the engines that run on it, and what this command sees of its tables. */
+#include "rh_registry.h"
 #include "rh_tool.h"
 #include "rh_writer.h"
 
@@ -18,12 +19,15 @@ struct status {
     size_t table_count;
     struct rhei_metric *metrics;
     size_t metric_count;
+    struct rh_registry registry;
 };
 
 static bool collect(struct rh_tool *tool, struct status *status)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     *status = (struct status){.sync = {.struct_size = sizeof status->sync}};
+    if (!rh_registry_read(tool, &status->registry))
+        return false;
     if (rhei_sync_status(tool->db, &status->sync, &error) == RHEI_OK &&
         rhei_metrics(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
         rhei_status listed = rhei_tables(tool->db, &status->tables, &status->table_count, &error);
@@ -38,6 +42,7 @@ static void release(struct status *status)
 {
     rhei_free(status->tables);
     rhei_free(status->metrics);
+    rh_registry_free(&status->registry);
 }
 
 static void line_of(const char *label, struct rh_buffer *text)
@@ -46,46 +51,60 @@ static void line_of(const char *label, struct rh_buffer *text)
     rh_buffer_clear(text);
 }
 
-static void print_sync(const struct rhei_sync_status *sync)
+static void add_behind(struct rh_buffer *text, int64_t newest, int64_t position)
+{
+    uint64_t behind = newest > position ? (uint64_t)newest - (uint64_t)position : 0;
+    rh_add_count(text, behind);
+    rh_buffer_add_text(text, behind == 1 ? " change behind" : " changes behind");
+}
+
+static void print_engines(const struct rh_registry *registry, int64_t newest)
 {
     struct rh_buffer text = {0};
-    if (sync->running)
-        rh_buffer_add_text(&text, "running in this process");
-    else
+    if (!registry->installed)
         rh_buffer_add_text(&text,
-                           "off in this command (rh sync, rh verify and rh query --route olap build the column store)");
-    line_of("Sync", &text);
-    rh_buffer_format(&text, "%" PRId64 " of %" PRId64 " in the change log", sync->position, sync->log_position);
-    line_of("Position", &text);
-    rh_add_count(&text, (uint64_t)(sync->lag_events > 0 ? sync->lag_events : 0));
-    rh_buffer_add_text(&text, sync->lag_events == 1 ? " change" : " changes");
-    if (sync->age_us >= 0) {
-        rh_buffer_add_text(&text, ", age ");
-        rh_add_duration(&text, sync->age_us);
+                           "not installed in this file (--capture of rh exec, import and sync, and programs that open "
+                           "it with Rhei, install it)");
+    else
+        rh_buffer_format(&text, "installed, %zu table%s captured", registry->captured_count,
+                         registry->captured_count == 1 ? "" : "s");
+    line_of("Capture", &text);
+    rh_buffer_format(&text, "%zu on this file", registry->engine_count);
+    line_of("Engines", &text);
+    for (size_t at = 0; at < registry->engine_count; at++) {
+        const struct rh_engine *engine = &registry->engines[at];
+        rh_buffer_format(&text, "  %" PRId64 ": position %" PRId64 ", ", engine->id, engine->position);
+        add_behind(&text, newest, engine->position);
+        rh_buffer_add_text(&text, ", seen ");
+        rh_add_duration(&text, engine->seen_ms > 0 ? engine->seen_ms * 1000 : 0);
+        rh_buffer_add_text(&text, " ago");
+        line_of("", &text);
     }
+    rh_buffer_free(&text);
+}
+
+static void print_sync(const struct status *status)
+{
+    const struct rhei_sync_status *sync = &status->sync;
+    const struct rh_registry *registry = &status->registry;
+    struct rh_buffer text = {0};
+    rh_buffer_format(&text, "%" PRId64 ", the newest change", sync->log_position);
+    line_of("Position", &text);
+    int64_t slowest = sync->log_position;
+    for (size_t at = 0; at < registry->engine_count; at++)
+        slowest = registry->engines[at].position < slowest ? registry->engines[at].position : slowest;
+    add_behind(&text, sync->log_position, slowest);
+    rh_buffer_add_text(&text, registry->engine_count > 1    ? ", the slowest engine"
+                              : registry->engine_count == 1 ? ", the engine"
+                                                            : ": no engine reads the log");
     line_of("Lag", &text);
     rh_add_count(&text, sync->log_rows);
     rh_buffer_add_text(&text, sync->log_rows == 1 ? " row" : " rows");
     line_of("Change log", &text);
     rh_add_count(&text, sync->cycles);
-    if (sync->cycles > 0) {
-        rh_buffer_add_text(&text, ", the last took ");
-        rh_add_duration(&text, sync->last_cycle_us);
-    }
+    rh_buffer_add_text(
+        &text, " in this command, which builds no column store (rh sync, rh verify and rh query --route olap do)");
     line_of("Cycles", &text);
-    if (sync->events > 0) {
-        rh_add_count(&text, sync->events);
-        rh_buffer_add_text(&text, " changes: ");
-        rh_add_count(&text, sync->rows_inserted);
-        rh_buffer_add_text(&text, " inserted, ");
-        rh_add_count(&text, sync->rows_updated);
-        rh_buffer_add_text(&text, " updated, ");
-        rh_add_count(&text, sync->rows_deleted);
-        rh_buffer_add_text(&text, " deleted, ");
-        rh_add_count(&text, sync->rows_pruned);
-        rh_buffer_add_text(&text, " pruned");
-        line_of("Applied", &text);
-    }
     if (sync->last_error[0] != '\0') {
         rh_buffer_add_text(&text, sync->last_error);
         line_of("Last error", &text);
@@ -101,16 +120,9 @@ static double metric_of(const struct status *status, const char *name)
     return 0;
 }
 
-static void print_memory(const struct status *status)
+static void print_file(const struct status *status)
 {
     struct rh_buffer text = {0};
-    rh_buffer_add_text(&text, "mirror ");
-    rh_add_size(&text, metric_of(status, "rhei_mirror_bytes"));
-    rh_buffer_add_text(&text, " (key indexes ");
-    rh_add_size(&text, metric_of(status, "rhei_mirror_index_bytes"));
-    rh_buffer_add_text(&text, "), analytical engine ");
-    rh_add_size(&text, metric_of(status, "rhei_executor_memory_bytes"));
-    line_of("Memory", &text);
     rh_add_size(&text, metric_of(status, "rhei_oltp_file_bytes"));
     rh_buffer_add_text(&text, ", write-ahead log ");
     rh_add_size(&text, metric_of(status, "rhei_oltp_wal_bytes"));
@@ -123,11 +135,6 @@ static struct rhei_value text_value(const char *text)
     return (struct rhei_value){.as.bytes = text, .length = (uint32_t)strlen(text), .type = RHEI_TEXT};
 }
 
-static struct rhei_value count_value(uint64_t count)
-{
-    return (struct rhei_value){.as.integer = (int64_t)count, .type = RHEI_INTEGER};
-}
-
 static size_t ready_count(const struct status *status)
 {
     size_t count = 0;
@@ -136,30 +143,28 @@ static size_t ready_count(const struct status *status)
     return count;
 }
 
+static const char *why_not(const struct status *status, const struct rhei_table_status *table)
+{
+    if (!status->registry.installed)
+        return "capture is not installed";
+    return table->state == RHEI_TABLE_UNMIRRORED ? table->message : "no engine has captured it: rh sync tells why";
+}
+
 static void print_tables(const struct rh_tool *tool, const struct status *status)
 {
-    static const char *const names[] = {"table", "state", "rows", "built", "position", "why"};
-    printf("%-13s%zu, %zu ready\n", "Tables", status->table_count, ready_count(status));
+    static const char *const names[] = {"table", "captured", "why not"};
+    printf("%-13s%zu\n", "Tables", status->table_count);
     if (status->table_count == 0)
         return;
     putchar('\n');
     struct rh_output output = {.terminal = tool->out};
-    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, 6);
+    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, 3);
     for (size_t at = 0; at < status->table_count; at++) {
         const struct rhei_table_status *table = &status->tables[at];
-        struct rh_buffer built = {0};
-        double share = table->rows_expected > 0 ? (double)table->rows_built / (double)table->rows_expected : 0;
-        if (table->state == RHEI_TABLE_READY)
-            rh_buffer_add_text(&built, "all");
-        else if (table->state == RHEI_TABLE_BUILDING)
-            rh_buffer_format(&built, "%d%%", (int)(share > 1 ? 100 : share * 100));
-        else
-            rh_buffer_add_text(&built, "no");
-        struct rhei_value values[] = {
-            text_value(table->name), text_value(state_name(table->state)),   count_value(table->rows),
-            text_value(built.bytes), count_value((uint64_t)table->position), text_value(table->message)};
+        bool captured = rh_registry_captures(&status->registry, table->name);
+        struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
+                                      text_value(captured ? "" : why_not(status, table))};
         rh_writer_row(writer, values);
-        rh_buffer_free(&built);
     }
     rh_writer_close(&writer);
 }
@@ -181,9 +186,24 @@ static void add_tables_json(struct rh_buffer *json, const struct status *status)
         add_member(json, "rows_built", (int64_t)table->rows_built);
         add_member(json, "rows_expected", (int64_t)table->rows_expected);
         add_member(json, "position", table->position);
-        rh_buffer_add_text(json, "\"message\":");
+        rh_buffer_format(json, "\"captured\":%s,\"message\":",
+                         rh_registry_captures(&status->registry, table->name) ? "true" : "false");
         rh_add_json_text(json, table->message, strlen(table->message));
         rh_buffer_add_char(json, '}');
+    }
+    rh_buffer_add_text(json, "],");
+}
+
+static void add_engines_json(struct rh_buffer *json, const struct rh_registry *registry, int64_t newest)
+{
+    rh_buffer_format(json, "\"capture_installed\":%s,\"engines\":[", registry->installed ? "true" : "false");
+    for (size_t at = 0; at < registry->engine_count; at++) {
+        const struct rh_engine *engine = &registry->engines[at];
+        rh_buffer_add_text(json, at > 0 ? ",{" : "{");
+        add_member(json, "id", engine->id);
+        add_member(json, "position", engine->position);
+        add_member(json, "lag_events", newest > engine->position ? newest - engine->position : 0);
+        rh_buffer_format(json, "\"seen_ms_ago\":%" PRId64 "}", engine->seen_ms);
     }
     rh_buffer_add_text(json, "],");
 }
@@ -224,6 +244,7 @@ static void print_json(const struct status *status)
     rh_buffer_add_text(&json, "\"last_error\":");
     rh_add_json_text(&json, sync->last_error, strlen(sync->last_error));
     rh_buffer_add_char(&json, ',');
+    add_engines_json(&json, &status->registry, sync->log_position);
     add_tables_json(&json, status);
     add_metrics_json(&json, status);
     printf("%s}\n", json.bytes);
@@ -239,8 +260,9 @@ int rh_status_command(struct rh_tool *tool)
     if (good && tool->args->json) {
         print_json(&status);
     } else if (good) {
-        print_sync(&status.sync);
-        print_memory(&status);
+        print_engines(&status.registry, status.sync.log_position);
+        print_sync(&status);
+        print_file(&status);
         print_tables(tool, &status);
     }
     release(&status);
