@@ -261,6 +261,86 @@ static void test_q5_limits_and_early_ends(void **state)
     stream.release(&stream); /* unread */
 }
 
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static const char *any_of(uint64_t *random, const char *const *of, size_t count)
+{
+    return of[next_random(random) % count];
+}
+
+#define ANY(random, ...)                               \
+    any_of(random, (const char *const[]){__VA_ARGS__}, \
+           sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
+
+static void any_range(uint64_t *random, char *sql, size_t size)
+{
+    size_t used = strlen(sql);
+    const char *column = ANY(random, "id", "i", "r", "q.i", "rowid", "none", "loose");
+    const char *number =
+        ANY(random, "0", "17", "-3.5", "500", "30000", "1e3", "-9223372036854775807", "29999.5", "-0.0");
+    const char *other = ANY(random, "100", "-100", "1e300", "20000", "9223372036854775807", "0.37");
+    const char *sign = ANY(random, "<", "<=", ">", ">=", "=");
+    switch (next_random(random) % 3) {
+    case 0:
+        snprintf(sql + used, size - used, "%s BETWEEN %s AND %s", column, number, other);
+        break;
+    case 1:
+        snprintf(sql + used, size - used, "%s %s %s", column, sign, number);
+        break;
+    default:
+        snprintf(sql + used, size - used, "%s %s %s", other, sign, column);
+        break;
+    }
+}
+
+static void any_statement(uint64_t *random, char *sql, size_t size)
+{
+    bool totals = next_random(random) % 2 == 0;
+    snprintf(sql, size, "SELECT ");
+    for (uint64_t i = 0, count = next_random(random) % 4 + 1; i < count; i++) {
+        size_t used = strlen(sql);
+        const char *column = ANY(random, "id", "i", "r", "none", "q.r", "loose", "\"a b\"", "b");
+        if (totals)
+            snprintf(sql + used, size - used, "%s%s(%s)", i > 0 ? ", " : "",
+                     ANY(random, "count", "sum", "total", "avg", "min", "max"), column);
+        else
+            snprintf(sql + used, size - used, "%s%s", i > 0 ? ", " : "", ANY(random, column, "s", "*", "rowid"));
+    }
+    strcat(sql, " FROM t q");
+    for (uint64_t i = 0, count = next_random(random) % 3; i < count; i++) {
+        strcat(sql, i > 0 ? " AND " : " WHERE ");
+        any_range(random, sql, size);
+    }
+}
+
+/* Whoever answers. */
+static void test_q2_random_statements(void **state)
+{
+    (void)state;
+    uint64_t random = 0x9e3779b97f4a7c15;
+    must_execute(fixture.db, "DELETE FROM t WHERE id % 10");
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 120; i++) {
+            char sql[600];
+            any_statement(&random, sql, sizeof sql);
+            char *oltp = sorted(must_rows(fixture.db, sql, NULL, RHEI_ROUTE_OLTP));
+            char *own = sorted(must_rows(fixture.db, sql, NULL, RHEI_ROUTE_AUTO));
+            if (strcmp(oltp, own) != 0)
+                fail_msg("%s\nSQLite: %.300s\nby itself: %.300s", sql, oltp, own);
+            free(oltp);
+            free(own);
+        }
+        must_execute(fixture.db, round == 0 ? "UPDATE t SET i = i * 1000, r = -r WHERE id % 70 = 0"
+                                            : "UPDATE t SET i = 0.5, loose = 3 WHERE id % 700 = 0");
+    }
+}
+
 /* Rows that are seen whole before the first is given: ties, integers among REALs, RETURNING. */
 static void test_q5_held_rows_count(void **state)
 {
@@ -307,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q1_latest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q5_limits_and_early_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q5_held_rows_count, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_random_statements, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
