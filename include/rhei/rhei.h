@@ -309,7 +309,8 @@ struct rhei_query_options {
 /**
  * Runs one statement and gives its rows. The route is chosen by Rhei; rows, types, names and errors are SQLite's either way.
  * A statement that writes (also `INSERT ... RETURNING`) runs as a write, once, before this returns.
- * `EXPLAIN ROUTE <statement>` gives the decision as rows instead of running it.
+ * `EXPLAIN ROUTE <statement>` gives the decision as rows instead of running it. A text without a statement gives no columns and no
+ * rows.
  *
  * The caller owns *rows, NULL after an error, and closes it with rhei_rows_close(); an open one holds a snapshot, never a lock
  * that stops writers or syncs.

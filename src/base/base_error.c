@@ -132,6 +132,12 @@ rhei_status error_no_memory(struct rhei_error *error)
 
 void error_clear(struct rhei_error *error)
 {
-    if (error != NULL)
-        *error = (struct rhei_error)RHEI_ERROR_INIT;
+    if (error == NULL)
+        return;
+    /* not the whole message: every call begins with this */
+    error->code = RHEI_OK;
+    memcpy(error->sqlstate, "00000", sizeof error->sqlstate);
+    error->sql_offset = -1;
+    error->engine_code = 0;
+    error->message[0] = '\0';
 }

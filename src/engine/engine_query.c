@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "sql/sql_lexer.h"
 
 rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
                             const struct rhei_params *params, const struct rhei_query_options *options,
@@ -215,6 +216,28 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
     return status;
 }
 
+/* Blanks, comments and semicolons: nothing to do, and nothing comes of it. */
+static bool is_blank(const char *sql, size_t len)
+{
+    for (;;) {
+        struct sql_token token = sql_lex_word(sql, len);
+        if (token.code == SQL_LEX_END)
+            return true;
+        if (token.text[0] != ';')
+            return false;
+        len -= (size_t)(token.text - sql) + token.length;
+        sql = token.text + token.length;
+    }
+}
+
+static rhei_status ask_nothing(struct rhei_db *db, struct rhei_rows **rows, struct rhei_error *error)
+{
+    rhei_status status = engine_rows_new(db, NULL, rows, error);
+    if (status == RHEI_OK)
+        (*rows)->rule = "empty";
+    return status;
+}
+
 /* A literal write that gives no rows: SQLite says all there is to say when it runs. */
 static rhei_status ask_plain_write(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                                    struct rhei_error *error)
@@ -238,7 +261,9 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
 {
     size_t inner = 0;
     rhei_status status;
-    if (route_explained_text(ask->sql, ask->len, &inner) != NULL) {
+    if (is_blank(ask->sql, ask->len)) {
+        status = ask_nothing(db, rows, error);
+    } else if (route_explained_text(ask->sql, ask->len, &inner) != NULL) {
         status = engine_explain_route(db, ask, rows, error);
     } else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len)) {
         status = ask_plain_write(db, ask, rows, error);
@@ -290,6 +315,8 @@ rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_par
 
 static rhei_status oltp_query(rhei_db *db, const struct engine_ask *ask, rhei_rows **rows, struct rhei_error *error)
 {
+    if (is_blank(ask->sql, ask->len))
+        return ask_nothing(db, rows, error);
     rhei_status status = engine_rows_new(db, NULL, rows, error);
     if (status != RHEI_OK)
         return status;

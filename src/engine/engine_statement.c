@@ -11,7 +11,8 @@ struct rhei_statement {
     char *sql;
     struct route_statement *described; /* as of the schema when it was last asked for; NULL within a transaction */
     struct oltp_shape shape;           /* column names are `described`'s where there is one */
-    char **parameter_names;            /* [shape.parameter_count] */
+    char **parameter_names;            /* [named_count] */
+    uint32_t named_count;
 };
 
 static void free_names(char **names, uint32_t count)
@@ -27,6 +28,7 @@ static rhei_status name_parameters(struct rhei_statement *statement, struct rhei
     uint32_t count = statement->shape.parameter_count;
     if (count == 0)
         return RHEI_OK;
+    statement->named_count = count;
     statement->parameter_names = base_alloc_zero(count, sizeof *statement->parameter_names);
     if (statement->parameter_names == NULL || !sql_parameter_names_read(statement->sql, strlen(statement->sql), &names))
         return error_no_memory(error);
@@ -50,7 +52,7 @@ static void use_facts(struct rhei_statement *statement)
     statement->shape = (struct oltp_shape){
         .kind = facts->kind,
         .read_only = route_statement_is_native(statement->described) || facts->read_only,
-        .parameter_count = facts->parameter_count, /* the text's alone, whatever the schema */
+        .parameter_count = facts->parameter_count,
         .column_count = facts->column_count,
         .column_names = (const char **)(uintptr_t)facts->column_names,
     };
@@ -142,7 +144,7 @@ uint32_t rhei_statement_parameter_count(const rhei_statement *statement)
 
 const char *rhei_statement_parameter_name(const rhei_statement *statement, uint32_t number)
 {
-    if (number == 0 || number > rhei_statement_parameter_count(statement))
+    if (number == 0 || statement == NULL || number > statement->named_count)
         return "";
     const char *name = statement->parameter_names[number - 1];
     return name == NULL ? "" : name;
@@ -220,7 +222,7 @@ void rhei_statement_close(rhei_statement **statement)
         return;
     rhei_statement *closing = *statement;
     *statement = NULL;
-    free_names(closing->parameter_names, closing->shape.parameter_count);
+    free_names(closing->parameter_names, closing->named_count);
     if (closing->described == NULL)
         base_free((void *)(uintptr_t)closing->shape.column_names);
     route_statement_release(&closing->described);

@@ -59,6 +59,38 @@ rhei_status duck_stopped_error(rhei_status status, struct rhei_error *error)
     return error_set(error, status, "the query was stopped");
 }
 
+/*
+ * DuckDB ends some errors with what one could set or install. Nobody can here: its settings are ours and locked, and its file
+ * access is off. What we can offer is said by `advice_for`.
+ */
+static size_t length_of_fact(const char *message)
+{
+    static const char *const advice[] = {"\nPossible solutions",
+                                         "\nDatabase is launched",
+                                         "\nThis limit was set by",
+                                         "\nPlease try installing",
+                                         "\nYou can ",
+                                         "\nTo enable ",
+                                         "\nAn error occurred while trying to automatically"};
+    size_t len = strlen(message);
+    for (size_t i = 0; i < sizeof advice / sizeof *advice; i++) {
+        const char *at = strstr(message, advice[i]);
+        if (at != NULL && (size_t)(at - message) < len)
+            len = (size_t)(at - message);
+    }
+    while (len > 0 && (message[len - 1] == '\n' || message[len - 1] == ' '))
+        len--;
+    return len;
+}
+
+static const char *advice_for(rhei_status status)
+{
+    return status == RHEI_MEMORY_LIMIT
+               ? "; raise olap_memory_limit (or the query's own memory_limit), give the database fewer "
+                 "threads, or route the statement to oltp"
+               : "";
+}
+
 /* Our own callbacks can give DuckDB a text only; it puts its kind in front, and sometimes the place behind. */
 static bool is_our_want_of_memory(const char *message)
 {
@@ -75,7 +107,11 @@ static rhei_status error_of(struct duck_connection *connection, duckdb_error_typ
         return error_no_memory(error);
     if (type == DUCKDB_ERROR_FATAL || type == DUCKDB_ERROR_INTERNAL)
         connection->database->broken = true;
-    return error_set(error, code_of(type), "DuckDB: %s", message != NULL ? message : "it failed without a message");
+    if (message == NULL)
+        message = "it failed without a message";
+    rhei_status status = code_of(type);
+    size_t len = length_of_fact(message);
+    return error_set(error, status, "DuckDB: %.*s%s", len < 900 ? (int)len : 900, message, advice_for(status));
 }
 
 rhei_status duck_result_error(struct duck_connection *connection, duckdb_result *result, struct rhei_error *error)

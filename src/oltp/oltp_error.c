@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SQLite's codes in Rhei's words. */
+#include <errno.h>
 #include <string.h>
 
 #include "oltp/oltp_internal.h"
@@ -23,15 +24,20 @@ static const struct code codes[] = {
      "the folder can't be written, and a database needs files beside it: check its permissions"},
     {SQLITE_READONLY, RHEI_READ_ONLY, NULL, "the file or its folder can't be written: check the permissions"},
     {SQLITE_CONSTRAINT, RHEI_CONSTRAINT, NULL, NULL},
+    {SQLITE_BUSY_SNAPSHOT, RHEI_BUSY, "40001",
+     "others committed since this transaction first read, so it can't write any more: waiting doesn't help, only "
+     "ROLLBACK "
+     "does; a transaction that is going to write begins with BEGIN IMMEDIATE"},
     {SQLITE_BUSY, RHEI_BUSY, NULL,
-     "another process held the database for longer than the busy time-out: try again, or raise the time-out"},
+     "another process held the database for longer than busy_timeout_ms: try again, or raise it"},
     {SQLITE_LOCKED, RHEI_BUSY, NULL, NULL},
     {SQLITE_NOMEM, RHEI_NO_MEMORY, NULL, NULL},
     {SQLITE_INTERRUPT, RHEI_CANCELLED, NULL, NULL},
     {SQLITE_IOERR, RHEI_IO, NULL, "the system refused to read or write the file: check disk and permissions"},
     {SQLITE_CORRUPT, RHEI_NOT_A_DATABASE, NULL, "the file is damaged: restore a backup, or see sqlite3's .recover"},
     {SQLITE_NOTADB, RHEI_NOT_A_DATABASE, NULL, "it is some other kind of file, or encrypted; nothing was changed"},
-    {SQLITE_FULL, RHEI_FULL, NULL, "the disk is full, or the database's size limit is reached: free some space"},
+    {SQLITE_FULL, RHEI_FULL, NULL,
+     "the disk is full, or a size limit of file or database is reached: free some space, or raise the limit"},
     {SQLITE_CANTOPEN, RHEI_CANT_OPEN, NULL, "check that the folder exists and that the file may be read and written"},
     {SQLITE_PERM, RHEI_CANT_OPEN, NULL, "check the permissions"},
     {SQLITE_PROTOCOL, RHEI_BUSY, NULL, NULL},
@@ -93,6 +99,12 @@ rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const 
     }
     if (connection->oltp != NULL && oltp_identity_lost(connection->oltp)) { /* whatever SQLite makes of it */
         return oltp_identity_check(connection->oltp, false, error);
+    }
+    /* the size that the system allows for a file (ulimit, a quota) is as good as a full disk */
+    int system = (rc & 255) == SQLITE_IOERR ? sqlite3_system_errno(connection->db) : 0;
+    if (system == EFBIG || system == EDQUOT) {
+        return error_fill(SQLITE_FULL, what,
+                          system == EFBIG ? "the file may not grow any more" : "the disk quota is used up", -1, error);
     }
     int extended = sqlite3_extended_errcode(connection->db);
     bool same = (extended & 255) == (rc & 255);

@@ -357,7 +357,7 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
             "BEGIN, COMMIT, ROLLBACK and savepoints need a session: other callers' writes are not part of it");
     }
     job->solo = job->many ? job->rows > SOLO_ROWS : !job->joins;
-    rhei_status status = oltp_identity_check(oltp, true, error);
+    rhei_status status = oltp_identity_check(oltp, false, error);
     if (status != RHEI_OK) {
         return status;
     }

@@ -215,7 +215,7 @@ static void test_q4_texts_of_two_statements_are_refused_whole(void **state)
     assert_int_equal(test_try(&test, "INSERT INTO t VALUES(1); -- done\n ;", &error), RHEI_OK);
     test_expect(&test, "SELECT count(*) FROM t", "1\n");
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    expect_error(test_try(&test, "INSERT INTO t VALUES(?)", &error), RHEI_INVALID, &error, "parameters");
+    expect_error(test_try(&test, "INSERT INTO t VALUES(?)", &error), RHEI_INVALID, &error, "has 1 parameter, 0 values");
     error = (struct rhei_error)RHEI_ERROR_INIT;
     expect_error(test_try(&test, "INSERT INTO nosuch VALUES(1)", &error), RHEI_SQL, &error, "no such table");
     error = (struct rhei_error)RHEI_ERROR_INIT;
@@ -362,6 +362,45 @@ static void test_errors_of_files_say_what_to_do(void **state)
     test_close(&test);
 }
 
+static void count_commit(void *context)
+{
+    (*(int *)context)++;
+}
+
+/* It fails, and keeps the rows before the one that failed: they are committed, so the sync is woken for them. */
+static void test_c1_insert_or_fail_wakes_the_sync(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(a INTEGER PRIMARY KEY)");
+    test_shut(&test);
+    struct oltp_config config;
+    int commits = 0;
+    test_default_config(&test, &config);
+    config.committed = count_commit;
+    config.committed_context = &commits;
+    assert_int_equal(oltp_open(&config, &test.oltp, NULL), RHEI_OK);
+    commits = 0;
+    expect_error(test_try(&test, "INSERT OR FAIL INTO t VALUES(1), (2), (1), (3)", &error), RHEI_CONSTRAINT, &error,
+                 "UNIQUE");
+    assert_int_equal(commits, 1);
+    test_expect(&test, "SELECT a FROM t", "1\n2\n");
+    struct oltp_status status;
+    assert_int_equal(oltp_get_status(test.oltp, &status, NULL), RHEI_OK);
+    assert_int_equal(status.changes_logged, 2);
+    /* what keeps nothing wakes nobody, and its numbers are free again */
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    expect_error(test_try(&test, "INSERT INTO t VALUES(4), (5), (1)", &error), RHEI_CONSTRAINT, &error, "UNIQUE");
+    assert_int_equal(commits, 1);
+    struct oltp_result result = {0};
+    int64_t before = status.log_position;
+    assert_int_equal(oltp_write(test.oltp, "INSERT INTO t VALUES(6)", 23, NULL, 0, NULL, &result, NULL, NULL), RHEI_OK);
+    assert_int_equal(result.position, before + 1);
+    test_close(&test);
+}
+
 static rhei_status time_is_over(void *context)
 {
     return base_now_ns() >= *(int64_t *)context ? RHEI_TIMEOUT : RHEI_OK;
@@ -385,7 +424,7 @@ static void test_a_foreign_writer_makes_us_wait_and_then_give_up(void **state)
     int64_t start = base_now_ns();
     error = (struct rhei_error)RHEI_ERROR_INIT;
     expect_error(oltp_write(oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, NULL, NULL, NULL, &error), RHEI_BUSY, &error,
-                 "time-out");
+                 "busy_timeout_ms");
     assert_true(base_now_ns() - start >= 190000000);
     /* within one handle: the queue's own time-out */
     error = (struct rhei_error)RHEI_ERROR_INIT;
@@ -601,6 +640,7 @@ int main(void)
         cmocka_unit_test(test_q7_a_transaction_is_its_sessions_alone),
         cmocka_unit_test(test_q7_streamed_rows_and_failing_commits),
         cmocka_unit_test(test_errors_of_files_say_what_to_do),
+        cmocka_unit_test(test_c1_insert_or_fail_wakes_the_sync),
         cmocka_unit_test(test_a_foreign_writer_makes_us_wait_and_then_give_up),
         cmocka_unit_test(test_a2_killed_at_every_point),
         cmocka_unit_test(test_a2_killed_at_random_times),

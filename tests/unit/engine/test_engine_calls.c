@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every call has in common: parameters by name, errors that begin anew and say where, options, sessions. */
+#include "tests/support/engine_fixture.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static struct fixture fixture;
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
+    fixture_init(&fixture);
+    fixture_open(&fixture, &config);
+    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b TEXT)");
+    must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500) "
+                             "INSERT INTO t SELECT i, i % 10, 'name ' || i FROM c");
+    must_be_built(fixture.db);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_end(&fixture);
+    return 0;
+}
+
+static void must_say(rhei_status status, rhei_status expected, const struct rhei_error *error, const char *words)
+{
+    if (status != expected || error->code != expected || strstr(error->message, words) == NULL)
+        fail_msg("%s: %s\ninstead of %s: ...%s...", rhei_status_name(status), error->message,
+                 rhei_status_name(expected), words);
+}
+
+/* ---- Parameters. ---- */
+
+static void test_q4_parameters_by_name_on_both_engines(void **state)
+{
+    (void)state;
+    struct rhei_params *const params[] = {
+        RHEI_PARAMS(rhei_name(":low"), rhei_integer(3), rhei_name("@high"), rhei_integer(7), rhei_name("$name"),
+                    rhei_text("name 1")),
+        RHEI_PARAMS(rhei_name("$name"), rhei_text("name 1"), rhei_name("@high"), rhei_integer(7), rhei_name(":low"),
+                    rhei_integer(3)),
+        RHEI_PARAMS(rhei_integer(3), rhei_name("$name"), rhei_text("name 1"), rhei_integer(7)),
+        RHEI_PARAMS(rhei_integer(3), rhei_integer(7), rhei_text("name 1")),
+    };
+    for (size_t i = 0; i < sizeof params / sizeof params[0]; i++) {
+        must_agree(fixture.db,
+                   "SELECT count(*), max(id) FROM t WHERE a >= :low AND a <= @high AND b > $name AND a <> :low + 1",
+                   params[i]);
+        assert_int_equal(must_int64(fixture.db, "SELECT count(*) FROM t", RHEI_ROUTE_OLTP), 500);
+    }
+    /* a name takes the number after the largest so far, ?NNN its own */
+    must_agree(fixture.db, "SELECT count(*) FROM t WHERE a IN (?2, :x, ?1, ?)",
+               RHEI_PARAMS(rhei_integer(1), rhei_integer(2), rhei_integer(3), rhei_integer(4)));
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_statement *statement = NULL;
+    assert_int_equal(rhei_prepare(fixture.db, "SELECT ?3, :x, ?, $a::b(c), ?1, :x", &statement, &error), RHEI_OK);
+    assert_int_equal(rhei_statement_parameter_count(statement), 6);
+    static const char *const names[] = {"", "?1", "", "?3", ":x", "", "$a::b(c)", ""};
+    for (uint32_t i = 0; i < 8; i++)
+        assert_string_equal(rhei_statement_parameter_name(statement, i), names[i]);
+    rhei_statement_close(&statement);
+}
+
+static void test_q4_names_work_in_writes(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_result result = {0};
+    rhei_session *session = NULL;
+    const char *insert = "INSERT INTO t VALUES (:id, :id * 2, @b)";
+    const struct rhei_params *params =
+        RHEI_PARAMS(rhei_name("@b"), rhei_text("by name"), rhei_name(":id"), rhei_integer(9001));
+    assert_int_equal(rhei_execute(fixture.db, insert, params, &result, &error), RHEI_OK);
+    assert_int_equal(result.struct_size, sizeof result);
+    assert_int_equal(result.changes, 1);
+    assert_int_equal(must_int64(fixture.db, "SELECT a FROM t WHERE b = 'by name'", RHEI_ROUTE_OLTP), 18002);
+    assert_int_equal(rhei_session_open(fixture.db, &session, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "DELETE FROM t WHERE id = $id",
+                                          RHEI_PARAMS(rhei_name("$id"), rhei_integer(9001)), &result, &error),
+                     RHEI_OK);
+    assert_int_equal(result.changes, 1);
+    assert_int_equal(rhei_session_execute(session, "COMMIT", NULL, NULL, &error), RHEI_OK);
+    rhei_session_close(&session);
+}
+
+static void test_d5_wrong_parameters_are_told_apart(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_db *db = fixture.db;
+    const char *sql = "UPDATE t SET b = :b WHERE id = @id";
+    must_say(rhei_execute(db, sql, RHEI_PARAMS(rhei_name(":c"), rhei_null()), NULL, &error), RHEI_INVALID, &error,
+             "no parameter \":c\"");
+    must_say(rhei_execute(db, sql, RHEI_PARAMS(rhei_name(":b"), rhei_null()), NULL, &error), RHEI_INVALID, &error,
+             "parameter 2 (\"@id\") has no value");
+    must_say(rhei_execute(db, sql, RHEI_PARAMS(rhei_integer(1), rhei_name(":b")), NULL, &error), RHEI_INVALID, &error,
+             "no value follows the name \":b\"");
+    must_say(
+        rhei_execute(db, sql, RHEI_PARAMS(rhei_name(":b"), rhei_null(), rhei_integer(1), rhei_null()), NULL, &error),
+        RHEI_INVALID, &error, "parameter 1 has two values");
+    must_say(rhei_execute(db, sql, RHEI_PARAMS(rhei_name(NULL), rhei_null()), NULL, &error), RHEI_INVALID, &error,
+             "no parameter");
+    must_say(rhei_execute(db, "UPDATE t SET b = ? WHERE id = 0", NULL, NULL, &error), RHEI_INVALID, &error,
+             "has 1 parameter, 0 values were given");
+    must_say(rhei_execute(db, "UPDATE t SET b = b WHERE id = 0", RHEI_PARAMS(rhei_null()), NULL, &error), RHEI_INVALID,
+             &error, "has 0 parameters, 1 value was given");
+    const struct rhei_value rows[] = {rhei_name(":b"), rhei_integer(1)};
+    must_say(rhei_execute_batch(db, sql, rows, 2, 1, NULL, &error), RHEI_INVALID, &error,
+             "rows of a batch have no names");
+}
+
+/* ---- Errors. ---- */
+
+static void test_d5_an_error_tells_of_the_last_call(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    must_say(rhei_execute(fixture.db, "SELEC", NULL, NULL, &error), RHEI_SQL, &error, "SELEC");
+    must_say(rhei_query(fixture.db, "SELECT nix FROM t", NULL, NULL, &rows, &error), RHEI_SQL, &error, "nix");
+    assert_int_equal(error.sql_offset, 7);
+    must_say(rhei_register_table(fixture.db, "nowhere", NULL, 0, &error), RHEI_NOT_FOUND, &error, "nowhere");
+    assert_int_equal(rhei_execute(fixture.db, "UPDATE t SET a = a WHERE id = 1", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(error.code, RHEI_OK);
+    assert_string_equal(error.message, "");
+    assert_string_equal(error.sqlstate, "00000");
+    assert_int_equal(error.sql_offset, -1);
+}
+
+static void test_d5_a_batch_names_its_row_and_a_script_its_statement(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    const struct rhei_value ids[] = {rhei_integer(8001), rhei_integer(8002), rhei_integer(1)};
+    must_say(rhei_execute_batch(fixture.db, "INSERT INTO t(id) VALUES (?)", ids, 1, 3, NULL, &error), RHEI_CONSTRAINT,
+             &error, "row 3: UNIQUE constraint failed: t.id");
+    static const char script[] = "INSERT INTO t(id) VALUES (8001);\n\nINSERT INTO t(id) VALUES (8002); SELECT 1 FRM t;";
+    must_say(rhei_execute_script(fixture.db, script, NULL, &error), RHEI_SQL, &error, "statement 3, at byte 67: ");
+    assert_int_equal(error.sql_offset, strstr(script, "t;") - script);
+    assert_int_equal(must_int64(fixture.db, "SELECT count(*) FROM t", RHEI_ROUTE_OLTP), 500);
+}
+
+static void test_d5_a_text_without_a_statement_does_nothing_anywhere(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "  \n", "-- a comment", "/* one */ ;", "; ;; "};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_db *db = fixture.db;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct rhei_query_options olap = {.struct_size = sizeof olap, .route = RHEI_ROUTE_OLAP};
+        struct ArrowArrayStream stream = {0};
+        struct ArrowSchema schema = {0};
+        rhei_rows *rows = NULL;
+        rhei_statement *statement = NULL;
+        rhei_session *session = NULL;
+        assert_int_equal(rhei_execute(db, texts[i], NULL, NULL, &error), RHEI_OK);
+        assert_int_equal(rhei_execute_batch(db, texts[i], NULL, 0, 3, NULL, &error), RHEI_OK);
+        assert_int_equal(rhei_execute_script(db, texts[i], NULL, &error), RHEI_OK);
+        for (int route = 0; route < 3; route++) {
+            if (route < 2)
+                assert_int_equal(rhei_query(db, texts[i], NULL, route == 0 ? NULL : &olap, &rows, &error), RHEI_OK);
+            else
+                assert_int_equal(rhei_oltp_query(db, texts[i], NULL, &rows, &error), RHEI_OK);
+            assert_int_equal(rhei_rows_column_count(rows), 0);
+            assert_int_equal(rhei_rows_next(rows, &error), RHEI_DONE);
+            rhei_rows_close(&rows);
+        }
+        assert_int_equal(rhei_query_arrow(db, texts[i], NULL, NULL, &stream, &error), RHEI_OK);
+        assert_int_equal(stream.get_schema(&stream, &schema), 0);
+        assert_int_equal(schema.n_children, 0);
+        schema.release(&schema);
+        stream.release(&stream);
+        assert_int_equal(rhei_prepare(db, texts[i], &statement, &error), RHEI_OK);
+        assert_int_equal(rhei_statement_column_count(statement), 0);
+        assert_int_equal(rhei_statement_execute(statement, NULL, NULL, &error), RHEI_OK);
+        rhei_statement_close(&statement);
+        assert_int_equal(rhei_session_open(db, &session, &error), RHEI_OK);
+        for (int in = 0; in < 2; in++) {
+            assert_int_equal(rhei_session_execute(session, texts[i], NULL, NULL, &error), RHEI_OK);
+            assert_int_equal(rhei_session_query(session, texts[i], NULL, NULL, &rows, &error), RHEI_OK);
+            assert_int_equal(rhei_rows_next(rows, &error), RHEI_DONE);
+            rhei_rows_close(&rows);
+            assert_int_equal(rhei_session_in_transaction(session), in);
+            assert_int_equal(rhei_session_execute(session, in == 0 ? "BEGIN" : "COMMIT", NULL, NULL, &error), RHEI_OK);
+        }
+        rhei_session_close(&session);
+    }
+}
+
+static void test_q3_returning_behind_a_comment(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    static const char *const texts[] = {
+        "-- new\nINSERT INTO t(id) VALUES (7001) RETURNING id + 1 AS next",
+        "/* x */ WITH n(i) AS (VALUES (7001)) INSERT INTO t(id) SELECT i FROM n RETURNING id + 1 AS next"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_int_equal(rhei_query(fixture.db, texts[i], NULL, NULL, &rows, &error), RHEI_OK);
+        assert_string_equal(rhei_rows_column_name(rows, 0), "next");
+        assert_int_equal(rhei_rows_next(rows, &error), RHEI_ROW);
+        assert_int_equal(rhei_rows_int64(rows, 0), 7002);
+        assert_int_equal(rhei_rows_next(rows, &error), RHEI_DONE);
+        assert_int_equal(rhei_rows_result(rows).changes, 1);
+        rhei_rows_close(&rows);
+        must_execute(fixture.db, "DELETE FROM t WHERE id = 7001");
+    }
+}
+
+/* ---- Options. ---- */
+
+static rhei_status ask_with(const struct rhei_query_options *options, struct rhei_error *error)
+{
+    rhei_rows *rows = NULL;
+    rhei_status status = rhei_query(fixture.db, "SELECT 1", NULL, options, &rows, error);
+    rhei_rows_close(&rows);
+    return status;
+}
+
+static void test_d5_nonsense_in_options_is_invalid(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    const struct rhei_query_options good = {.struct_size = sizeof good};
+    struct rhei_query_options bad[8];
+    for (size_t i = 0; i < 8; i++)
+        bad[i] = good;
+    bad[0].struct_size = 0;
+    bad[1].struct_size = 4;
+    bad[2].struct_size = SIZE_MAX;
+    bad[3].freshness.mode = 77;
+    bad[4].route = -1;
+    bad[5].strings = 9;
+    bad[6].timeout_ms = -1;
+    bad[7].freshness = (struct rhei_freshness){.mode = RHEI_FRESHNESS_BOUNDED, .max_age_ms = -5};
+    assert_int_equal(ask_with(&good, &error), RHEI_OK);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(ask_with(&bad[i], &error), RHEI_INVALID);
+
+    struct rhei_call_options calls[] = {{.struct_size = 0}, {.struct_size = SIZE_MAX}, {sizeof calls[0], -5, NULL}};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(rhei_execute_with(fixture.db, "SELECT 1", NULL, &calls[i], NULL, &error), RHEI_INVALID);
+        assert_int_equal(rhei_execute_script_with(fixture.db, "SELECT 1", &calls[i], NULL, &error), RHEI_INVALID);
+        assert_int_equal(rhei_initial_sync_with(fixture.db, &calls[i], &error), RHEI_INVALID);
+        assert_int_equal(rhei_verify_with(fixture.db, NULL, &calls[i], NULL, &error), RHEI_INVALID);
+    }
+    assert_int_equal(rhei_initial_sync(fixture.db, -1, &error), RHEI_INVALID);
+
+    struct rhei_config configs[7] = {0};
+    for (size_t i = 1; i < 7; i++)
+        configs[i].struct_size = sizeof configs[i];
+    configs[1].struct_size = 100000000;
+    configs[2].freshness.mode = 77;
+    configs[3].olap_backend = 12;
+    configs[4].sync_mode = -3;
+    configs[5].synchronous = 5;
+    configs[6].log_level = 17;
+    for (size_t i = 0; i < 7; i++) {
+        rhei_db *db = NULL;
+        assert_int_equal(rhei_open(":memory:", &configs[i], &db, &error), RHEI_INVALID);
+        assert_null(db);
+    }
+    /* one of a later version of the header is read as far as it is known */
+    struct {
+        struct rhei_query_options known;
+        char more[64];
+    } later = {.known = {.struct_size = sizeof later}};
+    assert_int_equal(ask_with(&later.known, &error), RHEI_OK);
+}
+
+/* ---- Sessions. ---- */
+
+static void test_q7_sessions_have_batch_script_arrow_and_prepare(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_result result = {0};
+    rhei_session *session = NULL;
+    rhei_statement *statement = NULL, *plain = NULL;
+    const struct rhei_value good[] = {rhei_integer(1), rhei_integer(2)}, bad[] = {rhei_integer(3), rhei_integer(1)};
+    assert_int_equal(rhei_session_open(fixture.db, &session, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute_script(session,
+                                                 "CREATE TABLE s (x INTEGER PRIMARY KEY, y); CREATE INDEX si ON s(y)",
+                                                 NULL, NULL, &error),
+                     RHEI_OK);
+    assert_int_equal(
+        rhei_session_execute_batch(session, "INSERT INTO s(x) VALUES (?)", good, 1, 2, NULL, &result, &error), RHEI_OK);
+    assert_int_equal(result.changes, 2);
+    must_say(rhei_session_execute_batch(session, "INSERT INTO s(x) VALUES (?)", bad, 1, 2, NULL, NULL, &error),
+             RHEI_CONSTRAINT, &error, "row 2: ");
+    must_say(rhei_session_execute_script(session, "INSERT INTO s VALUES (5, 5); INSERT INTO s VALUES (1, 1)", NULL,
+                                         NULL, &error),
+             RHEI_CONSTRAINT, &error, "statement 2, at byte 29: ");
+    assert_true(rhei_session_in_transaction(session));
+    /* a table that only this transaction has */
+    assert_int_equal(
+        rhei_session_prepare(session, "SELECT count(*) AS n, sum(x) FROM s WHERE x <> :not", &statement, &error),
+        RHEI_OK);
+    assert_int_equal(rhei_prepare(fixture.db, "SELECT x FROM s", &plain, &error), RHEI_SQL);
+    assert_string_equal(rhei_statement_column_name(statement, 0), "n");
+    assert_string_equal(rhei_statement_parameter_name(statement, 1), ":not");
+    rhei_rows *rows = NULL;
+    const struct rhei_params *params = RHEI_PARAMS(rhei_name(":not"), rhei_integer(99));
+    assert_int_equal(rhei_statement_query(statement, params, NULL, &rows, &error), RHEI_OK);
+    assert_int_equal(rhei_rows_next(rows, &error), RHEI_ROW);
+    assert_int_equal(rhei_rows_int64(rows, 0), 2);
+    assert_int_equal(rhei_rows_int64(rows, 1), 3);
+    rhei_rows_close(&rows);
+    struct ArrowArrayStream stream = {0};
+    struct ArrowArray batch = {0};
+    assert_int_equal(rhei_session_query_arrow(session, "SELECT x FROM s", NULL, NULL, &stream, &error), RHEI_OK);
+    assert_int_equal(stream.get_next(&stream, &batch), 0);
+    assert_int_equal(batch.length, 2);
+    batch.release(&batch);
+    stream.release(&stream);
+    assert_int_equal(rhei_session_execute(session, "COMMIT", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_statement_query(statement, params, NULL, &rows, &error), RHEI_OK);
+    rhei_rows_close(&rows);
+    rhei_statement_close(&statement);
+    rhei_session_close(&session);
+    assert_int_equal(must_int64(fixture.db, "SELECT count(*) FROM s", RHEI_ROUTE_OLTP), 2);
+    must_be_built(fixture.db);
+    must_verify(fixture.db);
+    must_execute(fixture.db, "DROP TABLE s");
+}
+
+static void test_d5_a_stale_snapshot_says_that_only_rollback_helps(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_config config = {.struct_size = sizeof config, .olap_backend = RHEI_OLAP_NONE};
+    rhei_db *other = NULL;
+    rhei_session *session = NULL;
+    assert_int_equal(rhei_open(fixture.path, &config, &other, &error), RHEI_OK);
+    assert_int_equal(rhei_session_open(fixture.db, &session, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "SELECT count(*) FROM t", NULL, NULL, &error), RHEI_OK);
+    must_execute(other, "UPDATE t SET a = a WHERE id = 1");
+    for (int i = 0; i < 2; i++) {
+        must_say(rhei_session_execute(session, "UPDATE t SET a = a", NULL, NULL, &error), RHEI_BUSY, &error,
+                 "only ROLLBACK does");
+        assert_null(strstr(error.message, "busy_timeout"));
+        assert_string_equal(error.sqlstate, "40001");
+        assert_int_equal(error.engine_code, 517);
+    }
+    assert_int_equal(rhei_session_execute(session, "ROLLBACK", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN IMMEDIATE", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "UPDATE t SET a = a WHERE id = 1", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "COMMIT", NULL, NULL, &error), RHEI_OK);
+    rhei_session_close(&session);
+    rhei_close(&other);
+}
+
+static void test_d5_a_file_that_may_not_grow_is_full(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rlimit before, small = {0};
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    small = before;
+    small.rlim_cur = 1 << 20;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    rhei_status status =
+        rhei_execute(fixture.db, "INSERT INTO t(b) SELECT hex(zeroblob(100000)) FROM t LIMIT 100", NULL, NULL, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    must_say(status, RHEI_FULL, &error, "grow");
+    assert_int_equal(must_int64(fixture.db, "SELECT count(*) FROM t", RHEI_ROUTE_OLTP), 500);
+    must_execute(fixture.db, "UPDATE t SET a = a WHERE id = 1");
+}
+
+static void test_d5_no_message_offers_what_nobody_can_do(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_query_options options = {
+        .struct_size = sizeof options, .route = RHEI_ROUTE_OLAP, .memory_limit = 1 << 20};
+    rhei_rows *rows = NULL;
+    rhei_status status = rhei_query(
+        fixture.db, "SELECT a.b || b.b || c.b AS k, count(*) FROM t a, t b, t c GROUP BY k ORDER BY k LIMIT 1", NULL,
+        &options, &rows, &error);
+    if (status == RHEI_OK)
+        status = rhei_rows_next(rows, &error);
+    rhei_rows_close(&rows);
+    must_say(status, RHEI_MEMORY_LIMIT, &error, "memory_limit");
+    assert_null(strstr(error.message, "SET "));
+    assert_null(strstr(error.message, "Possible solutions"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_q4_parameters_by_name_on_both_engines),
+        cmocka_unit_test(test_q4_names_work_in_writes),
+        cmocka_unit_test(test_d5_wrong_parameters_are_told_apart),
+        cmocka_unit_test(test_d5_an_error_tells_of_the_last_call),
+        cmocka_unit_test(test_d5_a_batch_names_its_row_and_a_script_its_statement),
+        cmocka_unit_test(test_d5_a_text_without_a_statement_does_nothing_anywhere),
+        cmocka_unit_test(test_q3_returning_behind_a_comment),
+        cmocka_unit_test(test_d5_nonsense_in_options_is_invalid),
+        cmocka_unit_test(test_q7_sessions_have_batch_script_arrow_and_prepare),
+        cmocka_unit_test(test_d5_a_stale_snapshot_says_that_only_rollback_helps),
+        cmocka_unit_test(test_d5_a_file_that_may_not_grow_is_full),
+        cmocka_unit_test(test_d5_no_message_offers_what_nobody_can_do),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
