@@ -488,21 +488,28 @@ static void make_indexes(struct random *random, struct schema *schema, const str
     }
 }
 
-static void make_view(struct random *random, struct schema *schema, uint32_t number)
+/* Appends the statement that makes the view. */
+static void put_view(struct random *random, const struct schema *schema, uint32_t number, struct relation *view,
+                     struct text *sql)
 {
-    const struct relation *table = &schema->relations[random_below(random, schema->table_count)];
-    struct relation *view = &schema->relations[schema->relation_count++];
-    struct text sql = {0};
+    view->base = random_below(random, schema->table_count);
+    const struct relation *table = &schema->relations[view->base];
     snprintf(view->name, sizeof view->name, "v%u", number);
-    text_format(&sql, "CREATE VIEW %s AS SELECT %s", view->name, random_chance(random, 20) ? "DISTINCT " : "");
+    text_format(sql, "CREATE VIEW %s AS SELECT %s", view->name, random_chance(random, 20) ? "DISTINCT " : "");
     view->column_count = 0;
     for (uint32_t c = 0; c < table->column_count; c++) {
-        text_format(&sql, "%s%s", c > 0 ? ", " : "", table->columns[c].name);
+        text_format(sql, "%s%s", c > 0 ? ", " : "", table->columns[c].name);
         view->columns[view->column_count++] = table->columns[c];
     }
-    text_format(&sql, " FROM %s", table->name);
+    text_format(sql, " FROM %s", table->name);
     if (random_chance(random, 50))
-        text_format(&sql, " WHERE %s IS NOT NULL", table->columns[random_below(random, table->column_count)].name);
+        text_format(sql, " WHERE %s IS NOT NULL", table->columns[random_below(random, table->column_count)].name);
+}
+
+static void make_view(struct random *random, struct schema *schema, uint32_t number)
+{
+    struct text sql = {0};
+    put_view(random, schema, number, &schema->relations[schema->relation_count++], &sql);
     add_statement(schema, sql.at);
     text_free(&sql);
 }
@@ -548,6 +555,97 @@ void data_change(struct random *random, struct schema *schema, uint32_t count)
         add_statement(schema, sql.at);
         text_free(&sql);
     }
+}
+
+/* ---- Changes of the schema. --------------------------------------------------------------------------------------- */
+
+static void alter_add(struct random *random, const struct schema *schema, uint32_t number, struct alter *alter)
+{
+    struct relation *table = &alter->after;
+    uint32_t d = random_below(random, schema->calm ? CALM_DECLARATIONS : COUNT_OF(declarations));
+    struct cell cell;
+    if (table->column_count == MOST_COLUMNS)
+        return;
+    struct column *column = &table->columns[table->column_count++];
+    snprintf(column->name, sizeof column->name, "n%u", number);
+    column->flavour = declarations[d].flavour;
+    text_format(&alter->sql, "ALTER TABLE %s ADD COLUMN %s %s", table->name, column->name, declarations[d].type);
+    if (random_chance(random, 70)) {
+        profile_value(random, declarations[d].profiles[random_below(random, schema->calm ? 2 : 4)], &cell);
+        text_put(&alter->sql, " DEFAULT (");
+        data_literal(&alter->sql, &cell.value);
+        text_put(&alter->sql, ")");
+    }
+}
+
+static void alter_drop(struct alter *alter)
+{
+    struct relation *table = &alter->after;
+    text_format(&alter->sql, "ALTER TABLE %s DROP COLUMN %s", table->name, table->columns[alter->column].name);
+    table->column_count--;
+    memmove(table->columns + alter->column, table->columns + alter->column + 1,
+            (table->column_count - alter->column) * sizeof *table->columns);
+}
+
+static void alter_rename(struct alter *alter, uint32_t number)
+{
+    struct column *column = &alter->after.columns[alter->column];
+    text_format(&alter->sql, "ALTER TABLE %s RENAME COLUMN %s TO r%u", alter->after.name, column->name, number);
+    snprintf(column->name, sizeof column->name, "r%u", number);
+}
+
+void data_alter(struct random *random, const struct schema *schema, uint32_t number, struct alter *alter)
+{
+    *alter = (struct alter){.kind = (enum alter_kind)random_below(random, ALTER_COUNT)};
+    bool view = alter->kind == ALTER_VIEW;
+    alter->relation =
+        view ? schema->table_count + random_below(random, MOST_VIEWS) : random_below(random, schema->table_count);
+    alter->after = schema->relations[alter->relation];
+    alter->column = random_below(random, alter->after.column_count);
+    switch (alter->kind) {
+    case ALTER_ADD:
+        alter_add(random, schema, number, alter);
+        break;
+    case ALTER_DROP:
+        alter_drop(alter);
+        break;
+    case ALTER_RENAME:
+        alter_rename(alter, number);
+        break;
+    case ALTER_INDEX:
+        text_format(&alter->sql, "CREATE INDEX j%u ON %s (%s%s)", number % 4, alter->after.name,
+                    alter->after.columns[alter->column].name, random_chance(random, 30) ? " DESC" : "");
+        break;
+    case ALTER_NO_INDEX:
+        text_format(&alter->sql, "DROP INDEX IF EXISTS j%u", number % 4);
+        break;
+    default:
+        text_format(&alter->sql, "DROP VIEW %s; ", alter->after.name);
+        alter->after.column_count = 0;
+        put_view(random, schema, alter->relation - schema->table_count, &alter->after, &alter->sql);
+        break;
+    }
+}
+
+/* A renamed column has its new name in the views over its table too. */
+static void rename_in_views(struct schema *schema, const struct alter *alter)
+{
+    const char *old = schema->relations[alter->relation].columns[alter->column].name;
+    const char *new = alter->after.columns[alter->column].name;
+    for (uint32_t v = schema->table_count; v < schema->relation_count; v++) {
+        struct relation *view = &schema->relations[v];
+        for (uint32_t c = 0; view->base == alter->relation && c < view->column_count; c++)
+            if (strcmp(view->columns[c].name, old) == 0)
+                snprintf(view->columns[c].name, sizeof view->columns[c].name, "%s", new);
+    }
+}
+
+void data_altered(struct schema *schema, const struct alter *alter)
+{
+    if (alter->kind == ALTER_RENAME)
+        rename_in_views(schema, alter);
+    schema->relations[alter->relation] = alter->after;
+    add_statement(schema, alter->sql.at);
 }
 
 void data_free(struct schema *schema)

@@ -34,6 +34,7 @@ struct relation {
     char name[24];
     struct column columns[MOST_COLUMNS];
     uint32_t column_count, given_count; /* the columns behind the given ones are generated */
+    uint32_t base;                      /* of a view: the table it reads */
 };
 
 struct schema {
@@ -54,5 +55,17 @@ void data_make(struct random *random, bool calm, bool large, struct schema *sche
 /* Adds statements that change rows. */
 void data_change(struct random *random, struct schema *schema, uint32_t count);
 void data_free(struct schema *schema);
+
+enum alter_kind { ALTER_ADD, ALTER_DROP, ALTER_RENAME, ALTER_INDEX, ALTER_NO_INDEX, ALTER_VIEW, ALTER_COUNT };
+/* A change of the schema. It may be refused: the column of an index can't be dropped. */
+struct alter {
+    enum alter_kind kind;
+    uint32_t relation, column;
+    struct relation after; /* the relation once it is made */
+    struct text sql;       /* one statement, or two for a view */
+};
+void data_alter(struct random *random, const struct schema *schema, uint32_t number, struct alter *alter);
+/* It was made: the schema follows. */
+void data_altered(struct schema *schema, const struct alter *alter);
 
 #endif

@@ -8,10 +8,12 @@
  * A seed repeats a run; --database asks the statements of one of its databases alone; --stop ends after that many
  * differences; --replay asks the statements of a file instead. Ends with 0 if there was no difference, else with 1.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,7 +29,7 @@ struct run {
     double minutes;
     bool quiet, verbose;
     const char *replay;
-    int64_t statements, on_olap, differences, slow, excused, failures;
+    int64_t statements, on_olap, differences, slow, excused, failures, changes;
     time_t started;
     char file[112];
 };
@@ -197,19 +199,55 @@ static void remove_files(const char *path)
     }
 }
 
-/* Every fourth database is a file in UTF-16, of one byte order or the other. */
+/* Every second database is a file, so that others can change its schema; half of those are in UTF-16, of either byte order. */
 static rhei_status open_database(struct run *run, const struct rhei_config *config, rhei_db **db,
                                  struct rhei_error *error)
 {
     snprintf(run->file, sizeof run->file, ":memory:");
-    if (run->database % 4 == 3) {
+    if (run->database % 2 == 1) {
         const char *folder = getenv("TMPDIR");
         snprintf(run->file, sizeof run->file, "%.80s/answers_%ld.db", folder != NULL ? folder : "/tmp", (long)getpid());
         remove_files(run->file);
-        if (!write_empty(run->file, run->database % 8 == 3 ? 2 : 3))
+        if (run->database % 4 == 3 && !write_empty(run->file, run->database % 8 == 3 ? 2 : 3))
             return RHEI_CANT_OPEN;
     }
     return rhei_open(run->file, config, db, error);
+}
+
+static bool shell(const char *path, const char *sql)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        int nowhere = open("/dev/null", O_WRONLY);
+        dup2(nowhere, STDOUT_FILENO);
+        dup2(nowhere, STDERR_FILENO);
+        execlp("sqlite3", "sqlite3", "-batch", "-bail", "-cmd", ".timeout 20000", path, sql, (char *)NULL);
+        _exit(127);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* One change of the schema, by us or by another program. A refused one changes nothing. */
+static void alter(struct run *run, rhei_db *db, struct random *random, struct schema *schema, uint32_t number)
+{
+    struct alter made;
+    data_alter(random, schema, number, &made);
+    bool foreign = run->file[0] != ':' && random_chance(random, 50);
+    if (made.sql.length > 0) {
+        struct text script = {0};
+        text_format(&script, "BEGIN; %s; COMMIT", made.sql.at);
+        bool fine = foreign ? shell(run->file, script.at) : rhei_execute_script(db, made.sql.at, NULL, NULL) == RHEI_OK;
+        if (fine)
+            data_altered(schema, &made);
+        if (run->verbose)
+            printf("-- %s, %s: %s;\n", foreign ? "foreign" : "own", fine ? "made" : "refused", made.sql.at);
+        run->changes += fine;
+        text_free(&script);
+    }
+    text_free(&made.sql);
+    if (random_chance(random, 50))
+        rhei_initial_sync(db, 60000, NULL);
 }
 
 static bool ask_database(struct run *run)
@@ -235,6 +273,8 @@ static bool ask_database(struct run *run)
             data_change(&random, &schema, 6);
             apply(db, &schema, before);
         }
+        if (n % 17 == 13)
+            alter(run, db, &random, &schema, (uint32_t)n);
         ask_one(run, db, &schema, n);
     }
     uint64_t rows = 0;
@@ -312,9 +352,9 @@ int main(int count, char **values)
     }
     text_free(&now);
     printf("seed %llu: %lld statements, %lld on olap, %lld on oltp, %lld failed in both, %lld excused, %lld slow, %lld "
-           "differences\n",
+           "schema changes, %lld differences\n",
            (unsigned long long)run.seed, (long long)run.statements, (long long)run.on_olap,
            (long long)(run.statements - run.on_olap), (long long)run.failures, (long long)run.excused,
-           (long long)run.slow, (long long)run.differences);
+           (long long)run.slow, (long long)run.changes, (long long)run.differences);
     return fine && run.differences == 0 ? 0 : 1;
 }
