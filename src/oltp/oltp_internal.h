@@ -270,7 +270,7 @@ struct oltp_schema *oltp_schema_hold(struct oltp *oltp);
 
 /* ---- Triggers (oltp_triggers.c) and capture (oltp_capture.c). ---------------------------------------------------- */
 
-enum { OLTP_TRIGGERS_MAX = 5 };
+enum { OLTP_TRIGGERS_MAX = 6 };
 struct oltp_trigger_set {
     uint32_t count;
     char *name[OLTP_TRIGGERS_MAX];

@@ -34,7 +34,7 @@ struct maker {
     bool by_key;
     bool foretells; /* a unique index is made of the id that SQLite assigns */
     bool any_look;
-    bool *reads;     /* by the unique indexes that can displace */
+    bool *reads;     /* columns that decide about a trigger: of the unique indexes that can displace, or of the key */
     bool *unsettled; /* of those, columns where a NULL isn't final */
     struct base_buffer text;
     struct base_buffer foretold; /* the id that the row will have */
@@ -470,24 +470,30 @@ static rhei_status make_end(struct maker *maker, struct oltp_trigger_set *set, c
     return RHEI_OK;
 }
 
-/* "BEFORE UPDATE OF ..." the columns that decide about the unique indexes; of all where the rowid may be set by its names. */
-static void make_before_update(struct maker *maker, const struct base_buffer *body)
+/*
+ * "BEFORE UPDATE OF ..." the columns that are flagged. SQLite goes by the names in SET, so the rowid is listed by all that it has, and
+ * it takes names there that are no columns.
+ */
+static void make_begin_update(struct maker *maker, const char *suffix, const char *when, const bool *columns)
 {
-    int32_t id = oltp_id_column(maker->table);
-    bool all = id >= 0 && maker->reads[id], any = false;
-    struct base_buffer when = {0};
-    base_buffer_text(&when, "BEFORE UPDATE");
-    for (uint32_t i = 0; i < maker->source->column_count && !all; i++) {
-        if (maker->reads[i] && !maker->source->columns[i].generated) {
-            base_buffer_text(&when, any ? "," : " OF ");
-            base_buffer_identifier(&when, maker->source->columns[i].name);
+    bool any = false, rowid = false;
+    struct base_buffer text = {0};
+    base_buffer_text(&text, when);
+    for (uint32_t i = 0; i < maker->source->column_count; i++) {
+        const struct source_column *column = &maker->source->columns[i];
+        if (columns[i] && !column->generated && !column->is_rowid) {
+            base_buffer_text(&text, any ? "," : " OF ");
+            base_buffer_identifier(&text, column->name);
             any = true;
         }
+        rowid |= columns[i] && (column->is_rowid || column->is_rowid_alias);
     }
-    maker->text.failed |= when.failed;
-    make_begin(maker, "bu", when.data == NULL ? "BEFORE UPDATE" : when.data);
-    base_buffer_append(&maker->text, body->data, body->len);
-    base_buffer_reset(&when);
+    if (rowid) {
+        base_buffer_format(&text, "%srowid,oid,_rowid_", any ? "," : " OF ");
+    }
+    maker->text.failed |= text.failed;
+    make_begin(maker, suffix, text.data == NULL ? when : text.data);
+    base_buffer_reset(&text);
 }
 
 static rhei_status make_before(struct maker *maker, struct oltp_trigger_set *set, bool update)
@@ -513,11 +519,11 @@ static rhei_status make_before(struct maker *maker, struct oltp_trigger_set *set
     struct base_buffer body = maker->text;
     maker->text = (struct base_buffer){.failed = body.failed};
     if (update) {
-        make_before_update(maker, &body);
+        make_begin_update(maker, "bu", "BEFORE UPDATE", maker->reads);
     } else {
         make_begin(maker, "bi", "BEFORE INSERT");
-        base_buffer_append(&maker->text, body.data, body.len);
     }
+    base_buffer_append(&maker->text, body.data, body.len);
     base_buffer_reset(&body);
     return make_end(maker, set, update ? "bu" : "bi");
 }
@@ -532,9 +538,17 @@ static rhei_status make_after(struct maker *maker, struct oltp_trigger_set *set)
     rhei_status status = make_end(maker, set, "ai");
 
     make_begin(maker, "au", "AFTER UPDATE");
-    make_key_changed(maker);
     make_row(maker, OLTP_LOG_UPDATE);
     status = status == RHEI_OK ? make_end(maker, set, "au") : status;
+
+    /* made after "au", so it fires before; most updates set no key, and then it isn't even compiled */
+    memset(maker->reads, 0, maker->source->column_count);
+    for (uint32_t i = 0; i < maker->source->key_count; i++) {
+        maker->reads[maker->source->key_columns[i]] = true;
+    }
+    make_begin_update(maker, "ak", "AFTER UPDATE", maker->reads);
+    make_key_changed(maker);
+    status = status == RHEI_OK ? make_end(maker, set, "ak") : status;
 
     make_begin(maker, "ad", "AFTER DELETE");
     make_key_row(maker, maker->table->exposed ? OLTP_LOG_LOOK : OLTP_LOG_DELETE, "OLD.");

@@ -5,6 +5,7 @@
  */
 #include "oltp_test.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,13 +13,8 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
-#define REGISTER                                                                                      \
-    "db.create_function('myf', 1, lambda x: None if x is None else str(x)[:1], deterministic=True)\n" \
-    "db.create_function('act', 1, lambda x: x)\n"                                                     \
-    "db.create_collation('rev', lambda a, b: (a < b) - (a > b))\n"
-
 struct foreign {
-    const char *ddl;    /* Python text after a backslash-free r''' */
+    const char *ddl;
     const char *writes; /* by the same program: none may fail */
     const char *why;    /* a part of the reason; NULL: it is mirrored */
 };
@@ -71,6 +67,16 @@ static const struct foreign cases[] = {
      "\"a\"\"b'c] "
      "--\"(\"select\", \"x\"\"y\", \"new\", \"old\") VALUES(5, 2, 3, 6), (5, 9, 3, 7)",
      NULL},
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, rowid INT, oid UNIQUE, z)",
+     "INSERT INTO t VALUES(1, 1, 1, 1); UPDATE t SET _rowid_ = 5; UPDATE t SET id = 6, rowid = 7; REPLACE INTO t "
+     "VALUES(8, 1, 1, "
+     "1)",
+     NULL},
+    {"CREATE TABLE t(rowid INT, a UNIQUE); ALTER TABLE t ADD COLUMN z",
+     "INSERT INTO t VALUES(1, 1, 1); UPDATE t SET _rowid_ = 5; UPDATE t SET oid = 6, rowid = 7; ALTER TABLE t DROP "
+     "COLUMN z; "
+     "UPDATE t SET oid = 9; ALTER TABLE t ADD COLUMN z",
+     NULL},
     {"CREATE TABLE s(x); PRAGMA writable_schema=ON; INSERT INTO sqlite_master VALUES('table', 't', 't', 0, 'CREATE "
      "VIRTUAL "
      "TABLE t USING nosuch(a)'); PRAGMA writable_schema=OFF; CREATE VIEW v AS SELECT nosuch(1) FROM nowhere",
@@ -78,14 +84,42 @@ static const struct foreign cases[] = {
     {"CREATE TABLE t(rowid, _rowid_, oid, a UNIQUE)", "REPLACE INTO t VALUES(1, 2, 3, 4)", "rowid"},
 };
 
-static void write_as_foreign(const struct oltp_test *test, const char *sql, bool with_functions)
+/* Functions and a collation that no other program has. */
+static void first_letter(sqlite3_context *context, int count, sqlite3_value **values)
 {
-    struct base_buffer code = {0};
-    base_buffer_format(&code, "%sdb.executescript(r'''%s\n''')\n", with_functions ? REGISTER : "", sql);
-    if (test_python(test, code.data) != 0) {
-        fail_msg("another program's statement failed: %s", sql);
+    (void)count;
+    const char *text = (const char *)sqlite3_value_text(values[0]);
+    sqlite3_result_text(context, text == NULL ? "" : text, text == NULL || text[0] == '\0' ? 0 : 1, SQLITE_TRANSIENT);
+}
+
+static void same(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    sqlite3_result_value(context, values[0]);
+}
+
+static int reversed(void *unused, int a_len, const void *a, int b_len, const void *b)
+{
+    (void)unused;
+    int order = memcmp(b, a, (size_t)(a_len < b_len ? a_len : b_len));
+    return order != 0 ? order : b_len - a_len;
+}
+
+/* Another program: it shares nothing with the handle but the file. */
+static void write_as_foreign(const struct oltp_test *test, const char *sql)
+{
+    sqlite3 *db = NULL;
+    char *message = NULL;
+    assert_int_equal(sqlite3_open(test->path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 10000);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+    sqlite3_create_function(db, "myf", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, first_letter, NULL, NULL);
+    sqlite3_create_function(db, "act", 1, SQLITE_UTF8, NULL, same, NULL, NULL);
+    sqlite3_create_collation(db, "rev", SQLITE_UTF8, NULL, reversed);
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+        fail_msg("another program's statement failed: %s: %s", sql, message);
     }
-    base_buffer_reset(&code);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 static const char *name_of(const struct foreign *foreign)
@@ -122,14 +156,14 @@ static void run_case(const struct foreign *foreign, bool while_open)
         test_mirror_free(&mirror);
         test_shut(&test);
     }
-    write_as_foreign(&test, foreign->ddl, true);
+    write_as_foreign(&test, foreign->ddl);
     if (!while_open) {
         test_reopen(&test);
         mirror = test_mirror_new(&test);
     }
     test_mirror_check(mirror);
     check_reason(&test, foreign);
-    write_as_foreign(&test, foreign->writes, true);
+    write_as_foreign(&test, foreign->writes);
     test_write(&test, "REPLACE INTO o VALUES(2, 1)");
     test_mirror_check(mirror);
     test_script(&test, "CREATE TABLE p(x); INSERT INTO p VALUES(1)");
@@ -146,7 +180,7 @@ static void run_case(const struct foreign *foreign, bool while_open)
         base_buffer_identifier(&again, name_of(foreign));
     }
     base_buffer_format(&again, ";%s", foreign->writes);
-    write_as_foreign(&test, again.data, true); /* with no engine at all */
+    write_as_foreign(&test, again.data); /* with no engine at all */
     base_buffer_reset(&again);
     test_reopen(&test);
     test_close(&test);
@@ -185,7 +219,7 @@ static void test_c7_one_bad_table_among_many(void **state)
     base_buffer_text(
         &ddl, "a))))))))))))))))); CREATE TABLE other(id INTEGER PRIMARY KEY, a); CREATE INDEX o ON other(myf(a)");
     base_buffer_text(&ddl, ");");
-    write_as_foreign(&test, ddl.data, true);
+    write_as_foreign(&test, ddl.data);
     test_reopen(&test);
     struct test_mirror *mirror = test_mirror_new(&test);
     test_mirror_check(mirror);
