@@ -135,3 +135,13 @@ SELECT count(*) FROM t WHERE id > 100 OR abs(i) >= 0;
 SELECT CASE WHEN count(*) > 100 THEN sum(i - 1) END, count(*) FROM t WHERE id > 1;
 SELECT id FROM e, t WHERE abs(i) > 1;
 SELECT count(*) FROM t GROUP BY id % 2 HAVING count(*) > 100 AND sum(i) > 0;
+-- new
+CREATE TABLE big (g INTEGER, v INTEGER);
+INSERT INTO big VALUES (1, 9223372036854775807), (1, 9), (1, -13), (2, 4611686018427387904), (2, -4611686018427387904), (3, -9223372036854775808);
+-- A sum that overflows is an error, also where it doesn't show; its running total may.
+SELECT sum(v) FROM big WHERE g = 1;
+SELECT g, sum(v) FROM big GROUP BY g ORDER BY g;
+SELECT g, sum(v) FROM big WHERE g > 1 GROUP BY g ORDER BY g;
+SELECT sum(v) + 1, sum(DISTINCT v) FROM big WHERE g = 2;
+SELECT g FROM big GROUP BY g HAVING count(*) > 2 AND sum(v) > 0 ORDER BY count(*) LIMIT 1;
+SELECT count(*) FROM (SELECT g, sum(v) AS s FROM big GROUP BY g) WHERE s > 5;
