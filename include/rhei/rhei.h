@@ -185,6 +185,11 @@ struct rhei_config {
      * somebody does, a warning names the reader and its age (rhei_config.log, the metric rhei_oltp_wal_held_seconds).
      */
     uint64_t wal_limit_bytes;
+    /**
+     * Seconds between two comparisons of every table with its mirror, in the background; a table that differs is built again.
+     * 0: only after a commit that left it open what was changed. Finds what docs/guide/other-programs.md says can't be seen at once.
+     */
+    uint32_t scrub_interval_s;
 };
 
 /**

@@ -73,6 +73,7 @@ const struct config_key config_keys[] = {
     NUMBER(ENGINE, "read_pool_size", "4", engine.read_pool_size, 1),
     {ENGINE, "freshness", "latest", AT(engine.freshness), CONFIG_KIND_FRESHNESS, 0, NULL},
     {ENGINE, "wal_limit", "64MiB", AT(engine.wal_limit), CONFIG_KIND_BYTES, 1, NULL},
+    NUMBER(ENGINE, "scrub_interval", "0", engine.scrub_interval, 0),
     FLAG(ENGINE, "auto_register", "true", engine.auto_register),
     FLAG(ENGINE, "olap_syntax", "true", engine.olap_syntax),
     TEXT(ENGINE, "rocksdb_cdc_path", NULL, engine.rocksdb_cdc_path),

@@ -40,7 +40,8 @@ struct config_engine {
     bool auto_register;
     bool olap_syntax; /* SQL of the column store's own dialect */
     uint64_t read_pool_size;
-    uint64_t wal_limit; /* bytes */
+    uint64_t wal_limit;      /* bytes */
+    uint64_t scrub_interval; /* seconds */
     uint64_t threads;
     struct config_freshness freshness;
     int synchronous; /* enum config_synchronous */

@@ -46,6 +46,8 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         config->sync_interval_ms = (uint32_t)engine->sync_interval_ms;
     if (config->sync_batch_rows == 0)
         config->sync_batch_rows = engine->sync_batch_size;
+    if (config->scrub_interval_s == 0)
+        config->scrub_interval_s = (uint32_t)engine->scrub_interval;
     if (config->wal_limit_bytes == 0)
         config->wal_limit_bytes = engine->wal_limit;
     if (config->olap_memory_limit == 0)

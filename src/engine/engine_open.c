@@ -141,6 +141,8 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
         .source = db->source,
         .batch_rows = config->sync_batch_rows,
         .interval_ms = config->sync_interval_ms,
+        .scrub_interval_ms =
+            config->scrub_interval_s < UINT32_MAX / 1000 ? config->scrub_interval_s * 1000 : UINT32_MAX,
         .prune = !config->keep_changes,
         .build_on_demand = config->manual_sync || !oltp_captures(db->oltp),
         .log = &db->log,

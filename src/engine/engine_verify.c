@@ -10,37 +10,7 @@
 
 #include "base/base_map.h"
 #include "engine/engine_internal.h"
-
-struct checksum {
-    uint64_t rows;
-    uint64_t sum, product; /* two sums of differently seeded hashes */
-};
-
-static uint64_t cell_hash(uint64_t seed, const struct rhei_value *value, uint32_t column)
-{
-    uint64_t head = seed ^ ((uint64_t)column << 8) ^ value->type;
-    switch (value->type) {
-    case RHEI_NULL:
-        return base_hash(&head, sizeof head, seed);
-    case RHEI_INTEGER:
-    case RHEI_REAL:
-        return base_hash(&value->as, sizeof value->as, head);
-    default:
-        return base_hash(value->as.bytes, value->length, head);
-    }
-}
-
-static void checksum_row(struct checksum *checksum, const struct rhei_value *cells, uint32_t count)
-{
-    uint64_t a = 0x9E3779B97F4A7C15u, b = 0xC2B2AE3D27D4EB4Fu;
-    for (uint32_t c = 0; c < count; c++) {
-        a = cell_hash(a, &cells[c], c);
-        b = cell_hash(b, &cells[c], c);
-    }
-    checksum->rows++;
-    checksum->sum += a;
-    checksum->product += b * (a | 1);
-}
+#include "sync/sync_compare.h"
 
 static rhei_status ended(rhei_status status, struct rhei_error *error)
 {
@@ -49,32 +19,11 @@ static rhei_status ended(rhei_status status, struct rhei_error *error)
 }
 
 static rhei_status checksum_mirror(const struct mirror_table_view *view, struct engine_limits *limits,
-                                   struct checksum *out, struct rhei_error *error)
+                                   struct sync_checksum *out, struct rhei_error *error)
 {
-    uint32_t columns = mirror_view_column_count(view);
-    struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
-    if (cells == NULL)
-        return error_no_memory(error);
-    for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
-        for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS; v++) {
-            struct mirror_vector vector;
-            rhei_status stopped = engine_limits_check(limits);
-            if (stopped != RHEI_OK) {
-                base_free(cells);
-                return ended(stopped, error);
-            }
-            mirror_view_vector(view, s, v, &vector);
-            for (uint32_t r = 0; r < vector.rows; r++) {
-                if (vector.dead != NULL && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
-                    continue;
-                for (uint32_t c = 0; c < columns; c++)
-                    mirror_view_value(view, s, v * MIRROR_VECTOR_ROWS + r, c, &cells[c]);
-                checksum_row(out, cells, columns);
-            }
-        }
-    }
-    base_free(cells);
-    return RHEI_OK;
+    const struct sync_stop stop = {engine_limits_check, limits};
+    rhei_status status = sync_checksum_view(view, &stop, out, error);
+    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : ended(status, error);
 }
 
 /* A cell as the mirror has it: see OLTP_ODD_TEXT. *copy is its memory, if it needs some. */
@@ -98,7 +47,7 @@ static rhei_status mirrored_cell(struct oltp_cursor *cursor, uint32_t column, st
     return RHEI_OK;
 }
 
-static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct checksum *out,
+static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct sync_checksum *out,
                                   struct rhei_error *error)
 {
     struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
@@ -109,7 +58,7 @@ static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, 
             if (mirrored_cell(cursor, c, &cells[c], &copies[c], error) != RHEI_OK)
                 status = RHEI_NO_MEMORY;
         if (status == RHEI_ROW)
-            checksum_row(out, cells, columns);
+            sync_checksum_row(out, cells, columns);
     }
     for (uint32_t c = 0; copies != NULL && c < columns; c++)
         base_free(copies[c]);
@@ -190,8 +139,8 @@ static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *
         "other processes write so often that table and mirror could not be seen at one position; try again");
 }
 
-static rhei_status compare(const struct source_table *table, const struct checksum *in_table,
-                           const struct checksum *in_mirror, struct rhei_error *error)
+static rhei_status compare(const struct source_table *table, const struct sync_checksum *in_table,
+                           const struct sync_checksum *in_mirror, struct rhei_error *error)
 {
     if (in_table->rows != in_mirror->rows)
         return error_set(error, RHEI_STALE, "table \"%s\" has %llu rows, its mirror %llu: rebuild it with rhei_rebuild",
@@ -217,7 +166,7 @@ static rhei_status verify_table(rhei_db *db, const struct source_table *table, s
     if (status != RHEI_OK)
         return status;
     const struct mirror_table_view *view = mirror_view(&snapshot, table->id);
-    struct checksum in_table = {0}, in_mirror = {0};
+    struct sync_checksum in_table = {0}, in_mirror = {0};
     if (view == NULL)
         status =
             error_set(error, RHEI_OLAP_UNAVAILABLE,

@@ -23,6 +23,8 @@ struct sync_config {
     const struct base_log *log;
     void (*fault)(void *context, const char *point); /* tests: called at every named point of a cycle and build */
     void *fault_context;
+    uint32_t
+        scrub_interval_ms; /* compare every table with its mirror so often, in the background; 0: only after doubt */
 };
 
 rhei_status sync_open(const struct sync_config *config, struct sync **sync, struct rhei_error *error);
@@ -99,6 +101,7 @@ struct sync_status {
     struct sync_histogram cycle_time;
     uint32_t tables, tables_ready;
     char last_error[256];
+    uint64_t verifications, differences; /* comparisons of all tables in the background; tables that differed */
 };
 void sync_get_status(struct sync *sync, struct sync_status *status);
 /* Free *tables with base_free. */

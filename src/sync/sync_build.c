@@ -366,8 +366,15 @@ void sync_builder_main(void *argument)
         bool begun = wanted && jobs_begin(sync, base_now_ns(), &next_ns, &any);
         if (wanted && !any)
             sync->build_once = false;
+        int64_t verify_ns = begun ? INT64_MAX : sync_verify_due(sync);
+        if (!begun && verify_ns > base_now_ns()) {
+            base_cond_wait_until(&sync->builder_cond, &sync->lock, next_ns < verify_ns ? next_ns : verify_ns);
+            continue;
+        }
         if (!begun) {
-            base_cond_wait_until(&sync->builder_cond, &sync->lock, next_ns);
+            base_mutex_unlock(&sync->lock);
+            sync_verify_run(sync);
+            base_mutex_lock(&sync->lock);
             continue;
         }
         base_mutex_unlock(&sync->lock);
@@ -381,7 +388,9 @@ rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error)
 {
     base_mutex_lock(&sync->lock);
     rhei_status status = RHEI_OK;
-    if (!sync->builder_started)
+    if (!sync->builder_started && atomic_load(&sync->closing)) /* nobody would join it */
+        status = error_set(error, RHEI_CLOSED, "the database is being closed");
+    else if (!sync->builder_started)
         status = base_thread_start(&sync->builder, "rhei-build", sync_builder_main, sync, error);
     if (status == RHEI_OK)
         sync->builder_started = true;

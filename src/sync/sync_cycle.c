@@ -202,6 +202,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     rhei_status status = source->ops->begin(source, after, &cycle, &token, error);
     if (status != RHEI_OK)
         return status;
+    if (cycle.doubtful && !cycle.lost && sync_tables_attached(sync))
+        sync_verify_want(sync);
     status = follow(sync, &cycle, after, limit, error);
     if (status == RHEI_OK)
         status = publish(sync, cycle.position, error);

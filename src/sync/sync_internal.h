@@ -25,7 +25,8 @@ struct sync_table {
     char message[256];               /* lock */
     uint32_t attempts;               /* lock: builds that failed in a row */
     int64_t retry_at_ns;             /* lock: no build before */
-    bool rebuild_wanted;             /* lock: sync_rebuild asked */
+    bool rebuild_wanted;             /* lock: sync_rebuild asked, or a verification found a difference */
+    const char *rebuild_why;         /* lock: for people; NULL: it was asked for */
     bool big;                        /* lock: it turned out to have many rows, whatever its estimate */
     bool starved;                    /* lock: FAILED for want of memory; tried again when there is room */
     size_t room_wanted;              /* lock: starved: bytes that have to be free; 0: not looked at yet */
@@ -108,6 +109,12 @@ struct sync {
     base_cond builder_cond;
     struct sync_job *jobs; /* changed under `lock` */
 
+    /* Verifications: builder's thread. Under `lock`. */
+    bool verify_wanted;           /* a cycle was doubtful since the last one began */
+    int64_t verify_not_before_ns; /* of one that is wanted */
+    int64_t verified_ns;          /* end of the last one */
+    int64_t verify_hold;          /* the source must keep what follows this position; INT64_MAX: nothing */
+
     /* The loop's thread and the upkeep's. */
     base_mutex start_lock; /* serialises start and stop */
     base_thread loop, upkeep;
@@ -173,6 +180,11 @@ rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_li
 rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);
 void sync_builder_main(void *argument);
 void sync_job_cancel(struct sync *sync, struct sync_job *job); /* under `lock` */
+
+/* sync_verify.c */
+void sync_verify_want(struct sync *sync);
+int64_t sync_verify_due(const struct sync *sync); /* under `lock`; INT64_MAX: never */
+void sync_verify_run(struct sync *sync);          /* builder's thread */
 
 /* sync_upkeep.c */
 void sync_upkeep_main(void *argument);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sync_internal.h"
 
+#include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
@@ -28,6 +29,8 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
     if (result->build_threads > SYNC_LOADERS_MAX)
         result->build_threads = SYNC_LOADERS_MAX;
     result->builds_enabled = !config->build_on_demand;
+    result->verify_hold = INT64_MAX;
+    result->verified_ns = base_now_ns();
     base_mutex_init(&result->lock);
     base_mutex_init(&result->start_lock);
     base_mutex_init(&result->wake_lock);

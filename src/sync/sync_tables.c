@@ -375,6 +375,9 @@ void sync_tables_serve_requests(struct sync *sync)
             continue;
         table->rebuild_wanted = false;
         table_restart(sync, table);
+        if (table->rebuild_why)
+            set_message(table, table->rebuild_why);
+        table->rebuild_why = NULL;
     }
     for (struct sync_job *job = sync->jobs; job; job = job->next) {
         if (!job->loaded || job->attached || job->finished)

@@ -36,7 +36,7 @@ static int64_t prune_limit(const struct sync *sync)
     for (const struct sync_job *job = sync->jobs; job; job = job->next)
         if (!job->finished && job->hold < limit)
             limit = job->hold;
-    return limit;
+    return limit < sync->verify_hold ? limit : sync->verify_hold;
 }
 
 static rhei_status prune_step(struct sync *sync, int64_t to, uint64_t *pruned, struct rhei_error *error)

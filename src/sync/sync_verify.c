@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Comparing tables with their mirrors in the background: after a cycle that was doubtful, and as a scrub by time.
+ *
+ *   1. Both are read at one position, each from a state of its own: a load of the source, a snapshot of the mirror. No lock is
+ *      held and no cycle waits; a load is read in pieces, between which a close is noticed.
+ *   2. A difference is a fact about both, whatever was committed since: the table is built again, and until then the source
+ *      answers for it.
+ *   3. What a source notices by itself from a load's state on, it notices from here on too; so it keeps what follows the position
+ *      until a cycle has begun after the comparison.
+ *   4. A verification takes a tenth of the builder's time at most, however often cycles are doubtful.
+ *
+ * Runs on the builder's thread while there is nothing to build.
+ */
+#include "sync/sync_compare.h"
+#include "sync_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+enum {
+    TRIES = 100,              /* to find source and mirror at one position */
+    REST_LEAST_NS = 50000000, /* between two verifications, */
+    REST_TIMES = 9,           /* or so many times as long as the last one took */
+    AGAIN_NS = 1000000000,    /* after one that couldn't be finished */
+};
+
+static rhei_status verify_stopped(void *context)
+{
+    struct sync *sync = context;
+    return atomic_load_explicit(&sync->closing, memory_order_relaxed) ? RHEI_CLOSED : RHEI_OK;
+}
+
+static void verify_hold(struct sync *sync, int64_t position)
+{
+    base_mutex_lock(&sync->lock);
+    sync->verify_hold = position;
+    base_mutex_unlock(&sync->lock);
+}
+
+/* A load and a snapshot of one position, in which the table is. RHEI_BUSY: not now. RHEI_NOT_FOUND: it has no mirror now. */
+static rhei_status verify_pin(struct sync *sync, uint32_t table, struct source_load **load,
+                              struct mirror_snapshot *snapshot, struct rhei_error *error)
+{
+    const struct change_source_ops *ops = sync->config.source->ops;
+    for (int i = 0; i < TRIES; i++) {
+        struct source_load_info info = {0};
+        struct sync_report report;
+        verify_hold(sync, atomic_load(&sync->position));
+        rhei_status status = ops->load_begin(sync->config.source, table, 1, load, &info, error);
+        if (status != RHEI_OK)
+            return status;
+        status = sync_join(sync, true, NULL, &report, error);
+        if (status == RHEI_OK)
+            status = mirror_snapshot_take(sync->config.mirror, snapshot);
+        if (status != RHEI_OK) {
+            ops->load_end(load);
+            return status;
+        }
+        if (!mirror_view(snapshot, table))
+            status = RHEI_NOT_FOUND;
+        else if (mirror_snapshot_position(snapshot) == info.position)
+            return RHEI_OK;
+        mirror_snapshot_release(snapshot);
+        ops->load_end(load);
+        if (status != RHEI_OK || verify_stopped(sync) != RHEI_OK)
+            return status == RHEI_OK ? RHEI_CLOSED : status;
+    }
+    return RHEI_BUSY;
+}
+
+static rhei_status verify_source(struct sync *sync, struct source_load *load, struct sync_checksum *checksum,
+                                 struct rhei_error *error)
+{
+    struct rhei_value *cells = NULL;
+    const struct change_batch *batch = NULL;
+    rhei_status status = RHEI_OK;
+    while ((status = verify_stopped(sync)) == RHEI_OK) {
+        status = sync->config.source->ops->load_next(load, 0, sync->config.batch_rows, &batch, error);
+        if (status != RHEI_OK || !batch)
+            break;
+        if (!cells)
+            cells = base_alloc_zero((size_t)batch->column_count + 1, sizeof *cells);
+        if (!cells)
+            return error_no_memory(error);
+        for (size_t r = 0; r < batch->row_count; r++) {
+            for (uint32_t c = 0; c < batch->column_count; c++)
+                cells[c] = batch->columns[c][r];
+            sync_checksum_row(checksum, cells, batch->column_count);
+        }
+        sync_fault(sync, "sync.verify.batch");
+    }
+    base_free(cells);
+    return status;
+}
+
+/* RHEI_OK: compared, *same says how it came out. */
+static rhei_status verify_table(struct sync *sync, uint32_t table, bool *same, struct rhei_error *error)
+{
+    struct source_load *load = NULL;
+    struct mirror_snapshot snapshot;
+    struct sync_checksum in_source = {0}, in_mirror = {0};
+    const struct sync_stop stop = {verify_stopped, sync};
+    rhei_status status = verify_pin(sync, table, &load, &snapshot, error);
+    if (status != RHEI_OK)
+        return status;
+    sync_fault(sync, "sync.verify.begun");
+    status = verify_source(sync, load, &in_source, error);
+    if (status == RHEI_OK)
+        status = sync_checksum_view(mirror_view(&snapshot, table), &stop, &in_mirror, error);
+    *same = sync_checksum_equal(&in_source, &in_mirror);
+    mirror_snapshot_release(&snapshot);
+    sync->config.source->ops->load_end(&load);
+    return status;
+}
+
+/* Has the table built again, if it is still there. */
+static void verify_differs(struct sync *sync, uint32_t id)
+{
+    struct sync_report report;
+    base_mutex_lock(&sync->lock);
+    struct sync_table *table = sync_table_find(sync, id);
+    if (table && table->state == SYNC_TABLE_READY) {
+        table->rebuild_wanted = true;
+        table->rebuild_why = "a comparison found that its mirror differed";
+        sync->counters.differences++;
+        atomic_store(&sync->request, true);
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
+                       "table \"%s\" and its mirror differ, for a reason that no commit told: it is built again",
+                       table->definition->name);
+    }
+    base_mutex_unlock(&sync->lock);
+    (void)sync_join(sync, false, NULL, &report, NULL);
+}
+
+/* The ready tables' numbers; NULL without memory. */
+static uint32_t *verify_list(struct sync *sync, size_t *count)
+{
+    *count = 0;
+    uint32_t *ids = base_alloc_zero(sync->table_count + 1, sizeof *ids);
+    for (size_t i = 0; ids && i < sync->table_count; i++)
+        if (sync->tables[i]->state == SYNC_TABLE_READY)
+            ids[(*count)++] = sync->tables[i]->definition->id;
+    return ids;
+}
+
+void sync_verify_run(struct sync *sync)
+{
+    size_t count = 0;
+    bool all = true;
+    base_mutex_lock(&sync->lock);
+    sync->verify_wanted = false;
+    uint32_t *ids = verify_list(sync, &count);
+    base_mutex_unlock(&sync->lock);
+    int64_t began_ns = base_now_ns();
+    for (size_t i = 0; ids && i < count && verify_stopped(sync) == RHEI_OK; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        bool same = true;
+        rhei_status status = verify_table(sync, ids[i], &same, &error);
+        if (status == RHEI_OK && !same)
+            verify_differs(sync, ids[i]);
+        /* a table that changed its number, or went, has no mirror that could differ */
+        all = all && (status == RHEI_OK || status == RHEI_NOT_FOUND || status == RHEI_STALE);
+    }
+    struct sync_report report;
+    if (verify_stopped(sync) == RHEI_OK)
+        (void)sync_join(sync, false, NULL, &report, NULL); /* 3. */
+    base_mutex_lock(&sync->lock);
+    int64_t now = base_now_ns(), rest = (now - began_ns) * REST_TIMES;
+    sync->verify_hold = INT64_MAX;
+    sync->verify_not_before_ns = now + (!all ? AGAIN_NS : rest > REST_LEAST_NS ? rest : REST_LEAST_NS);
+    sync->verify_wanted = sync->verify_wanted || !ids || !all;
+    sync->counters.verifications += all;
+    sync->verified_ns = now;
+    base_mutex_unlock(&sync->lock);
+    base_free(ids);
+}
+
+int64_t sync_verify_due(const struct sync *sync)
+{
+    int64_t scrub_ns = (int64_t)sync->config.scrub_interval_ms * 1000000;
+    if (sync->table_count == 0)
+        return INT64_MAX;
+    if (sync->verify_wanted)
+        return sync->verify_not_before_ns;
+    return scrub_ns == 0 ? INT64_MAX : sync->verified_ns + scrub_ns;
+}
+
+void sync_verify_want(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    sync->verify_wanted = true;
+    base_mutex_unlock(&sync->lock);
+    (void)sync_builder_start(sync, NULL); /* the next cycle that is doubtful tries again */
+}
