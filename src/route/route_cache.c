@@ -83,8 +83,14 @@ static void list_push(struct route *route, struct route_statement *statement)
         route->oldest = statement;
 }
 
+static size_t bytes_of(const struct route_statement *statement)
+{
+    return sizeof *statement + statement->len * ROUTE_TREE_BYTES;
+}
+
 static void cache_drop(struct route *route, struct route_statement *statement)
 {
+    route->cached_bytes -= bytes_of(statement);
     base_map_remove(route->by_text, statement->text, statement->len);
     const struct base_buffer *template = &statement->template;
     if (template->len > 0 && base_map_find(route->by_template, template->data, template->len) == statement)
@@ -155,17 +161,23 @@ static bool shares_plans(const struct route_statement *statement)
            statement->target == ROUTE_TO_OLAP;
 }
 
+/* Those that weren't used for longest go where there are too many or too large ones. */
 static void cache_add(struct route *route, struct route_statement *statement)
 {
+    if (bytes_of(statement) > ROUTE_CACHE_BYTES / 8)
+        return;
     base_mutex_lock(&route->lock);
     struct route_statement *old = base_map_find(route->by_text, statement->text, statement->len);
     if (old != NULL)
         cache_drop(route, old);
-    if (base_map_put(route->by_text, statement->text, statement->len, statement, NULL))
+    if (base_map_put(route->by_text, statement->text, statement->len, statement, NULL)) {
         list_push(route, route_statement_share(statement));
-    if (shares_plans(statement) && base_map_find(route->by_text, statement->text, statement->len) == statement)
-        base_map_put(route->by_template, statement->template.data, statement->template.len, statement, NULL);
-    if (base_map_count(route->by_text) > route->config.cached_statements)
+        route->cached_bytes += bytes_of(statement);
+        if (shares_plans(statement))
+            base_map_put(route->by_template, statement->template.data, statement->template.len, statement, NULL);
+    }
+    while (route->oldest != NULL && (base_map_count(route->by_text) > route->config.cached_statements ||
+                                     route->cached_bytes > ROUTE_CACHE_BYTES))
         cache_drop(route, route->oldest);
     base_mutex_unlock(&route->lock);
 }

@@ -28,7 +28,12 @@
 #include "route/route.h"
 #include "sql/sql.h"
 
-enum { ROUTE_PLANS_KEPT = 4, ROUTE_CACHE_DEFAULT = 1024 };
+enum {
+    ROUTE_PLANS_KEPT = 4,
+    ROUTE_CACHE_DEFAULT = 1024,   /* statements, and */
+    ROUTE_CACHE_BYTES = 64 << 20, /* what they take up, whichever comes first; one alone may take an eighth of it */
+    ROUTE_TREE_BYTES = 32,        /* of a text's byte, with tree and facts */
+};
 
 /* Tables of so few rows in all aren't worth an estimate: SQLite is done before another engine starts. */
 #define ROUTE_FEW_ROWS 5000.0
@@ -107,6 +112,7 @@ struct route {
     base_mutex lock;
     struct base_map *by_text, *by_template;
     struct route_statement *newest, *oldest;
+    size_t cached_bytes;
     struct route_sampler *sampler;
     atomic_uint_fast64_t hits, misses, translated, refused, fallbacks;
 };

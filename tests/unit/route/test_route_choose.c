@@ -137,6 +137,36 @@ static void test_a_choice_costs_what_its_tables_cost(void **state)
     assert_true(ns[1] < 4 * ns[0] + 2000);
 }
 
+/* ---- Limits. ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t cached_after(int count, size_t comment)
+{
+    struct route_status status;
+    char *sql = malloc(comment + 100);
+    assert_non_null(sql);
+    for (int i = 0; i < count; i++) {
+        int used = snprintf(sql, 100, "SELECT %d + v FROM t /*", i);
+        memset(sql + used, 'x', comment);
+        memcpy(sql + used + comment, "*/", 3);
+        routed_choose(&routed, sql, NULL, 0, RHEI_ROUTE_AUTO, NULL);
+    }
+    free(sql);
+    route_get_status(routed.route, &status);
+    return status.statements_cached;
+}
+
+static void test_a11_the_cache_has_a_limit_in_number_and_in_bytes(void **state)
+{
+    (void)state;
+    routed_open(&routed, NULL, 0);
+    routed_write(&routed, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+    assert_int_equal(cached_after(1100, 10), 1024);
+    assert_in_range(cached_after(200, 100000), 5, 40);
+    uint64_t before = cached_after(1, 100000);
+    assert_int_equal(cached_after(3, 5000000), before);
+    end_routed();
+}
+
 /* ---- A text that SQLite refuses. --------------------------------------------------------------------------------- */
 
 static void test_a_misspelt_text_asks_nobody_else(void **state)
@@ -158,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_q8_a_foreign_write_after_ddl_holds_back_no_read),
         cmocka_unit_test(test_a_choice_costs_what_its_tables_cost),
+        cmocka_unit_test(test_a11_the_cache_has_a_limit_in_number_and_in_bytes),
         cmocka_unit_test(test_a_misspelt_text_asks_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
