@@ -9,7 +9,8 @@
 
 static void usage(FILE *to)
 {
-    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only write|sync|read|auto|tpch] [--json FILE]\n"
+    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only write|sync|tables|read|auto|tpch] [--json "
+          "FILE]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
           "  --runs N     runs of each comparison, interleaved (default 7, at least 5 to quote)\n"
@@ -70,6 +71,8 @@ int main(int count, char **values)
         figures_write(&bench);
     if (*only == '\0' || strcmp(only, "sync") == 0)
         figures_sync(&bench);
+    if (*only == '\0' || strcmp(only, "tables") == 0)
+        figures_tables(&bench);
     if (*only == '\0' || strcmp(only, "read") == 0)
         figures_read(&bench);
     if (*only == '\0' || strcmp(only, "auto") == 0)

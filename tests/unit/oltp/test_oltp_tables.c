@@ -112,8 +112,8 @@ static void test_c1_a_wide_table_widens_the_log_at_once(void **state)
     test_write(&test, sql.data);
     base_buffer_reset(&sql);
     assert_true(test_int(&test, "PRAGMA schema_version") < cookie + 12);
-    assert_int_equal(
-        test_int(&test, "SELECT sql LIKE '%,c63,c64)' FROM sqlite_schema WHERE name = '_rhei_cdc_log'"), 1);
+    assert_int_equal(test_int(&test, "SELECT sql LIKE '%,c63,c64)' FROM sqlite_schema WHERE name = '_rhei_cdc_log'"),
+                     1);
     test_write(&test, "INSERT INTO w(c1, c2, c64) VALUES(1, 'two', 'last')");
     test_write(&test, "INSERT INTO t VALUES(2, 'after')");
     test_expect(&test, "SELECT c64 FROM _rhei_cdc_log WHERE op = 'I' AND c2 = 'two'", "'last'\n");
