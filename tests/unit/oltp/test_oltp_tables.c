@@ -36,6 +36,7 @@ static void test_c6_a_schema_change_reaches_only_its_table(void **state)
     struct test_mirror *mirror = test_mirror_new(&test);
     make_tables(&test, 0, 60);
     test_mirror_check(mirror);
+    int64_t each = triggers_of(&test, "t0");
     uint32_t ids[60];
     for (int i = 0; i < 60; i++) {
         char table[16];
@@ -52,14 +53,14 @@ static void test_c6_a_schema_change_reaches_only_its_table(void **state)
     for (int i = 0; i < 60; i++) {
         char table[16], sql[80];
         snprintf(table, sizeof table, "t%d", i);
-        assert_int_equal(triggers_of(&test, table), i == 9 ? 0 : 5);
+        assert_int_equal(triggers_of(&test, table), i == 9 ? 0 : each);
         snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO t%d(id, a, b) VALUES(2, 'one', 9)", i);
         if (i != 9) {
             test_write(&test, sql);
         }
     }
-    assert_int_equal(triggers_of(&test, "x"), 3);
-    assert_int_equal(triggers_of(&test, "t100"), 3);
+    assert_true(triggers_of(&test, "x") > 0 && triggers_of(&test, "x") < each);
+    assert_int_equal(triggers_of(&test, "t100"), triggers_of(&test, "x"));
     test_mirror_check(mirror);
     for (int i = 0; i < 60; i++) { /* the same version, so it was not built anew */
         char table[16];
@@ -157,7 +158,8 @@ static void test_a8_engines_of_different_registration_leave_each_other_alone(voi
     test_open(&test);
     test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE u(id INTEGER PRIMARY KEY, v)");
     struct oltp *other = open_other(&test, false);
-    int64_t cookie = test_int(&test, "PRAGMA schema_version");
+    int64_t cookie = test_int(&test, "PRAGMA schema_version"), each = triggers_of(&test, "t");
+    assert_true(each > 0);
     for (int i = 0; i < 5; i++) {
         assert_true(is_mirrored(test.oltp, "t"));
         assert_false(is_mirrored(other, "t"));
@@ -166,7 +168,7 @@ static void test_a8_engines_of_different_registration_leave_each_other_alone(voi
     /* its own schema changes keep what the other captures */
     assert_int_equal(oltp_write(other, "ALTER TABLE t ADD COLUMN w", 26, NULL, 0, NULL, NULL, NULL, NULL), RHEI_OK);
     assert_true(is_mirrored(test.oltp, "t"));
-    assert_int_equal(triggers_of(&test, "t"), 3);
+    assert_int_equal(triggers_of(&test, "t"), each);
     /* asked for by name, it is mirrored; released by name, by nobody */
     assert_int_equal(oltp_capture_table(other, "t", NULL), RHEI_OK);
     assert_true(is_mirrored(other, "t"));
@@ -440,6 +442,7 @@ static void test_c6_detach_leaves_a_plain_database(void **state)
     test_open(&test);
     make_tables(&test, 0, 20);
     test_write(&test, "CREATE TRIGGER mine AFTER INSERT ON t1 BEGIN UPDATE t2 SET b = 1; END");
+    int64_t each = triggers_of(&test, "t1");
     assert_int_equal(oltp_detach(test.path, &error), RHEI_BUSY); /* the handle is open */
     test_write(&test, "INSERT INTO t1 VALUES(2, 2, 2)");
     test_shut(&test);
@@ -464,7 +467,7 @@ static void test_c6_detach_leaves_a_plain_database(void **state)
     test_reopen(&test);
     struct test_mirror *mirror = test_mirror_new(&test);
     test_mirror_check(mirror);
-    assert_int_equal(triggers_of(&test, "t1"), 6);
+    assert_int_equal(triggers_of(&test, "t1"), each);
     test_write(&test, "INSERT INTO t1 VALUES(4, 4, 4)");
     test_mirror_check(mirror);
     test_mirror_free(&mirror);
