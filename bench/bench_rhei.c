@@ -56,24 +56,37 @@ uint64_t bench_query(rhei_db *db, const char *sql, int32_t route)
     return count;
 }
 
+static uint64_t read_batches(struct ArrowArrayStream *stream, const char *sql)
+{
+    uint64_t count = 0;
+    for (;;) {
+        struct ArrowArray batch;
+        if (stream->get_next(stream, &batch) != 0)
+            bench_die(sql, stream->get_last_error(stream));
+        if (batch.release == NULL)
+            break;
+        count += (uint64_t)batch.length;
+        batch.release(&batch);
+    }
+    stream->release(stream);
+    return count;
+}
+
 static uint64_t arrow_rows(rhei_db *db, const char *sql, int32_t route, int32_t strings)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_query_options options = {.struct_size = sizeof options, .route = route, .strings = strings};
     struct ArrowArrayStream stream;
     check(rhei_query_arrow(db, sql, NULL, &options, &stream, &error), sql, &error);
-    uint64_t count = 0;
-    for (;;) {
-        struct ArrowArray batch;
-        if (stream.get_next(&stream, &batch) != 0)
-            bench_die(sql, stream.get_last_error(&stream));
-        if (batch.release == NULL)
-            break;
-        count += (uint64_t)batch.length;
-        batch.release(&batch);
-    }
-    stream.release(&stream);
-    return count;
+    return read_batches(&stream, sql);
+}
+
+uint64_t bench_native(rhei_db *db, const char *sql)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct ArrowArrayStream stream;
+    check(rhei_olap_query_arrow(db, sql, NULL, &stream, &error), sql, &error);
+    return read_batches(&stream, sql);
 }
 
 uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route)

@@ -27,6 +27,8 @@ uint64_t bench_query(rhei_db *db, const char *sql, int32_t route);
 uint64_t bench_arrow(rhei_db *db, const char *sql, int32_t route);
 /* The same, routed by itself, with texts as utf8 or as views. */
 uint64_t bench_arrow_strings(rhei_db *db, const char *sql, bool views);
+/* The text as DuckDB reads it, over the mirror: the same scan with DuckDB's own functions. */
+uint64_t bench_native(rhei_db *db, const char *sql);
 double bench_metric(rhei_db *db, const char *name);
 void bench_path(char *path, size_t size, const struct bench *bench, const char *name);
 

@@ -37,9 +37,14 @@ struct mirror_part {
     _Atomic uint64_t word[WORDS];
 };
 
+static size_t vectors_of(const struct mirror_segment *segment)
+{
+    return (segment->bitmap_rows + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS;
+}
+
 static size_t parts_size(const struct mirror_segment *segment)
 {
-    return (segment->bitmap_rows + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS * sizeof(struct mirror_part);
+    return (vectors_of(segment) + 1) * sizeof(struct mirror_part); /* the last is the segment's own */
 }
 
 void mirror_parts_free(struct mirror *mirror, const struct mirror_segment *segment, struct mirror_column *column)
@@ -227,7 +232,7 @@ static void part_keep(struct mirror_part *part, uint64_t deletions, uint32_t slo
     atomic_store_explicit(&part->sequence, sequence + 2, memory_order_release);
 }
 
-/* ---- The walk. --------------------------------------------------------------------------------------------------------- */
+/* ---- Vectors. --------------------------------------------------------------------------------------------------------- */
 
 struct walk {
     struct mirror *mirror;
@@ -304,20 +309,11 @@ static bool add_totals(const struct walk *walk, struct mirror_total *totals, uin
     bool added = true;
     for (uint32_t i = 0; i < count && added; i++) {
         if (totals[i].numbers)
-            added = add_vector(walk, &totals[i], rows == NULL || rows->all_live ? NULL : rows);
+            added = add_vector(walk, &totals[i], rows->all_live ? NULL : rows);
         else
             count_values(walk, &totals[i], rows);
     }
     return added;
-}
-
-/* Everything that counting alone and ranges need the rows for. */
-static bool needs_rows(const struct mirror_total *totals, uint32_t count, uint32_t range_count)
-{
-    bool needs = range_count > 0;
-    for (uint32_t i = 0; i < count; i++)
-        needs = needs || !totals[i].numbers;
-    return needs;
 }
 
 static void enter_vector(struct walk *walk, uint32_t vector, uint32_t slots)
@@ -329,30 +325,98 @@ static void enter_vector(struct walk *walk, uint32_t vector, uint32_t slots)
     walk->bitmap_born = bitmap == NULL ? 0 : bitmap->garbage.born + 1;
 }
 
+/* ---- Whole segments. --------------------------------------------------------------------------------------------------- */
+
+static uint32_t live_rows(const struct walk *walk, uint32_t slots)
+{
+    return slots - (walk->deletions == NULL ? 0 : walk->deletions->dead);
+}
+
+static void count_segment(struct walk *walk, struct mirror_total *total, uint32_t slots)
+{
+    const struct mirror_column *column = &walk->segment->column[total->column];
+    if (atomic_load_explicit(&column->layout, memory_order_acquire) == MIRROR_LAYOUT_EMPTY)
+        return;
+    if (atomic_load_explicit(&column->valid, memory_order_acquire) == NULL) {
+        total->count += live_rows(walk, slots);
+        return;
+    }
+    for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots; v++) {
+        struct mirror_rows live;
+        bool looked;
+        mirror_rows_within(walk->view, walk->number, v, NULL, 0, &live, &looked);
+        enter_vector(walk, v, slots);
+        count_values(walk, total, &live);
+    }
+}
+
+static void total_sums(const struct mirror_total *total, struct sums *sums)
+{
+    *sums = (struct sums){.count = total->count,
+                          .class = total->low.type,
+                          .integers = (wide_int)((wide_uint)(uint64_t)total->sum_high << 64 | total->sum_low),
+                          .reals = total->reals};
+    memcpy(&sums->low, &total->low.as, sizeof sums->low);
+    memcpy(&sums->high, &total->high.as, sizeof sums->high);
+}
+
+/* A sealed segment's part is good for one state of its deletions, as a vector's is. */
+static bool add_segment(struct walk *walk, struct mirror_total *total, uint32_t slots)
+{
+    struct mirror_part *parts = parts_of(walk->mirror, walk->segment, &walk->segment->column[total->column]);
+    struct mirror_part *own = parts == NULL ? NULL : &parts[vectors_of(walk->segment)];
+    uint64_t deletions = walk->deletions == NULL ? 0 : walk->deletions->garbage.born + 1;
+    struct mirror_total sum = {.column = total->column, .numbers = true};
+    struct sums sums;
+    if (own != NULL && part_read(own, deletions, slots, &sums))
+        return add_sums(total, &sums);
+    bool added = true;
+    for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots && added; v++) {
+        enter_vector(walk, v, slots);
+        added = add_vector(walk, &sum, NULL);
+    }
+    total_sums(&sum, &sums);
+    added = added && add_sums(total, &sums);
+    if (added && own != NULL)
+        part_keep(own, deletions, slots, &sums);
+    base_bin_sum_reset(&sum.reals);
+    return added;
+}
+
 struct asked {
     struct mirror_total *totals;
     uint32_t total_count;
     struct mirror_bounds bounds[MIRROR_MOST_RANGES];
     uint32_t bound_count, cut_left;
-    bool with_rows;
 };
+
+static rhei_status walk_whole(struct walk *walk, struct asked *asked, uint32_t slots, uint64_t *rows)
+{
+    *rows += live_rows(walk, slots);
+    for (uint32_t i = 0; i < asked->total_count; i++) {
+        if (!asked->totals[i].numbers)
+            count_segment(walk, &asked->totals[i], slots);
+        else if (!add_segment(walk, &asked->totals[i], slots))
+            return RHEI_NO_MEMORY;
+    }
+    return RHEI_OK;
+}
 
 static rhei_status walk_segment(struct walk *walk, struct asked *asked, uint64_t *rows)
 {
     uint32_t slots = mirror_view_rows_of(walk->view, walk->number, walk->segment);
+    if (walk->number != walk->view->tail_number &&
+        mirror_segment_within(walk->view, walk->number, asked->bounds, asked->bound_count))
+        return walk_whole(walk, asked, slots, rows);
     for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots; v++) {
         struct mirror_rows within;
         bool looked = false;
         enter_vector(walk, v, slots);
-        if (asked->with_rows) {
-            mirror_rows_within(walk->view, walk->number, v, asked->bounds, asked->bound_count, &within, &looked);
-            *rows += within.count;
-            if (looked && asked->cut_left-- == 0)
-                return RHEI_UNSUPPORTED;
-            if (within.count == 0)
-                continue;
-        }
-        if (!add_totals(walk, asked->totals, asked->total_count, asked->with_rows ? &within : NULL))
+        mirror_rows_within(walk->view, walk->number, v, asked->bounds, asked->bound_count, &within, &looked);
+        *rows += within.count;
+        if (looked && asked->cut_left-- == 0)
+            return RHEI_UNSUPPORTED;
+        if (within.count > 0 && !add_totals(walk, asked->totals, asked->total_count, &within))
             return RHEI_NO_MEMORY;
     }
     return RHEI_OK;
@@ -370,12 +434,10 @@ rhei_status mirror_aggregate(struct mirror *mirror, const struct mirror_table_vi
     for (uint32_t r = 0; r < range_count; r++)
         mirror_bounds_make(&ranges[r], &asked.bounds[r]);
     asked.bound_count = range_count;
-    asked.with_rows = needs_rows(totals, total_count, range_count);
-    *rows = 0;
-    if (!asked.with_rows)
-        *rows = mirror_view_row_count(view);
-    if (!asked.with_rows && total_count == 0)
+    *rows = mirror_view_row_count(view);
+    if (range_count == 0 && total_count == 0)
         return RHEI_OK;
+    *rows = 0;
     rhei_status status = RHEI_OK;
     for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++) {
         walk.number = s;

@@ -233,3 +233,21 @@ void mirror_rows_within(const struct mirror_table_view *view, uint32_t segment, 
             rows->count += (uint32_t)__builtin_popcountll(rows->bits[w]);
     }
 }
+
+bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segment, const struct mirror_bounds *bounds,
+                           uint32_t count)
+{
+    const struct mirror_segment *found = mirror_trie_get(&view->segments, segment);
+    uint32_t rows = mirror_view_rows_of(view, segment, found);
+    for (uint32_t b = 0; b < count; b++) {
+        const struct mirror_column *column = &found->column[bounds[b].column];
+        uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
+        bool nulls = atomic_load_explicit(&column->valid, memory_order_acquire) != NULL;
+        if (nulls || (layout != MIRROR_LAYOUT_INTEGER && layout != MIRROR_LAYOUT_REAL))
+            return false;
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < rows; v++)
+            if (zone_pass(&column->zones[v], layout, false, &bounds[b]) != PASS_ALL)
+                return false;
+    }
+    return true;
+}

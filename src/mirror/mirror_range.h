@@ -23,4 +23,8 @@ struct mirror_rows {
 void mirror_rows_within(const struct mirror_table_view *view, uint32_t segment, uint32_t vector,
                         const struct mirror_bounds *bounds, uint32_t count, struct mirror_rows *rows, bool *looked);
 
+/* Do the zones alone say that every live row of the segment is within? */
+bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segment, const struct mirror_bounds *bounds,
+                           uint32_t count);
+
 #endif
