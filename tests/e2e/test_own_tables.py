@@ -1,0 +1,108 @@
+"""Rhei's own tables in a file: made again when others drop them, taken out by rh detach, and left alone by engines of
+different registration."""
+
+import sqlite3
+import time
+
+import pytest
+
+from rh_program import rh  # noqa: F401 (fixture)
+from rhei_engine import RheiError
+
+LIMIT = 20
+
+
+def names(path):
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_schema WHERE name LIKE '%rhei%' OR sql LIKE '%rhei%'").fetchall()
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    finally:
+        connection.close()
+    return [row[0] for row in rows]
+
+
+def until(condition):
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, "it didn't come true in time"
+        time.sleep(0.005)
+
+
+def write(path, sql):
+    connection = sqlite3.connect(path, timeout=LIMIT, isolation_level=None)
+    try:
+        connection.execute(sql)
+        return True
+    except sqlite3.OperationalError as error:
+        assert "_rhei_cdc_log" in str(error)  # the triggers name the log that is gone
+        return False
+    finally:
+        connection.close()
+
+
+def sums(engine):
+    sql = "SELECT count(*), sum(v), max(v) FROM t"
+    return engine.query(sql, route="oltp").rows, engine.query(sql, route="olap").rows
+
+
+@pytest.mark.parametrize("piece", ["TABLE _rhei_cdc_log", "TABLE _rhei_tables", "TABLE _rhei_meta", "TABLE _rhei_engines"])
+def test_a10_a_running_engine_makes_again_what_was_dropped(path, open_engine, piece):
+    engine = open_engine()
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    for i in range(50):
+        engine.execute(f"INSERT INTO t VALUES ({i}, {i})")
+    engine.initial_sync()
+    assert write(path, f"DROP {piece}")
+    until(lambda: write(path, "INSERT INTO t(v) VALUES (1000)"))
+    engine.execute("UPDATE t SET v = v + 1 WHERE id < 10")
+    engine.initial_sync()
+    oltp, olap = sums(engine)
+    assert oltp == olap
+    assert {"_rhei_cdc_log", "_rhei_tables", "_rhei_meta", "_rhei_engines"} <= set(names(path))
+
+
+def test_a8_an_engine_that_registers_nothing_undoes_nothing(path, open_engine):
+    first = open_engine()
+    first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    first.execute("INSERT INTO t VALUES (1, 1)")
+    first.initial_sync()
+    version = first.query("PRAGMA schema_version").value
+    second = open_engine(no_auto_register=True)
+    for i in range(20):
+        assert second.query("SELECT sum(v) FROM t").value == i + 1
+        first.execute("UPDATE t SET v = v + 1")
+        assert first.query("SELECT sum(v) FROM t", route="olap").value == i + 2
+    assert first.query("PRAGMA schema_version").value == version
+
+
+def test_c6_detach_takes_everything_out(path, open_engine, rh):
+    engine = open_engine()
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER UNIQUE)")
+    engine.execute("INSERT INTO t VALUES (1, 1), (2, 2)")
+    assert "BUSY" in rh.run("detach", "--db", path, code=1).stderr
+    engine.kill()  # its row in the registry stays
+    assert "Nothing of Rhei's" in rh.run("detach", "--db", path).stdout
+    assert names(path) == []
+    assert write(path, "INSERT OR REPLACE INTO t VALUES (3, 2)")
+    engine = open_engine()
+    engine.initial_sync()
+    assert engine.query("SELECT count(*), sum(v) FROM t", route="olap").rows == [(2, 3)]
+    assert "CANT_OPEN" in rh.run("detach", "--db", "no-such.db", code=1).stderr
+    assert rh.run("detach", "now", code=2).stderr != ""
+
+
+def test_d5_pragmas_and_begin_say_what_is_wrong(path, open_engine):
+    engine = open_engine()
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = DELETE", "query_only = ON", "max_page_count = 5"):
+        with pytest.raises(RheiError) as caught:
+            engine.execute(f"PRAGMA {pragma}")
+        assert caught.value.name == "UNSUPPORTED" and "can't be set" in caught.value.message
+        engine.execute("INSERT INTO t(v) VALUES (1)")
+        assert write(path, "INSERT INTO t(v) VALUES (2)")
+    with pytest.raises(RheiError) as caught:
+        engine.execute("BEGIN")
+    assert caught.value.name == "TRANSACTION"
+    engine.execute("PRAGMA foreign_keys = ON")
+    assert engine.query("PRAGMA foreign_keys").value == 1
