@@ -123,8 +123,11 @@ static rhei_status capture_widen_log(struct capture *capture)
     uint32_t width = OLTP_LOG_MIN_COLUMNS;
     for (uint32_t i = 0; i < capture->schema->catalog.table_count; i++) {
         const struct oltp_table_schema *table = &capture->schema->tables[i];
-        uint32_t wanted = table->table.source.unmirrored_reason == NULL ? oltp_log_width(table) : 0;
-        width = wanted > width ? wanted : width;
+        const struct source_table *source = &table->table.source;
+        if (source->column_count > width && source->unmirrored_reason == NULL) {
+            uint32_t wanted = oltp_log_width(table); /* never more than its columns */
+            width = wanted > width ? wanted : width;
+        }
     }
     uint32_t have = capture->schema->has_log ? capture->schema->log_columns : 0;
     if (capture->schema->has_log && have >= width) {
