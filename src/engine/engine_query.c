@@ -219,6 +219,8 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
 /* Blanks, comments and semicolons: nothing to do, and nothing comes of it. */
 static bool is_blank(const char *sql, size_t len)
 {
+    if (len > 0 && (unsigned char)((sql[0] | 0x20) - 'a') < 26)
+        return false; /* nearly every text begins with a word: no need to know which */
     for (;;) {
         struct sql_token token = sql_lex_word(sql, len);
         if (token.code == SQL_LEX_END)
