@@ -65,6 +65,14 @@ void oltp_connection_watch(struct oltp_connection *connection, const struct oltp
     }
 }
 
+void oltp_connection_hooks(struct oltp_connection *connection)
+{
+    sqlite3_busy_handler(connection->db, connection_busy, connection);
+    if (connection->role == OLTP_WRITER) {
+        sqlite3_progress_handler(connection->db, 1000, connection_progress, connection);
+    }
+}
+
 static const char *connection_pragmas(enum oltp_role role)
 {
     switch (role) {
@@ -133,13 +141,10 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     sqlite3 *db = connection->db;
     struct oltp *oltp = connection->oltp;
     sqlite3_extended_result_codes(db, 1);
-    sqlite3_busy_handler(db, connection_busy, connection);
+    oltp_connection_hooks(connection);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_wal_autocheckpoint(db, 0);
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, oltp->opening.keeps_log, NULL);
-    if (connection->role == OLTP_WRITER) {
-        sqlite3_progress_handler(db, 1000, connection_progress, connection);
-    }
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         bool as_it_is = connection->oltp->config.capture_if_present && connection->oltp->memory == NULL;

@@ -118,6 +118,8 @@ int oltp_prepare_text(struct oltp_connection *connection, const char *sql, size_
 void oltp_statement_release(struct oltp_connection *connection, struct oltp_statement **statement);
 rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement *statement,
                       const struct rhei_value *params, uint32_t count, bool copy, struct rhei_error *error);
+/* What asks whether to go on, while a statement waits or works. */
+void oltp_connection_hooks(struct oltp_connection *connection);
 void oltp_connection_watch(struct oltp_connection *connection, const struct oltp_stop *stop);
 /* Fills `error` from what SQLite says of its last failure. `what` (may be NULL) is put in front. */
 rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const char *what, struct rhei_error *error);
@@ -442,6 +444,8 @@ rhei_status oltp_script_run(struct oltp *oltp, const char *sql, size_t len, stru
 void oltp_committed(struct oltp *oltp, uint64_t statements);
 void oltp_rolled_back(struct oltp *oltp);
 void oltp_fault(struct oltp *oltp, const char *point);
+/* All that SQLite calls us by. Again after a user of the connection, who may have put something else there. */
+void oltp_writer_hooks(struct oltp *oltp);
 
 /* ---- Many rows by few statements (oltp_wide.c), with the writer held. ------------------------------------------- */
 

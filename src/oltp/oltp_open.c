@@ -32,6 +32,15 @@ static void open_row_changed(void *context, int op, const char *database, const 
     }
 }
 
+void oltp_writer_hooks(struct oltp *oltp)
+{
+    sqlite3 *db = oltp->writer->db;
+    oltp_connection_hooks(oltp->writer);
+    sqlite3_wal_hook(db, open_wal_committed, oltp);
+    sqlite3_update_hook(db, open_row_changed, oltp);
+    sqlite3_commit_hook(db, oltp_identity_commit, oltp);
+}
+
 static rhei_status open_prepare(struct oltp *oltp, const char *sql, sqlite3_stmt **stmt, struct rhei_error *error)
 {
     int rc = sqlite3_prepare_v3(oltp->writer->db, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
@@ -53,9 +62,7 @@ static rhei_status open_writer(struct oltp *oltp, struct rhei_error *error)
         status = open_prepare(oltp, statements[i].sql, statements[i].stmt, error);
     }
     if (status == RHEI_OK) {
-        sqlite3_wal_hook(oltp->writer->db, open_wal_committed, oltp);
-        sqlite3_update_hook(oltp->writer->db, open_row_changed, oltp);
-        sqlite3_commit_hook(oltp->writer->db, oltp_identity_commit, oltp);
+        oltp_writer_hooks(oltp);
         int64_t on = 0;
         status = oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, error);
         oltp->foreign_keys = on != 0;

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
@@ -406,6 +408,48 @@ static rhei_status time_is_over(void *context)
     return base_now_ns() >= *(int64_t *)context ? RHEI_TIMEOUT : RHEI_OK;
 }
 
+/* Whoever uses the writer's connection may put functions of his own where ours were; ours come back. */
+static void test_q5_limits_hold_after_the_connection_was_lent(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    struct oltp *other = NULL;
+    struct oltp_config config;
+    struct oltp_session *session = NULL;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(a)");
+    sqlite3 *db = oltp_native_lock(test.oltp);
+    assert_non_null(db);
+    sqlite3_busy_timeout(db, 60000);
+    sqlite3_progress_handler(db, 0, NULL, NULL);
+    sqlite3_update_hook(db, NULL, NULL);
+    oltp_native_unlock(test.oltp);
+    struct oltp_result result = {0};
+    assert_int_equal(oltp_write(test.oltp, "INSERT INTO t VALUES(1)", 23, NULL, 0, NULL, &result, NULL, NULL), RHEI_OK);
+    assert_true(result.position > 0);
+
+    static const char endless[] =
+        "INSERT INTO t WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT i FROM c";
+    int64_t deadline = base_now_ns() + 50000000;
+    struct oltp_stop stop = {.check = time_is_over, .context = &deadline};
+    assert_int_equal(oltp_write(test.oltp, endless, sizeof endless - 1, NULL, 0, &stop, NULL, NULL, &error),
+                     RHEI_TIMEOUT);
+
+    test_default_config(&test, &config);
+    assert_int_equal(oltp_open(&config, &other, NULL), RHEI_OK);
+    assert_int_equal(oltp_session_open(other, &session, NULL), RHEI_OK);
+    assert_int_equal(run(session, "BEGIN IMMEDIATE", &error), RHEI_OK);
+    deadline = base_now_ns() + 50000000;
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    assert_int_equal(oltp_write(test.oltp, "INSERT INTO t VALUES(2)", 23, NULL, 0, &stop, NULL, NULL, &error),
+                     RHEI_TIMEOUT);
+    assert_in_range(base_now_ns() - deadline, 0, 500000000);
+    oltp_session_close(&session);
+    oltp_close(&other);
+    test_close(&test);
+}
+
 static void test_a_foreign_writer_makes_us_wait_and_then_give_up(void **state)
 {
     (void)state;
@@ -641,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_q7_streamed_rows_and_failing_commits),
         cmocka_unit_test(test_errors_of_files_say_what_to_do),
         cmocka_unit_test(test_c1_insert_or_fail_wakes_the_sync),
+        cmocka_unit_test(test_q5_limits_hold_after_the_connection_was_lent),
         cmocka_unit_test(test_a_foreign_writer_makes_us_wait_and_then_give_up),
         cmocka_unit_test(test_a2_killed_at_every_point),
         cmocka_unit_test(test_a2_killed_at_random_times),
