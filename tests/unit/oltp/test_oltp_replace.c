@@ -204,10 +204,43 @@ static void test_c4_replace_of_unsettled_rows(void **state)
     }
 }
 
+/* Rows that come or change in the statement itself, by triggers of others, before REPLACE takes them away. */
+static void test_c4_replace_of_rows_that_triggers_made(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    test_open(&test);
+    test_script(
+        &test,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a UNIQUE, v); INSERT INTO t VALUES(1, 1, 1), (2, 2, 2);"
+        "CREATE TRIGGER b1 BEFORE INSERT ON t WHEN NEW.v = 7 BEGIN INSERT INTO t VALUES(NEW.id + 100, NEW.a, 8); "
+        "END;"
+        "CREATE TRIGGER b2 BEFORE INSERT ON t WHEN NEW.v = 9 BEGIN UPDATE t SET a = NEW.a WHERE id = 2; END;"
+        "CREATE TRIGGER b3 BEFORE UPDATE ON t WHEN NEW.v = 5 BEGIN UPDATE t SET a = NEW.a, v = 6 WHERE id = 2; "
+        "END;");
+    struct test_mirror *mirror = test_mirror_new(&test);
+    test_mirror_check(mirror);
+    static const char *const statements[] = {
+        "REPLACE INTO t VALUES(10, 50, 7)",
+        "REPLACE INTO t VALUES(11, 51, 9)",
+        "REPLACE INTO t VALUES(2, 60, 0)",
+        "UPDATE OR REPLACE t SET a = 70, v = 5 WHERE id = 10",
+    };
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        assert_int_equal(test_shell(&test, statements[i]), 0);
+        test_mirror_check(mirror);
+    }
+    test_expect(&test, "SELECT id, a FROM t ORDER BY id", "1|1\n10|70\n11|51\n");
+    assert_int_equal(test_mirror_loads(mirror), 1);
+    test_mirror_free(&mirror);
+    test_close(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_c4_replace_of_unsettled_rows),
+        cmocka_unit_test(test_c4_replace_of_rows_that_triggers_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
