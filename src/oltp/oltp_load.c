@@ -226,6 +226,22 @@ static rhei_status load_prepare_all(struct source_load *load, struct rhei_error 
     return status;
 }
 
+/*
+ * All rows of the table's own b-tree. In a damaged file, loaders that seek to the begin of their parts may find ends where there
+ * are none; a walk over all pages says that the file is damaged, or counts what the loaders must find.
+ */
+static rhei_status load_count_rows(struct source_load *load, int64_t *rows, struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "SELECT count(*) FROM main.");
+    base_buffer_identifier(&sql, load->table->table.source.name);
+    base_buffer_text(&sql, " NOT INDEXED");
+    rhei_status status =
+        sql.failed ? error_no_memory(error) : oltp_query_int(load->loaders[0].connection, sql.data, 0, rows, error);
+    base_buffer_reset(&sql);
+    return status;
+}
+
 static rhei_status load_check_schema(struct source_load *load, struct rhei_error *error)
 {
     int64_t cookie = 0;
@@ -269,6 +285,9 @@ rhei_status oltp_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, boo
     }
     if (status == RHEI_OK) {
         status = load_check_schema(load, error);
+    }
+    if (status == RHEI_OK) {
+        status = load_count_rows(load, &info->rows, error);
     }
     if (status == RHEI_OK) {
         status = load_prepare_all(load, error);

@@ -31,6 +31,7 @@ struct change_cycle {
 struct source_load_info {
     int64_t position;
     uint32_t loader_count; /* may be less than asked for */
+    int64_t rows;          /* of the table in that state, counted another way than they are read; left alone: unknown */
 };
 
 struct change_source_ops {

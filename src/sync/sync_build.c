@@ -98,7 +98,7 @@ static rhei_status run_loaders(struct sync *sync, struct sync_job *job, struct r
 static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_error *error)
 {
     const struct change_source_ops *ops = sync->config.source->ops;
-    struct source_load_info info = {0};
+    struct source_load_info info = {.rows = -1};
     sync_fault(sync, "sync.build.begun");
     rhei_status status = ops->load_begin(sync->config.source, job->table, job->loaders, &job->load, &info, error);
     if (status != RHEI_OK)
@@ -117,6 +117,12 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
         status = error_set(error, RHEI_STALE, "the table has more rows than was known");
     if (status == RHEI_OK && atomic_load(&job->cancelled))
         status = error_set(error, RHEI_CANCELLED, "the build was cancelled");
+    uint64_t rows = atomic_load(&job->rows);
+    if (status == RHEI_OK && info.rows >= 0 && rows != (uint64_t)info.rows)
+        status = error_set(error, RHEI_NOT_A_DATABASE,
+                           "the source counts %" PRId64 " rows, and gave %" PRIu64
+                           " of them: it is damaged; check it with PRAGMA integrity_check, and rebuild the table then",
+                           info.rows, rows);
     if (status == RHEI_OK)
         sync_fault(sync, "sync.build.loaded");
     return status;

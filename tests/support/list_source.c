@@ -250,7 +250,8 @@ static rhei_status op_load_begin(struct change_source *base, uint32_t id, uint32
             load->loader[i].at = load->rows.count * i / loaders;
             load->loader[i].end = load->rows.count * (i + 1) / loaders;
         }
-        *info = (struct source_load_info){.position = store->position, .loader_count = loaders};
+        *info = (struct source_load_info){
+            .position = store->position, .loader_count = loaders, .rows = (int64_t)load->rows.count};
         *out = load;
     }
     void (*at_load)(void *) = store->at_load;
