@@ -9,8 +9,8 @@
 
 static void usage(FILE *to)
 {
-    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only write|sync|tables|read|auto|tpch] [--json "
-          "FILE]\n"
+    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only shapes|write|sync|tables|read|auto|tpch]\n"
+          "                  [--json FILE]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
           "  --runs N     runs of each comparison, interleaved (default 7, at least 5 to quote)\n"
@@ -67,6 +67,8 @@ int main(int count, char **values)
     bench.folder = mkdtemp(folder);
     if (bench.folder == NULL)
         bench_die("a private folder", "could not be made in /tmp");
+    if (*only == '\0' || strcmp(only, "shapes") == 0)
+        figures_shapes(&bench);
     if (*only == '\0' || strcmp(only, "write") == 0)
         figures_write(&bench);
     if (*only == '\0' || strcmp(only, "sync") == 0)
