@@ -73,19 +73,31 @@ void mirror_small_reset(struct mirror *mirror)
     }
 }
 
-/* Bytes that wait for their readers. */
-static size_t garbage_size(const struct mirror_garbage *object)
+static size_t segment_size(const struct mirror_segment *segment)
 {
-    if (object->kind < MIRROR_KIND_SMALL)
-        return small_size[object->kind];
-    if (object->kind != MIRROR_KIND_SEGMENT)
-        return 0;
-    const struct mirror_segment *segment = (const struct mirror_segment *)object;
     size_t size = segment->size;
     for (uint32_t c = 0; c < segment->column_count; c++)
         size += segment->column[c].data_run.bytes + segment->column[c].classes_run.bytes;
     if (segment->heap != NULL && !segment->outgrown) /* else the one that took its rows over counts it */
         size += segment->heap->bytes;
+    return size;
+}
+
+/* Bytes that wait for their readers: the same whenever it is asked, once the object is retired. */
+static size_t garbage_size(const struct mirror_garbage *object)
+{
+    if (object->kind < MIRROR_KIND_SMALL)
+        return small_size[object->kind];
+    if (object->kind == MIRROR_KIND_SEGMENT)
+        return segment_size((const struct mirror_segment *)object);
+    if (object->kind != MIRROR_KIND_TABLE)
+        return 0;
+    const struct mirror_table *table = (const struct mirror_table *)object;
+    size_t size = 0;
+    uint32_t number = 0;
+    for (const struct mirror_segment *segment; (segment = mirror_trie_next(&table->segments, &number)) != NULL;
+         number++)
+        size += segment_size(segment);
     return size;
 }
 

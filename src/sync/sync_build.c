@@ -21,10 +21,8 @@
 #include "base/base_utf8.h"
 
 enum {
-    RETRY_NS = 100000000,         /* after a failed load, times the number of failures, */
-    RETRY_TIMES_MOST = 10,        /* at most this */
-    STARVED_LOOK_NS = 1000000000, /* between two looks for room for a table that failed for want of memory */
-    ROOM_LEAST = 1 << 20,
+    RETRY_NS = 100000000,            /* after a failed load, times the number of failures, */
+    RETRY_TIMES_MOST = 10,           /* at most this */
     MANY_ROWS = 4 * SYNC_SMALL_ROWS, /* a table that was taken for a small one is a big one from here on */
     CYCLE_RETRY_NS = 50000000,       /* after a cycle that failed while a table waits for it */
 };
@@ -192,7 +190,7 @@ static void judge(struct sync *sync, const struct sync_job *job, struct sync_tab
     /* A schema that changes meanwhile says nothing about the table, however often it does. */
     bool again = job->status == RHEI_STALE || (passing(job->status) && table->attempts < SYNC_BUILD_ATTEMPTS);
     if (!again) {
-        sync_table_give_up(sync, table, job->status, job->error.message);
+        sync_table_give_up(sync, table, &job->error, job->room);
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" could not be built: %s",
                        job->definition->name, job->error.message);
         return;
@@ -238,6 +236,7 @@ static void end_jobs(struct sync *sync)
 static void load_one(struct sync *sync, struct sync_job *job)
 {
     int64_t began_ns = base_now_ns();
+    job->room = mirror_room(sync->config.mirror);
     job->status = load(sync, job, &job->error);
     if (job->status == RHEI_OK)
         base_log_write(sync->config.log, BASE_LOG_INFO, "sync",
@@ -271,16 +270,13 @@ static void run_jobs(struct sync *sync)
 /* Under `lock`: a table that failed for want of memory, and there is room now, or it has waited for long. */
 static bool has_room(const struct sync *sync, struct sync_table *table, int64_t now)
 {
-    size_t room = mirror_room(sync->config.mirror);
-    if (table->room_wanted == 0) /* what was free when it was too little, and more */
-        table->room_wanted = room < SIZE_MAX / 2 ? room + room / 4 + ROOM_LEAST : SIZE_MAX;
-    if (room >= table->room_wanted || now >= table->starved_until_ns) {
+    if (mirror_room(sync->config.mirror) >= table->room_wanted || now >= table->starved_until_ns) {
         table->starved = false;
         table->attempts = 0;
         table->state = SYNC_TABLE_WAITING;
         return true;
     }
-    table->retry_at_ns = now + STARVED_LOOK_NS;
+    table->retry_at_ns = now + SYNC_STARVED_LOOK_NS;
     return false;
 }
 

@@ -16,6 +16,7 @@ enum {
     SYNC_BUILD_ATTEMPTS = 4,
     SYNC_SMALL_ROWS = 16384, /* tables of no more rows than that, as far as is known, are loaded many at a time */
     SYNC_GROUP_TABLES = 256,
+    SYNC_STARVED_LOOK_NS = 1000000000, /* between two looks for room for a table that failed for want of memory */
 };
 
 /* One table of the source, as the last cycle that read the list saw it. */
@@ -29,7 +30,7 @@ struct sync_table {
     const char *rebuild_why;         /* lock: for people; NULL: it was asked for */
     bool big;                        /* lock: it turned out to have many rows, whatever its estimate */
     bool starved;                    /* lock: FAILED for want of memory; tried again when there is room */
-    size_t room_wanted;              /* lock: starved: bytes that have to be free; 0: not looked at yet */
+    size_t room_wanted;              /* lock: starved: bytes that have to be free */
     int64_t starved_until_ns;        /* lock: starved: tried then, whatever is free */
     uint32_t starved_times;          /* lock */
     struct sync_job *job;            /* lock: while it is BUILDING */
@@ -55,6 +56,7 @@ struct sync_job {
     bool loaded;        /* lock: the owner may attach it */
     bool attached;      /* lock: the working state has it */
     bool finished;      /* lock: published, or given up by the owner */
+    size_t room;        /* bytes that were free when it began */
     bool many;          /* one of many: loaded by the builder alone */
     bool is_big;        /* more rows came than a single loader should read */
     rhei_status status; /* of the load; the builder's, with the next */
@@ -157,8 +159,11 @@ bool sync_tables_published(struct sync *sync, int64_t position);
 int64_t sync_tables_lowest(const struct sync *sync);
 /* The working state has every change of the table up to here, and none beyond. Owner. */
 int64_t sync_table_applied(const struct sync *sync, const struct sync_table *table);
-/* Under `lock`: FAILED, with a message; for want of memory it is tried again some time. */
-void sync_table_give_up(struct sync *sync, struct sync_table *table, rhei_status status, const char *message);
+/*
+ * Under `lock`: FAILED, with a message. For want of memory it is tried again when there is more than `room` bytes, which it had
+ * and found too few.
+ */
+void sync_table_give_up(struct sync *sync, struct sync_table *table, const struct rhei_error *error, size_t room);
 bool sync_tables_attached(const struct sync *sync);
 void sync_tables_free(struct sync *sync);
 

@@ -20,9 +20,7 @@
 #include "base/base_memory.h"
 #include "base/base_utf8.h"
 
-#define STARVED_NS INT64_C(30000000000) /* a table that failed for want of memory is tried again then, in any case, */
-#define STARVED_LOOK_NS \
-    INT64_C(1000000000) /* and looked at so often whether there is room: memory is given back a little later */
+#define STARVED_NS INT64_C(30000000000) /* a table that failed for want of memory is tried again then, in any case */
 
 /* ---- A table's definition, copied into one block. ---------------------------------------------------------------- */
 
@@ -266,21 +264,21 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
 
 /* ---- Changes of state by the owner. ------------------------------------------------------------------------------ */
 
-void sync_table_give_up(struct sync *sync, struct sync_table *table, rhei_status status, const char *message)
+void sync_table_give_up(struct sync *sync, struct sync_table *table, const struct rhei_error *error, size_t room)
 {
+    enum { STARVED_TIMES_MOST = 5, ROOM_LEAST = 1 << 20 };
     table->state = SYNC_TABLE_FAILED;
-    set_message(table, message);
+    set_message(table, error->message);
     sync->counters.failures++;
-    if (status != RHEI_MEMORY_LIMIT && status != RHEI_NO_MEMORY)
+    table->starved = error->code == RHEI_MEMORY_LIMIT || error->code == RHEI_NO_MEMORY;
+    if (!table->starved)
         return;
-    enum { STARVED_SHIFT = 5 };
-    int64_t wait_ns = STARVED_NS << (table->starved_times < STARVED_SHIFT ? table->starved_times : STARVED_SHIFT);
+    uint32_t times = table->starved_times < STARVED_TIMES_MOST ? table->starved_times : STARVED_TIMES_MOST;
     int64_t now = base_now_ns();
-    table->starved = true;
     table->starved_times++;
-    table->room_wanted = 0;
-    table->retry_at_ns = now + STARVED_LOOK_NS;
-    table->starved_until_ns = now + wait_ns;
+    table->room_wanted = room < SIZE_MAX / 2 ? room + room / 4 + ROOM_LEAST : SIZE_MAX;
+    table->retry_at_ns = now + SYNC_STARVED_LOOK_NS;
+    table->starved_until_ns = now + (STARVED_NS << times);
     sync_upkeep_tidy(sync);
 }
 
@@ -288,8 +286,11 @@ void sync_table_give_up(struct sync *sync, struct sync_table *table, rhei_status
 void sync_table_fail(struct sync *sync, struct sync_table *table, const struct rhei_error *error)
 {
     base_mutex_lock(&sync->lock);
+    size_t before = mirror_garbage_bytes(sync->config.mirror);
     table_detach(sync, table);
-    sync_table_give_up(sync, table, error->code, error->message);
+    size_t garbage = mirror_garbage_bytes(sync->config.mirror); /* its rows, until they are freed */
+    size_t room = mirror_room(sync->config.mirror), own = garbage > before ? garbage - before : 0;
+    sync_table_give_up(sync, table, error, room < SIZE_MAX - own ? room + own : SIZE_MAX);
     base_cond_signal(&sync->builder_cond);
     sync_turned(sync);
     base_mutex_unlock(&sync->lock);
@@ -349,7 +350,7 @@ static void attach_job(struct sync *sync, struct sync_job *job)
     }
     struct rhei_error error = RHEI_ERROR_INIT;
     if (mirror_build_attach(&job->build, &error) != RHEI_OK) {
-        sync_table_give_up(sync, table, error.code, error.message);
+        sync_table_give_up(sync, table, &error, job->room);
         job->finished = true;
         return;
     }

@@ -38,6 +38,7 @@ class Life:
             engine.bank(WRITERS, self.transfers, first + 10_000_000, self.seed + 1)
             engine.sync()
             self.wait_for_pruning()
+            engine.initial_sync()  # the table that change_schema made may still be being built
             engine.verify()
             engine.close()
         finally:
