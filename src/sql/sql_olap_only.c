@@ -258,9 +258,9 @@ const char *sql_olap_construct(const char *text, size_t len)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct sql_tree *tree = NULL;
     len = text ? strnlen(text, len) : 0;
-    rhei_status status = sql_parse(text, len, &tree, &error);
+    rhei_status status = len ? sql_parse(text, len, &tree, &error) : RHEI_INVALID;
     bool parsed = status == RHEI_OK;
-    if ((!parsed && (status != RHEI_SQL || error.sql_offset < 0)) || len == 0)
+    if (!parsed && (status != RHEI_SQL || error.sql_offset < 0))
         return NULL;
     size_t stop = parsed ? len : (size_t)error.sql_offset;
     bool reads = !parsed || tree->kind == SQL_KIND_SELECT || (tree->explain && tree->kind == SQL_KIND_ANALYZE);
