@@ -54,6 +54,13 @@ def test_sync_builds_reports_and_prunes(filled):
     assert status["log_rows"] <= 1  # the newest stays, so that numbers never start again
 
 
+def test_c7_sync_says_why_a_table_is_not_mirrored(rh, sqlite3_shell):
+    rh.run("exec", "CREATE TABLE good (id INTEGER PRIMARY KEY); CREATE VIRTUAL TABLE words USING fts5(text)", "--capture")
+    text = rh.run("sync").stdout
+    assert "Not mirrored: words: it is a virtual table" in text and "good" not in text
+    assert "it is a virtual table" in rh.run("status", code=0).stdout
+
+
 def test_info_is_json_both_ways(filled):
     one = json.loads(filled.run("info").stdout)
     other = json.loads(filled.run("info", "--json").stdout)

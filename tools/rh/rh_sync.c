@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh sync: builds the column store, brings it to every commit, and tells what that took. */
+#include "rh_text.h"
 #include "rh_tool.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void print_report(const struct rhei_sync_report *report, const struct rhei_sync_status *status,
                          int64_t elapsed_us)
@@ -38,10 +40,28 @@ static void print_json(const struct rhei_sync_report *report, const struct rhei_
            report->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready);
 }
 
+/* Which tables the column store leaves to SQLite, and why. */
+static void print_left_out(const struct rhei_table_status *tables, size_t count)
+{
+    struct rh_buffer line = {0};
+    for (size_t at = 0; at < count; at++) {
+        if (tables[at].state == RHEI_TABLE_READY)
+            continue;
+        rh_buffer_add_text(&line, "Not mirrored: ");
+        rh_add_visible(&line, tables[at].name, strlen(tables[at].name));
+        rh_buffer_format(&line, ": %s", tables[at].message[0] != '\0' ? tables[at].message : "it isn't built");
+        puts(line.bytes);
+        rh_buffer_clear(&line);
+    }
+    rh_buffer_free(&line);
+}
+
 int rh_sync_command(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_sync_report report = {.struct_size = sizeof report};
+    struct rhei_table_status *tables = NULL;
+    size_t count = 0;
     struct rhei_sync_status status = {.struct_size = sizeof status};
     if (!rh_tool_open(tool, 0))
         return RH_EXIT_ERROR;
@@ -49,14 +69,17 @@ int rh_sync_command(struct rh_tool *tool)
     int code = RH_EXIT_OK;
     int64_t started = rh_now_us();
     if (rhei_initial_sync_with(tool->db, &limits, &error) != RHEI_OK ||
-        rhei_sync_now(tool->db, &report, &error) != RHEI_OK || rhei_sync_status(tool->db, &status, &error) != RHEI_OK) {
+        rhei_sync_now(tool->db, &report, &error) != RHEI_OK || rhei_sync_status(tool->db, &status, &error) != RHEI_OK ||
+        rhei_tables(tool->db, &tables, &count, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
     } else if (tool->args->json) {
         print_json(&report, &status, rh_now_us() - started);
     } else {
         print_report(&report, &status, rh_now_us() - started);
+        print_left_out(tables, count);
     }
+    rhei_free(tables);
     rh_tool_close(tool);
     return rh_finish_output(tool, code);
 }
