@@ -570,6 +570,8 @@ struct oltp {
     bool foreign_keys;                  /* holder of the writer */
     unsigned wal_pages;                 /* holder of the writer: pages in the WAL at the last commit */
     sqlite3_stmt *begin, *commit, *rollback, *savepoint, *release, *rollback_to;
+    int64_t seen_ms;         /* holder of the writer: when this engine's position was last written */
+    sqlite3_stmt *upkeep[4]; /* holder of the writer: of pruning (oltp_prune.c) */
 
     /* pool */
     base_mutex pool_lock;

@@ -250,6 +250,9 @@ void oltp_close(struct oltp **slot)
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         sqlite3_finalize(statements[i]);
     }
+    for (size_t i = 0; i < sizeof oltp->upkeep / sizeof oltp->upkeep[0]; i++) {
+        sqlite3_finalize(oltp->upkeep[i]);
+    }
     oltp->wal_index = NULL;
     oltp_look_close(oltp);
     oltp_connection_close(&oltp->describer);

@@ -13,31 +13,71 @@
 
 #include "oltp/oltp_source.h"
 
-enum { PRUNE_SLICE = 10000, PRUNE_SLICES_MAX = 200, ENGINE_WAIT_NS = 20 * 1000 * 1000 };
+enum { PRUNE_SLICE = 10000, PRUNE_SLICES_MAX = 200, ENGINE_WAIT_NS = 20 * 1000 * 1000, PRUNE_TELL_MS = 1000 };
 
-static rhei_status prune_floor(struct oltp *oltp, int64_t *position, struct rhei_error *error)
+/* ---- Statements that are kept: compiling them would be most of what a small cycle costs. ------------------------- */
+
+enum prune_statement { PRUNE_BOUNDS, PRUNE_SEEN, PRUNE_FLOOR, PRUNE_DELETE };
+
+static const char *const prune_texts[] = {
+    [PRUNE_BOUNDS] = "SELECT (SELECT max(seq) FROM main." OLTP_LOG "), (SELECT min(seq) FROM main." OLTP_LOG ")",
+    [PRUNE_SEEN] = "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE "
+                   "SET position = excluded.position, seen_ms = excluded.seen_ms",
+    [PRUNE_FLOOR] = "SELECT min(position) FROM main._rhei_engines WHERE id <> ?1 AND seen_ms BETWEEN ?2 AND ?3",
+    [PRUNE_DELETE] = "DELETE FROM main." OLTP_LOG " WHERE seq <= ?1",
+};
+
+/* Runs one; results[] gets the integers of its row, 0 for NULL (of which *null tells). With the writer held. */
+static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, const int64_t *values, int count,
+                             int64_t *results, bool *null, struct rhei_error *error)
 {
-    int64_t others = INT64_MAX;
-    char sql[200];
-    int64_t now = base_wall_ms();
-    snprintf(sql, sizeof sql,
-             "SELECT min(position) FROM main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms BETWEEN %" PRId64
-             " AND %" PRId64,
-             oltp->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS);
-    rhei_status status = oltp_query_int(oltp->writer, sql, INT64_MAX, &others, error);
-    *position = others < *position ? others : *position;
+    sqlite3_stmt **stmt = &oltp->upkeep[which];
+    int rc = *stmt != NULL
+                 ? SQLITE_OK
+                 : sqlite3_prepare_v3(oltp->writer->db, prune_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+    for (int i = 0; rc == SQLITE_OK && i < count; i++) {
+        rc = sqlite3_bind_int64(*stmt, i + 1, values[i]);
+    }
+    rc = rc == SQLITE_OK ? sqlite3_step(*stmt) : rc;
+    for (int i = 0; rc == SQLITE_ROW && i < sqlite3_column_count(*stmt); i++) {
+        results[i] = sqlite3_column_int64(*stmt, i);
+        *null = sqlite3_column_type(*stmt, i) == SQLITE_NULL;
+    }
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
+    sqlite3_reset(*stmt);
+    return status;
+}
+
+/* Lowers *position to what other live engines have applied; *alone: there are none. */
+static rhei_status prune_floor(struct oltp *oltp, int64_t *position, bool *alone, struct rhei_error *error)
+{
+    int64_t now = base_wall_ms(), others = 0;
+    const int64_t values[] = {oltp->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS};
+    rhei_status status = prune_ask(oltp, PRUNE_FLOOR, values, 3, &others, alone, error);
+    *position = !*alone && others < *position ? others : *position;
     return status;
 }
 
 static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct rhei_error *error)
 {
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
-    rhei_status status =
-        oltp_execf(oltp->writer, error,
-                   "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(%" PRId64 ", %" PRId64 ", %" PRId64
-                   ") ON CONFLICT(id) DO UPDATE SET position = excluded.position, seen_ms = excluded.seen_ms",
-                   oltp->engine_id, position, base_wall_ms());
+    const int64_t values[] = {oltp->engine_id, position, base_wall_ms()};
+    rhei_status status = prune_ask(oltp, PRUNE_SEEN, values, 3, NULL, NULL, error);
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
+    oltp->seen_ms = status == RHEI_OK ? values[2] : oltp->seen_ms;
+    return status;
+}
+
+/* Alone, nobody waits for our position: an old one only makes a newcomer keep more of the log for a moment. */
+static rhei_status prune_tell(struct oltp *oltp, int64_t *position, struct rhei_error *error)
+{
+    int64_t own = *position, age = base_wall_ms() - oltp->seen_ms;
+    bool alone = true;
+    rhei_status status = prune_floor(oltp, position, &alone, error);
+    if (status == RHEI_OK && (!alone || age < 0 || age > PRUNE_TELL_MS)) {
+        status = prune_write_seen(oltp, own, error);
+    }
     return status;
 }
 
@@ -56,28 +96,24 @@ static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
 static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned, bool *more,
                                struct rhei_error *error)
 {
-    int64_t first = 0, last = 0;
+    int64_t bounds[2] = {0, 0};
+    bool empty = false;
     *more = false;
-    rhei_status status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
+    rhei_status status = oltp_step_own(oltp, oltp->begin, error);
     if (status != RHEI_OK) {
         return status;
     }
-    status = oltp_query_int(oltp->writer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
-    if (status == RHEI_OK) {
-        status = oltp_query_int(oltp->writer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-    }
+    status = prune_ask(oltp, PRUNE_BOUNDS, NULL, 0, bounds, &empty, error);
+    int64_t last = bounds[0], first = bounds[1];
     if (status == RHEI_OK && !force) {
-        status = prune_write_seen(oltp, position, error);
-        if (status == RHEI_OK) {
-            status = prune_floor(oltp, &position, error);
-        }
+        status = prune_tell(oltp, &position, error);
     }
     position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
     position = position < last ? position : last - 1;
     int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
     oltp_fault(oltp, "oltp.prune");
     if (status == RHEI_OK && last > 0 && to >= first) {
-        status = oltp_execf(oltp->writer, error, "DELETE FROM main." OLTP_LOG " WHERE seq <= %" PRId64, to);
+        status = prune_ask(oltp, PRUNE_DELETE, &to, 1, NULL, NULL, error);
         if (status == RHEI_OK) {
             *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
             atomic_store_explicit(&oltp->log_first, to + 1, memory_order_relaxed);
@@ -88,7 +124,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
         }
     }
     if (status == RHEI_OK) {
-        status = oltp_exec(oltp->writer, "COMMIT", error);
+        status = oltp_step_own(oltp, oltp->commit, error);
         atomic_fetch_add_explicit(&oltp->upkeep_commits, 1, memory_order_relaxed);
     }
     if (status != RHEI_OK) {
