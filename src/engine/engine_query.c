@@ -203,9 +203,11 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
     do {
         struct route_statement *statement = NULL;
         why = (struct rhei_error)RHEI_ERROR_INIT;
-        status = route_statement_get(db->route, ask->sql, ask->len, &statement, &why);
+        struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
+        const struct executor_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
+        status = route_statement_get_while(db->route, ask->sql, ask->len, given, &statement, &why);
         if (status == RHEI_SQL && ask->route == RHEI_ROUTE_OLAP)
-            status = route_statement_native(db->route, ask->sql, ask->len, &statement, &why);
+            status = route_statement_native(db->route, ask->sql, ask->len, given, &statement, &why);
         if (status == RHEI_OK)
             status = engine_answer(db, statement, ask, rows, &why);
         again = status == RHEI_OLAP_UNAVAILABLE && is_outdated(db, statement) && ++tries < SCHEMA_TRIES && settle(db);

@@ -57,12 +57,16 @@ struct route_choice {
  */
 rhei_status route_statement_get(struct route *route, const char *sql, size_t len, struct route_statement **statement,
                                 struct rhei_error *error);
+/* The same until `stop` (NULL: never) says that it is enough: asking the column store about a text of its own may take long. */
+rhei_status route_statement_get_while(struct route *route, const char *sql, size_t len,
+                                      const struct executor_stop *stop, struct route_statement **statement,
+                                      struct rhei_error *error);
 /*
  * For a text that route_statement_get refused with `*error`, where the caller demands the column store: the statement in its
  * own dialect, not cached; or both engines' words in `*error`. `sql` is NUL-terminated at `len`.
  */
-rhei_status route_statement_native(struct route *route, const char *sql, size_t len, struct route_statement **statement,
-                                   struct rhei_error *error);
+rhei_status route_statement_native(struct route *route, const char *sql, size_t len, const struct executor_stop *stop,
+                                   struct route_statement **statement, struct rhei_error *error);
 void route_statement_release(struct route_statement **statement);
 /* One more user of it; released like the first. */
 struct route_statement *route_statement_share(struct route_statement *statement);

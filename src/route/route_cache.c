@@ -198,8 +198,8 @@ static bool become_light(struct route *route, struct route_statement *statement)
     return light;
 }
 
-static rhei_status statement_make(struct route *route, const char *sql, size_t len, struct route_statement **out,
-                                  struct rhei_error *error)
+static rhei_status statement_make(struct route *route, const char *sql, size_t len, const struct executor_stop *stop,
+                                  struct route_statement **out, struct rhei_error *error)
 {
     struct route_statement *statement = base_alloc_zero(1, sizeof *statement);
     if (statement == NULL)
@@ -219,15 +219,17 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
     if (status == RHEI_OK) {
         struct rhei_error refusal = RHEI_ERROR_INIT;
         status = oltp_describe(route->config.oltp, sql, len, &statement->facts, &refusal);
-        if (status == RHEI_SQL && route_is_native(route, statement->text, len, false, &refusal)) {
+        if (status == RHEI_SQL && route_is_native(route, statement->text, len, false, stop, &refusal)) {
             statement->native = true;
             statement->schema_version = oltp_schema_version(route->config.oltp);
-            status = RHEI_OK;
+            refusal.code = status = RHEI_OK;
         } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
             *error = refusal;
         } else {
             statement->schema_version = statement->facts.schema_version;
         }
+        if (status == RHEI_SQL) /* or the caller's end of asking the column store about it */
+            status = (rhei_status)refusal.code;
     }
     if (status == RHEI_OK && !statement->native && statement->facts.kind == OLTP_SELECT) {
         /* A text that SQLite prepares but sql/ can't parse is no error: SQLite answers it. */
@@ -244,11 +246,11 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
     return RHEI_OK;
 }
 
-rhei_status route_statement_native(struct route *route, const char *sql, size_t len, struct route_statement **out,
-                                   struct rhei_error *error)
+rhei_status route_statement_native(struct route *route, const char *sql, size_t len, const struct executor_stop *stop,
+                                   struct route_statement **out, struct rhei_error *error)
 {
     struct rhei_error refusal = *error;
-    if (!route_is_native(route, sql, len, true, &refusal)) {
+    if (!route_is_native(route, sql, len, true, stop, &refusal)) {
         *error = refusal;
         return (rhei_status)refusal.code;
     }
@@ -275,13 +277,20 @@ rhei_status route_statement_native(struct route *route, const char *sql, size_t 
 rhei_status route_statement_get(struct route *route, const char *sql, size_t len, struct route_statement **statement,
                                 struct rhei_error *error)
 {
+    return route_statement_get_while(route, sql, len, NULL, statement, error);
+}
+
+rhei_status route_statement_get_while(struct route *route, const char *sql, size_t len,
+                                      const struct executor_stop *stop, struct route_statement **statement,
+                                      struct rhei_error *error)
+{
     *statement = cache_find(route, sql, len, oltp_schema_version(route->config.oltp));
     if (*statement != NULL) {
         atomic_fetch_add_explicit(&route->hits, 1, memory_order_relaxed);
         return RHEI_OK;
     }
     atomic_fetch_add_explicit(&route->misses, 1, memory_order_relaxed);
-    rhei_status status = statement_make(route, sql, len, statement, error);
+    rhei_status status = statement_make(route, sql, len, stop, statement, error);
     bool settled = status == RHEI_OK && (*statement)->schema_version != 0;
     if (settled && (*statement)->model == NULL && !(*statement)->facts.is_ddl)
         cache_add(route, *statement);

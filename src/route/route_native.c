@@ -14,7 +14,8 @@ static void add_words(struct rhei_error *refusal, const char *format, const char
         snprintf(refusal->message + used, sizeof refusal->message - used, format, a, b);
 }
 
-static rhei_status check(struct route *route, const char *text, struct rhei_error *why)
+static rhei_status check(struct route *route, const char *text, const struct executor_stop *stop,
+                         struct rhei_error *why)
 {
     struct mirror_snapshot snapshot;
     rhei_status status = mirror_snapshot_take(route->config.mirror, &snapshot);
@@ -22,6 +23,8 @@ static rhei_status check(struct route *route, const char *text, struct rhei_erro
         return error_set(why, status, "no memory for a snapshot of the column store");
     struct executor *executor = route->config.executor;
     struct executor_query query = {.sql = text, .snapshot = &snapshot, .native = true};
+    if (stop != NULL)
+        query.stop = *stop;
     status = executor->ops->check(executor, &query, why);
     mirror_snapshot_release(&snapshot);
     return status;
@@ -34,7 +37,8 @@ static bool names_unknown_function(const struct rhei_error *refusal)
 
 static const char hint[] = "; if it is the column store's, ask with the route olap";
 
-bool route_is_native(struct route *route, const char *text, size_t len, bool demanded, struct rhei_error *refusal)
+bool route_is_native(struct route *route, const char *text, size_t len, bool demanded, const struct executor_stop *stop,
+                     struct rhei_error *refusal)
 {
     const char *construct = sql_olap_construct(text, len);
     bool kept = route->config.executor != NULL && route->config.mirror != NULL;
@@ -56,8 +60,13 @@ bool route_is_native(struct route *route, const char *text, size_t len, bool dem
     char *hinted = strstr(refusal->message, hint);
     if (hinted != NULL)
         *hinted = '\0';
-    if (check(route, text, &why) == RHEI_OK)
+    rhei_status status = check(route, text, stop, &why);
+    if (status == RHEI_OK)
         return true;
+    if (status == RHEI_CANCELLED || status == RHEI_TIMEOUT) {
+        *refusal = why;
+        return false;
+    }
     add_words(refusal, "; the column store%s says: %.400s", construct != NULL ? ", whose dialect it may be," : "",
               why.message);
     return false;

@@ -515,6 +515,30 @@ static void test_q5_long_expressions(void **state)
     free(sql);
 }
 
+/* Planning hears of a time limit, of the column store's own texts too. Alone, this one is planned for seconds. */
+static void test_q5_a_time_limit_reaches_planning(void **state)
+{
+    (void)state;
+    char *sql = malloc(100000);
+    assert_non_null(sql);
+    size_t used = (size_t)snprintf(sql, 100000, "FROM t SELECT 1");
+    for (int column = 0; column < 150; column++) {
+        used += (size_t)snprintf(sql + used, 100000 - used, ", r");
+        for (int term = 0; term < 100; term++)
+            used += (size_t)snprintf(sql + used, 100000 - used, "+r");
+    }
+    struct rhei_query_options options = {.struct_size = sizeof options, .timeout_ms = 50};
+    rhei_rows *rows = NULL;
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    rhei_status status = rhei_query(fixture.db, sql, NULL, &options, &rows, NULL);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    assert_int_equal(status, RHEI_TIMEOUT);
+    print_message("ended after %.0f ms\n",
+                  (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6);
+    free(sql);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_q2_any_values_at_any_place),
         cmocka_unit_test(test_refusals_are_remembered_while_they_hold),
         cmocka_unit_test(test_q5_long_expressions),
+        cmocka_unit_test(test_q5_a_time_limit_reaches_planning),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
