@@ -411,7 +411,9 @@ static void make_foretold(struct maker *maker)
     base_buffer_text(out, " = -1 THEN (SELECT ");
     bool counted = make_is_autoincrement(maker);
     base_buffer_text(out, counted ? "max(" : "");
-    base_buffer_format(out, "ifnull(max(%s),0)", maker->table->rowid_name == NULL ? "rowid" : maker->table->rowid_name);
+    base_buffer_text(out, "ifnull(max(");
+    base_buffer_identifier(out, maker->source->columns[id].name);
+    base_buffer_text(out, "),0)");
     if (counted) {
         base_buffer_text(out, ",ifnull((SELECT max(seq) FROM sqlite_sequence WHERE name = ");
         base_buffer_literal(out, maker->source->name, strlen(maker->source->name));

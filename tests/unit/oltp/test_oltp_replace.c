@@ -30,6 +30,9 @@ struct shape {
     enum { EXACT, REBUILDS, NEVER } how; /* never built anew; perhaps; not mirrored */
 };
 static const struct shape shapes[] = {
+    {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, v INT, rowid INT, _rowid_ INT, oid INT); CREATE UNIQUE INDEX u ON t(id "
+     "% 7)",
+     false, REBUILDS},
     {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, v INT); CREATE UNIQUE INDEX u ON t(id % 7)", false, REBUILDS},
     {"CREATE TABLE t(id INTEGER PRIMARY KEY, a, v INT); CREATE UNIQUE INDEX u ON t(id % 7 + v % 3) -- why not", false,
      REBUILDS},
