@@ -288,3 +288,26 @@ def test_c5_unregistered_table_is_answered_by_sqlite(path, open_engine):
         engine.olap("SELECT count(*) FROM t")
     assert caught.value.name == "OLAP_UNAVAILABLE"
     assert contents(path)["t"]
+
+
+def test_q8_a_foreign_write_after_a_schema_change_holds_back_no_read(path, open_engine):
+    """The new table's triggers can't be made while another program writes: SQLite answers meanwhile, at once."""
+    shell(path, START)
+    engine = open_engine(busy_timeout_ms=20000)
+    engine.initial_sync()
+    other = foreign.connect(path)
+    other.execute("CREATE TABLE fresh (v)")
+    other.execute("ALTER TABLE t ADD COLUMN d DEFAULT 'new'")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO k VALUES ('open', 'write', 1)")
+    started = time.monotonic()
+    for _ in range(3):
+        assert engine.query("SELECT a FROM t WHERE id = 2").rows == [("two",)]
+        assert engine.query("SELECT count(*), max(d) FROM t").rows == [(3, "new")]
+        assert engine.query("SELECT * FROM t WHERE id = 3").columns == ["id", "a", "b", "c", "d"]
+        assert engine.query("SELECT count(*) FROM fresh").rows == [(0,)]
+    assert time.monotonic() - started < 10
+    other.execute("COMMIT")
+    other.close()
+    engine.initial_sync()
+    assert_mirror(engine, path)
