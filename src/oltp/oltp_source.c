@@ -263,7 +263,8 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
         }
         if (status == RHEI_OK && !known) {
             source_end(base);
-            status = tries < SOURCE_TRIES ? oltp_schema_refresh(source->oltp, error)
+            /* a writer that holds back the capture of a changed schema isn't waited for: SQLite answers meanwhile */
+            status = tries < SOURCE_TRIES ? oltp_schema_settle(source->oltp, error)
                                           : error_set(error, RHEI_BUSY, "the schema keeps changing");
         }
     }
@@ -273,6 +274,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
         source->all_lost = cycle->lost;
     }
     if (status != RHEI_OK) {
+        oltp_source_watch_again(source, cycle);
         source_end(base);
         return status;
     }

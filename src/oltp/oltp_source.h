@@ -68,6 +68,8 @@ void oltp_source_lose(struct oltp_source *source, struct oltp_batch *batch, cons
 rhei_status oltp_source_roots(struct oltp_source *source, struct rhei_error *error);
 /* With watch_lock held and the cycle's state pinned. */
 void oltp_source_watch_begin(struct oltp_source *source, struct change_cycle *cycle);
+/* The cycle that began comes to nothing: the next one is told all that it was. */
+void oltp_source_watch_again(struct oltp_source *source, const struct change_cycle *cycle);
 /* All rows of the cycle were read: lists the tables that were touched without one as lost. */
 rhei_status oltp_source_judge(struct oltp_source *source, struct rhei_error *error);
 /* In a load's state, whose position this is: watches the file from there on, if it isn't watched. Any thread. */

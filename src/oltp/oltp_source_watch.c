@@ -122,6 +122,14 @@ void oltp_source_watch_begin(struct oltp_source *source, struct change_cycle *cy
     source->doubtful = false;
 }
 
+void oltp_source_watch_again(struct oltp_source *source, const struct change_cycle *cycle)
+{
+    base_mutex_lock(&source->watch_lock);
+    source->asked = true; /* what was touched stays to be judged */
+    source->doubtful = source->doubtful || cycle->doubtful;
+    base_mutex_unlock(&source->watch_lock);
+}
+
 /* Whether the log has a row of the table since the last judgement that this cycle didn't read. */
 static rhei_status watch_has_row(struct oltp_source *source, const struct oltp_batch *batch, bool *has,
                                  struct rhei_error *error)

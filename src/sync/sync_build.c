@@ -417,7 +417,7 @@ rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const 
 {
     struct sync_limit limit = {.deadline_ns = deadline_ns, .stop = stop};
     struct sync_report report;
-    rhei_status status = sync_join(sync, false, &limit, &report, error); /* which tables are there? */
+    rhei_status status = sync_join_patiently(sync, &limit, &report, error); /* which tables are there? */
     if (status != RHEI_OK)
         return status;
     base_mutex_lock(&sync->lock);

@@ -126,6 +126,7 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
 static rhei_status read_changes(struct sync *sync, const struct sync_limit *limit, struct rhei_error *error)
 {
     struct change_source *source = sync->config.source;
+    sync->reading = true;
     for (;;) {
         const struct change_batch *batches = NULL;
         size_t count = 0;
@@ -204,7 +205,10 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
         return status;
     if (cycle.doubtful && !cycle.lost && sync_tables_attached(sync))
         sync_verify_want(sync);
+    sync->reading = false;
     status = follow(sync, &cycle, after, limit, error);
+    if (status != RHEI_OK && cycle.suspect && !sync->reading) /* nobody asked which tables are suspect */
+        sync_verify_want(sync);
     if (status == RHEI_OK)
         status = publish(sync, cycle.position, error);
     source->ops->end(source);

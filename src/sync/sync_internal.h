@@ -98,6 +98,7 @@ struct sync {
     int64_t common; /* the working state has every change up to here, of every table that is attached and not behind */
     bool tables_known;                 /* the list is that of the last pinned state */
     struct sync_report unpublished;    /* counts of what the working state has and no published one */
+    bool reading;                      /* the cycle came to read changes */
     bool dirty;                        /* the working state has something that was not published */
     bool promote;                      /* a table was attached since the last publish */
     bool set_changed;                  /* the published set of tables changes with the next publish */
@@ -180,6 +181,9 @@ bool sync_look(struct sync *sync);
 /* One cycle that began after the call; `pending_only`: none if the token says that there is nothing. */
 rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_limit *limit, struct sync_report *report,
                       struct rhei_error *error);
+
+rhei_status sync_join_patiently(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
+                                struct rhei_error *error);
 
 /* sync_build.c */
 rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);

@@ -14,6 +14,8 @@
 #include "base/base_error.h"
 #include "base/base_utf8.h"
 
+#define PATIENCE_NS INT64_C(5000000000)
+
 enum {
     SLICE_NS = 2000000, /* how late a waiter may notice its stop */
     SPINS = 2000,       /* looks at a running cycle before sleeping: a small cycle is shorter than waking up */
@@ -95,9 +97,11 @@ static void count_cycle(struct sync *sync, const struct sync_report *report)
     sync_upkeep_note(sync, report, atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed));
 }
 
+/* Nothing failed: the next cycle may well succeed. A busy source isn't waited for, so it is met often. */
 static bool gave_up(rhei_status status)
 {
-    return status == RHEI_CANCELLED || status == RHEI_TIMEOUT || status == RHEI_STALE || status == RHEI_CLOSED;
+    return status == RHEI_BUSY || status == RHEI_CANCELLED || status == RHEI_TIMEOUT || status == RHEI_STALE ||
+           status == RHEI_CLOSED;
 }
 
 /* Runs the next cycle on this thread. Called and returns under `lock`. */
@@ -179,12 +183,34 @@ rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_li
     return status;
 }
 
+/* For who asks for a cycle itself: a source that is busy for a while is asked again. */
+rhei_status sync_join_patiently(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
+                                struct rhei_error *error)
+{
+    int64_t end = base_now_ns() + PATIENCE_NS;
+    for (;;) {
+        struct rhei_error why = RHEI_ERROR_INIT;
+        rhei_status status = sync_join(sync, false, limit, report, &why);
+        if (status != RHEI_BUSY || base_now_ns() >= end) {
+            if (status != RHEI_OK && error && error->code == RHEI_OK)
+                *error = why;
+            return status;
+        }
+        base_mutex_lock(&sync->lock);
+        sync->inside++;
+        wait_turn(sync, limit ? limit->deadline_ns : 0);
+        sync->inside--;
+        sync_turned(sync);
+        base_mutex_unlock(&sync->lock);
+    }
+}
+
 rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhei_error *error)
 {
     struct sync_report own;
     struct sync_report *result = report ? report : &own;
     *result = (struct sync_report){0};
-    rhei_status status = sync_join(sync, false, NULL, result, error);
+    rhei_status status = sync_join_patiently(sync, NULL, result, error);
     if (status != RHEI_OK || !sync->config.prune || sync_is_running(sync))
         return status;
     /* nobody else would do it; what failed here is tried again by the next cycle */
