@@ -404,7 +404,7 @@ def test_d5_the_file_is_deleted_under_the_engine(path, open_engine):
         try:
             ask()
         except RheiError as error:
-            assert error.name in ("IO", "READ_ONLY", "CANT_OPEN", "NOT_A_DATABASE"), error
+            assert error.name in ("IO", "READ_ONLY", "CANT_OPEN", "NOT_A_DATABASE", "REPLACED"), error
     engine.close()
     works(engine, path)
     assert_whole(path)
