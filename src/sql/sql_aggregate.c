@@ -103,12 +103,53 @@ static const char *total_text(struct sql_translator *t, const struct aggregate *
                       a->tail, text);
 }
 
+/*
+ * An overflow is an error in SQLite wherever the sum stands; the column store computes only what shows. So sums that may
+ * overflow must show, in every row that there is.
+ */
+static bool shows(const struct aggregate *a)
+{
+    const struct sql_core *core = a->scope->core;
+    for (uint32_t i = 0; !a->scope->prunable && i < core->columns->count; i++)
+        if (core->columns->items[i].expr == a->expr)
+            return true;
+    return false;
+}
+
+/*
+ * Where the sum doesn't show, the overflow is looked for in every group before anything else is asked of it. Not inside other
+ * queries, which may be left out as a whole.
+ */
+static bool guard(struct sql_translator *t, const struct aggregate *a, struct sql_value value)
+{
+    struct sql_scope *scope = a->scope;
+    if (!scope->outermost || *a->over)
+        return false;
+    const char *overflow;
+    if (value.cls == SQL_CLASS_MIXED)
+        overflow = sql_format(t, "abs(%s) >= 9007199254740992e0", real_aggregate(t, a, "rhei_sum", value));
+    else
+        overflow =
+            sql_format(t, "sum(%s%s)%s NOT BETWEEN CAST('-9223372036854775808' AS BIGINT) AND 9223372036854775807",
+                       a->distinct, value.text, a->tail);
+    scope->guard = scope->guard ? sql_format(t, "%s OR %s", scope->guard, overflow) : overflow;
+    return true;
+}
+
+/* Of fewer than 2^31 rows: no statement reads more. */
+static bool may_overflow(struct sql_value value)
+{
+    return value.low < -0x1p32 || value.high > 0x1p32;
+}
+
 static struct sql_value mixed_sum(struct sql_translator *t, const struct aggregate *a, struct sql_value value)
 {
     if (*a->distinct)
         return refuse_aggregate(t, a, "DISTINCT over integers and REALs");
     if (a->slides)
         return refuse_aggregate(t, a, "a REAL that has left the frame still makes the sum one");
+    if (may_overflow(value) && !shows(a) && !guard(t, a, value))
+        return refuse_aggregate(t, a, "it may overflow where the column store doesn't look");
     const char *text = real_aggregate(t, a, "rhei_sum", value);
     struct sql_value result =
         sql_value_make(sql_emit_once(t, SQL_FORM_SMALL_REAL, text, NULL, NULL), SQL_CLASS_MIXED, a->expr->offset);
@@ -133,35 +174,6 @@ static const char *summand(struct sql_translator *t, struct sql_value value)
     return sql_format(t, "(CASE WHEN %s IS NOT NULL THEN %s END)", value.text, value.text);
 }
 
-/*
- * An overflow is an error in SQLite wherever the sum stands; the column store computes only what shows. So sums that may
- * overflow must show, in every row that there is.
- */
-static bool shows(const struct aggregate *a)
-{
-    const struct sql_core *core = a->scope->core;
-    for (uint32_t i = 0; !a->scope->prunable && i < core->columns->count; i++)
-        if (core->columns->items[i].expr == a->expr)
-            return true;
-    return false;
-}
-
-/*
- * Where the sum doesn't show, the overflow is looked for in every group before anything else is asked of it. Not inside other
- * queries, which may be left out as a whole.
- */
-static bool guard(struct sql_translator *t, const struct aggregate *a, struct sql_value value)
-{
-    struct sql_scope *scope = a->scope;
-    if (!scope->outermost || *a->over)
-        return false;
-    const char *sum = sql_format(t, "sum(%s%s)%s", a->distinct, value.text, a->tail);
-    const char *overflow =
-        sql_format(t, "%s NOT BETWEEN CAST('-9223372036854775808' AS BIGINT) AND 9223372036854775807", sum);
-    scope->guard = scope->guard ? sql_format(t, "%s OR %s", scope->guard, overflow) : overflow;
-    return true;
-}
-
 static struct sql_value rule_sum(struct sql_translator *t, const struct aggregate *a)
 {
     if (a->value.cls == SQL_CLASS_TEXT)
@@ -171,7 +183,7 @@ static struct sql_value rule_sum(struct sql_translator *t, const struct aggregat
         return null_of(t, a, "max");
     if (value.cls == SQL_CLASS_MIXED)
         return mixed_sum(t, a, value);
-    if (value.cls == SQL_CLASS_INTEGER && !sql_is_small(value) && !shows(a) && !guard(t, a, value))
+    if (value.cls == SQL_CLASS_INTEGER && may_overflow(value) && !shows(a) && !guard(t, a, value))
         return refuse_aggregate(t, a, "it may overflow where the column store doesn't look");
     struct sql_value result;
     if (value.cls == SQL_CLASS_INTEGER)

@@ -801,8 +801,6 @@ static struct sql_value cast(struct sql_translator *t, struct sql_scope *scope, 
         result.affinity = (uint8_t)affinity;
         return result;
     }
-    if (value.cls == SQL_CLASS_TEXT && value.constant && affinity != SQL_AFFINITY_TEXT)
-        sql_refuse(t, expr->offset, "CAST of a literal", "nothing to compute");
     if (affinity == SQL_AFFINITY_BLOB || value.cls == SQL_CLASS_BLOB)
         sql_refuse(t, expr->offset, "CAST to or from BLOB", "bytes need not be a text");
     else if (affinity == SQL_AFFINITY_INTEGER)

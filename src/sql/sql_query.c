@@ -63,15 +63,39 @@ const char *sql_query_nulls_text(const struct sql_item *item)
 
 /* ---- LIMIT ---- */
 
+/* Of integers, with + - and *; false: something else, or more than 64 bits. */
+static bool fold(struct sql_translator *t, const struct sql_expr *expr, int64_t *result)
+{
+    int64_t left, right;
+    if (expr->kind == SQL_EXPR_UNARY && (expr->op == SQL_OP_NEGATE || expr->op == SQL_OP_PLUS)) {
+        if (!fold(t, expr->left, &left))
+            return false;
+        *result = left;
+        return expr->op == SQL_OP_PLUS || !__builtin_sub_overflow(0, left, result);
+    }
+    if (expr->kind == SQL_EXPR_BINARY) {
+        if (!fold(t, expr->left, &left) || !fold(t, expr->right, &right))
+            return false;
+        return expr->op == SQL_OP_ADD        ? !__builtin_add_overflow(left, right, result)
+               : expr->op == SQL_OP_SUBTRACT ? !__builtin_sub_overflow(left, right, result)
+               : expr->op == SQL_OP_MULTIPLY ? !__builtin_mul_overflow(left, right, result)
+                                             : false;
+    }
+    struct sql_scope none = {0};
+    if (expr->kind != SQL_EXPR_INTEGER && expr->kind != SQL_EXPR_PARAMETER)
+        return false;
+    struct sql_value value = sql_expression(t, &none, expr);
+    *result = value.literal.as.integer;
+    return value.constant && value.cls == SQL_CLASS_INTEGER;
+}
+
 static int64_t constant_count(struct sql_translator *t, const struct sql_expr *expr)
 {
-    struct sql_scope none = {0};
-    struct sql_value value = sql_expression(t, &none, expr);
-    if (!value.constant || value.cls != SQL_CLASS_INTEGER) {
-        sql_refuse(t, expr->offset, "LIMIT or OFFSET", "only a literal integer is translated");
-        return 0;
-    }
-    return value.literal.as.integer;
+    int64_t count;
+    if (fold(t, expr, &count))
+        return count;
+    sql_refuse(t, expr->offset, "LIMIT or OFFSET", "only integers with + - and * are translated");
+    return 0;
 }
 
 bool sql_query_read_limit(struct sql_translator *t, const struct sql_select *select, int64_t *limit, int64_t *offset)

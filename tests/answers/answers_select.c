@@ -247,8 +247,8 @@ static void put_order_limit(struct generator *generator, const struct results *r
 {
     static const char *const directions[] = {
         "", "", "", " DESC", " DESC", " ASC", " NULLS LAST", " DESC NULLS FIRST", " COLLATE NOCASE"};
-    static const char *const limits[] = {" LIMIT 3",    " LIMIT 10", " LIMIT 1", " LIMIT 5 OFFSET 2",
-                                         " LIMIT 2, 3", " LIMIT 0",  " LIMIT -1"};
+    static const char *const limits[] = {" LIMIT 3",    " LIMIT 10", " LIMIT 1",  " LIMIT 5 OFFSET 2",
+                                         " LIMIT 2, 3", " LIMIT 0",  " LIMIT -1", " LIMIT 2 + 1 OFFSET 3 - 2"};
     bool ordered = CHANCE(generator, top ? 55 : 20);
     for (uint32_t i = 0; ordered && i < results->count; i++) {
         if (i > 0 && CHANCE(generator, 15))

@@ -145,3 +145,16 @@ SELECT g, sum(v) FROM big WHERE g > 1 GROUP BY g ORDER BY g;
 SELECT sum(v) + 1, sum(DISTINCT v) FROM big WHERE g = 2;
 SELECT g FROM big GROUP BY g HAVING count(*) > 2 AND sum(v) > 0 ORDER BY count(*) LIMIT 1;
 SELECT count(*) FROM (SELECT g, sum(v) AS s FROM big GROUP BY g) WHERE s > 5;
+-- LIMIT and OFFSET may be computed; a literal may be cast.
+SELECT g, v FROM big ORDER BY v LIMIT 2 + 1 OFFSET 3 - 2;
+SELECT g, v FROM big ORDER BY v LIMIT -(1 - 3) * 2;
+SELECT g, v FROM big ORDER BY v LIMIT 9223372036854775807 + 1;
+SELECT g, v FROM big ORDER BY v LIMIT '2' + 1;
+SELECT CAST('12abc' AS INTEGER), CAST('abc' AS INTEGER), CAST(' 3.7' AS INTEGER), CAST('1e3' AS REAL), CAST('0x1F' AS INTEGER), CAST('-0.0' AS REAL), CAST('99999999999999999999' AS INTEGER) FROM big;
+-- new
+CREATE TABLE m (g INTEGER, v NUMERIC);
+INSERT INTO m VALUES (1, 9007199254740990), (1, 9007199254740991), (2, 2.5);
+CREATE VIEW many AS SELECT a.g AS g, a.v AS v FROM m a, m b, m c, m d, m e, m f, m h, m i;
+-- Integers and REALs together overflow, too.
+SELECT NULL FROM (SELECT sum(v) FROM many WHERE g = 1 GROUP BY g) AS s;
+SELECT CASE WHEN count(*) < 0 THEN sum(v) END FROM many WHERE g = 1;
