@@ -41,6 +41,7 @@ FOREIGN = {
     "rocksdb/": {"buffer_rocksdb"},
     "libpq-fe.h": {"source_postgres"},
     "pthread.h": {"base"},
+    "malloc.h": {"base"},
 }
 SYSTEM = set("""
 assert ctype errno fenv float inttypes limits locale math setjmp signal stdalign stdarg stdatomic stdbool stddef stdint

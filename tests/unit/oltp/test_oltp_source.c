@@ -170,8 +170,12 @@ struct remaking {
 static void write_on(void *argument)
 {
     struct remaking *remaking = argument;
+    /* few keys: however fast this thread is, what the test compares in the end stays small */
     while (!atomic_load(&remaking->stop)) {
-        if (test_try(remaking->test, "INSERT INTO t(a) VALUES(1)", NULL) == RHEI_OK) {
+        char sql[120];
+        snprintf(sql, sizeof sql, "INSERT INTO t VALUES(%d, 1) ON CONFLICT DO UPDATE SET a = a + 1",
+                 100000 + remaking->writes % 500);
+        if (test_try(remaking->test, sql, NULL) == RHEI_OK) {
             remaking->writes++;
         } else {
             remaking->failures++;
