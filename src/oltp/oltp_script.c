@@ -132,6 +132,8 @@ static bool run_has_room(struct script *script)
     if (script->bytes == NULL) {
         script->bytes_size = script->len < RUN_BYTES ? script->len : RUN_BYTES;
         script->bytes = base_alloc(script->bytes_size);
+    }
+    if (script->values == NULL) {
         script->values = base_alloc(RUN_VALUES * sizeof *script->values);
     }
     return script->bytes != NULL && script->values != NULL;
