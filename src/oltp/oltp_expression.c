@@ -444,21 +444,6 @@ static bool write_list(struct writer *writer, const struct sql_items *list)
     return true;
 }
 
-static const char *operator_text(uint8_t op)
-{
-    static const char *const texts[] = {
-        [SQL_OP_OR] = " OR ",    [SQL_OP_AND] = " AND ",       [SQL_OP_EQ] = " = ",
-        [SQL_OP_NE] = " <> ",    [SQL_OP_LT] = " < ",          [SQL_OP_LE] = " <= ",
-        [SQL_OP_GT] = " > ",     [SQL_OP_GE] = " >= ",         [SQL_OP_BIT_AND] = " & ",
-        [SQL_OP_BIT_OR] = " | ", [SQL_OP_SHIFT_LEFT] = " << ", [SQL_OP_SHIFT_RIGHT] = " >> ",
-        [SQL_OP_ADD] = " + ",    [SQL_OP_SUBTRACT] = " - ",    [SQL_OP_MULTIPLY] = " * ",
-        [SQL_OP_DIVIDE] = " / ", [SQL_OP_REMAINDER] = " % ",   [SQL_OP_CONCAT] = " || ",
-        [SQL_OP_NOT] = "NOT ",   [SQL_OP_NEGATE] = "- ",       [SQL_OP_PLUS] = "+ ",
-        [SQL_OP_BIT_NOT] = "~ ", [SQL_OP_LIKE] = " LIKE ",     [SQL_OP_GLOB] = " GLOB ",
-    };
-    return op < sizeof texts / sizeof texts[0] ? texts[op] : NULL;
-}
-
 /* Operators that bind equally, from the left. */
 static int operator_level(const struct sql_expr *expr)
 {
@@ -488,7 +473,8 @@ static int operator_level(const struct sql_expr *expr)
 
 static bool write_operator(struct writer *writer, const struct sql_expr *expr)
 {
-    const char *text = operator_text(expr->op);
+    bool json = expr->op == SQL_OP_ARROW || expr->op == SQL_OP_ARROW2; /* raise on text that is no JSON */
+    const char *text = json ? NULL : sql_op_text(expr->op);
     bool compares = expr->op >= SQL_OP_EQ && expr->op <= SQL_OP_GE;
     if (text == NULL) {
         return refuse(writer, "an operator that can fail", NULL);
@@ -513,7 +499,7 @@ static bool write_like(struct writer *writer, const struct sql_expr *expr)
         return refuse(writer, "a pattern match that can fail", NULL);
     }
     return write_expr(writer, expr->left) &&
-           (base_buffer_format(writer->out, "%s%s", expr->negated ? " NOT" : "", operator_text(expr->op)), true) &&
+           (base_buffer_format(writer->out, " %s%s ", expr->negated ? "NOT " : "", sql_op_text(expr->op)), true) &&
            write_expr(writer, expr->right);
 }
 

@@ -89,22 +89,6 @@ static void add_bound(struct collector *collector, const struct sql_expr *column
         .source = column->table.text, .column = column->name.text, .op = op, .values = values, .value = value};
 }
 
-static uint8_t mirrored_op(uint8_t op)
-{
-    switch (op) {
-    case SQL_OP_LT:
-        return SQL_OP_GT;
-    case SQL_OP_LE:
-        return SQL_OP_GE;
-    case SQL_OP_GT:
-        return SQL_OP_LT;
-    case SQL_OP_GE:
-        return SQL_OP_LE;
-    default:
-        return op;
-    }
-}
-
 static void add_pair(struct collector *collector, const struct sql_expr *left, const struct sql_expr *right)
 {
     struct route_bounds *bounds = collector->bounds;
@@ -126,7 +110,7 @@ static void collect_comparison(struct collector *collector, const struct sql_exp
     else if (expr->left->kind == SQL_EXPR_COLUMN)
         add_bound(collector, expr->left, expr->op, route_constant_of(statement, expr->right), 1);
     else
-        add_bound(collector, expr->right, mirrored_op(expr->op), route_constant_of(statement, expr->left), 1);
+        add_bound(collector, expr->right, sql_op_mirrored(expr->op), route_constant_of(statement, expr->left), 1);
 }
 
 /* The first of a list stands for all: how many there are matters more. */

@@ -108,6 +108,10 @@ enum sql_op {
     SQL_OP_REGEXP,
     SQL_OP_MATCH,
 };
+/* The operator as SQL writes it, with the blanks around it (but for LIKE and its like, which may have NOT before them). */
+const char *sql_op_text(uint8_t op);
+/* The comparison that `b op a` is when `a op b` is written with its sides changed: < becomes >. Others stay. */
+uint8_t sql_op_mirrored(uint8_t op);
 
 struct sql_call {
     struct sql_items *arguments; /* NULL: none */

@@ -271,28 +271,11 @@ static struct sql_direct_range *new_range(const struct attempt *a, const struct 
     return range;
 }
 
-/* value < column is column > value */
-static uint8_t mirrored(uint8_t op)
-{
-    switch (op) {
-    case SQL_OP_LT:
-        return SQL_OP_GT;
-    case SQL_OP_LE:
-        return SQL_OP_GE;
-    case SQL_OP_GT:
-        return SQL_OP_LT;
-    case SQL_OP_GE:
-        return SQL_OP_LE;
-    default:
-        return op;
-    }
-}
-
 static bool put_comparison(const struct attempt *a, const struct sql_expr *expr)
 {
     bool swapped = expr->left->kind != SQL_EXPR_COLUMN;
     const struct sql_expr *column = swapped ? expr->right : expr->left;
-    uint8_t op = swapped ? mirrored(expr->op) : expr->op;
+    uint8_t op = swapped ? sql_op_mirrored(expr->op) : expr->op;
     struct rhei_value value;
     struct sql_direct_range *range = new_range(a, column);
     if (range == NULL || !constant_value(a, swapped ? expr->left : expr->right, &value))

@@ -181,23 +181,6 @@ static void print_call(struct base_buffer *out, const struct sql_expr *expr)
 
 /* ---- Expressions ---- */
 
-static const char *op_text(uint8_t op)
-{
-    static const char *const ops[] = {
-        [SQL_OP_OR] = " OR ",     [SQL_OP_AND] = " AND ",       [SQL_OP_EQ] = " = ",
-        [SQL_OP_NE] = " <> ",     [SQL_OP_LT] = " < ",          [SQL_OP_LE] = " <= ",
-        [SQL_OP_GT] = " > ",      [SQL_OP_GE] = " >= ",         [SQL_OP_BIT_AND] = " & ",
-        [SQL_OP_BIT_OR] = " | ",  [SQL_OP_SHIFT_LEFT] = " << ", [SQL_OP_SHIFT_RIGHT] = " >> ",
-        [SQL_OP_ADD] = " + ",     [SQL_OP_SUBTRACT] = " - ",    [SQL_OP_MULTIPLY] = " * ",
-        [SQL_OP_DIVIDE] = " / ",  [SQL_OP_REMAINDER] = " % ",   [SQL_OP_CONCAT] = " || ",
-        [SQL_OP_ARROW] = " -> ",  [SQL_OP_ARROW2] = " ->> ",    [SQL_OP_NOT] = "NOT ",
-        [SQL_OP_NEGATE] = "- ",   [SQL_OP_PLUS] = "+ ",         [SQL_OP_BIT_NOT] = "~ ",
-        [SQL_OP_LIKE] = "LIKE",   [SQL_OP_GLOB] = "GLOB",       [SQL_OP_REGEXP] = "REGEXP",
-        [SQL_OP_MATCH] = "MATCH",
-    };
-    return ops[op];
-}
-
 static void print_case(struct base_buffer *out, const struct sql_expr *expr)
 {
     print_text(out, "CASE ");
@@ -220,7 +203,7 @@ static void print_like(struct base_buffer *out, const struct sql_expr *expr)
 {
     base_buffer_char(out, '(');
     print_expr(out, expr->left);
-    base_buffer_format(out, expr->negated ? " NOT %s " : " %s ", op_text(expr->op));
+    base_buffer_format(out, expr->negated ? " NOT %s " : " %s ", sql_op_text(expr->op));
     print_expr(out, expr->right);
     if (expr->third) {
         print_text(out, " ESCAPE ");
@@ -331,7 +314,7 @@ static void print_leaf(struct base_buffer *out, const struct sql_expr *expr)
 static void print_unary(struct base_buffer *out, const struct sql_expr *expr)
 {
     base_buffer_char(out, '(');
-    print_text(out, op_text(expr->op));
+    print_text(out, sql_op_text(expr->op));
     print_expr(out, expr->left);
     base_buffer_char(out, ')');
 }
@@ -359,7 +342,7 @@ static void print_expr(struct base_buffer *out, const struct sql_expr *expr)
         print_unary(out, expr);
         return;
     case SQL_EXPR_BINARY:
-        print_infix(out, expr, op_text(expr->op));
+        print_infix(out, expr, sql_op_text(expr->op));
         return;
     case SQL_EXPR_LIKE:
         print_like(out, expr);

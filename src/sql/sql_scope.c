@@ -448,22 +448,6 @@ static void note_comparison(struct sql_translator *t, struct sql_scope *scope, c
         narrow(used, NULL, &value);
 }
 
-static enum sql_op mirrored(enum sql_op op)
-{
-    switch (op) {
-    case SQL_OP_LT:
-        return SQL_OP_GT;
-    case SQL_OP_LE:
-        return SQL_OP_GE;
-    case SQL_OP_GT:
-        return SQL_OP_LT;
-    case SQL_OP_GE:
-        return SQL_OP_LE;
-    default:
-        return op;
-    }
-}
-
 static void note_list(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
 {
     uint32_t scan;
@@ -494,7 +478,7 @@ void sql_note_ranges(struct sql_translator *t, struct sql_scope *scope, const st
         sql_note_ranges(t, scope, condition->right);
     } else if (condition->kind == SQL_EXPR_BINARY && condition->op >= SQL_OP_EQ && condition->op <= SQL_OP_GE) {
         note_comparison(t, scope, condition->left, condition->right, condition->op);
-        note_comparison(t, scope, condition->right, condition->left, mirrored(condition->op));
+        note_comparison(t, scope, condition->right, condition->left, sql_op_mirrored(condition->op));
     } else if (condition->kind == SQL_EXPR_BETWEEN && !condition->negated) {
         note_comparison(t, scope, condition->left, condition->right, SQL_OP_GE);
         note_comparison(t, scope, condition->left, condition->third, SQL_OP_LE);
