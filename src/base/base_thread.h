@@ -35,6 +35,9 @@ bool base_cond_wait_until(base_cond *cond, base_mutex *mutex, int64_t deadline_n
 void base_word_wait(atomic_uint *word, unsigned value, int64_t deadline_ns);
 void base_word_wake(atomic_uint *word);
 
+/* A fence of sequential consistency: what was read or written before it, by any means, was so before what comes after. */
+void base_fence(void);
+
 typedef pthread_t base_thread;
 /* `name` at most 15 bytes. All signals are blocked in the new thread: the application's handlers stay its own. */
 rhei_status base_thread_start(base_thread *thread, const char *name, void (*run)(void *), void *argument,

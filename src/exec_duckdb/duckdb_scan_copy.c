@@ -125,6 +125,23 @@ static bool copy_mixed(struct duck_target *target, enum duck_column_kind kind, c
     return true;
 }
 
+/*
+ * Another layout than the plan's: the segment had no value of this column when the snapshot was taken, and has got its first
+ * ones since, by rows that the snapshot doesn't have. Then the rows are NULL, and what is beneath NULL doesn't matter.
+ */
+static bool all_null(const struct mirror_column_data *source, uint32_t from, uint32_t count)
+{
+    if (!source->has_nulls)
+        return count == 0;
+    for (uint32_t done = 0; done < count;) {
+        uint32_t part = count - done < 64 - (from + done) % 64 ? count - done : 64 - (from + done) % 64;
+        if (get_bits(source->valid, from + done, part) << (64 - part) != 0)
+            return false;
+        done += part;
+    }
+    return true;
+}
+
 bool duck_copy_rows(struct duck_target *target, enum duck_column_kind kind, const struct mirror_column_data *source,
                     uint32_t from, uint32_t to, uint32_t count)
 {
@@ -153,5 +170,5 @@ bool duck_copy_rows(struct duck_target *target, enum duck_column_kind kind, cons
         memset((bool *)target->data + to, source->layout == MIRROR_LAYOUT_INTEGER, count);
         return true;
     }
-    return false;
+    return all_null(source, from, count);
 }

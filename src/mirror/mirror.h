@@ -126,7 +126,10 @@ struct mirror_vector {
 void mirror_view_vector(const struct mirror_table_view *view, uint32_t segment, uint32_t vector,
                         struct mirror_vector *out);
 
-/* One column of that vector. Slots of dead rows hold anything. */
+/*
+ * One column of that vector. Slots of dead rows hold anything. The layout may be one that the view's flags don't have, where newer
+ * rows brought a column's first values into the segment: then every row of the view is NULL there.
+ */
 struct mirror_column_data {
     uint8_t layout;         /* enum mirror_layout */
     const void *data;       /* at the vector's first slot */

@@ -349,7 +349,7 @@ static int memory_index_lock(sqlite3_file *base, int offset, int count, int flag
 static void memory_index_barrier(sqlite3_file *base)
 {
     struct memory_open *open = memory_open_of(base);
-    atomic_thread_fence(memory_order_seq_cst);
+    base_fence();
     base_mutex_lock(&open->memory->lock);
     base_mutex_unlock(&open->memory->lock);
 }

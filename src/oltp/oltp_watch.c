@@ -295,7 +295,7 @@ static bool watch_follow_schema(struct oltp_watch *watch, struct oltp_connection
 static bool watch_still_there(const struct oltp_watch *watch, const struct oltp *oltp)
 {
     uint8_t salt[8];
-    atomic_thread_fence(memory_order_acquire);
+    base_fence(); /* a frame is read by a call, which the compiler and the processor might let come after */
     for (size_t i = 0; i < 2; i++) {
         uint32_t word = __atomic_load_n(&oltp->wal_index[8 + i], __ATOMIC_ACQUIRE);
         memcpy(salt + 4 * i, &word, 4);

@@ -273,6 +273,51 @@ static void test_ranges_of_texts_leave_out_nothing(void **state)
     }
 }
 
+/*
+ * A column without values gets its first ones: they give the segment its layout while an older snapshot is being read, whose
+ * rows are NULL as they were.
+ */
+static void test_c5_first_values_of_a_column_leave_older_snapshots_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rhei_value firsts[] = {value_int(5), value_real(0.5), value_text("a text of more than twelve bytes"),
+                                  value_blob("\0\1", 2)};
+    static const struct executor_column columns[] = {{.scan = 0, .column = 0, .flags = MIRROR_HAS_INTEGER},
+                                                     {.scan = 0, .column = 1, .flags = MIRROR_HAS_NULL}};
+    enum { ROWS = 3000, DEAD = 100 };
+    for (uint32_t table = 1; table <= 4; table++) {
+        struct rows rows = {0};
+        fixture_table(fixture, table, "t", "id I, fresh B");
+        for (int64_t i = 0; i < ROWS; i++)
+            rows_add(&rows, (struct rhei_value[]){value_int(i), value_null()}, 2);
+        fixture_apply(fixture, table, &rows);
+        for (int64_t i = 0; i < DEAD; i++) /* the first vector leaves with a selection, the second in one run */
+            rows_delete(&rows, i, 2);
+        fixture_apply(fixture, table, &rows);
+        fixture_publish(fixture);
+        char sql[100];
+        snprintf(sql, sizeof sql, "SELECT count(*), sum(id), count(fresh), max(fresh) FROM mirror_scan(%u, 0)", table);
+        struct question question;
+        question_open(fixture, sql, &question);
+        question.query.columns = columns;
+        question.query.column_count = 2;
+        for (int again = 0; again < 2; again++) {
+            char *answer = answer_of(fixture, &question.query);
+            assert_string_equal(answer, "2900|4493550|0|NULL");
+            base_free(answer);
+            rows_add(&rows, (struct rhei_value[]){value_int(ROWS + again), firsts[table - 1]}, 2);
+            fixture_apply(fixture, table, &rows);
+        }
+        char *answer = answer_of(fixture, &question.query);
+        assert_string_equal(answer, "2900|4493550|0|NULL");
+        base_free(answer);
+        question_close(&question);
+        fixture_publish(fixture);
+        snprintf(sql, sizeof sql, "SELECT count(*), count(fresh) FROM mirror_scan(%u, 0)", table);
+        assert_answer(fixture, sql, "2902|2");
+    }
+}
+
 static void test_an_empty_table(void **state)
 {
     struct fixture *fixture = *state;
@@ -316,6 +361,7 @@ int main(void)
         WITH_FIXTURE(test_dead_rows_of_a_mixed_column),
         WITH_FIXTURE(test_ranges_leave_out_vectors_but_no_row),
         WITH_FIXTURE(test_ranges_of_texts_leave_out_nothing),
+        WITH_FIXTURE(test_c5_first_values_of_a_column_leave_older_snapshots_alone),
         WITH_FIXTURE(test_an_empty_table),
         WITH_FIXTURE(test_awkward_names),
     };
