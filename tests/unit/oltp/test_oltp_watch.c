@@ -37,6 +37,18 @@ static void run(struct bench *bench, const char *sql)
     }
 }
 
+/* Copies the log and lets it start anew. Another's checkpoint, here the engine's own, is not waited for by SQLite. */
+static void start_log_anew(struct bench *bench)
+{
+    int64_t until = base_now_ns() + INT64_C(10000000000);
+    int log = -1, copied = -1, rc;
+    do {
+        rc = sqlite3_wal_checkpoint_v2(bench->writer, "main", SQLITE_CHECKPOINT_TRUNCATE, &log, &copied);
+    } while (rc == SQLITE_BUSY && base_now_ns() < until);
+    assert_int_equal(rc, SQLITE_OK);
+    assert_int_equal(log, 0);
+}
+
 static void pin(struct bench *bench)
 {
     int64_t count;
@@ -137,7 +149,7 @@ static void random_statement(struct bench *bench, unsigned *touched)
                  (long long)size, (long long)(r >> 40));
     } else if (kind < 13) {
         snprintf(sql, sizeof sql, "UPDATE t%u SET v = hex(randomblob(%lld)) WHERE id BETWEEN %lld AND %lld", table,
-                 (long long)size, (long long)key, (long long)key + 5);
+                 (long long)size + 12, /* t4's are UNIQUE */ (long long)key, (long long)key + 5);
     } else if (kind < 17) {
         snprintf(sql, sizeof sql, "DELETE FROM t%u WHERE id BETWEEN %lld AND %lld", table, (long long)key,
                  (long long)key + 3 + (kind == 16 ? 200 : 0));
@@ -212,7 +224,7 @@ static void test_a10_the_map_is_what_dbstat_says(void **state)
         }
         unpin(&bench);
         if (round % 50 == 49) { /* the log starts anew, with everything seen */
-            run(&bench, "PRAGMA wal_checkpoint(TRUNCATE)");
+            start_log_anew(&bench);
         }
     }
     print_message("%.1f us a look\n", (double)spent / 600000);
@@ -244,13 +256,15 @@ static void test_a10_missed_commits_are_noticed(void **state)
     (void)state;
     struct bench bench;
     bench_open(&bench, SETUP);
-    run(&bench, "INSERT INTO t0 VALUES(1, 1, 1); PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t1 VALUES(1, 1, 1)");
+    run(&bench, "INSERT INTO t0 VALUES(1, 1, 1)");
+    start_log_anew(&bench);
+    run(&bench, "INSERT INTO t1 VALUES(1, 1, 1)");
     follow(&bench, OLTP_WATCH_LOST);
     unpin(&bench);
     bench_close(&bench);
 
     bench_open(&bench, SETUP);
-    run(&bench, "PRAGMA wal_checkpoint(TRUNCATE)");
+    start_log_anew(&bench);
     follow(&bench, OLTP_WATCH_EXPLAINED);
     unpin(&bench);
     run(&bench, "INSERT INTO t1 VALUES(1, 1, 1); INSERT INTO t1 VALUES(2, 1, 1)");
