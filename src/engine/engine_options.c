@@ -89,10 +89,20 @@ static rhei_status check_value(const struct rhei_value *value, size_t number, st
     return RHEI_OK;
 }
 
+bool engine_values_are_plain(const struct rhei_value *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (values[i].type >= RHEI_TEXT && (values[i].type > RHEI_BLOB || values[i].length > INT32_MAX ||
+                                            (values[i].as.bytes == NULL && values[i].length > 0)))
+            return false;
+    return true;
+}
+
 rhei_status engine_params_check(const struct rhei_params *params, bool *named, struct rhei_error *error)
 {
     *named = false;
-    if (params == NULL)
+    if (params == NULL || (params->values != NULL && params->count <= PARAMETERS_MAX &&
+                           engine_values_are_plain(params->values, params->count)))
         return RHEI_OK;
     if (params->count > 0 && params->values == NULL)
         return error_set(error, RHEI_INVALID, "%zu parameters were announced, but there is no array of them",

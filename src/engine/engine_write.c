@@ -68,6 +68,8 @@ static rhei_status check_rows(const struct rhei_value *values, size_t column_cou
                          column_count);
     if (values == NULL && column_count > 0 && row_count > 0)
         return error_set(error, RHEI_INVALID, "there is no array of values");
+    if (engine_values_are_plain(values, column_count * row_count))
+        return RHEI_OK;
     for (size_t row = 0; row < row_count; row++) {
         struct rhei_params params = {values + row * column_count, column_count};
         bool named = false;

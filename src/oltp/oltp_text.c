@@ -234,6 +234,9 @@ bool oltp_word_writes_rows(const char *sql, size_t len)
 {
     size_t at = 0, start, end;
     enum oltp_token token;
+    if (len > 6 && sql[6] == ' ' && memcmp(sql, "INSERT", 6) == 0) {
+        return true; /* as nearly all begin */
+    }
     do {
         token = oltp_next_token(sql, len, &at, &start, &end);
     } while (token == OLTP_TOKEN_OTHER && sql[start] == ';');

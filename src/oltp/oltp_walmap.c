@@ -301,6 +301,8 @@ static void walmap_read_tree(struct oltp_walmap *map, uint32_t number, const uin
     const uint8_t *end = page + map->usable, *head = page + (number == 1 ? 100 : 0);
     uint8_t type = head[0];
     bool inner = type == 2 || type == 5;
+    /* a size in one byte is small: no cell of such a kind has a chain then */
+    bool short_stays = type == 13 ? map->usable - 35 > 127 : (map->usable - 12) * 64 / 255 - 23 > 127;
     if (!inner && type != 10 && type != 13) {
         return;
     }
@@ -319,7 +321,7 @@ static void walmap_read_tree(struct oltp_walmap *map, uint32_t number, const uin
             walmap_child(map, get4(cell), number, ROLE_TREE);
             cell += 4;
         }
-        if (type != 5) {
+        if (type != 5 && (cell >= end || *cell > 127 || !short_stays)) {
             walmap_child(map, walmap_overflow(map, type, cell, end), number, ROLE_OVERFLOW);
         }
     }
