@@ -103,10 +103,41 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
     return RHEI_OK;
 }
 
+static rhei_status ddl_made_it(rhei_session *session, const char *name, struct rhei_error *error)
+{
+    rhei_rows *rows = NULL;
+    rhei_status status =
+        rhei_session_query(session, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE",
+                           RHEI_PARAMS(rhei_text(name)), NULL, &rows, error);
+    if (status == RHEI_OK)
+        status = rhei_rows_next(rows, error);
+    rhei_rows_close(&rows);
+    if (status == RHEI_DONE)
+        return error_set(error, RHEI_CONFIG, "its ddl makes no table of that name; nothing of it was kept");
+    return status == RHEI_ROW ? RHEI_OK : status;
+}
+
+/* All or nothing: a ddl that doesn't make its table leaves the file as it was. */
+static rhei_status run_ddl(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
+{
+    rhei_session *session = NULL;
+    rhei_status status = rhei_session_open(db, &session, error);
+    if (status == RHEI_OK)
+        status = rhei_session_execute(session, "BEGIN IMMEDIATE", NULL, NULL, error);
+    if (status == RHEI_OK)
+        status = rhei_session_execute_script(session, table->ddl, NULL, NULL, error);
+    if (status == RHEI_OK)
+        status = ddl_made_it(session, table->name, error);
+    if (status == RHEI_OK)
+        status = rhei_session_execute(session, "COMMIT", NULL, NULL, error);
+    rhei_session_close(&session); /* rolls back what is open */
+    return status;
+}
+
 static rhei_status register_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
 {
     if (table->ddl != NULL) {
-        rhei_status status = rhei_execute_script(db, table->ddl, NULL, error);
+        rhei_status status = run_ddl(db, table, error);
         if (status != RHEI_OK)
             return status;
     }

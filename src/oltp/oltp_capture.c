@@ -661,7 +661,7 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
                               .cause = OLTP_BY_OTHERS,
                               .error = error};
     bool present = (schema->pieces & OLTP_PIECE_META) != 0;
-    rhei_status status = present ? oltp_registry_check(connection, error) : RHEI_OK;
+    rhei_status status = present && oltp_captures(oltp) ? oltp_registry_check(connection, error) : RHEI_OK;
     *complete = false;
     if (status == RHEI_OK && present && oltp_captures(oltp)) {
         status = capture_all(&capture);
@@ -712,8 +712,6 @@ static rhei_status capture_apply(struct oltp *oltp, enum oltp_cause cause, struc
         appended ? oltp_schema_extend(writer, base, &schema, error) : oltp_schema_load(writer, base, &schema, error);
     if (status == RHEI_OK && oltp->config.capture) {
         status = capture_write(oltp, cause, schema, appended, error);
-    } else if (status == RHEI_OK && (schema->pieces & OLTP_PIECE_META) != 0) {
-        status = oltp_registry_check(writer, error);
     }
     if (status == RHEI_OK && !oltp_captures(oltp)) {
         oltp_still_number(oltp, schema);

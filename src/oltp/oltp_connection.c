@@ -148,7 +148,10 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         bool as_it_is = connection->oltp->config.capture_if_present && connection->oltp->memory == NULL;
-        status = as_it_is ? RHEI_OK : oltp_connection_set_wal(connection, error);
+        if (!as_it_is && connection->oltp->config.capture) {
+            status = oltp_registry_check_names(connection, error); /* before anything of the file changes */
+        }
+        status = status != RHEI_OK || as_it_is ? status : oltp_connection_set_wal(connection, error);
     }
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         status = connection_set_synchronous(connection, error);
@@ -325,7 +328,8 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
         } while (copy[start] == ';');
         status = error_set(
             error, RHEI_SQL,
-            "there is a second statement at byte %zu: this call runs one statement; use a batch for several", start);
+            "there is a second statement at byte %zu: this call runs one statement; rhei_execute_script runs several",
+            start);
         if (error != NULL && error->code == RHEI_SQL) {
             error->sql_offset = (int32_t)start;
         }

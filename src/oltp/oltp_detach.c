@@ -13,6 +13,11 @@
 
 #include "oltp/oltp_internal.h"
 
+/* What Rhei makes; other things may have such a name too, and are their makers'. */
+#define DETACH_OURS                                                                               \
+    "((type IN ('table', 'view') AND name IN ('" OLTP_LOG "', '_rhei_cdc_events', '_rhei_meta', " \
+    "'_rhei_tables', '_rhei_engines')) OR (type = 'trigger' AND name GLOB '" OLTP_TRIGGER "[0-9]*'))"
+
 enum { DETACH_WAIT_MS = 5000 };
 
 struct detach {
@@ -120,11 +125,9 @@ static rhei_status detach_drop(struct detach *detach)
     }
     sqlite3_exec(detach->db, "PRAGMA writable_schema=RESET", NULL, NULL, NULL);
     base_buffer_format(&sql, "PRAGMA main.schema_version=%" PRId64 ";", (cookie + 1) & INT32_MAX);
-    int rc =
-        sqlite3_prepare_v2(detach->db,
-                           "SELECT type, name FROM main.sqlite_schema WHERE type IN ('view', 'table', 'trigger') AND "
-                           "name GLOB '" OLTP_PREFIX "*' ORDER BY type = 'table'",
-                           -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(
+        detach->db, "SELECT type, name FROM main.sqlite_schema WHERE " DETACH_OURS " ORDER BY type = 'table'", -1,
+        &stmt, NULL);
     while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         base_buffer_format(&sql, "DROP %s IF EXISTS main.", sqlite3_column_text(stmt, 0));
         base_buffer_identifier(&sql, (const char *)sqlite3_column_text(stmt, 1));
@@ -138,8 +141,7 @@ static rhei_status detach_drop(struct detach *detach)
     }
     base_buffer_reset(&sql);
     if (status == RHEI_OK) {
-        status =
-            detach_int(detach, "SELECT count(*) FROM main.sqlite_schema WHERE name GLOB '" OLTP_PREFIX "*'", &left);
+        status = detach_int(detach, "SELECT count(*) FROM main.sqlite_schema WHERE " DETACH_OURS, &left);
     }
     return status == RHEI_OK && left > 0
                ? error_set(detach->error, RHEI_INTERNAL, "database \"%s\": something of Rhei's is left", detach->path)

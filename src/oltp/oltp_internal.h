@@ -336,6 +336,8 @@ struct oltp_registry {
     sqlite3_stmt *find, *add;
 };
 /* Which format the file has; RHEI_TOO_NEW. */
+/* RHEI_EXISTS where one of our names is somebody else's object: asked at open, where nothing was done yet. */
+rhei_status oltp_registry_check_names(struct oltp_connection *connection, struct rhei_error *error);
 rhei_status oltp_registry_check(struct oltp_connection *connection, struct rhei_error *error);
 /* Makes what is missing of Rhei's tables but for the log; *lost: something that was there before is gone. */
 rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool *lost, struct rhei_error *error);

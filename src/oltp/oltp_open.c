@@ -113,6 +113,10 @@ static rhei_status open_log_position(struct oltp *oltp, struct rhei_error *error
         }
         atomic_store(&oltp->log_first, first);
     }
+    if (!oltp_captures(oltp)) { /* a table of that name may be anybody's, and is of no concern */
+        error_clear(error);
+        return RHEI_OK;
+    }
     atomic_store(&oltp->position, position);
     return status;
 }
@@ -122,6 +126,13 @@ static rhei_status open_contents(struct oltp *oltp, struct rhei_error *error)
 {
     open_map_wal_index(oltp);
     oltp_fault(oltp, "oltp.open.capture");
+    if (oltp_captures(oltp)) {
+        rhei_status named = oltp_registry_check_names(oltp->describer, error);
+        if (named != RHEI_OK) {
+            error_context(error, "database \"%s\": ", oltp->config.path);
+            return named;
+        }
+    }
     rhei_status status = oltp_schema_refresh(oltp, error);
     if (status == RHEI_OK) {
         status = open_log_position(oltp, error);
@@ -162,8 +173,12 @@ static rhei_status open_settle_capture(struct oltp *oltp, struct rhei_error *err
     rhei_status status = oltp_query_int(
         oltp->writer, "SELECT count(*) FROM main.sqlite_schema WHERE type='table' AND name='" OLTP_LOG "'", 0, &has,
         error);
-    oltp->config.capture = has > 0;
-    return status == RHEI_OK && has > 0 ? oltp_connection_set_wal(oltp->writer, error) : status;
+    sqlite3_stmt *ours = NULL; /* a table of that name that isn't Rhei's is the user's: the file has no capture */
+    oltp->config.capture =
+        has > 0 && sqlite3_prepare_v2(oltp->writer->db, "SELECT seq, time, op, tab FROM main." OLTP_LOG, -1, &ours,
+                                      NULL) == SQLITE_OK;
+    sqlite3_finalize(ours);
+    return status == RHEI_OK && oltp->config.capture ? oltp_connection_set_wal(oltp->writer, error) : status;
 }
 
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
@@ -325,6 +340,10 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
         }
     }
     base_mutex_unlock(&oltp->describe_lock);
+    if (result != RHEI_OK && !oltp_captures(oltp)) {
+        error_clear(error);
+        result = RHEI_OK;
+    }
     status->log_position = last;
     status->log_rows = last == 0 ? 0 : (uint64_t)(last - first + 1);
     status->file_bytes = status_file_bytes(oltp, "");

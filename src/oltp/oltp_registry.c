@@ -28,6 +28,58 @@ rhei_status oltp_registry_check(struct oltp_connection *connection, struct rhei_
     return status;
 }
 
+/* One of our names, and what our table of that name has. */
+struct registry_shape {
+    const char *name, *columns;
+};
+
+static const struct registry_shape registry_shapes[] = {
+    {OLTP_LOG, "seq, time, op, tab, c1"},
+    {"_rhei_meta", "key, value"},
+    {"_rhei_tables", "id, name, signature, columns, live, wanted"},
+    {"_rhei_engines", "id, position, seen_ms"},
+};
+
+static rhei_status registry_check_shape(struct oltp_connection *connection, const struct registry_shape *shape,
+                                        struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    int64_t others = 0, tables = 0;
+    base_buffer_format(&sql, "SELECT count(*) FROM main.sqlite_schema WHERE name = '%s' AND type <> 'table'",
+                       shape->name);
+    rhei_status status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, 0, &others, error);
+    base_buffer_reset(&sql);
+    base_buffer_format(&sql, "SELECT count(*) FROM main.sqlite_schema WHERE name = '%s' AND type = 'table'",
+                       shape->name);
+    if (status == RHEI_OK) {
+        status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, 0, &tables, error);
+    }
+    base_buffer_reset(&sql);
+    base_buffer_format(&sql, "SELECT %s FROM main.%s", shape->columns, shape->name);
+    sqlite3_stmt *stmt = NULL;
+    bool ours = others == 0 && (tables == 0 || sql.failed ||
+                                sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK);
+    sqlite3_finalize(stmt);
+    base_buffer_reset(&sql);
+    if (status != RHEI_OK || ours) {
+        return status;
+    }
+    return error_set(
+        error, RHEI_EXISTS,
+        "the file has a %s named %s that isn't Rhei's: names that begin with %s are its own; drop or rename "
+        "it, or open without capture (read_only, capture_if_present)",
+        others > 0 ? "view, index or trigger" : "table", shape->name, OLTP_PREFIX);
+}
+
+rhei_status oltp_registry_check_names(struct oltp_connection *connection, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < sizeof registry_shapes / sizeof registry_shapes[0] && status == RHEI_OK; i++) {
+        status = registry_check_shape(connection, &registry_shapes[i], error);
+    }
+    return status;
+}
+
 /* ---- Making. ----------------------------------------------------------------------------------------------------- */
 
 static const char registry_tables[] =
@@ -228,11 +280,12 @@ rhei_status oltp_registry_add(struct oltp_registry *registry, const struct oltp_
 {
     int rc = SQLITE_OK;
     if (registry->add == NULL) {
-        rc = sqlite3_prepare_v2(registry->connection->db,
-                                "INSERT INTO main._rhei_tables(id, name, signature, columns, live, wanted) SELECT 1 + "
-                                "max(ifnull((SELECT max(id) FROM main._rhei_tables), 0), ifnull((SELECT CAST(value AS "
-                                "INTEGER) FROM main._rhei_meta WHERE key = 'last_table'), 0)), ?1, ?2, ?3, ?4, ?5",
-                                -1, &registry->add, NULL);
+        rc = sqlite3_prepare_v2(
+            registry->connection->db,
+            "INSERT INTO main._rhei_tables(id, name, signature, columns, live, wanted) SELECT 1 + "
+            "max(ifnull((SELECT max(id) FROM main._rhei_tables WHERE id < 1 << 31), 0), ifnull((SELECT CAST(value AS "
+            "INTEGER) FROM main._rhei_meta WHERE key = 'last_table'), 0)), ?1, ?2, ?3, ?4, ?5",
+            -1, &registry->add, NULL);
     }
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(registry->add, 1, table->table.source.name, -1, SQLITE_STATIC);
@@ -267,7 +320,7 @@ rhei_status oltp_registry_trim(struct oltp *oltp, struct rhei_error *error)
     rhei_status status =
         oltp_exec(oltp->writer,
                   "INSERT INTO main._rhei_meta SELECT 'last_table', ifnull(max(id), 0) FROM main._rhei_tables "
-                  "WHERE true ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
+                  "WHERE id < 1 << 31 ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
                   error);
     if (status == RHEI_OK) {
         /* what was asked for by name stays, in the newest row of that name */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_progress.h"
 
+#include "rh_text.h"
 #include "rh_units.h"
 
 /* The one that is on the terminal: an error must not be written into its line. */
@@ -67,7 +68,9 @@ void rh_progress_update(struct rh_progress *progress, uint64_t done, uint64_t ro
     progress->visible = true;
     shown = progress;
     rh_progress_line(&line, progress, done, rows, now_us);
-    fprintf(progress->file, "\r%s\033[K", line.bytes);
+    /* a line that wraps could not be taken away again */
+    size_t width = progress->terminal.width > 1 ? progress->terminal.width - 1 : line.length;
+    fprintf(progress->file, "\r%.*s\033[K", (int)rh_text_cut(line.bytes, line.length, width), line.bytes);
     fflush(progress->file);
     rh_buffer_free(&line);
 }

@@ -54,7 +54,7 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
 static bool prepare_route(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (tool->args->route != RHEI_ROUTE_OLAP || tool->args->explain)
+    if (tool->args->route != RHEI_ROUTE_OLAP)
         return true;
     struct rhei_call_options limits = rh_tool_limits(tool);
     rhei_status status = rhei_initial_sync_with(tool->db, &limits, &error);

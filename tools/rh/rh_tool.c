@@ -12,7 +12,11 @@ static void tell_log(void *context, int level, const char *room, const char *mes
 {
     const struct rh_tool *tool = context;
     fprintf(stderr, "%srh: %s: %s: %s%s\n", rh_style(&tool->err, RH_YELLOW),
-            level <= RHEI_LOG_ERROR ? "error" : "warning", room, message, rh_style(&tool->err, RH_PLAIN));
+            level <= RHEI_LOG_ERROR  ? "error"
+            : level == RHEI_LOG_WARN ? "warning"
+            : level == RHEI_LOG_INFO ? "info"
+                                     : "debug",
+            room, message, rh_style(&tool->err, RH_PLAIN));
 }
 
 bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error)

@@ -347,8 +347,8 @@ static void test_c5_explained_changes_cost_nothing(void **state)
     (void)state;
     static const char *const CASES[] = {
         "CREATE TABLE more(x)",
-        "CREATE TABLE more(id INTEGER PRIMARY KEY AUTOINCREMENT, x UNIQUE); CREATE INDEX x ON more(x); CREATE VIEW v "
-        "AS SELECT 1",
+        ("CREATE TABLE more(id INTEGER PRIMARY KEY AUTOINCREMENT, x UNIQUE); CREATE INDEX x ON more(x); "
+         "CREATE VIEW v AS SELECT 1"),
         "CREATE INDEX x ON u(v); CREATE INDEX y ON t(a)",
         "CREATE INDEX x ON u(v); VACUUM",
         "ANALYZE",
