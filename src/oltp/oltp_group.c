@@ -65,14 +65,26 @@ static bool group_in_transaction(const struct oltp *oltp)
     return sqlite3_get_autocommit(oltp->writer->db) == 0;
 }
 
+/*
+ * SQLite asks the progress handler once more when a statement is done, and then says that it was interrupted although it did
+ * all that it should. Only BEGIN may be stopped, for it waits for other processes' locks; if it got its transaction all the
+ * same, that is given back: nobody would end it.
+ */
 rhei_status oltp_step_own(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_error *error)
 {
+    const struct oltp_stop *stop = oltp->writer->stop;
+    bool begins = stmt == oltp->begin;
+    oltp->writer->stop = begins ? stop : NULL;
     int rc = sqlite3_step(stmt);
     rhei_status status = RHEI_OK;
     if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
         status = oltp_sqlite_error(oltp->writer, rc, NULL, error);
     }
     sqlite3_reset(stmt);
+    oltp->writer->stop = stop;
+    if (begins && status != RHEI_OK && group_in_transaction(oltp)) {
+        oltp_step_own(oltp, oltp->rollback, NULL);
+    }
     return status;
 }
 

@@ -44,8 +44,8 @@ static void test_q1_latest_sees_another_process(void **state)
     char sql[64];
     for (int i = 1; i <= 20; i++) {
         snprintf(sql, sizeof sql, "INSERT INTO t(x) VALUES (%d);", 1000 + i);
-        const char *const arguments[] = {"sqlite3", fixture.path, sql, NULL};
-        char output[256];
+        const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 20000", fixture.path, sql, NULL};
+        char output[256]; /* it waits its turn beside the engine's own prune, as any program does */
         int code = run_program(arguments, "", output, sizeof output);
         if (code != 0)
             fail_msg("sqlite3: %s", output);

@@ -672,6 +672,38 @@ static void test_a2_killed_at_random_times(void **state)
     }
 }
 
+/* SQLite asks what may end a statement also when a BEGIN, ROLLBACK or COMMIT has done its work: no transaction may stay open. */
+static rhei_status every_third_time(void *context)
+{
+    return ++*(unsigned *)context % 3 == 0 ? RHEI_CANCELLED : RHEI_OK;
+}
+
+static void test_q7_an_interrupted_begin_leaves_no_transaction(void **state)
+{
+    (void)state;
+    static const char script[] =
+        "INSERT INTO t(a) VALUES(1); UPDATE t SET a = 2 WHERE a = 1; DELETE FROM t WHERE a = 2";
+    static const char one[] = "INSERT INTO t(a) SELECT 3";
+    struct oltp_test test;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, a)");
+    unsigned asked = 0, cancelled = 0;
+    struct oltp_stop stop = {.check = every_third_time, .context = &asked};
+    for (int i = 0; i < 4000; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_status status = i % 2 == 0
+                                 ? oltp_write_script(test.oltp, script, sizeof script - 1, &stop, NULL, &error)
+                                 : oltp_write(test.oltp, one, sizeof one - 1, NULL, 0, &stop, NULL, NULL, &error);
+        if (status != RHEI_OK && status != RHEI_CANCELLED) {
+            fail_msg("statement %d: %s", i, error.message);
+        }
+        cancelled += status == RHEI_CANCELLED;
+    }
+    assert_in_range(cancelled, 100, 3900);
+    assert_int_equal(test_int(&test, "SELECT count(*) FROM t WHERE a <> 3"), 0);
+    test_close(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -689,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_a_foreign_writer_makes_us_wait_and_then_give_up),
         cmocka_unit_test(test_a2_killed_at_every_point),
         cmocka_unit_test(test_a2_killed_at_random_times),
+        cmocka_unit_test(test_q7_an_interrupted_begin_leaves_no_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
