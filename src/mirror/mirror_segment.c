@@ -149,6 +149,16 @@ rhei_status mirror_segment_materialise(struct mirror *mirror, struct mirror_segm
     return RHEI_OK;
 }
 
+/*
+ * Words that both segments' bitmaps have: one that was made for more rows than it has room for now has longer ones than a bigger
+ * one that takes its place. The rows of `from` are among them.
+ */
+static size_t common_words(const struct mirror_segment *from, const struct mirror_segment *to)
+{
+    uint32_t rows = from->bitmap_rows < to->bitmap_rows ? from->bitmap_rows : to->bitmap_rows;
+    return ((size_t)rows + 63) / 64;
+}
+
 static rhei_status copy_valid(struct mirror *mirror, const struct mirror_segment *from,
                               const struct mirror_column *source, const struct mirror_segment *to,
                               struct mirror_column *column)
@@ -159,7 +169,7 @@ static rhei_status copy_valid(struct mirror *mirror, const struct mirror_segment
     rhei_status status = valid_new(mirror, to, 0, &copy);
     if (status != RHEI_OK)
         return status;
-    for (uint32_t w = 0; w < (from->bitmap_rows + 63) / 64; w++)
+    for (uint32_t w = 0; w < common_words(from, to); w++)
         atomic_init(&copy[w], atomic_load_explicit(&words[w], memory_order_relaxed));
     atomic_store_explicit(&column->valid, copy, memory_order_release);
     return RHEI_OK;
@@ -199,8 +209,9 @@ static rhei_status copy_origin(struct mirror *mirror, const struct mirror_segmen
     if (status != RHEI_OK)
         return status;
     to->origin = memory;
-    memcpy(to->origin, from->origin, bitmap_bytes(from));
-    memcpy(to->origin + to->bitmap_rows / 64, from->origin + from->bitmap_rows / 64, bitmap_bytes(from));
+    size_t bytes = common_words(from, to) * sizeof(uint64_t);
+    memcpy(to->origin, from->origin, bytes);
+    memcpy(to->origin + to->bitmap_rows / 64, from->origin + from->bitmap_rows / 64, bytes);
     return RHEI_OK;
 }
 
