@@ -115,7 +115,7 @@ static int connection_try_wal(struct oltp_connection *connection, bool *wal)
     return rc;
 }
 
-rhei_status oltp_connection_set_wal(struct oltp_connection *connection, struct rhei_error *error)
+static rhei_status connection_set_wal(struct oltp_connection *connection, struct rhei_error *error)
 {
     bool wal = false;
     int rc = connection_try_wal(connection, &wal);
@@ -128,6 +128,16 @@ rhei_status oltp_connection_set_wal(struct oltp_connection *connection, struct r
                          "file system can't map shared memory (network folders can't)");
     }
     return RHEI_OK;
+}
+
+rhei_status oltp_connection_prepare_capture(struct oltp_connection *connection, struct rhei_error *error)
+{
+    rhei_status status = connection->oltp->config.capture ? oltp_registry_check_names(connection, error) : RHEI_OK;
+    if (status != RHEI_OK && connection->oltp->config.capture_if_present) {
+        error_context(error,
+                      "database \"%s\": ", connection->oltp->config.path); /* elsewhere the set-up's end says it */
+    }
+    return status == RHEI_OK ? connection_set_wal(connection, error) : status;
 }
 
 static rhei_status connection_set_synchronous(struct oltp_connection *connection, struct rhei_error *error)
@@ -148,10 +158,7 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         bool as_it_is = connection->oltp->config.capture_if_present && connection->oltp->memory == NULL;
-        if (!as_it_is && connection->oltp->config.capture) {
-            status = oltp_registry_check_names(connection, error); /* before anything of the file changes */
-        }
-        status = status != RHEI_OK || as_it_is ? status : oltp_connection_set_wal(connection, error);
+        status = as_it_is ? RHEI_OK : oltp_connection_prepare_capture(connection, error);
     }
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         status = connection_set_synchronous(connection, error);

@@ -77,12 +77,16 @@ bool oltp_identity_lost(const struct oltp *oltp)
 
 rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *error)
 {
+    return oltp->identity.known ? oltp_identity_check_at(oltp, base_now_ns(), now, error) : RHEI_OK;
+}
+
+rhei_status oltp_identity_check_at(struct oltp *oltp, int64_t time, bool now, struct rhei_error *error)
+{
     struct oltp_identity *identity = &oltp->identity;
     if (!identity->known) {
         return RHEI_OK;
     }
     if (!oltp_identity_lost(oltp)) {
-        int64_t time = base_now_ns();
         int64_t looked = atomic_load_explicit(&identity->looked_ns, memory_order_relaxed);
         if (!now && time - looked < LOOK_EVERY_NS) {
             return RHEI_OK;

@@ -97,8 +97,8 @@ struct oltp_connection {
 rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,
                                  struct rhei_error *error);
 void oltp_connection_close(struct oltp_connection **connection);
-/* Switches the file to its write-ahead log. */
-rhei_status oltp_connection_set_wal(struct oltp_connection *connection, struct rhei_error *error);
+/* Looks that our names are ours, before anything of the file changes, and switches it to its write-ahead log. */
+rhei_status oltp_connection_prepare_capture(struct oltp_connection *connection, struct rhei_error *error);
 /* Runs text that gives no rows. */
 rhei_status oltp_exec(struct oltp_connection *connection, const char *sql, struct rhei_error *error);
 rhei_status oltp_execf(struct oltp_connection *connection, struct rhei_error *error, const char *format, ...)
@@ -520,6 +520,8 @@ rhei_status oltp_identity_resolve(const char *path, char **resolved, struct rhei
 rhei_status oltp_identity_connected(struct oltp_connection *connection, struct rhei_error *error);
 /* RHEI_REPLACED if the path leads to another file or to none; `now`: whenever it was looked at last. Any thread. */
 rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *error);
+/* The same for a caller that has read the clock. */
+rhei_status oltp_identity_check_at(struct oltp *oltp, int64_t time, bool now, struct rhei_error *error);
 /* Whether somebody found that. */
 bool oltp_identity_lost(const struct oltp *oltp);
 /* SQLite's commit hook. */

@@ -126,13 +126,6 @@ static rhei_status open_contents(struct oltp *oltp, struct rhei_error *error)
 {
     open_map_wal_index(oltp);
     oltp_fault(oltp, "oltp.open.capture");
-    if (oltp_captures(oltp)) {
-        rhei_status named = oltp_registry_check_names(oltp->describer, error);
-        if (named != RHEI_OK) {
-            error_context(error, "database \"%s\": ", oltp->config.path);
-            return named;
-        }
-    }
     rhei_status status = oltp_schema_refresh(oltp, error);
     if (status == RHEI_OK) {
         status = open_log_position(oltp, error);
@@ -178,7 +171,7 @@ static rhei_status open_settle_capture(struct oltp *oltp, struct rhei_error *err
         has > 0 && sqlite3_prepare_v2(oltp->writer->db, "SELECT seq, time, op, tab FROM main." OLTP_LOG, -1, &ours,
                                       NULL) == SQLITE_OK;
     sqlite3_finalize(ours);
-    return status == RHEI_OK && oltp->config.capture ? oltp_connection_set_wal(oltp->writer, error) : status;
+    return status == RHEI_OK && oltp->config.capture ? oltp_connection_prepare_capture(oltp->writer, error) : status;
 }
 
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)

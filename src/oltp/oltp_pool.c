@@ -38,14 +38,14 @@ static rhei_status pool_open(struct oltp *oltp, struct oltp_connection **reader,
 
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error)
 {
-    rhei_status status = oltp_identity_check(oltp, false, error);
+    int64_t now = base_now_ns();
+    rhei_status status = oltp_identity_check_at(oltp, now, false, error);
     if (status == RHEI_OK) {
         status = oltp_opening_check(oltp, error);
     }
     if (status != RHEI_OK) {
         return status;
     }
-    int64_t now = base_now_ns();
     base_mutex_lock(&oltp->pool_lock);
     struct oltp_connection *found = oltp->free_readers;
     if (found != NULL) {

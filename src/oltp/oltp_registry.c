@@ -44,21 +44,15 @@ static rhei_status registry_check_shape(struct oltp_connection *connection, cons
                                         struct rhei_error *error)
 {
     struct base_buffer sql = {0};
-    int64_t others = 0, tables = 0;
-    base_buffer_format(&sql, "SELECT count(*) FROM main.sqlite_schema WHERE name = '%s' AND type <> 'table'",
-                       shape->name);
-    rhei_status status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, 0, &others, error);
-    base_buffer_reset(&sql);
-    base_buffer_format(&sql, "SELECT count(*) FROM main.sqlite_schema WHERE name = '%s' AND type = 'table'",
-                       shape->name);
-    if (status == RHEI_OK) {
-        status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, 0, &tables, error);
-    }
+    int64_t tables = -1; /* 0: something else has the name; -1: nothing has */
+    base_buffer_format(&sql, "SELECT min(type = 'table') FROM main.sqlite_schema WHERE name = '%s'", shape->name);
+    rhei_status status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, -1, &tables, error);
     base_buffer_reset(&sql);
     base_buffer_format(&sql, "SELECT %s FROM main.%s", shape->columns, shape->name);
     sqlite3_stmt *stmt = NULL;
-    bool ours = others == 0 && (tables == 0 || sql.failed ||
-                                sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK);
+    bool ours =
+        tables < 0 ||
+        (tables > 0 && (sql.failed || sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK));
     sqlite3_finalize(stmt);
     base_buffer_reset(&sql);
     if (status != RHEI_OK || ours) {
@@ -68,7 +62,7 @@ static rhei_status registry_check_shape(struct oltp_connection *connection, cons
         error, RHEI_EXISTS,
         "the file has a %s named %s that isn't Rhei's: names that begin with %s are its own; drop or rename "
         "it, or open without capture (read_only, capture_if_present)",
-        others > 0 ? "view, index or trigger" : "table", shape->name, OLTP_PREFIX);
+        tables == 0 ? "view, index or trigger" : "table", shape->name, OLTP_PREFIX);
 }
 
 rhei_status oltp_registry_check_names(struct oltp_connection *connection, struct rhei_error *error)
