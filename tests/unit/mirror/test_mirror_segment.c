@@ -174,6 +174,42 @@ static void test_late_layout(void **state)
     assert_int_equal(f->segment->column[0].counts[RHEI_TEXT], 2);
 }
 
+/*
+ * A segment that was made for many rows and trimmed to few keeps its long bitmaps. One that takes its place, bigger than it was
+ * trimmed to and smaller than it was made, gets the words that both have, and not one behind its own.
+ */
+static void test_a5_a_trimmed_segment_grows_within_what_it_was_made_for(void **state)
+{
+    enum { FEW = 3, BETWEEN = 32768, MADE = 65536 };
+    struct fixture *f = *state;
+    struct mirror_segment *grown = NULL;
+    void *origin = NULL;
+    mirror_segment_free(f->mirror, f->segment);
+    assert_int_equal(mirror_segment_new(f->mirror, 1, MADE, &f->segment), RHEI_OK);
+    f->values[0] = model_integer(7);
+    f->values[1] = model_null();
+    f->values[2] = model_integer(-9);
+    write(f, MIRROR_LAYOUT_INTEGER, FEW);
+    assert_int_equal(mirror_memory_alloc_zero(&f->mirror->memory, 2 * MADE / 8, &origin), RHEI_OK);
+    f->segment->origin = origin;
+    f->segment->origin[0] = 5;         /* of the first bitmap */
+    f->segment->origin[MADE / 64] = 6; /* of the second, behind it */
+    f->segment->origin[2 * MADE / 64 - 1] = ~UINT64_C(0);
+    mirror_segment_trim(f->mirror, f->segment, FEW);
+    assert_true(f->segment->capacity < BETWEEN && f->segment->bitmap_rows > BETWEEN);
+    assert_int_equal(mirror_segment_grow(f->mirror, f->segment, BETWEEN, FEW, &grown), RHEI_OK);
+    for (uint32_t i = 0; i < FEW; i++) {
+        struct rhei_value value;
+        mirror_segment_value(grown, 0, i, &value);
+        assert_true(model_row_hash(&value, 1) == model_row_hash(&f->values[i], 1));
+    }
+    assert_int_equal(grown->origin[0], 5);
+    assert_int_equal(grown->origin[BETWEEN / 64], 6);
+    for (uint32_t w = 1; w < BETWEEN / 64; w++)
+        assert_true(grown->origin[w] == 0 && grown->origin[BETWEEN / 64 + w] == 0);
+    mirror_segment_free(f->mirror, grown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +219,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_text_flags, setup, teardown),
         cmocka_unit_test_setup_teardown(test_q6_mixed_column_keeps_every_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_layout, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a5_a_trimmed_segment_grows_within_what_it_was_made_for, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
