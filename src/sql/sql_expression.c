@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Expressions but calls: each node's SQLite meaning in the column store's words, or a refusal. */
+/* Expressions but calls and arithmetic: each node's SQLite meaning in the column store's words, or a refusal. */
 #include "sql/sql_translator.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/base_map.h"
-#include "sql/sql_number.h"
 
 static bool same_name(const char *a, const char *b)
 {
@@ -73,188 +72,6 @@ static struct sql_value leaf(struct sql_translator *t, const struct sql_expr *ex
         sql_refuse(t, expr->offset, "expression", "this kind of expression isn't translated");
         return sql_value_null(expr->offset);
     }
-}
-
-/* ---- Arithmetic ---- */
-
-static enum sql_form arithmetic_form(enum sql_op op)
-{
-    return op == SQL_OP_ADD ? SQL_FORM_ADD : op == SQL_OP_SUBTRACT ? SQL_FORM_SUBTRACT : SQL_FORM_MULTIPLY;
-}
-
-static double reach(struct sql_value value)
-{
-    return fmax(fabs(value.low), fabs(value.high));
-}
-
-static void bounds(struct sql_value *result, enum sql_op op, struct sql_value a, struct sql_value b)
-{
-    double low = -INFINITY, high = INFINITY;
-    if (op == SQL_OP_ADD) {
-        low = a.low + b.low;
-        high = a.high + b.high;
-    } else if (op == SQL_OP_SUBTRACT) {
-        low = a.low - b.high;
-        high = a.high - b.low;
-    } else if (op == SQL_OP_MULTIPLY && isfinite(reach(a)) && isfinite(reach(b))) {
-        double p[4] = {a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high};
-        low = fmin(fmin(p[0], p[1]), fmin(p[2], p[3]));
-        high = fmax(fmax(p[0], p[1]), fmax(p[2], p[3]));
-    } else if (op == SQL_OP_REMAINDER) {
-        high = fmin(reach(a),
-                    fmax(reach(b) - 1, 0)); /* nearer to 0 than the divisor, and not farther than what it is of */
-        low = -high;
-    } else if (op == SQL_OP_DIVIDE && (b.low >= 1 || b.high <= -1)) {
-        high = reach(a) / fmin(fabs(b.low), fabs(b.high)) * 1.0000001; /* the quotient may be rounded up */
-        low = -high;
-    } else if (op == SQL_OP_DIVIDE && a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER) {
-        high = reach(a); /* every integer but 0 is at least 1 */
-        low = -high;
-    }
-    bool positive = a.low >= 0 && b.low >= 0 && op != SQL_OP_SUBTRACT;
-    result->low = isnan(low) ? -INFINITY : positive ? fmax(low, 0) : low;
-    result->high = isnan(high) ? INFINITY : high;
-}
-
-static bool may_be_zero(struct sql_value value)
-{
-    return !value.nonzero && value.low <= 0 && value.high >= 0;
-}
-
-/* inf - inf, inf * 0 and inf / inf are NaN, which SQLite makes NULL. */
-static bool may_be_nan(enum sql_op op, struct sql_value a, struct sql_value b)
-{
-    bool a_wide = isinf(a.low) || isinf(a.high), b_wide = isinf(b.low) || isinf(b.high);
-    if (op == SQL_OP_MULTIPLY)
-        return (a_wide && may_be_zero(b)) || (b_wide && may_be_zero(a));
-    return a_wide && b_wide;
-}
-
-static bool may_be_negative_zero(enum sql_op op, struct sql_value a, struct sql_value b)
-{
-    if (op == SQL_OP_ADD)
-        return a.negative_zero && b.negative_zero;
-    if (op == SQL_OP_SUBTRACT)
-        return a.negative_zero;
-    return a.negative_zero || b.negative_zero || a.low < 0 || b.low < 0;
-}
-
-static struct sql_value real_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a,
-                                        struct sql_value b)
-{
-    enum sql_form form = op == SQL_OP_DIVIDE ? SQL_FORM_DIVIDE_REAL : arithmetic_form(op);
-    const char *text = sql_emit(t, form, sql_as_double(t, a), sql_as_double(t, b), NULL);
-    if (may_be_nan(op, a, b))
-        text = sql_emit_once(t, SQL_FORM_NAN_IS_NULL, text, NULL, NULL);
-    struct sql_value result = sql_value_make(text, SQL_CLASS_REAL, a.offset);
-    result.negative_zero = may_be_negative_zero(op, a, b);
-    return result;
-}
-
-static struct sql_value mixed_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a,
-                                         struct sql_value b)
-{
-    const char *flag = sql_emit(t, SQL_FORM_AND, sql_flag(t, a), sql_flag(t, b), NULL);
-    const char *left = sql_as_exact_double(t, a), *right = sql_as_exact_double(t, b);
-    const char *text = op == SQL_OP_DIVIDE ? sql_emit_once(t, SQL_FORM_DIVIDE_MIXED, left, right, flag)
-                                           : sql_emit(t, arithmetic_form(op), left, right, NULL);
-    struct sql_value result = sql_value_make(text, SQL_CLASS_MIXED, a.offset);
-    bounds(&result, op, a, b);
-    if (!sql_is_small(result))
-        result.text = sql_emit_once(t, SQL_FORM_SMALL_REAL, text, NULL, NULL);
-    result.low = fmax(result.low, -SQL_SMALL);
-    result.high = fmin(result.high, SQL_SMALL);
-    result.flag = flag;
-    result.negative_zero = true;
-    return result;
-}
-
-/*
- * An operand of %, &, |, ~, << and >>: SQLite takes it as an integer. A TEXT's is the integer that it starts with, whatever
- * number it is ('1.9e1' is 1 there); a REAL's is without its fraction.
- */
-static struct sql_value whole(struct sql_translator *t, struct sql_value value)
-{
-    if (value.cls == SQL_CLASS_TEXT && value.constant)
-        return sql_value_integer(t, sql_number_integer_prefix(value.literal.as.bytes, value.literal.length),
-                                 value.offset);
-    if (value.cls == SQL_CLASS_TEXT)
-        return sql_value_make(sql_emit(t, SQL_FORM_TEXT_INTEGER, value.text, NULL, NULL), SQL_CLASS_INTEGER,
-                              value.offset);
-    value = sql_number(t, value);
-    if (value.cls == SQL_CLASS_INTEGER || value.cls == SQL_CLASS_NULL)
-        return value;
-    struct sql_value result =
-        sql_value_make(sql_emit(t, SQL_FORM_TRUNCATE, value.text, NULL, NULL), SQL_CLASS_INTEGER, value.offset);
-    result.low = fmax(result.low, value.low);
-    result.high = fmin(result.high, value.high);
-    return result;
-}
-
-/* The integers' remainder; an integer if both operands are, else a REAL. */
-static struct sql_value remainder_value(struct sql_translator *t, struct sql_value a, struct sql_value b)
-{
-    struct sql_value left = whole(t, a), right = whole(t, b);
-    a = a.cls == SQL_CLASS_TEXT ? sql_number(t, a) : sql_plain(t, a); /* for their classes */
-    b = b.cls == SQL_CLASS_TEXT ? sql_number(t, b) : sql_plain(t, b);
-    if (left.cls == SQL_CLASS_NULL || right.cls == SQL_CLASS_NULL)
-        return sql_value_null(a.offset);
-    struct sql_value value =
-        sql_value_make(sql_emit(t, SQL_FORM_REMAINDER, left.text, right.text, NULL), SQL_CLASS_INTEGER, a.offset);
-    bounds(&value, SQL_OP_REMAINDER, left, right);
-    if (a.cls == SQL_CLASS_INTEGER && b.cls == SQL_CLASS_INTEGER)
-        return value;
-    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL) {
-        value.text = sql_as_double(t, value);
-        value.cls = SQL_CLASS_REAL;
-        return value;
-    }
-    value.text = sql_as_exact_double(t, value);
-    value.cls = SQL_CLASS_MIXED;
-    value.flag = sql_emit(t, SQL_FORM_AND, sql_flag(t, a), sql_flag(t, b), NULL);
-    value.low = fmax(value.low, -SQL_SMALL);
-    value.high = fmin(value.high, SQL_SMALL);
-    return value;
-}
-
-struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
-{
-    if (op == SQL_OP_REMAINDER)
-        return remainder_value(t, a, b);
-    a = sql_number(t, a);
-    b = sql_number(t, b);
-    if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
-        return sql_value_null(a.offset);
-    struct sql_value result;
-    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL)
-        result = real_arithmetic(t, op, a, b);
-    else if (a.cls == SQL_CLASS_MIXED || b.cls == SQL_CLASS_MIXED)
-        return mixed_arithmetic(t, op, a, b);
-    else
-        result = sql_value_make(
-            sql_emit(t, op == SQL_OP_DIVIDE ? SQL_FORM_DIVIDE_INTEGER : arithmetic_form(op), a.text, b.text, NULL),
-            SQL_CLASS_INTEGER, a.offset);
-    bounds(&result, op, a, b);
-    result.nullable = a.nullable || b.nullable || op == SQL_OP_DIVIDE;
-    return result;
-}
-
-static struct sql_value bits(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
-{
-    a = whole(t, a);
-    b = whole(t, b);
-    if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
-        return sql_value_null(a.offset);
-    bool shift = op == SQL_OP_SHIFT_LEFT || op == SQL_OP_SHIFT_RIGHT;
-    if (shift && !(b.constant && b.cls == SQL_CLASS_INTEGER && b.literal.as.integer >= 0 && b.literal.as.integer <= 62))
-        sql_refuse(t, b.offset, "shift by an expression", "a negative shift goes the other way in SQLite");
-    if (op == SQL_OP_SHIFT_LEFT && a.low < 0)
-        sql_refuse(t, a.offset, "shift of a negative number", "the column store raises an error");
-    enum sql_form form = op == SQL_OP_BIT_AND      ? SQL_FORM_BIT_AND
-                         : op == SQL_OP_BIT_OR     ? SQL_FORM_BIT_OR
-                         : op == SQL_OP_SHIFT_LEFT ? SQL_FORM_SHIFT_LEFT
-                                                   : SQL_FORM_SHIFT_RIGHT;
-    return sql_value_make(sql_emit(t, form, a.text, b.text, NULL), SQL_CLASS_INTEGER, a.offset);
 }
 
 static void refuse_collated(struct sql_translator *t, struct sql_value value)
@@ -410,7 +227,7 @@ static struct sql_value binary(struct sql_translator *t, struct sql_scope *scope
         return compare_exprs(t, scope, op, expr->left, expr->right);
     struct sql_value a = sql_expression(t, scope, expr->left), b = sql_expression(t, scope, expr->right);
     if (op >= SQL_OP_BIT_AND && op <= SQL_OP_SHIFT_RIGHT)
-        return bits(t, op, a, b);
+        return sql_bits(t, op, a, b);
     if (op >= SQL_OP_ADD && op <= SQL_OP_REMAINDER)
         return sql_arithmetic(t, op, a, b);
     if (op == SQL_OP_CONCAT)
@@ -433,27 +250,7 @@ static struct sql_value unary(struct sql_translator *t, struct sql_scope *scope,
         value.affinity = SQL_AFFINITY_NONE;
         return value;
     }
-    if (expr->op == SQL_OP_BIT_NOT) {
-        value = whole(t, value);
-        return value.cls == SQL_CLASS_NULL ? value
-                                           : sql_value_make(sql_emit(t, SQL_FORM_BIT_NOT, value.text, NULL, NULL),
-                                                            SQL_CLASS_INTEGER, expr->offset);
-    }
-    value = sql_number(t, value);
-    if (value.cls == SQL_CLASS_NULL)
-        return value;
-    struct sql_value result = value;
-    result.constant = false;
-    result.affinity = SQL_AFFINITY_NONE;
-    result.collation = NULL;
-    result.collation_written = false;
-    /* SQLite takes it from 0, so that 0.0 stays 0.0. */
-    result.text =
-        sql_emit(t, value.cls == SQL_CLASS_INTEGER ? SQL_FORM_NEGATE : SQL_FORM_NEGATE_REAL, value.text, NULL, NULL);
-    result.low = -value.high;
-    result.high = -value.low;
-    result.negative_zero = false;
-    return result;
+    return expr->op == SQL_OP_BIT_NOT ? sql_bit_not(t, value, expr->offset) : sql_negated(t, value);
 }
 
 const char *sql_escape(struct sql_translator *t, struct sql_value escape, uint32_t offset)

@@ -210,11 +210,17 @@ struct sql_value sql_in_item(struct sql_value value); /* as an item of an IN lis
 
 /* ---- sql_expression.c ---- */
 struct sql_value sql_expression(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr);
-struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b);
 /* What stands behind ESCAPE: one literal character that is no wildcard, or a refusal. */
 const char *sql_escape(struct sql_translator *t, struct sql_value escape, uint32_t offset);
 struct sql_value sql_case_value(struct sql_translator *t, const char *const *conditions, const struct sql_value *values,
                                 uint32_t count, struct sql_value otherwise, uint32_t offset);
+
+/* ---- sql_arithmetic.c ---- */
+struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b);
+/* &, |, << and >>. */
+struct sql_value sql_bits(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b);
+struct sql_value sql_bit_not(struct sql_translator *t, struct sql_value value, uint32_t offset);
+struct sql_value sql_negated(struct sql_translator *t, struct sql_value value);
 
 /* ---- sql_held.c: constants whose values stay outside the text ---- */
 /*
