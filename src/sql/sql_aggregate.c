@@ -262,8 +262,10 @@ static struct sql_value rule_extreme(struct sql_translator *t, const struct aggr
         return refuse_aggregate(t, a, "which of two texts equal by the collation it gives depends on their order");
     if (sql_orders_by_utf16(t, value))
         return refuse_aggregate(t, a, "SQLite compares these texts in UTF-16");
-    if (value.cls == SQL_CLASS_REAL && value.negative_zero)
-        value.text = sql_emit_once(t, SQL_FORM_NO_NEGATIVE_ZERO, value.text, NULL, NULL);
+    if ((value.cls == SQL_CLASS_REAL || value.cls == SQL_CLASS_MIXED) && value.negative_zero) {
+        value.text = sql_emit_once(t, SQL_FORM_NO_NEGATIVE_ZERO, sql_as_double(t, value), NULL, NULL);
+        value.negative_zero = false;
+    }
     struct sql_value result = value;
     result.text = sql_format(t, "%s(%s)%s", a->name, value.text, a->tail);
     if (value.cls == SQL_CLASS_MIXED)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arithmetic: + - * / %, the operators on bits, and what they make of their operands' bounds, NaN and negative zeros. */
 #include <math.h>
+#include <string.h>
 
 #include "sql/sql_number.h"
 #include "sql/sql_translator.h"
@@ -145,19 +146,52 @@ static struct sql_value remainder_value(struct sql_translator *t, struct sql_val
     return value;
 }
 
-struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value a, struct sql_value b)
+/* Is it a constant text? One of a 0 with a minus before it is a constant -0.0 beside a REAL. */
+static bool refuse_signed_zero(struct sql_translator *t, struct sql_value text, struct sql_value number)
+{
+    if (text.constant && !number.nonzero && memchr(text.literal.as.bytes, '-', text.literal.length)) {
+        number.cls = SQL_CLASS_REAL;
+        number.negative_zero = true;
+        sql_refuse_negative_zero(t, number);
+    }
+    return text.constant;
+}
+
+/* Beside a REAL, SQLite reads a TEXT as one, even where it spells an integer: '-0' is -0.0 there. */
+static struct sql_value beside_real(struct sql_translator *t, struct sql_value text, struct sql_value number)
+{
+    if (text.cls != SQL_CLASS_TEXT || refuse_signed_zero(t, text, number))
+        return number;
+    struct sql_value real =
+        sql_value_make(sql_emit(t, SQL_FORM_TEXT_REAL, text.text, NULL, NULL), SQL_CLASS_REAL, text.offset);
+    real.nullable = text.nullable;
+    real.negative_zero = true;
+    return real;
+}
+
+/* The same where the other operand may be a REAL; an integer's sign of 0 does no harm. */
+static struct sql_value beside_mixed(struct sql_translator *t, struct sql_value text, struct sql_value number)
+{
+    if (text.cls != SQL_CLASS_TEXT || refuse_signed_zero(t, text, number))
+        return number;
+    number.negative_zero = false; /* it is to stay as it is */
+    return number;
+}
+
+struct sql_value sql_arithmetic(struct sql_translator *t, enum sql_op op, struct sql_value left, struct sql_value right)
 {
     if (op == SQL_OP_REMAINDER)
-        return remainder_value(t, a, b);
-    a = sql_number(t, a);
-    b = sql_number(t, b);
+        return remainder_value(t, left, right);
+    struct sql_value a = sql_number(t, left), b = sql_number(t, right);
     if (a.cls == SQL_CLASS_NULL || b.cls == SQL_CLASS_NULL)
         return sql_value_null(a.offset);
     struct sql_value result;
-    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL)
+    if (a.cls == SQL_CLASS_REAL || b.cls == SQL_CLASS_REAL) {
+        a = beside_real(t, left, a);
+        b = beside_real(t, right, b);
         result = real_arithmetic(t, op, a, b);
-    else if (a.cls == SQL_CLASS_MIXED || b.cls == SQL_CLASS_MIXED)
-        return mixed_arithmetic(t, op, a, b);
+    } else if (a.cls == SQL_CLASS_MIXED || b.cls == SQL_CLASS_MIXED)
+        return mixed_arithmetic(t, op, beside_mixed(t, left, a), beside_mixed(t, right, b));
     else
         result = sql_value_make(
             sql_emit(t, op == SQL_OP_DIVIDE ? SQL_FORM_DIVIDE_INTEGER : arithmetic_form(op), a.text, b.text, NULL),

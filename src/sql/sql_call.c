@@ -53,14 +53,15 @@ static struct sql_value rule_same(struct sql_translator *t, const struct call *c
 
 static struct sql_value rule_abs(struct sql_translator *t, const struct call *call)
 {
-    struct sql_value value = sql_number(t, call->arguments[0]);
+    struct sql_value value = call->arguments[0];
+    if (value.cls == SQL_CLASS_TEXT) { /* read as a REAL from its first digit on, so that of '-0' it is -0.0 */
+        value = sql_value_make(sql_emit(t, SQL_FORM_TEXT_REAL, value.text, NULL, NULL), SQL_CLASS_REAL, value.offset);
+        value.negative_zero = true;
+    } else {
+        value = sql_number(t, value);
+    }
     if (value.cls == SQL_CLASS_NULL)
         return value;
-    if (call->arguments[0].cls == SQL_CLASS_TEXT) { /* of a TEXT it is a REAL */
-        value.text = sql_as_double(t, value);
-        value.cls = SQL_CLASS_REAL;
-        value.flag = NULL;
-    }
     /* The column store may leave a call out whose value doesn't matter, and the error with it. */
     bool smallest = value.constant ? value.literal.as.integer == INT64_MIN : value.low <= -0x1p63;
     if (value.cls == SQL_CLASS_INTEGER && smallest)

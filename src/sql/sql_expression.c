@@ -722,7 +722,10 @@ struct sql_value sql_expression(struct sql_translator *t, struct sql_scope *scop
     if (++t->nodes > t->node_limit)
         sql_refuse(t, expr->offset, "size", "the translated text would be too long");
     uint32_t bare = scope->bare;
+    uint64_t columns_met = t->columns_met;
     struct sql_value value = node(t, scope, expr);
+    if (t->columns_met == columns_met)
+        sql_refuse_negative_zero(t, value);
     /* An expression that is a GROUP BY key as a whole may hold columns that are none. */
     if (scope->bare > bare && scope->phase == SQL_PHASE_GROUPS)
         for (uint32_t i = 0; i < scope->key_count; i++)

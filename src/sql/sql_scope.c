@@ -260,6 +260,7 @@ static struct sql_value take(struct sql_translator *t, struct sql_scope *scope, 
     struct sql_value value = sql_field_value(t, place.source, place.field);
     value.offset = offset;
     scope->touched++;
+    t->columns_met++;
     if (scope->aggregate && scope->phase == SQL_PHASE_GROUPS && !t->refused)
         value = of_group(t, scope, own, place, value);
     return value;

@@ -143,6 +143,7 @@ struct sql_translator {
     uint32_t view_count, view_capacity;
     uint32_t labels;
     uint64_t nodes, node_limit; /* expressions translated so far, each time that one is */
+    uint64_t columns_met;       /* columns of any level met so far */
     size_t text_limit;          /* bytes of the translated text */
     uint32_t depth;             /* of SELECTs */
     bool in_condition;          /* WHERE or HAVING of the outermost SELECT: constants may be held */
@@ -180,6 +181,11 @@ struct sql_value sql_value_boolean(const char *text, uint32_t offset);
 struct sql_value sql_plain(struct sql_translator *t, struct sql_value value);
 /* As an operand of arithmetic: INTEGER, REAL, MIXED or NULL. */
 struct sql_value sql_number(struct sql_translator *t, struct sql_value value);
+/*
+ * Of an expression without a column, -0.0 is refused: the column store computes it once, and takes expressions for the same
+ * whose constants compare equal, as 0.0 - x and -0.0 - x.
+ */
+void sql_refuse_negative_zero(struct sql_translator *t, struct sql_value constant);
 const char *sql_condition(struct sql_translator *t, struct sql_value value);
 const char *sql_as_text(struct sql_translator *t, struct sql_value value); /* VARCHAR */
 const char *sql_as_double(struct sql_translator *t, struct sql_value value);

@@ -151,13 +151,23 @@ struct sql_value sql_plain(struct sql_translator *t, struct sql_value value)
     return value;
 }
 
+void sql_refuse_negative_zero(struct sql_translator *t, struct sql_value constant)
+{
+    bool real = constant.cls == SQL_CLASS_REAL || constant.cls == SQL_CLASS_MIXED;
+    if (real && constant.negative_zero && !constant.nonzero && constant.low <= 0 && constant.high >= 0)
+        sql_refuse(t, constant.offset, "negative zero", "the column store takes the constant -0.0 for 0.0");
+}
+
 static struct sql_value literal_number(struct sql_translator *t, struct sql_value value)
 {
     bool is_integer;
     int64_t integer;
     double real;
     sql_number_from_text(value.literal.as.bytes, value.literal.length, &is_integer, &integer, &real);
-    return is_integer ? sql_value_integer(t, integer, value.offset) : sql_value_real(t, real, value.offset);
+    struct sql_value number =
+        is_integer ? sql_value_integer(t, integer, value.offset) : sql_value_real(t, real, value.offset);
+    sql_refuse_negative_zero(t, number);
+    return number;
 }
 
 static struct sql_value text_number(struct sql_translator *t, struct sql_value value)

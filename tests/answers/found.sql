@@ -158,3 +158,18 @@ CREATE VIEW many AS SELECT a.g AS g, a.v AS v FROM m a, m b, m c, m d, m e, m f,
 -- Integers and REALs together overflow, too.
 SELECT NULL FROM (SELECT sum(v) FROM many WHERE g = 1 GROUP BY g) AS s;
 SELECT CASE WHEN count(*) < 0 THEN sum(v) END FROM many WHERE g = 1;
+-- a zero's sign: of a text read as a REAL it stays; a constant -0.0 isn't taken for 0.0
+-- new
+CREATE TABLE z (id INTEGER PRIMARY KEY, s TEXT, r REAL, x);
+INSERT INTO z VALUES (1, '-0', -0.0, -0.0), (2, '-0.0', 0.0, 0.0), (3, ' -0e1x', -0.001, -0.001), (4, '0', 5e-324, 3), (5, NULL, NULL, NULL), (6, '-5.5', -5e-324, -7);
+SELECT id, abs(s), s * 1.0, s + -0.001, s - 1.0, round(s, 1), s * x, s / x FROM z;
+SELECT id, s * 1.0 FROM z;
+SELECT id, abs(s) FROM z;
+SELECT id, abs(s), abs(s || '') FROM z;
+SELECT id, s * x, x * s, s + x, s - x FROM z;
+SELECT abs('-0'), '-0' * 1.0 FROM z;
+SELECT 0.0 - r, -0.0 - r FROM z;
+SELECT 0.0 + r, (0.0 * -1) + r, CAST('-0' AS REAL) + r, round(-0.4) + r FROM z;
+SELECT '0' * r, '-0' * r FROM z;
+SELECT max(x) FROM z WHERE id IN (1, 2);
+SELECT min(x) FROM z WHERE id IN (2, 1);
