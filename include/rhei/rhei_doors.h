@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file rhei_doors.h
+ * What who builds a door needs of Rhei: a shell, a driver, a server, a loader. An application rarely does. The rules of rhei.h hold.
+ */
+#ifndef RHEI_DOORS_H
+#define RHEI_DOORS_H
+
+#include "rhei/rhei.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @name The statements of a text
+ * @{ */
+
+enum rhei_split_state {
+    RHEI_SPLIT_STATEMENT = 0, /**< a statement that its semicolon ends */
+    RHEI_SPLIT_REST = 1,      /**< text behind the last semicolon: a last statement, or one that wants more lines */
+    RHEI_SPLIT_END = 2,       /**< nothing but blanks and comments is left */
+};
+/** Where a statement lies in a text. */
+struct rhei_split {
+    size_t struct_size; /**< set it to sizeof */
+    size_t position;    /**< where to look, 0 at first; moved behind the statement */
+    size_t offset;      /**< of its first word, in bytes */
+    size_t length;      /**< of its text, without the semicolon */
+    int32_t state;      /**< enum rhei_split_state */
+    bool open;          /**< a quote or a comment has no end yet */
+};
+/**
+ * Finds the next statement of a text at or behind split->position. A semicolon in a string, a quoted name, a comment or the body of
+ * CREATE TRIGGER ends nothing. Nothing is checked but where statements end. Pure; any thread.
+ * @code
+ * struct rhei_split part = {.struct_size = sizeof part};
+ * while (rhei_split(text, length, &part, NULL) == RHEI_OK && part.state != RHEI_SPLIT_END)
+ *     printf("%.*s\n", (int)part.length, text + part.offset);
+ * @endcode
+ */
+RHEI_API rhei_status rhei_split(const char *text, size_t length, struct rhei_split *split, struct rhei_error *error);
+/**
+ * Whether a shell may run the text as it is: it ends with a semicolon that ends a statement, or holds no statement and no comment
+ * that is still open. Pure; any thread.
+ */
+RHEI_API bool rhei_is_complete(const char *text, size_t length);
+/** @} */
+
+/** @name Taking in Arrow
+ * @{ */
+
+enum rhei_ingest_mode {
+    RHEI_INGEST_APPEND = 0,        /**< into a table that exists */
+    RHEI_INGEST_CREATE = 1,        /**< into a new table; RHEI_EXISTS if there is one */
+    RHEI_INGEST_CREATE_APPEND = 2, /**< into a new one, or the one that exists */
+    RHEI_INGEST_REPLACE = 3,       /**< into a new one, in place of the one that exists */
+    RHEI_INGEST_UPSERT =
+        4, /**< into one that exists: rows whose primary key is there are updated in the columns given */
+};
+/** Told from time to time how far a call is. `total` is -1 where nobody knows. Must not call Rhei with the same handle. */
+typedef void (*rhei_progress_function)(void *context, int64_t done, int64_t total);
+
+/** How rows are taken in. Zero is the default of every field. */
+struct rhei_ingest_options {
+    size_t struct_size;
+    int32_t mode;        /**< enum rhei_ingest_mode */
+    int32_t unused;      /**< 0 */
+    uint64_t chunk_rows; /**< rows of one transaction; 0: all rows in one, during which other writers wait */
+    int64_t timeout_ms;  /**< as rhei_call_options.timeout_ms */
+    rhei_cancel *cancel; /**< as rhei_call_options.cancel */
+    rhei_progress_function progress; /**< called every 65,536 rows or so, with rows taken in; may be NULL */
+    void *progress_context;
+};
+/** What an ingest did. */
+struct rhei_ingest_result {
+    size_t struct_size; /**< set by the call */
+    int64_t rows;       /**< committed, also where the call failed after some chunks */
+    int64_t position;   /**< the change log's position that includes them; 0 if none is captured */
+};
+/**
+ * Writes the rows of an Arrow stream into a table, column by column name (the order doesn't matter; columns of the table that the stream
+ * lacks get their default). Takes ownership of the stream: it is released, also when this fails.
+ *
+ * Values keep what they are: booleans and integers are INTEGER, floats REAL, strings TEXT, binary BLOB; dates, times, decimals, unsigned
+ * numbers beyond 2^63 - 1 and nested values are TEXT, as the guide's page on Arrow says. A new table's columns have types that convert
+ * none of them. A stream of this library's own is a good input, unions included.
+ *
+ * With one transaction everything or nothing is written; in chunks, whole chunks are (result->rows). The statement's errors are those of
+ * rhei_execute_batch(), the row counted over the whole stream; beside them RHEI_NOT_FOUND and RHEI_EXISTS for the table, RHEI_INVALID for
+ * a column that the table lacks or that comes twice and for an upsert into a table without primary key or without its columns,
+ * RHEI_UNSUPPORTED for an Arrow type that has no values here, and RHEI_IO for what the stream says of its own failure. Any thread.
+ */
+RHEI_API rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayStream *stream,
+                                       const struct rhei_ingest_options *options, struct rhei_ingest_result *result,
+                                       struct rhei_error *error);
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of an Arrow stream into a table.
+ *
+ * The stream's cells are gathered to blocks of rows, and a block is one batch INSERT of a session: so what a batch may do (wide
+ * statements, errors by row, time-outs) holds here too. All blocks are of one transaction, or of one per chunk. Text is copied
+ * into the block, because a batch of the stream may end within it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arrow/arrow_cursor.h"
+#include "base/base_map.h"
+#include "engine/engine_internal.h"
+#include "rhei/rhei_doors.h"
+
+enum {
+    BLOCK_ROWS = 4096,
+    BLOCK_BYTES = 1 << 20, /* of text: a block ends when there is more */
+    PROGRESS_ROWS = 65536,
+};
+
+struct ingest {
+    rhei_db *db;
+    const char *table;
+    struct rhei_ingest_options options;
+    struct engine_limits limits;
+    struct oltp_stop stop;
+    const struct oltp_stop *given; /* &stop, or NULL */
+    struct arrow_cursor *cursor;
+    uint32_t columns;
+    struct oltp_session *session;
+    struct base_buffer insert;
+    struct rhei_value *values; /* [BLOCK_ROWS][columns] */
+    struct base_buffer bytes;  /* of the block's text; values hold offsets until it is full */
+    size_t rows;               /* in the block */
+    int64_t written, committed, position, told;
+};
+
+/* ---- Statements. ------------------------------------------------------------------------------------------------- */
+
+static rhei_status run(struct ingest *ingest, const char *sql, struct rhei_error *error)
+{
+    struct oltp_result done = {0};
+    return oltp_session_run(ingest->session, sql, strlen(sql), NULL, 0, ingest->given, &done, NULL, error);
+}
+
+/* The declared type under which SQLite leaves the column's values as they are. */
+static const char *declared_type(const struct ArrowSchema *schema)
+{
+    const char *format = schema->dictionary == NULL ? schema->format : schema->dictionary->format;
+    switch (format[0]) {
+    case 'b':
+        return "BOOLEAN";
+    case 'c':
+    case 'C':
+    case 's':
+    case 'S':
+    case 'i':
+    case 'I':
+    case 'l':
+        return "INTEGER";
+    case 'e':
+    case 'f':
+    case 'g':
+        return "REAL";
+    case 'z':
+    case 'Z':
+        return "BLOB";
+    case 'w':
+        return "BLOB"; /* fixed-size binary; a UUID's text is left alone, too */
+    case 'v':
+        return format[1] == 'z' ? "BLOB" : "TEXT";
+    case 't':
+        return format[1] == 'd' ? "DATE" : format[1] == 's' ? "TIMESTAMP" : format[1] == 't' ? "TIME" : "TEXT";
+    case 'L': /* beyond 2^63 - 1 it comes as text, which no type but this leaves alone */
+    case 'n':
+        return "BLOB";
+    case '+':
+        return format[1] == 'u' ? "BLOB" : "TEXT"; /* a union's members are what they are; all else is JSON */
+    default:
+        return "TEXT"; /* strings, decimals */
+    }
+}
+
+static rhei_status create_table(struct ingest *ingest, struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "CREATE TABLE ");
+    if (ingest->options.mode == RHEI_INGEST_CREATE_APPEND)
+        base_buffer_text(&sql, "IF NOT EXISTS ");
+    base_buffer_text(&sql, "main.");
+    base_buffer_identifier(&sql, ingest->table);
+    const struct ArrowSchema *schema = arrow_cursor_schema(ingest->cursor);
+    for (uint32_t c = 0; c < ingest->columns; c++) {
+        base_buffer_text(&sql, c == 0 ? " (" : ", ");
+        base_buffer_identifier(&sql, arrow_cursor_column_name(ingest->cursor, c));
+        base_buffer_char(&sql, ' ');
+        base_buffer_text(&sql, declared_type(schema->children[c]));
+    }
+    base_buffer_char(&sql, ')');
+    rhei_status status = sql.failed ? error_no_memory(error) : run(ingest, sql.data, error);
+    base_buffer_reset(&sql);
+    return status;
+}
+
+static rhei_status drop_table(struct ingest *ingest, struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "DROP TABLE IF EXISTS main.");
+    base_buffer_identifier(&sql, ingest->table);
+    rhei_status status = sql.failed ? error_no_memory(error) : run(ingest, sql.data, error);
+    base_buffer_reset(&sql);
+    return status;
+}
+
+/* ---- What the table has. ----------------------------------------------------------------------------------------- */
+
+/* By number of the stream's column. */
+struct ingest_columns {
+    uint32_t found; /* columns of the table that it has at all */
+    bool *known;
+    uint32_t keys, keys_given;
+    struct base_buffer key_list, update_list;
+};
+
+static void columns_reset(struct ingest_columns *columns)
+{
+    base_free(columns->known);
+    base_buffer_reset(&columns->key_list);
+    base_buffer_reset(&columns->update_list);
+}
+
+static uint32_t column_of_stream(const struct ingest *ingest, const char *name)
+{
+    for (uint32_t c = 0; c < ingest->columns; c++)
+        if (base_fold_compare(arrow_cursor_column_name(ingest->cursor, c), name) == 0)
+            return c;
+    return UINT32_MAX;
+}
+
+static void note_column(const struct ingest *ingest, struct ingest_columns *columns, const char *name, bool key)
+{
+    uint32_t number = column_of_stream(ingest, name);
+    columns->found++;
+    columns->keys += key;
+    if (number == UINT32_MAX)
+        return;
+    columns->known[number] = true;
+    columns->keys_given += key;
+    struct base_buffer *list = key ? &columns->key_list : &columns->update_list;
+    if (list->len > 0)
+        base_buffer_text(list, ", ");
+    base_buffer_identifier(list, name);
+    if (!key) {
+        base_buffer_text(list, " = excluded.");
+        base_buffer_identifier(list, name);
+    }
+}
+
+static rhei_status read_columns(struct ingest *ingest, struct ingest_columns *columns, struct rhei_error *error)
+{
+    static const char sql[] = "SELECT name, pk FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
+    struct rhei_value table = rhei_text(ingest->table);
+    struct oltp_cursor *cursor = NULL;
+    rhei_status status =
+        oltp_session_run(ingest->session, sql, sizeof sql - 1, &table, 1, ingest->given, NULL, &cursor, error);
+    while (status == RHEI_OK && (status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
+        struct rhei_value name, pk;
+        oltp_cursor_value(cursor, 0, &name);
+        oltp_cursor_value(cursor, 1, &pk);
+        char *text = base_strndup(name.as.bytes, name.length);
+        if (text != NULL)
+            note_column(ingest, columns, text, pk.as.integer != 0);
+        status = text == NULL ? error_no_memory(error) : RHEI_OK;
+        base_free(text);
+    }
+    oltp_cursor_close(&cursor);
+    return status == RHEI_DONE ? RHEI_OK : status;
+}
+
+static rhei_status check_columns(const struct ingest *ingest, const struct ingest_columns *columns,
+                                 struct rhei_error *error)
+{
+    if (columns->found == 0)
+        return error_set(error, RHEI_NOT_FOUND,
+                         "there is no table \"%s\" to take the rows in: create it, or ask for that", ingest->table);
+    for (uint32_t c = 0; c < ingest->columns; c++) {
+        const char *name = arrow_cursor_column_name(ingest->cursor, c);
+        if (!columns->known[c])
+            return column_of_stream(ingest, name) != c
+                       ? error_set(error, RHEI_INVALID, "the stream has two columns \"%s\"", name)
+                       : error_set(error, RHEI_INVALID, "table \"%s\" has no column \"%s\"", ingest->table, name);
+    }
+    if (ingest->options.mode != RHEI_INGEST_UPSERT)
+        return RHEI_OK;
+    if (columns->keys == 0)
+        return error_set(error, RHEI_INVALID, "table \"%s\" has no primary key to update its rows by", ingest->table);
+    if (columns->keys_given < columns->keys)
+        return error_set(error, RHEI_INVALID, "the stream lacks columns of the primary key of table \"%s\"",
+                         ingest->table);
+    return RHEI_OK;
+}
+
+static rhei_status make_insert(struct ingest *ingest, const struct ingest_columns *columns, struct rhei_error *error)
+{
+    struct base_buffer *sql = &ingest->insert;
+    base_buffer_text(sql, "INSERT INTO main.");
+    base_buffer_identifier(sql, ingest->table);
+    for (uint32_t c = 0; c < ingest->columns; c++) {
+        base_buffer_text(sql, c == 0 ? " (" : ", ");
+        base_buffer_identifier(sql, arrow_cursor_column_name(ingest->cursor, c));
+    }
+    base_buffer_text(sql, ") VALUES ");
+    for (uint32_t c = 0; c < ingest->columns; c++)
+        base_buffer_text(sql, c == 0 ? "(?" : ", ?");
+    base_buffer_char(sql, ')');
+    if (ingest->options.mode == RHEI_INGEST_UPSERT && columns->update_list.len > 0)
+        base_buffer_format(sql, " ON CONFLICT (%s) DO UPDATE SET %s", columns->key_list.data,
+                           columns->update_list.data);
+    else if (ingest->options.mode == RHEI_INGEST_UPSERT)
+        base_buffer_format(sql, " ON CONFLICT (%s) DO NOTHING", columns->key_list.data);
+    return sql->failed || columns->key_list.failed || columns->update_list.failed ? error_no_memory(error) : RHEI_OK;
+}
+
+/* In the first transaction: makes the table where that was asked, and the statement. */
+static rhei_status prepare_table(struct ingest *ingest, struct rhei_error *error)
+{
+    struct ingest_columns columns = {.known = base_alloc_zero(ingest->columns, sizeof(bool))};
+    rhei_status status = columns.known == NULL ? error_no_memory(error) : RHEI_OK;
+    int32_t mode = ingest->options.mode;
+    if (status == RHEI_OK && mode == RHEI_INGEST_REPLACE)
+        status = drop_table(ingest, error);
+    if (status == RHEI_OK && mode == RHEI_INGEST_CREATE) {
+        status = read_columns(ingest, &columns, error);
+        if (status == RHEI_OK && columns.found > 0)
+            status = error_set(error, RHEI_EXISTS, "there is a table \"%s\" already: append to it, or replace it",
+                               ingest->table);
+    }
+    if (status == RHEI_OK && mode != RHEI_INGEST_APPEND && mode != RHEI_INGEST_UPSERT)
+        status = create_table(ingest, error);
+    if (status == RHEI_OK)
+        status = read_columns(ingest, &columns, error);
+    if (status == RHEI_OK)
+        status = check_columns(ingest, &columns, error);
+    if (status == RHEI_OK)
+        status = make_insert(ingest, &columns, error);
+    columns_reset(&columns);
+    return status;
+}
+
+/* ---- Rows. ------------------------------------------------------------------------------------------------------- */
+
+/* A batch counts its rows from 1; the caller counts those of the stream. */
+static void count_row_of_stream(struct rhei_error *error, int64_t before)
+{
+    static const char row[] = "row ";
+    char *end = NULL;
+    if (error == NULL || strncmp(error->message, row, sizeof row - 1) != 0)
+        return;
+    unsigned long long number = strtoull(error->message + sizeof row - 1, &end, 10);
+    if (*end != ':')
+        return;
+    memmove(error->message, end + 2, strlen(end + 2) + 1);
+    error_context(error, "row %llu: ", number + (unsigned long long)before);
+}
+
+static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
+{
+    if (ingest->rows == 0)
+        return RHEI_OK;
+    if (ingest->bytes.failed)
+        return error_no_memory(error);
+    for (size_t i = 0; i < ingest->rows * ingest->columns; i++) {
+        struct rhei_value *value = &ingest->values[i];
+        if (value->type >= RHEI_TEXT)
+            value->as.bytes = ingest->bytes.data + value->as.integer;
+    }
+    struct oltp_result done = {0};
+    rhei_status status = oltp_session_run_many(ingest->session, ingest->insert.data, ingest->insert.len, ingest->values,
+                                               ingest->columns, ingest->rows, ingest->given, &done, error);
+    if (status != RHEI_OK) {
+        count_row_of_stream(error, ingest->written);
+        return status;
+    }
+    ingest->written += (int64_t)ingest->rows;
+    ingest->rows = 0;
+    base_buffer_clear(&ingest->bytes);
+    if (ingest->options.progress != NULL && ingest->written - ingest->told >= PROGRESS_ROWS) {
+        ingest->told = ingest->written;
+        ingest->options.progress(ingest->options.progress_context, ingest->written, -1);
+    }
+    return RHEI_OK;
+}
+
+static rhei_status take_row(struct ingest *ingest, struct rhei_error *error)
+{
+    struct rhei_value *row = ingest->values + ingest->rows * ingest->columns;
+    for (uint32_t c = 0; c < ingest->columns; c++) {
+        rhei_status status = arrow_cursor_value(ingest->cursor, c, &row[c], error);
+        if (status != RHEI_OK) {
+            error_context(error, "row %lld, column \"%s\": ", (long long)(ingest->written + (int64_t)ingest->rows) + 1,
+                          arrow_cursor_column_name(ingest->cursor, c));
+            return status;
+        }
+        if (row[c].type >= RHEI_TEXT) {
+            size_t at = ingest->bytes.len;
+            base_buffer_append(&ingest->bytes, row[c].as.bytes, row[c].length);
+            row[c].as.integer = (int64_t)at;
+        }
+    }
+    ingest->rows++;
+    return RHEI_OK;
+}
+
+static rhei_status begin(struct ingest *ingest, struct rhei_error *error)
+{
+    return run(ingest, "BEGIN IMMEDIATE", error);
+}
+
+static rhei_status commit(struct ingest *ingest, struct rhei_error *error)
+{
+    struct oltp_result done = {0};
+    static const char sql[] = "COMMIT";
+    rhei_status status =
+        oltp_session_run(ingest->session, sql, sizeof sql - 1, NULL, 0, ingest->given, &done, NULL, error);
+    if (status == RHEI_OK) {
+        ingest->committed = ingest->written;
+        ingest->position = done.position > 0 ? done.position : ingest->position;
+    }
+    return status;
+}
+
+static bool chunk_is_full(const struct ingest *ingest)
+{
+    uint64_t chunk = ingest->options.chunk_rows;
+    return chunk > 0 && (uint64_t)(ingest->written - ingest->committed) + ingest->rows >= chunk;
+}
+
+static rhei_status take_rows(struct ingest *ingest, struct rhei_error *error)
+{
+    for (;;) {
+        rhei_status status = arrow_cursor_next(ingest->cursor, error);
+        if (status == RHEI_DONE)
+            return flush(ingest, error);
+        if (status != RHEI_ROW)
+            return status;
+        status = take_row(ingest, error);
+        bool full = chunk_is_full(ingest);
+        if (status == RHEI_OK && (full || ingest->rows == BLOCK_ROWS || ingest->bytes.len > BLOCK_BYTES))
+            status = flush(ingest, error);
+        if (status == RHEI_OK && full)
+            status = commit(ingest, error);
+        if (status == RHEI_OK && full)
+            status = begin(ingest, error);
+        if (status != RHEI_OK)
+            return status;
+    }
+}
+
+static rhei_status ingest_all(struct ingest *ingest, struct rhei_error *error)
+{
+    rhei_status status = begin(ingest, error);
+    if (status == RHEI_OK)
+        status = prepare_table(ingest, error);
+    if (status == RHEI_OK)
+        status = take_rows(ingest, error);
+    if (status == RHEI_OK)
+        status = commit(ingest, error);
+    return status;
+}
+
+/* ---- The call. --------------------------------------------------------------------------------------------------- */
+
+static rhei_status ingest_open(struct ingest *ingest, struct ArrowArrayStream *stream, struct rhei_error *error)
+{
+    rhei_status status = arrow_cursor_open(stream, &ingest->cursor, error);
+    if (status != RHEI_OK)
+        return status;
+    ingest->columns = arrow_cursor_column_count(ingest->cursor);
+    if (ingest->columns == 0 || ingest->columns > 2000)
+        return error_set(error, RHEI_INVALID, "a stream of %u columns can't be taken in: 1 to 2,000 can",
+                         ingest->columns);
+    ingest->values = base_alloc((size_t)BLOCK_ROWS * ingest->columns * sizeof *ingest->values);
+    if (ingest->values == NULL)
+        return error_no_memory(error);
+    return oltp_session_open(ingest->db->oltp, &ingest->session, error);
+}
+
+static void ingest_close(struct ingest *ingest)
+{
+    oltp_session_close(&ingest->session); /* rolls back what is open */
+    arrow_cursor_close(&ingest->cursor);
+    base_buffer_reset(&ingest->insert);
+    base_buffer_reset(&ingest->bytes);
+    base_free(ingest->values);
+}
+
+static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_options *options,
+                                struct rhei_error *error)
+{
+    rhei_status status =
+        engine_options_copy(&ingest->options, sizeof ingest->options, options, "rhei_ingest_options", error);
+    if (status != RHEI_OK)
+        return status;
+    if (ingest->db == NULL || ingest->table == NULL || ingest->table[0] == '\0')
+        return error_set(error, RHEI_INVALID, "rhei_ingest_arrow needs a handle and a table's name");
+    if (ingest->options.mode < RHEI_INGEST_APPEND || ingest->options.mode > RHEI_INGEST_UPSERT)
+        return error_set(error, RHEI_INVALID, "the mode %d of an ingest is none of enum rhei_ingest_mode",
+                         ingest->options.mode);
+    return engine_limits_set(&ingest->limits, ingest->options.timeout_ms, ingest->options.cancel, error);
+}
+
+rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayStream *stream,
+                              const struct rhei_ingest_options *options, struct rhei_ingest_result *result,
+                              struct rhei_error *error)
+{
+    error_clear(error);
+    if (stream == NULL || stream->release == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_ingest_arrow needs a stream that isn't released");
+    struct ingest ingest = {.db = db, .table = table};
+    struct rhei_error own = RHEI_ERROR_INIT;
+    if (error == NULL)
+        error = &own;
+    rhei_status status = ingest_check(&ingest, options, error);
+    if (status == RHEI_OK) {
+        ingest.given = engine_stop(&ingest.limits, &ingest.stop);
+        status = ingest_open(&ingest, stream, error);
+        if (status == RHEI_OK)
+            status = ingest_all(&ingest, error);
+        ingest_close(&ingest);
+    } else {
+        stream->release(stream);
+    }
+    if (result != NULL)
+        *result = (struct rhei_ingest_result){sizeof *result, ingest.committed, ingest.position};
+    if (db != NULL)
+        atomic_fetch_add_explicit(status == RHEI_OK          ? &db->counters.writes
+                                  : status == RHEI_CANCELLED ? &db->counters.cancelled
+                                                             : &db->counters.errors,
+                                  1, memory_order_relaxed);
+    return status;
+}

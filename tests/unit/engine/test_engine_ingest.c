@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arrow streams into tables, and the statements of a text: what doors need. */
+#include "tests/support/engine_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "rhei/rhei_doors.h"
+
+static struct fixture fixture;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fixture_init(&fixture);
+    fixture_open(&fixture, NULL);
+    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, i, r REAL, s TEXT, b BLOB, DATE_ DATE)");
+    must_execute(fixture.db,
+                 "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) INSERT INTO t "
+                 "SELECT x, iif(x % 3 = 0, 'word ' || x, iif(x % 5 = 0, NULL, x * 7)), x / 8.0, printf('text %d of "
+                 "some length', x), "
+                 "zeroblob(x % 5), date(x * 86400, 'unixepoch') FROM n");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_end(&fixture);
+    return 0;
+}
+
+static struct ArrowArrayStream stream_of(const char *sql)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct ArrowArrayStream stream;
+    if (rhei_query_arrow(fixture.db, sql, NULL, NULL, &stream, &error) != RHEI_OK)
+        fail_msg("%s: %s", sql, error.message);
+    return stream;
+}
+
+static rhei_status ingest(const char *sql, const char *table, int mode, uint64_t chunk, int64_t *rows,
+                          struct rhei_error *error)
+{
+    struct ArrowArrayStream stream = stream_of(sql);
+    struct rhei_ingest_options options = {.struct_size = sizeof options, .mode = mode, .chunk_rows = chunk};
+    struct rhei_ingest_result result;
+    rhei_status status = rhei_ingest_arrow(fixture.db, table, &stream, &options, &result, error);
+    assert_null(stream.release);
+    assert_int_equal(result.struct_size, sizeof result);
+    *rows = result.rows;
+    return status;
+}
+
+static void must_ingest(const char *sql, const char *table, int mode, uint64_t chunk, int64_t expected)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    int64_t rows;
+    if (ingest(sql, table, mode, chunk, &rows, &error) != RHEI_OK)
+        fail_msg("%s into %s: %s", sql, table, error.message);
+    assert_int_equal(rows, expected);
+}
+
+static int64_t number(const char *sql)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    if (rhei_query(fixture.db, sql, NULL, NULL, &rows, &error) != RHEI_OK || rhei_rows_next(rows, &error) != RHEI_ROW)
+        fail_msg("%s: %s", sql, error.message);
+    int64_t value = rhei_rows_int64(rows, 0);
+    rhei_rows_close(&rows);
+    return value;
+}
+
+static void must_be_as_t(const char *table)
+{
+    char sql[400];
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM t JOIN %s AS u USING (id) WHERE t.i IS u.i AND typeof(t.i) = typeof(u.i) AND "
+                   "t.r IS u.r AND "
+                   "t.s IS u.s AND t.b IS u.b AND typeof(u.b) = 'blob' AND t.DATE_ IS u.DATE_",
+                   table);
+    assert_int_equal(number(sql), 10000);
+}
+
+static void test_every_value_stays_what_it_is(void **state)
+{
+    (void)state;
+    must_ingest("SELECT * FROM t", "copy", RHEI_INGEST_CREATE, 0, 10000);
+    must_be_as_t("copy");
+    must_ingest("SELECT s, b, i, DATE_, r, id FROM t", "copy", RHEI_INGEST_REPLACE, 1000, 10000);
+    must_be_as_t("copy");
+    must_execute(fixture.db, "CREATE TABLE \"od d\" (extra DEFAULT 5, b, r, s, i, id INTEGER PRIMARY KEY, DATE_)");
+    must_ingest("SELECT * FROM t", "od d", RHEI_INGEST_APPEND, 777, 10000);
+    must_be_as_t("\"od d\"");
+    assert_int_equal(number("SELECT count(*) FROM \"od d\" WHERE extra = 5"), 10000);
+    must_ingest("SELECT id + 10000 AS ID, i FROM t LIMIT 10", "od d", RHEI_INGEST_CREATE_APPEND, 0, 10);
+    assert_int_equal(number("SELECT count(*) FROM \"od d\""), 10010);
+    must_ingest("SELECT 1 AS one WHERE 0", "none", RHEI_INGEST_CREATE, 0, 0);
+    assert_int_equal(number("SELECT count(*) FROM none"), 0);
+}
+
+static void test_an_upsert_changes_what_is_given(void **state)
+{
+    (void)state;
+    must_execute(fixture.db,
+                 "CREATE TABLE u (id INTEGER, k TEXT, v, kept DEFAULT 'x', PRIMARY KEY (k, id)) WITHOUT ROWID");
+    must_execute(fixture.db, "INSERT INTO u SELECT id, 'a', -1, 'mine' FROM t WHERE id <= 100");
+    must_ingest("SELECT id, 'a' AS k, id * 2 AS v FROM t WHERE id <= 200", "u", RHEI_INGEST_UPSERT, 0, 200);
+    assert_int_equal(number("SELECT count(*) FROM u WHERE v = id * 2 AND kept = iif(id <= 100, 'mine', 'x')"), 200);
+    must_ingest("SELECT id, 'a' AS k FROM t WHERE id <= 300", "u", RHEI_INGEST_UPSERT, 50, 300);
+    assert_int_equal(number("SELECT count(*) FROM u"), 300);
+}
+
+static void must_refuse(const char *sql, const char *table, int mode, rhei_status code, const char *words)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    int64_t rows;
+    rhei_status status = ingest(sql, table, mode, 0, &rows, &error);
+    if (status != code || strstr(error.message, words) == NULL)
+        fail_msg("%s into %s: %d %s", sql, table, (int)status, error.message);
+    assert_int_equal(rows, 0);
+}
+
+static void test_what_does_not_fit_changes_nothing(void **state)
+{
+    (void)state;
+    must_execute(fixture.db, "CREATE TABLE w (id INTEGER PRIMARY KEY, i)");
+    must_execute(fixture.db, "INSERT INTO w VALUES (7001, 1)");
+    must_refuse("SELECT id, i FROM t", "w", RHEI_INGEST_APPEND, RHEI_CONSTRAINT, "row 7001: UNIQUE");
+    must_refuse("SELECT id, i, 1 AS more FROM t", "w", RHEI_INGEST_APPEND, RHEI_INVALID, "no column \"more\"");
+    must_refuse("SELECT id, i, id AS I FROM t", "w", RHEI_INGEST_APPEND, RHEI_INVALID, "two columns \"I\"");
+    must_refuse("SELECT id, i FROM t", "missing", RHEI_INGEST_APPEND, RHEI_NOT_FOUND, "missing");
+    must_refuse("SELECT id, i FROM t", "w", RHEI_INGEST_CREATE, RHEI_EXISTS, "already");
+    must_refuse("SELECT i FROM t", "w", RHEI_INGEST_UPSERT, RHEI_INVALID, "primary key");
+    must_execute(fixture.db, "CREATE TABLE keyless (a)");
+    must_refuse("SELECT 1 AS a", "keyless", RHEI_INGEST_UPSERT, RHEI_INVALID, "no primary key");
+    must_refuse("SELECT 1 AS a", "w", 9, RHEI_INVALID, "mode 9");
+    assert_int_equal(number("SELECT count(*) FROM w"), 1);
+
+    struct rhei_error error = RHEI_ERROR_INIT; /* in chunks, those before the bad row stay */
+    int64_t rows;
+    assert_int_equal(ingest("SELECT id, i FROM t ORDER BY id", "w", RHEI_INGEST_APPEND, 1000, &rows, &error),
+                     RHEI_CONSTRAINT);
+    assert_non_null(strstr(error.message, "row 7001: "));
+    assert_int_equal(rows, 7000);
+    assert_int_equal(number("SELECT count(*) FROM w"), 7001);
+}
+
+static void test_an_ingest_can_be_ended(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_cancel *cancel = NULL;
+    assert_int_equal(rhei_cancel_create(&cancel, &error), RHEI_OK);
+    rhei_cancel_raise(cancel);
+    struct ArrowArrayStream stream = stream_of("SELECT * FROM t");
+    struct rhei_ingest_options options = {.struct_size = sizeof options, .mode = RHEI_INGEST_CREATE, .cancel = cancel};
+    assert_int_equal(rhei_ingest_arrow(fixture.db, "ended", &stream, &options, NULL, &error), RHEI_CANCELLED);
+    assert_null(stream.release);
+    assert_int_equal(number("SELECT count(*) FROM sqlite_schema WHERE name = 'ended'"), 0);
+    rhei_cancel_destroy(&cancel);
+}
+
+static void test_a_text_is_split_into_statements(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "-- first\nSELECT ';'; ; CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END;\nSELECT 3";
+    struct rhei_split part = {.struct_size = sizeof part};
+    assert_int_equal(rhei_split(text, sizeof text - 1, &part, NULL), RHEI_OK);
+    assert_int_equal(part.state, RHEI_SPLIT_STATEMENT);
+    assert_memory_equal(text + part.offset, "SELECT ';'", part.length);
+    assert_int_equal(rhei_split(text, sizeof text - 1, &part, NULL), RHEI_OK);
+    assert_int_equal(part.state, RHEI_SPLIT_STATEMENT);
+    assert_memory_equal(text + part.offset + part.length - 3, "END", 3);
+    assert_int_equal(rhei_split(text, sizeof text - 1, &part, NULL), RHEI_OK);
+    assert_int_equal(part.state, RHEI_SPLIT_REST);
+    assert_memory_equal(text + part.offset, "SELECT 3", part.length);
+    assert_int_equal(rhei_split(text, sizeof text - 1, &part, NULL), RHEI_OK);
+    assert_int_equal(part.state, RHEI_SPLIT_END);
+    assert_int_equal(rhei_split(text, 4, &(struct rhei_split){0}, NULL), RHEI_INVALID);
+
+    static const struct {
+        const char *text;
+        bool complete;
+    } texts[] = {
+        {"", true},
+        {"  -- nothing", true},
+        {"SELECT 1;", true},
+        {"SELECT 1", false},
+        {"SELECT ';", false},
+        {"SELECT 1; /* ", false},
+        {"SELECT 1; -- x", true},
+        {"SELECT 1; SELECT 2", false},
+        {";;", true},
+        {"SELECT \"a;\n", false},
+        {"CREATE TRIGGER a BEGIN SELECT 1;", false},
+        {"CREATE TRIGGER a BEGIN SELECT 1; END;", true},
+        {"/* a */", true},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (rhei_is_complete(texts[i].text, strlen(texts[i].text)) != texts[i].complete)
+            fail_msg("%s", texts[i].text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_value_stays_what_it_is),
+        cmocka_unit_test(test_an_upsert_changes_what_is_given),
+        cmocka_unit_test(test_what_does_not_fit_changes_nothing),
+        cmocka_unit_test(test_an_ingest_can_be_ended),
+        cmocka_unit_test(test_a_text_is_split_into_statements),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
