@@ -166,6 +166,8 @@ struct mirror_apply_counts {
  */
 rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch, struct mirror_apply_counts *counts,
                          struct rhei_error *error);
+/* Live rows of a table with everything that was applied so far, published or not; 0: there is no such table. */
+uint64_t mirror_rows(struct mirror *mirror, uint32_t table);
 /* Makes everything since the last publish visible at once, under this position. Never fails for want of memory. */
 rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_error *error);
 /* Takes a table out with the next publish; snapshots that hold it keep it. No error if it isn't there. */

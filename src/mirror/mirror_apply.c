@@ -493,3 +493,9 @@ rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch
     }
     return RHEI_OK;
 }
+
+uint64_t mirror_rows(struct mirror *mirror, uint32_t table)
+{
+    const struct mirror_table *found = mirror_table_find(mirror, table);
+    return found == NULL ? 0 : found->live;
+}

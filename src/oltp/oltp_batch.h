@@ -20,6 +20,8 @@ struct oltp_batch {
     sqlite3_stmt *look; /* the row of a key, for 'K' */
     uint32_t root;      /* the table's root page; 0: unknown */
     int64_t newest;     /* number of its newest row that was read from the log */
+    uint64_t touched;   /* number of the last cycle whose commits wrote its pages */
+    int64_t rows;       /* of the table in that cycle's state */
     struct change_batch view;
 };
 

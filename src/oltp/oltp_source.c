@@ -314,6 +314,7 @@ static const struct change_source_ops source_ops = {
     .begin = source_begin,
     .next = oltp_source_next,
     .end = source_end,
+    .has_rows = oltp_source_has_rows,
     .tables = source_tables,
     .load_begin = oltp_load_begin,
     .load_next = oltp_load_next,

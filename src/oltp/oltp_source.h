@@ -45,6 +45,8 @@ struct oltp_source {
     bool all_lost;                       /* as this cycle's begin said */
     bool watch_seen;                     /* it is no newer than the cycle */
     uint32_t guess_change, guess_upkeep; /* of the last cycle, where the file can't be watched */
+    uint64_t cycle;                      /* number of this one */
+    bool pages_known;                    /* this cycle: what its commits wrote since `judged` is known */
     bool doubtful;                       /* commits were missed since the last cycle */
     bool asked;                          /* next was called in the last cycle */
     int64_t judged;                      /* position up to which touched tables were judged */
@@ -72,6 +74,8 @@ void oltp_source_watch_begin(struct oltp_source *source, struct change_cycle *cy
 void oltp_source_watch_again(struct oltp_source *source, const struct change_cycle *cycle);
 /* All rows of the cycle were read: lists the tables that were touched without one as lost. */
 rhei_status oltp_source_judge(struct oltp_source *source, struct rhei_error *error);
+/* Whether the table has that many rows in the cycle's state, counted by its pages, where commits of this cycle wrote some. */
+bool oltp_source_has_rows(struct change_source *base, uint32_t table, uint64_t rows);
 /* In a load's state, whose position this is: watches the file from there on, if it isn't watched. Any thread. */
 void oltp_source_watch_start(struct oltp_source *source, struct oltp_connection *connection, int64_t position);
 rhei_status oltp_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,

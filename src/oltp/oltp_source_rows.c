@@ -215,6 +215,12 @@ static rhei_status source_clear_seen(struct oltp_source *source, int64_t rows, s
     return RHEI_OK;
 }
 
+/* No page of its table was written: it is looked at (E2). What the watch didn't see yet when it was made counts for nothing. */
+static bool source_is_unwritten(const struct oltp_source *source, const struct oltp_batch *batch)
+{
+    return source->pages_known && batch->touched != source->cycle && batch->newest > source->judged;
+}
+
 /* Whether the row's key was perhaps among those before it in this cycle. */
 static bool source_see(struct oltp_source *source, const struct oltp_batch *batch)
 {
@@ -229,7 +235,7 @@ static bool source_see(struct oltp_source *source, const struct oltp_batch *batc
     uint64_t mask = UINT64_C(1) << (bit & 63);
     bool seen = (source->seen[bit / 64] & mask) != 0;
     source->seen[bit / 64] |= mask;
-    return seen || source->look_at_all;
+    return seen || source->look_at_all || source_is_unwritten(source, batch);
 }
 
 /* ---- Rows into batches. ------------------------------------------------------------------------------------------ */

@@ -6,6 +6,9 @@
  *       cycle is no older.
  *   E2. A table that was touched has a row in the log after the position up to which the last cycle was judged. If it
  *       has none, something changed it without its triggers, and it is lost whenever it was read.
+ *       A row of the log whose table was not touched is nobody's change, or one that left every page as it was: its key is looked at.
+ *       The rows of a touched table are counted by its pages, so whoever applied the log knows whether it told all that
+ *       came and went.
  *   E3. The watch is made by a load, in the load's own state: what was loaded then or later is watched from then on, and what was
  *       loaded before is doubtful, which was said when the watch before was lost.
  *   E4. Our own checkpoints wait for the watch: the log never starts anew over frames that weren't seen. Other programs' do
@@ -115,8 +118,15 @@ void oltp_source_watch_begin(struct oltp_source *source, struct change_cycle *cy
     watch_observe(source, source->connection);
     watch_guess(source, cycle);
     size_t count = source->watch == NULL ? 0 : oltp_watch_touched(source->watch, &roots);
-    for (size_t i = 0; i < count && !cycle->suspect; i++) {
-        cycle->suspect = watch_batch(source, roots[i]) != NULL;
+    source->cycle++;
+    source->pages_known = source->watch != NULL && source->watch_seen && !cycle->lost && !source->doubtful;
+    for (size_t i = 0; i < count; i++) {
+        struct oltp_batch *batch = watch_batch(source, roots[i]);
+        if (batch != NULL) {
+            cycle->suspect = true;
+            batch->touched = source->cycle;
+            batch->rows = oltp_watch_rows(source->watch, roots[i]);
+        }
     }
     cycle->doubtful = source->doubtful;
     source->doubtful = false;
@@ -172,6 +182,21 @@ rhei_status oltp_source_judge(struct oltp_source *source, struct rhei_error *err
     }
     base_mutex_unlock(&source->watch_lock);
     return status;
+}
+
+bool oltp_source_has_rows(struct change_source *base, uint32_t table, uint64_t rows)
+{
+    struct oltp_source *source = (struct oltp_source *)base;
+    const struct oltp_batch *batch = source->pages_known ? oltp_source_batch(source, table) : NULL;
+    if (batch == NULL || batch->touched != source->cycle || batch->rows < 0 || (uint64_t)batch->rows == rows) {
+        return true;
+    }
+    /* one of the two miscounts: the next load counts the pages anew */
+    base_mutex_lock(&source->watch_lock);
+    oltp_watch_free(&source->watch);
+    source->doubtful = true;
+    base_mutex_unlock(&source->watch_lock);
+    return false;
 }
 
 /* ---- Others that need the watch. --------------------------------------------------------------------------------- */

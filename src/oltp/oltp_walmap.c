@@ -12,9 +12,13 @@
  * M4. A page number beyond the file is no page.
  * M5. A tree is touched if a page was written that was its own before or is now. A page can't leave a tree, or come to it, without
  *     a write of a page that stays in it, so intermediate commits of a run hide nothing.
+ * M6. A tree's rows are the sum over its pages of the cells that are rows: of a table's leaves, of every page of an index (which
+ *     a table WITHOUT ROWID is). A page's own number changes only when it is read, or is no page of the tree any more;
+ *     whatever changes a place goes through walmap_put or walmap_move, so that the sum is right after each run.
  */
 #include "oltp/oltp_walmap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/base_memory.h"
@@ -27,18 +31,25 @@ struct place {
     uint32_t last;   /* the newest frame in this run, 0: none */
     uint8_t role;
     bool root;
-    bool settled; /* in this run */
-    bool freed;   /* in this run */
-    bool told;    /* a root: in `touched` already */
+    bool settled;  /* in this run */
+    bool freed;    /* in this run */
+    bool told;     /* a root: in `touched` already */
+    uint16_t rows; /* of the table, in this page */
+};
+
+struct tree {
+    uint32_t root;
+    int64_t rows;
 };
 
 struct oltp_walmap {
     uint32_t page_size, usable, pages;
     struct place *places;
     size_t room;
-    uint32_t *roots, *batch, *queue, *touched, *freed;
-    size_t root_count, root_room, batch_count, batch_room, queue_count, queue_room, touched_count, touched_room,
-        freed_count, freed_room;
+    struct tree *trees; /* the watched ones, by root */
+    size_t tree_count, tree_room;
+    uint32_t *batch, *queue, *touched, *freed;
+    size_t batch_count, batch_room, queue_count, queue_room, touched_count, touched_room, freed_count, freed_room;
     bool failed; /* no memory */
 };
 
@@ -87,7 +98,7 @@ void oltp_walmap_free(struct oltp_walmap **slot)
     }
     *slot = NULL;
     base_free(map->places);
-    base_free(map->roots);
+    base_free(map->trees);
     base_free(map->batch);
     base_free(map->queue);
     base_free(map->touched);
@@ -122,46 +133,112 @@ static bool walmap_push(struct oltp_walmap *map, uint32_t **list, size_t *count,
     return true;
 }
 
-bool oltp_walmap_roots(struct oltp_walmap *map, const uint32_t *roots, size_t count)
+static struct tree *walmap_tree(const struct oltp_walmap *map, uint32_t root)
 {
-    size_t kept = map->root_count;
-    for (size_t i = 0; i < map->root_count; i++) {
-        map->places[map->roots[i]].root = false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct place *place = walmap_place(map, roots[i]);
-        if (place == NULL) {
-            return false;
+    size_t low = 0, high = map->tree_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (map->trees[middle].root == root) {
+            return &map->trees[middle];
         }
-        if (place->tree != roots[i] || place->parent != 0) {
-            *place = (struct place){.tree = roots[i], .last = place->last};
-        }
-        place->root = true;
+        *(map->trees[middle].root < root ? &low : &high) = map->trees[middle].root < root ? middle + 1 : middle;
     }
-    for (size_t i = 0; i < kept; i++) {
-        struct place *place = &map->places[map->roots[i]];
-        if (!place->root) {
-            *place = (struct place){.last = place->last};
-        }
-    }
-    map->root_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!walmap_push(map, &map->roots, &map->root_count, &map->root_room, roots[i])) {
-            return false;
-        }
-    }
-    return true;
+    return NULL;
 }
 
-bool oltp_walmap_page(struct oltp_walmap *map, uint32_t page, uint32_t root, uint32_t parent, bool overflow)
+/* M6. Of a tree that isn't watched any more nobody asks. */
+static void walmap_count(struct oltp_walmap *map, uint32_t root, int64_t change)
+{
+    struct tree *tree = change == 0 || root == 0 ? NULL : walmap_tree(map, root);
+    if (tree != NULL) {
+        tree->rows += change;
+    }
+}
+
+/* Another place for the page, with no rows that are known. */
+static void walmap_put(struct oltp_walmap *map, struct place *place, struct place value)
+{
+    walmap_count(map, place->tree, -(int64_t)place->rows);
+    *place = value;
+}
+
+static void walmap_move(struct oltp_walmap *map, struct place *place, uint32_t root)
+{
+    if (place->tree != root) {
+        walmap_count(map, place->tree, -(int64_t)place->rows);
+        walmap_count(map, root, place->rows);
+        place->tree = root;
+    }
+}
+
+static void walmap_set_rows(struct oltp_walmap *map, struct place *place, uint32_t rows)
+{
+    walmap_count(map, place->tree, (int64_t)rows - place->rows);
+    place->rows = (uint16_t)rows;
+}
+
+static int walmap_compare_trees(const void *a, const void *b)
+{
+    uint32_t left = ((const struct tree *)a)->root, right = ((const struct tree *)b)->root;
+    return left < right ? -1 : left > right;
+}
+
+bool oltp_walmap_roots(struct oltp_walmap *map, const uint32_t *roots, size_t count)
+{
+    struct oltp_walmap before = *map; /* its trees */
+    map->trees = base_alloc_zero(count + 1, sizeof *map->trees);
+    map->tree_count = map->trees == NULL ? 0 : count;
+    if (map->trees == NULL) {
+        map->trees = before.trees;
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct tree *kept = walmap_tree(&before, roots[i]);
+        map->trees[i] = (struct tree){.root = roots[i], .rows = kept == NULL ? 0 : kept->rows};
+    }
+    qsort(map->trees, count, sizeof *map->trees, walmap_compare_trees);
+    for (size_t i = 0; i < before.tree_count; i++) {
+        map->places[before.trees[i].root].root = false;
+    }
+    bool ok = true;
+    for (size_t i = 0; i < count && ok; i++) {
+        struct place *place = walmap_place(map, roots[i]);
+        ok = place != NULL;
+        if (ok && (place->tree != roots[i] || place->parent != 0)) {
+            walmap_put(map, place, (struct place){.tree = roots[i], .last = place->last});
+        }
+        if (ok) {
+            place->root = true;
+        }
+    }
+    for (size_t i = 0; i < before.tree_count && ok; i++) {
+        struct place *place = &map->places[before.trees[i].root];
+        if (!place->root) {
+            walmap_put(map, place, (struct place){.last = place->last});
+        }
+    }
+    base_free(before.trees);
+    return ok;
+}
+
+bool oltp_walmap_page(struct oltp_walmap *map, uint32_t page, uint32_t root, uint32_t parent, bool overflow,
+                      uint32_t rows)
 {
     struct place *place = walmap_place(map, page);
     if (place == NULL) {
         return false;
     }
-    *place = (struct place){
-        .tree = root, .parent = parent, .role = overflow ? ROLE_OVERFLOW : ROLE_TREE, .root = page == root};
+    walmap_put(map, place,
+               (struct place){
+                   .tree = root, .parent = parent, .role = overflow ? ROLE_OVERFLOW : ROLE_TREE, .root = page == root});
+    walmap_set_rows(map, place, rows);
     return true;
+}
+
+int64_t oltp_walmap_rows(const struct oltp_walmap *map, uint32_t root)
+{
+    const struct tree *tree = walmap_tree(map, root);
+    return tree == NULL ? -1 : tree->rows;
 }
 
 uint32_t oltp_walmap_owner(const struct oltp_walmap *map, uint32_t page)
@@ -222,7 +299,7 @@ static void walmap_child(struct oltp_walmap *map, uint32_t page, uint32_t parent
         return;
     }
     struct place *place = &map->places[page];
-    place->tree = map->places[parent].tree;
+    walmap_move(map, place, map->places[parent].tree);
     place->parent = parent;
     place->role = (uint8_t)role;
     walmap_settled(map, page);
@@ -235,8 +312,9 @@ static void walmap_freed(struct oltp_walmap *map, uint32_t page)
     }
     struct place *place = &map->places[page];
     walmap_touch(map, page);
-    *place =
-        (struct place){.role = ROLE_FREE, .last = place->last, .settled = true, .freed = true, .told = place->told};
+    walmap_put(
+        map, place,
+        (struct place){.role = ROLE_FREE, .last = place->last, .settled = true, .freed = true, .told = place->told});
     walmap_push(map, &map->freed, &map->freed_count, &map->freed_room, page);
 }
 
@@ -303,10 +381,12 @@ static void walmap_read_tree(struct oltp_walmap *map, uint32_t number, const uin
     bool inner = type == 2 || type == 5;
     /* a size in one byte is small: no cell of such a kind has a chain then */
     bool short_stays = type == 13 ? map->usable - 35 > 127 : (map->usable - 12) * 64 / 255 - 23 > 127;
-    if (!inner && type != 10 && type != 13) {
+    bool known = inner || type == 10 || type == 13;
+    uint32_t cells = known ? get2(head + 3) : 0;
+    walmap_set_rows(map, &map->places[number], type == 5 ? 0 : cells);
+    if (!known) {
         return;
     }
-    uint32_t cells = get2(head + 3);
     const uint8_t *pointers = head + (inner ? 12 : 8);
     if (inner) {
         walmap_child(map, get4(head + 8), number, ROLE_TREE);
@@ -348,7 +428,7 @@ static void walmap_end(struct oltp_walmap *map)
     for (size_t i = 0; i < map->batch_count; i++) {
         struct place *place = &map->places[map->batch[i]];
         if (!place->settled && map->batch[i] != 1) {
-            *place = (struct place){.last = place->last, .told = place->told};
+            walmap_put(map, place, (struct place){.last = place->last, .told = place->told});
         }
         walmap_touch(map, map->batch[i]);
         place->last = 0;
@@ -377,6 +457,7 @@ bool oltp_walmap_settle(struct oltp_walmap *map, const uint8_t *(*read)(void *co
         const uint8_t *page = read(context, map->places[number].last);
         ok = page != NULL;
         if (ok && map->places[number].role == ROLE_OVERFLOW) {
+            walmap_set_rows(map, &map->places[number], 0);
             walmap_child(map, get4(page), number, ROLE_OVERFLOW);
         } else if (ok && map->places[number].role == ROLE_TREE) {
             walmap_read_tree(map, number, page);

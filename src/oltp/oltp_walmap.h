@@ -20,8 +20,14 @@ void oltp_walmap_free(struct oltp_walmap **map);
 
 /* The roots to watch, all of them: those that were watched before and are not among them are given up. False without memory. */
 bool oltp_walmap_roots(struct oltp_walmap *map, const uint32_t *roots, size_t count);
-/* A page of that tree, and the page that points at it. `overflow`: it is one of a row's chain. False without memory. */
-bool oltp_walmap_page(struct oltp_walmap *map, uint32_t page, uint32_t root, uint32_t parent, bool overflow);
+/*
+ * A page of that tree, the page that points at it, and how many of the table's rows it has. `overflow`: it is one of a row's chain.
+ * False without memory.
+ */
+bool oltp_walmap_page(struct oltp_walmap *map, uint32_t page, uint32_t root, uint32_t parent, bool overflow,
+                      uint32_t rows);
+/* Rows of a watched tree after the last run, -1: it isn't watched. */
+int64_t oltp_walmap_rows(const struct oltp_walmap *map, uint32_t root);
 /* The tree that a page belongs to, 0: none that is watched. */
 uint32_t oltp_walmap_owner(const struct oltp_walmap *map, uint32_t page);
 

@@ -128,10 +128,11 @@ static bool watch_read_page(struct oltp_watch *watch, sqlite3_stmt *stmt, uint32
     if (plus != NULL) {
         uint32_t parent = strcmp(plus, "+000000") == 0 ? parents[depth] : *chain;
         *chain = page;
-        return oltp_walmap_page(watch->map, page, parents[1], parent, true);
+        return oltp_walmap_page(watch->map, page, parents[1], parent, true, 0);
     }
     parents[depth] = page;
-    return oltp_walmap_page(watch->map, page, parents[1], depth == 1 ? 0 : parents[depth - 1], false);
+    return oltp_walmap_page(watch->map, page, parents[1], depth == 1 ? 0 : parents[depth - 1], false,
+                            (uint32_t)sqlite3_column_int(stmt, 2));
 }
 
 static rhei_status watch_read_trees(struct oltp_watch *watch, struct oltp_connection *connection,
@@ -143,7 +144,11 @@ static rhei_status watch_read_trees(struct oltp_watch *watch, struct oltp_connec
     int rc = sqlite3_prepare_v2(db, "SELECT name FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0", -1,
                                 &names, NULL);
     if (rc == SQLITE_OK) {
-        rc = sqlite3_prepare_v2(db, "SELECT path, pageno FROM dbstat('main') WHERE name = ?1", -1, &pages, NULL);
+        /* cells of a table's inner pages have no row in them, cells of an index have one anywhere */
+        rc = sqlite3_prepare_v2(db,
+                                "SELECT path, pageno, iif(pagetype = 'leaf' OR payload > 0, ncell, 0) FROM "
+                                "dbstat('main') WHERE name = ?1",
+                                -1, &pages, NULL);
     }
     while (rc == SQLITE_OK && ok && (rc = sqlite3_step(names)) == SQLITE_ROW) {
         uint32_t parents[PATH_DEPTH] = {0}, chain = 0;
@@ -352,6 +357,11 @@ size_t oltp_watch_touched(const struct oltp_watch *watch, const uint32_t **roots
 {
     *roots = watch->touched;
     return watch->touched_count;
+}
+
+int64_t oltp_watch_rows(const struct oltp_watch *watch, uint32_t root)
+{
+    return oltp_walmap_rows(watch->map, root);
 }
 
 const struct oltp_walmap *oltp_watch_map(const struct oltp_watch *watch)

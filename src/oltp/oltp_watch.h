@@ -30,6 +30,8 @@ enum oltp_watch_result oltp_watch_follow(struct oltp_watch *watch, struct oltp_c
 /* The root pages of tables that were touched since the last oltp_watch_clear; perhaps some twice. */
 size_t oltp_watch_touched(const struct oltp_watch *watch, const uint32_t **roots);
 void oltp_watch_clear(struct oltp_watch *watch);
+/* Rows of the table with that root in the state that was followed last, counted by its pages; -1: unknown. */
+int64_t oltp_watch_rows(const struct oltp_watch *watch, uint32_t root);
 /* For tests: what it knows of the file's pages. */
 const struct oltp_walmap *oltp_watch_map(const struct oltp_watch *watch);
 

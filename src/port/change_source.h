@@ -56,6 +56,12 @@ struct change_source_ops {
     /* Ends the cycle; always called after begin succeeded, also when next failed. */
     void (*end)(struct change_source *source);
 
+    /*
+     * Whether a table has that many rows in the pinned state, as far as the source knows it in another way than by its changes.
+     * Inside a cycle, after all changes were delivered. NULL: it never does.
+     */
+    bool (*has_rows)(struct change_source *source, uint32_t table, uint64_t rows);
+
     /* Every table of the pinned state (inside a cycle). Lives until the next call of tables. */
     rhei_status (*tables)(struct change_source *source, const struct source_table **tables, size_t *count,
                           struct rhei_error *error);

@@ -88,6 +88,40 @@ static rhei_status apply_rows(struct sync *sync, const struct sync_table *table,
     return mirror_apply(sync->config.mirror, batch, counts, error);
 }
 
+static rhei_status note_seen(struct sync *sync, struct sync_table *table, struct rhei_error *error)
+{
+    if (table->seen)
+        return RHEI_OK;
+    if (!base_grow((void **)&sync->seen, &sync->seen_capacity, sync->seen_count + 1, sizeof *sync->seen))
+        return error_no_memory(error);
+    sync->seen[sync->seen_count++] = table->definition->id;
+    table->seen = true;
+    return RHEI_OK;
+}
+
+static void forget_seen(struct sync *sync)
+{
+    for (size_t i = 0; i < sync->seen_count; i++) {
+        struct sync_table *table = sync_table_find(sync, sync->seen[i]);
+        if (table)
+            table->seen = false;
+    }
+    sync->seen_count = 0;
+}
+
+/* All changes are applied: a table that has another number of rows than the source's went through something that no change told. */
+static void compare_counts(struct sync *sync)
+{
+    struct change_source *source = sync->config.source;
+    for (size_t i = 0; i < sync->seen_count && source->ops->has_rows; i++) {
+        struct sync_table *table = sync_table_find(sync, sync->seen[i]);
+        if (table && table->attached &&
+            !source->ops->has_rows(source, sync->seen[i], mirror_rows(sync->config.mirror, sync->seen[i])))
+            sync_table_lost(sync, table, "its rows are not as many as its changes tell", INT64_MAX);
+    }
+    forget_seen(sync);
+}
+
 /* Applies what its table has not seen. An error is one of the whole cycle; a bad table only fails itself. */
 static rhei_status apply_batch(struct sync *sync, const struct change_batch *batch, struct rhei_error *error)
 {
@@ -96,6 +130,9 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
         sync_table_lost(sync, table, batch->lost, batch->lost_at);
     if (!table || !table->attached || batch->row_count == 0)
         return RHEI_OK;
+    rhei_status noted = note_seen(sync, table, error);
+    if (noted != RHEI_OK)
+        return noted;
     size_t skip = first_unseen(batch->seq, batch->row_count, sync_table_applied(sync, table));
     if (skip == batch->row_count)
         return RHEI_OK;
@@ -127,6 +164,7 @@ static rhei_status read_changes(struct sync *sync, const struct sync_limit *limi
 {
     struct change_source *source = sync->config.source;
     sync->reading = true;
+    forget_seen(sync);
     for (;;) {
         const struct change_batch *batches = NULL;
         size_t count = 0;
@@ -134,8 +172,10 @@ static rhei_status read_changes(struct sync *sync, const struct sync_limit *limi
         if (status != RHEI_OK)
             return status;
         sync_fault(sync, "sync.cycle.read");
-        if (count == 0)
+        if (count == 0) {
+            compare_counts(sync);
             return RHEI_OK;
+        }
         for (size_t i = 0; i < count; i++) {
             status = apply_batch(sync, &batches[i], error);
             if (status != RHEI_OK)

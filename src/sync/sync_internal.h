@@ -37,6 +37,7 @@ struct sync_table {
     bool kept;                       /* owner: scratch of sync_tables_reconcile */
     bool attached;                   /* owner: the mirror's working state has it */
     bool behind;                     /* owner: attached, but not published yet */
+    bool seen;                       /* owner: had a batch in this cycle */
     int64_t applied;                 /* owner: see sync_table_applied */
 };
 
@@ -104,6 +105,8 @@ struct sync {
     bool set_changed;                  /* the published set of tables changes with the next publish */
     const struct rhei_value **shifted; /* scratch: columns of the unseen part of a batch */
     size_t shifted_capacity;
+    uint32_t *seen; /* tables that had a batch in this cycle */
+    size_t seen_count, seen_capacity;
 
     /* Builds: builder's thread. */
     base_thread builder;

@@ -79,6 +79,7 @@ void sync_close(struct sync **sync)
     quiesce(s);
     sync_tables_free(s);
     base_free(s->shifted);
+    base_free(s->seen);
     base_cond_destroy(&s->turned);
     base_cond_destroy(&s->builder_cond);
     base_cond_destroy(&s->wake_cond);

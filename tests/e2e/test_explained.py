@@ -192,3 +192,38 @@ def test_a5_a_damaged_table_is_not_mirrored_by_half(damage, path, open_engine):
         assert engine.olap(sql).rows == engine.query(sql, route="oltp").rows
     else:
         assert state == 3 and message, (state, rows, message)
+
+
+TEMP = "CREATE TEMP TRIGGER x AFTER {} ON t WHEN {} BEGIN SELECT RAISE({}); END; "
+LOGGED = "INSERT INTO t VALUES (9001, 1); "
+NEWEST = "DELETE FROM _rhei_cdc_log WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log);"
+FORGED = "INSERT INTO _rhei_cdc_log(time, op, tab, c1, c2) VALUES (julianday('now'), '{}', 1, {}, {});"
+BESIDE_THE_LOG = {
+    "some rows ignored": TEMP.format("INSERT", "NEW.v = 5", "IGNORE") + "INSERT INTO t VALUES (9001, 4), (9002, 5), (9003, 6);",
+    "some deletes ignored": TEMP.format("DELETE", "OLD.id = 2", "IGNORE") + "DELETE FROM t WHERE id < 4;",
+    "failed half-way": TEMP.format("INSERT", "NEW.v = 5", "FAIL, 'no'") + "INSERT INTO t VALUES (9001, 4), (9002, 5);",
+    "the conflict of a trigger's own, OR FAIL":
+        "CREATE TEMP TRIGGER x AFTER INSERT ON t WHEN NEW.v = 5 BEGIN INSERT INTO t VALUES (1, NULL); END;"
+        "INSERT OR FAIL INTO t VALUES (9001, 4), (9002, 5), (9003, 6);",
+    "the newest row of the log taken out": "INSERT INTO t VALUES (9001, 4), (9002, 5);" + NEWEST,
+    "that within the transaction": "BEGIN; INSERT INTO t VALUES (9001, 4), (9002, 5);" + NEWEST + "COMMIT;",
+    "an insert called a delete": LOGGED + "UPDATE _rhei_cdc_log SET op = 'D' WHERE c1 = 9001;",
+    "a forged insert": FORGED.format("I", 9001, 4),
+    "a forged update": FORGED.format("U", 1, 77),
+    "a forged delete": FORGED.format("D", 1, 1),
+    "a forged insert beside a true one": LOGGED + FORGED.format("I", 9002, 4),
+    "a forged delete beside a true change": LOGGED + FORGED.format("D", 1, 1),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE_THE_LOG)
+def test_a10_rows_that_the_log_does_not_tell(name, path, open_engine):
+    engine = built(open_engine, path)
+    for _ in range(2):
+        shell(path, BESIDE_THE_LOG[name], check=False)
+        for sql in ("SELECT count(*), sum(v), sum(id) FROM t", "SELECT count(*), sum(v) FROM t WHERE id < 5 OR id > 9000"):
+            truth = shell(path, sql + ";").strip()
+            assert "|".join(str(value) for value in engine.query(sql).rows[0]) == truth
+        assert_mirror(engine, path)
+        engine.execute("DELETE FROM t WHERE id > 9000")
+    assert_mirror(engine, path)

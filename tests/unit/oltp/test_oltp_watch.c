@@ -125,6 +125,19 @@ static void expect_equal(struct bench *bench)
             fail_msg("page %u belongs to %u, the map says %u", page, should, is);
         }
     }
+    for (unsigned i = 0; i < TABLES; i++) { /* and every table has as many rows as its pages say */
+        char name[20], sql[60];
+        int64_t rows;
+        snprintf(name, sizeof name, "t%u", i);
+        int64_t root = root_of(bench, name);
+        if (root == 0) {
+            continue;
+        }
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM t%u", i);
+        assert_int_equal(oltp_query_int(bench->connection, sql, 0, &rows, NULL), RHEI_OK);
+        assert_int_equal(oltp_watch_rows(fresh, (uint32_t)root), rows);
+        assert_int_equal(oltp_watch_rows(bench->watch, (uint32_t)root), rows);
+    }
     oltp_watch_free(&fresh);
 }
 
