@@ -361,6 +361,12 @@ static void test_d5_begin_in_begin_is_told_at_once(void **state)
     (void)state;
     struct oltp_test test;
     test_open(&test);
+    test_shut(&test);
+    struct oltp_config config;
+    test_default_config(&test, &config);
+    config.busy_timeout_ms = 3600000; /* who waits for the writer waits for ever here */
+    assert_int_equal(oltp_open(&config, &test.oltp, NULL), RHEI_OK);
+    assert_int_equal(oltp_change_source(test.oltp, &test.source, NULL), RHEI_OK);
     struct oltp_session *session = NULL;
     struct rhei_error error = RHEI_ERROR_INIT;
     test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
@@ -368,9 +374,7 @@ static void test_d5_begin_in_begin_is_told_at_once(void **state)
     assert_int_equal(oltp_session_run(session, "BEGIN IMMEDIATE", 15, NULL, 0, NULL, NULL, NULL, NULL), RHEI_OK);
     assert_int_equal(oltp_session_run(session, "INSERT INTO t VALUES(1)", 23, NULL, 0, NULL, NULL, NULL, NULL),
                      RHEI_OK);
-    int64_t started = base_now_ns();
     assert_int_equal(test_try(&test, "BEGIN", &error), RHEI_TRANSACTION);
-    assert_true(base_now_ns() - started < 5000000000); /* the writer is awaited for 10 s */
     error = (struct rhei_error)RHEI_ERROR_INIT;
     assert_int_equal(oltp_session_run(session, "BEGIN", 5, NULL, 0, NULL, NULL, NULL, &error), RHEI_TRANSACTION);
     assert_non_null(strstr(error.message, "already"));
@@ -423,6 +427,7 @@ static void test_a11_the_wal_is_cut_above_its_limit(void **state)
     assert_true(held && warnings > 0);
     assert_true(status.wal_bytes > status.wal_limit_bytes);
     oltp_cursor_close(&cursor);
+    limit = base_now_ns() + 30000000000;
     do { /* nothing is written any more, and still it is cut */
         assert_int_equal(oltp_get_status(test.oltp, &status, NULL), RHEI_OK);
     } while ((status.wal_bytes > status.wal_limit_bytes || status.wal_held_ms > 0) && base_now_ns() < limit);

@@ -67,35 +67,33 @@ static void shell_close(struct shell *shell)
 
 /* ---- A foreign write after a change of the schema. --------------------------------------------------------------- */
 
-static int64_t ask_ns(const char *sql, const char *rule)
+static void ask(const char *sql, const char *rule)
 {
-    int64_t start = base_now_ns();
     const char *got = routed_choose(&routed, sql, NULL, 0, RHEI_ROUTE_AUTO, NULL);
     if (strcmp(got, rule) != 0)
         fail_msg("%s: %s instead of %s", sql, got, rule);
-    return base_now_ns() - start;
 }
 
 static void test_q8_a_foreign_write_after_ddl_holds_back_no_read(void **state)
 {
     (void)state;
-    routed_open(&routed, NULL, 10000);
+    routed_open(&routed, NULL, 3600000); /* who waits for the foreign writer waits for ever here */
     routed_write(&routed, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
     routed_write(&routed, "INSERT INTO t VALUES (1, 1)");
     routed_settle(&routed);
-    ask_ns("SELECT count(*) FROM t", "small-tables");
+    ask("SELECT count(*) FROM t", "small-tables");
     struct shell shell;
     shell_open(&shell);
     shell_run(&shell, "CREATE TABLE x (a); BEGIN IMMEDIATE; INSERT INTO t VALUES (2, 2);");
     static const char *const known[] = {"SELECT count(*) FROM t", "SELECT v FROM t WHERE id = 1", "SELECT a FROM x"};
     for (int again = 0; again < 3; again++)
         for (size_t i = 0; i < 3; i++)
-            assert_true(ask_ns(known[i], "schema-unsettled") < INT64_C(3000000000)); /* the time-out is 10 s */
+            ask(known[i], "schema-unsettled");
     shell_run(&shell, "COMMIT;");
     shell_close(&shell);
     routed_settle(&routed);
-    ask_ns("SELECT count(*) FROM t", "small-tables");
-    ask_ns("SELECT a FROM x", "small-tables");
+    ask("SELECT count(*) FROM t", "small-tables");
+    ask("SELECT a FROM x", "small-tables");
     end_routed();
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sync_fixture.h"
 
+#include "tests/support/fair_time.h"
+
 #include <string.h>
 
 static const char *const TABLES[] = {"a", "b"};
@@ -49,8 +51,8 @@ static void test_loop_notices_foreign_commits(void **state)
     (void)state;
     struct fixture fixture = {0};
     open_running(&fixture, (struct sync_config){0});
-    int64_t fastest_ns = INT64_MAX; /* of some: other programs may have the processor */
-    for (int i = 0; i < 10; i++) {
+    int64_t fastest_ns = INT64_MAX;
+    for (int i = 0; i < 10 || (i < FAIR_TRIES && fastest_ns >= 100 * MILLISECOND); i++) {
         int64_t committed = base_now_ns();
         commit_row(fixture.store, "a", i, i);
         assert_true(wait_until(caught_up, &fixture));
