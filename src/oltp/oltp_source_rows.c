@@ -19,7 +19,12 @@
 #include "base/base_map.h"
 #include "oltp/oltp_source.h"
 
-enum { SOURCE_BYTES_MAX = 64 * 1024 * 1024, SEEN_BITS_LEAST = 1 << 12, SEEN_BITS_MOST = 1 << 28, SEEN_BITS_A_ROW = 16 };
+enum {
+    SOURCE_BYTES_MAX = 512 * 1024 /* of a call */,
+    SEEN_BITS_LEAST = 1 << 12,
+    SEEN_BITS_MOST = 1 << 28,
+    SEEN_BITS_A_ROW = 16
+};
 
 /* Where value column `column` of the log's current row is. */
 static sqlite3_stmt *source_cell(const struct oltp_source *source, uint32_t column, int *at)

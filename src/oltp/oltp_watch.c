@@ -19,7 +19,9 @@
 enum {
     FRAME_HEAD = 24,
     LOG_HEAD = 32,
-    READ_AT_ONCE = 4 << 20, /* bytes of frames that are read together; of a longer run, pages are read one by one */
+    WINDOW_BYTES =
+        1 << 20, /* of frames that are read together; what is settled behind a longer run is read page by page */
+    WINDOW_LEAST = 64 << 10,
     PATH_DEPTH = 64,
 };
 
@@ -46,10 +48,10 @@ struct oltp_watch {
     /* while a run is read */
     sqlite3_file *file;
     const struct wal_header *now;
-    uint8_t *bytes;
-    size_t bytes_room;
+    uint8_t *bytes; /* `window_room` of frames, and room for one more, which is read alone */
+    size_t window_room;
     uint32_t from;
-    bool together; /* bytes holds all frames after `from` */
+    uint32_t window, window_count; /* the frames in bytes */
 };
 
 static bool watch_header(struct oltp_connection *connection, struct wal_header *header)
@@ -232,38 +234,71 @@ static bool watch_is_of_log(const struct oltp_watch *watch, const uint8_t *head)
     return memcmp(head + 8, watch->now->salt, sizeof watch->now->salt) == 0;
 }
 
+/* Makes the window as large as the run of `count` frames needs. */
+static bool watch_make_window(struct oltp_watch *watch, size_t count)
+{
+    size_t size = watch->page_size + FRAME_HEAD, wanted = count * size;
+    watch->window_count = 0;
+    if (watch->bytes != NULL && (wanted <= watch->window_room || watch->window_room >= WINDOW_BYTES)) {
+        return true;
+    }
+    size_t room = wanted <= WINDOW_LEAST ? WINDOW_LEAST : WINDOW_BYTES;
+    room = room < size ? size : room;
+    void *bytes = base_realloc(watch->bytes, room + size);
+    if (bytes == NULL) {
+        return false;
+    }
+    watch->bytes = bytes;
+    watch->window_room = room;
+    return true;
+}
+
+/* The frame and its head, if the window has it. */
+static const uint8_t *watch_in_window(const struct oltp_watch *watch, uint32_t frame)
+{
+    bool there = frame >= watch->window && frame - watch->window < watch->window_count;
+    return there ? watch->bytes + (size_t)(frame - watch->window) * (watch->page_size + FRAME_HEAD) : NULL;
+}
+
+/* The frames from `frame` to the run's end, or as many as there is room for. */
+static bool watch_move_window(struct oltp_watch *watch, uint32_t frame)
+{
+    size_t size = watch->page_size + FRAME_HEAD, count = watch->window_room / size;
+    size_t left = (size_t)(watch->now->last_frame - frame) + 1;
+    watch->window = frame;
+    watch->window_count = (uint32_t)(count < left ? count : left);
+    return watch_read(watch, frame, watch->window_count * size, watch->bytes);
+}
+
 static const uint8_t *watch_page(void *context, uint32_t frame)
 {
     struct oltp_watch *watch = context;
-    size_t size = watch->page_size + FRAME_HEAD;
-    if (watch->together) {
-        return watch->bytes + (frame - watch->from - 1) * size + FRAME_HEAD;
+    const uint8_t *known = watch_in_window(watch, frame);
+    if (known != NULL) {
+        return known + FRAME_HEAD;
     }
-    bool ok = watch_read(watch, frame, size, watch->bytes) && watch_is_of_log(watch, watch->bytes);
-    return ok ? watch->bytes + FRAME_HEAD : NULL;
+    uint8_t *alone = watch->bytes + watch->window_room;
+    bool ok = watch_read(watch, frame, watch->page_size + FRAME_HEAD, alone) && watch_is_of_log(watch, alone);
+    return ok ? alone + FRAME_HEAD : NULL;
 }
 
 /* Names every frame of the run to the map; false: one can't be read, or is of another log. */
 static bool watch_name_frames(struct oltp_watch *watch, uint32_t *commits, bool *rewritten)
 {
-    uint32_t of_commit = 0;
-    size_t size = watch->page_size + FRAME_HEAD, count = watch->now->last_frame - watch->from;
+    uint32_t of_commit = 0, last = watch->now->last_frame;
     *commits = 0;
-    watch->together = count * size <= READ_AT_ONCE;
-    size_t needed = watch->together ? count * size : size;
-    void *bytes = watch->bytes;
-    if (!base_grow(&bytes, &watch->bytes_room, needed, 1)) {
+    if (!watch_make_window(watch, last - watch->from)) {
         return false;
     }
-    watch->bytes = bytes;
-    if (watch->together && !watch_read(watch, watch->from + 1, needed, watch->bytes)) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        uint32_t frame = watch->from + 1 + (uint32_t)i;
-        const uint8_t *head = watch->together ? watch->bytes + i * size : watch->bytes;
-        if ((!watch->together && !watch_read(watch, frame, FRAME_HEAD, watch->bytes)) ||
-            !watch_is_of_log(watch, head) || !oltp_walmap_frame(watch->map, watch_get4(head), frame)) {
+    for (uint32_t frame = watch->from + 1; frame <= last; frame++) {
+        const uint8_t *head = watch_in_window(watch, frame);
+        if (head == NULL) {
+            head = watch->bytes;
+            if (!watch_move_window(watch, frame)) {
+                return false;
+            }
+        }
+        if (!watch_is_of_log(watch, head) || !oltp_walmap_frame(watch->map, watch_get4(head), frame)) {
             return false;
         }
         uint32_t pages = watch_get4(head + 4); /* of the file, where a commit ends */

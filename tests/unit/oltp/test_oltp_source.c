@@ -446,6 +446,42 @@ static void test_a_cached_star_follows_the_schema(void **state)
     test_close(&test);
 }
 
+/* Big rows come few at a time, however many one cycle has: what they take meanwhile is bounded. */
+static void test_a11_big_rows_come_a_few_at_a_time(void **state)
+{
+    enum { ROWS = 100, BYTES = 64 * 1024 };
+    (void)state;
+    struct oltp_test test;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    const struct source_table *tables = NULL;
+    const struct change_batch *batches = NULL;
+    struct change_cycle cycle;
+    size_t count = 0, rows = 0;
+    const struct change_source_ops *ops = test.source->ops;
+    assert_int_equal(ops->begin(test.source, 0, &cycle, NULL, NULL), RHEI_OK);
+    assert_int_equal(ops->tables(test.source, &tables, &count, NULL), RHEI_OK);
+    ops->end(test.source);
+    test_write(&test, "INSERT INTO t VALUES(0, 'x')");
+    test_write(&test, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99) INSERT INTO t "
+                      "SELECT i, hex(zeroblob(32768)) FROM n");
+    assert_int_equal(ops->begin(test.source, 0, &cycle, NULL, NULL), RHEI_OK);
+    do {
+        size_t bytes = 0;
+        assert_int_equal(ops->next(test.source, 65536, &batches, &count, NULL), RHEI_OK);
+        for (size_t i = 0; i < count; i++) {
+            for (size_t k = 0; k < batches[i].row_count; k++) {
+                bytes += batches[i].columns[1][k].length;
+            }
+            rows += batches[i].row_count;
+        }
+        assert_true(bytes <= 8 * BYTES + BYTES);
+    } while (count > 0);
+    ops->end(test.source);
+    assert_int_equal(rows, ROWS);
+    test_close(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_column_classes_are_sure),
         cmocka_unit_test(test_q5_a_read_can_be_stopped),
         cmocka_unit_test(test_a_cached_star_follows_the_schema),
+        cmocka_unit_test(test_a11_big_rows_come_a_few_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
