@@ -92,11 +92,12 @@ RHEI_API struct rhei_value rhei_integer(int64_t value); /**< a 64-bit integer; a
 RHEI_API struct rhei_value rhei_real(double value);     /**< NaN becomes NULL, as in SQLite; any thread */
 RHEI_API struct rhei_value rhei_text(const char *text); /**< borrowed, NUL-terminated; NULL gives NULL; any thread */
 /**
- * Text of `length` bytes, which may hold NULs; borrowed. Over 2^31 - 1 bytes the call that gets it fails with RHEI_TOO_BIG.
- * Any thread.
+ * Text of `length` bytes, which may hold NULs; borrowed. With a length of 0 it is the empty text, whatever the pointer is (a
+ * std::string_view's may be NULL); NULL with another length makes the call that gets it fail with RHEI_INVALID, over 2^31 - 1 bytes
+ * with RHEI_TOO_BIG. Any thread.
  */
 RHEI_API struct rhei_value rhei_text_n(const char *text, size_t length);
-/** A BLOB of `length` bytes; borrowed. The same limit. Any thread. */
+/** A BLOB of `length` bytes; borrowed. The same rules: with a length of 0 it is the empty BLOB. rhei_null() is NULL. Any thread. */
 RHEI_API struct rhei_value rhei_blob(const void *bytes, size_t length);
 /**
  * Says which parameter the next value of a list is for: `RHEI_PARAMS(rhei_name(":id"), rhei_integer(7))`. The name as in the
@@ -134,15 +135,23 @@ enum rhei_freshness_mode {
 };
 /** Every transaction committed before the call is in the answer, whoever committed it. Any thread. */
 RHEI_API struct rhei_freshness rhei_latest(void);
-/** The answer may be old, but never older than `max_age_ms` milliseconds. Any thread. */
+/**
+ * The answer may be old, but never older than `max_age_ms` milliseconds; less than 0 makes the call that gets it fail with
+ * RHEI_INVALID. Any thread.
+ */
 RHEI_API struct rhei_freshness rhei_bounded_ms(int64_t max_age_ms);
 /** Whatever the column store shows now; waits for nothing. Any thread. */
 RHEI_API struct rhei_freshness rhei_eventual(void);
 
-/** Receives log lines; any thread, several at once. `room` and `message` are borrowed for the call. Must not call Rhei. */
+/**
+ * Receives log lines; any thread, several at once. `room` and `message` are borrowed for the call. With the setting
+ * `log_format = "json"` a message is a JSON object in one line, of time, level, room and message. Must not call Rhei.
+ */
 typedef void (*rhei_log_function)(void *context, int level, const char *room, const char *message);
 
-/** How a database is opened. Zero is the default of every field. */
+/**
+ * How a database is opened. Zero is the default of every field. A number outside of what rhei_setting_at() tells is RHEI_INVALID.
+ */
 struct rhei_config {
     size_t struct_size;
     const char *config_file; /**< TOML file read first; the fields below override it */
@@ -615,6 +624,26 @@ RHEI_API rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, siz
 
 /** The database as one JSON object: paths, engines, versions, memory, settings in force. Free with rhei_free(). Any thread. */
 RHEI_API rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error);
+
+/** A setting: what a file of settings may say, and which field of rhei_config says the same. */
+struct rhei_setting {
+    size_t struct_size;  /**< set it to sizeof before the call */
+    const char *section; /**< "engine" */
+    const char *name;    /**< "sync_interval_ms" */
+    const char *type;    /**< text, number, size, boolean, choice or freshness */
+    const char *unit;    /**< "milliseconds", or "" */
+    const char *initial; /**< the default as text; "" where it is left out */
+    const char *field;   /**< of struct rhei_config; "" where there is none */
+    const char *since;   /**< the version that offered it first, "0.1.0"; "" where none does */
+    const char *effect;  /**< what it does, one sentence; "" where it isn't offered */
+    bool offered;        /**< false: known, but refused by this version with RHEI_UNSUPPORTED */
+    char range[96];      /**< what it may be: "0 to 86400000", "latest, bounded:MS or eventual" */
+};
+/**
+ * Fills *setting with the one of number `index`, from 0; RHEI_DONE past the last. Texts are static. Set `struct_size` before. Any
+ * thread.
+ */
+RHEI_API rhei_status rhei_setting_at(size_t index, struct rhei_setting *setting, struct rhei_error *error);
 
 /** Frees what a function here said to free with it. Accepts NULL. Any thread. */
 RHEI_API void rhei_free(void *pointer);

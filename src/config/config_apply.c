@@ -22,6 +22,15 @@ static rhei_status at_line(struct apply *apply, const struct toml_node *node, rh
     return status;
 }
 
+/* "FILE:LINE", for errors that are found later. */
+static rhei_status place_of(struct apply *apply, const struct toml_node *node, char **out)
+{
+    struct base_buffer place = {0};
+    base_buffer_format(&place, "%s:%d", apply->name, node->line);
+    *out = base_buffer_take(&place);
+    return *out == NULL ? error_no_memory(apply->error) : RHEI_OK;
+}
+
 /* ---- Unknown names ------------------------------------------------------------------------------------------------ */
 
 enum { MAX_NAMES = 40 };
@@ -116,21 +125,46 @@ static bool kind_fits(const struct config_key *key, const struct toml_node *node
     }
 }
 
-static const char *kind_expects(const struct config_key *key)
+/* What a key takes, when it got a value of another kind. */
+static void expect_kind(const struct config_key *key, struct base_buffer *out)
 {
-    static const char *const expected[] = {
-        "a text in quotes", "a text in quotes",
-        "a whole number",   "a whole number of bytes, or a size such as \"4GB\"",
-        "true or false",    "a text in quotes",
-        "a text in quotes",
-    };
-    return expected[key->kind];
+    switch ((enum config_kind)key->kind) {
+    case CONFIG_KIND_NUMBER:
+        base_buffer_format(out, "a whole number from %s", key->range);
+        return;
+    case CONFIG_KIND_BYTES:
+        base_buffer_format(out, "a whole number of bytes, or a size such as \"4GB\", from %s", key->range);
+        return;
+    case CONFIG_KIND_BOOLEAN:
+        base_buffer_text(out, "true or false");
+        return;
+    case CONFIG_KIND_CHOICE:
+        base_buffer_text(out, "a text in quotes: ");
+        config_choices(key, out);
+        return;
+    default:
+        base_buffer_text(out, "a text in quotes");
+    }
+}
+
+/* Names the value too, but of a secret. */
+static rhei_status key_of_wrong_kind(struct apply *apply, const struct config_key *key, const struct toml_node *node)
+{
+    struct base_buffer expected = {0};
+    expect_kind(key, &expected);
+    bool shown = key->kind != CONFIG_KIND_SECRET && node->kind != TOML_TABLE && node->kind != TOML_ARRAY;
+    rhei_status status =
+        expected.failed ? error_no_memory(apply->error)
+                        : error_set(apply->error, RHEI_CONFIG, "%s takes %s, but this is %s%s%.60s", key->name,
+                                    expected.data, toml_kind_name(node), shown ? ": " : "", shown ? node->text : "");
+    base_buffer_reset(&expected);
+    return at_line(apply, node, status);
 }
 
 static rhei_status apply_key(struct apply *apply, const struct config_key *key, const struct toml_node *node)
 {
     if (!kind_fits(key, node))
-        return wrong_kind(apply, node, key->name, kind_expects(key));
+        return key_of_wrong_kind(apply, key, node);
     const char *text = node->text;
     char digits[24];
     if (node->kind == TOML_INTEGER) { /* the text may be hexadecimal */
@@ -145,13 +179,11 @@ static rhei_status apply_key(struct apply *apply, const struct config_key *key, 
     status = at_line(apply, node, config_store(apply->settings, key, text, apply->error));
     if (status != RHEI_OK)
         return status;
-    struct base_buffer origin = {0};
-    base_buffer_format(&origin, "%s:%d", apply->name, node->line);
-    char *taken = base_buffer_take(&origin);
-    if (taken == NULL)
-        return error_no_memory(apply->error);
-    config_set_origin(apply->settings, key, taken);
-    return RHEI_OK;
+    char *origin = NULL;
+    status = place_of(apply, node, &origin);
+    if (status == RHEI_OK)
+        config_set_origin(apply->settings, key, origin);
+    return status;
 }
 
 /* ---- Sections ----------------------------------------------------------------------------------------------------- */
@@ -272,7 +304,7 @@ static rhei_status apply_table(struct apply *apply, const struct toml_node *node
     static const char *const names[] = {"name", "ddl", "columns"};
     if (node->kind != TOML_TABLE)
         return wrong_kind(apply, node, "tables", "[[tables]] sections");
-    rhei_status status = RHEI_OK;
+    rhei_status status = place_of(apply, node, &table->origin);
     for (size_t i = 0; status == RHEI_OK && i < node->count; i++) {
         const struct toml_node *item = node->items[i];
         if (strcmp(item->key, "name") == 0)
@@ -394,7 +426,8 @@ static rhei_status apply_sidecar(struct apply *apply, const struct toml_node *no
 {
     static const struct apply_inner inner[] = {{"delete_detection", apply_detection}, {"tables", apply_sidecar_tables}};
     apply->settings->sidecar.present = true;
-    return apply_section(apply, node, "sidecar", inner, 2);
+    rhei_status status = place_of(apply, node, &apply->settings->sidecar.origin);
+    return status != RHEI_OK ? status : apply_section(apply, node, "sidecar", inner, 2);
 }
 
 rhei_status config_apply(struct config_settings *settings, const struct toml_node *root, const char *name,

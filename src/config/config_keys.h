@@ -19,6 +19,7 @@ enum config_kind {
 struct config_choice {
     const char *name; /* several names may have one value: the first is shown */
     int value;
+    bool later; /* known, but not offered by this version */
 };
 
 struct config_key {
@@ -27,8 +28,13 @@ struct config_key {
     const char *initial; /* the default as text; NULL: not set */
     size_t offset;       /* in struct config_settings */
     uint8_t kind;
-    uint64_t least;                      /* of a number */
+    uint64_t least, most;                /* of a number or size */
+    const char *range;                   /* the same for people: "0 to 86400000" */
     const struct config_choice *choices; /* ends with a NULL name */
+    const char *unit;                    /* "milliseconds"; NULL: none */
+    const char *field;                   /* of struct rhei_config; NULL: none */
+    const char *since;                   /* the version that offered it first; NULL: the first, 0.1.0 */
+    const char *effect;                  /* one sentence; NULL: not offered by this version, and refused by name */
 };
 
 /* Ends with a NULL section; keys of one section stand together. */
@@ -39,6 +45,10 @@ const struct config_key *config_find_key(const char *section, const char *name);
 /* Parses `text` and stores it. The error has no place in front of it. `text` may be borrowed. */
 rhei_status config_store(struct config_settings *settings, const struct config_key *key, const char *text,
                          struct rhei_error *error);
+/* Appends the offered names of a choice, "a, b or c". */
+void config_choices(const struct config_key *key, struct base_buffer *out);
+/* Where a key was given, "FILE:LINE"; NULL: nowhere. */
+const char *config_origin(const struct config_settings *settings, const char *section, const char *name);
 /* Remembers where a key's value came from; takes `origin`. */
 void config_set_origin(struct config_settings *settings, const struct config_key *key, char *origin);
 /* Appends the key's value as TOML; false where it is not set, or a secret. */

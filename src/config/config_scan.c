@@ -350,12 +350,12 @@ rhei_status scan_scalar(struct toml_scanner *scanner, struct toml_node *node, st
     if (node->boolean || strcmp(out->data, "false") == 0)
         node->kind = TOML_BOOLEAN;
     else if (parse_integer(out->data, &node->integer, &overflow))
-        node->kind = TOML_INTEGER;
+        node->kind = overflow ? TOML_BIG : TOML_INTEGER;
     else if (is_float(out->data))
         node->kind = TOML_FLOAT;
     else if (is_date(out->data, out->len))
         node->kind = TOML_DATE;
     else
         return scan_error(scanner, "%.60s is no value; put a text in quotes", out->data);
-    return overflow ? scan_error(scanner, "%.60s is beyond 64 bits", out->data) : RHEI_OK;
+    return RHEI_OK;
 }

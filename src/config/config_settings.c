@@ -45,6 +45,7 @@ static void free_tables(struct config_settings *settings)
 {
     for (size_t i = 0; i < settings->table_count; i++) {
         struct config_table *table = &settings->tables[i];
+        base_free(table->origin);
         base_free(table->name);
         base_free(table->ddl);
         config_free_columns(table->columns, table->column_count);
@@ -65,6 +66,7 @@ static void free_sidecar_tables(struct config_sidecar *sidecar)
         config_free_columns(table->columns, table->column_count);
     }
     base_free(sidecar->tables);
+    base_free(sidecar->origin);
 }
 
 void config_free(struct config_settings **settings)
@@ -95,11 +97,8 @@ rhei_status config_parse(const char *text, size_t len, const char *name, struct 
         status = toml_parse(text, len, name, &root, error);
     if (status == RHEI_OK)
         status = config_apply(*settings, root, name, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = config_check(*settings, error);
-        if (status != RHEI_OK)
-            error_context(error, "%s: ", name);
-    }
     toml_free(&root);
     if (status != RHEI_OK)
         config_free(settings);
@@ -183,38 +182,4 @@ rhei_status config_set(struct config_settings *settings, const char *key, const 
     config_set_origin(settings, known, copy);
     settings->sidecar.present = settings->sidecar.present || strncmp(known->section, "sidecar", 7) == 0;
     return RHEI_OK;
-}
-
-static rhei_status check_flight(const struct config_engine *engine, struct rhei_error *error)
-{
-    if (engine->flight_auth_token != NULL && engine->flight_auth_token_file != NULL)
-        return error_set(error, RHEI_CONFIG,
-                         "flight_auth_token and flight_auth_token_file are both set; keep one of them");
-    if ((engine->flight_tls_cert == NULL) != (engine->flight_tls_key == NULL))
-        return error_set(error, RHEI_CONFIG, "flight_tls_cert and flight_tls_key go together; %s is missing",
-                         engine->flight_tls_cert == NULL ? "flight_tls_cert" : "flight_tls_key");
-    return RHEI_OK;
-}
-
-static rhei_status check_sidecar(const struct config_sidecar *sidecar, struct rhei_error *error)
-{
-    if (!sidecar->present)
-        return RHEI_OK;
-    if (sidecar->source_path == NULL)
-        return error_set(error, RHEI_CONFIG, "[sidecar] needs source_path, the database to follow");
-    if (sidecar->mode == CONFIG_SOURCE_LOGICAL && sidecar->source_type != CONFIG_SOURCE_POSTGRES)
-        return error_set(error, RHEI_CONFIG, "[sidecar] mode \"logical\" is for source_type \"postgres\" only");
-    if (sidecar->delete_mode == CONFIG_DELETE_SOFT && sidecar->delete_column == NULL)
-        return error_set(error, RHEI_CONFIG, "[sidecar.delete_detection] mode \"soft_delete\" needs column");
-    return RHEI_OK;
-}
-
-rhei_status config_check(const struct config_settings *settings, struct rhei_error *error)
-{
-    const struct config_storage *storage = &settings->storage;
-    if (storage->mode == CONFIG_STORAGE_VORTEX && (storage->path == NULL) == (storage->url == NULL))
-        return error_set(error, RHEI_CONFIG, "[engine.datafusion_storage] mode \"vortex\" needs one of path and url%s",
-                         storage->path == NULL ? "" : ", not both");
-    rhei_status status = check_flight(&settings->engine, error);
-    return status == RHEI_OK ? check_sidecar(&settings->sidecar, error) : status;
 }

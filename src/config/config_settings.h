@@ -11,7 +11,7 @@
 #include "base/base_buffer.h"
 #include "rhei/rhei_types.h"
 
-enum config_backend { CONFIG_DUCKDB, CONFIG_DATAFUSION };
+enum config_backend { CONFIG_DUCKDB, CONFIG_DATAFUSION, CONFIG_NO_BACKEND };
 enum config_sync_mode { CONFIG_DESTRUCTIVE, CONFIG_TEMPORAL };
 enum config_freshness_kind { CONFIG_LATEST, CONFIG_BOUNDED, CONFIG_EVENTUAL };
 enum config_synchronous { CONFIG_SYNC_OFF, CONFIG_SYNC_NORMAL, CONFIG_SYNC_FULL, CONFIG_SYNC_EXTRA };
@@ -40,7 +40,9 @@ struct config_engine {
     bool auto_register;
     bool olap_syntax; /* SQL of the column store's own dialect */
     uint64_t read_pool_size;
-    uint64_t wal_limit;      /* bytes */
+    uint64_t wal_limit; /* bytes */
+    uint64_t log_limit_rows;
+    uint64_t busy_timeout_ms;
     uint64_t scrub_interval; /* seconds */
     uint64_t threads;
     struct config_freshness freshness;
@@ -98,6 +100,7 @@ struct config_column {
 
 /* [[tables]] */
 struct config_table {
+    char *origin; /* "FILE:LINE" */
     char *name;
     char *ddl;
     struct config_column *columns;
@@ -118,6 +121,7 @@ struct config_sidecar_table {
 /* [sidecar] */
 struct config_sidecar {
     bool present;
+    char *origin;    /* "FILE:LINE"; NULL: it is not in a file */
     int source_type; /* enum config_source_type */
     char *source_path;
     bool enable_local_oltp;
@@ -155,6 +159,20 @@ rhei_status config_set(struct config_settings *settings, const char *key, const 
                        struct rhei_error *error);
 /* Settings that are right alone but not together. Done by load and parse. */
 rhei_status config_check(const struct config_settings *settings, struct rhei_error *error);
+/*
+ * RHEI_UNSUPPORTED for a setting or value that is known, but not offered by this version; with its place. A setting without
+ * effect is never taken.
+ */
+rhei_status config_offered(const struct config_settings *settings, struct rhei_error *error);
+/* What a number or size of [engine] may be; false for a key that is none. */
+bool config_limits(const char *name, uint64_t *least, uint64_t *most);
+/* One row of the table of settings; all texts are static or in `range`, NULL where there is none. False past the end. */
+struct config_row {
+    const char *section, *name, *type, *unit, *initial, *field, *since, *effect;
+    bool offered;
+    char range[96];
+};
+bool config_row(size_t index, struct config_row *row);
 void config_free(struct config_settings **settings);
 
 /* Appends every effective setting and where it came from, as TOML that gives the same settings; secrets are not shown. */

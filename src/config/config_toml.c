@@ -61,7 +61,7 @@ struct toml_node *toml_find(const struct toml_node *table, const char *key)
 const char *toml_kind_name(const struct toml_node *node)
 {
     static const char *const names[] = {"a table", "an array",  "a text", "an integer",
-                                        "a float", "a boolean", "a date"};
+                                        "a float", "a boolean", "a date", "an integer beyond 64 bits"};
     return names[node->kind];
 }
 

@@ -9,7 +9,8 @@
 
 #include "rhei/rhei_types.h"
 
-enum toml_kind { TOML_TABLE, TOML_ARRAY, TOML_STRING, TOML_INTEGER, TOML_FLOAT, TOML_BOOLEAN, TOML_DATE };
+/* BIG: an integer beyond 64 bits, which no setting takes; whoever knows the key says what it takes instead. */
+enum toml_kind { TOML_TABLE, TOML_ARRAY, TOML_STRING, TOML_INTEGER, TOML_FLOAT, TOML_BOOLEAN, TOML_DATE, TOML_BIG };
 
 struct toml_node {
     uint8_t kind; /* enum toml_kind */
@@ -18,7 +19,7 @@ struct toml_node {
     bool closed;  /* an inline table or a written array: nothing can be added */
     int line;
     char *key;  /* in its table; NULL in an array and at the root */
-    char *text; /* STRING, FLOAT, DATE; NUL-terminated */
+    char *text; /* of a value, as it is written; STRING: what it means. NUL-terminated */
     size_t len; /* of text, which may hold NULs */
     int64_t integer;
     bool boolean;

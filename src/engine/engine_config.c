@@ -3,26 +3,6 @@
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
 
-/* A setting that would be ignored is refused: silence would be taken for consent. */
-static rhei_status refuse_later_parts(const struct config_settings *settings, struct rhei_error *error)
-{
-    const struct config_engine *engine = &settings->engine;
-    const char *key = NULL;
-    if (engine->rocksdb_cdc_path != NULL)
-        key = "engine.rocksdb_cdc_path";
-    else if (engine->flight_listen != NULL)
-        key = "engine.flight_listen";
-    else if (engine->metrics_listen != NULL)
-        key = "engine.metrics_listen";
-    else if (settings->sidecar.present)
-        key = "sidecar";
-    else if (engine->synchronous == CONFIG_SYNC_EXTRA)
-        key = "engine.synchronous = \"extra\"";
-    if (key != NULL)
-        return error_set(error, RHEI_UNSUPPORTED, "the setting %s isn't offered by this version: leave it out", key);
-    return RHEI_OK;
-}
-
 static void merge_numbers(struct rhei_config *config, const struct config_engine *engine)
 {
     static const int32_t synchronous[] = {
@@ -32,6 +12,8 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
     };
     if (config->olap_backend == RHEI_OLAP_DUCKDB && engine->olap_backend == CONFIG_DATAFUSION)
         config->olap_backend = RHEI_OLAP_DATAFUSION;
+    if (config->olap_backend == RHEI_OLAP_DUCKDB && engine->olap_backend == CONFIG_NO_BACKEND)
+        config->olap_backend = RHEI_OLAP_NONE;
     if (config->sync_mode == RHEI_SYNC_DESTRUCTIVE && engine->sync_mode == CONFIG_TEMPORAL)
         config->sync_mode = RHEI_SYNC_TEMPORAL;
     if (config->synchronous == RHEI_SYNCHRONOUS_NORMAL)
@@ -48,6 +30,10 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         config->sync_batch_rows = engine->sync_batch_size;
     if (config->scrub_interval_s == 0)
         config->scrub_interval_s = (uint32_t)engine->scrub_interval;
+    if (config->busy_timeout_ms == 0)
+        config->busy_timeout_ms = (uint32_t)engine->busy_timeout_ms;
+    if (config->log_limit_rows == 0)
+        config->log_limit_rows = engine->log_limit_rows;
     if (config->wal_limit_bytes == 0)
         config->wal_limit_bytes = engine->wal_limit;
     if (config->olap_memory_limit == 0)
@@ -73,7 +59,7 @@ static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei
 {
     rhei_status status = config_load(db->config.config_file, &db->settings, error);
     if (status == RHEI_OK)
-        status = refuse_later_parts(db->settings, error);
+        status = config_offered(db->settings, error); /* silence would be taken for consent */
     if (status != RHEI_OK)
         return status;
     const struct config_engine *engine = &db->settings->engine;
@@ -165,7 +151,8 @@ rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
     for (size_t t = 0; t < db->settings->table_count; t++) {
         rhei_status status = register_one(db, &db->settings->tables[t], error);
         if (status != RHEI_OK) {
-            error_context(error, "[[tables]] \"%s\": ", db->settings->tables[t].name);
+            error_context(error, "%s: [[tables]] \"%s\": ", db->settings->tables[t].origin,
+                          db->settings->tables[t].name);
             return status;
         }
     }

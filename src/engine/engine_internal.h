@@ -169,6 +169,10 @@ rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, 
 
 /* Fills db->config, path and olap_path from the file that config names, under what the caller set. */
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);
+/* The logger that the settings ask for: the caller's function, with texts or with lines of JSON. */
+struct base_log engine_log_of(struct rhei_db *db);
+/* Appends a text as a JSON string. */
+void engine_json_text(struct base_buffer *out, const char *text);
 /* Creates and registers what the file's [[tables]] name. */
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error);
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from);

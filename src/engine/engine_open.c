@@ -12,6 +12,7 @@
 
 enum { BUSY_TIMEOUT_DEFAULT_MS = 5000, READ_POOL_DEFAULT = 4, BATCH_ROWS_DEFAULT = 65536 };
 #define LOG_LIMIT_DEFAULT 50000000u
+#define WAL_LIMIT_DEFAULT (64u << 20)
 
 /* Called on a committing thread: only wakes. */
 static void committed(void *context)
@@ -35,38 +36,77 @@ static void defaults(struct rhei_config *config)
         config->threads = (uint32_t)base_cpu_count();
     if (config->olap_memory_limit == 0)
         config->olap_memory_limit = base_total_memory() / 2;
+    if (config->wal_limit_bytes == 0)
+        config->wal_limit_bytes = WAL_LIMIT_DEFAULT;
     if (config->log_level == 0)
         config->log_level = RHEI_LOG_WARN;
     if (config->freshness.mode == RHEI_FRESHNESS_DEFAULT)
         config->freshness = rhei_latest();
 }
 
+/* The same limits as in a file of settings: `key` is the name there. */
+static rhei_status check_number(const char *field, const char *key, uint64_t value, struct rhei_error *error)
+{
+    uint64_t least = 0, most = UINT64_MAX;
+    if (!config_limits(key, &least, &most))
+        return error_set(error, RHEI_INTERNAL, "the setting %s has no limits", key);
+    if (value >= least && value <= most)
+        return RHEI_OK;
+    return error_set(error, RHEI_INVALID,
+                     "rhei_config.%s can't be %" PRIu64 ": it takes a whole number from %" PRIu64 " to %" PRIu64
+                     ", or 0 for the default",
+                     field, value, least, most);
+}
+
+static rhei_status check_numbers(const struct rhei_config *config, struct rhei_error *error)
+{
+    const struct {
+        const char *field, *key;
+        uint64_t value;
+    } numbers[] = {
+        {"read_pool_size", "read_pool_size", config->read_pool_size},
+        {"threads", "threads", config->threads},
+        {"sync_interval_ms", "sync_interval_ms", config->sync_interval_ms},
+        {"busy_timeout_ms", "busy_timeout_ms", config->busy_timeout_ms},
+        {"sync_batch_rows", "sync_batch_size", config->sync_batch_rows},
+        {"olap_memory_limit", "olap_memory_limit", config->olap_memory_limit},
+        {"log_limit_rows", "log_limit_rows", config->log_limit_rows},
+        {"wal_limit_bytes", "wal_limit", config->wal_limit_bytes},
+        {"scrub_interval_s", "scrub_interval", config->scrub_interval_s},
+    };
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; status == RHEI_OK && i < sizeof numbers / sizeof numbers[0]; i++)
+        status = check_number(numbers[i].field, numbers[i].key, numbers[i].value, error);
+    return status;
+}
+
 static rhei_status check(const struct rhei_config *config, struct rhei_error *error)
 {
     if (config->sync_mode < RHEI_SYNC_DESTRUCTIVE || config->sync_mode > RHEI_SYNC_TEMPORAL)
-        return error_set(error, RHEI_INVALID, "sync_mode %d is none of destructive and temporal", config->sync_mode);
+        return error_set(error, RHEI_INVALID, "rhei_config.sync_mode %d is none of destructive and temporal",
+                         config->sync_mode);
     if (config->olap_backend < RHEI_OLAP_DUCKDB || config->olap_backend > RHEI_OLAP_NONE)
-        return error_set(error, RHEI_INVALID, "olap_backend %d is none of duckdb, datafusion and none",
+        return error_set(error, RHEI_INVALID, "rhei_config.olap_backend %d is none of duckdb and none",
                          config->olap_backend);
     if (config->log_level < RHEI_LOG_ERROR || config->log_level > RHEI_LOG_DEBUG)
-        return error_set(error, RHEI_INVALID, "log_level %d is none of error, warn, info and debug", config->log_level);
+        return error_set(error, RHEI_INVALID, "rhei_config.log_level %d is none of error, warn, info and debug",
+                         config->log_level);
     rhei_status status = engine_freshness_check(&config->freshness, error);
     if (status != RHEI_OK)
         return status;
     if (config->sync_mode != RHEI_SYNC_DESTRUCTIVE)
         return error_set(error, RHEI_UNSUPPORTED,
-                         "sync_mode temporal isn't offered by this version; leave it at destructive");
+                         "rhei_config.sync_mode temporal isn't offered by this version; leave it at destructive");
     if (config->olap_backend != RHEI_OLAP_DUCKDB && config->olap_backend != RHEI_OLAP_NONE)
-        return error_set(error, RHEI_UNSUPPORTED, "olap_backend %d isn't offered by this version; use duckdb or none",
-                         config->olap_backend);
-    if (config->olap_path != NULL)
         return error_set(error, RHEI_UNSUPPORTED,
-                         "olap_path: checkpoint files aren't offered by this version; leave it out, and the mirror is "
-                         "rebuilt at open");
-    if (config->olap_memory_limit < (64u << 20))
-        return error_set(error, RHEI_INVALID, "olap_memory_limit of %llu bytes is less than the 64 MiB that are needed",
-                         (unsigned long long)config->olap_memory_limit);
-    return RHEI_OK;
+                         "rhei_config.olap_backend datafusion isn't offered by this version; use RHEI_OLAP_DUCKDB, or "
+                         "RHEI_OLAP_NONE for SQLite alone");
+    if (config->olap_path != NULL)
+        return error_set(
+            error, RHEI_UNSUPPORTED,
+            "rhei_config.olap_path: checkpoint files aren't offered by this version; leave it out, and the mirror is "
+            "rebuilt at open");
+    return check_numbers(config, error);
 }
 
 static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
@@ -74,7 +114,8 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
     static const enum oltp_synchronous levels[] = {OLTP_SYNC_NORMAL, OLTP_SYNC_FULL, OLTP_SYNC_OFF};
     const struct rhei_config *config = &db->config;
     if (config->synchronous < 0 || config->synchronous > RHEI_SYNCHRONOUS_OFF)
-        return error_set(error, RHEI_INVALID, "synchronous %d is none of normal, full and off", config->synchronous);
+        return error_set(error, RHEI_INVALID, "rhei_config.synchronous %d is none of normal, full and off",
+                         config->synchronous);
     struct oltp_config oltp = {
         .path = db->path,
         .read_only = config->read_only,
@@ -192,7 +233,7 @@ rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_d
         defaults(&made->config);
         status = check(&made->config, error);
     }
-    made->log = (struct base_log){made->config.log, made->config.log_context, made->config.log_level};
+    made->log = engine_log_of(made);
     if (status == RHEI_OK)
         status = open_rooms(made, error);
     if (status != RHEI_OK) {

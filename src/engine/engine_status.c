@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "config/config_settings.h"
 #include "engine/engine_internal.h"
 
 rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error)
@@ -158,43 +159,40 @@ rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *coun
 
 /* ---- JSON --------------------------------------------------------------------------------------------------------- */
 
-static void json_text(struct base_buffer *out, const char *text)
-{
-    base_buffer_char(out, '"');
-    for (const char *at = text; *at != '\0'; at++) {
-        unsigned char c = (unsigned char)*at;
-        if (c == '"' || c == '\\')
-            base_buffer_format(out, "\\%c", c);
-        else if (c < 0x20)
-            base_buffer_format(out, "\\u%04x", c);
-        else
-            base_buffer_char(out, (char)c);
-    }
-    base_buffer_char(out, '"');
-}
-
 static void json_member(struct base_buffer *out, const char *name, const char *text)
 {
     base_buffer_format(out, "\"%s\": ", name);
-    json_text(out, text);
+    engine_json_text(out, text);
 }
 
-static void json_settings(struct base_buffer *out, const struct rhei_config *config)
+/* Every setting of the table, under the name that it has in a file. */
+static void json_settings(struct base_buffer *out, const struct rhei_db *db)
 {
-    static const char *const levels[] = {"normal", "full", "off"};
+    static const char *const synchronous[] = {"normal", "full", "off"};
+    static const char *const levels[] = {"", "error", "warn", "info", "debug"};
+    const struct rhei_config *config = &db->config;
+    bool json = db->settings != NULL && db->settings->engine.log_format == CONFIG_LOG_JSON;
     base_buffer_text(out, ",\n  \"settings\": {\"freshness\": ");
     if (config->freshness.mode == RHEI_FRESHNESS_BOUNDED)
         base_buffer_format(out, "\"bounded:%" PRId64 "\"", config->freshness.max_age_ms);
     else
-        json_text(out, config->freshness.mode == RHEI_FRESHNESS_EVENTUAL ? "eventual" : "latest");
+        engine_json_text(out, config->freshness.mode == RHEI_FRESHNESS_EVENTUAL ? "eventual" : "latest");
     base_buffer_format(out,
                        ", \"synchronous\": \"%s\", \"read_pool_size\": %u, \"threads\": %u, \"sync_interval_ms\": %u, "
                        "\"sync_batch_size\": %" PRIu64 ", \"busy_timeout_ms\": %u, \"log_limit_rows\": %" PRIu64
-                       ", \"auto_register\": %s, \"prune_after_sync\": %s, \"olap_memory_limit\": %" PRIu64 "}\n}\n",
-                       levels[config->synchronous], config->read_pool_size, config->threads, config->sync_interval_ms,
-                       config->sync_batch_rows, config->busy_timeout_ms, config->log_limit_rows,
-                       config->no_auto_register ? "false" : "true", config->keep_changes ? "false" : "true",
-                       config->olap_memory_limit);
+                       ", \"auto_register\": %s, \"prune_after_sync\": %s, \"olap_memory_limit\": %" PRIu64,
+                       synchronous[config->synchronous], config->read_pool_size, config->threads,
+                       config->sync_interval_ms, config->sync_batch_rows, config->busy_timeout_ms,
+                       config->log_limit_rows, config->no_auto_register ? "false" : "true",
+                       config->keep_changes ? "false" : "true", config->olap_memory_limit);
+    base_buffer_format(out, ", \"oltp_path\": ");
+    engine_json_text(out, db->path);
+    base_buffer_format(
+        out,
+        ", \"olap_backend\": \"%s\", \"sync_mode\": \"destructive\", \"wal_limit\": %" PRIu64
+        ", \"scrub_interval\": %u, \"olap_syntax\": %s, \"log_format\": \"%s\", \"log_level\": \"%s\"}\n}\n",
+        config->olap_backend == RHEI_OLAP_NONE ? "none" : "duckdb", config->wal_limit_bytes, config->scrub_interval_s,
+        config->no_olap_syntax ? "false" : "true", json ? "json" : "text", levels[config->log_level]);
 }
 
 static void json_olap(struct base_buffer *out, struct rhei_db *db)
@@ -246,7 +244,7 @@ rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
                        oltp.wal_held_ms, oltp.log_rows, oltp.log_position, oltp.readers_open);
     if (db->sync != NULL)
         json_olap(&out, db);
-    json_settings(&out, &db->config);
+    json_settings(&out, db);
     *json = base_buffer_take(&out);
     return *json == NULL ? error_no_memory(error) : RHEI_OK;
 }

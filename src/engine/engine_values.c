@@ -32,10 +32,11 @@ struct rhei_value rhei_real(double value)
     return (struct rhei_value){.as = {.real = value}, .type = RHEI_REAL};
 }
 
+/* No bytes are the empty value, whatever the pointer; a NULL that has a length is told by the call that gets it. */
 static struct rhei_value bytes_value(const void *bytes, size_t length, uint8_t type)
 {
-    if (bytes == NULL)
-        return rhei_null();
+    if (length == 0)
+        return (struct rhei_value){.as = {.bytes = ""}, .type = type};
     /* Longer than any value SQLite takes: the marker makes the call that binds it fail with RHEI_TOO_BIG. */
     uint32_t kept = length > INT32_MAX ? UINT32_MAX : (uint32_t)length;
     return (struct rhei_value){.as = {.bytes = bytes}, .length = kept, .type = type};
@@ -43,7 +44,7 @@ static struct rhei_value bytes_value(const void *bytes, size_t length, uint8_t t
 
 struct rhei_value rhei_text(const char *text)
 {
-    return bytes_value(text, text == NULL ? 0 : strlen(text), RHEI_TEXT);
+    return text == NULL ? rhei_null() : bytes_value(text, strlen(text), RHEI_TEXT);
 }
 
 struct rhei_value rhei_text_n(const char *text, size_t length)
@@ -70,7 +71,7 @@ struct rhei_freshness rhei_latest(void)
 
 struct rhei_freshness rhei_bounded_ms(int64_t max_age_ms)
 {
-    return (struct rhei_freshness){.mode = RHEI_FRESHNESS_BOUNDED, .max_age_ms = max_age_ms < 0 ? 0 : max_age_ms};
+    return (struct rhei_freshness){.mode = RHEI_FRESHNESS_BOUNDED, .max_age_ms = max_age_ms};
 }
 
 struct rhei_freshness rhei_eventual(void)

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rh_command_names[] = {"exec",   "query",  "sync",   "status", "info",
-                                        "import", "verify", "detach", "help",   NULL};
+const char *const rh_command_names[] = {"exec",   "query",  "sync",     "status", "info", "import",
+                                        "verify", "detach", "settings", "help",   NULL};
 
 enum option_id {
     OPTION_DB = 256,
@@ -87,16 +87,20 @@ static unsigned commands_of(int option)
     switch (option) {
     case OPTION_FILE:
     case OPTION_PARAM:
-    case OPTION_FORMAT:
         return STATEMENTS;
+    case OPTION_DB:
+    case OPTION_CONFIG:
+        return EVERYWHERE & ~ONLY(RH_COMMAND_SETTINGS);
     case OPTION_TIMEOUT:
         return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY);
+    case OPTION_FORMAT:
+    case OPTION_WIDTH:
+        return STATEMENTS | ONLY(RH_COMMAND_SETTINGS);
     case OPTION_STATS:
     case OPTION_NULL_TEXT:
-    case OPTION_WIDTH:
         return STATEMENTS;
     case OPTION_NO_HEADER:
-        return STATEMENTS | ONLY(RH_COMMAND_IMPORT);
+        return STATEMENTS | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SETTINGS);
     case OPTION_ROUTE:
     case OPTION_FRESHNESS:
     case OPTION_EXPLAIN:
@@ -393,6 +397,10 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
 
 static bool check_together(const struct rh_args *args, struct rh_buffer *why)
 {
+    if (args->command == RH_COMMAND_SETTINGS && args->format == RH_FORMAT_ARROW) {
+        rh_buffer_add_text(why, "rh settings writes table, vertical, csv, tsv, json, ndjson and markdown, no arrow");
+        return false;
+    }
     if (args->import.key != NULL && !args->import.create) {
         rh_buffer_add_text(why, "--key says how a table is created: it goes with --create");
         return false;

@@ -13,6 +13,7 @@ static const char overview[] =
     "  rh verify [TABLE]          compare tables with the column store\n"
     "  rh detach                  take change capture out of the file\n"
     "  rh info                    paths, versions, settings in force\n"
+    "  rh settings                every setting: what it may be, its default, what it does\n"
     "  rh help   [COMMAND]        the options of a command\n"
     "\n"
     "Every command takes\n"
@@ -123,6 +124,14 @@ static const char info_text[] = "rh info [options]: paths, engines, versions, me
                                 "  --json             as one line of JSON\n"
                                 "  --read-only        as without it: nothing is written\n";
 
+static const char settings_text[] =
+    "rh settings [options]: every setting that a TOML file (--config) may have, under [engine]\n"
+    "\n"
+    "Name, type, unit, range, default, the field of struct rhei_config that says the same, and what it does. rh info\n"
+    "tells which are in force.\n"
+    "\n"
+    "  --format F         as of rh query; also --no-header, --width\n";
+
 const char *rh_help_text(enum rh_command command)
 {
     switch (command) {
@@ -142,6 +151,8 @@ const char *rh_help_text(enum rh_command command)
         return verify_text;
     case RH_COMMAND_DETACH:
         return detach_text;
+    case RH_COMMAND_SETTINGS:
+        return settings_text;
     default:
         return overview;
     }

@@ -188,7 +188,7 @@ static rhei_status write_all(struct rh_writer *writer, rhei_rows *rows, rhei_sta
     return status;
 }
 
-static enum rh_format effective_format(const struct rh_tool *tool)
+enum rh_format rh_effective_format(const struct rh_tool *tool)
 {
     if (tool->args->format != RH_FORMAT_DEFAULT)
         return tool->args->format;
@@ -209,7 +209,7 @@ rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t starte
         const char **names = rh_allocate(columns * sizeof *names);
         for (uint32_t at = 0; at < columns; at++)
             names[at] = rhei_rows_column_name(*rows, at);
-        struct rh_writer *writer = rh_writer_open(effective_format(tool), stdout, &output, names, columns);
+        struct rh_writer *writer = rh_writer_open(rh_effective_format(tool), stdout, &output, names, columns);
         status = write_all(writer, *rows, status, values, error);
         count = writer->rows;
         rh_writer_close(&writer);

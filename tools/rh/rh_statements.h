@@ -29,6 +29,8 @@ void rh_statements_tell(const struct rh_statements *statements, const struct rh_
  * `started` is rh_now_us() when the statement was begun. Nothing is written before the first row has come.
  */
 rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t started, struct rhei_error *error);
+/** The format of the command line, or what suits the output. */
+enum rh_format rh_effective_format(const struct rh_tool *tool);
 /** False for formats that aren't offered; told. */
 bool rh_check_format(const struct rh_tool *tool);
 

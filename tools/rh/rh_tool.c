@@ -11,6 +11,11 @@
 static void tell_log(void *context, int level, const char *room, const char *message)
 {
     const struct rh_tool *tool = context;
+    rh_progress_clear();
+    if (message[0] == '{') { /* log_format = "json" */
+        fprintf(stderr, "%s\n", message);
+        return;
+    }
     fprintf(stderr, "%srh: %s: %s: %s%s\n", rh_style(&tool->err, RH_YELLOW),
             level <= RHEI_LOG_ERROR  ? "error"
             : level == RHEI_LOG_WARN ? "warning"

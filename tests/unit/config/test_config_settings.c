@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,7 +56,9 @@ static void test_defaults(void **state)
     assert_int_equal(engine->freshness.kind, CONFIG_LATEST);
     assert_int_equal(engine->synchronous, CONFIG_SYNC_NORMAL);
     assert_int_equal(engine->log_format, CONFIG_LOG_TEXT);
-    assert_int_equal(engine->log_level, BASE_LOG_INFO);
+    assert_int_equal(engine->log_level, BASE_LOG_WARN);
+    assert_int_equal(engine->busy_timeout_ms, 5000);
+    assert_int_equal(engine->log_limit_rows, 50000000);
     assert_null(engine->flight_listen);
     assert_null(engine->metrics_listen);
     assert_int_equal(settings->storage.mode, CONFIG_STORAGE_MEMORY);
@@ -268,22 +272,24 @@ static void test_bad_values_say_what_is_taken(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"[engine]\nsync_batch_size = 0",
-         "rhei.toml:2: sync_batch_size can't be \"0\": it takes a whole number from 1 up"},
+         "rhei.toml:2: sync_batch_size can't be \"0\": it takes rows: a whole number from 1 to 16777216"},
         {"[engine]\nsync_interval_ms = -1",
-         "rhei.toml:2: sync_interval_ms can't be \"-1\": it takes a whole number from 0 up"},
-        {"[engine]\nsync_batch_size = \"10\"", "rhei.toml:2: sync_batch_size takes a whole number, but this is a text"},
-        {"[engine]\nthreads = 1.5", "rhei.toml:2: threads takes a whole number, but this is a float"},
+         "rhei.toml:2: sync_interval_ms can't be \"-1\": it takes milliseconds: a whole number from 0 to 86400000"},
+        {"[engine]\nsync_batch_size = \"10\"",
+         "rhei.toml:2: sync_batch_size takes a whole number from 1 to 16777216, but this is a text: 10"},
+        {"[engine]\nthreads = 1.5",
+         "rhei.toml:2: threads takes a whole number from 1 to 1024, but this is a float: 1.5"},
         {"[engine]\nolap_backend = \"sqlite\"",
-         "rhei.toml:2: olap_backend can't be \"sqlite\": it takes duckdb or datafusion"},
+         "rhei.toml:2: olap_backend can't be \"sqlite\": it takes duckdb or none"},
         {"[engine]\nsync_mode = \"\"", "rhei.toml:2: sync_mode can't be empty"},
         {"[engine]\noltp_path = \"a\\u0000b\"", "rhei.toml:2: oltp_path can't be a text with a NUL in it"},
         {"[engine]\nprune_after_sync = \"yes\"",
-         "rhei.toml:2: prune_after_sync takes true or false, but this is a text"},
+         "rhei.toml:2: prune_after_sync takes true or false, but this is a text: yes"},
         {"[engine]\nfreshness = \"bounded\"",
          "rhei.toml:2: freshness can't be \"bounded\": it takes latest, bounded:MILLISECONDS or eventual"},
         {"[engine]\nolap_memory_limit = \"4 apples\"", "rhei.toml:2: olap_memory_limit can't be \"4 apples\": it takes "
                                                        "a size such as \"4GB\", \"512MiB\", \"50%\" or "
-                                                       "\"half\" of the machine"},
+                                                       "\"half\" of the machine, from 64MiB to 1024TiB"},
         {"[engine]\nflight_auth_token = \"\"", "rhei.toml:2: flight_auth_token can't be empty"},
         {"engine = 1", "rhei.toml:1: [engine] takes a table of keys, but this is an integer"},
         {"[tables]\nname = \"x\"", "rhei.toml:1: tables takes [[tables]] sections, but this is a table"},
@@ -292,21 +298,141 @@ static void test_bad_values_say_what_is_taken(void **state)
         {"[[tables]]\nname = \"x\"\ncolumns = [\"a\", \"a\"]", "rhei.toml:3: column \"a\" is named twice"},
         {"[[tables]]\nname = \"x\"\ncolumns = [{type = \"text\"}]", "rhei.toml:3: a column has no name"},
         {"[[sidecar.tables]]\ntable_name = \"t\"\nprimary_key = []", "rhei.toml:3: primary_key names no column"},
-        {"[sidecar]\nmode = \"poll\"", "rhei.toml: [sidecar] needs source_path, the database to follow"},
+        {"[sidecar]\nmode = \"poll\"", "rhei.toml:1: [sidecar] needs source_path, the database to follow"},
         {"[sidecar]\nsource_path = \"a.db\"\nmode = \"logical\"",
-         "rhei.toml: [sidecar] mode \"logical\" is for source_type \"postgres\" only"},
+         "rhei.toml:3: [sidecar] mode \"logical\" is for source_type \"postgres\" only"},
         {"[sidecar]\nsource_path = \"a.db\"\n[sidecar.delete_detection]\nmode = \"soft_delete\"",
-         "rhei.toml: [sidecar.delete_detection] mode \"soft_delete\" needs column"},
+         "rhei.toml:4: [sidecar.delete_detection] mode \"soft_delete\" needs column"},
         {"[engine]\nflight_tls_cert = \"c.pem\"",
-         "rhei.toml: flight_tls_cert and flight_tls_key go together; flight_tls_key is missing"},
+         "rhei.toml:2: flight_tls_cert and flight_tls_key go together; flight_tls_key is missing"},
         {"[engine]\nflight_auth_token = \"a\"\nflight_auth_token_file = \"b\"",
-         "rhei.toml: flight_auth_token and flight_auth_token_file are both set; keep one of them"},
+         "rhei.toml:3: flight_auth_token and flight_auth_token_file are both set; keep one of them"},
         {"[engine.datafusion_storage]\nmode = \"vortex\"",
-         "rhei.toml: [engine.datafusion_storage] mode \"vortex\" needs one of path and url"},
+         "rhei.toml:2: [engine.datafusion_storage] mode \"vortex\" needs one of path and url"},
         {"[engine]\noltp_path = x", "rhei.toml:2: x is no value; put a text in quotes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         expect_error(cases[i][0], cases[i][1]);
+}
+
+/* Each key of a number, each way of writing one that can't be right: name, value, range and line are told. */
+static void test_d5_numbers_are_checked_where_they_stand(void **state)
+{
+    (void)state;
+    static const char *const never[] = {"-1",
+                                        "-9223372036854775808",
+                                        "1.5",
+                                        "1e3",
+                                        "inf",
+                                        "99999999999999999999",
+                                        "9223372036854775807",
+                                        "\"\"",
+                                        "\" 5\"",
+                                        "\"5 \"",
+                                        "\"0x10\"",
+                                        "true",
+                                        "[]",
+                                        "1979-05-27"};
+    struct config_row row;
+    int numbers = 0;
+    for (size_t i = 0; config_row(i, &row); i++) {
+        bool number = strcmp(row.type, "number") == 0;
+        if ((!number && strcmp(row.type, "size") != 0) || strcmp(row.section, "engine") != 0)
+            continue;
+        numbers++;
+        for (size_t j = 0; j < sizeof never / sizeof never[0]; j++) {
+            char text[200];
+            struct rhei_error error = RHEI_ERROR_INIT;
+            struct config_settings *settings;
+            snprintf(text, sizeof text, "[engine]\n\n%s = %s", row.name, never[j]);
+            assert_int_equal(config_parse(text, strlen(text), "rhei.toml", &settings, &error), RHEI_CONFIG);
+            if (strncmp(error.message, "rhei.toml:3: ", 13) != 0 || strstr(error.message, row.name) == NULL)
+                fail_msg("%s: %s", text, error.message);
+            if (strcmp(never[j], "\"\"") != 0 && strstr(error.message, row.range) == NULL)
+                fail_msg("%s: %s", text, error.message);
+        }
+    }
+    assert_int_equal(numbers, 9);
+}
+
+/* What a range says is what is taken: its ends are, what is next to them isn't. */
+static void test_d5_a_range_is_what_is_taken(void **state)
+{
+    (void)state;
+    struct config_row row;
+    for (size_t i = 0; config_row(i, &row); i++) {
+        uint64_t least, most;
+        struct rhei_error error = RHEI_ERROR_INIT;
+        if (strcmp(row.section, "engine") != 0 || !config_limits(row.name, &least, &most))
+            continue;
+        struct config_settings *settings = parse("");
+        char text[32];
+        const struct {
+            uint64_t value;
+            rhei_status status;
+        } cases[] = {{least, RHEI_OK}, {most, RHEI_OK}, {most + 1, RHEI_CONFIG}, {least - 1, RHEI_CONFIG}};
+        for (size_t c = 0; c < 4; c++) {
+            snprintf(text, sizeof text, "%" PRIu64, cases[c].value);
+            if (config_set(settings, row.name, text, "--set", &error) != cases[c].status)
+                fail_msg("%s = %s: %s", row.name, text, error.message);
+        }
+        if (strcmp(row.type, "number") == 0) {
+            snprintf(text, sizeof text, "%" PRIu64 " to %" PRIu64, least, most);
+            assert_string_equal(row.range, text);
+        } else {
+            char *end = strstr(row.range, " to ");
+            assert_non_null(end);
+            assert_int_equal(config_set(settings, row.name, end + 4, "--set", &error), RHEI_OK);
+            *end = '\0';
+            assert_int_equal(config_set(settings, row.name, row.range, "--set", &error), RHEI_OK);
+        }
+        config_free(&settings);
+    }
+}
+
+static void expect_unoffered(const char *text, const char *message)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct config_settings *settings = parse(text);
+    assert_int_equal(config_offered(settings, &error), RHEI_UNSUPPORTED);
+    if (strcmp(error.message, message) != 0)
+        fail_msg("\"%s\" instead of \"%s\"", error.message, message);
+    config_free(&settings);
+}
+
+/* A setting without effect is refused with its place, whichever it is. */
+static void test_d5_what_has_no_effect_is_refused_by_name(void **state)
+{
+    (void)state;
+    expect_unoffered(
+        "[engine]\nflight_auth_token = \"s3cr3t\"",
+        "rhei.toml:2: the setting flight_auth_token of [engine] isn't offered by this version: leave it out");
+    expect_unoffered(
+        "[engine.datafusion_storage]\nmode = \"memory\"",
+        "rhei.toml:2: the setting mode of [engine.datafusion_storage] isn't offered by this version: leave it "
+        "out");
+    expect_unoffered(
+        "[engine]\nthreads = 2\nolap_backend = \"datafusion\"",
+        "rhei.toml:3: olap_backend = \"datafusion\" isn't offered by this version: it takes duckdb or none");
+    expect_unoffered(
+        "[engine]\nsync_mode = \"scd2\"",
+        "rhei.toml:2: sync_mode = \"temporal\" isn't offered by this version: it takes destructive or mirror");
+    expect_unoffered(
+        "[engine]\nsynchronous = \"extra\"",
+        "rhei.toml:2: synchronous = \"extra\" isn't offered by this version: it takes normal, full or off");
+    expect_unoffered("\n[[sidecar.tables]]\ntable_name = \"t\"\n[sidecar]\nsource_path = \"x\"",
+                     "rhei.toml:5: the setting source_path of [sidecar] isn't offered by this version: leave it out");
+    struct config_row row;
+    for (size_t i = 0; config_row(i, &row); i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        struct config_settings *settings = parse("");
+        char name[80];
+        snprintf(name, sizeof name, "%s.%s", row.section, row.name);
+        const char *value = row.initial != NULL ? row.initial : strcmp(row.type, "number") == 0 ? "1" : "x";
+        assert_int_equal(config_set(settings, name, value, "--set", &error), RHEI_OK);
+        assert_int_equal(config_offered(settings, &error), row.offered ? RHEI_OK : RHEI_UNSUPPORTED);
+        config_free(&settings);
+    }
 }
 
 static void test_bad_column_type(void **state)
@@ -339,7 +465,8 @@ static void test_set_from_the_command_line(void **state)
     assert_string_equal(error.message, "--set: unknown setting \"freshnes\"; did you mean \"freshness\"?");
     struct rhei_error second = RHEI_ERROR_INIT;
     assert_int_equal(config_set(settings, "threads", "many", "--threads", &second), RHEI_CONFIG);
-    assert_string_equal(second.message, "--threads: threads can't be \"many\": it takes a whole number from 1 up");
+    assert_string_equal(second.message,
+                        "--threads: threads can't be \"many\": it takes threads: a whole number from 1 to 1024");
     assert_int_equal(settings->engine.threads, 2);
     struct rhei_error third = RHEI_ERROR_INIT;
     assert_int_equal(config_set(settings, "flight_auth_token", "", "--token", &third), RHEI_CONFIG);
@@ -474,6 +601,9 @@ int main(void)
         cmocka_unit_test(test_sync_mode_aliases),
         cmocka_unit_test(test_unknown_keys_name_line_and_nearest),
         cmocka_unit_test(test_bad_values_say_what_is_taken),
+        cmocka_unit_test(test_d5_numbers_are_checked_where_they_stand),
+        cmocka_unit_test(test_d5_a_range_is_what_is_taken),
+        cmocka_unit_test(test_d5_what_has_no_effect_is_refused_by_name),
         cmocka_unit_test(test_bad_column_type),
         cmocka_unit_test(test_set_from_the_command_line),
         cmocka_unit_test(test_files),

@@ -194,8 +194,6 @@ static void test_what_toml_forbids(void **state)
         {"a = -0x1", "is no value"},
         {"a = +", "is no value"},
         {"a = True", "True is no value"},
-        {"a = 9223372036854775808", "beyond 64 bits"},
-        {"a = 99999999999999999999999", "beyond 64 bits"},
         {"a = [1 2]", "expected ',' or ']' in the array that begins on line 1"},
         {"a = [1,,2]", "expected a value"},
         {"a = [", "expected a value"},

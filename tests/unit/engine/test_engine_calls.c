@@ -254,8 +254,8 @@ static void test_d5_nonsense_in_options_is_invalid(void **state)
     }
     assert_int_equal(rhei_initial_sync(fixture.db, -1, &error), RHEI_INVALID);
 
-    struct rhei_config configs[7] = {0};
-    for (size_t i = 1; i < 7; i++)
+    struct rhei_config configs[15] = {0};
+    for (size_t i = 1; i < 15; i++)
         configs[i].struct_size = sizeof configs[i];
     configs[1].struct_size = 100000000;
     configs[2].freshness.mode = 77;
@@ -263,7 +263,15 @@ static void test_d5_nonsense_in_options_is_invalid(void **state)
     configs[4].sync_mode = -3;
     configs[5].synchronous = 5;
     configs[6].log_level = 17;
-    for (size_t i = 0; i < 7; i++) {
+    configs[7].read_pool_size = 5000;
+    configs[8].threads = UINT32_MAX;
+    configs[9].sync_interval_ms = 86400001;
+    configs[10].busy_timeout_ms = UINT32_MAX;
+    configs[11].sync_batch_rows = UINT64_MAX;
+    configs[12].olap_memory_limit = 1;
+    configs[13].wal_limit_bytes = 5;
+    configs[14].scrub_interval_s = UINT32_MAX;
+    for (size_t i = 0; i < 15; i++) {
         rhei_db *db = NULL;
         assert_int_equal(rhei_open(":memory:", &configs[i], &db, &error), RHEI_INVALID);
         assert_null(db);
@@ -274,6 +282,61 @@ static void test_d5_nonsense_in_options_is_invalid(void **state)
         char more[64];
     } later = {.known = {.struct_size = sizeof later}};
     assert_int_equal(ask_with(&later.known, &error), RHEI_OK);
+}
+
+static void test_d5_a_number_out_of_range_is_told_with_its_range(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_config config = {.struct_size = sizeof config, .read_pool_size = 5000};
+    rhei_db *db = NULL;
+    must_say(rhei_open(":memory:", &config, &db, &error), RHEI_INVALID, &error,
+             "rhei_config.read_pool_size can't be 5000: it takes a whole number from 1 to 1024, or 0 for the default");
+}
+
+static void expect_class(struct rhei_value value, const char *class)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    assert_int_equal(rhei_query(fixture.db, "SELECT typeof(?1), length(?1)", RHEI_PARAMS(value), NULL, &rows, &error),
+                     RHEI_OK);
+    assert_int_equal(rhei_rows_next(rows, &error), RHEI_ROW);
+    assert_string_equal(rhei_rows_text(rows, 0), class);
+    assert_true(rhei_rows_is_null(rows, 1) == (strcmp(class, "null") == 0));
+    assert_int_equal(rhei_rows_int64(rows, 1), 0);
+    rhei_rows_close(&rows);
+}
+
+/* A length of 0 is the empty value, whatever the pointer; a pointer that is missing under a length is told. */
+static void test_d5_values_mean_what_they_are_made_of(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    expect_class(rhei_text_n(NULL, 0), "text");
+    expect_class(rhei_text_n("x", 0), "text");
+    expect_class(rhei_text(""), "text");
+    expect_class(rhei_blob(NULL, 0), "blob");
+    expect_class(rhei_blob("x", 0), "blob");
+    expect_class(rhei_text(NULL), "null");
+    expect_class(rhei_null(), "null");
+    expect_class((struct rhei_value){.type = RHEI_TEXT}, "text");
+    expect_class((struct rhei_value){.type = RHEI_BLOB}, "blob");
+    assert_int_equal(rhei_execute(fixture.db, "SELECT ?", RHEI_PARAMS(rhei_text_n(NULL, 3)), NULL, &error),
+                     RHEI_INVALID);
+    assert_int_equal(rhei_execute(fixture.db, "SELECT ?", RHEI_PARAMS(rhei_blob(NULL, 3)), NULL, &error), RHEI_INVALID);
+    assert_int_equal(rhei_execute(fixture.db, "SELECT ?", RHEI_PARAMS(rhei_text_n("", SIZE_MAX)), NULL, &error),
+                     RHEI_TOO_BIG);
+    assert_int_equal(rhei_execute(fixture.db, "SELECT ?", RHEI_PARAMS(rhei_name(NULL), rhei_integer(1)), NULL, &error),
+                     RHEI_INVALID);
+    struct rhei_query_options options = {.struct_size = sizeof options, .freshness = rhei_bounded_ms(-4)};
+    assert_int_equal(ask_with(&options, &error), RHEI_INVALID);
+    options.freshness = rhei_bounded_ms(INT64_MIN);
+    assert_int_equal(ask_with(&options, &error), RHEI_INVALID);
+    options.freshness = rhei_bounded_ms(INT64_MAX);
+    assert_int_equal(ask_with(&options, &error), RHEI_OK);
+    struct rhei_config config = {.struct_size = sizeof config, .freshness = rhei_bounded_ms(-1)};
+    rhei_db *db = NULL;
+    assert_int_equal(rhei_open(":memory:", &config, &db, &error), RHEI_INVALID);
 }
 
 /* ---- Sessions. ---- */
@@ -407,6 +470,8 @@ int main(void)
         cmocka_unit_test(test_d5_a_text_without_a_statement_does_nothing_anywhere),
         cmocka_unit_test(test_q3_returning_behind_a_comment),
         cmocka_unit_test(test_d5_nonsense_in_options_is_invalid),
+        cmocka_unit_test(test_d5_a_number_out_of_range_is_told_with_its_range),
+        cmocka_unit_test(test_d5_values_mean_what_they_are_made_of),
         cmocka_unit_test(test_q7_sessions_have_batch_script_arrow_and_prepare),
         cmocka_unit_test(test_d5_a_stale_snapshot_says_that_only_rollback_helps),
         cmocka_unit_test(test_d5_a_file_that_may_not_grow_is_full),

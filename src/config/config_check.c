@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings that are right alone but not together, or not in this version; and the table of settings for people. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "config_keys.h"
+
+const char *config_origin(const struct config_settings *settings, const char *section, const char *name)
+{
+    const struct config_key *key = config_find_key(section, name);
+    return key == NULL ? NULL : settings->origins[key - config_keys];
+}
+
+/* "FILE:LINE: " in front of an error, where there is such a place. */
+static rhei_status at(const char *origin, rhei_status status, struct rhei_error *error)
+{
+    if (origin != NULL)
+        error_context(error, "%s: ", origin);
+    return status;
+}
+
+/* ---- Together ----------------------------------------------------------------------------------------------------- */
+
+static rhei_status check_flight(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_engine *engine = &settings->engine;
+    if (engine->flight_auth_token != NULL && engine->flight_auth_token_file != NULL)
+        return at(config_origin(settings, "engine", "flight_auth_token_file"),
+                  error_set(error, RHEI_CONFIG,
+                            "flight_auth_token and flight_auth_token_file are both set; keep one of them"),
+                  error);
+    if ((engine->flight_tls_cert == NULL) != (engine->flight_tls_key == NULL)) {
+        bool cert = engine->flight_tls_cert != NULL;
+        return at(config_origin(settings, "engine", cert ? "flight_tls_cert" : "flight_tls_key"),
+                  error_set(error, RHEI_CONFIG, "flight_tls_cert and flight_tls_key go together; %s is missing",
+                            cert ? "flight_tls_key" : "flight_tls_cert"),
+                  error);
+    }
+    return RHEI_OK;
+}
+
+static rhei_status check_sidecar(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_sidecar *sidecar = &settings->sidecar;
+    if (!sidecar->present)
+        return RHEI_OK;
+    if (sidecar->source_path == NULL)
+        return at(sidecar->origin, error_set(error, RHEI_CONFIG, "[sidecar] needs source_path, the database to follow"),
+                  error);
+    if (sidecar->mode == CONFIG_SOURCE_LOGICAL && sidecar->source_type != CONFIG_SOURCE_POSTGRES)
+        return at(config_origin(settings, "sidecar", "mode"),
+                  error_set(error, RHEI_CONFIG, "[sidecar] mode \"logical\" is for source_type \"postgres\" only"),
+                  error);
+    if (sidecar->delete_mode == CONFIG_DELETE_SOFT && sidecar->delete_column == NULL)
+        return at(config_origin(settings, "sidecar.delete_detection", "mode"),
+                  error_set(error, RHEI_CONFIG, "[sidecar.delete_detection] mode \"soft_delete\" needs column"), error);
+    return RHEI_OK;
+}
+
+rhei_status config_check(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_storage *storage = &settings->storage;
+    if (storage->mode == CONFIG_STORAGE_VORTEX && (storage->path == NULL) == (storage->url == NULL))
+        return at(config_origin(settings, "engine.datafusion_storage", "mode"),
+                  error_set(error, RHEI_CONFIG,
+                            "[engine.datafusion_storage] mode \"vortex\" needs one of path and url%s",
+                            storage->path == NULL ? "" : ", not both"),
+                  error);
+    rhei_status status = check_flight(settings, error);
+    return status == RHEI_OK ? check_sidecar(settings, error) : status;
+}
+
+/* ---- In this version ---------------------------------------------------------------------------------------------- */
+
+static const struct config_choice *choice_of(const struct config_settings *settings, const struct config_key *key)
+{
+    const struct config_choice *choice = key->choices;
+    while (choice->name != NULL && choice->value != *(const int *)((const char *)settings + key->offset))
+        choice++;
+    return choice;
+}
+
+static rhei_status refuse_choice(const struct config_key *key, const char *name, struct rhei_error *error)
+{
+    struct base_buffer names = {0};
+    config_choices(key, &names);
+    rhei_status status =
+        names.failed ? error_no_memory(error)
+                     : error_set(error, RHEI_UNSUPPORTED, "%s = \"%s\" isn't offered by this version: it takes %s",
+                                 key->name, name, names.data);
+    base_buffer_reset(&names);
+    return status;
+}
+
+rhei_status config_offered(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_sidecar *sidecar = &settings->sidecar;
+    for (const struct config_key *key = config_keys; key->section != NULL; key++) {
+        const char *origin = settings->origins[key - config_keys];
+        if (origin == NULL)
+            continue;
+        if (key->effect == NULL)
+            return at(origin,
+                      error_set(error, RHEI_UNSUPPORTED,
+                                "the setting %s of [%s] isn't offered by this version: leave it out", key->name,
+                                key->section),
+                      error);
+        const struct config_choice *choice = key->kind == CONFIG_KIND_CHOICE ? choice_of(settings, key) : NULL;
+        if (choice != NULL && choice->later)
+            return at(origin, refuse_choice(key, choice->name, error), error);
+    }
+    if (sidecar->present)
+        return at(sidecar->origin,
+                  error_set(error, RHEI_UNSUPPORTED, "[sidecar] isn't offered by this version: leave it out"), error);
+    return RHEI_OK;
+}
+
+/* ---- For others --------------------------------------------------------------------------------------------------- */
+
+bool config_limits(const char *name, uint64_t *least, uint64_t *most)
+{
+    const struct config_key *key = config_find_key("engine", name);
+    if (key == NULL || (key->kind != CONFIG_KIND_NUMBER && key->kind != CONFIG_KIND_BYTES))
+        return false;
+    *least = key->least;
+    *most = key->most;
+    return true;
+}
+
+bool config_row(size_t index, struct config_row *row)
+{
+    static const char *const types[] = {"text", "text", "number", "size", "boolean", "choice", "freshness"};
+    if (index >= config_key_count())
+        return false;
+    const struct config_key *key = &config_keys[index];
+    *row = (struct config_row){.section = key->section,
+                               .name = key->name,
+                               .type = types[key->kind],
+                               .unit = key->unit,
+                               .initial = key->initial,
+                               .field = key->field,
+                               .since = key->since != NULL ? key->since : "0.1.0",
+                               .effect = key->effect,
+                               .offered = key->effect != NULL};
+    struct base_buffer names = {0};
+    if (key->kind == CONFIG_KIND_CHOICE)
+        config_choices(key, &names);
+    snprintf(row->range, sizeof row->range, "%s",
+             key->kind != CONFIG_KIND_CHOICE ? key->range
+             : names.data != NULL            ? names.data
+                                             : "");
+    base_buffer_reset(&names);
+    return true;
+}

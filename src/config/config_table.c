@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of settings. docs/guide/settings.md shows it; a test compares them. */
+#include <stddef.h>
+
+#include "base/base_log.h"
+#include "config_keys.h"
+
+static const struct config_choice backends[] = {{"duckdb", CONFIG_DUCKDB, false},
+                                                {"none", CONFIG_NO_BACKEND, false},
+                                                {"datafusion", CONFIG_DATAFUSION, true},
+                                                {NULL, 0, false}};
+static const struct config_choice sync_modes[] = {
+    {"destructive", CONFIG_DESTRUCTIVE, false}, {"mirror", CONFIG_DESTRUCTIVE, false},
+    {"temporal", CONFIG_TEMPORAL, true},        {"scd2", CONFIG_TEMPORAL, true},
+    {"scd_type_2", CONFIG_TEMPORAL, true},      {NULL, 0, false}};
+static const struct config_choice synchronous_modes[] = {{"normal", CONFIG_SYNC_NORMAL, false},
+                                                         {"full", CONFIG_SYNC_FULL, false},
+                                                         {"off", CONFIG_SYNC_OFF, false},
+                                                         {"extra", CONFIG_SYNC_EXTRA, true},
+                                                         {NULL, 0, false}};
+static const struct config_choice log_formats[] = {
+    {"text", CONFIG_LOG_TEXT, false}, {"json", CONFIG_LOG_JSON, false}, {NULL, 0, false}};
+static const struct config_choice log_levels[] = {{"error", BASE_LOG_ERROR, false},  {"warn", BASE_LOG_WARN, false},
+                                                  {"warning", BASE_LOG_WARN, false}, {"info", BASE_LOG_INFO, false},
+                                                  {"debug", BASE_LOG_DEBUG, false},  {NULL, 0, false}};
+static const struct config_choice storage_modes[] = {
+    {"memory", CONFIG_STORAGE_MEMORY, false}, {"vortex", CONFIG_STORAGE_VORTEX, true}, {NULL, 0, false}};
+static const struct config_choice source_types[] = {{"sqlite", CONFIG_SOURCE_SQLITE, false},
+                                                    {"postgres", CONFIG_SOURCE_POSTGRES, false},
+                                                    {"postgresql", CONFIG_SOURCE_POSTGRES, false},
+                                                    {NULL, 0, false}};
+static const struct config_choice source_modes[] = {
+    {"poll", CONFIG_SOURCE_POLL, false}, {"logical", CONFIG_SOURCE_LOGICAL, false}, {NULL, 0, false}};
+static const struct config_choice delete_modes[] = {{"disabled", CONFIG_DELETE_DISABLED, false},
+                                                    {"soft_delete", CONFIG_DELETE_SOFT, false},
+                                                    {"full_diff", CONFIG_DELETE_FULL_DIFF, false},
+                                                    {NULL, 0, false}};
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * KIB)
+#define TIB (MIB * MIB)
+
+#define AT(field)                       .offset = offsetof(struct config_settings, field)
+#define KEY(in, key, text, kind_of, of) .section = (in), .name = (key), .initial = (text), AT(of), .kind = (kind_of)
+#define TEXT(in, key, text, of)         KEY(in, key, text, CONFIG_KIND_TEXT, of), .range = "a text"
+#define FLAG(in, key, text, of)         KEY(in, key, text, CONFIG_KIND_BOOLEAN, of), .range = "true or false"
+/* The range is shown as it is written. */
+#define NUMBER(in, key, text, of, from, to) \
+    KEY(in, key, text, CONFIG_KIND_NUMBER, of), .least = (from), .most = (to), .range = #from " to " #to
+#define CHOICE(in, key, text, of, of_these) KEY(in, key, text, CONFIG_KIND_CHOICE, of), .choices = (of_these)
+
+#define ENGINE    "engine"
+#define STORAGE   "engine.datafusion_storage"
+#define SIDECAR   "sidecar"
+#define DETECTION "sidecar.delete_detection"
+
+const struct config_key config_keys[] = {
+    {TEXT(ENGINE, "oltp_path", "rhei.db", engine.oltp_path), .field = "first argument of rhei_open",
+     .effect = "the SQLite file; :memory: is one database shared by all threads of the handle"},
+    {CHOICE(ENGINE, "olap_backend", "duckdb", engine.olap_backend, backends), .field = "olap_backend",
+     .effect = "the analytical engine; none: no column store, SQLite answers everything"},
+    {KEY(ENGINE, "olap_memory_limit", "half", CONFIG_KIND_BYTES, engine.olap_memory_limit), .least = 64 * MIB,
+     .most = 1024 * TIB, .range = "64MiB to 1024TiB", .unit = "bytes", .field = "olap_memory_limit",
+     .effect = "memory of mirror and executor together; half is half the machine's"},
+    {NUMBER(ENGINE, "sync_interval_ms", "0", engine.sync_interval_ms, 0, 86400000), .unit = "milliseconds",
+     .field = "sync_interval_ms",
+     .effect = "time between two syncs in the background; 0: driven by commits, those of other processes are noticed "
+               "within 50 ms. Under latest every commit is seen at once either way"},
+    {NUMBER(ENGINE, "sync_batch_size", "65536", engine.sync_batch_size, 1, 16777216), .unit = "rows",
+     .field = "sync_batch_rows",
+     .effect = "rows that a sync holds at a time; what becomes visible together is always a whole state"},
+    {FLAG(ENGINE, "prune_after_sync", "true", engine.prune_after_sync), .field = "keep_changes (inverted)",
+     .effect = "forget applied changes"},
+    {NUMBER(ENGINE, "read_pool_size", "4", engine.read_pool_size, 1, 1024), .unit = "connections",
+     .field = "read_pool_size", .effect = "reading connections that are kept open"},
+    {KEY(ENGINE, "freshness", "latest", CONFIG_KIND_FRESHNESS, engine.freshness),
+     .range = "latest, bounded:MS or eventual", .unit = "MS: milliseconds", .field = "freshness",
+     .effect = "how old an answer may be, where the query doesn't say"},
+    {KEY(ENGINE, "wal_limit", "64MiB", CONFIG_KIND_BYTES, engine.wal_limit), .least = 64 * KIB, .most = TIB,
+     .range = "64KiB to 1TiB", .unit = "bytes", .field = "wal_limit_bytes",
+     .effect = "SQLite's write-ahead log is cut off above it as soon as nobody reads from it; while somebody does, a "
+               "warning names the reader and its age"},
+    {NUMBER(ENGINE, "log_limit_rows", "50000000", engine.log_limit_rows, 1, 1000000000000), .unit = "rows",
+     .field = "log_limit_rows",
+     .effect = "rows of the change log; at the limit the oldest go, and engines behind them rebuild"},
+    {NUMBER(ENGINE, "busy_timeout_ms", "5000", engine.busy_timeout_ms, 1, 86400000), .unit = "milliseconds",
+     .field = "busy_timeout_ms", .effect = "how long to wait for another process's lock"},
+    {NUMBER(ENGINE, "scrub_interval", "0", engine.scrub_interval, 0, 2592000), .unit = "seconds",
+     .field = "scrub_interval_s",
+     .effect = "time between two comparisons of every table with its mirror, in the background; 0: only after a "
+               "commit that left open what it changed"},
+    {FLAG(ENGINE, "auto_register", "true", engine.auto_register), .field = "no_auto_register (inverted)",
+     .effect = "mirror every table with a usable key; [[tables]] narrows"},
+    {FLAG(ENGINE, "olap_syntax", "true", engine.olap_syntax), .field = "no_olap_syntax (inverted)",
+     .effect = "take SQL of the column store's own dialect; off: it is an error"},
+    {CHOICE(ENGINE, "synchronous", "normal", engine.synchronous, synchronous_modes), .field = "synchronous",
+     .effect = "as SQLite's: full loses nothing at a power failure either"},
+    {NUMBER(ENGINE, "threads", NULL, engine.threads, 1, 1024), .unit = "threads", .field = "threads",
+     .effect = "of the analytical engine; left out: one for each core"},
+    {CHOICE(ENGINE, "log_format", "text", engine.log_format, log_formats),
+     .effect =
+         "what rhei_config.log gets as a message, and rh writes: a text, or a line of JSON with time, level, room "
+         "and message"},
+    {CHOICE(ENGINE, "log_level", "warn", engine.log_level, log_levels), .field = "log_level",
+     .effect = "the least grave of what rhei_config.log gets"},
+    {CHOICE(ENGINE, "sync_mode", "destructive", engine.sync_mode, sync_modes), .field = "sync_mode",
+     .effect = "the column store holds the rows as they are now"},
+    {TEXT(ENGINE, "olap_path", NULL, engine.olap_path)},
+    {TEXT(ENGINE, "rocksdb_cdc_path", NULL, engine.rocksdb_cdc_path)},
+    {TEXT(ENGINE, "flight_listen", NULL, engine.flight_listen)},
+    {KEY(ENGINE, "flight_auth_token", NULL, CONFIG_KIND_SECRET, engine.flight_auth_token), .range = "a text"},
+    {TEXT(ENGINE, "flight_auth_token_file", NULL, engine.flight_auth_token_file)},
+    {TEXT(ENGINE, "flight_tls_cert", NULL, engine.flight_tls_cert)},
+    {TEXT(ENGINE, "flight_tls_key", NULL, engine.flight_tls_key)},
+    {TEXT(ENGINE, "metrics_listen", NULL, engine.metrics_listen)},
+    {CHOICE(STORAGE, "mode", "memory", storage.mode, storage_modes)},
+    {TEXT(STORAGE, "path", NULL, storage.path)},
+    {TEXT(STORAGE, "url", NULL, storage.url)},
+    {CHOICE(SIDECAR, "source_type", "sqlite", sidecar.source_type, source_types)},
+    {TEXT(SIDECAR, "source_path", NULL, sidecar.source_path)},
+    {FLAG(SIDECAR, "enable_local_oltp", "false", sidecar.enable_local_oltp)},
+    {NUMBER(SIDECAR, "poll_batch_size", "10000", sidecar.poll_batch_size, 1, 16777216), .unit = "rows"},
+    {CHOICE(SIDECAR, "mode", "poll", sidecar.mode, source_modes)},
+    {TEXT(SIDECAR, "watermark_path", NULL, sidecar.watermark_path)},
+    {CHOICE(DETECTION, "mode", "disabled", sidecar.delete_mode, delete_modes)},
+    {TEXT(DETECTION, "column", NULL, sidecar.delete_column)},
+    {NUMBER(DETECTION, "every_n_cycles", "10", sidecar.delete_every_n_cycles, 1, 1000000000), .unit = "cycles"},
+    {.section = NULL},
+};
+
+size_t config_key_count(void)
+{
+    return sizeof config_keys / sizeof config_keys[0] - 1;
+}

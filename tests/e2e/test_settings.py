@@ -1,0 +1,109 @@
+"""The table of settings is one: the guide, `rh settings`, `rh info` and what a file may say agree; what can't be right is told."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+GUIDE = (ROOT / "docs" / "guide" / "settings.md").read_text()
+MAN = (ROOT / "docs" / "man" / "rh.1").read_text()
+
+
+def plain(cell):
+    """A cell of the guide without its marks: links and code."""
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", cell).replace("`", "").strip()
+
+
+def of_the_guide():
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", GUIDE, re.M)
+    names = ["type", "unit", "range", "default", "rhei_config", "since", "effect"]
+    return {name: dict(zip(names, map(plain, rest.split(" | ")))) for name, rest in rows}
+
+
+def of_the_tool(rh):
+    return {row["setting"]: row for row in json.loads(rh.run("settings", "--format", "json").stdout)}
+
+
+def test_guide_and_tool_show_the_same_table(rh):
+    guide, tool = of_the_guide(), of_the_tool(rh)
+    assert list(guide) == list(tool)
+    for name, row in tool.items():
+        for column, value in guide[name].items():
+            assert (row[column] or "") == value, (name, column)
+
+
+def test_the_settings_in_force_are_those_of_the_table(rh):
+    rh.run("exec", "CREATE TABLE t (a)")
+    force = json.loads(rh.run("info", "--json").stdout)["settings"]
+    assert set(force) == set(of_the_tool(rh))
+    for name, row in of_the_tool(rh).items():
+        if row["type"] in ("number", "boolean", "choice", "freshness") and row["default"]:
+            assert json.dumps(force[name]).strip('"') == row["default"], name
+
+
+def test_settings_are_in_help_and_man_page(rh):
+    assert "rh settings" in rh.run("help").stdout and "--format" in rh.run("help", "settings").stdout
+    assert ".B settings" in MAN
+    assert rh.run("settings", "--db", "x.db", code=2).stderr
+    assert rh.run("settings", "--format", "arrow", code=2).stderr
+    assert list(rh.folder.iterdir()) == []
+
+
+def refused(rh, text, *words):
+    (rh.folder / "rhei.toml").write_text(text)
+    done = rh.run("exec", "CREATE TABLE t (a)", "--config", "rhei.toml", "--db", "new.db", code=1)
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert not (rh.folder / "new.db").exists()
+
+
+@pytest.mark.parametrize("value", ["99999999999", "-1", "1.5", "1e3", "\"5\"", "\"\"", "99999999999999999999999"])
+@pytest.mark.parametrize("name", ["sync_interval_ms", "read_pool_size", "threads", "busy_timeout_ms"])
+def test_d5_a_number_that_cannot_be_is_told_with_its_range(rh, name, value):
+    row = of_the_tool(rh)[name]
+    words = [row["range"]] + ([value] if value != '""' else [])
+    refused(rh, f"[engine]\n\n{name} = {value}\n", "rhei.toml:3", name, "CONFIG", *(word.strip('"') for word in words))
+
+
+@pytest.mark.parametrize("name,value", [
+    ("flight_auth_token", "s3cr3t"), ("flight_listen", "127.0.0.1:1"), ("olap_path", "mirror"), ("rocksdb_cdc_path", "x"),
+    ("metrics_listen", "127.0.0.1:2"), ("flight_auth_token_file", "x"), ("olap_backend", "datafusion"),
+    ("sync_mode", "temporal"), ("synchronous", "extra"),
+])
+def test_d5_a_setting_without_effect_is_refused(rh, name, value):
+    refused(rh, f"[engine]\nthreads = 1\n{name} = \"{value}\"\n", "rhei.toml:3", name, "UNSUPPORTED")
+    refused(rh, f"[engine]\nthreads = 1\n{name} = \"\"\n", "rhei.toml:3", name, "CONFIG")
+
+
+def test_d5_what_a_refusal_advises_is_taken(rh):
+    """Every value that the message about olap_backend names is one that can be set."""
+    refused(rh, "[engine]\nolap_backend = \"oracle\"\n", "rhei.toml:2", "duckdb or none")
+    for value in ("duckdb", "none"):
+        (rh.folder / "rhei.toml").write_text(f"[engine]\nolap_backend = \"{value}\"\n")
+        rh.run("exec", "CREATE TABLE IF NOT EXISTS t (a)", "--config", "rhei.toml")
+        info = json.loads(rh.run("info", "--json", "--config", "rhei.toml").stdout)
+        assert info["settings"]["olap_backend"] == value
+
+
+def test_d5_a_table_that_cannot_be_registered_is_told_with_its_line(rh):
+    rh.run("exec", "CREATE TABLE t (a INTEGER PRIMARY KEY)")
+    (rh.folder / "rhei.toml").write_text("[[tables]]\nname = \"t\"\n\n[[tables]]\nname = \"absent\"\n")
+    done = rh.run("sync", "--capture", "--config", "rhei.toml", code=1)
+    assert "rhei.toml:4: [[tables]] \"absent\"" in done.stderr
+
+
+def test_log_format_json_gives_lines_of_json(rh, sqlite3_shell):
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "--capture")
+    (rh.folder / "rhei.toml").write_text("[engine]\nlog_format = \"json\"\nlog_level = \"debug\"\n")
+    lines = rh.run("sync", "--config", "rhei.toml").stderr.splitlines()
+    assert lines
+    for line in lines:
+        told = json.loads(line)
+        assert set(told) == {"time", "level", "room", "message"}
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told["time"])
+    plain_lines = rh.run("sync", "--config", "rhei.toml", "--json").stderr
+    assert "{" in plain_lines

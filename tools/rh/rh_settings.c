@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rh settings: the engine's own table of settings. */
+#include "rh_statements.h"
+#include "rh_writer.h"
+
+static struct rhei_value text_or_null(const char *text)
+{
+    return text[0] == '\0' ? rhei_null() : rhei_text(text);
+}
+
+int rh_settings_command(struct rh_tool *tool)
+{
+    static const char *const names[] = {"setting", "type",        "unit",  "range",
+                                        "default", "rhei_config", "since", "effect"};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rh_output output = {
+        .terminal = tool->out, .no_header = tool->args->import.no_header, .width = (size_t)tool->args->width};
+    if (!rh_check_format(tool))
+        return RH_EXIT_ERROR;
+    struct rh_writer *writer = rh_writer_open(rh_effective_format(tool), stdout, &output, names, 8);
+    struct rhei_setting setting = {.struct_size = sizeof setting};
+    rhei_status status = RHEI_OK;
+    for (size_t at = 0; (status = rhei_setting_at(at, &setting, &error)) == RHEI_OK; at++) {
+        if (!setting.offered)
+            continue;
+        const struct rhei_value row[] = {
+            rhei_text(setting.name),     rhei_text(setting.type),       text_or_null(setting.unit),
+            text_or_null(setting.range), text_or_null(setting.initial), text_or_null(setting.field),
+            rhei_text(setting.since),    rhei_text(setting.effect),
+        };
+        rh_writer_row(writer, row);
+    }
+    rh_writer_close(&writer);
+    if (status == RHEI_DONE)
+        return rh_finish_output(tool, RH_EXIT_OK);
+    rh_tell_error(tool, &error);
+    return RH_EXIT_ERROR;
+}
