@@ -124,8 +124,8 @@ static rhei_status capture_widen_log(struct capture *capture)
     for (uint32_t i = 0; i < capture->schema->catalog.table_count; i++) {
         const struct oltp_table_schema *table = &capture->schema->tables[i];
         const struct source_table *source = &table->table.source;
-        if (source->column_count > width && source->unmirrored_reason == NULL) {
-            uint32_t wanted = oltp_log_width(table); /* never more than its columns */
+        if ((source->column_count > width || 3 * source->key_count > width) && source->unmirrored_reason == NULL) {
+            uint32_t wanted = oltp_log_width(table);
             width = wanted > width ? wanted : width;
         }
     }

@@ -38,10 +38,12 @@ enum {
 
 /* What a row of the change log says of its table. Whatever else stands there is no change: the table is built again. */
 enum oltp_log_op {
-    OLTP_LOG_INSERT = 'I',   /* the row as it is */
-    OLTP_LOG_UPDATE = 'U',   /* the same */
-    OLTP_LOG_DELETE = 'D',   /* only the key: the row is gone */
-    OLTP_LOG_LOOK = 'K',     /* only the key: something may have happened to its row */
+    OLTP_LOG_INSERT = 'I', /* the row as it is */
+    OLTP_LOG_UPDATE = 'U', /* the same */
+    OLTP_LOG_DELETE = 'D', /* only the key: the row is gone */
+    OLTP_LOG_LOOK = 'K',   /* only the key: something may have happened to its row */
+    OLTP_LOG_DISPLACE =
+        'R', /* keys: of a row that an update may displace, of the update's new row, of its old row: look */
     OLTP_LOG_REBUILD = 'X',  /* something happened to the table that can't be told row by row */
     OLTP_LOG_FORETOLD = 'P', /* the id that a row will probably get; only our own triggers read it */
 };
@@ -288,6 +290,8 @@ rhei_status oltp_triggers_make(const struct oltp_table_schema *table, uint32_t i
 bool oltp_logs_keys(const struct oltp_table_schema *table);
 /* Value columns that the log needs for this table. */
 uint32_t oltp_log_width(const struct oltp_table_schema *table);
+/* Whether its updates may log three keys in a row (OLTP_LOG_DISPLACE). */
+bool oltp_log_displaces(const struct oltp_table_schema *table);
 void oltp_trigger_set_reset(struct oltp_trigger_set *set);
 /* (Re)makes the view of the log for people. */
 rhei_status oltp_events_view(struct oltp_connection *connection, uint32_t width, struct rhei_error *error);

@@ -123,6 +123,8 @@ static rhei_status source_use_schema(struct oltp_source *source, struct oltp_sch
         if (table->id != 0) { /* rows from before a table came to be logged by its keys may still be there */
             uint32_t wanted = table->column_count <= schema->log_columns ? table->column_count : table->key_count;
             width = wanted > width ? wanted : width;
+            wanted = oltp_log_displaces(&schema->tables[i]) ? 3 * table->key_count : 0;
+            width = wanted > width && wanted <= schema->log_columns ? wanted : width;
         }
     }
     source->batches = base_alloc_zero((size_t)count + 1, sizeof *source->batches);

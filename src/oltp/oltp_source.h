@@ -11,10 +11,11 @@ struct oltp_source {
     struct oltp *oltp;
     struct oltp_connection *connection;
     sqlite3_stmt *start, *commit, *last;
-    sqlite3_stmt *log;          /* the log from a position on: its first `near` value columns */
-    sqlite3_stmt *far;          /* the other value columns of one row, for tables that have so many; NULL: none has */
-    uint32_t near, width;       /* value columns of `log`, and of both */
-    bool key_first;             /* the current row has only a key, in the first value columns */
+    sqlite3_stmt *log;    /* the log from a position on: its first `near` value columns */
+    sqlite3_stmt *far;    /* the other value columns of one row, for tables that have so many; NULL: none has */
+    uint32_t near, width; /* value columns of `log`, and of both */
+    bool key_first;       /* the current row has only a key, in the value columns from `key_at` on */
+    uint32_t key_at;
     struct oltp_schema *schema; /* a reference; NULL before the first cycle */
     bool recheck;               /* the schema in use wasn't confirmed */
     char database_id[64];

@@ -34,17 +34,17 @@ static sqlite3_stmt *source_cell(const struct oltp_source *source, uint32_t colu
     return far ? source->far : source->log;
 }
 
-/* The same for key column `i`: a row with nothing but a key has it in front. */
+/* The same for key column `i`: a row with nothing but keys has them in front. */
 static sqlite3_stmt *source_key_cell(const struct oltp_source *source, const struct oltp_batch *batch, uint32_t i,
                                      int *at)
 {
-    return source_cell(source, source->key_first ? i : batch->table->table.source.key_columns[i], at);
+    return source_cell(source, source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i], at);
 }
 
 static rhei_status source_fetch_far(struct oltp_source *source, const struct oltp_batch *batch,
                                     struct rhei_error *error)
 {
-    if ((source->key_first ? batch->table->table.source.key_count : batch->columns) <= source->near) {
+    if ((source->key_first ? source->key_at + batch->table->table.source.key_count : batch->columns) <= source->near) {
         return RHEI_OK;
     }
     sqlite3_reset(source->far);
@@ -289,7 +289,7 @@ static rhei_status source_add(struct oltp_source *source, struct oltp_batch *bat
     if (status != RHEI_OK) {
         return status;
     }
-    if (source_see(source, batch) || op == OLTP_LOG_LOOK) {
+    if (source_see(source, batch) || op == OLTP_LOG_LOOK || op == OLTP_LOG_DISPLACE) {
         struct rhei_error why = RHEI_ERROR_INIT;
         status = source_add_looked(source, batch, &kind, &why);
         if (source_is_tables_own(status)) {
@@ -308,6 +308,23 @@ static rhei_status source_add(struct oltp_source *source, struct oltp_batch *bat
     batch->op[batch->count] = kind;
     batch->seq[batch->count] = sqlite3_column_int64(source->log, 0);
     batch->count += status == RHEI_OK;
+    return status;
+}
+
+/* Three keys to look at, one behind the other. */
+static rhei_status source_add_displaced(struct oltp_source *source, struct oltp_batch *batch, struct rhei_error *error)
+{
+    uint32_t keys = batch->table->table.source.key_count;
+    rhei_status status = RHEI_OK;
+    if (3 * keys > source->width) {
+        batch->lost = "the change log has a row for it that it has no room for";
+        batch->lost_at = sqlite3_column_int64(source->log, 0);
+    }
+    for (uint32_t i = 0; i < 3 && status == RHEI_OK && batch->lost == NULL; i++) {
+        source->key_at = i * keys;
+        status = source_add(source, batch, OLTP_LOG_DISPLACE, error);
+    }
+    source->key_at = 0;
     return status;
 }
 
@@ -385,7 +402,7 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
         return RHEI_OK;
     }
     enum oltp_log_op op = source_op(source);
-    source->key_first = op == OLTP_LOG_DELETE || op == OLTP_LOG_LOOK;
+    source->key_first = op == OLTP_LOG_DELETE || op == OLTP_LOG_LOOK || op == OLTP_LOG_DISPLACE;
     switch (op) {
     case OLTP_LOG_INSERT:
     case OLTP_LOG_UPDATE:
@@ -397,6 +414,8 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
     case OLTP_LOG_DELETE:
     case OLTP_LOG_LOOK:
         return source_add(source, batch, op, error);
+    case OLTP_LOG_DISPLACE:
+        return source_add_displaced(source, batch, error);
     case OLTP_LOG_FORETOLD:
         return RHEI_OK;
     case OLTP_LOG_REBUILD:

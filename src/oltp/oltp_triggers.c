@@ -14,6 +14,9 @@
  *     equal NEW in a unique index are logged as 'K'. Too many is harmless: the reader looks. An index that has the whole
  *     key among its terms displaces only the row that is written anyway. Updates are looked at only if they set a column
  *     that decides about the index, its WHERE included.
+ *     An update's look logs the keys of NEW and OLD beside it ('R'): where a TEMP trigger ends the row in RAISE(IGNORE) or RAISE(FAIL)
+ *     before our trigger, the displaced row is gone and the updated one logged by nobody else. An insert's need no such thing: the
+ *     table has a row more then than the log tells, which the cycle sees.
  * T4. NEW isn't final before the change. A NULL that REPLACE turns into the column's default: its constant is put there, and
  *     where that can't be exact 'X' (build anew) is logged when the value is really NULL. An id that SQLite assigns is -1
  *     until then: it is foretold, 'P' keeps what was foretold, and the trigger after the change logs 'X' if it was wrong.
@@ -256,9 +259,14 @@ static rhei_status make_look(struct maker *maker, const struct oltp_index *index
 {
     struct oltp_expression expression = {
         .table = maker->table, .reads = maker->reads, .unsettled = maker->unsettled, .id_text = id_text};
-    make_log_head(maker, maker->source->key_count);
-    make_log_row(maker, "SELECT ", OLTP_LOG_LOOK);
+    bool displace = update && oltp_log_displaces(maker->table);
+    make_log_head(maker, maker->source->key_count * (displace ? 3 : 1));
+    make_log_row(maker, "SELECT ", displace ? OLTP_LOG_DISPLACE : OLTP_LOG_LOOK);
     make_key(maker, "_rhei_row.");
+    if (displace) {
+        make_key(maker, "NEW.");
+        make_key(maker, "OLD.");
+    }
     base_buffer_text(&maker->text, " FROM ");
     base_buffer_identifier(&maker->text, maker->source->name);
     base_buffer_format(&maker->text, " AS _rhei_row WHERE %s", condition);
@@ -562,9 +570,17 @@ bool oltp_logs_keys(const struct oltp_table_schema *table)
     return table->exposed || table->table.source.column_count > OLTP_LOG_WIDE || !oltp_generated_are_safe(table);
 }
 
+bool oltp_log_displaces(const struct oltp_table_schema *table)
+{
+    return table->index_count > 0 && table->table.source.key_count <= OLTP_LOG_WIDE;
+}
+
 uint32_t oltp_log_width(const struct oltp_table_schema *table)
 {
-    return oltp_logs_keys(table) ? table->table.source.key_count : table->table.source.column_count;
+    const struct source_table *source = &table->table.source;
+    uint32_t width = oltp_logs_keys(table) ? source->key_count : source->column_count;
+    uint32_t keys = oltp_log_displaces(table) ? 3 * source->key_count : 0;
+    return keys > width ? keys : width;
 }
 
 rhei_status oltp_triggers_make(const struct oltp_table_schema *table, uint32_t id, struct oltp_trigger_set *set,

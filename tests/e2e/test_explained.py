@@ -227,3 +227,17 @@ def test_a10_rows_that_the_log_does_not_tell(name, path, open_engine):
         assert_mirror(engine, path)
         engine.execute("DELETE FROM t WHERE id > 9000")
     assert_mirror(engine, path)
+
+
+@pytest.mark.parametrize("table", ["u(id INTEGER PRIMARY KEY, a UNIQUE, b)", "u(id INT, a INT, b, PRIMARY KEY(id, b), UNIQUE(a)) WITHOUT ROWID",
+                                   "u(id INT, a INT UNIQUE, b)"])
+@pytest.mark.parametrize("end", ["RAISE(IGNORE)", "RAISE(FAIL, 'no')"])
+@pytest.mark.parametrize("update", ["UPDATE OR REPLACE u SET a = 0", "UPDATE OR REPLACE u SET a = 0, id = id + 10 WHERE id > 1"])
+def test_c4_an_update_that_displaced_a_row_and_was_logged_by_nobody(table, end, update, path, open_engine):
+    shell(path, f"CREATE TABLE {table}; INSERT INTO u VALUES (1, 0, 1), (2, 1, 1), (3, 2, 2);")
+    engine = open_engine()
+    engine.initial_sync()
+    shell(path, f"CREATE TEMP TRIGGER x AFTER UPDATE ON u BEGIN SELECT {end}; END; {update};", check=False)
+    truth = shell(path, "SELECT count(*), sum(id), sum(a), sum(b) FROM u;").strip()
+    assert "|".join(str(value) for value in engine.query("SELECT count(*), sum(id), sum(a), sum(b) FROM u").rows[0]) == truth
+    assert_mirror(engine, path)
