@@ -46,6 +46,80 @@ RHEI_API rhei_status rhei_split(const char *text, size_t length, struct rhei_spl
 RHEI_API bool rhei_is_complete(const char *text, size_t length);
 /** @} */
 
+/** @name What is in the database
+ * @{ */
+
+enum rhei_table_kind {
+    RHEI_KIND_TABLE = 0,
+    RHEI_KIND_VIEW = 1,
+    RHEI_KIND_VIRTUAL = 2, /**< CREATE VIRTUAL TABLE */
+    RHEI_KIND_SHADOW = 3,  /**< a table in which a virtual one keeps what it has */
+};
+
+/** A column. */
+struct rhei_catalog_column {
+    const char *name;
+    const char *declared_type; /**< as written, "" if there is none; of a view the type of the column it shows */
+    const char *default_sql;   /**< text of the DEFAULT expression; NULL: none */
+    const char *collation;     /**< "BINARY", "NOCASE"...; NULL where it depends: of views and virtual tables */
+    int32_t usual_class;       /**< enum rhei_class that a column of this type usually holds */
+    int32_t key_position;      /**< its place in the primary key from 1; 0: not in it */
+    bool not_null;
+    bool generated; /**< GENERATED ALWAYS; can't be written */
+    bool hidden;    /**< of a virtual table, not shown by `*` */
+};
+/** An index, those that constraints made included. */
+struct rhei_catalog_index {
+    const char *name;
+    const char *sql; /**< CREATE INDEX as it is in the schema; NULL where a constraint made it */
+    bool unique;
+    bool partial;
+    bool primary_key;
+    uint32_t column_count;
+    const int32_t *columns; /**< numbers of columns from 0; -1: the rowid, -2: an expression */
+    const bool *descending;
+};
+/** A foreign key. */
+struct rhei_catalog_foreign_key {
+    const char *parent; /**< the table that it refers to */
+    uint32_t column_count;
+    const int32_t *columns;            /**< numbers of columns from 0 */
+    const char *const *parent_columns; /**< NULL each, where the parent's primary key is meant */
+    const char *on_update, *on_delete; /**< "NO ACTION", "CASCADE"... */
+};
+/** A table or view. */
+struct rhei_catalog_table {
+    const char *name;
+    const char *sql; /**< its CREATE statement */
+    int32_t kind;    /**< enum rhei_table_kind */
+    bool strict;
+    bool without_rowid;
+    const char *
+        broken; /**< why its columns can't be told: a view of a table that is gone, a module that isn't there; else NULL */
+    uint32_t column_count;
+    const struct rhei_catalog_column *const *columns;
+    uint32_t index_count;
+    const struct rhei_catalog_index *const *indexes;
+    uint32_t foreign_key_count;
+    const struct rhei_catalog_foreign_key *const *foreign_keys;
+};
+/** Every table and view of the database at one moment, by name; Rhei's own and SQLite's are left out. */
+struct rhei_catalog {
+    int64_t schema_version; /**< another number: the schema has changed */
+    uint32_t table_count;
+    const struct rhei_catalog_table *const *tables;
+};
+/**
+ * Reads the catalog. `like` is a pattern of names as of SQL's LIKE; NULL: all. Lists are arrays of pointers, so that a later version's
+ * structs may be longer. The caller owns *catalog, all of it, and frees it with rhei_catalog_free(). Errors: RHEI_BUSY where the schema
+ * changes all the time, and those of rhei_query(). Any thread.
+ */
+RHEI_API rhei_status rhei_catalog_read(rhei_db *db, const char *like, const struct rhei_call_options *options,
+                                       struct rhei_catalog **catalog, struct rhei_error *error);
+/** Frees a catalog. Accepts NULL. Any thread. */
+RHEI_API void rhei_catalog_free(struct rhei_catalog **catalog);
+/** @} */
+
 /** @name Taking in Arrow
  * @{ */
 
