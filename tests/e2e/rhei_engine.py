@@ -25,6 +25,12 @@ CODES = {
 LIMIT = 60  # seconds that any single call may take
 
 
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class RheiError(Exception):
     def __init__(self, status, code, sqlstate, offset, message):
         super().__init__(f"{CODES.get(status, status)} {sqlstate} at {offset}: {message}")
@@ -367,3 +373,7 @@ class Engine(Lane):
 
     def running(self):
         return self.process.poll() is None
+
+    def processor_seconds(self):
+        """That all its threads used: a bound on it holds however busy the machine is."""
+        return processor_seconds(self.pid)

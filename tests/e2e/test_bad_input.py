@@ -189,9 +189,13 @@ def test_d5_a_locked_file(spawn, path, python_writer):
     holder.execute("BEGIN EXCLUSIVE")
     holder.execute("INSERT INTO t VALUES (2)")
     engine = spawn()
-    began = time.monotonic()
-    refused(engine, path, "BUSY", path.name, busy_timeout_ms=300)
-    assert 0.25 < time.monotonic() - began < 10
+    times = []
+    while len(times) < 3 and min(times, default=10) >= 10:
+        began = time.monotonic()
+        refused(engine, path, "BUSY", path.name, busy_timeout_ms=300)
+        times.append(time.monotonic() - began)
+        assert times[-1] > 0.25
+    assert min(times) < 10
     holder.execute("COMMIT")
     works(engine, path)
     assert foreign.rows(path, "SELECT count(*) FROM t") == [(2,)]
