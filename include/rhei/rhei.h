@@ -409,8 +409,9 @@ RHEI_API rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement *
 /** Number of values that a run needs: the largest parameter number in the text. Owner thread. */
 RHEI_API uint32_t rhei_statement_parameter_count(const rhei_statement *statement);
 /**
- * Name of a parameter (numbered from 1) with its sign, ":id"; "" for one without. Borrowed until the statement is closed. Owner
- * thread.
+ * Name of a parameter (numbered from 1) with its sign, ":id"; "?7" for one that the text writes with its number, as SQLite's
+ * sqlite3_bind_parameter_name() has it; "" for a bare "?" and for numbers that the text leaves out. Borrowed until the
+ * statement is closed. Owner thread.
  */
 RHEI_API const char *rhei_statement_parameter_name(const rhei_statement *statement, uint32_t number);
 /** Number of columns of its answer under the schema as it is now; 0 for a statement that returns no rows. Owner thread. */

@@ -193,7 +193,9 @@ rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *as
     if (explanation == NULL)
         return error_no_memory(error);
     struct route_statement *statement = NULL;
-    rhei_status status = route_statement_get(db->route, inner, inner_len, &statement, error);
+    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
+    rhei_status status = route_statement_get_while(db->route, inner, inner_len,
+                                                   engine_limits_any(&ask->limits) ? &stop : NULL, &statement, error);
     if (status == RHEI_OK)
         status = explain_statement(db, statement, ask, (size_t)(inner - ask->sql), explanation, error);
     if (status != RHEI_OK && error != NULL && error->sql_offset >= 0 && statement == NULL)

@@ -60,6 +60,8 @@ rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, 
 rhei_status engine_limits_of_call(struct engine_limits *limits, const struct rhei_call_options *options,
                                   struct rhei_error *error);
 rhei_status engine_limits_check(void *limits);
+/* The error about a text of which SQLite's first statement ends at byte `end`: it tells where the second one begins. */
+rhei_status engine_second_statement(const char *sql, size_t len, size_t end, struct rhei_error *error);
 bool engine_limits_any(const struct engine_limits *limits);
 
 enum engine_answer_kind {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "sql/sql_lexer.h"
 #include "sql/sql_parameters.h"
 
 enum { OPTIONS_SIZE_MAX = 65536, PARAMETERS_MAX = 32766 };
@@ -34,6 +35,22 @@ rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struc
 }
 
 /* ---- Limits. ----------------------------------------------------------------------------------------------------- */
+
+rhei_status engine_second_statement(const char *sql, size_t len, size_t end, struct rhei_error *error)
+{
+    struct sql_token token = sql_lex_word(sql + end, len - end);
+    while (token.code != SQL_LEX_END && token.text[0] == ';') {
+        const char *behind = token.text + token.length;
+        token = sql_lex_word(behind, len - (size_t)(behind - sql));
+    }
+    size_t start = (size_t)(token.text - sql);
+    rhei_status status = error_set(
+        error, RHEI_SQL,
+        "one statement at a time: another one starts at byte %zu; run a script with rhei_execute_script", start);
+    if (error != NULL && error->code == RHEI_SQL)
+        error->sql_offset = (int32_t)start;
+    return status;
+}
 
 rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, const struct rhei_cancel *cancel,
                               struct rhei_error *error)

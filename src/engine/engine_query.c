@@ -139,10 +139,7 @@ static rhei_status answer_by_target(struct rhei_rows *rows, const struct engine_
     struct route_choice choice;
     const struct oltp_facts *facts = route_statement_facts(rows->statement);
     if (facts->has_tail)
-        return error_set(error, RHEI_SQL,
-                         "one statement at a time: another one starts after byte %zu; run a script with "
-                         "rhei_execute_script",
-                         facts->statement_length);
+        return engine_second_statement(ask->sql, ask->len, facts->statement_length, error);
     switch (route_statement_target(rows->statement, &choice)) {
     case ROUTE_TO_WRITER:
         rows->rule = choice.rule;

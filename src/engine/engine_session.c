@@ -106,7 +106,9 @@ static bool begins_or_ends(rhei_session *session, const struct engine_ask *ask)
 {
     struct route_statement *statement = NULL;
     struct route_choice choice;
-    bool is = route_statement_get(session->db->route, ask->sql, ask->len, &statement, NULL) == RHEI_OK &&
+    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
+    bool is = route_statement_get_while(session->db->route, ask->sql, ask->len,
+                                        engine_limits_any(&ask->limits) ? &stop : NULL, &statement, NULL) == RHEI_OK &&
               route_statement_target(statement, &choice) == ROUTE_TO_SESSION;
     route_statement_release(&statement);
     return is;

@@ -87,8 +87,7 @@ static rhei_status describe(struct rhei_statement *statement, struct rhei_error 
         return status;
     const struct oltp_facts *facts = route_statement_facts(statement->described);
     if (facts->has_tail)
-        return error_set(error, RHEI_SQL, "one statement at a time: another one starts after byte %zu",
-                         facts->statement_length);
+        return engine_second_statement(statement->sql, strlen(statement->sql), facts->statement_length, error);
     use_facts(statement);
     return RHEI_OK;
 }

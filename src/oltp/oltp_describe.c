@@ -247,7 +247,8 @@ static int explain_depth(struct explain *explain, int id, int parent)
 
 static void explain_line(struct explain *explain, int id, int parent, const char *detail)
 {
-    base_buffer_format(&explain->text, "%*s%s\n", 2 * explain_depth(explain, id, parent), "", detail);
+    const char *separator = explain->text.len > 0 ? "\n" : "";
+    base_buffer_format(&explain->text, "%s%*s%s", separator, 2 * explain_depth(explain, id, parent), "", detail);
     if (strstr(detail, "AUTOMATIC") != NULL) {
         explain->plan->automatic_indexes++;
     }

@@ -339,6 +339,25 @@ static void test_d5_values_mean_what_they_are_made_of(void **state)
     assert_int_equal(rhei_open(":memory:", &config, &db, &error), RHEI_INVALID);
 }
 
+static void test_q7_a_second_statement_is_told_by_its_place(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"SELECT 1; SELECT 2", "SELECT 1 ;; -- and\n /* so */ ; SELECT 2",
+                                        "DELETE FROM t WHERE 0;SELECT 2", "SELECT '; SELECT 0'; SELECT 2"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_rows *rows = NULL;
+        rhei_statement *statement = NULL;
+        int32_t place = (int32_t)(strstr(texts[i], "SELECT 2") - texts[i]);
+        assert_int_equal(rhei_query(fixture.db, texts[i], NULL, NULL, &rows, &error), RHEI_SQL);
+        assert_int_equal(error.sql_offset, place);
+        assert_int_equal(rhei_prepare(fixture.db, texts[i], &statement, &error), RHEI_SQL);
+        assert_int_equal(error.sql_offset, place);
+        assert_int_equal(rhei_execute(fixture.db, texts[i], NULL, NULL, &error), RHEI_SQL);
+        assert_int_equal(error.sql_offset, place);
+    }
+}
+
 /* ---- Sessions. ---- */
 
 static void test_q7_sessions_have_batch_script_arrow_and_prepare(void **state)
@@ -472,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_d5_nonsense_in_options_is_invalid),
         cmocka_unit_test(test_d5_a_number_out_of_range_is_told_with_its_range),
         cmocka_unit_test(test_d5_values_mean_what_they_are_made_of),
+        cmocka_unit_test(test_q7_a_second_statement_is_told_by_its_place),
         cmocka_unit_test(test_q7_sessions_have_batch_script_arrow_and_prepare),
         cmocka_unit_test(test_d5_a_stale_snapshot_says_that_only_rollback_helps),
         cmocka_unit_test(test_d5_a_file_that_may_not_grow_is_full),

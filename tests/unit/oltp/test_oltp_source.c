@@ -305,10 +305,14 @@ static void test_facts_and_plans(void **state)
     assert_int_equal(plan.searches, 1);
     assert_int_equal(plan.scans, 0);
     assert_non_null(strstr(plan.text, "(rowid=?)"));
+    assert_null(strchr(plan.text, '\n')); /* between lines only */
     base_free(plan.text);
     assert_int_equal(oltp_explain(test.oltp, "SELECT sum(b) FROM t GROUP BY a", 31, &plan, NULL), RHEI_OK);
     assert_int_equal(plan.scans, 1);
     assert_int_equal(plan.temp_sorts, 1);
+    const char *between = strchr(plan.text, '\n');
+    assert_non_null(between);
+    assert_true(between[1] != '\0' && strchr(between + 1, '\n') == NULL);
     base_free(plan.text);
     test_close(&test);
 }
