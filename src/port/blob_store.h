@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket for a medium that keeps bytes by name: a folder, a bucket. Blobs never change once they are written; the one thing that
+ * changes is the manifest, which says what of them counts, and moves atomically.
+ *
+ * A store keeps bytes, it doesn't understand them: whoever reads a blob checks it, for a medium may lose, cut or alter what it was given.
+ * Names are 1 to 200 of a-z 0-9 . _ - and begin with a letter or digit. Any thread, several at a time; manifest_swap is decided one by one.
+ */
+#ifndef PORT_BLOB_STORE_H
+#define PORT_BLOB_STORE_H
+
+#include "rhei/rhei_types.h"
+
+struct blob_store;
+
+enum { BLOB_NAME_MAX = 200 };
+
+struct blob {
+    const char *name;
+    const void *bytes;
+    size_t len;
+};
+
+/* Bytes of a blob as they lie in memory; given back by release. */
+struct blob_map {
+    const void *bytes;
+    size_t len;
+    void *owner;
+    void (*release)(struct blob_map *map);
+};
+
+struct blob_store_ops {
+    const char *name; /* "local" */
+
+    /*
+     * Writes blobs; all are durable when it returns. After a failure or a crash each of them is there whole or not at all, as far as the
+     * medium keeps its word. RHEI_EXISTS: a name is taken. RHEI_FULL, RHEI_IO, RHEI_READ_ONLY.
+     */
+    rhei_status (*put)(struct blob_store *store, const struct blob *blobs, size_t count, struct rhei_error *error);
+    /* RHEI_NOT_FOUND: there is no such blob. */
+    rhei_status (*size)(struct blob_store *store, const char *name, uint64_t *size, struct rhei_error *error);
+    /* `len` bytes from `offset` into `bytes`; RHEI_IO where the blob ends before. */
+    rhei_status (*get)(struct blob_store *store, const char *name, uint64_t offset, void *bytes, size_t len,
+                       struct rhei_error *error);
+    /* The whole blob, read when it is touched. RHEI_UNSUPPORTED: this medium can't; then get. The map may outlive a remove. */
+    rhei_status (*map)(struct blob_store *store, const char *name, struct blob_map *map, struct rhei_error *error);
+    /* Every blob, in no order; the first status but RHEI_OK ends it and is returned. */
+    rhei_status (*list)(struct blob_store *store,
+                        rhei_status (*take)(void *context, const char *name, uint64_t size, struct rhei_error *error),
+                        void *context, struct rhei_error *error);
+    /* RHEI_OK also where there is no such blob. Durable only with the next put or manifest_swap. */
+    rhei_status (*remove)(struct blob_store *store, const char *name, struct rhei_error *error);
+
+    /* *version 0: there is none yet (RHEI_OK, *bytes NULL). Free *bytes with base_free. */
+    rhei_status (*manifest_read)(struct blob_store *store, void **bytes, size_t *len, uint64_t *version,
+                                 struct rhei_error *error);
+    /*
+     * Replaces the manifest if it is still the one of `version`, and raises that by one; durable when it returns. RHEI_BUSY: it is
+     * another one by now. After a crash there is the old one or the new one, whole.
+     */
+    rhei_status (*manifest_swap)(struct blob_store *store, uint64_t *version, const void *bytes, size_t len,
+                                 struct rhei_error *error);
+
+    /* No call may be under way; maps may still be held. */
+    void (*close)(struct blob_store **store);
+};
+
+/* First member of every implementation's struct. */
+struct blob_store {
+    const struct blob_store_ops *ops;
+};
+
+#endif

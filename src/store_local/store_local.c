@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Invariants
+ *  1. A file is written under a temporary name, made durable, and only then given its own: what has its own name is whole.
+ *  2. The folder is made durable before a call returns, so names are as durable as bytes.
+ *  3. Every manifest has the version of the one before and 1; `lock` serialises the look and the swap.
+ */
+#include "store_local.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_thread.h"
+#include "store_local_file.h"
+
+#define BLOB_PREFIX "b-"
+#define TEMP_PREFIX "t-"
+#define LOCK_NAME   "lock"
+#define MANIFEST    "manifest"
+
+static const char manifest_mark[8] = {'R', 'H', 'E', 'I', 'S', 'T', 'O', 'R'};
+
+enum { HEAD_BYTES = 16, FILE_NAME_MAX = BLOB_NAME_MAX + 3 };
+
+struct store_local {
+    struct blob_store store; /* first */
+    char *path;
+    int folder, lock_file; /* -1: none */
+    bool read_only;
+    void (*fault)(void *context, const char *point);
+    void *fault_context;
+    base_mutex lock;    /* of the manifest and of `temporary` */
+    uint64_t temporary; /* number of the last temporary name */
+};
+
+static void fault(const struct store_local *store, const char *point)
+{
+    if (store->fault != NULL)
+        store->fault(store->fault_context, point);
+}
+
+static struct store_local *self(struct blob_store *store)
+{
+    return (struct store_local *)store;
+}
+
+static rhei_status writable(const struct store_local *store, struct rhei_error *error)
+{
+    return store->read_only ? error_set(error, RHEI_READ_ONLY, "the folder \"%s\" was opened to be read", store->path)
+                            : RHEI_OK;
+}
+
+/* ---- Names. ------------------------------------------------------------------------------------------------------ */
+
+static bool name_is_good(const char *name)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t len = name == NULL ? 0 : strlen(name);
+    return len > 0 && len <= BLOB_NAME_MAX && strspn(name, good) == len && strchr("._-", name[0]) == NULL;
+}
+
+static rhei_status file_name(const char *name, char file[FILE_NAME_MAX], struct rhei_error *error)
+{
+    if (!name_is_good(name))
+        return error_set(error, RHEI_INVALID, "\"%.220s\" can't be the name of a blob", name == NULL ? "" : name);
+    (void)snprintf(file, FILE_NAME_MAX, BLOB_PREFIX "%s", name);
+    return RHEI_OK;
+}
+
+static void temporary_name(struct store_local *store, char file[FILE_NAME_MAX])
+{
+    base_mutex_lock(&store->lock);
+    uint64_t number = ++store->temporary;
+    base_mutex_unlock(&store->lock);
+    (void)snprintf(file, FILE_NAME_MAX, TEMP_PREFIX "%" PRIu64, number);
+}
+
+/* ---- Blobs. ------------------------------------------------------------------------------------------------------ */
+
+/* A blob on its way: its temporary name, then its own. */
+struct put {
+    char temporary[FILE_NAME_MAX], own[FILE_NAME_MAX];
+    bool written, named;
+};
+
+static rhei_status put_write(struct store_local *store, struct put *put, const struct blob *blob,
+                             struct rhei_error *error)
+{
+    rhei_status status = file_name(blob->name, put->own, error);
+    if (status != RHEI_OK)
+        return status;
+    if (faccessat(store->folder, put->own, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return error_set(error, RHEI_EXISTS, "there is a blob \"%s\" already", blob->name);
+    temporary_name(store, put->temporary);
+    status = store_file_write(store->folder, put->temporary, NULL, 0, blob->bytes, blob->len, error);
+    put->written = status == RHEI_OK;
+    return status;
+}
+
+/* All bytes first, then all fsyncs: the disk may then write them together. */
+static rhei_status put_all(struct store_local *store, struct put *puts, const struct blob *blobs, size_t count,
+                           struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; status == RHEI_OK && i < count; i++)
+        status = put_write(store, &puts[i], &blobs[i], error);
+    fault(store, "store.put.written");
+    for (size_t i = 0; status == RHEI_OK && i < count; i++)
+        status = store_file_sync(store->folder, puts[i].temporary, error);
+    fault(store, "store.put.synced");
+    for (size_t i = 0; status == RHEI_OK && i < count; i++) {
+        /* link, unlike rename, replaces nothing: two writers of one name can't both succeed */
+        if (linkat(store->folder, puts[i].temporary, store->folder, puts[i].own, 0) == 0)
+            puts[i].named = true;
+        else
+            status = store_io_error(error, "name", blobs[i].name);
+    }
+    fault(store, "store.put.named");
+    for (size_t i = 0; i < count; i++)
+        if (puts[i].written)
+            (void)unlinkat(store->folder, puts[i].temporary, 0);
+    if (status == RHEI_OK)
+        status = store_folder_sync(store->folder, error);
+    for (size_t i = 0; status != RHEI_OK && i < count; i++)
+        if (puts[i].named)
+            (void)unlinkat(store->folder, puts[i].own, 0);
+    fault(store, "store.put.done");
+    return status;
+}
+
+static rhei_status local_put(struct blob_store *base, const struct blob *blobs, size_t count, struct rhei_error *error)
+{
+    struct store_local *store = self(base);
+    rhei_status status = writable(store, error);
+    if (status != RHEI_OK || count == 0)
+        return status;
+    struct put *puts = base_alloc_zero(count, sizeof *puts);
+    if (puts == NULL)
+        return error_no_memory(error);
+    status = put_all(store, puts, blobs, count, error);
+    base_free(puts);
+    return status;
+}
+
+static rhei_status local_size(struct blob_store *base, const char *name, uint64_t *size, struct rhei_error *error)
+{
+    char file[FILE_NAME_MAX];
+    rhei_status status = file_name(name, file, error);
+    return status == RHEI_OK ? store_file_size(self(base)->folder, file, size, error) : status;
+}
+
+static rhei_status local_get(struct blob_store *base, const char *name, uint64_t offset, void *bytes, size_t len,
+                             struct rhei_error *error)
+{
+    char file[FILE_NAME_MAX];
+    rhei_status status = file_name(name, file, error);
+    return status == RHEI_OK ? store_file_read(self(base)->folder, file, offset, bytes, len, error) : status;
+}
+
+static void map_release(struct blob_map *map)
+{
+    if (map->owner != NULL)
+        (void)munmap(map->owner, map->len);
+    *map = (struct blob_map){0};
+}
+
+static rhei_status local_map(struct blob_store *base, const char *name, struct blob_map *map, struct rhei_error *error)
+{
+    char file[FILE_NAME_MAX];
+    *map = (struct blob_map){.release = map_release};
+    rhei_status status = file_name(name, file, error);
+    if (status != RHEI_OK)
+        return status;
+    int open_file = openat(self(base)->folder, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat facts;
+    if (open_file < 0)
+        return store_io_error(error, "open", name);
+    if (fstat(open_file, &facts) != 0) {
+        status = store_io_error(error, "look at", name);
+    } else if (facts.st_size > 0) { /* nothing can't be mapped, and needn't */
+        void *place = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_SHARED, open_file, 0);
+        if (place == MAP_FAILED)
+            status = store_io_error(error, "map", name);
+        else
+            *map = (struct blob_map){place, (size_t)facts.st_size, place, map_release};
+    }
+    (void)close(open_file);
+    return status;
+}
+
+static rhei_status local_list(struct blob_store *base,
+                              rhei_status (*take)(void *context, const char *name, uint64_t size,
+                                                  struct rhei_error *error),
+                              void *context, struct rhei_error *error)
+{
+    struct store_local *store = self(base);
+    int folder = openat(store->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a place in the list of its own */
+    DIR *entries = folder < 0 ? NULL : fdopendir(folder);
+    if (entries == NULL) {
+        if (folder >= 0)
+            (void)close(folder);
+        return store_io_error(error, "list the folder", store->path);
+    }
+    rhei_status status = RHEI_OK;
+    for (struct dirent *entry = NULL; status == RHEI_OK && (entry = readdir(entries)) != NULL;) {
+        uint64_t size = 0;
+        if (strncmp(entry->d_name, BLOB_PREFIX, sizeof BLOB_PREFIX - 1) != 0)
+            continue;
+        status = store_file_size(store->folder, entry->d_name, &size, error);
+        if (status == RHEI_OK)
+            status = take(context, entry->d_name + sizeof BLOB_PREFIX - 1, size, error);
+        else if (status == RHEI_NOT_FOUND) /* removed meanwhile */
+            status = RHEI_OK;
+    }
+    (void)closedir(entries);
+    return status;
+}
+
+static rhei_status local_remove(struct blob_store *base, const char *name, struct rhei_error *error)
+{
+    char file[FILE_NAME_MAX];
+    rhei_status status = writable(self(base), error);
+    if (status == RHEI_OK)
+        status = file_name(name, file, error);
+    if (status == RHEI_OK && unlinkat(self(base)->folder, file, 0) != 0 && errno != ENOENT)
+        status = store_io_error(error, "remove", name);
+    return status;
+}
+
+/* ---- The manifest. ----------------------------------------------------------------------------------------------- */
+
+static uint64_t read_number(const unsigned char bytes[8])
+{
+    uint64_t number = 0;
+    for (int i = 7; i >= 0; i--)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
+static void write_number(unsigned char bytes[8], uint64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(number >> (8 * i));
+}
+
+static rhei_status read_version(struct store_local *store, uint64_t *size, uint64_t *version, struct rhei_error *error)
+{
+    unsigned char head[HEAD_BYTES];
+    struct rhei_error told = RHEI_ERROR_INIT;
+    *size = *version = 0;
+    rhei_status status = store_file_size(store->folder, MANIFEST, size, &told);
+    if (status == RHEI_NOT_FOUND)
+        return RHEI_OK;
+    if (status == RHEI_OK && *size < HEAD_BYTES)
+        status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is cut off", store->path);
+    if (status == RHEI_OK)
+        status = store_file_read(store->folder, MANIFEST, 0, head, sizeof head, &told);
+    if (status == RHEI_OK && memcmp(head, manifest_mark, sizeof manifest_mark) != 0)
+        status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is not one of Rhei's", store->path);
+    if (status == RHEI_OK)
+        *version = read_number(head + sizeof manifest_mark);
+    if (status == RHEI_OK && *version == 0)
+        status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is damaged", store->path);
+    if (status != RHEI_OK && error != NULL)
+        *error = told;
+    return status;
+}
+
+static rhei_status local_manifest_read(struct blob_store *base, void **bytes, size_t *len, uint64_t *version,
+                                       struct rhei_error *error)
+{
+    struct store_local *store = self(base);
+    uint64_t size = 0;
+    *bytes = NULL;
+    *len = 0;
+    base_mutex_lock(&store->lock);
+    rhei_status status = read_version(store, &size, version, error);
+    if (status == RHEI_OK && *version > 0) {
+        *len = (size_t)size - HEAD_BYTES;
+        *bytes = base_alloc(*len + 1);
+        status = *bytes == NULL ? error_no_memory(error)
+                                : store_file_read(store->folder, MANIFEST, HEAD_BYTES, *bytes, *len, error);
+    }
+    base_mutex_unlock(&store->lock);
+    if (status != RHEI_OK) {
+        base_free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+static rhei_status swap(struct store_local *store, const char *temporary, uint64_t *version, const void *bytes,
+                        size_t len, struct rhei_error *error)
+{
+    uint64_t size, current;
+    unsigned char head[HEAD_BYTES];
+    rhei_status status = read_version(store, &size, &current, error);
+    if (status == RHEI_OK && current != *version)
+        status = error_set(error, RHEI_BUSY, "the manifest of \"%s\" is number %" PRIu64 " by now, not %" PRIu64,
+                           store->path, current, *version);
+    if (status != RHEI_OK)
+        return status;
+    memcpy(head, manifest_mark, sizeof manifest_mark);
+    write_number(head + sizeof manifest_mark, current + 1);
+    status = store_file_write(store->folder, temporary, head, sizeof head, bytes, len, error);
+    if (status == RHEI_OK)
+        status = store_file_sync(store->folder, temporary, error);
+    fault(store, "store.manifest.written");
+    if (status == RHEI_OK && renameat(store->folder, temporary, store->folder, MANIFEST) != 0)
+        status = store_io_error(error, "replace", MANIFEST);
+    if (status != RHEI_OK) {
+        (void)unlinkat(store->folder, temporary, 0);
+        return status;
+    }
+    fault(store, "store.manifest.named");
+    *version = current + 1; /* it is the new one now, durable or not */
+    status = store_folder_sync(store->folder, error);
+    fault(store, "store.manifest.done");
+    return status;
+}
+
+static rhei_status local_manifest_swap(struct blob_store *base, uint64_t *version, const void *bytes, size_t len,
+                                       struct rhei_error *error)
+{
+    struct store_local *store = self(base);
+    char temporary[FILE_NAME_MAX];
+    rhei_status status = writable(store, error);
+    if (status != RHEI_OK)
+        return status;
+    temporary_name(store, temporary);
+    base_mutex_lock(&store->lock);
+    status = swap(store, temporary, version, bytes, len, error);
+    base_mutex_unlock(&store->lock);
+    return status;
+}
+
+/* ---- Opening. ---------------------------------------------------------------------------------------------------- */
+
+static void local_close(struct blob_store **base)
+{
+    if (base == NULL || *base == NULL)
+        return;
+    struct store_local *store = self(*base);
+    if (store->lock_file >= 0)
+        (void)close(store->lock_file); /* and so lets go of the lock */
+    if (store->folder >= 0)
+        (void)close(store->folder);
+    base_mutex_destroy(&store->lock);
+    base_free(store->path);
+    base_free(store);
+    *base = NULL;
+}
+
+static const struct blob_store_ops local_ops = {
+    .name = "local",
+    .put = local_put,
+    .size = local_size,
+    .get = local_get,
+    .map = local_map,
+    .list = local_list,
+    .remove = local_remove,
+    .manifest_read = local_manifest_read,
+    .manifest_swap = local_manifest_swap,
+    .close = local_close,
+};
+
+static bool is_ours(const char *file)
+{
+    return strcmp(file, ".") == 0 || strcmp(file, "..") == 0 || strcmp(file, LOCK_NAME) == 0 ||
+           strcmp(file, MANIFEST) == 0 || strncmp(file, BLOB_PREFIX, sizeof BLOB_PREFIX - 1) == 0 ||
+           strncmp(file, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0;
+}
+
+/* Looks that nothing but a store's files is there; `sweep`: removes those that a crash left half written. */
+static rhei_status look_around(struct store_local *store, bool sweep, struct rhei_error *error)
+{
+    int folder = openat(store->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = folder < 0 ? NULL : fdopendir(folder);
+    if (entries == NULL) {
+        if (folder >= 0)
+            (void)close(folder);
+        return store_io_error(error, "list the folder", store->path);
+    }
+    rhei_status status = RHEI_OK;
+    for (struct dirent *entry = NULL; status == RHEI_OK && (entry = readdir(entries)) != NULL;) {
+        if (!is_ours(entry->d_name))
+            status = error_set(error, RHEI_INVALID,
+                               "the folder \"%s\" holds \"%.100s\", which isn't Rhei's: name a folder that is empty or "
+                               "doesn't exist",
+                               store->path, entry->d_name);
+        else if (sweep && strncmp(entry->d_name, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0)
+            (void)unlinkat(store->folder, entry->d_name, 0);
+    }
+    (void)closedir(entries);
+    return status;
+}
+
+static rhei_status take_lock(struct store_local *store, struct rhei_error *error)
+{
+    store->lock_file = openat(store->folder, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (store->lock_file < 0)
+        return store_io_error(error, "open the lock of", store->path);
+    if (flock(store->lock_file, LOCK_EX | LOCK_NB) == 0)
+        return RHEI_OK;
+    if (errno != EWOULDBLOCK)
+        return store_io_error(error, "lock", store->path);
+    return error_set(error, RHEI_BUSY, "the folder \"%s\" is in use by another handle: give each its own", store->path);
+}
+
+static rhei_status open_folder(struct store_local *store, struct rhei_error *error)
+{
+    rhei_status status = store->read_only ? RHEI_OK : store_folder_make(store->path, error);
+    if (status != RHEI_OK)
+        return status;
+    store->folder = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->folder < 0)
+        return store_io_error(error, "open the folder", store->path);
+    status = look_around(store, false, error);
+    if (status == RHEI_OK && !store->read_only)
+        status = take_lock(store, error);
+    if (status == RHEI_OK && !store->read_only)
+        status = look_around(store, true, error);
+    return status;
+}
+
+rhei_status store_local_open(const struct store_local_config *config, struct blob_store **result,
+                             struct rhei_error *error)
+{
+    *result = NULL;
+    if (config->folder == NULL || config->folder[0] == '\0')
+        return error_set(error, RHEI_INVALID, "a store needs a folder");
+    struct store_local *store = base_alloc_zero(1, sizeof *store);
+    if (store == NULL)
+        return error_no_memory(error);
+    store->store.ops = &local_ops;
+    store->folder = store->lock_file = -1;
+    store->read_only = config->read_only;
+    store->fault = config->fault;
+    store->fault_context = config->fault_context;
+    base_mutex_init(&store->lock);
+    store->path = base_strdup(config->folder);
+    rhei_status status = store->path == NULL ? error_no_memory(error) : open_folder(store, error);
+    struct blob_store *base = &store->store;
+    if (status != RHEI_OK)
+        local_close(&base);
+    *result = base;
+    return status;
+}

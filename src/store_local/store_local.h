@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A blob store in a folder of a local disk (port/blob_store.h says what its calls promise). Any thread. */
+#ifndef STORE_LOCAL_STORE_LOCAL_H
+#define STORE_LOCAL_STORE_LOCAL_H
+
+#include "port/blob_store.h"
+
+struct store_local_config {
+    const char *folder;                              /* made if it isn't there, with what is above it */
+    bool read_only;                                  /* changes nothing, and takes no lock */
+    void (*fault)(void *context, const char *point); /* tests: called at every named step; may be NULL */
+    void *fault_context;
+};
+
+/*
+ * Opens the folder for this process alone and removes what a crash left half written. RHEI_BUSY: another one has it open.
+ * RHEI_INVALID: it holds files that are not a store's. RHEI_READ_ONLY, RHEI_NOT_FOUND, RHEI_FULL, RHEI_IO.
+ */
+rhei_status store_local_open(const struct store_local_config *config, struct blob_store **store,
+                             struct rhei_error *error);
+
+#endif
