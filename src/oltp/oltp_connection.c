@@ -163,7 +163,7 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         status = connection_set_synchronous(connection, error);
     }
-    if (status == RHEI_OK && oltp_sum_register(db) != SQLITE_OK) {
+    if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK)) {
         status = error_no_memory(error);
     }
     if (status == RHEI_OK) { /* the first look into the file: says if it is a database at all */

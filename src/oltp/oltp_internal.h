@@ -159,6 +159,8 @@ bool oltp_is_blank(const char *sql, size_t len, size_t at);
  */
 rhei_status oltp_pragma_check(const struct oltp_connection *connection, const char *sql, size_t len,
                               struct rhei_error *error);
+/* On a new connection: the tables pragma_busy_timeout and the like are refused as the PRAGMAs are. */
+int oltp_pragma_register(sqlite3 *db);
 /* After the writer ran it: a setting of all connections is remembered for the others. */
 rhei_status oltp_pragma_done(struct oltp *oltp, const char *sql, size_t len, struct rhei_error *error);
 /* Runs what was set since the connection was used last. */

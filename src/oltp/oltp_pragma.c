@@ -4,7 +4,9 @@
  *
  * G1. A PRAGMA that asks runs anywhere. One that sets something of the file runs on the writer. One that sets something of a
  *     connection is run on the writer and then on every reader before its next statement, so it means the same for all.
- * G2. What would break the engine, or make the two engines answer differently, is refused before SQLite sees it: some take
+ * G2. One that asks tells of the logical connection, or is refused: what only an inner connection has (its busy handler, its
+ *     query_only, a cache's size that nobody set for all) would be another value on the next one.
+ * G3. What would break the engine, or make the two engines answer differently, is refused before SQLite sees it: some take
  *     effect when they are prepared.
  */
 #include <stdio.h>
@@ -65,6 +67,22 @@ static const struct {
     {"full_column_names", NULL, false, "it changes the columns of results"},
     {"empty_result_callbacks", NULL, false, "it changes what results are"},
     {"lock_proxy_file", NULL, true, "the readers could not open the file any more"},
+};
+
+/* Those whose value is an inner connection's; `settable`: only as long as nobody has set it for all. */
+static const struct {
+    const char *name;
+    bool settable;
+    const char *why;
+} pragma_inner[] = {
+    {"busy_timeout", false,
+     "how long to wait for another process's lock is the setting busy_timeout_ms, for all connections"},
+    {"query_only", false, "whether writes are refused is the setting read_only, for all connections"},
+    {"data_version", false, "each inner connection counts by itself: the position of an answer tells what it shows"},
+    {"wal_autocheckpoint", false, "the maintenance thread does checkpoints; see the setting wal_limit"},
+    {"journal_size_limit", false, "see the setting wal_limit"},
+    {"cache_size", true, "each inner connection has its own until it is set for all"},
+    {"temp_store", true, "each inner connection has its own until it is set for all"},
 };
 
 struct pragma {
@@ -143,13 +161,30 @@ static rhei_status pragma_refuse(const struct pragma *pragma, struct rhei_error 
     return RHEI_OK;
 }
 
+static bool setting_exists(struct oltp *oltp, const char *name);
+
+static rhei_status pragma_refuse_inner(struct oltp *oltp, const struct pragma *pragma, struct rhei_error *error)
+{
+    for (size_t i = 0; i < sizeof pragma_inner / sizeof pragma_inner[0]; i++) {
+        if (strcmp(pragma->name, pragma_inner[i].name) == 0 && pragma->of_main &&
+            !(pragma_inner[i].settable && setting_exists(oltp, pragma->name))) {
+            return error_set(error, RHEI_UNSUPPORTED, "PRAGMA %s can't be asked: %s", pragma->name,
+                             pragma_inner[i].why);
+        }
+    }
+    return RHEI_OK;
+}
+
 rhei_status oltp_pragma_check(const struct oltp_connection *connection, const char *sql, size_t len,
                               struct rhei_error *error)
 {
     struct pragma pragma;
     pragma_read(sql, len, &pragma);
-    if (pragma.name[0] == '\0' || !pragma.sets || PRAGMA_IN(pragma.name, pragma_asks)) {
+    if (pragma.name[0] == '\0') {
         return RHEI_OK;
+    }
+    if (!pragma.sets || PRAGMA_IN(pragma.name, pragma_asks)) {
+        return pragma_refuse_inner(connection->oltp, &pragma, error);
     }
     if (connection->role != OLTP_WRITER) {
         return error_set(error, RHEI_READ_ONLY,
@@ -163,6 +198,36 @@ rhei_status oltp_pragma_check(const struct oltp_connection *connection, const ch
                          pragma.name);
     }
     return status;
+}
+
+/* ---- pragma_busy_timeout and the like, the tables of the same names. ---------------------------------------------- */
+
+static int inner_connect(sqlite3 *db, void *why, int argc, const char *const *argv, sqlite3_vtab **table, char **error)
+{
+    (void)db;
+    (void)table;
+    *error = sqlite3_mprintf("%s can't be asked: %s", argc > 0 ? argv[0] : "this PRAGMA", (const char *)why);
+    return SQLITE_ERROR;
+}
+
+/* Never called: no table of these is ever connected. */
+static int inner_best_index(sqlite3_vtab *table, sqlite3_index_info *info)
+{
+    (void)table;
+    (void)info;
+    return SQLITE_ERROR;
+}
+
+int oltp_pragma_register(sqlite3 *db)
+{
+    static const sqlite3_module refusing = {.xConnect = inner_connect, .xBestIndex = inner_best_index};
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < sizeof pragma_inner / sizeof pragma_inner[0] && rc == SQLITE_OK; i++) {
+        char name[80];
+        snprintf(name, sizeof name, "pragma_%s", pragma_inner[i].name);
+        rc = sqlite3_create_module(db, name, &refusing, (void *)(uintptr_t)pragma_inner[i].why);
+    }
+    return rc;
 }
 
 /* ---- Settings of every connection. ------------------------------------------------------------------------------- */
@@ -198,6 +263,17 @@ static bool setting_put(struct oltp *oltp, const char *name, const char *sql, si
         base_free(copy);
     }
     return ok;
+}
+
+static bool setting_exists(struct oltp *oltp, const char *name)
+{
+    base_mutex_lock(&oltp->pool_lock);
+    const struct oltp_setting *at = oltp->settings;
+    while (at != NULL && strcmp(at->name, name) != 0) {
+        at = at->next;
+    }
+    base_mutex_unlock(&oltp->pool_lock);
+    return at != NULL;
 }
 
 rhei_status oltp_pragma_done(struct oltp *oltp, const char *sql, size_t len, struct rhei_error *error)

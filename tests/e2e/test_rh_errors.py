@@ -184,3 +184,85 @@ def test_help_and_man_page_have_the_same_options(rh):
     for option in set(re.findall(r"--[a-z][a-z-]+", man)):
         assert option in options, f"{option} of the man page is missing in rh help"
     assert re.fullmatch(r"rh \d+\.\d+\.\d+\n", rh.run("--version").stdout)
+
+
+def test_a_command_that_failed_leaves_no_new_database(rh):
+    (rh.folder / "bad.csv").write_text("id,n\n1,2\n3\n")
+    (rh.folder / "good.csv").write_text("id,n\n1,2\n")
+    files = sorted(path.name for path in rh.folder.iterdir())
+    for capture in ([], ["--capture"]):
+        for command in (["import", "bad.csv", "t", "--create"], ["import", "good.csv", "absent"], ["import", "bad.csv", "t"],
+                        ["import", "absent.csv", "t", "--create"], ["exec", "CREATE TABLE t (a); INSERT INTO nope VALUES (1)"],
+                        ["exec", "CREATE TABL t (a)"], ["exec", "SELECT 1; SELECT * FROM nope"]):
+            rh.run(*command, *capture, "--db", "new.db", code=1)
+            assert sorted(path.name for path in rh.folder.iterdir()) == files, command
+    # what was committed before the error is kept, and so is a file that was there
+    rh.run("exec", "PRAGMA user_version = 3; SELECT * FROM nope", "--db", "new.db", code=1)
+    assert rh.run("query", "PRAGMA user_version", "--db", "new.db").stdout.split() == ["user_version", "3"]
+    (rh.folder / "empty.db").touch()
+    rh.run("exec", "CREATE TABL t (a)", "--db", "empty.db", code=1)
+    assert (rh.folder / "empty.db").exists()
+
+
+def test_a_cancelled_import_leaves_no_new_database(rh):
+    with open(rh.folder / "big.csv", "w") as file:
+        file.write("id,n\n")
+        file.writelines(f"{number},{number * 7}\n" for number in range(1_500_000))
+    for capture in ([], ["--capture"]):
+        process = rh.start("import", "big.csv", "t", "--create", "--db", "new.db", *capture)
+        limit = time.monotonic() + 30
+        while not (rh.folder / "new.db").exists() and time.monotonic() < limit:
+            pass
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 1 and "cancelled" in told, told
+        assert sorted(path.name for path in rh.folder.iterdir()) == ["big.csv"]
+
+
+def test_an_empty_new_database_that_somebody_uses_stays(rh, sqlite3_shell):
+    """Another process that has opened the file by then keeps it, with what it writes."""
+    reader, writer = os.pipe()
+    process = rh.start("import", "-", "t", "--db", "new.db", stdin=reader)
+    os.close(reader)
+    os.write(writer, b"id\n")
+    limit = time.monotonic() + 30
+    while not (rh.folder / "new.db").exists() and time.monotonic() < limit:
+        pass
+    shell = sqlite3_shell.start("new.db", stdin=subprocess.PIPE)
+    shell.stdin.write("BEGIN; SELECT count(*) FROM sqlite_schema;\n")
+    shell.stdin.flush()
+    assert shell.stdout.readline() == "0\n"
+    os.close(writer)
+    process.communicate(timeout=60)
+    assert process.returncode == 1 and (rh.folder / "new.db").exists()
+    shell.communicate("COMMIT; CREATE TABLE kept (a);\n", timeout=60)
+    assert rh.run("query", "SELECT name FROM sqlite_schema", "--db", "new.db").stdout == "name\nkept\n"
+
+
+def test_sql_of_the_column_store_alone_is_told_how_to_be_asked(filled):
+    for sql in ("FROM t", "SUMMARIZE t", "SELECT * FROM t QUALIFY row_number() OVER () = 1"):
+        done = filled.run("query", sql, code=1)
+        assert "rh query --route olap builds the column store first" in done.stderr
+        assert filled.run("query", sql, "--route", "olap").stdout
+        done = filled.run("exec", sql, code=1)
+        assert "rh query --route olap" in done.stderr
+    assert "--route olap" in filled.run("query", "SELECT list_value(1)", code=1).stderr
+
+
+def test_advice_is_in_the_words_of_the_command_line(filled):
+    for command, word in ((["query", "BEGIN"], "rh exec"), (["query", "COMMIT"], "rh exec"),
+                          (["query", "PRAGMA foreign_keys = ON"], "rh exec"), (["exec", "PRAGMA query_only = 1"], "--read-only"),
+                          (["query", "PRAGMA busy_timeout"], "busy_timeout_ms")):
+        told = filled.run(*command, code=1).stderr
+        assert word in told and "rhei_" not in told and "session" not in told, told
+
+
+def test_each_advice_that_is_reworded_is_one_that_the_engine_gives():
+    table = (ROOT / "tools" / "rh" / "rh_advice.c").read_text().split("words[] = {")[1].split("\n};")[0]
+    table = re.sub(r'"\s*\n\s*"', "", table)
+    first = [pair[0] for pair in re.findall(r'\{"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)"\}', table)]
+    assert len(first) == table.count("{\"")
+    sources = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.c")))
+    sources = re.sub(r'"\s*\n\s*"', "", sources)
+    for text in first:
+        assert text in sources, text

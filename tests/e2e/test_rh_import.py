@@ -112,6 +112,9 @@ def test_a_bad_line_goes_to_the_reject_file(rh, file, tmp_path, text, place, why
 def test_a_failed_create_leaves_no_table(rh, file):
     file("a,b\n1,x\n2\n")
     rh.run("import", "data.csv", "t", "--create", code=1)
+    assert not (rh.folder / "rhei.db").exists()
+    rh.run("exec", "CREATE TABLE other (a)")
+    rh.run("import", "data.csv", "t", "--create", code=1)
     assert "t" not in rh.run("query", "SELECT name FROM sqlite_schema WHERE name = 't'").stdout.split()
 
 
@@ -164,6 +167,9 @@ def test_lines_that_end_in_carriage_returns_alone_are_refused(rh, file):
     file(b"id,v\r1,a\r2,b\r")
     done = rh.run("import", "data.csv", "t", "--create", code=1)
     assert "line 1, column 5: the lines of this file end in carriage returns alone" in done.stderr and "tr '\\r' '\\n'" in done.stderr
+    assert not (rh.folder / "rhei.db").exists()
+    rh.run("exec", "CREATE TABLE other (a)")
+    rh.run("import", "data.csv", "t", "--create", code=1)
     assert "t" not in rh.run("query", "SELECT name FROM sqlite_schema").stdout.split()
 
 

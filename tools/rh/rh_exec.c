@@ -92,7 +92,10 @@ int rh_exec_command(struct rh_tool *tool)
     int code = rh_statements_read(&statements, tool);
     if (code == RH_EXIT_OK)
         code = rh_tool_open(tool, RH_OPEN_CREATE) ? run_in_session(tool, &statements) : RH_EXIT_ERROR;
-    rh_tool_close(tool);
+    if (code == RH_EXIT_OK)
+        rh_tool_close(tool);
+    else
+        rh_tool_discard(tool);
     rh_statements_free(&statements);
     return code;
 }

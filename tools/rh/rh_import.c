@@ -288,6 +288,9 @@ int rh_import_command(struct rh_tool *tool)
     if (good)
         print_outcome(&import, rh_now_us() - started);
     release(&import);
-    rh_tool_close(tool);
+    if (good)
+        rh_tool_close(tool);
+    else
+        rh_tool_discard(tool);
     return rh_finish_output(tool, good ? RH_EXIT_OK : RH_EXIT_ERROR);
 }

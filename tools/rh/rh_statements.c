@@ -131,6 +131,9 @@ void rh_statements_tell(const struct rh_statements *statements, const struct rh_
     }
     if (exact || statements->script.count > 1)
         tell_caret(tool, text, offset, &place);
+    bool in_dialect = strstr(error->message, "whose dialect it may be") != NULL;
+    if (in_dialect && tool->args->route != RHEI_ROUTE_OLAP)
+        fputs("  rh query --route olap builds the column store first, and asks it.\n", stderr);
 }
 
 bool rh_check_format(const struct rh_tool *tool)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rh_tool.h"
 
+#include "rh_advice.h"
 #include "rh_interrupt.h"
 #include "rh_progress.h"
 
@@ -31,15 +32,24 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
         .struct_size = sizeof config,
         .config_file = args->config,
         .read_only = (flags & RH_OPEN_LOOK) != 0,
-        .must_exist = (flags & RH_OPEN_CREATE) == 0,
+        .must_exist = true,
         .capture_if_present = !args->capture,
         .manual_sync = true,
         .log = tell_log,
         .log_context = tool,
     };
     tool->look = config.read_only;
-    if (rhei_cancel_create(&tool->cancel, error) != RHEI_OK ||
-        rhei_open(args->db, &config, &tool->db, error) != RHEI_OK) {
+    rhei_status status = rhei_cancel_create(&tool->cancel, error);
+    if (status == RHEI_OK)
+        status = rhei_open(args->db, &config, &tool->db, error);
+    if (status == RHEI_CANT_OPEN && (flags & RH_OPEN_CREATE) != 0) {
+        config.must_exist = false;
+        rh_interrupt_guard(
+            tool->cancel); /* nobody else holds a file that isn't there: it is made, and then taken away */
+        status = rhei_open(args->db, &config, &tool->db, error);
+        tool->created = status == RHEI_OK;
+    }
+    if (status != RHEI_OK) {
         rh_tool_close(tool);
         return false;
     }
@@ -72,9 +82,12 @@ struct rhei_call_options rh_tool_limits(const struct rh_tool *tool)
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
 {
     bool cancelled = error->code == RHEI_CANCELLED && strstr(error->message, "cancelled") == NULL;
+    struct rh_buffer message = {0};
+    rh_add_in_our_words(&message, error->message);
     rh_progress_clear();
     fprintf(stderr, "%srh: %s%s%s [%s %s]\n", rh_style(&tool->err, RH_RED), cancelled ? "cancelled: " : "",
-            error->message, rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
+            message.bytes, rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
+    rh_buffer_free(&message);
 }
 
 int rh_tell(const struct rh_tool *tool, const char *format, ...)

@@ -16,6 +16,7 @@ struct rh_tool {
     rhei_db *db;
     rhei_cancel *cancel; /* raised by Ctrl-C */
     bool look;           /* opened with RH_OPEN_LOOK */
+    bool created;        /* the file wasn't there before */
     struct rh_terminal out, err;
 };
 
@@ -32,6 +33,8 @@ bool rh_tool_open(struct rh_tool *tool, unsigned flags);
 /** The same, but the error isn't told: it is in *error. */
 bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error);
 void rh_tool_close(struct rh_tool *tool);
+/** The same after a failure: a file that this command made and that is still empty goes too. */
+void rh_tool_discard(struct rh_tool *tool);
 
 /** What every call of a command obeys: --timeout and Ctrl-C. Each call may take the whole time. */
 struct rhei_call_options rh_tool_limits(const struct rh_tool *tool);

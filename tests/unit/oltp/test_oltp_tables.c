@@ -323,6 +323,45 @@ static void test_d5_pragmas_that_would_break_the_engine_are_refused(void **state
     test_close(&test);
 }
 
+/* What only an inner connection has isn't told as if it were the handle's: neither by the PRAGMA nor by the table of its name. */
+static void test_d5_a_pragma_of_an_inner_connection_is_not_told(void **state)
+{
+    (void)state;
+    static const char *const asked[] = {"PRAGMA busy_timeout",
+                                        "PRAGMA main.query_only",
+                                        "pragma data_version",
+                                        "PRAGMA wal_autocheckpoint",
+                                        "PRAGMA journal_size_limit",
+                                        "PRAGMA cache_size",
+                                        "PRAGMA temp_store",
+                                        "SELECT * FROM pragma_busy_timeout",
+                                        "SELECT query_only FROM pragma_query_only",
+                                        "SELECT * FROM pragma_cache_size('main')",
+                                        "SELECT (SELECT data_version FROM pragma_data_version)"};
+    struct oltp_test test;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    test_open(&test);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        for (int write = 0; write < 2; write++) {
+            struct oltp_cursor *cursor = NULL;
+            error = (struct rhei_error)RHEI_ERROR_INIT;
+            rhei_status status =
+                write != 0 ? test_try(&test, asked[i], &error)
+                           : oltp_read(test.oltp, asked[i], strlen(asked[i]), NULL, 0, NULL, true, &cursor, &error);
+            oltp_cursor_close(&cursor);
+            if (status != (strncmp(asked[i], "SELECT", 6) == 0 ? RHEI_SQL : RHEI_UNSUPPORTED) ||
+                strstr(error.message, "can't be asked") == NULL) {
+                fail_msg("%s: %d %s", asked[i], (int)status, error.message);
+            }
+        }
+    }
+    test_write(&test, "PRAGMA cache_size=-777");
+    assert_int_equal(test_int(&test, "PRAGMA cache_size"), -777);
+    test_write(&test, "PRAGMA temp_store=2");
+    assert_int_equal(test_int(&test, "PRAGMA temp_store"), 2);
+    test_close(&test);
+}
+
 static void test_d5_a_pragma_is_set_on_every_connection(void **state)
 {
     (void)state;
@@ -492,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_a10_dropped_pieces_are_made_again),
         cmocka_unit_test(test_a11_the_registry_keeps_what_somebody_needs),
         cmocka_unit_test(test_d5_pragmas_that_would_break_the_engine_are_refused),
+        cmocka_unit_test(test_d5_a_pragma_of_an_inner_connection_is_not_told),
         cmocka_unit_test(test_d5_a_pragma_is_set_on_every_connection),
         cmocka_unit_test(test_d5_begin_in_begin_is_told_at_once),
         cmocka_unit_test(test_a11_the_wal_is_cut_above_its_limit),

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine gives its advice to programs; the same in the words of the command line. */
+#include "rh_advice.h"
+
+#include <string.h>
+
+/* tests/e2e/test_rh_errors.py looks each first text up in the engine's sources. */
+static const struct {
+    const char *engine, *tool;
+} words[] = {
+    {"a transaction that spans calls needs a session (rhei_session_open), so that nobody else's write becomes part of "
+     "it",
+     "a transaction is for rh exec: give it BEGIN, the statements and COMMIT in one text"},
+    {"if it is the column store's, ask with the route olap",
+     "if it is the column store's, ask with rh query --route olap"},
+    {"this PRAGMA sets something: run it as a write, where all writes will follow it",
+     "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
+    {"rebuild it with rhei_rebuild", "every command builds it anew: please report this"},
+    {"wait for its build with rhei_initial_sync, or see rh status", "rh status tells why"},
+    {"or open without capture (read_only, capture_if_present)", "or leave out --capture"},
+    {"longer than busy_timeout_ms", "longer than the setting busy_timeout_ms (see rh settings)"},
+    {"raise olap_memory_limit", "raise the setting olap_memory_limit (see rh settings)"},
+    {" (or the query's own memory_limit)", ""},
+    {"route the statement to oltp", "ask with --route oltp"},
+    {"open with read_only instead", "use rh query --read-only instead"},
+    {"only a handle that may write, and whose file needn't exist, creates one", "rh exec and rh import make a new one"},
+    {"which the setting olap_syntax turned off", "which olap_syntax = false in the --config file turned off"},
+};
+
+void rh_add_in_our_words(struct rh_buffer *out, const char *message)
+{
+    while (*message != '\0') {
+        size_t found = 0, passed = 0;
+        for (size_t at = 0; at < sizeof words / sizeof words[0] && passed == 0; at++)
+            if (strncmp(message, words[at].engine, strlen(words[at].engine)) == 0) {
+                found = at;
+                passed = strlen(words[at].engine);
+            }
+        if (passed > 0)
+            rh_buffer_add_text(out, words[found].tool);
+        else
+            rh_buffer_add_char(out, *message);
+        message += passed > 0 ? passed : 1;
+    }
+    rh_buffer_reserve(out, 0);
+}
