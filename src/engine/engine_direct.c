@@ -13,6 +13,8 @@ __extension__ typedef unsigned __int128 wide_uint;
 
 /* Vectors that ranges may cut through: more of them are read faster by an executor's threads. */
 enum { MOST_CUT_VECTORS = 1024 };
+/* Beyond either an executor's threads and its own tables are as fast. */
+enum { MOST_GROUPS = 1 << 14, MOST_GROUPED_ROWS = 1 << 21 };
 
 static void copy_ranges(const struct sql_direct *direct, struct mirror_range *ranges)
 {
@@ -259,6 +261,126 @@ static rhei_status answer_aggregates(struct rhei_rows *rows, const struct sql_di
     return status;
 }
 
+/* ---- Groups. ---------------------------------------------------------------------------------------------------------- */
+
+struct grouped {
+    struct mirror_group_column *columns;
+    uint32_t *column_of; /* [outputs] */
+    struct rhei_value *values;
+    uint8_t *classes;
+    uint32_t column_count;
+    struct mirror_groups *groups;
+    struct arrow_builder *builder;
+};
+
+/* What is asked of the mirror's columns, each column once. */
+static void list_grouped(const struct sql_direct *direct, struct grouped *work)
+{
+    for (uint32_t i = 0; i < direct->output_count; i++) {
+        const struct sql_direct_output *output = &direct->outputs[i];
+        uint32_t c = 0;
+        if (output->function <= SQL_DIRECT_COUNT_ROWS)
+            continue;
+        while (c < work->column_count && work->columns[c].column != output->column)
+            c++;
+        work->column_count += c == work->column_count;
+        bool extreme = output->function == SQL_DIRECT_MIN || output->function == SQL_DIRECT_MAX;
+        work->columns[c].column = output->column;
+        work->columns[c].sums |= output->function != SQL_DIRECT_COUNT && !extreme;
+        work->columns[c].extremes |= extreme;
+        work->column_of[i] = c;
+    }
+}
+
+/* *known = false: SQLite must answer, for its error. */
+static rhei_status append_group(const struct sql_direct *direct, struct grouped *work, uint32_t group, bool *known,
+                                struct rhei_error *error)
+{
+    uint64_t rows = mirror_groups_rows(work->groups, group);
+    for (uint32_t i = 0; i < direct->output_count && *known; i++) {
+        struct mirror_total total = {0};
+        if (direct->outputs[i].function == SQL_DIRECT_COLUMN) {
+            mirror_groups_key(work->groups, group, &work->values[i]);
+            continue;
+        }
+        if (direct->outputs[i].function != SQL_DIRECT_COUNT_ROWS)
+            mirror_groups_total(work->groups, group, work->column_of[i], &total);
+        if (output_value(&direct->outputs[i], &total, rows, &work->values[i], known) != RHEI_OK)
+            return error_no_memory(error);
+    }
+    return *known ? arrow_builder_append(work->builder, work->values, error) : RHEI_OK;
+}
+
+/*
+ * No group, and none but that of NULL, are left to the executor: what type a column without a value has, it knows how to tell.
+ */
+static bool has_keys(const struct mirror_groups *groups)
+{
+    struct rhei_value key = {.type = RHEI_NULL};
+    if (mirror_groups_count(groups) > 0)
+        mirror_groups_key(groups, mirror_groups_count(groups) - 1, &key);
+    return mirror_groups_count(groups) > 1 || key.type != RHEI_NULL;
+}
+
+static rhei_status group(struct rhei_rows *rows, const struct engine_ask *ask, const struct sql_direct *direct,
+                         struct grouped *work, enum engine_direct *outcome, struct rhei_error *error)
+{
+    const struct mirror_table_view *view = mirror_view(&rows->snapshot, direct->table);
+    struct mirror_range ranges[MIRROR_MOST_RANGES];
+    bool known = true;
+    if (view == NULL || mirror_view_row_count(view) > MOST_GROUPED_ROWS)
+        return RHEI_OK;
+    copy_ranges(direct, ranges);
+    list_grouped(direct, work);
+    struct mirror_grouping grouping = {.key = direct->key,
+                                       .columns = work->columns,
+                                       .column_count = work->column_count,
+                                       .ranges = ranges,
+                                       .range_count = direct->range_count,
+                                       .most_groups = MOST_GROUPS,
+                                       .stop = stop_of(rows)};
+    rhei_status status = mirror_group(view, &grouping, &work->groups, error);
+    if (status == RHEI_UNSUPPORTED || (status == RHEI_OK && !has_keys(work->groups)))
+        return RHEI_OK;
+    for (uint32_t i = 0; i < direct->output_count; i++)
+        work->classes[i] =
+            direct->outputs[i].function == SQL_DIRECT_COLUMN ? direct->key_class : output_class(&direct->outputs[i]);
+    struct arrow_columns columns = {.count = direct->output_count,
+                                    .names = rows->names,
+                                    .known_class = work->classes,
+                                    .strings_view = ask->strings_view};
+    if (status == RHEI_OK)
+        status = arrow_builder_new(&columns, &work->builder, error);
+    for (uint32_t g = 0; status == RHEI_OK && known && g < mirror_groups_count(work->groups); g++)
+        status = append_group(direct, work, g, &known, error);
+    if (status == RHEI_TOO_BIG) /* two gigabytes of keys: in batches */
+        return RHEI_OK;
+    *outcome = known ? ENGINE_DIRECT_ANSWERED : ENGINE_DIRECT_OVERFLOW;
+    return status == RHEI_OK && known ? engine_whole_stream(work->builder, &rows->stream, error) : status;
+}
+
+static rhei_status answer_groups(struct rhei_rows *rows, const struct engine_ask *ask, const struct sql_direct *direct,
+                                 enum engine_direct *outcome, struct rhei_error *error)
+{
+    if (ask->memory_limit > 0) /* which counts what the executor uses */
+        return RHEI_OK;
+    uint32_t count = direct->output_count;
+    struct grouped work = {.columns = base_alloc_zero(count, sizeof *work.columns),
+                           .column_of = base_alloc_zero(count, sizeof *work.column_of),
+                           .values = base_alloc_zero(count, sizeof *work.values),
+                           .classes = base_alloc_zero(count, sizeof *work.classes)};
+    rhei_status status = work.columns == NULL || work.column_of == NULL || work.values == NULL || work.classes == NULL
+                             ? error_no_memory(error)
+                             : group(rows, ask, direct, &work, outcome, error);
+    arrow_builder_free(&work.builder);
+    mirror_groups_free(&work.groups);
+    base_free(work.columns);
+    base_free(work.column_of);
+    base_free(work.values);
+    base_free(work.classes);
+    return status;
+}
+
 rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask *ask, enum engine_direct *outcome,
                                  struct rhei_error *error)
 {
@@ -273,6 +395,8 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
         *outcome = ENGINE_DIRECT_ANSWERED;
     } else if (direct.kind == SQL_DIRECT_AGGREGATES) {
         status = answer_aggregates(rows, &direct, outcome, error);
+    } else if (direct.kind == SQL_DIRECT_GROUPS) {
+        status = answer_groups(rows, ask, &direct, outcome, error);
     }
     sql_direct_reset(&direct);
     return status;

@@ -65,7 +65,10 @@ static void explain_direct(const struct sql_direct *direct, struct base_buffer *
 {
     if (direct->kind == SQL_DIRECT_NONE)
         return;
-    base_buffer_format(scan, "%s of %u column%s", direct->kind == SQL_DIRECT_COLUMNS ? "rows" : "totals",
+    base_buffer_format(scan, "%s of %u column%s",
+                       direct->kind == SQL_DIRECT_COLUMNS  ? "rows"
+                       : direct->kind == SQL_DIRECT_GROUPS ? "groups"
+                                                           : "totals",
                        direct->output_count, direct->output_count == 1 ? "" : "s");
     if (direct->range_count > 0)
         base_buffer_format(scan, ", %u range%s", direct->range_count, direct->range_count == 1 ? "" : "s");
@@ -87,9 +90,11 @@ static rhei_status explain_plan(struct rhei_db *db, struct route_statement *stat
     status = route_direct_make(db->route, statement, &snapshot, ask->params, ask->param_count, &direct, error);
     if (status == RHEI_OK)
         explain_direct(&direct, scan);
-    if (status == RHEI_OK && direct.kind == SQL_DIRECT_NONE)
+    /* Whether groups are few enough, only their rows tell: else the text is asked, if there is one. */
+    struct route_choice other = {.offset = -1};
+    if (status == RHEI_OK && (direct.kind == SQL_DIRECT_NONE || direct.kind == SQL_DIRECT_GROUPS))
         status = route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &filled, &query,
-                                 choice, error);
+                                 direct.kind == SQL_DIRECT_NONE ? choice : &other, error);
     sql_direct_reset(&direct);
     if (plan != NULL)
         base_buffer_text(sql, query.sql);

@@ -260,6 +260,39 @@ rhei_status mirror_aggregate(struct mirror *mirror, const struct mirror_table_vi
                              uint32_t most_cut, const struct mirror_stop *stop, uint64_t *rows,
                              struct rhei_error *error);
 
+/* ---- Groups. Any thread. ------------------------------------------------------------------------------------------- */
+
+struct mirror_group_column { /* what is asked of a column's values in each group; with neither, how many aren't NULL */
+    uint32_t column;
+    bool sums, extremes; /* the column must have held INTEGERs alone or REALs alone */
+};
+
+struct mirror_grouping {
+    uint32_t key; /* column whose values make the groups: it has held INTEGERs alone or TEXT alone. NULL is a group */
+    const struct mirror_group_column *columns;
+    uint32_t column_count;
+    const struct mirror_range *ranges; /* at most MIRROR_MOST_RANGES */
+    uint32_t range_count;
+    uint32_t most_groups;
+    struct mirror_stop stop;
+};
+
+struct mirror_groups; /* plain memory, but for texts of keys, which live as long as the view's snapshot */
+
+/*
+ * The groups of the live rows within all ranges, in the order in which they are met. RHEI_UNSUPPORTED, error unset: there are
+ * more than most_groups, or a class is met that isn't as asked; an executor has to answer.
+ */
+rhei_status mirror_group(const struct mirror_table_view *view, const struct mirror_grouping *grouping,
+                         struct mirror_groups **groups, struct rhei_error *error);
+uint32_t mirror_groups_count(const struct mirror_groups *groups);
+void mirror_groups_key(const struct mirror_groups *groups, uint32_t group, struct rhei_value *key);
+uint64_t mirror_groups_rows(const struct mirror_groups *groups, uint32_t group);
+/* `column` of the grouping. The total borrows from the groups: it is not to be reset. */
+void mirror_groups_total(const struct mirror_groups *groups, uint32_t group, uint32_t column,
+                         struct mirror_total *total);
+void mirror_groups_free(struct mirror_groups **groups);
+
 /* ---- Whole-table export. Any thread. ------------------------------------------------------------------------------ */
 
 /*

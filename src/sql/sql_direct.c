@@ -54,14 +54,21 @@ static uint8_t function_of(const struct sql_expr *expr)
     return SQL_DIRECT_COLUMN;
 }
 
-static uint8_t kind_of(const struct sql_items *items)
+static uint8_t kind_of(const struct sql_core *core)
 {
-    uint32_t plain = 0, aggregates = 0;
+    const struct sql_items *items = core->columns;
+    uint32_t plain = 0, aggregates = 0, stars = 0;
     for (uint32_t i = 0; i < items->count; i++) {
         const struct sql_expr *expr = items->items[i].expr;
+        stars += expr->kind == SQL_EXPR_STAR;
         plain += expr->kind == SQL_EXPR_COLUMN || expr->kind == SQL_EXPR_STAR;
         aggregates += function_of(expr) != SQL_DIRECT_COLUMN;
     }
+    if (core->group_by != NULL)
+        return core->group_by->count == 1 && core->group_by->items[0].expr->kind == SQL_EXPR_COLUMN && stars == 0 &&
+                       items->count > 0 && plain + aggregates == items->count
+                   ? SQL_DIRECT_GROUPS
+                   : SQL_DIRECT_NONE;
     if (items->count > 0 && plain == items->count)
         return SQL_DIRECT_COLUMNS;
     return items->count > 0 && aggregates == items->count ? SQL_DIRECT_AGGREGATES : SQL_DIRECT_NONE;
@@ -106,12 +113,12 @@ bool sql_direct_shape(const struct sql_tree *tree)
     if (select->with != NULL || core == NULL || core->next != NULL || select->order != NULL || select->limit != NULL ||
         select->limit_offset != NULL)
         return false;
-    if (core->distinct || core->is_values || core->from == NULL || core->from->count != 1 || core->group_by != NULL ||
-        core->having != NULL || core->windows != NULL || core->columns == NULL)
+    if (core->distinct || core->is_values || core->from == NULL || core->from->count != 1 || core->having != NULL ||
+        core->windows != NULL || core->columns == NULL)
         return false;
     const struct sql_source *source = &core->from->items[0];
     return source->kind == SQL_SOURCE_TABLE && source->indexed_by.text == NULL && source->arguments == NULL &&
-           kind_of(core->columns) != SQL_DIRECT_NONE && (core->where == NULL || is_conjunction(core->where));
+           kind_of(core) != SQL_DIRECT_NONE && (core->where == NULL || is_conjunction(core->where));
 }
 
 /* ---- Names. ------------------------------------------------------------------------------------------------------- */
@@ -216,12 +223,43 @@ static size_t outputs_at_most(const struct attempt *a, const struct sql_items *i
     return count;
 }
 
+/*
+ * GROUP BY a name means the table's column before it means a result's. A key must be of one class whose equal values are the same
+ * value: an INTEGER beside a REAL, or text under another collation, would leave open which of them is shown.
+ */
+static bool put_key(const struct attempt *a, const struct sql_items *group_by)
+{
+    struct sql_direct *direct = a->direct;
+    if (direct->kind != SQL_DIRECT_GROUPS)
+        return true;
+    if (!find_column(a, group_by->items[0].expr, &direct->key))
+        return false;
+    const struct sql_column *key = &a->table->columns[direct->key];
+    uint32_t held = key->flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL;
+    bool binary = key->collation == NULL || base_fold_compare(key->collation, "BINARY") == 0;
+    if (held == SQL_HAS_INTEGER)
+        direct->key_class = RHEI_INTEGER;
+    else if (held == SQL_HAS_TEXT && binary && (key->flags & (SQL_INVALID_UTF8 | SQL_HAS_NUL)) == 0)
+        direct->key_class = RHEI_TEXT;
+    return direct->key_class != 0;
+}
+
+/* A column beside aggregates: the key, which is the same in all rows of a group. */
+static bool put_grouped(const struct attempt *a, const struct sql_expr *expr)
+{
+    uint32_t column;
+    if (expr->kind != SQL_EXPR_COLUMN)
+        return put_aggregate(a, expr);
+    return find_column(a, expr, &column) && column == a->direct->key && put_column(a, column);
+}
+
 static bool put_outputs(const struct attempt *a, const struct sql_items *items)
 {
     for (uint32_t i = 0; i < items->count; i++) {
         const struct sql_expr *expr = items->items[i].expr;
         uint32_t column;
         bool put = a->direct->kind == SQL_DIRECT_AGGREGATES ? put_aggregate(a, expr)
+                   : a->direct->kind == SQL_DIRECT_GROUPS   ? put_grouped(a, expr)
                    : expr->kind == SQL_EXPR_STAR            ? put_star(a, expr)
                                                             : find_column(a, expr, &column) && put_column(a, column);
         if (!put)
@@ -326,12 +364,13 @@ rhei_status sql_direct_make(const struct sql_tree *tree, const struct sql_catalo
     a.table = catalog->table(catalog->context, a.source->schema.text, a.source->name.text);
     if (a.table == NULL || !a.table->mirrored)
         return RHEI_OK;
-    direct->kind = kind_of(core->columns);
+    direct->kind = kind_of(core);
     direct->table = a.table->id;
     direct->outputs = base_alloc_zero(outputs_at_most(&a, core->columns) + 1, sizeof *direct->outputs);
     if (direct->outputs == NULL)
         return error_no_memory(error);
-    if (!put_outputs(&a, core->columns) || !put_ranges(&a, core->where) || direct->output_count == 0)
+    if (!put_key(&a, core->group_by) || !put_outputs(&a, core->columns) || !put_ranges(&a, core->where) ||
+        direct->output_count == 0)
         sql_direct_reset(direct);
     return RHEI_OK;
 }

@@ -4,7 +4,8 @@
  * whole columns, over the rows within ranges. Pure; any thread. Default deny, as in sql_translate.h.
  *
  * Taken: SELECT columns or * FROM one table [WHERE range AND range ...], and the same with count, sum, total, avg, min and max
- * of columns (count of rows too) in place of the columns. A range is a comparison (= < <= > >=, BETWEEN) of a column that
+ * of columns (count of rows too) in place of the columns; then also GROUP BY one column of INTEGERs alone or of TEXT alone
+ * under BINARY, with that column among the results. A range is a comparison (= < <= > >=, BETWEEN) of a column that
  * has held numbers of one class alone with a number or a parameter bound to one. The order of the rows is left open.
  */
 #ifndef SQL_SQL_DIRECT_H
@@ -13,7 +14,7 @@
 #include "sql/sql.h"
 #include "sql/sql_catalog.h"
 
-enum sql_direct_kind { SQL_DIRECT_NONE, SQL_DIRECT_COLUMNS, SQL_DIRECT_AGGREGATES };
+enum sql_direct_kind { SQL_DIRECT_NONE, SQL_DIRECT_COLUMNS, SQL_DIRECT_AGGREGATES, SQL_DIRECT_GROUPS };
 
 enum sql_direct_function {
     SQL_DIRECT_COLUMN, /* the column itself */
@@ -43,8 +44,10 @@ struct sql_direct_range {
 enum { SQL_DIRECT_RANGES = 8 };
 
 struct sql_direct {
-    uint8_t kind;   /* enum sql_direct_kind */
-    uint32_t table; /* sql_table.id */
+    uint8_t kind;      /* enum sql_direct_kind */
+    uint32_t table;    /* sql_table.id */
+    uint32_t key;      /* of GROUPS: the column of GROUP BY */
+    uint8_t key_class; /* of GROUPS: RHEI_INTEGER or RHEI_TEXT, the class of its values, NULL aside */
     struct sql_direct_output *outputs;
     uint32_t output_count;
     struct sql_direct_range ranges[SQL_DIRECT_RANGES];

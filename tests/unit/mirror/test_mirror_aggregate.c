@@ -179,6 +179,67 @@ static void assert_totals(struct fixture *f, const struct mirror_table_view *vie
     base_exact_sum_reset(&naive.reals);
 }
 
+/* Each group against the totals of its rows, which a range picks. */
+static void assert_groups(struct fixture *f, const struct mirror_table_view *view, const struct mirror_range *ranges,
+                          uint32_t range_count, uint32_t key)
+{
+    static const struct mirror_group_column columns[] = {{.column = 1, .sums = true, .extremes = true},
+                                                         {.column = 2, .sums = true, .extremes = true},
+                                                         {.column = 3},
+                                                         {.column = 4, .sums = true, .extremes = true}};
+    struct mirror_grouping grouping = {.key = key,
+                                       .columns = columns,
+                                       .column_count = 4,
+                                       .ranges = ranges,
+                                       .range_count = range_count,
+                                       .most_groups = UINT32_MAX};
+    struct mirror_groups *groups = NULL;
+    struct naive naive;
+    uint64_t rows = 0, group_rows = 0;
+    bool null_seen = false;
+    read_naively(view, ranges, range_count, &naive);
+    assert_int_equal(mirror_group(view, &grouping, &groups, NULL), RHEI_OK);
+    for (uint32_t g = 0; g < mirror_groups_count(groups); g++) {
+        struct rhei_value value;
+        mirror_groups_key(groups, g, &value);
+        rows += mirror_groups_rows(groups, g);
+        assert_false(value.type == RHEI_NULL && null_seen);
+        null_seen = null_seen || value.type == RHEI_NULL;
+        if (key == 3)
+            assert_true(value.type == RHEI_NULL || (value.length == 4 && memcmp(value.as.bytes, "text", 4) == 0));
+        struct mirror_total empty;
+        mirror_groups_total(groups, g, 3, &empty);
+        assert_true(empty.count == 0 && empty.low.type == RHEI_NULL);
+        if (value.type != RHEI_INTEGER || model_below(&f->random, 8) != 0)
+            continue;
+        struct mirror_range all[4] = {{.column = key, .low = value, .high = value}};
+        struct mirror_total totals[3] = {{.column = 1, .numbers = true}, {.column = 2, .numbers = true}, {.column = 3}};
+        memcpy(&all[1], ranges, range_count * sizeof *ranges);
+        assert_int_equal(
+            mirror_aggregate(f->mirror, view, totals, 3, all, range_count + 1, UINT32_MAX, NULL, &group_rows, NULL),
+            RHEI_OK);
+        assert_int_equal(mirror_groups_rows(groups, g), group_rows);
+        for (uint32_t t = 0; t < 3; t++) {
+            struct mirror_total total;
+            double sum, wanted;
+            mirror_groups_total(groups, g, t, &total);
+            assert_int_equal(total.count, totals[t].count);
+            assert_true(total.sum_low == totals[t].sum_low && total.sum_high == totals[t].sum_high);
+            assert_true(base_bin_sum_result(&total.reals, &sum) && base_bin_sum_result(&totals[t].reals, &wanted));
+            assert_memory_equal(&sum, &wanted, sizeof sum);
+            if (t < 2) {
+                assert_same_value(&total.low, &totals[t].low, total.count > 0);
+                assert_same_value(&total.high, &totals[t].high, total.count > 0);
+            }
+            base_bin_sum_reset(&totals[t].reals);
+        }
+    }
+    assert_int_equal(rows, naive.rows);
+    assert_true(key == 3 ? mirror_groups_count(groups) <= 2 : true);
+    mirror_groups_free(&groups);
+    base_exact_sum_reset(&naive.reals);
+}
+
 static struct rhei_value any_end(struct fixture *f)
 {
     switch (model_below(&f->random, 5)) {
@@ -244,6 +305,7 @@ static void check(struct fixture *f)
         uint32_t count = (uint32_t)model_below(&f->random, 3) + 1;
         struct naive naive;
         assert_totals(f, view, ranges, count);
+        assert_groups(f, view, ranges, count, i % 2 == 0 ? 1 : 3);
         read_naively(view, ranges, count, &naive);
         assert_int_equal(exported_rows(f, &snapshot, ranges, count), naive.rows);
         base_exact_sum_reset(&naive.reals);
@@ -312,11 +374,43 @@ static void test_q5_stops_and_limits(void **state)
     mirror_snapshot_release(&snapshot);
 }
 
+static void test_q5_groups_end_early(void **state)
+{
+    struct fixture *f = *state;
+    static const struct mirror_group_column columns[] = {{.column = 2, .sums = true, .extremes = true}};
+    struct mirror_grouping grouping = {.key = 1, .columns = columns, .column_count = 1, .most_groups = 20};
+    struct mirror_groups *groups = NULL;
+    struct mirror_snapshot snapshot;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    change(f, 60000);
+    assert_int_equal(mirror_snapshot_take(f->mirror, &snapshot), RHEI_OK);
+    const struct mirror_table_view *view = mirror_view(&snapshot, 1);
+    assert_int_equal(mirror_group(view, &grouping, &groups, &error), RHEI_UNSUPPORTED);
+    grouping.most_groups = 20000;
+    grouping.key = 2; /* REALs */
+    assert_int_equal(mirror_group(view, &grouping, &groups, &error), RHEI_UNSUPPORTED);
+    assert_int_equal(error.code, RHEI_OK);
+    grouping.key = 1;
+    grouping.stop.check = cancelled;
+    assert_int_equal(mirror_group(view, &grouping, &groups, &error), RHEI_CANCELLED);
+    grouping.stop.check = NULL;
+    rhei_status status = RHEI_NO_MEMORY;
+    for (uint64_t nth = 1; status != RHEI_OK; nth++) {
+        base_memory_fail_after(nth);
+        status = mirror_group(view, &grouping, &groups, NULL);
+        base_memory_fail_after(0);
+        assert_true(status == RHEI_OK || (status == RHEI_NO_MEMORY && groups == NULL));
+    }
+    mirror_groups_free(&groups);
+    mirror_snapshot_release(&snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_q2_totals_and_ranges, setup, teardown),
         cmocka_unit_test_setup_teardown(test_q5_stops_and_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q5_groups_end_early, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,10 @@ static struct sql_column columns[] = {
     {.name = "zero", .affinity = SQL_AFFINITY_BLOB, .flags = SQL_HAS_REAL | SQL_NEGATIVE_ZERO},
     {.name = "huge", .affinity = SQL_AFFINITY_REAL, .flags = SQL_HAS_REAL | SQL_INFINITE},
     {.name = "empty", .affinity = SQL_AFFINITY_INTEGER, .flags = 0},
+    {.name = "folded", .affinity = SQL_AFFINITY_TEXT, .collation = "NOCASE", .flags = SQL_HAS_TEXT},
+    {.name = "cut", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_HAS_NUL},
 };
-static struct sql_table item = {.name = "item", .id = 3, .columns = columns, .column_count = 8, .mirrored = true};
+static struct sql_table item = {.name = "item", .id = 3, .columns = columns, .column_count = 10, .mirrored = true};
 static struct sql_column keyless[] = {{.name = "a", .affinity = SQL_AFFINITY_INTEGER, .flags = SQL_HAS_INTEGER},
                                       {.name = "rowid", .is_rowid = true, .flags = SQL_HAS_INTEGER}};
 static struct sql_table bag = {.name = "bag", .id = 4, .columns = keyless, .column_count = 2, .mirrored = true};
@@ -72,6 +74,30 @@ static void test_q2_what_is_taken(void **state)
     must_be("SELECT sum(zero), max(huge) FROM item", SQL_DIRECT_AGGREGATES, 2, 0);
 }
 
+static void test_q2_groups(void **state)
+{
+    (void)state;
+    struct sql_direct direct;
+    must_be("SELECT count(*) FROM item GROUP BY name", SQL_DIRECT_GROUPS, 1, 0);
+    must_be("SELECT name FROM item GROUP BY name", SQL_DIRECT_GROUPS, 1, 0);
+    must_be("SELECT sum(price), i.name AS n, count(mixed), NAME FROM item i WHERE id > 4 GROUP BY i.name",
+            SQL_DIRECT_GROUPS, 4, 1);
+    /* A column's name goes before a result's. */
+    make("SELECT name AS id, count(*) FROM item GROUP BY id", NULL, 0, &direct);
+    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+    make("SELECT count(*) AS name FROM item GROUP BY name", NULL, 0, &direct);
+    assert_int_equal(direct.kind, SQL_DIRECT_GROUPS);
+    assert_int_equal(direct.key, 1);
+    assert_int_equal(direct.key_class, RHEI_TEXT);
+    sql_direct_reset(&direct);
+    make("SELECT rowid, min(price) FROM bag, item GROUP BY rowid", NULL, 0, &direct);
+    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+    make("SELECT rowid, min(a) FROM bag GROUP BY _rowid_", NULL, 0, &direct);
+    assert_int_equal(direct.kind, SQL_DIRECT_GROUPS);
+    assert_int_equal(direct.key_class, RHEI_INTEGER);
+    sql_direct_reset(&direct);
+}
+
 static void test_q2_what_is_not(void **state)
 {
     (void)state;
@@ -84,7 +110,25 @@ static void test_q2_what_is_not(void **state)
         "SELECT id FROM item i, bag",
         "SELECT id FROM item UNION ALL SELECT a FROM bag",
         "WITH item AS (SELECT 1 AS id) SELECT id FROM item",
-        "SELECT count(*) FROM item GROUP BY name",
+        "SELECT count(*) FROM item GROUP BY price",
+        "SELECT count(*) FROM item GROUP BY mixed",
+        "SELECT count(*) FROM item GROUP BY bytes",
+        "SELECT count(*) FROM item GROUP BY empty",
+        "SELECT count(*) FROM item GROUP BY folded",
+        "SELECT count(*) FROM item GROUP BY cut",
+        "SELECT count(*) FROM item GROUP BY 1",
+        "SELECT count(*) FROM item GROUP BY name COLLATE NOCASE",
+        "SELECT count(*) FROM item GROUP BY name, id",
+        "SELECT count(*) FROM item GROUP BY missing",
+        "SELECT name AS other, count(*) FROM item GROUP BY other",
+        "SELECT id, count(*) FROM item GROUP BY name",
+        "SELECT *, count(*) FROM item GROUP BY name",
+        "SELECT name, max(id) + 1 FROM item GROUP BY name",
+        "SELECT name, count(*) FROM item GROUP BY name HAVING count(*) > 1",
+        "SELECT name, count(*) FROM item GROUP BY name ORDER BY name",
+        "SELECT DISTINCT count(*) FROM item GROUP BY name",
+        "SELECT count(DISTINCT id) FROM item GROUP BY name",
+        "SELECT sum(huge) FROM item GROUP BY name",
         "SELECT count(*) FROM item HAVING count(*) > 1",
         "SELECT count(DISTINCT id) FROM item",
         "SELECT count(*) FILTER (WHERE id > 3) FROM item",
@@ -151,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_q2_what_is_taken),
+        cmocka_unit_test(test_q2_groups),
         cmocka_unit_test(test_q2_what_is_not),
         cmocka_unit_test(test_q4_ends_of_ranges),
     };
