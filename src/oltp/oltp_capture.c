@@ -568,7 +568,8 @@ static rhei_status capture_pieces(struct capture *capture)
     bool lost = false;
     rhei_status status = RHEI_OK;
     if (capture->may_write) {
-        status = oltp_registry_make(capture->oltp, capture->schema, &lost, capture->error);
+        status =
+            oltp_registry_make(capture->oltp, capture->schema, capture->cause == OLTP_BY_OTHERS, &lost, capture->error);
     } else if (capture->schema->pieces != OLTP_PIECES) {
         capture->incomplete = true;
     }
@@ -660,9 +661,12 @@ rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connec
                               .schema = schema,
                               .cause = OLTP_BY_OTHERS,
                               .error = error};
+    rhei_status status = oltp_captures(oltp) ? oltp_registry_know(connection, schema, error) : RHEI_OK;
     bool present = (schema->pieces & OLTP_PIECE_META) != 0;
-    rhei_status status = present && oltp_captures(oltp) ? oltp_registry_check(connection, error) : RHEI_OK;
     *complete = false;
+    if (status == RHEI_OK && present && oltp_captures(oltp)) {
+        status = oltp_registry_check(connection, error);
+    }
     if (status == RHEI_OK && present && oltp_captures(oltp)) {
         status = capture_all(&capture);
         *complete = !capture.incomplete;

@@ -292,6 +292,11 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
                           struct oltp_cursor **cursor, struct oltp_schema **schema, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
+    if (oltp_defines_ours(statement)) {
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "names that begin with " OLTP_PREFIX " are Rhei's own, and nobody else's indexes and triggers "
+                         "are on them: take another name");
+    }
     struct oltp_schema *base = group_base(oltp, *schema);
     if (statement->alters && oltp->config.capture) {
         char *table = oltp_altered_table(statement->sql, statement->len);

@@ -174,6 +174,8 @@ bool oltp_word_is(const char *sql, size_t len, const char *word);
 /* The first word is ROLLBACK, not followed by TO; BEGIN or SAVEPOINT. */
 bool oltp_is_rollback(const char *sql, size_t len);
 bool oltp_begins_transaction(const char *sql, size_t len);
+/* A DDL that gives something a name of ours, or puts an index or a trigger on a table of ours. */
+bool oltp_defines_ours(const struct oltp_statement *statement);
 /* The table that an ALTER TABLE names; NULL if it isn't one of schema main. Free with base_free. */
 char *oltp_altered_table(const char *sql, size_t len);
 
@@ -345,8 +347,12 @@ struct oltp_registry {
 /* RHEI_EXISTS where one of our names is somebody else's object: asked at open, where nothing was done yet. */
 rhei_status oltp_registry_check_names(struct oltp_connection *connection, struct rhei_error *error);
 rhei_status oltp_registry_check(struct oltp_connection *connection, struct rhei_error *error);
+/* Takes the pieces that only have one of our names out of what the schema says is there. */
+rhei_status oltp_registry_know(struct oltp_connection *connection, struct oltp_schema *schema,
+                               struct rhei_error *error);
 /* Makes what is missing of Rhei's tables but for the log; *lost: something that was there before is gone. */
-rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool *lost, struct rhei_error *error);
+rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool by_others, bool *lost,
+                               struct rhei_error *error);
 /* The last log row that anybody is known to have seen. */
 rhei_status oltp_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error);
 rhei_status oltp_registry_read(struct oltp_registry *registry, struct rhei_error *error);

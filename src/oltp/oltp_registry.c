@@ -5,6 +5,8 @@
  * R1. A number is given once, whatever is removed: _rhei_meta keeps the highest that was ever removed.
  * R2. What somebody else's program dropped is made again by whoever looks first. Then the file gets a new identity, so that every
  *     engine on it builds its mirror anew: nobody knows what happened meanwhile.
+ *     So is what had its place taken by something else, and what others put on our tables (an index, a trigger: both can make
+ *     everybody's writes fail) is taken off, if the file is one that Rhei prepared: at least two of the four tables are ours.
  * R3. A table is released only by name (wanted = 0). An engine without auto_register adds nothing, and takes nothing away.
  */
 #include <inttypes.h>
@@ -40,36 +42,127 @@ static const struct registry_shape registry_shapes[] = {
     {"_rhei_engines", "id, position, seen_ms"},
 };
 
-static rhei_status registry_check_shape(struct oltp_connection *connection, const struct registry_shape *shape,
-                                        struct rhei_error *error)
+enum { REGISTRY_SHAPES = sizeof registry_shapes / sizeof registry_shapes[0] };
+enum registry_found { REGISTRY_NOTHING, REGISTRY_OURS, REGISTRY_TABLE, REGISTRY_OTHER };
+
+static rhei_status registry_look(struct oltp_connection *connection, const struct registry_shape *shape,
+                                 enum registry_found *found, struct rhei_error *error)
 {
     struct base_buffer sql = {0};
     int64_t tables = -1; /* 0: something else has the name; -1: nothing has */
-    base_buffer_format(&sql, "SELECT min(type = 'table') FROM main.sqlite_schema WHERE name = '%s'", shape->name);
+    base_buffer_format(&sql, "SELECT min(type = 'table') FROM main.sqlite_schema WHERE name = '%s' COLLATE NOCASE",
+                       shape->name);
     rhei_status status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, -1, &tables, error);
     base_buffer_reset(&sql);
-    base_buffer_format(&sql, "SELECT %s FROM main.%s", shape->columns, shape->name);
-    sqlite3_stmt *stmt = NULL;
-    bool ours =
-        tables < 0 ||
-        (tables > 0 && (sql.failed || sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK));
-    sqlite3_finalize(stmt);
-    base_buffer_reset(&sql);
-    if (status != RHEI_OK || ours) {
-        return status;
+    *found = tables < 0 ? REGISTRY_NOTHING : tables == 0 ? REGISTRY_OTHER : REGISTRY_TABLE;
+    if (status == RHEI_OK && tables > 0) {
+        sqlite3_stmt *stmt = NULL;
+        base_buffer_format(&sql, "SELECT %s FROM main.%s", shape->columns, shape->name);
+        if (sql.failed || sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK) {
+            *found = REGISTRY_OURS;
+        }
+        sqlite3_finalize(stmt);
+        base_buffer_reset(&sql);
     }
-    return error_set(
-        error, RHEI_EXISTS,
-        "the file has a %s named %s that isn't Rhei's: names that begin with %s are its own; drop or rename "
-        "it, or open without capture (read_only, capture_if_present)",
-        tables == 0 ? "view, index or trigger" : "table", shape->name, OLTP_PREFIX);
+    return status;
 }
 
 rhei_status oltp_registry_check_names(struct oltp_connection *connection, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < sizeof registry_shapes / sizeof registry_shapes[0] && status == RHEI_OK; i++) {
-        status = registry_check_shape(connection, &registry_shapes[i], error);
+    enum registry_found found[REGISTRY_SHAPES] = {REGISTRY_NOTHING};
+    size_t ours = 0;
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
+        status = registry_look(connection, &registry_shapes[i], &found[i], error);
+        ours += found[i] == REGISTRY_OURS;
+    }
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK && ours < 2; i++) {
+        if (found[i] > REGISTRY_OURS) {
+            status = error_set(
+                error, RHEI_EXISTS,
+                "the file has a %s named %s that isn't Rhei's: names that begin with %s are its own; drop or rename "
+                "it, or open without capture (read_only, capture_if_present)",
+                found[i] == REGISTRY_OTHER ? "view, index or trigger" : "table", registry_shapes[i].name, OLTP_PREFIX);
+        }
+    }
+    return status;
+}
+
+/* ---- Taking back what others took. ------------------------------------------------------------------------------- */
+
+/* "DROP ...;" of everything that has one of our names and another type, or is on one of our tables and not ours. */
+static rhei_status registry_list_foreign(struct oltp_connection *connection, struct base_buffer *drops,
+                                         struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(
+        connection->db,
+        "WITH own(name, type) AS (VALUES('" OLTP_LOG "', 'table'), ('_rhei_meta', 'table'), ('_rhei_tables', 'table'), "
+        "('_rhei_engines', 'table'), ('_rhei_tables_name', 'index'), ('_rhei_cdc_events', 'view')) "
+        "SELECT s.type, s.name FROM main.sqlite_schema AS s LEFT JOIN own ON own.name = s.name COLLATE NOCASE "
+        "WHERE (own.type IS NOT NULL AND own.type IS NOT s.type) OR (own.type IS NULL AND s.sql IS NOT NULL AND "
+        "s.type IN ('index', 'trigger') AND lower(s.tbl_name) IN (SELECT name FROM own))",
+        -1, &stmt, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        base_buffer_format(drops, "DROP %s IF EXISTS main.", (const char *)sqlite3_column_text(stmt, 0));
+        base_buffer_identifier(drops, (const char *)sqlite3_column_text(stmt, 1));
+        base_buffer_char(drops, ';');
+        rc = SQLITE_OK;
+    }
+    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static const unsigned registry_bits[REGISTRY_SHAPES] = {OLTP_PIECE_LOG, OLTP_PIECE_META, OLTP_PIECE_TABLES,
+                                                        OLTP_PIECE_ENGINES};
+
+rhei_status oltp_registry_know(struct oltp_connection *connection, struct oltp_schema *schema, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
+        enum registry_found found = REGISTRY_NOTHING;
+        if ((schema->pieces & registry_bits[i]) != 0) {
+            status = registry_look(connection, &registry_shapes[i], &found, error);
+        }
+        if (found != REGISTRY_OURS) {
+            schema->pieces &= ~registry_bits[i];
+        }
+    }
+    schema->has_log = schema->has_log && (schema->pieces & OLTP_PIECE_LOG) != 0;
+    return status;
+}
+
+static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *schema, bool *taken,
+                                      struct rhei_error *error)
+{
+    struct base_buffer drops = {0};
+    rhei_status status = registry_list_foreign(oltp->writer, &drops, error);
+    bool wrong = false;
+    if (status == RHEI_OK && drops.len > 0) {
+        status = drops.failed ? error_no_memory(error) : oltp_exec(oltp->writer, drops.data, error);
+    }
+    *taken = drops.len > 0;
+    base_buffer_reset(&drops);
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
+        enum registry_found found = REGISTRY_NOTHING;
+        status = registry_look(oltp->writer, &registry_shapes[i], &found, error);
+        if (status == RHEI_OK && found == REGISTRY_TABLE) { /* one that has other columns */
+            status = oltp_execf(oltp->writer, error, "DROP TABLE main.%s", registry_shapes[i].name);
+            wrong = true;
+        }
+        if (found != REGISTRY_OURS) {
+            schema->pieces &= ~registry_bits[i];
+        }
+    }
+    *taken |= wrong;
+    if (*taken) {
+        schema->pieces &= ~(unsigned)OLTP_PIECE_EVENTS; /* it may be what was dropped, or be of a table that was */
+        schema->has_log = (schema->pieces & OLTP_PIECE_LOG) != 0;
+        schema->log_columns = schema->has_log ? schema->log_columns : 0;
+        base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
+                       "another program put something of its own in the place of Rhei's tables, or on them: it was "
+                       "taken out");
     }
     return status;
 }
@@ -120,14 +213,19 @@ static rhei_status registry_last_number(struct oltp *oltp, const struct oltp_sch
     return status;
 }
 
-rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool *lost, struct rhei_error *error)
+rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool by_others, bool *lost,
+                               struct rhei_error *error)
 {
     unsigned needed = OLTP_PIECE_META | OLTP_PIECE_TABLES | OLTP_PIECE_INDEX | OLTP_PIECE_ENGINES;
     unsigned identity = OLTP_PIECE_META | OLTP_PIECE_TABLES | OLTP_PIECE_LOG;
     int64_t last = 0;
     rhei_status status = RHEI_OK;
-    *lost = schema->pieces != 0 && (schema->pieces & identity) != identity;
-    if ((schema->pieces & OLTP_PIECE_META) != 0) {
+    bool taken = false;
+    if (schema->pieces != 0 && by_others) {
+        status = registry_take_back(oltp, schema, &taken, error);
+    }
+    *lost = taken || (schema->pieces != 0 && (schema->pieces & identity) != identity);
+    if (status == RHEI_OK && (schema->pieces & OLTP_PIECE_META) != 0) {
         status = oltp_registry_check(oltp->writer, error);
     }
     if (status != RHEI_OK || ((schema->pieces & needed) == needed && !*lost)) {

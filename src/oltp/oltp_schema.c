@@ -254,17 +254,18 @@ static void load_piece(struct load *load, const struct oltp_object *object)
 {
     static const struct {
         const char *name;
+        enum oltp_object_type type;
         unsigned piece;
     } pieces[] = {
-        {OLTP_LOG, OLTP_PIECE_LOG},
-        {"_rhei_meta", OLTP_PIECE_META},
-        {"_rhei_tables", OLTP_PIECE_TABLES},
-        {"_rhei_tables_name", OLTP_PIECE_INDEX},
-        {"_rhei_engines", OLTP_PIECE_ENGINES},
-        {"_rhei_cdc_events", OLTP_PIECE_EVENTS},
+        {OLTP_LOG, OLTP_OBJECT_TABLE, OLTP_PIECE_LOG},
+        {"_rhei_meta", OLTP_OBJECT_TABLE, OLTP_PIECE_META},
+        {"_rhei_tables", OLTP_OBJECT_TABLE, OLTP_PIECE_TABLES},
+        {"_rhei_tables_name", OLTP_OBJECT_INDEX, OLTP_PIECE_INDEX},
+        {"_rhei_engines", OLTP_OBJECT_TABLE, OLTP_PIECE_ENGINES},
+        {"_rhei_cdc_events", OLTP_OBJECT_VIEW, OLTP_PIECE_EVENTS},
     };
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        if (strcmp(object->name, pieces[i].name) == 0) {
+        if (object->type == pieces[i].type && strcmp(object->name, pieces[i].name) == 0) {
             load->schema->pieces |= pieces[i].piece;
         }
     }
@@ -292,7 +293,7 @@ static void load_row(struct load *load, sqlite3_stmt *stmt)
     if (number == 4 || sqlite3_strnicmp(owner, "sqlite_", 7) == 0) {
         return;
     }
-    if (strncmp(owner, OLTP_PREFIX, strlen(OLTP_PREFIX)) == 0) {
+    if (sqlite3_strnicmp(owner, OLTP_PREFIX, (int)strlen(OLTP_PREFIX)) == 0) {
         load_piece(load, &object);
         return;
     }

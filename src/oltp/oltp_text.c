@@ -217,6 +217,64 @@ char *oltp_altered_table(const char *sql, size_t len)
     return name;
 }
 
+/* A name at `*at`, with or without its schema's in front. */
+static bool text_name_is_ours(const char *sql, size_t len, size_t *at)
+{
+    size_t start, end, dot;
+    enum oltp_token token = oltp_next_token(sql, len, at, &start, &end);
+    size_t name = start, name_end = end;
+    dot = *at;
+    if (token != OLTP_TOKEN_END && oltp_next_token(sql, len, &dot, &start, &end) == OLTP_TOKEN_OTHER &&
+        sql[start] == '.') {
+        token = oltp_next_token(sql, len, &dot, &name, &name_end);
+        *at = dot;
+    }
+    char *text = token == OLTP_TOKEN_END || token == OLTP_TOKEN_OTHER ? NULL : oltp_token_text(sql, name, name_end);
+    bool ours = text != NULL && sqlite3_strnicmp(text, OLTP_PREFIX, (int)strlen(OLTP_PREFIX)) == 0;
+    base_free(text);
+    return ours;
+}
+
+static bool text_skip(const char *sql, size_t len, const char *word, size_t *at)
+{
+    size_t start, end;
+    enum oltp_token token;
+    while ((token = oltp_next_token(sql, len, at, &start, &end)) != OLTP_TOKEN_END) {
+        if (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *const text_objects[] = {"TABLE", "VIEW", "INDEX", "TRIGGER"};
+
+bool oltp_defines_ours(const struct oltp_statement *statement)
+{
+    const char *sql = statement->sql;
+    size_t len = statement->len, at = 0, start = 0, end = 0;
+    if (statement->alters) {
+        bool to = text_skip(sql, len, "RENAME", &at) && oltp_next_token(sql, len, &at, &start, &end) != OLTP_TOKEN_END;
+        return to && oltp_token_is(sql, start, end, "TO") && text_name_is_ours(sql, len, &at);
+    }
+    enum oltp_token token = OLTP_TOKEN_OTHER;
+    while (statement->creates && token != OLTP_TOKEN_END && !(token == OLTP_TOKEN_NAME && TEXT_IN(text_objects))) {
+        token = oltp_next_token(sql, len, &at, &start, &end);
+    }
+    if (!statement->creates || token == OLTP_TOKEN_END) {
+        return false;
+    }
+    bool on = oltp_token_is(sql, start, end, "INDEX") || oltp_token_is(sql, start, end, "TRIGGER");
+    size_t after = at;
+    if (oltp_next_token(sql, len, &after, &start, &end) == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "IF")) {
+        at = after;
+        oltp_next_token(sql, len, &at, &start, &end);
+        oltp_next_token(sql, len, &at, &start, &end);
+    }
+    return text_name_is_ours(sql, len, &at) ||
+           (on && text_skip(sql, len, "ON", &at) && text_name_is_ours(sql, len, &at));
+}
+
 static bool text_first_word(const char *sql, size_t len, const char *word, size_t *at)
 {
     size_t start, end;

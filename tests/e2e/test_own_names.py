@@ -33,7 +33,10 @@ def test_c7_a_name_of_ours_that_is_taken(rh, spawn, taken):
 
 
 def test_c7_detaching_leaves_what_others_named_so(rh):
-    rh.run("exec", "CREATE TABLE _rhei_mine (a); INSERT INTO _rhei_mine VALUES (7); CREATE TABLE t (id INTEGER PRIMARY KEY)", "--capture")
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY)", "--capture")
+    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None)
+    connection.executescript("CREATE TABLE _rhei_mine (a); INSERT INTO _rhei_mine VALUES (7)")
+    connection.close()
     rh.run("detach")
     connection = sqlite3.connect(rh.folder / "rhei.db")
     assert sorted(name for name, in connection.execute("SELECT name FROM sqlite_schema")) == ["_rhei_mine", "t"]

@@ -62,6 +62,67 @@ def test_a10_a_running_engine_makes_again_what_was_dropped(path, open_engine, pi
     assert {"_rhei_cdc_log", "_rhei_tables", "_rhei_meta", "_rhei_engines"} <= set(names(path))
 
 
+TAKEN = [
+    "DROP TABLE _rhei_cdc_log; CREATE VIEW _rhei_cdc_log AS SELECT 1 AS seq", "DROP TABLE _rhei_cdc_log; CREATE TABLE _rhei_cdc_log(a)",
+    "DROP TABLE _rhei_meta; CREATE VIEW _rhei_meta AS SELECT 'version' AS key, 1 AS value", "DROP TABLE _rhei_tables; CREATE TABLE _rhei_tables(a)",
+    "DROP TABLE _rhei_meta; CREATE TABLE _rhei_meta(a)",
+    "DROP TABLE _rhei_engines; CREATE VIEW _rhei_engines AS SELECT 1 AS id", "DROP VIEW _rhei_cdc_events; CREATE TABLE _rhei_cdc_events(a)",
+    "DELETE FROM _rhei_cdc_log WHERE seq < (SELECT max(seq) FROM _rhei_cdc_log); CREATE UNIQUE INDEX zz ON _rhei_cdc_log(op)", "CREATE INDEX zz ON _rhei_cdc_log(abs(c1))",
+    "CREATE TRIGGER zz BEFORE INSERT ON _rhei_cdc_log BEGIN SELECT RAISE(ABORT, 'no'); END",
+    "CREATE TRIGGER zz BEFORE INSERT ON _rhei_cdc_log BEGIN SELECT RAISE(IGNORE); END",
+    "CREATE UNIQUE INDEX zz ON _rhei_tables(live, name)", "CREATE TRIGGER zz BEFORE UPDATE ON _rhei_meta BEGIN SELECT RAISE(ABORT, 'no'); END",
+]
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("taken", TAKEN)
+def test_a10_what_others_put_in_the_place_of_our_tables_is_taken_out(path, open_engine, taken, running):
+    engine = open_engine()
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); CREATE TABLE u (a); INSERT INTO t VALUES (1, -1), (2, 2)")
+    engine.initial_sync()
+    if not running:
+        engine.close()
+    connection = sqlite3.connect(path, timeout=LIMIT, isolation_level=None)
+    connection.executescript(taken)
+    connection.close()
+    if not running:
+        engine = open_engine()
+
+    def written():
+        shell = sqlite3.connect(path, timeout=LIMIT, isolation_level=None)
+        try:
+            shell.execute("INSERT INTO t(v) VALUES (1000), (-7)")
+            return True
+        except sqlite3.Error:
+            return False
+        finally:
+            shell.close()
+    until(written)
+    engine.execute("UPDATE t SET v = v + 1")
+    engine.initial_sync()
+    oltp, olap = sums(engine)
+    assert oltp == olap
+    assert not {"zz"} & set(names(path))
+
+
+@pytest.mark.parametrize("ddl", [
+    "CREATE TABLE _rhei_x (a)", "CREATE TABLE IF NOT EXISTS main.[_rhei_cdc_log] (a)", "CREATE TEMP TABLE _RHEI_x (a)", "CREATE VIEW _rhei_v AS SELECT 1",
+    "CREATE VIRTUAL TABLE _rhei_f USING fts5(a)", "CREATE UNIQUE INDEX z ON _rhei_cdc_log(op)", "CREATE INDEX _rhei_i ON t(a)",
+    "CREATE TRIGGER z AFTER INSERT ON _rhei_cdc_log BEGIN SELECT 1; END", "CREATE TRIGGER _rhei_t AFTER INSERT ON t BEGIN SELECT 1; END",
+    "ALTER TABLE t RENAME TO _rhei_y", "CREATE TABLE \"_rhei_q\" AS SELECT 1"])
+def test_c7_names_of_ours_are_refused(open_engine, ddl):
+    engine = open_engine()
+    engine.execute("CREATE TABLE t (a)")
+    for call in (engine.execute, engine.script):
+        with pytest.raises(RheiError) as caught:
+            call(ddl)
+        assert caught.value.name == "UNSUPPORTED" and "_rhei_" in caught.value.message
+    engine.script("CREATE TABLE rhei_x (_rhei_a, b); CREATE VIEW v AS SELECT seq FROM _rhei_cdc_events; ALTER TABLE t RENAME COLUMN a TO _rhei_c;"
+                  "CREATE TRIGGER z AFTER INSERT ON t BEGIN INSERT INTO rhei_x VALUES (1, 2); END; INSERT INTO t VALUES (1)")
+    engine.initial_sync()
+    assert engine.olap("SELECT count(*), sum(b) FROM rhei_x").rows == [(1, 2)]
+
+
 def test_a8_an_engine_that_registers_nothing_undoes_nothing(path, open_engine):
     first = open_engine()
     first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
