@@ -39,13 +39,45 @@ build() {
     exec 6>"$cache/lock-build-$(cksum <<<"$build_folder" | cut -d' ' -f1)"
     flock 6
     configure
-    local log=$build_folder.log
-    ninja -C "$build_folder" -j "$(jobs_count)" --quiet >"$log" 2>&1 || {
-        grep -v '^ninja: Entering' "$log" >&2
+    local log=$build_folder.log watcher
+    : >"$log"
+    watch_build "$log" 6>&- &
+    watcher=$!
+    NINJA_STATUS='[%f/%t] ' ninja -C "$build_folder" -j "$(jobs_count)" >>"$log" 2>&1 || {
+        end_watch "$watcher"
+        grep -vE '^(ninja: Entering|\[[0-9]+/[0-9]+\] )' "$log" >&2 || :
         die "the build failed; the compiler's own words are above"
     }
+    end_watch "$watcher"
     rm -f "$log"
     exec 6>&-
+}
+
+# Where a build stands, from its second second on: in one line that stays where it is on a terminal, else a line now and then.
+watch_build() {
+    local started=$SECONDS said=-10 line done
+    trap 'exit 0' TERM
+    [ ! -t 2 ] || trap 'printf "\r\033[K" >&2; exit 0' TERM
+    while kill -0 $$ 2>/dev/null; do
+        sleep 0.2 &
+        wait $! # which TERM ends, as it wouldn't end a sleep
+        [ $((SECONDS - started)) -gt 1 ] || continue
+        line=$(grep -aE '^\[[0-9]+/[0-9]+\] ' "$1" | tail -n 1) || continue
+        done=${line%%]*}
+        done=${done#[}
+        line="rhei: building ${done/\// of }: ${line##*[ /]}"
+        if [ -t 2 ]; then
+            printf '\r%.*s\033[K' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$line" >&2
+        elif [ $((SECONDS - said)) -ge 10 ]; then
+            said=$SECONDS
+            echo "$line" >&2
+        fi
+    done
+}
+
+end_watch() {
+    kill "$1" 2>/dev/null || :
+    wait "$1" 2>/dev/null || :
 }
 
 configure() {

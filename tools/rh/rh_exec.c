@@ -5,6 +5,7 @@
  * counts as it is written, and an error says how many were kept.
  */
 #include "rh_statements.h"
+#include "rh_waiting.h"
 
 #include <stdlib.h>
 
@@ -18,6 +19,7 @@ static rhei_status run_statement(struct rh_tool *tool, rhei_session *session, co
     rhei_rows *rows = NULL;
     struct rhei_call_options limits = rh_tool_limits(tool);
     int64_t started = rh_now_us();
+    rh_waiting_start(tool->out, tool->err, "at work");
     if (verb != RH_VERB_OTHER) /* a PRAGMA or VACUUM is a write here; rh query shows what a PRAGMA gives */
         return rhei_session_execute_with(session, sql, NULL, &limits, NULL, error);
     rhei_status status = rhei_session_query(session, sql, params.count > 0 ? &params : NULL, &options, &rows, error);
@@ -53,6 +55,7 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements,
     for (size_t at = 0; at < statements->script.count; at++) {
         char *sql = rh_statements_copy(statements, at, "");
         rhei_status status = run_statement(tool, session, sql, statements->script.parts[at].verb, &error);
+        rh_waiting_stop();
         free(sql);
         if (status != RHEI_OK) {
             fflush(stdout);

@@ -7,6 +7,7 @@
 #include "rh_interrupt.h"
 
 #include "rh_args.h"
+#include "rh_waiting.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -24,6 +25,7 @@ static atomic_bool came;
 static void end_now(void)
 {
     static const char words[] = "rh: cancelled [CANCELLED 57014]\n";
+    rh_waiting_clear();
     (void)!write(STDERR_FILENO, words, sizeof words - 1);
     _exit(RH_EXIT_ERROR);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh query: each statement by itself, through the router. */
 #include "rh_statements.h"
+#include "rh_waiting.h"
 
 #include <stdlib.h>
 
@@ -14,8 +15,12 @@ static rhei_status run_arrow(struct rh_tool *tool, const char *sql, const struct
                              const struct rhei_query_options *options, struct rhei_error *error)
 {
     struct ArrowArrayStream stream;
+    rh_waiting_start(tool->out, tool->err, "asking");
     rhei_status status = rhei_query_arrow(tool->db, sql, params, options, &stream, error);
-    return status == RHEI_OK ? rhei_arrow_write(&stream, NULL, to_output, stdout, error) : status;
+    if (status == RHEI_OK)
+        status = rhei_arrow_write(&stream, NULL, to_output, stdout, error);
+    rh_waiting_stop();
+    return status;
 }
 
 static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error *error)
@@ -33,6 +38,7 @@ static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error 
         return run_arrow(tool, sql, &params, &options, error);
     rhei_rows *rows = NULL;
     int64_t started = rh_now_us();
+    rh_waiting_start(tool->out, tool->err, "asking");
     rhei_status status = rhei_query(tool->db, sql, params.count > 0 ? &params : NULL, &options, &rows, error);
     return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
 }
@@ -57,7 +63,9 @@ static bool prepare_route(struct rh_tool *tool)
     if (tool->args->route != RHEI_ROUTE_OLAP)
         return true;
     struct rhei_call_options limits = rh_tool_limits(tool);
+    rh_waiting_start(tool->out, tool->err, "building the column store");
     rhei_status status = rhei_initial_sync_with(tool->db, &limits, &error);
+    rh_waiting_stop();
     if (status == RHEI_OK)
         return true;
     rh_tell_error(tool, &error);
@@ -71,6 +79,7 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements)
         struct rhei_error error = RHEI_ERROR_INIT;
         char *sql = rh_statements_copy(statements, at, prefix);
         rhei_status status = run(tool, sql, &error);
+        rh_waiting_stop();
         free(sql);
         if (ferror(stdout))
             return rh_finish_output(tool, RH_EXIT_ERROR);

@@ -3,6 +3,7 @@
 
 #include "rh_interrupt.h"
 #include "rh_text.h"
+#include "rh_waiting.h"
 #include "rh_writer.h"
 
 #include <errno.h>
@@ -186,6 +187,7 @@ static rhei_status write_all(struct rh_writer *writer, rhei_rows *rows, rhei_sta
         for (uint32_t at = 0; at < writer->column_count; at++)
             values[at] = rhei_rows_value(rows, at);
         rh_writer_row(writer, values);
+        rh_waiting_rows(writer->rows);
         status = rhei_rows_next(rows, error);
     }
     return status;
@@ -203,6 +205,8 @@ rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t starte
     uint32_t columns = rhei_rows_column_count(*rows);
     uint64_t count = 0;
     rhei_status status = rhei_rows_next(*rows, error);
+    if (tool->out.present)
+        rh_waiting_stop(); /* the rows come to the same terminal */
     struct rh_output output = {.terminal = tool->out,
                                .null_text = tool->args->null_text,
                                .no_header = tool->args->import.no_header,
@@ -219,6 +223,7 @@ rhei_status rh_write_rows(struct rh_tool *tool, rhei_rows **rows, int64_t starte
         free(names);
         free(values);
     }
+    rh_waiting_stop();
     bool answered = status == RHEI_DONE || status == RHEI_ROW;
     if (answered && (tool->args->stats || (tool->out.present && tool->err.present)))
         tell_facts(tool, *rows, count, rh_now_us() - started);

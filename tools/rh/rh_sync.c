@@ -2,6 +2,7 @@
 /* rh sync: builds the column store, brings it to every commit, and tells what that took. */
 #include "rh_text.h"
 #include "rh_tool.h"
+#include "rh_waiting.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -68,9 +69,13 @@ int rh_sync_command(struct rh_tool *tool)
     struct rhei_call_options limits = rh_tool_limits(tool);
     int code = RH_EXIT_OK;
     int64_t started = rh_now_us();
-    if (rhei_initial_sync_with(tool->db, &limits, &error) != RHEI_OK ||
-        rhei_sync_now(tool->db, &report, &error) != RHEI_OK || rhei_sync_status(tool->db, &status, &error) != RHEI_OK ||
-        rhei_tables(tool->db, &tables, &count, &error) != RHEI_OK) {
+    rh_waiting_start(tool->out, tool->err, "building the column store");
+    bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK &&
+                rhei_sync_now(tool->db, &report, &error) == RHEI_OK &&
+                rhei_sync_status(tool->db, &status, &error) == RHEI_OK &&
+                rhei_tables(tool->db, &tables, &count, &error) == RHEI_OK;
+    rh_waiting_stop();
+    if (!good) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
     } else if (tool->args->json) {

@@ -4,6 +4,7 @@
 #include "rh_advice.h"
 #include "rh_interrupt.h"
 #include "rh_progress.h"
+#include "rh_waiting.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 static void tell_log(void *context, int level, const char *room, const char *message)
 {
     const struct rh_tool *tool = context;
-    rh_progress_clear();
+    rh_waiting_clear();
     if (message[0] == '{') { /* log_format = "json" */
         fprintf(stderr, "%s\n", message);
         return;
@@ -69,6 +70,7 @@ bool rh_tool_open(struct rh_tool *tool, unsigned flags)
 void rh_tool_close(struct rh_tool *tool)
 {
     rh_interrupt_guard(NULL);
+    rh_waiting_stop();
     rhei_close(&tool->db);
     rhei_cancel_destroy(&tool->cancel);
 }
@@ -84,6 +86,7 @@ void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
     bool cancelled = error->code == RHEI_CANCELLED && strstr(error->message, "cancelled") == NULL;
     struct rh_buffer message = {0};
     rh_add_in_our_words(&message, error->message);
+    rh_waiting_stop();
     rh_progress_clear();
     fprintf(stderr, "%srh: %s%s%s [%s %s]\n", rh_style(&tool->err, RH_RED), cancelled ? "cancelled: " : "",
             message.bytes, rh_style(&tool->err, RH_PLAIN), rhei_status_name(error->code), error->sqlstate);
@@ -93,6 +96,7 @@ void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
 int rh_tell(const struct rh_tool *tool, const char *format, ...)
 {
     va_list arguments;
+    rh_waiting_stop();
     rh_progress_clear();
     fprintf(stderr, "%srh: ", rh_style(&tool->err, RH_RED));
     va_start(arguments, format);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh verify: compares tables with their mirrors, cell by cell through checksums. */
 #include "rh_tool.h"
+#include "rh_waiting.h"
 #include "rh_writer.h"
 
 #include <inttypes.h>
@@ -40,7 +41,9 @@ static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tal
     struct rhei_error error = RHEI_ERROR_INIT;
     uint64_t rows = 0;
     struct rhei_call_options limits = rh_tool_limits(tool);
+    rh_waiting_start(tool->out, tool->err, "comparing");
     rhei_status status = rhei_verify_with(tool->db, name, &limits, &rows, &error);
+    rh_waiting_stop();
     if (status == RHEI_OK) {
         tally->tables++;
         tally->rows += rows;
@@ -102,7 +105,9 @@ int rh_verify_command(struct rh_tool *tool)
     if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
     struct rhei_call_options limits = rh_tool_limits(tool);
+    rh_waiting_start(tool->out, tool->err, "building the column store");
     bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK;
+    rh_waiting_stop();
     if (!good)
         rh_tell_error(tool, &error);
     else

@@ -11,6 +11,7 @@
 
 #include "rh_progress.h"
 #include "rh_units.h"
+#include "rh_waiting.h"
 
 static void test_line_has_share_rate_and_time_left(void **state)
 {
@@ -25,6 +26,18 @@ static void test_line_has_share_rate_and_time_left(void **state)
     progress.total = 0;
     rh_progress_line(&line, &progress, 250, 5000, 2000000);
     assert_string_equal(line.bytes, "importing 5,000 rows, 2,500 rows/s");
+    rh_buffer_free(&line);
+}
+
+static void test_waiting_tells_time_rows_and_the_way_out(void **state)
+{
+    struct rh_buffer line = {0};
+    (void)state;
+    rh_waiting_line(&line, (struct rh_terminal){.present = true}, "asking", 1250000, 0, 1);
+    assert_string_equal(line.bytes, "/ asking, 1.2 s, Ctrl-C cancels");
+    rh_buffer_clear(&line);
+    rh_waiting_line(&line, (struct rh_terminal){.present = true, .utf8 = true}, "asking", 61000000, 12345, 10);
+    assert_string_equal(line.bytes, "⠋ asking · 61.0 s · 12,345 rows · Ctrl-C cancels");
     rh_buffer_free(&line);
 }
 
@@ -87,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line_has_share_rate_and_time_left),
+        cmocka_unit_test(test_waiting_tells_time_rows_and_the_way_out),
         cmocka_unit_test(test_only_terminals_see_it_and_not_too_often),
         cmocka_unit_test(test_durations_counts_and_sizes),
     };

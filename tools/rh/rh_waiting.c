@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's calls don't come back meanwhile, so a thread of its own writes the line. `lock` is held whenever the terminal is
+ * written to by it or the line is taken away.
+ */
+#include "rh_waiting.h"
+
+#include "rh_text.h"
+#include "rh_units.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATIENCE_US = 1000000, INTERVAL_US = 100000 };
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    pthread_t thread;
+    bool running; /* the main thread's */
+    bool over, visible;
+    struct rh_terminal terminal;
+    const char *label;
+    int64_t started_us;
+    atomic_uint_fast64_t rows;
+} waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void rh_waiting_line(struct rh_buffer *line, struct rh_terminal terminal, const char *label, int64_t elapsed_us,
+                     uint64_t rows, unsigned frame)
+{
+    static const char *const dots[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
+    static const char *const plain[] = {"|", "/", "-", "\\"};
+    const char *between = terminal.utf8 ? " · " : ", ";
+    rh_buffer_format(line, "%s %s%s%lld.%lld s", terminal.utf8 ? dots[frame % 10] : plain[frame % 4], label, between,
+                     (long long)(elapsed_us / 1000000), (long long)(elapsed_us / 100000 % 10));
+    if (rows > 0) {
+        rh_buffer_add_text(line, between);
+        rh_add_count(line, rows);
+        rh_buffer_add_text(line, rows == 1 ? " row" : " rows");
+    }
+    rh_buffer_format(line, "%sCtrl-C cancels", between);
+}
+
+static void show(unsigned frame)
+{
+    struct rh_buffer line = {0};
+    rh_waiting_line(&line, waiting.terminal, waiting.label, rh_now_us() - waiting.started_us,
+                    atomic_load(&waiting.rows), frame);
+    /* a line that wraps could not be taken away again */
+    size_t width = waiting.terminal.width > 1 ? waiting.terminal.width - 1 : line.length;
+    fprintf(stderr, "\r%.*s\033[K", (int)rh_text_cut(line.bytes, line.length, width), line.bytes);
+    fflush(stderr);
+    waiting.visible = true;
+    rh_buffer_free(&line);
+}
+
+static void hide(void)
+{
+    if (waiting.visible)
+        fputs("\r\033[K", stderr);
+    waiting.visible = false;
+    fflush(stderr);
+}
+
+static void add_us(struct timespec *at, int64_t us)
+{
+    at->tv_nsec += (long)(us % 1000000) * 1000;
+    at->tv_sec += (time_t)(us / 1000000) + at->tv_nsec / 1000000000;
+    at->tv_nsec %= 1000000000;
+}
+
+static void *work(void *unused)
+{
+    struct timespec next;
+    (void)unused;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    add_us(&next, PATIENCE_US);
+    pthread_mutex_lock(&waiting.lock);
+    for (unsigned frame = 0; !waiting.over;) {
+        if (pthread_cond_timedwait(&waiting.ended, &waiting.lock, &next) == 0)
+            continue;
+        if (!waiting.over)
+            show(frame++);
+        clock_gettime(CLOCK_MONOTONIC, &next);
+        add_us(&next, INTERVAL_US);
+    }
+    pthread_mutex_unlock(&waiting.lock);
+    return NULL;
+}
+
+/* What goes into a file may be waited for; what a pager or another program shows is theirs. */
+static bool may_show(struct rh_terminal out, struct rh_terminal err)
+{
+    struct stat about;
+    bool to_file = fstat(STDOUT_FILENO, &about) == 0 && S_ISREG(about.st_mode);
+    return err.present && (out.present || to_file);
+}
+
+void rh_waiting_start(struct rh_terminal out, struct rh_terminal err, const char *label)
+{
+    if (waiting.running || !may_show(out, err))
+        return;
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&waiting.ended, &clock);
+    pthread_condattr_destroy(&clock);
+    waiting.terminal = err;
+    waiting.label = label;
+    waiting.started_us = rh_now_us();
+    waiting.over = false;
+    atomic_store(&waiting.rows, 0);
+    waiting.running = pthread_create(&waiting.thread, NULL, work, NULL) == 0;
+}
+
+void rh_waiting_rows(uint64_t rows)
+{
+    atomic_store(&waiting.rows, rows);
+}
+
+void rh_waiting_clear(void)
+{
+    pthread_mutex_lock(&waiting.lock);
+    hide();
+    pthread_mutex_unlock(&waiting.lock);
+}
+
+void rh_waiting_stop(void)
+{
+    if (!waiting.running)
+        return;
+    pthread_mutex_lock(&waiting.lock);
+    waiting.over = true;
+    pthread_cond_signal(&waiting.ended);
+    pthread_mutex_unlock(&waiting.lock);
+    pthread_join(waiting.thread, NULL);
+    pthread_cond_destroy(&waiting.ended);
+    waiting.running = false;
+    rh_waiting_clear();
+}
