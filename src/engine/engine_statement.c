@@ -10,7 +10,8 @@ struct rhei_statement {
     struct rhei_session *session; /* in which it runs; NULL: in none */
     char *sql;
     struct route_statement *described; /* as of the schema when it was last asked for; NULL within a transaction */
-    struct oltp_shape shape;           /* column names are `described`'s where there is one */
+    struct oltp_facts unsettled;       /* newer than `described`, while a changed schema isn't settled; or nothing */
+    struct oltp_shape shape;           /* column names are those of `unsettled` or `described` where there is one */
     char **parameter_names;            /* [named_count] */
     uint32_t named_count;
 };
@@ -46,9 +47,8 @@ static rhei_status name_parameters(struct rhei_statement *statement, struct rhei
     return status;
 }
 
-static void use_facts(struct rhei_statement *statement)
+static void use_shape(struct rhei_statement *statement, const struct oltp_facts *facts)
 {
-    const struct oltp_facts *facts = route_statement_facts(statement->described);
     statement->shape = (struct oltp_shape){
         .kind = facts->kind,
         .read_only = route_statement_is_native(statement->described) || facts->read_only,
@@ -58,6 +58,23 @@ static void use_facts(struct rhei_statement *statement)
     };
 }
 
+static void use_facts(struct rhei_statement *statement)
+{
+    use_shape(statement, route_statement_facts(statement->described));
+    oltp_facts_reset(&statement->unsettled);
+}
+
+/* While a writer holds back what the changed schema needs: SQLite's word alone, which needs nothing, and is not kept. */
+static void describe_unsettled(struct rhei_statement *statement)
+{
+    struct oltp_facts facts = {0};
+    if (oltp_describe(statement->db->oltp, statement->sql, strlen(statement->sql), &facts, NULL) != RHEI_OK)
+        return;
+    use_shape(statement, &facts);
+    oltp_facts_reset(&statement->unsettled);
+    statement->unsettled = facts;
+}
+
 /*
  * Describes it anew if the schema changed. A text that the new one has no answer to keeps its old description: running it says
  * what is wrong.
@@ -65,18 +82,24 @@ static void use_facts(struct rhei_statement *statement)
 static void describe_again(rhei_statement *statement)
 {
     const struct oltp_catalog *catalog = NULL;
-    if (statement->described == NULL || oltp_catalog_try(statement->db->oltp, &catalog, NULL) != RHEI_OK)
+    if (statement->described == NULL || route_statement_is_native(statement->described))
         return;
-    bool current = route_statement_is_native(statement->described) ||
-                   route_statement_facts(statement->described)->schema_version == catalog->schema_version;
+    rhei_status status = oltp_catalog_try(statement->db->oltp, &catalog, NULL);
+    if (status == RHEI_BUSY)
+        describe_unsettled(statement);
+    if (status != RHEI_OK)
+        return;
+    bool current = route_statement_facts(statement->described)->schema_version == catalog->schema_version;
     oltp_catalog_release(&catalog);
     struct route_statement *described = NULL;
-    if (current ||
-        route_statement_get(statement->db->route, statement->sql, strlen(statement->sql), &described, NULL) != RHEI_OK)
-        return;
-    route_statement_release(&statement->described);
-    statement->described = described;
-    use_facts(statement);
+    if (!current && route_statement_get(statement->db->route, statement->sql, strlen(statement->sql), &described,
+                                        NULL) == RHEI_OK) {
+        route_statement_release(&statement->described);
+        statement->described = described;
+        current = true;
+    }
+    if (current)
+        use_facts(statement);
 }
 
 static rhei_status describe(struct rhei_statement *statement, struct rhei_error *error)
@@ -225,6 +248,7 @@ void rhei_statement_close(rhei_statement **statement)
     if (closing->described == NULL)
         base_free((void *)(uintptr_t)closing->shape.column_names);
     route_statement_release(&closing->described);
+    oltp_facts_reset(&closing->unsettled);
     base_free(closing->sql);
     base_free(closing);
 }

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/base_buffer.h"
+#include "tests/support/fair_time.h"
 
 static struct fixture fixture;
 
@@ -260,6 +262,41 @@ static void test_q8_foreign_changes(void **state)
     try_changes(false);
 }
 
+/* A foreign writer changes the schema, and holds the lock that the engine needs to settle it. */
+static void test_q8_a_description_waits_for_no_writer(void **state)
+{
+    (void)state;
+    char flag[120], command[120];
+    struct stat found;
+    must_script("CREATE TABLE t(a, b); CREATE TABLE other(v)");
+    must_be_built(fixture.db);
+    rhei_statement *prepared = NULL;
+    assert_int_equal(rhei_prepare(fixture.db, "SELECT * FROM t", &prepared, NULL), RHEI_OK);
+    assert_int_equal(rhei_statement_column_count(prepared), 2);
+    snprintf(command, sizeof command, "sqlite3 -batch '%s'", fixture.path);
+    snprintf(flag, sizeof flag, "%s/held", fixture.folder);
+    FILE *writer = popen(command, "w");
+    assert_non_null(writer);
+    fprintf(writer,
+            ".timeout 20000\nALTER TABLE t ADD COLUMN c;\nBEGIN IMMEDIATE;\nINSERT INTO other VALUES (1);\n"
+            ".system touch '%s'\n",
+            flag);
+    fflush(writer);
+    for (int64_t limit = fair_now_ms() + 30000; stat(flag, &found) != 0;)
+        assert_true(fair_now_ms() < limit);
+    for (int again = 0; again < 3; again++) {
+        assert_int_equal(rhei_statement_column_count(prepared), 3);
+        assert_string_equal(rhei_statement_column_name(prepared, 2), "c");
+    }
+    fprintf(writer, "COMMIT;\n");
+    assert_int_equal(pclose(writer), 0);
+    must_be_built(fixture.db);
+    assert_int_equal(rhei_statement_column_count(prepared), 3);
+    assert_string_equal(rhei_statement_column_name(prepared, 2), "c");
+    rhei_statement_close(&prepared);
+    remove(flag);
+}
+
 /* Texts that share a plan take their facts from one another: not over a change. */
 static void test_q8_light_statements(void **state)
 {
@@ -362,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_q8_own_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q8_foreign_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_a_description_waits_for_no_writer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q8_light_statements, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q8_random_walk, set_up, tear_down),
     };
