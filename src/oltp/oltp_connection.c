@@ -203,7 +203,9 @@ rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct 
     if (!oltp->config.read_only && !oltp->config.must_exist && role == OLTP_WRITER) {
         flags |= SQLITE_OPEN_CREATE;
     }
-    const char *vfs = oltp->memory == NULL ? NULL : oltp_memory_vfs(oltp->memory);
+    const char *vfs = oltp->memory != NULL  ? oltp_memory_vfs(oltp->memory)
+                      : role == OLTP_WRITER ? oltp_frames_vfs()
+                                            : NULL;
     int rc = connection->by_text == NULL ? SQLITE_NOMEM
                                          : sqlite3_open_v2(oltp->opening.name != NULL ? oltp->opening.name : oltp->path,
                                                            &connection->db, flags, vfs);

@@ -80,6 +80,24 @@ rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *
     return oltp->identity.known ? oltp_identity_check_at(oltp, base_now_ns(), now, error) : RHEI_OK;
 }
 
+static rhei_status identity_error(struct oltp *oltp, struct rhei_error *error)
+{
+    return error_set(
+        error, RHEI_REPLACED,
+        "database \"%s\": its file was moved, deleted or replaced by another while it was open, so nothing is "
+        "read from it or written to it any more: close this handle and open the database again",
+        oltp->config.path);
+}
+
+static void identity_lose(struct oltp *oltp)
+{
+    if (!atomic_exchange(&oltp->identity.replaced, true)) {
+        base_log_write(oltp->config.log, BASE_LOG_ERROR, "oltp",
+                       "the file of %s was moved, deleted or replaced by another: this handle serves nothing any more",
+                       oltp->path);
+    }
+}
+
 rhei_status oltp_identity_check_at(struct oltp *oltp, int64_t time, bool now, struct rhei_error *error)
 {
     struct oltp_identity *identity = &oltp->identity;
@@ -95,18 +113,9 @@ rhei_status oltp_identity_check_at(struct oltp *oltp, int64_t time, bool now, st
             atomic_store_explicit(&identity->looked_ns, time, memory_order_relaxed);
             return RHEI_OK;
         }
-        if (!atomic_exchange(&identity->replaced, true)) {
-            base_log_write(
-                oltp->config.log, BASE_LOG_ERROR, "oltp",
-                "the file of %s was moved, deleted or replaced by another: this handle serves nothing any more",
-                oltp->path);
-        }
+        identity_lose(oltp);
     }
-    return error_set(
-        error, RHEI_REPLACED,
-        "database \"%s\": its file was moved, deleted or replaced by another while it was open, so nothing is "
-        "read from it or written to it any more: close this handle and open the database again",
-        oltp->config.path);
+    return identity_error(oltp, error);
 }
 
 rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error)
@@ -114,9 +123,16 @@ rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error)
     return oltp_identity_check(oltp, false, error);
 }
 
-/* The last look before a commit: not zero rolls it back. */
+/*
+ * The last look before a commit: not zero rolls it back. It may not be spared, nor made now and then only: after it nothing
+ * stands between the caller's OK and a row in a file that nobody will open again. It needs no clock.
+ */
 int oltp_identity_commit(void *context)
 {
     struct oltp *oltp = context;
-    return oltp_identity_check(oltp, true, NULL) != RHEI_OK;
+    if (!oltp->identity.known || (!oltp_identity_lost(oltp) && identity_holds(oltp))) {
+        return 0;
+    }
+    identity_lose(oltp);
+    return 1;
 }

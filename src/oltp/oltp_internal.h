@@ -518,6 +518,11 @@ rhei_status oltp_memory_open(struct oltp_memory **memory, struct rhei_error *err
 const char *oltp_memory_vfs(const struct oltp_memory *memory);
 void oltp_memory_close(struct oltp_memory **memory);
 
+/* ---- The writer's log, a frame by one call (oltp_frames.c). ------------------------------------------------------- */
+
+/* The name of the file system for the writer's connection, for all handles; NULL: it can't be had, take the system's. Any thread. */
+const char *oltp_frames_vfs(void);
+
 /* ---- Which file it is (oltp_identity.c). ------------------------------------------------------------------------- */
 
 struct oltp_identity {
