@@ -657,6 +657,8 @@ uint64_t oltp_wal_bytes(struct oltp_connection *connection);
 int64_t oltp_wal_look(struct oltp *oltp, struct oltp_connection *connection);
 /* New pages between two checkpoints. */
 unsigned oltp_checkpoint_pages(const struct oltp *oltp);
+/* Pages in the log at which the writer is held for the last of a checkpoint, so that it starts anew. */
+unsigned oltp_wal_reset_pages(const struct oltp *oltp);
 void oltp_limit_due(struct oltp *oltp);
 /* Has the engine registered soon; doesn't wait for the writer, so that opening doesn't. */
 void oltp_seen_due(struct oltp *oltp);

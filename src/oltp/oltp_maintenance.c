@@ -4,7 +4,6 @@
 
 enum {
     MAINTENANCE_SEEN_MS = 60000,
-    MAINTENANCE_RESET = 16000, /* pages at which the writer is held for the last of them, so that the log starts anew */
 };
 
 static void maintenance_ask(struct oltp *oltp, bool *due)
@@ -51,7 +50,9 @@ static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connectio
 
 /*
  * Beside a busy writer a checkpoint never reaches the log's end, and only a log that was copied to its end starts anew.
- * So once it is long, the rest, short by then, is copied with the writer held.
+ * So once it is long, the rest, short by then, is copied with the writer held. That is at half of the limit, so that what the
+ * writer adds meanwhile has room: a log that passes the limit is cut off, and to make the file grow again costs the
+ * writer far more than to write it over.
  */
 static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *connection,
                                    struct oltp_connection *holder)
@@ -63,7 +64,7 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
         return;
     }
     int frames = maintenance_pass(oltp, connection, holder, &done);
-    if (frames >= MAINTENANCE_RESET && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
+    if ((unsigned)frames >= oltp_wal_reset_pages(oltp) && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
         frames = maintenance_pass(oltp, connection, holder, &done);
         oltp_writer_release(oltp);
     }

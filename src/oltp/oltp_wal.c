@@ -2,7 +2,8 @@
 /*
  * The size of SQLite's write-ahead log. Owner thread: the maintenance.
  *
- * V1. Below its limit the log's file is left alone: SQLite writes it anew from its beginning, which is cheaper than growing it.
+ * V1. Below its limit the log's file is left alone: SQLite writes it anew from its beginning, which is cheaper than growing it. It
+ *     is made to do so at half of the limit, so that a busy writer stays below it.
  * V2. Above the limit it is cut off as soon as nobody reads from it. While somebody does, one look each WAL_LOOK_MS tries again; the
  *     writer is held for it only when all of the log is in the file already, which takes microseconds.
  * V3. Whoever keeps it from being cut is named, with how long it has been reading, once a minute and in the status.
@@ -15,7 +16,8 @@ enum {
     WAL_LOOK_MS = 100,
     WAL_PATIENCE_MS = 1000, /* readers shorter than that are nobody's fault */
     WAL_WARN_MS = 60000,
-    WAL_REST = 1000, /* frames that a busy writer may add while a checkpoint runs */
+    WAL_RESET = 16000, /* frames at which the log is made to start anew at the latest */
+    WAL_REST = 1000,   /* frames that a busy writer may add while a checkpoint runs */
 };
 
 uint64_t oltp_wal_bytes(struct oltp_connection *connection)
@@ -118,4 +120,10 @@ unsigned oltp_checkpoint_pages(const struct oltp *oltp)
 {
     uint64_t pages = oltp->config.wal_limit_bytes / 4096;
     return pages < 64 ? 64 : pages < OLTP_CHECKPOINT_PAGES ? (unsigned)pages : OLTP_CHECKPOINT_PAGES;
+}
+
+unsigned oltp_wal_reset_pages(const struct oltp *oltp)
+{
+    uint64_t pages = oltp->config.wal_limit_bytes / 2 / 4096;
+    return pages < OLTP_CHECKPOINT_PAGES ? OLTP_CHECKPOINT_PAGES : pages < WAL_RESET ? (unsigned)pages : WAL_RESET;
 }
