@@ -7,7 +7,7 @@
  *     snapshot from the connection's slot, so all scans of one statement read one snapshot.
  *  2. A bound kind is checked against the column's flags in init: a plan never reads a column that has got another form.
  *  3. What init allocates is counted in slot.scans until DuckDB lets go of it; nobody ends the snapshot before.
- *  4. Every row of a vector whose zones may match is delivered: ranges only ever leave out whole vectors.
+ *  4. Every row of a vector whose zones may match is delivered: ranges only ever leave out whole vectors (mirror_scan.h).
  */
 #include <string.h>
 
@@ -16,6 +16,7 @@
 #include "base/base_map.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
+#include "mirror/mirror_scan.h"
 
 enum {
     /* Up to about 1 % dead, copying the runs between dead rows is cheaper than a selection vector; above it isn't. */
@@ -47,14 +48,9 @@ struct scan_state {
     const struct duck_api *api;
     struct duck_slot *slot;
     const struct mirror_table_view *view;
-    const struct executor_range *ranges; /* of this scan, in the slot */
-    uint32_t *range_indexes;
-    uint32_t range_count;
-    uint32_t *segments; /* those that may hold matching rows */
-    uint32_t segment_count;
+    struct mirror_scan *scan;
     uint32_t output_count;
     struct scan_output *outputs;
-    _Atomic uint64_t next; /* vector to take next, counted over `segments` */
 };
 
 /* ---- Types ------------------------------------------------------------------------------------------------------- */
@@ -193,16 +189,24 @@ static bool is_number_range(const struct executor_range *range)
     return range->low.type != RHEI_TEXT && range->high.type != RHEI_TEXT;
 }
 
-static bool segment_matches(const struct duck_slot *slot, const struct mirror_table_view *view, uint32_t scan,
-                            uint32_t segment)
+/* The ranges of numbers that the text's WHERE implies for this scan. */
+static bool open_scan(const struct duck_slot *slot, const struct mirror_table_view *view, uint32_t number,
+                      struct mirror_scan **scan)
 {
+    struct mirror_scan_options options = {0};
+    struct mirror_range *ranges = base_alloc((slot->range_count + 1) * sizeof *ranges);
+    if (ranges == NULL)
+        return false;
     for (uint32_t i = 0; i < slot->range_count; i++) {
         const struct executor_range *range = &slot->ranges[i];
-        if (range->scan == scan && range->column < mirror_view_column_count(view) && is_number_range(range) &&
-            !mirror_view_may_match(view, segment, UINT32_MAX, range->column, &range->low, &range->high))
-            return false;
+        if (range->scan == number && range->column < mirror_view_column_count(view) && is_number_range(range))
+            ranges[options.range_count++] =
+                (struct mirror_range){.column = range->column, .low = range->low, .high = range->high};
     }
-    return true;
+    options.ranges = ranges;
+    rhei_status status = mirror_scan_open(view, &options, scan, NULL);
+    base_free(ranges);
+    return status == RHEI_OK;
 }
 
 static int compare_text(const struct mirror_string *string, const struct rhei_value *bound)
@@ -272,20 +276,20 @@ static bool has_other_scans(const struct duck_slot *slot, uint32_t scan)
  */
 static idx_t estimated_rows(const struct duck_slot *slot, const struct mirror_table_view *view, uint32_t scan)
 {
-    uint64_t all = 0, matching = 0, live = mirror_view_row_count(view);
+    uint64_t live = mirror_view_row_count(view);
+    struct mirror_scan *planned = NULL;
     bool filtered = false;
-    for (uint32_t segment = 0; segment < mirror_view_segment_count(view); segment++) {
-        uint32_t rows = mirror_view_segment_rows(view, segment);
-        all += rows;
-        matching += segment_matches(slot, view, scan, segment) ? rows : 0;
-    }
     for (uint32_t i = 0; i < slot->range_count; i++)
         filtered = filtered || slot->ranges[i].scan == scan;
-    if (filtered && all <= COUNTED_ROWS && mirror_view_segment_count(view) == 1 && has_other_scans(slot, scan)) {
+    if (filtered && mirror_view_segment_count(view) == 1 && mirror_view_segment_rows(view, 0) <= COUNTED_ROWS &&
+        has_other_scans(slot, scan)) {
         uint64_t told = (uint64_t)count_matching(slot, view, scan) * 5 + 1;
         return told < live ? told : live;
     }
-    return matching == all ? live : (idx_t)((double)live * (double)matching / (double)all) + 1;
+    if (filtered && open_scan(slot, view, scan, &planned))
+        live = mirror_scan_estimate(planned);
+    mirror_scan_close(&planned);
+    return live;
 }
 
 static struct duck_connection *binding_connection(const struct duck_api *api, duckdb_bind_info info)
@@ -386,8 +390,7 @@ static void scan_state_free(void *context)
     struct scan_state *state = context;
     struct duck_slot *slot = state->slot;
     atomic_load_explicit(&slot->calls, memory_order_acquire);
-    base_free(state->range_indexes);
-    base_free(state->segments);
+    mirror_scan_close(&state->scan);
     base_free(state->outputs);
     base_free(state);
     atomic_fetch_sub_explicit(&slot->scans, 1, memory_order_release);
@@ -478,50 +481,12 @@ static bool choose_outputs(const struct duck_api *api, duckdb_init_info info, co
     return true;
 }
 
-static bool segment_may_match(const struct scan_state *state, uint32_t segment, uint32_t vector)
+/* How many threads the scan is worth. */
+static idx_t threads_for(const struct scan_state *state, int threads)
 {
-    for (uint32_t i = 0; i < state->range_count; i++) {
-        const struct executor_range *range = &state->ranges[state->range_indexes[i]];
-        if (!mirror_view_may_match(state->view, segment, vector, range->column, &range->low, &range->high))
-            return false;
-    }
-    return true;
-}
-
-static bool choose_ranges(const struct duck_slot *slot, uint32_t scan, struct scan_state *state)
-{
-    state->ranges = slot->ranges;
-    if (slot->range_count == 0)
-        return true;
-    state->range_indexes = base_alloc(slot->range_count * sizeof *state->range_indexes);
-    if (state->range_indexes == NULL)
-        return false;
-    for (uint32_t i = 0; i < slot->range_count; i++) {
-        if (slot->ranges[i].scan == scan && slot->ranges[i].column < mirror_view_column_count(state->view) &&
-            is_number_range(&slot->ranges[i]))
-            state->range_indexes[state->range_count++] = i;
-    }
-    return true;
-}
-
-/* Picks the segments that may hold rows and returns how many threads they are worth. */
-static bool choose_segments(struct scan_state *state, int threads, idx_t *worth)
-{
-    uint32_t count = mirror_view_segment_count(state->view);
-    state->segments = base_alloc((count + 1) * sizeof *state->segments);
-    if (state->segments == NULL)
-        return false;
-    uint64_t rows = 0;
-    for (uint32_t segment = 0; segment < count; segment++) {
-        uint32_t in_segment = mirror_view_segment_rows(state->view, segment);
-        if (in_segment == 0 || !segment_may_match(state, segment, UINT32_MAX))
-            continue;
-        state->segments[state->segment_count++] = segment;
-        rows += in_segment;
-    }
+    uint64_t rows = mirror_scan_slots(state->scan);
     uint64_t most = rows / (VECTORS_PER_THREAD * MIRROR_VECTOR_ROWS) + 1;
-    *worth = rows < DUCK_PARALLEL_ROWS ? 1 : (idx_t)(most < (uint64_t)threads ? most : (uint64_t)threads);
-    return true;
+    return rows < DUCK_PARALLEL_ROWS ? 1 : (idx_t)(most < (uint64_t)threads ? most : (uint64_t)threads);
 }
 
 static void scan_init(duckdb_init_info info)
@@ -545,60 +510,23 @@ static void scan_init(duckdb_init_info info)
         refuse(api, info, slot, true, "a column has got values of another class since this was planned");
         return;
     }
-    idx_t threads = 1;
-    if (!choose_ranges(slot, bind->scan, state) ||
-        !choose_segments(state, bind->connection->database->executor->threads, &threads)) {
+    if (!open_scan(slot, state->view, bind->scan, &state->scan)) {
         refuse(api, info, slot, false, "out of memory");
         return;
     }
     if (choose_outputs(api, info, bind, state))
-        api->init_set_max_threads(info, threads);
+        api->init_set_max_threads(info, threads_for(state, bind->connection->database->executor->threads));
 }
 
 /* ---- Scan -------------------------------------------------------------------------------------------------------- */
 
-/* The rows of a vector that live, as runs; or as a selection, where there are many holes. */
+/* The rows of a vector, as runs; or as a selection, where there are many holes. */
 struct scan_rows {
-    struct mirror_vector vector;
+    struct mirror_scan_batch batch;
     uint32_t run_count;
-    struct {
-        uint16_t from, count;
-    } runs[MIRROR_VECTOR_ROWS / 2 + 1];
+    struct mirror_slot_run runs[MIRROR_MOST_RUNS];
     duckdb_selection_vector selection; /* NULL: not made yet */
 };
-
-static uint32_t next_bit(const uint64_t *bits, uint32_t at, uint32_t end, bool set)
-{
-    while (at < end) {
-        uint64_t word = (set ? bits[at / 64] : ~bits[at / 64]) >> (at % 64);
-        if (word != 0) {
-            uint32_t found = at + (uint32_t)__builtin_ctzll(word);
-            return found < end ? found : end;
-        }
-        at = (at / 64 + 1) * 64;
-    }
-    return end;
-}
-
-static void find_runs(struct scan_rows *rows)
-{
-    uint32_t end = rows->vector.rows;
-    rows->run_count = 0;
-    if (rows->vector.dead == NULL) {
-        rows->runs[0].from = 0;
-        rows->runs[0].count = (uint16_t)end;
-        rows->run_count = 1;
-        return;
-    }
-    uint32_t at = next_bit(rows->vector.dead, 0, end, false);
-    while (at < end) {
-        uint32_t stop = next_bit(rows->vector.dead, at, end, true);
-        rows->runs[rows->run_count].from = (uint16_t)at;
-        rows->runs[rows->run_count].count = (uint16_t)(stop - at);
-        rows->run_count++;
-        at = next_bit(rows->vector.dead, stop, end, false);
-    }
-}
 
 static bool copy_runs(struct duck_target *target, enum duck_column_kind kind, const struct mirror_column_data *data,
                       const struct scan_rows *rows)
@@ -614,7 +542,7 @@ static bool copy_runs(struct duck_target *target, enum duck_column_kind kind, co
 
 static void make_selection(const struct duck_api *api, struct scan_rows *rows)
 {
-    rows->selection = api->create_selection_vector(rows->vector.live);
+    rows->selection = api->create_selection_vector(rows->batch.count);
     sel_t *selected = api->selection_vector_get_data_ptr(rows->selection);
     for (uint32_t i = 0; i < rows->run_count; i++) {
         for (uint32_t k = 0; k < rows->runs[i].count; k++)
@@ -622,58 +550,40 @@ static void make_selection(const struct duck_api *api, struct scan_rows *rows)
     }
 }
 
-static bool emit_column(struct scan_state *state, const struct scan_output *output, uint32_t segment, uint32_t vector,
-                        struct scan_rows *rows, duckdb_vector out)
+static bool emit_column(struct scan_state *state, const struct scan_output *output, struct scan_rows *rows,
+                        duckdb_vector out)
 {
     struct mirror_column_data data;
-    mirror_view_column(state->view, segment, vector, output->source, &data);
+    mirror_scan_column(state->scan, &rows->batch, output->source, &data);
     struct duck_target target = {.api = state->api, .vector = out, .data = state->api->vector_get_data(out)};
-    uint32_t dead = rows->vector.rows - rows->vector.live;
+    uint32_t dead = rows->batch.rows - rows->batch.count;
     /* a dead row's class may be anything, so a mixed column never goes through whole */
     if (dead <= MANY_DEAD || data.layout == MIRROR_LAYOUT_MIXED)
         return copy_runs(&target, output->kind, &data, rows);
-    if (!duck_copy_rows(&target, output->kind, &data, 0, 0, rows->vector.rows))
+    if (!duck_copy_rows(&target, output->kind, &data, 0, 0, rows->batch.rows))
         return false;
     if (rows->selection == NULL)
         make_selection(state->api, rows);
-    state->api->slice_vector(out, rows->selection, rows->vector.live);
+    state->api->slice_vector(out, rows->selection, rows->batch.count);
     return true;
 }
 
-static bool emit_vector(struct scan_state *state, uint32_t segment, uint32_t vector, struct scan_rows *rows,
-                        duckdb_data_chunk chunk)
+static bool emit_vector(struct scan_state *state, struct scan_rows *rows, duckdb_data_chunk chunk)
 {
-    find_runs(rows);
+    rows->run_count = mirror_scan_runs(&rows->batch, rows->runs);
     rows->selection = NULL;
     bool emitted = true;
     for (uint32_t i = 0; i < state->output_count && emitted; i++) {
         duckdb_vector out = state->api->data_chunk_get_vector(chunk, i);
         if (state->outputs[i].source != UINT32_MAX)
-            emitted = emit_column(state, &state->outputs[i], segment, vector, rows, out);
+            emitted = emit_column(state, &state->outputs[i], rows, out);
         else if (state->outputs[i].kind == DUCK_UNREADABLE) /* empty strings: a join may carry them along */
-            memset(state->api->vector_get_data(out), 0, rows->vector.live * sizeof(duckdb_string_t));
+            memset(state->api->vector_get_data(out), 0, rows->batch.count * sizeof(duckdb_string_t));
     }
     if (rows->selection != NULL)
         state->api->destroy_selection_vector(rows->selection);
-    state->api->data_chunk_set_size(chunk, rows->vector.live);
+    state->api->data_chunk_set_size(chunk, rows->batch.count);
     return emitted;
-}
-
-/* The next vector with rows in it; false at the end. */
-static bool take_vector(struct scan_state *state, uint32_t *segment, uint32_t *vector, struct scan_rows *rows)
-{
-    for (;;) {
-        uint64_t number = atomic_fetch_add_explicit(&state->next, 1, memory_order_relaxed);
-        if (number >= (uint64_t)state->segment_count * MIRROR_SEGMENT_VECTORS)
-            return false;
-        *segment = state->segments[number / MIRROR_SEGMENT_VECTORS];
-        *vector = (uint32_t)(number % MIRROR_SEGMENT_VECTORS);
-        if (*vector * (uint32_t)MIRROR_VECTOR_ROWS >= mirror_view_segment_rows(state->view, *segment))
-            continue;
-        mirror_view_vector(state->view, *segment, *vector, &rows->vector);
-        if (rows->vector.live > 0 && (state->range_count == 0 || segment_may_match(state, *segment, *vector)))
-            return true;
-    }
 }
 
 static void scan_run(duckdb_function_info info, duckdb_data_chunk chunk)
@@ -681,14 +591,12 @@ static void scan_run(duckdb_function_info info, duckdb_data_chunk chunk)
     const struct duck_api *api = duck_api();
     struct scan_state *state = api->function_get_init_data(info);
     struct scan_rows rows;
-    uint32_t segment = 0;
-    uint32_t vector = 0;
     if (duck_slot_check(state->slot) != RHEI_OK) {
         api->data_chunk_set_size(chunk, 0);
         api->function_set_error(info, "stopped");
-    } else if (!take_vector(state, &segment, &vector, &rows)) {
+    } else if (!mirror_scan_next(state->scan, &rows.batch)) {
         api->data_chunk_set_size(chunk, 0);
-    } else if (!emit_vector(state, segment, vector, &rows, chunk)) {
+    } else if (!emit_vector(state, &rows, chunk)) {
         atomic_store_explicit(&state->slot->stale, true, memory_order_release);
         api->function_set_error(info, "a column holds values of another class than was planned");
     }

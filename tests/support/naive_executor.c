@@ -8,6 +8,7 @@
 #include "base/base_buffer.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "mirror/mirror_scan.h"
 
 struct naive {
     struct executor base;
@@ -68,26 +69,25 @@ static char *insert_text(const struct source_table *table, char **create)
     return base_buffer_take(&insert);
 }
 
-static void insert_rows(const struct mirror_table_view *view, sqlite3_stmt *insert)
+static rhei_status insert_rows(const struct mirror_table_view *view, sqlite3_stmt *insert, struct rhei_error *error)
 {
-    uint32_t columns = mirror_view_column_count(view);
-    for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
-        for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS; v++) {
-            struct mirror_vector vector;
-            mirror_view_vector(view, s, v, &vector);
-            for (uint32_t r = 0; r < vector.rows; r++) {
-                if (vector.dead != NULL && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
-                    continue;
-                for (uint32_t c = 0; c < columns; c++) {
-                    struct rhei_value value;
-                    mirror_view_value(view, s, v * MIRROR_VECTOR_ROWS + r, c, &value);
-                    bind(insert, (int)c + 1, &value);
-                }
-                sqlite3_step(insert);
-                sqlite3_reset(insert);
+    struct mirror_scan *scan = NULL;
+    struct mirror_scan_batch batch;
+    rhei_status status = mirror_scan_open(view, NULL, &scan, error);
+    while (status == RHEI_OK && mirror_scan_next(scan, &batch)) {
+        for (uint32_t slot = mirror_scan_slot(&batch, 0); slot < batch.rows;
+             slot = mirror_scan_slot(&batch, slot + 1)) {
+            for (uint32_t c = 0; c < mirror_view_column_count(view); c++) {
+                struct rhei_value value;
+                mirror_scan_value(scan, &batch, slot, c, &value);
+                bind(insert, (int)c + 1, &value);
             }
+            sqlite3_step(insert);
+            sqlite3_reset(insert);
         }
     }
+    mirror_scan_close(&scan);
+    return status;
 }
 
 static rhei_status copy_table(sqlite3 *db, const struct mirror_table_view *view, struct rhei_error *error)
@@ -102,7 +102,7 @@ static rhei_status copy_table(sqlite3 *db, const struct mirror_table_view *view,
              sqlite3_prepare_v2(db, insert, -1, &statement, NULL) != SQLITE_OK)
         status = sqlite_failed(db, error);
     else
-        insert_rows(view, statement);
+        status = insert_rows(view, statement, error);
     sqlite3_finalize(statement);
     base_free(create);
     base_free(insert);
