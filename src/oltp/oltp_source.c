@@ -92,11 +92,11 @@ static rhei_status source_prepare_columns(struct oltp_source *source, const char
 /* A wide table's rows cost a second look each, so that they don't make every other table's rows slow. */
 static rhei_status source_prepare_log(struct oltp_source *source, uint32_t width, struct rhei_error *error)
 {
-    width = width < OLTP_LOG_MIN_COLUMNS ? OLTP_LOG_MIN_COLUMNS : width; /* the mark's columns are always among them */
+    width = width == 0 ? 1 : width;
     source->width = width;
     source->near = width < SOURCE_NEAR ? width : SOURCE_NEAR;
     rhei_status status =
-        source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, source->near,
+        source_prepare_columns(source, "SELECT seq,op,tab,", 1, source->near,
                                " FROM main." OLTP_LOG " WHERE seq >= ?1 ORDER BY seq", &source->log, error);
     if (status == RHEI_OK && width > source->near) {
         status = source_prepare_columns(source, "SELECT ", source->near + 1, width,
@@ -175,6 +175,7 @@ static void source_end(struct change_source *base)
         sqlite3_reset(source->far);
     }
     source->row_waits = false;
+    oltp_source_forget_seen(source);
     if (!sqlite3_get_autocommit(source->connection->db)) {
         source_run(source, source->commit, NULL);
     }
@@ -188,12 +189,12 @@ static rhei_status source_pin(struct oltp_source *source, int64_t *position, boo
     if (status == RHEI_OK) {
         status = oltp_source_step(source, source->last, error);
     }
-    if (status != RHEI_ROW) {
-        sqlite3_reset(source->last);
-        return status == RHEI_DONE ? error_set(error, RHEI_INTERNAL, "the change log has no last row") : status;
-    }
-    *position = sqlite3_column_int64(source->last, 0);
+    *position = status == RHEI_ROW ? sqlite3_column_int64(source->last, 0) : 0;
+    source->last_hash = status == RHEI_ROW ? oltp_source_hash_row(source->last) : 0;
     sqlite3_reset(source->last);
+    if (status != RHEI_ROW && status != RHEI_DONE) {
+        return status;
+    }
     if (*position > OLTP_LOG_SEQ_MAX) { /* nobody's position; until it is mended, nothing after it can be told */
         cycle->lost = true;
         oltp_limit_due(source->oltp);
@@ -336,6 +337,7 @@ void oltp_source_free(struct oltp_source **slot)
     sqlite3_finalize(source->start);
     sqlite3_finalize(source->commit);
     sqlite3_finalize(source->last);
+    sqlite3_finalize(source->mark);
     oltp_arena_reset(&source->arena);
     base_free(source->seen);
     oltp_watch_free(&source->watch);
@@ -398,7 +400,12 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
         status = oltp_source_prepare(source, "COMMIT", &source->commit, error);
     }
     if (status == RHEI_OK) {
-        status = oltp_source_prepare(source, "SELECT ifnull(max(seq), 0) FROM main." OLTP_LOG, &source->last, error);
+        status = source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, OLTP_LOG_MIN_COLUMNS,
+                                        " FROM main." OLTP_LOG " ORDER BY seq DESC LIMIT 1", &source->last, error);
+    }
+    if (status == RHEI_OK) {
+        status = source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, OLTP_LOG_MIN_COLUMNS,
+                                        " FROM main." OLTP_LOG " WHERE seq = ?1", &source->mark, error);
     }
     if (status == RHEI_OK) {
         atomic_store(&oltp->engine_active, true);

@@ -10,11 +10,12 @@ struct oltp_source {
     struct change_source base; /* first */
     struct oltp *oltp;
     struct oltp_connection *connection;
-    sqlite3_stmt *start, *commit, *last;
-    sqlite3_stmt *log;    /* the log from a position on: its first `near` value columns */
-    sqlite3_stmt *far;    /* the other value columns of one row, for tables that have so many; NULL: none has */
-    uint32_t near, width; /* value columns of `log`, and of both */
-    bool key_first;       /* the current row has only a key, in the value columns from `key_at` on */
+    sqlite3_stmt *start, *commit;
+    sqlite3_stmt *last, *mark; /* the newest row of the log, and row ?1, as far as S6 tells one by it */
+    sqlite3_stmt *log;         /* the log from a position on: its first `near` value columns */
+    sqlite3_stmt *far;         /* the other value columns of one row, for tables that have so many; NULL: none has */
+    uint32_t near, width;      /* value columns of `log`, and of both */
+    bool key_first;            /* the current row has only a key, in the value columns from `key_at` on */
     uint32_t key_at;
     struct oltp_schema *schema; /* a reference; NULL before the first cycle */
     bool recheck;               /* the schema in use wasn't confirmed */
@@ -33,12 +34,14 @@ struct oltp_source {
 
     /* the cycle: see oltp_source_rows.c */
     int64_t position;     /* its end */
+    uint64_t last_hash;   /* of the row there */
     int64_t next_seq;     /* the number that the next row must have */
     const char *lost_all; /* why nothing can be trusted; NULL: it can */
     int64_t torn;         /* end of a cycle that wasn't read to its end, and of no later one (R4) */
     bool look_at_all;
-    uint64_t *seen; /* bits of the hashes of this cycle's keys */
+    uint64_t *seen; /* bits of this cycle's keys */
     size_t seen_bits, seen_room;
+    uint32_t seen_shift; /* seen_bits = 1 << seen_shift */
     /* what the commits did beside the log: see oltp_source_watch.c */
     base_mutex watch_lock;               /* guards watch and doubtful; held by a cycle while it pins its state */
     struct oltp_watch *watch;            /* NULL: there is none now */
@@ -63,6 +66,10 @@ rhei_status oltp_source_prepare(struct oltp_source *source, const char *sql, sql
                                 struct rhei_error *error);
 /* Puts the log statement on the first row after `after`; *lost: that isn't where we left off. */
 rhei_status oltp_source_first_row(struct oltp_source *source, int64_t after, bool *lost, struct rhei_error *error);
+/* What tells a row of `last` or `mark` from any other that may come to have its number. */
+uint64_t oltp_source_hash_row(sqlite3_stmt *row);
+/* Between cycles: gives back what a big one needed to tell its keys apart. */
+void oltp_source_forget_seen(struct oltp_source *source);
 /* The batch of a table number, NULL: it isn't followed. */
 struct oltp_batch *oltp_source_batch(struct oltp_source *source, int64_t id);
 /* Lists the batch as lost, whenever its table was read. */

@@ -9,7 +9,7 @@
  *   R3. The first event of a key in a cycle is taken as it was logged; from the second on the key's row is read from the pinned
  *       state. Who fires before our trigger (a TEMP trigger here or elsewhere) may have its own changes logged before
  *       the change that fired it, so the last event isn't always the last change. All of that is one commit's, so
- *       it is one cycle's. A look is right whenever it is made (S4), so keys are remembered as bits of their hashes.
+ *       it is one cycle's. A look is right whenever it is made (S4), so keys are remembered as bits that two may share.
  *   R4. A cycle that wasn't read to its end may have been cut within a commit: up to its position every event is a look.
  *   R5. A row that can't be looked at (a function or collation that this program doesn't have, a generated column that fails)
  *       loses its table alone.
@@ -21,16 +21,17 @@
 
 enum {
     SOURCE_BYTES_MAX = 512 * 1024 /* of a call */,
-    SEEN_BITS_LEAST = 1 << 12,
-    SEEN_BITS_MOST = 1 << 28,
-    SEEN_BITS_A_ROW = 16
+    SEEN_SHIFT_LEAST = 12,
+    SEEN_SHIFT_MOST = 28,
+    SEEN_SHIFT_KEPT = 20, /* between cycles */
+    SEEN_BITS_A_ROW = 32
 };
 
 /* Where value column `column` of the log's current row is. */
 static sqlite3_stmt *source_cell(const struct oltp_source *source, uint32_t column, int *at)
 {
     bool far = column >= source->near;
-    *at = far ? (int)(column - source->near) : 4 + (int)column;
+    *at = far ? (int)(column - source->near) : 3 + (int)column;
     return far ? source->far : source->log;
 }
 
@@ -172,41 +173,65 @@ static uint64_t source_hash_value(sqlite3_stmt *stmt, int column, uint64_t seed)
 }
 
 /* Time, op, table and the first values: as many as every log has, whatever the tables' widths are now. */
-static uint64_t source_hash_row(const struct oltp_source *source)
+uint64_t oltp_source_hash_row(sqlite3_stmt *row)
 {
     uint64_t hash = 1;
     for (int i = 1; i < 4 + OLTP_LOG_MIN_COLUMNS; i++) {
-        hash = source_hash_value(source->log, i, hash + (uint64_t)i);
+        hash = source_hash_value(row, i, hash + (uint64_t)i);
     }
     return hash;
 }
 
-static void source_set_mark(struct oltp_source *source, int64_t seq)
+/* The row of number `seq`, its hash if it is there. The newest one was read when the state was pinned. */
+static rhei_status source_find_row(struct oltp_source *source, int64_t seq, bool *there, uint64_t *hash,
+                                   struct rhei_error *error)
 {
-    source->mark_seq = seq;
-    source->mark_hash = source_hash_row(source);
+    if (seq == source->position) {
+        *there = seq != 0;
+        *hash = source->last_hash;
+        return RHEI_OK;
+    }
+    sqlite3_bind_int64(source->mark, 1, seq);
+    rhei_status status = oltp_source_step(source, source->mark, error);
+    *there = status == RHEI_ROW;
+    *hash = *there ? oltp_source_hash_row(source->mark) : 0;
+    sqlite3_reset(source->mark);
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }
 
-/* Puts the log on row `seq`; *there: it is there, and if it is the mark, the same. */
-static rhei_status source_find_row(struct oltp_source *source, int64_t seq, bool *there, struct rhei_error *error)
+/* S6: *held if the mark's row is there as it was, and so is any row of number `after`, the new mark. */
+static rhei_status source_check_marks(struct oltp_source *source, int64_t after, bool *held, struct rhei_error *error)
 {
-    sqlite3_reset(source->log);
-    sqlite3_bind_int64(source->log, 1, seq);
-    rhei_status status = oltp_source_step(source, source->log, error);
-    *there = status == RHEI_ROW && sqlite3_column_int64(source->log, 0) == seq &&
-             (seq != source->mark_seq || source_hash_row(source) == source->mark_hash);
-    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+    bool there = true;
+    uint64_t hash = 0;
+    rhei_status status = RHEI_OK;
+    *held = true;
+    if (source->mark_seq != 0) {
+        status = source_find_row(source, source->mark_seq, &there, &hash, error);
+        *held = status == RHEI_OK && there && hash == source->mark_hash;
+    }
+    if (!*held || after == source->mark_seq || after == 0) { /* nobody was at 0: there it begins */
+        return status;
+    }
+    status = source_find_row(source, after, held, &hash, error);
+    *held = *held && status == RHEI_OK;
+    if (*held) {
+        source->mark_seq = after;
+        source->mark_hash = hash;
+    }
+    return status;
 }
 
 /* ---- The keys of a cycle (R3). ----------------------------------------------------------------------------------- */
 
 static rhei_status source_clear_seen(struct oltp_source *source, int64_t rows, struct rhei_error *error)
 {
-    size_t bits = SEEN_BITS_LEAST;
-    while (bits < SEEN_BITS_MOST && bits / SEEN_BITS_A_ROW < (uint64_t)rows) {
-        bits *= 2;
+    uint32_t shift = SEEN_SHIFT_LEAST;
+    while (shift < SEEN_SHIFT_MOST && (UINT64_C(1) << shift) / SEEN_BITS_A_ROW < (uint64_t)rows) {
+        shift++;
     }
-    if (bits > source->seen_room || bits < source->seen_room / 64) {
+    size_t bits = (size_t)1 << shift;
+    if (bits > source->seen_room) {
         base_free(source->seen);
         source->seen = base_alloc_zero(bits / 64, sizeof *source->seen);
         source->seen_room = source->seen == NULL ? 0 : bits;
@@ -217,30 +242,63 @@ static rhei_status source_clear_seen(struct oltp_source *source, int64_t rows, s
         memset(source->seen, 0, bits / 8);
     }
     source->seen_bits = bits;
+    source->seen_shift = shift;
     return RHEI_OK;
 }
 
-/* No page of its table was written: it is looked at (E2). What the watch didn't see yet when it was made counts for nothing. */
-static bool source_is_unwritten(const struct oltp_source *source, const struct oltp_batch *batch)
+void oltp_source_forget_seen(struct oltp_source *source)
 {
-    return source->pages_known && batch->touched != source->cycle && batch->newest > source->judged;
+    if (source->seen_room > (size_t)1 << SEEN_SHIFT_KEPT) {
+        base_free(source->seen);
+        source->seen = NULL;
+        source->seen_room = 0;
+    }
+}
+
+static uint64_t source_mix(uint64_t x)
+{
+    x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    return x ^ x >> 32;
+}
+
+/*
+ * The bit of the current row's key. Integers that lie close together have bits of their own, side by side; only those that are
+ * further from each other than there are bits may share one. 1 and 1.0 may be one key, so a whole REAL is its integer.
+ */
+static uint64_t source_seen_bit(const struct oltp_source *source, const struct oltp_batch *batch)
+{
+    const struct source_table *table = &batch->table->table.source;
+    uint64_t hash = source_mix(table->id);
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
+        int type = sqlite3_column_type(stmt, at);
+        int64_t integer = 0;
+        double real = 0;
+        if (type == SQLITE_INTEGER) {
+            integer = sqlite3_column_int64(stmt, at);
+        } else if (type == SQLITE_FLOAT) {
+            real = sqlite3_column_double(stmt, at);
+            integer = real >= -0x1p63 && real < 0x1p63 ? (int64_t)real : 0;
+        }
+        if (type == SQLITE_INTEGER || (type == SQLITE_FLOAT && (double)integer == real)) {
+            hash = source_mix(hash + (uint64_t)(integer >> source->seen_shift)) ^ (uint64_t)integer;
+        } else {
+            hash = source_hash_value(stmt, at, hash);
+        }
+    }
+    return hash & (source->seen_bits - 1);
 }
 
 /* Whether the row's key was perhaps among those before it in this cycle. */
 static bool source_see(struct oltp_source *source, const struct oltp_batch *batch)
 {
-    const struct source_table *table = &batch->table->table.source;
-    uint64_t hash = table->id;
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        int at;
-        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
-        hash = source_hash_value(stmt, at, hash);
-    }
-    uint64_t bit = hash & (source->seen_bits - 1);
+    uint64_t bit = source_seen_bit(source, batch);
     uint64_t mask = UINT64_C(1) << (bit & 63);
     bool seen = (source->seen[bit / 64] & mask) != 0;
     source->seen[bit / 64] |= mask;
-    return seen || source->look_at_all || source_is_unwritten(source, batch);
+    return seen || source->look_at_all;
 }
 
 /* ---- Rows into batches. ------------------------------------------------------------------------------------------ */
@@ -373,8 +431,8 @@ static rhei_status source_pass_over(struct oltp_source *source, int64_t id, stru
 
 static enum oltp_log_op source_op(const struct oltp_source *source)
 {
-    const unsigned char *text = sqlite3_column_text(source->log, 2);
-    bool one = text != NULL && sqlite3_column_bytes(source->log, 2) == 1;
+    const unsigned char *text = sqlite3_column_text(source->log, 1);
+    bool one = text != NULL && sqlite3_column_bytes(source->log, 1) == 1;
     return one ? (enum oltp_log_op)text[0] : (enum oltp_log_op)0;
 }
 
@@ -388,10 +446,11 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
     source->next_seq++;
     source->torn = source->position;
     if (seq == source->position) {
-        source_set_mark(source, seq);
+        source->mark_seq = seq;
+        source->mark_hash = source->last_hash;
     }
-    bool number = sqlite3_column_type(source->log, 3) == SQLITE_INTEGER;
-    int64_t id = number ? sqlite3_column_int64(source->log, 3) : -1;
+    bool number = sqlite3_column_type(source->log, 2) == SQLITE_INTEGER;
+    int64_t id = number ? sqlite3_column_int64(source->log, 2) : -1;
     struct oltp_batch *batch = oltp_source_batch(source, id);
     if (batch == NULL) {
         return source_pass_over(source, id, error);
@@ -449,35 +508,25 @@ static void source_lose_all(struct oltp_source *source)
 
 rhei_status oltp_source_first_row(struct oltp_source *source, int64_t after, bool *lost, struct rhei_error *error)
 {
-    bool there = true;
+    bool held = true;
     source->drained = true;
     source->row_waits = false;
     source->lost_all = NULL;
     source->next_seq = after + 1;
     source->look_at_all = after < source->torn;
     *lost |= source->position < after;
-    rhei_status status = RHEI_OK;
-    if (!*lost && source->mark_seq != 0 && source->mark_seq != after) {
-        status = source_find_row(source, source->mark_seq, &there, error);
-        *lost |= !there;
-    }
-    if (status == RHEI_OK && !*lost) { /* nobody was at 0: there it begins */
-        status = source_find_row(source, after, &there, error);
-        *lost |= !there && after != 0;
-    }
+    rhei_status status = *lost ? RHEI_OK : source_check_marks(source, after, &held, error);
+    *lost |= status == RHEI_OK && !held;
     if (status != RHEI_OK || *lost) {
         source->mark_seq = 0;
-        sqlite3_reset(source->log);
         return status;
     }
-    if (there && source->mark_seq != after) {
-        source_set_mark(source, after);
-    }
     if (source->position == after) {
-        sqlite3_reset(source->log);
         return RHEI_OK;
     }
-    status = there ? oltp_source_step(source, source->log, error) : RHEI_ROW;
+    sqlite3_reset(source->log);
+    sqlite3_bind_int64(source->log, 1, after + 1);
+    status = oltp_source_step(source, source->log, error);
     if (status != RHEI_ROW && status != RHEI_DONE) {
         return status;
     }
