@@ -207,7 +207,11 @@ rhei_status oltp_detach(const char *path, struct rhei_error *error)
     if (path == NULL || path[0] == '\0' || strcmp(path, ":memory:") == 0) {
         return error_set(error, RHEI_INVALID, "there is nothing to detach: name a database file");
     }
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) {
+    bool found = stat(path, &info) == 0;
+    if (found && S_ISDIR(info.st_mode)) {
+        return error_set(error, RHEI_CANT_OPEN, "database \"%s\": it is a folder: name a file in it", path);
+    }
+    if (!found || !S_ISREG(info.st_mode)) {
         return error_set(error, RHEI_CANT_OPEN, "database \"%s\": there is no such file: check the name", path);
     }
     int rc =

@@ -266,3 +266,32 @@ def test_each_advice_that_is_reworded_is_one_that_the_engine_gives():
     sources = re.sub(r'"\s*\n\s*"', "", sources)
     for text in first:
         assert text in sources, text
+
+
+@pytest.mark.parametrize("arguments,words", [
+    (["query", "SELECT 1", "--timeout", "99999999999999999999"], ["--timeout", "at least 1 and at most 9223372036854775807"]),
+    (["query", "SELECT 1", "--timeout", "1e3"], ["\"1e3\""]),
+    (["query", "SELECT 1", "--timeout", " 5"], ["\" 5\""]),
+    (["query", "SELECT 1", "--width", ""], ["--width \"\""]),
+    (["query", "SELECT 1", "--freshness", "bounded:-4"], ["bounded:MS"]),
+    (["query", "SELECT 1", "--freshness", "bounded:1.5"], ["whole milliseconds"]),
+    (["import", "a.csv", ""], ["table", "empty name"]),
+    (["import", "", "t"], ["file", "empty name"]),
+])
+def test_d5_a_value_that_cannot_be_is_told_with_its_range(rh, arguments, words):
+    done = rh.run(*arguments, code=2)
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_every_command_tells_what_the_file_is_instead(rh):
+    rh.run("exec", "CREATE TABLE t (a); INSERT INTO t VALUES (1)", "--db", "whole.db")
+    (rh.folder / "truncated.db").write_bytes((rh.folder / "whole.db").read_bytes()[:1000])
+    (rh.folder / "other.db").write_bytes(b"SQLite format 3\0but no more of it")
+    (rh.folder / "folder.db").mkdir()
+    (rh.folder / "a.csv").write_text("a\n1\n")
+    commands = (["query", "SELECT 1"], ["exec", "CREATE TABLE x (a)"], ["import", "a.csv", "t"], ["status"], ["info"], ["sync"],
+                ["verify"], ["detach"])
+    for name, word in (("truncated.db", "damaged"), ("other.db", "other kind of file"), ("folder.db", "it is a folder")):
+        for command in commands:
+            done = rh.run(*command, "--db", name, code=1)
+            assert name in done.stderr and word in done.stderr and not done.stdout, (command, done.stderr)

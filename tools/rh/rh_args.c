@@ -138,7 +138,8 @@ static bool read_format(struct rh_args *args, const char *text, struct rh_buffer
             return true;
         }
     }
-    rh_buffer_format(why, "--format %s: there are table, vertical, csv, tsv, json, ndjson, markdown and arrow", text);
+    rh_buffer_format(why, "--format \"%s\": there are table, vertical, csv, tsv, json, ndjson, markdown and arrow",
+                     text);
     return false;
 }
 
@@ -165,7 +166,8 @@ static bool read_freshness(struct rh_args *args, const char *text, struct rh_buf
     else if (strncmp(text, "bounded:", 8) == 0 && rh_parse_integer(text + 8, strlen(text + 8), &ms) && ms >= 0)
         args->freshness = (struct rhei_freshness){.mode = RHEI_FRESHNESS_BOUNDED, .max_age_ms = ms};
     else {
-        rh_buffer_format(why, "--freshness %s: it is latest, bounded:MS (milliseconds, bounded:100) or eventual", text);
+        rh_buffer_format(
+            why, "--freshness \"%s\": it is latest, bounded:MS (whole milliseconds, bounded:100) or eventual", text);
         return false;
     }
     return true;
@@ -175,7 +177,8 @@ static bool read_count(const char *option, const char *text, int64_t least, int6
 {
     if (rh_parse_integer(text, strlen(text), value) && *value >= least)
         return true;
-    rh_buffer_format(why, "%s %s: a whole number of at least %lld is needed", option, text, (long long)least);
+    rh_buffer_format(why, "%s \"%s\": it takes a whole number of at least %lld and at most %lld", option, text,
+                     (long long)least, (long long)INT64_MAX);
     return false;
 }
 
@@ -385,6 +388,10 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
         }
         args->import.file = words[0];
         args->import.table = words[1];
+        if (words[0][0] == '\0' || words[1][0] == '\0') {
+            rh_buffer_format(why, "the %s of rh import has an empty name", words[0][0] == '\0' ? "file" : "table");
+            return false;
+        }
         return no_more(words, count, 2, args, why);
     case RH_COMMAND_HELP:
         if (count > 0 && !find_command(words[0], &args->help_of, why))

@@ -130,7 +130,7 @@ static const char settings_text[] =
     "Name, type, unit, range, default, the field of struct rhei_config that says the same, and what it does. rh info\n"
     "tells which are in force.\n"
     "\n"
-    "  --format F         as of rh query; also --no-header, --width\n";
+    "  --format F         as of rh query (default on a terminal: vertical); also --no-header, --width\n";
 
 const char *rh_help_text(enum rh_command command)
 {

@@ -36,7 +36,8 @@ static bool csv_failure(struct rh_import *import, enum rh_csv_result result)
     if (rh_interrupted()) /* whoever filled the pipe was perhaps ended too */
         return rh_import_cancelled(import);
     if (result == RH_CSV_END)
-        return refuse(import, "the file is empty");
+        return refuse(import, import->args->skip > 0 ? "there is nothing behind the lines that --skip passes over"
+                                                     : "the file is empty");
     if (result == RH_CSV_BAD)
         rh_tell(import->tool, "%s, line %" PRIu64 ", column %" PRIu64 ": %s; nothing was imported", import->name,
                 import->csv.bad_line, import->csv.bad_column, import->csv.why);
@@ -278,7 +279,7 @@ static bool use_table(struct rh_import *import)
     struct rh_import table = {.tool = import->tool, .args = import->args, .name = import->name};
     bool good = read_table(import, &table) && (table.column_count == 0 || take_key(import, &table));
     if (good && table.column_count == 0) {
-        rh_tell(import->tool, "there is no table %s; --create makes it from the file", import->args->table);
+        rh_tell(import->tool, "there is no table \"%s\"; --create makes it from the file", import->args->table);
         good = false;
     } else if (good && import->args->no_header && import->column_count != table.column_count) {
         rh_tell(import->tool, "%s, line 1: %zu fields, but the table %s has %zu columns", import->name,

@@ -13,11 +13,16 @@ int rh_settings_command(struct rh_tool *tool)
     static const char *const names[] = {"setting", "type",        "unit",  "range",
                                         "default", "rhei_config", "since", "effect"};
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rh_output output = {
-        .terminal = tool->out, .no_header = tool->args->import.no_header, .width = (size_t)tool->args->width};
+    struct rh_output output = {.terminal = tool->out,
+                               .null_text = "",
+                               .no_header = tool->args->import.no_header,
+                               .width = (size_t)tool->args->width};
     if (!rh_check_format(tool))
         return RH_EXIT_ERROR;
-    struct rh_writer *writer = rh_writer_open(rh_effective_format(tool), stdout, &output, names, 8);
+    /* sentences: a table of them is wider than most terminals */
+    bool lines = tool->args->format == RH_FORMAT_DEFAULT && tool->out.present && tool->args->width == 0;
+    enum rh_format format = lines ? RH_FORMAT_VERTICAL : rh_effective_format(tool);
+    struct rh_writer *writer = rh_writer_open(format, stdout, &output, names, 8);
     struct rhei_setting setting = {.struct_size = sizeof setting};
     rhei_status status = RHEI_OK;
     for (size_t at = 0; (status = rhei_setting_at(at, &setting, &error)) == RHEI_OK; at++) {
