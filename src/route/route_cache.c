@@ -157,8 +157,8 @@ static struct route_statement *template_find(struct route *route, const struct b
 
 static bool shares_plans(const struct route_statement *statement)
 {
-    return statement->template.len > 0 && !statement->native && !statement->facts.has_tail &&
-           statement->target == ROUTE_TO_OLAP;
+    return statement->model == NULL && statement->template.len > 0 && !statement->native &&
+           !statement->facts.has_tail && statement->target == ROUTE_TO_OLAP;
 }
 
 /* Those that weren't used for longest go where there are too many or too large ones. */
@@ -292,7 +292,9 @@ rhei_status route_statement_get_while(struct route *route, const char *sql, size
     atomic_fetch_add_explicit(&route->misses, 1, memory_order_relaxed);
     rhei_status status = statement_make(route, sql, len, stop, statement, error);
     bool settled = status == RHEI_OK && (*statement)->schema_version != 0;
-    if (settled && (*statement)->model == NULL && !(*statement)->facts.is_ddl)
+    /* a light statement is as quickly made as found, unless its tree is needed each time */
+    bool kept = settled && ((*statement)->model == NULL || (*statement)->direct);
+    if (kept && !(*statement)->facts.is_ddl)
         cache_add(route, *statement);
     return status;
 }

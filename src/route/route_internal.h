@@ -12,8 +12,9 @@
  * 4. Texts that differ in literals alone have one template. The statement that was made last for it, after another text
  *    had been seen, is their model: a text whose literals fit one of its plans is a light statement, which keeps
  *    the model and uses its facts, cost and plans. All but free literals are then spelled alike, and free ones stand in
- *    WHERE and HAVING only, so SQLite would prepare it just as well and give the same names. A light statement is not in
- *    the cache, and its model is.
+ *    WHERE and HAVING only, so SQLite would prepare it just as well and give the same names. In a direct shape
+ *    (sql_direct.h) every literal is free, plan or not. A light statement is in the cache only if it is of such a shape, and
+ *    never as a model.
  *
  * Lock order: route.lock before a model's lock before its light statement's; neither is held while SQLite or the executor is called, except the
  * statement's lock during its own EXPLAIN QUERY PLAN (so that it is asked once).

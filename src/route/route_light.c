@@ -70,12 +70,34 @@ static bool literals_fit(const struct route_plan *plan, const struct route_state
     return true;
 }
 
+/* Spelled so that SQLite has nothing to say against it, whatever its value: no 0x, no underscore, no exponent. */
+static bool is_plain_number(const struct sql_literal *literal, const char *text)
+{
+    if (literal->value.type != RHEI_INTEGER && literal->value.type != RHEI_REAL)
+        return false;
+    for (size_t i = 0; i < literal->length; i++)
+        if ((unsigned char)(text[literal->offset + i] - '0') > 9 && text[literal->offset + i] != '.')
+            return false;
+    return true;
+}
+
+/* All literals of a direct shape are ends of ranges in its WHERE (sql_direct_shape), which its tree tells at each execution. */
+static bool literals_are_plain(const struct route_statement *statement)
+{
+    for (uint32_t i = 0; i < statement->normal.literal_count; i++)
+        if (!is_plain_number(&statement->normal.literals[i], statement->text))
+            return false;
+    return true;
+}
+
 bool route_model_fits(struct route_statement *model, const struct route_statement *statement)
 {
     bool fits = false;
     if (atomic_load_explicit(&model->avoided, memory_order_relaxed) ||
         atomic_load_explicit(&model->hold_off, memory_order_relaxed))
         return false;
+    if (model->direct && literals_are_plain(statement))
+        return true;
     base_mutex_lock(&model->lock);
     for (size_t i = 0; i < ROUTE_PLANS_KEPT && !fits; i++)
         fits = model->plans[i] != NULL && literals_fit(model->plans[i], statement);
@@ -90,6 +112,7 @@ void route_light_make(struct route_statement *statement, struct route_statement 
     statement->schema_version = model->schema_version;
     statement->target = model->target;
     statement->rule = model->rule;
+    statement->direct = model->direct;
     statement->rule_offset = model->rule_offset;
 }
 

@@ -319,6 +319,54 @@ static void test_q8_light_statements(void **state)
     }
 }
 
+/* Those that the mirror may answer itself, whatever number is compared with, and over changes of classes and schema. */
+static void test_q8_light_statements_without_an_executor(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "SELECT count(*), sum(a), min(a), max(r) FROM t WHERE a > %s",
+        "SELECT * FROM t WHERE a = %s",
+        "SELECT a, r FROM t WHERE %s <= a",
+        "SELECT count(b), total(r) FROM t WHERE r BETWEEN %s AND 30",
+        "SELECT avg(a) FROM t WHERE a < -%s",
+        "SELECT a AS \"a > 1\" FROM t WHERE a >= %s",
+    };
+    static const char *const numbers[] = {"3",
+                                          "47",
+                                          "47.0",
+                                          "2.5",
+                                          ".5",
+                                          "1e1",
+                                          "0x1F",
+                                          "0x1ffffffffffffffff",
+                                          "9223372036854775807",
+                                          "9223372036854775808",
+                                          "99999999999999999999999",
+                                          "46"};
+    char sql[200];
+    must_script(
+        "CREATE TABLE t(a INTEGER, b TEXT, r REAL); WITH RECURSIVE k(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM k "
+        "WHERE v < 50) INSERT INTO t SELECT v, 'x' || v, v * 0.75 FROM k");
+    must_be_built(fixture.db);
+    for (int change = 0; change < 5; change++) {
+        for (size_t text = 0; text < sizeof texts / sizeof texts[0]; text++)
+            for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+                snprintf(sql, sizeof sql, texts[text], numbers[i]);
+                must_be_as_the_shell_says(sql, NULL, "light and direct");
+            }
+        static const char *const after[] = {
+            "INSERT INTO t VALUES('text', 1, 1.5), (4.5, NULL, 2)",
+            "ALTER TABLE t ADD COLUMN d DEFAULT 'new'",
+            "CREATE UNIQUE INDEX few ON t(a) WHERE a > 40",
+            "DROP INDEX few; ALTER TABLE t RENAME COLUMN d TO e; DELETE FROM t WHERE a > 40",
+        };
+        if (change < 4 && change % 2 == 0)
+            must_script(after[change]);
+        else if (change < 4)
+            foreign(after[change]);
+    }
+}
+
 /* ---- Random changes and asks. ------------------------------------------------------------------------------------ */
 
 static uint32_t random_state;
@@ -401,6 +449,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q8_foreign_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q8_a_description_waits_for_no_writer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q8_light_statements, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_light_statements_without_an_executor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q8_random_walk, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
