@@ -38,7 +38,6 @@ struct oltp_config {
 rhei_status oltp_open(const struct oltp_config *config, struct oltp **oltp, struct rhei_error *error);
 /* All cursors and sessions must be closed. Accepts NULL. */
 void oltp_close(struct oltp **oltp);
-bool oltp_is_read_only(const struct oltp *oltp);
 /* Takes everything of Rhei's out of a file. RHEI_BUSY while engines are alive on it. */
 rhei_status oltp_detach(const char *path, struct rhei_error *error);
 /* RHEI_REPLACED if the file was moved, deleted or replaced, which is looked at every 0.1 ms at most. */

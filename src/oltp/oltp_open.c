@@ -284,11 +284,6 @@ bool oltp_captures(const struct oltp *oltp)
     return oltp->config.capture;
 }
 
-bool oltp_is_read_only(const struct oltp *oltp)
-{
-    return oltp->config.read_only;
-}
-
 static uint64_t status_file_bytes(const struct oltp *oltp, const char *suffix)
 {
     char path[4200];

@@ -130,9 +130,7 @@ bool route_statement_is_native(const struct route_statement *statement);
 /* Gives the same rows whenever it runs on one snapshot: it is a SELECT that names no function of chance or of the session. */
 bool route_statement_repeats(struct route_statement *statement);
 
-struct route_status {
-    uint64_t statements_cached, hits, misses, translated, refused, fallbacks;
-};
-void route_get_status(struct route *route, struct route_status *status);
+/* Statements in the cache now. */
+size_t route_statements_cached(struct route *route);
 
 #endif

@@ -285,11 +285,8 @@ rhei_status route_statement_get_while(struct route *route, const char *sql, size
                                       struct rhei_error *error)
 {
     *statement = cache_find(route, sql, len, oltp_schema_version(route->config.oltp));
-    if (*statement != NULL) {
-        atomic_fetch_add_explicit(&route->hits, 1, memory_order_relaxed);
+    if (*statement != NULL)
         return RHEI_OK;
-    }
-    atomic_fetch_add_explicit(&route->misses, 1, memory_order_relaxed);
     rhei_status status = statement_make(route, sql, len, stop, statement, error);
     bool settled = status == RHEI_OK && (*statement)->schema_version != 0;
     /* a light statement is as quickly made as found, unless its tree is needed each time */
@@ -309,14 +306,10 @@ bool route_statement_is_native(const struct route_statement *statement)
     return statement->native;
 }
 
-void route_get_status(struct route *route, struct route_status *status)
+size_t route_statements_cached(struct route *route)
 {
     base_mutex_lock(&route->lock);
-    status->statements_cached = base_map_count(route->by_text);
+    size_t count = base_map_count(route->by_text);
     base_mutex_unlock(&route->lock);
-    status->hits = atomic_load_explicit(&route->hits, memory_order_relaxed);
-    status->misses = atomic_load_explicit(&route->misses, memory_order_relaxed);
-    status->translated = atomic_load_explicit(&route->translated, memory_order_relaxed);
-    status->refused = atomic_load_explicit(&route->refused, memory_order_relaxed);
-    status->fallbacks = atomic_load_explicit(&route->fallbacks, memory_order_relaxed);
+    return count;
 }

@@ -115,7 +115,6 @@ struct route {
     struct route_statement *newest, *oldest;
     size_t cached_bytes;
     struct route_sampler *sampler;
-    atomic_uint_fast64_t hits, misses, translated, refused, fallbacks;
 };
 
 /* ---- route_refusal.c ---- */

@@ -358,7 +358,6 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
         return error_no_memory(error);
     }
     if (!translation->translated || !in_order) {
-        atomic_fetch_add_explicit(&route->refused, 1, memory_order_relaxed);
         choice->target = ROUTE_TO_OLTP;
         choice->rule = translation->translated ? "order-by-plan" : "not-translated";
         if (translation->translated)
@@ -389,7 +388,6 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
         route_plan_release(&plan);
         return status;
     }
-    atomic_fetch_add_explicit(&route->translated, 1, memory_order_relaxed);
     plan_store(statement, plan);
     *out = plan;
     return RHEI_OK;
@@ -403,7 +401,6 @@ static rhei_status plan_or_refusal(struct route *route, struct route_statement *
     bool remembers = statement->model == NULL;
     uint64_t key = remembers ? route_refusal_key(statement, catalog, params, param_count) : 0;
     if (remembers && !catalog->failed && route_refusal_holds(statement, key, choice)) {
-        atomic_fetch_add_explicit(&route->refused, 1, memory_order_relaxed);
         return RHEI_OK;
     }
     rhei_status status = plan_translate(route, statement, catalog, params, param_count, plan, choice, error);

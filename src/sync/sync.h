@@ -107,9 +107,5 @@ void sync_get_status(struct sync *sync, struct sync_status *status);
 /* Free *tables with base_free. */
 rhei_status sync_get_tables(struct sync *sync, struct sync_table_status **tables, size_t *count,
                             struct rhei_error *error);
-/* Called (from the thread of the cycle) when the set of ready tables or a table's definition changed. */
-void sync_on_change(struct sync *sync, void (*changed)(void *context), void *context);
-/* A number that grows with each such change: for plan and decision caches. */
-uint64_t sync_generation(const struct sync *sync);
 
 #endif

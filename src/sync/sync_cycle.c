@@ -223,8 +223,7 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
     sync->dirty = false;
     atomic_store_explicit(&sync->position, position, memory_order_release);
     sync_fault(sync, "sync.cycle.published");
-    if (sync_tables_published(sync, position) && sync->changed)
-        sync->changed(sync->changed_context);
+    sync_tables_published(sync, position);
     return RHEI_OK;
 }
 

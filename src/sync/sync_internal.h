@@ -76,7 +76,6 @@ struct sync {
     _Atomic uint64_t token;
     _Atomic int64_t position;
     _Atomic int64_t fresh_at_ns;
-    _Atomic uint64_t generation;
     atomic_bool closing;
     atomic_bool running; /* written under `lock`: somebody is the owner */
 
@@ -89,8 +88,6 @@ struct sync {
     struct sync_report last_report;
     struct sync_status counters;
     atomic_bool request; /* written under `lock`: the owner has a rebuild or an attach to look at */
-    void (*changed)(void *context);
-    void *changed_context;
 
     /* Owner; the array itself is changed under `lock`. Sorted by id. */
     struct sync_table **tables;
@@ -159,7 +156,7 @@ void sync_tables_drop_all(struct sync *sync);
 /* What happened to the table up to `at` is not known: it is built again unless it was read later. Owner. */
 void sync_table_lost(struct sync *sync, struct sync_table *table, const char *why, int64_t at);
 void sync_tables_serve_requests(struct sync *sync);
-bool sync_tables_published(struct sync *sync, int64_t position);
+void sync_tables_published(struct sync *sync, int64_t position);
 int64_t sync_tables_lowest(const struct sync *sync);
 /* The working state has every change of the table up to here, and none beyond. Owner. */
 int64_t sync_table_applied(const struct sync *sync, const struct sync_table *table);

@@ -13,11 +13,6 @@ int64_t sync_position(const struct sync *sync)
     return atomic_load_explicit(&sync->position, memory_order_acquire);
 }
 
-uint64_t sync_generation(const struct sync *sync)
-{
-    return atomic_load_explicit(&sync->generation, memory_order_acquire);
-}
-
 /* A table is in a published state only while it is ready in it, so the mirror itself is the best witness. */
 bool sync_table_ready(const struct sync *sync, uint32_t table)
 {
@@ -27,14 +22,6 @@ bool sync_table_ready(const struct sync *sync, uint32_t table)
     bool ready = mirror_view(&snapshot, table) != NULL;
     mirror_snapshot_release(&snapshot);
     return ready;
-}
-
-void sync_on_change(struct sync *sync, void (*changed)(void *context), void *context)
-{
-    sync_own(sync); /* so that no cycle is about to call the old one */
-    sync->changed = changed;
-    sync->changed_context = context;
-    sync_disown(sync);
 }
 
 void sync_get_status(struct sync *sync, struct sync_status *status)

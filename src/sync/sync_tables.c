@@ -407,12 +407,12 @@ static void settle_published(struct sync *sync, struct sync_table *table)
         table->job->finished = true;
 }
 
-/* After a publish: everything attached is at its position, and what was being built is ready. True if the set changed. */
-bool sync_tables_published(struct sync *sync, int64_t position)
+/* After a publish: everything attached is at its position, and what was being built is ready. */
+void sync_tables_published(struct sync *sync, int64_t position)
 {
     sync->common = position;
     if (!sync->set_changed && !sync->promote)
-        return false;
+        return;
     base_mutex_lock(&sync->lock);
     for (size_t i = 0; i < sync->table_count && sync->promote; i++)
         if (sync->tables[i]->attached)
@@ -421,11 +421,9 @@ bool sync_tables_published(struct sync *sync, int64_t position)
     sync->counters.tables_ready = (uint32_t)sync->attached_count;
     sync->promote = false;
     sync->set_changed = false;
-    atomic_fetch_add(&sync->generation, 1);
     base_cond_signal(&sync->builder_cond);
     sync_turned(sync);
     base_mutex_unlock(&sync->lock);
-    return true;
 }
 
 /*

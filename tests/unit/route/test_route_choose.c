@@ -139,7 +139,6 @@ static void test_a_choice_costs_what_its_tables_cost(void **state)
 
 static uint64_t cached_after(int count, size_t comment)
 {
-    struct route_status status;
     char *sql = malloc(comment + 100);
     assert_non_null(sql);
     for (int i = 0; i < count; i++) {
@@ -149,8 +148,7 @@ static uint64_t cached_after(int count, size_t comment)
         routed_choose(&routed, sql, NULL, 0, RHEI_ROUTE_AUTO, NULL);
     }
     free(sql);
-    route_get_status(routed.route, &status);
-    return status.statements_cached;
+    return route_statements_cached(routed.route);
 }
 
 static void test_a11_the_cache_has_a_limit_in_number_and_in_bytes(void **state)
