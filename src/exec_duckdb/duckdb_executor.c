@@ -65,9 +65,11 @@ static rhei_status executor_check(struct executor *executor, const struct execut
         return status;
     status = duck_watch(connection, error);
     if (status == RHEI_OK)
-        status = duck_plan_check(connection, query, error);
-    duck_unwatch(connection);
-    duck_pool_give(&connection);
+        status = duck_plan_while(&connection, query, true, NULL, error);
+    if (connection != NULL) {
+        duck_unwatch(connection);
+        duck_pool_give(&connection);
+    }
     return status;
 }
 
@@ -123,6 +125,7 @@ static void executor_close(struct executor **base)
     if (*base == NULL)
         return;
     struct duck_executor *executor = of(*base);
+    duck_aside_close(executor);
     duck_watch_close(executor);
     duck_database_close(&executor->database);
     while (executor->others != NULL) {

@@ -117,6 +117,8 @@ struct duck_executor {
     base_thread watchdog;
     bool watchdog_started, watchdog_asleep, closing;
     struct duck_connection *watched;
+
+    struct duck_aside *left; /* plannings that nobody waits for any more */
 };
 
 /* ---- duckdb_database.c ------------------------------------------------------------------------------------------- */
@@ -161,6 +163,17 @@ bool duck_plan_outdated(const struct duck_connection *connection, uint64_t schem
 void duck_plan_trim(struct duck_connection *connection, uint64_t schema_version, uint64_t before);
 /* Told by a scan's bind. */
 void duck_plan_note_table(struct duck_plan *plan, uint32_t table, uint64_t rows);
+
+/* ---- duckdb_aside.c ---------------------------------------------------------------------------------------------- */
+
+/*
+ * duck_plan_get, or duck_plan_check, until the statement's stop ends it: then *connection is NULL, and given back when DuckDB
+ * is done with it. The connection is watched.
+ */
+rhei_status duck_plan_while(struct duck_connection **connection, const struct executor_query *query, bool only_check,
+                            struct duck_plan **plan, struct rhei_error *error);
+/* Waits for plannings that were left; the watchdog still runs, and interrupts them. */
+void duck_aside_close(struct duck_executor *executor);
 
 /* ---- duckdb_scan.c, duckdb_scan_copy.c ---------------------------------------------------------------------------- */
 

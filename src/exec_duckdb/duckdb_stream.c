@@ -141,15 +141,17 @@ static void settle(struct duck_stream *stream)
 /* Twice if the plan was made for other columns than the snapshot has. */
 static rhei_status start(struct duck_stream *stream, const struct executor_query *query, struct rhei_error *error)
 {
-    struct duck_slot *slot = &stream->connection->slot;
     for (int attempt = 0;; attempt++) {
         struct rhei_error failure = RHEI_ERROR_INIT;
-        rhei_status status = duck_plan_get(stream->connection, query, &stream->plan, &failure);
+        rhei_status status = duck_plan_while(&stream->connection, query, false, &stream->plan, &failure);
+        if (stream->connection == NULL)
+            return error_set(error, status, "%s", failure.message);
         if (status == RHEI_OK)
             status = execute(stream, &failure);
         if (status == RHEI_OK)
             return RHEI_OK;
         settle(stream);
+        struct duck_slot *slot = &stream->connection->slot;
         bool stale = atomic_load_explicit(&slot->stale, memory_order_acquire);
         if (attempt > 0 || !stale || stream->plan == NULL || stream->connection->spoiled)
             return error_set(error, status, "%s", failure.message);
@@ -224,9 +226,11 @@ static rhei_status stream_next(void *context, struct ArrowArray *out, struct rhe
 static void stream_free(void *context)
 {
     struct duck_stream *stream = context;
-    settle(stream);
-    duck_plan_done(stream->connection, &stream->plan);
-    duck_pool_give(&stream->connection);
+    if (stream->connection != NULL) { /* else its planning was left */
+        settle(stream);
+        duck_plan_done(stream->connection, &stream->plan);
+        duck_pool_give(&stream->connection);
+    }
     base_free(stream);
 }
 
@@ -244,7 +248,8 @@ rhei_status duck_stream_open(struct duck_connection *connection, const struct ex
     rhei_status status = duck_watch(connection, error);
     if (status == RHEI_OK)
         status = start(stream, query, error);
-    duck_unwatch(connection);
+    if (stream->connection != NULL)
+        duck_unwatch(connection);
     if (status != RHEI_OK) {
         stream_free(stream);
         return status;

@@ -56,6 +56,8 @@ struct mirror_snapshot {
 
 /* About 20 ns, never waits, never fails once mirror_open succeeded (slots grow on demand; RHEI_NO_MEMORY only then). */
 rhei_status mirror_snapshot_take(struct mirror *mirror, struct mirror_snapshot *snapshot);
+/* A second hold on the same version; the first must be held meanwhile. */
+rhei_status mirror_snapshot_clone(const struct mirror_snapshot *from, struct mirror_snapshot *snapshot);
 void mirror_snapshot_release(struct mirror_snapshot *snapshot);
 int64_t mirror_snapshot_position(const struct mirror_snapshot *snapshot);
 

@@ -225,8 +225,6 @@ struct mirror_slot_block {
 
 rhei_status mirror_slots_init(struct mirror *mirror);
 void mirror_slots_reset(struct mirror *mirror);
-/* A second hold on the same version; the first must be held meanwhile. */
-rhei_status mirror_snapshot_clone(const struct mirror_snapshot *from, struct mirror_snapshot *snapshot);
 /* Writer. Never NULL. */
 struct mirror_version *mirror_version_new(struct mirror *mirror);
 

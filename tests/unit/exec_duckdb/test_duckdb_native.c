@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/base_buffer.h"
+#include "base/base_clock.h"
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
 
@@ -273,6 +275,66 @@ static void test_words_inside_strings_and_names_are_not_calls(void **state)
     }
 }
 
+/* ---- A long text's planning ------------------------------------------------------------------------------------- */
+
+enum { LONG_SUMS = 150, LONG_TERMS = 100 };
+
+static char *long_text(void)
+{
+    struct base_buffer text = {0};
+    base_buffer_text(&text, "FROM orders SELECT ");
+    for (int i = 0; i < LONG_SUMS; i++) {
+        base_buffer_text(&text, i == 0 ? "sum(" : ", sum(");
+        for (int j = 0; j < LONG_TERMS; j++)
+            base_buffer_format(&text, j == 0 ? "id * %d" : " + id * %d", i * LONG_TERMS + j);
+        base_buffer_char(&text, ')');
+    }
+    return base_buffer_take(&text);
+}
+
+/* Stops at its second question: the first one is asked before planning begins. */
+static rhei_status stop_soon(void *context)
+{
+    return atomic_fetch_add((atomic_int *)context, 1) == 0 ? RHEI_OK : RHEI_TIMEOUT;
+}
+
+static int64_t time_of(struct fixture *fixture, const struct executor_query *query, bool only_check, rhei_status status)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct ArrowArrayStream stream = {0};
+    const struct executor_ops *ops = fixture->executor->ops;
+    int64_t from = base_now_ns();
+    assert_int_equal(only_check ? ops->check(fixture->executor, query, &error)
+                                : ops->run(fixture->executor, query, &stream, &error),
+                     status);
+    assert_int_equal(error.code, status);
+    return base_now_ns() - from;
+}
+
+/* Twice, so that a planning that was left is met by the next one; the executor's end waits for the last. */
+static void test_q5_the_planning_of_a_long_text_can_be_left(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture);
+    assert_native(fixture, "FROM orders SELECT count(*)", "4"); /* DuckDB is there */
+    char *text = long_text();
+    assert_non_null(text);
+    struct question question;
+    question_open(fixture, text, &question);
+    question.query.native = true;
+    int64_t whole = time_of(fixture, &question.query, true, RHEI_OK);
+    for (int only_check = 0; only_check < 2; only_check++) {
+        atomic_int asked = 0;
+        question.query.stop = (struct executor_stop){stop_soon, &asked};
+        int64_t stopped = time_of(fixture, &question.query, only_check == 1, RHEI_TIMEOUT);
+        if (stopped > whole / 2)
+            fail_msg("stopped after %lld us; planned in %lld", (long long)stopped / 1000, (long long)whole / 1000);
+        assert_native(fixture, "FROM orders SELECT count(*)", "4");
+    }
+    question_close(&question);
+    base_free(text);
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
@@ -283,6 +345,7 @@ int main(void)
         WITH_FIXTURE(test_q4_parameters_of_every_class),
         WITH_FIXTURE(test_explain),
         WITH_FIXTURE(test_q3_d2_nothing_reaches_beyond_the_query),
+        WITH_FIXTURE(test_q5_the_planning_of_a_long_text_can_be_left),
         cmocka_unit_test(test_words_inside_strings_and_names_are_not_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
