@@ -157,7 +157,11 @@ static void collect_expr(struct collector *collector, const struct sql_expr *exp
         collect_expr(collector, expr->call->filter);
         collector->bounds->windows += expr->call->over != NULL;
     }
+    collector->bounds->stars += expr->kind == SQL_EXPR_STAR;
+    uint32_t stars = collector->bounds->stars;
     collect_select(collector, expr->select);
+    if (expr->kind == SQL_EXPR_EXISTS)
+        collector->bounds->exists_stars += collector->bounds->stars - stars;
 }
 
 static void collect_items(struct collector *collector, const struct sql_items *items)

@@ -108,6 +108,34 @@ bool route_oltp_plan_has(struct route *route, struct route_statement *statement,
 
 /* ---- The tables. ------------------------------------------------------------------------------------------------- */
 
+static bool in_word(char byte)
+{
+    return byte == '_' || (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+}
+
+/* Is the name somewhere in the text, as a word of its own? */
+static bool text_names(const struct route_statement *statement, const char *column)
+{
+    const char *text = statement->text;
+    size_t len = strlen(column);
+    for (size_t at = 0; at + len <= statement->len; at++)
+        if (base_fold_equal(text + at, len, column, len) && (at == 0 || !in_word(text[at - 1])) &&
+            (at + len == statement->len || !in_word(text[at + len])))
+            return true;
+    return false;
+}
+
+/* SQLite resolves EXISTS (SELECT * ...) to all columns, and no engine reads them: only what the text names counts then. */
+static bool counts_names_alone(const struct route_statement *statement)
+{
+    struct route_bounds bounds;
+    if (statement->tree == NULL || statement->tree->select == NULL || !route_bounds_collect(statement, &bounds))
+        return false;
+    bool alone = bounds.stars > 0 && bounds.stars == bounds.exists_stars;
+    route_bounds_reset(&bounds);
+    return alone;
+}
+
 /* Under the statement's lock; the catalog is of its schema version. Views are passed over: their tables are named too. */
 static bool learn_tables(struct route_statement *statement, const struct oltp_catalog *catalog)
 {
@@ -118,6 +146,7 @@ static bool learn_tables(struct route_statement *statement, const struct oltp_ca
     if (statement->tables == NULL)
         return false;
     uint32_t count = 0;
+    bool names_alone = counts_names_alone(statement);
     for (uint32_t i = 0; i < facts->reference_count; i++) {
         const struct oltp_reference *reference = &facts->references[i];
         uint32_t at = 0, number = 0;
@@ -132,7 +161,8 @@ static bool learn_tables(struct route_statement *statement, const struct oltp_ca
         if (at == count)
             statement->tables[count++] =
                 (struct route_table){.number = number, .id = catalog->tables[number].source.id};
-        statement->tables[at].columns += reference->column[0] != '\0';
+        statement->tables[at].columns +=
+            reference->column[0] != '\0' && (!names_alone || text_names(statement, reference->column));
     }
     statement->table_count = count;
     statement->tables_known = true;

@@ -369,7 +369,9 @@ void route_estimate_make(const struct route_situation *situation, const struct r
     *estimate = (struct route_estimate){
         .rows = tally.rows * stop,
         .oltp_ns = OLTP_START + tally.ns * stop + result * work->columns * OLTP_VALUE,
-        .olap_ns = situation->statement->direct ? direct_ns(&tally, result) : olap_ns(&tally, rows, result),
+        /* groups may turn out to be too many for the mirror itself */
+        .olap_ns =
+            situation->statement->direct && !work->groups ? direct_ns(&tally, result) : olap_ns(&tally, rows, result),
         .first_rows = stop < 1,
         .scans = tally.scans,
     };

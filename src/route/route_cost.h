@@ -48,6 +48,7 @@ struct route_bounds {
     struct route_pair *pairs;
     size_t pair_count, pair_capacity;
     uint32_t selects, windows;
+    uint32_t stars, exists_stars; /* `*` in results; of them, in those of an EXISTS, which nobody reads */
 };
 /* False: no memory. The statement has a tree. */
 bool route_bounds_collect(const struct route_statement *statement, struct route_bounds *bounds);

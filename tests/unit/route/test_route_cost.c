@@ -92,6 +92,21 @@ static void test_q9_rows_are_guessed_by_values(void **state)
     }
 }
 
+/* What SELECT * says inside EXISTS is read by nobody. */
+static void test_q9_exists_reads_what_it_compares(void **state)
+{
+    (void)state;
+    static const char star[] =
+        "SELECT count(*) FROM t a WHERE EXISTS (SELECT * FROM t b WHERE b.many = a.many AND b.low > 3)";
+    static const char named[] =
+        "SELECT count(*) FROM t a WHERE EXISTS (SELECT b.low FROM t b WHERE b.many = a.many AND b.low > 3)";
+    static const char outer[] =
+        "SELECT * FROM t a WHERE EXISTS (SELECT * FROM t b WHERE b.many = a.many AND b.low > 3)";
+    double wanted = routed_costs(&routed, named, NULL, 0).olap_ns;
+    assert_true(routed_costs(&routed, star, NULL, 0).olap_ns == wanted);
+    assert_true(routed_costs(&routed, outer, NULL, 0).olap_ns > wanted);
+}
+
 static struct rhei_value whole(int64_t integer)
 {
     return (struct rhei_value){.type = RHEI_INTEGER, .as.integer = integer};
@@ -144,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_q9_rows_are_guessed_by_values),
+        cmocka_unit_test(test_q9_exists_reads_what_it_compares),
         cmocka_unit_test(test_q9_parameters_and_literals_have_their_own_guess),
         cmocka_unit_test(test_q9_decisions_follow_the_rows),
     };
