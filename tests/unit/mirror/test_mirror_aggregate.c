@@ -3,39 +3,16 @@
 #include <math.h>
 
 #include "base/base_clock.h"
-#include "mirror_model.h"
+#include "mirror_fixture.h"
 
 enum { COLUMNS = 5, ROUNDS = 30, KEYS = 9000 };
 
-struct fixture {
-    struct mirror *mirror;
-    struct model_table model;
-    struct model_batch batch;
-    struct model_random random;
-    int64_t position;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
+    struct fixture *f = fixture_new_attached(COLUMNS, 100000);
     f->random.state = base_random_u64();
     print_message("seed %llu\n", (unsigned long long)f->random.state);
-    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
-    model_init(&f->model, 1, COLUMNS, 1, true);
-    model_batch_init(&f->batch, 1, COLUMNS, 100000);
-    model_attach(f->mirror, &f->model);
     *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    mirror_close(&f->mirror);
-    model_reset(&f->model);
-    model_batch_reset(&f->batch);
-    free(f);
     return 0;
 }
 
@@ -408,9 +385,9 @@ static void test_q5_groups_end_early(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q2_totals_and_ranges, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q5_stops_and_limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q5_groups_end_early, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q2_totals_and_ranges, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_q5_stops_and_limits, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_q5_groups_end_early, setup, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mirror_model.h"
+#include "mirror_fixture.h"
 
 enum { BATCH = 20000 };
 
-struct fixture {
-    struct mirror *mirror;
-    struct model_table model;
-    struct model_batch batch;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
-    model_init(&f->model, 1, 3, 1, true);
-    model_batch_init(&f->batch, 1, 3, BATCH);
-    model_attach(f->mirror, &f->model);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    mirror_close(&f->mirror);
-    model_reset(&f->model);
-    model_batch_reset(&f->batch);
-    free(f);
+    *state = fixture_new_attached(3, BATCH);
     return 0;
 }
 
@@ -266,13 +244,13 @@ static void test_d6_failing_memory_leaves_the_table_sound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_dead_rows_go_and_memory_comes_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_deletions_during_the_copy_are_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_swap_after_drop_or_rebuild_does_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_row_ids_never_run_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_many_rows_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_compaction_ends_where_it_can_do_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_d6_failing_memory_leaves_the_table_sound, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dead_rows_go_and_memory_comes_back, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_deletions_during_the_copy_are_kept, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_swap_after_drop_or_rebuild_does_nothing, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_row_ids_never_run_out, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_too_many_rows_are_refused, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_compaction_ends_where_it_can_do_nothing, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_d6_failing_memory_leaves_the_table_sound, setup, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

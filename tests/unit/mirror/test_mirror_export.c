@@ -1,37 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Arrow export, read back by a small reader of its own and compared with the view. */
-#include "mirror_model.h"
+#include "mirror_fixture.h"
 
 enum { COLUMNS = 6 };
 
-struct fixture {
-    struct mirror *mirror;
-    struct model_table model;
-    struct model_batch batch;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
-    model_init(&f->model, 1, COLUMNS, 1, true);
+    struct fixture *f = fixture_new(COLUMNS, 100000);
     static const char *const types[COLUMNS] = {"INTEGER", "DOUBLE", "VARCHAR(20)", "BLOB", "", "float"};
     for (uint32_t c = 0; c < COLUMNS; c++)
         f->model.columns[c].declared_type = types[c];
-    model_batch_init(&f->batch, 1, COLUMNS, 100000);
     model_attach(f->mirror, &f->model);
     *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    mirror_close(&f->mirror);
-    model_reset(&f->model);
-    model_batch_reset(&f->batch);
-    free(f);
     return 0;
 }
 
@@ -342,11 +322,11 @@ static void test_d6_failing_memory_ends_a_stream_cleanly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a5_every_value_leaves_as_it_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_mended_column_leaves_as_one_class, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_numbers_are_not_copied, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names_metadata_and_row_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_d6_failing_memory_ends_a_stream_cleanly, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a5_every_value_leaves_as_it_is, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a_mended_column_leaves_as_one_class, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_numbers_are_not_copied, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_names_metadata_and_row_limit, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_d6_failing_memory_ends_a_stream_cleanly, setup, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

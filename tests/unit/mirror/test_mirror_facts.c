@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of a column: never too little for any snapshot, and no longer too much once its last culprit is dead. */
-#include "mirror_model.h"
+#include "mirror_fixture.h"
 
 enum { ROWS = 20000, COLUMNS = 3, CLASSES = MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB };
 
-struct fixture {
-    struct mirror *mirror;
-    struct model_table model;
-    struct model_batch batch;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
-    model_init(&f->model, 1, COLUMNS, 1, true);
-    model_batch_init(&f->batch, 1, COLUMNS, ROWS);
-    model_attach(f->mirror, &f->model);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    mirror_close(&f->mirror);
-    model_reset(&f->model);
-    model_batch_reset(&f->batch);
-    free(f);
+    *state = fixture_new_attached(COLUMNS, ROWS);
     return 0;
 }
 
@@ -249,12 +227,12 @@ static void test_d6_no_memory_for_narrower_facts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_mended_value_lets_its_column_back_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_values_of_one_cycle, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_again_and_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_compaction_takes_flags_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_any_history, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_d6_no_memory_for_narrower_facts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_mended_value_lets_its_column_back_at_once, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_values_of_one_cycle, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_again_and_again, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_compaction_takes_flags_back, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_any_history, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_d6_no_memory_for_narrower_facts, setup, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,36 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A11: memory follows live bytes, whatever the shape of the table and of its changes. */
-#include "mirror_model.h"
+#include "mirror_fixture.h"
 
 enum { KIB = 1 << 10, MIB = 1 << 20, HOT_BYTES = 64 << 10 };
 
-struct fixture {
-    struct mirror *mirror;
-    struct model_table model;
-    struct model_batch batch;
-    size_t empty; /* bytes of a mirror that holds nothing */
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
-    f->empty = mirror_memory_bytes(f->mirror);
-    model_init(&f->model, 1, 3, 1, true);
-    model_batch_init(&f->batch, 1, 3, 100000);
-    model_attach(f->mirror, &f->model);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    mirror_close(&f->mirror);
-    model_reset(&f->model);
-    model_batch_reset(&f->batch);
-    free(f);
+    *state = fixture_new_attached(3, 100000);
     return 0;
 }
 
@@ -305,15 +281,15 @@ static void test_a11_a_thousand_small_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a11_a_hot_row_costs_what_it_holds, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_a_hot_row_in_one_batch, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_a_hot_row_beside_many_others, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_few_dead_rows_with_long_strings, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_a_small_table_that_only_changes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_deletions_in_the_open_segment_come_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_a_closed_snapshot_gives_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_a_wide_table_of_one_row, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a11_a_thousand_small_tables, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a11_a_hot_row_costs_what_it_holds, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_hot_row_in_one_batch, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_hot_row_beside_many_others, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_few_dead_rows_with_long_strings, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_small_table_that_only_changes, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_deletions_in_the_open_segment_come_back, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_closed_snapshot_gives_back, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_wide_table_of_one_row, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_a11_a_thousand_small_tables, setup, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The key index through a table: pages, the fallback for sparse keys, and what both cost. */
-#include "mirror_model.h"
-
-struct fixture {
-    struct mirror *mirror;
-    struct model_table model;
-    struct model_batch batch;
-};
+#include "mirror_fixture.h"
 
 enum { BATCH = 10000 };
 
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
-    model_init(&f->model, 1, 2, 1, true);
-    model_batch_init(&f->batch, 1, 2, BATCH);
-    model_attach(f->mirror, &f->model);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    mirror_close(&f->mirror);
-    model_reset(&f->model);
-    model_batch_reset(&f->batch);
-    free(f);
+    *state = fixture_new_attached(2, BATCH);
     return 0;
 }
 
@@ -173,11 +151,11 @@ static void test_hash_partitions_grow_and_shrink(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_dense_keys_cost_four_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dense_keys_far_from_zero, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sparse_keys_go_to_the_hash, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_random_order_fills_both_halves, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pages_of_deleted_keys_are_given_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dense_keys_cost_four_bytes, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_dense_keys_far_from_zero, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_sparse_keys_go_to_the_hash, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_random_order_fills_both_halves, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_pages_of_deleted_keys_are_given_back, setup, fixture_end),
         cmocka_unit_test(test_hash_partitions_grow_and_shrink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mirror_model.h"
+#include "mirror_fixture.h"
 
 static void update_all(struct mirror *mirror, struct model_batch *batch, int64_t rows, int64_t value)
 {
@@ -31,31 +31,9 @@ static int64_t sum_of(const struct mirror_snapshot *snapshot)
     return sum;
 }
 
-struct fixture {
-    struct mirror *mirror;
-    struct model_table model;
-    struct model_batch batch;
-};
-
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
-    model_init(&f->model, 1, 2, 1, true);
-    model_batch_init(&f->batch, 1, 2, 1000);
-    model_attach(f->mirror, &f->model);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    mirror_close(&f->mirror);
-    model_reset(&f->model);
-    model_batch_reset(&f->batch);
-    free(f);
+    *state = fixture_new_attached(2, 1000);
     return 0;
 }
 
@@ -138,10 +116,10 @@ static void test_d6_publish_never_lacks_a_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_any_number_of_snapshots, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kept_snapshot_keeps_only_what_it_shows, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_clone_holds_the_same_version, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_d6_publish_never_lacks_a_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_any_number_of_snapshots, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_kept_snapshot_keeps_only_what_it_shows, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_clone_holds_the_same_version, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_d6_publish_never_lacks_a_version, setup, fixture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
