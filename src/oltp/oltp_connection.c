@@ -82,7 +82,7 @@ static const char *connection_pragmas(enum oltp_role role)
     case OLTP_SOURCE: /* SQLite walks the whole cache when others committed: keep it tiny */
         return "PRAGMA cache_size=-256; PRAGMA query_only=ON; PRAGMA temp_store=MEMORY;";
     case OLTP_CHECKPOINTER:
-        return "PRAGMA cache_size=-64;";
+        return ""; /* PRAGMA cache_size reads the whole schema, and copying the log needs none and no cache */
     case OLTP_READER:
     case OLTP_DESCRIBER:
     default:
@@ -146,6 +146,22 @@ static rhei_status connection_set_synchronous(struct oltp_connection *connection
     return oltp_execf(connection, error, "PRAGMA synchronous=%s", levels[connection->oltp->config.synchronous]);
 }
 
+/* Has the connection read the whole schema. */
+static void connection_read_encoding(struct oltp_connection *connection)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, "PRAGMA encoding", -1, &stmt, NULL);
+    if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        connection->utf16 = sqlite3_strnicmp(name, "UTF-16", 6) == 0;
+        enum oltp_encoding encoding = !connection->utf16                       ? OLTP_UTF8
+                                      : sqlite3_stricmp(name, "UTF-16be") == 0 ? OLTP_UTF16BE
+                                                                               : OLTP_UTF16LE;
+        atomic_store_explicit(&connection->oltp->encoding, (int)encoding, memory_order_relaxed);
+    }
+    sqlite3_finalize(stmt);
+}
+
 static rhei_status connection_setup(struct oltp_connection *connection, struct rhei_error *error)
 {
     sqlite3 *db = connection->db;
@@ -166,18 +182,11 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK)) {
         status = error_no_memory(error);
     }
+    if (status == RHEI_OK &&
+        connection->role != OLTP_CHECKPOINTER) { /* which reads no row, so it needs no schema either */
+        connection_read_encoding(connection);
+    }
     if (status == RHEI_OK) { /* the first look into the file: says if it is a database at all */
-        sqlite3_stmt *stmt = NULL;
-        int rc = sqlite3_prepare_v2(db, "PRAGMA encoding", -1, &stmt, NULL);
-        if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-            const char *name = (const char *)sqlite3_column_text(stmt, 0);
-            connection->utf16 = sqlite3_strnicmp(name, "UTF-16", 6) == 0;
-            enum oltp_encoding encoding = !connection->utf16                       ? OLTP_UTF8
-                                          : sqlite3_stricmp(name, "UTF-16be") == 0 ? OLTP_UTF16BE
-                                                                                   : OLTP_UTF16LE;
-            atomic_store_explicit(&oltp->encoding, (int)encoding, memory_order_relaxed);
-        }
-        sqlite3_finalize(stmt);
         int64_t cookie;
         status = oltp_query_int(connection, "PRAGMA schema_version", 0, &cookie, error);
     }

@@ -506,6 +506,8 @@ bool oltp_source_watch_hold(struct oltp *oltp, struct oltp_connection *connectio
 void oltp_source_watch_see(struct oltp *oltp, struct oltp_connection *connection);
 /* Ends the kept connections of loads; `unused`: only if no load was since the last call. */
 void oltp_loaders_close(struct oltp *oltp, bool unused);
+/* No load is known to follow: kept connections go if what they know of the schema is large. Any thread. */
+void oltp_loaders_rest(struct oltp *oltp);
 /* deadline_ns as oltp_writer_acquire has it */
 rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
 /* Forgets the oldest rows beyond the log's limit. */

@@ -94,7 +94,7 @@ static void maintenance_run(void *argument)
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &connection, NULL);
         }
         if (checkpoint && holder == NULL && __atomic_load_n(&oltp->source, __ATOMIC_ACQUIRE) != NULL) {
-            oltp_connection_open(oltp, OLTP_SOURCE, &holder, NULL);
+            oltp_connection_open(oltp, OLTP_CHECKPOINTER, &holder, NULL);
         }
         if (checkpoint && connection != NULL) {
             maintenance_checkpoint(oltp, connection, holder);

@@ -322,6 +322,7 @@ static const struct change_source_ops source_ops = {
     .load_begin = oltp_load_begin,
     .load_next = oltp_load_next,
     .load_end = oltp_load_end,
+    .loads_rest = oltp_loads_rest,
     .prune = oltp_source_prune,
     .close = source_close,
 };

@@ -97,6 +97,7 @@ rhei_status oltp_load_open(struct oltp *oltp, uint32_t table, uint32_t loaders, 
 rhei_status oltp_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
                            const struct change_batch **batch, struct rhei_error *error);
 void oltp_load_end(struct source_load **load);
+void oltp_loads_rest(struct change_source *source);
 rhei_status oltp_source_prune(struct change_source *base, int64_t position, uint64_t *pruned, struct rhei_error *error);
 /* This engine needs nothing any more. */
 void oltp_engine_forget(struct oltp *oltp);

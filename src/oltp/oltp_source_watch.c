@@ -226,13 +226,14 @@ void oltp_source_watch_start(struct oltp_source *source, struct oltp_connection 
 bool oltp_source_watch_hold(struct oltp *oltp, struct oltp_connection *connection)
 {
     struct oltp_source *source = __atomic_load_n(&oltp->source, __ATOMIC_ACQUIRE);
-    int64_t objects;
+    int64_t cookie;
     if (source == NULL) {
         return false;
     }
     base_mutex_lock(&source->watch_lock);
     bool held = source->watch != NULL && oltp_exec(connection, "BEGIN", NULL) == RHEI_OK;
-    if (held && oltp_query_int(connection, "SELECT count(*) FROM main.sqlite_master", 0, &objects, NULL) == RHEI_OK) {
+    /* pins the state without reading the schema */
+    if (held && oltp_query_int(connection, "PRAGMA main.schema_version", 0, &cookie, NULL) == RHEI_OK) {
         watch_observe(source, connection);
     }
     base_mutex_unlock(&source->watch_lock);

@@ -180,6 +180,11 @@ static void still_close(struct change_source **base)
     base_free(still);
 }
 
+static void still_loads_rest(struct change_source *base)
+{
+    oltp_loaders_rest(still_of(base)->oltp);
+}
+
 static const struct change_source_ops still_ops = {
     .name = "sqlite states",
     .may_have_changes = still_may_have_changes,
@@ -190,6 +195,7 @@ static const struct change_source_ops still_ops = {
     .load_begin = still_load_begin,
     .load_next = oltp_load_next,
     .load_end = oltp_load_end,
+    .loads_rest = still_loads_rest,
     .prune = still_prune,
     .close = still_close,
 };

@@ -73,6 +73,8 @@ struct change_source_ops {
     rhei_status (*load_next)(struct source_load *load, uint32_t loader, size_t max_rows,
                              const struct change_batch **batch, struct rhei_error *error);
     void (*load_end)(struct source_load **load);
+    /* No load is known to follow: what is kept for the next one may go. Beside cycles and loads. NULL: nothing is kept. */
+    void (*loads_rest)(struct change_source *source);
 
     /*
      * Forgets changes up to and including `position` when nobody else needs them. Own transaction; may do less. May run

@@ -244,6 +244,16 @@ static void load_one(struct sync *sync, struct sync_job *job)
                        (uint64_t)atomic_load(&job->rows), (base_now_ns() - began_ns) / 1000000);
 }
 
+static bool any_waits(struct sync *sync)
+{
+    bool any = false;
+    base_mutex_lock(&sync->lock);
+    for (size_t i = 0; i < sync->table_count && !any; i++)
+        any = sync->tables[i]->state == SYNC_TABLE_WAITING;
+    base_mutex_unlock(&sync->lock);
+    return any;
+}
+
 static void run_jobs(struct sync *sync)
 {
     bool any = false, outdated = false;
@@ -262,6 +272,9 @@ static void run_jobs(struct sync *sync)
         struct sync_report report;
         (void)sync_join(sync, false, NULL, &report, NULL);
     }
+    const struct change_source_ops *ops = sync->config.source->ops;
+    if (ops->loads_rest && !any_waits(sync))
+        ops->loads_rest(sync->config.source);
     end_jobs(sync);
 }
 
