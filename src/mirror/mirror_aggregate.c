@@ -11,7 +11,7 @@
  *    it odd, or changed, does without. Words are stored with release and read with acquire, so there are no fences.
  * 3. A part whose REALs the bins don't hold isn't kept: there is no word for a base_exact_sum.
  */
-#include "mirror_aggregate.h"
+#include "mirror_part.h"
 
 #include <string.h>
 
@@ -21,49 +21,17 @@
 __extension__ typedef __int128 wide_int;
 __extension__ typedef unsigned __int128 wide_uint;
 
-enum {
-    WORD_DELETIONS, /* born + 1, or 0 */
-    WORD_SLOTS,
-    WORD_COUNT,
-    WORD_CLASS,
-    WORD_LOW,
-    WORD_HIGH,
-    WORD_SUM, /* four: 128 bits of integers, or bins and their scale and count */
-    WORDS = WORD_SUM + 4,
-};
-
-struct mirror_part {
-    _Atomic uint64_t sequence;
-    _Atomic uint64_t word[WORDS];
-};
-
-static size_t vectors_of(const struct mirror_segment *segment)
-{
-    return (segment->bitmap_rows + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS;
-}
-
-static size_t parts_size(const struct mirror_segment *segment)
-{
-    return (vectors_of(segment) + 1) * sizeof(struct mirror_part); /* the last is the segment's own */
-}
-
-void mirror_parts_free(struct mirror *mirror, const struct mirror_segment *segment, struct mirror_column *column)
-{
-    struct mirror_part *parts = atomic_load_explicit(&column->parts, memory_order_relaxed);
-    mirror_memory_free(&mirror->memory, parts, parts_size(segment));
-}
-
 /* NULL: no memory for them, which costs time and nothing else. */
 static struct mirror_part *parts_of(struct mirror *mirror, struct mirror_segment *segment, struct mirror_column *column)
 {
     struct mirror_part *parts = atomic_load_explicit(&column->parts, memory_order_acquire);
     void *made;
-    if (parts != NULL || mirror_memory_alloc_zero(&mirror->memory, parts_size(segment), &made) != RHEI_OK)
+    if (parts != NULL || mirror_memory_alloc_zero(&mirror->memory, mirror_parts_size(segment), &made) != RHEI_OK)
         return parts;
     if (atomic_compare_exchange_strong_explicit(&column->parts, &parts, made, memory_order_acq_rel,
                                                 memory_order_acquire))
         return made;
-    mirror_memory_free(&mirror->memory, made, parts_size(segment));
+    mirror_memory_free(&mirror->memory, made, mirror_parts_size(segment));
     return parts;
 }
 
@@ -364,7 +332,7 @@ static void total_sums(const struct mirror_total *total, struct sums *sums)
 static bool add_segment(struct walk *walk, struct mirror_total *total, uint32_t slots)
 {
     struct mirror_part *parts = parts_of(walk->mirror, walk->segment, &walk->segment->column[total->column]);
-    struct mirror_part *own = parts == NULL ? NULL : &parts[vectors_of(walk->segment)];
+    struct mirror_part *own = parts == NULL ? NULL : &parts[mirror_vectors_of(walk->segment)];
     uint64_t deletions = walk->deletions == NULL ? 0 : walk->deletions->garbage.born + 1;
     struct mirror_total sum = {.column = total->column, .numbers = true};
     struct sums sums;

@@ -55,6 +55,12 @@ static rhei_status own_bitmap(struct mirror_table *table, struct mirror_deletion
     return RHEI_OK;
 }
 
+void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment)
+{
+    segment->next_empty = table->empties;
+    table->empties = segment;
+}
+
 rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct mirror_segment *segment, uint32_t place)
 {
     struct mirror_deletions *deletions;

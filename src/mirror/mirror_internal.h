@@ -253,7 +253,8 @@ struct mirror {
     struct mirror_trie catalog;  /* of the version being built */
     struct mirror_table *dirty, *zombies;
     struct mirror_garbage_list retired;
-    size_t reclaim_at, reclaim_at_bytes; /* garbage at which the next pass is due, by either measure */
+    const struct mirror_garbage_care *care; /* [MIRROR_KINDS], of those from MIRROR_KIND_SMALL on */
+    size_t reclaim_at, reclaim_at_bytes;    /* garbage at which the next pass is due, by either measure */
     struct mirror_garbage *small[MIRROR_KIND_SMALL];
     uint32_t small_count[MIRROR_KIND_SMALL];
     struct mirror_version *free_versions;

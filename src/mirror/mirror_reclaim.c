@@ -73,32 +73,13 @@ void mirror_small_reset(struct mirror *mirror)
     }
 }
 
-static size_t segment_size(const struct mirror_segment *segment)
-{
-    size_t size = segment->size;
-    for (uint32_t c = 0; c < segment->column_count; c++)
-        size += segment->column[c].data_run.bytes + segment->column[c].classes_run.bytes;
-    if (segment->heap != NULL && !segment->outgrown) /* else the one that took its rows over counts it */
-        size += segment->heap->bytes;
-    return size;
-}
-
 /* Bytes that wait for their readers: the same whenever it is asked, once the object is retired. */
-static size_t garbage_size(const struct mirror_garbage *object)
+static size_t garbage_size(const struct mirror *mirror, const struct mirror_garbage *object)
 {
     if (object->kind < MIRROR_KIND_SMALL)
         return small_size[object->kind];
-    if (object->kind == MIRROR_KIND_SEGMENT)
-        return segment_size((const struct mirror_segment *)object);
-    if (object->kind != MIRROR_KIND_TABLE)
-        return 0;
-    const struct mirror_table *table = (const struct mirror_table *)object;
-    size_t size = 0;
-    uint32_t number = 0;
-    for (const struct mirror_segment *segment; (segment = mirror_trie_next(&table->segments, &number)) != NULL;
-         number++)
-        size += segment_size(segment);
-    return size;
+    const struct mirror_garbage_care *care = &mirror->care[object->kind];
+    return care->size == NULL ? 0 : care->size(object);
 }
 
 static void list_add(struct mirror_garbage_list *list, struct mirror_garbage *object)
@@ -120,7 +101,7 @@ void mirror_retire(struct mirror *mirror, struct mirror_garbage_list *list, void
     object->retired = mirror_building(mirror);
     list_add(list, object);
     if (list == &mirror->retired)
-        atomic_fetch_add_explicit(&mirror->garbage_bytes, garbage_size(object), memory_order_relaxed);
+        atomic_fetch_add_explicit(&mirror->garbage_bytes, garbage_size(mirror, object), memory_order_relaxed);
 }
 
 void mirror_retire_list(struct mirror *mirror, struct mirror_garbage_list *list)
@@ -128,31 +109,17 @@ void mirror_retire_list(struct mirror *mirror, struct mirror_garbage_list *list)
     for (struct mirror_garbage *object = list->first, *next; object != NULL; object = next) {
         next = object->next;
         list_add(&mirror->retired, object);
-        atomic_fetch_add_explicit(&mirror->garbage_bytes, garbage_size(object), memory_order_relaxed);
+        atomic_fetch_add_explicit(&mirror->garbage_bytes, garbage_size(mirror, object), memory_order_relaxed);
     }
     memset(list, 0, sizeof *list);
 }
 
 static void free_object(struct mirror *mirror, struct mirror_garbage *object)
 {
-    switch (object->kind) {
-    case MIRROR_KIND_SEGMENT:
-        mirror_segment_free(mirror, (struct mirror_segment *)object);
-        break;
-    case MIRROR_KIND_FACTS:
-        mirror_facts_free(mirror, (struct mirror_facts *)object);
-        break;
-    case MIRROR_KIND_TABLE:
-        mirror_table_free((struct mirror_table *)object);
-        break;
-    case MIRROR_KIND_VERSION:
-        object->next = (struct mirror_garbage *)mirror->free_versions; /* its first member; may be NULL */
-        mirror->free_versions = (struct mirror_version *)object;
-        break;
-    default:
+    if (object->kind < MIRROR_KIND_SMALL)
         mirror_small_free(mirror, object);
-        break;
-    }
+    else
+        mirror->care[object->kind].free(mirror, object);
 }
 
 void mirror_garbage_free(struct mirror *mirror, struct mirror_garbage_list *list)
@@ -243,7 +210,7 @@ static void sweep(struct mirror *mirror, const struct pins *pins)
             list_add(&mirror->retired, object);
             continue;
         }
-        atomic_fetch_sub_explicit(&mirror->garbage_bytes, garbage_size(object), memory_order_relaxed);
+        atomic_fetch_sub_explicit(&mirror->garbage_bytes, garbage_size(mirror, object), memory_order_relaxed);
         free_object(mirror, object);
     }
 }

@@ -9,6 +9,7 @@
 #include "rhei/rhei_types.h"
 
 struct mirror;
+struct mirror_garbage;
 
 enum mirror_garbage_kind {
     MIRROR_KIND_NODE = 0, /* kinds below MIRROR_KIND_SMALL are kept on free lists */
@@ -20,6 +21,14 @@ enum mirror_garbage_kind {
     MIRROR_KIND_TABLE = 5,
     MIRROR_KIND_VERSION = 6,
     MIRROR_KIND_FACTS = 7,
+    MIRROR_KINDS = 8,
+};
+
+/* What is done with objects of a big kind, by the file that knows them: so this one need not. */
+struct mirror_garbage_care {
+    void (*free)(struct mirror *mirror, struct mirror_garbage *object);
+    size_t (*size)(
+        const struct mirror_garbage *object); /* bytes; the same whenever it is asked. NULL: not worth counting */
 };
 
 /* First member of everything that can be retired. */

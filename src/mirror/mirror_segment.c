@@ -9,8 +9,8 @@
  *     grew out of.
  *  4. `counts` are exact from sealing on and not to be read before.
  */
-#include "mirror_aggregate.h"
 #include "mirror_internal.h"
+#include "mirror_part.h"
 
 #include <math.h>
 #include <string.h>
@@ -64,12 +64,23 @@ void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment)
         mirror_run_free(&mirror->memory, &column->classes_run);
         mirror_memory_free(&mirror->memory, (void *)atomic_load_explicit(&column->valid, memory_order_relaxed),
                            bitmap_bytes(segment));
-        mirror_parts_free(mirror, segment, column);
+        mirror_memory_free(&mirror->memory, (void *)atomic_load_explicit(&column->parts, memory_order_relaxed),
+                           mirror_parts_size(segment));
     }
     mirror_heap_free(mirror, segment->heap);
     mirror_memory_free(&mirror->memory, segment->map, sizeof *segment->map);
     mirror_memory_free(&mirror->memory, segment->origin, 2 * bitmap_bytes(segment));
     mirror_memory_free(&mirror->memory, segment, segment->size);
+}
+
+size_t mirror_segment_size(const struct mirror_segment *segment)
+{
+    size_t size = segment->size;
+    for (uint32_t c = 0; c < segment->column_count; c++)
+        size += segment->column[c].data_run.bytes + segment->column[c].classes_run.bytes;
+    if (segment->heap != NULL && !segment->outgrown) /* else the one that took its rows over counts it */
+        size += segment->heap->bytes;
+    return size;
 }
 
 uint8_t mirror_layout_of(uint32_t classes)

@@ -126,6 +126,8 @@ void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment);
 /* Gives an EMPTY column its layout. Rows below `rows` become NULL in it. Owner of the tail. */
 rhei_status mirror_segment_materialise(struct mirror *mirror, struct mirror_segment *segment, uint32_t column,
                                        uint8_t layout, uint32_t rows);
+/* Bytes that it holds, but for a heap that another segment has taken over. */
+size_t mirror_segment_size(const struct mirror_segment *segment);
 uint8_t mirror_layout_of(uint32_t classes); /* of a set of class bits */
 
 /* Another segment with the first `rows` rows of this one at the same places and room for more; shares its heap. */

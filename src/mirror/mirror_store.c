@@ -34,6 +34,55 @@ static void settle(struct mirror *mirror)
     mirror->segment_rows = MIRROR_SEGMENT_ROWS;
 }
 
+/* ---- What is done with retired objects (mirror_reclaim.h). ---------------------------------------------------------- */
+
+static void free_segment(struct mirror *mirror, struct mirror_garbage *object)
+{
+    mirror_segment_free(mirror, (struct mirror_segment *)object);
+}
+
+static size_t segment_size(const struct mirror_garbage *object)
+{
+    return mirror_segment_size((const struct mirror_segment *)object);
+}
+
+static void free_table(struct mirror *mirror, struct mirror_garbage *object)
+{
+    (void)mirror;
+    mirror_table_free((struct mirror_table *)object);
+}
+
+static size_t table_size(const struct mirror_garbage *object)
+{
+    const struct mirror_table *table = (const struct mirror_table *)object;
+    size_t size = 0;
+    uint32_t number = 0;
+    for (const struct mirror_segment *segment; (segment = mirror_trie_next(&table->segments, &number)) != NULL;
+         number++)
+        size += mirror_segment_size(segment);
+    return size;
+}
+
+static void free_version(struct mirror *mirror, struct mirror_garbage *object)
+{
+    object->next = (struct mirror_garbage *)mirror->free_versions; /* its first member; may be NULL */
+    mirror->free_versions = (struct mirror_version *)object;
+}
+
+static void free_facts(struct mirror *mirror, struct mirror_garbage *object)
+{
+    mirror_facts_free(mirror, (struct mirror_facts *)object);
+}
+
+static const struct mirror_garbage_care garbage_care[MIRROR_KINDS] = {
+    [MIRROR_KIND_SEGMENT] = {free_segment, segment_size},
+    [MIRROR_KIND_TABLE] = {free_table, table_size},
+    [MIRROR_KIND_VERSION] = {free_version, NULL},
+    [MIRROR_KIND_FACTS] = {free_facts, NULL},
+};
+
+/* ---- Open and close. ------------------------------------------------------------------------------------------------ */
+
 rhei_status mirror_open(const struct mirror_config *config, struct mirror **out, struct rhei_error *error)
 {
     *out = NULL;
@@ -43,6 +92,7 @@ rhei_status mirror_open(const struct mirror_config *config, struct mirror **out,
     memset(mirror, 0, sizeof *mirror);
     mirror_memory_init(&mirror->memory, config == NULL ? 0 : config->memory_limit);
     mirror->log = config == NULL ? NULL : config->log;
+    mirror->care = garbage_care;
     settle(mirror);
     if (mirror_slots_init(mirror) != RHEI_OK) {
         mirror_slots_reset(mirror);

@@ -216,12 +216,6 @@ static rhei_status free_number(struct mirror_table *table, uint32_t *number)
     return RHEI_OK;
 }
 
-void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment)
-{
-    segment->next_empty = table->empties;
-    table->empties = segment;
-}
-
 /* What live rows need of the heap: looked up where rows died or were overwritten. */
 static size_t heap_live(const struct mirror_table *table)
 {
