@@ -19,6 +19,7 @@ enum { PATIENCE_SECONDS = 2 };
 
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
+static bool winding_up;
 static atomic_bool came;
 
 /* The flag's way out is the main thread's; where there is none (it waits for input, or for a pipe that nobody reads), ours. */
@@ -42,11 +43,11 @@ static void *watch(void *unused)
         ;
     atomic_store(&came, true);
     pthread_mutex_lock(&guard_lock);
-    bool raised = guarded != NULL;
-    if (raised)
+    bool patient = guarded != NULL || winding_up;
+    if (guarded != NULL)
         rhei_cancel_raise(guarded);
     pthread_mutex_unlock(&guard_lock);
-    if (raised)
+    if (patient)
         sigtimedwait(&set, NULL, &patience); /* or a second signal */
     end_now();
     return NULL;
@@ -72,6 +73,13 @@ void rh_interrupt_guard(rhei_cancel *cancel)
     guarded = cancel;
     if (cancel != NULL && atomic_load(&came))
         rhei_cancel_raise(cancel);
+    pthread_mutex_unlock(&guard_lock);
+}
+
+void rh_interrupt_wind_up(void)
+{
+    pthread_mutex_lock(&guard_lock);
+    winding_up = true;
     pthread_mutex_unlock(&guard_lock);
 }
 

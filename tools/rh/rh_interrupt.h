@@ -16,6 +16,8 @@
  * Until rh_interrupt_guard() a signal ends the tool at once.
  */
 void rh_interrupt_start(void);
+/** From here on the command only takes back what it did: a signal gives it the time for that. Any thread. */
+void rh_interrupt_wind_up(void);
 /** From here on a signal raises this flag (NULL: ends the tool at once again). */
 void rh_interrupt_guard(rhei_cancel *cancel);
 /** Whether a signal came. */

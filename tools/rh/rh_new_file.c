@@ -5,6 +5,7 @@
  */
 #include "rh_tool.h"
 
+#include "rh_interrupt.h"
 #include "rh_memory.h"
 
 #include <fcntl.h>
@@ -56,6 +57,7 @@ static void remove_unless_used(const char *path)
 
 void rh_tool_discard(struct rh_tool *tool)
 {
+    rh_interrupt_wind_up();
     char *path = tool->created && tool->db != NULL ? path_of_empty(tool->db) : NULL;
     rh_tool_close(tool);
     if (path != NULL && path[0] != '\0')
