@@ -34,7 +34,9 @@ struct place {
     bool settled;  /* in this run */
     bool freed;    /* in this run */
     bool told;     /* a root: in `touched` already */
+    bool glanced;  /* its newest frame is a leaf without chains, of `cells` cells */
     uint16_t rows; /* of the table, in this page */
+    uint16_t cells;
 };
 
 struct tree {
@@ -265,6 +267,7 @@ bool oltp_walmap_frame(struct oltp_walmap *map, uint32_t page, uint32_t frame)
         return false;
     }
     place->last = frame;
+    place->glanced = false;
     return true;
 }
 
@@ -407,6 +410,27 @@ static void walmap_read_tree(struct oltp_walmap *map, uint32_t number, const uin
     }
 }
 
+void oltp_walmap_glance(struct oltp_walmap *map, uint32_t page, const uint8_t *content)
+{
+    const uint8_t *end = content + map->usable;
+    uint8_t type = content[0];
+    if (page <= 1 || page > map->pages || (type != 10 && type != 13)) { /* page 1 begins elsewhere */
+        return;
+    }
+    uint32_t cells = get2(content + 3);
+    bool short_stays = type == 13 ? map->usable - 35 > 127 : (map->usable - 12) * 64 / 255 - 23 > 127;
+    const uint8_t *pointers = content + 8;
+    for (uint32_t i = 0; i < cells && pointers + 2 * (size_t)i + 2 <= end; i++) {
+        uint32_t at = get2(pointers + 2 * (size_t)i);
+        bool may_chain = at + 4 <= map->usable && (content[at] > 127 || !short_stays);
+        if (may_chain && walmap_overflow(map, type, content + at, end) != 0) {
+            return;
+        }
+    }
+    map->places[page].glanced = true;
+    map->places[page].cells = (uint16_t)cells;
+}
+
 /* M2: what is settled before any page is read. */
 static void walmap_find_settled(struct oltp_walmap *map)
 {
@@ -454,6 +478,11 @@ bool oltp_walmap_settle(struct oltp_walmap *map, const uint8_t *(*read)(void *co
     walmap_find_settled(map);
     for (size_t i = 0; i < map->queue_count && ok; i++) {
         uint32_t number = map->queue[i];
+        struct place *place = &map->places[number];
+        if (place->glanced && place->role == ROLE_TREE) { /* as walmap_read_tree would find it */
+            walmap_set_rows(map, place, place->cells);
+            continue;
+        }
         const uint8_t *page = read(context, map->places[number].last);
         ok = page != NULL;
         if (ok && map->places[number].role == ROLE_OVERFLOW) {

@@ -34,6 +34,8 @@ uint32_t oltp_walmap_owner(const struct oltp_walmap *map, uint32_t page);
 /* A run of frames up to a commit that leaves the file with `pages` pages. Frames in their order, from 1. */
 bool oltp_walmap_begin(struct oltp_walmap *map, uint32_t pages);
 bool oltp_walmap_frame(struct oltp_walmap *map, uint32_t page, uint32_t frame);
+/* What the frame named last has for that page: most pages are leaves whose rows are whole in them, which then aren't read again. */
+void oltp_walmap_glance(struct oltp_walmap *map, uint32_t page, const uint8_t *content);
 /* The run's newest frame of a page, 0: none. */
 uint32_t oltp_walmap_last(const struct oltp_walmap *map, uint32_t page);
 /*

@@ -290,6 +290,7 @@ static bool watch_name_frames(struct oltp_watch *watch, uint32_t *commits, bool 
     if (!watch_make_window(watch, last - watch->from)) {
         return false;
     }
+    bool again = last - watch->from > watch->window_room / (watch->page_size + FRAME_HEAD);
     for (uint32_t frame = watch->from + 1; frame <= last; frame++) {
         const uint8_t *head = watch_in_window(watch, frame);
         if (head == NULL) {
@@ -300,6 +301,9 @@ static bool watch_name_frames(struct oltp_watch *watch, uint32_t *commits, bool 
         }
         if (!watch_is_of_log(watch, head) || !oltp_walmap_frame(watch->map, watch_get4(head), frame)) {
             return false;
+        }
+        if (again) { /* the window moves on, and the page would have to be read alone */
+            oltp_walmap_glance(watch->map, watch_get4(head), head + FRAME_HEAD);
         }
         uint32_t pages = watch_get4(head + 4); /* of the file, where a commit ends */
         of_commit++;
