@@ -186,19 +186,44 @@ static bool settle(struct rhei_db *db)
 }
 
 /*
+ * A table that was built and is being built again (its changes could not be told row by row) is waited for where the column store
+ * is demanded with everything that was committed; elsewhere SQLite answers. RHEI_OK and *again: it is worth asking anew.
+ */
+static rhei_status await_tables(struct rhei_db *db, const struct engine_ask *ask,
+                                const struct route_statement *statement, uint64_t built, bool *again,
+                                struct rhei_error *error)
+{
+    static const int64_t patience_ns = INT64_C(10000000000);
+    *again = false;
+    if (ask->route != RHEI_ROUTE_OLAP || ask->freshness.mode != RHEI_FRESHNESS_LATEST || db->sync == NULL ||
+        route_statement_is_native(statement))
+        return RHEI_OK;
+    const struct oltp_facts *facts = route_statement_facts(statement);
+    *again = sync_built(db->sync) != built; /* it was ready again before we looked */
+    int64_t until = base_now_ns() + patience_ns;
+    int64_t deadline = ask->limits.deadline_ns < until ? ask->limits.deadline_ns : until;
+    struct sync_stop stop = {.check = engine_limits_check, .context = (void *)(uintptr_t)&ask->limits};
+    rhei_status status = RHEI_OK;
+    for (uint32_t i = 0; i < facts->reference_count && status == RHEI_OK; i++)
+        status = sync_wait_again(db->sync, facts->references[i].table, deadline, &stop, again, error);
+    return status;
+}
+
+/*
  * A schema that another process changed is noticed while the statement is on its way. Left to itself it goes to SQLite then,
  * which prepares it anew; where the column store is demanded, it begins again.
  */
 static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                                      struct rhei_error *error)
 {
-    enum { SCHEMA_TRIES = 8 };
+    enum { SCHEMA_TRIES = 8, BUILD_TRIES = 8 };
     struct rhei_error why;
     rhei_status status;
     bool again;
-    int tries = 0;
+    int tries = 0, builds = 0;
     do {
         struct route_statement *statement = NULL;
+        uint64_t built = db->sync == NULL ? 0 : sync_built(db->sync);
         why = (struct rhei_error)RHEI_ERROR_INIT;
         struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
         const struct executor_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
@@ -208,6 +233,16 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
         if (status == RHEI_OK)
             status = engine_answer(db, statement, ask, rows, &why);
         again = status == RHEI_OLAP_UNAVAILABLE && is_outdated(db, statement) && ++tries < SCHEMA_TRIES && settle(db);
+        if (status == RHEI_OLAP_UNAVAILABLE && !again && ++builds < BUILD_TRIES) {
+            struct rhei_error late = RHEI_ERROR_INIT;
+            rhei_status waited = await_tables(db, ask, statement, built, &again, &late);
+            if (waited != RHEI_OK) { /* as before, with the true reason */
+                status = waited == RHEI_STALE ? RHEI_OLAP_UNAVAILABLE : waited;
+                why = late;
+                why.code = status;
+                again = false;
+            }
+        }
         route_statement_release(&statement);
     } while (again);
     if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)

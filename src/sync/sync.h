@@ -85,6 +85,14 @@ bool sync_table_ready(const struct sync *sync, uint32_t table);
 /* Builds what needs a build, on background threads; `wait`: until all are READY or FAILED (or deadline / stop). */
 rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const struct sync_stop *stop,
                        struct rhei_error *error);
+/* How many tables became READY since the opening: if it grew, one that wasn't ready may be by now. Any thread. */
+uint64_t sync_built(const struct sync *sync);
+/*
+ * Waits while the table of that name, which was READY once, is being built anew by itself; *waited: it was. RHEI_STALE after the
+ * deadline, with what made it necessary.
+ */
+rhei_status sync_wait_again(struct sync *sync, const char *table, int64_t deadline_ns, const struct sync_stop *stop,
+                            bool *waited, struct rhei_error *error);
 /* Throws one table's mirror (NULL: all) away and builds it anew in the background. */
 rhei_status sync_rebuild(struct sync *sync, const char *table, struct rhei_error *error);
 

@@ -457,6 +457,45 @@ rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const 
     return status;
 }
 
+/* Under `lock`. */
+static const struct sync_table *built_again(const struct sync *sync, const char *name)
+{
+    for (size_t i = 0; i < sync->table_count; i++) {
+        const struct sync_table *table = sync->tables[i];
+        bool under_way = table->state == SYNC_TABLE_WAITING || table->state == SYNC_TABLE_BUILDING;
+        if (under_way && table->was_ready && base_fold_compare(table->definition->name, name) == 0)
+            return table;
+    }
+    return NULL;
+}
+
+rhei_status sync_wait_again(struct sync *sync, const char *name, int64_t deadline_ns, const struct sync_stop *stop,
+                            bool *waited, struct rhei_error *error)
+{
+    struct sync_limit limit = {.deadline_ns = deadline_ns, .stop = stop};
+    const struct sync_table *table;
+    rhei_status status = RHEI_OK;
+    base_mutex_lock(&sync->lock);
+    sync->inside++;
+    while (status == RHEI_OK && (table = built_again(sync, name)) != NULL) {
+        *waited = true;
+        status = sync_limit_check(sync, &limit, NULL);
+        if (status != RHEI_OK) {
+            error_set(error, status, "the mirror of table \"%.100s\" is being built again (%.150s): route it to auto",
+                      name, table->message[0] != '\0' ? table->message : "it was asked for");
+            break;
+        }
+        int64_t slice = base_now_ns() + 5000000;
+        sync->waiters++;
+        base_cond_wait_until(&sync->turned, &sync->lock, deadline_ns && deadline_ns < slice ? deadline_ns : slice);
+        sync->waiters--;
+    }
+    sync->inside--;
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+    return status;
+}
+
 static bool want_rebuild(struct sync *sync, const char *name)
 {
     bool found = !name;

@@ -28,6 +28,7 @@ struct sync_table {
     int64_t retry_at_ns;             /* lock: no build before */
     bool rebuild_wanted;             /* lock: sync_rebuild asked, or a verification found a difference */
     const char *rebuild_why;         /* lock: for people; NULL: it was asked for */
+    bool was_ready;                  /* lock: it was READY once: what it waits for is a build anew */
     bool big;                        /* lock: it turned out to have many rows, whatever its estimate */
     bool starved;                    /* lock: FAILED for want of memory; tried again when there is room */
     size_t room_wanted;              /* lock: starved: bytes that have to be free */
@@ -76,6 +77,7 @@ struct sync {
     _Atomic uint64_t token;
     _Atomic int64_t position;
     _Atomic int64_t fresh_at_ns;
+    _Atomic uint64_t built; /* tables that became READY */
     atomic_bool closing;
     atomic_bool running; /* written under `lock`: somebody is the owner */
 

@@ -399,6 +399,8 @@ static void settle_published(struct sync *sync, struct sync_table *table)
     if (table->state != SYNC_TABLE_BUILDING)
         return;
     table->state = SYNC_TABLE_READY;
+    table->was_ready = true;
+    atomic_fetch_add_explicit(&sync->built, 1, memory_order_release);
     table->attempts = table->starved_times = 0;
     table->starved = false;
     set_message(table, NULL);

@@ -241,3 +241,16 @@ def test_c4_an_update_that_displaced_a_row_and_was_logged_by_nobody(table, end, 
     truth = shell(path, "SELECT count(*), sum(id), sum(a), sum(b) FROM u;").strip()
     assert "|".join(str(value) for value in engine.query("SELECT count(*), sum(id), sum(a), sum(b) FROM u").rows[0]) == truth
     assert_mirror(engine, path)
+
+
+def test_q1_who_demands_the_column_store_waits_for_a_table_that_is_built_again(path, open_engine):
+    engine = built(open_engine, path)
+    for round in range(1, 16):
+        quiet(path, f"UPDATE t SET v = v + 1 WHERE id <= {round}")
+        assert engine.olap("SELECT sum(v) FROM t").rows == [(4501500 + round * (round + 1) // 2,)]
+        engine.initial_sync()
+        shell(path, "BEGIN; UPDATE t SET v = v + 1; INSERT OR FAIL INTO t VALUES (9000, 1), (1, 1); ROLLBACK;", check=False)
+        # taken back within a transaction that commits: its pages are written, and nothing changed
+        shell(path, "CREATE TABLE IF NOT EXISTS o(a); BEGIN; INSERT INTO o VALUES (1); INSERT INTO t VALUES (9001, 1), (9002, 1), (1, 1); COMMIT;",
+              check=False)
+        assert engine.olap("SELECT count(*), max(id) FROM t").rows == [(3000, 3000)]
