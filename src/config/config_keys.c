@@ -85,11 +85,12 @@ static rhei_status store_bytes(uint64_t *field, const struct config_key *key, co
 void config_choices(const struct config_key *key, struct base_buffer *out)
 {
     const struct config_choice *last = NULL;
+    const size_t start = out->len;
     for (const struct config_choice *choice = key->choices; choice->name != NULL; choice++)
         last = choice->later ? last : choice;
     for (const struct config_choice *choice = key->choices; choice->name != NULL; choice++)
         if (!choice->later)
-            base_buffer_format(out, "%s%s", out->len == 0 ? "" : choice == last ? " or " : ", ", choice->name);
+            base_buffer_format(out, "%s%s", out->len == start ? "" : choice == last ? " or " : ", ", choice->name);
 }
 
 static rhei_status store_choice(int *field, const struct config_key *key, const char *text, struct rhei_error *error)

@@ -281,6 +281,8 @@ static void test_bad_values_say_what_is_taken(void **state)
          "rhei.toml:2: threads takes a whole number from 1 to 1024, but this is a float: 1.5"},
         {"[engine]\nolap_backend = \"sqlite\"",
          "rhei.toml:2: olap_backend can't be \"sqlite\": it takes duckdb or none"},
+        {"[engine]\nlog_level = 3", "rhei.toml:2: log_level takes a text in quotes: error, warn, warning, info or "
+                                    "debug, but this is an integer: 3"},
         {"[engine]\nsync_mode = \"\"", "rhei.toml:2: sync_mode can't be empty"},
         {"[engine]\noltp_path = \"a\\u0000b\"", "rhei.toml:2: oltp_path can't be a text with a NUL in it"},
         {"[engine]\nprune_after_sync = \"yes\"",
