@@ -16,7 +16,7 @@ static const char overview[] =
     "  rh settings                every setting: what it may be, its default, what it does\n"
     "  rh help   [COMMAND]        the options of a command\n"
     "\n"
-    "Every command takes\n"
+    "Every command takes (but settings, which opens no database)\n"
     "  --db FILE          the database (default rhei.db); exec and import create it\n"
     "  --config FILE      settings from a TOML file; --db overrides its oltp_path\n"
     "  -h, --help         this text, or a command's\n"
