@@ -3,7 +3,7 @@
 # exits with 1 when any failed.
 #
 #   scripts/check.sh            all
-#   scripts/check.sh NAME...    some of: format layers text promises warnings symbols install
+#   scripts/check.sh NAME...    some of: format layers circles text promises warnings symbols install
 #                               docs sanitizers threads system_sqlite
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +20,13 @@ check_format() {
 
 check_layers() {
     "$python" scripts/check_layers.py
+}
+
+# Rooms whose files can be understood one after another.
+check_circles() {
+    parse_variant
+    build
+    "$python" scripts/check_circles.py "$build_folder"
 }
 
 # Hosts of package registries and paths of one machine have no place in files. The brackets keep this file clean.
@@ -102,7 +109,7 @@ check_threads() {
 }
 
 names=("$@")
-[ $# -gt 0 ] || names=(format layers text promises warnings symbols install docs sanitizers)
+[ $# -gt 0 ] || names=(format layers circles text promises warnings symbols install docs sanitizers)
 failed=()
 for name in "${names[@]}"; do
     declare -F "check_$name" >/dev/null || die "there is no check named $name"
