@@ -254,3 +254,15 @@ def test_q1_who_demands_the_column_store_waits_for_a_table_that_is_built_again(p
         shell(path, "CREATE TABLE IF NOT EXISTS o(a); BEGIN; INSERT INTO o VALUES (1); INSERT INTO t VALUES (9001, 1), (9002, 1), (1, 1); COMMIT;",
               check=False)
         assert engine.olap("SELECT count(*), max(id) FROM t").rows == [(3000, 3000)]
+
+
+def test_c7_a_strict_table_whose_row_can_not_be_read(path, open_engine):
+    shell(path, "CREATE TABLE s (id INTEGER PRIMARY KEY, a ANY, g INT AS (a * 2)) STRICT; INSERT INTO s(id, a) VALUES (1, 1);")
+    engine = open_engine()
+    engine.initial_sync()
+    assert engine.olap("SELECT sum(g) FROM s").rows == [(2,)]
+    shell(path, "INSERT INTO s(id, a) VALUES (2, 9223372036854775807);")
+    for sql in ("SELECT sum(g) FROM s", "SELECT * FROM s", "SELECT id FROM s WHERE g > 5"):
+        with pytest.raises(RheiError) as refused:
+            engine.query(sql)
+        assert "cannot store REAL value" in refused.value.message
