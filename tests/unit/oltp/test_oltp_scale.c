@@ -2,6 +2,7 @@
 /* What connections take of a large schema, which each that reads it holds as a whole. */
 #include "oltp_test.h"
 
+#include <dirent.h>
 #include <stdio.h>
 
 #include "base/base_buffer.h"
@@ -93,11 +94,41 @@ static void test_a11_loaders_of_a_large_schema_go(void **state)
     test_close(&test);
 }
 
+static int open_descriptors(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    while (readdir(folder) != NULL) {
+        count++;
+    }
+    closedir(folder);
+    return count;
+}
+
+static void test_a11_opening_again_leaves_no_descriptor(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    int first = 0;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
+    for (int i = 0; i < 20; i++) {
+        test_shut(&test);
+        first = i == 0 ? open_descriptors() : first;
+        assert_int_equal(open_descriptors(), first);
+        test_reopen(&test);
+        test_expect(&test, "SELECT count(*) FROM t", "0\n");
+    }
+    test_close(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a11_who_copies_the_log_reads_no_schema),
         cmocka_unit_test(test_a11_loaders_of_a_large_schema_go),
+        cmocka_unit_test(test_a11_opening_again_leaves_no_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
