@@ -298,7 +298,9 @@ static bool source_see(struct oltp_source *source, const struct oltp_batch *batc
     uint64_t mask = UINT64_C(1) << (bit & 63);
     bool seen = (source->seen[bit / 64] & mask) != 0;
     source->seen[bit / 64] |= mask;
-    return seen || source->look_at_all;
+    /* no page of its table was written: it is looked at (E2), unless it is older than the watch */
+    bool unwritten = source->pages_known && batch->touched != source->cycle && batch->newest > source->judged;
+    return seen || source->look_at_all || unwritten;
 }
 
 /* ---- Rows into batches. ------------------------------------------------------------------------------------------ */
