@@ -19,6 +19,7 @@ void mirror_export_unref(struct mirror_export *shared)
 {
     if (shared == NULL || atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1)
         return;
+    mirror_scan_close(&shared->scan);
     mirror_snapshot_release(&shared->snapshot);
     for (uint32_t c = 0; shared->columns != NULL && c < shared->column_count; c++)
         base_free(shared->columns[c].name);
@@ -144,52 +145,49 @@ int mirror_export_schema(const struct mirror_export *shared, struct ArrowSchema 
 
 /* ---- Runs. ------------------------------------------------------------------------------------------------------------ */
 
-/* Rows of slot's vector that are dead or outside the ranges; NULL: none. */
-static const uint64_t *dead_bits(struct mirror_export *shared, uint32_t slot)
+/* The rows of slot's vector that leave. */
+static const struct mirror_scan_batch *rows_at(struct mirror_export *shared, uint32_t slot)
 {
     uint32_t vector = slot / MIRROR_VECTOR_ROWS;
-    if (shared->bound_count > 0) {
-        bool looked;
-        if (shared->within_of != vector) {
-            mirror_rows_within(shared->view, shared->segment, vector, shared->bounds, shared->bound_count,
-                               &shared->within, &looked);
-            for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
-                shared->without[w] = ~shared->within.bits[w];
-            shared->within_of = vector;
-        }
-        struct mirror_vector slots;
-        mirror_view_vector(shared->view, shared->segment, vector, &slots);
-        return shared->within.count == slots.rows ? NULL : shared->without;
+    if (shared->batch_of != vector) {
+        mirror_scan_vector(shared->scan, shared->segment, vector, &shared->batch);
+        shared->batch_of = vector;
     }
-    const struct mirror_deletions *deletions = mirror_trie_get(&shared->view->deletions, shared->segment);
-    const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[vector];
-    return bitmap == NULL ? NULL : bitmap->word;
+    return &shared->batch;
 }
 
-/* From slot on, while vectors have no dead row. */
+static bool leaves_whole(const struct mirror_scan_batch *batch)
+{
+    return batch->count == batch->rows;
+}
+
+static uint32_t vector_end(uint32_t slot, uint32_t rows)
+{
+    uint32_t end = (slot / MIRROR_VECTOR_ROWS + 1) * MIRROR_VECTOR_ROWS;
+    return end < rows ? end : rows;
+}
+
+/* From slot on, while whole vectors leave. */
 static void clean_run(struct mirror_export *shared, uint32_t rows, struct mirror_export_run *run)
 {
     run->places = NULL;
     run->first = shared->slot;
     uint32_t end = shared->slot;
-    while (end < rows && dead_bits(shared, end) == NULL)
-        end = (end / MIRROR_VECTOR_ROWS + 1) * MIRROR_VECTOR_ROWS;
-    run->count = (end < rows ? end : rows) - shared->slot;
+    while (end < rows && leaves_whole(rows_at(shared, end)))
+        end = vector_end(end, rows);
+    run->count = end - shared->slot;
 }
 
-/* From slot on, while vectors have dead rows: the places of the live ones. */
+/* From slot on, while vectors leave in part or not at all: the places of the rows that do. */
 static void scattered_run(struct mirror_export *shared, uint32_t rows, struct mirror_export_run *run)
 {
     uint32_t count = 0, slot = shared->slot;
-    for (const uint64_t *dead; slot < rows && (dead = dead_bits(shared, slot)) != NULL;) {
-        uint32_t end = (slot / MIRROR_VECTOR_ROWS + 1) * MIRROR_VECTOR_ROWS;
-        if (shared->bound_count > 0 && shared->within.count == 0)
-            slot = end < rows ? end : rows;
-        for (; slot < end && slot < rows; slot++) {
-            uint32_t bit = slot % MIRROR_VECTOR_ROWS;
-            shared->places[count] = slot;
-            count += (dead[bit >> 6] >> (bit & 63) & 1) == 0;
-        }
+    for (const struct mirror_scan_batch *batch; slot < rows && !leaves_whole(batch = rows_at(shared, slot));) {
+        uint32_t first = slot - slot % MIRROR_VECTOR_ROWS, end = vector_end(slot, rows);
+        for (uint32_t at = batch->count == 0 ? batch->rows : mirror_scan_slot(batch, slot - first); at < batch->rows;
+             at = mirror_scan_slot(batch, at + 1))
+            shared->places[count++] = first + at;
+        slot = end;
     }
     run->places = shared->places;
     run->first = slot; /* where the next run starts if this one is empty */
@@ -210,11 +208,11 @@ static rhei_status find_run(struct mirror_export *shared, struct mirror_export_r
         if (shared->slot >= rows) {
             shared->segment++;
             shared->slot = 0;
-            shared->within_of = UINT32_MAX;
+            shared->batch_of = UINT32_MAX;
             continue;
         }
         run->segment = segment;
-        if (dead_bits(shared, shared->slot) == NULL)
+        if (leaves_whole(rows_at(shared, shared->slot)))
             clean_run(shared, rows, run);
         else
             scattered_run(shared, rows, run);
@@ -338,17 +336,16 @@ static void stream_release(struct ArrowArrayStream *stream)
 
 /* ---- The call. -------------------------------------------------------------------------------------------------------- */
 
-/* Bits of the classes, NULL apart, that the column has in live rows within the bounds; ends at the second. */
-static uint32_t classes_within(struct mirror_export *shared, uint32_t segment, uint32_t vector, uint32_t column)
+/* Bits of the classes, NULL apart, that the column has in the rows of a vector that leave; ends at the second. */
+static uint32_t classes_in(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, uint32_t column)
 {
     struct mirror_column_data data;
-    struct mirror_rows rows;
-    bool looked;
-    mirror_rows_within(shared->view, segment, vector, shared->bounds, shared->bound_count, &rows, &looked);
-    mirror_view_column(shared->view, segment, vector, column, &data);
+    mirror_scan_column(scan, batch, column, &data);
     uint32_t classes = 0;
-    for (uint32_t w = 0; rows.count > 0 && w < MIRROR_VECTOR_ROWS / 64; w++) {
-        uint64_t bits = data.has_nulls ? rows.bits[w] & data.valid[w] : rows.bits[w];
+    for (uint32_t w = 0; w * 64 < batch->rows; w++) {
+        uint32_t left = batch->rows - w * 64;
+        uint64_t bits = left >= 64 ? UINT64_MAX : (1ull << left) - 1;
+        bits &= (batch->skip == NULL ? UINT64_MAX : ~batch->skip[w]) & (data.has_nulls ? data.valid[w] : UINT64_MAX);
         if (data.layout != MIRROR_LAYOUT_MIXED && bits != 0)
             return 1u << data.layout;
         for (; bits != 0; bits &= bits - 1)
@@ -361,9 +358,11 @@ static uint32_t live_classes(struct mirror_export *shared, uint32_t column)
 {
     uint32_t classes = 0, wanted = mirror_view_column_flags(shared->view, column) & 0x1e;
     bool many = (wanted & (wanted - 1)) != 0;
+    struct mirror_scan_batch batch;
     for (uint32_t s = 0; s < mirror_view_segment_count(shared->view); s++)
         for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(shared->view, s); v++) {
-            classes |= classes_within(shared, s, v, column);
+            mirror_scan_vector(shared->scan, s, v, &batch);
+            classes |= batch.count == 0 ? 0 : classes_in(shared->scan, &batch, column);
             if ((classes & (classes - 1)) != 0 || (classes != 0 && !many))
                 return classes;
         }
@@ -413,12 +412,18 @@ static rhei_status fill(struct mirror_export *shared, const struct mirror_export
 {
     shared->strings_view = options != NULL && options->strings_view;
     shared->rows_left = options == NULL || options->max_rows == 0 ? UINT64_MAX : options->max_rows;
-    shared->within_of = UINT32_MAX;
+    shared->batch_of = UINT32_MAX;
     shared->most_bytes = options == NULL ? 0 : options->most_bytes;
     if (options != NULL)
         shared->stop = options->stop;
-    for (uint32_t r = 0; options != NULL && r < options->range_count; r++)
-        mirror_bounds_make(&options->ranges[r], &shared->bounds[shared->bound_count++]);
+    struct mirror_scan_options scan = {.exact = true};
+    if (options != NULL) {
+        scan.ranges = options->ranges;
+        scan.range_count = options->range_count;
+    }
+    rhei_status status = mirror_scan_open(shared->view, &scan, &shared->scan, NULL);
+    if (status != RHEI_OK)
+        return status;
     shared->columns = base_alloc_zero(shared->column_count, sizeof *shared->columns);
     shared->places = base_alloc(MIRROR_SEGMENT_ROWS * sizeof *shared->places);
     bool keep = options != NULL && options->metadata != NULL && options->metadata_len > 0;
@@ -438,8 +443,6 @@ rhei_status mirror_export(struct mirror *mirror, const struct mirror_snapshot *s
     const struct mirror_table_view *view = mirror_view(snapshot, table);
     if (view == NULL)
         return error_set(error, RHEI_NOT_FOUND, "the snapshot has no table %u", table);
-    if (options != NULL && options->range_count > MIRROR_MOST_RANGES)
-        return error_set(error, RHEI_INVALID, "more than %d ranges", (int)MIRROR_MOST_RANGES);
     struct mirror_export *shared = base_alloc_zero(1, sizeof *shared);
     if (shared == NULL)
         return error_no_memory(error);
@@ -454,7 +457,8 @@ rhei_status mirror_export(struct mirror *mirror, const struct mirror_snapshot *s
     if (status != RHEI_OK) {
         mirror_export_unref(shared);
         return status == RHEI_INVALID
-                   ? error_set(error, status, "an exported column's number is beyond the table's columns")
+                   ? error_set(error, status,
+                               "the number of an exported column, or of a range's, is beyond the table's columns")
                    : error_no_memory(error);
     }
     *stream = (struct ArrowArrayStream){.get_schema = stream_schema,

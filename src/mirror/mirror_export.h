@@ -3,7 +3,8 @@
 #ifndef MIRROR_MIRROR_EXPORT_H
 #define MIRROR_MIRROR_EXPORT_H
 
-#include "mirror_range.h"
+#include "mirror_internal.h"
+#include "mirror_scan.h"
 
 /* How a column leaves, in the whole stream. Numbered as the classes where it is one class. */
 enum mirror_export_kind {
@@ -34,11 +35,9 @@ struct mirror_export {
     char *metadata;
     uint64_t rows_left, most_bytes;
     struct mirror_stop stop;
-    struct mirror_bounds bounds[MIRROR_MOST_RANGES];
-    uint32_t bound_count;
-    struct mirror_rows within; /* with bounds: rows of the vector `within_of` of the segment, UINT32_MAX: of none */
-    uint64_t without[MIRROR_VECTOR_ROWS / 64]; /* the others */
-    uint32_t within_of;
+    struct mirror_scan *scan;
+    struct mirror_scan_batch batch; /* of the vector `batch_of` of the segment; UINT32_MAX: of none */
+    uint32_t batch_of;
     uint32_t segment, slot; /* where the next run starts */
     uint32_t *places;
     const char *message;
