@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEVEL = {
     "base": 0,
     "arrow": 1, "sql": 1, "config": 1,
-    "port": 2, "mirror": 2,
+    "port": 2, "mirror": 2, "translate": 2,
     "oltp": 3, "exec_duckdb": 3, "exec_datafusion": 3, "store_local": 3, "buffer_rocksdb": 3,
     "source_sqlite": 3, "source_postgres": 3,
     "sync": 4, "route": 4,
@@ -25,6 +25,7 @@ ALSO = {"mirror": {"port"}, "route": {"sync"}}
 NEVER = {
     "port": {"sql", "config"},
     "mirror": {"sql", "config"},
+    "translate": {"arrow", "config"},
     "sync": {room for room, level in LEVEL.items() if level == 3},
 }
 OUTER = ("tools", "bench", "src/adbc", "src/flight", "src/metrics")

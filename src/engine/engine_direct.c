@@ -16,7 +16,7 @@ enum { MOST_CUT_VECTORS = 1024 };
 /* Beyond either an executor's threads and its own tables are as fast. */
 enum { MOST_GROUPS = 1 << 14, MOST_GROUPED_ROWS = 1 << 21 };
 
-static void copy_ranges(const struct sql_direct *direct, struct mirror_range *ranges)
+static void copy_ranges(const struct translate_direct *direct, struct mirror_range *ranges)
 {
     for (uint32_t r = 0; r < direct->range_count; r++)
         ranges[r] = (struct mirror_range){.column = direct->ranges[r].column,
@@ -70,8 +70,8 @@ static void direct_release(void *context)
     base_free(self);
 }
 
-static rhei_status answer_columns(struct rhei_rows *rows, const struct engine_ask *ask, const struct sql_direct *direct,
-                                  struct rhei_error *error)
+static rhei_status answer_columns(struct rhei_rows *rows, const struct engine_ask *ask,
+                                  const struct translate_direct *direct, struct rhei_error *error)
 {
     struct mirror_range ranges[MIRROR_MOST_RANGES];
     copy_ranges(direct, ranges);
@@ -101,13 +101,13 @@ static rhei_status answer_columns(struct rhei_rows *rows, const struct engine_as
 /* ---- Aggregates. ------------------------------------------------------------------------------------------------------ */
 
 /* Totals that the statement's columns need, each column once. */
-static uint32_t list_totals(const struct sql_direct *direct, struct mirror_total *totals, uint32_t *total_of)
+static uint32_t list_totals(const struct translate_direct *direct, struct mirror_total *totals, uint32_t *total_of)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < direct->output_count; i++) {
-        const struct sql_direct_output *output = &direct->outputs[i];
-        bool numbers = output->function != SQL_DIRECT_COUNT;
-        if (output->function == SQL_DIRECT_COUNT_ROWS)
+        const struct translate_direct_output *output = &direct->outputs[i];
+        bool numbers = output->function != TRANSLATE_DIRECT_COUNT;
+        if (output->function == TRANSLATE_DIRECT_COUNT_ROWS)
             continue;
         uint32_t t = 0;
         while (t < count && totals[t].column != output->column)
@@ -138,22 +138,22 @@ static bool real_sum(const struct mirror_total *total, double *sum)
  * Exactly what oltp_sum.c gives: integers summed up as integers, REALs exactly and rounded once, an average the quotient of
  * sum and count. *known = false: SQLite must say it (an integer overflow is its error).
  */
-static rhei_status output_value(const struct sql_direct_output *output, const struct mirror_total *total, uint64_t rows,
-                                struct rhei_value *value, bool *known)
+static rhei_status output_value(const struct translate_direct_output *output, const struct mirror_total *total,
+                                uint64_t rows, struct rhei_value *value, bool *known)
 {
     double sum = 0;
     *value = (struct rhei_value){.type = RHEI_NULL};
     switch (output->function) {
-    case SQL_DIRECT_COUNT_ROWS:
+    case TRANSLATE_DIRECT_COUNT_ROWS:
         *value = rhei_integer((int64_t)rows);
         return RHEI_OK;
-    case SQL_DIRECT_COUNT:
+    case TRANSLATE_DIRECT_COUNT:
         *value = rhei_integer((int64_t)total->count);
         return RHEI_OK;
-    case SQL_DIRECT_MIN:
+    case TRANSLATE_DIRECT_MIN:
         *value = total->low;
         return RHEI_OK;
-    case SQL_DIRECT_MAX:
+    case TRANSLATE_DIRECT_MAX:
         *value = total->high;
         return RHEI_OK;
     default:
@@ -161,9 +161,9 @@ static rhei_status output_value(const struct sql_direct_output *output, const st
     }
     if (!real_sum(total, &sum))
         return RHEI_NO_MEMORY;
-    if (output->function == SQL_DIRECT_TOTAL)
+    if (output->function == TRANSLATE_DIRECT_TOTAL)
         *value = rhei_real(sum);
-    else if (total->count > 0 && output->function == SQL_DIRECT_AVG)
+    else if (total->count > 0 && output->function == TRANSLATE_DIRECT_AVG)
         *value = rhei_real(sum / (double)total->count);
     else if (total->count > 0 && total->low.type == RHEI_REAL)
         *value = rhei_real(sum);
@@ -175,23 +175,23 @@ static rhei_status output_value(const struct sql_direct_output *output, const st
     return RHEI_OK;
 }
 
-static uint8_t output_class(const struct sql_direct_output *output)
+static uint8_t output_class(const struct translate_direct_output *output)
 {
     switch (output->function) {
-    case SQL_DIRECT_COUNT_ROWS:
-    case SQL_DIRECT_COUNT:
+    case TRANSLATE_DIRECT_COUNT_ROWS:
+    case TRANSLATE_DIRECT_COUNT:
         return RHEI_INTEGER;
-    case SQL_DIRECT_TOTAL:
+    case TRANSLATE_DIRECT_TOTAL:
         return RHEI_REAL;
-    case SQL_DIRECT_AVG:
+    case TRANSLATE_DIRECT_AVG:
         return output->classes_of == RHEI_NULL ? RHEI_INTEGER : RHEI_REAL;
     default:
         return output->classes_of == RHEI_NULL ? RHEI_INTEGER : output->classes_of;
     }
 }
 
-static rhei_status one_row(struct rhei_rows *rows, const struct sql_direct *direct, const struct rhei_value *values,
-                           struct rhei_error *error)
+static rhei_status one_row(struct rhei_rows *rows, const struct translate_direct *direct,
+                           const struct rhei_value *values, struct rhei_error *error)
 {
     uint8_t *classes = base_alloc(direct->output_count);
     if (classes == NULL)
@@ -217,7 +217,7 @@ struct aggregation {
     uint32_t total_count;
 };
 
-static rhei_status aggregate(struct rhei_rows *rows, const struct sql_direct *direct, struct aggregation *work,
+static rhei_status aggregate(struct rhei_rows *rows, const struct translate_direct *direct, struct aggregation *work,
                              enum engine_direct *outcome, struct rhei_error *error)
 {
     const struct mirror_table_view *view = mirror_view(&rows->snapshot, direct->table);
@@ -244,7 +244,7 @@ static rhei_status aggregate(struct rhei_rows *rows, const struct sql_direct *di
     return one_row(rows, direct, work->values, error);
 }
 
-static rhei_status answer_aggregates(struct rhei_rows *rows, const struct sql_direct *direct,
+static rhei_status answer_aggregates(struct rhei_rows *rows, const struct translate_direct *direct,
                                      enum engine_direct *outcome, struct rhei_error *error)
 {
     struct aggregation work = {.totals = base_alloc_zero(direct->output_count, sizeof *work.totals),
@@ -274,36 +274,36 @@ struct grouped {
 };
 
 /* What is asked of the mirror's columns, each column once. */
-static void list_grouped(const struct sql_direct *direct, struct grouped *work)
+static void list_grouped(const struct translate_direct *direct, struct grouped *work)
 {
     for (uint32_t i = 0; i < direct->output_count; i++) {
-        const struct sql_direct_output *output = &direct->outputs[i];
+        const struct translate_direct_output *output = &direct->outputs[i];
         uint32_t c = 0;
-        if (output->function <= SQL_DIRECT_COUNT_ROWS)
+        if (output->function <= TRANSLATE_DIRECT_COUNT_ROWS)
             continue;
         while (c < work->column_count && work->columns[c].column != output->column)
             c++;
         work->column_count += c == work->column_count;
-        bool extreme = output->function == SQL_DIRECT_MIN || output->function == SQL_DIRECT_MAX;
+        bool extreme = output->function == TRANSLATE_DIRECT_MIN || output->function == TRANSLATE_DIRECT_MAX;
         work->columns[c].column = output->column;
-        work->columns[c].sums |= output->function != SQL_DIRECT_COUNT && !extreme;
+        work->columns[c].sums |= output->function != TRANSLATE_DIRECT_COUNT && !extreme;
         work->columns[c].extremes |= extreme;
         work->column_of[i] = c;
     }
 }
 
 /* *known = false: SQLite must answer, for its error. */
-static rhei_status append_group(const struct sql_direct *direct, struct grouped *work, uint32_t group, bool *known,
-                                struct rhei_error *error)
+static rhei_status append_group(const struct translate_direct *direct, struct grouped *work, uint32_t group,
+                                bool *known, struct rhei_error *error)
 {
     uint64_t rows = mirror_groups_rows(work->groups, group);
     for (uint32_t i = 0; i < direct->output_count && *known; i++) {
         struct mirror_total total = {0};
-        if (direct->outputs[i].function == SQL_DIRECT_COLUMN) {
+        if (direct->outputs[i].function == TRANSLATE_DIRECT_COLUMN) {
             mirror_groups_key(work->groups, group, &work->values[i]);
             continue;
         }
-        if (direct->outputs[i].function != SQL_DIRECT_COUNT_ROWS)
+        if (direct->outputs[i].function != TRANSLATE_DIRECT_COUNT_ROWS)
             mirror_groups_total(work->groups, group, work->column_of[i], &total);
         if (output_value(&direct->outputs[i], &total, rows, &work->values[i], known) != RHEI_OK)
             return error_no_memory(error);
@@ -322,7 +322,7 @@ static bool has_keys(const struct mirror_groups *groups)
     return mirror_groups_count(groups) > 1 || key.type != RHEI_NULL;
 }
 
-static rhei_status group(struct rhei_rows *rows, const struct engine_ask *ask, const struct sql_direct *direct,
+static rhei_status group(struct rhei_rows *rows, const struct engine_ask *ask, const struct translate_direct *direct,
                          struct grouped *work, enum engine_direct *outcome, struct rhei_error *error)
 {
     const struct mirror_table_view *view = mirror_view(&rows->snapshot, direct->table);
@@ -343,8 +343,8 @@ static rhei_status group(struct rhei_rows *rows, const struct engine_ask *ask, c
     if (status == RHEI_UNSUPPORTED || (status == RHEI_OK && !has_keys(work->groups)))
         return RHEI_OK;
     for (uint32_t i = 0; i < direct->output_count; i++)
-        work->classes[i] =
-            direct->outputs[i].function == SQL_DIRECT_COLUMN ? direct->key_class : output_class(&direct->outputs[i]);
+        work->classes[i] = direct->outputs[i].function == TRANSLATE_DIRECT_COLUMN ? direct->key_class
+                                                                                  : output_class(&direct->outputs[i]);
     struct arrow_columns columns = {.count = direct->output_count,
                                     .names = rows->names,
                                     .known_class = work->classes,
@@ -359,8 +359,9 @@ static rhei_status group(struct rhei_rows *rows, const struct engine_ask *ask, c
     return status == RHEI_OK && known ? engine_whole_stream(work->builder, &rows->stream, error) : status;
 }
 
-static rhei_status answer_groups(struct rhei_rows *rows, const struct engine_ask *ask, const struct sql_direct *direct,
-                                 enum engine_direct *outcome, struct rhei_error *error)
+static rhei_status answer_groups(struct rhei_rows *rows, const struct engine_ask *ask,
+                                 const struct translate_direct *direct, enum engine_direct *outcome,
+                                 struct rhei_error *error)
 {
     if (ask->memory_limit > 0) /* which counts what the executor uses */
         return RHEI_OK;
@@ -384,20 +385,20 @@ static rhei_status answer_groups(struct rhei_rows *rows, const struct engine_ask
 rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask *ask, enum engine_direct *outcome,
                                  struct rhei_error *error)
 {
-    struct sql_direct direct;
+    struct translate_direct direct;
     *outcome = ENGINE_DIRECT_NOT;
     rhei_status status = route_direct_make(rows->db->route, rows->statement, &rows->snapshot, ask->params,
                                            ask->param_count, &direct, error);
     if (status != RHEI_OK)
         return status;
-    if (direct.kind == SQL_DIRECT_COLUMNS) {
+    if (direct.kind == TRANSLATE_DIRECT_COLUMNS) {
         status = answer_columns(rows, ask, &direct, error);
         *outcome = ENGINE_DIRECT_ANSWERED;
-    } else if (direct.kind == SQL_DIRECT_AGGREGATES) {
+    } else if (direct.kind == TRANSLATE_DIRECT_AGGREGATES) {
         status = answer_aggregates(rows, &direct, outcome, error);
-    } else if (direct.kind == SQL_DIRECT_GROUPS) {
+    } else if (direct.kind == TRANSLATE_DIRECT_GROUPS) {
         status = answer_groups(rows, ask, &direct, outcome, error);
     }
-    sql_direct_reset(&direct);
+    translate_direct_reset(&direct);
     return status;
 }

@@ -61,14 +61,14 @@ static const char *target_name(enum route_target target)
 }
 
 /* What the mirror itself would be read for, without an executor. */
-static void explain_direct(const struct sql_direct *direct, struct base_buffer *scan)
+static void explain_direct(const struct translate_direct *direct, struct base_buffer *scan)
 {
-    if (direct->kind == SQL_DIRECT_NONE)
+    if (direct->kind == TRANSLATE_DIRECT_NONE)
         return;
     base_buffer_format(scan, "%s of %u column%s",
-                       direct->kind == SQL_DIRECT_COLUMNS  ? "rows"
-                       : direct->kind == SQL_DIRECT_GROUPS ? "groups"
-                                                           : "totals",
+                       direct->kind == TRANSLATE_DIRECT_COLUMNS  ? "rows"
+                       : direct->kind == TRANSLATE_DIRECT_GROUPS ? "groups"
+                                                                 : "totals",
                        direct->output_count, direct->output_count == 1 ? "" : "s");
     if (direct->range_count > 0)
         base_buffer_format(scan, ", %u range%s", direct->range_count, direct->range_count == 1 ? "" : "s");
@@ -79,7 +79,7 @@ static rhei_status explain_plan(struct rhei_db *db, struct route_statement *stat
                                 struct route_choice *choice, struct base_buffer *scan, struct base_buffer *sql,
                                 struct rhei_error *error)
 {
-    struct sql_direct direct;
+    struct translate_direct direct;
     struct mirror_snapshot snapshot;
     struct route_plan *plan = NULL;
     struct executor_query query = {0};
@@ -92,10 +92,10 @@ static rhei_status explain_plan(struct rhei_db *db, struct route_statement *stat
         explain_direct(&direct, scan);
     /* Whether groups are few enough, only their rows tell: else the text is asked, if there is one. */
     struct route_choice other = {.offset = -1};
-    if (status == RHEI_OK && (direct.kind == SQL_DIRECT_NONE || direct.kind == SQL_DIRECT_GROUPS))
+    if (status == RHEI_OK && (direct.kind == TRANSLATE_DIRECT_NONE || direct.kind == TRANSLATE_DIRECT_GROUPS))
         status = route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &filled, &query,
-                                 direct.kind == SQL_DIRECT_NONE ? choice : &other, error);
-    sql_direct_reset(&direct);
+                                 direct.kind == TRANSLATE_DIRECT_NONE ? choice : &other, error);
+    translate_direct_reset(&direct);
     if (plan != NULL)
         base_buffer_text(sql, query.sql);
     route_plan_release(&plan);

@@ -155,7 +155,7 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
 rhei_status engine_shape(struct rhei_rows *rows, const struct engine_ask *ask, bool *tie, struct rhei_error *error);
 /* The builder's rows, which are all there are, as a stream of one batch. */
 rhei_status engine_whole_stream(struct arrow_builder *builder, struct ArrowArrayStream *out, struct rhei_error *error);
-/* Answers a statement that needs no computing (sql_direct.h) from the mirror itself, over rows->snapshot. */
+/* Answers a statement that needs no computing (translate_direct.h) from the mirror itself, over rows->snapshot. */
 enum engine_direct {
     ENGINE_DIRECT_NOT,      /* it isn't one, or an executor does it faster */
     ENGINE_DIRECT_ANSWERED, /* rows->stream is its result */

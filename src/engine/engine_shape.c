@@ -12,7 +12,7 @@
 
 struct shaped_rows {
     size_t most_bytes; /* that may be held */
-    const struct sql_translation *shape;
+    const struct translation *shape;
     struct rhei_value *row, *previous; /* [result_columns]; previous owns its bytes */
     struct base_buffer *kept;          /* [result_columns] bytes behind `previous` */
     bool have_previous;
@@ -44,7 +44,7 @@ static bool other_zero(const struct rhei_value *a, const struct rhei_value *b)
 
 static bool rows_tie(const struct shaped_rows *state)
 {
-    const struct sql_translation *shape = state->shape;
+    const struct translation *shape = state->shape;
     for (uint32_t k = 0; k < shape->key_count; k++)
         if (!same_value(&state->row[shape->key_column + k], &state->previous[shape->key_column + k]))
             return false;
@@ -77,7 +77,7 @@ static bool remember(struct shaped_rows *state)
 static void whole_numbers(struct shaped_rows *state)
 {
     for (uint32_t c = 0; c < state->shape->column_count; c++) {
-        const struct sql_output *output = &state->shape->columns[c];
+        const struct translate_output *output = &state->shape->columns[c];
         if (!output->mixed || state->row[c].type != RHEI_REAL)
             continue;
         const struct rhei_value *flag = &state->row[output->flag_column];
@@ -90,7 +90,7 @@ static void whole_numbers(struct shaped_rows *state)
 static rhei_status take_row(struct shaped_rows *state, struct arrow_cursor *cursor, struct arrow_builder *builder,
                             bool *tie, struct rhei_error *error)
 {
-    const struct sql_translation *shape = state->shape;
+    const struct translation *shape = state->shape;
     for (uint32_t c = 0; c < shape->result_columns; c++) {
         rhei_status status = arrow_cursor_value(cursor, c, &state->row[c], error);
         if (status != RHEI_OK)
@@ -125,7 +125,7 @@ static size_t most_held(const struct rhei_rows *rows, const struct engine_ask *a
     return ask->memory_limit > 0 ? ask->memory_limit : rows->db->config.olap_memory_limit / 5 * 2;
 }
 
-static bool needs_shaping(const struct sql_translation *shape)
+static bool needs_shaping(const struct translation *shape)
 {
     if (shape->key_count > 0)
         return true;
@@ -241,7 +241,7 @@ static rhei_status shape_stream(struct rhei_rows *rows, const struct engine_ask 
  * Which class a column has if no value tells: its declared type's, or else the one that was inferred, INTEGER if none was. Where
  * there surely is no value, ARROW_SURELY_NULL too. [columns]
  */
-static uint8_t *usual_classes(const struct rhei_rows *rows, const struct sql_translation *shape)
+static uint8_t *usual_classes(const struct rhei_rows *rows, const struct translation *shape)
 {
     uint8_t *usual = base_alloc((size_t)shape->column_count + 1);
     for (uint32_t c = 0; usual != NULL && c < shape->column_count; c++) {
@@ -260,7 +260,7 @@ static uint8_t *usual_classes(const struct rhei_rows *rows, const struct sql_tra
 static rhei_status shape_as(struct rhei_rows *rows, const struct engine_ask *ask, uint8_t *usual, bool *tie,
                             struct rhei_error *error)
 {
-    const struct sql_translation *shape = route_plan_translation(rows->plan);
+    const struct translation *shape = route_plan_translation(rows->plan);
     if (needs_shaping(shape)) {
         for (uint32_t c = 0; c < shape->column_count; c++)
             usual[c] &= (uint8_t) ~(unsigned)ARROW_SURELY_NULL;
@@ -275,7 +275,7 @@ static rhei_status shape_as(struct rhei_rows *rows, const struct engine_ask *ask
 
 rhei_status engine_shape(struct rhei_rows *rows, const struct engine_ask *ask, bool *tie, struct rhei_error *error)
 {
-    const struct sql_translation *shape = route_plan_translation(rows->plan);
+    const struct translation *shape = route_plan_translation(rows->plan);
     if (shape->column_count != rows->column_count)
         return error_set(error, RHEI_INTERNAL, "the translation has %u columns where SQLite has %u",
                          shape->column_count, rows->column_count);

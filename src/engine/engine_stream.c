@@ -49,7 +49,7 @@ static void usual_ask(struct usual_classes *usual)
     struct route_filled filled;
     struct route_choice choice;
     struct executor_query query;
-    struct sql_direct direct;
+    struct translate_direct direct;
     usual->asked = true;
     if (usual->statement == NULL || usual->ask == NULL || usual->db->mirror == NULL ||
         route_statement_target(usual->statement, &choice) != ROUTE_TO_OLAP ||
@@ -57,10 +57,10 @@ static void usual_ask(struct usual_classes *usual)
         return;
     rhei_status status = route_direct_make(usual->db->route, usual->statement, &snapshot, usual->ask->params,
                                            usual->ask->param_count, &direct, NULL);
-    if (status == RHEI_OK && direct.kind != SQL_DIRECT_COLUMNS) /* plain columns go by their declaration alone */
+    if (status == RHEI_OK && direct.kind != TRANSLATE_DIRECT_COLUMNS) /* plain columns go by their declaration alone */
         (void)route_plan_make(usual->db->route, usual->statement, &snapshot, usual->ask->params,
                               usual->ask->param_count, &usual->plan, &filled, &query, &choice, NULL);
-    sql_direct_reset(&direct);
+    translate_direct_reset(&direct);
     mirror_snapshot_release(&snapshot);
 }
 
@@ -71,7 +71,7 @@ static uint8_t usual_class(void *context, uint32_t column)
     bool is_declared = (usual->declared[column] & DECLARED) != 0;
     if (!is_declared && !usual->asked)
         usual_ask(usual);
-    const struct sql_translation *translation =
+    const struct translation *translation =
         is_declared || usual->plan == NULL ? NULL : route_plan_translation(usual->plan);
     if (translation != NULL && column < translation->column_count &&
         translation->columns[column].storage_class != RHEI_NULL)

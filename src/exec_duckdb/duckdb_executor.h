@@ -6,7 +6,7 @@
  * What a text may use, beside DuckDB's own SQL:
  *
  *   mirror_scan(table, scan)   the mirror's table of that number; `scan` is the number that ranges name. Columns have the
- *                              mirror's names, the hidden rowid included, and the types of sql_scan_form: from the
+ *                              mirror's names, the hidden rowid included, and the types of translate_scan_form: from the
  *                              classes that the column really holds. Where integers and REALs are mixed the column
  *                              is DOUBLE, and the column "<name>__int" (BOOLEAN) tells which of them are integers. A column
  *                              without any such form fails the statement (RHEI_SQL) if it is read.

@@ -12,9 +12,9 @@
 #include "mirror/mirror.h"
 #include "oltp/oltp.h"
 #include "port/executor.h"
-#include "sql/sql_direct.h"
-#include "sql/sql_translate.h"
 #include "sync/sync.h"
+#include "translate/translate.h"
+#include "translate/translate_direct.h"
 
 struct route;
 struct route_statement; /* counted; immutable for its users */
@@ -112,14 +112,14 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
                             struct route_filled *filled, struct executor_query *query, struct route_choice *choice,
                             struct rhei_error *error);
 /*
- * Instead of it, for statements that need no executor: what to read of the mirror, or SQL_DIRECT_NONE. The caller's
- * (sql_direct_reset).
+ * Instead of it, for statements that need no executor: what to read of the mirror, or TRANSLATE_DIRECT_NONE. The caller's
+ * (translate_direct_reset).
  */
 rhei_status route_direct_make(struct route *route, struct route_statement *statement,
                               const struct mirror_snapshot *snapshot, const struct rhei_value *params,
-                              uint32_t param_count, struct sql_direct *direct, struct rhei_error *error);
+                              uint32_t param_count, struct translate_direct *direct, struct rhei_error *error);
 /* What the executor's columns mean, which are hidden, and which ties must be given back to SQLite. */
-const struct sql_translation *route_plan_translation(const struct route_plan *plan);
+const struct translation *route_plan_translation(const struct route_plan *plan);
 void route_plan_release(struct route_plan **plan);
 
 /* The executor refused or failed on this statement: don't try again before the schema changes. */

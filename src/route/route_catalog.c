@@ -6,16 +6,18 @@
 #include "base/base_memory.h"
 #include "route/route_internal.h"
 
-_Static_assert((int)SQL_NEGATIVE_ZERO == (int)MIRROR_NEGATIVE_ZERO && (int)SQL_HAS_NULL == (int)MIRROR_HAS_NULL &&
-                   (int)SQL_BIG_INTEGER == (int)MIRROR_BIG_INTEGER && (int)SQL_NON_ASCII == (int)MIRROR_NON_ASCII,
+_Static_assert((int)TRANSLATE_NEGATIVE_ZERO == (int)MIRROR_NEGATIVE_ZERO &&
+                   (int)TRANSLATE_HAS_NULL == (int)MIRROR_HAS_NULL &&
+                   (int)TRANSLATE_BIG_INTEGER == (int)MIRROR_BIG_INTEGER &&
+                   (int)TRANSLATE_NON_ASCII == (int)MIRROR_NON_ASCII,
                "sql/ and mirror/ must agree on what a flag means");
-_Static_assert((int)SQL_AFFINITY_REAL == (int)AFFINITY_REAL && (int)SQL_AFFINITY_TEXT == (int)AFFINITY_TEXT,
+_Static_assert((int)TRANSLATE_AFFINITY_REAL == (int)AFFINITY_REAL && (int)TRANSLATE_AFFINITY_TEXT == (int)AFFINITY_TEXT,
                "sql/ and port/ must agree on affinities");
 
-static void column_fill(struct sql_column *column, const struct source_column *from,
+static void column_fill(struct translate_column *column, const struct source_column *from,
                         const struct mirror_table_view *view, uint32_t number)
 {
-    *column = (struct sql_column){
+    *column = (struct translate_column){
         .name = from->name,
         .declared_type = from->declared_type,
         .collation = from->collation,
@@ -47,24 +49,24 @@ static struct route_catalog_entry *entry_new(const struct oltp_table *table, con
     for (uint32_t k = 0; k < table->unique_key_count; k++)
         numbers += key_length(table->unique_keys[k]);
     struct route_catalog_entry *entry =
-        base_alloc_zero(1, sizeof *entry + source->column_count * sizeof(struct sql_column) +
-                               key_count * sizeof(struct sql_unique_key) + numbers * sizeof(uint32_t));
+        base_alloc_zero(1, sizeof *entry + source->column_count * sizeof(struct translate_column) +
+                               key_count * sizeof(struct translate_unique_key) + numbers * sizeof(uint32_t));
     if (entry == NULL)
         return NULL;
-    struct sql_column *columns = (struct sql_column *)(entry + 1);
-    struct sql_unique_key *keys = (struct sql_unique_key *)(columns + source->column_count);
+    struct translate_column *columns = (struct translate_column *)(entry + 1);
+    struct translate_unique_key *keys = (struct translate_unique_key *)(columns + source->column_count);
     uint32_t *number = (uint32_t *)(keys + key_count);
     for (uint32_t c = 0; c < source->column_count; c++)
         column_fill(&columns[c], &source->columns[c], view, c);
     uint32_t made = 0;
     if (source->without_rowid) {
-        keys[made++] = (struct sql_unique_key){.columns = number, .column_count = source->key_count};
+        keys[made++] = (struct translate_unique_key){.columns = number, .column_count = source->key_count};
         memcpy(number, source->key_columns, source->key_count * sizeof *number);
         number += source->key_count;
     }
     for (uint32_t k = 0; k < table->unique_key_count; k++) {
         uint32_t length = key_length(table->unique_keys[k]);
-        keys[made] = (struct sql_unique_key){.columns = number, .column_count = length};
+        keys[made] = (struct translate_unique_key){.columns = number, .column_count = length};
         for (uint32_t i = 0; i < length; i++) {
             number[i] = (uint32_t)table->unique_keys[k][i];
             keys[made].nullable |= !source->columns[number[i]].not_null;
@@ -72,7 +74,7 @@ static struct route_catalog_entry *entry_new(const struct oltp_table *table, con
         number += length;
         made++;
     }
-    entry->table = (struct sql_table){
+    entry->table = (struct translate_table){
         .name = source->name,
         .id = source->id,
         .columns = columns,
@@ -92,7 +94,7 @@ static bool is_main(const char *schema)
     return schema == NULL || base_fold_compare(schema, "main") == 0;
 }
 
-static const struct sql_table *find_table(void *context, const char *schema, const char *name)
+static const struct translate_table *find_table(void *context, const char *schema, const char *name)
 {
     struct route_catalog *catalog = context;
     if (!is_main(schema))
@@ -132,8 +134,8 @@ static const char *find_view(void *context, const char *schema, const char *name
 rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot *snapshot,
                                struct route_catalog *catalog, struct rhei_error *error)
 {
-    static const enum sql_encoding encodings[] = {
-        [OLTP_UTF8] = SQL_UTF8, [OLTP_UTF16LE] = SQL_UTF16LE, [OLTP_UTF16BE] = SQL_UTF16BE};
+    static const enum translate_encoding encodings[] = {
+        [OLTP_UTF8] = TRANSLATE_UTF8, [OLTP_UTF16LE] = TRANSLATE_UTF16LE, [OLTP_UTF16BE] = TRANSLATE_UTF16BE};
     *catalog = (struct route_catalog){
         .catalog = {find_table, find_view, catalog, encodings[oltp_encoding(route->config.oltp)]},
         .snapshot = snapshot};
@@ -150,7 +152,7 @@ void route_catalog_close(struct route_catalog *catalog)
     }
 }
 
-const struct sql_table *route_catalog_by_id(struct route_catalog *catalog, uint32_t id)
+const struct translate_table *route_catalog_by_id(struct route_catalog *catalog, uint32_t id)
 {
     for (uint32_t t = 0; t < catalog->tables->table_count; t++)
         if (catalog->tables->tables[t].source.id == id)

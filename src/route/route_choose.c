@@ -79,7 +79,7 @@ void route_structure(struct route_statement *statement)
         return;
     }
     const char *rule = analytical_rule(sql_tree_facts(statement->tree));
-    statement->direct = sql_direct_shape(statement->tree);
+    statement->direct = translate_direct_shape(statement->tree);
     structure_set(statement, ROUTE_TO_OLAP, rule == NULL ? "scan" : rule);
 }
 

@@ -18,10 +18,10 @@ bool route_statement_repeats(struct route_statement *statement)
 
 rhei_status route_direct_make(struct route *route, struct route_statement *statement,
                               const struct mirror_snapshot *snapshot, const struct rhei_value *params,
-                              uint32_t param_count, struct sql_direct *direct, struct rhei_error *error)
+                              uint32_t param_count, struct translate_direct *direct, struct rhei_error *error)
 {
     struct route_catalog catalog;
-    *direct = (struct sql_direct){.kind = SQL_DIRECT_NONE};
+    *direct = (struct translate_direct){.kind = TRANSLATE_DIRECT_NONE};
     if (statement->native || !route_plans_owner(statement)->direct)
         return RHEI_OK;
     rhei_status status = route_statement_tree(statement, error);
@@ -30,12 +30,12 @@ rhei_status route_direct_make(struct route *route, struct route_statement *state
     if (status != RHEI_OK)
         return status;
     if (catalog.tables->schema_version == statement->schema_version)
-        status = sql_direct_make(statement->tree, &catalog.catalog, params, param_count, direct, error);
+        status = translate_direct_make(statement->tree, &catalog.catalog, params, param_count, direct, error);
     if (status == RHEI_OK && catalog.failed)
         status = error_no_memory(error);
     route_catalog_close(&catalog);
     /* As many columns as SQLite said, or the two don't speak of the same table. */
     if (status != RHEI_OK || direct->output_count != statement->facts.column_count)
-        sql_direct_reset(direct);
+        translate_direct_reset(direct);
     return status;
 }

@@ -13,7 +13,7 @@
  *    had been seen, is their model: a text whose literals fit one of its plans is a light statement, which keeps
  *    the model and uses its facts, cost and plans. All but free literals are then spelled alike, and free ones stand in
  *    WHERE and HAVING only, so SQLite would prepare it just as well and give the same names. In a direct shape
- *    (sql_direct.h) every literal is free, plan or not. A light statement is in the cache only if it is of such a shape, and
+ *    (translate_direct.h) every literal is free, plan or not. A light statement is in the cache only if it is of such a shape, and
  *    never as a model.
  *
  * Lock order: route.lock before a model's lock before its light statement's; neither is held while SQLite or the executor is called, except the
@@ -43,7 +43,7 @@ enum {
 
 struct route_plan {
     atomic_uint references;
-    struct sql_translation *translation;
+    struct translation *translation;
     struct rhei_value *params; /* as bound; text and BLOB copied behind it */
     uint32_t param_count;
     uint32_t *tables; /* mirror's table id per scan */
@@ -83,7 +83,7 @@ struct route_statement {
     enum route_target target; /* what the structure alone says */
     const char *rule;
     int32_t rule_offset;
-    bool direct; /* of a shape that may need no executor (sql_direct.h) */
+    bool direct; /* of a shape that may need no executor (translate_direct.h) */
 
     base_mutex lock;
     bool plan_known, tables_known;
@@ -155,11 +155,11 @@ void route_plan_fill(const struct route_plan *plan, const struct route_statement
                      const struct rhei_value *params, struct route_filled *filled, struct executor_query *query);
 bool route_value_same(const struct rhei_value *a, const struct rhei_value *b);
 /* Do the held values and their ranges fit into struct route_filled? */
-bool route_held_fits(const struct sql_translation *translation);
+bool route_held_fits(const struct translation *translation);
 
 /* Answers the translator's questions about tables on one snapshot. */
 struct route_catalog {
-    struct sql_catalog catalog; /* give this to sql_translate */
+    struct translate_catalog catalog; /* give this to translate_select */
     const struct oltp_catalog *tables;
     const struct mirror_snapshot *snapshot;
     struct route_catalog_entry *entries;
@@ -167,11 +167,11 @@ struct route_catalog {
 };
 struct route_catalog_entry {
     struct route_catalog_entry *next;
-    struct sql_table table;
+    struct translate_table table;
 };
 rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot *snapshot,
                                struct route_catalog *catalog, struct rhei_error *error);
 void route_catalog_close(struct route_catalog *catalog);
-const struct sql_table *route_catalog_by_id(struct route_catalog *catalog, uint32_t id);
+const struct translate_table *route_catalog_by_id(struct route_catalog *catalog, uint32_t id);
 
 #endif

@@ -50,7 +50,7 @@ struct route_statement *route_plans_owner(struct route_statement *statement)
 
 static bool constant_fits(bool free, const struct rhei_value *now, const struct rhei_value *then)
 {
-    return free ? now->type == then->type && sql_value_holds(now) : route_value_same(now, then);
+    return free ? now->type == then->type && translate_value_holds(now) : route_value_same(now, then);
 }
 
 /* A literal that isn't free must be spelled alike too. */
@@ -62,7 +62,7 @@ static bool literals_fit(const struct route_plan *plan, const struct route_state
     for (uint32_t i = 0; i < plan->literal_count; i++) {
         const struct sql_literal *then = &plan->literals[i], *now = &statement->normal.literals[i];
         if (free != NULL && free[i]
-                ? now->value.type != then->value.type || !sql_value_holds(&now->value)
+                ? now->value.type != then->value.type || !translate_value_holds(&now->value)
                 : now->length != then->length ||
                       memcmp(statement->text + now->offset, plan->text + then->offset, now->length) != 0)
             return false;
@@ -81,7 +81,7 @@ static bool is_plain_number(const struct sql_literal *literal, const char *text)
     return true;
 }
 
-/* All literals of a direct shape are ends of ranges in its WHERE (sql_direct_shape), which its tree tells at each execution. */
+/* All literals of a direct shape are ends of ranges in its WHERE (translate_direct_shape), which its tree tells at each execution. */
 static bool literals_are_plain(const struct route_statement *statement)
 {
     for (uint32_t i = 0; i < statement->normal.literal_count; i++)
@@ -153,7 +153,7 @@ bool route_plan_takes(const struct route_plan *plan, const struct route_statemen
     return plan->literals != NULL ? literals_fit(plan, statement) : statement->model == NULL;
 }
 
-bool route_held_fits(const struct sql_translation *translation)
+bool route_held_fits(const struct translation *translation)
 {
     uint32_t ranges = translation->held_bound_count;
     for (uint32_t s = 0; s < translation->scan_count; s++)
@@ -180,9 +180,9 @@ static void tighten(struct executor_range *range, bool low, const struct rhei_va
 void route_plan_fill(const struct route_plan *plan, const struct route_statement *statement,
                      const struct rhei_value *params, struct route_filled *filled, struct executor_query *query)
 {
-    const struct sql_translation *translation = plan->translation;
+    const struct translation *translation = plan->translation;
     for (uint32_t i = 0; i < translation->held_count; i++) {
-        const struct sql_held *held = &translation->held[i];
+        const struct translate_held *held = &translation->held[i];
         filled->values[i] = held->literal ? statement->normal.literals[held->index].value : params[held->index];
     }
     query->values = filled->values;
@@ -192,7 +192,7 @@ void route_plan_fill(const struct route_plan *plan, const struct route_statement
     memcpy(filled->ranges, plan->ranges, plan->range_count * sizeof *filled->ranges);
     query->ranges = filled->ranges;
     for (uint32_t b = 0; b < translation->held_bound_count; b++) {
-        const struct sql_held_bound *bound = &translation->held_bounds[b];
+        const struct translate_held_bound *bound = &translation->held_bounds[b];
         for (uint32_t r = 0; r < plan->range_count; r++)
             if (filled->ranges[r].scan == bound->scan && filled->ranges[r].column == bound->column)
                 tighten(&filled->ranges[r], bound->low, &filled->values[bound->held]);

@@ -15,7 +15,7 @@ void route_plan_release(struct route_plan **plan)
     *plan = NULL;
     if (going == NULL || atomic_fetch_sub_explicit(&going->references, 1, memory_order_acq_rel) != 1)
         return;
-    sql_translation_free(&going->translation);
+    translation_free(&going->translation);
     base_free(going->params);
     base_free(going->tables);
     base_free(going->ranges);
@@ -32,7 +32,7 @@ static struct route_plan *plan_keep(struct route_plan *plan)
     return plan;
 }
 
-const struct sql_translation *route_plan_translation(const struct route_plan *plan)
+const struct translation *route_plan_translation(const struct route_plan *plan)
 {
     return plan->translation;
 }
@@ -74,7 +74,7 @@ static struct rhei_value *values_copy(const struct rhei_value *values, uint32_t 
 }
 
 /* Rows of all tables that the text scans. */
-static double rows_scanned(const struct sql_translation *translation, const struct mirror_snapshot *snapshot)
+static double rows_scanned(const struct translation *translation, const struct mirror_snapshot *snapshot)
 {
     double rows = 0;
     for (uint32_t s = 0; s < translation->scan_count; s++) {
@@ -84,15 +84,15 @@ static double rows_scanned(const struct sql_translation *translation, const stru
     return rows;
 }
 
-static bool scan_holds(const struct sql_scan *scan, const struct mirror_table_view *view)
+static bool scan_holds(const struct translate_scan *scan, const struct mirror_table_view *view)
 {
     if (view == NULL)
         return false;
     for (uint32_t i = 0; i < scan->column_count; i++) {
-        const struct sql_scan_column *used = &scan->columns[i];
-        struct sql_column now = {.flags = mirror_view_column_flags(view, used->column)};
+        const struct translate_scan_column *used = &scan->columns[i];
+        struct translate_column now = {.flags = mirror_view_column_flags(view, used->column)};
         now.has_range = mirror_view_range(view, used->column, &now.low, &now.high);
-        if (!sql_scan_column_holds(used, &now))
+        if (!translate_scan_column_holds(used, &now))
             return false;
     }
     return true;
@@ -101,7 +101,7 @@ static bool scan_holds(const struct sql_scan *scan, const struct mirror_table_vi
 /* A table's number is of its columns, so nothing but the snapshot has to be looked at. */
 static bool plan_holds(const struct route_plan *plan, const struct mirror_snapshot *snapshot)
 {
-    const struct sql_translation *translation = plan->translation;
+    const struct translation *translation = plan->translation;
     if (translation->held_count > 0 && rows_scanned(translation, snapshot) > 2 * ROUTE_HELD_ROWS)
         return false;
     for (uint32_t s = 0; s < translation->scan_count; s++)
@@ -151,20 +151,20 @@ static void plan_store(struct route_statement *statement, struct route_plan *pla
 }
 
 /* An executor's plan has the columns' forms bound into it: two that differ there must not share a key. */
-static char *plan_key_make(const struct sql_translation *translation, struct route_catalog *catalog)
+static char *plan_key_make(const struct translation *translation, struct route_catalog *catalog)
 {
     struct base_buffer key = {0};
     for (uint32_t s = 0; s < translation->scan_count; s++) {
-        const struct sql_table *table = route_catalog_by_id(catalog, translation->scans[s].table);
+        const struct translate_table *table = route_catalog_by_id(catalog, translation->scans[s].table);
         base_buffer_format(&key, "%" PRIu32 ":", translation->scans[s].table);
         for (uint32_t c = 0; table != NULL && c < table->column_count; c++)
-            base_buffer_char(&key, (char)('a' + sql_scan_form(table->columns[c].flags)));
+            base_buffer_char(&key, (char)('a' + translate_scan_form(table->columns[c].flags)));
     }
     base_buffer_char(&key, ';');
     return base_buffer_take(&key);
 }
 
-static bool has_range(const struct sql_translation *translation, uint32_t scan, const struct sql_scan_column *column)
+static bool has_range(const struct translation *translation, uint32_t scan, const struct translate_scan_column *column)
 {
     bool held = false;
     for (uint32_t i = 0; i < translation->held_bound_count; i++)
@@ -175,7 +175,7 @@ static bool has_range(const struct sql_translation *translation, uint32_t scan, 
 
 static rhei_status plan_ranges(struct route_plan *plan, struct rhei_error *error)
 {
-    const struct sql_translation *translation = plan->translation;
+    const struct translation *translation = plan->translation;
     size_t count = 0;
     for (uint32_t s = 0; s < translation->scan_count; s++)
         for (uint32_t c = 0; c < translation->scans[s].column_count; c++)
@@ -187,7 +187,7 @@ static rhei_status plan_ranges(struct route_plan *plan, struct rhei_error *error
         return error_no_memory(error);
     for (uint32_t s = 0; s < translation->scan_count; s++) {
         for (uint32_t c = 0; c < translation->scans[s].column_count; c++) {
-            const struct sql_scan_column *column = &translation->scans[s].columns[c];
+            const struct translate_scan_column *column = &translation->scans[s].columns[c];
             if (!has_range(translation, s, column))
                 continue;
             struct executor_range *range = &plan->ranges[plan->range_count++];
@@ -203,7 +203,7 @@ static rhei_status plan_ranges(struct route_plan *plan, struct rhei_error *error
 
 static rhei_status plan_columns(struct route_plan *plan, struct rhei_error *error)
 {
-    const struct sql_translation *translation = plan->translation;
+    const struct translation *translation = plan->translation;
     size_t count = 0;
     for (uint32_t s = 0; s < translation->scan_count; s++)
         count += translation->scans[s].column_count;
@@ -212,7 +212,7 @@ static rhei_status plan_columns(struct route_plan *plan, struct rhei_error *erro
         return error_no_memory(error);
     for (uint32_t s = 0; s < translation->scan_count; s++) {
         for (uint32_t c = 0; c < translation->scans[s].column_count; c++) {
-            const struct sql_scan_column *column = &translation->scans[s].columns[c];
+            const struct translate_scan_column *column = &translation->scans[s].columns[c];
             plan->columns[plan->column_count++] =
                 (struct executor_column){.scan = s, .column = column->column, .flags = column->flags};
         }
@@ -264,7 +264,7 @@ static bool plan_scans_by_rowid(const char *text)
 
 /* SQLite's order of rows is known only for a plain scan in rowid order; its plan tells. */
 static bool scan_order_holds(struct route *route, struct route_statement *statement,
-                             const struct sql_translation *translation)
+                             const struct translation *translation)
 {
     return translation->assumes_scan_of < 0 || route_oltp_plan_has(route, statement, plan_scans_by_rowid);
 }
@@ -279,31 +279,30 @@ static bool plan_sorts_groups(const char *text)
 
 /* Groups that tie come in the order of their keys only if SQLite sorts for GROUP BY. */
 static bool group_order_holds(struct route *route, struct route_statement *statement,
-                              const struct sql_translation *translation)
+                              const struct translation *translation)
 {
     return !translation->assumes_group_sort || route_oltp_plan_has(route, statement, plan_sorts_groups);
 }
 
-static bool order_holds(struct route *route, struct route_statement *statement,
-                        const struct sql_translation *translation)
+static bool order_holds(struct route *route, struct route_statement *statement, const struct translation *translation)
 {
     return scan_order_holds(route, statement, translation) && group_order_holds(route, statement, translation);
 }
 
 /* A text with values outside of it is good only for little work. */
-static bool holding_pays(const struct sql_translation *translation, struct route_catalog *catalog)
+static bool holding_pays(const struct translation *translation, struct route_catalog *catalog)
 {
     return route_held_fits(translation) && rows_scanned(translation, catalog->snapshot) <= ROUTE_HELD_ROWS;
 }
 
 /* Assumes SQLite's order of rows where its plan says so; checks ties in the result where it doesn't. */
 static rhei_status translate_in_order(struct route *route, struct route_statement *statement,
-                                      struct route_catalog *catalog, struct sql_translate_options options,
-                                      struct sql_translation **translation, bool *in_order, struct rhei_error *error)
+                                      struct route_catalog *catalog, struct translate_options options,
+                                      struct translation **translation, bool *in_order, struct rhei_error *error)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
         options.check_ties = attempt > 0;
-        rhei_status status = sql_translate(statement->tree, &catalog->catalog, &options, translation, error);
+        rhei_status status = translate_select(statement->tree, &catalog->catalog, &options, translation, error);
         if (status != RHEI_OK)
             return status;
         if (!(*translation)->translated)
@@ -311,7 +310,7 @@ static rhei_status translate_in_order(struct route *route, struct route_statemen
         *in_order = order_holds(route, statement, *translation);
         if (*in_order || attempt > 0)
             break;
-        sql_translation_free(translation);
+        translation_free(translation);
     }
     return RHEI_OK;
 }
@@ -319,12 +318,12 @@ static rhei_status translate_in_order(struct route *route, struct route_statemen
 /* Constants stay outside the text where that pays. */
 static rhei_status translate_constants(struct route *route, struct route_statement *statement,
                                        struct route_catalog *catalog, const struct rhei_value *params,
-                                       uint32_t param_count, struct sql_translation **translation, bool *in_order,
+                                       uint32_t param_count, struct translation **translation, bool *in_order,
                                        struct rhei_error *error)
 {
     struct route_statement *owner = route_plans_owner(statement);
-    struct sql_translate_options options = {
-        .dialect = SQL_DIALECT_DUCKDB, .parameters = params, .parameter_count = param_count};
+    struct translate_options options = {
+        .dialect = TRANSLATE_DIALECT_DUCKDB, .parameters = params, .parameter_count = param_count};
     if (statement->holds_literals) {
         options.literals = statement->normal.literals;
         options.literal_count = statement->normal.literal_count;
@@ -338,7 +337,7 @@ static rhei_status translate_constants(struct route *route, struct route_stateme
         return status;
     if ((*translation)->translated && *in_order && holding_pays(*translation, catalog))
         return status;
-    sql_translation_free(translation);
+    translation_free(translation);
     options.hold = false;
     return translate_in_order(route, statement, catalog, options, translation, in_order, error);
 }
@@ -347,14 +346,14 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
                                   const struct rhei_value *params, uint32_t param_count, struct route_plan **out,
                                   struct route_choice *choice, struct rhei_error *error)
 {
-    struct sql_translation *translation = NULL;
+    struct translation *translation = NULL;
     bool in_order = false;
     rhei_status status =
         translate_constants(route, statement, catalog, params, param_count, &translation, &in_order, error);
     if (status != RHEI_OK)
         return status;
     if (catalog->failed) {
-        sql_translation_free(&translation);
+        translation_free(&translation);
         return error_no_memory(error);
     }
     if (!translation->translated || !in_order) {
@@ -366,12 +365,12 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
             route_choice_reason(choice, "%s: %s", translation->refusal.construct, translation->refusal.reason);
         choice->offset =
             translation->translated || translation->refusal.view != NULL ? -1 : (int32_t)translation->refusal.offset;
-        sql_translation_free(&translation);
+        translation_free(&translation);
         return RHEI_OK;
     }
     struct route_plan *plan = base_alloc_zero(1, sizeof *plan);
     if (plan == NULL) {
-        sql_translation_free(&translation);
+        translation_free(&translation);
         return error_no_memory(error);
     }
     atomic_init(&plan->references, 1);

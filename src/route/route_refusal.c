@@ -24,9 +24,9 @@ uint64_t route_refusal_key(struct route_statement *statement, struct route_catal
     const struct oltp_facts *facts = &statement->facts;
     uint64_t hash = 1;
     for (uint32_t i = 0; i < facts->reference_count; i++) {
-        const struct sql_table *table =
+        const struct translate_table *table =
             catalog->catalog.table(catalog->catalog.context, NULL, facts->references[i].table);
-        uint64_t held = table != NULL ? sql_table_fingerprint(table) : 0;
+        uint64_t held = table != NULL ? translate_table_fingerprint(table) : 0;
         hash = base_hash(&held, sizeof held, hash);
     }
     for (uint32_t i = 0; i < param_count; i++)

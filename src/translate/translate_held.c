@@ -4,7 +4,7 @@
  *
  * Invariants:
  * 1. A held constant is a value of its class of which nothing is known: no bounds, no bytes, not constant. So whatever
- *    is proven about the text holds for every value of the class that sql_value_holds().
+ *    is proven about the text holds for every value of the class that translate_value_holds().
  * 2. A constant is free only if all it ever was is held: one look at its value, anywhere, and the text is for that value.
  * 3. Only WHERE and HAVING of the outermost SELECT hold constants. Column names come from the result list's own text, so
  *    they don't depend on a free literal.
@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/base_utf8.h"
-#include "sql/sql_translator.h"
+#include "translate/translate_internal.h"
 
-bool sql_value_holds(const struct rhei_value *value)
+bool translate_value_holds(const struct rhei_value *value)
 {
     switch (value->type) {
     case RHEI_INTEGER:
@@ -30,13 +30,13 @@ bool sql_value_holds(const struct rhei_value *value)
     }
 }
 
-bool sql_is_leaf(const struct sql_expr *expr)
+bool translate_is_leaf(const struct sql_expr *expr)
 {
     return expr->kind == SQL_EXPR_INTEGER || expr->kind == SQL_EXPR_REAL || expr->kind == SQL_EXPR_TEXT ||
            expr->kind == SQL_EXPR_PARAMETER;
 }
 
-static int32_t literal_at(const struct sql_translator *t, uint32_t offset)
+static int32_t literal_at(const struct translator *t, uint32_t offset)
 {
     uint32_t low = 0, high = t->options->literals ? t->options->literal_count : 0;
     while (low < high) {
@@ -52,20 +52,20 @@ static int32_t literal_at(const struct sql_translator *t, uint32_t offset)
 }
 
 /* Which of the statement's constants it is. A view's literals aren't the statement's. */
-static bool find(const struct sql_translator *t, const struct sql_expr *expr, bool *literal, uint32_t *index)
+static bool find(const struct translator *t, const struct sql_expr *expr, bool *literal, uint32_t *index)
 {
     if (expr->kind == SQL_EXPR_PARAMETER) {
         *literal = false;
         *index = expr->value.number - 1;
         return t->options->parameters && expr->value.number >= 1 && *index < t->options->parameter_count;
     }
-    int32_t found = sql_is_leaf(expr) && !t->view ? literal_at(t, expr->offset) : -1;
+    int32_t found = translate_is_leaf(expr) && !t->view ? literal_at(t, expr->offset) : -1;
     *literal = true;
     *index = (uint32_t)found;
     return found >= 0;
 }
 
-static const struct rhei_value *value_of(const struct sql_translator *t, bool literal, uint32_t index)
+static const struct rhei_value *value_of(const struct translator *t, bool literal, uint32_t index)
 {
     return literal ? &t->options->literals[index].value : &t->options->parameters[index];
 }
@@ -87,24 +87,24 @@ static bool same_literal(const struct sql_expr *expr, const struct rhei_value *v
 }
 
 /* Does the class alone say how such a constant compares with `other`? */
-static bool class_suffices(uint8_t type, struct sql_value other)
+static bool class_suffices(uint8_t type, struct translate_value other)
 {
-    bool numeric = other.affinity == SQL_AFFINITY_NUMERIC || other.affinity == SQL_AFFINITY_INTEGER ||
-                   other.affinity == SQL_AFFINITY_REAL;
+    bool numeric = other.affinity == TRANSLATE_AFFINITY_NUMERIC || other.affinity == TRANSLATE_AFFINITY_INTEGER ||
+                   other.affinity == TRANSLATE_AFFINITY_REAL;
     switch (type) {
     case RHEI_INTEGER: /* a double holds what is near a small number, and tells apart what isn't */
-        return other.cls == SQL_CLASS_INTEGER || (sql_is_number(other) && sql_is_small(other));
+        return other.cls == TRANSLATE_CLASS_INTEGER || (translate_is_number(other) && translate_is_small(other));
     case RHEI_REAL:
-        return other.cls == SQL_CLASS_REAL || other.cls == SQL_CLASS_MIXED ||
-               (other.cls == SQL_CLASS_INTEGER && sql_is_small(other));
+        return other.cls == TRANSLATE_CLASS_REAL || other.cls == TRANSLATE_CLASS_MIXED ||
+               (other.cls == TRANSLATE_CLASS_INTEGER && translate_is_small(other));
     case RHEI_TEXT: /* a NUMERIC side would read the text as a number */
-        return other.cls == SQL_CLASS_TEXT && !numeric && other.affinity != SQL_AFFINITY_UNKNOWN;
+        return other.cls == TRANSLATE_CLASS_TEXT && !numeric && other.affinity != TRANSLATE_AFFINITY_UNKNOWN;
     default:
         return false;
     }
 }
 
-static int32_t held_at(const struct sql_translator *t, bool literal, uint32_t index)
+static int32_t held_at(const struct translator *t, bool literal, uint32_t index)
 {
     for (uint32_t i = 0; i < t->out->held_count; i++)
         if (t->held[i].literal == literal && t->held[i].index == index)
@@ -112,42 +112,45 @@ static int32_t held_at(const struct sql_translator *t, bool literal, uint32_t in
     return -1;
 }
 
-static int32_t held_add(struct sql_translator *t, bool literal, uint32_t index, uint8_t type)
+static int32_t held_add(struct translator *t, bool literal, uint32_t index, uint8_t type)
 {
     if (!sql_arena_grow(t->arena, (void **)&t->held, t->out->held_count, &t->held_capacity, sizeof *t->held)) {
         t->failed = true;
         return -1;
     }
-    t->held[t->out->held_count] = (struct sql_held){literal, index, type};
+    t->held[t->out->held_count] = (struct translate_held){literal, index, type};
     return (int32_t)t->out->held_count++;
 }
 
-bool sql_hold(struct sql_translator *t, const struct sql_expr *expr, struct sql_value other, struct sql_value *value)
+bool translate_hold(struct translator *t, const struct sql_expr *expr, struct translate_value other,
+                    struct translate_value *value)
 {
     bool literal;
     uint32_t index;
-    if (!t->in_condition || t->refused || t->failed || !sql_is_leaf(expr) || !find(t, expr, &literal, &index))
+    if (!t->in_condition || t->refused || t->failed || !translate_is_leaf(expr) || !find(t, expr, &literal, &index))
         return false;
     const struct rhei_value *constant = value_of(t, literal, index);
-    if (!sql_value_holds(constant) || !same_literal(expr, constant) || !class_suffices((uint8_t)constant->type, other))
+    if (!translate_value_holds(constant) || !same_literal(expr, constant) ||
+        !class_suffices((uint8_t)constant->type, other))
         return false;
     int32_t number = held_at(t, literal, index);
     if (number < 0)
         number = held_add(t, literal, index, (uint8_t)constant->type);
     if (number < 0)
         return false;
-    enum sql_class cls = constant->type == RHEI_INTEGER ? SQL_CLASS_INTEGER
-                         : constant->type == RHEI_REAL  ? SQL_CLASS_REAL
-                                                        : SQL_CLASS_TEXT;
-    enum sql_form form = cls == SQL_CLASS_INTEGER ? SQL_FORM_HELD_INTEGER
-                         : cls == SQL_CLASS_REAL  ? SQL_FORM_HELD_REAL
-                                                  : SQL_FORM_HELD_TEXT;
-    *value = sql_value_make(sql_emit(t, form, sql_format(t, "%d", number), NULL, NULL), cls, expr->offset);
+    enum translate_class cls = constant->type == RHEI_INTEGER ? TRANSLATE_CLASS_INTEGER
+                               : constant->type == RHEI_REAL  ? TRANSLATE_CLASS_REAL
+                                                              : TRANSLATE_CLASS_TEXT;
+    enum translate_form form = cls == TRANSLATE_CLASS_INTEGER ? TRANSLATE_FORM_HELD_INTEGER
+                               : cls == TRANSLATE_CLASS_REAL  ? TRANSLATE_FORM_HELD_REAL
+                                                              : TRANSLATE_FORM_HELD_TEXT;
+    *value =
+        translate_value_make(translate_emit(t, form, translate_format(t, "%d", number), NULL, NULL), cls, expr->offset);
     value->nullable = false;
     return true;
 }
 
-void sql_look_at(struct sql_translator *t, const struct sql_expr *expr)
+void translate_look_at(struct translator *t, const struct sql_expr *expr)
 {
     bool literal;
     uint32_t index;
@@ -157,7 +160,7 @@ void sql_look_at(struct sql_translator *t, const struct sql_expr *expr)
     looked_at[index] = true;
 }
 
-int32_t sql_held_number(const struct sql_translator *t, const struct sql_expr *expr)
+int32_t translate_held_number(const struct translator *t, const struct sql_expr *expr)
 {
     bool literal;
     uint32_t index;
@@ -167,18 +170,18 @@ int32_t sql_held_number(const struct sql_translator *t, const struct sql_expr *e
     return number >= 0 && t->held[number].type == RHEI_TEXT ? -1 : number;
 }
 
-void sql_bound_by_held(struct sql_translator *t, uint32_t scan, uint32_t column, bool low, uint32_t held)
+void translate_bound_by_held(struct translator *t, uint32_t scan, uint32_t column, bool low, uint32_t held)
 {
     uint32_t count = t->out->held_bound_count;
     if (!sql_arena_grow(t->arena, (void **)&t->held_bounds, count, &t->bound_capacity, sizeof *t->held_bounds)) {
         t->failed = true;
         return;
     }
-    t->held_bounds[count] = (struct sql_held_bound){scan, column, low, held};
+    t->held_bounds[count] = (struct translate_held_bound){scan, column, low, held};
     t->out->held_bound_count++;
 }
 
-static bool *flags_new(struct sql_translator *t, uint32_t count)
+static bool *flags_new(struct translator *t, uint32_t count)
 {
     bool *flags = sql_arena_alloc(t->arena, (size_t)count + 1);
     if (flags)
@@ -187,7 +190,7 @@ static bool *flags_new(struct sql_translator *t, uint32_t count)
     return flags;
 }
 
-bool sql_held_begin(struct sql_translator *t)
+bool translate_held_begin(struct translator *t)
 {
     if (!t->options->hold)
         return true;
@@ -196,9 +199,9 @@ bool sql_held_begin(struct sql_translator *t)
     return !t->failed;
 }
 
-void sql_held_finish(struct sql_translator *t)
+void translate_held_finish(struct translator *t)
 {
-    struct sql_translation *out = t->out;
+    struct translation *out = t->out;
     if (!out->held_count || t->failed)
         return;
     bool *parameters = flags_new(t, t->options->parameter_count), *literals = flags_new(t, t->options->literal_count);

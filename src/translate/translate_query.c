@@ -13,46 +13,46 @@
 
 #include "base/base_map.h"
 #include "sql/sql_facts.h"
-#include "sql/sql_query_parts.h"
+#include "translate/translate_query_parts.h"
 
 enum { DEPTH_MAX = 60 };
 
 /* One core while it is translated. */
 struct core {
-    struct sql_scope scope;
+    struct translate_scope scope;
     const struct sql_core *tree;
     const struct sql_select *select; /* NULL for a part of a compound: no ORDER BY, no LIMIT */
     bool nested;
-    struct sql_value *values; /* result columns */
+    struct translate_value *values; /* result columns */
     const char **names;
     const struct sql_expr **exprs; /* NULL for a column of a star */
     uint32_t count, capacity;
     bool windows;
     const char *from, *where, *having;
-    bool open_order;          /* rows may tie */
-    struct base_buffer order; /* behind ORDER BY */
-    struct sql_value *keys;   /* of ORDER BY */
-    uint32_t *key_columns;    /* result column of the key + 1, or 0 */
+    bool open_order;              /* rows may tie */
+    struct base_buffer order;     /* behind ORDER BY */
+    struct translate_value *keys; /* of ORDER BY */
+    uint32_t *key_columns;        /* result column of the key + 1, or 0 */
     uint32_t key_count;
     bool limited;
     int64_t limit, offset;
 };
 
-static void *make(struct sql_translator *t, size_t count, size_t size)
+static void *make(struct translator *t, size_t count, size_t size)
 {
     void *memory = sql_arena_alloc(t->arena, (count ? count : 1) * size);
     t->failed = t->failed || !memory;
     return memory;
 }
 
-void sql_assume_scan(struct sql_translator *t, const struct sql_source_scope *source, uint32_t offset)
+void translate_assume_scan(struct translator *t, const struct translate_source_scope *source, uint32_t offset)
 {
     if (source->scan < 0 || (t->out->assumes_scan_of >= 0 && t->out->assumes_scan_of != source->scan))
-        sql_refuse(t, offset, "order of rows", "it depends on how SQLite reads more than one table");
+        translate_refuse(t, offset, "order of rows", "it depends on how SQLite reads more than one table");
     t->out->assumes_scan_of = source->scan;
 }
 
-const char *sql_query_nulls_text(const struct sql_item *item)
+const char *translate_query_nulls_text(const struct sql_item *item)
 {
     bool down = item->sort == SQL_SORT_DESC;
     bool last = item->nulls == SQL_NULLS_NONE ? down : item->nulls == SQL_NULLS_LAST;
@@ -64,7 +64,7 @@ const char *sql_query_nulls_text(const struct sql_item *item)
 /* ---- LIMIT ---- */
 
 /* Of integers, with + - and *; false: something else, or more than 64 bits. */
-static bool fold(struct sql_translator *t, const struct sql_expr *expr, int64_t *result)
+static bool fold(struct translator *t, const struct sql_expr *expr, int64_t *result)
 {
     int64_t left, right;
     if (expr->kind == SQL_EXPR_UNARY && (expr->op == SQL_OP_NEGATE || expr->op == SQL_OP_PLUS)) {
@@ -81,24 +81,24 @@ static bool fold(struct sql_translator *t, const struct sql_expr *expr, int64_t 
                : expr->op == SQL_OP_MULTIPLY ? !__builtin_mul_overflow(left, right, result)
                                              : false;
     }
-    struct sql_scope none = {0};
+    struct translate_scope none = {0};
     if (expr->kind != SQL_EXPR_INTEGER && expr->kind != SQL_EXPR_PARAMETER)
         return false;
-    struct sql_value value = sql_expression(t, &none, expr);
+    struct translate_value value = translate_expression(t, &none, expr);
     *result = value.literal.as.integer;
-    return value.constant && value.cls == SQL_CLASS_INTEGER;
+    return value.constant && value.cls == TRANSLATE_CLASS_INTEGER;
 }
 
-static int64_t constant_count(struct sql_translator *t, const struct sql_expr *expr)
+static int64_t constant_count(struct translator *t, const struct sql_expr *expr)
 {
     int64_t count;
     if (fold(t, expr, &count))
         return count;
-    sql_refuse(t, expr->offset, "LIMIT or OFFSET", "only integers with + - and * are translated");
+    translate_refuse(t, expr->offset, "LIMIT or OFFSET", "only integers with + - and * are translated");
     return 0;
 }
 
-bool sql_query_read_limit(struct sql_translator *t, const struct sql_select *select, int64_t *limit, int64_t *offset)
+bool translate_query_read_limit(struct translator *t, const struct sql_select *select, int64_t *limit, int64_t *offset)
 {
     *limit = -1;
     *offset = 0;
@@ -114,7 +114,7 @@ bool sql_query_read_limit(struct sql_translator *t, const struct sql_select *sel
     return *limit >= 0 || *offset > 0;
 }
 
-void sql_query_put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool check)
+void translate_query_put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool check)
 {
     bool before = check && offset > 0;
     int64_t more = limit < INT64_MAX - 2 ? limit + check + before : limit;
@@ -124,7 +124,8 @@ void sql_query_put_limit(struct base_buffer *out, int64_t limit, int64_t offset,
         base_buffer_format(out, " OFFSET %lld", (long long)(offset - before));
 }
 
-void sql_query_note_tie_check(struct sql_translator *t, uint32_t column, uint32_t count, int64_t limit, int64_t offset)
+void translate_query_note_tie_check(struct translator *t, uint32_t column, uint32_t count, int64_t limit,
+                                    int64_t offset)
 {
     t->out->key_column = column;
     t->out->key_count = count;
@@ -134,12 +135,12 @@ void sql_query_note_tie_check(struct sql_translator *t, uint32_t column, uint32_
 
 /* ---- Result columns ---- */
 
-static void add_column(struct sql_translator *t, struct core *c, struct sql_value value, const char *name,
+static void add_column(struct translator *t, struct core *c, struct translate_value value, const char *name,
                        const struct sql_expr *expr)
 {
     if (c->count == c->capacity) {
         uint32_t capacity = c->capacity ? c->capacity * 2 : 16;
-        struct sql_value *values = make(t, capacity, sizeof *values);
+        struct translate_value *values = make(t, capacity, sizeof *values);
         const char **names = make(t, capacity, sizeof *names);
         const struct sql_expr **exprs = make(t, capacity, sizeof *exprs);
         if (t->failed)
@@ -154,8 +155,8 @@ static void add_column(struct sql_translator *t, struct core *c, struct sql_valu
         c->exprs = exprs;
         c->capacity = capacity;
     }
-    if (c->count >= SQL_COLUMNS_MAX)
-        sql_refuse(t, value.offset, "number of columns", "the result has more than 2000");
+    if (c->count >= TRANSLATE_COLUMNS_MAX)
+        translate_refuse(t, value.offset, "number of columns", "the result has more than 2000");
     if (t->refused)
         return;
     c->values[c->count] = value;
@@ -163,9 +164,9 @@ static void add_column(struct sql_translator *t, struct core *c, struct sql_valu
     c->exprs[c->count++] = expr;
 }
 
-static void expand_star(struct sql_translator *t, struct core *c, const struct sql_expr *star)
+static void expand_star(struct translator *t, struct core *c, const struct sql_expr *star)
 {
-    struct sql_scope *scope = &c->scope;
+    struct translate_scope *scope = &c->scope;
     bool any = false;
     for (uint32_t s = 0; s < scope->source_count; s++) {
         const char *source_name = scope->sources[s].name;
@@ -173,12 +174,12 @@ static void expand_star(struct sql_translator *t, struct core *c, const struct s
             continue;
         any = true;
         for (uint32_t f = 0; f < scope->sources[s].field_count; f++) {
-            struct sql_field *field = &scope->sources[s].fields[f];
+            struct translate_field *field = &scope->sources[s].fields[f];
             if (field->hidden || (field->merged && !star->table.text))
                 continue;
             if (!field->used)
                 field->value.offset = star->offset;
-            struct sql_value value = sql_field_value(t, &scope->sources[s], f);
+            struct translate_value value = translate_field_value(t, &scope->sources[s], f);
             value.offset = star->offset;
             if (scope->aggregate)
                 scope->bare++;
@@ -186,13 +187,13 @@ static void expand_star(struct sql_translator *t, struct core *c, const struct s
         }
     }
     if (!any)
-        sql_refuse(t, star->offset, "*", "there is no table that it stands for");
+        translate_refuse(t, star->offset, "*", "there is no table that it stands for");
 }
 
-static void translate_columns(struct sql_translator *t, struct core *c)
+static void translate_columns(struct translator *t, struct core *c)
 {
     const struct sql_items *items = c->tree->columns;
-    c->scope.phase = c->scope.aggregate ? SQL_PHASE_GROUPS : SQL_PHASE_ROWS;
+    c->scope.phase = c->scope.aggregate ? TRANSLATE_PHASE_GROUPS : TRANSLATE_PHASE_ROWS;
     for (uint32_t i = 0; i < items->count && !t->refused; i++) {
         const struct sql_expr *expr = items->items[i].expr;
         if (expr->kind == SQL_EXPR_STAR) {
@@ -200,7 +201,7 @@ static void translate_columns(struct sql_translator *t, struct core *c)
             continue;
         }
         c->scope.aliases = NULL; /* result columns don't see one another */
-        struct sql_value value = sql_expression(t, &c->scope, expr);
+        struct translate_value value = translate_expression(t, &c->scope, expr);
         c->scope.aliases = items;
         const char *name = items->items[i].alias.text;
         if (!name && expr->kind == SQL_EXPR_COLUMN)
@@ -209,25 +210,26 @@ static void translate_columns(struct sql_translator *t, struct core *c)
     }
 }
 
-static void check_distinct(struct sql_translator *t, const struct core *c)
+static void check_distinct(struct translator *t, const struct core *c)
 {
     for (uint32_t i = 0; i < c->count; i++) {
-        struct sql_value value = c->values[i];
-        if (value.cls == SQL_CLASS_TEXT && !sql_is_binary(value))
-            sql_refuse(t, value.offset, "DISTINCT by a collation",
-                       "which of equal texts is shown depends on their order");
-        if (value.cls == SQL_CLASS_MIXED && !value.flag_of_value)
-            sql_refuse(t, value.offset, "DISTINCT over integers and REALs",
-                       "which of equal numbers is shown depends on their order");
-        if (value.cls == SQL_CLASS_REAL && value.negative_zero)
-            sql_refuse(t, value.offset, "DISTINCT over zeros of both signs", "which is shown depends on their order");
+        struct translate_value value = c->values[i];
+        if (value.cls == TRANSLATE_CLASS_TEXT && !translate_is_binary(value))
+            translate_refuse(t, value.offset, "DISTINCT by a collation",
+                             "which of equal texts is shown depends on their order");
+        if (value.cls == TRANSLATE_CLASS_MIXED && !value.flag_of_value)
+            translate_refuse(t, value.offset, "DISTINCT over integers and REALs",
+                             "which of equal numbers is shown depends on their order");
+        if (value.cls == TRANSLATE_CLASS_REAL && value.negative_zero)
+            translate_refuse(t, value.offset, "DISTINCT over zeros of both signs",
+                             "which is shown depends on their order");
     }
 }
 
 /* ---- GROUP BY ---- */
 
 /* SQLite reads "- -2" and likely(2) as the position 2, too. */
-static void refuse_disguised_position(struct sql_translator *t, const struct sql_expr *expr)
+static void refuse_disguised_position(struct translator *t, const struct sql_expr *expr)
 {
     const struct sql_expr *inner = expr;
     while (inner->kind == SQL_EXPR_UNARY && (inner->op == SQL_OP_NEGATE || inner->op == SQL_OP_PLUS))
@@ -236,10 +238,10 @@ static void refuse_disguised_position(struct sql_translator *t, const struct sql
                                                    base_fold_compare(inner->name.text, "unlikely") == 0 ||
                                                    base_fold_compare(inner->name.text, "likelihood") == 0);
     if (likely || (inner != expr && inner->kind == SQL_EXPR_INTEGER))
-        sql_refuse(t, expr->offset, "position", "only a plain number is translated as one");
+        translate_refuse(t, expr->offset, "position", "only a plain number is translated as one");
 }
 
-static struct sql_value group_key(struct sql_translator *t, struct core *c, const struct sql_expr *expr)
+static struct translate_value group_key(struct translator *t, struct core *c, const struct sql_expr *expr)
 {
     refuse_disguised_position(t, expr);
     const struct sql_expr *meant = expr;
@@ -247,33 +249,34 @@ static struct sql_value group_key(struct sql_translator *t, struct core *c, cons
     if (expr->kind == SQL_EXPR_INTEGER) {
         int64_t position = expr->value.integer;
         if (position < 1 || position > columns->count || columns->items[position - 1].expr->kind == SQL_EXPR_STAR) {
-            sql_refuse(t, expr->offset, "GROUP BY position", "it isn't the number of a result column");
-            return sql_value_null(expr->offset);
+            translate_refuse(t, expr->offset, "GROUP BY position", "it isn't the number of a result column");
+            return translate_value_null(expr->offset);
         }
         for (uint32_t i = 0; i < position; i++)
             if (columns->items[i].expr->kind == SQL_EXPR_STAR)
-                sql_refuse(t, expr->offset, "GROUP BY position", "a * stands before it");
+                translate_refuse(t, expr->offset, "GROUP BY position", "a * stands before it");
         meant = columns->items[position - 1].expr;
         c->scope.aliases = NULL;
     }
-    struct sql_value key = sql_plain(t, sql_expression(t, &c->scope, meant));
+    struct translate_value key = translate_plain(t, translate_expression(t, &c->scope, meant));
     c->scope.aliases = columns;
-    if (key.cls == SQL_CLASS_TEXT && !sql_is_binary(key))
-        sql_refuse(t, key.offset, "GROUP BY by a collation", "which of equal texts is shown depends on their order");
-    if (key.cls == SQL_CLASS_MIXED && !key.flag_of_value)
-        sql_refuse(t, key.offset, "GROUP BY over integers and REALs",
-                   "which of equal numbers is shown depends on their order");
-    if (key.cls == SQL_CLASS_REAL && key.negative_zero)
-        sql_refuse(t, key.offset, "GROUP BY over zeros of both signs", "which is shown depends on their order");
+    if (key.cls == TRANSLATE_CLASS_TEXT && !translate_is_binary(key))
+        translate_refuse(t, key.offset, "GROUP BY by a collation",
+                         "which of equal texts is shown depends on their order");
+    if (key.cls == TRANSLATE_CLASS_MIXED && !key.flag_of_value)
+        translate_refuse(t, key.offset, "GROUP BY over integers and REALs",
+                         "which of equal numbers is shown depends on their order");
+    if (key.cls == TRANSLATE_CLASS_REAL && key.negative_zero)
+        translate_refuse(t, key.offset, "GROUP BY over zeros of both signs", "which is shown depends on their order");
     return key;
 }
 
-static void translate_groups(struct sql_translator *t, struct core *c)
+static void translate_groups(struct translator *t, struct core *c)
 {
     const struct sql_items *group = c->tree->group_by;
     if (!group)
         return;
-    struct sql_value *keys = make(t, group->count, sizeof *keys);
+    struct translate_value *keys = make(t, group->count, sizeof *keys);
     for (uint32_t i = 0; i < group->count && !t->failed; i++)
         keys[i] = group_key(t, c, group->items[i].expr);
     c->scope.keys = keys;
@@ -281,20 +284,20 @@ static void translate_groups(struct sql_translator *t, struct core *c)
 }
 
 /* A column without values is NULL everywhere, but the result may name it. */
-static bool key_is_fixed(const struct sql_value *key)
+static bool key_is_fixed(const struct translate_value *key)
 {
     return key->constant || strcmp(key->text, "NULL") == 0;
 }
 
 /* A literal is no position for the column store; it groups everything together, as it does in SQLite. */
-static void put_groups(struct sql_translator *t, struct base_buffer *out, const struct core *c)
+static void put_groups(struct translator *t, struct base_buffer *out, const struct core *c)
 {
     const char *before = " GROUP BY ";
     for (uint32_t i = 0; i < c->scope.key_count; i++) {
-        const struct sql_value *key = &c->scope.keys[i];
+        const struct translate_value *key = &c->scope.keys[i];
         if (key_is_fixed(key) && (i + 1 < c->scope.key_count || strcmp(before, ", ") == 0))
             continue;
-        base_buffer_format(out, "%s%s", before, key_is_fixed(key) ? t->forms[SQL_FORM_NULL_INTEGER] : key->text);
+        base_buffer_format(out, "%s%s", before, key_is_fixed(key) ? t->forms[TRANSLATE_FORM_NULL_INTEGER] : key->text);
         before = ", ";
     }
 }
@@ -302,11 +305,11 @@ static void put_groups(struct sql_translator *t, struct base_buffer *out, const 
 /* ---- ORDER BY ---- */
 
 /* The result column that an ORDER BY term names: by position, or by an alias that stands alone. -1: none. */
-static int64_t named_column(struct sql_translator *t, const struct core *c, const struct sql_expr *expr)
+static int64_t named_column(struct translator *t, const struct core *c, const struct sql_expr *expr)
 {
     if (expr->kind == SQL_EXPR_INTEGER) {
         if (expr->value.integer < 1 || expr->value.integer > c->count)
-            sql_refuse(t, expr->offset, "ORDER BY position", "it isn't the number of a result column");
+            translate_refuse(t, expr->offset, "ORDER BY position", "it isn't the number of a result column");
         return expr->value.integer - 1;
     }
     if (expr->kind != SQL_EXPR_COLUMN || expr->table.text)
@@ -328,10 +331,10 @@ static void put_key(struct core *c, const char *text, const char *how)
     base_buffer_format(&c->order, c->order.len ? ", %s %s" : "%s %s", text, how);
 }
 
-static void order_term(struct sql_translator *t, struct core *c, const struct sql_item *item)
+static void order_term(struct translator *t, struct core *c, const struct sql_item *item)
 {
     const struct sql_expr *expr = item->expr;
-    struct sql_value value;
+    struct translate_value value;
     bool collated = false;
     const char *collation = NULL;
     while (expr->kind == SQL_EXPR_COLLATE) { /* "alias COLLATE NOCASE" */
@@ -344,7 +347,7 @@ static void order_term(struct sql_translator *t, struct core *c, const struct sq
     int64_t column = named_column(t, c, expr);
     if (t->refused)
         return;
-    value = column >= 0 ? c->values[column] : sql_expression(t, &c->scope, expr);
+    value = column >= 0 ? c->values[column] : translate_expression(t, &c->scope, expr);
     if (collated) {
         value.collation = collation;
         value.collation_written = true;
@@ -352,33 +355,34 @@ static void order_term(struct sql_translator *t, struct core *c, const struct sq
     for (uint32_t i = 0; column < 0 && i < c->count; i++)
         if (strcmp(c->values[i].text, value.text) == 0)
             column = i;
-    const char *key = sql_order_key(t, value);
-    bool plain = strcmp(key, sql_plain(t, value).text) == 0;
+    const char *key = translate_order_key(t, value);
+    bool plain = strcmp(key, translate_plain(t, value).text) == 0;
     if (c->tree->distinct && (column < 0 || !plain))
-        sql_refuse(t, item->expr->offset, "ORDER BY of SELECT DISTINCT", "it isn't a result column");
-    if (value.constant || value.cls == SQL_CLASS_NULL)
+        translate_refuse(t, item->expr->offset, "ORDER BY of SELECT DISTINCT", "it isn't a result column");
+    if (value.constant || value.cls == TRANSLATE_CLASS_NULL)
         return;
-    put_key(c, column >= 0 && plain ? sql_format(t, "%lld", (long long)column + 1) : key, sql_query_nulls_text(item));
+    put_key(c, column >= 0 && plain ? translate_format(t, "%lld", (long long)column + 1) : key,
+            translate_query_nulls_text(item));
     value.text = key;
     c->keys[c->key_count] = value;
     c->key_columns[c->key_count++] = column >= 0 && plain ? (uint32_t)column + 1 : 0;
 }
 
-static void order_by_groups(struct sql_translator *t, struct core *c)
+static void order_by_groups(struct translator *t, struct core *c)
 {
     const struct sql_items *order = c->select->order;
     bool paired = order && order->count == c->scope.key_count;
     for (uint32_t i = 0; i < c->scope.key_count; i++) {
         bool down = paired && order->items[i].sort == SQL_SORT_DESC;
         if (!key_is_fixed(&c->scope.keys[i]))
-            put_key(c, sql_sort_key(t, c->scope.keys[i]), down ? "DESC NULLS LAST" : "ASC NULLS FIRST");
+            put_key(c, translate_sort_key(t, c->scope.keys[i]), down ? "DESC NULLS LAST" : "ASC NULLS FIRST");
     }
 }
 
-bool sql_query_equal_is_same(const struct sql_value *value)
+bool translate_query_equal_is_same(const struct translate_value *value)
 {
-    return (value->cls != SQL_CLASS_TEXT || sql_is_binary(*value)) &&
-           (value->cls != SQL_CLASS_MIXED || value->flag_of_value) && !value->negative_zero;
+    return (value->cls != TRANSLATE_CLASS_TEXT || translate_is_binary(*value)) &&
+           (value->cls != TRANSLATE_CLASS_MIXED || value->flag_of_value) && !value->negative_zero;
 }
 
 static bool order_covers_columns(const struct core *c)
@@ -386,7 +390,7 @@ static bool order_covers_columns(const struct core *c)
     for (uint32_t i = 0; i < c->count; i++) {
         bool found = key_is_fixed(&c->values[i]);
         for (uint32_t k = 0; k < c->key_count && !found; k++)
-            found = c->key_columns[k] == i + 1 && sql_query_equal_is_same(&c->values[i]);
+            found = c->key_columns[k] == i + 1 && translate_query_equal_is_same(&c->values[i]);
         if (!found)
             return false;
     }
@@ -407,9 +411,9 @@ static bool sorted_by_groups(const struct core *c)
 }
 
 /* Makes the order total where it matters, in SQLite's way, or notes that it is open. */
-static void settle_order(struct sql_translator *t, struct core *c)
+static void settle_order(struct translator *t, struct core *c)
 {
-    struct sql_scope *scope = &c->scope;
+    struct translate_scope *scope = &c->scope;
     bool ordered = c->select->order != NULL, one_row = scope->aggregate && !scope->key_count;
     if (one_row || scope->source_count == 0 || (c->nested && !c->limited))
         return;
@@ -417,8 +421,8 @@ static void settle_order(struct sql_translator *t, struct core *c)
         c->open_order = (ordered || c->limited) && !order_covers_columns(c);
     } else if (scope->aggregate) {
         if (ordered && !sorted_by_groups(c) && c->nested)
-            sql_refuse(t, c->tree->offset, "LIMIT in a subquery",
-                       "which groups it keeps among equal ones depends on SQLite's plan");
+            translate_refuse(t, c->tree->offset, "LIMIT in a subquery",
+                             "which groups it keeps among equal ones depends on SQLite's plan");
         if (ordered && !sorted_by_groups(c)) {
             c->open_order = t->options->check_ties;
             t->out->assumes_group_sort = t->out->assumes_group_sort || !c->open_order;
@@ -426,12 +430,12 @@ static void settle_order(struct sql_translator *t, struct core *c)
         order_by_groups(t, c);
         if (!ordered && c->limited) {
             if (scope->source_count == 1)
-                sql_assume_scan(t, &scope->sources[0], c->tree->offset);
+                translate_assume_scan(t, &scope->sources[0], c->tree->offset);
             else
                 c->open_order = true;
         }
-    } else if ((ordered || c->limited) && !sql_rows_unique_by(scope, c->keys, c->key_count)) {
-        struct sql_source_scope *source = &scope->sources[0];
+    } else if ((ordered || c->limited) && !translate_rows_unique_by(scope, c->keys, c->key_count)) {
+        struct translate_source_scope *source = &scope->sources[0];
         /* SQLite may merge a subquery that has a LIMIT alone with a query that has an ORDER BY, and so limit what is sorted. */
         bool merged = c->nested && !ordered;
         if (merged || scope->source_count > 1 || source->rowid < 0 || c->windows ||
@@ -439,15 +443,15 @@ static void settle_order(struct sql_translator *t, struct core *c)
             c->open_order = !ordered || !order_covers_columns(c);
             return;
         }
-        put_key(c, sql_field_value(t, source, (uint32_t)source->rowid).text, "ASC");
-        sql_assume_scan(t, source, c->tree->offset);
+        put_key(c, translate_field_value(t, source, (uint32_t)source->rowid).text, "ASC");
+        translate_assume_scan(t, source, c->tree->offset);
     }
 }
 
-static void translate_order(struct sql_translator *t, struct core *c)
+static void translate_order(struct translator *t, struct core *c)
 {
     const struct sql_items *order = c->select->order;
-    c->limited = sql_query_read_limit(t, c->select, &c->limit, &c->offset);
+    c->limited = translate_query_read_limit(t, c->select, &c->limit, &c->offset);
     c->keys = make(t, order ? order->count : 0, sizeof *c->keys);
     c->key_columns = make(t, order ? order->count : 0, sizeof *c->key_columns);
     for (uint32_t i = 0; order && i < order->count && !t->failed && !t->refused; i++)
@@ -456,55 +460,55 @@ static void translate_order(struct sql_translator *t, struct core *c)
         return;
     settle_order(t, c);
     if (c->open_order && (c->nested || !c->key_count))
-        sql_refuse(t, c->tree->offset, c->key_count ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
-                   "which rows it keeps depends on SQLite's plan");
+        translate_refuse(t, c->tree->offset, c->key_count ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
+                         "which rows it keeps depends on SQLite's plan");
 }
 
 /* ---- Putting a core together ---- */
 
-static const char *column_text(struct sql_translator *t, struct sql_value value)
+static const char *column_text(struct translator *t, struct translate_value value)
 {
-    value = sql_plain(t, value);
-    return value.cls == SQL_CLASS_NULL && strcmp(value.text, "NULL") == 0 ? t->forms[SQL_FORM_NULL_INTEGER]
-                                                                          : value.text;
+    value = translate_plain(t, value);
+    return value.cls == TRANSLATE_CLASS_NULL && strcmp(value.text, "NULL") == 0 ? t->forms[TRANSLATE_FORM_NULL_INTEGER]
+                                                                                : value.text;
 }
 
-static void put_columns(struct sql_translator *t, struct base_buffer *out, const struct core *c,
-                        struct sql_query *query)
+static void put_columns(struct translator *t, struct base_buffer *out, const struct core *c,
+                        struct translate_query *query)
 {
     for (uint32_t i = 0; i < c->count; i++) {
-        const char *label = sql_label(t, 'c');
+        const char *label = translate_label(t, 'c');
         base_buffer_format(out, i ? ", %s AS %s" : "%s AS %s", column_text(t, c->values[i]), label);
-        query->columns[i] = sql_plain(t, c->values[i]);
+        query->columns[i] = translate_plain(t, c->values[i]);
         query->columns[i].text = label;
         query->columns[i].constant = false;
         query->columns[i].collation_written = false;
     }
     query->result_columns = c->count;
     for (uint32_t i = 0; i < c->count; i++) {
-        if (c->values[i].cls != SQL_CLASS_MIXED)
+        if (c->values[i].cls != TRANSLATE_CLASS_MIXED)
             continue;
-        const char *label = sql_label(t, 'f');
+        const char *label = translate_label(t, 'f');
         base_buffer_format(out, ", %s AS %s", c->values[i].flag, label);
         query->columns[i].flag = label;
         query->result_columns++;
     }
 }
 
-static void put_tie_keys(struct sql_translator *t, struct base_buffer *out, const struct core *c,
-                         struct sql_query *query)
+static void put_tie_keys(struct translator *t, struct base_buffer *out, const struct core *c,
+                         struct translate_query *query)
 {
     if (!c->open_order)
         return;
-    sql_query_note_tie_check(t, query->result_columns, c->key_count, c->limit, c->offset);
+    translate_query_note_tie_check(t, query->result_columns, c->key_count, c->limit, c->offset);
     for (uint32_t i = 0; i < c->key_count; i++)
-        base_buffer_format(out, ", %s AS %s", c->keys[i].text, sql_label(t, 'k'));
+        base_buffer_format(out, ", %s AS %s", c->keys[i].text, translate_label(t, 'k'));
     query->result_columns += c->key_count;
 }
 
-static struct sql_query put_core(struct sql_translator *t, struct core *c)
+static struct translate_query put_core(struct translator *t, struct core *c)
 {
-    struct sql_query query = {.count = c->count, .names = c->names};
+    struct translate_query query = {.count = c->count, .names = c->names};
     query.columns = make(t, c->count, sizeof *query.columns);
     struct base_buffer out = {0};
     if (t->failed || t->refused) {
@@ -526,11 +530,11 @@ static struct sql_query put_core(struct sql_translator *t, struct core *c)
     if (c->order.len)
         base_buffer_format(&out, " ORDER BY %s", c->order.data);
     if (c->select)
-        sql_query_put_limit(&out, c->limit, c->offset, c->open_order);
+        translate_query_put_limit(&out, c->limit, c->offset, c->open_order);
     t->failed = t->failed || c->order.failed;
     base_buffer_reset(&c->order);
     query.unique_first = (c->scope.aggregate && !c->scope.key_count) || c->scope.source_count == 0;
-    query.text = sql_keep(t, &out);
+    query.text = translate_keep(t, &out);
     return query;
 }
 
@@ -539,7 +543,7 @@ static bool shows_aggregate(const struct core *c)
 {
     for (uint32_t i = 0; i < c->count; i++) {
         const struct sql_expr *expr = c->exprs[i];
-        if (!expr || expr->kind != SQL_EXPR_CALL || expr->call->over || c->values[i].cls == SQL_CLASS_NULL)
+        if (!expr || expr->kind != SQL_EXPR_CALL || expr->call->over || c->values[i].cls == TRANSLATE_CLASS_NULL)
             continue;
         const struct sql_items *arguments = expr->call->arguments;
         if (sql_is_aggregate(expr->name.text, arguments ? arguments->count : 0))
@@ -559,14 +563,15 @@ static bool items_have(const struct sql_items *items, bool (*has)(const struct s
 static void find_phases(struct core *c)
 {
     const struct sql_items *order = c->select ? c->select->order : NULL;
-    c->scope.aggregate = c->tree->group_by || items_have(c->tree->columns, sql_has_aggregate) ||
-                         items_have(order, sql_has_aggregate) ||
-                         (c->tree->having && sql_has_aggregate(c->tree->having));
-    c->windows = items_have(c->tree->columns, sql_has_window) || items_have(order, sql_has_window);
+    c->scope.aggregate = c->tree->group_by || items_have(c->tree->columns, translate_has_aggregate) ||
+                         items_have(order, translate_has_aggregate) ||
+                         (c->tree->having && translate_has_aggregate(c->tree->having));
+    c->windows = items_have(c->tree->columns, translate_has_window) || items_have(order, translate_has_window);
 }
 
-struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scope *outer, const struct sql_core *tree,
-                                       const struct sql_select *select, bool nested)
+struct translate_query translate_query_select_core(struct translator *t, struct translate_scope *outer,
+                                                   const struct sql_core *tree, const struct sql_select *select,
+                                                   bool nested)
 {
     struct core c = {.tree = tree, .select = select, .nested = nested, .limit = -1};
     c.scope.outer = outer;
@@ -574,104 +579,106 @@ struct sql_query sql_query_select_core(struct sql_translator *t, struct sql_scop
     c.scope.outermost = !nested && select && t->depth == 1;
     c.scope.prunable = nested || !select || select->limit || tree->having;
     find_phases(&c);
-    bool elsewhere = tree->group_by || items_have(tree->columns, sql_has_aggregate) || tree->having;
+    bool elsewhere = tree->group_by || items_have(tree->columns, translate_has_aggregate) || tree->having;
     if (nested && c.scope.aggregate &&
         !elsewhere) /* SQLite may drop the ORDER BY of a subquery, and the aggregate with it */
-        sql_refuse(t, tree->offset, "aggregate in ORDER BY alone", "SQLite may leave such an ORDER BY out");
+        translate_refuse(t, tree->offset, "aggregate in ORDER BY alone", "SQLite may leave such an ORDER BY out");
     bool in_condition = t->in_condition;
     t->in_condition = false;
     if (tree->from)
-        c.from = sql_from_text(t, &c.scope, tree->from);
+        c.from = translate_from_text(t, &c.scope, tree->from);
     c.scope.aliases = tree->columns;
     bool may_hold = t->options->hold && t->depth == 1 && select && !nested;
     t->in_condition = may_hold;
     if (tree->where) {
-        c.where = sql_condition(t, sql_expression(t, &c.scope, tree->where));
-        const char *implied = sql_implied(t, &c.scope, tree->where);
+        c.where = translate_condition(t, translate_expression(t, &c.scope, tree->where));
+        const char *implied = translate_implied(t, &c.scope, tree->where);
         if (implied)
-            c.where = sql_emit(t, SQL_FORM_AND, c.where, implied, NULL);
-        sql_note_ranges(t, &c.scope, tree->where);
+            c.where = translate_emit(t, TRANSLATE_FORM_AND, c.where, implied, NULL);
+        translate_note_ranges(t, &c.scope, tree->where);
     }
     t->in_condition = false;
     translate_groups(t, &c);
     translate_columns(t, &c);
     t->in_condition = may_hold;
     if (tree->having)
-        c.having = sql_condition(t, sql_expression(t, &c.scope, tree->having));
+        c.having = translate_condition(t, translate_expression(t, &c.scope, tree->having));
     t->in_condition = false;
     if (c.scope.aggregate && !c.scope.key_count && !shows_aggregate(&c))
-        c.having = c.having ? sql_emit(t, SQL_FORM_AND, c.having, "count(*) >= 0", NULL) : "count(*) >= 0";
+        c.having = c.having ? translate_emit(t, TRANSLATE_FORM_AND, c.having, "count(*) >= 0", NULL) : "count(*) >= 0";
     if (tree->distinct)
         check_distinct(t, &c);
     if (select && !t->refused)
         translate_order(t, &c);
     if (c.scope.guard)
-        c.having = sql_format(t, "(CASE WHEN %s THEN CAST(error('integer overflow') AS BOOLEAN) ELSE %s END)",
-                              c.scope.guard, c.having ? c.having : "TRUE");
+        c.having = translate_format(t, "(CASE WHEN %s THEN CAST(error('integer overflow') AS BOOLEAN) ELSE %s END)",
+                                    c.scope.guard, c.having ? c.having : "TRUE");
     if (c.scope.bare)
-        sql_refuse(t, tree->offset, "bare column of an aggregate query", "SQLite takes it from any row of the group");
+        translate_refuse(t, tree->offset, "bare column of an aggregate query",
+                         "SQLite takes it from any row of the group");
     t->in_condition = in_condition;
     return put_core(t, &c);
 }
 
 /* ---- WITH ---- */
 
-static const char *cte_text(struct sql_translator *t, struct sql_cte_scope *scope)
+static const char *cte_text(struct translator *t, struct translate_cte_scope *scope)
 {
     static const char *const hints[] = {"", "MATERIALIZED ", "NOT MATERIALIZED "};
     const struct sql_cte *cte = scope->cte;
-    struct sql_query query = sql_query_text(t, NULL, cte->select, true);
+    struct translate_query query = translate_query_text(t, NULL, cte->select, true);
     if (cte->columns && cte->columns->count != query.count)
-        sql_refuse(t, cte->name.offset, "column list", "it names another number of columns than the SELECT gives");
+        translate_refuse(t, cte->name.offset, "column list",
+                         "it names another number of columns than the SELECT gives");
     for (uint32_t i = 0; cte->columns && i < cte->columns->count && !t->refused; i++)
         query.names[i] = cte->columns->items[i].text;
     scope->columns = query.columns;
     scope->names = query.names;
     scope->count = t->refused ? 0 : query.count;
     scope->done = true;
-    return sql_format(t, "%s AS %s(%s)", scope->label, hints[cte->materialized], query.text);
+    return translate_format(t, "%s AS %s(%s)", scope->label, hints[cte->materialized], query.text);
 }
 
-static const char *with_text(struct sql_translator *t, const struct sql_with *with)
+static const char *with_text(struct translator *t, const struct sql_with *with)
 {
     struct base_buffer out = {0};
-    struct sql_cte_scope *outer = t->ctes;
+    struct translate_cte_scope *outer = t->ctes;
     for (const struct sql_cte *cte = with->ctes; cte; cte = cte->next) {
-        struct sql_cte_scope *scope = make(t, 1, sizeof *scope);
+        struct translate_cte_scope *scope = make(t, 1, sizeof *scope);
         if (t->failed)
             return "";
-        *scope = (struct sql_cte_scope){.cte = cte, .label = sql_label(t, 'w'), .outer = t->ctes};
+        *scope = (struct translate_cte_scope){.cte = cte, .label = translate_label(t, 'w'), .outer = t->ctes};
         t->ctes = scope;
     }
     /* From the first to the last: the list runs the other way. */
     for (const struct sql_cte *cte = with->ctes; cte && !t->refused; cte = cte->next) {
-        struct sql_cte_scope *scope = t->ctes;
+        struct translate_cte_scope *scope = t->ctes;
         while (scope != outer && scope->cte != cte)
             scope = scope->outer;
         base_buffer_format(&out, cte == with->ctes ? "WITH %s" : ", %s", cte_text(t, scope));
     }
     base_buffer_char(&out, ' ');
-    return sql_keep(t, &out);
+    return translate_keep(t, &out);
 }
 
-struct sql_query sql_query_text(struct sql_translator *t, struct sql_scope *outer, const struct sql_select *select,
-                                bool nested)
+struct translate_query translate_query_text(struct translator *t, struct translate_scope *outer,
+                                            const struct sql_select *select, bool nested)
 {
-    struct sql_query query = {.text = "NULL"};
-    struct sql_cte_scope *ctes = t->ctes;
+    struct translate_query query = {.text = "NULL"};
+    struct translate_cte_scope *ctes = t->ctes;
     const char *with = NULL;
     if (++t->depth > DEPTH_MAX)
-        sql_refuse(t, select->offset, "nested SELECTs", "they are nested deeper than 60 levels");
+        translate_refuse(t, select->offset, "nested SELECTs", "they are nested deeper than 60 levels");
     if (select->with && !t->refused) {
         t->cut += t->depth > 1;
         with = with_text(t, select->with);
         t->cut -= t->depth > 1;
     }
     if (!t->refused && !t->failed)
-        query = select->cores->next ? sql_query_compound(t, outer, select, nested)
-                                    : sql_query_one_core(t, outer, select->cores, select, nested);
+        query = select->cores->next ? translate_query_compound(t, outer, select, nested)
+                                    : translate_query_one_core(t, outer, select->cores, select, nested);
     if (with)
-        query.text = sql_format(t, "%s%s", with, query.text);
+        query.text = translate_format(t, "%s%s", with, query.text);
     t->ctes = ctes;
     t->depth--;
     return query;

@@ -11,44 +11,49 @@
 
 #include <cmocka.h>
 
-#include "sql/sql_translate.h"
+#include "translate/translate.h"
 
-static struct sql_column columns[] = {
+static struct translate_column columns[] = {
     {.name = "id",
-     .affinity = SQL_AFFINITY_INTEGER,
+     .affinity = TRANSLATE_AFFINITY_INTEGER,
      .is_rowid_alias = true,
-     .flags = SQL_HAS_INTEGER,
+     .flags = TRANSLATE_HAS_INTEGER,
      .has_range = true,
      .low = 1,
      .high = 1000},
-    {.name = "name", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_HAS_NULL | SQL_NON_ASCII},
+    {.name = "name",
+     .affinity = TRANSLATE_AFFINITY_TEXT,
+     .flags = TRANSLATE_HAS_TEXT | TRANSLATE_HAS_NULL | TRANSLATE_NON_ASCII},
     {.name = "price",
-     .affinity = SQL_AFFINITY_REAL,
-     .flags = SQL_HAS_REAL | SQL_NOT_WHOLE,
+     .affinity = TRANSLATE_AFFINITY_REAL,
+     .flags = TRANSLATE_HAS_REAL | TRANSLATE_NOT_WHOLE,
      .has_range = true,
      .low = 0,
      .high = 99.5},
-    {.name = "amount", .affinity = SQL_AFFINITY_NUMERIC, .flags = SQL_HAS_INTEGER | SQL_HAS_REAL | SQL_NOT_WHOLE},
-    {.name = "dirty", .affinity = SQL_AFFINITY_INTEGER, .flags = SQL_HAS_INTEGER | SQL_HAS_TEXT},
-    {.name = "nick", .affinity = SQL_AFFINITY_TEXT, .collation = "NOCASE", .flags = SQL_HAS_TEXT},
-    {.name = "nul", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_HAS_NUL},
-    {.name = "data", .affinity = SQL_AFFINITY_BLOB, .flags = SQL_HAS_BLOB},
-    {.name = "big", .affinity = SQL_AFFINITY_INTEGER, .flags = SQL_HAS_INTEGER | SQL_BIG_INTEGER},
+    {.name = "amount",
+     .affinity = TRANSLATE_AFFINITY_NUMERIC,
+     .flags = TRANSLATE_HAS_INTEGER | TRANSLATE_HAS_REAL | TRANSLATE_NOT_WHOLE},
+    {.name = "dirty", .affinity = TRANSLATE_AFFINITY_INTEGER, .flags = TRANSLATE_HAS_INTEGER | TRANSLATE_HAS_TEXT},
+    {.name = "nick", .affinity = TRANSLATE_AFFINITY_TEXT, .collation = "NOCASE", .flags = TRANSLATE_HAS_TEXT},
+    {.name = "nul", .affinity = TRANSLATE_AFFINITY_TEXT, .flags = TRANSLATE_HAS_TEXT | TRANSLATE_HAS_NUL},
+    {.name = "data", .affinity = TRANSLATE_AFFINITY_BLOB, .flags = TRANSLATE_HAS_BLOB},
+    {.name = "big", .affinity = TRANSLATE_AFFINITY_INTEGER, .flags = TRANSLATE_HAS_INTEGER | TRANSLATE_BIG_INTEGER},
 };
-static struct sql_table item = {.name = "item", .id = 3, .columns = columns, .column_count = 9, .mirrored = true};
-static struct sql_table other = {.name = "other", .id = 4, .columns = columns, .column_count = 2, .mirrored = true};
-static struct sql_table far = {.name = "far",
-                               .id = 5,
-                               .columns = columns,
-                               .column_count = 2,
-                               .mirrored = false,
-                               .refusal_reason = "it is being built"};
+static struct translate_table item = {.name = "item", .id = 3, .columns = columns, .column_count = 9, .mirrored = true};
+static struct translate_table other = {
+    .name = "other", .id = 4, .columns = columns, .column_count = 2, .mirrored = true};
+static struct translate_table far = {.name = "far",
+                                     .id = 5,
+                                     .columns = columns,
+                                     .column_count = 2,
+                                     .mirrored = false,
+                                     .refusal_reason = "it is being built"};
 
-static const struct sql_table *find_table(void *context, const char *schema, const char *name)
+static const struct translate_table *find_table(void *context, const char *schema, const char *name)
 {
     (void)context;
     (void)schema;
-    struct sql_table *tables[] = {&item, &other, &far};
+    struct translate_table *tables[] = {&item, &other, &far};
     for (size_t i = 0; i < 3; i++)
         if (strcasecmp(tables[i]->name, name) == 0)
             return tables[i];
@@ -64,25 +69,25 @@ static const char *find_view(void *context, const char *schema, const char *name
     return strcmp(name, "loop") == 0 ? "CREATE VIEW loop AS SELECT * FROM loop" : NULL;
 }
 
-static enum sql_encoding encoding; /* of the database that is asked about */
+static enum translate_encoding encoding; /* of the database that is asked about */
 
-static struct sql_translation *translate_with(const char *text, const struct rhei_value *values, uint32_t count)
+static struct translation *translate_with(const char *text, const struct rhei_value *values, uint32_t count)
 {
     struct sql_tree *tree = NULL;
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct sql_translation *translation = NULL;
-    struct sql_catalog catalog = {.table = find_table, .view = find_view, .encoding = encoding};
-    struct sql_translate_options options = {.parameters = values, .parameter_count = count};
+    struct translation *translation = NULL;
+    struct translate_catalog catalog = {.table = find_table, .view = find_view, .encoding = encoding};
+    struct translate_options options = {.parameters = values, .parameter_count = count};
     if (sql_parse(text, strlen(text), &tree, &error) != RHEI_OK)
         fail_msg("%s: %s", text, error.message);
-    assert_int_equal(sql_translate(tree, &catalog, &options, &translation, &error), RHEI_OK);
+    assert_int_equal(translate_select(tree, &catalog, &options, &translation, &error), RHEI_OK);
     sql_tree_free(&tree);
     return translation;
 }
 
-static struct sql_translation *translate(const char *text)
+static struct translation *translate(const char *text)
 {
-    struct sql_translation *translation = translate_with(text, NULL, 0);
+    struct translation *translation = translate_with(text, NULL, 0);
     if (!translation->translated)
         fail_msg("%s: %s: %s", text, translation->refusal.construct, translation->refusal.reason);
     return translation;
@@ -137,14 +142,14 @@ static void test_q2_what_is_not_known_exact_is_refused(void **state)
         {"SELECT sum(big) FROM item UNION SELECT 1", 7},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct sql_translation *translation = translate_with(cases[i].text, NULL, 0);
+        struct translation *translation = translate_with(cases[i].text, NULL, 0);
         if (translation->translated)
             fail_msg("translated: %s\n%s", cases[i].text, translation->text);
         assert_non_null(translation->refusal.construct);
         assert_non_null(translation->refusal.reason);
         if (translation->refusal.view == NULL && cases[i].offset && translation->refusal.offset != cases[i].offset)
             fail_msg("%s: offset %u (%s)", cases[i].text, translation->refusal.offset, translation->refusal.construct);
-        sql_translation_free(&translation);
+        translation_free(&translation);
     }
 }
 
@@ -162,33 +167,33 @@ static void test_q2_texts_in_utf16(void **state)
     static const char *const refused[] = {"SELECT max(name) FROM item", "SELECT min(name, 'x') FROM item",
                                           "SELECT hex(name) FROM item", "SELECT octet_length(id) FROM item",
                                           "SELECT hex(1.5) FROM item"};
-    encoding = SQL_UTF16BE;
+    encoding = TRANSLATE_UTF16BE;
     for (size_t i = 0; i < sizeof keyed / sizeof keyed[0]; i++) {
-        struct sql_translation *translation = translate(keyed[i]);
+        struct translation *translation = translate(keyed[i]);
         if (!strstr(translation->text, "rhei_utf16be("))
             fail_msg("%s: %s", keyed[i], translation->text);
-        sql_translation_free(&translation);
+        translation_free(&translation);
     }
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-        struct sql_translation *translation = translate(plain[i]);
+        struct translation *translation = translate(plain[i]);
         if (strstr(translation->text, "rhei_utf16"))
             fail_msg("%s: %s", plain[i], translation->text);
-        sql_translation_free(&translation);
+        translation_free(&translation);
     }
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        struct sql_translation *translation = translate_with(refused[i], NULL, 0);
+        struct translation *translation = translate_with(refused[i], NULL, 0);
         if (translation->translated)
             fail_msg("translated: %s\n%s", refused[i], translation->text);
-        sql_translation_free(&translation);
+        translation_free(&translation);
     }
-    encoding = SQL_UTF8;
+    encoding = TRANSLATE_UTF8;
 }
 
 static size_t length_of(const char *text)
 {
-    struct sql_translation *translation = translate(text);
+    struct translation *translation = translate(text);
     size_t length = translation->length;
-    sql_translation_free(&translation);
+    translation_free(&translation);
     return length;
 }
 
@@ -221,16 +226,16 @@ static void test_changes_are_refused(void **state)
                            "DROP TABLE item",     "WITH a AS (SELECT 1) UPDATE item SET name = 1",
                            "PRAGMA user_version", ""};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        struct sql_translation *translation = translate_with(texts[i], NULL, 0);
+        struct translation *translation = translate_with(texts[i], NULL, 0);
         assert_false(translation->translated);
-        sql_translation_free(&translation);
+        translation_free(&translation);
     }
 }
 
 static void test_columns_are_described(void **state)
 {
     (void)state;
-    struct sql_translation *t =
+    struct translation *t =
         translate("SELECT id, name, price, amount, id = 1, NULL, data, amount + 1, count(*) OVER () FROM item");
     const uint8_t classes[] = {RHEI_INTEGER, RHEI_TEXT, RHEI_REAL, RHEI_REAL,   RHEI_INTEGER,
                                RHEI_NULL,    RHEI_BLOB, RHEI_REAL, RHEI_INTEGER};
@@ -242,110 +247,110 @@ static void test_columns_are_described(void **state)
     }
     assert_int_equal(t->columns[3].flag_column, 9);
     assert_int_equal(t->columns[7].flag_column, 10);
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 static void test_ties(void **state)
 {
     (void)state;
-    struct sql_translation *t = translate("SELECT name FROM item ORDER BY name LIMIT 5");
+    struct translation *t = translate("SELECT name FROM item ORDER BY name LIMIT 5");
     assert_int_equal(t->assumes_scan_of, 0);
     assert_int_equal(t->key_count, 0);
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate("SELECT name FROM item ORDER BY id LIMIT 5");
     assert_int_equal(t->assumes_scan_of, -1);
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate("SELECT i.name, o.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name, o.id LIMIT 5");
     assert_int_equal(t->key_count, 2);
     assert_int_equal(t->key_column, 2);
     assert_int_equal(t->result_columns, 4);
     assert_int_equal(t->row_limit, 5);
     assert_non_null(strstr(t->text, "LIMIT 6"));
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate("SELECT i.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.id, o.id LIMIT 5");
     assert_int_equal(t->key_count, 0);
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 static void test_ties_around_a_limit(void **state)
 {
     (void)state;
-    struct sql_translation *t =
+    struct translation *t =
         translate("SELECT i.name, o.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name LIMIT 5 OFFSET 3");
     assert_int_equal(t->row_skip, 1); /* the row before the first may tie with it */
     assert_int_equal(t->row_limit, 5);
     assert_non_null(strstr(t->text, "LIMIT 7 OFFSET 2"));
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate("SELECT i.name FROM item i JOIN other o ON i.id = o.id ORDER BY i.name LIMIT 5 OFFSET 3");
     assert_int_equal(t->key_count, 0); /* rows that tie look the same */
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate("SELECT name, count(*) FROM item GROUP BY name ORDER BY 2 LIMIT 3");
     assert_true(t->assumes_group_sort);
     assert_int_equal(t->key_count, 0);
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate("SELECT name, count(*) FROM item GROUP BY name ORDER BY 2, 1");
     assert_false(t->assumes_group_sort);
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate("SELECT price FROM item UNION ALL SELECT id FROM item ORDER BY 1");
     assert_int_equal(t->key_count, 1); /* 2 and 2.0 tie */
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 static void test_an_or_says_what_it_implies(void **state)
 {
     (void)state;
-    struct sql_translation *t =
+    struct translation *t =
         translate("SELECT count(*) FROM item i, other o WHERE (i.id = o.id AND i.price < 2.5 AND o.name = 'x') OR "
                   "(i.id = o.id AND i.price > 7.5 AND o.name = 'y')");
     assert_non_null(strstr(t->text, "\"name\" = 'x') OR ("));
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 static void test_scans_tell_columns_and_ranges(void **state)
 {
     (void)state;
-    struct sql_translation *t = translate("SELECT a.name FROM item a JOIN item b ON a.id = b.id WHERE a.id BETWEEN 5 "
-                                          "AND 9 AND 20.5 > b.price AND b.id IN (3, 1, 2)");
+    struct translation *t = translate("SELECT a.name FROM item a JOIN item b ON a.id = b.id WHERE a.id BETWEEN 5 "
+                                      "AND 9 AND 20.5 > b.price AND b.id IN (3, 1, 2)");
     assert_int_equal(t->scan_count, 2);
     assert_int_equal(t->scans[0].table, 3);
     assert_int_equal(t->scans[0].column_count, 2);
-    const struct sql_scan_column *id = &t->scans[0].columns[0];
+    const struct translate_scan_column *id = &t->scans[0].columns[0];
     assert_int_equal(id->column, 0);
     assert_true(id->has_low && id->low.as.integer == 5 && id->has_high && id->high.as.integer == 9);
     assert_int_equal(t->scans[1].column_count, 2);
     for (uint32_t i = 0; i < 2; i++) {
-        const struct sql_scan_column *used = &t->scans[1].columns[i];
+        const struct translate_scan_column *used = &t->scans[1].columns[i];
         if (used->column == 0)
             assert_true(used->low.as.integer == 1 && used->high.as.integer == 3);
         else
             assert_true(!used->has_low && used->has_high && used->high.as.real == 20.5);
     }
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 static void test_a_translation_holds_while_flags_and_ranges_do(void **state)
 {
     (void)state;
-    struct sql_translation *t = translate("SELECT price * id FROM item");
-    struct sql_column changed[9];
-    struct sql_table copy = item;
+    struct translation *t = translate("SELECT price * id FROM item");
+    struct translate_column changed[9];
+    struct translate_table copy = item;
     memcpy(changed, columns, sizeof changed);
     copy.columns = changed;
-    assert_true(sql_scan_still_holds(&t->scans[0], &copy));
+    assert_true(translate_scan_still_holds(&t->scans[0], &copy));
     changed[0].high = 1001; /* bounds are kept with room to grow */
-    assert_true(sql_scan_still_holds(&t->scans[0], &copy));
+    assert_true(translate_scan_still_holds(&t->scans[0], &copy));
     changed[0].high = 1e9;
-    assert_false(sql_scan_still_holds(&t->scans[0], &copy));
+    assert_false(translate_scan_still_holds(&t->scans[0], &copy));
     changed[0].high = 1000;
     changed[2].low = -1; /* the sign was relied on */
-    assert_false(sql_scan_still_holds(&t->scans[0], &copy));
+    assert_false(translate_scan_still_holds(&t->scans[0], &copy));
     changed[2].low = 0;
-    changed[2].flags |= SQL_HAS_TEXT;
-    assert_false(sql_scan_still_holds(&t->scans[0], &copy));
+    changed[2].flags |= TRANSLATE_HAS_TEXT;
+    assert_false(translate_scan_still_holds(&t->scans[0], &copy));
     changed[2].flags = columns[2].flags;
-    changed[1].flags |= SQL_HAS_BLOB; /* not read */
-    assert_true(sql_scan_still_holds(&t->scans[0], &copy));
-    sql_translation_free(&t);
+    changed[1].flags |= TRANSLATE_HAS_BLOB; /* not read */
+    assert_true(translate_scan_still_holds(&t->scans[0], &copy));
+    translation_free(&t);
 }
 
 static void test_q4_parameters_of_every_class(void **state)
@@ -356,41 +361,41 @@ static void test_q4_parameters_of_every_class(void **state)
                                         {.type = RHEI_TEXT, .as.bytes = "it's; --", .length = 8},
                                         {.type = RHEI_BLOB, .as.bytes = "\0'", .length = 2},
                                         {.type = RHEI_NULL}};
-    struct sql_translation *t = translate_with("SELECT ?1, ?2, ?3, ?4, ?5, ?9 FROM item", values, 5);
+    struct translation *t = translate_with("SELECT ?1, ?2, ?3, ?4, ?5, ?9 FROM item", values, 5);
     assert_true(t->translated);
     const uint8_t classes[] = {RHEI_INTEGER, RHEI_REAL, RHEI_TEXT, RHEI_BLOB, RHEI_NULL, RHEI_NULL};
     for (uint32_t i = 0; i < 6; i++)
         assert_int_equal(t->columns[i].storage_class, classes[i]);
     assert_non_null(strstr(t->text, "'it''s; --'"));
     assert_non_null(strstr(t->text, "'\\x00\\x27'"));
-    sql_translation_free(&t);
+    translation_free(&t);
     const struct rhei_value bad[] = {{.type = RHEI_TEXT, .as.bytes = "a\0b", .length = 3}};
     t = translate_with("SELECT id FROM item WHERE name = ?", bad, 1);
     assert_false(t->translated);
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 static void test_views_and_their_refusals(void **state)
 {
     (void)state;
-    struct sql_translation *t = translate("SELECT number, cost FROM cheap WHERE cost > 1");
+    struct translation *t = translate("SELECT number, cost FROM cheap WHERE cost > 1");
     assert_int_equal(t->scan_count, 1);
     assert_int_equal(t->columns[1].storage_class, RHEI_REAL);
-    sql_translation_free(&t);
+    translation_free(&t);
     t = translate_with("SELECT * FROM loop", NULL, 0);
     assert_string_equal(t->refusal.view, "loop");
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 static void test_names_cannot_break_out(void **state)
 {
     (void)state;
-    struct sql_translation *t =
+    struct translation *t =
         translate("SELECT 'a''; DROP TABLE x; --' AS \"b\"\"; DROP\", x.id AS ' ' FROM item AS \"x\" "
                   "WHERE name = '\\' OR name = 'x'' OR 1'");
     assert_null(strstr(t->text, "b\"\"; DROP"));
     assert_non_null(strstr(t->text, "'a''; DROP TABLE x; --'"));
-    sql_translation_free(&t);
+    translation_free(&t);
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 
 #include "base/base_map.h"
 #include "sql/sql_facts.h"
-#include "sql/sql_translator.h"
+#include "translate/translate_internal.h"
 
 /* A window's parts with those of the named windows it builds on. */
 struct spec {
@@ -17,21 +17,21 @@ struct spec {
 };
 
 struct window {
-    struct sql_scope *scope;
+    struct translate_scope *scope;
     const struct sql_expr *expr;
     const char *name;
     const char *over;
-    struct sql_value *arguments;
+    struct translate_value *arguments;
     uint32_t count;
 };
 
-static struct sql_value refuse_window(struct sql_translator *t, const struct sql_expr *expr, const char *reason)
+static struct translate_value refuse_window(struct translator *t, const struct sql_expr *expr, const char *reason)
 {
-    sql_refuse(t, expr->offset, sql_format(t, "%s() OVER", expr->name.text), reason);
-    return sql_value_null(expr->offset);
+    translate_refuse(t, expr->offset, translate_format(t, "%s() OVER", expr->name.text), reason);
+    return translate_value_null(expr->offset);
 }
 
-static const struct sql_window *named(const struct sql_scope *scope, const char *name)
+static const struct sql_window *named(const struct translate_scope *scope, const char *name)
 {
     for (const struct sql_window *w = scope->core ? scope->core->windows : NULL; w; w = w->next)
         if (base_fold_compare(w->name.text, name) == 0)
@@ -41,7 +41,7 @@ static const struct sql_window *named(const struct sql_scope *scope, const char 
 
 enum { NAMED_DEPTH = 20 };
 
-static bool collect(const struct sql_scope *scope, const struct sql_window *window, struct spec *spec, int depth)
+static bool collect(const struct translate_scope *scope, const struct sql_window *window, struct spec *spec, int depth)
 {
     if (window->unit != SQL_FRAME_NONE && !spec->frame)
         spec->frame = window;
@@ -57,13 +57,13 @@ static bool collect(const struct sql_scope *scope, const struct sql_window *wind
 
 /* ---- Text of the parts ---- */
 
-static void partition_text(struct sql_translator *t, struct sql_scope *scope, const struct spec *spec,
-                           struct base_buffer *out, struct sql_value *keys, uint32_t *count)
+static void partition_text(struct translator *t, struct translate_scope *scope, const struct spec *spec,
+                           struct base_buffer *out, struct translate_value *keys, uint32_t *count)
 {
     for (uint32_t i = 0; spec->partition && i < spec->partition->count; i++) {
-        struct sql_value value = sql_expression(t, scope, spec->partition->items[i].expr);
+        struct translate_value value = translate_expression(t, scope, spec->partition->items[i].expr);
         base_buffer_text(out, i ? ", " : "PARTITION BY ");
-        base_buffer_text(out, sql_order_key(t, value));
+        base_buffer_text(out, translate_order_key(t, value));
         keys[(*count)++] = value;
     }
 }
@@ -77,33 +77,33 @@ static const char *direction(const struct sql_item *item)
     return last ? "ASC NULLS LAST" : "ASC NULLS FIRST";
 }
 
-static void order_text(struct sql_translator *t, struct sql_scope *scope, const struct spec *spec,
-                       struct base_buffer *out, struct sql_value *keys, uint32_t *count)
+static void order_text(struct translator *t, struct translate_scope *scope, const struct spec *spec,
+                       struct base_buffer *out, struct translate_value *keys, uint32_t *count)
 {
     for (uint32_t i = 0; spec->order && i < spec->order->count; i++) {
-        struct sql_value value = sql_expression(t, scope, spec->order->items[i].expr);
+        struct translate_value value = translate_expression(t, scope, spec->order->items[i].expr);
         base_buffer_text(out, i ? ", " : " ORDER BY ");
-        base_buffer_format(out, "%s %s", sql_order_key(t, value), direction(&spec->order->items[i]));
+        base_buffer_format(out, "%s %s", translate_order_key(t, value), direction(&spec->order->items[i]));
         keys[(*count)++] = value;
     }
 }
 
-static const char *bound_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_bound *bound,
+static const char *bound_text(struct translator *t, struct translate_scope *scope, const struct sql_bound *bound,
                               uint8_t unit)
 {
     static const char *const words[] = {"",          "UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW",
                                         "FOLLOWING", "UNBOUNDED FOLLOWING"};
     if (!bound->expr)
         return words[bound->kind];
-    struct sql_value value = sql_expression(t, scope, bound->expr);
-    if (unit == SQL_FRAME_RANGE || !value.constant || value.cls != SQL_CLASS_INTEGER)
-        sql_refuse(t, value.offset, "window frame", "only literal numbers of rows or groups are translated");
+    struct translate_value value = translate_expression(t, scope, bound->expr);
+    if (unit == SQL_FRAME_RANGE || !value.constant || value.cls != TRANSLATE_CLASS_INTEGER)
+        translate_refuse(t, value.offset, "window frame", "only literal numbers of rows or groups are translated");
     else if (value.literal.as.integer < 0)
-        sql_refuse(t, value.offset, "window frame", "a negative number of rows or groups is an error in SQLite");
-    return sql_format(t, "%s %s", value.text, words[bound->kind]);
+        translate_refuse(t, value.offset, "window frame", "a negative number of rows or groups is an error in SQLite");
+    return translate_format(t, "%s %s", value.text, words[bound->kind]);
 }
 
-static void frame_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_window *frame,
+static void frame_text(struct translator *t, struct translate_scope *scope, const struct sql_window *frame,
                        struct base_buffer *out)
 {
     static const char *const units[] = {"", "RANGE", "ROWS", "GROUPS"};
@@ -172,7 +172,7 @@ static enum tie_use tie_use(const struct sql_expr *expr, const struct spec *spec
     return first && from_start ? TIES_SHOW : TIES_ARE_PEERS;
 }
 
-static bool keys_cover(const struct sql_value *keys, uint32_t count, const struct sql_value *wanted,
+static bool keys_cover(const struct translate_value *keys, uint32_t count, const struct translate_value *wanted,
                        uint32_t wanted_count)
 {
     for (uint32_t i = 0; i < wanted_count; i++) {
@@ -186,8 +186,8 @@ static bool keys_cover(const struct sql_value *keys, uint32_t count, const struc
 }
 
 /* What has to come behind the window's own ORDER BY; NULL: nothing. */
-static const char *tie_breaker(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
-                               enum tie_use use, const struct sql_value *keys, uint32_t count)
+static const char *tie_breaker(struct translator *t, struct translate_scope *scope, const struct sql_expr *expr,
+                               enum tie_use use, const struct translate_value *keys, uint32_t count)
 {
     if (use == TIES_DONT_SHOW)
         return NULL;
@@ -197,18 +197,18 @@ static const char *tie_breaker(struct sql_translator *t, struct sql_scope *scope
         refuse_window(t, expr, "rows tie in its ORDER BY");
         return NULL;
     }
-    if (sql_rows_unique_by(scope, keys, count))
+    if (translate_rows_unique_by(scope, keys, count))
         return NULL;
     if (use == TIES_ARE_PEERS || scope->source_count != 1 || scope->sources[0].rowid < 0) {
         refuse_window(t, expr, "rows may tie in its ORDER BY");
         return NULL;
     }
-    struct sql_source_scope *source = &scope->sources[0];
-    sql_assume_scan(t, source, expr->offset);
-    return sql_field_value(t, source, (uint32_t)source->rowid).text;
+    struct translate_source_scope *source = &scope->sources[0];
+    translate_assume_scan(t, source, expr->offset);
+    return translate_field_value(t, source, (uint32_t)source->rowid).text;
 }
 
-static const char *over_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+static const char *over_text(struct translator *t, struct translate_scope *scope, const struct sql_expr *expr,
                              bool *slides)
 {
     struct spec spec = {0};
@@ -219,7 +219,7 @@ static const char *over_text(struct sql_translator *t, struct sql_scope *scope, 
     *slides = spec.frame &&
               (spec.frame->start.kind != SQL_BOUND_UNBOUNDED_PRECEDING || spec.frame->exclude > SQL_EXCLUDE_NO_OTHERS);
     uint32_t most = (spec.partition ? spec.partition->count : 0) + (spec.order ? spec.order->count : 0), count = 0;
-    struct sql_value *keys = sql_arena_alloc(t->arena, (most + 1) * sizeof *keys);
+    struct translate_value *keys = sql_arena_alloc(t->arena, (most + 1) * sizeof *keys);
     if (!keys) {
         t->failed = true;
         return "";
@@ -234,124 +234,126 @@ static const char *over_text(struct sql_translator *t, struct sql_scope *scope, 
     if (!ignores_frame(expr))
         frame_text(t, scope, spec.frame, &text);
     base_buffer_char(&text, ')');
-    return sql_keep(t, &text);
+    return translate_keep(t, &text);
 }
 
 /* ---- Functions ---- */
 
-static struct sql_value rule_rank(struct sql_translator *t, const struct window *w)
+static struct translate_value rule_rank(struct translator *t, const struct window *w)
 {
     bool share = w->name[0] == 'p' || w->name[0] == 'c';
-    struct sql_value value = sql_value_make(sql_format(t, "%s()%s", w->name, w->over),
-                                            share ? SQL_CLASS_REAL : SQL_CLASS_INTEGER, w->expr->offset);
+    struct translate_value value =
+        translate_value_make(translate_format(t, "%s()%s", w->name, w->over),
+                             share ? TRANSLATE_CLASS_REAL : TRANSLATE_CLASS_INTEGER, w->expr->offset);
     value.low = 0;
     value.high = share ? 1 : 0x1p48;
     value.nullable = false;
     return value;
 }
 
-static struct sql_value rule_ntile(struct sql_translator *t, const struct window *w)
+static struct translate_value rule_ntile(struct translator *t, const struct window *w)
 {
-    if (!w->arguments[0].constant || w->arguments[0].cls != SQL_CLASS_INTEGER)
+    if (!w->arguments[0].constant || w->arguments[0].cls != TRANSLATE_CLASS_INTEGER)
         return refuse_window(t, w->expr, "only a literal number of tiles is translated");
     if (w->arguments[0].literal.as.integer < 1)
         return refuse_window(t, w->expr, "a number of tiles below 1 is an error in SQLite");
-    struct sql_value value =
-        sql_value_make(sql_format(t, "ntile(%s)%s", w->arguments[0].text, w->over), SQL_CLASS_INTEGER, w->expr->offset);
+    struct translate_value value = translate_value_make(
+        translate_format(t, "ntile(%s)%s", w->arguments[0].text, w->over), TRANSLATE_CLASS_INTEGER, w->expr->offset);
     value.low = 0;
     value.high = 0x1p48;
     return value;
 }
 
-static struct sql_value as_result(struct sql_value value, uint32_t offset)
+static struct translate_value as_result(struct translate_value value, uint32_t offset)
 {
     value.nullable = true;
     value.constant = false;
-    value.affinity = SQL_AFFINITY_NONE;
+    value.affinity = TRANSLATE_AFFINITY_NONE;
     value.collation = NULL;
     value.offset = offset;
     return value;
 }
 
-static struct sql_value rule_value(struct sql_translator *t, const struct window *w)
+static struct translate_value rule_value(struct translator *t, const struct window *w)
 {
-    struct sql_value value = sql_plain(t, w->arguments[0]);
+    struct translate_value value = translate_plain(t, w->arguments[0]);
     const char *more = "";
-    if (value.cls == SQL_CLASS_NULL)
+    if (value.cls == TRANSLATE_CLASS_NULL)
         return refuse_window(t, w->expr, "of NULL");
     if (w->count == 2) {
-        if (!w->arguments[1].constant || w->arguments[1].cls != SQL_CLASS_INTEGER)
+        if (!w->arguments[1].constant || w->arguments[1].cls != TRANSLATE_CLASS_INTEGER)
             return refuse_window(t, w->expr, "only a literal position is translated");
         if (w->arguments[1].literal.as.integer < 1)
             return refuse_window(t, w->expr, "a position below 1 is an error in SQLite");
-        more = sql_format(t, ", %s", w->arguments[1].text);
+        more = translate_format(t, ", %s", w->arguments[1].text);
     }
-    struct sql_value result = as_result(value, w->expr->offset);
-    result.text = sql_format(t, "%s(%s%s)%s", w->name, value.text, more, w->over);
-    if (value.cls == SQL_CLASS_MIXED)
-        result.flag = sql_format(t, "%s(%s%s)%s", w->name, value.flag, more, w->over);
+    struct translate_value result = as_result(value, w->expr->offset);
+    result.text = translate_format(t, "%s(%s%s)%s", w->name, value.text, more, w->over);
+    if (value.cls == TRANSLATE_CLASS_MIXED)
+        result.flag = translate_format(t, "%s(%s%s)%s", w->name, value.flag, more, w->over);
     return result;
 }
 
-static struct sql_value rule_offset(struct sql_translator *t, const struct window *w)
+static struct translate_value rule_offset(struct translator *t, const struct window *w)
 {
-    struct sql_value value = sql_plain(t, w->arguments[0]);
-    struct sql_value other = w->count == 3 ? w->arguments[2] : sql_value_null(w->expr->offset);
-    struct sql_value common = sql_unify(t, value, other, "lag() or lead() with a default");
+    struct translate_value value = translate_plain(t, w->arguments[0]);
+    struct translate_value other = w->count == 3 ? w->arguments[2] : translate_value_null(w->expr->offset);
+    struct translate_value common = translate_unify(t, value, other, "lag() or lead() with a default");
     const char *distance = "1";
-    if (common.cls == SQL_CLASS_NULL)
+    if (common.cls == TRANSLATE_CLASS_NULL)
         return refuse_window(t, w->expr, "of NULL");
     if (w->count > 1) {
-        if (!w->arguments[1].constant || w->arguments[1].cls != SQL_CLASS_INTEGER ||
+        if (!w->arguments[1].constant || w->arguments[1].cls != TRANSLATE_CLASS_INTEGER ||
             w->arguments[1].literal.as.integer < 0)
             return refuse_window(t, w->expr, "only a literal distance is translated");
         distance = w->arguments[1].text;
     }
-    struct sql_value result = as_result(common, w->expr->offset);
-    result.text = sql_format(t, "%s(%s, %s, %s)%s", w->name, sql_convert(t, value, common), distance,
-                             sql_convert(t, other, common), w->over);
-    if (common.cls == SQL_CLASS_MIXED)
-        result.flag =
-            sql_format(t, "%s(%s, %s, %s)%s", w->name, sql_flag(t, value), distance, sql_flag(t, other), w->over);
+    struct translate_value result = as_result(common, w->expr->offset);
+    result.text = translate_format(t, "%s(%s, %s, %s)%s", w->name, translate_convert(t, value, common), distance,
+                                   translate_convert(t, other, common), w->over);
+    if (common.cls == TRANSLATE_CLASS_MIXED)
+        result.flag = translate_format(t, "%s(%s, %s, %s)%s", w->name, translate_flag(t, value), distance,
+                                       translate_flag(t, other), w->over);
     return result;
 }
 
 struct function {
     const char *name;
     uint8_t fewest, most;
-    struct sql_value (*rule)(struct sql_translator *t, const struct window *w);
+    struct translate_value (*rule)(struct translator *t, const struct window *w);
 };
 
 static const struct function functions[] = {
-#define SQL_WINDOW(name, fewest, most, rule) {#name, fewest, most, rule},
-#include "sql/sql_functions.def"
+#define TRANSLATE_WINDOW(name, fewest, most, rule) {#name, fewest, most, rule},
+#include "translate/translate_functions.def"
 };
 
-struct sql_value sql_window_value(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+struct translate_value translate_window_value(struct translator *t, struct translate_scope *scope,
+                                              const struct sql_expr *expr)
 {
     const struct sql_items *items = expr->call->arguments;
     uint32_t count = items ? items->count : 0;
     const struct function *function = NULL;
-    if (scope->phase == SQL_PHASE_ARGUMENTS)
+    if (scope->phase == TRANSLATE_PHASE_ARGUMENTS)
         return refuse_window(t, expr, "it stands inside an aggregate");
     scope->windows++;
     bool slides = false;
     const char *over = over_text(t, scope, expr, &slides);
     if (sql_is_aggregate(expr->name.text, count))
-        return sql_aggregate_value(t, scope, expr, over, slides);
+        return translate_aggregate_value(t, scope, expr, over, slides);
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
         if (base_fold_compare(functions[i].name, expr->name.text) == 0 && count >= functions[i].fewest &&
             count <= functions[i].most)
             function = &functions[i];
     if (!function || expr->call->filter || expr->call->distinct || expr->call->star)
         return refuse_window(t, expr, "it isn't known to give the same in the column store");
-    struct sql_value *arguments = sql_arena_alloc(t->arena, (count + 1) * sizeof *arguments);
+    struct translate_value *arguments = sql_arena_alloc(t->arena, (count + 1) * sizeof *arguments);
     if (!arguments) {
         t->failed = true;
-        return sql_value_null(expr->offset);
+        return translate_value_null(expr->offset);
     }
     for (uint32_t i = 0; i < count; i++)
-        arguments[i] = sql_expression(t, scope, items->items[i].expr);
+        arguments[i] = translate_expression(t, scope, items->items[i].expr);
     struct window w = {scope, expr, function->name, over, arguments, count};
-    return t->refused ? sql_value_null(expr->offset) : function->rule(t, &w);
+    return t->refused ? translate_value_null(expr->offset) : function->rule(t, &w);
 }

@@ -6,7 +6,7 @@
  *    converts anything.
  * 3. Text that isn't UTF-8 can't leave as text in an Arrow batch, so columns that have held some are not taken.
  */
-#include "sql/sql_direct.h"
+#include "translate/translate_direct.h"
 
 #include "base/base_error.h"
 #include "base/base_map.h"
@@ -14,18 +14,18 @@
 
 struct attempt {
     const struct sql_source *source;
-    const struct sql_table *table;
+    const struct translate_table *table;
     const struct rhei_value *parameters;
     uint32_t parameter_count;
-    struct sql_direct *direct;
+    struct translate_direct *direct;
 };
 
 static const struct {
     const char *name;
     uint8_t function;
 } functions[] = {
-    {"count", SQL_DIRECT_COUNT}, {"sum", SQL_DIRECT_SUM}, {"total", SQL_DIRECT_TOTAL},
-    {"avg", SQL_DIRECT_AVG},     {"min", SQL_DIRECT_MIN}, {"max", SQL_DIRECT_MAX},
+    {"count", TRANSLATE_DIRECT_COUNT}, {"sum", TRANSLATE_DIRECT_SUM}, {"total", TRANSLATE_DIRECT_TOTAL},
+    {"avg", TRANSLATE_DIRECT_AVG},     {"min", TRANSLATE_DIRECT_MIN}, {"max", TRANSLATE_DIRECT_MAX},
 };
 
 static bool is_named(const struct sql_name *name, const char *word)
@@ -35,23 +35,24 @@ static bool is_named(const struct sql_name *name, const char *word)
 
 /* ---- Shape. ------------------------------------------------------------------------------------------------------ */
 
-/* SQL_DIRECT_COLUMN: none of the aggregates that are taken. */
+/* TRANSLATE_DIRECT_COLUMN: none of the aggregates that are taken. */
 static uint8_t function_of(const struct sql_expr *expr)
 {
     const struct sql_call *call = expr->call;
     if (expr->kind != SQL_EXPR_CALL || call->distinct || call->filter != NULL || call->over != NULL ||
         call->order != NULL || call->within_group)
-        return SQL_DIRECT_COLUMN;
+        return TRANSLATE_DIRECT_COLUMN;
     bool one = call->arguments != NULL && call->arguments->count == 1 &&
                call->arguments->items[0].expr->kind == SQL_EXPR_COLUMN;
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         if (!is_named(&expr->name, functions[i].name))
             continue;
         if (call->star)
-            return functions[i].function == SQL_DIRECT_COUNT ? SQL_DIRECT_COUNT_ROWS : SQL_DIRECT_COLUMN;
-        return one ? functions[i].function : SQL_DIRECT_COLUMN;
+            return functions[i].function == TRANSLATE_DIRECT_COUNT ? TRANSLATE_DIRECT_COUNT_ROWS
+                                                                   : TRANSLATE_DIRECT_COLUMN;
+        return one ? functions[i].function : TRANSLATE_DIRECT_COLUMN;
     }
-    return SQL_DIRECT_COLUMN;
+    return TRANSLATE_DIRECT_COLUMN;
 }
 
 static uint8_t kind_of(const struct sql_core *core)
@@ -62,16 +63,16 @@ static uint8_t kind_of(const struct sql_core *core)
         const struct sql_expr *expr = items->items[i].expr;
         stars += expr->kind == SQL_EXPR_STAR;
         plain += expr->kind == SQL_EXPR_COLUMN || expr->kind == SQL_EXPR_STAR;
-        aggregates += function_of(expr) != SQL_DIRECT_COLUMN;
+        aggregates += function_of(expr) != TRANSLATE_DIRECT_COLUMN;
     }
     if (core->group_by != NULL)
         return core->group_by->count == 1 && core->group_by->items[0].expr->kind == SQL_EXPR_COLUMN && stars == 0 &&
                        items->count > 0 && plain + aggregates == items->count
-                   ? SQL_DIRECT_GROUPS
-                   : SQL_DIRECT_NONE;
+                   ? TRANSLATE_DIRECT_GROUPS
+                   : TRANSLATE_DIRECT_NONE;
     if (items->count > 0 && plain == items->count)
-        return SQL_DIRECT_COLUMNS;
-    return items->count > 0 && aggregates == items->count ? SQL_DIRECT_AGGREGATES : SQL_DIRECT_NONE;
+        return TRANSLATE_DIRECT_COLUMNS;
+    return items->count > 0 && aggregates == items->count ? TRANSLATE_DIRECT_AGGREGATES : TRANSLATE_DIRECT_NONE;
 }
 
 static bool is_constant(const struct sql_expr *expr)
@@ -104,7 +105,7 @@ static bool is_conjunction(const struct sql_expr *where)
     return is_range(where);
 }
 
-bool sql_direct_shape(const struct sql_tree *tree)
+bool translate_direct_shape(const struct sql_tree *tree)
 {
     if (tree->kind != SQL_KIND_SELECT || tree->explain != SQL_EXPLAIN_NONE || tree->select == NULL)
         return false;
@@ -118,7 +119,7 @@ bool sql_direct_shape(const struct sql_tree *tree)
         return false;
     const struct sql_source *source = &core->from->items[0];
     return source->kind == SQL_SOURCE_TABLE && source->indexed_by.text == NULL && source->arguments == NULL &&
-           kind_of(core) != SQL_DIRECT_NONE && (core->where == NULL || is_conjunction(core->where));
+           kind_of(core) != TRANSLATE_DIRECT_NONE && (core->where == NULL || is_conjunction(core->where));
 }
 
 /* ---- Names. ------------------------------------------------------------------------------------------------------- */
@@ -140,7 +141,7 @@ static bool find_column(const struct attempt *a, const struct sql_expr *expr, ui
 {
     if (expr->kind != SQL_EXPR_COLUMN || !qualifier_fits(a, expr))
         return false;
-    const struct sql_table *table = a->table;
+    const struct translate_table *table = a->table;
     for (uint32_t c = 0; c < table->column_count; c++)
         if (!table->columns[c].is_rowid && is_named(&expr->name, table->columns[c].name)) {
             *column = c;
@@ -157,16 +158,16 @@ static bool find_column(const struct attempt *a, const struct sql_expr *expr, ui
 }
 
 /* RHEI_INTEGER or RHEI_REAL where the column has held numbers of that class alone, RHEI_NULL where it has held nothing. */
-static bool one_class_of_numbers(const struct sql_column *column, uint8_t *class)
+static bool one_class_of_numbers(const struct translate_column *column, uint8_t *class)
 {
-    switch (column->flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL) {
+    switch (column->flags & TRANSLATE_CLASS_MASK & ~(uint32_t)TRANSLATE_HAS_NULL) {
     case 0:
         *class = RHEI_NULL;
         return true;
-    case SQL_HAS_INTEGER:
+    case TRANSLATE_HAS_INTEGER:
         *class = RHEI_INTEGER;
         return true;
-    case SQL_HAS_REAL:
+    case TRANSLATE_HAS_REAL:
         *class = RHEI_REAL;
         return true;
     default:
@@ -178,11 +179,11 @@ static bool one_class_of_numbers(const struct sql_column *column, uint8_t *class
 
 static bool put_column(const struct attempt *a, uint32_t column)
 {
-    const struct sql_column *from = &a->table->columns[column];
-    if (from->absent || (from->flags & SQL_INVALID_UTF8) != 0)
+    const struct translate_column *from = &a->table->columns[column];
+    if (from->absent || (from->flags & TRANSLATE_INVALID_UTF8) != 0)
         return false;
     a->direct->outputs[a->direct->output_count++] =
-        (struct sql_direct_output){.function = SQL_DIRECT_COLUMN, .column = column};
+        (struct translate_direct_output){.function = TRANSLATE_DIRECT_COLUMN, .column = column};
     return true;
 }
 
@@ -198,17 +199,17 @@ static bool put_star(const struct attempt *a, const struct sql_expr *star)
 
 static bool put_aggregate(const struct attempt *a, const struct sql_expr *expr)
 {
-    struct sql_direct_output output = {.function = function_of(expr)};
-    if (output.function != SQL_DIRECT_COUNT_ROWS &&
+    struct translate_direct_output output = {.function = function_of(expr)};
+    if (output.function != TRANSLATE_DIRECT_COUNT_ROWS &&
         !find_column(a, expr->call->arguments->items[0].expr, &output.column))
         return false;
-    if (output.function > SQL_DIRECT_COUNT) {
-        const struct sql_column *column = &a->table->columns[output.column];
-        bool extreme = output.function == SQL_DIRECT_MIN || output.function == SQL_DIRECT_MAX;
+    if (output.function > TRANSLATE_DIRECT_COUNT) {
+        const struct translate_column *column = &a->table->columns[output.column];
+        bool extreme = output.function == TRANSLATE_DIRECT_MIN || output.function == TRANSLATE_DIRECT_MAX;
         if (!one_class_of_numbers(column, &output.classes_of))
             return false;
         /* Which zero an extreme gives, and what infinities sum up to, is left to those who have rules for it. */
-        if ((column->flags & (extreme ? SQL_NEGATIVE_ZERO : SQL_INFINITE)) != 0)
+        if ((column->flags & (extreme ? TRANSLATE_NEGATIVE_ZERO : TRANSLATE_INFINITE)) != 0)
             return false;
     }
     a->direct->outputs[a->direct->output_count++] = output;
@@ -229,17 +230,17 @@ static size_t outputs_at_most(const struct attempt *a, const struct sql_items *i
  */
 static bool put_key(const struct attempt *a, const struct sql_items *group_by)
 {
-    struct sql_direct *direct = a->direct;
-    if (direct->kind != SQL_DIRECT_GROUPS)
+    struct translate_direct *direct = a->direct;
+    if (direct->kind != TRANSLATE_DIRECT_GROUPS)
         return true;
     if (!find_column(a, group_by->items[0].expr, &direct->key))
         return false;
-    const struct sql_column *key = &a->table->columns[direct->key];
-    uint32_t held = key->flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL;
+    const struct translate_column *key = &a->table->columns[direct->key];
+    uint32_t held = key->flags & TRANSLATE_CLASS_MASK & ~(uint32_t)TRANSLATE_HAS_NULL;
     bool binary = key->collation == NULL || base_fold_compare(key->collation, "BINARY") == 0;
-    if (held == SQL_HAS_INTEGER)
+    if (held == TRANSLATE_HAS_INTEGER)
         direct->key_class = RHEI_INTEGER;
-    else if (held == SQL_HAS_TEXT && binary && (key->flags & (SQL_INVALID_UTF8 | SQL_HAS_NUL)) == 0)
+    else if (held == TRANSLATE_HAS_TEXT && binary && (key->flags & (TRANSLATE_INVALID_UTF8 | TRANSLATE_HAS_NUL)) == 0)
         direct->key_class = RHEI_TEXT;
     return direct->key_class != 0;
 }
@@ -258,10 +259,10 @@ static bool put_outputs(const struct attempt *a, const struct sql_items *items)
     for (uint32_t i = 0; i < items->count; i++) {
         const struct sql_expr *expr = items->items[i].expr;
         uint32_t column;
-        bool put = a->direct->kind == SQL_DIRECT_AGGREGATES ? put_aggregate(a, expr)
-                   : a->direct->kind == SQL_DIRECT_GROUPS   ? put_grouped(a, expr)
-                   : expr->kind == SQL_EXPR_STAR            ? put_star(a, expr)
-                                                            : find_column(a, expr, &column) && put_column(a, column);
+        bool put = a->direct->kind == TRANSLATE_DIRECT_AGGREGATES ? put_aggregate(a, expr)
+                   : a->direct->kind == TRANSLATE_DIRECT_GROUPS   ? put_grouped(a, expr)
+                   : expr->kind == SQL_EXPR_STAR                  ? put_star(a, expr)
+                                                 : find_column(a, expr, &column) && put_column(a, column);
         if (!put)
             return false;
     }
@@ -296,16 +297,16 @@ static bool constant_value(const struct attempt *a, const struct sql_expr *expr,
     return true;
 }
 
-static struct sql_direct_range *new_range(const struct attempt *a, const struct sql_expr *expr)
+static struct translate_direct_range *new_range(const struct attempt *a, const struct sql_expr *expr)
 {
     uint32_t column;
     uint8_t class;
-    if (a->direct->range_count == SQL_DIRECT_RANGES || !find_column(a, expr, &column) ||
+    if (a->direct->range_count == TRANSLATE_DIRECT_RANGES || !find_column(a, expr, &column) ||
         !one_class_of_numbers(&a->table->columns[column], &class) ||
-        a->table->columns[column].affinity == SQL_AFFINITY_TEXT)
+        a->table->columns[column].affinity == TRANSLATE_AFFINITY_TEXT)
         return NULL;
-    struct sql_direct_range *range = &a->direct->ranges[a->direct->range_count++];
-    *range = (struct sql_direct_range){.column = column};
+    struct translate_direct_range *range = &a->direct->ranges[a->direct->range_count++];
+    *range = (struct translate_direct_range){.column = column};
     return range;
 }
 
@@ -315,7 +316,7 @@ static bool put_comparison(const struct attempt *a, const struct sql_expr *expr)
     const struct sql_expr *column = swapped ? expr->right : expr->left;
     uint8_t op = swapped ? sql_op_mirrored(expr->op) : expr->op;
     struct rhei_value value;
-    struct sql_direct_range *range = new_range(a, column);
+    struct translate_direct_range *range = new_range(a, column);
     if (range == NULL || !constant_value(a, swapped ? expr->left : expr->right, &value))
         return false;
     if (op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE)
@@ -332,7 +333,7 @@ static bool put_ranges(const struct attempt *a, const struct sql_expr *where)
     if (where == NULL)
         return true;
     if (where->kind == SQL_EXPR_BETWEEN) {
-        struct sql_direct_range *range = new_range(a, where->left);
+        struct translate_direct_range *range = new_range(a, where->left);
         return range != NULL && constant_value(a, where->right, &range->low) &&
                constant_value(a, where->third, &range->high);
     }
@@ -343,18 +344,18 @@ static bool put_ranges(const struct attempt *a, const struct sql_expr *where)
 
 /* ---- The calls. --------------------------------------------------------------------------------------------------- */
 
-void sql_direct_reset(struct sql_direct *direct)
+void translate_direct_reset(struct translate_direct *direct)
 {
     base_free(direct->outputs);
-    *direct = (struct sql_direct){.kind = SQL_DIRECT_NONE};
+    *direct = (struct translate_direct){.kind = TRANSLATE_DIRECT_NONE};
 }
 
-rhei_status sql_direct_make(const struct sql_tree *tree, const struct sql_catalog *catalog,
-                            const struct rhei_value *parameters, uint32_t parameter_count, struct sql_direct *direct,
-                            struct rhei_error *error)
+rhei_status translate_direct_make(const struct sql_tree *tree, const struct translate_catalog *catalog,
+                                  const struct rhei_value *parameters, uint32_t parameter_count,
+                                  struct translate_direct *direct, struct rhei_error *error)
 {
-    *direct = (struct sql_direct){.kind = SQL_DIRECT_NONE};
-    if (!sql_direct_shape(tree))
+    *direct = (struct translate_direct){.kind = TRANSLATE_DIRECT_NONE};
+    if (!translate_direct_shape(tree))
         return RHEI_OK;
     const struct sql_core *core = tree->select->cores;
     struct attempt a = {.source = &core->from->items[0],
@@ -371,6 +372,6 @@ rhei_status sql_direct_make(const struct sql_tree *tree, const struct sql_catalo
         return error_no_memory(error);
     if (!put_key(&a, core->group_by) || !put_outputs(&a, core->columns) || !put_ranges(&a, core->where) ||
         direct->output_count == 0)
-        sql_direct_reset(direct);
+        translate_direct_reset(direct);
     return RHEI_OK;
 }

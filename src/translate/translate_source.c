@@ -7,7 +7,7 @@
 
 #include "base/base_error.h"
 #include "base/base_map.h"
-#include "sql/sql_translator.h"
+#include "translate/translate_internal.h"
 
 enum { VIEW_DEPTH = 50 };
 
@@ -16,19 +16,19 @@ static bool same_name(const char *a, const char *b)
     return a && b && base_fold_compare(a, b) == 0;
 }
 
-static struct sql_source_scope *add_source(struct sql_translator *t, struct sql_scope *scope)
+static struct translate_source_scope *add_source(struct translator *t, struct translate_scope *scope)
 {
     if (!sql_arena_grow(t->arena, (void **)&scope->sources, scope->source_count, &scope->source_capacity,
                         sizeof *scope->sources)) {
         t->failed = true;
         return NULL;
     }
-    struct sql_source_scope *source = &scope->sources[scope->source_count++];
-    *source = (struct sql_source_scope){.label = sql_label(t, 's'), .scan = -1, .rowid = -1};
+    struct translate_source_scope *source = &scope->sources[scope->source_count++];
+    *source = (struct translate_source_scope){.label = translate_label(t, 's'), .scan = -1, .rowid = -1};
     return source;
 }
 
-static struct sql_field *make_fields(struct sql_translator *t, struct sql_source_scope *source, uint32_t count)
+static struct translate_field *make_fields(struct translator *t, struct translate_source_scope *source, uint32_t count)
 {
     source->fields = sql_arena_alloc(t->arena, (count ? count : 1) * sizeof *source->fields);
     source->field_count = source->fields ? count : 0;
@@ -38,39 +38,39 @@ static struct sql_field *make_fields(struct sql_translator *t, struct sql_source
 
 /* ---- Tables ---- */
 
-static int32_t add_scan(struct sql_translator *t, const struct sql_table *table)
+static int32_t add_scan(struct translator *t, const struct translate_table *table)
 {
     uint32_t number = t->out->scan_count;
     if (!sql_arena_grow(t->arena, (void **)&t->scans, number, &t->scan_capacity, sizeof *t->scans)) {
         t->failed = true;
         return -1;
     }
-    struct sql_scan_column *columns =
+    struct translate_scan_column *columns =
         sql_arena_alloc(t->arena, (table->column_count ? table->column_count : 1) * sizeof *columns);
     t->failed = t->failed || !columns;
-    t->scans[number] = (struct sql_scan){table->id, table->name, columns, 0};
+    t->scans[number] = (struct translate_scan){table->id, table->name, columns, 0};
     t->out->scan_count++;
     return (int32_t)number;
 }
 
-static void add_unique(struct sql_source_scope *source, uint64_t set)
+static void add_unique(struct translate_source_scope *source, uint64_t set)
 {
     if (source->unique_count < sizeof source->unique_sets / sizeof source->unique_sets[0])
         source->unique_sets[source->unique_count++] = set;
 }
 
-static void add_table_keys(struct sql_source_scope *source, const struct sql_table *table)
+static void add_table_keys(struct translate_source_scope *source, const struct translate_table *table)
 {
     if (source->rowid >= 0 && source->rowid < 64)
         add_unique(source, (uint64_t)1 << source->rowid);
     for (uint32_t k = 0; k < table->key_count; k++) {
-        const struct sql_unique_key *key = &table->keys[k];
+        const struct translate_unique_key *key = &table->keys[k];
         uint64_t set = 0;
         bool usable = key->column_count > 0;
         for (uint32_t i = 0; i < key->column_count; i++) {
             uint32_t column = key->columns[i];
-            usable =
-                usable && column < 64 && column < table->column_count && !(table->columns[column].flags & SQL_HAS_NULL);
+            usable = usable && column < 64 && column < table->column_count &&
+                     !(table->columns[column].flags & TRANSLATE_HAS_NULL);
             if (usable)
                 set |= (uint64_t)1 << column;
         }
@@ -79,19 +79,19 @@ static void add_table_keys(struct sql_source_scope *source, const struct sql_tab
     }
 }
 
-static const char *table_text(struct sql_translator *t, struct sql_source_scope *source, const struct sql_table *table,
-                              uint32_t offset)
+static const char *table_text(struct translator *t, struct translate_source_scope *source,
+                              const struct translate_table *table, uint32_t offset)
 {
     if (!table->mirrored) {
-        sql_refuse(t, offset, "table that isn't mirrored",
-                   table->refusal_reason ? table->refusal_reason : "it is not mirrored");
+        translate_refuse(t, offset, "table that isn't mirrored",
+                         table->refusal_reason ? table->refusal_reason : "it is not mirrored");
         return "NULL";
     }
     source->table = table;
     source->scan = add_scan(t, table);
-    struct sql_field *fields = make_fields(t, source, table->column_count);
+    struct translate_field *fields = make_fields(t, source, table->column_count);
     for (uint32_t i = 0; i < source->field_count; i++) {
-        const struct sql_column *column = &table->columns[i];
+        const struct translate_column *column = &table->columns[i];
         fields[i].name = column->name;
         fields[i].column = (int32_t)i;
         fields[i].hidden = column->hidden || column->is_rowid;
@@ -100,16 +100,16 @@ static const char *table_text(struct sql_translator *t, struct sql_source_scope 
             source->rowid = (int32_t)i;
     }
     add_table_keys(source, table);
-    return sql_format(t, "mirror_scan(%u, %d) AS %s", table->id, source->scan, source->label);
+    return translate_format(t, "mirror_scan(%u, %d) AS %s", table->id, source->scan, source->label);
 }
 
 /* ---- Subqueries, CTEs and views ---- */
 
 /* The columns of a translated SELECT as fields; SQLite renames a second column of the same name. */
-static void query_fields(struct sql_translator *t, struct sql_source_scope *source, const struct sql_value *columns,
-                         const char *const *names, uint32_t count)
+static void query_fields(struct translator *t, struct translate_source_scope *source,
+                         const struct translate_value *columns, const char *const *names, uint32_t count)
 {
-    struct sql_field *fields = make_fields(t, source, count);
+    struct translate_field *fields = make_fields(t, source, count);
     for (uint32_t i = 0; i < source->field_count; i++) {
         bool repeated = false;
         for (uint32_t j = 0; j < i && !repeated; j++)
@@ -117,37 +117,38 @@ static void query_fields(struct sql_translator *t, struct sql_source_scope *sour
         fields[i].name = repeated ? NULL : names[i];
         fields[i].column = -1;
         fields[i].value = columns[i];
-        fields[i].value.text = sql_format(t, "%s.%s", source->label, columns[i].text);
+        fields[i].value.text = translate_format(t, "%s.%s", source->label, columns[i].text);
         if (columns[i].flag)
-            fields[i].value.flag = sql_format(t, "%s.%s", source->label, columns[i].flag);
+            fields[i].value.flag = translate_format(t, "%s.%s", source->label, columns[i].flag);
         if (!columns[i].collation)
             fields[i].value.collation = "BINARY";
         fields[i].value.collation_written = false;
     }
 }
 
-static const char *query_source(struct sql_translator *t, struct sql_source_scope *source, struct sql_query query)
+static const char *query_source(struct translator *t, struct translate_source_scope *source,
+                                struct translate_query query)
 {
     query_fields(t, source, query.columns, query.names, query.count);
     if (query.unique_first)
         add_unique(source, 0);
-    return sql_format(t, "(%s) AS %s", query.text, source->label);
+    return translate_format(t, "(%s) AS %s", query.text, source->label);
 }
 
-static void rename_columns(struct sql_translator *t, struct sql_query *query, const struct sql_names *names,
+static void rename_columns(struct translator *t, struct translate_query *query, const struct sql_names *names,
                            uint32_t offset)
 {
     if (!names)
         return;
     if (names->count != query->count) {
-        sql_refuse(t, offset, "column list", "it names another number of columns than the SELECT gives");
+        translate_refuse(t, offset, "column list", "it names another number of columns than the SELECT gives");
         return;
     }
     for (uint32_t i = 0; i < names->count; i++)
         query->names[i] = names->items[i].text;
 }
 
-static struct sql_tree *parse_view(struct sql_translator *t, const char *text)
+static struct sql_tree *parse_view(struct translator *t, const char *text)
 {
     struct sql_tree *tree = NULL;
     if (!sql_arena_grow(t->arena, (void **)&t->view_trees, t->view_count, &t->view_capacity, sizeof *t->view_trees)) {
@@ -160,21 +161,21 @@ static struct sql_tree *parse_view(struct sql_translator *t, const char *text)
     return tree->kind == SQL_KIND_CREATE_VIEW && tree->view ? tree : NULL;
 }
 
-static const char *view_text(struct sql_translator *t, struct sql_source_scope *source, const char *text,
+static const char *view_text(struct translator *t, struct translate_source_scope *source, const char *text,
                              const struct sql_source *from)
 {
     struct sql_tree *tree = t->view_depth < VIEW_DEPTH ? parse_view(t, text) : NULL;
     if (!tree) {
-        sql_refuse(t, from->offset, "view", "its text could not be read");
+        translate_refuse(t, from->offset, "view", "its text could not be read");
         return "NULL";
     }
-    struct sql_cte_scope *ctes = t->ctes;
+    struct translate_cte_scope *ctes = t->ctes;
     const char *outer_view = t->view;
     t->ctes = NULL;
     t->view = sql_arena_text(t->arena, from->name.text, from->name.length);
     t->view_depth++;
     t->cut++;
-    struct sql_query query = sql_query_text(t, NULL, tree->view->select, true);
+    struct translate_query query = translate_query_text(t, NULL, tree->view->select, true);
     rename_columns(t, &query, tree->view->columns, 0);
     /* The names go with the tree, the refusal may outlive it. */
     for (uint32_t i = 0; i < query.count && !t->refused; i++)
@@ -187,27 +188,27 @@ static const char *view_text(struct sql_translator *t, struct sql_source_scope *
     return query_source(t, source, query);
 }
 
-static struct sql_cte_scope *find_cte(struct sql_translator *t, const struct sql_source *from)
+static struct translate_cte_scope *find_cte(struct translator *t, const struct sql_source *from)
 {
     if (from->schema.text)
         return NULL;
-    for (struct sql_cte_scope *cte = t->ctes; cte; cte = cte->outer)
+    for (struct translate_cte_scope *cte = t->ctes; cte; cte = cte->outer)
         if (same_name(cte->cte->name.text, from->name.text))
             return cte;
     return NULL;
 }
 
-static const char *named_source(struct sql_translator *t, struct sql_source_scope *source,
+static const char *named_source(struct translator *t, struct translate_source_scope *source,
                                 const struct sql_source *from)
 {
-    struct sql_cte_scope *cte = find_cte(t, from);
+    struct translate_cte_scope *cte = find_cte(t, from);
     if (cte) {
         if (!cte->done)
-            sql_refuse(t, from->offset, "recursive CTE", "a CTE that names itself or a later one");
+            translate_refuse(t, from->offset, "recursive CTE", "a CTE that names itself or a later one");
         query_fields(t, source, cte->columns, cte->names, cte->count);
-        return sql_format(t, "%s AS %s", cte->label, source->label);
+        return translate_format(t, "%s AS %s", cte->label, source->label);
     }
-    const struct sql_table *table =
+    const struct translate_table *table =
         t->catalog->table ? t->catalog->table(t->catalog->context, from->schema.text, from->name.text) : NULL;
     if (table)
         return table_text(t, source, table, from->offset);
@@ -215,36 +216,37 @@ static const char *named_source(struct sql_translator *t, struct sql_source_scop
         t->catalog->view ? t->catalog->view(t->catalog->context, from->schema.text, from->name.text) : NULL;
     if (view)
         return view_text(t, source, view, from);
-    sql_refuse(t, from->offset, "table that isn't mirrored", "no mirrored table or view has that name");
+    translate_refuse(t, from->offset, "table that isn't mirrored", "no mirrored table or view has that name");
     return "NULL";
 }
 
 /* ---- Joins ---- */
 
-static const char *from_range(struct sql_translator *t, struct sql_scope *scope, const struct sql_from *from);
+static const char *from_range(struct translator *t, struct translate_scope *scope, const struct sql_from *from);
 
-static const char *source_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_source *from)
+static const char *source_text(struct translator *t, struct translate_scope *scope, const struct sql_source *from)
 {
     if (from->kind == SQL_SOURCE_GROUP) {
         if (from->alias.text)
-            sql_refuse(t, from->offset, "join in brackets with an alias", "it is a subquery of its own in SQLite");
-        return sql_format(t, "(%s)", from_range(t, scope, from->group));
+            translate_refuse(t, from->offset, "join in brackets with an alias",
+                             "it is a subquery of its own in SQLite");
+        return translate_format(t, "(%s)", from_range(t, scope, from->group));
     }
     if (from->kind == SQL_SOURCE_CALL) {
-        sql_refuse(t, from->offset, "table-valued function", "it is SQLite's own");
+        translate_refuse(t, from->offset, "table-valued function", "it is SQLite's own");
         return "NULL";
     }
     if (from->kind == SQL_SOURCE_SELECT) {
-        struct sql_query query = sql_query_text(t, scope->outer, from->select, true);
-        struct sql_source_scope *source = add_source(t, scope);
+        struct translate_query query = translate_query_text(t, scope->outer, from->select, true);
+        struct translate_source_scope *source = add_source(t, scope);
         if (!source)
             return "NULL";
         source->name = from->alias.text;
         return query_source(t, source, query);
     }
-    struct sql_source_scope made = {.label = sql_label(t, 's'), .scan = -1, .rowid = -1};
+    struct translate_source_scope made = {.label = translate_label(t, 's'), .scan = -1, .rowid = -1};
     const char *text = named_source(t, &made, from);
-    struct sql_source_scope *source = add_source(t, scope);
+    struct translate_source_scope *source = add_source(t, scope);
     if (!source)
         return "NULL";
     *source = made;
@@ -254,8 +256,8 @@ static const char *source_text(struct sql_translator *t, struct sql_scope *scope
 }
 
 /* The column of that name among sources [first, end); the leftmost one that isn't merged into another. */
-static bool find_side(struct sql_translator *t, struct sql_scope *scope, uint32_t first, uint32_t end, const char *name,
-                      struct sql_source_scope **source, uint32_t *field)
+static bool find_side(struct translator *t, struct translate_scope *scope, uint32_t first, uint32_t end,
+                      const char *name, struct translate_source_scope **source, uint32_t *field)
 {
     for (uint32_t s = first; s < end; s++)
         for (uint32_t f = 0; f < scope->sources[s].field_count; f++)
@@ -269,60 +271,60 @@ static bool find_side(struct sql_translator *t, struct sql_scope *scope, uint32_
     return false;
 }
 
-static const char *merge_column(struct sql_translator *t, struct sql_scope *scope, uint32_t middle, const char *name,
+static const char *merge_column(struct translator *t, struct translate_scope *scope, uint32_t middle, const char *name,
                                 const struct sql_source *from, const char *condition)
 {
-    struct sql_source_scope *left, *right;
+    struct translate_source_scope *left, *right;
     uint32_t left_field, right_field;
     if (!find_side(t, scope, 0, middle, name, &left, &left_field) ||
         !find_side(t, scope, middle, scope->source_count, name, &right, &right_field)) {
-        sql_refuse(t, from->offset, "USING", "a column is not there on both sides");
+        translate_refuse(t, from->offset, "USING", "a column is not there on both sides");
         return condition;
     }
-    struct sql_value equal =
-        sql_compare(t, SQL_OP_EQ, sql_field_value(t, left, left_field), sql_field_value(t, right, right_field));
+    struct translate_value equal = translate_compare(t, SQL_OP_EQ, translate_field_value(t, left, left_field),
+                                                     translate_field_value(t, right, right_field));
     right->fields[right_field].merged = true;
-    return condition ? sql_emit(t, SQL_FORM_AND, condition, equal.text, NULL) : equal.text;
+    return condition ? translate_emit(t, TRANSLATE_FORM_AND, condition, equal.text, NULL) : equal.text;
 }
 
-static const char *natural_condition(struct sql_translator *t, struct sql_scope *scope, uint32_t middle,
+static const char *natural_condition(struct translator *t, struct translate_scope *scope, uint32_t middle,
                                      const struct sql_source *from)
 {
     const char *condition = NULL;
-    struct sql_source_scope *left;
+    struct translate_source_scope *left;
     uint32_t left_field;
     for (uint32_t s = middle; s < scope->source_count; s++)
         for (uint32_t f = 0; f < scope->sources[s].field_count; f++) {
-            const struct sql_field *field = &scope->sources[s].fields[f];
+            const struct translate_field *field = &scope->sources[s].fields[f];
             if (!field->hidden && field->name && find_side(t, scope, 0, middle, field->name, &left, &left_field))
                 condition = merge_column(t, scope, middle, field->name, from, condition);
         }
     return condition;
 }
 
-static const char *join_condition(struct sql_translator *t, struct sql_scope *scope, uint32_t middle,
+static const char *join_condition(struct translator *t, struct translate_scope *scope, uint32_t middle,
                                   const struct sql_source *from)
 {
     const char *condition = NULL;
     bool outer = from->join == SQL_JOIN_RIGHT || from->join == SQL_JOIN_FULL;
     if ((from->natural || from->using_columns) && outer)
-        sql_refuse(t, from->offset, "USING in a RIGHT or FULL JOIN", "the merged column needs both sides");
+        translate_refuse(t, from->offset, "USING in a RIGHT or FULL JOIN", "the merged column needs both sides");
     if (from->natural)
         return natural_condition(t, scope, middle, from);
     for (uint32_t i = 0; from->using_columns && i < from->using_columns->count; i++)
         condition = merge_column(t, scope, middle, from->using_columns->items[i].text, from, condition);
     if (from->on)
-        condition = sql_condition(t, sql_expression(t, scope, from->on));
+        condition = translate_condition(t, translate_expression(t, scope, from->on));
     return condition;
 }
 
-static void mark_outer(struct sql_scope *scope, uint32_t first, uint32_t end)
+static void mark_outer(struct translate_scope *scope, uint32_t first, uint32_t end)
 {
     for (uint32_t i = first; i < end; i++)
         scope->sources[i].outer = true;
 }
 
-static const char *join_text(struct sql_translator *t, struct sql_scope *scope, uint32_t first, const char *before,
+static const char *join_text(struct translator *t, struct translate_scope *scope, uint32_t first, const char *before,
                              const struct sql_source *from)
 {
     static const char *const words[] = {"", "INNER", "INNER", "INNER", "LEFT", "RIGHT", "FULL"};
@@ -334,13 +336,13 @@ static const char *join_text(struct sql_translator *t, struct sql_scope *scope, 
     if (from->join == SQL_JOIN_RIGHT || from->join == SQL_JOIN_FULL)
         mark_outer(scope, first, middle);
     if (from->join < SQL_JOIN_LEFT && from->on)
-        sql_note_ranges(t, scope, from->on);
+        translate_note_ranges(t, scope, from->on);
     if (from->join < SQL_JOIN_LEFT && !condition)
-        return sql_format(t, "%s CROSS JOIN %s", before, text);
-    return sql_format(t, "%s %s JOIN %s ON %s", before, words[from->join], text, condition ? condition : "TRUE");
+        return translate_format(t, "%s CROSS JOIN %s", before, text);
+    return translate_format(t, "%s %s JOIN %s ON %s", before, words[from->join], text, condition ? condition : "TRUE");
 }
 
-static const char *from_range(struct sql_translator *t, struct sql_scope *scope, const struct sql_from *from)
+static const char *from_range(struct translator *t, struct translate_scope *scope, const struct sql_from *from)
 {
     uint32_t first = scope->source_count;
     if (!from || !from->count)
@@ -351,7 +353,7 @@ static const char *from_range(struct sql_translator *t, struct sql_scope *scope,
     return text;
 }
 
-const char *sql_from_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_from *from)
+const char *translate_from_text(struct translator *t, struct translate_scope *scope, const struct sql_from *from)
 {
     return from_range(t, scope, from);
 }

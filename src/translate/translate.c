@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way in and out of the translator, and the text tools that its parts share. */
-#include "sql/sql_translate.h"
+#include "translate/translate.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -10,36 +10,36 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "base/base_utf8.h"
-#include "sql/sql_translator.h"
+#include "translate/translate_internal.h"
 
 enum { ARENA_MAX = 1 << 26, ONCE_FROM = 200 };
 
-static const char *const duckdb_forms[SQL_FORM_COUNT] = {
-#define FORM(name, text) [SQL_FORM_##name] = text,
-#include "sql/sql_duckdb.def"
+static const char *const duckdb_forms[TRANSLATE_FORM_COUNT] = {
+#define FORM(name, text) [TRANSLATE_FORM_##name] = text,
+#include "translate/translate_duckdb.def"
 #undef FORM
 };
 
-static const char *const *const dialects[] = {[SQL_DIALECT_DUCKDB] = duckdb_forms};
+static const char *const *const dialects[] = {[TRANSLATE_DIALECT_DUCKDB] = duckdb_forms};
 
-struct translation {
-    struct sql_translation shown; /* first: what the caller sees */
+struct owned {
+    struct translation shown; /* first: what the caller sees */
     struct sql_arena *arena;
 };
 
-void sql_refuse(struct sql_translator *t, uint32_t offset, const char *construct, const char *reason)
+void translate_refuse(struct translator *t, uint32_t offset, const char *construct, const char *reason)
 {
     if (t->refused)
         return;
     t->refused = true;
-    t->out->refusal = (struct sql_refusal){construct, reason, offset, t->view};
+    t->out->refusal = (struct translate_refusal){construct, reason, offset, t->view};
 }
 
-static bool too_large(struct sql_translator *t, size_t size)
+static bool too_large(struct translator *t, size_t size)
 {
     if (size <= t->text_limit && sql_arena_size(t->arena) <= ARENA_MAX)
         return false;
-    sql_refuse(t, 0, "size", "the translated text would be too long");
+    translate_refuse(t, 0, "size", "the translated text would be too long");
     return true;
 }
 
@@ -49,7 +49,7 @@ static const char *part_of(const char *a, const char *b, const char *c, char whi
     return part ? part : "";
 }
 
-const char *sql_emit(struct sql_translator *t, enum sql_form form, const char *a, const char *b, const char *c)
+const char *translate_emit(struct translator *t, enum translate_form form, const char *a, const char *b, const char *c)
 {
     const char *template = t->forms[form];
     size_t size = 1;
@@ -81,13 +81,14 @@ static bool is_long(const char *part)
     return part && (strnlen(part, ONCE_FROM) == ONCE_FROM || strstr(part, "nullif("));
 }
 
-const char *sql_emit_once(struct sql_translator *t, enum sql_form form, const char *a, const char *b, const char *c)
+const char *translate_emit_once(struct translator *t, enum translate_form form, const char *a, const char *b,
+                                const char *c)
 {
     bool once = is_long(a) || is_long(b);
-    return sql_emit(t, once ? (enum sql_form)(form + 1) : form, a, b, c);
+    return translate_emit(t, once ? (enum translate_form)(form + 1) : form, a, b, c);
 }
 
-const char *sql_format(struct sql_translator *t, const char *format, ...)
+const char *translate_format(struct translator *t, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -106,7 +107,7 @@ const char *sql_format(struct sql_translator *t, const char *format, ...)
     return text;
 }
 
-const char *sql_keep(struct sql_translator *t, struct base_buffer *buffer)
+const char *translate_keep(struct translator *t, struct base_buffer *buffer)
 {
     const char *text = "NULL";
     if (buffer->failed)
@@ -119,48 +120,48 @@ const char *sql_keep(struct sql_translator *t, struct base_buffer *buffer)
     return text ? text : "NULL";
 }
 
-const char *sql_identifier(struct sql_translator *t, const char *name)
+const char *translate_identifier(struct translator *t, const char *name)
 {
     struct base_buffer buffer = {0};
     base_buffer_identifier(&buffer, name);
-    return sql_keep(t, &buffer);
+    return translate_keep(t, &buffer);
 }
 
-const char *sql_text_literal(struct sql_translator *t, const char *text, size_t len)
+const char *translate_text_literal(struct translator *t, const char *text, size_t len)
 {
     struct base_buffer buffer = {0};
     base_buffer_literal(&buffer, text, len);
-    return sql_keep(t, &buffer);
+    return translate_keep(t, &buffer);
 }
 
-const char *sql_label(struct sql_translator *t, char kind)
+const char *translate_label(struct translator *t, char kind)
 {
-    return sql_format(t, "%c%u", kind, ++t->labels);
+    return translate_format(t, "%c%u", kind, ++t->labels);
 }
 
 /* ---- The statement ---- */
 
-static uint8_t shown_class(const struct sql_value *value)
+static uint8_t shown_class(const struct translate_value *value)
 {
-    static const uint8_t classes[] = {
-        [SQL_CLASS_NULL] = RHEI_NULL,      [SQL_CLASS_INTEGER] = RHEI_INTEGER, [SQL_CLASS_REAL] = RHEI_REAL,
-        [SQL_CLASS_MIXED] = RHEI_REAL,     [SQL_CLASS_TEXT] = RHEI_TEXT,       [SQL_CLASS_BLOB] = RHEI_BLOB,
-        [SQL_CLASS_BOOLEAN] = RHEI_INTEGER};
+    static const uint8_t classes[] = {[TRANSLATE_CLASS_NULL] = RHEI_NULL,      [TRANSLATE_CLASS_INTEGER] = RHEI_INTEGER,
+                                      [TRANSLATE_CLASS_REAL] = RHEI_REAL,      [TRANSLATE_CLASS_MIXED] = RHEI_REAL,
+                                      [TRANSLATE_CLASS_TEXT] = RHEI_TEXT,      [TRANSLATE_CLASS_BLOB] = RHEI_BLOB,
+                                      [TRANSLATE_CLASS_BOOLEAN] = RHEI_INTEGER};
     return classes[value->cls];
 }
 
-static void describe(struct sql_translator *t, const struct sql_query *query)
+static void describe(struct translator *t, const struct translate_query *query)
 {
-    struct sql_output *columns = sql_arena_alloc(t->arena, (size_t)query->count * sizeof *columns);
+    struct translate_output *columns = sql_arena_alloc(t->arena, (size_t)query->count * sizeof *columns);
     if (!columns) {
         t->failed = true;
         return;
     }
     uint32_t flags = query->count; /* flag columns come right behind, in the order of their columns */
     for (uint32_t i = 0; i < query->count; i++) {
-        const struct sql_value *value = &query->columns[i];
+        const struct translate_value *value = &query->columns[i];
         columns[i].storage_class = shown_class(value);
-        columns[i].mixed = value->cls == SQL_CLASS_MIXED;
+        columns[i].mixed = value->cls == TRANSLATE_CLASS_MIXED;
         if (columns[i].mixed)
             columns[i].flag_column = flags++;
     }
@@ -195,7 +196,7 @@ static const char *skip_quoted(const char *at)
     return *at ? at : at - 1;
 }
 
-static void check_size(struct sql_translator *t, const struct sql_tree *tree, const char *text)
+static void check_size(struct translator *t, const struct sql_tree *tree, const char *text)
 {
     int64_t depth = 0, deepest = 0, weight = 0;
     for (const char *at = text; *at; at++) {
@@ -210,35 +211,37 @@ static void check_size(struct sql_translator *t, const struct sql_tree *tree, co
         }
     }
     if (deepest > PLANNED_DEPTH || weight > PLANNED_WEIGHT)
-        sql_refuse(t, tree->offset, "depth", "the column store would take too long to plan expressions nested so deep");
+        translate_refuse(t, tree->offset, "depth",
+                         "the column store would take too long to plan expressions nested so deep");
 }
 
-static void translate_tree(struct sql_translator *t, const struct sql_tree *tree)
+static void translate_tree(struct translator *t, const struct sql_tree *tree)
 {
     if (tree->kind != SQL_KIND_SELECT || !tree->select) {
-        sql_refuse(t, tree->offset, sql_kind_name(tree->kind), "only a SELECT can be answered by the column store");
+        translate_refuse(t, tree->offset, sql_kind_name(tree->kind),
+                         "only a SELECT can be answered by the column store");
         return;
     }
     t->text_limit = PLANNED_TEXT + PLANNED_RATIO * (size_t)tree->text_length;
     t->node_limit = NODES_MIN + PLANNED_RATIO * (uint64_t)tree->text_length;
-    struct sql_query query = sql_query_text(t, NULL, tree->select, false);
+    struct translate_query query = translate_query_text(t, NULL, tree->select, false);
     if (!t->refused && !t->failed)
         check_size(t, tree, query.text);
     if (!t->refused && !t->failed && !base_utf8_valid(query.text, strlen(query.text)))
-        sql_refuse(t, tree->offset, "invalid UTF-8", "the column store takes valid UTF-8 only");
+        translate_refuse(t, tree->offset, "invalid UTF-8", "the column store takes valid UTF-8 only");
     if (!t->refused && !t->failed)
         describe(t, &query);
     for (uint32_t i = 0; i < t->view_count; i++)
         sql_tree_free(&t->view_trees[i]);
 }
 
-rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog *catalog,
-                          const struct sql_translate_options *options, struct sql_translation **out,
-                          struct rhei_error *error)
+rhei_status translate_select(const struct sql_tree *tree, const struct translate_catalog *catalog,
+                             const struct translate_options *options, struct translation **out,
+                             struct rhei_error *error)
 {
     *out = NULL;
     struct sql_arena *arena = sql_arena_new();
-    struct translation *made = arena ? sql_arena_alloc(arena, sizeof *made) : NULL;
+    struct owned *made = arena ? sql_arena_alloc(arena, sizeof *made) : NULL;
     if (!made) {
         sql_arena_free(&arena);
         return error_no_memory(error);
@@ -246,14 +249,14 @@ rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog 
     made->arena = arena;
     made->shown.row_limit = -1;
     made->shown.assumes_scan_of = -1;
-    struct sql_translator t = {.arena = arena,
-                               .catalog = catalog,
-                               .options = options,
-                               .forms = dialects[options->dialect],
-                               .out = &made->shown};
-    if (sql_held_begin(&t))
+    struct translator t = {.arena = arena,
+                           .catalog = catalog,
+                           .options = options,
+                           .forms = dialects[options->dialect],
+                           .out = &made->shown};
+    if (translate_held_begin(&t))
         translate_tree(&t, tree);
-    sql_held_finish(&t);
+    translate_held_finish(&t);
     if (t.failed || sql_arena_failed(arena)) {
         sql_arena_free(&arena);
         return error_no_memory(error);
@@ -264,16 +267,16 @@ rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog 
     return RHEI_OK;
 }
 
-void sql_translation_free(struct sql_translation **translation)
+void translation_free(struct translation **translation)
 {
     if (!translation || !*translation)
         return;
-    struct sql_arena *arena = ((struct translation *)(void *)*translation)->arena;
+    struct sql_arena *arena = ((struct owned *)(void *)*translation)->arena;
     *translation = NULL;
     sql_arena_free(&arena);
 }
 
-bool sql_scan_column_holds(const struct sql_scan_column *used, const struct sql_column *column)
+bool translate_scan_column_holds(const struct translate_scan_column *used, const struct translate_column *column)
 {
     if (column->flags != used->flags)
         return false;
@@ -281,13 +284,13 @@ bool sql_scan_column_holds(const struct sql_scan_column *used, const struct sql_
     return !relied || (column->has_range && column->low >= used->relied_low && column->high <= used->relied_high);
 }
 
-bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table)
+bool translate_scan_still_holds(const struct translate_scan *scan, const struct translate_table *table)
 {
     if (scan->table != table->id || !table->mirrored)
         return false;
     for (uint32_t i = 0; i < scan->column_count; i++)
         if (scan->columns[i].column >= table->column_count ||
-            !sql_scan_column_holds(&scan->columns[i], &table->columns[scan->columns[i].column]))
+            !translate_scan_column_holds(&scan->columns[i], &table->columns[scan->columns[i].column]))
             return false;
     return true;
 }

@@ -6,19 +6,19 @@
  * The text counts on: DuckDB 1.5 with integer_division=true, ieee_floating_point_ops=false,
  * default_null_order='nulls_first_on_asc_last_on_desc', order_by_non_integer_literal=true,
  * scalar_subquery_error_on_multiple_rows=true; on `mirror_scan(table, scan)` giving the table's columns by name in the
- * form of sql_scan_form(); on the functions in sql_functions.def (SQL_UDF lines); and on the caller giving the statement
+ * form of translate_scan_form(); on the functions in translate_functions.def (TRANSLATE_UDF lines); and on the caller giving the statement
  * to SQLite after any error before the first row, checks below included.
  */
-#ifndef SQL_SQL_TRANSLATE_H
-#define SQL_SQL_TRANSLATE_H
+#ifndef TRANSLATE_TRANSLATE_H
+#define TRANSLATE_TRANSLATE_H
 
 #include "sql/sql.h"
-#include "sql/sql_catalog.h"
+#include "translate/translate_catalog.h"
 
-enum sql_dialect { SQL_DIALECT_DUCKDB = 0 };
+enum translate_dialect { TRANSLATE_DIALECT_DUCKDB = 0 };
 
-struct sql_translate_options {
-    enum sql_dialect dialect;
+struct translate_options {
+    enum translate_dialect dialect;
     /* Values bound to ?1, ?2...; NULL where the classes aren't known: then a parameter refuses. */
     const struct rhei_value *parameters;
     uint32_t parameter_count;
@@ -26,29 +26,29 @@ struct sql_translate_options {
     bool check_ties;
     /*
      * Constants that only have to be of their class may become prm_int(k), prm_real(k) and prm_text(k): see
-     * sql_translation.held. `literals` are the statement's own, in the order of the text; NULL: only parameters may.
+     * translation.held. `literals` are the statement's own, in the order of the text; NULL: only parameters may.
      */
     bool hold;
     const struct sql_literal *literals;
     uint32_t literal_count;
 };
 
-/* A value that stands outside the text: prm_...(its index). Any value that sql_value_holds() takes will do. */
-struct sql_held {
+/* A value that stands outside the text: prm_...(its index). Any value that translate_value_holds() takes will do. */
+struct translate_held {
     bool literal;
     uint32_t index; /* in the options' literals or parameters */
     uint8_t type;   /* enum rhei_class */
 };
 
 /* One end of a scan's range is the value of a held constant, if that is tighter than what the column says. */
-struct sql_held_bound {
-    uint32_t scan, column; /* column: in sql_table.columns */
+struct translate_held_bound {
+    uint32_t scan, column; /* column: in translate_table.columns */
     bool low;
     uint32_t held;
 };
 
 /* What stood against it. */
-struct sql_refusal {
+struct translate_refusal {
     const char *construct; /* "CAST of TEXT to REAL": words for people, short, static or the translation's */
     const char *reason;    /* a sentence's second half: "text that isn't a number becomes 0 in SQLite" */
     uint32_t offset;       /* byte in the statement's text; in a view's text if `view` is set */
@@ -56,35 +56,35 @@ struct sql_refusal {
 };
 
 /* One visible result column, in SQLite's order. The names come from SQLite's own prepared statement. */
-struct sql_output {
+struct translate_output {
     uint8_t storage_class; /* enum rhei_class of every value that isn't NULL; RHEI_NULL: always NULL */
     bool mixed;            /* INTEGER and REAL: a DOUBLE, and `flag_column` says which values are integers */
     uint32_t flag_column;  /* position in the text's result of a BOOLEAN column; true: deliver as INTEGER */
 };
 
 /* A column that a scan is read for, and what the text relies on: it is right for as long as this holds. */
-struct sql_scan_column {
-    uint32_t column;                /* in sql_table.columns */
-    uint32_t flags;                 /* sql_column.flags as they were */
+struct translate_scan_column {
+    uint32_t column;                /* in translate_table.columns */
+    uint32_t flags;                 /* translate_column.flags as they were */
     double relied_low, relied_high; /* all numbers were within; infinite: not relied on */
     bool has_low, has_high;         /* rows outside [low, high] may be left out by the scan */
     struct rhei_value low, high;
 };
 
-struct sql_scan {
-    uint32_t table; /* sql_table.id; the scan's number is its index */
+struct translate_scan {
+    uint32_t table; /* translate_table.id; the scan's number is its index */
     const char *name;
-    struct sql_scan_column *columns;
+    struct translate_scan_column *columns;
     uint32_t column_count;
 };
 
-struct sql_translation {
+struct translation {
     bool translated;
-    struct sql_refusal refusal; /* when not translated */
+    struct translate_refusal refusal; /* when not translated */
 
     const char *text;
     size_t length;
-    const struct sql_output *columns; /* the first column_count columns of the text's result */
+    const struct translate_output *columns; /* the first column_count columns of the text's result */
     uint32_t column_count;
     uint32_t result_columns; /* all of them: hidden ones come behind, to be stripped */
 
@@ -108,36 +108,36 @@ struct sql_translation {
      */
     bool assumes_group_sort;
 
-    const struct sql_scan *scans;
+    const struct translate_scan *scans;
     uint32_t scan_count;
 
     /*
      * The text is right for other values too: of the constants marked in free_* (an element for each of the options'), every
-     * value of the same class that sql_value_holds(). All others must be equal to what they were. NULL: none is free.
+     * value of the same class that translate_value_holds(). All others must be equal to what they were. NULL: none is free.
      */
-    const struct sql_held *held;
+    const struct translate_held *held;
     uint32_t held_count;
-    const struct sql_held_bound *held_bounds;
+    const struct translate_held_bound *held_bounds;
     uint32_t held_bound_count;
     const bool *free_parameters, *free_literals;
 };
 
-/* *out is the caller's (sql_translation_free); only a want of memory is an error. The tree must be a SELECT to succeed. */
-rhei_status sql_translate(const struct sql_tree *tree, const struct sql_catalog *catalog,
-                          const struct sql_translate_options *options, struct sql_translation **out,
-                          struct rhei_error *error);
-void sql_translation_free(struct sql_translation **translation);
+/* *out is the caller's (translation_free); only a want of memory is an error. The tree must be a SELECT to succeed. */
+rhei_status translate_select(const struct sql_tree *tree, const struct translate_catalog *catalog,
+                             const struct translate_options *options, struct translation **out,
+                             struct rhei_error *error);
+void translation_free(struct translation **translation);
 
 /* May the value stand outside a text? Not if its class alone doesn't tell what it means, as an infinite REAL. */
-bool sql_value_holds(const struct rhei_value *value);
+bool translate_value_holds(const struct rhei_value *value);
 
 /* The same for one column; only flags and range of `column` are looked at. */
-bool sql_scan_column_holds(const struct sql_scan_column *used, const struct sql_column *column);
+bool translate_scan_column_holds(const struct translate_scan_column *used, const struct translate_column *column);
 
 /* Of all that a translation or a refusal may depend on in a table. */
-uint64_t sql_table_fingerprint(const struct sql_table *table);
+uint64_t translate_table_fingerprint(const struct translate_table *table);
 
 /* May a kept translation still be used for these flags and ranges of the table? Call for each scan. */
-bool sql_scan_still_holds(const struct sql_scan *scan, const struct sql_table *table);
+bool translate_scan_still_holds(const struct translate_scan *scan, const struct translate_table *table);
 
 #endif

@@ -9,21 +9,25 @@
 
 #include <cmocka.h>
 
+#include "../sql/sql_random.h"
 #include "base/base_memory.h"
-#include "sql/sql_translate.h"
-#include "sql_random.h"
+#include "translate/translate.h"
 
-static const struct sql_column t_columns[] = {
-    {.name = "a", .affinity = SQL_AFFINITY_INTEGER, .is_rowid_alias = true, .flags = SQL_HAS_INTEGER},
-    {.name = "b", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_HAS_NULL},
-    {.name = "c", .affinity = SQL_AFFINITY_REAL, .flags = SQL_HAS_REAL | SQL_HAS_NULL | SQL_NOT_WHOLE},
-    {.name = "d", .affinity = SQL_AFFINITY_NUMERIC, .flags = SQL_HAS_REAL | SQL_HAS_INTEGER | SQL_NOT_WHOLE},
-    {.name = "e", .affinity = SQL_AFFINITY_BLOB, .flags = SQL_HAS_BLOB | SQL_HAS_NULL},
+static const struct translate_column t_columns[] = {
+    {.name = "a", .affinity = TRANSLATE_AFFINITY_INTEGER, .is_rowid_alias = true, .flags = TRANSLATE_HAS_INTEGER},
+    {.name = "b", .affinity = TRANSLATE_AFFINITY_TEXT, .flags = TRANSLATE_HAS_TEXT | TRANSLATE_HAS_NULL},
+    {.name = "c",
+     .affinity = TRANSLATE_AFFINITY_REAL,
+     .flags = TRANSLATE_HAS_REAL | TRANSLATE_HAS_NULL | TRANSLATE_NOT_WHOLE},
+    {.name = "d",
+     .affinity = TRANSLATE_AFFINITY_NUMERIC,
+     .flags = TRANSLATE_HAS_REAL | TRANSLATE_HAS_INTEGER | TRANSLATE_NOT_WHOLE},
+    {.name = "e", .affinity = TRANSLATE_AFFINITY_BLOB, .flags = TRANSLATE_HAS_BLOB | TRANSLATE_HAS_NULL},
 };
-static const struct sql_table t_table = {
+static const struct translate_table t_table = {
     .name = "t", .id = 7, .columns = t_columns, .column_count = 5, .mirrored = true};
 
-static const struct sql_table *find_table(void *context, const char *schema, const char *name)
+static const struct translate_table *find_table(void *context, const char *schema, const char *name)
 {
     (void)context;
     (void)schema;
@@ -59,13 +63,13 @@ static bool feed(const char *text, size_t len)
     struct base_buffer printed = {0};
     sql_print(tree, &printed, NULL);
     base_buffer_reset(&printed);
-    struct sql_catalog catalog = {.table = find_table};
-    struct sql_translate_options options = {.dialect = SQL_DIALECT_DUCKDB};
-    struct sql_translation *translation = NULL;
-    assert_int_equal(sql_translate(tree, &catalog, &options, &translation, NULL), RHEI_OK);
+    struct translate_catalog catalog = {.table = find_table};
+    struct translate_options options = {.dialect = TRANSLATE_DIALECT_DUCKDB};
+    struct translation *translation = NULL;
+    assert_int_equal(translate_select(tree, &catalog, &options, &translation, NULL), RHEI_OK);
     assert_true(translation->translated ? translation->text != NULL : translation->refusal.reason != NULL);
     bool translated = translation->translated;
-    sql_translation_free(&translation);
+    translation_free(&translation);
     sql_tree_free(&tree);
     return translated;
 }
@@ -135,18 +139,18 @@ static void test_no_memory_while_translating(void **state)
         "JOIN t USING (a) WHERE t.d BETWEEN 1 AND 2.5 GROUP BY 1 ORDER BY 1, 2, 3 LIMIT 3";
     struct sql_tree *tree = NULL;
     assert_int_equal(sql_parse(text, strlen(text), &tree, NULL), RHEI_OK);
-    struct sql_catalog catalog = {.table = find_table};
-    struct sql_translate_options options = {.dialect = SQL_DIALECT_DUCKDB};
+    struct translate_catalog catalog = {.table = find_table};
+    struct translate_options options = {.dialect = TRANSLATE_DIALECT_DUCKDB};
     bool done = false;
     for (uint64_t n = 1; n < 2000 && !done; n++) {
-        struct sql_translation *translation = NULL;
+        struct translation *translation = NULL;
         base_memory_fail_after(n);
-        rhei_status status = sql_translate(tree, &catalog, &options, &translation, NULL);
+        rhei_status status = translate_select(tree, &catalog, &options, &translation, NULL);
         base_memory_fail_after(0);
         assert_true(status == RHEI_OK || status == RHEI_NO_MEMORY);
         done = status == RHEI_OK;
         assert_true(!done || translation->translated);
-        sql_translation_free(&translation);
+        translation_free(&translation);
     }
     assert_true(done);
     sql_tree_free(&tree);

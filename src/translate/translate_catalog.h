@@ -3,70 +3,71 @@
  * What the translator asks about the tables a statement names: their columns as SQLite declares them, and what the
  * mirror's columns really hold. Plain data, borrowed for the call; whoever knows oltp/ and mirror/ fills it in.
  */
-#ifndef SQL_SQL_CATALOG_H
-#define SQL_SQL_CATALOG_H
+#ifndef TRANSLATE_TRANSLATE_CATALOG_H
+#define TRANSLATE_TRANSLATE_CATALOG_H
 
 #include "rhei/rhei_types.h"
 
 /* SQLite's affinities, numbered as port/source_table.h numbers them. NONE is an expression's, never a column's. */
-enum sql_affinity {
-    SQL_AFFINITY_BLOB = 0,
-    SQL_AFFINITY_TEXT = 1,
-    SQL_AFFINITY_NUMERIC = 2,
-    SQL_AFFINITY_INTEGER = 3,
-    SQL_AFFINITY_REAL = 4,
-    SQL_AFFINITY_NONE = 5,
-    SQL_AFFINITY_UNKNOWN = 6, /* of a compound's column whose parts differ */
+enum translate_affinity {
+    TRANSLATE_AFFINITY_BLOB = 0,
+    TRANSLATE_AFFINITY_TEXT = 1,
+    TRANSLATE_AFFINITY_NUMERIC = 2,
+    TRANSLATE_AFFINITY_INTEGER = 3,
+    TRANSLATE_AFFINITY_REAL = 4,
+    TRANSLATE_AFFINITY_NONE = 5,
+    TRANSLATE_AFFINITY_UNKNOWN = 6, /* of a compound's column whose parts differ */
 };
 
 /*
  * What a column has held: bit for bit enum mirror_column_flag. Over-approximations: a bit that is set promises nothing, a
  * bit that is clear promises that no row of the statement's snapshot has it.
  */
-enum sql_column_flag {
-    SQL_HAS_NULL = 1 << RHEI_NULL,
-    SQL_HAS_INTEGER = 1 << RHEI_INTEGER,
-    SQL_HAS_REAL = 1 << RHEI_REAL,
-    SQL_HAS_TEXT = 1 << RHEI_TEXT,
-    SQL_HAS_BLOB = 1 << RHEI_BLOB,
-    SQL_NON_ASCII = 1 << 8,
-    SQL_NOT_WHOLE = 1 << 9,
-    SQL_BIG_INTEGER = 1 << 10,
-    SQL_INVALID_UTF8 = 1 << 11,
-    SQL_HAS_NUL = 1 << 12,
-    SQL_INFINITE = 1 << 13,
-    SQL_NEGATIVE_ZERO = 1 << 14,
+enum translate_column_flag {
+    TRANSLATE_HAS_NULL = 1 << RHEI_NULL,
+    TRANSLATE_HAS_INTEGER = 1 << RHEI_INTEGER,
+    TRANSLATE_HAS_REAL = 1 << RHEI_REAL,
+    TRANSLATE_HAS_TEXT = 1 << RHEI_TEXT,
+    TRANSLATE_HAS_BLOB = 1 << RHEI_BLOB,
+    TRANSLATE_NON_ASCII = 1 << 8,
+    TRANSLATE_NOT_WHOLE = 1 << 9,
+    TRANSLATE_BIG_INTEGER = 1 << 10,
+    TRANSLATE_INVALID_UTF8 = 1 << 11,
+    TRANSLATE_HAS_NUL = 1 << 12,
+    TRANSLATE_INFINITE = 1 << 13,
+    TRANSLATE_NEGATIVE_ZERO = 1 << 14,
 };
-#define SQL_CLASS_MASK (SQL_HAS_NULL | SQL_HAS_INTEGER | SQL_HAS_REAL | SQL_HAS_TEXT | SQL_HAS_BLOB)
+#define TRANSLATE_CLASS_MASK \
+    (TRANSLATE_HAS_NULL | TRANSLATE_HAS_INTEGER | TRANSLATE_HAS_REAL | TRANSLATE_HAS_TEXT | TRANSLATE_HAS_BLOB)
 
-struct sql_column {
+struct translate_column {
     const char *name;
     const char *declared_type; /* "" if none */
     const char *collation;     /* NULL: BINARY */
-    uint8_t affinity;          /* enum sql_affinity */
+    uint8_t affinity;          /* enum translate_affinity */
     bool not_null;
     bool is_rowid_alias; /* INTEGER PRIMARY KEY */
     bool is_rowid;       /* the hidden rowid, last, when no column is its alias; its name is "rowid" */
     bool hidden;         /* not part of `*` (is_rowid never is) */
     bool absent;         /* not in the mirror (a virtual generated column): a statement that names it is refused */
-    uint32_t flags;      /* enum sql_column_flag */
+    uint32_t flags;      /* enum translate_column_flag */
     bool has_range;      /* low and high bound every number of the column */
     double low, high;
 };
 
 /* Columns that SQLite keeps unique together. `nullable` ones may repeat where a column is NULL. */
-struct sql_unique_key {
+struct translate_unique_key {
     const uint32_t *columns;
     uint32_t column_count;
     bool nullable;
 };
 
-struct sql_table {
+struct translate_table {
     const char *name;
     uint32_t id; /* number for mirror_scan */
-    const struct sql_column *columns;
+    const struct translate_column *columns;
     uint32_t column_count;
-    const struct sql_unique_key *keys; /* without the rowid's own */
+    const struct translate_unique_key *keys; /* without the rowid's own */
     uint32_t key_count;
     bool without_rowid;
     bool mirrored;              /* false: a statement that reads it is refused */
@@ -79,13 +80,13 @@ struct sql_table {
  * `view` gives the CREATE VIEW text.
  */
 /* How the database's texts are encoded. BINARY compares their bytes, so their order depends on it; NOCASE and RTRIM don't. */
-enum sql_encoding { SQL_UTF8, SQL_UTF16LE, SQL_UTF16BE };
+enum translate_encoding { TRANSLATE_UTF8, TRANSLATE_UTF16LE, TRANSLATE_UTF16BE };
 
-struct sql_catalog {
-    const struct sql_table *(*table)(void *context, const char *schema, const char *name);
+struct translate_catalog {
+    const struct translate_table *(*table)(void *context, const char *schema, const char *name);
     const char *(*view)(void *context, const char *schema, const char *name);
     void *context;
-    enum sql_encoding encoding;
+    enum translate_encoding encoding;
 };
 
 /*
@@ -93,23 +94,29 @@ struct sql_catalog {
  * NULL alone: BIGINT of NULLs. INTEGER: BIGINT. REAL, or INTEGER and REAL: DOUBLE. TEXT: VARCHAR. BLOB: BLOB.
  * Anything else is never asked for.
  */
-enum sql_scan_form { SQL_SCAN_BIGINT, SQL_SCAN_DOUBLE, SQL_SCAN_VARCHAR, SQL_SCAN_BLOB, SQL_SCAN_NONE };
+enum translate_scan_form {
+    TRANSLATE_SCAN_BIGINT,
+    TRANSLATE_SCAN_DOUBLE,
+    TRANSLATE_SCAN_VARCHAR,
+    TRANSLATE_SCAN_BLOB,
+    TRANSLATE_SCAN_NONE
+};
 
-static inline enum sql_scan_form sql_scan_form(uint32_t flags)
+static inline enum translate_scan_form translate_scan_form(uint32_t flags)
 {
-    switch (flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL) {
+    switch (flags & TRANSLATE_CLASS_MASK & ~(uint32_t)TRANSLATE_HAS_NULL) {
     case 0:
-    case SQL_HAS_INTEGER:
-        return SQL_SCAN_BIGINT;
-    case SQL_HAS_REAL:
-    case SQL_HAS_INTEGER | SQL_HAS_REAL:
-        return SQL_SCAN_DOUBLE;
-    case SQL_HAS_TEXT:
-        return SQL_SCAN_VARCHAR;
-    case SQL_HAS_BLOB:
-        return SQL_SCAN_BLOB;
+    case TRANSLATE_HAS_INTEGER:
+        return TRANSLATE_SCAN_BIGINT;
+    case TRANSLATE_HAS_REAL:
+    case TRANSLATE_HAS_INTEGER | TRANSLATE_HAS_REAL:
+        return TRANSLATE_SCAN_DOUBLE;
+    case TRANSLATE_HAS_TEXT:
+        return TRANSLATE_SCAN_VARCHAR;
+    case TRANSLATE_HAS_BLOB:
+        return TRANSLATE_SCAN_BLOB;
     default:
-        return SQL_SCAN_NONE;
+        return TRANSLATE_SCAN_NONE;
     }
 }
 

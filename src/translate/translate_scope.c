@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/base_map.h"
-#include "sql/sql_translator.h"
+#include "translate/translate_internal.h"
 
 static bool same_name(const char *a, const char *b)
 {
@@ -29,12 +29,12 @@ static double outward(double bound)
     return exponent + 1 > DBL_MAX_EXP - 1 ? INFINITY : ldexp(1.0, exponent + 1);
 }
 
-uint64_t sql_table_fingerprint(const struct sql_table *table)
+uint64_t translate_table_fingerprint(const struct translate_table *table)
 {
     uint64_t head[] = {table->id, table->mirrored, table->column_count};
     uint64_t hash = base_hash(head, sizeof head, 1);
     for (uint32_t i = 0; i < table->column_count; i++) {
-        const struct sql_column *column = &table->columns[i];
+        const struct translate_column *column = &table->columns[i];
         double bounds[] = {0, 0};
         if (column->has_range) {
             bounds[0] = outward(-column->low);
@@ -46,15 +46,16 @@ uint64_t sql_table_fingerprint(const struct sql_table *table)
     return hash;
 }
 
-static void set_bounds(struct sql_value *value, const struct sql_column *column, struct sql_scan_column *used)
+static void set_bounds(struct translate_value *value, const struct translate_column *column,
+                       struct translate_scan_column *used)
 {
-    bool integers = value->cls == SQL_CLASS_INTEGER;
-    double limit = integers ? (column->flags & SQL_BIG_INTEGER ? 0x1p63 : SQL_SMALL) : DBL_MAX;
+    bool integers = value->cls == TRANSLATE_CLASS_INTEGER;
+    double limit = integers ? (column->flags & TRANSLATE_BIG_INTEGER ? 0x1p63 : TRANSLATE_SMALL) : DBL_MAX;
     value->low = -limit;
     value->high = limit;
     used->relied_low = -INFINITY;
     used->relied_high = INFINITY;
-    if (column->flags & SQL_INFINITE) {
+    if (column->flags & TRANSLATE_INFINITE) {
         value->low = -INFINITY;
         value->high = INFINITY;
     } else if (column->has_range) {
@@ -65,89 +66,93 @@ static void set_bounds(struct sql_value *value, const struct sql_column *column,
     }
 }
 
-static struct sql_scan_column *note_scan_column(struct sql_translator *t, struct sql_source_scope *source,
-                                                uint32_t column)
+static struct translate_scan_column *note_scan_column(struct translator *t, struct translate_source_scope *source,
+                                                      uint32_t column)
 {
-    struct sql_scan *scan = &t->scans[source->scan];
+    struct translate_scan *scan = &t->scans[source->scan];
     for (uint32_t i = 0; i < scan->column_count; i++)
         if (scan->columns[i].column == column)
             return &scan->columns[i];
-    struct sql_scan_column *used = &scan->columns[scan->column_count++]; /* room for all was made */
+    struct translate_scan_column *used = &scan->columns[scan->column_count++]; /* room for all was made */
     used->column = column;
     used->flags = source->table->columns[column].flags;
     return used;
 }
 
-static enum sql_class column_class(const struct sql_column *column)
+static enum translate_class column_class(const struct translate_column *column)
 {
-    switch (column->flags & SQL_CLASS_MASK & ~(uint32_t)SQL_HAS_NULL) {
+    switch (column->flags & TRANSLATE_CLASS_MASK & ~(uint32_t)TRANSLATE_HAS_NULL) {
     case 0:
-        return SQL_CLASS_NULL;
-    case SQL_HAS_INTEGER:
-        return SQL_CLASS_INTEGER;
-    case SQL_HAS_REAL:
-        return SQL_CLASS_REAL;
-    case SQL_HAS_TEXT:
-        return SQL_CLASS_TEXT;
-    case SQL_HAS_BLOB:
-        return SQL_CLASS_BLOB;
+        return TRANSLATE_CLASS_NULL;
+    case TRANSLATE_HAS_INTEGER:
+        return TRANSLATE_CLASS_INTEGER;
+    case TRANSLATE_HAS_REAL:
+        return TRANSLATE_CLASS_REAL;
+    case TRANSLATE_HAS_TEXT:
+        return TRANSLATE_CLASS_TEXT;
+    case TRANSLATE_HAS_BLOB:
+        return TRANSLATE_CLASS_BLOB;
     default:
-        return SQL_CLASS_MIXED;
+        return TRANSLATE_CLASS_MIXED;
     }
 }
 
-static void check_column(struct sql_translator *t, const struct sql_column *column, uint32_t offset)
+static void check_column(struct translator *t, const struct translate_column *column, uint32_t offset)
 {
     if (column->absent)
-        sql_refuse(t, offset, "generated column", "the mirror doesn't hold it");
-    else if (sql_scan_form(column->flags) == SQL_SCAN_NONE)
-        sql_refuse(t, offset, "column of mixed storage classes", "it holds TEXT or BLOBs beside other values");
-    else if ((column->flags & SQL_HAS_TEXT) && (column->flags & (SQL_INVALID_UTF8 | SQL_HAS_NUL)))
-        sql_refuse(t, offset, "column with unusual TEXT", "it holds TEXT with a NUL byte or that isn't UTF-8");
-    else if (column_class(column) == SQL_CLASS_MIXED && (column->flags & SQL_BIG_INTEGER))
-        sql_refuse(t, offset, "column of integers beyond 2^53 and REALs", "they can't be kept apart exactly");
+        translate_refuse(t, offset, "generated column", "the mirror doesn't hold it");
+    else if (translate_scan_form(column->flags) == TRANSLATE_SCAN_NONE)
+        translate_refuse(t, offset, "column of mixed storage classes", "it holds TEXT or BLOBs beside other values");
+    else if ((column->flags & TRANSLATE_HAS_TEXT) && (column->flags & (TRANSLATE_INVALID_UTF8 | TRANSLATE_HAS_NUL)))
+        translate_refuse(t, offset, "column with unusual TEXT", "it holds TEXT with a NUL byte or that isn't UTF-8");
+    else if (column_class(column) == TRANSLATE_CLASS_MIXED && (column->flags & TRANSLATE_BIG_INTEGER))
+        translate_refuse(t, offset, "column of integers beyond 2^53 and REALs", "they can't be kept apart exactly");
 }
 
-static void first_use(struct sql_translator *t, struct sql_source_scope *source, struct sql_field *field)
+static void first_use(struct translator *t, struct translate_source_scope *source, struct translate_field *field)
 {
-    struct sql_value *value = &field->value;
+    struct translate_value *value = &field->value;
     field->used = true;
     if (field->column < 0)
         return;
-    const struct sql_column *column = &source->table->columns[field->column];
+    const struct translate_column *column = &source->table->columns[field->column];
     check_column(t, column, value->offset);
-    struct sql_scan_column *used = note_scan_column(t, source, (uint32_t)field->column);
-    *value = sql_value_make(NULL, column_class(column), value->offset);
-    value->text = sql_format(t, "%s.%s", source->label, sql_identifier(t, column->name));
+    struct translate_scan_column *used = note_scan_column(t, source, (uint32_t)field->column);
+    *value = translate_value_make(NULL, column_class(column), value->offset);
+    value->text = translate_format(t, "%s.%s", source->label, translate_identifier(t, column->name));
     value->affinity = column->affinity;
     value->collation = column->collation ? column->collation : "BINARY";
-    value->nullable = (column->flags & SQL_HAS_NULL) != 0;
-    value->ascii = !(column->flags & SQL_NON_ASCII);
-    value->negative_zero = (column->flags & SQL_NEGATIVE_ZERO) != 0;
+    value->nullable = (column->flags & TRANSLATE_HAS_NULL) != 0;
+    value->ascii = !(column->flags & TRANSLATE_NON_ASCII);
+    value->negative_zero = (column->flags & TRANSLATE_NEGATIVE_ZERO) != 0;
     set_bounds(value, column, used);
-    value->whole =
-        value->cls == SQL_CLASS_REAL && !(column->flags & (SQL_NOT_WHOLE | SQL_INFINITE)) ? value->text : NULL;
-    if (value->cls == SQL_CLASS_MIXED) {
-        value->flag = sql_format(t, "%s.%s", source->label, sql_identifier(t, sql_format(t, "%s__int", column->name)));
+    value->whole = value->cls == TRANSLATE_CLASS_REAL && !(column->flags & (TRANSLATE_NOT_WHOLE | TRANSLATE_INFINITE))
+                       ? value->text
+                       : NULL;
+    if (value->cls == TRANSLATE_CLASS_MIXED) {
+        value->flag = translate_format(t, "%s.%s", source->label,
+                                       translate_identifier(t, translate_format(t, "%s__int", column->name)));
         /* These affinities turn every whole REAL into an integer, so a number's class follows from the number. */
-        value->flag_of_value = column->affinity == SQL_AFFINITY_NUMERIC || column->affinity == SQL_AFFINITY_INTEGER;
+        value->flag_of_value =
+            column->affinity == TRANSLATE_AFFINITY_NUMERIC || column->affinity == TRANSLATE_AFFINITY_INTEGER;
     }
 }
 
-struct sql_value sql_field_value(struct sql_translator *t, struct sql_source_scope *source, uint32_t index)
+struct translate_value translate_field_value(struct translator *t, struct translate_source_scope *source,
+                                             uint32_t index)
 {
-    struct sql_field *field = &source->fields[index];
+    struct translate_field *field = &source->fields[index];
     if (!field->used)
         first_use(t, source, field);
-    struct sql_value value = field->value;
+    struct translate_value value = field->value;
     value.nullable = value.nullable || source->outer;
     return value;
 }
 
 /* ---- Uniqueness ---- */
 
-static bool set_is_among(const struct sql_source_scope *source, uint64_t set, const struct sql_value *values,
-                         uint32_t count)
+static bool set_is_among(const struct translate_source_scope *source, uint64_t set,
+                         const struct translate_value *values, uint32_t count)
 {
     for (uint32_t i = 0; i < source->field_count && i < 64; i++) {
         if (!(set >> i & 1))
@@ -162,7 +167,8 @@ static bool set_is_among(const struct sql_source_scope *source, uint64_t set, co
     return true;
 }
 
-static bool source_fixed(const struct sql_source_scope *source, const struct sql_value *values, uint32_t count)
+static bool source_fixed(const struct translate_source_scope *source, const struct translate_value *values,
+                         uint32_t count)
 {
     for (uint32_t i = 0; i < source->unique_count; i++)
         if (set_is_among(source, source->unique_sets[i], values, count))
@@ -170,7 +176,7 @@ static bool source_fixed(const struct sql_source_scope *source, const struct sql
     return false;
 }
 
-bool sql_rows_unique_by(const struct sql_scope *scope, const struct sql_value *values, uint32_t count)
+bool translate_rows_unique_by(const struct translate_scope *scope, const struct translate_value *values, uint32_t count)
 {
     for (uint32_t i = 0; i < scope->source_count; i++)
         if (!source_fixed(&scope->sources[i], values, count))
@@ -178,7 +184,7 @@ bool sql_rows_unique_by(const struct sql_scope *scope, const struct sql_value *v
     return true;
 }
 
-bool sql_fixed_by_keys(const struct sql_scope *scope, const struct sql_source_scope *source)
+bool translate_fixed_by_keys(const struct translate_scope *scope, const struct translate_source_scope *source)
 {
     return source_fixed(source, scope->keys, scope->key_count);
 }
@@ -186,11 +192,11 @@ bool sql_fixed_by_keys(const struct sql_scope *scope, const struct sql_source_sc
 /* ---- Finding ---- */
 
 struct place {
-    struct sql_source_scope *source;
+    struct translate_source_scope *source;
     uint32_t field;
 };
 
-static bool source_matches(const struct sql_source_scope *source, const struct sql_expr *expr)
+static bool source_matches(const struct translate_source_scope *source, const struct sql_expr *expr)
 {
     if (!expr->table.text)
         return true;
@@ -200,12 +206,12 @@ static bool source_matches(const struct sql_source_scope *source, const struct s
 }
 
 /* How many columns of one level the name may mean; the first goes to *place. */
-static uint32_t find_at(const struct sql_scope *scope, const struct sql_expr *expr, struct place *place)
+static uint32_t find_at(const struct translate_scope *scope, const struct sql_expr *expr, struct place *place)
 {
     uint32_t found = 0, sources = 0;
-    struct sql_source_scope *last = NULL;
+    struct translate_source_scope *last = NULL;
     for (uint32_t s = 0; s < scope->source_count; s++) {
-        struct sql_source_scope *source = &scope->sources[s];
+        struct translate_source_scope *source = &scope->sources[s];
         if (!source_matches(source, expr))
             continue;
         sources++;
@@ -228,45 +234,45 @@ static uint32_t find_at(const struct sql_scope *scope, const struct sql_expr *ex
 }
 
 /* A column of an aggregate query where groups are spoken of: a key, fixed by the keys, or bare. */
-static struct sql_value of_group(struct sql_translator *t, struct sql_scope *scope, bool own, struct place place,
-                                 struct sql_value value)
+static struct translate_value of_group(struct translator *t, struct translate_scope *scope, bool own,
+                                       struct place place, struct translate_value value)
 {
     for (uint32_t i = 0; i < scope->key_count; i++) {
         if (strcmp(scope->keys[i].text, value.text) != 0)
             continue;
-        if (value.cls == SQL_CLASS_MIXED)
-            value.flag = sql_format(t, "any_value(%s)", value.flag);
+        if (value.cls == TRANSLATE_CLASS_MIXED)
+            value.flag = translate_format(t, "any_value(%s)", value.flag);
         return value;
     }
     if (!own) {
-        sql_refuse(t, value.offset, "bare column of an outer aggregate query", "SQLite takes it from any row");
+        translate_refuse(t, value.offset, "bare column of an outer aggregate query", "SQLite takes it from any row");
         return value;
     }
-    if (!sql_fixed_by_keys(scope, place.source)) {
+    if (!translate_fixed_by_keys(scope, place.source)) {
         scope->bare++;
         return value;
     }
-    value.text = sql_format(t, "any_value(%s)", value.text);
+    value.text = translate_format(t, "any_value(%s)", value.text);
     if (value.flag)
-        value.flag = sql_format(t, "any_value(%s)", value.flag);
+        value.flag = translate_format(t, "any_value(%s)", value.flag);
     return value;
 }
 
-static struct sql_value take(struct sql_translator *t, struct sql_scope *scope, bool own, struct place place,
-                             uint32_t offset)
+static struct translate_value take(struct translator *t, struct translate_scope *scope, bool own, struct place place,
+                                   uint32_t offset)
 {
     if (!place.source->fields[place.field].used)
         place.source->fields[place.field].value.offset = offset;
-    struct sql_value value = sql_field_value(t, place.source, place.field);
+    struct translate_value value = translate_field_value(t, place.source, place.field);
     value.offset = offset;
     scope->touched++;
     t->columns_met++;
-    if (scope->aggregate && scope->phase == SQL_PHASE_GROUPS && !t->refused)
+    if (scope->aggregate && scope->phase == TRANSLATE_PHASE_GROUPS && !t->refused)
         value = of_group(t, scope, own, place, value);
     return value;
 }
 
-static const struct sql_expr *find_alias(const struct sql_scope *scope, const char *name)
+static const struct sql_expr *find_alias(const struct translate_scope *scope, const char *name)
 {
     for (uint32_t i = 0; scope->aliases && i < scope->aliases->count; i++)
         if (same_name(scope->aliases->items[i].alias.text, name))
@@ -274,34 +280,36 @@ static const struct sql_expr *find_alias(const struct sql_scope *scope, const ch
     return NULL;
 }
 
-static struct sql_value alias_value(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+static struct translate_value alias_value(struct translator *t, struct translate_scope *scope,
+                                          const struct sql_expr *expr)
 {
     const struct sql_items *aliases = scope->aliases;
     scope->aliases = NULL; /* an alias doesn't see aliases */
-    struct sql_value value = sql_expression(t, scope, expr);
+    struct translate_value value = translate_expression(t, scope, expr);
     scope->aliases = aliases;
     return value;
 }
 
-static struct sql_value not_a_column(struct sql_translator *t, const struct sql_expr *expr)
+static struct translate_value not_a_column(struct translator *t, const struct sql_expr *expr)
 {
     if (!expr->table.text && expr->name.quote == '"' && !t->cut)
-        return sql_value_text(t, expr->name.text, expr->name.length, expr->offset);
+        return translate_value_text(t, expr->name.text, expr->name.length, expr->offset);
     if (!expr->table.text && !expr->name.quote && same_name(expr->name.text, "true"))
-        return sql_value_integer(t, 1, expr->offset);
+        return translate_value_integer(t, 1, expr->offset);
     if (!expr->table.text && !expr->name.quote && same_name(expr->name.text, "false"))
-        return sql_value_integer(t, 0, expr->offset);
-    sql_refuse(t, expr->offset, "unknown name", "no column of that name was found");
-    return sql_value_null(expr->offset);
+        return translate_value_integer(t, 0, expr->offset);
+    translate_refuse(t, expr->offset, "unknown name", "no column of that name was found");
+    return translate_value_null(expr->offset);
 }
 
-struct sql_value sql_resolve(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+struct translate_value translate_resolve(struct translator *t, struct translate_scope *scope,
+                                         const struct sql_expr *expr)
 {
-    for (struct sql_scope *level = scope; level; level = level->outer) {
+    for (struct translate_scope *level = scope; level; level = level->outer) {
         struct place place;
         uint32_t found = find_at(level, expr, &place);
         if (found > 1)
-            sql_refuse(t, expr->offset, "ambiguous name", "several columns have it");
+            translate_refuse(t, expr->offset, "ambiguous name", "several columns have it");
         if (found)
             return take(t, level, level == scope, place, expr->offset);
         const struct sql_expr *alias = expr->table.text ? NULL : find_alias(level, expr->name.text);
@@ -313,7 +321,7 @@ struct sql_value sql_resolve(struct sql_translator *t, struct sql_scope *scope, 
     return not_a_column(t, expr);
 }
 
-bool sql_name_is_column(const struct sql_scope *scope, const struct sql_expr *expr)
+bool translate_name_is_column(const struct translate_scope *scope, const struct sql_expr *expr)
 {
     struct place place;
     for (; scope; scope = scope->outer)
@@ -322,7 +330,7 @@ bool sql_name_is_column(const struct sql_scope *scope, const struct sql_expr *ex
     return false;
 }
 
-int32_t sql_source_of(const struct sql_scope *scope, const struct sql_expr *expr)
+int32_t translate_source_of(const struct translate_scope *scope, const struct sql_expr *expr)
 {
     struct place place;
     return find_at(scope, expr, &place) == 1 ? (int32_t)(place.source - scope->sources) : -1;
@@ -330,7 +338,7 @@ int32_t sql_source_of(const struct sql_scope *scope, const struct sql_expr *expr
 
 /* ---- Ranges ---- */
 
-static bool constant_number(struct sql_translator *t, const struct sql_expr *expr, struct rhei_value *out)
+static bool constant_number(struct translator *t, const struct sql_expr *expr, struct rhei_value *out)
 {
     double sign = 1;
     while (expr->kind == SQL_EXPR_UNARY && (expr->op == SQL_OP_NEGATE || expr->op == SQL_OP_PLUS)) {
@@ -338,7 +346,7 @@ static bool constant_number(struct sql_translator *t, const struct sql_expr *exp
         expr = expr->left;
     }
     struct rhei_value value = {.type = RHEI_NULL};
-    sql_look_at(t, expr);
+    translate_look_at(t, expr);
     if (expr->kind == SQL_EXPR_INTEGER) {
         value.type = RHEI_INTEGER;
         value.as.integer = expr->value.integer;
@@ -364,7 +372,7 @@ static double number_of(const struct rhei_value *value)
     return value->type == RHEI_INTEGER ? (double)value->as.integer : value->as.real;
 }
 
-static void narrow(struct sql_scan_column *used, const struct rhei_value *low, const struct rhei_value *high)
+static void narrow(struct translate_scan_column *used, const struct rhei_value *low, const struct rhei_value *high)
 {
     if (low && (!used->has_low || number_of(low) > number_of(&used->low))) {
         used->has_low = true;
@@ -376,14 +384,14 @@ static void narrow(struct sql_scan_column *used, const struct rhei_value *low, c
     }
 }
 
-static struct sql_scan_column *ranged_column(struct sql_translator *t, struct sql_scope *scope,
-                                             const struct sql_expr *expr, uint32_t *scan)
+static struct translate_scan_column *ranged_column(struct translator *t, struct translate_scope *scope,
+                                                   const struct sql_expr *expr, uint32_t *scan)
 {
     struct place place;
     if (expr->kind != SQL_EXPR_COLUMN || find_at(scope, expr, &place) != 1 || place.source->scan < 0)
         return NULL;
-    struct sql_field *field = &place.source->fields[place.field];
-    if (!field->used || !sql_is_number(field->value))
+    struct translate_field *field = &place.source->fields[place.field];
+    if (!field->used || !translate_is_number(field->value))
         return NULL;
     *scan = (uint32_t)place.source->scan;
     return note_scan_column(t, place.source, (uint32_t)field->column);
@@ -397,17 +405,17 @@ static int compare_bytes(const struct rhei_value *a, const struct rhei_value *b)
 }
 
 /* Of texts, which only tell the column store how many rows to expect. */
-static void note_text(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *column,
+static void note_text(struct translator *t, struct translate_scope *scope, const struct sql_expr *column,
                       const struct sql_expr *constant, enum sql_op op)
 {
     struct place place;
-    if (constant->kind != SQL_EXPR_TEXT || sql_held_number(t, constant) >= 0 || column->kind != SQL_EXPR_COLUMN ||
+    if (constant->kind != SQL_EXPR_TEXT || translate_held_number(t, constant) >= 0 || column->kind != SQL_EXPR_COLUMN ||
         find_at(scope, column, &place) != 1 || place.source->scan < 0)
         return;
-    const struct sql_field *field = &place.source->fields[place.field];
-    if (!field->used || field->value.cls != SQL_CLASS_TEXT || !sql_is_binary(field->value))
+    const struct translate_field *field = &place.source->fields[place.field];
+    if (!field->used || field->value.cls != TRANSLATE_CLASS_TEXT || !translate_is_binary(field->value))
         return;
-    struct sql_scan_column *used = note_scan_column(t, place.source, (uint32_t)field->column);
+    struct translate_scan_column *used = note_scan_column(t, place.source, (uint32_t)field->column);
     struct rhei_value value = {.type = RHEI_TEXT,
                                .as.bytes =
                                    sql_arena_text(t->arena, constant->value.text.bytes, constant->value.text.length),
@@ -424,21 +432,21 @@ static void note_text(struct sql_translator *t, struct sql_scope *scope, const s
     }
 }
 
-static void note_comparison(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *column,
+static void note_comparison(struct translator *t, struct translate_scope *scope, const struct sql_expr *column,
                             const struct sql_expr *constant, enum sql_op op)
 {
     uint32_t scan;
-    struct sql_scan_column *used = ranged_column(t, scope, column, &scan);
+    struct translate_scan_column *used = ranged_column(t, scope, column, &scan);
     struct rhei_value value;
     note_text(t, scope, column, constant, op);
     if (!used)
         return;
-    int32_t held = sql_held_number(t, constant);
+    int32_t held = translate_held_number(t, constant);
     if (held >= 0) {
         if (op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE)
-            sql_bound_by_held(t, scan, used->column, true, (uint32_t)held);
+            translate_bound_by_held(t, scan, used->column, true, (uint32_t)held);
         if (op == SQL_OP_EQ || op == SQL_OP_LT || op == SQL_OP_LE)
-            sql_bound_by_held(t, scan, used->column, false, (uint32_t)held);
+            translate_bound_by_held(t, scan, used->column, false, (uint32_t)held);
         return;
     }
     if (!constant_number(t, constant, &value))
@@ -449,15 +457,15 @@ static void note_comparison(struct sql_translator *t, struct sql_scope *scope, c
         narrow(used, NULL, &value);
 }
 
-static void note_list(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr)
+static void note_list(struct translator *t, struct translate_scope *scope, const struct sql_expr *expr)
 {
     uint32_t scan;
-    struct sql_scan_column *used = ranged_column(t, scope, expr->left, &scan);
+    struct translate_scan_column *used = ranged_column(t, scope, expr->left, &scan);
     struct rhei_value low = {0}, high = {0}, value;
     if (!used || !expr->list || !expr->list->count)
         return;
     for (uint32_t i = 0; i < expr->list->count; i++)
-        if (sql_held_number(t, expr->list->items[i].expr) >= 0)
+        if (translate_held_number(t, expr->list->items[i].expr) >= 0)
             return; /* the smallest and largest would depend on its value */
     for (uint32_t i = 0; i < expr->list->count; i++) {
         if (!constant_number(t, expr->list->items[i].expr, &value))
@@ -470,13 +478,13 @@ static void note_list(struct sql_translator *t, struct sql_scope *scope, const s
     narrow(used, &low, &high);
 }
 
-void sql_note_ranges(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *condition)
+void translate_note_ranges(struct translator *t, struct translate_scope *scope, const struct sql_expr *condition)
 {
     if (!condition || t->refused)
         return;
     if (condition->kind == SQL_EXPR_BINARY && condition->op == SQL_OP_AND) {
-        sql_note_ranges(t, scope, condition->left);
-        sql_note_ranges(t, scope, condition->right);
+        translate_note_ranges(t, scope, condition->left);
+        translate_note_ranges(t, scope, condition->right);
     } else if (condition->kind == SQL_EXPR_BINARY && condition->op >= SQL_OP_EQ && condition->op <= SQL_OP_GE) {
         note_comparison(t, scope, condition->left, condition->right, condition->op);
         note_comparison(t, scope, condition->right, condition->left, sql_op_mirrored(condition->op));

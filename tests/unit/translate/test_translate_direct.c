@@ -9,93 +9,95 @@
 
 #include <cmocka.h>
 
-#include "sql/sql_direct.h"
+#include "translate/translate_direct.h"
 
-static struct sql_column columns[] = {
-    {.name = "id", .affinity = SQL_AFFINITY_INTEGER, .is_rowid_alias = true, .flags = SQL_HAS_INTEGER},
-    {.name = "name", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_HAS_NULL},
-    {.name = "price", .affinity = SQL_AFFINITY_REAL, .flags = SQL_HAS_REAL | SQL_HAS_NULL},
-    {.name = "mixed", .affinity = SQL_AFFINITY_NUMERIC, .flags = SQL_HAS_INTEGER | SQL_HAS_REAL},
-    {.name = "bytes", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_INVALID_UTF8},
-    {.name = "zero", .affinity = SQL_AFFINITY_BLOB, .flags = SQL_HAS_REAL | SQL_NEGATIVE_ZERO},
-    {.name = "huge", .affinity = SQL_AFFINITY_REAL, .flags = SQL_HAS_REAL | SQL_INFINITE},
-    {.name = "empty", .affinity = SQL_AFFINITY_INTEGER, .flags = 0},
-    {.name = "folded", .affinity = SQL_AFFINITY_TEXT, .collation = "NOCASE", .flags = SQL_HAS_TEXT},
-    {.name = "cut", .affinity = SQL_AFFINITY_TEXT, .flags = SQL_HAS_TEXT | SQL_HAS_NUL},
+static struct translate_column columns[] = {
+    {.name = "id", .affinity = TRANSLATE_AFFINITY_INTEGER, .is_rowid_alias = true, .flags = TRANSLATE_HAS_INTEGER},
+    {.name = "name", .affinity = TRANSLATE_AFFINITY_TEXT, .flags = TRANSLATE_HAS_TEXT | TRANSLATE_HAS_NULL},
+    {.name = "price", .affinity = TRANSLATE_AFFINITY_REAL, .flags = TRANSLATE_HAS_REAL | TRANSLATE_HAS_NULL},
+    {.name = "mixed", .affinity = TRANSLATE_AFFINITY_NUMERIC, .flags = TRANSLATE_HAS_INTEGER | TRANSLATE_HAS_REAL},
+    {.name = "bytes", .affinity = TRANSLATE_AFFINITY_TEXT, .flags = TRANSLATE_HAS_TEXT | TRANSLATE_INVALID_UTF8},
+    {.name = "zero", .affinity = TRANSLATE_AFFINITY_BLOB, .flags = TRANSLATE_HAS_REAL | TRANSLATE_NEGATIVE_ZERO},
+    {.name = "huge", .affinity = TRANSLATE_AFFINITY_REAL, .flags = TRANSLATE_HAS_REAL | TRANSLATE_INFINITE},
+    {.name = "empty", .affinity = TRANSLATE_AFFINITY_INTEGER, .flags = 0},
+    {.name = "folded", .affinity = TRANSLATE_AFFINITY_TEXT, .collation = "NOCASE", .flags = TRANSLATE_HAS_TEXT},
+    {.name = "cut", .affinity = TRANSLATE_AFFINITY_TEXT, .flags = TRANSLATE_HAS_TEXT | TRANSLATE_HAS_NUL},
 };
-static struct sql_table item = {.name = "item", .id = 3, .columns = columns, .column_count = 10, .mirrored = true};
-static struct sql_column keyless[] = {{.name = "a", .affinity = SQL_AFFINITY_INTEGER, .flags = SQL_HAS_INTEGER},
-                                      {.name = "rowid", .is_rowid = true, .flags = SQL_HAS_INTEGER}};
-static struct sql_table bag = {.name = "bag", .id = 4, .columns = keyless, .column_count = 2, .mirrored = true};
+static struct translate_table item = {
+    .name = "item", .id = 3, .columns = columns, .column_count = 10, .mirrored = true};
+static struct translate_column keyless[] = {
+    {.name = "a", .affinity = TRANSLATE_AFFINITY_INTEGER, .flags = TRANSLATE_HAS_INTEGER},
+    {.name = "rowid", .is_rowid = true, .flags = TRANSLATE_HAS_INTEGER}};
+static struct translate_table bag = {.name = "bag", .id = 4, .columns = keyless, .column_count = 2, .mirrored = true};
 
-static const struct sql_table *find_table(void *context, const char *schema, const char *name)
+static const struct translate_table *find_table(void *context, const char *schema, const char *name)
 {
     (void)context;
     (void)schema;
     return strcasecmp(name, "item") == 0 ? &item : strcasecmp(name, "bag") == 0 ? &bag : NULL;
 }
 
-static const struct sql_catalog catalog = {.table = find_table};
+static const struct translate_catalog catalog = {.table = find_table};
 
-static void make(const char *sql, const struct rhei_value *parameters, uint32_t count, struct sql_direct *direct)
+static void make(const char *sql, const struct rhei_value *parameters, uint32_t count, struct translate_direct *direct)
 {
     struct sql_tree *tree = NULL;
     if (sql_parse(sql, strlen(sql), &tree, NULL) != RHEI_OK)
         fail_msg("%s doesn't parse", sql);
-    assert_int_equal(sql_direct_make(tree, &catalog, parameters, count, direct, NULL), RHEI_OK);
-    if (direct->kind != SQL_DIRECT_NONE)
-        assert_true(sql_direct_shape(tree));
+    assert_int_equal(translate_direct_make(tree, &catalog, parameters, count, direct, NULL), RHEI_OK);
+    if (direct->kind != TRANSLATE_DIRECT_NONE)
+        assert_true(translate_direct_shape(tree));
     sql_tree_free(&tree);
 }
 
 static void must_be(const char *sql, uint8_t kind, uint32_t outputs, uint32_t ranges)
 {
-    struct sql_direct direct;
+    struct translate_direct direct;
     make(sql, NULL, 0, &direct);
     if (direct.kind != kind || direct.output_count != outputs || direct.range_count != ranges)
         fail_msg("%s: kind %d, %u outputs, %u ranges", sql, direct.kind, direct.output_count, direct.range_count);
-    sql_direct_reset(&direct);
+    translate_direct_reset(&direct);
 }
 
 static void test_q2_what_is_taken(void **state)
 {
     (void)state;
-    must_be("SELECT id, name, price, mixed FROM item", SQL_DIRECT_COLUMNS, 4, 0);
-    must_be("select price AS p, ID, price from main.Item as i", SQL_DIRECT_COLUMNS, 3, 0);
-    must_be("SELECT i.\"id\", i.rowid, i.oid FROM item i WHERE i.price > 1.5", SQL_DIRECT_COLUMNS, 3, 1);
-    must_be("SELECT * FROM bag", SQL_DIRECT_COLUMNS, 1, 0);
-    must_be("SELECT *, rowid, bag.* FROM bag WHERE _rowid_ BETWEEN 3 AND 9", SQL_DIRECT_COLUMNS, 3, 1);
+    must_be("SELECT id, name, price, mixed FROM item", TRANSLATE_DIRECT_COLUMNS, 4, 0);
+    must_be("select price AS p, ID, price from main.Item as i", TRANSLATE_DIRECT_COLUMNS, 3, 0);
+    must_be("SELECT i.\"id\", i.rowid, i.oid FROM item i WHERE i.price > 1.5", TRANSLATE_DIRECT_COLUMNS, 3, 1);
+    must_be("SELECT * FROM bag", TRANSLATE_DIRECT_COLUMNS, 1, 0);
+    must_be("SELECT *, rowid, bag.* FROM bag WHERE _rowid_ BETWEEN 3 AND 9", TRANSLATE_DIRECT_COLUMNS, 3, 1);
     must_be("SELECT count(*), Count(name), sum(id), total(price), avg(price), min(id), max(price) FROM item",
-            SQL_DIRECT_AGGREGATES, 7, 0);
+            TRANSLATE_DIRECT_AGGREGATES, 7, 0);
     must_be("SELECT sum(price) s FROM item WHERE id >= 5 AND (10 > id AND price <= -2.5) AND id = +7",
-            SQL_DIRECT_AGGREGATES, 1, 4);
+            TRANSLATE_DIRECT_AGGREGATES, 1, 4);
     must_be("SELECT count(mixed), count(bytes), count(zero), sum(empty), min(empty) FROM item WHERE empty < 3",
-            SQL_DIRECT_AGGREGATES, 5, 1);
-    must_be("SELECT sum(zero), max(huge) FROM item", SQL_DIRECT_AGGREGATES, 2, 0);
+            TRANSLATE_DIRECT_AGGREGATES, 5, 1);
+    must_be("SELECT sum(zero), max(huge) FROM item", TRANSLATE_DIRECT_AGGREGATES, 2, 0);
 }
 
 static void test_q2_groups(void **state)
 {
     (void)state;
-    struct sql_direct direct;
-    must_be("SELECT count(*) FROM item GROUP BY name", SQL_DIRECT_GROUPS, 1, 0);
-    must_be("SELECT name FROM item GROUP BY name", SQL_DIRECT_GROUPS, 1, 0);
+    struct translate_direct direct;
+    must_be("SELECT count(*) FROM item GROUP BY name", TRANSLATE_DIRECT_GROUPS, 1, 0);
+    must_be("SELECT name FROM item GROUP BY name", TRANSLATE_DIRECT_GROUPS, 1, 0);
     must_be("SELECT sum(price), i.name AS n, count(mixed), NAME FROM item i WHERE id > 4 GROUP BY i.name",
-            SQL_DIRECT_GROUPS, 4, 1);
+            TRANSLATE_DIRECT_GROUPS, 4, 1);
     /* A column's name goes before a result's. */
     make("SELECT name AS id, count(*) FROM item GROUP BY id", NULL, 0, &direct);
-    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+    assert_int_equal(direct.kind, TRANSLATE_DIRECT_NONE);
     make("SELECT count(*) AS name FROM item GROUP BY name", NULL, 0, &direct);
-    assert_int_equal(direct.kind, SQL_DIRECT_GROUPS);
+    assert_int_equal(direct.kind, TRANSLATE_DIRECT_GROUPS);
     assert_int_equal(direct.key, 1);
     assert_int_equal(direct.key_class, RHEI_TEXT);
-    sql_direct_reset(&direct);
+    translate_direct_reset(&direct);
     make("SELECT rowid, min(price) FROM bag, item GROUP BY rowid", NULL, 0, &direct);
-    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+    assert_int_equal(direct.kind, TRANSLATE_DIRECT_NONE);
     make("SELECT rowid, min(a) FROM bag GROUP BY _rowid_", NULL, 0, &direct);
-    assert_int_equal(direct.kind, SQL_DIRECT_GROUPS);
+    assert_int_equal(direct.kind, TRANSLATE_DIRECT_GROUPS);
     assert_int_equal(direct.key_class, RHEI_INTEGER);
-    sql_direct_reset(&direct);
+    translate_direct_reset(&direct);
 }
 
 static void test_q2_what_is_not(void **state)
@@ -169,26 +171,26 @@ static void test_q2_what_is_not(void **state)
         "DELETE FROM item",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        must_be(texts[i], SQL_DIRECT_NONE, 0, 0);
+        must_be(texts[i], TRANSLATE_DIRECT_NONE, 0, 0);
 }
 
 static void test_q4_ends_of_ranges(void **state)
 {
     (void)state;
-    struct sql_direct direct;
+    struct translate_direct direct;
     struct rhei_value bound = {.type = RHEI_REAL, .as.real = 2.5};
     make("SELECT id FROM item WHERE ?1 < id AND price >= -3", &bound, 1, &direct);
     assert_int_equal(direct.range_count, 2);
     assert_true(direct.ranges[0].above_low && direct.ranges[0].low.as.real == 2.5);
     assert_int_equal(direct.ranges[0].high.type, RHEI_NULL);
     assert_true(!direct.ranges[1].above_low && direct.ranges[1].low.as.integer == -3);
-    sql_direct_reset(&direct);
+    translate_direct_reset(&direct);
     bound = (struct rhei_value){.type = RHEI_TEXT, .as.bytes = "2", .length = 1};
     make("SELECT id FROM item WHERE ?1 < id", &bound, 1, &direct);
-    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+    assert_int_equal(direct.kind, TRANSLATE_DIRECT_NONE);
     bound = (struct rhei_value){.type = RHEI_NULL};
     make("SELECT id FROM item WHERE id = ?1", &bound, 1, &direct);
-    assert_int_equal(direct.kind, SQL_DIRECT_NONE);
+    assert_int_equal(direct.kind, TRANSLATE_DIRECT_NONE);
 }
 
 int main(void)

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "sql/sql_translator.h"
+#include "translate/translate_internal.h"
 
 enum { BRANCHES_MAX = 16, CONJUNCTS_MAX = 16, NO_SOURCE = -1, OWN_NONE = -2 };
 
@@ -20,10 +20,10 @@ struct branch {
     uint32_t count;
 };
 
-static void items_source(const struct sql_scope *scope, const struct sql_items *items, int32_t *source);
+static void items_source(const struct translate_scope *scope, const struct sql_items *items, int32_t *source);
 
 /* *source: OWN_NONE while no column was met, then its source, NO_SOURCE once two differ or one isn't of this level. */
-static void expr_source(const struct sql_scope *scope, const struct sql_expr *expr, int32_t *source)
+static void expr_source(const struct translate_scope *scope, const struct sql_expr *expr, int32_t *source)
 {
     if (!expr || *source == NO_SOURCE)
         return;
@@ -32,7 +32,7 @@ static void expr_source(const struct sql_scope *scope, const struct sql_expr *ex
         return;
     }
     if (expr->kind == SQL_EXPR_COLUMN) {
-        int32_t found = sql_source_of(scope, expr);
+        int32_t found = translate_source_of(scope, expr);
         *source = *source == OWN_NONE || *source == found ? found : NO_SOURCE;
     }
     expr_source(scope, expr->left, source);
@@ -43,7 +43,7 @@ static void expr_source(const struct sql_scope *scope, const struct sql_expr *ex
         items_source(scope, expr->call->arguments, source);
 }
 
-static void items_source(const struct sql_scope *scope, const struct sql_items *items, int32_t *source)
+static void items_source(const struct translate_scope *scope, const struct sql_items *items, int32_t *source)
 {
     for (uint32_t i = 0; items && i < items->count; i++)
         expr_source(scope, items->items[i].expr, source);
@@ -64,7 +64,7 @@ static bool has_select(const struct sql_expr *expr)
     return false;
 }
 
-static bool read_conjuncts(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+static bool read_conjuncts(struct translator *t, struct translate_scope *scope, const struct sql_expr *expr,
                            struct branch *branch)
 {
     if (expr->kind == SQL_EXPR_BINARY && expr->op == SQL_OP_AND)
@@ -74,11 +74,11 @@ static bool read_conjuncts(struct sql_translator *t, struct sql_scope *scope, co
     struct conjunct *conjunct = &branch->conjuncts[branch->count++];
     conjunct->source = OWN_NONE;
     expr_source(scope, expr, &conjunct->source);
-    conjunct->text = sql_condition(t, sql_expression(t, scope, expr));
+    conjunct->text = translate_condition(t, translate_expression(t, scope, expr));
     return true;
 }
 
-static bool read_branches(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *expr,
+static bool read_branches(struct translator *t, struct translate_scope *scope, const struct sql_expr *expr,
                           struct branch *branches, uint32_t *count)
 {
     if (expr->kind == SQL_EXPR_BINARY && expr->op == SQL_OP_OR)
@@ -87,22 +87,22 @@ static bool read_branches(struct sql_translator *t, struct sql_scope *scope, con
     return *count < BRANCHES_MAX && read_conjuncts(t, scope, expr, &branches[(*count)++]);
 }
 
-static const char *both(struct sql_translator *t, enum sql_form form, const char *a, const char *b)
+static const char *both(struct translator *t, enum translate_form form, const char *a, const char *b)
 {
-    return a ? sql_emit(t, form, a, b, NULL) : b;
+    return a ? translate_emit(t, form, a, b, NULL) : b;
 }
 
 /* The branch's conjuncts that speak of the source alone; NULL: none. */
-static const char *of_source(struct sql_translator *t, const struct branch *branch, int32_t source)
+static const char *of_source(struct translator *t, const struct branch *branch, int32_t source)
 {
     const char *text = NULL;
     for (uint32_t i = 0; i < branch->count; i++)
         if (branch->conjuncts[i].source == source)
-            text = both(t, SQL_FORM_AND, text, branch->conjuncts[i].text);
+            text = both(t, TRANSLATE_FORM_AND, text, branch->conjuncts[i].text);
     return text;
 }
 
-static const char *implied_for_source(struct sql_translator *t, const struct branch *branches, uint32_t count,
+static const char *implied_for_source(struct translator *t, const struct branch *branches, uint32_t count,
                                       int32_t source)
 {
     const char *text = NULL;
@@ -114,7 +114,7 @@ static const char *implied_for_source(struct sql_translator *t, const struct bra
         const char *part = of_source(t, &branches[b], source);
         if (!part)
             return NULL;
-        text = both(t, SQL_FORM_OR, text, part);
+        text = both(t, TRANSLATE_FORM_OR, text, part);
     }
     return text;
 }
@@ -128,7 +128,7 @@ static bool branch_has(const struct branch *branch, const char *text)
 }
 
 /* Conjuncts of all branches that speak of several tables: joins. */
-static const char *common_joins(struct sql_translator *t, const struct branch *branches, uint32_t count)
+static const char *common_joins(struct translator *t, const struct branch *branches, uint32_t count)
 {
     const char *text = NULL;
     for (uint32_t i = 0; i < branches[0].count; i++) {
@@ -137,18 +137,18 @@ static const char *common_joins(struct sql_translator *t, const struct branch *b
         for (uint32_t b = 1; b < count && everywhere; b++)
             everywhere = branch_has(&branches[b], conjunct->text);
         if (everywhere)
-            text = both(t, SQL_FORM_AND, text, conjunct->text);
+            text = both(t, TRANSLATE_FORM_AND, text, conjunct->text);
     }
     return text;
 }
 
-const char *sql_implied(struct sql_translator *t, struct sql_scope *scope, const struct sql_expr *where)
+const char *translate_implied(struct translator *t, struct translate_scope *scope, const struct sql_expr *where)
 {
     if (scope->source_count < 2 || t->refused)
         return NULL;
     if (where->kind == SQL_EXPR_BINARY && where->op == SQL_OP_AND) {
-        const char *left = sql_implied(t, scope, where->left), *right = sql_implied(t, scope, where->right);
-        return left && right ? sql_emit(t, SQL_FORM_AND, left, right, NULL) : left ? left : right;
+        const char *left = translate_implied(t, scope, where->left), *right = translate_implied(t, scope, where->right);
+        return left && right ? translate_emit(t, TRANSLATE_FORM_AND, left, right, NULL) : left ? left : right;
     }
     if (where->kind != SQL_EXPR_BINARY || where->op != SQL_OP_OR || has_select(where))
         return NULL;
@@ -164,7 +164,7 @@ const char *sql_implied(struct sql_translator *t, struct sql_scope *scope, const
     for (uint32_t s = 0; s < scope->source_count; s++) {
         const char *part = implied_for_source(t, branches, count, (int32_t)s);
         if (part)
-            text = both(t, SQL_FORM_AND, text, part);
+            text = both(t, TRANSLATE_FORM_AND, text, part);
     }
     return text;
 }

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Statements so plain that a column store's scan answers them without computing: columns of one table, or aggregates of
+ * whole columns, over the rows within ranges. Pure; any thread. Default deny, as in translate.h.
+ *
+ * Taken: SELECT columns or * FROM one table [WHERE range AND range ...], and the same with count, sum, total, avg, min and max
+ * of columns (count of rows too) in place of the columns; then also GROUP BY one column of INTEGERs alone or of TEXT alone
+ * under BINARY, with that column among the results. A range is a comparison (= < <= > >=, BETWEEN) of a column that
+ * has held numbers of one class alone with a number or a parameter bound to one. The order of the rows is left open.
+ */
+#ifndef TRANSLATE_TRANSLATE_DIRECT_H
+#define TRANSLATE_TRANSLATE_DIRECT_H
+
+#include "sql/sql.h"
+#include "translate/translate_catalog.h"
+
+enum translate_direct_kind {
+    TRANSLATE_DIRECT_NONE,
+    TRANSLATE_DIRECT_COLUMNS,
+    TRANSLATE_DIRECT_AGGREGATES,
+    TRANSLATE_DIRECT_GROUPS
+};
+
+enum translate_direct_function {
+    TRANSLATE_DIRECT_COLUMN, /* the column itself */
+    TRANSLATE_DIRECT_COUNT_ROWS,
+    TRANSLATE_DIRECT_COUNT,
+    TRANSLATE_DIRECT_SUM,
+    TRANSLATE_DIRECT_TOTAL,
+    TRANSLATE_DIRECT_AVG,
+    TRANSLATE_DIRECT_MIN,
+    TRANSLATE_DIRECT_MAX,
+};
+
+struct translate_direct_output {
+    uint8_t function; /* enum translate_direct_function */
+    uint8_t
+        classes_of; /* enum rhei_class of the column's numbers (aggregates other than counts); RHEI_NULL: it has none */
+    uint32_t column; /* in translate_table.columns; of COUNT_ROWS: unset */
+};
+
+/* Rows whose number in `column` isn't within, or is NULL, don't count. RHEI_NULL: open at that end. */
+struct translate_direct_range {
+    uint32_t column;
+    struct rhei_value low, high; /* INTEGER or REAL */
+    bool above_low, below_high;  /* the bound itself is outside */
+};
+
+enum { TRANSLATE_DIRECT_RANGES = 8 };
+
+struct translate_direct {
+    uint8_t kind;      /* enum translate_direct_kind */
+    uint32_t table;    /* translate_table.id */
+    uint32_t key;      /* of GROUPS: the column of GROUP BY */
+    uint8_t key_class; /* of GROUPS: RHEI_INTEGER or RHEI_TEXT, the class of its values, NULL aside */
+    struct translate_direct_output *outputs;
+    uint32_t output_count;
+    struct translate_direct_range ranges[TRANSLATE_DIRECT_RANGES];
+    uint32_t range_count;
+};
+
+/* Could it be such a statement, whatever its tables hold? Costs nanoseconds. */
+bool translate_direct_shape(const struct sql_tree *tree);
+/*
+ * The statement on these tables. TRANSLATE_DIRECT_NONE: it isn't such a statement. `direct` is the caller's (translate_direct_reset).
+ * Only a want of memory is an error.
+ */
+rhei_status translate_direct_make(const struct sql_tree *tree, const struct translate_catalog *catalog,
+                                  const struct rhei_value *parameters, uint32_t parameter_count,
+                                  struct translate_direct *direct, struct rhei_error *error);
+void translate_direct_reset(struct translate_direct *direct);
+
+#endif
