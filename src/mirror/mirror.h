@@ -67,9 +67,14 @@ struct mirror_table_view; /* one table of a snapshot */
 
 /* NULL when the snapshot has no such table. `table` is source_table.id. */
 const struct mirror_table_view *mirror_view(const struct mirror_snapshot *snapshot, uint32_t table);
-/* By source_table.name, without ASCII case; of several the newest. Walks all tables: for planning, not for each row. */
+/*
+ * By source_table.name, without ASCII case; of several the newest, of our own file first. Walks all tables: for planning, not for
+ * each row.
+ */
 const struct mirror_table_view *mirror_view_named(const struct mirror_snapshot *snapshot, const char *name,
                                                   uint32_t *table);
+/* Differs when a table of another source than our own file came or went in the published state. Nanoseconds. */
+uint64_t mirror_foreign_generation(const struct mirror *mirror);
 uint32_t mirror_view_column_count(const struct mirror_table_view *view);
 /* Names and types as they were given to the build; borrowed for the life of the snapshot. */
 const struct source_table *mirror_view_definition(const struct mirror_table_view *view);

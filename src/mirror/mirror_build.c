@@ -492,6 +492,7 @@ static rhei_status attach(struct mirror_build *build, struct rhei_error *error)
         return build_error(build, status, error);
     mirror_table_freeze(table); /* also what is shown if a later change of this cycle fails */
     replace_old(old);
+    mirror_note_table(mirror, table->definition.id);
     build->table = NULL;
     return RHEI_OK;
 }

@@ -238,6 +238,7 @@ struct mirror {
     _Alignas(64) _Atomic(struct mirror_version *) current;
     _Atomic uint64_t clones; /* how often a hold was copied: a reclaim that saw it change proves nothing */
     _Atomic(struct mirror_slot_block *) slot_hint;
+    _Atomic uint64_t foreign_shown; /* of the current version */
     struct mirror_slot_block *slots;
     base_mutex slots_mutex; /* growing only */
 
@@ -250,6 +251,7 @@ struct mirror {
 
     /* Writer. */
     _Alignas(64) uint64_t epoch; /* of the current version */
+    uint64_t foreign;            /* grows when a table of another source than our own file comes or goes */
     struct mirror_trie catalog;  /* of the version being built */
     struct mirror_table *dirty, *zombies;
     struct mirror_garbage_list retired;
@@ -271,6 +273,9 @@ struct mirror {
     uint32_t first_rows;   /* slots of a new table's first segment: whole words of 64 */
     uint32_t segment_rows; /* most slots of a segment */
 };
+
+/* The writer: a table came or went. */
+void mirror_note_table(struct mirror *mirror, uint32_t table);
 
 static inline uint64_t mirror_building(const struct mirror *mirror)
 {

@@ -171,11 +171,22 @@ static bool take_out(struct mirror *mirror, struct mirror_table *table)
     return true;
 }
 
+void mirror_note_table(struct mirror *mirror, uint32_t table)
+{
+    mirror->foreign += table >> TABLE_SOURCE_SHIFT != 0;
+}
+
+uint64_t mirror_foreign_generation(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->foreign_shown, memory_order_acquire);
+}
+
 void mirror_drop(struct mirror *mirror, uint32_t id)
 {
     struct mirror_table *table = mirror_table_find(mirror, id);
     if (table == NULL)
         return;
+    mirror_note_table(mirror, id);
     table->dropped = true;
     atomic_store_explicit(&table->view->gone_at, mirror_building(mirror), memory_order_relaxed);
     mirror_index_free(&mirror->memory, &table->index);
@@ -229,6 +240,7 @@ rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_
     version->mirror = mirror;
     mirror_retire(mirror, &mirror->retired, old);
     atomic_store(&mirror->current, version);
+    atomic_store_explicit(&mirror->foreign_shown, mirror->foreign, memory_order_release);
     mirror->epoch = building;
     atomic_fetch_add_explicit(&mirror->publishes, 1, memory_order_relaxed);
     mirror_reclaim_when_due(mirror);

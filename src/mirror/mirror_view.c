@@ -23,6 +23,8 @@ const struct mirror_table_view *mirror_view_named(const struct mirror_snapshot *
     uint32_t number = 0;
     while (mirror_trie_next(&snapshot->version->catalog, &number) != NULL) {
         const struct mirror_table_view *view = mirror_view(snapshot, number);
+        if (found != NULL && number >> TABLE_SOURCE_SHIFT != *table >> TABLE_SOURCE_SHIFT)
+            break;
         if (view != NULL && base_fold_compare(view->table->definition.name, name) == 0) {
             found = view;
             *table = number;

@@ -14,6 +14,9 @@ enum column_affinity {
     AFFINITY_REAL = 4,
 };
 
+/* The upper 8 bits of a table number are its source's; 0 is our own file. */
+enum { TABLE_SOURCE_SHIFT = 24 };
+
 struct source_column {
     const char *name;
     const char *declared_type; /* as written, "" if none */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket by which a row store reads tables whose rows live elsewhere: in the mirror alone, or in a list of a test.
+ *
+ * A *pin* is one state of all tables. Whoever runs a statement takes it before the first row and lets go of it when nothing of the
+ * statement is left, so that all scans of a statement read one state. What a pin's calls give lives as long as the pin.
+ * No reader shows the tables of our own file. Any thread for the reader; one thread at a time for a pin and its cursors.
+ */
+#ifndef PORT_TABLE_READER_H
+#define PORT_TABLE_READER_H
+
+#include "port/source_table.h"
+
+struct table_reader;
+struct table_pin;
+struct table_cursor;
+
+struct readable_table {
+    const char *source; /* its name: the schema that the table is in. Lives as long as the reader */
+    const struct source_table *definition;
+};
+
+/* How old the state may be, and what may end the wait for a newer one. */
+struct table_freshness {
+    int64_t most_age_ms;                 /* 0: everything committed before the call; below 0: any age, and no wait */
+    rhei_status (*check)(void *context); /* NULL: nothing ends it */
+    void *context;
+};
+
+enum table_comparison { TABLE_EQ, TABLE_LT, TABLE_LE, TABLE_GT, TABLE_GE };
+
+/*
+ * Which rows are wanted. Values are compared as they are stored, in SQLite's order of classes, texts byte by byte. The reader may
+ * give more rows, never fewer: who asks looks at each row himself.
+ */
+struct table_constraint {
+    uint32_t column;
+    uint8_t op;              /* enum table_comparison */
+    uint8_t classes;         /* bits 1 << enum rhei_class: of no use if the column holds any other but NULL */
+    struct rhei_value value; /* not NULL; borrowed until the cursor is closed or asked anew */
+};
+
+struct table_reader_ops {
+    /* Differs whenever the set of tables, or the definition of one, does. Nanoseconds. */
+    uint64_t (*generation)(struct table_reader *reader);
+    /* RHEI_STALE, or what check says, where the state can't be had; RHEI_NO_MEMORY. freshness NULL: any age. */
+    rhei_status (*pin)(struct table_reader *reader, const struct table_freshness *freshness, struct table_pin **pin,
+                       struct rhei_error *error);
+    void (*unpin)(struct table_pin **pin); /* accepts NULL; its cursors are closed */
+    /* Free *tables with base_free; what they point to is the pin's. */
+    rhei_status (*tables)(struct table_pin *pin, struct readable_table **tables, uint32_t *count,
+                          struct rhei_error *error);
+    /* Rows of a table; false: the state has no such table. */
+    bool (*rows)(struct table_pin *pin, uint32_t table, uint64_t *rows);
+    /* A cursor before its first row of all. RHEI_NOT_FOUND: the state has no such table. */
+    rhei_status (*open)(struct table_pin *pin, uint32_t table, struct table_cursor **cursor, struct rhei_error *error);
+    /* Puts it before the first row that meets all constraints; may be called again and again, which a join does. */
+    rhei_status (*seek)(struct table_cursor *cursor, const struct table_constraint *constraints, uint32_t count,
+                        struct rhei_error *error);
+    bool (*next)(struct table_cursor *cursor); /* false: there is no more row */
+    /* A cell of the row at hand; text and BLOB are the pin's. */
+    void (*value)(struct table_cursor *cursor, uint32_t column, struct rhei_value *value);
+    void (*close)(struct table_cursor **cursor);
+};
+
+/* First member of every implementation's struct. */
+struct table_reader {
+    const struct table_reader_ops *ops;
+};
+
+#endif

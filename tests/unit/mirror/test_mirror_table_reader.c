@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mirror's tables row by row: everything that meets the constraints is given once, whichever way it is found. */
+#include "mirror_model.h"
+
+#include "base/base_memory.h"
+#include "mirror/mirror_table_reader.h"
+
+enum { COLUMNS = 4, ROWS = 30000, FAR = 7 };
+static const uint32_t far_table = (uint32_t)FAR << TABLE_SOURCE_SHIFT | 3;
+static const uint8_t any_class = 0x1f;
+
+struct fixture {
+    struct mirror *mirror;
+    struct model_table model, own;
+    struct table_reader *reader;
+};
+
+/* id, few integers, a REAL with NULLs, anything */
+static void make_row(struct model_random *random, int64_t id, struct rhei_value row[COLUMNS])
+{
+    row[0] = model_integer(id);
+    row[1] = model_integer((int64_t)model_below(random, 500));
+    row[2] = id % 7 == 0 ? model_null() : model_real((double)model_below(random, 1000) / 4);
+    switch (model_below(random, 4)) {
+    case 0:
+        row[3] = model_integer((int64_t)model_below(random, 100));
+        break;
+    case 1:
+        row[3] = model_text(model_below(random, 2) ? "a word" : "a text that is longer than twelve bytes");
+        break;
+    case 2:
+        row[3] = model_real((double)model_below(random, 100));
+        break;
+    default:
+        row[3] = model_null();
+    }
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct model_batch batch;
+    struct model_random random = {20};
+    assert_non_null(f);
+    assert_int_equal(mirror_open(NULL, &f->mirror, NULL), RHEI_OK);
+    model_init(&f->model, far_table, COLUMNS, 1, true);
+    model_init(&f->own, 3, COLUMNS, 1, true);
+    model_batch_init(&batch, far_table, COLUMNS, ROWS);
+    model_attach(f->mirror, &f->own);
+    assert_int_equal(mirror_publish(f->mirror, 1, NULL), RHEI_OK);
+    struct mirror_table_reader_config config = {.mirror = f->mirror};
+    assert_int_equal(mirror_table_reader_open(&config, &f->reader, NULL), RHEI_OK);
+    assert_int_equal(mirror_table_reader_name(f->reader, FAR, "far", NULL), RHEI_OK);
+    uint64_t before = f->reader->ops->generation(f->reader);
+    model_attach(f->mirror, &f->model); /* and publishes */
+    assert_int_not_equal(f->reader->ops->generation(f->reader), before);
+    struct rhei_value row[COLUMNS];
+    for (int64_t id = 0; id < ROWS; id++) {
+        make_row(&random, id, row);
+        model_batch_add(&batch, CHANGE_UPSERT, row);
+    }
+    assert_int_equal(mirror_apply(f->mirror, &batch.batch, NULL, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish(f->mirror, 1, NULL), RHEI_OK);
+    batch.batch.row_count = 0;
+    for (int64_t id = 5000; id < 9000; id += 1 + (int64_t)model_below(&random, 3)) {
+        row[0] = model_integer(id);
+        model_batch_add(&batch, CHANGE_DELETE, row);
+    }
+    assert_int_equal(mirror_apply(f->mirror, &batch.batch, NULL, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish(f->mirror, 1, NULL), RHEI_OK);
+    model_batch_reset(&batch);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    mirror_table_reader_close(&f->reader);
+    mirror_close(&f->mirror);
+    free(f);
+    return 0;
+}
+
+static struct table_pin *must_pin(struct fixture *f)
+{
+    struct table_pin *pin = NULL;
+    assert_int_equal(f->reader->ops->pin(f->reader, NULL, &pin, NULL), RHEI_OK);
+    return pin;
+}
+
+static double number_of(const struct rhei_value *value)
+{
+    return value->type == RHEI_INTEGER ? (double)value->as.integer : value->as.real;
+}
+
+static int class_rank(const struct rhei_value *value)
+{
+    return value->type == RHEI_NULL ? 0 : value->type <= RHEI_REAL ? 1 : value->type;
+}
+
+static int compare(const struct rhei_value *a, const struct rhei_value *b)
+{
+    if (class_rank(a) != class_rank(b))
+        return class_rank(a) < class_rank(b) ? -1 : 1;
+    if (a->type <= RHEI_REAL)
+        return number_of(a) < number_of(b) ? -1 : number_of(a) > number_of(b);
+    uint32_t least = a->length < b->length ? a->length : b->length;
+    int order = memcmp(a->as.bytes, b->as.bytes, least);
+    return order != 0 ? order : a->length < b->length ? -1 : a->length > b->length;
+}
+
+static bool meets(const struct rhei_value *value, const struct table_constraint *constraint)
+{
+    if (value->type == RHEI_NULL)
+        return false;
+    int order = compare(value, &constraint->value);
+    switch (constraint->op) {
+    case TABLE_EQ:
+        return order == 0;
+    case TABLE_LT:
+        return order < 0;
+    case TABLE_LE:
+        return order <= 0;
+    case TABLE_GT:
+        return order > 0;
+    default:
+        return order >= 0;
+    }
+}
+
+/* Rows of the cursor that meet all; no id twice. *given: how many came at all. */
+static uint64_t count_rows(struct fixture *f, struct table_cursor *cursor, const struct table_constraint *constraints,
+                           uint32_t count, uint32_t met, uint64_t *given)
+{
+    static uint8_t seen[ROWS];
+    uint64_t rows = 0;
+    memset(seen, 0, sizeof seen);
+    *given = 0;
+    assert_int_equal(f->reader->ops->seek(cursor, constraints, count, NULL), RHEI_OK);
+    while (f->reader->ops->next(cursor)) {
+        struct rhei_value id, value;
+        f->reader->ops->value(cursor, 0, &id);
+        assert_int_equal(id.type, RHEI_INTEGER);
+        assert_int_equal(seen[id.as.integer]++, 0);
+        bool all = true;
+        for (uint32_t i = 0; i < met; i++) {
+            f->reader->ops->value(cursor, constraints[i].column, &value);
+            all = all && meets(&value, &constraints[i]);
+        }
+        rows += all;
+        ++*given;
+    }
+    return rows;
+}
+
+static void test_tables_are_those_of_named_sources(void **state)
+{
+    struct fixture *f = *state;
+    struct table_pin *pin = must_pin(f);
+    struct readable_table *tables = NULL;
+    uint32_t count = 0;
+    uint64_t rows = 0;
+    assert_int_equal(f->reader->ops->tables(pin, &tables, &count, NULL), RHEI_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(tables[0].source, "far");
+    assert_int_equal(tables[0].definition->id, far_table);
+    base_free(tables);
+    assert_true(f->reader->ops->rows(pin, far_table, &rows));
+    struct table_cursor *cursor = NULL;
+    assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+    uint64_t given = 0;
+    assert_int_equal(count_rows(f, cursor, NULL, 0, 0, &given), rows);
+    f->reader->ops->close(&cursor);
+    assert_int_equal(f->reader->ops->open(pin, far_table + 1, &cursor, NULL), RHEI_NOT_FOUND);
+    f->reader->ops->unpin(&pin);
+    assert_int_equal(mirror_table_reader_name(f->reader, FAR, "again", NULL), RHEI_INVALID);
+    assert_int_equal(mirror_table_reader_name(f->reader, 0, "own", NULL), RHEI_INVALID);
+}
+
+static struct rhei_value some_value(struct model_random *random)
+{
+    switch (model_below(random, 5)) {
+    case 0:
+        return model_text(model_below(random, 2) ? "a word" : "a text that is longer than twelve bytes");
+    case 1:
+        return model_real((double)model_below(random, 500));
+    case 2:
+        return model_real((double)model_below(random, 500) + 0.25);
+    default:
+        return model_integer((int64_t)model_below(random, model_below(random, 2) ? 500 : ROWS));
+    }
+}
+
+/* Each constraint against a walk over all rows; by zones at first, by hashes from the third equality on. */
+static void test_every_row_that_meets_the_constraints_comes_once(void **state)
+{
+    struct fixture *f = *state;
+    struct table_pin *pin = must_pin(f);
+    struct table_cursor *cursor = NULL, *all = NULL;
+    struct model_random random = {7};
+    assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+    assert_int_equal(f->reader->ops->open(pin, far_table, &all, NULL), RHEI_OK);
+    for (int round = 0; round < 120; round++) {
+        struct table_constraint constraints[2];
+        uint32_t count = 1 + (uint32_t)model_below(&random, 2);
+        for (uint32_t i = 0; i < count; i++)
+            constraints[i] = (struct table_constraint){.column = (uint32_t)model_below(&random, COLUMNS),
+                                                       .op = (uint8_t)model_below(&random, TABLE_GE + 1),
+                                                       .classes = any_class,
+                                                       .value = some_value(&random)};
+        uint64_t given = 0, every = 0, wanted = 0;
+        assert_int_equal(f->reader->ops->seek(all, NULL, 0, NULL), RHEI_OK);
+        while (f->reader->ops->next(all)) {
+            bool meets_all = true;
+            for (uint32_t i = 0; i < count; i++) {
+                struct rhei_value value;
+                f->reader->ops->value(all, constraints[i].column, &value);
+                meets_all = meets_all && meets(&value, &constraints[i]);
+            }
+            wanted += meets_all;
+            every++;
+        }
+        assert_int_equal(count_rows(f, cursor, constraints, count, count, &given), wanted);
+        assert_true(given <= every);
+        if (count == 1 && constraints[0].op == TABLE_EQ && constraints[0].column <= 2 &&
+            constraints[0].value.type <= RHEI_REAL)
+            assert_int_equal(given, wanted); /* exactly those: a key is looked up, not searched for */
+    }
+    f->reader->ops->close(&all);
+    f->reader->ops->close(&cursor);
+    f->reader->ops->unpin(&pin);
+}
+
+/* A constraint that isn't about all that the column holds takes nothing away. */
+static void test_a_constraint_of_other_classes_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    struct table_pin *pin = must_pin(f);
+    struct table_cursor *cursor = NULL;
+    uint64_t rows = 0, given = 0;
+    struct table_constraint numbers = {3, TABLE_EQ, 1 << RHEI_INTEGER | 1 << RHEI_REAL, model_integer(5)};
+    assert_true(f->reader->ops->rows(pin, far_table, &rows));
+    assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+    for (int i = 0; i < 5; i++) {
+        count_rows(f, cursor, &numbers, 1, 1, &given);
+        assert_int_equal(given, rows);
+    }
+    f->reader->ops->close(&cursor);
+    f->reader->ops->unpin(&pin);
+}
+
+static void test_a_pin_shows_its_state_whatever_happens(void **state)
+{
+    struct fixture *f = *state;
+    struct table_pin *pin = must_pin(f);
+    struct table_cursor *cursor = NULL;
+    uint64_t rows = 0, now = 0, given = 0, generation = f->reader->ops->generation(f->reader);
+    assert_true(f->reader->ops->rows(pin, far_table, &rows));
+    assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+    mirror_drop(f->mirror, far_table);
+    assert_int_equal(mirror_publish(f->mirror, 2, NULL), RHEI_OK);
+    assert_int_not_equal(f->reader->ops->generation(f->reader), generation);
+    assert_int_equal(count_rows(f, cursor, NULL, 0, 0, &given), rows);
+    struct table_pin *later = must_pin(f);
+    assert_false(f->reader->ops->rows(later, far_table, &now));
+    f->reader->ops->unpin(&later);
+    f->reader->ops->close(&cursor);
+    f->reader->ops->unpin(&pin);
+}
+
+static void test_without_memory_it_says_so(void **state)
+{
+    struct fixture *f = *state;
+    for (uint64_t n = 1; n < 4; n++) {
+        struct table_pin *pin = NULL;
+        struct table_cursor *cursor = NULL;
+        base_memory_fail_after(n);
+        rhei_status status = f->reader->ops->pin(f->reader, NULL, &pin, NULL);
+        if (status == RHEI_OK)
+            status = f->reader->ops->open(pin, far_table, &cursor, NULL);
+        if (status == RHEI_OK)
+            status = f->reader->ops->seek(cursor, NULL, 0, NULL);
+        base_memory_fail_after(0);
+        assert_int_equal(status, RHEI_NO_MEMORY);
+        f->reader->ops->close(&cursor);
+        f->reader->ops->unpin(&pin);
+    }
+}
+
+/* Where a hash can't be had for want of memory, zones answer as well. */
+static void test_a_hash_that_cannot_be_made_is_done_without(void **state)
+{
+    struct fixture *f = *state;
+    for (uint64_t n = 1; n < 9; n++) {
+        struct table_pin *pin = must_pin(f);
+        struct table_cursor *cursor = NULL;
+        struct table_constraint key = {0, TABLE_EQ, any_class, model_integer(17)};
+        assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+        uint64_t given = 0;
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(count_rows(f, cursor, &key, 1, 1, &given), 1);
+        base_memory_fail_after(n);
+        rhei_status status = f->reader->ops->seek(cursor, &key, 1, NULL);
+        base_memory_fail_after(0);
+        assert_true(status == RHEI_OK || status == RHEI_NO_MEMORY);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(count_rows(f, cursor, &key, 1, 1, &given), 1);
+        f->reader->ops->close(&cursor);
+        f->reader->ops->unpin(&pin);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_tables_are_those_of_named_sources, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_row_that_meets_the_constraints_comes_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_constraint_of_other_classes_is_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_pin_shows_its_state_whatever_happens, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_memory_it_says_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_hash_that_cannot_be_made_is_done_without, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
