@@ -53,6 +53,7 @@ struct oltp_source {
     bool pages_known;                    /* this cycle: what its commits wrote since `judged` is known */
     bool doubtful;                       /* commits were missed since the last cycle */
     bool asked;                          /* next was called in the last cycle */
+    size_t told;                         /* how many of the touched tables the last cycle knew of (E1) */
     int64_t judged;                      /* position up to which touched tables were judged */
     struct oltp_batch **by_root;         /* batches in the order of their roots */
 

@@ -3,7 +3,8 @@
  * Whether the log tells all that the commits since the last cycle did (docs/design/explained-commits.md, part 7).
  *
  *   E1. The watch never runs ahead of a cycle: whoever follows it pins its state with watch_lock held, so the state of the next
- *       cycle is no older.
+ *       cycle is no older. What a checkpoint sees of later commits, during a cycle or after it, is the next cycle's: each
+ *       cycle judges and forgets what was touched up to its own state.
  *   E2. A table that was touched has a row in the log after the position up to which the last cycle was judged. If it
  *       has none, something changed it without its triggers, and it is lost whenever it was read.
  *       A row of the log whose table was not touched is nobody's change, or one that left every page as it was: its key is looked at.
@@ -66,6 +67,13 @@ rhei_status oltp_source_roots(struct oltp_source *source, struct rhei_error *err
 
 /* ---- Following. -------------------------------------------------------------------------------------------------- */
 
+/* With watch_lock held: a cycle has no use any more for what was touched up to its state. */
+static void watch_forget(struct oltp_source *source)
+{
+    oltp_watch_forget(source->watch, source->told);
+    source->told = 0;
+}
+
 /* With watch_lock held. */
 static void watch_observe(struct oltp_source *source, struct oltp_connection *connection)
 {
@@ -77,11 +85,13 @@ static void watch_observe(struct oltp_source *source, struct oltp_connection *co
         break;
     case OLTP_WATCH_REWRITTEN: /* every table was touched, and most likely none changed */
         oltp_watch_clear(source->watch);
+        source->told = 0;
         source->doubtful = true;
         break;
     case OLTP_WATCH_LOST:
     default:
         oltp_watch_free(&source->watch);
+        source->told = 0;
         source->doubtful = true;
         break;
     }
@@ -109,8 +119,11 @@ static void watch_guess(struct oltp_source *source, const struct change_cycle *c
 void oltp_source_watch_begin(struct oltp_source *source, struct change_cycle *cycle)
 {
     const uint32_t *roots = NULL;
+    if (source->watch != NULL && cycle->lost) { /* whatever was touched is built again */
+        source->told = oltp_watch_touched(source->watch, &roots);
+    }
     if (source->watch != NULL && (cycle->lost || (source->watch_seen && !source->asked))) {
-        oltp_watch_clear(source->watch); /* nobody had a table to be judged */
+        watch_forget(source); /* nobody had a table to be judged */
         source->judged = source->position;
     }
     source->asked = false;
@@ -118,6 +131,7 @@ void oltp_source_watch_begin(struct oltp_source *source, struct change_cycle *cy
     watch_observe(source, source->connection);
     watch_guess(source, cycle);
     size_t count = source->watch == NULL ? 0 : oltp_watch_touched(source->watch, &roots);
+    source->told = count;
     source->cycle++;
     source->pages_known = source->watch != NULL && source->watch_seen && !cycle->lost && !source->doubtful;
     for (size_t i = 0; i < count; i++) {
@@ -165,7 +179,8 @@ rhei_status oltp_source_judge(struct oltp_source *source, struct rhei_error *err
     rhei_status status = RHEI_OK;
     base_mutex_lock(&source->watch_lock);
     bool watched = source->watch != NULL && source->watch_seen; /* not one that was made during this cycle */
-    size_t count = watched && !source->all_lost ? oltp_watch_touched(source->watch, &roots) : 0;
+    bool judges = watched && !source->all_lost && oltp_watch_touched(source->watch, &roots) > 0;
+    size_t count = judges ? source->told : 0;
     for (size_t i = 0; i < count && status == RHEI_OK; i++) {
         struct oltp_batch *batch = watch_batch(source, roots[i]);
         bool has = batch == NULL || batch->newest > source->judged;
@@ -177,7 +192,7 @@ rhei_status oltp_source_judge(struct oltp_source *source, struct rhei_error *err
         }
     }
     if (status == RHEI_OK && watched) {
-        oltp_watch_clear(source->watch);
+        watch_forget(source);
         source->judged = source->position;
     }
     base_mutex_unlock(&source->watch_lock);
@@ -194,6 +209,7 @@ bool oltp_source_has_rows(struct change_source *base, uint32_t table, uint64_t r
     /* one of the two miscounts: the next load counts the pages anew */
     base_mutex_lock(&source->watch_lock);
     oltp_watch_free(&source->watch);
+    source->told = 0;
     source->doubtful = true;
     base_mutex_unlock(&source->watch_lock);
     return false;
@@ -216,6 +232,7 @@ void oltp_source_watch_start(struct oltp_source *source, struct oltp_connection 
         source->watch = watch;
         source->watch_unfit = watch == NULL;
         source->watch_seen = false;
+        source->told = 0;
         source->judged = position;
         watch = NULL;
     }

@@ -408,6 +408,14 @@ const struct oltp_walmap *oltp_watch_map(const struct oltp_watch *watch)
     return watch->map;
 }
 
+void oltp_watch_forget(struct oltp_watch *watch, size_t count)
+{
+    watch->touched_count -= count;
+    if (watch->touched_count > 0) {
+        memmove(watch->touched, watch->touched + count, watch->touched_count * sizeof *watch->touched);
+    }
+}
+
 void oltp_watch_clear(struct oltp_watch *watch)
 {
     watch->touched_count = 0;

@@ -24,11 +24,13 @@ enum oltp_watch_result {
 };
 /*
  * Goes on to the state that the connection's open read transaction sees, which is none before the last one. What was touched is
- * added to what was before, until oltp_watch_take.
+ * added to what was before, until oltp_watch_forget.
  */
 enum oltp_watch_result oltp_watch_follow(struct oltp_watch *watch, struct oltp_connection *connection);
-/* The root pages of tables that were touched since the last oltp_watch_clear; perhaps some twice. */
+/* The root pages of tables that were touched and not forgotten, in the order in which that was seen; perhaps some twice. */
 size_t oltp_watch_touched(const struct oltp_watch *watch, const uint32_t **roots);
+/* The first `count` of them are of no use any more. */
+void oltp_watch_forget(struct oltp_watch *watch, size_t count);
 void oltp_watch_clear(struct oltp_watch *watch);
 /* Rows of the table with that root in the state that was followed last, counted by its pages; -1: unknown. */
 int64_t oltp_watch_rows(const struct oltp_watch *watch, uint32_t root);

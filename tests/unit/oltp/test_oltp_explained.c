@@ -13,6 +13,7 @@
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "oltp/oltp_internal.h"
 
 struct world {
     struct oltp_test test;
@@ -425,6 +426,58 @@ static void test_a10_changes_past_the_triggers_are_seen_at_once(void **state)
     }
 }
 
+/* As a checkpoint does before it copies the log into the file. */
+static void checkpoint_looks(struct world *world)
+{
+    struct oltp_connection *connection = NULL;
+    assert_int_equal(oltp_connection_open(world->test.oltp, OLTP_CHECKPOINTER, &connection, NULL), RHEI_OK);
+    oltp_source_watch_see(world->test.oltp, connection);
+    oltp_connection_close(&connection);
+}
+
+/* A checkpoint that comes before the next cycle, or during one, takes nothing from the next one. */
+static void test_a10_what_a_checkpoint_saw_is_the_next_cycles(void **state)
+{
+    (void)state;
+    struct world world;
+    struct change_cycle cycle;
+    const struct change_batch *batches = NULL;
+    size_t count = 0;
+    world_open(&world, UNLOGGED_SETUP);
+    const struct change_source_ops *ops = world.test.source->ops;
+    int64_t before = test_int(&world.test, "SELECT max(seq) FROM _rhei_cdc_log");
+    assert_int_equal(ops->begin(world.test.source, before, &cycle, NULL, NULL), RHEI_OK);
+    ops->end(world.test.source); /* nobody asked for rows */
+    assert_int_equal(test_python(&world.test, NO_TRIGGERS "quiet('UPDATE t SET v = 99 WHERE id = 1')"), 0);
+    checkpoint_looks(&world);
+    test_mirror_check(world.mirror);
+    assert_int_equal(test_mirror_losses(world.mirror), 1);
+
+    test_write(&world.test, "INSERT INTO u VALUES(70, 'of this cycle')");
+    before = test_int(&world.test, "SELECT max(seq) FROM _rhei_cdc_log") - 1;
+    assert_int_equal(ops->begin(world.test.source, before, &cycle, NULL, NULL), RHEI_OK);
+    test_write(&world.test, "INSERT INTO t VALUES(70, 'of the next')");
+    assert_int_equal(test_python(&world.test, BLOB_WRITE(2, 1)), 0);
+    checkpoint_looks(&world);
+    assert_int_equal(ops->next(world.test.source, 100, &batches, &count, NULL), RHEI_OK);
+    assert_int_equal(count, 1);
+    assert_null(batches[0].lost);
+    assert_int_equal(ops->next(world.test.source, 100, &batches, &count, NULL), RHEI_OK);
+    assert_int_equal(count, 0);
+    ops->end(world.test.source);
+    assert_int_equal(ops->begin(world.test.source, before + 1, &cycle, NULL, NULL), RHEI_OK);
+    assert_true(cycle.suspect);
+    assert_int_equal(ops->next(world.test.source, 100, &batches, &count, NULL), RHEI_OK);
+    assert_int_equal(count, 1);
+    assert_null(batches[0].lost);
+    assert_int_equal(batches[0].row_count, 1);
+    assert_int_equal(ops->next(world.test.source, 100, &batches, &count, NULL), RHEI_OK);
+    assert_int_equal(count, 1);
+    assert_non_null(batches[0].lost);
+    ops->end(world.test.source);
+    world_close(&world);
+}
+
 /* ---- Which file it is. ------------------------------------------------------------------------------------------- */
 
 static void test_a10_a_relative_path_is_one_file_whatever_the_folder(void **state)
@@ -540,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_a10_our_triggers_were_dropped_and_made_again),
         cmocka_unit_test(test_c5_explained_changes_cost_nothing),
         cmocka_unit_test(test_a10_changes_past_the_triggers_are_seen_at_once),
+        cmocka_unit_test(test_a10_what_a_checkpoint_saw_is_the_next_cycles),
         cmocka_unit_test(test_a10_a_relative_path_is_one_file_whatever_the_folder),
         cmocka_unit_test(test_a10_a_replaced_moved_or_deleted_file_is_left_alone),
     };
