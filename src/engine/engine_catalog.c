@@ -341,6 +341,8 @@ rhei_status rhei_catalog_read(rhei_db *db, const char *like, const struct rhei_c
         return error_set(error, RHEI_INVALID, "rhei_catalog_read needs a handle and a place for the catalog");
     *catalog = NULL;
     rhei_status status = engine_limits_of_call(&limits, options, error);
+    if (status == RHEI_OK)
+        status = oltp_check_file(db->oltp, error);
     if (status != RHEI_OK)
         return status;
     for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {

@@ -113,7 +113,8 @@ struct oltp_cursor; /* owner thread (may move between threads between calls) */
 
 /*
  * Runs one read-only statement (RHEI_READ_ONLY if it would write). Statements are cached by text. Text parameters are
- * copied if the cursor outlives the call. The snapshot is taken at the first oltp_cursor_next, or here if `now`.
+ * copied if the cursor outlives the call. The snapshot is taken at the first oltp_cursor_next, or here if `now`. Whether the file is
+ * still the handle's is the caller's to ask before (oltp_check_file): once for each call of the API.
  */
 rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
                       const struct oltp_stop *stop, bool now, struct oltp_cursor **cursor, struct rhei_error *error);

@@ -75,11 +75,6 @@ bool oltp_identity_lost(const struct oltp *oltp)
     return atomic_load_explicit(&oltp->identity.replaced, memory_order_relaxed);
 }
 
-rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *error)
-{
-    return oltp->identity.known ? oltp_identity_check_at(oltp, base_now_ns(), now, error) : RHEI_OK;
-}
-
 static rhei_status identity_error(struct oltp *oltp, struct rhei_error *error)
 {
     return error_set(
@@ -98,13 +93,14 @@ static void identity_lose(struct oltp *oltp)
     }
 }
 
-rhei_status oltp_identity_check_at(struct oltp *oltp, int64_t time, bool now, struct rhei_error *error)
+rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *error)
 {
     struct oltp_identity *identity = &oltp->identity;
     if (!identity->known) {
         return RHEI_OK;
     }
     if (!oltp_identity_lost(oltp)) {
+        int64_t time = base_now_ns();
         int64_t looked = atomic_load_explicit(&identity->looked_ns, memory_order_relaxed);
         if (!now && time - looked < LOOK_EVERY_NS) {
             return RHEI_OK;

@@ -539,8 +539,6 @@ rhei_status oltp_identity_resolve(const char *path, char **resolved, struct rhei
 rhei_status oltp_identity_connected(struct oltp_connection *connection, struct rhei_error *error);
 /* RHEI_REPLACED if the path leads to another file or to none; `now`: whenever it was looked at last. Any thread. */
 rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *error);
-/* The same for a caller that has read the clock. */
-rhei_status oltp_identity_check_at(struct oltp *oltp, int64_t time, bool now, struct rhei_error *error);
 /* Whether somebody found that. */
 bool oltp_identity_lost(const struct oltp *oltp);
 /* SQLite's commit hook. */

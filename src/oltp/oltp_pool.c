@@ -38,8 +38,8 @@ static rhei_status pool_open(struct oltp *oltp, struct oltp_connection **reader,
 
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error)
 {
-    int64_t now = base_now_ns();
-    rhei_status status = oltp_identity_check_at(oltp, now, false, error);
+    int64_t now = base_tick_ns(); /* only to tell how long a reader has kept the log */
+    rhei_status status = oltp_identity_lost(oltp) ? oltp_identity_check(oltp, false, error) : RHEI_OK;
     if (status == RHEI_OK) {
         status = oltp_opening_check(oltp, error);
     }
