@@ -169,6 +169,69 @@ RHEI_API rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct Ar
                                        struct rhei_error *error);
 /** @} */
 
+/** @name Being told of changes
+ * @{ */
+
+/** A subscription; one thread at a time. From rhei_watch() to rhei_watch_close(). */
+typedef struct rhei_watcher rhei_watcher;
+/** What is watched, and how it is told. Zero is the default of every field. */
+struct rhei_watch_options {
+    size_t struct_size;
+    const char *const *tables; /**< only these, 1,024 at most; they need not exist yet; copied */
+    size_t table_count;        /**< 0: every table */
+    /**
+     * Called when there is something for rhei_watch_next(), and not again before that took it; on any thread, one call at a
+     * time. It must return at once and call nothing of Rhei: it sets a flag, or wakes a loop. May be NULL.
+     */
+    void (*wake)(void *context);
+    void *wake_context;
+    rhei_cancel
+        *cancel; /**< ends a rhei_watch_next() that waits, with RHEI_CANCELLED; borrowed until the close; may be NULL */
+};
+/** What was changed since the last event. */
+struct rhei_watch_event {
+    size_t struct_size;        /**< set it to sizeof before the call */
+    int64_t position;          /**< the column store shows the changes that the event tells of, all up to here */
+    const char *const *tables; /**< names; borrowed until the next rhei_watch_next() or the close */
+    uint32_t table_count;
+    bool all; /**< no names, because they were too many: any table may have changed */
+};
+/**
+ * Subscribes to commits, whoever makes them: this handle, another one, another process. Everything that is committed after this returns
+ * is told, in time as the column store comes to show it: at once after a commit of this handle, 50 ms later for another
+ * process's (or as `sync_interval_ms` says). Many commits become one event, and a consumer that is slow costs no more than a set of names.
+ *
+ * A table counts as changed when rows were inserted, updated or deleted (though they may be as before), when it is made, altered or
+ * dropped, and when its mirror is built anew. What isn't captured (RHEI_TABLE_UNMIRRORED) isn't told of. Nothing is told while the handle
+ * doesn't sync (rhei_stop_sync(), manual_sync).
+ *
+ * The caller owns *watcher, and closes it before the handle. Errors: RHEI_OLAP_UNAVAILABLE (this handle keeps no column store),
+ * RHEI_READ_ONLY (it captures no changes). Any thread; the watcher is its owner's.
+ * @code
+ * rhei_watch(db, NULL, &watcher, &error);
+ * struct rhei_watch_event event = {.struct_size = sizeof event};
+ * while (rhei_watch_next(watcher, -1, &event, &error) == RHEI_OK)
+ *     for (uint32_t i = 0; i < event.table_count; i++)
+ *         printf("%s\n", event.tables[i]);
+ * @endcode
+ */
+RHEI_API rhei_status rhei_watch(rhei_db *db, const struct rhei_watch_options *options, rhei_watcher **watcher,
+                                struct rhei_error *error);
+/**
+ * A descriptor for poll() or an event loop, readable while there is something for rhei_watch_next(). Don't read or close it. Any
+ * thread.
+ */
+RHEI_API int rhei_watch_fd(const rhei_watcher *watcher);
+/**
+ * Waits for changes, for `timeout_ms` milliseconds at most (0: only looks; below 0: without limit), and takes them. Errors:
+ * RHEI_TIMEOUT (there were none), RHEI_CANCELLED. Owner thread.
+ */
+RHEI_API rhei_status rhei_watch_next(rhei_watcher *watcher, int64_t timeout_ms, struct rhei_watch_event *event,
+                                     struct rhei_error *error);
+/** Ends the subscription; its `wake` isn't called any more. Accepts NULL. Owner thread. */
+RHEI_API void rhei_watch_close(rhei_watcher **watcher);
+/** @} */
+
 #ifdef __cplusplus
 }
 #endif

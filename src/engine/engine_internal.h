@@ -22,6 +22,7 @@
 #include "route/route.h"
 
 struct arrow_builder;
+struct engine_watches;
 struct config_settings;
 
 struct engine_counters {
@@ -42,6 +43,7 @@ struct rhei_db {
     struct executor *executor;
     struct sync *sync;
     struct route *route;
+    struct engine_watches *watches; /* NULL without a column store */
     struct engine_counters counters;
 };
 
@@ -166,6 +168,9 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
 /* EXPLAIN ROUTE. */
 rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                                  struct rhei_error *error);
+/* Makes db->watches, and what sync tells it by. */
+rhei_status engine_watches_open(struct rhei_db *db, struct sync_observer *observer, struct rhei_error *error);
+void engine_watches_close(struct rhei_db *db); /* after sync */
 /* Waits as the freshness asks. */
 rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error);
 

@@ -190,7 +190,8 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
         .fault = config->fault,
         .fault_context = config->fault_context,
     };
-    return sync_open(&sync, &db->sync, error);
+    status = engine_watches_open(db, &sync.observer, error);
+    return status == RHEI_OK ? sync_open(&sync, &db->sync, error) : status;
 }
 
 static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
@@ -255,6 +256,7 @@ void rhei_close(rhei_db **db)
         sync_stop(closing->sync);
     route_close(&closing->route);
     sync_close(&closing->sync);
+    engine_watches_close(closing);
     if (closing->executor != NULL)
         closing->executor->ops->close(&closing->executor);
     if (closing->source != NULL)

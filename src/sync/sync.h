@@ -12,6 +12,17 @@
 
 struct sync;
 
+/*
+ * Who wants to know which tables a publish shows differently. Called by the owner of a cycle, `changed` also under `lock`: neither may do
+ * more than flag and wake, nor call back.
+ */
+struct sync_observer {
+    void (*changed)(void *context,
+                    const char *table); /* with the next publish it has other rows, or is gone; borrowed */
+    void (*published)(void *context, int64_t position); /* what was told before is shown now */
+    void *context;
+};
+
 struct sync_config {
     struct mirror *mirror;        /* borrowed */
     struct change_source *source; /* borrowed; closed by its owner after sync_close */
@@ -25,6 +36,7 @@ struct sync_config {
     void *fault_context;
     uint32_t
         scrub_interval_ms; /* compare every table with its mirror so often, in the background; 0: only after doubt */
+    struct sync_observer observer; /* empty, or both functions */
 };
 
 rhei_status sync_open(const struct sync_config *config, struct sync **sync, struct rhei_error *error);
@@ -35,6 +47,8 @@ void sync_close(struct sync **sync);
 rhei_status sync_start(struct sync *sync, struct rhei_error *error);
 void sync_stop(struct sync *sync);
 bool sync_is_running(const struct sync *sync);
+/* Whether the observer is told. What was committed before it began may be told all the same; what follows is, always. Any thread. */
+void sync_observe(struct sync *sync, bool on);
 /* There may be something to do. Costs nanoseconds when the loop is awake already; never blocks. */
 void sync_wake(struct sync *sync);
 

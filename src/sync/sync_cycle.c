@@ -128,8 +128,12 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
     struct sync_table *table = sync_table_find(sync, batch->table);
     if (table && batch->lost)
         sync_table_lost(sync, table, batch->lost, batch->lost_at);
-    if (!table || !table->attached || batch->row_count == 0)
+    if (!table || batch->row_count == 0)
         return RHEI_OK;
+    if (!table->attached) {
+        sync_tell_changed(sync, table);
+        return RHEI_OK;
+    }
     rhei_status noted = note_seen(sync, table, error);
     if (noted != RHEI_OK)
         return noted;
@@ -147,6 +151,7 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
     struct mirror_apply_counts counts = {0};
     struct rhei_error table_error = RHEI_ERROR_INIT;
     sync->dirty = true;
+    sync_tell_changed(sync, table);
     if (apply_rows(sync, table, batch, &counts, &table_error) != RHEI_OK) {
         sync_table_fail(sync, table, &table_error);
         return RHEI_OK;
@@ -205,7 +210,8 @@ static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, i
         if (status != RHEI_OK)
             return status;
     }
-    if ((cycle->position == after && !cycle->suspect) || !sync_tables_attached(sync))
+    bool reader = sync_tables_attached(sync) || atomic_load_explicit(&sync->observed, memory_order_relaxed);
+    if ((cycle->position == after && !cycle->suspect) || !reader)
         return RHEI_OK;
     return read_changes(sync, limit, error);
 }
@@ -224,6 +230,7 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
     atomic_store_explicit(&sync->position, position, memory_order_release);
     sync_fault(sync, "sync.cycle.published");
     sync_tables_published(sync, position);
+    sync_tell_published(sync, position);
     return RHEI_OK;
 }
 

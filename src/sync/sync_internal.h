@@ -40,6 +40,7 @@ struct sync_table {
     bool behind;                     /* owner: attached, but not published yet */
     bool seen;                       /* owner: had a batch in this cycle */
     int64_t applied;                 /* owner: see sync_table_applied */
+    uint64_t told;                   /* owner: `telling` when the observer was last told of it */
 };
 
 /*
@@ -104,7 +105,10 @@ struct sync {
     bool set_changed;                  /* the published set of tables changes with the next publish */
     const struct rhei_value **shifted; /* scratch: columns of the unseen part of a batch */
     size_t shifted_capacity;
-    uint32_t *seen; /* tables that had a batch in this cycle */
+    atomic_bool observed;
+    uint64_t telling; /* number of the set of changes that the observer is being told, from 1 */
+    bool told;        /* it was told of one, and no publish has shown it yet */
+    uint32_t *seen;   /* tables that had a batch in this cycle */
     size_t seen_count, seen_capacity;
 
     /* Builds: builder's thread. */
@@ -169,6 +173,10 @@ int64_t sync_table_applied(const struct sync *sync, const struct sync_table *tab
 void sync_table_give_up(struct sync *sync, struct sync_table *table, const struct rhei_error *error, size_t room);
 bool sync_tables_attached(const struct sync *sync);
 void sync_tables_free(struct sync *sync);
+
+/* sync_observe.c: the owner; nothing if nobody observes. */
+void sync_tell_changed(struct sync *sync, struct sync_table *table);
+void sync_tell_published(struct sync *sync, int64_t position);
 
 /* sync_cycle.c: the owner. */
 rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,

@@ -159,6 +159,7 @@ static void table_detach(struct sync *sync, struct sync_table *table)
         sync_job_cancel(sync, table->job);
     if (!table->attached)
         return;
+    sync_tell_changed(sync, table);
     mirror_drop(sync->config.mirror, table->definition->id);
     sync->attached_count--;
     sync->behind_count -= table->behind;
@@ -247,6 +248,7 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
     for (size_t i = 0; i < sync->table_count; i++) {
         if (sync->tables[i]->kept)
             continue;
+        sync_tell_changed(sync, sync->tables[i]);
         table_detach(sync, sync->tables[i]);
         table_free(sync->tables[i]);
         sync->set_changed = true;
@@ -399,6 +401,7 @@ static void settle_published(struct sync *sync, struct sync_table *table)
     if (table->state != SYNC_TABLE_BUILDING)
         return;
     table->state = SYNC_TABLE_READY;
+    sync_tell_changed(sync, table);
     table->was_ready = true;
     atomic_fetch_add_explicit(&sync->built, 1, memory_order_release);
     table->attempts = table->starved_times = 0;
