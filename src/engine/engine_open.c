@@ -134,7 +134,7 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .fault = config->fault,
         .fault_context = config->fault_context,
     };
-    return oltp_open(&oltp, &db->oltp, error);
+    return oltp_capture_open(&oltp, &db->oltp, error);
 }
 
 /* Where statements over the memory limit spill. The executor makes the folder when it first needs it. */

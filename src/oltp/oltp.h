@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The row store: SQLite, one writer with group commit, a pool of readers on the callers' threads, capture triggers and the
- * change log. Any thread, unless a line says otherwise.
+ * The row store: SQLite, one writer with group commit, a pool of readers on the callers' threads. What the schema says and how
+ * changes are captured is known by those who fill its hooks. Any thread, unless a line says otherwise.
  */
 #ifndef OLTP_OLTP_H
 #define OLTP_OLTP_H
 
 #include "base/base_log.h"
-#include "port/change_source.h"
-#include "port/source_table.h"
 
 struct oltp;
+struct oltp_hooks;
 
 enum oltp_synchronous { OLTP_SYNC_NORMAL = 0, OLTP_SYNC_FULL = 1, OLTP_SYNC_EXTRA = 2, OLTP_SYNC_OFF = 3 };
 
@@ -29,6 +28,7 @@ struct oltp_config {
     /* After each commit of ours, on the committing thread: must only flag and wake. May be NULL. */
     void (*committed)(void *context);
     void *committed_context;
+    const struct oltp_hooks *hooks; /* who knows the schema and captures (oltp_hooks.h); NULL: nobody */
     const struct base_log *log;
     void (*fault)(void *context,
                   const char *point); /* tests: called at every named point of write and open; may be NULL */
@@ -38,8 +38,6 @@ struct oltp_config {
 rhei_status oltp_open(const struct oltp_config *config, struct oltp **oltp, struct rhei_error *error);
 /* All cursors and sessions must be closed. Accepts NULL. */
 void oltp_close(struct oltp **oltp);
-/* Takes everything of Rhei's out of a file. RHEI_BUSY while engines are alive on it. */
-rhei_status oltp_detach(const char *path, struct rhei_error *error);
 /* RHEI_REPLACED if the file was moved, deleted or replaced, which is looked at every 0.1 ms at most. */
 rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error);
 /* Whether changes are captured: false for read-only handles, and where capture was asked for only if present. */
@@ -207,10 +205,8 @@ struct oltp_shape {
 rhei_status oltp_session_shape(struct oltp_session *session, const char *sql, size_t len, struct oltp_shape *shape,
                                struct rhei_error *error);
 
-/* ---- Capture and catalog. ---------------------------------------------------------------------------------------- */
+/* ---- The file. --------------------------------------------------------------------------------------------------- */
 
-/* Raised whenever the schema that this handle knows changed (by whomever). */
-uint64_t oltp_schema_version(const struct oltp *oltp);
 /* How the file's texts are encoded, and so ordered: SQLite compares their bytes. Any thread. */
 enum oltp_encoding { OLTP_UTF8, OLTP_UTF16LE, OLTP_UTF16BE };
 enum oltp_encoding oltp_encoding(const struct oltp *oltp);
@@ -219,41 +215,6 @@ enum oltp_encoding oltp_encoding(const struct oltp *oltp);
  * either, but different for different texts. SQLite answers what reads a column of such.
  */
 #define OLTP_ODD_TEXT ((char)0xFF)
-
-struct oltp_table {
-    struct source_table source; /* source.id = 0: not captured, see source.unmirrored_reason */
-    bool captured;
-    bool strict;
-    /* Unique keys apart from the primary one: column numbers, -1 ended. For tie-breaking and the router. */
-    const int32_t *const *unique_keys;
-    uint32_t unique_key_count;
-};
-struct oltp_view {
-    const char *name;
-    const char *sql;
-};
-struct oltp_catalog { /* immutable, reference-counted */
-    uint64_t schema_version;
-    const struct oltp_table *tables;
-    uint32_t table_count;
-    const struct oltp_view *views;
-    uint32_t view_count;
-};
-/* The catalog as of now (the current one is kept, so this costs nanoseconds when nothing changed). */
-rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);
-/* The same without ever waiting for a writer: RHEI_BUSY if one holds back what a changed schema needs first. */
-rhei_status oltp_catalog_try(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);
-void oltp_catalog_release(const struct oltp_catalog **catalog);
-
-/* Starts or stops capture of one table. Registering twice is no error. */
-rhei_status oltp_capture_table(struct oltp *oltp, const char *table, struct rhei_error *error);
-rhei_status oltp_release_table(struct oltp *oltp, const char *table, struct rhei_error *error);
-
-/*
- * The change log as a source, borrowed from the handle (its close does nothing but let go). Of a handle without capture:
- * the file's states, each making the tables of the one before "lost". One at a time.
- */
-rhei_status oltp_change_source(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
 
 /*
  * A number that differs after any commit of any process (a mapped word of the WAL index: nanoseconds). Equality means

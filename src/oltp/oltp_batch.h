@@ -3,7 +3,7 @@
 #ifndef OLTP_OLTP_BATCH_H
 #define OLTP_OLTP_BATCH_H
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 struct oltp_batch {
     const struct oltp_table_schema *table; /* borrowed */

@@ -1,61 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which schema is current, and how a change of it by anybody is noticed. */
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 /* After a try in vain to settle a schema without waiting: no other one for so long, or so many times what it took. */
 enum { SETTLE_PAUSE_NS = 2000000, SETTLE_SHARE = 20 };
 
-uint64_t oltp_commit_token(const struct oltp *oltp)
-{
-    uint64_t own = atomic_load_explicit(&oltp->own_commits, memory_order_acquire);
-    if (oltp->wal_index == NULL) {
-        return own;
-    }
-    /* WalIndexHdr: iChange at byte 8 grows with each commit; mxFrame at byte 16 tells recoveries apart */
-    uint32_t change = __atomic_load_n(&oltp->wal_index[2], __ATOMIC_ACQUIRE);
-    uint32_t frames = __atomic_load_n(&oltp->wal_index[4], __ATOMIC_ACQUIRE);
-    return (uint64_t)change << 32 | frames;
-}
-
-bool oltp_is_blind(const struct oltp *oltp)
-{
-    return oltp->wal_index == NULL && oltp->memory == NULL && !oltp->config.capture;
-}
-
 uint64_t oltp_schema_version(const struct oltp *oltp)
 {
-    return atomic_load_explicit(&oltp->schema_version, memory_order_acquire);
-}
-
-enum oltp_encoding oltp_encoding(const struct oltp *oltp)
-{
-    return (enum oltp_encoding)atomic_load_explicit(&oltp->encoding, memory_order_relaxed);
+    return atomic_load_explicit(&oltp_capture_of(oltp)->schema_version, memory_order_acquire);
 }
 
 void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
 {
-    base_mutex_lock(&oltp->schema_lock);
-    struct oltp_schema *old = oltp->schema;
-    schema->catalog.schema_version = atomic_load_explicit(&oltp->schema_version, memory_order_relaxed) + 1;
-    oltp->schema = schema;
-    atomic_store_explicit(&oltp->schema_version, schema->catalog.schema_version, memory_order_release);
-    base_mutex_unlock(&oltp->schema_lock);
+    base_mutex_lock(&oltp_capture_of(oltp)->schema_lock);
+    struct oltp_schema *old = oltp_capture_of(oltp)->schema;
+    schema->catalog.schema_version =
+        atomic_load_explicit(&oltp_capture_of(oltp)->schema_version, memory_order_relaxed) + 1;
+    oltp_capture_of(oltp)->schema = schema;
+    atomic_store_explicit(&oltp_capture_of(oltp)->schema_version, schema->catalog.schema_version, memory_order_release);
+    base_mutex_unlock(&oltp_capture_of(oltp)->schema_lock);
     oltp_schema_release(old);
 }
 
 bool oltp_schema_has_log(struct oltp *oltp)
 {
-    base_mutex_lock(&oltp->schema_lock);
-    bool has = oltp->schema != NULL && oltp->schema->has_log;
-    base_mutex_unlock(&oltp->schema_lock);
+    base_mutex_lock(&oltp_capture_of(oltp)->schema_lock);
+    bool has = oltp_capture_of(oltp)->schema != NULL && oltp_capture_of(oltp)->schema->has_log;
+    base_mutex_unlock(&oltp_capture_of(oltp)->schema_lock);
     return has;
 }
 
 static bool catalog_cookie_is(struct oltp *oltp, int64_t cookie)
 {
-    base_mutex_lock(&oltp->schema_lock);
-    bool same = oltp->schema != NULL && oltp->schema->cookie == cookie;
-    base_mutex_unlock(&oltp->schema_lock);
+    base_mutex_lock(&oltp_capture_of(oltp)->schema_lock);
+    bool same = oltp_capture_of(oltp)->schema != NULL && oltp_capture_of(oltp)->schema->cookie == cookie;
+    base_mutex_unlock(&oltp_capture_of(oltp)->schema_lock);
     return same;
 }
 
@@ -135,10 +114,10 @@ static rhei_status catalog_reload(struct oltp *oltp, bool *taken, struct oltp_sc
 
 uint64_t oltp_schema_version_of(struct oltp *oltp, int64_t cookie)
 {
-    base_mutex_lock(&oltp->schema_lock);
-    bool same = oltp->schema != NULL && oltp->schema->cookie == cookie;
-    uint64_t version = same ? oltp->schema->catalog.schema_version : 0;
-    base_mutex_unlock(&oltp->schema_lock);
+    base_mutex_lock(&oltp_capture_of(oltp)->schema_lock);
+    bool same = oltp_capture_of(oltp)->schema != NULL && oltp_capture_of(oltp)->schema->cookie == cookie;
+    uint64_t version = same ? oltp_capture_of(oltp)->schema->catalog.schema_version : 0;
+    base_mutex_unlock(&oltp_capture_of(oltp)->schema_lock);
     return version;
 }
 
@@ -164,7 +143,7 @@ static rhei_status schema_refresh(struct oltp *oltp, int64_t deadline_ns, struct
     }
     oltp_schema_release(read);
     if (status == RHEI_OK) {
-        atomic_store_explicit(&oltp->schema_token, token, memory_order_release);
+        atomic_store_explicit(&oltp_capture_of(oltp)->schema_token, token, memory_order_release);
     }
     return status;
 }
@@ -178,8 +157,8 @@ rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error)
 rhei_status oltp_schema_settle(struct oltp *oltp, struct rhei_error *error)
 {
     uint64_t token = oltp_commit_token(oltp);
-    if (atomic_load_explicit(&oltp->unsettled_token, memory_order_acquire) == token &&
-        base_now_ns() < atomic_load_explicit(&oltp->unsettled_until, memory_order_relaxed)) {
+    if (atomic_load_explicit(&oltp_capture_of(oltp)->unsettled_token, memory_order_acquire) == token &&
+        base_now_ns() < atomic_load_explicit(&oltp_capture_of(oltp)->unsettled_until, memory_order_relaxed)) {
         return error_set(error, RHEI_BUSY, "a writer holds back the capture of a changed schema");
     }
     int64_t started = base_now_ns();
@@ -187,8 +166,8 @@ rhei_status oltp_schema_settle(struct oltp *oltp, struct rhei_error *error)
     if (status != RHEI_OK) {
         int64_t now = base_now_ns(), took = now - started;
         int64_t pause = took * SETTLE_SHARE > SETTLE_PAUSE_NS ? took * SETTLE_SHARE : SETTLE_PAUSE_NS;
-        atomic_store_explicit(&oltp->unsettled_until, now + pause, memory_order_relaxed);
-        atomic_store_explicit(&oltp->unsettled_token, token, memory_order_release);
+        atomic_store_explicit(&oltp_capture_of(oltp)->unsettled_until, now + pause, memory_order_relaxed);
+        atomic_store_explicit(&oltp_capture_of(oltp)->unsettled_token, token, memory_order_release);
     }
     return status;
 }
@@ -196,17 +175,17 @@ rhei_status oltp_schema_settle(struct oltp *oltp, struct rhei_error *error)
 static rhei_status schema_take(struct oltp *oltp, rhei_status (*refresh)(struct oltp *, struct rhei_error *),
                                struct oltp_schema **schema, struct rhei_error *error)
 {
-    if (atomic_load_explicit(&oltp->schema_token, memory_order_acquire) != oltp_commit_token(oltp) ||
+    if (atomic_load_explicit(&oltp_capture_of(oltp)->schema_token, memory_order_acquire) != oltp_commit_token(oltp) ||
         oltp_is_blind(oltp)) {
         rhei_status status = refresh(oltp, error);
         if (status != RHEI_OK) {
             return status;
         }
     }
-    base_mutex_lock(&oltp->schema_lock);
-    *schema = oltp->schema;
-    atomic_fetch_add_explicit(&oltp->schema->references, 1, memory_order_relaxed);
-    base_mutex_unlock(&oltp->schema_lock);
+    base_mutex_lock(&oltp_capture_of(oltp)->schema_lock);
+    *schema = oltp_capture_of(oltp)->schema;
+    atomic_fetch_add_explicit(&oltp_capture_of(oltp)->schema->references, 1, memory_order_relaxed);
+    base_mutex_unlock(&oltp_capture_of(oltp)->schema_lock);
     return RHEI_OK;
 }
 

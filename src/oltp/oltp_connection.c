@@ -132,7 +132,8 @@ static rhei_status connection_set_wal(struct oltp_connection *connection, struct
 
 rhei_status oltp_connection_prepare_capture(struct oltp_connection *connection, struct rhei_error *error)
 {
-    rhei_status status = connection->oltp->config.capture ? oltp_registry_check_names(connection, error) : RHEI_OK;
+    rhei_status status =
+        connection->oltp->config.capture ? connection->oltp->hooks->check_names(connection, error) : RHEI_OK;
     if (status != RHEI_OK && connection->oltp->config.capture_if_present) {
         error_context(error,
                       "database \"%s\": ", connection->oltp->config.path); /* elsewhere the set-up's end says it */

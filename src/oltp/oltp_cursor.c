@@ -295,33 +295,15 @@ const char *oltp_cursor_column_type(const struct oltp_cursor *cursor, uint32_t c
     return type == NULL ? "" : type;
 }
 
-static uint8_t cursor_class_of(const struct oltp_table_schema *table, const struct source_column *column)
-{
-    if (column->is_rowid_alias || column->is_rowid) {
-        return RHEI_INTEGER;
-    }
-    if (!table->table.strict) {
-        return RHEI_NULL;
-    }
-    switch (column->affinity) {
-    case AFFINITY_INTEGER:
-        return RHEI_INTEGER;
-    case AFFINITY_REAL:
-        return RHEI_REAL;
-    case AFFINITY_TEXT:
-        return RHEI_TEXT;
-    default:
-        return base_fold_compare(column->declared_type, "BLOB") == 0 ? RHEI_BLOB : RHEI_NULL;
-    }
-}
-
 /* SQLite names the origin of a compound's column by one of its parts, also of a compound within a view. */
 static bool cursor_origins_are_sure(const struct oltp_cursor *cursor, const struct oltp_schema *schema)
 {
     struct oltp_statement *statement = cursor->statement;
-    if (statement->view_version != schema->catalog.schema_version + 1) { /* once for a cached statement */
-        statement->names_view = oltp_schema_names_view(schema, statement->sql, statement->len);
-        statement->view_version = schema->catalog.schema_version + 1;
+    const struct oltp_hooks *hooks = cursor->oltp->hooks;
+    uint64_t version = hooks->schema_version(schema) + 1;
+    if (statement->view_version != version) { /* once for a cached statement */
+        statement->names_view = hooks->names_view(schema, statement->sql, statement->len);
+        statement->view_version = version;
     }
     return !statement->names_view && !statement->compound;
 }
@@ -340,15 +322,9 @@ static struct oltp_schema *cursor_schema(struct oltp_cursor *cursor)
     if (oltp_query_int(cursor->connection, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK) {
         return NULL;
     }
-    base_mutex_lock(&cursor->oltp->schema_lock);
-    struct oltp_schema *schema = cursor->oltp->schema;
-    if (schema != NULL && schema->cookie == cookie) {
-        atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
-        cursor->schema = schema;
-    }
-    base_mutex_unlock(&cursor->oltp->schema_lock);
+    cursor->schema = cursor->oltp->hooks->hold(cursor->oltp, cookie);
     if (cursor->schema != NULL && !cursor_origins_are_sure(cursor, cursor->schema)) {
-        oltp_schema_release(cursor->schema);
+        cursor->oltp->hooks->release(cursor->schema);
         cursor->schema = NULL;
     }
     return cursor->schema;
@@ -367,13 +343,7 @@ uint8_t oltp_cursor_column_class(struct oltp_cursor *cursor, uint32_t column)
         return RHEI_NULL;
     }
     struct oltp_schema *schema = cursor_schema(cursor);
-    const struct oltp_table_schema *found = schema != NULL ? oltp_schema_find(schema, table) : NULL;
-    for (uint32_t i = 0; found != NULL && i < found->table.source.column_count; i++) {
-        if (base_fold_compare(found->table.source.columns[i].name, origin) == 0) {
-            return cursor_class_of(found, &found->table.source.columns[i]);
-        }
-    }
-    return RHEI_NULL;
+    return schema != NULL ? cursor->oltp->hooks->column_class(schema, table, origin) : RHEI_NULL;
 }
 
 bool oltp_cursor_odd_text(struct oltp_cursor *cursor, uint32_t column, const void **bytes, uint32_t *length)
@@ -525,7 +495,7 @@ void oltp_cursor_close(struct oltp_cursor **slot)
         return;
     }
     *slot = NULL;
-    oltp_schema_release(cursor->schema);
+    cursor->oltp->hooks->release(cursor->schema);
     cursor->schema = NULL;
     if (cursor->connection != NULL) {
         if (cursor->statement != NULL) {

@@ -3,7 +3,7 @@
 #ifndef OLTP_OLTP_DEFINITION_H
 #define OLTP_OLTP_DEFINITION_H
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 struct oltp_definition {
     atomic_uint references;

@@ -172,7 +172,7 @@ static rhei_status describe_once(struct oltp *oltp, const char *copy, size_t len
     if (status == RHEI_OK && describe->failed) {
         status = error_no_memory(error);
     }
-    facts->schema_version = oltp_schema_version_of(oltp, cookie);
+    facts->schema_version = oltp->hooks->version_of(oltp, cookie);
     facts->references = describe->references;
     facts->reference_count = (uint32_t)describe->count;
     if (status != RHEI_OK) {
@@ -197,7 +197,7 @@ rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct
         status = describe_once(oltp, copy, len, facts, error);
     }
     /* A schema that we don't know yet: catch up with it once; while it can't be had, the facts say so. */
-    if (status == RHEI_OK && facts->schema_version == 0 && oltp_schema_settle(oltp, NULL) == RHEI_OK) {
+    if (status == RHEI_OK && facts->schema_version == 0 && oltp->hooks->settle(oltp, NULL) == RHEI_OK) {
         oltp_facts_reset(facts);
         status = describe_once(oltp, copy, len, facts, error);
     }
@@ -292,7 +292,7 @@ rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct 
         look_end(oltp);
     }
     base_mutex_unlock(&oltp->describe_lock);
-    plan->schema_version = oltp_schema_version_of(oltp, cookie);
+    plan->schema_version = oltp->hooks->version_of(oltp, cookie);
     base_buffer_reset(&text);
     plan->text = base_buffer_take(&explain.text);
     if (status == RHEI_OK && plan->text == NULL) {

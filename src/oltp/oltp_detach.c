@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 /* What Rhei makes; other things may have such a name too, and are their makers'. */
 #define DETACH_OURS                                                                               \

@@ -2,7 +2,7 @@
 /* The view _rhei_cdc_events: the log for people and tools, each row's values as one JSON array. */
 #include <string.h>
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 enum { EVENTS_CHUNK = 40, EVENTS_MAX = 600 }; /* SQLite's expressions may be 1,000 deep */
 

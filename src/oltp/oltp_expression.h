@@ -6,7 +6,7 @@
 #ifndef OLTP_OLTP_EXPRESSION_H
 #define OLTP_OLTP_EXPRESSION_H
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 /* Where a text is written: the row that the table has, or the one that a trigger calls NEW. */
 enum oltp_row { OLTP_ROW_STORED, OLTP_ROW_NEW };

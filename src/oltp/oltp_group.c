@@ -249,45 +249,6 @@ static rhei_status group_run_member(struct group *group, struct oltp_job *job, s
 
 /* ---- DDL. -------------------------------------------------------------------------------------------------------- */
 
-/* The schema of the open transaction if it is known: what its DDL made so far, or the handle's. A reference. */
-static struct oltp_schema *group_base(struct oltp *oltp, struct oltp_schema *made)
-{
-    int64_t cookie = 0;
-    if (oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK) {
-        return NULL;
-    }
-    if (made != NULL && made->cookie == cookie) {
-        atomic_fetch_add_explicit(&made->references, 1, memory_order_relaxed);
-        return made;
-    }
-    struct oltp_schema *known = oltp_schema_hold(oltp);
-    if (known != NULL && known->cookie != cookie) {
-        oltp_schema_release(known);
-        known = NULL;
-    }
-    return known;
-}
-
-/* The schema after the statement; `base`: that before it, if it is known. */
-static rhei_status group_recapture(struct oltp *oltp, const struct oltp_statement *statement, struct oltp_schema *base,
-                                   struct oltp_schema **schema, struct rhei_error *error)
-{
-    int64_t cookie = 0;
-    rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK || (base != NULL && base->cookie == cookie)) {
-        return status; /* nothing of main changed: TEMP, ATTACHed, IF NOT EXISTS */
-    }
-    struct oltp_schema *made = NULL, *known = base == NULL ? oltp_schema_hold(oltp) : NULL;
-    status = oltp_capture_apply(oltp, OLTP_BY_US, base == NULL ? known : base, base != NULL && statement->creates,
-                                &made, error);
-    oltp_schema_release(known);
-    if (status == RHEI_OK) {
-        oltp_schema_release(*schema);
-        *schema = made;
-    }
-    return status;
-}
-
 rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
                           struct oltp_cursor **cursor, struct oltp_schema **schema, struct rhei_error *error)
 {
@@ -297,37 +258,26 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
                          "names that begin with " OLTP_PREFIX " are Rhei's own, and nobody else's indexes and triggers "
                          "are on them: take another name");
     }
-    struct oltp_schema *base = group_base(oltp, *schema);
-    if (statement->alters && oltp->config.capture) {
-        char *table = oltp_altered_table(statement->sql, statement->len);
-        if (table != NULL) {
-            status = oltp_capture_suspend(oltp, base, table, error);
-        }
-        base_free(table);
-    }
+    struct oltp_schema *base = NULL;
+    bool alters = statement->alters && oltp->config.capture;
+    char *altered = alters ? oltp_altered_table(statement->sql, statement->len) : NULL;
+    status = oltp->hooks->before_ddl(oltp, *schema, altered, &base, error);
+    base_free(altered);
     if (status == RHEI_OK) {
         status = oltp_step_all(oltp, statement, result, cursor, error);
     }
     sqlite3_reset(statement->stmt);
     oltp_fault(oltp, "oltp.ddl.done");
     if (status == RHEI_OK) {
-        status = group_recapture(oltp, statement, base, schema, error);
+        status = oltp->hooks->after_ddl(oltp, statement->creates, base, schema, error);
     }
-    oltp_schema_release(base);
+    oltp->hooks->release(base);
     return status;
 }
 
 rhei_status oltp_catch_up(struct oltp *oltp, struct rhei_error *error)
 {
-    int64_t cookie = 0;
-    rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK) {
-        return status;
-    }
-    base_mutex_lock(&oltp->schema_lock);
-    bool known = oltp->schema != NULL && oltp->schema->cookie == cookie;
-    base_mutex_unlock(&oltp->schema_lock);
-    return known ? RHEI_OK : oltp_schema_refresh_locked(oltp, OLTP_BY_OTHERS, error);
+    return oltp->hooks->refresh(oltp, true, error);
 }
 
 static rhei_status group_run_ddl(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
@@ -352,11 +302,11 @@ static rhei_status group_run_ddl(struct group *group, struct oltp_job *job, stru
     }
     if (status != RHEI_OK) {
         oltp_roll_back(oltp);
-        oltp_schema_release(schema);
+        oltp->hooks->release(schema);
         return status;
     }
     if (schema != NULL) {
-        oltp_schema_publish(oltp, schema);
+        oltp->hooks->publish(oltp, schema);
     }
     oltp_committed(oltp, 1);
     return RHEI_OK;
@@ -382,7 +332,7 @@ static rhei_status group_run_other(struct group *group, struct oltp_job *job, st
     }
     if (status == RHEI_OK) {
         oltp_committed(oltp, 1);
-        status = oltp_schema_refresh_locked(oltp, statement->vacuums ? OLTP_BY_OTHERS : OLTP_BY_US, &job->error);
+        status = oltp->hooks->refresh(oltp, statement->vacuums, &job->error);
     }
     return status;
 }

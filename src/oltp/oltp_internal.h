@@ -15,40 +15,19 @@
 #include "base/base_thread.h"
 #include "oltp/oltp.h"
 #include "oltp/oltp_arena.h"
+#include "oltp/oltp_hooks.h"
 #include "sql/sql_literal.h"
 
-#define OLTP_LOG     "_rhei_cdc_log"
-#define OLTP_PREFIX  "_rhei_"
-#define OLTP_TRIGGER "_rhei_cdc_"
-#define OLTP_NOW     "julianday('now')"
+#define OLTP_LOG    "_rhei_cdc_log"
+#define OLTP_PREFIX "_rhei_"
 
 enum {
-    OLTP_FORMAT_VERSION = 1,     /* of the _rhei_ tables */
-    OLTP_LOG_MIN_COLUMNS = 8,    /* value columns of a new log */
-    OLTP_LOG_WIDE = 64,          /* tables of more columns are logged by their keys */
-    OLTP_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
     OLTP_CHECKPOINT_PAGES =
-        4000, /* new pages in the WAL between two checkpoints: what is written often is copied once */
-    OLTP_LOADERS_KEPT = 8,
-    OLTP_GROUP_MAX = 512,         /* statements of one group commit */
-    OLTP_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
+        4000,             /* new pages in the WAL between two checkpoints: what is written often is copied once */
+    OLTP_GROUP_MAX = 512, /* statements of one group commit */
 };
 #define OLTP_LOG_LIMIT_DEFAULT UINT64_C(50000000)
 #define OLTP_WAL_LIMIT_DEFAULT (UINT64_C(64) << 20)
-
-/* What a row of the change log says of its table. Whatever else stands there is no change: the table is built again. */
-enum oltp_log_op {
-    OLTP_LOG_INSERT = 'I', /* the row as it is */
-    OLTP_LOG_UPDATE = 'U', /* the same */
-    OLTP_LOG_DELETE = 'D', /* only the key: the row is gone */
-    OLTP_LOG_LOOK = 'K',   /* only the key: something may have happened to its row */
-    OLTP_LOG_DISPLACE =
-        'R', /* keys: of a row that an update may displace, of the update's new row, of its old row: look */
-    OLTP_LOG_REBUILD = 'X',  /* something happened to the table that can't be told row by row */
-    OLTP_LOG_FORETOLD = 'P', /* the id that a row will probably get; only our own triggers read it */
-};
-/* Numbers of the log stay below; one beyond was written by no trigger, and SQLite would soon give numbers at random. */
-#define OLTP_LOG_SEQ_MAX (INT64_C(1) << 62)
 
 /* ---- Connections and statements (oltp_connection.c). ------------------------------------------------------------- */
 
@@ -179,210 +158,6 @@ bool oltp_defines_ours(const struct oltp_statement *statement);
 /* The table that an ALTER TABLE names; NULL if it isn't one of schema main. Free with base_free. */
 char *oltp_altered_table(const char *sql, size_t len);
 
-/* ---- The schema as a connection sees it (oltp_schema.c). --------------------------------------------------------- */
-
-struct oltp_index { /* a unique index, or the primary key of a WITHOUT ROWID table */
-    const char *name;
-    const char *sql; /* NULL for one that a constraint made */
-    uint32_t column_count;
-    const int32_t *columns; /* number, or -2 for an expression, or -1 for the rowid */
-    const char *const *collations;
-    bool partial;
-    bool is_primary; /* of a PRIMARY KEY */
-};
-
-enum oltp_object_type { OLTP_OBJECT_TABLE, OLTP_OBJECT_VIEW, OLTP_OBJECT_INDEX, OLTP_OBJECT_TRIGGER };
-
-struct oltp_object { /* a row of sqlite_schema */
-    enum oltp_object_type type;
-    int64_t rowid;
-    const char *name;
-    const char *sql; /* NULL: the index of a constraint */
-};
-
-struct oltp_definition; /* oltp_definition.h */
-struct oltp_own;
-
-struct oltp_table_schema {
-    struct oltp_table table;          /* as the catalog shows it */
-    const char *rowid_name;           /* "rowid", "_rowid_" or "oid": whichever isn't a column; NULL */
-    const char *sql;                  /* CREATE TABLE as it is in the file */
-    const char *const *defaults;      /* per column, text of the expression or NULL */
-    const uint32_t *primary_position; /* per column: its place in the PRIMARY KEY from 1, or 0 */
-    const struct oltp_index *indexes; /* unique ones that are not the mirror's key */
-    uint32_t index_count;
-    bool any_index; /* at all */
-    bool exposed;   /* something else may change a row between its change and our AFTER trigger (I9) */
-    const struct oltp_object *triggers; /* ours, as they are in the file */
-    uint32_t trigger_count;
-    uint32_t remade;       /* while capture is settled, not 0: its triggers are not what `triggers` says any more */
-    const char *signature; /* equal signatures: the same columns and key, so the same version */
-    uint32_t number;       /* under which it is captured, whether this engine mirrors it or not; 0: it isn't */
-    bool by_name;          /* it was asked for by name */
-    struct oltp_definition *definition;
-    const struct oltp_table_schema
-        *before; /* while capture is settled: the same, in the schema before; NULL: it changed */
-};
-
-/* Rhei's own tables and what belongs to them, as bits. */
-enum {
-    OLTP_PIECE_LOG = 1,
-    OLTP_PIECE_META = 2,
-    OLTP_PIECE_TABLES = 4,
-    OLTP_PIECE_INDEX = 8,
-    OLTP_PIECE_ENGINES = 16,
-    OLTP_PIECE_EVENTS = 32,
-    OLTP_PIECES = 63,
-};
-
-struct oltp_schema {
-    struct oltp_catalog catalog; /* first: a catalog is released through it */
-    atomic_uint references;
-    struct oltp_arena arena;
-    struct oltp_table_schema *tables;     /* parallel to catalog.tables, sorted by name */
-    struct oltp_definition **definitions; /* a reference each: of the tables, then of the views */
-    uint32_t definition_count;
-    struct oltp_own **owns; /* a reference each: our triggers, parallel to tables */
-    uint32_t *buckets;      /* number of a definition and 1, by the hash of its name */
-    uint32_t bucket_count;
-    int64_t cookie;
-    int64_t last_rowid; /* of sqlite_schema */
-    unsigned pieces;    /* OLTP_PIECE_ bits that are there */
-    bool has_log;
-    uint32_t log_columns; /* value columns of the log; 0: none */
-};
-/*
- * Reads the schema in the connection's transaction (or a state of its own). One reference. What `base` (may be NULL) has in the same
- * words is taken from it; base must stay while tables[].before is used.
- */
-rhei_status oltp_schema_load(struct oltp_connection *connection, struct oltp_schema *base, struct oltp_schema **schema,
-                             struct rhei_error *error);
-/* The same where nothing but rows behind the base's last one was added to sqlite_schema. */
-rhei_status oltp_schema_extend(struct oltp_connection *connection, struct oltp_schema *base,
-                               struct oltp_schema **schema, struct rhei_error *error);
-void oltp_schema_release(struct oltp_schema *schema);
-struct oltp_table_schema *oltp_schema_find(struct oltp_schema *schema, const char *name);
-/* Our triggers of the tables that are remade, as they are now; in the transaction of the load. */
-rhei_status oltp_schema_reread(struct oltp_connection *connection, struct oltp_schema *schema,
-                               struct rhei_error *error);
-/* NULL: there is no table or view of that name. */
-const struct oltp_definition *oltp_schema_definition(const struct oltp_schema *schema, const char *name);
-/* Whether nothing can have come and gone between two schemas, so that a table which is the same was the same all along. */
-bool oltp_schema_explains(const struct oltp_schema *before, const struct oltp_schema *now);
-/* Whether the table's own text is not that of the schema before. */
-bool oltp_schema_altered(const struct oltp_schema *before, const struct oltp_table_schema *table);
-/* True if a token of the text may name a view. */
-bool oltp_schema_names_view(const struct oltp_schema *schema, const char *sql, size_t len);
-/* A reference to the handle's current schema as it is known, NULL before the first. */
-struct oltp_schema *oltp_schema_hold(struct oltp *oltp);
-
-/* ---- Triggers (oltp_triggers.c) and capture (oltp_capture.c). ---------------------------------------------------- */
-
-enum { OLTP_TRIGGERS_MAX = 6 };
-struct oltp_trigger_set {
-    uint32_t count;
-    char *name[OLTP_TRIGGERS_MAX];
-    char *sql[OLTP_TRIGGERS_MAX];
-};
-/*
- * The triggers that capture this table under number `id`. RHEI_UNSUPPORTED: it can't be captured exactly, and the message
- * says why.
- */
-rhei_status oltp_triggers_make(const struct oltp_table_schema *table, uint32_t id, struct oltp_trigger_set *set,
-                               struct rhei_error *error);
-/* Only the keys of this table's changes are logged (T2). */
-bool oltp_logs_keys(const struct oltp_table_schema *table);
-/* Value columns that the log needs for this table. */
-uint32_t oltp_log_width(const struct oltp_table_schema *table);
-/* Whether its updates may log three keys in a row (OLTP_LOG_DISPLACE). */
-bool oltp_log_displaces(const struct oltp_table_schema *table);
-void oltp_trigger_set_reset(struct oltp_trigger_set *set);
-/* (Re)makes the view of the log for people. */
-rhei_status oltp_events_view(struct oltp_connection *connection, uint32_t width, struct rhei_error *error);
-
-/* Whether the table's rows can be read by key on this connection: RHEI_SQL and the reason, for people, if they can't. */
-rhei_status oltp_prove_reading(struct oltp_connection *connection, const struct oltp_table_schema *table,
-                               struct rhei_error *error);
-/*
- * The proof that capture does no harm (oltp_prove.c): what could be prepared on the table before its triggers were made can
- * be prepared with them. Otherwise the error.
- */
-uint32_t oltp_prove_before(struct oltp_connection *connection, const struct oltp_table_schema *table);
-rhei_status oltp_prove_writing(struct oltp_connection *connection, const struct oltp_table_schema *table,
-                               uint32_t before, struct rhei_error *error);
-
-enum oltp_cause { OLTP_BY_US, OLTP_BY_OTHERS };
-/*
- * Inside a write transaction of the writer: brings tables, triggers and registry to what the schema asks for.
- * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit. `base` (may be NULL)
- * is a schema that was read before; `appended`: it was the one of this transaction, and since then one CREATE ran.
- */
-rhei_status oltp_capture_apply(struct oltp *oltp, enum oltp_cause cause, struct oltp_schema *base, bool appended,
-                               struct oltp_schema **schema, struct rhei_error *error);
-/* Drops our triggers of one table, so that an ALTER may touch any column. `base` as above, current. */
-rhei_status oltp_capture_suspend(struct oltp *oltp, struct oltp_schema *base, const char *table,
-                                 struct rhei_error *error);
-/* ---- The registry: _rhei_tables and what stands beside it (oltp_registry.c). ------------------------------------ */
-
-struct oltp_registered {
-    int64_t id; /* 0: not there */
-    bool same;  /* the signature is the table's */
-    int wanted; /* 1 by request, 0 released by name, -1 nothing was asked */
-};
-struct oltp_registry_row {
-    int64_t id;
-    const char *name, *signature;
-    int wanted;
-    bool live;
-    struct oltp_registry_row *next; /* live ones */
-};
-struct oltp_registry {
-    struct oltp_connection *connection;
-    struct oltp_arena arena;
-    struct base_map *newest; /* row by name; NULL: not read whole, rows are asked for one by one */
-    struct oltp_registry_row *live;
-    sqlite3_stmt *find, *add;
-};
-/* Which format the file has; RHEI_TOO_NEW. */
-/* RHEI_EXISTS where one of our names is somebody else's object: asked at open, where nothing was done yet. */
-rhei_status oltp_registry_check_names(struct oltp_connection *connection, struct rhei_error *error);
-rhei_status oltp_registry_check(struct oltp_connection *connection, struct rhei_error *error);
-/* Takes the pieces that only have one of our names out of what the schema says is there. */
-rhei_status oltp_registry_know(struct oltp_connection *connection, struct oltp_schema *schema,
-                               struct rhei_error *error);
-/* Makes what is missing of Rhei's tables but for the log; *lost: something that was there before is gone. */
-rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool by_others, bool *lost,
-                               struct rhei_error *error);
-/* The last log row that anybody is known to have seen. */
-rhei_status oltp_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error);
-rhei_status oltp_registry_read(struct oltp_registry *registry, struct rhei_error *error);
-void oltp_registry_reset(struct oltp_registry *registry);
-rhei_status oltp_registry_find(struct oltp_registry *registry, const struct oltp_table_schema *table,
-                               struct oltp_registered *found, struct rhei_error *error);
-rhei_status oltp_registry_add(struct oltp_registry *registry, const struct oltp_table_schema *table, int wanted,
-                              bool live, int64_t *id, struct rhei_error *error);
-rhei_status oltp_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error);
-/* With the writer held, in a transaction: removes rows that nobody needs any more; few log rows must be left. */
-rhei_status oltp_registry_trim(struct oltp *oltp, struct rhei_error *error);
-
-/* Numbers from the registry for every table whose capture is as it must be; *complete: nothing is left to do. */
-rhei_status oltp_capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
-                               bool *complete, struct rhei_error *error);
-/* Makes a loaded schema the handle's current one (takes the reference). */
-void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema);
-/* Whether the current schema has a change log. */
-bool oltp_schema_has_log(struct oltp *oltp);
-/* The current schema, made current if somebody changed it; a reference for the caller. */
-rhei_status oltp_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error);
-/* Looks whether the file's schema is the one we know, and if not captures and publishes the new one. */
-rhei_status oltp_schema_refresh(struct oltp *oltp, struct rhei_error *error);
-/* The same, but never waits for a writer: RHEI_BUSY when one holds back what has to be written first. */
-rhei_status oltp_schema_settle(struct oltp *oltp, struct rhei_error *error);
-/* The version of the current schema if that has this cookie, else 0. */
-uint64_t oltp_schema_version_of(struct oltp *oltp, int64_t cookie);
-/* The same, with the writer held and no transaction open. */
-rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause, struct rhei_error *error);
-
 /* ---- The writer (oltp_writer.c, oltp_group.c). ------------------------------------------------------------------- */
 
 enum oltp_job_state { OLTP_JOB_QUEUED, OLTP_JOB_RUNNING, OLTP_JOB_GRANTED, OLTP_JOB_DONE };
@@ -488,30 +263,10 @@ void oltp_look_close(struct oltp *oltp);
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error);
 void oltp_reader_give(struct oltp *oltp, struct oltp_connection **reader);
 
-/* ---- The change source (oltp_source.c, oltp_load.c, oltp_prune.c). ----------------------------------------------- */
+/* ---- Commits (oltp_token.c). ------------------------------------------------------------------------------------- */
 
-struct oltp_source;
-/* Where nothing is captured (oltp_still.c): the source, and numbers for the tables of a schema. */
-rhei_status oltp_still_open(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
-void oltp_still_number(struct oltp *oltp, struct oltp_schema *schema);
 /* No word of memory tells of others' commits: the file must be asked each time. */
 bool oltp_is_blind(const struct oltp *oltp);
-void oltp_source_free(struct oltp_source **source);
-/*
- * Before a checkpoint: has the watch see all frames, and pins them by a read transaction of the connection, so that no log that is
- * copied to its end has frames that weren't seen. True: end the transaction after the checkpoint.
- */
-bool oltp_source_watch_hold(struct oltp *oltp, struct oltp_connection *connection);
-/* The same, and ends the transaction at once. */
-void oltp_source_watch_see(struct oltp *oltp, struct oltp_connection *connection);
-/* Ends the kept connections of loads; `unused`: only if no load was since the last call. */
-void oltp_loaders_close(struct oltp *oltp, bool unused);
-/* No load is known to follow: kept connections go if what they know of the schema is large. Any thread. */
-void oltp_loaders_rest(struct oltp *oltp);
-/* deadline_ns as oltp_writer_acquire has it */
-rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
-/* Forgets the oldest rows beyond the log's limit. */
-rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error);
 
 /* ---- Own memory as a file system (oltp_memory.c). ---------------------------------------------------------------- */
 
@@ -568,7 +323,9 @@ struct oltp_counters {
 
 struct oltp {
     struct oltp_config config;
-    char *path; /* absolute */
+    const struct oltp_hooks *hooks;
+    void *hooked; /* what the hooks keep with this handle */
+    char *path;   /* absolute */
     struct oltp_identity identity;
     struct oltp_opening opening;
     struct oltp_memory *memory;
@@ -591,8 +348,6 @@ struct oltp {
     bool foreign_keys;                  /* holder of the writer */
     unsigned wal_pages;                 /* holder of the writer: pages in the WAL at the last commit */
     sqlite3_stmt *begin, *commit, *rollback, *savepoint, *release, *rollback_to;
-    int64_t seen_ms;         /* holder of the writer: when this engine's position was last written */
-    sqlite3_stmt *upkeep[4]; /* holder of the writer: of pruning (oltp_prune.c) */
 
     /* pool */
     base_mutex pool_lock;
@@ -601,35 +356,18 @@ struct oltp {
     struct oltp_connection *busy_readers;
     struct oltp_setting *settings; /* what PRAGMAs set for every connection */
     atomic_uint settings_version;
-    struct oltp_connection *free_loaders; /* kept from one load to the next */
-    uint32_t free_loader_count;
-    bool loaders_used; /* since the maintenance looked last */
 
-    /* describer and catalog */
+    /* describer */
     base_mutex describe_lock;
     struct oltp_connection *describer;
     sqlite3_stmt *look, *look_cookie; /* of the describer: pin a schema that is the file's, and say which it is */
     struct oltp_describe *describing; /* collects for the authorizer */
     atomic_int encoding;              /* enum oltp_encoding of the file, fixed since its first table */
-    base_mutex schema_lock;
-    struct oltp_schema *schema;
-    atomic_uint_fast64_t schema_version;
-    atomic_uint_fast64_t schema_token;    /* commit token at which schema was known to be current */
-    atomic_uint_fast64_t unsettled_token; /* commit token at which a writer held back the new schema, and ... */
-    atomic_int_fast64_t unsettled_until;  /* ... until when nobody tries again without waiting */
 
     /* commits */
     volatile uint32_t *wal_index; /* NULL: token is `commits` */
     atomic_uint_fast64_t own_commits;
-    atomic_uint upkeep_commits;   /* of pruning and signs of life: they change no table */
     atomic_int_fast64_t position; /* highest log row of our own commits and cycles */
-
-    /* source */
-    struct oltp_source *source;
-    atomic_uint still_ids; /* table numbers given where nothing is captured */
-    int64_t engine_id;
-    atomic_int_fast64_t engine_position; /* applied by our mirror */
-    atomic_bool engine_active;           /* there is a source, so the engine is in the registry */
 
     /* background */
     base_thread maintenance;
@@ -641,10 +379,12 @@ struct oltp {
     atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
     int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */
     atomic_int_fast64_t wal_held_since_ns; /* 0: nobody keeps the log from being cut */
-    atomic_bool registry_grown;            /* the registry may have rows that nobody needs */
 
     struct oltp_counters counters;
 };
+
+/* The hooks of a handle that has none (oltp_unhooked.c). */
+extern const struct oltp_hooks oltp_no_hooks;
 
 rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error);
 void oltp_maintenance_stop(struct oltp *oltp);

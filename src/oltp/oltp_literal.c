@@ -4,31 +4,13 @@
 
 #include "oltp/oltp_internal.h"
 
-/* A name of the hidden rowid, or the INTEGER PRIMARY KEY. */
-static bool literal_is_rowid(const struct oltp_table_schema *table, const char *column)
-{
-    const struct source_table *source = &table->table.source;
-    bool hidden = base_fold_compare(column, "rowid") == 0 || base_fold_compare(column, "_rowid_") == 0 ||
-                  base_fold_compare(column, "oid") == 0;
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        if (!source->columns[i].is_rowid && base_fold_compare(source->columns[i].name, column) == 0) {
-            return source->columns[i].is_rowid_alias;
-        }
-    }
-    return hidden && !source->without_rowid;
-}
-
 static bool literal_key_fits(struct oltp *oltp, const struct sql_literals *lifted)
 {
     char *table_name = oltp_token_text(lifted->key_table.text, 0, lifted->key_table.len);
     char *column = oltp_token_text(lifted->key_column.text, 0, lifted->key_column.len);
     bool fits = false;
     if (table_name != NULL && column != NULL) {
-        base_mutex_lock(&oltp->schema_lock);
-        const struct oltp_table_schema *table =
-            oltp->schema == NULL ? NULL : oltp_schema_find(oltp->schema, table_name);
-        fits = table != NULL && literal_is_rowid(table, column);
-        base_mutex_unlock(&oltp->schema_lock);
+        fits = oltp->hooks->is_rowid(oltp, table_name, column);
     }
     base_free(table_name);
     base_free(column);
@@ -57,7 +39,7 @@ bool oltp_prepare_lifted(struct oltp *oltp, const struct sql_literals *lifted, s
     if (lifted->key_column.len == 0) {
         return true;
     }
-    uint64_t version = oltp_schema_version(oltp) + 1;
+    uint64_t version = oltp->hooks->version(oltp) + 1;
     if ((*statement)->key_version != version) {
         (*statement)->key_is_rowid = literal_key_fits(oltp, lifted);
         (*statement)->key_version = version;

@@ -55,13 +55,13 @@ static const struct oltp_table_schema *load_find(struct oltp_schema *schema, uin
 
 static rhei_status load_take(struct oltp *oltp, struct oltp_connection **connection, struct rhei_error *error)
 {
-    base_mutex_lock(&oltp->pool_lock);
-    *connection = oltp->free_loaders;
+    base_mutex_lock(&oltp_capture_of(oltp)->loader_lock);
+    *connection = oltp_capture_of(oltp)->free_loaders;
     if (*connection != NULL) {
-        oltp->free_loaders = (*connection)->next;
-        oltp->free_loader_count--;
+        oltp_capture_of(oltp)->free_loaders = (*connection)->next;
+        oltp_capture_of(oltp)->free_loader_count--;
     }
-    base_mutex_unlock(&oltp->pool_lock);
+    base_mutex_unlock(&oltp_capture_of(oltp)->loader_lock);
     return *connection != NULL ? RHEI_OK : oltp_connection_open(oltp, OLTP_SOURCE, connection, error);
 }
 
@@ -76,15 +76,15 @@ static void load_give(struct oltp *oltp, struct oltp_connection **slot)
         oltp_connection_close(&connection);
         return;
     }
-    base_mutex_lock(&oltp->pool_lock);
-    bool keep = oltp->free_loader_count < OLTP_LOADERS_KEPT;
+    base_mutex_lock(&oltp_capture_of(oltp)->loader_lock);
+    bool keep = oltp_capture_of(oltp)->free_loader_count < OLTP_LOADERS_KEPT;
     if (keep) {
-        connection->next = oltp->free_loaders;
-        oltp->free_loaders = connection;
-        oltp->free_loader_count++;
-        oltp->loaders_used = true;
+        connection->next = oltp_capture_of(oltp)->free_loaders;
+        oltp_capture_of(oltp)->free_loaders = connection;
+        oltp_capture_of(oltp)->free_loader_count++;
+        oltp_capture_of(oltp)->loaders_used = true;
     }
-    base_mutex_unlock(&oltp->pool_lock);
+    base_mutex_unlock(&oltp_capture_of(oltp)->loader_lock);
     if (!keep) {
         oltp_connection_close(&connection);
     }
@@ -92,14 +92,15 @@ static void load_give(struct oltp *oltp, struct oltp_connection **slot)
 
 void oltp_loaders_close(struct oltp *oltp, bool unused)
 {
-    base_mutex_lock(&oltp->pool_lock);
-    struct oltp_connection *connection = unused && oltp->loaders_used ? NULL : oltp->free_loaders;
+    base_mutex_lock(&oltp_capture_of(oltp)->loader_lock);
+    struct oltp_connection *connection =
+        unused && oltp_capture_of(oltp)->loaders_used ? NULL : oltp_capture_of(oltp)->free_loaders;
     if (connection != NULL) {
-        oltp->free_loaders = NULL;
-        oltp->free_loader_count = 0;
+        oltp_capture_of(oltp)->free_loaders = NULL;
+        oltp_capture_of(oltp)->free_loader_count = 0;
     }
-    oltp->loaders_used = false;
-    base_mutex_unlock(&oltp->pool_lock);
+    oltp_capture_of(oltp)->loaders_used = false;
+    base_mutex_unlock(&oltp_capture_of(oltp)->loader_lock);
     while (connection != NULL) {
         struct oltp_connection *next = connection->next;
         oltp_connection_close(&connection);
@@ -118,13 +119,13 @@ static int load_schema_bytes(struct oltp_connection *connection)
 void oltp_loaders_rest(struct oltp *oltp)
 {
     struct oltp_connection *looked_at = NULL;
-    base_mutex_lock(&oltp->pool_lock);
-    looked_at = oltp->free_loaders;
+    base_mutex_lock(&oltp_capture_of(oltp)->loader_lock);
+    looked_at = oltp_capture_of(oltp)->free_loaders;
     if (looked_at != NULL) {
-        oltp->free_loaders = looked_at->next;
-        oltp->free_loader_count--;
+        oltp_capture_of(oltp)->free_loaders = looked_at->next;
+        oltp_capture_of(oltp)->free_loader_count--;
     }
-    base_mutex_unlock(&oltp->pool_lock);
+    base_mutex_unlock(&oltp_capture_of(oltp)->loader_lock);
     if (looked_at == NULL) {
         return;
     }

@@ -36,7 +36,7 @@ static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connectio
                             int *done)
 {
     int frames = 0;
-    bool held = holder != NULL && oltp_source_watch_hold(oltp, holder);
+    bool held = holder != NULL && oltp->hooks->pin_frames(oltp, holder);
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, done);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY) {
         base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "checkpoint failed: %s",
@@ -93,7 +93,7 @@ static void maintenance_run(void *argument)
         if ((checkpoint || tick) && connection == NULL) {
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &connection, NULL);
         }
-        if (checkpoint && holder == NULL && __atomic_load_n(&oltp->source, __ATOMIC_ACQUIRE) != NULL) {
+        if (checkpoint && holder == NULL && oltp->hooks->follows(oltp)) {
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &holder, NULL);
         }
         if (checkpoint && connection != NULL) {
@@ -103,14 +103,9 @@ static void maintenance_run(void *argument)
             oltp_identity_check(oltp, true, NULL) == RHEI_OK) {
             look = oltp_wal_look(oltp, connection);
         }
-        if (limit || checkpoint || tick) {
-            oltp_log_limit(oltp, NULL);
-        }
-        if (tick) {
-            oltp_loaders_close(oltp, true);
-        }
+        oltp->hooks->upkeep(oltp, (limit ? OLTP_UPKEEP_LIMIT : 0U) | (engine ? OLTP_UPKEEP_SEEN : 0U) |
+                                      (checkpoint ? OLTP_UPKEEP_CHECKPOINT : 0U) | (tick ? OLTP_UPKEEP_TICK : 0U));
         if (engine || tick) {
-            oltp_engine_seen(oltp, 0, NULL);
             seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
         }
         base_mutex_lock(&oltp->maintenance_lock);

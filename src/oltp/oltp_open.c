@@ -99,37 +99,12 @@ static void open_map_wal_index(struct oltp *oltp)
     }
 }
 
-static rhei_status open_log_position(struct oltp *oltp, struct rhei_error *error)
-{
-    int64_t position = 0, has = 0;
-    rhei_status status = oltp_query_int(
-        oltp->describer, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='" OLTP_LOG "'", 0, &has,
-        error);
-    if (status == RHEI_OK && has > 0) {
-        int64_t first = 0;
-        status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &position, error);
-        if (status == RHEI_OK) {
-            status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-        }
-        atomic_store(&oltp->log_first, first);
-    }
-    if (!oltp_captures(oltp)) { /* a table of that name may be anybody's, and is of no concern */
-        error_clear(error);
-        return RHEI_OK;
-    }
-    atomic_store(&oltp->position, position);
-    return status;
-}
-
 /* With the connections there: what is in the file, capture, the background thread. */
 static rhei_status open_contents(struct oltp *oltp, struct rhei_error *error)
 {
     open_map_wal_index(oltp);
     oltp_fault(oltp, "oltp.open.capture");
-    rhei_status status = oltp_schema_refresh(oltp, error);
-    if (status == RHEI_OK) {
-        status = open_log_position(oltp, error);
-    }
+    rhei_status status = oltp->hooks->begin(oltp, error);
     if (status == RHEI_OK && !oltp->config.read_only) {
         status = oltp_maintenance_start(oltp, error);
     }
@@ -176,7 +151,10 @@ static rhei_status open_settle_capture(struct oltp *oltp, struct rhei_error *err
 
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
+    rhei_status status = oltp->hooks->open(oltp, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
     if (oltp->memory == NULL && strcmp(oltp->config.path, ":memory:") == 0) {
         status = oltp_memory_open(&oltp->memory, error);
     } else if (oltp->memory == NULL) {
@@ -218,11 +196,10 @@ rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, st
     if (oltp->config.wal_limit_bytes == 0) {
         oltp->config.wal_limit_bytes = OLTP_WAL_LIMIT_DEFAULT;
     }
-    oltp->engine_id = (int64_t)(base_random_u64() >> 2) + 1;
+    oltp->hooks = config->hooks == NULL ? &oltp_no_hooks : config->hooks;
     base_mutex_init(&oltp->queue_lock);
     base_mutex_init(&oltp->pool_lock);
     base_mutex_init(&oltp->describe_lock);
-    base_mutex_init(&oltp->schema_lock);
     base_mutex_init(&oltp->maintenance_lock);
     base_cond_init(&oltp->maintenance_wake);
     oltp->config.path = base_strdup(config->path);
@@ -245,8 +222,7 @@ void oltp_close(struct oltp **slot)
     }
     *slot = NULL;
     oltp_maintenance_stop(oltp);
-    oltp_source_free(&oltp->source);
-    oltp_loaders_close(oltp, false);
+    oltp->hooks->end(oltp);
     oltp_settings_free(oltp);
     while (oltp->free_readers != NULL) {
         struct oltp_connection *reader = oltp->free_readers;
@@ -258,19 +234,14 @@ void oltp_close(struct oltp **slot)
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         sqlite3_finalize(statements[i]);
     }
-    for (size_t i = 0; i < sizeof oltp->upkeep / sizeof oltp->upkeep[0]; i++) {
-        sqlite3_finalize(oltp->upkeep[i]);
-    }
     oltp->wal_index = NULL;
     oltp_look_close(oltp);
     oltp_connection_close(&oltp->describer);
     oltp_connection_close(&oltp->writer);
-    oltp_schema_release(oltp->schema);
     oltp_memory_close(&oltp->memory);
     oltp_opening_reset(oltp);
     base_cond_destroy(&oltp->maintenance_wake);
     base_mutex_destroy(&oltp->maintenance_lock);
-    base_mutex_destroy(&oltp->schema_lock);
     base_mutex_destroy(&oltp->describe_lock);
     base_mutex_destroy(&oltp->pool_lock);
     base_mutex_destroy(&oltp->queue_lock);
@@ -318,22 +289,7 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
     base_mutex_lock(&oltp->queue_lock);
     status->writer_in_session = oltp->in_session;
     base_mutex_unlock(&oltp->queue_lock);
-    int64_t first = 0, last = 0;
-    base_mutex_lock(&oltp->describe_lock);
-    rhei_status result = RHEI_OK;
-    if (oltp_schema_has_log(oltp)) {
-        result = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
-        if (result == RHEI_OK) {
-            result = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-        }
-    }
-    base_mutex_unlock(&oltp->describe_lock);
-    if (result != RHEI_OK && !oltp_captures(oltp)) {
-        error_clear(error);
-        result = RHEI_OK;
-    }
-    status->log_position = last;
-    status->log_rows = last == 0 ? 0 : (uint64_t)(last - first + 1);
+    rhei_status result = oltp->hooks->status(oltp, status, error);
     status->file_bytes = status_file_bytes(oltp, "");
     status->wal_bytes = status_file_bytes(oltp, "-wal");
     status->wal_limit_bytes = oltp->config.wal_limit_bytes;

@@ -31,7 +31,7 @@ static const char *const prune_texts[] = {
 static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, const int64_t *values, int count,
                              int64_t *results, bool *null, struct rhei_error *error)
 {
-    sqlite3_stmt **stmt = &oltp->upkeep[which];
+    sqlite3_stmt **stmt = &oltp_capture_of(oltp)->upkeep[which];
     int rc = *stmt != NULL
                  ? SQLITE_OK
                  : sqlite3_prepare_v3(oltp->writer->db, prune_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
@@ -53,7 +53,7 @@ static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, cons
 static rhei_status prune_floor(struct oltp *oltp, int64_t *position, bool *alone, struct rhei_error *error)
 {
     int64_t now = base_wall_ms(), others = 0;
-    const int64_t values[] = {oltp->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS};
+    const int64_t values[] = {oltp_capture_of(oltp)->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS};
     rhei_status status = prune_ask(oltp, PRUNE_FLOOR, values, 3, &others, alone, error);
     *position = !*alone && others < *position ? others : *position;
     return status;
@@ -62,17 +62,17 @@ static rhei_status prune_floor(struct oltp *oltp, int64_t *position, bool *alone
 static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct rhei_error *error)
 {
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
-    const int64_t values[] = {oltp->engine_id, position, base_wall_ms()};
+    const int64_t values[] = {oltp_capture_of(oltp)->engine_id, position, base_wall_ms()};
     rhei_status status = prune_ask(oltp, PRUNE_SEEN, values, 3, NULL, NULL, error);
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
-    oltp->seen_ms = status == RHEI_OK ? values[2] : oltp->seen_ms;
+    oltp_capture_of(oltp)->seen_ms = status == RHEI_OK ? values[2] : oltp_capture_of(oltp)->seen_ms;
     return status;
 }
 
 /* Alone, nobody waits for our position: an old one only makes a newcomer keep more of the log for a moment. */
 static rhei_status prune_tell(struct oltp *oltp, int64_t *position, struct rhei_error *error)
 {
-    int64_t own = *position, age = base_wall_ms() - oltp->seen_ms;
+    int64_t own = *position, age = base_wall_ms() - oltp_capture_of(oltp)->seen_ms;
     bool alone = true;
     rhei_status status = prune_floor(oltp, position, &alone, error);
     if (status == RHEI_OK && (!alone || age < 0 || age > PRUNE_TELL_MS)) {
@@ -89,7 +89,7 @@ static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
                       "DELETE FROM main._rhei_engines WHERE id <> %" PRId64
                       " AND (seen_ms IS NULL OR seen_ms NOT BETWEEN "
                       "%" PRId64 " AND %" PRId64 ")",
-                      oltp->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS);
+                      oltp_capture_of(oltp)->engine_id, now - OLTP_ENGINE_LIFE_MS, now + OLTP_ENGINE_LIFE_MS);
 }
 
 /* One slice; *more: there may be further ones. Holds the writer. */
@@ -125,7 +125,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     }
     if (status == RHEI_OK) {
         status = oltp_step_own(oltp, oltp->commit, error);
-        atomic_fetch_add_explicit(&oltp->upkeep_commits, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&oltp_capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
     }
     if (status != RHEI_OK) {
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
@@ -204,13 +204,14 @@ rhei_status oltp_log_limit(struct oltp *oltp, struct rhei_error *error)
 
 rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
 {
-    if (!atomic_load(&oltp->engine_active)) {
+    if (!atomic_load(&oltp_capture_of(oltp)->engine_active)) {
         return RHEI_OK;
     }
     rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
     if (status == RHEI_OK) {
-        status = prune_write_seen(oltp, atomic_load_explicit(&oltp->engine_position, memory_order_relaxed), error);
-        atomic_fetch_add_explicit(&oltp->upkeep_commits, 1, memory_order_relaxed);
+        status = prune_write_seen(
+            oltp, atomic_load_explicit(&oltp_capture_of(oltp)->engine_position, memory_order_relaxed), error);
+        atomic_fetch_add_explicit(&oltp_capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
         if (status == RHEI_OK) {
             status = prune_bury(oltp, error);
         }
@@ -221,9 +222,10 @@ rhei_status oltp_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei
 
 void oltp_engine_forget(struct oltp *oltp)
 {
-    if (atomic_exchange(&oltp->engine_active, false) && oltp->writer != NULL &&
+    if (atomic_exchange(&oltp_capture_of(oltp)->engine_active, false) && oltp->writer != NULL &&
         oltp_writer_acquire(oltp, base_now_ns() + ENGINE_WAIT_NS, NULL) == RHEI_OK) {
-        oltp_execf(oltp->writer, NULL, "DELETE FROM main._rhei_engines WHERE id = %" PRId64, oltp->engine_id);
+        oltp_execf(oltp->writer, NULL, "DELETE FROM main._rhei_engines WHERE id = %" PRId64,
+                   oltp_capture_of(oltp)->engine_id);
         oltp_writer_release(oltp);
     }
 }

@@ -2,7 +2,7 @@
 /* Which tables are captured, by request. */
 #include <inttypes.h>
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 static rhei_status register_want(struct oltp *oltp, const char *table, bool wanted, struct rhei_error *error)
 {

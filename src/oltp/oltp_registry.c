@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 rhei_status oltp_registry_check(struct oltp_connection *connection, struct rhei_error *error)
 {
@@ -252,7 +252,7 @@ rhei_status oltp_registry_make(struct oltp *oltp, struct oltp_schema *schema, bo
         status = oltp_exec(oltp->writer,
                            "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id'", error);
     }
-    if ((schema->pieces & OLTP_PIECE_ENGINES) == 0 && atomic_load(&oltp->engine_active)) {
+    if ((schema->pieces & OLTP_PIECE_ENGINES) == 0 && atomic_load(&oltp_capture_of(oltp)->engine_active)) {
         oltp_seen_due(oltp);
     }
     schema->pieces |= needed;
@@ -399,14 +399,14 @@ rhei_status oltp_registry_add(struct oltp_registry *registry, const struct oltp_
 
 rhei_status oltp_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error)
 {
-    atomic_store_explicit(&oltp->registry_grown, true, memory_order_relaxed);
+    atomic_store_explicit(&oltp_capture_of(oltp)->registry_grown, true, memory_order_relaxed);
     return oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, id);
 }
 
 rhei_status oltp_registry_trim(struct oltp *oltp, struct rhei_error *error)
 {
     /* what was released by name stays in the newest row of that name */
-    if (!atomic_exchange_explicit(&oltp->registry_grown, false, memory_order_relaxed)) {
+    if (!atomic_exchange_explicit(&oltp_capture_of(oltp)->registry_grown, false, memory_order_relaxed)) {
         return RHEI_OK;
     }
     rhei_status status =

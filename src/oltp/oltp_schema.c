@@ -761,12 +761,12 @@ rhei_status oltp_schema_reread(struct oltp_connection *connection, struct oltp_s
 
 struct oltp_schema *oltp_schema_hold(struct oltp *oltp)
 {
-    base_mutex_lock(&oltp->schema_lock);
-    struct oltp_schema *schema = oltp->schema;
+    base_mutex_lock(&oltp_capture_of(oltp)->schema_lock);
+    struct oltp_schema *schema = oltp_capture_of(oltp)->schema;
     if (schema != NULL) {
         atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
     }
-    base_mutex_unlock(&oltp->schema_lock);
+    base_mutex_unlock(&oltp_capture_of(oltp)->schema_lock);
     return schema;
 }
 

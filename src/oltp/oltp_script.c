@@ -278,13 +278,13 @@ static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t
     }
     if (status != RHEI_OK) {
         oltp_roll_back(oltp);
-        oltp_schema_release(schema);
+        oltp->hooks->release(schema);
         *result = (struct oltp_result){0};
         atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
         return status;
     }
     if (schema != NULL) {
-        oltp_schema_publish(oltp, schema);
+        oltp->hooks->publish(oltp, schema);
     }
     oltp_committed(oltp, 1);
     return RHEI_OK;

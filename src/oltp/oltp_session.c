@@ -36,7 +36,7 @@ static void session_let_go(struct oltp_session *session)
     base_mutex_lock(&oltp->queue_lock);
     oltp->in_session = false;
     base_mutex_unlock(&oltp->queue_lock);
-    oltp_schema_release(session->schema);
+    oltp->hooks->release(session->schema);
     session->schema = NULL;
     oltp_writer_release(oltp);
 }
@@ -56,24 +56,6 @@ void oltp_session_close(struct oltp_session **slot)
     base_free(session);
 }
 
-/* The schema that the transaction's DDL made, unless a ROLLBACK TO took some of it back. */
-static void session_publish(struct oltp_session *session)
-{
-    int64_t cookie = 0;
-    if (session->schema == NULL) {
-        return;
-    }
-    if (oltp_query_int(session->oltp->writer, "PRAGMA main.schema_version", -1, &cookie, NULL) == RHEI_OK &&
-        cookie == session->schema->cookie) {
-        oltp_schema_publish(session->oltp, session->schema);
-    } else {
-        /* what can't be read now is read by whoever asks next */
-        oltp_schema_release(session->schema);
-        oltp_schema_refresh_locked(session->oltp, OLTP_BY_US, NULL);
-    }
-    session->schema = NULL;
-}
-
 /* After every statement: did the transaction end, by COMMIT, by ROLLBACK or by an error that took it back? */
 static void session_settle(struct oltp_session *session, bool committed)
 {
@@ -82,7 +64,10 @@ static void session_settle(struct oltp_session *session, bool committed)
         return;
     }
     if (committed) {
-        session_publish(session);
+        if (session->schema != NULL) {
+            oltp->hooks->publish_if_current(oltp, session->schema); /* a ROLLBACK TO may have taken some of it back */
+            session->schema = NULL;
+        }
         oltp_committed(oltp, 1);
     } else {
         oltp_rolled_back(oltp);
@@ -104,7 +89,7 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
     session->holding = true;
     /* before a transaction, so that what others did to the schema is not taken for this session's doing */
     oltp_connection_watch(oltp->writer, stop);
-    status = oltp_schema_refresh_locked(oltp, OLTP_BY_OTHERS, error);
+    status = oltp_catch_up(oltp, error);
     oltp_connection_watch(oltp->writer, NULL);
     if (status != RHEI_OK) {
         session_let_go(session);
@@ -137,10 +122,10 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
             oltp_exec(writer, "RELEASE _rhei_ddl", NULL);
         }
         if (status == RHEI_OK && schema != NULL) {
-            oltp_schema_release(session->schema);
+            oltp->hooks->release(session->schema);
             session->schema = schema;
         } else {
-            oltp_schema_release(schema);
+            oltp->hooks->release(schema);
         }
         return status;
     }
@@ -307,10 +292,10 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
         status = oltp_script_run(oltp, sql, len, &done, &schema, error);
     }
     if (status == RHEI_OK && schema != NULL) {
-        oltp_schema_release(session->schema);
+        oltp->hooks->release(session->schema);
         session->schema = schema;
     } else {
-        oltp_schema_release(schema);
+        oltp->hooks->release(schema);
     }
     session_guard_end(session, status, error);
     if (status == RHEI_OK && result != NULL) {

@@ -216,12 +216,12 @@ static rhei_status source_pin(struct oltp_source *source, int64_t *position, boo
         return status;
     }
     struct oltp_schema *schema = NULL;
-    base_mutex_lock(&source->oltp->schema_lock);
-    if (source->oltp->schema->cookie == cookie) {
-        schema = source->oltp->schema;
+    base_mutex_lock(&oltp_capture_of(source->oltp)->schema_lock);
+    if (oltp_capture_of(source->oltp)->schema->cookie == cookie) {
+        schema = oltp_capture_of(source->oltp)->schema;
         atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
     }
-    base_mutex_unlock(&source->oltp->schema_lock);
+    base_mutex_unlock(&oltp_capture_of(source->oltp)->schema_lock);
     if (schema == NULL) {
         return RHEI_OK;
     }
@@ -281,7 +281,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
         source_end(base);
         return status;
     }
-    atomic_store_explicit(&source->oltp->engine_position, after, memory_order_relaxed);
+    atomic_store_explicit(&oltp_capture_of(source->oltp)->engine_position, after, memory_order_relaxed);
     return RHEI_OK;
 }
 
@@ -369,8 +369,8 @@ static rhei_status source_register(struct oltp *oltp, struct rhei_error *error)
 rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result, struct rhei_error *error)
 {
     *result = NULL;
-    if (oltp->source != NULL) {
-        *result = &oltp->source->base;
+    if (oltp_capture_of(oltp)->source != NULL) {
+        *result = &oltp_capture_of(oltp)->source->base;
         return RHEI_OK;
     }
     if (!oltp_captures(oltp)) {
@@ -409,14 +409,14 @@ rhei_status oltp_change_source(struct oltp *oltp, struct change_source **result,
                                         " FROM main." OLTP_LOG " WHERE seq = ?1", &source->mark, error);
     }
     if (status == RHEI_OK) {
-        atomic_store(&oltp->engine_active, true);
+        atomic_store(&oltp_capture_of(oltp)->engine_active, true);
         status = source_register(oltp, error);
     }
     if (status != RHEI_OK) {
         oltp_source_free(&source);
         return status;
     }
-    __atomic_store_n(&oltp->source, source, __ATOMIC_RELEASE);
+    __atomic_store_n(&oltp_capture_of(oltp)->source, source, __ATOMIC_RELEASE);
     *result = &source->base;
     return RHEI_OK;
 }

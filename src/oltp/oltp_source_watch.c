@@ -107,7 +107,7 @@ static void watch_guess(struct oltp_source *source, const struct change_cycle *c
         return;
     }
     uint32_t change = __atomic_load_n(&source->oltp->wal_index[2], __ATOMIC_ACQUIRE);
-    uint32_t upkeep = atomic_load_explicit(&source->oltp->upkeep_commits, memory_order_relaxed);
+    uint32_t upkeep = atomic_load_explicit(&oltp_capture_of(source->oltp)->upkeep_commits, memory_order_relaxed);
     if (change - source->guess_change > upkeep - source->guess_upkeep && cycle->position == source->position &&
         !cycle->schema_changed) {
         source->doubtful = true;
@@ -242,7 +242,7 @@ void oltp_source_watch_start(struct oltp_source *source, struct oltp_connection 
 
 bool oltp_source_watch_hold(struct oltp *oltp, struct oltp_connection *connection)
 {
-    struct oltp_source *source = __atomic_load_n(&oltp->source, __ATOMIC_ACQUIRE);
+    struct oltp_source *source = __atomic_load_n(&oltp_capture_of(oltp)->source, __ATOMIC_ACQUIRE);
     int64_t cookie;
     if (source == NULL) {
         return false;
@@ -255,11 +255,4 @@ bool oltp_source_watch_hold(struct oltp *oltp, struct oltp_connection *connectio
     }
     base_mutex_unlock(&source->watch_lock);
     return held;
-}
-
-void oltp_source_watch_see(struct oltp *oltp, struct oltp_connection *connection)
-{
-    if (oltp_source_watch_hold(oltp, connection)) {
-        oltp_exec(connection, "COMMIT", NULL);
-    }
 }

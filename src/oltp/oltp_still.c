@@ -63,12 +63,12 @@ static rhei_status still_settle(struct still *still, bool *known, struct change_
     struct oltp *oltp = still->oltp;
     rhei_status status = oltp_query_int(still->connection, "PRAGMA main.schema_version", 0, &cookie, error);
     struct oltp_schema *schema = NULL;
-    base_mutex_lock(&oltp->schema_lock);
-    if (status == RHEI_OK && oltp->schema->cookie == cookie) {
-        schema = oltp->schema;
+    base_mutex_lock(&oltp_capture_of(oltp)->schema_lock);
+    if (status == RHEI_OK && oltp_capture_of(oltp)->schema->cookie == cookie) {
+        schema = oltp_capture_of(oltp)->schema;
         atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
     }
-    base_mutex_unlock(&oltp->schema_lock);
+    base_mutex_unlock(&oltp_capture_of(oltp)->schema_lock);
     *known = schema != NULL;
     if (schema == NULL || schema == still->schema) {
         oltp_schema_release(schema);
@@ -206,7 +206,8 @@ void oltp_still_number(struct oltp *oltp, struct oltp_schema *schema)
         struct oltp_table *table = &schema->tables[i].table;
         table->captured = table->source.unmirrored_reason == NULL;
         table->source.id =
-            table->captured ? atomic_fetch_add_explicit(&oltp->still_ids, 1, memory_order_relaxed) + 1 : 0;
+            table->captured ? atomic_fetch_add_explicit(&oltp_capture_of(oltp)->still_ids, 1, memory_order_relaxed) + 1
+                            : 0;
     }
 }
 

@@ -76,13 +76,21 @@ static void wal_held(struct oltp *oltp, uint64_t bytes, int64_t now)
     }
 }
 
+/* Whoever follows the log sees all of it now: it may start anew. */
+static void wal_see(struct oltp *oltp, struct oltp_connection *connection)
+{
+    if (oltp->hooks->pin_frames(oltp, connection)) {
+        oltp_exec(connection, "COMMIT", NULL);
+    }
+}
+
 /* With everything in the file already. */
 static bool wal_truncate(struct oltp *oltp, struct oltp_connection *connection)
 {
     if (oltp_writer_acquire(oltp, base_now_ns() + 1000000, NULL) != RHEI_OK) {
         return false;
     }
-    oltp_source_watch_see(oltp, connection);
+    wal_see(oltp, connection);
     connection->busy_deadline_ns = 1; /* waits for no reader */
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     connection->busy_deadline_ns = 0;
@@ -100,7 +108,7 @@ int64_t oltp_wal_look(struct oltp *oltp, struct oltp_connection *connection)
     bool over = bytes > oltp->config.wal_limit_bytes;
     if (over) {
         int frames = 0, done = 0;
-        oltp_source_watch_see(oltp, connection);
+        wal_see(oltp, connection);
         connection->busy_deadline_ns = 1;
         int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
         connection->busy_deadline_ns = 0;

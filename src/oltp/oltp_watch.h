@@ -6,7 +6,7 @@
 #ifndef OLTP_OLTP_WATCH_H
 #define OLTP_OLTP_WATCH_H
 
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 struct oltp_watch; /* opaque */
 

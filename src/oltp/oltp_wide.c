@@ -113,18 +113,6 @@ static uint32_t wide_read_values(struct wide_text *text)
 
 /* ---- What else must be so. --------------------------------------------------------------------------------------- */
 
-static bool wide_table_fits(struct oltp *oltp, const char *name)
-{
-    base_mutex_lock(&oltp->schema_lock);
-    const struct oltp_table_schema *table = oltp->schema == NULL ? NULL : oltp_schema_find(oltp->schema, name);
-    bool fits = table != NULL && table->table.captured && !table->exposed;
-    for (uint32_t i = 0; fits && i < table->table.source.column_count; i++) {
-        fits = table->defaults[i] == NULL || strchr(table->defaults[i], '(') == NULL;
-    }
-    base_mutex_unlock(&oltp->schema_lock);
-    return fits;
-}
-
 /* A temporary table may hide the one that was meant, and a temporary trigger may ask what it likes. */
 static bool wide_no_temporary(struct oltp *oltp)
 {
@@ -177,7 +165,7 @@ static void wide_decide(struct oltp *oltp, struct oltp_statement *statement)
     char *table = wide_read_verb(&text) ? wide_read_table(&text) : NULL;
     uint32_t params = table == NULL ? 0 : wide_read_values(&text);
     uint32_t rows = params == 0 ? 0 : wide_rows(oltp, params);
-    if (rows > 1 && wide_table_fits(oltp, table)) {
+    if (rows > 1 && oltp->hooks->inserts_plainly(oltp, table)) {
         statement->wide = wide_make(oltp, statement->sql, text.end, params, rows);
         statement->wide_rows = rows;
     }
@@ -198,7 +186,7 @@ struct oltp_statement *oltp_wide_take(struct oltp *oltp, struct oltp_statement *
     if (!job->many || job->cursor != NULL || job->params == NULL || job->rows < 8 || oltp->foreign_keys) {
         return NULL;
     }
-    uint64_t version = oltp_schema_version(oltp) + 1;
+    uint64_t version = oltp->hooks->version(oltp) + 1;
     if (statement->wide_version != version) {
         wide_decide(oltp, statement);
         statement->wide_version = version;

@@ -10,7 +10,7 @@
 #define ROUTE_ROUTE_H
 
 #include "mirror/mirror.h"
-#include "oltp/oltp.h"
+#include "oltp/oltp_capture.h"
 #include "port/executor.h"
 #include "sync/sync.h"
 #include "translate/translate.h"

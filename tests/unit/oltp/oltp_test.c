@@ -33,7 +33,7 @@ static void open_handle(struct oltp_test *test)
     struct oltp_config config;
     struct rhei_error error = RHEI_ERROR_INIT;
     test_default_config(test, &config);
-    must(oltp_open(&config, &test->oltp, &error), &error, "open");
+    must(oltp_capture_open(&config, &test->oltp, &error), &error, "open");
     must(oltp_change_source(test->oltp, &test->source, &error), &error, "source");
 }
 

@@ -110,7 +110,7 @@ static void test_c1_statements_give_what_they_give_without_capture(void **state)
     test_default_config(&test, &config);
     config.path = ":memory:";
     config.capture = false;
-    assert_int_equal(oltp_open(&config, &plain, NULL), RHEI_OK);
+    assert_int_equal(oltp_capture_open(&config, &plain, NULL), RHEI_OK);
     for (size_t i = 0; i < sizeof c1_statements / sizeof c1_statements[0]; i++) {
         struct base_buffer with = {0}, without = {0};
         c1_run(test.oltp, c1_statements[i], &with);

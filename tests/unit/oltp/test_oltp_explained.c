@@ -13,7 +13,7 @@
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
-#include "oltp/oltp_internal.h"
+#include "oltp/oltp_capture_internal.h"
 
 struct world {
     struct oltp_test test;
@@ -431,7 +431,9 @@ static void checkpoint_looks(struct world *world)
 {
     struct oltp_connection *connection = NULL;
     assert_int_equal(oltp_connection_open(world->test.oltp, OLTP_CHECKPOINTER, &connection, NULL), RHEI_OK);
-    oltp_source_watch_see(world->test.oltp, connection);
+    if (oltp_source_watch_hold(world->test.oltp, connection)) {
+        oltp_exec(connection, "COMMIT", NULL);
+    }
     oltp_connection_close(&connection);
 }
 

@@ -232,7 +232,7 @@ static void test_log_limit_drops_the_oldest(void **state)
     struct rhei_error error = RHEI_ERROR_INIT;
     test_default_config(&test, &config);
     config.log_limit_rows = 1000;
-    assert_int_equal(oltp_open(&config, &test.oltp, &error), RHEI_OK);
+    assert_int_equal(oltp_capture_open(&config, &test.oltp, &error), RHEI_OK);
     assert_int_equal(oltp_change_source(test.oltp, &test.source, NULL), RHEI_OK);
     test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
     test_script(

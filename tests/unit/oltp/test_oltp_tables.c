@@ -133,7 +133,7 @@ static struct oltp *open_other(const struct oltp_test *test, bool auto_register)
     struct rhei_error error = RHEI_ERROR_INIT;
     test_default_config(test, &config);
     config.auto_register = auto_register;
-    if (oltp_open(&config, &other, &error) != RHEI_OK) {
+    if (oltp_capture_open(&config, &other, &error) != RHEI_OK) {
         fail_msg("%s", error.message);
     }
     return other;
@@ -404,7 +404,7 @@ static void test_d5_begin_in_begin_is_told_at_once(void **state)
     struct oltp_config config;
     test_default_config(&test, &config);
     config.busy_timeout_ms = 3600000; /* who waits for the writer waits for ever here */
-    assert_int_equal(oltp_open(&config, &test.oltp, NULL), RHEI_OK);
+    assert_int_equal(oltp_capture_open(&config, &test.oltp, NULL), RHEI_OK);
     assert_int_equal(oltp_change_source(test.oltp, &test.source, NULL), RHEI_OK);
     struct oltp_session *session = NULL;
     struct rhei_error error = RHEI_ERROR_INIT;
@@ -449,7 +449,7 @@ static void test_a11_the_wal_is_cut_above_its_limit(void **state)
     config.wal_limit_bytes = 1 << 20;
     config.log = &log;
     warnings = 0;
-    assert_int_equal(oltp_open(&config, &test.oltp, NULL), RHEI_OK);
+    assert_int_equal(oltp_capture_open(&config, &test.oltp, NULL), RHEI_OK);
     assert_int_equal(oltp_change_source(test.oltp, &test.source, NULL), RHEI_OK);
     test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
     test_write(&test, "INSERT INTO t VALUES(1, 1), (2, 2)");

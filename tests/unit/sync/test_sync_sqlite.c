@@ -10,7 +10,7 @@
 
 #include "base/base_buffer.h"
 #include "base/base_map.h"
-#include "oltp/oltp.h"
+#include "oltp/oltp_capture.h"
 
 struct world {
     char folder[64], path[128];
@@ -43,7 +43,7 @@ static void open_side(struct world *world, bool wakes)
                                  .busy_timeout_ms = 20000,
                                  .committed = wakes ? committed : NULL,
                                  .committed_context = world};
-    must(oltp_open(&config, &world->oltp, &error), &error, "open");
+    must(oltp_capture_open(&config, &world->oltp, &error), &error, "open");
     must(oltp_change_source(world->oltp, &world->source, &error), &error, "source");
     must(mirror_open(&(struct mirror_config){0}, &world->mirror, &error), &error, "mirror");
 }

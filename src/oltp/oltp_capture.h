@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the schema says, which changes are captured, and the change log as a source: over a handle of the row store. Any thread, unless
+ * a line says otherwise.
+ */
+#ifndef OLTP_OLTP_CAPTURE_H
+#define OLTP_OLTP_CAPTURE_H
+
+#include "oltp/oltp.h"
+#include "port/change_source.h"
+#include "port/source_table.h"
+
+/* oltp_open with the hooks of this room: config->hooks is its own affair. Close with oltp_close. */
+rhei_status oltp_capture_open(const struct oltp_config *config, struct oltp **oltp, struct rhei_error *error);
+/* Takes everything of Rhei's out of a file. RHEI_BUSY while engines are alive on it. */
+rhei_status oltp_detach(const char *path, struct rhei_error *error);
+
+/* Raised whenever the schema that this handle knows changed (by whomever). */
+uint64_t oltp_schema_version(const struct oltp *oltp);
+struct oltp_table {
+    struct source_table source; /* source.id = 0: not captured, see source.unmirrored_reason */
+    bool captured;
+    bool strict;
+    /* Unique keys apart from the primary one: column numbers, -1 ended. For tie-breaking and the router. */
+    const int32_t *const *unique_keys;
+    uint32_t unique_key_count;
+};
+struct oltp_view {
+    const char *name;
+    const char *sql;
+};
+struct oltp_catalog { /* immutable, reference-counted */
+    uint64_t schema_version;
+    const struct oltp_table *tables;
+    uint32_t table_count;
+    const struct oltp_view *views;
+    uint32_t view_count;
+};
+/* The catalog as of now (the current one is kept, so this costs nanoseconds when nothing changed). */
+rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);
+/* The same without ever waiting for a writer: RHEI_BUSY if one holds back what a changed schema needs first. */
+rhei_status oltp_catalog_try(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);
+void oltp_catalog_release(const struct oltp_catalog **catalog);
+
+/* Starts or stops capture of one table. Registering twice is no error. */
+rhei_status oltp_capture_table(struct oltp *oltp, const char *table, struct rhei_error *error);
+rhei_status oltp_release_table(struct oltp *oltp, const char *table, struct rhei_error *error);
+
+/*
+ * The change log as a source, borrowed from the handle (its close does nothing but let go). Of a handle without capture:
+ * the file's states, each making the tables of the one before "lost". One at a time.
+ */
+rhei_status oltp_change_source(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
+
+#endif
