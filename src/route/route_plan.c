@@ -316,14 +316,13 @@ static rhei_status translate_in_order(struct route *route, struct route_statemen
 }
 
 /* Constants stay outside the text where that pays. */
-static rhei_status translate_constants(struct route *route, struct route_statement *statement,
-                                       struct route_catalog *catalog, const struct rhei_value *params,
-                                       uint32_t param_count, struct translation **translation, bool *in_order,
-                                       struct rhei_error *error)
+static rhei_status translate_constants(struct route *route, const struct translate_dialect *dialect,
+                                       struct route_statement *statement, struct route_catalog *catalog,
+                                       const struct rhei_value *params, uint32_t param_count,
+                                       struct translation **translation, bool *in_order, struct rhei_error *error)
 {
     struct route_statement *owner = route_plans_owner(statement);
-    struct translate_options options = {
-        .dialect = TRANSLATE_DIALECT_DUCKDB, .parameters = params, .parameter_count = param_count};
+    struct translate_options options = {.dialect = dialect, .parameters = params, .parameter_count = param_count};
     if (statement->holds_literals) {
         options.literals = statement->normal.literals;
         options.literal_count = statement->normal.literal_count;
@@ -348,8 +347,16 @@ static rhei_status plan_translate(struct route *route, struct route_statement *s
 {
     struct translation *translation = NULL;
     bool in_order = false;
+    const struct translate_dialect *dialect = translate_dialect_of(route->config.executor->ops->dialect);
+    if (dialect == NULL) {
+        choice->target = ROUTE_TO_OLTP;
+        choice->rule = "not-translated";
+        route_choice_reason(choice, "dialect: nothing is known of the language of %s",
+                            route->config.executor->ops->name);
+        return RHEI_OK;
+    }
     rhei_status status =
-        translate_constants(route, statement, catalog, params, param_count, &translation, &in_order, error);
+        translate_constants(route, dialect, statement, catalog, params, param_count, &translation, &in_order, error);
     if (status != RHEI_OK)
         return status;
     if (catalog->failed) {

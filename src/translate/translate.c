@@ -14,13 +14,21 @@
 
 enum { ARENA_MAX = 1 << 26, ONCE_FROM = 200 };
 
-static const char *const duckdb_forms[TRANSLATE_FORM_COUNT] = {
+static const char *const duckdb_forms[TRANSLATE_FORMS] = {
 #define FORM(name, text) [TRANSLATE_FORM_##name] = text,
 #include "translate/translate_duckdb.def"
 #undef FORM
 };
 
-static const char *const *const dialects[] = {[TRANSLATE_DIALECT_DUCKDB] = duckdb_forms};
+static const struct translate_dialect dialects[] = {{"duckdb", duckdb_forms}};
+
+const struct translate_dialect *translate_dialect_of(const char *name)
+{
+    for (size_t i = 0; name && i < sizeof dialects / sizeof dialects[0]; i++)
+        if (strcmp(dialects[i].name, name) == 0)
+            return &dialects[i];
+    return NULL;
+}
 
 struct owned {
     struct translation shown; /* first: what the caller sees */
@@ -43,48 +51,97 @@ static bool too_large(struct translator *t, size_t size)
     return true;
 }
 
-static const char *part_of(const char *a, const char *b, const char *c, char which)
+enum { PARTS = 4 };
+
+static size_t form_size(const char *template, const char *const parts[PARTS])
 {
-    const char *part = which == '1' ? a : which == '2' ? b : c;
-    return part ? part : "";
+    size_t size = 0;
+    for (const char *p = template; *p; p++) {
+        if (*p != '%' || *++p == '%')
+            size++;
+        else if (parts[*p - '1'])
+            size += strlen(parts[*p - '1']);
+    }
+    return size;
 }
 
-const char *translate_emit(struct translator *t, enum translate_form form, const char *a, const char *b, const char *c)
+static void form_write(const char *template, const char *const parts[PARTS], char *out)
 {
-    const char *template = t->forms[form];
-    size_t size = 1;
-    for (const char *p = template; *p; p++)
-        size += *p != '%' ? 1 : *++p == '%' ? 1 : strlen(part_of(a, b, c, *p));
-    if (t->refused || too_large(t, size))
-        return "NULL";
-    char *text = sql_arena_alloc(t->arena, size), *out = text;
-    if (!text) {
-        t->failed = true;
-        return "NULL";
-    }
     for (const char *p = template; *p; p++) {
         if (*p != '%' || *++p == '%') {
             *out++ = *p;
             continue;
         }
-        const char *part = part_of(a, b, c, *p);
+        const char *part = parts[*p - '1'] ? parts[*p - '1'] : "";
         size_t length = strlen(part);
         memcpy(out, part, length);
         out += length;
     }
+    *out = '\0';
+}
+
+const char *translate_emit4(struct translator *t, enum translate_form form, const char *a, const char *b, const char *c,
+                            const char *d)
+{
+    const char *const parts[PARTS] = {a, b, c, d};
+    size_t size = form_size(t->forms[form], parts);
+    if (t->refused || too_large(t, size))
+        return t->forms[TRANSLATE_FORM_NULL];
+    char *text = sql_arena_alloc(t->arena, size + 1);
+    if (!text) {
+        t->failed = true;
+        return t->forms[TRANSLATE_FORM_NULL];
+    }
+    form_write(t->forms[form], parts, text);
     return text;
 }
 
-/* nullif() names its first operand twice inside the column store, and so would what holds it. */
-static bool is_long(const char *part)
+const char *translate_emit(struct translator *t, enum translate_form form, const char *a, const char *b, const char *c)
 {
-    return part && (strnlen(part, ONCE_FROM) == ONCE_FROM || strstr(part, "nullif("));
+    return translate_emit4(t, form, a, b, c, NULL);
+}
+
+void translate_put(struct translator *t, struct base_buffer *out, enum translate_form form, const char *a,
+                   const char *b)
+{
+    const char *const parts[PARTS] = {a, b, NULL, NULL};
+    const char *template = t->forms[form];
+    for (const char *p = template, *run = template;; p++) {
+        if (*p && *p != '%')
+            continue;
+        if (p > run)
+            base_buffer_append(out, run, (size_t)(p - run));
+        if (!*p)
+            return;
+        p++;
+        if (*p != '%' && parts[*p - '1'])
+            base_buffer_text(out, parts[*p - '1']);
+        run = *p == '%' ? p : p + 1;
+    }
+}
+
+void translate_put_item(struct translator *t, struct base_buffer *list, const char *item)
+{
+    if (list->len)
+        base_buffer_text(list, t->forms[TRANSLATE_FORM_COMMA]);
+    base_buffer_text(list, item);
+}
+
+bool translate_is_null_text(const struct translator *t, const char *text)
+{
+    return strcmp(text, t->forms[TRANSLATE_FORM_NULL]) == 0;
+}
+
+/* What the column store names its operand twice for, and so would what holds it. */
+static bool is_long(const struct translator *t, const char *part)
+{
+    return part && (strnlen(part, ONCE_FROM) == ONCE_FROM || strstr(part, t->forms[TRANSLATE_FORM_NAMED_TWICE]));
 }
 
 const char *translate_emit_once(struct translator *t, enum translate_form form, const char *a, const char *b,
                                 const char *c)
 {
-    bool once = is_long(a) || is_long(b);
+    bool once = is_long(t, a) || is_long(t, b);
     return translate_emit(t, once ? (enum translate_form)(form + 1) : form, a, b, c);
 }
 
@@ -95,11 +152,11 @@ const char *translate_format(struct translator *t, const char *format, ...)
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     if (t->refused || length < 0 || too_large(t, (size_t)length))
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     char *text = sql_arena_alloc(t->arena, (size_t)length + 1);
     if (!text) {
         t->failed = true;
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     }
     va_start(arguments, format);
     vsnprintf(text, (size_t)length + 1, format, arguments);
@@ -109,7 +166,7 @@ const char *translate_format(struct translator *t, const char *format, ...)
 
 const char *translate_keep(struct translator *t, struct base_buffer *buffer)
 {
-    const char *text = "NULL";
+    const char *text = t->forms[TRANSLATE_FORM_NULL];
     if (buffer->failed)
         t->failed = true;
     else if (!too_large(t, buffer->len))
@@ -117,21 +174,33 @@ const char *translate_keep(struct translator *t, struct base_buffer *buffer)
     base_buffer_reset(buffer);
     if (!text)
         t->failed = true;
-    return text ? text : "NULL";
+    return text ? text : t->forms[TRANSLATE_FORM_NULL];
+}
+
+/* Between quotes, with those inside doubled. */
+static const char *quoted(struct translator *t, char quote, const char *text, size_t len)
+{
+    struct base_buffer buffer = {0};
+    base_buffer_char(&buffer, quote);
+    for (const char *from = text, *end = text + len; from < end;) {
+        const char *found = memchr(from, quote, (size_t)(end - from)), *to = found ? found + 1 : end;
+        base_buffer_append(&buffer, from, (size_t)(to - from));
+        if (found)
+            base_buffer_char(&buffer, quote);
+        from = to;
+    }
+    base_buffer_char(&buffer, quote);
+    return translate_keep(t, &buffer);
 }
 
 const char *translate_identifier(struct translator *t, const char *name)
 {
-    struct base_buffer buffer = {0};
-    base_buffer_identifier(&buffer, name);
-    return translate_keep(t, &buffer);
+    return quoted(t, t->forms[TRANSLATE_FORM_QUOTE_NAME][0], name, strlen(name));
 }
 
 const char *translate_text_literal(struct translator *t, const char *text, size_t len)
 {
-    struct base_buffer buffer = {0};
-    base_buffer_literal(&buffer, text, len);
-    return translate_keep(t, &buffer);
+    return quoted(t, t->forms[TRANSLATE_FORM_QUOTE_TEXT][0], text, len);
 }
 
 const char *translate_label(struct translator *t, char kind)
@@ -198,9 +267,10 @@ static const char *skip_quoted(const char *at)
 
 static void check_size(struct translator *t, const struct sql_tree *tree, const char *text)
 {
+    char name_quote = t->forms[TRANSLATE_FORM_QUOTE_NAME][0], text_quote = t->forms[TRANSLATE_FORM_QUOTE_TEXT][0];
     int64_t depth = 0, deepest = 0, weight = 0;
     for (const char *at = text; *at; at++) {
-        if (*at == '\'' || *at == '"') {
+        if (*at == name_quote || *at == text_quote) {
             at = skip_quoted(at);
         } else if (*at == '(') {
             depth++;
@@ -249,11 +319,8 @@ rhei_status translate_select(const struct sql_tree *tree, const struct translate
     made->arena = arena;
     made->shown.row_limit = -1;
     made->shown.assumes_scan_of = -1;
-    struct translator t = {.arena = arena,
-                           .catalog = catalog,
-                           .options = options,
-                           .forms = dialects[options->dialect],
-                           .out = &made->shown};
+    struct translator t = {
+        .arena = arena, .catalog = catalog, .options = options, .forms = options->dialect->forms, .out = &made->shown};
     if (translate_held_begin(&t))
         translate_tree(&t, tree);
     translate_held_finish(&t);

@@ -15,10 +15,19 @@
 #include "sql/sql.h"
 #include "translate/translate_catalog.h"
 
-enum translate_dialect { TRANSLATE_DIALECT_DUCKDB = 0 };
+/*
+ * How an executor's language says what the translator means: a text for each form of translate_duckdb.def, in that order.
+ * A constant of whoever made it.
+ */
+struct translate_dialect {
+    const char *name; /* as executor_ops.dialect has it */
+    const char *const *forms;
+};
+/* The dialect of that name; NULL: there is none, so nothing can be translated for such an executor. */
+const struct translate_dialect *translate_dialect_of(const char *name);
 
 struct translate_options {
-    enum translate_dialect dialect;
+    const struct translate_dialect *dialect;
     /* Values bound to ?1, ?2...; NULL where the classes aren't known: then a parameter refuses. */
     const struct rhei_value *parameters;
     uint32_t parameter_count;

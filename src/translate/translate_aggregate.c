@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Aggregates, also as window functions. Sums of integers are DuckDB's own, cast back so that an overflow is an error; sums of
+ * Aggregates, also as window functions. Sums of integers are the column store's own, cast back so that an overflow is an error; sums of
  * REALs are the exact ones that both engines have.
  */
 #include <math.h>
@@ -13,8 +13,9 @@
 struct aggregate {
     struct translate_scope *scope;
     const struct sql_expr *expr;
-    const char *name;             /* SQLite's, lower case */
-    const char *distinct;         /* "DISTINCT " or "" */
+    const char *name; /* SQLite's, lower case */
+    enum translate_form form;
+    const char *distinct;         /* the word, or "" */
     const char *filter;           /* a condition or NULL */
     const char *tail;             /* FILTER and OVER */
     const char *over;             /* OVER (...) or "" */
@@ -27,20 +28,18 @@ struct aggregate {
 static struct translate_value refuse_aggregate(struct translator *t, const struct aggregate *a, const char *reason)
 {
     translate_refuse(t, a->expr->offset, translate_format(t, "%s()", a->name), reason);
-    return translate_value_null(a->expr->offset);
+    return translate_value_null(t, a->expr->offset);
 }
 
-static struct translate_value null_of(struct translator *t, const struct aggregate *a, const char *function)
+static struct translate_value null_of(struct translator *t, const struct aggregate *a, enum translate_form form)
 {
-    struct translate_value value =
-        translate_value_make(translate_format(t, "%s(%s)%s", function, t->forms[TRANSLATE_FORM_NULL_INTEGER], a->tail),
-                             TRANSLATE_CLASS_NULL, a->expr->offset);
-    return value;
+    return translate_value_make(translate_emit(t, form, t->forms[TRANSLATE_FORM_NULL_INTEGER], a->tail, NULL),
+                                TRANSLATE_CLASS_NULL, a->expr->offset);
 }
 
 static struct translate_value rule_count(struct translator *t, const struct aggregate *a)
 {
-    const char *what = "*";
+    const char *what = t->forms[TRANSLATE_FORM_ALL_ROWS];
     if (a->count) {
         struct translate_value value = translate_plain(t, a->value);
         if (*a->distinct && value.cls == TRANSLATE_CLASS_TEXT)
@@ -49,7 +48,7 @@ static struct translate_value rule_count(struct translator *t, const struct aggr
             what = value.cls == TRANSLATE_CLASS_NULL ? t->forms[TRANSLATE_FORM_NULL_INTEGER] : value.text;
     }
     struct translate_value result = translate_value_make(
-        translate_format(t, "count(%s%s)%s", a->distinct, what, a->tail), TRANSLATE_CLASS_INTEGER, a->expr->offset);
+        translate_emit(t, TRANSLATE_FORM_COUNT, a->distinct, what, a->tail), TRANSLATE_CLASS_INTEGER, a->expr->offset);
     result.nullable = false;
     result.low = 0;
     result.high = 0x1p48;
@@ -77,19 +76,22 @@ static bool sums_are_exact(struct translate_value value)
            value.low >= -8192 && value.high <= 8192;
 }
 
-static const char *real_aggregate(struct translator *t, const struct aggregate *a, const char *function,
+static const char *real_aggregate(struct translator *t, const struct aggregate *a, enum translate_form form,
                                   struct translate_value value)
 {
     const char *number = translate_as_exact_double(t, value), *text;
-    const char *sum = sums_are_exact(value) ? "sum" : "rhei_sum";
-    bool total = strcmp(function, "rhei_total") == 0, average = strcmp(function, "rhei_avg") == 0;
+    bool exact = sums_are_exact(value), average = form == TRANSLATE_FORM_EXACT_AVG;
     /* A sum and an average of the same numbers share their work when the average is written as a quotient. */
     if (average && !*a->distinct && !*a->over)
-        text = translate_format(t, "(%s(%s)%s / count(%s)%s)", sum, number, a->tail, number, a->tail);
-    else if (sums_are_exact(value) && !average && !(total && *a->over)) /* the caller sees to total() of nothing */
-        text = translate_format(t, "sum(%s%s)%s", a->distinct, number, a->tail);
+        text = translate_emit(
+            t, TRANSLATE_FORM_DIVIDE_REAL,
+            translate_emit(t, exact ? TRANSLATE_FORM_SUM : TRANSLATE_FORM_EXACT_SUM, NULL, number, a->tail),
+            translate_emit(t, TRANSLATE_FORM_COUNT, NULL, number, a->tail), NULL);
+    else if (exact && !average && !(form == TRANSLATE_FORM_EXACT_TOTAL && *a->over))
+        text =
+            translate_emit(t, TRANSLATE_FORM_SUM, a->distinct, number, a->tail); /* total() of nothing: the caller's */
     else
-        text = translate_format(t, "%s(%s%s)%s", function, a->distinct, number, a->tail);
+        text = translate_emit(t, form, a->distinct, number, a->tail);
     bool wide = isinf(value.low) || isinf(value.high);
     return wide ? translate_emit_once(t, TRANSLATE_FORM_NAN_IS_NULL, text, NULL, NULL) : text;
 }
@@ -97,11 +99,10 @@ static const char *real_aggregate(struct translator *t, const struct aggregate *
 /* In a correlated subquery the column store makes any aggregate of no rows NULL, but count; so does inf less inf here. */
 static const char *total_text(struct translator *t, const struct aggregate *a, struct translate_value value)
 {
-    const char *text = real_aggregate(t, a, "rhei_total", value);
+    const char *text = real_aggregate(t, a, TRANSLATE_FORM_EXACT_TOTAL, value);
     if (*a->over)
         return text;
-    return translate_format(t, "(CASE WHEN coalesce(count(%s)%s, 0) = 0 THEN 0e0 ELSE %s END)",
-                            translate_as_double(t, value), a->tail, text);
+    return translate_emit(t, TRANSLATE_FORM_ZERO_OF_NONE, translate_as_double(t, value), a->tail, text);
 }
 
 /*
@@ -128,12 +129,12 @@ static bool guard(struct translator *t, const struct aggregate *a, struct transl
         return false;
     const char *overflow;
     if (value.cls == TRANSLATE_CLASS_MIXED)
-        overflow = translate_format(t, "abs(%s) >= 9007199254740992e0", real_aggregate(t, a, "rhei_sum", value));
+        overflow = translate_emit(t, TRANSLATE_FORM_NUMBER_OVERFLOWS,
+                                  real_aggregate(t, a, TRANSLATE_FORM_EXACT_SUM, value), NULL, NULL);
     else
-        overflow = translate_format(
-            t, "sum(%s%s)%s NOT BETWEEN CAST('-9223372036854775808' AS BIGINT) AND 9223372036854775807", a->distinct,
-            value.text, a->tail);
-    scope->guard = scope->guard ? translate_format(t, "%s OR %s", scope->guard, overflow) : overflow;
+        overflow = translate_emit(t, TRANSLATE_FORM_INTEGER_OVERFLOWS,
+                                  translate_emit(t, TRANSLATE_FORM_SUM, a->distinct, value.text, a->tail), NULL, NULL);
+    scope->guard = scope->guard ? translate_emit(t, TRANSLATE_FORM_BARE_OR, scope->guard, overflow, NULL) : overflow;
     return true;
 }
 
@@ -151,28 +152,37 @@ static struct translate_value mixed_sum(struct translator *t, const struct aggre
         return refuse_aggregate(t, a, "a REAL that has left the frame still makes the sum one");
     if (may_overflow(value) && !shows(a) && !guard(t, a, value))
         return refuse_aggregate(t, a, "it may overflow where the column store doesn't look");
-    const char *text = real_aggregate(t, a, "rhei_sum", value);
+    const char *text = real_aggregate(t, a, TRANSLATE_FORM_EXACT_SUM, value);
     struct translate_value result = translate_value_make(
         translate_emit_once(t, TRANSLATE_FORM_SMALL_REAL, text, NULL, NULL), TRANSLATE_CLASS_MIXED, a->expr->offset);
     const char *met = translate_emit(t, TRANSLATE_FORM_NOT_NULL, value.text, NULL, NULL);
     if (a->filter)
         met = translate_emit(t, TRANSLATE_FORM_AND, a->filter, met, NULL);
-    result.flag = translate_format(t, "bool_and(%s) FILTER (WHERE %s)%s", value.flag, met, a->over);
+    result.flag = translate_emit(t, TRANSLATE_FORM_EVERY, value.flag,
+                                 translate_emit(t, TRANSLATE_FORM_FILTER, met, a->over, NULL), NULL);
     result.low = -TRANSLATE_SMALL;
     result.high = TRANSLATE_SMALL;
     return result;
 }
 
+/* Is it computed? Columns and calls have no brackets around them. */
+static bool in_brackets(const struct translator *t, const char *text)
+{
+    const char *form = t->forms[TRANSLATE_FORM_BRACKET];
+    size_t length = (size_t)(strchr(form, '%') - form);
+    return strncmp(text, form, length) == 0;
+}
+
 /*
- * DuckDB makes sum(x) + c * count(x) of sum(x + c): then x + c can't overflow any more, which in SQLite makes it a REAL. A
+ * A column store makes sum(x) + c * count(x) of sum(x + c): then x + c can't overflow any more, which in SQLite makes it a REAL. A
  * computed summand that may is kept whole.
  */
 static const char *summand(struct translator *t, struct translate_value value)
 {
     bool may_overflow = value.low <= -0x1p62 || value.high >= 0x1p62;
-    if (value.text[0] != '(' || !may_overflow)
+    if (!in_brackets(t, value.text) || !may_overflow)
         return value.text;
-    return translate_format(t, "(CASE WHEN %s IS NOT NULL THEN %s END)", value.text, value.text);
+    return translate_emit(t, TRANSLATE_FORM_KEPT_WHOLE, value.text, NULL, NULL);
 }
 
 static struct translate_value rule_sum(struct translator *t, const struct aggregate *a)
@@ -181,7 +191,7 @@ static struct translate_value rule_sum(struct translator *t, const struct aggreg
         return refuse_aggregate(t, a, "a TEXT counts as an integer or a REAL by its own spelling");
     struct translate_value value = translate_number(t, a->value);
     if (value.cls == TRANSLATE_CLASS_NULL)
-        return null_of(t, a, "max");
+        return null_of(t, a, TRANSLATE_FORM_MAX);
     if (value.cls == TRANSLATE_CLASS_MIXED)
         return mixed_sum(t, a, value);
     if (value.cls == TRANSLATE_CLASS_INTEGER && may_overflow(value) && !shows(a) && !guard(t, a, value))
@@ -190,10 +200,11 @@ static struct translate_value rule_sum(struct translator *t, const struct aggreg
     if (value.cls == TRANSLATE_CLASS_INTEGER)
         result = translate_value_make(
             translate_emit(t, TRANSLATE_FORM_INTEGER,
-                           translate_format(t, "sum(%s%s)%s", a->distinct, summand(t, value), a->tail), NULL, NULL),
+                           translate_emit(t, TRANSLATE_FORM_SUM, a->distinct, summand(t, value), a->tail), NULL, NULL),
             TRANSLATE_CLASS_INTEGER, a->expr->offset);
     else
-        result = translate_value_make(real_aggregate(t, a, "rhei_sum", value), TRANSLATE_CLASS_REAL, a->expr->offset);
+        result = translate_value_make(real_aggregate(t, a, TRANSLATE_FORM_EXACT_SUM, value), TRANSLATE_CLASS_REAL,
+                                      a->expr->offset);
     sum_bounds(&result, value);
     if (value.cls == TRANSLATE_CLASS_INTEGER) {
         result.low = fmax(result.low, -0x1p63);
@@ -222,12 +233,13 @@ static struct translate_value rule_avg(struct translator *t, const struct aggreg
     struct translate_value value = translate_number(t, a->value);
     const char *text;
     if (value.cls == TRANSLATE_CLASS_NULL)
-        return null_of(t, a, "max");
+        return null_of(t, a, TRANSLATE_FORM_MAX);
     if (value.cls == TRANSLATE_CLASS_INTEGER)
-        text = translate_format(t, "(CAST(CAST(sum(%s%s)%s AS BIGINT) AS DOUBLE) / count(%s%s)%s)", a->distinct,
-                                summand(t, value), a->tail, a->distinct, value.text, a->tail);
+        text = translate_emit(t, TRANSLATE_FORM_INTEGER_AVG,
+                              translate_emit(t, TRANSLATE_FORM_SUM, a->distinct, summand(t, value), a->tail),
+                              translate_emit(t, TRANSLATE_FORM_COUNT, a->distinct, value.text, a->tail), NULL);
     else
-        text = real_aggregate(t, a, "rhei_avg", value);
+        text = real_aggregate(t, a, TRANSLATE_FORM_EXACT_AVG, value);
     struct translate_value result = translate_value_make(text, TRANSLATE_CLASS_REAL, a->expr->offset);
     /* One more rounding than the bound itself, hence the margin. */
     result.low = value.low >= 0 ? 0 : value.low * 2;
@@ -241,25 +253,23 @@ static const char *extreme_of_class(struct translator *t, const struct aggregate
     const char *which = integers ? value.flag : translate_emit(t, TRANSLATE_FORM_NOT, value.flag, NULL, NULL);
     if (a->filter)
         which = translate_emit(t, TRANSLATE_FORM_AND, a->filter, which, NULL);
-    return translate_format(t, "%s(%s) FILTER (WHERE %s)%s", a->name, value.text, which, a->over);
+    return translate_emit(t, a->form, value.text, translate_emit(t, TRANSLATE_FORM_FILTER, which, a->over, NULL), NULL);
 }
 
 /* Which of an integer and an equal REAL it gives depends on their order: then, and only then, an error. */
 static const char *extreme_flag(struct translator *t, const struct aggregate *a, struct translate_value value)
 {
     const char *integer = extreme_of_class(t, a, value, true), *real = extreme_of_class(t, a, value, false);
-    bool least = a->name[1] == 'i';
-    return translate_format(t,
-                            "(CASE WHEN %s IS NULL THEN FALSE WHEN %s IS NULL THEN TRUE WHEN %s = %s "
-                            "THEN CAST(error('equal integer and REAL') AS BOOLEAN) ELSE %s %s %s END)",
-                            integer, real, integer, real, integer, least ? "<" : ">", real);
+    bool least = a->form == TRANSLATE_FORM_MIN;
+    return translate_emit(t, least ? TRANSLATE_FORM_MIN_IS_INTEGER : TRANSLATE_FORM_MAX_IS_INTEGER, integer, real,
+                          NULL);
 }
 
 static struct translate_value rule_extreme(struct translator *t, const struct aggregate *a)
 {
     struct translate_value value = translate_plain(t, a->value);
     if (value.cls == TRANSLATE_CLASS_NULL)
-        return null_of(t, a, a->name);
+        return null_of(t, a, a->form);
     if (value.cls == TRANSLATE_CLASS_TEXT && !translate_is_binary(value))
         return refuse_aggregate(t, a, "which of two texts equal by the collation it gives depends on their order");
     if (translate_orders_by_utf16(t, value))
@@ -269,7 +279,7 @@ static struct translate_value rule_extreme(struct translator *t, const struct ag
         value.negative_zero = false;
     }
     struct translate_value result = value;
-    result.text = translate_format(t, "%s(%s)%s", a->name, value.text, a->tail);
+    result.text = translate_emit(t, a->form, value.text, a->tail, NULL);
     if (value.cls == TRANSLATE_CLASS_MIXED)
         result.flag = value.flag_of_value ? translate_emit_once(t, TRANSLATE_FORM_IS_WHOLE, result.text, NULL, NULL)
                                           : extreme_flag(t, a, value);
@@ -291,17 +301,14 @@ static const char *concat_order(struct translator *t, const struct aggregate *a)
         refuse_aggregate(t, a, "its order over several tables is SQLite's plan's");
         return "";
     }
-    base_buffer_text(&text, " ORDER BY ");
     for (uint32_t i = 0; order && i < order->count; i++) {
         const char *key = translate_sort_key(t, translate_expression(t, scope, order->items[i].expr));
-        bool down = order->items[i].sort == SQL_SORT_DESC;
-        bool last = order->items[i].nulls == SQL_NULLS_NONE ? down : order->items[i].nulls == SQL_NULLS_LAST;
-        base_buffer_format(&text, "%s %s NULLS %s, ", key, down ? "DESC" : "ASC", last ? "LAST" : "FIRST");
+        translate_put_item(t, &text, translate_ordered(t, key, &order->items[i]));
     }
     struct translate_source_scope *source = &scope->sources[0];
-    base_buffer_text(&text, translate_field_value(t, source, (uint32_t)source->rowid).text);
+    translate_put_item(t, &text, translate_field_value(t, source, (uint32_t)source->rowid).text);
     translate_assume_scan(t, source, a->expr->offset);
-    return translate_keep(t, &text);
+    return translate_emit(t, TRANSLATE_FORM_ORDER_BY, translate_keep(t, &text), NULL, NULL);
 }
 
 static struct translate_value rule_group_concat(struct translator *t, const struct aggregate *a)
@@ -315,7 +322,8 @@ static struct translate_value rule_group_concat(struct translator *t, const stru
     const char *text = translate_as_text(t, a->value), *order = concat_order(t, a);
     a->scope->phase = phase;
     struct translate_value result = translate_value_make(
-        translate_format(t, "string_agg(%s, %s%s)%s", text, a->count == 2 ? a->second.text : "','", order, a->tail),
+        translate_emit4(t, TRANSLATE_FORM_STRING_AGG, text,
+                        a->count == 2 ? a->second.text : t->forms[TRANSLATE_FORM_COMMA_TEXT], order, a->tail),
         TRANSLATE_CLASS_TEXT, a->expr->offset);
     result.ascii = (a->value.cls != TRANSLATE_CLASS_TEXT || a->value.ascii) && (a->count < 2 || a->second.ascii);
     return result;
@@ -326,11 +334,12 @@ static struct translate_value rule_group_concat(struct translator *t, const stru
 struct function {
     const char *name;
     uint8_t fewest, most;
+    enum translate_form form; /* for rules that serve several functions; NULL: none */
     struct translate_value (*rule)(struct translator *t, const struct aggregate *a);
 };
 
 static const struct function functions[] = {
-#define TRANSLATE_AGGREGATE(name, fewest, most, rule) {#name, fewest, most, rule},
+#define TRANSLATE_AGGREGATE(name, fewest, most, form, rule) {#name, fewest, most, TRANSLATE_FORM_##form, rule},
 #include "translate/translate_functions.def"
 };
 
@@ -375,7 +384,8 @@ struct translate_value translate_aggregate_value(struct translator *t, struct tr
     struct aggregate a = {.scope = scope,
                           .expr = expr,
                           .name = function ? function->name : expr->name.text,
-                          .distinct = call->distinct ? "DISTINCT " : "",
+                          .form = function ? function->form : TRANSLATE_FORM_NULL,
+                          .distinct = call->distinct ? t->forms[TRANSLATE_FORM_DISTINCT] : "",
                           .over = over ? over : "",
                           .count = count,
                           .slides = frame_slides};
@@ -384,8 +394,8 @@ struct translate_value translate_aggregate_value(struct translator *t, struct tr
     if (!over && (scope->phase != TRANSLATE_PHASE_GROUPS || !scope->aggregate))
         return refuse_aggregate(t, &a, "it stands where no aggregate may");
     translate_parts(t, &a);
-    a.tail = a.filter ? translate_format(t, " FILTER (WHERE %s)%s", a.filter, a.over) : a.over;
-    return t->refused || t->failed ? translate_value_null(expr->offset) : function->rule(t, &a);
+    a.tail = a.filter ? translate_emit(t, TRANSLATE_FORM_FILTER, a.filter, a.over, NULL) : a.over;
+    return t->refused || t->failed ? translate_value_null(t, expr->offset) : function->rule(t, &a);
 }
 
 /* ---- Looking for aggregates and windows (not into subqueries) ---- */

@@ -129,7 +129,7 @@ static struct translate_value remainder_value(struct translator *t, struct trans
     a = a.cls == TRANSLATE_CLASS_TEXT ? translate_number(t, a) : translate_plain(t, a); /* for their classes */
     b = b.cls == TRANSLATE_CLASS_TEXT ? translate_number(t, b) : translate_plain(t, b);
     if (left.cls == TRANSLATE_CLASS_NULL || right.cls == TRANSLATE_CLASS_NULL)
-        return translate_value_null(a.offset);
+        return translate_value_null(t, a.offset);
     struct translate_value value = translate_value_make(
         translate_emit(t, TRANSLATE_FORM_REMAINDER, left.text, right.text, NULL), TRANSLATE_CLASS_INTEGER, a.offset);
     bounds(&value, SQL_OP_REMAINDER, left, right);
@@ -189,7 +189,7 @@ struct translate_value translate_arithmetic(struct translator *t, enum sql_op op
         return remainder_value(t, left, right);
     struct translate_value a = translate_number(t, left), b = translate_number(t, right);
     if (a.cls == TRANSLATE_CLASS_NULL || b.cls == TRANSLATE_CLASS_NULL)
-        return translate_value_null(a.offset);
+        return translate_value_null(t, a.offset);
     struct translate_value result;
     if (a.cls == TRANSLATE_CLASS_REAL || b.cls == TRANSLATE_CLASS_REAL) {
         a = beside_real(t, left, a);
@@ -213,7 +213,7 @@ struct translate_value translate_bits(struct translator *t, enum sql_op op, stru
     a = whole(t, a);
     b = whole(t, b);
     if (a.cls == TRANSLATE_CLASS_NULL || b.cls == TRANSLATE_CLASS_NULL)
-        return translate_value_null(a.offset);
+        return translate_value_null(t, a.offset);
     bool shift = op == SQL_OP_SHIFT_LEFT || op == SQL_OP_SHIFT_RIGHT;
     if (shift &&
         !(b.constant && b.cls == TRANSLATE_CLASS_INTEGER && b.literal.as.integer >= 0 && b.literal.as.integer <= 62))

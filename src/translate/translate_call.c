@@ -9,6 +9,7 @@
 
 struct call {
     const char *name; /* SQLite's, lower case */
+    enum translate_form form;
     struct translate_value *arguments;
     uint32_t count;
     uint32_t offset;
@@ -24,7 +25,7 @@ static struct translate_value text_value(const char *text, bool ascii, uint32_t 
 static struct translate_value refuse_call(struct translator *t, const struct call *call, const char *reason)
 {
     translate_refuse(t, call->offset, translate_format(t, "%s()", call->name), reason);
-    return translate_value_null(call->offset);
+    return translate_value_null(t, call->offset);
 }
 
 static bool any_null_class(const struct call *call)
@@ -70,7 +71,7 @@ static struct translate_value rule_abs(struct translator *t, const struct call *
     if (value.negative_zero) /* -0.0 isn't less than 0: it stays */
         value.text = translate_emit_once(t, TRANSLATE_FORM_ABS_SIGNED_ZERO, value.text, NULL, NULL);
     else
-        value.text = translate_format(t, "abs(%s)", value.text);
+        value.text = translate_emit(t, TRANSLATE_FORM_ABS, value.text, NULL, NULL);
     value.high = fmax(fabs(value.low), fabs(value.high));
     value.low = 0;
     value.constant = false;
@@ -84,7 +85,7 @@ static struct translate_value rule_coalesce(struct translator *t, const struct c
     const char **conditions = sql_arena_alloc(t->arena, call->count * sizeof *conditions);
     if (!conditions) {
         t->failed = true;
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     }
     uint32_t last = call->count - 1;
     for (uint32_t i = 0; i < last; i++)
@@ -94,11 +95,9 @@ static struct translate_value rule_coalesce(struct translator *t, const struct c
     if (value.cls == TRANSLATE_CLASS_NULL)
         return value;
     struct base_buffer text = {0};
-    base_buffer_text(&text, "coalesce(");
     for (uint32_t i = 0; i < call->count; i++)
-        base_buffer_format(&text, i ? ", %s" : "%s", translate_convert(t, call->arguments[i], value));
-    base_buffer_char(&text, ')');
-    value.text = translate_keep(t, &text);
+        translate_put_item(t, &text, translate_convert(t, call->arguments[i], value));
+    value.text = translate_emit(t, TRANSLATE_FORM_COALESCE, translate_keep(t, &text), NULL, NULL);
     value.nullable = true;
     for (uint32_t i = 0; i < call->count; i++)
         value.nullable = value.nullable && call->arguments[i].nullable;
@@ -110,11 +109,11 @@ static struct translate_value rule_concat(struct translator *t, const struct cal
     struct base_buffer text = {0};
     bool ascii = true;
     for (uint32_t i = 0; i < call->count; i++) {
-        base_buffer_format(&text, i ? " || coalesce(%s, '')" : "(coalesce(%s, '')",
-                           translate_as_text(t, call->arguments[i]));
+        base_buffer_text(&text, t->forms[i ? TRANSLATE_FORM_CHAIN_CONCAT : TRANSLATE_FORM_CHAIN_OPEN]);
+        translate_put(t, &text, TRANSLATE_FORM_TEXT_OR_EMPTY, translate_as_text(t, call->arguments[i]), NULL);
         ascii = ascii && is_ascii(call->arguments[i]);
     }
-    base_buffer_char(&text, ')');
+    base_buffer_text(&text, t->forms[TRANSLATE_FORM_CHAIN_CLOSE]);
     return text_value(translate_keep(t, &text), ascii, call->offset);
 }
 
@@ -128,7 +127,6 @@ static bool is_word(struct translate_value value, const char *word)
 static struct translate_value rule_date(struct translator *t, const struct call *call)
 {
     struct base_buffer text = {0};
-    base_buffer_format(&text, "rhei_%s(", call->name);
     bool format = strcmp(call->name, "strftime") == 0;
     for (uint32_t i = 0; i < call->count; i++) {
         struct translate_value value = translate_plain(t, call->arguments[i]);
@@ -141,13 +139,13 @@ static struct translate_value rule_date(struct translator *t, const struct call 
             refuse_call(t, call, "it depends on the clock or the time zone");
         if (modifier && !value.constant)
             refuse_call(t, call, "a modifier that isn't a literal");
-        base_buffer_format(&text, i ? ", %s" : "%s", translate_as_text(t, value));
+        translate_put_item(t, &text, translate_as_text(t, value));
     }
-    base_buffer_char(&text, ')');
     enum translate_class cls = strcmp(call->name, "julianday") == 0   ? TRANSLATE_CLASS_REAL
                                : strcmp(call->name, "unixepoch") == 0 ? TRANSLATE_CLASS_INTEGER
                                                                       : TRANSLATE_CLASS_TEXT;
-    struct translate_value value = translate_value_make(translate_keep(t, &text), cls, call->offset);
+    struct translate_value value =
+        translate_value_make(translate_emit(t, call->form, translate_keep(t, &text), NULL, NULL), cls, call->offset);
     value.ascii = !format || call->arguments[0].ascii;
     if (cls == TRANSLATE_CLASS_REAL) {
         value.low = 0;
@@ -175,9 +173,10 @@ static struct translate_value rule_hex(struct translator *t, const struct call *
         return translate_value_text(t, "", 0, call->offset);
     if (value.cls != TRANSLATE_CLASS_BLOB && t->catalog->encoding != TRANSLATE_UTF8)
         return refuse_call(t, call, "the bytes of a text are UTF-16 in this database");
-    const char *bytes =
-        value.cls == TRANSLATE_CLASS_BLOB ? value.text : translate_format(t, "encode(%s)", translate_as_text(t, value));
-    return text_value(translate_format(t, "coalesce(hex(%s), '')", bytes), true, call->offset);
+    const char *bytes = value.cls == TRANSLATE_CLASS_BLOB
+                            ? value.text
+                            : translate_emit(t, TRANSLATE_FORM_TEXT_BYTES, translate_as_text(t, value), NULL, NULL);
+    return text_value(translate_emit(t, TRANSLATE_FORM_HEX, bytes, NULL, NULL), true, call->offset);
 }
 
 static struct translate_value rule_iif(struct translator *t, const struct call *call)
@@ -187,14 +186,14 @@ static struct translate_value rule_iif(struct translator *t, const struct call *
     struct translate_value *values = sql_arena_alloc(t->arena, pairs * sizeof *values);
     if (!conditions || !values) {
         t->failed = true;
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     }
     for (uint32_t i = 0; i < pairs; i++) {
         conditions[i] = translate_condition(t, call->arguments[2 * i]);
         values[i] = call->arguments[2 * i + 1];
     }
     struct translate_value otherwise =
-        call->count % 2 ? call->arguments[call->count - 1] : translate_value_null(call->offset);
+        call->count % 2 ? call->arguments[call->count - 1] : translate_value_null(t, call->offset);
     return translate_case_value(t, conditions, values, pairs, otherwise, call->offset);
 }
 
@@ -206,12 +205,12 @@ static bool is_filled_literal(struct translate_value value)
 static struct translate_value rule_instr(struct translator *t, const struct call *call)
 {
     if (any_null_class(call))
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     if (!is_filled_literal(call->arguments[1]))
         return refuse_call(t, call, "only a literal to look for, not empty, is translated");
     struct translate_value value =
-        translate_value_make(translate_format(t, "CAST(instr(%s, %s) AS BIGINT)",
-                                              translate_as_text(t, call->arguments[0]), call->arguments[1].text),
+        translate_value_make(translate_emit(t, TRANSLATE_FORM_INSTR, translate_as_text(t, call->arguments[0]),
+                                            call->arguments[1].text, NULL),
                              TRANSLATE_CLASS_INTEGER, call->offset);
     value.low = 0;
     value.high = 0x1p31;
@@ -224,8 +223,8 @@ static struct translate_value rule_length(struct translator *t, const struct cal
     if (value.cls == TRANSLATE_CLASS_NULL)
         return value;
     const char *text = value.cls == TRANSLATE_CLASS_BLOB
-                           ? translate_format(t, "octet_length(%s)", value.text)
-                           : translate_format(t, "length(%s)", translate_as_text(t, value));
+                           ? translate_emit(t, TRANSLATE_FORM_BYTES_LENGTH, value.text, NULL, NULL)
+                           : translate_emit(t, TRANSLATE_FORM_LENGTH, translate_as_text(t, value), NULL, NULL);
     struct translate_value result = translate_value_make(text, TRANSLATE_CLASS_INTEGER, call->offset);
     result.low = 0;
     result.high = 0x1p31;
@@ -239,10 +238,11 @@ static struct translate_value rule_octets(struct translator *t, const struct cal
         return value;
     if (value.cls != TRANSLATE_CLASS_BLOB && t->catalog->encoding != TRANSLATE_UTF8)
         return refuse_call(t, call, "the bytes of a text are UTF-16 in this database");
-    const char *bytes =
-        value.cls == TRANSLATE_CLASS_BLOB ? value.text : translate_format(t, "encode(%s)", translate_as_text(t, value));
-    struct translate_value result =
-        translate_value_make(translate_format(t, "octet_length(%s)", bytes), TRANSLATE_CLASS_INTEGER, call->offset);
+    const char *bytes = value.cls == TRANSLATE_CLASS_BLOB
+                            ? value.text
+                            : translate_emit(t, TRANSLATE_FORM_TEXT_BYTES, translate_as_text(t, value), NULL, NULL);
+    struct translate_value result = translate_value_make(
+        translate_emit(t, TRANSLATE_FORM_BYTES_LENGTH, bytes, NULL, NULL), TRANSLATE_CLASS_INTEGER, call->offset);
     result.low = 0;
     result.high = 0x1p31;
     return result;
@@ -254,7 +254,7 @@ static struct translate_value rule_case(struct translator *t, const struct call 
     enum translate_form form = lower ? (ascii ? TRANSLATE_FORM_LOWER_ASCII : TRANSLATE_FORM_LOWER)
                                      : (ascii ? TRANSLATE_FORM_UPPER_ASCII : TRANSLATE_FORM_UPPER);
     if (any_null_class(call))
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     return text_value(translate_emit(t, form, translate_as_text(t, call->arguments[0]), NULL, NULL), ascii,
                       call->offset);
 }
@@ -262,11 +262,11 @@ static struct translate_value rule_case(struct translator *t, const struct call 
 static struct translate_value rule_trim(struct translator *t, const struct call *call)
 {
     if (any_null_class(call))
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     if (call->count == 2 && !is_filled_literal(call->arguments[1]))
         return refuse_call(t, call, "only a literal set of characters is translated");
-    const char *set = call->count == 2 ? call->arguments[1].text : "' '";
-    return text_value(translate_format(t, "%s(%s, %s)", call->name, translate_as_text(t, call->arguments[0]), set),
+    const char *set = call->count == 2 ? call->arguments[1].text : t->forms[TRANSLATE_FORM_BLANK];
+    return text_value(translate_emit(t, call->form, translate_as_text(t, call->arguments[0]), set, NULL),
                       is_ascii(call->arguments[0]), call->offset);
 }
 
@@ -280,7 +280,7 @@ static struct translate_value without_negative_zero(struct translator *t, struct
 static struct translate_value rule_extreme(struct translator *t, const struct call *call)
 {
     if (any_null_class(call))
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     struct translate_value common = translate_in_item(call->arguments[0]);
     bool binary = true;
     for (uint32_t i = 0; i < call->count; i++) {
@@ -295,14 +295,15 @@ static struct translate_value rule_extreme(struct translator *t, const struct ca
     if (translate_orders_by_utf16(t, common))
         return refuse_call(t, call, "SQLite compares these texts in UTF-16");
     struct base_buffer text = {0}, nulls = {0};
-    base_buffer_format(&text, "%s(", call->name[1] == 'i' ? "least" : "greatest");
     for (uint32_t i = 0; i < call->count; i++) {
-        base_buffer_format(&text, i ? ", %s" : "%s", translate_convert(t, call->arguments[i], common));
-        base_buffer_format(&nulls, i ? " OR %s IS NULL" : "%s IS NULL", call->arguments[i].text);
+        translate_put_item(t, &text, translate_convert(t, call->arguments[i], common));
+        if (i)
+            base_buffer_text(&nulls, t->forms[TRANSLATE_FORM_CHAIN_OR]);
+        translate_put(t, &nulls, TRANSLATE_FORM_BARE_IS_NULL, call->arguments[i].text, NULL);
     }
-    base_buffer_char(&text, ')');
-    const char *none = translate_keep(t, &nulls), *some = translate_keep(t, &text);
-    common.text = translate_format(t, "(CASE WHEN %s THEN NULL ELSE %s END)", none, some);
+    const char *none = translate_keep(t, &nulls);
+    const char *some = translate_emit(t, call->form, translate_keep(t, &text), NULL, NULL);
+    common.text = translate_emit(t, TRANSLATE_FORM_NULL_WHEN, none, some, NULL);
     common.affinity = TRANSLATE_AFFINITY_NONE;
     common.collation = NULL;
     common.constant = false;
@@ -318,7 +319,7 @@ static struct translate_value rule_nullif(struct translator *t, const struct cal
         return value;
     value.affinity = other.affinity = TRANSLATE_AFFINITY_NONE; /* the function sees bare values */
     struct translate_value equal = translate_compare(t, SQL_OP_EQ, value, other);
-    value.text = translate_format(t, "(CASE WHEN %s THEN NULL ELSE %s END)", equal.text, value.text);
+    value.text = translate_emit(t, TRANSLATE_FORM_NULL_WHEN, equal.text, value.text, NULL);
     value.constant = false;
     value.nullable = true;
     value.collation = NULL;
@@ -330,13 +331,13 @@ static struct translate_value rule_replace(struct translator *t, const struct ca
 {
     const struct translate_value *arguments = call->arguments;
     if (arguments[0].cls == TRANSLATE_CLASS_NULL || arguments[1].cls == TRANSLATE_CLASS_NULL)
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     if (!is_filled_literal(call->arguments[1]))
         return refuse_call(t, call, "only a literal to replace, not empty, is translated");
     if (arguments[2].cls == TRANSLATE_CLASS_NULL) /* but of nothing to replace, the text stays even so */
-        return translate_value_null(call->offset);
-    return text_value(translate_format(t, "replace(%s, %s, %s)", translate_as_text(t, call->arguments[0]),
-                                       call->arguments[1].text, translate_as_text(t, call->arguments[2])),
+        return translate_value_null(t, call->offset);
+    return text_value(translate_emit(t, TRANSLATE_FORM_REPLACE, translate_as_text(t, call->arguments[0]),
+                                     call->arguments[1].text, translate_as_text(t, call->arguments[2])),
                       is_ascii(call->arguments[0]) && is_ascii(call->arguments[2]), call->offset);
 }
 
@@ -344,15 +345,15 @@ static struct translate_value rule_round(struct translator *t, const struct call
 {
     struct translate_value value = translate_number(t, call->arguments[0]);
     if (value.cls == TRANSLATE_CLASS_NULL || any_null_class(call))
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     const char *text = translate_as_double(t, value);
     if (value.cls != TRANSLATE_CLASS_INTEGER) {
         struct translate_value digits =
             call->count == 2 ? translate_number(t, call->arguments[1]) : translate_value_integer(t, 0, call->offset);
         if (digits.cls != TRANSLATE_CLASS_INTEGER)
             return refuse_call(t, call, "the number of digits must be an integer");
-        text = call->count == 2 ? translate_format(t, "rhei_round(%s, %s)", text, digits.text)
-                                : translate_format(t, "rhei_round(%s)", text);
+        text = call->count == 2 ? translate_emit(t, TRANSLATE_FORM_ROUND_DIGITS, text, digits.text, NULL)
+                                : translate_emit(t, TRANSLATE_FORM_ROUND, text, NULL, NULL);
     }
     struct translate_value result = translate_value_make(text, TRANSLATE_CLASS_REAL, call->offset);
     result.low = value.low >= 0 ? 0 : value.low * 2 - 1;
@@ -369,7 +370,7 @@ static struct translate_value rule_sign(struct translator *t, const struct call 
         return value;
     if (!translate_is_number(value))
         return refuse_call(t, call, "it is NULL for what isn't a number");
-    struct translate_value result = translate_value_make(translate_format(t, "CAST(sign(%s) AS BIGINT)", value.text),
+    struct translate_value result = translate_value_make(translate_emit(t, TRANSLATE_FORM_SIGN, value.text, NULL, NULL),
                                                          TRANSLATE_CLASS_INTEGER, call->offset);
     result.low = -1;
     result.high = 1;
@@ -379,7 +380,7 @@ static struct translate_value rule_sign(struct translator *t, const struct call 
 static struct translate_value rule_substr(struct translator *t, const struct call *call)
 {
     if (any_null_class(call))
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     struct translate_value start = translate_number(t, call->arguments[1]);
     struct translate_value length = call->count == 3 ? translate_number(t, call->arguments[2]) : start;
     if (start.cls != TRANSLATE_CLASS_INTEGER || length.cls != TRANSLATE_CLASS_INTEGER)
@@ -388,9 +389,12 @@ static struct translate_value rule_substr(struct translator *t, const struct cal
         return refuse_call(t, call, "of a BLOB it counts bytes");
     bool plain = start.constant && start.literal.as.integer >= 1 &&
                  (call->count == 2 || (length.constant && length.literal.as.integer >= 0));
-    const char *name = plain ? "substr" : "rhei_substr", *text = translate_as_text(t, call->arguments[0]);
-    text = call->count == 3 ? translate_format(t, "%s(%s, %s, %s)", name, text, start.text, length.text)
-                            : translate_format(t, "%s(%s, %s)", name, text, start.text);
+    const char *text = translate_as_text(t, call->arguments[0]);
+    if (call->count == 3)
+        text = translate_emit(t, plain ? TRANSLATE_FORM_SUBSTR_LENGTH : TRANSLATE_FORM_ANY_SUBSTR_LENGTH, text,
+                              start.text, length.text);
+    else
+        text = translate_emit(t, plain ? TRANSLATE_FORM_SUBSTR : TRANSLATE_FORM_ANY_SUBSTR, text, start.text, NULL);
     return text_value(text, is_ascii(call->arguments[0]), call->offset);
 }
 
@@ -402,21 +406,20 @@ static struct translate_value rule_typeof(struct translator *t, const struct cal
     struct translate_value value = call->arguments[0];
     const char *text;
     if (value.cls == TRANSLATE_CLASS_MIXED)
-        text = translate_format(t, "(CASE WHEN %s IS NULL THEN 'null' WHEN %s THEN 'integer' ELSE 'real' END)",
-                                value.text, value.flag);
+        text = translate_emit(t, TRANSLATE_FORM_TYPE_OF_NUMBER, value.text, value.flag, NULL);
     else
-        text = translate_format(t, "(CASE WHEN %s IS NULL THEN 'null' ELSE '%s' END)", value.text, names[value.cls]);
+        text = translate_emit(t, TRANSLATE_FORM_TYPE_OF, value.text,
+                              translate_text_literal(t, names[value.cls], strlen(names[value.cls])), NULL);
     return text_value(text, true, call->offset);
 }
 
 static struct translate_value rule_unicode(struct translator *t, const struct call *call)
 {
     if (any_null_class(call))
-        return translate_value_null(call->offset);
+        return translate_value_null(t, call->offset);
     const char *text = translate_as_text(t, call->arguments[0]);
-    struct translate_value value = translate_value_make(
-        translate_format(t, "(CASE WHEN %s = '' THEN NULL ELSE CAST(unicode(%s) AS BIGINT) END)", text, text),
-        TRANSLATE_CLASS_INTEGER, call->offset);
+    struct translate_value value = translate_value_make(translate_emit(t, TRANSLATE_FORM_UNICODE, text, NULL, NULL),
+                                                        TRANSLATE_CLASS_INTEGER, call->offset);
     value.low = 0;
     value.high = 0x110000;
     return value;
@@ -427,11 +430,12 @@ static struct translate_value rule_unicode(struct translator *t, const struct ca
 struct function {
     const char *name;
     uint8_t fewest, most;
+    enum translate_form form; /* for rules that serve several functions; NULL: none */
     struct translate_value (*rule)(struct translator *t, const struct call *call);
 };
 
 static const struct function functions[] = {
-#define TRANSLATE_FUNCTION(name, fewest, most, rule) {#name, fewest, most, rule},
+#define TRANSLATE_FUNCTION(name, fewest, most, form, rule) {#name, fewest, most, TRANSLATE_FORM_##form, rule},
 #include "translate/translate_functions.def"
 };
 
@@ -475,8 +479,9 @@ struct translate_value translate_call_value(struct translator *t, struct transla
     if (!function || called->star || called->distinct || called->filter || called->order) {
         translate_refuse(t, expr->offset, translate_format(t, "%s()", expr->name.text),
                          "it isn't known to give the same in the column store");
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
-    struct call call = {function->name, translate_arguments(t, scope, called->arguments), count, expr->offset};
-    return t->failed || t->refused ? translate_value_null(expr->offset) : function->rule(t, &call);
+    struct call call = {function->name, function->form, translate_arguments(t, scope, called->arguments), count,
+                        expr->offset};
+    return t->failed || t->refused ? translate_value_null(t, expr->offset) : function->rule(t, &call);
 }

@@ -187,11 +187,7 @@ struct translate_value translate_compare_is(struct translator *t, struct transla
         text = translate_emit(t, TRANSLATE_FORM_SAME, left, right, NULL);
     } else {
         struct translate_value equal = translate_compare(t, SQL_OP_EQ, a, b);
-        text =
-            translate_format(t,
-                             "(CASE WHEN %s IS NULL AND %s IS NULL THEN TRUE WHEN %s IS NULL OR %s IS NULL THEN FALSE "
-                             "ELSE %s END)",
-                             a.text, b.text, a.text, b.text, equal.text);
+        text = translate_emit(t, TRANSLATE_FORM_SAME_BY, a.text, b.text, equal.text);
     }
     struct translate_value value =
         translate_value_boolean(negated ? translate_emit(t, TRANSLATE_FORM_NOT, text, NULL, NULL) : text, a.offset);

@@ -17,7 +17,7 @@ static void put_flags(struct translator *t, struct base_buffer *out, const struc
 {
     for (uint32_t i = 0; i < count; i++)
         if (columns[i].cls == TRANSLATE_CLASS_MIXED)
-            base_buffer_format(out, ", %s", translate_flag(t, values[i]));
+            translate_put_item(t, out, translate_flag(t, values[i]));
 }
 
 /* Labels for common columns: "c1, c2, f3". */
@@ -26,13 +26,13 @@ static const char *label_columns(struct translator *t, struct translate_query *q
     struct base_buffer out = {0};
     for (uint32_t i = 0; i < query->count; i++) {
         query->columns[i].text = translate_label(t, 'c');
-        base_buffer_format(&out, i ? ", %s" : "%s", query->columns[i].text);
+        translate_put_item(t, &out, query->columns[i].text);
     }
     query->result_columns = query->count;
     for (uint32_t i = 0; i < query->count; i++)
         if (query->columns[i].cls == TRANSLATE_CLASS_MIXED) {
             query->columns[i].flag = translate_label(t, 'f');
-            base_buffer_format(&out, ", %s", query->columns[i].flag);
+            translate_put_item(t, &out, query->columns[i].flag);
             query->result_columns++;
         }
     return translate_keep(t, &out);
@@ -41,21 +41,21 @@ static const char *label_columns(struct translator *t, struct translate_query *q
 static const char *typed(struct translator *t, struct translate_value value, struct translate_value common)
 {
     const char *text = translate_convert(t, value, common);
-    if (strcmp(text, "NULL") != 0)
+    if (!translate_is_null_text(t, text))
         return text;
     static const enum translate_form casts[] = {
         [TRANSLATE_CLASS_NULL] = TRANSLATE_FORM_INTEGER,   [TRANSLATE_CLASS_INTEGER] = TRANSLATE_FORM_INTEGER,
         [TRANSLATE_CLASS_REAL] = TRANSLATE_FORM_REAL,      [TRANSLATE_CLASS_MIXED] = TRANSLATE_FORM_REAL,
         [TRANSLATE_CLASS_TEXT] = TRANSLATE_FORM_TEXT,      [TRANSLATE_CLASS_BLOB] = TRANSLATE_FORM_BLOB,
         [TRANSLATE_CLASS_BOOLEAN] = TRANSLATE_FORM_INTEGER};
-    return translate_emit(t, casts[common.cls], "NULL", NULL, NULL);
+    return translate_emit(t, casts[common.cls], t->forms[TRANSLATE_FORM_NULL], NULL, NULL);
 }
 
 static struct translate_query values_core(struct translator *t, struct translate_scope *outer,
                                           const struct sql_core *tree)
 {
     struct translate_scope scope = {.outer = outer};
-    struct translate_query query = {.count = tree->rows[0]->count, .text = "NULL"};
+    struct translate_query query = {.count = tree->rows[0]->count, .text = t->forms[TRANSLATE_FORM_NULL]};
     struct translate_value *cells = make(t, (size_t)query.count * tree->row_count, sizeof *cells);
     query.columns = make(t, query.count, sizeof *query.columns);
     query.names = make(t, query.count, sizeof *query.names);
@@ -78,18 +78,19 @@ static struct translate_query values_core(struct translator *t, struct translate
     }
     struct base_buffer out = {0};
     const char *labels = label_columns(t, &query);
-    base_buffer_text(&out, "SELECT * FROM (VALUES ");
+
     for (uint32_t r = 0; r < tree->row_count && !t->refused; r++) {
         const struct translate_value *row = &cells[(size_t)r * query.count];
-        base_buffer_text(&out, r ? ", (" : "(");
+        struct base_buffer list = {0};
         for (uint32_t i = 0; i < query.count; i++)
-            base_buffer_format(&out, i ? ", %s" : "%s", typed(t, row[i], query.columns[i]));
-        put_flags(t, &out, row, query.columns, query.count);
-        base_buffer_char(&out, ')');
+            translate_put_item(t, &list, typed(t, row[i], query.columns[i]));
+        put_flags(t, &list, row, query.columns, query.count);
+        translate_put_item(t, &out, translate_emit(t, TRANSLATE_FORM_BRACKET, list.data, NULL, NULL));
+        t->failed = t->failed || list.failed;
+        base_buffer_reset(&list);
     }
-    base_buffer_format(&out, ") AS %s(%s)", translate_label(t, 'v'), labels);
     query.unique_first = tree->row_count == 1;
-    query.text = translate_keep(t, &out);
+    query.text = translate_emit(t, TRANSLATE_FORM_VALUES, translate_keep(t, &out), translate_label(t, 'v'), labels);
     return query;
 }
 
@@ -114,16 +115,15 @@ static const char *part_text(struct translator *t, const struct translate_query 
     if (same)
         return part->text;
     struct base_buffer out = {0};
-    base_buffer_text(&out, "SELECT ");
+
     for (uint32_t i = 0; i < part->count; i++) {
         struct translate_value value = part->columns[i];
         if (value.cls == TRANSLATE_CLASS_NULL)
-            value.text = "NULL";
-        base_buffer_format(&out, i ? ", %s" : "%s", typed(t, value, whole->columns[i]));
+            value.text = t->forms[TRANSLATE_FORM_NULL];
+        translate_put_item(t, &out, typed(t, value, whole->columns[i]));
     }
     put_flags(t, &out, part->columns, whole->columns, part->count);
-    base_buffer_format(&out, " FROM (%s) AS %s", part->text, translate_label(t, 'q'));
-    return translate_keep(t, &out);
+    return translate_emit(t, TRANSLATE_FORM_SELECT_OF, translate_keep(t, &out), part->text, translate_label(t, 'q'));
 }
 
 static void check_set(struct translator *t, const struct translate_query *whole, uint32_t offset)
@@ -171,7 +171,10 @@ static void merge_columns(struct translator *t, struct translate_query *whole, c
 static struct translate_query join_parts(struct translator *t, const struct sql_select *select,
                                          const struct translate_query *parts, bool nested)
 {
-    static const char *const words[] = {"", "UNION", "UNION ALL", "INTERSECT", "EXCEPT"};
+    static const enum translate_form forms[] = {[SQL_COMPOUND_UNION] = TRANSLATE_FORM_UNION,
+                                                [SQL_COMPOUND_UNION_ALL] = TRANSLATE_FORM_UNION_ALL,
+                                                [SQL_COMPOUND_INTERSECT] = TRANSLATE_FORM_INTERSECT,
+                                                [SQL_COMPOUND_EXCEPT] = TRANSLATE_FORM_EXCEPT};
     struct translate_query whole = parts[0];
     whole.columns = make(t, whole.count, sizeof *whole.columns);
     if (t->failed || t->refused)
@@ -191,9 +194,9 @@ static struct translate_query join_parts(struct translator *t, const struct sql_
     const char *text = part_text(t, &parts[0], &whole);
     n = 1;
     for (const struct sql_core *core = select->cores->next; core; core = core->next, n++)
-        text = translate_format(t, "(%s) %s (%s)", text, words[core->compound], part_text(t, &parts[n], &whole));
+        text = translate_emit(t, forms[core->compound], text, part_text(t, &parts[n], &whole), NULL);
     const char *labels = label_columns(t, &whole);
-    whole.text = translate_format(t, "SELECT * FROM (%s) AS %s(%s)", text, translate_label(t, 'q'), labels);
+    whole.text = translate_emit(t, TRANSLATE_FORM_SELECT_RENAMED, text, translate_label(t, 'q'), labels);
     whole.unique_first = false;
     return whole;
 }
@@ -226,9 +229,9 @@ static void order_compound(struct translator *t, const struct sql_select *select
             break;
         }
         struct translate_value value = query->columns[column];
-        base_buffer_format(&order, i ? ", %s %s" : "%s %s", translate_order_key(t, value),
-                           translate_query_nulls_text(item));
-        base_buffer_format(&keys, ", %s AS %s", translate_order_key(t, value), translate_label(t, 'k'));
+        translate_put_item(t, &order, translate_ordered(t, translate_order_key(t, value), item));
+        base_buffer_text(&keys, t->forms[TRANSLATE_FORM_COMMA]);
+        translate_put(t, &keys, TRANSLATE_FORM_AS, translate_order_key(t, value), translate_label(t, 'k'));
         distinct_keys += !used[column] && translate_query_equal_is_same(&value);
         used[column] = true;
     }
@@ -237,11 +240,11 @@ static void order_compound(struct translator *t, const struct sql_select *select
         translate_refuse(t, select->offset, select->order ? "LIMIT of rows that may tie" : "LIMIT without ORDER BY",
                          "which rows it keeps depends on SQLite's plan");
     bool check = open && !nested && select->order;
-    base_buffer_format(&out, "SELECT *%s FROM (%s) AS %s", check && keys.data ? keys.data : "", query->text,
-                       translate_label(t, 'q'));
+    base_buffer_text(&out, translate_emit(t, TRANSLATE_FORM_SELECT_ALL, check ? keys.data : NULL, query->text,
+                                          translate_label(t, 'q')));
     if (order.len)
-        base_buffer_format(&out, " ORDER BY %s", order.data);
-    translate_query_put_limit(&out, limit, offset, check);
+        translate_put(t, &out, TRANSLATE_FORM_ORDER_BY, order.data, NULL);
+    translate_query_put_limit(t, &out, limit, offset, check);
     if (check) {
         translate_query_note_tie_check(t, query->result_columns, select->order->count, limit, offset);
         query->result_columns += select->order->count;
@@ -258,7 +261,7 @@ struct translate_query translate_query_compound(struct translator *t, struct tra
     for (const struct sql_core *core = select->cores; core; core = core->next)
         count++;
     struct translate_query *parts = make(t, count, sizeof *parts);
-    struct translate_query whole = {.text = "NULL"};
+    struct translate_query whole = {.text = t->forms[TRANSLATE_FORM_NULL]};
     uint32_t n = 0;
     if (t->failed)
         return whole;

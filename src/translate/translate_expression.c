@@ -32,7 +32,7 @@ static struct translate_value parameter(struct translator *t, const struct sql_e
     if (!t->options->parameters || expr->value.number > t->options->parameter_count) {
         if (!t->options->parameters)
             translate_refuse(t, expr->offset, "parameter", "its value isn't known yet");
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
     const struct rhei_value *value = &t->options->parameters[expr->value.number - 1];
     switch (value->type) {
@@ -45,7 +45,7 @@ static struct translate_value parameter(struct translator *t, const struct sql_e
     case RHEI_BLOB:
         return translate_value_blob(t, value->as.bytes, value->length, expr->offset);
     default:
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
 }
 
@@ -54,7 +54,7 @@ static struct translate_value leaf(struct translator *t, const struct sql_expr *
     translate_look_at(t, expr);
     switch (expr->kind) {
     case SQL_EXPR_NULL:
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     case SQL_EXPR_INTEGER:
         return translate_value_integer(t, expr->value.integer, expr->offset);
     case SQL_EXPR_REAL:
@@ -67,10 +67,10 @@ static struct translate_value leaf(struct translator *t, const struct sql_expr *
         return parameter(t, expr);
     case SQL_EXPR_CURRENT:
         translate_refuse(t, expr->offset, "current time", "each engine would read its own clock");
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     default:
         translate_refuse(t, expr->offset, "expression", "this kind of expression isn't translated");
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
 }
 
@@ -112,10 +112,12 @@ static struct translate_value condition_chain(struct translator *t, struct trans
 {
     struct base_buffer text = {0};
     for (uint32_t i = 0; i < count; i++) {
-        base_buffer_text(&text, i == 0 ? "(" : expr->op == SQL_OP_AND ? " AND " : " OR ");
+        base_buffer_text(&text, t->forms[i == 0                   ? TRANSLATE_FORM_CHAIN_OPEN
+                                         : expr->op == SQL_OP_AND ? TRANSLATE_FORM_CHAIN_AND
+                                                                  : TRANSLATE_FORM_CHAIN_OR]);
         base_buffer_text(&text, translate_condition(t, translate_expression(t, scope, operands[i])));
     }
-    base_buffer_char(&text, ')');
+    base_buffer_text(&text, t->forms[TRANSLATE_FORM_CHAIN_CLOSE]);
     return translate_value_boolean(translate_keep(t, &text), expr->offset);
 }
 
@@ -135,7 +137,8 @@ static struct translate_value concat_chain(struct translator *t, struct translat
                                            uint32_t count)
 {
     const char **texts = sql_arena_alloc(t->arena, count * sizeof *texts);
-    struct translate_value result = translate_value_make("NULL", TRANSLATE_CLASS_TEXT, expr->offset);
+    struct translate_value result =
+        translate_value_make(t->forms[TRANSLATE_FORM_NULL], TRANSLATE_CLASS_TEXT, expr->offset);
     t->failed = t->failed || !texts;
     result.ascii = true;
     result.nullable = false;
@@ -208,7 +211,7 @@ static struct translate_value compare_exprs(struct translator *t, struct transla
         return compare_scalars(t, scope, op, a, b);
     if (a->kind != SQL_EXPR_ROW || b->kind != SQL_EXPR_ROW || a->list->count != b->list->count || a->list->count > 16) {
         translate_refuse(t, a->offset, "row value", "only row values of the same length are compared");
-        return translate_value_null(a->offset);
+        return translate_value_null(t, a->offset);
     }
     return compare_rows(t, scope, op, a->list, b->list, 0);
 }
@@ -264,7 +267,7 @@ const char *translate_escape(struct translator *t, struct translate_value escape
 {
     if (escape.cls != TRANSLATE_CLASS_TEXT || !escape.constant) {
         translate_refuse(t, offset, "ESCAPE", "only a literal character is translated");
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     }
     const char *bytes = escape.literal.as.bytes;
     uint32_t characters = 0;
@@ -282,7 +285,7 @@ static struct translate_value like(struct translator *t, struct translate_scope 
     if (expr->op != SQL_OP_LIKE && expr->op != SQL_OP_GLOB) {
         translate_refuse(t, expr->offset, expr->op == SQL_OP_REGEXP ? "REGEXP" : "MATCH",
                          "it is an application's function");
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
     const char *text = translate_as_text(t, translate_expression(t, scope, expr->left));
     const char *pattern = translate_as_text(t, translate_expression(t, scope, expr->right));
@@ -368,16 +371,9 @@ static const char *plain_list(struct translator *t, struct translate_value left,
                               uint32_t count)
 {
     struct base_buffer buffer = {0};
-    base_buffer_char(&buffer, '(');
-    base_buffer_text(&buffer, left.text);
-    base_buffer_text(&buffer, " IN (");
-    for (uint32_t i = 0; i < count; i++) {
-        if (i)
-            base_buffer_text(&buffer, ", ");
-        base_buffer_text(&buffer, items[i].text);
-    }
-    base_buffer_text(&buffer, "))");
-    return translate_keep(t, &buffer);
+    for (uint32_t i = 0; i < count; i++)
+        translate_put_item(t, &buffer, items[i].text);
+    return translate_emit(t, TRANSLATE_FORM_IN_LIST, left.text, translate_keep(t, &buffer), NULL);
 }
 
 static const char *compared_list(struct translator *t, struct translate_value left, const struct translate_value *items,
@@ -403,7 +399,7 @@ static struct translate_value in_list(struct translator *t, struct translate_sco
     if (expr->left->kind == SQL_EXPR_ROW) {
         translate_refuse(t, expr->offset, "row value IN (list)",
                          "affinity and collation of its parts are not a comparison's");
-        return translate_value_boolean("NULL", expr->offset);
+        return translate_value_boolean(t->forms[TRANSLATE_FORM_NULL], expr->offset);
     }
     struct translate_value left = translate_plain(t, translate_expression(t, scope, expr->left));
     struct translate_value *items = sql_arena_alloc(t->arena, count * sizeof *items);
@@ -422,7 +418,7 @@ static struct translate_value in_list(struct translator *t, struct translate_sco
     } else {
         if (count > COMPARED_LIST_MAX)
             translate_refuse(t, expr->offset, "IN list", "it is long and of several storage classes");
-        text = t->refused ? "NULL" : compared_list(t, left, items, count);
+        text = t->refused ? t->forms[TRANSLATE_FORM_NULL] : compared_list(t, left, items, count);
     }
     return negate_condition(t, translate_value_boolean(text, expr->offset), expr->negated);
 }
@@ -441,7 +437,7 @@ static struct translate_value typed_null(struct translator *t, struct translate_
                                    ? TRANSLATE_FORM_REAL
                                    : TRANSLATE_FORM_INTEGER;
     enum translate_class cls = like.cls == TRANSLATE_CLASS_NULL ? TRANSLATE_CLASS_INTEGER : like.cls;
-    return translate_value_make(translate_emit(t, form, "NULL", NULL, NULL), cls, offset);
+    return translate_value_make(translate_emit(t, form, t->forms[TRANSLATE_FORM_NULL], NULL, NULL), cls, offset);
 }
 
 static struct translate_value in_query(struct translator *t, struct translate_scope *scope, const struct sql_expr *expr,
@@ -471,7 +467,7 @@ static struct translate_value in_query(struct translator *t, struct translate_sc
         right_text = translate_as_exact_double(t, right);
     }
     const char *label = translate_label(t, 'q');
-    text = translate_format(t, "(%s IN (SELECT %s FROM (%s) AS %s))", left_text, right_text, query.text, label);
+    text = translate_emit4(t, TRANSLATE_FORM_IN_QUERY, left_text, right_text, query.text, label);
     return negate_condition(t, translate_value_boolean(text, expr->offset), expr->negated);
 }
 
@@ -480,7 +476,7 @@ static struct translate_value in_table(struct translator *t, struct translate_sc
 {
     if (expr->list) {
         translate_refuse(t, expr->offset, "table-valued function", "it is SQLite's own");
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
     struct sql_expr star = {.kind = SQL_EXPR_STAR, .offset = expr->offset};
     struct sql_item item = {.expr = &star};
@@ -506,18 +502,18 @@ struct translate_value translate_case_value(struct translator *t, const char *co
     }
     refuse_collated(t, otherwise);
     if (common.cls == TRANSLATE_CLASS_NULL)
-        return translate_value_null(offset);
+        return translate_value_null(t, offset);
     struct base_buffer text = {0}, flag = {0};
-    base_buffer_text(&text, "(CASE");
-    base_buffer_text(&flag, "(CASE");
+    base_buffer_text(&text, t->forms[TRANSLATE_FORM_CASE_OPEN]);
+    base_buffer_text(&flag, t->forms[TRANSLATE_FORM_CASE_OPEN]);
     for (uint32_t i = 0; i < count; i++) {
-        base_buffer_format(&text, " WHEN %s THEN %s", conditions[i], translate_convert(t, values[i], common));
+        translate_put(t, &text, TRANSLATE_FORM_CASE_WHEN, conditions[i], translate_convert(t, values[i], common));
         if (common.cls == TRANSLATE_CLASS_MIXED)
-            base_buffer_format(&flag, " WHEN %s THEN %s", conditions[i], translate_flag(t, values[i]));
+            translate_put(t, &flag, TRANSLATE_FORM_CASE_WHEN, conditions[i], translate_flag(t, values[i]));
     }
-    base_buffer_format(&text, " ELSE %s END)", translate_convert(t, otherwise, common));
-    base_buffer_format(&flag, " ELSE %s END)",
-                       common.cls == TRANSLATE_CLASS_MIXED ? translate_flag(t, otherwise) : "FALSE");
+    translate_put(t, &text, TRANSLATE_FORM_CASE_ELSE, translate_convert(t, otherwise, common), NULL);
+    if (common.cls == TRANSLATE_CLASS_MIXED)
+        translate_put(t, &flag, TRANSLATE_FORM_CASE_ELSE, translate_flag(t, otherwise), NULL);
     common.text = translate_keep(t, &text);
     common.flag = translate_keep(t, &flag);
     if (common.cls != TRANSLATE_CLASS_MIXED)
@@ -537,7 +533,7 @@ static struct translate_value case_expr(struct translator *t, struct translate_s
     struct translate_value *values = sql_arena_alloc(t->arena, count * sizeof *values);
     if (!conditions || !values) {
         t->failed = true;
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct sql_expr *when = expr->list->items[2 * i].expr;
@@ -548,7 +544,7 @@ static struct translate_value case_expr(struct translator *t, struct translate_s
         values[i] = translate_expression(t, scope, expr->list->items[2 * i + 1].expr);
     }
     struct translate_value otherwise =
-        expr->right ? translate_expression(t, scope, expr->right) : translate_value_null(expr->offset);
+        expr->right ? translate_expression(t, scope, expr->right) : translate_value_null(t, expr->offset);
     return translate_case_value(t, conditions, values, count, otherwise, expr->offset);
 }
 
@@ -645,17 +641,17 @@ static struct translate_value scalar_query(struct translator *t, struct translat
     struct translate_query query = translate_query_text(t, scope, expr->select, true);
     if (t->refused || query.count != 1) {
         translate_refuse(t, expr->offset, "row value", "a subquery of several columns");
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
     struct translate_value value = query.columns[0];
     const char *label = translate_label(t, 'q');
     if (value.cls == TRANSLATE_CLASS_MIXED) {
-        value.flag = translate_format(t, "(SELECT %s FROM (%s) AS %s)", value.flag, query.text, label);
-        value.text = translate_format(t, "(SELECT %s FROM (%s) AS %s)", value.text, query.text, label);
+        value.flag = translate_emit(t, TRANSLATE_FORM_SUBQUERY_COLUMN, value.flag, query.text, label);
+        value.text = translate_emit(t, TRANSLATE_FORM_SUBQUERY_COLUMN, value.text, query.text, label);
     } else {
         value.text = query.result_columns == 1
-                         ? translate_format(t, "(%s)", query.text)
-                         : translate_format(t, "(SELECT %s FROM (%s) AS %s)", value.text, query.text, label);
+                         ? translate_emit(t, TRANSLATE_FORM_BRACKET, query.text, NULL, NULL)
+                         : translate_emit(t, TRANSLATE_FORM_SUBQUERY_COLUMN, value.text, query.text, label);
     }
     value.collation = NULL; /* its column's affinity is the subquery's, its collation isn't */
     value.collation_written = false;
@@ -669,7 +665,7 @@ static struct translate_value exists(struct translator *t, struct translate_scop
 {
     struct translate_query query = translate_query_text(t, scope, expr->select, true);
     struct translate_value value =
-        translate_value_boolean(translate_format(t, "(EXISTS (%s))", query.text), expr->offset);
+        translate_value_boolean(translate_emit(t, TRANSLATE_FORM_EXISTS, query.text, NULL, NULL), expr->offset);
     value.nullable = false;
     return value;
 }
@@ -740,7 +736,7 @@ struct translate_value translate_expression(struct translator *t, struct transla
                                             const struct sql_expr *expr)
 {
     if (t->refused || t->failed)
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     if (++t->nodes > t->node_limit)
         translate_refuse(t, expr->offset, "size", "the translated text would be too long");
     uint32_t bare = scope->bare;

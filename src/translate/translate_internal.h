@@ -21,7 +21,7 @@ enum translate_form {
 #define FORM(name, text) TRANSLATE_FORM_##name,
 #include "translate/translate_duckdb.def"
 #undef FORM
-    TRANSLATE_FORM_COUNT
+    TRANSLATE_FORMS
 };
 
 /* How a value is represented in the column store's text. */
@@ -158,11 +158,20 @@ struct translator {
 
 /* ---- translate.c ---- */
 void translate_refuse(struct translator *t, uint32_t offset, const char *construct, const char *reason);
-/* The form with its parts; NULL parts are only for places that the form doesn't have. */
+/* The form with its parts; a NULL part is empty. */
 const char *translate_emit(struct translator *t, enum translate_form form, const char *a, const char *b, const char *c);
 /* The same for forms that have a _ONCE behind them: short parts are named as often as it takes, long ones once. */
 const char *translate_emit_once(struct translator *t, enum translate_form form, const char *a, const char *b,
                                 const char *c);
+const char *translate_emit4(struct translator *t, enum translate_form form, const char *a, const char *b, const char *c,
+                            const char *d);
+/* The form behind what `out` holds. */
+void translate_put(struct translator *t, struct base_buffer *out, enum translate_form form, const char *a,
+                   const char *b);
+/* One more item of a list that has commas between. */
+void translate_put_item(struct translator *t, struct base_buffer *list, const char *item);
+bool translate_is_null_text(const struct translator *t, const char *text);
+/* For words of people's and numbers: what the executor reads is a form. */
 const char *translate_format(struct translator *t, const char *format, ...) RHEI_PRINTF(2, 3);
 const char *translate_identifier(struct translator *t, const char *name);
 const char *translate_text_literal(struct translator *t, const char *text, size_t len);
@@ -172,12 +181,14 @@ const char *translate_keep(struct translator *t, struct base_buffer *buffer);
 
 /* ---- translate_value.c: values ---- */
 struct translate_value translate_value_make(const char *text, enum translate_class cls, uint32_t offset);
-struct translate_value translate_value_null(uint32_t offset);
+struct translate_value translate_value_null(struct translator *t, uint32_t offset);
 struct translate_value translate_value_integer(struct translator *t, int64_t integer, uint32_t offset);
 struct translate_value translate_value_real(struct translator *t, double real, uint32_t offset);
 struct translate_value translate_value_text(struct translator *t, const char *bytes, uint32_t length, uint32_t offset);
 struct translate_value translate_value_blob(struct translator *t, const char *bytes, uint32_t length, uint32_t offset);
 struct translate_value translate_value_boolean(const char *text, uint32_t offset);
+/* A key of ORDER BY with its direction: SQLite's NULLs are less than everything unless said otherwise. */
+const char *translate_ordered(struct translator *t, const char *key, const struct sql_item *item);
 /* BOOLEAN becomes INTEGER; all else stays. */
 struct translate_value translate_plain(struct translator *t, struct translate_value value);
 /* As an operand of arithmetic: INTEGER, REAL, MIXED or NULL. */

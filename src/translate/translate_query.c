@@ -52,15 +52,6 @@ void translate_assume_scan(struct translator *t, const struct translate_source_s
     t->out->assumes_scan_of = source->scan;
 }
 
-const char *translate_query_nulls_text(const struct sql_item *item)
-{
-    bool down = item->sort == SQL_SORT_DESC;
-    bool last = item->nulls == SQL_NULLS_NONE ? down : item->nulls == SQL_NULLS_LAST;
-    if (down)
-        return last ? "DESC NULLS LAST" : "DESC NULLS FIRST";
-    return last ? "ASC NULLS LAST" : "ASC NULLS FIRST";
-}
-
 /* ---- LIMIT ---- */
 
 /* Of integers, with + - and *; false: something else, or more than 64 bits. */
@@ -114,14 +105,14 @@ bool translate_query_read_limit(struct translator *t, const struct sql_select *s
     return *limit >= 0 || *offset > 0;
 }
 
-void translate_query_put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool check)
+void translate_query_put_limit(struct translator *t, struct base_buffer *out, int64_t limit, int64_t offset, bool check)
 {
     bool before = check && offset > 0;
     int64_t more = limit < INT64_MAX - 2 ? limit + check + before : limit;
     if (limit >= 0)
-        base_buffer_format(out, " LIMIT %lld", (long long)more);
+        translate_put(t, out, TRANSLATE_FORM_LIMIT, translate_format(t, "%lld", (long long)more), NULL);
     if (offset - before > 0)
-        base_buffer_format(out, " OFFSET %lld", (long long)(offset - before));
+        translate_put(t, out, TRANSLATE_FORM_OFFSET, translate_format(t, "%lld", (long long)(offset - before)), NULL);
 }
 
 void translate_query_note_tie_check(struct translator *t, uint32_t column, uint32_t count, int64_t limit,
@@ -250,7 +241,7 @@ static struct translate_value group_key(struct translator *t, struct core *c, co
         int64_t position = expr->value.integer;
         if (position < 1 || position > columns->count || columns->items[position - 1].expr->kind == SQL_EXPR_STAR) {
             translate_refuse(t, expr->offset, "GROUP BY position", "it isn't the number of a result column");
-            return translate_value_null(expr->offset);
+            return translate_value_null(t, expr->offset);
         }
         for (uint32_t i = 0; i < position; i++)
             if (columns->items[i].expr->kind == SQL_EXPR_STAR)
@@ -284,22 +275,23 @@ static void translate_groups(struct translator *t, struct core *c)
 }
 
 /* A column without values is NULL everywhere, but the result may name it. */
-static bool key_is_fixed(const struct translate_value *key)
+static bool key_is_fixed(const struct translator *t, const struct translate_value *key)
 {
-    return key->constant || strcmp(key->text, "NULL") == 0;
+    return key->constant || translate_is_null_text(t, key->text);
 }
 
 /* A literal is no position for the column store; it groups everything together, as it does in SQLite. */
 static void put_groups(struct translator *t, struct base_buffer *out, const struct core *c)
 {
-    const char *before = " GROUP BY ";
+    struct base_buffer list = {0};
     for (uint32_t i = 0; i < c->scope.key_count; i++) {
         const struct translate_value *key = &c->scope.keys[i];
-        if (key_is_fixed(key) && (i + 1 < c->scope.key_count || strcmp(before, ", ") == 0))
-            continue;
-        base_buffer_format(out, "%s%s", before, key_is_fixed(key) ? t->forms[TRANSLATE_FORM_NULL_INTEGER] : key->text);
-        before = ", ";
+        bool fixed = key_is_fixed(t, key);
+        if (!fixed || (i + 1 == c->scope.key_count && !list.len))
+            translate_put_item(t, &list, fixed ? t->forms[TRANSLATE_FORM_NULL_INTEGER] : key->text);
     }
+    if (list.len)
+        translate_put(t, out, TRANSLATE_FORM_GROUP_BY, translate_keep(t, &list), NULL);
 }
 
 /* ---- ORDER BY ---- */
@@ -324,11 +316,6 @@ static int64_t named_column(struct translator *t, const struct core *c, const st
         column++;
     }
     return -1;
-}
-
-static void put_key(struct core *c, const char *text, const char *how)
-{
-    base_buffer_format(&c->order, c->order.len ? ", %s %s" : "%s %s", text, how);
 }
 
 static void order_term(struct translator *t, struct core *c, const struct sql_item *item)
@@ -361,8 +348,8 @@ static void order_term(struct translator *t, struct core *c, const struct sql_it
         translate_refuse(t, item->expr->offset, "ORDER BY of SELECT DISTINCT", "it isn't a result column");
     if (value.constant || value.cls == TRANSLATE_CLASS_NULL)
         return;
-    put_key(c, column >= 0 && plain ? translate_format(t, "%lld", (long long)column + 1) : key,
-            translate_query_nulls_text(item));
+    const char *by = column >= 0 && plain ? translate_format(t, "%lld", (long long)column + 1) : key;
+    translate_put_item(t, &c->order, translate_ordered(t, by, item));
     value.text = key;
     c->keys[c->key_count] = value;
     c->key_columns[c->key_count++] = column >= 0 && plain ? (uint32_t)column + 1 : 0;
@@ -374,8 +361,10 @@ static void order_by_groups(struct translator *t, struct core *c)
     bool paired = order && order->count == c->scope.key_count;
     for (uint32_t i = 0; i < c->scope.key_count; i++) {
         bool down = paired && order->items[i].sort == SQL_SORT_DESC;
-        if (!key_is_fixed(&c->scope.keys[i]))
-            put_key(c, translate_sort_key(t, c->scope.keys[i]), down ? "DESC NULLS LAST" : "ASC NULLS FIRST");
+        if (!key_is_fixed(t, &c->scope.keys[i]))
+            translate_put_item(t, &c->order,
+                               translate_emit(t, down ? TRANSLATE_FORM_DESC_NULLS_LAST : TRANSLATE_FORM_ASC_NULLS_FIRST,
+                                              translate_sort_key(t, c->scope.keys[i]), NULL, NULL));
     }
 }
 
@@ -385,10 +374,10 @@ bool translate_query_equal_is_same(const struct translate_value *value)
            (value->cls != TRANSLATE_CLASS_MIXED || value->flag_of_value) && !value->negative_zero;
 }
 
-static bool order_covers_columns(const struct core *c)
+static bool order_covers_columns(const struct translator *t, const struct core *c)
 {
     for (uint32_t i = 0; i < c->count; i++) {
-        bool found = key_is_fixed(&c->values[i]);
+        bool found = key_is_fixed(t, &c->values[i]);
         for (uint32_t k = 0; k < c->key_count && !found; k++)
             found = c->key_columns[k] == i + 1 && translate_query_equal_is_same(&c->values[i]);
         if (!found)
@@ -398,10 +387,10 @@ static bool order_covers_columns(const struct core *c)
 }
 
 /* Does ORDER BY hold every group key? Then nothing is open. */
-static bool sorted_by_groups(const struct core *c)
+static bool sorted_by_groups(const struct translator *t, const struct core *c)
 {
     for (uint32_t g = 0; g < c->scope.key_count; g++) {
-        bool found = key_is_fixed(&c->scope.keys[g]);
+        bool found = key_is_fixed(t, &c->scope.keys[g]);
         for (uint32_t k = 0; k < c->key_count && !found; k++)
             found = strcmp(c->keys[k].text, c->scope.keys[g].text) == 0;
         if (!found)
@@ -418,12 +407,12 @@ static void settle_order(struct translator *t, struct core *c)
     if (one_row || scope->source_count == 0 || (c->nested && !c->limited))
         return;
     if (c->tree->distinct) {
-        c->open_order = (ordered || c->limited) && !order_covers_columns(c);
+        c->open_order = (ordered || c->limited) && !order_covers_columns(t, c);
     } else if (scope->aggregate) {
-        if (ordered && !sorted_by_groups(c) && c->nested)
+        if (ordered && !sorted_by_groups(t, c) && c->nested)
             translate_refuse(t, c->tree->offset, "LIMIT in a subquery",
                              "which groups it keeps among equal ones depends on SQLite's plan");
-        if (ordered && !sorted_by_groups(c)) {
+        if (ordered && !sorted_by_groups(t, c)) {
             c->open_order = t->options->check_ties;
             t->out->assumes_group_sort = t->out->assumes_group_sort || !c->open_order;
         }
@@ -440,10 +429,12 @@ static void settle_order(struct translator *t, struct core *c)
         bool merged = c->nested && !ordered;
         if (merged || scope->source_count > 1 || source->rowid < 0 || c->windows ||
             (ordered && t->options->check_ties)) {
-            c->open_order = !ordered || !order_covers_columns(c);
+            c->open_order = !ordered || !order_covers_columns(t, c);
             return;
         }
-        put_key(c, translate_field_value(t, source, (uint32_t)source->rowid).text, "ASC");
+        translate_put_item(t, &c->order,
+                           translate_emit(t, TRANSLATE_FORM_ASC,
+                                          translate_field_value(t, source, (uint32_t)source->rowid).text, NULL, NULL));
         translate_assume_scan(t, source, c->tree->offset);
     }
 }
@@ -469,8 +460,9 @@ static void translate_order(struct translator *t, struct core *c)
 static const char *column_text(struct translator *t, struct translate_value value)
 {
     value = translate_plain(t, value);
-    return value.cls == TRANSLATE_CLASS_NULL && strcmp(value.text, "NULL") == 0 ? t->forms[TRANSLATE_FORM_NULL_INTEGER]
-                                                                                : value.text;
+    return value.cls == TRANSLATE_CLASS_NULL && translate_is_null_text(t, value.text)
+               ? t->forms[TRANSLATE_FORM_NULL_INTEGER]
+               : value.text;
 }
 
 static void put_columns(struct translator *t, struct base_buffer *out, const struct core *c,
@@ -478,7 +470,7 @@ static void put_columns(struct translator *t, struct base_buffer *out, const str
 {
     for (uint32_t i = 0; i < c->count; i++) {
         const char *label = translate_label(t, 'c');
-        base_buffer_format(out, i ? ", %s AS %s" : "%s AS %s", column_text(t, c->values[i]), label);
+        translate_put_item(t, out, translate_emit(t, TRANSLATE_FORM_AS, column_text(t, c->values[i]), label, NULL));
         query->columns[i] = translate_plain(t, c->values[i]);
         query->columns[i].text = label;
         query->columns[i].constant = false;
@@ -489,7 +481,7 @@ static void put_columns(struct translator *t, struct base_buffer *out, const str
         if (c->values[i].cls != TRANSLATE_CLASS_MIXED)
             continue;
         const char *label = translate_label(t, 'f');
-        base_buffer_format(out, ", %s AS %s", c->values[i].flag, label);
+        translate_put_item(t, out, translate_emit(t, TRANSLATE_FORM_AS, c->values[i].flag, label, NULL));
         query->columns[i].flag = label;
         query->result_columns++;
     }
@@ -502,7 +494,8 @@ static void put_tie_keys(struct translator *t, struct base_buffer *out, const st
         return;
     translate_query_note_tie_check(t, query->result_columns, c->key_count, c->limit, c->offset);
     for (uint32_t i = 0; i < c->key_count; i++)
-        base_buffer_format(out, ", %s AS %s", c->keys[i].text, translate_label(t, 'k'));
+        translate_put_item(t, out,
+                           translate_emit(t, TRANSLATE_FORM_AS, c->keys[i].text, translate_label(t, 'k'), NULL));
     query->result_columns += c->key_count;
 }
 
@@ -510,27 +503,30 @@ static struct translate_query put_core(struct translator *t, struct core *c)
 {
     struct translate_query query = {.count = c->count, .names = c->names};
     query.columns = make(t, c->count, sizeof *query.columns);
-    struct base_buffer out = {0};
+    struct base_buffer out = {0}, columns = {0};
     if (t->failed || t->refused) {
         base_buffer_reset(&c->order);
         query.count = 0;
-        query.text = "NULL";
+        query.text = t->forms[TRANSLATE_FORM_NULL];
         return query;
     }
-    base_buffer_text(&out, c->tree->distinct ? "SELECT DISTINCT " : "SELECT ");
-    put_columns(t, &out, c, &query);
-    put_tie_keys(t, &out, c, &query);
+    put_columns(t, &columns, c, &query);
+    put_tie_keys(t, &columns, c, &query);
+    t->failed = t->failed || columns.failed;
+    translate_put(t, &out, c->tree->distinct ? TRANSLATE_FORM_SELECT_DISTINCT : TRANSLATE_FORM_SELECT, columns.data,
+                  NULL);
+    base_buffer_reset(&columns);
     if (c->from)
-        base_buffer_format(&out, " FROM %s", c->from);
+        translate_put(t, &out, TRANSLATE_FORM_FROM, c->from, NULL);
     if (c->where)
-        base_buffer_format(&out, " WHERE %s", c->where);
+        translate_put(t, &out, TRANSLATE_FORM_WHERE, c->where, NULL);
     put_groups(t, &out, c);
     if (c->having)
-        base_buffer_format(&out, " HAVING %s", c->having);
+        translate_put(t, &out, TRANSLATE_FORM_HAVING, c->having, NULL);
     if (c->order.len)
-        base_buffer_format(&out, " ORDER BY %s", c->order.data);
+        translate_put(t, &out, TRANSLATE_FORM_ORDER_BY, c->order.data, NULL);
     if (c->select)
-        translate_query_put_limit(&out, c->limit, c->offset, c->open_order);
+        translate_query_put_limit(t, &out, c->limit, c->offset, c->open_order);
     t->failed = t->failed || c->order.failed;
     base_buffer_reset(&c->order);
     query.unique_first = (c->scope.aggregate && !c->scope.key_count) || c->scope.source_count == 0;
@@ -605,14 +601,15 @@ struct translate_query translate_query_select_core(struct translator *t, struct 
         c.having = translate_condition(t, translate_expression(t, &c.scope, tree->having));
     t->in_condition = false;
     if (c.scope.aggregate && !c.scope.key_count && !shows_aggregate(&c))
-        c.having = c.having ? translate_emit(t, TRANSLATE_FORM_AND, c.having, "count(*) >= 0", NULL) : "count(*) >= 0";
+        c.having = c.having ? translate_emit(t, TRANSLATE_FORM_AND, c.having, t->forms[TRANSLATE_FORM_ANY_GROUP], NULL)
+                            : t->forms[TRANSLATE_FORM_ANY_GROUP];
     if (tree->distinct)
         check_distinct(t, &c);
     if (select && !t->refused)
         translate_order(t, &c);
     if (c.scope.guard)
-        c.having = translate_format(t, "(CASE WHEN %s THEN CAST(error('integer overflow') AS BOOLEAN) ELSE %s END)",
-                                    c.scope.guard, c.having ? c.having : "TRUE");
+        c.having = translate_emit(t, TRANSLATE_FORM_UNLESS_OVERFLOW, c.scope.guard,
+                                  c.having ? c.having : t->forms[TRANSLATE_FORM_TRUE], NULL);
     if (c.scope.bare)
         translate_refuse(t, tree->offset, "bare column of an aggregate query",
                          "SQLite takes it from any row of the group");
@@ -624,7 +621,8 @@ struct translate_query translate_query_select_core(struct translator *t, struct 
 
 static const char *cte_text(struct translator *t, struct translate_cte_scope *scope)
 {
-    static const char *const hints[] = {"", "MATERIALIZED ", "NOT MATERIALIZED "};
+    static const enum translate_form forms[] = {TRANSLATE_FORM_CTE, TRANSLATE_FORM_CTE_MATERIALIZED,
+                                                TRANSLATE_FORM_CTE_NOT_MATERIALIZED};
     const struct sql_cte *cte = scope->cte;
     struct translate_query query = translate_query_text(t, NULL, cte->select, true);
     if (cte->columns && cte->columns->count != query.count)
@@ -636,7 +634,7 @@ static const char *cte_text(struct translator *t, struct translate_cte_scope *sc
     scope->names = query.names;
     scope->count = t->refused ? 0 : query.count;
     scope->done = true;
-    return translate_format(t, "%s AS %s(%s)", scope->label, hints[cte->materialized], query.text);
+    return translate_emit(t, forms[cte->materialized], scope->label, query.text, NULL);
 }
 
 static const char *with_text(struct translator *t, const struct sql_with *with)
@@ -655,16 +653,15 @@ static const char *with_text(struct translator *t, const struct sql_with *with)
         struct translate_cte_scope *scope = t->ctes;
         while (scope != outer && scope->cte != cte)
             scope = scope->outer;
-        base_buffer_format(&out, cte == with->ctes ? "WITH %s" : ", %s", cte_text(t, scope));
+        translate_put_item(t, &out, cte_text(t, scope));
     }
-    base_buffer_char(&out, ' ');
     return translate_keep(t, &out);
 }
 
 struct translate_query translate_query_text(struct translator *t, struct translate_scope *outer,
                                             const struct sql_select *select, bool nested)
 {
-    struct translate_query query = {.text = "NULL"};
+    struct translate_query query = {.text = t->forms[TRANSLATE_FORM_NULL]};
     struct translate_cte_scope *ctes = t->ctes;
     const char *with = NULL;
     if (++t->depth > DEPTH_MAX)
@@ -678,7 +675,7 @@ struct translate_query translate_query_text(struct translator *t, struct transla
         query = select->cores->next ? translate_query_compound(t, outer, select, nested)
                                     : translate_query_one_core(t, outer, select->cores, select, nested);
     if (with)
-        query.text = translate_format(t, "%s%s", with, query.text);
+        query.text = translate_emit(t, TRANSLATE_FORM_WITH, with, query.text, NULL);
     t->ctes = ctes;
     t->depth--;
     return query;

@@ -7,12 +7,11 @@
 
 enum { TRANSLATE_COLUMNS_MAX = 2000 };
 
-/* "ASC NULLS FIRST" and the like: SQLite's NULLs are less than everything unless said otherwise. */
-const char *translate_query_nulls_text(const struct sql_item *item);
 /* False if there is nothing to limit. -1: no limit. */
 bool translate_query_read_limit(struct translator *t, const struct sql_select *select, int64_t *limit, int64_t *offset);
 /* With a check for ties, the rows before the first and behind the last are needed too. */
-void translate_query_put_limit(struct base_buffer *out, int64_t limit, int64_t offset, bool check);
+void translate_query_put_limit(struct translator *t, struct base_buffer *out, int64_t limit, int64_t offset,
+                               bool check);
 void translate_query_note_tie_check(struct translator *t, uint32_t column, uint32_t count, int64_t limit,
                                     int64_t offset);
 /* Are equal values the same? Not so of texts by a collation, of 1 and 1.0, of 0.0 and -0.0. */

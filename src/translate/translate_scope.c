@@ -119,7 +119,8 @@ static void first_use(struct translator *t, struct translate_source_scope *sourc
     check_column(t, column, value->offset);
     struct translate_scan_column *used = note_scan_column(t, source, (uint32_t)field->column);
     *value = translate_value_make(NULL, column_class(column), value->offset);
-    value->text = translate_format(t, "%s.%s", source->label, translate_identifier(t, column->name));
+    value->text =
+        translate_emit(t, TRANSLATE_FORM_QUALIFIED, source->label, translate_identifier(t, column->name), NULL);
     value->affinity = column->affinity;
     value->collation = column->collation ? column->collation : "BINARY";
     value->nullable = (column->flags & TRANSLATE_HAS_NULL) != 0;
@@ -130,8 +131,9 @@ static void first_use(struct translator *t, struct translate_source_scope *sourc
                        ? value->text
                        : NULL;
     if (value->cls == TRANSLATE_CLASS_MIXED) {
-        value->flag = translate_format(t, "%s.%s", source->label,
-                                       translate_identifier(t, translate_format(t, "%s__int", column->name)));
+        value->flag = translate_emit(
+            t, TRANSLATE_FORM_QUALIFIED, source->label,
+            translate_identifier(t, translate_emit(t, TRANSLATE_FORM_FLAG_COLUMN, column->name, NULL, NULL)), NULL);
         /* These affinities turn every whole REAL into an integer, so a number's class follows from the number. */
         value->flag_of_value =
             column->affinity == TRANSLATE_AFFINITY_NUMERIC || column->affinity == TRANSLATE_AFFINITY_INTEGER;
@@ -241,7 +243,7 @@ static struct translate_value of_group(struct translator *t, struct translate_sc
         if (strcmp(scope->keys[i].text, value.text) != 0)
             continue;
         if (value.cls == TRANSLATE_CLASS_MIXED)
-            value.flag = translate_format(t, "any_value(%s)", value.flag);
+            value.flag = translate_emit(t, TRANSLATE_FORM_ANY_VALUE, value.flag, NULL, NULL);
         return value;
     }
     if (!own) {
@@ -252,9 +254,9 @@ static struct translate_value of_group(struct translator *t, struct translate_sc
         scope->bare++;
         return value;
     }
-    value.text = translate_format(t, "any_value(%s)", value.text);
+    value.text = translate_emit(t, TRANSLATE_FORM_ANY_VALUE, value.text, NULL, NULL);
     if (value.flag)
-        value.flag = translate_format(t, "any_value(%s)", value.flag);
+        value.flag = translate_emit(t, TRANSLATE_FORM_ANY_VALUE, value.flag, NULL, NULL);
     return value;
 }
 
@@ -299,7 +301,7 @@ static struct translate_value not_a_column(struct translator *t, const struct sq
     if (!expr->table.text && !expr->name.quote && same_name(expr->name.text, "false"))
         return translate_value_integer(t, 0, expr->offset);
     translate_refuse(t, expr->offset, "unknown name", "no column of that name was found");
-    return translate_value_null(expr->offset);
+    return translate_value_null(t, expr->offset);
 }
 
 struct translate_value translate_resolve(struct translator *t, struct translate_scope *scope,

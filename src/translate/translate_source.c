@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * FROM. Every source gets a label of its own (s1, s2...) and every column is written with it, so no alias of the user's can
- * be mistaken for another thing. A comma is a CROSS JOIN: in DuckDB it binds less than JOIN, in SQLite it doesn't.
+ * be mistaken for another thing. A comma is a CROSS JOIN: in a column store it may bind less than JOIN, in SQLite it doesn't.
  */
 #include <string.h>
 
@@ -85,7 +85,7 @@ static const char *table_text(struct translator *t, struct translate_source_scop
     if (!table->mirrored) {
         translate_refuse(t, offset, "table that isn't mirrored",
                          table->refusal_reason ? table->refusal_reason : "it is not mirrored");
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     }
     source->table = table;
     source->scan = add_scan(t, table);
@@ -100,7 +100,8 @@ static const char *table_text(struct translator *t, struct translate_source_scop
             source->rowid = (int32_t)i;
     }
     add_table_keys(source, table);
-    return translate_format(t, "mirror_scan(%u, %d) AS %s", table->id, source->scan, source->label);
+    return translate_emit(t, TRANSLATE_FORM_SCAN, translate_format(t, "%u", table->id),
+                          translate_format(t, "%d", source->scan), source->label);
 }
 
 /* ---- Subqueries, CTEs and views ---- */
@@ -117,9 +118,9 @@ static void query_fields(struct translator *t, struct translate_source_scope *so
         fields[i].name = repeated ? NULL : names[i];
         fields[i].column = -1;
         fields[i].value = columns[i];
-        fields[i].value.text = translate_format(t, "%s.%s", source->label, columns[i].text);
+        fields[i].value.text = translate_emit(t, TRANSLATE_FORM_QUALIFIED, source->label, columns[i].text, NULL);
         if (columns[i].flag)
-            fields[i].value.flag = translate_format(t, "%s.%s", source->label, columns[i].flag);
+            fields[i].value.flag = translate_emit(t, TRANSLATE_FORM_QUALIFIED, source->label, columns[i].flag, NULL);
         if (!columns[i].collation)
             fields[i].value.collation = "BINARY";
         fields[i].value.collation_written = false;
@@ -132,7 +133,7 @@ static const char *query_source(struct translator *t, struct translate_source_sc
     query_fields(t, source, query.columns, query.names, query.count);
     if (query.unique_first)
         add_unique(source, 0);
-    return translate_format(t, "(%s) AS %s", query.text, source->label);
+    return translate_emit(t, TRANSLATE_FORM_SUBQUERY_AS, query.text, source->label, NULL);
 }
 
 static void rename_columns(struct translator *t, struct translate_query *query, const struct sql_names *names,
@@ -167,7 +168,7 @@ static const char *view_text(struct translator *t, struct translate_source_scope
     struct sql_tree *tree = t->view_depth < VIEW_DEPTH ? parse_view(t, text) : NULL;
     if (!tree) {
         translate_refuse(t, from->offset, "view", "its text could not be read");
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     }
     struct translate_cte_scope *ctes = t->ctes;
     const char *outer_view = t->view;
@@ -206,7 +207,7 @@ static const char *named_source(struct translator *t, struct translate_source_sc
         if (!cte->done)
             translate_refuse(t, from->offset, "recursive CTE", "a CTE that names itself or a later one");
         query_fields(t, source, cte->columns, cte->names, cte->count);
-        return translate_format(t, "%s AS %s", cte->label, source->label);
+        return translate_emit(t, TRANSLATE_FORM_AS, cte->label, source->label, NULL);
     }
     const struct translate_table *table =
         t->catalog->table ? t->catalog->table(t->catalog->context, from->schema.text, from->name.text) : NULL;
@@ -217,7 +218,7 @@ static const char *named_source(struct translator *t, struct translate_source_sc
     if (view)
         return view_text(t, source, view, from);
     translate_refuse(t, from->offset, "table that isn't mirrored", "no mirrored table or view has that name");
-    return "NULL";
+    return t->forms[TRANSLATE_FORM_NULL];
 }
 
 /* ---- Joins ---- */
@@ -230,17 +231,17 @@ static const char *source_text(struct translator *t, struct translate_scope *sco
         if (from->alias.text)
             translate_refuse(t, from->offset, "join in brackets with an alias",
                              "it is a subquery of its own in SQLite");
-        return translate_format(t, "(%s)", from_range(t, scope, from->group));
+        return translate_emit(t, TRANSLATE_FORM_BRACKET, from_range(t, scope, from->group), NULL, NULL);
     }
     if (from->kind == SQL_SOURCE_CALL) {
         translate_refuse(t, from->offset, "table-valued function", "it is SQLite's own");
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     }
     if (from->kind == SQL_SOURCE_SELECT) {
         struct translate_query query = translate_query_text(t, scope->outer, from->select, true);
         struct translate_source_scope *source = add_source(t, scope);
         if (!source)
-            return "NULL";
+            return t->forms[TRANSLATE_FORM_NULL];
         source->name = from->alias.text;
         return query_source(t, source, query);
     }
@@ -248,7 +249,7 @@ static const char *source_text(struct translator *t, struct translate_scope *sco
     const char *text = named_source(t, &made, from);
     struct translate_source_scope *source = add_source(t, scope);
     if (!source)
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     *source = made;
     source->name = from->alias.text ? from->alias.text : from->name.text;
     source->schema = from->alias.text ? NULL : from->schema.text;
@@ -327,7 +328,11 @@ static void mark_outer(struct translate_scope *scope, uint32_t first, uint32_t e
 static const char *join_text(struct translator *t, struct translate_scope *scope, uint32_t first, const char *before,
                              const struct sql_source *from)
 {
-    static const char *const words[] = {"", "INNER", "INNER", "INNER", "LEFT", "RIGHT", "FULL"};
+    static const enum translate_form forms[] = {
+        [SQL_JOIN_FIRST] = TRANSLATE_FORM_INNER_JOIN, [SQL_JOIN_COMMA] = TRANSLATE_FORM_INNER_JOIN,
+        [SQL_JOIN_INNER] = TRANSLATE_FORM_INNER_JOIN, [SQL_JOIN_CROSS] = TRANSLATE_FORM_INNER_JOIN,
+        [SQL_JOIN_LEFT] = TRANSLATE_FORM_LEFT_JOIN,   [SQL_JOIN_RIGHT] = TRANSLATE_FORM_RIGHT_JOIN,
+        [SQL_JOIN_FULL] = TRANSLATE_FORM_FULL_JOIN};
     uint32_t middle = scope->source_count;
     const char *text = source_text(t, scope, from);
     const char *condition = join_condition(t, scope, middle, from);
@@ -338,8 +343,8 @@ static const char *join_text(struct translator *t, struct translate_scope *scope
     if (from->join < SQL_JOIN_LEFT && from->on)
         translate_note_ranges(t, scope, from->on);
     if (from->join < SQL_JOIN_LEFT && !condition)
-        return translate_format(t, "%s CROSS JOIN %s", before, text);
-    return translate_format(t, "%s %s JOIN %s ON %s", before, words[from->join], text, condition ? condition : "TRUE");
+        return translate_emit(t, TRANSLATE_FORM_CROSS_JOIN, before, text, NULL);
+    return translate_emit(t, forms[from->join], before, text, condition ? condition : t->forms[TRANSLATE_FORM_TRUE]);
 }
 
 static const char *from_range(struct translator *t, struct translate_scope *scope, const struct sql_from *from)

@@ -8,6 +8,7 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base_map.h"
@@ -31,9 +32,9 @@ struct translate_value translate_value_make(const char *text, enum translate_cla
     return value;
 }
 
-struct translate_value translate_value_null(uint32_t offset)
+struct translate_value translate_value_null(struct translator *t, uint32_t offset)
 {
-    return translate_value_make("NULL", TRANSLATE_CLASS_NULL, offset);
+    return translate_value_make(t->forms[TRANSLATE_FORM_NULL], TRANSLATE_CLASS_NULL, offset);
 }
 
 struct translate_value translate_value_boolean(const char *text, uint32_t offset)
@@ -46,9 +47,11 @@ struct translate_value translate_value_boolean(const char *text, uint32_t offset
 
 struct translate_value translate_value_integer(struct translator *t, int64_t integer, uint32_t offset)
 {
-    const char *digits = integer == INT64_MIN ? "'-9223372036854775808'" : translate_format(t, "%" PRId64, integer);
-    struct translate_value value = translate_value_make(translate_emit(t, TRANSLATE_FORM_INTEGER, digits, NULL, NULL),
-                                                        TRANSLATE_CLASS_INTEGER, offset);
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRId64, integer);
+    const char *text = integer == INT64_MIN ? t->forms[TRANSLATE_FORM_SMALLEST_INTEGER]
+                                            : translate_emit(t, TRANSLATE_FORM_INTEGER, digits, NULL, NULL);
+    struct translate_value value = translate_value_make(text, TRANSLATE_CLASS_INTEGER, offset);
     value.constant = true;
     value.nullable = false;
     value.nonzero = integer != 0;
@@ -62,7 +65,7 @@ struct translate_value translate_value_real(struct translator *t, double real, u
 {
     char digits[32];
     if (isnan(real))
-        return translate_value_null(offset);
+        return translate_value_null(t, offset);
     if (isinf(real))
         translate_refuse(t, offset, "infinite REAL", "the column store has no literal for it");
     sql_number_print(real, digits);
@@ -106,12 +109,14 @@ struct translate_value translate_value_text(struct translator *t, const char *by
 struct translate_value translate_value_blob(struct translator *t, const char *bytes, uint32_t length, uint32_t offset)
 {
     struct base_buffer buffer = {0};
-    base_buffer_char(&buffer, '\'');
-    for (uint32_t i = 0; i < length; i++)
-        base_buffer_format(&buffer, "\\x%02X", (unsigned char)bytes[i]);
-    base_buffer_char(&buffer, '\'');
-    struct translate_value value = translate_value_make(
-        translate_emit(t, TRANSLATE_FORM_BLOB, translate_keep(t, &buffer), NULL, NULL), TRANSLATE_CLASS_BLOB, offset);
+    for (uint32_t i = 0; i < length; i++) {
+        char digits[3];
+        snprintf(digits, sizeof digits, "%02X", (unsigned char)bytes[i]);
+        translate_put(t, &buffer, TRANSLATE_FORM_BLOB_BYTE, digits, NULL);
+    }
+    struct translate_value value =
+        translate_value_make(translate_emit(t, TRANSLATE_FORM_BLOB_LITERAL, translate_keep(t, &buffer), NULL, NULL),
+                             TRANSLATE_CLASS_BLOB, offset);
     value.constant = true;
     value.nullable = false;
     value.literal.type = RHEI_BLOB;
@@ -211,7 +216,7 @@ const char *translate_condition(struct translator *t, struct translate_value val
                                                 : translate_emit(t, TRANSLATE_FORM_FALSE, NULL, NULL, NULL);
     case TRANSLATE_CLASS_BLOB:
         translate_refuse(t, value.offset, "BLOB as a condition", "the column store can't read a BLOB as a number");
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     default:
         return translate_emit(t, TRANSLATE_FORM_TRUTH_OF_NUMBER, value.text, NULL, NULL);
     }
@@ -233,7 +238,7 @@ const char *translate_as_text(struct translator *t, struct translate_value value
         return translate_emit_once(t, TRANSLATE_FORM_NUMBER_TEXT, value.text, value.flag, NULL);
     default:
         translate_refuse(t, value.offset, "BLOB as TEXT", "its bytes need not be a text");
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     }
 }
 
@@ -302,6 +307,15 @@ const char *translate_order_key(struct translator *t, struct translate_value val
     return real && value.negative_zero ? translate_emit(t, TRANSLATE_FORM_POSITIVE_ZERO, key, NULL, NULL) : key;
 }
 
+const char *translate_ordered(struct translator *t, const char *key, const struct sql_item *item)
+{
+    bool down = item->sort == SQL_SORT_DESC;
+    bool last = item->nulls == SQL_NULLS_NONE ? down : item->nulls == SQL_NULLS_LAST;
+    enum translate_form form = down ? (last ? TRANSLATE_FORM_DESC_NULLS_LAST : TRANSLATE_FORM_DESC_NULLS_FIRST)
+                                    : (last ? TRANSLATE_FORM_ASC_NULLS_LAST : TRANSLATE_FORM_ASC_NULLS_FIRST);
+    return translate_emit(t, form, key, NULL, NULL);
+}
+
 /* ---- Common classes ---- */
 
 static struct translate_value widen(struct translate_value a, struct translate_value b)
@@ -344,6 +358,6 @@ const char *translate_convert(struct translator *t, struct translate_value value
 {
     value = translate_plain(t, value);
     if (value.cls == TRANSLATE_CLASS_NULL)
-        return "NULL";
+        return t->forms[TRANSLATE_FORM_NULL];
     return common.cls == TRANSLATE_CLASS_MIXED ? translate_as_exact_double(t, value) : value.text;
 }

@@ -20,6 +20,7 @@ struct window {
     struct translate_scope *scope;
     const struct sql_expr *expr;
     const char *name;
+    enum translate_form form;
     const char *over;
     struct translate_value *arguments;
     uint32_t count;
@@ -28,7 +29,7 @@ struct window {
 static struct translate_value refuse_window(struct translator *t, const struct sql_expr *expr, const char *reason)
 {
     translate_refuse(t, expr->offset, translate_format(t, "%s() OVER", expr->name.text), reason);
-    return translate_value_null(expr->offset);
+    return translate_value_null(t, expr->offset);
 }
 
 static const struct sql_window *named(const struct translate_scope *scope, const char *name)
@@ -62,19 +63,9 @@ static void partition_text(struct translator *t, struct translate_scope *scope, 
 {
     for (uint32_t i = 0; spec->partition && i < spec->partition->count; i++) {
         struct translate_value value = translate_expression(t, scope, spec->partition->items[i].expr);
-        base_buffer_text(out, i ? ", " : "PARTITION BY ");
-        base_buffer_text(out, translate_order_key(t, value));
+        translate_put_item(t, out, translate_order_key(t, value));
         keys[(*count)++] = value;
     }
-}
-
-static const char *direction(const struct sql_item *item)
-{
-    bool down = item->sort == SQL_SORT_DESC;
-    bool last = item->nulls == SQL_NULLS_NONE ? down : item->nulls == SQL_NULLS_LAST;
-    if (down)
-        return last ? "DESC NULLS LAST" : "DESC NULLS FIRST";
-    return last ? "ASC NULLS LAST" : "ASC NULLS FIRST";
 }
 
 static void order_text(struct translator *t, struct translate_scope *scope, const struct spec *spec,
@@ -82,8 +73,7 @@ static void order_text(struct translator *t, struct translate_scope *scope, cons
 {
     for (uint32_t i = 0; spec->order && i < spec->order->count; i++) {
         struct translate_value value = translate_expression(t, scope, spec->order->items[i].expr);
-        base_buffer_text(out, i ? ", " : " ORDER BY ");
-        base_buffer_format(out, "%s %s", translate_order_key(t, value), direction(&spec->order->items[i]));
+        translate_put_item(t, out, translate_ordered(t, translate_order_key(t, value), &spec->order->items[i]));
         keys[(*count)++] = value;
     }
 }
@@ -91,31 +81,38 @@ static void order_text(struct translator *t, struct translate_scope *scope, cons
 static const char *bound_text(struct translator *t, struct translate_scope *scope, const struct sql_bound *bound,
                               uint8_t unit)
 {
-    static const char *const words[] = {"",          "UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW",
-                                        "FOLLOWING", "UNBOUNDED FOLLOWING"};
+    static const enum translate_form forms[] = {[SQL_BOUND_NONE] = TRANSLATE_FORM_CURRENT_ROW,
+                                                [SQL_BOUND_UNBOUNDED_PRECEDING] = TRANSLATE_FORM_UNBOUNDED_PRECEDING,
+                                                [SQL_BOUND_PRECEDING] = TRANSLATE_FORM_PRECEDING,
+                                                [SQL_BOUND_CURRENT] = TRANSLATE_FORM_CURRENT_ROW,
+                                                [SQL_BOUND_FOLLOWING] = TRANSLATE_FORM_FOLLOWING,
+                                                [SQL_BOUND_UNBOUNDED_FOLLOWING] = TRANSLATE_FORM_UNBOUNDED_FOLLOWING};
     if (!bound->expr)
-        return words[bound->kind];
+        return t->forms[forms[bound->kind]];
     struct translate_value value = translate_expression(t, scope, bound->expr);
     if (unit == SQL_FRAME_RANGE || !value.constant || value.cls != TRANSLATE_CLASS_INTEGER)
         translate_refuse(t, value.offset, "window frame", "only literal numbers of rows or groups are translated");
     else if (value.literal.as.integer < 0)
         translate_refuse(t, value.offset, "window frame", "a negative number of rows or groups is an error in SQLite");
-    return translate_format(t, "%s %s", value.text, words[bound->kind]);
+    return translate_emit(t, forms[bound->kind], value.text, NULL, NULL);
 }
 
-static void frame_text(struct translator *t, struct translate_scope *scope, const struct sql_window *frame,
-                       struct base_buffer *out)
+static const char *frame_text(struct translator *t, struct translate_scope *scope, const struct sql_window *frame)
 {
-    static const char *const units[] = {"", "RANGE", "ROWS", "GROUPS"};
-    static const char *const excludes[] = {"", " EXCLUDE NO OTHERS", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP",
-                                           " EXCLUDE TIES"};
+    static const enum translate_form units[] = {[SQL_FRAME_RANGE] = TRANSLATE_FORM_FRAME_RANGE,
+                                                [SQL_FRAME_ROWS] = TRANSLATE_FORM_FRAME_ROWS,
+                                                [SQL_FRAME_GROUPS] = TRANSLATE_FORM_FRAME_GROUPS};
+    static const enum translate_form excludes[] = {[SQL_EXCLUDE_NO_OTHERS] = TRANSLATE_FORM_EXCLUDE_NO_OTHERS,
+                                                   [SQL_EXCLUDE_CURRENT] = TRANSLATE_FORM_EXCLUDE_CURRENT_ROW,
+                                                   [SQL_EXCLUDE_GROUP] = TRANSLATE_FORM_EXCLUDE_GROUP,
+                                                   [SQL_EXCLUDE_TIES] = TRANSLATE_FORM_EXCLUDE_TIES};
     const struct sql_bound current = {SQL_BOUND_CURRENT, NULL};
     if (!frame)
-        return;
+        return "";
     const struct sql_bound *end = frame->end.kind == SQL_BOUND_NONE ? &current : &frame->end;
-    base_buffer_format(out, " %s BETWEEN %s AND %s%s", units[frame->unit],
-                       bound_text(t, scope, &frame->start, frame->unit), bound_text(t, scope, end, frame->unit),
-                       excludes[frame->exclude]);
+    const char *from = bound_text(t, scope, &frame->start, frame->unit);
+    return translate_emit(t, units[frame->unit], from, bound_text(t, scope, end, frame->unit),
+                          frame->exclude ? t->forms[excludes[frame->exclude]] : NULL);
 }
 
 /* ---- Ties ---- */
@@ -224,17 +221,19 @@ static const char *over_text(struct translator *t, struct translate_scope *scope
         t->failed = true;
         return "";
     }
-    struct base_buffer text = {0};
-    base_buffer_text(&text, " OVER (");
-    partition_text(t, scope, &spec, &text, keys, &count);
-    order_text(t, scope, &spec, &text, keys, &count);
+    struct base_buffer partition = {0}, order = {0};
+    partition_text(t, scope, &spec, &partition, keys, &count);
+    order_text(t, scope, &spec, &order, keys, &count);
     const char *breaker = tie_breaker(t, scope, expr, tie_use(expr, &spec), keys, count);
     if (breaker)
-        base_buffer_format(&text, spec.order ? ", %s" : " ORDER BY %s", breaker);
-    if (!ignores_frame(expr))
-        frame_text(t, scope, spec.frame, &text);
-    base_buffer_char(&text, ')');
-    return translate_keep(t, &text);
+        translate_put_item(t, &order, breaker);
+    const char *by = partition.len
+                         ? translate_emit(t, TRANSLATE_FORM_PARTITION_BY, translate_keep(t, &partition), NULL, NULL)
+                         : NULL;
+    const char *sorted =
+        order.len ? translate_emit(t, TRANSLATE_FORM_ORDER_BY, translate_keep(t, &order), NULL, NULL) : NULL;
+    const char *frame = ignores_frame(expr) ? NULL : frame_text(t, scope, spec.frame);
+    return translate_emit(t, TRANSLATE_FORM_OVER, by, sorted, frame);
 }
 
 /* ---- Functions ---- */
@@ -243,7 +242,7 @@ static struct translate_value rule_rank(struct translator *t, const struct windo
 {
     bool share = w->name[0] == 'p' || w->name[0] == 'c';
     struct translate_value value =
-        translate_value_make(translate_format(t, "%s()%s", w->name, w->over),
+        translate_value_make(translate_emit(t, w->form, w->over, NULL, NULL),
                              share ? TRANSLATE_CLASS_REAL : TRANSLATE_CLASS_INTEGER, w->expr->offset);
     value.low = 0;
     value.high = share ? 1 : 0x1p48;
@@ -257,8 +256,8 @@ static struct translate_value rule_ntile(struct translator *t, const struct wind
         return refuse_window(t, w->expr, "only a literal number of tiles is translated");
     if (w->arguments[0].literal.as.integer < 1)
         return refuse_window(t, w->expr, "a number of tiles below 1 is an error in SQLite");
-    struct translate_value value = translate_value_make(
-        translate_format(t, "ntile(%s)%s", w->arguments[0].text, w->over), TRANSLATE_CLASS_INTEGER, w->expr->offset);
+    struct translate_value value = translate_value_make(translate_emit(t, w->form, w->arguments[0].text, w->over, NULL),
+                                                        TRANSLATE_CLASS_INTEGER, w->expr->offset);
     value.low = 0;
     value.high = 0x1p48;
     return value;
@@ -277,7 +276,7 @@ static struct translate_value as_result(struct translate_value value, uint32_t o
 static struct translate_value rule_value(struct translator *t, const struct window *w)
 {
     struct translate_value value = translate_plain(t, w->arguments[0]);
-    const char *more = "";
+    const char *more = NULL;
     if (value.cls == TRANSLATE_CLASS_NULL)
         return refuse_window(t, w->expr, "of NULL");
     if (w->count == 2) {
@@ -285,21 +284,21 @@ static struct translate_value rule_value(struct translator *t, const struct wind
             return refuse_window(t, w->expr, "only a literal position is translated");
         if (w->arguments[1].literal.as.integer < 1)
             return refuse_window(t, w->expr, "a position below 1 is an error in SQLite");
-        more = translate_format(t, ", %s", w->arguments[1].text);
+        more = w->arguments[1].text;
     }
     struct translate_value result = as_result(value, w->expr->offset);
-    result.text = translate_format(t, "%s(%s%s)%s", w->name, value.text, more, w->over);
+    result.text = translate_emit(t, w->form, value.text, w->over, more);
     if (value.cls == TRANSLATE_CLASS_MIXED)
-        result.flag = translate_format(t, "%s(%s%s)%s", w->name, value.flag, more, w->over);
+        result.flag = translate_emit(t, w->form, value.flag, w->over, more);
     return result;
 }
 
 static struct translate_value rule_offset(struct translator *t, const struct window *w)
 {
     struct translate_value value = translate_plain(t, w->arguments[0]);
-    struct translate_value other = w->count == 3 ? w->arguments[2] : translate_value_null(w->expr->offset);
+    struct translate_value other = w->count == 3 ? w->arguments[2] : translate_value_null(t, w->expr->offset);
     struct translate_value common = translate_unify(t, value, other, "lag() or lead() with a default");
-    const char *distance = "1";
+    const char *distance = translate_value_integer(t, 1, w->expr->offset).text;
     if (common.cls == TRANSLATE_CLASS_NULL)
         return refuse_window(t, w->expr, "of NULL");
     if (w->count > 1) {
@@ -309,22 +308,23 @@ static struct translate_value rule_offset(struct translator *t, const struct win
         distance = w->arguments[1].text;
     }
     struct translate_value result = as_result(common, w->expr->offset);
-    result.text = translate_format(t, "%s(%s, %s, %s)%s", w->name, translate_convert(t, value, common), distance,
-                                   translate_convert(t, other, common), w->over);
+    result.text = translate_emit4(t, w->form, translate_convert(t, value, common), distance,
+                                  translate_convert(t, other, common), w->over);
     if (common.cls == TRANSLATE_CLASS_MIXED)
-        result.flag = translate_format(t, "%s(%s, %s, %s)%s", w->name, translate_flag(t, value), distance,
-                                       translate_flag(t, other), w->over);
+        result.flag =
+            translate_emit4(t, w->form, translate_flag(t, value), distance, translate_flag(t, other), w->over);
     return result;
 }
 
 struct function {
     const char *name;
     uint8_t fewest, most;
+    enum translate_form form;
     struct translate_value (*rule)(struct translator *t, const struct window *w);
 };
 
 static const struct function functions[] = {
-#define TRANSLATE_WINDOW(name, fewest, most, rule) {#name, fewest, most, rule},
+#define TRANSLATE_WINDOW(name, fewest, most, form, rule) {#name, fewest, most, TRANSLATE_FORM_##form, rule},
 #include "translate/translate_functions.def"
 };
 
@@ -350,10 +350,10 @@ struct translate_value translate_window_value(struct translator *t, struct trans
     struct translate_value *arguments = sql_arena_alloc(t->arena, (count + 1) * sizeof *arguments);
     if (!arguments) {
         t->failed = true;
-        return translate_value_null(expr->offset);
+        return translate_value_null(t, expr->offset);
     }
     for (uint32_t i = 0; i < count; i++)
         arguments[i] = translate_expression(t, scope, items->items[i].expr);
-    struct window w = {scope, expr, function->name, over, arguments, count};
-    return t->refused ? translate_value_null(expr->offset) : function->rule(t, &w);
+    struct window w = {scope, expr, function->name, function->form, over, arguments, count};
+    return t->refused ? translate_value_null(t, expr->offset) : function->rule(t, &w);
 }

@@ -77,7 +77,8 @@ static struct translation *translate_with(const char *text, const struct rhei_va
     struct rhei_error error = RHEI_ERROR_INIT;
     struct translation *translation = NULL;
     struct translate_catalog catalog = {.table = find_table, .view = find_view, .encoding = encoding};
-    struct translate_options options = {.parameters = values, .parameter_count = count};
+    struct translate_options options = {
+        .dialect = translate_dialect_of("duckdb"), .parameters = values, .parameter_count = count};
     if (sql_parse(text, strlen(text), &tree, &error) != RHEI_OK)
         fail_msg("%s: %s", text, error.message);
     assert_int_equal(translate_select(tree, &catalog, &options, &translation, &error), RHEI_OK);

@@ -64,7 +64,7 @@ static bool feed(const char *text, size_t len)
     sql_print(tree, &printed, NULL);
     base_buffer_reset(&printed);
     struct translate_catalog catalog = {.table = find_table};
-    struct translate_options options = {.dialect = TRANSLATE_DIALECT_DUCKDB};
+    struct translate_options options = {.dialect = translate_dialect_of("duckdb")};
     struct translation *translation = NULL;
     assert_int_equal(translate_select(tree, &catalog, &options, &translation, NULL), RHEI_OK);
     assert_true(translation->translated ? translation->text != NULL : translation->refusal.reason != NULL);
@@ -140,7 +140,7 @@ static void test_no_memory_while_translating(void **state)
     struct sql_tree *tree = NULL;
     assert_int_equal(sql_parse(text, strlen(text), &tree, NULL), RHEI_OK);
     struct translate_catalog catalog = {.table = find_table};
-    struct translate_options options = {.dialect = TRANSLATE_DIALECT_DUCKDB};
+    struct translate_options options = {.dialect = translate_dialect_of("duckdb")};
     bool done = false;
     for (uint64_t n = 1; n < 2000 && !done; n++) {
         struct translation *translation = NULL;
