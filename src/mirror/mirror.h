@@ -168,11 +168,46 @@ struct mirror_apply_counts {
 
 /*
  * Applies one table's changes in order, in private: nothing is visible before mirror_publish. Adds to *counts (may be NULL).
- * RHEI_NOT_FOUND: no such table. RHEI_MEMORY_LIMIT, RHEI_NO_MEMORY: the table is unsound from here on and must be
+ * RHEI_NOT_FOUND: no such table. RHEI_STALE: a CHANGE_PATCH has no row to patch, so changes of the table are missing.
+ * After this one and RHEI_MEMORY_LIMIT, RHEI_NO_MEMORY, RHEI_TOO_BIG, RHEI_TYPE and RHEI_INVALID the table is unsound and must be
  * dropped (mirror_drop) or rebuilt; other tables are untouched.
  */
 rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch, struct mirror_apply_counts *counts,
                          struct rhei_error *error);
+
+/* ---- Sinks: every row version that ends. The writer alone. --------------------------------------------------------- */
+
+enum { MIRROR_NO_SEQUENCE = -1 };
+
+/* A version of a row that a change ended: it was replaced, patched, deleted, cleared, or overwritten within its own cycle. */
+struct mirror_ended {
+    uint32_t table;
+    uint8_t how; /* enum change_op of the change that ended it */
+    uint32_t column_count;
+    const struct rhei_value *row; /* [column_count], borrowed until the call returns */
+    int64_t began; /* change_batch.seq of the change that made it; MIRROR_NO_SEQUENCE: before this cycle */
+    int64_t ended; /* change_batch.seq of the change that ended it; MIRROR_NO_SEQUENCE: it has none */
+};
+
+struct mirror_sink {
+    /*
+     * Called by mirror_apply for each version, in the order in which they end. Nothing is published yet: if the table
+     * becomes unsound in the same cycle, what was handed over for it since the last publish did not happen. Anything but RHEI_OK
+     * takes the sink off; the table is not harmed. It may not call the mirror.
+     */
+    rhei_status (*ended)(void *context, const struct mirror_ended *version);
+    /* The sink was taken off for this reason: the table's history has a gap. May be NULL. */
+    void (*failed)(void *context, uint32_t table, rhei_status status);
+    void *context;
+};
+
+/*
+ * Hands versions of a table that end from now on to `sink` (copied; NULL: to nobody). It goes with the table, when that is
+ * dropped or another one is attached in its place. Tables without a sink pay nothing. RHEI_NOT_FOUND: no such table.
+ */
+rhei_status mirror_set_sink(struct mirror *mirror, uint32_t table, const struct mirror_sink *sink,
+                            struct rhei_error *error);
+
 /* Live rows of a table with everything that was applied so far, published or not; 0: there is no such table. */
 uint64_t mirror_rows(struct mirror *mirror, uint32_t table);
 /* Makes everything since the last publish visible at once, under this position. Never fails for want of memory. */

@@ -10,8 +10,11 @@
  * A chunk never writes into two segments: when the tail is full, its rows are written before it grows or is sealed for the
  * next one. A chunk with values of a new class seals the tail before its first row. After a chunk, a tail that is mostly dead,
  * by rows or by bytes, is sealed: so a hot row's old versions go with their segment, and compaction finds the rest.
+ *
+ * Patches and tables with a sink need the rows as they were: mirror_before.c looks them up, chunk by chunk, and what is left to apply
+ * are upserts and deletes. A CLEAR ends a chunk, and takes whole segments out.
  */
-#include "mirror_internal.h"
+#include "mirror_before.h"
 
 #include <string.h>
 
@@ -28,6 +31,7 @@ struct apply {
     struct mirror_pending pending;
     uint32_t killed; /* rows of the tail in mirror->killed */
     bool moving;     /* rows only change their place: nothing to count */
+    bool borrows;    /* the batch borrows strings of the table's segments: none may be freed before it is written */
 };
 
 /* What an unpublished row stands for; decides how its later changes in the cycle are counted. */
@@ -300,15 +304,16 @@ static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
         return status;
     if (mirror_table_tail_is_hollow(table))
         mirror_table_close_tail(table);
-    if (!apply->moving)                         /* those that move borrow the strings of the segment they leave */
+    if (!apply->borrows)
         (void)mirror_table_drop_empties(table); /* failing is harmless: tried again */
     return RHEI_OK;
 }
 
-static rhei_status apply_all(struct apply *apply)
+/* Upserts and deletes. */
+static rhei_status apply_plain(struct apply *apply)
 {
     size_t rows = apply->batch->row_count;
-    rhei_status status = mirror_table_touch(apply->table);
+    rhei_status status = RHEI_OK;
     for (size_t first = 0, end; first < rows && status == RHEI_OK; first = end) {
         end = chunk_end(apply, first);
         status = apply_chunk(apply, first, end);
@@ -316,26 +321,132 @@ static rhei_status apply_all(struct apply *apply)
     return status;
 }
 
+/* ---- What needs the rows as they were. ------------------------------------------------------------------------------ */
+
+/* The net effect of a CLEAR: rows that were published go; those that came or changed in this cycle never did. */
+static void count_clear(struct apply *apply)
+{
+    const struct mirror_table *table = apply->table;
+    uint64_t unpublished[3] = {0}, all = 0;
+    uint32_t number = 0;
+    const struct mirror_segment *segment;
+    for (; (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
+        uint32_t first = segment->opened == mirror_building(table->mirror) ? 0
+                         : number == table->published_number               ? table->published_rows
+                                                                           : UINT32_MAX;
+        const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
+        uint32_t rows = segment == table->tail.segment ? table->tail.rows : segment->rows;
+        for (uint32_t place = first; place < rows && segment->map == NULL; place++)
+            if (!mirror_is_dead(deletions, place))
+                unpublished[origin_of(segment, place)]++;
+    }
+    all = unpublished[ROW_NEW] + unpublished[ROW_REPLACES] + unpublished[ROW_MOVED];
+    BASE_INVARIANT(all <= table->live);
+    apply->counts.deleted += table->live - all + unpublished[ROW_REPLACES] + unpublished[ROW_MOVED];
+    apply->counts.updated -= unpublished[ROW_REPLACES];
+    apply->counts.inserted -= unpublished[ROW_NEW];
+}
+
+static rhei_status apply_clear(struct apply *apply, struct mirror_before *before, size_t row)
+{
+    mirror_before_clear(before, apply->batch->seq == NULL ? MIRROR_NO_SEQUENCE : apply->batch->seq[row]);
+    count_clear(apply);
+    return mirror_table_clear(apply->table);
+}
+
+/* Rows up to the next CLEAR, at most as many as are looked up together. */
+static size_t run_end(const struct change_batch *batch, size_t first, size_t most)
+{
+    size_t end = first;
+    while (end < batch->row_count && end - first < most && (batch->op == NULL || batch->op[end] != CHANGE_CLEAR))
+        end++;
+    return end;
+}
+
+static rhei_status apply_run(struct apply *apply, struct mirror_before *before, size_t first, size_t end)
+{
+    rhei_status status = check_keys(apply, first, end);
+    if (status == RHEI_OK)
+        status = mirror_before_chunk(before, first, end);
+    if (status != RHEI_OK)
+        return status == RHEI_NOT_FOUND ? RHEI_STALE : status;
+    apply->batch = &before->rows;
+    status = apply_plain(apply);
+    if (status == RHEI_OK)
+        mirror_before_applied(before);
+    return status;
+}
+
+static rhei_status apply_looking_back(struct apply *apply)
+{
+    struct mirror_before before;
+    const struct change_batch *batch = apply->batch;
+    rhei_status status = mirror_before_open(apply->table, batch, &before);
+    apply->borrows = true;
+    for (size_t row = 0, end; row < batch->row_count && status == RHEI_OK; row = end) {
+        end = run_end(batch, row, before.capacity);
+        if (end > row)
+            status = apply_run(apply, &before, row, end);
+        else
+            status = apply_clear(apply, &before, row);
+        end += end == row;
+        apply->batch = batch;
+        if (status == RHEI_OK)
+            (void)mirror_table_drop_empties(apply->table);
+    }
+    mirror_before_close(&before);
+    return status;
+}
+
+/* Is there anything but upserts and deletes? A word that isn't known is RHEI_INVALID. */
+static rhei_status look_at_ops(const struct change_batch *batch, bool *plain)
+{
+    bool odd = false;
+    for (size_t i = 0; batch->op != NULL && i < batch->row_count; i++)
+        odd |= (uint8_t)(batch->op[i] - CHANGE_UPSERT) > CHANGE_DELETE - CHANGE_UPSERT;
+    *plain = !odd;
+    for (size_t i = 0; odd && i < batch->row_count; i++)
+        if (batch->op[i] < CHANGE_UPSERT || batch->op[i] > CHANGE_CLEAR)
+            return RHEI_INVALID;
+    return RHEI_OK;
+}
+
+static rhei_status apply_all(struct apply *apply)
+{
+    bool plain;
+    rhei_status status = look_at_ops(apply->batch, &plain);
+    if (status == RHEI_OK)
+        status = mirror_table_touch(apply->table);
+    if (status != RHEI_OK)
+        return status;
+    return plain && apply->table->sink.ended == NULL ? apply_plain(apply) : apply_looking_back(apply);
+}
+
 /* ---- Moving rows out of sparse segments. --------------------------------------------------------------------------- */
 
 struct mover {
     struct rhei_value *values; /* [columns][rows] */
+    int64_t *begun;            /* [rows], for a sink */
     const struct rhei_value **columns;
-    size_t values_size, columns_size;
+    size_t values_size, columns_size, begun_size;
     uint32_t rows;
 };
 
 static rhei_status mover_init(struct mirror_table *table, uint32_t rows, struct mover *mover)
 {
     uint32_t columns = mirror_table_columns(table);
-    void *values = NULL, *pointers = NULL;
+    void *values = NULL, *pointers = NULL, *begun = NULL;
     *mover = (struct mover){.values_size = (size_t)columns * rows * sizeof *mover->values,
-                            .columns_size = columns * sizeof *mover->columns};
+                            .columns_size = columns * sizeof *mover->columns,
+                            .begun_size = rows * sizeof *mover->begun};
     rhei_status status = mirror_memory_alloc(&table->mirror->memory, mover->values_size, &values);
     if (status == RHEI_OK)
         status = mirror_memory_alloc(&table->mirror->memory, mover->columns_size, &pointers);
+    if (status == RHEI_OK)
+        status = mirror_memory_alloc(&table->mirror->memory, mover->begun_size, &begun);
     mover->values = values;
     mover->columns = pointers;
+    mover->begun = begun;
     for (uint32_t c = 0; status == RHEI_OK && c < columns; c++)
         mover->columns[c] = mover->values + (size_t)c * rows;
     return status;
@@ -345,6 +456,7 @@ static void mover_reset(struct mirror_table *table, struct mover *mover)
 {
     mirror_memory_free(&table->mirror->memory, mover->values, mover->values_size);
     mirror_memory_free(&table->mirror->memory, mover->columns, mover->columns_size);
+    mirror_memory_free(&table->mirror->memory, mover->begun, mover->begun_size);
 }
 
 static void gather_live(struct mirror_table *table, uint32_t number, uint32_t max_rows, struct mover *mover)
@@ -356,6 +468,9 @@ static void gather_live(struct mirror_table *table, uint32_t number, uint32_t ma
             continue;
         for (uint32_t c = 0; c < mirror_table_columns(table); c++)
             mirror_segment_value(segment, c, place, &mover->values[(size_t)c * max_rows + mover->rows]);
+        /* rows of a compacted segment were published */
+        mover->begun[mover->rows] =
+            segment->map == NULL ? mirror_begun_find(table, number << 16 | place) : MIRROR_NO_SEQUENCE;
         mover->rows++;
     }
 }
@@ -366,6 +481,21 @@ static uint32_t room_to_move(const struct mirror_table *table, uint32_t budget)
     uint32_t most = mirror_tail_most(table->mirror, &table->tail, mirror_table_columns(table));
     uint32_t left = table->tail.segment == NULL || table->tail.rows > most ? 0 : most - table->tail.rows;
     return table->used_segments < table->mirror->max_segments || left > budget ? budget : left;
+}
+
+/* Versions keep the sequence at which they began, wherever they go. */
+static void moved_begun(struct mirror_table *table, const struct mover *mover)
+{
+    static const struct mirror_pending none = {0};
+    for (uint32_t i = 0; i < mover->rows && table->sink.ended != NULL; i++) {
+        struct mirror_probe probe = {.columns = mover->columns, .row = i, .pending = &none};
+        if (!table->index.by_integer)
+            probe.hash = mirror_key_hash(table, mover->columns, i);
+        const uint32_t *cell = mirror_index_find(table, &probe);
+        BASE_INVARIANT(cell != NULL);
+        if (mover->begun[i] != MIRROR_NO_SEQUENCE || mirror_begun_find(table, *cell - 1) != MIRROR_NO_SEQUENCE)
+            mirror_begun_set(table, *cell - 1, mover->begun[i]);
+    }
 }
 
 /*
@@ -390,10 +520,14 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
                                  .column_count = mirror_table_columns(table),
                                  .row_count = mover.rows,
                                  .columns = mover.columns};
-    struct apply apply = {.mirror = table->mirror, .table = table, .batch = &batch, .moving = true};
+    struct apply apply = {.mirror = table->mirror, .table = table, .batch = &batch, .moving = true, .borrows = true};
     /* Moving frees memory in the end; being stopped half-way by the limit would cost the whole table. */
     atomic_fetch_add_explicit(&table->mirror->memory.unlimited, 1, memory_order_relaxed);
-    status = apply_all(&apply);
+    status = mirror_table_touch(table);
+    if (status == RHEI_OK)
+        status = apply_plain(&apply);
+    if (status == RHEI_OK)
+        moved_begun(table, &mover);
     atomic_fetch_sub_explicit(&table->mirror->memory.unlimited, 1, memory_order_relaxed);
     if (status != RHEI_OK)
         atomic_store_explicit(&table->unsound, true, memory_order_relaxed);
@@ -457,6 +591,10 @@ static rhei_status apply_error(const struct mirror_table *table, rhei_status sta
 {
     if (status == RHEI_TYPE)
         (void)error_set(error, status, "the key must be an integer");
+    else if (status == RHEI_STALE)
+        (void)error_set(error, status, "a change of some columns came for a row that isn't there");
+    else if (status == RHEI_INVALID)
+        (void)error_set(error, status, "a change is of no kind that is known");
     else if (status == RHEI_TOO_BIG)
         (void)error_set(error, status,
                         "more rows than the column store can number (2^32); SQLite answers for this table");

@@ -7,6 +7,7 @@
 #ifndef MIRROR_MIRROR_INTERNAL_H
 #define MIRROR_MIRROR_INTERNAL_H
 
+#include "base/base_invariant.h"
 #include "mirror.h"
 #include "mirror_index.h"
 #include "mirror_memory.h"
@@ -82,6 +83,17 @@ struct mirror_tail {
     bool overwritten;   /* a row was, in place: the heap has bytes that nobody points to */
 };
 
+struct mirror_begun_entry {
+    int64_t seq;
+    uint32_t cell; /* row id + 1; 0: empty */
+};
+
+struct mirror_begun {
+    struct mirror_begun_entry *entries;
+    uint32_t bits; /* 2^bits entries */
+    size_t count;
+};
+
 struct mirror_table {
     struct mirror_garbage garbage;
     struct mirror *mirror;
@@ -109,6 +121,8 @@ struct mirror_table {
     struct mirror_garbage_list retired; /* still shown by the published view until the next publish */
     struct mirror_segment *empties;     /* sealed segments without a live row, to be taken out */
     struct mirror_index index;
+    struct mirror_sink sink;   /* ended NULL: none */
+    struct mirror_begun begun; /* with a sink: when unpublished rows began */
 };
 
 static inline uint32_t mirror_table_columns(const struct mirror_table *table)
@@ -149,6 +163,8 @@ rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, ui
 /* Moves the rows into a bigger segment, places and number unchanged. The one before is the caller's. */
 rhei_status mirror_tail_grow(struct mirror *mirror, struct mirror_tail *tail, uint32_t slots,
                              struct mirror_segment **outgrown);
+/* Its segment goes as a whole: none is open then, and the next one starts without layouts. */
+void mirror_tail_drop(struct mirror_tail *tail, uint32_t columns);
 /* The segment's rows are final from here on; none is open then. */
 void mirror_tail_seal(struct mirror *mirror, struct mirror_tail *tail);
 /* Classes of the rows [first, end) that are upserts (op NULL: all) into tail->classes. */
@@ -185,6 +201,17 @@ void mirror_table_close_tail(struct mirror_table *table);
 /* Is most of the tail dead, and enough to be worth it: closed, it can be compacted or goes. All its rows must be written. */
 bool mirror_table_tail_is_hollow(struct mirror_table *table);
 void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment);
+/* Takes every row out, segment by segment. On failure the table must become unsound. */
+rhei_status mirror_table_clear(struct mirror_table *table);
+
+/* Sequence numbers at which unpublished rows of a table with a sink began (mirror_begun.c); MIRROR_NO_SEQUENCE: not known. */
+int64_t mirror_begun_find(const struct mirror_table *table, uint32_t row_id);
+/* Without memory the table loses its sink. */
+void mirror_begun_set(struct mirror_table *table, uint32_t row_id, int64_t seq);
+void mirror_begun_published(struct mirror_table *table);
+void mirror_begun_free(struct mirror_table *table);
+/* Takes the sink off, and tells it (mirror_before.c). */
+void mirror_sink_fail(struct mirror_table *table, rhei_status status);
 
 /* Apply (mirror_apply.c): moves up to max_rows rows of a sealed segment to the tail, so that its number can be reused. */
 rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, uint32_t max_rows, uint32_t *moved);

@@ -220,6 +220,8 @@ static void freeze_dirty(struct mirror *mirror)
         mirror_retire_list(mirror, &table->retired);
         table->published_number = table->tail.number;
         table->published_rows = table->tail.rows;
+        if (table->begun.count > 0)
+            mirror_begun_published(table);
     }
     mirror->dirty = NULL;
 }

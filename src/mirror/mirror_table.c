@@ -134,6 +134,7 @@ void mirror_table_free(struct mirror_table *table)
     free_segments(table);
     mirror_garbage_free(mirror, &table->retired);
     mirror_index_free(&mirror->memory, &table->index);
+    mirror_begun_free(table);
     mirror_tail_reset(mirror, &table->tail, table->definition.column_count);
     mirror_facts_free(mirror, table->facts);
     mirror_facts_free(mirror, table->spare_facts);
@@ -372,5 +373,39 @@ rhei_status mirror_table_drop_empties(struct mirror_table *table)
             return status;
         table->empties = next;
     }
+    return RHEI_OK;
+}
+
+/* Segments go as those do that have lost their last row; what columns held is forgotten, so the table starts anew. */
+rhei_status mirror_table_clear(struct mirror_table *table)
+{
+    struct mirror *mirror = table->mirror;
+    struct mirror_facts *fresh = NULL;
+    uint32_t columns = mirror_table_columns(table), number = 0;
+    rhei_status status = mirror_table_drop_empties(table);
+    if (status == RHEI_OK)
+        status = mirror_facts_new(mirror, columns, &fresh);
+    if (status != RHEI_OK)
+        return status;
+    mirror_index_free(&mirror->memory, &table->index);
+    mirror_tail_drop(&table->tail, columns);
+    for (struct mirror_segment *segment; (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
+        table->live -= segment->live_rows;
+        segment->live_rows = 0;
+        mirror_table_note_empty(table, segment);
+    }
+    status = mirror_table_drop_empties(table);
+    if (status != RHEI_OK) {
+        mirror_facts_free(mirror, fresh);
+        return status;
+    }
+    BASE_INVARIANT(table->live == 0 && table->dead == 0 && table->used_segments == 0);
+    fresh->garbage.born = mirror_building(mirror);
+    mirror_retire(mirror, &table->retired, table->facts);
+    table->facts = fresh;
+    for (uint32_t c = 0; c < columns; c++)
+        table->holders[c].narrow = false;
+    table->narrow = false;
+    table->segment_count = table->free_hint = 0;
     return RHEI_OK;
 }

@@ -135,6 +135,18 @@ void mirror_tail_seal(struct mirror *mirror, struct mirror_tail *tail)
     tail->rows = 0;
 }
 
+void mirror_tail_drop(struct mirror_tail *tail, uint32_t columns)
+{
+    if (tail->segment != NULL) {
+        tail->passed += tail->rows;
+        tail->last_rows = tail->rows;
+    }
+    memset(tail->plan, MIRROR_LAYOUT_EMPTY, columns * sizeof *tail->plan);
+    tail->segment = NULL;
+    tail->number = UINT32_MAX;
+    tail->rows = 0;
+}
+
 void mirror_tail_classify(struct mirror_tail *tail, const struct change_batch *batch, size_t first, size_t end)
 {
     for (uint32_t c = 0; c < batch->column_count; c++) {

@@ -11,6 +11,12 @@
 enum change_op {
     CHANGE_UPSERT = 1, /* the row as it is now; a row of the same key goes */
     CHANGE_DELETE = 2, /* only the key columns are set; a key that isn't there is no error */
+    /*
+     * Columns whose bit is set in `unchanged` are as they were, and not set here (the key columns are always set, and none of
+     * them is unchanged). A row with that key must be there: if it isn't, the table is lost.
+     */
+    CHANGE_PATCH = 3,
+    CHANGE_CLEAR = 4, /* every row of the table goes, in order with the other changes; no column is set */
 };
 
 struct change_batch {
@@ -26,6 +32,26 @@ struct change_batch {
     const uint8_t *op;                       /* [row_count], enum change_op; NULL: all are CHANGE_UPSERT */
     const struct rhei_value *const *columns; /* [column_count][row_count] */
     const int64_t *seq;                      /* [row_count] position of each change; NULL for an initial load */
+    /* Bitmaps over columns, of CHANGE_PATCH rows: words = (column_count + 63) / 64. NULL: there is no such row. */
+    const uint64_t *unchanged; /* [row_count][words], or [words] for all rows when it is shared */
+    bool unchanged_shared;
 };
+
+/* Words of a bitmap over columns. */
+static inline size_t change_batch_words(uint32_t column_count)
+{
+    return ((size_t)column_count + 63) / 64;
+}
+
+/* Is the column of a CHANGE_PATCH row as it was? */
+static inline bool change_batch_unchanged(const struct change_batch *batch, size_t row, uint32_t column)
+{
+    const uint64_t *words = batch->unchanged;
+    if (words == NULL)
+        return false;
+    if (!batch->unchanged_shared)
+        words += row * change_batch_words(batch->column_count);
+    return (words[column >> 6] >> (column & 63) & 1) != 0;
+}
 
 #endif

@@ -76,6 +76,8 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
     tail->row_count -= skip;
     tail->op = batch->op ? batch->op + skip : NULL;
     tail->seq = batch->seq ? batch->seq + skip : NULL;
+    if (batch->unchanged && !batch->unchanged_shared)
+        tail->unchanged = batch->unchanged + skip * change_batch_words(batch->column_count);
     return RHEI_OK;
 }
 
@@ -152,7 +154,12 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
     struct rhei_error table_error = RHEI_ERROR_INIT;
     sync->dirty = true;
     sync_tell_changed(sync, table);
-    if (apply_rows(sync, table, batch, &counts, &table_error) != RHEI_OK) {
+    rhei_status applied = apply_rows(sync, table, batch, &counts, &table_error);
+    if (applied == RHEI_STALE) { /* changes are missing: a load has what they would have told */
+        sync_table_lost(sync, table, "a change of some columns came for a row that isn't there", INT64_MAX);
+        return RHEI_OK;
+    }
+    if (applied != RHEI_OK) {
         sync_table_fail(sync, table, &table_error);
         return RHEI_OK;
     }

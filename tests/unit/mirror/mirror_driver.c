@@ -30,6 +30,7 @@ struct driver {
     struct mirror *mirror;
     struct model_table model;
     struct model_sum published;
+    bool clears, much_patching;
     struct model_sum attached; /* what the build held that was attached since the last publish */
     bool attached_now;
     bool table_present, table_published;
@@ -41,6 +42,9 @@ struct driver {
     uint32_t held_count;
     struct mirror_compaction *compaction;
     struct model_batch batch;
+    bool with_sink, sink_off; /* off: it was taken off, or its table failed, and none was set since */
+    int64_t seq, cycle_began; /* last number given; that at the last publish */
+    struct model_sum ended;   /* what the sink was handed since the last build */
     struct driver_result result;
     const struct driver_options *options;
 };
@@ -209,6 +213,45 @@ static void init_mirror(struct driver *d)
     d->mirror->max_segments = 20 + (uint32_t)(draw(d, 20) + 2 * most_rows / d->mirror->segment_rows);
 }
 
+/* Every version is handed over once, by the change that ended it, and began before that. */
+static rhei_status take_ended(void *context, const struct mirror_ended *version)
+{
+    struct driver *d = context;
+    assert_int_equal(version->table, d->next_id);
+    assert_int_equal(version->column_count, d->columns);
+    d->ended.rows++;
+    d->ended.hash += model_row_hash(version->row, d->columns);
+    assert_true(version->ended > d->cycle_began && version->ended <= d->seq);
+    assert_true(version->began == MIRROR_NO_SEQUENCE ||
+                (version->began > d->cycle_began && version->began < version->ended));
+    return RHEI_OK;
+}
+
+static void lose_sink(void *context, uint32_t table, rhei_status status)
+{
+    struct driver *d = context;
+    assert_int_equal(table, d->next_id);
+    assert_true(d->options->failing_memory && (status == RHEI_NO_MEMORY || status == RHEI_MEMORY_LIMIT));
+    d->sink_off = true;
+}
+
+static void set_sink(struct driver *d)
+{
+    struct mirror_sink sink = {.ended = take_ended, .failed = lose_sink, .context = d};
+    d->sink_off = false;
+    d->ended = d->model.ended = (struct model_sum){0};
+    if (d->with_sink)
+        assert_int_equal(mirror_set_sink(d->mirror, d->next_id, &sink, NULL), RHEI_OK);
+}
+
+static void check_ended(const struct driver *d)
+{
+    if (!d->with_sink || d->sink_off)
+        return;
+    assert_int_equal(d->ended.rows, d->model.ended.rows);
+    assert_true(d->ended.hash == d->model.ended.hash);
+}
+
 static void release(struct driver *d, uint32_t i)
 {
     mirror_snapshot_release(&d->held[i].snapshot);
@@ -234,6 +277,8 @@ static void publish(struct driver *d)
         base_memory_fail_after(1);
     assert_int_equal(mirror_publish(d->mirror, (int64_t)d->result.publishes, NULL), RHEI_OK);
     base_memory_fail_after(0);
+    check_ended(d);
+    d->cycle_began = d->seq;
     d->published = d->model.sum;
     d->table_published = d->table_present;
     d->attached_now = false;
@@ -284,6 +329,7 @@ static bool build(struct driver *d)
         return false;
     d->attached_now = true;
     d->attached = d->model.sum;
+    set_sink(d);
     return true;
 }
 
@@ -291,6 +337,7 @@ static bool build(struct driver *d)
 static void publish_unsound(struct driver *d)
 {
     assert_int_equal(mirror_publish(d->mirror, 0, NULL), RHEI_OK);
+    d->cycle_began = d->seq;
     if (d->attached_now)
         d->published = d->attached;
     d->table_published |= d->attached_now;
@@ -313,6 +360,33 @@ static void rebuild(struct driver *d)
         publish(d);
 }
 
+static void draw_change(struct driver *d, uint64_t delete_percent, char *buffer, size_t size)
+{
+    struct rhei_value row[MODEL_COLUMNS] = {0};
+    uint64_t what = draw(d, 100);
+    uint8_t op = what < delete_percent ? CHANGE_DELETE : what > 97 ? CHANGE_PATCH : CHANGE_UPSERT;
+    if (d->much_patching && op == CHANGE_UPSERT && draw(d, 2) == 0)
+        op = CHANGE_PATCH;
+    if (d->clears && draw(d, 4000) == 0)
+        op = CHANGE_CLEAR;
+    draw_key(d, row, buffer, size);
+    if (op == CHANGE_PATCH && !model_has(&d->model, row))
+        op = CHANGE_UPSERT;
+    uint64_t unchanged = op == CHANGE_PATCH ? draw(d, 256) >> d->keys << d->keys : 0;
+    for (uint32_t c = d->keys; c < d->columns && (op == CHANGE_UPSERT || op == CHANGE_PATCH); c++)
+        if ((unchanged >> c & 1) == 0)
+            row[c] = draw_value(d, d->value_kind[c]);
+    if (op == CHANGE_PATCH) {
+        model_batch_add_patch(&d->batch, row, unchanged);
+        assert_true(model_patch(&d->model, row, unchanged));
+    } else {
+        model_batch_add(&d->batch, op, row);
+        model_apply(&d->model, op, row);
+    }
+    d->batch.seq[d->batch.batch.row_count - 1] = ++d->seq;
+    d->result.operations++;
+}
+
 static void change(struct driver *d)
 {
     static char buffer[BATCH_ROWS][48];
@@ -320,16 +394,10 @@ static void change(struct driver *d)
     uint64_t rows = 1 + draw(d, sizes[draw(d, 7)]);
     uint64_t delete_percent = draw(d, 4) == 0 ? 60 : 15;
     d->batch.batch.row_count = 0;
-    for (uint64_t i = 0; i < rows && !d->done; i++) {
-        struct rhei_value row[MODEL_COLUMNS] = {0};
-        uint8_t op = draw(d, 100) < delete_percent ? CHANGE_DELETE : CHANGE_UPSERT;
-        draw_key(d, row, buffer[i], sizeof buffer[i]);
-        for (uint32_t c = d->keys; c < d->columns && op == CHANGE_UPSERT; c++)
-            row[c] = draw_value(d, d->value_kind[c]);
-        model_batch_add(&d->batch, op, row);
-        model_apply(&d->model, op, row);
-        d->result.operations++;
-    }
+    d->much_patching = draw(d, 3) == 0;
+    d->batch.batch.seq = d->batch.seq;
+    for (uint64_t i = 0; i < rows && !d->done; i++)
+        draw_change(d, delete_percent, buffer[i], sizeof buffer[i]);
     bool failing = d->options->failing_memory && draw(d, 20) == 0 && !d->done;
     if (failing)
         base_memory_fail_after(1 + draw(d, 12));
@@ -341,6 +409,7 @@ static void change(struct driver *d)
     if (status == RHEI_OK)
         return;
     d->result.failures++;
+    d->sink_off = true;
     assert_int_equal(mirror_apply(d->mirror, &d->batch.batch, NULL, NULL), RHEI_INVALID);
     if (draw(d, 2) == 0)
         publish_unsound(d);
@@ -364,8 +433,10 @@ static void compact(struct driver *d)
         assert_true(status == RHEI_OK || failing);
         d->result.compactions++;
         struct mirror_table *table = mirror_table_find(d->mirror, d->next_id);
-        if (status != RHEI_OK && table != NULL && table->unsound)
+        if (status != RHEI_OK && table != NULL && table->unsound) {
+            d->sink_off = true;
             rebuild(d);
+        }
     }
     base_memory_fail_after(0);
 }
@@ -413,6 +484,8 @@ struct driver_result driver_run(const struct driver_options *options)
     d->end = options->bytes + options->size;
     init_table(d);
     init_mirror(d);
+    d->with_sink = draw(d, 2) == 0;
+    d->clears = draw(d, 3) == 0;
     while (!build(d))
         d->result.failures++;
     d->table_present = true;

@@ -60,7 +60,7 @@ void model_reset(struct model_table *model)
     while (base_map_next(model->rows, &cursor, &key, &key_len, &row))
         row_free(row, model->definition.column_count);
     base_map_free(&model->rows);
-    model->sum = (struct model_sum){0};
+    model->sum = model->ended = (struct model_sum){0};
 }
 
 /* Equal keys give equal bytes: numbers as the text of their exact value. */
@@ -131,8 +131,59 @@ static struct model_row *row_copy(const struct rhei_value *row, uint32_t columns
     return copy;
 }
 
+static void end_version(struct model_table *model, struct model_row *old)
+{
+    model->sum.rows--;
+    model->sum.hash -= old->hash;
+    model->ended.rows++;
+    model->ended.hash += old->hash;
+    row_free(old, model->definition.column_count);
+}
+
+static void clear(struct model_table *model)
+{
+    size_t cursor = 0;
+    const char *key;
+    size_t key_len;
+    void *row;
+    while (base_map_next(model->rows, &cursor, &key, &key_len, &row))
+        end_version(model, row);
+    base_map_free(&model->rows);
+    model->rows = base_map_new(false);
+    assert_non_null(model->rows);
+    assert_int_equal(model->sum.rows, 0);
+}
+
+static const struct model_row *model_find(const struct model_table *model, const struct rhei_value *row)
+{
+    char key[4096];
+    size_t length = key_text(model, row, key, sizeof key);
+    return base_map_find(model->rows, key, length);
+}
+
+bool model_has(const struct model_table *model, const struct rhei_value *row)
+{
+    return model_find(model, row) != NULL;
+}
+
+bool model_patch(struct model_table *model, const struct rhei_value *row, uint64_t unchanged)
+{
+    struct rhei_value whole[MODEL_COLUMNS];
+    const struct model_row *old = model_find(model, row);
+    if (old == NULL)
+        return false;
+    for (uint32_t c = 0; c < model->definition.column_count; c++)
+        whole[c] = (unchanged >> c & 1) != 0 ? old->value[c] : row[c];
+    model_apply(model, CHANGE_UPSERT, whole);
+    return true;
+}
+
 void model_apply(struct model_table *model, uint8_t op, const struct rhei_value *row)
 {
+    if (op == CHANGE_CLEAR) {
+        clear(model);
+        return;
+    }
     char key[4096];
     size_t length = key_text(model, row, key, sizeof key);
     void *old = NULL;
@@ -144,11 +195,8 @@ void model_apply(struct model_table *model, uint8_t op, const struct rhei_value 
         model->sum.rows++;
         model->sum.hash += copy->hash;
     }
-    if (old == NULL)
-        return;
-    model->sum.rows--;
-    model->sum.hash -= ((struct model_row *)old)->hash;
-    row_free(old, model->definition.column_count);
+    if (old != NULL)
+        end_version(model, old);
 }
 
 static bool is_dead(const struct mirror_vector *vector, uint32_t row)
@@ -340,19 +388,26 @@ void model_batch_init(struct model_batch *batch, uint32_t table, uint32_t column
     memset(batch, 0, sizeof *batch);
     batch->capacity = capacity;
     batch->op = malloc(capacity);
-    assert_non_null(batch->op);
+    batch->unchanged = calloc(capacity, sizeof *batch->unchanged);
+    batch->seq = calloc(capacity, sizeof *batch->seq);
+    assert_true(batch->op != NULL && batch->unchanged != NULL && batch->seq != NULL);
     for (uint32_t c = 0; c < columns; c++) {
         batch->values[c] = calloc(capacity, sizeof *batch->values[c]);
         assert_non_null(batch->values[c]);
         batch->columns[c] = batch->values[c];
     }
-    batch->batch =
-        (struct change_batch){.table = table, .column_count = columns, .op = batch->op, .columns = batch->columns};
+    batch->batch = (struct change_batch){.table = table,
+                                         .column_count = columns,
+                                         .op = batch->op,
+                                         .columns = batch->columns,
+                                         .unchanged = batch->unchanged};
 }
 
 void model_batch_reset(struct model_batch *batch)
 {
     free(batch->op);
+    free(batch->unchanged);
+    free(batch->seq);
     for (uint32_t c = 0; c < batch->batch.column_count; c++)
         free(batch->values[c]);
     memset(batch, 0, sizeof *batch);
@@ -363,8 +418,16 @@ void model_batch_add(struct model_batch *batch, uint8_t op, const struct rhei_va
     size_t i = batch->batch.row_count++;
     assert_true(i < batch->capacity);
     batch->op[i] = op;
-    for (uint32_t c = 0; c < batch->batch.column_count; c++)
+    batch->unchanged[i] = 0;
+    for (uint32_t c = 0; c < batch->batch.column_count && op != CHANGE_CLEAR; c++)
         batch->values[c][i] = row[c];
+}
+
+void model_batch_add_patch(struct model_batch *batch, const struct rhei_value *row, uint64_t unchanged)
+{
+    size_t i = batch->batch.row_count;
+    model_batch_add(batch, CHANGE_PATCH, row);
+    batch->unchanged[i] = unchanged;
 }
 
 struct rhei_value model_integer(int64_t value)

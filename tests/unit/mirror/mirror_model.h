@@ -39,12 +39,17 @@ struct model_table {
     char names[MODEL_COLUMNS][16];
     struct base_map *rows;
     struct model_sum sum;
+    struct model_sum ended; /* every version that a change ended */
 };
 
 /* keys: the first `keys` columns. */
 void model_init(struct model_table *model, uint32_t id, uint32_t columns, uint32_t keys, bool integer_key);
 void model_reset(struct model_table *model);
+/* Upsert, delete, clear. */
 void model_apply(struct model_table *model, uint8_t op, const struct rhei_value *row);
+/* The row of that key with the columns whose bit is set in `unchanged` as they were; false: there is none, nothing happened. */
+bool model_patch(struct model_table *model, const struct rhei_value *row, uint64_t unchanged);
+bool model_has(const struct model_table *model, const struct rhei_value *row);
 
 uint64_t model_row_hash(const struct rhei_value *row, uint32_t columns);
 struct model_sum model_sum_cells(const struct mirror_table_view *view);
@@ -61,11 +66,14 @@ struct model_batch {
     struct rhei_value *values[MODEL_COLUMNS];
     const struct rhei_value *columns[MODEL_COLUMNS];
     uint8_t *op;
+    uint64_t *unchanged;
+    int64_t *seq; /* 0, unless a test sets them and batch.seq */
     size_t capacity;
 };
 void model_batch_init(struct model_batch *batch, uint32_t table, uint32_t columns, size_t capacity);
 void model_batch_reset(struct model_batch *batch);
 void model_batch_add(struct model_batch *batch, uint8_t op, const struct rhei_value *row);
+void model_batch_add_patch(struct model_batch *batch, const struct rhei_value *row, uint64_t unchanged);
 
 struct rhei_value model_integer(int64_t value);
 struct rhei_value model_real(double value);

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows as they were before a chunk of changes, which is looked through once before it is applied.
+ *
+ *  1. What a key held before row i of a chunk is in the last row before i with the same key if there is one, else where the index
+ *     says. So nothing that is not written yet is ever read from a segment.
+ *  2. Long strings of an old row stay in their heap, which apply keeps until the chunk is written (`borrows`); short ones lie in
+ *     the slot, which is freed when a tail grows, and are copied.
+ *  3. A sink is told before the change is in the working state. If that fails later, the table is unsound, and its history with it.
+ *  4. What a sink can't take loses the table its sink, and nothing else.
+ */
+#include "mirror_before.h"
+
+#include <string.h>
+
+#include "base/base_error.h"
+
+enum { SHORT_BYTES = 12, LEAST_ROWS = 64, MOST_CELLS = 64 << 10 };
+
+/* ---- Memory of one call. -------------------------------------------------------------------------------------------- */
+
+struct layout {
+    char *base;
+    size_t used;
+};
+
+static void *take(struct layout *layout, size_t size)
+{
+    layout->used = (layout->used + 15) / 16 * 16;
+    void *place = layout->base == NULL ? NULL : layout->base + layout->used;
+    layout->used += size;
+    return place;
+}
+
+/* Run twice: with base NULL it only measures. */
+static void lay_out(struct mirror_before *before, struct layout *layout, bool patches)
+{
+    size_t columns = mirror_table_columns(before->table), rows = before->capacity;
+    before->columns = take(layout, columns * sizeof *before->columns);
+    before->row = take(layout, columns * sizeof *before->row);
+    before->values = patches ? take(layout, columns * rows * sizeof *before->values) : NULL;
+    before->shorts = patches ? take(layout, columns * rows * SHORT_BYTES) : NULL;
+    before->op = patches ? take(layout, rows) : NULL;
+    before->heads = take(layout, MIRROR_BEFORE_HEADS * sizeof *before->heads);
+    before->earlier = take(layout, rows * sizeof *before->earlier);
+    before->hashes = take(layout, rows * sizeof *before->hashes);
+    before->overtaken = take(layout, rows * sizeof *before->overtaken);
+}
+
+rhei_status mirror_before_open(struct mirror_table *table, const struct change_batch *batch,
+                               struct mirror_before *before)
+{
+    size_t most = MOST_CELLS / mirror_table_columns(table);
+    bool patches = batch->op != NULL && batch->unchanged != NULL;
+    *before = (struct mirror_before){.table = table, .from = batch};
+    most = most < LEAST_ROWS ? LEAST_ROWS : most > MIRROR_CHUNK_ROWS ? MIRROR_CHUNK_ROWS : most;
+    before->capacity = batch->row_count < most ? batch->row_count : most;
+    struct layout layout = {0};
+    lay_out(before, &layout, patches);
+    before->memory_size = layout.used;
+    rhei_status status = mirror_memory_alloc(&table->mirror->memory, layout.used, &before->memory);
+    if (status != RHEI_OK)
+        return status;
+    layout = (struct layout){.base = before->memory};
+    lay_out(before, &layout, patches);
+    return RHEI_OK;
+}
+
+void mirror_before_close(struct mirror_before *before)
+{
+    mirror_memory_free(&before->table->mirror->memory, before->memory, before->memory_size);
+    before->memory = NULL;
+}
+
+/* ---- Sinks. ---------------------------------------------------------------------------------------------------------- */
+
+rhei_status mirror_set_sink(struct mirror *mirror, uint32_t id, const struct mirror_sink *sink,
+                            struct rhei_error *error)
+{
+    struct mirror_table *table = mirror_table_find(mirror, id);
+    if (table == NULL)
+        return error_set(error, RHEI_NOT_FOUND, "the column store has no table %u", id);
+    table->sink = sink == NULL ? (struct mirror_sink){0} : *sink;
+    mirror_begun_free(table);
+    return RHEI_OK;
+}
+
+void mirror_sink_fail(struct mirror_table *table, rhei_status status)
+{
+    struct mirror_sink sink = table->sink;
+    if (sink.ended == NULL)
+        return;
+    table->sink = (struct mirror_sink){0};
+    mirror_begun_free(table);
+    if (sink.failed != NULL)
+        sink.failed(sink.context, table->definition.id, status);
+}
+
+static void hand_over(struct mirror_table *table, const struct rhei_value *row, uint8_t how, int64_t began,
+                      int64_t ended)
+{
+    if (table->sink.ended == NULL)
+        return;
+    struct mirror_ended version = {.table = table->definition.id,
+                                   .how = how,
+                                   .column_count = mirror_table_columns(table),
+                                   .row = row,
+                                   .began = began,
+                                   .ended = ended};
+    rhei_status status = table->sink.ended(table->sink.context, &version);
+    if (status != RHEI_OK)
+        mirror_sink_fail(table, status);
+}
+
+static void read_stored(const struct mirror_table *table, const struct mirror_segment *segment, uint32_t place,
+                        struct rhei_value *row)
+{
+    for (uint32_t c = 0; c < mirror_table_columns(table); c++)
+        mirror_segment_value(segment, c, place, &row[c]);
+}
+
+void mirror_before_clear(struct mirror_before *before, int64_t seq)
+{
+    struct mirror_table *table = before->table;
+    uint32_t number = 0;
+    const struct mirror_segment *segment;
+    for (; (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
+        const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
+        uint32_t rows = segment == table->tail.segment ? table->tail.rows : segment->rows;
+        for (uint32_t place = 0; place < rows && table->sink.ended != NULL; place++) {
+            if (mirror_is_dead(deletions, place))
+                continue;
+            /* a segment with a map was compacted: none of its rows began in this cycle */
+            int64_t began = segment->map == NULL ? mirror_begun_find(table, number << 16 | place) : MIRROR_NO_SEQUENCE;
+            read_stored(table, segment, place, before->row);
+            hand_over(table, before->row, CHANGE_CLEAR, began, seq);
+        }
+    }
+}
+
+/* ---- One chunk. ------------------------------------------------------------------------------------------------------ */
+
+static bool same_key(const struct mirror_before *before, size_t a, size_t b)
+{
+    const struct source_table *definition = &before->table->definition;
+    for (uint32_t k = 0; k < definition->key_count; k++) {
+        const struct rhei_value *values = before->columns[definition->key_columns[k]];
+        if (!mirror_value_equal(&values[a], &values[b]))
+            return false;
+    }
+    return true;
+}
+
+/* Enters a row; the last one before it with the same key, or -1. */
+static int64_t enter(struct mirror_before *before, size_t row)
+{
+    uint64_t hash = mirror_key_hash(before->table, before->columns, row);
+    uint32_t *head = &before->heads[hash % MIRROR_BEFORE_HEADS], at = *head;
+    before->hashes[row] = hash;
+    before->earlier[row] = at;
+    before->overtaken[row] = false;
+    *head = (uint32_t)row + 1;
+    while (at != 0 && !(before->hashes[at - 1] == hash && same_key(before, at - 1, row)))
+        at = before->earlier[at - 1];
+    if (at == 0)
+        return -1;
+    before->overtaken[at - 1] = true;
+    return (int64_t)at - 1;
+}
+
+static const uint32_t *find_cell(const struct mirror_before *before, size_t row)
+{
+    static const struct mirror_pending none = {0};
+    struct mirror_probe probe = {.columns = before->columns, .row = row, .hash = before->hashes[row], .pending = &none};
+    return mirror_index_find(before->table, &probe);
+}
+
+/* The key's row before this change, into before->row; false: there is none. *began: when it did, if that is known. */
+static bool old_row(struct mirror_before *before, size_t row, int64_t *began)
+{
+    struct mirror_table *table = before->table;
+    int64_t earlier = enter(before, row);
+    if (earlier >= 0) {
+        if (before->rows.op != NULL && before->rows.op[earlier] == CHANGE_DELETE)
+            return false;
+        for (uint32_t c = 0; c < mirror_table_columns(table); c++)
+            before->row[c] = before->columns[c][earlier];
+        *began = before->rows.seq == NULL ? MIRROR_NO_SEQUENCE : before->rows.seq[earlier];
+        return true;
+    }
+    const uint32_t *cell = find_cell(before, row);
+    if (cell == NULL)
+        return false;
+    uint32_t row_id = *cell - 1;
+    const struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
+    read_stored(table, segment, mirror_segment_place(segment, row_id & 0xffff), before->row);
+    *began = mirror_begun_find(table, row_id);
+    return true;
+}
+
+/* What a patch leaves as it is comes from the old row. */
+static void fill_up(struct mirror_before *before, size_t batch_row, size_t row)
+{
+    for (uint32_t c = 0; c < mirror_table_columns(before->table); c++) {
+        if (!change_batch_unchanged(before->from, batch_row, c))
+            continue;
+        size_t at = (size_t)c * before->capacity + row;
+        struct rhei_value value = before->row[c];
+        if (value.type >= RHEI_TEXT && value.length > 0 && value.length <= SHORT_BYTES) {
+            char *bytes = before->shorts + at * SHORT_BYTES;
+            memcpy(bytes, value.as.bytes, value.length);
+            value.as.bytes = bytes;
+        }
+        before->values[at] = value;
+    }
+    before->op[row] = CHANGE_UPSERT;
+}
+
+static void begin_chunk(struct mirror_before *before, size_t first, size_t count)
+{
+    const struct change_batch *from = before->from;
+    for (uint32_t c = 0; c < from->column_count; c++) {
+        before->columns[c] = from->columns[c] + first;
+        if (before->values == NULL)
+            continue;
+        struct rhei_value *values = before->values + (size_t)c * before->capacity;
+        memcpy(values, from->columns[c] + first, count * sizeof *values);
+        before->columns[c] = values;
+    }
+    if (before->op != NULL)
+        memcpy(before->op, from->op + first, count);
+    memset(before->heads, 0, MIRROR_BEFORE_HEADS * sizeof *before->heads);
+    before->rows = *from;
+    before->rows.columns = before->columns;
+    before->rows.row_count = count;
+    before->rows.op = before->op != NULL ? before->op : from->op == NULL ? NULL : from->op + first;
+    before->rows.seq = from->seq == NULL ? NULL : from->seq + first;
+    before->rows.unchanged = NULL;
+}
+
+rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size_t end)
+{
+    const struct change_batch *from = before->from;
+    begin_chunk(before, first, end - first);
+    for (size_t i = 0; i < end - first; i++) {
+        uint8_t how = from->op == NULL ? CHANGE_UPSERT : from->op[first + i];
+        int64_t began = MIRROR_NO_SEQUENCE;
+        bool there = old_row(before, i, &began);
+        if (how == CHANGE_PATCH && (!there || before->values == NULL))
+            return RHEI_NOT_FOUND;
+        if (there)
+            hand_over(before->table, before->row, how, began,
+                      from->seq == NULL ? MIRROR_NO_SEQUENCE : from->seq[first + i]);
+        if (how == CHANGE_PATCH)
+            fill_up(before, first + i, i);
+    }
+    return RHEI_OK;
+}
+
+void mirror_before_applied(struct mirror_before *before)
+{
+    struct mirror_table *table = before->table;
+    const struct change_batch *rows = &before->rows;
+    for (size_t i = 0; i < rows->row_count && table->sink.ended != NULL; i++) {
+        if (before->overtaken[i] || (rows->op != NULL && rows->op[i] == CHANGE_DELETE))
+            continue;
+        const uint32_t *cell = find_cell(before, i);
+        BASE_INVARIANT(cell != NULL);
+        mirror_begun_set(table, *cell - 1, rows->seq == NULL ? MIRROR_NO_SEQUENCE : rows->seq[i]);
+    }
+}
