@@ -22,7 +22,8 @@ struct list_event {
     int64_t seq;
     uint32_t table;
     enum change_op op;
-    struct rhei_value *values; /* DELETE: only the first is set */
+    struct rhei_value *values; /* DELETE: only the first is set; CLEAR: none */
+    uint64_t unchanged;        /* PATCH: bits of columns */
 };
 
 struct list_table {

@@ -12,6 +12,7 @@ struct list_batch {
     size_t rows;
     uint8_t *op;
     int64_t *seq;
+    uint64_t *unchanged;
     struct rhei_value **columns;
 };
 
@@ -78,6 +79,7 @@ static void free_batches(struct list_source *source)
         struct list_batch *batch = &source->batches[i];
         free(batch->op);
         free(batch->seq);
+        free(batch->unchanged);
         for (uint32_t c = 0; c < batch->column_count; c++)
             free(batch->columns[c]);
         free(batch->columns);
@@ -99,6 +101,7 @@ static struct list_batch *batch_for(struct list_source *source, const struct lis
     *batch = (struct list_batch){.table = table->id, .column_count = table->column_count};
     batch->op = list_must(calloc(max_rows, 1));
     batch->seq = list_must(calloc(max_rows, sizeof *batch->seq));
+    batch->unchanged = list_must(calloc(max_rows, sizeof *batch->unchanged));
     batch->columns = list_must(calloc(table->column_count, sizeof(struct rhei_value *)));
     for (uint32_t c = 0; c < table->column_count; c++)
         batch->columns[c] = list_must(calloc(max_rows, sizeof **batch->columns));
@@ -119,6 +122,7 @@ static void add_event(struct list_source *source, const struct list_event *event
     struct list_batch *batch = batch_for(source, table, max_rows);
     batch->op[batch->rows] = (uint8_t)event->op;
     batch->seq[batch->rows] = event->seq;
+    batch->unchanged[batch->rows] = event->unchanged;
     for (uint32_t c = 0; c < table->column_count; c++)
         batch->columns[c][batch->rows] = event->values[c];
     batch->rows++;
@@ -156,7 +160,8 @@ static rhei_status op_next(struct change_source *base, size_t max_rows, const st
                                                .row_count = b->rows,
                                                .op = b->op,
                                                .columns = (const struct rhei_value *const *)b->columns,
-                                               .seq = b->seq};
+                                               .seq = b->seq,
+                                               .unchanged = b->unchanged};
     }
     *batches = source->out;
     *count = source->batch_count;

@@ -32,6 +32,9 @@ struct list_txn *list_begin(struct list_store *store);
 void list_put(struct list_txn *txn, const char *name, const struct rhei_value *values);
 void list_remove(struct list_txn *txn, const char *name, int64_t key);
 void list_rekey(struct list_txn *txn, const char *name, int64_t key, int64_t to); /* two changes of one number */
+/* Of the row with that key, which must be there: all columns but those whose bit is set in `unchanged`. */
+void list_patch(struct list_txn *txn, const char *name, const struct rhei_value *values, uint64_t unchanged);
+void list_clear(struct list_txn *txn, const char *name);
 bool list_get(struct list_txn *txn, const char *name, int64_t key, const struct rhei_value **values);
 int64_t list_commit(struct list_txn *txn); /* the position; frees it */
 int64_t list_position(struct list_store *store);

@@ -81,6 +81,14 @@ void put_row(struct list_txn *txn, const char *table, int64_t key, int64_t numbe
     list_put(txn, table, values); /* further columns are NULL */
 }
 
+static void patch_row(struct list_txn *txn, const char *table, int64_t key, int64_t number, uint64_t unchanged)
+{
+    char text[64];
+    snprintf(text, sizeof text, "patched %lld", (long long)number);
+    struct rhei_value values[8] = {list_integer(key), list_integer(number), list_text(text)};
+    list_patch(txn, table, values, unchanged);
+}
+
 int64_t commit_row(struct list_store *store, const char *table, int64_t key, int64_t number)
 {
     struct list_txn *txn = list_begin(store);
@@ -105,7 +113,12 @@ int64_t random_transaction(struct list_store *store, uint64_t *random, const cha
         const char *table = tables[test_random(random) % count];
         int64_t key = (int64_t)(test_random(random) % (uint64_t)keys);
         uint64_t what = test_random(random) % 10;
-        if (what < 6)
+        const struct rhei_value *old = NULL;
+        if (test_random(random) % 200 == 0)
+            list_clear(txn, table);
+        else if (what < 3 && list_get(txn, table, key, &old))
+            patch_row(txn, table, key, (int64_t)(test_random(random) % 1000), test_random(random) % 8 & ~UINT64_C(1));
+        else if (what < 6)
             put_row(txn, table, key, (int64_t)(test_random(random) % 1000));
         else if (what < 8)
             list_remove(txn, table, key);
