@@ -14,9 +14,6 @@
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
 
-/* An instance's address space before its first statement, and that of each of its threads: stack and allocator. */
-enum { INSTANCE_BYTES = 64 << 20, THREAD_BYTES = 24 << 20 };
-
 static const struct {
     const char *name;
     const char *value;
@@ -146,16 +143,6 @@ static rhei_status take_arrow_options(struct duck_database *database, struct rhe
             return error_no_memory(error);
     }
     return RHEI_OK;
-}
-
-rhei_status duck_need_room(const struct duck_executor *executor, size_t more, struct rhei_error *error)
-{
-    size_t bytes = INSTANCE_BYTES + (size_t)executor->threads * THREAD_BYTES + more;
-    if (base_memory_has_room(bytes))
-        return RHEI_OK;
-    return error_set(error, RHEI_NO_MEMORY,
-                     "DuckDB needs %zu MiB of address space to start: raise the process's limit (ulimit -v)",
-                     bytes >> 20);
 }
 
 rhei_status duck_database_open(struct duck_executor *executor, size_t memory_limit, bool limited,

@@ -8,28 +8,9 @@
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_internal.h"
 
-/* What the library and what it needs take up. */
-enum { LIBRARY_BYTES = 128 << 20 };
-
 static struct duck_executor *of(struct executor *executor)
 {
     return (struct duck_executor *)executor; /* `base` is the first member */
-}
-
-rhei_status duck_load(struct duck_executor *executor, struct rhei_error *error)
-{
-    const struct duck_api *api = NULL;
-    rhei_status status = duck_need_room(executor, LIBRARY_BYTES, error);
-    if (status != RHEI_OK)
-        return status;
-    status = duck_api_load(executor->config.library_path, &api, error);
-    if (status != RHEI_OK)
-        return status;
-    base_mutex_lock(&executor->mutex);
-    executor->api = api;
-    base_mutex_unlock(&executor->mutex);
-    base_log_write(executor->config.log, BASE_LOG_DEBUG, "exec_duckdb", "DuckDB %s loaded", api->library_version());
-    return RHEI_OK;
 }
 
 static rhei_status take(struct executor *executor, const struct executor_query *query,

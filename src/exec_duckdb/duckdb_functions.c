@@ -22,7 +22,7 @@ static void prm_init(duckdb_init_info info)
     struct duck_database *database = api->scalar_function_init_get_extra_info(info);
     duckdb_client_context context = NULL;
     api->scalar_function_init_get_client_context(info, &context);
-    struct duck_connection *connection = duck_pool_find(database, api->client_context_get_connection_id(context));
+    struct duck_connection *connection = duck_connection_find(database, api->client_context_get_connection_id(context));
     api->destroy_client_context(&context);
     if (connection == NULL)
         api->scalar_function_init_set_error(info, "prm_*() works in Rhei's own statements only");
@@ -125,27 +125,6 @@ static void prm_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 static void prm_blob(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     prm_run(info, input, output, RHEI_BLOB);
-}
-
-/* ---- NULL ------------------------------------------------------------------------------------------------------- */
-
-void duck_null_rows(duckdb_data_chunk input, duckdb_vector output)
-{
-    const struct duck_api *api = duck_api();
-    idx_t columns = api->data_chunk_get_column_count(input);
-    idx_t words = (api->data_chunk_get_size(input) + 63) / 64;
-    uint64_t *result = NULL;
-    for (idx_t c = 0; c < columns; c++) {
-        const uint64_t *valid = api->vector_get_validity(api->data_chunk_get_vector(input, c));
-        if (valid == NULL)
-            continue;
-        if (result == NULL) {
-            api->vector_ensure_validity_writable(output);
-            result = api->vector_get_validity(output);
-        }
-        for (idx_t w = 0; w < words; w++)
-            result[w] &= valid[w];
-    }
 }
 
 /* ---- LIKE and GLOB ----------------------------------------------------------------------------------------------- */
@@ -309,55 +288,6 @@ DUCK_OR_NULL(run_round)
 DUCK_OR_NULL(run_round_digits)
 
 /* ---- Registering ------------------------------------------------------------------------------------------------- */
-
-static duckdb_scalar_function make(struct duck_database *database, const struct duck_signature *signature)
-{
-    const struct duck_api *api = database->executor->api;
-    duckdb_scalar_function function = api->create_scalar_function();
-    api->scalar_function_set_name(function, signature->name);
-    for (int i = 0; i < DUCK_PARAMETERS && signature->parameters[i] != DUCKDB_TYPE_INVALID; i++) {
-        duckdb_logical_type type = api->create_logical_type(signature->parameters[i]);
-        api->scalar_function_add_parameter(function, type);
-        api->destroy_logical_type(&type);
-    }
-    duckdb_logical_type type = api->create_logical_type(signature->result);
-    api->scalar_function_set_return_type(function, type);
-    api->destroy_logical_type(&type);
-    api->scalar_function_set_function(function, signature->run);
-    if (signature->more != DUCKDB_TYPE_INVALID) {
-        type = api->create_logical_type(signature->more);
-        api->scalar_function_set_varargs(function, type);
-        api->destroy_logical_type(&type);
-    }
-    if (signature->init != NULL)
-        api->scalar_function_set_init(function, signature->init);
-    if (signature->reads_slot) {
-        api->scalar_function_set_extra_info(function, database, NULL);
-        api->scalar_function_set_volatile(function); /* else DuckDB computes it once, when it plans */
-    } else {
-        api->scalar_function_set_extra_info(
-            function, signature->info != NULL ? (void *)(uintptr_t)signature->info : database->executor, NULL);
-    }
-    return function;
-}
-
-/* Signatures of one name are registered together. */
-rhei_status duck_register_functions(struct duck_database *database, const struct duck_signature *signatures,
-                                    size_t count, struct rhei_error *error)
-{
-    const struct duck_api *api = database->executor->api;
-    duckdb_scalar_function_set set = api->create_scalar_function_set(signatures[0].name);
-    bool accepted = set != NULL;
-    for (size_t i = 0; i < count && accepted; i++) {
-        duckdb_scalar_function function = make(database, &signatures[i]);
-        accepted = api->add_scalar_function_to_set(set, function) == DuckDBSuccess;
-        api->destroy_scalar_function(&function);
-    }
-    accepted = accepted && api->register_scalar_function_set(database->admin, set) == DuckDBSuccess;
-    api->destroy_scalar_function_set(&set);
-    return accepted ? RHEI_OK
-                    : error_set(error, RHEI_INTERNAL, "DuckDB did not accept the function %s", signatures[0].name);
-}
 
 rhei_status duck_functions_register(struct duck_database *database, struct rhei_error *error)
 {

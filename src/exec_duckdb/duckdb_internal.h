@@ -121,12 +121,27 @@ struct duck_executor {
     struct duck_aside *left; /* plannings that nobody waits for any more */
 };
 
-/* ---- duckdb_database.c ------------------------------------------------------------------------------------------- */
+/* ---- duckdb_load.c ----------------------------------------------------------------------------------------------- */
 
 /* DuckDB's allocator crashes where it finds no address space when it starts: RHEI_NO_MEMORY if there is too little for that. */
 rhei_status duck_need_room(const struct duck_executor *executor, size_t more, struct rhei_error *error);
 /* Loads the library if need be. */
 rhei_status duck_load(struct duck_executor *executor, struct rhei_error *error);
+
+/* ---- duckdb_slot.c ----------------------------------------------------------------------------------------------- */
+
+/* Copies what the query brings; undone on error. */
+rhei_status duck_slot_fill(struct duck_slot *slot, const struct executor_query *query, struct rhei_error *error);
+void duck_slot_reset(struct duck_slot *slot);
+/* Asks the stop; remembers and returns its answer. Any thread. */
+rhei_status duck_slot_check(struct duck_slot *slot);
+/* NULL: the number is none of this database's. Any thread. */
+struct duck_connection *duck_connection_find(struct duck_database *database, idx_t id);
+/* With its plans; nothing runs on it. */
+void duck_connection_free(struct duck_connection **connection);
+
+/* ---- duckdb_database.c ------------------------------------------------------------------------------------------- */
+
 rhei_status duck_database_open(struct duck_executor *executor, size_t memory_limit, bool limited,
                                struct duck_database **database, struct rhei_error *error);
 /* Of a limited one that isn't in use. */
@@ -142,8 +157,6 @@ rhei_status duck_pool_take(struct duck_executor *executor, const struct executor
                            struct duck_connection **connection, struct rhei_error *error);
 /* Nothing of a statement may be open on it. */
 void duck_pool_give(struct duck_connection **connection);
-struct duck_connection *duck_pool_find(struct duck_database *database, idx_t id);
-void duck_connection_free(struct duck_connection **connection);
 
 /* ---- duckdb_plan.c ----------------------------------------------------------------------------------------------- */
 
@@ -250,8 +263,6 @@ void duck_unwatch(struct duck_connection *connection);
 void duck_watch_idle(struct duck_executor *executor);
 /* Ends the watchdog's thread. */
 void duck_watch_close(struct duck_executor *executor);
-/* Asks the stop; remembers and returns its answer. Any thread. */
-rhei_status duck_slot_check(struct duck_slot *slot);
 
 /* ---- duckdb_error.c ---------------------------------------------------------------------------------------------- */
 

@@ -299,7 +299,7 @@ static struct duck_connection *binding_connection(const struct duck_api *api, du
     api->table_function_get_client_context(info, &context);
     idx_t id = api->client_context_get_connection_id(context);
     api->destroy_client_context(&context);
-    return duck_pool_find(database, id);
+    return duck_connection_find(database, id);
 }
 
 static const uint32_t no_table = UINT32_MAX;

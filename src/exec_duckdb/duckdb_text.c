@@ -8,27 +8,6 @@
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_udf.h"
 
-const char duck_no_memory[] = "out of memory";
-
-char *duck_terminate(struct duck_terminated *copy, const duckdb_string_t *string)
-{
-    size_t length = string->value.inlined.length;
-    char *place = copy->inlined;
-    if (length >= sizeof copy->inlined) {
-        if (length >= copy->capacity) {
-            char *grown = base_realloc(copy->heap, 2 * length);
-            if (grown == NULL)
-                return NULL;
-            copy->heap = grown;
-            copy->capacity = 2 * length;
-        }
-        place = copy->heap;
-    }
-    memcpy(place, duck_string_bytes(string), length);
-    place[length] = '\0';
-    return place;
-}
-
 /* ---- lower, upper ------------------------------------------------------------------------------------------------ */
 
 /* Every byte above 127 stays as it is. */

@@ -7,19 +7,6 @@
 #include "base/base_clock.h"
 #include "exec_duckdb/duckdb_internal.h"
 
-rhei_status duck_slot_check(struct duck_slot *slot)
-{
-    int stopped = atomic_load_explicit(&slot->stopped, memory_order_acquire);
-    if (stopped != RHEI_OK || slot->stop.check == NULL)
-        return (rhei_status)stopped;
-    rhei_status status = slot->stop.check(slot->stop.context);
-    if (status == RHEI_OK)
-        return RHEI_OK;
-    int none = RHEI_OK; /* the first answer stays */
-    atomic_compare_exchange_strong(&slot->stopped, &none, (int)status);
-    return (rhei_status)atomic_load_explicit(&slot->stopped, memory_order_acquire);
-}
-
 /* Under the mutex: the limited instance that has been idle longest, its link; NULL: there is none. */
 static struct duck_database **longest_idle(struct duck_executor *executor)
 {

@@ -47,12 +47,6 @@ static void statement_destroy(struct route_statement *statement)
     base_free(statement);
 }
 
-struct route_statement *route_statement_share(struct route_statement *statement)
-{
-    atomic_fetch_add_explicit(&statement->references, 1, memory_order_relaxed);
-    return statement;
-}
-
 void route_statement_release(struct route_statement **statement)
 {
     if (*statement != NULL && atomic_fetch_sub_explicit(&(*statement)->references, 1, memory_order_acq_rel) == 1)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* First step: what the text's structure, the tables' health and SQLite's own plan say about where it belongs. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,29 +82,6 @@ void route_structure(struct route_statement *statement)
     structure_set(statement, ROUTE_TO_OLAP, rule == NULL ? "scan" : rule);
 }
 
-/* Under the statement's lock. A plan of another schema than the statement's says nothing about it. */
-static void learn_plan(struct route *route, struct route_statement *statement)
-{
-    if (statement->plan_known)
-        return;
-    struct oltp_plan *plan = &statement->oltp_plan;
-    rhei_status status = oltp_explain(route->config.oltp, statement->text, statement->len, plan, NULL);
-    statement->plan_known = status == RHEI_OK && plan->schema_version == statement->schema_version;
-    if (!statement->plan_known) {
-        base_free(plan->text);
-        *plan = (struct oltp_plan){0};
-    }
-}
-
-bool route_oltp_plan_has(struct route *route, struct route_statement *statement, bool (*test)(const char *text))
-{
-    base_mutex_lock(&statement->lock);
-    learn_plan(route, statement);
-    bool has = statement->plan_known && test(statement->oltp_plan.text);
-    base_mutex_unlock(&statement->lock);
-    return has;
-}
-
 /* ---- The tables. ------------------------------------------------------------------------------------------------- */
 
 static bool in_word(char byte)
@@ -174,7 +150,7 @@ static const struct route_work *learn_work(struct route *route, struct route_sta
                                            const struct oltp_catalog *catalog)
 {
     base_mutex_lock(&statement->lock);
-    learn_plan(route, statement);
+    route_learn_plan(route, statement);
     if (statement->work == NULL && statement->plan_known)
         statement->work = route_work_new(statement, statement->oltp_plan.text, catalog);
     const struct route_work *work = statement->work;
@@ -188,15 +164,6 @@ static void choice_set(struct route_choice *choice, enum route_target target, co
     choice->target = target;
     choice->rule = rule;
     choice->reason = reason;
-}
-
-void route_choice_reason(struct route_choice *choice, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(choice->text, sizeof choice->text, format, arguments);
-    va_end(arguments);
-    choice->reason = choice->text;
 }
 
 /* Said of every read until the mirror is built, so not by printf: that took a tenth of a keyed read. */

@@ -136,6 +136,8 @@ bool route_is_native(struct route *route, const char *text, size_t len, bool dem
 
 void route_structure(struct route_statement *statement);
 /* Does SQLite's plan of this very text have what `test` looks for? */
+/* SQLite's plan, once a statement; under its lock. A plan of another schema than the statement's says nothing about it. */
+void route_learn_plan(struct route *route, struct route_statement *statement);
 bool route_oltp_plan_has(struct route *route, struct route_statement *statement, bool (*test)(const char *text));
 
 /* ---- route_light.c ---- */

@@ -732,8 +732,8 @@ static struct translate_value node(struct translator *t, struct translate_scope 
     }
 }
 
-struct translate_value translate_expression(struct translator *t, struct translate_scope *scope,
-                                            const struct sql_expr *expr)
+struct translate_value translate_expression_here(struct translator *t, struct translate_scope *scope,
+                                                 const struct sql_expr *expr)
 {
     if (t->refused || t->failed)
         return translate_value_null(t, expr->offset);

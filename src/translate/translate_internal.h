@@ -24,6 +24,8 @@ enum translate_form {
     TRANSLATE_FORMS
 };
 
+struct translator;
+
 /* How a value is represented in the column store's text. */
 enum translate_class {
     TRANSLATE_CLASS_NULL,    /* always NULL */
@@ -128,7 +130,16 @@ struct translate_query {
     bool unique_first;       /* at most one row */
 };
 
+/* Where recursion goes back to the top: files call each other downwards only, and through here upwards. */
+struct translate_parts {
+    struct translate_value (*expression)(struct translator *t, struct translate_scope *scope,
+                                         const struct sql_expr *expr);
+    struct translate_query (*query)(struct translator *t, struct translate_scope *outer,
+                                    const struct sql_select *select, bool nested);
+};
+
 struct translator {
+    const struct translate_parts *parts; /* set once, in translate.c */
     struct sql_arena *arena;
     const struct translate_catalog *catalog;
     const struct translate_options *options;
@@ -156,7 +167,21 @@ struct translator {
     bool failed; /* no memory */
 };
 
-/* ---- translate.c ---- */
+/* The value of an expression in a scope. */
+static inline struct translate_value translate_expression(struct translator *t, struct translate_scope *scope,
+                                                          const struct sql_expr *expr)
+{
+    return t->parts->expression(t, scope, expr);
+}
+
+/* A SELECT with its CTEs, order and limit. */
+static inline struct translate_query translate_query_text(struct translator *t, struct translate_scope *outer,
+                                                          const struct sql_select *select, bool nested)
+{
+    return t->parts->query(t, outer, select, nested);
+}
+
+/* ---- translate_text.c ---- */
 void translate_refuse(struct translator *t, uint32_t offset, const char *construct, const char *reason);
 /* The form with its parts; a NULL part is empty. */
 const char *translate_emit(struct translator *t, enum translate_form form, const char *a, const char *b, const char *c);
@@ -231,8 +256,9 @@ struct translate_value translate_in_item(
     struct translate_value value); /* as an item of an IN list: no affinity, no collation */
 
 /* ---- translate_expression.c ---- */
-struct translate_value translate_expression(struct translator *t, struct translate_scope *scope,
-                                            const struct sql_expr *expr);
+/* Called through translate_expression(). */
+struct translate_value translate_expression_here(struct translator *t, struct translate_scope *scope,
+                                                 const struct sql_expr *expr);
 /* What stands behind ESCAPE: one literal character that is no wildcard, or a refusal. */
 const char *translate_escape(struct translator *t, struct translate_value escape, uint32_t offset);
 struct translate_value translate_case_value(struct translator *t, const char *const *conditions,
@@ -276,6 +302,8 @@ bool translate_has_aggregate(const struct sql_expr *expr);
 bool translate_has_window(const struct sql_expr *expr);
 
 /* ---- translate_scope.c ---- */
+/* The order of rows is that of a scan of this table: see translation.assumes_scan_of. */
+void translate_assume_scan(struct translator *t, const struct translate_source_scope *source, uint32_t offset);
 struct translate_value translate_resolve(struct translator *t, struct translate_scope *scope,
                                          const struct sql_expr *expr);
 /* Does the name mean a column at any level? */
@@ -301,9 +329,8 @@ int32_t translate_source_of(const struct translate_scope *scope, const struct sq
 const char *translate_implied(struct translator *t, struct translate_scope *scope, const struct sql_expr *where);
 
 /* ---- translate_query.c ---- */
-/* The order of rows is that of a scan of this table: see translation.assumes_scan_of. */
-void translate_assume_scan(struct translator *t, const struct translate_source_scope *source, uint32_t offset);
-struct translate_query translate_query_text(struct translator *t, struct translate_scope *outer,
+/* Called through translate_query_text(). */
+struct translate_query translate_query_here(struct translator *t, struct translate_scope *outer,
                                             const struct sql_select *select, bool nested);
 
 #endif

@@ -45,13 +45,6 @@ static void *make(struct translator *t, size_t count, size_t size)
     return memory;
 }
 
-void translate_assume_scan(struct translator *t, const struct translate_source_scope *source, uint32_t offset)
-{
-    if (source->scan < 0 || (t->out->assumes_scan_of >= 0 && t->out->assumes_scan_of != source->scan))
-        translate_refuse(t, offset, "order of rows", "it depends on how SQLite reads more than one table");
-    t->out->assumes_scan_of = source->scan;
-}
-
 /* ---- LIMIT ---- */
 
 /* Of integers, with + - and *; false: something else, or more than 64 bits. */
@@ -658,7 +651,7 @@ static const char *with_text(struct translator *t, const struct sql_with *with)
     return translate_keep(t, &out);
 }
 
-struct translate_query translate_query_text(struct translator *t, struct translate_scope *outer,
+struct translate_query translate_query_here(struct translator *t, struct translate_scope *outer,
                                             const struct sql_select *select, bool nested)
 {
     struct translate_query query = {.text = t->forms[TRANSLATE_FORM_NULL]};

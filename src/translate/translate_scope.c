@@ -151,6 +151,13 @@ struct translate_value translate_field_value(struct translator *t, struct transl
     return value;
 }
 
+void translate_assume_scan(struct translator *t, const struct translate_source_scope *source, uint32_t offset)
+{
+    if (source->scan < 0 || (t->out->assumes_scan_of >= 0 && t->out->assumes_scan_of != source->scan))
+        translate_refuse(t, offset, "order of rows", "it depends on how SQLite reads more than one table");
+    t->out->assumes_scan_of = source->scan;
+}
+
 /* ---- Uniqueness ---- */
 
 static bool set_is_among(const struct translate_source_scope *source, uint64_t set,
