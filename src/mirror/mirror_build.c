@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "mirror_image.h"
 
 struct loader {
     _Alignas(64) struct mirror_tail tail; /* loaders write their own cache lines */
@@ -357,6 +358,105 @@ rhei_status mirror_build_append(struct mirror_build *build, uint32_t number, con
     return build_error(build, status, error);
 }
 
+/* ---- Segments as they are. ------------------------------------------------------------------------------------------- */
+
+/* Keys of the places [first, end), none of them dead, into the index. */
+static rhei_status index_places(struct mirror_build *build, struct loader *loader, struct mirror_segment *segment,
+                                uint32_t first, uint32_t end, struct rhei_value *values)
+{
+    const struct source_table *definition = &build->table->definition;
+    const struct rhei_value **columns = (const struct rhei_value **)(void *)(values + definition->key_count * 64u);
+    for (uint32_t k = 0; k < definition->key_count; k++) {
+        uint32_t column = definition->key_columns[k];
+        columns[column] = values + k * 64u;
+        for (uint32_t place = first; place < end; place++)
+            mirror_segment_value(segment, column, place, &values[k * 64u + place - first]);
+    }
+    struct change_batch batch = {
+        .row_count = end - first, .column_count = definition->column_count, .columns = columns};
+    rhei_status status = check_rows(build, &batch);
+    if (status != RHEI_OK)
+        return status;
+    return index_rows(build, loader, &batch, 0, end - first, segment->number << 16 | first);
+}
+
+/* By words of the bitmap of dead rows: runs of living ones. */
+static rhei_status index_segment(struct mirror_build *build, struct loader *loader, struct mirror_segment *segment)
+{
+    const struct source_table *definition = &build->table->definition;
+    size_t size = definition->key_count * 64u * sizeof(struct rhei_value) + definition->column_count * sizeof(void *);
+    void *scratch;
+    rhei_status status = mirror_memory_alloc_zero(&build->mirror->memory, size, &scratch);
+    for (uint32_t first = 0; status == RHEI_OK && first < segment->rows; first += 64) {
+        uint32_t end = segment->rows - first < 64 ? segment->rows : first + 64;
+        uint64_t dead = segment->dead == NULL ? 0 : segment->dead[first / 64];
+        for (uint32_t from = first, to; status == RHEI_OK && from < end; from = to + 1) {
+            for (to = from; to < end && (dead >> (to & 63) & 1) == 0;)
+                to++;
+            if (to > from)
+                status = index_places(build, loader, segment, from, to, scratch);
+        }
+    }
+    mirror_memory_free(&build->mirror->memory, scratch, size);
+    return status;
+}
+
+static rhei_status adopt(struct mirror_build *build, struct loader *loader, const struct segment_image *image,
+                         const uint64_t *dead, struct mirror_owner *owner, struct rhei_error *error)
+{
+    struct mirror_segment *segment = NULL;
+    rhei_status status = mirror_adopt_check(image, mirror_table_columns(build->table), error);
+    if (status != RHEI_OK)
+        return status;
+    status = mirror_adopt_segment(build->mirror, image, dead, owner, &segment);
+    if (status != RHEI_OK) {
+        atomic_store_explicit(&build->failed, true, memory_order_relaxed);
+        return build_error(build, status, error);
+    }
+    segment->number = atomic_fetch_add_explicit(&build->next_number, 1, memory_order_relaxed);
+    if (segment->number >= build->mirror->max_segments) {
+        atomic_fetch_sub_explicit(&build->next_number, 1, memory_order_relaxed);
+        status = RHEI_TOO_BIG;
+    }
+    if (status == RHEI_OK)
+        status = index_segment(build, loader, segment);
+    if (status != RHEI_OK) {
+        mirror_segment_free(build->mirror, segment);
+        atomic_store_explicit(&build->failed, true, memory_order_relaxed); /* the index may have some of its rows */
+        return build_error(build, status, error);
+    }
+    for (uint32_t c = 0; c < image->column_count; c++) {
+        struct mirror_column_seen seen;
+        mirror_adopt_seen(segment, c, &seen);
+        see(&loader->seen[c], &seen);
+    }
+    loader->tail.passed += segment->rows;
+    segment->next_empty = loader->sealed;
+    loader->sealed = segment;
+    return RHEI_OK;
+}
+
+rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t number, const struct segment_image *image,
+                                 const uint64_t *dead, void (*release)(void *context), void *context,
+                                 struct rhei_error *error)
+{
+    struct mirror_owner *owner;
+    rhei_status status = mirror_owner_new(&build->mirror->memory, release, context, &owner);
+    if (status != RHEI_OK) {
+        if (release != NULL)
+            release(context);
+        atomic_store_explicit(&build->failed, true, memory_order_relaxed);
+        return build_error(build, status, error);
+    }
+    if (number >= build->loader_count)
+        status = error_set(error, RHEI_INVALID, "table \"%s\": there is no loader %u in the build",
+                           build->table->definition.name, number);
+    else
+        status = adopt(build, &build->loader[number], image, dead, owner, error);
+    mirror_owner_drop(&build->mirror->memory, owner);
+    return status;
+}
+
 /* ---- Attach. --------------------------------------------------------------------------------------------------------- */
 
 /* The loader with most room left goes on as the table's tail. */
@@ -389,9 +489,38 @@ static void merge_plans(struct mirror_build *build)
     }
 }
 
+/* The dead rows of an adopted segment. */
+static rhei_status stitch_dead(struct mirror_table *table, struct mirror_segment *segment)
+{
+    struct mirror_deletions *deletions = NULL;
+    rhei_status status = mirror_small_new(table->mirror, MIRROR_KIND_DELETIONS, &deletions);
+    for (uint32_t w = 0; status == RHEI_OK && w < (segment->rows + 63) / 64; w++) {
+        struct mirror_bitmap **bitmap = &deletions->vector[w / (MIRROR_VECTOR_ROWS / 64)];
+        if (segment->dead[w] == 0)
+            continue;
+        if (*bitmap == NULL)
+            status = mirror_small_new(table->mirror, MIRROR_KIND_BITMAP, bitmap);
+        if (status != RHEI_OK)
+            break;
+        uint32_t dead = (uint32_t)__builtin_popcountll(segment->dead[w]);
+        (*bitmap)->word[w % (MIRROR_VECTOR_ROWS / 64)] = segment->dead[w];
+        (*bitmap)->dead += dead;
+        deletions->dead += dead;
+    }
+    if (status == RHEI_OK)
+        status = mirror_trie_put(table->mirror, &table->retired, &table->deletions, segment->number, deletions);
+    if (status == RHEI_OK)
+        table->dead += deletions->dead;
+    else if (deletions != NULL)
+        mirror_deletions_free(table->mirror, deletions);
+    return status;
+}
+
 static rhei_status stitch_segment(struct mirror_table *table, struct mirror_segment *segment)
 {
-    rhei_status status = mirror_trie_put(table->mirror, &table->retired, &table->segments, segment->number, segment);
+    rhei_status status = segment->dead == NULL ? RHEI_OK : stitch_dead(table, segment);
+    if (status == RHEI_OK)
+        status = mirror_trie_put(table->mirror, &table->retired, &table->segments, segment->number, segment);
     if (status != RHEI_OK)
         return status;
     segment->garbage.born = mirror_building(table->mirror);

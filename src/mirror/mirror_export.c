@@ -237,6 +237,7 @@ static uint64_t column_bytes(const struct mirror_export *shared, uint32_t c, con
     uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
     uint64_t bytes = 0;
     if (layout == MIRROR_LAYOUT_TEXT || layout == MIRROR_LAYOUT_BLOB) {
+        mirror_column_touch(column);
         const struct mirror_string *strings = column->data;
         for (uint32_t i = 0; i < run->count; i++)
             bytes += strings[mirror_run_place(run, i)].as.inlined.length; /* 0 where it is NULL */

@@ -514,6 +514,7 @@ int mirror_export_array(struct mirror_export *shared, const struct mirror_export
 {
     const struct mirror_column *source = &run->segment->column[column->number];
     int code;
+    mirror_column_touch(source);
     switch (column->kind) {
     case MIRROR_EXPORT_INTEGER:
     case MIRROR_EXPORT_REAL:

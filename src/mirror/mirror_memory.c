@@ -287,7 +287,9 @@ void mirror_run_free(struct mirror_memory *memory, struct mirror_run *run)
 {
     if (run->data == NULL)
         return;
-    if (run->block == NULL) {
+    if (run->owner != NULL) {
+        mirror_owner_drop(memory, run->owner);
+    } else if (run->block == NULL) {
         mirror_memory_free(memory, run->data, run->bytes);
     } else {
         base_mutex_lock(&memory->mutex);
@@ -295,6 +297,35 @@ void mirror_run_free(struct mirror_memory *memory, struct mirror_run *run)
         base_mutex_unlock(&memory->mutex);
     }
     memset(run, 0, sizeof *run);
+}
+
+rhei_status mirror_owner_new(struct mirror_memory *memory, void (*release)(void *context), void *context,
+                             struct mirror_owner **out)
+{
+    void *made;
+    rhei_status status = mirror_memory_alloc(memory, sizeof **out, &made);
+    *out = made;
+    if (status != RHEI_OK)
+        return status;
+    atomic_init(&(*out)->holds, 1);
+    (*out)->release = release;
+    (*out)->context = context;
+    return RHEI_OK;
+}
+
+void mirror_owner_drop(struct mirror_memory *memory, struct mirror_owner *owner)
+{
+    if (owner == NULL || atomic_fetch_sub_explicit(&owner->holds, 1, memory_order_acq_rel) > 1)
+        return;
+    if (owner->release != NULL)
+        owner->release(owner->context);
+    mirror_memory_free(memory, owner, sizeof *owner);
+}
+
+void mirror_run_borrow(struct mirror_owner *owner, const void *bytes, size_t len, struct mirror_run *run)
+{
+    atomic_fetch_add_explicit(&owner->holds, 1, memory_order_relaxed);
+    *run = (struct mirror_run){.data = (void *)(uintptr_t)bytes, .bytes = len, .owner = owner};
 }
 
 void mirror_run_shrink(struct mirror_memory *memory, struct mirror_run *run, size_t bytes)

@@ -23,10 +23,18 @@ struct mirror_block {
     uint32_t held; /* units that are counted: those in use, and free ones that were not released to the system */
 };
 
-/* Bytes of column data: units of a block, or (below one unit) plain memory when block is NULL. */
+/* Who keeps memory that isn't the mirror's own, such as a mapped file, until the last run in it is freed. */
+struct mirror_owner {
+    atomic_uint holds;
+    void (*release)(void *context); /* any thread */
+    void *context;
+};
+
+/* Bytes of column data: units of a block, (below one unit) plain memory when block is NULL, or somebody else's. */
 struct mirror_run {
     void *data; /* NULL: nothing held */
     struct mirror_block *block;
+    struct mirror_owner *owner; /* not NULL: not counted, never written to */
     size_t bytes;
     uint32_t first, units;
 };
@@ -56,6 +64,18 @@ void mirror_memory_free_index(struct mirror_memory *memory, void *pointer, size_
 /* Uninitialised bytes, aligned to 64; at most half a block. */
 rhei_status mirror_run_alloc(struct mirror_memory *memory, size_t bytes, struct mirror_run *run);
 void mirror_run_free(struct mirror_memory *memory, struct mirror_run *run);
+/* One hold, the caller's. RHEI_NO_MEMORY, RHEI_MEMORY_LIMIT: nothing was taken. */
+rhei_status mirror_owner_new(struct mirror_memory *memory, void (*release)(void *context), void *context,
+                             struct mirror_owner **out);
+/* One hold less; the last one releases. Accepts NULL. */
+void mirror_owner_drop(struct mirror_memory *memory, struct mirror_owner *owner);
+/* A run of an owner's bytes, with a hold of its own. */
+void mirror_run_borrow(struct mirror_owner *owner, const void *bytes, size_t len, struct mirror_run *run);
+/* Bytes that count as the mirror's. */
+static inline size_t mirror_run_counted(const struct mirror_run *run)
+{
+    return run->owner == NULL ? run->bytes : 0;
+}
 /* Gives back whole units behind the first `bytes`; what is in front stays where it is. */
 void mirror_run_shrink(struct mirror_memory *memory, struct mirror_run *run, size_t bytes);
 /* Gives the pool's free units back, but for `keep` empty blocks. Returns the bytes. */

@@ -62,6 +62,7 @@ void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment)
         struct mirror_column *column = &segment->column[c];
         mirror_run_free(&mirror->memory, &column->data_run);
         mirror_run_free(&mirror->memory, &column->classes_run);
+        mirror_foreign_free(mirror, column->foreign);
         mirror_memory_free(&mirror->memory, (void *)atomic_load_explicit(&column->valid, memory_order_relaxed),
                            bitmap_bytes(segment));
         mirror_memory_free(&mirror->memory, (void *)atomic_load_explicit(&column->parts, memory_order_relaxed),
@@ -70,6 +71,7 @@ void mirror_segment_free(struct mirror *mirror, struct mirror_segment *segment)
     mirror_heap_free(mirror, segment->heap);
     mirror_memory_free(&mirror->memory, segment->map, sizeof *segment->map);
     mirror_memory_free(&mirror->memory, segment->origin, 2 * bitmap_bytes(segment));
+    mirror_memory_free(&mirror->memory, segment->dead, bitmap_bytes(segment));
     mirror_memory_free(&mirror->memory, segment, segment->size);
 }
 
@@ -77,9 +79,9 @@ size_t mirror_segment_size(const struct mirror_segment *segment)
 {
     size_t size = segment->size;
     for (uint32_t c = 0; c < segment->column_count; c++)
-        size += segment->column[c].data_run.bytes + segment->column[c].classes_run.bytes;
+        size += mirror_run_counted(&segment->column[c].data_run) + mirror_run_counted(&segment->column[c].classes_run);
     if (segment->heap != NULL && !segment->outgrown) /* else the one that took its rows over counts it */
-        size += segment->heap->bytes;
+        size += segment->heap->bytes - segment->heap->borrowed;
     return size;
 }
 
@@ -287,6 +289,7 @@ size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t 
         uint8_t class = layout == MIRROR_LAYOUT_MIXED ? column->classes[place] : layout;
         if (class != RHEI_TEXT && class != RHEI_BLOB)
             continue;
+        mirror_column_touch(column);
         const struct mirror_string *string = (const struct mirror_string *)column->data + place;
         uint32_t length = string->as.inlined.length;
         bytes += length <= sizeof string->as.inlined.bytes ? 0 : length;
@@ -369,6 +372,8 @@ void mirror_segment_value(const struct mirror_segment *segment, uint32_t number,
     if (layout == MIRROR_LAYOUT_EMPTY || is_null(column, place))
         return;
     bool mixed = layout == MIRROR_LAYOUT_MIXED;
+    if (layout >= MIRROR_LAYOUT_TEXT)
+        mirror_column_touch(column);
     uint8_t type = mixed ? column->classes[place] : layout;
     size_t slot = mixed ? 2 * (size_t)place : place; /* of 8-byte numbers */
     switch (type) {

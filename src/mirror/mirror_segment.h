@@ -28,6 +28,7 @@ struct mirror_part;
 
 struct mirror_column {
     _Atomic uint8_t layout; /* EMPTY may become another layout once, while the segment is a tail */
+    _Atomic bool untouched; /* data isn't filled yet from what a file has (mirror_touch.c) */
     _Atomic uint32_t flags; /* enum mirror_column_flag */
     void *data;
     uint8_t *classes;                  /* MIXED */
@@ -37,6 +38,7 @@ struct mirror_column {
     uint32_t live[5];                  /* MIXED: live slots per class but NULL; the writer's */
     uint8_t held;                      /* class bits that the table counts for it; the writer's */
     struct mirror_run data_run, classes_run;
+    struct mirror_foreign *foreign;      /* where the data of an untouched column come from */
     _Atomic(struct mirror_part *) parts; /* [vectors] what vectors come to (mirror_aggregate.c); NULL: nobody asked */
 };
 
@@ -50,6 +52,7 @@ struct mirror_heap {
     struct mirror_heap_chunk *first;
     size_t next_size;
     size_t bytes;     /* of strings, dead ones too */
+    size_t borrowed;  /* of them in somebody else's memory */
     uint32_t holders; /* segments that point into it */
 };
 
@@ -77,6 +80,7 @@ struct mirror_segment {
     uint32_t live_rows; /* exact once sealed */
     uint64_t *origin;   /* two bitmaps: what unpublished rows stand for (mirror_apply.c) */
     struct mirror_segment *next_empty;
+    uint64_t *dead; /* of one that was adopted, until its build is attached: bit = dead row */
     uint32_t number;
     uint32_t mixed_columns; /* columns of MIXED layout */
     bool outgrown;          /* another one has taken over its rows and its heap */
@@ -143,6 +147,17 @@ static inline size_t mirror_layout_bytes(uint8_t layout)
 }
 /* Bytes in the heap that a row needs. */
 size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t place);
+
+/* Fills the data of a column that came from a file: the first reader does, others wait for that moment. Never fails. */
+void mirror_column_fill(struct mirror_column *column);
+/* Before `data` of a column with strings is looked at. Any thread. */
+static inline void mirror_column_touch(const struct mirror_column *column)
+{
+    if (atomic_load_explicit(&column->untouched, memory_order_acquire))
+        mirror_column_fill((struct mirror_column *)(uintptr_t)column);
+}
+/* Frees what `foreign` is. Accepts NULL. */
+void mirror_foreign_free(struct mirror *mirror, struct mirror_foreign *foreign);
 /* Is the heap so big that dead bytes are counted row by row? */
 static inline bool mirror_segment_is_heavy(const struct mirror_segment *segment, uint32_t rows)
 {

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An image into a segment: first every buffer is checked as if an enemy had made it, then they are used where they lie.
+ *
+ *  1. After the check no length, place, heap or offset leads outside a buffer, every TEXT is UTF-8 unless its column's flags say
+ *     otherwise, and a row's class is one that the column has.
+ *  2. Each run that lies in an owner's memory holds the owner; a column with strings holds it too, for they are read when it is filled.
+ *  3. What may be written to or outlives the owner's bytes in meaning (validity, zones, counts) is copied.
+ */
+#include "mirror_image.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/base_checksum.h"
+#include "base/base_error.h"
+#include "mirror_internal.h"
+#include "mirror_touch.h"
+
+enum {
+    INLINE_BYTES = 12,
+    ALL_FLAGS = MIRROR_HAS_NULL | MIRROR_HAS_INTEGER | MIRROR_HAS_REAL | MIRROR_HAS_TEXT | MIRROR_HAS_BLOB |
+                MIRROR_NON_ASCII | MIRROR_NOT_WHOLE | MIRROR_BIG_INTEGER | MIRROR_INVALID_UTF8 | MIRROR_HAS_NUL |
+                MIRROR_INFINITE | MIRROR_NEGATIVE_ZERO,
+};
+
+/* ---- Checking: each says what is wrong, or NULL. ------------------------------------------------------------------- */
+
+static const char *check_buffer(const struct segment_buffer *buffer, size_t len)
+{
+    if (buffer->len != len)
+        return "a buffer has another length than its rows need";
+    if (len == 0)
+        return NULL;
+    if (buffer->bytes == NULL || (uintptr_t)buffer->bytes % 8 != 0)
+        return "a buffer isn't aligned";
+    return base_checksum(buffer->bytes, len) == buffer->checksum ? NULL : "a checksum doesn't match";
+}
+
+static const char *check_heaps(const struct segment_heaps *heaps)
+{
+    if (heaps->count > SEGMENT_MOST_HEAPS || (heaps->count > 0 && heaps->buffers == NULL))
+        return "it has an impossible number of heaps";
+    for (uint32_t h = 0; h < heaps->count; h++) {
+        const char *wrong = heaps->buffers[h].len == 0 || heaps->buffers[h].len > INT32_MAX
+                                ? "a heap has an impossible length"
+                                : check_buffer(&heaps->buffers[h], heaps->buffers[h].len);
+        if (wrong != NULL)
+            return wrong;
+    }
+    return NULL;
+}
+
+/* The bytes of a string that was found to lie within its heap; NULL: it doesn't, or says something else than its heap. */
+static const char *bytes_of(const struct segment_string *string, const struct segment_heaps *heaps)
+{
+    static const char zeros[INLINE_BYTES];
+    if (string->length <= INLINE_BYTES)
+        return memcmp(string->as.inlined + string->length, zeros, INLINE_BYTES - string->length) == 0
+                   ? string->as.inlined
+                   : NULL;
+    if (string->as.far.heap >= heaps->count)
+        return NULL;
+    const struct segment_buffer *heap = &heaps->buffers[string->as.far.heap];
+    if (string->length > heap->len || string->as.far.offset > heap->len - string->length)
+        return NULL;
+    const char *bytes = (const char *)heap->bytes + string->as.far.offset;
+    return memcmp(bytes, string->as.far.prefix, sizeof string->as.far.prefix) == 0 ? bytes : NULL;
+}
+
+static const char *check_strings(const struct segment_buffer *part, uint32_t count, const struct segment_heaps *heaps,
+                                 uint32_t flags, bool text)
+{
+    const char *wrong = check_buffer(part, (size_t)count * sizeof(struct segment_string));
+    if (wrong == NULL)
+        wrong = check_heaps(heaps);
+    if (wrong != NULL)
+        return wrong;
+    const struct segment_string *strings = part->bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *bytes = bytes_of(&strings[i], heaps);
+        if (bytes == NULL)
+            return "a string lies outside its heap";
+        if (text && (mirror_text_flags(bytes, strings[i].length, flags) & ~flags) != 0)
+            return "a text isn't what its flags say";
+    }
+    return NULL;
+}
+
+static uint32_t count_bits(const uint8_t *bits, uint32_t rows)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rows; i++)
+        count += bits[i >> 3] >> (i & 7) & 1;
+    return count;
+}
+
+static const char *check_valid(const struct segment_column *column, uint32_t rows)
+{
+    const struct segment_buffer *valid = &column->part[SEGMENT_VALID];
+    if (column->counts[RHEI_NULL] > rows || column->counts[column->layout] != rows - column->counts[RHEI_NULL])
+        return "its counts don't add up";
+    if (column->counts[RHEI_NULL] == 0 && valid->len == 0)
+        return NULL;
+    const char *wrong = check_buffer(valid, (rows + 7) / 8);
+    if (wrong != NULL)
+        return wrong;
+    return count_bits(valid->bytes, rows) == column->counts[column->layout] ? NULL
+                                                                            : "its NULLs are not as many as said";
+}
+
+static const char *check_classes(const struct segment_column *column, uint32_t rows)
+{
+    uint32_t counts[5] = {0};
+    const char *wrong = check_buffer(&column->part[SEGMENT_CLASSES], rows);
+    if (wrong == NULL)
+        wrong = check_buffer(&column->part[SEGMENT_PLACES], rows * sizeof(int32_t));
+    if (wrong != NULL)
+        return wrong;
+    const uint8_t *classes = column->part[SEGMENT_CLASSES].bytes;
+    const int32_t *places = column->part[SEGMENT_PLACES].bytes;
+    for (uint32_t i = 0; i < rows; i++) {
+        if (classes[i] > RHEI_BLOB)
+            return "a row has an unknown class";
+        counts[classes[i]]++;
+        if (classes[i] != RHEI_NULL && (places[i] < 0 || (uint32_t)places[i] >= column->counts[classes[i]]))
+            return "a row's place lies outside its class";
+    }
+    return memcmp(counts, column->counts, sizeof counts) == 0 ? NULL : "its counts don't add up";
+}
+
+static const char *check_mixed(const struct segment_column *column, uint32_t rows)
+{
+    const uint32_t *counts = column->counts;
+    const char *wrong = check_classes(column, rows);
+    if (wrong == NULL)
+        wrong = check_buffer(&column->part[SEGMENT_INTEGERS], counts[RHEI_INTEGER] * sizeof(int64_t));
+    if (wrong == NULL)
+        wrong = check_buffer(&column->part[SEGMENT_REALS], counts[RHEI_REAL] * sizeof(double));
+    if (wrong == NULL)
+        wrong = check_strings(&column->part[SEGMENT_TEXTS], counts[RHEI_TEXT], &column->texts, column->flags, true);
+    if (wrong == NULL)
+        wrong = check_strings(&column->part[SEGMENT_BLOBS], counts[RHEI_BLOB], &column->blobs, 0, false);
+    return wrong;
+}
+
+static const char *check_column(const struct segment_column *column, uint32_t rows)
+{
+    const char *wrong = NULL;
+    if (column->layout > SEGMENT_MIXED || (column->flags & ~(uint32_t)ALL_FLAGS) != 0 || column->zones == NULL)
+        return "a column is of an unknown kind";
+    for (uint32_t class = RHEI_NULL; class <= RHEI_BLOB; class ++)
+        if (column->counts[class] > 0 && (column->flags >> class & 1) == 0)
+            return "a column has a class that its flags don't";
+    if (column->layout == SEGMENT_EMPTY)
+        return column->counts[RHEI_NULL] == rows ? NULL : "its counts don't add up";
+    if (column->layout == SEGMENT_MIXED)
+        return check_mixed(column, rows);
+    wrong = check_valid(column, rows);
+    if (wrong != NULL)
+        return wrong;
+    switch (column->layout) {
+    case SEGMENT_INTEGER:
+        return check_buffer(&column->part[SEGMENT_INTEGERS], rows * sizeof(int64_t));
+    case SEGMENT_REAL:
+        return check_buffer(&column->part[SEGMENT_REALS], rows * sizeof(double));
+    case SEGMENT_TEXT:
+        return check_strings(&column->part[SEGMENT_TEXTS], rows, &column->texts, column->flags, true);
+    default:
+        return check_strings(&column->part[SEGMENT_BLOBS], rows, &column->blobs, 0, false);
+    }
+}
+
+rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, struct rhei_error *error)
+{
+    if (image->rows == 0 || image->rows > SEGMENT_MOST_ROWS || image->column_count != columns)
+        return error_set(error, RHEI_IO,
+                         "a segment of %u rows and %u columns is not of this table, which has %u columns", image->rows,
+                         image->column_count, columns);
+    for (uint32_t c = 0; c < columns; c++) {
+        const char *wrong = check_column(&image->columns[c], image->rows);
+        if (wrong != NULL)
+            return error_set(error, RHEI_IO, "a segment is damaged: column %u: %s", c + 1, wrong);
+    }
+    return RHEI_OK;
+}
+
+/* ---- Making. ------------------------------------------------------------------------------------------------------- */
+
+struct adoption {
+    struct mirror *mirror;
+    const struct segment_image *image;
+    struct mirror_owner *owner;
+    struct mirror_segment *segment;
+};
+
+static rhei_status adopt_heap(const struct adoption *adoption, const struct segment_buffer *buffer)
+{
+    struct mirror_memory *memory = &adoption->mirror->memory;
+    void *made;
+    rhei_status status = RHEI_OK;
+    if (adoption->segment->heap == NULL) {
+        status = mirror_memory_alloc_zero(memory, sizeof(struct mirror_heap), &made);
+        if (status != RHEI_OK)
+            return status;
+        adoption->segment->heap = made;
+        adoption->segment->heap->holders = 1;
+    }
+    struct mirror_heap *heap = adoption->segment->heap;
+    status = mirror_memory_alloc_zero(memory, sizeof(struct mirror_heap_chunk), &made);
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_heap_chunk *chunk = made;
+    mirror_run_borrow(adoption->owner, buffer->bytes, buffer->len, &chunk->run);
+    chunk->used = buffer->len;
+    chunk->next = heap->first;
+    heap->first = chunk;
+    heap->bytes += buffer->len;
+    heap->borrowed += buffer->len;
+    return RHEI_OK;
+}
+
+/* Room for strings with addresses, and what it will be filled from. */
+static rhei_status adopt_untouched(const struct adoption *adoption, const struct segment_column *from,
+                                   struct mirror_column *column)
+{
+    struct mirror *mirror = adoption->mirror;
+    const struct segment_heaps *heaps[2] = {&from->texts, &from->blobs};
+    size_t size = sizeof(struct mirror_foreign) + (from->texts.count + from->blobs.count) * sizeof(char *);
+    void *memory;
+    rhei_status status = mirror_memory_alloc_zero(&mirror->memory, size, &memory);
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_foreign *foreign = column->foreign = memory;
+    foreign->size = size;
+    foreign->rows = adoption->image->rows;
+    foreign->owner = adoption->owner;
+    atomic_fetch_add_explicit(&foreign->owner->holds, 1, memory_order_relaxed);
+    base_mutex_init(&foreign->mutex);
+    for (uint32_t p = 0; p < SEGMENT_PARTS; p++)
+        foreign->part[p] = from->part[p].bytes;
+    uint32_t at = 0;
+    for (uint32_t k = 0; k < 2; k++) {
+        foreign->heaps[k] = &foreign->heap[at];
+        for (uint32_t h = 0; h < heaps[k]->count; h++, at++) {
+            foreign->heap[at] = heaps[k]->buffers[h].bytes;
+            status = adopt_heap(adoption, &heaps[k]->buffers[h]);
+            if (status != RHEI_OK)
+                return status;
+        }
+    }
+    status = mirror_run_alloc(&mirror->memory, adoption->segment->capacity * sizeof(struct mirror_string),
+                              &column->data_run);
+    atomic_store_explicit(&column->untouched, true, memory_order_relaxed);
+    column->data = column->data_run.data;
+    return status;
+}
+
+static rhei_status adopt_valid(const struct adoption *adoption, const struct segment_column *from,
+                               struct mirror_column *column)
+{
+    uint32_t rows = adoption->image->rows;
+    size_t words = (adoption->segment->bitmap_rows + 63) / 64;
+    const uint8_t *classes = from->part[SEGMENT_CLASSES].bytes, *bits = from->part[SEGMENT_VALID].bytes;
+    void *memory;
+    if (from->counts[RHEI_NULL] == 0)
+        return RHEI_OK;
+    rhei_status status = mirror_memory_alloc_zero(&adoption->mirror->memory, words * sizeof(uint64_t), &memory);
+    if (status != RHEI_OK)
+        return status;
+    _Atomic uint64_t *valid = memory;
+    for (uint32_t i = 0; i < rows; i++) {
+        bool there = classes != NULL ? classes[i] != RHEI_NULL : (bits[i >> 3] >> (i & 7) & 1) != 0;
+        uint64_t word = atomic_load_explicit(&valid[i >> 6], memory_order_relaxed) | (uint64_t)there << (i & 63);
+        atomic_store_explicit(&valid[i >> 6], word, memory_order_relaxed);
+    }
+    atomic_store_explicit(&column->valid, valid, memory_order_release);
+    return RHEI_OK;
+}
+
+static rhei_status adopt_data(const struct adoption *adoption, const struct segment_column *from,
+                              struct mirror_column *column)
+{
+    const struct segment_buffer *numbers =
+        &from->part[from->layout == SEGMENT_INTEGER ? SEGMENT_INTEGERS : SEGMENT_REALS];
+    if (from->layout == SEGMENT_INTEGER || from->layout == SEGMENT_REAL) {
+        mirror_run_borrow(adoption->owner, numbers->bytes, numbers->len, &column->data_run);
+        column->data = column->data_run.data;
+        return RHEI_OK;
+    }
+    rhei_status status = adopt_untouched(adoption, from, column);
+    if (status != RHEI_OK || from->layout != SEGMENT_MIXED)
+        return status;
+    mirror_run_borrow(adoption->owner, from->part[SEGMENT_CLASSES].bytes, from->part[SEGMENT_CLASSES].len,
+                      &column->classes_run);
+    column->classes = column->classes_run.data;
+    adoption->segment->mixed_columns++;
+    return RHEI_OK;
+}
+
+static rhei_status adopt_column(const struct adoption *adoption, uint32_t number)
+{
+    const struct segment_column *from = &adoption->image->columns[number];
+    struct mirror_column *column = &adoption->segment->column[number];
+    atomic_init(&column->layout, from->layout);
+    atomic_init(&column->flags, from->flags);
+    memcpy(column->counts, from->counts, sizeof column->counts);
+    for (uint32_t v = 0; v < segment_vectors(adoption->image->rows); v++) {
+        atomic_init(&column->zones[v].low, from->zones[v].low);
+        atomic_init(&column->zones[v].high, from->zones[v].high);
+    }
+    if (from->layout == SEGMENT_EMPTY)
+        return RHEI_OK;
+    rhei_status status = adopt_valid(adoption, from, column);
+    return status == RHEI_OK ? adopt_data(adoption, from, column) : status;
+}
+
+/* What lives: rows, classes of MIXED columns, bytes of the heap. */
+static void count_live(struct mirror_segment *segment)
+{
+    size_t heap = segment->heap == NULL ? 0 : segment->heap->bytes;
+    bool heavy = mirror_segment_is_heavy(segment, segment->rows);
+    for (uint32_t c = 0; c < segment->column_count; c++)
+        if (segment->column[c].classes != NULL)
+            memcpy(segment->column[c].live, segment->column[c].counts, sizeof segment->column[c].live);
+    for (uint32_t place = 0; segment->dead != NULL && place < segment->rows; place++) {
+        if ((segment->dead[place >> 6] >> (place & 63) & 1) == 0)
+            continue;
+        segment->live_rows--;
+        heap -= heavy ? mirror_segment_long_bytes(segment, place) : 0;
+        for (uint32_t c = 0; c < segment->column_count; c++)
+            if (segment->column[c].classes != NULL)
+                segment->column[c].live[segment->column[c].classes[place]]--;
+    }
+    atomic_store_explicit(&segment->heap_live, heap, memory_order_relaxed);
+}
+
+static rhei_status adopt_dead(const struct adoption *adoption, const uint64_t *dead)
+{
+    struct mirror_segment *segment = adoption->segment;
+    size_t words = (segment->bitmap_rows + 63) / 64;
+    void *memory;
+    if (dead == NULL)
+        return RHEI_OK;
+    rhei_status status = mirror_memory_alloc_zero(&adoption->mirror->memory, words * sizeof(uint64_t), &memory);
+    if (status != RHEI_OK)
+        return status;
+    segment->dead = memory;
+    memcpy(segment->dead, dead, words * sizeof *dead);
+    if (segment->rows % 64 != 0)
+        segment->dead[segment->rows / 64] &= (1ull << (segment->rows & 63)) - 1;
+    return RHEI_OK;
+}
+
+rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_image *image, const uint64_t *dead,
+                                 struct mirror_owner *owner, struct mirror_segment **out)
+{
+    struct adoption adoption = {.mirror = mirror, .image = image, .owner = owner};
+    rhei_status status =
+        mirror_segment_new(mirror, image->column_count, (image->rows + 63) / 64 * 64, &adoption.segment);
+    *out = NULL;
+    if (status != RHEI_OK)
+        return status;
+    struct mirror_segment *segment = adoption.segment;
+    segment->rows = segment->logical_rows = segment->live_rows = image->rows;
+    for (uint32_t c = 0; c < image->column_count && status == RHEI_OK; c++)
+        status = adopt_column(&adoption, c);
+    if (status == RHEI_OK)
+        status = adopt_dead(&adoption, dead);
+    if (status != RHEI_OK) {
+        mirror_segment_free(mirror, segment);
+        return status;
+    }
+    count_live(segment);
+    *out = segment;
+    return RHEI_OK;
+}
+
+/* The range of a table's column holds what a segment's zones do. */
+void mirror_adopt_seen(const struct mirror_segment *segment, uint32_t number, struct mirror_column_seen *seen)
+{
+    const struct mirror_column *column = &segment->column[number];
+    uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
+    *seen = (struct mirror_column_seen){
+        .flags = atomic_load_explicit(&column->flags, memory_order_relaxed), .low = INFINITY, .high = -INFINITY};
+    for (uint32_t v = 0; v < segment_vectors(segment->rows); v++) {
+        int64_t low = atomic_load_explicit(&column->zones[v].low, memory_order_relaxed);
+        int64_t high = atomic_load_explicit(&column->zones[v].high, memory_order_relaxed);
+        if (low > high)
+            continue;
+        bool integers = layout == MIRROR_LAYOUT_INTEGER;
+        double from = integers ? mirror_integer_floor(low) : mirror_key_real(low);
+        double to = integers ? mirror_integer_ceiling(high) : mirror_key_real(high);
+        seen->low = from < seen->low ? from : seen->low;
+        seen->high = to > seen->high ? to : seen->high;
+    }
+}

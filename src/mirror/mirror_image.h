@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segments as images (port/segment_codec.h): out of a snapshot, and into a table that is being built, where their columns may lie
+ * in memory that isn't the mirror's.
+ */
+#ifndef MIRROR_MIRROR_IMAGE_H
+#define MIRROR_MIRROR_IMAGE_H
+
+#include "mirror/mirror.h"
+#include "port/segment_codec.h"
+
+/*
+ * A segment as the view shows it, with checksums. Values of its dead rows are left out: numbers 0, text and BLOB empty. *image borrows from
+ * the snapshot and owns the rest (about the bytes of its strings, outside the mirror's count): release it first. Any thread.
+ * RHEI_NOT_FOUND: there is no such segment, or no row in it. RHEI_TOO_BIG: a value over 2^31-1 bytes. RHEI_NO_MEMORY.
+ */
+rhei_status mirror_segment_image(const struct mirror_table_view *view, uint32_t segment, struct segment_image *image,
+                                 struct rhei_error *error);
+
+struct mirror_build;
+
+/*
+ * Puts an image into a build as a sealed segment, its keys into the index; no key that lives may come twice over all segments and rows. `dead`:
+ * bit = dead row, NULL none. The image's buffers are used where they lie, so they must not change, and `release` (any thread; may be NULL) is called
+ * once nobody needs them any more: also when this fails, and no later than mirror_close. What the mirror adds (strings with
+ * addresses: 16 bytes a row) is counted and taken now, and filled when a reader first looks at the column.
+ *
+ * Nothing in the image is believed: RHEI_IO says what doesn't fit, by checksum, length, bound of a string, or text that isn't what its
+ * flags say; the build goes on as if nothing had been asked. RHEI_MEMORY_LIMIT, RHEI_NO_MEMORY, RHEI_TYPE (a key that is no integer),
+ * RHEI_TOO_BIG: the build can't be attached any more. A thread for each loader, as mirror_build_append.
+ */
+rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t loader, const struct segment_image *image,
+                                 const uint64_t *dead, void (*release)(void *context), void *context,
+                                 struct rhei_error *error);
+
+/* ---- For the room alone. ------------------------------------------------------------------------------------------- */
+
+struct mirror_owner;
+struct mirror_segment;
+struct mirror_column_seen;
+
+/* RHEI_IO, with what is wrong; everything else below may take a checked image at its word. */
+rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, struct rhei_error *error);
+/* A sealed segment without a number. Holds the owner for each buffer that it uses. */
+rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_image *image, const uint64_t *dead,
+                                 struct mirror_owner *owner, struct mirror_segment **out);
+void mirror_adopt_seen(const struct mirror_segment *segment, uint32_t column, struct mirror_column_seen *seen);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket for a file format: turns a segment of the column store into bytes and back. No address is ever among the bytes, and what
+ * is opened points into them, so that a segment may lie in a mapped file.
+ *
+ * An image is a segment as plain buffers. Whoever makes one states a checksum of each buffer, the codec carries it, and whoever takes one in
+ * checks it: so a bit that turns anywhere between the two is told. A codec answers for its own bookkeeping alone: `open` must refuse
+ * bytes in which a buffer doesn't lie within them, whatever they say; what is in a buffer is for the taker to check.
+ * Little-endian. Any thread.
+ */
+#ifndef PORT_SEGMENT_CODEC_H
+#define PORT_SEGMENT_CODEC_H
+
+#include "rhei/rhei_types.h"
+
+enum {
+    SEGMENT_VECTOR_ROWS = 2048,
+    SEGMENT_MOST_ROWS = 65536,
+    SEGMENT_MOST_COLUMNS = 32767,
+    SEGMENT_MOST_HEAPS = 256, /* of one column and class */
+};
+
+enum segment_layout {                    /* those of one class carry its number */
+                      SEGMENT_EMPTY = 0, /* NULL in every row; no buffers */
+                      SEGMENT_INTEGER = RHEI_INTEGER,
+                      SEGMENT_REAL = RHEI_REAL,
+                      SEGMENT_TEXT = RHEI_TEXT,
+                      SEGMENT_BLOB = RHEI_BLOB,
+                      SEGMENT_MIXED = 5,
+};
+
+/*
+ * Buffers of a column. One of a single class has VALID, where it has NULLs, and that of its class with an element for each row (0 where
+ * NULL). A MIXED one is Arrow's dense union: CLASSES, PLACES in the buffer of that class (0 for a NULL), and as many
+ * elements in each as counts[] says; no VALID.
+ */
+enum segment_part {
+    SEGMENT_VALID = 0,    /* a bit for each row, 1: not NULL, whole bytes, 0 behind the last row */
+    SEGMENT_CLASSES = 1,  /* a byte, enum rhei_class */
+    SEGMENT_PLACES = 2,   /* int32_t */
+    SEGMENT_INTEGERS = 3, /* int64_t */
+    SEGMENT_REALS = 4,    /* double */
+    SEGMENT_TEXTS = 5,    /* struct segment_string */
+    SEGMENT_BLOBS = 6,    /* struct segment_string */
+    SEGMENT_PARTS = 7,
+};
+
+/* As Arrow's views: up to 12 bytes inline, the rest 0; longer ones in a heap of the column and class. */
+struct segment_string {
+    uint32_t length;
+    union {
+        char inlined[12];
+        struct {
+            char prefix[4];
+            uint32_t heap, offset;
+        } far;
+    } as;
+};
+
+struct segment_buffer {
+    const void *bytes; /* at a multiple of 8; NULL: there is none */
+    size_t len;
+    uint64_t checksum; /* XXH64 with seed 0 */
+};
+
+struct segment_heaps {
+    struct segment_buffer *buffers; /* each 1 to INT32_MAX bytes */
+    uint32_t count;
+};
+
+/* Smallest and largest number of a vector, in the order of the layout's bits (mirror_segment.h). Low > high: none. */
+struct segment_zone {
+    int64_t low, high;
+};
+
+struct segment_column {
+    const char *name; /* for other readers of the file; NULL when opened */
+    uint8_t layout;   /* enum segment_layout */
+    uint32_t flags;   /* enum mirror_column_flag */
+    uint32_t counts[5];
+    struct segment_buffer part[SEGMENT_PARTS];
+    struct segment_heaps texts, blobs;
+    struct segment_zone *zones; /* one for each vector of 2,048 rows */
+};
+
+struct segment_image {
+    uint32_t rows; /* slots, dead ones too: which are dead is not part of it, and what they hold is left out */
+    uint32_t column_count;
+    struct segment_column *columns;
+    void *owner; /* of what the image is made of, but not of bytes it was opened from */
+    void (*release)(struct segment_image *image);
+};
+
+static inline uint32_t segment_vectors(uint32_t rows)
+{
+    return (rows + SEGMENT_VECTOR_ROWS - 1) / SEGMENT_VECTOR_ROWS;
+}
+
+struct segment_codec {
+    const char *name; /* "arrow" */
+
+    /* Free *bytes with base_free. RHEI_NO_MEMORY; RHEI_TOO_BIG: more than the format can say. */
+    rhei_status (*encode)(const struct segment_image *image, void **bytes, size_t *len, struct rhei_error *error);
+    /*
+     * *image points into the bytes, which begin at a multiple of 8 and must outlive it. Reads the
+     * bookkeeping alone, not the buffers. RHEI_IO: not a segment of this format, or damaged. RHEI_TOO_NEW. RHEI_NO_MEMORY.
+     */
+    rhei_status (*open)(const void *bytes, size_t len, struct segment_image *image, struct rhei_error *error);
+};
+
+#endif
