@@ -149,6 +149,15 @@ RHEI_API struct rhei_freshness rhei_eventual(void);
  */
 typedef void (*rhei_log_function)(void *context, int level, const char *room, const char *message);
 
+/** A connection to SQLite that is being opened, one of a handle's many. Only within rhei_config.on_connect. */
+typedef struct rhei_connection rhei_connection;
+/**
+ * Called with every connection that a handle opens, now and later, before it is used: adds the application's own functions and collations
+ * by rhei_create_function() and rhei_create_collation() (rhei_doors.h). Any thread, several at once; must not call Rhei with the
+ * handle. An error fails what needs the connection: rhei_open(), or a later statement.
+ */
+typedef rhei_status (*rhei_connect_function)(void *context, rhei_connection *connection, struct rhei_error *error);
+
 /**
  * How a database is opened. Zero is the default of every field. A number outside of what rhei_setting_at() tells is RHEI_INVALID.
  */
@@ -199,6 +208,8 @@ struct rhei_config {
      * 0: only after a commit that left it open what was changed. Finds what docs/guide/other-programs.md says can't be seen at once.
      */
     uint32_t scrub_interval_s;
+    rhei_connect_function on_connect; /**< may be NULL */
+    void *on_connect_context;
 };
 
 /**

@@ -169,6 +169,61 @@ RHEI_API rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct Ar
                                        struct rhei_error *error);
 /** @} */
 
+/** @name The application's own functions and collations
+ * Added by rhei_config.on_connect, on every connection alike. A table whose schema uses them is captured and mirrored where that is
+ * exact (rhei_tables() says why not); statements that use them are answered by SQLite.
+ * @{ */
+
+/** A call of a function, while it lasts. */
+typedef struct rhei_call rhei_call;
+/** A scalar function of SQL. Zero is the default of every field but name and run. */
+struct rhei_function {
+    size_t struct_size;
+    const char *name;   /**< copied */
+    int32_t arguments;  /**< how many it takes; -1: any number */
+    bool deterministic; /**< the same arguments give the same result: indexes and generated columns need that */
+    bool direct_only;   /**< not from triggers, views or the schema, which may be somebody else's */
+    /**
+     * Sets *result, which is NULL before. Text and BLOB of arguments are borrowed for the call; those of the result have to live until it
+     * returns: rhei_call_memory(). An error, whose message is shown, ends the statement, and nothing else. Any thread, several at
+     * once; must not call Rhei with the handle. May be called more often than there are rows.
+     */
+    rhei_status (*run)(void *context, rhei_call *call, const struct rhei_value *arguments, uint32_t count,
+                       struct rhei_value *result, struct rhei_error *error);
+    void *context;
+    void (*destroy)(void *context); /**< called once, when the connection is closed or nothing was added; may be NULL */
+};
+/**
+ * Adds a function to a connection. Within rhei_config.on_connect only. Errors: RHEI_INVALID, RHEI_EXISTS for a name that SQLite or
+ * Rhei has itself: their meaning is known to the column store.
+ */
+RHEI_API rhei_status rhei_create_function(rhei_connection *connection, const struct rhei_function *function,
+                                          struct rhei_error *error);
+/** Memory for a result, freed by Rhei after the call; NULL when there is none. Only within the call. */
+RHEI_API void *rhei_call_memory(rhei_call *call, size_t size);
+/**
+ * RHEI_OK, or RHEI_CANCELLED or RHEI_TIMEOUT when the statement has to end: a function that runs for long asks from time to time,
+ * and returns that. Only within the call.
+ */
+RHEI_API rhei_status rhei_call_check(rhei_call *call);
+
+/** An order of texts. Zero is the default of every field but name and compare. */
+struct rhei_collation {
+    size_t struct_size;
+    const char *name; /**< copied */
+    /**
+     * Below 0, 0 or above 0 as text `a` is before, equal to or behind `b`; a total order that never changes, for indexes are kept in it. Texts
+     * aren't NUL-terminated. Any thread, several at once; must not call Rhei.
+     */
+    int (*compare)(void *context, const void *a, uint32_t a_length, const void *b, uint32_t b_length);
+    void *context;
+    void (*destroy)(void *context); /**< as of struct rhei_function */
+};
+/** Adds a collation to a connection. Within rhei_config.on_connect only. Errors: RHEI_INVALID, RHEI_EXISTS for SQLite's own. */
+RHEI_API rhei_status rhei_create_collation(rhei_connection *connection, const struct rhei_collation *collation,
+                                           struct rhei_error *error);
+/** @} */
+
 /** @name Being told of changes
  * @{ */
 

@@ -168,6 +168,8 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
 /* EXPLAIN ROUTE. */
 rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                                  struct rhei_error *error);
+/* Shows a connection to rhei_config.on_connect. */
+rhei_status engine_connected(void *db, struct oltp_connection *connection, struct rhei_error *error);
 /* Makes db->watches, and what sync tells it by. */
 rhei_status engine_watches_open(struct rhei_db *db, struct sync_observer *observer, struct rhei_error *error);
 void engine_watches_close(struct rhei_db *db); /* after sync */

@@ -130,6 +130,8 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .wal_limit_bytes = config->wal_limit_bytes,
         .committed = committed,
         .committed_context = db,
+        .connected = config->on_connect != NULL ? engine_connected : NULL,
+        .connected_context = db,
         .log = &db->log,
         .fault = config->fault,
         .fault_context = config->fault_context,

@@ -10,6 +10,7 @@
 
 struct oltp;
 struct oltp_hooks;
+struct oltp_connection;
 
 enum oltp_synchronous { OLTP_SYNC_NORMAL = 0, OLTP_SYNC_FULL = 1, OLTP_SYNC_EXTRA = 2, OLTP_SYNC_OFF = 3 };
 
@@ -29,6 +30,9 @@ struct oltp_config {
     void (*committed)(void *context);
     void *committed_context;
     const struct oltp_hooks *hooks; /* who knows the schema and captures (oltp_hooks.h); NULL: nobody */
+    /* With each connection that is opened, on the thread that opens it, several at once: adds functions and collations. May be NULL. */
+    rhei_status (*connected)(void *context, struct oltp_connection *connection, struct rhei_error *error);
+    void *connected_context;
     const struct base_log *log;
     void (*fault)(void *context,
                   const char *point); /* tests: called at every named point of write and open; may be NULL */
@@ -42,6 +46,34 @@ void oltp_close(struct oltp **oltp);
 rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error);
 /* Whether changes are captured: false for read-only handles, and where capture was asked for only if present. */
 bool oltp_captures(const struct oltp *oltp);
+
+/* ---- The application's own functions and collations; within `connected` only. ------------------------------------- */
+
+struct rhei_call; /* a call of a function, while it lasts */
+struct oltp_function {
+    const char *name;
+    int arguments; /* -1: any number */
+    bool deterministic, direct_only;
+    /* Arguments are borrowed for the call, and so is the result's memory until it returns. */
+    rhei_status (*run)(void *context, struct rhei_call *call, const struct rhei_value *arguments, uint32_t count,
+                       struct rhei_value *result, struct rhei_error *error);
+    void *context;
+    void (*destroy)(void *context); /* when the connection is closed, or nothing was added; may be NULL */
+};
+struct oltp_collation {
+    const char *name;
+    int (*compare)(void *context, const void *a, uint32_t a_length, const void *b, uint32_t b_length);
+    void *context;
+    void (*destroy)(void *context);
+};
+rhei_status oltp_add_function(struct oltp_connection *connection, const struct oltp_function *function,
+                              struct rhei_error *error);
+rhei_status oltp_add_collation(struct oltp_connection *connection, const struct oltp_collation *collation,
+                               struct rhei_error *error);
+/* Memory until the call's result was taken over; NULL: none. */
+void *oltp_call_memory(struct rhei_call *call, size_t size);
+/* RHEI_OK, or why the statement has to end. */
+rhei_status oltp_call_check(struct rhei_call *call);
 
 /*
  * What may end a statement: RHEI_CANCELLED or RHEI_TIMEOUT from check() ends it. Asked about every 1,000 steps of SQLite's machine

@@ -183,6 +183,9 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK)) {
         status = error_no_memory(error);
     }
+    if (status == RHEI_OK) {
+        status = oltp_extend(connection, error);
+    }
     if (status == RHEI_OK &&
         connection->role != OLTP_CHECKPOINTER) { /* which reads no row, so it needs no schema either */
         connection_read_encoding(connection);

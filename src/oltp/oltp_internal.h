@@ -78,6 +78,8 @@ struct oltp_connection {
 rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,
                                  struct rhei_error *error);
 void oltp_connection_close(struct oltp_connection **connection);
+/* Has the application add its functions and collations. */
+rhei_status oltp_extend(struct oltp_connection *connection, struct rhei_error *error);
 /* Looks that our names are ours, before anything of the file changes, and switches it to its write-ahead log. */
 rhei_status oltp_connection_prepare_capture(struct oltp_connection *connection, struct rhei_error *error);
 /* Runs text that gives no rows. */
