@@ -94,7 +94,7 @@ bool oltp_batch_put(struct oltp_batch *batch, uint32_t column, sqlite3_stmt *stm
         }
         return copy != NULL;
     }
-    oltp_column(stmt, from, utf16, value);
+    oltp_value(sqlite3_column_value(stmt, from), utf16, value);
     if (value->type >= RHEI_TEXT) {
         if (value->length > 0) {
             void *copy = oltp_arena_alloc(arena, value->length);

@@ -17,6 +17,7 @@ struct oltp_batch {
     bool logged;        /* has op and seq */
     bool plain;         /* no row but upserts so far */
     bool listed;        /* is among the batches of this call */
+    bool looks;         /* its rows are looked at, whatever the log says */
     sqlite3_stmt *look; /* the row of a key, for 'K' */
     uint32_t root;      /* the table's root page; 0: unknown */
     int64_t newest;     /* number of its newest row that was read from the log */

@@ -450,36 +450,7 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
 
 void oltp_column(sqlite3_stmt *stmt, int column, bool utf16, struct rhei_value *value)
 {
-    sqlite3_value *from = sqlite3_column_value(stmt, column);
-    switch (sqlite3_value_type(from)) {
-    case SQLITE_INTEGER:
-        value->type = RHEI_INTEGER;
-        value->as.integer = sqlite3_value_int64(from);
-        value->length = 0;
-        break;
-    case SQLITE_FLOAT:
-        value->type = RHEI_REAL;
-        value->as.real = sqlite3_value_double(from);
-        value->length = 0;
-        break;
-    case SQLITE_TEXT:
-        value->type = RHEI_TEXT;
-        /* the bytes as they lie in the file, without SQLite's terminating copy */
-        value->as.bytes = utf16 ? (const void *)sqlite3_value_text(from) : sqlite3_value_blob(from);
-        value->length = (uint32_t)sqlite3_value_bytes(from);
-        break;
-    case SQLITE_BLOB:
-        value->type = RHEI_BLOB;
-        value->as.bytes = sqlite3_value_blob(from);
-        value->length = (uint32_t)sqlite3_value_bytes(from);
-        break;
-    default:
-        *value = (struct rhei_value){.type = RHEI_NULL};
-        break;
-    }
-    if (value->type >= RHEI_TEXT && value->length == 0) {
-        value->as.bytes = "";
-    }
+    oltp_value(sqlite3_column_value(stmt, column), utf16, value);
 }
 
 /* ---- Small helpers. ---------------------------------------------------------------------------------------------- */

@@ -111,6 +111,39 @@ rhei_status oltp_stop_error(rhei_status status, bool waited, struct rhei_error *
 /* The same without a connection. */
 rhei_status oltp_code_error(int rc, const char *message, struct rhei_error *error);
 void oltp_column(sqlite3_stmt *stmt, int column, bool utf16, struct rhei_value *value);
+/* The same of a value that the caller asked for. Here so that it costs no call where every cell goes through it. */
+static inline void oltp_value(sqlite3_value *from, bool utf16, struct rhei_value *value)
+{
+    switch (sqlite3_value_type(from)) {
+    case SQLITE_INTEGER:
+        value->type = RHEI_INTEGER;
+        value->as.integer = sqlite3_value_int64(from);
+        value->length = 0;
+        break;
+    case SQLITE_FLOAT:
+        value->type = RHEI_REAL;
+        value->as.real = sqlite3_value_double(from);
+        value->length = 0;
+        break;
+    case SQLITE_TEXT:
+        value->type = RHEI_TEXT;
+        /* the bytes as they lie in the file, without SQLite's terminating copy */
+        value->as.bytes = utf16 ? (const void *)sqlite3_value_text(from) : sqlite3_value_blob(from);
+        value->length = (uint32_t)sqlite3_value_bytes(from);
+        break;
+    case SQLITE_BLOB:
+        value->type = RHEI_BLOB;
+        value->as.bytes = sqlite3_value_blob(from);
+        value->length = (uint32_t)sqlite3_value_bytes(from);
+        break;
+    default:
+        *value = (struct rhei_value){.type = RHEI_NULL};
+        break;
+    }
+    if (value->type >= RHEI_TEXT && value->length == 0) {
+        value->as.bytes = "";
+    }
+}
 /*
  * A text in UTF-16 with lone surrogates has no UTF-8, and what SQLite makes of it may be another text's. True for such a one, with
  * its bytes as they lie in the file. Ask before anything else is asked of the column.

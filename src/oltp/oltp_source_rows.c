@@ -263,58 +263,54 @@ static uint64_t source_mix(uint64_t x)
 }
 
 /*
- * The bit of the current row's key. Integers that lie close together have bits of their own, side by side; only those that are
- * further from each other than there are bits may share one. 1 and 1.0 may be one key, so a whole REAL is its integer.
+ * The bit of the key of the row that is being added. Integers that lie close together have bits of their own, side by side; only
+ * those that are further from each other than there are bits may share one. 1 and 1.0 may be one key, so a whole REAL is its integer.
  */
 static uint64_t source_seen_bit(const struct oltp_source *source, const struct oltp_batch *batch)
 {
     const struct source_table *table = &batch->table->table.source;
-    uint64_t hash = source_mix(table->id);
+    uint64_t hash = table->id * UINT64_C(0x9E3779B97F4A7C15);
     for (uint32_t i = 0; i < table->key_count; i++) {
-        int at;
-        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
-        int type = sqlite3_column_type(stmt, at);
-        int64_t integer = 0;
-        double real = 0;
-        if (type == SQLITE_INTEGER) {
-            integer = sqlite3_column_int64(stmt, at);
-        } else if (type == SQLITE_FLOAT) {
-            real = sqlite3_column_double(stmt, at);
+        const struct rhei_value *value = &batch->values[table->key_columns[i]][batch->count];
+        int64_t integer = value->as.integer;
+        bool whole = value->type == RHEI_INTEGER;
+        if (value->type == RHEI_REAL) {
+            double real = value->as.real;
             integer = real >= -0x1p63 && real < 0x1p63 ? (int64_t)real : 0;
+            whole = (double)integer == real;
         }
-        if (type == SQLITE_INTEGER || (type == SQLITE_FLOAT && (double)integer == real)) {
+        if (whole) {
             hash = source_mix(hash + (uint64_t)(integer >> source->seen_shift)) ^ (uint64_t)integer;
-        } else {
-            hash = source_hash_value(stmt, at, hash);
+        } else if (value->type == RHEI_REAL) {
+            hash = base_hash(&value->as.real, sizeof value->as.real, hash);
+        } else if (value->type != RHEI_NULL) {
+            hash = base_hash(value->as.bytes, value->length, hash + 1);
         }
     }
     return hash & (source->seen_bits - 1);
 }
 
-/* Whether the row's key was perhaps among those before it in this cycle. */
+/* Whether the key of the row that is being added was perhaps among those before it in this cycle. */
 static bool source_see(struct oltp_source *source, const struct oltp_batch *batch)
 {
     uint64_t bit = source_seen_bit(source, batch);
-    uint64_t mask = UINT64_C(1) << (bit & 63);
-    bool seen = (source->seen[bit / 64] & mask) != 0;
-    source->seen[bit / 64] |= mask;
-    /* no page of its table was written: it is looked at (E2), unless it is older than the watch */
-    bool unwritten = source->pages_known && batch->touched != source->cycle && batch->newest > source->judged;
-    return seen || source->look_at_all || unwritten;
+    uint64_t mask = UINT64_C(1) << (bit & 63), word = source->seen[bit / 64];
+    source->seen[bit / 64] = word | mask;
+    return (word & mask) != 0;
 }
 
 /* ---- Rows into batches. ------------------------------------------------------------------------------------------ */
 
-/* The key's row as the pinned state has it, or its absence. */
-static rhei_status source_add_looked(struct oltp_source *source, struct oltp_batch *batch, uint8_t *kind,
-                                     struct rhei_error *error)
+/* The key's row as the pinned state has it, or its absence: then the key is what was put. */
+static rhei_status source_add_looked(struct oltp_source *source, struct oltp_batch *batch, bool key_is_put,
+                                     uint8_t *kind, struct rhei_error *error)
 {
     bool found = false;
     rhei_status status = source_look(source, batch, &found, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK && (found || !key_is_put)) {
         status = found ? source_put_looked(source, batch, error) : source_put_key(source, batch, error);
-        *kind = found ? CHANGE_UPSERT : CHANGE_DELETE;
     }
+    *kind = found ? CHANGE_UPSERT : CHANGE_DELETE;
     sqlite3_reset(batch->look);
     return status;
 }
@@ -334,39 +330,39 @@ static rhei_status source_lose_table(struct oltp_source *source, struct oltp_bat
         return error_no_memory(error);
     }
     batch->lost = text;
-    batch->lost_at = sqlite3_column_int64(source->log, 0);
+    batch->lost_at = source->next_seq - 1;
     return RHEI_OK;
 }
 
 static rhei_status source_add(struct oltp_source *source, struct oltp_batch *batch, enum oltp_log_op op,
                               struct rhei_error *error)
 {
-    uint8_t kind = CHANGE_UPSERT;
+    bool whole = op == OLTP_LOG_INSERT || op == OLTP_LOG_UPDATE;
+    uint8_t kind = whole ? CHANGE_UPSERT : CHANGE_DELETE;
     if (!oltp_batch_reserve(batch, batch->count + 1)) {
         return error_no_memory(error);
     }
     rhei_status status = source_fetch_far(source, batch, error);
+    if (status == RHEI_OK) {
+        status = whole ? source_put_logged(source, batch, error) : source_put_key(source, batch, error);
+    }
     if (status != RHEI_OK) {
         return status;
     }
-    if (source_see(source, batch) || op == OLTP_LOG_LOOK || op == OLTP_LOG_DISPLACE) {
+    bool seen = source_see(source, batch);
+    if (seen || batch->looks || op == OLTP_LOG_LOOK || op == OLTP_LOG_DISPLACE) {
         struct rhei_error why = RHEI_ERROR_INIT;
-        status = source_add_looked(source, batch, &kind, &why);
+        status = source_add_looked(source, batch, !whole, &kind, &why);
         if (source_is_tables_own(status)) {
             return source_lose_table(source, batch, &why, error);
         }
         if (status != RHEI_OK && error != NULL) {
             *error = why;
         }
-    } else if (op == OLTP_LOG_DELETE) {
-        status = source_put_key(source, batch, error);
-        kind = CHANGE_DELETE;
-    } else {
-        status = source_put_logged(source, batch, error);
     }
     batch->plain &= kind == CHANGE_UPSERT;
     batch->op[batch->count] = kind;
-    batch->seq[batch->count] = sqlite3_column_int64(source->log, 0);
+    batch->seq[batch->count] = source->next_seq - 1;
     batch->count += status == RHEI_OK;
     return status;
 }
@@ -378,7 +374,7 @@ static rhei_status source_add_displaced(struct oltp_source *source, struct oltp_
     rhei_status status = RHEI_OK;
     if (3 * keys > source->width) {
         batch->lost = "the change log has a row for it that it has no room for";
-        batch->lost_at = sqlite3_column_int64(source->log, 0);
+        batch->lost_at = source->next_seq - 1;
     }
     for (uint32_t i = 0; i < 3 && status == RHEI_OK && batch->lost == NULL; i++) {
         source->key_at = i * keys;
@@ -404,6 +400,16 @@ struct oltp_batch *oltp_source_batch(struct oltp_source *source, int64_t id)
         *(found < id ? &low : &high) = found < id ? middle + 1 : middle;
     }
     return NULL;
+}
+
+/*
+ * Whether every row is looked at: after a cycle that was cut (R4), or where no page of the table was written (E2), unless the row
+ * is older than the watch. That can't change within a call of next, but by a row's number.
+ */
+static bool source_looks(const struct oltp_source *source, const struct oltp_batch *batch)
+{
+    return source->look_at_all ||
+           (source->pages_known && batch->touched != source->cycle && batch->newest > source->judged);
 }
 
 static void source_list(struct oltp_source *source, struct oltp_batch *batch)
@@ -433,8 +439,9 @@ static rhei_status source_pass_over(struct oltp_source *source, int64_t id, stru
 
 static enum oltp_log_op source_op(const struct oltp_source *source)
 {
-    const unsigned char *text = sqlite3_column_text(source->log, 1);
-    bool one = text != NULL && sqlite3_column_bytes(source->log, 1) == 1;
+    sqlite3_value *op = sqlite3_column_value(source->log, 1);
+    const unsigned char *text = sqlite3_value_text(op);
+    bool one = text != NULL && sqlite3_value_bytes(op) == 1;
     return one ? (enum oltp_log_op)text[0] : (enum oltp_log_op)0;
 }
 
@@ -451,14 +458,15 @@ static rhei_status source_take_row(struct oltp_source *source, struct rhei_error
         source->mark_seq = seq;
         source->mark_hash = source->last_hash;
     }
-    bool number = sqlite3_column_type(source->log, 2) == SQLITE_INTEGER;
-    int64_t id = number ? sqlite3_column_int64(source->log, 2) : -1;
+    sqlite3_value *number = sqlite3_column_value(source->log, 2);
+    int64_t id = sqlite3_value_type(number) == SQLITE_INTEGER ? sqlite3_value_int64(number) : -1;
     struct oltp_batch *batch = oltp_source_batch(source, id);
     if (batch == NULL) {
         return source_pass_over(source, id, error);
     }
     batch->newest = seq;
     source_list(source, batch);
+    batch->looks = source_looks(source, batch);
     if (batch->lost != NULL) {
         return RHEI_OK;
     }
