@@ -15,7 +15,7 @@ LEVEL = {
     "base": 0,
     "arrow": 1, "sql": 1, "config": 1,
     "port": 2, "mirror": 2, "translate": 2,
-    "oltp": 3, "exec_duckdb": 3, "exec_datafusion": 3, "store_local": 3, "buffer_rocksdb": 3,
+    "oltp": 3, "exec_duckdb": 3, "exec_datafusion": 3, "store_local": 3, "codec_arrow": 3, "buffer_rocksdb": 3,
     "source_sqlite": 3, "source_postgres": 3,
     "sync": 4, "route": 4,
     "engine": 5,
