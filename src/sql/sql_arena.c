@@ -8,6 +8,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "base/base_invariant.h"
 #include "base/base_memory.h"
 
 enum { BLOCK_SIZE = 16384, BLOCK_MAX = 1 << 20 };
@@ -89,6 +90,8 @@ void *sql_arena_alloc(struct sql_arena *arena, size_t size)
         arena->failed = true;
         return NULL;
     }
+    BASE_INVARIANT(block->used + size <= block->size);
+    BASE_INVARIANT(block->used % alignof(max_align_t) == 0);
     void *memory = block->bytes + block->used;
     block->used += size;
     arena->total += size;
@@ -105,6 +108,7 @@ char *sql_arena_text(struct sql_arena *arena, const char *text, size_t len)
 
 bool sql_arena_grow(struct sql_arena *arena, void **items, uint32_t count, uint32_t *capacity, size_t item_size)
 {
+    BASE_INVARIANT(count <= *capacity);
     if (count < *capacity)
         return true;
     uint32_t wanted = *capacity ? *capacity * 2 : 4;
@@ -112,6 +116,7 @@ bool sql_arena_grow(struct sql_arena *arena, void **items, uint32_t count, uint3
         arena->failed = true;
         return false;
     }
+    BASE_INVARIANT(wanted > count);
     void *grown = sql_arena_alloc(arena, wanted * item_size);
     if (!grown)
         return false;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_map.h"
 #include "sql/sql.h"
 #include "sql/sql_number.h"
@@ -34,6 +35,7 @@ rhei_status sql_fail(struct sql_parser *p, rhei_status status, uint32_t offset, 
 
 uint32_t sql_offset(const struct sql_parser *p, struct sql_token token)
 {
+    BASE_INVARIANT(!token.text || token.text >= p->text);
     return token.text ? (uint32_t)(token.text - p->text) : 0;
 }
 
@@ -59,6 +61,7 @@ static bool grow(struct sql_parser *p, void **items, uint32_t count, uint32_t *c
 /* Takes the quotes off, inner doubled quotes become single. Returns the length. */
 static uint32_t unquote(char *out, struct sql_token token)
 {
+    BASE_INVARIANT(token.length >= 2);
     char open = token.text[0], close = open == '[' ? ']' : open;
     uint32_t length = 0;
     for (uint32_t i = 1; i + 1 < token.length; i++) {
@@ -66,6 +69,7 @@ static uint32_t unquote(char *out, struct sql_token token)
             i++;
         out[length++] = token.text[i];
     }
+    BASE_INVARIANT(length + 2 <= token.length);
     out[length] = 0;
     return length;
 }
@@ -112,6 +116,7 @@ static void literal_bytes(struct sql_parser *p, struct sql_expr *expr, struct sq
         for (uint32_t i = 2; i + 2 < token.length; i += 2)
             bytes[length++] = (char)(hex_digit(token.text[i]) << 4 | hex_digit(token.text[i + 1]));
     }
+    BASE_INVARIANT(length <= token.length);
     expr->value.text.bytes = bytes;
     expr->value.text.length = length;
 }
@@ -238,6 +243,7 @@ static void higher_expr(uint16_t *height, const struct sql_expr *expr)
 
 static void set_height(struct sql_parser *p, uint16_t *height, uint16_t children, uint32_t offset)
 {
+    BASE_INVARIANT(children < UINT16_MAX);
     *height = (uint16_t)(children + 1);
     if (*height > SQL_MAX_DEPTH)
         sql_fail(p, RHEI_TOO_BIG, offset, "the statement is nested too deep (the limit is %d levels)", SQL_MAX_DEPTH);

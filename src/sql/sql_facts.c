@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/base_invariant.h"
 #include "base/base_map.h"
 
 /* The CTEs that are in sight, innermost first. */
@@ -62,6 +63,7 @@ static bool is_cte(const struct walker *w, const struct sql_name *schema, const 
 static void note_table(struct walker *w, struct sql_table_fact fact)
 {
     struct sql_facts *facts = w->facts;
+    BASE_INVARIANT(fact.name);
     if (!sql_arena_grow(w->arena, (void **)&w->tables, facts->table_count, &w->table_capacity, sizeof *w->tables)) {
         w->failed = true;
         return;
@@ -80,6 +82,7 @@ static void note_source(struct walker *w, const struct sql_source *source, bool 
 static void note_function(struct walker *w, const struct sql_expr *expr)
 {
     struct sql_facts *facts = w->facts;
+    BASE_INVARIANT(expr->call && expr->name.text);
     const struct sql_call *call = expr->call;
     uint32_t arguments = call->arguments ? call->arguments->count : 0;
     bool aggregate = !call->over && sql_is_aggregate(expr->name.text, arguments);
@@ -250,6 +253,8 @@ const struct sql_facts *sql_facts_new(struct sql_arena *arena, const struct sql_
         facts->limit = select->limit != NULL;
         facts->where = select->cores && select->cores->where;
     }
+    BASE_INVARIANT(!w.ctes); /* every scope was left */
+    BASE_INVARIANT(facts->table_count <= w.table_capacity && facts->function_count <= w.function_capacity);
     facts->tables = w.tables;
     facts->functions = w.functions;
     return w.failed ? NULL : facts;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/base_invariant.h"
 #include "sql_grammar.h"
 
 struct keyword {
@@ -334,6 +335,8 @@ struct sql_token sql_lex(const char *text, size_t len)
     } else {
         code = lex_symbol(&c, &end);
     }
+    BASE_INVARIANT(end >= 1 && end <= len);
+    BASE_INVARIANT(code != SQL_LEX_END);
     return (struct sql_token){text, (uint32_t)end, code};
 }
 
@@ -343,6 +346,7 @@ struct sql_token sql_lex_word(const char *text, size_t len)
         struct sql_token token = sql_lex(text, len);
         if (token.code != SQL_LEX_SPACE && token.code != SQL_LEX_COMMENT && token.code != SQL_LEX_OPEN_COMMENT)
             return token;
+        BASE_INVARIANT(token.length > 0 && token.length <= len);
         text += token.length;
         len -= token.length;
     }

@@ -15,6 +15,8 @@
 #include "sql/sql_lexer.h"
 #include "sql_grammar.h"
 
+#include "base/base_invariant.h"
+
 enum { INTEGER_DIGITS = 18, REAL_DIGITS = 15 };
 
 enum word_kind {
@@ -110,6 +112,7 @@ static void next(struct reader *reader)
     struct sql_token token = sql_lex_word(text + reader->end, reader->len - reader->end);
     reader->start = (size_t)(token.text - text);
     reader->end = reader->start + token.length;
+    BASE_INVARIANT(reader->end <= reader->len);
     reader->kind = kind_of(&token);
 }
 
@@ -201,6 +204,7 @@ static bool value_real(const char *text, size_t len, bool negative, struct rhei_
 
 static bool room_for(struct sql_literals *out, size_t bytes)
 {
+    BASE_INVARIANT(out->bytes_used <= out->bytes_size);
     return bytes <= out->bytes_size - out->bytes_used;
 }
 
@@ -270,6 +274,7 @@ static bool read_value(const struct reader *reader, bool negative, struct rhei_v
 static void put(struct reader *reader, const char *text, size_t len)
 {
     struct sql_literals *out = reader->out;
+    BASE_INVARIANT(out->len <= SQL_LIFTED_MAX);
     if (len > SQL_LIFTED_MAX - out->len) {
         reader->full = true;
         return;
@@ -281,6 +286,7 @@ static void put(struct reader *reader, const char *text, size_t len)
 /* The text up to `start`, a ? for what is there up to `end`. */
 static void put_parameter(struct reader *reader, size_t start, size_t end)
 {
+    BASE_INVARIANT(reader->copied <= start && start < end && end <= reader->len);
     put(reader, reader->text + reader->copied, start - reader->copied);
     put(reader, "?", 1);
     reader->copied = end;
@@ -327,6 +333,7 @@ static bool read_item(struct reader *reader, bool (*ends)(const struct reader *)
 /* What follows stays as it is, as long as it is sound and has no parameters. */
 static bool read_rest(struct reader *reader)
 {
+    BASE_INVARIANT(reader->out->count <= SQL_LITERALS_MAX);
     reader->out->bare = ends_statement(reader);
     while (!ends_statement(reader)) {
         if (reader->kind == WORD_BAD)

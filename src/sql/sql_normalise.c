@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_memory.h"
 #include "sql/sql.h"
 #include "sql/sql_lexer.h"
@@ -45,6 +46,8 @@ static unsigned hex_digit(char c)
 static void decode_bytes(struct sql_normal *normal, struct sql_token token, struct sql_literal *literal)
 {
     size_t start = normal->bytes.len;
+    BASE_INVARIANT(token.length >= 2);
+    BASE_INVARIANT(token.code == SQL_T_STRING || token.length % 2 == 1);
     if (token.code == SQL_T_STRING) {
         literal->value.type = RHEI_TEXT;
         for (uint32_t i = 1; i + 1 < token.length; i++) {
@@ -72,6 +75,7 @@ static bool add_literal(struct sql_normal *normal, const char *text, struct sql_
         decode_bytes(normal, token, literal);
     else
         decode_number(token, literal);
+    BASE_INVARIANT(literal->value.type < sizeof marks && marks[literal->value.type] != 0);
     base_buffer_char(&normal->key, LITERAL_MARK);
     base_buffer_char(&normal->key, marks[literal->value.type]);
     return true;
@@ -87,6 +91,7 @@ static void point_literals(struct sql_normal *normal)
         value->as.bytes = normal->bytes.data ? normal->bytes.data + position : "";
         position += value->length;
     }
+    BASE_INVARIANT(position == normal->bytes.len);
 }
 
 rhei_status sql_normalise(const char *text, size_t len, struct sql_normal *normal, struct rhei_error *error)
@@ -126,6 +131,7 @@ rhei_status sql_normalise(const char *text, size_t len, struct sql_normal *norma
         normal->key.len = kept;
         normal->key.data[kept] = 0;
     }
+    BASE_INVARIANT(kept <= normal->key.len);
     point_literals(normal);
     return RHEI_OK;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base_invariant.h"
+
 enum { DIGITS_KEPT = 800 }; /* enough for any double to be rounded correctly: 767 digits decide */
 
 static bool is_digit(char c)
@@ -122,6 +124,7 @@ bool sql_number_integer(const char *text, size_t len, int64_t *value)
 size_t sql_number_print(double value, char out[32])
 {
     int length = snprintf(out, 32, "%.16e", value);
+    BASE_INVARIANT(length > 0 && length < 32);
     if (isfinite(value))
         out[out[0] == '-' ? 2 : 1] = '.'; /* whatever the locale's point is: C says it is one byte in all we know */
     return (size_t)length;
@@ -212,6 +215,7 @@ enum sql_number_kind sql_number_from_text(const char *text, size_t len, bool *is
     size_t end = number_end(text, len, i, &integral);
     if (end == i)
         return SQL_NUMBER_NONE;
+    BASE_INVARIANT(i < end && end <= len);
     *real = sql_number_real(text + i, end - i) * (negative ? -1.0 : 1.0);
     *is_integer = integral && signed_integer(text + i, end - i, negative, integer);
     while (end < len && is_blank(text[end]))

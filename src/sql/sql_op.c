@@ -2,6 +2,8 @@
 /* What is to be known of operators. */
 #include "sql/sql_ast.h"
 
+#include "base/base_invariant.h"
+
 const char *sql_op_text(uint8_t op)
 {
     static const char *const ops[] = {
@@ -16,6 +18,7 @@ const char *sql_op_text(uint8_t op)
         [SQL_OP_LIKE] = "LIKE",   [SQL_OP_GLOB] = "GLOB",       [SQL_OP_REGEXP] = "REGEXP",
         [SQL_OP_MATCH] = "MATCH",
     };
+    BASE_INVARIANT(op < sizeof ops / sizeof ops[0] && ops[op]);
     return ops[op];
 }
 

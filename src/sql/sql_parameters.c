@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/base_invariant.h"
 #include "base/base_memory.h"
 #include "sql/sql_lexer.h"
 #include "sql_grammar.h"
@@ -38,6 +39,7 @@ static bool add_name(struct sql_parameter_names *names, const struct sql_token *
             return false;
         names->names = grown;
     }
+    BASE_INVARIANT(number > 0 && token->length > 1);
     names->names[names->count++] = (struct sql_parameter_name){token->text, token->length, number};
     return true;
 }
@@ -70,6 +72,7 @@ bool sql_parameter_names_read(const char *sql, size_t len, struct sql_parameter_
             sql_parameter_names_reset(out);
             return false;
         }
+        BASE_INVARIANT(token.length > 0 && token.length <= len - at);
         at += token.length;
     }
 }

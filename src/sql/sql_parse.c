@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_map.h"
 #include "sql/sql_build.h"
 #include "sql/sql_facts.h"
@@ -237,6 +238,9 @@ static void parse_statement(struct sql_parser *p, struct reader *r)
     else
         classify(p, r, token);
     tree->end = (uint32_t)r->position;
+    BASE_INVARIANT(r->position <= r->len);
+    BASE_INVARIANT(tree->offset <= tree->body_offset && (p->status != RHEI_OK || tree->body_offset <= tree->end));
+    BASE_INVARIANT(p->status != RHEI_OK || tree->offset + tree->text_length <= tree->end);
     tree->is_write = kind_writes(tree);
     tree->parameters = p->parameters;
     tree->parameter_mentions = p->parameter_count;
@@ -269,6 +273,8 @@ rhei_status sql_parse(const char *text, size_t len, struct sql_tree **tree, stru
         sql_arena_free(&arena);
         return p.status;
     }
+    BASE_INVARIANT(made->kind != SQL_KIND_SELECT || made->select);
+    BASE_INVARIANT(made->parameter_count == 0 || made->parameter_mentions > 0);
     *tree = made;
     return RHEI_OK;
 }

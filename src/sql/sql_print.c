@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "sql/sql.h"
 #include "sql/sql_number.h"
 
@@ -21,6 +22,7 @@ static void print_text(struct base_buffer *out, const char *text)
 
 static void print_name(struct base_buffer *out, const struct sql_name *name)
 {
+    BASE_INVARIANT(name->text && name->text[name->length] == '\0');
     if (name->quote == '\'')
         base_buffer_literal(out, name->text, name->length);
     else
@@ -81,6 +83,7 @@ static void print_items(struct base_buffer *out, const struct sql_items *items)
         const struct sql_item *item = &items->items[i];
         if (i)
             print_text(out, ", ");
+        BASE_INVARIANT(item->sort <= SQL_SORT_DESC && item->nulls <= SQL_NULLS_LAST);
         print_expr(out, item->expr);
         if (item->alias.text) {
             print_text(out, " AS ");

@@ -11,6 +11,8 @@
 #include "sql/sql_lexer.h"
 #include "sql_grammar.h"
 
+#include "base/base_invariant.h"
+
 /* What the words so far say about the statement. */
 enum head { HEAD_START, HEAD_CREATE, HEAD_PLAIN, HEAD_TRIGGER, HEAD_TRIGGER_SEMI, HEAD_TRIGGER_END };
 
@@ -53,11 +55,13 @@ static size_t walk(const char *text, size_t len, size_t start, size_t *last, boo
         if (token.code == SQL_LEX_END)
             return position;
         position += token.length;
+        BASE_INVARIANT(position <= len);
         *open_quote = *open_quote || token.code == SQL_LEX_OPEN || token.code == SQL_LEX_OPEN_COMMENT;
         if (is_space(token.code))
             continue;
         if (token.code == SQL_T_SEMI && ends_statement(head)) {
             *closed = true;
+            BASE_INVARIANT(*last <= position);
             return position;
         }
         *last = position;
@@ -90,6 +94,7 @@ enum sql_split_state sql_split(const char *text, size_t len, size_t *position, s
     *length = last - start;
     if (open_quote)
         *open_quote = open;
+    BASE_INVARIANT(*offset + *length <= *position && *position <= len);
     if (*length == 0)
         return SQL_SPLIT_END;
     return closed ? SQL_SPLIT_STATEMENT : SQL_SPLIT_REST;

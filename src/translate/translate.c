@@ -60,6 +60,7 @@ static void describe(struct translator *t, const struct translate_query *query)
         if (columns[i].mixed)
             columns[i].flag_column = flags++;
     }
+    BASE_INVARIANT(flags <= query->result_columns && query->count <= query->result_columns);
     t->out->text = query->text;
     t->out->length = strlen(query->text);
     t->out->columns = columns;
@@ -104,8 +105,11 @@ static void check_size(struct translator *t, const struct sql_tree *tree, const 
             weight += depth > FREE_DEPTH ? depth - FREE_DEPTH : 0;
         } else if (*at == ')') {
             depth--;
+            BASE_INVARIANT(depth >= 0);
         }
     }
+    BASE_INVARIANT(depth == 0);
+    BASE_INVARIANT(weight <= PLANNED_WEIGHT || deepest > FREE_DEPTH);
     if (deepest > PLANNED_DEPTH || weight > PLANNED_WEIGHT)
         translate_refuse(t, tree->offset, "depth",
                          "the column store would take too long to plan expressions nested so deep");
@@ -121,6 +125,9 @@ static void translate_tree(struct translator *t, const struct sql_tree *tree)
     t->text_limit = PLANNED_TEXT + PLANNED_RATIO * (size_t)tree->text_length;
     t->node_limit = NODES_MIN + PLANNED_RATIO * (uint64_t)tree->text_length;
     struct translate_query query = translate_query_text(t, NULL, tree->select, false);
+    BASE_INVARIANT(t->depth == 0 && t->view_depth == 0 && t->cut == 0 && !t->ctes &&
+                   !t->view); /* 1: all that was entered was left */
+    BASE_INVARIANT(!t->in_condition);
     if (!t->refused && !t->failed)
         check_size(t, tree, query.text);
     if (!t->refused && !t->failed && !base_utf8_valid(query.text, strlen(query.text)))
@@ -160,6 +167,9 @@ rhei_status translate_select(const struct sql_tree *tree, const struct translate
     }
     if (t.refused)
         made->shown.translated = false;
+    BASE_INVARIANT(made->shown.translated != t.refused);
+    BASE_INVARIANT(!made->shown.translated || made->shown.column_count <= made->shown.result_columns);
+    BASE_INVARIANT(made->shown.assumes_scan_of < (int32_t)made->shown.scan_count);
     *out = &made->shown;
     return RHEI_OK;
 }

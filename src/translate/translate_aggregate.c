@@ -64,6 +64,7 @@ static void sum_bounds(struct translate_value *result, struct translate_value va
         result->low = 0;
     if (isnan(result->high))
         result->high = 0;
+    BASE_INVARIANT(result->low <= 0 && result->high >= 0);
 }
 
 /*
@@ -260,6 +261,7 @@ static const char *extreme_of_class(struct translator *t, const struct aggregate
 static const char *extreme_flag(struct translator *t, const struct aggregate *a, struct translate_value value)
 {
     const char *integer = extreme_of_class(t, a, value, true), *real = extreme_of_class(t, a, value, false);
+    BASE_INVARIANT(a->form == TRANSLATE_FORM_MIN || a->form == TRANSLATE_FORM_MAX);
     bool least = a->form == TRANSLATE_FORM_MIN;
     return translate_emit(t, least ? TRANSLATE_FORM_MIN_IS_INTEGER : TRANSLATE_FORM_MAX_IS_INTEGER, integer, real,
                           NULL);

@@ -45,6 +45,7 @@ static void bounds(struct translate_value *result, enum sql_op op, struct transl
     bool positive = a.low >= 0 && b.low >= 0 && op != SQL_OP_SUBTRACT;
     result->low = isnan(low) ? -INFINITY : positive ? fmax(low, 0) : low;
     result->high = isnan(high) ? INFINITY : high;
+    BASE_INVARIANT(!isnan(result->low) && !isnan(result->high));
 }
 
 static bool may_be_zero(struct translate_value value)
@@ -95,6 +96,7 @@ static struct translate_value mixed_arithmetic(struct translator *t, enum sql_op
         result.text = translate_emit_once(t, TRANSLATE_FORM_SMALL_REAL, text, NULL, NULL);
     result.low = fmax(result.low, -TRANSLATE_SMALL);
     result.high = fmin(result.high, TRANSLATE_SMALL);
+    BASE_INVARIANT(flag && translate_is_small(result)); /* 3 */
     result.flag = flag;
     result.negative_zero = true;
     return result;

@@ -128,6 +128,7 @@ static struct translate_value rule_date(struct translator *t, const struct call 
 {
     struct base_buffer text = {0};
     bool format = strcmp(call->name, "strftime") == 0;
+    BASE_INVARIANT(call->form >= TRANSLATE_FORM_DATE && call->form <= TRANSLATE_FORM_UNIXEPOCH);
     for (uint32_t i = 0; i < call->count; i++) {
         struct translate_value value = translate_plain(t, call->arguments[i]);
         bool modifier = i > (format ? 1U : 0U);
@@ -283,6 +284,7 @@ static struct translate_value rule_extreme(struct translator *t, const struct ca
         return translate_value_null(t, call->offset);
     struct translate_value common = translate_in_item(call->arguments[0]);
     bool binary = true;
+    BASE_INVARIANT(call->form == TRANSLATE_FORM_LEAST || call->form == TRANSLATE_FORM_GREATEST);
     for (uint32_t i = 0; i < call->count; i++) {
         call->arguments[i] = without_negative_zero(t, translate_plain(t, call->arguments[i]));
         common = translate_unify(t, common, call->arguments[i], "min() or max() of several values");

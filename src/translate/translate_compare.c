@@ -52,6 +52,7 @@ static struct translate_value compare_numbers(struct translator *t, enum sql_op 
                                               struct translate_value b)
 {
     const char *left = a.text, *right = b.text;
+    BASE_INVARIANT(translate_is_number(a) && translate_is_number(b));
     if (a.cls != b.cls) {
         /* An integer beyond 2^53 loses bits as a double; against a bound within 2^53 it still falls on the right side. */
         left = translate_is_small(b) ? translate_as_double(t, a) : translate_as_exact_double(t, a);
@@ -73,6 +74,7 @@ static struct translate_value compare_texts(struct translator *t, enum sql_op op
                                             struct translate_value b)
 {
     a.collation = b.collation = comparison_collation(a, b);
+    BASE_INVARIANT(a.cls == TRANSLATE_CLASS_TEXT && b.cls == TRANSLATE_CLASS_TEXT);
     if (op == SQL_OP_EQ || op == SQL_OP_NE)
         return translate_value_boolean(
             translate_emit(t, form_of(op), translate_equal_key(t, a), translate_equal_key(t, b), NULL), a.offset);
@@ -94,6 +96,7 @@ static struct translate_value compare_text_number(struct translator *t, enum sql
                                                   struct translate_value b)
 {
     bool text_left = a.cls == TRANSLATE_CLASS_TEXT;
+    BASE_INVARIANT(translate_is_number(text_left ? b : a));
     struct translate_value text = text_left ? a : b, number = text_left ? b : a;
     if (numeric_affinity(number) && !numeric_affinity(text)) {
         bool is_integer;

@@ -28,6 +28,7 @@ static const char *label_columns(struct translator *t, struct translate_query *q
         query->columns[i].text = translate_label(t, 'c');
         translate_put_item(t, &out, query->columns[i].text);
     }
+    BASE_INVARIANT(query->count > 0 || t->refused || t->failed);
     query->result_columns = query->count;
     for (uint32_t i = 0; i < query->count; i++)
         if (query->columns[i].cls == TRANSLATE_CLASS_MIXED) {
@@ -59,7 +60,9 @@ static struct translate_query values_core(struct translator *t, struct translate
     struct translate_value *cells = make(t, (size_t)query.count * tree->row_count, sizeof *cells);
     query.columns = make(t, query.count, sizeof *query.columns);
     query.names = make(t, query.count, sizeof *query.names);
-    if (t->failed)
+    if (query.count > TRANSLATE_COLUMNS_MAX)
+        translate_refuse(t, tree->offset, "number of columns", "the result has more than 2000");
+    if (t->failed || t->refused)
         return query;
     for (uint32_t r = 0; r < tree->row_count; r++)
         for (uint32_t i = 0; i < query.count; i++) {
@@ -223,6 +226,7 @@ static void order_compound(struct translator *t, const struct sql_select *select
     for (uint32_t i = 0; select->order && i < select->order->count; i++) {
         const struct sql_item *item = &select->order->items[i];
         int64_t column = compound_column(query, item->expr);
+        BASE_INVARIANT(column < TRANSLATE_COLUMNS_MAX);
         if (column < 0 || t->refused) {
             translate_refuse(t, item->expr->offset, "ORDER BY of a compound SELECT",
                              "only a result column is translated");

@@ -9,6 +9,7 @@
 #include "translate/translate_direct.h"
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
 
@@ -373,5 +374,7 @@ rhei_status translate_direct_make(const struct sql_tree *tree, const struct tran
     if (!put_key(&a, core->group_by) || !put_outputs(&a, core->columns) || !put_ranges(&a, core->where) ||
         direct->output_count == 0)
         translate_direct_reset(direct);
+    BASE_INVARIANT(direct->range_count <= TRANSLATE_DIRECT_RANGES);
+    BASE_INVARIANT(direct->kind == TRANSLATE_DIRECT_NONE || direct->outputs);
     return RHEI_OK;
 }

@@ -102,6 +102,7 @@ static const struct sql_expr **chain_of(struct translator *t, const struct sql_e
     const struct sql_expr *at = expr;
     for (; at->kind == SQL_EXPR_BINARY && at->op == expr->op; at = at->left)
         operands[--length] = at->right;
+    BASE_INVARIANT(length == 1);
     operands[0] = at;
     return operands;
 }
@@ -176,6 +177,7 @@ static struct translate_value compare_rows(struct translator *t, struct translat
 {
     const struct sql_expr *left = a->items[from].expr, *right = b->items[from].expr;
     bool last = from + 1 == a->count;
+    BASE_INVARIANT(from < a->count && a->count == b->count);
     struct translate_value first = compare_exprs(t, scope, op, left, right);
     if (last)
         return first;
@@ -742,6 +744,9 @@ struct translate_value translate_expression_here(struct translator *t, struct tr
     uint32_t bare = scope->bare;
     uint64_t columns_met = t->columns_met;
     struct translate_value value = node(t, scope, expr);
+    BASE_INVARIANT(value.text && value.cls <= TRANSLATE_CLASS_BOOLEAN);
+    BASE_INVARIANT(t->refused || t->failed || value.cls != TRANSLATE_CLASS_MIXED || value.flag);         /* 3 */
+    BASE_INVARIANT(!value.constant || value.literal.type != RHEI_REAL || !isnan(value.literal.as.real)); /* 4 */
     if (t->columns_met == columns_met)
         translate_refuse_negative_zero(t, value);
     /* An expression that is a GROUP BY key as a whole may hold columns that are none. */

@@ -118,6 +118,7 @@ static int32_t held_add(struct translator *t, bool literal, uint32_t index, uint
         t->failed = true;
         return -1;
     }
+    BASE_INVARIANT(type == RHEI_INTEGER || type == RHEI_REAL || type == RHEI_TEXT);
     t->held[t->out->held_count] = (struct translate_held){literal, index, type};
     return (int32_t)t->out->held_count++;
 }
@@ -147,6 +148,7 @@ bool translate_hold(struct translator *t, const struct sql_expr *expr, struct tr
     *value =
         translate_value_make(translate_emit(t, form, translate_format(t, "%d", number), NULL, NULL), cls, expr->offset);
     value->nullable = false;
+    BASE_INVARIANT(!value->constant && t->in_condition); /* 9: nothing is known of it */
     return true;
 }
 
@@ -177,6 +179,7 @@ void translate_bound_by_held(struct translator *t, uint32_t scan, uint32_t colum
         t->failed = true;
         return;
     }
+    BASE_INVARIANT(held < t->out->held_count && scan < t->out->scan_count);
     t->held_bounds[count] = (struct translate_held_bound){scan, column, low, held};
     t->out->held_bound_count++;
 }
@@ -209,6 +212,7 @@ void translate_held_finish(struct translator *t)
         return;
     for (uint32_t i = 0; i < out->held_count; i++) {
         uint32_t index = t->held[i].index;
+        BASE_INVARIANT(index < (t->held[i].literal ? t->options->literal_count : t->options->parameter_count));
         if (t->held[i].literal)
             literals[index] = !t->looked_at_literals[index];
         else

@@ -161,6 +161,7 @@ const char *translate_implied(struct translator *t, struct translate_scope *scop
     if (!read_branches(t, scope, where, branches, &count) || t->refused)
         return NULL;
     const char *text = common_joins(t, branches, count);
+    BASE_INVARIANT(count >= 2 && count <= BRANCHES_MAX);
     for (uint32_t s = 0; s < scope->source_count; s++) {
         const char *part = implied_for_source(t, branches, count, (int32_t)s);
         if (part)

@@ -8,6 +8,7 @@
 #ifndef TRANSLATE_TRANSLATE_INTERNAL_H
 #define TRANSLATE_TRANSLATE_INTERNAL_H
 
+#include "base/base_invariant.h"
 #include "sql/sql_arena.h"
 #include "translate/translate.h"
 

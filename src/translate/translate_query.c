@@ -344,6 +344,7 @@ static void order_term(struct translator *t, struct core *c, const struct sql_it
     const char *by = column >= 0 && plain ? translate_format(t, "%lld", (long long)column + 1) : key;
     translate_put_item(t, &c->order, translate_ordered(t, by, item));
     value.text = key;
+    BASE_INVARIANT(c->key_count < c->select->order->count);
     c->keys[c->key_count] = value;
     c->key_columns[c->key_count++] = column >= 0 && plain ? (uint32_t)column + 1 : 0;
 }
@@ -485,6 +486,7 @@ static void put_tie_keys(struct translator *t, struct base_buffer *out, const st
 {
     if (!c->open_order)
         return;
+    BASE_INVARIANT(!c->nested && c->key_count > 0); /* 7: somebody looks at the ties */
     translate_query_note_tie_check(t, query->result_columns, c->key_count, c->limit, c->offset);
     for (uint32_t i = 0; i < c->key_count; i++)
         translate_put_item(t, out,
@@ -505,6 +507,7 @@ static struct translate_query put_core(struct translator *t, struct core *c)
     }
     put_columns(t, &columns, c, &query);
     put_tie_keys(t, &columns, c, &query);
+    BASE_INVARIANT(c->count <= c->capacity && query.count + c->key_count * c->open_order <= query.result_columns);
     t->failed = t->failed || columns.failed;
     translate_put(t, &out, c->tree->distinct ? TRANSLATE_FORM_SELECT_DISTINCT : TRANSLATE_FORM_SELECT, columns.data,
                   NULL);
@@ -669,6 +672,7 @@ struct translate_query translate_query_here(struct translator *t, struct transla
                                     : translate_query_one_core(t, outer, select->cores, select, nested);
     if (with)
         query.text = translate_emit(t, TRANSLATE_FORM_WITH, with, query.text, NULL);
+    BASE_INVARIANT(query.text && t->depth > 0);
     t->ctes = ctes;
     t->depth--;
     return query;

@@ -73,6 +73,7 @@ static struct translate_scan_column *note_scan_column(struct translator *t, stru
     for (uint32_t i = 0; i < scan->column_count; i++)
         if (scan->columns[i].column == column)
             return &scan->columns[i];
+    BASE_INVARIANT(scan->column_count < source->table->column_count);
     struct translate_scan_column *used = &scan->columns[scan->column_count++]; /* room for all was made */
     used->column = column;
     used->flags = source->table->columns[column].flags;
@@ -115,6 +116,7 @@ static void first_use(struct translator *t, struct translate_source_scope *sourc
     field->used = true;
     if (field->column < 0)
         return;
+    BASE_INVARIANT(source->table && (uint32_t)field->column < source->table->column_count);
     const struct translate_column *column = &source->table->columns[field->column];
     check_column(t, column, value->offset);
     struct translate_scan_column *used = note_scan_column(t, source, (uint32_t)field->column);
@@ -143,10 +145,12 @@ static void first_use(struct translator *t, struct translate_source_scope *sourc
 struct translate_value translate_field_value(struct translator *t, struct translate_source_scope *source,
                                              uint32_t index)
 {
+    BASE_INVARIANT(index < source->field_count);
     struct translate_field *field = &source->fields[index];
     if (!field->used)
         first_use(t, source, field);
     struct translate_value value = field->value;
+    BASE_INVARIANT(value.text);
     value.nullable = value.nullable || source->outer;
     return value;
 }
@@ -155,6 +159,7 @@ void translate_assume_scan(struct translator *t, const struct translate_source_s
 {
     if (source->scan < 0 || (t->out->assumes_scan_of >= 0 && t->out->assumes_scan_of != source->scan))
         translate_refuse(t, offset, "order of rows", "it depends on how SQLite reads more than one table");
+    BASE_INVARIANT(t->refused || (source->scan >= 0 && (uint32_t)source->scan < t->out->scan_count));
     t->out->assumes_scan_of = source->scan;
 }
 

@@ -48,6 +48,7 @@ static int32_t add_scan(struct translator *t, const struct translate_table *tabl
     struct translate_scan_column *columns =
         sql_arena_alloc(t->arena, (table->column_count ? table->column_count : 1) * sizeof *columns);
     t->failed = t->failed || !columns;
+    BASE_INVARIANT(number < t->scan_capacity && table->mirrored);
     t->scans[number] = (struct translate_scan){table->id, table->name, columns, 0};
     t->out->scan_count++;
     return (int32_t)number;
@@ -112,6 +113,7 @@ static void query_fields(struct translator *t, struct translate_source_scope *so
 {
     struct translate_field *fields = make_fields(t, source, count);
     for (uint32_t i = 0; i < source->field_count; i++) {
+        BASE_INVARIANT(columns[i].text && !columns[i].collation_written);
         bool repeated = false;
         for (uint32_t j = 0; j < i && !repeated; j++)
             repeated = same_name(fields[j].name, names[i]);
@@ -141,6 +143,7 @@ static void rename_columns(struct translator *t, struct translate_query *query, 
 {
     if (!names)
         return;
+    BASE_INVARIANT(names->count <= names->capacity);
     if (names->count != query->count) {
         translate_refuse(t, offset, "column list", "it names another number of columns than the SELECT gives");
         return;
@@ -334,6 +337,7 @@ static const char *join_text(struct translator *t, struct translate_scope *scope
         [SQL_JOIN_LEFT] = TRANSLATE_FORM_LEFT_JOIN,   [SQL_JOIN_RIGHT] = TRANSLATE_FORM_RIGHT_JOIN,
         [SQL_JOIN_FULL] = TRANSLATE_FORM_FULL_JOIN};
     uint32_t middle = scope->source_count;
+    BASE_INVARIANT(first < middle && from->join != SQL_JOIN_FIRST);
     const char *text = source_text(t, scope, from);
     const char *condition = join_condition(t, scope, middle, from);
     if (from->join == SQL_JOIN_LEFT || from->join == SQL_JOIN_FULL)

@@ -11,6 +11,7 @@ enum { ARENA_MAX = 1 << 26, ONCE_FROM = 200 };
 
 void translate_refuse(struct translator *t, uint32_t offset, const char *construct, const char *reason)
 {
+    BASE_INVARIANT(!t->out->translated); /* 2: nothing of a refused text is shown */
     if (t->refused)
         return;
     t->refused = true;
@@ -58,6 +59,7 @@ const char *translate_emit4(struct translator *t, enum translate_form form, cons
                             const char *d)
 {
     const char *const parts[PARTS] = {a, b, c, d};
+    BASE_INVARIANT(form < TRANSLATE_FORMS && t->forms[form]);
     size_t size = form_size(t->forms[form], parts);
     if (t->refused || too_large(t, size))
         return t->forms[TRANSLATE_FORM_NULL];
@@ -67,6 +69,7 @@ const char *translate_emit4(struct translator *t, enum translate_form form, cons
         return t->forms[TRANSLATE_FORM_NULL];
     }
     form_write(t->forms[form], parts, text);
+    BASE_INVARIANT(text[size] == '\0' && (size == 0 || text[size - 1] != '\0'));
     return text;
 }
 
@@ -80,6 +83,7 @@ void translate_put(struct translator *t, struct base_buffer *out, enum translate
 {
     const char *const parts[PARTS] = {a, b, NULL, NULL};
     const char *template = t->forms[form];
+    BASE_INVARIANT(template);
     for (const char *p = template, *run = template;; p++) {
         if (*p && *p != '%')
             continue;
@@ -115,6 +119,7 @@ static bool is_long(const struct translator *t, const char *part)
 const char *translate_emit_once(struct translator *t, enum translate_form form, const char *a, const char *b,
                                 const char *c)
 {
+    BASE_INVARIANT(form + 1 < TRANSLATE_FORMS);
     bool once = is_long(t, a) || is_long(t, b);
     return translate_emit(t, once ? (enum translate_form)(form + 1) : form, a, b, c);
 }

@@ -75,6 +75,7 @@ struct translate_value translate_value_real(struct translator *t, double real, u
     value.nullable = false;
     value.nonzero = real != 0.0;
     value.negative_zero = real == 0.0 && signbit(real);
+    BASE_INVARIANT(!isnan(real)); /* 4 */
     value.literal.type = RHEI_REAL;
     value.literal.as.real = real;
     value.low = value.high = real;
@@ -156,6 +157,7 @@ struct translate_value translate_plain(struct translator *t, struct translate_va
         return value;
     value.text = translate_emit(t, TRANSLATE_FORM_INTEGER, value.text, NULL, NULL);
     value.cls = TRANSLATE_CLASS_INTEGER;
+    BASE_INVARIANT(value.low >= 0 && value.high <= 1);
     return value;
 }
 
@@ -171,6 +173,7 @@ static struct translate_value literal_number(struct translator *t, struct transl
     bool is_integer;
     int64_t integer;
     double real;
+    BASE_INVARIANT(value.constant && value.literal.type == RHEI_TEXT);
     sql_number_from_text(value.literal.as.bytes, value.literal.length, &is_integer, &integer, &real);
     struct translate_value number =
         is_integer ? translate_value_integer(t, integer, value.offset) : translate_value_real(t, real, value.offset);
@@ -184,6 +187,7 @@ static struct translate_value text_number(struct translator *t, struct translate
         translate_emit_once(t, TRANSLATE_FORM_SMALL_REAL,
                             translate_emit(t, TRANSLATE_FORM_TEXT_REAL, value.text, NULL, NULL), NULL, NULL),
         TRANSLATE_CLASS_MIXED, value.offset);
+    BASE_INVARIANT(value.cls == TRANSLATE_CLASS_TEXT && !value.constant);
     number.flag = translate_emit(t, TRANSLATE_FORM_TEXT_IS_INTEGER, value.text, NULL, NULL);
     number.low = -TRANSLATE_SMALL;
     number.high = TRANSLATE_SMALL;
@@ -262,6 +266,7 @@ const char *translate_as_exact_double(struct translator *t, struct translate_val
 
 const char *translate_flag(struct translator *t, struct translate_value value)
 {
+    BASE_INVARIANT((value.cls == TRANSLATE_CLASS_MIXED) == (value.flag != NULL) || t->refused || t->failed); /* 3 */
     if (value.cls == TRANSLATE_CLASS_MIXED)
         return value.flag;
     bool integer = value.cls == TRANSLATE_CLASS_INTEGER || value.cls == TRANSLATE_CLASS_BOOLEAN;
@@ -359,5 +364,7 @@ const char *translate_convert(struct translator *t, struct translate_value value
     value = translate_plain(t, value);
     if (value.cls == TRANSLATE_CLASS_NULL)
         return t->forms[TRANSLATE_FORM_NULL];
+    BASE_INVARIANT(t->refused || t->failed || value.cls == common.cls ||
+                   (common.cls == TRANSLATE_CLASS_MIXED && translate_is_number(value)));
     return common.cls == TRANSLATE_CLASS_MIXED ? translate_as_exact_double(t, value) : value.text;
 }

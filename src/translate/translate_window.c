@@ -109,6 +109,8 @@ static const char *frame_text(struct translator *t, struct translate_scope *scop
     const struct sql_bound current = {SQL_BOUND_CURRENT, NULL};
     if (!frame)
         return "";
+    BASE_INVARIANT(frame->unit > SQL_FRAME_NONE && frame->unit <= SQL_FRAME_GROUPS &&
+                   frame->exclude <= SQL_EXCLUDE_TIES);
     const struct sql_bound *end = frame->end.kind == SQL_BOUND_NONE ? &current : &frame->end;
     const char *from = bound_text(t, scope, &frame->start, frame->unit);
     return translate_emit(t, units[frame->unit], from, bound_text(t, scope, end, frame->unit),
@@ -224,6 +226,7 @@ static const char *over_text(struct translator *t, struct translate_scope *scope
     struct base_buffer partition = {0}, order = {0};
     partition_text(t, scope, &spec, &partition, keys, &count);
     order_text(t, scope, &spec, &order, keys, &count);
+    BASE_INVARIANT(count <= most);
     const char *breaker = tie_breaker(t, scope, expr, tie_use(expr, &spec), keys, count);
     if (breaker)
         translate_put_item(t, &order, breaker);
