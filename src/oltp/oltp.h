@@ -7,6 +7,7 @@
 #define OLTP_OLTP_H
 
 #include "base/base_log.h"
+#include "port/table_reader.h"
 
 struct oltp;
 struct oltp_hooks;
@@ -80,10 +81,12 @@ rhei_status oltp_call_check(struct rhei_call *call);
  * and every few milliseconds of a wait. A write's is asked by whichever thread runs it, while the caller waits.
  */
 struct oltp_stop {
-    rhei_status (*check)(void *context);
+    rhei_status (*check)(void *context); /* NULL, for reads alone: nothing ends it */
     void *context;
     size_t
         most_kept; /* bytes of RETURNING's rows, which are kept until the commit: beyond them RHEI_MEMORY_LIMIT; 0: any */
+    int64_t
+        most_age_ms; /* of tables that live elsewhere, where a read may wait for them; 0: all committed; below 0: any */
 };
 
 /* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */
@@ -98,6 +101,7 @@ enum oltp_kind {
 
 /* What a prepared statement refers to; one per table column or whole table. */
 struct oltp_reference {
+    const char *schema; /* "main", "temp", or that of tables that live elsewhere; "" if SQLite doesn't say */
     const char *table;
     const char *column; /* "" for the table as a whole (count(*)) */
 };
@@ -107,6 +111,7 @@ struct oltp_facts {
     bool read_only; /* sqlite3_stmt_readonly */
     bool is_ddl;    /* CREATE, ALTER, DROP: the schema changes */
     bool returns_rows;
+    bool reads_elsewhere; /* it names a table that lives elsewhere (oltp_show_tables) */
     uint32_t parameter_count;
     uint32_t column_count;
     const char *const *column_names;
@@ -236,6 +241,31 @@ struct oltp_shape {
 };
 rhei_status oltp_session_shape(struct oltp_session *session, const char *sql, size_t len, struct oltp_shape *shape,
                                struct rhei_error *error);
+
+/* ---- Tables that live elsewhere. --------------------------------------------------------------------------------- */
+
+/*
+ * Shows a reader's tables on every connection, each in a schema of its source's name; names without a schema mean our own tables
+ * first. They can be read only: RHEI_READ_ONLY. Once, before statements run; the reader must outlive the handle. RHEI_EXISTS.
+ */
+rhei_status oltp_show_tables(struct oltp *oltp, struct table_reader *reader, struct rhei_error *error);
+/* The tables that are shown now; a reference, NULL: there are none, or no memory. Release with oltp_shown_release. */
+struct oltp_shown;
+struct oltp_shown *oltp_shown_take(struct oltp *oltp);
+void oltp_shown_release(struct oltp_shown *shown); /* accepts NULL */
+uint32_t oltp_shown_count(const struct oltp_shown *shown);
+/* `at` counts from 0; what is given lives as long as the reference. */
+const struct source_table *oltp_shown_table(const struct oltp_shown *shown, uint32_t at, const char **schema);
+/* Greater with each change of the set: of the set, and of the handle's newest. */
+uint64_t oltp_shown_version(const struct oltp_shown *shown);
+uint64_t oltp_shown_newest(const struct oltp *oltp);
+/* Looks first whether the reader has others by now. */
+uint64_t oltp_shown_look(struct oltp *oltp);
+/* What versions of the schema are raised by, so that one number tells of both. */
+static inline uint64_t oltp_version_with(uint64_t schema_version, uint64_t shown_version)
+{
+    return schema_version == 0 ? 0 : schema_version + (shown_version << 40);
+}
 
 /* ---- The file. --------------------------------------------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@ uint64_t oltp_schema_version(const struct oltp *oltp);
 struct oltp_table {
     struct source_table source; /* source.id = 0: not captured, see source.unmirrored_reason */
     bool captured;
+    const char *schema; /* NULL: main; else of a table that lives elsewhere (oltp_show_tables), which is `captured` */
     bool strict;
     /* Unique keys apart from the primary one: column numbers, -1 ended. For tie-breaking and the router. */
     const int32_t *const *unique_keys;
@@ -35,6 +36,7 @@ struct oltp_catalog { /* immutable, reference-counted */
     uint32_t table_count;
     const struct oltp_view *views;
     uint32_t view_count;
+    bool joined; /* of more than the file's own tables: how it is released */
 };
 /* The catalog as of now (the current one is kept, so this costs nanoseconds when nothing changed). */
 rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error);

@@ -59,6 +59,7 @@ static void hooks_end(struct oltp *oltp)
     for (size_t i = 0; i < sizeof capture->upkeep / sizeof capture->upkeep[0]; i++) {
         sqlite3_finalize(capture->upkeep[i]);
     }
+    oltp_joined_release(capture->joined);
     oltp_schema_release(capture->schema);
     base_mutex_destroy(&capture->loader_lock);
     base_mutex_destroy(&capture->schema_lock);

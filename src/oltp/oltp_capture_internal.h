@@ -236,6 +236,12 @@ uint64_t oltp_schema_version_of(struct oltp *oltp, int64_t cookie);
 /* The same, with the writer held and no transaction open. */
 rhei_status oltp_schema_refresh_locked(struct oltp *oltp, enum oltp_cause cause, struct rhei_error *error);
 
+/* The schema's catalog, with what is shown beside it (oltp_capture_shown.c). Takes the schema's reference. */
+rhei_status oltp_catalog_join(struct oltp *oltp, struct oltp_schema *schema, const struct oltp_catalog **catalog,
+                              struct rhei_error *error);
+struct capture_joined;
+void oltp_joined_release(struct capture_joined *joined);
+
 /* ---- The change source (oltp_source.c, oltp_load.c, oltp_prune.c). ----------------------------------------------- */
 
 struct oltp_source;
@@ -276,6 +282,8 @@ struct oltp_capture {
     sqlite3_stmt *upkeep[4];    /* holder of the writer: of pruning (oltp_prune.c) */
     atomic_uint upkeep_commits; /* of pruning and signs of life: they change no table */
     atomic_bool registry_grown; /* the registry may have rows that nobody needs */
+
+    struct capture_joined *joined; /* schema_lock: the catalog with what is shown beside it; NULL: not made yet */
 
     struct oltp_source *source;
     atomic_uint still_ids; /* table numbers given where nothing is captured */

@@ -7,7 +7,8 @@ enum { SETTLE_PAUSE_NS = 2000000, SETTLE_SHARE = 20 };
 
 uint64_t oltp_schema_version(const struct oltp *oltp)
 {
-    return atomic_load_explicit(&oltp_capture_of(oltp)->schema_version, memory_order_acquire);
+    return oltp_version_with(atomic_load_explicit(&oltp_capture_of(oltp)->schema_version, memory_order_acquire),
+                             oltp_shown_newest(oltp));
 }
 
 void oltp_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
@@ -202,21 +203,24 @@ rhei_status oltp_catalog_try(struct oltp *oltp, const struct oltp_catalog **cata
 {
     struct oltp_schema *schema = NULL;
     rhei_status status = schema_take(oltp, oltp_schema_settle, &schema, error);
-    *catalog = status == RHEI_OK ? &schema->catalog : NULL;
-    return status;
+    *catalog = NULL;
+    return status == RHEI_OK ? oltp_catalog_join(oltp, schema, catalog, error) : status;
 }
 
 rhei_status oltp_catalog_take(struct oltp *oltp, const struct oltp_catalog **catalog, struct rhei_error *error)
 {
     struct oltp_schema *schema = NULL;
     rhei_status status = oltp_schema_take(oltp, &schema, error);
-    *catalog = status == RHEI_OK ? &schema->catalog : NULL;
-    return status;
+    *catalog = NULL;
+    return status == RHEI_OK ? oltp_catalog_join(oltp, schema, catalog, error) : status;
 }
 
 void oltp_catalog_release(const struct oltp_catalog **catalog)
 {
-    if (*catalog != NULL) {
+    if (*catalog != NULL && (*catalog)->joined) {
+        oltp_joined_release((struct capture_joined *)(uintptr_t)*catalog); /* as below */
+        *catalog = NULL;
+    } else if (*catalog != NULL) {
         /* the catalog is the schema's first member, and the schema was never const */
         oltp_schema_release((struct oltp_schema *)(uintptr_t)*catalog);
         *catalog = NULL;

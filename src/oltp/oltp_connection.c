@@ -261,6 +261,7 @@ void oltp_connection_close(struct oltp_connection **slot)
         statement_free(statement);
         statement = older;
     }
+    oltp_face_unpin(connection, NULL);
     base_map_free(&connection->by_text);
     sqlite3_close(connection->db);
     base_free(connection->spare_cursor);
@@ -339,7 +340,12 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
     statement->len = len;
     const char *tail = NULL;
     unsigned flags = connection->statement_limit > 0 && len <= CACHED_TEXT_MAX ? SQLITE_PREPARE_PERSISTENT : 0;
-    int rc = oltp_prepare_text(connection, copy, len, flags, &statement->stmt, &tail);
+    const char *instead = oltp_face_instead(connection, copy, len);
+    connection->face_met = false;
+    int rc = instead == NULL ? oltp_prepare_text(connection, copy, len, flags, &statement->stmt, &tail)
+                             : oltp_prepare_text(connection, instead, strlen(instead), flags, &statement->stmt, NULL);
+    tail = instead == NULL ? tail : copy + len;
+    statement->reads_face = connection->face_met;
     rhei_status status = RHEI_OK;
     if (rc != SQLITE_OK) {
         status = oltp_sqlite_error(connection, rc, NULL, error);
@@ -368,6 +374,9 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
 rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, size_t len,
                          struct oltp_statement **result, struct rhei_error *error)
 {
+    if (connection->role == OLTP_READER || connection->role == OLTP_WRITER) {
+        oltp_face_use(connection);
+    }
     struct oltp_statement *statement = base_map_find(connection->by_text, sql, len);
     if (statement != NULL && !statement->in_use) {
         if (connection->newest != statement) {
@@ -392,15 +401,15 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
 
 void oltp_statement_release(struct oltp_connection *connection, struct oltp_statement **slot)
 {
-    (void)connection;
     struct oltp_statement *statement = *slot;
     if (statement == NULL) {
         return;
     }
     *slot = NULL;
     statement->in_use = false;
+    sqlite3_reset(statement->stmt);
+    oltp_face_unpin(connection, statement);
     if (statement->cached) {
-        sqlite3_reset(statement->stmt);
         sqlite3_clear_bindings(statement->stmt);
     } else {
         statement_free(statement);

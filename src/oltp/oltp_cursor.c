@@ -54,13 +54,16 @@ static rhei_status cursor_step(struct oltp_cursor *cursor, struct rhei_error *er
 
 static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_stop *stop, struct rhei_error *error)
 {
-    if (stop != NULL) {
+    if (stop != NULL && stop->check != NULL) {
         cursor->stop = *stop;
         oltp_connection_watch(cursor->connection, &cursor->stop);
     }
     cursor->position = atomic_load_explicit(&cursor->oltp->position, memory_order_acquire);
     cursor->token = oltp_commit_token(cursor->oltp);
-    rhei_status status = cursor_step(cursor, error);
+    rhei_status status = oltp_face_pin(cursor->connection, cursor->statement, stop, error);
+    if (status == RHEI_OK) {
+        status = cursor_step(cursor, error);
+    }
     cursor->row_waits = status == RHEI_ROW;
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }

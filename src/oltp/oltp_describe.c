@@ -15,10 +15,11 @@ struct oltp_describe {
     bool failed;
 };
 
-static void describe_add(struct oltp_describe *describe, const char *table, const char *column)
+static void describe_add(struct oltp_describe *describe, const char *schema, const char *table, const char *column)
 {
     for (size_t i = 0; i < describe->count; i++) {
-        if (base_fold_compare(describe->references[i].table, table) == 0 &&
+        if (base_fold_compare(describe->references[i].schema, schema) == 0 &&
+            base_fold_compare(describe->references[i].table, table) == 0 &&
             base_fold_compare(describe->references[i].column, column) == 0) {
             return;
         }
@@ -30,9 +31,10 @@ static void describe_add(struct oltp_describe *describe, const char *table, cons
     }
     describe->references = items;
     struct oltp_reference *reference = &describe->references[describe->count];
+    reference->schema = oltp_arena_text(&describe->arena, schema);
     reference->table = oltp_arena_text(&describe->arena, table);
     reference->column = oltp_arena_text(&describe->arena, column);
-    if (reference->table == NULL || reference->column == NULL) {
+    if (reference->schema == NULL || reference->table == NULL || reference->column == NULL) {
         describe->failed = true;
         return;
     }
@@ -43,15 +45,19 @@ static int describe_authorize(void *context, int action, const char *first, cons
                               const char *trigger)
 {
     struct oltp *oltp = context;
-    (void)database;
     (void)trigger;
+    if (oltp->describing != NULL &&
+        oltp_face_authorize(oltp->describer, action, first, second, database) == SQLITE_DENY) {
+        return SQLITE_DENY;
+    }
+    database = database == NULL ? "" : database;
     if (oltp->describing == NULL || first == NULL) {
         return SQLITE_OK;
     }
     if (action == SQLITE_READ || action == SQLITE_UPDATE) {
-        describe_add(oltp->describing, first, second == NULL ? "" : second);
+        describe_add(oltp->describing, database, first, second == NULL ? "" : second);
     } else if (action == SQLITE_INSERT || action == SQLITE_DELETE) {
-        describe_add(oltp->describing, first, "");
+        describe_add(oltp->describing, database, first, "");
     }
     return SQLITE_OK;
 }
@@ -84,6 +90,7 @@ static rhei_status look_begin(struct oltp *oltp, int64_t *cookie, struct rhei_er
 {
     sqlite3 *db = oltp->describer->db;
     oltp->describer->busy_deadline_ns = 0;
+    oltp_face_use(oltp->describer);
     int rc = SQLITE_OK;
     if (oltp->look == NULL) { /* a row always, so that it stays open */
         rc = sqlite3_prepare_v3(db, "SELECT (SELECT 1 FROM main.sqlite_master LIMIT 1)", -1, SQLITE_PREPARE_PERSISTENT,
@@ -132,6 +139,15 @@ static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len
     oltp->describing = describe;
     int rc = sqlite3_prepare_v2(oltp->describer->db, copy, (int)len + 1, &statement.stmt, &tail);
     oltp->describing = NULL;
+    for (size_t i = 0; i < describe->count; i++) {
+        if (describe->references[i].schema[0] == '\0') { /* count(*) reads no column, and SQLite tells the name alone */
+            describe->references[i].schema =
+                oltp_arena_text(&describe->arena, oltp_face_schema_of(oltp->describer, describe->references[i].table));
+            describe->failed = describe->failed || describe->references[i].schema == NULL;
+        }
+        facts->reads_elsewhere =
+            facts->reads_elsewhere || oltp_face_has(oltp->describer, describe->references[i].schema);
+    }
     rhei_status status = rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);
     if (status == RHEI_OK) {
         oltp_classify(&statement);
@@ -161,6 +177,7 @@ static rhei_status describe_once(struct oltp *oltp, const char *copy, size_t len
     int64_t cookie = 0;
     base_mutex_lock(&oltp->describe_lock);
     rhei_status status = look_begin(oltp, &cookie, error);
+    uint64_t shown = oltp_face_version_of(oltp->describer);
     if (status == RHEI_OK) {
         /* set for this call alone: an authorizer would be asked for our own reading of the schema too */
         sqlite3_set_authorizer(oltp->describer->db, describe_authorize, oltp);
@@ -172,7 +189,7 @@ static rhei_status describe_once(struct oltp *oltp, const char *copy, size_t len
     if (status == RHEI_OK && describe->failed) {
         status = error_no_memory(error);
     }
-    facts->schema_version = oltp->hooks->version_of(oltp, cookie);
+    facts->schema_version = oltp_version_with(oltp->hooks->version_of(oltp, cookie), shown);
     facts->references = describe->references;
     facts->reference_count = (uint32_t)describe->count;
     if (status != RHEI_OK) {
@@ -278,6 +295,7 @@ rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct 
     int64_t cookie = 0;
     base_mutex_lock(&oltp->describe_lock);
     rhei_status status = look_begin(oltp, &cookie, error);
+    uint64_t shown = oltp_face_version_of(oltp->describer);
     if (status == RHEI_OK) {
         int rc = sqlite3_prepare_v2(oltp->describer->db, text.data, (int)text.len + 1, &stmt, NULL);
         while (rc == SQLITE_OK || rc == SQLITE_ROW) {
@@ -292,7 +310,7 @@ rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct 
         look_end(oltp);
     }
     base_mutex_unlock(&oltp->describe_lock);
-    plan->schema_version = oltp->hooks->version_of(oltp, cookie);
+    plan->schema_version = oltp_version_with(oltp->hooks->version_of(oltp, cookie), shown);
     base_buffer_reset(&text);
     plan->text = base_buffer_take(&explain.text);
     if (status == RHEI_OK && plan->text == NULL) {

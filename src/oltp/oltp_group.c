@@ -104,7 +104,10 @@ rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, s
     sqlite3 *db = oltp->writer->db;
     int64_t seq = oltp->pending_seq;
     int64_t before = sqlite3_total_changes64(db);
-    rhei_status status = RHEI_OK;
+    rhei_status status = oltp_face_pin(oltp->writer, statement, NULL, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
     if (cursor != NULL && sqlite3_column_count(statement->stmt) > 0) {
         status = oltp_cursor_collect(oltp->writer, statement, cursor, error);
     } else {
@@ -257,6 +260,10 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
         return error_set(error, RHEI_UNSUPPORTED,
                          "names that begin with " OLTP_PREFIX " are Rhei's own, and nobody else's indexes and triggers "
                          "are on them: take another name");
+    }
+    status = oltp_face_check_ddl(oltp->writer, statement, error);
+    if (status != RHEI_OK) {
+        return status;
     }
     struct oltp_schema *base = NULL;
     bool alters = statement->alters && oltp->config.capture;

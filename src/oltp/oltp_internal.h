@@ -40,11 +40,12 @@ struct oltp_statement {
     enum oltp_kind kind;
     bool read_only;
     bool is_ddl;
-    bool alters;   /* ALTER TABLE */
-    bool creates;  /* CREATE: adds to the schema, changes nothing of it */
-    bool vacuums;  /* may move rowids */
-    bool alone;    /* may not run inside a transaction of others */
-    bool compound; /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
+    bool alters;     /* ALTER TABLE */
+    bool creates;    /* CREATE: adds to the schema, changes nothing of it */
+    bool vacuums;    /* may move rowids */
+    bool alone;      /* may not run inside a transaction of others */
+    bool compound;   /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
+    bool reads_face; /* a table that lives elsewhere (oltp_face.c) */
     bool cached, in_use;
     struct oltp_statement *newer, *older;
     uint64_t key_version;        /* of the schema for which key_is_rowid was found, and 1; 0: not asked yet */
@@ -73,6 +74,15 @@ struct oltp_connection {
     struct oltp_connection *previous; /* of a busy reader */
     unsigned settings_version;        /* of oltp->settings as they were applied */
     struct oltp_cursor *spare_cursor; /* of a reader at rest: plain memory for its next cursor */
+    /* tables that live elsewhere (oltp_face.c) */
+    struct face_context *face; /* NULL: none was ever shown */
+    uint32_t face_schemas;     /* attached */
+    uint64_t face_token;       /* of the commits, as of the last look at the file's schema */
+    uint64_t face_settled;     /* the reader's generation that is shown, and 1; 0: none */
+    bool face_met;             /* such a table was met by a prepare */
+    struct table_pin *pin;     /* what the statement under way reads of them */
+    const struct oltp_statement *pinned;
+    char face_denied[128]; /* what the authorizer refused last */
 };
 
 rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct oltp_connection **connection,
@@ -334,6 +344,37 @@ bool oltp_identity_lost(const struct oltp *oltp);
 /* SQLite's commit hook. */
 int oltp_identity_commit(void *oltp);
 
+/* ---- Tables that live elsewhere (oltp_face.c). ------------------------------------------------------------------------- */
+
+struct oltp_face;
+struct table_pin;
+struct face_context;
+/* Before something is prepared or a cached statement runs: shows the tables as they are now. Nanoseconds if nothing changed. */
+void oltp_face_use(struct oltp_connection *connection);
+/* Before the first step: pins what the statement reads there. `stop` (may be NULL) says how old it may be; the writer doesn't wait. */
+rhei_status oltp_face_pin(struct oltp_connection *connection, const struct oltp_statement *statement,
+                          const struct oltp_stop *stop, struct rhei_error *error);
+/* After the statement's reset. NULL: whatever is pinned. */
+void oltp_face_unpin(struct oltp_connection *connection, const struct oltp_statement *statement);
+/* For an authorizer: SQLITE_DENY for what would change such a table. */
+int oltp_face_authorize(struct oltp_connection *connection, int action, const char *first, const char *second,
+                        const char *schema);
+/* Is SQLite's error about writing to one? Then `error` says so: RHEI_READ_ONLY. */
+bool oltp_face_error(struct oltp_connection *connection, int rc, struct rhei_error *error);
+/* What to run instead of a text that would fail because there are schemas of which nothing can be written; NULL: the text itself. */
+const char *oltp_face_instead(const struct oltp_connection *connection, const char *sql, size_t len);
+/* RHEI_READ_ONLY for a trigger that would make each change of its table fail. */
+rhei_status oltp_face_check_ddl(struct oltp_connection *connection, const struct oltp_statement *statement,
+                                struct rhei_error *error);
+/* Where SQLite finds a table that is named without a schema: in that of a source, else "main". */
+const char *oltp_face_schema_of(struct oltp_connection *connection, const char *name);
+/* Is it the schema of such tables? */
+bool oltp_face_has(const struct oltp_connection *connection, const char *schema);
+/* Which tables a connection shows: 0 before the first of them, then greater with each change. */
+uint64_t oltp_face_version_of(const struct oltp_connection *connection);
+/* When no connection is left. */
+void oltp_face_close(struct oltp *oltp);
+
 /* ---- Exact sums (oltp_sum.c). ------------------------------------------------------------------------------------ */
 
 int oltp_sum_register(sqlite3 *db);
@@ -398,6 +439,8 @@ struct oltp {
     sqlite3_stmt *look, *look_cookie; /* of the describer: pin a schema that is the file's, and say which it is */
     struct oltp_describe *describing; /* collects for the authorizer */
     atomic_int encoding;              /* enum oltp_encoding of the file, fixed since its first table */
+
+    struct oltp_face *face; /* NULL: no tables but the file's own */
 
     /* commits */
     volatile uint32_t *wal_index; /* NULL: token is `commits` */

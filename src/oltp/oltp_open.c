@@ -238,6 +238,7 @@ void oltp_close(struct oltp **slot)
     oltp_look_close(oltp);
     oltp_connection_close(&oltp->describer);
     oltp_connection_close(&oltp->writer);
+    oltp_face_close(oltp);
     oltp_memory_close(&oltp->memory);
     oltp_opening_reset(oltp);
     base_cond_destroy(&oltp->maintenance_wake);
