@@ -46,6 +46,24 @@ RHEI_API rhei_status rhei_split(const char *text, size_t length, struct rhei_spl
 RHEI_API bool rhei_is_complete(const char *text, size_t length);
 /** @} */
 
+/** @name A result before it is there
+ * @{ */
+
+/**
+ * The schema of what rhei_statement_query_arrow() will give, a struct of columns, under the database's schema as it is; no columns for a
+ * statement that returns no rows. Nothing is run. A column's type is the one that all its values surely have (a rowid, a column of a
+ * STRICT table but for TEXT), or else what a result without rows would have: by the declared type, or the class that is inferred for
+ * an expression (docs/guide/arrow.md). `*settled`, which may be NULL, is true where every column is of the first kind: the
+ * result has this very schema then, but for its metadata. Otherwise a column may turn out to be of another type, or a union, when its
+ * values do. rhei_statement_parameter_count() tells how many parameters it takes.
+ *
+ * The caller owns *schema and releases it. Errors: RHEI_UNSUPPORTED for SQL that only the column store reads, and those of
+ * rhei_prepare(). Owner thread of the statement.
+ */
+RHEI_API rhei_status rhei_statement_schema(rhei_statement *statement, const struct rhei_query_options *options,
+                                           struct ArrowSchema *schema, bool *settled, struct rhei_error *error);
+/** @} */
+
 /** @name What is in the database
  * @{ */
 

@@ -199,6 +199,21 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
 rhei_status engine_write_batch(const struct engine_write *write, const struct rhei_value *values, size_t column_count,
                                size_t row_count, struct rhei_error *error);
 rhei_status engine_write_script(const struct engine_write *write, struct rhei_error *error);
+struct rhei_statement {
+    struct rhei_db *db;
+    struct rhei_session *session; /* in which it runs; NULL: in none */
+    char *sql;
+    struct route_statement *described; /* as of the schema when it was last asked for; NULL within a transaction */
+    struct oltp_facts unsettled;       /* newer than `described`, while a changed schema isn't settled; or nothing */
+    struct oltp_shape shape;           /* column names are those of `unsettled` or `described` where there is one */
+    char **parameter_names;            /* [named_count] */
+    uint32_t named_count;
+};
+/* Describes it anew if the schema changed. */
+void engine_statement_settle(rhei_statement *statement);
+/* What the types of columns without a value would be; `statement` may be NULL. classes[count] of enum rhei_class. */
+void engine_usual_classes(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
+                          const char *const *types, uint32_t count, uint8_t *classes);
 struct rhei_session {
     struct rhei_db *db;
     struct oltp_session *oltp;

@@ -5,17 +5,6 @@
 #include "engine/engine_internal.h"
 #include "sql/sql_parameters.h"
 
-struct rhei_statement {
-    struct rhei_db *db;
-    struct rhei_session *session; /* in which it runs; NULL: in none */
-    char *sql;
-    struct route_statement *described; /* as of the schema when it was last asked for; NULL within a transaction */
-    struct oltp_facts unsettled;       /* newer than `described`, while a changed schema isn't settled; or nothing */
-    struct oltp_shape shape;           /* column names are those of `unsettled` or `described` where there is one */
-    char **parameter_names;            /* [named_count] */
-    uint32_t named_count;
-};
-
 static void free_names(char **names, uint32_t count)
 {
     for (uint32_t i = 0; names != NULL && i < count; i++)
@@ -55,6 +44,7 @@ static void use_shape(struct rhei_statement *statement, const struct oltp_facts 
         .parameter_count = facts->parameter_count,
         .column_count = facts->column_count,
         .column_names = (const char **)(uintptr_t)facts->column_names,
+        .column_types = facts->column_types,
     };
 }
 
@@ -79,7 +69,7 @@ static void describe_unsettled(struct rhei_statement *statement)
  * Describes it anew if the schema changed. A text that the new one has no answer to keeps its old description: running it says
  * what is wrong.
  */
-static void describe_again(rhei_statement *statement)
+void engine_statement_settle(rhei_statement *statement)
 {
     const struct oltp_catalog *catalog = NULL;
     if (statement->described == NULL || route_statement_is_native(statement->described))
@@ -176,7 +166,7 @@ uint32_t rhei_statement_column_count(const rhei_statement *statement)
 {
     if (statement == NULL)
         return 0;
-    describe_again((rhei_statement *)(uintptr_t)statement); /* its owner's alone, and never made const */
+    engine_statement_settle((rhei_statement *)(uintptr_t)statement); /* its owner's alone, and never made const */
     return statement->shape.column_count;
 }
 

@@ -79,6 +79,17 @@ static uint8_t usual_class(void *context, uint32_t column)
     return (uint8_t)(usual->declared[column] & ~(unsigned)DECLARED);
 }
 
+void engine_usual_classes(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
+                          const char *const *types, uint32_t count, uint8_t *classes)
+{
+    for (uint32_t c = 0; c < count; c++)
+        classes[c] = (uint8_t)(arrow_usual_class(types[c]) | (types[c][0] != '\0' ? DECLARED : 0));
+    struct usual_classes usual = {.db = db, .statement = statement, .ask = ask, .declared = classes};
+    for (uint32_t c = 0; c < count; c++)
+        classes[c] = usual_class(&usual, c);
+    route_plan_release(&usual.plan);
+}
+
 struct stream_columns {
     const char **names;
     uint8_t *known, *usual;

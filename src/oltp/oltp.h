@@ -130,6 +130,9 @@ struct oltp_facts {
 rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct oltp_facts *facts,
                           struct rhei_error *error);
 void oltp_facts_reset(struct oltp_facts *facts);
+/* The class that every value of a column surely has under the schema as it is, RHEI_NULL where that isn't sure: into classes[count]. */
+rhei_status oltp_describe_classes(struct oltp *oltp, const char *sql, size_t len, uint8_t *classes, uint32_t count,
+                                  struct rhei_error *error);
 
 /* SQLite's plan for a read: what the router guesses its cost from. */
 struct oltp_plan {
@@ -238,6 +241,7 @@ struct oltp_shape {
     bool read_only;
     uint32_t parameter_count, column_count;
     const char **column_names;
+    const char *const *column_types; /* declared, "" if none; freed with the names */
 };
 rhei_status oltp_session_shape(struct oltp_session *session, const char *sql, size_t len, struct oltp_shape *shape,
                                struct rhei_error *error);

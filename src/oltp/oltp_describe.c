@@ -233,6 +233,57 @@ void oltp_facts_reset(struct oltp_facts *facts)
     *facts = (struct oltp_facts){0};
 }
 
+/* ---- Classes. ---------------------------------------------------------------------------------------------------- */
+
+/* As of oltp_cursor_column_class, for a statement that isn't run. */
+static void classes_of(struct oltp *oltp, const struct oltp_statement *statement, struct oltp_schema *schema,
+                       uint8_t *classes, uint32_t count)
+{
+    if (statement->compound || oltp->hooks->names_view(schema, statement->sql, statement->len)) {
+        return;
+    }
+    uint32_t there = (uint32_t)sqlite3_column_count(statement->stmt);
+    for (uint32_t i = 0; i < count && i < there; i++) {
+        const char *database = sqlite3_column_database_name(statement->stmt, (int)i);
+        const char *table = sqlite3_column_table_name(statement->stmt, (int)i);
+        const char *origin = sqlite3_column_origin_name(statement->stmt, (int)i);
+        if (database != NULL && table != NULL && origin != NULL && strcmp(database, "main") == 0) {
+            classes[i] = oltp->hooks->column_class(schema, table, origin);
+        }
+    }
+}
+
+rhei_status oltp_describe_classes(struct oltp *oltp, const char *sql, size_t len, uint8_t *classes, uint32_t count,
+                                  struct rhei_error *error)
+{
+    memset(classes, RHEI_NULL, count);
+    char *copy = len > 1000000000 ? NULL : base_strndup(sql, len);
+    struct oltp_statement statement = {.sql = copy, .len = len};
+    if (copy == NULL) {
+        return error_no_memory(error);
+    }
+    int64_t cookie = 0;
+    base_mutex_lock(&oltp->describe_lock);
+    rhei_status status = look_begin(oltp, &cookie, error);
+    if (status == RHEI_OK) {
+        int rc = sqlite3_prepare_v2(oltp->describer->db, copy, (int)len + 1, &statement.stmt, NULL);
+        status = rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);
+        look_end(oltp);
+    }
+    if (status == RHEI_OK && statement.stmt != NULL) {
+        oltp_classify(&statement);
+        struct oltp_schema *schema = oltp->hooks->hold(oltp, cookie);
+        if (schema != NULL) {
+            classes_of(oltp, &statement, schema, classes, count);
+        }
+        oltp->hooks->release(schema);
+    }
+    sqlite3_finalize(statement.stmt);
+    base_mutex_unlock(&oltp->describe_lock);
+    base_free(copy);
+    return status;
+}
+
 /* ---- The plan. --------------------------------------------------------------------------------------------------- */
 
 enum { EXPLAIN_NODES = 64 };

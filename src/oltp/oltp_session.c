@@ -305,22 +305,30 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
 }
 
 /* The names in one block, behind their pointers. */
+static const char *session_column(sqlite3_stmt *stmt, uint32_t number, bool type)
+{
+    const char *text = type ? sqlite3_column_decltype(stmt, (int)number) : sqlite3_column_name(stmt, (int)number);
+    return text == NULL ? "" : text;
+}
+
+/* Names, and behind them the declared types, in one block. */
 static bool session_names(sqlite3_stmt *stmt, struct oltp_shape *shape)
 {
+    uint32_t count = shape->column_count;
     size_t bytes = 1;
-    for (uint32_t i = 0; i < shape->column_count; i++) {
-        const char *name = sqlite3_column_name(stmt, (int)i);
-        bytes += sizeof(char *) + (name == NULL ? 0 : strlen(name)) + 1;
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        bytes += sizeof(char *) + strlen(session_column(stmt, i % count, i >= count)) + 1;
     }
     shape->column_names = base_alloc(bytes);
     if (shape->column_names == NULL) {
         return false;
     }
-    char *at = (char *)(shape->column_names + shape->column_count);
-    for (uint32_t i = 0; i < shape->column_count; i++) {
-        const char *name = sqlite3_column_name(stmt, (int)i);
-        size_t len = name == NULL ? 0 : strlen(name);
-        memcpy(at, name == NULL ? "" : name, len + 1);
+    shape->column_types = shape->column_names + count;
+    char *at = (char *)(shape->column_names + 2 * (size_t)count);
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        const char *text = session_column(stmt, i % count, i >= count);
+        size_t len = strlen(text);
+        memcpy(at, text, len + 1);
         shape->column_names[i] = at;
         at += len + 1;
     }

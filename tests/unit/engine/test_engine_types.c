@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The schema of a result before the statement runs. */
+#include "tests/support/engine_fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "rhei/rhei_doors.h"
+
+static struct fixture fixture;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fixture_init(&fixture);
+    fixture_open(&fixture, NULL);
+    must_execute(fixture.db, "CREATE TABLE s (i INTEGER, r REAL, t TEXT, b BLOB, a ANY) STRICT");
+    must_execute(fixture.db, "CREATE TABLE l (id INTEGER PRIMARY KEY, n INT, t TEXT, d DATE, x)");
+    must_execute(fixture.db, "CREATE VIEW v AS SELECT id FROM l UNION ALL SELECT 'text'");
+    must_execute(fixture.db, "INSERT INTO s VALUES (1, 2, 'three', x'04', 5)");
+    must_execute(fixture.db, "INSERT INTO l VALUES (1, 'odd', 2, '2024-01-01', 1.5), (2, 1, 'x', 3, x'01')");
+    must_be_built(fixture.db);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_end(&fixture);
+    return 0;
+}
+
+/* "id:l n:u": names with the formats of their types; '!' in front where it isn't settled. */
+static void show(const struct ArrowSchema *schema, bool settled, char *out, size_t size)
+{
+    size_t len = (size_t)snprintf(out, size, "%s", settled ? "" : "!");
+    for (int64_t i = 0; i < schema->n_children; i++)
+        len += (size_t)snprintf(out + len, size - len, "%s%s:%s", i > 0 ? " " : "", schema->children[i]->name,
+                                schema->children[i]->format);
+}
+
+static void check_statement(rhei_statement *statement, const char *sql, const char *expected)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct ArrowSchema schema;
+    char shown[512];
+    bool settled = true;
+    if (rhei_statement_schema(statement, NULL, &schema, &settled, &error) != RHEI_OK)
+        fail_msg("%s: %s", sql, error.message);
+    assert_string_equal(schema.format, "+s");
+    show(&schema, settled, shown, sizeof shown);
+    if (strcmp(shown, expected) != 0)
+        fail_msg("%s: %s instead of %s", sql, shown, expected);
+    schema.release(&schema);
+}
+
+/* What is settled is what running gives, with rows and without. */
+static void check_result(rhei_statement *statement, const char *expected)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct ArrowArrayStream stream;
+    struct ArrowSchema schema;
+    char shown[512];
+    assert_int_equal(rhei_statement_query_arrow(statement, NULL, NULL, &stream, &error), RHEI_OK);
+    assert_int_equal(stream.get_schema(&stream, &schema), 0);
+    show(&schema, true, shown, sizeof shown);
+    assert_string_equal(shown, expected);
+    schema.release(&schema);
+    stream.release(&stream);
+}
+
+static void must_have(const char *sql, const char *expected)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_statement *statement = NULL;
+    if (rhei_prepare(fixture.db, sql, &statement, &error) != RHEI_OK)
+        fail_msg("%s: %s", sql, error.message);
+    check_statement(statement, sql, expected);
+    if (expected[0] != '!' && expected[0] != '\0')
+        check_result(statement, expected);
+    rhei_statement_close(&statement);
+}
+
+static void test_sure_types_are_settled(void **state)
+{
+    (void)state;
+    must_have("SELECT i, r, b FROM s", "i:l r:g b:z");
+    must_have("SELECT r, rowid AS row FROM s WHERE i > 5", "r:g row:l");
+    must_have("SELECT id FROM l ORDER BY id LIMIT 1", "id:l");
+    must_have("SELECT i FROM s UNION SELECT i FROM s", "!i:l"); /* of its parts SQLite names one */
+    must_have("SELECT id FROM v", "!id:l");
+    must_have("SELECT t FROM s", "!t:u"); /* text that isn't UTF-8 is binary */
+    must_have("SELECT a FROM s", "!a:l");
+}
+
+static void test_other_types_are_what_no_row_would_have(void **state)
+{
+    (void)state;
+    must_have("SELECT id, n, t, d, x FROM l", "!id:l n:l t:u d:l x:l");
+    must_have("SELECT i + 1 AS c, t || 'x' AS joined, 1.5 AS r FROM s", "!c:l joined:u r:g");
+    must_have("SELECT ? AS p, :b || 'x' AS q", "!p:l q:u");
+    must_have("DELETE FROM l WHERE id = 99 RETURNING id, t", "!id:l t:u");
+}
+
+static void test_writes_have_no_columns(void **state)
+{
+    (void)state;
+    must_have("INSERT INTO l (n) VALUES (?)", "");
+    must_have("", "");
+    assert_int_equal(must_int64(fixture.db, "SELECT count(*) FROM l", RHEI_ROUTE_OLTP), 2);
+}
+
+static void test_q8_a_changed_schema_is_seen(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_statement *statement = NULL;
+    const char *sql = "SELECT * FROM s";
+    assert_int_equal(rhei_prepare(fixture.db, sql, &statement, &error), RHEI_OK);
+    check_statement(statement, sql, "!i:l r:g t:u b:z a:l");
+    must_execute(fixture.db, "ALTER TABLE s DROP COLUMN a");
+    must_execute(fixture.db, "ALTER TABLE s DROP COLUMN t");
+    check_statement(statement, sql, "i:l r:g b:z");
+    must_execute(fixture.db, "DROP TABLE s");
+    must_execute(fixture.db, "CREATE TABLE s (i TEXT)");
+    check_statement(statement, sql, "!i:u");
+    rhei_statement_close(&statement);
+}
+
+static void test_a_sessions_own_tables_are_known(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_session *session = NULL;
+    rhei_statement *statement = NULL;
+    assert_int_equal(rhei_session_open(fixture.db, &session, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "CREATE TABLE own (a TEXT, b REAL)", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_prepare(session, "SELECT b, a FROM own", &statement, &error), RHEI_OK);
+    check_statement(statement, "own", "!b:g a:u");
+    rhei_statement_close(&statement);
+    rhei_session_close(&session);
+}
+
+static void test_views_of_strings_and_misuse(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_statement *statement = NULL;
+    struct ArrowSchema schema;
+    struct rhei_query_options options = {.struct_size = sizeof options, .strings = RHEI_STRINGS_VIEW};
+    assert_int_equal(rhei_prepare(fixture.db, "SELECT t FROM l", &statement, &error), RHEI_OK);
+    assert_int_equal(rhei_statement_schema(statement, &options, &schema, NULL, &error), RHEI_OK);
+    assert_string_equal(schema.children[0]->format, "vu");
+    schema.release(&schema);
+    options.strings = 9;
+    assert_int_equal(rhei_statement_schema(statement, &options, &schema, NULL, &error), RHEI_INVALID);
+    assert_null(schema.release);
+    rhei_statement_close(&statement);
+    assert_int_equal(rhei_statement_schema(NULL, NULL, &schema, NULL, &error), RHEI_INVALID);
+    assert_int_equal(rhei_prepare(fixture.db, "FROM l SELECT id", &statement, &error), RHEI_OK);
+    assert_int_equal(rhei_statement_schema(statement, NULL, &schema, NULL, &error), RHEI_UNSUPPORTED);
+    rhei_statement_close(&statement);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_sure_types_are_settled, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_other_types_are_what_no_row_would_have, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_writes_have_no_columns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_a_changed_schema_is_seen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_sessions_own_tables_are_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_views_of_strings_and_misuse, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
