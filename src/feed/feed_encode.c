@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "feed_code.h"
+#include "feed_internal.h"
+
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_map.h"
+
+uint64_t feed_checksum(const char *event, size_t body)
+{
+    return base_hash(event + FEED_HEAD_BYTES, body, base_hash(event, FEED_SUM_AT, FEED_VERSION));
+}
+
+static void put(struct base_buffer *out, uint64_t value, size_t bytes)
+{
+    char little[8];
+    for (size_t i = 0; i < bytes; i++)
+        little[i] = (char)(value >> (8 * i) & 0xff);
+    base_buffer_append(out, little, bytes);
+}
+
+static void put_bytes(struct base_buffer *out, const void *bytes, size_t length)
+{
+    put(out, length, 4);
+    if (length > 0)
+        base_buffer_append(out, bytes, length);
+}
+
+/* NULL isn't "". */
+static void put_text(struct base_buffer *out, const char *text)
+{
+    put(out, text != NULL, 1);
+    if (text != NULL)
+        put_bytes(out, text, strlen(text));
+}
+
+static void put_value(struct base_buffer *out, const struct rhei_value *value)
+{
+    uint64_t bits = 0;
+    put(out, value->type, 1);
+    switch (value->type) {
+    case RHEI_NULL:
+        return;
+    case RHEI_INTEGER:
+    case RHEI_REAL:
+        memcpy(&bits, &value->as, sizeof bits);
+        put(out, bits, 8);
+        return;
+    default:
+        put_bytes(out, value->as.bytes, value->length);
+    }
+}
+
+static void put_rows(struct base_buffer *out, const struct change_event *event)
+{
+    const struct change_batch *batch = event->rows;
+    size_t words = change_batch_words(batch->column_count);
+    put(out, batch->column_count, 4);
+    put(out, batch->row_count, 8);
+    uint64_t parts = (batch->op != NULL ? FEED_OPS : 0u) | (batch->seq != NULL ? FEED_SEQS : 0u);
+    if (batch->unchanged != NULL)
+        parts |= batch->unchanged_shared ? FEED_MASK : FEED_MASKS;
+    put(out, parts, 1);
+    if (batch->op != NULL)
+        base_buffer_append(out, batch->op, batch->row_count);
+    for (size_t i = 0; batch->seq != NULL && i < batch->row_count; i++)
+        put(out, (uint64_t)batch->seq[i], 8);
+    size_t masks = batch->unchanged == NULL ? 0 : batch->unchanged_shared ? words : words * batch->row_count;
+    for (size_t i = 0; i < masks; i++)
+        put(out, batch->unchanged[i], 8);
+    static const struct rhei_value none = {.type = RHEI_NULL};
+    for (uint32_t c = 0; c < batch->column_count; c++)
+        for (size_t i = 0; i < batch->row_count; i++) /* what isn't set holds anything */
+            put_value(out, feed_is_set(event, i, c) ? &batch->columns[c][i] : &none);
+}
+
+static void put_definition(struct base_buffer *out, const struct source_table *table)
+{
+    put_text(out, table->name);
+    put_text(out, table->unmirrored_reason);
+    put(out, (uint64_t)table->estimated_rows, 8);
+    put(out, (table->key_is_integer ? FEED_KEY_IS_INTEGER : 0u) | (table->without_rowid ? FEED_WITHOUT_ROWID : 0u), 1);
+    put(out, table->column_count, 4);
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        const struct source_column *column = &table->columns[c];
+        put_text(out, column->name);
+        put_text(out, column->declared_type);
+        put_text(out, column->collation);
+        put(out, column->affinity, 1);
+        put(out,
+            (column->not_null ? FEED_NOT_NULL : 0u) | (column->is_rowid_alias ? FEED_ROWID_ALIAS : 0u) |
+                (column->is_rowid ? FEED_ROWID : 0u) | (column->generated ? FEED_GENERATED : 0u),
+            1);
+    }
+    put(out, table->key_count, 4);
+    for (uint32_t k = 0; k < table->key_count; k++)
+        put(out, table->key_columns[k], 4);
+}
+
+static void put_body(struct base_buffer *out, const struct change_event *event)
+{
+    if (event->kind != CHANGE_EVENT_COMMIT)
+        put(out, event->kind == CHANGE_EVENT_TABLE ? event->definition->id : event->table, 4);
+    if (event->kind == CHANGE_EVENT_CLEAR || event->kind == CHANGE_EVENT_LOST || event->kind == CHANGE_EVENT_COMMIT)
+        put(out, (uint64_t)event->position, 8);
+    if (event->kind == CHANGE_EVENT_COMMIT)
+        put(out, (uint64_t)event->time_us, 8);
+    else if (event->kind == CHANGE_EVENT_LOST)
+        put_text(out, event->reason);
+    else if (event->kind == CHANGE_EVENT_ROWS)
+        put_rows(out, event);
+    else if (event->kind == CHANGE_EVENT_TABLE)
+        put_definition(out, event->definition);
+}
+
+static const char *unfit(const struct change_event *event)
+{
+    if (event->kind < CHANGE_EVENT_TABLE || event->kind > CHANGE_EVENT_COMMIT)
+        return "it is of no known kind";
+    if (event->kind == CHANGE_EVENT_TABLE)
+        return event->definition == NULL || event->definition->column_count == 0 || event->definition->name == NULL
+                   ? "it defines no columns"
+                   : NULL;
+    if (event->kind != CHANGE_EVENT_ROWS)
+        return NULL;
+    const struct change_batch *rows = event->rows;
+    if (rows == NULL || rows->lost != NULL || rows->column_count == 0 || rows->row_count == 0 ||
+        rows->table != event->table)
+        return "it has no rows of its table";
+    for (size_t i = 0; i < rows->row_count; i++) {
+        uint8_t op = rows->op == NULL ? CHANGE_UPSERT : rows->op[i];
+        if (op < CHANGE_UPSERT || op > CHANGE_CLEAR || (op == CHANGE_PATCH && rows->unchanged == NULL))
+            return "a row's operation is of no known kind";
+        for (uint32_t c = 0; c < rows->column_count; c++)
+            if (feed_is_set(event, i, c) && rows->columns[c][i].type > RHEI_BLOB)
+                return "a value has no known class";
+    }
+    return NULL;
+}
+
+rhei_status feed_encode(struct base_buffer *out, const struct change_event *event, struct rhei_error *error)
+{
+    const char *why = unfit(event);
+    if (why != NULL)
+        return error_set(error, RHEI_INVALID, "a change event can't be written: %s", why);
+    struct base_buffer one = {0};
+    base_buffer_append(&one, FEED_MAGIC, 4);
+    put(&one, FEED_VERSION, 1);
+    put(&one, event->kind, 1);
+    put(&one, 0, 2);
+    put(&one, 0, 8);
+    put(&one, 0, 8);
+    put_body(&one, event);
+    if (!one.failed) {
+        size_t body = one.len - FEED_HEAD_BYTES;
+        for (size_t i = 0; i < 8; i++)
+            one.data[FEED_LENGTH_AT + i] = (char)((uint64_t)body >> (8 * i) & 0xff);
+        uint64_t sum = feed_checksum(one.data, body);
+        for (size_t i = 0; i < 8; i++)
+            one.data[FEED_SUM_AT + i] = (char)(sum >> (8 * i) & 0xff);
+        base_buffer_append(out, one.data, one.len);
+    }
+    bool failed = one.failed || out->failed;
+    base_buffer_reset(&one);
+    return failed ? error_no_memory(error) : RHEI_OK;
+}

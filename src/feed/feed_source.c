@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A change source that reads from a buffer.
+ *
+ *  1. A cycle's state is that of a commit of the buffer; `begin` pumps first, so it is no older than the source was then (Q1).
+ *  2. A load comes from upstream and may be ahead of the buffer: no state before its position is given afterwards (A1).
+ *  3. A LOST is told once its commit is reached, and again until a cycle has been read to its end; `told` is the last commit for which
+ *     that is so. That all is lost is told by one begin, after which the cycle's owner acts before anything can fail. Rows are told to whoever asks for what follows a position before theirs.
+ *  4. What a commit brings is never cut.
+ */
+#include "feed.h"
+#include "feed_pump.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+struct feed_source {
+    struct change_source base;
+    struct feed_config config;
+    struct feed_pump pump;
+    uint64_t told, lost_told;
+    uint64_t listed; /* commit whose definitions tables() gave last */
+    bool listed_any;
+    _Atomic int64_t floor; /* position of the latest load */
+
+    /* Of the cycle. */
+    uint64_t lost_now;             /* last commit that says that all is lost */
+    uint64_t pinned, from, cursor; /* rows of commits after `from`; read after `cursor` */
+
+    struct source_table *list;
+    size_t list_count, list_capacity;
+    struct change_batch *batches;
+    size_t batch_capacity;
+    const struct rhei_value **nulls; /* columns of a CLEAR */
+    size_t null_capacity;
+    int64_t *seqs; /* of CLEARs, by batch */
+    size_t seq_capacity;
+};
+
+static struct feed_source *self(struct change_source *source)
+{
+    return (struct feed_source *)source;
+}
+
+/* ---- Cycles. --------------------------------------------------------------------------------------------------------- */
+
+static bool feed_may_have_changes(struct change_source *base, uint64_t token)
+{
+    struct change_source *upstream = self(base)->config.upstream;
+    struct change_buffer *buffer = self(base)->config.buffer;
+    struct change_buffer_state state;
+    if (upstream != NULL)
+        return upstream->ops->may_have_changes(upstream, token);
+    buffer->ops->state(buffer, &state);
+    return state.last != token;
+}
+
+static rhei_status feed_begin(struct change_source *base, int64_t after, struct change_cycle *cycle, uint64_t *token,
+                              struct rhei_error *error)
+{
+    struct feed_source *feed = self(base);
+    struct change_buffer *buffer = feed->config.buffer;
+    struct change_buffer_state state;
+    if (feed->config.upstream != NULL) {
+        rhei_status status = feed_pump_step(&feed->pump, error);
+        if (status != RHEI_OK)
+            return status;
+    }
+    buffer->ops->state(buffer, &state);
+    if (state.position < atomic_load(&feed->floor))
+        return error_set(error, RHEI_BUSY, "the buffer has not reached the state that was loaded");
+    feed->pinned = state.last;
+    feed->from = buffer->ops->find(buffer, after);
+    feed->from = feed->from < state.pruned ? state.pruned : feed->from;
+    feed->cursor = feed->from < feed->told ? feed->from : feed->told;
+    feed->cursor = feed->cursor < state.pruned ? state.pruned : feed->cursor;
+    cycle->position = state.position > after ? state.position : after;
+    cycle->schema_changed = !feed->listed_any || state.definition > feed->listed;
+    cycle->lost = after < state.horizon || state.lost_all > feed->lost_told;
+    feed->lost_now = state.lost_all;
+    cycle->suspect = feed->from > feed->told;
+    cycle->doubtful = feed->pump.doubtful;
+    feed->pump.doubtful = false;
+    if (token != NULL)
+        *token = feed->config.upstream != NULL ? feed->pump.token : state.last;
+    return RHEI_OK;
+}
+
+static const struct source_table *listed_table(const struct feed_source *feed, uint32_t id)
+{
+    for (size_t i = 0; i < feed->list_count; i++)
+        if (feed->list[i].id == id)
+            return &feed->list[i];
+    return NULL;
+}
+
+static void set_clear(struct feed_source *feed, const struct change_event *event, const struct source_table *table,
+                      size_t number)
+{
+    static const uint8_t op = CHANGE_CLEAR;
+    static const struct rhei_value null = {.type = RHEI_NULL};
+    for (uint32_t c = 0; c < table->column_count; c++)
+        feed->nulls[c] = &null;
+    feed->seqs[number] = event->position;
+    feed->batches[number] = (struct change_batch){.table = event->table,
+                                                  .column_count = table->column_count,
+                                                  .row_count = 1,
+                                                  .op = &op,
+                                                  .columns = feed->nulls,
+                                                  .seq = &feed->seqs[number]};
+}
+
+/* One event of a commit as a batch; false: it is none, or not for this cycle. */
+static bool take_event(struct feed_source *feed, const struct change_event *event, uint64_t commit, size_t number)
+{
+    const struct source_table *table = listed_table(feed, event->table);
+    if (table == NULL)
+        return false;
+    switch (event->kind) {
+    case CHANGE_EVENT_ROWS:
+        feed->batches[number] = *event->rows;
+        return commit > feed->from;
+    case CHANGE_EVENT_CLEAR:
+        set_clear(feed, event, table, number);
+        return commit > feed->from;
+    case CHANGE_EVENT_LOST:
+        feed->batches[number] = (struct change_batch){.table = event->table,
+                                                      .lost = event->reason != NULL ? event->reason : "it was lost",
+                                                      .lost_at = event->position};
+        return commit > feed->told;
+    default:
+        return false;
+    }
+}
+
+static rhei_status make_room(struct feed_source *feed, size_t events, struct rhei_error *error)
+{
+    size_t columns = 1;
+    for (size_t i = 0; i < feed->list_count; i++)
+        columns = feed->list[i].column_count > columns ? feed->list[i].column_count : columns;
+    if (!base_grow((void **)&feed->batches, &feed->batch_capacity, events, sizeof *feed->batches) ||
+        !base_grow((void **)&feed->seqs, &feed->seq_capacity, events, sizeof *feed->seqs) ||
+        !base_grow((void **)&feed->nulls, &feed->null_capacity, columns, sizeof *feed->nulls))
+        return error_no_memory(error);
+    return RHEI_OK;
+}
+
+static rhei_status feed_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
+                             size_t *count, struct rhei_error *error)
+{
+    struct feed_source *feed = self(base);
+    struct change_buffer *buffer = feed->config.buffer;
+    *count = 0;
+    while (*count == 0 && feed->cursor < feed->pinned) {
+        const struct change_event *events = NULL;
+        size_t event_count = 0;
+        uint64_t commit = feed->cursor + 1, last = 0;
+        rhei_status status =
+            buffer->ops->read(buffer, feed->cursor, feed->pinned, max_rows, &last, &events, &event_count, error);
+        if (status == RHEI_OK && event_count == 0)
+            status = error_set(error, RHEI_INTERNAL, "the buffer has no commit %" PRIu64, commit);
+        if (status == RHEI_OK)
+            status = make_room(feed, event_count, error);
+        if (status != RHEI_OK)
+            return status;
+        if (feed->config.fault != NULL)
+            feed->config.fault(feed->config.fault_context, "feed.read");
+        for (size_t i = 0; i < event_count; i++) {
+            *count += take_event(feed, &events[i], commit, *count);
+            commit += events[i].kind == CHANGE_EVENT_COMMIT;
+        }
+        feed->cursor = last;
+    }
+    if (*count == 0)
+        feed->told = feed->pinned > feed->told ? feed->pinned : feed->told;
+    *batches = feed->batches;
+    return RHEI_OK;
+}
+
+static void feed_end(struct change_source *base)
+{
+    self(base)->lost_told = self(base)->lost_now;
+}
+
+static rhei_status feed_tables(struct change_source *base, const struct source_table **tables, size_t *count,
+                               struct rhei_error *error)
+{
+    struct feed_source *feed = self(base);
+    struct change_buffer *buffer = feed->config.buffer;
+    const struct source_table *const *list = NULL;
+    rhei_status status = buffer->ops->tables(buffer, feed->pinned, &list, count, error);
+    if (status != RHEI_OK)
+        return status;
+    if (!base_grow((void **)&feed->list, &feed->list_capacity, *count + 1, sizeof *feed->list))
+        return error_no_memory(error);
+    for (size_t i = 0; i < *count; i++)
+        feed->list[i] = *list[i];
+    feed->list_count = *count;
+    feed->listed = feed->pinned;
+    feed->listed_any = true;
+    *tables = feed->list;
+    return RHEI_OK;
+}
+
+/* ---- Loads: upstream's. ---------------------------------------------------------------------------------------------- */
+
+struct source_load {
+    struct change_source *upstream;
+    struct source_load *theirs;
+};
+
+static void raise_floor(struct feed_source *feed, int64_t position)
+{
+    int64_t floor = atomic_load(&feed->floor);
+    while (floor < position && !atomic_compare_exchange_weak(&feed->floor, &floor, position)) {
+    }
+}
+
+static rhei_status feed_load_begin(struct change_source *base, uint32_t table, uint32_t loaders,
+                                   struct source_load **load, struct source_load_info *info, struct rhei_error *error)
+{
+    struct feed_source *feed = self(base);
+    struct change_source *upstream = feed->config.upstream;
+    if (upstream == NULL)
+        return error_set(error, RHEI_UNSUPPORTED, "a buffer without its source has no rows to begin with");
+    struct source_load *result = base_alloc_zero(1, sizeof *result);
+    if (result == NULL)
+        return error_no_memory(error);
+    rhei_status status = upstream->ops->load_begin(upstream, table, loaders, &result->theirs, info, error);
+    if (status != RHEI_OK) {
+        base_free(result);
+        return status;
+    }
+    result->upstream = upstream;
+    raise_floor(feed, info->position);
+    *load = result;
+    return RHEI_OK;
+}
+
+static rhei_status feed_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
+                                  const struct change_batch **batch, struct rhei_error *error)
+{
+    return load->upstream->ops->load_next(load->theirs, loader, max_rows, batch, error);
+}
+
+static void feed_load_end(struct source_load **load)
+{
+    if (*load == NULL)
+        return;
+    (*load)->upstream->ops->load_end(&(*load)->theirs);
+    base_free(*load);
+    *load = NULL;
+}
+
+static void feed_loads_rest(struct change_source *base)
+{
+    struct change_source *upstream = self(base)->config.upstream;
+    if (upstream != NULL && upstream->ops->loads_rest != NULL)
+        upstream->ops->loads_rest(upstream);
+}
+
+/* ---- The rest. ------------------------------------------------------------------------------------------------------- */
+
+static rhei_status feed_prune(struct change_source *base, int64_t position, uint64_t *pruned, struct rhei_error *error)
+{
+    struct change_buffer *buffer = self(base)->config.buffer;
+    return buffer->ops->prune(buffer, position, pruned, error);
+}
+
+static void feed_close(struct change_source **base)
+{
+    struct feed_source *feed = self(*base);
+    if (feed == NULL)
+        return;
+    base_free(feed->list);
+    base_free(feed->batches);
+    base_free(feed->seqs);
+    base_free(feed->nulls);
+    base_free(feed);
+    *base = NULL;
+}
+
+rhei_status feed_source_open(const struct feed_config *config, struct change_source **source, struct rhei_error *error)
+{
+    static const struct change_source_ops OPS = {
+        .name = "feed",
+        .may_have_changes = feed_may_have_changes,
+        .begin = feed_begin,
+        .next = feed_next,
+        .end = feed_end,
+        .tables = feed_tables,
+        .load_begin = feed_load_begin,
+        .load_next = feed_load_next,
+        .load_end = feed_load_end,
+        .loads_rest = feed_loads_rest,
+        .prune = feed_prune,
+        .close = feed_close,
+    };
+    struct change_buffer_state state;
+    struct feed_source *feed = base_alloc_zero(1, sizeof *feed);
+    *source = NULL;
+    if (feed == NULL)
+        return error_no_memory(error);
+    config->buffer->ops->state(config->buffer, &state);
+    feed->base.ops = &OPS;
+    feed->config = *config;
+    feed->pump.config = &feed->config;
+    feed->told = feed->lost_told = state.last;
+    *source = &feed->base;
+    return RHEI_OK;
+}
