@@ -41,7 +41,7 @@ static void assert_comes_back(struct fixture *f)
     assert_int_equal(image_held(), 0);
 }
 
-static void test_a5_every_value_comes_back_from_an_arrow_file(void **state)
+static void test_c3_every_value_comes_back_from_an_arrow_file(void **state)
 {
     struct fixture *f = *state;
     for (uint32_t i = 0; i < 8; i++)
@@ -49,7 +49,7 @@ static void test_a5_every_value_comes_back_from_an_arrow_file(void **state)
     assert_comes_back(f);
 }
 
-static void test_a5_of_any_size(void **state)
+static void test_c3_of_any_size(void **state)
 {
     (void)state;
     static const uint32_t rows[] = {1, 63, 64, 65, 2047, 2048, 2049, IMAGE_ROWS};
@@ -189,8 +189,8 @@ static void test_d6_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a5_every_value_comes_back_from_an_arrow_file, setup, fixture_end),
-        cmocka_unit_test(test_a5_of_any_size),
+        cmocka_unit_test_setup_teardown(test_c3_every_value_comes_back_from_an_arrow_file, setup, fixture_end),
+        cmocka_unit_test(test_c3_of_any_size),
         cmocka_unit_test_setup_teardown(test_ten_thousand_turned_bits, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_every_length_but_the_whole, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_d6_without_memory, setup, fixture_end),

@@ -50,7 +50,7 @@ static void copy_and_go_on(struct fixture *f)
     assert_int_equal(image_held(), 0);
 }
 
-static void test_a5_every_value_comes_back_from_an_image(void **state)
+static void test_c3_every_value_comes_back_from_an_image(void **state)
 {
     struct fixture *f = *state;
     for (uint32_t i = 0; i < 8; i++)
@@ -58,7 +58,7 @@ static void test_a5_every_value_comes_back_from_an_image(void **state)
     copy_and_go_on(f);
 }
 
-static void test_a5_from_small_and_whole_segments(void **state)
+static void test_c3_from_small_and_whole_segments(void **state)
 {
     (void)state;
     static const uint32_t rows[] = {64, 2048, 65536};
@@ -275,8 +275,8 @@ static void test_an_image_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a5_every_value_comes_back_from_an_image, setup, fixture_end),
-        cmocka_unit_test(test_a5_from_small_and_whole_segments),
+        cmocka_unit_test_setup_teardown(test_c3_every_value_comes_back_from_an_image, setup, fixture_end),
+        cmocka_unit_test(test_c3_from_small_and_whole_segments),
         cmocka_unit_test_setup_teardown(test_a1_a_snapshot_holds_what_it_was_opened_from, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_a11_only_its_own_memory_counts, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_many_readers_look_first, setup, fixture_end),
