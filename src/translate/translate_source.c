@@ -113,7 +113,7 @@ static void query_fields(struct translator *t, struct translate_source_scope *so
 {
     struct translate_field *fields = make_fields(t, source, count);
     for (uint32_t i = 0; i < source->field_count; i++) {
-        BASE_INVARIANT(columns[i].text && !columns[i].collation_written);
+        BASE_INVARIANT(t->refused || t->failed || columns[i].text);
         bool repeated = false;
         for (uint32_t j = 0; j < i && !repeated; j++)
             repeated = same_name(fields[j].name, names[i]);
