@@ -11,8 +11,8 @@
 
 #include "base/base_clock.h"
 #include "base/base_memory.h"
+#include "capture/capture.h"
 #include "mirror/mirror.h"
-#include "oltp/oltp_capture.h"
 #include "sync/sync.h"
 
 enum { ROWS = 1000000, CYCLES = 2000, CYCLE_ROWS = 10, MIXED = 100000, DRAINS = 5, BUILDS = 5 };
@@ -276,8 +276,8 @@ int main(int argc, char **argv)
                                  .busy_timeout_ms = 10000,
                                  .committed = committed,
                                  .committed_context = &bench};
-    must(oltp_capture_open(&config, &bench.oltp, &error), &error, "oltp_open");
-    must(oltp_change_source(bench.oltp, &bench.source, &error), &error, "oltp_change_source");
+    must(capture_open(&config, &bench.oltp, &error), &error, "oltp_open");
+    must(capture_change_source(bench.oltp, &bench.source, &error), &error, "capture_change_source");
     run(&bench, "CREATE TABLE sales (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, status TEXT, ts INT)");
     insert_rows(&bench, 1, ROWS);
 

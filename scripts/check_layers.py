@@ -17,11 +17,11 @@ LEVEL = {
     "port": 2, "feed": 2, "mirror": 2, "translate": 2,
     "oltp": 3, "exec_duckdb": 3, "exec_datafusion": 3, "store_local": 3, "codec_arrow": 3, "buffer_rocksdb": 3,
     "source_sqlite": 3, "source_postgres": 3,
-    "sync": 4, "route": 4,
+    "capture": 4, "sync": 4, "route": 4,
     "engine": 5,
 }
 # Where rooms of one level may include another, and where a lower room may not be included.
-ALSO = {"feed": {"port"}, "mirror": {"port"}, "route": {"sync"}}
+ALSO = {"feed": {"port"}, "mirror": {"port"}, "route": {"capture", "sync"}}
 NEVER = {
     "port": {"sql", "config"},
     "feed": {"arrow", "sql", "config"},
@@ -32,8 +32,8 @@ NEVER = {
 OUTER = ("tools", "bench", "src/adbc", "src/flight", "src/metrics")
 
 FOREIGN = {
-    "sqlite3.h": {"oltp", "source_sqlite"},
-    "sqlite3ext.h": {"oltp", "source_sqlite"},
+    "sqlite3.h": {"oltp", "capture", "source_sqlite"},
+    "sqlite3ext.h": {"oltp", "capture", "source_sqlite"},
     "duckdb.h": {"exec_duckdb"},
     "nanoarrow/": {"arrow"},
     "flatcc/": {"arrow"},

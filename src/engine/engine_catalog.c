@@ -24,8 +24,8 @@ struct reading {
     rhei_db *db;
     struct engine_limits *limits;
     struct catalog *catalog;
-    const struct oltp_catalog *known; /* for collations */
-    bool changed;                     /* the schema did, meanwhile */
+    const struct capture_catalog *known; /* for collations */
+    bool changed;                        /* the schema did, meanwhile */
     struct rhei_error *error;
 };
 
@@ -110,12 +110,12 @@ static rhei_status each_row(struct reading *reading, const char *sql, const char
 
 struct table_reading {
     struct rhei_catalog_table *table;
-    const struct oltp_table *known;
+    const struct capture_table *known;
     struct list list;    /* of what is read */
     struct list members; /* columns of the index or foreign key under way */
 };
 
-static const char *known_collation(const struct oltp_table *known, const char *column)
+static const char *known_collation(const struct capture_table *known, const char *column)
 {
     for (uint32_t c = 0; known != NULL && c < known->source.column_count; c++)
         if (!known->source.columns[c].is_rowid && base_fold_compare(known->source.columns[c].name, column) == 0)
@@ -229,7 +229,7 @@ static const char foreign_keys_sql[] =
     "SELECT (SELECT schema_version FROM pragma_schema_version), id, seq, \"table\", \"from\", \"to\", on_update, "
     "on_delete, count(*) OVER (PARTITION BY id) FROM pragma_foreign_key_list(?1, 'main') ORDER BY id DESC, seq";
 
-static const struct oltp_table *find_known(const struct oltp_catalog *known, const char *name)
+static const struct capture_table *find_known(const struct capture_catalog *known, const char *name)
 {
     for (uint32_t t = 0; t < known->table_count; t++)
         if (base_fold_compare(known->tables[t].source.name, name) == 0)
@@ -311,12 +311,12 @@ static rhei_status read_all(struct reading *reading, const char *like)
     struct rhei_catalog *shown = &reading->catalog->shown;
     shown->schema_version = -1;
     reading->changed = false;
-    rhei_status status = oltp_catalog_take(reading->db->oltp, &reading->known, reading->error);
+    rhei_status status = capture_catalog_take(reading->db->oltp, &reading->known, reading->error);
     if (status == RHEI_OK)
         status = each_row(reading, tables_sql, like, take_table, &tables, reading->error);
     for (size_t t = 0; status == RHEI_OK && t < tables.count && !reading->changed; t++)
         status = read_table(reading, tables.items[t]);
-    oltp_catalog_release(&reading->known);
+    capture_catalog_release(&reading->known);
     shown->table_count = (uint32_t)tables.count;
     shown->tables = list_settle(&tables, &reading->catalog->arena);
     return status == RHEI_OK && shown->tables == NULL ? error_no_memory(reading->error) : status;

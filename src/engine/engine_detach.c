@@ -7,13 +7,13 @@ rhei_status rhei_detach(const char *path, const char *config_file, struct rhei_e
 {
     error_clear(error);
     if (path != NULL || config_file == NULL)
-        return oltp_detach(path == NULL ? "rhei.db" : path, error);
+        return capture_detach(path == NULL ? "rhei.db" : path, error);
     struct config_settings *settings = NULL;
     rhei_status status = config_load(config_file, &settings, error);
     if (status == RHEI_OK)
         status = config_offered(settings, error);
     if (status == RHEI_OK)
-        status = oltp_detach(settings->engine.oltp_path, error);
+        status = capture_detach(settings->engine.oltp_path, error);
     config_free(&settings);
     return status;
 }

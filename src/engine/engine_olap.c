@@ -95,7 +95,7 @@ static rhei_status make_query(struct rhei_rows *rows, const struct engine_ask *a
                                      .native = true,
                                      .values = ask->params,
                                      .value_count = ask->param_count,
-                                     .schema_version = oltp_schema_version(rows->db->oltp)};
+                                     .schema_version = capture_schema_version(rows->db->oltp)};
     return RHEI_OK;
 }
 
@@ -194,7 +194,7 @@ rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhe
             .sql = sql,
             .snapshot = &rows->snapshot,
             .native = true,
-            .schema_version = oltp_schema_version(db->oltp),
+            .schema_version = capture_schema_version(db->oltp),
             .strings_view = ask.strings_view,
             .memory_limit = ask.memory_limit,
         };

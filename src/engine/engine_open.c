@@ -136,7 +136,7 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .fault = config->fault,
         .fault_context = config->fault_context,
     };
-    return oltp_capture_open(&oltp, &db->oltp, error);
+    return capture_open(&oltp, &db->oltp, error);
 }
 
 /* Where statements over the memory limit spill. The executor makes the folder when it first needs it. */
@@ -174,7 +174,7 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     if (status == RHEI_OK)
         status = mirror_open(&mirror, &db->mirror, error);
     if (status == RHEI_OK)
-        status = oltp_change_source(db->oltp, &db->source, error);
+        status = capture_change_source(db->oltp, &db->source, error);
     if (status == RHEI_OK)
         status = duckdb_executor_open(&executor, &db->executor, error);
     if (status != RHEI_OK)

@@ -173,15 +173,15 @@ rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement,
 static bool is_outdated(struct rhei_db *db, const struct route_statement *statement)
 {
     return !route_statement_is_native(statement) &&
-           route_statement_facts(statement)->schema_version != oltp_schema_version(db->oltp);
+           route_statement_facts(statement)->schema_version != capture_schema_version(db->oltp);
 }
 
 /* Who demands the column store waits until it knows the schema, as long as the busy time-out allows. */
 static bool settle(struct rhei_db *db)
 {
-    const struct oltp_catalog *catalog = NULL;
-    bool settled = oltp_catalog_take(db->oltp, &catalog, NULL) == RHEI_OK;
-    oltp_catalog_release(&catalog);
+    const struct capture_catalog *catalog = NULL;
+    bool settled = capture_catalog_take(db->oltp, &catalog, NULL) == RHEI_OK;
+    capture_catalog_release(&catalog);
     return settled;
 }
 

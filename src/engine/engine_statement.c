@@ -71,16 +71,16 @@ static void describe_unsettled(struct rhei_statement *statement)
  */
 void engine_statement_settle(rhei_statement *statement)
 {
-    const struct oltp_catalog *catalog = NULL;
+    const struct capture_catalog *catalog = NULL;
     if (statement->described == NULL || route_statement_is_native(statement->described))
         return;
-    rhei_status status = oltp_catalog_try(statement->db->oltp, &catalog, NULL);
+    rhei_status status = capture_catalog_try(statement->db->oltp, &catalog, NULL);
     if (status == RHEI_BUSY)
         describe_unsettled(statement);
     if (status != RHEI_OK)
         return;
     bool current = route_statement_facts(statement->described)->schema_version == catalog->schema_version;
-    oltp_catalog_release(&catalog);
+    capture_catalog_release(&catalog);
     struct route_statement *described = NULL;
     if (!current && route_statement_get(statement->db->route, statement->sql, strlen(statement->sql), &described,
                                         NULL) == RHEI_OK) {

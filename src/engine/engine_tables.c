@@ -73,7 +73,7 @@ static rhei_status create_text(const char *table, const struct rhei_column *colu
     return sql->failed ? error_no_memory(error) : RHEI_OK;
 }
 
-static const struct oltp_table *table_by_name(const struct oltp_catalog *catalog, const char *name)
+static const struct capture_table *table_by_name(const struct capture_catalog *catalog, const char *name)
 {
     for (uint32_t t = 0; t < catalog->table_count; t++)
         if (base_fold_compare(catalog->tables[t].source.name, name) == 0)
@@ -84,11 +84,11 @@ static const struct oltp_table *table_by_name(const struct oltp_catalog *catalog
 static rhei_status compare_columns(rhei_db *db, const char *table, const struct rhei_column *columns, size_t count,
                                    struct rhei_error *error)
 {
-    const struct oltp_catalog *catalog = NULL;
-    rhei_status status = oltp_catalog_take(db->oltp, &catalog, error);
+    const struct capture_catalog *catalog = NULL;
+    rhei_status status = capture_catalog_take(db->oltp, &catalog, error);
     if (status != RHEI_OK)
         return status;
-    const struct oltp_table *found = table_by_name(catalog, table);
+    const struct capture_table *found = table_by_name(catalog, table);
     if (found == NULL)
         status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
     size_t visible = 0;
@@ -102,7 +102,7 @@ static rhei_status compare_columns(rhei_db *db, const char *table, const struct 
             status =
                 error_set(error, RHEI_EXISTS, "table \"%s\" exists, but its column %zu is \"%s\" instead of \"%s\"",
                           table, c + 1, found->source.columns[c].name, columns[c].name);
-    oltp_catalog_release(&catalog);
+    capture_catalog_release(&catalog);
     return status;
 }
 
@@ -124,7 +124,7 @@ rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhe
             status = compare_columns(db, table, columns, column_count, error);
     }
     if (status == RHEI_OK)
-        status = oltp_capture_table(db->oltp, table, error);
+        status = capture_register_table(db->oltp, table, error);
     if (status == RHEI_OK)
         sync_wake(db->sync);
     return status;
@@ -136,7 +136,7 @@ rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_er
     if (status == RHEI_OK && table == NULL)
         status = error_set(error, RHEI_INVALID, "rhei_unregister_table needs a table name");
     if (status == RHEI_OK)
-        status = oltp_release_table(db->oltp, table, error);
+        status = capture_release_table(db->oltp, table, error);
     if (status == RHEI_OK)
         sync_wake(db->sync);
     return status;
@@ -262,11 +262,11 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *
     if (status != RHEI_OK)
         return status;
     struct sync_table_status *known = NULL;
-    const struct oltp_catalog *catalog = NULL;
+    const struct capture_catalog *catalog = NULL;
     size_t known_count = 0;
     status = sync_get_tables(db->sync, &known, &known_count, error);
     if (status == RHEI_OK)
-        status = oltp_catalog_take(db->oltp, &catalog, error);
+        status = capture_catalog_take(db->oltp, &catalog, error);
     if (status != RHEI_OK) {
         base_free(known);
         return status;
@@ -279,7 +279,7 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *
         if (!is_listed(made, made_count, catalog->tables[t].source.name))
             status_of_unmet(&made[made_count++], &catalog->tables[t].source);
     base_free(known);
-    oltp_catalog_release(&catalog);
+    capture_catalog_release(&catalog);
     if (made == NULL)
         return error_no_memory(error);
     *tables = made;

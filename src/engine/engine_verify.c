@@ -203,15 +203,15 @@ rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_c
                          "there is no column store to compare with: this handle was opened with olap_backend none");
     if (rows != NULL)
         *rows = 0;
-    const struct oltp_catalog *catalog = NULL;
+    const struct capture_catalog *catalog = NULL;
     rhei_status status = engine_limits_of_call(&limits, options, error);
     if (status == RHEI_OK)
-        status = oltp_catalog_take(db->oltp, &catalog, error);
+        status = capture_catalog_take(db->oltp, &catalog, error);
     if (status != RHEI_OK)
         return status;
     bool found = table == NULL;
     for (uint32_t t = 0; t < catalog->table_count && status == RHEI_OK; t++) {
-        const struct oltp_table *candidate = &catalog->tables[t];
+        const struct capture_table *candidate = &catalog->tables[t];
         bool named = table != NULL && base_fold_compare(candidate->source.name, table) == 0;
         if (table != NULL && !named)
             continue;
@@ -225,6 +225,6 @@ rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_c
     }
     if (!found)
         status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
-    oltp_catalog_release(&catalog);
+    capture_catalog_release(&catalog);
     return status;
 }

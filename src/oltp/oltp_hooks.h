@@ -3,8 +3,7 @@
  * What the row store asks of whoever knows the schema and captures changes. It knows no more of either than stands here: a schema is
  * a pointer, and without hooks (oltp_config.hooks is NULL) nothing is known of it and SQLite answers as it is.
  *
- *   H1. Hooks are called on the thread that needs the answer, with the writer held where a line says so, and never with
- *       queue_lock, pool_lock or maintenance_lock held.
+ *   H1. Hooks are called on the thread that needs the answer, with the writer held where a line says so, and with no lock held.
  *   H2. A `struct oltp_schema *` is one reference; whoever gets it releases or publishes it, once. NULL: it isn't known.
  *   H3. From `open` to `close` of the handle: open, begin, any of the others, end. `end` comes also where `open` or `begin` failed;
  *       the connections are there at `end`, and nobody else calls any more.

@@ -9,8 +9,8 @@
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
 
+#include "capture/capture.h"
 #include "mirror/mirror.h"
-#include "oltp/oltp_capture.h"
 #include "port/executor.h"
 #include "sync/sync.h"
 #include "translate/translate.h"

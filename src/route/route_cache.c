@@ -179,7 +179,8 @@ static void cache_add(struct route *route, struct route_statement *statement)
 /* Uses what is known of another text that differs in free literals only. */
 static bool become_light(struct route *route, struct route_statement *statement)
 {
-    struct route_statement *model = template_find(route, &statement->template, oltp_schema_version(route->config.oltp));
+    struct route_statement *model =
+        template_find(route, &statement->template, capture_schema_version(route->config.oltp));
     if (model == NULL)
         return false;
     statement->holds_literals = true;
@@ -215,7 +216,7 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
         status = oltp_describe(route->config.oltp, sql, len, &statement->facts, &refusal);
         if (status == RHEI_SQL && route_is_native(route, statement->text, len, false, stop, &refusal)) {
             statement->native = true;
-            statement->schema_version = oltp_schema_version(route->config.oltp);
+            statement->schema_version = capture_schema_version(route->config.oltp);
             refusal.code = status = RHEI_OK;
         } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
             *error = refusal;
@@ -257,7 +258,7 @@ rhei_status route_statement_native(struct route *route, const char *sql, size_t 
     statement->len = len;
     statement->text = base_strndup(sql, len);
     statement->native = true;
-    statement->schema_version = oltp_schema_version(route->config.oltp);
+    statement->schema_version = capture_schema_version(route->config.oltp);
     if (statement->text == NULL) {
         statement_destroy(statement);
         return error_no_memory(error);
@@ -278,7 +279,7 @@ rhei_status route_statement_get_while(struct route *route, const char *sql, size
                                       const struct executor_stop *stop, struct route_statement **statement,
                                       struct rhei_error *error)
 {
-    *statement = cache_find(route, sql, len, oltp_schema_version(route->config.oltp));
+    *statement = cache_find(route, sql, len, capture_schema_version(route->config.oltp));
     if (*statement != NULL)
         return RHEI_OK;
     rhei_status status = statement_make(route, sql, len, stop, statement, error);

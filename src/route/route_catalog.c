@@ -41,7 +41,7 @@ static uint32_t key_length(const int32_t *key)
 }
 
 /* One block: entry, columns, keys, the keys' column numbers. */
-static struct route_catalog_entry *entry_new(const struct oltp_table *table, const struct mirror_table_view *view)
+static struct route_catalog_entry *entry_new(const struct capture_table *table, const struct mirror_table_view *view)
 {
     const struct source_table *source = &table->source;
     uint32_t key_count = table->unique_key_count + (source->without_rowid ? 1 : 0);
@@ -103,7 +103,7 @@ static const struct translate_table *find_table(void *context, const char *schem
         if (base_fold_compare(entry->table.name, name) == 0)
             return &entry->table;
     for (uint32_t t = 0; t < catalog->tables->table_count; t++) {
-        const struct oltp_table *table = &catalog->tables->tables[t];
+        const struct capture_table *table = &catalog->tables->tables[t];
         if (base_fold_compare(table->source.name, name) != 0)
             continue;
         const struct mirror_table_view *view =
@@ -139,12 +139,12 @@ rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot
     *catalog = (struct route_catalog){
         .catalog = {find_table, find_view, catalog, encodings[oltp_encoding(route->config.oltp)]},
         .snapshot = snapshot};
-    return oltp_catalog_try(route->config.oltp, &catalog->tables, error);
+    return capture_catalog_try(route->config.oltp, &catalog->tables, error);
 }
 
 void route_catalog_close(struct route_catalog *catalog)
 {
-    oltp_catalog_release(&catalog->tables);
+    capture_catalog_release(&catalog->tables);
     while (catalog->entries != NULL) {
         struct route_catalog_entry *entry = catalog->entries;
         catalog->entries = entry->next;

@@ -113,7 +113,7 @@ static bool counts_names_alone(const struct route_statement *statement)
 }
 
 /* Under the statement's lock; the catalog is of its schema version. Views are passed over: their tables are named too. */
-static bool learn_tables(struct route_statement *statement, const struct oltp_catalog *catalog)
+static bool learn_tables(struct route_statement *statement, const struct capture_catalog *catalog)
 {
     const struct oltp_facts *facts = &statement->facts;
     if (statement->tables_known)
@@ -147,7 +147,7 @@ static bool learn_tables(struct route_statement *statement, const struct oltp_ca
 
 /* The tables and SQLite's plan over them, learnt once; NULL: there is no plan, or no memory. */
 static const struct route_work *learn_work(struct route *route, struct route_statement *statement,
-                                           const struct oltp_catalog *catalog)
+                                           const struct capture_catalog *catalog)
 {
     base_mutex_lock(&statement->lock);
     route_learn_plan(route, statement);
@@ -195,10 +195,10 @@ static void reading_end(struct reading *reading)
         base_free(reading->views);
 }
 
-static bool table_is_ready(struct reading *reading, const struct oltp_catalog *catalog, uint32_t at,
+static bool table_is_ready(struct reading *reading, const struct capture_catalog *catalog, uint32_t at,
                            struct route_choice *choice)
 {
-    const struct oltp_table *table = &catalog->tables[reading->owner->tables[at].number];
+    const struct capture_table *table = &catalog->tables[reading->owner->tables[at].number];
     const char *name = table->source.name;
     if (!table->captured) {
         const char *why = table->source.unmirrored_reason;
@@ -218,7 +218,7 @@ static bool table_is_ready(struct reading *reading, const struct oltp_catalog *c
 }
 
 /* False: a table can't be read there, and the choice says why; nothing is to be ended then. */
-static bool reading_begin(struct route *route, struct route_statement *statement, const struct oltp_catalog *catalog,
+static bool reading_begin(struct route *route, struct route_statement *statement, const struct capture_catalog *catalog,
                           struct reading *reading, struct route_choice *choice)
 {
     reading->owner = route_plans_owner(statement);
@@ -251,7 +251,7 @@ static const char keyed_reason[] = "SQLite finds the few rows by key or index";
 struct question {
     struct route *route;
     struct route_statement *statement;
-    const struct oltp_catalog *catalog;
+    const struct capture_catalog *catalog;
     const struct rhei_value *params;
     uint32_t param_count;
 };
@@ -311,11 +311,11 @@ enum route_target route_statement_target(const struct route_statement *statement
 }
 
 /* Only what was demanded of the column store is worth waiting for. */
-static rhei_status take_catalog(struct route *route, int32_t hint, const struct oltp_catalog **catalog,
+static rhei_status take_catalog(struct route *route, int32_t hint, const struct capture_catalog **catalog,
                                 struct rhei_error *error)
 {
-    return hint == RHEI_ROUTE_OLAP ? oltp_catalog_take(route->config.oltp, catalog, error)
-                                   : oltp_catalog_try(route->config.oltp, catalog, error);
+    return hint == RHEI_ROUTE_OLAP ? capture_catalog_take(route->config.oltp, catalog, error)
+                                   : capture_catalog_try(route->config.oltp, catalog, error);
 }
 
 static void choose_by_tables(struct question *question, int32_t hint, struct route_choice *choice)
@@ -336,7 +336,7 @@ static void choose_by_tables(struct question *question, int32_t hint, struct rou
             weigh(question, &reading, choice);
         reading_end(&reading);
     }
-    oltp_catalog_release(&question->catalog);
+    capture_catalog_release(&question->catalog);
 }
 
 bool route_statement_costs(struct route *route, struct route_statement *statement, const struct rhei_value *params,
@@ -348,14 +348,14 @@ bool route_statement_costs(struct route *route, struct route_statement *statemen
     struct route_estimate made;
     bool known = false, keyed;
     if (route->config.mirror == NULL || statement->native || statement->target != ROUTE_TO_OLAP ||
-        oltp_catalog_try(route->config.oltp, &question.catalog, NULL) != RHEI_OK)
+        capture_catalog_try(route->config.oltp, &question.catalog, NULL) != RHEI_OK)
         return false;
     if (question.catalog->schema_version == statement->schema_version &&
         reading_begin(route, statement, question.catalog, &reading, &choice)) {
         known = estimate(&question, &reading, &keyed, &made);
         reading_end(&reading);
     }
-    oltp_catalog_release(&question.catalog);
+    capture_catalog_release(&question.catalog);
     if (known)
         *costs = (struct route_costs){made.rows, made.oltp_ns, made.olap_ns};
     return known;

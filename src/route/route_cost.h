@@ -124,7 +124,7 @@ struct route_work {
 };
 /* NULL: no memory, or the statement has no plan. `catalog` is of the statement's schema version. */
 struct route_work *route_work_new(const struct route_statement *statement, const char *plan,
-                                  const struct oltp_catalog *catalog);
+                                  const struct capture_catalog *catalog);
 void route_work_free(struct route_work **work);
 
 /* ---- route_cost.c ---- */

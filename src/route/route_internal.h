@@ -162,7 +162,7 @@ bool route_held_fits(const struct translation *translation);
 /* Answers the translator's questions about tables on one snapshot. */
 struct route_catalog {
     struct translate_catalog catalog; /* give this to translate_select */
-    const struct oltp_catalog *tables;
+    const struct capture_catalog *tables;
     const struct mirror_snapshot *snapshot;
     struct route_catalog_entry *entries;
     bool failed; /* out of memory on the way */

@@ -425,7 +425,7 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
      * A snapshot may show what was committed after the statement was described; who put it there knew the schema that it was
      * committed under. So the schema is still the statement's, or the number of the known one has moved.
      */
-    bool current = oltp_schema_version(route->config.oltp) == statement->schema_version;
+    bool current = capture_schema_version(route->config.oltp) == statement->schema_version;
     rhei_status status = RHEI_OK;
     if (current)
         *plan = plan_find(statement, snapshot, params, param_count);

@@ -14,7 +14,7 @@ enum { WINDOW_UNITS = 3 };
 struct reader {
     struct route_work *work;
     const struct route_statement *statement;
-    const struct oltp_catalog *catalog;
+    const struct capture_catalog *catalog;
     const struct route_bounds *bounds;
     bool failed;
 };
@@ -39,7 +39,7 @@ static bool text_starts(const char *text, size_t len, const char *word)
 
 /* ---- Names. ------------------------------------------------------------------------------------------------------ */
 
-static const struct oltp_table *table_at(const struct reader *reader, uint32_t table)
+static const struct capture_table *table_at(const struct reader *reader, uint32_t table)
 {
     return &reader->catalog->tables[reader->statement->tables[table].number];
 }
@@ -253,7 +253,7 @@ static bool equals(const struct reader *reader, const struct route_node *node, u
 
 static bool is_single(const struct reader *reader, const struct route_node *node)
 {
-    const struct oltp_table *table = table_at(reader, node->table);
+    const struct capture_table *table = table_at(reader, node->table);
     bool whole = table->source.without_rowid && table->source.key_count > 0;
     for (uint32_t c = 0; c < table->source.column_count; c++) {
         const struct source_column *column = &table->source.columns[c];
@@ -419,7 +419,7 @@ static bool is_keyed(const struct route_work *work)
 }
 
 struct route_work *route_work_new(const struct route_statement *statement, const char *plan,
-                                  const struct oltp_catalog *catalog)
+                                  const struct capture_catalog *catalog)
 {
     struct route_bounds bounds;
     struct route_work *work = base_alloc_zero(1, sizeof *work);

@@ -33,8 +33,8 @@ static void open_handle(struct oltp_test *test)
     struct oltp_config config;
     struct rhei_error error = RHEI_ERROR_INIT;
     test_default_config(test, &config);
-    must(oltp_capture_open(&config, &test->oltp, &error), &error, "open");
-    must(oltp_change_source(test->oltp, &test->source, &error), &error, "source");
+    must(capture_open(&config, &test->oltp, &error), &error, "open");
+    must(capture_change_source(test->oltp, &test->source, &error), &error, "source");
 }
 
 void test_open(struct oltp_test *test)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "oltp/oltp_capture.h"
+#include "capture/capture.h"
 
 struct oltp_test {
     char folder[128];

@@ -32,7 +32,7 @@ static void test_opening_without_memory(void **state)
     for (int at = 1; failed; at++) {
         struct oltp *oltp = NULL;
         base_memory_fail_after((uint64_t)at);
-        rhei_status status = oltp_capture_open(&config, &oltp, NULL);
+        rhei_status status = capture_open(&config, &oltp, NULL);
         base_memory_fail_after(0);
         expect_no_memory(status, "open", at);
         failed = status != RHEI_OK;

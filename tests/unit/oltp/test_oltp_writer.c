@@ -335,7 +335,7 @@ static void test_errors_of_files_say_what_to_do(void **state)
         fputs("this is no database\n", file);
     }
     fclose(file);
-    expect_error(oltp_capture_open(&config, &oltp, &error), RHEI_NOT_A_DATABASE, &error, path);
+    expect_error(capture_open(&config, &oltp, &error), RHEI_NOT_A_DATABASE, &error, path);
     assert_null(oltp);
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
@@ -344,20 +344,20 @@ static void test_errors_of_files_say_what_to_do(void **state)
 
     error = (struct rhei_error)RHEI_ERROR_INIT;
     config.must_exist = true;
-    expect_error(oltp_capture_open(&config, &oltp, &error), RHEI_CANT_OPEN, &error, path);
+    expect_error(capture_open(&config, &oltp, &error), RHEI_CANT_OPEN, &error, path);
     config.must_exist = false;
     error = (struct rhei_error)RHEI_ERROR_INIT;
     snprintf(path, sizeof path, "%s/no/such/folder.db", test.folder);
-    expect_error(oltp_capture_open(&config, &oltp, &error), RHEI_CANT_OPEN, &error, "folder");
+    expect_error(capture_open(&config, &oltp, &error), RHEI_CANT_OPEN, &error, "folder");
 
     error = (struct rhei_error)RHEI_ERROR_INIT;
     snprintf(path, sizeof path, "%s", test.path);
     test_write(&test, "UPDATE _rhei_meta SET value = 99 WHERE key = 'version'");
-    expect_error(oltp_capture_open(&config, &oltp, &error), RHEI_TOO_NEW, &error, "newer");
+    expect_error(capture_open(&config, &oltp, &error), RHEI_TOO_NEW, &error, "newer");
     test_write(&test, "UPDATE _rhei_meta SET value = 1 WHERE key = 'version'");
 
     config.read_only = true;
-    assert_int_equal(oltp_capture_open(&config, &oltp, NULL), RHEI_OK);
+    assert_int_equal(capture_open(&config, &oltp, NULL), RHEI_OK);
     error = (struct rhei_error)RHEI_ERROR_INIT;
     expect_error(oltp_write(oltp, "CREATE TABLE x(a)", 17, NULL, 0, NULL, NULL, NULL, &error), RHEI_READ_ONLY, &error,
                  "reading only");
@@ -384,7 +384,7 @@ static void test_c1_insert_or_fail_wakes_the_sync(void **state)
     test_default_config(&test, &config);
     config.committed = count_commit;
     config.committed_context = &commits;
-    assert_int_equal(oltp_capture_open(&config, &test.oltp, NULL), RHEI_OK);
+    assert_int_equal(capture_open(&config, &test.oltp, NULL), RHEI_OK);
     commits = 0;
     expect_error(test_try(&test, "INSERT OR FAIL INTO t VALUES(1), (2), (1), (3)", &error), RHEI_CONSTRAINT, &error,
                  "UNIQUE");
@@ -454,7 +454,7 @@ static void test_q5_limits_hold_after_the_connection_was_lent(void **state)
                      RHEI_TIMEOUT);
 
     test_default_config(&test, &config);
-    assert_int_equal(oltp_capture_open(&config, &other, NULL), RHEI_OK);
+    assert_int_equal(capture_open(&config, &other, NULL), RHEI_OK);
     assert_int_equal(oltp_session_open(other, &session, NULL), RHEI_OK);
     assert_int_equal(run(session, "BEGIN IMMEDIATE", &error), RHEI_OK);
     expect_given_up(test.oltp, "INSERT INTO t VALUES(2)", "");
@@ -474,7 +474,7 @@ static void test_a_foreign_writer_makes_us_wait_and_then_give_up(void **state)
     struct oltp *oltp = NULL;
     test_default_config(&test, &config);
     config.busy_timeout_ms = 200;
-    assert_int_equal(oltp_capture_open(&config, &oltp, NULL), RHEI_OK);
+    assert_int_equal(capture_open(&config, &oltp, NULL), RHEI_OK);
     struct oltp_session *session = NULL;
     assert_int_equal(oltp_session_open(test.oltp, &session, NULL), RHEI_OK);
     assert_int_equal(run(session, "BEGIN IMMEDIATE", &error), RHEI_OK);
@@ -515,7 +515,7 @@ static void child_writes(const struct oltp_test *test, const char *point, int co
     test_default_config(test, &config);
     config.fault = kill_at;
     config.fault_context = &killer;
-    if (oltp_capture_open(&config, &oltp, NULL) != RHEI_OK) {
+    if (capture_open(&config, &oltp, NULL) != RHEI_OK) {
         _exit(1);
     }
     static const char *const writes[] = {
@@ -540,7 +540,7 @@ static void child_writes(const struct oltp_test *test, const char *point, int co
     oltp_write_many(oltp, "INSERT INTO t VALUES(?, ?)", 26, rows, 2, 2, 0, NULL, NULL);
     struct change_source *source = NULL;
     uint64_t pruned;
-    if (oltp_change_source(oltp, &source, NULL) == RHEI_OK) {
+    if (capture_change_source(oltp, &source, NULL) == RHEI_OK) {
         source->ops->prune(source, 1000000, &pruned, NULL);
     }
     _exit(0); /* as good as killed: nothing was closed */
@@ -625,7 +625,7 @@ static void child_dies(const struct oltp_test *test, int report)
     struct dying dying[3];
     base_thread threads[3];
     test_default_config(test, &config);
-    if (oltp_capture_open(&config, &oltp, NULL) != RHEI_OK) {
+    if (capture_open(&config, &oltp, NULL) != RHEI_OK) {
         _exit(1);
     }
     for (int i = 0; i < 3; i++) {

@@ -33,8 +33,8 @@ void routed_open(struct routed *routed, struct executor *executor, uint32_t busy
                                .busy_timeout_ms = busy_timeout_ms != 0 ? busy_timeout_ms : 20000,
                                .committed = committed,
                                .committed_context = routed};
-    must(oltp_capture_open(&oltp, &routed->oltp, &error), &error, "open");
-    must(oltp_change_source(routed->oltp, &routed->source, &error), &error, "source");
+    must(capture_open(&oltp, &routed->oltp, &error), &error, "open");
+    must(capture_change_source(routed->oltp, &routed->source, &error), &error, "source");
     must(mirror_open(&(struct mirror_config){0}, &routed->mirror, &error), &error, "mirror");
     struct sync_config sync = {
         .mirror = routed->mirror, .source = routed->source, .batch_rows = 1000, .build_threads = 2};

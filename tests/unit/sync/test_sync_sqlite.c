@@ -10,7 +10,7 @@
 
 #include "base/base_buffer.h"
 #include "base/base_map.h"
-#include "oltp/oltp_capture.h"
+#include "capture/capture.h"
 
 struct world {
     char folder[64], path[128];
@@ -43,8 +43,8 @@ static void open_side(struct world *world, bool wakes)
                                  .busy_timeout_ms = 20000,
                                  .committed = wakes ? committed : NULL,
                                  .committed_context = world};
-    must(oltp_capture_open(&config, &world->oltp, &error), &error, "open");
-    must(oltp_change_source(world->oltp, &world->source, &error), &error, "source");
+    must(capture_open(&config, &world->oltp, &error), &error, "open");
+    must(capture_change_source(world->oltp, &world->source, &error), &error, "source");
     must(mirror_open(&(struct mirror_config){0}, &world->mirror, &error), &error, "mirror");
 }
 
@@ -198,11 +198,11 @@ static struct sum sum_table(struct world *world, const struct source_table *tabl
 static uint32_t check(struct world *world)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    const struct oltp_catalog *catalog = NULL;
+    const struct capture_catalog *catalog = NULL;
     struct mirror_snapshot snapshot;
     uint32_t compared = 0;
     latest(world);
-    must(oltp_catalog_take(world->oltp, &catalog, &error), &error, "catalog");
+    must(capture_catalog_take(world->oltp, &catalog, &error), &error, "catalog");
     assert_int_equal(mirror_snapshot_take(world->mirror, &snapshot), RHEI_OK);
     for (uint32_t i = 0; i < catalog->table_count; i++) {
         const struct source_table *table = &catalog->tables[i].source;
@@ -219,7 +219,7 @@ static uint32_t check(struct world *world)
         compared++;
     }
     mirror_snapshot_release(&snapshot);
-    oltp_catalog_release(&catalog);
+    capture_catalog_release(&catalog);
     return compared;
 }
 

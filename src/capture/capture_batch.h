@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One table's rows on their way out: columns that grow, bytes in an arena of the owner. Owner thread. */
+#ifndef CAPTURE_CAPTURE_BATCH_H
+#define CAPTURE_CAPTURE_BATCH_H
+
+#include "capture/capture_internal.h"
+
+struct capture_batch {
+    const struct capture_table_schema *table; /* borrowed */
+    uint32_t columns;
+    struct rhei_value **values; /* [columns][capacity] */
+    uint8_t *op;
+    int64_t *seq;
+    size_t count, capacity;
+    const char *lost; /* as change_batch has it */
+    int64_t lost_at;
+    bool logged;        /* has op and seq */
+    bool plain;         /* no row but upserts so far */
+    bool listed;        /* is among the batches of this call */
+    bool looks;         /* its rows are looked at, whatever the log says */
+    sqlite3_stmt *look; /* the row of a key, for 'K' */
+    uint32_t root;      /* the table's root page; 0: unknown */
+    int64_t newest;     /* number of its newest row that was read from the log */
+    uint64_t touched;   /* number of the last cycle whose commits wrote its pages */
+    int64_t rows;       /* of the table in that cycle's state */
+    struct change_batch view;
+};
+
+rhei_status capture_batch_new(const struct capture_table_schema *table, bool logged, struct capture_batch **batch,
+                              struct rhei_error *error);
+void capture_batch_free(struct capture_batch **batch);
+bool capture_batch_reserve(struct capture_batch *batch, size_t rows);
+/*
+ * Column `column` of the row being added, from column `from` of the statement: copied into the arena, and as the table
+ * itself would give it (REAL columns hold no integers and no negative zero). False without memory.
+ */
+bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,
+                       struct oltp_arena *arena);
+const struct change_batch *capture_batch_view(struct capture_batch *batch);
+/* "SELECT c, ... FROM main.t" of every column of the table, appended. */
+void capture_batch_select(const struct capture_table_schema *table, struct base_buffer *sql);
+/* The same with " WHERE key = ?1 AND ...": one row. */
+void capture_batch_select_key(const struct capture_table_schema *table, struct base_buffer *sql);
+
+#endif

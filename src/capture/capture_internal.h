@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files that know the schema and capture changes share. README.md holds the invariants (numbered I5..) and the lock order. */
+#ifndef CAPTURE_CAPTURE_INTERNAL_H
+#define CAPTURE_CAPTURE_INTERNAL_H
+
+#include "capture/capture.h"
+#include "oltp/oltp_internal.h"
+
+#define CAPTURE_TRIGGER "_rhei_cdc_"
+#define CAPTURE_NOW     "julianday('now')"
+
+enum {
+    CAPTURE_FORMAT_VERSION = 1,     /* of the _rhei_ tables */
+    CAPTURE_LOG_MIN_COLUMNS = 8,    /* value columns of a new log */
+    CAPTURE_LOG_WIDE = 64,          /* tables of more columns are logged by their keys */
+    CAPTURE_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
+    CAPTURE_LOADERS_KEPT = 8,
+    CAPTURE_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
+};
+
+/* What a row of the change log says of its table. Whatever else stands there is no change: the table is built again. */
+enum capture_log_op {
+    CAPTURE_LOG_INSERT = 'I', /* the row as it is */
+    CAPTURE_LOG_UPDATE = 'U', /* the same */
+    CAPTURE_LOG_DELETE = 'D', /* only the key: the row is gone */
+    CAPTURE_LOG_LOOK = 'K',   /* only the key: something may have happened to its row */
+    CAPTURE_LOG_DISPLACE =
+        'R', /* keys: of a row that an update may displace, of the update's new row, of its old row: look */
+    CAPTURE_LOG_REBUILD = 'X',  /* something happened to the table that can't be told row by row */
+    CAPTURE_LOG_FORETOLD = 'P', /* the id that a row will probably get; only our own triggers read it */
+};
+/* Numbers of the log stay below; one beyond was written by no trigger, and SQLite would soon give numbers at random. */
+#define CAPTURE_LOG_SEQ_MAX (INT64_C(1) << 62)
+
+/* ---- The schema as a connection sees it (capture_schema.c). --------------------------------------------------------- */
+
+struct capture_index { /* a unique index, or the primary key of a WITHOUT ROWID table */
+    const char *name;
+    const char *sql; /* NULL for one that a constraint made */
+    uint32_t column_count;
+    const int32_t *columns; /* number, or -2 for an expression, or -1 for the rowid */
+    const char *const *collations;
+    bool partial;
+    bool is_primary; /* of a PRIMARY KEY */
+};
+
+enum capture_object_type { CAPTURE_OBJECT_TABLE, CAPTURE_OBJECT_VIEW, CAPTURE_OBJECT_INDEX, CAPTURE_OBJECT_TRIGGER };
+
+struct capture_object { /* a row of sqlite_schema */
+    enum capture_object_type type;
+    int64_t rowid;
+    const char *name;
+    const char *sql; /* NULL: the index of a constraint */
+};
+
+struct capture_definition; /* capture_definition.h */
+struct capture_own;
+
+struct capture_table_schema {
+    struct capture_table table;          /* as the catalog shows it */
+    const char *rowid_name;              /* "rowid", "_rowid_" or "oid": whichever isn't a column; NULL */
+    const char *sql;                     /* CREATE TABLE as it is in the file */
+    const char *const *defaults;         /* per column, text of the expression or NULL */
+    const uint32_t *primary_position;    /* per column: its place in the PRIMARY KEY from 1, or 0 */
+    const struct capture_index *indexes; /* unique ones that are not the mirror's key */
+    uint32_t index_count;
+    bool any_index; /* at all */
+    bool exposed;   /* something else may change a row between its change and our AFTER trigger (I9) */
+    const struct capture_object *triggers; /* ours, as they are in the file */
+    uint32_t trigger_count;
+    uint32_t remade;       /* while capture is settled, not 0: its triggers are not what `triggers` says any more */
+    const char *signature; /* equal signatures: the same columns and key, so the same version */
+    uint32_t number;       /* under which it is captured, whether this engine mirrors it or not; 0: it isn't */
+    bool by_name;          /* it was asked for by name */
+    struct capture_definition *definition;
+    const struct capture_table_schema
+        *before; /* while capture is settled: the same, in the schema before; NULL: it changed */
+};
+
+/* Rhei's own tables and what belongs to them, as bits. */
+enum {
+    CAPTURE_PIECE_LOG = 1,
+    CAPTURE_PIECE_META = 2,
+    CAPTURE_PIECE_TABLES = 4,
+    CAPTURE_PIECE_INDEX = 8,
+    CAPTURE_PIECE_ENGINES = 16,
+    CAPTURE_PIECE_EVENTS = 32,
+    CAPTURE_PIECES = 63,
+};
+
+struct oltp_schema {
+    struct capture_catalog catalog; /* first: a catalog is released through it */
+    atomic_uint references;
+    struct oltp_arena arena;
+    struct capture_table_schema *tables;     /* parallel to catalog.tables, sorted by name */
+    struct capture_definition **definitions; /* a reference each: of the tables, then of the views */
+    uint32_t definition_count;
+    struct capture_own **owns; /* a reference each: our triggers, parallel to tables */
+    uint32_t *buckets;         /* number of a definition and 1, by the hash of its name */
+    uint32_t bucket_count;
+    int64_t cookie;
+    int64_t last_rowid; /* of sqlite_schema */
+    unsigned pieces;    /* CAPTURE_PIECE_ bits that are there */
+    bool has_log;
+    uint32_t log_columns; /* value columns of the log; 0: none */
+};
+/*
+ * Reads the schema in the connection's transaction (or a state of its own). One reference. What `base` (may be NULL) has in the same
+ * words is taken from it; base must stay while tables[].before is used.
+ */
+rhei_status capture_schema_load(struct oltp_connection *connection, struct oltp_schema *base,
+                                struct oltp_schema **schema, struct rhei_error *error);
+/* The same where nothing but rows behind the base's last one was added to sqlite_schema. */
+rhei_status capture_schema_extend(struct oltp_connection *connection, struct oltp_schema *base,
+                                  struct oltp_schema **schema, struct rhei_error *error);
+void capture_schema_release(struct oltp_schema *schema);
+struct capture_table_schema *capture_schema_find(struct oltp_schema *schema, const char *name);
+/* Our triggers of the tables that are remade, as they are now; in the transaction of the load. */
+rhei_status capture_schema_reread(struct oltp_connection *connection, struct oltp_schema *schema,
+                                  struct rhei_error *error);
+/* NULL: there is no table or view of that name. */
+const struct capture_definition *capture_schema_definition(const struct oltp_schema *schema, const char *name);
+/* Whether nothing can have come and gone between two schemas, so that a table which is the same was the same all along. */
+bool capture_schema_explains(const struct oltp_schema *before, const struct oltp_schema *now);
+/* Whether the table's own text is not that of the schema before. */
+bool capture_schema_altered(const struct oltp_schema *before, const struct capture_table_schema *table);
+/* True if a token of the text may name a view. */
+bool capture_schema_names_view(const struct oltp_schema *schema, const char *sql, size_t len);
+/* A reference to the handle's current schema as it is known, NULL before the first. */
+struct oltp_schema *capture_schema_hold(struct oltp *oltp);
+
+/* ---- Triggers (capture_triggers.c) and capture (capture_state.c). ---------------------------------------------------- */
+
+enum { CAPTURE_TRIGGERS_MAX = 6 };
+struct capture_trigger_set {
+    uint32_t count;
+    char *name[CAPTURE_TRIGGERS_MAX];
+    char *sql[CAPTURE_TRIGGERS_MAX];
+};
+/*
+ * The triggers that capture this table under number `id`. RHEI_UNSUPPORTED: it can't be captured exactly, and the message
+ * says why.
+ */
+rhei_status capture_triggers_make(const struct capture_table_schema *table, uint32_t id,
+                                  struct capture_trigger_set *set, struct rhei_error *error);
+/* Only the keys of this table's changes are logged (T2). */
+bool capture_logs_keys(const struct capture_table_schema *table);
+/* Value columns that the log needs for this table. */
+uint32_t capture_log_width(const struct capture_table_schema *table);
+/* Whether its updates may log three keys in a row (CAPTURE_LOG_DISPLACE). */
+bool capture_log_displaces(const struct capture_table_schema *table);
+void capture_trigger_set_reset(struct capture_trigger_set *set);
+/* (Re)makes the view of the log for people. */
+rhei_status capture_events_view(struct oltp_connection *connection, uint32_t width, struct rhei_error *error);
+
+/* Whether the table's rows can be read by key on this connection: RHEI_SQL and the reason, for people, if they can't. */
+rhei_status capture_prove_reading(struct oltp_connection *connection, const struct capture_table_schema *table,
+                                  struct rhei_error *error);
+/*
+ * The proof that capture does no harm (capture_prove.c): what could be prepared on the table before its triggers were made can
+ * be prepared with them. Otherwise the error.
+ */
+uint32_t capture_prove_before(struct oltp_connection *connection, const struct capture_table_schema *table);
+rhei_status capture_prove_writing(struct oltp_connection *connection, const struct capture_table_schema *table,
+                                  uint32_t before, struct rhei_error *error);
+
+enum capture_cause { CAPTURE_BY_US, CAPTURE_BY_OTHERS };
+/*
+ * Inside a write transaction of the writer: brings tables, triggers and registry to what the schema asks for.
+ * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit. `base` (may be NULL)
+ * is a schema that was read before; `appended`: it was the one of this transaction, and since then one CREATE ran.
+ */
+rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base, bool appended,
+                          struct oltp_schema **schema, struct rhei_error *error);
+/* Drops our triggers of one table, so that an ALTER may touch any column. `base` as above, current. */
+rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const char *table, struct rhei_error *error);
+/* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */
+
+struct capture_registered {
+    int64_t id; /* 0: not there */
+    bool same;  /* the signature is the table's */
+    int wanted; /* 1 by request, 0 released by name, -1 nothing was asked */
+};
+struct capture_registry_row {
+    int64_t id;
+    const char *name, *signature;
+    int wanted;
+    bool live;
+    struct capture_registry_row *next; /* live ones */
+};
+struct capture_registry {
+    struct oltp_connection *connection;
+    struct oltp_arena arena;
+    struct base_map *newest; /* row by name; NULL: not read whole, rows are asked for one by one */
+    struct capture_registry_row *live;
+    sqlite3_stmt *find, *add;
+};
+/* Which format the file has; RHEI_TOO_NEW. */
+/* RHEI_EXISTS where one of our names is somebody else's object: asked at open, where nothing was done yet. */
+rhei_status capture_registry_check_names(struct oltp_connection *connection, struct rhei_error *error);
+rhei_status capture_registry_check(struct oltp_connection *connection, struct rhei_error *error);
+/* Takes the pieces that only have one of our names out of what the schema says is there. */
+rhei_status capture_registry_know(struct oltp_connection *connection, struct oltp_schema *schema,
+                                  struct rhei_error *error);
+/* Makes what is missing of Rhei's tables but for the log; *lost: something that was there before is gone. */
+rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool by_others, bool *lost,
+                                  struct rhei_error *error);
+/* The last log row that anybody is known to have seen. */
+rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error);
+rhei_status capture_registry_read(struct capture_registry *registry, struct rhei_error *error);
+void capture_registry_reset(struct capture_registry *registry);
+rhei_status capture_registry_find(struct capture_registry *registry, const struct capture_table_schema *table,
+                                  struct capture_registered *found, struct rhei_error *error);
+rhei_status capture_registry_add(struct capture_registry *registry, const struct capture_table_schema *table,
+                                 int wanted, bool live, int64_t *id, struct rhei_error *error);
+rhei_status capture_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error);
+/* With the writer held, in a transaction: removes rows that nobody needs any more; few log rows must be left. */
+rhei_status capture_registry_trim(struct oltp *oltp, struct rhei_error *error);
+
+/* Numbers from the registry for every table whose capture is as it must be; *complete: nothing is left to do. */
+rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
+                          bool *complete, struct rhei_error *error);
+/* Makes a loaded schema the handle's current one (takes the reference). */
+void capture_schema_publish(struct oltp *oltp, struct oltp_schema *schema);
+/* Whether the current schema has a change log. */
+bool capture_schema_has_log(struct oltp *oltp);
+/* The current schema, made current if somebody changed it; a reference for the caller. */
+rhei_status capture_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error);
+/* Looks whether the file's schema is the one we know, and if not captures and publishes the new one. */
+rhei_status capture_schema_refresh(struct oltp *oltp, struct rhei_error *error);
+/* The same, but never waits for a writer: RHEI_BUSY when one holds back what has to be written first. */
+rhei_status capture_schema_settle(struct oltp *oltp, struct rhei_error *error);
+/* The version of the current schema if that has this cookie, else 0. */
+uint64_t capture_schema_version_of(struct oltp *oltp, int64_t cookie);
+/* The same, with the writer held and no transaction open. */
+rhei_status capture_schema_refresh_locked(struct oltp *oltp, enum capture_cause cause, struct rhei_error *error);
+
+/* The schema's catalog, with what is shown beside it (capture_shown.c). Takes the schema's reference. */
+rhei_status capture_catalog_join(struct oltp *oltp, struct oltp_schema *schema, const struct capture_catalog **catalog,
+                                 struct rhei_error *error);
+struct capture_joined;
+void capture_joined_release(struct capture_joined *joined);
+
+/* ---- The change source (capture_source.c, capture_load.c, capture_prune.c). ----------------------------------------------- */
+
+struct capture_source;
+/* Where nothing is captured (capture_still.c): the source, and numbers for the tables of a schema. */
+rhei_status capture_still_open(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
+void capture_still_number(struct oltp *oltp, struct oltp_schema *schema);
+void capture_source_free(struct capture_source **source);
+/*
+ * Before a checkpoint: has the watch see all frames, and pins them by a read transaction of the connection, so that no log that is
+ * copied to its end has frames that weren't seen. True: end the transaction after the checkpoint.
+ */
+bool capture_source_watch_hold(struct oltp *oltp, struct oltp_connection *connection);
+/* Ends the kept connections of loads; `unused`: only if no load was since the last call. */
+void capture_loaders_close(struct oltp *oltp, bool unused);
+/* No load is known to follow: kept connections go if what they know of the schema is large. Any thread. */
+void capture_loaders_rest(struct oltp *oltp);
+/* deadline_ns as oltp_writer_acquire has it */
+rhei_status capture_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
+/* Forgets the oldest rows beyond the log's limit. */
+rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error);
+
+/* ---- What is kept with a handle (capture_hooks.c). ------------------------------------------------------------ */
+
+struct capture_state {
+    base_mutex schema_lock;
+    struct oltp_schema *schema;
+    atomic_uint_fast64_t schema_version;
+    atomic_uint_fast64_t schema_token;    /* commit token at which schema was known to be current */
+    atomic_uint_fast64_t unsettled_token; /* commit token at which a writer held back the new schema, and ... */
+    atomic_int_fast64_t unsettled_until;  /* ... until when nobody tries again without waiting */
+
+    base_mutex loader_lock;
+    struct oltp_connection *free_loaders; /* kept from one load to the next */
+    uint32_t free_loader_count;
+    bool loaders_used; /* since the maintenance looked last */
+
+    int64_t seen_ms;            /* holder of the writer: when this engine's position was last written */
+    sqlite3_stmt *upkeep[4];    /* holder of the writer: of pruning (capture_prune.c) */
+    atomic_uint upkeep_commits; /* of pruning and signs of life: they change no table */
+    atomic_bool registry_grown; /* the registry may have rows that nobody needs */
+
+    struct capture_joined *joined; /* schema_lock: the catalog with what is shown beside it; NULL: not made yet */
+
+    struct capture_source *source;
+    atomic_uint still_ids; /* table numbers given where nothing is captured */
+    int64_t engine_id;
+    atomic_int_fast64_t engine_position; /* applied by our mirror */
+    atomic_bool engine_active;           /* there is a source, so the engine is in the registry */
+};
+static inline struct capture_state *capture_of(const struct oltp *oltp)
+{
+    return oltp->hooked;
+}
+
+#endif

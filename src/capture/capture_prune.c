@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking applied changes out of the log, and what engines on one file owe each other.
+ *
+ * P1. The newest row stays, so numbers never start again.
+ * P2. Only the oldest rows go, in slices of one short transaction each, so the log has no gaps (S2).
+ *     The row at a live engine's position stays too: its next cycle finds it again, or knows that something happened (S6).
+ * P3. What another live engine has not applied stays; one that was not seen for five minutes is dead. The log's limit is
+ *     stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "capture/capture_source.h"
+
+enum { PRUNE_SLICE = 10000, PRUNE_SLICES_MAX = 200, ENGINE_WAIT_NS = 20 * 1000 * 1000, PRUNE_TELL_MS = 1000 };
+
+/* ---- Statements that are kept: compiling them would be most of what a small cycle costs. ------------------------- */
+
+enum prune_statement { PRUNE_BOUNDS, PRUNE_SEEN, PRUNE_FLOOR, PRUNE_DELETE };
+
+static const char *const prune_texts[] = {
+    [PRUNE_BOUNDS] = "SELECT (SELECT max(seq) FROM main." OLTP_LOG "), (SELECT min(seq) FROM main." OLTP_LOG ")",
+    [PRUNE_SEEN] = "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE "
+                   "SET position = excluded.position, seen_ms = excluded.seen_ms",
+    [PRUNE_FLOOR] = "SELECT min(position) FROM main._rhei_engines WHERE id <> ?1 AND seen_ms BETWEEN ?2 AND ?3",
+    [PRUNE_DELETE] = "DELETE FROM main." OLTP_LOG " WHERE seq <= ?1",
+};
+
+/* Runs one; results[] gets the integers of its row, 0 for NULL (of which *null tells). With the writer held. */
+static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, const int64_t *values, int count,
+                             int64_t *results, bool *null, struct rhei_error *error)
+{
+    sqlite3_stmt **stmt = &capture_of(oltp)->upkeep[which];
+    int rc = *stmt != NULL
+                 ? SQLITE_OK
+                 : sqlite3_prepare_v3(oltp->writer->db, prune_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+    for (int i = 0; rc == SQLITE_OK && i < count; i++) {
+        rc = sqlite3_bind_int64(*stmt, i + 1, values[i]);
+    }
+    rc = rc == SQLITE_OK ? sqlite3_step(*stmt) : rc;
+    for (int i = 0; rc == SQLITE_ROW && i < sqlite3_column_count(*stmt); i++) {
+        results[i] = sqlite3_column_int64(*stmt, i);
+        *null = sqlite3_column_type(*stmt, i) == SQLITE_NULL;
+    }
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
+    sqlite3_reset(*stmt);
+    return status;
+}
+
+/* Lowers *position to what other live engines have applied; *alone: there are none. */
+static rhei_status prune_floor(struct oltp *oltp, int64_t *position, bool *alone, struct rhei_error *error)
+{
+    int64_t now = base_wall_ms(), others = 0;
+    const int64_t values[] = {capture_of(oltp)->engine_id, now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS};
+    rhei_status status = prune_ask(oltp, PRUNE_FLOOR, values, 3, &others, alone, error);
+    *position = !*alone && others < *position ? others : *position;
+    return status;
+}
+
+static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct rhei_error *error)
+{
+    int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
+    const int64_t values[] = {capture_of(oltp)->engine_id, position, base_wall_ms()};
+    rhei_status status = prune_ask(oltp, PRUNE_SEEN, values, 3, NULL, NULL, error);
+    sqlite3_set_last_insert_rowid(oltp->writer->db, last);
+    capture_of(oltp)->seen_ms = status == RHEI_OK ? values[2] : capture_of(oltp)->seen_ms;
+    return status;
+}
+
+/* Alone, nobody waits for our position: an old one only makes a newcomer keep more of the log for a moment. */
+static rhei_status prune_tell(struct oltp *oltp, int64_t *position, struct rhei_error *error)
+{
+    int64_t own = *position, age = base_wall_ms() - capture_of(oltp)->seen_ms;
+    bool alone = true;
+    rhei_status status = prune_floor(oltp, position, &alone, error);
+    if (status == RHEI_OK && (!alone || age < 0 || age > PRUNE_TELL_MS)) {
+        status = prune_write_seen(oltp, own, error);
+    }
+    return status;
+}
+
+/* Engines that weren't seen for long, or whose clock is far from ours: they run on this machine, or they are not alive. */
+static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
+{
+    int64_t now = base_wall_ms();
+    return oltp_execf(oltp->writer, error,
+                      "DELETE FROM main._rhei_engines WHERE id <> %" PRId64
+                      " AND (seen_ms IS NULL OR seen_ms NOT BETWEEN "
+                      "%" PRId64 " AND %" PRId64 ")",
+                      capture_of(oltp)->engine_id, now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS);
+}
+
+/* One slice; *more: there may be further ones. Holds the writer. */
+static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned, bool *more,
+                               struct rhei_error *error)
+{
+    int64_t bounds[2] = {0, 0};
+    bool empty = false;
+    *more = false;
+    rhei_status status = oltp_step_own(oltp, oltp->begin, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = prune_ask(oltp, PRUNE_BOUNDS, NULL, 0, bounds, &empty, error);
+    int64_t last = bounds[0], first = bounds[1];
+    if (status == RHEI_OK && !force) {
+        status = prune_tell(oltp, &position, error);
+    }
+    position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
+    position = position < last ? position : last - 1;
+    int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
+    oltp_fault(oltp, "oltp.prune");
+    if (status == RHEI_OK && last > 0 && to >= first) {
+        status = prune_ask(oltp, PRUNE_DELETE, &to, 1, NULL, NULL, error);
+        if (status == RHEI_OK) {
+            *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
+            atomic_store_explicit(&oltp->log_first, to + 1, memory_order_relaxed);
+            *more = to < position;
+        }
+        if (status == RHEI_OK && last - to < PRUNE_SLICE) {
+            status = capture_registry_trim(oltp, error);
+        }
+    }
+    if (status == RHEI_OK) {
+        status = oltp_step_own(oltp, oltp->commit, error);
+        atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
+    }
+    if (status != RHEI_OK) {
+        oltp_exec(oltp->writer, "ROLLBACK", NULL);
+        oltp_rolled_back(oltp);
+    }
+    return status;
+}
+
+static rhei_status prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
+                             struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    bool more = true;
+    for (int i = 0; status == RHEI_OK && more && i < PRUNE_SLICES_MAX; i++) {
+        status = oltp_writer_acquire(oltp, 0, error);
+        if (status == RHEI_OK) {
+            status = prune_slice(oltp, position, force, pruned, &more, error);
+            oltp_writer_release(oltp);
+        }
+    }
+    return status;
+}
+
+rhei_status capture_source_prune(struct change_source *base, int64_t position, uint64_t *pruned,
+                                 struct rhei_error *error)
+{
+    struct oltp *oltp = ((struct capture_source *)base)->oltp;
+    *pruned = 0;
+    if (oltp->config.read_only) {
+        return RHEI_OK;
+    }
+    return prune_run(oltp, position, false, pruned, error);
+}
+
+/* Rows whose numbers no trigger gave: beside them SQLite would give the next ones at random. */
+static rhei_status prune_mend(struct oltp *oltp, struct rhei_error *error)
+{
+    base_log_write(
+        oltp->config.log, BASE_LOG_WARN, "oltp",
+        "the change log has numbers that it can't have by itself: they are taken out, and what they may hide is "
+        "built again");
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status == RHEI_OK) {
+        status =
+            oltp_execf(oltp->writer, error, "DELETE FROM main." OLTP_LOG " WHERE seq > %" PRId64, CAPTURE_LOG_SEQ_MAX);
+        oltp_writer_release(oltp);
+    }
+    return status;
+}
+
+rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
+{
+    int64_t first = 0, last = 0;
+    uint64_t pruned = 0;
+    base_mutex_lock(&oltp->describe_lock);
+    rhei_status status = RHEI_OK;
+    if (capture_schema_has_log(oltp)) {
+        status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
+        if (status == RHEI_OK) {
+            status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
+        }
+    }
+    base_mutex_unlock(&oltp->describe_lock);
+    atomic_store_explicit(&oltp->log_first, first, memory_order_relaxed);
+    if (status == RHEI_OK && last > CAPTURE_LOG_SEQ_MAX) {
+        return prune_mend(oltp, error);
+    }
+    if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows) {
+        return status;
+    }
+    base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
+                   "the change log passed its limit of %" PRIu64
+                   " rows: its oldest changes go, engines behind them rebuild",
+                   oltp->config.log_limit_rows);
+    return prune_run(oltp, last - (int64_t)oltp->config.log_limit_rows, true, &pruned, error);
+}
+
+rhei_status capture_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
+{
+    if (!atomic_load(&capture_of(oltp)->engine_active)) {
+        return RHEI_OK;
+    }
+    rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
+    if (status == RHEI_OK) {
+        status = prune_write_seen(oltp, atomic_load_explicit(&capture_of(oltp)->engine_position, memory_order_relaxed),
+                                  error);
+        atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
+        if (status == RHEI_OK) {
+            status = prune_bury(oltp, error);
+        }
+        oltp_writer_release(oltp);
+    }
+    return status;
+}
+
+void capture_engine_forget(struct oltp *oltp)
+{
+    if (atomic_exchange(&capture_of(oltp)->engine_active, false) && oltp->writer != NULL &&
+        oltp_writer_acquire(oltp, base_now_ns() + ENGINE_WAIT_NS, NULL) == RHEI_OK) {
+        oltp_execf(oltp->writer, NULL, "DELETE FROM main._rhei_engines WHERE id = %" PRId64,
+                   capture_of(oltp)->engine_id);
+        oltp_writer_release(oltp);
+    }
+}

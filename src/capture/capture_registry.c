@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rhei's own tables: which versions of which tables are captured, and what stands beside that.
+ *
+ * R1. A number is given once, whatever is removed: _rhei_meta keeps the highest that was ever removed.
+ * R2. What somebody else's program dropped is made again by whoever looks first. Then the file gets a new identity, so that every
+ *     engine on it builds its mirror anew: nobody knows what happened meanwhile.
+ *     So is what had its place taken by something else, and what others put on our tables (an index, a trigger: both can make
+ *     everybody's writes fail) is taken off, if the file is one that Rhei prepared: at least two of the four tables are ours.
+ * R3. A table is released only by name (wanted = 0). An engine without auto_register adds nothing, and takes nothing away.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/capture_internal.h"
+
+rhei_status capture_registry_check(struct oltp_connection *connection, struct rhei_error *error)
+{
+    int64_t version = 0;
+    rhei_status status =
+        oltp_query_int(connection, "SELECT value FROM main._rhei_meta WHERE key='version'", 0, &version, error);
+    if (status == RHEI_OK && version > CAPTURE_FORMAT_VERSION) {
+        return error_set(error, RHEI_TOO_NEW,
+                         "the database was prepared by a newer Rhei (format %" PRId64
+                         ", this one knows %d): use that version",
+                         version, CAPTURE_FORMAT_VERSION);
+    }
+    return status;
+}
+
+/* One of our names, and what our table of that name has. */
+struct registry_shape {
+    const char *name, *columns;
+};
+
+static const struct registry_shape registry_shapes[] = {
+    {OLTP_LOG, "seq, time, op, tab, c1"},
+    {"_rhei_meta", "key, value"},
+    {"_rhei_tables", "id, name, signature, columns, live, wanted"},
+    {"_rhei_engines", "id, position, seen_ms"},
+};
+
+enum { REGISTRY_SHAPES = sizeof registry_shapes / sizeof registry_shapes[0] };
+enum registry_found { REGISTRY_NOTHING, REGISTRY_OURS, REGISTRY_TABLE, REGISTRY_OTHER };
+
+static rhei_status registry_look(struct oltp_connection *connection, const struct registry_shape *shape,
+                                 enum registry_found *found, struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    int64_t tables = -1; /* 0: something else has the name; -1: nothing has */
+    base_buffer_format(&sql, "SELECT min(type = 'table') FROM main.sqlite_schema WHERE name = '%s' COLLATE NOCASE",
+                       shape->name);
+    rhei_status status = sql.failed ? error_no_memory(error) : oltp_query_int(connection, sql.data, -1, &tables, error);
+    base_buffer_reset(&sql);
+    *found = tables < 0 ? REGISTRY_NOTHING : tables == 0 ? REGISTRY_OTHER : REGISTRY_TABLE;
+    if (status == RHEI_OK && tables > 0) {
+        sqlite3_stmt *stmt = NULL;
+        base_buffer_format(&sql, "SELECT %s FROM main.%s", shape->columns, shape->name);
+        if (sql.failed || sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK) {
+            *found = REGISTRY_OURS;
+        }
+        sqlite3_finalize(stmt);
+        base_buffer_reset(&sql);
+    }
+    return status;
+}
+
+rhei_status capture_registry_check_names(struct oltp_connection *connection, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    enum registry_found found[REGISTRY_SHAPES] = {REGISTRY_NOTHING};
+    size_t ours = 0;
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
+        status = registry_look(connection, &registry_shapes[i], &found[i], error);
+        ours += found[i] == REGISTRY_OURS;
+    }
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK && ours < 2; i++) {
+        if (found[i] > REGISTRY_OURS) {
+            status = error_set(
+                error, RHEI_EXISTS,
+                "the file has a %s named %s that isn't Rhei's: names that begin with %s are its own; drop or rename "
+                "it, or open without capture (read_only, capture_if_present)",
+                found[i] == REGISTRY_OTHER ? "view, index or trigger" : "table", registry_shapes[i].name, OLTP_PREFIX);
+        }
+    }
+    return status;
+}
+
+/* ---- Taking back what others took. ------------------------------------------------------------------------------- */
+
+/* "DROP ...;" of everything that has one of our names and another type, or is on one of our tables and not ours. */
+static rhei_status registry_list_foreign(struct oltp_connection *connection, struct base_buffer *drops,
+                                         struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(
+        connection->db,
+        "WITH own(name, type) AS (VALUES('" OLTP_LOG "', 'table'), ('_rhei_meta', 'table'), ('_rhei_tables', 'table'), "
+        "('_rhei_engines', 'table'), ('_rhei_tables_name', 'index'), ('_rhei_cdc_events', 'view')) "
+        "SELECT s.type, s.name FROM main.sqlite_schema AS s LEFT JOIN own ON own.name = s.name COLLATE NOCASE "
+        "WHERE (own.type IS NOT NULL AND own.type IS NOT s.type) OR (own.type IS NULL AND s.sql IS NOT NULL AND "
+        "s.type IN ('index', 'trigger') AND lower(s.tbl_name) IN (SELECT name FROM own))",
+        -1, &stmt, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        base_buffer_format(drops, "DROP %s IF EXISTS main.", (const char *)sqlite3_column_text(stmt, 0));
+        base_buffer_identifier(drops, (const char *)sqlite3_column_text(stmt, 1));
+        base_buffer_char(drops, ';');
+        rc = SQLITE_OK;
+    }
+    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static const unsigned registry_bits[REGISTRY_SHAPES] = {CAPTURE_PIECE_LOG, CAPTURE_PIECE_META, CAPTURE_PIECE_TABLES,
+                                                        CAPTURE_PIECE_ENGINES};
+
+rhei_status capture_registry_know(struct oltp_connection *connection, struct oltp_schema *schema,
+                                  struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
+        enum registry_found found = REGISTRY_NOTHING;
+        if ((schema->pieces & registry_bits[i]) != 0) {
+            status = registry_look(connection, &registry_shapes[i], &found, error);
+        }
+        if (found != REGISTRY_OURS) {
+            schema->pieces &= ~registry_bits[i];
+        }
+    }
+    schema->has_log = schema->has_log && (schema->pieces & CAPTURE_PIECE_LOG) != 0;
+    return status;
+}
+
+static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *schema, bool *taken,
+                                      struct rhei_error *error)
+{
+    struct base_buffer drops = {0};
+    rhei_status status = registry_list_foreign(oltp->writer, &drops, error);
+    bool wrong = false;
+    if (status == RHEI_OK && drops.len > 0) {
+        status = drops.failed ? error_no_memory(error) : oltp_exec(oltp->writer, drops.data, error);
+    }
+    *taken = drops.len > 0;
+    base_buffer_reset(&drops);
+    for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
+        enum registry_found found = REGISTRY_NOTHING;
+        status = registry_look(oltp->writer, &registry_shapes[i], &found, error);
+        if (status == RHEI_OK && found == REGISTRY_TABLE) { /* one that has other columns */
+            status = oltp_execf(oltp->writer, error, "DROP TABLE main.%s", registry_shapes[i].name);
+            wrong = true;
+        }
+        if (found != REGISTRY_OURS) {
+            schema->pieces &= ~registry_bits[i];
+        }
+    }
+    *taken |= wrong;
+    if (*taken) {
+        schema->pieces &= ~(unsigned)CAPTURE_PIECE_EVENTS; /* it may be what was dropped, or be of a table that was */
+        schema->has_log = (schema->pieces & CAPTURE_PIECE_LOG) != 0;
+        schema->log_columns = schema->has_log ? schema->log_columns : 0;
+        base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
+                       "another program put something of its own in the place of Rhei's tables, or on them: it was "
+                       "taken out");
+    }
+    return status;
+}
+
+/* ---- Making. ----------------------------------------------------------------------------------------------------- */
+
+static const char registry_tables[] =
+    "CREATE TABLE IF NOT EXISTS main._rhei_meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "INSERT OR IGNORE INTO main._rhei_meta VALUES('version', 1), ('database_id', hex(randomblob(16))), "
+    "('schema_cookie', -1);"
+    "CREATE TABLE IF NOT EXISTS main._rhei_tables(id INTEGER PRIMARY KEY, name TEXT, signature TEXT, columns INTEGER, "
+    "live INTEGER, wanted INTEGER);"
+    "CREATE INDEX IF NOT EXISTS main._rhei_tables_name ON _rhei_tables(name);"
+    "CREATE TABLE IF NOT EXISTS main._rhei_engines(id INTEGER PRIMARY KEY, position INTEGER, seen_ms INTEGER);";
+
+rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error)
+{
+    *last = 0;
+    rhei_status status = oltp_query_int(oltp->writer, "SELECT max(position) FROM main._rhei_engines", 0, last, error);
+    int64_t own = atomic_load_explicit(&oltp->position, memory_order_relaxed);
+    *last = *last <= CAPTURE_LOG_SEQ_MAX && *last > own ? *last : own;
+    return status;
+}
+
+/* The highest number that triggers, log and this handle know, where the registry that gave them is lost. */
+static rhei_status registry_last_number(struct oltp *oltp, const struct oltp_schema *schema, int64_t *last,
+                                        struct rhei_error *error)
+{
+    *last = 0;
+    rhei_status status = RHEI_OK;
+    if ((schema->pieces & CAPTURE_PIECE_LOG) != 0) {
+        status = oltp_query_int(oltp->writer, "SELECT max(tab) FROM main." OLTP_LOG " WHERE typeof(tab) = 'integer'", 0,
+                                last, error);
+    }
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        const struct capture_table_schema *table = &schema->tables[i];
+        for (uint32_t k = 0; k < table->trigger_count; k++) {
+            int64_t id = strtoll(table->triggers[k].name + strlen(CAPTURE_TRIGGER), NULL, 10);
+            *last = id > *last ? id : *last;
+        }
+    }
+    struct oltp_schema *known = capture_schema_hold(oltp);
+    for (uint32_t i = 0; known != NULL && i < known->catalog.table_count; i++) {
+        int64_t id = known->tables[i].number;
+        *last = id > *last ? id : *last;
+    }
+    capture_schema_release(known);
+    return status;
+}
+
+rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool by_others, bool *lost,
+                                  struct rhei_error *error)
+{
+    unsigned needed = CAPTURE_PIECE_META | CAPTURE_PIECE_TABLES | CAPTURE_PIECE_INDEX | CAPTURE_PIECE_ENGINES;
+    unsigned identity = CAPTURE_PIECE_META | CAPTURE_PIECE_TABLES | CAPTURE_PIECE_LOG;
+    int64_t last = 0;
+    rhei_status status = RHEI_OK;
+    bool taken = false;
+    if (schema->pieces != 0 && by_others) {
+        status = registry_take_back(oltp, schema, &taken, error);
+    }
+    *lost = taken || (schema->pieces != 0 && (schema->pieces & identity) != identity);
+    if (status == RHEI_OK && (schema->pieces & CAPTURE_PIECE_META) != 0) {
+        status = capture_registry_check(oltp->writer, error);
+    }
+    if (status != RHEI_OK || ((schema->pieces & needed) == needed && !*lost)) {
+        return status;
+    }
+    bool numbers_lost = (schema->pieces & CAPTURE_PIECE_TABLES) == 0;
+    if (numbers_lost) {
+        status = registry_last_number(oltp, schema, &last, error);
+    }
+    if (status == RHEI_OK) {
+        status = oltp_exec(oltp->writer, registry_tables, error);
+    }
+    if (status == RHEI_OK && numbers_lost && last > 0 && last < UINT32_MAX - 1) {
+        status = oltp_execf(oltp->writer, error,
+                            "INSERT INTO main._rhei_meta VALUES('last_table', %" PRId64
+                            ") ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
+                            last);
+    }
+    if (status == RHEI_OK && *lost) {
+        base_log_write(
+            oltp->config.log, BASE_LOG_WARN, "oltp",
+            "tables of change capture were dropped by another program: they are made again, and all mirrors of this "
+            "database are built anew");
+        status = oltp_exec(oltp->writer,
+                           "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id'", error);
+    }
+    if ((schema->pieces & CAPTURE_PIECE_ENGINES) == 0 && atomic_load(&capture_of(oltp)->engine_active)) {
+        oltp_seen_due(oltp);
+    }
+    schema->pieces |= needed;
+    return status;
+}
+
+/* ---- Reading. ---------------------------------------------------------------------------------------------------- */
+
+static rhei_status registry_read_row(struct capture_registry *registry, sqlite3_stmt *stmt, struct rhei_error *error)
+{
+    struct capture_registry_row *row = oltp_arena_zero(&registry->arena, 1, sizeof *row);
+    const char *name = (const char *)sqlite3_column_text(stmt, 1);
+    if (row == NULL) {
+        return error_no_memory(error);
+    }
+    row->id = sqlite3_column_int64(stmt, 0);
+    row->name = oltp_arena_text(&registry->arena, name);
+    row->signature = oltp_arena_text(&registry->arena, (const char *)sqlite3_column_text(stmt, 2));
+    row->live = sqlite3_column_int(stmt, 3) != 0;
+    row->wanted = sqlite3_column_type(stmt, 4) == SQLITE_NULL ? -1 : sqlite3_column_int(stmt, 4) != 0;
+    if (row->name == NULL || row->signature == NULL ||
+        !base_map_put(registry->newest, row->name, strlen(row->name), row, NULL)) {
+        return error_no_memory(error);
+    }
+    if (row->live) {
+        row->next = registry->live;
+        registry->live = row;
+    }
+    return RHEI_OK;
+}
+
+rhei_status capture_registry_read(struct capture_registry *registry, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    rhei_status status = RHEI_OK;
+    registry->newest = base_map_new(false);
+    if (registry->newest == NULL) {
+        return error_no_memory(error);
+    }
+    int rc = sqlite3_prepare_v2(registry->connection->db,
+                                "SELECT id, name, signature, live, wanted FROM main._rhei_tables ORDER BY id", -1,
+                                &stmt, NULL);
+    while (rc == SQLITE_OK && status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        status = registry_read_row(registry, stmt, error);
+        rc = SQLITE_OK;
+    }
+    if (status == RHEI_OK && rc != SQLITE_DONE) {
+        status = oltp_sqlite_error(registry->connection, rc, NULL, error);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+void capture_registry_reset(struct capture_registry *registry)
+{
+    base_map_free(&registry->newest);
+    oltp_arena_reset(&registry->arena);
+    sqlite3_finalize(registry->find);
+    sqlite3_finalize(registry->add);
+    registry->find = NULL;
+    registry->add = NULL;
+    registry->live = NULL;
+}
+
+static rhei_status registry_ask(struct capture_registry *registry, const struct capture_table_schema *table,
+                                struct capture_registered *found, struct rhei_error *error)
+{
+    int rc = SQLITE_OK;
+    if (registry->find == NULL) {
+        rc = sqlite3_prepare_v2(
+            registry->connection->db,
+            "SELECT id, signature = ?2, live, wanted FROM main._rhei_tables WHERE name = ?1 ORDER BY id DESC LIMIT 1",
+            -1, &registry->find, NULL);
+    }
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(registry->find, 1, table->table.source.name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(registry->find, 2, table->signature, -1, SQLITE_STATIC);
+        rc = sqlite3_step(registry->find);
+        if (rc == SQLITE_ROW) {
+            found->wanted =
+                sqlite3_column_type(registry->find, 3) == SQLITE_NULL ? -1 : sqlite3_column_int(registry->find, 3) != 0;
+            if (sqlite3_column_int(registry->find, 2) != 0) {
+                found->id = sqlite3_column_int64(registry->find, 0);
+                found->same = sqlite3_column_int(registry->find, 1) != 0;
+            }
+        }
+    }
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(registry->connection, rc, NULL, error);
+    sqlite3_reset(registry->find);
+    return status;
+}
+
+rhei_status capture_registry_find(struct capture_registry *registry, const struct capture_table_schema *table,
+                                  struct capture_registered *found, struct rhei_error *error)
+{
+    const char *name = table->table.source.name;
+    *found = (struct capture_registered){.wanted = -1};
+    if (registry->newest == NULL) {
+        return registry_ask(registry, table, found, error);
+    }
+    const struct capture_registry_row *row = base_map_find(registry->newest, name, strlen(name));
+    if (row != NULL) {
+        found->wanted = row->wanted;
+        if (row->live) {
+            found->id = row->id;
+            found->same = strcmp(row->signature, table->signature) == 0;
+        }
+    }
+    return RHEI_OK;
+}
+
+/* ---- Writing. ---------------------------------------------------------------------------------------------------- */
+
+rhei_status capture_registry_add(struct capture_registry *registry, const struct capture_table_schema *table,
+                                 int wanted, bool live, int64_t *id, struct rhei_error *error)
+{
+    int rc = SQLITE_OK;
+    if (registry->add == NULL) {
+        rc = sqlite3_prepare_v2(
+            registry->connection->db,
+            "INSERT INTO main._rhei_tables(id, name, signature, columns, live, wanted) SELECT 1 + "
+            "max(ifnull((SELECT max(id) FROM main._rhei_tables WHERE id < 1 << 31), 0), ifnull((SELECT CAST(value AS "
+            "INTEGER) FROM main._rhei_meta WHERE key = 'last_table'), 0)), ?1, ?2, ?3, ?4, ?5",
+            -1, &registry->add, NULL);
+    }
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(registry->add, 1, table->table.source.name, -1, SQLITE_STATIC);
+        sqlite3_bind_text(registry->add, 2, table->signature, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(registry->add, 3, table->table.source.column_count);
+        sqlite3_bind_int(registry->add, 4, live);
+        if (wanted >= 0) {
+            sqlite3_bind_int(registry->add, 5, wanted);
+        } else {
+            sqlite3_bind_null(registry->add, 5);
+        }
+        rc = sqlite3_step(registry->add);
+    }
+    *id = sqlite3_last_insert_rowid(registry->connection->db);
+    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(registry->connection, rc, NULL, error);
+    sqlite3_reset(registry->add);
+    return status;
+}
+
+rhei_status capture_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error)
+{
+    atomic_store_explicit(&capture_of(oltp)->registry_grown, true, memory_order_relaxed);
+    return oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, id);
+}
+
+rhei_status capture_registry_trim(struct oltp *oltp, struct rhei_error *error)
+{
+    /* what was released by name stays in the newest row of that name */
+    if (!atomic_exchange_explicit(&capture_of(oltp)->registry_grown, false, memory_order_relaxed)) {
+        return RHEI_OK;
+    }
+    rhei_status status =
+        oltp_exec(oltp->writer,
+                  "INSERT INTO main._rhei_meta SELECT 'last_table', ifnull(max(id), 0) FROM main._rhei_tables "
+                  "WHERE id < 1 << 31 ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
+                  error);
+    if (status == RHEI_OK) {
+        /* what was asked for by name stays, in the newest row of that name */
+        status = oltp_exec(oltp->writer,
+                           "DELETE FROM main._rhei_tables AS t WHERE NOT live AND id NOT IN (SELECT tab FROM "
+                           "main." OLTP_LOG ") AND (wanted IS NULL OR id < (SELECT max(id) FROM main._rhei_tables AS r "
+                           "WHERE r.name = t.name))",
+                           error);
+    }
+    return status;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The change source's own state, shared by its files (cycle, rows, load, prune). */
+#ifndef CAPTURE_CAPTURE_SOURCE_H
+#define CAPTURE_CAPTURE_SOURCE_H
+
+#include "capture/capture_batch.h"
+#include "capture/capture_watch.h"
+
+struct capture_source {
+    struct change_source base; /* first */
+    struct oltp *oltp;
+    struct oltp_connection *connection;
+    sqlite3_stmt *start, *commit;
+    sqlite3_stmt *last, *mark; /* the newest row of the log, and row ?1, as far as S6 tells one by it */
+    sqlite3_stmt *log;         /* the log from a position on: its first `near` value columns */
+    sqlite3_stmt *far;         /* the other value columns of one row, for tables that have so many; NULL: none has */
+    uint32_t near, width;      /* value columns of `log`, and of both */
+    bool key_first;            /* the current row has only a key, in the value columns from `key_at` on */
+    uint32_t key_at;
+    struct oltp_schema *schema; /* a reference; NULL before the first cycle */
+    bool recheck;               /* the schema in use wasn't confirmed */
+    char database_id[64];
+    struct capture_batch **batches; /* one per captured table */
+    uint32_t batch_count;
+    struct capture_batch *last_batch; /* of the last row, borrowed */
+    int64_t table_max;                /* highest table number of the registry; -1: not asked since the schema changed */
+    struct source_table *listed;      /* what tables() shows */
+    struct capture_batch **order;     /* batches of this call */
+    struct change_batch *ready;
+    uint32_t ready_count;
+    bool row_waits; /* the log statement stands on a row that next has not taken */
+    bool drained;
+    struct oltp_arena arena;
+
+    /* the cycle: see capture_source_rows.c */
+    int64_t position;     /* its end */
+    uint64_t last_hash;   /* of the row there */
+    int64_t next_seq;     /* the number that the next row must have */
+    const char *lost_all; /* why nothing can be trusted; NULL: it can */
+    int64_t torn;         /* end of a cycle that wasn't read to its end, and of no later one (R4) */
+    bool look_at_all;
+    uint64_t *seen; /* bits of this cycle's keys */
+    size_t seen_bits, seen_room;
+    uint32_t seen_shift; /* seen_bits = 1 << seen_shift */
+    /* what the commits did beside the log: see capture_source_watch.c */
+    base_mutex watch_lock;               /* guards watch and doubtful; held by a cycle while it pins its state */
+    struct capture_watch *watch;         /* NULL: there is none now */
+    bool watch_unfit;                    /* this file can't be watched */
+    bool all_lost;                       /* as this cycle's begin said */
+    bool watch_seen;                     /* it is no newer than the cycle */
+    uint32_t guess_change, guess_upkeep; /* of the last cycle, where the file can't be watched */
+    uint64_t cycle;                      /* number of this one */
+    bool pages_known;                    /* this cycle: what its commits wrote since `judged` is known */
+    bool doubtful;                       /* commits were missed since the last cycle */
+    bool asked;                          /* next was called in the last cycle */
+    size_t told;                         /* how many of the touched tables the last cycle knew of (E1) */
+    int64_t judged;                      /* position up to which touched tables were judged */
+    struct capture_batch **by_root;      /* batches in the order of their roots */
+
+    /* the newest row that was read: it must be there, and the same, the next time (S6) */
+    int64_t mark_seq; /* 0: none */
+    uint64_t mark_hash;
+};
+
+rhei_status capture_source_step(struct capture_source *source, sqlite3_stmt *stmt, struct rhei_error *error);
+rhei_status capture_source_prepare(struct capture_source *source, const char *sql, sqlite3_stmt **stmt,
+                                   struct rhei_error *error);
+/* Puts the log statement on the first row after `after`; *lost: that isn't where we left off. */
+rhei_status capture_source_first_row(struct capture_source *source, int64_t after, bool *lost,
+                                     struct rhei_error *error);
+/* What tells a row of `last` or `mark` from any other that may come to have its number. */
+uint64_t capture_source_hash_row(sqlite3_stmt *row);
+/* Between cycles: gives back what a big one needed to tell its keys apart. */
+void capture_source_forget_seen(struct capture_source *source);
+/* The batch of a table number, NULL: it isn't followed. */
+struct capture_batch *capture_source_batch(struct capture_source *source, int64_t id);
+/* Lists the batch as lost, whenever its table was read. */
+void capture_source_lose(struct capture_source *source, struct capture_batch *batch, const char *why);
+/* In a cycle: the roots of the tables in use. */
+rhei_status capture_source_roots(struct capture_source *source, struct rhei_error *error);
+/* With watch_lock held and the cycle's state pinned. */
+void capture_source_watch_begin(struct capture_source *source, struct change_cycle *cycle);
+/* The cycle that began comes to nothing: the next one is told all that it was. */
+void capture_source_watch_again(struct capture_source *source, const struct change_cycle *cycle);
+/* All rows of the cycle were read: lists the tables that were touched without one as lost. */
+rhei_status capture_source_judge(struct capture_source *source, struct rhei_error *error);
+/* Whether the table has that many rows in the cycle's state, counted by its pages, where commits of this cycle wrote some. */
+bool capture_source_has_rows(struct change_source *base, uint32_t table, uint64_t rows);
+/* In a load's state, whose position this is: watches the file from there on, if it isn't watched. Any thread. */
+void capture_source_watch_start(struct capture_source *source, struct oltp_connection *connection, int64_t position);
+rhei_status capture_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
+                                size_t *count, struct rhei_error *error);
+
+rhei_status capture_load_begin(struct change_source *base, uint32_t table, uint32_t loaders, struct source_load **load,
+                               struct source_load_info *info, struct rhei_error *error);
+/* The same for any handle; `logged`: the position is the log's in the state that the load reads. */
+rhei_status capture_load_open(struct oltp *oltp, uint32_t table, uint32_t loaders, bool logged,
+                              struct source_load **load, struct source_load_info *info, struct rhei_error *error);
+rhei_status capture_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
+                              const struct change_batch **batch, struct rhei_error *error);
+void capture_load_end(struct source_load **load);
+void capture_loads_rest(struct change_source *source);
+rhei_status capture_source_prune(struct change_source *base, int64_t position, uint64_t *pruned,
+                                 struct rhei_error *error);
+/* This engine needs nothing any more. */
+void capture_engine_forget(struct oltp *oltp);
+
+#endif

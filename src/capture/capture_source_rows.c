@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows of the change log, one after another, into batches.
+ *
+ *   R1. Numbers follow each other without a gap up to the cycle's position, or everything is lost: a row that somebody took
+ *       out, or put in, or gave another number, may have been any table's.
+ *   R2. A row counts only if it is one that our triggers write: its table's number is one of the registry, its op one of
+ *       enum capture_log_op. An unknown op loses its table, an unknown table all of them.
+ *   R3. The first event of a key in a cycle is taken as it was logged; from the second on the key's row is read from the pinned
+ *       state. Who fires before our trigger (a TEMP trigger here or elsewhere) may have its own changes logged before
+ *       the change that fired it, so the last event isn't always the last change. All of that is one commit's, so
+ *       it is one cycle's. A look is right whenever it is made (S4), so keys are remembered as bits that two may share.
+ *   R4. A cycle that wasn't read to its end may have been cut within a commit: up to its position every event is a look.
+ *   R5. A row that can't be looked at (a function or collation that this program doesn't have, a generated column that fails)
+ *       loses its table alone.
+ */
+#include <string.h>
+
+#include "base/base_map.h"
+#include "capture/capture_source.h"
+
+enum {
+    SOURCE_BYTES_MAX = 512 * 1024 /* of a call */,
+    SEEN_SHIFT_LEAST = 12,
+    SEEN_SHIFT_MOST = 28,
+    SEEN_SHIFT_KEPT = 20, /* between cycles */
+    SEEN_BITS_A_ROW = 32
+};
+
+/* Where value column `column` of the log's current row is. */
+static sqlite3_stmt *source_cell(const struct capture_source *source, uint32_t column, int *at)
+{
+    bool far = column >= source->near;
+    *at = far ? (int)(column - source->near) : 3 + (int)column;
+    return far ? source->far : source->log;
+}
+
+/* The same for key column `i`: a row with nothing but keys has them in front. */
+static sqlite3_stmt *source_key_cell(const struct capture_source *source, const struct capture_batch *batch, uint32_t i,
+                                     int *at)
+{
+    return source_cell(source, source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i], at);
+}
+
+static rhei_status source_fetch_far(struct capture_source *source, const struct capture_batch *batch,
+                                    struct rhei_error *error)
+{
+    if ((source->key_first ? source->key_at + batch->table->table.source.key_count : batch->columns) <= source->near) {
+        return RHEI_OK;
+    }
+    sqlite3_reset(source->far);
+    sqlite3_bind_int64(source->far, 1, sqlite3_column_int64(source->log, 0));
+    rhei_status status = capture_source_step(source, source->far, error);
+    return status == RHEI_ROW    ? RHEI_OK
+           : status == RHEI_DONE ? error_set(error, RHEI_INTERNAL, "a row of the change log is not there twice")
+                                 : status;
+}
+
+static rhei_status source_put_logged(struct capture_source *source, struct capture_batch *batch,
+                                     struct rhei_error *error)
+{
+    for (uint32_t i = 0; i < batch->columns; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_cell(source, i, &at);
+        if (!capture_batch_put(batch, i, stmt, at, source->connection->utf16, &source->arena)) {
+            return error_no_memory(error);
+        }
+    }
+    return RHEI_OK;
+}
+
+static rhei_status source_put_looked(struct capture_source *source, struct capture_batch *batch,
+                                     struct rhei_error *error)
+{
+    for (uint32_t i = 0; i < batch->columns; i++) {
+        if (!capture_batch_put(batch, i, batch->look, (int)i, source->connection->utf16, &source->arena)) {
+            return error_no_memory(error);
+        }
+    }
+    return RHEI_OK;
+}
+
+static rhei_status source_put_key(struct capture_source *source, struct capture_batch *batch, struct rhei_error *error)
+{
+    const struct source_table *table = &batch->table->table.source;
+    for (uint32_t i = 0; i < batch->columns; i++) {
+        batch->values[i][batch->count] = (struct rhei_value){.type = RHEI_NULL};
+    }
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
+        if (!capture_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena)) {
+            return error_no_memory(error);
+        }
+    }
+    return RHEI_OK;
+}
+
+static rhei_status source_prepare_look(struct capture_source *source, struct capture_batch *batch,
+                                       struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    capture_batch_select_key(batch->table, &sql);
+    rhei_status status =
+        sql.failed ? error_no_memory(error) : capture_source_prepare(source, sql.data, &batch->look, error);
+    base_buffer_reset(&sql);
+    return status;
+}
+
+static bool source_same_value(sqlite3_stmt *log, int column, sqlite3_stmt *row, int from)
+{
+    if (sqlite3_column_type(log, column) != sqlite3_column_type(row, from)) {
+        return false;
+    }
+    switch (sqlite3_column_type(log, column)) {
+    case SQLITE_INTEGER:
+        return sqlite3_column_int64(log, column) == sqlite3_column_int64(row, from);
+    case SQLITE_FLOAT: {
+        double a = sqlite3_column_double(log, column), b = sqlite3_column_double(row, from);
+        return memcmp(&a, &b, sizeof a) == 0; /* 0.0 is another key than -0.0 */
+    }
+    case SQLITE_NULL:
+        return true;
+    default: {
+        const void *a = sqlite3_column_blob(log, column), *b = sqlite3_column_blob(row, from);
+        int len = sqlite3_column_bytes(log, column);
+        return len == sqlite3_column_bytes(row, from) && (len == 0 || memcmp(a, b, (size_t)len) == 0);
+    }
+    }
+}
+
+/* The row of the logged key as it is now; *found is false if there is none of exactly that key. */
+static rhei_status source_look(struct capture_source *source, struct capture_batch *batch, bool *found,
+                               struct rhei_error *error)
+{
+    const struct source_table *table = &batch->table->table.source;
+    rhei_status status = batch->look == NULL ? source_prepare_look(source, batch, error) : RHEI_OK;
+    *found = false;
+    if (status != RHEI_OK) {
+        return status;
+    }
+    sqlite3_reset(batch->look);
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
+        sqlite3_bind_value(batch->look, (int)i + 1, sqlite3_column_value(stmt, at));
+    }
+    status = capture_source_step(source, batch->look, error);
+    *found = status == RHEI_ROW;
+    for (uint32_t i = 0; i < table->key_count && *found; i++) {
+        int at;
+        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
+        *found = source_same_value(stmt, at, batch->look, (int)table->key_columns[i]);
+    }
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+}
+
+/* ---- The mark: the newest row that was read (S6). --------------------------------------------------------------- */
+
+static uint64_t source_hash_value(sqlite3_stmt *stmt, int column, uint64_t seed)
+{
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER:
+    case SQLITE_FLOAT: { /* 1 and 1.0 may be one key */
+        double value = sqlite3_column_double(stmt, column);
+        value = value == 0.0 ? 0.0 : value;
+        return base_hash(&value, sizeof value, seed);
+    }
+    case SQLITE_NULL:
+        return seed;
+    default: {
+        const void *bytes = sqlite3_column_blob(stmt, column);
+        return base_hash(bytes == NULL ? "" : bytes, (size_t)sqlite3_column_bytes(stmt, column), seed + 1);
+    }
+    }
+}
+
+/* Time, op, table and the first values: as many as every log has, whatever the tables' widths are now. */
+uint64_t capture_source_hash_row(sqlite3_stmt *row)
+{
+    uint64_t hash = 1;
+    for (int i = 1; i < 4 + CAPTURE_LOG_MIN_COLUMNS; i++) {
+        hash = source_hash_value(row, i, hash + (uint64_t)i);
+    }
+    return hash;
+}
+
+/* The row of number `seq`, its hash if it is there. The newest one was read when the state was pinned. */
+static rhei_status source_find_row(struct capture_source *source, int64_t seq, bool *there, uint64_t *hash,
+                                   struct rhei_error *error)
+{
+    if (seq == source->position) {
+        *there = seq != 0;
+        *hash = source->last_hash;
+        return RHEI_OK;
+    }
+    sqlite3_bind_int64(source->mark, 1, seq);
+    rhei_status status = capture_source_step(source, source->mark, error);
+    *there = status == RHEI_ROW;
+    *hash = *there ? capture_source_hash_row(source->mark) : 0;
+    sqlite3_reset(source->mark);
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+}
+
+/* S6: *held if the mark's row is there as it was, and so is any row of number `after`, the new mark. */
+static rhei_status source_check_marks(struct capture_source *source, int64_t after, bool *held,
+                                      struct rhei_error *error)
+{
+    bool there = true;
+    uint64_t hash = 0;
+    rhei_status status = RHEI_OK;
+    *held = true;
+    if (source->mark_seq != 0) {
+        status = source_find_row(source, source->mark_seq, &there, &hash, error);
+        *held = status == RHEI_OK && there && hash == source->mark_hash;
+    }
+    if (!*held || after == source->mark_seq || after == 0) { /* nobody was at 0: there it begins */
+        return status;
+    }
+    status = source_find_row(source, after, held, &hash, error);
+    *held = *held && status == RHEI_OK;
+    if (*held) {
+        source->mark_seq = after;
+        source->mark_hash = hash;
+    }
+    return status;
+}
+
+/* ---- The keys of a cycle (R3). ----------------------------------------------------------------------------------- */
+
+static rhei_status source_clear_seen(struct capture_source *source, int64_t rows, struct rhei_error *error)
+{
+    uint32_t shift = SEEN_SHIFT_LEAST;
+    while (shift < SEEN_SHIFT_MOST && (UINT64_C(1) << shift) / SEEN_BITS_A_ROW < (uint64_t)rows) {
+        shift++;
+    }
+    size_t bits = (size_t)1 << shift;
+    if (bits > source->seen_room) {
+        base_free(source->seen);
+        source->seen = base_alloc_zero(bits / 64, sizeof *source->seen);
+        source->seen_room = source->seen == NULL ? 0 : bits;
+        if (source->seen == NULL) {
+            return error_no_memory(error);
+        }
+    } else {
+        memset(source->seen, 0, bits / 8);
+    }
+    source->seen_bits = bits;
+    source->seen_shift = shift;
+    return RHEI_OK;
+}
+
+void capture_source_forget_seen(struct capture_source *source)
+{
+    if (source->seen_room > (size_t)1 << SEEN_SHIFT_KEPT) {
+        base_free(source->seen);
+        source->seen = NULL;
+        source->seen_room = 0;
+    }
+}
+
+static uint64_t source_mix(uint64_t x)
+{
+    x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    return x ^ x >> 32;
+}
+
+/*
+ * The bit of the key of the row that is being added. Integers that lie close together have bits of their own, side by side; only
+ * those that are further from each other than there are bits may share one. 1 and 1.0 may be one key, so a whole REAL is its integer.
+ */
+static uint64_t source_seen_bit(const struct capture_source *source, const struct capture_batch *batch)
+{
+    const struct source_table *table = &batch->table->table.source;
+    uint64_t hash = table->id * UINT64_C(0x9E3779B97F4A7C15);
+    for (uint32_t i = 0; i < table->key_count; i++) {
+        const struct rhei_value *value = &batch->values[table->key_columns[i]][batch->count];
+        int64_t integer = value->as.integer;
+        bool whole = value->type == RHEI_INTEGER;
+        if (value->type == RHEI_REAL) {
+            double real = value->as.real;
+            integer = real >= -0x1p63 && real < 0x1p63 ? (int64_t)real : 0;
+            whole = (double)integer == real;
+        }
+        if (whole) {
+            hash = source_mix(hash + (uint64_t)(integer >> source->seen_shift)) ^ (uint64_t)integer;
+        } else if (value->type == RHEI_REAL) {
+            hash = base_hash(&value->as.real, sizeof value->as.real, hash);
+        } else if (value->type != RHEI_NULL) {
+            hash = base_hash(value->as.bytes, value->length, hash + 1);
+        }
+    }
+    return hash & (source->seen_bits - 1);
+}
+
+/* Whether the key of the row that is being added was perhaps among those before it in this cycle. */
+static bool source_see(struct capture_source *source, const struct capture_batch *batch)
+{
+    uint64_t bit = source_seen_bit(source, batch);
+    uint64_t mask = UINT64_C(1) << (bit & 63), word = source->seen[bit / 64];
+    source->seen[bit / 64] = word | mask;
+    return (word & mask) != 0;
+}
+
+/* ---- Rows into batches. ------------------------------------------------------------------------------------------ */
+
+/* The key's row as the pinned state has it, or its absence: then the key is what was put. */
+static rhei_status source_add_looked(struct capture_source *source, struct capture_batch *batch, bool key_is_put,
+                                     uint8_t *kind, struct rhei_error *error)
+{
+    bool found = false;
+    rhei_status status = source_look(source, batch, &found, error);
+    if (status == RHEI_OK && (found || !key_is_put)) {
+        status = found ? source_put_looked(source, batch, error) : source_put_key(source, batch, error);
+    }
+    *kind = found ? CHANGE_UPSERT : CHANGE_DELETE;
+    sqlite3_reset(batch->look);
+    return status;
+}
+
+/* SQLite's word on this table's text or values, not one on the file or the moment. */
+static bool source_is_tables_own(rhei_status status)
+{
+    return status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_CONSTRAINT;
+}
+
+/* R5 */
+static rhei_status source_lose_table(struct capture_source *source, struct capture_batch *batch,
+                                     const struct rhei_error *why, struct rhei_error *error)
+{
+    char *text = oltp_arena_text(&source->arena, why->message);
+    if (text == NULL) {
+        return error_no_memory(error);
+    }
+    batch->lost = text;
+    batch->lost_at = source->next_seq - 1;
+    return RHEI_OK;
+}
+
+static rhei_status source_add(struct capture_source *source, struct capture_batch *batch, enum capture_log_op op,
+                              struct rhei_error *error)
+{
+    bool whole = op == CAPTURE_LOG_INSERT || op == CAPTURE_LOG_UPDATE;
+    uint8_t kind = whole ? CHANGE_UPSERT : CHANGE_DELETE;
+    if (!capture_batch_reserve(batch, batch->count + 1)) {
+        return error_no_memory(error);
+    }
+    rhei_status status = source_fetch_far(source, batch, error);
+    if (status == RHEI_OK) {
+        status = whole ? source_put_logged(source, batch, error) : source_put_key(source, batch, error);
+    }
+    if (status != RHEI_OK) {
+        return status;
+    }
+    bool seen = source_see(source, batch);
+    if (seen || batch->looks || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE) {
+        struct rhei_error why = RHEI_ERROR_INIT;
+        status = source_add_looked(source, batch, !whole, &kind, &why);
+        if (source_is_tables_own(status)) {
+            return source_lose_table(source, batch, &why, error);
+        }
+        if (status != RHEI_OK && error != NULL) {
+            *error = why;
+        }
+    }
+    batch->plain &= kind == CHANGE_UPSERT;
+    batch->op[batch->count] = kind;
+    batch->seq[batch->count] = source->next_seq - 1;
+    batch->count += status == RHEI_OK;
+    return status;
+}
+
+/* Three keys to look at, one behind the other. */
+static rhei_status source_add_displaced(struct capture_source *source, struct capture_batch *batch,
+                                        struct rhei_error *error)
+{
+    uint32_t keys = batch->table->table.source.key_count;
+    rhei_status status = RHEI_OK;
+    if (3 * keys > source->width) {
+        batch->lost = "the change log has a row for it that it has no room for";
+        batch->lost_at = source->next_seq - 1;
+    }
+    for (uint32_t i = 0; i < 3 && status == RHEI_OK && batch->lost == NULL; i++) {
+        source->key_at = i * keys;
+        status = source_add(source, batch, CAPTURE_LOG_DISPLACE, error);
+    }
+    source->key_at = 0;
+    return status;
+}
+
+struct capture_batch *capture_source_batch(struct capture_source *source, int64_t id)
+{
+    struct capture_batch *last = source->last_batch;
+    if (last != NULL && last->table->table.source.id == id) {
+        return last;
+    }
+    size_t low = 0, high = source->batch_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int64_t found = source->batches[middle]->table->table.source.id;
+        if (found == id) {
+            return source->last_batch = source->batches[middle];
+        }
+        *(found < id ? &low : &high) = found < id ? middle + 1 : middle;
+    }
+    return NULL;
+}
+
+/*
+ * Whether every row is looked at: after a cycle that was cut (R4), or where no page of the table was written (E2), unless the row
+ * is older than the watch. That can't change within a call of next, but by a row's number.
+ */
+static bool source_looks(const struct capture_source *source, const struct capture_batch *batch)
+{
+    return source->look_at_all ||
+           (source->pages_known && batch->touched != source->cycle && batch->newest > source->judged);
+}
+
+static void source_list(struct capture_source *source, struct capture_batch *batch)
+{
+    if (!batch->listed) {
+        batch->listed = true;
+        batch->count = 0;
+        batch->plain = true;
+        batch->lost = NULL;
+        source->order[source->ready_count++] = batch;
+    }
+}
+
+/* A row of no table that is followed now: of an older version of one, or not ours. */
+static rhei_status source_pass_over(struct capture_source *source, int64_t id, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    if (source->table_max < 0) {
+        status =
+            oltp_query_int(source->connection, "SELECT max(id) FROM main._rhei_tables", 0, &source->table_max, error);
+    }
+    if (status == RHEI_OK && (id <= 0 || id > source->table_max)) {
+        source->lost_all = "the change log names a table that was never registered";
+    }
+    return status;
+}
+
+static enum capture_log_op source_op(const struct capture_source *source)
+{
+    sqlite3_value *op = sqlite3_column_value(source->log, 1);
+    const unsigned char *text = sqlite3_value_text(op);
+    bool one = text != NULL && sqlite3_value_bytes(op) == 1;
+    return one ? (enum capture_log_op)text[0] : (enum capture_log_op)0;
+}
+
+static rhei_status source_take_row(struct capture_source *source, struct rhei_error *error)
+{
+    int64_t seq = sqlite3_column_int64(source->log, 0);
+    if (seq != source->next_seq || seq > source->position) {
+        source->lost_all = "the change log has a gap";
+        return RHEI_OK;
+    }
+    source->next_seq++;
+    source->torn = source->position;
+    if (seq == source->position) {
+        source->mark_seq = seq;
+        source->mark_hash = source->last_hash;
+    }
+    sqlite3_value *number = sqlite3_column_value(source->log, 2);
+    int64_t id = sqlite3_value_type(number) == SQLITE_INTEGER ? sqlite3_value_int64(number) : -1;
+    struct capture_batch *batch = capture_source_batch(source, id);
+    if (batch == NULL) {
+        return source_pass_over(source, id, error);
+    }
+    batch->newest = seq;
+    source_list(source, batch);
+    batch->looks = source_looks(source, batch);
+    if (batch->lost != NULL) {
+        return RHEI_OK;
+    }
+    enum capture_log_op op = source_op(source);
+    source->key_first = op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE;
+    switch (op) {
+    case CAPTURE_LOG_INSERT:
+    case CAPTURE_LOG_UPDATE:
+        if (batch->columns > source->width) {
+            batch->lost = "the change log has a row for it that it has no room for";
+            break;
+        }
+        return source_add(source, batch, op, error);
+    case CAPTURE_LOG_DELETE:
+    case CAPTURE_LOG_LOOK:
+        return source_add(source, batch, op, error);
+    case CAPTURE_LOG_DISPLACE:
+        return source_add_displaced(source, batch, error);
+    case CAPTURE_LOG_FORETOLD:
+        return RHEI_OK;
+    case CAPTURE_LOG_REBUILD:
+        batch->lost = "it was changed in a way that its triggers can't tell row by row";
+        break;
+    default:
+        batch->lost = "the change log has a row of an unknown kind for it";
+        break;
+    }
+    batch->lost_at = seq;
+    return RHEI_OK;
+}
+
+void capture_source_lose(struct capture_source *source, struct capture_batch *batch, const char *why)
+{
+    source_list(source, batch);
+    batch->lost = why;
+    batch->lost_at = INT64_MAX;
+}
+
+/* The cycle's own cells are of no use any more: every table has to be built again. */
+static void source_lose_all(struct capture_source *source)
+{
+    for (uint32_t i = 0; i < source->batch_count; i++) {
+        capture_source_lose(source, source->batches[i], source->lost_all);
+    }
+    source->lost_all = NULL;
+    source->drained = true;
+    source->mark_seq = 0;
+}
+
+rhei_status capture_source_first_row(struct capture_source *source, int64_t after, bool *lost, struct rhei_error *error)
+{
+    bool held = true;
+    source->drained = true;
+    source->row_waits = false;
+    source->lost_all = NULL;
+    source->next_seq = after + 1;
+    source->look_at_all = after < source->torn;
+    *lost |= source->position < after;
+    rhei_status status = *lost ? RHEI_OK : source_check_marks(source, after, &held, error);
+    *lost |= status == RHEI_OK && !held;
+    if (status != RHEI_OK || *lost) {
+        source->mark_seq = 0;
+        return status;
+    }
+    if (source->position == after) {
+        return RHEI_OK;
+    }
+    sqlite3_reset(source->log);
+    sqlite3_bind_int64(source->log, 1, after + 1);
+    status = capture_source_step(source, source->log, error);
+    if (status != RHEI_ROW && status != RHEI_DONE) {
+        return status;
+    }
+    if (status == RHEI_DONE || sqlite3_column_int64(source->log, 0) != after + 1) {
+        *lost = true;
+        source->mark_seq = 0;
+        return RHEI_OK;
+    }
+    source->row_waits = true;
+    source->drained = false;
+    return source_clear_seen(source, source->position - after, error);
+}
+
+/* The next row of the log is the one to take; RHEI_DONE: there is none. */
+static rhei_status source_advance(struct capture_source *source, struct rhei_error *error)
+{
+    if (source->row_waits) {
+        source->row_waits = false;
+        return RHEI_ROW;
+    }
+    rhei_status status = capture_source_step(source, source->log, error);
+    if (status == RHEI_DONE && source->next_seq != source->position + 1) {
+        source->lost_all = "the change log ends too early";
+    }
+    return status;
+}
+
+rhei_status capture_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
+                                size_t *count, struct rhei_error *error)
+{
+    struct capture_source *source = (struct capture_source *)base;
+    rhei_status status = RHEI_OK;
+    size_t rows = 0;
+    *count = 0;
+    source->asked = true;
+    oltp_arena_clear(&source->arena);
+    source->ready_count = 0;
+    /* rows that nobody wants don't end a call: count = 0 means that all were delivered */
+    while (status == RHEI_OK && !source->drained && source->lost_all == NULL &&
+           (source->ready_count == 0 || (rows < max_rows && source->arena.total < SOURCE_BYTES_MAX))) {
+        status = source_advance(source, error);
+        source->drained = status == RHEI_DONE;
+        if (status == RHEI_ROW) {
+            status = source_take_row(source, error);
+            rows++;
+        } else if (status == RHEI_DONE) {
+            status = RHEI_OK;
+        }
+    }
+    if (status == RHEI_OK && source->lost_all != NULL) {
+        source_lose_all(source);
+    } else if (status == RHEI_OK && source->drained && source->ready_count == 0) {
+        status = capture_source_judge(source, error);
+    }
+    for (uint32_t i = 0; i < source->ready_count; i++) {
+        source->ready[i] = *capture_batch_view(source->order[i]);
+        source->order[i]->listed = false;
+    }
+    if (status != RHEI_OK) {
+        return status;
+    }
+    if (source->ready_count == 0) {
+        source->torn = 0; /* whoever asks again has applied all that was given */
+    }
+    *batches = source->ready;
+    *count = source->ready_count;
+    return RHEI_OK;
+}
