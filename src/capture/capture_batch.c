@@ -94,16 +94,27 @@ bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stm
         }
         return copy != NULL;
     }
-    oltp_value(sqlite3_column_value(stmt, from), utf16, value);
+    sqlite3_value *cell = sqlite3_column_value(stmt, from), *own = NULL;
+    /* Asked for UTF-8, SQLite keeps that in the cell; but the key in a log row may still be looked for, by the bytes of the file. */
+    if (utf16 && batch->logged && sqlite3_column_type(stmt, from) == SQLITE_TEXT) {
+        cell = own = sqlite3_value_dup(cell);
+        if (own == NULL) {
+            return false;
+        }
+    }
+    oltp_value(cell, utf16, value);
     if (value->type >= RHEI_TEXT) {
         if (value->length > 0) {
             void *copy = oltp_arena_alloc(arena, value->length);
-            if (copy == NULL || value->as.bytes == NULL) {
-                return false;
+            bool copied = copy != NULL && value->as.bytes != NULL;
+            if (copied) {
+                memcpy(copy, value->as.bytes, value->length);
+                value->as.bytes = copy;
             }
-            memcpy(copy, value->as.bytes, value->length);
-            value->as.bytes = copy;
+            sqlite3_value_free(own);
+            return copied;
         }
+        sqlite3_value_free(own);
     } else if (batch->table->table.source.columns[column].affinity == AFFINITY_REAL) {
         if (value->type == RHEI_INTEGER) {
             value->as.real = (double)value->as.integer;

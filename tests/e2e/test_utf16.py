@@ -72,3 +72,21 @@ def test_q2_lone_surrogates_are_no_other_texts(encoding, high, low, path, open_e
     engine.execute(f"DELETE FROM t WHERE k = CAST(x'{high}{letter}' AS TEXT)")
     assert [tuple(row) for row in engine.query("SELECT sum(v), count(*) FROM t").rows] == [(24, 4)]
     engine.verify()
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_q2_text_keys_written_twice_in_a_cycle_stay(encoding, path, open_engine):
+    """The second row of a key is looked for in the table, by the bytes of the file."""
+    make(path, encoding, ["CREATE TABLE t (k TEXT COLLATE NOCASE PRIMARY KEY, v) WITHOUT ROWID"])
+    engine = open_engine(prefer_olap=True)
+    engine.initial_sync()
+    for v in range(3):
+        engine.batch("INSERT OR REPLACE INTO t VALUES (?, ?)", [(f"k{i}\u0100", f"v{v}") for i in range(40)])
+    engine.execute("UPDATE t SET v = v || 'x' WHERE k < 'k2'")
+    engine.execute("DELETE FROM t WHERE k LIKE 'k3%'")
+    engine.sync()
+    sql = "SELECT v, count(*) FROM t GROUP BY v ORDER BY v"
+    ours = engine.query(sql)
+    assert ours.route == "olap"
+    assert ours.rows == engine.query(sql, route="oltp").rows
+    engine.verify()
