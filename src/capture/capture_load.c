@@ -260,7 +260,8 @@ static rhei_status load_prepare_all(struct source_load *load, struct rhei_error 
 
 /*
  * All rows of the table's own b-tree. In a damaged file, loaders that seek to the begin of their parts may find ends where there
- * are none; a walk over all pages says that the file is damaged, or counts what the loaders must find.
+ * are none; a walk over all pages says that the file is damaged, or counts what the loaders must find. The watch's own walk
+ * is one, where this load begins one.
  */
 static rhei_status load_count_rows(struct source_load *load, int64_t *rows, struct rhei_error *error)
 {
@@ -284,19 +285,8 @@ static rhei_status load_check_schema(struct source_load *load, struct rhei_error
     return status;
 }
 
-rhei_status capture_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **result,
-                               struct source_load_info *info, struct rhei_error *error)
-{
-    struct capture_source *source = (struct capture_source *)base;
-    rhei_status status = capture_load_open(source->oltp, id, loaders, true, result, info, error);
-    if (status == RHEI_OK) {
-        capture_source_watch_start(source, (*result)->loaders[0].connection, info->position);
-    }
-    return status;
-}
-
-rhei_status capture_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, bool logged,
-                              struct source_load **result, struct source_load_info *info, struct rhei_error *error)
+static rhei_status load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, bool logged, struct source_load **result,
+                             struct source_load_info *info, struct rhei_error *error)
 {
     *result = NULL;
     struct source_load *load = base_alloc_zero(1, sizeof *load);
@@ -319,9 +309,6 @@ rhei_status capture_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, 
         status = load_check_schema(load, error);
     }
     if (status == RHEI_OK) {
-        status = load_count_rows(load, &info->rows, error);
-    }
-    if (status == RHEI_OK) {
         status = load_prepare_all(load, error);
     }
     if (status != RHEI_OK) {
@@ -331,6 +318,38 @@ rhei_status capture_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, 
     info->loader_count = load->count;
     *result = load;
     return RHEI_OK;
+}
+
+rhei_status capture_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **result,
+                               struct source_load_info *info, struct rhei_error *error)
+{
+    struct capture_source *source = (struct capture_source *)base;
+    rhei_status status = load_open(source->oltp, id, loaders, true, result, info, error);
+    info->rows = -1;
+    if (status == RHEI_OK) {
+        capture_source_watch_start(source, (*result)->loaders[0].connection, info->position,
+                                   (*result)->table->table.source.name, &info->rows);
+    }
+    if (status == RHEI_OK && info->rows < 0) {
+        status = load_count_rows(*result, &info->rows, error);
+    }
+    if (status != RHEI_OK) {
+        capture_load_end(result);
+    }
+    return status;
+}
+
+rhei_status capture_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, bool logged,
+                              struct source_load **result, struct source_load_info *info, struct rhei_error *error)
+{
+    rhei_status status = load_open(oltp, id, loaders, logged, result, info, error);
+    if (status == RHEI_OK) {
+        status = load_count_rows(*result, &info->rows, error);
+    }
+    if (status != RHEI_OK) {
+        capture_load_end(result);
+    }
+    return status;
 }
 
 rhei_status capture_load_next(struct source_load *load, uint32_t number, size_t max_rows,

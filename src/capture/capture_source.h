@@ -86,8 +86,12 @@ void capture_source_watch_again(struct capture_source *source, const struct chan
 rhei_status capture_source_judge(struct capture_source *source, struct rhei_error *error);
 /* Whether the table has that many rows in the cycle's state, counted by its pages, where commits of this cycle wrote some. */
 bool capture_source_has_rows(struct change_source *base, uint32_t table, uint64_t rows);
-/* In a load's state, whose position this is: watches the file from there on, if it isn't watched. Any thread. */
-void capture_source_watch_start(struct capture_source *source, struct oltp_connection *connection, int64_t position);
+/*
+ * In a load's state, whose position this is: watches the file from there on, if it isn't watched. *rows: of the table in that
+ * state, where all of its pages were walked for that, else as it was. Any thread.
+ */
+void capture_source_watch_start(struct capture_source *source, struct oltp_connection *connection, int64_t position,
+                                const char *table, int64_t *rows);
 rhei_status capture_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
                                 size_t *count, struct rhei_error *error);
 

@@ -217,7 +217,22 @@ bool capture_source_has_rows(struct change_source *base, uint32_t table, uint64_
 
 /* ---- Others that need the watch. --------------------------------------------------------------------------------- */
 
-void capture_source_watch_start(struct capture_source *source, struct oltp_connection *connection, int64_t position)
+static int64_t watch_count(const struct capture_watch *watch, struct oltp_connection *connection, const char *table)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t rows = -1;
+    int rc = sqlite3_prepare_v2(
+        connection->db, "SELECT rootpage FROM main.sqlite_master WHERE type = 'table' AND name = ?1", -1, &stmt, NULL);
+    if (rc == SQLITE_OK && sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        rows = capture_watch_rows(watch, (uint32_t)sqlite3_column_int64(stmt, 0));
+    }
+    sqlite3_finalize(stmt);
+    return rows;
+}
+
+void capture_source_watch_start(struct capture_source *source, struct oltp_connection *connection, int64_t position,
+                                const char *table, int64_t *rows)
 {
     struct capture_watch *watch = NULL;
     base_mutex_lock(&source->watch_lock);
@@ -227,6 +242,9 @@ void capture_source_watch_start(struct capture_source *source, struct oltp_conne
         return;
     }
     rhei_status status = capture_watch_new(connection, &watch, NULL); /* it is tried again by the next load */
+    if (watch != NULL) {
+        *rows = watch_count(watch, connection, table);
+    }
     base_mutex_lock(&source->watch_lock);
     if (status == RHEI_OK && source->watch == NULL) {
         source->watch = watch;

@@ -25,6 +25,9 @@ enum {
     PATH_DEPTH = 64,
 };
 
+/* The log is no table that anybody mirrors: its pages are nobody's, as an index's are. */
+#define WATCHED "type = 'table' AND rootpage > 0 AND name <> '" OLTP_LOG "'"
+
 struct wal_header { /* SQLite's WalIndexHdr, of which sqlite3_snapshot is a copy */
     uint32_t version, unused, change;
     uint8_t initialised, big_endian;
@@ -94,9 +97,8 @@ static bool watch_add(uint32_t **list, size_t *count, size_t *room, uint32_t pag
 static bool watch_roots(struct capture_watch *watch, struct oltp_connection *connection)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(connection->db,
-                                "SELECT rootpage FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0", -1,
-                                &stmt, NULL);
+    int rc =
+        sqlite3_prepare_v2(connection->db, "SELECT rootpage FROM main.sqlite_master WHERE " WATCHED, -1, &stmt, NULL);
     watch->root_count = 0;
     while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         rc = watch_add(&watch->roots, &watch->root_count, &watch->root_room, (uint32_t)sqlite3_column_int64(stmt, 0))
@@ -143,14 +145,13 @@ static rhei_status watch_read_trees(struct capture_watch *watch, struct oltp_con
 {
     sqlite3_stmt *names = NULL, *pages = NULL;
     sqlite3 *db = connection->db;
-    bool ok = true;
-    int rc = sqlite3_prepare_v2(db, "SELECT name FROM main.sqlite_master WHERE type = 'table' AND rootpage > 0", -1,
-                                &names, NULL);
+    bool ok = true, damaged = false;
+    int rc = sqlite3_prepare_v2(db, "SELECT name FROM main.sqlite_master WHERE " WATCHED, -1, &names, NULL);
     if (rc == SQLITE_OK) {
         /* cells of a table's inner pages have no row in them, cells of an index have one anywhere */
         rc = sqlite3_prepare_v2(db,
-                                "SELECT path, pageno, iif(pagetype = 'leaf' OR payload > 0, ncell, 0) FROM "
-                                "dbstat('main') WHERE name = ?1",
+                                "SELECT path, pageno, iif(pagetype = 'leaf' OR payload > 0, ncell, 0), pagetype = "
+                                "'corrupted' FROM dbstat('main') WHERE name = ?1",
                                 -1, &pages, NULL);
     }
     while (rc == SQLITE_OK && ok && (rc = sqlite3_step(names)) == SQLITE_ROW) {
@@ -159,9 +160,11 @@ static rhei_status watch_read_trees(struct capture_watch *watch, struct oltp_con
         sqlite3_bind_value(pages, 1, sqlite3_column_value(names, 0));
         while (ok && (rc = sqlite3_step(pages)) == SQLITE_ROW) {
             ok = watch_read_page(watch, pages, parents, &chain);
+            damaged = damaged || sqlite3_column_int(pages, 3) != 0;
         }
         rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
     }
+    rc = damaged ? SQLITE_CORRUPT : rc;
     rhei_status status = ok && rc == SQLITE_DONE ? RHEI_OK
                          : !ok                   ? error_no_memory(error)
                                                  : oltp_sqlite_error(connection, rc, "watching the file", error);
