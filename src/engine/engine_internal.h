@@ -44,6 +44,7 @@ struct rhei_db {
     struct sync *sync;
     struct route *route;
     struct engine_watches *watches; /* NULL without a column store */
+    struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
     struct engine_counters counters;
 };
 
@@ -90,7 +91,7 @@ struct rhei_rows {
     const char *rule;
     int64_t position;
     int64_t age_us;
-    struct oltp_result result;
+    struct rhei_result result;
     bool on_row;
     struct base_buffer *text; /* [column_count], for rhei_rows_text */
 };
@@ -101,12 +102,6 @@ struct rhei_rows {
  */
 rhei_status engine_options_copy(void *known, size_t known_size, const void *given, const char *what,
                                 struct rhei_error *error);
-
-/*
- * The way back: fills a struct of the caller's as far as its struct_size goes, which then says how far. `first_size` is what the struct had
- * in its first version, which is all that is written where struct_size isn't set.
- */
-void engine_struct_give(void *to, const void *known, size_t known_size, size_t first_size);
 
 rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struct rhei_error *error);
 
@@ -171,6 +166,16 @@ enum engine_direct {
 };
 rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask *ask, enum engine_direct *outcome,
                                  struct rhei_error *error);
+/* Tables of other sources (engine_shown.c): waits for them, where a statement reads any, and only then. */
+rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts, int64_t most_age_ms,
+                              const struct engine_limits *limits, struct rhei_error *error);
+/* The same for a text that nobody has described. */
+rhei_status engine_wait_shown_text(struct rhei_db *db, const char *sql, const struct engine_limits *limits,
+                                   struct rhei_error *error);
+/* How old they may be, as oltp_stop has it. */
+int64_t engine_most_age_ms(const struct engine_ask *ask);
+/* When SQLite's connections are closed. */
+void engine_shown_close(struct rhei_db *db);
 /* EXPLAIN ROUTE. */
 rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                                  struct rhei_error *error);

@@ -149,6 +149,9 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
     enum engine_direct direct = ENGINE_DIRECT_NOT;
     rhei_status status = engine_wait_fresh(rows->db, ask, &why);
     if (status == RHEI_OK)
+        status = engine_wait_shown(rows->db, route_statement_facts(rows->statement), engine_most_age_ms(ask),
+                                   &ask->limits, &why);
+    if (status == RHEI_OK)
         status = pin(rows, &why);
     if (status == RHEI_OK)
         status = engine_answer_direct(rows, ask, &direct, &why);

@@ -265,6 +265,7 @@ void rhei_close(rhei_db **db)
         closing->source->ops->close(&closing->source);
     mirror_close(&closing->mirror);
     oltp_close(&closing->oltp);
+    engine_shown_close(closing);
     config_free(&closing->settings);
     if (closing->temp_folder != NULL)
         (void)rmdir(closing->temp_folder); /* empty, or never made */

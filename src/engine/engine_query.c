@@ -78,10 +78,11 @@ static void use_cursor_columns(struct rhei_rows *rows)
 static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
     rows->kind = ANSWER_CURSOR;
-    struct oltp_stop stop = {.check = engine_limits_check, .context = &rows->limits};
-    rhei_status status =
-        oltp_read(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
-                  engine_limits_any(&rows->limits) ? &stop : NULL, ask->position_now, &rows->cursor, error);
+    struct oltp_stop stop = {
+        .check = engine_limits_check, .context = &rows->limits, .most_age_ms = engine_most_age_ms(ask)};
+    bool any = engine_limits_any(&rows->limits) || (rows->db->shown != NULL && stop.most_age_ms != 0);
+    rhei_status status = oltp_read(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
+                                   any ? &stop : NULL, ask->position_now, &rows->cursor, error);
     if (status != RHEI_OK)
         return status;
     use_cursor_columns(rows);
@@ -99,13 +100,17 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
     struct oltp_stop stop;
     const struct oltp_stop *given = engine_stop(&rows->limits, &stop);
     stop.most_kept = ask->memory_limit;
-    rhei_status status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
-                                    ask->memory_limit > 0 ? &stop : given, &result, &rows->cursor, error);
+    rhei_status status = RHEI_OK;
+    if (rows->statement != NULL)
+        status = engine_wait_shown(rows->db, route_statement_facts(rows->statement), 0, &rows->limits, error);
+    if (status == RHEI_OK)
+        status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
+                            ask->memory_limit > 0 ? &stop : given, &result, &rows->cursor, error);
     if (status != RHEI_OK)
         return status;
     use_cursor_columns(rows);
     atomic_fetch_add_explicit(&rows->db->counters.writes, 1, memory_order_relaxed);
-    rows->result = result;
+    engine_result_fill(&rows->result, &result);
     rows->position = result.position;
     return RHEI_OK;
 }

@@ -90,15 +90,17 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     (*rows)->limits = ask->limits;
     struct oltp_stop stop = {.check = engine_limits_check, .context = &(*rows)->limits};
     struct oltp_result result = {0};
-    status = oltp_session_run(session->oltp, ask->sql, ask->len, ask->params, ask->param_count,
-                              engine_limits_any(&ask->limits) ? &stop : NULL, &result, &(*rows)->cursor, error);
+    status = engine_wait_shown_text(session->db, ask->sql, &ask->limits, error);
+    if (status == RHEI_OK)
+        status = oltp_session_run(session->oltp, ask->sql, ask->len, ask->params, ask->param_count,
+                                  engine_limits_any(&ask->limits) ? &stop : NULL, &result, &(*rows)->cursor, error);
     if (status != RHEI_OK) {
         rhei_rows_close(rows);
         return status;
     }
     if ((*rows)->cursor != NULL)
         (*rows)->column_count = oltp_cursor_column_count((*rows)->cursor);
-    (*rows)->result = result;
+    engine_result_fill(&(*rows)->result, &result);
     return RHEI_OK;
 }
 

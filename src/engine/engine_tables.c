@@ -6,8 +6,6 @@
 #include "base/base_map.h"
 #include "engine/engine_internal.h"
 
-enum { REPORT_FIRST_SIZE = 64 }; /* of rhei_sync_report in its first version */
-
 /* The first step of every call here. */
 static rhei_status need_column_store(const rhei_db *db, struct rhei_error *error)
 {
@@ -78,7 +76,7 @@ static rhei_status create_text(const char *table, const struct rhei_column *colu
 static const struct capture_table *table_by_name(const struct capture_catalog *catalog, const char *name)
 {
     for (uint32_t t = 0; t < catalog->table_count; t++)
-        if (base_fold_compare(catalog->tables[t].source.name, name) == 0)
+        if (catalog->tables[t].schema == NULL && base_fold_compare(catalog->tables[t].source.name, name) == 0)
             return &catalog->tables[t];
     return NULL;
 }
@@ -151,17 +149,17 @@ rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct r
         return status;
     struct sync_report done = {0};
     status = sync_cycle(db->sync, &done, error);
-    struct rhei_sync_report made = {
-        .position = done.position,
-        .events = done.events,
-        .rows_inserted = done.inserted,
-        .rows_updated = done.updated,
-        .rows_deleted = done.deleted,
-        .rows_pruned = done.pruned,
-        .duration_us = done.duration_ns / 1000,
-    };
     if (report != NULL)
-        engine_struct_give(report, &made, sizeof made, REPORT_FIRST_SIZE);
+        *report = (struct rhei_sync_report){
+            .struct_size = sizeof *report,
+            .position = done.position,
+            .events = done.events,
+            .rows_inserted = done.inserted,
+            .rows_updated = done.updated,
+            .rows_deleted = done.deleted,
+            .rows_pruned = done.pruned,
+            .duration_us = done.duration_ns / 1000,
+        };
     return status;
 }
 
@@ -248,6 +246,19 @@ static void status_of_unmet(struct rhei_table_status *made, const struct source_
              table->unmirrored_reason != NULL ? table->unmirrored_reason : "its build was not asked for");
 }
 
+/* One whose rows are in the column store alone. `local`: a table of our own file has its name, and is what the name means. */
+static void status_of_shown(struct rhei_table_status *made, const struct capture_table *table, bool local,
+                            const struct mirror_snapshot *snapshot)
+{
+    const struct mirror_table_view *view = mirror_view(snapshot, table->source.id);
+    made->state = view == NULL ? RHEI_TABLE_WAITING : RHEI_TABLE_READY;
+    made->rows = view == NULL ? 0 : mirror_view_row_count(view);
+    made->position = mirror_snapshot_position(snapshot);
+    snprintf(made->name, sizeof made->name, "%.100s.%.150s", table->schema, table->source.name);
+    snprintf(made->message, sizeof made->message, "a table of source \"%.60s\", which can only be read%s",
+             table->schema, local ? "; a table of this file has its name: name it with its source" : "");
+}
+
 static bool is_listed(const struct rhei_table_status *tables, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
@@ -256,7 +267,7 @@ static bool is_listed(const struct rhei_table_status *tables, size_t count, cons
     return false;
 }
 
-rhei_status rhei_tables(rhei_db *db, struct rhei_table_status ***tables, size_t *count, struct rhei_error *error)
+rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
     if (status == RHEI_OK && (tables == NULL || count == NULL))
@@ -265,30 +276,34 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status ***tables, size_t 
         return status;
     struct sync_table_status *known = NULL;
     const struct capture_catalog *catalog = NULL;
+    struct mirror_snapshot snapshot = {0};
     size_t known_count = 0;
     status = sync_get_tables(db->sync, &known, &known_count, error);
     if (status == RHEI_OK)
         status = capture_catalog_take(db->oltp, &catalog, error);
+    if (status == RHEI_OK && mirror_snapshot_take(db->mirror, &snapshot) != RHEI_OK)
+        status = error_no_memory(error);
     if (status != RHEI_OK) {
+        capture_catalog_release(&catalog);
         base_free(known);
         return status;
     }
-    size_t most = known_count + catalog->table_count + 1;
-    struct rhei_table_status **list = base_alloc_zero(most, sizeof(struct rhei_table_status *) + sizeof **list);
-    struct rhei_table_status *made = (struct rhei_table_status *)(list == NULL ? NULL : list + most);
+    struct rhei_table_status *made = base_alloc_zero(known_count + catalog->table_count + 1, sizeof *made);
     size_t made_count = 0;
     for (size_t i = 0; made != NULL && i < known_count; i++)
         status_of_known(&made[made_count++], &known[i]);
     for (uint32_t t = 0; made != NULL && t < catalog->table_count; t++)
-        if (!is_listed(made, made_count, catalog->tables[t].source.name))
+        if (catalog->tables[t].schema != NULL)
+            status_of_shown(&made[made_count++], &catalog->tables[t],
+                            table_by_name(catalog, catalog->tables[t].source.name) != NULL, &snapshot);
+        else if (!is_listed(made, made_count, catalog->tables[t].source.name))
             status_of_unmet(&made[made_count++], &catalog->tables[t].source);
+    mirror_snapshot_release(&snapshot);
     base_free(known);
     capture_catalog_release(&catalog);
     if (made == NULL)
         return error_no_memory(error);
-    for (size_t i = 0; i < made_count; i++)
-        list[i] = &made[i];
-    *tables = list;
+    *tables = made;
     *count = made_count;
     return RHEI_OK;
 }

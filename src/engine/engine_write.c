@@ -8,13 +8,12 @@ void engine_result_fill(struct rhei_result *result, const struct oltp_result *fr
 {
     if (result == NULL)
         return;
-    enum { FIRST_SIZE = 32 };
-    struct rhei_result made = {
+    *result = (struct rhei_result){
+        .struct_size = sizeof *result,
         .changes = from->changes,
         .last_insert_rowid = from->last_insert_rowid,
         .position = from->position,
     };
-    engine_struct_give(result, &made, sizeof made, FIRST_SIZE);
 }
 
 /* The start of every write: is there anything to work with, and what may end it? */
@@ -52,10 +51,11 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
     struct oltp_stop stop;
     struct oltp_result done = {0};
     const struct oltp_stop *given = engine_stop(&limits, &stop);
-    if (write->session != NULL)
+    status = engine_wait_shown_text(write->db, write->sql, &limits, error);
+    if (status == RHEI_OK && write->session != NULL)
         status = oltp_session_run(write->session->oltp, write->sql, len, bound.values, bound.count, given, &done, NULL,
                                   error);
-    else
+    else if (status == RHEI_OK)
         status = oltp_write(write->db->oltp, write->sql, len, bound.values, bound.count, given, &done, NULL, error);
     engine_bound_reset(&bound);
     return write_end(write, status, &done);

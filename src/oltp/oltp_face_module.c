@@ -11,7 +11,8 @@
 
 #include "oltp/oltp_face.h"
 
-enum { FACE_CONSTRAINTS = 14, FACE_LOOKUP_SHARE = 100, FACE_RANGE_SHARE = 4 };
+/* SQLite's own guesses without statistics: rows of a key's first columns, of an index made for a join; the share of a range. */
+enum { FACE_CONSTRAINTS = 14, FACE_PREFIX_ROWS = 10, FACE_EQUAL_ROWS = 20, FACE_RANGE_SHARE = 4 };
 
 enum { NUMBERS = 1 << RHEI_INTEGER | 1 << RHEI_REAL, ALL_CLASSES = 0x1f };
 
@@ -97,7 +98,8 @@ struct plan {
     sqlite3_str *words; /* what EXPLAIN QUERY PLAN shows */
     sqlite3_str *steps; /* what xFilter reads: "column operator binary;" */
     int arguments;
-    bool unique;
+    bool equal;   /* some column is given a value */
+    uint32_t key; /* bits of the key's columns that are */
     double rows;
 };
 
@@ -115,12 +117,13 @@ static void plan_add(struct plan *plan, const struct face_table *table, sqlite3_
                         comparisons[comparison].word);
     sqlite3_str_appendf(plan->steps, "%d %d %d;", column, op, binary);
     info->aConstraintUsage[at].argvIndex = ++plan->arguments;
-    bool key = definition->key_count == 1 && (uint32_t)column == definition->key_columns[0];
-    if (op == TABLE_EQ && key) {
-        plan->rows = plan->rows < 1 ? plan->rows : 1;
-        plan->unique = plan->unique || definition->key_is_integer;
+    if (op == TABLE_EQ) {
+        plan->equal = true;
+        for (uint32_t k = 0; k < definition->key_count && k < 32; k++) {
+            plan->key |= definition->key_columns[k] == (uint32_t)column ? 1u << k : 0;
+        }
     } else {
-        plan->rows /= op == TABLE_EQ ? FACE_LOOKUP_SHARE : FACE_RANGE_SHARE;
+        plan->rows /= FACE_RANGE_SHARE;
     }
 }
 
@@ -190,10 +193,17 @@ static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
             plan_add(&plan, vtab->table, info, i, c);
         }
     }
-    double rows = plan.rows < 1 ? 1 : plan.rows;
+    const struct source_table *definition = vtab->table->definition;
+    bool whole =
+        definition->key_count > 0 && definition->key_count < 32 && plan.key == (1u << definition->key_count) - 1;
+    bool unique = whole && definition->key_is_integer;
+    double most = whole ? 1 : plan.key & 1 ? FACE_PREFIX_ROWS : FACE_EQUAL_ROWS;
+    double rows = plan.equal && plan.rows > most ? most : plan.rows < 1 ? 1 : plan.rows;
+    /* a column that isn't the key's first is hashed once for a join, which is dearer than a key and cheaper than scans */
+    double visited = plan.arguments == 0 ? all : plan.equal && (plan.key & 1) == 0 ? rows + all / 10 : rows;
     info->estimatedRows = (sqlite3_int64)rows;
-    info->estimatedCost = (plan.arguments > 0 ? rows : all) * 0.5 + rows * 2 + (plan.unique ? 0 : 3);
-    info->idxFlags = plan.unique ? SQLITE_INDEX_SCAN_UNIQUE : 0;
+    info->estimatedCost = visited * 0.5 + rows * 2 + (unique ? 0 : 3);
+    info->idxFlags = unique ? SQLITE_INDEX_SCAN_UNIQUE : 0;
     return plan_text(&plan, info);
 }
 

@@ -40,12 +40,25 @@ static uint32_t key_length(const int32_t *key)
     return count;
 }
 
+/* Is its key no rowid? So it is with tables of other sources that have neither a rowid nor a key of integers. */
+static bool has_key_alone(const struct capture_table *table)
+{
+    const struct source_table *source = &table->source;
+    if (table->schema == NULL || source->without_rowid)
+        return source->without_rowid;
+    for (uint32_t c = 0; c < source->column_count; c++)
+        if (source->columns[c].is_rowid || source->columns[c].is_rowid_alias)
+            return false;
+    return source->key_count > 0;
+}
+
 /* One block: entry, columns, keys, the keys' column numbers. */
 static struct route_catalog_entry *entry_new(const struct capture_table *table, const struct mirror_table_view *view)
 {
     const struct source_table *source = &table->source;
-    uint32_t key_count = table->unique_key_count + (source->without_rowid ? 1 : 0);
-    size_t numbers = source->without_rowid ? source->key_count : 0;
+    bool keyed = has_key_alone(table);
+    uint32_t key_count = table->unique_key_count + (keyed ? 1 : 0);
+    size_t numbers = keyed ? source->key_count : 0;
     for (uint32_t k = 0; k < table->unique_key_count; k++)
         numbers += key_length(table->unique_keys[k]);
     struct route_catalog_entry *entry =
@@ -59,7 +72,7 @@ static struct route_catalog_entry *entry_new(const struct capture_table *table, 
     for (uint32_t c = 0; c < source->column_count; c++)
         column_fill(&columns[c], &source->columns[c], view, c);
     uint32_t made = 0;
-    if (source->without_rowid) {
+    if (keyed) {
         keys[made++] = (struct translate_unique_key){.columns = number, .column_count = source->key_count};
         memcpy(number, source->key_columns, source->key_count * sizeof *number);
         number += source->key_count;
@@ -81,7 +94,7 @@ static struct route_catalog_entry *entry_new(const struct capture_table *table, 
         .column_count = source->column_count,
         .keys = keys,
         .key_count = key_count,
-        .without_rowid = source->without_rowid,
+        .without_rowid = keyed,
         .mirrored = view != NULL,
         .refusal_reason = source->unmirrored_reason != NULL ? source->unmirrored_reason : "its mirror isn't built",
         .row_count = view != NULL ? mirror_view_row_count(view) : 0,
@@ -94,30 +107,45 @@ static bool is_main(const char *schema)
     return schema == NULL || base_fold_compare(schema, "main") == 0;
 }
 
+/* As SQLite finds it: named without a schema, our own first, tables and views; then the others in their order. */
+static const struct capture_table *table_named(const struct capture_catalog *tables, const char *schema,
+                                               const char *name)
+{
+    const struct capture_table *shown = NULL;
+    for (uint32_t t = 0; t < tables->table_count; t++) {
+        const struct capture_table *table = &tables->tables[t];
+        if (base_fold_compare(table->source.name, name) != 0 ||
+            (schema != NULL && base_fold_compare(table->schema == NULL ? "main" : table->schema, schema) != 0))
+            continue;
+        if (table->schema == NULL)
+            return table;
+        shown = shown == NULL ? table : shown;
+    }
+    for (uint32_t v = 0; schema == NULL && shown != NULL && v < tables->view_count; v++)
+        if (base_fold_compare(tables->views[v].name, name) == 0)
+            return NULL;
+    return shown;
+}
+
 static const struct translate_table *find_table(void *context, const char *schema, const char *name)
 {
     struct route_catalog *catalog = context;
-    if (!is_main(schema))
+    const struct capture_table *table = table_named(catalog->tables, schema, name);
+    if (table == NULL)
         return NULL;
     for (struct route_catalog_entry *entry = catalog->entries; entry != NULL; entry = entry->next)
-        if (base_fold_compare(entry->table.name, name) == 0)
+        if (entry->of == table)
             return &entry->table;
-    for (uint32_t t = 0; t < catalog->tables->table_count; t++) {
-        const struct capture_table *table = &catalog->tables->tables[t];
-        if (base_fold_compare(table->source.name, name) != 0)
-            continue;
-        const struct mirror_table_view *view =
-            table->captured ? mirror_view(catalog->snapshot, table->source.id) : NULL;
-        struct route_catalog_entry *entry = entry_new(table, view);
-        if (entry == NULL) {
-            catalog->failed = true;
-            return NULL;
-        }
-        entry->next = catalog->entries;
-        catalog->entries = entry;
-        return &entry->table;
+    const struct mirror_table_view *view = table->captured ? mirror_view(catalog->snapshot, table->source.id) : NULL;
+    struct route_catalog_entry *entry = entry_new(table, view);
+    if (entry == NULL) {
+        catalog->failed = true;
+        return NULL;
     }
-    return NULL;
+    entry->of = table;
+    entry->next = catalog->entries;
+    catalog->entries = entry;
+    return &entry->table;
 }
 
 static const char *find_view(void *context, const char *schema, const char *name)
@@ -156,6 +184,8 @@ const struct translate_table *route_catalog_by_id(struct route_catalog *catalog,
 {
     for (uint32_t t = 0; t < catalog->tables->table_count; t++)
         if (catalog->tables->tables[t].source.id == id)
-            return find_table(catalog, NULL, catalog->tables->tables[t].source.name);
+            return find_table(catalog,
+                              catalog->tables->tables[t].schema != NULL ? catalog->tables->tables[t].schema : "main",
+                              catalog->tables->tables[t].source.name);
     return NULL;
 }

@@ -112,6 +112,13 @@ static bool counts_names_alone(const struct route_statement *statement)
     return alone;
 }
 
+static bool is_table_of(const struct capture_table *table, const struct oltp_reference *reference)
+{
+    const char *schema = table->schema == NULL ? "main" : table->schema;
+    return base_fold_compare(table->source.name, reference->table) == 0 &&
+           (reference->schema[0] == '\0' || base_fold_compare(schema, reference->schema) == 0);
+}
+
 /* Under the statement's lock; the catalog is of its schema version. Views are passed over: their tables are named too. */
 static bool learn_tables(struct route_statement *statement, const struct capture_catalog *catalog)
 {
@@ -126,11 +133,9 @@ static bool learn_tables(struct route_statement *statement, const struct capture
     for (uint32_t i = 0; i < facts->reference_count; i++) {
         const struct oltp_reference *reference = &facts->references[i];
         uint32_t at = 0, number = 0;
-        while (at < count &&
-               base_fold_compare(catalog->tables[statement->tables[at].number].source.name, reference->table) != 0)
+        while (at < count && !is_table_of(&catalog->tables[statement->tables[at].number], reference))
             at++;
-        while (at == count && number < catalog->table_count &&
-               base_fold_compare(catalog->tables[number].source.name, reference->table) != 0)
+        while (at == count && number < catalog->table_count && !is_table_of(&catalog->tables[number], reference))
             number++;
         if (at == count && number == catalog->table_count)
             continue;
@@ -283,6 +288,9 @@ static void weigh(const struct question *question, struct reading *reading, stru
     struct route_estimate costs;
     bool keyed = false;
     if (question->route->config.prefer_olap)
+        return;
+    /* SQLite counts such a table row by row; the mirror, which alone has it, knows */
+    if (question->statement->facts.reads_elsewhere && question->statement->direct)
         return;
     if (reading->owner->table_count == 0) {
         choice_set(choice, ROUTE_TO_OLTP, "no-tables", "there is nothing to scan");

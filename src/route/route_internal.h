@@ -169,6 +169,7 @@ struct route_catalog {
 };
 struct route_catalog_entry {
     struct route_catalog_entry *next;
+    const struct capture_table *of;
     struct translate_table table;
 };
 rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot *snapshot,

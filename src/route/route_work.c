@@ -276,8 +276,11 @@ static bool is_single(const struct reader *reader, const struct route_node *node
 /* The largest table stands for one whose name isn't in the text, as inside a view. */
 static void read_loop(struct reader *reader, struct route_node *node, const char *line, size_t len)
 {
+    const char *name = line + (node->kind == ROUTE_NODE_SCAN ? 5 : 7), *end = line + len;
+    /* a virtual table is scanned, as SQLite says it, also where it is searched */
+    if (text_has(line, len, " VIRTUAL TABLE INDEX ") && line[len - 1] == ')')
+        node->kind = ROUTE_NODE_SEARCH;
     bool scan = node->kind == ROUTE_NODE_SCAN;
-    const char *name = line + (scan ? 5 : 7), *end = line + len;
     size_t name_len;
     node->table = table_called(reader, name, (size_t)(end - name), &name_len);
     node->name = name_hash(name, name_len);

@@ -9,7 +9,8 @@
  *   {"op":"query","sql":"..."}     -> {"cols":[..],"rows":[[..]],"engine":"olap"|"oltp","rule":".."} or {"error":".."}
  *
  * Values: null, integer, string, {"r":"repr of a double"}, {"b":"hex"}. The column store is preferred whatever the cost;
- * --route oltp|olap|auto and --file PATH (instead of a database in memory) change what is asked.
+ * --route oltp|olap|auto and --file PATH (instead of a database in memory) change what is asked; with --mirror-only the op sync also
+ * moves every table (but those that a view names) into a source whose rows are in the column store alone.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -18,9 +19,11 @@
 #include <string.h>
 
 #include "rhei/rhei.h"
+#include "support/shown_tables.h"
 
 static int32_t route = RHEI_ROUTE_AUTO;
 static const char *file = ":memory:";
+static bool mirror_only;
 static FILE *sink; /* standard output, or memory while rows may still fail */
 
 /* ---- JSON in: an object of strings is all there is. --------------------------------------------------------------- */
@@ -180,6 +183,11 @@ static void do_sync(rhei_db *db)
     rhei_status status = rhei_initial_sync(db, 60000, &error);
     if (status == RHEI_OK)
         status = rhei_sync_now(db, NULL, &error);
+    uint32_t moved = 0;
+    if (status == RHEI_OK && mirror_only)
+        status = shown_move_tables(db, &moved, &error);
+    if (status != RHEI_OK)
+        fprintf(stderr, "sync: %s\n", error.message);
     answer(status, &error);
 }
 
@@ -259,7 +267,14 @@ static void do_line(rhei_db **db, char *line)
 int main(int count, char **values)
 {
     sink = stdout;
-    for (int i = 1; i + 1 < count; i += 2) {
+    for (int i = 1; i < count; i += 2) {
+        if (strcmp(values[i], "--mirror-only") == 0) {
+            mirror_only = true;
+            i--;
+            continue;
+        }
+        if (i + 1 == count)
+            break;
         if (strcmp(values[i], "--route") == 0)
             route = strcmp(values[i + 1], "oltp") == 0   ? RHEI_ROUTE_OLTP
                     : strcmp(values[i + 1], "olap") == 0 ? RHEI_ROUTE_OLAP

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables of other sources, whose rows are in the column store alone: shown on every connection of SQLite, and so to the router. For
+ * who brings a source (a sidecar, a history, a test); no public API yet.
+ */
+#ifndef ENGINE_ENGINE_SHOWN_H
+#define ENGINE_ENGINE_SHOWN_H
+
+#include "engine/engine_internal.h"
+#include "port/table_reader.h"
+
+struct engine_source {
+    const char *name; /* the schema that its tables are in; copied */
+    uint8_t number;   /* 1..255: the upper 8 bits of its tables' numbers */
+    /* Waits until the column store shows the source as fresh as asked. NULL: it always does. */
+    rhei_status (*fresh)(void *context, const struct table_freshness *freshness, struct rhei_error *error);
+    void *context;
+};
+/* Before the handle is used by others: RHEI_OLAP_UNAVAILABLE without a column store, RHEI_INVALID for a number that is taken. */
+rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests' second source: tables whose rows are in the column store alone, taken from the file or fed by a list. */
+#ifndef TESTS_SHOWN_TABLES_H
+#define TESTS_SHOWN_TABLES_H
+
+#include "list_source.h"
+#include "rhei/rhei.h"
+
+enum { SHOWN_SOURCE = 9 }; /* the source's number */
+
+/*
+ * Moves every table of the file that can be mirrored into a source named "elsewhere", and drops it here. Tables that a view names stay,
+ * for SQLite's views name tables of their own file only. Nobody else uses the handle meanwhile. *moved: how many.
+ */
+rhei_status shown_move_tables(rhei_db *db, uint32_t *moved, struct rhei_error *error);
+
+/*
+ * Shows the tables of a list as source "elsewhere": whoever wants them fresh has the list read. Close it after the handle.
+ */
+struct shown_list;
+struct shown_list *shown_list_open(rhei_db *db, struct list_store *store);
+void shown_list_close(struct shown_list **list);
+/* From now on waiting for it ends so; RHEI_OK: no more. */
+void shown_list_fail(struct shown_list *list, rhei_status status);
+/* How often it was read. */
+uint64_t shown_list_reads(const struct shown_list *list);
+
+#endif
