@@ -38,6 +38,7 @@ void bench_fill(rhei_db *db, int64_t rows);
 const char *bench_fill_duckdb(void); /* a format with one int64: rows */
 
 void figures_write(struct bench *bench);
+void figures_ingest(struct bench *bench);
 void figures_sync(struct bench *bench);
 void figures_tables(struct bench *bench);
 void figures_read(struct bench *bench);

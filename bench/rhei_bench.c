@@ -9,7 +9,8 @@
 
 static void usage(FILE *to)
 {
-    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only shapes|write|sync|tables|read|auto|tpch]\n"
+    fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only "
+          "shapes|write|ingest|sync|tables|read|auto|tpch]\n"
           "                  [--json FILE]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
@@ -71,6 +72,8 @@ int main(int count, char **values)
         figures_shapes(&bench);
     if (*only == '\0' || strcmp(only, "write") == 0)
         figures_write(&bench);
+    if (*only == '\0' || strcmp(only, "ingest") == 0)
+        figures_ingest(&bench);
     if (*only == '\0' || strcmp(only, "sync") == 0)
         figures_sync(&bench);
     if (*only == '\0' || strcmp(only, "tables") == 0)

@@ -4,10 +4,12 @@
 #include "rhei/rhei_doors.h"
 #include "sql/sql.h"
 
+enum { SPLIT_FIRST_SIZE = 40 }; /* of struct rhei_split in its first version */
+
 rhei_status rhei_split(const char *text, size_t length, struct rhei_split *split, struct rhei_error *error)
 {
     error_clear(error);
-    if (split == NULL || split->struct_size < sizeof *split || (text == NULL && length > 0))
+    if (split == NULL || split->struct_size < SPLIT_FIRST_SIZE || (text == NULL && length > 0))
         return error_set(error, RHEI_INVALID,
                          "rhei_split needs a text and a struct rhei_split with its struct_size set");
     bool open = false;
