@@ -46,7 +46,7 @@ typedef enum rhei_status {
     RHEI_READ_ONLY = 25,        /**< a write on something that may only be read */
     RHEI_TOO_NEW = 26,          /**< written by a newer version of Rhei */
     RHEI_SQL = 30,              /**< the statement is wrong: syntax, unknown name, wrong use */
-    RHEI_CONSTRAINT = 31,       /**< a constraint refused the change; nothing of the statement was kept */
+    RHEI_CONSTRAINT = 31,       /**< a constraint refused the change; nothing of it was kept, but by OR FAIL */
     RHEI_BUSY = 32,             /**< another writer held the lock for longer than the time-out */
     RHEI_TRANSACTION = 33,      /**< BEGIN, COMMIT or ROLLBACK where it cannot be */
     RHEI_NOT_FOUND = 34,        /**< no table, column or statement of that name */

@@ -119,6 +119,28 @@ static void test_d5_wrong_parameters_are_told_apart(void **state)
 
 /* ---- Errors. ---- */
 
+/* One statement that says OR FAIL keeps the rows before the one that failed, as in SQLite; a batch and a script do not. */
+static void test_c1_or_fail_keeps_rows_of_a_statement_alone(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_db *db = fixture.db;
+    const char *kept = "SELECT count(*) FROM t WHERE id > 7000";
+    const struct rhei_value ids[] = {rhei_integer(7001), rhei_integer(7002), rhei_integer(7001)};
+    must_say(rhei_execute_batch(db, "INSERT OR FAIL INTO t(id) VALUES (?)", ids, 1, 3, NULL, &error), RHEI_CONSTRAINT,
+             &error, "row 3: ");
+    must_say(rhei_execute_script(db, "INSERT INTO t(id) VALUES (7009); INSERT OR FAIL INTO t(id) VALUES (7001), (7001)",
+                                 NULL, &error),
+             RHEI_CONSTRAINT, &error, "statement 2, ");
+    assert_int_equal(must_int64(db, kept, RHEI_ROUTE_OLTP), 0);
+    assert_int_equal(must_int64(db, kept, RHEI_ROUTE_OLAP), 0);
+    must_say(rhei_execute(db, "INSERT OR FAIL INTO t(id) VALUES (7001), (7002), (7001), (7003)", NULL, NULL, &error),
+             RHEI_CONSTRAINT, &error, "UNIQUE");
+    assert_int_equal(must_int64(db, kept, RHEI_ROUTE_OLTP), 2);
+    assert_int_equal(must_int64(db, kept, RHEI_ROUTE_OLAP), 2);
+    must_execute(db, "DELETE FROM t WHERE id > 7000");
+}
+
 static void test_d5_an_error_tells_of_the_last_call(void **state)
 {
     (void)state;
@@ -493,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_d5_values_mean_what_they_are_made_of),
         cmocka_unit_test(test_q7_a_second_statement_is_told_by_its_place),
         cmocka_unit_test(test_q7_sessions_have_batch_script_arrow_and_prepare),
+        cmocka_unit_test(test_c1_or_fail_keeps_rows_of_a_statement_alone),
         cmocka_unit_test(test_d5_a_stale_snapshot_says_that_only_rollback_helps),
         cmocka_unit_test(test_d5_a_file_that_may_not_grow_is_full),
         cmocka_unit_test(test_d5_no_message_offers_what_nobody_can_do),
