@@ -16,11 +16,12 @@ enum { MOST_COLUMNS = 32 };
 
 static struct rhei_error failure = RHEI_ERROR_INIT;
 
-static void must(int code, const char *what)
+/* A status or one of SQLite's codes: 0 is what has to come. */
+static void must(long code, const char *what)
 {
     if (code == 0)
         return;
-    (void)fprintf(stderr, "segment_driver: %s: %d %s\n", what, code, failure.message);
+    (void)fprintf(stderr, "segment_driver: %s: %ld %s\n", what, code, failure.message);
     exit(1);
 }
 
