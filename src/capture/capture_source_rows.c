@@ -157,20 +157,20 @@ static rhei_status source_look(struct capture_source *source, struct capture_bat
 
 /* ---- The mark: the newest row that was read (S6). --------------------------------------------------------------- */
 
-static uint64_t source_hash_value(sqlite3_stmt *stmt, int column, uint64_t seed)
+static uint64_t source_hash_value(sqlite3_value *from, uint64_t seed)
 {
-    switch (sqlite3_column_type(stmt, column)) {
+    switch (sqlite3_value_type(from)) {
     case SQLITE_INTEGER:
     case SQLITE_FLOAT: { /* 1 and 1.0 may be one key */
-        double value = sqlite3_column_double(stmt, column);
+        double value = sqlite3_value_double(from);
         value = value == 0.0 ? 0.0 : value;
         return base_hash(&value, sizeof value, seed);
     }
     case SQLITE_NULL:
         return seed;
     default: {
-        const void *bytes = sqlite3_column_blob(stmt, column);
-        return base_hash(bytes == NULL ? "" : bytes, (size_t)sqlite3_column_bytes(stmt, column), seed + 1);
+        const void *bytes = sqlite3_value_blob(from);
+        return base_hash(bytes == NULL ? "" : bytes, (size_t)sqlite3_value_bytes(from), seed + 1);
     }
     }
 }
@@ -180,7 +180,7 @@ uint64_t capture_source_hash_row(sqlite3_stmt *row)
 {
     uint64_t hash = 1;
     for (int i = 1; i < 4 + CAPTURE_LOG_MIN_COLUMNS; i++) {
-        hash = source_hash_value(row, i, hash + (uint64_t)i);
+        hash = source_hash_value(sqlite3_column_value(row, i), hash + (uint64_t)i);
     }
     return hash;
 }
