@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Functions that only SQLite itself can compute: dates, and numbers read from text. Each thread that computes has an
- * evaluator of its own (duckdb_scalar_helpers), which is a connection to SQLite with a prepared expression.
+ * evaluator of its own (executor_helpers), which is a connection to SQLite with a prepared expression.
  */
 #include <stdio.h>
 #include <string.h>
@@ -145,7 +145,7 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 {
     const struct duck_api *api = duck_api();
     struct evaluating *evaluating = api->scalar_function_get_state(info);
-    const struct duckdb_scalar_helpers *helpers = &evaluating->evaluation->executor->config.helpers;
+    const struct executor_helpers *helpers = &evaluating->evaluation->executor->config.helpers;
     struct arguments arguments;
     struct rhei_value values[MAX_ARGUMENTS];
     const char *failure = read_arguments(api, input, &arguments) ? NULL : "too many arguments";

@@ -20,7 +20,7 @@
  *   rhei_round(x), rhei_round(x, digits)  -> DOUBLE;  rhei_real_text(x)  -> VARCHAR
  *   rhei_date rhei_time rhei_datetime rhei_strftime rhei_julianday rhei_unixepoch (of VARCHARs; an error for "now" and
  *   what else depends on the time and place), rhei_text_real(text), rhei_text_is_integer(text)
- *                              SQLite's own code (struct duckdb_scalar_helpers); texts hold no NUL.
+ *                              SQLite's own code (struct executor_helpers); texts hold no NUL.
  *
  * A native text (executor_query.native) names tables by their SQLite names instead, without case; hidden rowids and
  * "__int" columns are not there, and one read-only statement is all that is accepted.
@@ -34,29 +34,13 @@
 #include "base/base_log.h"
 #include "port/executor.h"
 
-/* SQLite's code for one value. Pure; called by any thread. Any may be NULL: the functions made of it don't exist then. */
-struct duckdb_scalar_helpers {
-    bool (*like)(const char *pattern, const char *text, uint32_t escape); /* NUL-terminated; escape 0: none */
-    bool (*glob)(const char *pattern, const char *text);
-    uint32_t (*real_text)(double value, char out[40]); /* as CAST(x AS TEXT); returns bytes */
-    double (*round)(double value, int64_t digits);
-    /*
-     * An evaluator computes expressions of SQLite's over bound values ("date(?1, ?2)"), for one thread at a time; a few
-     * expressions come again and again. The result's text lives until its next call. False: SQLite reported an error.
-     */
-    void *(*evaluator_open)(void); /* NULL result: no memory */
-    bool (*evaluate)(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
-                     struct rhei_value *result);
-    void (*evaluator_close)(void *evaluator);
-};
-
 struct duckdb_executor_config {
     const char *library_path;   /* libduckdb.so; NULL: RHEI_DUCKDB, rhei/libduckdb.so beside librhei, the build's own */
     int threads;                /* 0: one per processor */
     size_t memory_limit;        /* bytes for DuckDB's own memory, what the mirror leaves; 0: 80 % of the machine */
     const char *temp_directory; /* where statements over the limit spill; NULL: they fail instead */
     size_t temp_limit;          /* bytes there; 0: four times memory_limit */
-    struct duckdb_scalar_helpers helpers;
+    struct executor_helpers helpers;
     const struct base_log *log; /* borrowed; may be NULL */
     uint32_t limited_idle_ms;   /* how long an instance for statements with a limit of their own is kept; 0: 2 s */
 };

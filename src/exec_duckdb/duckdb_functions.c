@@ -181,7 +181,7 @@ static bool has_null(const struct matching *matching, idx_t row)
 static void match(duckdb_function_info info, const struct matching *matching, bool glob, duckdb_vector output)
 {
     const struct duck_executor *executor = matching->api->scalar_function_get_extra_info(info);
-    const struct duckdb_scalar_helpers *helpers = &executor->config.helpers;
+    const struct executor_helpers *helpers = &executor->config.helpers;
     bool *results = matching->api->vector_get_data(output);
     struct duck_terminated pattern_copy = {.heap = NULL};
     struct duck_terminated text_copy = {.heap = NULL};
@@ -310,7 +310,7 @@ rhei_status duck_functions_register(struct duck_database *database, struct rhei_
     static const struct duck_signature texts[] = {
         {"rhei_real_text", run_real_text_or_null, VARCHAR, .parameters = {DOUBLE}}};
 
-    const struct duckdb_scalar_helpers *helpers = &database->executor->config.helpers;
+    const struct executor_helpers *helpers = &database->executor->config.helpers;
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < sizeof always / sizeof *always && status == RHEI_OK; i++)
         status = duck_register_functions(database, &always[i], 1, error);

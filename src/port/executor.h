@@ -58,6 +58,26 @@ struct executor_query {
     bool native;               /* text of the user's own in this dialect: plain table names, read-only, sandboxed */
 };
 
+/*
+ * SQLite's own code for one value, which whoever has SQLite offers to any executor, so that its functions mean the same: the texts of a
+ * dialect call them by the names in translate_functions.def. Pure; called by any thread. Any may be NULL: the functions made of it don't exist
+ * then. Exact sums need nobody: base/base_exact_sum.h and base/base_bin_sum.h.
+ */
+struct executor_helpers {
+    bool (*like)(const char *pattern, const char *text, uint32_t escape); /* NUL-terminated; escape 0: none */
+    bool (*glob)(const char *pattern, const char *text);
+    uint32_t (*real_text)(double value, char out[40]); /* as CAST(x AS TEXT); returns bytes */
+    double (*round)(double value, int64_t digits);
+    /*
+     * An evaluator computes expressions of SQLite's over bound values ("date(?1, ?2)"), for one thread at a time; a few
+     * expressions come again and again. The result's text lives until its next call. False: SQLite reported an error.
+     */
+    void *(*evaluator_open)(void); /* NULL result: no memory */
+    bool (*evaluate)(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
+                     struct rhei_value *result);
+    void (*evaluator_close)(void *evaluator);
+};
+
 struct executor_status {
     bool loaded;
     char version[32];
