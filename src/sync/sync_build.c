@@ -128,17 +128,6 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
 
 /* ---- One job. ---------------------------------------------------------------------------------------------------- */
 
-/* By the owner or by close. What was loaded but not attached goes when the owner looks at it. */
-void sync_job_cancel(struct sync *sync, struct sync_job *job)
-{
-    atomic_store(&job->cancelled, true);
-    if (job->attached)
-        job->finished = true;
-    if (job->loaded && !job->attached)
-        atomic_store(&sync->request, true);
-    base_cond_signal(&sync->builder_cond);
-}
-
 /* Under `lock`: a job whose table still waits for a cycle. */
 static struct sync_job *unpublished(const struct sync *sync)
 {
@@ -397,21 +386,6 @@ void sync_builder_main(void *argument)
         base_mutex_lock(&sync->lock);
     }
     base_mutex_unlock(&sync->lock);
-}
-
-rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error)
-{
-    base_mutex_lock(&sync->lock);
-    rhei_status status = RHEI_OK;
-    if (!sync->builder_started && atomic_load(&sync->closing)) /* nobody would join it */
-        status = error_set(error, RHEI_CLOSED, "the database is being closed");
-    else if (!sync->builder_started)
-        status = base_thread_start(&sync->builder, "rhei-build", sync_builder_main, sync, error);
-    if (status == RHEI_OK)
-        sync->builder_started = true;
-    base_cond_signal(&sync->builder_cond);
-    base_mutex_unlock(&sync->lock);
-    return status;
 }
 
 /* ---- What callers ask for. --------------------------------------------------------------------------------------- */

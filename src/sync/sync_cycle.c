@@ -21,32 +21,6 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
-void sync_fault(const struct sync *sync, const char *point)
-{
-    if (sync->config.fault)
-        sync->config.fault(sync->config.fault_context, point);
-}
-
-rhei_status sync_limit_check(const struct sync *sync, const struct sync_limit *limit, struct rhei_error *error)
-{
-    if (atomic_load_explicit(&sync->closing, memory_order_relaxed))
-        return error_set(error, RHEI_CLOSED, "the database is being closed");
-    if (!limit)
-        return RHEI_OK;
-    if (limit->cancelled && atomic_load_explicit(limit->cancelled, memory_order_relaxed))
-        return error_set(error, RHEI_CANCELLED, "the synchronisation was stopped");
-    if (limit->stop && limit->stop->check) {
-        rhei_status status = limit->stop->check(limit->stop->context);
-        if (status != RHEI_OK)
-            return error_set(error, status, "stopped while waiting for the column store to catch up");
-    }
-    if (limit->deadline_ns && base_now_ns() >= limit->deadline_ns)
-        return error_set(error, RHEI_STALE,
-                         "the column store did not catch up in the time allowed; allow more, or ask for "
-                         "less freshness");
-    return RHEI_OK;
-}
-
 /* The index of the first change that the table has not seen. Numbers grow within a batch. */
 static size_t first_unseen(const int64_t *seq, size_t count, int64_t applied)
 {

@@ -16,6 +16,7 @@ enum {
     SYNC_BUILD_ATTEMPTS = 4,
     SYNC_SMALL_ROWS = 16384, /* tables of no more rows than that, as far as is known, are loaded many at a time */
     SYNC_GROUP_TABLES = 256,
+    SYNC_TIDY_DELAY_NS = 100000000,    /* from when memory may be given back until it is */
     SYNC_STARVED_LOOK_NS = 1000000000, /* between two looks for room for a table that failed for want of memory */
 };
 
@@ -114,6 +115,7 @@ struct sync {
     /* Builds: builder's thread. */
     base_thread builder;
     bool builder_started; /* lock */
+    void (*builder_main)(void *argument);
     bool builds_enabled, build_once;
     base_cond builder_cond;
     struct sync_job *jobs; /* changed under `lock` */
@@ -149,8 +151,19 @@ struct sync_limit {
     const struct sync_stop *stop;
     const atomic_bool *cancelled;
 };
-rhei_status sync_limit_check(const struct sync *sync, const struct sync_limit *limit, struct rhei_error *error);
+
+/* sync_turn.c: calls no other file of this room. */
 void sync_fault(const struct sync *sync, const char *point);
+rhei_status sync_limit_check(const struct sync *sync, const struct sync_limit *limit, struct rhei_error *error);
+void sync_turned(struct sync *sync); /* under `lock`: wakes whoever waits for cycles or states */
+void sync_wait_turn(struct sync *sync,
+                    int64_t deadline_ns); /* under `lock`: until then, or a little, or the next turn */
+void sync_own(struct sync *sync);         /* becomes the owner without a cycle */
+void sync_disown(struct sync *sync);      /* and ceases to be */
+rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);
+void sync_job_cancel(struct sync *sync, struct sync_job *job); /* under `lock` */
+void sync_verify_want(struct sync *sync);
+void sync_upkeep_tidy(struct sync *sync); /* under `lock`: memory may be given back soon */
 
 /* sync_tables.c */
 rhei_status sync_definition_copy(const struct source_table *table, struct source_table **copy,
@@ -183,9 +196,6 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
                            struct rhei_error *error);
 
 /* sync_wait.c */
-void sync_own(struct sync *sync);    /* becomes the owner without a cycle */
-void sync_disown(struct sync *sync); /* and ceases to be */
-void sync_turned(struct sync *sync); /* under `lock`: wakes whoever waits for cycles or states */
 bool sync_nothing_pending(const struct sync *sync);
 bool sync_look(struct sync *sync);
 /* One cycle that began after the call; `pending_only`: none if the token says that there is nothing. */
@@ -196,18 +206,14 @@ rhei_status sync_join_patiently(struct sync *sync, const struct sync_limit *limi
                                 struct rhei_error *error);
 
 /* sync_build.c */
-rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);
 void sync_builder_main(void *argument);
-void sync_job_cancel(struct sync *sync, struct sync_job *job); /* under `lock` */
 
 /* sync_verify.c */
-void sync_verify_want(struct sync *sync);
 int64_t sync_verify_due(const struct sync *sync); /* under `lock`; INT64_MAX: never */
 void sync_verify_run(struct sync *sync);          /* builder's thread */
 
 /* sync_upkeep.c */
 void sync_upkeep_main(void *argument);
-void sync_upkeep_tidy(struct sync *sync); /* under `lock`: memory may be given back soon */
 void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64_t now_ns); /* under `lock` */
 rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *error);
 

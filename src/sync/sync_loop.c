@@ -136,8 +136,3 @@ void sync_stop(struct sync *sync)
     }
     base_mutex_unlock(&sync->start_lock);
 }
-
-bool sync_is_running(const struct sync *sync)
-{
-    return atomic_load(&sync->loop_running);
-}

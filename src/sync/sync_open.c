@@ -30,6 +30,7 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
         result->build_threads = SYNC_LOADERS_MAX;
     result->builds_enabled = !config->build_on_demand;
     result->verify_hold = INT64_MAX;
+    result->builder_main = sync_builder_main;
     result->telling = 1;
     result->verified_ns = base_now_ns();
     base_mutex_init(&result->lock);

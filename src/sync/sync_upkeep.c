@@ -4,7 +4,7 @@
  * freeing what snapshots no longer hold.
  *
  *   1. Nothing beyond the published position is pruned, nor what a build has still to catch up with (A7).
- *   2. Memory that nobody needs goes back within TIDY_DELAY_NS of when that is known, without a change that would publish.
+ *   2. Memory that nobody needs goes back within SYNC_TIDY_DELAY_NS of when that is known, without a change that would publish.
  *   3. Compaction copies beside cycles and only swaps as the owner; it publishes nothing that a failed cycle left behind.
  */
 #include "sync_internal.h"
@@ -21,8 +21,7 @@ enum {
     COMPACT_DELAY_NS = 50000000,
     COMPACT_ROWS = 16384,
     RETRY_NS = 1000000000,
-    TIDY_BYTES = 64 << 10,     /* of garbage: worth a look of its own, */
-    TIDY_DELAY_NS = 100000000, /* so much later, */
+    TIDY_BYTES = 64 << 10,     /* of garbage: worth a look of its own, a little later, */
     TIDY_AGAIN_NS = 250000000, /* and again while snapshots hold it */
     RETURN_BYTES = 1 << 20,    /* freed: worth asking the allocator for its share */
 };
@@ -123,16 +122,6 @@ static void compact_all(struct sync *sync)
 
 /* ---- Giving memory back. ----------------------------------------------------------------------------------------- */
 
-void sync_upkeep_tidy(struct sync *sync)
-{
-    if (!sync->tidy_at_ns)
-        sync->tidy_at_ns = base_now_ns() + TIDY_DELAY_NS;
-    if (sync->upkeep_resting) {
-        sync->upkeep_resting = false;
-        base_cond_signal(&sync->upkeep_cond);
-    }
-}
-
 /* Frees what closed snapshots held, and hands what is free back to the system. Again later, if snapshots still hold much. */
 static void tidy(struct sync *sync)
 {
@@ -173,7 +162,7 @@ void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64
         urgent = urgent || sync->touched_rows >= COMPACT_ROWS;
     }
     if (mirror_garbage_bytes(sync->config.mirror) >= TIDY_BYTES && !sync->tidy_at_ns)
-        sync->tidy_at_ns = now_ns + TIDY_DELAY_NS;
+        sync->tidy_at_ns = now_ns + SYNC_TIDY_DELAY_NS;
     if (urgent || (sync->upkeep_resting && (sync->unpruned_since_ns || sync->touched_rows || sync->tidy_at_ns))) {
         sync->upkeep_resting = false;
         base_cond_signal(&sync->upkeep_cond);

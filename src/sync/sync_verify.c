@@ -189,11 +189,3 @@ int64_t sync_verify_due(const struct sync *sync)
         return sync->verify_not_before_ns;
     return scrub_ns == 0 ? INT64_MAX : sync->verified_ns + scrub_ns;
 }
-
-void sync_verify_want(struct sync *sync)
-{
-    base_mutex_lock(&sync->lock);
-    sync->verify_wanted = true;
-    base_mutex_unlock(&sync->lock);
-    (void)sync_builder_start(sync, NULL); /* the next cycle that is doubtful tries again */
-}

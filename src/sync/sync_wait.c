@@ -17,8 +17,7 @@
 #define PATIENCE_NS INT64_C(5000000000)
 
 enum {
-    SLICE_NS = 2000000, /* how late a waiter may notice its stop */
-    SPINS = 2000,       /* looks at a running cycle before sleeping: a small cycle is shorter than waking up */
+    SPINS = 2000, /* looks at a running cycle before sleeping: a small cycle is shorter than waking up */
 };
 
 /* The price of `latest` when there is nothing to do: no clock, no lock. */
@@ -39,37 +38,6 @@ bool sync_look(struct sync *sync)
     if (now > atomic_load_explicit(&sync->fresh_at_ns, memory_order_relaxed))
         atomic_store_explicit(&sync->fresh_at_ns, now, memory_order_relaxed);
     return true;
-}
-
-void sync_turned(struct sync *sync)
-{
-    if (sync->waiters)
-        base_cond_broadcast(&sync->turned);
-}
-
-static void wait_turn(struct sync *sync, int64_t deadline_ns)
-{
-    int64_t slice = base_now_ns() + SLICE_NS;
-    sync->waiters++;
-    base_cond_wait_until(&sync->turned, &sync->lock, deadline_ns && deadline_ns < slice ? deadline_ns : slice);
-    sync->waiters--;
-}
-
-void sync_own(struct sync *sync)
-{
-    base_mutex_lock(&sync->lock);
-    while (atomic_load_explicit(&sync->running, memory_order_relaxed))
-        wait_turn(sync, 0);
-    atomic_store_explicit(&sync->running, true, memory_order_relaxed);
-    base_mutex_unlock(&sync->lock);
-}
-
-void sync_disown(struct sync *sync)
-{
-    base_mutex_lock(&sync->lock);
-    atomic_store_explicit(&sync->running, false, memory_order_release);
-    sync_turned(sync);
-    base_mutex_unlock(&sync->lock);
 }
 
 static void count_time(struct sync_histogram *histogram, int64_t duration_ns)
@@ -172,7 +140,7 @@ rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_li
             break;
         }
         if (spun)
-            wait_turn(sync, limit ? limit->deadline_ns : 0);
+            sync_wait_turn(sync, limit ? limit->deadline_ns : 0);
         else
             spin(sync);
         spun = true;
@@ -198,7 +166,7 @@ rhei_status sync_join_patiently(struct sync *sync, const struct sync_limit *limi
         }
         base_mutex_lock(&sync->lock);
         sync->inside++;
-        wait_turn(sync, limit ? limit->deadline_ns : 0);
+        sync_wait_turn(sync, limit ? limit->deadline_ns : 0);
         sync->inside--;
         sync_turned(sync);
         base_mutex_unlock(&sync->lock);
