@@ -313,8 +313,11 @@ static bool is_truth_word(const struct translate_scope *scope, const struct sql_
     return (*truth || same_name(expr->name.text, "false")) && !translate_name_is_column(scope, expr);
 }
 
-/* SQLite looks through likely() and its like only where it resolves names twice, as for window functions. */
-static void refuse_hinted_truth(struct translator *t, const struct translate_scope *scope, const struct sql_expr *expr)
+/*
+ * What SQLite may read as IS TRUE, too. It looks through likely() and its like only where it resolves names twice, as for window
+ * functions; and its parser makes the word TRUE of "x NOT IN ()", FALSE of "x IN ()", unless x calls a function.
+ */
+static void refuse_hidden_truth(struct translator *t, const struct translate_scope *scope, const struct sql_expr *expr)
 {
     bool hinted = false, truth;
     for (;;) {
@@ -329,6 +332,8 @@ static void refuse_hinted_truth(struct translator *t, const struct translate_sco
     if (hinted && is_truth_word(scope, expr, &truth))
         translate_refuse(t, expr->offset, "IS likely(TRUE)",
                          "whether it means IS TRUE depends on the rest of the statement");
+    if (expr->kind == SQL_EXPR_IN_LIST && (!expr->list || !expr->list->count))
+        translate_refuse(t, expr->offset, "IS (x IN ())", "whether it means IS FALSE depends on what is in x");
 }
 
 static struct translate_value is(struct translator *t, struct translate_scope *scope, const struct sql_expr *expr)
@@ -343,7 +348,7 @@ static struct translate_value is(struct translator *t, struct translate_scope *s
         value.nullable = false;
         return negate_condition(t, value, expr->negated);
     }
-    refuse_hinted_truth(t, scope, expr->right);
+    refuse_hidden_truth(t, scope, expr->right);
     return translate_compare_is(t, left, translate_expression(t, scope, expr->right), expr->negated);
 }
 

@@ -212,16 +212,30 @@ static void check_distinct(struct translator *t, const struct core *c)
 
 /* ---- GROUP BY ---- */
 
-/* SQLite reads "- -2" and likely(2) as the position 2, too. */
+static const struct sql_expr *without_signs(const struct sql_expr *expr)
+{
+    while (expr->kind == SQL_EXPR_UNARY && (expr->op == SQL_OP_NEGATE || expr->op == SQL_OP_PLUS))
+        expr = expr->left;
+    return expr;
+}
+
+/* What SQLite's parser makes a number of, 0 or 1: whether a literal is NULL. */
+static bool is_made_a_number(const struct sql_expr *expr)
+{
+    if (expr->kind != SQL_EXPR_IS_NULL && !(expr->kind == SQL_EXPR_IS && expr->right->kind == SQL_EXPR_NULL))
+        return false;
+    const struct sql_expr *asked = without_signs(expr->left);
+    return (asked->kind >= SQL_EXPR_INTEGER && asked->kind <= SQL_EXPR_BLOB) || is_made_a_number(asked);
+}
+
+/* SQLite reads "- -2", likely(2) and "'x' NOTNULL" as positions, too. */
 static void refuse_disguised_position(struct translator *t, const struct sql_expr *expr)
 {
-    const struct sql_expr *inner = expr;
-    while (inner->kind == SQL_EXPR_UNARY && (inner->op == SQL_OP_NEGATE || inner->op == SQL_OP_PLUS))
-        inner = inner->left;
+    const struct sql_expr *inner = without_signs(expr);
     bool likely = inner->kind == SQL_EXPR_CALL && (base_fold_compare(inner->name.text, "likely") == 0 ||
                                                    base_fold_compare(inner->name.text, "unlikely") == 0 ||
                                                    base_fold_compare(inner->name.text, "likelihood") == 0);
-    if (likely || (inner != expr && inner->kind == SQL_EXPR_INTEGER))
+    if (likely || (inner != expr && inner->kind == SQL_EXPR_INTEGER) || is_made_a_number(inner))
         translate_refuse(t, expr->offset, "position", "only a plain number is translated as one");
 }
 

@@ -122,6 +122,12 @@ SELECT x FROM w WHERE x LIKE 'abc\%' ESCAPE '\';
 SELECT i IS TRUE COLLATE NOCASE, i IS NOT TRUE COLLATE BINARY, i IS (TRUE COLLATE NOCASE), i IS FALSE COLLATE RTRIM, i IS NOT DISTINCT FROM TRUE FROM t;
 SELECT i IS likely(TRUE), row_number() OVER (ORDER BY id) FROM t;
 SELECT i IS NOT likely(TRUE) FROM t;
+-- The parser makes TRUE of NOT IN (), and a number, in ORDER BY a position, of whether a literal is NULL.
+SELECT i IS (nc NOT IN ()), i IS NOT (nc IN ()), i IS (lower(nc) NOT IN ()), i IS DISTINCT FROM (2 NOT IN ()) FROM t;
+SELECT count(*) FROM t WHERE i IS (id NOT IN ());
+SELECT i, id FROM t ORDER BY 5 NOTNULL, 2;
+SELECT i, id FROM t ORDER BY 'x' IS NOT NULL DESC, 2;
+SELECT i, count(*) FROM t GROUP BY x'00' NOTNULL ORDER BY 2, 1;
 -- Underscores in a number mean nothing.
 SELECT typeof(-9_223_372_036_854_775_808), -9_223_372_036_854_775_808, 1_000 + i, 1_0.2_5, -(9_223_372_036_854_775_808), 0x_f FROM t;
 SELECT typeof(-9_223_372_036_854_775_808), -9_223_372_036_854_775_808, 1_000 + id, 1_0.2_5, -(9_223_372_036_854_775_808), 0xf_f FROM t;
