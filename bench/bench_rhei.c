@@ -102,13 +102,13 @@ uint64_t bench_arrow_strings(rhei_db *db, const char *sql, bool views)
 double bench_metric(rhei_db *db, const char *name)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_metric *metrics = NULL;
+    struct rhei_metric **metrics = NULL;
     size_t count = 0;
     double value = 0;
     check(rhei_metrics(db, &metrics, &count, &error), "metrics", &error);
     for (size_t i = 0; i < count; i++)
-        if (strcmp(metrics[i].name, name) == 0)
-            value = metrics[i].value;
+        if (strcmp(metrics[i]->name, name) == 0)
+            value = metrics[i]->value;
     rhei_free(metrics);
     return value;
 }

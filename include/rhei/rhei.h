@@ -31,6 +31,8 @@
  *   for any thread, rhei_session, rhei_statement, rhei_rows and streams for their owner. None of them survives fork();
  * - beside the errors that a function names, any may come to RHEI_INVALID (an argument that can't be right), RHEI_NO_MEMORY,
  *   RHEI_IO and RHEI_INTERNAL;
+ * - structs that are filled begin with `struct_size`, too: set it to sizeof, and no more than that is written; with 0, what the
+ *   first version had. docs/guide/abi.md says what a newer library does for an older program;
  * - option structs begin with `struct_size` (set it to sizeof), may be NULL, and their zero value is the default. What can't be
  *   right in one (an unknown number, a negative time, a size that no version has) is RHEI_INVALID;
  * - close and free take the address of the pointer, set it to NULL, and accept NULL;
@@ -269,7 +271,7 @@ struct rhei_call_options {
 
 /** What a write did. */
 struct rhei_result {
-    size_t struct_size; /**< set by the call */
+    size_t struct_size; /**< set it to sizeof before the call; after it, the bytes that were filled */
     int64_t changes;    /**< rows inserted, updated or deleted by the statement itself */
     int64_t last_insert_rowid;
     int64_t position; /**< the change log's position that includes this write; 0 if it changed no captured table */
@@ -401,8 +403,8 @@ RHEI_API const char *rhei_rows_rule(const rhei_rows *rows);
 RHEI_API int64_t rhei_rows_position(rhei_rows *rows);
 /** How old the state was when it was read, in microseconds; 0: nothing newer was committed. Owner thread. */
 RHEI_API int64_t rhei_rows_age_us(const rhei_rows *rows);
-/** What a statement that wrote did; zeros otherwise. Owner thread. */
-RHEI_API struct rhei_result rhei_rows_result(const rhei_rows *rows);
+/** What a statement that wrote did; zeros otherwise. *result may be NULL. Owner thread. */
+RHEI_API void rhei_rows_result(const rhei_rows *rows, struct rhei_result *result);
 /** Ends the answer, read to its end or not, and lets go of its snapshot. Accepts NULL. Owner thread. */
 RHEI_API void rhei_rows_close(rhei_rows **rows);
 /** @} */
@@ -541,7 +543,7 @@ RHEI_API rhei_status rhei_unregister_table(rhei_db *db, const char *table, struc
 
 /** What one sync did. */
 struct rhei_sync_report {
-    size_t struct_size; /**< set by the call */
+    size_t struct_size; /**< as of rhei_result */
     int64_t position;
     uint64_t events, rows_inserted, rows_updated, rows_deleted, rows_pruned;
     int64_t duration_us;
@@ -613,10 +615,11 @@ struct rhei_sync_status {
 /** Fills *status with the state as of now; waits for no cycle. Set `struct_size` before. Any thread. */
 RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error);
 /**
- * One entry per table that could be mirrored or is refused. The caller owns the array and frees it with rhei_free(). Errors:
+ * One entry per table that could be mirrored or is refused, `(*tables)[i]->name`: pointers, so that the struct may grow. The caller owns the
+ * array, one block with all that it points to, and frees it with rhei_free(). Errors:
  * RHEI_OLAP_UNAVAILABLE. Any thread.
  */
-RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count,
+RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status ***tables, size_t *count,
                                  struct rhei_error *error);
 /** @} */
 
@@ -631,8 +634,8 @@ struct rhei_metric {
     bool counter; /**< only grows; else a gauge */
     double value;
 };
-/** Every metric as of now. The caller owns the array and frees it with rhei_free(); its texts are static. Any thread. */
-RHEI_API rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error);
+/** Every metric as of now, an array of pointers as of rhei_tables(), freed with rhei_free(); its texts are static. Any thread. */
+RHEI_API rhei_status rhei_metrics(rhei_db *db, struct rhei_metric ***metrics, size_t *count, struct rhei_error *error);
 
 /** The database as one JSON object: paths, engines, versions, memory, settings in force. Free with rhei_free(). Any thread. */
 RHEI_API rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error);

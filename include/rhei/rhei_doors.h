@@ -165,7 +165,7 @@ struct rhei_ingest_options {
 };
 /** What an ingest did. */
 struct rhei_ingest_result {
-    size_t struct_size; /**< set by the call */
+    size_t struct_size; /**< as of rhei_result */
     int64_t rows;       /**< committed, also where the call failed after some chunks */
     int64_t position;   /**< the change log's position that includes them; 0 if none is captured */
 };

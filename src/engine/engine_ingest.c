@@ -18,6 +18,7 @@ enum {
     BLOCK_ROWS = 4096,
     BLOCK_BYTES = 1 << 20, /* of text: a block ends when there is more */
     PROGRESS_ROWS = 65536,
+    RESULT_FIRST_SIZE = 24, /* of rhei_ingest_result in its first version */
 };
 
 struct ingest {
@@ -433,7 +434,8 @@ rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayS
         stream->release(stream);
     }
     if (result != NULL)
-        *result = (struct rhei_ingest_result){sizeof *result, ingest.committed, ingest.position};
+        engine_struct_give(result, &(struct rhei_ingest_result){0, ingest.committed, ingest.position},
+                           sizeof(struct rhei_ingest_result), RESULT_FIRST_SIZE);
     if (db != NULL)
         atomic_fetch_add_explicit(status == RHEI_OK          ? &db->counters.writes
                                   : status == RHEI_CANCELLED ? &db->counters.cancelled

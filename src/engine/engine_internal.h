@@ -91,7 +91,7 @@ struct rhei_rows {
     const char *rule;
     int64_t position;
     int64_t age_us;
-    struct rhei_result result;
+    struct oltp_result result;
     bool on_row;
     struct base_buffer *text; /* [column_count], for rhei_rows_text */
 };
@@ -102,6 +102,12 @@ struct rhei_rows {
  */
 rhei_status engine_options_copy(void *known, size_t known_size, const void *given, const char *what,
                                 struct rhei_error *error);
+
+/*
+ * The way back: fills a struct of the caller's as far as its struct_size goes, which then says how far. `first_size` is what the struct had
+ * in its first version, which is all that is written where struct_size isn't set.
+ */
+void engine_struct_give(void *to, const void *known, size_t known_size, size_t first_size);
 
 rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struct rhei_error *error);
 

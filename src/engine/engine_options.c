@@ -23,6 +23,18 @@ rhei_status engine_options_copy(void *known, size_t known_size, const void *give
     return RHEI_OK;
 }
 
+void engine_struct_give(void *to, const void *known, size_t known_size, size_t first_size)
+{
+    size_t size;
+    memcpy(&size, to, sizeof size);
+    if (size < first_size || size > OPTIONS_SIZE_MAX)
+        size = first_size;
+    if (size > known_size)
+        size = known_size;
+    memcpy(to, known, size);
+    memcpy(to, &size, sizeof size);
+}
+
 rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struct rhei_error *error)
 {
     if (freshness->mode < RHEI_FRESHNESS_DEFAULT || freshness->mode > RHEI_FRESHNESS_EVENTUAL)

@@ -110,7 +110,7 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
         return status;
     use_cursor_columns(rows);
     atomic_fetch_add_explicit(&rows->db->counters.writes, 1, memory_order_relaxed);
-    engine_result_fill(&rows->result, &result);
+    rows->result = result;
     rows->position = result.position;
     return RHEI_OK;
 }

@@ -221,7 +221,7 @@ int64_t rhei_rows_age_us(const rhei_rows *rows)
     return rows == NULL ? 0 : rows->age_us;
 }
 
-struct rhei_result rhei_rows_result(const rhei_rows *rows)
+void rhei_rows_result(const rhei_rows *rows, struct rhei_result *result)
 {
-    return rows == NULL ? (struct rhei_result){0} : rows->result;
+    engine_result_fill(result, rows == NULL ? &(const struct oltp_result){0} : &rows->result);
 }

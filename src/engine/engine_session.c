@@ -100,7 +100,7 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     }
     if ((*rows)->cursor != NULL)
         (*rows)->column_count = oltp_cursor_column_count((*rows)->cursor);
-    engine_result_fill(&(*rows)->result, &result);
+    (*rows)->result = result;
     return RHEI_OK;
 }
 

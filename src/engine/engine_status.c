@@ -6,12 +6,14 @@
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
 
+enum { STATUS_FIRST_SIZE = 384 }; /* of rhei_sync_status in its first version */
+
 rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error)
 {
     error_clear(error);
     if (db == NULL || status == NULL)
         return error_set(error, RHEI_INVALID, "a handle and a place for the status are needed");
-    struct rhei_sync_status filled = {.struct_size = sizeof filled};
+    struct rhei_sync_status filled = {0};
     struct oltp_status oltp = {0};
     rhei_status result = oltp_get_status(db->oltp, &oltp, error);
     if (result != RHEI_OK)
@@ -36,8 +38,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
         filled.last_cycle_us = sync.last_cycle_ns / 1000;
         memcpy(filled.last_error, sync.last_error, sizeof filled.last_error);
     }
-    size_t size = status->struct_size == 0 || status->struct_size > sizeof filled ? sizeof filled : status->struct_size;
-    memcpy(status, &filled, size);
+    engine_struct_give(status, &filled, sizeof filled, STATUS_FIRST_SIZE);
     return RHEI_OK;
 }
 
@@ -126,7 +127,7 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
            (double)executor.memory_bytes);
 }
 
-rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error)
+rhei_status rhei_metrics(rhei_db *db, struct rhei_metric ***metrics, size_t *count, struct rhei_error *error)
 {
     error_clear(error);
     if (db == NULL || metrics == NULL || count == NULL)
@@ -135,9 +136,10 @@ rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *coun
     rhei_status status = oltp_get_status(db->oltp, &oltp, error);
     if (status != RHEI_OK)
         return status;
-    struct metric_list list = {.items = base_alloc_zero(METRICS_MAX, sizeof *list.items)};
-    if (list.items == NULL)
+    struct rhei_metric **made = base_alloc_zero(METRICS_MAX, sizeof(struct rhei_metric *) + sizeof **made);
+    if (made == NULL)
         return error_no_memory(error);
+    struct metric_list list = {.items = (struct rhei_metric *)(made + METRICS_MAX)};
     const struct engine_counters *counters = &db->counters;
     const char *routed = "Queries by the engine that answered";
     metric(&list, "rhei_build_info", "version=\"" RHEI_VERSION "\"", "Always 1", false, 1);
@@ -152,7 +154,9 @@ rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *coun
     metrics_oltp(&list, &oltp);
     if (db->sync != NULL)
         metrics_sync(&list, db, oltp.log_position);
-    *metrics = list.items;
+    for (size_t i = 0; i < list.count; i++)
+        made[i] = &list.items[i];
+    *metrics = made;
     *count = list.count;
     return RHEI_OK;
 }

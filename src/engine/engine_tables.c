@@ -6,6 +6,8 @@
 #include "base/base_map.h"
 #include "engine/engine_internal.h"
 
+enum { REPORT_FIRST_SIZE = 64 }; /* of rhei_sync_report in its first version */
+
 /* The first step of every call here. */
 static rhei_status need_column_store(const rhei_db *db, struct rhei_error *error)
 {
@@ -149,17 +151,17 @@ rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct r
         return status;
     struct sync_report done = {0};
     status = sync_cycle(db->sync, &done, error);
+    struct rhei_sync_report made = {
+        .position = done.position,
+        .events = done.events,
+        .rows_inserted = done.inserted,
+        .rows_updated = done.updated,
+        .rows_deleted = done.deleted,
+        .rows_pruned = done.pruned,
+        .duration_us = done.duration_ns / 1000,
+    };
     if (report != NULL)
-        *report = (struct rhei_sync_report){
-            .struct_size = sizeof *report,
-            .position = done.position,
-            .events = done.events,
-            .rows_inserted = done.inserted,
-            .rows_updated = done.updated,
-            .rows_deleted = done.deleted,
-            .rows_pruned = done.pruned,
-            .duration_us = done.duration_ns / 1000,
-        };
+        engine_struct_give(report, &made, sizeof made, REPORT_FIRST_SIZE);
     return status;
 }
 
@@ -267,7 +269,7 @@ static bool is_listed(const struct rhei_table_status *tables, size_t count, cons
     return false;
 }
 
-rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count, struct rhei_error *error)
+rhei_status rhei_tables(rhei_db *db, struct rhei_table_status ***tables, size_t *count, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
     if (status == RHEI_OK && (tables == NULL || count == NULL))
@@ -288,7 +290,9 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *
         base_free(known);
         return status;
     }
-    struct rhei_table_status *made = base_alloc_zero(known_count + catalog->table_count + 1, sizeof *made);
+    size_t most = known_count + catalog->table_count + 1;
+    struct rhei_table_status **list = base_alloc_zero(most, sizeof(struct rhei_table_status *) + sizeof **list);
+    struct rhei_table_status *made = (struct rhei_table_status *)(list == NULL ? NULL : list + most);
     size_t made_count = 0;
     for (size_t i = 0; made != NULL && i < known_count; i++)
         status_of_known(&made[made_count++], &known[i]);
@@ -303,7 +307,9 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *
     capture_catalog_release(&catalog);
     if (made == NULL)
         return error_no_memory(error);
-    *tables = made;
+    for (size_t i = 0; i < made_count; i++)
+        list[i] = &made[i];
+    *tables = list;
     *count = made_count;
     return RHEI_OK;
 }

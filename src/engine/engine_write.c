@@ -8,12 +8,13 @@ void engine_result_fill(struct rhei_result *result, const struct oltp_result *fr
 {
     if (result == NULL)
         return;
-    *result = (struct rhei_result){
-        .struct_size = sizeof *result,
+    enum { FIRST_SIZE = 32 };
+    struct rhei_result made = {
         .changes = from->changes,
         .last_insert_rowid = from->last_insert_rowid,
         .position = from->position,
     };
+    engine_struct_give(result, &made, sizeof made, FIRST_SIZE);
 }
 
 /* The start of every write: is there anything to work with, and what may end it? */

@@ -303,7 +303,8 @@ static rhei_status say_rows(struct lane *lane, rhei_rows *rows, long limit, bool
 
 static void say_end(struct lane *lane, rhei_rows *rows, bool more)
 {
-    struct rhei_result result = rhei_rows_result(rows);
+    struct rhei_result result = {.struct_size = sizeof result};
+    rhei_rows_result(rows, &result);
     say(lane, "ok");
     text_print(&lane->reply, " %s %s %" PRId64 " %" PRId64 " %d %" PRId64 "\n", rhei_rows_route(rows),
                rhei_rows_rule(rows), rhei_rows_position(rows), rhei_rows_age_us(rows), more, result.changes);
@@ -521,7 +522,7 @@ static rhei_status do_status(struct lane *lane, struct words *words, struct rhei
 static rhei_status do_tables(struct lane *lane, struct words *words, struct rhei_error *error)
 {
     (void)words;
-    struct rhei_table_status *tables = NULL;
+    struct rhei_table_status **tables = NULL;
     size_t count = 0;
     rhei_status status = rhei_tables(lane->driver->db, &tables, &count, error);
     if (status != RHEI_OK)
@@ -529,9 +530,9 @@ static rhei_status do_tables(struct lane *lane, struct words *words, struct rhei
     for (size_t i = 0; i < count; i++) {
         say(lane, "row");
         text_add(&lane->reply, " t", 2);
-        text_hex(&lane->reply, tables[i].name, strlen(tables[i].name));
-        text_print(&lane->reply, " i%d i%" PRIu64 " t", tables[i].state, tables[i].rows);
-        text_hex(&lane->reply, tables[i].message, strlen(tables[i].message));
+        text_hex(&lane->reply, tables[i]->name, strlen(tables[i]->name));
+        text_print(&lane->reply, " i%d i%" PRIu64 " t", tables[i]->state, tables[i]->rows);
+        text_hex(&lane->reply, tables[i]->message, strlen(tables[i]->message));
         text_add(&lane->reply, "\n", 1);
     }
     rhei_free(tables);

@@ -35,13 +35,13 @@ static struct rhei_sync_status status_of(rhei_db *db)
 
 static double metric(rhei_db *db, const char *name)
 {
-    struct rhei_metric *metrics = NULL;
+    struct rhei_metric **metrics = NULL;
     size_t count = 0;
     double value = 0;
     if (rhei_metrics(db, &metrics, &count, NULL) == RHEI_OK)
         for (size_t at = 0; at < count; at++)
-            if (strcmp(metrics[at].name, name) == 0)
-                value = metrics[at].value;
+            if (strcmp(metrics[at]->name, name) == 0)
+                value = metrics[at]->value;
     rhei_free(metrics);
     return value;
 }
@@ -219,7 +219,7 @@ static void ask_in_quiet(struct story *story)
 static bool verify(struct story *story)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_table_status *tables = NULL;
+    struct rhei_table_status **tables = NULL;
     size_t count = 0;
     bool good = true;
     demo_heading("4. Proof: the column store equals the tables");
@@ -230,13 +230,13 @@ static bool verify(struct story *story)
         demo_fail("the tables can't be listed", &error);
     for (size_t at = 0; at < count; at++) {
         uint64_t rows = 0;
-        rhei_status status = rhei_verify(story->db, tables[at].name, &rows, &error);
+        rhei_status status = rhei_verify(story->db, tables[at]->name, &rows, &error);
         if (status == RHEI_OK)
-            demo_good("    %-10s %9s rows, equal", tables[at].name, demo_count(rows));
+            demo_good("    %-10s %9s rows, equal", tables[at]->name, demo_count(rows));
         else if (status != RHEI_STALE)
-            demo_fail(tables[at].name, &error);
+            demo_fail(tables[at]->name, &error);
         else
-            printf("    %-10s DIFFERENT: %s\n", tables[at].name, error.message);
+            printf("    %-10s DIFFERENT: %s\n", tables[at]->name, error.message);
         good = good && status == RHEI_OK;
     }
     rhei_free(tables);

@@ -162,7 +162,8 @@ static void tell_change(struct rh_buffer *line, const struct rhei_result *result
 static void tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, int64_t elapsed_us)
 {
     struct rh_buffer line = {0};
-    struct rhei_result result = rhei_rows_result(rows);
+    struct rhei_result result = {.struct_size = sizeof result};
+    rhei_rows_result(rows, &result);
     bool dot = tool->err.utf8;
     const char *between = dot ? " · " : ", ";
     if (rhei_rows_column_count(rows) > 0) {

@@ -15,9 +15,9 @@ static const char *state_name(int32_t state)
 
 struct status {
     struct rhei_sync_status sync;
-    struct rhei_table_status *tables;
+    struct rhei_table_status **tables;
     size_t table_count;
-    struct rhei_metric *metrics;
+    struct rhei_metric **metrics;
     size_t metric_count;
     struct rh_registry registry;
 };
@@ -115,8 +115,8 @@ static void print_sync(const struct status *status)
 static double metric_of(const struct status *status, const char *name)
 {
     for (size_t at = 0; at < status->metric_count; at++)
-        if (strcmp(status->metrics[at].name, name) == 0)
-            return status->metrics[at].value;
+        if (strcmp(status->metrics[at]->name, name) == 0)
+            return status->metrics[at]->value;
     return 0;
 }
 
@@ -139,7 +139,7 @@ static size_t ready_count(const struct status *status)
 {
     size_t count = 0;
     for (size_t at = 0; at < status->table_count; at++)
-        count += status->tables[at].state == RHEI_TABLE_READY;
+        count += status->tables[at]->state == RHEI_TABLE_READY;
     return count;
 }
 
@@ -160,7 +160,7 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
     struct rh_output output = {.terminal = tool->out};
     struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, 3);
     for (size_t at = 0; at < status->table_count; at++) {
-        const struct rhei_table_status *table = &status->tables[at];
+        const struct rhei_table_status *table = status->tables[at];
         bool captured = rh_registry_captures(&status->registry, table->name);
         struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
                                       text_value(captured ? "" : why_not(status, table))};
@@ -178,7 +178,7 @@ static void add_tables_json(struct rh_buffer *json, const struct status *status)
 {
     rh_buffer_add_text(json, "\"table_list\":[");
     for (size_t at = 0; at < status->table_count; at++) {
-        const struct rhei_table_status *table = &status->tables[at];
+        const struct rhei_table_status *table = status->tables[at];
         rh_buffer_add_text(json, at > 0 ? ",{\"name\":" : "{\"name\":");
         rh_add_json_text(json, table->name, strlen(table->name));
         rh_buffer_format(json, ",\"state\":\"%s\",", state_name(table->state));
@@ -212,7 +212,7 @@ static void add_metrics_json(struct rh_buffer *json, const struct status *status
 {
     rh_buffer_add_text(json, "\"metrics\":[");
     for (size_t at = 0; at < status->metric_count; at++) {
-        const struct rhei_metric *metric = &status->metrics[at];
+        const struct rhei_metric *metric = status->metrics[at];
         rh_buffer_add_text(json, at > 0 ? ",{\"name\":" : "{\"name\":");
         rh_add_json_text(json, metric->name, strlen(metric->name));
         rh_buffer_add_text(json, ",\"labels\":");

@@ -42,15 +42,15 @@ static void print_json(const struct rhei_sync_report *report, const struct rhei_
 }
 
 /* Which tables the column store leaves to SQLite, and why. */
-static void print_left_out(const struct rhei_table_status *tables, size_t count)
+static void print_left_out(struct rhei_table_status *const *tables, size_t count)
 {
     struct rh_buffer line = {0};
     for (size_t at = 0; at < count; at++) {
-        if (tables[at].state == RHEI_TABLE_READY)
+        if (tables[at]->state == RHEI_TABLE_READY)
             continue;
         rh_buffer_add_text(&line, "Not mirrored: ");
-        rh_add_visible(&line, tables[at].name, strlen(tables[at].name));
-        rh_buffer_format(&line, ": %s", tables[at].message[0] != '\0' ? tables[at].message : "it isn't built");
+        rh_add_visible(&line, tables[at]->name, strlen(tables[at]->name));
+        rh_buffer_format(&line, ": %s", tables[at]->message[0] != '\0' ? tables[at]->message : "it isn't built");
         puts(line.bytes);
         rh_buffer_clear(&line);
     }
@@ -61,7 +61,7 @@ int rh_sync_command(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_sync_report report = {.struct_size = sizeof report};
-    struct rhei_table_status *tables = NULL;
+    struct rhei_table_status **tables = NULL;
     size_t count = 0;
     struct rhei_sync_status status = {.struct_size = sizeof status};
     if (!rh_tool_open(tool, 0))

@@ -62,7 +62,7 @@ static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tal
 static bool verify_all(struct rh_tool *tool, struct tally *tally)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_table_status *tables = NULL;
+    struct rhei_table_status **tables = NULL;
     size_t count = 0;
     if (rhei_tables(tool->db, &tables, &count, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
@@ -70,14 +70,14 @@ static bool verify_all(struct rh_tool *tool, struct tally *tally)
     }
     bool good = true;
     for (size_t at = 0; at < count && good; at++) {
-        if (tables[at].state == RHEI_TABLE_READY) {
-            good = verify_one(tool, tables[at].name, tally);
+        if (tables[at]->state == RHEI_TABLE_READY) {
+            good = verify_one(tool, tables[at]->name, tally);
             continue;
         }
         tally->skipped++;
-        tally->different += tables[at].state == RHEI_TABLE_FAILED;
-        print_one(tool, tables[at].name, tables[at].state == RHEI_TABLE_FAILED ? "FAILED" : "unmirrored", 0,
-                  tables[at].message[0] != '\0' ? tables[at].message : "SQLite answers for it");
+        tally->different += tables[at]->state == RHEI_TABLE_FAILED;
+        print_one(tool, tables[at]->name, tables[at]->state == RHEI_TABLE_FAILED ? "FAILED" : "unmirrored", 0,
+                  tables[at]->message[0] != '\0' ? tables[at]->message : "SQLite answers for it");
     }
     rhei_free(tables);
     return good;

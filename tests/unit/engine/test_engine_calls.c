@@ -231,7 +231,9 @@ static void test_q3_returning_behind_a_comment(void **state)
         assert_int_equal(rhei_rows_next(rows, &error), RHEI_ROW);
         assert_int_equal(rhei_rows_int64(rows, 0), 7002);
         assert_int_equal(rhei_rows_next(rows, &error), RHEI_DONE);
-        assert_int_equal(rhei_rows_result(rows).changes, 1);
+        struct rhei_result result = {.struct_size = sizeof result};
+        rhei_rows_result(rows, &result);
+        assert_int_equal(result.changes, 1);
         rhei_rows_close(&rows);
         must_execute(fixture.db, "DELETE FROM t WHERE id = 7001");
     }

@@ -45,8 +45,8 @@ static void test_d5_calls_without_a_handle_are_errors(void **state)
     rhei_statement *statement = NULL;
     struct ArrowArrayStream stream;
     struct rhei_sync_status status = {.struct_size = sizeof status};
-    struct rhei_table_status *tables = NULL;
-    struct rhei_metric *metrics = NULL;
+    struct rhei_table_status **tables = NULL;
+    struct rhei_metric **metrics = NULL;
     size_t count = 0;
     char *json = NULL;
     const rhei_status got[] = {
@@ -148,7 +148,10 @@ static void test_what_is_not_there_reads_as_nothing(void **state)
     assert_non_null(rhei_rows_rule(NULL));
     assert_int_equal(rhei_rows_position(NULL), 0);
     assert_int_equal(rhei_rows_age_us(NULL), 0);
-    assert_int_equal(rhei_rows_result(NULL).changes, 0);
+    struct rhei_result nothing = {.struct_size = sizeof nothing, .changes = 5};
+    rhei_rows_result(NULL, &nothing);
+    assert_int_equal(nothing.changes, 0);
+    rhei_rows_result(NULL, NULL);
     assert_int_equal(rhei_statement_parameter_count(NULL), 0);
     assert_int_equal(rhei_statement_column_count(NULL), 0);
     assert_string_equal(rhei_statement_column_name(NULL, 0), "");
@@ -641,8 +644,8 @@ static rhei_status step_sync(struct rhei_error *error)
 
 static rhei_status step_watch(struct rhei_error *error)
 {
-    struct rhei_table_status *tables = NULL;
-    struct rhei_metric *metrics = NULL;
+    struct rhei_table_status **tables = NULL;
+    struct rhei_metric **metrics = NULL;
     size_t count = 0;
     char *json = NULL;
     struct rhei_sync_status status = {.struct_size = sizeof status};

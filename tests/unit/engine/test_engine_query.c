@@ -74,7 +74,9 @@ static void test_q3_writes_run_once_as_writes(void **state)
         rhei_rows *rows = NULL;
         assert_int_equal(rhei_query(fixture.db, texts[i], NULL, NULL, &rows, &error), RHEI_OK);
         assert_string_equal(rhei_rows_route(rows), "oltp");
-        assert_int_equal(rhei_rows_result(rows).changes, 1);
+        struct rhei_result result = {.struct_size = sizeof result};
+        rhei_rows_result(rows, &result);
+        assert_int_equal(result.changes, 1);
         while (rhei_rows_next(rows, &error) == RHEI_ROW)
             assert_true(rhei_rows_int64(rows, 0) > 1000);
         rhei_rows_close(&rows);
