@@ -72,6 +72,8 @@ static void append(struct apply *apply, uint32_t *cell, size_t row, uint32_t ori
     struct mirror_table *table = apply->table;
     struct mirror_tail *tail = &table->tail;
     uint32_t offset = tail->rows++;
+    BASE_INVARIANT(offset < tail->segment->capacity && apply->pending.count < MIRROR_CHUNK_ROWS);
+    BASE_INVARIANT(row - apply->base < MIRROR_CHUNK_ROWS);
     if (origin != ROW_NEW)
         set_origin(tail->segment, offset, origin);
     *cell = (tail->number << 16 | offset) + 1;
@@ -108,6 +110,7 @@ static rhei_status upsert(struct apply *apply, const struct mirror_probe *probe)
     uint32_t offset = row_id & 0xffff;
     struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
     bool unpublished = is_unpublished(table, segment, row_id);
+    BASE_INVARIANT(offset < segment->bitmap_rows || segment->map != NULL);
     uint32_t origin = next_origin(apply, segment, row_id, unpublished);
     if (unpublished && row_id >> 16 == table->tail.number) {
         if (origin == ROW_REPLACES)
@@ -128,6 +131,7 @@ static rhei_status upsert(struct apply *apply, const struct mirror_probe *probe)
 static void count_delete(struct apply *apply, uint32_t row_id)
 {
     const struct mirror_table *table = apply->table;
+    BASE_INVARIANT(row_id >> 16 < table->segment_count);
     const struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
     uint32_t origin = is_unpublished(table, segment, row_id) ? origin_of(segment, row_id & 0xffff) : ROW_MOVED;
     apply->counts.deleted += origin != ROW_NEW;
@@ -139,6 +143,7 @@ static void count_delete(struct apply *apply, uint32_t row_id)
 static rhei_status kill(struct apply *apply, uint32_t row_id)
 {
     struct mirror_table *table = apply->table;
+    BASE_INVARIANT(apply->killed < MIRROR_CHUNK_ROWS);
     struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
     uint32_t place = mirror_segment_place(segment, row_id & 0xffff);
     if (row_id >> 16 == table->tail.number && is_unpublished(table, segment, row_id))
@@ -240,6 +245,7 @@ static rhei_status write_columns(struct apply *apply, size_t first, size_t end)
     }
     for (; apply->killed > 0; apply->killed--)
         mirror_holders_kill(table, table->tail.segment, apply->mirror->killed[apply->killed - 1]);
+    BASE_INVARIANT(apply->killed == 0);
     mirror_holders_refresh(table, table->tail.segment);
     return RHEI_OK;
 }
@@ -285,6 +291,8 @@ static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
     struct mirror_table *table = apply->table;
     bool conflict;
     apply->base = first;
+    BASE_INVARIANT(first < end && end - first <= MIRROR_CHUNK_ROWS && end <= apply->batch->row_count);
+    BASE_INVARIANT(table->dirty && table->view->garbage.born == mirror_building(table->mirror));
     apply->pending.rows = apply->mirror->pending_rows;
     rhei_status status = check_keys(apply, first, end);
     if (status != RHEI_OK)
@@ -531,6 +539,7 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
     atomic_fetch_sub_explicit(&table->mirror->memory.unlimited, 1, memory_order_relaxed);
     if (status != RHEI_OK)
         atomic_store_explicit(&table->unsound, true, memory_order_relaxed);
+    BASE_INVARIANT(mover.rows <= max_rows);
     *moved = mover.rows;
     mover_reset(table, &mover);
     return status;

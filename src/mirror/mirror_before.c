@@ -204,6 +204,7 @@ static void fill_up(struct mirror_before *before, size_t batch_row, size_t row)
     for (uint32_t c = 0; c < mirror_table_columns(before->table); c++) {
         if (!change_batch_unchanged(before->from, batch_row, c))
             continue;
+        BASE_INVARIANT(row < before->capacity);
         size_t at = (size_t)c * before->capacity + row;
         struct rhei_value value = before->row[c];
         if (value.type >= RHEI_TEXT && value.length > 0 && value.length <= SHORT_BYTES) {
@@ -241,6 +242,7 @@ static void begin_chunk(struct mirror_before *before, size_t first, size_t count
 rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size_t end)
 {
     const struct change_batch *from = before->from;
+    BASE_INVARIANT(first < end && end - first <= before->capacity && end <= from->row_count);
     begin_chunk(before, first, end - first);
     for (size_t i = 0; i < end - first; i++) {
         uint8_t how = from->op == NULL ? CHANGE_UPSERT : from->op[first + i];

@@ -60,6 +60,7 @@ void mirror_begun_set(struct mirror_table *table, uint32_t row_id, int64_t seq)
         }
     }
     struct mirror_begun_entry *entry = entry_of(begun, row_id);
+    BASE_INVARIANT(row_id != UINT32_MAX && (entry->cell == 0 || entry->cell == row_id + 1));
     begun->count += entry->cell == 0;
     *entry = (struct mirror_begun_entry){.cell = row_id + 1, .seq = seq};
 }

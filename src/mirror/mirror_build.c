@@ -308,6 +308,7 @@ static rhei_status append_chunk(struct mirror_build *build, struct loader *loade
     if (status == RHEI_OK && (conflict || loader->tail.segment == NULL))
         status = open_segment(build, loader);
     while (first < end && status == RHEI_OK) {
+        BASE_INVARIANT(loader->tail.rows <= loader->tail.segment->capacity);
         size_t room = loader->tail.segment->capacity - loader->tail.rows;
         size_t count = room < end - first ? room : end - first;
         uint32_t row_id = loader->tail.number << 16 | loader->tail.rows;
@@ -316,6 +317,7 @@ static rhei_status append_chunk(struct mirror_build *build, struct loader *loade
             status = write_rows(build, loader, batch, first, count);
         if (status != RHEI_OK)
             return status;
+        BASE_INVARIANT(count <= MIRROR_CHUNK_ROWS);
         loader->tail.rows += (uint32_t)count;
         first += count;
         if (first < end)

@@ -121,6 +121,7 @@ static rhei_status write_integers(struct mirror *mirror, struct mirror_segment *
             continue;
         }
         enter_vector(gather, place);
+        BASE_INVARIANT(place < segment->capacity && values[i].type == RHEI_INTEGER);
         data[place] = values[i].as.integer;
         gather_number(gather, values[i].as.integer);
         put_valid(column, place);
@@ -162,6 +163,7 @@ static rhei_status write_reals(struct mirror *mirror, struct mirror_segment *seg
             continue;
         }
         enter_vector(gather, place);
+        BASE_INVARIANT(place < segment->capacity && values[i].type == RHEI_REAL);
         data[place] = values[i].as.real;
         gather_real(gather, values[i].as.real);
         put_valid(column, place);
@@ -271,6 +273,7 @@ static rhei_status write_strings(struct mirror *mirror, struct mirror_segment *s
             status = put_null(mirror, segment, column, place);
             continue;
         }
+        BASE_INVARIANT(place < segment->capacity && values[i].type >= RHEI_TEXT);
         status = put_string(mirror, segment, &data[place], &values[i], &gather->flags);
         put_valid(column, place);
     }
@@ -291,6 +294,7 @@ static rhei_status put_mixed(struct mirror *mirror, struct mirror_segment *segme
 {
     struct mirror_column *column = gather->column;
     union mirror_cell *cell = (union mirror_cell *)column->data + place;
+    BASE_INVARIANT(place < segment->capacity && value->type <= RHEI_BLOB);
     uint8_t before = column->classes[place]; /* set: the row is overwritten in place */
     if (before != MIRROR_CLASS_UNSET)
         column->live[before]--;

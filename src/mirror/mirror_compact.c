@@ -336,6 +336,7 @@ static rhei_status swap_copy(struct mirror_compaction *compaction, struct mirror
                              struct mirror_segment *old)
 {
     struct mirror *mirror = table->mirror;
+    BASE_INVARIANT(old->number == compaction->number && compaction->copy->number == compaction->number);
     uint32_t number = compaction->number;
     struct mirror_deletions *before = mirror_trie_get(&table->deletions, number), *after = NULL;
     rhei_status status = mirror_table_touch(table);
@@ -356,6 +357,8 @@ static rhei_status swap_copy(struct mirror_compaction *compaction, struct mirror
     compaction->copy->live_rows = compaction->copy->rows - (after == NULL ? 0 : after->dead);
     table->dead += after == NULL ? 0 : after->dead;
     table->dead -= before == NULL ? 0 : before->dead;
+    BASE_INVARIANT(compaction->copy->live_rows == old->live_rows);
+    BASE_INVARIANT(old != table->tail.segment);
     hand_over(table, old, compaction->copy, after);
     compaction->copy = NULL;
     retire_deletions(table, before);

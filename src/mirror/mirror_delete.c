@@ -5,7 +5,6 @@
  */
 #include "mirror_internal.h"
 
-#include <assert.h>
 #include <string.h>
 
 static rhei_status own_deletions(struct mirror_table *table, uint32_t number, struct mirror_deletions **out)
@@ -57,6 +56,7 @@ static rhei_status own_bitmap(struct mirror_table *table, struct mirror_deletion
 
 void mirror_table_note_empty(struct mirror_table *table, struct mirror_segment *segment)
 {
+    BASE_INVARIANT(segment->live_rows == 0);
     segment->next_empty = table->empties;
     table->empties = segment;
 }
@@ -70,10 +70,14 @@ rhei_status mirror_kill_at(struct mirror_table *table, uint32_t number, struct m
         status = own_bitmap(table, deletions, place / MIRROR_VECTOR_ROWS, &bitmap);
     if (status != RHEI_OK)
         return status;
+    BASE_INVARIANT(place < segment->capacity && segment->live_rows > 0 && table->live > 0);
+    BASE_INVARIANT(deletions->garbage.born == mirror_building(table->mirror));
+    BASE_INVARIANT(bitmap->garbage.born == mirror_building(table->mirror));
     uint32_t bit = place % MIRROR_VECTOR_ROWS;
-    assert((bitmap->word[bit >> 6] >> (bit & 63) & 1) == 0);
+    BASE_INVARIANT((bitmap->word[bit >> 6] >> (bit & 63) & 1) == 0);
     bitmap->word[bit >> 6] |= 1ull << (bit & 63);
     bitmap->dead++;
+    BASE_INVARIANT(bitmap->dead <= MIRROR_VECTOR_ROWS);
     deletions->dead++;
     segment->live_rows--;
     if (segment != table->tail.segment && mirror_segment_is_heavy(segment, segment->rows)) {

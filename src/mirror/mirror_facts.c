@@ -93,6 +93,7 @@ static void set_held(struct mirror_table *table, struct mirror_column *column, u
     for (uint32_t class = RHEI_INTEGER; class <= RHEI_BLOB; class ++) {
         if ((changed >> class & 1) == 0)
             continue;
+        BASE_INVARIANT((held >> class & 1) != 0 || holders->segments[class] > 0);
         holders->segments[class] += (held >> class & 1) != 0 ? 1u : UINT32_MAX;
         if (holders->segments[class] == 0)
             holders->narrow = table->narrow = true;
@@ -118,6 +119,8 @@ void mirror_holders_kill(struct mirror_table *table, struct mirror_segment *segm
         struct mirror_column *column = &segment->column[c];
         if (column->classes == NULL)
             continue;
+        BASE_INVARIANT(column->classes[place] <= RHEI_BLOB &&
+                       (column->classes[place] == RHEI_NULL || column->live[column->classes[place]] > 0));
         column->live[column->classes[place]]--;
         set_held(table, column, c, held_now(column));
     }
@@ -192,6 +195,7 @@ void mirror_facts_narrow(struct mirror_table *table)
         atomic_init(&to->low, atomic_load_explicit(&from->low, memory_order_relaxed));
         atomic_init(&to->high, atomic_load_explicit(&from->high, memory_order_relaxed));
     }
+    BASE_INVARIANT(fresh->column_count == old->column_count);
     fresh->garbage.born = mirror_building(table->mirror);
     table->facts = fresh;
     table->spare_facts = NULL;

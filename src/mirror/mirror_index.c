@@ -75,6 +75,7 @@ static rhei_status enter_page(struct mirror_table *table, struct mirror_page *pa
         radix->last = page;
         radix->last_number = number;
     }
+    BASE_INVARIANT(page->used < MIRROR_PAGE_KEYS && page->cell[key & (MIRROR_PAGE_KEYS - 1)] == 0);
     page->used++;
     radix->keys++;
     *cell = &page->cell[key & (MIRROR_PAGE_KEYS - 1)];
@@ -106,6 +107,7 @@ void mirror_index_remove(struct mirror_table *table, const struct mirror_probe *
         int64_t key = integer_key(table, probe);
         struct mirror_page *page = page_of(&index->radix, key);
         if (page != NULL && cell == &page->cell[key & (MIRROR_PAGE_KEYS - 1)]) {
+            BASE_INVARIANT(*cell != 0 && page->used > 0 && index->radix.keys > 0);
             *cell = 0;
             page->used--;
             index->radix.keys--;
@@ -115,6 +117,7 @@ void mirror_index_remove(struct mirror_table *table, const struct mirror_probe *
         }
     }
     uint64_t hash = index->by_integer ? mirror_key_hash(table, probe->columns, probe->row) : probe->hash;
+    BASE_INVARIANT(index->hashed > 0 && *cell != 0);
     mirror_hash_remove(memory, partition_of(index, hash), cell);
     index->hashed--;
 }

@@ -39,6 +39,7 @@ static rhei_status resize(struct mirror_memory *memory, struct mirror_partition 
         entries[slot] = partition->entries[i];
     }
     mirror_memory_free_index(memory, partition->entries, partition->capacity * sizeof *entries);
+    BASE_INVARIANT(partition->used < capacity);
     partition->entries = entries;
     partition->capacity = capacity;
     return RHEI_OK;
@@ -89,6 +90,7 @@ rhei_status mirror_hash_add(struct mirror_memory *memory, struct mirror_partitio
     uint32_t slot = home(partition->capacity, tag);
     while (partition->entries[slot].cell != 0)
         slot = next_slot(partition->capacity, slot);
+    BASE_INVARIANT(partition->used < partition->capacity);
     partition->entries[slot].tag = tag;
     partition->used++;
     *cell = &partition->entries[slot].cell;
@@ -108,6 +110,7 @@ void mirror_hash_remove(struct mirror_memory *memory, struct mirror_partition *p
     struct mirror_hash_entry *entry =
         (struct mirror_hash_entry *)((char *)cell - offsetof(struct mirror_hash_entry, cell));
     uint32_t hole = (uint32_t)(entry - entries);
+    BASE_INVARIANT(hole < capacity && partition->used > 0 && *cell != 0);
     for (uint32_t i = next_slot(capacity, hole); entries[i].cell != 0; i = next_slot(capacity, i)) {
         if (distance(capacity, home(capacity, entries[i].tag), i) >= distance(capacity, hole, i)) {
             entries[hole] = entries[i];

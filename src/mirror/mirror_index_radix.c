@@ -66,6 +66,7 @@ rhei_status mirror_radix_page_add(struct mirror_memory *memory, struct mirror_ra
         status = mirror_memory_alloc_index(memory, sizeof(struct mirror_page), &fresh);
     if (status != RHEI_OK)
         return status;
+    BASE_INVARIANT(radix->entries[entry_of(radix, number)].page == NULL);
     *page = fresh;
     radix->entries[entry_of(radix, number)] = (struct mirror_page_entry){.number = number, .page = fresh};
     radix->pages++;
@@ -77,6 +78,7 @@ void mirror_radix_page_remove(struct mirror_memory *memory, struct mirror_radix 
 {
     uint32_t mask = (uint32_t)((1ull << radix->bits) - 1);
     uint32_t hole = entry_of(radix, number);
+    BASE_INVARIANT(radix->pages > 0 && radix->entries[hole].page != NULL && radix->entries[hole].page->used == 0);
     mirror_memory_free_index(memory, radix->entries[hole].page, sizeof(struct mirror_page));
     for (uint32_t i = (hole + 1) & mask; radix->entries[i].page != NULL; i = (i + 1) & mask) {
         uint32_t wanted = home(radix, radix->entries[i].number);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_memory.h"
 
 enum { KEEP_BLOCKS = 8, ALL_UNITS = (1 << MIRROR_BLOCK_UNITS) - 1 };
@@ -71,6 +72,7 @@ static size_t block_release(struct mirror_memory *memory, struct mirror_block *b
     for (uint32_t u = 0; u < MIRROR_BLOCK_UNITS; u++)
         if ((idle >> u & 1) != 0)
             base_memory_release(block->base + (size_t)u * MIRROR_UNIT_BYTES, MIRROR_UNIT_BYTES);
+    BASE_INVARIANT((block->used & ~block->held) == 0);
     block->held = block->used;
     atomic_fetch_sub_explicit(&memory->pool_free, unit_bytes(idle), memory_order_relaxed);
     uncharge(memory, unit_bytes(idle));
@@ -181,6 +183,7 @@ static void take_units(struct mirror_memory *memory, struct mirror_block *block,
 {
     uint32_t mask = ((1u << run->units) - 1) << first;
     atomic_fetch_sub_explicit(&memory->pool_free, unit_bytes(mask & block->held), memory_order_relaxed);
+    BASE_INVARIANT((block->used & mask) == 0);
     block->held |= mask;
     if (block->used == 0)
         memory->empty_blocks--;

@@ -32,6 +32,7 @@ rhei_status mirror_small_new(struct mirror *mirror, uint32_t kind, void *out)
     struct mirror_garbage *object = mirror->small[kind];
     if (object != NULL) {
         mirror->small[kind] = object->next;
+        BASE_INVARIANT(mirror->small_count[kind] > 0);
         mirror->small_count[kind]--;
         memset(object, 0, small_size[kind]);
     } else {
@@ -98,6 +99,7 @@ void mirror_retire(struct mirror *mirror, struct mirror_garbage_list *list, void
     if (pointer == NULL)
         return;
     struct mirror_garbage *object = pointer;
+    BASE_INVARIANT(object->kind < MIRROR_KINDS && object->born <= mirror_building(mirror));
     object->retired = mirror_building(mirror);
     list_add(list, object);
     if (list == &mirror->retired)
@@ -180,6 +182,7 @@ static void collect_pins(struct mirror *mirror, struct pins *pins)
                 pin(pins, version->epoch);
         }
     }
+    BASE_INVARIANT(pins->count > 0 && pins->high >= mirror->epoch);
     qsort(pins->epochs, pins->count, sizeof *pins->epochs, compare_epochs);
 }
 
@@ -197,6 +200,7 @@ static bool is_held(const struct pins *pins, const struct mirror_garbage *object
         else
             high = middle;
     }
+    BASE_INVARIANT(low <= pins->count);
     return low < pins->count && pins->epochs[low] < object->retired;
 }
 

@@ -79,6 +79,7 @@ struct mirror_version *mirror_version_new(struct mirror *mirror)
        cloned right now can make a pass prove nothing. */
     while (mirror->free_versions == NULL)
         (void)mirror_reclaim(mirror);
+    BASE_INVARIANT(mirror->free_versions != atomic_load_explicit(&mirror->current, memory_order_relaxed));
     struct mirror_version *version = mirror->free_versions;
     mirror->free_versions = (struct mirror_version *)version->garbage.next;
     return version;
@@ -179,6 +180,7 @@ rhei_status mirror_snapshot_clone(const struct mirror_snapshot *from, struct mir
 {
     struct mirror_slot *held = from->slot;
     struct mirror_version *version = atomic_load_explicit(&held->version, memory_order_relaxed);
+    BASE_INVARIANT(version == from->version);
     struct mirror *mirror = version->mirror;
     rhei_status status = claim(mirror, version, snapshot);
     atomic_fetch_add(&mirror->clones, 1);
@@ -189,6 +191,7 @@ void mirror_snapshot_release(struct mirror_snapshot *snapshot)
 {
     if (snapshot->slot == NULL)
         return;
+    BASE_INVARIANT(snapshot->version->mirror != NULL);
     struct mirror_slot *slot = snapshot->slot;
     atomic_store_explicit(&slot->version, NULL, memory_order_release);
     *snapshot = (struct mirror_snapshot){.version = NULL, .slot = NULL};

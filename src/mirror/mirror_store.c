@@ -165,6 +165,7 @@ void mirror_table_retire(struct mirror_table *table)
 static bool take_out(struct mirror *mirror, struct mirror_table *table)
 {
     uint32_t id = table->definition.id;
+    BASE_INVARIANT(table->dropped);
     if (mirror_trie_put(mirror, &mirror->retired, &mirror->catalog, id, NULL) != RHEI_OK)
         return false;
     mirror_table_retire(table);
@@ -187,6 +188,7 @@ void mirror_drop(struct mirror *mirror, uint32_t id)
     if (table == NULL)
         return;
     mirror_note_table(mirror, id);
+    BASE_INVARIANT(!table->dropped && table->definition.id == id);
     table->dropped = true;
     atomic_store_explicit(&table->view->gone_at, mirror_building(mirror), memory_order_relaxed);
     mirror_index_free(&mirror->memory, &table->index);
@@ -215,6 +217,7 @@ static void freeze_dirty(struct mirror *mirror)
         table->next_dirty = NULL;
         if (mirror_table_is_unsound(table))
             continue;
+        BASE_INVARIANT(!table->dropped && table->view->table == table);
         mirror_facts_narrow(table);
         mirror_table_freeze(table);
         mirror_retire_list(mirror, &table->retired);
@@ -233,6 +236,8 @@ rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_
     freeze_dirty(mirror);
     struct mirror_version *version = mirror_version_new(mirror);
     struct mirror_version *old = atomic_load_explicit(&mirror->current, memory_order_relaxed);
+    BASE_INVARIANT(version != old && mirror->dirty == NULL);
+    BASE_INVARIANT(old->epoch == mirror->epoch);
     uint64_t building = mirror_building(mirror);
     version->garbage.kind = MIRROR_KIND_VERSION;
     version->garbage.born = building;

@@ -157,6 +157,7 @@ rhei_status mirror_table_touch(struct mirror_table *table)
         return RHEI_OK;
     struct mirror *mirror = table->mirror;
     struct mirror_table_view *old = table->view, *view;
+    BASE_INVARIANT(!table->dropped);
     rhei_status status = mirror_small_new(mirror, MIRROR_KIND_STATE, &view);
     if (status != RHEI_OK)
         return status;
@@ -187,6 +188,8 @@ rhei_status mirror_table_touch(struct mirror_table *table)
 
 void mirror_table_freeze(struct mirror_table *table)
 {
+    BASE_INVARIANT(table->view->garbage.born == mirror_building(table->mirror));
+    BASE_INVARIANT(table->used_segments <= table->segment_count);
     struct mirror_table_view *view = table->view;
     view->segments = table->segments;
     view->deletions = table->deletions;
@@ -212,6 +215,7 @@ static rhei_status free_number(struct mirror_table *table, uint32_t *number)
     do
         candidate = candidate + 1 >= table->segment_count ? 0 : candidate + 1;
     while (mirror_table_segment(table, candidate) != NULL);
+    BASE_INVARIANT(candidate < table->segment_count);
     table->free_hint = candidate;
     *number = candidate;
     return RHEI_OK;
@@ -239,6 +243,7 @@ void mirror_table_close_tail(struct mirror_table *table)
         return;
     size_t live = heap_live(table);
     mirror_tail_seal(table->mirror, &table->tail);
+    BASE_INVARIANT(table->tail.segment == NULL && segment->live_rows <= segment->rows);
     atomic_store_explicit(&segment->heap_live, live, memory_order_relaxed);
     if (segment->live_rows == 0)
         mirror_table_note_empty(table, segment);
@@ -278,6 +283,7 @@ static rhei_status grow_tail(struct mirror_table *table, uint32_t slots)
     if (status != RHEI_OK)
         return status;
     struct mirror_segment *segment = table->tail.segment;
+    BASE_INVARIANT(segment->number == table->tail.number && segment->capacity > outgrown->capacity);
     status = mirror_trie_put(mirror, &table->retired, &table->segments, segment->number, segment);
     if (status != RHEI_OK) {
         table->tail.segment = outgrown;
@@ -324,6 +330,7 @@ rhei_status mirror_table_open_tail(struct mirror_table *table)
         status = mirror_tail_open(mirror, &table->tail, mirror_table_columns(table), number, slots_for(table));
     if (status != RHEI_OK)
         return status;
+    BASE_INVARIANT(mirror_table_segment(table, number) == NULL && number < mirror->max_segments);
     struct mirror_segment *segment = table->tail.segment;
     status = mirror_trie_put(mirror, &table->retired, &table->segments, number, segment);
     if (status != RHEI_OK) {
@@ -344,6 +351,8 @@ static rhei_status drop_empty(struct mirror_table *table, struct mirror_segment 
 {
     struct mirror *mirror = table->mirror;
     uint32_t number = segment->number;
+    BASE_INVARIANT(segment->live_rows == 0 && segment != table->tail.segment && table->used_segments > 0);
+    BASE_INVARIANT(mirror_table_segment(table, number) == segment);
     struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
     rhei_status status = RHEI_OK;
     if (deletions != NULL) /* makes the path changeable, so that only the step between can still fail */

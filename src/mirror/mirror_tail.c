@@ -91,6 +91,7 @@ rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, ui
     rhei_status status = mirror_segment_new(mirror, columns, slots, &segment);
     if (status != RHEI_OK)
         return status;
+    BASE_INVARIANT(slots % 64 == 0 && slots > 0 && tail->segment == NULL);
     segment->number = number;
     for (uint32_t c = 0; c < columns && status == RHEI_OK; c++)
         if (tail->plan[c] != MIRROR_LAYOUT_EMPTY)
@@ -118,6 +119,7 @@ rhei_status mirror_tail_grow(struct mirror *mirror, struct mirror_tail *tail, ui
     rhei_status status = mirror_segment_grow(mirror, from, slots, tail->rows, &to);
     if (status != RHEI_OK)
         return status;
+    BASE_INVARIANT(to->capacity >= tail->rows && to->heap == from->heap);
     from->outgrown = true;
     tail->segment = to;
     *outgrown = from;
@@ -126,6 +128,7 @@ rhei_status mirror_tail_grow(struct mirror *mirror, struct mirror_tail *tail, ui
 
 void mirror_tail_seal(struct mirror *mirror, struct mirror_tail *tail)
 {
+    BASE_INVARIANT(tail->segment != NULL && tail->rows <= tail->segment->capacity);
     mirror_segment_seal(tail->segment, tail->rows);
     mirror_segment_trim(mirror, tail->segment, tail->rows);
     tail->passed += tail->rows;
@@ -175,6 +178,7 @@ rhei_status mirror_tail_prepare(struct mirror *mirror, struct mirror_tail *tail,
     for (uint32_t c = 0; c < columns; c++) {
         uint8_t wanted = mirror_layout_of(tail->classes[c]);
         uint8_t planned = tail->plan[c];
+        BASE_INVARIANT(planned <= MIRROR_LAYOUT_MIXED);
         if (wanted == MIRROR_LAYOUT_EMPTY || wanted == planned || planned == MIRROR_LAYOUT_MIXED)
             continue;
         if (planned != MIRROR_LAYOUT_EMPTY) {

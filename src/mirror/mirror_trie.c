@@ -72,6 +72,7 @@ static void prune(struct mirror *mirror, struct mirror_garbage_list *list, struc
         mirror_retire(mirror, list, *link);
         *link = NULL;
     }
+    BASE_INVARIANT(*path[trie->depth - 1] == NULL);
     trie->depth = 0;
 }
 
@@ -95,6 +96,7 @@ rhei_status mirror_trie_put(struct mirror *mirror, struct mirror_garbage_list *l
         struct mirror_trie_node *node = *link;
         link = &node->child[digit(number, level)];
     }
+    BASE_INVARIANT(holds(trie, number) && trie->depth <= MAX_DEPTH);
     *link = value;
     if (value == NULL)
         prune(mirror, list, trie, path);

@@ -116,6 +116,7 @@ void mirror_view_vector(const struct mirror_table_view *view, uint32_t segment, 
     const struct mirror_bitmap *bitmap = deletions == NULL ? NULL : deletions->vector[vector];
     if (bitmap == NULL || out->rows == 0)
         return;
+    BASE_INVARIANT(bitmap->dead <= out->rows);
     out->live -= bitmap->dead;
     out->dead = bitmap->word;
 }
@@ -152,6 +153,7 @@ void mirror_view_column(const struct mirror_table_view *view, uint32_t segment, 
     uint32_t rows = found == NULL ? 0 : vector_rows(view, segment, vector, found);
     if (rows == 0)
         return;
+    BASE_INVARIANT(column < found->column_count);
     const struct mirror_column *source = &found->column[column];
     uint8_t layout = atomic_load_explicit(&source->layout, memory_order_acquire);
     if (layout == MIRROR_LAYOUT_EMPTY) {

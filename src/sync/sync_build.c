@@ -316,6 +316,8 @@ static bool job_add(struct sync *sync, struct sync_table *table)
     job->expected = rows > 0 ? (uint64_t)rows : 0;
     job->hold = atomic_load(&sync->position);
     job->next = sync->jobs;
+    BASE_INVARIANT(!table->job && !table->attached);
+    BASE_INVARIANT(job->loaders >= 1 && job->loaders <= SYNC_LOADERS_MAX);
     table->state = SYNC_TABLE_BUILDING;
     table->job = job;
     sync->jobs = job;

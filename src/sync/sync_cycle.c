@@ -70,6 +70,7 @@ static rhei_status note_seen(struct sync *sync, struct sync_table *table, struct
         return RHEI_OK;
     if (!base_grow((void **)&sync->seen, &sync->seen_capacity, sync->seen_count + 1, sizeof *sync->seen))
         return error_no_memory(error);
+    BASE_INVARIANT(sync->seen_count < sync->seen_capacity);
     sync->seen[sync->seen_count++] = table->definition->id;
     table->seen = true;
     return RHEI_OK;
@@ -126,6 +127,8 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
 
     struct mirror_apply_counts counts = {0};
     struct rhei_error table_error = RHEI_ERROR_INIT;
+    BASE_INVARIANT(!batch->seq || batch->seq[0] > sync_table_applied(sync, table)); /* 2. */
+    BASE_INVARIANT(!batch->seq || batch->seq[0] <= batch->seq[batch->row_count - 1]);
     sync->dirty = true;
     sync_tell_changed(sync, table);
     rhei_status applied = apply_rows(sync, table, batch, &counts, &table_error);
@@ -220,6 +223,7 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
 {
     struct change_source *source = sync->config.source;
     *report = (struct sync_report){0};
+    BASE_INVARIANT(atomic_load_explicit(&sync->running, memory_order_relaxed)); /* the owner */
     int64_t began_ns = base_now_ns();
     if (atomic_load_explicit(&sync->request, memory_order_acquire))
         sync_tables_serve_requests(sync);

@@ -8,6 +8,7 @@
 #ifndef SYNC_INTERNAL_H
 #define SYNC_INTERNAL_H
 
+#include "base/base_invariant.h"
 #include "base/base_thread.h"
 #include "sync.h"
 

@@ -161,6 +161,7 @@ static void table_detach(struct sync *sync, struct sync_table *table)
         return;
     sync_tell_changed(sync, table);
     mirror_drop(sync->config.mirror, table->definition->id);
+    BASE_INVARIANT(sync->attached_count > 0 && sync->behind_count >= table->behind);
     sync->attached_count--;
     sync->behind_count -= table->behind;
     table->attached = table->behind = false;
@@ -356,6 +357,7 @@ static void attach_job(struct sync *sync, struct sync_job *job)
         job->finished = true;
         return;
     }
+    BASE_INVARIANT(!table->attached && !job->build && table->job == job);
     job->attached = true;
     table->attached = table->behind = true;
     sync->attached_count++;
@@ -400,6 +402,7 @@ static void settle_published(struct sync *sync, struct sync_table *table)
     table->behind = false;
     if (table->state != SYNC_TABLE_BUILDING)
         return;
+    BASE_INVARIANT(table->attached && !table->behind);
     table->state = SYNC_TABLE_READY;
     sync_tell_changed(sync, table);
     table->was_ready = true;
@@ -422,6 +425,7 @@ void sync_tables_published(struct sync *sync, int64_t position)
     for (size_t i = 0; i < sync->table_count && sync->promote; i++)
         if (sync->tables[i]->attached)
             settle_published(sync, sync->tables[i]);
+    BASE_INVARIANT(sync->behind_count <= sync->attached_count);
     sync->behind_count = 0;
     sync->counters.tables_ready = (uint32_t)sync->attached_count;
     sync->promote = false;

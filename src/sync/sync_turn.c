@@ -56,6 +56,7 @@ void sync_own(struct sync *sync)
     base_mutex_lock(&sync->lock);
     while (atomic_load_explicit(&sync->running, memory_order_relaxed))
         sync_wait_turn(sync, 0);
+    BASE_INVARIANT(!atomic_load_explicit(&sync->running, memory_order_relaxed));
     atomic_store_explicit(&sync->running, true, memory_order_relaxed);
     base_mutex_unlock(&sync->lock);
 }
@@ -63,6 +64,7 @@ void sync_own(struct sync *sync)
 void sync_disown(struct sync *sync)
 {
     base_mutex_lock(&sync->lock);
+    BASE_INVARIANT(atomic_load_explicit(&sync->running, memory_order_relaxed));
     atomic_store_explicit(&sync->running, false, memory_order_release);
     sync_turned(sync);
     base_mutex_unlock(&sync->lock);

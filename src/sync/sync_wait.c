@@ -77,6 +77,8 @@ static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, 
                              struct rhei_error *error)
 {
     struct rhei_error failure = RHEI_ERROR_INIT;
+    BASE_INVARIANT(!atomic_load_explicit(&sync->running, memory_order_relaxed));
+    BASE_INVARIANT(sync->good <= sync->begun && sync->failed <= sync->begun);
     uint64_t number = ++sync->begun;
     atomic_store_explicit(&sync->running, true, memory_order_relaxed);
     base_mutex_unlock(&sync->lock);
