@@ -652,6 +652,17 @@ static void apply_none(struct oltp_schema *schema)
     }
 }
 
+/* Where nothing is captured: numbers of this handle alone, new ones with every schema (T3 of capture_still.c). */
+static void apply_still_number(struct oltp *oltp, struct oltp_schema *schema)
+{
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        struct capture_table *table = &schema->tables[i].table;
+        table->captured = table->source.unmirrored_reason == NULL;
+        table->source.id =
+            table->captured ? atomic_fetch_add_explicit(&capture_of(oltp)->still_ids, 1, memory_order_relaxed) + 1 : 0;
+    }
+}
+
 rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
                           bool *complete, struct rhei_error *error)
 {
@@ -672,7 +683,7 @@ rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection,
         *complete = !capture.incomplete;
     }
     if (status == RHEI_OK && !oltp_captures(oltp)) {
-        capture_still_number(oltp, schema);
+        apply_still_number(oltp, schema);
     }
     apply_narrow(oltp, schema);
     apply_none(schema);
@@ -718,7 +729,7 @@ static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, stru
         status = apply_write(oltp, cause, schema, appended, error);
     }
     if (status == RHEI_OK && !oltp_captures(oltp)) {
-        capture_still_number(oltp, schema);
+        apply_still_number(oltp, schema);
     }
     if (status == RHEI_OK) {
         status = capture_schema_reread(writer, schema, error);

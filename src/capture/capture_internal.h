@@ -244,9 +244,8 @@ void capture_joined_release(struct capture_joined *joined);
 /* ---- The change source (capture_source.c, capture_load.c, capture_prune.c). ----------------------------------------------- */
 
 struct capture_source;
-/* Where nothing is captured (capture_still.c): the source, and numbers for the tables of a schema. */
+/* Where nothing is captured (capture_still.c): the source. */
 rhei_status capture_still_open(struct oltp *oltp, struct change_source **source, struct rhei_error *error);
-void capture_still_number(struct oltp *oltp, struct oltp_schema *schema);
 void capture_source_free(struct capture_source **source);
 /*
  * Before a checkpoint: has the watch see all frames, and pins them by a read transaction of the connection, so that no log that is

@@ -24,22 +24,6 @@ static struct capture_source *source_of(struct change_source *source)
     return (struct capture_source *)source;
 }
 
-rhei_status capture_source_prepare(struct capture_source *source, const char *sql, sqlite3_stmt **stmt,
-                                   struct rhei_error *error)
-{
-    int rc = sqlite3_prepare_v3(source->connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
-    return rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(source->connection, rc, "change log", error);
-}
-
-rhei_status capture_source_step(struct capture_source *source, sqlite3_stmt *stmt, struct rhei_error *error)
-{
-    int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW) {
-        return RHEI_ROW;
-    }
-    return rc == SQLITE_DONE ? RHEI_DONE : oltp_sqlite_error(source->connection, rc, "change log", error);
-}
-
 static rhei_status source_run(struct capture_source *source, sqlite3_stmt *stmt, struct rhei_error *error)
 {
     rhei_status status = capture_source_step(source, stmt, error);

@@ -74,6 +74,8 @@ uint64_t capture_source_hash_row(sqlite3_stmt *row);
 void capture_source_forget_seen(struct capture_source *source);
 /* The batch of a table number, NULL: it isn't followed. */
 struct capture_batch *capture_source_batch(struct capture_source *source, int64_t id);
+/* Begins the batch of this call, unless it has begun. */
+void capture_source_list(struct capture_source *source, struct capture_batch *batch);
 /* Lists the batch as lost, whenever its table was read. */
 void capture_source_lose(struct capture_source *source, struct capture_batch *batch, const char *why);
 /* In a cycle: the roots of the tables in use. */

@@ -389,24 +389,6 @@ static rhei_status source_add_displaced(struct capture_source *source, struct ca
     return status;
 }
 
-struct capture_batch *capture_source_batch(struct capture_source *source, int64_t id)
-{
-    struct capture_batch *last = source->last_batch;
-    if (last != NULL && last->table->table.source.id == id) {
-        return last;
-    }
-    size_t low = 0, high = source->batch_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int64_t found = source->batches[middle]->table->table.source.id;
-        if (found == id) {
-            return source->last_batch = source->batches[middle];
-        }
-        *(found < id ? &low : &high) = found < id ? middle + 1 : middle;
-    }
-    return NULL;
-}
-
 /*
  * Whether every row is looked at: after a cycle that was cut (R4), or where no page of the table was written (E2), unless the row
  * is older than the watch. That can't change within a call of next, but by a row's number.
@@ -415,17 +397,6 @@ static bool source_looks(const struct capture_source *source, const struct captu
 {
     return source->look_at_all ||
            (source->pages_known && batch->touched != source->cycle && batch->newest > source->judged);
-}
-
-static void source_list(struct capture_source *source, struct capture_batch *batch)
-{
-    if (!batch->listed) {
-        batch->listed = true;
-        batch->count = 0;
-        batch->plain = true;
-        batch->lost = NULL;
-        source->order[source->ready_count++] = batch;
-    }
 }
 
 /* A row of no table that is followed now: of an older version of one, or not ours. */
@@ -465,12 +436,16 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
     }
     sqlite3_value *number = sqlite3_column_value(source->log, 2);
     int64_t id = sqlite3_value_type(number) == SQLITE_INTEGER ? sqlite3_value_int64(number) : -1;
-    struct capture_batch *batch = capture_source_batch(source, id);
+    struct capture_batch *last = source->last_batch;
+    bool again = last != NULL && last->table->table.source.id == id;
+    struct capture_batch *batch = again ? last : capture_source_batch(source, id);
     if (batch == NULL) {
         return source_pass_over(source, id, error);
     }
     batch->newest = seq;
-    source_list(source, batch);
+    if (!batch->listed) {
+        capture_source_list(source, batch);
+    }
     batch->looks = source_looks(source, batch);
     if (batch->lost != NULL) {
         return RHEI_OK;
@@ -501,13 +476,6 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
     }
     batch->lost_at = seq;
     return RHEI_OK;
-}
-
-void capture_source_lose(struct capture_source *source, struct capture_batch *batch, const char *why)
-{
-    source_list(source, batch);
-    batch->lost = why;
-    batch->lost_at = INT64_MAX;
 }
 
 /* The cycle's own cells are of no use any more: every table has to be built again. */

@@ -7,7 +7,7 @@
  * T2. A load has a read transaction of its own, begun after its position was read. If anybody commits after the cycle that gave
  *     that position, before the load's state or after it, the next cycle sees another data version, so another position, and
  *     the load is lost. If not, the load's state is that cycle's.
- * T3. Tables have numbers of this handle alone, new ones with every schema (capture_still_number).
+ * T3. Tables have numbers of this handle alone, new ones with every schema (capture_apply.c).
  */
 #include "capture/capture_source.h"
 
@@ -199,16 +199,6 @@ static const struct change_source_ops still_ops = {
     .prune = still_prune,
     .close = still_close,
 };
-
-void capture_still_number(struct oltp *oltp, struct oltp_schema *schema)
-{
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        struct capture_table *table = &schema->tables[i].table;
-        table->captured = table->source.unmirrored_reason == NULL;
-        table->source.id =
-            table->captured ? atomic_fetch_add_explicit(&capture_of(oltp)->still_ids, 1, memory_order_relaxed) + 1 : 0;
-    }
-}
 
 rhei_status capture_still_open(struct oltp *oltp, struct change_source **source, struct rhei_error *error)
 {

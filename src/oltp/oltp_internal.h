@@ -235,8 +235,11 @@ rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct r
 /* The same, as long as `stop` (may be NULL) lets it wait. */
 rhei_status oltp_writer_acquire_until(struct oltp *oltp, const struct oltp_stop *stop, struct rhei_error *error);
 void oltp_writer_release(struct oltp *oltp);
-rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job);
 /* With the writer held: every job is run, or put_back. `own` is the caller's (the first, or NULL): never put back. */
+typedef void (*oltp_run)(struct oltp *oltp, struct oltp_job *first, struct oltp_job *own);
+/* The job by `run`, in a group of those who wait with it; its status. */
+rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job, oltp_run run);
+/* An oltp_run (oltp_group.c). */
 void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *own);
 /* One statement inside or outside a transaction, to its end. */
 rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,

@@ -6,31 +6,6 @@ enum {
     MAINTENANCE_SEEN_MS = 60000,
 };
 
-static void maintenance_ask(struct oltp *oltp, bool *due)
-{
-    base_mutex_lock(&oltp->maintenance_lock);
-    if (!*due) {
-        *due = true;
-        base_cond_signal(&oltp->maintenance_wake);
-    }
-    base_mutex_unlock(&oltp->maintenance_lock);
-}
-
-void oltp_checkpoint_due(struct oltp *oltp)
-{
-    maintenance_ask(oltp, &oltp->checkpoint_due);
-}
-
-void oltp_limit_due(struct oltp *oltp)
-{
-    maintenance_ask(oltp, &oltp->limit_due);
-}
-
-void oltp_seen_due(struct oltp *oltp)
-{
-    maintenance_ask(oltp, &oltp->seen_due);
-}
-
 /* PASSIVE waits for nobody; what readers still need is done next time. */
 static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connection, struct oltp_connection *holder,
                             int *done)

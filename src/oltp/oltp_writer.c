@@ -20,7 +20,6 @@ enum {
     GATHER_CROWD = 3,  /* so many in the last group, or nobody is waited for */
     GATHER_NS = 60000, /* some five commits */
     STOP_NS = 5000000, /* between two looks at what may end a wait */
-    SOLO_ROWS = 256,   /* a batch of more is run by its owner */
 };
 
 static int64_t writer_deadline(const struct oltp *oltp, int64_t deadline_ns)
@@ -254,7 +253,7 @@ static void writer_gather(struct oltp *oltp)
 }
 
 /* With the writer held: one group of those who wait. */
-static void writer_run_waiting(struct oltp *oltp)
+static void writer_run_waiting(struct oltp *oltp, oltp_run run)
 {
     struct oltp_job *first = NULL;
     base_mutex_lock(&oltp->queue_lock);
@@ -262,13 +261,13 @@ static void writer_run_waiting(struct oltp *oltp)
     base_mutex_unlock(&oltp->queue_lock);
     if (count > 0) {
         oltp->crowd = count + 1; /* the holder's own came just before */
-        oltp_group_run(oltp, first, NULL);
+        run(oltp, first, NULL);
         writer_finish_group(oltp, first, NULL);
     }
 }
 
 /* With the writer held and `job` out of the queue: it and all that wait behind it. */
-static void writer_run_led(struct oltp *oltp, struct oltp_job *job)
+static void writer_run_led(struct oltp *oltp, struct oltp_job *job, oltp_run run)
 {
     struct oltp_job *first = NULL;
     uint32_t count = 1;
@@ -282,19 +281,19 @@ static void writer_run_led(struct oltp *oltp, struct oltp_job *job)
     }
     oltp->crowd = count;
     job->next = count > 1 ? first : NULL;
-    oltp_group_run(oltp, job, job);
+    run(oltp, job, job);
     writer_finish_group(oltp, job, job);
     if (count == 1 && !job->solo) {
-        writer_run_waiting(oltp);
+        writer_run_waiting(oltp, run);
     }
 }
 
-rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job)
+rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job, oltp_run run)
 {
     if (!writer_take_or_queue(oltp, job) && writer_wait(oltp, job) == OLTP_JOB_DONE) {
         return job->status;
     }
-    writer_run_led(oltp, job);
+    writer_run_led(oltp, job, run);
     writer_hand_over(oltp);
     return job->status;
 }
@@ -335,131 +334,4 @@ rhei_status oltp_writer_acquire_until(struct oltp *oltp, const struct oltp_stop 
 void oltp_writer_release(struct oltp *oltp)
 {
     writer_hand_over(oltp);
-}
-
-/* ---- What the caller sees. --------------------------------------------------------------------------------------- */
-
-static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct oltp_result *result,
-                             struct rhei_error *error)
-{
-    if (oltp->writer == NULL) {
-        return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
-    }
-    rhei_status stopped = job->stop == NULL ? RHEI_OK : job->stop->check(job->stop->context);
-    if (stopped != RHEI_OK) {
-        return oltp_stop_error(stopped, true, error);
-    }
-    job->joins = job->lifted != NULL || oltp_word_writes_rows(job->sql, job->len);
-    if (!job->joins && oltp_word_kind(job->sql, job->len) == OLTP_TRANSACTION) {
-        /* at once: the writer may be held by one for long */
-        return error_set(
-            error, RHEI_TRANSACTION,
-            "BEGIN, COMMIT, ROLLBACK and savepoints need a session: other callers' writes are not part of it");
-    }
-    job->solo = job->many ? job->rows > SOLO_ROWS : !job->joins;
-    rhei_status status = oltp_identity_check(oltp, false, error);
-    if (status != RHEI_OK) {
-        return status;
-    }
-    status = oltp_writer_run(oltp, job);
-    if (result != NULL) {
-        *result = job->result;
-    }
-    if (status != RHEI_OK) {
-        atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
-        if (error != NULL && error->code == RHEI_OK) {
-            *error = job->error;
-        }
-    }
-    return status;
-}
-
-rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params, uint32_t count,
-                       const struct oltp_stop *stop, struct oltp_result *result, struct oltp_cursor **rows,
-                       struct rhei_error *error)
-{
-    struct oltp_job job = {.sql = sql,
-                           .len = len,
-                           .params = params,
-                           .param_count = count,
-                           .rows = 1,
-                           .stop = stop,
-                           .cursor = rows,
-                           .error = RHEI_ERROR_INIT};
-    struct sql_literals lifted;
-    char bytes[2048];
-    if (rows != NULL) {
-        *rows = NULL;
-    }
-    if (count == 0 && oltp_lift(sql, len, &lifted, bytes, sizeof bytes)) { /* outside of anybody's turn */
-        job.lifted = &lifted;
-    }
-    return write_job(oltp, &job, result, error);
-}
-
-rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, const struct rhei_value *params,
-                            uint32_t count, size_t rows, const struct oltp_stop *stop, struct oltp_result *result,
-                            struct rhei_error *error)
-{
-    struct oltp_job job = {.sql = sql,
-                           .len = len,
-                           .params = params,
-                           .param_count = count,
-                           .rows = rows,
-                           .many = true,
-                           .stop = stop,
-                           .error = RHEI_ERROR_INIT};
-    return write_job(oltp, &job, result, error);
-}
-
-void oltp_fault(struct oltp *oltp, const char *point)
-{
-    if (oltp->config.fault != NULL) {
-        oltp->config.fault(oltp->config.fault_context, point);
-    }
-}
-
-void oltp_committed(struct oltp *oltp, uint64_t statements)
-{
-    if (oltp->pending_seq > 0) {
-        atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
-        atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);
-        int64_t rows = oltp->pending_seq - atomic_load_explicit(&oltp->log_first, memory_order_relaxed);
-        if (rows >= 0 && (uint64_t)rows >= oltp->config.log_limit_rows) {
-            oltp_limit_due(oltp);
-        }
-    }
-    oltp->pending_seq = 0;
-    oltp->pending_rows = 0;
-    atomic_fetch_add_explicit(&oltp->own_commits, 1, memory_order_release);
-    atomic_fetch_add_explicit(&oltp->counters.commits, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&oltp->counters.statements, statements, memory_order_relaxed);
-    if (statements > 1) {
-        atomic_fetch_add_explicit(&oltp->counters.grouped, statements, memory_order_relaxed);
-    }
-    oltp_fault(oltp, "oltp.write.committed");
-    if (oltp->config.committed != NULL) {
-        oltp->config.committed(oltp->config.committed_context);
-    }
-}
-
-void oltp_rolled_back(struct oltp *oltp)
-{
-    oltp->pending_seq = 0;
-    oltp->pending_rows = 0;
-}
-
-void *oltp_native_lock(struct oltp *oltp)
-{
-    return oltp->writer != NULL && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK ? oltp->writer->db : NULL;
-}
-
-void oltp_native_unlock(struct oltp *oltp)
-{
-    if (!sqlite3_get_autocommit(oltp->writer->db)) {
-        oltp_exec(oltp->writer, "ROLLBACK", NULL);
-    }
-    oltp_writer_hooks(oltp);
-    oltp_committed(oltp, 0);
-    oltp_writer_release(oltp);
 }

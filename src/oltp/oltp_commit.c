@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What follows the end of the writer's transaction: the position, the counters, and what is due in the background. */
+#include "oltp/oltp_internal.h"
+
+/* ---- What the maintenance is asked for. -------------------------------------------------------------------------- */
+
+static void commit_ask(struct oltp *oltp, bool *due)
+{
+    base_mutex_lock(&oltp->maintenance_lock);
+    if (!*due) {
+        *due = true;
+        base_cond_signal(&oltp->maintenance_wake);
+    }
+    base_mutex_unlock(&oltp->maintenance_lock);
+}
+
+void oltp_checkpoint_due(struct oltp *oltp)
+{
+    commit_ask(oltp, &oltp->checkpoint_due);
+}
+
+void oltp_limit_due(struct oltp *oltp)
+{
+    commit_ask(oltp, &oltp->limit_due);
+}
+
+void oltp_seen_due(struct oltp *oltp)
+{
+    commit_ask(oltp, &oltp->seen_due);
+}
+
+/* ---- The end of a transaction. ----------------------------------------------------------------------------------- */
+
+void oltp_fault(struct oltp *oltp, const char *point)
+{
+    if (oltp->config.fault != NULL) {
+        oltp->config.fault(oltp->config.fault_context, point);
+    }
+}
+
+void oltp_committed(struct oltp *oltp, uint64_t statements)
+{
+    if (oltp->pending_seq > 0) {
+        atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
+        atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);
+        int64_t rows = oltp->pending_seq - atomic_load_explicit(&oltp->log_first, memory_order_relaxed);
+        if (rows >= 0 && (uint64_t)rows >= oltp->config.log_limit_rows) {
+            oltp_limit_due(oltp);
+        }
+    }
+    oltp->pending_seq = 0;
+    oltp->pending_rows = 0;
+    atomic_fetch_add_explicit(&oltp->own_commits, 1, memory_order_release);
+    atomic_fetch_add_explicit(&oltp->counters.commits, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&oltp->counters.statements, statements, memory_order_relaxed);
+    if (statements > 1) {
+        atomic_fetch_add_explicit(&oltp->counters.grouped, statements, memory_order_relaxed);
+    }
+    oltp_fault(oltp, "oltp.write.committed");
+    if (oltp->config.committed != NULL) {
+        oltp->config.committed(oltp->config.committed_context);
+    }
+}
+
+void oltp_rolled_back(struct oltp *oltp)
+{
+    oltp->pending_seq = 0;
+    oltp->pending_rows = 0;
+}
