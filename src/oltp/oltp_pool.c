@@ -27,6 +27,10 @@ static void pool_end_busy(struct oltp *oltp, struct oltp_connection *reader)
 static rhei_status pool_open(struct oltp *oltp, struct oltp_connection **reader, int64_t now, struct rhei_error *error)
 {
     rhei_status status = oltp_connection_open(oltp, OLTP_READER, reader, error);
+    if (status == RHEI_CANT_OPEN) { /* a deleted file: say what became of it */
+        rhei_status identity = oltp_identity_check(oltp, true, error);
+        status = identity == RHEI_OK ? status : identity;
+    }
     base_mutex_lock(&oltp->pool_lock);
     if (status == RHEI_OK) {
         oltp->open_count++;

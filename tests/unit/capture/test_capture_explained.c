@@ -580,6 +580,27 @@ static void test_a10_a_replaced_moved_or_deleted_file_is_left_alone(void **state
     }
 }
 
+/* A read that needs a new connection is the first to look: there is no file to open, and it says why. */
+static void test_a10_a_deleted_file_is_no_missing_folder(void **state)
+{
+    (void)state;
+    struct world world;
+    struct oltp_cursor *open[9] = {NULL};
+    const char *sql = "SELECT count(*) FROM t";
+    world_open(&world, TABLES);
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(oltp_read(world.test.oltp, sql, strlen(sql), NULL, 0, NULL, true, &open[i], NULL), RHEI_OK);
+        assert_int_equal(oltp_cursor_next(open[i], NULL), RHEI_ROW);
+    }
+    assert_int_equal(unlink(world.test.path), 0);
+    assert_int_equal(oltp_read(world.test.oltp, sql, strlen(sql), NULL, 0, NULL, true, &open[8], NULL), RHEI_REPLACED);
+    assert_null(open[8]);
+    for (size_t i = 0; i < 8; i++) {
+        oltp_cursor_close(&open[i]);
+    }
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -598,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_a10_what_a_checkpoint_saw_is_the_next_cycles),
         cmocka_unit_test(test_a10_a_relative_path_is_one_file_whatever_the_folder),
         cmocka_unit_test(test_a10_a_replaced_moved_or_deleted_file_is_left_alone),
+        cmocka_unit_test(test_a10_a_deleted_file_is_no_missing_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
