@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables of a second source beside those of the file: both engines answer them alike, joins too, and waits and refusals are right. */
+#include "../../support/engine_fixture.h"
+#include "../../support/shown_tables.h"
+
+#include <string.h>
+
+enum { ROWS = 8000 };
+
+struct shown {
+    struct fixture fixture;
+    struct list_store *store;
+    struct shown_list *list;
+};
+
+static void put(struct list_txn *txn, int64_t id, int64_t group, const char *name)
+{
+    struct rhei_value row[3] = {list_integer(id), list_integer(group), list_text(name)};
+    list_put(txn, "items", row);
+}
+
+static int setup(void **state)
+{
+    static struct shown shown;
+    memset(&shown, 0, sizeof shown);
+    fixture_init(&shown.fixture);
+    fixture_open(&shown.fixture, NULL);
+    shown.store = list_store_new(3);
+    list_create(shown.store, "items", 3);
+    struct list_txn *txn = list_begin(shown.store);
+    for (int64_t i = 0; i < ROWS; i++)
+        put(txn, i, i % 7, i % 2 ? "odd" : "even");
+    list_commit(txn);
+    shown.list = shown_list_open(shown.fixture.db, shown.store);
+    must_execute(shown.fixture.db, "CREATE TABLE groups(g INTEGER PRIMARY KEY, label TEXT)");
+    must_execute(shown.fixture.db, "INSERT INTO groups VALUES (0,'a'),(1,'b'),(2,'c'),(3,'d'),(4,'e'),(5,'f'),(6,'g')");
+    must_be_built(shown.fixture.db);
+    *state = &shown;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct shown *shown = *state;
+    fixture_end(&shown->fixture);
+    shown_list_close(&shown->list);
+    list_store_free(&shown->store);
+    return 0;
+}
+
+static void test_both_engines_answer_alike(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    must_agree(db, "SELECT count(*) FROM items", NULL);
+    must_agree(db, "SELECT count(*) FROM elsewhere.items", NULL);
+    must_agree(db, "SELECT c1, count(*), min(c0), max(c2) FROM items GROUP BY c1 ORDER BY c1", NULL);
+    must_agree(db, "SELECT label, count(*), sum(c0) FROM items JOIN groups ON g = c1 GROUP BY label ORDER BY label",
+               NULL);
+    must_agree(db, "SELECT g, (SELECT count(*) FROM items WHERE c1 = g AND c2 = 'odd') FROM groups ORDER BY g", NULL);
+    must_route(db, "SELECT count(*) FROM items", "olap", NULL); /* SQLite would count them one by one */
+    assert_int_equal(must_int64(db, "SELECT c1 FROM items WHERE c0 = 17", RHEI_ROUTE_OLTP), 3);
+}
+
+static void test_q1_what_was_committed_there_is_seen(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    struct list_txn *txn = list_begin(shown->store);
+    put(txn, ROWS, 3, "new");
+    list_remove(txn, "items", 0);
+    list_remove(txn, "items", 1);
+    list_commit(txn);
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_OLTP), ROWS - 1);
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_OLAP), ROWS - 1);
+    txn = list_begin(shown->store);
+    put(txn, ROWS + 1, 3, "newer");
+    list_commit(txn);
+    must_execute(db, "CREATE TABLE copy AS SELECT * FROM items"); /* a write waits, too */
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM copy", RHEI_ROUTE_OLTP), ROWS);
+}
+
+static void test_a_source_that_is_away_fails_nothing_else(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    shown_list_fail(shown->list, RHEI_STALE);
+    must_fail(db, "SELECT count(*) FROM items", RHEI_STALE);
+    must_fail(db, "INSERT INTO groups SELECT c0 + 100, c2 FROM items", RHEI_STALE);
+    must_execute(db, "INSERT INTO groups VALUES (7, 'h')");
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM groups", RHEI_ROUTE_AUTO), 8);
+    shown_list_fail(shown->list, RHEI_OK);
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_AUTO), ROWS);
+}
+
+static void test_c6_writes_are_refused(void **state)
+{
+    struct shown *shown = *state;
+    must_fail(shown->fixture.db, "DELETE FROM items", RHEI_READ_ONLY);
+    must_fail(shown->fixture.db, "INSERT INTO items(c0) VALUES (1)", RHEI_READ_ONLY);
+    must_fail(shown->fixture.db, "DROP TABLE elsewhere.items", RHEI_READ_ONLY);
+}
+
+static void test_status_says_that_a_local_name_wins(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    for (int local = 0; local < 2; local++) {
+        struct rhei_table_status **tables = NULL;
+        size_t count = 0;
+        bool found = false;
+        assert_int_equal(rhei_tables(db, &tables, &count, NULL), RHEI_OK);
+        for (size_t t = 0; t < count; t++) {
+            if (strcmp(tables[t]->name, "elsewhere.items") != 0)
+                continue;
+            found = true;
+            assert_int_equal(tables[t]->state, RHEI_TABLE_READY);
+            assert_int_equal(tables[t]->rows, ROWS);
+            assert_int_equal(strstr(tables[t]->message, "has its name") != NULL, local);
+        }
+        assert_true(found);
+        rhei_free(tables);
+        if (!local) {
+            must_execute(db, "CREATE TABLE items(a)");
+            assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_AUTO), 0);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_both_engines_answer_alike, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q1_what_was_committed_there_is_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nothing_else, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_c6_writes_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_says_that_a_local_name_wins, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
