@@ -78,6 +78,8 @@ static int teardown(void **state)
     struct fixture *f = *state;
     mirror_table_reader_close(&f->reader);
     mirror_close(&f->mirror);
+    model_reset(&f->model);
+    model_reset(&f->own);
     free(f);
     return 0;
 }
