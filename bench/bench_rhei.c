@@ -105,7 +105,7 @@ double bench_metric(rhei_db *db, const char *name)
     struct rhei_metric **metrics = NULL;
     size_t count = 0;
     double value = 0;
-    check(rhei_metrics(db, &metrics, &count, &error), "metrics", &error);
+    check(rhei_metric_list(db, &metrics, &count, &error), "metrics", &error);
     for (size_t i = 0; i < count; i++)
         if (strcmp(metrics[i]->name, name) == 0)
             value = metrics[i]->value;

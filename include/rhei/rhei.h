@@ -619,7 +619,13 @@ RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *stat
  * array, one block with all that it points to, and frees it with rhei_free(). Errors:
  * RHEI_OLAP_UNAVAILABLE. Any thread.
  */
-RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status ***tables, size_t *count,
+RHEI_API rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, size_t *count,
+                                     struct rhei_error *error);
+/**
+ * The same as an array of structs, `(*tables)[i].name`, each of the first version's fields: what comes to the struct later, only
+ * rhei_table_list() gives. The caller frees the array with rhei_free(). Errors: those of rhei_table_list(). Any thread.
+ */
+RHEI_API rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count,
                                  struct rhei_error *error);
 /** @} */
 
@@ -634,8 +640,11 @@ struct rhei_metric {
     bool counter; /**< only grows; else a gauge */
     double value;
 };
-/** Every metric as of now, an array of pointers as of rhei_tables(), freed with rhei_free(); its texts are static. Any thread. */
-RHEI_API rhei_status rhei_metrics(rhei_db *db, struct rhei_metric ***metrics, size_t *count, struct rhei_error *error);
+/** Every metric as of now, an array of pointers as of rhei_table_list(), freed with rhei_free(); its texts are static. Any thread. */
+RHEI_API rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t *count,
+                                      struct rhei_error *error);
+/** The same as an array of structs of the first version's fields, as of rhei_tables(); freed with rhei_free(). Any thread. */
+RHEI_API rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error);
 
 /** The database as one JSON object: paths, engines, versions, memory, settings in force. Free with rhei_free(). Any thread. */
 RHEI_API rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error);

@@ -127,7 +127,7 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
            (double)executor.memory_bytes);
 }
 
-rhei_status rhei_metrics(rhei_db *db, struct rhei_metric ***metrics, size_t *count, struct rhei_error *error)
+rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t *count, struct rhei_error *error)
 {
     error_clear(error);
     if (db == NULL || metrics == NULL || count == NULL)
@@ -159,6 +159,19 @@ rhei_status rhei_metrics(rhei_db *db, struct rhei_metric ***metrics, size_t *cou
     *metrics = made;
     *count = list.count;
     return RHEI_OK;
+}
+
+rhei_status rhei_metrics(rhei_db *db, struct rhei_metric **metrics, size_t *count, struct rhei_error *error)
+{
+    struct rhei_metric **list = NULL;
+    rhei_status status = rhei_metric_list(db, metrics == NULL ? NULL : &list, count, error);
+    if (status != RHEI_OK)
+        return status;
+    *metrics = base_alloc((*count + 1) * sizeof **metrics);
+    for (size_t i = 0; *metrics != NULL && i < *count; i++)
+        (*metrics)[i] = *list[i];
+    rhei_free(list);
+    return *metrics == NULL ? error_no_memory(error) : RHEI_OK;
 }
 
 /* ---- JSON --------------------------------------------------------------------------------------------------------- */

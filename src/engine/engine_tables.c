@@ -269,11 +269,11 @@ static bool is_listed(const struct rhei_table_status *tables, size_t count, cons
     return false;
 }
 
-rhei_status rhei_tables(rhei_db *db, struct rhei_table_status ***tables, size_t *count, struct rhei_error *error)
+rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, size_t *count, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
     if (status == RHEI_OK && (tables == NULL || count == NULL))
-        status = error_set(error, RHEI_INVALID, "rhei_tables needs places for the array and its length");
+        status = error_set(error, RHEI_INVALID, "a place for the array of tables and one for its length are needed");
     if (status != RHEI_OK)
         return status;
     struct sync_table_status *known = NULL;
@@ -312,6 +312,19 @@ rhei_status rhei_tables(rhei_db *db, struct rhei_table_status ***tables, size_t 
     *tables = list;
     *count = made_count;
     return RHEI_OK;
+}
+
+rhei_status rhei_tables(rhei_db *db, struct rhei_table_status **tables, size_t *count, struct rhei_error *error)
+{
+    struct rhei_table_status **list = NULL;
+    rhei_status status = rhei_table_list(db, tables == NULL ? NULL : &list, count, error);
+    if (status != RHEI_OK)
+        return status;
+    *tables = base_alloc((*count + 1) * sizeof **tables);
+    for (size_t i = 0; *tables != NULL && i < *count; i++)
+        (*tables)[i] = *list[i];
+    rhei_free(list);
+    return *tables == NULL ? error_no_memory(error) : RHEI_OK;
 }
 
 _Static_assert((int)RHEI_TABLE_UNMIRRORED == (int)SYNC_TABLE_UNMIRRORED &&

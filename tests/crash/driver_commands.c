@@ -524,7 +524,7 @@ static rhei_status do_tables(struct lane *lane, struct words *words, struct rhei
     (void)words;
     struct rhei_table_status **tables = NULL;
     size_t count = 0;
-    rhei_status status = rhei_tables(lane->driver->db, &tables, &count, error);
+    rhei_status status = rhei_table_list(lane->driver->db, &tables, &count, error);
     if (status != RHEI_OK)
         return status;
     for (size_t i = 0; i < count; i++) {

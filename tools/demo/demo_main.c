@@ -38,7 +38,7 @@ static double metric(rhei_db *db, const char *name)
     struct rhei_metric **metrics = NULL;
     size_t count = 0;
     double value = 0;
-    if (rhei_metrics(db, &metrics, &count, NULL) == RHEI_OK)
+    if (rhei_metric_list(db, &metrics, &count, NULL) == RHEI_OK)
         for (size_t at = 0; at < count; at++)
             if (strcmp(metrics[at]->name, name) == 0)
                 value = metrics[at]->value;
@@ -226,7 +226,7 @@ static bool verify(struct story *story)
     demo_say("Each table is compared with its mirror by count and by a checksum over every cell. The writers were "
              "ended only "
              "now, with their last changes just committed.");
-    if (rhei_tables(story->db, &tables, &count, &error) != RHEI_OK)
+    if (rhei_table_list(story->db, &tables, &count, &error) != RHEI_OK)
         demo_fail("the tables can't be listed", &error);
     for (size_t at = 0; at < count; at++) {
         uint64_t rows = 0;

@@ -29,8 +29,8 @@ static bool collect(struct rh_tool *tool, struct status *status)
     if (!rh_registry_read(tool, &status->registry))
         return false;
     if (rhei_sync_status(tool->db, &status->sync, &error) == RHEI_OK &&
-        rhei_metrics(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
-        rhei_status listed = rhei_tables(tool->db, &status->tables, &status->table_count, &error);
+        rhei_metric_list(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
+        rhei_status listed = rhei_table_list(tool->db, &status->tables, &status->table_count, &error);
         if (listed == RHEI_OK || listed == RHEI_OLAP_UNAVAILABLE) /* a handle that only reads mirrors nothing */
             return true;
     }

@@ -73,7 +73,7 @@ int rh_sync_command(struct rh_tool *tool)
     bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK &&
                 rhei_sync_now(tool->db, &report, &error) == RHEI_OK &&
                 rhei_sync_status(tool->db, &status, &error) == RHEI_OK &&
-                rhei_tables(tool->db, &tables, &count, &error) == RHEI_OK;
+                rhei_table_list(tool->db, &tables, &count, &error) == RHEI_OK;
     rh_waiting_stop();
     if (!good) {
         rh_tell_error(tool, &error);

@@ -64,7 +64,7 @@ static bool verify_all(struct rh_tool *tool, struct tally *tally)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_table_status **tables = NULL;
     size_t count = 0;
-    if (rhei_tables(tool->db, &tables, &count, &error) != RHEI_OK) {
+    if (rhei_table_list(tool->db, &tables, &count, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
         return false;
     }

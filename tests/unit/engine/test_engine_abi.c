@@ -156,16 +156,39 @@ static void test_lists_are_of_pointers_in_one_block(void **state)
     struct rhei_table_status **tables = NULL;
     struct rhei_metric **metrics = NULL;
     size_t count = 0;
-    assert_int_equal(rhei_tables(fixture.db, &tables, &count, &error), RHEI_OK);
+    assert_int_equal(rhei_table_list(fixture.db, &tables, &count, &error), RHEI_OK);
     assert_int_equal(count, 1);
     assert_string_equal(tables[0]->name, "t");
     assert_int_equal(tables[0]->state, RHEI_TABLE_READY);
     rhei_free(tables);
-    assert_int_equal(rhei_metrics(fixture.db, &metrics, &count, &error), RHEI_OK);
+    assert_int_equal(rhei_metric_list(fixture.db, &metrics, &count, &error), RHEI_OK);
     assert_true(count > 10);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(strncmp(metrics[i]->name, "rhei_", 5), 0);
     rhei_free(metrics);
+}
+
+/* As programs of the first version call them: arrays of structs, each as long as it was then. */
+static void test_lists_of_the_first_version_stay(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_table_status *tables = NULL;
+    struct rhei_metric *metrics = NULL;
+    size_t count = 0;
+    assert_int_equal(sizeof *tables, 552);
+    assert_int_equal(sizeof *metrics, 40);
+    must_execute(fixture.db, "CREATE TABLE u (id INTEGER PRIMARY KEY)");
+    assert_int_equal(rhei_tables(fixture.db, &tables, &count, &error), RHEI_OK);
+    assert_int_equal(count, 2);
+    assert_int_not_equal(strcmp(tables[0].name, tables[1].name), 0);
+    rhei_free(tables);
+    assert_int_equal(rhei_metrics(fixture.db, &metrics, &count, &error), RHEI_OK);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(strncmp(metrics[i].name, "rhei_", 5), 0);
+    rhei_free(metrics);
+    assert_int_equal(rhei_tables(fixture.db, NULL, &count, &error), RHEI_INVALID);
+    assert_int_equal(rhei_metrics(fixture.db, NULL, &count, &error), RHEI_INVALID);
 }
 
 int main(void)
@@ -175,6 +198,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_event_ends_where_its_size_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_options_end_where_their_size_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lists_are_of_pointers_in_one_block, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lists_of_the_first_version_stay, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

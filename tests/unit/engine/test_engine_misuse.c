@@ -71,8 +71,8 @@ static void test_d5_calls_without_a_handle_are_errors(void **state)
         rhei_rebuild(NULL, NULL, NULL),
         rhei_verify(NULL, NULL, NULL, NULL),
         rhei_sync_status(NULL, &status, NULL),
-        rhei_tables(NULL, &tables, &count, NULL),
-        rhei_metrics(NULL, &metrics, &count, NULL),
+        rhei_table_list(NULL, &tables, &count, NULL),
+        rhei_metric_list(NULL, &metrics, &count, NULL),
         rhei_info_json(NULL, &json, NULL),
         rhei_oltp_query(NULL, "SELECT 1", NULL, &rows, NULL),
         rhei_olap_query_arrow(NULL, "SELECT 1", NULL, &stream, NULL),
@@ -117,8 +117,8 @@ static void test_d5_calls_without_a_place_for_the_answer_are_errors(void **state
         rhei_register_table(db, "n", &(struct rhei_column){NULL, "text", false, false}, 1, NULL),
         rhei_unregister_table(db, NULL, NULL),
         rhei_sync_status(db, NULL, NULL),
-        rhei_tables(db, NULL, &count, NULL),
-        rhei_metrics(db, NULL, &count, NULL),
+        rhei_table_list(db, NULL, &count, NULL),
+        rhei_metric_list(db, NULL, &count, NULL),
         rhei_info_json(db, NULL, NULL),
         rhei_oltp_query(db, "SELECT 1", NULL, NULL, NULL),
         rhei_oltp_query(db, NULL, NULL, &(rhei_rows *){NULL}, NULL),
@@ -649,9 +649,9 @@ static rhei_status step_watch(struct rhei_error *error)
     size_t count = 0;
     char *json = NULL;
     struct rhei_sync_status status = {.struct_size = sizeof status};
-    rhei_status result = rhei_tables(fixture.db, &tables, &count, error);
+    rhei_status result = rhei_table_list(fixture.db, &tables, &count, error);
     if (result == RHEI_OK)
-        result = rhei_metrics(fixture.db, &metrics, &count, error);
+        result = rhei_metric_list(fixture.db, &metrics, &count, error);
     if (result == RHEI_OK)
         result = rhei_info_json(fixture.db, &json, error);
     if (result == RHEI_OK)

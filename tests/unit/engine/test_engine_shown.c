@@ -109,7 +109,7 @@ static void test_status_says_that_a_local_name_wins(void **state)
         struct rhei_table_status **tables = NULL;
         size_t count = 0;
         bool found = false;
-        assert_int_equal(rhei_tables(db, &tables, &count, NULL), RHEI_OK);
+        assert_int_equal(rhei_table_list(db, &tables, &count, NULL), RHEI_OK);
         for (size_t t = 0; t < count; t++) {
             if (strcmp(tables[t]->name, "elsewhere.items") != 0)
                 continue;
