@@ -234,7 +234,7 @@ static rhei_status apply_exclude(struct capture *capture, struct capture_table_s
 {
     char reason[320];
     snprintf(reason, sizeof reason, "%s%.250s", what, why->message);
-    table->table.source.unmirrored_reason = oltp_arena_text(&capture->schema->arena, reason);
+    table->table.source.unmirrored_reason = base_arena_text(&capture->schema->arena, reason);
     return table->table.source.unmirrored_reason == NULL ? error_no_memory(capture->error) : RHEI_OK;
 }
 
@@ -630,7 +630,7 @@ static void apply_narrow(const struct oltp *oltp, struct oltp_schema *schema)
 /* The catalog's tables, now that their numbers are known. */
 static rhei_status apply_seal(struct oltp_schema *schema, struct rhei_error *error)
 {
-    struct capture_table *tables = oltp_arena_zero(&schema->arena, schema->catalog.table_count + 1, sizeof *tables);
+    struct capture_table *tables = base_arena_zero(&schema->arena, schema->catalog.table_count + 1, sizeof *tables);
     if (tables == NULL) {
         return error_no_memory(error);
     }

@@ -80,13 +80,13 @@ bool capture_batch_reserve(struct capture_batch *batch, size_t rows)
 }
 
 bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,
-                       struct oltp_arena *arena)
+                       struct base_arena *arena)
 {
     struct rhei_value *value = &batch->values[column][batch->count];
     const void *odd;
     uint32_t odd_length;
     if (utf16 && oltp_odd_text(stmt, from, &odd, &odd_length)) {
-        char *copy = oltp_arena_alloc(arena, (size_t)odd_length + 1);
+        char *copy = base_arena_alloc(arena, (size_t)odd_length + 1);
         if (copy != NULL) {
             copy[0] = OLTP_ODD_TEXT;
             memcpy(copy + 1, odd, odd_length);
@@ -105,7 +105,7 @@ bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stm
     oltp_value(cell, utf16, value);
     if (value->type >= RHEI_TEXT) {
         if (value->length > 0) {
-            void *copy = oltp_arena_alloc(arena, value->length);
+            void *copy = base_arena_alloc(arena, value->length);
             bool copied = copy != NULL && value->as.bytes != NULL;
             if (copied) {
                 memcpy(copy, value->as.bytes, value->length);

@@ -35,7 +35,7 @@ bool capture_batch_reserve(struct capture_batch *batch, size_t rows);
  * itself would give it (REAL columns hold no integers and no negative zero). False without memory.
  */
 bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,
-                       struct oltp_arena *arena);
+                       struct base_arena *arena);
 const struct change_batch *capture_batch_view(struct capture_batch *batch);
 /* "SELECT c, ... FROM main.t" of every column of the table, appended. */
 void capture_batch_select(const struct capture_table_schema *table, struct base_buffer *sql);

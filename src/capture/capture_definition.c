@@ -33,7 +33,7 @@ static void define_fail(struct capture_definer *definer, rhei_status status)
 
 static void *define_alloc(struct capture_definer *definer, size_t count, size_t size)
 {
-    void *place = oltp_arena_zero(definer->arena, count, size);
+    void *place = base_arena_zero(definer->arena, count, size);
     if (place == NULL) {
         define_fail(definer, error_no_memory(definer->error));
     }
@@ -42,7 +42,7 @@ static void *define_alloc(struct capture_definer *definer, size_t count, size_t 
 
 static const char *define_text(struct capture_definer *definer, const unsigned char *text)
 {
-    char *copy = oltp_arena_text(definer->arena, (const char *)text);
+    char *copy = base_arena_text(definer->arena, (const char *)text);
     if (copy == NULL) {
         define_fail(definer, error_no_memory(definer->error));
         return "";
@@ -594,7 +594,7 @@ struct capture_definition *capture_definition_new(struct capture_definer *define
 void capture_definition_release(struct capture_definition *definition)
 {
     if (definition != NULL && atomic_fetch_sub_explicit(&definition->references, 1, memory_order_acq_rel) == 1) {
-        oltp_arena_reset(&definition->arena);
+        base_arena_reset(&definition->arena);
         base_free(definition);
     }
 }
@@ -607,12 +607,12 @@ struct capture_own *capture_own_new(const struct capture_object *triggers, uint3
     }
     atomic_init(&own->references, 1);
     own->arena.first_block = 1024;
-    struct capture_object *copy = oltp_arena_zero(&own->arena, count, sizeof *copy);
+    struct capture_object *copy = base_arena_zero(&own->arena, count, sizeof *copy);
     bool ok = copy != NULL;
     for (uint32_t i = 0; ok && i < count; i++) {
         copy[i] = triggers[i];
-        copy[i].name = oltp_arena_text(&own->arena, triggers[i].name);
-        copy[i].sql = oltp_arena_text(&own->arena, triggers[i].sql);
+        copy[i].name = base_arena_text(&own->arena, triggers[i].name);
+        copy[i].sql = base_arena_text(&own->arena, triggers[i].sql);
         ok = copy[i].name != NULL && copy[i].sql != NULL;
     }
     own->triggers = copy;
@@ -627,7 +627,7 @@ struct capture_own *capture_own_new(const struct capture_object *triggers, uint3
 void capture_own_release(struct capture_own *own)
 {
     if (own != NULL && atomic_fetch_sub_explicit(&own->references, 1, memory_order_acq_rel) == 1) {
-        oltp_arena_reset(&own->arena);
+        base_arena_reset(&own->arena);
         base_free(own);
     }
 }

@@ -7,7 +7,7 @@
 
 struct capture_definition {
     atomic_uint references;
-    struct oltp_arena arena;
+    struct base_arena arena;
     uint64_t hash; /* of the folded name */
     const char *name;
     const struct capture_object *main;    /* the table or view itself, one of objects */
@@ -21,7 +21,7 @@ struct capture_definition {
 /* Our triggers of one table. Immutable, shared as definitions are. */
 struct capture_own {
     atomic_uint references;
-    struct oltp_arena arena;
+    struct base_arena arena;
     const struct capture_object *triggers;
     uint32_t trigger_count;
 };
@@ -35,7 +35,7 @@ struct capture_definer {
     struct rhei_error *error;
     rhei_status status; /* first failure */
     sqlite3_stmt *columns, *indexes, *index_columns, *parents;
-    struct oltp_arena *arena; /* of the definition in work */
+    struct base_arena *arena; /* of the definition in work */
 };
 void capture_definer_init(struct capture_definer *definer, struct oltp_connection *connection,
                           struct rhei_error *error);

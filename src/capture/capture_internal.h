@@ -91,7 +91,7 @@ enum {
 struct oltp_schema {
     struct capture_catalog catalog; /* first: a catalog is released through it */
     atomic_uint references;
-    struct oltp_arena arena;
+    struct base_arena arena;
     struct capture_table_schema *tables;     /* parallel to catalog.tables, sorted by name */
     struct capture_definition **definitions; /* a reference each: of the tables, then of the views */
     uint32_t definition_count;
@@ -190,7 +190,7 @@ struct capture_registry_row {
 };
 struct capture_registry {
     struct oltp_connection *connection;
-    struct oltp_arena arena;
+    struct base_arena arena;
     struct base_map *newest; /* row by name; NULL: not read whole, rows are asked for one by one */
     struct capture_registry_row *live;
     sqlite3_stmt *find, *add;

@@ -26,7 +26,7 @@ struct source_loader {
     struct oltp_connection *connection;
     sqlite3_stmt *stmt;
     struct capture_batch *batch;
-    struct oltp_arena arena;
+    struct base_arena arena;
     bool done;
     char apart[64]; /* each loader's thread has its own cache lines */
 };
@@ -358,7 +358,7 @@ rhei_status capture_load_next(struct source_load *load, uint32_t number, size_t 
     struct source_loader *loader = &load->loaders[number];
     struct capture_batch *batch = loader->batch;
     *result = NULL;
-    oltp_arena_clear(&loader->arena);
+    base_arena_clear(&loader->arena);
     batch->count = 0;
     while (!loader->done && batch->count < max_rows && loader->arena.total < LOAD_BYTES_MAX) {
         int rc = sqlite3_step(loader->stmt);
@@ -395,7 +395,7 @@ void capture_load_end(struct source_load **slot)
         struct source_loader *loader = &load->loaders[i];
         sqlite3_finalize(loader->stmt);
         capture_batch_free(&loader->batch);
-        oltp_arena_reset(&loader->arena);
+        base_arena_reset(&loader->arena);
         load_give(load->oltp, &loader->connection);
     }
     capture_schema_release(load->schema);

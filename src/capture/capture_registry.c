@@ -264,14 +264,14 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
 
 static rhei_status registry_read_row(struct capture_registry *registry, sqlite3_stmt *stmt, struct rhei_error *error)
 {
-    struct capture_registry_row *row = oltp_arena_zero(&registry->arena, 1, sizeof *row);
+    struct capture_registry_row *row = base_arena_zero(&registry->arena, 1, sizeof *row);
     const char *name = (const char *)sqlite3_column_text(stmt, 1);
     if (row == NULL) {
         return error_no_memory(error);
     }
     row->id = sqlite3_column_int64(stmt, 0);
-    row->name = oltp_arena_text(&registry->arena, name);
-    row->signature = oltp_arena_text(&registry->arena, (const char *)sqlite3_column_text(stmt, 2));
+    row->name = base_arena_text(&registry->arena, name);
+    row->signature = base_arena_text(&registry->arena, (const char *)sqlite3_column_text(stmt, 2));
     row->live = sqlite3_column_int(stmt, 3) != 0;
     row->wanted = sqlite3_column_type(stmt, 4) == SQLITE_NULL ? -1 : sqlite3_column_int(stmt, 4) != 0;
     if (row->name == NULL || row->signature == NULL ||
@@ -310,7 +310,7 @@ rhei_status capture_registry_read(struct capture_registry *registry, struct rhei
 void capture_registry_reset(struct capture_registry *registry)
 {
     base_map_free(&registry->newest);
-    oltp_arena_reset(&registry->arena);
+    base_arena_reset(&registry->arena);
     sqlite3_finalize(registry->find);
     sqlite3_finalize(registry->add);
     registry->find = NULL;

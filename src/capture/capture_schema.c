@@ -45,7 +45,7 @@ struct load {
     struct oltp_schema *schema, *base;
     struct rhei_error *error;
     rhei_status status; /* first failure */
-    struct oltp_arena scratch;
+    struct base_arena scratch;
     struct load_slot *slots;
     uint32_t slot_count, slot_capacity;
     struct base_map *added; /* names that the base has not */
@@ -62,7 +62,7 @@ static void load_fail(struct load *load, rhei_status status)
 
 static void *load_alloc(struct load *load, size_t count, size_t size)
 {
-    void *place = oltp_arena_zero(&load->schema->arena, count, size);
+    void *place = base_arena_zero(&load->schema->arena, count, size);
     if (place == NULL) {
         load_fail(load, error_no_memory(load->error));
     }
@@ -176,7 +176,7 @@ static struct load_slot *load_find_slot(struct load *load, const char *name)
     if (load->added == NULL) {
         load->added = base_map_new(true);
     }
-    const char *copy = oltp_arena_text(&load->scratch, name);
+    const char *copy = base_arena_text(&load->scratch, name);
     struct load_slot *slot = copy == NULL || load->added == NULL ? NULL : load_slot_new(load, copy);
     if (slot == NULL || !base_map_put(load->added, name, len, (void *)(uintptr_t)load->slot_count, NULL)) {
         load_fail(load, error_no_memory(load->error));
@@ -208,14 +208,14 @@ static void load_track_row(struct load *load, struct load_track *track, const st
         track->matched++;
         return;
     }
-    struct load_row *row = oltp_arena_zero(&load->scratch, 1, sizeof *row);
+    struct load_row *row = base_arena_zero(&load->scratch, 1, sizeof *row);
     if (row == NULL) {
         load_fail(load, error_no_memory(load->error));
         return;
     }
     row->object = *object;
-    row->object.name = oltp_arena_text(&load->scratch, object->name);
-    row->object.sql = object->sql == NULL ? NULL : oltp_arena_text(&load->scratch, object->sql);
+    row->object.name = base_arena_text(&load->scratch, object->name);
+    row->object.sql = object->sql == NULL ? NULL : base_arena_text(&load->scratch, object->sql);
     if (row->object.name == NULL || (object->sql != NULL && row->object.sql == NULL)) {
         load_fail(load, error_no_memory(load->error));
         return;
@@ -229,7 +229,7 @@ static void load_track_row(struct load *load, struct load_track *track, const st
 /* The rows of the track in one array; NULL after a failure. */
 static struct capture_object *load_track_objects(struct load *load, const struct load_track *track)
 {
-    struct capture_object *objects = oltp_arena_zero(&load->scratch, (size_t)track_count(track) + 1, sizeof *objects);
+    struct capture_object *objects = base_arena_zero(&load->scratch, (size_t)track_count(track) + 1, sizeof *objects);
     if (objects == NULL) {
         load_fail(load, error_no_memory(load->error));
         return NULL;
@@ -505,7 +505,7 @@ static int load_compare(const void *a, const void *b)
 /* All that is there, tables by name, then views by name. The base's are in that order already but for what changed. */
 static struct load_slot **load_order(struct load *load, uint32_t *count, uint32_t *tables)
 {
-    struct load_slot **order = oltp_arena_alloc(&load->scratch, ((size_t)load->slot_count + 1) * sizeof(*order));
+    struct load_slot **order = base_arena_alloc(&load->scratch, ((size_t)load->slot_count + 1) * sizeof(*order));
     uint32_t few = 0;
     *count = 0;
     *tables = 0;
@@ -658,7 +658,7 @@ static rhei_status schema_load(struct oltp_connection *connection, struct oltp_s
     }
     base_free(load.slots);
     base_map_free(&load.added);
-    oltp_arena_reset(&load.scratch);
+    base_arena_reset(&load.scratch);
     if (load.status != RHEI_OK) {
         capture_schema_release(schema);
         return load.status;
@@ -753,7 +753,7 @@ rhei_status capture_schema_reread(struct oltp_connection *connection, struct olt
         }
     }
     base_free(load.slots);
-    oltp_arena_reset(&load.scratch);
+    base_arena_reset(&load.scratch);
     if (load.status == RHEI_OK) {
         load.status =
             oltp_query_int(connection, "SELECT max(rowid) FROM main.sqlite_master", 0, &schema->last_rowid, error);
@@ -781,7 +781,7 @@ void capture_schema_release(struct oltp_schema *schema)
         for (uint32_t i = 0; schema->owns != NULL && i < schema->catalog.table_count; i++) {
             capture_own_release(schema->owns[i]);
         }
-        oltp_arena_reset(&schema->arena);
+        base_arena_reset(&schema->arena);
         base_free(schema);
     }
 }

@@ -325,7 +325,7 @@ void capture_source_free(struct capture_source **slot)
     sqlite3_finalize(source->commit);
     sqlite3_finalize(source->last);
     sqlite3_finalize(source->mark);
-    oltp_arena_reset(&source->arena);
+    base_arena_reset(&source->arena);
     base_free(source->seen);
     capture_watch_free(&source->watch);
     base_mutex_destroy(&source->watch_lock);

@@ -30,7 +30,7 @@ struct capture_source {
     uint32_t ready_count;
     bool row_waits; /* the log statement stands on a row that next has not taken */
     bool drained;
-    struct oltp_arena arena;
+    struct base_arena arena;
 
     /* the cycle: see capture_source_rows.c */
     int64_t position;     /* its end */

@@ -329,7 +329,7 @@ static bool source_is_tables_own(rhei_status status)
 static rhei_status source_lose_table(struct capture_source *source, struct capture_batch *batch,
                                      const struct rhei_error *why, struct rhei_error *error)
 {
-    char *text = oltp_arena_text(&source->arena, why->message);
+    char *text = base_arena_text(&source->arena, why->message);
     if (text == NULL) {
         return error_no_memory(error);
     }
@@ -545,7 +545,7 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
     size_t rows = 0;
     *count = 0;
     source->asked = true;
-    oltp_arena_clear(&source->arena);
+    base_arena_clear(&source->arena);
     source->ready_count = 0;
     /* rows that nobody wants don't end a call: count = 0 means that all were delivered */
     while (status == RHEI_OK && !source->drained && source->lost_all == NULL &&

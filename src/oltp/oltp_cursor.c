@@ -28,7 +28,7 @@ struct oltp_cursor {
     struct oltp_schema *schema; /* of the rows; NULL: unknown, or of no use */
     rhei_status failed;
     /* kept rows */
-    struct oltp_arena arena;
+    struct base_arena arena;
     uint32_t column_count;
     const char **names, **types;
     struct rhei_value *values;
@@ -195,11 +195,11 @@ rhei_status oltp_cursor_next(struct oltp_cursor *cursor, struct rhei_error *erro
 static bool collect_head(struct oltp_cursor *cursor, sqlite3_stmt *stmt)
 {
     cursor->column_count = (uint32_t)sqlite3_column_count(stmt);
-    cursor->names = oltp_arena_zero(&cursor->arena, cursor->column_count, sizeof *cursor->names);
-    cursor->types = oltp_arena_zero(&cursor->arena, cursor->column_count, sizeof *cursor->types);
+    cursor->names = base_arena_zero(&cursor->arena, cursor->column_count, sizeof *cursor->names);
+    cursor->types = base_arena_zero(&cursor->arena, cursor->column_count, sizeof *cursor->types);
     for (uint32_t i = 0; cursor->names != NULL && cursor->types != NULL && i < cursor->column_count; i++) {
-        cursor->names[i] = oltp_arena_text(&cursor->arena, sqlite3_column_name(stmt, (int)i));
-        cursor->types[i] = oltp_arena_text(&cursor->arena, sqlite3_column_decltype(stmt, (int)i));
+        cursor->names[i] = base_arena_text(&cursor->arena, sqlite3_column_name(stmt, (int)i));
+        cursor->types[i] = base_arena_text(&cursor->arena, sqlite3_column_decltype(stmt, (int)i));
         if (cursor->names[i] == NULL || cursor->types[i] == NULL) {
             return false;
         }
@@ -220,7 +220,7 @@ static bool collect_row(struct oltp_cursor *cursor, sqlite3_stmt *stmt, bool utf
     for (size_t i = 0; i < columns; i++) {
         oltp_column(stmt, (int)i, utf16, &row[i]);
         if (row[i].type >= RHEI_TEXT && row[i].length > 0) {
-            void *copy = oltp_arena_alloc(&cursor->arena, row[i].length);
+            void *copy = base_arena_alloc(&cursor->arena, row[i].length);
             if (copy == NULL) {
                 return false;
             }
@@ -515,7 +515,7 @@ void oltp_cursor_close(struct oltp_cursor **slot)
     if (cursor->owner_open != NULL) {
         *cursor->owner_open = false;
     }
-    oltp_arena_reset(&cursor->arena);
+    base_arena_reset(&cursor->arena);
     base_free(cursor->values);
     base_free(cursor);
 }

@@ -9,7 +9,7 @@
 #include "oltp/oltp_internal.h"
 
 struct oltp_describe {
-    struct oltp_arena arena;
+    struct base_arena arena;
     struct oltp_reference *references;
     size_t count, capacity;
     bool failed;
@@ -31,9 +31,9 @@ static void describe_add(struct oltp_describe *describe, const char *schema, con
     }
     describe->references = items;
     struct oltp_reference *reference = &describe->references[describe->count];
-    reference->schema = oltp_arena_text(&describe->arena, schema);
-    reference->table = oltp_arena_text(&describe->arena, table);
-    reference->column = oltp_arena_text(&describe->arena, column);
+    reference->schema = base_arena_text(&describe->arena, schema);
+    reference->table = base_arena_text(&describe->arena, table);
+    reference->column = base_arena_text(&describe->arena, column);
     if (reference->schema == NULL || reference->table == NULL || reference->column == NULL) {
         describe->failed = true;
         return;
@@ -66,12 +66,12 @@ static rhei_status describe_columns(struct oltp_describe *describe, sqlite3_stmt
                                     struct rhei_error *error)
 {
     facts->column_count = (uint32_t)sqlite3_column_count(stmt);
-    const char **names = oltp_arena_zero(&describe->arena, facts->column_count, sizeof *names);
-    const char **types = oltp_arena_zero(&describe->arena, facts->column_count, sizeof *types);
+    const char **names = base_arena_zero(&describe->arena, facts->column_count, sizeof *names);
+    const char **types = base_arena_zero(&describe->arena, facts->column_count, sizeof *types);
     bool ok = names != NULL && types != NULL;
     for (uint32_t i = 0; ok && i < facts->column_count; i++) {
-        names[i] = oltp_arena_text(&describe->arena, sqlite3_column_name(stmt, (int)i));
-        types[i] = oltp_arena_text(&describe->arena, sqlite3_column_decltype(stmt, (int)i));
+        names[i] = base_arena_text(&describe->arena, sqlite3_column_name(stmt, (int)i));
+        types[i] = base_arena_text(&describe->arena, sqlite3_column_decltype(stmt, (int)i));
         ok = names[i] != NULL && types[i] != NULL;
     }
     facts->column_names = names;
@@ -142,7 +142,7 @@ static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len
     for (size_t i = 0; i < describe->count; i++) {
         if (describe->references[i].schema[0] == '\0') { /* count(*) reads no column, and SQLite tells the name alone */
             describe->references[i].schema =
-                oltp_arena_text(&describe->arena, oltp_face_schema_of(oltp->describer, describe->references[i].table));
+                base_arena_text(&describe->arena, oltp_face_schema_of(oltp->describer, describe->references[i].table));
             describe->failed = describe->failed || describe->references[i].schema == NULL;
         }
         facts->reads_elsewhere =
@@ -226,7 +226,7 @@ void oltp_facts_reset(struct oltp_facts *facts)
 {
     struct oltp_describe *describe = facts->owner;
     if (describe != NULL) {
-        oltp_arena_reset(&describe->arena);
+        base_arena_reset(&describe->arena);
         base_free(describe->references);
         base_free(describe);
     }

@@ -29,7 +29,7 @@ void face_set_release(struct oltp_face_set *set)
     for (uint32_t t = 0; t < set->table_count; t++) {
         base_free(set->tables[t].sql);
     }
-    oltp_arena_reset(&set->arena);
+    base_arena_reset(&set->arena);
     base_free(set);
 }
 
@@ -156,11 +156,11 @@ static rhei_status declare(struct face_table *table, struct rhei_error *error)
 }
 
 /* Deep; in the set's arena. NULL: no memory. */
-static struct source_table *copy_definition(struct oltp_arena *arena, const struct source_table *from)
+static struct source_table *copy_definition(struct base_arena *arena, const struct source_table *from)
 {
-    struct source_table *to = oltp_arena_alloc(arena, sizeof *to);
-    struct source_column *columns = oltp_arena_zero(arena, from->column_count, sizeof *columns);
-    uint32_t *keys = oltp_arena_zero(arena, (size_t)from->key_count + 1, sizeof *keys);
+    struct source_table *to = base_arena_alloc(arena, sizeof *to);
+    struct source_column *columns = base_arena_zero(arena, from->column_count, sizeof *columns);
+    uint32_t *keys = base_arena_zero(arena, (size_t)from->key_count + 1, sizeof *keys);
     if (to == NULL || columns == NULL || keys == NULL) {
         return NULL;
     }
@@ -169,13 +169,13 @@ static struct source_table *copy_definition(struct oltp_arena *arena, const stru
     to->key_columns = keys;
     to->unmirrored_reason = NULL;
     memcpy(keys, from->key_columns, from->key_count * sizeof *keys);
-    bool ok = (to->name = oltp_arena_text(arena, from->name)) != NULL;
+    bool ok = (to->name = base_arena_text(arena, from->name)) != NULL;
     for (uint32_t c = 0; ok && c < from->column_count; c++) {
         columns[c] = from->columns[c];
-        columns[c].name = oltp_arena_text(arena, from->columns[c].name);
-        columns[c].declared_type = oltp_arena_text(arena, from->columns[c].declared_type);
+        columns[c].name = base_arena_text(arena, from->columns[c].name);
+        columns[c].declared_type = base_arena_text(arena, from->columns[c].declared_type);
         const char *collation = from->columns[c].collation;
-        columns[c].collation = oltp_arena_text(arena, collation == NULL ? "BINARY" : collation);
+        columns[c].collation = base_arena_text(arena, collation == NULL ? "BINARY" : collation);
         ok = columns[c].name != NULL && columns[c].declared_type != NULL && columns[c].collation != NULL;
     }
     return ok ? to : NULL;
@@ -189,7 +189,7 @@ static rhei_status add_schema(struct oltp_face_set *set, const char *name, const
             return RHEI_OK;
         }
     }
-    *kept = set->schemas[set->schema_count].name = oltp_arena_text(&set->arena, name);
+    *kept = set->schemas[set->schema_count].name = base_arena_text(&set->arena, name);
     if (*kept == NULL) {
         return error_no_memory(error);
     }
@@ -201,8 +201,8 @@ static rhei_status fill(struct oltp *oltp, struct oltp_face_set *set, const stru
                         uint32_t count, const struct oltp_face_set *before, struct rhei_error *error)
 {
     uint32_t known = before == NULL ? 0 : before->schema_count;
-    set->tables = oltp_arena_zero(&set->arena, (size_t)count + 1, sizeof *set->tables);
-    set->schemas = oltp_arena_zero(&set->arena, (size_t)count + known + 1, sizeof *set->schemas);
+    set->tables = base_arena_zero(&set->arena, (size_t)count + 1, sizeof *set->tables);
+    set->schemas = base_arena_zero(&set->arena, (size_t)count + known + 1, sizeof *set->schemas);
     rhei_status status = set->tables == NULL || set->schemas == NULL ? error_no_memory(error) : RHEI_OK;
     const char *kept = NULL;
     /* a schema stays, empty, when its last table goes: connections have it */

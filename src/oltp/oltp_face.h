@@ -27,7 +27,7 @@ struct oltp_face_set {
     atomic_uint references;
     atomic_uint_fast64_t generation; /* the reader's, last seen with these tables */
     uint64_t version;                /* counted from 1 */
-    struct oltp_arena arena;
+    struct base_arena arena;
     struct face_table *tables; /* sorted by number */
     uint32_t table_count;
     struct face_schema *schemas;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "base/base_arena.h"
 #include "base/base_buffer.h"
 #include "base/base_clock.h"
 #include "base/base_error.h"
@@ -14,7 +15,6 @@
 #include "base/base_memory.h"
 #include "base/base_thread.h"
 #include "oltp/oltp.h"
-#include "oltp/oltp_arena.h"
 #include "oltp/oltp_hooks.h"
 #include "sql/sql_literal.h"
 
