@@ -229,18 +229,10 @@ static const char foreign_keys_sql[] =
     "SELECT (SELECT schema_version FROM pragma_schema_version), id, seq, \"table\", \"from\", \"to\", on_update, "
     "on_delete, count(*) OVER (PARTITION BY id) FROM pragma_foreign_key_list(?1, 'main') ORDER BY id DESC, seq";
 
-static const struct capture_table *find_known(const struct capture_catalog *known, const char *name)
-{
-    for (uint32_t t = 0; t < known->table_count; t++)
-        if (base_fold_compare(known->tables[t].source.name, name) == 0)
-            return &known->tables[t];
-    return NULL;
-}
-
 static rhei_status read_table(struct reading *reading, struct rhei_catalog_table *table)
 {
     struct base_arena *arena = &reading->catalog->arena;
-    struct table_reading parts = {.table = table, .known = find_known(reading->known, table->name)};
+    struct table_reading parts = {.table = table, .known = engine_file_table(reading->known, table->name)};
     struct rhei_error told = RHEI_ERROR_INIT;
     rhei_status status = each_row(reading, columns_sql, table->name, take_column, &parts, &told);
     if (status == RHEI_SQL && !reading->changed) { /* its own trouble, and nobody else's */

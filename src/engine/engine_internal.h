@@ -96,6 +96,9 @@ struct rhei_rows {
     struct base_buffer *text; /* [column_count], for rhei_rows_text */
 };
 
+/* The file's own table of that name, NULL if there is none; one that only the mirror has is another. */
+const struct capture_table *engine_file_table(const struct capture_catalog *catalog, const char *name);
+
 /*
  * Copies the part of an option struct that both sides know (NULL: zeros) and checks its struct_size; `what` names the struct.
  * An entry point of the API copies first and looks then.

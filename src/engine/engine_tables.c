@@ -75,7 +75,7 @@ static rhei_status create_text(const char *table, const struct rhei_column *colu
     return sql->failed ? error_no_memory(error) : RHEI_OK;
 }
 
-static const struct capture_table *table_by_name(const struct capture_catalog *catalog, const char *name)
+const struct capture_table *engine_file_table(const struct capture_catalog *catalog, const char *name)
 {
     for (uint32_t t = 0; t < catalog->table_count; t++)
         if (catalog->tables[t].schema == NULL && base_fold_compare(catalog->tables[t].source.name, name) == 0)
@@ -90,7 +90,7 @@ static rhei_status compare_columns(rhei_db *db, const char *table, const struct 
     rhei_status status = capture_catalog_take(db->oltp, &catalog, error);
     if (status != RHEI_OK)
         return status;
-    const struct capture_table *found = table_by_name(catalog, table);
+    const struct capture_table *found = engine_file_table(catalog, table);
     if (found == NULL)
         status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
     size_t visible = 0;
@@ -299,7 +299,7 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
     for (uint32_t t = 0; made != NULL && t < catalog->table_count; t++)
         if (catalog->tables[t].schema != NULL)
             status_of_shown(&made[made_count++], &catalog->tables[t],
-                            table_by_name(catalog, catalog->tables[t].source.name) != NULL, &snapshot);
+                            engine_file_table(catalog, catalog->tables[t].source.name) != NULL, &snapshot);
         else if (!is_listed(made, made_count, catalog->tables[t].source.name))
             status_of_unmet(&made[made_count++], &catalog->tables[t].source);
     mirror_snapshot_release(&snapshot);
