@@ -702,7 +702,7 @@ static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, stru
                               .error = error,
                               .appended = appended,
                               .may_write = true};
-    oltp_fault(oltp, "oltp.capture.triggers");
+    oltp_fault(oltp, "capture.triggers");
     rhei_status status = apply_all(&capture);
     if (status == RHEI_OK) {
         status = oltp_query_int(writer, "PRAGMA main.schema_version", 0, &schema->cookie, error);

@@ -53,7 +53,7 @@ static rhei_status catalog_recapture(struct oltp *oltp, enum capture_cause cause
         return status;
     }
     status = capture_apply(oltp, cause, base, false, &schema, error);
-    oltp_fault(oltp, "oltp.capture.commit");
+    oltp_fault(oltp, "capture.commit");
     if (status == RHEI_OK) {
         status = oltp_exec(oltp->writer, "COMMIT", error);
     }

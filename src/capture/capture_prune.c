@@ -111,7 +111,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
     position = position < last ? position : last - 1;
     int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
-    oltp_fault(oltp, "oltp.prune");
+    oltp_fault(oltp, "capture.prune");
     if (status == RHEI_OK && last > 0 && to >= first) {
         status = prune_ask(oltp, PRUNE_DELETE, &to, 1, NULL, NULL, error);
         if (status == RHEI_OK) {
@@ -164,7 +164,7 @@ rhei_status capture_source_prune(struct change_source *base, int64_t position, u
 static rhei_status prune_mend(struct oltp *oltp, struct rhei_error *error)
 {
     base_log_write(
-        oltp->config.log, BASE_LOG_WARN, "oltp",
+        oltp->config.log, BASE_LOG_WARN, "capture",
         "the change log has numbers that it can't have by itself: they are taken out, and what they may hide is "
         "built again");
     rhei_status status = oltp_writer_acquire(oltp, 0, error);
@@ -196,7 +196,7 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
     if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows) {
         return status;
     }
-    base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
+    base_log_write(oltp->config.log, BASE_LOG_WARN, "capture",
                    "the change log passed its limit of %" PRIu64
                    " rows: its oldest changes go, engines behind them rebuild",
                    oltp->config.log_limit_rows);

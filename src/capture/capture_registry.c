@@ -161,7 +161,7 @@ static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *sch
         schema->pieces &= ~(unsigned)CAPTURE_PIECE_EVENTS; /* it may be what was dropped, or be of a table that was */
         schema->has_log = (schema->pieces & CAPTURE_PIECE_LOG) != 0;
         schema->log_columns = schema->has_log ? schema->log_columns : 0;
-        base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
+        base_log_write(oltp->config.log, BASE_LOG_WARN, "capture",
                        "another program put something of its own in the place of Rhei's tables, or on them: it was "
                        "taken out");
     }
@@ -247,7 +247,7 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
     }
     if (status == RHEI_OK && *lost) {
         base_log_write(
-            oltp->config.log, BASE_LOG_WARN, "oltp",
+            oltp->config.log, BASE_LOG_WARN, "capture",
             "tables of change capture were dropped by another program: they are made again, and all mirrors of this "
             "database are built anew");
         status = oltp_exec(oltp->writer,
