@@ -69,11 +69,24 @@ static char *insert_text(const struct source_table *table, char **create)
     return base_buffer_take(&insert);
 }
 
-static rhei_status insert_rows(const struct mirror_table_view *view, sqlite3_stmt *insert, struct rhei_error *error)
+/* The ranges of one table that a scan can be given: those of numbers. */
+static uint32_t ranges_of(const struct executor_query *query, uint32_t scan, struct mirror_range *ranges)
+{
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < query->range_count && count < MIRROR_MOST_RANGES; r++) {
+        const struct executor_range *range = &query->ranges[r];
+        if (range->scan == scan && range->low.type < RHEI_TEXT && range->high.type < RHEI_TEXT)
+            ranges[count++] = (struct mirror_range){.column = range->column, .low = range->low, .high = range->high};
+    }
+    return count;
+}
+
+static rhei_status insert_rows(const struct mirror_table_view *view, const struct mirror_scan_options *options,
+                               sqlite3_stmt *insert, struct rhei_error *error)
 {
     struct mirror_scan *scan = NULL;
     struct mirror_scan_batch batch;
-    rhei_status status = mirror_scan_open(view, NULL, &scan, error);
+    rhei_status status = mirror_scan_open(view, options, &scan, error);
     while (status == RHEI_OK && mirror_scan_next(scan, &batch)) {
         for (uint32_t slot = mirror_scan_slot(&batch, 0); slot < batch.rows;
              slot = mirror_scan_slot(&batch, slot + 1)) {
@@ -90,8 +103,12 @@ static rhei_status insert_rows(const struct mirror_table_view *view, sqlite3_stm
     return status;
 }
 
-static rhei_status copy_table(sqlite3 *db, const struct mirror_table_view *view, struct rhei_error *error)
+static rhei_status copy_table(sqlite3 *db, const struct mirror_table_view *view, const struct executor_query *query,
+                              uint32_t scan, struct rhei_error *error)
 {
+    struct mirror_range ranges[MIRROR_MOST_RANGES];
+    struct mirror_scan_options options = {
+        .ranges = ranges, .range_count = ranges_of(query, scan, ranges), .exact = true};
     char *create = NULL;
     char *insert = insert_text(mirror_view_definition(view), &create);
     sqlite3_stmt *statement = NULL;
@@ -102,7 +119,7 @@ static rhei_status copy_table(sqlite3 *db, const struct mirror_table_view *view,
              sqlite3_prepare_v2(db, insert, -1, &statement, NULL) != SQLITE_OK)
         status = sqlite_failed(db, error);
     else
-        status = insert_rows(view, statement, error);
+        status = insert_rows(view, &options, statement, error);
     sqlite3_finalize(statement);
     base_free(create);
     base_free(insert);
@@ -131,7 +148,7 @@ static rhei_status run_prepare(struct naive *naive, const struct executor_query 
     for (uint32_t t = 0; status == RHEI_OK && t < naive->count; t++) {
         const struct mirror_table_view *view = mirror_view(query->snapshot, naive->tables[t]);
         if (view != NULL)
-            status = copy_table(run->db, view, error);
+            status = copy_table(run->db, view, query, t, error);
     }
     if (status == RHEI_OK && sqlite3_prepare_v2(run->db, query->sql, -1, &run->statement, NULL) != SQLITE_OK)
         status = sqlite_failed(run->db, error);

@@ -10,7 +10,7 @@
 #include "mirror/mirror.h"
 #include "port/executor.h"
 
-/* `tables` are the numbers that a snapshot may hold; copied. */
+/* `tables` are the numbers that a snapshot may hold; copied. A range's `scan` is a table's place among them. */
 struct executor *naive_executor_open(const uint32_t *tables, uint32_t count);
 
 #endif
