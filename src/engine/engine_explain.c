@@ -120,6 +120,23 @@ static void explain_costs(struct rhei_db *db, struct route_statement *statement,
     }
 }
 
+/* Other sources that it names, each with its own position. */
+static void explain_sources(struct rhei_db *db, const struct oltp_facts *facts, struct explanation *explanation)
+{
+    struct mirror_snapshot snapshot = {0};
+    const char *name = NULL;
+    uint32_t number = 0, at = engine_shown_each(db, facts, 0, &name, &number);
+    if (at == 0 || mirror_snapshot_take(db->mirror, &snapshot) != RHEI_OK)
+        return;
+    for (; at > 0; at = engine_shown_each(db, facts, at, &name, &number)) {
+        char text[160];
+        snprintf(text, sizeof text, "\"%.80s\" at its position %" PRId64, name,
+                 mirror_snapshot_position_of(&snapshot, number));
+        explain_add(explanation, "source", text);
+    }
+    mirror_snapshot_release(&snapshot);
+}
+
 static rhei_status explain_statement(struct rhei_db *db, struct route_statement *statement,
                                      const struct engine_ask *ask, size_t skipped, struct explanation *explanation,
                                      struct rhei_error *error)
@@ -153,6 +170,8 @@ static rhei_status explain_statement(struct rhei_db *db, struct route_statement 
         explain_add(explanation, "SQLite's plan", plan.text != NULL ? plan.text : "");
         base_free(plan.text);
     }
+    if (!route_statement_is_native(statement))
+        explain_sources(db, facts, explanation);
     if (scan.data != NULL)
         explain_add(explanation, "mirror scan", scan.data);
     if (sql.data != NULL)

@@ -183,6 +183,13 @@ rhei_status engine_wait_shown_text(struct rhei_db *db, const char *sql, const st
                                    struct rhei_error *error);
 /* How old they may be, as oltp_stop has it. */
 int64_t engine_most_age_ms(const struct engine_ask *ask);
+/*
+ * The sources that a statement names, one after another: begins at 0 and goes on with what it returns, until that is 0. *name lives as long
+ * as the handle.
+ */
+uint32_t engine_shown_each(struct rhei_db *db, const struct oltp_facts *facts, uint32_t at, const char **name,
+                           uint32_t *number);
+void engine_shown_stop(struct rhei_db *db); /* no other source is followed any more */
 /* When SQLite's connections are closed. */
 void engine_shown_close(struct rhei_db *db);
 /* EXPLAIN ROUTE. */

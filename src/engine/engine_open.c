@@ -257,6 +257,7 @@ void rhei_close(rhei_db **db)
     if (closing->sync != NULL)
         sync_stop(closing->sync);
     route_close(&closing->route);
+    engine_shown_stop(closing);
     sync_close(&closing->sync);
     engine_watches_close(closing);
     if (closing->executor != NULL)

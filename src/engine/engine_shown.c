@@ -4,24 +4,61 @@
 
 #include <string.h>
 
+#include "base/base_map.h"
 #include "mirror/mirror_table_reader.h"
+
+struct shown_source {
+    struct engine_source given;
+    char *name;
+    struct sync *sync; /* NULL: somebody else fills its tables */
+};
 
 struct engine_shown {
     struct table_reader *reader;
-    struct engine_source sources[256];
+    struct shown_source sources[TABLE_SOURCES_MOST];
     uint32_t count;
 };
 
+static rhei_status wait_for(const struct shown_source *source, const struct table_freshness *freshness,
+                            struct rhei_error *error)
+{
+    const struct sync_stop stop = {freshness->check, freshness->context};
+    rhei_status status = RHEI_OK;
+    if (source->given.fresh != NULL)
+        status = source->given.fresh(source->given.context, freshness, error);
+    if (status != RHEI_OK || source->sync == NULL)
+        return status;
+    struct rhei_error why = RHEI_ERROR_INIT;
+    status = freshness->most_age_ms > 0 ? sync_wait_bounded(source->sync, freshness->most_age_ms, 0, &stop, &why)
+                                        : sync_wait_latest(source->sync, 0, &stop, &why);
+    return status == RHEI_OK
+               ? RHEI_OK
+               : error_set(error, status, "source \"%.60s\": %s; ask for less freshness to read what is there",
+                           source->name, why.message);
+}
+
+static bool is_named(const struct oltp_facts *facts, const char *source)
+{
+    for (uint32_t i = 0; i < facts->reference_count; i++)
+        if (base_fold_compare(facts->references[i].schema, source) == 0)
+            return true;
+    return false;
+}
+
+/* Only for those that a statement names; facts NULL: for all. */
+static rhei_status wait_for_named(const struct engine_shown *shown, const struct oltp_facts *facts,
+                                  const struct table_freshness *freshness, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (uint32_t s = 0; s < shown->count && status == RHEI_OK; s++)
+        if (facts == NULL || is_named(facts, shown->sources[s].name))
+            status = wait_for(&shown->sources[s], freshness, error);
+    return status;
+}
+
 static rhei_status wait_for_all(void *context, const struct table_freshness *freshness, struct rhei_error *error)
 {
-    const struct engine_shown *shown = context;
-    rhei_status status = RHEI_OK;
-    for (uint32_t s = 0; s < shown->count && status == RHEI_OK; s++) {
-        const struct engine_source *source = &shown->sources[s];
-        if (source->fresh != NULL)
-            status = source->fresh(source->context, freshness, error);
-    }
-    return status;
+    return wait_for_named(context, NULL, freshness, error);
 }
 
 static rhei_status shown_open(struct rhei_db *db, struct rhei_error *error)
@@ -42,17 +79,77 @@ static rhei_status shown_open(struct rhei_db *db, struct rhei_error *error)
     return RHEI_OK;
 }
 
+static rhei_status follow(struct rhei_db *db, const struct engine_source *source, struct sync **sync,
+                          struct rhei_error *error)
+{
+    struct sync_config config = {.mirror = db->mirror,
+                                 .source = source->changes,
+                                 .source_number = source->number,
+                                 .beside = db->sync,
+                                 .batch_rows = db->config.sync_batch_rows,
+                                 .interval_ms = db->config.sync_interval_ms,
+                                 .prune = true,
+                                 .build_on_demand = db->config.manual_sync,
+                                 .log = &db->log,
+                                 .fault = db->config.fault,
+                                 .fault_context = db->config.fault_context};
+    rhei_status status = sync_open(&config, sync, error);
+    if (status == RHEI_OK && !db->config.manual_sync)
+        status = sync_start(*sync, error);
+    if (status != RHEI_OK)
+        sync_close(sync);
+    return status;
+}
+
+/* Its name is taken by the reader, so its number is below TABLE_SOURCES_MOST and its own. */
+static rhei_status add_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error)
+{
+    struct shown_source *added = &db->shown->sources[db->shown->count];
+    *added = (struct shown_source){.given = *source, .name = base_strdup(source->name)};
+    rhei_status status = added->name == NULL ? error_no_memory(error) : RHEI_OK;
+    if (status == RHEI_OK && source->changes != NULL)
+        status = follow(db, source, &added->sync, error);
+    if (status != RHEI_OK) {
+        base_free(added->name);
+        return status;
+    }
+    if (source->sync != NULL)
+        *source->sync = added->sync;
+    db->shown->count++;
+    return RHEI_OK;
+}
+
 rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error)
 {
     if (db->mirror == NULL)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
                          "tables of source \"%s\" live in the column store, and this handle keeps none", source->name);
+    if (source->number == 0 || source->number >= TABLE_SOURCES_MOST)
+        return error_set(error, RHEI_INVALID, "source \"%.60s\": a number from 1 to %d is needed", source->name,
+                         TABLE_SOURCES_MOST - 1);
     rhei_status status = db->shown == NULL ? shown_open(db, error) : RHEI_OK;
     if (status == RHEI_OK)
         status = mirror_table_reader_name(db->shown->reader, source->number, source->name, error);
-    if (status == RHEI_OK)
-        db->shown->sources[db->shown->count++] = *source;
-    return status;
+    return status == RHEI_OK ? add_source(db, source, error) : status;
+}
+
+uint32_t engine_shown_each(struct rhei_db *db, const struct oltp_facts *facts, uint32_t at, const char **name,
+                           uint32_t *number)
+{
+    for (; db->shown != NULL && at < db->shown->count; at++) {
+        const struct shown_source *source = &db->shown->sources[at];
+        *name = source->name;
+        *number = source->given.number;
+        if (is_named(facts, source->name))
+            return at + 1;
+    }
+    return 0;
+}
+
+void engine_shown_stop(struct rhei_db *db)
+{
+    for (uint32_t s = 0; db->shown != NULL && s < db->shown->count; s++)
+        sync_close(&db->shown->sources[s].sync);
 }
 
 void engine_shown_close(struct rhei_db *db)
@@ -60,6 +157,8 @@ void engine_shown_close(struct rhei_db *db)
     if (db->shown == NULL)
         return;
     mirror_table_reader_close(&db->shown->reader);
+    for (uint32_t s = 0; s < db->shown->count; s++)
+        base_free(db->shown->sources[s].name);
     base_free(db->shown);
     db->shown = NULL;
 }
@@ -82,7 +181,7 @@ rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts
     if (db->shown == NULL || !facts->reads_elsewhere || most_age_ms < 0)
         return RHEI_OK;
     struct table_freshness freshness = {most_age_ms, engine_limits_check, (void *)(uintptr_t)limits};
-    return wait_for_all(db->shown, &freshness, error);
+    return wait_for_named(db->shown, facts, &freshness, error);
 }
 
 rhei_status engine_wait_shown_text(struct rhei_db *db, const char *sql, const struct engine_limits *limits,

@@ -11,10 +11,13 @@
 
 struct engine_source {
     const char *name; /* the schema that its tables are in; copied */
-    uint8_t number;   /* 1..255: the upper 8 bits of its tables' numbers */
-    /* Waits until the column store shows the source as fresh as asked. NULL: it always does. */
+    uint8_t number;   /* 1..15: the upper 8 bits of its tables' numbers */
+    /* Followed until the handle is closed, by cycles of its own; closed by its owner after that. NULL: somebody else fills its tables. */
+    struct change_source *changes;
+    /* Asked before each wait for the source, or, without `changes`, does the waiting. May be NULL. */
     rhei_status (*fresh)(void *context, const struct table_freshness *freshness, struct rhei_error *error);
     void *context;
+    struct sync **sync; /* where to put what follows it, the handle's own; may be NULL */
 };
 /* Before the handle is used by others: RHEI_OLAP_UNAVAILABLE without a column store, RHEI_INVALID for a number that is taken. */
 rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error);

@@ -255,7 +255,7 @@ static void status_of_shown(struct rhei_table_status *made, const struct capture
     const struct mirror_table_view *view = mirror_view(snapshot, table->source.id);
     made->state = view == NULL ? RHEI_TABLE_WAITING : RHEI_TABLE_READY;
     made->rows = view == NULL ? 0 : mirror_view_row_count(view);
-    made->position = mirror_snapshot_position(snapshot);
+    made->position = mirror_snapshot_position_of(snapshot, source_of_table(table->source.id));
     snprintf(made->name, sizeof made->name, "%.100s.%.150s", table->schema, table->source.name);
     snprintf(made->message, sizeof made->message, "a table of source \"%.60s\", which can only be read%s",
              table->schema, local ? "; a table of this file has its name: name it with its source" : "");

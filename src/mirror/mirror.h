@@ -59,7 +59,9 @@ rhei_status mirror_snapshot_take(struct mirror *mirror, struct mirror_snapshot *
 /* A second hold on the same version; the first must be held meanwhile. */
 rhei_status mirror_snapshot_clone(const struct mirror_snapshot *from, struct mirror_snapshot *snapshot);
 void mirror_snapshot_release(struct mirror_snapshot *snapshot);
+/* Of our own file, source 0; and of any: 0 before its first publish, and for one that can't be. */
 int64_t mirror_snapshot_position(const struct mirror_snapshot *snapshot);
+int64_t mirror_snapshot_position_of(const struct mirror_snapshot *snapshot, uint32_t source);
 
 /* ---- Reading a snapshot. Any thread; pointers live as long as the snapshot. -------------------------------------- */
 
@@ -210,9 +212,18 @@ rhei_status mirror_set_sink(struct mirror *mirror, uint32_t table, const struct 
 
 /* Live rows of a table with everything that was applied so far, published or not; 0: there is no such table. */
 uint64_t mirror_rows(struct mirror *mirror, uint32_t table);
-/* Makes everything since the last publish visible at once, under this position. Never fails for want of memory. */
+/*
+ * Makes everything since the last publish visible at once that happened to tables of our own file, source 0, under this
+ * position. Never fails for want of memory.
+ */
 rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_error *error);
-/* Takes a table out with the next publish; snapshots that hold it keep it. No error if it isn't there. */
+/*
+ * The same for one source (source_of_table). What other sources' tables went through stays hidden, however much of it there
+ * is, and so do tables of theirs that were attached. Only where another source was published since this one's changes it needs memory:
+ * RHEI_MEMORY_LIMIT and RHEI_NO_MEMORY, and nothing is shown then; it may be called again.
+ */
+rhei_status mirror_publish_source(struct mirror *mirror, uint32_t source, int64_t position, struct rhei_error *error);
+/* Takes a table out with the next publish, of any source; snapshots that hold it keep it. No error if it isn't there. */
 void mirror_drop(struct mirror *mirror, uint32_t table);
 
 /* ---- Building a table in private. -------------------------------------------------------------------------------- */

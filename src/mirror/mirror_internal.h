@@ -114,12 +114,14 @@ struct mirror_table {
     uint64_t live, dead;
     struct mirror_table_view *view; /* the catalog's: published, or the one that the next publish fills */
     bool dirty;                     /* view is of B and the table is on the mirror's dirty list */
-    atomic_bool unsound;            /* the compactor looks at it, and at the next */
-    atomic_bool moves_blocked;      /* no segment number and no slot is free to move rows to */
+    bool held;           /* it was dirty when another source was published, and is on the mirror's list of those */
+    bool shown;          /* some version shows it, or did */
+    atomic_bool unsound; /* the compactor looks at it, and at the next */
+    atomic_bool moves_blocked; /* no segment number and no slot is free to move rows to */
     bool dropped;
-    struct mirror_table *next_dirty, *next_zombie;
-    struct mirror_garbage_list retired; /* still shown by the published view until the next publish */
-    struct mirror_segment *empties;     /* sealed segments without a live row, to be taken out */
+    struct mirror_table *next_dirty, *next_zombie; /* next_dirty: of the held ones, too */
+    struct mirror_garbage_list retired;            /* still shown by the published view until the next publish */
+    struct mirror_segment *empties;                /* sealed segments without a live row, to be taken out */
     struct mirror_index index;
     struct mirror_sink sink;   /* ended NULL: none */
     struct mirror_begun begun; /* with a sink: when unpublished rows began */
@@ -142,6 +144,9 @@ void mirror_table_free(struct mirror_table *table);
 rhei_status mirror_table_touch(struct mirror_table *table);
 /* Out of the catalog already: view and table go when no snapshot shows them. */
 void mirror_table_retire(struct mirror_table *table);
+/* It is dirty, and another source than its own is published: off the dirty list, by the caller, and among the held ones. */
+void mirror_table_hold(struct mirror_table *table);
+void mirror_table_unhold(struct mirror_table *table);
 /* Fills the view of B from the writer's state. */
 void mirror_table_freeze(struct mirror_table *table);
 /* NULL: no such table, or it is being dropped. */
@@ -234,8 +239,8 @@ void mirror_deletions_free(struct mirror *mirror, struct mirror_deletions *delet
 struct mirror_version {
     struct mirror_garbage garbage;
     uint64_t epoch; /* apart from the list link, because the writer reads it through slots that may be stale */
-    int64_t position;
-    struct mirror_trie catalog; /* struct mirror_table_view * by table id */
+    int64_t position[TABLE_SOURCES_MOST]; /* by source */
+    struct mirror_trie catalog;           /* struct mirror_table_view * by table id */
     struct mirror *mirror;
 };
 
@@ -280,7 +285,7 @@ struct mirror {
     _Alignas(64) uint64_t epoch; /* of the current version */
     uint64_t foreign;            /* grows when a table of another source than our own file comes or goes */
     struct mirror_trie catalog;  /* of the version being built */
-    struct mirror_table *dirty, *zombies;
+    struct mirror_table *dirty, *held, *zombies;
     struct mirror_garbage_list retired;
     const struct mirror_garbage_care *care; /* [MIRROR_KINDS], of those from MIRROR_KIND_SMALL on */
     size_t reclaim_at, reclaim_at_bytes;    /* garbage at which the next pass is due, by either measure */

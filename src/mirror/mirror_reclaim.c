@@ -110,6 +110,8 @@ void mirror_retire_list(struct mirror *mirror, struct mirror_garbage_list *list)
 {
     for (struct mirror_garbage *object = list->first, *next; object != NULL; object = next) {
         next = object->next;
+        object->retired =
+            mirror_building(mirror); /* later than it was retired, if another source was published since */
         list_add(&mirror->retired, object);
         atomic_fetch_add_explicit(&mirror->garbage_bytes, garbage_size(mirror, object), memory_order_relaxed);
     }

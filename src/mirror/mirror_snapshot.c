@@ -199,5 +199,10 @@ void mirror_snapshot_release(struct mirror_snapshot *snapshot)
 
 int64_t mirror_snapshot_position(const struct mirror_snapshot *snapshot)
 {
-    return snapshot->version->position;
+    return snapshot->version->position[0];
+}
+
+int64_t mirror_snapshot_position_of(const struct mirror_snapshot *snapshot, uint32_t source)
+{
+    return source < TABLE_SOURCES_MOST ? snapshot->version->position[source] : 0;
 }

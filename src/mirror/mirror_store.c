@@ -13,9 +13,11 @@
  *  4. The key index holds exactly the live keys of the writer's state. A row id is segment number << 16 | logical offset;
  *     compaction changes places, never offsets, so it never touches the index.
  *  5. A sealed segment's rows, layouts and counters are final; only its deletions change.
- *  6. A table whose change failed is unsound: publishes keep showing what it showed before, and everything replaced since
+ *  6. Each source's tables are published for themselves: what others went through stays in the working state (`held`), and their
+ *     views go on showing what they showed.
+ *  7. A table whose change failed is unsound: publishes keep showing what it showed before, and everything replaced since
  *     stays until the table goes.
- *  7. A publish needs no memory: views are made when a table is first changed in a cycle, a version is always free
+ *  8. A publish needs no memory but for held tables: views are made when a table is first changed in a cycle, a version is always free
  *     (mirror_snapshot.c), retiring is intrusive, and a drop marks the view (gone_at) before it takes it out.
  *
  * States of a cycle: clean -> (apply, attach, drop, swap) -> dirty -> mirror_publish -> clean, B becomes the epoch.
@@ -141,6 +143,8 @@ static void forget_dirty(struct mirror *mirror, struct mirror_table *table)
         }
     }
     table->dirty = false;
+    if (table->held)
+        mirror_table_unhold(table);
 }
 
 static void forget_zombie(struct mirror *mirror, struct mirror_table *table)
@@ -209,12 +213,19 @@ static void take_zombies_out(struct mirror *mirror)
 
 /* ---- Publishing. --------------------------------------------------------------------------------------------------- */
 
-static void freeze_dirty(struct mirror *mirror)
+static void freeze_dirty(struct mirror *mirror, uint32_t source)
 {
     for (struct mirror_table *table = mirror->dirty, *next; table != NULL; table = next) {
         next = table->next_dirty;
         table->dirty = false;
         table->next_dirty = NULL;
+        if (source_of_table(table->definition.id) != source) {
+            mirror_table_hold(table);
+            continue;
+        }
+        if (!table->shown)
+            mirror_note_table(mirror, table->definition.id); /* it may have been attached some publishes ago */
+        table->shown = true;
         if (mirror_table_is_unsound(table))
             continue;
         BASE_INVARIANT(!table->dropped && table->view->table == table);
@@ -229,11 +240,31 @@ static void freeze_dirty(struct mirror *mirror)
     mirror->dirty = NULL;
 }
 
+/* Views of B for the tables of this source whose changes wait since another one was published. */
+static rhei_status take_held(struct mirror *mirror, uint32_t source)
+{
+    rhei_status status = RHEI_OK;
+    for (struct mirror_table *table = mirror->held, *next; table != NULL && status == RHEI_OK; table = next) {
+        next = table->next_dirty;
+        if (source_of_table(table->definition.id) == source)
+            status = mirror_table_touch(table);
+    }
+    return status;
+}
+
 rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_error *error)
 {
-    (void)error;
+    return mirror_publish_source(mirror, 0, position, error);
+}
+
+rhei_status mirror_publish_source(struct mirror *mirror, uint32_t source, int64_t position, struct rhei_error *error)
+{
+    BASE_INVARIANT(source < TABLE_SOURCES_MOST);
+    rhei_status status = mirror->held == NULL ? RHEI_OK : take_held(mirror, source);
+    if (status != RHEI_OK)
+        return error_set(error, status, "no memory to show the changes of source %u", source);
     take_zombies_out(mirror);
-    freeze_dirty(mirror);
+    freeze_dirty(mirror, source);
     struct mirror_version *version = mirror_version_new(mirror);
     struct mirror_version *old = atomic_load_explicit(&mirror->current, memory_order_relaxed);
     BASE_INVARIANT(version != old && mirror->dirty == NULL);
@@ -242,7 +273,8 @@ rhei_status mirror_publish(struct mirror *mirror, int64_t position, struct rhei_
     version->garbage.kind = MIRROR_KIND_VERSION;
     version->garbage.born = building;
     version->epoch = building;
-    version->position = position;
+    memcpy(version->position, old->position, sizeof version->position);
+    version->position[source] = position;
     version->catalog = mirror->catalog;
     version->mirror = mirror;
     mirror_retire(mirror, &mirror->retired, old);

@@ -179,11 +179,37 @@ rhei_status mirror_table_touch(struct mirror_table *table)
         return status;
     }
     mirror_retire(mirror, &mirror->retired, old);
+    if (table->held)
+        mirror_table_unhold(table);
     table->view = view;
     table->dirty = true;
     table->next_dirty = mirror->dirty;
     mirror->dirty = table;
     return RHEI_OK;
+}
+
+/*
+ * Another source is published: what the view copied from the one before is shown, or, if the table was only attached, nothing.
+ * The changes stay in the working state, and the next one, or the publish that shows them, brings another view.
+ */
+void mirror_table_hold(struct mirror_table *table)
+{
+    BASE_INVARIANT(!table->held && !table->dropped);
+    if (!table->shown)
+        atomic_store_explicit(&table->view->gone_at, 0, memory_order_relaxed);
+    table->held = true;
+    table->next_dirty = table->mirror->held;
+    table->mirror->held = table;
+}
+
+void mirror_table_unhold(struct mirror_table *table)
+{
+    struct mirror_table **link = &table->mirror->held;
+    while (*link != table)
+        link = &(*link)->next_dirty;
+    *link = table->next_dirty;
+    table->next_dirty = NULL;
+    table->held = false;
 }
 
 void mirror_table_freeze(struct mirror_table *table)

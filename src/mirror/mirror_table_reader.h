@@ -18,7 +18,7 @@ rhei_status mirror_table_reader_open(const struct mirror_table_reader_config *co
                                      struct rhei_error *error);
 /* No pin may be held. Accepts NULL. */
 void mirror_table_reader_close(struct table_reader **reader);
-/* Shows the tables of source `number` (1..255) under this name (copied). Before anybody pins; a name is for good. */
+/* Shows the tables of source `number` (below TABLE_SOURCES_MOST, but for histories) under this name (copied). Before anybody pins; a name is for good. */
 rhei_status mirror_table_reader_name(struct table_reader *reader, uint8_t number, const char *name,
                                      struct rhei_error *error);
 

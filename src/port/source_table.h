@@ -14,8 +14,17 @@ enum column_affinity {
     AFFINITY_REAL = 4,
 };
 
-/* The upper 8 bits of a table number are its source's; 0 is our own file. */
-enum { TABLE_SOURCE_SHIFT = 24 };
+/*
+ * The upper 8 bits of a table number are its source's, of TABLE_SOURCES_MOST that an engine may follow; 0 is our own file.
+ * TABLE_HISTORY and a source's number: what the engine itself keeps of that source, which changes with it and has its positions.
+ */
+enum { TABLE_SOURCE_SHIFT = 24, TABLE_SOURCES_MOST = 16, TABLE_HISTORY = 128 };
+
+/* Whose cycles change the table of that number. */
+static inline uint32_t source_of_table(uint32_t table)
+{
+    return table >> TABLE_SOURCE_SHIFT & (TABLE_HISTORY - 1);
+}
 
 struct source_column {
     const char *name;

@@ -26,8 +26,14 @@ struct sync_observer {
 struct sync_config {
     struct mirror *mirror;        /* borrowed */
     struct change_source *source; /* borrowed; closed by its owner after sync_close */
-    size_t batch_rows;            /* rows held at a time */
-    uint32_t build_threads;       /* loaders of one build; 0: one per core */
+    /*
+     * Below TABLE_SOURCES_MOST, and no other's of the same mirror; 0: our own file. The source gives its tables plain numbers; those of the
+     * mirror, and of what is told here, have this one in their upper 8 bits.
+     */
+    uint32_t source_number;
+    struct sync *beside;    /* the first that was opened on this mirror, which outlives this one; NULL: this is it */
+    size_t batch_rows;      /* rows held at a time */
+    uint32_t build_threads; /* loaders of one build; 0: one per core */
     uint32_t interval_ms; /* 0: driven by sync_wake and, for foreign commits, a look at the token every 50 ms at most */
     bool prune;           /* forget applied changes in the source */
     bool build_on_demand; /* don't build anything before sync_start or sync_build asks (one-shot commands) */
@@ -40,7 +46,10 @@ struct sync_config {
 };
 
 rhei_status sync_open(const struct sync_config *config, struct sync **sync, struct rhei_error *error);
-/* Stops the loop and the builds, waits for the cycle that runs. Accepts NULL. */
+/*
+ * Stops the loop and the builds, waits for the cycle that runs. The tables of a source that was beside another go from the mirror,
+ * with a publish; its number may be used again then. Accepts NULL.
+ */
 void sync_close(struct sync **sync);
 
 /* The background loop: cycles on sync_wake, builds of tables that need one, compaction, pruning. */
@@ -77,7 +86,7 @@ rhei_status sync_wait_bounded(struct sync *sync, int64_t max_age_ms, int64_t dea
  * base_now_ns of the last moment at which the mirror was known to show every commit: a result's age is now minus this.
  */
 int64_t sync_fresh_at_ns(const struct sync *sync);
-int64_t sync_position(const struct sync *sync);
+int64_t sync_position(const struct sync *sync); /* of its source */
 
 enum sync_table_state {
     SYNC_TABLE_WAITING = 0, /* needs a build; not begun */

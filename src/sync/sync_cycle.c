@@ -61,7 +61,11 @@ static rhei_status apply_rows(struct sync *sync, const struct sync_table *table,
     if (batch->column_count != table->definition->column_count)
         return error_set(error, RHEI_INTERNAL, "a change has %" PRIu32 " columns, the table %" PRIu32,
                          batch->column_count, table->definition->column_count);
-    return mirror_apply(sync->config.mirror, batch, counts, error);
+    sync_turn_take(sync);
+    sync->dirty = true;
+    rhei_status status = mirror_apply(sync->config.mirror, batch, counts, error);
+    sync_turn_give(sync);
+    return status;
 }
 
 static rhei_status note_seen(struct sync *sync, struct sync_table *table, struct rhei_error *error)
@@ -86,14 +90,21 @@ static void forget_seen(struct sync *sync)
     sync->seen_count = 0;
 }
 
+static uint64_t rows_of(struct sync *sync, uint32_t table)
+{
+    sync_turn_take(sync);
+    uint64_t rows = mirror_rows(sync->config.mirror, table);
+    sync_turn_give(sync);
+    return rows;
+}
+
 /* All changes are applied: a table that has another number of rows than the source's went through something that no change told. */
 static void compare_counts(struct sync *sync)
 {
     struct change_source *source = sync->config.source;
     for (size_t i = 0; i < sync->seen_count && source->ops->has_rows; i++) {
         struct sync_table *table = sync_table_find(sync, sync->seen[i]);
-        if (table && table->attached &&
-            !source->ops->has_rows(source, sync->seen[i], mirror_rows(sync->config.mirror, sync->seen[i])))
+        if (table && table->attached && !source->ops->has_rows(source, sync->seen[i], rows_of(sync, sync->seen[i])))
             sync_table_lost(sync, table, "its rows are not as many as its changes tell", INT64_MAX);
     }
     forget_seen(sync);
@@ -129,7 +140,6 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
     struct rhei_error table_error = RHEI_ERROR_INIT;
     BASE_INVARIANT(!batch->seq || batch->seq[0] > sync_table_applied(sync, table)); /* 2. */
     BASE_INVARIANT(!batch->seq || batch->seq[0] <= batch->seq[batch->row_count - 1]);
-    sync->dirty = true;
     sync_tell_changed(sync, table);
     rhei_status applied = apply_rows(sync, table, batch, &counts, &table_error);
     if (applied == RHEI_STALE) { /* changes are missing: a load has what they would have told */
@@ -207,11 +217,15 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
     if (primed && !sync->dirty && !sync->set_changed &&
         position == atomic_load_explicit(&sync->position, memory_order_relaxed))
         return RHEI_OK;
-    rhei_status status = mirror_publish(sync->config.mirror, position, error);
+    sync_turn_take(sync);
+    rhei_status status = mirror_publish_source(sync->config.mirror, sync->config.source_number, position, error);
+    if (status == RHEI_OK) {
+        sync->dirty = false;
+        atomic_store_explicit(&sync->position, position, memory_order_release);
+    }
+    sync_turn_give(sync);
     if (status != RHEI_OK)
         return status;
-    sync->dirty = false;
-    atomic_store_explicit(&sync->position, position, memory_order_release);
     sync_fault(sync, "sync.cycle.published");
     sync_tables_published(sync, position);
     sync_tell_published(sync, position);

@@ -71,8 +71,18 @@ struct sync_job {
     atomic_uint_fast64_t rows;
 };
 
+/* What those who share a mirror share (sync_share.c). */
+struct sync_share {
+    base_mutex turn;                          /* the mirror's writer, for a call */
+    base_mutex compact;                       /* one compacts at a time */
+    struct sync *members[TABLE_SOURCES_MOST]; /* turn: by number */
+};
+
 struct sync {
     struct sync_config config;
+    struct sync_share *share;
+    struct change_source *numbered; /* config.source, if that isn't number 0 */
+    bool joined;
     uint32_t build_threads;
 
     /* What the fast paths read. */
@@ -102,7 +112,7 @@ struct sync {
     bool tables_known;                 /* the list is that of the last pinned state */
     struct sync_report unpublished;    /* counts of what the working state has and no published one */
     bool reading;                      /* the cycle came to read changes */
-    bool dirty;                        /* the working state has something that was not published */
+    bool dirty;                        /* turn: the working state has something that was not published */
     bool promote;                      /* a table was attached since the last publish */
     bool set_changed;                  /* the published set of tables changes with the next publish */
     const struct rhei_value **shifted; /* scratch: columns of the unseen part of a batch */
@@ -165,6 +175,17 @@ rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);
 void sync_job_cancel(struct sync *sync, struct sync_job *job); /* under `lock` */
 void sync_verify_want(struct sync *sync);
 void sync_upkeep_tidy(struct sync *sync); /* under `lock`: memory may be given back soon */
+
+/* sync_share.c: whose call of the mirror's writing side it is. */
+rhei_status sync_share_join(struct sync *sync, struct rhei_error *error);
+void sync_share_leave(struct sync *sync);
+void sync_turn_take(struct sync *sync);
+void sync_turn_give(struct sync *sync);
+void sync_share_publish_again(struct sync *sync); /* every source whose working state is what it shows */
+
+/* sync_numbered.c: `under` stays its owner's. */
+rhei_status sync_numbered_open(struct change_source *under, uint32_t number, struct change_source **source,
+                               struct rhei_error *error);
 
 /* sync_tables.c */
 rhei_status sync_definition_copy(const struct source_table *table, struct source_table **copy,

@@ -41,7 +41,8 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
     base_cond_init(&result->builder_cond);
     base_cond_init(&result->wake_cond);
     base_cond_init(&result->upkeep_cond);
-    if (result->builds_enabled)
+    status = sync_share_join(result, error);
+    if (status == RHEI_OK && result->builds_enabled)
         status = sync_builder_start(result, error);
     if (status != RHEI_OK)
         sync_close(&result);
@@ -79,6 +80,7 @@ void sync_close(struct sync **sync)
     if (!s)
         return;
     quiesce(s);
+    sync_share_leave(s);
     sync_tables_free(s);
     base_free(s->shifted);
     base_free(s->seen);

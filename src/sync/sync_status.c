@@ -52,7 +52,7 @@ static void fill(const struct sync_table *table, const struct mirror_snapshot *s
     const struct mirror_table_view *view = mirror_view(snapshot, out->id);
     if (view && out->state == SYNC_TABLE_READY) {
         out->rows = out->rows_built = out->rows_expected = mirror_view_row_count(view);
-        out->position = mirror_snapshot_position(snapshot);
+        out->position = mirror_snapshot_position_of(snapshot, source_of_table(out->id));
     }
     const struct sync_job *job = table->job;
     if (job && out->state == SYNC_TABLE_BUILDING) {

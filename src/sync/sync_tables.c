@@ -160,12 +160,14 @@ static void table_detach(struct sync *sync, struct sync_table *table)
     if (!table->attached)
         return;
     sync_tell_changed(sync, table);
+    sync_turn_take(sync);
     mirror_drop(sync->config.mirror, table->definition->id);
+    sync->dirty = true;
+    sync_turn_give(sync);
     BASE_INVARIANT(sync->attached_count > 0 && sync->behind_count >= table->behind);
     sync->attached_count--;
     sync->behind_count -= table->behind;
     table->attached = table->behind = false;
-    sync->dirty = true;
     sync->set_changed = true;
 }
 
@@ -352,7 +354,11 @@ static void attach_job(struct sync *sync, struct sync_job *job)
         return;
     }
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (mirror_build_attach(&job->build, &error) != RHEI_OK) {
+    sync_turn_take(sync);
+    rhei_status status = mirror_build_attach(&job->build, &error);
+    sync->dirty = sync->dirty || status == RHEI_OK;
+    sync_turn_give(sync);
+    if (status != RHEI_OK) {
         sync_table_give_up(sync, table, &error, job->room);
         job->finished = true;
         return;
@@ -363,7 +369,6 @@ static void attach_job(struct sync *sync, struct sync_job *job)
     sync->attached_count++;
     sync->behind_count++;
     table->applied = job->hold;
-    sync->dirty = true;
     sync->promote = true;
     sync->set_changed = true;
 }

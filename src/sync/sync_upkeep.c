@@ -81,12 +81,6 @@ rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *e
 
 /* ---- Compaction. ------------------------------------------------------------------------------------------------- */
 
-static void publish_again(struct sync *sync)
-{
-    if (!sync->dirty && atomic_load_explicit(&sync->primed, memory_order_relaxed))
-        (void)mirror_publish(sync->config.mirror, atomic_load_explicit(&sync->position, memory_order_relaxed), NULL);
-}
-
 static rhei_status compact(struct sync *sync, struct rhei_error *error)
 {
     while (!atomic_load_explicit(&sync->stopping, memory_order_relaxed)) {
@@ -96,9 +90,11 @@ static rhei_status compact(struct sync *sync, struct rhei_error *error)
             return status;
         sync_fault(sync, "sync.compact.prepared");
         sync_own(sync);
+        sync_turn_take(sync);
         status = mirror_compact_swap(sync->config.mirror, &compaction, error);
+        sync_turn_give(sync);
         if (status == RHEI_OK)
-            publish_again(sync);
+            sync_share_publish_again(sync);
         sync_fault(sync, "sync.compact.swapped");
         sync_disown(sync);
         if (status != RHEI_OK)
@@ -110,7 +106,9 @@ static rhei_status compact(struct sync *sync, struct rhei_error *error)
 static void compact_all(struct sync *sync)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
+    base_mutex_lock(&sync->share->compact);
     rhei_status status = compact(sync, &error);
+    base_mutex_unlock(&sync->share->compact);
     if (status != RHEI_OK) {
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "compaction: %s", error.message);
         base_mutex_lock(&sync->lock);
@@ -128,7 +126,9 @@ static void tidy(struct sync *sync)
     struct mirror *mirror = sync->config.mirror;
     size_t before = mirror_memory_bytes(mirror);
     sync_own(sync);
+    sync_turn_take(sync);
     mirror_collect(mirror);
+    sync_turn_give(sync);
     sync_disown(sync);
     (void)mirror_trim(mirror);
     sync_fault(sync, "sync.tidied");

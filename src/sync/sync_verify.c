@@ -63,7 +63,7 @@ static rhei_status verify_pin(struct sync *sync, uint32_t table, struct source_l
         }
         if (!mirror_view(snapshot, table))
             status = RHEI_NOT_FOUND;
-        else if (mirror_snapshot_position(snapshot) == info.position)
+        else if (mirror_snapshot_position_of(snapshot, sync->config.source_number) == info.position)
             return RHEI_OK;
         mirror_snapshot_release(snapshot);
         ops->load_end(load);

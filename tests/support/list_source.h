@@ -59,6 +59,9 @@ void list_at_next_load(struct list_store *store, void (*at_load)(void *context),
 /* Fails (false and a message) unless every table of the snapshot equals the store as of the snapshot's position. */
 bool list_equals_snapshot(struct list_store *store, const struct mirror_snapshot *snapshot, char *message,
                           size_t message_size);
+/* The same where the store is followed under that number. */
+bool list_equals_source(struct list_store *store, uint32_t number, const struct mirror_snapshot *snapshot,
+                        char *message, size_t message_size);
 
 uint64_t list_event_count(struct list_store *store); /* committed so far */
 

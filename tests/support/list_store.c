@@ -594,12 +594,18 @@ static bool view_equals(const struct mirror_table_view *view, const struct list_
 bool list_equals_snapshot(struct list_store *store, const struct mirror_snapshot *snapshot, char *message,
                           size_t message_size)
 {
+    return list_equals_source(store, 0, snapshot, message, message_size);
+}
+
+bool list_equals_source(struct list_store *store, uint32_t number, const struct mirror_snapshot *snapshot,
+                        char *message, size_t message_size)
+{
     bool equal = true;
-    int64_t position = mirror_snapshot_position(snapshot);
+    int64_t position = mirror_snapshot_position_of(snapshot, number);
     base_mutex_lock(&store->lock);
     for (size_t i = 0; i < store->table_count && equal; i++) {
         const struct list_table *table = store->tables[i];
-        const struct mirror_table_view *view = mirror_view(snapshot, table->id);
+        const struct mirror_table_view *view = mirror_view(snapshot, table->id | number << TABLE_SOURCE_SHIFT);
         if (!view)
             continue;
         struct list_rows rows;
@@ -608,7 +614,8 @@ bool list_equals_snapshot(struct list_store *store, const struct mirror_snapshot
         equal = view_equals(view, &rows, table->column_count, detail, sizeof detail);
         list_rows_free(&rows, table->column_count);
         if (!equal)
-            snprintf(message, message_size, "table %s at position %lld: %s", table->name, (long long)position, detail);
+            snprintf(message, message_size, "table %s of source %u at position %lld: %s", table->name, number,
+                     (long long)position, detail);
     }
     base_mutex_unlock(&store->lock);
     return equal;

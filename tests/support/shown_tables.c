@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A second writer of a handle's mirror, which takes the cycle for as long as it writes, as a second source's cycle will. */
+/* Tables moved out of the file are written by hand, with the cycle taken for as long; those of a list by a sync of its own. */
 #include "shown_tables.h"
 
 #include <ctype.h>
@@ -19,7 +19,7 @@ static uint32_t number_of(uint32_t table)
 
 static rhei_status publish(rhei_db *db, struct rhei_error *error)
 {
-    return mirror_publish(db->mirror, sync_position(db->sync), error);
+    return mirror_publish_source(db->mirror, SHOWN_SOURCE, 1, error);
 }
 
 /* ---- Out of the file. --------------------------------------------------------------------------------------------- */
@@ -187,124 +187,18 @@ rhei_status shown_move_tables(rhei_db *db, uint32_t *moved, struct rhei_error *e
 struct shown_list {
     rhei_db *db;
     struct change_source *source;
-    base_mutex lock; /* one reads at a time */
-    int64_t position;
-    uint32_t tables[64];
-    uint32_t table_count;
+    struct sync *sync;
     atomic_int failing;
     atomic_uint_fast64_t reads;
 };
 
-static bool has_table(const struct shown_list *list, uint32_t table)
-{
-    for (uint32_t t = 0; t < list->table_count; t++)
-        if (list->tables[t] == table)
-            return true;
-    return false;
-}
-
-static rhei_status load(struct shown_list *list, const struct source_table *table, struct rhei_error *error)
-{
-    const struct change_source_ops *ops = list->source->ops;
-    struct source_table shown = *table;
-    struct source_load *loading = NULL;
-    struct source_load_info info = {0};
-    struct mirror_build *build = NULL;
-    const struct change_batch *batch = NULL;
-    shown.id = number_of(table->id);
-    rhei_status status = mirror_build_begin(list->db->mirror, &shown, 1, &build, error);
-    if (status == RHEI_OK)
-        status = ops->load_begin(list->source, table->id, 1, &loading, &info, error);
-    while (status == RHEI_OK && (status = ops->load_next(loading, 0, BATCH, &batch, error)) == RHEI_OK &&
-           batch != NULL) {
-        struct change_batch changes = *batch;
-        changes.table = shown.id;
-        status = mirror_build_append(build, 0, &changes, error);
-    }
-    if (loading != NULL)
-        ops->load_end(&loading);
-    if (status == RHEI_OK)
-        status = mirror_build_attach(&build, error);
-    else
-        mirror_build_abandon(&build);
-    return status;
-}
-
-/* Tables that are gone go, and those whose definition is new are loaded, up to this cycle's state or beyond: changes apply again. */
-static rhei_status take_tables(struct shown_list *list, struct rhei_error *error)
-{
-    const struct source_table *tables = NULL;
-    size_t count = 0;
-    rhei_status status = list->source->ops->tables(list->source, &tables, &count, error);
-    for (uint32_t t = 0; status == RHEI_OK && t < list->table_count; t++) {
-        bool kept = false;
-        for (size_t i = 0; i < count; i++)
-            kept = kept || tables[i].id == list->tables[t];
-        if (!kept) {
-            mirror_drop(list->db->mirror, number_of(list->tables[t]));
-            list->tables[t--] = list->tables[--list->table_count];
-        }
-    }
-    for (size_t i = 0; status == RHEI_OK && i < count; i++) {
-        if (has_table(list, tables[i].id) || tables[i].unmirrored_reason != NULL)
-            continue;
-        status = load(list, &tables[i], error);
-        if (status == RHEI_OK)
-            list->tables[list->table_count++] = tables[i].id;
-    }
-    return status;
-}
-
-static rhei_status take_changes(struct shown_list *list, struct rhei_error *error)
-{
-    const struct change_batch *batches = NULL;
-    size_t count = 1;
-    rhei_status status = RHEI_OK;
-    while (status == RHEI_OK && count > 0) {
-        status = list->source->ops->next(list->source, BATCH, &batches, &count, error);
-        for (size_t b = 0; status == RHEI_OK && b < count; b++) {
-            struct change_batch changes = batches[b];
-            if (!has_table(list, changes.table))
-                continue;
-            changes.table = number_of(changes.table);
-            status = mirror_apply(list->db->mirror, &changes, NULL, error);
-        }
-    }
-    return status;
-}
-
-static rhei_status read_list(struct shown_list *list, struct rhei_error *error)
-{
-    struct change_cycle cycle = {0};
-    const struct change_source_ops *ops = list->source->ops;
-    rhei_status status = ops->begin(list->source, list->position, &cycle, NULL, error);
-    if (status != RHEI_OK)
-        return status;
-    status = take_changes(list, error);
-    if (status == RHEI_OK && (cycle.schema_changed || list->position == 0))
-        status = take_tables(list, error);
-    ops->end(list->source);
-    if (status == RHEI_OK)
-        status = publish(list->db, error);
-    if (status == RHEI_OK)
-        list->position = cycle.position;
-    return status;
-}
-
 static rhei_status list_fresh(void *context, const struct table_freshness *freshness, struct rhei_error *error)
 {
-    (void)freshness;
     struct shown_list *list = context;
     rhei_status status = (rhei_status)atomic_load(&list->failing);
-    if (status != RHEI_OK)
-        return error_set(error, status, "source \"elsewhere\" is away");
-    base_mutex_lock(&list->lock);
-    sync_own(list->db->sync);
-    status = read_list(list, error);
-    sync_disown(list->db->sync);
-    base_mutex_unlock(&list->lock);
+    (void)freshness;
     atomic_fetch_add(&list->reads, 1);
-    return status;
+    return status == RHEI_OK ? RHEI_OK : error_set(error, status, "source \"elsewhere\" is away");
 }
 
 struct shown_list *shown_list_open(rhei_db *db, struct list_store *store)
@@ -315,10 +209,14 @@ struct shown_list *shown_list_open(rhei_db *db, struct list_store *store)
         abort();
     list->db = db;
     list->source = list_source_open(store);
-    base_mutex_init(&list->lock);
-    struct engine_source source = {.name = "elsewhere", .number = SHOWN_SOURCE, .fresh = list_fresh, .context = list};
-    struct table_freshness now = {0};
-    if (engine_show_source(db, &source, &error) != RHEI_OK || list_fresh(list, &now, &error) != RHEI_OK) {
+    struct engine_source source = {.name = "elsewhere",
+                                   .number = SHOWN_SOURCE,
+                                   .changes = list->source,
+                                   .fresh = list_fresh,
+                                   .context = list,
+                                   .sync = &list->sync};
+    if (engine_show_source(db, &source, &error) != RHEI_OK ||
+        sync_build(list->sync, true, 0, NULL, &error) != RHEI_OK) {
         fprintf(stderr, "%s\n", error.message);
         abort();
     }
@@ -332,7 +230,6 @@ void shown_list_close(struct shown_list **slot)
         return;
     *slot = NULL;
     list->source->ops->close(&list->source);
-    base_mutex_destroy(&list->lock);
     free(list);
 }
 

@@ -3,6 +3,7 @@
 #include "../../support/engine_fixture.h"
 #include "../../support/shown_tables.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { ROWS = 8000 };
@@ -93,6 +94,44 @@ static void test_a_source_that_is_away_fails_nothing_else(void **state)
     assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_AUTO), ROWS);
 }
 
+/* Only who names the source waits for it, on either route. */
+static void test_q1_latest_waits_for_named_sources_alone(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    uint64_t reads = shown_list_reads(shown->list);
+    for (int route = RHEI_ROUTE_OLTP; route <= RHEI_ROUTE_OLAP; route++)
+        assert_int_equal(must_int64(db, "SELECT count(*) FROM groups", route), 7);
+    must_execute(db, "INSERT INTO groups VALUES (100, 'x')");
+    assert_int_equal(shown_list_reads(shown->list), reads);
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_OLTP), ROWS);
+    assert_true(shown_list_reads(shown->list) > reads);
+}
+
+static void test_explain_and_status_state_each_position(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    struct rhei_table_status **tables = NULL;
+    size_t count = 0;
+    char wanted[80];
+    bool found = false;
+    snprintf(wanted, sizeof wanted, "\"elsewhere\" at its position %lld", (long long)list_position(shown->store));
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_OLAP), ROWS);
+    rhei_rows *rows = NULL;
+    assert_int_equal(rhei_query(db, "EXPLAIN ROUTE SELECT count(*) FROM items", NULL, NULL, &rows, NULL), RHEI_OK);
+    while (rhei_rows_next(rows, NULL) == RHEI_ROW)
+        found =
+            found || (strcmp(rhei_rows_text(rows, 0), "source") == 0 && strcmp(rhei_rows_text(rows, 1), wanted) == 0);
+    rhei_rows_close(&rows);
+    assert_true(found);
+    assert_int_equal(rhei_table_list(db, &tables, &count, NULL), RHEI_OK);
+    for (size_t t = 0; t < count; t++)
+        if (strcmp(tables[t]->name, "elsewhere.items") == 0)
+            assert_int_equal(tables[t]->position, list_position(shown->store));
+    rhei_free(tables);
+}
+
 static void test_c6_writes_are_refused(void **state)
 {
     struct shown *shown = *state;
@@ -133,6 +172,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_both_engines_answer_alike, setup, teardown),
         cmocka_unit_test_setup_teardown(test_q1_what_was_committed_there_is_seen, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nothing_else, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q1_latest_waits_for_named_sources_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_explain_and_status_state_each_position, setup, teardown),
         cmocka_unit_test_setup_teardown(test_c6_writes_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_says_that_a_local_name_wins, setup, teardown),
     };

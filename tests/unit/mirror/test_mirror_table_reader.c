@@ -52,7 +52,8 @@ static int setup(void **state)
     assert_int_equal(mirror_table_reader_open(&config, &f->reader, NULL), RHEI_OK);
     assert_int_equal(mirror_table_reader_name(f->reader, FAR, "far", NULL), RHEI_OK);
     uint64_t before = f->reader->ops->generation(f->reader);
-    model_attach(f->mirror, &f->model); /* and publishes */
+    model_attach(f->mirror, &f->model);
+    assert_int_equal(mirror_publish_source(f->mirror, FAR, 1, NULL), RHEI_OK);
     assert_int_not_equal(f->reader->ops->generation(f->reader), before);
     struct rhei_value row[COLUMNS];
     for (int64_t id = 0; id < ROWS; id++) {
@@ -60,14 +61,14 @@ static int setup(void **state)
         model_batch_add(&batch, CHANGE_UPSERT, row);
     }
     assert_int_equal(mirror_apply(f->mirror, &batch.batch, NULL, NULL), RHEI_OK);
-    assert_int_equal(mirror_publish(f->mirror, 1, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish_source(f->mirror, FAR, 1, NULL), RHEI_OK);
     batch.batch.row_count = 0;
     for (int64_t id = 5000; id < 9000; id += 1 + (int64_t)model_below(&random, 3)) {
         row[0] = model_integer(id);
         model_batch_add(&batch, CHANGE_DELETE, row);
     }
     assert_int_equal(mirror_apply(f->mirror, &batch.batch, NULL, NULL), RHEI_OK);
-    assert_int_equal(mirror_publish(f->mirror, 1, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish_source(f->mirror, FAR, 1, NULL), RHEI_OK);
     model_batch_reset(&batch);
     *state = f;
     return 0;

@@ -72,7 +72,7 @@ static void attach(struct face *face, const struct source_table *table)
 
 static void publish(struct face *face)
 {
-    assert_int_equal(mirror_publish(face->mirror, 1, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish_source(face->mirror, FAR, 1, NULL), RHEI_OK);
 }
 
 static struct rhei_value mixed(int64_t id)
