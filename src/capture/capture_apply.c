@@ -22,6 +22,7 @@ struct capture {
     bool doubtful; /* others changed it, and what is different doesn't explain all that they did (capture_explain.c) */
     const struct oltp_schema *settled; /* the schema that was settled last, if it is known */
     bool appended;                     /* only what our own CREATE made is new */
+    bool defers;                       /* new tables wait for their triggers (I12) */
 };
 
 static rhei_status apply_exec_buffer(struct capture *capture, struct base_buffer *sql)
@@ -356,6 +357,15 @@ static bool apply_is_unchanged(const struct capture_table_schema *table)
     return table->before != NULL && table->before->table.captured && table->before->exposed == table->exposed;
 }
 
+/* I12: SQLite answers for it until its triggers are made. */
+static void apply_wait(struct capture *capture, struct capture_table_schema *table)
+{
+    table->waits = true;
+    table->table.source.id = 0;
+    table->table.source.unmirrored_reason = "it is new, and its capture is about to be made";
+    capture->schema->waiting++;
+}
+
 enum capture_need { CAPTURE_NOTHING, CAPTURE_KEEP_NUMBER, CAPTURE_NEW_NUMBER };
 
 /* What the table needs; all that needs no new trigger is done here. */
@@ -367,6 +377,10 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     bool unchanged = apply_is_unchanged(table);
     bool moved = apply_is_doubtful(capture, table);
     *need = CAPTURE_NOTHING;
+    if (capture->defers && table->before != NULL && table->before->waits) {
+        apply_wait(capture, table);
+        return RHEI_OK;
+    }
     if (capture->appended && unchanged) {
         *found = (struct capture_registered){
             .id = table->before->number, .same = true, .wanted = table->before->by_name ? 1 : -1};
@@ -400,6 +414,8 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
         table->table.captured = true;
     } else if (!capture->may_write) {
         capture->incomplete = true;
+    } else if (capture->defers && found->id == 0 && table->trigger_count == 0) {
+        apply_wait(capture, table);
     } else {
         bool keep = capture->cause == CAPTURE_BY_US && found->id != 0 && found->same && !moved;
         *need = keep ? CAPTURE_KEEP_NUMBER : CAPTURE_NEW_NUMBER;
@@ -690,8 +706,8 @@ rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection,
     return status == RHEI_OK ? apply_seal(schema, error) : status;
 }
 
-static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *schema, bool appended,
-                               struct rhei_error *error)
+static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *schema,
+                               enum capture_scope scope, struct rhei_error *error)
 {
     struct oltp_connection *writer = oltp->writer;
     struct capture capture = {.oltp = oltp,
@@ -700,7 +716,8 @@ static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, stru
                               .schema = schema,
                               .cause = cause,
                               .error = error,
-                              .appended = appended,
+                              .appended = scope != CAPTURE_ALL,
+                              .defers = scope == CAPTURE_APPENDED && schema->catalog.table_count >= CAPTURE_MANY_TABLES,
                               .may_write = true};
     oltp_fault(oltp, "capture.triggers");
     rhei_status status = apply_all(&capture);
@@ -717,16 +734,16 @@ static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, stru
 }
 
 /* The schema as it is now that capture is settled: our triggers were made since it was read. */
-static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base, bool appended,
-                               struct oltp_schema **result, struct rhei_error *error)
+static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
+                               enum capture_scope scope, struct oltp_schema **result, struct rhei_error *error)
 {
     struct oltp_connection *writer = oltp->writer;
     struct oltp_schema *schema = NULL;
     *result = NULL;
-    rhei_status status = appended ? capture_schema_extend(writer, base, &schema, error)
-                                  : capture_schema_load(writer, base, &schema, error);
+    rhei_status status = scope != CAPTURE_ALL ? capture_schema_extend(writer, base, &schema, error)
+                                              : capture_schema_load(writer, base, &schema, error);
     if (status == RHEI_OK && oltp->config.capture) {
-        status = apply_write(oltp, cause, schema, appended, error);
+        status = apply_write(oltp, cause, schema, scope, error);
     }
     if (status == RHEI_OK && !oltp_captures(oltp)) {
         apply_still_number(oltp, schema);
@@ -747,12 +764,12 @@ static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, stru
     return RHEI_OK;
 }
 
-rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base, bool appended,
-                          struct oltp_schema **result, struct rhei_error *error)
+rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
+                          enum capture_scope scope, struct oltp_schema **result, struct rhei_error *error)
 {
     /* our rows are none of the user's last_insert_rowid() */
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
-    rhei_status status = apply_apply(oltp, cause, base, appended, result, error);
+    rhei_status status = apply_apply(oltp, cause, base, scope, result, error);
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
     return status;
 }

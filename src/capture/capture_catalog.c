@@ -18,8 +18,12 @@ void capture_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
     schema->catalog.schema_version = atomic_load_explicit(&capture_of(oltp)->schema_version, memory_order_relaxed) + 1;
     capture_of(oltp)->schema = schema;
     atomic_store_explicit(&capture_of(oltp)->schema_version, schema->catalog.schema_version, memory_order_release);
+    bool waiting = schema->waiting > 0;
     base_mutex_unlock(&capture_of(oltp)->schema_lock);
     capture_schema_release(old);
+    if (waiting) {
+        oltp_upkeep_later(oltp, base_now_ns() + CAPTURE_WAIT_NS);
+    }
 }
 
 bool capture_schema_has_log(struct oltp *oltp)
@@ -38,21 +42,10 @@ static bool catalog_cookie_is(struct oltp *oltp, int64_t cookie)
     return same;
 }
 
-/* `base` (may be NULL): a schema that was just read, or the handle's. */
-static rhei_status catalog_recapture(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
-                                     struct rhei_error *error)
+/* Ends the writer's transaction after capture was settled in it with `status`; takes the reference. */
+static rhei_status catalog_commit(struct oltp *oltp, rhei_status status, struct oltp_schema *schema,
+                                  struct rhei_error *error)
 {
-    int64_t cookie = 0;
-    rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK || catalog_cookie_is(oltp, cookie)) {
-        return status;
-    }
-    struct oltp_schema *schema = NULL;
-    status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
-    if (status != RHEI_OK) {
-        return status;
-    }
-    status = capture_apply(oltp, cause, base, false, &schema, error);
     oltp_fault(oltp, "capture.commit");
     if (status == RHEI_OK) {
         status = oltp_exec(oltp->writer, "COMMIT", error);
@@ -69,12 +62,83 @@ static rhei_status catalog_recapture(struct oltp *oltp, enum capture_cause cause
     return RHEI_OK;
 }
 
+/* `base` (may be NULL): a schema that was just read, or the handle's. */
+static rhei_status catalog_recapture(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
+                                     struct rhei_error *error)
+{
+    int64_t cookie = 0;
+    rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
+    if (status != RHEI_OK || catalog_cookie_is(oltp, cookie)) {
+        return status;
+    }
+    struct oltp_schema *schema = NULL;
+    status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = capture_apply(oltp, cause, base, CAPTURE_ALL, &schema, error);
+    return catalog_commit(oltp, status, schema, error);
+}
+
 rhei_status capture_schema_refresh_locked(struct oltp *oltp, enum capture_cause cause, struct rhei_error *error)
 {
     struct oltp_schema *base = capture_schema_hold(oltp);
     rhei_status status = catalog_recapture(oltp, cause, base, error);
     capture_schema_release(base);
     return status;
+}
+
+/* With the writer held and no transaction open. `base`: the handle's schema, in which tables wait. */
+static rhei_status catalog_finish(struct oltp *oltp, struct oltp_schema *base, struct rhei_error *error)
+{
+    int64_t cookie = 0;
+    struct oltp_schema *schema = NULL;
+    rhei_status status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
+    if (status == RHEI_OK && cookie != base->cookie) { /* others changed it since: all of it is settled */
+        oltp_exec(oltp->writer, "ROLLBACK", NULL);
+        return catalog_recapture(oltp, CAPTURE_BY_OTHERS, base, error);
+    }
+    if (status == RHEI_OK) {
+        status = capture_apply(oltp, CAPTURE_BY_US, base, CAPTURE_WAITING, &schema, error);
+    }
+    return catalog_commit(oltp, status, schema, error);
+}
+
+static struct oltp_schema *catalog_hold_waiting(struct oltp *oltp)
+{
+    struct oltp_schema *schema = capture_schema_hold(oltp);
+    if (schema != NULL && schema->waiting == 0) {
+        capture_schema_release(schema);
+        schema = NULL;
+    }
+    return schema;
+}
+
+void capture_schema_finish(struct oltp *oltp, int64_t deadline_ns)
+{
+    struct oltp_schema *schema = catalog_hold_waiting(oltp);
+    if (schema == NULL) {
+        return;
+    }
+    capture_schema_release(schema);
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = oltp_writer_acquire(oltp, deadline_ns, NULL);
+    if (status == RHEI_OK) {
+        schema = catalog_hold_waiting(oltp); /* with the writer held nobody makes another one */
+        status = schema == NULL ? RHEI_OK : catalog_finish(oltp, schema, &why);
+        capture_schema_release(schema);
+        oltp_writer_release(oltp);
+    }
+    if (status != RHEI_OK) {
+        oltp_upkeep_later(oltp, base_now_ns() + CAPTURE_WAIT_NS);
+    }
+    if (why.code != RHEI_OK && why.code != RHEI_BUSY) {
+        base_log_write(oltp->config.log, BASE_LOG_WARN, "capture", "new tables aren't captured yet: %s", why.message);
+    }
 }
 
 /*
@@ -209,6 +273,7 @@ rhei_status capture_catalog_try(struct oltp *oltp, const struct capture_catalog 
 rhei_status capture_catalog_take(struct oltp *oltp, const struct capture_catalog **catalog, struct rhei_error *error)
 {
     struct oltp_schema *schema = NULL;
+    capture_schema_finish(oltp, 1);
     rhei_status status = capture_schema_take(oltp, &schema, error);
     *catalog = NULL;
     return status == RHEI_OK ? capture_catalog_join(oltp, schema, catalog, error) : status;

@@ -54,6 +54,7 @@ static void hooks_end(struct oltp *oltp)
     if (capture == NULL) {
         return;
     }
+    capture_schema_finish(oltp, 1);
     capture_source_free(&capture->source);
     capture_loaders_close(oltp, false);
     for (size_t i = 0; i < sizeof capture->upkeep / sizeof capture->upkeep[0]; i++) {
@@ -204,7 +205,8 @@ static rhei_status hooks_after_ddl(struct oltp *oltp, bool creates, struct oltp_
         return status; /* nothing of main changed: TEMP, ATTACHed, IF NOT EXISTS */
     }
     struct oltp_schema *made = NULL, *known = base == NULL ? capture_schema_hold(oltp) : NULL;
-    status = capture_apply(oltp, CAPTURE_BY_US, base == NULL ? known : base, base != NULL && creates, &made, error);
+    status = capture_apply(oltp, CAPTURE_BY_US, base == NULL ? known : base,
+                           base != NULL && creates ? CAPTURE_APPENDED : CAPTURE_ALL, &made, error);
     capture_schema_release(known);
     if (status == RHEI_OK) {
         capture_schema_release(*schema);
@@ -251,6 +253,9 @@ static void hooks_upkeep(struct oltp *oltp, unsigned due)
     }
     if ((due & (OLTP_UPKEEP_SEEN | OLTP_UPKEEP_TICK)) != 0) {
         capture_engine_seen(oltp, 0, NULL);
+    }
+    if ((due & OLTP_UPKEEP_LATER) != 0) {
+        capture_schema_finish(oltp, base_now_ns() + CAPTURE_PATIENCE_NS);
     }
 }
 

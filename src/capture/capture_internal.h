@@ -15,7 +15,10 @@ enum {
     CAPTURE_LOG_WIDE = 64,          /* tables of more columns are logged by their keys */
     CAPTURE_LOG_MAX_COLUMNS = 1900, /* SQLite's limit of 2,000 less what the log adds, with room */
     CAPTURE_LOADERS_KEPT = 8,
-    CAPTURE_ENGINE_LIFE_MS = 300000, /* an engine not seen for so long is dead */
+    CAPTURE_MANY_TABLES = 100,               /* from so many on, new tables wait for their triggers (I12) */
+    CAPTURE_WAIT_NS = 1000 * 1000 * 1000,    /* so long, where nobody needs them earlier */
+    CAPTURE_PATIENCE_NS = 100 * 1000 * 1000, /* that the maintenance waits for the writer then */
+    CAPTURE_ENGINE_LIFE_MS = 300000,         /* an engine not seen for so long is dead */
 };
 
 /* What a row of the change log says of its table. Whatever else stands there is no change: the table is built again. */
@@ -72,6 +75,7 @@ struct capture_table_schema {
     const char *signature; /* equal signatures: the same columns and key, so the same version */
     uint32_t number;       /* under which it is captured, whether this engine mirrors it or not; 0: it isn't */
     bool by_name;          /* it was asked for by name */
+    bool waits;            /* for its triggers (I12) */
     struct capture_definition *definition;
     const struct capture_table_schema
         *before; /* while capture is settled: the same, in the schema before; NULL: it changed */
@@ -100,6 +104,7 @@ struct oltp_schema {
     uint32_t bucket_count;
     int64_t cookie;
     int64_t last_rowid; /* of sqlite_schema */
+    uint32_t waiting;   /* tables that wait for their triggers (I12) */
     unsigned pieces;    /* CAPTURE_PIECE_ bits that are there */
     bool has_log;
     uint32_t log_columns; /* value columns of the log; 0: none */
@@ -165,13 +170,18 @@ rhei_status capture_prove_writing(struct oltp_connection *connection, const stru
                                   uint32_t before, struct rhei_error *error);
 
 enum capture_cause { CAPTURE_BY_US, CAPTURE_BY_OTHERS };
+/* What may be different from the base, the schema that was read before. */
+enum capture_scope {
+    CAPTURE_ALL, /* anything; the base may be NULL */
+    CAPTURE_APPENDED, /* the base was the schema of this transaction, and since then one CREATE of ours ran; new tables may wait (I12) */
+    CAPTURE_WAITING, /* nothing: the tables that wait get their triggers */
+};
 /*
  * Inside a write transaction of the writer: brings tables, triggers and registry to what the schema asks for.
- * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit. `base` (may be NULL)
- * is a schema that was read before; `appended`: it was the one of this transaction, and since then one CREATE ran.
+ * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit.
  */
-rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base, bool appended,
-                          struct oltp_schema **schema, struct rhei_error *error);
+rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
+                          enum capture_scope scope, struct oltp_schema **schema, struct rhei_error *error);
 /* Drops our triggers of one table, so that an ALTER may touch any column. `base` as above, current. */
 rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const char *table, struct rhei_error *error);
 /* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */
@@ -230,6 +240,11 @@ rhei_status capture_schema_take(struct oltp *oltp, struct oltp_schema **schema, 
 rhei_status capture_schema_refresh(struct oltp *oltp, struct rhei_error *error);
 /* The same, but never waits for a writer: RHEI_BUSY when one holds back what has to be written first. */
 rhei_status capture_schema_settle(struct oltp *oltp, struct rhei_error *error);
+/*
+ * Makes the triggers of tables that wait for them, if there are any (I12). `deadline_ns` as oltp_writer_acquire has it; 1: only if
+ * the writer is free. What fails is tried again by the maintenance. Any thread, without locks.
+ */
+void capture_schema_finish(struct oltp *oltp, int64_t deadline_ns);
 /* The version of the current schema if that has this cookie, else 0. */
 uint64_t capture_schema_version_of(struct oltp *oltp, int64_t cookie);
 /* The same, with the writer held and no transaction open. */

@@ -61,7 +61,7 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
         status = register_want(oltp, table, wanted, error);
         sqlite3_set_last_insert_rowid(oltp->writer->db, last);
         if (status == RHEI_OK) {
-            status = capture_apply(oltp, CAPTURE_BY_US, NULL, false, &schema, error);
+            status = capture_apply(oltp, CAPTURE_BY_US, NULL, CAPTURE_ALL, &schema, error);
         }
         if (status == RHEI_OK && wanted) {
             status = register_check(schema, table, error);

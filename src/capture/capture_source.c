@@ -232,6 +232,9 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     source->connection->busy_deadline_ns = 0;
     rhei_status status = oltp_identity_check(source->oltp, true, error);
     bool known = false, mended = false;
+    if (status == RHEI_OK) {
+        capture_schema_finish(source->oltp, 1); /* I12 */
+    }
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
         if (token != NULL) {
             *token = oltp_commit_token(source->oltp);

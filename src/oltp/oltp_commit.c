@@ -29,6 +29,16 @@ void oltp_seen_due(struct oltp *oltp)
     commit_ask(oltp, &oltp->seen_due);
 }
 
+void oltp_upkeep_later(struct oltp *oltp, int64_t at_ns)
+{
+    base_mutex_lock(&oltp->maintenance_lock);
+    if (oltp->later_ns == 0 || at_ns < oltp->later_ns) {
+        oltp->later_ns = at_ns;
+        base_cond_signal(&oltp->maintenance_wake);
+    }
+    base_mutex_unlock(&oltp->maintenance_lock);
+}
+
 /* ---- The end of a transaction. ----------------------------------------------------------------------------------- */
 
 void oltp_fault(struct oltp *oltp, const char *point)

@@ -17,7 +17,13 @@ struct oltp_connection;
 struct oltp_schema; /* defined by who fills the hooks */
 
 /* Why upkeep is due, as bits. */
-enum { OLTP_UPKEEP_LIMIT = 1, OLTP_UPKEEP_SEEN = 2, OLTP_UPKEEP_CHECKPOINT = 4, OLTP_UPKEEP_TICK = 8 };
+enum {
+    OLTP_UPKEEP_LIMIT = 1,
+    OLTP_UPKEEP_SEEN = 2,
+    OLTP_UPKEEP_CHECKPOINT = 4,
+    OLTP_UPKEEP_TICK = 8,
+    OLTP_UPKEEP_LATER = 16, /* oltp_upkeep_later asked for it */
+};
 
 struct oltp_hooks {
     /* ---- The handle's life. ---- */

@@ -456,6 +456,7 @@ struct oltp {
     base_mutex maintenance_lock;
     base_cond maintenance_wake;
     bool maintenance_stop, checkpoint_due, limit_due, seen_due;
+    int64_t later_ns; /* when the hooks' upkeep is to be called for what was left for later; 0: nothing was */
     atomic_int_fast64_t log_first;         /* lowest log row as far as we know */
     atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
     int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */
@@ -481,6 +482,8 @@ unsigned oltp_checkpoint_pages(const struct oltp *oltp);
 /* Pages in the log at which the writer is held for the last of a checkpoint, so that it starts anew. */
 unsigned oltp_wal_reset_pages(const struct oltp *oltp);
 void oltp_limit_due(struct oltp *oltp);
+/* Has the hooks' upkeep called at that time (base_now_ns), unless it is called earlier already. Any thread. */
+void oltp_upkeep_later(struct oltp *oltp, int64_t at_ns);
 /* Has the engine registered soon; doesn't wait for the writer, so that opening doesn't. */
 void oltp_seen_due(struct oltp *oltp);
 

@@ -55,7 +55,9 @@ static void maintenance_run(void *argument)
     base_mutex_lock(&oltp->maintenance_lock);
     while (!oltp->maintenance_stop) {
         if (!oltp->checkpoint_due && !oltp->limit_due && !oltp->seen_due) {
-            base_cond_wait_until(&oltp->maintenance_wake, &oltp->maintenance_lock, seen < look ? seen : look);
+            int64_t until = seen < look ? seen : look;
+            base_cond_wait_until(&oltp->maintenance_wake, &oltp->maintenance_lock,
+                                 oltp->later_ns != 0 && oltp->later_ns < until ? oltp->later_ns : until);
         }
         bool checkpoint = oltp->checkpoint_due && !oltp->maintenance_stop;
         bool limit = oltp->limit_due && !oltp->maintenance_stop;
@@ -63,6 +65,8 @@ static void maintenance_run(void *argument)
         oltp->checkpoint_due = false;
         oltp->limit_due = false;
         oltp->seen_due = false;
+        bool later = oltp->later_ns != 0 && base_now_ns() >= oltp->later_ns && !oltp->maintenance_stop;
+        oltp->later_ns = later ? 0 : oltp->later_ns;
         base_mutex_unlock(&oltp->maintenance_lock);
         bool tick = base_now_ns() >= seen;
         if ((checkpoint || tick) && connection == NULL) {
@@ -79,7 +83,8 @@ static void maintenance_run(void *argument)
             look = oltp_wal_look(oltp, connection);
         }
         oltp->hooks->upkeep(oltp, (limit ? OLTP_UPKEEP_LIMIT : 0U) | (engine ? OLTP_UPKEEP_SEEN : 0U) |
-                                      (checkpoint ? OLTP_UPKEEP_CHECKPOINT : 0U) | (tick ? OLTP_UPKEEP_TICK : 0U));
+                                      (checkpoint ? OLTP_UPKEEP_CHECKPOINT : 0U) | (tick ? OLTP_UPKEEP_TICK : 0U) |
+                                      (later ? OLTP_UPKEEP_LATER : 0U));
         if (engine || tick) {
             seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
         }

@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include "base/base_buffer.h"
+#include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
 extern char **environ;
+
+#define BUSY_LIMIT_NS INT64_C(30000000000)
 
 void test_default_config(const struct oltp_test *test, struct oltp_config *config)
 {
@@ -405,7 +408,12 @@ uint64_t test_mirror_cycle(struct test_mirror *mirror)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct change_cycle cycle;
     uint64_t changes = 0;
-    must(source->ops->begin(source, mirror->position, &cycle, NULL, &error), &error, "begin");
+    rhei_status status;
+    int64_t until = base_now_ns() + BUSY_LIMIT_NS;
+    do { /* the maintenance, or another engine, may have the writer while a schema is to be settled */
+        status = source->ops->begin(source, mirror->position, &cycle, NULL, &error);
+    } while (status == RHEI_BUSY && base_now_ns() < until);
+    must(status, &error, "begin");
     mirror->lost = cycle.lost;
     if (cycle.schema_changed || cycle.lost || !mirror->started) {
         mirror_take_tables(mirror);
