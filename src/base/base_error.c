@@ -129,15 +129,3 @@ rhei_status error_no_memory(struct rhei_error *error)
 {
     return error_set(error, RHEI_NO_MEMORY, "out of memory; free some, or lower the configured limits, and try again");
 }
-
-void error_clear(struct rhei_error *error)
-{
-    if (error == NULL)
-        return;
-    /* not the whole message: every call begins with this */
-    error->code = RHEI_OK;
-    memcpy(error->sqlstate, "00000", sizeof error->sqlstate);
-    error->sql_offset = -1;
-    error->engine_code = 0;
-    error->message[0] = '\0';
-}

@@ -103,6 +103,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     if (status != RHEI_OK) {
         return status;
     }
+    uint64_t before = oltp_commit_token(oltp);
     status = prune_ask(oltp, PRUNE_BOUNDS, NULL, 0, bounds, &empty, error);
     int64_t last = bounds[0], first = bounds[1];
     if (status == RHEI_OK && !force) {
@@ -126,6 +127,10 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     if (status == RHEI_OK) {
         status = oltp_step_own(oltp, oltp->commit, error);
         atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
+    }
+    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
+    if (status == RHEI_OK && source != NULL && !force) { /* who loses changes to the limit has to see it */
+        capture_source_upkept(source, before);
     }
     if (status != RHEI_OK) {
         oltp_exec(oltp->writer, "ROLLBACK", NULL);

@@ -11,6 +11,8 @@
  * S5. A schema change shows itself as a re-preparation of the position statement; nothing is asked otherwise.
  * S6. The row at an engine's position is never pruned. Time and values make it one that no other history of the file has, so
  *     the next cycle finds it again, the same, or an older copy of the file was put in its place and written on.
+ * S7. A commit that only took applied changes out of the log is no reason for a cycle. The writer's lock is held from before `before` is read,
+ *     and the count of commits, which is the token's upper half, shows after it that ours was the only one.
  */
 #include "capture/capture_source.h"
 
@@ -276,11 +278,38 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
 
 /* ---- The socket. ------------------------------------------------------------------------------------------------- */
 
+void capture_source_upkept(struct capture_source *source, uint64_t before)
+{
+    uint64_t now = oltp_commit_token(source->oltp);
+    if (now == before) { /* it wrote nothing */
+        return;
+    }
+    bool alone = now >> 32 == (uint32_t)((before >> 32) + 1);
+    bool follows = alone && atomic_load_explicit(&source->upkept_to, memory_order_relaxed) == before;
+    uint64_t from = follows ? atomic_load_explicit(&source->upkept_from, memory_order_relaxed) : before;
+    atomic_store(&source->upkept_to, 0); /* no reader takes the old end with the new begin */
+    atomic_store(&source->upkept_from, from);
+    atomic_store(&source->upkept_to, alone ? now : 0);
+}
+
+/* S7 */
+static bool source_was_upkept(struct capture_source *source, uint64_t token, uint64_t now)
+{
+    return atomic_load(&source->upkept_to) == now && atomic_load(&source->upkept_from) == token &&
+           atomic_load(&source->upkept_to) == now;
+}
+
 static bool source_may_have_changes(struct change_source *base, uint64_t token)
 {
-    struct oltp *oltp = source_of(base)->oltp;
+    struct capture_source *source = source_of(base);
+    struct oltp *oltp = source->oltp;
+    uint64_t now = oltp_commit_token(oltp);
+    if (oltp_is_blind(oltp) || (now != token && !source_was_upkept(source, token, now))) {
+        return true;
+    }
     /* a file that took this one's place has commits of its own: the cycle says so */
-    return oltp_is_blind(oltp) || oltp_commit_token(oltp) != token || oltp_identity_check(oltp, false, NULL) != RHEI_OK;
+    return atomic_load_explicit(&source->doubtful, memory_order_relaxed) ||
+           oltp_identity_check(oltp, false, NULL) != RHEI_OK;
 }
 
 static rhei_status source_tables(struct change_source *base, const struct source_table **tables, size_t *count,

@@ -51,11 +51,14 @@ struct capture_source {
     uint32_t guess_change, guess_upkeep; /* of the last cycle, where the file can't be watched */
     uint64_t cycle;                      /* number of this one */
     bool pages_known;                    /* this cycle: what its commits wrote since `judged` is known */
-    bool doubtful;                       /* commits were missed since the last cycle */
+    atomic_bool doubtful;                /* commits were missed since the last cycle */
     bool asked;                          /* next was called in the last cycle */
     size_t told;                         /* how many of the touched tables the last cycle knew of (E1) */
     int64_t judged;                      /* position up to which touched tables were judged */
     struct capture_batch **by_root;      /* batches in the order of their roots */
+
+    /* S7; of commits of ours that took applied changes away. to = 0: none that nobody's else came between */
+    _Atomic uint64_t upkept_from, upkept_to;
 
     /* the newest row that was read: it must be there, and the same, the next time (S6) */
     int64_t mark_seq; /* 0: none */
@@ -70,6 +73,8 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
                                      struct rhei_error *error);
 /* What tells a row of `last` or `mark` from any other that may come to have its number. */
 uint64_t capture_source_hash_row(sqlite3_stmt *row);
+/* After a commit of upkeep, with the writer still held: `before` is the token from within its transaction. */
+void capture_source_upkept(struct capture_source *source, uint64_t before);
 /* Between cycles: gives back what a big one needed to tell its keys apart. */
 void capture_source_forget_seen(struct capture_source *source);
 /* The batch of a table number, NULL: it isn't followed. */

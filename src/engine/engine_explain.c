@@ -190,7 +190,7 @@ static rhei_status explanation_to_rows(struct rhei_db *db, struct explanation *e
     static const uint8_t classes[] = {RHEI_TEXT, RHEI_NULL};
     struct arrow_row_source source = {.next = explain_next, .release = explain_release, .context = explanation};
     struct arrow_row_options options = {.columns = {.count = 2, .names = names, .known_class = classes}};
-    rhei_status status = engine_rows_new(db, NULL, rows, error);
+    rhei_status status = engine_rows_new(db, rows, error);
     if (status != RHEI_OK) {
         explain_release(explanation);
         return status;

@@ -46,6 +46,8 @@ struct rhei_db {
     struct engine_watches *watches; /* NULL without a column store */
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
     struct engine_counters counters;
+    _Atomic(struct rhei_rows *)
+        spare_rows; /* those of SQLite that were closed last: memory, and maybe the same statement again */
 };
 
 struct rhei_cancel {
@@ -75,14 +77,7 @@ enum engine_answer_kind {
 struct rhei_rows {
     enum engine_answer_kind kind;
     struct rhei_db *db;
-    struct route_statement *statement; /* kept: names and types are its own; NULL in a session */
     struct oltp_cursor *cursor;
-    struct ArrowArrayStream stream;
-    struct ArrowSchema schema;  /* of the stream, where SQLite has no names for its columns */
-    struct arrow_cursor *arrow; /* over the stream, from the first row on */
-    struct mirror_snapshot snapshot;
-    bool holds_snapshot;
-    struct route_plan *plan;
     struct engine_limits limits;
     const struct engine_ask *ask; /* while the call that asked is under way; NULL after it */
     uint32_t column_count;
@@ -93,7 +88,15 @@ struct rhei_rows {
     int64_t age_us;
     struct oltp_result result;
     bool on_row;
-    struct base_buffer *text; /* [column_count], for rhei_rows_text */
+    bool holds_snapshot;
+    struct base_buffer *text;          /* [column_count], for rhei_rows_text */
+    struct route_statement *statement; /* kept: names and types are its own; NULL in a session */
+    /* from here on nothing is set in a struct that is kept for the next rows (rhei_db.spare_rows) */
+    struct route_plan *plan;
+    struct ArrowArrayStream stream;
+    struct ArrowSchema schema;  /* of the stream, where SQLite has no names for its columns */
+    struct arrow_cursor *arrow; /* over the stream, from the first row on */
+    struct mirror_snapshot snapshot;
 };
 
 /* The file's own table of that name, NULL if there is none; one that only the mirror has is another. */
@@ -148,17 +151,18 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
                             const struct rhei_params *params, const struct rhei_query_options *options,
                             struct rhei_error *error);
 void engine_ask_reset(struct engine_ask *ask);
-/* `statement` is kept by the rows on success; it stays the caller's. */
-rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
-                          struct rhei_rows **rows, struct rhei_error *error);
 rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                            struct rhei_error *error);
 /* Takes the rows, also when it fails. */
 rhei_status engine_rows_to_stream(struct rhei_rows **rows, bool strings_view, struct ArrowArrayStream *stream,
                                   struct rhei_error *error);
 
-rhei_status engine_rows_new(struct rhei_db *db, struct route_statement *statement, struct rhei_rows **rows,
-                            struct rhei_error *error);
+/* Rows of nothing yet. */
+rhei_status engine_rows_new(struct rhei_db *db, struct rhei_rows **rows, struct rhei_error *error);
+/* The same; their statement may be that of the rows that were closed last, which the caller keeps or replaces. */
+rhei_status engine_rows_again(struct rhei_db *db, struct rhei_rows **rows, struct rhei_error *error);
+/* When no rows are left. */
+void engine_rows_spare_free(struct rhei_db *db);
 
 /* The column store's part of an answer: *answered = false means that SQLite must answer, and the choice says why. */
 rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *ask, struct route_choice *choice,

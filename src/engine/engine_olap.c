@@ -182,7 +182,7 @@ rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhe
     status = engine_wait_fresh(db, &ask, error);
     struct rhei_rows *rows = NULL;
     if (status == RHEI_OK)
-        status = engine_rows_new(db, NULL, &rows, error);
+        status = engine_rows_new(db, &rows, error);
     if (status != RHEI_OK)
         return status;
     rows->limits = ask.limits;

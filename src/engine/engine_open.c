@@ -256,6 +256,7 @@ void rhei_close(rhei_db **db)
     /* First whatever works in the background; then the readers of the mirror; then the mirror; SQLite last. */
     if (closing->sync != NULL)
         sync_stop(closing->sync);
+    engine_rows_spare_free(closing);
     route_close(&closing->route);
     engine_shown_stop(closing);
     sync_close(&closing->sync);

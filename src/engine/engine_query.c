@@ -8,21 +8,11 @@
 #include "engine/engine_internal.h"
 #include "sql/sql_lexer.h"
 
-rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
-                            const struct rhei_params *params, const struct rhei_query_options *options,
-                            struct rhei_error *error)
+static rhei_status take_options(struct engine_ask *ask, const struct rhei_query_options *options,
+                                struct rhei_error *error)
 {
-    *ask = (struct engine_ask){.sql = sql};
-    if (db == NULL || sql == NULL)
-        return error_set(error, RHEI_INVALID, "a database handle and an SQL text are needed");
-    ask->len = strlen(sql);
-    ask->freshness = db->config.freshness;
-    rhei_status status = engine_bind(sql, ask->len, params, &ask->bound, error);
-    ask->params = ask->bound.values;
-    ask->param_count = ask->bound.count;
     struct rhei_query_options given;
-    if (status == RHEI_OK)
-        status = engine_options_copy(&given, sizeof given, options, "rhei_query_options", error);
+    rhei_status status = engine_options_copy(&given, sizeof given, options, "rhei_query_options", error);
     if (status == RHEI_OK)
         status = engine_freshness_check(&given.freshness, error);
     if (status == RHEI_OK)
@@ -35,11 +25,30 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
         return error_set(error, RHEI_INVALID, "strings %d is none of utf8 and view", given.strings);
     if (given.freshness.mode != RHEI_FRESHNESS_DEFAULT)
         ask->freshness = given.freshness;
-    if (ask->freshness.mode == RHEI_FRESHNESS_DEFAULT)
-        ask->freshness = rhei_latest();
     ask->route = given.route;
     ask->strings_view = given.strings == RHEI_STRINGS_VIEW;
     ask->memory_limit = given.memory_limit;
+    return RHEI_OK;
+}
+
+rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
+                            const struct rhei_params *params, const struct rhei_query_options *options,
+                            struct rhei_error *error)
+{
+    *ask = (struct engine_ask){.sql = sql, .route = RHEI_ROUTE_AUTO, .limits.deadline_ns = INT64_MAX};
+    if (db == NULL || sql == NULL)
+        return error_set(error, RHEI_INVALID, "a database handle and an SQL text are needed");
+    ask->len = strlen(sql);
+    ask->freshness = db->config.freshness;
+    rhei_status status = params == NULL ? RHEI_OK : engine_bind(sql, ask->len, params, &ask->bound, error);
+    ask->params = ask->bound.values;
+    ask->param_count = ask->bound.count;
+    if (status == RHEI_OK && options != NULL)
+        status = take_options(ask, options, error);
+    if (status != RHEI_OK)
+        return status;
+    if (ask->freshness.mode == RHEI_FRESHNESS_DEFAULT)
+        ask->freshness = rhei_latest();
     return oltp_check_file(db->oltp, error); /* the mirror can't know that its file is another's now */
 }
 
@@ -166,20 +175,35 @@ static rhei_status answer_by_target(struct rhei_rows *rows, const struct engine_
     }
 }
 
-rhei_status engine_answer(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
-                          struct rhei_rows **rows, struct rhei_error *error)
+/* What the text is; known already if it is the one that was asked last, under the same schema. */
+static rhei_status find_statement(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
-    rhei_status status = engine_limits_check((void *)&ask->limits);
-    if (status != RHEI_OK)
-        return error_set(error, status, "the statement was ended before it began");
-    status = engine_rows_new(db, statement, rows, error);
+    struct rhei_db *db = rows->db;
+    if (rows->statement != NULL && route_statement_is(db->route, rows->statement, ask->sql, ask->len))
+        return RHEI_OK;
+    route_statement_release(&rows->statement);
+    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
+    const struct executor_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
+    rhei_status status = route_statement_get_while(db->route, ask->sql, ask->len, given, &rows->statement, error);
+    if (status == RHEI_SQL && ask->route == RHEI_ROUTE_OLAP)
+        status = route_statement_native(db->route, ask->sql, ask->len, given, &rows->statement, error);
+    return status;
+}
+
+static rhei_status answer(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+{
+    rhei_status status = find_statement(rows, ask, error);
     if (status != RHEI_OK)
         return status;
-    (*rows)->limits = ask->limits;
-    status = answer_by_target(*rows, ask, error);
+    const struct oltp_facts *facts = route_statement_facts(rows->statement);
+    rows->column_count = facts->column_count;
+    rows->names = facts->column_names;
+    rows->types = facts->column_types;
+    rows->limits = ask->limits;
+    status = engine_limits_check(&rows->limits);
     if (status != RHEI_OK)
-        rhei_rows_close(rows);
-    return status;
+        return error_set(error, status, "the statement was ended before it began");
+    return answer_by_target(rows, ask, error);
 }
 
 /* The statement was described under another schema than the one that is known by now, or under one that isn't yet. */
@@ -235,20 +259,23 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
     bool again;
     int tries = 0, builds = 0;
     do {
-        struct route_statement *statement = NULL;
+        struct rhei_rows *made;
         uint64_t built = db->sync == NULL ? 0 : sync_built(db->sync);
-        why = (struct rhei_error)RHEI_ERROR_INIT;
-        struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
-        const struct executor_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
-        status = route_statement_get_while(db->route, ask->sql, ask->len, given, &statement, &why);
-        if (status == RHEI_SQL && ask->route == RHEI_ROUTE_OLAP)
-            status = route_statement_native(db->route, ask->sql, ask->len, given, &statement, &why);
-        if (status == RHEI_OK)
-            status = engine_answer(db, statement, ask, rows, &why);
-        again = status == RHEI_OLAP_UNAVAILABLE && is_outdated(db, statement) && ++tries < SCHEMA_TRIES && settle(db);
-        if (status == RHEI_OLAP_UNAVAILABLE && !again && ++builds < BUILD_TRIES) {
+        error_clear(&why);
+        status = engine_rows_again(db, &made, &why);
+        if (status != RHEI_OK)
+            break;
+        status = answer(made, ask, &why);
+        if (status == RHEI_OK) {
+            *rows = made;
+            return RHEI_OK;
+        }
+        bool known = made->statement != NULL;
+        again = status == RHEI_OLAP_UNAVAILABLE && known && is_outdated(db, made->statement) &&
+                ++tries < SCHEMA_TRIES && settle(db);
+        if (status == RHEI_OLAP_UNAVAILABLE && known && !again && ++builds < BUILD_TRIES) {
             struct rhei_error late = RHEI_ERROR_INIT;
-            rhei_status waited = await_tables(db, ask, statement, built, &again, &late);
+            rhei_status waited = await_tables(db, ask, made->statement, built, &again, &late);
             if (waited != RHEI_OK) { /* as before, with the true reason */
                 status = waited == RHEI_STALE ? RHEI_OLAP_UNAVAILABLE : waited;
                 why = late;
@@ -256,9 +283,9 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
                 again = false;
             }
         }
-        route_statement_release(&statement);
+        rhei_rows_close(&made);
     } while (again);
-    if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)
+    if (error != NULL && error->code == RHEI_OK)
         *error = why;
     return status;
 }
@@ -279,9 +306,15 @@ static bool is_blank(const char *sql, size_t len)
     }
 }
 
+/* EXPLAIN ROUTE begins with that word, perhaps behind blanks. */
+static bool may_explain(const char *sql)
+{
+    return (sql[0] | 0x20) == 'e' || sql[0] <= ' ';
+}
+
 static rhei_status ask_nothing(struct rhei_db *db, struct rhei_rows **rows, struct rhei_error *error)
 {
-    rhei_status status = engine_rows_new(db, NULL, rows, error);
+    rhei_status status = engine_rows_new(db, rows, error);
     if (status == RHEI_OK)
         (*rows)->rule = "empty";
     return status;
@@ -294,7 +327,7 @@ static rhei_status ask_plain_write(struct rhei_db *db, const struct engine_ask *
     rhei_status status = engine_limits_check((void *)(uintptr_t)&ask->limits);
     if (status != RHEI_OK)
         return error_set(error, status, "the statement was ended before it began");
-    status = engine_rows_new(db, NULL, rows, error);
+    status = engine_rows_new(db, rows, error);
     if (status != RHEI_OK)
         return status;
     (*rows)->limits = ask->limits;
@@ -312,7 +345,7 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
     rhei_status status;
     if (is_blank(ask->sql, ask->len)) {
         status = ask_nothing(db, rows, error);
-    } else if (route_explained_text(ask->sql, ask->len, &inner) != NULL) {
+    } else if (may_explain(ask->sql) && route_explained_text(ask->sql, ask->len, &inner) != NULL) {
         status = engine_explain_route(db, ask, rows, error);
     } else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len)) {
         status = ask_plain_write(db, ask, rows, error);
@@ -366,7 +399,7 @@ static rhei_status oltp_query(rhei_db *db, const struct engine_ask *ask, rhei_ro
 {
     if (is_blank(ask->sql, ask->len))
         return ask_nothing(db, rows, error);
-    rhei_status status = engine_rows_new(db, NULL, rows, error);
+    rhei_status status = engine_rows_new(db, rows, error);
     if (status != RHEI_OK)
         return status;
     (*rows)->rule = "hint-oltp";

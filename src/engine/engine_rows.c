@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows as the caller sees them, whichever engine computed them. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,24 +9,56 @@
 #include "engine/engine_internal.h"
 #include "sql/sql_number.h"
 
-rhei_status engine_rows_new(struct rhei_db *db, struct route_statement *statement, struct rhei_rows **rows,
-                            struct rhei_error *error)
+rhei_status engine_rows_again(struct rhei_db *db, struct rhei_rows **rows, struct rhei_error *error)
 {
-    struct rhei_rows *made = base_alloc_zero(1, sizeof *made);
+    struct rhei_rows *made = atomic_exchange_explicit(&db->spare_rows, NULL, memory_order_acquire);
+    if (made != NULL)
+        memset(made, 0, offsetof(struct rhei_rows, statement));
+    else
+        made = base_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return error_no_memory(error);
     made->db = db;
     made->limits.deadline_ns = INT64_MAX;
     made->rule = "";
-    if (statement != NULL) {
-        made->statement = route_statement_share(statement);
-        const struct oltp_facts *facts = route_statement_facts(statement);
-        made->column_count = facts->column_count;
-        made->names = facts->column_names;
-        made->types = facts->column_types;
-    }
     *rows = made;
     return RHEI_OK;
+}
+
+rhei_status engine_rows_new(struct rhei_db *db, struct rhei_rows **rows, struct rhei_error *error)
+{
+    rhei_status status = engine_rows_again(db, rows, error);
+    if (status == RHEI_OK)
+        route_statement_release(&(*rows)->statement);
+    return status;
+}
+
+void engine_rows_spare_free(struct rhei_db *db)
+{
+    struct rhei_rows *spare = atomic_exchange_explicit(&db->spare_rows, NULL, memory_order_acquire);
+    if (spare != NULL)
+        route_statement_release(&spare->statement);
+    base_free(spare);
+}
+
+/* What SQLite's rows never have. */
+static void close_stream(rhei_rows *closing)
+{
+    arrow_cursor_close(&closing->arrow);
+    if (closing->stream.release != NULL)
+        closing->stream.release(&closing->stream);
+    if (closing->schema.release != NULL)
+        closing->schema.release(&closing->schema);
+    if (closing->holds_snapshot)
+        mirror_snapshot_release(&closing->snapshot);
+    route_plan_release(&closing->plan);
+}
+
+static void close_text(rhei_rows *closing)
+{
+    for (uint32_t i = 0; i < closing->column_count; i++)
+        base_buffer_reset(&closing->text[i]);
+    base_free(closing->text);
 }
 
 void rhei_rows_close(rhei_rows **rows)
@@ -34,20 +67,20 @@ void rhei_rows_close(rhei_rows **rows)
         return;
     rhei_rows *closing = *rows;
     *rows = NULL;
-    arrow_cursor_close(&closing->arrow);
-    if (closing->stream.release != NULL)
-        closing->stream.release(&closing->stream);
-    if (closing->schema.release != NULL)
-        closing->schema.release(&closing->schema);
+    bool plain = closing->kind == ANSWER_CURSOR && closing->plan == NULL && closing->arrow == NULL &&
+                 !closing->holds_snapshot && closing->stream.release == NULL && closing->schema.release == NULL;
+    if (!plain)
+        close_stream(closing);
     oltp_cursor_close(&closing->cursor);
-    if (closing->holds_snapshot)
-        mirror_snapshot_release(&closing->snapshot);
-    route_plan_release(&closing->plan);
-    route_statement_release(&closing->statement);
     if (closing->text != NULL)
-        for (uint32_t i = 0; i < closing->column_count; i++)
-            base_buffer_reset(&closing->text[i]);
-    base_free(closing->text);
+        close_text(closing);
+    if (closing->statement != NULL && !route_statement_is_lasting(closing->statement))
+        route_statement_release(&closing->statement);
+    struct rhei_rows *none = NULL;
+    if (plain && atomic_compare_exchange_strong_explicit(&closing->db->spare_rows, &none, closing, memory_order_release,
+                                                         memory_order_relaxed))
+        return;
+    route_statement_release(&closing->statement);
     base_free(closing);
 }
 

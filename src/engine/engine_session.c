@@ -82,7 +82,7 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     if (ask->route == RHEI_ROUTE_OLAP)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
                          "inside a transaction SQLite answers, because only it sees the transaction's own changes");
-    rhei_status status = engine_rows_new(session->db, NULL, rows, error);
+    rhei_status status = engine_rows_new(session->db, rows, error);
     if (status != RHEI_OK)
         return status;
     (*rows)->kind = ANSWER_CURSOR;

@@ -377,7 +377,11 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
     if (connection->role == OLTP_READER || connection->role == OLTP_WRITER) {
         oltp_face_use(connection);
     }
-    struct oltp_statement *statement = base_map_find(connection->by_text, sql, len);
+    struct oltp_statement *statement =
+        connection->newest; /* which is asked again more often than not: no hash for it */
+    if (statement == NULL || statement->len != len || memcmp(statement->sql, sql, len) != 0) {
+        statement = base_map_find(connection->by_text, sql, len);
+    }
     if (statement != NULL && !statement->in_use) {
         if (connection->newest != statement) {
             cache_unlink(connection, statement);
@@ -410,7 +414,10 @@ void oltp_statement_release(struct oltp_connection *connection, struct oltp_stat
     sqlite3_reset(statement->stmt);
     oltp_face_unpin(connection, statement);
     if (statement->cached) {
-        sqlite3_clear_bindings(statement->stmt);
+        if (!statement->bound_plain) {
+            sqlite3_clear_bindings(statement->stmt);
+        }
+        statement->bound_plain = false;
     } else {
         statement_free(statement);
     }
@@ -426,6 +433,7 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
                          wanted == 1 ? "" : "s", count, count == 1 ? " was" : "s were");
     }
     sqlite3_destructor_type keep = copy ? SQLITE_TRANSIENT : SQLITE_STATIC;
+    bool plain = true;
     for (int i = 0; i < wanted; i++) {
         const struct rhei_value *value = &params[i];
         int rc;
@@ -440,10 +448,12 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
             rc = sqlite3_bind_double(stmt, i + 1, value->as.real);
             break;
         case RHEI_TEXT:
+            plain = false;
             rc = sqlite3_bind_text64(stmt, i + 1, value->length == 0 ? "" : value->as.bytes, value->length, keep,
                                      SQLITE_UTF8);
             break;
         case RHEI_BLOB:
+            plain = false;
             rc = value->length == 0 ? sqlite3_bind_zeroblob(stmt, i + 1, 0)
                                     : sqlite3_bind_blob64(stmt, i + 1, value->as.bytes, value->length, keep);
             break;
@@ -454,6 +464,7 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
             return oltp_sqlite_error(connection, rc, NULL, error);
         }
     }
+    statement->bound_plain = plain;
     return RHEI_OK;
 }
 

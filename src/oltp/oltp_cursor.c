@@ -27,7 +27,7 @@ struct oltp_cursor {
     bool schema_known;
     struct oltp_schema *schema; /* of the rows; NULL: unknown, or of no use */
     rhei_status failed;
-    /* kept rows */
+    /* kept rows: a reader's cursor has none */
     struct base_arena arena;
     uint32_t column_count;
     const char **names, **types;
@@ -89,7 +89,7 @@ static struct oltp_cursor *cursor_of_reader(struct oltp_connection *reader)
     if (cursor == NULL) {
         return base_alloc_zero(1, sizeof *cursor);
     }
-    memset(cursor, 0, offsetof(struct oltp_cursor, error));
+    memset(cursor, 0, offsetof(struct oltp_cursor, arena));
     return cursor;
 }
 
@@ -121,7 +121,8 @@ rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const stru
     if (status == RHEI_OK) {
         status = cursor_start(cursor, stop, error);
     }
-    atomic_fetch_add_explicit(&oltp->counters.reads, 1, memory_order_relaxed);
+    uint64_t reads = atomic_load_explicit(&reader->reads, memory_order_relaxed) + 1; /* nobody else adds to it */
+    atomic_store_explicit(&reader->reads, reads, memory_order_relaxed);
     if (status != RHEI_OK) {
         atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
         oltp_cursor_close(&cursor);
@@ -498,8 +499,10 @@ void oltp_cursor_close(struct oltp_cursor **slot)
         return;
     }
     *slot = NULL;
-    cursor->oltp->hooks->release(cursor->schema);
-    cursor->schema = NULL;
+    if (cursor->schema != NULL) {
+        cursor->oltp->hooks->release(cursor->schema);
+        cursor->schema = NULL;
+    }
     if (cursor->connection != NULL) {
         if (cursor->statement != NULL) {
             oltp_statement_release(cursor->connection, &cursor->statement);

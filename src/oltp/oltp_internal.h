@@ -47,6 +47,7 @@ struct oltp_statement {
     bool compound;   /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
     bool reads_face; /* a table that lives elsewhere (oltp_face.c) */
     bool cached, in_use;
+    bool bound_plain; /* its parameters are numbers and NULLs, so that nothing has to be given back */
     struct oltp_statement *newer, *older;
     uint64_t key_version;        /* of the schema for which key_is_rowid was found, and 1; 0: not asked yet */
     bool key_is_rowid;           /* the column of its WHERE (oltp_literal.c) */
@@ -69,11 +70,12 @@ struct oltp_connection {
     const struct oltp_stop *stop;
     rhei_status stopped; /* what stop said */
     bool utf16;
-    struct oltp_connection *next;     /* in the pool's free list */
-    int64_t taken_ns;                 /* of a busy reader: since when */
-    struct oltp_connection *previous; /* of a busy reader */
-    unsigned settings_version;        /* of oltp->settings as they were applied */
-    struct oltp_cursor *spare_cursor; /* of a reader at rest: plain memory for its next cursor */
+    struct oltp_connection *next;          /* in the pool's free list */
+    struct oltp_connection *newer, *older; /* of readers, under pool_lock */
+    atomic_int_fast64_t taken_ns;          /* of a reader: since when it is busy; 0: it isn't */
+    atomic_uint_fast64_t reads;            /* that it made; its owner's to count */
+    unsigned settings_version;             /* of oltp->settings as they were applied */
+    struct oltp_cursor *spare_cursor;      /* of a reader at rest: plain memory for its next cursor */
     /* tables that live elsewhere (oltp_face.c) */
     struct face_context *face; /* NULL: none was ever shown */
     uint32_t face_schemas;     /* attached */
@@ -310,6 +312,11 @@ void oltp_look_close(struct oltp *oltp);
 
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error);
 void oltp_reader_give(struct oltp *oltp, struct oltp_connection **reader);
+void oltp_readers_status(struct oltp *oltp, struct oltp_status *status);
+/* Since when the oldest busy one has been so; INT64_MAX: none is. */
+int64_t oltp_readers_oldest(struct oltp *oltp);
+/* Those at rest, when nobody takes one any more. */
+void oltp_readers_close(struct oltp *oltp);
 
 /* ---- Commits (oltp_token.c). ------------------------------------------------------------------------------------- */
 
@@ -430,10 +437,11 @@ struct oltp {
 
     /* pool */
     base_mutex pool_lock;
+    _Atomic(struct oltp_connection *) last_reader; /* no lock: at rest, and beside the free ones */
     struct oltp_connection *free_readers;
     uint32_t free_count, open_count;
-    struct oltp_connection *busy_readers;
-    struct oltp_setting *settings; /* what PRAGMAs set for every connection */
+    struct oltp_connection *readers; /* all that are open */
+    struct oltp_setting *settings;   /* what PRAGMAs set for every connection */
     atomic_uint settings_version;
 
     /* describer */

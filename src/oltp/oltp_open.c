@@ -224,11 +224,7 @@ void oltp_close(struct oltp **slot)
     oltp_maintenance_stop(oltp);
     oltp->hooks->end(oltp);
     oltp_settings_free(oltp);
-    while (oltp->free_readers != NULL) {
-        struct oltp_connection *reader = oltp->free_readers;
-        oltp->free_readers = reader->next;
-        oltp_connection_close(&reader);
-    }
+    oltp_readers_close(oltp);
     sqlite3_stmt *statements[] = {oltp->begin,     oltp->commit,  oltp->rollback,
                                   oltp->savepoint, oltp->release, oltp->rollback_to};
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
@@ -275,18 +271,11 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
     status->commits = atomic_load(&oltp->counters.commits);
     status->grouped_statements = atomic_load(&oltp->counters.grouped);
     status->statements = atomic_load(&oltp->counters.statements);
-    status->reads = atomic_load(&oltp->counters.reads);
     status->errors = atomic_load(&oltp->counters.errors);
     status->busy = atomic_load(&oltp->counters.busy);
     status->changes_logged = atomic_load(&oltp->counters.logged);
     status->log_limit_rows = oltp->config.log_limit_rows;
-    base_mutex_lock(&oltp->pool_lock);
-    status->readers_open = oltp->open_count;
-    status->readers_busy = oltp->open_count - oltp->free_count;
-    for (const struct oltp_connection *reader = oltp->free_readers; reader != NULL; reader = reader->next) {
-        status->statements_cached += reader->statement_count;
-    }
-    base_mutex_unlock(&oltp->pool_lock);
+    oltp_readers_status(oltp, status);
     base_mutex_lock(&oltp->queue_lock);
     status->writer_in_session = oltp->in_session;
     base_mutex_unlock(&oltp->queue_lock);

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Readers: kept up to read_pool_size, opened beyond it while callers need them. The one used last is given out first. */
+/*
+ * Readers: kept up to read_pool_size, opened beyond it while callers need them. The one given back last lies in last_reader, where one
+ * exchange takes it and puts it back: a lone caller meets no lock. The others lie in a list.
+ */
 #include "oltp/oltp_internal.h"
 
-/* Under pool_lock, as pool_end_busy. */
-static void pool_set_busy(struct oltp *oltp, struct oltp_connection *reader, int64_t now)
+/* Under pool_lock, as pool_forget. */
+static void pool_list(struct oltp *oltp, struct oltp_connection *reader)
 {
-    reader->taken_ns = now;
-    reader->previous = NULL;
-    reader->next = oltp->busy_readers;
-    if (reader->next != NULL) {
-        reader->next->previous = reader;
+    reader->older = oltp->readers;
+    if (reader->older != NULL) {
+        reader->older->newer = reader;
     }
-    oltp->busy_readers = reader;
+    oltp->readers = reader;
+    oltp->open_count++;
 }
 
-static void pool_end_busy(struct oltp *oltp, struct oltp_connection *reader)
+static void pool_forget(struct oltp *oltp, struct oltp_connection *reader)
 {
-    *(reader->previous == NULL ? &oltp->busy_readers : &reader->previous->next) = reader->next;
-    if (reader->next != NULL) {
-        reader->next->previous = reader->previous;
+    *(reader->newer == NULL ? &oltp->readers : &reader->newer->older) = reader->older;
+    if (reader->older != NULL) {
+        reader->older->newer = reader->newer;
     }
-    reader->previous = NULL;
-    reader->next = NULL;
+    oltp->open_count--;
+    atomic_fetch_add_explicit(&oltp->counters.reads, atomic_load_explicit(&reader->reads, memory_order_relaxed),
+                              memory_order_relaxed);
 }
 
 static rhei_status pool_open(struct oltp *oltp, struct oltp_connection **reader, int64_t now, struct rhei_error *error)
@@ -31,13 +34,29 @@ static rhei_status pool_open(struct oltp *oltp, struct oltp_connection **reader,
         rhei_status identity = oltp_identity_check(oltp, true, error);
         status = identity == RHEI_OK ? status : identity;
     }
-    base_mutex_lock(&oltp->pool_lock);
     if (status == RHEI_OK) {
-        oltp->open_count++;
-        pool_set_busy(oltp, *reader, now);
+        atomic_init(&(*reader)->taken_ns, now);
+        base_mutex_lock(&oltp->pool_lock);
+        pool_list(oltp, *reader);
+        base_mutex_unlock(&oltp->pool_lock);
+    }
+    return status;
+}
+
+static struct oltp_connection *pool_take_free(struct oltp *oltp)
+{
+    struct oltp_connection *found = atomic_exchange_explicit(&oltp->last_reader, NULL, memory_order_acquire);
+    if (found != NULL) {
+        return found;
+    }
+    base_mutex_lock(&oltp->pool_lock);
+    found = oltp->free_readers;
+    if (found != NULL) {
+        oltp->free_readers = found->next;
+        oltp->free_count--;
     }
     base_mutex_unlock(&oltp->pool_lock);
-    return status;
+    return found;
 }
 
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error)
@@ -50,15 +69,9 @@ rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader,
     if (status != RHEI_OK) {
         return status;
     }
-    base_mutex_lock(&oltp->pool_lock);
-    struct oltp_connection *found = oltp->free_readers;
+    struct oltp_connection *found = pool_take_free(oltp);
     if (found != NULL) {
-        oltp->free_readers = found->next;
-        oltp->free_count--;
-        pool_set_busy(oltp, found, now);
-    }
-    base_mutex_unlock(&oltp->pool_lock);
-    if (found != NULL) {
+        atomic_store_explicit(&found->taken_ns, now, memory_order_relaxed);
         found->busy_deadline_ns = 0;
         *reader = found;
     } else {
@@ -73,17 +86,62 @@ rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader,
 void oltp_reader_give(struct oltp *oltp, struct oltp_connection **slot)
 {
     struct oltp_connection *reader = *slot;
+    struct oltp_connection *none = NULL;
     *slot = NULL;
+    atomic_store_explicit(&reader->taken_ns, 0, memory_order_relaxed);
+    if (atomic_compare_exchange_strong_explicit(&oltp->last_reader, &none, reader, memory_order_release,
+                                                memory_order_relaxed)) {
+        return;
+    }
     base_mutex_lock(&oltp->pool_lock);
-    pool_end_busy(oltp, reader);
-    if (oltp->free_count < oltp->config.read_pool_size) {
+    if (oltp->free_count + 1 < oltp->config.read_pool_size) { /* the last one is kept, too */
         reader->next = oltp->free_readers;
         oltp->free_readers = reader;
         oltp->free_count++;
         reader = NULL;
     } else {
-        oltp->open_count--;
+        pool_forget(oltp, reader);
     }
     base_mutex_unlock(&oltp->pool_lock);
     oltp_connection_close(&reader);
+}
+
+void oltp_readers_status(struct oltp *oltp, struct oltp_status *status)
+{
+    struct oltp_connection *last = atomic_exchange_explicit(&oltp->last_reader, NULL, memory_order_acquire);
+    base_mutex_lock(&oltp->pool_lock);
+    status->readers_open = oltp->open_count;
+    status->readers_busy = oltp->open_count - oltp->free_count - (last != NULL);
+    for (const struct oltp_connection *reader = oltp->free_readers; reader != NULL; reader = reader->next) {
+        status->statements_cached += reader->statement_count;
+    }
+    status->reads = atomic_load_explicit(&oltp->counters.reads, memory_order_relaxed); /* of readers that are closed */
+    for (const struct oltp_connection *reader = oltp->readers; reader != NULL; reader = reader->older) {
+        status->reads += atomic_load_explicit(&reader->reads, memory_order_relaxed);
+    }
+    base_mutex_unlock(&oltp->pool_lock);
+    if (last != NULL) {
+        status->statements_cached += last->statement_count;
+        oltp_reader_give(oltp, &last);
+    }
+}
+
+int64_t oltp_readers_oldest(struct oltp *oltp)
+{
+    int64_t oldest = INT64_MAX;
+    base_mutex_lock(&oltp->pool_lock);
+    for (const struct oltp_connection *reader = oltp->readers; reader != NULL; reader = reader->older) {
+        int64_t since = atomic_load_explicit(&reader->taken_ns, memory_order_relaxed);
+        oldest = since != 0 && since < oldest ? since : oldest;
+    }
+    base_mutex_unlock(&oltp->pool_lock);
+    return oldest;
+}
+
+void oltp_readers_close(struct oltp *oltp)
+{
+    struct oltp_connection *reader;
+    while ((reader = pool_take_free(oltp)) != NULL) {
+        oltp_connection_close(&reader);
+    }
 }

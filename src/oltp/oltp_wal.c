@@ -35,16 +35,8 @@ uint64_t oltp_wal_bytes(struct oltp_connection *connection)
 /* Since when the oldest reader of this handle has been reading, and what it is. */
 static int64_t wal_oldest(struct oltp *oltp, const char **what)
 {
-    int64_t oldest = INT64_MAX;
-    *what = "a reader of another program";
-    base_mutex_lock(&oltp->pool_lock);
-    for (const struct oltp_connection *reader = oltp->busy_readers; reader != NULL; reader = reader->next) {
-        if (reader->taken_ns < oldest) {
-            oldest = reader->taken_ns;
-            *what = "an answer of this handle that was not closed";
-        }
-    }
-    base_mutex_unlock(&oltp->pool_lock);
+    int64_t oldest = oltp_readers_oldest(oltp);
+    *what = oldest != INT64_MAX ? "an answer of this handle that was not closed" : "a reader of another program";
     base_mutex_lock(&oltp->queue_lock);
     if (oltp->in_session && oltp->session_since_ns < oldest) {
         oldest = oltp->session_since_ns;

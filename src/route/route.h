@@ -70,6 +70,11 @@ rhei_status route_statement_native(struct route *route, const char *sql, size_t 
 void route_statement_release(struct route_statement **statement);
 /* One more user of it; released like the first. */
 struct route_statement *route_statement_share(struct route_statement *statement);
+/* Whether route_statement_get would give this one, or its like, for the text: of the schema as it is known now. Any thread. */
+bool route_statement_is(const struct route *route, const struct route_statement *statement, const char *sql,
+                        size_t len);
+/* May be kept to be asked about again: a small text of SQLite's grammar that changes no schema. */
+bool route_statement_is_lasting(const struct route_statement *statement);
 const struct oltp_facts *route_statement_facts(const struct route_statement *statement);
 /* The text behind EXPLAIN ROUTE; borrowed from `sql`. */
 const char *route_explained_text(const char *sql, size_t len, size_t *inner_len);

@@ -6,6 +6,8 @@
 #include "base/base_memory.h"
 #include "route/route_cost.h"
 
+enum { LASTING_TEXT_MAX = 4096 };
+
 rhei_status route_open(const struct route_config *config, struct route **route, struct rhei_error *error)
 {
     struct route *made = base_alloc_zero(1, sizeof *made);
@@ -122,7 +124,9 @@ static void cache_use(struct route *route, struct route_statement *statement)
 static struct route_statement *cache_find(struct route *route, const char *sql, size_t len, uint64_t schema_version)
 {
     base_mutex_lock(&route->lock);
-    struct route_statement *found = base_map_find(route->by_text, sql, len);
+    struct route_statement *found = route->newest; /* which is asked again more often than not: no hash for it */
+    if (found == NULL || found->len != len || memcmp(found->text, sql, len) != 0)
+        found = base_map_find(route->by_text, sql, len);
     if (found != NULL && found->schema_version != schema_version) {
         cache_drop(route, found);
         found = NULL;
@@ -289,6 +293,18 @@ rhei_status route_statement_get_while(struct route *route, const char *sql, size
     if (kept && !(*statement)->facts.is_ddl)
         cache_add(route, *statement);
     return status;
+}
+
+bool route_statement_is(const struct route *route, const struct route_statement *statement, const char *sql, size_t len)
+{
+    return statement->len == len && memcmp(statement->text, sql, len) == 0 &&
+           statement->schema_version == capture_schema_version(route->config.oltp);
+}
+
+bool route_statement_is_lasting(const struct route_statement *statement)
+{
+    return statement->len <= LASTING_TEXT_MAX && !statement->native && statement->schema_version != 0 &&
+           !statement->facts.is_ddl;
 }
 
 const struct oltp_facts *route_statement_facts(const struct route_statement *statement)

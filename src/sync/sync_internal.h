@@ -93,6 +93,8 @@ struct sync {
     _Atomic uint64_t built; /* tables that became READY */
     atomic_bool closing;
     atomic_bool running; /* written under `lock`: somebody is the owner */
+    atomic_bool
+        settled; /* written under `lock`: the last cycle succeeded, so nothing is left over from it or an earlier one */
 
     base_mutex lock;
     base_cond turned; /* a cycle ended, or a table's state changed; only signalled when `waiters` is not 0 */

@@ -81,10 +81,12 @@ static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, 
     BASE_INVARIANT(sync->good <= sync->begun && sync->failed <= sync->begun);
     uint64_t number = ++sync->begun;
     atomic_store_explicit(&sync->running, true, memory_order_relaxed);
+    atomic_store_explicit(&sync->settled, false, memory_order_relaxed);
     base_mutex_unlock(&sync->lock);
     rhei_status status = sync_cycle_run(sync, limit, report, &failure);
     base_mutex_lock(&sync->lock);
     atomic_store_explicit(&sync->running, false, memory_order_release);
+    atomic_store_explicit(&sync->settled, status == RHEI_OK, memory_order_release);
     if (status == RHEI_OK) {
         sync->good = number;
         count_cycle(sync, report);
@@ -175,12 +177,21 @@ rhei_status sync_join_patiently(struct sync *sync, const struct sync_limit *limi
     }
 }
 
+/* A cycle would find nothing to do: nothing was committed, the last one did all there was, and nobody has asked for anything. */
+static bool is_idle(const struct sync *sync)
+{
+    return atomic_load_explicit(&sync->settled, memory_order_acquire) && !atomic_load(&sync->request) &&
+           sync_nothing_pending(sync);
+}
+
 rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhei_error *error)
 {
     struct sync_report own;
     struct sync_report *result = report ? report : &own;
-    *result = (struct sync_report){0};
-    rhei_status status = sync_join_patiently(sync, NULL, result, error);
+    rhei_status status = RHEI_OK;
+    *result = (struct sync_report){.position = atomic_load_explicit(&sync->position, memory_order_relaxed)};
+    if (!is_idle(sync))
+        status = sync_join_patiently(sync, NULL, result, error);
     if (status != RHEI_OK || !sync->config.prune || sync_is_running(sync))
         return status;
     /* nobody else would do it; what failed here is tried again by the next cycle */

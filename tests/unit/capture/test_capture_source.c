@@ -135,6 +135,43 @@ static void test_q1_the_token_moves_with_every_commit(void **state)
     test_close(&test);
 }
 
+static uint64_t token_of(struct oltp_test *test, int64_t *position)
+{
+    struct change_cycle cycle;
+    uint64_t token = 0;
+    assert_int_equal(test->source->ops->begin(test->source, *position, &cycle, &token, NULL), RHEI_OK);
+    *position = cycle.position;
+    test->source->ops->end(test->source);
+    return token;
+}
+
+static void test_q1_our_own_upkeep_is_no_change_and_hides_none(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(a)");
+    int64_t position = 0;
+    for (int i = 0; i < 12; i++) {
+        test_write(&test, "INSERT INTO t VALUES(1), (2), (3)");
+        uint64_t token = token_of(&test, &position);
+        if (i % 3 == 1) { /* before the rows go */
+            assert_int_equal(test_shell(&test, "INSERT INTO t VALUES(4)"), 0);
+        }
+        assert_true(prune(&test, position) > 0);
+        assert_int_equal(test.source->ops->may_have_changes(test.source, token), i % 3 == 1);
+        assert_int_equal(prune(&test, position), 0);
+        assert_int_equal(test.source->ops->may_have_changes(test.source, token), i % 3 == 1);
+        if (i % 3 == 2) { /* after */
+            assert_int_equal(test_shell(&test, "INSERT INTO t VALUES(5)"), 0);
+            assert_true(test.source->ops->may_have_changes(test.source, token));
+        }
+        /* a state that is older than the one before the upkeep isn't the newest */
+        assert_true(test.source->ops->may_have_changes(test.source, token - 1));
+    }
+    test_close(&test);
+}
+
 static void test_a_cursor_knows_its_position(void **state)
 {
     (void)state;
@@ -492,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_a7_pruned_log_goes_on_counting),
         cmocka_unit_test(test_a8_two_engines_leave_each_other_their_changes),
         cmocka_unit_test(test_q1_the_token_moves_with_every_commit),
+        cmocka_unit_test(test_q1_our_own_upkeep_is_no_change_and_hides_none),
         cmocka_unit_test(test_a_cursor_knows_its_position),
         cmocka_unit_test(test_c6_writers_go_on_while_triggers_are_remade),
         cmocka_unit_test(test_log_limit_drops_the_oldest),

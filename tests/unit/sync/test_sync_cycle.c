@@ -65,6 +65,39 @@ static void test_cycle_with_nothing_new_reads_nothing(void **state)
     fixture_close(&fixture);
 }
 
+static void test_cycle_with_nothing_new_is_none_once_all_was_shown(void **state)
+{
+    (void)state;
+    struct fixture fixture = {0};
+    open_with_tables(&fixture, (struct sync_config){0});
+    must_cycle(&fixture);
+    uint64_t begun = list_calls(fixture.store, LIST_BEGIN);
+    struct sync_report report;
+    assert_int_equal(sync_cycle(fixture.sync, &report, NULL), RHEI_OK);
+    assert_int_equal(report.position, sync_position(fixture.sync));
+    assert_int_equal(report.events, 0);
+    assert_int_equal(list_calls(fixture.store, LIST_BEGIN), begun);
+
+    /* what failed is tried again, whether or not anybody commits meanwhile */
+    struct list_txn *txn = list_begin(fixture.store);
+    put_row(txn, "a", 100, 1);
+    list_commit(txn);
+    list_fail(fixture.store, LIST_NEXT, 1, RHEI_IO);
+    assert_int_equal(sync_cycle(fixture.sync, NULL, NULL), RHEI_IO);
+    list_fail(fixture.store, LIST_NEXT, 0, RHEI_OK);
+    assert_int_equal(sync_cycle(fixture.sync, &report, NULL), RHEI_OK);
+    assert_int_equal(report.inserted, 1);
+    must_equal(&fixture);
+
+    /* a wish is work, too */
+    begun = list_calls(fixture.store, LIST_BEGIN);
+    assert_int_equal(sync_rebuild(fixture.sync, "a", NULL), RHEI_OK);
+    assert_true(list_calls(fixture.store, LIST_BEGIN) > begun);
+    must_build(&fixture);
+    must_be_current(&fixture, TABLES, 3);
+    fixture_close(&fixture);
+}
+
 /* ---- A1: whole or not at all. ------------------------------------------------------------------------------------ */
 
 static void look_at_every_point(struct fixture *fixture, const char *point)
@@ -489,6 +522,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cycle_counts_net_changes),
         cmocka_unit_test(test_cycle_with_nothing_new_reads_nothing),
+        cmocka_unit_test(test_cycle_with_nothing_new_is_none_once_all_was_shown),
         cmocka_unit_test(test_a1_no_point_of_a_cycle_shows_a_part),
         cmocka_unit_test(test_a2_begin_fails),
         cmocka_unit_test(test_a2_next_fails),
