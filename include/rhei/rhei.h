@@ -562,7 +562,8 @@ RHEI_API rhei_status rhei_start_sync(rhei_db *db, struct rhei_error *error);
 RHEI_API rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error);
 /**
  * Waits until every table that can be mirrored is built, and builds what isn't; for `timeout_ms` milliseconds at most, 0: no
- * limit. Errors: RHEI_STALE (the time is over), RHEI_OLAP_UNAVAILABLE. Any thread.
+ * limit. Errors: RHEI_STALE (the time is over), RHEI_BUSY (a writer holds back the capture of new tables), RHEI_OLAP_UNAVAILABLE.
+ * Any thread.
  */
 RHEI_API rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error);
 /** The same under limits (NULL: none); also RHEI_CANCELLED: what isn't built yet goes on in the background. Any thread. */

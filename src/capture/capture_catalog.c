@@ -118,25 +118,31 @@ static struct oltp_schema *catalog_hold_waiting(struct oltp *oltp)
     return schema;
 }
 
-void capture_schema_finish(struct oltp *oltp, int64_t deadline_ns)
+rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
 {
     struct oltp_schema *schema = catalog_hold_waiting(oltp);
     if (schema == NULL) {
-        return;
+        return RHEI_OK;
     }
     capture_schema_release(schema);
-    struct rhei_error why = RHEI_ERROR_INIT;
-    rhei_status status = oltp_writer_acquire(oltp, deadline_ns, NULL);
+    rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
     if (status == RHEI_OK) {
         schema = catalog_hold_waiting(oltp); /* with the writer held nobody makes another one */
-        status = schema == NULL ? RHEI_OK : catalog_finish(oltp, schema, &why);
+        status = schema == NULL ? RHEI_OK : catalog_finish(oltp, schema, error);
         capture_schema_release(schema);
         oltp_writer_release(oltp);
     }
     if (status != RHEI_OK) {
         oltp_upkeep_later(oltp, base_now_ns() + CAPTURE_WAIT_NS);
     }
-    if (why.code != RHEI_OK && why.code != RHEI_BUSY) {
+    return status;
+}
+
+void capture_schema_finish(struct oltp *oltp, int64_t deadline_ns)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = capture_finish_tables(oltp, deadline_ns, &why);
+    if (status != RHEI_OK && status != RHEI_BUSY && status != RHEI_REPLACED) {
         base_log_write(oltp->config.log, BASE_LOG_WARN, "capture", "new tables aren't captured yet: %s", why.message);
     }
 }

@@ -201,6 +201,8 @@ rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error
     if (timeout_ms < 0)
         return error_set(error, RHEI_INVALID, "a time-out of %lld ms is none: 0 means no limit", (long long)timeout_ms);
     status = retry_failed(db, error);
+    if (status == RHEI_OK)
+        status = capture_finish_tables(db->oltp, deadline, error);
     return status == RHEI_OK ? sync_build(db->sync, true, deadline, NULL, error) : status;
 }
 
@@ -210,11 +212,13 @@ rhei_status rhei_initial_sync_with(rhei_db *db, const struct rhei_call_options *
     rhei_status status = need_column_store(db, error);
     if (status == RHEI_OK)
         status = engine_limits_of_call(&limits, options, error);
+    int64_t deadline = status != RHEI_OK || limits.deadline_ns == INT64_MAX ? 0 : limits.deadline_ns;
     if (status == RHEI_OK)
         status = retry_failed(db, error);
+    if (status == RHEI_OK)
+        status = capture_finish_tables(db->oltp, deadline, error);
     if (status != RHEI_OK)
         return status;
-    int64_t deadline = limits.deadline_ns == INT64_MAX ? 0 : limits.deadline_ns;
     /* the time is sync's own matter, so that it tells which tables aren't built */
     limits.deadline_ns = INT64_MAX;
     struct sync_stop stop = {.check = engine_limits_check, .context = &limits};

@@ -57,6 +57,15 @@ def test_c3_json_is_exact_on_every_route(filled, route):
     assert repr(rows) == repr(expected_in_json())
 
 
+def test_c6_a_table_made_among_many_is_captured_when_the_program_ends(rh, sqlite3_shell):
+    tables = "; ".join(f"CREATE TABLE t{i} (id INTEGER PRIMARY KEY, v)" for i in range(120))
+    rh.run("exec", "--capture", tables)
+    rh.run("exec", "CREATE TABLE n (id INTEGER PRIMARY KEY, v); INSERT INTO n (v) VALUES (1), (2); UPDATE n SET v = v * 10")
+    triggers = "SELECT count(*) >= 3 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'n'"
+    assert sqlite3_shell.run("rhei.db", triggers + "; INSERT INTO n (v) VALUES (300)").stdout == "1\n"
+    assert rh.run("query", "SELECT sum(v) FROM n", "--format", "csv").stdout.split() == ["sum(v)", "330"]
+
+
 def test_c3_ndjson_and_csv_have_the_same_values(filled):
     sql = "SELECT * FROM t ORDER BY id"
     lines = filled.run("query", sql, "--format", "ndjson").stdout.splitlines()
