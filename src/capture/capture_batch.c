@@ -79,6 +79,33 @@ bool capture_batch_reserve(struct capture_batch *batch, size_t rows)
     return ok;
 }
 
+/* The cell's value as the mirror keeps it, with bytes of its own. */
+static inline bool batch_take(struct capture_batch *batch, uint32_t column, sqlite3_value *cell, bool utf16,
+                              struct base_arena *arena)
+{
+    struct rhei_value *value = &batch->values[column][batch->count];
+    oltp_value(cell, utf16, value);
+    if (value->type >= RHEI_TEXT) {
+        void *copy = value->length == 0 ? NULL : base_arena_alloc(arena, value->length);
+        if (value->length == 0) {
+            return true;
+        }
+        if (copy == NULL || value->as.bytes == NULL) {
+            return false;
+        }
+        memcpy(copy, value->as.bytes, value->length);
+        value->as.bytes = copy;
+    } else if (batch->table->table.source.columns[column].affinity == AFFINITY_REAL) {
+        if (value->type == RHEI_INTEGER) {
+            value->as.real = (double)value->as.integer;
+            value->type = RHEI_REAL;
+        } else if (value->type == RHEI_REAL && value->as.real == 0.0) {
+            value->as.real = 0.0;
+        }
+    }
+    return true;
+}
+
 bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,
                        struct base_arena *arena)
 {
@@ -102,28 +129,19 @@ bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stm
             return false;
         }
     }
-    oltp_value(cell, utf16, value);
-    if (value->type >= RHEI_TEXT) {
-        if (value->length > 0) {
-            void *copy = base_arena_alloc(arena, value->length);
-            bool copied = copy != NULL && value->as.bytes != NULL;
-            if (copied) {
-                memcpy(copy, value->as.bytes, value->length);
-                value->as.bytes = copy;
-            }
-            sqlite3_value_free(own);
-            return copied;
-        }
-        sqlite3_value_free(own);
-    } else if (batch->table->table.source.columns[column].affinity == AFFINITY_REAL) {
-        if (value->type == RHEI_INTEGER) {
-            value->as.real = (double)value->as.integer;
-            value->type = RHEI_REAL;
-        } else if (value->type == RHEI_REAL && value->as.real == 0.0) {
-            value->as.real = 0.0;
-        }
+    bool ok = batch_take(batch, column, cell, utf16, arena);
+    sqlite3_value_free(own);
+    return ok;
+}
+
+bool capture_batch_put_row(struct capture_batch *batch, sqlite3_value **cells, struct base_arena *arena)
+{
+    bool ok = capture_batch_reserve(batch, batch->count + 1);
+    for (uint32_t i = 0; ok && i < batch->columns; i++) {
+        ok = batch_take(batch, i, cells[i], false, arena);
     }
-    return true;
+    batch->count += ok;
+    return ok;
 }
 
 const struct change_batch *capture_batch_view(struct capture_batch *batch)
@@ -144,8 +162,13 @@ const struct change_batch *capture_batch_view(struct capture_batch *batch)
 
 void capture_batch_select(const struct capture_table_schema *table, struct base_buffer *sql)
 {
+    capture_batch_select_by(table, NULL, sql);
+}
+
+void capture_batch_select_by(const struct capture_table_schema *table, const char *function, struct base_buffer *sql)
+{
     const struct source_table *source = &table->table.source;
-    base_buffer_text(sql, "SELECT ");
+    base_buffer_format(sql, "SELECT %s%s", function == NULL ? "" : function, function == NULL ? "" : "(");
     for (uint32_t i = 0; i < source->column_count; i++) {
         base_buffer_text(sql, i == 0 ? "" : ",");
         if (source->columns[i].is_rowid) {
@@ -154,7 +177,7 @@ void capture_batch_select(const struct capture_table_schema *table, struct base_
             base_buffer_identifier(sql, source->columns[i].name);
         }
     }
-    base_buffer_text(sql, " FROM main.");
+    base_buffer_format(sql, "%s FROM main.", function == NULL ? "" : ")");
     base_buffer_identifier(sql, source->name);
 }
 

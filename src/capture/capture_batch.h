@@ -36,9 +36,13 @@ bool capture_batch_reserve(struct capture_batch *batch, size_t rows);
  */
 bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,
                        struct base_arena *arena);
+/* Adds a row of all columns, in a database of UTF-8. False without memory. */
+bool capture_batch_put_row(struct capture_batch *batch, sqlite3_value **cells, struct base_arena *arena);
 const struct change_batch *capture_batch_view(struct capture_batch *batch);
 /* "SELECT c, ... FROM main.t" of every column of the table, appended. */
 void capture_batch_select(const struct capture_table_schema *table, struct base_buffer *sql);
+/* The same as arguments of a function, if it isn't NULL. */
+void capture_batch_select_by(const struct capture_table_schema *table, const char *function, struct base_buffer *sql);
 /* The same with " WHERE key = ?1 AND ...": one row. */
 void capture_batch_select_key(const struct capture_table_schema *table, struct base_buffer *sql);
 
