@@ -182,9 +182,25 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
 /* Tables of other sources (engine_shown.c): waits for them, where a statement reads any, and only then. */
 rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts, int64_t most_age_ms,
                               const struct engine_limits *limits, struct rhei_error *error);
-/* The same for a text that nobody has described. */
-rhei_status engine_wait_shown_text(struct rhei_db *db, const char *sql, const struct engine_limits *limits,
-                                   struct rhei_error *error);
+/*
+ * What runs on the writer waits for them without it: the row store says when it meets one before it read anything, the wait follows, and it
+ * is run anew.
+ *
+ *     const struct oltp_stop *given = engine_elsewhere(&elsewhere, db, &limits, most_age_ms);
+ *     do
+ *         status = oltp_write(..., given, ...);
+ *     while (engine_elsewhere_again(&elsewhere, &status, error));
+ */
+struct engine_elsewhere {
+    struct rhei_db *db;
+    struct engine_limits *limits;
+    struct oltp_stop stop;
+    bool met;
+};
+/* Returns what to give to the row store; may be NULL. */
+const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, struct rhei_db *db,
+                                         struct engine_limits *limits, int64_t most_age_ms);
+bool engine_elsewhere_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error);
 /* How old they may be, as oltp_stop has it. */
 int64_t engine_most_age_ms(const struct engine_ask *ask);
 /*

@@ -114,15 +114,14 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
                          "a statement that writes runs on SQLite: leave the route to auto");
     rows->kind = ANSWER_CURSOR;
     struct oltp_result result = {0};
-    struct oltp_stop stop;
-    const struct oltp_stop *given = engine_stop(&rows->limits, &stop);
-    stop.most_kept = ask->memory_limit;
-    rhei_status status = RHEI_OK;
-    if (rows->statement != NULL)
-        status = engine_wait_shown(rows->db, route_statement_facts(rows->statement), 0, &rows->limits, error);
-    if (status == RHEI_OK)
+    struct engine_elsewhere elsewhere;
+    const struct oltp_stop *given = engine_elsewhere(&elsewhere, rows->db, &rows->limits, engine_most_age_ms(ask));
+    elsewhere.stop.most_kept = ask->memory_limit;
+    rhei_status status;
+    do
         status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
-                            ask->memory_limit > 0 ? &stop : given, &result, &rows->cursor, error);
+                            ask->memory_limit > 0 ? &elsewhere.stop : given, &result, &rows->cursor, error);
+    while (engine_elsewhere_again(&elsewhere, &status, error));
     if (status != RHEI_OK)
         return status;
     use_cursor_columns(rows);

@@ -88,12 +88,14 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     (*rows)->kind = ANSWER_CURSOR;
     (*rows)->rule = "in-transaction";
     (*rows)->limits = ask->limits;
-    struct oltp_stop stop = {.check = engine_limits_check, .context = &(*rows)->limits};
+    struct engine_elsewhere elsewhere;
     struct oltp_result result = {0};
-    status = engine_wait_shown_text(session->db, ask->sql, &ask->limits, error);
-    if (status == RHEI_OK)
-        status = oltp_session_run(session->oltp, ask->sql, ask->len, ask->params, ask->param_count,
-                                  engine_limits_any(&ask->limits) ? &stop : NULL, &result, &(*rows)->cursor, error);
+    const struct oltp_stop *given =
+        engine_elsewhere(&elsewhere, session->db, &(*rows)->limits, engine_most_age_ms(ask));
+    do
+        status = oltp_session_run(session->oltp, ask->sql, ask->len, ask->params, ask->param_count, given, &result,
+                                  &(*rows)->cursor, error);
+    while (engine_elsewhere_again(&elsewhere, &status, error));
     if (status != RHEI_OK) {
         rhei_rows_close(rows);
         return status;

@@ -184,15 +184,36 @@ rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts
     return wait_for_named(db->shown, facts, &freshness, error);
 }
 
-rhei_status engine_wait_shown_text(struct rhei_db *db, const char *sql, const struct engine_limits *limits,
-                                   struct rhei_error *error)
+const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, struct rhei_db *db,
+                                         struct engine_limits *limits, int64_t most_age_ms)
 {
-    size_t len = strlen(sql);
-    struct oltp_facts facts;
-    if (db->shown == NULL || oltp_is_plain_write(sql, len) ||
-        oltp_describe(db->oltp, sql, len, &facts, NULL) != RHEI_OK)
-        return RHEI_OK; /* what is wrong with it is said when it runs */
-    rhei_status status = engine_wait_shown(db, &facts, 0, limits, error);
-    oltp_facts_reset(&facts);
-    return status;
+    *elsewhere = (struct engine_elsewhere){.db = db, .limits = limits};
+    const struct oltp_stop *given = engine_stop(limits, &elsewhere->stop);
+    if (db->shown == NULL || most_age_ms < 0)
+        return given;
+    elsewhere->stop.most_age_ms = most_age_ms;
+    elsewhere->stop.waits_elsewhere = &elsewhere->met;
+    return &elsewhere->stop;
+}
+
+/*
+ * A wait that the call's own limits ended isn't the last word: run anew, the statement is ended by them at once, with all that a time-out
+ * means for a session's transaction.
+ */
+bool engine_elsewhere_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error)
+{
+    if (*status != RHEI_STALE || !elsewhere->met)
+        return false;
+    struct table_freshness freshness = {elsewhere->stop.most_age_ms, engine_limits_check, elsewhere->limits};
+    error_clear(error);
+    elsewhere->met = false;
+    *status = wait_for_all(elsewhere->db->shown, &freshness, error);
+    if (*status == RHEI_OK) {
+        elsewhere->stop.waits_elsewhere = NULL;
+        return true;
+    }
+    if (engine_limits_check(elsewhere->limits) == RHEI_OK)
+        return false;
+    error_clear(error);
+    return true;
 }

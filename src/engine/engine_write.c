@@ -49,15 +49,15 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
         status = engine_bind(write->sql, len, params, &bound, error);
     if (status != RHEI_OK)
         return status;
-    struct oltp_stop stop;
+    struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
-    const struct oltp_stop *given = engine_stop(&limits, &stop);
-    status = engine_wait_shown_text(write->db, write->sql, &limits, error);
-    if (status == RHEI_OK && write->session != NULL)
-        status = oltp_session_run(write->session->oltp, write->sql, len, bound.values, bound.count, given, &done, NULL,
-                                  error);
-    else if (status == RHEI_OK)
-        status = oltp_write(write->db->oltp, write->sql, len, bound.values, bound.count, given, &done, NULL, error);
+    const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
+    do
+        status = write->session != NULL ? oltp_session_run(write->session->oltp, write->sql, len, bound.values,
+                                                           bound.count, given, &done, NULL, error)
+                                        : oltp_write(write->db->oltp, write->sql, len, bound.values, bound.count, given,
+                                                     &done, NULL, error);
+    while (engine_elsewhere_again(&elsewhere, &status, error));
     engine_bound_reset(&bound);
     return write_end(write, status, &done);
 }
@@ -95,16 +95,17 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
         status = check_rows(values, column_count, row_count, error);
     if (status != RHEI_OK)
         return status;
-    struct oltp_stop stop;
+    struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
-    const struct oltp_stop *given = engine_stop(&limits, &stop);
+    const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     size_t len = strlen(write->sql);
     uint32_t count = (uint32_t)column_count;
-    if (write->session != NULL)
-        status =
-            oltp_session_run_many(write->session->oltp, write->sql, len, values, count, row_count, given, &done, error);
-    else
-        status = oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
+    do
+        status = write->session != NULL
+                     ? oltp_session_run_many(write->session->oltp, write->sql, len, values, count, row_count, given,
+                                             &done, error)
+                     : oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
+    while (engine_elsewhere_again(&elsewhere, &status, error));
     return write_end(write, status, &done);
 }
 
@@ -114,13 +115,15 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
     rhei_status status = write_begin(write, &limits, error);
     if (status != RHEI_OK)
         return status;
-    struct oltp_stop stop;
+    struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
-    const struct oltp_stop *given = engine_stop(&limits, &stop);
+    const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     size_t len = strlen(write->sql);
-    status = write->session != NULL
-                 ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
-                 : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
+    do
+        status = write->session != NULL
+                     ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
+                     : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
+    while (engine_elsewhere_again(&elsewhere, &status, error));
     return write_end(write, status, &done);
 }
 

@@ -240,6 +240,7 @@ struct mirror_version {
     struct mirror_garbage garbage;
     uint64_t epoch; /* apart from the list link, because the writer reads it through slots that may be stale */
     int64_t position[TABLE_SOURCES_MOST]; /* by source */
+    uint64_t foreign;                     /* mirror_foreign_generation of its tables */
     struct mirror_trie catalog;           /* struct mirror_table_view * by table id */
     struct mirror *mirror;
 };

@@ -276,6 +276,7 @@ rhei_status mirror_publish_source(struct mirror *mirror, uint32_t source, int64_
     memcpy(version->position, old->position, sizeof version->position);
     version->position[source] = position;
     version->catalog = mirror->catalog;
+    version->foreign = mirror->foreign;
     version->mirror = mirror;
     mirror_retire(mirror, &mirror->retired, old);
     atomic_store(&mirror->current, version);

@@ -93,6 +93,11 @@ static rhei_status reader_pin(struct table_reader *base, const struct table_fres
     return RHEI_OK;
 }
 
+static uint64_t reader_generation_of(struct table_pin *pin)
+{
+    return pin->snapshot.version->foreign + (atomic_load_explicit(&pin->reader->named, memory_order_relaxed) << 48);
+}
+
 static void lookup_free(struct lookup *lookup)
 {
     base_free(lookup->buckets);
@@ -404,6 +409,7 @@ static const struct table_reader_ops reader_ops = {
     .generation = reader_generation,
     .pin = reader_pin,
     .unpin = reader_unpin,
+    .generation_of = reader_generation_of,
     .tables = reader_tables,
     .rows = reader_rows,
     .open = cursor_open,

@@ -87,6 +87,12 @@ struct oltp_stop {
         most_kept; /* bytes of RETURNING's rows, which are kept until the commit: beyond them RHEI_MEMORY_LIMIT; 0: any */
     int64_t
         most_age_ms; /* of tables that live elsewhere, where a read may wait for them; 0: all committed; below 0: any */
+    /*
+     * Of what runs on the writer, where nobody waits for other sources: the first statement that would pin what it reads there ends with
+     * RHEI_STALE before its first step, and sets this; the caller waits for them and asks again without it. NULL: what was published last
+     * will do.
+     */
+    bool *waits_elsewhere;
 };
 
 /* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */

@@ -262,6 +262,7 @@ void oltp_connection_close(struct oltp_connection **slot)
         statement = older;
     }
     oltp_face_unpin(connection, NULL);
+    sqlite3_finalize(connection->face_look);
     base_map_free(&connection->by_text);
     sqlite3_close(connection->db);
     base_free(connection->spare_cursor);

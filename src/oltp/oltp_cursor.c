@@ -52,6 +52,16 @@ static rhei_status cursor_step(struct oltp_cursor *cursor, struct rhei_error *er
 
 /* ---- Streaming. -------------------------------------------------------------------------------------------------- */
 
+/* The statement reads tables that live elsewhere, which wasn't known when it was prepared. */
+static rhei_status cursor_start_anew(struct oltp_cursor *cursor, const struct oltp_stop *stop, struct rhei_error *error)
+{
+    error_clear(error);
+    sqlite3_reset(cursor->statement->stmt);
+    cursor->done = false;
+    rhei_status status = oltp_face_pin_now(cursor->connection, cursor->statement, stop, error);
+    return status == RHEI_OK ? cursor_step(cursor, error) : status;
+}
+
 static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_stop *stop, struct rhei_error *error)
 {
     if (stop != NULL && stop->check != NULL) {
@@ -63,7 +73,11 @@ static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_st
     rhei_status status = oltp_face_pin(cursor->connection, cursor->statement, stop, error);
     if (status == RHEI_OK) {
         status = cursor_step(cursor, error);
+        if (oltp_face_missed(cursor->connection, cursor->statement)) {
+            status = cursor_start_anew(cursor, stop, error);
+        }
     }
+    cursor->stop.waits_elsewhere = NULL; /* the caller's, for as long as this call */
     cursor->row_waits = status == RHEI_ROW;
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }

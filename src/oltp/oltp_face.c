@@ -8,7 +8,9 @@
  * F2. A connection looks for newer images before it prepares or runs a cached statement; while a scan of one runs SQLite says BUSY, and
  *     the next statement tries again. Another set, another version of the schema for all who cache by it (oltp_version_with).
  * F3. A statement that reads such a table reads one pinned state: pinned before its first step, let go after its reset, because SQLite
- *     keeps pointers to texts until then.
+ *     keeps pointers to texts until then. All statements of a transaction (a session's, a script's) and all rows of a batch read one:
+ *     that which the first of them pinned (oltp_face_keep). One that comes to read such a table because the schema changed under it, in
+ *     its first step, ends where it would open the table, and begins again with a pin (oltp_face_missed).
  * F4. Nothing there can be changed: the authorizer refuses, in clear words, whatever would.
  */
 #include "oltp/oltp_face.h"
@@ -238,7 +240,7 @@ static bool set_has(const struct oltp_face_set *set, const struct readable_table
 }
 
 /* Under the face's lock: the set as the reader has it now. */
-static rhei_status set_renew(struct oltp *oltp, uint64_t generation, struct rhei_error *error)
+static rhei_status set_renew(struct oltp *oltp, uint64_t *generation, struct rhei_error *error)
 {
     struct oltp_face *face = oltp->face;
     const struct table_reader_ops *ops = face->reader->ops;
@@ -249,16 +251,17 @@ static rhei_status set_renew(struct oltp *oltp, uint64_t generation, struct rhei
     struct oltp_face_set *set = NULL;
     rhei_status status = ops->pin(face->reader, NULL, &pin, error);
     if (status == RHEI_OK) {
+        *generation = ops->generation_of(pin);
         status = ops->tables(pin, &tables, &count, error);
     }
     if (status == RHEI_OK && set_has(before, tables, count)) {
-        atomic_store_explicit(&before->generation, generation, memory_order_release);
+        atomic_store_explicit(&before->generation, *generation, memory_order_release);
     } else if (status == RHEI_OK) {
         set = base_alloc_zero(1, sizeof *set);
         status = set == NULL ? error_no_memory(error) : RHEI_OK;
         if (status == RHEI_OK) {
             atomic_init(&set->references, 1);
-            atomic_init(&set->generation, generation);
+            atomic_init(&set->generation, *generation);
             status = fill(oltp, set, tables, count, before, error);
         }
         if (status == RHEI_OK) {
@@ -282,7 +285,7 @@ static struct oltp_face_set *set_take(struct oltp *oltp)
     uint64_t generation = face->reader->ops->generation(face->reader);
     if (face->set == NULL || atomic_load_explicit(&face->set->generation, memory_order_relaxed) != generation) {
         struct rhei_error error = RHEI_ERROR_INIT;
-        if (set_renew(oltp, generation, &error) != RHEI_OK) { /* what was there before is still true of its rows */
+        if (set_renew(oltp, &generation, &error) != RHEI_OK) { /* what was there before is still true of its rows */
             base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "the tables of other sources can't be shown: %s",
                            error.message);
         }
@@ -397,19 +400,38 @@ static int show(struct oltp_connection *connection, struct oltp_face_set *set)
     return rc;
 }
 
+/* Reads of the file, so that SQLite looks at its schema: how often that was another one than before. False: it can't be read now. */
+static bool look_at_main(struct oltp_connection *connection, int *changes)
+{
+    (void)sqlite3_step(connection->face_look);
+    *changes = sqlite3_stmt_status(connection->face_look, SQLITE_STMTSTATUS_REPREPARE, 0);
+    return sqlite3_reset(connection->face_look) == SQLITE_OK;
+}
+
 /*
  * SQLite looks whether a schema is still the file's only where a statement reads of that file. One that reads of ours alone would not
- * notice that a local table has come by its name; so somebody reads the file after each commit.
+ * notice that a local table has come by its name; so somebody reads the file after each commit, and where its schema is another one, the
+ * connection's statements are prepared anew, as they are when an authorizer is set.
  */
 static void face_know_main(struct oltp_connection *connection)
 {
+    static const char look[] = "SELECT 1 FROM main.sqlite_master LIMIT 1";
     uint64_t token = oltp_commit_token(connection->oltp);
     if (connection->face == NULL || (token == connection->face_token && !oltp_is_blind(connection->oltp))) {
         return;
     }
-    if (sqlite3_exec(connection->db, "SELECT 1 FROM main.sqlite_master LIMIT 1", NULL, NULL, NULL) == SQLITE_OK) {
-        connection->face_token = token;
+    if (connection->face_look == NULL &&
+        sqlite3_prepare_v3(connection->db, look, sizeof look, SQLITE_PREPARE_PERSISTENT, &connection->face_look,
+                           NULL) != SQLITE_OK) {
+        return;
     }
+    int changes = 0;
+    bool looked = look_at_main(connection, &changes);
+    if (changes != connection->face_looks && connection->role != OLTP_DESCRIBER) { /* which keeps no statements */
+        sqlite3_set_authorizer(connection->db, authorize, connection);
+        (void)look_at_main(connection, &connection->face_looks); /* itself, too */
+    }
+    connection->face_token = looked ? token : UINT64_MAX;
 }
 
 void oltp_face_use(struct oltp_connection *connection)
@@ -421,6 +443,9 @@ void oltp_face_use(struct oltp_connection *connection)
     struct table_reader *reader = oltp->face->reader;
     uint64_t generation = reader->ops->generation(reader);
     face_know_main(connection);
+    if (connection->pin_stays && connection->pin != NULL) {
+        return; /* its tables are those that are shown */
+    }
     if (connection->face_settled == generation + 1) {
         return;
     }
@@ -430,7 +455,8 @@ void oltp_face_use(struct oltp_connection *connection)
     }
     int rc = connection->face_settled != 0 && connection->face->set == set ? SQLITE_OK : show(connection, set);
     bool again = (rc & 255) == SQLITE_BUSY || (rc & 255) == SQLITE_LOCKED; /* a scan runs: next time */
-    connection->face_settled = again ? connection->face_settled : generation + 1;
+    uint64_t shown = atomic_load_explicit(&set->generation, memory_order_acquire);
+    connection->face_settled = again ? connection->face_settled : shown + 1;
     if (rc != SQLITE_OK && !again) {
         base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "the tables of other sources can't be shown: %s",
                        sqlite3_errmsg(connection->db));
@@ -479,28 +505,121 @@ uint64_t oltp_face_version_of(const struct oltp_connection *connection)
 
 /* ---- Pins. -------------------------------------------------------------------------------------------------------- */
 
-rhei_status oltp_face_pin(struct oltp_connection *connection, const struct oltp_statement *statement,
+/* A state that has the tables that the connection shows, and no others: they may have changed since it was prepared. */
+static rhei_status pin_as_shown(struct oltp_connection *connection, const struct table_freshness *freshness,
+                                struct rhei_error *error)
+{
+    enum { TRIES = 100 }; /* while another statement of the connection scans one, it shows what it showed */
+    struct table_reader *reader = connection->oltp->face->reader;
+    reader->ops->unpin(&connection->pin);
+    rhei_status status = reader->ops->pin(reader, freshness, &connection->pin, error);
+    for (int tries = 0; status == RHEI_OK && tries < TRIES &&
+                        reader->ops->generation_of(connection->pin) + 1 != connection->face_settled;
+         tries++) {
+        reader->ops->unpin(&connection->pin);
+        oltp_face_use(connection);
+        status = reader->ops->pin(reader, NULL, &connection->pin, error);
+    }
+    return status;
+}
+
+static uint64_t schema_of(const struct oltp_connection *connection)
+{
+    return connection->oltp->hooks->version(connection->oltp) + 1;
+}
+
+static bool must_wait(const struct oltp_connection *connection)
+{
+    return connection->role == OLTP_WRITER && connection->stop != NULL && connection->stop->waits_elsewhere != NULL;
+}
+
+/*
+ * Whether SQLite will read such a table by this statement, or may prepare it anew to read none: then a wait for other sources would be in
+ * vain, and they may be away. The first step tells (oltp_face_missed). The writer has schemas that nobody knows yet.
+ */
+static bool is_known_to_read(const struct oltp_connection *connection, const struct oltp_statement *statement)
+{
+    return connection->role == OLTP_WRITER ? !must_wait(connection)
+                                           : statement->reads_face_version == schema_of(connection);
+}
+
+rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statement *statement,
                           const struct oltp_stop *stop, struct rhei_error *error)
 {
-    if (!statement->reads_face) {
+    connection->pin_asked = connection->face != NULL;
+    connection->face_met = false;
+    if (connection->pin_stays && connection->pin != NULL) {
+        connection->pinned = statement;
         return RHEI_OK;
     }
-    struct table_reader *reader = connection->oltp->face->reader;
+    if (!statement->reads_face || !is_known_to_read(connection, statement)) {
+        return RHEI_OK;
+    }
+    return oltp_face_pin_now(connection, statement, stop, error);
+}
+
+rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_statement *statement,
+                              const struct oltp_stop *stop, struct rhei_error *error)
+{
+    connection->pinned = statement;
+    statement->reads_face_version = schema_of(connection);
     struct table_freshness freshness = {.most_age_ms = stop == NULL ? 0 : stop->most_age_ms,
                                         .check = stop == NULL ? NULL : stop->check,
                                         .context = stop == NULL ? NULL : stop->context};
-    reader->ops->unpin(&connection->pin);
-    connection->pinned = statement;
-    /* nobody waits for another source with the writer in hand: who needs it fresh waits before */
-    return reader->ops->pin(reader, connection->role == OLTP_WRITER ? NULL : &freshness, &connection->pin, error);
+    if (must_wait(connection)) {
+        *connection->stop->waits_elsewhere = true;
+        return error_set(error, RHEI_STALE,
+                         "the statement reads tables of other sources, which must be waited for first");
+    }
+    /* nobody waits for another source with the writer in hand */
+    return pin_as_shown(connection, connection->role == OLTP_WRITER ? NULL : &freshness, error);
+}
+
+bool oltp_face_missed(struct oltp_connection *connection, struct oltp_statement *statement)
+{
+    if (!connection->pin_asked) {
+        return false;
+    }
+    int prepared = sqlite3_stmt_status(statement->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
+    if (prepared != statement->prepared_anew) {
+        statement->prepared_anew = prepared;
+        statement->reads_face = connection->face_met || connection->pin_missed;
+    }
+    /* one that only reads may come to them later: there must be a pin by then */
+    bool missed = connection->pin_missed || (statement->reads_face && statement->read_only && connection->pin == NULL);
+    connection->pin_asked = false;
+    connection->pin_missed = false;
+    return missed;
 }
 
 void oltp_face_unpin(struct oltp_connection *connection, const struct oltp_statement *statement)
 {
-    if (connection->pin != NULL &&
-        (statement == NULL || connection->pinned == NULL || connection->pinned == statement)) {
+    if (connection->pin_stays && statement != NULL) {
+        connection->pinned = connection->pinned == statement ? NULL : connection->pinned;
+    } else if (connection->pin != NULL &&
+               (statement == NULL || connection->pinned == NULL || connection->pinned == statement)) {
         connection->oltp->face->reader->ops->unpin(&connection->pin);
         connection->pinned = NULL;
+    }
+}
+
+bool oltp_face_keep(struct oltp_connection *connection)
+{
+    if (connection->oltp->face == NULL || connection->pin_stays) {
+        return false;
+    }
+    if (connection->pinned == NULL) {
+        oltp_face_unpin(connection, NULL);
+    }
+    connection->pin_stays = true;
+    return true;
+}
+
+void oltp_face_let_go(struct oltp_connection *connection)
+{
+    connection->pin_stays = false;
+    if (connection->pinned == NULL) {
+        oltp_face_unpin(connection, NULL);
     }
 }
 

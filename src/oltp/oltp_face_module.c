@@ -226,6 +226,11 @@ static int pin_of(struct face_vtab *vtab, struct table_pin **pin)
     if (connection == NULL) {
         return SQLITE_MISUSE;
     }
+    if (connection->pin == NULL && connection->pin_asked) {
+        connection->pin_missed = true;
+        error_set(&error, RHEI_STALE, "the statement didn't read it when it was prepared");
+        return fail(vtab, RHEI_STALE, &error);
+    }
     if (connection->pin == NULL) {
         status = ops_of(vtab->context)->pin(connection->oltp->face->reader, NULL, &connection->pin, &error);
         connection->pinned = NULL;

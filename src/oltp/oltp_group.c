@@ -51,6 +51,7 @@ struct group {
 static void group_watch(struct group *group, const struct oltp_job *job, int64_t end_ns)
 {
     group->watch = (struct group_watch){.running = job, .end_ns = end_ns};
+    group->stop.waits_elsewhere = job->stop == NULL ? NULL : job->stop->waits_elsewhere;
     bool any = job->stop != NULL || end_ns != 0;
     oltp_connection_watch(group->oltp->writer, any ? &group->stop : NULL);
 }
@@ -98,6 +99,19 @@ void oltp_roll_back(struct oltp *oltp)
 
 /* ---- One statement. ---------------------------------------------------------------------------------------------- */
 
+static rhei_status group_step(struct oltp *oltp, struct oltp_statement *statement, struct oltp_cursor **cursor,
+                              struct rhei_error *error)
+{
+    if (cursor != NULL && sqlite3_column_count(statement->stmt) > 0) {
+        return oltp_cursor_collect(oltp->writer, statement, cursor, error);
+    }
+    int rc;
+    do {
+        rc = sqlite3_step(statement->stmt);
+    } while (rc == SQLITE_ROW);
+    return rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
+}
+
 rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, struct oltp_result *result,
                           struct oltp_cursor **cursor, struct rhei_error *error)
 {
@@ -105,19 +119,14 @@ rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, s
     int64_t seq = oltp->pending_seq;
     int64_t before = sqlite3_total_changes64(db);
     rhei_status status = oltp_face_pin(oltp->writer, statement, NULL, error);
-    if (status != RHEI_OK) {
-        return status;
+    if (status == RHEI_OK) {
+        status = group_step(oltp, statement, cursor, error);
     }
-    if (cursor != NULL && sqlite3_column_count(statement->stmt) > 0) {
-        status = oltp_cursor_collect(oltp->writer, statement, cursor, error);
-    } else {
-        int rc;
-        do {
-            rc = sqlite3_step(statement->stmt);
-        } while (rc == SQLITE_ROW);
-        if (rc != SQLITE_DONE) {
-            status = oltp_sqlite_error(oltp->writer, rc, NULL, error);
-        }
+    if (oltp_face_missed(oltp->writer, statement) && status != RHEI_OK) {
+        error_clear(error);
+        sqlite3_reset(statement->stmt);
+        status = oltp_face_pin_now(oltp->writer, statement, NULL, error);
+        status = status == RHEI_OK ? group_step(oltp, statement, cursor, error) : status;
     }
     if (result != NULL && status == RHEI_OK) {
         /* a statement that isn't DML leaves sqlite3_changes at the last one's */
@@ -173,6 +182,7 @@ rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_
 {
     rhei_status status = RHEI_OK;
     struct oltp_statement *wide = oltp_wide_take(oltp, statement, job);
+    bool kept = oltp_face_keep(oltp->writer);
     for (size_t row = 0, count = 1; row < job->rows && status == RHEI_OK; row += count) {
         count = wide == NULL ? 1 : oltp_wide_count(statement, job, row);
         status = group_run_some(oltp, job, count > 1 ? wide : statement, row, count);
@@ -183,6 +193,9 @@ rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_
             job->wrong_rows = 1;
             status = group_find_row(oltp, job, statement, &job->wrong_row, count);
         }
+    }
+    if (kept) {
+        oltp_face_let_go(oltp->writer);
     }
     if (wide != NULL) {
         sqlite3_clear_bindings(wide->stmt);
@@ -274,6 +287,7 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
         status = oltp_step_all(oltp, statement, result, cursor, error);
     }
     sqlite3_reset(statement->stmt);
+    oltp->writer->face_token = UINT64_MAX;
     oltp_fault(oltp, "oltp.ddl.done");
     if (status == RHEI_OK) {
         status = oltp->hooks->after_ddl(oltp, statement->creates, base, schema, error);

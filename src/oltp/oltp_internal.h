@@ -45,7 +45,9 @@ struct oltp_statement {
     bool vacuums;    /* may move rowids */
     bool alone;      /* may not run inside a transaction of others */
     bool compound;   /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
-    bool reads_face; /* a table that lives elsewhere (oltp_face.c) */
+    bool reads_face; /* a table that lives elsewhere (oltp_face.c), as of the last time SQLite prepared it */
+    uint64_t reads_face_version; /* of the schema for which it did when it ran last, and 1; 0: it didn't */
+    int prepared_anew;           /* how often SQLite did that by itself */
     bool cached, in_use;
     bool bound_plain; /* its parameters are numbers and NULLs, so that nothing has to be given back */
     struct oltp_statement *newer, *older;
@@ -79,10 +81,15 @@ struct oltp_connection {
     /* tables that live elsewhere (oltp_face.c) */
     struct face_context *face; /* NULL: none was ever shown */
     uint32_t face_schemas;     /* attached */
-    uint64_t face_token;       /* of the commits, as of the last look at the file's schema */
+    uint64_t face_token;       /* of the commits, as of the last look at the file's schema; UINT64_MAX: look */
+    sqlite3_stmt *face_look;   /* which looks */
+    int face_looks;            /* how often SQLite prepared it anew: for each change of the file's schema */
     uint64_t face_settled;     /* the reader's generation that is shown, and 1; 0: none */
     bool face_met;             /* such a table was met by a prepare */
     struct table_pin *pin;     /* what the statement under way reads of them */
+    bool pin_asked;            /* the statement under way was asked what it reads: nothing, if there is no pin */
+    bool pin_missed;           /* it read something all the same, and was ended by that */
+    bool pin_stays; /* it is that of a transaction or a batch: from the first statement that reads it to the end */
     const struct oltp_statement *pinned;
     char face_denied[128]; /* what the authorizer refused last */
 };
@@ -362,10 +369,22 @@ struct face_context;
 /* Before something is prepared or a cached statement runs: shows the tables as they are now. Nanoseconds if nothing changed. */
 void oltp_face_use(struct oltp_connection *connection);
 /* Before the first step: pins what the statement reads there. `stop` (may be NULL) says how old it may be; the writer doesn't wait. */
-rhei_status oltp_face_pin(struct oltp_connection *connection, const struct oltp_statement *statement,
+rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statement *statement,
                           const struct oltp_stop *stop, struct rhei_error *error);
+/* The same after oltp_face_missed and a reset. */
+rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_statement *statement,
+                              const struct oltp_stop *stop, struct rhei_error *error);
+/*
+ * After the first step. True: SQLite prepared the statement anew, for another schema, and now it reads such tables. It was ended where it
+ * began to, and what it did is undone: reset it, pin and step again.
+ */
+bool oltp_face_missed(struct oltp_connection *connection, struct oltp_statement *statement);
 /* After the statement's reset. NULL: whatever is pinned. */
 void oltp_face_unpin(struct oltp_connection *connection, const struct oltp_statement *statement);
+/* From here on what is pinned first stays pinned until oltp_face_let_go. False: that is so already, and not the caller's to end. */
+bool oltp_face_keep(struct oltp_connection *connection);
+/* When the statements are reset; what one still streams from is its own then. */
+void oltp_face_let_go(struct oltp_connection *connection);
 /* For an authorizer: SQLITE_DENY for what would change such a table. */
 int oltp_face_authorize(struct oltp_connection *connection, int action, const char *first, const char *second,
                         const char *schema);

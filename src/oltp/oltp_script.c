@@ -270,8 +270,12 @@ static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t
     if (status != RHEI_OK) {
         return status;
     }
+    bool kept = oltp_face_keep(oltp->writer);
     status = oltp_script_run(oltp, sql, len, result, &schema, error);
     oltp_connection_watch(oltp->writer, NULL);
+    if (kept) {
+        oltp_face_let_go(oltp->writer);
+    }
     oltp_fault(oltp, "oltp.write.commit");
     if (status == RHEI_OK) {
         status = oltp_step_own(oltp, oltp->commit, error);

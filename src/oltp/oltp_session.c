@@ -32,6 +32,7 @@ bool oltp_session_in_transaction(const struct oltp_session *session)
 static void session_let_go(struct oltp_session *session)
 {
     struct oltp *oltp = session->oltp;
+    oltp_face_let_go(oltp->writer);
     session->holding = false;
     base_mutex_lock(&oltp->queue_lock);
     oltp->in_session = false;
@@ -87,6 +88,7 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
     oltp->session_since_ns = base_now_ns();
     base_mutex_unlock(&oltp->queue_lock);
     session->holding = true;
+    (void)oltp_face_keep(oltp->writer);
     /* before a transaction, so that what others did to the schema is not taken for this session's doing */
     oltp_connection_watch(oltp->writer, stop);
     status = oltp_catch_up(oltp, error);

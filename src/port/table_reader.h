@@ -47,6 +47,8 @@ struct table_reader_ops {
     rhei_status (*pin)(struct table_reader *reader, const struct table_freshness *freshness, struct table_pin **pin,
                        struct rhei_error *error);
     void (*unpin)(struct table_pin **pin); /* accepts NULL; its cursors are closed */
+    uint64_t (*generation_of)(
+        struct table_pin *pin); /* what generation said, or will say, of the pinned state's tables */
     /* Free *tables with base_free; what they point to is the pin's. */
     rhei_status (*tables)(struct table_pin *pin, struct readable_table **tables, uint32_t *count,
                           struct rhei_error *error);

@@ -189,16 +189,31 @@ struct shown_list {
     struct change_source *source;
     struct sync *sync;
     atomic_int failing;
+    _Atomic(rhei_cancel *) cancel;
     atomic_uint_fast64_t reads;
 };
 
 static rhei_status list_fresh(void *context, const struct table_freshness *freshness, struct rhei_error *error)
 {
     struct shown_list *list = context;
+    rhei_cancel *cancel = atomic_exchange(&list->cancel, NULL);
+    if (cancel != NULL) {
+        rhei_cancel_raise(cancel);
+        rhei_status stopped = freshness->check(freshness->context);
+        return error_set(error, stopped, "the wait for source \"elsewhere\" was ended");
+    }
     rhei_status status = (rhei_status)atomic_load(&list->failing);
-    (void)freshness;
     atomic_fetch_add(&list->reads, 1);
     return status == RHEI_OK ? RHEI_OK : error_set(error, status, "source \"elsewhere\" is away");
+}
+
+void shown_list_settle(struct shown_list *list)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (sync_build(list->sync, true, 0, NULL, &error) != RHEI_OK) {
+        fprintf(stderr, "%s\n", error.message);
+        abort();
+    }
 }
 
 struct shown_list *shown_list_open(rhei_db *db, struct list_store *store)
@@ -215,11 +230,11 @@ struct shown_list *shown_list_open(rhei_db *db, struct list_store *store)
                                    .fresh = list_fresh,
                                    .context = list,
                                    .sync = &list->sync};
-    if (engine_show_source(db, &source, &error) != RHEI_OK ||
-        sync_build(list->sync, true, 0, NULL, &error) != RHEI_OK) {
+    if (engine_show_source(db, &source, &error) != RHEI_OK) {
         fprintf(stderr, "%s\n", error.message);
         abort();
     }
+    shown_list_settle(list);
     return list;
 }
 
@@ -236,6 +251,11 @@ void shown_list_close(struct shown_list **slot)
 void shown_list_fail(struct shown_list *list, rhei_status status)
 {
     atomic_store(&list->failing, (int)status);
+}
+
+void shown_list_cancel(struct shown_list *list, rhei_cancel *cancel)
+{
+    atomic_store(&list->cancel, cancel);
 }
 
 uint64_t shown_list_reads(const struct shown_list *list)

@@ -22,6 +22,10 @@ struct shown_list *shown_list_open(rhei_db *db, struct list_store *store);
 void shown_list_close(struct shown_list **list);
 /* From now on waiting for it ends so; RHEI_OK: no more. */
 void shown_list_fail(struct shown_list *list, rhei_status status);
+/* Waits until every table of the list is shown. */
+void shown_list_settle(struct shown_list *list);
+/* The next who waits for it is cancelled on the way. */
+void shown_list_cancel(struct shown_list *list, rhei_cancel *cancel);
 /* How often it was read. */
 uint64_t shown_list_reads(const struct shown_list *list);
 
