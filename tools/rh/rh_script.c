@@ -1,150 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Only what decides where a statement ends is read: quotes, comments, and the body of CREATE TRIGGER, whose inner
- * statements end in semicolons too. A trigger ends at the first `; END ;`, as in SQLite's own sqlite3_complete().
- * What is inside a statement is the engine's to judge.
- */
 #include "rh_script.h"
 
 #include "rh_memory.h"
 #include "rh_text.h"
+#include "rhei/rhei_doors.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct splitter {
-    const char *text;
-    size_t length, at;
-    size_t start, end; /* of the statement's tokens seen so far */
-    size_t words;      /* tokens seen, up to 3 are looked at */
-    enum rh_verb verb;
-    bool may_be_trigger, in_trigger, after_semicolon, after_end;
-};
-
-static bool is_word_char(char c)
-{
-    unsigned char u = (unsigned char)c;
-    return (u >= '0' && u <= '9') || (u >= 'A' && u <= 'Z') || (u >= 'a' && u <= 'z') || u == '_' || u == '$' ||
-           u >= 0x80;
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-/* Past the space and comments at `at`; comments that never end reach to the end of the text. */
-static size_t skip_blank(const char *text, size_t length, size_t at)
-{
-    while (at < length) {
-        if (is_space(text[at])) {
-            at++;
-        } else if (text[at] == '-' && at + 1 < length && text[at + 1] == '-') {
-            const char *end = memchr(text + at, '\n', length - at);
-            at = end != NULL ? (size_t)(end - text) + 1 : length;
-        } else if (text[at] == '/' && at + 1 < length && text[at + 1] == '*') {
-            const char *end = length - at > 2 ? memmem(text + at + 2, length - at - 2, "*/", 2) : NULL;
-            at = end != NULL ? (size_t)(end - text) + 2 : length;
-        } else {
-            break;
-        }
-    }
-    return at;
-}
-
-static size_t skip_quoted(const char *text, size_t length, size_t at)
-{
-    char close = text[at] == '[' ? ']' : text[at];
-    for (at++; at < length; at++) {
-        if (text[at] != close)
-            continue;
-        if (close != ']' && at + 1 < length && text[at + 1] == close)
-            at++;
-        else
-            return at + 1;
-    }
-    return length;
-}
-
-static bool word_is(const char *word, size_t length, const char *name)
-{
-    return rh_same_name(word, length, name, strlen(name));
-}
-
 static bool word_in(const char *word, size_t length, const char *const *names)
 {
     for (; *names != NULL; names++)
-        if (word_is(word, length, *names))
+        if (rh_same_name(word, length, *names, strlen(*names)))
             return true;
     return false;
 }
 
-static void see_word(struct splitter *s, const char *word, size_t length)
+/* By its first word, at which a statement of the engine's splitter begins. */
+static enum rh_verb verb_of(const char *sql, size_t length)
 {
     static const char *const transaction[] = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", NULL};
     static const char *const alone[] = {"VACUUM", "ATTACH", "DETACH", "PRAGMA", NULL};
-    if (s->words == 0) {
-        s->may_be_trigger = word_is(word, length, "CREATE") || word_is(word, length, "EXPLAIN");
-        s->verb = word_in(word, length, transaction) ? RH_VERB_TRANSACTION
-                  : word_in(word, length, alone)     ? RH_VERB_ALONE
-                                                     : RH_VERB_OTHER;
-    } else if (s->may_be_trigger && !s->in_trigger) {
-        static const char *const between[] = {"CREATE", "TEMP", "TEMPORARY", "QUERY", "PLAN", NULL};
-        s->in_trigger = word_is(word, length, "TRIGGER");
-        s->may_be_trigger = s->in_trigger || word_in(word, length, between);
-    }
-    s->after_end = s->in_trigger && s->after_semicolon && word_is(word, length, "END");
-    s->after_semicolon = false;
-}
-
-/* Reads one token; false when it was the semicolon that ends the statement. */
-static bool see_token(struct splitter *s)
-{
-    char c = s->text[s->at];
-    size_t start = s->at;
-    if (c == ';') {
-        s->at++;
-        if (!s->in_trigger || s->after_end || s->words == 0)
-            return false;
-        s->after_semicolon = true;
-        s->after_end = false;
-    } else if (c == '\'' || c == '"' || c == '`' || c == '[') {
-        s->at = skip_quoted(s->text, s->length, s->at);
-        s->after_semicolon = s->after_end = s->may_be_trigger = false;
-    } else if (is_word_char(c)) {
-        while (s->at < s->length && is_word_char(s->text[s->at]))
-            s->at++;
-        see_word(s, s->text + start, s->at - start);
-    } else {
-        s->at++;
-        s->after_semicolon = s->after_end = false;
-    }
-    if (s->words++ == 0)
-        s->start = start;
-    s->end = s->at;
-    return true;
+    size_t word = 0;
+    while (word < length && ((sql[word] | 0x20) >= 'a' && (sql[word] | 0x20) <= 'z'))
+        word++;
+    return word_in(sql, word, transaction) ? RH_VERB_TRANSACTION
+           : word_in(sql, word, alone)     ? RH_VERB_ALONE
+                                           : RH_VERB_OTHER;
 }
 
 void rh_script_split(struct rh_script *script, const char *text, size_t length)
 {
-    struct splitter s = {.text = text, .length = length};
+    struct rhei_split part = {.struct_size = sizeof part};
     size_t capacity = 0;
     *script = (struct rh_script){.text = text};
-    do {
-        s = (struct splitter){.text = text, .length = length, .at = s.at};
-        for (;;) {
-            s.at = skip_blank(text, length, s.at);
-            if (s.at >= length || !see_token(&s))
-                break;
-        }
-        if (s.words == 0)
-            continue;
+    while (rhei_split(text, length, &part, NULL) == RHEI_OK && part.state != RHEI_SPLIT_END) {
         if (script->count == capacity) {
             capacity = capacity == 0 ? 8 : capacity * 2;
             script->parts = rh_reallocate(script->parts, capacity * sizeof *script->parts);
         }
-        script->parts[script->count++] = (struct rh_part){.start = s.start, .length = s.end - s.start, .verb = s.verb};
-    } while (s.at < length);
+        script->parts[script->count++] = (struct rh_part){
+            .start = part.offset, .length = part.length, .verb = verb_of(text + part.offset, part.length)};
+    }
 }
 
 void rh_script_free(struct rh_script *script)

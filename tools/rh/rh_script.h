@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rh_script.h
- * A text of several SQL statements, cut at the semicolons that end them.
+ * A text of several SQL statements, cut where rhei_split() says, and what matters of each to transactions.
  */
 #ifndef RH_SCRIPT_H
 #define RH_SCRIPT_H
