@@ -254,16 +254,41 @@ RHEI_API void rhei_cancel_clear(rhei_cancel *cancel);
 /** Frees the flag, which no statement may still use. Accepts NULL. Owner thread. */
 RHEI_API void rhei_cancel_destroy(rhei_cancel **cancel);
 
+/** How far a call is; filled by Rhei. The texts are for people, and borrowed for the call of the function. */
+struct rhei_progress {
+    size_t struct_size;
+    const char *doing; /**< "reading", "waiting for other writers", "building the column store" ... */
+    const char *table; /**< the table that it is about, "" where it is about none or many */
+    const char
+        *unit;     /**< what `done` and `total` count: "rows", "changes", "bytes", "steps" of SQLite's machine, or "" */
+    int64_t done;  /**< of what it does now */
+    int64_t total; /**< -1 where nobody knows */
+    double fraction;    /**< done of total, 0 to 1; below 0 where nobody knows */
+    int64_t elapsed_us; /**< since the call began */
+};
 /**
- * How long a call may take, and what may end it, wherever it is: waiting for other writers, for another process's lock, or at
- * work. It returns within some 50 ms, and nothing of it is kept. Only a commit that has begun is finished. Zero is the default
- * of every field.
+ * Told how far a call is, every 100 ms from 100 ms after its beginning: a call that is over before isn't told of. Returning anything but
+ * 0 ends the call, as rhei_cancel_raise() would. On a thread of Rhei's own, which waits for it: one function after the other, never
+ * after the call returned (of a query: after its rows or stream are closed). Must neither close what it is told of nor wait for it.
+ */
+typedef int (*rhei_progress_function)(void *context, const struct rhei_progress *progress);
+
+/**
+ * How long a call may take, what may end it and who is told how far it is, wherever it is: waiting for other writers, for another
+ * process's lock, or at work. When ended it returns within some 50 ms, and nothing of it is kept. Only a commit that has begun is
+ * finished. Zero is the default of every field.
  */
 struct rhei_call_options {
     size_t struct_size;
-    int64_t timeout_ms;  /**< from the call to its return, then RHEI_TIMEOUT; 0: none */
-    rhei_cancel *cancel; /**< ends it with RHEI_CANCELLED; borrowed for the call; may be NULL */
+    int64_t timeout_ms;              /**< from the call to its return, then RHEI_TIMEOUT; 0: none */
+    rhei_cancel *cancel;             /**< ends it with RHEI_CANCELLED; borrowed for the call; may be NULL */
+    rhei_progress_function progress; /**< may be NULL */
+    void *progress_context;
 };
+
+/** rhei_detach() under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED, after which the file is as it was. Any thread. */
+RHEI_API rhei_status rhei_detach_with(const char *path, const char *config_file,
+                                      const struct rhei_call_options *options, struct rhei_error *error);
 /** @} */
 
 /** @name Writing
@@ -331,6 +356,8 @@ struct rhei_query_options {
     int64_t timeout_ms;    /**< from the call to the last row, and all of a write; 0: none */
     uint64_t memory_limit; /**< bytes; 0: the database's */
     rhei_cancel *cancel;   /**< borrowed until rows or stream are closed; may be NULL */
+    rhei_progress_function progress; /**< called until rows or stream are closed; may be NULL */
+    void *progress_context;
 };
 
 /**
@@ -540,6 +567,13 @@ RHEI_API rhei_status rhei_register_table(rhei_db *db, const char *table, const s
                                          size_t column_count, struct rhei_error *error);
 /** Stops mirroring a table; its rows stay in SQLite. Errors: RHEI_NOT_FOUND, RHEI_BUSY, RHEI_OLAP_UNAVAILABLE. Any thread. */
 RHEI_API rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_error *error);
+/** rhei_register_table() under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED: then no more than the table itself was made. Any thread. */
+RHEI_API rhei_status rhei_register_table_with(rhei_db *db, const char *table, const struct rhei_column *columns,
+                                              size_t column_count, const struct rhei_call_options *options,
+                                              struct rhei_error *error);
+/** rhei_unregister_table() under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED, after which it is mirrored still. Any thread. */
+RHEI_API rhei_status rhei_unregister_table_with(rhei_db *db, const char *table, const struct rhei_call_options *options,
+                                                struct rhei_error *error);
 
 /** What one sync did. */
 struct rhei_sync_report {
@@ -553,6 +587,9 @@ struct rhei_sync_report {
  * Errors: RHEI_OLAP_UNAVAILABLE, RHEI_BUSY. Any thread.
  */
 RHEI_API rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct rhei_error *error);
+/** The same under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED: the next sync goes on where it ended. Any thread. */
+RHEI_API rhei_status rhei_sync_now_with(rhei_db *db, const struct rhei_call_options *options,
+                                        struct rhei_sync_report *report, struct rhei_error *error);
 /** Begins background sync; it is on by default unless manual_sync. Errors: RHEI_OLAP_UNAVAILABLE. Any thread. */
 RHEI_API rhei_status rhei_start_sync(rhei_db *db, struct rhei_error *error);
 /**

@@ -149,9 +149,6 @@ enum rhei_ingest_mode {
     RHEI_INGEST_UPSERT =
         4, /**< into one that exists: rows whose primary key is there are updated in the columns given */
 };
-/** Told from time to time how far a call is. `total` is -1 where nobody knows. Must not call Rhei with the same handle. */
-typedef void (*rhei_progress_function)(void *context, int64_t done, int64_t total);
-
 /** How rows are taken in. Zero is the default of every field. */
 struct rhei_ingest_options {
     size_t struct_size;
@@ -160,7 +157,7 @@ struct rhei_ingest_options {
     uint64_t chunk_rows; /**< rows of one transaction; 0: all rows in one, during which other writers wait */
     int64_t timeout_ms;  /**< as rhei_call_options.timeout_ms */
     rhei_cancel *cancel; /**< as rhei_call_options.cancel */
-    rhei_progress_function progress; /**< called every 65,536 rows or so, with rows taken in; may be NULL */
+    rhei_progress_function progress; /**< as rhei_call_options.progress */
     void *progress_context;
 };
 /** What an ingest did. */

@@ -12,8 +12,8 @@
 
 /* oltp_open with the hooks of this room: config->hooks is its own affair. Close with oltp_close. */
 rhei_status capture_open(const struct oltp_config *config, struct oltp **oltp, struct rhei_error *error);
-/* Takes everything of Rhei's out of a file. RHEI_BUSY while engines are alive on it. */
-rhei_status capture_detach(const char *path, struct rhei_error *error);
+/* Takes everything of Rhei's out of a file. RHEI_BUSY while engines are alive on it. `stop` may be NULL. */
+rhei_status capture_detach(const char *path, const struct oltp_stop *stop, struct rhei_error *error);
 
 /* Raised whenever the schema that this handle knows changed (by whomever). */
 uint64_t capture_schema_version(const struct oltp *oltp);
@@ -44,9 +44,11 @@ rhei_status capture_catalog_take(struct oltp *oltp, const struct capture_catalog
 rhei_status capture_catalog_try(struct oltp *oltp, const struct capture_catalog **catalog, struct rhei_error *error);
 void capture_catalog_release(const struct capture_catalog **catalog);
 
-/* Starts or stops capture of one table. Registering twice is no error. */
-rhei_status capture_register_table(struct oltp *oltp, const char *table, struct rhei_error *error);
-rhei_status capture_release_table(struct oltp *oltp, const char *table, struct rhei_error *error);
+/* Starts or stops capture of one table. Registering twice is no error. `stop` may be NULL. */
+rhei_status capture_register_table(struct oltp *oltp, const char *table, const struct oltp_stop *stop,
+                                   struct rhei_error *error);
+rhei_status capture_release_table(struct oltp *oltp, const char *table, const struct oltp_stop *stop,
+                                  struct rhei_error *error);
 
 /*
  * Makes the triggers of new tables that wait for them (I12 of the README), so that the next cycle has them. Waits for the writer;

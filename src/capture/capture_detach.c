@@ -18,16 +18,58 @@
     "((type IN ('table', 'view') AND name IN ('" OLTP_LOG "', '_rhei_cdc_events', '_rhei_meta', " \
     "'_rhei_tables', '_rhei_engines')) OR (type = 'trigger' AND name GLOB '" CAPTURE_TRIGGER "[0-9]*'))"
 
-enum { DETACH_WAIT_MS = 5000 };
+enum { DETACH_WAIT_MS = 5000, DETACH_SLICE_NS = 5000000, DETACH_STEPS = 1000 };
 
 struct detach {
     sqlite3 *db;
     const char *path;
+    const struct oltp_stop *stop; /* NULL: nothing ends it */
+    rhei_status stopped;          /* what it said */
+    int64_t until_ns;             /* how long others' locks are waited for */
     struct rhei_error *error;
 };
 
+/* Asked by SQLite every 1,000 steps and while it waits. */
+static int detach_asked(void *context)
+{
+    struct detach *detach = context;
+    if (detach->stop != NULL && detach->stopped == RHEI_OK) {
+        base_progress_wait(detach->stop->progress, NULL);
+        base_progress_add(detach->stop->progress, BASE_PROGRESS_STEPS, DETACH_STEPS);
+        detach->stopped = detach->stop->check(detach->stop->context);
+    }
+    return detach->stopped != RHEI_OK;
+}
+
+static int detach_waits(void *context, int tries)
+{
+    struct detach *detach = context;
+    int64_t now = base_now_ns();
+    atomic_uint nobody = 0;
+    if (tries == 0) {
+        detach->until_ns = now + INT64_C(1000000) * DETACH_WAIT_MS;
+    }
+    if (detach_asked(context) != 0 || now >= detach->until_ns) {
+        return 0;
+    }
+    base_progress_wait(detach->stop == NULL ? NULL : detach->stop->progress, "waiting for another process's lock");
+    base_word_wait(&nobody, 0, now + DETACH_SLICE_NS);
+    return 1;
+}
+
+/* While others must not be waited for, and what was begun has to be finished. */
+static void detach_insist(struct detach *detach, bool on)
+{
+    sqlite3_progress_handler(detach->db, on ? 0 : DETACH_STEPS, on ? NULL : detach_asked, detach);
+}
+
 static rhei_status detach_failed(struct detach *detach, int rc)
 {
+    if (detach->stopped != RHEI_OK) {
+        oltp_stop_error(detach->stopped, false, detach->error);
+        error_context(detach->error, "database \"%s\": ", detach->path);
+        return detach->stopped;
+    }
     rhei_status status = oltp_code_error(rc, sqlite3_errmsg(detach->db), detach->error);
     error_context(detach->error, "database \"%s\": ", detach->path);
     return status;
@@ -174,9 +216,9 @@ static rhei_status detach_run(struct detach *detach)
     if (status == RHEI_OK && alive > 0) {
         status = detach_exec(detach, "ROLLBACK");
         if (status == RHEI_OK && was_wal) {
-            sqlite3_busy_timeout(detach->db, 0);
+            sqlite3_busy_handler(detach->db, NULL, NULL);
             status = detach_journal(detach, "delete", &alone);
-            sqlite3_busy_timeout(detach->db, DETACH_WAIT_MS);
+            sqlite3_busy_handler(detach->db, detach_waits, detach);
         }
         if (status == RHEI_OK && !alone) {
             return detach_busy(detach, alive);
@@ -188,6 +230,7 @@ static rhei_status detach_run(struct detach *detach)
     if (status == RHEI_OK) {
         status = detach_drop(detach);
     }
+    detach_insist(detach, true); /* a COMMIT that has begun is finished, and what was taken apart is put back */
     if (status == RHEI_OK) {
         status = detach_exec(detach, "COMMIT");
     }
@@ -200,10 +243,10 @@ static rhei_status detach_run(struct detach *detach)
     return status;
 }
 
-rhei_status capture_detach(const char *path, struct rhei_error *error)
+rhei_status capture_detach(const char *path, const struct oltp_stop *stop, struct rhei_error *error)
 {
     struct stat info;
-    struct detach detach = {.path = path, .error = error};
+    struct detach detach = {.path = path, .stop = stop, .error = error};
     if (path == NULL || path[0] == '\0' || strcmp(path, ":memory:") == 0) {
         return error_set(error, RHEI_INVALID, "there is nothing to detach: name a database file");
     }
@@ -222,7 +265,8 @@ rhei_status capture_detach(const char *path, struct rhei_error *error)
     } else if (sqlite3_db_readonly(detach.db, "main") == 1) {
         status = error_set(error, RHEI_READ_ONLY, "database \"%s\": the file can't be written", path);
     } else {
-        sqlite3_busy_timeout(detach.db, DETACH_WAIT_MS);
+        sqlite3_busy_handler(detach.db, detach_waits, &detach);
+        detach_insist(&detach, false);
         status = detach_run(&detach);
     }
     sqlite3_close(detach.db);

@@ -42,7 +42,8 @@ static rhei_status register_check(struct oltp_schema *schema, const char *table,
     return why == NULL ? RHEI_OK : error_set(error, RHEI_UNSUPPORTED, "table \"%s\" can't be mirrored: %s", table, why);
 }
 
-static rhei_status register_request(struct oltp *oltp, const char *table, bool wanted, struct rhei_error *error)
+static rhei_status register_request(struct oltp *oltp, const char *table, bool wanted, const struct oltp_stop *stop,
+                                    struct rhei_error *error)
 {
     if (oltp->config.read_only) {
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
@@ -50,10 +51,11 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
     if (!oltp_captures(oltp)) {
         return error_set(error, RHEI_UNSUPPORTED, "this handle was opened without change capture");
     }
-    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    rhei_status status = oltp_writer_acquire_until(oltp, stop, error);
     if (status != RHEI_OK) {
         return status;
     }
+    oltp_connection_watch(oltp->writer, stop);
     status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
     struct oltp_schema *schema = NULL;
     if (status == RHEI_OK) {
@@ -66,6 +68,7 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
         if (status == RHEI_OK && wanted) {
             status = register_check(schema, table, error);
         }
+        oltp_connection_watch(oltp->writer, NULL); /* a COMMIT or ROLLBACK is finished once begun */
         if (status == RHEI_OK) {
             status = oltp_exec(oltp->writer, "COMMIT", error);
         }
@@ -78,16 +81,19 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
             oltp_committed(oltp, 0);
         }
     }
+    oltp_connection_watch(oltp->writer, NULL);
     oltp_writer_release(oltp);
     return status;
 }
 
-rhei_status capture_register_table(struct oltp *oltp, const char *table, struct rhei_error *error)
+rhei_status capture_register_table(struct oltp *oltp, const char *table, const struct oltp_stop *stop,
+                                   struct rhei_error *error)
 {
-    return register_request(oltp, table, true, error);
+    return register_request(oltp, table, true, stop, error);
 }
 
-rhei_status capture_release_table(struct oltp *oltp, const char *table, struct rhei_error *error)
+rhei_status capture_release_table(struct oltp *oltp, const char *table, const struct oltp_stop *stop,
+                                  struct rhei_error *error)
 {
-    return register_request(oltp, table, false, error);
+    return register_request(oltp, table, false, stop, error);
 }

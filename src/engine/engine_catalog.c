@@ -324,26 +324,16 @@ void rhei_catalog_free(struct rhei_catalog **catalog)
     *catalog = NULL;
 }
 
-rhei_status rhei_catalog_read(rhei_db *db, const char *like, const struct rhei_call_options *options,
-                              struct rhei_catalog **catalog, struct rhei_error *error)
+static rhei_status read_settled(struct rhei_db *db, const char *like, struct engine_limits *limits,
+                                struct rhei_catalog **catalog, struct rhei_error *error)
 {
-    error_clear(error);
-    struct engine_limits limits;
-    if (db == NULL || catalog == NULL)
-        return error_set(error, RHEI_INVALID, "rhei_catalog_read needs a handle and a place for the catalog");
-    *catalog = NULL;
-    rhei_status status = engine_limits_of_call(&limits, options, error);
-    if (status == RHEI_OK)
-        status = oltp_check_file(db->oltp, error);
-    if (status != RHEI_OK)
-        return status;
     for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
         struct catalog *made = base_alloc_zero(1, sizeof *made);
         if (made == NULL)
             return error_no_memory(error);
         made->arena.first_block = 8192;
-        struct reading reading = {.db = db, .limits = &limits, .catalog = made, .error = error};
-        status = read_all(&reading, like);
+        struct reading reading = {.db = db, .limits = limits, .catalog = made, .error = error};
+        rhei_status status = read_all(&reading, like);
         *catalog = &made->shown;
         if (status == RHEI_OK && !reading.changed)
             return RHEI_OK;
@@ -352,4 +342,23 @@ rhei_status rhei_catalog_read(rhei_db *db, const char *like, const struct rhei_c
             return status;
     }
     return error_set(error, RHEI_BUSY, "the schema changed each time it was read: try again");
+}
+
+rhei_status rhei_catalog_read(rhei_db *db, const char *like, const struct rhei_call_options *options,
+                              struct rhei_catalog **catalog, struct rhei_error *error)
+{
+    error_clear(error);
+    struct engine_limits limits;
+    if (db == NULL || catalog == NULL)
+        return error_set(error, RHEI_INVALID, "rhei_catalog_read needs a handle and a place for the catalog");
+    *catalog = NULL;
+    rhei_status status = engine_limits_of_call(db->ticker, &limits, options, error);
+    if (status != RHEI_OK)
+        return status;
+    base_progress_step(engine_limits_counts(&limits), "reading the catalog", NULL, BASE_PROGRESS_STEPS, -1);
+    status = oltp_check_file(db->oltp, error);
+    if (status == RHEI_OK)
+        status = read_settled(db, like, &limits, catalog, error);
+    engine_limits_reset(&limits);
+    return status;
 }

@@ -217,7 +217,7 @@ rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *as
     if (explanation == NULL)
         return error_no_memory(error);
     struct route_statement *statement = NULL;
-    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
+    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
     rhei_status status = route_statement_get_while(db->route, inner, inner_len,
                                                    engine_limits_any(&ask->limits) ? &stop : NULL, &statement, error);
     if (status == RHEI_OK)

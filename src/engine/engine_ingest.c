@@ -16,8 +16,7 @@
 
 enum {
     BLOCK_ROWS = 4096,
-    BLOCK_BYTES = 1 << 20, /* of text: a block ends when there is more */
-    PROGRESS_ROWS = 65536,
+    BLOCK_BYTES = 1 << 20,  /* of text: a block ends when there is more */
     RESULT_FIRST_SIZE = 24, /* of rhei_ingest_result in its first version */
 };
 
@@ -35,7 +34,7 @@ struct ingest {
     struct rhei_value *values; /* [BLOCK_ROWS][columns] */
     struct base_buffer bytes;  /* of the block's text; values hold offsets until it is full */
     size_t rows;               /* in the block */
-    int64_t written, committed, position, told;
+    int64_t written, committed, position;
 };
 
 /* ---- Statements. ------------------------------------------------------------------------------------------------- */
@@ -287,10 +286,6 @@ static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
     ingest->written += (int64_t)ingest->rows;
     ingest->rows = 0;
     base_buffer_clear(&ingest->bytes);
-    if (ingest->options.progress != NULL && ingest->written - ingest->told >= PROGRESS_ROWS) {
-        ingest->told = ingest->written;
-        ingest->options.progress(ingest->options.progress_context, ingest->written, -1);
-    }
     return RHEI_OK;
 }
 
@@ -409,7 +404,16 @@ static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_
     if (ingest->options.mode < RHEI_INGEST_APPEND || ingest->options.mode > RHEI_INGEST_UPSERT)
         return error_set(error, RHEI_INVALID, "the mode %d of an ingest is none of enum rhei_ingest_mode",
                          ingest->options.mode);
-    return engine_limits_set(&ingest->limits, ingest->options.timeout_ms, ingest->options.cancel, error);
+    const struct rhei_call_options call = {.struct_size = sizeof call,
+                                           .timeout_ms = ingest->options.timeout_ms,
+                                           .cancel = ingest->options.cancel,
+                                           .progress = ingest->options.progress,
+                                           .progress_context = ingest->options.progress_context};
+    status = engine_limits_of_call(ingest->db->ticker, &ingest->limits, &call, error);
+    if (status == RHEI_OK)
+        base_progress_step(engine_limits_counts(&ingest->limits), "taking in rows", ingest->table, BASE_PROGRESS_ROWS,
+                           -1);
+    return status;
 }
 
 rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayStream *stream,
@@ -430,6 +434,7 @@ rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayS
         if (status == RHEI_OK)
             status = ingest_all(&ingest, error);
         ingest_close(&ingest);
+        engine_limits_reset(&ingest.limits);
     } else {
         stream->release(stream);
     }

@@ -17,11 +17,14 @@
 #include "base/base_error.h"
 #include "base/base_log.h"
 #include "base/base_memory.h"
+#include "base/base_progress.h"
 #include "rhei/rhei.h"
 #include "rhei/rhei_native.h"
 #include "route/route.h"
 
 struct arrow_builder;
+struct engine_progress;
+struct engine_ticker;
 struct engine_watches;
 struct config_settings;
 
@@ -45,6 +48,7 @@ struct rhei_db {
     struct route *route;
     struct engine_watches *watches; /* NULL without a column store */
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
+    struct engine_ticker *ticker;   /* tells how far calls are (engine_progress.c) */
     struct engine_counters counters;
     _Atomic(struct rhei_rows *)
         spare_rows; /* those of SQLite that were closed last: memory, and maybe the same statement again */
@@ -58,16 +62,30 @@ struct rhei_cancel {
 struct engine_limits {
     int64_t deadline_ns; /* INT64_MAX: none */
     const struct rhei_cancel *cancel;
+    struct engine_progress *progress; /* NULL: nobody wants to know */
 };
 rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, const struct rhei_cancel *cancel,
                               struct rhei_error *error);
-/* NULL options: none. */
-rhei_status engine_limits_of_call(struct engine_limits *limits, const struct rhei_call_options *options,
-                                  struct rhei_error *error);
+/* NULL options: none. End with engine_limits_reset, which is not needed after an error. */
+rhei_status engine_limits_of_call(struct engine_ticker *ticker, struct engine_limits *limits,
+                                  const struct rhei_call_options *options, struct rhei_error *error);
+void engine_limits_reset(struct engine_limits *limits);
 rhei_status engine_limits_check(void *limits);
 /* The error about a text of which SQLite's first statement ends at byte `end`: it tells where the second one begins. */
 rhei_status engine_second_statement(const char *sql, size_t len, size_t end, struct rhei_error *error);
 bool engine_limits_any(const struct engine_limits *limits);
+/* The counts of a call for the rooms below; NULL where nobody wants to know. */
+struct base_progress *engine_limits_counts(const struct engine_limits *limits);
+
+/* Who tells how far calls are. Accepts NULL. All its calls are closed before. */
+rhei_status engine_ticker_open(struct engine_ticker **ticker, struct rhei_error *error);
+void engine_ticker_close(struct engine_ticker **ticker);
+/* From here on `function` is called from time to time, until the close returns. */
+rhei_status engine_progress_open(struct engine_ticker *ticker, rhei_progress_function function, void *context,
+                                 struct engine_progress **progress, struct rhei_error *error);
+void engine_progress_close(struct engine_progress **progress); /* accepts NULL */
+bool engine_progress_ended(const struct engine_progress *progress);
+struct base_progress *engine_progress_counts(struct engine_progress *progress);
 
 enum engine_answer_kind {
     ANSWER_CURSOR, /* rows of SQLite */
@@ -79,7 +97,8 @@ struct rhei_rows {
     struct rhei_db *db;
     struct oltp_cursor *cursor;
     struct engine_limits limits;
-    const struct engine_ask *ask; /* while the call that asked is under way; NULL after it */
+    struct engine_progress *progress; /* of the limits, once the rows are the caller's */
+    const struct engine_ask *ask;     /* while the call that asked is under way; NULL after it */
     uint32_t column_count;
     const char *const *names; /* NULL: the cursor's or the stream's own */
     const char *const *types;
@@ -150,7 +169,11 @@ struct engine_ask {
 rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
                             const struct rhei_params *params, const struct rhei_query_options *options,
                             struct rhei_error *error);
-void engine_ask_reset(struct engine_ask *ask);
+/* With rows (NULL: none), they take over what tells of the call's progress. */
+void engine_ask_reset(struct engine_ask *ask, struct rhei_rows *rows);
+/* The end of a call that gives a stream: of the rows that the asking with `status` gave. Resets the ask. */
+rhei_status engine_ask_stream(struct engine_ask *ask, rhei_status status, struct rhei_rows **rows,
+                              struct ArrowArrayStream *stream, struct rhei_error *error);
 rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                            struct rhei_error *error);
 /* Takes the rows, also when it fails. */

@@ -110,6 +110,13 @@ static rhei_status answered_by_stream(struct rhei_rows *rows, const struct engin
     return route_statement_is_native(rows->statement) ? use_stream_columns(rows, error) : RHEI_OK;
 }
 
+static struct executor_stop executor_stop_of(struct rhei_rows *rows)
+{
+    struct base_progress *counts = engine_limits_counts(&rows->limits);
+    base_progress_step(counts, "asking the column store", NULL, BASE_PROGRESS_ROWS, 0);
+    return (struct executor_stop){engine_limits_check, &rows->limits, counts};
+}
+
 /* The executor's part, over the pinned snapshot. */
 static rhei_status answer_by_executor(struct rhei_rows *rows, const struct engine_ask *ask, struct route_choice *choice,
                                       bool *answered, struct rhei_error *error)
@@ -128,7 +135,7 @@ static rhei_status answer_by_executor(struct rhei_rows *rows, const struct engin
     query.strings_view = ask->strings_view;
     query.memory_limit = ask->memory_limit;
     if (engine_limits_any(&rows->limits))
-        query.stop = (struct executor_stop){engine_limits_check, &rows->limits};
+        query.stop = executor_stop_of(rows);
     status = rows->db->executor->ops->run(rows->db->executor, &query, &rows->stream, &why);
     if (status == RHEI_OK && !native)
         status = engine_shape(rows, ask, &tie, &why);
@@ -166,49 +173,60 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
     return RHEI_OK;
 }
 
+/* A text in the executor's dialect, over the pinned snapshot. */
+static rhei_status answer_native(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+{
+    struct rhei_db *db = rows->db;
+    rhei_status status = pin(rows, error);
+    if (status != RHEI_OK)
+        return status;
+    rows->kind = ANSWER_STREAM;
+    rows->rule = "olap-direct";
+    rows->position = mirror_snapshot_position(&rows->snapshot);
+    rows->age_us = age_us(db, &rows->snapshot, ask);
+    struct executor_query query = {
+        .sql = ask->sql,
+        .snapshot = &rows->snapshot,
+        .native = true,
+        .schema_version = capture_schema_version(db->oltp),
+        .strings_view = ask->strings_view,
+        .memory_limit = ask->memory_limit,
+    };
+    if (engine_limits_any(&rows->limits))
+        query.stop = executor_stop_of(rows);
+    return db->executor->ops->run(db->executor, &query, &rows->stream, error);
+}
+
+static rhei_status ask_native(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                              struct rhei_error *error)
+{
+    rhei_status status = engine_wait_fresh(db, ask, error);
+    if (status == RHEI_OK)
+        status = engine_rows_new(db, rows, error);
+    if (status != RHEI_OK)
+        return status;
+    (*rows)->limits = ask->limits;
+    status = answer_native(*rows, ask, error);
+    if (status != RHEI_OK)
+        rhei_rows_close(rows);
+    return status;
+}
+
 rhei_status rhei_olap_query_arrow(rhei_db *db, const char *sql, const struct rhei_query_options *options,
                                   struct ArrowArrayStream *stream, struct rhei_error *error)
 {
     struct engine_ask ask;
+    struct rhei_rows *rows = NULL;
     error_clear(error);
     rhei_status status = engine_ask_init(db, &ask, sql, NULL, options, error);
-    if (status != RHEI_OK)
-        return status;
-    if (stream == NULL)
-        return error_set(error, RHEI_INVALID, "rhei_olap_query_arrow needs a place for the stream");
-    if (db->sync == NULL)
-        return error_set(error, RHEI_OLAP_UNAVAILABLE,
-                         "this handle keeps no column store (it is read-only, or olap_backend is none)");
-    status = engine_wait_fresh(db, &ask, error);
-    struct rhei_rows *rows = NULL;
+    if (status == RHEI_OK && stream == NULL)
+        status = error_set(error, RHEI_INVALID, "rhei_olap_query_arrow needs a place for the stream");
+    if (status == RHEI_OK && db->sync == NULL)
+        status = error_set(error, RHEI_OLAP_UNAVAILABLE,
+                           "this handle keeps no column store (it is read-only, or olap_backend is none)");
     if (status == RHEI_OK)
-        status = engine_rows_new(db, &rows, error);
-    if (status != RHEI_OK)
-        return status;
-    rows->limits = ask.limits;
-    status = mirror_snapshot_take(db->mirror, &rows->snapshot);
-    if (status == RHEI_OK) {
-        rows->holds_snapshot = true;
-        rows->kind = ANSWER_STREAM;
-        rows->rule = "olap-direct";
-        rows->position = mirror_snapshot_position(&rows->snapshot);
-        rows->age_us = age_us(db, &rows->snapshot, &ask);
-        struct executor_query query = {
-            .sql = sql,
-            .snapshot = &rows->snapshot,
-            .native = true,
-            .schema_version = capture_schema_version(db->oltp),
-            .strings_view = ask.strings_view,
-            .memory_limit = ask.memory_limit,
-        };
-        if (engine_limits_any(&rows->limits))
-            query.stop = (struct executor_stop){engine_limits_check, &rows->limits};
-        status = db->executor->ops->run(db->executor, &query, &rows->stream, error);
-    }
-    if (status != RHEI_OK) {
-        rhei_rows_close(&rows);
-        return status;
-    }
-    atomic_fetch_add_explicit(&db->counters.routed_olap, 1, memory_order_relaxed);
-    return engine_rows_to_stream(&rows, ask.strings_view, stream, error);
+        status = ask_native(db, &ask, &rows, error);
+    if (status == RHEI_OK)
+        atomic_fetch_add_explicit(&db->counters.routed_olap, 1, memory_order_relaxed);
+    return engine_ask_stream(&ask, status, &rows, stream, error);
 }

@@ -238,6 +238,8 @@ rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_d
     }
     made->log = engine_log_of(made);
     if (status == RHEI_OK)
+        status = engine_ticker_open(&made->ticker, error);
+    if (status == RHEI_OK)
         status = open_rooms(made, error);
     if (status != RHEI_OK) {
         rhei_close(&made);
@@ -268,6 +270,7 @@ void rhei_close(rhei_db **db)
     mirror_close(&closing->mirror);
     oltp_close(&closing->oltp);
     engine_shown_close(closing);
+    engine_ticker_close(&closing->ticker);
     config_free(&closing->settings);
     if (closing->temp_folder != NULL)
         (void)rmdir(closing->temp_folder); /* empty, or never made */

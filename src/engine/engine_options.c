@@ -76,18 +76,29 @@ rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, 
     return RHEI_OK;
 }
 
-rhei_status engine_limits_of_call(struct engine_limits *limits, const struct rhei_call_options *options,
-                                  struct rhei_error *error)
+rhei_status engine_limits_of_call(struct engine_ticker *ticker, struct engine_limits *limits,
+                                  const struct rhei_call_options *options, struct rhei_error *error)
 {
     struct rhei_call_options given;
     rhei_status status = engine_options_copy(&given, sizeof given, options, "rhei_call_options", error);
-    return status == RHEI_OK ? engine_limits_set(limits, given.timeout_ms, given.cancel, error) : status;
+    if (status == RHEI_OK)
+        status = engine_limits_set(limits, given.timeout_ms, given.cancel, error);
+    if (status == RHEI_OK && given.progress != NULL)
+        status = engine_progress_open(ticker, given.progress, given.progress_context, &limits->progress, error);
+    return status;
+}
+
+void engine_limits_reset(struct engine_limits *limits)
+{
+    engine_progress_close(&limits->progress);
 }
 
 rhei_status engine_limits_check(void *context)
 {
     const struct engine_limits *limits = context;
     if (limits->cancel != NULL && atomic_load_explicit(&limits->cancel->raised, memory_order_acquire))
+        return RHEI_CANCELLED;
+    if (limits->progress != NULL && engine_progress_ended(limits->progress))
         return RHEI_CANCELLED;
     if (limits->deadline_ns != INT64_MAX && base_now_ns() >= limits->deadline_ns)
         return RHEI_TIMEOUT;
@@ -96,12 +107,18 @@ rhei_status engine_limits_check(void *context)
 
 bool engine_limits_any(const struct engine_limits *limits)
 {
-    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX;
+    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX || limits->progress != NULL;
+}
+
+struct base_progress *engine_limits_counts(const struct engine_limits *limits)
+{
+    return engine_progress_counts(limits->progress);
 }
 
 const struct oltp_stop *engine_stop(struct engine_limits *limits, struct oltp_stop *stop)
 {
-    *stop = (struct oltp_stop){.check = engine_limits_check, .context = limits};
+    *stop =
+        (struct oltp_stop){.check = engine_limits_check, .context = limits, .progress = engine_limits_counts(limits)};
     return engine_limits_any(limits) ? stop : NULL;
 }
 

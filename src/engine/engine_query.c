@@ -8,7 +8,7 @@
 #include "engine/engine_internal.h"
 #include "sql/sql_lexer.h"
 
-static rhei_status take_options(struct engine_ask *ask, const struct rhei_query_options *options,
+static rhei_status take_options(struct rhei_db *db, struct engine_ask *ask, const struct rhei_query_options *options,
                                 struct rhei_error *error)
 {
     struct rhei_query_options given;
@@ -17,6 +17,8 @@ static rhei_status take_options(struct engine_ask *ask, const struct rhei_query_
         status = engine_freshness_check(&given.freshness, error);
     if (status == RHEI_OK)
         status = engine_limits_set(&ask->limits, given.timeout_ms, given.cancel, error);
+    if (status == RHEI_OK && given.progress != NULL)
+        status = engine_progress_open(db->ticker, given.progress, given.progress_context, &ask->limits.progress, error);
     if (status != RHEI_OK)
         return status;
     if (given.route < RHEI_ROUTE_AUTO || given.route > RHEI_ROUTE_OLAP)
@@ -44,7 +46,7 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
     ask->params = ask->bound.values;
     ask->param_count = ask->bound.count;
     if (status == RHEI_OK && options != NULL)
-        status = take_options(ask, options, error);
+        status = take_options(db, ask, options, error);
     if (status != RHEI_OK)
         return status;
     if (ask->freshness.mode == RHEI_FRESHNESS_DEFAULT)
@@ -52,14 +54,33 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
     return oltp_check_file(db->oltp, error); /* the mirror can't know that its file is another's now */
 }
 
-void engine_ask_reset(struct engine_ask *ask)
+void engine_ask_reset(struct engine_ask *ask, struct rhei_rows *rows)
 {
+    if (rows != NULL) {
+        rows->progress = ask->limits.progress;
+        ask->limits.progress = NULL;
+    }
+    engine_limits_reset(&ask->limits);
     engine_bound_reset(&ask->bound);
+}
+
+rhei_status engine_ask_stream(struct engine_ask *ask, rhei_status status, struct rhei_rows **rows,
+                              struct ArrowArrayStream *stream, struct rhei_error *error)
+{
+    if (status == RHEI_OK) {
+        (*rows)->progress = ask->limits.progress; /* with the rows it goes to the stream, whatever becomes of that */
+        ask->limits.progress = NULL;
+        status = engine_rows_to_stream(rows, ask->strings_view, stream, error);
+    }
+    engine_ask_reset(ask, NULL);
+    return status;
 }
 
 rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error)
 {
-    struct sync_stop stop = {.check = engine_limits_check, .context = (void *)&ask->limits};
+    struct base_progress *counts = engine_limits_counts(&ask->limits);
+    struct sync_stop stop = {.check = engine_limits_check, .context = (void *)&ask->limits, .progress = counts};
+    base_progress_step(counts, "waiting for the column store", NULL, BASE_PROGRESS_CHANGES, -1);
     const struct sync_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
     int64_t deadline = ask->limits.deadline_ns == INT64_MAX ? 0 : ask->limits.deadline_ns;
     switch (ask->freshness.mode) {
@@ -87,8 +108,12 @@ static void use_cursor_columns(struct rhei_rows *rows)
 static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
     rows->kind = ANSWER_CURSOR;
-    struct oltp_stop stop = {
-        .check = engine_limits_check, .context = &rows->limits, .most_age_ms = engine_most_age_ms(ask)};
+    struct base_progress *counts = engine_limits_counts(&rows->limits);
+    struct oltp_stop stop = {.check = engine_limits_check,
+                             .context = &rows->limits,
+                             .most_age_ms = engine_most_age_ms(ask),
+                             .progress = counts};
+    base_progress_step(counts, "reading", NULL, BASE_PROGRESS_STEPS, -1);
     rhei_status status = RHEI_OK;
     if (rows->statement != NULL && !route_statement_is_native(rows->statement) && rows->db->shown != NULL) {
         status =
@@ -117,6 +142,7 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
     struct engine_elsewhere elsewhere;
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, rows->db, &rows->limits, engine_most_age_ms(ask));
     elsewhere.stop.most_kept = ask->memory_limit;
+    base_progress_step(engine_limits_counts(&rows->limits), "writing", NULL, BASE_PROGRESS_STEPS, -1);
     rhei_status status;
     do
         status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
@@ -181,7 +207,7 @@ static rhei_status find_statement(struct rhei_rows *rows, const struct engine_as
     if (rows->statement != NULL && route_statement_is(db->route, rows->statement, ask->sql, ask->len))
         return RHEI_OK;
     route_statement_release(&rows->statement);
-    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
+    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
     const struct executor_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
     rhei_status status = route_statement_get_while(db->route, ask->sql, ask->len, given, &rows->statement, error);
     if (status == RHEI_SQL && ask->route == RHEI_ROUTE_OLAP)
@@ -369,7 +395,7 @@ rhei_status rhei_query(rhei_db *db, const char *sql, const struct rhei_params *p
     rhei_status status = engine_ask_init(db, &ask, sql, params, options, error);
     if (status == RHEI_OK)
         status = engine_ask_sql(db, &ask, rows, error);
-    engine_ask_reset(&ask);
+    engine_ask_reset(&ask, *rows);
     return status;
 }
 
@@ -388,10 +414,7 @@ rhei_status rhei_query_arrow(rhei_db *db, const char *sql, const struct rhei_par
         status = engine_ask_sql(db, &ask, &rows, error);
     if (status == RHEI_OK)
         rows->ask = &ask; /* for as long as this call */
-    if (status == RHEI_OK)
-        status = engine_rows_to_stream(&rows, ask.strings_view, stream, error);
-    engine_ask_reset(&ask);
-    return status;
+    return engine_ask_stream(&ask, status, &rows, stream, error);
 }
 
 static rhei_status oltp_query(rhei_db *db, const struct engine_ask *ask, rhei_rows **rows, struct rhei_error *error)
@@ -420,6 +443,6 @@ rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_para
     rhei_status status = engine_ask_init(db, &ask, sql, params, &options, error);
     if (status == RHEI_OK)
         status = oltp_query(db, &ask, rows, error);
-    engine_ask_reset(&ask);
+    engine_ask_reset(&ask, *rows);
     return status;
 }

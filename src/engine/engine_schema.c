@@ -85,7 +85,7 @@ rhei_status rhei_statement_schema(rhei_statement *statement, const struct rhei_q
     rhei_status status = ask_with_nulls(&ask, statement, options, &nulls, error);
     if (status == RHEI_OK)
         status = make_schema(statement, &ask, schema, settled, error);
-    engine_ask_reset(&ask);
+    engine_ask_reset(&ask, NULL);
     base_free(nulls);
     return status;
 }

@@ -89,6 +89,8 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     (*rows)->rule = "in-transaction";
     (*rows)->limits = ask->limits;
     struct engine_elsewhere elsewhere;
+    base_progress_step(engine_limits_counts(&(*rows)->limits), "at work in a transaction", NULL, BASE_PROGRESS_STEPS,
+                       -1);
     struct oltp_result result = {0};
     const struct oltp_stop *given =
         engine_elsewhere(&elsewhere, session->db, &(*rows)->limits, engine_most_age_ms(ask));
@@ -110,7 +112,7 @@ static bool begins_or_ends(rhei_session *session, const struct engine_ask *ask)
 {
     struct route_statement *statement = NULL;
     struct route_choice choice;
-    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits};
+    struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
     bool is = route_statement_get_while(session->db->route, ask->sql, ask->len,
                                         engine_limits_any(&ask->limits) ? &stop : NULL, &statement, NULL) == RHEI_OK &&
               route_statement_target(statement, &choice) == ROUTE_TO_SESSION;
@@ -138,7 +140,7 @@ rhei_status rhei_session_query(rhei_session *session, const char *sql, const str
     rhei_status status = engine_ask_init(session->db, &ask, sql, params, options, error);
     if (status == RHEI_OK)
         status = engine_session_ask(session, &ask, rows, error);
-    engine_ask_reset(&ask);
+    engine_ask_reset(&ask, *rows);
     return status;
 }
 
@@ -155,8 +157,5 @@ rhei_status rhei_session_query_arrow(rhei_session *session, const char *sql, con
     ask.position_now = true;
     if (status == RHEI_OK)
         status = engine_session_ask(session, &ask, &rows, error);
-    if (status == RHEI_OK)
-        status = engine_rows_to_stream(&rows, ask.strings_view, stream, error);
-    engine_ask_reset(&ask);
-    return status;
+    return engine_ask_stream(&ask, status, &rows, stream, error);
 }

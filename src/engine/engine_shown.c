@@ -22,7 +22,7 @@ struct engine_shown {
 static rhei_status wait_for(const struct shown_source *source, const struct table_freshness *freshness,
                             struct rhei_error *error)
 {
-    const struct sync_stop stop = {freshness->check, freshness->context};
+    const struct sync_stop stop = {freshness->check, freshness->context, NULL};
     rhei_status status = RHEI_OK;
     if (source->given.fresh != NULL)
         status = source->given.fresh(source->given.context, freshness, error);

@@ -108,25 +108,53 @@ static rhei_status compare_columns(rhei_db *db, const char *table, const struct 
     return status;
 }
 
-rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhei_column *columns, size_t column_count,
-                                struct rhei_error *error)
+static rhei_status register_table(rhei_db *db, const char *table, const struct rhei_column *columns,
+                                  size_t column_count, const struct oltp_stop *stop, struct rhei_error *error)
 {
-    rhei_status status = need_column_store(db, error);
-    if (status != RHEI_OK)
-        return status;
-    if (table == NULL || table[0] == '\0')
-        return error_set(error, RHEI_INVALID, "rhei_register_table needs a table name");
+    rhei_status status = RHEI_OK;
     if (columns != NULL && column_count > 0) {
         struct base_buffer sql = {0};
         status = create_text(table, columns, column_count, &sql, error);
         if (status == RHEI_OK)
-            status = oltp_write(db->oltp, sql.data, sql.len, NULL, 0, 0, NULL, NULL, error);
+            status = oltp_write(db->oltp, sql.data, sql.len, NULL, 0, stop, NULL, NULL, error);
         base_buffer_reset(&sql);
         if (status == RHEI_OK)
             status = compare_columns(db, table, columns, column_count, error);
     }
+    return status == RHEI_OK ? capture_register_table(db->oltp, table, stop, error) : status;
+}
+
+/* The common part of both: `columns` NULL, as of rhei_register_table. */
+static rhei_status change_table(rhei_db *db, const char *table, const struct rhei_call_options *options,
+                                struct engine_limits *limits, struct rhei_error *error)
+{
+    rhei_status status = need_column_store(db, error);
+    if (status == RHEI_OK && (table == NULL || table[0] == '\0'))
+        status = error_set(error, RHEI_INVALID, "the name of a table is needed");
     if (status == RHEI_OK)
-        status = capture_register_table(db->oltp, table, error);
+        status = engine_limits_of_call(db->ticker, limits, options, error);
+    if (status == RHEI_OK)
+        base_progress_step(engine_limits_counts(limits), "installing change capture", table, BASE_PROGRESS_STEPS, -1);
+    return status;
+}
+
+rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhei_column *columns, size_t column_count,
+                                struct rhei_error *error)
+{
+    return rhei_register_table_with(db, table, columns, column_count, NULL, error);
+}
+
+rhei_status rhei_register_table_with(rhei_db *db, const char *table, const struct rhei_column *columns,
+                                     size_t column_count, const struct rhei_call_options *options,
+                                     struct rhei_error *error)
+{
+    struct engine_limits limits;
+    struct oltp_stop stop;
+    rhei_status status = change_table(db, table, options, &limits, error);
+    if (status != RHEI_OK)
+        return status;
+    status = register_table(db, table, columns, column_count, engine_stop(&limits, &stop), error);
+    engine_limits_reset(&limits);
     if (status == RHEI_OK)
         sync_wake(db->sync);
     return status;
@@ -134,11 +162,19 @@ rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhe
 
 rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_error *error)
 {
-    rhei_status status = need_column_store(db, error);
-    if (status == RHEI_OK && table == NULL)
-        status = error_set(error, RHEI_INVALID, "rhei_unregister_table needs a table name");
-    if (status == RHEI_OK)
-        status = capture_release_table(db->oltp, table, error);
+    return rhei_unregister_table_with(db, table, NULL, error);
+}
+
+rhei_status rhei_unregister_table_with(rhei_db *db, const char *table, const struct rhei_call_options *options,
+                                       struct rhei_error *error)
+{
+    struct engine_limits limits;
+    struct oltp_stop stop;
+    rhei_status status = change_table(db, table, options, &limits, error);
+    if (status != RHEI_OK)
+        return status;
+    status = capture_release_table(db->oltp, table, engine_stop(&limits, &stop), error);
+    engine_limits_reset(&limits);
     if (status == RHEI_OK)
         sync_wake(db->sync);
     return status;
@@ -146,11 +182,24 @@ rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_er
 
 rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct rhei_error *error)
 {
+    return rhei_sync_now_with(db, NULL, report, error);
+}
+
+rhei_status rhei_sync_now_with(rhei_db *db, const struct rhei_call_options *options, struct rhei_sync_report *report,
+                               struct rhei_error *error)
+{
+    struct engine_limits limits;
     rhei_status status = need_column_store(db, error);
+    if (status == RHEI_OK)
+        status = engine_limits_of_call(db->ticker, &limits, options, error);
     if (status != RHEI_OK)
         return status;
+    struct base_progress *counts = engine_limits_counts(&limits);
+    struct sync_stop stop = {.check = engine_limits_check, .context = &limits, .progress = counts};
+    base_progress_step(counts, "applying changes", NULL, BASE_PROGRESS_CHANGES, -1);
     struct sync_report done = {0};
-    status = sync_cycle(db->sync, &done, error);
+    status = sync_cycle_while(db->sync, engine_limits_any(&limits) ? &stop : NULL, &done, error);
+    engine_limits_reset(&limits);
     struct rhei_sync_report made = {
         .position = done.position,
         .events = done.events,
@@ -211,18 +260,22 @@ rhei_status rhei_initial_sync_with(rhei_db *db, const struct rhei_call_options *
     struct engine_limits limits;
     rhei_status status = need_column_store(db, error);
     if (status == RHEI_OK)
-        status = engine_limits_of_call(&limits, options, error);
-    int64_t deadline = status != RHEI_OK || limits.deadline_ns == INT64_MAX ? 0 : limits.deadline_ns;
-    if (status == RHEI_OK)
-        status = retry_failed(db, error);
-    if (status == RHEI_OK)
-        status = capture_finish_tables(db->oltp, deadline, error);
+        status = engine_limits_of_call(db->ticker, &limits, options, error);
     if (status != RHEI_OK)
         return status;
+    status = retry_failed(db, error);
+    int64_t deadline = limits.deadline_ns == INT64_MAX ? 0 : limits.deadline_ns;
+    if (status == RHEI_OK)
+        status = capture_finish_tables(db->oltp, deadline, error);
     /* the time is sync's own matter, so that it tells which tables aren't built */
     limits.deadline_ns = INT64_MAX;
-    struct sync_stop stop = {.check = engine_limits_check, .context = &limits};
-    return sync_build(db->sync, true, deadline, limits.cancel != NULL ? &stop : NULL, error);
+    struct base_progress *counts = engine_limits_counts(&limits);
+    struct sync_stop stop = {.check = engine_limits_check, .context = &limits, .progress = counts};
+    base_progress_step(counts, "building the column store", NULL, BASE_PROGRESS_ROWS, -1);
+    if (status == RHEI_OK)
+        status = sync_build(db->sync, true, deadline, engine_limits_any(&limits) ? &stop : NULL, error);
+    engine_limits_reset(&limits);
+    return status;
 }
 
 rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *error)

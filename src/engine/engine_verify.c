@@ -21,7 +21,7 @@ static rhei_status ended(rhei_status status, struct rhei_error *error)
 static rhei_status checksum_mirror(const struct mirror_table_view *view, struct engine_limits *limits,
                                    struct sync_checksum *out, struct rhei_error *error)
 {
-    const struct sync_stop stop = {engine_limits_check, limits};
+    const struct sync_stop stop = {engine_limits_check, limits, engine_limits_counts(limits)};
     rhei_status status = sync_checksum_view(view, &stop, out, error);
     return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : ended(status, error);
 }
@@ -47,8 +47,8 @@ static rhei_status mirrored_cell(struct oltp_cursor *cursor, uint32_t column, st
     return RHEI_OK;
 }
 
-static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct sync_checksum *out,
-                                  struct rhei_error *error)
+static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct base_progress *counts,
+                                  struct sync_checksum *out, struct rhei_error *error)
 {
     struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
     char **copies = base_alloc_zero((size_t)columns + 1, sizeof *copies);
@@ -57,8 +57,10 @@ static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, 
         for (uint32_t c = 0; c < columns && status == RHEI_ROW; c++)
             if (mirrored_cell(cursor, c, &cells[c], &copies[c], error) != RHEI_OK)
                 status = RHEI_NO_MEMORY;
-        if (status == RHEI_ROW)
+        if (status == RHEI_ROW) {
             sync_checksum_row(out, cells, columns);
+            base_progress_add(counts, BASE_PROGRESS_ROWS, 1);
+        }
     }
     for (uint32_t c = 0; copies != NULL && c < columns; c++)
         base_free(copies[c]);
@@ -88,14 +90,14 @@ static char *select_text(const struct source_table *table)
  * if a cycle now still finds the snapshot's, nobody committed in between.
  */
 static rhei_status same_state(rhei_db *db, struct oltp_cursor *cursor, const struct mirror_snapshot *snapshot,
-                              bool *same, struct rhei_error *error)
+                              const struct sync_stop *stop, bool *same, struct rhei_error *error)
 {
     int64_t position = mirror_snapshot_position(snapshot);
     if (oltp_captures(db->oltp)) {
         *same = oltp_cursor_position(cursor) == position;
         return RHEI_OK;
     }
-    rhei_status status = sync_cycle(db->sync, NULL, error);
+    rhei_status status = sync_cycle_while(db->sync, stop, NULL, error);
     *same = status == RHEI_OK && sync_position(db->sync) == position;
     return status;
 }
@@ -106,14 +108,17 @@ static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *
 {
     struct oltp_stop stop;
     const struct oltp_stop *given = engine_stop(limits, &stop);
+    const struct sync_stop waits = {engine_limits_check, limits, NULL};
     for (int tries = 0; tries < 400; tries++) {
         rhei_status stopped = engine_limits_check(limits);
         if (stopped != RHEI_OK)
             return ended(stopped, error);
-        rhei_status status = sync_cycle(db->sync, NULL, error);
-        void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp) ? oltp_native_lock(db->oltp) : NULL;
+        rhei_status status = sync_cycle_while(db->sync, &waits, NULL, error);
+        void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp)
+                         ? oltp_native_lock_while(db->oltp, given)
+                         : NULL;
         if (held != NULL)
-            status = sync_wait_latest(db->sync, 0, NULL, error);
+            status = sync_wait_latest(db->sync, 0, &waits, error);
         if (status == RHEI_OK)
             status = mirror_snapshot_take(db->mirror, snapshot);
         if (status == RHEI_OK) {
@@ -126,7 +131,7 @@ static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *
         if (status != RHEI_OK)
             return status;
         bool same = false;
-        status = same_state(db, *cursor, snapshot, &same, error);
+        status = same_state(db, *cursor, snapshot, &waits, &same, error);
         if (same)
             return RHEI_OK;
         oltp_cursor_close(cursor);
@@ -161,12 +166,16 @@ static rhei_status verify_table(rhei_db *db, const struct source_table *table, s
         return error_no_memory(error);
     struct mirror_snapshot snapshot;
     struct oltp_cursor *cursor = NULL;
+    struct base_progress *counts = engine_limits_counts(limits);
+    base_progress_step(counts, "comparing table and mirror", table->name, BASE_PROGRESS_ROWS, -1);
     rhei_status status = pin_both(db, sql, limits, &snapshot, &cursor, error);
     base_free(sql);
     if (status != RHEI_OK)
         return status;
     const struct mirror_table_view *view = mirror_view(&snapshot, table->id);
     struct sync_checksum in_table = {0}, in_mirror = {0};
+    if (view != NULL) /* the rows of both sides */
+        base_progress_set(counts, BASE_PROGRESS_ROWS, 0, 2 * (int64_t)mirror_view_row_count(view));
     if (view == NULL)
         status =
             error_set(error, RHEI_OLAP_UNAVAILABLE,
@@ -176,13 +185,41 @@ static rhei_status verify_table(rhei_db *db, const struct source_table *table, s
     if (status == RHEI_OK)
         status = checksum_mirror(view, limits, &in_mirror, error);
     if (status == RHEI_OK)
-        status = checksum_table(cursor, table->column_count, &in_table, error);
+        status = checksum_table(cursor, table->column_count, counts, &in_table, error);
     if (status == RHEI_OK)
         status = compare(table, &in_table, &in_mirror, error);
     if (status == RHEI_OK && rows != NULL)
         *rows += in_table.rows;
     oltp_cursor_close(&cursor);
     mirror_snapshot_release(&snapshot);
+    return status;
+}
+
+/* NULL: every table. */
+static rhei_status verify_named(rhei_db *db, const char *table, struct engine_limits *limits, uint64_t *rows,
+                                struct rhei_error *error)
+{
+    const struct capture_catalog *catalog = NULL;
+    rhei_status status = capture_catalog_take(db->oltp, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    bool found = table == NULL;
+    for (uint32_t t = 0; t < catalog->table_count && status == RHEI_OK; t++) {
+        const struct capture_table *candidate = &catalog->tables[t];
+        bool named = table != NULL && base_fold_compare(candidate->source.name, table) == 0;
+        if ((table != NULL && !named) || candidate->schema != NULL) /* nobody here has its rows to compare with */
+            continue;
+        found = true;
+        if (candidate->captured)
+            status = verify_table(db, &candidate->source, limits, rows, error);
+        else if (named)
+            status = error_set(error, RHEI_NOT_FOUND, "table \"%s\" is not mirrored: %s", table,
+                               candidate->source.unmirrored_reason != NULL ? candidate->source.unmirrored_reason
+                                                                           : "it isn't registered");
+    }
+    if (!found)
+        status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
+    capture_catalog_release(&catalog);
     return status;
 }
 
@@ -203,28 +240,10 @@ rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_c
                          "there is no column store to compare with: this handle was opened with olap_backend none");
     if (rows != NULL)
         *rows = 0;
-    const struct capture_catalog *catalog = NULL;
-    rhei_status status = engine_limits_of_call(&limits, options, error);
-    if (status == RHEI_OK)
-        status = capture_catalog_take(db->oltp, &catalog, error);
+    rhei_status status = engine_limits_of_call(db->ticker, &limits, options, error);
     if (status != RHEI_OK)
         return status;
-    bool found = table == NULL;
-    for (uint32_t t = 0; t < catalog->table_count && status == RHEI_OK; t++) {
-        const struct capture_table *candidate = &catalog->tables[t];
-        bool named = table != NULL && base_fold_compare(candidate->source.name, table) == 0;
-        if ((table != NULL && !named) || candidate->schema != NULL) /* nobody here has its rows to compare with */
-            continue;
-        found = true;
-        if (candidate->captured)
-            status = verify_table(db, &candidate->source, &limits, rows, error);
-        else if (named)
-            status = error_set(error, RHEI_NOT_FOUND, "table \"%s\" is not mirrored: %s", table,
-                               candidate->source.unmirrored_reason != NULL ? candidate->source.unmirrored_reason
-                                                                           : "it isn't registered");
-    }
-    if (!found)
-        status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
-    capture_catalog_release(&catalog);
+    status = verify_named(db, table, &limits, rows, error);
+    engine_limits_reset(&limits);
     return status;
 }

@@ -20,14 +20,17 @@ void engine_result_fill(struct rhei_result *result, const struct oltp_result *fr
 /* The start of every write: is there anything to work with, and what may end it? */
 static rhei_status write_begin(const struct engine_write *write, struct engine_limits *limits, struct rhei_error *error)
 {
+    *limits = (struct engine_limits){.deadline_ns = INT64_MAX};
     error_clear(error);
     if (write->db == NULL || write->sql == NULL)
         return error_set(error, RHEI_INVALID, "a handle and an SQL text are needed");
-    return engine_limits_of_call(limits, write->options, error);
+    return engine_limits_of_call(write->db->ticker, limits, write->options, error);
 }
 
-static rhei_status write_end(const struct engine_write *write, rhei_status status, const struct oltp_result *done)
+static rhei_status write_end(const struct engine_write *write, struct engine_limits *limits, rhei_status status,
+                             const struct oltp_result *done)
 {
+    engine_limits_reset(limits);
     struct engine_counters *counters = &write->db->counters;
     if (status == RHEI_OK)
         engine_result_fill(write->result, done);
@@ -47,8 +50,11 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
     size_t len = status == RHEI_OK ? strlen(write->sql) : 0;
     if (status == RHEI_OK)
         status = engine_bind(write->sql, len, params, &bound, error);
-    if (status != RHEI_OK)
+    if (status != RHEI_OK) {
+        engine_limits_reset(&limits);
         return status;
+    }
+    base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_STEPS, -1);
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
@@ -59,7 +65,7 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
                                                      &done, NULL, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
     engine_bound_reset(&bound);
-    return write_end(write, status, &done);
+    return write_end(write, &limits, status, &done);
 }
 
 static rhei_status check_rows(const struct rhei_value *values, size_t column_count, size_t row_count,
@@ -93,8 +99,11 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
     rhei_status status = write_begin(write, &limits, error);
     if (status == RHEI_OK)
         status = check_rows(values, column_count, row_count, error);
-    if (status != RHEI_OK)
+    if (status != RHEI_OK) {
+        engine_limits_reset(&limits);
         return status;
+    }
+    base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_ROWS, (int64_t)row_count);
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
@@ -106,7 +115,7 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
                                              &done, error)
                      : oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
-    return write_end(write, status, &done);
+    return write_end(write, &limits, status, &done);
 }
 
 rhei_status engine_write_script(const struct engine_write *write, struct rhei_error *error)
@@ -119,12 +128,13 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
     struct oltp_result done = {0};
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     size_t len = strlen(write->sql);
+    base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_BYTES, (int64_t)len);
     do
         status = write->session != NULL
                      ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
                      : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
-    return write_end(write, status, &done);
+    return write_end(write, &limits, status, &done);
 }
 
 /* ---- Without a session. ------------------------------------------------------------------------------------------ */

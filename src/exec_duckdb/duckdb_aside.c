@@ -183,7 +183,7 @@ rhei_status duck_plan_while(struct duck_connection **connection, const struct ex
     reap(executor, false);
     base_mutex_lock(&executor->mutex); /* under which the watchdog reads it */
     own->slot.snapshot = &aside->snapshot;
-    own->slot.stop = (struct executor_stop){aside_check, aside};
+    own->slot.stop = (struct executor_stop){aside_check, aside, NULL};
     base_mutex_unlock(&executor->mutex);
     bool started = base_thread_start(&aside->thread, "rhei-plan", aside_run, aside, NULL) == RHEI_OK;
     rhei_status stopped = started ? wait_for(aside) : RHEI_OK;

@@ -15,6 +15,7 @@
 #include "base/base_error.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
+#include "base/base_progress.h"
 #include "exec_duckdb/duckdb_internal.h"
 #include "mirror/mirror_scan.h"
 
@@ -514,6 +515,7 @@ static void scan_init(duckdb_init_info info)
         refuse(api, info, slot, false, "out of memory");
         return;
     }
+    base_progress_expect(slot->stop.progress, BASE_PROGRESS_ROWS, (int64_t)mirror_scan_slots(state->scan));
     if (choose_outputs(api, info, bind, state))
         api->init_set_max_threads(info, threads_for(state, bind->connection->database->executor->threads));
 }
@@ -599,6 +601,8 @@ static void scan_run(duckdb_function_info info, duckdb_data_chunk chunk)
     } else if (!emit_vector(state, &rows, chunk)) {
         atomic_store_explicit(&state->slot->stale, true, memory_order_release);
         api->function_set_error(info, "a column holds values of another class than was planned");
+    } else {
+        base_progress_add(state->slot->stop.progress, BASE_PROGRESS_ROWS, rows.batch.rows);
     }
     atomic_fetch_add_explicit(&state->slot->calls, 1, memory_order_release);
 }

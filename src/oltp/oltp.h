@@ -7,6 +7,7 @@
 #define OLTP_OLTP_H
 
 #include "base/base_log.h"
+#include "base/base_progress.h"
 #include "port/table_reader.h"
 
 struct oltp;
@@ -93,6 +94,7 @@ struct oltp_stop {
      * will do.
      */
     bool *waits_elsewhere;
+    struct base_progress *progress; /* steps, rows of a batch and bytes of a script are counted there; may be NULL */
 };
 
 /* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */
@@ -309,6 +311,8 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
 
 /* For include/rhei/rhei_native.h: the writer's connection, locked, between these two. */
 void *oltp_native_lock(struct oltp *oltp);
+/* NULL, too, when `stop` (may be NULL) ended the wait. */
+void *oltp_native_lock_while(struct oltp *oltp, const struct oltp_stop *stop);
 void oltp_native_unlock(struct oltp *oltp);
 
 /* SQLite's own code for one value, so that another engine computes exactly the same. Pure; any thread. */

@@ -11,7 +11,10 @@
 
 #include "oltp/oltp_internal.h"
 
-enum { CACHED_TEXT_MAX = 64 * 1024 };
+enum {
+    CACHED_TEXT_MAX = 64 * 1024,
+    PROGRESS_STEPS = 1000, /* of SQLite's machine between two looks at what may end a statement */
+};
 
 static void connection_sleep(int64_t ns)
 {
@@ -35,6 +38,7 @@ static int connection_busy(void *context, int tries)
         if (connection->stopped != RHEI_OK) {
             return 0;
         }
+        base_progress_wait(connection->stop->progress, "waiting for another process's lock");
     }
     int64_t pause = tries < 10 ? 50000 : tries < 50 ? 500000 : 5000000;
     int64_t left = connection->busy_deadline_ns - now;
@@ -48,6 +52,8 @@ static int connection_progress(void *context)
     if (connection->stop == NULL) {
         return 0;
     }
+    base_progress_wait(connection->stop->progress, NULL);
+    base_progress_add(connection->stop->progress, BASE_PROGRESS_STEPS, PROGRESS_STEPS);
     connection->stopped = connection->stop->check(connection->stop->context);
     return connection->stopped != RHEI_OK;
 }
@@ -60,8 +66,8 @@ void oltp_connection_watch(struct oltp_connection *connection, const struct oltp
     connection->stop = stop;
     connection->stopped = RHEI_OK;
     if (connection->role != OLTP_WRITER) { /* which always has it */
-        sqlite3_progress_handler(connection->db, stop == NULL ? 0 : 1000, stop == NULL ? NULL : connection_progress,
-                                 connection);
+        sqlite3_progress_handler(connection->db, stop == NULL ? 0 : PROGRESS_STEPS,
+                                 stop == NULL ? NULL : connection_progress, connection);
     }
 }
 
@@ -69,7 +75,7 @@ void oltp_connection_hooks(struct oltp_connection *connection)
 {
     sqlite3_busy_handler(connection->db, connection_busy, connection);
     if (connection->role == OLTP_WRITER) {
-        sqlite3_progress_handler(connection->db, 1000, connection_progress, connection);
+        sqlite3_progress_handler(connection->db, PROGRESS_STEPS, connection_progress, connection);
     }
 }
 

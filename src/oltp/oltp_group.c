@@ -53,6 +53,8 @@ static void group_watch(struct group *group, const struct oltp_job *job, int64_t
     group->watch = (struct group_watch){.running = job, .end_ns = end_ns};
     group->stop.waits_elsewhere = job->stop == NULL ? NULL : job->stop->waits_elsewhere;
     bool any = job->stop != NULL || end_ns != 0;
+    group->stop.progress = job->stop == NULL ? NULL : job->stop->progress;
+    base_progress_wait(group->stop.progress, NULL);
     oltp_connection_watch(group->oltp->writer, any ? &group->stop : NULL);
 }
 
@@ -183,9 +185,11 @@ rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_
     rhei_status status = RHEI_OK;
     struct oltp_statement *wide = oltp_wide_take(oltp, statement, job);
     bool kept = oltp_face_keep(oltp->writer);
+    struct base_progress *progress = job->stop == NULL ? NULL : job->stop->progress;
     for (size_t row = 0, count = 1; row < job->rows && status == RHEI_OK; row += count) {
         count = wide == NULL ? 1 : oltp_wide_count(statement, job, row);
         status = group_run_some(oltp, job, count > 1 ? wide : statement, row, count);
+        base_progress_add(progress, BASE_PROGRESS_ROWS, (int64_t)count);
         job->wrong_row = row;
         job->wrong_rows = count;
         if (status != RHEI_OK && count > 1 && oltp->writer->stopped == RHEI_OK && group_in_transaction(oltp) &&

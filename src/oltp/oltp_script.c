@@ -225,6 +225,7 @@ static rhei_status script_statements(struct script *script, struct rhei_error *e
     for (size_t at = script_skip(script, 0), cut = 0; status == RHEI_OK && at < script->len && script->sql[at] != '\0';
          at = script_skip(script, at + cut)) {
         rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
+        base_progress_set(stop == NULL ? NULL : stop->progress, BASE_PROGRESS_BYTES, (int64_t)at, (int64_t)script->len);
         script->number++;
         status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error) : script_next(script, at, &cut, error);
     }

@@ -81,7 +81,12 @@ rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, cons
 
 void *oltp_native_lock(struct oltp *oltp)
 {
-    return oltp->writer != NULL && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK ? oltp->writer->db : NULL;
+    return oltp_native_lock_while(oltp, NULL);
+}
+
+void *oltp_native_lock_while(struct oltp *oltp, const struct oltp_stop *stop)
+{
+    return oltp->writer != NULL && oltp_writer_acquire_until(oltp, stop, NULL) == RHEI_OK ? oltp->writer->db : NULL;
 }
 
 void oltp_native_unlock(struct oltp *oltp)

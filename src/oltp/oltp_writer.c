@@ -182,6 +182,7 @@ static enum oltp_job_state writer_wait(struct oltp *oltp, struct oltp_job *job)
                 writer_give_up(oltp, job, stopped != RHEI_OK ? stopped : RHEI_BUSY);
                 continue;
             }
+            base_progress_wait(job->stop == NULL ? NULL : job->stop->progress, "waiting for other writers");
             until = job->stop != NULL && now + STOP_NS < deadline ? now + STOP_NS : deadline;
         }
         base_word_wait(&job->state, state, until);
@@ -316,6 +317,7 @@ static rhei_status writer_acquire(struct oltp *oltp, int64_t deadline_ns, const 
         }
     }
     if (status == RHEI_OK) {
+        base_progress_wait(stop == NULL ? NULL : stop->progress, NULL);
         oltp->writer->busy_deadline_ns = writer_deadline(oltp, deadline_ns);
     }
     return status;

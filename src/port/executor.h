@@ -11,6 +11,7 @@
 struct mirror;
 struct mirror_snapshot;
 struct executor;
+struct base_progress;
 
 /* A range that the statement's WHERE implies for a column of a scan: rows outside need not be delivered. */
 struct executor_range {
@@ -39,6 +40,7 @@ struct executor_column {
 struct executor_stop {
     rhei_status (*check)(void *context); /* RHEI_OK: go on */
     void *context;
+    struct base_progress *progress; /* rows read, and to be read, are counted there; may be NULL */
 };
 
 struct executor_query {

@@ -7,6 +7,7 @@
 #define SYNC_SYNC_H
 
 #include "base/base_log.h"
+#include "base/base_progress.h"
 #include "mirror/mirror.h"
 #include "port/change_source.h"
 
@@ -75,7 +76,11 @@ rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhe
 struct sync_stop {
     rhei_status (*check)(void *context); /* RHEI_OK: go on */
     void *context;
+    struct base_progress *progress; /* changes applied or rows built are counted there; may be NULL */
 };
+/* The same until `stop` (may be NULL) ends it. */
+rhei_status sync_cycle_while(struct sync *sync, const struct sync_stop *stop, struct sync_report *report,
+                             struct rhei_error *error);
 /*
  * Returns when the mirror shows everything that was committed in the source before this call. If nothing is pending it costs
  * nanoseconds; else one cycle, shared by all who wait. deadline_ns 0: none; then RHEI_STALE.

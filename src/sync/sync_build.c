@@ -25,6 +25,7 @@ enum {
     RETRY_TIMES_MOST = 10,           /* at most this */
     MANY_ROWS = 4 * SYNC_SMALL_ROWS, /* a table that was taken for a small one is a big one from here on */
     CYCLE_RETRY_NS = 50000000,       /* after a cycle that failed while a table waits for it */
+    TELL_NS = 50000000,              /* how often who waits for builds counts their rows */
 };
 
 /* ---- Loading. ---------------------------------------------------------------------------------------------------- */
@@ -209,6 +210,7 @@ static void end_jobs(struct sync *sync)
         if (!table || table->job != job)
             continue;
         table->job = NULL;
+        table->built_rows = atomic_load_explicit(&job->rows, memory_order_relaxed);
         if (!job->finished)
             judge(sync, job, table);
     }
@@ -401,6 +403,24 @@ static bool unfinished(const struct sync *sync)
     return sync->jobs != NULL;
 }
 
+/* Under `lock`: rows loaded of all that are to be, as far as is known. */
+static void tell_built(const struct sync *sync, struct base_progress *progress)
+{
+    uint64_t done = 0, total = 0;
+    for (size_t i = 0; i < sync->table_count; i++) {
+        const struct sync_table *table = sync->tables[i];
+        bool over = table->state != SYNC_TABLE_WAITING && table->state != SYNC_TABLE_BUILDING;
+        int64_t estimate = table->definition->estimated_rows;
+        uint64_t built = table->job ? atomic_load_explicit(&table->job->rows, memory_order_relaxed)
+                         : over     ? table->built_rows
+                                    : 0;
+        uint64_t expected = table->job ? table->job->expected : estimate > 0 ? (uint64_t)estimate : 0;
+        done += built;
+        total += over || built > expected ? built : expected;
+    }
+    base_progress_set(progress, BASE_PROGRESS_ROWS, (int64_t)done, total > 0 ? (int64_t)total : -1);
+}
+
 rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const struct sync_stop *stop,
                        struct rhei_error *error)
 {
@@ -415,6 +435,7 @@ rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const 
     status = sync_builder_start(sync, error);
     if (status != RHEI_OK || !wait)
         return status;
+    int64_t tell_ns = 0;
 
     base_mutex_lock(&sync->lock);
     sync->inside++;
@@ -422,6 +443,10 @@ rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const 
         status = sync_limit_check(sync, &limit, error);
         if (status != RHEI_OK)
             break;
+        if (stop && stop->progress && base_now_ns() >= tell_ns) {
+            tell_built(sync, stop->progress);
+            tell_ns = base_now_ns() + TELL_NS;
+        }
         int64_t slice = base_now_ns() + 5000000;
         sync->waiters++;
         base_cond_wait_until(&sync->turned, &sync->lock, deadline_ns && deadline_ns < slice ? deadline_ns : slice);

@@ -56,8 +56,10 @@ rhei_status sync_checksum_view(const struct mirror_table_view *view, const struc
     for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++) {
         for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS && status == RHEI_OK; v++) {
             status = stop ? stop->check(stop->context) : RHEI_OK;
+            uint64_t before = checksum->rows;
             if (status == RHEI_OK)
                 checksum_vector(view, s, v, cells, checksum);
+            base_progress_add(stop ? stop->progress : NULL, BASE_PROGRESS_ROWS, (int64_t)(checksum->rows - before));
         }
     }
     base_free(cells);

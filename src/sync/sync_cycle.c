@@ -159,6 +159,19 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
     return RHEI_OK;
 }
 
+/* For whoever waits for this cycle, and for whoever runs it. */
+static void tell_applied(struct sync *sync, const struct sync_limit *limit, const struct change_batch *batches,
+                         size_t count)
+{
+    int64_t done = atomic_load_explicit(&sync->cycle_done, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++)
+        done += (int64_t)batches[i].row_count;
+    atomic_store_explicit(&sync->cycle_done, done, memory_order_relaxed);
+    if (limit && limit->stop)
+        base_progress_set(limit->stop->progress, BASE_PROGRESS_CHANGES, done,
+                          atomic_load_explicit(&sync->cycle_total, memory_order_relaxed));
+}
+
 static rhei_status read_changes(struct sync *sync, const struct sync_limit *limit, struct rhei_error *error)
 {
     struct change_source *source = sync->config.source;
@@ -180,6 +193,7 @@ static rhei_status read_changes(struct sync *sync, const struct sync_limit *limi
             if (status != RHEI_OK)
                 return status;
         }
+        tell_applied(sync, limit, batches, count);
         sync_fault(sync, "sync.cycle.batch");
         status = sync_limit_check(sync, limit, error);
         if (status != RHEI_OK)
@@ -251,6 +265,9 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     if (cycle.doubtful && !cycle.lost && sync_tables_attached(sync))
         sync_verify_want(sync);
     sync->reading = false;
+    atomic_store_explicit(&sync->cycle_done, 0, memory_order_relaxed);
+    atomic_store_explicit(&sync->cycle_total, cycle.position > after && after > 0 ? cycle.position - after : -1,
+                          memory_order_relaxed);
     status = follow(sync, &cycle, after, limit, error);
     if (status != RHEI_OK && cycle.suspect && !sync->reading) /* nobody asked which tables are suspect */
         sync_verify_want(sync);

@@ -37,6 +37,7 @@ struct sync_table {
     int64_t starved_until_ns;        /* lock: starved: tried then, whatever is free */
     uint32_t starved_times;          /* lock */
     struct sync_job *job;            /* lock: while it is BUILDING */
+    uint64_t built_rows;             /* lock: of the last build */
     bool kept;                       /* owner: scratch of sync_tables_reconcile */
     bool attached;                   /* owner: the mirror's working state has it */
     bool behind;                     /* owner: attached, but not published yet */
@@ -95,6 +96,7 @@ struct sync {
     atomic_bool running; /* written under `lock`: somebody is the owner */
     atomic_bool
         settled; /* written under `lock`: the last cycle succeeded, so nothing is left over from it or an earlier one */
+    _Atomic int64_t cycle_done, cycle_total; /* owner: changes that the cycle has applied, and has to, or -1 */
 
     base_mutex lock;
     base_cond turned; /* a cycle ended, or a table's state changed; only signalled when `waiters` is not 0 */

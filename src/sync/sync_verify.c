@@ -104,7 +104,7 @@ static rhei_status verify_table(struct sync *sync, uint32_t table, bool *same, s
     struct source_load *load = NULL;
     struct mirror_snapshot snapshot;
     struct sync_checksum in_source = {0}, in_mirror = {0};
-    const struct sync_stop stop = {verify_stopped, sync};
+    const struct sync_stop stop = {verify_stopped, sync, NULL};
     rhei_status status = verify_pin(sync, table, &load, &snapshot, error);
     if (status != RHEI_OK)
         return status;

@@ -117,6 +117,15 @@ static void spin(struct sync *sync)
     base_mutex_lock(&sync->lock);
 }
 
+/* How far the cycle is that another thread runs. */
+static void tell_cycle(const struct sync *sync, const struct sync_limit *limit)
+{
+    if (limit && limit->stop && limit->stop->progress)
+        base_progress_set(limit->stop->progress, BASE_PROGRESS_CHANGES,
+                          atomic_load_explicit(&sync->cycle_done, memory_order_relaxed),
+                          atomic_load_explicit(&sync->cycle_total, memory_order_relaxed));
+}
+
 rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_limit *limit, struct sync_report *report,
                       struct rhei_error *error)
 {
@@ -129,6 +138,7 @@ rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_li
         status = sync_limit_check(sync, limit, error);
         if (status != RHEI_OK)
             break;
+        tell_cycle(sync, limit);
         if (sync->good >= target) {
             *report = sync->last_report;
             break;
@@ -186,12 +196,19 @@ static bool is_idle(const struct sync *sync)
 
 rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhei_error *error)
 {
+    return sync_cycle_while(sync, NULL, report, error);
+}
+
+rhei_status sync_cycle_while(struct sync *sync, const struct sync_stop *stop, struct sync_report *report,
+                             struct rhei_error *error)
+{
     struct sync_report own;
     struct sync_report *result = report ? report : &own;
+    struct sync_limit limit = {.stop = stop};
     rhei_status status = RHEI_OK;
     *result = (struct sync_report){.position = atomic_load_explicit(&sync->position, memory_order_relaxed)};
     if (!is_idle(sync))
-        status = sync_join_patiently(sync, NULL, result, error);
+        status = sync_join_patiently(sync, stop ? &limit : NULL, result, error);
     if (status != RHEI_OK || !sync->config.prune || sync_is_running(sync))
         return status;
     /* nobody else would do it; what failed here is tried again by the next cycle */

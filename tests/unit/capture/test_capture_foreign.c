@@ -171,7 +171,7 @@ static void run_case(const struct foreign *foreign, bool while_open)
     assert_true(test_mirror_has(mirror, "o") && test_mirror_has(mirror, "p"));
     assert_int_equal(test_mirror_has(mirror, name_of(foreign)), foreign->why == NULL);
     struct rhei_error error = RHEI_ERROR_INIT;
-    assert_int_equal(capture_register_table(test.oltp, name_of(foreign), &error),
+    assert_int_equal(capture_register_table(test.oltp, name_of(foreign), NULL, &error),
                      foreign->why == NULL ? RHEI_OK : RHEI_UNSUPPORTED);
     assert_true(foreign->why == NULL || strstr(error.message, foreign->why) != NULL);
     test_mirror_check(mirror);

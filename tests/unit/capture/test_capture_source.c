@@ -243,8 +243,8 @@ static void test_c6_writers_go_on_while_triggers_are_remade(void **state)
     for (int i = 0; i < 10; i++) {
         test_write(&test, "CREATE UNIQUE INDEX i ON t(id, a)");
         test_write(&test, "DROP INDEX i");
-        assert_int_equal(capture_release_table(test.oltp, "t", NULL), RHEI_OK);
-        assert_int_equal(capture_register_table(test.oltp, "t", NULL), RHEI_OK);
+        assert_int_equal(capture_release_table(test.oltp, "t", NULL, NULL), RHEI_OK);
+        assert_int_equal(capture_register_table(test.oltp, "t", NULL, NULL), RHEI_OK);
         test_mirror_cycle(mirror);
     }
     int status;

@@ -170,9 +170,9 @@ static void test_a8_engines_of_different_registration_leave_each_other_alone(voi
     assert_true(is_mirrored(test.oltp, "t"));
     assert_int_equal(triggers_of(&test, "t"), each);
     /* asked for by name, it is mirrored; released by name, by nobody */
-    assert_int_equal(capture_register_table(other, "t", NULL), RHEI_OK);
+    assert_int_equal(capture_register_table(other, "t", NULL, NULL), RHEI_OK);
     assert_true(is_mirrored(other, "t"));
-    assert_int_equal(capture_release_table(other, "u", NULL), RHEI_OK);
+    assert_int_equal(capture_release_table(other, "u", NULL, NULL), RHEI_OK);
     assert_false(is_mirrored(test.oltp, "u"));
     assert_int_equal(triggers_of(&test, "u"), 0);
     oltp_close(&other);
@@ -268,7 +268,7 @@ static void test_a11_the_registry_keeps_what_somebody_needs(void **state)
     struct test_mirror *mirror = test_mirror_new(&test);
     test_write(&test, "CREATE TABLE keep(id INTEGER PRIMARY KEY, v)");
     test_write(&test, "CREATE TABLE gone(id INTEGER PRIMARY KEY, v)");
-    assert_int_equal(capture_release_table(test.oltp, "gone", NULL), RHEI_OK);
+    assert_int_equal(capture_release_table(test.oltp, "gone", NULL, NULL), RHEI_OK);
     uint32_t id = 0;
     for (int i = 0; i < 100; i++) {
         uint64_t pruned = 0;
@@ -487,7 +487,7 @@ static void test_c6_detach_leaves_a_plain_database(void **state)
     make_tables(&test, 0, 20);
     test_write(&test, "CREATE TRIGGER mine AFTER INSERT ON t1 BEGIN UPDATE t2 SET b = 1; END");
     int64_t each = triggers_of(&test, "t1");
-    assert_int_equal(capture_detach(test.path, &error), RHEI_BUSY); /* the handle is open */
+    assert_int_equal(capture_detach(test.path, NULL, &error), RHEI_BUSY); /* the handle is open */
     test_write(&test, "INSERT INTO t1 VALUES(2, 2, 2)");
     test_shut(&test);
     /* what an engine that was killed leaves behind */
@@ -495,10 +495,10 @@ static void test_c6_detach_leaves_a_plain_database(void **state)
                                        "86400000 AS INTEGER)"),
                      0);
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    if (capture_detach(test.path, &error) != RHEI_OK) {
+    if (capture_detach(test.path, NULL, &error) != RHEI_OK) {
         fail_msg("%s", error.message);
     }
-    assert_int_equal(capture_detach(test.path, NULL), RHEI_OK);
+    assert_int_equal(capture_detach(test.path, NULL, NULL), RHEI_OK);
     assert_int_equal(test_python(&test,
                                  "names = db.execute(\"SELECT count(*) FROM sqlite_schema WHERE name LIKE '%rhei%' OR "
                                  "sql LIKE '%rhei%'\").fetchone()[0]\n"
@@ -515,8 +515,8 @@ static void test_c6_detach_leaves_a_plain_database(void **state)
     test_write(&test, "INSERT INTO t1 VALUES(4, 4, 4)");
     test_mirror_check(mirror);
     test_mirror_free(&mirror);
-    assert_int_equal(capture_detach("/nonexistent/x.db", NULL), RHEI_CANT_OPEN);
-    assert_int_equal(capture_detach(":memory:", NULL), RHEI_INVALID);
+    assert_int_equal(capture_detach("/nonexistent/x.db", NULL, NULL), RHEI_CANT_OPEN);
+    assert_int_equal(capture_detach(":memory:", NULL, NULL), RHEI_INVALID);
     test_close(&test);
 }
 

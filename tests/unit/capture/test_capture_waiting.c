@@ -312,7 +312,7 @@ static void test_c6_who_registers_nothing_leaves_a_new_table_alone(void **state)
     test_write(&many.test, "INSERT INTO n VALUES(1, 1)");
     test_mirror_check(many.mirror);
     assert_int_equal(test_int(&many.test, triggers_of_n), 0);
-    assert_int_equal(capture_register_table(many.test.oltp, "n", &error), RHEI_OK);
+    assert_int_equal(capture_register_table(many.test.oltp, "n", NULL, &error), RHEI_OK);
     assert_true(test_int(&many.test, triggers_of_n) >= 3);
     await_mirrored(&many, "n");
     many_close(&many);
@@ -325,7 +325,7 @@ static void test_c6_released_while_it_waits(void **state)
     struct rhei_error error = RHEI_ERROR_INIT;
     many_open(&many, CAPTURE_MANY_TABLES);
     test_write(&many.test, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
-    assert_int_equal(capture_release_table(many.test.oltp, "n", &error), RHEI_OK);
+    assert_int_equal(capture_release_table(many.test.oltp, "n", NULL, &error), RHEI_OK);
     test_write(&many.test, "CREATE TABLE o(id INTEGER PRIMARY KEY, v)");
     await_mirrored(&many, "o");
     assert_false(test_mirror_has(many.mirror, "n"));

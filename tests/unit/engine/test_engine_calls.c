@@ -269,7 +269,8 @@ static void test_d5_nonsense_in_options_is_invalid(void **state)
     for (size_t i = 0; i < 8; i++)
         assert_int_equal(ask_with(&bad[i], &error), RHEI_INVALID);
 
-    struct rhei_call_options calls[] = {{.struct_size = 0}, {.struct_size = SIZE_MAX}, {sizeof calls[0], -5, NULL}};
+    struct rhei_call_options calls[] = {
+        {.struct_size = 0}, {.struct_size = SIZE_MAX}, {.struct_size = sizeof calls[0], .timeout_ms = -5}};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(rhei_execute_with(fixture.db, "SELECT 1", NULL, &calls[i], NULL, &error), RHEI_INVALID);
         assert_int_equal(rhei_execute_script_with(fixture.db, "SELECT 1", &calls[i], NULL, &error), RHEI_INVALID);

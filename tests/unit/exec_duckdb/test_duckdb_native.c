@@ -325,7 +325,7 @@ static void test_q5_the_planning_of_a_long_text_can_be_left(void **state)
     int64_t whole = time_of(fixture, &question.query, true, RHEI_OK);
     for (int only_check = 0; only_check < 2; only_check++) {
         atomic_int asked = 0;
-        question.query.stop = (struct executor_stop){stop_soon, &asked};
+        question.query.stop = (struct executor_stop){stop_soon, &asked, NULL};
         int64_t stopped = time_of(fixture, &question.query, only_check == 1, RHEI_TIMEOUT);
         if (stopped > whole / 2)
             fail_msg("stopped after %lld us; planned in %lld", (long long)stopped / 1000, (long long)whole / 1000);

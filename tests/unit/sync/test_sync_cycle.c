@@ -303,7 +303,7 @@ static void test_a4_cancelled_cycle_publishes_nothing_and_loses_nothing(void **s
         for (int i = 0; i < 4; i++)
             random_transaction(fixture.store, &random, TABLES, 3, 40);
         struct countdown countdown = {n % 10};
-        struct sync_stop stop = {check_countdown, &countdown};
+        struct sync_stop stop = {check_countdown, &countdown, NULL};
         int64_t before = sync_position(fixture.sync);
         if (sync_wait_latest(fixture.sync, 0, &stop, NULL) == RHEI_CANCELLED) {
             cancelled++;

@@ -59,7 +59,7 @@ static void make_trouble(struct world *world)
 static void step(struct world *world)
 {
     struct fixture *fixture = &world->fixture;
-    struct sync_stop stop = {give_up_sometimes, &world->random};
+    struct sync_stop stop = {give_up_sometimes, &world->random, NULL};
     uint64_t what = test_random(&world->random) % 100;
     if (what < 55)
         random_transaction(fixture->store, &world->random, world->tables, world->table_count, KEYS);

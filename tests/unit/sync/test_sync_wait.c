@@ -155,7 +155,7 @@ static void test_q1_waiters_leave_by_deadline_or_stop_and_share_one_cycle(void *
     assert_non_null(strstr(late.message, "did not catch up"));
 
     atomic_bool cancelled = true;
-    struct sync_stop stop = {check_flag, &cancelled};
+    struct sync_stop stop = {check_flag, &cancelled, NULL};
     struct impatient stopped = {.fixture = &fixture, .stop = &stop};
     ask_with_limit(&stopped);
     assert_int_equal(stopped.status, RHEI_CANCELLED);
@@ -185,7 +185,7 @@ static void test_a4_a_cancelled_cycle_is_not_taken_for_done_by_those_who_waited(
     for (int64_t key = 1; key < 10; key++)
         commit_row(fixture.store, "a", key, 1);
     atomic_bool cancelled = false;
-    struct sync_stop stop = {check_flag, &cancelled};
+    struct sync_stop stop = {check_flag, &cancelled, NULL};
     struct impatient runner = {.fixture = &fixture, .stop = &stop};
     base_thread first, second;
     assert_int_equal(base_thread_start(&first, "first", ask_with_limit, &runner, NULL), RHEI_OK);
