@@ -144,12 +144,13 @@ static rhei_status register_one(struct rhei_db *db, const struct config_table *t
     return status;
 }
 
-rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
+static rhei_status for_each_table(struct rhei_db *db,
+                                  rhei_status (*work)(struct rhei_db *, const struct config_table *,
+                                                      struct rhei_error *),
+                                  struct rhei_error *error)
 {
-    if (db->settings == NULL || db->sync == NULL || !oltp_captures(db->oltp))
-        return RHEI_OK;
     for (size_t t = 0; t < db->settings->table_count; t++) {
-        rhei_status status = register_one(db, &db->settings->tables[t], error);
+        rhei_status status = work(db, &db->settings->tables[t], error);
         if (status != RHEI_OK) {
             error_context(error, "%s: [[tables]] \"%s\": ", db->settings->tables[t].origin,
                           db->settings->tables[t].name);
@@ -157,4 +158,29 @@ rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
         }
     }
     return RHEI_OK;
+}
+
+rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
+{
+    if (db->settings == NULL || db->sync == NULL || !oltp_captures(db->oltp))
+        return RHEI_OK;
+    return for_each_table(db, register_one, error);
+}
+
+static rhei_status rehearse_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
+{
+    return table->ddl != NULL ? run_ddl(db, table, error) : RHEI_OK;
+}
+
+bool engine_config_has_ddl(const struct rhei_db *db)
+{
+    for (size_t t = 0; db->settings != NULL && t < db->settings->table_count; t++)
+        if (db->settings->tables[t].ddl != NULL)
+            return true;
+    return false;
+}
+
+rhei_status engine_config_rehearse(struct rhei_db *scratch, struct rhei_error *error)
+{
+    return for_each_table(scratch, rehearse_one, error);
 }

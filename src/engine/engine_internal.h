@@ -254,6 +254,9 @@ struct base_log engine_log_of(struct rhei_db *db);
 void engine_json_text(struct base_buffer *out, const char *text);
 /* Creates and registers what the file's [[tables]] name. */
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error);
+bool engine_config_has_ddl(const struct rhei_db *db);
+/* Runs the ddl of the settings in an empty database: what fails there would fail in a new file. */
+rhei_status engine_config_rehearse(struct rhei_db *scratch, struct rhei_error *error);
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from);
 
 /* A write, in a session or by itself. */

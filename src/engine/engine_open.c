@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base_thread.h"
@@ -196,9 +197,38 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     return status == RHEI_OK ? sync_open(&sync, &db->sync, error) : status;
 }
 
+/* A ddl of the settings that fails must not leave a new file behind: where there is none yet, it is tried in memory. */
+static rhei_status rehearse(struct rhei_db *db, struct rhei_error *error)
+{
+    struct stat info;
+    bool makes_file = !db->config.read_only && !db->config.must_exist && !db->config.capture_if_present &&
+                      strcmp(db->path, ":memory:") != 0 && strncmp(db->path, "file:", 5) != 0 &&
+                      stat(db->path, &info) != 0;
+    if (!makes_file || db->config.olap_backend == RHEI_OLAP_NONE || !engine_config_has_ddl(db))
+        return RHEI_OK;
+    struct rhei_db *scratch = base_alloc_zero(1, sizeof *scratch);
+    if (scratch == NULL)
+        return error_no_memory(error);
+    char path[] = ":memory:";
+    scratch->config = db->config;
+    scratch->config.fault = NULL; /* no step of the open */
+    scratch->log = db->log;
+    scratch->settings = db->settings;
+    scratch->path = path;
+    rhei_status status = open_oltp(scratch, error);
+    if (status == RHEI_OK)
+        status = engine_config_rehearse(scratch, error);
+    engine_rows_spare_free(scratch);
+    oltp_close(&scratch->oltp);
+    base_free(scratch);
+    return status;
+}
+
 static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
 {
-    rhei_status status = open_oltp(db, error);
+    rhei_status status = rehearse(db, error);
+    if (status == RHEI_OK)
+        status = open_oltp(db, error);
     if (status == RHEI_OK && db->config.olap_backend != RHEI_OLAP_NONE)
         status = open_column_store(db, error);
     if (status != RHEI_OK)

@@ -418,6 +418,8 @@ struct oltp_opening {
     struct stat was; /* immutable: the file at open */
 };
 rhei_status oltp_opening_settle(struct oltp *oltp, struct rhei_error *error);
+/* After an attempt to open it for writing: puts what is to be done in front of the error, where it may only be read. */
+void oltp_opening_explain(const struct oltp *oltp, rhei_status status, struct rhei_error *error);
 /* RHEI_STALE where a file that was opened as one that nobody can change did change. */
 rhei_status oltp_opening_check(const struct oltp *oltp, struct rhei_error *error);
 void oltp_opening_reset(struct oltp *oltp);

@@ -169,6 +169,7 @@ static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
     }
     if (status == RHEI_OK && !oltp->config.read_only) {
         status = open_writer(oltp, error);
+        oltp_opening_explain(oltp, status, error);
     }
     if (status == RHEI_OK && oltp->config.capture && oltp->config.capture_if_present) {
         status = open_settle_capture(oltp, error);

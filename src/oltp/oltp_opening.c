@@ -35,6 +35,17 @@ static bool opening_may_write(const struct oltp *oltp)
     return may;
 }
 
+void oltp_opening_explain(const struct oltp *oltp, rhei_status status, struct rhei_error *error)
+{
+    bool by_medium = status == RHEI_CANT_OPEN || status == RHEI_READ_ONLY || status == RHEI_IO;
+    if (by_medium && oltp->memory == NULL && oltp->path != NULL && access(oltp->path, R_OK) == 0 &&
+        !opening_may_write(oltp)) {
+        error_context(error,
+                      "the file or its folder can be read but not written: make both writable, or open without capture "
+                      "(read_only, capture_if_present); ");
+    }
+}
+
 /* Whether SQLite can read the file through a connection that may not write. */
 static int opening_try(const struct oltp *oltp, const char *name, int flags)
 {

@@ -45,6 +45,8 @@ const char *sql_kind_name(enum sql_kind kind);
  * so what SQLite says of the text stands. Static storage. Only reading statements have one.
  */
 const char *sql_olap_construct(const char *text, size_t len);
+/* A list somewhere in the text has a comma behind its last item, as in `SELECT a, FROM t`: a typo, though DuckDB reads over it. */
+bool sql_ends_in_comma(const char *text, size_t len);
 
 /* ---- The statements of a script. --------------------------------------------------------------------------------- */
 

@@ -277,3 +277,30 @@ const char *sql_olap_construct(const char *text, size_t len)
         found = construct_at(&p);
     return reads && only_reads(&p) ? found : NULL;
 }
+
+/* A comma may have one of these behind it in no dialect that means what it says. */
+static bool ends_list(const struct sql_token *token)
+{
+    static const char *const words[] = {"FROM",  "WHERE", "GROUP",     "HAVING", "ORDER",
+                                        "LIMIT", "UNION", "INTERSECT", "EXCEPT", "QUALIFY"};
+    if (token->code == SQL_LEX_END || token->text[0] == ';' || token->text[0] == ')')
+        return true;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (base_fold_equal(token->text, token->length, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
+bool sql_ends_in_comma(const char *text, size_t len)
+{
+    const char *end = text + len;
+    struct sql_token before = {.code = SQL_LEX_END}, token = sql_lex_word(text, len);
+    while (token.code != SQL_LEX_END) {
+        before = token;
+        text = token.text + token.length;
+        token = sql_lex_word(text, (size_t)(end - text));
+        if (before.length == 1 && before.text[0] == ',' && ends_list(&token))
+            return true;
+    }
+    return false;
+}

@@ -200,9 +200,11 @@ static void job_free(struct sync_job *job)
     base_free(job);
 }
 
-/* Nobody else finds the jobs after this. */
+/* Nobody else finds the jobs after this. Who waits for them sees the memory that is left to pay for. */
 static void end_jobs(struct sync *sync)
 {
+    bool abandoned = false;
+    (void)mirror_trim(sync->config.mirror);
     base_mutex_lock(&sync->lock);
     struct sync_job *jobs = sync->jobs;
     for (struct sync_job *job = jobs; job; job = job->next) {
@@ -219,9 +221,11 @@ static void end_jobs(struct sync *sync)
     base_mutex_unlock(&sync->lock);
     for (struct sync_job *job = jobs, *next; job; job = next) {
         next = job->next;
+        abandoned = abandoned || job->build;
         job_free(job);
     }
-    (void)mirror_trim(sync->config.mirror);
+    if (abandoned)
+        (void)mirror_trim(sync->config.mirror);
 }
 
 static void load_one(struct sync *sync, struct sync_job *job)
@@ -480,6 +484,15 @@ rhei_status sync_wait_again(struct sync *sync, const char *name, int64_t deadlin
     sync->inside++;
     while (status == RHEI_OK && (table = built_again(sync, name)) != NULL) {
         *waited = true;
+        bool nobody = table->state == SYNC_TABLE_WAITING && !sync->builds_enabled && !sync->build_once && !sync->jobs;
+        if (nobody) {
+            status = error_set(
+                error, RHEI_STALE,
+                "the mirror of table \"%.100s\" has to be built again (%.100s), and nothing is built in the "
+                "background now (manual_sync, or rhei_stop_sync): call rhei_initial_sync, or route it to auto",
+                name, table->message[0] != '\0' ? table->message : "its changes can't be told row by row");
+            break;
+        }
         status = sync_limit_check(sync, &limit, NULL);
         if (status != RHEI_OK) {
             error_set(error, status, "the mirror of table \"%.100s\" is being built again (%.150s): route it to auto",

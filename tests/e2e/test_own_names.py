@@ -53,7 +53,10 @@ def test_d5_a_ddl_of_the_settings_is_all_or_nothing(rh):
         names = {name for name, in connection.execute("SELECT name FROM sqlite_schema WHERE name NOT LIKE '!_rhei%' ESCAPE '!'")}
         connection.close()
         assert names == {"zz"}
+        rh.run("exec", "SELECT 1", "--capture", "--config", "e.toml", "--db", "new.db", code=1)
+        assert not list(rh.folder.glob("new.db*"))  # a file that wasn't there isn't there
     (rh.folder / "e.toml").write_text('[[tables]]\nname = "x"\nddl = "CREATE TABLE IF NOT EXISTS x (a)"\n')
+    rh.run("exec", "INSERT INTO x VALUES (1)", "--capture", "--config", "e.toml", "--db", "new.db")
     rh.run("exec", "INSERT INTO x VALUES (1)", "--capture", "--config", "e.toml", "--db", "rhei.db")
 
 

@@ -39,6 +39,50 @@ static void test_q1_latest_sees_every_commit_before_the_call(void **state)
     }
 }
 
+/* Nobody would build the table, so whoever demands the column store isn't kept waiting for it. */
+static void test_d5_without_background_builds_a_demanded_read_says_who_builds(void **state)
+{
+    (void)state;
+    struct fixture own;
+    struct rhei_config config = {.struct_size = sizeof config, .manual_sync = true};
+    struct rhei_query_options olap = {.struct_size = sizeof olap, .route = RHEI_ROUTE_OLAP};
+    fixture_init(&own);
+    fixture_open(&own, &config);
+    must_execute(own.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)");
+    must_execute(own.db, "INSERT INTO t VALUES (1, 2), (2, 3)");
+    assert_int_equal(rhei_initial_sync(own.db, 0, NULL), RHEI_OK);
+    assert_int_equal(must_int64(own.db, "SELECT sum(x) FROM t", RHEI_ROUTE_OLAP), 5);
+    static const char *const changes[] = {
+        ".dbconfig enable_trigger off\nUPDATE t SET x = 5 - x;", /* past its triggers */
+        "ALTER TABLE t RENAME COLUMN x TO y; ALTER TABLE t RENAME COLUMN y TO x;",
+        "CREATE TABLE n(id INTEGER PRIMARY KEY, x INTEGER); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n "
+        "RENAME TO t;",
+        "ALTER TABLE t ADD COLUMN z DEFAULT 3;",
+    };
+    int again = 0;
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 20000", own.path, NULL};
+        char output[256];
+        assert_int_equal(run_program(arguments, changes[i], output, sizeof output), 0);
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_rows *rows = NULL;
+        rhei_status status = rhei_query(own.db, "SELECT sum(x) FROM t", NULL, &olap, &rows, &error);
+        rhei_rows_close(&rows);
+        if (status != RHEI_OK) { /* or the change was explained, and the table went on */
+            assert_int_equal(status, RHEI_OLAP_UNAVAILABLE);
+            bool told = strstr(error.message, "call rhei_initial_sync, or route it to auto") != NULL;
+            if (!told && strstr(error.message, "isn't built") == NULL) /* a table that is new */
+                fail_msg("%s", error.message);
+            again += told;
+        }
+        assert_int_equal(must_int64(own.db, "SELECT sum(x) FROM t", RHEI_ROUTE_AUTO), 5);
+        assert_int_equal(rhei_initial_sync(own.db, 0, NULL), RHEI_OK);
+        assert_int_equal(must_int64(own.db, "SELECT sum(x) FROM t", RHEI_ROUTE_OLAP), 5);
+    }
+    assert_true(again > 0);
+    fixture_end(&own);
+}
+
 static void test_q1_latest_sees_another_process(void **state)
 {
     (void)state;
@@ -218,6 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_q1_latest_sees_every_commit_before_the_call, set_up, tear_down),
+        cmocka_unit_test(test_d5_without_background_builds_a_demanded_read_says_who_builds),
         cmocka_unit_test_setup_teardown(test_q1_latest_sees_another_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q1_a_result_tells_position_and_age, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q5_a_query_can_be_cancelled, set_up, tear_down),

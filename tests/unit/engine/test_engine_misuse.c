@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/base_buffer.h"
 #include "base/base_memory.h"
@@ -33,6 +35,46 @@ static int tear_down(void **state)
     (void)state;
     fixture_end(&fixture);
     return 0;
+}
+
+/* ---- What may only be read. ------------------------------------------------------------------------------------------ */
+
+/* In a child that may not write what its parent may: 0 if all is as it should be. */
+static int open_what_may_only_be_read(const char *path)
+{
+    struct rhei_config config = {.struct_size = sizeof config};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_db *db = NULL;
+    rhei_rows *rows = NULL;
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        return 1;
+    if (rhei_open(path, &config, &db, &error) == RHEI_OK || strstr(error.message, "read_only") == NULL)
+        return 2;
+    config.read_only = true;
+    if (rhei_open(path, &config, &db, &error) != RHEI_OK)
+        return 3;
+    if (rhei_query(db, "SELECT count(*) FROM t", NULL, NULL, &rows, &error) != RHEI_OK ||
+        rhei_rows_next(rows, &error) != RHEI_ROW || rhei_rows_int64(rows, 0) != 20000)
+        return 4;
+    rhei_rows_close(&rows);
+    rhei_close(&db);
+    return 0;
+}
+
+static void test_d5_a_file_that_may_only_be_read_says_how(void **state)
+{
+    (void)state;
+    rhei_close(&fixture.db);
+    assert_int_equal(chmod(fixture.path, 0444), 0);
+    assert_int_equal(chmod(fixture.folder, 0555), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(open_what_may_only_be_read(fixture.path));
+    int result = -1;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_int_equal(chmod(fixture.folder, 0755), 0);
+    assert_int_equal(result, 0);
 }
 
 /* ---- Arguments that can't be right ---------------------------------------------------------------------------------- */
@@ -762,6 +804,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_c3_large_values_go_through, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q2_the_locale_of_the_application_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_texts_read_as_numbers_as_sqlite_does, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_a_file_that_may_only_be_read_says_how, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_d6_every_call_survives_the_lack_of_memory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

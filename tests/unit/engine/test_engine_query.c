@@ -227,6 +227,11 @@ static void test_q2_only_the_column_stores_grammar_goes_there(void **state)
     must_say("FROM orders SELECT nosuch", RHEI_ROUTE_AUTO, "syntax error", "nosuch");
     must_say("SELECT quantile_cont(amount, 0.5) FROM orders", RHEI_ROUTE_AUTO, "no such function: quantile_cont",
              "route olap");
+    must_say("SELECT 1,", RHEI_ROUTE_OLAP, "incomplete input", "ends in a comma");
+    must_say("SELECT amount, FROM orders", RHEI_ROUTE_OLAP, "syntax error", "ends in a comma");
+    must_say("SELECT amount FROM orders GROUP BY amount, ;", RHEI_ROUTE_OLAP, "syntax error", "ends in a comma");
+    must_say("SELECT amount FROM orders WHERE amount IN (1, /* two? */)", RHEI_ROUTE_OLAP, "syntax error",
+             "ends in a comma");
     must_say("SELECT nosuch(amount) FROM orders", RHEI_ROUTE_OLAP, "no such function: nosuch", "the column store says");
     struct rhei_query_options olap = {.struct_size = sizeof olap, .route = RHEI_ROUTE_OLAP};
     struct rhei_error error = RHEI_ERROR_INIT;
