@@ -136,11 +136,137 @@ rhei_status arrow_cursor_next(struct arrow_cursor *cursor, struct rhei_error *er
 rhei_status arrow_cursor_value(struct arrow_cursor *cursor, uint32_t column, struct rhei_value *out,
                                struct rhei_error *error)
 {
-    if (column >= cursor->root.child_count || cursor->batch.release == NULL || cursor->row >= cursor->view.length)
+    return arrow_cursor_value_at(cursor, column, 0, out, error);
+}
+
+rhei_status arrow_cursor_value_at(struct arrow_cursor *cursor, uint32_t column, int64_t ahead, struct rhei_value *out,
+                                  struct rhei_error *error)
+{
+    int64_t row = cursor->row + ahead;
+    if (column >= cursor->root.child_count || cursor->batch.release == NULL || row >= cursor->view.length)
         return error_set(
             error, RHEI_INTERNAL,
             "column %u of row %" PRId64 " is none of the %u columns and %" PRId64 " rows of this Arrow batch", column,
-            cursor->row, cursor->root.child_count, cursor->batch.release == NULL ? 0 : cursor->view.length);
-    return arrow_node_value(&cursor->root.children[column], cursor->view.children[column],
-                            cursor->view.offset + cursor->row, &cursor->scratch[column], out, error);
+            row, cursor->root.child_count, cursor->batch.release == NULL ? 0 : cursor->view.length);
+    return arrow_node_value(&cursor->root.children[column], cursor->view.children[column], cursor->view.offset + row,
+                            &cursor->scratch[column], out, error);
+}
+
+/* ---- Many rows. -------------------------------------------------------------------------------------------------- */
+
+int64_t arrow_cursor_rows_left(const struct arrow_cursor *cursor)
+{
+    return cursor->batch.release == NULL ? 0 : cursor->view.length - cursor->row;
+}
+
+void arrow_cursor_skip(struct arrow_cursor *cursor, int64_t count)
+{
+    cursor->row += count - 1;
+}
+
+bool arrow_cursor_lends(const struct arrow_cursor *cursor, uint32_t column)
+{
+    const struct arrow_node *node = &cursor->root.children[column];
+    if (node->dictionary != NULL)
+        return false;
+    switch (node->type.type) {
+    case NANOARROW_TYPE_BOOL:
+    case NANOARROW_TYPE_INT8:
+    case NANOARROW_TYPE_INT16:
+    case NANOARROW_TYPE_INT32:
+    case NANOARROW_TYPE_INT64:
+    case NANOARROW_TYPE_UINT8:
+    case NANOARROW_TYPE_UINT16:
+    case NANOARROW_TYPE_UINT32:
+    case NANOARROW_TYPE_HALF_FLOAT:
+    case NANOARROW_TYPE_FLOAT:
+    case NANOARROW_TYPE_DOUBLE:
+    case NANOARROW_TYPE_STRING:
+    case NANOARROW_TYPE_LARGE_STRING:
+    case NANOARROW_TYPE_STRING_VIEW:
+    case NANOARROW_TYPE_BINARY:
+    case NANOARROW_TYPE_LARGE_BINARY:
+    case NANOARROW_TYPE_BINARY_VIEW:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The three layouts that nearly all columns have, without a look at the type for each cell. */
+static void fill_numbers(const struct ArrowArrayView *view, int64_t row, int64_t count, struct rhei_value *out,
+                         size_t stride)
+{
+    const int64_t *values = view->buffer_views[1].data.as_int64 + view->offset + row;
+    uint8_t type = view->storage_type == NANOARROW_TYPE_DOUBLE ? RHEI_REAL : RHEI_INTEGER;
+    for (int64_t i = 0; i < count; i++, out += stride) {
+        out->as.integer = values[i]; /* a double's bits, too */
+        out->length = 0;
+        out->type = type;
+    }
+}
+
+/* False: the cell *bad is damaged. */
+static bool fill_bytes(const struct ArrowArrayView *view, int64_t row, int64_t count, struct rhei_value *out,
+                       size_t stride, int64_t *bad)
+{
+    const int32_t *offsets = view->buffer_views[1].data.as_int32 + view->offset + row;
+    const char *bytes = view->buffer_views[2].data.as_char;
+    uint8_t type = view->storage_type == NANOARROW_TYPE_STRING ? RHEI_TEXT : RHEI_BLOB;
+    int64_t most = view->buffer_views[2].size_bytes;
+    for (int64_t i = 0; i < count; i++, out += stride) {
+        if (offsets[i] < 0 || offsets[i + 1] < offsets[i] || (most >= 0 && offsets[i + 1] > most)) {
+            *bad = i;
+            return false;
+        }
+        out->as.bytes = bytes + offsets[i];
+        out->length = (uint32_t)(offsets[i + 1] - offsets[i]);
+        out->type = type;
+    }
+    return true;
+}
+
+static void fill_nulls(const struct ArrowArrayView *view, int64_t row, int64_t count, struct rhei_value *out,
+                       size_t stride)
+{
+    const uint8_t *valid = view->buffer_views[0].data.as_uint8;
+    if (valid == NULL || view->null_count == 0)
+        return;
+    for (int64_t i = 0; i < count; i++)
+        if (!ArrowBitGet(valid, view->offset + row + i))
+            out[(size_t)i * stride] = (struct rhei_value){.type = RHEI_NULL};
+}
+
+rhei_status arrow_cursor_fill(struct arrow_cursor *cursor, uint32_t column, int64_t ahead, int64_t count,
+                              struct rhei_value *out, size_t stride, int64_t *bad, struct rhei_error *error)
+{
+    const struct ArrowArrayView *view = cursor->view.children[column];
+    int64_t row = cursor->view.offset + cursor->row + ahead;
+    bool sound = true;
+    *bad = 0;
+    if (row < 0 || row + count > view->length)
+        return error_set(error, RHEI_IO, "an Arrow batch is damaged: a column has fewer rows than the batch");
+    switch (view->storage_type) {
+    case NANOARROW_TYPE_INT64:
+    case NANOARROW_TYPE_DOUBLE:
+        fill_numbers(view, row, count, out, stride);
+        break;
+    case NANOARROW_TYPE_STRING:
+    case NANOARROW_TYPE_BINARY:
+        sound = fill_bytes(view, row, count, out, stride, bad);
+        break;
+    default:
+        for (int64_t i = 0; i < count; i++) {
+            rhei_status status = arrow_cursor_value_at(cursor, column, ahead + i, &out[(size_t)i * stride], error);
+            if (status != RHEI_OK) {
+                *bad = i;
+                return status;
+            }
+        }
+        return RHEI_OK;
+    }
+    if (!sound)
+        return error_set(error, RHEI_IO, "an Arrow batch is damaged: an index points outside its values");
+    fill_nulls(view, row, count, out, stride);
+    return RHEI_OK;
 }

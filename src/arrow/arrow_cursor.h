@@ -32,4 +32,22 @@ rhei_status arrow_cursor_next(struct arrow_cursor *cursor, struct rhei_error *er
 rhei_status arrow_cursor_value(struct arrow_cursor *cursor, uint32_t column, struct rhei_value *out,
                                struct rhei_error *error);
 
+/*
+ * Many rows at a time. How many rows of the stream's current batch are left, the current one (which arrow_cursor_next gave) included.
+ */
+int64_t arrow_cursor_rows_left(const struct arrow_cursor *cursor);
+/* arrow_cursor_next then gives the row `count` behind the current one; count <= rows_left. */
+void arrow_cursor_skip(struct arrow_cursor *cursor, int64_t count);
+/* A cell `ahead` rows behind the current one, of the same batch; its bytes are borrowed until the column's next cell is asked for. */
+rhei_status arrow_cursor_value_at(struct arrow_cursor *cursor, uint32_t column, int64_t ahead, struct rhei_value *out,
+                                  struct rhei_error *error);
+/* Whether the bytes of the column's values are the batch's own, and so there as long as that: until a row of the next is asked for. */
+bool arrow_cursor_lends(const struct arrow_cursor *cursor, uint32_t column);
+/*
+ * Of a column that lends: the cells from `ahead` on, `count` of them, into out[0], out[stride], out[2 * stride]... *bad, in case of an
+ * error, is the number of the cell that is wrong, from 0.
+ */
+rhei_status arrow_cursor_fill(struct arrow_cursor *cursor, uint32_t column, int64_t ahead, int64_t count,
+                              struct rhei_value *out, size_t stride, int64_t *bad, struct rhei_error *error);
+
 #endif

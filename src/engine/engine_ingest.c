@@ -3,8 +3,8 @@
  * Rows of an Arrow stream into a table.
  *
  * The stream's cells are gathered to blocks of rows, and a block is one batch INSERT of a session: so what a batch may do (wide
- * statements, errors by row, time-outs) holds here too. All blocks are of one transaction, or of one per chunk. Text is copied
- * into the block, because a batch of the stream may end within it.
+ * statements, errors by row, time-outs) holds here too. All blocks are of one transaction, or of one per chunk. A block of a big
+ * batch borrows the batch's text and ends with it; of small ones it copies, because they end within it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +15,10 @@
 #include "rhei/rhei_doors.h"
 
 enum {
-    BLOCK_ROWS = 4096,
-    BLOCK_BYTES = 1 << 20,  /* of text: a block ends when there is more */
+    BLOCK_ROWS = 1024,
+    BLOCK_BYTES = 1 << 20,  /* of text that is copied: a block ends when there is more */
+    STEP_ROWS = 256,        /* taken from the stream at a time, column by column */
+    BORROW_ROWS = 1024,     /* of a batch that is worth a block of its own */
     RESULT_FIRST_SIZE = 24, /* of rhei_ingest_result in its first version */
 };
 
@@ -32,8 +34,10 @@ struct ingest {
     struct oltp_session *session;
     struct base_buffer insert;
     struct rhei_value *values; /* [BLOCK_ROWS][columns] */
-    struct base_buffer bytes;  /* of the block's text; values hold offsets until it is full */
-    size_t rows;               /* in the block */
+    struct base_buffer bytes; /* text that the block copied; values of `copied` columns hold offsets until it is full */
+    bool *copied;             /* [columns] */
+    bool borrows;             /* the block's other text is the batch's */
+    size_t rows;              /* in the block */
     int64_t written, committed, position;
 };
 
@@ -271,13 +275,14 @@ static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
         return RHEI_OK;
     if (ingest->bytes.failed)
         return error_no_memory(error);
-    for (size_t i = 0; i < ingest->rows * ingest->columns; i++) {
-        struct rhei_value *value = &ingest->values[i];
-        if (value->type >= RHEI_TEXT)
-            value->as.bytes = ingest->bytes.data + value->as.integer;
+    for (uint32_t c = 0; c < ingest->columns; c++) {
+        struct rhei_value *value = &ingest->values[c];
+        for (size_t i = 0; ingest->copied[c] && i < ingest->rows; i++, value += ingest->columns)
+            if (value->type >= RHEI_TEXT)
+                value->as.bytes = ingest->bytes.data + value->as.integer;
     }
     struct oltp_result done = {0};
-    rhei_status status = oltp_session_run_many(ingest->session, ingest->insert.data, ingest->insert.len, ingest->values,
+    rhei_status status = oltp_session_add_many(ingest->session, ingest->insert.data, ingest->insert.len, ingest->values,
                                                ingest->columns, ingest->rows, ingest->given, &done, error);
     if (status != RHEI_OK) {
         count_row_of_stream(error, ingest->written);
@@ -289,24 +294,74 @@ static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
     return RHEI_OK;
 }
 
-static rhei_status take_row(struct ingest *ingest, struct rhei_error *error)
+static void copy_bytes(struct ingest *ingest, struct rhei_value *value)
 {
-    struct rhei_value *row = ingest->values + ingest->rows * ingest->columns;
+    if (value->type < RHEI_TEXT)
+        return;
+    size_t at = ingest->bytes.len;
+    base_buffer_append(&ingest->bytes, value->as.bytes, value->length);
+    value->as.integer = (int64_t)at;
+}
+
+/* One column of the next `count` rows. *bad is the row that is wrong in case of an error. */
+static rhei_status take_column(struct ingest *ingest, uint32_t column, size_t count, int64_t *bad,
+                               struct rhei_error *error)
+{
+    struct rhei_value *out = ingest->values + ingest->rows * ingest->columns + column;
+    if (!arrow_cursor_lends(ingest->cursor, column)) {
+        for (size_t i = 0; i < count; i++, out += ingest->columns) {
+            rhei_status status = arrow_cursor_value_at(ingest->cursor, column, (int64_t)i, out, error);
+            *bad = (int64_t)i;
+            if (status != RHEI_OK)
+                return status;
+            copy_bytes(ingest, out);
+        }
+        return RHEI_OK;
+    }
+    rhei_status status = arrow_cursor_fill(ingest->cursor, column, 0, (int64_t)count, out, ingest->columns, bad, error);
+    for (size_t i = 0; status == RHEI_OK && ingest->copied[column] && i < count; i++, out += ingest->columns)
+        copy_bytes(ingest, out);
+    return status;
+}
+
+/* A block begins: of a big batch it holds no copies, and ends with the batch at the latest. */
+static void begin_block(struct ingest *ingest)
+{
+    ingest->borrows = arrow_cursor_rows_left(ingest->cursor) >= BORROW_ROWS;
+    for (uint32_t c = 0; c < ingest->columns; c++)
+        ingest->copied[c] = !ingest->borrows || !arrow_cursor_lends(ingest->cursor, c);
+}
+
+/* Rows from the stream's current one on, all of one batch, into the block. */
+static rhei_status take_step(struct ingest *ingest, struct rhei_error *error)
+{
+    if (ingest->rows == 0)
+        begin_block(ingest);
+    uint64_t count = (uint64_t)arrow_cursor_rows_left(ingest->cursor);
+    uint64_t chunk = ingest->options.chunk_rows, taken = (uint64_t)(ingest->written - ingest->committed) + ingest->rows;
+    count = count < STEP_ROWS ? count : STEP_ROWS;
+    count = count < BLOCK_ROWS - ingest->rows ? count : BLOCK_ROWS - ingest->rows;
+    count = chunk > 0 && chunk - taken < count ? chunk - taken : count;
     for (uint32_t c = 0; c < ingest->columns; c++) {
-        rhei_status status = arrow_cursor_value(ingest->cursor, c, &row[c], error);
+        int64_t bad = 0;
+        rhei_status status = take_column(ingest, c, count, &bad, error);
         if (status != RHEI_OK) {
-            error_context(error, "row %lld, column \"%s\": ", (long long)(ingest->written + (int64_t)ingest->rows) + 1,
+            error_context(error,
+                          "row %lld, column \"%s\": ", (long long)(ingest->written + (int64_t)ingest->rows + bad) + 1,
                           arrow_cursor_column_name(ingest->cursor, c));
             return status;
         }
-        if (row[c].type >= RHEI_TEXT) {
-            size_t at = ingest->bytes.len;
-            base_buffer_append(&ingest->bytes, row[c].as.bytes, row[c].length);
-            row[c].as.integer = (int64_t)at;
-        }
     }
-    ingest->rows++;
+    ingest->rows += count;
+    arrow_cursor_skip(ingest->cursor, (int64_t)count);
     return RHEI_OK;
+}
+
+/* The bytes that a block borrows go with the batch when the stream is asked for the next row. */
+static bool block_is_full(const struct ingest *ingest)
+{
+    bool last = arrow_cursor_rows_left(ingest->cursor) <= 1;
+    return ingest->rows == BLOCK_ROWS || ingest->bytes.len > BLOCK_BYTES || (ingest->borrows && last);
 }
 
 static rhei_status begin(struct ingest *ingest, struct rhei_error *error)
@@ -341,9 +396,9 @@ static rhei_status take_rows(struct ingest *ingest, struct rhei_error *error)
             return flush(ingest, error);
         if (status != RHEI_ROW)
             return status;
-        status = take_row(ingest, error);
+        status = take_step(ingest, error);
         bool full = chunk_is_full(ingest);
-        if (status == RHEI_OK && (full || ingest->rows == BLOCK_ROWS || ingest->bytes.len > BLOCK_BYTES))
+        if (status == RHEI_OK && (full || block_is_full(ingest)))
             status = flush(ingest, error);
         if (status == RHEI_OK && full)
             status = commit(ingest, error);
@@ -378,7 +433,8 @@ static rhei_status ingest_open(struct ingest *ingest, struct ArrowArrayStream *s
         return error_set(error, RHEI_INVALID, "a stream of %u columns can't be taken in: 1 to 2,000 can",
                          ingest->columns);
     ingest->values = base_alloc((size_t)BLOCK_ROWS * ingest->columns * sizeof *ingest->values);
-    if (ingest->values == NULL)
+    ingest->copied = base_alloc_zero(ingest->columns, sizeof *ingest->copied);
+    if (ingest->values == NULL || ingest->copied == NULL)
         return error_no_memory(error);
     return oltp_session_open(ingest->db->oltp, &ingest->session, error);
 }
@@ -390,6 +446,7 @@ static void ingest_close(struct ingest *ingest)
     base_buffer_reset(&ingest->insert);
     base_buffer_reset(&ingest->bytes);
     base_free(ingest->values);
+    base_free(ingest->copied);
 }
 
 static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_options *options,

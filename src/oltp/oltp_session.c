@@ -201,17 +201,19 @@ static rhei_status session_run_held(struct oltp_session *session, const char *sq
 
 /* ---- Batches and scripts within the transaction: all or nothing by a savepoint. -------------------------------- */
 
-static void session_guard_end(struct oltp_session *session, rhei_status status, struct rhei_error *error)
+static void session_guard_end(struct oltp_session *session, bool guarded, rhei_status status, struct rhei_error *error)
 {
     struct oltp *oltp = session->oltp;
     oltp_connection_watch(oltp->writer, NULL);
     if (status == RHEI_CANCELLED || status == RHEI_TIMEOUT) {
         session_take_back(session, error);
     } else if (sqlite3_get_autocommit(oltp->writer->db) == 0) {
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK && guarded) {
             oltp_step_own(oltp, oltp->rollback_to, NULL);
         }
-        oltp_step_own(oltp, oltp->release, NULL);
+        if (guarded) {
+            oltp_step_own(oltp, oltp->release, NULL);
+        }
         if (status != RHEI_OK) {
             oltp_recount(oltp);
         }
@@ -219,11 +221,13 @@ static void session_guard_end(struct oltp_session *session, rhei_status status, 
     session_settle(session, false);
 }
 
-static rhei_status session_guard(struct oltp_session *session, const struct oltp_stop *stop, struct rhei_error *error)
+static rhei_status session_guard(struct oltp_session *session, bool guarded, const struct oltp_stop *stop,
+                                 struct rhei_error *error)
 {
     rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
     rhei_status status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error)
-                                            : oltp_step_own(session->oltp, session->oltp->savepoint, error);
+                         : guarded          ? oltp_step_own(session->oltp, session->oltp->savepoint, error)
+                                            : RHEI_OK;
     session->oltp->writer->busy_deadline_ns = 0;
     oltp_connection_watch(session->oltp->writer, stop);
     return status;
@@ -237,14 +241,11 @@ static rhei_status session_ready(const struct oltp_session *session, struct rhei
                : RHEI_OK;
 }
 
-rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql, size_t len,
-                                  const struct rhei_value *params, uint32_t count, size_t rows,
-                                  const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
+static rhei_status session_run_many(struct oltp_session *session, const char *sql, size_t len,
+                                    const struct rhei_value *params, uint32_t count, size_t rows, bool guarded,
+                                    const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
 {
     struct oltp *oltp = session->oltp;
-    if (!session->holding) {
-        return oltp_write_many(oltp, sql, len, params, count, rows, stop, result, error);
-    }
     struct oltp_statement *statement = NULL;
     struct oltp_job job = {
         .sql = sql, .len = len, .params = params, .param_count = count, .rows = rows, .many = true, .stop = stop};
@@ -259,7 +260,7 @@ rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql,
         oltp_statement_release(oltp->writer, &statement);
         return error_set(error, RHEI_TRANSACTION, "a batch within a transaction runs INSERT, UPDATE, DELETE or SELECT");
     }
-    status = session_guard(session, stop, &job.error);
+    status = session_guard(session, guarded, stop, &job.error);
     if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
         status = oltp_step_rows(oltp, &job, statement);
     }
@@ -267,13 +268,33 @@ rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql,
     if (status != RHEI_OK) {
         oltp_name_row(&job);
     }
-    session_guard_end(session, status, &job.error);
+    session_guard_end(session, guarded, status, &job.error);
     if (status == RHEI_OK && result != NULL) {
         *result = job.result;
     } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
         *error = job.error;
     }
     return status;
+}
+
+rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql, size_t len,
+                                  const struct rhei_value *params, uint32_t count, size_t rows,
+                                  const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
+{
+    return session->holding ? session_run_many(session, sql, len, params, count, rows, true, stop, result, error)
+                            : oltp_write_many(session->oltp, sql, len, params, count, rows, stop, result, error);
+}
+
+/*
+ * Within a savepoint SQLite keeps what the pages of each statement's journal held until the savepoint ends, in a temporary file:
+ * for rows by the thousand that is more writing than the rows are.
+ */
+rhei_status oltp_session_add_many(struct oltp_session *session, const char *sql, size_t len,
+                                  const struct rhei_value *params, uint32_t count, size_t rows,
+                                  const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
+{
+    return session->holding ? session_run_many(session, sql, len, params, count, rows, false, stop, result, error)
+                            : error_set(error, RHEI_TRANSACTION, "rows are added within a transaction");
 }
 
 rhei_status oltp_session_run_script(struct oltp_session *session, const char *sql, size_t len,
@@ -289,7 +310,7 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
     if (status != RHEI_OK) {
         return status;
     }
-    status = session_guard(session, stop, error);
+    status = session_guard(session, true, stop, error);
     if (status == RHEI_OK) {
         status = oltp_script_run(oltp, sql, len, &done, &schema, error);
     }
@@ -299,7 +320,7 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
     } else {
         oltp->hooks->release(schema);
     }
-    session_guard_end(session, status, error);
+    session_guard_end(session, true, status, error);
     if (status == RHEI_OK && result != NULL) {
         *result = done;
     }

@@ -43,12 +43,29 @@ static struct arrow_cursor *open_column(struct ArrowSchema *type, struct ArrowAr
     return cursor;
 }
 
+/* All that are left at once, where the column has such a way. */
+static void expect_filled(struct arrow_cursor *cursor, const struct rhei_value *expected, size_t count)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_value values[2 * 64];
+    int64_t bad, left = arrow_cursor_rows_left(cursor);
+    assert_in_range(left, 1, count < 64 ? count : 64);
+    if (!arrow_cursor_lends(cursor, 0))
+        return;
+    if (arrow_cursor_fill(cursor, 0, 0, left, values, 2, &bad, &error) != RHEI_OK)
+        fail_msg("cell %d: %s", (int)bad, error.message);
+    for (int64_t i = 0; i < left; i++)
+        assert_same_value(&values[2 * i], &expected[i]);
+    assert_int_equal(arrow_cursor_fill(cursor, 0, 1, left, values, 2, &bad, NULL), RHEI_IO);
+}
+
 static void expect_values(struct arrow_cursor *cursor, const struct rhei_value *expected, size_t count)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     for (size_t i = 0; i < count; i++) {
         struct rhei_value value;
         assert_int_equal(arrow_cursor_next(cursor, &error), RHEI_ROW);
+        expect_filled(cursor, expected + i, count - i);
         rhei_status status = arrow_cursor_value(cursor, 0, &value, &error);
         if (status != RHEI_OK)
             fail_msg("row %zu: %s", i, error.message);

@@ -100,6 +100,64 @@ static void test_every_value_stays_what_it_is(void **state)
     assert_int_equal(number("SELECT count(*) FROM none"), 0);
 }
 
+/* Batches of one stream behind those of another: big ones, whose text is borrowed, between small ones, whose text is copied. */
+struct chain {
+    struct ArrowArrayStream parts[5];
+    int at;
+};
+
+static int chain_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
+{
+    struct chain *chain = self->private_data;
+    return chain->parts[0].get_schema(&chain->parts[0], out);
+}
+
+static int chain_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+{
+    struct chain *chain = self->private_data;
+    int code;
+    do
+        code = chain->parts[chain->at].get_next(&chain->parts[chain->at], out);
+    while (code == 0 && out->release == NULL && ++chain->at < 5);
+    return code;
+}
+
+static const char *chain_error(struct ArrowArrayStream *self)
+{
+    struct chain *chain = self->private_data;
+    return chain->parts[chain->at].get_last_error(&chain->parts[chain->at]);
+}
+
+static void chain_release(struct ArrowArrayStream *self)
+{
+    struct chain *chain = self->private_data;
+    for (int i = 0; i < 5; i++)
+        chain->parts[i].release(&chain->parts[i]);
+    self->release = NULL;
+}
+
+static void test_batches_of_any_size_make_the_same_table(void **state)
+{
+    (void)state;
+    static const uint64_t chunks[] = {0, 1, 500, 3001};
+    for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        struct chain chain = {.parts = {stream_of("SELECT * FROM t WHERE id <= 7"),
+                                        stream_of("SELECT * FROM t WHERE id > 7 AND id <= 5000"),
+                                        stream_of("SELECT * FROM t WHERE id > 5000 AND id <= 5900"),
+                                        stream_of("SELECT * FROM t WHERE id > 5900 AND id <= 5910"),
+                                        stream_of("SELECT * FROM t WHERE id > 5910")}};
+        struct ArrowArrayStream stream = {chain_schema, chain_next, chain_error, chain_release, &chain};
+        struct rhei_ingest_options options = {
+            .struct_size = sizeof options, .mode = RHEI_INGEST_REPLACE, .chunk_rows = chunks[c]};
+        struct rhei_ingest_result result = {.struct_size = sizeof result};
+        if (rhei_ingest_arrow(fixture.db, "chained", &stream, &options, &result, &error) != RHEI_OK)
+            fail_msg("%s", error.message);
+        assert_int_equal(result.rows, 10000);
+        must_be_as_t("chained");
+    }
+}
+
 static void test_an_upsert_changes_what_is_given(void **state)
 {
     (void)state;
@@ -208,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_value_stays_what_it_is),
+        cmocka_unit_test(test_batches_of_any_size_make_the_same_table),
         cmocka_unit_test(test_an_upsert_changes_what_is_given),
         cmocka_unit_test(test_what_does_not_fit_changes_nothing),
         cmocka_unit_test(test_an_ingest_can_be_ended),
