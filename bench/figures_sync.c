@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bench_rhei.h"
 
@@ -156,7 +157,7 @@ static void latest(struct bench *bench, rhei_db *db)
 
 static void builds(struct bench *bench, const char *path)
 {
-    struct samples rate = {0};
+    struct samples rate = {0}, first = {0};
     double bytes = 0;
     for (int run = 0; run < bench->runs; run++) {
         rhei_db *db = bench_open(path, true, 0);
@@ -164,9 +165,15 @@ static void builds(struct bench *bench, const char *path)
         bench_build(db);
         samples_add(&rate, (double)bench->rows / (bench_now_s() - start));
         bytes = bench_metric(db, "rhei_mirror_bytes");
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL); /* as a program that does something else first */
+        start = bench_now_s();
+        bench_query(db, "SELECT status, count(*), sum(amount + 1) FROM orders WHERE id <= 50000 GROUP BY status",
+                    RHEI_ROUTE_OLAP);
+        samples_add(&first, (bench_now_s() - start) * 1e3);
         rhei_close(&db);
     }
     add_value(bench, "build of the mirror at open, 1 M rows, all cores", "/s", &rate, AT_LEAST, 8e6, ">= 8 M");
+    add_value(bench, "first analytical statement, 0.2 s after the build", "ms", &first, AT_MOST, 15, "<= 15 ms");
     /* id, amount, ts: 8 bytes; customer, status: 16, and no bytes over 12. */
     struct samples memory = {0};
     samples_add(&memory, bytes / ((3 * 8 + 2 * 16) * (double)bench->rows));

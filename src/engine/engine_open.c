@@ -12,6 +12,7 @@
 #include "exec_duckdb/duckdb_executor.h"
 
 enum { BUSY_TIMEOUT_DEFAULT_MS = 5000, READ_POOL_DEFAULT = 4, BATCH_ROWS_DEFAULT = 65536 };
+enum { WARM_ROWS = 5000 }; /* below that SQLite answers in any case (ROUTE_FEW_ROWS) */
 #define LOG_LIMIT_DEFAULT 50000000u
 #define WAL_LIMIT_DEFAULT (64u << 20)
 
@@ -151,6 +152,14 @@ static rhei_status name_temp_folder(struct rhei_db *db, struct rhei_error *error
     return db->temp_folder == NULL ? error_no_memory(error) : RHEI_OK;
 }
 
+/* There is something to analyse now: while nobody waits, the executor gets ready for it. */
+static void built(void *context, uint64_t rows)
+{
+    struct rhei_db *db = context;
+    if (rows >= WARM_ROWS && db->executor->ops->warm != NULL)
+        db->executor->ops->warm(db->executor);
+}
+
 static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *error)
 {
     const struct rhei_config *config = &db->config;
@@ -192,6 +201,8 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
         .log = &db->log,
         .fault = config->fault,
         .fault_context = config->fault_context,
+        .built = built,
+        .built_context = db,
     };
     status = engine_watches_open(db, &sync.observer, error);
     return status == RHEI_OK ? sync_open(&sync, &db->sync, error) : status;

@@ -123,11 +123,21 @@ static void executor_close(struct executor **base)
     *base = NULL;
 }
 
+/* The library and the instance that all statements share: 30 of the 40 ms that a first statement takes. */
+static void executor_warm(struct executor *base)
+{
+    struct executor_query none = {.sql = ""};
+    struct duck_connection *connection = NULL;
+    if (duck_pool_take((struct duck_executor *)base, &none, &connection, NULL) == RHEI_OK)
+        duck_pool_give(&connection);
+}
+
 static const struct executor_ops duckdb_ops = {
     .name = "duckdb",
     .dialect = "duckdb",
     .run = executor_run,
     .check = executor_check,
+    .warm = executor_warm,
     .trim = executor_trim,
     .status = executor_status,
     .close = executor_close,

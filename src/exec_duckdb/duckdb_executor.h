@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The executor of port/executor.h over DuckDB. DuckDB computes and owns nothing: every table is a scan of the mirror's
- * snapshot that the query brings. The library is loaded and its database opened when the first statement needs it.
+ * snapshot that the query brings. The library is loaded and its database opened when the first statement needs it, or
+ * by `warm` before.
  *
  * What a text may use, beside DuckDB's own SQL:
  *

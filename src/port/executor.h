@@ -99,6 +99,8 @@ struct executor_ops {
                        struct rhei_error *error);
     /* Can this text be prepared here? Fills RHEI_SQL otherwise. Nothing is executed. */
     rhei_status (*check)(struct executor *executor, const struct executor_query *query, struct rhei_error *error);
+    /* May be NULL. Gets ready what the first statement would wait for; what fails is met again, and told, by that. Any thread. */
+    void (*warm)(struct executor *executor);
     /* Forgets plans of other schema versions and gives memory back. */
     void (*trim)(struct executor *executor, uint64_t schema_version);
     void (*status)(struct executor *executor, struct executor_status *status);

@@ -44,6 +44,9 @@ struct sync_config {
     uint32_t
         scrub_interval_ms; /* compare every table with its mirror so often, in the background; 0: only after doubt */
     struct sync_observer observer; /* empty, or both functions */
+    /* By the builder's thread, with no lock: tables became READY, the largest with so many rows. May be NULL. */
+    void (*built)(void *context, uint64_t rows);
+    void *built_context;
 };
 
 rhei_status sync_open(const struct sync_config *config, struct sync **sync, struct rhei_error *error);

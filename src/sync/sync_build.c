@@ -252,6 +252,7 @@ static bool any_waits(struct sync *sync)
 static void run_jobs(struct sync *sync)
 {
     bool any = false, outdated = false;
+    uint64_t most = 0;
     for (struct sync_job *job = sync->jobs; job; job = job->next) {
         bool given_up = atomic_load(&job->cancelled) || atomic_load(&sync->closing);
         if (given_up)
@@ -259,6 +260,8 @@ static void run_jobs(struct sync *sync)
         else
             load_one(sync, job);
         any = any || job->status == RHEI_OK;
+        uint64_t rows = job->status == RHEI_OK ? atomic_load(&job->rows) : 0;
+        most = rows > most ? rows : most;
         outdated = outdated || job->status == RHEI_NOT_FOUND || (job->status == RHEI_STALE && !job->is_big);
     }
     if (any)
@@ -271,6 +274,8 @@ static void run_jobs(struct sync *sync)
     if (ops->loads_rest && !any_waits(sync))
         ops->loads_rest(sync->config.source);
     end_jobs(sync);
+    if (any && sync->config.built && !atomic_load(&sync->closing))
+        sync->config.built(sync->config.built_context, most);
 }
 
 /* ---- The builder's thread. --------------------------------------------------------------------------------------- */

@@ -83,6 +83,36 @@ static void test_d5_without_background_builds_a_demanded_read_says_who_builds(vo
     fixture_end(&own);
 }
 
+/* The executor is got ready when there is something to analyse, and not for small tables. */
+static void test_the_executor_is_warm_once_a_large_table_is_built(void **state)
+{
+    (void)state;
+    struct fixture own;
+    struct rhei_config config = {.struct_size = sizeof config, .manual_sync = true};
+    fixture_init(&own);
+    fixture_open(&own, &config);
+    must_execute(own.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)");
+    must_execute(own.db, "INSERT INTO t VALUES (1, 1)");
+    assert_int_equal(rhei_initial_sync(own.db, 0, NULL), RHEI_OK);
+    must_execute(own.db, "CREATE TABLE u (id INTEGER PRIMARY KEY, x INTEGER)");
+    must_execute(own.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 6000) "
+                         "INSERT INTO u SELECT i, i % 10 FROM c");
+    assert_int_equal(rhei_initial_sync(own.db, 0, NULL), RHEI_OK);
+    char *info = NULL;
+    bool loaded = false;
+    for (int tries = 0; tries < 3000 && !loaded; tries++) {
+        rhei_free(info);
+        info = NULL;
+        assert_int_equal(rhei_info_json(own.db, &info, NULL), RHEI_OK);
+        loaded = strstr(info, "not loaded yet") == NULL;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    if (!loaded)
+        fail_msg("%s", info);
+    rhei_free(info);
+    fixture_end(&own);
+}
+
 static void test_q1_latest_sees_another_process(void **state)
 {
     (void)state;
@@ -262,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_q1_latest_sees_every_commit_before_the_call, set_up, tear_down),
+        cmocka_unit_test(test_the_executor_is_warm_once_a_large_table_is_built),
         cmocka_unit_test(test_d5_without_background_builds_a_demanded_read_says_who_builds),
         cmocka_unit_test_setup_teardown(test_q1_latest_sees_another_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_q1_a_result_tells_position_and_age, set_up, tear_down),
