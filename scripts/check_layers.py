@@ -17,7 +17,7 @@ LEVEL = {
     "port": 2, "feed": 2, "mirror": 2, "translate": 2,
     "oltp": 3, "exec_duckdb": 3, "exec_datafusion": 3, "store_local": 3, "codec_arrow": 3, "buffer_rocksdb": 3,
     "source_sqlite": 3, "source_postgres": 3,
-    "capture": 4, "sync": 4, "route": 4,
+    "capture": 4, "checkpoint": 4, "sync": 4, "route": 4,
     "engine": 5,
 }
 # Where rooms of one level may include another, and where a lower room may not be included.
@@ -28,6 +28,7 @@ NEVER = {
     "mirror": {"sql", "config"},
     "translate": {"arrow", "config"},
     "sync": {room for room, level in LEVEL.items() if level == 3},
+    "checkpoint": {room for room, level in LEVEL.items() if level == 3},
 }
 OUTER = ("tools", "bench", "src/adbc", "src/flight", "src/metrics")
 
@@ -39,6 +40,7 @@ FOREIGN = {
     "flatcc/": {"arrow"},
     "lz4": {"arrow"},
     "zstd": {"arrow"},
+    "roaring/": {"checkpoint"},
     "toml": {"config"},
     "rocksdb/": {"buffer_rocksdb"},
     "libpq-fe.h": {"source_postgres"},

@@ -342,6 +342,7 @@ static const struct change_source_ops source_ops = {
     .load_end = capture_load_end,
     .loads_rest = capture_loads_rest,
     .prune = capture_source_prune,
+    .stamp = capture_source_stamp,
     .close = source_close,
 };
 

@@ -113,6 +113,8 @@ void capture_load_end(struct source_load **load);
 void capture_loads_rest(struct change_source *source);
 rhei_status capture_source_prune(struct change_source *base, int64_t position, uint64_t *pruned,
                                  struct rhei_error *error);
+rhei_status capture_source_stamp(struct change_source *base, int64_t position, struct change_stamp *stamp,
+                                 struct rhei_error *error);
 /* This engine needs nothing any more. */
 void capture_engine_forget(struct oltp *oltp);
 

@@ -45,6 +45,9 @@ struct rhei_db {
     struct change_source *source;
     struct executor *executor;
     struct sync *sync;
+    struct blob_store *store; /* of olap_path; NULL, as the next, where the mirror is in memory alone */
+    struct checkpoint *checkpoint;
+    char disk_message[256]; /* why it is in memory alone though olap_path is set; "" */
     struct route *route;
     struct engine_watches *watches; /* NULL without a column store */
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
@@ -245,6 +248,16 @@ rhei_status engine_watches_open(struct rhei_db *db, struct sync_observer *observ
 void engine_watches_close(struct rhei_db *db); /* after sync */
 /* Waits as the freshness asks. */
 rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error);
+
+/* The mirror's folder (engine_disk.c). Puts what it holds into the mirror and says in `sync` what that is. */
+rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error);
+/* Once db->sync is there: changes are kept until a checkpoint has them. `background`: checkpoints are made from now on. */
+rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_error *error);
+/* A last checkpoint. Before sync and mirror are closed. */
+void engine_disk_finish(struct rhei_db *db);
+void engine_disk_close(struct rhei_db *db); /* after the mirror */
+/* "disk": {...}, where olap_path is set. */
+void engine_disk_json(struct base_buffer *out, struct rhei_db *db);
 
 /* Fills db->config, path and olap_path from the file that config names, under what the caller set. */
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);

@@ -103,11 +103,6 @@ static rhei_status check(const struct rhei_config *config, struct rhei_error *er
         return error_set(error, RHEI_UNSUPPORTED,
                          "rhei_config.olap_backend datafusion isn't offered by this version; use RHEI_OLAP_DUCKDB, or "
                          "RHEI_OLAP_NONE for SQLite alone");
-    if (config->olap_path != NULL)
-        return error_set(
-            error, RHEI_UNSUPPORTED,
-            "rhei_config.olap_path: checkpoint files aren't offered by this version; leave it out, and the mirror is "
-            "rebuilt at open");
     return check_numbers(config, error);
 }
 
@@ -205,6 +200,8 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
         .built_context = db,
     };
     status = engine_watches_open(db, &sync.observer, error);
+    if (status == RHEI_OK)
+        status = engine_disk_open(db, &sync, error);
     return status == RHEI_OK ? sync_open(&sync, &db->sync, error) : status;
 }
 
@@ -256,7 +253,10 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
     status = route_open(&route, &db->route, error);
     if (status == RHEI_OK)
         status = engine_config_tables(db, error);
-    if (status == RHEI_OK && db->sync != NULL && !db->config.manual_sync && oltp_captures(db->oltp))
+    bool background = db->sync != NULL && !db->config.manual_sync && oltp_captures(db->oltp);
+    if (status == RHEI_OK)
+        status = engine_disk_start(db, background, error);
+    if (status == RHEI_OK && background)
         status = sync_start(db->sync, error);
     return status;
 }
@@ -300,6 +300,7 @@ void rhei_close(rhei_db **db)
     if (closing->sync != NULL)
         sync_stop(closing->sync);
     engine_rows_spare_free(closing);
+    engine_disk_finish(closing);
     route_close(&closing->route);
     engine_shown_stop(closing);
     sync_close(&closing->sync);
@@ -309,6 +310,7 @@ void rhei_close(rhei_db **db)
     if (closing->source != NULL)
         closing->source->ops->close(&closing->source);
     mirror_close(&closing->mirror);
+    engine_disk_close(closing);
     oltp_close(&closing->oltp);
     engine_shown_close(closing);
     engine_ticker_close(&closing->ticker);

@@ -231,6 +231,7 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
                        ", \"memory_bytes\": %zu, \"memory_limit\": %zu, \"executor_memory_bytes\": %" PRIu64 "}",
                        mirror.tables, mirror.rows, mirror.dead_rows, mirror.memory_bytes, mirror.memory_limit,
                        executor.memory_bytes);
+    engine_disk_json(out, db);
     base_buffer_format(out,
                        ",\n  \"sync\": {\"running\": %s, \"position\": %" PRId64 ", \"cycles\": %" PRIu64
                        ", \"tables\": %u, \"tables_ready\": %u}",

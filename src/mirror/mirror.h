@@ -75,6 +75,8 @@ const struct mirror_table_view *mirror_view(const struct mirror_snapshot *snapsh
  */
 const struct mirror_table_view *mirror_view_named(const struct mirror_snapshot *snapshot, const char *name,
                                                   uint32_t *table);
+/* The table of the lowest number from *table on, which is set to it; NULL: there is none. */
+const struct mirror_table_view *mirror_view_next(const struct mirror_snapshot *snapshot, uint32_t *table);
 /* Differs when a table of another source than our own file came or went in the published state. Nanoseconds. */
 uint64_t mirror_foreign_generation(const struct mirror *mirror);
 uint32_t mirror_view_column_count(const struct mirror_table_view *view);
@@ -210,6 +212,10 @@ struct mirror_sink {
 rhei_status mirror_set_sink(struct mirror *mirror, uint32_t table, const struct mirror_sink *sink,
                             struct rhei_error *error);
 
+/* The definition of a table of the working state, published or not; NULL: there is none. Lives as long as the table. The writer. */
+const struct source_table *mirror_definition(struct mirror *mirror, uint32_t table);
+/* The lowest number of a table of the working state from *table on; false: there is none. The writer. */
+bool mirror_next_table(struct mirror *mirror, uint32_t *table);
 /* Live rows of a table with everything that was applied so far, published or not; 0: there is no such table. */
 uint64_t mirror_rows(struct mirror *mirror, uint32_t table);
 /*
@@ -270,6 +276,8 @@ struct mirror_status {
     uint64_t publishes, compactions, snapshots_held;
 };
 void mirror_status(struct mirror *mirror, struct mirror_status *status);
+/* How often something was published: what is shown may differ where this does. Nanoseconds. */
+uint64_t mirror_publishes(const struct mirror *mirror);
 /* Two of them without a walk over all tables. */
 size_t mirror_memory_bytes(const struct mirror *mirror);
 size_t mirror_garbage_bytes(const struct mirror *mirror);

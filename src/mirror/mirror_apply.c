@@ -641,6 +641,23 @@ rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch
     return RHEI_OK;
 }
 
+const struct source_table *mirror_definition(struct mirror *mirror, uint32_t table)
+{
+    const struct mirror_table *found = mirror_table_find(mirror, table);
+    return found == NULL ? NULL : &found->definition;
+}
+
+bool mirror_next_table(struct mirror *mirror, uint32_t *table)
+{
+    while (mirror_trie_next(&mirror->catalog, table) != NULL) {
+        if (mirror_table_find(mirror, *table) != NULL)
+            return true;
+        if (++*table == 0)
+            return false;
+    }
+    return false;
+}
+
 uint64_t mirror_rows(struct mirror *mirror, uint32_t table)
 {
     const struct mirror_table *found = mirror_table_find(mirror, table);

@@ -459,6 +459,12 @@ rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t number, co
     return status;
 }
 
+uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t number)
+{
+    const struct mirror_segment *segment = build->loader[number].sealed;
+    return segment == NULL ? 0 : segment->lineage + 1;
+}
+
 /* ---- Attach. --------------------------------------------------------------------------------------------------------- */
 
 /* The loader with most room left goes on as the table's tail. */

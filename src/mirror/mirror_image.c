@@ -25,7 +25,7 @@ struct owned { /* in front of each allocation of an image */
 
 struct maker {
     const struct mirror_table_view *view;
-    uint32_t segment, rows, dead;
+    uint32_t segment, first, rows, dead; /* `first`: the vector that is the image's first */
     struct segment_image *image;
     struct mirror_vector vector[MIRROR_SEGMENT_VECTORS];
     struct rhei_error *error;
@@ -152,7 +152,7 @@ static rhei_status make_valid(const struct maker *maker, uint32_t number, struct
     uint32_t there = 0;
     for (uint32_t v = 0; v < segment_vectors(maker->rows); v++) {
         struct mirror_column_data data;
-        mirror_view_column(maker->view, maker->segment, v, number, &data);
+        mirror_view_column(maker->view, maker->segment, maker->first + v, number, &data);
         for (uint32_t w = 0; w * 64 < maker->vector[v].rows; w++) {
             uint32_t left = maker->vector[v].rows - w * 64;
             uint64_t mask = left >= 64 ? UINT64_MAX : (1ull << left) - 1;
@@ -270,8 +270,10 @@ static rhei_status make_zones(const struct maker *maker, const struct mirror_col
         return error_no_memory(maker->error);
     for (uint32_t v = 0; v < vectors; v++) {
         bool none = column->layout == SEGMENT_EMPTY;
-        column->zones[v].low = none ? INT64_MAX : atomic_load_explicit(&source->zones[v].low, memory_order_relaxed);
-        column->zones[v].high = none ? INT64_MIN : atomic_load_explicit(&source->zones[v].high, memory_order_relaxed);
+        column->zones[v].low =
+            none ? INT64_MAX : atomic_load_explicit(&source->zones[maker->first + v].low, memory_order_relaxed);
+        column->zones[v].high =
+            none ? INT64_MIN : atomic_load_explicit(&source->zones[maker->first + v].high, memory_order_relaxed);
     }
     return RHEI_OK;
 }
@@ -281,7 +283,7 @@ static rhei_status make_column(const struct maker *maker, const struct mirror_se
     struct segment_column *column = &maker->image->columns[number];
     const struct mirror_column *source = &segment->column[number];
     struct mirror_column_data data;
-    mirror_view_column(maker->view, maker->segment, 0, number, &data);
+    mirror_view_column(maker->view, maker->segment, maker->first, number, &data);
     column->name = mirror_view_definition(maker->view)->columns[number].name;
     column->layout = data.layout;
     column->flags = atomic_load_explicit(&source->flags, memory_order_relaxed);
@@ -313,15 +315,22 @@ static rhei_status make_column(const struct maker *maker, const struct mirror_se
 rhei_status mirror_segment_image(const struct mirror_table_view *view, uint32_t number, struct segment_image *image,
                                  struct rhei_error *error)
 {
+    return mirror_segment_image_from(view, number, 0, image, error);
+}
+
+rhei_status mirror_segment_image_from(const struct mirror_table_view *view, uint32_t number, uint32_t first_vector,
+                                      struct segment_image *image, struct rhei_error *error)
+{
     memset(image, 0, sizeof *image);
-    struct maker maker = {.view = view, .segment = number, .image = image, .error = error};
-    maker.rows = mirror_view_segment_rows(view, number);
+    struct maker maker = {.view = view, .segment = number, .first = first_vector, .image = image, .error = error};
+    uint32_t rows = mirror_view_segment_rows(view, number);
+    maker.rows = rows > first_vector * MIRROR_VECTOR_ROWS ? rows - first_vector * MIRROR_VECTOR_ROWS : 0;
     const struct mirror_segment *segment = maker.rows == 0 ? NULL : mirror_trie_get(&view->segments, number);
     if (segment == NULL)
         return error_set(error, RHEI_NOT_FOUND, "table \"%s\" has no segment %u", mirror_view_definition(view)->name,
                          number);
     for (uint32_t v = 0; v < segment_vectors(maker.rows); v++) {
-        mirror_view_vector(view, number, v, &maker.vector[v]);
+        mirror_view_vector(view, number, first_vector + v, &maker.vector[v]);
         maker.dead += maker.vector[v].rows - maker.vector[v].live;
     }
     image->release = image_release;

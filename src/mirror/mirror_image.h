@@ -17,6 +17,17 @@
 rhei_status mirror_segment_image(const struct mirror_table_view *view, uint32_t segment, struct segment_image *image,
                                  struct rhei_error *error);
 
+/* The same from a vector on; RHEI_NOT_FOUND also where no row lies behind its first slot. */
+rhei_status mirror_segment_image_from(const struct mirror_table_view *view, uint32_t segment, uint32_t first_vector,
+                                      struct segment_image *image, struct rhei_error *error);
+/*
+ * Whose places a segment has: as long as this number is the same, each row is where it was, and other rows came behind it at
+ * most. Never given twice while the mirror is open; 0: there is no such segment. Any thread.
+ */
+uint64_t mirror_view_segment_lineage(const struct mirror_table_view *view, uint32_t segment);
+/* Whether rows may still come into the segment. Any thread. */
+bool mirror_view_segment_is_open(const struct mirror_table_view *view, uint32_t segment);
+
 struct mirror_build;
 
 /*
@@ -33,6 +44,15 @@ rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t loader, co
                                  const uint64_t *dead, void (*release)(void *context), void *context,
                                  struct rhei_error *error);
 
+/*
+ * Appends the rows of an image but the dead ones, as mirror_build_append would; nothing of the image is kept. The same
+ * errors as mirror_segment_adopt.
+ */
+rhei_status mirror_build_append_image(struct mirror_build *build, uint32_t loader, const struct segment_image *image,
+                                      const uint64_t *dead, struct rhei_error *error);
+/* Lineage of the segment that this loader adopted last; 0: none. */
+uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t loader);
+
 /* ---- For the room alone. ------------------------------------------------------------------------------------------- */
 
 struct mirror_owner;
@@ -44,6 +64,8 @@ rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t colum
 /* A sealed segment without a number. Holds the owner for each buffer that it uses. */
 rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_image *image, const uint64_t *dead,
                                  struct mirror_owner *owner, struct mirror_segment **out);
+/* A cell of a checked image; text and BLOB borrowed. */
+void mirror_image_value(const struct segment_column *column, uint32_t row, struct rhei_value *out);
 void mirror_adopt_seen(const struct mirror_segment *segment, uint32_t column, struct mirror_column_seen *seen);
 
 #endif

@@ -35,6 +35,7 @@ rhei_status mirror_segment_new(struct mirror *mirror, uint32_t columns, uint32_t
     struct mirror_segment *segment = memory;
     segment->garbage.kind = MIRROR_KIND_SEGMENT;
     segment->serial = atomic_fetch_add_explicit(&mirror->serial, 1, memory_order_relaxed);
+    segment->lineage = segment->serial;
     segment->size = size;
     segment->capacity = capacity;
     segment->bitmap_rows = capacity;
@@ -245,6 +246,7 @@ rhei_status mirror_segment_grow(struct mirror *mirror, struct mirror_segment *fr
         return status;
     }
     to->number = from->number;
+    to->lineage = from->lineage;
     to->opened = from->opened;
     to->live_rows = from->live_rows;
     to->heap = from->heap;

@@ -65,7 +65,8 @@ struct mirror_segment_map {
 struct mirror_segment {
     struct mirror_garbage garbage;
     uint64_t serial;
-    size_t size; /* of this struct, with columns and zones */
+    uint64_t lineage; /* serial of the one whose places it has: its own, or that of the first it grew out of */
+    size_t size;      /* of this struct, with columns and zones */
     uint32_t capacity;
     uint32_t bitmap_rows;           /* capacity as it was made: what its bitmaps have bits for */
     uint32_t rows;                  /* final when sealed; a tail's count lives in the versions */

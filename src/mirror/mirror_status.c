@@ -58,6 +58,11 @@ static void add_tables(const struct mirror_snapshot *snapshot, struct mirror_sta
     }
 }
 
+uint64_t mirror_publishes(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->publishes, memory_order_relaxed);
+}
+
 void mirror_status(struct mirror *mirror, struct mirror_status *status)
 {
     *status = (struct mirror_status){

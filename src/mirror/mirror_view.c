@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a snapshot: everything here only follows pointers of a pinned version. Any thread. */
+#include "mirror_image.h"
 #include "mirror_internal.h"
 
 #include <math.h>
@@ -33,6 +34,17 @@ const struct mirror_table_view *mirror_view_named(const struct mirror_snapshot *
             break;
     }
     return found;
+}
+
+const struct mirror_table_view *mirror_view_next(const struct mirror_snapshot *snapshot, uint32_t *table)
+{
+    while (mirror_trie_next(&snapshot->version->catalog, table) != NULL) {
+        const struct mirror_table_view *view = mirror_view(snapshot, *table);
+        if (view != NULL || *table == UINT32_MAX)
+            return view;
+        ++*table;
+    }
+    return NULL;
 }
 
 uint32_t mirror_view_column_count(const struct mirror_table_view *view)
@@ -80,6 +92,17 @@ uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t
 {
     const struct mirror_segment *found = segment_of(view, segment);
     return found == NULL ? 0 : mirror_view_rows_of(view, segment, found);
+}
+
+uint64_t mirror_view_segment_lineage(const struct mirror_table_view *view, uint32_t segment)
+{
+    const struct mirror_segment *found = segment_of(view, segment);
+    return found == NULL ? 0 : found->lineage + 1;
+}
+
+bool mirror_view_segment_is_open(const struct mirror_table_view *view, uint32_t segment)
+{
+    return segment == view->tail_number;
 }
 
 bool mirror_view_segment_classes(const struct mirror_table_view *view, uint32_t segment, uint32_t column,

@@ -51,6 +51,12 @@ struct blob_store_ops {
     /* RHEI_OK also where there is no such blob. Durable only with the next put or manifest_swap. */
     rhei_status (*remove)(struct blob_store *store, const char *name, struct rhei_error *error);
 
+    /*
+     * Takes a damaged blob (name NULL: the manifest) out of sight of every other call, and keeps its bytes for people to look at. RHEI_OK also
+     * where there is none. NULL: nothing can be kept aside.
+     */
+    rhei_status (*set_aside)(struct blob_store *store, const char *name, struct rhei_error *error);
+
     /* *version 0: there is none yet (RHEI_OK, *bytes NULL). Free *bytes with base_free. */
     rhei_status (*manifest_read)(struct blob_store *store, void **bytes, size_t *len, uint64_t *version,
                                  struct rhei_error *error);

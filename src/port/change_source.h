@@ -34,6 +34,12 @@ struct source_load_info {
     int64_t rows;          /* of the table in that state, counted another way than they are read; left alone: unknown */
 };
 
+/* What tells a state of a source from any other that may have the same position. */
+struct change_stamp {
+    char file[64]; /* which file or database */
+    uint64_t row;  /* of the change at the position; 0: there was none yet */
+};
+
 struct change_source_ops {
     const char *name;
 
@@ -81,6 +87,13 @@ struct change_source_ops {
      * beside a cycle or a load; one at a time.
      */
     rhei_status (*prune)(struct change_source *source, int64_t position, uint64_t *pruned, struct rhei_error *error);
+
+    /*
+     * The stamp of a position whose change is still there. A state that was kept elsewhere goes on only where its stamp is the
+     * same. RHEI_NOT_FOUND: the change isn't there, or not any more. Any thread. NULL: positions mean nothing once the source is closed.
+     */
+    rhei_status (*stamp)(struct change_source *source, int64_t position, struct change_stamp *stamp,
+                         struct rhei_error *error);
 
     void (*close)(struct change_source **source);
 };

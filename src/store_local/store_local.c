@@ -23,10 +23,11 @@
 #include "base/base_thread.h"
 #include "store_local_file.h"
 
-#define BLOB_PREFIX "b-"
-#define TEMP_PREFIX "t-"
-#define LOCK_NAME   "lock"
-#define MANIFEST    "manifest"
+#define BLOB_PREFIX  "b-"
+#define TEMP_PREFIX  "t-"
+#define ASIDE_PREFIX "x-"
+#define LOCK_NAME    "lock"
+#define MANIFEST     "manifest"
 
 static const char manifest_mark[8] = {'R', 'H', 'E', 'I', 'S', 'T', 'O', 'R'};
 
@@ -237,6 +238,22 @@ static rhei_status local_remove(struct blob_store *base, const char *name, struc
     return status;
 }
 
+/* One of each name is kept. */
+static rhei_status local_set_aside(struct blob_store *base, const char *name, struct rhei_error *error)
+{
+    struct store_local *store = self(base);
+    char file[FILE_NAME_MAX] = MANIFEST, aside[FILE_NAME_MAX];
+    rhei_status status = writable(store, error);
+    if (status == RHEI_OK && name != NULL)
+        status = file_name(name, file, error);
+    if (status != RHEI_OK)
+        return status;
+    (void)snprintf(aside, sizeof aside, ASIDE_PREFIX "%s", name == NULL ? MANIFEST : name);
+    if (renameat(store->folder, file, store->folder, aside) != 0 && errno != ENOENT)
+        return store_io_error(error, "set aside", file);
+    return RHEI_OK;
+}
+
 /* ---- The manifest. ----------------------------------------------------------------------------------------------- */
 
 static uint64_t read_number(const unsigned char bytes[8])
@@ -369,6 +386,7 @@ static const struct blob_store_ops local_ops = {
     .map = local_map,
     .list = local_list,
     .remove = local_remove,
+    .set_aside = local_set_aside,
     .manifest_read = local_manifest_read,
     .manifest_swap = local_manifest_swap,
     .close = local_close,
@@ -378,7 +396,8 @@ static bool is_ours(const char *file)
 {
     return strcmp(file, ".") == 0 || strcmp(file, "..") == 0 || strcmp(file, LOCK_NAME) == 0 ||
            strcmp(file, MANIFEST) == 0 || strncmp(file, BLOB_PREFIX, sizeof BLOB_PREFIX - 1) == 0 ||
-           strncmp(file, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0;
+           strncmp(file, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0 ||
+           strncmp(file, ASIDE_PREFIX, sizeof ASIDE_PREFIX - 1) == 0;
 }
 
 /* Looks that nothing but a store's files is there; `sweep`: removes those that a crash left half written. */

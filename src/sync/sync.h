@@ -47,6 +47,13 @@ struct sync_config {
     /* By the builder's thread, with no lock: tables became READY, the largest with so many rows. May be NULL. */
     void (*built)(void *context, uint64_t rows);
     void *built_context;
+    /*
+     * The mirror has tables already, unpublished, as of this position: those that the source still has go on from there, the
+     * others go. They are compared with the source in the background.
+     */
+    bool restored;
+    int64_t restored_position;
+    bool keeps_log; /* nothing is pruned beyond what sync_durable said, and nothing before it said anything */
 };
 
 rhei_status sync_open(const struct sync_config *config, struct sync **sync, struct rhei_error *error);
@@ -55,6 +62,9 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
  * with a publish; its number may be used again then. Accepts NULL.
  */
 void sync_close(struct sync **sync);
+
+/* Changes up to here are kept elsewhere, and may be pruned; INT64_MAX: as far as they are applied. Any thread. */
+void sync_durable(struct sync *sync, int64_t position);
 
 /* The background loop: cycles on sync_wake, builds of tables that need one, compaction, pruning. */
 rhei_status sync_start(struct sync *sync, struct rhei_error *error);

@@ -206,6 +206,12 @@ static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, i
                           const struct sync_limit *limit, struct rhei_error *error)
 {
     sync_fault(sync, "sync.cycle.begun");
+    if (cycle->lost && sync->restored) {
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
+                       "changes after the checkpoint at %" PRId64 " are gone from the log: every table is built again",
+                       after);
+        sync_restored_drop(sync);
+    }
     if (cycle->lost && sync_tables_attached(sync)) {
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
                        "changes after %" PRId64 " are gone from the log: every table is built again", after);
@@ -263,6 +269,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     if (status != RHEI_OK)
         return status;
     if (cycle.doubtful && !cycle.lost && sync_tables_attached(sync))
+        sync_verify_want(sync);
+    if (sync->restored && !cycle.lost) /* nobody saw what happened to its tables since */
         sync_verify_want(sync);
     sync->reading = false;
     atomic_store_explicit(&sync->cycle_done, 0, memory_order_relaxed);

@@ -113,6 +113,7 @@ struct sync {
     size_t table_count;
     size_t attached_count, behind_count;
     int64_t common; /* the working state has every change up to here, of every table that is attached and not behind */
+    bool restored;  /* the mirror has tables that the list doesn't have yet */
     bool tables_known;                 /* the list is that of the last pinned state */
     struct sync_report unpublished;    /* counts of what the working state has and no published one */
     bool reading;                      /* the cycle came to read changes */
@@ -139,6 +140,7 @@ struct sync {
     bool verify_wanted;           /* a cycle was doubtful since the last one began */
     int64_t verify_not_before_ns; /* of one that is wanted */
     int64_t verified_ns;          /* end of the last one */
+    int64_t durable;              /* what follows this position isn't kept elsewhere; INT64_MAX: nobody keeps it */
     int64_t verify_hold;          /* the source must keep what follows this position; INT64_MAX: nothing */
 
     /* The loop's thread and the upkeep's. */
@@ -195,6 +197,8 @@ rhei_status sync_numbered_open(struct change_source *under, uint32_t number, str
 rhei_status sync_definition_copy(const struct source_table *table, struct source_table **copy,
                                  struct rhei_error *error);
 struct sync_table *sync_table_find(const struct sync *sync, uint32_t id);
+/* The tables that the mirror had before the first cycle go: they are of no state that this source goes on from. Owner. */
+void sync_restored_drop(struct sync *sync);
 rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error);
 void sync_table_fail(struct sync *sync, struct sync_table *table, const struct rhei_error *error);
 void sync_tables_drop_all(struct sync *sync);

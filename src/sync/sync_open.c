@@ -30,6 +30,12 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
         result->build_threads = SYNC_LOADERS_MAX;
     result->builds_enabled = !config->build_on_demand;
     result->verify_hold = INT64_MAX;
+    result->durable = config->keeps_log ? (config->restored ? config->restored_position : 0) : INT64_MAX;
+    if (config->restored) {
+        result->restored = true;
+        result->common = config->restored_position;
+        atomic_store_explicit(&result->position, config->restored_position, memory_order_relaxed);
+    }
     result->builder_main = sync_builder_main;
     result->telling = 1;
     result->verified_ns = base_now_ns();

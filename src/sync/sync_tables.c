@@ -209,6 +209,69 @@ static void keep_none(struct sync *sync)
         sync->tables[i]->kept = false;
 }
 
+/* ---- Tables that the mirror had before the first cycle. ------------------------------------------------------------ */
+
+static bool same_definition(const struct source_table *a, const struct source_table *b)
+{
+    bool same = strcmp(a->name, b->name ? b->name : "") == 0 && a->column_count == b->column_count &&
+                a->key_count == b->key_count && a->key_is_integer == b->key_is_integer;
+    for (uint32_t c = 0; same && c < a->column_count; c++)
+        same = same_text(a->columns[c].name, b->columns[c].name) &&
+               same_text(a->columns[c].declared_type, b->columns[c].declared_type) &&
+               same_text(a->columns[c].collation, b->columns[c].collation) &&
+               a->columns[c].affinity == b->columns[c].affinity;
+    for (uint32_t k = 0; same && k < a->key_count; k++)
+        same = a->key_columns[k] == b->key_columns[k];
+    return same;
+}
+
+/* A table of this source from *id on that the mirror has. With the turn. */
+static bool next_own(struct sync *sync, uint32_t *id)
+{
+    return mirror_next_table(sync->config.mirror, id) && *id >> TABLE_SOURCE_SHIFT == sync->config.source_number;
+}
+
+/* Under `lock`: the restored table goes on, as one that a load has just attached. */
+static void table_resume(struct sync *sync, struct sync_table *table)
+{
+    const struct source_table *restored = mirror_definition(sync->config.mirror, table->definition->id);
+    if (!restored || table->state != SYNC_TABLE_WAITING || !same_definition(restored, table->definition))
+        return;
+    table->state = SYNC_TABLE_BUILDING;
+    table->attached = table->behind = true;
+    table->applied = sync->config.restored_position;
+    sync->attached_count++;
+    sync->behind_count++;
+}
+
+/* Under `lock`, when the list is known: what it hasn't taken over goes. */
+static void settle_restored(struct sync *sync)
+{
+    sync_turn_take(sync);
+    for (size_t i = 0; i < sync->table_count; i++)
+        table_resume(sync, sync->tables[i]);
+    for (uint32_t id = 0; next_own(sync, &id); id++) {
+        const struct sync_table *table = sync_table_find(sync, id);
+        if (!table || !table->attached)
+            mirror_drop(sync->config.mirror, id);
+    }
+    sync->dirty = true;
+    sync_turn_give(sync);
+    sync->restored = false;
+    sync->promote = sync->set_changed = true;
+}
+
+void sync_restored_drop(struct sync *sync)
+{
+    sync_turn_take(sync);
+    for (uint32_t id = 0; sync->restored && next_own(sync, &id); id++)
+        mirror_drop(sync->config.mirror, id);
+    sync->dirty = true;
+    sync_turn_give(sync);
+    sync->restored = false;
+    sync->set_changed = true;
+}
+
 /* What is taken over from the old list is `kept` then. */
 static rhei_status make_list(struct sync *sync, const struct source_table *list, size_t count,
                              struct sync_table **tables, struct rhei_error *error)
@@ -261,6 +324,8 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
     sync->tables = tables;
     sync->table_count = count;
     sync->tables_known = true;
+    if (sync->restored)
+        settle_restored(sync);
     base_cond_signal(&sync->builder_cond);
     sync_turned(sync);
     base_mutex_unlock(&sync->lock);

@@ -35,7 +35,20 @@ static int64_t prune_limit(const struct sync *sync)
     for (const struct sync_job *job = sync->jobs; job; job = job->next)
         if (!job->finished && job->hold < limit)
             limit = job->hold;
+    limit = limit < sync->durable ? limit : sync->durable;
     return limit < sync->verify_hold ? limit : sync->verify_hold;
+}
+
+void sync_durable(struct sync *sync, int64_t position)
+{
+    base_mutex_lock(&sync->lock);
+    sync->durable = position;
+    if (sync->config.prune && prune_limit(sync) > sync->pruned_to && !sync->unpruned_since_ns) {
+        sync->unpruned_since_ns = base_now_ns();
+        sync->upkeep_resting = false;
+        base_cond_signal(&sync->upkeep_cond);
+    }
+    base_mutex_unlock(&sync->lock);
 }
 
 static rhei_status prune_step(struct sync *sync, int64_t to, uint64_t *pruned, struct rhei_error *error)
@@ -149,10 +162,11 @@ static void tidy(struct sync *sync)
 void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64_t now_ns)
 {
     bool urgent = false;
-    if (sync->config.prune && report->position > sync->pruned_to) {
+    int64_t prunable = report->position < sync->durable ? report->position : sync->durable;
+    if (sync->config.prune && prunable > sync->pruned_to) {
         if (!sync->unpruned_since_ns)
             sync->unpruned_since_ns = now_ns;
-        urgent = report->position - sync->pruned_to >= PRUNE_ROWS;
+        urgent = prunable - sync->pruned_to >= PRUNE_ROWS;
     }
     uint64_t died = report->updated + report->deleted;
     if (died) {

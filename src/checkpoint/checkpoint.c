@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing, and the thread that makes checkpoints. */
+#include "checkpoint_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+enum {
+    INTERVAL_MS = 10000,
+    MOST_CHANGES = 1000000,
+    LOOK_NS = 100000000, /* between two looks whether there is something to do */
+    RETRY_MS = 5000,     /* after a failure, at least */
+};
+
+/* ---- One checkpoint. ----------------------------------------------------------------------------------------------- */
+
+static void note(struct checkpoint *checkpoint, rhei_status status, const struct rhei_error *error, int64_t began_ns)
+{
+    char before[sizeof checkpoint->status.error];
+    base_mutex_lock(&checkpoint->lock);
+    struct checkpoint_status *told = &checkpoint->status;
+    memcpy(before, told->error, sizeof before);
+    told->failures += status != RHEI_OK;
+    if (status == RHEI_OK)
+        told->duration_ns = base_now_ns() - began_ns;
+    (void)snprintf(told->error, sizeof told->error, "%.250s", status == RHEI_OK ? "" : error->message);
+    int64_t position = told->position;
+    base_mutex_unlock(&checkpoint->lock);
+    if (status == RHEI_OK && checkpoint->durable != NULL)
+        checkpoint->durable(checkpoint->durable_context, position);
+    if (status != RHEI_OK && strcmp(before, error->message) != 0)
+        base_log_write(checkpoint->config.log, BASE_LOG_WARN, "checkpoint",
+                       "the mirror couldn't be written to its folder; it goes on in memory: %s", error->message);
+}
+
+rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = RHEI_OK;
+    base_mutex_lock(&checkpoint->run_lock);
+    bool due = mirror_publishes(checkpoint->config.mirror) != checkpoint->seen_publishes;
+    int64_t began_ns = base_now_ns();
+    if (due) {
+        status = checkpoint_write(checkpoint, &why);
+        note(checkpoint, status, &why, began_ns);
+    }
+    base_mutex_unlock(&checkpoint->run_lock);
+    if (status != RHEI_OK && error != NULL)
+        *error = why;
+    return status;
+}
+
+/* ---- The thread. --------------------------------------------------------------------------------------------------- */
+
+static uint64_t changes_since(const struct checkpoint *checkpoint, int64_t position)
+{
+    struct mirror_snapshot snapshot;
+    if (mirror_snapshot_take(checkpoint->config.mirror, &snapshot) != RHEI_OK)
+        return 0;
+    int64_t now = mirror_snapshot_position(&snapshot);
+    mirror_snapshot_release(&snapshot);
+    return now > position ? (uint64_t)(now - position) : 0;
+}
+
+static void thread_main(void *argument)
+{
+    struct checkpoint *checkpoint = argument;
+    int64_t interval_ns = (int64_t)checkpoint->config.interval_ms * 1000000;
+    int64_t last_ns = base_now_ns();
+    base_mutex_lock(&checkpoint->lock);
+    while (!checkpoint->stopping) {
+        base_cond_wait_until(&checkpoint->wake, &checkpoint->lock, base_now_ns() + LOOK_NS);
+        bool failing = checkpoint->status.error[0] != '\0';
+        int64_t position = checkpoint->status.position, waited_ns = base_now_ns() - last_ns;
+        int64_t least_ns =
+            failing && interval_ns < RETRY_MS * INT64_C(1000000) ? RETRY_MS * INT64_C(1000000) : interval_ns;
+        base_mutex_unlock(&checkpoint->lock);
+        bool much = !failing && changes_since(checkpoint, position) >= checkpoint->config.most_changes;
+        if (waited_ns >= least_ns || much) {
+            (void)checkpoint_run(checkpoint, NULL);
+            last_ns = base_now_ns();
+        }
+        base_mutex_lock(&checkpoint->lock);
+    }
+    base_mutex_unlock(&checkpoint->lock);
+}
+
+rhei_status checkpoint_start(struct checkpoint *checkpoint, struct rhei_error *error)
+{
+    rhei_status status = base_thread_start(&checkpoint->thread, "rhei-checkpoint", thread_main, checkpoint, error);
+    checkpoint->running = status == RHEI_OK;
+    return status;
+}
+
+/* ---- Opening and closing. ------------------------------------------------------------------------------------------ */
+
+rhei_status checkpoint_open(const struct checkpoint_config *config, struct checkpoint **result,
+                            struct checkpoint_restored *restored, struct rhei_error *error)
+{
+    *result = NULL;
+    *restored = (struct checkpoint_restored){.message = ""};
+    if (config->source->ops->stamp == NULL)
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "changes of this source have no lasting positions to keep a mirror by");
+    struct checkpoint *checkpoint = base_alloc_zero(1, sizeof *checkpoint);
+    if (checkpoint == NULL)
+        return error_no_memory(error);
+    checkpoint->config = *config;
+    if (checkpoint->config.interval_ms == 0)
+        checkpoint->config.interval_ms = INTERVAL_MS;
+    if (checkpoint->config.most_changes == 0)
+        checkpoint->config.most_changes = MOST_CHANGES;
+    base_mutex_init(&checkpoint->run_lock);
+    base_mutex_init(&checkpoint->lock);
+    base_cond_init(&checkpoint->wake);
+    rhei_status status = checkpoint_load(checkpoint, restored, error);
+    checkpoint->status.restored = *restored;
+    checkpoint->seen_publishes = mirror_publishes(config->mirror);
+    if (status != RHEI_OK)
+        checkpoint_free(&checkpoint);
+    *result = checkpoint;
+    return status;
+}
+
+void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *context, int64_t position), void *context)
+{
+    checkpoint->durable = durable;
+    checkpoint->durable_context = context;
+}
+
+void checkpoint_free(struct checkpoint **handle)
+{
+    struct checkpoint *checkpoint = *handle;
+    *handle = NULL;
+    checkpoint_set_reset(&checkpoint->set);
+    base_cond_destroy(&checkpoint->wake);
+    base_mutex_destroy(&checkpoint->lock);
+    base_mutex_destroy(&checkpoint->run_lock);
+    base_free(checkpoint);
+}
+
+void checkpoint_close(struct checkpoint **handle)
+{
+    struct checkpoint *checkpoint = *handle;
+    if (checkpoint == NULL)
+        return;
+    base_mutex_lock(&checkpoint->lock);
+    checkpoint->stopping = true;
+    base_cond_signal(&checkpoint->wake);
+    base_mutex_unlock(&checkpoint->lock);
+    if (checkpoint->running)
+        base_thread_join(&checkpoint->thread);
+    (void)checkpoint_run(checkpoint, NULL);
+    checkpoint_free(handle);
+}
+
+void checkpoint_get_status(struct checkpoint *checkpoint, struct checkpoint_status *status)
+{
+    base_mutex_lock(&checkpoint->lock);
+    *status = checkpoint->status;
+    base_mutex_unlock(&checkpoint->lock);
+}

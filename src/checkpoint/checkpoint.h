@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mirror's tables in a blob store, so that the next opening needs no load: checkpoints beside writers and cycles, and what a new
+ * handle takes over. docs/design/checkpoints.md has the invariants. Any thread, but for open, which is the mirror's writer.
+ */
+#ifndef CHECKPOINT_CHECKPOINT_H
+#define CHECKPOINT_CHECKPOINT_H
+
+#include "base/base_log.h"
+#include "mirror/mirror.h"
+#include "port/blob_store.h"
+#include "port/change_source.h"
+#include "port/segment_codec.h"
+
+struct checkpoint;
+
+struct checkpoint_config {
+    struct mirror *mirror;        /* borrowed, as the next three */
+    struct change_source *source; /* has stamps */
+    struct blob_store *store;
+    const struct segment_codec *codec;
+    uint32_t interval_ms;  /* between two checkpoints while there are changes; 0: 10 s */
+    uint64_t most_changes; /* changes after which one is made at once; 0: a million */
+    const struct base_log *log;
+    void (*fault)(void *context, const char *point); /* tests: called at every named step; may be NULL */
+    void *fault_context;
+};
+
+/* What was taken over. */
+struct checkpoint_restored {
+    bool any;         /* false: nothing was, and position means nothing */
+    int64_t position; /* of the source, which the restored tables show */
+    uint32_t tables;
+    uint64_t rows;
+    int64_t duration_ns;
+    char message[256]; /* why not all of it, or nothing; "": nothing is missing */
+};
+
+/*
+ * Reads the newest checkpoint and puts its tables into the mirror, unpublished, if they are a state of this source: what is damaged is set
+ * aside, what is of another file or history is left to be replaced. RHEI_TOO_NEW: a newer version wrote it, and it
+ * is left alone. RHEI_IO, RHEI_NO_MEMORY.
+ */
+rhei_status checkpoint_open(const struct checkpoint_config *config, struct checkpoint **checkpoint,
+                            struct checkpoint_restored *restored, struct rhei_error *error);
+/* The calls below may be made by any thread. */
+
+/* Called after each checkpoint: changes up to the position are durable here and needn't be kept in the source. Before start. */
+void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *context, int64_t position), void *context);
+/* The background thread. */
+rhei_status checkpoint_start(struct checkpoint *checkpoint, struct rhei_error *error);
+/* A checkpoint of what is published now, unless there is one already. One at a time. */
+rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *error);
+/* Ends the thread, makes a last checkpoint, frees. The store stays the caller's. Accepts NULL. */
+void checkpoint_close(struct checkpoint **checkpoint);
+
+struct checkpoint_status {
+    uint64_t bytes; /* of all that the newest checkpoint consists of */
+    uint64_t checkpoints, failures;
+    uint64_t written;    /* bytes since the opening */
+    int64_t position;    /* of the newest; -1: there is none */
+    int64_t made_ms;     /* when, since 1970 */
+    int64_t duration_ns; /* of the last one made */
+    char error[256];     /* why the last attempt failed; "": it didn't */
+    struct checkpoint_restored restored;
+};
+void checkpoint_get_status(struct checkpoint *checkpoint, struct checkpoint_status *status);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bytes of a manifest and of a delta: a head, records, and a checksum of all of it. Both have the same records, and reading a
+ * checkpoint is applying those of the manifest and then those of each delta to a model. Pure: bytes in, bytes out. Owner thread.
+ *
+ *   head     "RHEICKP1", format, kind, base, number, position, time, next segment, row of the stamp, file of the stamp
+ *   record   what | length of what follows, in words of 64 bits; everything is little-endian and padded to 8
+ *   end      XXH64 of everything before it
+ *
+ * docs/design/checkpoints.md says what the records mean.
+ */
+#ifndef CHECKPOINT_CHECKPOINT_FORMAT_H
+#define CHECKPOINT_CHECKPOINT_FORMAT_H
+
+#include "base/base_arena.h"
+#include "base/base_buffer.h"
+#include "port/change_source.h"
+#include "port/segment_codec.h"
+#include "port/source_table.h"
+
+enum {
+    CHECKPOINT_FORMAT = 1,
+    CHECKPOINT_DEAD_WORDS = SEGMENT_MOST_ROWS / 64,
+};
+
+enum checkpoint_kind { CHECKPOINT_BASE = 1, CHECKPOINT_DELTA = 2 };
+
+struct checkpoint_head {
+    uint8_t kind;
+    uint64_t base;    /* which manifest: a delta belongs to the one of the same number */
+    uint64_t number;  /* of the delta, from 1; 0: the manifest */
+    int64_t position; /* of the source */
+    int64_t made_ms;  /* since 1970 */
+    uint64_t next_uid;
+    struct change_stamp stamp;
+};
+
+/* ---- Writing. `failed` of the buffer tells at the end whether there was memory. ------------------------------------ */
+
+void checkpoint_put_head(struct base_buffer *out, const struct checkpoint_head *head);
+/* A table begins, or goes on with another definition. */
+void checkpoint_put_table(struct base_buffer *out, const struct source_table *table);
+void checkpoint_put_gone(struct base_buffer *out, uint32_t table);
+/* A segment, in a blob of its own (checkpoint_blob_name) or in pieces. */
+void checkpoint_put_segment(struct base_buffer *out, uint32_t table, uint64_t uid, uint32_t rows, bool in_pieces);
+void checkpoint_put_removed(struct base_buffer *out, uint32_t table, uint64_t uid);
+/* Rows of a segment from `first` on, as bytes of the codec: what was there from `first` on is not counted any more. */
+void checkpoint_put_piece(struct base_buffer *out, uint32_t table, uint64_t uid, uint32_t first, uint32_t rows,
+                          const void *bytes, size_t len);
+/* Rows that died, as a portable Roaring bitmap of 64 bits over uid * 65,536 + place (checkpoint_dead.h). */
+void checkpoint_put_dead(struct base_buffer *out, uint32_t table, const void *bytes, size_t len);
+void checkpoint_put_end(struct base_buffer *out);
+
+enum { CHECKPOINT_NAME_BYTES = 48 };
+void checkpoint_blob_name(uint64_t uid, char name[CHECKPOINT_NAME_BYTES]);
+void checkpoint_delta_name(uint64_t base, uint64_t number, char name[CHECKPOINT_NAME_BYTES]);
+
+/* ---- Reading. ------------------------------------------------------------------------------------------------------ */
+
+struct checkpoint_piece {
+    struct checkpoint_piece *next; /* newer ones first */
+    uint32_t first, rows;
+    const void *bytes; /* in what was read */
+    size_t len;
+};
+
+struct checkpoint_segment {
+    struct checkpoint_segment *next;
+    uint64_t uid;
+    uint32_t rows;
+    bool in_pieces;
+    uint64_t *dead; /* [CHECKPOINT_DEAD_WORDS], NULL: none */
+    struct checkpoint_piece *pieces;
+};
+
+struct checkpoint_table {
+    struct checkpoint_table *next;
+    struct source_table *definition;
+    struct checkpoint_segment *segments, *last;
+};
+
+struct checkpoint_model {
+    struct base_arena arena;
+    struct checkpoint_head head; /* of what was applied last */
+    struct checkpoint_table *tables;
+};
+
+/*
+ * Applies a manifest (to an empty model) or a delta (to the model of the one before). The bytes begin at a multiple of 8 and must outlive
+ * the model. RHEI_IO: damaged, or not what goes on here; the model may be half changed then. RHEI_TOO_NEW: of a newer
+ * version. RHEI_NO_MEMORY.
+ */
+rhei_status checkpoint_apply(struct checkpoint_model *model, const void *bytes, size_t len, struct rhei_error *error);
+void checkpoint_model_reset(struct checkpoint_model *model);
+
+#endif

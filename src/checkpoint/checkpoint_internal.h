@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this room share. */
+#ifndef CHECKPOINT_CHECKPOINT_INTERNAL_H
+#define CHECKPOINT_CHECKPOINT_INTERNAL_H
+
+#include "base/base_invariant.h"
+#include "base/base_thread.h"
+#include "checkpoint.h"
+#include "checkpoint_format.h"
+
+/* A segment as the newest checkpoint has it. */
+struct checkpoint_known {
+    uint64_t lineage; /* mirror_view_segment_lineage; 0: the place is empty, or the segment has none here any more */
+    uint64_t uid;
+    uint32_t rows;
+    bool in_pieces;
+    uint64_t *dead; /* [CHECKPOINT_DEAD_WORDS], NULL: none */
+    uint64_t bytes; /* of its blob */
+};
+
+struct checkpoint_known_table {
+    uint32_t id;
+    uint32_t count;
+    struct checkpoint_known *segments; /* by the segment's number in the mirror */
+};
+
+/* A set of tables that a checkpoint has; sorted by id. */
+struct checkpoint_set {
+    struct checkpoint_known_table *tables;
+    size_t count, capacity;
+};
+
+struct checkpoint {
+    struct checkpoint_config config;
+    base_mutex run_lock;         /* one checkpoint at a time: guards what follows */
+    uint64_t version;            /* of the store's manifest */
+    struct checkpoint_head head; /* of the newest; base 0: there is none */
+    uint64_t next_uid;           /* of the next new segment */
+    bool whole_wanted;           /* the next one must be a manifest */
+    uint64_t manifest_bytes, delta_bytes;
+    struct checkpoint_set set;
+    uint64_t seen_publishes; /* of the mirror, when the newest was made */
+
+    base_mutex lock; /* a leaf: the rest */
+    base_cond wake;
+    bool stopping, running;
+    base_thread thread;
+    struct checkpoint_status status;
+    void (*durable)(void *context, int64_t position);
+    void *durable_context;
+};
+
+void checkpoint_fault(const struct checkpoint *checkpoint, const char *point);
+
+void checkpoint_free(struct checkpoint **checkpoint);
+
+void checkpoint_set_drop_last(struct checkpoint_set *set);
+void checkpoint_set_reset(struct checkpoint_set *set);
+struct checkpoint_known_table *checkpoint_set_find(const struct checkpoint_set *set, uint32_t id);
+/* Behind the last one; ids must grow. NULL: no memory. */
+struct checkpoint_known_table *checkpoint_set_add(struct checkpoint_set *set, uint32_t id, uint32_t segments);
+
+/* checkpoint_sweep.c: what can't be taken away is tried again after the next manifest. */
+void checkpoint_sweep(struct checkpoint *checkpoint);
+/* checkpoint_load.c: with nothing else using the handle. */
+rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_restored *restored,
+                            struct rhei_error *error);
+/* checkpoint_write.c: under run_lock. */
+rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error);
+
+#endif

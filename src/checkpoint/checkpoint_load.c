@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening: manifest, then delta after delta, then the tables into the mirror, each as a build whose segments lie in the store's maps.
+ *
+ *   1. Nothing is shown that isn't a state of this source: its stamp is looked up at the position before any table is made.
+ *   2. A table is taken over whole or not at all; one that isn't is built again as any new table.
+ *   3. What is damaged is set aside, so that people can look at it, and is never read again.
+ *   4. Of a newer version nothing is touched.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "checkpoint_internal.h"
+#include "mirror/mirror_image.h"
+
+struct read_blob { /* bytes that the model points into */
+    struct read_blob *next;
+    void *bytes;
+};
+
+struct loading {
+    struct checkpoint *checkpoint;
+    struct checkpoint_restored *restored;
+    struct checkpoint_model model;
+    struct read_blob *blobs;
+    bool incomplete; /* what is in the store isn't what was taken over */
+    uint64_t delta_bytes;
+};
+
+/* ---- What goes wrong. ---------------------------------------------------------------------------------------------- */
+
+static void tell(struct loading *loading, const char *what, const char *why)
+{
+    struct checkpoint_restored *restored = loading->restored;
+    loading->incomplete = true;
+    base_log_write(loading->checkpoint->config.log, BASE_LOG_WARN, "checkpoint", "%s: %s", what, why);
+    if (restored->message[0] == '\0')
+        (void)snprintf(restored->message, sizeof restored->message, "%.80s: %.160s", what, why);
+}
+
+/* `name` NULL: the manifest. */
+static void set_aside(struct loading *loading, const char *name, const char *why)
+{
+    struct blob_store *store = loading->checkpoint->config.store;
+    tell(loading, name == NULL ? "the manifest of the mirror was set aside, and is made anew" : name, why);
+    if (store->ops->set_aside != NULL)
+        (void)store->ops->set_aside(store, name, NULL);
+    else if (name != NULL)
+        (void)store->ops->remove(store, name, NULL);
+}
+
+/* ---- Manifest and deltas. ------------------------------------------------------------------------------------------ */
+
+static rhei_status keep(struct loading *loading, void *bytes, struct rhei_error *error)
+{
+    struct read_blob *blob = base_alloc_zero(1, sizeof *blob);
+    if (blob == NULL) {
+        base_free(bytes);
+        return error_no_memory(error);
+    }
+    blob->bytes = bytes;
+    blob->next = loading->blobs;
+    loading->blobs = blob;
+    return RHEI_OK;
+}
+
+/* RHEI_DONE: there is none that can be used. */
+static rhei_status read_manifest(struct loading *loading, struct rhei_error *error)
+{
+    struct checkpoint *checkpoint = loading->checkpoint;
+    struct blob_store *store = checkpoint->config.store;
+    struct rhei_error why = RHEI_ERROR_INIT;
+    void *bytes = NULL;
+    size_t len = 0;
+    rhei_status status = store->ops->manifest_read(store, &bytes, &len, &checkpoint->version, &why);
+    if (status == RHEI_OK && checkpoint->version == 0)
+        return RHEI_DONE;
+    if (status == RHEI_OK)
+        status = keep(loading, bytes, &why);
+    if (status == RHEI_OK)
+        status = checkpoint_apply(&loading->model, bytes, len, &why);
+    checkpoint->manifest_bytes = len;
+    if (status == RHEI_IO) {
+        set_aside(loading, NULL, why.message);
+        checkpoint_model_reset(&loading->model);
+        return RHEI_DONE;
+    }
+    if (status != RHEI_OK && error != NULL)
+        *error = why;
+    return status;
+}
+
+/* RHEI_DONE: there is no further one. */
+static rhei_status read_delta(struct loading *loading, const char *name, struct rhei_error *error)
+{
+    struct blob_store *store = loading->checkpoint->config.store;
+    uint64_t size = 0;
+    rhei_status status = store->ops->size(store, name, &size, error);
+    if (status == RHEI_NOT_FOUND)
+        return RHEI_DONE;
+    void *bytes = status == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
+    if (status == RHEI_OK && bytes == NULL)
+        status = error_no_memory(error);
+    if (status == RHEI_OK)
+        status = store->ops->get(store, name, 0, bytes, (size_t)size, error);
+    if (status != RHEI_OK) {
+        base_free(bytes);
+        return status;
+    }
+    loading->delta_bytes += size;
+    status = keep(loading, bytes, error);
+    return status == RHEI_OK ? checkpoint_apply(&loading->model, bytes, (size_t)size, error) : status;
+}
+
+/* A delta that is damaged ends the checkpoint as a whole: the log begins behind the newest one. */
+static rhei_status read_deltas(struct loading *loading, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    while (status == RHEI_OK) {
+        char name[CHECKPOINT_NAME_BYTES];
+        struct rhei_error why = RHEI_ERROR_INIT;
+        checkpoint_delta_name(loading->model.head.base, loading->model.head.number + 1, name);
+        status = read_delta(loading, name, &why);
+        if (status == RHEI_IO) {
+            set_aside(loading, name, why.message);
+            checkpoint_model_reset(&loading->model);
+            return RHEI_DONE;
+        }
+        if (status != RHEI_OK && status != RHEI_DONE && error != NULL)
+            *error = why;
+    }
+    return status == RHEI_DONE ? RHEI_OK : status;
+}
+
+/* ---- Is it a state of this source? --------------------------------------------------------------------------------- */
+
+static rhei_status check_stamp(struct loading *loading, struct rhei_error *error)
+{
+    struct change_source *source = loading->checkpoint->config.source;
+    const struct checkpoint_head *head = &loading->model.head;
+    struct change_stamp stamp = {.file = ""};
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = source->ops->stamp(source, head->position, &stamp, &why);
+    const char *wrong = NULL;
+    if (stamp.file[0] != '\0' && strcmp(stamp.file, head->stamp.file) != 0)
+        wrong = "it is of another database file, and is replaced";
+    else if (status == RHEI_NOT_FOUND)
+        wrong =
+            "the database file doesn't have the change that it ends with: the file was restored, or went on without "
+            "it; the mirror is built anew";
+    else if (status == RHEI_OK && stamp.row != head->stamp.row)
+        wrong = "the database file has another history than it: the file was restored or replaced; the mirror is built "
+                "anew";
+    if (wrong != NULL) {
+        tell(loading, "the checkpoint of the mirror isn't used", wrong);
+        return RHEI_DONE;
+    }
+    if (status != RHEI_OK && error != NULL)
+        *error = why;
+    return status;
+}
+
+/* ---- Tables. ------------------------------------------------------------------------------------------------------- */
+
+struct mapped { /* keeps a segment's bytes while somebody uses them */
+    struct blob_map map;
+    void *copy; /* where the store can't map */
+};
+
+static void mapped_release(void *context)
+{
+    struct mapped *mapped = context;
+    if (mapped->copy == NULL)
+        mapped->map.release(&mapped->map);
+    base_free(mapped->copy);
+    base_free(mapped);
+}
+
+static rhei_status map_blob(struct loading *loading, const char *name, struct mapped *mapped, struct rhei_error *error)
+{
+    struct blob_store *store = loading->checkpoint->config.store;
+    rhei_status status = store->ops->map(store, name, &mapped->map, error);
+    if (status != RHEI_UNSUPPORTED)
+        return status;
+    error_clear(error);
+    uint64_t size = 0;
+    status = store->ops->size(store, name, &size, error);
+    mapped->copy = status == RHEI_OK ? base_alloc_aligned(64, (size_t)size + 64) : NULL;
+    if (status == RHEI_OK && mapped->copy == NULL)
+        status = error_no_memory(error);
+    if (status == RHEI_OK)
+        status = store->ops->get(store, name, 0, mapped->copy, (size_t)size, error);
+    mapped->map = (struct blob_map){.bytes = mapped->copy, .len = (size_t)size};
+    return status;
+}
+
+/* Takes `mapped`, whatever comes of it. */
+static rhei_status adopt_mapped(struct loading *loading, struct mirror_build *build,
+                                const struct checkpoint_segment *segment, struct mapped *mapped,
+                                struct rhei_error *error)
+{
+    struct segment_image image;
+    rhei_status status = loading->checkpoint->config.codec->open(mapped->map.bytes, mapped->map.len, &image, error);
+    if (status != RHEI_OK) {
+        mapped_release(mapped);
+        return status;
+    }
+    if (image.rows != segment->rows) {
+        image.release(&image);
+        mapped_release(mapped);
+        return error_set(error, RHEI_IO, "it has %u rows instead of %u", image.rows, segment->rows);
+    }
+    status = mirror_segment_adopt(build, 0, &image, segment->dead, mapped_release, mapped, error);
+    image.release(&image);
+    return status;
+}
+
+static rhei_status adopt(struct loading *loading, struct mirror_build *build, const struct checkpoint_segment *segment,
+                         struct checkpoint_known *known, struct rhei_error *error)
+{
+    char name[CHECKPOINT_NAME_BYTES];
+    struct mapped *mapped = base_alloc_zero(1, sizeof *mapped);
+    if (mapped == NULL)
+        return error_no_memory(error);
+    checkpoint_blob_name(segment->uid, name);
+    rhei_status status = map_blob(loading, name, mapped, error);
+    if (status == RHEI_OK) {
+        known->bytes = mapped->map.len;
+        status = adopt_mapped(loading, build, segment, mapped, error);
+    } else {
+        base_free(mapped->copy);
+        base_free(mapped);
+    }
+    if (status == RHEI_IO || status == RHEI_NOT_FOUND) {
+        set_aside(loading, name, error->message);
+        return RHEI_IO;
+    }
+    if (status != RHEI_OK)
+        return status;
+    *known = (struct checkpoint_known){
+        .lineage = mirror_build_adopted(build, 0), .uid = segment->uid, .rows = segment->rows, .bytes = known->bytes};
+    if (segment->dead == NULL)
+        return RHEI_OK;
+    known->dead = base_alloc(CHECKPOINT_DEAD_WORDS * sizeof *known->dead);
+    if (known->dead == NULL)
+        return error_no_memory(error);
+    memcpy(known->dead, segment->dead, CHECKPOINT_DEAD_WORDS * sizeof *known->dead);
+    return RHEI_OK;
+}
+
+/* Pieces are listed with the newest first: the part of each that no newer one tells anew. */
+static rhei_status append_piece(struct loading *loading, struct mirror_build *build,
+                                const struct checkpoint_segment *segment, const struct checkpoint_piece *piece,
+                                uint32_t end, struct rhei_error *error)
+{
+    struct segment_image image;
+    uint64_t dead[CHECKPOINT_DEAD_WORDS];
+    rhei_status status = loading->checkpoint->config.codec->open(piece->bytes, piece->len, &image, error);
+    if (status != RHEI_OK)
+        return status;
+    uint32_t first_word = piece->first / 64, words = (image.rows + 63) / 64;
+    if (image.rows != piece->rows)
+        status = error_set(error, RHEI_IO, "a piece has %u rows instead of %u", image.rows, piece->rows);
+    for (uint32_t w = 0; w < words && status == RHEI_OK; w++) {
+        dead[w] = segment->dead == NULL ? 0 : segment->dead[first_word + w];
+        if (piece->first + w * 64 >= end) /* `end` is a whole number of vectors, or behind all rows */
+            dead[w] = UINT64_MAX;
+    }
+    if (status == RHEI_OK)
+        status = mirror_build_append_image(build, 0, &image, dead, error);
+    image.release(&image);
+    return status;
+}
+
+static rhei_status append_pieces(struct loading *loading, struct mirror_build *build,
+                                 const struct checkpoint_segment *segment, const struct checkpoint_piece *piece,
+                                 uint32_t end, struct rhei_error *error)
+{
+    for (; piece != NULL && end > 0; piece = piece->next) {
+        if (piece->first >= end)
+            continue;
+        rhei_status status = append_piece(loading, build, segment, piece, end, error);
+        if (status != RHEI_OK)
+            return status;
+        end = piece->first;
+    }
+    return end == 0 ? RHEI_OK : error_set(error, RHEI_IO, "rows of the open segment are missing");
+}
+
+static uint32_t count_segments(const struct checkpoint_table *table, bool in_pieces)
+{
+    uint32_t count = 0;
+    for (const struct checkpoint_segment *s = table->segments; s != NULL; s = s->next)
+        count += s->in_pieces == in_pieces;
+    return count;
+}
+
+/* Segments in files take the first numbers, in this order; rows that come in pieces are appended behind them. */
+static rhei_status fill(struct loading *loading, struct mirror_build *build, const struct checkpoint_table *table,
+                        struct checkpoint_known_table *known, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    uint32_t at = 0;
+    for (const struct checkpoint_segment *s = table->segments; s != NULL && status == RHEI_OK; s = s->next)
+        if (!s->in_pieces)
+            status = adopt(loading, build, s, &known->segments[at++], error);
+    /* they are here, but not at the places that the checkpoint knows: numbers of their own, so that they are taken out of it */
+    for (const struct checkpoint_segment *s = table->segments; s != NULL && status == RHEI_OK; s = s->next)
+        if (s->in_pieces) {
+            known->segments[at++] = (struct checkpoint_known){.uid = s->uid, .rows = s->rows, .in_pieces = true};
+            status = append_pieces(loading, build, s, s->pieces, s->rows, error);
+        }
+    return status;
+}
+
+/* RHEI_IO: this table can't be taken over, others may be. */
+static rhei_status restore_table(struct loading *loading, const struct checkpoint_table *table,
+                                 struct rhei_error *error)
+{
+    struct checkpoint *checkpoint = loading->checkpoint;
+    struct mirror_build *build = NULL;
+    uint32_t count = count_segments(table, false) + count_segments(table, true);
+    struct checkpoint_known_table *known = checkpoint_set_add(&checkpoint->set, table->definition->id, count);
+    if (known == NULL)
+        return error_no_memory(error);
+    rhei_status status = mirror_build_begin(checkpoint->config.mirror, table->definition, 1, &build, error);
+    if (status == RHEI_OK)
+        status = fill(loading, build, table, known, error);
+    if (status == RHEI_OK)
+        status = mirror_build_attach(&build, error);
+    if (status == RHEI_OK) {
+        loading->restored->tables++;
+        return RHEI_OK;
+    }
+    mirror_build_abandon(&build);
+    checkpoint_set_drop_last(&checkpoint->set);
+    return status;
+}
+
+/* Smallest number first, as sets are sorted. */
+static struct checkpoint_table *next_table(const struct checkpoint_model *model, int64_t after)
+{
+    struct checkpoint_table *best = NULL;
+    for (struct checkpoint_table *table = model->tables; table != NULL; table = table->next)
+        if ((int64_t)table->definition->id > after && (best == NULL || table->definition->id < best->definition->id))
+            best = table;
+    return best;
+}
+
+static rhei_status restore_tables(struct loading *loading, struct rhei_error *error)
+{
+    const struct checkpoint_table *table;
+    for (int64_t after = -1; (table = next_table(&loading->model, after)) != NULL; after = table->definition->id) {
+        struct rhei_error why = RHEI_ERROR_INIT;
+        rhei_status status = restore_table(loading, table, &why);
+        if (status == RHEI_NO_MEMORY) {
+            if (error != NULL)
+                *error = why;
+            return status;
+        }
+        if (status != RHEI_OK) { /* one table's trouble: it is loaded as any new one */
+            char what[128];
+            (void)snprintf(what, sizeof what, "table \"%.60s\" is loaded again", table->definition->name);
+            tell(loading, what, why.message);
+        }
+    }
+    return RHEI_OK;
+}
+
+/* ---- All of it. ---------------------------------------------------------------------------------------------------- */
+
+static rhei_status load(struct loading *loading, struct rhei_error *error)
+{
+    rhei_status status = read_manifest(loading, error);
+    if (status == RHEI_OK)
+        status = read_deltas(loading, error);
+    if (status == RHEI_OK)
+        status = check_stamp(loading, error);
+    if (status == RHEI_OK)
+        status = restore_tables(loading, error);
+    return status;
+}
+
+static void settle(struct loading *loading)
+{
+    struct checkpoint *checkpoint = loading->checkpoint;
+    const struct checkpoint_head *head = &loading->model.head;
+    checkpoint->head = *head;
+    checkpoint->next_uid = head->next_uid > 0 ? head->next_uid : 1;
+    checkpoint->delta_bytes = loading->delta_bytes;
+    checkpoint->whole_wanted = loading->incomplete;
+    loading->restored->any = loading->restored->tables > 0;
+    loading->restored->position = head->position;
+    checkpoint->status.position = head->position;
+    checkpoint->status.made_ms = head->made_ms;
+}
+
+rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_restored *restored,
+                            struct rhei_error *error)
+{
+    struct loading loading = {.checkpoint = checkpoint, .restored = restored};
+    int64_t began_ns = base_now_ns();
+    *restored = (struct checkpoint_restored){.message = ""};
+    checkpoint->next_uid = 1;
+    checkpoint->status.position = -1;
+    rhei_status status = load(&loading, error);
+    if (status == RHEI_OK) {
+        settle(&loading);
+        checkpoint_sweep(checkpoint);
+    } else if (status == RHEI_DONE) {
+        checkpoint_set_reset(&checkpoint->set);
+        checkpoint_sweep(checkpoint);
+        status = RHEI_OK;
+    }
+    checkpoint_model_reset(&loading.model);
+    while (loading.blobs != NULL) {
+        struct read_blob *blob = loading.blobs;
+        loading.blobs = blob->next;
+        base_free(blob->bytes);
+        base_free(blob);
+    }
+    restored->duration_ns = base_now_ns() - began_ns;
+    return status;
+}

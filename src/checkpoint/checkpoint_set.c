@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The set of segments that a checkpoint has. Calls no other file of this room. */
+#include "base/base_memory.h"
+#include "checkpoint_internal.h"
+
+void checkpoint_fault(const struct checkpoint *checkpoint, const char *point)
+{
+    if (checkpoint->config.fault != NULL)
+        checkpoint->config.fault(checkpoint->config.fault_context, point);
+}
+
+/* ---- Sets. --------------------------------------------------------------------------------------------------------- */
+
+void checkpoint_set_drop_last(struct checkpoint_set *set)
+{
+    struct checkpoint_known_table *table = &set->tables[--set->count];
+    for (uint32_t s = 0; s < table->count; s++)
+        base_free(table->segments[s].dead);
+    base_free(table->segments);
+}
+
+void checkpoint_set_reset(struct checkpoint_set *set)
+{
+    while (set->count > 0)
+        checkpoint_set_drop_last(set);
+    base_free(set->tables);
+    *set = (struct checkpoint_set){.tables = NULL};
+}
+
+struct checkpoint_known_table *checkpoint_set_find(const struct checkpoint_set *set, uint32_t id)
+{
+    size_t low = 0, high = set->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (set->tables[middle].id == id)
+            return &set->tables[middle];
+        if (set->tables[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+struct checkpoint_known_table *checkpoint_set_add(struct checkpoint_set *set, uint32_t id, uint32_t segments)
+{
+    BASE_INVARIANT(set->count == 0 || set->tables[set->count - 1].id < id);
+    struct checkpoint_known *made = base_alloc_zero((size_t)segments + 1, sizeof *made);
+    if (made == NULL || !base_grow((void **)&set->tables, &set->capacity, set->count + 1, sizeof *set->tables)) {
+        base_free(made);
+        return NULL;
+    }
+    set->tables[set->count] = (struct checkpoint_known_table){id, segments, made};
+    return &set->tables[set->count++];
+}

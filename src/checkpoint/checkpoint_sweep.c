@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking away the blobs that the newest checkpoint doesn't name: of older ones, and of those that came to nothing. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_memory.h"
+#include "checkpoint_internal.h"
+
+struct sweep {
+    uint64_t *uids; /* sorted: of the blobs that count */
+    size_t count;
+    struct blob_store *store;
+    const struct checkpoint_head *head;
+};
+
+static int compare_uids(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+static rhei_status sweep_one(void *context, const char *name, uint64_t size, struct rhei_error *error)
+{
+    struct sweep *sweep = context;
+    uint64_t uid = 0;
+    char same[CHECKPOINT_NAME_BYTES];
+    (void)size;
+    checkpoint_delta_name(sweep->head->base, sweep->head->number, same);
+    if (strncmp(name, "d-", 2) == 0 && strncmp(name, same, strlen(same) - 4) == 0 && strcmp(name, same) <= 0)
+        return RHEI_OK; /* one of those up to the newest */
+    if (sscanf(name, "s-%16" SCNx64 ".arrow", &uid) == 1) {
+        checkpoint_blob_name(uid, same);
+        if (strcmp(same, name) == 0 &&
+            bsearch(&uid, sweep->uids, sweep->count, sizeof *sweep->uids, compare_uids) != NULL)
+            return RHEI_OK;
+    }
+    return sweep->store->ops->remove(sweep->store, name, error);
+}
+
+void checkpoint_sweep(struct checkpoint *checkpoint)
+{
+    struct sweep sweep = {.store = checkpoint->config.store, .head = &checkpoint->head};
+    size_t most = 0;
+    for (size_t t = 0; t < checkpoint->set.count; t++)
+        most += checkpoint->set.tables[t].count;
+    sweep.uids = base_alloc((most + 1) * sizeof *sweep.uids);
+    if (sweep.uids == NULL)
+        return;
+    for (size_t t = 0; t < checkpoint->set.count; t++)
+        for (uint32_t s = 0; s < checkpoint->set.tables[t].count; s++)
+            if (checkpoint->set.tables[t].segments[s].lineage != 0 && !checkpoint->set.tables[t].segments[s].in_pieces)
+                sweep.uids[sweep.count++] = checkpoint->set.tables[t].segments[s].uid;
+    qsort(sweep.uids, sweep.count, sizeof *sweep.uids, compare_uids);
+    (void)sweep.store->ops->list(sweep.store, sweep_one, &sweep, NULL);
+    base_free(sweep.uids);
+    checkpoint_fault(checkpoint, "checkpoint.swept");
+}

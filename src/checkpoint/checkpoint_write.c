@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One checkpoint: what a snapshot has and the newest checkpoint doesn't.
+ *
+ *   1. Segments that are full get a blob each, durable before anything names them. They are written once.
+ *   2. Then the delta, or a new manifest: it is the checkpoint. Before it is durable, the old one counts, and nothing of the old one was touched.
+ *   3. Only then `set` and the position are the new ones, and the log may be pruned.
+ *   4. What nobody names any more goes after a manifest; what a crash or failure left over goes at the next one.
+ *
+ * A segment is known again by its lineage, so whether rows came behind its known ones or died is all that has to be looked at.
+ */
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "checkpoint_dead.h"
+#include "checkpoint_internal.h"
+#include "mirror/mirror_image.h"
+
+enum {
+    BLOBS_AT_ONCE = 8,
+    BYTES_AT_ONCE = 16 << 20,
+    MOST_DELTAS = 16,
+    DELTA_BYTES_LEAST = 4 << 20, /* of all deltas: below, a new manifest isn't worth it for their size */
+    OWN_FILES = 0,               /* source of the tables that are kept: those of our own file */
+};
+
+struct blobs { /* on their way to the store */
+    struct blob blob[BLOBS_AT_ONCE];
+    char name[BLOBS_AT_ONCE][CHECKPOINT_NAME_BYTES];
+    size_t count, bytes;
+};
+
+struct writing {
+    struct checkpoint *checkpoint;
+    struct rhei_error *error;
+    struct mirror_snapshot snapshot;
+    bool whole; /* a manifest: everything is told anew, though no blob is written twice */
+    uint64_t next_uid, written;
+    struct base_buffer out;
+    struct checkpoint_set set;
+    struct blobs blobs;
+    struct checkpoint_dead *dead; /* of the table at hand */
+};
+
+/* The table at hand. */
+struct table_writing {
+    const struct mirror_table_view *view;
+    uint32_t id;
+    const struct checkpoint_known_table *before; /* NULL: it is new, or all is told anew */
+    struct checkpoint_known_table *after;
+    bool begun; /* its definition is known to whoever reads the records so far */
+};
+
+/* ---- Blobs. -------------------------------------------------------------------------------------------------------- */
+
+static void blobs_free(struct blobs *blobs)
+{
+    for (size_t i = 0; i < blobs->count; i++)
+        base_free((void *)(uintptr_t)blobs->blob[i].bytes);
+    blobs->count = blobs->bytes = 0;
+}
+
+static rhei_status blobs_flush(struct writing *writing)
+{
+    struct blob_store *store = writing->checkpoint->config.store;
+    struct blobs *blobs = &writing->blobs;
+    if (blobs->count == 0)
+        return RHEI_OK;
+    rhei_status status = store->ops->put(store, blobs->blob, blobs->count, writing->error);
+    if (status == RHEI_OK)
+        writing->written += blobs->bytes;
+    blobs_free(blobs);
+    checkpoint_fault(writing->checkpoint, "checkpoint.segments");
+    return status;
+}
+
+/* Takes the bytes. */
+static rhei_status blobs_add(struct writing *writing, uint64_t uid, void *bytes, size_t len)
+{
+    struct blobs *blobs = &writing->blobs;
+    checkpoint_blob_name(uid, blobs->name[blobs->count]);
+    blobs->blob[blobs->count] = (struct blob){blobs->name[blobs->count], bytes, len};
+    blobs->count++;
+    blobs->bytes += len;
+    return blobs->count == BLOBS_AT_ONCE || blobs->bytes >= BYTES_AT_ONCE ? blobs_flush(writing) : RHEI_OK;
+}
+
+/* ---- Rows. --------------------------------------------------------------------------------------------------------- */
+
+static rhei_status encode(struct writing *writing, const struct table_writing *table, uint32_t number,
+                          uint32_t first_vector, void **bytes, size_t *len)
+{
+    struct segment_image image;
+    rhei_status status = mirror_segment_image_from(table->view, number, first_vector, &image, writing->error);
+    if (status != RHEI_OK)
+        return status;
+    status = writing->checkpoint->config.codec->encode(&image, bytes, len, writing->error);
+    image.release(&image);
+    return status;
+}
+
+static rhei_status write_blob(struct writing *writing, const struct table_writing *table, uint32_t number,
+                              struct checkpoint_known *known)
+{
+    void *bytes = NULL;
+    size_t len = 0;
+    rhei_status status = encode(writing, table, number, 0, &bytes, &len);
+    if (status != RHEI_OK)
+        return status;
+    known->bytes = len;
+    return blobs_add(writing, known->uid, bytes, len);
+}
+
+/* The rows from `rows` on, beginning with the vector that they begin in. */
+static rhei_status write_piece(struct writing *writing, const struct table_writing *table, uint32_t number,
+                               uint32_t rows, const struct checkpoint_known *known)
+{
+    void *bytes = NULL;
+    size_t len = 0;
+    uint32_t first = rows / SEGMENT_VECTOR_ROWS;
+    rhei_status status = encode(writing, table, number, first, &bytes, &len);
+    if (status != RHEI_OK)
+        return status;
+    checkpoint_put_piece(&writing->out, table->id, known->uid, first * SEGMENT_VECTOR_ROWS,
+                         known->rows - first * SEGMENT_VECTOR_ROWS, bytes, len);
+    base_free(bytes);
+    return RHEI_OK;
+}
+
+static void begin_table(struct writing *writing, struct table_writing *table)
+{
+    if (!table->begun)
+        checkpoint_put_table(&writing->out, mirror_view_definition(table->view));
+    table->begun = true;
+}
+
+/* ---- Deaths. ------------------------------------------------------------------------------------------------------- */
+
+/* The dead rows of a segment; NULL: none. RHEI_NO_MEMORY. */
+static rhei_status look_for_dead(struct writing *writing, const struct table_writing *table, uint32_t number,
+                                 uint32_t rows, uint64_t **out)
+{
+    uint64_t *words = NULL;
+    *out = NULL;
+    for (uint32_t v = 0; v * SEGMENT_VECTOR_ROWS < rows; v++) {
+        struct mirror_vector vector;
+        mirror_view_vector(table->view, number, v, &vector);
+        if (vector.dead == NULL)
+            continue;
+        if (words == NULL)
+            words = base_alloc_zero(CHECKPOINT_DEAD_WORDS, sizeof *words);
+        if (words == NULL)
+            return error_no_memory(writing->error);
+        memcpy(words + v * (SEGMENT_VECTOR_ROWS / 64), vector.dead, SEGMENT_VECTOR_ROWS / 8);
+    }
+    *out = words;
+    return RHEI_OK;
+}
+
+/* Tells those that `told` (may be NULL) doesn't have. */
+static rhei_status tell_dead(struct writing *writing, const struct checkpoint_known *known, const uint64_t *told)
+{
+    uint64_t fresh[CHECKPOINT_DEAD_WORDS], any = 0;
+    if (known->dead == NULL)
+        return RHEI_OK;
+    for (uint32_t w = 0; w < CHECKPOINT_DEAD_WORDS; w++)
+        any |= fresh[w] = known->dead[w] & ~(told == NULL ? 0 : told[w]);
+    return any == 0 ? RHEI_OK
+                    : checkpoint_dead_add(writing->dead, known->uid, fresh, CHECKPOINT_DEAD_WORDS, writing->error);
+}
+
+/* ---- Segments. ----------------------------------------------------------------------------------------------------- */
+
+/* What the newest checkpoint has of a segment; NULL: nothing that can be gone on with. */
+static const struct checkpoint_known *known_before(const struct checkpoint_known_table *table, uint32_t number,
+                                                   uint64_t lineage)
+{
+    if (table == NULL || number >= table->count || lineage == 0 || table->segments[number].lineage != lineage)
+        return NULL;
+    return &table->segments[number];
+}
+
+static rhei_status write_new(struct writing *writing, struct table_writing *table, uint32_t number,
+                             struct checkpoint_known *known, bool has_blob)
+{
+    begin_table(writing, table);
+    rhei_status status = RHEI_OK;
+    if (!known->in_pieces && !has_blob)
+        status = write_blob(writing, table, number, known);
+    if (status != RHEI_OK)
+        return status;
+    checkpoint_put_segment(&writing->out, table->id, known->uid, known->in_pieces ? 0 : known->rows, known->in_pieces);
+    if (known->in_pieces)
+        status = write_piece(writing, table, number, 0, known);
+    return status == RHEI_OK ? tell_dead(writing, known, NULL) : status;
+}
+
+/* One segment of the snapshot. */
+static rhei_status write_segment(struct writing *writing, struct table_writing *table, uint32_t number)
+{
+    const struct checkpoint_known_table *old =
+        checkpoint_set_find(&writing->checkpoint->set, table->id); /* also where all is told anew: blobs stay */
+    uint64_t lineage = mirror_view_segment_lineage(table->view, number);
+    const struct checkpoint_known *before = known_before(old, number, lineage);
+    struct checkpoint_known *known = &table->after->segments[number];
+    bool open = mirror_view_segment_is_open(table->view, number);
+    bool same = before != NULL && before->in_pieces == open; /* it is kept the way it was */
+    *known = (struct checkpoint_known){.lineage = lineage,
+                                       .uid = same ? before->uid : writing->next_uid++,
+                                       .rows = mirror_view_segment_rows(table->view, number),
+                                       .in_pieces = open,
+                                       .bytes = same ? before->bytes : 0};
+    rhei_status status = look_for_dead(writing, table, number, known->rows, &known->dead);
+    if (status != RHEI_OK)
+        return status;
+    if (writing->whole || !same)
+        return write_new(writing, table, number, known, same);
+    if (known->rows > before->rows)
+        status = write_piece(writing, table, number, before->rows, known);
+    return status == RHEI_OK ? tell_dead(writing, known, before->dead) : status;
+}
+
+/* Those of the newest checkpoint that aren't in this one, or are kept in another way. */
+static void tell_removed(struct writing *writing, const struct table_writing *table)
+{
+    for (uint32_t s = 0; !writing->whole && table->before != NULL && s < table->before->count; s++) {
+        const struct checkpoint_known *before = &table->before->segments[s];
+        bool stays = s < table->after->count && table->after->segments[s].lineage == before->lineage &&
+                     table->after->segments[s].uid == before->uid;
+        if (before->uid != 0 && !stays)
+            checkpoint_put_removed(&writing->out, table->id, before->uid);
+    }
+}
+
+/* ---- Tables. ------------------------------------------------------------------------------------------------------- */
+
+static rhei_status write_dead(struct writing *writing, const struct table_writing *table)
+{
+    struct base_buffer bytes = {0};
+    if (checkpoint_dead_is_empty(writing->dead))
+        return RHEI_OK;
+    rhei_status status = checkpoint_dead_write(writing->dead, &bytes, writing->error);
+    if (status == RHEI_OK)
+        checkpoint_put_dead(&writing->out, table->id, bytes.data, bytes.len);
+    base_buffer_reset(&bytes);
+    return status;
+}
+
+static rhei_status write_table(struct writing *writing, const struct mirror_table_view *view, uint32_t id)
+{
+    uint32_t count = mirror_view_segment_count(view);
+    struct table_writing table = {.view = view, .id = id, .after = checkpoint_set_add(&writing->set, id, count)};
+    if (table.after == NULL)
+        return error_no_memory(writing->error);
+    table.before = checkpoint_set_find(&writing->checkpoint->set, id);
+    table.begun = !writing->whole && table.before != NULL;
+    rhei_status status = checkpoint_dead_new(&writing->dead, writing->error);
+    if (status == RHEI_OK)
+        begin_table(writing, &table); /* also one without a row is a table */
+    for (uint32_t s = 0; s < count && status == RHEI_OK; s++)
+        if (mirror_view_segment_rows(view, s) > 0)
+            status = write_segment(writing, &table, s);
+    if (status == RHEI_OK)
+        tell_removed(writing, &table);
+    if (status == RHEI_OK)
+        status = write_dead(writing, &table);
+    checkpoint_dead_free(&writing->dead);
+    return status;
+}
+
+static rhei_status write_tables(struct writing *writing)
+{
+    const struct mirror_table_view *view;
+    rhei_status status = RHEI_OK;
+    for (uint32_t id = 0; status == RHEI_OK && (view = mirror_view_next(&writing->snapshot, &id)) != NULL; id++) {
+        if (id >> TABLE_SOURCE_SHIFT != OWN_FILES)
+            break;
+        status = write_table(writing, view, id);
+    }
+    for (size_t i = 0; status == RHEI_OK && !writing->whole && i < writing->checkpoint->set.count; i++)
+        if (checkpoint_set_find(&writing->set, writing->checkpoint->set.tables[i].id) == NULL)
+            checkpoint_put_gone(&writing->out, writing->checkpoint->set.tables[i].id);
+    return status == RHEI_OK ? blobs_flush(writing) : status;
+}
+
+/* ---- The checkpoint itself. ---------------------------------------------------------------------------------------- */
+
+static rhei_status make_head(struct writing *writing, struct checkpoint_head *head)
+{
+    struct checkpoint *checkpoint = writing->checkpoint;
+    const struct change_source_ops *source = checkpoint->config.source->ops;
+    *head = (struct checkpoint_head){.kind = writing->whole ? CHECKPOINT_BASE : CHECKPOINT_DELTA,
+                                     .base = checkpoint->head.base,
+                                     .number = checkpoint->head.number + 1,
+                                     .position = mirror_snapshot_position(&writing->snapshot),
+                                     .made_ms = base_wall_ms()};
+    if (writing->whole) {
+        head->number = 0;
+        do
+            head->base = base_random_u64();
+        while (head->base == 0);
+    }
+    return source->stamp(checkpoint->config.source, head->position, &head->stamp, writing->error);
+}
+
+/* The head is written first and knows only at the end which numbers were given: room is left for segments of the snapshot. */
+static uint64_t count_segments(const struct mirror_snapshot *snapshot)
+{
+    const struct mirror_table_view *view;
+    uint64_t count = 0;
+    for (uint32_t id = 0; (view = mirror_view_next(snapshot, &id)) != NULL && id >> TABLE_SOURCE_SHIFT == OWN_FILES;
+         id++)
+        count += mirror_view_segment_count(view);
+    return count;
+}
+
+static rhei_status store_it(struct writing *writing, const struct checkpoint_head *head)
+{
+    struct checkpoint *checkpoint = writing->checkpoint;
+    struct blob_store *store = checkpoint->config.store;
+    if (writing->out.failed)
+        return error_no_memory(writing->error);
+    if (writing->whole)
+        return store->ops->manifest_swap(store, &checkpoint->version, writing->out.data, writing->out.len,
+                                         writing->error);
+    char name[CHECKPOINT_NAME_BYTES];
+    checkpoint_delta_name(head->base, head->number, name);
+    struct blob blob = {name, writing->out.data, writing->out.len};
+    return store->ops->put(store, &blob, 1, writing->error);
+}
+
+static bool whole_is_due(const struct checkpoint *checkpoint)
+{
+    uint64_t most = checkpoint->manifest_bytes < DELTA_BYTES_LEAST ? DELTA_BYTES_LEAST : checkpoint->manifest_bytes;
+    return checkpoint->head.base == 0 || checkpoint->whole_wanted || checkpoint->head.number >= MOST_DELTAS ||
+           checkpoint->delta_bytes > most;
+}
+
+/* ---- All of it. ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t bytes_of(const struct checkpoint *checkpoint)
+{
+    uint64_t bytes = checkpoint->manifest_bytes + checkpoint->delta_bytes;
+    for (size_t t = 0; t < checkpoint->set.count; t++)
+        for (uint32_t s = 0; s < checkpoint->set.tables[t].count; s++)
+            bytes += checkpoint->set.tables[t].segments[s].bytes;
+    return bytes;
+}
+
+static void take_over(struct writing *writing, const struct checkpoint_head *head)
+{
+    struct checkpoint *checkpoint = writing->checkpoint;
+    checkpoint_set_reset(&checkpoint->set);
+    checkpoint->set = writing->set;
+    writing->set = (struct checkpoint_set){.tables = NULL};
+    checkpoint->head = *head;
+    writing->written += writing->out.len;
+    if (writing->whole) {
+        checkpoint->manifest_bytes = writing->out.len;
+        checkpoint->delta_bytes = 0;
+        checkpoint->whole_wanted = false;
+    } else {
+        checkpoint->delta_bytes += writing->out.len;
+    }
+    base_mutex_lock(&checkpoint->lock);
+    checkpoint->status.position = head->position;
+    checkpoint->status.made_ms = head->made_ms;
+    checkpoint->status.bytes = bytes_of(checkpoint);
+    checkpoint->status.written += writing->written;
+    checkpoint->status.checkpoints++;
+    base_mutex_unlock(&checkpoint->lock);
+    checkpoint_fault(checkpoint, "checkpoint.written");
+    if (writing->whole)
+        checkpoint_sweep(checkpoint);
+}
+
+static rhei_status run(struct writing *writing)
+{
+    struct checkpoint_head head;
+    rhei_status status = make_head(writing, &head);
+    if (status != RHEI_OK)
+        return status;
+    writing->next_uid = writing->checkpoint->next_uid;
+    head.next_uid = writing->next_uid + count_segments(&writing->snapshot);
+    checkpoint_put_head(&writing->out, &head);
+    checkpoint_fault(writing->checkpoint, "checkpoint.begun");
+    status = write_tables(writing);
+    BASE_INVARIANT(writing->next_uid <= head.next_uid);
+    writing->checkpoint->next_uid = head.next_uid; /* whatever comes of this one: a name is given once */
+    checkpoint_put_end(&writing->out);
+    checkpoint_fault(writing->checkpoint, "checkpoint.encoded");
+    if (status == RHEI_OK)
+        status = store_it(writing, &head);
+    if (status == RHEI_OK)
+        take_over(writing, &head);
+    return status;
+}
+
+rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error)
+{
+    struct writing writing = {.checkpoint = checkpoint, .error = error, .whole = whole_is_due(checkpoint)};
+    uint64_t publishes = mirror_publishes(checkpoint->config.mirror);
+    rhei_status status = mirror_snapshot_take(checkpoint->config.mirror, &writing.snapshot);
+    if (status != RHEI_OK)
+        return error_no_memory(error);
+    status = run(&writing);
+    if (status == RHEI_OK)
+        checkpoint->seen_publishes = publishes;
+    else
+        checkpoint->whole_wanted = true; /* which takes away what this one left over */
+    mirror_snapshot_release(&writing.snapshot);
+    blobs_free(&writing.blobs);
+    checkpoint_set_reset(&writing.set);
+    base_buffer_reset(&writing.out);
+    return status;
+}

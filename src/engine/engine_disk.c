@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mirror's folder (olap_path): a local blob store, segments as Arrow files, checkpoints (docs/design/checkpoints.md).
+ *
+ * A folder that can't be used because of what it is (another handle has it, it isn't ours, a newer version's) refuses the opening, for its
+ * name is a mistake. One that can't be written leaves the mirror in memory, with a message, for the database goes on without it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "checkpoint/checkpoint.h"
+#include "codec_arrow/codec_arrow.h"
+#include "engine/engine_internal.h"
+#include "store_local/store_local.h"
+
+static void in_memory(struct rhei_db *db, const char *why)
+{
+    (void)snprintf(db->disk_message, sizeof db->disk_message, "%.250s", why);
+    base_log_write(&db->log, BASE_LOG_WARN, "engine", "the mirror is kept in memory alone: %s", why);
+}
+
+static bool is_a_mistake(rhei_status status)
+{
+    return status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_TOO_NEW || status == RHEI_NO_MEMORY;
+}
+
+static rhei_status open_store(struct rhei_db *db, struct rhei_error *error)
+{
+    struct store_local_config store = {
+        .folder = db->olap_path, .fault = db->config.fault, .fault_context = db->config.fault_context};
+    return store_local_open(&store, &db->store, error);
+}
+
+static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
+{
+    struct checkpoint_restored restored;
+    struct checkpoint_config config = {.mirror = db->mirror,
+                                       .source = db->source,
+                                       .store = db->store,
+                                       .codec = &codec_arrow,
+                                       .log = &db->log,
+                                       .fault = db->config.fault,
+                                       .fault_context = db->config.fault_context};
+    rhei_status status = checkpoint_open(&config, &db->checkpoint, &restored, error);
+    if (status != RHEI_OK)
+        return status;
+    sync->restored = restored.any;
+    sync->restored_position = restored.position;
+    sync->keeps_log = true;
+    return RHEI_OK;
+}
+
+rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (db->olap_path == NULL)
+        return RHEI_OK;
+    if (db->source->ops->stamp == NULL) {
+        in_memory(db, "the database was opened without change capture, which a mirror on disk goes on by");
+        return RHEI_OK;
+    }
+    rhei_status status = open_store(db, &why);
+    if (status == RHEI_OK)
+        status = open_checkpoint(db, sync, &why);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    error_context(&why, "olap_path: ");
+    if (is_a_mistake(status)) {
+        if (error != NULL)
+            *error = why;
+        return status;
+    }
+    in_memory(db, why.message);
+    return RHEI_OK;
+}
+
+static void durable(void *context, int64_t position)
+{
+    sync_durable(context, position);
+}
+
+rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_error *error)
+{
+    if (db->checkpoint == NULL)
+        return RHEI_OK;
+    checkpoint_tell(db->checkpoint, durable, db->sync);
+    return background ? checkpoint_start(db->checkpoint, error) : RHEI_OK;
+}
+
+void engine_disk_finish(struct rhei_db *db)
+{
+    checkpoint_close(&db->checkpoint);
+}
+
+void engine_disk_close(struct rhei_db *db)
+{
+    if (db->store != NULL)
+        db->store->ops->close(&db->store);
+}
+
+void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
+{
+    if (db->olap_path == NULL)
+        return;
+    struct checkpoint_status disk = {.position = -1};
+    if (db->checkpoint != NULL)
+        checkpoint_get_status(db->checkpoint, &disk);
+    base_buffer_text(out, ",\n  \"disk\": {\"folder\": ");
+    engine_json_text(out, db->olap_path);
+    base_buffer_format(out,
+                       ", \"bytes\": %" PRIu64 ", \"position\": %" PRId64 ", \"checkpoint_ms\": %" PRId64
+                       ", \"age_ms\": %" PRId64 ", \"checkpoints\": %" PRIu64 ", \"failures\": %" PRIu64
+                       ", \"written_bytes\": %" PRIu64 ", \"duration_us\": %" PRId64 ", \"restored_tables\": %u"
+                       ", \"restored_position\": %" PRId64 ", \"restore_us\": %" PRId64 ", \"message\": ",
+                       disk.bytes, disk.position, disk.made_ms, disk.made_ms > 0 ? base_wall_ms() - disk.made_ms : -1,
+                       disk.checkpoints, disk.failures, disk.written, disk.duration_ns / 1000, disk.restored.tables,
+                       disk.restored.any ? disk.restored.position : -1, disk.restored.duration_ns / 1000);
+    engine_json_text(out, db->disk_message[0] != '\0' ? db->disk_message
+                          : disk.error[0] != '\0'     ? disk.error
+                                                      : disk.restored.message);
+    base_buffer_char(out, '}');
+}
