@@ -31,6 +31,7 @@ struct engine_ticker {
     base_cond wake, told;
     base_thread thread;
     bool started, closing;
+    bool asleep; /* it has to be woken for a call; else it looks in time by itself */
     struct engine_progress *calls;
 };
 
@@ -94,14 +95,29 @@ static struct engine_progress *first_due(const struct engine_ticker *ticker)
     return first;
 }
 
+/* Under the lock: for as long as a call isn't told of; and then, if none came, until one does. So short calls wake nobody. */
+static void rest(struct engine_ticker *ticker, bool *idle)
+{
+    ticker->asleep = *idle;
+    base_cond_wait_until(&ticker->wake, &ticker->lock, *idle ? INT64_MAX : base_now_ns() + INTERVAL_NS);
+    ticker->asleep = false;
+    *idle = true;
+}
+
 static void ticker_run(void *context)
 {
     struct engine_ticker *ticker = context;
+    bool idle = false;
     base_mutex_lock(&ticker->lock);
     while (!ticker->closing) {
         struct engine_progress *call = first_due(ticker);
-        if (call == NULL || base_now_ns() < call->due_ns) {
-            base_cond_wait_until(&ticker->wake, &ticker->lock, call == NULL ? INT64_MAX : call->due_ns);
+        if (call == NULL) {
+            rest(ticker, &idle);
+            continue;
+        }
+        idle = false;
+        if (base_now_ns() < call->due_ns) {
+            base_cond_wait_until(&ticker->wake, &ticker->lock, call->due_ns);
             continue;
         }
         call->telling = true;
@@ -136,7 +152,7 @@ rhei_status engine_progress_open(struct engine_ticker *ticker, rhei_progress_fun
         ticker->started = true;
         made->next = ticker->calls;
         ticker->calls = made;
-        if (made->next == NULL) /* else the thread waits for one that is due no later */
+        if (ticker->asleep)
             base_cond_signal(&ticker->wake);
     }
     base_mutex_unlock(&ticker->lock);

@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -93,3 +94,21 @@ def test_rows_on_their_way_into_a_file_are_counted(rh, terminal):
         process.send_signal(signal.SIGINT)
         read_until(ours, r"cancelled")
         assert process.wait(60) == 1
+
+
+@pytest.mark.parametrize("arguments", [("exec", "INSERT INTO t VALUES (1)"), ("exec", "INSERT INTO t VALUES (1); SELECT 2"), ("import", "in.csv", "t")])
+def test_every_command_tells_what_it_waits_for(rh, terminal, arguments):
+    rh.run("exec", "CREATE TABLE t (a)")
+    (rh.folder / "in.csv").write_text("a\n1\n")
+    (rh.folder / "patient.toml").write_text("[engine]\nbusy_timeout_ms = 600000\n")
+    ours, theirs = terminal
+    other = sqlite3.connect(rh.folder / "rhei.db")
+    other.execute("BEGIN IMMEDIATE")
+    process = start(rh, theirs, *arguments, "--config", "patient.toml")
+    text = read_until(ours, r"\r. waiting for another process's lock · \d+\.\d s · Ctrl-C cancels\x1b\[K")
+    other.rollback()
+    other.close()
+    assert process.wait(60) == 0
+    text = read_until(ours, r"row", text)
+    assert text.rindex("\r\x1b[K") > text.rindex("Ctrl-C cancels")
+    assert rh.run("query", "SELECT count(*) AS n FROM t").stdout == "n\n1\n"

@@ -13,8 +13,10 @@ static rhei_status run_statement(struct rh_tool *tool, rhei_session *session, co
                                  struct rhei_error *error)
 {
     const struct rh_args *args = tool->args;
-    struct rhei_query_options options = {
-        .struct_size = sizeof options, .timeout_ms = args->timeout_ms, .cancel = tool->cancel};
+    struct rhei_query_options options = {.struct_size = sizeof options,
+                                         .timeout_ms = args->timeout_ms,
+                                         .cancel = tool->cancel,
+                                         .progress = rh_waiting_told};
     struct rhei_params params = {.values = args->params.values, .count = args->params.count};
     rhei_rows *rows = NULL;
     struct rhei_call_options limits = rh_tool_limits(tool);
@@ -47,6 +49,7 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements,
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_call_options limits = rh_tool_limits(tool);
     bool one_transaction = wants_one_transaction(&statements->script);
+    rh_waiting_start(tool->out, tool->err, "at work");
     if (one_transaction &&
         rhei_session_execute_with(session, "BEGIN IMMEDIATE", NULL, &limits, NULL, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
@@ -64,11 +67,13 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements,
             return RH_EXIT_ERROR;
         }
     }
+    rh_waiting_start(tool->out, tool->err, "committing");
     if (one_transaction && rhei_session_execute_with(session, "COMMIT", NULL, &limits, NULL, &error) != RHEI_OK) {
         rh_tell_error(tool, &error);
         tell_what_is_kept(statements, 0, true);
         return RH_EXIT_ERROR;
     }
+    rh_waiting_stop();
     if (rhei_session_in_transaction(session))
         return rh_tell(tool, "the text ends inside a transaction that it began: it was rolled back; add COMMIT");
     return RH_EXIT_OK;

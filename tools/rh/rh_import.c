@@ -3,6 +3,7 @@
 #include "rh_import.h"
 
 #include "rh_text.h"
+#include "rh_waiting.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -215,9 +216,11 @@ static bool load(struct rh_import *import)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_call_options limits = rh_tool_limits(import->tool);
+    rh_waiting_start(import->tool->out, import->tool->err, "beginning");
     if (rhei_session_open(import->tool->db, &import->session, &error) != RHEI_OK ||
         rhei_session_execute_with(import->session, "BEGIN IMMEDIATE", NULL, &limits, NULL, &error) != RHEI_OK)
         return rh_import_database_error(import, &error);
+    rh_waiting_stop();
     if (!rh_import_find_columns(import))
         return false;
     bool again = import->args->create || import->args->no_header; /* the first line was read and is data, or all was */
@@ -228,8 +231,10 @@ static bool load(struct rh_import *import)
     rh_progress_end(&import->progress);
     if (!good || !close_rejects(import))
         return false;
+    rh_waiting_start(import->tool->out, import->tool->err, "committing");
     if (rhei_session_execute_with(import->session, "COMMIT", NULL, &limits, NULL, &error) != RHEI_OK)
         return rh_import_database_error(import, &error);
+    rh_waiting_stop();
     return true;
 }
 

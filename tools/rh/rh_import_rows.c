@@ -119,6 +119,7 @@ static void hold(struct rh_chunk *chunk, struct rhei_value *value)
 static bool execute(struct rh_import *import, const char *sql, struct rhei_error *error)
 {
     struct rhei_call_options limits = rh_tool_limits(import->tool);
+    limits.progress = NULL; /* the import's own line tells of all chunks */
     return rhei_session_execute_with(import->session, sql, NULL, &limits, NULL, error) == RHEI_OK;
 }
 
@@ -129,6 +130,7 @@ static rhei_status insert(struct rh_import *import, const char *sql, size_t firs
     struct rhei_params params = {chunk->values + first * import->column_count, count * import->column_count};
     struct rhei_result result = {.struct_size = sizeof result};
     struct rhei_call_options limits = rh_tool_limits(import->tool);
+    limits.progress = NULL; /* the import's own line tells of all chunks */
     rhei_status status = rhei_session_execute_with(import->session, sql, &params, &limits, &result, error);
     if (status == RHEI_OK) {
         import->rows += count;

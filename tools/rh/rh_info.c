@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh info: the database as the engine describes it; indented for people, as it comes with --json. */
 #include "rh_tool.h"
+#include "rh_waiting.h"
 
 #include <string.h>
 
@@ -48,7 +49,10 @@ int rh_info_command(struct rh_tool *tool)
     if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
     int code = RH_EXIT_OK;
-    if (rhei_info_json(tool->db, &json, &error) != RHEI_OK) {
+    rh_waiting_start(tool->out, tool->err, "looking");
+    rhei_status status = rhei_info_json(tool->db, &json, &error);
+    rh_waiting_stop();
+    if (status != RHEI_OK) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
     } else if (tool->args->json) {

@@ -32,6 +32,7 @@ static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error 
         .route = args->route,
         .timeout_ms = args->timeout_ms,
         .cancel = tool->cancel,
+        .progress = rh_waiting_told,
     };
     struct rhei_params params = {.values = args->params.values, .count = args->params.count};
     if (args->format == RH_FORMAT_ARROW)

@@ -2,6 +2,7 @@
 /* rh status: what the file says of capture and of the engines that run on it, and what this command sees of its tables. */
 #include "rh_registry.h"
 #include "rh_tool.h"
+#include "rh_waiting.h"
 #include "rh_writer.h"
 
 #include <inttypes.h>
@@ -256,7 +257,9 @@ int rh_status_command(struct rh_tool *tool)
     struct status status;
     if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
+    rh_waiting_start(tool->out, tool->err, "looking");
     bool good = collect(tool, &status);
+    rh_waiting_stop();
     if (good && tool->args->json) {
         print_json(&status);
     } else if (good) {

@@ -71,7 +71,7 @@ int rh_sync_command(struct rh_tool *tool)
     int64_t started = rh_now_us();
     rh_waiting_start(tool->out, tool->err, "building the column store");
     bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK &&
-                rhei_sync_now(tool->db, &report, &error) == RHEI_OK &&
+                rhei_sync_now_with(tool->db, &limits, &report, &error) == RHEI_OK &&
                 rhei_sync_status(tool->db, &status, &error) == RHEI_OK &&
                 rhei_table_list(tool->db, &tables, &count, &error) == RHEI_OK;
     rh_waiting_stop();

@@ -41,6 +41,7 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
     };
     tool->look = config.read_only;
     rhei_status status = rhei_cancel_create(&tool->cancel, error);
+    rh_waiting_start(tool->out, tool->err, "opening");
     if (status == RHEI_OK)
         status = rhei_open(args->db, &config, &tool->db, error);
     if (status == RHEI_CANT_OPEN && (flags & RH_OPEN_CREATE) != 0) {
@@ -50,6 +51,7 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
         status = rhei_open(args->db, &config, &tool->db, error);
         tool->created = status == RHEI_OK;
     }
+    rh_waiting_stop();
     if (status != RHEI_OK) {
         rh_tool_close(tool);
         return false;
@@ -77,8 +79,10 @@ void rh_tool_close(struct rh_tool *tool)
 
 struct rhei_call_options rh_tool_limits(const struct rh_tool *tool)
 {
-    return (struct rhei_call_options){
-        .struct_size = sizeof(struct rhei_call_options), .timeout_ms = tool->args->timeout_ms, .cancel = tool->cancel};
+    return (struct rhei_call_options){.struct_size = sizeof(struct rhei_call_options),
+                                      .timeout_ms = tool->args->timeout_ms,
+                                      .cancel = tool->cancel,
+                                      .progress = rh_waiting_told};
 }
 
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,16 +28,45 @@ static struct {
     const char *label;
     int64_t started_us;
     atomic_uint_fast64_t rows;
+    bool told;
+    struct rhei_progress progress; /* its texts are the two below */
+    char doing[64], table[64];
 } waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-void rh_waiting_line(struct rh_buffer *line, struct rh_terminal terminal, const char *label, int64_t elapsed_us,
-                     uint64_t rows, unsigned frame)
+/* Steps of SQLite's machine say nothing to people, and who is at work is known from the label; what is waited for isn't. */
+static bool is_telling(const struct rhei_progress *told)
+{
+    return told != NULL && (told->fraction >= 0 || strncmp(told->doing, "waiting", 7) == 0 ||
+                            strcmp(told->unit, "rows") == 0 || strcmp(told->unit, "changes") == 0);
+}
+
+static void add_told(struct rh_buffer *line, const struct rhei_progress *told, const char *between)
+{
+    if (told->fraction >= 0) {
+        rh_buffer_format(line, "%s%d %%", between, (int)(told->fraction * 100));
+    } else if (told->done > 0 && strcmp(told->unit, "steps") != 0) {
+        rh_buffer_add_text(line, between);
+        rh_add_count(line, (uint64_t)told->done);
+        rh_buffer_format(line, " %s", told->unit);
+    }
+}
+
+void rh_waiting_line(struct rh_buffer *line, struct rh_terminal terminal, const char *label,
+                     const struct rhei_progress *told, int64_t elapsed_us, uint64_t rows, unsigned frame)
 {
     static const char *const dots[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
     static const char *const plain[] = {"|", "/", "-", "\\"};
     const char *between = terminal.utf8 ? " · " : ", ";
-    rh_buffer_format(line, "%s %s%s%lld.%lld s", terminal.utf8 ? dots[frame % 10] : plain[frame % 4], label, between,
-                     (long long)(elapsed_us / 1000000), (long long)(elapsed_us / 100000 % 10));
+    bool telling = is_telling(told);
+    rh_buffer_format(line, "%s %s", terminal.utf8 ? dots[frame % 10] : plain[frame % 4], telling ? told->doing : label);
+    if (telling && told->table[0] != '\0') {
+        rh_buffer_add_text(line, between);
+        rh_add_visible(line, told->table, strlen(told->table));
+    }
+    if (telling)
+        add_told(line, told, between);
+    rh_buffer_format(line, "%s%lld.%lld s", between, (long long)(elapsed_us / 1000000),
+                     (long long)(elapsed_us / 100000 % 10));
     if (rows > 0) {
         rh_buffer_add_text(line, between);
         rh_add_count(line, rows);
@@ -45,11 +75,26 @@ void rh_waiting_line(struct rh_buffer *line, struct rh_terminal terminal, const 
     rh_buffer_format(line, "%sCtrl-C cancels", between);
 }
 
+int rh_waiting_told(void *unused, const struct rhei_progress *progress)
+{
+    (void)unused;
+    pthread_mutex_lock(&waiting.lock);
+    waiting.progress = *progress;
+    snprintf(waiting.doing, sizeof waiting.doing, "%s", progress->doing);
+    snprintf(waiting.table, sizeof waiting.table, "%.*s",
+             (int)rh_text_cut(progress->table, strlen(progress->table), 40), progress->table);
+    waiting.progress.doing = waiting.doing;
+    waiting.progress.table = waiting.table;
+    waiting.told = true;
+    pthread_mutex_unlock(&waiting.lock);
+    return 0;
+}
+
 static void show(unsigned frame)
 {
     struct rh_buffer line = {0};
-    rh_waiting_line(&line, waiting.terminal, waiting.label, rh_now_us() - waiting.started_us,
-                    atomic_load(&waiting.rows), frame);
+    rh_waiting_line(&line, waiting.terminal, waiting.label, waiting.told ? &waiting.progress : NULL,
+                    rh_now_us() - waiting.started_us, atomic_load(&waiting.rows), frame);
     /* a line that wraps could not be taken away again */
     size_t width = waiting.terminal.width > 1 ? waiting.terminal.width - 1 : line.length;
     fprintf(stderr, "\r%.*s\033[K", (int)rh_text_cut(line.bytes, line.length, width), line.bytes);
@@ -113,6 +158,7 @@ void rh_waiting_start(struct rh_terminal out, struct rh_terminal err, const char
     waiting.label = label;
     waiting.started_us = rh_now_us();
     waiting.over = false;
+    waiting.told = false;
     atomic_store(&waiting.rows, 0);
     waiting.running = pthread_create(&waiting.thread, NULL, work, NULL) == 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rh_waiting.h
- * A line on a terminal while a command waits for the engine for over a second: time, rows, and how to end it. One at a time.
+ * A line on a terminal while a command waits for the engine for over a second: what it does and how much of that is done, time, rows, and
+ * how to end it. One at a time.
  * Never where standard error, or the pipe behind standard output, is no terminal.
  */
 #ifndef RH_WAITING_H
@@ -9,6 +10,7 @@
 
 #include "rh_memory.h"
 #include "rh_terminal.h"
+#include "rhei/rhei.h"
 
 #include <stdint.h>
 
@@ -21,8 +23,11 @@ void rh_waiting_clear(void);
 /** The waiting is over, and the line away. Does nothing where none is. Main thread. */
 void rh_waiting_stop(void);
 
-/** The line itself; `frame` chooses the spinner's picture. */
-void rh_waiting_line(struct rh_buffer *line, struct rh_terminal terminal, const char *label, int64_t elapsed_us,
-                     uint64_t rows, unsigned frame);
+/** What the engine tells of its work, for the line: the `progress` of options. Any thread. */
+int rh_waiting_told(void *unused, const struct rhei_progress *progress);
+
+/** The line itself; `told` may be NULL, `frame` chooses the spinner's picture. */
+void rh_waiting_line(struct rh_buffer *line, struct rh_terminal terminal, const char *label,
+                     const struct rhei_progress *told, int64_t elapsed_us, uint64_t rows, unsigned frame);
 
 #endif

@@ -33,11 +33,34 @@ static void test_waiting_tells_time_rows_and_the_way_out(void **state)
 {
     struct rh_buffer line = {0};
     (void)state;
-    rh_waiting_line(&line, (struct rh_terminal){.present = true}, "asking", 1250000, 0, 1);
+    rh_waiting_line(&line, (struct rh_terminal){.present = true}, "asking", NULL, 1250000, 0, 1);
     assert_string_equal(line.bytes, "/ asking, 1.2 s, Ctrl-C cancels");
     rh_buffer_clear(&line);
-    rh_waiting_line(&line, (struct rh_terminal){.present = true, .utf8 = true}, "asking", 61000000, 12345, 10);
+    rh_waiting_line(&line, (struct rh_terminal){.present = true, .utf8 = true}, "asking", NULL, 61000000, 12345, 10);
     assert_string_equal(line.bytes, "⠋ asking · 61.0 s · 12,345 rows · Ctrl-C cancels");
+    static const struct {
+        struct rhei_progress told;
+        const char *line;
+    } cases[] = {
+        {{.doing = "reading", .table = "", .unit = "steps", .done = 5000, .fraction = -1},
+         "| label, 2.0 s, Ctrl-C cancels"},
+        {{.doing = "waiting for other writers", .table = "", .unit = "steps", .fraction = -1},
+         "| waiting for other writers, 2.0 s, Ctrl-C cancels"},
+        {{.doing = "comparing table and mirror",
+          .table = "or\x1b"
+                   "ders",
+          .unit = "rows",
+          .done = 1,
+          .fraction = 0.426},
+         "| comparing table and mirror, or\\x1bders, 42 %, 2.0 s, Ctrl-C cancels"},
+        {{.doing = "applying changes", .table = "", .unit = "changes", .done = 12345, .fraction = -1},
+         "| applying changes, 12,345 changes, 2.0 s, Ctrl-C cancels"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rh_buffer_clear(&line);
+        rh_waiting_line(&line, (struct rh_terminal){.present = true}, "label", &cases[i].told, 2000000, 0, 0);
+        assert_string_equal(line.bytes, cases[i].line);
+    }
     rh_buffer_free(&line);
 }
 
