@@ -646,7 +646,8 @@ static void apply_narrow(const struct oltp *oltp, struct oltp_schema *schema)
 /* The catalog's tables, now that their numbers are known. */
 static rhei_status apply_seal(struct oltp_schema *schema, struct rhei_error *error)
 {
-    struct capture_table *tables = base_arena_zero(&schema->arena, schema->catalog.table_count + 1, sizeof *tables);
+    struct capture_table *tables =
+        base_arena_alloc(&schema->arena, ((size_t)schema->catalog.table_count + 1) * sizeof *tables);
     if (tables == NULL) {
         return error_no_memory(error);
     }

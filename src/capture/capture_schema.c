@@ -570,7 +570,11 @@ static void load_parts(struct load *load)
     uint32_t tables = 0, all = 0;
     struct load_slot **order = load_order(load, &all, &tables);
     schema->definitions = load_alloc(load, (size_t)all + 1, sizeof(*schema->definitions));
-    schema->tables = load_alloc(load, (size_t)tables + 1, sizeof *schema->tables);
+    /* all of it is written below, and it is the largest part of a schema that is kept as it was */
+    schema->tables = base_arena_alloc(&schema->arena, ((size_t)tables + 1) * sizeof *schema->tables);
+    if (schema->tables == NULL) {
+        load_fail(load, error_no_memory(load->error));
+    }
     schema->owns = load_alloc(load, (size_t)tables + 1, sizeof(*schema->owns));
     struct capture_view *views = load_alloc(load, (size_t)(all - tables) + 1, sizeof *views);
     if (load->status != RHEI_OK) {
