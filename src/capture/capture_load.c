@@ -20,6 +20,7 @@ enum {
     LOAD_BYTES_MAX = 4 * 1024 * 1024, /* of one batch */
     LOAD_SCHEMA_KEPT = 1024 * 1024,   /* a connection whose schema takes more isn't kept for later */
     LOAD_ROWS_EACH = 4096, /* rowids from the first to the last for which a further reader is worth its while */
+    LOAD_WALK_SHARE = 8,   /* a walk over the pages takes such a part of the time in which one reader reads all rows */
 };
 
 struct source_loader {
@@ -39,6 +40,9 @@ struct source_load {
     bool logged;       /* the log's last row is the position */
     int64_t low, high; /* rowids, for several readers */
     uint32_t count;
+    /* for the first reader, once it has no rows left: what counts them in another way. NULL: that is done */
+    struct source_load_info *count_into;
+    struct capture_source *watched; /* who may need the watch of that walk */
     struct source_loader loaders[LOAD_MAX];
 };
 
@@ -279,13 +283,14 @@ static rhei_status load_prepare_all(struct source_load *load, struct rhei_error 
     bool ranged = load->count > 1;
     int64_t low = load->low, high = load->high;
     rhei_status status = RHEI_OK;
-    uint64_t span = (uint64_t)high - (uint64_t)low;
-    uint64_t share = span / load->count;
+    /* the first one has fewer rows, as it has the pages to walk over */
+    uint64_t span = (uint64_t)high - (uint64_t)low, walk = ranged ? span / LOAD_WALK_SHARE : 0;
+    uint64_t share = span / load->count + walk / load->count, next = share > walk ? share - walk : 0;
     for (uint32_t i = 0; i < load->count && status == RHEI_OK; i++) {
         bool last = i + 1 == load->count;
-        int64_t from = (int64_t)((uint64_t)low + share * i);
-        int64_t to = last ? high : (int64_t)((uint64_t)low + share * (i + 1) - 1);
-        bool empty = ranged && (low > high || (share == 0 && !last));
+        int64_t from = (int64_t)((uint64_t)low + (i == 0 ? 0 : next + share * (i - 1)));
+        int64_t to = last ? high : (int64_t)((uint64_t)low + next + share * i - 1);
+        bool empty = ranged && (low > high || (!last && (i == 0 ? next : share) == 0));
         status = load_prepare(load, &load->loaders[i], ranged, from, to, error);
         load->loaders[i].done = empty;
     }
@@ -354,6 +359,16 @@ static rhei_status load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, b
     return RHEI_OK;
 }
 
+/* In the first reader's state and on its connection. */
+static rhei_status load_count_now(struct source_load *load, struct rhei_error *error)
+{
+    struct source_load_info *info = load->count_into;
+    load->count_into = NULL;
+    capture_source_watch_start(load->watched, load->loaders[0].connection, info->position,
+                               load->table->table.source.name, &info->rows);
+    return info->rows < 0 ? load_count_rows(load, &info->rows, error) : RHEI_OK;
+}
+
 rhei_status capture_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **result,
                                struct source_load_info *info, struct rhei_error *error)
 {
@@ -361,11 +376,11 @@ rhei_status capture_load_begin(struct change_source *base, uint32_t id, uint32_t
     rhei_status status = load_open(source->oltp, id, loaders, true, result, info, error);
     info->rows = -1;
     if (status == RHEI_OK) {
-        capture_source_watch_start(source, (*result)->loaders[0].connection, info->position,
-                                   (*result)->table->table.source.name, &info->rows);
+        (*result)->count_into = info;
+        (*result)->watched = source;
     }
-    if (status == RHEI_OK && info->rows < 0) {
-        status = load_count_rows(*result, &info->rows, error);
+    if (status == RHEI_OK && (*result)->count == 1) { /* nobody reads meanwhile */
+        status = load_count_now(*result, error);
     }
     if (status != RHEI_OK) {
         capture_load_end(result);
@@ -420,8 +435,9 @@ rhei_status capture_load_next(struct source_load *load, uint32_t number, size_t 
     }
     if (batch->count > 0) {
         *result = capture_batch_view(batch);
+        return RHEI_OK;
     }
-    return RHEI_OK;
+    return number == 0 && load->count_into != NULL ? load_count_now(load, error) : RHEI_OK;
 }
 
 void capture_load_end(struct source_load **slot)

@@ -72,7 +72,10 @@ struct change_source_ops {
     rhei_status (*tables)(struct change_source *source, const struct source_table **tables, size_t *count,
                           struct rhei_error *error);
 
-    /* Initial load of one table: `loaders` readers of one state, each for a part of the rows. Own threads, beside cycles. */
+    /*
+     * Initial load of one table: `loaders` readers of one state, each for a part of the rows. Own threads, beside cycles. Where there are
+     * several, info->rows may be filled as late as the end of loader 0, so *info stays where it is until load_end.
+     */
     rhei_status (*load_begin)(struct change_source *source, uint32_t table, uint32_t loaders, struct source_load **load,
                               struct source_load_info *info, struct rhei_error *error);
     /* One loader's next rows; *batch = NULL at its end. Each loader number is driven by one thread. */
