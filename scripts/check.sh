@@ -83,7 +83,7 @@ check_install() {
     cp tests/install/hello_rhei.c "$work/hello.cc"
     # shellcheck disable=SC2086,SC2046
     {
-        cc -std=c17 -Wall -Wextra -Werror $flags "$work/hello.c" -o "$work/shared" $(pkg-config --libs rhei) &&
+        cc -std=c17 -Wall -Wextra -Wshadow -Werror $flags "$work/hello.c" -o "$work/shared" $(pkg-config --libs rhei) &&
             c++ -std=c++17 -Wall -Wextra -Wshadow -Werror $flags "$work/hello.cc" -o "$work/cpp" $(pkg-config --libs rhei) &&
             cc -std=c17 $flags "$work/hello.c" -o "$work/static" "$libdir/librhei.a" $(pkg-config --libs --static rhei | sed 's/-lrhei//')
     } || return 1

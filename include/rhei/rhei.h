@@ -443,7 +443,7 @@ RHEI_API void rhei_rows_close(rhei_rows **rows);
  * Checks a statement once, to be run many times with other parameters. It stays valid when the schema changes. One statement
  * only; not for BEGIN and the like. The caller owns *statement; end with rhei_statement_close().
  *
- * Errors: RHEI_SQL (with `sql_offset`), RHEI_TRANSACTION. Any thread; the statement is its owner's.
+ * Errors: RHEI_SQL (with `sql_offset`), RHEI_TRANSACTION, RHEI_UNSUPPORTED (EXPLAIN ROUTE, which only rhei_query() answers). Any thread; the statement is its owner's.
  */
 RHEI_API rhei_status rhei_prepare(rhei_db *db, const char *sql, rhei_statement **statement, struct rhei_error *error);
 /** Number of values that a run needs: the largest parameter number in the text. Owner thread. */

@@ -9,6 +9,11 @@
 #include "rhei/rhei.h"
 
 #ifdef __cplusplus
+#if defined(__GNUC__)
+/* rhei_split is a struct and a function, as stat is; g++ -Wshadow would tell of it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 extern "C" {
 #endif
 
@@ -272,8 +277,9 @@ struct rhei_watch_event {
  * process's (or as `sync_interval_ms` says). Many commits become one event, and a consumer that is slow costs no more than a set of names.
  *
  * A table counts as changed when rows were inserted, updated or deleted (though they may be as before), when it is made, altered or
- * dropped, and when its mirror is built anew. What isn't captured (RHEI_TABLE_UNMIRRORED) isn't told of. Nothing is told while the handle
- * doesn't sync (rhei_stop_sync(), manual_sync).
+ * dropped, and when its mirror is built anew. What isn't captured (RHEI_TABLE_UNMIRRORED) isn't told of. While the handle doesn't sync by itself
+ * (rhei_stop_sync(), manual_sync), it is told by what makes it sync: rhei_sync_now(), a `latest` query of the column store. A table goes by its
+ * name: one that is renamed is told of under both, and afterwards under the new one.
  *
  * The caller owns *watcher, and closes it before the handle. Errors: RHEI_OLAP_UNAVAILABLE (this handle keeps no column store),
  * RHEI_READ_ONLY (it captures no changes). Any thread; the watcher is its owner's.
@@ -304,5 +310,8 @@ RHEI_API void rhei_watch_close(rhei_watcher **watcher);
 
 #ifdef __cplusplus
 }
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 #endif
 #endif

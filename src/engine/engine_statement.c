@@ -108,6 +108,9 @@ static rhei_status describe(struct rhei_statement *statement, struct rhei_error 
 static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, rhei_statement **statement,
                            struct rhei_error *error)
 {
+    size_t inner = 0;
+    if (route_explained_text(sql, strlen(sql), &inner) != NULL)
+        return error_set(error, RHEI_UNSUPPORTED, "EXPLAIN ROUTE isn't prepared: give its text to rhei_query");
     rhei_statement *made = base_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return error_no_memory(error);

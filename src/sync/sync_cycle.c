@@ -279,6 +279,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     status = follow(sync, &cycle, after, limit, error);
     if (status != RHEI_OK && cycle.suspect && !sync->reading) /* nobody asked which tables are suspect */
         sync_verify_want(sync);
+    if (status == RHEI_OK && !atomic_load_explicit(&sync->primed, memory_order_relaxed))
+        sync_tell_all(sync);
     if (status == RHEI_OK)
         status = publish(sync, cycle.position, error);
     source->ops->end(source);

@@ -220,6 +220,7 @@ void sync_tables_free(struct sync *sync);
 /* sync_observe.c: the owner; nothing if nobody observes. */
 void sync_tell_changed(struct sync *sync, struct sync_table *table);
 void sync_tell_published(struct sync *sync, int64_t position);
+void sync_tell_all(struct sync *sync);
 
 /* sync_cycle.c: the owner. */
 rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,

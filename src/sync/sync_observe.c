@@ -5,6 +5,8 @@
  *   1. A table is told before the publish that shows its change, and once for each publish: a cycle costs nothing per row here.
  *   2. What a failed cycle told stays told: the next publish shows it.
  *   3. Nobody observes: one relaxed load per batch.
+ *   4. The first cycle begins at the newest change, so that loads have what came before: of a table that isn't loaded nobody would
+ *      learn what was committed between the opening and that cycle. It tells of every table.
  */
 #include "sync_internal.h"
 
@@ -21,6 +23,13 @@ void sync_tell_changed(struct sync *sync, struct sync_table *table)
     table->told = sync->telling;
     sync->told = true;
     sync->config.observer.changed(sync->config.observer.context, table->definition->name);
+}
+
+void sync_tell_all(struct sync *sync)
+{
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (sync->tables[i]->state != SYNC_TABLE_UNMIRRORED)
+            sync_tell_changed(sync, sync->tables[i]);
 }
 
 void sync_tell_published(struct sync *sync, int64_t position)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <rhei/rhei.h>
+#include <rhei/rhei_doors.h>
 #include <rhei/rhei_native.h>
 
 static int failed(const char *what, const struct rhei_error *error)
@@ -36,6 +37,35 @@ static int sum_is_right(rhei_db *db, int32_t route, struct rhei_error *error)
     return right;
 }
 
+static int told(void *context, const struct rhei_progress *progress)
+{
+    (void)context;
+    return progress->elapsed_us < 0;
+}
+
+/* What a shell needs: the statements of a text, and the tables of the database, under limits. */
+static int doors_are_open(rhei_db *db, struct rhei_error *error)
+{
+    static const char text[] = "SELECT 1; SELECT ';'";
+    struct rhei_split part;
+    memset(&part, 0, sizeof part);
+    part.struct_size = sizeof part;
+    int statements = 0;
+    while (rhei_split(text, sizeof text - 1, &part, error) == RHEI_OK && part.state != RHEI_SPLIT_END)
+        statements++;
+    struct rhei_call_options options;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.progress = told;
+    struct rhei_catalog *catalog = NULL;
+    if (rhei_catalog_read(db, "orders", &options, &catalog, error) != RHEI_OK)
+        return 0;
+    int right = statements == 2 && catalog->table_count == 1 && catalog->tables[0]->column_count == 3 &&
+                rhei_verify_with(db, NULL, &options, NULL, error) == RHEI_OK;
+    rhei_catalog_free(&catalog);
+    return right;
+}
+
 int main(int argc, char **argv)
 {
     struct rhei_error error;
@@ -52,6 +82,8 @@ int main(int argc, char **argv)
         return failed("initial sync", &error);
     if (!sum_is_right(db, RHEI_ROUTE_OLTP, &error) || !sum_is_right(db, RHEI_ROUTE_OLAP, &error))
         return failed("query", &error);
+    if (!doors_are_open(db, &error))
+        return failed("doors", &error);
     rhei_close(&db);
     return 0;
 }

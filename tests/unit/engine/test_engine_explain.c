@@ -113,6 +113,10 @@ static void test_explain_route_tells_what_would_happen_and_does_nothing(void **s
     must_explain("SELECT * FROM orders WHERE id = 7", "SQLite's plan", "SEARCH orders");
     must_explain("SELECT count(*), random() FROM orders", "reason", "random()");
     must_fail(fixture.db, "EXPLAIN ROUTE SELECT nothing FROM orders", RHEI_SQL);
+    rhei_statement *statement = NULL;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    assert_int_equal(rhei_prepare(fixture.db, "EXPLAIN ROUTE SELECT 1", &statement, &error), RHEI_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "rhei_query"));
 }
 
 static void test_a3_a_table_without_its_mirror_is_sqlites(void **state)
