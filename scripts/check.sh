@@ -3,8 +3,8 @@
 # exits with 1 when any failed.
 #
 #   scripts/check.sh            all
-#   scripts/check.sh NAME...    some of: format layers circles text promises warnings symbols install
-#                               docs sanitizers threads system_sqlite
+#   scripts/check.sh NAME...    some of: format layers circles invariants text promises warnings symbols
+#                               install docs sanitizers threads system_sqlite
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -27,6 +27,11 @@ check_circles() {
     parse_variant
     build
     "$python" scripts/check_circles.py "$build_folder"
+}
+
+# What READMEs number is looked at, and only looked at.
+check_invariants() {
+    "$python" scripts/check_invariants.py
 }
 
 # Hosts of package registries and paths of one machine have no place in files. The brackets keep this file clean.
@@ -109,7 +114,7 @@ check_threads() {
 }
 
 names=("$@")
-[ $# -gt 0 ] || names=(format layers circles text promises warnings symbols install docs sanitizers)
+[ $# -gt 0 ] || names=(format layers circles invariants text promises warnings symbols install docs sanitizers)
 failed=()
 for name in "${names[@]}"; do
     declare -F "check_$name" >/dev/null || die "there is no check named $name"

@@ -102,6 +102,7 @@ static rhei_status apply_make_log(struct capture *capture, uint32_t width)
 /* More columns, as ALTER TABLE ... ADD COLUMN for each would write them. */
 static rhei_status apply_widen(struct capture *capture, uint32_t width)
 {
+    BASE_INVARIANT(width > capture->schema->log_columns && width <= CAPTURE_LOG_MAX_COLUMNS);
     struct base_buffer sql = {0};
     if (width - capture->schema->log_columns == 1) {
         base_buffer_format(&sql, "ALTER TABLE main." OLTP_LOG " ADD COLUMN c%u;", width);
@@ -167,6 +168,7 @@ static bool apply_triggers_equal(const struct capture_table_schema *table, const
 
 static rhei_status apply_drop_triggers(struct capture *capture, struct capture_table_schema *table)
 {
+    BASE_INVARIANT(sqlite3_get_autocommit(capture->connection->db) == 0); /* I6: old or new, never none */
     struct base_buffer sql = {0};
     table->remade = 1;
     for (uint32_t i = 0; i < table->trigger_count; i++) {
@@ -183,6 +185,7 @@ static rhei_status apply_drop_triggers(struct capture *capture, struct capture_t
 static rhei_status apply_make_triggers(struct capture *capture, const struct capture_trigger_set *set)
 {
     static const char head[] = "CREATE TRIGGER ";
+    BASE_INVARIANT(set->count >= 4 && set->count <= CAPTURE_TRIGGERS_MAX);
     struct base_buffer sql = {0};
     for (uint32_t i = 0; i < set->count; i++) {
         base_buffer_text(&sql, head);
@@ -266,6 +269,7 @@ static rhei_status apply_number(struct capture *capture, const struct capture_ta
 {
     *id = found->id;
     if (keep_number) {
+        BASE_INVARIANT(found->id > 0 && found->same && capture->cause == CAPTURE_BY_US); /* I6 */
         return RHEI_OK;
     }
     rhei_status status = *id == 0 ? RHEI_OK : capture_registry_retire(capture->oltp, *id, capture->error);

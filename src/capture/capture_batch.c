@@ -12,6 +12,7 @@ rhei_status capture_batch_new(const struct capture_table_schema *table, bool log
         return error_no_memory(error);
     }
     batch->table = table;
+    BASE_INVARIANT(table->table.source.column_count > 0 && table->table.source.key_count > 0);
     batch->columns = table->table.source.column_count;
     batch->logged = logged;
     batch->plain = true;
@@ -74,6 +75,7 @@ bool capture_batch_reserve(struct capture_batch *batch, size_t rows)
         BATCH_GROW(batch->seq);
     }
     if (ok) {
+        BASE_INVARIANT(capacity >= rows && capacity > batch->capacity);
         batch->capacity = capacity;
     }
     return ok;
@@ -109,6 +111,7 @@ static inline bool batch_take(struct capture_batch *batch, uint32_t column, sqli
 bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stmt *stmt, int from, bool utf16,
                        struct base_arena *arena)
 {
+    BASE_INVARIANT(column < batch->columns && batch->count < batch->capacity);
     struct rhei_value *value = &batch->values[column][batch->count];
     const void *odd;
     uint32_t odd_length;
@@ -146,6 +149,7 @@ bool capture_batch_put_row(struct capture_batch *batch, sqlite3_value **cells, s
 
 const struct change_batch *capture_batch_view(struct capture_batch *batch)
 {
+    BASE_INVARIANT(batch->count <= batch->capacity);
     batch->view = (struct change_batch){.table = batch->table->table.source.id,
                                         .column_count = batch->columns,
                                         .row_count = batch->count,

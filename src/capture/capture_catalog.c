@@ -15,6 +15,7 @@ void capture_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
 {
     base_mutex_lock(&capture_of(oltp)->schema_lock);
     struct oltp_schema *old = capture_of(oltp)->schema;
+    BASE_INVARIANT(schema != old && schema->catalog.tables != NULL);
     schema->catalog.schema_version = atomic_load_explicit(&capture_of(oltp)->schema_version, memory_order_relaxed) + 1;
     capture_of(oltp)->schema = schema;
     atomic_store_explicit(&capture_of(oltp)->schema_version, schema->catalog.schema_version, memory_order_release);
@@ -46,6 +47,7 @@ static bool catalog_cookie_is(struct oltp *oltp, int64_t cookie)
 static rhei_status catalog_commit(struct oltp *oltp, rhei_status status, struct oltp_schema *schema,
                                   struct rhei_error *error)
 {
+    BASE_INVARIANT(oltp->writer_busy); /* I6, W1 */
     oltp_fault(oltp, "capture.commit");
     if (status == RHEI_OK) {
         status = oltp_exec(oltp->writer, "COMMIT", error);

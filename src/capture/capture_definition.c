@@ -573,6 +573,7 @@ struct capture_definition *capture_definition_new(struct capture_definer *define
     }
     atomic_init(&definition->references, 1);
     definition->arena.first_block = 1024;
+    BASE_INVARIANT(definer->arena == NULL && count > 0);
     definer->arena = &definition->arena;
     define_objects(definer, definition, objects, count);
     if (definer->status == RHEI_OK && definition->main != NULL) {

@@ -60,6 +60,7 @@ static const struct capture_own *explain_own(const struct oltp_schema *schema,
 {
     const struct capture_table_schema *table =
         capture_schema_find((struct oltp_schema *)(uintptr_t)schema, definition->name);
+    BASE_INVARIANT(table == NULL || table - schema->tables < schema->catalog.table_count);
     return table == NULL ? NULL : schema->owns[table - schema->tables];
 }
 

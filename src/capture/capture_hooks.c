@@ -14,6 +14,7 @@ static rhei_status hooks_open(struct oltp *oltp, struct rhei_error *error)
         return error_no_memory(error);
     }
     capture->engine_id = (int64_t)(base_random_u64() >> 2) + 1;
+    BASE_INVARIANT(capture->engine_id > 0);
     base_mutex_init(&capture->schema_lock);
     base_mutex_init(&capture->loader_lock);
     oltp->hooked = capture;
@@ -204,6 +205,7 @@ static rhei_status hooks_after_ddl(struct oltp *oltp, bool creates, struct oltp_
     if (status != RHEI_OK || (base != NULL && base->cookie == cookie)) {
         return status; /* nothing of main changed: TEMP, ATTACHed, IF NOT EXISTS */
     }
+    BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0); /* I6 */
     struct oltp_schema *made = NULL, *known = base == NULL ? capture_schema_hold(oltp) : NULL;
     status = capture_apply(oltp, CAPTURE_BY_US, base == NULL ? known : base,
                            base != NULL && creates ? CAPTURE_APPENDED : CAPTURE_ALL, &made, error);

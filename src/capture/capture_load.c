@@ -63,6 +63,7 @@ static rhei_status load_take(struct oltp *oltp, struct oltp_connection **connect
     base_mutex_lock(&capture_of(oltp)->loader_lock);
     *connection = capture_of(oltp)->free_loaders;
     if (*connection != NULL) {
+        BASE_INVARIANT(capture_of(oltp)->free_loader_count > 0 && (*connection)->role == OLTP_SOURCE);
         capture_of(oltp)->free_loaders = (*connection)->next;
         capture_of(oltp)->free_loader_count--;
     }
@@ -84,6 +85,7 @@ static void load_give(struct oltp *oltp, struct oltp_connection **slot)
     base_mutex_lock(&capture_of(oltp)->loader_lock);
     bool keep = capture_of(oltp)->free_loader_count < CAPTURE_LOADERS_KEPT;
     if (keep) {
+        BASE_INVARIANT(sqlite3_get_autocommit(connection->db) != 0); /* kept, it holds no snapshot */
         connection->next = capture_of(oltp)->free_loaders;
         capture_of(oltp)->free_loaders = connection;
         capture_of(oltp)->free_loader_count++;
@@ -415,6 +417,7 @@ static bool load_put_row(struct source_loader *loader)
 rhei_status capture_load_next(struct source_load *load, uint32_t number, size_t max_rows,
                               const struct change_batch **result, struct rhei_error *error)
 {
+    BASE_INVARIANT(number < load->count);
     struct source_loader *loader = &load->loaders[number];
     struct capture_batch *batch = loader->batch;
     *result = NULL;

@@ -31,6 +31,8 @@ static const char *const prune_texts[] = {
 static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, const int64_t *values, int count,
                              int64_t *results, bool *null, struct rhei_error *error)
 {
+    BASE_INVARIANT(which < sizeof capture_of(oltp)->upkeep / sizeof capture_of(oltp)->upkeep[0] &&
+                   oltp->writer_busy); /* W1 */
     sqlite3_stmt **stmt = &capture_of(oltp)->upkeep[which];
     int rc = *stmt != NULL
                  ? SQLITE_OK
@@ -61,6 +63,7 @@ static rhei_status prune_floor(struct oltp *oltp, int64_t *position, bool *alone
 
 static rhei_status prune_write_seen(struct oltp *oltp, int64_t position, struct rhei_error *error)
 {
+    BASE_INVARIANT(capture_of(oltp)->engine_id > 0 && position >= 0);
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
     const int64_t values[] = {capture_of(oltp)->engine_id, position, base_wall_ms()};
     rhei_status status = prune_ask(oltp, PRUNE_SEEN, values, 3, NULL, NULL, error);
@@ -112,6 +115,8 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
     position = position < last ? position : last - 1;
     int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
+    BASE_INVARIANT(status != RHEI_OK || last == 0 || to < last);                 /* P1: the newest row stays */
+    BASE_INVARIANT(status != RHEI_OK || to < first || to - first < PRUNE_SLICE); /* P2 */
     oltp_fault(oltp, "capture.prune");
     if (status == RHEI_OK && last > 0 && to >= first) {
         status = prune_ask(oltp, PRUNE_DELETE, &to, 1, NULL, NULL, error);

@@ -289,6 +289,7 @@ rhei_status capture_registry_read(struct capture_registry *registry, struct rhei
 {
     sqlite3_stmt *stmt = NULL;
     rhei_status status = RHEI_OK;
+    BASE_INVARIANT(registry->newest == NULL && registry->live == NULL);
     registry->newest = base_map_new(false);
     if (registry->newest == NULL) {
         return error_no_memory(error);
@@ -395,11 +396,13 @@ rhei_status capture_registry_add(struct capture_registry *registry, const struct
     *id = sqlite3_last_insert_rowid(registry->connection->db);
     rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(registry->connection, rc, NULL, error);
     sqlite3_reset(registry->add);
+    BASE_INVARIANT(status != RHEI_OK || *id > 0); /* R1 */
     return status;
 }
 
 rhei_status capture_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error)
 {
+    BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0); /* with the triggers, in one transaction */
     atomic_store_explicit(&capture_of(oltp)->registry_grown, true, memory_order_relaxed);
     return oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, id);
 }

@@ -85,6 +85,7 @@ static void schema_index_names(struct load *load)
         while (schema->buckets[at] != 0) {
             at = (at + 1) & (size - 1);
         }
+        BASE_INVARIANT(schema->bucket_count > schema->definition_count); /* an empty one ends each search */
         schema->buckets[at] = i + 1;
     }
 }
@@ -205,6 +206,7 @@ static uint32_t track_count(const struct load_track *track)
 static void load_track_row(struct load *load, struct load_track *track, const struct capture_object *object)
 {
     if (!track->changed && track->matched < track->before_count && load_same(&track->before[track->matched], object)) {
+        BASE_INVARIANT(track->more_count == 0); /* L1: the first difference ends the comparison */
         track->matched++;
         return;
     }
@@ -581,6 +583,8 @@ static void load_parts(struct load *load)
         return;
     }
     for (uint32_t i = 0; i < all; i++) {
+        BASE_INVARIANT(i == 0 || strcmp(schema->definitions[i - 1]->name, order[i]->definition->name) != 0 ||
+                       i == tables);
         schema->definitions[i] = order[i]->definition; /* takes the reference */
         order[i]->definition = NULL;
     }
@@ -638,6 +642,7 @@ static rhei_status schema_load(struct oltp_connection *connection, struct oltp_s
         load_fail(&load, oltp_exec(connection, "BEGIN", error));
     }
     if (appended) {
+        BASE_INVARIANT(base != NULL && !own); /* L2: in the transaction of our CREATE */
         schema->last_rowid = base->last_rowid;
         schema->pieces = base->pieces;
     }

@@ -43,6 +43,7 @@ static struct capture_joined *join(struct oltp_schema *schema, struct oltp_shown
         const char *name = NULL;
         const struct source_table *table = oltp_shown_table(shown, t, &name);
         if (table != NULL) {
+            BASE_INVARIANT(count < room);
             joined->tables[count++] = (struct capture_table){.source = *table, .captured = true, .schema = name};
         }
     }

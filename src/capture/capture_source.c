@@ -131,6 +131,7 @@ static rhei_status source_use_schema(struct capture_source *source, struct oltp_
         }
     }
     qsort(source->batches, source->batch_count, sizeof(struct capture_batch *), source_compare_ids);
+    BASE_INVARIANT(source->batch_count <= count && source->by_root == NULL);
     return status == RHEI_OK ? source_prepare_log(source, width, error) : status;
 }
 
@@ -173,6 +174,7 @@ static void source_end(struct change_source *base)
 static rhei_status source_pin(struct capture_source *source, int64_t *position, bool *known, struct change_cycle *cycle,
                               struct rhei_error *error)
 {
+    BASE_INVARIANT(sqlite3_get_autocommit(source->connection->db) != 0); /* S1: a snapshot of its own */
     rhei_status status = source_run(source, source->start, error);
     if (status == RHEI_OK) {
         status = capture_source_step(source, source->last, error);
@@ -263,6 +265,7 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
         }
     }
     if (status == RHEI_OK) {
+        BASE_INVARIANT(known && sqlite3_txn_state(source->connection->db, "main") == SQLITE_TXN_READ); /* S1 */
         source->position = cycle->position;
         status = capture_source_first_row(source, after, &cycle->lost, error);
         source->all_lost = cycle->lost;

@@ -39,6 +39,7 @@ struct capture_batch *capture_source_batch(struct capture_source *source, int64_
 void capture_source_list(struct capture_source *source, struct capture_batch *batch)
 {
     if (!batch->listed) {
+        BASE_INVARIANT(source->ready_count < source->batch_count);
         batch->listed = true;
         batch->count = 0;
         batch->plain = true;
@@ -50,6 +51,7 @@ void capture_source_list(struct capture_source *source, struct capture_batch *ba
 void capture_source_lose(struct capture_source *source, struct capture_batch *batch, const char *why)
 {
     capture_source_list(source, batch);
+    BASE_INVARIANT(why != NULL && batch->listed);
     batch->lost = why;
     batch->lost_at = INT64_MAX;
 }

@@ -30,6 +30,7 @@ enum {
 /* Where value column `column` of the log's current row is. */
 static sqlite3_stmt *source_cell(const struct capture_source *source, uint32_t column, int *at)
 {
+    BASE_INVARIANT(column < source->width);
     bool far = column >= source->near;
     *at = far ? (int)(column - source->near) : 3 + (int)column;
     return far ? source->far : source->log;
@@ -48,6 +49,7 @@ static rhei_status source_fetch_far(struct capture_source *source, const struct 
     if ((source->key_first ? source->key_at + batch->table->table.source.key_count : batch->columns) <= source->near) {
         return RHEI_OK;
     }
+    BASE_INVARIANT(source->far != NULL);
     sqlite3_reset(source->far);
     sqlite3_bind_int64(source->far, 1, sqlite3_column_int64(source->log, 0));
     rhei_status status = capture_source_step(source, source->far, error);
@@ -298,6 +300,7 @@ static uint64_t source_seen_bit(const struct capture_source *source, const struc
 static bool source_see(struct capture_source *source, const struct capture_batch *batch)
 {
     uint64_t bit = source_seen_bit(source, batch);
+    BASE_INVARIANT(bit < source->seen_bits && source->seen_bits <= source->seen_room); /* R3 */
     uint64_t mask = UINT64_C(1) << (bit & 63), word = source->seen[bit / 64];
     source->seen[bit / 64] = word | mask;
     return (word & mask) != 0;
@@ -353,6 +356,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     if (status != RHEI_OK) {
         return status;
     }
+    BASE_INVARIANT(batch->listed && batch->lost == NULL && batch->count < batch->capacity);
     bool seen = source_see(source, batch);
     if (seen || batch->looks || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE) {
         struct rhei_error why = RHEI_ERROR_INIT;
@@ -365,6 +369,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
         }
     }
     batch->plain &= kind == CHANGE_UPSERT;
+    BASE_INVARIANT(batch->count == 0 || batch->seq[batch->count - 1] <= source->next_seq - 1); /* R1 */
     batch->op[batch->count] = kind;
     batch->seq[batch->count] = source->next_seq - 1;
     batch->count += status == RHEI_OK;
@@ -383,6 +388,7 @@ static rhei_status source_add_displaced(struct capture_source *source, struct ca
     }
     for (uint32_t i = 0; i < 3 && status == RHEI_OK && batch->lost == NULL; i++) {
         source->key_at = i * keys;
+        BASE_INVARIANT(source->key_first && (i + 1) * keys <= source->width);
         status = source_add(source, batch, CAPTURE_LOG_DISPLACE, error);
     }
     source->key_at = 0;
@@ -442,6 +448,7 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
     if (batch == NULL) {
         return source_pass_over(source, id, error);
     }
+    BASE_INVARIANT(batch->table->table.source.id == id);
     batch->newest = seq;
     if (!batch->listed) {
         capture_source_list(source, batch);
@@ -520,6 +527,7 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
     }
     source->row_waits = true;
     source->drained = false;
+    BASE_INVARIANT(source->position > after && source->next_seq == after + 1); /* S2 */
     return source_clear_seen(source, source->position - after, error);
 }
 
@@ -565,6 +573,7 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
         status = capture_source_judge(source, error);
     }
     for (uint32_t i = 0; i < source->ready_count; i++) {
+        BASE_INVARIANT(source->order[i]->listed && (i == 0 || source->order[i] != source->order[i - 1]));
         source->ready[i] = *capture_batch_view(source->order[i]);
         source->order[i]->listed = false;
     }
@@ -572,7 +581,8 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
         return status;
     }
     if (source->ready_count == 0) {
-        source->torn = 0; /* whoever asks again has applied all that was given */
+        BASE_INVARIANT(source->drained); /* count = 0 means that all were delivered */
+        source->torn = 0;                /* whoever asks again has applied all that was given */
     }
     *batches = source->ready;
     *count = source->ready_count;

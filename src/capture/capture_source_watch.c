@@ -70,6 +70,7 @@ rhei_status capture_source_roots(struct capture_source *source, struct rhei_erro
 /* With watch_lock held: a cycle has no use any more for what was touched up to its state. */
 static void watch_forget(struct capture_source *source)
 {
+    BASE_INVARIANT(source->watch != NULL); /* E1 */
     capture_watch_forget(source->watch, source->told);
     source->told = 0;
 }
@@ -138,6 +139,7 @@ void capture_source_watch_begin(struct capture_source *source, struct change_cyc
         struct capture_batch *batch = watch_batch(source, roots[i]);
         if (batch != NULL) {
             cycle->suspect = true;
+            BASE_INVARIANT(batch->root == roots[i] && batch->touched <= source->cycle);
             batch->touched = source->cycle;
             batch->rows = capture_watch_rows(source->watch, roots[i]);
         }
@@ -181,6 +183,7 @@ rhei_status capture_source_judge(struct capture_source *source, struct rhei_erro
     bool watched = source->watch != NULL && source->watch_seen; /* not one that was made during this cycle */
     bool judges = watched && !source->all_lost && capture_watch_touched(source->watch, &roots) > 0;
     size_t count = judges ? source->told : 0;
+    BASE_INVARIANT(!judges || source->judged <= source->position); /* E2 */
     for (size_t i = 0; i < count && status == RHEI_OK; i++) {
         struct capture_batch *batch = watch_batch(source, roots[i]);
         bool has = batch == NULL || batch->newest > source->judged;
@@ -248,6 +251,7 @@ void capture_source_watch_start(struct capture_source *source, struct oltp_conne
     base_mutex_lock(&source->watch_lock);
     if (status == RHEI_OK && source->watch == NULL) {
         source->watch = watch;
+        BASE_INVARIANT(!source->watch_unfit); /* E3 */
         source->watch_unfit = watch == NULL;
         source->watch_seen = false;
         source->told = 0;

@@ -124,6 +124,7 @@ static rhei_status still_begin(struct change_source *base, int64_t after, struct
     }
     still->version = version;
     cycle->position = atomic_load_explicit(&still->position, memory_order_acquire);
+    BASE_INVARIANT(cycle->position > 0); /* T1 */
     cycle->lost = after != cycle->position;
     return RHEI_OK;
 }

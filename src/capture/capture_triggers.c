@@ -105,6 +105,7 @@ static void make_key(struct maker *maker, const char *row)
 
 static void make_key_row(struct maker *maker, enum capture_log_op op, const char *row)
 {
+    BASE_INVARIANT(op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK); /* T2 */
     make_log_head(maker, maker->source->key_count);
     make_log_row(maker, "VALUES(", op);
     make_key(maker, row);
@@ -477,6 +478,7 @@ static rhei_status make_end(struct maker *maker, struct capture_trigger_set *set
         return error_no_memory(maker->error);
     }
     set->name[set->count] = name_text;
+    BASE_INVARIANT(set->count < CAPTURE_TRIGGERS_MAX);
     set->sql[set->count++] = sql;
     return RHEI_OK;
 }

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base_invariant.h"
 #include "base/base_memory.h"
 
 enum role { ROLE_TREE, ROLE_OVERFLOW, ROLE_FREE };
@@ -86,6 +87,7 @@ struct capture_walmap *capture_walmap_new(uint32_t page_size, uint32_t usable_si
 {
     struct capture_walmap *map = base_alloc_zero(1, sizeof *map);
     if (map != NULL) {
+        BASE_INVARIANT(usable_size <= page_size && usable_size >= 480); /* the format's least */
         map->page_size = page_size;
         map->usable = usable_size;
     }
@@ -153,6 +155,7 @@ static void walmap_count(struct capture_walmap *map, uint32_t root, int64_t chan
 {
     struct tree *tree = change == 0 || root == 0 ? NULL : walmap_tree(map, root);
     if (tree != NULL) {
+        BASE_INVARIANT(tree->root == root);
         tree->rows += change;
     }
 }
@@ -175,6 +178,7 @@ static void walmap_move(struct capture_walmap *map, struct place *place, uint32_
 
 static void walmap_set_rows(struct capture_walmap *map, struct place *place, uint32_t rows)
 {
+    BASE_INVARIANT(rows <= UINT16_MAX); /* M6: of one page */
     walmap_count(map, place->tree, (int64_t)rows - place->rows);
     place->rows = (uint16_t)rows;
 }
@@ -200,6 +204,7 @@ bool capture_walmap_roots(struct capture_walmap *map, const uint32_t *roots, siz
     }
     qsort(map->trees, count, sizeof *map->trees, walmap_compare_trees);
     for (size_t i = 0; i < before.tree_count; i++) {
+        BASE_INVARIANT(before.trees[i].root < map->room && map->places[before.trees[i].root].root);
         map->places[before.trees[i].root].root = false;
     }
     bool ok = true;
@@ -252,6 +257,8 @@ uint32_t capture_walmap_owner(const struct capture_walmap *map, uint32_t page)
 
 bool capture_walmap_begin(struct capture_walmap *map, uint32_t pages)
 {
+    BASE_INVARIANT(map->batch_count == 0 && map->queue_count == 0 &&
+                   map->freed_count == 0); /* the run before has ended */
     map->pages = pages;
     map->touched_count = 0;
     return walmap_place(map, pages) != NULL;
@@ -266,6 +273,7 @@ bool capture_walmap_frame(struct capture_walmap *map, uint32_t page, uint32_t fr
     if (place->last == 0 && !walmap_push(map, &map->batch, &map->batch_count, &map->batch_room, page)) {
         return false;
     }
+    BASE_INVARIANT(place->last < frame); /* in their order */
     place->last = frame;
     place->glanced = false;
     return true;
@@ -302,6 +310,7 @@ static void walmap_child(struct capture_walmap *map, uint32_t page, uint32_t par
         return;
     }
     struct place *place = &map->places[page];
+    BASE_INVARIANT(map->places[parent].settled); /* M2: only a settled page says whose its children are */
     walmap_move(map, place, map->places[parent].tree);
     place->parent = parent;
     place->role = (uint8_t)role;
@@ -478,6 +487,8 @@ bool capture_walmap_settle(struct capture_walmap *map, const uint8_t *(*read)(vo
     walmap_find_settled(map);
     for (size_t i = 0; i < map->queue_count && ok; i++) {
         uint32_t number = map->queue[i];
+        BASE_INVARIANT(number <= map->pages && map->places[number].settled &&
+                       map->places[number].last != 0); /* M2, M4 */
         struct place *place = &map->places[number];
         if (place->glanced && place->role == ROLE_TREE) { /* as walmap_read_tree would find it */
             walmap_set_rows(map, place, place->cells);

@@ -230,6 +230,7 @@ static uint32_t watch_get4(const uint8_t *at)
 
 static bool watch_read(struct capture_watch *watch, uint32_t frame, size_t bytes, uint8_t *to)
 {
+    BASE_INVARIANT(frame > 0 && frame <= watch->now->last_frame);
     sqlite3_int64 at = LOG_HEAD + (sqlite3_int64)(frame - 1) * (watch->page_size + FRAME_HEAD);
     return watch->file->pMethods->xRead(watch->file, to, (int)bytes, at) == SQLITE_OK;
 }
@@ -270,6 +271,7 @@ static bool watch_move_window(struct capture_watch *watch, uint32_t frame)
 {
     size_t size = watch->page_size + FRAME_HEAD, count = watch->window_room / size;
     size_t left = (size_t)(watch->now->last_frame - frame) + 1;
+    BASE_INVARIANT(count > 0);
     watch->window = frame;
     watch->window_count = (uint32_t)(count < left ? count : left);
     return watch_read(watch, frame, watch->window_count * size, watch->bytes);
@@ -415,6 +417,7 @@ const struct capture_walmap *capture_watch_map(const struct capture_watch *watch
 
 void capture_watch_forget(struct capture_watch *watch, size_t count)
 {
+    BASE_INVARIANT(count <= watch->touched_count);
     watch->touched_count -= count;
     if (watch->touched_count > 0) {
         memmove(watch->touched, watch->touched + count, watch->touched_count * sizeof *watch->touched);

@@ -50,6 +50,8 @@ void oltp_fault(struct oltp *oltp, const char *point)
 
 void oltp_committed(struct oltp *oltp, uint64_t statements)
 {
+    BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) != 0); /* I2 */
+    BASE_INVARIANT(oltp->pending_seq >= 0 && (oltp->pending_rows == 0 || oltp->pending_seq > 0));
     if (oltp->pending_seq > 0) {
         atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
         atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);

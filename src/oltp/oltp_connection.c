@@ -287,6 +287,7 @@ static void cache_unlink(struct oltp_connection *connection, struct oltp_stateme
 
 static void cache_link(struct oltp_connection *connection, struct oltp_statement *statement)
 {
+    BASE_INVARIANT(statement->newer == NULL && statement->older == NULL);
     statement->older = connection->newest;
     *(connection->newest == NULL ? &connection->oldest : &connection->newest->newer) = statement;
     connection->newest = statement;
@@ -310,6 +311,7 @@ static void cache_add(struct oltp_connection *connection, struct oltp_statement 
     while (connection->statement_count > connection->statement_limit && victim != NULL) {
         struct oltp_statement *newer = victim->newer;
         if (!victim->in_use) {
+            BASE_INVARIANT(victim->cached && victim != statement);
             base_map_remove(connection->by_text, victim->sql, victim->len);
             cache_unlink(connection, victim);
             connection->statement_count--;
@@ -390,6 +392,7 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
         statement = base_map_find(connection->by_text, sql, len);
     }
     if (statement != NULL && !statement->in_use) {
+        BASE_INVARIANT(statement->cached && sqlite3_stmt_busy(statement->stmt) == 0); /* C1 */
         if (connection->newest != statement) {
             cache_unlink(connection, statement);
             cache_link(connection, statement);
@@ -402,6 +405,7 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
         if (status != RHEI_OK) {
             return status;
         }
+        BASE_INVARIANT(!statement->cached); /* until cache_add: its owner's alone (C2) */
         statement->in_use = true;
         cache_add(connection, statement);
     }

@@ -39,6 +39,7 @@ struct oltp_cursor {
 
 static rhei_status cursor_step(struct oltp_cursor *cursor, struct rhei_error *error)
 {
+    BASE_INVARIANT(!cursor->done && cursor->connection != NULL);
     int rc = sqlite3_step(cursor->statement->stmt);
     if (rc == SQLITE_ROW) {
         return RHEI_ROW;
@@ -164,6 +165,7 @@ rhei_status oltp_cursor_stream(struct oltp *oltp, struct oltp_connection *connec
         oltp_cursor_close(&cursor);
         return status;
     }
+    BASE_INVARIANT(!*owner_open); /* one at a time on the writer's connection */
     cursor->owner_open = owner_open;
     *owner_open = true;
     *result = cursor;
@@ -173,6 +175,7 @@ rhei_status oltp_cursor_stream(struct oltp *oltp, struct oltp_connection *connec
 rhei_status oltp_cursor_next(struct oltp_cursor *cursor, struct rhei_error *error)
 {
     if (cursor->connection == NULL) {
+        BASE_INVARIANT(cursor->row_at <= cursor->row_count);
         if (cursor->row_at < cursor->row_count) {
             cursor->row_at++;
             return RHEI_ROW;
@@ -231,6 +234,7 @@ static bool collect_row(struct oltp_cursor *cursor, sqlite3_stmt *stmt, bool utf
         return false;
     }
     cursor->values = values;
+    BASE_INVARIANT(cursor->row_count < cursor->row_capacity || columns == 0);
     struct rhei_value *row = &cursor->values[cursor->row_count * columns];
     for (size_t i = 0; i < columns; i++) {
         oltp_column(stmt, (int)i, utf16, &row[i]);
@@ -301,6 +305,7 @@ uint32_t oltp_cursor_column_count(const struct oltp_cursor *cursor)
 
 const char *oltp_cursor_column_name(const struct oltp_cursor *cursor, uint32_t column)
 {
+    BASE_INVARIANT(column < oltp_cursor_column_count(cursor)); /* I4: settled by the first step */
     const char *name =
         cursor->connection == NULL ? cursor->names[column] : sqlite3_column_name(cursor->statement->stmt, (int)column);
     return name == NULL ? "" : name;
@@ -373,6 +378,7 @@ bool oltp_cursor_odd_text(struct oltp_cursor *cursor, uint32_t column, const voi
 void oltp_cursor_value(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *value)
 {
     if (cursor->connection == NULL) {
+        BASE_INVARIANT(cursor->row_at > 0 && cursor->row_at <= cursor->row_count && column < cursor->column_count);
         *value = cursor->values[(cursor->row_at - 1) * cursor->column_count + column];
     } else {
         oltp_column(cursor->statement->stmt, (int)column, cursor->connection->utf16, value);
@@ -458,6 +464,7 @@ rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t 
     static const char anchor_sql[] = "SELECT count(*) FROM main.sqlite_schema";
     if (cursor->connection == NULL) {
         survey_kept(cursor, seen);
+        BASE_INVARIANT(keep <= cursor->row_count);
         cursor->row_at = keep;
         return RHEI_OK;
     }
@@ -524,6 +531,7 @@ void oltp_cursor_close(struct oltp_cursor **slot)
         oltp_connection_watch(cursor->connection, NULL);
         if (cursor->pooled) {
             struct oltp_connection *reader = cursor->connection;
+            BASE_INVARIANT(reader->spare_cursor == NULL && cursor->owner_open == NULL);
             reader->spare_cursor = cursor; /* the next thread's from the moment the reader is given back */
             oltp_reader_give(cursor->oltp, &reader);
             return;

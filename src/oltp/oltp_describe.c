@@ -90,6 +90,7 @@ static rhei_status look_begin(struct oltp *oltp, int64_t *cookie, struct rhei_er
 {
     sqlite3 *db = oltp->describer->db;
     oltp->describer->busy_deadline_ns = 0;
+    BASE_INVARIANT(oltp->look == NULL || sqlite3_stmt_busy(oltp->look) == 0); /* one look at a time */
     oltp_face_use(oltp->describer);
     int rc = SQLITE_OK;
     if (oltp->look == NULL) { /* a row always, so that it stays open */
@@ -119,6 +120,7 @@ static rhei_status look_begin(struct oltp *oltp, int64_t *cookie, struct rhei_er
 
 static void look_end(struct oltp *oltp)
 {
+    BASE_INVARIANT(sqlite3_stmt_busy(oltp->look) != 0); /* I12: its snapshot was there until now */
     sqlite3_reset(oltp->look);
 }
 
@@ -136,6 +138,7 @@ static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len
 {
     struct oltp_statement statement = {.sql = (char *)(uintptr_t)copy, .len = len};
     const char *tail = copy;
+    BASE_INVARIANT(oltp->describing == NULL && sqlite3_stmt_busy(oltp->look) != 0); /* I12 */
     oltp->describing = describe;
     int rc = sqlite3_prepare_v2(oltp->describer->db, copy, (int)len + 1, &statement.stmt, &tail);
     oltp->describing = NULL;
@@ -155,6 +158,7 @@ static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len
         facts->is_ddl = statement.is_ddl;
         facts->read_only = statement.stmt == NULL || statement.read_only;
         facts->statement_length = (size_t)(tail - copy);
+        BASE_INVARIANT(facts->statement_length <= len);
         facts->has_tail = !oltp_is_blank(copy, len, facts->statement_length);
         facts->parameter_count = statement.stmt == NULL ? 0 : (uint32_t)sqlite3_bind_parameter_count(statement.stmt);
         status = describe_columns(describe, statement.stmt, facts, error);

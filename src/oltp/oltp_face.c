@@ -366,6 +366,7 @@ static int show(struct oltp_connection *connection, struct oltp_face_set *set)
 {
     struct face_context *face = connection->face;
     int rc = SQLITE_OK;
+    BASE_INVARIANT(connection->face_schemas <= set->schema_count); /* F2: schemas stay, in their order */
     if (face == NULL) {
         face = base_alloc_zero(1, sizeof *face);
         if (face == NULL) {

@@ -340,6 +340,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
     for (int i = 0; i < count && i < FACE_CONSTRAINTS && !none; i++) {
         long column = strtol(step, &step, 10), op = strtol(step, &step, 10), binary = strtol(step, &step, 10);
         step++;
+        BASE_INVARIANT(column >= 0 && (uint32_t)column < vtab->table->definition->column_count);
         constraints[used].column = (uint32_t)column;
         constraints[used].op = (uint8_t)op;
         none = sqlite3_value_type(values[i]) == SQLITE_NULL; /* nothing compares with it */
@@ -369,6 +370,7 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int co
 {
     struct face_cursor *cursor = (struct face_cursor *)base;
     struct rhei_value value;
+    BASE_INVARIANT(!cursor->at_end && (uint32_t)column < vtab_of(cursor)->table->definition->column_count);
     ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)column, &value);
     switch (value.type) {
     case RHEI_INTEGER:

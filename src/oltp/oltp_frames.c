@@ -56,6 +56,7 @@ static bool frames_join(struct frames *frames, const void *page, size_t bytes)
         return false;
     }
     frames->frame = room;
+    BASE_INVARIANT(frames->at > 0 && frames->room >= HEAD + bytes);
     memcpy(frames->frame, frames->head, HEAD);
     memcpy(frames->frame + HEAD, page, bytes);
     return true;
@@ -65,6 +66,7 @@ static int frames_write(sqlite3_file *file, const void *bytes, int count, sqlite
 {
     struct frames *frames = frames_of(file);
     bool goes_on = at == frames->end && at > 0;
+    BASE_INVARIANT(frames->at == 0 || frames->end == frames->at + HEAD); /* F1 */
     int rc;
     frames->end = at + count;
     if (frames->at == 0 && goes_on && count == HEAD) { /* F1 */
@@ -121,6 +123,7 @@ static int frames_close(sqlite3_file *file)
 {
     struct frames *frames = frames_of(file);
     int settled = frames_settle(file), closed = frames->system->xClose(file);
+    BASE_INVARIANT(frames->at == 0); /* F2 */
     base_free(frames->frame);
     frames->frame = NULL;
     return settled != SQLITE_OK ? settled : closed;

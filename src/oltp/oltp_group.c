@@ -30,6 +30,7 @@ struct group_watch {
 static rhei_status group_watch_check(void *context)
 {
     struct group_watch *watch = context;
+    BASE_INVARIANT(watch->running != NULL);
     const struct oltp_stop *stop = watch->running->stop;
     rhei_status status = stop == NULL ? RHEI_OK : stop->check(stop->context);
     if (status == RHEI_OK && watch->end_ns != 0 && base_now_ns() >= watch->end_ns) {
@@ -77,6 +78,7 @@ rhei_status oltp_step_own(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_err
 {
     const struct oltp_stop *stop = oltp->writer->stop;
     bool begins = stmt == oltp->begin;
+    BASE_INVARIANT(stmt != NULL && sqlite3_stmt_busy(stmt) == 0);
     oltp->writer->stop = begins ? stop : NULL;
     int rc = sqlite3_step(stmt);
     rhei_status status = RHEI_OK;
@@ -85,6 +87,7 @@ rhei_status oltp_step_own(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_err
     }
     sqlite3_reset(stmt);
     oltp->writer->stop = stop;
+    BASE_INVARIANT(stmt != oltp->commit || status != RHEI_OK || !group_in_transaction(oltp)); /* G1 */
     if (begins && status != RHEI_OK && group_in_transaction(oltp)) {
         oltp_step_own(oltp, oltp->rollback, NULL);
     }
@@ -154,6 +157,7 @@ static rhei_status group_check_debt(struct oltp *oltp, struct rhei_error *error)
 static rhei_status group_run_some(struct oltp *oltp, struct oltp_job *job, struct oltp_statement *statement, size_t row,
                                   size_t count)
 {
+    BASE_INVARIANT(count >= 1 && row + count <= job->rows);
     const struct rhei_value *params = job->params == NULL ? NULL : job->params + row * job->param_count;
     rhei_status status =
         oltp_bind(oltp->writer, statement, params, (uint32_t)count * job->param_count, false, &job->error);
@@ -237,6 +241,7 @@ static rhei_status group_run_member(struct group *group, struct oltp_job *job, s
 {
     struct oltp *oltp = group->oltp;
     bool guarded = job->many || oltp->foreign_keys;
+    BASE_INVARIANT(group_in_transaction(oltp));
     int64_t seq = oltp->pending_seq;
     uint64_t logged = oltp->pending_rows;
     rhei_status status = guarded ? oltp_step_own(oltp, oltp->savepoint, &job->error) : RHEI_OK;
@@ -310,6 +315,7 @@ static rhei_status group_run_ddl(struct group *group, struct oltp_job *job, stru
     struct oltp *oltp = group->oltp;
     struct oltp_schema *schema = NULL;
     rhei_status status = oltp_catch_up(oltp, &job->error);
+    BASE_INVARIANT(statement->is_ddl && !group_in_transaction(oltp)); /* I7: what others did is settled before */
     if (status == RHEI_OK) {
         status = oltp_step_own(oltp, oltp->begin, &job->error);
     }
@@ -365,6 +371,7 @@ static rhei_status group_run_other(struct group *group, struct oltp_job *job, st
 static rhei_status group_run_autocommit(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
 {
     struct oltp *oltp = group->oltp;
+    BASE_INVARIANT(!job->many && !group_in_transaction(oltp)); /* I2: alone, it is a transaction of its own */
     oltp_fault(oltp, "oltp.write.begin");
     rhei_status status = oltp_step_rows(oltp, job, statement);
     group_unwatch(group);
@@ -446,6 +453,7 @@ static void group_run_alone(struct group *group, struct oltp_job *job)
     if (job->status != RHEI_OK && group->watch.over) {
         group_put_back(job);
         job->solo = true;
+        BASE_INVARIANT(job != group->own); /* G5: the caller's own has all its time */
     } else if (job->status != RHEI_OK) {
         oltp_cursor_close(job->cursor);
     }
@@ -524,6 +532,7 @@ static void group_put_rest_back(struct oltp_job **jobs, uint32_t from, uint32_t 
 
 static rhei_status group_commit(struct oltp *oltp, struct oltp_job **jobs, uint32_t count, struct rhei_error *error)
 {
+    BASE_INVARIANT(count > 0 && group_in_transaction(oltp)); /* G1 */
     oltp_fault(oltp, "oltp.write.commit");
     rhei_status status = oltp_step_own(oltp, oltp->commit, error);
     if (status != RHEI_OK) {
@@ -555,6 +564,7 @@ static void group_run_together(struct group *group, struct oltp_job **jobs, uint
     struct rhei_error error = RHEI_ERROR_INIT;
     struct oltp *oltp = group->oltp;
     int64_t end_ns = group->end_ns;
+    BASE_INVARIANT(count > 1 && !group_in_transaction(oltp));
     for (;;) {
         rhei_status status = group_begin(group, &error);
         if (status != RHEI_OK && group->watch.over) {
@@ -601,6 +611,7 @@ static void group_run_gathered(struct group *group, struct oltp_job **jobs, uint
 void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *own)
 {
     struct oltp_job *together[OLTP_GROUP_MAX + 1];
+    BASE_INVARIANT(first != NULL && (own == NULL || own == first));
     uint32_t waiting = 0;
     struct group group = {.oltp = oltp, .own = own, .stop = {.check = group_watch_check, .context = &group.watch}};
     bool alone = first->next == NULL;
@@ -612,6 +623,7 @@ void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *
         job->status = RHEI_OK;
         bool join = !alone && job->joins;
         if (join) {
+            BASE_INVARIANT(waiting <= OLTP_GROUP_MAX);
             together[waiting++] = job;
         }
         if (waiting > 0 && (!join || job->next == NULL)) {
@@ -635,4 +647,5 @@ void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *
         own->put_back = false;
         group_run_alone(&group, own);
     }
+    BASE_INVARIANT(!group_in_transaction(oltp)); /* W4 */
 }

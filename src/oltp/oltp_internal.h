@@ -11,6 +11,7 @@
 #include "base/base_buffer.h"
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"

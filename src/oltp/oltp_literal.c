@@ -36,6 +36,7 @@ bool oltp_prepare_lifted(struct oltp *oltp, const struct sql_literals *lifted, s
     if (oltp_prepare(oltp->writer, lifted->text, lifted->len, statement, NULL) != RHEI_OK) {
         return false;
     }
+    BASE_INVARIANT((uint32_t)sqlite3_bind_parameter_count((*statement)->stmt) == lifted->count);
     if (lifted->key_column.len == 0) {
         return true;
     }

@@ -59,6 +59,7 @@ static struct memory_open *memory_open_of(sqlite3_file *file)
 
 static void memory_free_file(struct oltp_memory *memory, struct memory_file *file)
 {
+    BASE_INVARIANT(file->opened == 0);
     struct memory_file **link = &memory->files;
     while (*link != file) {
         link = &(*link)->next;
@@ -90,6 +91,7 @@ static int memory_read(sqlite3_file *base, void *to, int amount, sqlite3_int64 o
         size_t chunk = (size_t)((offset + done) / MEMORY_CHUNK), within = (size_t)((offset + done) % MEMORY_CHUNK);
         size_t part = MEMORY_CHUNK - within;
         part = part < (size_t)(count - done) ? part : (size_t)(count - done);
+        BASE_INVARIANT(chunk < file->chunk_count);
         memcpy((char *)to + done, file->chunks[chunk] + within, part);
         done += (int64_t)part;
     }
@@ -132,6 +134,7 @@ static int memory_write(sqlite3_file *base, const void *from, int amount, sqlite
         size_t chunk = (size_t)((offset + done) / MEMORY_CHUNK), within = (size_t)((offset + done) % MEMORY_CHUNK);
         size_t part = MEMORY_CHUNK - within;
         part = part < (size_t)(amount - done) ? part : (size_t)(amount - done);
+        BASE_INVARIANT(chunk < file->chunk_count);
         memcpy(file->chunks[chunk] + within, (const char *)from + done, part);
         done += (int64_t)part;
     }
@@ -211,6 +214,7 @@ static int memory_lock_level(struct memory_open *open, int level)
         if (file->shared > 1) {
             return SQLITE_BUSY;
         }
+        BASE_INVARIANT(file->shared == 1 && file->reserved == open && file->exclusive == NULL);
         file->exclusive = open;
         open->level = SQLITE_LOCK_EXCLUSIVE;
     }
@@ -238,6 +242,7 @@ static int memory_unlock(sqlite3_file *base, int level)
             file->exclusive = file->exclusive == open ? NULL : file->exclusive;
         }
         if (level == SQLITE_LOCK_NONE) {
+            BASE_INVARIANT(file->shared > 0);
             file->shared--;
         }
         open->level = level;
@@ -324,6 +329,7 @@ static int memory_index_lock(sqlite3_file *base, int offset, int count, int flag
     struct memory_open *open = memory_open_of(base);
     struct memory_file *file = open->file;
     bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
+    BASE_INVARIANT(offset >= 0 && count > 0 && offset + count <= SQLITE_SHM_NLOCK);
     int rc = SQLITE_OK;
     base_mutex_lock(&open->memory->lock);
     if ((flags & SQLITE_SHM_LOCK) != 0 && !memory_index_free(open, offset, count, exclusive)) {
@@ -336,6 +342,7 @@ static int memory_index_lock(sqlite3_file *base, int offset, int count, int flag
             file->index_shared[i] -= ours;
             open->index_shared &= ~(1u << i);
         } else if (exclusive) {
+            BASE_INVARIANT(file->index_shared[i] <= (ours ? 1u : 0u));
             file->index_exclusive[i] = open;
         } else if (!ours) {
             file->index_shared[i]++;
@@ -368,6 +375,7 @@ static int memory_close_file(sqlite3_file *base)
     memory_unlock(base, SQLITE_LOCK_NONE);
     memory_index_unmap(base, 0);
     base_mutex_lock(&open->memory->lock);
+    BASE_INVARIANT(open->file->opened > 0 && open->index_shared == 0);
     open->file->opened--;
     if (open->file->opened == 0 && (open->file->deleted || open->file->name == NULL)) {
         memory_free_file(open->memory, open->file);

@@ -8,6 +8,7 @@
 /* Under pool_lock, as pool_forget. */
 static void pool_list(struct oltp *oltp, struct oltp_connection *reader)
 {
+    BASE_INVARIANT(reader->role == OLTP_READER && reader->newer == NULL);
     reader->older = oltp->readers;
     if (reader->older != NULL) {
         reader->older->newer = reader;
@@ -18,6 +19,7 @@ static void pool_list(struct oltp *oltp, struct oltp_connection *reader)
 
 static void pool_forget(struct oltp *oltp, struct oltp_connection *reader)
 {
+    BASE_INVARIANT(oltp->open_count > 0 && (reader->newer != NULL || oltp->readers == reader));
     *(reader->newer == NULL ? &oltp->readers : &reader->newer->older) = reader->older;
     if (reader->older != NULL) {
         reader->older->newer = reader->newer;
@@ -88,6 +90,8 @@ void oltp_reader_give(struct oltp *oltp, struct oltp_connection **slot)
     struct oltp_connection *reader = *slot;
     struct oltp_connection *none = NULL;
     *slot = NULL;
+    BASE_INVARIANT(sqlite3_txn_state(reader->db, NULL) == SQLITE_TXN_NONE); /* I4: idle, it holds no snapshot */
+    BASE_INVARIANT(reader->stop == NULL);
     atomic_store_explicit(&reader->taken_ns, 0, memory_order_relaxed);
     if (atomic_compare_exchange_strong_explicit(&oltp->last_reader, &none, reader, memory_order_release,
                                                 memory_order_relaxed)) {

@@ -161,6 +161,8 @@ static rhei_status run_take(struct script *script, size_t at, bool *taken, struc
     if (script->rows == 0) {
         script->first = script->number;
     }
+    BASE_INVARIANT(script->rows < RUN_ROWS && (script->rows + 1) * script->width <= RUN_VALUES);
+    BASE_INVARIANT(next->count == script->width && script->bytes_used <= script->bytes_size);
     memcpy(script->values + script->rows * script->width, next->values, next->count * sizeof *next->values);
     script->offsets[script->rows++] = at;
     *taken = true;
@@ -235,6 +237,7 @@ static rhei_status script_statements(struct script *script, struct rhei_error *e
 rhei_status oltp_script_run(struct oltp *oltp, const char *sql, size_t len, struct oltp_result *result,
                             struct oltp_schema **schema, struct rhei_error *error)
 {
+    BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0);
     struct script *script = base_alloc(sizeof *script);
     if (script == NULL) {
         return error_no_memory(error);

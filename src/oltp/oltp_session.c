@@ -35,6 +35,7 @@ static void session_let_go(struct oltp_session *session)
     oltp_face_let_go(oltp->writer);
     session->holding = false;
     base_mutex_lock(&oltp->queue_lock);
+    BASE_INVARIANT(oltp->in_session && oltp->writer_busy); /* I3 */
     oltp->in_session = false;
     base_mutex_unlock(&oltp->queue_lock);
     oltp->hooks->release(session->schema);
@@ -60,6 +61,7 @@ void oltp_session_close(struct oltp_session **slot)
 /* After every statement: did the transaction end, by COMMIT, by ROLLBACK or by an error that took it back? */
 static void session_settle(struct oltp_session *session, bool committed)
 {
+    BASE_INVARIANT(session->holding);
     struct oltp *oltp = session->oltp;
     if (sqlite3_get_autocommit(oltp->writer->db) == 0) {
         return;
@@ -84,6 +86,7 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
         return status;
     }
     base_mutex_lock(&oltp->queue_lock);
+    BASE_INVARIANT(!oltp->in_session && !session->holding); /* I3: one session has the writer */
     oltp->in_session = true;
     oltp->session_since_ns = base_now_ns();
     base_mutex_unlock(&oltp->queue_lock);
@@ -224,6 +227,7 @@ static void session_guard_end(struct oltp_session *session, bool guarded, rhei_s
 static rhei_status session_guard(struct oltp_session *session, bool guarded, const struct oltp_stop *stop,
                                  struct rhei_error *error)
 {
+    BASE_INVARIANT(session->holding && sqlite3_get_autocommit(session->oltp->writer->db) == 0);
     rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
     rhei_status status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error)
                          : guarded          ? oltp_step_own(session->oltp, session->oltp->savepoint, error)

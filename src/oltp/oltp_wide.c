@@ -199,6 +199,7 @@ struct oltp_statement *oltp_wide_take(struct oltp *oltp, struct oltp_statement *
 
 size_t oltp_wide_count(const struct oltp_statement *statement, const struct oltp_job *job, size_t row)
 {
+    BASE_INVARIANT(statement->wide_rows > 1 && row < job->rows);
     size_t bytes = 0;
     if (job->rows - row < statement->wide_rows) {
         return 1;

@@ -30,6 +30,7 @@ static int64_t writer_deadline(const struct oltp *oltp, int64_t deadline_ns)
 
 static void writer_enqueue(struct oltp *oltp, struct oltp_job *job)
 {
+    BASE_INVARIANT(job != oltp->queue_tail && (oltp->queue_head == NULL) == (oltp->queue_tail == NULL)); /* W2, W3 */
     atomic_store_explicit(&job->state, OLTP_JOB_QUEUED, memory_order_relaxed);
     job->next = NULL;
     *(oltp->queue_tail == NULL ? &oltp->queue_head : &oltp->queue_tail->next) = job;
@@ -39,6 +40,7 @@ static void writer_enqueue(struct oltp *oltp, struct oltp_job *job)
 
 static void writer_unqueue(struct oltp *oltp, struct oltp_job *job)
 {
+    BASE_INVARIANT(oltp->queue_length > 0 && atomic_load(&job->state) == OLTP_JOB_QUEUED); /* W2 */
     struct oltp_job **link = &oltp->queue_head, *before = NULL;
     while (*link != job) {
         before = *link;
@@ -56,6 +58,7 @@ static void writer_put_back(struct oltp *oltp, struct oltp_job *first)
 {
     base_mutex_lock(&oltp->queue_lock);
     struct oltp_job *waiting = oltp->queue_head, *tail = oltp->queue_tail;
+    BASE_INVARIANT(first != NULL && oltp->writer_busy); /* W1: by the holder */
     oltp->queue_head = oltp->queue_tail = NULL;
     for (struct oltp_job *job = first, *next; job != NULL; job = next) {
         next = job->next;
@@ -74,8 +77,10 @@ static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
 {
     uint32_t count = 0;
     struct oltp_job **end = &oltp->queue_head;
+    BASE_INVARIANT(oltp->writer_busy); /* W1 */
     *first = oltp->queue_head;
     while (*end != NULL && !(*end)->exclusive && !(*end)->solo && count < OLTP_GROUP_MAX) {
+        BASE_INVARIANT(atomic_load(&(*end)->state) == OLTP_JOB_QUEUED); /* W2 */
         atomic_store_explicit(&(*end)->state, OLTP_JOB_RUNNING, memory_order_relaxed);
         count++;
         end = &(*end)->next;
@@ -87,11 +92,13 @@ static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
         oltp->queue_tail = NULL;
     }
     oltp->queue_length -= count;
+    BASE_INVARIANT((oltp->queue_length == 0) == (rest == NULL));
     return count;
 }
 
 static void writer_tell(struct oltp_job *job, enum oltp_job_state state)
 {
+    BASE_INVARIANT(state == OLTP_JOB_DONE || state == OLTP_JOB_GRANTED); /* W2: its owner's again */
     atomic_uint *word = &job->state;
     atomic_store_explicit(word, state, memory_order_release);
     base_word_wake(word); /* the job may be gone already */
@@ -103,6 +110,7 @@ static void writer_finish_group(struct oltp *oltp, struct oltp_job *first, const
     struct oltp_job *back = NULL, **end = &back;
     while (first != NULL) {
         struct oltp_job *next = first->next;
+        BASE_INVARIANT(first == self || atomic_load(&first->state) == OLTP_JOB_RUNNING); /* W2 */
         if (first->put_back) {
             first->put_back = false;
             first->next = NULL;
@@ -121,6 +129,7 @@ static void writer_finish_group(struct oltp *oltp, struct oltp_job *first, const
 /* Somebody else's turn, or nobody's. */
 static void writer_hand_over(struct oltp *oltp)
 {
+    BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) != 0 && oltp->pending_seq == 0); /* W4 */
     base_mutex_lock(&oltp->queue_lock);
     struct oltp_job *head = oltp->queue_head;
     if (head == NULL) {
@@ -194,6 +203,7 @@ static bool writer_take_or_queue(struct oltp *oltp, struct oltp_job *job)
 {
     base_mutex_lock(&oltp->queue_lock);
     bool taken = !oltp->writer_busy && oltp->queue_head == NULL;
+    BASE_INVARIANT(oltp->writer_busy || oltp->queue_head == NULL); /* W3: who is at the head has it */
     bool enough = false;
     if (taken) {
         oltp->writer_busy = true;
@@ -231,6 +241,7 @@ static void writer_gather(struct oltp *oltp)
     }
     base_mutex_lock(&oltp->queue_lock);
     bool wait = oltp->queue_length < wanted;
+    BASE_INVARIANT(oltp->writer_busy && oltp->gather_wanted == 0);
     for (const struct oltp_job *job = oltp->queue_head; wait && job != NULL; job = job->next) {
         wait = !job->exclusive;
     }
@@ -295,6 +306,7 @@ rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job, oltp_run ru
         return job->status;
     }
     writer_run_led(oltp, job, run);
+    BASE_INVARIANT(!job->put_back); /* G5: its owner's own is never put back */
     writer_hand_over(oltp);
     return job->status;
 }

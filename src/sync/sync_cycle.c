@@ -43,6 +43,7 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
 {
     if (!base_grow((void **)&sync->shifted, &sync->shifted_capacity, batch->column_count, sizeof *sync->shifted))
         return error_no_memory(error);
+    BASE_INVARIANT(skip > 0 && skip < batch->row_count);
     *tail = *batch;
     for (uint32_t c = 0; c < batch->column_count; c++)
         sync->shifted[c] = batch->columns[c] + skip;
@@ -248,6 +249,7 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
         return status;
     sync_fault(sync, "sync.cycle.published");
     sync_tables_published(sync, position);
+    BASE_INVARIANT(sync->behind_count == 0 && !sync->promote); /* 1. */
     sync_tell_published(sync, position);
     return RHEI_OK;
 }

@@ -429,6 +429,7 @@ static void attach_job(struct sync *sync, struct sync_job *job)
         return;
     }
     BASE_INVARIANT(!table->attached && !job->build && table->job == job);
+    BASE_INVARIANT(job->loaded && !job->finished);
     job->attached = true;
     table->attached = table->behind = true;
     sync->attached_count++;
@@ -523,6 +524,7 @@ int64_t sync_tables_lowest(const struct sync *sync)
     for (size_t i = 0; i < sync->table_count && sync->behind_count > 0; i++)
         if (sync->tables[i]->behind && sync->tables[i]->applied < lowest)
             lowest = sync->tables[i]->applied;
+    BASE_INVARIANT(lowest < INT64_MAX);
     return lowest;
 }
 

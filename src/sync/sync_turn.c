@@ -48,6 +48,7 @@ void sync_wait_turn(struct sync *sync, int64_t deadline_ns)
     int64_t slice = base_now_ns() + SLICE_NS;
     sync->waiters++;
     base_cond_wait_until(&sync->turned, &sync->lock, deadline_ns && deadline_ns < slice ? deadline_ns : slice);
+    BASE_INVARIANT(sync->waiters > 0);
     sync->waiters--;
 }
 

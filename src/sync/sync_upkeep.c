@@ -81,6 +81,7 @@ rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *e
     while (status == RHEI_OK && done < limit && !atomic_load_explicit(&sync->closing, memory_order_relaxed)) {
         /* where the log begins is not known at first */
         int64_t to = done > 0 && limit - done > PRUNE_ROWS ? done + PRUNE_ROWS : limit;
+        BASE_INVARIANT(to > done && to <= limit); /* 1. */
         status = prune_step(sync, to, pruned, error);
         done = to;
         sync_fault(sync, "sync.cycle.pruned");
