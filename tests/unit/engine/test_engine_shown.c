@@ -166,6 +166,67 @@ static void test_status_says_that_a_local_name_wins(void **state)
     }
 }
 
+/* Kinds of statements over a far table beside the same over a copy of it. */
+static void test_q2_statements_mean_what_they_mean_on_a_copy(void **state)
+{
+    static const char *const texts[] = {
+        "SELECT rowid, _rowid_, oid, c0 FROM %s WHERE rowid IN (5, 3, 5, 99999, NULL) ORDER BY rowid",
+        "SELECT c0 FROM %s ORDER BY c0 DESC LIMIT 3 OFFSET 2",
+        "SELECT c0 FROM %s WHERE c1 > 4 ORDER BY c0 LIMIT -1 OFFSET 2280",
+        "SELECT g, x.c0 FROM groups LEFT JOIN %s x ON x.c0 = g * 4000 ORDER BY g",
+        "SELECT g, (SELECT max(c0) FROM %s x WHERE x.c1 = g AND x.c0 < 100 * g) FROM groups ORDER BY g",
+        "SELECT g FROM groups WHERE EXISTS (SELECT 1 FROM %s x WHERE x.c0 = g + 7997) ORDER BY g",
+        "SELECT count(*), sum(c0) FROM %s WHERE c0 IN (WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 7 FROM n "
+        "WHERE i < 20000) SELECT i FROM n)",
+        "SELECT c2, count(*) FROM %s WHERE c2 LIKE 'E%%' GROUP BY c2 ORDER BY c2",
+        "SELECT count(*) FROM %s WHERE c2 COLLATE NOCASE = 'ODD'",
+        "SELECT count(*) FROM %s WHERE c0 > '7990'",
+        "SELECT count(*) FROM %s WHERE c2 IS NULL OR c1 = NULL",
+        "SELECT DISTINCT c1, c2 FROM %s ORDER BY 1, 2",
+        "SELECT c0 FROM %s WHERE (c1, c2) = (3, 'odd') ORDER BY c0 LIMIT 5",
+    };
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    must_execute(db, "CREATE TABLE copied(c0 INTEGER PRIMARY KEY, c1, c2)");
+    must_execute(db, "INSERT INTO copied SELECT * FROM items");
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char far[600], local[600];
+        snprintf(far, sizeof far, texts[i], "elsewhere.items");
+        snprintf(local, sizeof local, texts[i], "copied");
+        char *wanted = must_rows(db, local, NULL, RHEI_ROUTE_OLTP);
+        for (int route = 0; route < 2; route++) {
+            char *found = must_rows(db, far, NULL, route == 0 ? RHEI_ROUTE_OLTP : RHEI_ROUTE_AUTO);
+            if (strcmp(wanted, found) != 0)
+                fail_msg("%s:\n%.300s\ninstead of\n%.300s", far, found, wanted);
+            rhei_free(found);
+        }
+        rhei_free(wanted);
+    }
+}
+
+/* Every refusal names the table, or, for DROP, its source, and has the code; nothing is changed by it. */
+static void test_d5_refusals_say_what_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "INSERT INTO items(c0) VALUES (1)",  "UPDATE items SET c1 = 2 WHERE c0 = 1",
+        "DELETE FROM elsewhere.items",       "DROP TABLE items",
+        "ALTER TABLE items RENAME TO other",
+    };
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        assert_int_equal(rhei_execute(db, texts[i], NULL, NULL, &error), RHEI_READ_ONLY);
+        if ((strstr(error.message, "items") == NULL && strstr(error.message, "elsewhere.") == NULL) ||
+            strstr(error.message, "source") == NULL)
+            fail_msg("%s: %s", texts[i], error.message);
+    }
+    must_fail(db, "CREATE INDEX elsewhere.i ON items(c1)", RHEI_READ_ONLY);
+    must_fail(db, "CREATE TRIGGER elsewhere.t AFTER INSERT ON items BEGIN SELECT 1; END", RHEI_READ_ONLY);
+    must_fail(db, "DETACH elsewhere", RHEI_READ_ONLY);
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_OLTP), ROWS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q1_latest_waits_for_named_sources_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_explain_and_status_state_each_position, setup, teardown),
         cmocka_unit_test_setup_teardown(test_c6_writes_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q2_statements_mean_what_they_mean_on_a_copy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_d5_refusals_say_what_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_says_that_a_local_name_wins, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
