@@ -3,8 +3,8 @@
 # exits with 1 when any failed.
 #
 #   scripts/check.sh            all
-#   scripts/check.sh NAME...    some of: format layers circles invariants text promises warnings symbols
-#                               install docs sanitizers threads system_sqlite
+#   scripts/check.sh NAME...    some of: format layers circles invariants mutants text promises warnings
+#                               symbols install docs sanitizers threads system_sqlite
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/common.sh
@@ -32,6 +32,11 @@ check_circles() {
 # What READMEs number is looked at, and only looked at.
 check_invariants() {
     "$python" scripts/check_invariants.py
+}
+
+# The lines that ./dev mutate breaks are still there.
+check_mutants() {
+    "$python" scripts/mutate.py --check
 }
 
 # Hosts of package registries and paths of one machine have no place in files. The brackets keep this file clean.
@@ -114,7 +119,7 @@ check_threads() {
 }
 
 names=("$@")
-[ $# -gt 0 ] || names=(format layers circles invariants text promises warnings symbols install docs sanitizers)
+[ $# -gt 0 ] || names=(format layers circles invariants mutants text promises warnings symbols install docs sanitizers)
 failed=()
 for name in "${names[@]}"; do
     declare -F "check_$name" >/dev/null || die "there is no check named $name"
