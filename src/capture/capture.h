@@ -52,9 +52,10 @@ rhei_status capture_release_table(struct oltp *oltp, const char *table, const st
 
 /*
  * Makes the triggers of new tables that wait for them (I12 of the README), so that the next cycle has them. Waits for the writer;
- * `deadline_ns` as base_now_ns, 0: as long as the busy time-out. RHEI_BUSY. Nothing to do on a handle without capture. Any thread.
+ * `deadline_ns` as base_now_ns, 0: as long as the busy time-out; `stop` may be NULL. RHEI_BUSY. Nothing to do on a handle without capture. Any thread.
  */
-rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
+rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop,
+                                  struct rhei_error *error);
 
 /*
  * The change log as a source, borrowed from the handle (its close does nothing but let go). Of a handle without capture:

@@ -48,12 +48,17 @@ static rhei_status catalog_commit(struct oltp *oltp, rhei_status status, struct 
                                   struct rhei_error *error)
 {
     BASE_INVARIANT(oltp->writer_busy); /* I6, W1 */
+    const struct oltp_stop *stop = oltp->writer->stop;
     oltp_fault(oltp, "capture.commit");
+    oltp->writer->stop = NULL; /* both are finished once begun */
     if (status == RHEI_OK) {
         status = oltp_exec(oltp->writer, "COMMIT", error);
     }
     if (status != RHEI_OK) {
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
+    }
+    oltp->writer->stop = stop;
+    if (status != RHEI_OK) {
         oltp_rolled_back(oltp);
         capture_schema_release(schema);
         error_context(error, "change capture: ");
@@ -120,18 +125,21 @@ static struct oltp_schema *catalog_hold_waiting(struct oltp *oltp)
     return schema;
 }
 
-rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
+rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop,
+                                  struct rhei_error *error)
 {
     struct oltp_schema *schema = catalog_hold_waiting(oltp);
     if (schema == NULL) {
         return RHEI_OK;
     }
     capture_schema_release(schema);
-    rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
+    rhei_status status = oltp_writer_acquire_while(oltp, deadline_ns, stop, error);
     if (status == RHEI_OK) {
+        oltp_connection_watch(oltp->writer, stop);
         schema = catalog_hold_waiting(oltp); /* with the writer held nobody makes another one */
         status = schema == NULL ? RHEI_OK : catalog_finish(oltp, schema, error);
         capture_schema_release(schema);
+        oltp_connection_watch(oltp->writer, NULL);
         oltp_writer_release(oltp);
     }
     if (status != RHEI_OK) {
@@ -143,7 +151,7 @@ rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, struct
 void capture_schema_finish(struct oltp *oltp, int64_t deadline_ns)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
-    rhei_status status = capture_finish_tables(oltp, deadline_ns, &why);
+    rhei_status status = capture_finish_tables(oltp, deadline_ns, NULL, &why);
     if (status != RHEI_OK && status != RHEI_BUSY && status != RHEI_REPLACED) {
         base_log_write(oltp->config.log, BASE_LOG_WARN, "capture", "new tables aren't captured yet: %s", why.message);
     }

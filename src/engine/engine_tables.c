@@ -251,7 +251,7 @@ rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error
         return error_set(error, RHEI_INVALID, "a time-out of %lld ms is none: 0 means no limit", (long long)timeout_ms);
     status = retry_failed(db, error);
     if (status == RHEI_OK)
-        status = capture_finish_tables(db->oltp, deadline, error);
+        status = capture_finish_tables(db->oltp, deadline, NULL, error);
     return status == RHEI_OK ? sync_build(db->sync, true, deadline, NULL, error) : status;
 }
 
@@ -265,13 +265,14 @@ rhei_status rhei_initial_sync_with(rhei_db *db, const struct rhei_call_options *
         return status;
     status = retry_failed(db, error);
     int64_t deadline = limits.deadline_ns == INT64_MAX ? 0 : limits.deadline_ns;
-    if (status == RHEI_OK)
-        status = capture_finish_tables(db->oltp, deadline, error);
     /* the time is sync's own matter, so that it tells which tables aren't built */
     limits.deadline_ns = INT64_MAX;
     struct base_progress *counts = engine_limits_counts(&limits);
     struct sync_stop stop = {.check = engine_limits_check, .context = &limits, .progress = counts};
     base_progress_step(counts, "building the column store", NULL, BASE_PROGRESS_ROWS, -1);
+    struct oltp_stop writes;
+    if (status == RHEI_OK)
+        status = capture_finish_tables(db->oltp, deadline, engine_stop(&limits, &writes), error);
     if (status == RHEI_OK)
         status = sync_build(db->sync, true, deadline, engine_limits_any(&limits) ? &stop : NULL, error);
     engine_limits_reset(&limits);

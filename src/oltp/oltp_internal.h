@@ -244,6 +244,9 @@ struct oltp_job {
 rhei_status oltp_writer_acquire(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
 /* The same, as long as `stop` (may be NULL) lets it wait. */
 rhei_status oltp_writer_acquire_until(struct oltp *oltp, const struct oltp_stop *stop, struct rhei_error *error);
+/* Both. */
+rhei_status oltp_writer_acquire_while(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop,
+                                      struct rhei_error *error);
 void oltp_writer_release(struct oltp *oltp);
 /* With the writer held: every job is run, or put_back. `own` is the caller's (the first, or NULL): never put back. */
 typedef void (*oltp_run)(struct oltp *oltp, struct oltp_job *first, struct oltp_job *own);

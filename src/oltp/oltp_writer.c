@@ -345,6 +345,12 @@ rhei_status oltp_writer_acquire_until(struct oltp *oltp, const struct oltp_stop 
     return writer_acquire(oltp, 0, stop, error);
 }
 
+rhei_status oltp_writer_acquire_while(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop,
+                                      struct rhei_error *error)
+{
+    return writer_acquire(oltp, deadline_ns, stop, error);
+}
+
 void oltp_writer_release(struct oltp *oltp)
 {
     writer_hand_over(oltp);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base_clock.h"
 #include "base/base_thread.h"
 #include "rhei/rhei_doors.h"
 
@@ -24,12 +25,15 @@ struct listener {
     bool knows_total;
     int64_t total; /* 0: any */
     atomic_bool met;
-    atomic_int wrong; /* times that it was told what can't be */
+    atomic_bool noted; /* told once more, so what it returned is known to the call by now */
+    atomic_int wrong;  /* times that it was told what can't be */
 };
 
 static int listen(void *context, const struct rhei_progress *progress)
 {
     struct listener *listener = context;
+    if (atomic_load(&listener->met))
+        atomic_store(&listener->noted, true);
     bool sound = progress->struct_size == sizeof *progress && progress->done >= 0 && progress->elapsed_us >= 0 &&
                  progress->fraction <= 1 && (progress->total < 0) == (progress->fraction < 0) &&
                  (progress->total < 0 || progress->done <= progress->total);
@@ -43,17 +47,24 @@ static int listen(void *context, const struct rhei_progress *progress)
     return 1;
 }
 
-static void wait_until_met(const struct listener *listener)
+static void pause_a_little(void)
 {
     atomic_uint nobody = 0;
-    while (!atomic_load(&listener->met)) /* the test's own time-out ends what goes on for ever */
-        base_word_wait(&nobody, 0, 1);
+    base_word_wait(&nobody, 0, base_now_ns() + 1000000);
+}
+
+/* On the thread of the call. The test's own time-out ends what goes on for ever. */
+static void wait_until_noted(const struct listener *listener)
+{
+    while (!atomic_load(&listener->noted))
+        pause_a_little();
 }
 
 /* ---- A function and a fault point that hold what runs until the listener was told. ---- */
 
 static _Atomic(struct listener *) holder;
 static _Atomic(const char *) held_point;
+static atomic_bool beside; /* what is held isn't the call's own thread: held until the call is over */
 
 enum { HELD_VALUE = 20000 };
 
@@ -62,8 +73,7 @@ static rhei_status gate(void *context, rhei_call *call, const struct rhei_value 
 {
     (void)context, (void)count, (void)error;
     rhei_status status = RHEI_OK;
-    while (arguments[0].as.integer == HELD_VALUE && atomic_load(&holder) != NULL && status == RHEI_OK &&
-           !atomic_load(&atomic_load(&holder)->met))
+    while (arguments[0].as.integer == HELD_VALUE && atomic_load(&holder) != NULL && status == RHEI_OK)
         status = rhei_call_check(call);
     *result = arguments[0];
     return status;
@@ -81,8 +91,12 @@ static void hold(void *context, const char *point)
 {
     (void)context;
     const char *wanted = atomic_load(&held_point);
-    if (wanted != NULL && strcmp(wanted, point) == 0)
-        wait_until_met(atomic_load(&holder));
+    if (wanted == NULL || strcmp(wanted, point) != 0)
+        return;
+    if (!atomic_load(&beside))
+        wait_until_noted(atomic_load(&holder));
+    while (atomic_load(&beside) && atomic_load(&held_point) == wanted)
+        pause_a_little();
 }
 
 static void hold_at(const char *point, struct listener *listener)
@@ -281,9 +295,11 @@ static void test_a3_a_build_tells_its_rows(void **state)
     struct listener listener = {
         .doing = "building the column store", .unit = "rows", .least_done = 1000, .knows_total = true};
     struct rhei_call_options options = call_of(&listener);
+    atomic_store(&beside, true);
     hold_at("sync.build.batch", &listener);
     assert_int_equal(rhei_rebuild(fixture.db, "t", &error), RHEI_OK);
     must_have_ended(&listener, rhei_initial_sync_with(fixture.db, &options, &error), &error);
+    atomic_store(&beside, false);
     must_be_built(fixture.db); /* it went on in the background */
     must_verify(fixture.db);
 }
@@ -323,7 +339,7 @@ static int held_next(struct ArrowArrayStream *self, struct ArrowArray *out)
 {
     struct held_stream *held = self->private_data;
     if (held->batches++ > 0)
-        wait_until_met(held->listener);
+        wait_until_noted(held->listener);
     return held->inner.get_next(&held->inner, out);
 }
 
