@@ -97,13 +97,8 @@ static inline bool batch_take(struct capture_batch *batch, uint32_t column, sqli
         }
         memcpy(copy, value->as.bytes, value->length);
         value->as.bytes = copy;
-    } else if (batch->table->table.source.columns[column].affinity == AFFINITY_REAL) {
-        if (value->type == RHEI_INTEGER) {
-            value->as.real = (double)value->as.integer;
-            value->type = RHEI_REAL;
-        } else if (value->type == RHEI_REAL && value->as.real == 0.0) {
-            value->as.real = 0.0;
-        }
+    } else {
+        capture_batch_as_kept(batch, column, value);
     }
     return true;
 }

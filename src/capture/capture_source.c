@@ -163,7 +163,11 @@ static void source_end(struct change_source *base)
         sqlite3_reset(source->log);
         sqlite3_reset(source->far);
     }
+    if (source->pages != NULL) {
+        capture_pages_reset(source->pages);
+    }
     source->row_waits = false;
+    source->paged = false;
     capture_source_forget_seen(source);
     if (!sqlite3_get_autocommit(source->connection->db)) {
         source_run(source, source->commit, NULL);
@@ -361,6 +365,7 @@ void capture_source_free(struct capture_source **slot)
     sqlite3_finalize(source->commit);
     sqlite3_finalize(source->last);
     sqlite3_finalize(source->mark);
+    capture_pages_free(&source->pages);
     base_arena_reset(&source->arena);
     base_free(source->seen);
     capture_watch_free(&source->watch);
@@ -431,6 +436,7 @@ rhei_status capture_change_source(struct oltp *oltp, struct change_source **resu
                                         " FROM main." OLTP_LOG " WHERE seq = ?1", &source->mark, error);
     }
     if (status == RHEI_OK) {
+        source->pages = capture_pages_new(source->connection);
         atomic_store(&capture_of(oltp)->engine_active, true);
         status = source_register(oltp, error);
     }

@@ -4,6 +4,7 @@
 #define CAPTURE_CAPTURE_SOURCE_H
 
 #include "capture/capture_batch.h"
+#include "capture/capture_pages.h"
 #include "capture/capture_watch.h"
 
 struct capture_source {
@@ -11,11 +12,14 @@ struct capture_source {
     struct oltp *oltp;
     struct oltp_connection *connection;
     sqlite3_stmt *start, *commit;
-    sqlite3_stmt *last, *mark; /* the newest row of the log, and row ?1, as far as S6 tells one by it */
-    sqlite3_stmt *log;         /* the log from a position on: its first `near` value columns */
-    sqlite3_stmt *far;         /* the other value columns of one row, for tables that have so many; NULL: none has */
-    uint32_t near, width;      /* value columns of `log`, and of both */
-    bool key_first;            /* the current row has only a key, in the value columns from `key_at` on */
+    sqlite3_stmt *last, *mark;   /* the newest row of the log, and row ?1, as far as S6 tells one by it */
+    sqlite3_stmt *log;           /* the log from a position on: its first `near` value columns */
+    sqlite3_stmt *far;           /* the other value columns of one row, for tables that have so many; NULL: none has */
+    uint32_t near, width;        /* value columns of `log`, and of both */
+    struct capture_pages *pages; /* the log by its pages; NULL: by `log` and `far` alone */
+    bool paged;                  /* the current row is from there */
+    const struct rhei_value *cells; /* and these are its columns, as far as they were asked for */
+    bool key_first;                 /* the current row has only a key, in the value columns from `key_at` on */
     uint32_t key_at;
     struct oltp_schema *schema; /* a reference; NULL before the first cycle */
     bool recheck;               /* the schema in use wasn't confirmed */

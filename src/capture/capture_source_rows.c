@@ -13,7 +13,10 @@
  *   R4. A cycle that wasn't read to its end may have been cut within a commit: up to its position every event is a look.
  *   R5. A row that can't be looked at (a function or collation that this program doesn't have, a generated column that fails)
  *       loses its table alone.
+ *   R6. The log's rows are read from its pages where that can be (capture_pages.h); `paged` says so of the current row. Where one
+ *       can't be, a statement goes on from it, for the rest of the cycle.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/base_map.h"
@@ -24,7 +27,8 @@ enum {
     SEEN_SHIFT_LEAST = 12,
     SEEN_SHIFT_MOST = 28,
     SEEN_SHIFT_KEPT = 20, /* between cycles */
-    SEEN_BITS_A_ROW = 32
+    SEEN_BITS_A_ROW = 32,
+    LOG_HEAD = 4 /* columns before the values */
 };
 
 /* Where value column `column` of the log's current row is. */
@@ -43,10 +47,43 @@ static sqlite3_stmt *source_key_cell(const struct capture_source *source, const 
     return source_cell(source, source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i], at);
 }
 
-static rhei_status source_fetch_far(struct capture_source *source, const struct capture_batch *batch,
-                                    struct rhei_error *error)
+/* The same in a row from the pages. */
+static const struct rhei_value *source_key_value(const struct capture_source *source, const struct capture_batch *batch,
+                                                 uint32_t i)
 {
-    if ((source->key_first ? source->key_at + batch->table->table.source.key_count : batch->columns) <= source->near) {
+    uint32_t column = source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i];
+    return &source->cells[LOG_HEAD + column];
+}
+
+/* R6. Puts the statement on the row that can't be read from the pages. */
+static rhei_status source_leave_pages(struct capture_source *source, int64_t seq, struct rhei_error *error)
+{
+    source->paged = false;
+    sqlite3_reset(source->log);
+    sqlite3_bind_int64(source->log, 1, seq);
+    rhei_status status = capture_source_step(source, source->log, error);
+    bool there = status == RHEI_ROW && sqlite3_column_int64(source->log, 0) == seq;
+    return there || (status != RHEI_ROW && status != RHEI_DONE)
+               ? status
+               : error_set(error, RHEI_INTERNAL, "row %" PRId64 " of the change log is not there twice", seq);
+}
+
+/* The values of the current row that the batch needs are at hand. */
+static rhei_status source_fetch(struct capture_source *source, const struct capture_batch *batch,
+                                struct rhei_error *error)
+{
+    uint32_t wanted = source->key_first ? source->key_at + batch->table->table.source.key_count : batch->columns;
+    if (source->paged) {
+        source->cells = capture_pages_columns(source->pages, LOG_HEAD + wanted);
+        if (source->cells != NULL) {
+            return RHEI_OK;
+        }
+        rhei_status status = source_leave_pages(source, source->next_seq - 1, error);
+        if (status != RHEI_ROW) {
+            return status;
+        }
+    }
+    if (wanted <= source->near) {
         return RHEI_OK;
     }
     BASE_INVARIANT(source->far != NULL);
@@ -58,9 +95,25 @@ static rhei_status source_fetch_far(struct capture_source *source, const struct 
                                  : status;
 }
 
+/* A value from the pages into the row that is being added. */
+static inline void source_put_cell(struct capture_batch *batch, uint32_t column, const struct rhei_value *cell)
+{
+    struct rhei_value *value = &batch->values[column][batch->count];
+    *value = *cell;
+    if (cell->type == RHEI_INTEGER || cell->type == RHEI_REAL) {
+        capture_batch_as_kept(batch, column, value);
+    }
+}
+
 static rhei_status source_put_logged(struct capture_source *source, struct capture_batch *batch,
                                      struct rhei_error *error)
 {
+    if (source->paged) {
+        for (uint32_t i = 0; i < batch->columns; i++) {
+            source_put_cell(batch, i, &source->cells[LOG_HEAD + i]);
+        }
+        return RHEI_OK;
+    }
     for (uint32_t i = 0; i < batch->columns; i++) {
         int at;
         sqlite3_stmt *stmt = source_cell(source, i, &at);
@@ -90,6 +143,10 @@ static rhei_status source_put_key(struct capture_source *source, struct capture_
     }
     for (uint32_t i = 0; i < table->key_count; i++) {
         int at;
+        if (source->paged) {
+            source_put_cell(batch, table->key_columns[i], source_key_value(source, batch, i));
+            continue;
+        }
         sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
         if (!capture_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena)) {
             return error_no_memory(error);
@@ -131,6 +188,41 @@ static bool source_same_value(sqlite3_stmt *log, int column, sqlite3_stmt *row, 
     }
 }
 
+/* The same of a value from the pages. */
+static bool source_same_cell(const struct rhei_value *cell, sqlite3_stmt *row, int from)
+{
+    struct rhei_value value;
+    oltp_value(sqlite3_column_value(row, from), false, &value);
+    if (cell->type != value.type || cell->length != value.length) {
+        return false;
+    }
+    return cell->type == RHEI_NULL ||
+           (cell->type < RHEI_TEXT
+                ? cell->as.integer == value.as.integer /* a REAL's bits: 0.0 is another key than -0.0 */
+                : value.as.bytes != NULL && memcmp(cell->as.bytes, value.as.bytes, cell->length) == 0);
+}
+
+static void source_bind_cell(sqlite3_stmt *stmt, int parameter, const struct rhei_value *cell)
+{
+    switch (cell->type) {
+    case RHEI_INTEGER:
+        sqlite3_bind_int64(stmt, parameter, cell->as.integer);
+        break;
+    case RHEI_REAL:
+        sqlite3_bind_double(stmt, parameter, cell->as.real);
+        break;
+    case RHEI_TEXT:
+        sqlite3_bind_text64(stmt, parameter, cell->as.bytes, cell->length, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case RHEI_BLOB:
+        sqlite3_bind_blob64(stmt, parameter, cell->as.bytes, cell->length, SQLITE_STATIC);
+        break;
+    default:
+        sqlite3_bind_null(stmt, parameter);
+        break;
+    }
+}
+
 /* The row of the logged key as it is now; *found is false if there is none of exactly that key. */
 static rhei_status source_look(struct capture_source *source, struct capture_batch *batch, bool *found,
                                struct rhei_error *error)
@@ -144,6 +236,10 @@ static rhei_status source_look(struct capture_source *source, struct capture_bat
     sqlite3_reset(batch->look);
     for (uint32_t i = 0; i < table->key_count; i++) {
         int at;
+        if (source->paged) {
+            source_bind_cell(batch->look, (int)i + 1, source_key_value(source, batch, i));
+            continue;
+        }
         sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
         sqlite3_bind_value(batch->look, (int)i + 1, sqlite3_column_value(stmt, at));
     }
@@ -151,6 +247,10 @@ static rhei_status source_look(struct capture_source *source, struct capture_bat
     *found = status == RHEI_ROW;
     for (uint32_t i = 0; i < table->key_count && *found; i++) {
         int at;
+        if (source->paged) {
+            *found = source_same_cell(source_key_value(source, batch, i), batch->look, (int)table->key_columns[i]);
+            continue;
+        }
         sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
         *found = source_same_value(stmt, at, batch->look, (int)table->key_columns[i]);
     }
@@ -349,7 +449,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     if (!capture_batch_reserve(batch, batch->count + 1)) {
         return error_no_memory(error);
     }
-    rhei_status status = source_fetch_far(source, batch, error);
+    rhei_status status = source_fetch(source, batch, error);
     if (status == RHEI_OK) {
         status = whole ? source_put_logged(source, batch, error) : source_put_key(source, batch, error);
     }
@@ -421,15 +521,53 @@ static rhei_status source_pass_over(struct capture_source *source, int64_t id, s
 
 static enum capture_log_op source_op(const struct capture_source *source)
 {
+    if (source->paged) {
+        const struct rhei_value *cell = &source->cells[2];
+        bool letter = cell->type == RHEI_TEXT && cell->length == 1;
+        return letter ? (enum capture_log_op)((const unsigned char *)cell->as.bytes)[0] : (enum capture_log_op)0;
+    }
     sqlite3_value *op = sqlite3_column_value(source->log, 1);
     const unsigned char *text = sqlite3_value_text(op);
     bool one = text != NULL && sqlite3_value_bytes(op) == 1;
     return one ? (enum capture_log_op)text[0] : (enum capture_log_op)0;
 }
 
+/* The number of the current row's table; -1: it has none. */
+static int64_t source_table_id(const struct capture_source *source)
+{
+    if (source->paged) {
+        return source->cells[3].type == RHEI_INTEGER ? source->cells[3].as.integer : -1;
+    }
+    sqlite3_value *number = sqlite3_column_value(source->log, 2);
+    return sqlite3_value_type(number) == SQLITE_INTEGER ? sqlite3_value_int64(number) : -1;
+}
+
+/* R6. A row has its own number nowhere but in the b-tree: one that has something in that place is left to a statement. */
+static rhei_status source_open_row(struct capture_source *source, struct rhei_error *error)
+{
+    if (!source->paged) {
+        return RHEI_OK;
+    }
+    source->cells = capture_pages_columns(source->pages, LOG_HEAD);
+    if (source->cells != NULL && source->cells[0].type == RHEI_NULL) {
+        return RHEI_OK;
+    }
+    rhei_status status = source_leave_pages(source, capture_pages_rowid(source->pages), error);
+    return status == RHEI_ROW ? RHEI_OK : status;
+}
+
+static int64_t source_row_number(const struct capture_source *source)
+{
+    return source->paged ? capture_pages_rowid(source->pages) : sqlite3_column_int64(source->log, 0);
+}
+
 static rhei_status source_take_row(struct capture_source *source, struct rhei_error *error)
 {
-    int64_t seq = sqlite3_column_int64(source->log, 0);
+    rhei_status status = source_open_row(source, error);
+    if (status != RHEI_OK) {
+        return status;
+    }
+    int64_t seq = source_row_number(source);
     if (seq != source->next_seq || seq > source->position) {
         source->lost_all = "the change log has a gap";
         return RHEI_OK;
@@ -440,8 +578,7 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
         source->mark_seq = seq;
         source->mark_hash = source->last_hash;
     }
-    sqlite3_value *number = sqlite3_column_value(source->log, 2);
-    int64_t id = sqlite3_value_type(number) == SQLITE_INTEGER ? sqlite3_value_int64(number) : -1;
+    int64_t id = source_table_id(source);
     struct capture_batch *last = source->last_batch;
     bool again = last != NULL && last->table->table.source.id == id;
     struct capture_batch *batch = again ? last : capture_source_batch(source, id);
@@ -496,6 +633,20 @@ static void source_lose_all(struct capture_source *source)
     source->mark_seq = 0;
 }
 
+/* The first row whose number is `seq` or higher. */
+static rhei_status source_seek(struct capture_source *source, int64_t seq, struct rhei_error *error)
+{
+    enum capture_pages_result result =
+        source->pages == NULL ? CAPTURE_PAGES_UNFIT : capture_pages_seek(source->pages, seq, &source->arena);
+    source->paged = result != CAPTURE_PAGES_UNFIT;
+    if (source->paged) {
+        return result == CAPTURE_PAGES_ROW ? RHEI_ROW : RHEI_DONE;
+    }
+    sqlite3_reset(source->log);
+    sqlite3_bind_int64(source->log, 1, seq);
+    return capture_source_step(source, source->log, error);
+}
+
 rhei_status capture_source_first_row(struct capture_source *source, int64_t after, bool *lost, struct rhei_error *error)
 {
     bool held = true;
@@ -514,13 +665,11 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
     if (source->position == after) {
         return RHEI_OK;
     }
-    sqlite3_reset(source->log);
-    sqlite3_bind_int64(source->log, 1, after + 1);
-    status = capture_source_step(source, source->log, error);
+    status = source_seek(source, after + 1, error);
     if (status != RHEI_ROW && status != RHEI_DONE) {
         return status;
     }
-    if (status == RHEI_DONE || sqlite3_column_int64(source->log, 0) != after + 1) {
+    if (status == RHEI_DONE || source_row_number(source) != after + 1) {
         *lost = true;
         source->mark_seq = 0;
         return RHEI_OK;
@@ -538,7 +687,11 @@ static rhei_status source_advance(struct capture_source *source, struct rhei_err
         source->row_waits = false;
         return RHEI_ROW;
     }
-    rhei_status status = capture_source_step(source, source->log, error);
+    enum capture_pages_result result = source->paged ? capture_pages_next(source->pages) : CAPTURE_PAGES_UNFIT;
+    rhei_status status = result == CAPTURE_PAGES_ROW   ? RHEI_ROW
+                         : result == CAPTURE_PAGES_END ? RHEI_DONE
+                         : source->paged               ? source_leave_pages(source, source->next_seq, error)
+                                                       : capture_source_step(source, source->log, error);
     if (status == RHEI_DONE && source->next_seq != source->position + 1) {
         source->lost_all = "the change log ends too early";
     }
@@ -554,6 +707,9 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
     *count = 0;
     source->asked = true;
     base_arena_clear(&source->arena);
+    if (source->paged) {
+        capture_pages_cleared(source->pages);
+    }
     source->ready_count = 0;
     /* rows that nobody wants don't end a call: count = 0 means that all were delivered */
     while (status == RHEI_OK && !source->drained && source->lost_all == NULL &&

@@ -39,6 +39,31 @@ static struct capture_batch *watch_batch(const struct capture_source *source, ui
     return NULL;
 }
 
+/*
+ * The log's root, if its columns are as we made them: the number is the rowid, and the others have no affinity and no default that a
+ * page wouldn't show. 0: a statement has to read it.
+ */
+static rhei_status watch_log_root(struct capture_source *source, uint32_t *root, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    rhei_status status =
+        capture_source_prepare(source,
+                               "SELECT rootpage FROM main.sqlite_master WHERE type = 'table' AND name = '" OLTP_LOG
+                               "' AND NOT EXISTS (SELECT 1 "
+                               "FROM pragma_table_xinfo('" OLTP_LOG
+                               "', 'main') WHERE NOT (dflt_value IS NULL AND hidden = 0 AND name = CASE cid "
+                               "WHEN 0 THEN 'seq' WHEN 1 THEN 'time' WHEN 2 THEN 'op' WHEN 3 THEN 'tab' ELSE 'c' || "
+                               "(cid - 3) END AND type = iif("
+                               "cid = 0, 'INTEGER', '') AND pk = (cid = 0)))",
+                               &stmt, error);
+    if (status == RHEI_OK) {
+        status = capture_source_step(source, stmt, error);
+        *root = status == RHEI_ROW ? (uint32_t)sqlite3_column_int64(stmt, 0) : 0;
+    }
+    sqlite3_finalize(stmt);
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+}
+
 rhei_status capture_source_roots(struct capture_source *source, struct rhei_error *error)
 {
     sqlite3_stmt *stmt = NULL;
@@ -62,7 +87,13 @@ rhei_status capture_source_roots(struct capture_source *source, struct rhei_erro
         source->by_root[i] = source->batches[i];
     }
     qsort(source->by_root, source->batch_count, sizeof(struct capture_batch *), watch_compare_roots);
-    return status == RHEI_DONE ? RHEI_OK : status;
+    status = status == RHEI_DONE ? RHEI_OK : status;
+    uint32_t root = 0;
+    if (status == RHEI_OK && source->pages != NULL) {
+        status = watch_log_root(source, &root, error);
+        capture_pages_root(source->pages, root);
+    }
+    return status;
 }
 
 /* ---- Following. -------------------------------------------------------------------------------------------------- */

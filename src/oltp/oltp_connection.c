@@ -178,6 +178,9 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_wal_autocheckpoint(db, 0);
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, oltp->opening.keeps_log, NULL);
+    if (connection->role != OLTP_SOURCE) { /* it shows, and takes, any page of the file */
+        sqlite3_create_module(db, "sqlite_dbpage", NULL, NULL);
+    }
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         bool as_it_is = connection->oltp->config.capture_if_present && connection->oltp->memory == NULL;
