@@ -188,7 +188,8 @@ struct rhei_config {
     uint64_t olap_memory_limit; /**< bytes for mirror and executor together; 0: half the machine */
     uint64_t log_limit_rows;    /**< rows the change log may hold before the oldest go; 0: 50 million */
     struct rhei_freshness freshness; /**< default of queries; zero: latest */
-    const char *olap_path; /**< folder of checkpoint files; NULL: the mirror is in memory and rebuilt at open */
+    const char
+        *olap_path; /**< folder in which the column store is kept; NULL: it is in memory alone, and built at open */
     rhei_log_function log;
     void *log_context;
     /** For crash tests: called with a name at each step of a write, a cycle, a build. Leave NULL. */
@@ -212,6 +213,8 @@ struct rhei_config {
     uint32_t scrub_interval_s;
     rhei_connect_function on_connect; /**< may be NULL */
     void *on_connect_context;
+    /** Milliseconds between two checkpoints into `olap_path` while there are changes; 0: 10,000. One is made at the close, too. */
+    uint32_t checkpoint_interval_ms;
 };
 
 /**
@@ -649,6 +652,11 @@ struct rhei_sync_status {
     uint64_t cycles, events, rows_inserted, rows_updated, rows_deleted, rows_pruned, log_rows;
     int64_t last_cycle_us;
     char last_error[256];
+    char disk_folder[512];  /**< `olap_path`; "": the column store is in memory alone */
+    uint64_t disk_bytes;    /**< of the files that the newest checkpoint in `olap_path` consists of; 0: there is none */
+    int64_t disk_position;  /**< last change that it has; -1: there is no checkpoint */
+    int64_t disk_age_us;    /**< since it was made; -1: there is none */
+    char disk_message[256]; /**< why the column store isn't, or wasn't, kept or taken over as it should; "": it is */
 };
 /** Fills *status with the state as of now; waits for no cycle. Set `struct_size` before. Any thread. */
 RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error);

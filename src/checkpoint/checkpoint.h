@@ -64,6 +64,11 @@ struct checkpoint_status {
     char error[256];     /* why the last attempt failed; "": it didn't */
     struct checkpoint_restored restored;
 };
+/*
+ * The same of the newest checkpoint in a store that another handle may be writing to: bytes, position and made_ms. RHEI_NOT_FOUND: there is
+ * none. RHEI_IO, RHEI_TOO_NEW, RHEI_NO_MEMORY.
+ */
+rhei_status checkpoint_peek(struct blob_store *store, struct checkpoint_status *status, struct rhei_error *error);
 void checkpoint_get_status(struct checkpoint *checkpoint, struct checkpoint_status *status);
 
 #endif

@@ -470,24 +470,41 @@ static rhei_status too_new(struct rhei_error *error)
                      "the checkpoint was written by a newer Rhei: use that version, or name another folder");
 }
 
-rhei_status checkpoint_apply(struct checkpoint_model *model, const void *bytes, size_t len, struct rhei_error *error)
+/* Checks all of it, and puts the reader behind the head, which becomes *head. */
+static rhei_status open_bytes(struct reader *reader, const void *bytes, size_t len, struct checkpoint_head *head,
+                              struct rhei_error *error)
 {
     uint64_t sum = 0;
-    struct reader reader = {.at = bytes, .model = model};
-    struct checkpoint_head head = {0};
+    struct checkpoint_head found = {0};
+    reader->at = bytes;
     if (len < 3 * sizeof sum || len % 8 != 0)
         return damaged(error);
-    reader.end = reader.at + len - sizeof sum;
-    memcpy(&sum, reader.end, sizeof sum);
-    if (get_word(&reader) != first_word || base_checksum(bytes, len - sizeof sum) != sum)
+    reader->end = reader->at + len - sizeof sum;
+    memcpy(&sum, reader->end, sizeof sum);
+    if (get_word(reader) != first_word || base_checksum(bytes, len - sizeof sum) != sum)
         return damaged(error);
-    uint64_t format = get_word(&reader);
+    uint64_t format = get_word(reader);
     if (format != CHECKPOINT_FORMAT)
         return format > CHECKPOINT_FORMAT ? too_new(error) : damaged(error);
-    read_head(&reader, &head);
-    if (reader.wrong || !goes_on(&model->head, &head))
+    read_head(reader, &found);
+    if (reader->wrong || !goes_on(head, &found))
         return damaged(error);
-    model->head = head;
+    *head = found;
+    return RHEI_OK;
+}
+
+rhei_status checkpoint_read_head(const void *bytes, size_t len, struct checkpoint_head *head, struct rhei_error *error)
+{
+    struct reader reader = {.model = NULL};
+    return open_bytes(&reader, bytes, len, head, error);
+}
+
+rhei_status checkpoint_apply(struct checkpoint_model *model, const void *bytes, size_t len, struct rhei_error *error)
+{
+    struct reader reader = {.model = model};
+    rhei_status status = open_bytes(&reader, bytes, len, &model->head, error);
+    if (status != RHEI_OK)
+        return status;
     bool known = true;
     while (reader.at < reader.end && known && !reader.wrong && !reader.no_memory)
         known = read_record(&reader);

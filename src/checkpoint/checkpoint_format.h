@@ -91,6 +91,8 @@ struct checkpoint_model {
  * version. RHEI_NO_MEMORY.
  */
 rhei_status checkpoint_apply(struct checkpoint_model *model, const void *bytes, size_t len, struct rhei_error *error);
+/* The same of the head alone, which goes on from *head (base 0: nothing is known, and it is a manifest). */
+rhei_status checkpoint_read_head(const void *bytes, size_t len, struct checkpoint_head *head, struct rhei_error *error);
 void checkpoint_model_reset(struct checkpoint_model *model);
 
 #endif

@@ -47,10 +47,12 @@ static void set_aside(struct loading *loading, const char *name, const char *why
 {
     struct blob_store *store = loading->checkpoint->config.store;
     tell(loading, name == NULL ? "the manifest of the mirror was set aside, and is made anew" : name, why);
-    if (store->ops->set_aside != NULL)
-        (void)store->ops->set_aside(store, name, NULL);
-    else if (name != NULL)
+    if (store->ops->set_aside != NULL && store->ops->set_aside(store, name, NULL) == RHEI_OK) {
+        if (name == NULL)
+            loading->checkpoint->version = 0; /* there is none now */
+    } else if (name != NULL) {
         (void)store->ops->remove(store, name, NULL);
+    }
 }
 
 /* ---- Manifest and deltas. ------------------------------------------------------------------------------------------ */
@@ -425,4 +427,50 @@ rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_res
     }
     restored->duration_ns = base_now_ns() - began_ns;
     return status;
+}
+
+/* ---- Only looking. ------------------------------------------------------------------------------------------------- */
+
+static rhei_status add_size(void *context, const char *name, uint64_t size, struct rhei_error *error)
+{
+    (void)name;
+    (void)error;
+    *(uint64_t *)context += size;
+    return RHEI_OK;
+}
+
+static void read_newest(struct blob_store *store, struct checkpoint_model *model)
+{
+    for (uint64_t size = 0;;) {
+        char name[CHECKPOINT_NAME_BYTES];
+        checkpoint_delta_name(model->head.base, model->head.number + 1, name);
+        void *bytes = store->ops->size(store, name, &size, NULL) == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
+        bool good = bytes != NULL && store->ops->get(store, name, 0, bytes, (size_t)size, NULL) == RHEI_OK &&
+                    checkpoint_read_head(bytes, (size_t)size, &model->head, NULL) == RHEI_OK;
+        base_free(bytes);
+        if (!good)
+            return;
+    }
+}
+
+rhei_status checkpoint_peek(struct blob_store *store, struct checkpoint_status *status, struct rhei_error *error)
+{
+    struct checkpoint_model model = {.tables = NULL};
+    void *bytes = NULL;
+    size_t len = 0;
+    uint64_t version = 0;
+    *status = (struct checkpoint_status){.position = -1};
+    rhei_status read = store->ops->manifest_read(store, &bytes, &len, &version, error);
+    if (read == RHEI_OK && version == 0)
+        return error_set(error, RHEI_NOT_FOUND, "there is no checkpoint yet");
+    if (read == RHEI_OK)
+        read = checkpoint_read_head(bytes, len, &model.head, error);
+    base_free(bytes);
+    if (read != RHEI_OK)
+        return read;
+    read_newest(store, &model);
+    status->position = model.head.position;
+    status->made_ms = model.head.made_ms;
+    status->bytes = len;
+    return store->ops->list(store, add_size, &status->bytes, error);
 }

@@ -30,6 +30,7 @@ struct config_freshness {
 struct config_engine {
     char *oltp_path;
     char *olap_path; /* NULL: memory only */
+    uint64_t checkpoint_interval_ms;
     char *rocksdb_cdc_path;
     int olap_backend;           /* enum config_backend */
     uint64_t olap_memory_limit; /* bytes */

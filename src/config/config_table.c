@@ -105,7 +105,14 @@ const struct config_key config_keys[] = {
      .effect = "the least grave of what rhei_config.log gets"},
     {CHOICE(ENGINE, "sync_mode", "destructive", engine.sync_mode, sync_modes), .field = "sync_mode",
      .effect = "the column store holds the rows as they are now"},
-    {TEXT(ENGINE, "olap_path", NULL, engine.olap_path)},
+    {TEXT(ENGINE, "olap_path", NULL, engine.olap_path), .field = "olap_path",
+     .effect = "folder in which the column store is kept, so that the next opening takes it over; left out: in memory "
+               "alone, and built at open"},
+    {NUMBER(ENGINE, "checkpoint_interval_ms", "10000", engine.checkpoint_interval_ms, 1, 86400000),
+     .unit = "milliseconds", .field = "checkpoint_interval_ms",
+     .effect =
+         "time between two checkpoints into olap_path while there are changes; one is made after a million changes "
+         "and at the close, too"},
     {TEXT(ENGINE, "rocksdb_cdc_path", NULL, engine.rocksdb_cdc_path)},
     {TEXT(ENGINE, "flight_listen", NULL, engine.flight_listen)},
     {KEY(ENGINE, "flight_auth_token", NULL, CONFIG_KIND_SECRET, engine.flight_auth_token), .range = "a text"},

@@ -30,6 +30,8 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         config->sync_batch_rows = engine->sync_batch_size;
     if (config->scrub_interval_s == 0)
         config->scrub_interval_s = (uint32_t)engine->scrub_interval;
+    if (config->checkpoint_interval_ms == 0)
+        config->checkpoint_interval_ms = (uint32_t)engine->checkpoint_interval_ms;
     if (config->busy_timeout_ms == 0)
         config->busy_timeout_ms = (uint32_t)engine->busy_timeout_ms;
     if (config->log_limit_rows == 0)

@@ -38,6 +38,7 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
                                        .source = db->source,
                                        .store = db->store,
                                        .codec = &codec_arrow,
+                                       .interval_ms = db->config.checkpoint_interval_ms,
                                        .log = &db->log,
                                        .fault = db->config.fault,
                                        .fault_context = db->config.fault_context};
@@ -55,6 +56,8 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
     struct rhei_error why = RHEI_ERROR_INIT;
     if (db->olap_path == NULL)
         return RHEI_OK;
+    if (db->config.read_only)
+        return RHEI_OK; /* it makes none, and may look while another handle does */
     if (db->source->ops->stamp == NULL) {
         in_memory(db, "the database was opened without change capture, which a mirror on disk goes on by");
         return RHEI_OK;
@@ -98,13 +101,60 @@ void engine_disk_close(struct rhei_db *db)
         db->store->ops->close(&db->store);
 }
 
+/* What another handle's checkpoints left in the folder, which this one only looks at. */
+static void peek(struct rhei_db *db, struct checkpoint_status *status)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    struct store_local_config config = {.folder = db->olap_path, .read_only = true};
+    struct blob_store *store = NULL;
+    rhei_status looked = store_local_open(&config, &store, &why);
+    if (looked == RHEI_OK)
+        looked = checkpoint_peek(store, status, &why);
+    if (looked != RHEI_OK && looked != RHEI_NOT_FOUND)
+        (void)snprintf(status->error, sizeof status->error, "%.250s", why.message);
+    if (store != NULL)
+        store->ops->close(&store);
+}
+
+void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status)
+{
+    *status = (struct checkpoint_status){.position = -1};
+    if (db->checkpoint != NULL)
+        checkpoint_get_status(db->checkpoint, status);
+    else if (db->olap_path != NULL && db->disk_message[0] == '\0')
+        peek(db, status);
+}
+
+static const char *message_of(const struct rhei_db *db, const struct checkpoint_status *disk)
+{
+    if (db->disk_message[0] != '\0')
+        return db->disk_message;
+    return disk->error[0] != '\0' ? disk->error : disk->restored.message;
+}
+
+static int64_t age_ms(const struct checkpoint_status *disk)
+{
+    int64_t age = disk->made_ms > 0 ? base_wall_ms() - disk->made_ms : -1;
+    return disk->made_ms > 0 && age < 0 ? 0 : age;
+}
+
+void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status)
+{
+    struct checkpoint_status disk;
+    engine_disk_get(db, &disk);
+    (void)snprintf(status->disk_folder, sizeof status->disk_folder, "%s", db->olap_path == NULL ? "" : db->olap_path);
+    status->disk_bytes = disk.bytes;
+    status->disk_position = disk.position;
+    status->disk_age_us = disk.made_ms > 0 ? age_ms(&disk) * 1000 : -1;
+    (void)snprintf(status->disk_message, sizeof status->disk_message, "%s", message_of(db, &disk));
+}
+
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
 {
+    struct checkpoint_status disk;
     if (db->olap_path == NULL)
         return;
-    struct checkpoint_status disk = {.position = -1};
-    if (db->checkpoint != NULL)
-        checkpoint_get_status(db->checkpoint, &disk);
+    engine_disk_get(db, &disk);
     base_buffer_text(out, ",\n  \"disk\": {\"folder\": ");
     engine_json_text(out, db->olap_path);
     base_buffer_format(out,
@@ -112,11 +162,9 @@ void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
                        ", \"age_ms\": %" PRId64 ", \"checkpoints\": %" PRIu64 ", \"failures\": %" PRIu64
                        ", \"written_bytes\": %" PRIu64 ", \"duration_us\": %" PRId64 ", \"restored_tables\": %u"
                        ", \"restored_position\": %" PRId64 ", \"restore_us\": %" PRId64 ", \"message\": ",
-                       disk.bytes, disk.position, disk.made_ms, disk.made_ms > 0 ? base_wall_ms() - disk.made_ms : -1,
-                       disk.checkpoints, disk.failures, disk.written, disk.duration_ns / 1000, disk.restored.tables,
+                       disk.bytes, disk.position, disk.made_ms, age_ms(&disk), disk.checkpoints, disk.failures,
+                       disk.written, disk.duration_ns / 1000, disk.restored.tables,
                        disk.restored.any ? disk.restored.position : -1, disk.restored.duration_ns / 1000);
-    engine_json_text(out, db->disk_message[0] != '\0' ? db->disk_message
-                          : disk.error[0] != '\0'     ? disk.error
-                                                      : disk.restored.message);
+    engine_json_text(out, message_of(db, &disk));
     base_buffer_char(out, '}');
 }

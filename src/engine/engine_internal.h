@@ -256,6 +256,9 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
 /* A last checkpoint. Before sync and mirror are closed. */
 void engine_disk_finish(struct rhei_db *db);
 void engine_disk_close(struct rhei_db *db); /* after the mirror */
+struct checkpoint_status;
+void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status);
+void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status);
 /* "disk": {...}, where olap_path is set. */
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db);
 

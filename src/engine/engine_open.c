@@ -11,7 +11,12 @@
 #include "engine/engine_internal.h"
 #include "exec_duckdb/duckdb_executor.h"
 
-enum { BUSY_TIMEOUT_DEFAULT_MS = 5000, READ_POOL_DEFAULT = 4, BATCH_ROWS_DEFAULT = 65536 };
+enum {
+    BUSY_TIMEOUT_DEFAULT_MS = 5000,
+    CHECKPOINT_INTERVAL_DEFAULT_MS = 10000,
+    READ_POOL_DEFAULT = 4,
+    BATCH_ROWS_DEFAULT = 65536
+};
 enum { WARM_ROWS = 5000 }; /* below that SQLite answers in any case (ROUTE_FEW_ROWS) */
 #define LOG_LIMIT_DEFAULT 50000000u
 #define WAL_LIMIT_DEFAULT (64u << 20)
@@ -26,6 +31,8 @@ static void committed(void *context)
 
 static void defaults(struct rhei_config *config)
 {
+    if (config->checkpoint_interval_ms == 0)
+        config->checkpoint_interval_ms = CHECKPOINT_INTERVAL_DEFAULT_MS;
     if (config->read_pool_size == 0)
         config->read_pool_size = READ_POOL_DEFAULT;
     if (config->busy_timeout_ms == 0)
@@ -74,6 +81,7 @@ static rhei_status check_numbers(const struct rhei_config *config, struct rhei_e
         {"olap_memory_limit", "olap_memory_limit", config->olap_memory_limit},
         {"log_limit_rows", "log_limit_rows", config->log_limit_rows},
         {"wal_limit_bytes", "wal_limit", config->wal_limit_bytes},
+        {"checkpoint_interval_ms", "checkpoint_interval_ms", config->checkpoint_interval_ms},
         {"scrub_interval_s", "scrub_interval", config->scrub_interval_s},
     };
     rhei_status status = RHEI_OK;

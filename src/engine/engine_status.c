@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "checkpoint/checkpoint.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
 
@@ -20,6 +21,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
         return result;
     filled.log_position = oltp.log_position;
     filled.log_rows = oltp.log_rows;
+    engine_disk_status(db, &filled);
     if (db->sync != NULL) {
         struct sync_status sync = {0};
         sync_get_status(db->sync, &sync);
@@ -85,6 +87,23 @@ static void metrics_oltp(struct metric_list *list, const struct oltp_status *olt
     metric(list, "rhei_oltp_file_bytes", "", "Size of the database file", false, (double)oltp->file_bytes);
 }
 
+static void metrics_disk(struct metric_list *list, struct rhei_db *db)
+{
+    struct checkpoint_status disk;
+    if (db->olap_path == NULL)
+        return;
+    engine_disk_get(db, &disk);
+    metric(list, "rhei_disk_bytes", "", "Files of the newest checkpoint", false, (double)disk.bytes);
+    metric(list, "rhei_disk_position", "", "Last change that the newest checkpoint has; -1: there is none", false,
+           (double)disk.position);
+    if (disk.made_ms > 0)
+        metric(list, "rhei_disk_age_seconds", "", "Time since the newest checkpoint", false,
+               (double)(base_wall_ms() - disk.made_ms) / 1e3);
+    metric(list, "rhei_disk_checkpoints_total", "", "Checkpoints made", true, (double)disk.checkpoints);
+    metric(list, "rhei_disk_failures_total", "", "Checkpoints that failed", true, (double)disk.failures);
+    metric(list, "rhei_disk_written_bytes_total", "", "Bytes that checkpoints wrote", true, (double)disk.written);
+}
+
 static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t log_position)
 {
     struct sync_status sync = {0};
@@ -117,6 +136,7 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
            (double)mirror.memory_limit);
     metric(list, "rhei_mirror_compactions_total", "", "Segments compacted", true, (double)mirror.compactions);
     metric(list, "rhei_mirror_snapshots_held", "", "Snapshots that readers hold", false, (double)mirror.snapshots_held);
+    metrics_disk(list, db);
     struct executor_status executor = {0};
     db->executor->ops->status(db->executor, &executor);
     metric(list, "rhei_executor_statements_total", "", "Statements run by the analytical engine", true,
@@ -204,6 +224,12 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
                        config->keep_changes ? "false" : "true", config->olap_memory_limit);
     base_buffer_format(out, ", \"oltp_path\": ");
     engine_json_text(out, db->path);
+    base_buffer_format(out, ", \"olap_path\": ");
+    if (db->olap_path != NULL)
+        engine_json_text(out, db->olap_path);
+    else
+        base_buffer_text(out, "null");
+    base_buffer_format(out, ", \"checkpoint_interval_ms\": %u", config->checkpoint_interval_ms);
     base_buffer_format(
         out,
         ", \"olap_backend\": \"%s\", \"sync_mode\": \"destructive\", \"wal_limit\": %" PRIu64

@@ -155,6 +155,7 @@ static rhei_status do_open(struct lane *lane, struct words *words, struct rhei_e
         .read_pool_size = (uint32_t)words_number(words, "read_pool_size", 0),
         .threads = (uint32_t)words_number(words, "threads", 0),
         .sync_interval_ms = (uint32_t)words_number(words, "sync_interval_ms", 0),
+        .checkpoint_interval_ms = (uint32_t)words_number(words, "checkpoint_interval_ms", 0),
         .scrub_interval_s = (uint32_t)words_number(words, "scrub_interval_s", 0),
         .sync_batch_rows = (uint64_t)words_number(words, "sync_batch_rows", 0),
         .log_limit_rows = (uint64_t)words_number(words, "log_limit_rows", 0),

@@ -131,6 +131,32 @@ static void print_file(const struct status *status)
     rh_buffer_free(&text);
 }
 
+static void print_disk(const struct status *status)
+{
+    const struct rhei_sync_status *sync = &status->sync;
+    struct rh_buffer text = {0};
+    if (sync->disk_folder[0] == '\0')
+        return;
+    rh_buffer_add_text(&text, sync->disk_folder);
+    line_of("Folder", &text);
+    if (sync->disk_position >= 0) {
+        rh_add_size(&text, (double)sync->disk_bytes);
+        rh_buffer_format(&text, ", position %" PRId64 ", ", sync->disk_position);
+        add_behind(&text, sync->log_position, sync->disk_position);
+        rh_buffer_add_text(&text, ", made ");
+        rh_add_duration(&text, sync->disk_age_us);
+        rh_buffer_add_text(&text, " ago");
+    } else {
+        rh_buffer_add_text(&text, "none yet");
+    }
+    line_of("Checkpoint", &text);
+    if (sync->disk_message[0] != '\0') {
+        rh_buffer_add_text(&text, sync->disk_message);
+        line_of("", &text);
+    }
+    rh_buffer_free(&text);
+}
+
 static struct rhei_value text_value(const char *text)
 {
     return (struct rhei_value){.as.bytes = text, .length = (uint32_t)strlen(text), .type = RHEI_TEXT};
@@ -242,6 +268,17 @@ static void print_json(const struct status *status)
     add_member(&json, "rows_pruned", (int64_t)sync->rows_pruned);
     add_member(&json, "log_rows", (int64_t)sync->log_rows);
     add_member(&json, "last_cycle_us", sync->last_cycle_us);
+    if (sync->disk_folder[0] != '\0') {
+        rh_buffer_add_text(&json, "\"disk_folder\":");
+        rh_add_json_text(&json, sync->disk_folder, strlen(sync->disk_folder));
+        rh_buffer_add_char(&json, ',');
+        add_member(&json, "disk_bytes", (int64_t)sync->disk_bytes);
+        add_member(&json, "disk_position", sync->disk_position);
+        add_member(&json, "disk_age_us", sync->disk_age_us);
+        rh_buffer_add_text(&json, "\"disk_message\":");
+        rh_add_json_text(&json, sync->disk_message, strlen(sync->disk_message));
+        rh_buffer_add_char(&json, ',');
+    }
     rh_buffer_add_text(&json, "\"last_error\":");
     rh_add_json_text(&json, sync->last_error, strlen(sync->last_error));
     rh_buffer_add_char(&json, ',');
@@ -266,6 +303,7 @@ int rh_status_command(struct rh_tool *tool)
         print_engines(&status.registry, status.sync.log_position);
         print_sync(&status);
         print_file(&status);
+        print_disk(&status);
         print_tables(tool, &status);
     }
     release(&status);
