@@ -492,6 +492,28 @@ static void test_a_foreign_writer_makes_us_wait_and_then_give_up(void **state)
     test_close(&test);
 }
 
+/* ---- Whether anybody committed. ---- */
+
+/* The log starts anew and comes to as many frames as it had before: the token differs by the commits that SQLite counts. */
+static void test_q1_a_log_of_the_same_length_is_another_state(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    uint64_t tokens[8];
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    test_write(&test, "INSERT INTO t VALUES(1, 0)");
+    for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {
+        assert_int_equal(test_shell(&test, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+        assert_int_equal(test_shell(&test, "UPDATE t SET v = v + 1"), 0);
+        tokens[i] = oltp_commit_token(test.oltp);
+        for (size_t k = 0; k < i; k++) {
+            assert_true(tokens[k] != tokens[i]);
+        }
+    }
+    test_close(&test);
+}
+
 /* ---- Dying at every point. ---- */
 
 struct killer {
@@ -731,6 +753,7 @@ int main(void)
         cmocka_unit_test(test_c1_insert_or_fail_wakes_the_sync),
         cmocka_unit_test(test_q5_limits_hold_after_the_connection_was_lent),
         cmocka_unit_test(test_a_foreign_writer_makes_us_wait_and_then_give_up),
+        cmocka_unit_test(test_q1_a_log_of_the_same_length_is_another_state),
         cmocka_unit_test(test_a2_killed_at_every_point),
         cmocka_unit_test(test_a2_killed_at_random_times),
         cmocka_unit_test(test_q7_an_interrupted_begin_leaves_no_transaction),
