@@ -105,10 +105,11 @@ static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, 
     return status;
 }
 
-/* Looks a while whether the running cycle ends, before the price of sleeping is paid. */
+/* Looks a while whether the running cycle ends, before the price of sleeping is paid. Once for each caller that found one running. */
 static void spin(struct sync *sync)
 {
     base_mutex_unlock(&sync->lock);
+    sync_fault(sync, "sync.join.waits");
     for (int i = 0; i < SPINS && atomic_load_explicit(&sync->running, memory_order_acquire); i++) {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
