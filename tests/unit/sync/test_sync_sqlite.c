@@ -11,6 +11,8 @@
 #include "base/base_buffer.h"
 #include "base/base_map.h"
 #include "capture/capture.h"
+#include "feed/feed.h"
+#include "tests/support/memory_buffer.h"
 
 struct world {
     char folder[64], path[128];
@@ -515,9 +517,73 @@ static void test_a2_random_statements(void **state)
     }
 }
 
+/* ---- A buffer between the log and the mirror. --------------------------------------------------------------------- */
+
+static void follow_buffer(struct world *world, struct change_source *log, struct change_buffer *buffer)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct feed_config feed = {.buffer = buffer, .upstream = log, .batch_rows = 500, .prune_upstream = true};
+    must(feed_source_open(&feed, &world->source, &error), &error, "feed");
+    must(mirror_open(&(struct mirror_config){0}, &world->mirror, &error), &error, "mirror");
+    open_sync(world, (struct sync_config){.prune = true, .build_on_demand = true, .batch_rows = 300});
+    build(world);
+}
+
+static void leave_buffer(struct world *world)
+{
+    sync_close(&world->sync);
+    mirror_close(&world->mirror);
+    world->source->ops->close(&world->source);
+}
+
+/* The log goes into the buffer and out of the file; every value comes back from its encoded bytes, over schema changes and restarts. */
+static void test_a2_log_through_a_buffer_and_back(void **state)
+{
+    static const char *const CHANGES[] = {
+        "UPDATE a SET n = n + 1 WHERE id % 3 = 0; DELETE FROM b WHERE rowid % 5 = 0; UPDATE c SET v = -v WHERE l % 2;",
+        "REPLACE INTO a VALUES (7, x'00ff00', 'seven'), (8, -0.0, ''), (9, 9223372036854775807, NULL);",
+        "INSERT INTO b VALUES (1e308 * 10, 'inf'), (-1e308 * 10, zeroblob(70000)), (0.1 + 0.2, 'nul' || char(0) || "
+        "'x');",
+        "ALTER TABLE a ADD COLUMN late DEFAULT 'filled'; UPDATE a SET late = id WHERE id < 100;",
+        "UPDATE a SET id = -id WHERE id < 50; UPDATE c SET k = k || '!' WHERE l < 100;",
+        "ALTER TABLE b DROP COLUMN x; INSERT INTO b VALUES ('after'); CREATE TABLE d (z PRIMARY KEY) WITHOUT ROWID;",
+        "INSERT INTO d VALUES (1), ('1'), (x'31'); DELETE FROM c; DROP TABLE b;",
+        "CREATE TABLE b (only); INSERT INTO b VALUES ('new'); DELETE FROM a WHERE id % 2;",
+    };
+    static const uint32_t TABLES[] = {3, 3, 3, 3, 3, 4, 3, 4};
+    (void)state;
+    struct world world;
+    open_world(&world);
+    struct change_source *log = world.source;
+    struct change_buffer *buffer = memory_buffer_new();
+    mirror_close(&world.mirror);
+    run(world.oltp, SCHEMA);
+    run(world.oltp, FILL);
+    follow_buffer(&world, log, buffer);
+    assert_int_equal(check(&world), 3);
+    for (size_t i = 0; i < sizeof CHANGES / sizeof *CHANGES; i++) {
+        run(world.oltp, CHANGES[i]);
+        if (i % 3 == 2) { /* a mirror that begins anew over what the buffer has kept */
+            leave_buffer(&world);
+            memory_buffer_crash(buffer);
+            follow_buffer(&world, log, buffer);
+        }
+        latest(&world);
+        build(&world); /* those whose columns changed */
+        assert_int_equal(check(&world), TABLES[i]);
+    }
+    assert_true(memory_buffer_commits(buffer) > 0);
+    leave_buffer(&world);
+    must(mirror_open(&(struct mirror_config){0}, &world.mirror, NULL), NULL, "mirror");
+    world.source = log;
+    close_world(&world);
+    buffer->ops->close(&buffer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a2_log_through_a_buffer_and_back),
         cmocka_unit_test(test_a3_tables_that_were_there_and_tables_that_come),
         cmocka_unit_test(test_c5_schema_changes_with_changes_pending),
         cmocka_unit_test(test_q1_foreign_commits_are_seen),
