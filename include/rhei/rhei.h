@@ -361,6 +361,8 @@ struct rhei_query_options {
     rhei_cancel *cancel;   /**< borrowed until rows or stream are closed; may be NULL */
     rhei_progress_function progress; /**< called until rows or stream are closed; may be NULL */
     void *progress_context;
+    const char
+        *as_of; /**< every table as of this time (ISO 8601, seconds or microseconds since 1970); NULL: as they are */
 };
 
 /**

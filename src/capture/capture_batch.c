@@ -38,6 +38,7 @@ void capture_batch_free(struct capture_batch **slot)
     base_free(batch->values);
     base_free(batch->op);
     base_free(batch->seq);
+    base_free(batch->time_us);
     base_free(batch);
 }
 
@@ -73,6 +74,9 @@ bool capture_batch_reserve(struct capture_batch *batch, size_t rows)
     if (batch->logged) {
         BATCH_GROW(batch->op);
         BATCH_GROW(batch->seq);
+    }
+    if (batch->timed) {
+        BATCH_GROW(batch->time_us);
     }
     if (ok) {
         BASE_INVARIANT(capacity >= rows && capacity > batch->capacity);
@@ -151,6 +155,7 @@ const struct change_batch *capture_batch_view(struct capture_batch *batch)
                                         .op = batch->plain ? NULL : batch->op,
                                         .columns = (const struct rhei_value *const *)batch->values,
                                         .seq = batch->seq,
+                                        .time_us = batch->time_us,
                                         .lost = batch->lost,
                                         .lost_at = batch->lost_at};
     if (batch->lost != NULL) {

@@ -11,10 +11,12 @@ struct capture_batch {
     struct rhei_value **values; /* [columns][capacity] */
     uint8_t *op;
     int64_t *seq;
+    int64_t *time_us; /* NULL unless `timed` */
     size_t count, capacity;
     const char *lost; /* as change_batch has it */
     int64_t lost_at;
     bool logged;        /* has op and seq */
+    bool timed;         /* and times */
     bool plain;         /* no row but upserts so far */
     bool listed;        /* is among the batches of this call */
     bool looks;         /* its rows are looked at, whatever the log says */

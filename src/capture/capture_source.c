@@ -59,6 +59,7 @@ static void source_drop_tables(struct capture_source *source)
     source->far = NULL;
     capture_schema_release(source->schema);
     source->schema = NULL;
+    capture_versions_forget(source); /* it names batches */
 }
 
 static rhei_status source_prepare_columns(struct capture_source *source, const char *head, uint32_t from, uint32_t to,
@@ -83,7 +84,9 @@ static rhei_status source_prepare_log(struct capture_source *source, uint32_t wi
     source->near = width < SOURCE_NEAR ? width : SOURCE_NEAR;
     rhei_status status =
         source_prepare_columns(source, "SELECT seq,op,tab,", 1, source->near,
-                               " FROM main." OLTP_LOG " WHERE seq >= ?1 ORDER BY seq", &source->log, error);
+                               source->versions ? ",time FROM main." OLTP_LOG " WHERE seq >= ?1 ORDER BY seq"
+                                                : " FROM main." OLTP_LOG " WHERE seq >= ?1 ORDER BY seq",
+                               &source->log, error);
     if (status == RHEI_OK && width > source->near) {
         status = source_prepare_columns(source, "SELECT ", source->near + 1, width,
                                         " FROM main." OLTP_LOG " WHERE seq = ?1", &source->far, error);
@@ -127,6 +130,9 @@ static rhei_status source_use_schema(struct capture_source *source, struct oltp_
         source->listed[i] = table->table.source;
         if (table->table.source.id != 0) {
             status = capture_batch_new(table, true, &source->batches[source->batch_count], error);
+            if (status == RHEI_OK) {
+                source->batches[source->batch_count]->timed = source->versions;
+            }
             source->batch_count += status == RHEI_OK;
         }
     }
@@ -350,6 +356,7 @@ static const struct change_source_ops source_ops = {
     .loads_rest = capture_loads_rest,
     .prune = capture_source_prune,
     .stamp = capture_source_stamp,
+    .keep_versions = capture_versions_keep,
     .close = source_close,
 };
 
@@ -368,6 +375,7 @@ void capture_source_free(struct capture_source **slot)
     capture_pages_free(&source->pages);
     base_arena_reset(&source->arena);
     base_free(source->seen);
+    capture_versions_forget(source);
     capture_watch_free(&source->watch);
     base_mutex_destroy(&source->watch_lock);
     oltp_connection_close(&source->connection);

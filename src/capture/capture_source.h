@@ -64,6 +64,11 @@ struct capture_source {
     /* S7; of commits of ours that took applied changes away. to = 0: none that nobody's else came between */
     _Atomic uint64_t upkept_from, upkept_to;
 
+    /* every version is wanted: see capture_source_versions.c */
+    bool versions;
+    struct capture_last *lasts; /* open addressing */
+    size_t last_room, last_count;
+
     /* the newest row that was read: it must be there, and the same, the next time (S6) */
     int64_t mark_seq; /* 0: none */
     uint64_t mark_hash;
@@ -105,6 +110,19 @@ void capture_source_watch_start(struct capture_source *source, struct oltp_conne
                                 const char *table, int64_t *rows);
 rhei_status capture_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
                                 size_t *count, struct rhei_error *error);
+
+/* Before the first cycle: rows come as they were logged, with times. */
+void capture_versions_keep(struct change_source *base);
+void capture_versions_forget(struct capture_source *source);
+/* The row that is being added has an event of this number, and perhaps not the last of its changes. */
+rhei_status capture_versions_note(struct capture_source *source, struct capture_batch *batch, int64_t seq,
+                                  struct rhei_error *error);
+rhei_status capture_versions_prove(struct capture_source *source, struct rhei_error *error);
+/* Puts the log's statement on this row, which is there. */
+rhei_status capture_source_stand_at(struct capture_source *source, int64_t seq, struct rhei_error *error);
+/* The log's row behind the batch's last one (*whole: it has one), and behind that the table's row of that key (*there). */
+rhei_status capture_source_put_twice(struct capture_source *source, struct capture_batch *batch, bool *whole,
+                                     bool *there, struct rhei_error *error);
 
 rhei_status capture_load_begin(struct change_source *base, uint32_t table, uint32_t loaders, struct source_load **load,
                                struct source_load_info *info, struct rhei_error *error);

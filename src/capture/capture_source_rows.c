@@ -441,6 +441,45 @@ static rhei_status source_lose_table(struct capture_source *source, struct captu
     return RHEI_OK;
 }
 
+/* Of the log's row: julian days, which tell milliseconds. */
+static int64_t source_time_us(const struct capture_source *source)
+{
+    const struct rhei_value *cell = source->paged ? &source->cells[1] : NULL;
+    double days = cell == NULL                 ? sqlite3_column_double(source->log, 3 + (int)source->near)
+                  : cell->type == RHEI_REAL    ? cell->as.real
+                  : cell->type == RHEI_INTEGER ? (double)cell->as.integer
+                                               : 0.0;
+    double ms = (days - 2440587.5) * 86400000.0;
+    return ms > 0 && ms < 9e15 ? (int64_t)(ms + 0.5) * 1000 : 0;
+}
+
+rhei_status capture_source_stand_at(struct capture_source *source, int64_t seq, struct rhei_error *error)
+{
+    rhei_status status = source_leave_pages(source, seq, error);
+    return status == RHEI_ROW ? RHEI_OK : status;
+}
+
+rhei_status capture_source_put_twice(struct capture_source *source, struct capture_batch *batch, bool *whole,
+                                     bool *there, struct rhei_error *error)
+{
+    uint8_t kind = CHANGE_DELETE;
+    sqlite3_value *op = sqlite3_column_value(source->log, 1);
+    const unsigned char *text = sqlite3_value_text(op);
+    *whole = text != NULL && (text[0] == CAPTURE_LOG_INSERT || text[0] == CAPTURE_LOG_UPDATE);
+    source->key_first = !*whole;
+    rhei_status status = source_fetch(source, batch, error);
+    if (status == RHEI_OK) {
+        status = *whole ? source_put_logged(source, batch, error) : source_put_key(source, batch, error);
+    }
+    batch->count++;
+    if (status == RHEI_OK) {
+        status = source_add_looked(source, batch, true, &kind, error);
+    }
+    batch->count--;
+    *there = kind == CHANGE_UPSERT;
+    return status;
+}
+
 static rhei_status source_add(struct capture_source *source, struct capture_batch *batch, enum capture_log_op op,
                               struct rhei_error *error)
 {
@@ -457,8 +496,15 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
         return status;
     }
     BASE_INVARIANT(batch->listed && batch->lost == NULL && batch->count < batch->capacity);
-    bool seen = source_see(source, batch);
-    if (seen || batch->looks || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE) {
+    bool looks = source_see(source, batch) || batch->looks;
+    if (batch->timed) {
+        batch->time_us[batch->count] = source_time_us(source);
+        if (looks && (whole || op == CAPTURE_LOG_DELETE)) { /* V2 */
+            status = capture_versions_note(source, batch, source->next_seq - 1, error);
+            looks = false;
+        }
+    }
+    if (status == RHEI_OK && (looks || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE)) {
         struct rhei_error why = RHEI_ERROR_INIT;
         status = source_add_looked(source, batch, !whole, &kind, &why);
         if (source_is_tables_own(status)) {
@@ -655,6 +701,7 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
     source->lost_all = NULL;
     source->next_seq = after + 1;
     source->look_at_all = after < source->torn;
+    capture_versions_forget(source);
     *lost |= source->position < after;
     rhei_status status = *lost ? RHEI_OK : source_check_marks(source, after, &held, error);
     *lost |= status == RHEI_OK && !held;
@@ -726,7 +773,8 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
     if (status == RHEI_OK && source->lost_all != NULL) {
         source_lose_all(source);
     } else if (status == RHEI_OK && source->drained && source->ready_count == 0) {
-        status = capture_source_judge(source, error);
+        status = source->last_count == 0 ? RHEI_OK : capture_versions_prove(source, error);
+        status = status == RHEI_OK ? capture_source_judge(source, error) : status;
     }
     for (uint32_t i = 0; i < source->ready_count; i++) {
         BASE_INVARIANT(source->order[i]->listed && (i == 0 || source->order[i] != source->order[i - 1]));

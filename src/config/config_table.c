@@ -11,8 +11,8 @@ static const struct config_choice backends[] = {{"duckdb", CONFIG_DUCKDB, false}
                                                 {NULL, 0, false}};
 static const struct config_choice sync_modes[] = {
     {"destructive", CONFIG_DESTRUCTIVE, false}, {"mirror", CONFIG_DESTRUCTIVE, false},
-    {"temporal", CONFIG_TEMPORAL, true},        {"scd2", CONFIG_TEMPORAL, true},
-    {"scd_type_2", CONFIG_TEMPORAL, true},      {NULL, 0, false}};
+    {"temporal", CONFIG_TEMPORAL, false},       {"scd2", CONFIG_TEMPORAL, false},
+    {"scd_type_2", CONFIG_TEMPORAL, false},     {NULL, 0, false}};
 static const struct config_choice synchronous_modes[] = {{"normal", CONFIG_SYNC_NORMAL, false},
                                                          {"full", CONFIG_SYNC_FULL, false},
                                                          {"off", CONFIG_SYNC_OFF, false},
@@ -104,7 +104,7 @@ const struct config_key config_keys[] = {
     {CHOICE(ENGINE, "log_level", "warn", engine.log_level, log_levels), .field = "log_level",
      .effect = "the least grave of what rhei_config.log gets"},
     {CHOICE(ENGINE, "sync_mode", "destructive", engine.sync_mode, sync_modes), .field = "sync_mode",
-     .effect = "the column store holds the rows as they are now"},
+     .effect = "whether the column store holds the rows as they are now alone, or every version of them, too"},
     {TEXT(ENGINE, "olap_path", NULL, engine.olap_path), .field = "olap_path",
      .effect = "folder in which the column store is kept, so that the next opening takes it over; left out: in memory "
                "alone, and built at open"},

@@ -52,6 +52,7 @@ struct rhei_db {
     struct engine_watches *watches; /* NULL without a column store */
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
     struct engine_ticker *ticker;   /* tells how far calls are (engine_progress.c) */
+    bool keeps_history;
     struct engine_counters counters;
     _Atomic(struct rhei_rows *)
         spare_rows; /* those of SQLite that were closed last: memory, and maybe the same statement again */
@@ -159,12 +160,15 @@ struct engine_ask {
     const char *sql;
     size_t len;
     struct engine_bound bound;
+    char *rewritten;                 /* `sql`, where that was about the past */
+    struct rhei_value *times;        /* `params`, where one was a time of it */
     const struct rhei_value *params; /* of `bound` */
     uint32_t param_count;
     struct rhei_freshness freshness;
     int32_t route;
     bool strings_view;
     bool position_now; /* the position is wanted before the first row */
+    const char *as_of; /* every table as of this time; NULL: as they are */
     uint64_t memory_limit;
     struct engine_limits limits;
 };
@@ -235,6 +239,7 @@ int64_t engine_most_age_ms(const struct engine_ask *ask);
  */
 uint32_t engine_shown_each(struct rhei_db *db, const struct oltp_facts *facts, uint32_t at, const char **name,
                            uint32_t *number);
+rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error); /* the tables that sync keeps */
 void engine_shown_stop(struct rhei_db *db); /* no other source is followed any more */
 /* When SQLite's connections are closed. */
 void engine_shown_close(struct rhei_db *db);

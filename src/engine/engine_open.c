@@ -104,9 +104,12 @@ static rhei_status check(const struct rhei_config *config, struct rhei_error *er
     rhei_status status = engine_freshness_check(&config->freshness, error);
     if (status != RHEI_OK)
         return status;
-    if (config->sync_mode != RHEI_SYNC_DESTRUCTIVE)
+    bool temporal = config->sync_mode == RHEI_SYNC_TEMPORAL;
+    if (temporal && config->olap_path != NULL)
         return error_set(error, RHEI_UNSUPPORTED,
-                         "rhei_config.sync_mode temporal isn't offered by this version; leave it at destructive");
+                         "sync_mode temporal keeps its history in memory in this version: leave olap_path out");
+    if (temporal && config->olap_backend == RHEI_OLAP_NONE)
+        return error_set(error, RHEI_UNSUPPORTED, "sync_mode temporal needs the column store, which has the history");
     if (config->olap_backend != RHEI_OLAP_DUCKDB && config->olap_backend != RHEI_OLAP_NONE)
         return error_set(error, RHEI_UNSUPPORTED,
                          "rhei_config.olap_backend datafusion isn't offered by this version; use RHEI_OLAP_DUCKDB, or "
@@ -163,6 +166,12 @@ static void built(void *context, uint64_t rows)
         db->executor->ops->warm(db->executor);
 }
 
+static bool keeps_history(void *context, const char *table)
+{
+    (void)context;
+    return strncmp(table, "_rhei_", 6) != 0;
+}
+
 static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *error)
 {
     const struct rhei_config *config = &db->config;
@@ -210,7 +219,11 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     status = engine_watches_open(db, &sync.observer, error);
     if (status == RHEI_OK)
         status = engine_disk_open(db, &sync, error);
-    return status == RHEI_OK ? sync_open(&sync, &db->sync, error) : status;
+    db->keeps_history = config->sync_mode == RHEI_SYNC_TEMPORAL;
+    sync.keeps_history = db->keeps_history ? keeps_history : NULL;
+    if (status == RHEI_OK)
+        status = sync_open(&sync, &db->sync, error);
+    return status == RHEI_OK && db->keeps_history ? engine_show_history(db, error) : status;
 }
 
 /* A ddl of the settings that fails must not leave a new file behind: where there is none yet, it is tried in memory. */

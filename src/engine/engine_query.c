@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/engine_history.h"
 #include "engine/engine_internal.h"
 #include "sql/sql_lexer.h"
 
@@ -30,7 +31,20 @@ static rhei_status take_options(struct rhei_db *db, struct engine_ask *ask, cons
     ask->route = given.route;
     ask->strings_view = given.strings == RHEI_STRINGS_VIEW;
     ask->memory_limit = given.memory_limit;
+    ask->as_of = given.as_of;
     return RHEI_OK;
+}
+
+static rhei_status ask_past(struct rhei_db *db, struct engine_ask *ask, struct rhei_error *error)
+{
+    rhei_status status = engine_history_rewrite(db, ask->sql, ask->len, ask->as_of, ask->params, ask->param_count,
+                                                &ask->rewritten, &ask->times, error);
+    if (ask->rewritten != NULL) {
+        ask->sql = ask->rewritten;
+        ask->len = strlen(ask->sql);
+    }
+    ask->params = ask->times != NULL ? ask->times : ask->params;
+    return status;
 }
 
 rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
@@ -51,6 +65,10 @@ rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const ch
         return status;
     if (ask->freshness.mode == RHEI_FRESHNESS_DEFAULT)
         ask->freshness = rhei_latest();
+    if (db->keeps_history || ask->as_of != NULL)
+        status = ask_past(db, ask, error);
+    if (status != RHEI_OK)
+        return status;
     return oltp_check_file(db->oltp, error); /* the mirror can't know that its file is another's now */
 }
 
@@ -62,6 +80,10 @@ void engine_ask_reset(struct engine_ask *ask, struct rhei_rows *rows)
     }
     engine_limits_reset(&ask->limits);
     engine_bound_reset(&ask->bound);
+    base_free(ask->rewritten);
+    base_free(ask->times);
+    ask->rewritten = NULL;
+    ask->times = NULL;
 }
 
 rhei_status engine_ask_stream(struct engine_ask *ask, rhei_status status, struct rhei_rows **rows,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of other sources: who reads them for SQLite, and how long to wait until they are fresh. */
 #include "engine/engine_shown.h"
+#include "engine/engine_history.h"
 
 #include <string.h>
 
@@ -11,11 +12,12 @@ struct shown_source {
     struct engine_source given;
     char *name;
     struct sync *sync; /* NULL: somebody else fills its tables */
+    bool borrowed;     /* it is the handle's own */
 };
 
 struct engine_shown {
     struct table_reader *reader;
-    struct shown_source sources[TABLE_SOURCES_MOST];
+    struct shown_source sources[TABLE_SOURCES_MOST + 1]; /* and the history */
     uint32_t count;
 };
 
@@ -146,10 +148,27 @@ uint32_t engine_shown_each(struct rhei_db *db, const struct oltp_facts *facts, u
     return 0;
 }
 
+rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error)
+{
+    rhei_status status = db->shown == NULL ? shown_open(db, error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = mirror_table_reader_name(db->shown->reader, TABLE_HISTORY, ENGINE_HISTORY, error);
+    if (status != RHEI_OK)
+        return status;
+    struct shown_source *added = &db->shown->sources[db->shown->count];
+    *added = (struct shown_source){
+        .given = {.name = ENGINE_HISTORY}, .name = base_strdup(ENGINE_HISTORY), .sync = db->sync, .borrowed = true};
+    if (added->name == NULL)
+        return error_no_memory(error);
+    db->shown->count++;
+    return RHEI_OK;
+}
+
 void engine_shown_stop(struct rhei_db *db)
 {
     for (uint32_t s = 0; db->shown != NULL && s < db->shown->count; s++)
-        sync_close(&db->shown->sources[s].sync);
+        if (!db->shown->sources[s].borrowed)
+            sync_close(&db->shown->sources[s].sync);
 }
 
 void engine_shown_close(struct rhei_db *db)

@@ -189,6 +189,8 @@ struct mirror_ended {
     uint8_t how; /* enum change_op of the change that ended it */
     uint32_t column_count;
     const struct rhei_value *row; /* [column_count], borrowed until the call returns */
+    size_t
+        change; /* the change's row in the batch; its values may still be changed, but for the key, if no row is a CHANGE_PATCH */
     int64_t began; /* change_batch.seq of the change that made it; MIRROR_NO_SEQUENCE: before this cycle */
     int64_t ended; /* change_batch.seq of the change that ended it; MIRROR_NO_SEQUENCE: it has none */
 };
@@ -216,6 +218,9 @@ rhei_status mirror_set_sink(struct mirror *mirror, uint32_t table, const struct 
 const struct source_table *mirror_definition(struct mirror *mirror, uint32_t table);
 /* The lowest number of a table of the working state from *table on; false: there is none. The writer. */
 bool mirror_next_table(struct mirror *mirror, uint32_t *table);
+/* The table has a sink. The writer. */
+bool mirror_has_sink(struct mirror *mirror, uint32_t table);
+
 /* Live rows of a table with everything that was applied so far, published or not; 0: there is no such table. */
 uint64_t mirror_rows(struct mirror *mirror, uint32_t table);
 /*

@@ -357,7 +357,7 @@ static void count_clear(struct apply *apply)
 
 static rhei_status apply_clear(struct apply *apply, struct mirror_before *before, size_t row)
 {
-    mirror_before_clear(before, apply->batch->seq == NULL ? MIRROR_NO_SEQUENCE : apply->batch->seq[row]);
+    mirror_before_clear(before, apply->batch->seq == NULL ? MIRROR_NO_SEQUENCE : apply->batch->seq[row], row);
     count_clear(apply);
     return mirror_table_clear(apply->table);
 }

@@ -85,6 +85,12 @@ rhei_status mirror_set_sink(struct mirror *mirror, uint32_t id, const struct mir
     return RHEI_OK;
 }
 
+bool mirror_has_sink(struct mirror *mirror, uint32_t id)
+{
+    const struct mirror_table *table = mirror_table_find(mirror, id);
+    return table != NULL && table->sink.ended != NULL;
+}
+
 void mirror_sink_fail(struct mirror_table *table, rhei_status status)
 {
     struct mirror_sink sink = table->sink;
@@ -97,7 +103,7 @@ void mirror_sink_fail(struct mirror_table *table, rhei_status status)
 }
 
 static void hand_over(struct mirror_table *table, const struct rhei_value *row, uint8_t how, int64_t began,
-                      int64_t ended)
+                      int64_t ended, size_t change)
 {
     if (table->sink.ended == NULL)
         return;
@@ -105,6 +111,7 @@ static void hand_over(struct mirror_table *table, const struct rhei_value *row, 
                                    .how = how,
                                    .column_count = mirror_table_columns(table),
                                    .row = row,
+                                   .change = change,
                                    .began = began,
                                    .ended = ended};
     rhei_status status = table->sink.ended(table->sink.context, &version);
@@ -119,7 +126,7 @@ static void read_stored(const struct mirror_table *table, const struct mirror_se
         mirror_segment_value(segment, c, place, &row[c]);
 }
 
-void mirror_before_clear(struct mirror_before *before, int64_t seq)
+void mirror_before_clear(struct mirror_before *before, int64_t seq, size_t change)
 {
     struct mirror_table *table = before->table;
     uint32_t number = 0;
@@ -133,7 +140,7 @@ void mirror_before_clear(struct mirror_before *before, int64_t seq)
             /* a segment with a map was compacted: none of its rows began in this cycle */
             int64_t began = segment->map == NULL ? mirror_begun_find(table, number << 16 | place) : MIRROR_NO_SEQUENCE;
             read_stored(table, segment, place, before->row);
-            hand_over(table, before->row, CHANGE_CLEAR, began, seq);
+            hand_over(table, before->row, CHANGE_CLEAR, began, seq, change);
         }
     }
 }
@@ -252,7 +259,7 @@ rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size
             return RHEI_NOT_FOUND;
         if (there)
             hand_over(before->table, before->row, how, began,
-                      from->seq == NULL ? MIRROR_NO_SEQUENCE : from->seq[first + i]);
+                      from->seq == NULL ? MIRROR_NO_SEQUENCE : from->seq[first + i], first + i);
         if (how == CHANGE_PATCH)
             fill_up(before, first + i, i);
     }

@@ -39,6 +39,6 @@ rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size
 /* The chunk has been applied. */
 void mirror_before_applied(struct mirror_before *before);
 /* Every row is about to go. */
-void mirror_before_clear(struct mirror_before *before, int64_t seq);
+void mirror_before_clear(struct mirror_before *before, int64_t seq, size_t change);
 
 #endif

@@ -98,6 +98,12 @@ struct change_source_ops {
     rhei_status (*stamp)(struct change_source *source, int64_t position, struct change_stamp *stamp,
                          struct rhei_error *error);
 
+    /*
+     * Before the first cycle: every row of a batch is to be a version as it was made, not only what the pinned state has of its key, and
+     * batches have times. Where a source can't for some table, its versions are those of cycles' states. NULL: they always are.
+     */
+    void (*keep_versions)(struct change_source *source);
+
     void (*close)(struct change_source **source);
 };
 

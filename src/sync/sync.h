@@ -32,6 +32,9 @@ struct sync_config {
      * mirror, and of what is told here, have this one in their upper 8 bits.
      */
     uint32_t source_number;
+    /* Does the table keep a history (sync_history.c)? Any thread; NULL: none does. Told once for each load. */
+    bool (*keeps_history)(void *context, const char *table);
+    void *history_context;
     struct sync *beside;    /* the first that was opened on this mirror, which outlives this one; NULL: this is it */
     size_t batch_rows;      /* rows held at a time */
     uint32_t build_threads; /* loaders of one build; 0: one per core */

@@ -9,7 +9,7 @@
  *
  * Until `loaded` the job's build is the builder thread's; from then on the owner's, who attaches or abandons it.
  */
-#include "sync_internal.h"
+#include "sync_history.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -53,6 +53,8 @@ static void loader_main(void *argument)
             return;
         if (loader->status == RHEI_OK)
             loader->status = mirror_build_append(job->build, loader->number, batch, &loader->error);
+        if (loader->status == RHEI_OK && job->history)
+            loader->status = sync_history_load(job->history, loader->number, batch, &loader->error);
         if (loader->status != RHEI_OK) {
             atomic_store(&job->loader_failed, true);
             return;
@@ -109,6 +111,10 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
         job->loaders = info.loader_count;
 
     status = mirror_build_begin(sync->config.mirror, job->definition, job->loaders, &job->build, error);
+    if (status == RHEI_OK)
+        status = sync_history_new(sync, job->definition, &job->history, error);
+    if (status == RHEI_OK && job->history)
+        status = sync_history_load_begin(sync, job->history, job->loaders, info.position, error);
     if (status == RHEI_OK)
         status = run_loaders(sync, job, error);
     ops->load_end(&job->load);
@@ -196,6 +202,7 @@ static void judge(struct sync *sync, const struct sync_job *job, struct sync_tab
 static void job_free(struct sync_job *job)
 {
     mirror_build_abandon(&job->build); /* if nobody attached it; the owner can't find it any more */
+    sync_history_free(&job->history);
     base_free(job->definition);
     base_free(job);
 }

@@ -13,7 +13,7 @@
  *
  * The rows of one change number are never spread over two calls of next, so leaving out by number is exact.
  */
-#include "sync_internal.h"
+#include "sync_history.h"
 
 #include <inttypes.h>
 
@@ -51,9 +51,19 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
     tail->row_count -= skip;
     tail->op = batch->op ? batch->op + skip : NULL;
     tail->seq = batch->seq ? batch->seq + skip : NULL;
+    tail->time_us = batch->time_us ? batch->time_us + skip : NULL;
     if (batch->unchanged && !batch->unchanged_shared)
         tail->unchanged = batch->unchanged + skip * change_batch_words(batch->column_count);
     return RHEI_OK;
+}
+
+/* The history of a table that can't go on goes; the table stays. With the turn. */
+static void apply_history(struct sync *sync, struct sync_history *history, const struct change_batch *batch)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (sync_history_apply(sync, history, batch, &why) != RHEI_OK)
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "the history of table %" PRIu32 " ended: %s",
+                       batch->table, why.message);
 }
 
 static rhei_status apply_rows(struct sync *sync, const struct sync_table *table, const struct change_batch *batch,
@@ -65,6 +75,8 @@ static rhei_status apply_rows(struct sync *sync, const struct sync_table *table,
     sync_turn_take(sync);
     sync->dirty = true;
     rhei_status status = mirror_apply(sync->config.mirror, batch, counts, error);
+    if (status == RHEI_OK && table->history)
+        apply_history(sync, table->history, batch);
     sync_turn_give(sync);
     return status;
 }

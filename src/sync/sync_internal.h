@@ -21,6 +21,8 @@ enum {
     SYNC_STARVED_LOOK_NS = 1000000000, /* between two looks for room for a table that failed for want of memory */
 };
 
+struct sync_history;
+
 /* One table of the source, as the last cycle that read the list saw it. */
 struct sync_table {
     struct source_table *definition; /* own copy, one block */
@@ -37,6 +39,7 @@ struct sync_table {
     int64_t starved_until_ns;        /* lock: starved: tried then, whatever is free */
     uint32_t starved_times;          /* lock */
     struct sync_job *job;            /* lock: while it is BUILDING */
+    struct sync_history *history;    /* owner; NULL: it keeps none */
     uint64_t built_rows;             /* lock: of the last build */
     bool kept;                       /* owner: scratch of sync_tables_reconcile */
     bool attached;                   /* owner: the mirror's working state has it */
@@ -56,8 +59,9 @@ struct sync_job {
     uint32_t loaders;
     struct source_table *definition;
     struct source_load *load;
-    struct mirror_build *build; /* the builder's until `loaded`, then the owner's */
-    int64_t hold;               /* lock: the source must keep what follows this position */
+    struct mirror_build *build;   /* the builder's until `loaded`, then the owner's */
+    struct sync_history *history; /* the same; NULL: none is kept */
+    int64_t hold;                 /* lock: the source must keep what follows this position */
     uint64_t expected;
     bool loaded;        /* lock: the owner may attach it */
     bool attached;      /* lock: the working state has it */
@@ -188,6 +192,10 @@ void sync_share_leave(struct sync *sync);
 void sync_turn_take(struct sync *sync);
 void sync_turn_give(struct sync *sync);
 void sync_share_publish_again(struct sync *sync); /* every source whose working state is what it shows */
+
+/* sync_history.c: the builder and its loaders, and the owner. */
+struct sync_history;
+bool sync_keeps_history(const struct sync *sync, const struct source_table *table);
 
 /* sync_numbered.c: `under` stays its owner's. */
 rhei_status sync_numbered_open(struct change_source *under, uint32_t number, struct change_source **source,

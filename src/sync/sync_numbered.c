@@ -162,6 +162,13 @@ static rhei_status numbered_prune(struct change_source *source, int64_t position
     return under->ops->prune(under, position, pruned, error);
 }
 
+static void numbered_keep_versions(struct change_source *source)
+{
+    struct change_source *under = self(source)->under;
+    if (under->ops->keep_versions != NULL)
+        under->ops->keep_versions(under);
+}
+
 /* What lies under it is its owner's. */
 static void numbered_close(struct change_source **slot)
 {
@@ -187,6 +194,7 @@ static const struct change_source_ops numbered_ops = {
     .load_end = numbered_load_end,
     .loads_rest = numbered_loads_rest,
     .prune = numbered_prune,
+    .keep_versions = numbered_keep_versions,
     .close = numbered_close,
 };
 

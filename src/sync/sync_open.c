@@ -48,6 +48,8 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
     base_cond_init(&result->wake_cond);
     base_cond_init(&result->upkeep_cond);
     status = sync_share_join(result, error);
+    if (status == RHEI_OK && config->keeps_history && result->config.source->ops->keep_versions)
+        result->config.source->ops->keep_versions(result->config.source);
     if (status == RHEI_OK && result->builds_enabled)
         status = sync_builder_start(result, error);
     if (status != RHEI_OK)

@@ -10,7 +10,7 @@
  *   FAILED    -> WAITING   sync_rebuild; by itself when memory was wanting and there is room now (sync_build.c)
  *   gone from the source: dropped from the mirror and from the list, whatever its state
  */
-#include "sync_internal.h"
+#include "sync_history.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +92,7 @@ static void table_free(struct sync_table *table)
     if (!table)
         return;
     base_free(table->definition);
+    sync_history_free(&table->history);
     base_free(table);
 }
 
@@ -162,6 +163,7 @@ static void table_detach(struct sync *sync, struct sync_table *table)
     sync_tell_changed(sync, table);
     sync_turn_take(sync);
     mirror_drop(sync->config.mirror, table->definition->id);
+    sync_history_drop(sync, table->history);
     sync->dirty = true;
     sync_turn_give(sync);
     BASE_INVARIANT(sync->attached_count > 0 && sync->behind_count >= table->behind);
@@ -235,6 +237,8 @@ static bool next_own(struct sync *sync, uint32_t *id)
 static void table_resume(struct sync *sync, struct sync_table *table)
 {
     const struct source_table *restored = mirror_definition(sync->config.mirror, table->definition->id);
+    if (sync_keeps_history(sync, table->definition)) /* which begins with a load */
+        return;
     if (!restored || table->state != SYNC_TABLE_WAITING || !same_definition(restored, table->definition))
         return;
     table->state = SYNC_TABLE_BUILDING;
@@ -408,6 +412,20 @@ void sync_tables_drop_all(struct sync *sync)
     base_mutex_unlock(&sync->lock);
 }
 
+/* With the turn. */
+static void attach_history(struct sync *sync, struct sync_table *table, struct sync_job *job)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    sync_history_free(&table->history);
+    if (!job->history)
+        return;
+    table->history = job->history;
+    job->history = NULL;
+    if (sync_history_attach(sync, table->history, &why) != RHEI_OK)
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" keeps no history: %s",
+                       table->definition->name, why.message);
+}
+
 static void attach_job(struct sync *sync, struct sync_job *job)
 {
     struct sync_table *table = sync_table_find(sync, job->table);
@@ -422,6 +440,8 @@ static void attach_job(struct sync *sync, struct sync_job *job)
     sync_turn_take(sync);
     rhei_status status = mirror_build_attach(&job->build, &error);
     sync->dirty = sync->dirty || status == RHEI_OK;
+    if (status == RHEI_OK)
+        attach_history(sync, table, job);
     sync_turn_give(sync);
     if (status != RHEI_OK) {
         sync_table_give_up(sync, table, &error, job->room);

@@ -11,6 +11,11 @@
 
 enum { SLICE_NS = 2000000 }; /* how late a waiter may notice its stop */
 
+bool sync_keeps_history(const struct sync *sync, const struct source_table *table)
+{
+    return sync->config.keeps_history && sync->config.keeps_history(sync->config.history_context, table->name);
+}
+
 void sync_fault(const struct sync *sync, const char *point)
 {
     if (sync->config.fault)

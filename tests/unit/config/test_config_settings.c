@@ -417,9 +417,6 @@ static void test_d5_what_has_no_effect_is_refused_by_name(void **state)
         "[engine]\nthreads = 2\nolap_backend = \"datafusion\"",
         "rhei.toml:3: olap_backend = \"datafusion\" isn't offered by this version: it takes duckdb or none");
     expect_unoffered(
-        "[engine]\nsync_mode = \"scd2\"",
-        "rhei.toml:2: sync_mode = \"temporal\" isn't offered by this version: it takes destructive or mirror");
-    expect_unoffered(
         "[engine]\nsynchronous = \"extra\"",
         "rhei.toml:2: synchronous = \"extra\" isn't offered by this version: it takes normal, full or off");
     expect_unoffered("\n[[sidecar.tables]]\ntable_name = \"t\"\n[sidecar]\nsource_path = \"x\"",

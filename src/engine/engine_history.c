@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Token by token, because no grammar here knows the clauses:
+ *
+ *   1. A table with a clause becomes a subquery over its two tables of the history (sync_history.c), named as it was: so both engines,
+ *      joins, views of plans, parameters and EXPLAIN ROUTE see nothing but ordinary tables.
+ *   2. A time is made microseconds here: a literal at once, a parameter in its value, anything else by asking SQLite for it first.
+ *   3. AS OF shows the table's columns as they are now; the other clauses show versions, with the history's own columns.
+ *   4. What can't be read as one of these forms is left as it is, and SQLite says what it thinks of it; but who asks for the past of a
+ *      table that has none is told so.
+ */
+#include "engine/engine_history.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/base_map.h"
+#include "sql/sql_lexer.h"
+
+enum { MOST_DEPTH = 64, MOST_NAMES = 64, MOST_PARAMETERS = 256 };
+
+struct past { /* what is asked of a table */
+    enum { PAST_AS_OF, PAST_POSITION, PAST_RANGE, PAST_BETWEEN, PAST_ALL } kind;
+    struct base_buffer first, second; /* SQL of the ends */
+};
+
+struct name {
+    const char *text;
+    uint32_t length;
+};
+
+struct rewriter {
+    struct rhei_db *db;
+    const char *sql, *end, *at; /* at: the next token is looked for here */
+    const char *copied;         /* up to here the text is in `out` */
+    struct base_buffer out;
+    const char *as_of; /* SQL; NULL: the present */
+    const struct capture_catalog *catalog;
+    const struct rhei_value *values;
+    uint32_t value_count;
+    struct rhei_value *own;
+    struct name ctes[MOST_NAMES];
+    uint32_t cte_count;
+    struct name parameters[MOST_PARAMETERS]; /* by number - 1; length 0: never named */
+    uint32_t parameter_count;
+    bool is_time[MOST_PARAMETERS], is_other[MOST_PARAMETERS];
+    bool any;
+    struct rhei_error *error;
+};
+
+static struct sql_token peek(const struct rewriter *r, const char *from)
+{
+    return sql_lex_word(from, (size_t)(r->end - from));
+}
+
+static const char *behind(struct sql_token token)
+{
+    return token.text + token.length;
+}
+
+static bool is(struct sql_token token, const char *word)
+{
+    return token.code != SQL_LEX_END && base_fold_equal(token.text, token.length, word, strlen(word));
+}
+
+static bool is_quoted(struct sql_token token)
+{
+    return token.code != SQL_LEX_END && (token.text[0] == '"' || token.text[0] == '[' || token.text[0] == '`');
+}
+
+static bool is_name(struct sql_token token)
+{
+    if (token.code == SQL_LEX_END)
+        return false;
+    return is_quoted(token) ||
+           (sql_is_name_byte((unsigned char)token.text[0]) && (token.text[0] < '0' || token.text[0] > '9') &&
+            token.text[0] != '$' && sql_keyword(token.text, token.length) == sql_keyword("zz", 2));
+}
+
+/* The name itself, for base_free. */
+static char *unquoted(struct sql_token token)
+{
+    if (!is_quoted(token))
+        return base_strndup(token.text, token.length);
+    char close = token.text[0] == '[' ? ']' : token.text[0];
+    char *name = base_strndup(token.text + 1, token.length > 2 ? token.length - 2 : 0), *to = name;
+    for (const char *from = name; name != NULL && *from != '\0'; from++) {
+        *to++ = *from;
+        if (*from == close && from[1] == close)
+            from++;
+    }
+    if (name != NULL)
+        *to = '\0';
+    return name;
+}
+
+/* ---- What the catalog knows. --------------------------------------------------------------------------------------- */
+
+static const struct source_table *find_table(const struct rewriter *r, const char *schema, const char *name)
+{
+    for (uint32_t t = 0; t < r->catalog->table_count; t++) {
+        const struct capture_table *table = &r->catalog->tables[t];
+        bool here = schema == NULL ? table->schema == NULL
+                                   : table->schema != NULL && base_fold_compare(table->schema, schema) == 0;
+        if (here && base_fold_compare(table->source.name, name) == 0)
+            return &table->source;
+    }
+    return NULL;
+}
+
+static bool find_part(const struct rewriter *r, const char *table, const char *part)
+{
+    struct base_buffer name = {0};
+    base_buffer_format(&name, "%s%s", table, part);
+    bool found = !name.failed && find_table(r, ENGINE_HISTORY, name.data) != NULL;
+    base_buffer_reset(&name);
+    return found;
+}
+
+static bool is_cte(const struct rewriter *r, const char *name)
+{
+    for (uint32_t c = 0; c < r->cte_count; c++)
+        if (base_fold_equal(r->ctes[c].text, r->ctes[c].length, name, strlen(name)))
+            return true;
+    return false;
+}
+
+/* NAME AS [NOT] [MATERIALIZED] (, or NAME (...) AS ...: a common table, or a window, whose name means no table of ours. */
+static void note_ctes(struct rewriter *r)
+{
+    struct sql_token name = {0}, token = peek(r, r->sql);
+    int depth = 0;
+    bool after_list = false;
+    for (; token.code != SQL_LEX_END; token = peek(r, behind(token))) {
+        if (is(token, "("))
+            depth++;
+        if (is(token, ")"))
+            depth--;
+        struct sql_token next = peek(r, behind(token));
+        if (is_name(token) && (is(next, "AS") || is(next, "(")) && !after_list)
+            name = token;
+        if (!is(token, "AS") || name.length == 0)
+            continue;
+        while (is(next, "NOT") || is(next, "MATERIALIZED"))
+            next = peek(r, behind(next));
+        if (is(next, "(") && r->cte_count < MOST_NAMES)
+            r->ctes[r->cte_count++] = (struct name){name.text, name.length};
+    }
+}
+
+/* ---- Parameters. --------------------------------------------------------------------------------------------------- */
+
+/* SQLite's number of the parameter; 0: it is none. */
+static uint32_t parameter_number(struct rewriter *r, struct sql_token token)
+{
+    char first = token.code == SQL_LEX_END ? '\0' : token.text[0];
+    if (first != '?' && first != ':' && first != '@' && first != '$')
+        return 0;
+    uint32_t number = 0;
+    for (uint32_t i = 1; first == '?' && i < token.length && number < MOST_PARAMETERS; i++)
+        number = number * 10 + (uint32_t)(token.text[i] - '0');
+    for (uint32_t p = 0; first != '?' && p < r->parameter_count && number == 0; p++)
+        if (r->parameters[p].length == token.length && memcmp(r->parameters[p].text, token.text, token.length) == 0)
+            number = p + 1;
+    if (number == 0)
+        number = r->parameter_count + 1;
+    if (number > MOST_PARAMETERS)
+        return MOST_PARAMETERS;
+    if (number > r->parameter_count)
+        r->parameter_count = number;
+    if (first != '?')
+        r->parameters[number - 1] = (struct name){token.text, token.length};
+    return number;
+}
+
+static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool position, struct sql_token token,
+                               struct base_buffer *sql)
+{
+    if (token.text[0] == '?')
+        base_buffer_format(sql, "?%" PRIu32, number);
+    else
+        base_buffer_append(sql, token.text, token.length);
+    if (position)
+        return RHEI_OK;
+    bool first = !r->is_time[number - 1];
+    r->is_time[number - 1] = true;
+    if (!first || r->values == NULL || number > r->value_count)
+        return RHEI_OK;
+    if (r->own == NULL) {
+        r->own = base_alloc_zero((size_t)r->value_count + 1, sizeof *r->own);
+        if (r->own == NULL)
+            return error_no_memory(r->error);
+        memcpy(r->own, r->values, r->value_count * sizeof *r->own);
+    }
+    return engine_time_value(&r->values[number - 1], &r->own[number - 1], r->error);
+}
+
+/* ---- Times. -------------------------------------------------------------------------------------------------------- */
+
+static rhei_status put_time(struct rewriter *r, const struct rhei_value *value, bool position, struct base_buffer *sql)
+{
+    struct rhei_value micros = *value;
+    rhei_status status = RHEI_OK;
+    if (!position)
+        status = engine_time_value(value, &micros, r->error);
+    else if (value->type != RHEI_INTEGER)
+        status = error_set(r->error, RHEI_INVALID, "AS OF POSITION takes a whole number, as results state it");
+    if (status == RHEI_OK && micros.type == RHEI_NULL)
+        base_buffer_text(sql, "NULL");
+    else if (status == RHEI_OK)
+        base_buffer_format(sql, "%" PRId64, micros.as.integer);
+    return status;
+}
+
+/* Anything constant: SQLite says what it is. */
+static rhei_status evaluate(struct rewriter *r, const char *from, size_t len, bool position, struct base_buffer *sql)
+{
+    struct base_buffer text = {0};
+    struct oltp_cursor *cursor = NULL;
+    struct rhei_value value = {.type = RHEI_NULL};
+    base_buffer_text(&text, "SELECT (");
+    base_buffer_append(&text, from, len);
+    base_buffer_text(&text, ")");
+    rhei_status status = text.failed ? error_no_memory(r->error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = oltp_read(r->db->oltp, text.data, text.len, NULL, 0, NULL, false, &cursor, r->error);
+    if (status == RHEI_OK && (status = oltp_cursor_next(cursor, r->error)) == RHEI_ROW) {
+        oltp_cursor_value(cursor, 0, &value);
+        status = put_time(r, &value, position, sql);
+    }
+    oltp_cursor_close(&cursor);
+    base_buffer_reset(&text);
+    if (status != RHEI_OK && r->error != NULL)
+        error_context(r->error, "the time of a question about the past has to be a constant or a parameter: ");
+    return status;
+}
+
+static bool ends_operand(struct sql_token token, bool complete)
+{
+    static const char *const words[] = {"AS",        "WHERE",   "JOIN",   "LEFT",   "RIGHT",   "FULL",
+                                        "INNER",     "CROSS",   "ON",     "USING",  "GROUP",   "ORDER",
+                                        "HAVING",    "LIMIT",   "UNION",  "EXCEPT", "TO",      "AND",
+                                        "INTERSECT", "NATURAL", "WINDOW", "NOT",    "INDEXED", "RETURNING"};
+    if (token.code == SQL_LEX_END || is(token, ",") || is(token, ")") || is(token, ";"))
+        return true;
+    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
+        if (is(token, words[w]))
+            return true;
+    return complete && is_name(token);
+}
+
+/* The expression at r->at, as SQL that is a number of microseconds, or a position. */
+static rhei_status take_operand(struct rewriter *r, bool position, struct base_buffer *sql)
+{
+    struct sql_token first = peek(r, r->at), token = first;
+    const char *last = r->at;
+    uint32_t tokens = 0, parameter = 0, used = 0;
+    int depth = 0;
+    bool complete = false;
+    while (depth > 0 ? token.code != SQL_LEX_END : !ends_operand(token, complete)) {
+        depth += is(token, "(") - is(token, ")");
+        uint32_t number = parameter_number(r, token);
+        parameter = number != 0 ? number : parameter;
+        used += number != 0;
+        complete = depth == 0 && (number != 0 || is_name(token) || is(token, ")") || token.text[0] == '\'' ||
+                                  (token.text[0] >= '0' && token.text[0] <= '9'));
+        last = behind(token);
+        tokens++;
+        token = peek(r, last);
+    }
+    r->at = last;
+    if (tokens == 0)
+        return error_set(r->error, RHEI_SQL, "a time or position is missing behind \"%.*s\"", 20,
+                         first.code == SQL_LEX_END ? "the end" : first.text);
+    if (tokens == 1 && used == 1)
+        return use_as_time(r, parameter, position, first, sql);
+    if (used > 0)
+        return error_set(r->error, RHEI_UNSUPPORTED,
+                         "the time of a question about the past is a constant or a parameter, not made of both");
+    return evaluate(r, first.text, (size_t)(last - first.text), position, sql);
+}
+
+/* ---- Subqueries. --------------------------------------------------------------------------------------------------- */
+
+static void put_columns(struct base_buffer *out, const struct source_table *table, bool own)
+{
+    bool any = false;
+    for (uint32_t c = 0; c < table->column_count; c++) {
+        if (table->columns[c].is_rowid || (own && strcmp(table->columns[c].name, "_rhei_ended_seq") == 0))
+            continue;
+        base_buffer_text(out, any ? ", " : "");
+        base_buffer_identifier(out, table->columns[c].name);
+        any = true;
+    }
+}
+
+static void put_condition(struct base_buffer *out, const struct past *past, bool ended)
+{
+    const char *first = past->first.data, *second = past->second.data;
+    switch (past->kind) {
+    case PAST_AS_OF:
+        base_buffer_format(out, " WHERE _rhei_valid_from <= %s", first);
+        if (ended)
+            base_buffer_format(out, " AND _rhei_valid_to > %s", first);
+        return;
+    case PAST_POSITION:
+        base_buffer_format(out, " WHERE _rhei_seq <= %s", first);
+        if (ended)
+            base_buffer_format(out, " AND _rhei_ended_seq > %s", first);
+        return;
+    case PAST_RANGE:
+    case PAST_BETWEEN:
+        base_buffer_format(out, " WHERE _rhei_valid_from %s %s", past->kind == PAST_RANGE ? "<" : "<=", second);
+        if (ended)
+            base_buffer_format(out, " AND _rhei_valid_to > %s", first);
+        return;
+    default:
+        return;
+    }
+}
+
+static void put_subquery(struct rewriter *r, const char *name, const struct source_table *now, const struct past *past)
+{
+    static const char *const parts[] = {"_history_ended", "_history_open"};
+    bool versions = past->kind != PAST_AS_OF && past->kind != PAST_POSITION;
+    struct base_buffer part = {0};
+    base_buffer_char(&r->out, '(');
+    for (int p = 0; p < 2; p++) {
+        base_buffer_clear(&part);
+        base_buffer_format(&part, "%s%s", name, parts[p]);
+        if (part.failed)
+            break;
+        base_buffer_text(&r->out, p == 0 ? "SELECT " : " UNION ALL SELECT ");
+        put_columns(&r->out, versions ? find_table(r, ENGINE_HISTORY, part.data) : now, versions);
+        base_buffer_text(&r->out, " FROM " ENGINE_HISTORY ".");
+        base_buffer_identifier(&r->out, part.data);
+        put_condition(&r->out, past, p == 0);
+    }
+    base_buffer_char(&r->out, ')');
+    r->out.failed = r->out.failed || part.failed;
+    base_buffer_reset(&part);
+}
+
+static rhei_status no_history(const struct rewriter *r, const char *name)
+{
+    if (find_table(r, NULL, name) == NULL)
+        return error_set(r->error, RHEI_SQL, "no such table: %.100s", name);
+    return error_set(
+        r->error, RHEI_STALE,
+        "table \"%.100s\" has no history now: it is being loaded, or isn't mirrored (rh status says which)", name);
+}
+
+/* Puts the table's past in the place of the text from `from` to r->at. */
+static rhei_status replace(struct rewriter *r, const char *from, const char *name, const char *shown,
+                           const struct past *past)
+{
+    const struct source_table *now = find_table(r, NULL, name);
+    if (now == NULL || !find_part(r, name, "_history_ended") || !find_part(r, name, "_history_open"))
+        return no_history(r, name);
+    base_buffer_append(&r->out, r->copied, (size_t)(from - r->copied));
+    put_subquery(r, name, now, past);
+    struct sql_token next = peek(r, r->at);
+    if (!is(next, "AS") && !is_name(next)) {
+        base_buffer_text(&r->out, " AS ");
+        base_buffer_identifier(&r->out, shown);
+    }
+    r->copied = r->at;
+    r->any = true;
+    return RHEI_OK;
+}
+
+/* ---- Clauses. ------------------------------------------------------------------------------------------------------ */
+
+static bool take_words(struct rewriter *r, const char *const *words)
+{
+    const char *at = r->at;
+    for (; *words != NULL; words++) {
+        struct sql_token token = peek(r, at);
+        if (!is(token, *words))
+            return false;
+        at = behind(token);
+    }
+    r->at = at;
+    return true;
+}
+
+#define TAKE(...) take_words(r, (const char *const[]){__VA_ARGS__, NULL})
+
+/* A clause at r->at; *found = false: there is none. */
+static rhei_status take_clause(struct rewriter *r, struct past *past, bool *found)
+{
+    *found = true;
+    if (TAKE("AS", "OF", "POSITION")) {
+        past->kind = PAST_POSITION;
+        return take_operand(r, true, &past->first);
+    }
+    if (!TAKE("FOR", "SYSTEM_TIME")) {
+        *found = false;
+        return RHEI_OK;
+    }
+    rhei_status status = RHEI_OK;
+    if (TAKE("ALL")) {
+        past->kind = PAST_ALL;
+        return RHEI_OK;
+    }
+    if (TAKE("AS", "OF")) {
+        past->kind = PAST_AS_OF;
+        return take_operand(r, false, &past->first);
+    }
+    bool range = TAKE("FROM");
+    if (!range && !TAKE("BETWEEN"))
+        return error_set(r->error, RHEI_SQL, "behind FOR SYSTEM_TIME stands AS OF, FROM, BETWEEN or ALL");
+    past->kind = range ? PAST_RANGE : PAST_BETWEEN;
+    status = take_operand(r, false, &past->first);
+    if (status == RHEI_OK && !(range ? TAKE("TO") : TAKE("AND")))
+        status = error_set(r->error, RHEI_SQL, "FOR SYSTEM_TIME %s needs a second time",
+                           range ? "FROM a TO b" : "BETWEEN a AND b");
+    return status == RHEI_OK ? take_operand(r, false, &past->second) : status;
+}
+
+/* t_history: the name of t, for base_free, if it has a history and nothing of the file has this name. */
+static char *table_of_history(const struct rewriter *r, const char *name)
+{
+    static const char suffix[] = "_history";
+    size_t len = strlen(name), more = sizeof suffix - 1;
+    if (len <= more || strcasecmp(name + len - more, suffix) != 0 || find_table(r, NULL, name) != NULL)
+        return NULL;
+    for (uint32_t v = 0; v < r->catalog->view_count; v++)
+        if (base_fold_compare(r->catalog->views[v].name, name) == 0)
+            return NULL;
+    char *table = base_strndup(name, len - more);
+    if (table != NULL && !find_part(r, table, "_history_ended")) {
+        base_free(table);
+        table = NULL;
+    }
+    return table;
+}
+
+/* A table's name, perhaps behind a schema's, at `from`; r->at is behind it. */
+static rhei_status take_table(struct rewriter *r, const char *from, const char *schema, const char *name)
+{
+    struct past past = {0};
+    bool found = false;
+    bool here = schema == NULL || base_fold_compare(schema, "main") == 0;
+    rhei_status status = take_clause(r, &past, &found);
+    char *of = NULL;
+    if (status == RHEI_OK && found && !here)
+        status = error_set(r->error, RHEI_UNSUPPORTED, "tables of schema \"%.60s\" keep no history", schema);
+    else if (status == RHEI_OK && found)
+        status = replace(r, from, name, name, &past);
+    else if (status == RHEI_OK && (here || base_fold_compare(schema, ENGINE_HISTORY) == 0) &&
+             (of = table_of_history(r, name)) != NULL) {
+        past.kind = PAST_ALL;
+        status = replace(r, from, of, name, &past);
+    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && find_table(r, NULL, name) != NULL) {
+        past.kind = PAST_AS_OF;
+        base_buffer_text(&past.first, r->as_of);
+        status = replace(r, from, name, name, &past);
+    }
+    base_free(of);
+    base_buffer_reset(&past.first);
+    base_buffer_reset(&past.second);
+    return status;
+}
+
+static rhei_status take_name(struct rewriter *r, struct sql_token first)
+{
+    struct sql_token dot = peek(r, behind(first)), second = {0};
+    char *schema = NULL, *name = NULL;
+    r->at = behind(first);
+    if (is(dot, ".")) {
+        second = peek(r, behind(dot));
+        schema = unquoted(first);
+        r->at = behind(second);
+    }
+    name = unquoted(schema != NULL ? second : first);
+    rhei_status status = name == NULL ? error_no_memory(r->error) : RHEI_OK;
+    if (status == RHEI_OK && !is(peek(r, r->at), "(")) /* a table-valued function */
+        status = take_table(r, first.text, schema, name);
+    base_free(schema);
+    base_free(name);
+    return status;
+}
+
+/* ---- The walk. ----------------------------------------------------------------------------------------------------- */
+
+static bool ends_from(struct sql_token token)
+{
+    static const char *const words[] = {"SELECT", "WHERE", "GROUP",  "ORDER",     "HAVING", "LIMIT",     "WINDOW",
+                                        "UNION",  "SET",   "EXCEPT", "INTERSECT", "VALUES", "RETURNING", ";"};
+    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
+        if (is(token, words[w]))
+            return true;
+    return false;
+}
+
+static rhei_status walk(struct rewriter *r)
+{
+    bool from[MOST_DEPTH] = {false}, wanted = false; /* wanted: a table's name may come now */
+    int depth = 0;
+    rhei_status status = RHEI_OK;
+    while (status == RHEI_OK) {
+        struct sql_token token = peek(r, r->at);
+        if (token.code == SQL_LEX_END)
+            break;
+        r->at = behind(token);
+        uint32_t number = parameter_number(r, token);
+        if (number != 0)
+            r->is_other[number - 1] = true;
+        bool table = wanted && is_name(token);
+        if (is(token, "(")) {
+            depth++;
+            if (depth >= MOST_DEPTH)
+                return error_set(r->error, RHEI_TOO_BIG, "a question about the past is nested too deeply");
+            from[depth] = wanted; /* (a JOIN b), or a subquery, whose SELECT ends it */
+            continue;
+        }
+        if (is(token, ")") && depth > 0)
+            depth--;
+        else if (is(token, "FROM"))
+            from[depth] = true;
+        else if (ends_from(token))
+            from[depth] = false;
+        wanted = from[depth] && (is(token, "FROM") || is(token, "JOIN") || is(token, ","));
+        if (table)
+            status = take_name(r, token);
+    }
+    return status;
+}
+
+/* Is there anything to look for? Most texts have none of the words. */
+static bool may_be_past(const char *sql)
+{
+    return strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
+           strcasestr(sql, "position") != NULL;
+}
+
+static rhei_status check_parameters(struct rewriter *r)
+{
+    for (uint32_t p = 0; p < r->parameter_count; p++)
+        if (r->is_time[p] && r->is_other[p])
+            return error_set(r->error, RHEI_UNSUPPORTED,
+                             "parameter %" PRIu32
+                             " is a time of a question about the past and something else, too: give each its own",
+                             p + 1);
+    return RHEI_OK;
+}
+
+rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t len, const char *as_of,
+                                   const struct rhei_value *values, uint32_t value_count, char **made,
+                                   struct rhei_value **own, struct rhei_error *error)
+{
+    *made = NULL;
+    *own = NULL;
+    if (!db->keeps_history && as_of != NULL)
+        return error_set(error, RHEI_UNSUPPORTED,
+                         "this database keeps no history: open it with sync_mode = \"temporal\"");
+    if (!db->keeps_history || (as_of == NULL && !may_be_past(sql)))
+        return RHEI_OK;
+    struct rewriter *r = base_alloc_zero(1, sizeof *r);
+    struct base_buffer time = {0};
+    int64_t micros = 0;
+    if (r == NULL)
+        return error_no_memory(error);
+    *r = (struct rewriter){.db = db,
+                           .sql = sql,
+                           .end = sql + len,
+                           .at = sql,
+                           .copied = sql,
+                           .error = error,
+                           .values = values,
+                           .value_count = value_count};
+    rhei_status status = as_of == NULL ? RHEI_OK : engine_time_text(as_of, strlen(as_of), &micros, error);
+    if (status == RHEI_OK && as_of != NULL) {
+        base_buffer_format(&time, "%" PRId64, micros);
+        r->as_of = time.data;
+    }
+    if (status == RHEI_OK)
+        status = capture_catalog_take(db->oltp, &r->catalog, error);
+    if (status == RHEI_OK) {
+        note_ctes(r);
+        status = walk(r);
+    }
+    if (status == RHEI_OK)
+        status = check_parameters(r);
+    if (status == RHEI_OK && r->any) {
+        base_buffer_append(&r->out, r->copied, (size_t)(r->end - r->copied));
+        *made = base_buffer_take(&r->out);
+        *own = r->own;
+        r->own = NULL;
+        status = *made == NULL ? error_no_memory(error) : RHEI_OK;
+    }
+    capture_catalog_release(&r->catalog);
+    base_buffer_reset(&r->out);
+    base_buffer_reset(&time);
+    base_free(r->own);
+    base_free(r);
+    return status;
+}

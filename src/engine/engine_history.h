@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions about the past, made into questions about the tables of the history before anything else sees the text. */
+#ifndef ENGINE_ENGINE_HISTORY_H
+#define ENGINE_ENGINE_HISTORY_H
+
+#include "engine/engine_internal.h"
+
+#define ENGINE_HISTORY "history" /* the schema that its tables are in */
+
+/*
+ * `FROM t FOR SYSTEM_TIME AS OF x | FROM a TO b | BETWEEN a AND b | ALL`, `t AS OF POSITION n`, and `t_history`; with `as_of` every table
+ * as of that time. *made: the new text, for base_free; NULL: nothing is about the past. `values` (may be NULL) are replaced where a
+ * parameter is a time: *own, for base_free, has them then. RHEI_INVALID, RHEI_NOT_FOUND, RHEI_STALE.
+ */
+rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t len, const char *as_of,
+                                   const struct rhei_value *values, uint32_t value_count, char **made,
+                                   struct rhei_value **own, struct rhei_error *error);
+
+/* Microseconds since 1970. RHEI_INVALID: it isn't a time, and the message says how one looks. */
+rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, struct rhei_error *error);
+rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value *micros, struct rhei_error *error);
+
+#endif

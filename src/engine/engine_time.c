@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Points in time as people write them: ISO 8601, seconds since 1970, microseconds since 1970. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "engine/engine_history.h"
+
+#define SECONDS_BELOW INT64_C(100000000000)    /* the year 5138 */
+#define MICROS_FROM   INT64_C(100000000000000) /* 1973; what lies between was probably meant as milliseconds */
+#define DAY_US        (INT64_C(86400) * 1000000)
+
+static rhei_status unreadable(const char *text, size_t len, struct rhei_error *error)
+{
+    return error_set(
+        error, RHEI_INVALID,
+        "\"%.*s\" is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone), seconds since "
+        "1970, or microseconds since 1970",
+        (int)(len < 60 ? len : 60), text);
+}
+
+static rhei_status of_integer(int64_t value, int64_t *micros, struct rhei_error *error)
+{
+    if (value > -SECONDS_BELOW && value < SECONDS_BELOW) {
+        *micros = value * 1000000;
+        return RHEI_OK;
+    }
+    if (value > 0 && value < MICROS_FROM)
+        return error_set(error, RHEI_INVALID,
+                         "%" PRId64 " is neither seconds nor microseconds since 1970: are these milliseconds?", value);
+    *micros = value;
+    return RHEI_OK;
+}
+
+/* Exactly `count` digits. */
+static bool digits(const char **at, const char *end, int count, int *value)
+{
+    *value = 0;
+    for (int i = 0; i < count; i++) {
+        if (*at == end || **at < '0' || **at > '9')
+            return false;
+        *value = *value * 10 + (*(*at)++ - '0');
+    }
+    return true;
+}
+
+static bool skip(const char **at, const char *end, char c)
+{
+    if (*at == end || **at != c)
+        return false;
+    (*at)++;
+    return true;
+}
+
+/* Days since 1970-01-01 in the proleptic Gregorian calendar. */
+static int64_t days_of(int year, int month, int day)
+{
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = (y >= 0 ? y : y - 399) / 400, in_era = y - era * 400;
+    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + in_era * 365 + in_era / 4 - in_era / 100 + of_year - 719468;
+}
+
+static int month_days(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
+static bool read_zone(const char **at, const char *end, int64_t *minutes)
+{
+    int hours = 0, rest = 0;
+    *minutes = 0;
+    if (*at == end || skip(at, end, 'Z') || skip(at, end, 'z'))
+        return *at == end;
+    bool west = **at == '-';
+    if (!west && **at != '+')
+        return false;
+    (*at)++;
+    if (!digits(at, end, 2, &hours))
+        return false;
+    (void)skip(at, end, ':');
+    if (*at != end && !digits(at, end, 2, &rest))
+        return false;
+    *minutes = (hours * 60 + rest) * (west ? -1 : 1);
+    return *at == end && hours < 24 && rest < 60;
+}
+
+static bool read_clock(const char **at, const char *end, int64_t *micros)
+{
+    int hour = 0, minute = 0, second = 0;
+    int64_t fraction = 0;
+    if (!digits(at, end, 2, &hour) || !skip(at, end, ':') || !digits(at, end, 2, &minute))
+        return false;
+    if (skip(at, end, ':') && !digits(at, end, 2, &second))
+        return false;
+    if (skip(at, end, '.'))
+        for (int64_t unit = 100000; *at != end && **at >= '0' && **at <= '9'; (*at)++, unit /= 10)
+            fraction += (**at - '0') * unit;
+    *micros = ((hour * 60 + minute) * INT64_C(60) + second) * 1000000 + fraction;
+    return hour < 24 && minute < 60 && second < 60;
+}
+
+static bool read_iso(const char *text, size_t len, int64_t *micros)
+{
+    const char *at = text, *end = text + len;
+    int year = 0, month = 0, day = 0;
+    int64_t clock = 0, zone = 0;
+    if (!digits(&at, end, 4, &year) || !skip(&at, end, '-') || !digits(&at, end, 2, &month) || !skip(&at, end, '-') ||
+        !digits(&at, end, 2, &day) || month < 1 || month > 12 || day < 1 || day > month_days(year, month))
+        return false;
+    if (at != end) {
+        if (!skip(&at, end, 'T') && !skip(&at, end, 't') && !skip(&at, end, ' '))
+            return false;
+        if (!read_clock(&at, end, &clock))
+            return false;
+        (void)skip(&at, end, ' ');
+        if (!read_zone(&at, end, &zone))
+            return false;
+    }
+    *micros = days_of(year, month, day) * DAY_US + clock - zone * 60 * 1000000;
+    return true;
+}
+
+static rhei_status of_real(double value, const char *text, size_t len, int64_t *micros, struct rhei_error *error)
+{
+    if (!(value > -(double)SECONDS_BELOW && value < (double)SECONDS_BELOW))
+        return value > -9e18 && value < 9e18 ? of_integer((int64_t)value, micros, error) : unreadable(text, len, error);
+    double exact = value * 1e6;
+    *micros = (int64_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
+    return RHEI_OK;
+}
+
+rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, struct rhei_error *error)
+{
+    char copy[64], *end = copy;
+    while (len > 0 && *text == ' ') {
+        text++;
+        len--;
+    }
+    while (len > 0 && text[len - 1] == ' ')
+        len--;
+    if (read_iso(text, len, micros))
+        return RHEI_OK;
+    if (len == 0 || len >= sizeof copy || strspn(text, "+-0123456789.eE") < len)
+        return unreadable(text, len, error);
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    int64_t whole = strtoll(copy, &end, 10);
+    if (*end == '\0')
+        return of_integer(whole, micros, error);
+    double real =
+        strtod(copy, &end); /* digits, a point and an exponent: what a locale may do to the point makes it unreadable */
+    return *end == '\0' ? of_real(real, text, len, micros, error) : unreadable(text, len, error);
+}
+
+rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value *micros, struct rhei_error *error)
+{
+    int64_t time = 0;
+    rhei_status status = RHEI_OK;
+    *micros = (struct rhei_value){.type = RHEI_NULL};
+    switch (value->type) {
+    case RHEI_NULL:
+        return RHEI_OK; /* as in any comparison: no row */
+    case RHEI_INTEGER:
+        status = of_integer(value->as.integer, &time, error);
+        break;
+    case RHEI_REAL:
+        status = of_real(value->as.real, "a number", 8, &time, error);
+        break;
+    case RHEI_TEXT:
+        status = engine_time_text(value->as.bytes, value->length, &time, error);
+        break;
+    default:
+        return error_set(error, RHEI_INVALID, "a BLOB is no point in time");
+    }
+    *micros = (struct rhei_value){.type = RHEI_INTEGER, .as.integer = time};
+    return status;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A9: every version of every row, and questions about the past on both engines, against a naive model and by hand. */
+#include "../../support/engine_fixture.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { KEYS = 12, STEPS = 250, CHECKS = 40 };
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+    struct rhei_config config = {.struct_size = sizeof config};
+    config.sync_mode = RHEI_SYNC_TEMPORAL;
+    fixture_init(&fixture);
+    fixture_open(&fixture, &config);
+    must_execute(fixture.db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v, s TEXT)");
+    must_execute(fixture.db, "CREATE TABLE other(id INTEGER PRIMARY KEY, t_id INTEGER)");
+    must_execute(fixture.db, "INSERT INTO other VALUES (1, 1), (2, 2)");
+    must_be_built(fixture.db);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_end(*state);
+    return 0;
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* A time after all that was written and before all that will be: two of the log's milliseconds apart from both. */
+static int64_t between(void)
+{
+    int64_t begin = now_us(), time;
+    while (now_us() < begin + 2000) {
+    }
+    time = now_us();
+    while (now_us() < time + 2000) {
+    }
+    return time;
+}
+
+static int64_t write_at(rhei_db *db, const char *sql)
+{
+    struct rhei_result result = {.struct_size = sizeof result};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (rhei_execute(db, sql, NULL, &result, &error) != RHEI_OK)
+        fail_msg("%s: %s", sql, error.message);
+    return result.position;
+}
+
+/* Both engines, and the rows are these. */
+static void must_be(rhei_db *db, const char *sql, const struct rhei_params *params, const char *rows)
+{
+    for (int32_t route = RHEI_ROUTE_OLTP; route <= RHEI_ROUTE_OLAP; route++) {
+        char *got = must_rows(db, sql, params, route);
+        if (strcmp(got, rows) != 0)
+            fail_msg("%s (%s)\ngives\n%s\nnot\n%s", sql, route == RHEI_ROUTE_OLTP ? "oltp" : "olap", got, rows);
+        rhei_free(got);
+    }
+}
+
+static void test_a9_as_of_shows_rows_as_they_were(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    char sql[512];
+    int64_t times[5];
+    times[0] = between();
+    must_execute(db, "INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two')");
+    times[1] = between();
+    must_execute(db, "UPDATE t SET v = v + 1 WHERE id = 1");
+    times[2] = between();
+    must_execute(db, "DELETE FROM t WHERE id = 2");
+    times[3] = between();
+    must_execute(db, "INSERT INTO t VALUES (2, 30, NULL)");
+    times[4] = between();
+    static const char *const states[] = {"", "i1|i10|tone\ni2|i20|ttwo\n", "i1|i11|tone\ni2|i20|ttwo\n",
+                                         "i1|i11|tone\n", "i1|i11|tone\ni2|i30|n\n"};
+    for (size_t i = 0; i < 5; i++) {
+        snprintf(sql, sizeof sql, "SELECT * FROM t FOR SYSTEM_TIME AS OF %" PRId64 " ORDER BY id", times[i]);
+        must_be(db, sql, NULL, states[i]);
+        struct rhei_value time = rhei_integer(times[i]);
+        must_be(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ? ORDER BY id", &(struct rhei_params){&time, 1}, states[i]);
+        must_be(db, "SELECT x.* FROM t FOR SYSTEM_TIME AS OF :when AS x ORDER BY x.id", &(struct rhei_params){&time, 1},
+                states[i]);
+    }
+    snprintf(sql, sizeof sql,
+             "SELECT o.id, t.v, h.v FROM other o JOIN t FOR SYSTEM_TIME AS OF %" PRId64
+             " ON t.id = o.t_id LEFT JOIN t FOR SYSTEM_TIME AS OF %" PRId64 " h ON h.id = o.t_id ORDER BY o.id",
+             times[1], times[3]);
+    must_be(db, sql, NULL, "i1|i10|i11\ni2|i20|n\n");
+}
+
+static void test_a9_history_has_every_version_once(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    must_execute(db, "UPDATE t SET v = 2");
+    must_execute(db, "UPDATE t SET v = 3");
+    must_execute(db, "UPDATE t SET v = 3"); /* leaves it as it was: no version */
+    must_execute(db, "DELETE FROM t");
+    must_execute(db, "INSERT INTO t VALUES (1, 4, 'b')");
+    must_be(db, "SELECT id, v, _rhei_operation, _rhei_valid_to IS NULL FROM t_history ORDER BY _rhei_seq", NULL,
+            "i1|i1|tI|i0\ni1|i2|tU|i0\ni1|i3|tU|i0\ni1|i3|tD|i0\ni1|i4|tI|i1\n");
+    must_be(db,
+            "SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE _rhei_valid_to = _rhei_valid_from AND "
+            "_rhei_operation = 'D'",
+            NULL, "i1\n");
+    must_be(db,
+            "SELECT count(*), max(v) FROM t FOR SYSTEM_TIME BETWEEN 0 AND 99999999999 WHERE _rhei_operation <> 'D' AND "
+            "_rhei_valid_to IS NULL",
+            NULL, "i1|i4\n");
+    must_be(db, "SELECT count(*) FROM t FOR SYSTEM_TIME FROM '1970-01-01' TO '1999-12-31T23:59:59Z'", NULL, "i0\n");
+}
+
+static void test_a9_initial_load_opens_versions_and_what_was_before_is_empty(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t before = between();
+    must_execute(fixture->db, "INSERT INTO t VALUES (7, 70, 'x')");
+    rhei_close(&fixture->db);
+    struct rhei_config config = {.struct_size = sizeof config};
+    config.sync_mode = RHEI_SYNC_TEMPORAL;
+    int64_t closed = between();
+    fixture_open(fixture, &config);
+    must_be_built(fixture->db);
+    char sql[256];
+    must_be(fixture->db, "SELECT id, v, _rhei_operation FROM t_history", NULL, "i7|i70|tI\n");
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF %" PRId64, before);
+    must_be(fixture->db, sql, NULL, "i0\n");
+    snprintf(sql, sizeof sql, "SELECT _rhei_valid_from > %" PRId64 " FROM t_history", closed);
+    must_be(fixture->db, sql, NULL, "i1\n");
+}
+
+static void test_times_in_every_form_and_bad_ones(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    static const char *const good[] = {"'2100-01-01'", "'2100-01-01T10:00:00Z'", "'2100-01-01 10:00:00.25+01:30'",
+                                       "4102444800",   "4102444800000000",       "4102444800.5",
+                                       "'4102444800'", "(4102444800 + 60)",      "unixepoch('2100-01-01')"};
+    static const char *const bad[] = {"'tomorrow'", "'2100-13-01'", "'2100-02-30'",  "'2100-01-01T25:00:00'",
+                                      "''",         "x'00'",        "1700000000000", "'2100-01-01T10:00:00+99:00'"};
+    char sql[256];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF %s", good[i]);
+        must_be(db, sql, NULL, "i1\n");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF %s", bad[i]);
+        must_fail(db, sql, RHEI_INVALID);
+    }
+    must_fail(db, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF", RHEI_SQL);
+    must_fail(db, "SELECT count(*) FROM t FOR SYSTEM_TIME SOMETIME", RHEI_SQL);
+    must_fail(db, "SELECT count(*) FROM t FOR SYSTEM_TIME FROM 1", RHEI_SQL);
+    must_fail(db, "SELECT count(*) FROM absent FOR SYSTEM_TIME ALL", RHEI_SQL);
+    must_fail(db, "SELECT count(*) FROM t AS OF POSITION 'x'", RHEI_INVALID);
+    must_fail(db, "DELETE FROM history.t_history_open", RHEI_READ_ONLY);
+}
+
+static void test_all_tables_as_of_a_time(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    char time[32];
+    snprintf(time, sizeof time, "%" PRId64, between());
+    must_execute(db, "DELETE FROM t");
+    must_execute(db, "UPDATE other SET t_id = 9");
+    struct rhei_query_options options = {.struct_size = sizeof options, .as_of = time};
+    for (options.route = RHEI_ROUTE_OLTP; options.route <= RHEI_ROUTE_OLAP; options.route++) {
+        rhei_rows *rows = NULL;
+        struct rhei_error error = RHEI_ERROR_INIT;
+        if (rhei_query(
+                db,
+                "WITH w AS (SELECT * FROM t) SELECT count(*), (SELECT sum(t_id) FROM other), (SELECT count(*) FROM w) "
+                "FROM t, other WHERE t.id = other.t_id",
+                NULL, &options, &rows, &error) != RHEI_OK)
+            fail_msg("%s", error.message);
+        assert_int_equal(rhei_rows_next(rows, NULL), RHEI_ROW);
+        assert_int_equal(rhei_rows_int64(rows, 0), 1);
+        assert_int_equal(rhei_rows_int64(rows, 1), 3);
+        assert_int_equal(rhei_rows_int64(rows, 2), 1);
+        rhei_rows_close(&rows);
+    }
+}
+
+/* ---- Against a model. ---------------------------------------------------------------------------------------------- */
+
+struct model {
+    bool there[KEYS];
+    int64_t value[KEYS];
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state * UINT64_C(2685821657736338717);
+}
+
+/* One random statement, in SQL and in the model; *versions: how many it makes. */
+static void random_step(uint64_t *random, struct model *model, char *sql, size_t size, int *versions)
+{
+    int key = (int)(next_random(random) % KEYS);
+    int64_t value = (int64_t)(next_random(random) % 5);
+    *versions = 0;
+    switch (next_random(random) % 4) {
+    case 0:
+        snprintf(sql, size, "DELETE FROM t WHERE id = %d", key);
+        *versions = model->there[key];
+        model->there[key] = false;
+        return;
+    case 1: {
+        snprintf(sql, size, "UPDATE t SET v = v + %" PRId64 " WHERE id %% 3 = %d", value, key % 3);
+        for (int k = key % 3; k < KEYS; k += 3) {
+            *versions += model->there[k] && value != 0;
+            model->value[k] += model->there[k] ? value : 0;
+        }
+        return;
+    }
+    default:
+        snprintf(sql, size, "INSERT INTO t VALUES (%d, %" PRId64 ", 's') ON CONFLICT DO UPDATE SET v = excluded.v", key,
+                 value);
+        *versions = !model->there[key] || model->value[key] != value;
+        model->there[key] = true;
+        model->value[key] = value;
+    }
+}
+
+static void model_rows(const struct model *model, char *text, size_t size)
+{
+    size_t len = 0;
+    text[0] = '\0';
+    for (int k = 0; k < KEYS; k++)
+        if (model->there[k])
+            len += (size_t)snprintf(text + len, size - len, "i%d|i%" PRId64 "\n", k, model->value[k]);
+}
+
+/* Cycles come now and then, so that they bring one change, many, and many of one row. */
+static void test_a9_random_changes_against_a_model(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    const char *given = getenv("RHEI_TEST_SEED");
+    uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)now_us(), random = seed | 1;
+    print_message("# RHEI_TEST_SEED=%" PRIu64 "\n", seed);
+    static struct model states[STEPS];
+    static int64_t positions[STEPS];
+    struct model model = {0};
+    int64_t versions = 0;
+    char sql[256], rows[1024];
+    assert_int_equal(rhei_stop_sync(db, NULL), RHEI_OK);
+    for (int step = 0; step < STEPS; step++) {
+        int more = 0;
+        random_step(&random, &model, sql, sizeof sql, &more);
+        positions[step] = write_at(db, sql);
+        states[step] = model;
+        versions += more;
+        if (next_random(&random) % 9 == 0)
+            assert_int_equal(rhei_sync_now(db, NULL, NULL), RHEI_OK);
+    }
+    for (int check = 0; check < CHECKS; check++) {
+        int step = check == 0 ? STEPS - 1 : (int)(next_random(&random) % STEPS);
+        if (positions[step] == 0) /* it changed nothing, and there is no position of its own */
+            continue;
+        model_rows(&states[step], rows, sizeof rows);
+        snprintf(sql, sizeof sql, "SELECT id, v FROM t AS OF POSITION %" PRId64 " ORDER BY id", positions[step]);
+        must_be(db, sql, NULL, rows);
+    }
+    snprintf(rows, sizeof rows, "i%" PRId64 "\n", versions);
+    must_be(db, "SELECT count(*) FROM t_history", NULL, rows);
+    /* no two versions of a row at one time, none without an end before the next of its row, every end at a beginning or a deletion */
+    must_be(db,
+            "SELECT count(*) FROM t_history a JOIN t_history b ON a.id = b.id AND a._rhei_seq < b._rhei_seq AND "
+            "(a._rhei_valid_to IS NULL OR a._rhei_valid_to > b._rhei_valid_from)",
+            NULL, "i0\n");
+    must_be(
+        db,
+        "SELECT count(*) FROM t_history a WHERE a._rhei_valid_to IS NOT NULL AND a._rhei_operation <> 'D' AND NOT "
+        "EXISTS (SELECT 1 FROM t_history b WHERE b.id = a.id AND b._rhei_seq > a._rhei_seq AND b._rhei_valid_from = "
+        "a._rhei_valid_to)",
+        NULL, "i0\n");
+    must_be(db, "SELECT (SELECT count(*) FROM t) - (SELECT count(*) FROM t_history WHERE _rhei_valid_to IS NULL)", NULL,
+            "i0\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a9_as_of_shows_rows_as_they_were, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_history_has_every_version_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_initial_load_opens_versions_and_what_was_before_is_empty, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_times_in_every_form_and_bad_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_random_changes_against_a_model, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
