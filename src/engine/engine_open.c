@@ -177,18 +177,10 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     const struct rhei_config *config = &db->config;
     /* The executor's working memory is what the mirror leaves of the one limit. */
     struct mirror_config mirror = {.memory_limit = config->olap_memory_limit / 5 * 3, .log = &db->log};
-    const struct oltp_functions *functions = oltp_functions();
-    const struct oltp_evaluators *evaluators = oltp_evaluators();
     struct duckdb_executor_config executor = {
         .threads = (int)config->threads,
         .memory_limit = config->olap_memory_limit - mirror.memory_limit,
-        .helpers = {.like = functions->like,
-                    .glob = functions->glob,
-                    .real_text = functions->real_text,
-                    .round = functions->round,
-                    .evaluator_open = evaluators->open,
-                    .evaluate = evaluators->evaluate,
-                    .evaluator_close = evaluators->close},
+        .helpers = *oltp_helpers(),
         .log = &db->log,
     };
     rhei_status status = name_temp_folder(db, error);

@@ -216,7 +216,7 @@ const char *rhei_rows_text(rhei_rows *rows, uint32_t column)
     if (value.type == RHEI_INTEGER) {
         base_buffer_format(text, "%" PRId64, value.as.integer);
     } else if (value.type == RHEI_REAL) {
-        uint32_t len = oltp_functions()->real_text(value.as.real, number);
+        uint32_t len = oltp_real_text(value.as.real, number);
         base_buffer_append(text, number, len);
     } else {
         base_buffer_append(text, value.as.bytes, value.length);

@@ -206,7 +206,7 @@ void duck_database_close(struct duck_database **database)
         api->disconnect(&(*database)->admin);
     if ((*database)->handle != NULL)
         api->close(&(*database)->handle);
-    base_free((*database)->evaluations);
+    base_free((*database)->helpers);
     base_free(*database);
     *database = NULL;
 }

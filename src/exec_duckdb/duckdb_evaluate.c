@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Functions that only SQLite itself can compute: dates, and numbers read from text. Each thread that computes has an
- * evaluator of its own (executor_helpers), which is a connection to SQLite with a prepared expression.
+ * evaluator of its own (executor_evaluator), which is a connection to SQLite with a prepared expression.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,19 +11,11 @@
 #include "base/base_memory.h"
 #include "exec_duckdb/duckdb_udf.h"
 
-enum { MAX_ARGUMENTS = 16, EXPRESSION_SIZE = 160 };
-
-/* The extra info of a function, in the database. */
-struct duck_evaluation {
-    struct duck_executor *executor;
-    const char *name; /* SQLite's function; NULL: `expression` as it is */
-    const char *expression;
-    bool dated; /* refuses what depends on when and where it runs */
-};
+enum { EXPRESSION_SIZE = 160 };
 
 /* One thread's. */
 struct evaluating {
-    const struct duck_evaluation *evaluation;
+    const struct duck_helper *known;
     void *evaluator;
     char expression[EXPRESSION_SIZE]; /* written at the first row, when the number of arguments is known */
 };
@@ -31,18 +23,18 @@ struct evaluating {
 static void evaluating_free(void *context)
 {
     struct evaluating *evaluating = context;
-    evaluating->evaluation->executor->config.helpers.evaluator_close(evaluating->evaluator);
+    evaluating->known->executor->config.helpers.evaluator.close(evaluating->evaluator);
     base_free(evaluating);
 }
 
-static void evaluate_init(duckdb_init_info info)
+void duck_evaluate_init(duckdb_init_info info)
 {
     const struct duck_api *api = duck_api();
-    const struct duck_evaluation *evaluation = api->scalar_function_init_get_extra_info(info);
+    const struct duck_helper *known = api->scalar_function_init_get_extra_info(info);
     struct evaluating *evaluating = base_alloc_zero(1, sizeof *evaluating);
     if (evaluating != NULL) {
-        evaluating->evaluation = evaluation;
-        evaluating->evaluator = evaluation->executor->config.helpers.evaluator_open();
+        evaluating->known = known;
+        evaluating->evaluator = known->executor->config.helpers.evaluator.open();
     }
     if (evaluating == NULL || evaluating->evaluator == NULL) {
         base_free(evaluating);
@@ -55,14 +47,14 @@ static void evaluate_init(duckdb_init_info info)
 /* name(?1, ?2, ...) */
 static void write_expression(struct evaluating *evaluating, idx_t arguments)
 {
-    const struct duck_evaluation *evaluation = evaluating->evaluation;
+    const struct executor_helper *helper = evaluating->known->helper;
     if (evaluating->expression[0] != '\0')
         return;
-    if (evaluation->name == NULL) {
-        snprintf(evaluating->expression, EXPRESSION_SIZE, "%s", evaluation->expression);
+    if (helper->as.evaluated.function == NULL) {
+        snprintf(evaluating->expression, EXPRESSION_SIZE, "%s", helper->as.evaluated.expression);
         return;
     }
-    int at = snprintf(evaluating->expression, EXPRESSION_SIZE, "%s(", evaluation->name);
+    int at = snprintf(evaluating->expression, EXPRESSION_SIZE, "%s(", helper->as.evaluated.function);
     for (unsigned i = 1; i <= arguments; i++)
         at += snprintf(evaluating->expression + at, (size_t)(EXPRESSION_SIZE - at), i > 1 ? ", ?%u" : "?%u", i);
     snprintf(evaluating->expression + at, (size_t)(EXPRESSION_SIZE - at), ")");
@@ -80,14 +72,15 @@ static bool depends_on_now(const struct rhei_value *text)
 
 struct arguments {
     idx_t count;
-    const duckdb_string_t *texts[MAX_ARGUMENTS];
-    const uint64_t *valid[MAX_ARGUMENTS];
+    const duckdb_string_t *texts[EXECUTOR_MOST_ARGUMENTS];
+    const uint64_t *valid[EXECUTOR_MOST_ARGUMENTS];
 };
 
-static bool read_arguments(const struct duck_api *api, duckdb_data_chunk input, struct arguments *arguments)
+static bool read_arguments(const struct duck_api *api, const struct executor_helper *helper, duckdb_data_chunk input,
+                           struct arguments *arguments)
 {
     arguments->count = api->data_chunk_get_column_count(input);
-    if (arguments->count > MAX_ARGUMENTS)
+    if (arguments->count > helper->most)
         return false;
     for (idx_t i = 0; i < arguments->count; i++) {
         duckdb_vector vector = api->data_chunk_get_vector(input, i);
@@ -145,10 +138,11 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 {
     const struct duck_api *api = duck_api();
     struct evaluating *evaluating = api->scalar_function_get_state(info);
-    const struct executor_helpers *helpers = &evaluating->evaluation->executor->config.helpers;
+    const struct executor_helper *helper = evaluating->known->helper;
+    const struct executor_evaluator *evaluator = &evaluating->known->executor->config.helpers.evaluator;
     struct arguments arguments;
-    struct rhei_value values[MAX_ARGUMENTS];
-    const char *failure = read_arguments(api, input, &arguments) ? NULL : "too many arguments";
+    struct rhei_value values[EXECUTOR_MOST_ARGUMENTS];
+    const char *failure = read_arguments(api, helper, input, &arguments) ? NULL : "too many arguments";
     idx_t count = api->data_chunk_get_size(input);
     void *data = api->vector_get_data(output);
     write_expression(evaluating, failure == NULL ? arguments.count : 0);
@@ -158,12 +152,12 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
             set_null(api, output, row);
             continue;
         }
-        for (idx_t i = 0; i < arguments.count && evaluating->evaluation->dated; i++) {
+        for (idx_t i = 0; i < arguments.count && helper->as.evaluated.dated; i++) {
             if (depends_on_now(&values[i]))
                 failure = "the time and place of the query belong to SQLite";
         }
-        if (failure == NULL && (!helpers->evaluate(evaluating->evaluator, evaluating->expression, values,
-                                                   (uint32_t)arguments.count, &result) ||
+        if (failure == NULL && (!evaluator->evaluate(evaluating->evaluator, evaluating->expression, values,
+                                                     (uint32_t)arguments.count, &result) ||
                                 !put(api, output, data, row, type, &result)))
             failure = "SQLite can't compute this function here";
     }
@@ -171,55 +165,22 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
         api->scalar_function_set_error(info, failure);
 }
 
-static void evaluate_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+void duck_evaluate_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     evaluate(info, input, output, VARCHAR);
 }
 
-static void evaluate_real(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+void duck_evaluate_real(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     evaluate(info, input, output, DOUBLE);
 }
 
-static void evaluate_integer(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+void duck_evaluate_integer(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     evaluate(info, input, output, BIGINT);
 }
 
-static void evaluate_truth(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+void duck_evaluate_truth(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     evaluate(info, input, output, BOOLEAN);
-}
-
-static const struct {
-    struct duck_signature signature;
-    struct duck_evaluation evaluation;
-} known[] = {
-    {{"rhei_date", evaluate_text, VARCHAR, .more = VARCHAR}, {.name = "date", .dated = true}},
-    {{"rhei_time", evaluate_text, VARCHAR, .more = VARCHAR}, {.name = "time", .dated = true}},
-    {{"rhei_datetime", evaluate_text, VARCHAR, .more = VARCHAR}, {.name = "datetime", .dated = true}},
-    {{"rhei_strftime", evaluate_text, VARCHAR, .more = VARCHAR}, {.name = "strftime", .dated = true}},
-    {{"rhei_julianday", evaluate_real, DOUBLE, .more = VARCHAR}, {.name = "julianday", .dated = true}},
-    {{"rhei_unixepoch", evaluate_integer, BIGINT, .more = VARCHAR}, {.name = "unixepoch", .dated = true}},
-    {{"rhei_text_real", evaluate_real, DOUBLE, .parameters = {VARCHAR}}, {.expression = "CAST(?1 AS REAL)"}},
-    {{"rhei_text_is_integer", evaluate_truth, BOOLEAN, .parameters = {VARCHAR}},
-     {.expression = "typeof(?1 + 0) = 'integer'"}},
-};
-
-rhei_status duck_evaluations_register(struct duck_database *database, struct rhei_error *error)
-{
-    size_t count = sizeof known / sizeof *known;
-    database->evaluations = base_alloc_zero(count, sizeof *database->evaluations);
-    if (database->evaluations == NULL)
-        return error_no_memory(error);
-    rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < count && status == RHEI_OK; i++) {
-        database->evaluations[i] = known[i].evaluation;
-        database->evaluations[i].executor = database->executor;
-        struct duck_signature signature = known[i].signature;
-        signature.init = evaluate_init;
-        signature.info = &database->evaluations[i];
-        status = duck_register_functions(database, &signature, 1, error);
-    }
-    return status;
 }

@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Scalar functions: values out of band, and SQLite's own code where DuckDB's differs.
- *
- * DuckDB gives a function flat vectors, and makes the result NULL where an argument is.
- */
+/* Scalar functions: values out of band; and all of them registered. */
 #include <string.h>
 
 #include "base/base_error.h"
-#include "base/base_memory.h"
 #include "exec_duckdb/duckdb_udf.h"
-
-enum { MAX_PATTERN = 50000 /* SQLite's own limit for LIKE and GLOB */ };
-
-static const char too_complex[] = "LIKE or GLOB pattern too complex";
 
 /* ---- prm_*: values that aren't in the text ------------------------------------------------------------------------ */
 
@@ -127,206 +118,22 @@ static void prm_blob(duckdb_function_info info, duckdb_data_chunk input, duckdb_
     prm_run(info, input, output, RHEI_BLOB);
 }
 
-/* ---- LIKE and GLOB ----------------------------------------------------------------------------------------------- */
-
-static bool same_string(const duckdb_string_t *a, const duckdb_string_t *b)
-{
-    return a->value.inlined.length == b->value.inlined.length &&
-           memcmp(duck_string_bytes(a), duck_string_bytes(b), a->value.inlined.length) == 0;
-}
-
-/* The first character of a valid UTF-8 text, 0 if it is empty. */
-static uint32_t first_character(const duckdb_string_t *string)
-{
-    const unsigned char *bytes = (const unsigned char *)duck_string_bytes(string);
-    if (string->value.inlined.length == 0)
-        return 0;
-    if (bytes[0] < 0x80)
-        return bytes[0];
-    if (bytes[0] < 0xe0)
-        return (bytes[0] & 0x1fU) << 6 | (bytes[1] & 0x3fU);
-    if (bytes[0] < 0xf0)
-        return (bytes[0] & 0x0fU) << 12 | (bytes[1] & 0x3fU) << 6 | (bytes[2] & 0x3fU);
-    return (bytes[0] & 0x07U) << 18 | (bytes[1] & 0x3fU) << 12 | (bytes[2] & 0x3fU) << 6 | (bytes[3] & 0x3fU);
-}
-
-struct matching {
-    const struct duck_api *api;
-    idx_t count;
-    const duckdb_string_t *arguments[DUCK_PARAMETERS]; /* pattern, text, escape or NULL */
-    uint64_t *valid[DUCK_PARAMETERS];
-};
-
-static struct matching matching_of(duckdb_data_chunk input, idx_t parameters)
-{
-    const struct duck_api *api = duck_api();
-    struct matching matching = {.api = api, .count = api->data_chunk_get_size(input)};
-    for (idx_t i = 0; i < parameters; i++) {
-        duckdb_vector vector = api->data_chunk_get_vector(input, i);
-        matching.arguments[i] = api->vector_get_data(vector);
-        matching.valid[i] = api->vector_get_validity(vector);
-    }
-    return matching;
-}
-
-static bool has_null(const struct matching *matching, idx_t row)
-{
-    for (int i = 0; i < DUCK_PARAMETERS; i++) {
-        if (matching->valid[i] != NULL && (matching->valid[i][row / 64] >> (row % 64) & 1) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void match(duckdb_function_info info, const struct matching *matching, bool glob, duckdb_vector output)
-{
-    const struct duck_executor *executor = matching->api->scalar_function_get_extra_info(info);
-    const struct executor_helpers *helpers = &executor->config.helpers;
-    bool *results = matching->api->vector_get_data(output);
-    struct duck_terminated pattern_copy = {.heap = NULL};
-    struct duck_terminated text_copy = {.heap = NULL};
-    const char *pattern = NULL;
-    const char *failure = NULL;
-    const duckdb_string_t *known = NULL;
-    struct duck_like like;
-    bool simple = false;
-    for (idx_t row = 0; row < matching->count && failure == NULL; row++) {
-        if (has_null(matching, row))
-            continue; /* a NULL's bytes are undefined */
-        const duckdb_string_t *wanted = &matching->arguments[0][row];
-        if (wanted->value.inlined.length > MAX_PATTERN) {
-            failure = too_complex;
-            break;
-        }
-        if (known == NULL || !same_string(known, wanted)) {
-            pattern = duck_terminate(&pattern_copy, wanted);
-            simple = !glob && matching->arguments[2] == NULL &&
-                     duck_like_read(&like, duck_string_bytes(wanted), wanted->value.inlined.length);
-        }
-        known = wanted;
-        if (simple) {
-            const duckdb_string_t *string = &matching->arguments[1][row];
-            results[row] = duck_like_matches(&like, duck_string_bytes(string), string->value.inlined.length);
-            continue;
-        }
-        const char *text = duck_terminate(&text_copy, &matching->arguments[1][row]);
-        if (pattern == NULL || text == NULL)
-            failure = duck_no_memory;
-        else if (glob)
-            results[row] = helpers->glob(pattern, text);
-        else
-            results[row] = helpers->like(
-                pattern, text, matching->arguments[2] != NULL ? first_character(&matching->arguments[2][row]) : 0);
-    }
-    base_free(pattern_copy.heap);
-    base_free(text_copy.heap);
-    if (failure != NULL)
-        matching->api->scalar_function_set_error(info, failure);
-}
-
-static void run_like(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    struct matching matching = matching_of(input, 2);
-    match(info, &matching, false, output);
-}
-
-static void run_like_escape(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    struct matching matching = matching_of(input, 3);
-    match(info, &matching, false, output);
-}
-
-static void run_glob(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    struct matching matching = matching_of(input, 2);
-    match(info, &matching, true, output);
-}
-
-/* ---- Numbers ----------------------------------------------------------------------------------------------------- */
-
-static void run_round(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    const struct duck_api *api = duck_api();
-    const struct duck_executor *executor = api->scalar_function_get_extra_info(info);
-    idx_t count = api->data_chunk_get_size(input);
-    const double *values = api->vector_get_data(api->data_chunk_get_vector(input, 0));
-    double *results = api->vector_get_data(output);
-    for (idx_t row = 0; row < count; row++)
-        results[row] = executor->config.helpers.round(values[row], 0);
-}
-
-static void run_round_digits(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    const struct duck_api *api = duck_api();
-    const struct duck_executor *executor = api->scalar_function_get_extra_info(info);
-    idx_t count = api->data_chunk_get_size(input);
-    const double *values = api->vector_get_data(api->data_chunk_get_vector(input, 0));
-    const int64_t *digits = api->vector_get_data(api->data_chunk_get_vector(input, 1));
-    double *results = api->vector_get_data(output);
-    for (idx_t row = 0; row < count; row++)
-        results[row] = executor->config.helpers.round(values[row], digits[row]);
-}
-
-static void run_real_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
-{
-    const struct duck_api *api = duck_api();
-    const struct duck_executor *executor = api->scalar_function_get_extra_info(info);
-    idx_t count = api->data_chunk_get_size(input);
-    const double *values = api->vector_get_data(api->data_chunk_get_vector(input, 0));
-    char text[40];
-    for (idx_t row = 0; row < count; row++) {
-        uint32_t length = executor->config.helpers.real_text(values[row], text);
-        api->vector_assign_string_element_len(output, row, text, length);
-    }
-}
-
-DUCK_OR_NULL(run_glob)
-DUCK_OR_NULL(run_like)
-DUCK_OR_NULL(run_like_escape)
-DUCK_OR_NULL(run_real_text)
-DUCK_OR_NULL(run_round)
-DUCK_OR_NULL(run_round_digits)
-
-/* ---- Registering ------------------------------------------------------------------------------------------------- */
-
 rhei_status duck_functions_register(struct duck_database *database, struct rhei_error *error)
 {
-    static const struct duck_signature always[] = {
+    static const struct duck_signature values[] = {
         {"prm_int", prm_int, BIGINT, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
         {"prm_real", prm_real, DOUBLE, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
         {"prm_text", prm_text, VARCHAR, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
         {"prm_blob", prm_blob, DUCKDB_TYPE_BLOB, .parameters = {BIGINT}, .init = prm_init, .reads_slot = true},
     };
-    static const struct duck_signature likes[] = {
-        {"rhei_like", run_like_or_null, BOOLEAN, .parameters = {VARCHAR, VARCHAR}},
-        {"rhei_like", run_like_escape_or_null, BOOLEAN, .parameters = {VARCHAR, VARCHAR, VARCHAR}},
-    };
-    static const struct duck_signature globs[] = {
-        {"rhei_glob", run_glob_or_null, BOOLEAN, .parameters = {VARCHAR, VARCHAR}}};
-    static const struct duck_signature rounds[] = {
-        {"rhei_round", run_round_or_null, DOUBLE, .parameters = {DOUBLE}},
-        {"rhei_round", run_round_digits_or_null, DOUBLE, .parameters = {DOUBLE, BIGINT}},
-    };
-    static const struct duck_signature texts[] = {
-        {"rhei_real_text", run_real_text_or_null, VARCHAR, .parameters = {DOUBLE}}};
-
-    const struct executor_helpers *helpers = &database->executor->config.helpers;
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < sizeof always / sizeof *always && status == RHEI_OK; i++)
-        status = duck_register_functions(database, &always[i], 1, error);
-    if (status == RHEI_OK && helpers->like != NULL)
-        status = duck_register_functions(database, likes, 2, error);
-    if (status == RHEI_OK && helpers->glob != NULL)
-        status = duck_register_functions(database, globs, 1, error);
-    if (status == RHEI_OK && helpers->round != NULL)
-        status = duck_register_functions(database, rounds, 2, error);
-    if (status == RHEI_OK && helpers->real_text != NULL)
-        status = duck_register_functions(database, texts, 1, error);
+    for (size_t i = 0; i < sizeof values / sizeof *values && status == RHEI_OK; i++)
+        status = duck_register_functions(database, &values[i], 1, error);
     if (status == RHEI_OK)
         status = duck_numbers_register(database, error);
     if (status == RHEI_OK)
         status = duck_texts_register(database, error);
-    if (status == RHEI_OK && helpers->evaluator_open != NULL)
-        status = duck_evaluations_register(database, error);
+    if (status == RHEI_OK)
+        status = duck_helpers_register(database, error);
     return status;
 }

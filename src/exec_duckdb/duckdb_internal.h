@@ -86,7 +86,7 @@ struct duck_database {
     duckdb_database handle;
     duckdb_connection admin;               /* settings and statistics; never a statement of the user's */
     duckdb_arrow_options arrow_options[2]; /* utf8, utf8view */
-    struct duck_evaluation *evaluations;   /* what the functions of duckdb_evaluate.c are told */
+    struct duck_helper *helpers;           /* what the functions of the helpers' list are told */
     struct duck_connection *connections;
     uint32_t idle_count;
     size_t memory_limit;

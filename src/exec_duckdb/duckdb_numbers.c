@@ -166,13 +166,13 @@ static void run_is_whole(duckdb_function_info info, duckdb_data_chunk input, duc
 static void run_number_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     struct numbers n = numbers_of(input, output);
-    const struct duck_executor *executor = n.api->scalar_function_get_extra_info(info);
-    char text[40];
+    const struct executor_helper *helper = n.api->scalar_function_get_extra_info(info);
+    char text[EXECUTOR_TEXT_BYTES];
     for (idx_t row = 0; row < n.count; row++) {
         if (!given(&n, row))
             continue;
         uint32_t length = n.flags[row] ? (uint32_t)snprintf(text, sizeof text, "%lld", (long long)n.a[row])
-                                       : executor->config.helpers.real_text(n.a[row], text);
+                                       : helper->as.real_text(n.a[row], text);
         n.api->vector_assign_string_element_len(output, row, text, length);
     }
 }
@@ -199,13 +199,14 @@ rhei_status duck_numbers_register(struct duck_database *database, struct rhei_er
         {"rhei_no_negative_zero", run_no_negative_zero_or_null, DOUBLE, .parameters = {DOUBLE}},
         {"rhei_is_whole", run_is_whole_or_null, BOOLEAN, .parameters = {DOUBLE}},
     };
-    static const struct duck_signature texts[] = {
-        {"rhei_number_text", run_number_text_or_null, VARCHAR, .parameters = {DOUBLE, BOOLEAN}},
-    };
+    const struct executor_helper *real_text =
+        duck_helper_find(database->executor, "rhei_real_text", EXECUTOR_REAL_TEXT);
+    const struct duck_signature text = {"rhei_number_text", run_number_text_or_null, VARCHAR,
+                                        .parameters = {DOUBLE, BOOLEAN}, .info = real_text};
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == RHEI_OK; i++)
         status = duck_register_functions(database, &numbers[i], 1, error);
-    if (status == RHEI_OK && database->executor->config.helpers.real_text != NULL)
-        status = duck_register_functions(database, texts, 1, error);
+    if (status == RHEI_OK && real_text != NULL)
+        status = duck_register_functions(database, &text, 1, error);
     return status;
 }

@@ -29,7 +29,22 @@ rhei_status duck_register_functions(struct duck_database *database, const struct
                                     size_t count, struct rhei_error *error);
 rhei_status duck_numbers_register(struct duck_database *database, struct rhei_error *error);
 rhei_status duck_texts_register(struct duck_database *database, struct rhei_error *error);
-rhei_status duck_evaluations_register(struct duck_database *database, struct rhei_error *error);
+rhei_status duck_helpers_register(struct duck_database *database, struct rhei_error *error);
+
+/* A function of executor_helpers, as what runs it is told. */
+struct duck_helper {
+    struct duck_executor *executor;
+    const struct executor_helper *helper;
+    bool is_like; /* SQLite's LIKE: simple patterns are compared here (duckdb_like.c) */
+};
+/* NULL: it isn't in the list, or is of another form. */
+const struct executor_helper *duck_helper_find(const struct duck_executor *executor, const char *name, uint8_t form);
+/* The adapters of evaluated expressions. */
+void duck_evaluate_init(duckdb_init_info info);
+void duck_evaluate_text(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output);
+void duck_evaluate_real(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output);
+void duck_evaluate_integer(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output);
+void duck_evaluate_truth(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output);
 
 /* Makes the result NULL in each row that has a NULL argument. */
 void duck_null_rows(duckdb_data_chunk input, duckdb_vector output);

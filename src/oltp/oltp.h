@@ -8,6 +8,7 @@
 
 #include "base/base_log.h"
 #include "base/base_progress.h"
+#include "port/executor.h"
 #include "port/table_reader.h"
 
 struct oltp;
@@ -319,25 +320,9 @@ void *oltp_native_lock(struct oltp *oltp);
 void *oltp_native_lock_while(struct oltp *oltp, const struct oltp_stop *stop);
 void oltp_native_unlock(struct oltp *oltp);
 
-/* SQLite's own code for one value, so that another engine computes exactly the same. Pure; any thread. */
-struct oltp_functions {
-    bool (*like)(const char *pattern, const char *text, uint32_t escape); /* ASCII case-insensitive, NUL-terminated */
-    bool (*glob)(const char *pattern, const char *text);
-    uint32_t (*real_text)(double value, char out[40]); /* as CAST(x AS TEXT); returns bytes */
-    double (*round)(double value, int64_t digits);
-};
-const struct oltp_functions *oltp_functions(void);
-
-/*
- * The same for any expression over bound values ("date(?1, ?2)"). An evaluator is one thread's at a time; the result's bytes
- * live until its next call. open: NULL when there is no memory. evaluate: false when SQLite reports an error.
- */
-struct oltp_evaluators {
-    void *(*open)(void);
-    bool (*evaluate)(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
-                     struct rhei_value *result);
-    void (*close)(void *evaluator);
-};
-const struct oltp_evaluators *oltp_evaluators(void);
+/* SQLite's own code for values, so that another engine computes exactly the same. Any thread. */
+const struct executor_helpers *oltp_helpers(void);
+/* As CAST(x AS TEXT); returns bytes. Pure; any thread. */
+uint32_t oltp_real_text(double value, char out[EXECUTOR_TEXT_BYTES]);
 
 #endif

@@ -28,7 +28,7 @@ static void forget(struct evaluator *evaluator, int at)
     evaluator->kept[at].expression = NULL;
 }
 
-static void evaluator_close(void *handle)
+void oltp_evaluator_close(void *handle)
 {
     struct evaluator *evaluator = handle;
     if (evaluator == NULL) {
@@ -41,7 +41,7 @@ static void evaluator_close(void *handle)
     base_free(evaluator);
 }
 
-static void *evaluator_open(void)
+void *oltp_evaluator_open(void)
 {
     struct evaluator *evaluator = base_alloc_zero(1, sizeof *evaluator);
     if (evaluator == NULL) {
@@ -49,7 +49,7 @@ static void *evaluator_open(void)
     }
     if (sqlite3_open_v2(":memory:", &evaluator->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK) {
-        evaluator_close(evaluator);
+        oltp_evaluator_close(evaluator);
         return NULL;
     }
     return evaluator;
@@ -104,8 +104,8 @@ static void bind(sqlite3_stmt *statement, int at, const struct rhei_value *value
     }
 }
 
-static bool evaluate(void *handle, const char *expression, const struct rhei_value *arguments, uint32_t count,
-                     struct rhei_value *result)
+bool oltp_evaluate(void *handle, const char *expression, const struct rhei_value *arguments, uint32_t count,
+                   struct rhei_value *result)
 {
     sqlite3_stmt *statement = evaluator_statement(handle, expression);
     if (statement == NULL) {
@@ -143,15 +143,4 @@ static bool evaluate(void *handle, const char *expression, const struct rhei_val
         break;
     }
     return true;
-}
-
-static const struct oltp_evaluators evaluators = {
-    .open = evaluator_open,
-    .evaluate = evaluate,
-    .close = evaluator_close,
-};
-
-const struct oltp_evaluators *oltp_evaluators(void)
-{
-    return &evaluators;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SQLite's own code for single values, so that another engine computes exactly the same. */
+/* SQLite's own code for single values, so that another engine computes exactly the same; and the list of it. */
 #include <math.h>
 #include <string.h>
 
@@ -11,8 +11,9 @@ static bool function_like(const char *pattern, const char *text, uint32_t escape
     return sqlite3_strlike(pattern, text, escape) == 0;
 }
 
-static bool function_glob(const char *pattern, const char *text)
+static bool function_glob(const char *pattern, const char *text, uint32_t none)
 {
+    (void)none;
     return sqlite3_strglob(pattern, text) == 0;
 }
 
@@ -23,9 +24,9 @@ static bool function_glob(const char *pattern, const char *text)
 #endif
 
 /* As sqlite3VdbeMemStringify does it: so many significant digits at most, always with a point or an exponent. */
-static uint32_t function_real_text(double value, char out[40])
+uint32_t oltp_real_text(double value, char out[EXECUTOR_TEXT_BYTES])
 {
-    sqlite3_snprintf(40, out, FUNCTION_REAL, value);
+    sqlite3_snprintf(EXECUTOR_TEXT_BYTES, out, FUNCTION_REAL, value);
     return (uint32_t)strlen(out);
 }
 
@@ -73,14 +74,34 @@ static double function_round(double value, int64_t digits)
     return function_round_text(value, (int)digits);
 }
 
-static const struct oltp_functions functions = {
-    .like = function_like,
-    .glob = function_glob,
-    .real_text = function_real_text,
-    .round = function_round,
+/* SQLite takes any number of modifiers; who writes the texts gives seven at most. */
+/* clang-format off */
+#define DATED(called, fewest, most, form) \
+    {"rhei_" called, fewest, most, form, .as.evaluated = {.function = called, .dated = true}}
+/* clang-format on */
+
+static const struct executor_helper list[] = {
+    {"rhei_like", 2, 3, EXECUTOR_TEXTS_TRUTH, .as.texts_truth = function_like},
+    {"rhei_glob", 2, 2, EXECUTOR_TEXTS_TRUTH, .as.texts_truth = function_glob},
+    {"rhei_real_text", 1, 1, EXECUTOR_REAL_TEXT, .as.real_text = oltp_real_text},
+    {"rhei_round", 1, 2, EXECUTOR_REAL_REAL, .as.real_real = function_round},
+    {"rhei_text_real", 1, 1, EXECUTOR_EVALUATED_REAL, .as.evaluated = {.expression = "CAST(?1 AS REAL)"}},
+    {"rhei_text_is_integer", 1, 1, EXECUTOR_EVALUATED_TRUTH,
+     .as.evaluated = {.expression = "typeof(?1 + 0) = 'integer'"}},
+    DATED("date", 1, 8, EXECUTOR_EVALUATED_TEXT),
+    DATED("time", 1, 8, EXECUTOR_EVALUATED_TEXT),
+    DATED("datetime", 1, 8, EXECUTOR_EVALUATED_TEXT),
+    DATED("strftime", 2, 9, EXECUTOR_EVALUATED_TEXT),
+    DATED("julianday", 1, 8, EXECUTOR_EVALUATED_REAL),
+    DATED("unixepoch", 1, 8, EXECUTOR_EVALUATED_INTEGER),
 };
 
-const struct oltp_functions *oltp_functions(void)
+const struct executor_helpers *oltp_helpers(void)
 {
-    return &functions;
+    static const struct executor_helpers helpers = {
+        .list = list,
+        .count = sizeof list / sizeof list[0],
+        .evaluator = {.open = oltp_evaluator_open, .evaluate = oltp_evaluate, .close = oltp_evaluator_close},
+    };
+    return &helpers;
 }

@@ -408,6 +408,13 @@ uint64_t oltp_face_version_of(const struct oltp_connection *connection);
 /* When no connection is left. */
 void oltp_face_close(struct oltp *oltp);
 
+/* ---- Expressions for others (oltp_evaluate.c): executor_evaluator's functions. ------------------------------------ */
+
+void *oltp_evaluator_open(void);
+bool oltp_evaluate(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
+                   struct rhei_value *result);
+void oltp_evaluator_close(void *evaluator); /* accepts NULL */
+
 /* ---- Exact sums (oltp_sum.c). ------------------------------------------------------------------------------------ */
 
 int oltp_sum_register(sqlite3 *db);

@@ -61,23 +61,56 @@ struct executor_query {
 };
 
 /*
- * SQLite's own code for one value, which whoever has SQLite offers to any executor, so that its functions mean the same: the texts of a
- * dialect call them by the names in translate_functions.def. Pure; called by any thread. Any may be NULL: the functions made of it don't exist
- * then. Exact sums need nobody: base/base_exact_sum.h and base/base_bin_sum.h.
+ * SQLite's own code for values, which whoever has SQLite offers to any executor, so that its functions mean the same: one list. A helper's
+ * *form* is its signature; an executor writes one adapter for each form and registers the list by it, so that a call is a direct pointer and a
+ * new helper needs no code of an executor's. The texts of a dialect call them by these names, which stand in translate_functions.def. With NULL
+ * for an argument the result is NULL, and the helper isn't called. Pure; called by any thread. Exact sums need nobody: base/base_exact_sum.h and
+ * base/base_bin_sum.h.
  */
-struct executor_helpers {
-    bool (*like)(const char *pattern, const char *text, uint32_t escape); /* NUL-terminated; escape 0: none */
-    bool (*glob)(const char *pattern, const char *text);
-    uint32_t (*real_text)(double value, char out[40]); /* as CAST(x AS TEXT); returns bytes */
-    double (*round)(double value, int64_t digits);
-    /*
-     * An evaluator computes expressions of SQLite's over bound values ("date(?1, ?2)"), for one thread at a time; a few
-     * expressions come again and again. The result's text lives until its next call. False: SQLite reported an error.
-     */
-    void *(*evaluator_open)(void); /* NULL result: no memory */
+enum executor_form {
+    EXECUTOR_TEXTS_TRUTH, /* (text, text [, text of which the first character counts]) -> truth */
+    EXECUTOR_REAL_TEXT,   /* (real) -> text */
+    EXECUTOR_REAL_REAL,   /* (real [, integer]) -> real */
+    /* an expression of SQLite's over texts, computed by an evaluator */
+    EXECUTOR_EVALUATED_TEXT,
+    EXECUTOR_EVALUATED_REAL,
+    EXECUTOR_EVALUATED_INTEGER,
+    EXECUTOR_EVALUATED_TRUTH,
+};
+enum { EXECUTOR_FORMS = EXECUTOR_EVALUATED_TRUTH + 1, EXECUTOR_TEXT_BYTES = 40, EXECUTOR_MOST_ARGUMENTS = 16 };
+
+struct executor_helper {
+    const char *name;
+    uint8_t fewest, most; /* arguments; most <= EXECUTOR_MOST_ARGUMENTS */
+    uint8_t form;         /* enum executor_form */
+    union {
+        bool (*texts_truth)(const char *first, const char *second, uint32_t character); /* NUL-terminated; 0: none */
+        uint32_t (*real_text)(double value, char out[EXECUTOR_TEXT_BYTES]);             /* returns bytes */
+        double (*real_real)(double value, int64_t integer);                             /* 0 where none is given */
+        struct {
+            const char *function;   /* of SQLite's, called with the arguments; NULL: `expression` as it is */
+            const char *expression; /* "CAST(?1 AS REAL)" */
+            bool dated;             /* what depends on when and where it runs must be refused */
+        } evaluated;
+    } as;
+};
+
+/*
+ * Computes expressions of SQLite's over bound values ("date(?1, ?2)"), for one thread at a time; a few expressions come again and again.
+ * The result's text lives until its next call.
+ */
+struct executor_evaluator {
+    void *(*open)(
+        void); /* NULL result: no memory. open == NULL: there is none, and helpers of these forms don't exist */
     bool (*evaluate)(void *evaluator, const char *expression, const struct rhei_value *arguments, uint32_t count,
-                     struct rhei_value *result);
-    void (*evaluator_close)(void *evaluator);
+                     struct rhei_value *result); /* false: SQLite reported an error */
+    void (*close)(void *evaluator);
+};
+
+struct executor_helpers {
+    const struct executor_helper *list; /* names are unique; lives as long as the executor */
+    uint32_t count;
+    struct executor_evaluator evaluator;
 };
 
 struct executor_status {

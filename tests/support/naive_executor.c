@@ -15,6 +15,7 @@ struct naive {
     uint32_t *tables;
     uint32_t count;
     uint64_t statements;
+    const struct executor_helpers *helpers; /* NULL: none were offered */
 };
 
 struct naive_run { /* behind one stream */
@@ -48,6 +49,135 @@ static void bind(sqlite3_stmt *statement, int at, const struct rhei_value *value
         sqlite3_bind_null(statement, at);
     }
 }
+
+/* ---- Helpers: an adapter for each form. ---------------------------------------------------------------------------- */
+
+struct offered {
+    const struct executor_helper *helper;
+    const struct executor_evaluator *evaluator;
+};
+
+static bool any_null(int count, sqlite3_value **arguments)
+{
+    for (int i = 0; i < count; i++)
+        if (sqlite3_value_type(arguments[i]) == SQLITE_NULL)
+            return true;
+    return false;
+}
+
+static uint32_t first_character(const unsigned char *text)
+{
+    int more = text[0] < 0x80 ? 0 : text[0] < 0xe0 ? 1 : text[0] < 0xf0 ? 2 : 3;
+    uint32_t character = more == 0 ? text[0] : text[0] & (0x3fU >> more);
+    for (int i = 1; i <= more; i++)
+        character = character << 6 | (text[i] & 0x3fU);
+    return character;
+}
+
+static void texts_truth(sqlite3_context *out, int count, sqlite3_value **arguments)
+{
+    const struct offered *offered = sqlite3_user_data(out);
+    if (any_null(count, arguments))
+        return;
+    const char *first = (const char *)sqlite3_value_text(arguments[0]);
+    const char *second = (const char *)sqlite3_value_text(arguments[1]);
+    uint32_t character = count > 2 ? first_character(sqlite3_value_text(arguments[2])) : 0;
+    sqlite3_result_int(out, offered->helper->as.texts_truth(first, second, character));
+}
+
+static void real_text(sqlite3_context *out, int count, sqlite3_value **arguments)
+{
+    const struct offered *offered = sqlite3_user_data(out);
+    char text[EXECUTOR_TEXT_BYTES];
+    if (!any_null(count, arguments))
+        sqlite3_result_text(out, text, (int)offered->helper->as.real_text(sqlite3_value_double(arguments[0]), text),
+                            SQLITE_TRANSIENT);
+}
+
+static void real_real(sqlite3_context *out, int count, sqlite3_value **arguments)
+{
+    const struct offered *offered = sqlite3_user_data(out);
+    if (!any_null(count, arguments))
+        sqlite3_result_double(out, offered->helper->as.real_real(sqlite3_value_double(arguments[0]),
+                                                                 count > 1 ? sqlite3_value_int64(arguments[1]) : 0));
+}
+
+static void expression_of(const struct executor_helper *helper, int count, struct base_buffer *expression)
+{
+    if (helper->as.evaluated.function == NULL) {
+        base_buffer_text(expression, helper->as.evaluated.expression);
+        return;
+    }
+    base_buffer_format(expression, "%s(", helper->as.evaluated.function);
+    for (int i = 1; i <= count; i++)
+        base_buffer_format(expression, i > 1 ? ",?%d" : "?%d", i);
+    base_buffer_char(expression, ')');
+}
+
+static void give_value(sqlite3_context *out, const struct rhei_value *value)
+{
+    switch (value->type) {
+    case RHEI_INTEGER:
+        sqlite3_result_int64(out, value->as.integer);
+        break;
+    case RHEI_REAL:
+        sqlite3_result_double(out, value->as.real);
+        break;
+    case RHEI_TEXT:
+        sqlite3_result_text(out, value->as.bytes, (int)value->length, SQLITE_TRANSIENT);
+        break;
+    default:
+        break;
+    }
+}
+
+static void evaluated(sqlite3_context *out, int count, sqlite3_value **arguments)
+{
+    const struct offered *offered = sqlite3_user_data(out);
+    struct rhei_value values[EXECUTOR_MOST_ARGUMENTS], result = {.type = RHEI_NULL};
+    struct base_buffer expression = {0};
+    if (any_null(count, arguments))
+        return;
+    for (int i = 0; i < count; i++)
+        values[i] = (struct rhei_value){.type = RHEI_TEXT,
+                                        .as.bytes = sqlite3_value_text(arguments[i]),
+                                        .length = (uint32_t)sqlite3_value_bytes(arguments[i])};
+    expression_of(offered->helper, count, &expression);
+    void *evaluator = offered->evaluator->open();
+    if (evaluator != NULL && offered->evaluator->evaluate(evaluator, expression.data, values, (uint32_t)count, &result))
+        give_value(out, &result);
+    else
+        sqlite3_result_error(out, "SQLite can't compute this function here", -1);
+    offered->evaluator->close(evaluator);
+    base_buffer_reset(&expression);
+}
+
+typedef void (*adapter)(sqlite3_context *out, int count, sqlite3_value **arguments);
+static const adapter adapters[EXECUTOR_FORMS] = {
+    [EXECUTOR_TEXTS_TRUTH] = texts_truth,   [EXECUTOR_REAL_TEXT] = real_text,
+    [EXECUTOR_REAL_REAL] = real_real,       [EXECUTOR_EVALUATED_TEXT] = evaluated,
+    [EXECUTOR_EVALUATED_REAL] = evaluated,  [EXECUTOR_EVALUATED_INTEGER] = evaluated,
+    [EXECUTOR_EVALUATED_TRUTH] = evaluated,
+};
+
+static rhei_status register_helpers(sqlite3 *db, const struct executor_helpers *helpers, struct rhei_error *error)
+{
+    for (uint32_t i = 0; helpers != NULL && i < helpers->count; i++) {
+        const struct executor_helper *helper = &helpers->list[i];
+        for (int count = helper->fewest; count <= helper->most; count++) {
+            struct offered *offered = base_alloc_zero(1, sizeof *offered);
+            if (offered == NULL)
+                return error_no_memory(error);
+            *offered = (struct offered){helper, &helpers->evaluator};
+            if (sqlite3_create_function_v2(db, helper->name, count, SQLITE_UTF8 | SQLITE_DETERMINISTIC, offered,
+                                           adapters[helper->form], NULL, NULL, base_free) != SQLITE_OK)
+                return sqlite_failed(db, error);
+        }
+    }
+    return RHEI_OK;
+}
+
+/* ---- Tables. -------------------------------------------------------------------------------------------------------- */
 
 /* Columns without a type, so that every value keeps its class. */
 static char *insert_text(const struct source_table *table, char **create)
@@ -144,6 +274,8 @@ static rhei_status run_prepare(struct naive *naive, const struct executor_query 
     rhei_status status = RHEI_OK;
     if (sqlite3_open(":memory:", &run->db) != SQLITE_OK)
         status = error_set(error, RHEI_NO_MEMORY, "SQLite could not open a database in memory");
+    if (status == RHEI_OK)
+        status = register_helpers(run->db, naive->helpers, error);
     sqlite3_exec(run->db, "BEGIN", NULL, NULL, NULL);
     for (uint32_t t = 0; status == RHEI_OK && t < naive->count; t++) {
         const struct mirror_table_view *view = mirror_view(query->snapshot, naive->tables[t]);
@@ -282,4 +414,9 @@ struct executor *naive_executor_open(const uint32_t *tables, uint32_t count)
     if (count > 0)
         memcpy(naive->tables, tables, count * sizeof *tables);
     return &naive->base;
+}
+
+void naive_executor_offer(struct executor *executor, const struct executor_helpers *helpers)
+{
+    ((struct naive *)executor)->helpers = helpers;
 }

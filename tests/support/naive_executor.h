@@ -12,5 +12,7 @@
 
 /* `tables` are the numbers that a snapshot may hold; copied. A range's `scan` is a table's place among them. */
 struct executor *naive_executor_open(const uint32_t *tables, uint32_t count);
+/* Texts may call the helpers of this list from now on; it lives as long as the executor. */
+void naive_executor_offer(struct executor *executor, const struct executor_helpers *helpers);
 
 #endif

@@ -140,8 +140,9 @@ static bool show_like(const char *pattern, const char *text, uint32_t escape)
     return strstr(text, pattern) != NULL || escape == (uint32_t)(unsigned char)text[0] || escape == 0x20ac;
 }
 
-static bool show_glob(const char *pattern, const char *text)
+static bool show_glob(const char *pattern, const char *text, uint32_t none)
 {
+    assert_int_equal(none, 0);
     return strcmp(pattern, text) == 0;
 }
 
@@ -155,12 +156,20 @@ static double show_round(double value, int64_t digits)
     return value + (double)digits;
 }
 
+static const struct executor_helper shown_helpers[] = {
+    {"rhei_like", 2, 3, EXECUTOR_TEXTS_TRUTH, .as.texts_truth = show_like},
+    {"rhei_glob", 2, 2, EXECUTOR_TEXTS_TRUTH, .as.texts_truth = show_glob},
+    {"rhei_real_text", 1, 1, EXECUTOR_REAL_TEXT, .as.real_text = show_real},
+    {"rhei_round", 1, 2, EXECUTOR_REAL_REAL, .as.real_real = show_round},
+    {"rhei_of_nobody", 1, 1, EXECUTOR_FORMS, .as.real_text = show_real}, /* of a form that isn't known here */
+};
+
 static void test_functions_get_their_arguments(void **state)
 {
     struct fixture *fixture = *state;
     struct duckdb_executor_config config = {
         .threads = 2,
-        .helpers = {.like = show_like, .glob = show_glob, .real_text = show_real, .round = show_round},
+        .helpers = {.list = shown_helpers, .count = sizeof shown_helpers / sizeof shown_helpers[0]},
     };
     fixture_open_executor(fixture, &config);
     assert_answer(fixture,
@@ -284,12 +293,30 @@ static void show_close(void *evaluator)
     base_free(evaluator);
 }
 
+/* clang-format off */
+#define EVALUATED(called, fewest, most, form) \
+    {"rhei_" called, fewest, most, form, .as.evaluated = {.function = called, .dated = true}}
+/* clang-format on */
+static const struct executor_helper evaluated_helpers[] = {
+    EVALUATED("date", 1, 3, EXECUTOR_EVALUATED_TEXT),
+    EVALUATED("time", 1, 8, EXECUTOR_EVALUATED_TEXT),
+    EVALUATED("datetime", 1, 8, EXECUTOR_EVALUATED_TEXT),
+    EVALUATED("strftime", 2, 8, EXECUTOR_EVALUATED_TEXT),
+    EVALUATED("julianday", 1, 8, EXECUTOR_EVALUATED_REAL),
+    EVALUATED("unixepoch", 1, 8, EXECUTOR_EVALUATED_INTEGER),
+    {"rhei_text_real", 1, 1, EXECUTOR_EVALUATED_REAL, .as.evaluated = {.expression = "CAST(?1 AS REAL)"}},
+    {"rhei_text_is_integer", 1, 1, EXECUTOR_EVALUATED_TRUTH,
+     .as.evaluated = {.expression = "typeof(?1 + 0) = 'integer'"}},
+};
+
 static void test_evaluators_get_their_expressions(void **state)
 {
     struct fixture *fixture = *state;
     struct duckdb_executor_config config = {
         .threads = 2,
-        .helpers = {.evaluator_open = show_open, .evaluate = show_evaluate, .evaluator_close = show_close},
+        .helpers = {.list = evaluated_helpers,
+                    .count = sizeof evaluated_helpers / sizeof evaluated_helpers[0],
+                    .evaluator = {.open = show_open, .evaluate = show_evaluate, .close = show_close}},
     };
     fixture_open_executor(fixture, &config);
     assert_answer(fixture,
@@ -302,6 +329,8 @@ static void test_evaluators_get_their_expressions(void **state)
     assert_fails(fixture, "SELECT rhei_date(t) FROM (VALUES ('2024-01-31'), ('Now')) v(t)", RHEI_SQL, "time and place");
     assert_fails(fixture, "SELECT rhei_date(t, 'localtime') FROM (VALUES ('x')) v(t)", RHEI_SQL, "time and place");
     assert_fails(fixture, "SELECT rhei_text_real('1')", RHEI_SQL, "SQLite");
+    assert_fails(fixture, "SELECT rhei_date('x', 'a', 'b', 'c')", RHEI_SQL, "too many");
+    assert_fails(fixture, "SELECT rhei_strftime('%Y')", RHEI_SQL, "rhei_strftime");
 }
 
 static void test_functions_without_help_are_not_there(void **state)
@@ -316,7 +345,7 @@ static void test_q2_a_null_among_values_gives_null(void **state)
     struct fixture *fixture = *state;
     struct duckdb_executor_config config = {
         .threads = 2,
-        .helpers = {.like = show_like, .glob = show_glob, .real_text = show_real, .round = show_round},
+        .helpers = {.list = shown_helpers, .count = sizeof shown_helpers / sizeof shown_helpers[0]},
     };
     fixture_open_executor(fixture, &config);
     assert_answer(fixture,
