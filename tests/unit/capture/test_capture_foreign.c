@@ -323,6 +323,37 @@ static void test_c7_legacy_rename(void **state)
     test_close(&test);
 }
 
+/* SQLite says that a name is taken by what it read of the schema last; what others took away meanwhile is free all the same. */
+static void test_c5_names_that_others_gave_up_are_free_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *made, *by_others, *again;
+    } CASES[] = {
+        {"CREATE TABLE n(a)", "DROP TABLE n", "CREATE TABLE n(b, c)"},
+        {"CREATE VIEW n AS SELECT 1", "DROP VIEW n", "CREATE VIEW n AS SELECT 2"},
+        {"CREATE INDEX n ON t(v)", "DROP INDEX n", "CREATE INDEX n ON t(v, id)"},
+        {"CREATE TRIGGER n AFTER DELETE ON t BEGIN SELECT 1; END", "DROP TRIGGER n",
+         "CREATE TRIGGER n AFTER INSERT ON t BEGIN SELECT 1; END"},
+        {"ALTER TABLE t ADD COLUMN n", "ALTER TABLE t DROP COLUMN n", "ALTER TABLE t ADD COLUMN n DEFAULT 7"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct oltp_test test;
+        test_open(&test);
+        print_message("%s\n", CASES[i].again);
+        struct test_mirror *mirror = test_mirror_new(&test);
+        test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES(1, 1)");
+        test_write(&test, CASES[i].made);
+        test_mirror_check(mirror);
+        assert_int_equal(test_shell(&test, CASES[i].by_others), 0);
+        test_write(&test, CASES[i].again);
+        test_write(&test, "INSERT INTO t(id) VALUES(2)");
+        test_mirror_check(mirror);
+        test_mirror_free(&mirror);
+        test_close(&test);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_c7_one_bad_table_among_many),
         cmocka_unit_test(test_c7_wide_tables_with_triggers),
         cmocka_unit_test(test_c7_legacy_rename),
+        cmocka_unit_test(test_c5_names_that_others_gave_up_are_free_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,21 @@ static void test_a7_pruned_log_goes_on_counting(void **state)
     test_close(&test);
 }
 
+/* A position beyond the log is one of another state of the file: its newest row stays, or the numbers would start again. */
+static void test_a7_pruning_beyond_the_end_leaves_the_newest_row(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    test_open(&test);
+    test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES(1), (2), (3)");
+    assert_int_equal(prune(&test, 1000000), 2);
+    test_expect(&test, "SELECT seq FROM _rhei_cdc_log", "3\n");
+    assert_int_equal(prune(&test, 1000000), 0);
+    test_write(&test, "INSERT INTO t VALUES(4)");
+    test_expect(&test, "SELECT seq FROM _rhei_cdc_log", "3\n4\n");
+    test_close(&test);
+}
+
 static void test_a8_two_engines_leave_each_other_their_changes(void **state)
 {
     (void)state;
@@ -540,6 +555,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a7_pruned_log_goes_on_counting),
+        cmocka_unit_test(test_a7_pruning_beyond_the_end_leaves_the_newest_row),
         cmocka_unit_test(test_a8_two_engines_leave_each_other_their_changes),
         cmocka_unit_test(test_q1_the_token_moves_with_every_commit),
         cmocka_unit_test(test_q1_our_own_upkeep_is_no_change_and_hides_none),

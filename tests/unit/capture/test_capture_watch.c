@@ -312,6 +312,55 @@ static void test_a10_a_long_run(void **state)
     bench_close(&bench);
 }
 
+/* ---- The map alone. ---- */
+
+enum { SMALL_PAGE = 512 };
+
+static void put4(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) {
+        at[i] = (uint8_t)(value >> (24 - 8 * i));
+    }
+}
+
+static const uint8_t *read_one(void *context, uint32_t frame)
+{
+    (void)frame;
+    return context;
+}
+
+/* A damaged page may point anywhere: at a root, at itself, at no page at all. None of those becomes its tree's. */
+static void test_a10_a_root_is_no_other_trees_page(void **state)
+{
+    (void)state;
+    static const uint32_t ROOTS[] = {2, 3};
+    uint8_t page[SMALL_PAGE] = {5, 0, 0, 0, 3}; /* an inner page of a table: three cells and what is right of them */
+    const uint32_t *touched = NULL;
+    size_t count = 0;
+    struct capture_walmap *map = capture_walmap_new(SMALL_PAGE, SMALL_PAGE);
+    assert_non_null(map);
+    assert_true(capture_walmap_roots(map, ROOTS, 2));
+    assert_true(capture_walmap_page(map, 2, 2, 0, false, 0) && capture_walmap_page(map, 3, 3, 0, false, 5));
+    put4(page + 8, 3);
+    static const uint32_t CHILDREN[] = {4, 2, 77};
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t at = SMALL_PAGE - 5 * (i + 1);
+        page[12 + 2 * i] = (uint8_t)(at >> 8);
+        page[13 + 2 * i] = (uint8_t)at;
+        put4(page + at, CHILDREN[i]);
+    }
+    assert_true(capture_walmap_begin(map, 4) && capture_walmap_frame(map, 2, 1));
+    assert_true(capture_walmap_settle(map, read_one, page, &touched, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(touched[0], 2);
+    assert_int_equal(capture_walmap_owner(map, 2), 2);
+    assert_int_equal(capture_walmap_owner(map, 3), 3);
+    assert_int_equal(capture_walmap_owner(map, 4), 2);
+    assert_int_equal(capture_walmap_owner(map, 77), 0);
+    assert_int_equal(capture_walmap_rows(map, 3), 5);
+    capture_walmap_free(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_a10_only_written_tables_are_touched),
         cmocka_unit_test(test_a10_missed_commits_are_noticed),
         cmocka_unit_test(test_a10_a_long_run),
+        cmocka_unit_test(test_a10_a_root_is_no_other_trees_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,9 @@
 /* One plan for many values: the same answers as SQLite's whatever the literals and parameters, and plans found again. */
 #include "tests/support/engine_fixture.h"
 
+#include "base/base_error.h"
+#include "engine/engine_internal.h"
+
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -539,6 +542,55 @@ static void test_q5_a_time_limit_reaches_planning(void **state)
     free(sql);
 }
 
+/* ---- What the executor can't answer. ---- */
+
+static const struct executor_ops *real_ops;
+static struct executor_ops failing_ops;
+static rhei_status failing_with;
+static int tries;
+
+static rhei_status fail_to_run(struct executor *executor, const struct executor_query *query,
+                               struct ArrowArrayStream *stream, struct rhei_error *error)
+{
+    (void)executor;
+    (void)query;
+    (void)stream;
+    tries++;
+    return error_set(error, failing_with, "as the test wants it");
+}
+
+/* SQLite answers where the executor fails. What it refuses it would refuse again; memory it may have the next time. */
+static void test_a_refusal_is_remembered_and_want_of_memory_is_not(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        rhei_status status;
+        int tries;
+    } CASES[] = {
+        {"SELECT s, i, count(*), avg(r) FROM t GROUP BY s, i ORDER BY s, i", RHEI_UNSUPPORTED, 1},
+        {"SELECT i, s, count(*), avg(r) FROM t GROUP BY i, s ORDER BY i, s", RHEI_SQL, 1},
+        {"SELECT s, big, count(*), avg(r) FROM t GROUP BY s, big ORDER BY s, big", RHEI_MEMORY_LIMIT, 3},
+        {"SELECT big, s, count(*), avg(r) FROM t GROUP BY big, s ORDER BY big, s", RHEI_NO_MEMORY, 3},
+    };
+    real_ops = fixture.db->executor->ops;
+    failing_ops = *real_ops;
+    failing_ops.run = fail_to_run;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        must_route(fixture.db, CASES[i].sql, "olap", NULL);
+        tries = 0;
+        failing_with = CASES[i].status;
+        fixture.db->executor->ops = &failing_ops;
+        for (int k = 0; k < 3; k++) {
+            must_route(fixture.db, CASES[i].sql, "oltp", "olap-error");
+            must_be_same(CASES[i].sql, NULL);
+        }
+        fixture.db->executor->ops = real_ops;
+        assert_int_equal(tries, CASES[i].tries == 1 ? 1 : 2 * CASES[i].tries);
+        must_route(fixture.db, CASES[i].sql, CASES[i].tries == 1 ? "oltp" : "olap", NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_refusals_are_remembered_while_they_hold),
         cmocka_unit_test(test_q5_long_expressions),
         cmocka_unit_test(test_q5_a_time_limit_reaches_planning),
+        cmocka_unit_test(test_a_refusal_is_remembered_and_want_of_memory_is_not),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -119,6 +119,31 @@ static void test_a3_a_load_that_is_outdated_again_and_again(void **state)
     fixture_close(&fixture);
 }
 
+/* Nobody commits meanwhile: the next cycle forgets what is still to be forgotten. */
+static void test_a7_a_prune_that_failed_is_tried_again(void **state)
+{
+    (void)state;
+    struct fixture fixture = {0};
+    struct sync_report report;
+    fixture_open(&fixture, (struct sync_config){.prune = true});
+    list_create(fixture.store, "a", 3);
+    must_build(&fixture);
+    must_cycle(&fixture);
+    for (int64_t i = 1; i <= 3; i++) {
+        fill_table(fixture.store, "a", 10 * i);
+        int64_t position = list_position(fixture.store), horizon = list_horizon(fixture.store);
+        list_fail(fixture.store, LIST_PRUNE, 1, i == 1 ? RHEI_BUSY : RHEI_IO);
+        assert_int_equal(sync_cycle(fixture.sync, &report, NULL), RHEI_OK);
+        assert_int_equal(report.pruned, 0);
+        assert_int_equal(list_horizon(fixture.store), horizon);
+        assert_int_equal(sync_cycle(fixture.sync, &report, NULL), RHEI_OK);
+        assert_true(report.pruned > 0);
+        assert_int_equal(list_horizon(fixture.store), position);
+    }
+    must_equal(&fixture);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_a11_a_starved_table_is_built_when_there_is_room),
         cmocka_unit_test(test_small_tables_are_built_together),
         cmocka_unit_test(test_a3_a_load_that_is_outdated_again_and_again),
+        cmocka_unit_test(test_a7_a_prune_that_failed_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
