@@ -12,9 +12,11 @@
 #include "engine/engine_history.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/base_clock.h"
 #include "base/base_map.h"
 #include "sql/sql_lexer.h"
 
@@ -351,6 +353,45 @@ static rhei_status no_history(const struct rewriter *r, const char *name)
         "table \"%.100s\" has no history now: it is being loaded, or isn't mirrored (rh status says which)", name);
 }
 
+/* Where the history begins, or INT64_MAX. Never later than it does. */
+static int64_t begins_at(const struct rewriter *r, const char *name)
+{
+    struct mirror_snapshot snapshot = {0};
+    int64_t begin = INT64_MAX;
+    if (mirror_snapshot_take(r->db->mirror, &snapshot) != RHEI_OK)
+        return 0;
+    for (int p = 0; p < 2; p++) {
+        struct base_buffer part = {0};
+        base_buffer_format(&part, "%s%s", name, p == 0 ? "_history_ended" : "_history_open");
+        const struct source_table *table = part.failed ? NULL : find_table(r, ENGINE_HISTORY, part.data);
+        const struct mirror_table_view *view = table == NULL ? NULL : mirror_view(&snapshot, table->id);
+        double low = 0, high = 0;
+        for (uint32_t c = 0; view != NULL && c < table->column_count; c++)
+            if (strcmp(table->columns[c].name, "_rhei_valid_from") == 0 && mirror_view_range(view, c, &low, &high) &&
+                low < (double)begin)
+                begin = (int64_t)low;
+        base_buffer_reset(&part);
+    }
+    mirror_snapshot_release(&snapshot);
+    return begin;
+}
+
+/* What was before the history is empty, which is said once for a handle. */
+static void say_if_before(const struct rewriter *r, const char *name, const struct past *past)
+{
+    int64_t time = past->kind == PAST_AS_OF && past->first.data != NULL ? strtoll(past->first.data, NULL, 10) : 0;
+    if (time == 0 || atomic_load(&r->db->said_before))
+        return;
+    int64_t begin = begins_at(r, name);
+    if (time >= begin || atomic_exchange(&r->db->said_before, true))
+        return;
+    base_log_write(
+        &r->db->log, BASE_LOG_WARN, "engine",
+        "the history of table \"%s\" begins at %" PRId64
+        " (microseconds since 1970), and is empty before: it is kept in memory, from when the database was opened",
+        name, begin == INT64_MAX ? base_wall_ms() * 1000 : begin);
+}
+
 /* Puts the table's past in the place of the text from `from` to r->at. */
 static rhei_status replace(struct rewriter *r, const char *from, const char *name, const char *shown,
                            const struct past *past)
@@ -358,6 +399,7 @@ static rhei_status replace(struct rewriter *r, const char *from, const char *nam
     const struct source_table *now = find_table(r, NULL, name);
     if (now == NULL || !find_part(r, name, "_history_ended") || !find_part(r, name, "_history_open"))
         return no_history(r, name);
+    say_if_before(r, name, past);
     base_buffer_append(&r->out, r->copied, (size_t)(from - r->copied));
     put_subquery(r, name, now, past);
     struct sql_token next = peek(r, r->at);

@@ -53,6 +53,7 @@ struct rhei_db {
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
     struct engine_ticker *ticker;   /* tells how far calls are (engine_progress.c) */
     bool keeps_history;
+    atomic_bool said_before; /* that there is nothing before the history */
     struct engine_counters counters;
     _Atomic(struct rhei_rows *)
         spare_rows; /* those of SQLite that were closed last: memory, and maybe the same statement again */
@@ -297,6 +298,7 @@ struct rhei_statement {
     struct rhei_db *db;
     struct rhei_session *session; /* in which it runs; NULL: in none */
     char *sql;
+    char *past;                        /* what `sql` was made, where it is about the past; NULL: it isn't */
     struct route_statement *described; /* as of the schema when it was last asked for; NULL within a transaction */
     struct oltp_facts unsettled;       /* newer than `described`, while a changed schema isn't settled; or nothing */
     struct oltp_shape shape;           /* column names are those of `unsettled` or `described` where there is one */

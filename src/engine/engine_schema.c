@@ -26,10 +26,11 @@ static rhei_status column_classes(const rhei_statement *statement, const struct 
 {
     const struct oltp_shape *shape = &statement->shape;
     bool outside = statement->described != NULL;
-    rhei_status status = outside && statement->unsettled.owner == NULL
-                             ? oltp_describe_classes(statement->db->oltp, statement->sql, strlen(statement->sql), known,
-                                                     shape->column_count, error)
-                             : RHEI_OK;
+    const char *text = statement->past != NULL ? statement->past : statement->sql;
+    rhei_status status =
+        outside && statement->unsettled.owner == NULL
+            ? oltp_describe_classes(statement->db->oltp, text, strlen(text), known, shape->column_count, error)
+            : RHEI_OK;
     if (status == RHEI_OK)
         engine_usual_classes(statement->db, statement->described, ask, shape->column_types, shape->column_count, usual);
     for (uint32_t c = 0; c < shape->column_count; c++)

@@ -2,7 +2,7 @@
 /* Prepared statements: the text, checked once; every room below caches what it made of it. */
 #include <string.h>
 
-#include "engine/engine_internal.h"
+#include "engine/engine_history.h"
 #include "sql/sql_parameters.h"
 
 static void free_names(char **names, uint32_t count)
@@ -10,6 +10,12 @@ static void free_names(char **names, uint32_t count)
     for (uint32_t i = 0; names != NULL && i < count; i++)
         base_free(names[i]);
     base_free(names);
+}
+
+/* What is described: the question about the present that one about the past was made. */
+static const char *text_of(const struct rhei_statement *statement)
+{
+    return statement->past != NULL ? statement->past : statement->sql;
 }
 
 static rhei_status name_parameters(struct rhei_statement *statement, struct rhei_error *error)
@@ -58,7 +64,7 @@ static void use_facts(struct rhei_statement *statement)
 static void describe_unsettled(struct rhei_statement *statement)
 {
     struct oltp_facts facts = {0};
-    if (oltp_describe(statement->db->oltp, statement->sql, strlen(statement->sql), &facts, NULL) != RHEI_OK)
+    if (oltp_describe(statement->db->oltp, text_of(statement), strlen(text_of(statement)), &facts, NULL) != RHEI_OK)
         return;
     use_shape(statement, &facts);
     oltp_facts_reset(&statement->unsettled);
@@ -82,8 +88,8 @@ void engine_statement_settle(rhei_statement *statement)
     bool current = route_statement_facts(statement->described)->schema_version == catalog->schema_version;
     capture_catalog_release(&catalog);
     struct route_statement *described = NULL;
-    if (!current && route_statement_get(statement->db->route, statement->sql, strlen(statement->sql), &described,
-                                        NULL) == RHEI_OK) {
+    if (!current && route_statement_get(statement->db->route, text_of(statement), strlen(text_of(statement)),
+                                        &described, NULL) == RHEI_OK) {
         route_statement_release(&statement->described);
         statement->described = described;
         current = true;
@@ -94,13 +100,13 @@ void engine_statement_settle(rhei_statement *statement)
 
 static rhei_status describe(struct rhei_statement *statement, struct rhei_error *error)
 {
-    rhei_status status =
-        route_statement_get(statement->db->route, statement->sql, strlen(statement->sql), &statement->described, error);
+    rhei_status status = route_statement_get(statement->db->route, text_of(statement), strlen(text_of(statement)),
+                                             &statement->described, error);
     if (status != RHEI_OK)
         return status;
     const struct oltp_facts *facts = route_statement_facts(statement->described);
     if (facts->has_tail)
-        return engine_second_statement(statement->sql, strlen(statement->sql), facts->statement_length, error);
+        return engine_second_statement(text_of(statement), strlen(text_of(statement)), facts->statement_length, error);
     use_facts(statement);
     return RHEI_OK;
 }
@@ -115,10 +121,13 @@ static rhei_status prepare(rhei_db *db, rhei_session *session, const char *sql, 
     if (made == NULL)
         return error_no_memory(error);
     *made = (struct rhei_statement){.db = db, .session = session, .sql = base_strdup(sql)};
+    struct rhei_value *times = NULL;
     rhei_status status = made->sql == NULL ? error_no_memory(error) : RHEI_OK;
     if (status == RHEI_OK)
+        status = engine_history_rewrite(db, sql, strlen(sql), NULL, NULL, 0, &made->past, &times, error);
+    if (status == RHEI_OK)
         status = session != NULL && rhei_session_in_transaction(session)
-                     ? oltp_session_shape(session->oltp, sql, strlen(sql), &made->shape, error)
+                     ? oltp_session_shape(session->oltp, text_of(made), strlen(text_of(made)), &made->shape, error)
                      : describe(made, error);
     if (status == RHEI_OK && made->shape.kind == OLTP_TRANSACTION && session == NULL)
         status = error_set(error, RHEI_TRANSACTION, "BEGIN, COMMIT and the like belong to a session");
@@ -242,6 +251,7 @@ void rhei_statement_close(rhei_statement **statement)
         base_free((void *)(uintptr_t)closing->shape.column_names);
     route_statement_release(&closing->described);
     oltp_facts_reset(&closing->unsettled);
+    base_free(closing->past);
     base_free(closing->sql);
     base_free(closing);
 }

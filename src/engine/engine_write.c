@@ -2,7 +2,7 @@
 /* A write: checked here, carried out by oltp in the next group commit, or in a session's transaction. */
 #include <string.h>
 
-#include "engine/engine_internal.h"
+#include "engine/engine_history.h"
 
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from)
 {
@@ -57,14 +57,28 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
     base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_STEPS, -1);
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
+    char *past = NULL; /* the text, where it reads of it */
+    struct rhei_value *times = NULL;
+    const char *sql = write->sql;
+    status = engine_history_rewrite(write->db, sql, len, NULL, bound.values, bound.count, &past, &times, error);
+    if (status != RHEI_OK) {
+        engine_bound_reset(&bound);
+        return write_end(write, &limits, status, &done);
+    }
+    if (past != NULL) {
+        sql = past;
+        len = strlen(past);
+    }
+    const struct rhei_value *values = times != NULL ? times : bound.values;
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     do
-        status = write->session != NULL ? oltp_session_run(write->session->oltp, write->sql, len, bound.values,
-                                                           bound.count, given, &done, NULL, error)
-                                        : oltp_write(write->db->oltp, write->sql, len, bound.values, bound.count, given,
-                                                     &done, NULL, error);
+        status = write->session != NULL
+                     ? oltp_session_run(write->session->oltp, sql, len, values, bound.count, given, &done, NULL, error)
+                     : oltp_write(write->db->oltp, sql, len, values, bound.count, given, &done, NULL, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
     engine_bound_reset(&bound);
+    base_free(past);
+    base_free(times);
     return write_end(write, &limits, status, &done);
 }
 

@@ -25,6 +25,7 @@ enum option_id {
     OPTION_WIDTH,
     OPTION_ROUTE,
     OPTION_FRESHNESS,
+    OPTION_AS_OF,
     OPTION_EXPLAIN,
     OPTION_JSON,
     OPTION_CREATE,
@@ -58,6 +59,7 @@ static const struct option long_options[] = {
     {"width", required_argument, NULL, OPTION_WIDTH},
     {"route", required_argument, NULL, OPTION_ROUTE},
     {"freshness", required_argument, NULL, OPTION_FRESHNESS},
+    {"as-of", required_argument, NULL, OPTION_AS_OF},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"json", no_argument, NULL, OPTION_JSON},
     {"create", no_argument, NULL, OPTION_CREATE},
@@ -292,6 +294,9 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
         return read_route(args, value, why);
     case OPTION_FRESHNESS:
         return read_freshness(args, value, why);
+    case OPTION_AS_OF:
+        args->as_of = value;
+        return true;
     case OPTION_EXPLAIN:
         args->explain = true;
         return true;

@@ -67,6 +67,7 @@ struct rh_args {
     const char *table;      /* verify: one table only */
     struct rh_params params;
     struct rhei_freshness freshness;
+    const char *as_of; /* NULL: the present */
     int32_t route;
     int64_t timeout_ms;
     enum rh_format format;

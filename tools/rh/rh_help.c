@@ -53,6 +53,8 @@ static const char query_text[] =
     "                     and the rest (also 007) is text; repeatable\n"
     "  --route R          auto (default), oltp, or olap: builds the column store first, fails where it may not answer\n"
     "  --freshness F      latest (default), bounded:MS, eventual\n"
+    "  --as-of TIME       every table as of then (sync_mode temporal): 2026-11-27T10:00:00Z, seconds or microseconds "
+    "since 1970\n"
     "  --timeout MS       end a statement after this time\n"
     "  --format F         table (default on a terminal), csv (default elsewhere), tsv, json, ndjson, markdown,\n"
     "                     vertical (a line for each value), arrow (an IPC stream)\n"

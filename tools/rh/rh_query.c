@@ -29,6 +29,7 @@ static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error 
     struct rhei_query_options options = {
         .struct_size = sizeof options,
         .freshness = args->freshness,
+        .as_of = args->as_of,
         .route = args->route,
         .timeout_ms = args->timeout_ms,
         .cancel = tool->cancel,

@@ -194,6 +194,32 @@ static void test_all_tables_as_of_a_time(void **state)
     }
 }
 
+static void test_prepared_and_written_questions(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    struct rhei_value time = rhei_integer(between());
+    struct rhei_params params = {&time, 1};
+    must_execute(db, "UPDATE t SET v = 2");
+    rhei_statement *statement = NULL;
+    rhei_rows *rows = NULL;
+    assert_int_equal(rhei_prepare(db, "SELECT v AS old FROM t FOR SYSTEM_TIME AS OF ?", &statement, NULL), RHEI_OK);
+    assert_int_equal(rhei_statement_parameter_count(statement), 1);
+    assert_string_equal(rhei_statement_column_name(statement, 0), "old");
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(rhei_statement_query(statement, &params, NULL, &rows, NULL), RHEI_OK);
+        assert_int_equal(rhei_rows_next(rows, NULL), RHEI_ROW);
+        assert_int_equal(rhei_rows_int64(rows, 0), 1);
+        rhei_rows_close(&rows);
+    }
+    rhei_statement_close(&statement);
+    must_execute_with(db, "CREATE TABLE old AS SELECT * FROM t_history", NULL);
+    must_execute_with(db, "INSERT INTO other SELECT id + 100, v FROM t FOR SYSTEM_TIME AS OF ?", &params);
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM old", RHEI_ROUTE_OLTP), 2);
+    assert_int_equal(must_int64(db, "SELECT t_id FROM other WHERE id = 101", RHEI_ROUTE_OLTP), 1);
+    must_fail(db, "SELECT t.v, ?1 FROM t FOR SYSTEM_TIME AS OF ?1", RHEI_UNSUPPORTED);
+}
+
 /* ---- Against a model. ---------------------------------------------------------------------------------------------- */
 
 struct model {
@@ -303,6 +329,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_times_in_every_form_and_bad_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_random_changes_against_a_model, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
