@@ -171,7 +171,24 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
 struct mapped { /* keeps a segment's bytes while somebody uses them */
     struct blob_map map;
     void *copy; /* where the store can't map */
+    struct checkpoint *checkpoint;
+    char name[CHECKPOINT_NAME_BYTES];
+    atomic_bool told;
 };
+
+/* Found out by a reader. */
+static void mapped_damaged(void *context, const char *why)
+{
+    struct mapped *mapped = context;
+    struct checkpoint *checkpoint = mapped->checkpoint;
+    struct blob_store *store = checkpoint->config.store;
+    if (atomic_exchange(&mapped->told, true))
+        return;
+    base_log_write(checkpoint->config.log, BASE_LOG_WARN, "checkpoint",
+                   "%s of the mirror was set aside: %s; its table is built again", mapped->name, why);
+    if (store->ops->set_aside != NULL)
+        (void)store->ops->set_aside(store, mapped->name, NULL);
+}
 
 static void mapped_release(void *context)
 {
@@ -216,7 +233,8 @@ static rhei_status adopt_mapped(struct loading *loading, struct mirror_build *bu
         mapped_release(mapped);
         return error_set(error, RHEI_IO, "it has %u rows instead of %u", image.rows, segment->rows);
     }
-    status = mirror_segment_adopt(build, 0, &image, segment->dead, mapped_release, mapped, error);
+    const struct mirror_keeper keeper = {mapped_release, mapped_damaged, mapped};
+    status = mirror_segment_adopt_lazily(build, 0, &image, segment->dead, &keeper, error);
     image.release(&image);
     return status;
 }
@@ -229,6 +247,8 @@ static rhei_status adopt(struct loading *loading, struct mirror_build *build, co
     if (mapped == NULL)
         return error_no_memory(error);
     checkpoint_blob_name(segment->uid, name);
+    checkpoint_blob_name(segment->uid, mapped->name);
+    mapped->checkpoint = loading->checkpoint;
     rhei_status status = map_blob(loading, name, mapped, error);
     if (status == RHEI_OK) {
         known->bytes = mapped->map.len;

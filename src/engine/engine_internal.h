@@ -263,6 +263,9 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
 void engine_disk_finish(struct rhei_db *db);
 void engine_disk_close(struct rhei_db *db); /* after the mirror */
 struct checkpoint_status;
+/* Has rows->stream look after each batch whether files of the mirror were found damaged (engine_guard.c). RHEI_IO: they were. */
+rhei_status engine_guard(struct rhei_rows *rows, struct rhei_error *error);
+rhei_status engine_guard_check(const struct rhei_rows *rows, struct rhei_error *error);
 void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status);
 void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status);
 /* "disk": {...}, where olap_path is set. */

@@ -67,7 +67,7 @@ static rhei_status failed(struct rhei_rows *rows, const struct engine_ask *ask, 
             *error = *why;
         return status;
     }
-    if (avoid && status != RHEI_MEMORY_LIMIT && status != RHEI_NO_MEMORY)
+    if (avoid && status != RHEI_MEMORY_LIMIT && status != RHEI_NO_MEMORY && mirror_damages(rows->db->mirror) == 0)
         route_statement_avoid_olap(rows->statement, why->message);
     base_log_write(&rows->db->log, BASE_LOG_INFO, "engine", "SQLite answers instead of the column store: %s",
                    why->message);
@@ -137,6 +137,8 @@ static rhei_status answer_by_executor(struct rhei_rows *rows, const struct engin
     if (engine_limits_any(&rows->limits))
         query.stop = executor_stop_of(rows);
     status = rows->db->executor->ops->run(rows->db->executor, &query, &rows->stream, &why);
+    if (status == RHEI_OK)
+        status = engine_guard(rows, &why);
     if (status == RHEI_OK && !native)
         status = engine_shape(rows, ask, &tie, &why);
     if (status != RHEI_OK)
@@ -162,6 +164,10 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
         status = pin(rows, &why);
     if (status == RHEI_OK)
         status = engine_answer_direct(rows, ask, &direct, &why);
+    if (status == RHEI_OK && direct == ENGINE_DIRECT_ANSWERED)
+        status = engine_guard(rows, &why);
+    if (status == RHEI_OK && direct == ENGINE_DIRECT_OVERFLOW)
+        status = engine_guard_check(rows, &why);
     if (status != RHEI_OK)
         return failed(rows, ask, choice, status, &why, false, error);
     if (direct == ENGINE_DIRECT_ANSWERED)
@@ -194,7 +200,8 @@ static rhei_status answer_native(struct rhei_rows *rows, const struct engine_ask
     };
     if (engine_limits_any(&rows->limits))
         query.stop = executor_stop_of(rows);
-    return db->executor->ops->run(db->executor, &query, &rows->stream, error);
+    status = db->executor->ops->run(db->executor, &query, &rows->stream, error);
+    return status == RHEI_OK ? engine_guard(rows, error) : status;
 }
 
 static rhei_status ask_native(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,

@@ -272,6 +272,18 @@ void mirror_collect(struct mirror *mirror);
 /* Any thread: gives empty blocks back to the system, but for a sixteenth of the whole, which apply will want. Bytes given. */
 size_t mirror_trim(struct mirror *mirror);
 
+/* ---- Files that couldn't be read. --------------------------------------------------------------------------------- */
+
+/*
+ * A segment in a file is checked when it is first read. What fails reads as 0, empty or NULL, so rows that were made of a snapshot may
+ * be handed on only if this is false after they were made. Nanoseconds as long as nothing failed. Any thread.
+ */
+bool mirror_is_damaged(const struct mirror_snapshot *snapshot);
+/* How often something failed. Any thread. */
+uint64_t mirror_damages(const struct mirror *mirror);
+/* Whether a table of the working state has such a segment. The writer. */
+bool mirror_table_is_damaged(struct mirror *mirror, uint32_t table);
+
 /* ---- Facts for status. Any thread. -------------------------------------------------------------------------------- */
 
 struct mirror_status {

@@ -5,7 +5,8 @@
  *  1. After the check no length, place, heap or offset leads outside a buffer, every TEXT is UTF-8 unless its column's flags say
  *     otherwise, and a row's class is one that the column has.
  *  2. Each run that lies in an owner's memory holds the owner; a column with strings holds it too, for they are read when it is filled.
- *  3. What may be written to or outlives the owner's bytes in meaning (validity, zones, counts) is copied.
+ *  3. A segment may be adopted lazily: then its bookkeeping alone is checked now, and a column when it is first read (mirror_touch.c).
+ *  4. What may be written to or outlives the owner's bytes in meaning (validity, zones, counts) is copied.
  */
 #include "mirror_image.h"
 
@@ -145,14 +146,9 @@ static const char *check_mixed(const struct segment_column *column, uint32_t row
     return wrong;
 }
 
-static const char *check_column(const struct segment_column *column, uint32_t rows)
+const char *mirror_image_check_column(const struct segment_column *column, uint32_t rows)
 {
     const char *wrong = NULL;
-    if (column->layout > SEGMENT_MIXED || (column->flags & ~(uint32_t)ALL_FLAGS) != 0 || column->zones == NULL)
-        return "a column is of an unknown kind";
-    for (uint32_t class = RHEI_NULL; class <= RHEI_BLOB; class ++)
-        if (column->counts[class] > 0 && (column->flags >> class & 1) == 0)
-            return "a column has a class that its flags don't";
     if (column->layout == SEGMENT_EMPTY)
         return column->counts[RHEI_NULL] == rows ? NULL : "its counts don't add up";
     if (column->layout == SEGMENT_MIXED)
@@ -172,14 +168,42 @@ static const char *check_column(const struct segment_column *column, uint32_t ro
     }
 }
 
-rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, struct rhei_error *error)
+/* Its bookkeeping: looks at none of its bytes. */
+static const char *check_shape(const struct segment_column *column, uint32_t rows)
+{
+    static const enum segment_part parts[] = {[SEGMENT_INTEGER] = SEGMENT_INTEGERS,
+                                              [SEGMENT_REAL] = SEGMENT_REALS,
+                                              [SEGMENT_TEXT] = SEGMENT_TEXTS,
+                                              [SEGMENT_BLOB] = SEGMENT_BLOBS};
+    if (column->layout > SEGMENT_MIXED || (column->flags & ~(uint32_t)ALL_FLAGS) != 0 || column->zones == NULL)
+        return "a column is of an unknown kind";
+    for (uint32_t class = RHEI_NULL; class <= RHEI_BLOB; class ++)
+        if (column->counts[class] > 0 && (column->flags >> class & 1) == 0)
+            return "a column has a class that its flags don't";
+    if (column->layout == SEGMENT_EMPTY || column->layout == SEGMENT_MIXED)
+        return NULL;
+    size_t width = column->layout == SEGMENT_INTEGER || column->layout == SEGMENT_REAL ? sizeof(int64_t)
+                                                                                       : sizeof(struct segment_string);
+    const struct segment_buffer *data = &column->part[parts[column->layout]];
+    if (data->len != rows * width || data->bytes == NULL || (uintptr_t)data->bytes % 8 != 0)
+        return "a buffer has another length than its rows need";
+    if (column->counts[RHEI_NULL] > rows || column->counts[column->layout] != rows - column->counts[RHEI_NULL])
+        return "its counts don't add up";
+    return NULL;
+}
+
+rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, bool lazily,
+                               struct rhei_error *error)
 {
     if (image->rows == 0 || image->rows > SEGMENT_MOST_ROWS || image->column_count != columns)
         return error_set(error, RHEI_IO,
                          "a segment of %u rows and %u columns is not of this table, which has %u columns", image->rows,
                          image->column_count, columns);
     for (uint32_t c = 0; c < columns; c++) {
-        const char *wrong = check_column(&image->columns[c], image->rows);
+        const struct segment_column *column = &image->columns[c];
+        const char *wrong = check_shape(column, image->rows);
+        if (wrong == NULL && (!lazily || column->layout == SEGMENT_EMPTY || column->layout == SEGMENT_MIXED))
+            wrong = mirror_image_check_column(column, image->rows);
         if (wrong != NULL)
             return error_set(error, RHEI_IO, "a segment is damaged: column %u: %s", c + 1, wrong);
     }
@@ -193,6 +217,7 @@ struct adoption {
     const struct segment_image *image;
     struct mirror_owner *owner;
     struct mirror_segment *segment;
+    bool lazily; /* what wasn't checked is when it is first read */
 };
 
 static rhei_status adopt_heap(const struct adoption *adoption, const struct segment_buffer *buffer)
@@ -221,62 +246,62 @@ static rhei_status adopt_heap(const struct adoption *adoption, const struct segm
     return RHEI_OK;
 }
 
-/* Room for strings with addresses, and what it will be filled from. */
+/* What it will be checked and filled from. */
 static rhei_status adopt_untouched(const struct adoption *adoption, const struct segment_column *from,
                                    struct mirror_column *column)
 {
     struct mirror *mirror = adoption->mirror;
-    const struct segment_heaps *heaps[2] = {&from->texts, &from->blobs};
-    size_t size = sizeof(struct mirror_foreign) + (from->texts.count + from->blobs.count) * sizeof(char *);
+    uint32_t counts[2] = {from->texts.count, from->blobs.count}, count = counts[0] + counts[1];
+    size_t size = sizeof(struct mirror_foreign) + count * (sizeof(struct segment_buffer) + sizeof(char *));
     void *memory;
     rhei_status status = mirror_memory_alloc_zero(&mirror->memory, size, &memory);
     if (status != RHEI_OK)
         return status;
     struct mirror_foreign *foreign = column->foreign = memory;
+    struct segment_buffer *buffers = (struct segment_buffer *)(void *)(foreign + 1);
+    const char **addresses = (const char **)(void *)(buffers + count);
+    struct segment_heaps *heaps[2] = {&foreign->image.texts, &foreign->image.blobs};
     foreign->size = size;
-    foreign->rows = adoption->image->rows;
+    foreign->mirror = mirror;
+    foreign->segment = adoption->segment;
+    foreign->checked = !adoption->lazily || from->layout == SEGMENT_MIXED;
     foreign->owner = adoption->owner;
     atomic_fetch_add_explicit(&foreign->owner->holds, 1, memory_order_relaxed);
     base_mutex_init(&foreign->mutex);
-    for (uint32_t p = 0; p < SEGMENT_PARTS; p++)
-        foreign->part[p] = from->part[p].bytes;
-    uint32_t at = 0;
+    foreign->image = *from;
+    foreign->image.name = NULL;
+    foreign->image.zones = NULL;
     for (uint32_t k = 0; k < 2; k++) {
-        foreign->heaps[k] = &foreign->heap[at];
-        for (uint32_t h = 0; h < heaps[k]->count; h++, at++) {
-            foreign->heap[at] = heaps[k]->buffers[h].bytes;
-            status = adopt_heap(adoption, &heaps[k]->buffers[h]);
-            if (status != RHEI_OK)
-                return status;
+        foreign->heaps[k] = addresses;
+        const struct segment_heaps *source = k == 0 ? &from->texts : &from->blobs;
+        heaps[k]->buffers = buffers;
+        for (uint32_t h = 0; h < counts[k] && status == RHEI_OK; h++) {
+            *buffers++ = source->buffers[h];
+            *addresses++ = source->buffers[h].bytes;
+            status = adopt_heap(adoption, &source->buffers[h]);
         }
     }
-    status = mirror_run_alloc(&mirror->memory, adoption->segment->capacity * sizeof(struct mirror_string),
-                              &column->data_run);
+    bool wide = from->layout != SEGMENT_INTEGER && from->layout != SEGMENT_REAL;
+    if (status == RHEI_OK && wide && !adoption->lazily)
+        status = mirror_run_alloc(&mirror->memory, adoption->segment->capacity * sizeof(union mirror_cell),
+                                  &foreign->filled);
+    atomic_store_explicit(&foreign->filled_bytes, foreign->filled.bytes, memory_order_relaxed);
     atomic_store_explicit(&column->untouched, true, memory_order_relaxed);
-    column->data = column->data_run.data;
     return status;
 }
 
+/* Room for NULLs, all of them until the column is touched. */
 static rhei_status adopt_valid(const struct adoption *adoption, const struct segment_column *from,
                                struct mirror_column *column)
 {
-    uint32_t rows = adoption->image->rows;
     size_t words = (adoption->segment->bitmap_rows + 63) / 64;
-    const uint8_t *classes = from->part[SEGMENT_CLASSES].bytes, *bits = from->part[SEGMENT_VALID].bytes;
     void *memory;
     if (from->counts[RHEI_NULL] == 0)
         return RHEI_OK;
     rhei_status status = mirror_memory_alloc_zero(&adoption->mirror->memory, words * sizeof(uint64_t), &memory);
-    if (status != RHEI_OK)
-        return status;
-    _Atomic uint64_t *valid = memory;
-    for (uint32_t i = 0; i < rows; i++) {
-        bool there = classes != NULL ? classes[i] != RHEI_NULL : (bits[i >> 3] >> (i & 7) & 1) != 0;
-        uint64_t word = atomic_load_explicit(&valid[i >> 6], memory_order_relaxed) | (uint64_t)there << (i & 63);
-        atomic_store_explicit(&valid[i >> 6], word, memory_order_relaxed);
-    }
-    atomic_store_explicit(&column->valid, valid, memory_order_release);
-    return RHEI_OK;
+    if (status == RHEI_OK)
+        atomic_store_explicit(&column->valid, (_Atomic uint64_t *)memory, memory_order_release);
+    return status;
 }
 
 static rhei_status adopt_data(const struct adoption *adoption, const struct segment_column *from,
@@ -284,11 +309,8 @@ static rhei_status adopt_data(const struct adoption *adoption, const struct segm
 {
     const struct segment_buffer *numbers =
         &from->part[from->layout == SEGMENT_INTEGER ? SEGMENT_INTEGERS : SEGMENT_REALS];
-    if (from->layout == SEGMENT_INTEGER || from->layout == SEGMENT_REAL) {
+    if (from->layout == SEGMENT_INTEGER || from->layout == SEGMENT_REAL)
         mirror_run_borrow(adoption->owner, numbers->bytes, numbers->len, &column->data_run);
-        column->data = column->data_run.data;
-        return RHEI_OK;
-    }
     rhei_status status = adopt_untouched(adoption, from, column);
     if (status != RHEI_OK || from->layout != SEGMENT_MIXED)
         return status;
@@ -354,9 +376,9 @@ static rhei_status adopt_dead(const struct adoption *adoption, const uint64_t *d
 }
 
 rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_image *image, const uint64_t *dead,
-                                 struct mirror_owner *owner, struct mirror_segment **out)
+                                 struct mirror_owner *owner, bool lazily, struct mirror_segment **out)
 {
-    struct adoption adoption = {.mirror = mirror, .image = image, .owner = owner};
+    struct adoption adoption = {.mirror = mirror, .image = image, .owner = owner, .lazily = lazily};
     rhei_status status =
         mirror_segment_new(mirror, image->column_count, (image->rows + 63) / 64 * 64, &adoption.segment);
     *out = NULL;
@@ -462,7 +484,7 @@ static rhei_status append_rows(struct mirror_build *build, uint32_t loader, cons
 rhei_status mirror_build_append_image(struct mirror_build *build, uint32_t loader, const struct segment_image *image,
                                       const uint64_t *dead, struct rhei_error *error)
 {
-    rhei_status status = mirror_adopt_check(image, image->column_count, error);
+    rhei_status status = mirror_adopt_check(image, image->column_count, false, error);
     if (status != RHEI_OK)
         return status;
     struct rhei_value *values = base_alloc_zero((size_t)image->column_count * IMAGE_CHUNK, sizeof *values);

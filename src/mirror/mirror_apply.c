@@ -624,7 +624,9 @@ rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch
     if (limit > 0 && atomic_load_explicit(&mirror->memory.used, memory_order_relaxed) > limit - limit / 8)
         (void)mirror_reclaim(mirror);
     struct apply apply = {.mirror = mirror, .table = table, .batch = batch};
-    status = apply_all(&apply);
+    status = mirror_index_complete(table);
+    if (status == RHEI_OK)
+        status = apply_all(&apply);
     if (status == RHEI_OK) {
         status = make_room(table, batch->row_count);
         mirror_facts_prepare(table);

@@ -404,23 +404,24 @@ static rhei_status index_segment(struct mirror_build *build, struct loader *load
 }
 
 static rhei_status adopt(struct mirror_build *build, struct loader *loader, const struct segment_image *image,
-                         const uint64_t *dead, struct mirror_owner *owner, struct rhei_error *error)
+                         const uint64_t *dead, struct mirror_owner *owner, bool lazily, struct rhei_error *error)
 {
     struct mirror_segment *segment = NULL;
-    rhei_status status = mirror_adopt_check(image, mirror_table_columns(build->table), error);
+    rhei_status status = mirror_adopt_check(image, mirror_table_columns(build->table), lazily, error);
     if (status != RHEI_OK)
         return status;
-    status = mirror_adopt_segment(build->mirror, image, dead, owner, &segment);
+    status = mirror_adopt_segment(build->mirror, image, dead, owner, lazily, &segment);
     if (status != RHEI_OK) {
         atomic_store_explicit(&build->failed, true, memory_order_relaxed);
         return build_error(build, status, error);
     }
+    segment->unindexed = lazily;
     segment->number = atomic_fetch_add_explicit(&build->next_number, 1, memory_order_relaxed);
     if (segment->number >= build->mirror->max_segments) {
         atomic_fetch_sub_explicit(&build->next_number, 1, memory_order_relaxed);
         status = RHEI_TOO_BIG;
     }
-    if (status == RHEI_OK)
+    if (status == RHEI_OK && !lazily)
         status = index_segment(build, loader, segment);
     if (status != RHEI_OK) {
         mirror_segment_free(build->mirror, segment);
@@ -438,25 +439,41 @@ static rhei_status adopt(struct mirror_build *build, struct loader *loader, cons
     return RHEI_OK;
 }
 
-rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t number, const struct segment_image *image,
-                                 const uint64_t *dead, void (*release)(void *context), void *context,
-                                 struct rhei_error *error)
+static rhei_status adopt_kept(struct mirror_build *build, uint32_t number, const struct segment_image *image,
+                              const uint64_t *dead, const struct mirror_keeper *keeper, bool lazily,
+                              struct rhei_error *error)
 {
     struct mirror_owner *owner;
-    rhei_status status = mirror_owner_new(&build->mirror->memory, release, context, &owner);
+    rhei_status status = mirror_owner_new(&build->mirror->memory, keeper->release, keeper->context, &owner);
     if (status != RHEI_OK) {
-        if (release != NULL)
-            release(context);
+        if (keeper->release != NULL)
+            keeper->release(keeper->context);
         atomic_store_explicit(&build->failed, true, memory_order_relaxed);
         return build_error(build, status, error);
     }
+    owner->damaged = keeper->damaged;
     if (number >= build->loader_count)
         status = error_set(error, RHEI_INVALID, "table \"%s\": there is no loader %u in the build",
                            build->table->definition.name, number);
     else
-        status = adopt(build, &build->loader[number], image, dead, owner, error);
+        status = adopt(build, &build->loader[number], image, dead, owner, lazily, error);
     mirror_owner_drop(&build->mirror->memory, owner);
     return status;
+}
+
+rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t number, const struct segment_image *image,
+                                 const uint64_t *dead, void (*release)(void *context), void *context,
+                                 struct rhei_error *error)
+{
+    const struct mirror_keeper keeper = {.release = release, .context = context};
+    return adopt_kept(build, number, image, dead, &keeper, false, error);
+}
+
+rhei_status mirror_segment_adopt_lazily(struct mirror_build *build, uint32_t number, const struct segment_image *image,
+                                        const uint64_t *dead, const struct mirror_keeper *keeper,
+                                        struct rhei_error *error)
+{
+    return adopt_kept(build, number, image, dead, keeper, true, error);
 }
 
 uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t number)
@@ -532,6 +549,7 @@ static rhei_status stitch_segment(struct mirror_table *table, struct mirror_segm
     if (status != RHEI_OK)
         return status;
     segment->garbage.born = mirror_building(table->mirror);
+    table->unindexed += segment->unindexed;
     segment->opened = 0; /* rows of a load count as published: nothing counted them as inserted */
     mirror_holders_refresh(table, segment);
     table->live += segment->live_rows;

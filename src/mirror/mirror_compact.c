@@ -164,6 +164,7 @@ static uint8_t copy_layout(struct mirror_compaction *compaction, const struct mi
     if (layout != MIRROR_LAYOUT_MIXED)
         return layout;
     uint32_t classes = 0, place = 0, count;
+    mirror_column_touch(source);
     while ((count = next_places(compaction, from->rows, &place)) > 0)
         for (uint32_t i = 0; i < count; i++)
             classes |= 1u << source->classes[compaction->places[i]];
@@ -209,6 +210,8 @@ static rhei_status copy_segment(struct mirror_compaction *compaction, const stru
     compose_map(from->segment, compaction->live, map);
     for (uint32_t c = 0; c < mirror_table_columns(from->view->table) && status == RHEI_OK; c++)
         status = copy_column(compaction, from->segment, c);
+    if (status == RHEI_OK && atomic_load_explicit(&from->segment->damaged, memory_order_relaxed))
+        return RHEI_STALE; /* what was read isn't what was there: the table is built again */
     if (status == RHEI_OK)
         mirror_segment_seal(compaction->copy, rows);
     return status;
@@ -248,6 +251,7 @@ rhei_status mirror_compact_prepare(struct mirror *mirror, struct mirror_compacti
         atomic_fetch_add_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
         status = prepare(mirror, &best, compaction);
         atomic_fetch_sub_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
+        status = status == RHEI_STALE ? RHEI_OK : status;
     }
     mirror_snapshot_release(&snapshot);
     return mirror_memory_error(&mirror->memory, status, error);
@@ -389,7 +393,11 @@ rhei_status mirror_compact_swap(struct mirror *mirror, struct mirror_compaction 
     same = segment != NULL && segment->serial == compaction->segment_serial && segment->live_rows > 0;
     if (same) {
         bool move = compaction->copy == NULL;
-        status = move ? swap_move(table, compaction->number) : swap_copy(compaction, table, segment);
+        status = mirror_index_complete(table);
+        if (status != RHEI_OK)
+            atomic_store_explicit(&table->unsound, true, memory_order_relaxed); /* half of it is in the index */
+        else
+            status = move ? swap_move(table, compaction->number) : swap_copy(compaction, table, segment);
         if (status == RHEI_OK)
             atomic_fetch_add_explicit(&mirror->compactions, 1, memory_order_relaxed);
     }

@@ -43,6 +43,19 @@ struct mirror_build;
 rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t loader, const struct segment_image *image,
                                  const uint64_t *dead, void (*release)(void *context), void *context,
                                  struct rhei_error *error);
+/* Who keeps an image that lies in his memory. */
+struct mirror_keeper {
+    void (*release)(void *context);                  /* any thread; may be NULL */
+    void (*damaged)(void *context, const char *why); /* any thread, for each column, with a lock held; may be NULL */
+    void *context;
+};
+/*
+ * The same without a look at the buffers: a column is checked when it is first read, and the keys enter the index when a change first needs
+ * it, so this takes microseconds. Room for strings is taken when they are first read, past the limit if need be. For what is found damaged then see mirror_is_damaged. Columns in which classes mix are checked now.
+ */
+rhei_status mirror_segment_adopt_lazily(struct mirror_build *build, uint32_t loader, const struct segment_image *image,
+                                        const uint64_t *dead, const struct mirror_keeper *keeper,
+                                        struct rhei_error *error);
 
 /*
  * Appends the rows of an image but the dead ones, as mirror_build_append would; nothing of the image is kept. The same
@@ -60,10 +73,13 @@ struct mirror_segment;
 struct mirror_column_seen;
 
 /* RHEI_IO, with what is wrong; everything else below may take a checked image at its word. */
-rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, struct rhei_error *error);
+rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, bool lazily,
+                               struct rhei_error *error);
+/* What is wrong with the bytes of a column whose bookkeeping is right; NULL: nothing. */
+const char *mirror_image_check_column(const struct segment_column *column, uint32_t rows);
 /* A sealed segment without a number. Holds the owner for each buffer that it uses. */
 rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_image *image, const uint64_t *dead,
-                                 struct mirror_owner *owner, struct mirror_segment **out);
+                                 struct mirror_owner *owner, bool lazily, struct mirror_segment **out);
 /* A cell of a checked image; text and BLOB borrowed. */
 void mirror_image_value(const struct segment_column *column, uint32_t row, struct rhei_value *out);
 void mirror_adopt_seen(const struct mirror_segment *segment, uint32_t column, struct mirror_column_seen *seen);

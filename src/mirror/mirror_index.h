@@ -77,6 +77,11 @@ uint64_t mirror_key_hash(const struct mirror_table *table, const struct rhei_val
 bool mirror_key_matches(const struct mirror_table *table, uint32_t row_id, const struct mirror_probe *probe);
 
 /* ---- Index as a whole (mirror_index.c). */
+/*
+ * Before the index is used: the keys of segments that were adopted lazily enter it. Failing, it has some of them, and the table
+ * must become unsound.
+ */
+rhei_status mirror_index_complete(struct mirror_table *table);
 /* The cell of a key that is there, or NULL. Valid until the next call that changes the index. */
 uint32_t *mirror_index_find(struct mirror_table *table, const struct mirror_probe *probe);
 /* The cell of a key; 0 in it: it is new, and the caller must put a row in. */

@@ -121,6 +121,7 @@ struct mirror_table {
     bool dropped;
     struct mirror_table *next_dirty, *next_zombie; /* next_dirty: of the held ones, too */
     struct mirror_garbage_list retired;            /* still shown by the published view until the next publish */
+    uint32_t unindexed;                            /* segments whose keys aren't in the index yet */
     struct mirror_segment *empties;                /* sealed segments without a live row, to be taken out */
     struct mirror_index index;
     struct mirror_sink sink;   /* ended NULL: none */
@@ -272,6 +273,7 @@ struct mirror {
     _Atomic uint64_t clones; /* how often a hold was copied: a reclaim that saw it change proves nothing */
     _Atomic(struct mirror_slot_block *) slot_hint;
     _Atomic uint64_t foreign_shown; /* of the current version */
+    _Atomic uint64_t damages;       /* columns of files that couldn't be used */
     struct mirror_slot_block *slots;
     base_mutex slots_mutex; /* growing only */
 

@@ -312,6 +312,7 @@ rhei_status mirror_owner_new(struct mirror_memory *memory, void (*release)(void 
         return status;
     atomic_init(&(*out)->holds, 1);
     (*out)->release = release;
+    (*out)->damaged = NULL;
     (*out)->context = context;
     return RHEI_OK;
 }

@@ -26,7 +26,8 @@ struct mirror_block {
 /* Who keeps memory that isn't the mirror's own, such as a mapped file, until the last run in it is freed. */
 struct mirror_owner {
     atomic_uint holds;
-    void (*release)(void *context); /* any thread */
+    void (*release)(void *context);                  /* any thread */
+    void (*damaged)(void *context, const char *why); /* any thread: its bytes can't be used. May be NULL */
     void *context;
 };
 

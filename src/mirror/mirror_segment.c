@@ -80,7 +80,8 @@ size_t mirror_segment_size(const struct mirror_segment *segment)
 {
     size_t size = segment->size;
     for (uint32_t c = 0; c < segment->column_count; c++)
-        size += mirror_run_counted(&segment->column[c].data_run) + mirror_run_counted(&segment->column[c].classes_run);
+        size += mirror_run_counted(&segment->column[c].data_run) + mirror_run_counted(&segment->column[c].classes_run) +
+                mirror_foreign_bytes(segment->column[c].foreign);
     if (segment->heap != NULL && !segment->outgrown) /* else the one that took its rows over counts it */
         size += segment->heap->bytes - segment->heap->borrowed;
     return size;
@@ -288,10 +289,11 @@ size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t 
     for (uint32_t c = 0; c < segment->column_count; c++) {
         const struct mirror_column *column = &segment->column[c];
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
+        if (atomic_load_explicit(&column->untouched, memory_order_acquire))
+            continue; /* in a file: nothing of it is held here */
         uint8_t class = layout == MIRROR_LAYOUT_MIXED ? column->classes[place] : layout;
         if (class != RHEI_TEXT && class != RHEI_BLOB)
             continue;
-        mirror_column_touch(column);
         const struct mirror_string *string = (const struct mirror_string *)column->data + place;
         uint32_t length = string->as.inlined.length;
         bytes += length <= sizeof string->as.inlined.bytes ? 0 : length;
@@ -349,7 +351,7 @@ void mirror_segment_prefetch(const struct mirror_segment *segment, const struct 
     for (uint32_t k = 0; k < definition->key_count; k++) {
         const struct mirror_column *column = &segment->column[definition->key_columns[k]];
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
-        if (layout != MIRROR_LAYOUT_EMPTY)
+        if (layout != MIRROR_LAYOUT_EMPTY && !atomic_load_explicit(&column->untouched, memory_order_acquire))
             __builtin_prefetch((const char *)column->data + slot_width(layout) * place);
     }
 }
@@ -384,13 +386,13 @@ void mirror_segment_value(const struct mirror_segment *segment, uint32_t number,
     const struct mirror_column *column = &segment->column[number];
     uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
     memset(out, 0, sizeof *out);
-    if (layout == MIRROR_LAYOUT_EMPTY || is_null(column, place))
-        return;
-    bool mixed = layout == MIRROR_LAYOUT_MIXED;
-    if (layout >= MIRROR_LAYOUT_TEXT && is_untouched(column)) {
+    if (is_untouched(column)) {
         untouched_value(segment, number, place, out);
         return;
     }
+    if (layout == MIRROR_LAYOUT_EMPTY || is_null(column, place))
+        return;
+    bool mixed = layout == MIRROR_LAYOUT_MIXED;
     uint8_t type = mixed ? column->classes[place] : layout;
     size_t slot = mixed ? 2 * (size_t)place : place; /* of 8-byte numbers */
     switch (type) {

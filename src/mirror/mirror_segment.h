@@ -84,6 +84,8 @@ struct mirror_segment {
     uint64_t *dead; /* of one that was adopted, until its build is attached: bit = dead row */
     uint32_t number;
     uint32_t mixed_columns; /* columns of MIXED layout */
+    bool unindexed;         /* its keys aren't in the index yet (mirror_index_lazy.c) */
+    atomic_bool damaged;    /* a column of it couldn't be used: anybody's */
     bool outgrown;          /* another one has taken over its rows and its heap */
 
     uint32_t column_count;
@@ -151,12 +153,14 @@ size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t 
 
 /* Fills the data of a column that came from a file: the first reader does, others wait for that moment. Never fails. */
 void mirror_column_fill(struct mirror_column *column);
-/* Before `data` of a column with strings is looked at. Any thread. */
+/* Before `data` or `valid` of a column is looked at. Any thread. */
 static inline void mirror_column_touch(const struct mirror_column *column)
 {
     if (atomic_load_explicit(&column->untouched, memory_order_acquire))
         mirror_column_fill((struct mirror_column *)(uintptr_t)column);
 }
+/* Bytes that a column from a file holds beside the file's; NULL: none. Any thread. */
+size_t mirror_foreign_bytes(const struct mirror_foreign *foreign);
 /* Frees what `foreign` is. Accepts NULL. */
 void mirror_foreign_free(struct mirror *mirror, struct mirror_foreign *foreign);
 /* Is the heap so big that dead bytes are counted row by row? */

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Columns with strings of a segment that came from a file: its strings have offsets where readers need addresses, so the column gets data of
- * its own, filled when somebody first looks. A column is untouched -> filled, once; numbers and resident segments never are untouched.
+ * Columns of a segment that came from a file: checked when somebody first looks, unless they were before, and those with strings
+ * filled then, whose strings have offsets where readers need addresses. A column is untouched -> usable, once; resident segments never
+ * are untouched.
  *
- *  1. Memory for `data` is there from the start, so that a reader can't fail.
- *  2. `untouched` goes down with a release store behind the last string: who sees it down sees all of them.
- *  3. The image was checked when it was adopted: no bound is looked at here.
+ *  1. `untouched` goes down with a release store behind the last byte: who sees it down sees all of them.
+ *  2. A reader can't fail. Of a column that can't be used (it is damaged, or there is no memory for it) every cell is 0, empty or NULL, and
+ *     its segment is `damaged` before the first of them can be seen: whoever hands out rows asks for that afterwards (mirror_is_damaged).
+ *  3. What was found right is used without looking again.
  */
 #include "mirror_touch.h"
 
 #include <string.h>
+
+#include "mirror_image.h"
+
+/* Never written to: pages of it that nobody reads don't exist. */
+static char zeros[MIRROR_SEGMENT_ROWS * sizeof(union mirror_cell)];
 
 /* As two words of 64 bits: a store of half a word behind a copy of all of it would stall each row. */
 static inline void put_string(const struct segment_string *from, const char *const *heaps, struct mirror_string *to)
@@ -23,38 +30,92 @@ static inline void put_string(const struct segment_string *from, const char *con
     memcpy((char *)to + sizeof first, &second, sizeof second);
 }
 
-static void fill_strings(const struct mirror_foreign *foreign, const struct segment_string *from,
-                         const char *const *heaps, struct mirror_string *to)
+static void fill_strings(const struct mirror_foreign *foreign, enum segment_part part, const char *const *heaps,
+                         struct mirror_string *to)
 {
-    for (uint32_t i = 0; i < foreign->rows; i++)
+    const struct segment_string *from = foreign->image.part[part].bytes;
+    for (uint32_t i = 0; i < foreign->segment->rows; i++)
         put_string(&from[i], heaps, &to[i]);
 }
 
 static void fill_cells(const struct mirror_foreign *foreign, union mirror_cell *to)
 {
-    const uint8_t *classes = foreign->part[SEGMENT_CLASSES];
-    const int32_t *places = foreign->part[SEGMENT_PLACES];
-    memset(to, 0, foreign->rows * sizeof *to);
-    for (uint32_t i = 0; i < foreign->rows; i++) {
+    const uint8_t *classes = foreign->image.part[SEGMENT_CLASSES].bytes;
+    const int32_t *places = foreign->image.part[SEGMENT_PLACES].bytes;
+    memset(to, 0, foreign->segment->rows * sizeof *to);
+    for (uint32_t i = 0; i < foreign->segment->rows; i++) {
         switch (classes[i]) {
         case RHEI_INTEGER:
-            to[i].integer = ((const int64_t *)foreign->part[SEGMENT_INTEGERS])[places[i]];
+            to[i].integer = ((const int64_t *)foreign->image.part[SEGMENT_INTEGERS].bytes)[places[i]];
             break;
         case RHEI_REAL:
-            to[i].real = ((const double *)foreign->part[SEGMENT_REALS])[places[i]];
+            to[i].real = ((const double *)foreign->image.part[SEGMENT_REALS].bytes)[places[i]];
             break;
         case RHEI_TEXT:
-            put_string((const struct segment_string *)foreign->part[SEGMENT_TEXTS] + places[i], foreign->heaps[0],
-                       &to[i].string);
+            put_string((const struct segment_string *)foreign->image.part[SEGMENT_TEXTS].bytes + places[i],
+                       foreign->heaps[0], &to[i].string);
             break;
         case RHEI_BLOB:
-            put_string((const struct segment_string *)foreign->part[SEGMENT_BLOBS] + places[i], foreign->heaps[1],
-                       &to[i].string);
+            put_string((const struct segment_string *)foreign->image.part[SEGMENT_BLOBS].bytes + places[i],
+                       foreign->heaps[1], &to[i].string);
             break;
         default:
             break;
         }
     }
+}
+
+/* NULLs, where the column has any: room for them was taken when it was adopted. */
+static void fill_valid(const struct mirror_foreign *foreign, struct mirror_column *column)
+{
+    _Atomic uint64_t *valid = atomic_load_explicit(&column->valid, memory_order_relaxed);
+    const uint8_t *bits = foreign->image.part[SEGMENT_VALID].bytes;
+    const uint8_t *classes = foreign->image.part[SEGMENT_CLASSES].bytes;
+    for (uint32_t i = 0; valid != NULL && i < foreign->segment->rows; i += 64) {
+        uint64_t word = 0;
+        for (uint32_t k = i; k < i + 64 && k < foreign->segment->rows; k++) {
+            bool there = classes != NULL ? classes[k] != RHEI_NULL : (bits[k >> 3] >> (k & 7) & 1) != 0;
+            word |= (uint64_t)there << (k & 63);
+        }
+        atomic_store_explicit(&valid[i / 64], word, memory_order_relaxed);
+    }
+}
+
+static bool fill_data(struct mirror_foreign *foreign, struct mirror_column *column, uint8_t layout)
+{
+    struct mirror_memory *memory = &foreign->mirror->memory;
+    if (layout == MIRROR_LAYOUT_INTEGER || layout == MIRROR_LAYOUT_REAL) {
+        column->data = column->data_run.data;
+        return true;
+    }
+    if (foreign->filled.data == NULL) { /* a reader can't be refused for the limit: upkeep has to make room again */
+        atomic_fetch_add_explicit(&memory->unlimited, 1, memory_order_relaxed);
+        rhei_status status =
+            mirror_run_alloc(memory, foreign->segment->capacity * sizeof(union mirror_cell), &foreign->filled);
+        atomic_fetch_sub_explicit(&memory->unlimited, 1, memory_order_relaxed);
+        if (status != RHEI_OK)
+            return false;
+        atomic_store_explicit(&foreign->filled_bytes, foreign->filled.bytes, memory_order_relaxed);
+    }
+    column->data = foreign->filled.data;
+    if (layout == MIRROR_LAYOUT_MIXED)
+        fill_cells(foreign, column->data);
+    else if (layout == MIRROR_LAYOUT_TEXT)
+        fill_strings(foreign, SEGMENT_TEXTS, foreign->heaps[0], column->data);
+    else
+        fill_strings(foreign, SEGMENT_BLOBS, foreign->heaps[1], column->data);
+    return true;
+}
+
+static void fill_nothing(struct mirror_foreign *foreign, struct mirror_column *column, const char *why)
+{
+    column->data = zeros;
+    if (column->classes != NULL)
+        column->classes = (uint8_t *)zeros;
+    atomic_store_explicit(&foreign->segment->damaged, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&foreign->mirror->damages, 1, memory_order_release);
+    if (foreign->owner->damaged != NULL)
+        foreign->owner->damaged(foreign->owner->context, why);
 }
 
 void mirror_column_fill(struct mirror_column *column)
@@ -63,15 +124,22 @@ void mirror_column_fill(struct mirror_column *column)
     base_mutex_lock(&foreign->mutex);
     if (atomic_load_explicit(&column->untouched, memory_order_relaxed)) {
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
-        if (layout == MIRROR_LAYOUT_MIXED)
-            fill_cells(foreign, column->data);
-        else if (layout == MIRROR_LAYOUT_TEXT)
-            fill_strings(foreign, foreign->part[SEGMENT_TEXTS], foreign->heaps[0], column->data);
+        const char *wrong =
+            foreign->checked ? NULL : mirror_image_check_column(&foreign->image, foreign->segment->rows);
+        if (wrong == NULL && !fill_data(foreign, column, layout))
+            wrong = "there is no memory to read it";
+        if (wrong == NULL)
+            fill_valid(foreign, column);
         else
-            fill_strings(foreign, foreign->part[SEGMENT_BLOBS], foreign->heaps[1], column->data);
+            fill_nothing(foreign, column, wrong);
         atomic_store_explicit(&column->untouched, false, memory_order_release);
     }
     base_mutex_unlock(&foreign->mutex);
+}
+
+size_t mirror_foreign_bytes(const struct mirror_foreign *foreign)
+{
+    return foreign == NULL ? 0 : atomic_load_explicit(&foreign->filled_bytes, memory_order_relaxed);
 }
 
 void mirror_foreign_free(struct mirror *mirror, struct mirror_foreign *foreign)
@@ -79,6 +147,40 @@ void mirror_foreign_free(struct mirror *mirror, struct mirror_foreign *foreign)
     if (foreign == NULL)
         return;
     base_mutex_destroy(&foreign->mutex);
+    mirror_run_free(&mirror->memory, &foreign->filled);
     mirror_owner_drop(&mirror->memory, foreign->owner);
     mirror_memory_free(&mirror->memory, foreign, foreign->size);
+}
+
+/* ---- What was found. ----------------------------------------------------------------------------------------------- */
+
+uint64_t mirror_damages(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->damages, memory_order_acquire);
+}
+
+static bool any_damaged(const struct mirror_trie *segments)
+{
+    uint32_t number = 0;
+    for (const struct mirror_segment *segment; (segment = mirror_trie_next(segments, &number)) != NULL; number++)
+        if (atomic_load_explicit(&segment->damaged, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+bool mirror_is_damaged(const struct mirror_snapshot *snapshot)
+{
+    const struct mirror_table_view *view;
+    if (mirror_damages(snapshot->version->mirror) == 0)
+        return false;
+    for (uint32_t id = 0; (view = mirror_view_next(snapshot, &id)) != NULL && id < UINT32_MAX; id++)
+        if (any_damaged(&view->segments))
+            return true;
+    return false;
+}
+
+bool mirror_table_is_damaged(struct mirror *mirror, uint32_t table)
+{
+    const struct mirror_table *found = mirror_table_find(mirror, table);
+    return found != NULL && any_damaged(&found->segments);
 }

@@ -186,8 +186,7 @@ void mirror_view_column(const struct mirror_table_view *view, uint32_t segment, 
     }
     size_t first = (size_t)vector * MIRROR_VECTOR_ROWS;
     bool wide = layout != MIRROR_LAYOUT_INTEGER && layout != MIRROR_LAYOUT_REAL;
-    if (wide)
-        mirror_column_touch(source);
+    mirror_column_touch(source);
     out->layout = layout;
     out->data = (const char *)source->data + first * (wide ? 16 : 8);
     out->classes = source->classes == NULL ? NULL : source->classes + first;

@@ -69,6 +69,9 @@ void sync_close(struct sync **sync);
 /* Changes up to here are kept elsewhere, and may be pruned; INT64_MAX: as far as they are applied. Any thread. */
 void sync_durable(struct sync *sync, int64_t position);
 
+/* Something of the mirror was found damaged: its table is built again soon. Any thread. */
+void sync_mend(struct sync *sync);
+
 /* The background loop: cycles on sync_wake, builds of tables that need one, compaction, pruning. */
 rhei_status sync_start(struct sync *sync, struct rhei_error *error);
 void sync_stop(struct sync *sync);

@@ -291,6 +291,7 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     atomic_store_explicit(&sync->cycle_total, cycle.position > after && after > 0 ? cycle.position - after : -1,
                           memory_order_relaxed);
     status = follow(sync, &cycle, after, limit, error);
+    sync_tables_mend(sync); /* what was applied to a table with a damaged segment isn't shown */
     if (status != RHEI_OK && cycle.suspect && !sync->reading) /* nobody asked which tables are suspect */
         sync_verify_want(sync);
     if (status == RHEI_OK && !atomic_load_explicit(&sync->primed, memory_order_relaxed))

@@ -117,7 +117,8 @@ struct sync {
     size_t table_count;
     size_t attached_count, behind_count;
     int64_t common; /* the working state has every change up to here, of every table that is attached and not behind */
-    bool restored;  /* the mirror has tables that the list doesn't have yet */
+    uint64_t damages;                  /* of the mirror, when its tables were looked at for them */
+    bool restored;                     /* the mirror has tables that the list doesn't have yet */
     bool tables_known;                 /* the list is that of the last pinned state */
     struct sync_report unpublished;    /* counts of what the working state has and no published one */
     bool reading;                      /* the cycle came to read changes */
@@ -205,6 +206,8 @@ rhei_status sync_numbered_open(struct change_source *under, uint32_t number, str
 rhei_status sync_definition_copy(const struct source_table *table, struct source_table **copy,
                                  struct rhei_error *error);
 struct sync_table *sync_table_find(const struct sync *sync, uint32_t id);
+/* Tables of which something was found damaged since the last look are built again. Owner. */
+void sync_tables_mend(struct sync *sync);
 /* The tables that the mirror had before the first cycle go: they are of no state that this source goes on from. Owner. */
 void sync_restored_drop(struct sync *sync);
 rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error);

@@ -459,6 +459,30 @@ static void attach_job(struct sync *sync, struct sync_job *job)
     sync->set_changed = true;
 }
 
+void sync_tables_mend(struct sync *sync)
+{
+    uint64_t damages = mirror_damages(sync->config.mirror);
+    if (damages == sync->damages)
+        return;
+    sync->damages = damages;
+    for (size_t i = 0; i < sync->table_count; i++) {
+        struct sync_table *table = sync->tables[i];
+        sync_turn_take(sync);
+        bool damaged = table->attached && mirror_table_is_damaged(sync->config.mirror, table->definition->id);
+        sync_turn_give(sync);
+        if (damaged)
+            sync_table_lost(sync, table, "a file of its mirror is damaged", INT64_MAX);
+    }
+}
+
+void sync_mend(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    atomic_store_explicit(&sync->request, true, memory_order_relaxed);
+    base_mutex_unlock(&sync->lock);
+    sync_wake(sync);
+}
+
 /* Before a cycle begins: rebuilds that were asked for, and the tables whose loads are done. */
 void sync_tables_serve_requests(struct sync *sync)
 {
