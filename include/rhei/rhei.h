@@ -171,7 +171,7 @@ struct rhei_config {
      * by rhei_initial_sync(), and SQLite answers again as soon as anybody commits.
      */
     bool read_only;
-    bool must_exist;            /**< fail with RHEI_CANT_OPEN instead of creating the file */
+    bool must_exist;            /**< fail with RHEI_CANT_OPEN instead of creating the file; nothing to :memory: */
     bool manual_sync;           /**< don't build or sync in the background; rhei_initial_sync and rhei_sync_now do */
     bool no_auto_register;      /**< mirror only what rhei_register_table or the file's [[tables]] names */
     bool keep_changes;          /**< don't prune the change log after a sync */

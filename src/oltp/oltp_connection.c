@@ -222,7 +222,8 @@ rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct 
     connection->statement_limit = role == OLTP_SOURCE || role == OLTP_DESCRIBER ? 0 : 128;
     connection->by_text = base_map_new(false);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | oltp->opening.flags;
-    if (!oltp->config.read_only && !oltp->config.must_exist && role == OLTP_WRITER) {
+    bool makes_file = !oltp->config.read_only && !oltp->config.must_exist && role == OLTP_WRITER;
+    if (makes_file || oltp->memory != NULL) { /* one in memory is always new, and whoever comes first makes it */
         flags |= SQLITE_OPEN_CREATE;
     }
     const char *vfs = oltp->memory != NULL  ? oltp_memory_vfs(oltp->memory)

@@ -41,8 +41,8 @@ void oltp_opening_explain(const struct oltp *oltp, rhei_status status, struct rh
     if (by_medium && oltp->memory == NULL && oltp->path != NULL && access(oltp->path, R_OK) == 0 &&
         !opening_may_write(oltp)) {
         error_context(error,
-                      "the file or its folder can be read but not written: make both writable, or open without capture "
-                      "(read_only, capture_if_present); ");
+                      "the file or its folder can be read but not written: make both writable, or open it for reading "
+                      "alone (read_only); ");
     }
 }
 

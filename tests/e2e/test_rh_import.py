@@ -149,7 +149,7 @@ def test_tables_that_ignore_conflicts_say_how_many(rh, file):
     rh.run("exec", "CREATE TABLE t (a INTEGER UNIQUE ON CONFLICT IGNORE)")
     file("a\n1\n1\n2\n")
     done = rh.run("import", "data.csv", "t")
-    assert done.stdout.startswith("2 rows into t") and "1 were ignored" in done.stdout
+    assert done.stdout.startswith("2 rows into t") and "; 1 was ignored by" in done.stdout
 
 
 def test_c3_numbers_keep_their_text_or_are_refused(rh, file):
@@ -182,7 +182,9 @@ def test_on_conflict(rh, file):
     assert "UNIQUE" in rh.run("import", "data.csv", "t", "--on-conflict", "abort", code=1).stderr
     done = rh.run("import", "data.csv", "t", "--on-conflict", "skip")
     assert done.stdout.startswith("1 row into t")
-    assert "2 were there already and skipped" in done.stdout
+    assert "; 2 were there already and skipped" in done.stdout
+    file("a,b\n1,new\n", "one.csv")
+    assert "; 1 was there already and skipped" in rh.run("import", "one.csv", "t", "--on-conflict", "skip").stdout
     assert rows(rh, "SELECT a, b, c FROM t ORDER BY a") == [(1, "old", 5), (2, "two", 6), (3, "three", 9)]
     fresh()
     rh.run("import", "data.csv", "t", "--on-conflict", "update")

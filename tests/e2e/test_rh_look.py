@@ -139,4 +139,11 @@ def test_d5_a_look_in_a_folder_that_cannot_be_written(build, folder, unprivilege
                               cwd=inside, capture_output=True, text=True, timeout=60, **unprivileged)
         assert done.returncode == 0, done.stderr
         assert state(inside) == before
+    wal = [["exec", "SELECT 1"], ["import", "-", "t"]] if mode == "wal" else []  # which needs files beside it, to be written at all
+    for command in (["exec", "SELECT 1", "--capture"], ["sync", "--capture"], *wal):
+        done = subprocess.run([build / "tools" / "rh" / "rh", *command], cwd=inside, capture_output=True, text=True, timeout=60,
+                              input="id\n", **unprivileged)
+        assert done.returncode == 1 and "READ_ONLY" in done.stderr, done.stderr
+        assert "make both writable, or only read it (rh query, status, info, verify)" in done.stderr
+        assert state(inside) == before
     inside.chmod(0o755)

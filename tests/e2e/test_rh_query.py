@@ -181,6 +181,28 @@ def test_exec_with_its_own_transactions(filled):
     assert filled.run("query", "SELECT id FROM t WHERE id >= 302").stdout == "id\n"
 
 
+def test_exec_shows_what_a_pragma_tells(filled):
+    done = filled.run("exec", "PRAGMA user_version = 7; PRAGMA user_version; PRAGMA foreign_keys = ON; PRAGMA foreign_keys")
+    assert done.stdout == "user_version\n7\nforeign_keys\n1\n"
+    assert filled.run("exec", "PRAGMA user_version").stdout == filled.run("query", "PRAGMA user_version").stdout
+    assert filled.run("exec", "PRAGMA table_info(t)").stdout == filled.run("query", "PRAGMA table_info(t)").stdout
+    done = filled.run("exec", "BEGIN; INSERT INTO t (id) VALUES (500); PRAGMA table_info(nope); PRAGMA user_version; COMMIT")
+    assert "user_version\n7\n" in done.stdout and filled.run("query", "SELECT id FROM t WHERE id = 500").stdout == "id\n500\n"
+    for command in ("exec", "query"):  # refused alike
+        assert "UNSUPPORTED" in filled.run(command, "PRAGMA busy_timeout", code=1).stderr
+
+
+def test_a_database_in_memory_is_new_and_empty_for_every_command(rh):
+    memory = ("--db", ":memory:")
+    assert rh.run("query", "SELECT 1 + 1 AS two", *memory).stdout == "two\n2\n"
+    assert rh.run("query", "CREATE TABLE t (a); INSERT INTO t VALUES (1); SELECT a FROM t", *memory).stdout == "a\n1\n"
+    assert rh.run("query", "SELECT name FROM sqlite_schema", *memory).stdout == "name\n"
+    for command in ("status", "info", "verify", "sync"):
+        assert rh.run(command, *memory).stdout
+    assert "READ_ONLY" in rh.run("query", "CREATE TABLE t (a)", "--read-only", *memory, code=1).stderr
+    assert list(rh.folder.iterdir()) == []
+
+
 def test_exec_of_a_trigger_keeps_it_whole(filled):
     filled.run("exec", "CREATE TABLE audit (n); CREATE TRIGGER tr AFTER INSERT ON t BEGIN "
                "INSERT INTO audit VALUES (new.id); INSERT INTO audit VALUES (-new.id); END; INSERT INTO t (id) VALUES (400)")

@@ -17,6 +17,7 @@ static const struct {
      "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
     {"rebuild it with rhei_rebuild", "every command builds it anew: please report this"},
     {"wait for its build with rhei_initial_sync, or see rh status", "rh status tells why"},
+    {"or open it for reading alone (read_only)", "or only read it (rh query, status, info, verify)"},
     {"or open without capture (read_only, capture_if_present)", "or leave out --capture"},
     {"longer than busy_timeout_ms", "longer than the setting busy_timeout_ms (see rh settings)"},
     {"raise olap_memory_limit", "raise the setting olap_memory_limit (see rh settings)"},

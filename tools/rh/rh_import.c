@@ -250,9 +250,10 @@ static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
     if (import->rows > import->changes) {
         rh_buffer_add_text(&line, "; ");
         rh_add_count(&line, import->rows - import->changes);
+        rh_buffer_add_text(&line, import->rows - import->changes == 1 ? " was " : " were ");
         rh_buffer_add_text(&line, import->args->conflict == RH_CONFLICT_SKIP
-                                      ? " were there already and skipped"
-                                      : " were ignored by the table's own conflict rule");
+                                      ? "there already and skipped"
+                                      : "ignored by the table's own conflict rule");
     }
     if (import->reject_count > 0) {
         rh_buffer_add_text(&line, "; ");

@@ -20,12 +20,14 @@ static bool word_in(const char *word, size_t length, const char *const *names)
 static enum rh_verb verb_of(const char *sql, size_t length)
 {
     static const char *const transaction[] = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", NULL};
-    static const char *const alone[] = {"VACUUM", "ATTACH", "DETACH", "PRAGMA", NULL};
+    static const char *const alone[] = {"VACUUM", "ATTACH", "DETACH", NULL};
+    static const char *const pragma[] = {"PRAGMA", NULL};
     size_t word = 0;
     while (word < length && ((sql[word] | 0x20) >= 'a' && (sql[word] | 0x20) <= 'z'))
         word++;
     return word_in(sql, word, transaction) ? RH_VERB_TRANSACTION
            : word_in(sql, word, alone)     ? RH_VERB_ALONE
+           : word_in(sql, word, pragma)    ? RH_VERB_PRAGMA
                                            : RH_VERB_OTHER;
 }
 

@@ -12,7 +12,8 @@
 enum rh_verb {
     RH_VERB_OTHER,
     RH_VERB_TRANSACTION, /**< BEGIN, COMMIT, END, ROLLBACK, SAVEPOINT, RELEASE */
-    RH_VERB_ALONE,       /**< cannot run inside a transaction: VACUUM, ATTACH, DETACH, PRAGMA */
+    RH_VERB_ALONE,       /**< cannot run inside a transaction: VACUUM, ATTACH, DETACH */
+    RH_VERB_PRAGMA,      /**< nor can some of these; others ask, and give rows */
 };
 
 /** One statement of a text, without its semicolon and the space and comments around it. */
