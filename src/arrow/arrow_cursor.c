@@ -20,6 +20,8 @@ struct arrow_cursor {
     struct base_buffer *scratch; /* per column */
     rhei_status ended;           /* RHEI_DONE or the failure, kept for later calls; RHEI_OK: rows may follow */
     struct rhei_error failure;
+    rhei_status (*check)(void *context); /* NULL: nothing ends the walk */
+    void *check_context;
 };
 
 static rhei_status cursor_init(struct arrow_cursor *cursor, struct rhei_error *error)
@@ -82,6 +84,12 @@ void arrow_cursor_close(struct arrow_cursor **cursor)
     *cursor = NULL;
 }
 
+void arrow_cursor_watch(struct arrow_cursor *cursor, rhei_status (*check)(void *context), void *context)
+{
+    cursor->check = check;
+    cursor->check_context = context;
+}
+
 uint32_t arrow_cursor_column_count(const struct arrow_cursor *cursor)
 {
     return cursor->root.child_count;
@@ -123,6 +131,11 @@ rhei_status arrow_cursor_next(struct arrow_cursor *cursor, struct rhei_error *er
 {
     cursor->row++;
     while (cursor->ended == RHEI_OK && (cursor->batch.release == NULL || cursor->row >= cursor->view.length)) {
+        rhei_status stopped = cursor->check == NULL ? RHEI_OK : cursor->check(cursor->check_context);
+        if (stopped != RHEI_OK) {
+            cursor->row--; /* a later call asks for the same batch */
+            return error_set(error, stopped, "the stream was left before its next batch");
+        }
         cursor->ended = next_batch(cursor, &cursor->failure);
         cursor->row = 0;
     }

@@ -22,6 +22,12 @@ struct arrow_cursor;
 rhei_status arrow_cursor_open(struct ArrowArrayStream *stream, struct arrow_cursor **cursor, struct rhei_error *error);
 void arrow_cursor_close(struct arrow_cursor **cursor);
 
+/*
+ * From now on asked before each batch, those without a row too: anything but RHEI_OK is what arrow_cursor_next returns. A stream may give
+ * batches for ever, and none of them need have a row.
+ */
+void arrow_cursor_watch(struct arrow_cursor *cursor, rhei_status (*check)(void *context), void *context);
+
 uint32_t arrow_cursor_column_count(const struct arrow_cursor *cursor);
 const char *arrow_cursor_column_name(const struct arrow_cursor *cursor, uint32_t column);
 const struct ArrowSchema *arrow_cursor_schema(const struct arrow_cursor *cursor);

@@ -50,8 +50,11 @@ static int errno_of_status(rhei_status status)
     return EINVAL;
 }
 
+/* EINVAL is what Arrow's own libraries say of anything that is wrong with their data: that says nothing of SQL. */
 static rhei_status status_of_errno(int code)
 {
+    if (code == EINVAL)
+        return RHEI_IO;
     for (size_t i = 0; i < sizeof errno_table / sizeof errno_table[0]; i++)
         if (errno_table[i].code == code)
             return errno_table[i].status;

@@ -258,9 +258,14 @@ static rhei_status prepare_table(struct ingest *ingest, struct rhei_error *error
 /* A batch counts its rows from 1; the caller counts those of the stream. */
 static void count_row_of_stream(struct rhei_error *error, int64_t before)
 {
-    static const char row[] = "row ";
+    static const char row[] = "row ", rolled_back[] = OLTP_SESSION_ROLLED_BACK;
     char *end = NULL;
-    if (error == NULL || strncmp(error->message, row, sizeof row - 1) != 0)
+    if (error == NULL)
+        return;
+    size_t session = sizeof rolled_back - 1; /* the caller has none */
+    if (strncmp(error->message, rolled_back, session) == 0)
+        memmove(error->message, error->message + session, strlen(error->message + session) + 1);
+    if (strncmp(error->message, row, sizeof row - 1) != 0)
         return;
     unsigned long long number = strtoull(error->message + sizeof row - 1, &end, 10);
     if (*end != ':')
@@ -421,6 +426,17 @@ static rhei_status ingest_all(struct ingest *ingest, struct rhei_error *error)
     return status;
 }
 
+/* Where the limits of the call ended it: what is left of it, and nothing of the session that only the ingest knows. */
+static rhei_status say_what_ended(struct ingest *ingest, rhei_status status, struct rhei_error *error)
+{
+    if ((status != RHEI_CANCELLED && status != RHEI_TIMEOUT) || engine_limits_check(&ingest->limits) != status)
+        return status;
+    error_clear(error);
+    return error_set(error, status, "%s; %lld rows of the stream are kept",
+                     status == RHEI_CANCELLED ? "the ingest was cancelled" : "the ingest's time limit ended it",
+                     (long long)ingest->committed);
+}
+
 /* ---- The call. --------------------------------------------------------------------------------------------------- */
 
 static rhei_status ingest_open(struct ingest *ingest, struct ArrowArrayStream *stream, struct rhei_error *error)
@@ -428,6 +444,7 @@ static rhei_status ingest_open(struct ingest *ingest, struct ArrowArrayStream *s
     rhei_status status = arrow_cursor_open(stream, &ingest->cursor, error);
     if (status != RHEI_OK)
         return status;
+    arrow_cursor_watch(ingest->cursor, engine_limits_check, &ingest->limits);
     ingest->columns = arrow_cursor_column_count(ingest->cursor);
     if (ingest->columns == 0 || ingest->columns > 2000)
         return error_set(error, RHEI_INVALID, "a stream of %u columns can't be taken in: 1 to 2,000 can",
@@ -489,7 +506,7 @@ rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayS
         ingest.given = engine_stop(&ingest.limits, &ingest.stop);
         status = ingest_open(&ingest, stream, error);
         if (status == RHEI_OK)
-            status = ingest_all(&ingest, error);
+            status = say_what_ended(&ingest, ingest_all(&ingest, error), error);
         ingest_close(&ingest);
         engine_limits_reset(&ingest.limits);
     } else {

@@ -237,6 +237,9 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
                              uint32_t count, const struct oltp_stop *stop, struct oltp_result *result,
                              struct oltp_cursor **cursor, struct rhei_error *error);
 
+/* How the message begins then. */
+#define OLTP_SESSION_ROLLED_BACK "the session's transaction was rolled back: "
+
 /* As oltp_write_many and oltp_write_script; within a transaction all or nothing of this call, and the transaction goes on. */
 rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql, size_t len,
                                   const struct rhei_value *params, uint32_t count, size_t rows,

@@ -155,7 +155,7 @@ static void session_take_back(struct oltp_session *session, struct rhei_error *e
     if (sqlite3_get_autocommit(session->oltp->writer->db) == 0) {
         oltp_exec(session->oltp->writer, "ROLLBACK", NULL);
     }
-    error_context(error, "the session's transaction was rolled back: ");
+    error_context(error, OLTP_SESSION_ROLLED_BACK);
 }
 
 /* Within the transaction, or with the statement that begins it. */

@@ -2,7 +2,9 @@
 /* Arrow streams into tables, and the statements of a text: what doors need. */
 #include "tests/support/engine_fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rhei/rhei_doors.h"
@@ -220,6 +222,113 @@ static void test_an_ingest_can_be_ended(void **state)
     rhei_cancel_destroy(&cancel);
 }
 
+/* A source without an end, of batches of one row or of none; it raises the flag when it is asked for the `raise_at`th, or fails there. */
+struct endless {
+    struct ArrowArrayStream rows;
+    bool empty;
+    rhei_cancel *cancel; /* NULL: it fails with `failure` */
+    int asked, raise_at, failure;
+};
+
+static int endless_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
+{
+    struct endless *endless = self->private_data;
+    return endless->rows.get_schema(&endless->rows, out);
+}
+
+static void release_empty(struct ArrowArray *array)
+{
+    struct ArrowArray *whole = array->private_data;
+    whole->release(whole);
+    free(whole);
+    array->release = NULL;
+}
+
+static int endless_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+{
+    struct endless *endless = self->private_data;
+    if (++endless->asked == endless->raise_at && endless->cancel != NULL)
+        rhei_cancel_raise(endless->cancel);
+    else if (endless->asked == endless->raise_at)
+        return endless->failure;
+    if (endless->asked > endless->raise_at)
+        return EIO; /* nobody asks a source that was cancelled */
+    struct ArrowArray *whole = malloc(sizeof *whole);
+    assert_non_null(whole);
+    int code = endless->rows.get_next(&endless->rows, whole);
+    assert_true(code == 0 && whole->release != NULL && whole->length > endless->raise_at);
+    *out = *whole;
+    out->private_data = whole;
+    out->release = release_empty;
+    out->length = endless->empty ? 0 : 1;
+    return 0;
+}
+
+static const char *endless_error(struct ArrowArrayStream *self)
+{
+    (void)self;
+    return "the source is gone";
+}
+
+static void endless_release(struct ArrowArrayStream *self)
+{
+    struct endless *endless = self->private_data;
+    endless->rows.release(&endless->rows);
+    self->release = NULL;
+}
+
+/* The source's rows come by thousands, of which each of its batches has the first. */
+static rhei_status ingest_endless(struct endless *endless, uint64_t chunk, int64_t *rows, struct rhei_error *error)
+{
+    endless->rows =
+        stream_of("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300000) SELECT x, "
+                  "'text ' || x AS s FROM n");
+    struct ArrowArrayStream stream = {endless_schema, endless_next, endless_error, endless_release, endless};
+    struct rhei_ingest_options options = {.struct_size = sizeof options,
+                                          .mode = RHEI_INGEST_CREATE_APPEND,
+                                          .chunk_rows = chunk,
+                                          .cancel = endless->cancel};
+    struct rhei_ingest_result result = {.struct_size = sizeof result};
+    rhei_status status = rhei_ingest_arrow(fixture.db, "endless", &stream, &options, &result, error);
+    assert_null(stream.release);
+    *rows = result.rows;
+    return status;
+}
+
+static void test_q5_a_source_without_an_end_can_be_left_between_its_batches(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_cancel *cancel = NULL;
+    assert_int_equal(rhei_cancel_create(&cancel, &error), RHEI_OK);
+    for (int i = 0; i < 3; i++) {
+        struct endless endless = {.empty = i == 0, .cancel = cancel, .raise_at = 3};
+        int64_t rows, kept = i == 2 ? 2 : 0; /* the third row came with the flag up */
+        rhei_cancel_clear(cancel);
+        assert_int_equal(ingest_endless(&endless, i == 2 ? 1 : 0, &rows, &error), RHEI_CANCELLED);
+        assert_int_equal(endless.asked, 3);
+        assert_int_equal(rows, kept);
+        assert_string_equal(error.message, kept > 0 ? "the ingest was cancelled; 2 rows of the stream are kept"
+                                                    : "the ingest was cancelled; 0 rows of the stream are kept");
+        assert_int_equal(number("SELECT count(*) FROM sqlite_schema WHERE name = 'endless'"), kept > 0);
+    }
+    rhei_cancel_destroy(&cancel);
+}
+
+static void test_what_a_source_says_of_its_own_failure_is_io(void **state)
+{
+    (void)state;
+    static const int codes[] = {EIO, EINVAL, EPERM};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        struct endless endless = {.raise_at = 2, .failure = codes[i]};
+        int64_t rows;
+        assert_int_equal(ingest_endless(&endless, 0, &rows, &error), RHEI_IO);
+        assert_string_equal(error.message, "the source is gone");
+        assert_int_equal(rows, 0);
+    }
+}
+
 static void test_a_text_is_split_into_statements(void **state)
 {
     (void)state;
@@ -270,6 +379,8 @@ int main(void)
         cmocka_unit_test(test_an_upsert_changes_what_is_given),
         cmocka_unit_test(test_what_does_not_fit_changes_nothing),
         cmocka_unit_test(test_an_ingest_can_be_ended),
+        cmocka_unit_test(test_q5_a_source_without_an_end_can_be_left_between_its_batches),
+        cmocka_unit_test(test_what_a_source_says_of_its_own_failure_is_io),
         cmocka_unit_test(test_a_text_is_split_into_statements),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
