@@ -68,6 +68,10 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
     if (status == RHEI_OK)
         return RHEI_OK;
     error_context(&why, "olap_path: ");
+    if (status == RHEI_BUSY && db->config.manual_sync) { /* a command beside the service whose folder it is */
+        (void)snprintf(db->disk_message, sizeof db->disk_message, "%.250s", why.message);
+        return RHEI_OK;
+    }
     if (is_a_mistake(status)) {
         if (error != NULL)
             *error = why;

@@ -8,6 +8,8 @@ import sqlite3
 import struct
 import time
 
+import pyarrow
+import pyarrow.ipc
 import pytest
 
 import foreign
@@ -482,3 +484,33 @@ def test_a2_deltas_and_manifests_in_turn(path, place, open_engine):
         assert_all(engine)
     engine.close()
     assert len(files(place, "b-d-")) <= 17 and len(files(place, "b-s-")) <= 8
+
+
+def test_c3_other_tools_read_the_segments(path, place, open_engine):
+    engine = open_engine(olap_path=place)
+    make(engine, 200000)
+    engine.close()
+    held = {}
+    for file in files(place, "b-s-"):
+        batch = pyarrow.ipc.open_file(pyarrow.memory_map(str(file))).read_all()
+        batch.validate(full=True)
+        if batch.column_names[:2] == ["id", "customer"]:
+            held.update(zip(batch.column("id").to_pylist(), zip(batch.column("customer").to_pylist(), batch.column("amount").to_pylist())))
+    assert len(held) > 60000
+    connection = sqlite3.connect(path)
+    for key, customer, amount in connection.execute("SELECT id, customer, amount FROM orders"):
+        assert held.pop(key, (customer, amount)) == (customer, amount)
+    assert not held
+    connection.close()
+
+
+def test_a10_a_command_beside_the_one_whose_folder_it_is(path, place, open_engine):
+    engine = open_engine(olap_path=place)
+    make(engine)
+    second = open_engine(olap_path=place, manual_sync=True)
+    assert "in use by another handle" in disk(second)["message"]
+    assert second.query("SELECT count(*) FROM orders").value == 3000
+    second.close()
+    engine.close()
+    engine = open_engine(olap_path=place)
+    assert restored(engine) == len(TABLES)

@@ -53,6 +53,17 @@ def test_the_first_steps_are_run_as_they_stand(build, tmp_path):
     assert "route,oltp" in done.stdout or "oltp" in done.stdout.split(answer)[-1]
 
 
+def test_the_folder_of_the_mirror_as_the_guide_shows_it(build, tmp_path):
+    lines = commands("docs/guide/disk.md", "printf '[engine]")
+    assert len(lines) == 6
+    (tmp_path / "build").symlink_to(build)
+    done = subprocess.run(["sh", "-e", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "shop,sum(amount)\nnorth,20.0\nsouth,9.75\n" in done.stdout
+    assert "Folder       shop.mirror\n" in done.stdout
+    assert re.search(r"^Checkpoint   \d[^\n]*, position \d+, 0 changes behind, made [^\n]* ago$", done.stdout, re.M)
+
+
 def test_the_program_of_the_readme_prints_what_it_says(build, tmp_path):
     readme = (ROOT / "README.md").read_text()
     (tmp_path / "shop.c").write_text(re.search(r"```c\n(.*?)```", readme, re.S).group(1))
