@@ -178,6 +178,7 @@ static void source_end(struct change_source *base)
     if (!sqlite3_get_autocommit(source->connection->db)) {
         source_run(source, source->commit, NULL);
     }
+    capture_source_narrow_cache(source);
 }
 
 /* Starts the read transaction; *known: its schema is the one that we use or one that the handle knows. */

@@ -34,6 +34,7 @@ struct capture_source {
     uint32_t ready_count;
     bool row_waits; /* the log statement stands on a row that next has not taken */
     bool drained;
+    int64_t narrow_cache; /* R7: its size between big cycles; 0: it has that now */
     struct base_arena arena;
 
     /* the cycle: see capture_source_rows.c */
@@ -86,6 +87,8 @@ uint64_t capture_source_hash_row(sqlite3_stmt *row);
 void capture_source_upkept(struct capture_source *source, uint64_t before);
 /* Between cycles: gives back what a big one needed to tell its keys apart. */
 void capture_source_forget_seen(struct capture_source *source);
+/* The same of its cache of pages. Outside of a read transaction, whose pages it would keep. */
+void capture_source_narrow_cache(struct capture_source *source);
 /* The batch of a table number, NULL: it isn't followed. */
 struct capture_batch *capture_source_batch(struct capture_source *source, int64_t id);
 /* Begins the batch of this call, unless it has begun. */

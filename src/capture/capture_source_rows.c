@@ -15,6 +15,8 @@
  *       loses its table alone.
  *   R6. The log's rows are read from its pages where that can be (capture_pages.h); `paged` says so of the current row. Where one
  *       can't be, a statement goes on from it, for the rest of the cycle.
+ *   R7. A big cycle's looks are at keys all over a table, so the inner pages of its b-tree stay in the connection's cache while it
+ *       lasts: else every second look would read one again.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -28,7 +30,8 @@ enum {
     SEEN_SHIFT_MOST = 28,
     SEEN_SHIFT_KEPT = 20, /* between cycles */
     SEEN_BITS_A_ROW = 32,
-    LOG_HEAD = 4 /* columns before the values */
+    LOG_HEAD = 4 /* columns before the values */,
+    BIG_CYCLE = 5000 /* rows */
 };
 
 /* Where value column `column` of the log's current row is. */
@@ -406,6 +409,27 @@ static bool source_see(struct capture_source *source, const struct capture_batch
     return (word & mask) != 0;
 }
 
+/* ---- The cache of a big cycle (R7); without memory for the statement it stays as it is. -------------------------- */
+
+static void source_widen_cache(struct capture_source *source)
+{
+    int64_t before = 0;
+    if (source->narrow_cache == 0 &&
+        oltp_query_int(source->connection, "PRAGMA main.cache_size", 0, &before, NULL) == RHEI_OK &&
+        oltp_exec(source->connection, "PRAGMA main.cache_size=-1024", NULL) == RHEI_OK) {
+        source->narrow_cache = before;
+    }
+}
+
+void capture_source_narrow_cache(struct capture_source *source)
+{
+    if (source->narrow_cache != 0 &&
+        oltp_execf(source->connection, NULL, "PRAGMA main.cache_size=%" PRId64, source->narrow_cache) == RHEI_OK) {
+        source->narrow_cache = 0;
+        sqlite3_db_release_memory(source->connection->db);
+    }
+}
+
 /* ---- Rows into batches. ------------------------------------------------------------------------------------------ */
 
 /* The key's row as the pinned state has it, or its absence: then the key is what was put. */
@@ -723,6 +747,9 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
     }
     source->row_waits = true;
     source->drained = false;
+    if (source->position - after > BIG_CYCLE) {
+        source_widen_cache(source);
+    }
     BASE_INVARIANT(source->position > after && source->next_seq == after + 1); /* S2 */
     return source_clear_seen(source, source->position - after, error);
 }

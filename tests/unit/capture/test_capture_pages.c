@@ -289,11 +289,95 @@ static void test_a10_a_log_of_another_make_is_read_by_a_statement(void **state)
     }
 }
 
+#if RHEI_SQLITE_BUNDLED
+/* ---- Leaving the pages. ------------------------------------------------------------------------------------------ */
+
+enum { LEFT_ROWS = 400 };
+
+/*
+ * All of a cycle, with the allocation of that number failing in the middle of it. A call that went well told rows as they are;
+ * returns how many, -1 where there was no memory, which is said. *left: the cycle began with pages and went on without them.
+ */
+static int read_without(struct oltp_test *test, uint64_t allocation, sqlite3_stmt *wanted, bool *left)
+{
+    struct change_cycle cycle;
+    const struct change_batch *batches;
+    size_t count = 0;
+    int rows = 0;
+    assert_int_equal(test->source->ops->begin(test->source, test->position, &cycle, NULL, NULL), RHEI_OK);
+    assert_false(cycle.lost);
+    bool paged = source_of(test)->paged;
+    base_memory_fail_after(allocation);
+    rhei_status status = test->source->ops->next(test->source, 1000, &batches, &count, NULL);
+    base_memory_fail_after(0);
+    *left = paged && !source_of(test)->paged;
+    while (status == RHEI_OK && count > 0) {
+        assert_int_equal(count, 1);
+        assert_null(batches[0].lost);
+        for (size_t row = 0; row < batches[0].row_count; row++, rows++) {
+            assert_true(batches[0].op == NULL || batches[0].op[row] == CHANGE_UPSERT);
+            sqlite3_bind_int64(wanted, 1, batches[0].columns[0][row].as.integer);
+            assert_int_equal(sqlite3_step(wanted), SQLITE_ROW);
+            for (uint32_t i = 0; i < batches[0].column_count; i++) {
+                same_value(&batches[0].columns[i][row], wanted, (int)i);
+            }
+            sqlite3_reset(wanted);
+        }
+        status = test->source->ops->next(test->source, 1000, &batches, &count, NULL);
+    }
+    test->source->ops->end(test->source);
+    assert_true(status == RHEI_OK || status == RHEI_NO_MEMORY);
+    return status == RHEI_OK ? rows : -1;
+}
+
+/* Where a page of the log can't be kept, the statement goes on from the very row, and no row comes twice or not at all. */
+static void test_c3_a_cycle_leaves_the_pages_in_its_middle(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    sqlite3 *db = NULL;
+    sqlite3_stmt *wanted = NULL;
+    bool left = false, any_left = false, left_whole = false;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b REAL, c TEXT)");
+    struct test_mirror *mirror = test_mirror_new(&test);
+    test_mirror_check(mirror);
+    for (int i = 0; i < LEFT_ROWS; i++) {
+        char sql[160];
+        (void)snprintf(sql, sizeof sql, "INSERT INTO t VALUES(%d, randomblob(%d), %d, 'row %d')", i,
+                       i % 50 == 7 ? 9000 : i, i, i);
+        test_write(&test, sql);
+    }
+    assert_int_equal(sqlite3_open(test.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT id, a, b, c FROM t WHERE id = ?1", -1, &wanted, NULL), SQLITE_OK);
+    int rows = -1;
+    for (uint64_t allocation = 1; allocation < 4000 && (allocation < 3 || left || rows < 0); allocation++) {
+        /* an arena that has to grow asks for memory again, as in a first cycle */
+        base_arena_reset(&source_of(&test)->arena);
+        capture_pages_cleared(source_of(&test)->pages);
+        rows = read_without(&test, allocation, wanted, &left);
+        assert_true(rows == -1 || rows == LEFT_ROWS);
+        any_left = any_left || left;
+        left_whole = left_whole || (left && rows == LEFT_ROWS);
+    }
+    assert_true(any_left);
+    assert_true(left_whole);
+    assert_int_equal(rows, LEFT_ROWS);
+    sqlite3_finalize(wanted);
+    sqlite3_close(db);
+    test_mirror_check(mirror);
+    assert_int_equal(test_mirror_losses(mirror), 0);
+    test_mirror_free(&mirror);
+    test_close(&test);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #if RHEI_SQLITE_BUNDLED
         cmocka_unit_test(test_c3_rows_by_pages_are_those_of_the_statement),
+        cmocka_unit_test(test_c3_a_cycle_leaves_the_pages_in_its_middle),
 #endif
         cmocka_unit_test(test_only_the_change_source_sees_pages),
         cmocka_unit_test(test_c3_long_and_short_rows_of_the_log_arrive),
