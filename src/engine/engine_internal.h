@@ -226,7 +226,8 @@ struct engine_elsewhere {
     struct rhei_db *db;
     struct engine_limits *limits;
     struct oltp_stop stop;
-    bool met;
+    struct oltp_elsewhere sources;
+    bool in_session; /* set by the caller: what is pinned may stay so for statements to come */
 };
 /* Returns what to give to the row store; may be NULL. */
 const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, struct rhei_db *db,

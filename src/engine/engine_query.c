@@ -136,17 +136,9 @@ static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *
                              .most_age_ms = engine_most_age_ms(ask),
                              .progress = counts};
     base_progress_step(counts, "reading", NULL, BASE_PROGRESS_STEPS, -1);
-    rhei_status status = RHEI_OK;
-    if (rows->statement != NULL && !route_statement_is_native(rows->statement) && rows->db->shown != NULL) {
-        status =
-            engine_wait_shown(rows->db, route_statement_facts(rows->statement), stop.most_age_ms, &rows->limits, error);
-        stop.most_age_ms = -1; /* for those that it names, and they have been waited for */
-    }
-    if (status != RHEI_OK)
-        return status;
     bool any = engine_limits_any(&rows->limits) || (rows->db->shown != NULL && stop.most_age_ms != 0);
-    status = oltp_read(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count, any ? &stop : NULL,
-                       ask->position_now, &rows->cursor, error);
+    rhei_status status = oltp_read(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
+                                   any ? &stop : NULL, ask->position_now, &rows->cursor, error);
     if (status != RHEI_OK)
         return status;
     use_cursor_columns(rows);

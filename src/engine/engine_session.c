@@ -94,6 +94,7 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     struct oltp_result result = {0};
     const struct oltp_stop *given =
         engine_elsewhere(&elsewhere, session->db, &(*rows)->limits, engine_most_age_ms(ask));
+    elsewhere.in_session = true;
     do
         status = oltp_session_run(session->oltp, ask->sql, ask->len, ask->params, ask->param_count, given, &result,
                                   &(*rows)->cursor, error);

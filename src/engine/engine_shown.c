@@ -12,6 +12,7 @@ struct shown_source {
     struct engine_source given;
     char *name;
     struct sync *sync; /* NULL: somebody else fills its tables */
+    uint32_t bit;      /* source_bit_of_table of its tables */
     bool borrowed;     /* it is the handle's own */
 };
 
@@ -47,20 +48,15 @@ static bool is_named(const struct oltp_facts *facts, const char *source)
     return false;
 }
 
-/* Only for those that a statement names; facts NULL: for all. */
-static rhei_status wait_for_named(const struct engine_shown *shown, const struct oltp_facts *facts,
-                                  const struct table_freshness *freshness, struct rhei_error *error)
+/* For those that are asked for, so that one that is away fails nobody who doesn't read it. */
+static rhei_status wait_for_asked(void *context, const struct table_freshness *freshness, struct rhei_error *error)
 {
+    const struct engine_shown *shown = context;
     rhei_status status = RHEI_OK;
     for (uint32_t s = 0; s < shown->count && status == RHEI_OK; s++)
-        if (facts == NULL || is_named(facts, shown->sources[s].name))
+        if ((freshness->sources & shown->sources[s].bit) != 0)
             status = wait_for(&shown->sources[s], freshness, error);
     return status;
-}
-
-static rhei_status wait_for_all(void *context, const struct table_freshness *freshness, struct rhei_error *error)
-{
-    return wait_for_named(context, NULL, freshness, error);
 }
 
 static rhei_status shown_open(struct rhei_db *db, struct rhei_error *error)
@@ -68,7 +64,7 @@ static rhei_status shown_open(struct rhei_db *db, struct rhei_error *error)
     struct engine_shown *shown = base_alloc_zero(1, sizeof *shown);
     if (shown == NULL)
         return error_no_memory(error);
-    struct mirror_table_reader_config config = {.mirror = db->mirror, .fresh = wait_for_all, .context = shown};
+    struct mirror_table_reader_config config = {.mirror = db->mirror, .fresh = wait_for_asked, .context = shown};
     rhei_status status = mirror_table_reader_open(&config, &shown->reader, error);
     if (status == RHEI_OK)
         status = oltp_show_tables(db->oltp, shown->reader, error);
@@ -107,7 +103,9 @@ static rhei_status follow(struct rhei_db *db, const struct engine_source *source
 static rhei_status add_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error)
 {
     struct shown_source *added = &db->shown->sources[db->shown->count];
-    *added = (struct shown_source){.given = *source, .name = base_strdup(source->name)};
+    *added = (struct shown_source){.given = *source,
+                                   .name = base_strdup(source->name),
+                                   .bit = source_bit_of_table(source->number << TABLE_SOURCE_SHIFT)};
     rhei_status status = added->name == NULL ? error_no_memory(error) : RHEI_OK;
     if (status == RHEI_OK && source->changes != NULL)
         status = follow(db, source, &added->sync, error);
@@ -156,8 +154,11 @@ rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error)
     if (status != RHEI_OK)
         return status;
     struct shown_source *added = &db->shown->sources[db->shown->count];
-    *added = (struct shown_source){
-        .given = {.name = ENGINE_HISTORY}, .name = base_strdup(ENGINE_HISTORY), .sync = db->sync, .borrowed = true};
+    *added = (struct shown_source){.given = {.name = ENGINE_HISTORY},
+                                   .name = base_strdup(ENGINE_HISTORY),
+                                   .bit = source_bit_of_table((uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT),
+                                   .sync = db->sync,
+                                   .borrowed = true};
     if (added->name == NULL)
         return error_no_memory(error);
     db->shown->count++;
@@ -199,8 +200,10 @@ rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts
 {
     if (db->shown == NULL || !facts->reads_elsewhere || most_age_ms < 0)
         return RHEI_OK;
-    struct table_freshness freshness = {most_age_ms, engine_limits_check, (void *)(uintptr_t)limits};
-    return wait_for_named(db->shown, facts, &freshness, error);
+    struct table_freshness freshness = {most_age_ms, engine_limits_check, (void *)(uintptr_t)limits, 0};
+    for (uint32_t s = 0; s < db->shown->count; s++)
+        freshness.sources |= is_named(facts, db->shown->sources[s].name) ? db->shown->sources[s].bit : 0;
+    return wait_for_asked(db->shown, &freshness, error);
 }
 
 const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, struct rhei_db *db,
@@ -211,8 +214,18 @@ const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, str
     if (db->shown == NULL || most_age_ms < 0)
         return given;
     elsewhere->stop.most_age_ms = most_age_ms;
-    elsewhere->stop.waits_elsewhere = &elsewhere->met;
+    elsewhere->stop.elsewhere = &elsewhere->sources;
     return &elsewhere->stop;
+}
+
+/* What stays pinned through a transaction is read by statements that nobody knows yet, so whoever can be had is; those who can't, fail them alone. */
+static void wait_for_rest(struct engine_elsewhere *elsewhere, struct table_freshness *freshness)
+{
+    for (uint32_t s = 0; s < elsewhere->db->shown->count; s++) {
+        freshness->sources = elsewhere->db->shown->sources[s].bit & ~elsewhere->sources.waited;
+        if (freshness->sources != 0 && wait_for_asked(elsewhere->db->shown, freshness, NULL) == RHEI_OK)
+            elsewhere->sources.waited |= freshness->sources;
+    }
 }
 
 /*
@@ -221,14 +234,17 @@ const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, str
  */
 bool engine_elsewhere_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error)
 {
-    if (*status != RHEI_STALE || !elsewhere->met)
+    uint32_t wanted = elsewhere->sources.wanted;
+    if (*status != RHEI_STALE || wanted == 0)
         return false;
-    struct table_freshness freshness = {elsewhere->stop.most_age_ms, engine_limits_check, elsewhere->limits};
+    struct table_freshness freshness = {elsewhere->stop.most_age_ms, engine_limits_check, elsewhere->limits, wanted};
     error_clear(error);
-    elsewhere->met = false;
-    *status = wait_for_all(elsewhere->db->shown, &freshness, error);
+    elsewhere->sources.wanted = 0;
+    *status = wait_for_asked(elsewhere->db->shown, &freshness, error);
     if (*status == RHEI_OK) {
-        elsewhere->stop.waits_elsewhere = NULL;
+        elsewhere->sources.waited |= wanted;
+        if (elsewhere->in_session)
+            wait_for_rest(elsewhere, &freshness);
         return true;
     }
     if (engine_limits_check(elsewhere->limits) == RHEI_OK)

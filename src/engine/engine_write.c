@@ -71,6 +71,7 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
     }
     const struct rhei_value *values = times != NULL ? times : bound.values;
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
+    elsewhere.in_session = write->session != NULL;
     do
         status = write->session != NULL
                      ? oltp_session_run(write->session->oltp, sql, len, values, bound.count, given, &done, NULL, error)
@@ -121,6 +122,7 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
+    elsewhere.in_session = write->session != NULL;
     size_t len = strlen(write->sql);
     uint32_t count = (uint32_t)column_count;
     do
@@ -141,6 +143,7 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
+    elsewhere.in_session = write->session != NULL;
     size_t len = strlen(write->sql);
     base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_BYTES, (int64_t)len);
     do

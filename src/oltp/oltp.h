@@ -79,6 +79,15 @@ void *oltp_call_memory(struct rhei_call *call, size_t size);
 rhei_status oltp_call_check(struct rhei_call *call);
 
 /*
+ * What runs on the writer doesn't wait for other sources. The first statement that would read one that wasn't waited for ends with RHEI_STALE
+ * before it read anything, and `wanted` says which ones it reads; the caller waits for those, adds them to `waited` and asks again. Bits of
+ * source_bit_of_table. RHEI_STALE without any wanted is the last word: within a transaction whose state was pinned without them.
+ */
+struct oltp_elsewhere {
+    uint32_t waited, wanted;
+};
+
+/*
  * What may end a statement: RHEI_CANCELLED or RHEI_TIMEOUT from check() ends it. Asked about every 1,000 steps of SQLite's machine
  * and every few milliseconds of a wait. A write's is asked by whichever thread runs it, while the caller waits.
  */
@@ -89,13 +98,8 @@ struct oltp_stop {
         most_kept; /* bytes of RETURNING's rows, which are kept until the commit: beyond them RHEI_MEMORY_LIMIT; 0: any */
     int64_t
         most_age_ms; /* of tables that live elsewhere, where a read may wait for them; 0: all committed; below 0: any */
-    /*
-     * Of what runs on the writer, where nobody waits for other sources: the first statement that would pin what it reads there ends with
-     * RHEI_STALE before its first step, and sets this; the caller waits for them and asks again without it. NULL: what was published last
-     * will do.
-     */
-    bool *waits_elsewhere;
-    struct base_progress *progress; /* steps, rows of a batch and bytes of a script are counted there; may be NULL */
+    struct oltp_elsewhere *elsewhere; /* of what runs on the writer. NULL: what was published last will do */
+    struct base_progress *progress;   /* steps, rows of a batch and bytes of a script are counted there; may be NULL */
 };
 
 /* ---- What SQLite says of a text. --------------------------------------------------------------------------------- */

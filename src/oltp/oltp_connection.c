@@ -354,7 +354,7 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
     const char *tail = NULL;
     unsigned flags = connection->statement_limit > 0 && len <= CACHED_TEXT_MAX ? SQLITE_PREPARE_PERSISTENT : 0;
     const char *instead = oltp_face_instead(connection, copy, len);
-    connection->face_met = false;
+    connection->face_met = 0;
     int rc = instead == NULL ? oltp_prepare_text(connection, copy, len, flags, &statement->stmt, &tail)
                              : oltp_prepare_text(connection, instead, strlen(instead), flags, &statement->stmt, NULL);
     tail = instead == NULL ? tail : copy + len;

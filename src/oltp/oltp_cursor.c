@@ -78,7 +78,7 @@ static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_st
             status = cursor_start_anew(cursor, stop, error);
         }
     }
-    cursor->stop.waits_elsewhere = NULL; /* the caller's, for as long as this call */
+    cursor->stop.elsewhere = NULL; /* the caller's, for as long as this call */
     cursor->row_waits = status == RHEI_ROW;
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }

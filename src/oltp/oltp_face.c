@@ -529,9 +529,16 @@ static uint64_t schema_of(const struct oltp_connection *connection)
     return connection->oltp->hooks->version(connection->oltp) + 1;
 }
 
-static bool must_wait(const struct oltp_connection *connection)
+/* Whom the caller of what runs on the writer waits for, and has waited for; NULL: it takes what was published last. */
+static struct oltp_elsewhere *elsewhere_of(const struct oltp_connection *connection)
 {
-    return connection->role == OLTP_WRITER && connection->stop != NULL && connection->stop->waits_elsewhere != NULL;
+    return connection->role == OLTP_WRITER && connection->stop != NULL ? connection->stop->elsewhere : NULL;
+}
+
+bool oltp_face_is_pinned(const struct oltp_connection *connection, uint32_t sources)
+{
+    bool any_age = connection->role == OLTP_WRITER && elsewhere_of(connection) == NULL;
+    return connection->pin != NULL && (any_age || (sources & ~connection->pin_sources) == 0);
 }
 
 /*
@@ -540,7 +547,8 @@ static bool must_wait(const struct oltp_connection *connection)
  */
 static bool is_known_to_read(const struct oltp_connection *connection, const struct oltp_statement *statement)
 {
-    return connection->role == OLTP_WRITER ? !must_wait(connection)
+    const struct oltp_elsewhere *elsewhere = elsewhere_of(connection);
+    return connection->role == OLTP_WRITER ? elsewhere == NULL || (statement->reads_face & ~elsewhere->waited) == 0
                                            : statement->reads_face_version == schema_of(connection);
 }
 
@@ -548,15 +556,33 @@ rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statem
                           const struct oltp_stop *stop, struct rhei_error *error)
 {
     connection->pin_asked = connection->face != NULL;
-    connection->face_met = false;
+    connection->face_met = 0;
     if (connection->pin_stays && connection->pin != NULL) {
         connection->pinned = statement;
         return RHEI_OK;
     }
-    if (!statement->reads_face || !is_known_to_read(connection, statement)) {
+    if (statement->reads_face == 0 || !is_known_to_read(connection, statement)) {
         return RHEI_OK;
     }
     return oltp_face_pin_now(connection, statement, stop, error);
+}
+
+/* Nobody waits for another source with the writer in hand. */
+static rhei_status pin_for_writer(struct oltp_connection *connection, uint32_t sources, struct rhei_error *error)
+{
+    struct oltp_elsewhere *elsewhere = elsewhere_of(connection);
+    if (elsewhere != NULL && (sources & ~elsewhere->waited) != 0) {
+        elsewhere->wanted = sources & ~elsewhere->waited;
+        return error_set(error, RHEI_STALE,
+                         "the statement reads tables of other sources, which must be waited for first");
+    }
+    if (connection->pin_stays && connection->pin != NULL) {
+        return error_set(error, RHEI_STALE,
+                         "the transaction reads other sources as they were when it read the first of them, and this "
+                         "one could not be had then: end the transaction and begin it anew");
+    }
+    connection->pin_sources = elsewhere == NULL ? UINT32_MAX : elsewhere->waited;
+    return pin_as_shown(connection, NULL, error);
 }
 
 rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_statement *statement,
@@ -564,16 +590,15 @@ rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_st
 {
     connection->pinned = statement;
     statement->reads_face_version = schema_of(connection);
+    if (connection->role == OLTP_WRITER) {
+        return pin_for_writer(connection, statement->reads_face, error);
+    }
     struct table_freshness freshness = {.most_age_ms = stop == NULL ? 0 : stop->most_age_ms,
                                         .check = stop == NULL ? NULL : stop->check,
-                                        .context = stop == NULL ? NULL : stop->context};
-    if (must_wait(connection)) {
-        *connection->stop->waits_elsewhere = true;
-        return error_set(error, RHEI_STALE,
-                         "the statement reads tables of other sources, which must be waited for first");
-    }
-    /* nobody waits for another source with the writer in hand */
-    return pin_as_shown(connection, connection->role == OLTP_WRITER ? NULL : &freshness, error);
+                                        .context = stop == NULL ? NULL : stop->context,
+                                        .sources = statement->reads_face};
+    connection->pin_sources = statement->reads_face;
+    return pin_as_shown(connection, &freshness, error);
 }
 
 bool oltp_face_missed(struct oltp_connection *connection, struct oltp_statement *statement)
@@ -584,12 +609,14 @@ bool oltp_face_missed(struct oltp_connection *connection, struct oltp_statement 
     int prepared = sqlite3_stmt_status(statement->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
     if (prepared != statement->prepared_anew) {
         statement->prepared_anew = prepared;
-        statement->reads_face = connection->face_met || connection->pin_missed;
+        statement->reads_face = connection->face_met;
     }
-    /* one that only reads may come to them later: there must be a pin by then */
-    bool missed = connection->pin_missed || (statement->reads_face && statement->read_only && connection->pin == NULL);
+    statement->reads_face |= connection->pin_missed;
+    /* one that only reads may come to them later: they must be pinned by then */
+    bool missed = connection->pin_missed != 0 || (statement->reads_face != 0 && statement->read_only &&
+                                                  !oltp_face_is_pinned(connection, statement->reads_face));
     connection->pin_asked = false;
-    connection->pin_missed = false;
+    connection->pin_missed = 0;
     return missed;
 }
 

@@ -180,7 +180,7 @@ static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
     if (connection == NULL) {
         return SQLITE_CONSTRAINT;
     }
-    connection->face_met = true;
+    connection->face_met |= source_bit_of_table(vtab->table->definition->id);
     double all = (double)rows_of(vtab);
     struct plan plan = {.words = sqlite3_str_new(NULL), .steps = sqlite3_str_new(NULL), .rows = all};
     for (int i = 0; i < info->nConstraint && plan.arguments < FACE_CONSTRAINTS; i++) {
@@ -226,14 +226,16 @@ static int pin_of(struct face_vtab *vtab, struct table_pin **pin)
     if (connection == NULL) {
         return SQLITE_MISUSE;
     }
-    if (connection->pin == NULL && connection->pin_asked) {
-        connection->pin_missed = true;
-        error_set(&error, RHEI_STALE, "the statement didn't read it when it was prepared");
+    uint32_t source = source_bit_of_table(vtab->table->definition->id);
+    if (connection->pin_asked && !oltp_face_is_pinned(connection, source)) {
+        connection->pin_missed |= source;
+        error_set(&error, RHEI_STALE, "nobody waited for it");
         return fail(vtab, RHEI_STALE, &error);
     }
     if (connection->pin == NULL) {
         status = ops_of(vtab->context)->pin(connection->oltp->face->reader, NULL, &connection->pin, &error);
         connection->pinned = NULL;
+        connection->pin_sources = UINT32_MAX;
     }
     *pin = connection->pin;
     return status == RHEI_OK ? SQLITE_OK : fail(vtab, status, &error);

@@ -52,7 +52,7 @@ struct group {
 static void group_watch(struct group *group, const struct oltp_job *job, int64_t end_ns)
 {
     group->watch = (struct group_watch){.running = job, .end_ns = end_ns};
-    group->stop.waits_elsewhere = job->stop == NULL ? NULL : job->stop->waits_elsewhere;
+    group->stop.elsewhere = job->stop == NULL ? NULL : job->stop->elsewhere;
     bool any = job->stop != NULL || end_ns != 0;
     group->stop.progress = job->stop == NULL ? NULL : job->stop->progress;
     base_progress_wait(group->stop.progress, NULL);

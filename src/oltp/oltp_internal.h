@@ -41,12 +41,12 @@ struct oltp_statement {
     enum oltp_kind kind;
     bool read_only;
     bool is_ddl;
-    bool alters;     /* ALTER TABLE */
-    bool creates;    /* CREATE: adds to the schema, changes nothing of it */
-    bool vacuums;    /* may move rowids */
-    bool alone;      /* may not run inside a transaction of others */
-    bool compound;   /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
-    bool reads_face; /* a table that lives elsewhere (oltp_face.c), as of the last time SQLite prepared it */
+    bool alters;         /* ALTER TABLE */
+    bool creates;        /* CREATE: adds to the schema, changes nothing of it */
+    bool vacuums;        /* may move rowids */
+    bool alone;          /* may not run inside a transaction of others */
+    bool compound;       /* UNION, INTERSECT or EXCEPT somewhere: SQLite tells the origin of one part's columns only */
+    uint32_t reads_face; /* sources whose tables it reads (oltp_face.c), as of the last time SQLite prepared it */
     uint64_t reads_face_version; /* of the schema for which it did when it ran last, and 1; 0: it didn't */
     int prepared_anew;           /* how often SQLite did that by itself */
     bool cached, in_use;
@@ -86,10 +86,11 @@ struct oltp_connection {
     sqlite3_stmt *face_look;   /* which looks */
     int face_looks;            /* how often SQLite prepared it anew: for each change of the file's schema */
     uint64_t face_settled;     /* the reader's generation that is shown, and 1; 0: none */
-    bool face_met;             /* such a table was met by a prepare */
+    uint32_t face_met;         /* sources of which a table was met by a prepare: bits of source_bit_of_table */
     struct table_pin *pin;     /* what the statement under way reads of them */
+    uint32_t pin_sources;      /* those that are in it as fresh as was asked */
     bool pin_asked;            /* the statement under way was asked what it reads: nothing, if there is no pin */
-    bool pin_missed;           /* it read something all the same, and was ended by that */
+    uint32_t pin_missed;       /* sources that it would have read all the same; it was ended by that */
     bool pin_stays; /* it is that of a transaction or a batch: from the first statement that reads it to the end */
     const struct oltp_statement *pinned;
     char face_denied[128]; /* what the authorizer refused last */
@@ -375,12 +376,14 @@ void oltp_face_use(struct oltp_connection *connection);
 /* Before the first step: pins what the statement reads there. `stop` (may be NULL) says how old it may be; the writer doesn't wait. */
 rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statement *statement,
                           const struct oltp_stop *stop, struct rhei_error *error);
-/* The same after oltp_face_missed and a reset. */
+/* May the statement under way read these sources from what is pinned? */
+bool oltp_face_is_pinned(const struct oltp_connection *connection, uint32_t sources);
+/* oltp_face_pin after oltp_face_missed and a reset. */
 rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_statement *statement,
                               const struct oltp_stop *stop, struct rhei_error *error);
 /*
- * After the first step. True: SQLite prepared the statement anew, for another schema, and now it reads such tables. It was ended where it
- * began to, and what it did is undone: reset it, pin and step again.
+ * After the first step. True: the statement reads sources that weren't pinned for it: SQLite prepared it anew, for another schema, or it runs on
+ * the writer. It was ended where it began to, and what it did is undone: reset it, pin and step again.
  */
 bool oltp_face_missed(struct oltp_connection *connection, struct oltp_statement *statement);
 /* After the statement's reset. NULL: whatever is pinned. */

@@ -26,6 +26,13 @@ static inline uint32_t source_of_table(uint32_t table)
     return table >> TABLE_SOURCE_SHIFT & (TABLE_HISTORY - 1);
 }
 
+/* A bit for each source, and one for each history, so that what a statement reads of them is one number. */
+static inline uint32_t source_bit_of_table(uint32_t table)
+{
+    uint32_t number = table >> TABLE_SOURCE_SHIFT;
+    return UINT32_C(1) << (number % TABLE_SOURCES_MOST + (number >= TABLE_HISTORY ? TABLE_SOURCES_MOST : 0));
+}
+
 struct source_column {
     const char *name;
     const char *declared_type; /* as written, "" if none */

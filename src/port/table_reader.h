@@ -25,6 +25,7 @@ struct table_freshness {
     int64_t most_age_ms;                 /* 0: everything committed before the call; below 0: any age, and no wait */
     rhei_status (*check)(void *context); /* NULL: nothing ends it */
     void *context;
+    uint32_t sources; /* bits of source_bit_of_table: who must be as new as that; the others may be away */
 };
 
 enum table_comparison { TABLE_EQ, TABLE_LT, TABLE_LE, TABLE_GT, TABLE_GE };

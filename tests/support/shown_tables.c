@@ -218,14 +218,19 @@ void shown_list_settle(struct shown_list *list)
 
 struct shown_list *shown_list_open(rhei_db *db, struct list_store *store)
 {
+    return shown_list_open_as(db, store, "elsewhere", SHOWN_SOURCE);
+}
+
+struct shown_list *shown_list_open_as(rhei_db *db, struct list_store *store, const char *name, uint32_t number)
+{
     struct shown_list *list = calloc(1, sizeof *list);
     struct rhei_error error = RHEI_ERROR_INIT;
     if (list == NULL)
         abort();
     list->db = db;
     list->source = list_source_open(store);
-    struct engine_source source = {.name = "elsewhere",
-                                   .number = SHOWN_SOURCE,
+    struct engine_source source = {.name = name,
+                                   .number = (unsigned char)number,
                                    .changes = list->source,
                                    .fresh = list_fresh,
                                    .context = list,

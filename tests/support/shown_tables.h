@@ -19,6 +19,8 @@ rhei_status shown_move_tables(rhei_db *db, uint32_t *moved, struct rhei_error *e
  */
 struct shown_list;
 struct shown_list *shown_list_open(rhei_db *db, struct list_store *store);
+/* The same under another name and number. */
+struct shown_list *shown_list_open_as(rhei_db *db, struct list_store *store, const char *name, uint32_t number);
 void shown_list_close(struct shown_list **list);
 /* From now on waiting for it ends so; RHEI_OK: no more. */
 void shown_list_fail(struct shown_list *list, rhei_status status);

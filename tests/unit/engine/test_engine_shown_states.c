@@ -181,6 +181,104 @@ static void test_a_source_that_is_away_fails_those_who_read_it(void **state)
     assert_int_equal(count_of(shown, "of = 'kept'"), 1);
 }
 
+static void open_second(struct shown *shown, struct list_store **store, struct shown_list **list)
+{
+    *store = list_store_new(5);
+    list_create(*store, "parts", 2);
+    struct list_txn *txn = list_begin(*store);
+    for (int64_t i = 0; i < 7; i++) {
+        struct rhei_value row[2] = {list_integer(i), list_text("part")};
+        list_put(txn, "parts", row);
+    }
+    list_commit(txn);
+    *list = shown_list_open_as(shown->fixture.db, *store, "other", 3);
+}
+
+static void close_second(struct shown *shown, struct list_store **store, struct shown_list **list)
+{
+    rhei_close(&shown->fixture.db);
+    shown_list_close(list);
+    list_store_free(store);
+}
+
+/* On either route, as a read, a write, a batch and a script. */
+static void test_a_source_that_is_away_fails_nobody_who_reads_another(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    struct list_store *store = NULL;
+    struct shown_list *other = NULL;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_value key = list_integer(1);
+    open_second(shown, &store, &other);
+    shown_list_fail(shown->list, RHEI_STALE);
+    uint64_t reads = shown_list_reads(shown->list);
+    for (int route = RHEI_ROUTE_AUTO; route <= RHEI_ROUTE_OLAP; route++)
+        assert_int_equal(must_int64(db, "SELECT count(*) FROM other.parts", route), 7);
+    rhei_rows *rows = NULL;
+    assert_int_equal(rhei_oltp_query(db, "SELECT max(c0) FROM parts", NULL, &rows, &error), RHEI_OK);
+    assert_int_equal(rhei_rows_next(rows, &error), RHEI_ROW);
+    assert_int_equal(rhei_rows_int64(rows, 0), 6);
+    rhei_rows_close(&rows);
+    must_execute(db, "INSERT INTO seen SELECT count(*), 'write' FROM parts");
+    must_execute(db, "INSERT INTO seen SELECT count(*), 'write' FROM parts"); /* cached, too */
+    must_script(shown, "INSERT INTO seen SELECT c0, 'script' FROM parts WHERE c0 = 3; DELETE FROM seen WHERE n = 3");
+    assert_int_equal(
+        rhei_execute_batch(db, "INSERT INTO seen SELECT c0, 'batch' FROM parts WHERE c0 = ?", &key, 1, 1, NULL, &error),
+        RHEI_OK);
+    assert_int_equal(count_of(shown, "1"), 3);
+    assert_int_equal(shown_list_reads(shown->list), reads); /* nobody asked for it */
+    must_fail(db, "SELECT count(*) FROM parts, items", RHEI_STALE);
+    must_fail(db, "INSERT INTO seen SELECT count(*), 'both' FROM parts, items", RHEI_STALE);
+    assert_int_equal(rhei_execute_script(db,
+                                         "DELETE FROM seen; INSERT INTO seen SELECT c0, 'a' FROM parts;"
+                                         "INSERT INTO seen SELECT c0, 'b' FROM items",
+                                         NULL, &error),
+                     RHEI_STALE);
+    assert_int_equal(count_of(shown, "1"), 3);
+    shown_list_fail(shown->list, RHEI_OK);
+    /* what a later statement of the script reads is as new as what the first one did */
+    add_rows(shown, 4);
+    must_script(shown, "DELETE FROM seen; INSERT INTO seen SELECT count(*), 'a' FROM parts;"
+                       "INSERT INTO seen SELECT count(*), 'b' FROM items");
+    assert_int_equal(count_of(shown, "n = 7 AND of = 'a' OR n = 504 AND of = 'b'"), 2);
+    close_second(shown, &store, &other);
+}
+
+/* A transaction reads one state: who could not be had when it was pinned fails those who read it, and nobody else. */
+static void test_a1_a_transaction_without_a_source_that_is_away(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    struct list_store *store = NULL;
+    struct shown_list *other = NULL;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_session *session = NULL;
+    rhei_rows *rows = NULL;
+    open_second(shown, &store, &other);
+    shown_list_fail(shown->list, RHEI_STALE);
+    assert_int_equal(rhei_session_open(db, &session, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(
+        rhei_session_execute(session, "INSERT INTO seen SELECT count(*), 'a' FROM parts", NULL, NULL, &error), RHEI_OK);
+    shown_list_fail(shown->list, RHEI_OK); /* it is back, but what is pinned may lack what it committed */
+    assert_int_equal(rhei_session_query(session, "SELECT count(*) FROM items", NULL, NULL, &rows, &error), RHEI_STALE);
+    assert_non_null(strstr(error.message, "begin it anew"));
+    struct rhei_query_options old = {.struct_size = sizeof old, .freshness = {.mode = RHEI_FRESHNESS_EVENTUAL}};
+    assert_int_equal(rhei_session_query(session, "SELECT count(*) FROM items", NULL, &old, &rows, &error), RHEI_OK);
+    rhei_rows_close(&rows);
+    assert_int_equal(rhei_session_execute(session, "COMMIT", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(
+        rhei_session_execute(session, "INSERT INTO seen SELECT count(*), 'a' FROM parts", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(
+        rhei_session_execute(session, "INSERT INTO seen SELECT count(*), 'b' FROM items", NULL, NULL, &error), RHEI_OK);
+    assert_int_equal(rhei_session_execute(session, "COMMIT", NULL, NULL, &error), RHEI_OK);
+    rhei_session_close(&session);
+    assert_int_equal(count_of(shown, "n = 7 OR n = 500"), 3);
+    close_second(shown, &store, &other);
+}
+
 /* Who ends a write ends its transaction, also where it waits for another source; a read doesn't. */
 static void test_q7_a_wait_that_is_cancelled_ends_the_write(void **state)
 {
@@ -347,6 +445,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q1_a_name_that_comes_to_mean_a_far_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_q1_a_session_sees_what_was_committed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_those_who_read_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nobody_who_reads_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a1_a_transaction_without_a_source_that_is_away, setup, teardown),
         cmocka_unit_test_setup_teardown(test_q7_a_wait_that_is_cancelled_ends_the_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a1_a_transaction_reads_one_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a1_scripts_batches_and_transactions_read_one_state_while_cycles_run, setup,
