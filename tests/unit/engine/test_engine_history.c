@@ -194,6 +194,26 @@ static void test_all_tables_as_of_a_time(void **state)
     }
 }
 
+/* A table of another schema is another table here: its history begins with its load, and no question is answered by what was before. */
+static void test_a9_schema_changes_begin_anew(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a'), (2, 2, 'b')");
+    must_be(db, "SELECT count(*) FROM t_history", NULL, "i2\n");
+    must_execute(db, "ALTER TABLE t ADD COLUMN more DEFAULT 5");
+    must_be_built(db);
+    must_be(db, "SELECT id, more, _rhei_operation FROM t_history ORDER BY id", NULL, "i1|i5|tI\ni2|i5|tI\n");
+    int64_t position = write_at(db, "REPLACE INTO t VALUES (2, 3, 'c', 6)");
+    must_execute(db, "UPDATE t SET more = 7");
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT id, v, more FROM t AS OF POSITION %" PRId64 " ORDER BY id", position);
+    must_be(db, sql, NULL, "i1|i1|i5\ni2|i3|i6\n");
+    must_execute(db, "DROP TABLE t");
+    must_fail(db, "SELECT count(*) FROM t FOR SYSTEM_TIME ALL", RHEI_SQL);
+    must_fail(db, "SELECT count(*) FROM t_history", RHEI_SQL);
+    must_be(db, "SELECT count(*) FROM other_history", NULL, "i2\n");
+}
+
 static void test_prepared_and_written_questions(void **state)
 {
     rhei_db *db = ((struct fixture *)*state)->db;
@@ -329,6 +349,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_times_in_every_form_and_bad_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_schema_changes_begin_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_random_changes_against_a_model, setup, teardown),
     };
