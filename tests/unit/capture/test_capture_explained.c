@@ -370,6 +370,29 @@ static void test_c5_explained_changes_cost_nothing(void **state)
     }
 }
 
+/* I8: VACUUM gives rows new rowids where nothing names them. Such a table is another one from then on, in the very cycle that sees it. */
+static void test_c5_vacuum_by_others_renews_tables_whose_rowid_has_no_name(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, "CREATE TABLE named(id INTEGER PRIMARY KEY, v); CREATE TABLE bare(v);"
+                       "CREATE TABLE keyed(k PRIMARY KEY, v) WITHOUT ROWID;"
+                       "INSERT INTO named VALUES(1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO bare SELECT v FROM named;"
+                       "INSERT INTO keyed SELECT id, v FROM named;");
+    uint32_t named = test_mirror_id(world.mirror, "named"), keyed = test_mirror_id(world.mirror, "keyed");
+    for (int turn = 0; turn < 2; turn++) {
+        uint32_t bare = test_mirror_id(world.mirror, "bare");
+        assert_int_equal(test_shell(&world.test, "DELETE FROM bare WHERE rowid = 1; VACUUM;"), 0);
+        test_mirror_check(world.mirror);
+        assert_int_not_equal(test_mirror_id(world.mirror, "bare"), bare);
+        test_write(&world.test, "INSERT INTO bare VALUES('x')");
+        test_mirror_check(world.mirror);
+    }
+    assert_int_equal(test_mirror_id(world.mirror, "named"), named);
+    assert_int_equal(test_mirror_id(world.mirror, "keyed"), keyed);
+    world_close(&world);
+}
+
 /* ---- Past the triggers. ------------------------------------------------------------------------------------------ */
 
 #define UNLOGGED_SETUP                                                                                      \
@@ -615,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_a10_what_came_and_went_is_not_believed),
         cmocka_unit_test(test_a10_our_triggers_were_dropped_and_made_again),
         cmocka_unit_test(test_c5_explained_changes_cost_nothing),
+        cmocka_unit_test(test_c5_vacuum_by_others_renews_tables_whose_rowid_has_no_name),
         cmocka_unit_test(test_a10_changes_past_the_triggers_are_seen_at_once),
         cmocka_unit_test(test_a10_what_a_checkpoint_saw_is_the_next_cycles),
         cmocka_unit_test(test_a10_a_relative_path_is_one_file_whatever_the_folder),
