@@ -105,7 +105,7 @@ static rhei_status add_source(struct rhei_db *db, const struct engine_source *so
     struct shown_source *added = &db->shown->sources[db->shown->count];
     *added = (struct shown_source){.given = *source,
                                    .name = base_strdup(source->name),
-                                   .bit = source_bit_of_table(source->number << TABLE_SOURCE_SHIFT)};
+                                   .bit = source_bit_of_table((uint32_t)source->number << TABLE_SOURCE_SHIFT)};
     rhei_status status = added->name == NULL ? error_no_memory(error) : RHEI_OK;
     if (status == RHEI_OK && source->changes != NULL)
         status = follow(db, source, &added->sync, error);
