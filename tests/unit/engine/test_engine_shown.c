@@ -227,6 +227,42 @@ static void test_d5_refusals_say_what_is_refused(void **state)
     assert_int_equal(must_int64(db, "SELECT count(*) FROM items", RHEI_ROUTE_OLTP), ROWS);
 }
 
+/* The name is taken, and what it stands for stays. */
+static void test_a_database_can_t_be_attached_by_a_source_s_name(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    assert_int_not_equal(rhei_execute(db, "ATTACH ':memory:' AS Elsewhere", NULL, NULL, &error), RHEI_OK);
+    assert_non_null(strstr(error.message, "lsewhere"));
+    assert_int_equal(must_int64(db, "SELECT count(*) FROM elsewhere.items", RHEI_ROUTE_OLTP), ROWS);
+}
+
+/* Parts of a key, in its order and out of it. */
+static void test_q2_composite_keys(void **state)
+{
+    struct fixture fixture;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    uint32_t moved = 0;
+    (void)state;
+    fixture_init(&fixture);
+    fixture_open(&fixture, NULL);
+    must_execute(fixture.db, "CREATE TABLE c(a TEXT, b INTEGER, v, PRIMARY KEY(b, a)) WITHOUT ROWID");
+    must_execute(fixture.db, "INSERT INTO c WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                             "4999) SELECT 'k' || (i % 10), i / 10, i FROM n");
+    must_be_built(fixture.db);
+    assert_int_equal(shown_move_tables(fixture.db, &moved, &error), RHEI_OK);
+    assert_int_equal(moved, 1);
+    must_agree(fixture.db, "SELECT v FROM c WHERE b = 77 AND a = 'k3'", NULL);
+    must_agree(fixture.db, "SELECT a, b, v FROM c WHERE b = 77 ORDER BY a", NULL);
+    must_agree(fixture.db, "SELECT count(*), sum(v) FROM c WHERE a = 'k3' AND b > 400", NULL);
+    must_agree(fixture.db, "SELECT count(*) FROM c x JOIN c y ON x.a = y.a AND x.b = y.b + 1", NULL);
+    assert_int_equal(must_int64(fixture.db, "SELECT v FROM elsewhere.c WHERE a = 'k9' AND b = 499", RHEI_ROUTE_OLTP),
+                     4999);
+    must_fail(fixture.db, "SELECT rowid FROM elsewhere.c", RHEI_SQL);
+    fixture_end(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +275,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q2_statements_mean_what_they_mean_on_a_copy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_refusals_say_what_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_says_that_a_local_name_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_database_can_t_be_attached_by_a_source_s_name, setup, teardown),
+        cmocka_unit_test(test_q2_composite_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
