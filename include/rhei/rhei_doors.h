@@ -308,6 +308,103 @@ RHEI_API rhei_status rhei_watch_next(rhei_watcher *watcher, int64_t timeout_ms, 
 RHEI_API void rhei_watch_close(rhei_watcher **watcher);
 /** @} */
 
+/** @name The change feed
+ * Every change of every captured table, in the order of the log, for consumers that go on where they were. docs/guide/changes.md.
+ * @{ */
+
+/** A reader of changes; one thread at a time. From rhei_changes_open() to rhei_changes_close(). */
+typedef struct rhei_changes rhei_changes;
+/** Where a new consumer, or a reader that is none, begins. A consumer that is known goes on behind what it acknowledged. */
+enum rhei_changes_start {
+    RHEI_CHANGES_NEW = 0,    /**< with what is committed from now on */
+    RHEI_CHANGES_OLDEST = 1, /**< with the oldest change that the log still has */
+    RHEI_CHANGES_AFTER = 2,  /**< behind `after`; without a consumer only */
+};
+/** Who follows. Zero is the default of every field. */
+struct rhei_changes_options {
+    size_t struct_size;
+    /**
+     * A name of up to 200 bytes, copied. What a consumer hasn't acknowledged stays in the log, up to the log's limit. NULL: a reader that
+     * leaves no trace, and for which nothing is kept.
+     */
+    const char *consumer;
+    int32_t start;  /**< enum rhei_changes_start */
+    int32_t unused; /**< 0 */
+    int64_t after;
+    int64_t
+        keep_ms; /**< so long after it was last opened or acknowledged the log waits for the consumer; 0: seven days */
+    rhei_cancel *cancel; /**< ends a rhei_changes_wait(), with RHEI_CANCELLED; borrowed until the close; may be NULL */
+};
+enum rhei_change_kind {
+    /**
+     * A table's version, with its columns: its rows may follow. Told first to every reader for all tables that there are, and then for each that
+     * comes. Under another number than before: it was altered or captured anew; what it held before is to be read from it.
+     */
+    RHEI_CHANGE_TABLE = 1,
+    RHEI_CHANGE_GONE = 2,   /**< there is no such version any more */
+    RHEI_CHANGE_INSERT = 3, /**< a row as it is now; one of that key may have been there before (REPLACE) */
+    RHEI_CHANGE_UPDATE = 4, /**< a row as it is now; it may be as it was, or new */
+    RHEI_CHANGE_DELETE = 5, /**< only the columns of the key are set; such a row may never have been told */
+    RHEI_CHANGE_LOST = 6,   /**< what happened to the table (NULL: to all) can't be told: read it; `reason` says why */
+    RHEI_CHANGE_COMMIT = 7, /**< all transactions up to `position` were told whole: the place to acknowledge */
+};
+/** One event. All that it points to is borrowed until the next call with the reader. */
+struct rhei_change {
+    size_t struct_size;    /**< set it to sizeof before the call */
+    int32_t kind;          /**< enum rhei_change_kind */
+    uint32_t table_number; /**< of the table's version: other columns, another number; never given twice */
+    int64_t position;      /**< grows by 1 with each row of the log; a row of the log may be several events */
+    int64_t time_us;       /**< of the change, since 1970; 0: it has none */
+    const char *table;
+    uint32_t column_count;
+    uint32_t key_count;
+    const char *const *columns;      /**< [column_count] names */
+    const uint32_t *key_columns;     /**< [key_count] numbers of columns from 0 */
+    const struct rhei_value *values; /**< [column_count]; rows only */
+    const char *reason;
+    void *unused[2];
+};
+/**
+ * Begins to read, and registers the consumer if its name is new. Of two readers with one consumer's name each is told everything; the position is
+ * what was acknowledged last. The caller owns *changes and closes it before the handle. Errors: RHEI_READ_ONLY (the handle captures
+ * no changes), RHEI_INVALID, RHEI_BUSY. Any thread; the reader is its owner's.
+ * @code
+ * rhei_changes_open(db, &(struct rhei_changes_options){.struct_size = sizeof(struct rhei_changes_options), .consumer = "search"},
+ *                   &changes, &error);
+ * struct rhei_change change = {.struct_size = sizeof change};
+ * while (rhei_changes_wait(changes, -1, &error) == RHEI_OK)
+ *     while (rhei_changes_next(changes, &change, &error) == RHEI_ROW)
+ *         if (change.kind == RHEI_CHANGE_COMMIT)
+ *             rhei_changes_acknowledge(changes, change.position, &error);
+ * @endcode
+ */
+RHEI_API rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_options *options, rhei_changes **changes,
+                                       struct rhei_error *error);
+/**
+ * The next event: RHEI_ROW, or RHEI_DONE when all that is committed was told. Never waits for writers, and holds no state of the file between two
+ * calls. After an error the call may be made again. Errors: RHEI_BUSY (a writer holds back what a changed schema needs first), RHEI_REPLACED.
+ * Owner thread.
+ */
+RHEI_API rhei_status rhei_changes_next(rhei_changes *changes, struct rhei_change *change, struct rhei_error *error);
+/**
+ * Waits until something was committed since rhei_changes_next() gave RHEI_DONE, by whomever, for `timeout_ms` milliseconds at most (0: only looks;
+ * below 0: without limit). Errors: RHEI_TIMEOUT, RHEI_CANCELLED, RHEI_REPLACED. Owner thread.
+ */
+RHEI_API rhei_status rhei_changes_wait(rhei_changes *changes, int64_t timeout_ms, struct rhei_error *error);
+/**
+ * Says that everything up to the position of a RHEI_CHANGE_COMMIT is done with; durable as a commit is when this returns. What isn't
+ * acknowledged is told again to whoever opens the consumer next, with the same positions. Errors: RHEI_INVALID (no such position was told, or
+ * it was acknowledged), RHEI_NOT_FOUND (the consumer was dropped), RHEI_BUSY, RHEI_FULL. Owner thread.
+ */
+RHEI_API rhei_status rhei_changes_acknowledge(rhei_changes *changes, int64_t position, struct rhei_error *error);
+/** Up to where everything was told. Owner thread. */
+RHEI_API int64_t rhei_changes_position(const rhei_changes *changes);
+/** Forgets a consumer: the log keeps nothing for it any more. Errors: RHEI_NOT_FOUND, RHEI_READ_ONLY, RHEI_BUSY. Any thread. */
+RHEI_API rhei_status rhei_changes_drop(rhei_db *db, const char *consumer, struct rhei_error *error);
+/** Ends reading; the consumer stays. Accepts NULL. Owner thread. */
+RHEI_API void rhei_changes_close(rhei_changes **changes);
+/** @} */
+
 #ifdef __cplusplus
 }
 #if defined(__GNUC__)

@@ -14,9 +14,10 @@
 #include "capture/capture_internal.h"
 
 /* What Rhei makes; other things may have such a name too, and are their makers'. */
-#define DETACH_OURS                                                                               \
-    "((type IN ('table', 'view') AND name IN ('" OLTP_LOG "', '_rhei_cdc_events', '_rhei_meta', " \
-    "'_rhei_tables', '_rhei_engines')) OR (type = 'trigger' AND name GLOB '" CAPTURE_TRIGGER "[0-9]*'))"
+#define DETACH_OURS                                                                                             \
+    "((type IN ('table', 'view') AND name IN ('" OLTP_LOG "', '_rhei_cdc_events', '_rhei_meta', "               \
+    "'_rhei_tables', '_rhei_engines', '_rhei_consumers')) OR (type = 'trigger' AND name GLOB '" CAPTURE_TRIGGER \
+    "[0-9]*'))"
 
 enum { DETACH_WAIT_MS = 5000, DETACH_SLICE_NS = 5000000, DETACH_STEPS = 1000 };
 

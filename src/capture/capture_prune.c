@@ -5,7 +5,7 @@
  * P1. The newest row stays, so numbers never start again.
  * P2. Only the oldest rows go, in slices of one short transaction each, so the log has no gaps (S2).
  *     The row at a live engine's position stays too: its next cycle finds it again, or knows that something happened (S6).
- * P3. What another live engine has not applied stays; one that was not seen for five minutes is dead. The log's limit is
+ * P3. What another live engine has not applied, or a live consumer not acknowledged, stays; one that was not seen for five minutes is dead. The log's limit is
  *     stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
  */
 #include <inttypes.h>
@@ -23,7 +23,9 @@ static const char *const prune_texts[] = {
     [PRUNE_BOUNDS] = "SELECT (SELECT max(seq) FROM main." OLTP_LOG "), (SELECT min(seq) FROM main." OLTP_LOG ")",
     [PRUNE_SEEN] = "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE "
                    "SET position = excluded.position, seen_ms = excluded.seen_ms",
-    [PRUNE_FLOOR] = "SELECT min(position) FROM main._rhei_engines WHERE id <> ?1 AND seen_ms BETWEEN ?2 AND ?3",
+    [PRUNE_FLOOR] =
+        "SELECT min(position) FROM (SELECT position FROM main._rhei_engines WHERE id <> ?1 AND seen_ms "
+        "BETWEEN ?2 AND ?3 UNION ALL SELECT position FROM main._rhei_consumers WHERE ?4 < seen_ms + keep_ms)",
     [PRUNE_DELETE] = "DELETE FROM main." OLTP_LOG " WHERE seq <= ?1",
 };
 
@@ -51,12 +53,13 @@ static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, cons
     return status;
 }
 
-/* Lowers *position to what other live engines have applied; *alone: there are none. */
+/* Lowers *position to what other live engines have applied and live consumers acknowledged; *alone: there are none. */
 static rhei_status prune_floor(struct oltp *oltp, int64_t *position, bool *alone, struct rhei_error *error)
 {
     int64_t now = base_wall_ms(), others = 0;
-    const int64_t values[] = {capture_of(oltp)->engine_id, now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS};
-    rhei_status status = prune_ask(oltp, PRUNE_FLOOR, values, 3, &others, alone, error);
+    const int64_t values[] = {capture_of(oltp)->engine_id, now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS,
+                              now};
+    rhei_status status = prune_ask(oltp, PRUNE_FLOOR, values, 4, &others, alone, error);
     *position = !*alone && others < *position ? others : *position;
     return status;
 }

@@ -40,6 +40,7 @@ static const struct registry_shape registry_shapes[] = {
     {"_rhei_meta", "key, value"},
     {"_rhei_tables", "id, name, signature, columns, live, wanted"},
     {"_rhei_engines", "id, position, seen_ms"},
+    {"_rhei_consumers", "name, position, seen_ms, keep_ms"},
 };
 
 enum { REGISTRY_SHAPES = sizeof registry_shapes / sizeof registry_shapes[0] };
@@ -98,7 +99,8 @@ static rhei_status registry_list_foreign(struct oltp_connection *connection, str
     int rc = sqlite3_prepare_v2(
         connection->db,
         "WITH own(name, type) AS (VALUES('" OLTP_LOG "', 'table'), ('_rhei_meta', 'table'), ('_rhei_tables', 'table'), "
-        "('_rhei_engines', 'table'), ('_rhei_tables_name', 'index'), ('_rhei_cdc_events', 'view')) "
+        "('_rhei_engines', 'table'), ('_rhei_consumers', 'table'), ('_rhei_tables_name', 'index'), "
+        "('_rhei_cdc_events', 'view')) "
         "SELECT s.type, s.name FROM main.sqlite_schema AS s LEFT JOIN own ON own.name = s.name COLLATE NOCASE "
         "WHERE (own.type IS NOT NULL AND own.type IS NOT s.type) OR (own.type IS NULL AND s.sql IS NOT NULL AND "
         "s.type IN ('index', 'trigger') AND lower(s.tbl_name) IN (SELECT name FROM own))",
@@ -115,7 +117,7 @@ static rhei_status registry_list_foreign(struct oltp_connection *connection, str
 }
 
 static const unsigned registry_bits[REGISTRY_SHAPES] = {CAPTURE_PIECE_LOG, CAPTURE_PIECE_META, CAPTURE_PIECE_TABLES,
-                                                        CAPTURE_PIECE_ENGINES};
+                                                        CAPTURE_PIECE_ENGINES, CAPTURE_PIECE_CONSUMERS};
 
 rhei_status capture_registry_know(struct oltp_connection *connection, struct oltp_schema *schema,
                                   struct rhei_error *error)
@@ -177,12 +179,18 @@ static const char registry_tables[] =
     "CREATE TABLE IF NOT EXISTS main._rhei_tables(id INTEGER PRIMARY KEY, name TEXT, signature TEXT, columns INTEGER, "
     "live INTEGER, wanted INTEGER);"
     "CREATE INDEX IF NOT EXISTS main._rhei_tables_name ON _rhei_tables(name);"
-    "CREATE TABLE IF NOT EXISTS main._rhei_engines(id INTEGER PRIMARY KEY, position INTEGER, seen_ms INTEGER);";
+    "CREATE TABLE IF NOT EXISTS main._rhei_engines(id INTEGER PRIMARY KEY, position INTEGER, seen_ms INTEGER);"
+    "CREATE TABLE IF NOT EXISTS main._rhei_consumers(name TEXT PRIMARY KEY, position INTEGER, seen_ms INTEGER, "
+    "keep_ms INTEGER) WITHOUT ROWID;";
 
 rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error)
 {
     *last = 0;
-    rhei_status status = oltp_query_int(oltp->writer, "SELECT max(position) FROM main._rhei_engines", 0, last, error);
+    rhei_status status =
+        oltp_query_int(oltp->writer,
+                       "SELECT max(position) FROM (SELECT position FROM main._rhei_engines UNION ALL SELECT "
+                       "position FROM main._rhei_consumers)",
+                       0, last, error);
     int64_t own = atomic_load_explicit(&oltp->position, memory_order_relaxed);
     *last = *last <= CAPTURE_LOG_SEQ_MAX && *last > own ? *last : own;
     return status;
@@ -217,7 +225,8 @@ static rhei_status registry_last_number(struct oltp *oltp, const struct oltp_sch
 rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema, bool by_others, bool *lost,
                                   struct rhei_error *error)
 {
-    unsigned needed = CAPTURE_PIECE_META | CAPTURE_PIECE_TABLES | CAPTURE_PIECE_INDEX | CAPTURE_PIECE_ENGINES;
+    unsigned needed = CAPTURE_PIECE_META | CAPTURE_PIECE_TABLES | CAPTURE_PIECE_INDEX | CAPTURE_PIECE_ENGINES |
+                      CAPTURE_PIECE_CONSUMERS;
     unsigned identity = CAPTURE_PIECE_META | CAPTURE_PIECE_TABLES | CAPTURE_PIECE_LOG;
     int64_t last = 0;
     rhei_status status = RHEI_OK;

@@ -265,6 +265,7 @@ static void load_piece(struct load *load, const struct capture_object *object)
         {"_rhei_tables", CAPTURE_OBJECT_TABLE, CAPTURE_PIECE_TABLES},
         {"_rhei_tables_name", CAPTURE_OBJECT_INDEX, CAPTURE_PIECE_INDEX},
         {"_rhei_engines", CAPTURE_OBJECT_TABLE, CAPTURE_PIECE_ENGINES},
+        {"_rhei_consumers", CAPTURE_OBJECT_TABLE, CAPTURE_PIECE_CONSUMERS},
         {"_rhei_cdc_events", CAPTURE_OBJECT_VIEW, CAPTURE_PIECE_EVENTS},
     };
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {

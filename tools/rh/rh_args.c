@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rh_command_names[] = {"exec",   "query",  "sync",     "status", "info", "import",
-                                        "verify", "detach", "settings", "help",   NULL};
+const char *const rh_command_names[] = {"exec",   "query",  "sync",    "status",   "info", "import",
+                                        "verify", "detach", "changes", "settings", "help", NULL};
 
 enum option_id {
     OPTION_DB = 256,
@@ -40,6 +40,10 @@ enum option_id {
     OPTION_CONFLICT,
     OPTION_RENAME,
     OPTION_SKIP,
+    OPTION_CONSUMER,
+    OPTION_FOLLOW,
+    OPTION_OLDEST,
+    OPTION_DROP,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_END,
@@ -74,6 +78,10 @@ static const struct option long_options[] = {
     {"on-conflict", required_argument, NULL, OPTION_CONFLICT},
     {"rename", required_argument, NULL, OPTION_RENAME},
     {"skip", required_argument, NULL, OPTION_SKIP},
+    {"consumer", required_argument, NULL, OPTION_CONSUMER},
+    {"follow", no_argument, NULL, OPTION_FOLLOW},
+    {"oldest", no_argument, NULL, OPTION_OLDEST},
+    {"drop", no_argument, NULL, OPTION_DROP},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -96,6 +104,7 @@ static unsigned commands_of(int option)
     case OPTION_TIMEOUT:
         return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY);
     case OPTION_FORMAT:
+        return STATEMENTS | ONLY(RH_COMMAND_SETTINGS) | ONLY(RH_COMMAND_CHANGES);
     case OPTION_WIDTH:
         return STATEMENTS | ONLY(RH_COMMAND_SETTINGS);
     case OPTION_STATS:
@@ -110,7 +119,12 @@ static unsigned commands_of(int option)
     case OPTION_READ_ONLY:
         return ONLY(RH_COMMAND_QUERY) | ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO);
     case OPTION_CAPTURE:
-        return ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SYNC);
+        return ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_CHANGES);
+    case OPTION_CONSUMER:
+    case OPTION_FOLLOW:
+    case OPTION_OLDEST:
+    case OPTION_DROP:
+        return ONLY(RH_COMMAND_CHANGES);
     case OPTION_JSON:
         return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY);
     case OPTION_CREATE:
@@ -132,9 +146,9 @@ static unsigned commands_of(int option)
 
 static bool read_format(struct rh_args *args, const char *text, struct rh_buffer *why)
 {
-    static const char *const names[] = {"table", "csv",      "json",  "ndjson", "markdown",
-                                        "tsv",   "vertical", "arrow", "parquet"};
-    for (int at = 0; at < 9; at++) {
+    static const char *const names[] = {"table", "csv",      "json",  "ndjson",  "markdown",
+                                        "tsv",   "vertical", "arrow", "parquet", "debezium"};
+    for (int at = 0; at < 10; at++) {
         if (strcmp(text, names[at]) == 0) {
             args->format = (enum rh_format)(RH_FORMAT_TABLE + at);
             return true;
@@ -303,6 +317,18 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
     case OPTION_JSON:
         args->json = true;
         return true;
+    case OPTION_CONSUMER:
+        args->consumer = value;
+        return true;
+    case OPTION_FOLLOW:
+        args->follow = true;
+        return true;
+    case OPTION_OLDEST:
+        args->oldest = true;
+        return true;
+    case OPTION_DROP:
+        args->drop = true;
+        return true;
     default:
         return take_import_option(args, option, value, why);
     }
@@ -407,8 +433,28 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
     }
 }
 
+static bool check_changes(const struct rh_args *args, struct rh_buffer *why)
+{
+    bool ours =
+        args->format == RH_FORMAT_DEFAULT || args->format == RH_FORMAT_JSON || args->format == RH_FORMAT_DEBEZIUM;
+    if (args->command != RH_COMMAND_CHANGES) {
+        if (args->format != RH_FORMAT_DEBEZIUM)
+            return true;
+        rh_buffer_add_text(why, "--format debezium is for rh changes");
+    } else if (!ours) {
+        rh_buffer_add_text(why, "rh changes writes json and debezium");
+    } else if (args->drop && (args->consumer == NULL || args->follow || args->oldest)) {
+        rh_buffer_add_text(why, "--drop goes with --consumer NAME, and with nothing else");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static bool check_together(const struct rh_args *args, struct rh_buffer *why)
 {
+    if (!check_changes(args, why))
+        return false;
     if (args->command == RH_COMMAND_SETTINGS && args->format == RH_FORMAT_ARROW) {
         rh_buffer_add_text(why, "rh settings writes table, vertical, csv, tsv, json, ndjson and markdown, no arrow");
         return false;

@@ -20,6 +20,7 @@ enum rh_command {
     RH_COMMAND_IMPORT,
     RH_COMMAND_VERIFY,
     RH_COMMAND_DETACH,
+    RH_COMMAND_CHANGES,
     RH_COMMAND_SETTINGS,
     RH_COMMAND_HELP,
     RH_COMMAND_VERSION,
@@ -39,6 +40,7 @@ enum rh_format {
     RH_FORMAT_VERTICAL,
     RH_FORMAT_ARROW,
     RH_FORMAT_PARQUET,
+    RH_FORMAT_DEBEZIUM,
 };
 
 /** What import does with a row whose key is there already. */
@@ -74,6 +76,8 @@ struct rh_args {
     bool explain, stats, json;
     const char *null_text; /* of output; NULL: the format's */
     int64_t width;         /* of a table; 0: the terminal's */
+    const char *consumer;  /* changes */
+    bool follow, drop, oldest;
     struct rh_import_args import;
 };
 

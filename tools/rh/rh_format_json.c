@@ -54,7 +54,7 @@ void rh_add_json_text(struct rh_buffer *out, const char *text, size_t length)
     rh_buffer_add_char(out, '"');
 }
 
-static void add_value(struct rh_buffer *line, const struct rhei_value *value)
+void rh_add_json_value(struct rh_buffer *line, const struct rhei_value *value)
 {
     char real[RH_REAL_SIZE], integer[RH_INTEGER_SIZE];
     switch (value->type) {
@@ -114,7 +114,7 @@ static void add_object(struct rh_writer *writer, const struct rhei_value *values
             rh_buffer_add_char(&writer->line, ',');
         rh_add_json_text(&writer->line, writer->names[at], strlen(writer->names[at]));
         rh_buffer_add_char(&writer->line, ':');
-        add_value(&writer->line, &values[at]);
+        rh_add_json_value(&writer->line, &values[at]);
     }
     rh_buffer_add_char(&writer->line, '}');
 }

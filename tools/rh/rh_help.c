@@ -12,6 +12,7 @@ static const char overview[] =
     "  rh sync                    bring the column store to every commit, and report\n"
     "  rh verify [TABLE]          compare tables with the column store\n"
     "  rh detach                  take change capture out of the file\n"
+    "  rh changes                 follow the changes of all tables, as lines of JSON\n"
     "  rh info                    paths, versions, settings in force\n"
     "  rh settings                every setting: what it may be, its default, what it does\n"
     "  rh help   [COMMAND]        the options of a command\n"
@@ -126,6 +127,20 @@ static const char info_text[] = "rh info [options]: paths, engines, versions, me
                                 "  --json             as one line of JSON\n"
                                 "  --read-only        as without it: nothing is written\n";
 
+static const char changes_text[] =
+    "rh changes [options]: prints what is changed, one JSON object a line, whole transactions\n"
+    "\n"
+    "Begins with the definition of every captured table; each commit ends what belongs together.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --consumer NAME    go on behind what this consumer was told last; the log waits for it (seven days, or its "
+    "limit)\n"
+    "  --oldest           a new consumer, or none, begins with the oldest change of the log (default: with new ones)\n"
+    "  --follow           wait for more, until Ctrl-C\n"
+    "  --format F         json (default), or debezium: the envelope with before, after, source, op and ts_ms\n"
+    "  --drop             forget the consumer\n"
+    "  --capture          install change capture into the file, if it has none\n";
+
 static const char settings_text[] =
     "rh settings [options]: every setting that a TOML file (--config) may have, under [engine]\n"
     "\n"
@@ -153,6 +168,8 @@ const char *rh_help_text(enum rh_command command)
         return verify_text;
     case RH_COMMAND_DETACH:
         return detach_text;
+    case RH_COMMAND_CHANGES:
+        return changes_text;
     case RH_COMMAND_SETTINGS:
         return settings_text;
     default:

@@ -38,6 +38,8 @@ static int run(struct rh_tool *tool, int argc)
         return rh_verify_command(tool);
     case RH_COMMAND_DETACH:
         return rh_detach_command(tool);
+    case RH_COMMAND_CHANGES:
+        return rh_changes_command(tool);
     case RH_COMMAND_SETTINGS:
         return rh_settings_command(tool);
     case RH_COMMAND_VERSION:

@@ -55,6 +55,7 @@ int rh_info_command(struct rh_tool *tool);
 int rh_import_command(struct rh_tool *tool);
 int rh_verify_command(struct rh_tool *tool);
 int rh_detach_command(struct rh_tool *tool);
+int rh_changes_command(struct rh_tool *tool);
 int rh_settings_command(struct rh_tool *tool);
 /** Text of `rh help` and `rh help COMMAND`. */
 const char *rh_help_text(enum rh_command command);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Consumers of the change log: who they are and how far each is, in _rhei_consumers.
+ *
+ * C1. A consumer's row is written by the writer, in a transaction of its own: it says what was acknowledged, never more.
+ * C2. What a live consumer has not acknowledged stays in the log (capture_prune.c), until the log's limit; one that was not seen for its
+ *     keep_ms pins nothing.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "capture/capture_changes.h"
+#include "capture/capture_internal.h"
+
+enum { CONSUMER_NAME_MOST = 200 };
+
+static rhei_status consumer_check(const char *name, struct rhei_error *error)
+{
+    size_t len = strlen(name);
+    return len > 0 && len <= CONSUMER_NAME_MOST
+               ? RHEI_OK
+               : error_set(error, RHEI_INVALID, "a consumer's name has 1 to %d bytes, this one has %zu",
+                           CONSUMER_NAME_MOST, len);
+}
+
+static int64_t consumer_integer(sqlite3_stmt *stmt, int64_t otherwise, int *rc)
+{
+    *rc = sqlite3_step(stmt);
+    return *rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_INTEGER ? sqlite3_column_int64(stmt, 0)
+                                                                               : otherwise;
+}
+
+/* With the writer held: one statement with a name and two numbers; *changed rows, *value: the integer that it gave. */
+static rhei_status consumer_run(struct oltp *oltp, const char *sql, const char *name, int64_t first, int64_t second,
+                                int *changed, int64_t *value, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *db = oltp->writer->db;
+    int64_t last = sqlite3_last_insert_rowid(db);
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(stmt, 2, first);
+        sqlite3_bind_int64(stmt, 3, second);
+        *value = consumer_integer(stmt, -1, &rc);
+        *changed = rc == SQLITE_DONE ? sqlite3_changes(db) : 0;
+    }
+    rhei_status status =
+        rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, "consumer", error);
+    sqlite3_finalize(stmt);
+    sqlite3_set_last_insert_rowid(db, last);
+    return status;
+}
+
+/* The same, waiting for the writer. */
+static rhei_status consumer_write(struct oltp *oltp, const char *sql, const char *name, int64_t first, int64_t second,
+                                  int *changed, struct rhei_error *error)
+{
+    int64_t value = 0;
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status == RHEI_OK) {
+        status = consumer_run(oltp, sql, name, first, second, changed, &value, error);
+        oltp_writer_release(oltp);
+    }
+    return status;
+}
+
+static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
+                                 struct rhei_error *error)
+{
+    int changed = 0;
+    rhei_status status = consumer_run(oltp, "SELECT position FROM main._rhei_consumers WHERE name = ?1",
+                                      config->consumer, 0, 0, &changed, position, error);
+    if (status == RHEI_OK && *position < 0) {
+        status = oltp_query_int(oltp->writer,
+                                config->oldest ? "SELECT min(seq) - 1 FROM main." OLTP_LOG
+                                               : "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62",
+                                0, position, error);
+    }
+    if (status == RHEI_OK) {
+        int64_t unused = 0;
+        status = consumer_run(oltp,
+                              "INSERT INTO main._rhei_consumers(name, position, seen_ms, keep_ms) VALUES(?1, ?2, "
+                              "CAST((" CAPTURE_NOW " - 2440587.5) * 86400000 AS INTEGER), ?3) ON CONFLICT(name) DO "
+                              "UPDATE SET seen_ms = excluded.seen_ms, keep_ms = excluded.keep_ms",
+                              config->consumer, *position, config->keep_ms, &changed, &unused, error);
+    }
+    return status;
+}
+
+rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
+                                  struct rhei_error *error)
+{
+    rhei_status status = consumer_check(config->consumer, error);
+    if (status == RHEI_OK) {
+        status = oltp_writer_acquire(oltp, 0, error);
+    }
+    if (status != RHEI_OK) {
+        return status;
+    }
+    /* one transaction: no change may come between the end of the log and the row that pins it */
+    status = oltp_step_own(oltp, oltp->begin, error);
+    if (status == RHEI_OK) {
+        status = consumer_find(oltp, config, position, error);
+        if (status == RHEI_OK) {
+            status = oltp_step_own(oltp, oltp->commit, error);
+        }
+        if (status != RHEI_OK) {
+            oltp_exec(oltp->writer, "ROLLBACK", NULL);
+            oltp_rolled_back(oltp);
+        }
+    }
+    oltp_writer_release(oltp);
+    return status;
+}
+
+rhei_status capture_consumer_move(struct oltp *oltp, const char *consumer, int64_t position, struct rhei_error *error)
+{
+    int changed = 0;
+    rhei_status status = consumer_write(oltp,
+                                        "UPDATE main._rhei_consumers SET position = ?2, seen_ms = CAST((" CAPTURE_NOW
+                                        " - 2440587.5) * 86400000 AS INTEGER) WHERE name = ?1 AND ?3 = 0",
+                                        consumer, position, 0, &changed, error);
+    return status == RHEI_OK && changed == 0
+               ? error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\" any more: it was dropped", consumer)
+               : status;
+}
+
+rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error)
+{
+    int changed = 0;
+    rhei_status status = consumer_check(consumer, error);
+    if (status == RHEI_OK && !oltp_captures(oltp)) {
+        return error_set(error, RHEI_READ_ONLY, "this handle captures no changes, so no consumer can be dropped by it");
+    }
+    if (status == RHEI_OK) {
+        status = consumer_write(oltp, "DELETE FROM main._rhei_consumers WHERE name = ?1 AND ?2 = ?3", consumer, 0, 0,
+                                &changed, error);
+    }
+    return status == RHEI_OK && changed == 0 ? error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\"", consumer)
+                                             : status;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rh changes: the change feed as lines of JSON, plain or in Debezium's envelope. What was written is acknowledged commit by commit. */
+#include "rh_interrupt.h"
+#include "rh_text.h"
+#include "rh_tool.h"
+#include "rh_writer.h"
+#include "rhei/rhei_doors.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void add_text(struct rh_buffer *out, const char *text)
+{
+    if (text == NULL)
+        rh_buffer_add_text(out, "null");
+    else
+        rh_add_json_text(out, text, strlen(text));
+}
+
+static bool is_key(const struct rhei_change *change, uint32_t column)
+{
+    for (uint32_t k = 0; k < change->key_count; k++)
+        if (change->key_columns[k] == column)
+            return true;
+    return false;
+}
+
+static void add_row(struct rh_buffer *out, const struct rhei_change *change, bool key_only)
+{
+    const char *before = "{";
+    for (uint32_t c = 0; c < change->column_count; c++) {
+        if (key_only && !is_key(change, c))
+            continue;
+        rh_buffer_add_text(out, before);
+        add_text(out, change->columns[c]);
+        rh_buffer_add_char(out, ':');
+        rh_add_json_value(out, &change->values[c]);
+        before = ",";
+    }
+    rh_buffer_add_text(out, before[0] == '{' ? "{}" : "}");
+}
+
+/* ---- Our own lines. ---------------------------------------------------------------------------------------------- */
+
+static void add_definition(struct rh_buffer *out, const struct rhei_change *change)
+{
+    rh_buffer_add_text(out, ",\"columns\":[");
+    for (uint32_t c = 0; c < change->column_count; c++) {
+        rh_buffer_add_text(out, c > 0 ? "," : "");
+        add_text(out, change->columns[c]);
+    }
+    rh_buffer_add_text(out, "],\"key\":[");
+    for (uint32_t k = 0; k < change->key_count; k++) {
+        rh_buffer_add_text(out, k > 0 ? "," : "");
+        add_text(out, change->columns[change->key_columns[k]]);
+    }
+    rh_buffer_add_char(out, ']');
+}
+
+static void add_plain(struct rh_buffer *out, const struct rhei_change *change)
+{
+    static const char *const kinds[] = {"", "table", "gone", "insert", "update", "delete", "lost", "commit"};
+    bool row = change->values != NULL;
+    rh_buffer_format(out, "{\"kind\":\"%s\"", kinds[change->kind]);
+    if (row || change->kind == RHEI_CHANGE_COMMIT)
+        rh_buffer_format(out, ",\"position\":%" PRId64 ",\"time_us\":%" PRId64, change->position, change->time_us);
+    if (change->kind != RHEI_CHANGE_COMMIT) {
+        rh_buffer_add_text(out, ",\"table\":");
+        add_text(out, change->table);
+        rh_buffer_format(out, ",\"number\":%" PRIu32, change->table_number);
+    }
+    if (change->kind == RHEI_CHANGE_TABLE)
+        add_definition(out, change);
+    if (row) {
+        rh_buffer_add_text(out, ",\"key\":");
+        add_row(out, change, true);
+    }
+    if (row && change->kind != RHEI_CHANGE_DELETE) {
+        rh_buffer_add_text(out, ",\"row\":");
+        add_row(out, change, false);
+    }
+    if (change->kind == RHEI_CHANGE_LOST) {
+        rh_buffer_add_text(out, ",\"reason\":");
+        add_text(out, change->reason);
+    }
+    rh_buffer_add_text(out, "}\n");
+}
+
+/* ---- Debezium's. ------------------------------------------------------------------------------------------------- */
+
+/* Of rows alone; whatever else there is has no place in the envelope. */
+static void add_debezium(struct rh_buffer *out, const struct rhei_change *change, const char *database)
+{
+    bool gone = change->kind == RHEI_CHANGE_DELETE;
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    int64_t now = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+    if (change->values == NULL)
+        return;
+    rh_buffer_add_text(out, "{\"before\":");
+    if (gone)
+        add_row(out, change, true);
+    else
+        rh_buffer_add_text(out, "null");
+    rh_buffer_add_text(out, ",\"after\":");
+    if (gone)
+        rh_buffer_add_text(out, "null");
+    else
+        add_row(out, change, false);
+    rh_buffer_format(out,
+                     ",\"source\":{\"version\":\"%s\",\"connector\":\"rhei\",\"name\":\"rhei\",\"ts_ms\":%" PRId64
+                     ",\"snapshot\":\"false\",\"db\":",
+                     rhei_version(), change->time_us / 1000);
+    add_text(out, database);
+    rh_buffer_format(out, ",\"sequence\":\"[\\\"%" PRId64 "\\\"]\",\"table\":", change->position);
+    add_text(out, change->table);
+    rh_buffer_format(out, ",\"position\":%" PRId64 "},\"op\":\"%s\",\"ts_ms\":%" PRId64 ",\"transaction\":null}\n",
+                     change->position,
+                     gone                                 ? "d"
+                     : change->kind == RHEI_CHANGE_INSERT ? "c"
+                                                          : "u",
+                     now);
+}
+
+static void tell_lost(const struct rh_tool *tool, const struct rhei_change *change)
+{
+    struct rh_buffer name = {0};
+    if (change->table != NULL)
+        rh_add_visible(&name, change->table, strlen(change->table));
+    rh_tell(tool, "changes of %s are lost, read %s anew: %s", change->table == NULL ? "all tables" : name.bytes,
+            change->table == NULL ? "them" : "it", change->reason);
+    rh_buffer_free(&name);
+}
+
+/* ---- The command. ------------------------------------------------------------------------------------------------ */
+
+/* All that is committed now. False: an error, or the output is gone. */
+static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rhei_error *error)
+{
+    struct rhei_change change = {.struct_size = sizeof change};
+    struct rh_buffer line = {0};
+    rhei_status status;
+    bool good = true;
+    while (good && !rh_interrupted() && (status = rhei_changes_next(changes, &change, error)) != RHEI_DONE) {
+        if (status != RHEI_ROW) {
+            good = false;
+            break;
+        }
+        if (tool->args->format == RH_FORMAT_DEBEZIUM) {
+            add_debezium(&line, &change, tool->args->db == NULL ? "rhei.db" : tool->args->db);
+            if (change.kind == RHEI_CHANGE_LOST)
+                tell_lost(tool, &change);
+        } else {
+            add_plain(&line, &change);
+        }
+        fwrite(line.bytes == NULL ? "" : line.bytes, 1, line.length, stdout);
+        rh_buffer_clear(&line);
+        if (change.kind == RHEI_CHANGE_COMMIT) { /* first it is out, then it is acknowledged */
+            good = fflush(stdout) == 0 && !ferror(stdout) &&
+                   rhei_changes_acknowledge(changes, change.position, error) == RHEI_OK;
+        }
+    }
+    rh_buffer_free(&line);
+    return good;
+}
+
+static bool follow(struct rh_tool *tool, struct rhei_error *error)
+{
+    rhei_changes *changes = NULL;
+    struct rhei_changes_options options = {.struct_size = sizeof options,
+                                           .consumer = tool->args->consumer,
+                                           .start = tool->args->oldest ? RHEI_CHANGES_OLDEST : RHEI_CHANGES_NEW,
+                                           .cancel = tool->cancel};
+    bool good = rhei_changes_open(tool->db, &options, &changes, error) == RHEI_OK;
+    good = good && print_all(tool, changes, error);
+    while (good && tool->args->follow && !rh_interrupted()) {
+        good = rhei_changes_wait(changes, -1, error) == RHEI_OK && print_all(tool, changes, error);
+    }
+    rhei_changes_close(&changes);
+    return good;
+}
+
+int rh_changes_command(struct rh_tool *tool)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (!rh_tool_open(tool, 0))
+        return RH_EXIT_ERROR;
+    bool good =
+        tool->args->drop ? rhei_changes_drop(tool->db, tool->args->consumer, &error) == RHEI_OK : follow(tool, &error);
+    if (!good && error.code != RHEI_OK)
+        rh_tell_error(tool, &error);
+    rh_tool_close(tool);
+    return rh_finish_output(tool, good ? RH_EXIT_OK : RH_EXIT_ERROR);
+}
