@@ -140,8 +140,8 @@ static void test_c6_others_write_while_a_table_waits(void **state)
         "INSERT INTO n VALUES(1, 'x'); CREATE UNIQUE INDEX nv ON n(v); REPLACE INTO n VALUES(2, 'x')",
         "INSERT INTO n VALUES(1, 'x'); ALTER TABLE n ADD COLUMN w DEFAULT 7; INSERT INTO n VALUES(2, 'y', 8)",
         "CREATE TABLE m(a PRIMARY KEY) WITHOUT ROWID; INSERT INTO n VALUES(9, 9); INSERT INTO m VALUES(9)",
-        "CREATE TRIGGER g INSERT ON n WHEN NEW.id < 9 BEGIN INSERT INTO n VALUES(50, 0); END; INSERT INTO n VALUES(1, "
-        "2)",
+        ("CREATE TRIGGER g INSERT ON n WHEN NEW.id < 9 BEGIN INSERT INTO n VALUES(50, 0); END; INSERT INTO n VALUES(1, "
+         "2)"),
         "VACUUM; INSERT INTO n VALUES(4, 4)",
     };
     struct many many;

@@ -55,8 +55,9 @@ static void test_d5_without_background_builds_a_demanded_read_says_who_builds(vo
     static const char *const changes[] = {
         ".dbconfig enable_trigger off\nUPDATE t SET x = 5 - x;", /* past its triggers */
         "ALTER TABLE t RENAME COLUMN x TO y; ALTER TABLE t RENAME COLUMN y TO x;",
-        "CREATE TABLE n(id INTEGER PRIMARY KEY, x INTEGER); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE n "
-        "RENAME TO t;",
+        ("CREATE TABLE n(id INTEGER PRIMARY KEY, x INTEGER); INSERT INTO n SELECT * FROM t; DROP TABLE t; ALTER TABLE "
+         "n "
+         "RENAME TO t;"),
         "ALTER TABLE t ADD COLUMN z DEFAULT 3;",
     };
     int again = 0;

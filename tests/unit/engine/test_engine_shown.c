@@ -176,8 +176,8 @@ static void test_q2_statements_mean_what_they_mean_on_a_copy(void **state)
         "SELECT g, x.c0 FROM groups LEFT JOIN %s x ON x.c0 = g * 4000 ORDER BY g",
         "SELECT g, (SELECT max(c0) FROM %s x WHERE x.c1 = g AND x.c0 < 100 * g) FROM groups ORDER BY g",
         "SELECT g FROM groups WHERE EXISTS (SELECT 1 FROM %s x WHERE x.c0 = g + 7997) ORDER BY g",
-        "SELECT count(*), sum(c0) FROM %s WHERE c0 IN (WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 7 FROM n "
-        "WHERE i < 20000) SELECT i FROM n)",
+        ("SELECT count(*), sum(c0) FROM %s WHERE c0 IN (WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 7 FROM n "
+         "WHERE i < 20000) SELECT i FROM n)"),
         "SELECT c2, count(*) FROM %s WHERE c2 LIKE 'E%%' GROUP BY c2 ORDER BY c2",
         "SELECT count(*) FROM %s WHERE c2 COLLATE NOCASE = 'ODD'",
         "SELECT count(*) FROM %s WHERE c0 > '7990'",
