@@ -171,6 +171,22 @@ static rhei_status write_reals(struct mirror *mirror, struct mirror_segment *seg
     return RHEI_OK;
 }
 
+double mirror_integer_floor(int64_t value)
+{
+    double nearest = (double)value;
+    if (nearest >= 0x1p63 || (int64_t)nearest > value)
+        return nextafter(nearest, -INFINITY);
+    return nearest;
+}
+
+double mirror_integer_ceiling(int64_t value)
+{
+    double nearest = (double)value;
+    if (nearest < 0x1p63 && (int64_t)nearest < value)
+        return nextafter(nearest, INFINITY);
+    return nearest;
+}
+
 /* ASCII and NUL of eight bytes at once; base_utf8_valid only looks at what has other bytes. */
 uint32_t mirror_text_flags(const char *bytes, uint32_t length, uint32_t known)
 {

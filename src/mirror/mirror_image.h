@@ -75,6 +75,8 @@ struct mirror_column_seen;
 /* RHEI_IO, with what is wrong; everything else below may take a checked image at its word. */
 rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, bool lazily,
                                struct rhei_error *error);
+/* The bytes of a string that lies within its heap; NULL: it doesn't, or says something else than its heap. */
+const char *mirror_image_bytes(const struct segment_string *string, const struct segment_heaps *heaps);
 /* What is wrong with the bytes of a column whose bookkeeping is right; NULL: nothing. */
 const char *mirror_image_check_column(const struct segment_column *column, uint32_t rows);
 /* A sealed segment without a number. Holds the owner for each buffer that it uses. */

@@ -12,7 +12,6 @@
 #include "mirror_internal.h"
 #include "mirror_part.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/base_utf8.h"
@@ -413,20 +412,4 @@ const char *mirror_string_bytes(const struct mirror_string *string, uint32_t *le
 {
     *length = string->as.inlined.length;
     return *length <= sizeof string->as.inlined.bytes ? string->as.inlined.bytes : string->as.pointer.bytes;
-}
-
-double mirror_integer_floor(int64_t value)
-{
-    double nearest = (double)value;
-    if (nearest >= 0x1p63 || (int64_t)nearest > value)
-        return nextafter(nearest, -INFINITY);
-    return nearest;
-}
-
-double mirror_integer_ceiling(int64_t value)
-{
-    double nearest = (double)value;
-    if (nearest < 0x1p63 && (int64_t)nearest < value)
-        return nextafter(nearest, INFINITY);
-    return nearest;
 }

@@ -32,6 +32,14 @@ void sync_wake(struct sync *sync)
     base_mutex_unlock(&sync->wake_lock);
 }
 
+void sync_mend(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    atomic_store_explicit(&sync->request, true, memory_order_relaxed);
+    base_mutex_unlock(&sync->lock);
+    sync_wake(sync);
+}
+
 /* Until the time has come, or somebody stops the loop; or wakes it, if `wakeable`. */
 static void rest(struct sync *sync, int64_t until_ns, bool wakeable)
 {

@@ -475,14 +475,6 @@ void sync_tables_mend(struct sync *sync)
     }
 }
 
-void sync_mend(struct sync *sync)
-{
-    base_mutex_lock(&sync->lock);
-    atomic_store_explicit(&sync->request, true, memory_order_relaxed);
-    base_mutex_unlock(&sync->lock);
-    sync_wake(sync);
-}
-
 /* Before a cycle begins: rebuilds that were asked for, and the tables whose loads are done. */
 void sync_tables_serve_requests(struct sync *sync)
 {
