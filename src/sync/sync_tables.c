@@ -187,32 +187,6 @@ static int compare_tables(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
-/* The entry of the old list that a new definition continues, if nothing that matters here is different. */
-static struct sync_table *find_unchanged(const struct sync *sync, const struct source_table *definition)
-{
-    struct source_table wanted = *definition;
-    struct sync_table key = {.definition = &wanted}, *pointer = &key;
-    if (!wanted.name)
-        wanted.name = "";
-    struct sync_table **found = sync->table_count == 0 ? NULL
-                                                       : bsearch(&pointer, sync->tables, sync->table_count,
-                                                                 sizeof(struct sync_table *), compare_tables);
-    if (!found || (*found)->kept)
-        return NULL;
-    const struct source_table *old = (*found)->definition;
-    bool same = old->column_count == definition->column_count &&
-                same_text(old->unmirrored_reason, definition->unmirrored_reason);
-    return same ? *found : NULL;
-}
-
-static void keep_none(struct sync *sync)
-{
-    for (size_t i = 0; i < sync->table_count; i++)
-        sync->tables[i]->kept = false;
-}
-
-/* ---- Tables that the mirror had before the first cycle. ------------------------------------------------------------ */
-
 static bool same_definition(const struct source_table *a, const struct source_table *b)
 {
     bool same = strcmp(a->name, b->name ? b->name : "") == 0 && a->column_count == b->column_count &&
@@ -226,6 +200,34 @@ static bool same_definition(const struct source_table *a, const struct source_ta
         same = a->key_columns[k] == b->key_columns[k];
     return same;
 }
+
+/*
+ * The entry of the old list that a new definition continues, if nothing that matters here is different:
+ * a number alone doesn't say so. An older copy of the file has an older registry, which gives numbers again that this one had.
+ */
+static struct sync_table *find_unchanged(const struct sync *sync, const struct source_table *definition)
+{
+    struct source_table wanted = *definition;
+    struct sync_table key = {.definition = &wanted}, *pointer = &key;
+    if (!wanted.name)
+        wanted.name = "";
+    struct sync_table **found = sync->table_count == 0 ? NULL
+                                                       : bsearch(&pointer, sync->tables, sync->table_count,
+                                                                 sizeof(struct sync_table *), compare_tables);
+    if (!found || (*found)->kept)
+        return NULL;
+    const struct source_table *old = (*found)->definition;
+    bool same = same_definition(old, definition) && same_text(old->unmirrored_reason, definition->unmirrored_reason);
+    return same ? *found : NULL;
+}
+
+static void keep_none(struct sync *sync)
+{
+    for (size_t i = 0; i < sync->table_count; i++)
+        sync->tables[i]->kept = false;
+}
+
+/* ---- Tables that the mirror had before the first cycle. ------------------------------------------------------------ */
 
 /* A table of this source from *id on that the mirror has. With the turn. */
 static bool next_own(struct sync *sync, uint32_t *id)

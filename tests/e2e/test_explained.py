@@ -67,6 +67,26 @@ def test_a10_an_older_copy_is_restored_over_the_live_file(lost, made, path, fold
     copy.close()
 
 
+def test_a10_an_older_copy_has_other_columns_under_the_same_number(path, folder, open_engine):
+    shell(path, f"CREATE TABLE t (id INTEGER PRIMARY KEY, v INT, w INT); {ROWS} INSERT INTO t SELECT i, i, -i FROM n;")
+    engine = open_engine()
+    engine.initial_sync()
+    live, copy = sqlite3.connect(path, isolation_level=None, timeout=10), sqlite3.connect(folder / "copy.db")
+    live.backup(copy)
+    live.execute("DROP TABLE t")
+    live.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, w INT, v INT)")
+    live.execute(ROWS + "INSERT INTO t SELECT i, -i, i FROM n")
+    engine.initial_sync()
+    assert engine.olap("SELECT sum(v), min(w) FROM t").rows == [(4501500, -3000)]
+    copy.backup(live)  # its registry gives the table anew the number that the other one had
+    assert engine.query("SELECT sum(v), min(w) FROM t").rows == [(4501500, -3000)]
+    engine.initial_sync()
+    assert engine.olap("SELECT sum(v), min(w) FROM t").rows == [(4501500, -3000)]
+    assert_mirror(engine, path)
+    live.close()
+    copy.close()
+
+
 def test_c4_temp_triggers_of_other_programs(path, open_engine):
     engine = built(open_engine, path)
     shell(path, "CREATE TEMP TRIGGER x AFTER UPDATE ON t WHEN NEW.v < 5 BEGIN UPDATE t SET v = NEW.v + 1 WHERE id = NEW.id; END;"
