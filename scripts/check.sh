@@ -103,6 +103,10 @@ check_install() {
             return 1
         }
     done
+    env -u LD_LIBRARY_PATH "$prefix/bin/rh" query --db :memory: "SELECT 1" >"$work/rh.log" || {
+        echo "the installed rh doesn't run in a prefix of one's own"
+        return 1
+    }
 }
 
 check_docs() {
