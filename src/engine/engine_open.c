@@ -310,8 +310,10 @@ void rhei_close(rhei_db **db)
     struct rhei_db *closing = *db;
     *db = NULL;
     /* First whatever works in the background; then the readers of the mirror; then the mirror; SQLite last. */
+    oltp_upkeep_ends(closing->oltp, true);
     if (closing->sync != NULL)
         sync_stop(closing->sync);
+    oltp_upkeep_ends(closing->oltp, false);
     engine_rows_spare_free(closing);
     engine_disk_finish(closing);
     route_close(&closing->route);

@@ -45,6 +45,11 @@ struct oltp_config {
 rhei_status oltp_open(const struct oltp_config *config, struct oltp **oltp, struct rhei_error *error);
 /* All cursors and sessions must be closed. Accepts NULL. */
 void oltp_close(struct oltp **oltp);
+/*
+ * While true, what works in the background and wants the writer gives up where another program has the lock, rather than wait for
+ * busy_timeout_ms: for who is about to join those threads, with no call of anybody running. Accepts NULL.
+ */
+void oltp_upkeep_ends(struct oltp *oltp, bool ends);
 /* RHEI_REPLACED if the file was moved, deleted or replaced, which is looked at every 0.1 ms at most. */
 rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error);
 /* Whether changes are captured: false for read-only handles, and where capture was asked for only if present. */

@@ -27,6 +27,9 @@ static int connection_busy(void *context, int tries)
 {
     struct oltp_connection *connection = context;
     int64_t now = base_now_ns();
+    if (connection->stop == NULL && connection->role == OLTP_WRITER && atomic_load(&connection->oltp->upkeep_ends)) {
+        return 0;
+    }
     if (connection->busy_deadline_ns == 0) {
         connection->busy_deadline_ns = now + (int64_t)connection->oltp->config.busy_timeout_ms * 1000000;
     }

@@ -499,7 +499,8 @@ struct oltp {
     base_mutex maintenance_lock;
     base_cond maintenance_wake;
     bool maintenance_stop, checkpoint_due, limit_due, seen_due;
-    int64_t later_ns; /* when the hooks' upkeep is to be called for what was left for later; 0: nothing was */
+    atomic_bool upkeep_ends; /* the handle is closing: its upkeep waits for no other program's lock any more */
+    int64_t later_ns;        /* when the hooks' upkeep is to be called for what was left for later; 0: nothing was */
     atomic_int_fast64_t log_first;         /* lowest log row as far as we know */
     atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
     int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */

@@ -103,15 +103,24 @@ rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error)
     return status;
 }
 
+void oltp_upkeep_ends(struct oltp *oltp, bool ends)
+{
+    if (oltp != NULL) {
+        atomic_store(&oltp->upkeep_ends, ends);
+    }
+}
+
 void oltp_maintenance_stop(struct oltp *oltp)
 {
     if (!oltp->maintenance_running) {
         return;
     }
+    oltp_upkeep_ends(oltp, true);
     base_mutex_lock(&oltp->maintenance_lock);
     oltp->maintenance_stop = true;
     base_cond_signal(&oltp->maintenance_wake);
     base_mutex_unlock(&oltp->maintenance_lock);
     base_thread_join(&oltp->maintenance);
+    oltp_upkeep_ends(oltp, false);
     oltp->maintenance_running = false;
 }

@@ -613,6 +613,30 @@ def test_q7_two_sessions(path, open_engine):
     second.session_close()
 
 
+def test_closing_waits_for_no_lock_of_another_program(path, open_engine, python_writer):
+    engine = open_engine(busy_timeout_ms=600_000)  # longer than a call of this test may take
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    engine.initial_sync()
+    engine.close()
+    foreign = python_writer()
+    foreign.execute("BEGIN IMMEDIATE")
+    for _ in range(5):
+        engine.open(path, busy_timeout_ms=600_000)  # whose upkeep wants to say in the file that it is here
+        assert engine.query("SELECT count(*) FROM t").rows == [(0,)]
+        engine.close()
+    foreign.execute("ROLLBACK")
+    engine.open(path)
+    for number in range(5):  # here the sync wants to forget what it has applied
+        engine.execute("INSERT INTO t (v) VALUES (?)", number)
+        foreign.execute("BEGIN IMMEDIATE")
+        assert engine.query("SELECT count(*) FROM t").rows == [(number + 1,)]
+        engine.close()
+        foreign.execute("ROLLBACK")
+        engine.open(path, busy_timeout_ms=600_000)
+    engine.initial_sync()
+    assert engine.verify()
+
+
 def test_q7_begin_without_a_session_is_refused(path, open_engine):
     engine = open_engine()
     engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
