@@ -124,7 +124,7 @@ rhei_status rhei_changes_next(rhei_changes *changes, struct rhei_change *change,
     if (status != RHEI_ROW)
         return status;
     struct rhei_change known = {.struct_size = sizeof known,
-                                .kind = found->kind,
+                                .kind = (int32_t)found->kind,
                                 .table_number = found->number,
                                 .position = found->position,
                                 .time_us = found->time_us,
