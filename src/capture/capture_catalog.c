@@ -18,6 +18,13 @@ void capture_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
     BASE_INVARIANT(schema != old && schema->catalog.tables != NULL);
     schema->catalog.schema_version = atomic_load_explicit(&capture_of(oltp)->schema_version, memory_order_relaxed) + 1;
     capture_of(oltp)->schema = schema;
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        int64_t id = schema->tables[i].table.source.id;
+        if (id < (int64_t)1 << 31 &&
+            id > atomic_load_explicit(&capture_of(oltp)->highest_table, memory_order_relaxed)) {
+            atomic_store_explicit(&capture_of(oltp)->highest_table, id, memory_order_relaxed);
+        }
+    }
     atomic_store_explicit(&capture_of(oltp)->schema_version, schema->catalog.schema_version, memory_order_release);
     bool waiting = schema->waiting > 0;
     base_mutex_unlock(&capture_of(oltp)->schema_lock);

@@ -283,6 +283,7 @@ struct capture_state {
     base_mutex schema_lock;
     struct oltp_schema *schema;
     atomic_uint_fast64_t schema_version;
+    atomic_int_fast64_t highest_table;    /* number of a table of the file that this handle has known */
     atomic_uint_fast64_t schema_token;    /* commit token at which schema was known to be current */
     atomic_uint_fast64_t unsettled_token; /* commit token at which a writer held back the new schema, and ... */
     atomic_int_fast64_t unsettled_until;  /* ... until when nobody tries again without waiting */

@@ -387,7 +387,7 @@ rhei_status capture_registry_add(struct capture_registry *registry, const struct
             registry->connection->db,
             "INSERT INTO main._rhei_tables(id, name, signature, columns, live, wanted) SELECT 1 + "
             "max(ifnull((SELECT max(id) FROM main._rhei_tables WHERE id < 1 << 31), 0), ifnull((SELECT CAST(value AS "
-            "INTEGER) FROM main._rhei_meta WHERE key = 'last_table'), 0)), ?1, ?2, ?3, ?4, ?5",
+            "INTEGER) FROM main._rhei_meta WHERE key = 'last_table'), 0), ?6), ?1, ?2, ?3, ?4, ?5",
             -1, &registry->add, NULL);
     }
     if (rc == SQLITE_OK) {
@@ -400,6 +400,10 @@ rhei_status capture_registry_add(struct capture_registry *registry, const struct
         } else {
             sqlite3_bind_null(registry->add, 5);
         }
+        /* an older copy of the file that was put back must not give a number again that this handle knows for another table */
+        sqlite3_bind_int64(
+            registry->add, 6,
+            atomic_load_explicit(&capture_of(registry->connection->oltp)->highest_table, memory_order_relaxed));
         rc = sqlite3_step(registry->add);
     }
     *id = sqlite3_last_insert_rowid(registry->connection->db);
