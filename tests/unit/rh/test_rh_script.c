@@ -22,6 +22,7 @@ static void check(const char *text, const char *expected)
         rh_buffer_add_char(&seen, '>');
         rh_buffer_add_text(&seen, script.parts[at].verb == RH_VERB_TRANSACTION ? "T"
                                   : script.parts[at].verb == RH_VERB_ALONE     ? "A"
+                                  : script.parts[at].verb == RH_VERB_PRAGMA    ? "P"
                                                                                : "");
     }
     assert_string_equal(seen.bytes, expected);
@@ -66,7 +67,7 @@ static void test_verbs_that_matter_to_transactions(void **state)
     check("begin; insert into t values (1); COMMIT; end; rollback; savepoint a; release a",
           "<begin>T<insert into t values (1)><COMMIT>T<end>T<rollback>T<savepoint a>T<release a>T");
     check("/* first */ VACUUM; pragma x; attach 'a' as b; detach b",
-          "<VACUUM>A<pragma x>A<attach 'a' as b>A<detach b>A");
+          "<VACUUM>A<pragma x>P<attach 'a' as b>A<detach b>A");
 }
 
 static void test_places_count_lines_and_characters(void **state)
