@@ -224,6 +224,26 @@ def test_a8_follow_tells_of_commits_of_another_process_and_ends_by_a_signal(rh):
     assert rows(read(rh, "a")) == []
 
 
+def test_a8_a_signal_while_lines_are_written_is_told_too(rh):
+    """The output doesn't fit into a pipe, so the signal comes before its end, whoever is slow."""
+    made(rh)
+    read(rh, "a")
+    rh.run("exec", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+                   "INSERT INTO t SELECT i, 'text number ' || i FROM n")
+    process = rh.start("changes", "--consumer", "a")
+    try:
+        assert json.loads(process.stdout.readline())["kind"] == "table"
+        process.send_signal(signal.SIGINT)
+        lines = process.stdout.read().splitlines()
+        assert process.wait(60) == 1
+        assert "cancelled" in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
+    assert len(lines) < 20000
+    assert len(rows(read(rh, "a"))) == 20000  # nothing was acknowledged
+
+
 def test_a8_debezium_lines_are_envelopes(rh):
     made(rh)
     read(rh, "a")

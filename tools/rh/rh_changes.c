@@ -189,8 +189,13 @@ int rh_changes_command(struct rh_tool *tool)
         return RH_EXIT_ERROR;
     bool good =
         tool->args->drop ? rhei_changes_drop(tool->db, tool->args->consumer, &error) == RHEI_OK : follow(tool, &error);
-    if (!good && error.code != RHEI_OK)
+    if (!good && error.code != RHEI_OK) {
         rh_tell_error(tool, &error);
+    } else if (good && !tool->args->drop &&
+               rh_interrupted()) { /* the signal came between two waits, or while lines were written */
+        rh_tell(tool, "cancelled [CANCELLED 57014]");
+        good = false;
+    }
     rh_tool_close(tool);
     return rh_finish_output(tool, good ? RH_EXIT_OK : RH_EXIT_ERROR);
 }
