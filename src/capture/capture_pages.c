@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#include "capture/capture_page_format.h"
+
 enum { LEVELS_MAX = 20, PAGE_INNER = 5, PAGE_LEAF = 13, INNER_HEAD = 12, LEAF_HEAD = 8 };
 
 struct level {
@@ -40,37 +42,6 @@ struct capture_pages {
     uint32_t filled;
     size_t room;
 };
-
-static uint32_t pages_get4(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint32_t pages_get2(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 8 | at[1];
-}
-
-/* The number's bytes; 0: it goes beyond the end. */
-static inline uint32_t pages_varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
-{
-    if (at < end && *at < 0x80) {
-        *value = *at;
-        return 1;
-    }
-    *value = 0;
-    for (uint32_t i = 0; i < 9 && at + i < end; i++) {
-        if (i == 8) {
-            *value = *value << 8 | at[i];
-            return 9;
-        }
-        *value = *value << 7 | (at[i] & 0x7F);
-        if (at[i] < 0x80) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
 
 /* ---- Life. ------------------------------------------------------------------------------------------------------- */
 
@@ -161,7 +132,7 @@ static bool pages_measure(struct capture_pages *pages)
 static const uint8_t *pages_cell(const struct capture_pages *pages, const uint8_t *page, uint32_t head, uint32_t i)
 {
     uint32_t pointer = head + 2 * i;
-    uint32_t at = pointer + 2 <= pages->usable ? pages_get2(page + pointer) : 0;
+    uint32_t at = pointer + 2 <= pages->usable ? page_get2(page + pointer) : 0;
     return at >= head && at + 4 <= pages->usable ? page + at : NULL;
 }
 
@@ -176,8 +147,8 @@ static bool pages_search(const struct capture_pages *pages, const uint8_t *page,
         const uint8_t *end = page + pages->usable;
         const uint8_t *cell = pages_cell(pages, page, inner ? INNER_HEAD : LEAF_HEAD, middle);
         uint64_t key = 0;
-        uint32_t used = cell == NULL ? 0 : inner ? 4 : pages_varint(cell, end, &key);
-        if (used == 0 || pages_varint(cell + used, end, &key) == 0) {
+        uint32_t used = cell == NULL ? 0 : inner ? 4 : page_get_varint(cell, end, &key);
+        if (used == 0 || page_get_varint(cell + used, end, &key) == 0) {
             return false;
         }
         *((int64_t)key < rowid ? &low : &high) = (int64_t)key < rowid ? middle + 1 : middle;
@@ -189,7 +160,7 @@ static bool pages_search(const struct capture_pages *pages, const uint8_t *page,
 static uint32_t pages_child(const struct capture_pages *pages, const struct level *level, uint32_t i)
 {
     const uint8_t *cell = i == level->cells ? level->bytes + LEAF_HEAD : pages_cell(pages, level->bytes, INNER_HEAD, i);
-    return cell == NULL ? 0 : pages_get4(cell);
+    return cell == NULL ? 0 : page_get4(cell);
 }
 
 /* An inner page becomes the next level. */
@@ -204,7 +175,7 @@ static struct level *pages_enter(struct capture_pages *pages, const uint8_t *pag
     }
     if (level->bytes != NULL) {
         memcpy(level->bytes, page, pages->page_size);
-        level->cells = pages_get2(page + 3);
+        level->cells = page_get2(page + 3);
         pages->depth++;
     }
     return level->bytes == NULL ? NULL : level;
@@ -215,7 +186,7 @@ static enum capture_pages_result pages_descend(struct capture_pages *pages, uint
 {
     for (;;) {
         const uint8_t *page = number == 0 ? NULL : pages_fetch(pages, pages->leaf, number);
-        uint32_t cells = page == NULL ? 0 : pages_get2(page + 3), first = 0;
+        uint32_t cells = page == NULL ? 0 : page_get2(page + 3), first = 0;
         if (page == NULL || (page[0] != PAGE_INNER && page[0] != PAGE_LEAF) ||
             !pages_search(pages, page, cells, rowid, &first)) {
             return CAPTURE_PAGES_UNFIT;
@@ -260,8 +231,8 @@ static enum capture_pages_result pages_take(struct capture_pages *pages)
     const uint8_t *end = pages->page + pages->usable;
     const uint8_t *cell = pages_cell(pages, pages->page, LEAF_HEAD, pages->cell);
     uint64_t rowid = 0;
-    uint32_t first = cell == NULL ? 0 : pages_varint(cell, end, &pages->size);
-    uint32_t second = first == 0 ? 0 : pages_varint(cell + first, end, &rowid);
+    uint32_t first = cell == NULL ? 0 : page_get_varint(cell, end, &pages->size);
+    uint32_t second = first == 0 ? 0 : page_get_varint(cell + first, end, &rowid);
     if (second == 0) {
         return CAPTURE_PAGES_UNFIT;
     }
@@ -306,7 +277,7 @@ static const uint8_t *pages_join(struct capture_pages *pages, uint32_t here)
         return NULL;
     }
     memcpy(whole, pages->page + pages->offset, here);
-    uint32_t number = pages_get4(pages->page + pages->offset + here);
+    uint32_t number = page_get4(pages->page + pages->offset + here);
     for (size_t at = here, left = (size_t)pages->size - here; left > 0;) {
         const uint8_t *page = number == 0 ? NULL : pages_fetch(pages, pages->other, number);
         size_t size = left < pages->usable - 4 ? left : pages->usable - 4;
@@ -314,7 +285,7 @@ static const uint8_t *pages_join(struct capture_pages *pages, uint32_t here)
             return NULL;
         }
         memcpy(whole + at, page + 4, size);
-        number = pages_get4(page);
+        number = page_get4(page);
         at += size;
         left -= size;
     }
@@ -325,10 +296,10 @@ static const uint8_t *pages_join(struct capture_pages *pages, uint32_t here)
 /* Finds the record and its head. */
 static bool pages_open(struct capture_pages *pages)
 {
-    uint32_t usable = pages->usable, most = usable - 35;
+    uint32_t here = page_keeps(pages->usable, page_leaf_most(pages->usable), pages->size);
     const uint8_t *record;
-    if (pages->size <= most) {
-        if (pages->offset + pages->size > usable) {
+    if (here == pages->size) {
+        if (pages->offset + pages->size > pages->usable) {
             return false;
         }
         if (pages->copy == NULL) {
@@ -341,15 +312,13 @@ static bool pages_open(struct capture_pages *pages)
         }
         record = pages->copy + pages->offset;
     } else {
-        uint32_t least = (usable - 12) * 32 / 255 - 23;
-        uint32_t here = least + (uint32_t)((pages->size - least) % (usable - 4));
-        record = pages_join(pages, here <= most ? here : least);
+        record = pages_join(pages, here);
         if (record == NULL) {
             return false;
         }
     }
     uint64_t head = 0;
-    uint32_t used = pages_varint(record, record + pages->size, &head);
+    uint32_t used = page_get_varint(record, record + pages->size, &head);
     if (used == 0 || head < used || head > pages->size) {
         return false;
     }
@@ -417,7 +386,7 @@ const struct rhei_value *capture_pages_columns(struct capture_pages *pages, uint
     for (; pages->filled < count; pages->filled++) {
         uint64_t serial = 0; /* of a column that was added to the table later */
         if (pages->type < pages->types_end) {
-            uint32_t used = pages_varint(pages->type, pages->types_end, &serial);
+            uint32_t used = page_get_varint(pages->type, pages->types_end, &serial);
             if (used == 0) {
                 return NULL;
             }

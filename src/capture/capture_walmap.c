@@ -23,6 +23,7 @@
 
 #include "base/base_invariant.h"
 #include "base/base_memory.h"
+#include "capture/capture_page_format.h"
 
 enum role { ROLE_TREE, ROLE_OVERFLOW, ROLE_FREE };
 
@@ -55,33 +56,6 @@ struct capture_walmap {
     size_t batch_count, batch_room, queue_count, queue_room, touched_count, touched_room, freed_count, freed_room;
     bool failed; /* no memory */
 };
-
-static uint32_t get4(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static uint32_t get2(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 8 | at[1];
-}
-
-/* The number's bytes; 0: it goes beyond the end. */
-static uint32_t get_varint(const uint8_t *at, const uint8_t *end, uint64_t *value)
-{
-    *value = 0;
-    for (uint32_t i = 0; i < 9 && at + i < end; i++) {
-        if (i == 8) {
-            *value = *value << 8 | at[i];
-            return 9;
-        }
-        *value = *value << 7 | (at[i] & 0x7F);
-        if (at[i] < 0x80) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
 
 struct capture_walmap *capture_walmap_new(uint32_t page_size, uint32_t usable_size)
 {
@@ -341,7 +315,7 @@ static bool walmap_free_list(struct capture_walmap *map, const uint8_t *(*read)(
     if (header == NULL) {
         return false;
     }
-    uint32_t trunk = get4(header + 32);
+    uint32_t trunk = page_get4(header + 32);
     while (trunk != 0 && trunk <= map->pages && !map->places[trunk].freed) {
         walmap_freed(map, trunk);
         if (map->places[trunk].last == 0) { /* as it was, and so are those behind it */
@@ -351,11 +325,11 @@ static bool walmap_free_list(struct capture_walmap *map, const uint8_t *(*read)(
         if (page == NULL) {
             return false;
         }
-        uint32_t leaves = get4(page + 4);
+        uint32_t leaves = page_get4(page + 4);
         for (uint32_t i = 0; i < leaves && i < map->usable / 4 - 2; i++) {
-            walmap_freed(map, get4(page + 8 + 4 * (size_t)i));
+            walmap_freed(map, page_get4(page + 8 + 4 * (size_t)i));
         }
-        trunk = get4(page);
+        trunk = page_get4(page);
     }
     return true;
 }
@@ -364,26 +338,20 @@ static bool walmap_free_list(struct capture_walmap *map, const uint8_t *(*read)(
 static uint32_t walmap_overflow(const struct capture_walmap *map, uint8_t type, const uint8_t *cell, const uint8_t *end)
 {
     uint64_t size = 0, rowid = 0;
-    uint32_t used = get_varint(cell, end, &size), usable = map->usable;
+    uint32_t used = page_get_varint(cell, end, &size), usable = map->usable;
     if (used == 0) {
         return 0;
     }
     cell += used;
     if (type == 13) {
-        used = get_varint(cell, end, &rowid);
+        used = page_get_varint(cell, end, &rowid);
         if (used == 0) {
             return 0;
         }
         cell += used;
     }
-    uint64_t most = type == 13 ? usable - 35 : (usable - 12) * 64 / 255 - 23;
-    uint64_t least = (usable - 12) * 32 / 255 - 23;
-    if (size <= most) {
-        return 0;
-    }
-    uint64_t here = least + (size - least) % (usable - 4);
-    here = here <= most ? here : least;
-    return (uint64_t)(end - cell) < here + 4 ? 0 : get4(cell + here);
+    uint32_t here = page_keeps(usable, type == 13 ? page_leaf_most(usable) : page_index_most(usable), size);
+    return here == size || (size_t)(end - cell) < (size_t)here + 4 ? 0 : page_get4(cell + here);
 }
 
 static void walmap_read_tree(struct capture_walmap *map, uint32_t number, const uint8_t *page)
@@ -392,25 +360,25 @@ static void walmap_read_tree(struct capture_walmap *map, uint32_t number, const 
     uint8_t type = head[0];
     bool inner = type == 2 || type == 5;
     /* a size in one byte is small: no cell of such a kind has a chain then */
-    bool short_stays = type == 13 ? map->usable - 35 > 127 : (map->usable - 12) * 64 / 255 - 23 > 127;
+    bool short_stays = (type == 13 ? page_leaf_most(map->usable) : page_index_most(map->usable)) > 127;
     bool known = inner || type == 10 || type == 13;
-    uint32_t cells = known ? get2(head + 3) : 0;
+    uint32_t cells = known ? page_get2(head + 3) : 0;
     walmap_set_rows(map, &map->places[number], type == 5 ? 0 : cells);
     if (!known) {
         return;
     }
     const uint8_t *pointers = head + (inner ? 12 : 8);
     if (inner) {
-        walmap_child(map, get4(head + 8), number, ROLE_TREE);
+        walmap_child(map, page_get4(head + 8), number, ROLE_TREE);
     }
     for (uint32_t i = 0; i < cells && pointers + 2 * (size_t)i + 2 <= end; i++) {
-        uint32_t at = get2(pointers + 2 * (size_t)i);
+        uint32_t at = page_get2(pointers + 2 * (size_t)i);
         if (at + 4 > map->usable) {
             continue;
         }
         const uint8_t *cell = page + at;
         if (inner) {
-            walmap_child(map, get4(cell), number, ROLE_TREE);
+            walmap_child(map, page_get4(cell), number, ROLE_TREE);
             cell += 4;
         }
         if (type != 5 && (cell >= end || *cell > 127 || !short_stays)) {
@@ -426,11 +394,11 @@ void capture_walmap_glance(struct capture_walmap *map, uint32_t page, const uint
     if (page <= 1 || page > map->pages || (type != 10 && type != 13)) { /* page 1 begins elsewhere */
         return;
     }
-    uint32_t cells = get2(content + 3);
-    bool short_stays = type == 13 ? map->usable - 35 > 127 : (map->usable - 12) * 64 / 255 - 23 > 127;
+    uint32_t cells = page_get2(content + 3);
+    bool short_stays = (type == 13 ? page_leaf_most(map->usable) : page_index_most(map->usable)) > 127;
     const uint8_t *pointers = content + 8;
     for (uint32_t i = 0; i < cells && pointers + 2 * (size_t)i + 2 <= end; i++) {
-        uint32_t at = get2(pointers + 2 * (size_t)i);
+        uint32_t at = page_get2(pointers + 2 * (size_t)i);
         bool may_chain = at + 4 <= map->usable && (content[at] > 127 || !short_stays);
         if (may_chain && walmap_overflow(map, type, content + at, end) != 0) {
             return;
@@ -498,7 +466,7 @@ bool capture_walmap_settle(struct capture_walmap *map, const uint8_t *(*read)(vo
         ok = page != NULL;
         if (ok && map->places[number].role == ROLE_OVERFLOW) {
             walmap_set_rows(map, &map->places[number], 0);
-            walmap_child(map, get4(page), number, ROLE_OVERFLOW);
+            walmap_child(map, page_get4(page), number, ROLE_OVERFLOW);
         } else if (ok && map->places[number].role == ROLE_TREE) {
             walmap_read_tree(map, number, page);
         }

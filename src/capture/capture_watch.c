@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "capture/capture_page_format.h"
 #include "capture/capture_walmap.h"
 
 enum {
@@ -223,11 +224,6 @@ rhei_status capture_watch_new(struct oltp_connection *connection, struct capture
 
 /* ---- Runs of frames. --------------------------------------------------------------------------------------------- */
 
-static uint32_t watch_get4(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
 static bool watch_read(struct capture_watch *watch, uint32_t frame, size_t bytes, uint8_t *to)
 {
     BASE_INVARIANT(frame > 0 && frame <= watch->now->last_frame);
@@ -306,13 +302,13 @@ static bool watch_name_frames(struct capture_watch *watch, uint32_t *commits, bo
                 return false;
             }
         }
-        if (!watch_is_of_log(watch, head) || !capture_walmap_frame(watch->map, watch_get4(head), frame)) {
+        if (!watch_is_of_log(watch, head) || !capture_walmap_frame(watch->map, page_get4(head), frame)) {
             return false;
         }
         if (again) { /* the window moves on, and the page would have to be read alone */
-            capture_walmap_glance(watch->map, watch_get4(head), head + FRAME_HEAD);
+            capture_walmap_glance(watch->map, page_get4(head), head + FRAME_HEAD);
         }
-        uint32_t pages = watch_get4(head + 4); /* of the file, where a commit ends */
+        uint32_t pages = page_get4(head + 4); /* of the file, where a commit ends */
         of_commit++;
         if (pages != 0) {
             *rewritten |= of_commit >= pages;
@@ -334,7 +330,7 @@ static bool watch_follow_schema(struct capture_watch *watch, struct oltp_connect
     if (page == NULL) {
         return false;
     }
-    uint32_t cookie = watch_get4(page + 40);
+    uint32_t cookie = page_get4(page + 40);
     if (cookie == watch->cookie) {
         return true;
     }
