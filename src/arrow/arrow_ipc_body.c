@@ -169,12 +169,11 @@ static rhei_status add_offsets(struct ipc_body *body, const struct ArrowArrayVie
     void *moved = own_memory(body, bytes);
     if (moved == NULL)
         return error_no_memory(body->error);
-    for (int64_t i = 0; i <= length; i++) {
+    for (int64_t i = 0; i <= length; i++)
         if (wide)
             ((int64_t *)moved)[i] = buffer->data.as_int64[from + i] - *first;
         else
             ((int32_t *)moved)[i] = (int32_t)(buffer->data.as_int32[from + i] - *first);
-    }
     return add_buffer(body, moved, bytes);
 }
 

@@ -26,9 +26,8 @@ static struct base_arena_block *arena_block(size_t size)
 static size_t arena_next_block(const struct base_arena *arena)
 {
     size_t size = arena->first_block == 0 ? ARENA_BLOCK : arena->first_block;
-    if (arena->current != NULL && arena->first_block != 0) {
+    if (arena->current != NULL && arena->first_block != 0)
         size = arena->current->size * 2;
-    }
     return size < ARENA_BLOCK ? size : ARENA_BLOCK;
 }
 
@@ -38,14 +37,12 @@ void *base_arena_alloc(struct base_arena *arena, size_t size)
     if (arena->current == NULL || arena->current->size - arena->used < size) {
         size_t ordinary = arena_next_block(arena);
         struct base_arena_block *block = arena_block(size > ordinary ? size : ordinary);
-        if (block == NULL) {
+        if (block == NULL)
             return NULL;
-        }
-        if (arena->current == NULL) {
+        if (arena->current == NULL)
             arena->first = block;
-        } else {
+        else
             arena->current->next = block;
-        }
         arena->current = block;
         arena->used = 0;
     }
@@ -58,9 +55,8 @@ void *base_arena_alloc(struct base_arena *arena, size_t size)
 void *base_arena_zero(struct base_arena *arena, size_t count, size_t size)
 {
     void *place = base_arena_alloc(arena, count * size + (count == 0));
-    if (place != NULL) {
+    if (place != NULL)
         memset(place, 0, count * size);
-    }
     return place;
 }
 
@@ -69,9 +65,8 @@ char *base_arena_text(struct base_arena *arena, const char *text)
     size_t len = text == NULL ? 0 : strlen(text);
     char *copy = base_arena_alloc(arena, len + 1);
     if (copy != NULL) {
-        if (len > 0) {
+        if (len > 0)
             memcpy(copy, text, len);
-        }
         copy[len] = '\0';
     }
     return copy;

@@ -56,9 +56,8 @@ static rhei_status apply_raw_end(struct capture *capture)
         status = oltp_execf(capture->connection, capture->error, "PRAGMA main.schema_version=%" PRId64,
                             (cookie + 1) & INT32_MAX);
     }
-    if (status == RHEI_OK) { /* a text that SQLite can't read shows itself here */
+    if (status == RHEI_OK) /* a text that SQLite can't read shows itself here */
         status = oltp_exec(capture->connection, "SELECT 1 FROM main.sqlite_master LIMIT 1", capture->error);
-    }
     return status == RHEI_OK ? closed : status;
 }
 
@@ -74,9 +73,8 @@ static rhei_status apply_raw_run(struct capture *capture, sqlite3_stmt *stmt)
 static void apply_log_columns(struct base_buffer *sql, uint32_t width)
 {
     base_buffer_text(sql, OLTP_LOG "(seq INTEGER PRIMARY KEY, time, op, tab");
-    for (uint32_t i = 1; i <= width; i++) {
+    for (uint32_t i = 1; i <= width; i++)
         base_buffer_format(sql, ",c%u", i);
-    }
     base_buffer_char(sql, ')');
 }
 
@@ -88,9 +86,8 @@ static rhei_status apply_make_log(struct capture *capture, uint32_t width)
     base_buffer_text(&sql, "CREATE TABLE main.");
     apply_log_columns(&sql, width);
     rhei_status status = apply_exec_buffer(capture, &sql);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_registry_last_seen(capture->oltp, &last, capture->error);
-    }
     if (status == RHEI_OK && last > 0) {
         status = oltp_execf(
             capture->connection, capture->error,
@@ -112,9 +109,8 @@ static rhei_status apply_widen(struct capture *capture, uint32_t width)
     base_buffer_text(&sql, "UPDATE main.sqlite_master SET sql = 'CREATE TABLE ");
     apply_log_columns(&sql, width);
     base_buffer_text(&sql, "' WHERE type = 'table' AND name = '" OLTP_LOG "'");
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = apply_exec_buffer(capture, &sql);
-    }
     base_buffer_reset(&sql);
     rhei_status ended = apply_raw_end(capture);
     return status == RHEI_OK ? ended : status;
@@ -132,9 +128,8 @@ static rhei_status apply_widen_log(struct capture *capture)
         }
     }
     uint32_t have = capture->schema->has_log ? capture->schema->log_columns : 0;
-    if (capture->schema->has_log && have >= width) {
+    if (capture->schema->has_log && have >= width)
         return RHEI_OK;
-    }
     if (!capture->may_write) {
         capture->incomplete = true;
         return RHEI_OK;
@@ -176,9 +171,8 @@ static rhei_status apply_drop_triggers(struct capture *capture, struct capture_t
         base_buffer_identifier(&sql, table->triggers[i].name);
         base_buffer_char(&sql, ';');
     }
-    if (sql.len == 0 && !sql.failed) {
+    if (sql.len == 0 && !sql.failed)
         return RHEI_OK;
-    }
     return apply_exec_buffer(capture, &sql);
 }
 
@@ -205,17 +199,15 @@ static bool apply_is_wanted(const struct capture *capture, const struct capture_
 static rhei_status apply_stop(struct capture *capture, struct capture_table_schema *table,
                               const struct capture_registered *found)
 {
-    if (table->trigger_count == 0 && found->id == 0) {
+    if (table->trigger_count == 0 && found->id == 0)
         return RHEI_OK;
-    }
     if (!capture->may_write) {
         capture->incomplete = true;
         return RHEI_OK;
     }
     rhei_status status = apply_drop_triggers(capture, table);
-    if (status == RHEI_OK && found->id != 0) {
+    if (status == RHEI_OK && found->id != 0)
         status = capture_registry_retire(capture->oltp, found->id, capture->error);
-    }
     return status;
 }
 
@@ -254,12 +246,10 @@ static rhei_status apply_prove_reading(struct capture *capture, const struct cap
 {
     const struct source_table *source = &table->table.source;
     bool doubtful = false;
-    for (uint32_t i = 0; i < source->column_count; i++) {
+    for (uint32_t i = 0; i < source->column_count; i++)
         doubtful |= source->columns[i].generated;
-    }
-    for (uint32_t i = 0; i < source->key_count; i++) {
+    for (uint32_t i = 0; i < source->key_count; i++)
         doubtful |= !capture_collation_is_known(source->columns[source->key_columns[i]].collation);
-    }
     return doubtful ? capture_prove_reading(capture->connection, table, why) : RHEI_OK;
 }
 
@@ -283,20 +273,16 @@ static rhei_status apply_renew(struct capture *capture, struct capture_table_sch
     int64_t id = 0;
     struct capture_trigger_set set = {0};
     rhei_status status = apply_drop_triggers(capture, table);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = apply_number(capture, table, found, keep_number, &id);
-    }
     uint32_t before = status == RHEI_OK ? capture_prove_before(capture->connection, table) : 0;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_triggers_make(table, (uint32_t)id, &set, capture->error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = apply_make_triggers(capture, &set);
-    }
     capture_trigger_set_reset(&set);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_prove_writing(capture->connection, table, before, capture->error);
-    }
     table->table.source.id = (uint32_t)id;
     table->table.captured = status == RHEI_OK;
     return status;
@@ -308,26 +294,22 @@ static rhei_status apply_try(struct capture *capture, struct capture_table_schem
 {
     struct rhei_error *error = capture->error, why = RHEI_ERROR_INIT;
     rhei_status status = oltp_exec(capture->connection, "SAVEPOINT _rhei_capture", error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     capture->error = &why;
     status = apply_renew(capture, table, found, keep_number);
     capture->error = error;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         return oltp_exec(capture->connection, "RELEASE _rhei_capture", error);
-    }
     table->table.source.id = 0;
     if (!apply_is_tables_own(status)) {
-        if (error != NULL) {
+        if (error != NULL)
             *error = why;
-        }
         return status; /* the whole transaction is rolled back */
     }
     status = oltp_exec(capture->connection, "ROLLBACK TO _rhei_capture; RELEASE _rhei_capture", error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = apply_exclude(capture, table, "its changes can't be captured: ", &why);
-    }
     return status == RHEI_OK ? apply_stop(capture, table, found) : status;
 }
 
@@ -337,20 +319,17 @@ static rhei_status apply_refusal(struct capture *capture, struct capture_table_s
 {
     struct source_table *source = &table->table.source;
     rhei_status status = RHEI_OK;
-    if (source->unmirrored_reason == NULL && !apply_is_wanted(capture, found)) {
+    if (source->unmirrored_reason == NULL && !apply_is_wanted(capture, found))
         source->unmirrored_reason = "it is not registered";
-    }
     if (source->unmirrored_reason == NULL) {
         struct rhei_error why = RHEI_ERROR_INIT;
         status = capture_triggers_make(table, (uint32_t)found->id, set, &why);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = apply_prove_reading(capture, table, &why);
-        }
-        if (apply_is_tables_own(status)) {
+        if (apply_is_tables_own(status))
             status = apply_exclude(capture, table, "", &why);
-        } else if (status != RHEI_OK && capture->error != NULL) {
+        else if (status != RHEI_OK && capture->error != NULL)
             *capture->error = why;
-        }
     }
     return status;
 }
@@ -393,9 +372,8 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     }
     source->id = 0;
     table->by_name = found->wanted > 0;
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     unchanged = unchanged && found->same && found->id == table->before->number && found->wanted != 0;
     if (unchanged && !moved) {
         source->id = (uint32_t)found->id;
@@ -407,12 +385,10 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     bool equal = status == RHEI_OK && source->unmirrored_reason == NULL && found->id != 0 && found->same &&
                  apply_triggers_equal(table, &set);
     capture_trigger_set_reset(&set);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
-    if (source->unmirrored_reason != NULL) {
+    if (source->unmirrored_reason != NULL)
         return apply_stop(capture, table, found);
-    }
     if (equal && !moved) {
         source->id = (uint32_t)found->id;
         table->table.captured = true;
@@ -471,23 +447,19 @@ static rhei_status apply_many(struct capture *capture, struct capture_work *work
         (sqlite3_prepare_v2(db, "DELETE FROM main.sqlite_master WHERE rowid = ?1 AND type = 'trigger' AND name = ?2",
                             -1, &drop, NULL) != SQLITE_OK ||
          sqlite3_prepare_v2(db, "INSERT INTO main.sqlite_master VALUES('trigger', ?1, ?2, 0, ?3)", -1, &add, NULL) !=
-             SQLITE_OK)) {
+             SQLITE_OK))
         status = oltp_sqlite_error(capture->connection, SQLITE_ERROR, "change capture", capture->error);
-    }
     for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
         struct capture_table_schema *table = work[i].table;
         struct capture_trigger_set set = {0};
         int64_t id = 0;
         status = apply_number(capture, table, &work[i].found, work[i].keep_number, &id);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = capture_triggers_make(table, (uint32_t)id, &set, capture->error);
-        }
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = apply_raw_drop(capture, drop, table);
-        }
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = apply_raw_add(capture, add, table, &set);
-        }
         capture_trigger_set_reset(&set);
         table->table.source.id = (uint32_t)id;
         table->table.captured = status == RHEI_OK;
@@ -504,22 +476,18 @@ static rhei_status apply_try_many(struct capture *capture, struct capture_work *
     struct rhei_error *error = capture->error, why = RHEI_ERROR_INIT;
     rhei_status status = oltp_exec(capture->connection, "SAVEPOINT _rhei_capture", error);
     *done = true;
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     capture->error = &why;
     status = apply_many(capture, work, count);
-    for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
+    for (uint32_t i = 0; i < count && status == RHEI_OK; i++)
         status = capture_prove_writing(capture->connection, work[i].table, UINT32_MAX, &why);
-    }
     capture->error = error;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         return oltp_exec(capture->connection, "RELEASE _rhei_capture", error);
-    }
     if (!apply_is_tables_own(status)) {
-        if (error != NULL) {
+        if (error != NULL)
             *error = why;
-        }
         return status;
     }
     *done = false;
@@ -535,12 +503,10 @@ static rhei_status apply_do(struct capture *capture, struct capture_work *work, 
 {
     rhei_status status = RHEI_OK;
     bool done = false;
-    if (count >= CAPTURE_MANY) {
+    if (count >= CAPTURE_MANY)
         status = apply_try_many(capture, work, count, &done);
-    }
-    for (uint32_t i = 0; i < count && status == RHEI_OK && !done; i++) {
+    for (uint32_t i = 0; i < count && status == RHEI_OK && !done; i++)
         status = apply_try(capture, work[i].table, &work[i].found, work[i].keep_number);
-    }
     return status;
 }
 
@@ -557,9 +523,8 @@ static rhei_status apply_tables(struct capture *capture)
         at->keep_number = need == CAPTURE_KEEP_NUMBER;
         needing += need != CAPTURE_NOTHING;
     }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = apply_do(capture, work, needing);
-    }
     base_free(work);
     return status;
 }
@@ -573,11 +538,10 @@ static rhei_status apply_forget_gone(struct capture *capture)
          row = row->next) {
         const struct capture_table_schema *table = capture_schema_find(capture->schema, row->name);
         if (table == NULL || table->table.source.id != (uint32_t)row->id) {
-            if (capture->may_write) {
+            if (capture->may_write)
                 status = capture_registry_retire(capture->oltp, row->id, capture->error);
-            } else {
+            else
                 capture->incomplete = true;
-            }
         }
     }
     return status;
@@ -605,29 +569,24 @@ static rhei_status apply_all(struct capture *capture)
                                 &stored, capture->error);
     }
     capture->moved |= capture->cause == CAPTURE_BY_OTHERS && stored != capture->schema->cookie;
-    if (capture->moved && !capture->may_write) {
+    if (capture->moved && !capture->may_write)
         capture->incomplete = true;
-    }
     struct oltp_schema *settled = capture_schema_hold(capture->oltp);
     capture->settled = settled;
     capture->doubtful = capture->moved && (settled == NULL || settled->cookie != stored ||
                                            !capture_schema_explains(settled, capture->schema));
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = apply_widen_log(capture);
-    }
     if (status == RHEI_OK && capture->may_write && (capture->schema->pieces & CAPTURE_PIECE_EVENTS) == 0) {
         status = capture_events_view(capture->connection, capture->schema->log_columns, capture->error);
         capture->schema->pieces |= CAPTURE_PIECE_EVENTS;
     }
-    if (status == RHEI_OK && !capture->appended && (capture->schema->pieces & CAPTURE_PIECE_TABLES) != 0) {
+    if (status == RHEI_OK && !capture->appended && (capture->schema->pieces & CAPTURE_PIECE_TABLES) != 0)
         status = capture_registry_read(&capture->registry, capture->error);
-    }
-    if (status == RHEI_OK && (capture->schema->pieces & CAPTURE_PIECE_TABLES) != 0) {
+    if (status == RHEI_OK && (capture->schema->pieces & CAPTURE_PIECE_TABLES) != 0)
         status = apply_tables(capture);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = apply_forget_gone(capture);
-    }
     capture_registry_reset(&capture->registry);
     capture->settled = NULL;
     capture_schema_release(settled);
@@ -652,9 +611,8 @@ static rhei_status apply_seal(struct oltp_schema *schema, struct rhei_error *err
 {
     struct capture_table *tables =
         base_arena_alloc(&schema->arena, ((size_t)schema->catalog.table_count + 1) * sizeof *tables);
-    if (tables == NULL) {
+    if (tables == NULL)
         return error_no_memory(error);
-    }
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
         schema->tables[i].before = NULL;
         tables[i] = schema->tables[i].table;
@@ -667,9 +625,8 @@ static void apply_none(struct oltp_schema *schema)
 {
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
         struct source_table *source = &schema->tables[i].table.source;
-        if (source->id == 0 && source->unmirrored_reason == NULL) {
+        if (source->id == 0 && source->unmirrored_reason == NULL)
             source->unmirrored_reason = "its changes are not captured";
-        }
     }
 }
 
@@ -696,16 +653,14 @@ rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection,
     rhei_status status = oltp_captures(oltp) ? capture_registry_know(connection, schema, error) : RHEI_OK;
     bool present = (schema->pieces & CAPTURE_PIECE_META) != 0;
     *complete = false;
-    if (status == RHEI_OK && present && oltp_captures(oltp)) {
+    if (status == RHEI_OK && present && oltp_captures(oltp))
         status = capture_registry_check(connection, error);
-    }
     if (status == RHEI_OK && present && oltp_captures(oltp)) {
         status = apply_all(&capture);
         *complete = !capture.incomplete;
     }
-    if (status == RHEI_OK && !oltp_captures(oltp)) {
+    if (status == RHEI_OK && !oltp_captures(oltp))
         apply_still_number(oltp, schema);
-    }
     apply_narrow(oltp, schema);
     apply_none(schema);
     return status == RHEI_OK ? apply_seal(schema, error) : status;
@@ -726,9 +681,8 @@ static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, stru
                               .may_write = true};
     oltp_fault(oltp, "capture.triggers");
     rhei_status status = apply_all(&capture);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_query_int(writer, "PRAGMA main.schema_version", 0, &schema->cookie, error);
-    }
     if (status == RHEI_OK) {
         status = oltp_execf(writer, error,
                             "UPDATE main._rhei_meta SET value = %" PRId64
@@ -747,15 +701,12 @@ static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, stru
     *result = NULL;
     rhei_status status = scope != CAPTURE_ALL ? capture_schema_extend(writer, base, &schema, error)
                                               : capture_schema_load(writer, base, &schema, error);
-    if (status == RHEI_OK && oltp->config.capture) {
+    if (status == RHEI_OK && oltp->config.capture)
         status = apply_write(oltp, cause, schema, scope, error);
-    }
-    if (status == RHEI_OK && !oltp_captures(oltp)) {
+    if (status == RHEI_OK && !oltp_captures(oltp))
         apply_still_number(oltp, schema);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_schema_reread(writer, schema, error);
-    }
     if (status == RHEI_OK) {
         apply_narrow(oltp, schema);
         apply_none(schema);
@@ -783,9 +734,8 @@ rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const c
 {
     struct oltp_schema *schema = NULL;
     rhei_status status = base != NULL ? RHEI_OK : capture_schema_load(oltp->writer, NULL, &schema, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     struct capture capture = {.oltp = oltp, .connection = oltp->writer, .error = error};
     const struct capture_table_schema *found = capture_schema_find(base != NULL ? base : schema, table);
     if (found != NULL) {

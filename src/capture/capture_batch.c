@@ -8,9 +8,8 @@ rhei_status capture_batch_new(const struct capture_table_schema *table, bool log
 {
     struct capture_batch *batch = base_alloc_zero(1, sizeof *batch);
     *result = batch;
-    if (batch == NULL) {
+    if (batch == NULL)
         return error_no_memory(error);
-    }
     batch->table = table;
     BASE_INVARIANT(table->table.source.column_count > 0 && table->table.source.key_count > 0);
     batch->columns = table->table.source.column_count;
@@ -27,14 +26,12 @@ rhei_status capture_batch_new(const struct capture_table_schema *table, bool log
 void capture_batch_free(struct capture_batch **slot)
 {
     struct capture_batch *batch = *slot;
-    if (batch == NULL) {
+    if (batch == NULL)
         return;
-    }
     *slot = NULL;
     sqlite3_finalize(batch->look);
-    for (uint32_t i = 0; batch->values != NULL && i < batch->columns; i++) {
+    for (uint32_t i = 0; batch->values != NULL && i < batch->columns; i++)
         base_free(batch->values[i]);
-    }
     base_free(batch->values);
     base_free(batch->op);
     base_free(batch->seq);
@@ -45,9 +42,8 @@ void capture_batch_free(struct capture_batch **slot)
 static bool batch_grow(void **items, size_t capacity, size_t item_size)
 {
     void *grown = base_realloc(*items, capacity * item_size);
-    if (grown != NULL) {
+    if (grown != NULL)
         *items = grown;
-    }
     return grown != NULL;
 }
 
@@ -60,24 +56,20 @@ static bool batch_grow(void **items, size_t capacity, size_t item_size)
 
 bool capture_batch_reserve(struct capture_batch *batch, size_t rows)
 {
-    if (rows <= batch->capacity) {
+    if (rows <= batch->capacity)
         return true;
-    }
     size_t capacity = batch->capacity == 0 ? 64 : batch->capacity;
-    while (capacity < rows) {
+    while (capacity < rows)
         capacity *= 2;
-    }
     bool ok = true;
-    for (uint32_t i = 0; i < batch->columns; i++) {
+    for (uint32_t i = 0; i < batch->columns; i++)
         BATCH_GROW(batch->values[i]);
-    }
     if (batch->logged) {
         BATCH_GROW(batch->op);
         BATCH_GROW(batch->seq);
     }
-    if (batch->timed) {
+    if (batch->timed)
         BATCH_GROW(batch->time_us);
-    }
     if (ok) {
         BASE_INVARIANT(capacity >= rows && capacity > batch->capacity);
         batch->capacity = capacity;
@@ -93,12 +85,10 @@ static inline bool batch_take(struct capture_batch *batch, uint32_t column, sqli
     oltp_value(cell, utf16, value);
     if (value->type >= RHEI_TEXT) {
         void *copy = value->length == 0 ? NULL : base_arena_alloc(arena, value->length);
-        if (value->length == 0) {
+        if (value->length == 0)
             return true;
-        }
-        if (copy == NULL || value->as.bytes == NULL) {
+        if (copy == NULL || value->as.bytes == NULL)
             return false;
-        }
         memcpy(copy, value->as.bytes, value->length);
         value->as.bytes = copy;
     } else {
@@ -127,9 +117,8 @@ bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stm
     /* Asked for UTF-8, SQLite keeps that in the cell; but the key in a log row may still be looked for, by the bytes of the file. */
     if (utf16 && batch->logged && sqlite3_column_type(stmt, from) == SQLITE_TEXT) {
         cell = own = sqlite3_value_dup(cell);
-        if (own == NULL) {
+        if (own == NULL)
             return false;
-        }
     }
     bool ok = batch_take(batch, column, cell, utf16, arena);
     sqlite3_value_free(own);
@@ -139,9 +128,8 @@ bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stm
 bool capture_batch_put_row(struct capture_batch *batch, sqlite3_value **cells, struct base_arena *arena)
 {
     bool ok = capture_batch_reserve(batch, batch->count + 1);
-    for (uint32_t i = 0; ok && i < batch->columns; i++) {
+    for (uint32_t i = 0; ok && i < batch->columns; i++)
         ok = batch_take(batch, i, cells[i], false, arena);
-    }
     batch->count += ok;
     return ok;
 }
@@ -158,9 +146,8 @@ const struct change_batch *capture_batch_view(struct capture_batch *batch)
                                         .time_us = batch->time_us,
                                         .lost = batch->lost,
                                         .lost_at = batch->lost_at};
-    if (batch->lost != NULL) {
+    if (batch->lost != NULL)
         batch->view.row_count = 0;
-    }
     return &batch->view;
 }
 
@@ -175,11 +162,10 @@ void capture_batch_select_by(const struct capture_table_schema *table, const cha
     base_buffer_format(sql, "SELECT %s%s", function == NULL ? "" : function, function == NULL ? "" : "(");
     for (uint32_t i = 0; i < source->column_count; i++) {
         base_buffer_text(sql, i == 0 ? "" : ",");
-        if (source->columns[i].is_rowid) {
+        if (source->columns[i].is_rowid)
             base_buffer_text(sql, table->rowid_name);
-        } else {
+        else
             base_buffer_identifier(sql, source->columns[i].name);
-        }
     }
     base_buffer_format(sql, "%s FROM main.", function == NULL ? "" : ")");
     base_buffer_identifier(sql, source->name);
@@ -192,11 +178,10 @@ void capture_batch_select_key(const struct capture_table_schema *table, struct b
     for (uint32_t i = 0; i < source->key_count; i++) {
         const struct source_column *column = &source->columns[source->key_columns[i]];
         base_buffer_text(sql, i == 0 ? " WHERE " : " AND ");
-        if (column->is_rowid) {
+        if (column->is_rowid)
             base_buffer_text(sql, table->rowid_name);
-        } else {
+        else
             base_buffer_identifier(sql, column->name);
-        }
         base_buffer_format(sql, " = ?%u", i + 1);
     }
 }

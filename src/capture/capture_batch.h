@@ -43,9 +43,8 @@ bool capture_batch_put_row(struct capture_batch *batch, sqlite3_value **cells, s
 /* A number as the table itself would give it. */
 static inline void capture_batch_as_kept(const struct capture_batch *batch, uint32_t column, struct rhei_value *value)
 {
-    if (batch->table->table.source.columns[column].affinity != AFFINITY_REAL) {
+    if (batch->table->table.source.columns[column].affinity != AFFINITY_REAL)
         return;
-    }
     if (value->type == RHEI_INTEGER) {
         value->as.real = (double)value->as.integer;
         value->type = RHEI_REAL;

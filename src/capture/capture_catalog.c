@@ -20,18 +20,15 @@ void capture_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
     capture_of(oltp)->schema = schema;
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
         int64_t id = schema->tables[i].table.source.id;
-        if (id < (int64_t)1 << 31 &&
-            id > atomic_load_explicit(&capture_of(oltp)->highest_table, memory_order_relaxed)) {
+        if (id < (int64_t)1 << 31 && id > atomic_load_explicit(&capture_of(oltp)->highest_table, memory_order_relaxed))
             atomic_store_explicit(&capture_of(oltp)->highest_table, id, memory_order_relaxed);
-        }
     }
     atomic_store_explicit(&capture_of(oltp)->schema_version, schema->catalog.schema_version, memory_order_release);
     bool waiting = schema->waiting > 0;
     base_mutex_unlock(&capture_of(oltp)->schema_lock);
     capture_schema_release(old);
-    if (waiting) {
+    if (waiting)
         oltp_upkeep_later(oltp, base_now_ns() + CAPTURE_WAIT_NS);
-    }
 }
 
 bool capture_schema_has_log(struct oltp *oltp)
@@ -58,12 +55,10 @@ static rhei_status catalog_commit(struct oltp *oltp, rhei_status status, struct 
     const struct oltp_stop *stop = oltp->writer->stop;
     oltp_fault(oltp, "capture.commit");
     oltp->writer->stop = NULL; /* both are finished once begun */
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_exec(oltp->writer, "COMMIT", error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
-    }
     oltp->writer->stop = stop;
     if (status != RHEI_OK) {
         oltp_rolled_back(oltp);
@@ -82,14 +77,12 @@ static rhei_status catalog_recapture(struct oltp *oltp, enum capture_cause cause
 {
     int64_t cookie = 0;
     rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK || catalog_cookie_is(oltp, cookie)) {
+    if (status != RHEI_OK || catalog_cookie_is(oltp, cookie))
         return status;
-    }
     struct oltp_schema *schema = NULL;
     status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     status = capture_apply(oltp, cause, base, CAPTURE_ALL, &schema, error);
     return catalog_commit(oltp, status, schema, error);
 }
@@ -108,17 +101,15 @@ static rhei_status catalog_finish(struct oltp *oltp, struct oltp_schema *base, s
     int64_t cookie = 0;
     struct oltp_schema *schema = NULL;
     rhei_status status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
     if (status == RHEI_OK && cookie != base->cookie) { /* others changed it since: all of it is settled */
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
         return catalog_recapture(oltp, CAPTURE_BY_OTHERS, base, error);
     }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_apply(oltp, CAPTURE_BY_US, base, CAPTURE_WAITING, &schema, error);
-    }
     return catalog_commit(oltp, status, schema, error);
 }
 
@@ -136,9 +127,8 @@ rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, const 
                                   struct rhei_error *error)
 {
     struct oltp_schema *schema = catalog_hold_waiting(oltp);
-    if (schema == NULL) {
+    if (schema == NULL)
         return RHEI_OK;
-    }
     capture_schema_release(schema);
     rhei_status status = oltp_writer_acquire_while(oltp, deadline_ns, stop, error);
     if (status == RHEI_OK) {
@@ -149,9 +139,8 @@ rhei_status capture_finish_tables(struct oltp *oltp, int64_t deadline_ns, const 
         oltp_connection_watch(oltp->writer, NULL);
         oltp_writer_release(oltp);
     }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         oltp_upkeep_later(oltp, base_now_ns() + CAPTURE_WAIT_NS);
-    }
     return status;
 }
 
@@ -159,9 +148,8 @@ void capture_schema_finish(struct oltp *oltp, int64_t deadline_ns)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = capture_finish_tables(oltp, deadline_ns, NULL, &why);
-    if (status != RHEI_OK && status != RHEI_BUSY && status != RHEI_REPLACED) {
+    if (status != RHEI_OK && status != RHEI_BUSY && status != RHEI_REPLACED)
         base_log_write(oltp->config.log, BASE_LOG_WARN, "capture", "new tables aren't captured yet: %s", why.message);
-    }
 }
 
 /*
@@ -181,9 +169,8 @@ static rhei_status catalog_reload(struct oltp *oltp, bool *taken, struct oltp_sc
         return status;
     }
     status = capture_schema_load(oltp->describer, base, &schema, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_match(oltp, oltp->describer, schema, &complete, error);
-    }
     oltp_exec(oltp->describer, "COMMIT", NULL);
     capture_schema_release(base);
     if (status != RHEI_OK) {
@@ -217,9 +204,8 @@ static rhei_status schema_refresh(struct oltp *oltp, int64_t deadline_ns, struct
     base_mutex_lock(&oltp->describe_lock);
     rhei_status status = oltp_query_int(oltp->describer, "PRAGMA main.schema_version", 0, &cookie, error);
     bool known = status == RHEI_OK && catalog_cookie_is(oltp, cookie);
-    if (status == RHEI_OK && !known) {
+    if (status == RHEI_OK && !known)
         status = catalog_reload(oltp, &known, &read, error);
-    }
     base_mutex_unlock(&oltp->describe_lock);
     if (status == RHEI_OK && !known) {
         status = oltp_writer_acquire(oltp, deadline_ns, error);
@@ -229,9 +215,8 @@ static rhei_status schema_refresh(struct oltp *oltp, int64_t deadline_ns, struct
         }
     }
     capture_schema_release(read);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         atomic_store_explicit(&capture_of(oltp)->schema_token, token, memory_order_release);
-    }
     return status;
 }
 
@@ -245,9 +230,8 @@ rhei_status capture_schema_settle(struct oltp *oltp, struct rhei_error *error)
 {
     uint64_t token = oltp_commit_token(oltp);
     if (atomic_load_explicit(&capture_of(oltp)->unsettled_token, memory_order_acquire) == token &&
-        base_now_ns() < atomic_load_explicit(&capture_of(oltp)->unsettled_until, memory_order_relaxed)) {
+        base_now_ns() < atomic_load_explicit(&capture_of(oltp)->unsettled_until, memory_order_relaxed))
         return error_set(error, RHEI_BUSY, "a writer holds back the capture of a changed schema");
-    }
     int64_t started = base_now_ns();
     rhei_status status = schema_refresh(oltp, 1, error);
     if (status != RHEI_OK) {
@@ -265,9 +249,8 @@ static rhei_status schema_take(struct oltp *oltp, rhei_status (*refresh)(struct 
     if (atomic_load_explicit(&capture_of(oltp)->schema_token, memory_order_acquire) != oltp_commit_token(oltp) ||
         oltp_is_blind(oltp)) {
         rhei_status status = refresh(oltp, error);
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             return status;
-        }
     }
     base_mutex_lock(&capture_of(oltp)->schema_lock);
     *schema = capture_of(oltp)->schema;
@@ -279,9 +262,8 @@ static rhei_status schema_take(struct oltp *oltp, rhei_status (*refresh)(struct 
 rhei_status capture_schema_take(struct oltp *oltp, struct oltp_schema **schema, struct rhei_error *error)
 {
     rhei_status here = oltp_identity_check(oltp, false, error);
-    if (here != RHEI_OK) {
+    if (here != RHEI_OK)
         return here;
-    }
     return schema_take(oltp, capture_schema_refresh, schema, error);
 }
 

@@ -68,9 +68,8 @@ static rhei_status changes_prepare(struct capture_changes *changes, const char *
 static rhei_status changes_step(struct capture_changes *changes, sqlite3_stmt *stmt, struct rhei_error *error)
 {
     int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW) {
+    if (rc == SQLITE_ROW)
         return RHEI_ROW;
-    }
     return rc == SQLITE_DONE ? RHEI_DONE : oltp_sqlite_error(changes->connection, rc, "change log", error);
 }
 
@@ -88,10 +87,8 @@ static rhei_status changes_integer(struct capture_changes *changes, sqlite3_stmt
 
 static struct capture_change *changes_add(struct capture_changes *changes, enum capture_change_kind kind)
 {
-    if (!base_grow((void **)&changes->events, &changes->event_room, changes->event_count + 1,
-                   sizeof *changes->events)) {
+    if (!base_grow((void **)&changes->events, &changes->event_room, changes->event_count + 1, sizeof *changes->events))
         return NULL;
-    }
     struct capture_change *event = &changes->events[changes->event_count++];
     *event = (struct capture_change){.kind = kind, .position = changes->next};
     return event;
@@ -103,16 +100,14 @@ static rhei_status changes_lose(struct capture_changes *changes, uint32_t number
 {
     for (size_t i = 0; i < changes->event_count; i++) { /* once is enough */
         const struct capture_change *before = &changes->events[i];
-        if (before->kind == CAPTURE_CHANGE_LOST && before->number == number) {
+        if (before->kind == CAPTURE_CHANGE_LOST && before->number == number)
             return RHEI_OK;
-        }
     }
     struct capture_change *event = changes_add(changes, CAPTURE_CHANGE_LOST);
     char *text = base_arena_text(&changes->arena, reason);
     char *copy = name == NULL ? NULL : base_arena_text(&changes->arena, name);
-    if (event == NULL || text == NULL || (name != NULL && copy == NULL)) {
+    if (event == NULL || text == NULL || (name != NULL && copy == NULL))
         return error_no_memory(error);
-    }
     event->number = number;
     event->name = copy;
     event->reason = text;
@@ -131,9 +126,8 @@ static rhei_status changes_lose_all(struct capture_changes *changes, const char 
 
 static void changes_drop_schema(struct capture_changes *changes)
 {
-    for (uint32_t i = 0; i < changes->table_count; i++) {
+    for (uint32_t i = 0; i < changes->table_count; i++)
         sqlite3_finalize(changes->tables[i].look);
-    }
     base_free(changes->tables);
     changes->tables = NULL;
     changes->table_count = 0;
@@ -147,12 +141,10 @@ static void changes_drop_schema(struct capture_changes *changes)
 static struct changes_table *changes_find(struct capture_changes *changes, int64_t number)
 {
     struct changes_table *last = changes->last_found; /* most rows are of the table of the row before */
-    for (uint32_t i = 0; (last == NULL || last->table->number != number) && i < changes->table_count; i++) {
+    for (uint32_t i = 0; (last == NULL || last->table->number != number) && i < changes->table_count; i++)
         last = &changes->tables[i];
-    }
-    if (last != NULL && last->table->number == number) {
+    if (last != NULL && last->table->number == number)
         return changes->last_found = last;
-    }
     return NULL;
 }
 
@@ -160,9 +152,8 @@ static rhei_status changes_prepare_log(struct capture_changes *changes, struct r
 {
     struct base_buffer sql = {0};
     base_buffer_text(&sql, "SELECT seq,time,op,tab");
-    for (uint32_t i = 1; i <= changes->schema->log_columns; i++) {
+    for (uint32_t i = 1; i <= changes->schema->log_columns; i++)
         base_buffer_format(&sql, ",c%u", i);
-    }
     base_buffer_text(&sql, " FROM main." OLTP_LOG " WHERE seq >= ?1 ORDER BY seq");
     rhei_status status = sql.failed ? error_no_memory(error) : changes_prepare(changes, sql.data, &changes->log, error);
     base_buffer_reset(&sql);
@@ -176,14 +167,11 @@ static rhei_status changes_use(struct capture_changes *changes, struct oltp_sche
     changes->schema = schema;
     uint32_t count = schema->catalog.table_count;
     changes->tables = base_alloc_zero((size_t)count + 1, sizeof *changes->tables);
-    if (changes->tables == NULL) {
+    if (changes->tables == NULL)
         return error_no_memory(error);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (schema->tables[i].number != 0) {
+    for (uint32_t i = 0; i < count; i++)
+        if (schema->tables[i].number != 0)
             changes->tables[changes->table_count++].table = &schema->tables[i];
-        }
-    }
     return changes_prepare_log(changes, error);
 }
 
@@ -215,9 +203,8 @@ static rhei_status changes_know(struct capture_changes *changes, const struct ca
 static rhei_status changes_tell_schema(struct capture_changes *changes, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < changes->known_count; i++) {
+    for (size_t i = 0; i < changes->known_count; i++)
         changes->known[i].there = changes_find(changes, changes->known[i].number) != NULL;
-    }
     for (size_t i = 0; i < changes->known_count && status == RHEI_OK;) {
         struct changes_known *known = &changes->known[i];
         if (known->there) {
@@ -226,17 +213,15 @@ static rhei_status changes_tell_schema(struct capture_changes *changes, struct r
         }
         struct capture_change *event = changes_add(changes, CAPTURE_CHANGE_GONE);
         char *name = base_arena_text(&changes->arena, known->name);
-        if (event == NULL || name == NULL) {
+        if (event == NULL || name == NULL)
             return error_no_memory(error);
-        }
         event->number = known->number;
         event->name = name;
         base_free(known->name);
         *known = changes->known[--changes->known_count];
     }
-    for (uint32_t i = 0; i < changes->table_count && status == RHEI_OK; i++) {
+    for (uint32_t i = 0; i < changes->table_count && status == RHEI_OK; i++)
         status = changes_know(changes, changes->tables[i].table, error);
-    }
     return status;
 }
 
@@ -244,9 +229,8 @@ static rhei_status changes_tell_schema(struct capture_changes *changes, struct r
 
 static void changes_let_go(struct capture_changes *changes)
 {
-    if (changes->log != NULL) {
+    if (changes->log != NULL)
         sqlite3_reset(changes->log);
-    }
     if (!sqlite3_get_autocommit(changes->connection->db)) {
         changes_step(changes, changes->commit, NULL);
         sqlite3_reset(changes->commit);
@@ -260,16 +244,13 @@ static rhei_status changes_pin_once(struct capture_changes *changes, bool *known
     rhei_status status = changes_step(changes, changes->begin, error);
     sqlite3_reset(changes->begin);
     status = status == RHEI_DONE ? RHEI_OK : status;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = changes_integer(changes, changes->last, &changes->newest, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = changes_integer(changes, changes->cookie, &cookie, error);
-    }
     *known = status == RHEI_OK && changes->schema != NULL && changes->schema->cookie == cookie;
-    if (status != RHEI_OK || *known) {
+    if (status != RHEI_OK || *known)
         return status;
-    }
     struct oltp_schema *schema = capture_schema_hold(changes->oltp);
     if (schema == NULL || schema->cookie != cookie) {
         capture_schema_release(schema);
@@ -284,9 +265,8 @@ static rhei_status changes_pin(struct capture_changes *changes, struct rhei_erro
 {
     rhei_status status = oltp_check_file(changes->oltp, error);
     bool known = false, mended = false;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         capture_schema_finish(changes->oltp, 1); /* tables that wait for their triggers */
-    }
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
         struct rhei_error why = RHEI_ERROR_INIT;
         changes->token = oltp_commit_token(changes->oltp);
@@ -303,9 +283,8 @@ static rhei_status changes_pin(struct capture_changes *changes, struct rhei_erro
                                            : error_set(error, RHEI_BUSY, "the schema keeps changing");
         }
     }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         changes_let_go(changes);
-    }
     changes->looked = changes->looked || status == RHEI_OK;
     return status;
 }
@@ -323,9 +302,8 @@ static bool changes_put(struct capture_changes *changes, const struct source_tab
     }
     if (value->type >= RHEI_TEXT && value->length > 0) {
         void *copy = base_arena_alloc(&changes->arena, value->length);
-        if (copy == NULL || value->as.bytes == NULL) {
+        if (copy == NULL || value->as.bytes == NULL)
             return false;
-        }
         memcpy(copy, value->as.bytes, value->length);
         value->as.bytes = copy;
     }
@@ -334,9 +312,8 @@ static bool changes_put(struct capture_changes *changes, const struct source_tab
 
 static bool changes_same(const struct rhei_value *a, const struct rhei_value *b)
 {
-    if (a->type != b->type || a->length != b->length) {
+    if (a->type != b->type || a->length != b->length)
         return false;
-    }
     return a->type == RHEI_NULL ||
            (a->type < RHEI_TEXT ? a->as.integer == b->as.integer : memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
 }
@@ -375,12 +352,10 @@ static rhei_status changes_look(struct capture_changes *changes, struct changes_
         base_buffer_reset(&sql);
     }
     *found = false;
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
-    for (uint32_t i = 0; i < table->key_count; i++) {
+    for (uint32_t i = 0; i < table->key_count; i++)
         changes_bind(entry->look, (int)i + 1, &values[table->key_columns[i]]);
-    }
     changes->end = changes->newest;
     status = changes_step(changes, entry->look, error);
     *found = status == RHEI_ROW;
@@ -422,27 +397,23 @@ static rhei_status changes_take_key(struct capture_changes *changes, struct chan
     struct rhei_value *values = NULL;
     struct capture_change *event = changes_add_row(changes, CAPTURE_CHANGE_DELETE, entry->table, &values);
     bool found = false;
-    if (event == NULL) {
+    if (event == NULL)
         return error_no_memory(error);
-    }
     for (uint32_t i = 0; i < table->key_count; i++) {
         uint32_t column = table->key_columns[i];
-        if (!changes_put(changes, table, column, changes->log, LOG_HEAD + (int)(at + i), &values[column])) {
+        if (!changes_put(changes, table, column, changes->log, LOG_HEAD + (int)(at + i), &values[column]))
             return error_no_memory(error);
-        }
     }
-    if (!look) {
+    if (!look)
         return RHEI_OK;
-    }
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = changes_look(changes, entry, values, &found, &why);
     if (status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_CONSTRAINT) { /* the table's own trouble */
         changes->event_count--;
         return changes_lose(changes, entry->table->number, table->name, why.message, error);
     }
-    if (status != RHEI_OK && error != NULL) {
+    if (status != RHEI_OK && error != NULL)
         *error = why;
-    }
     event->kind = found ? CAPTURE_CHANGE_UPDATE : CAPTURE_CHANGE_DELETE;
     return status;
 }
@@ -452,15 +423,11 @@ static rhei_status changes_take_whole(struct capture_changes *changes, struct ch
 {
     const struct source_table *table = &entry->table->table.source;
     struct rhei_value *values = NULL;
-    if (changes_add_row(changes, insert ? CAPTURE_CHANGE_INSERT : CAPTURE_CHANGE_UPDATE, entry->table, &values) ==
-        NULL) {
+    if (changes_add_row(changes, insert ? CAPTURE_CHANGE_INSERT : CAPTURE_CHANGE_UPDATE, entry->table, &values) == NULL)
         return error_no_memory(error);
-    }
-    for (uint32_t i = 0; i < table->column_count; i++) {
-        if (!changes_put(changes, table, i, changes->log, LOG_HEAD + (int)i, &values[i])) {
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (!changes_put(changes, table, i, changes->log, LOG_HEAD + (int)i, &values[i]))
             return error_no_memory(error);
-        }
-    }
     return RHEI_OK;
 }
 
@@ -489,12 +456,10 @@ static rhei_status changes_take_row(struct capture_changes *changes, struct rhei
     uint32_t width = changes->schema->log_columns;
     changes->time_us = (int64_t)((sqlite3_column_double(log, 1) - 2440587.5) * 86400000.0 + 0.5) * 1000;
     struct changes_table *entry = changes_find(changes, number);
-    if (op == CAPTURE_LOG_FORETOLD) {
+    if (op == CAPTURE_LOG_FORETOLD)
         return RHEI_OK;
-    }
-    if (entry == NULL) {
+    if (entry == NULL)
         return changes_take_older(changes, number, error);
-    }
     const struct source_table *table = &entry->table->table.source;
     bool whole = op == CAPTURE_LOG_INSERT || op == CAPTURE_LOG_UPDATE;
     bool key = op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK, three = op == CAPTURE_LOG_DISPLACE;
@@ -506,13 +471,11 @@ static rhei_status changes_take_row(struct capture_changes *changes, struct rhei
                                 : "the change log has a row for it that no trigger writes",
                             error);
     }
-    if (whole) {
+    if (whole)
         return changes_take_whole(changes, entry, op == CAPTURE_LOG_INSERT, error);
-    }
     rhei_status status = RHEI_OK;
-    for (uint32_t i = 0; i < (three ? 3U : 1U) && status == RHEI_OK; i++) {
+    for (uint32_t i = 0; i < (three ? 3U : 1U) && status == RHEI_OK; i++)
         status = changes_take_key(changes, entry, i * table->key_count, op != CAPTURE_LOG_DELETE, error);
-    }
     return status;
 }
 
@@ -528,13 +491,11 @@ static rhei_status changes_read(struct capture_changes *changes, struct rhei_err
             return changes_lose_all(changes, "the change log doesn't have the changes behind the consumer's position",
                                     error);
         }
-        if (status != RHEI_ROW) {
+        if (status != RHEI_ROW)
             return status;
-        }
         status = changes_take_row(changes, error);
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             return status;
-        }
         changes->next++;
     }
     return RHEI_OK;
@@ -548,20 +509,16 @@ static rhei_status changes_fill_pinned(struct capture_changes *changes, struct r
         changes->next = changes->position + 1;
     }
     rhei_status status = changes_tell_schema(changes, error);
-    if (status == RHEI_OK && !changes->in_unit && changes->newest < changes->position) {
+    if (status == RHEI_OK && !changes->in_unit && changes->newest < changes->position)
         status = changes_lose_all(changes, "the change log ends before the consumer's position", error);
-    }
     changes->in_unit |= changes->event_count > 0 || changes->next <= changes->end;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = changes_read(changes, error);
-    }
-    if (status != RHEI_OK || !changes->in_unit || changes->next <= changes->end) {
+    if (status != RHEI_OK || !changes->in_unit || changes->next <= changes->end)
         return status;
-    }
     struct capture_change *event = changes_add(changes, CAPTURE_CHANGE_COMMIT);
-    if (event == NULL) {
+    if (event == NULL)
         return error_no_memory(error);
-    }
     event->position = changes->end;
     event->time_us = changes->time_us;
     return RHEI_OK;
@@ -584,9 +541,8 @@ static rhei_status changes_fill(struct capture_changes *changes, struct rhei_err
         changes->next = next;
         changes->end = end;
         changes->in_unit = in_unit;
-        for (size_t i = 0; i < changes->known_count; i++) { /* definitions are told again */
+        for (size_t i = 0; i < changes->known_count; i++) /* definitions are told again */
             base_free(changes->known[i].name);
-        }
         changes->known_count = 0;
     }
     return status;
@@ -598,21 +554,17 @@ rhei_status capture_changes_next(struct capture_changes *changes, const struct c
     *change = NULL;
     if (changes->taken == changes->event_count) {
         rhei_status status = changes_fill(changes, error);
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             return status;
-        }
-        if (changes->event_count == 0) {
+        if (changes->event_count == 0)
             return RHEI_DONE;
-        }
     }
     const struct capture_change *event = &changes->events[changes->taken];
     if (event->kind == CAPTURE_CHANGE_COMMIT) {
-        if (!base_grow((void **)&changes->told, &changes->told_room, changes->told_count + 1, sizeof *changes->told)) {
+        if (!base_grow((void **)&changes->told, &changes->told_room, changes->told_count + 1, sizeof *changes->told))
             return error_no_memory(error);
-        }
-        if (changes->told_count == 0 || changes->told[changes->told_count - 1] != event->position) {
+        if (changes->told_count == 0 || changes->told[changes->told_count - 1] != event->position)
             changes->told[changes->told_count++] = event->position;
-        }
         changes->position = event->position;
         changes->in_unit = false;
     }
@@ -626,9 +578,8 @@ rhei_status capture_changes_next(struct capture_changes *changes, const struct c
 rhei_status capture_changes_acknowledge(struct capture_changes *changes, int64_t position, struct rhei_error *error)
 {
     size_t at = 0;
-    while (at < changes->told_count && changes->told[at] != position) {
+    while (at < changes->told_count && changes->told[at] != position)
         at++;
-    }
     if (at == changes->told_count) {
         return error_set(error, RHEI_INVALID, "%lld is no position of a commit that was told and not acknowledged yet",
                          (long long)position);
@@ -656,9 +607,8 @@ int64_t capture_changes_position(const struct capture_changes *changes)
 void capture_changes_close(struct capture_changes **slot)
 {
     struct capture_changes *changes = *slot;
-    if (changes == NULL) {
+    if (changes == NULL)
         return;
-    }
     *slot = NULL;
     changes_drop_schema(changes);
     sqlite3_finalize(changes->begin);
@@ -667,9 +617,8 @@ void capture_changes_close(struct capture_changes **slot)
     sqlite3_finalize(changes->cookie);
     sqlite3_finalize(changes->named);
     oltp_connection_close(&changes->connection);
-    for (size_t i = 0; i < changes->known_count; i++) {
+    for (size_t i = 0; i < changes->known_count; i++)
         base_free(changes->known[i].name);
-    }
     base_free(changes->known);
     base_free(changes->events);
     base_free(changes->told);
@@ -691,9 +640,8 @@ static rhei_status changes_statements(struct capture_changes *changes, struct rh
         {"SELECT name FROM main._rhei_tables WHERE id = ?1", &changes->named},
     };
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < sizeof list / sizeof list[0] && status == RHEI_OK; i++) {
+    for (size_t i = 0; i < sizeof list / sizeof list[0] && status == RHEI_OK; i++)
         status = changes_prepare(changes, list[i].sql, list[i].stmt, error);
-    }
     return status;
 }
 
@@ -725,23 +673,19 @@ rhei_status capture_changes_open(struct oltp *oltp, const struct capture_changes
                          "with change capture");
     }
     rhei_status status = capture_schema_take(oltp, &schema, error); /* the registry is there from now on */
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     capture_schema_release(schema);
     struct capture_changes *changes = base_alloc_zero(1, sizeof *changes);
-    if (changes == NULL) {
+    if (changes == NULL)
         return error_no_memory(error);
-    }
     changes->oltp = oltp;
     changes->most_rows = config->most_rows;
     status = oltp_connection_open(oltp, OLTP_SOURCE, &changes->connection, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = changes_statements(changes, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = changes_start(changes, config, error);
-    }
     if (status != RHEI_OK) {
         capture_changes_close(&changes);
         return status;

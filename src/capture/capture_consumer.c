@@ -92,19 +92,16 @@ rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_change
                                   struct rhei_error *error)
 {
     rhei_status status = consumer_check(config->consumer, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_writer_acquire(oltp, 0, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     /* one transaction: no change may come between the end of the log and the row that pins it */
     status = oltp_step_own(oltp, oltp->begin, error);
     if (status == RHEI_OK) {
         status = consumer_find(oltp, config, position, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = oltp_step_own(oltp, oltp->commit, error);
-        }
         if (status != RHEI_OK) {
             oltp_exec(oltp->writer, "ROLLBACK", NULL);
             oltp_rolled_back(oltp);
@@ -130,9 +127,8 @@ rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struc
 {
     int changed = 0;
     rhei_status status = consumer_check(consumer, error);
-    if (status == RHEI_OK && !oltp_captures(oltp)) {
+    if (status == RHEI_OK && !oltp_captures(oltp))
         return error_set(error, RHEI_READ_ONLY, "this handle captures no changes, so no consumer can be dropped by it");
-    }
     if (status == RHEI_OK) {
         status = consumer_write(oltp, "DELETE FROM main._rhei_consumers WHERE name = ?1 AND ?2 = ?3", consumer, 0, 0,
                                 &changed, error);

@@ -26,17 +26,15 @@ void capture_definer_reset(struct capture_definer *definer)
 
 static void define_fail(struct capture_definer *definer, rhei_status status)
 {
-    if (definer->status == RHEI_OK) {
+    if (definer->status == RHEI_OK)
         definer->status = status;
-    }
 }
 
 static void *define_alloc(struct capture_definer *definer, size_t count, size_t size)
 {
     void *place = base_arena_zero(definer->arena, count, size);
-    if (place == NULL) {
+    if (place == NULL)
         define_fail(definer, error_no_memory(definer->error));
-    }
     return place;
 }
 
@@ -53,17 +51,14 @@ static const char *define_text(struct capture_definer *definer, const unsigned c
 /* The kept statement, reset and bound to `name`; NULL after a failure. */
 static sqlite3_stmt *define_ask(struct capture_definer *definer, sqlite3_stmt **kept, const char *sql, const char *name)
 {
-    if (definer->status != RHEI_OK) {
+    if (definer->status != RHEI_OK)
         return NULL;
-    }
     int rc = SQLITE_OK;
-    if (*kept == NULL) {
+    if (*kept == NULL)
         rc = sqlite3_prepare_v2(definer->connection->db, sql, -1, kept, NULL);
-    }
     sqlite3_reset(*kept);
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         rc = sqlite3_bind_text(*kept, 1, name, -1, SQLITE_STATIC);
-    }
     if (rc != SQLITE_OK) {
         define_fail(definer, oltp_sqlite_error(definer->connection, rc, NULL, definer->error));
         return NULL;
@@ -73,14 +68,12 @@ static sqlite3_stmt *define_ask(struct capture_definer *definer, sqlite3_stmt **
 
 static bool define_step(struct capture_definer *definer, sqlite3_stmt *stmt)
 {
-    if (stmt == NULL || definer->status != RHEI_OK) {
+    if (stmt == NULL || definer->status != RHEI_OK)
         return false;
-    }
     int rc = sqlite3_step(stmt);
     if (rc != SQLITE_ROW) {
-        if (rc != SQLITE_DONE) {
+        if (rc != SQLITE_DONE)
             define_fail(definer, oltp_sqlite_error(definer->connection, rc, NULL, definer->error));
-        }
         sqlite3_reset(stmt);
     }
     return rc == SQLITE_ROW;
@@ -106,9 +99,8 @@ static void *define_grow(struct capture_definer *definer, void **items, uint32_t
 static void *define_keep(struct capture_definer *definer, void *items, uint32_t count, size_t size, uint32_t spare)
 {
     void *kept = define_alloc(definer, (size_t)count + spare, size);
-    if (kept != NULL && count > 0) {
+    if (kept != NULL && count > 0)
         memcpy(kept, items, count * size);
-    }
     base_free(items);
     return kept;
 }
@@ -116,32 +108,25 @@ static void *define_keep(struct capture_definer *definer, void *items, uint32_t 
 static bool text_has(const char *text, const char *word)
 {
     size_t len = strlen(word);
-    for (; *text != '\0'; text++) {
-        if (base_fold_equal(text, strnlen(text, len), word, len)) {
+    for (; *text != '\0'; text++)
+        if (base_fold_equal(text, strnlen(text, len), word, len))
             return true;
-        }
-    }
     return false;
 }
 
 /* https://www.sqlite.org/datatype3.html, section 3.1, and https://www.sqlite.org/stricttables.html for ANY */
 static uint8_t define_affinity(const char *type, bool strict)
 {
-    if (strict && base_fold_compare(type, "ANY") == 0) {
+    if (strict && base_fold_compare(type, "ANY") == 0)
         return AFFINITY_BLOB;
-    }
-    if (text_has(type, "INT")) {
+    if (text_has(type, "INT"))
         return AFFINITY_INTEGER;
-    }
-    if (text_has(type, "CHAR") || text_has(type, "CLOB") || text_has(type, "TEXT")) {
+    if (text_has(type, "CHAR") || text_has(type, "CLOB") || text_has(type, "TEXT"))
         return AFFINITY_TEXT;
-    }
-    if (type[0] == '\0' || text_has(type, "BLOB")) {
+    if (type[0] == '\0' || text_has(type, "BLOB"))
         return AFFINITY_BLOB;
-    }
-    if (text_has(type, "REAL") || text_has(type, "FLOA") || text_has(type, "DOUB")) {
+    if (text_has(type, "REAL") || text_has(type, "FLOA") || text_has(type, "DOUB"))
         return AFFINITY_REAL;
-    }
     return AFFINITY_NUMERIC;
 }
 
@@ -206,11 +191,9 @@ static void define_columns(struct capture_definer *definer, struct capture_table
 
 static int32_t define_find_column(const struct source_table *source, const char *name)
 {
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        if (base_fold_compare(source->columns[i].name, name) == 0) {
+    for (uint32_t i = 0; i < source->column_count; i++)
+        if (base_fold_compare(source->columns[i].name, name) == 0)
             return (int32_t)i;
-        }
-    }
     return -1;
 }
 
@@ -240,9 +223,8 @@ static const char *define_index_sql(const struct capture_definition *definition,
 {
     for (uint32_t i = 0; i < definition->object_count; i++) {
         const struct capture_object *object = &definition->objects[i];
-        if (object->type == CAPTURE_OBJECT_INDEX && base_fold_compare(object->name, name) == 0) {
+        if (object->type == CAPTURE_OBJECT_INDEX && base_fold_compare(object->name, name) == 0)
             return object->sql;
-        }
     }
     return NULL;
 }
@@ -258,9 +240,8 @@ static void define_indexes(struct capture_definer *definer, const struct capture
     uint32_t count = 0;
     while (define_step(definer, stmt)) {
         table->any_index = true;
-        if (sqlite3_column_int(stmt, 3) == 0) {
+        if (sqlite3_column_int(stmt, 3) == 0)
             continue;
-        }
         struct capture_index *index = define_grow(definer, &items, count, sizeof *index);
         if (index != NULL) {
             index->name = define_text(definer, sqlite3_column_text(stmt, 0));
@@ -271,9 +252,8 @@ static void define_indexes(struct capture_definer *definer, const struct capture
         }
     }
     struct capture_index *indexes = define_keep(definer, items, count, sizeof *indexes, 1);
-    for (uint32_t i = 0; i < count && definer->status == RHEI_OK; i++) {
+    for (uint32_t i = 0; i < count && definer->status == RHEI_OK; i++)
         define_index_columns(definer, &indexes[i]);
-    }
     table->indexes = indexes;
     table->index_count = indexes == NULL ? 0 : count;
 }
@@ -283,9 +263,8 @@ static bool define_key_is_loose(const struct capture_index *index, const struct 
 {
     for (uint32_t i = 0; i < index->column_count; i++) {
         uint8_t affinity = index->columns[i] < 0 ? AFFINITY_BLOB : source->columns[index->columns[i]].affinity;
-        if (base_fold_compare(index->collations[i], "BINARY") != 0 || affinity == AFFINITY_BLOB) {
+        if (base_fold_compare(index->collations[i], "BINARY") != 0 || affinity == AFFINITY_BLOB)
             return true;
-        }
     }
     return false;
 }
@@ -295,11 +274,9 @@ static bool define_key_is_loose(const struct capture_index *index, const struct 
 static void define_find_rowid_name(struct capture_table_schema *table)
 {
     static const char *const names[] = {"rowid", "_rowid_", "oid"};
-    for (size_t i = 0; i < 3 && table->rowid_name == NULL; i++) {
-        if (define_find_column(&table->table.source, names[i]) < 0) {
+    for (size_t i = 0; i < 3 && table->rowid_name == NULL; i++)
+        if (define_find_column(&table->table.source, names[i]) < 0)
             table->rowid_name = names[i];
-        }
-    }
 }
 
 static void define_rowid_key(struct capture_definer *definer, struct capture_table_schema *table,
@@ -314,13 +291,11 @@ static void define_rowid_key(struct capture_definer *definer, struct capture_tab
             alias = i;
         }
     }
-    for (uint32_t i = 0; i < table->index_count; i++) {
+    for (uint32_t i = 0; i < table->index_count; i++)
         indexed |= table->indexes[i].is_primary;
-    }
     uint32_t *key = define_alloc(definer, 1, sizeof *key);
-    if (definer->status != RHEI_OK) {
+    if (definer->status != RHEI_OK)
         return;
-    }
     /* INTEGER PRIMARY KEY is the rowid unless SQLite made an index for it (its "INTEGER PRIMARY KEY DESC" case) */
     if (primary == 1 && !indexed && base_fold_compare(columns[alias].declared_type, "INTEGER") == 0) {
         columns[alias].is_rowid_alias = true;
@@ -335,9 +310,8 @@ static void define_rowid_key(struct capture_definer *definer, struct capture_tab
                                    .not_null = true,
                                    .is_rowid = true};
         source->column_count++;
-        if (table->rowid_name == NULL) {
+        if (table->rowid_name == NULL)
             source->unmirrored_reason = "its columns hide the rowid by their names (rowid, _rowid_ and oid)";
-        }
     }
     source->key_columns = key;
     source->key_count = 1;
@@ -348,31 +322,24 @@ static void define_primary_key(struct capture_definer *definer, struct capture_t
 {
     struct source_table *source = &table->table.source;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < source->column_count; i++) {
+    for (uint32_t i = 0; i < source->column_count; i++)
         count += table->primary_position[i] > 0;
-    }
     uint32_t *key = define_alloc(definer, count + 1, sizeof *key);
-    if (definer->status != RHEI_OK) {
+    if (definer->status != RHEI_OK)
         return;
-    }
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        if (table->primary_position[i] > 0 && table->primary_position[i] <= count) {
+    for (uint32_t i = 0; i < source->column_count; i++)
+        if (table->primary_position[i] > 0 && table->primary_position[i] <= count)
             key[table->primary_position[i] - 1] = i;
-        }
-    }
     source->key_columns = key;
     source->key_count = count;
-    if (count == 0) {
+    if (count == 0)
         source->unmirrored_reason = "it has no usable key";
-    }
     /* the primary key's own index stays in the list only if equal keys may differ in their bytes */
     struct capture_index *indexes = (struct capture_index *)table->indexes;
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < table->index_count; i++) {
-        if (!indexes[i].is_primary || define_key_is_loose(&indexes[i], source)) {
+    for (uint32_t i = 0; i < table->index_count; i++)
+        if (!indexes[i].is_primary || define_key_is_loose(&indexes[i], source))
             indexes[kept++] = indexes[i];
-        }
-    }
     table->index_count = kept;
 }
 
@@ -385,9 +352,8 @@ static void define_unique_keys(struct capture_definer *definer, struct capture_t
         const struct capture_index *index = &table->indexes[i];
         bool plain =
             !index->partial && index->column_count <= 64 && !(index->is_primary && table->table.source.without_rowid);
-        for (uint32_t k = 0; k < index->column_count && plain; k++) {
+        for (uint32_t k = 0; k < index->column_count && plain; k++)
             plain = index->columns[k] >= 0;
-        }
         int32_t *key = plain ? define_alloc(definer, index->column_count + 1, sizeof *key) : NULL;
         if (key != NULL) {
             memcpy(key, index->columns, index->column_count * sizeof *key);
@@ -404,20 +370,17 @@ static void define_unique_keys(struct capture_definer *definer, struct capture_t
 /* Triggers of others; ours are not among the objects. */
 static bool define_has_trigger(const struct capture_definition *definition)
 {
-    for (uint32_t i = 0; i < definition->object_count; i++) {
-        if (definition->objects[i].type == CAPTURE_OBJECT_TRIGGER) {
+    for (uint32_t i = 0; i < definition->object_count; i++)
+        if (definition->objects[i].type == CAPTURE_OBJECT_TRIGGER)
             return true;
-        }
-    }
     return false;
 }
 
 /* A foreign key that acts on other rows lets their triggers run between a change there and its AFTER trigger. */
 static void define_parents(struct capture_definer *definer, struct capture_definition *definition)
 {
-    if (definition->main->sql == NULL || !text_has(definition->main->sql, "REFERENCES")) {
+    if (definition->main->sql == NULL || !text_has(definition->main->sql, "REFERENCES"))
         return;
-    }
     sqlite3_stmt *stmt = define_ask(definer, &definer->parents,
                                     "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1, 'main') WHERE "
                                     "on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR "
@@ -454,18 +417,16 @@ static void define_signature(struct capture_definer *definer, struct capture_tab
                            column->generated, column->is_rowid ? 0 : table->primary_position[i]);
     }
     table->signature = define_text(definer, (const unsigned char *)(text.data == NULL ? "" : text.data));
-    if (text.failed) {
+    if (text.failed)
         define_fail(definer, error_no_memory(definer->error));
-    }
     base_buffer_reset(&text);
 }
 
 static int64_t define_estimate(struct capture_definer *definer, const struct capture_table_schema *table)
 {
     const struct source_table *source = &table->table.source;
-    if (source->without_rowid || table->rowid_name == NULL) {
+    if (source->without_rowid || table->rowid_name == NULL)
         return -1;
-    }
     struct base_buffer sql = {0};
     base_buffer_format(&sql, "SELECT (SELECT max(%s) FROM main.", table->rowid_name);
     base_buffer_identifier(&sql, source->name);
@@ -473,20 +434,17 @@ static int64_t define_estimate(struct capture_definer *definer, const struct cap
     base_buffer_identifier(&sql, source->name);
     base_buffer_text(&sql, ") + 1");
     int64_t rows = -1;
-    if (!sql.failed) {
+    if (!sql.failed)
         oltp_query_int(definer->connection, sql.data, 0, &rows, NULL);
-    }
     base_buffer_reset(&sql);
     return rows < 0 ? -1 : rows;
 }
 
 static bool define_has_index(const struct capture_definition *definition)
 {
-    for (uint32_t i = 0; i < definition->object_count; i++) {
-        if (definition->objects[i].type == CAPTURE_OBJECT_INDEX) {
+    for (uint32_t i = 0; i < definition->object_count; i++)
+        if (definition->objects[i].type == CAPTURE_OBJECT_INDEX)
             return true;
-        }
-    }
     return false;
 }
 
@@ -497,9 +455,8 @@ static void define_shape(struct capture_definer *definer, struct capture_definit
     struct rhei_error *error = definer->error, own = RHEI_ERROR_INIT;
     definer->error = &own;
     define_columns(definer, table);
-    if (table->table.source.without_rowid || define_has_index(definition)) {
+    if (table->table.source.without_rowid || define_has_index(definition))
         define_indexes(definer, definition, table);
-    }
     definer->error = error;
     if (definer->status == RHEI_SQL) {
         char reason[320];
@@ -526,21 +483,18 @@ static void define_table(struct capture_definer *definer, struct capture_definit
                                 : kind->is_shadow ? "it belongs to a virtual table"
                                                   : NULL;
     define_shape(definer, definition);
-    if (definer->status != RHEI_OK) {
+    if (definer->status != RHEI_OK)
         return;
-    }
     define_find_rowid_name(table);
     define_unique_keys(definer, table);
     if (definer->status == RHEI_OK && source->unmirrored_reason == NULL) {
-        if (source->without_rowid) {
+        if (source->without_rowid)
             define_primary_key(definer, table);
-        } else {
+        else
             define_rowid_key(definer, table, (struct source_column *)source->columns);
-        }
     }
-    if (source->unmirrored_reason == NULL && source->column_count > CAPTURE_LOG_MAX_COLUMNS) {
+    if (source->unmirrored_reason == NULL && source->column_count > CAPTURE_LOG_MAX_COLUMNS)
         source->unmirrored_reason = "it has more columns than the change log can hold (1,900)";
-    }
     table->exposed = define_has_trigger(definition);
     define_parents(definer, definition);
     define_signature(definer, table);
@@ -555,9 +509,8 @@ static void define_objects(struct capture_definer *definer, struct capture_defin
         copy[i] = objects[i];
         copy[i].name = define_text(definer, (const unsigned char *)objects[i].name);
         copy[i].sql = objects[i].sql == NULL ? NULL : define_text(definer, (const unsigned char *)objects[i].sql);
-        if (copy[i].type == CAPTURE_OBJECT_TABLE || copy[i].type == CAPTURE_OBJECT_VIEW) {
+        if (copy[i].type == CAPTURE_OBJECT_TABLE || copy[i].type == CAPTURE_OBJECT_VIEW)
             definition->main = &copy[i];
-        }
     }
     definition->objects = copy;
     definition->object_count = count;
@@ -580,9 +533,8 @@ struct capture_definition *capture_definition_new(struct capture_definer *define
         definition->name = definition->main->name;
         definition->hash = capture_name_hash(definition->name, strlen(definition->name));
         definition->table.definition = definition;
-        if (definition->main->type == CAPTURE_OBJECT_TABLE) {
+        if (definition->main->type == CAPTURE_OBJECT_TABLE)
             define_table(definer, definition, kind);
-        }
     }
     definer->arena = NULL;
     if (definer->status != RHEI_OK || definition->main == NULL) {
@@ -603,9 +555,8 @@ void capture_definition_release(struct capture_definition *definition)
 struct capture_own *capture_own_new(const struct capture_object *triggers, uint32_t count)
 {
     struct capture_own *own = base_alloc_zero(1, sizeof *own);
-    if (own == NULL) {
+    if (own == NULL)
         return NULL;
-    }
     atomic_init(&own->references, 1);
     own->arena.first_block = 1024;
     struct capture_object *copy = base_arena_zero(&own->arena, count, sizeof *copy);

@@ -47,12 +47,10 @@ static int detach_waits(void *context, int tries)
     struct detach *detach = context;
     int64_t now = base_now_ns();
     atomic_uint nobody = 0;
-    if (tries == 0) {
+    if (tries == 0)
         detach->until_ns = now + INT64_C(1000000) * DETACH_WAIT_MS;
-    }
-    if (detach_asked(context) != 0 || now >= detach->until_ns) {
+    if (detach_asked(context) != 0 || now >= detach->until_ns)
         return 0;
-    }
     base_progress_wait(detach->stop == NULL ? NULL : detach->stop->progress, "waiting for another process's lock");
     base_word_wait(&nobody, 0, now + DETACH_SLICE_NS);
     return 1;
@@ -112,9 +110,8 @@ static rhei_status detach_journal(struct detach *detach, const char *mode, bool 
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA main.journal_mode%s%s", mode == NULL ? "" : "=", mode == NULL ? "" : mode);
     int rc = sqlite3_prepare_v2(detach->db, sql, -1, &stmt, NULL);
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
-    }
     const char *got = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
     *is = got != NULL && sqlite3_stricmp(got, mode == NULL ? "wal" : mode) == 0;
     sqlite3_finalize(stmt);
@@ -130,9 +127,8 @@ static rhei_status detach_engines(struct detach *detach, int64_t *alive)
     int64_t now = base_wall_ms();
     *alive = 0;
     rhei_status status = detach_has(detach, "_rhei_engines", &has);
-    if (status != RHEI_OK || !has) {
+    if (status != RHEI_OK || !has)
         return status;
-    }
     snprintf(sql, sizeof sql, "SELECT count(*) FROM main._rhei_engines WHERE seen_ms BETWEEN %" PRId64 " AND %" PRId64,
              now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS);
     return detach_int(detach, sql, alive);
@@ -143,9 +139,8 @@ static rhei_status detach_version(struct detach *detach)
     bool has = false;
     int64_t version = 0;
     rhei_status status = detach_has(detach, "_rhei_meta", &has);
-    if (status == RHEI_OK && has) {
+    if (status == RHEI_OK && has)
         status = detach_int(detach, "SELECT value FROM main._rhei_meta WHERE key = 'version'", &version);
-    }
     return status == RHEI_OK && version > CAPTURE_FORMAT_VERSION
                ? error_set(detach->error, RHEI_TOO_NEW,
                            "database \"%s\" was prepared by a newer Rhei (format %" PRId64
@@ -163,9 +158,8 @@ static rhei_status detach_drop(struct detach *detach)
     sqlite3_db_config(detach->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
     rhei_status status = detach_exec(
         detach, "DELETE FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB '" CAPTURE_TRIGGER "[0-9]*'");
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = detach_int(detach, "PRAGMA main.schema_version", &cookie);
-    }
     sqlite3_exec(detach->db, "PRAGMA writable_schema=RESET", NULL, NULL, NULL);
     base_buffer_format(&sql, "PRAGMA main.schema_version=%" PRId64 ";", (cookie + 1) & INT32_MAX);
     int rc = sqlite3_prepare_v2(
@@ -183,9 +177,8 @@ static rhei_status detach_drop(struct detach *detach)
                                  : detach_exec(detach, sql.data);
     }
     base_buffer_reset(&sql);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = detach_int(detach, "SELECT count(*) FROM main.sqlite_schema WHERE " DETACH_OURS, &left);
-    }
     return status == RHEI_OK && left > 0
                ? error_set(detach->error, RHEI_INTERNAL, "database \"%s\": something of Rhei's is left", detach->path)
                : status;
@@ -205,15 +198,12 @@ static rhei_status detach_run(struct detach *detach)
     int64_t alive = 0;
     bool was_wal = false, alone = false;
     rhei_status status = detach_journal(detach, NULL, &was_wal);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = detach_exec(detach, "BEGIN IMMEDIATE");
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = detach_version(detach);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = detach_engines(detach, &alive);
-    }
     if (status == RHEI_OK && alive > 0) {
         status = detach_exec(detach, "ROLLBACK");
         if (status == RHEI_OK && was_wal) {
@@ -221,26 +211,20 @@ static rhei_status detach_run(struct detach *detach)
             status = detach_journal(detach, "delete", &alone);
             sqlite3_busy_handler(detach->db, detach_waits, detach);
         }
-        if (status == RHEI_OK && !alone) {
+        if (status == RHEI_OK && !alone)
             return detach_busy(detach, alive);
-        }
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = detach_exec(detach, "BEGIN EXCLUSIVE"); /* whoever comes now waits */
-        }
     }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = detach_drop(detach);
-    }
     detach_insist(detach, true); /* a COMMIT that has begun is finished, and what was taken apart is put back */
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = detach_exec(detach, "COMMIT");
-    }
-    if (sqlite3_get_autocommit(detach->db) == 0) {
+    if (sqlite3_get_autocommit(detach->db) == 0)
         sqlite3_exec(detach->db, "ROLLBACK", NULL, NULL, NULL);
-    }
-    if (alone) {
+    if (alone)
         detach_journal(detach, "wal", &was_wal); /* as it was found */
-    }
     return status;
 }
 
@@ -248,16 +232,13 @@ rhei_status capture_detach(const char *path, const struct oltp_stop *stop, struc
 {
     struct stat info;
     struct detach detach = {.path = path, .stop = stop, .error = error};
-    if (path == NULL || path[0] == '\0' || strcmp(path, ":memory:") == 0) {
+    if (path == NULL || path[0] == '\0' || strcmp(path, ":memory:") == 0)
         return error_set(error, RHEI_INVALID, "there is nothing to detach: name a database file");
-    }
     bool found = stat(path, &info) == 0;
-    if (found && S_ISDIR(info.st_mode)) {
+    if (found && S_ISDIR(info.st_mode))
         return error_set(error, RHEI_CANT_OPEN, "database \"%s\": it is a folder: name a file in it", path);
-    }
-    if (!found || !S_ISREG(info.st_mode)) {
+    if (!found || !S_ISREG(info.st_mode))
         return error_set(error, RHEI_CANT_OPEN, "database \"%s\": there is no such file: check the name", path);
-    }
     int rc =
         sqlite3_open_v2(path, &detach.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     rhei_status status = RHEI_OK;

@@ -33,11 +33,9 @@ static bool explain_is_internal(const char *name)
 static const struct capture_object *explain_find(const struct capture_object *objects, uint32_t count,
                                                  const struct capture_object *like)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (objects[i].type == like->type && strcmp(objects[i].name, like->name) == 0) {
+    for (uint32_t i = 0; i < count; i++)
+        if (objects[i].type == like->type && strcmp(objects[i].name, like->name) == 0)
             return &objects[i];
-        }
-    }
     return NULL;
 }
 
@@ -46,9 +44,8 @@ static void explain_objects(struct explanation *explanation, const struct captur
                             const struct capture_object *others, uint32_t other_count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (these[i].sql == NULL) { /* of a constraint: with its table */
+        if (these[i].sql == NULL) /* of a constraint: with its table */
             continue;
-        }
         const struct capture_object *other = explain_find(others, other_count, &these[i]);
         explanation->price += other == NULL;
         explanation->altered |= other != NULL && !explain_same_text(other->sql, these[i].sql);
@@ -83,17 +80,15 @@ static void explain_pair(struct explanation *explanation, const struct oltp_sche
 
 static void explain_made(struct explanation *explanation, const struct capture_definition *is)
 {
-    for (uint32_t i = 0; i < is->object_count && !explain_is_internal(is->name); i++) {
+    for (uint32_t i = 0; i < is->object_count && !explain_is_internal(is->name); i++)
         explanation->price += is->objects[i].sql != NULL;
-    }
     explanation->tables_made += is->main->type == CAPTURE_OBJECT_TABLE && !explain_is_internal(is->name);
 }
 
 static void explain_gone(struct explanation *explanation, const struct capture_definition *was)
 {
-    if (explain_is_internal(was->name)) {
+    if (explain_is_internal(was->name))
         return;
-    }
     if (was->main->type != CAPTURE_OBJECT_TABLE) {
         explanation->price++;
         return;
@@ -109,20 +104,16 @@ bool capture_schema_explains(const struct oltp_schema *before, const struct oltp
     for (uint32_t i = 0; i < now->definition_count; i++) {
         const struct capture_definition *is = now->definitions[i];
         const struct capture_definition *was = capture_schema_definition(before, is->name);
-        if (was == NULL) {
+        if (was == NULL)
             explain_made(&explanation, is);
-        } else {
+        else
             explain_pair(&explanation, before, was, now, is);
-        }
     }
-    for (uint32_t i = 0; i < before->definition_count; i++) {
-        if (capture_schema_definition(now, before->definitions[i]->name) == NULL) {
+    for (uint32_t i = 0; i < before->definition_count; i++)
+        if (capture_schema_definition(now, before->definitions[i]->name) == NULL)
             explain_gone(&explanation, before->definitions[i]);
-        }
-    }
-    if (explanation.tables_made > 0 && explanation.tables_gone > 0) {
+    if (explanation.tables_made > 0 && explanation.tables_gone > 0)
         return false;
-    }
     /* a virtual table takes its shadows with it, and one ALTER may change many texts */
     explanation.price += explanation.virtual_gone > 0 ? 1 : explanation.tables_gone;
     explanation.price += explanation.altered;

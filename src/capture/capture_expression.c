@@ -44,9 +44,8 @@ static bool parse(const char *sql, size_t len, char **text, struct sql_tree **tr
     base_buffer_append(&whole, sql, len);
     *tree = NULL;
     *text = base_buffer_take(&whole);
-    if (*text == NULL || sql_parse(*text, strlen(*text), tree, NULL) != RHEI_OK) {
+    if (*text == NULL || sql_parse(*text, strlen(*text), tree, NULL) != RHEI_OK)
         return false;
-    }
     const struct sql_select *select = (*tree)->select;
     bool alone = (*tree)->kind == SQL_KIND_SELECT && (*tree)->explain == SQL_EXPLAIN_NONE && select != NULL &&
                  select->cores->next == NULL && select->order == NULL && select->limit == NULL &&
@@ -54,21 +53,18 @@ static bool parse(const char *sql, size_t len, char **text, struct sql_tree **tr
     const struct sql_core *core = alone ? select->cores : NULL;
     if (core == NULL || core->is_values || core->distinct || core->from != NULL || core->where != NULL ||
         core->group_by != NULL || core->having != NULL || core->columns->count != 1 ||
-        core->columns->items[0].alias.text != NULL) {
+        core->columns->items[0].alias.text != NULL)
         return false;
-    }
     *expr = core->columns->items[0].expr;
     return true;
 }
 
 static int32_t find_column(const struct capture_table_schema *table, const char *name)
 {
-    for (uint32_t i = 0; i < table->table.source.column_count; i++) {
+    for (uint32_t i = 0; i < table->table.source.column_count; i++)
         if (!table->table.source.columns[i].is_rowid &&
-            base_fold_compare(table->table.source.columns[i].name, name) == 0) {
+            base_fold_compare(table->table.source.columns[i].name, name) == 0)
             return (int32_t)i;
-        }
-    }
     return -1;
 }
 
@@ -106,9 +102,8 @@ static bool write_constant(const struct sql_expr *expr, const char *text, struct
         base_buffer_append(out, token.text, token.length);
         return true;
     case SQL_EXPR_COLUMN:
-        if (expr->table.text != NULL) {
+        if (expr->table.text != NULL)
             return false;
-        }
         if (is_truth(expr)) {
             *type = RHEI_INTEGER;
             base_buffer_text(out, base_fold_compare(expr->name.text, "true") == 0 ? "1" : "0");
@@ -161,20 +156,18 @@ void capture_expression_new(struct capture_expression *expression, uint32_t colu
     enum rhei_class type = RHEI_NULL;
     bool may_change = source->not_null && !source->generated && table->defaults[column] != NULL;
     bool constant = may_change && write_default(table, column, &literal, &type);
-    if (constant && type == RHEI_NULL) {
+    if (constant && type == RHEI_NULL)
         may_change = false; /* NOT NULL DEFAULT NULL: nothing to put there */
-    }
     /* the column to compare with brings affinity and collation along; an expression needs the value itself */
     bool usable =
         constant &&
         (compared || (is_of_affinity(type, source->affinity) && base_fold_compare(source->collation, "BINARY") == 0));
     base_buffer_text(out, may_change && usable ? "ifnull(NEW." : "NEW.");
     base_buffer_identifier(out, source->name);
-    if (may_change && usable) {
+    if (may_change && usable)
         base_buffer_format(out, ",%s)", literal.data == NULL ? "NULL" : literal.data);
-    } else if (may_change && expression->unsettled != NULL) {
+    else if (may_change && expression->unsettled != NULL)
         expression->unsettled[column] = true;
-    }
     out->failed |= literal.failed;
     base_buffer_reset(&literal);
 }
@@ -198,9 +191,8 @@ static bool find_generated(const char *sql, const char *column, size_t *from, si
         }
         item = (other && sql[start] == ',' && depth == 1) || (other && sql[start] == '(' && depth == 0);
         if (other && sql[start] == '(') {
-            if (depth == 1 && ours && after_as) {
+            if (depth == 1 && ours && after_as)
                 *from = end;
-            }
             depth++;
         } else if (other && sql[start] == ')') {
             depth--;
@@ -220,9 +212,8 @@ static bool write_generated(struct writer *writer, uint32_t column)
     const struct capture_table_schema *table = writer->expression->table;
     size_t from, to;
     if (writer->depth >= EXPRESSION_GENERATED_MAX ||
-        !find_generated(table->sql, table->table.source.columns[column].name, &from, &to)) {
+        !find_generated(table->sql, table->table.source.columns[column].name, &from, &to))
         return refuse(writer, "a generated column whose text can't be read", NULL);
-    }
     char *text = NULL;
     struct sql_tree *tree = NULL;
     const struct sql_expr *expr = NULL;
@@ -243,11 +234,9 @@ static bool write_generated(struct writer *writer, uint32_t column)
 
 int32_t capture_id_column(const struct capture_table_schema *table)
 {
-    for (uint32_t i = 0; i < table->table.source.column_count; i++) {
-        if (table->table.source.columns[i].is_rowid_alias) {
+    for (uint32_t i = 0; i < table->table.source.column_count; i++)
+        if (table->table.source.columns[i].is_rowid_alias)
             return (int32_t)i;
-        }
-    }
     return -1;
 }
 
@@ -267,9 +256,8 @@ static bool read_column(struct writer *writer, uint32_t column)
     }
     /* a generated column is computed from NEW as the trigger sees it, without the defaults that REPLACE puts in later */
     if (writer->depth > 0 && writer->row == CAPTURE_ROW_STORED && writer->expression->unsettled != NULL &&
-        source->not_null && table->defaults[column] != NULL) {
+        source->not_null && table->defaults[column] != NULL)
         writer->expression->unsettled[column] = true;
-    }
     return true;
 }
 
@@ -290,14 +278,12 @@ bool capture_generated_are_safe(const struct capture_table_schema *table)
 {
     const struct source_table *source = &table->table.source;
     bool safe = true, any = false;
-    for (uint32_t i = 0; i < source->column_count; i++) {
+    for (uint32_t i = 0; i < source->column_count; i++)
         any |= source->columns[i].generated;
-    }
     bool *reads = any ? base_alloc_zero(source->column_count, sizeof *reads) : NULL;
     struct capture_expression expression = {.table = table, .reads = reads};
-    for (uint32_t i = 0; i < source->column_count && any && safe; i++) {
+    for (uint32_t i = 0; i < source->column_count && any && safe; i++)
         safe = reads != NULL && (!source->columns[i].generated || capture_expression_reads(&expression, i));
-    }
     base_free(reads);
     /* a STRICT table checks a virtual column's class when the row is read, and that read fails */
     return safe && !(any && table->table.strict);
@@ -321,15 +307,12 @@ static bool is_safe_function(const struct sql_expr *expr)
     bool plain = expr->call->order == NULL && expr->call->filter == NULL && expr->call->over == NULL &&
                  !expr->call->star && !expr->call->distinct && !expr->call->within_group;
     bool known = false;
-    for (size_t i = 0; i < sizeof safe_functions / sizeof safe_functions[0] && plain; i++) {
+    for (size_t i = 0; i < sizeof safe_functions / sizeof safe_functions[0] && plain; i++)
         known |= base_fold_compare(safe_functions[i], expr->name.text) == 0;
-    }
-    if (base_fold_compare(expr->name.text, "json_valid") == 0) {
+    if (base_fold_compare(expr->name.text, "json_valid") == 0)
         return known && arguments == 1; /* flags may be wrong ones */
-    }
-    if (base_fold_compare(expr->name.text, "like") == 0 || base_fold_compare(expr->name.text, "glob") == 0) {
+    if (base_fold_compare(expr->name.text, "like") == 0 || base_fold_compare(expr->name.text, "glob") == 0)
         return known && arguments == 2 && expr->call->arguments->items[0].expr->kind == SQL_EXPR_TEXT;
-    }
     return known;
 }
 
@@ -338,13 +321,11 @@ enum operand { OPERAND_TEXT, OPERAND_NUMBER, OPERAND_BARE, OPERAND_COLUMN_TEXT, 
 
 static enum operand operand_of(const struct writer *writer, const struct sql_expr *expr)
 {
-    while (expr->kind == SQL_EXPR_COLLATE) {
+    while (expr->kind == SQL_EXPR_COLLATE)
         expr = expr->left;
-    }
     if (expr->kind == SQL_EXPR_UNARY && (expr->op == SQL_OP_NEGATE || expr->op == SQL_OP_PLUS) &&
-        (expr->left->kind == SQL_EXPR_INTEGER || expr->left->kind == SQL_EXPR_REAL)) {
+        (expr->left->kind == SQL_EXPR_INTEGER || expr->left->kind == SQL_EXPR_REAL))
         expr = expr->left;
-    }
     int32_t column = expr->kind == SQL_EXPR_COLUMN ? find_column(writer->expression->table, expr->name.text) : -1;
     if (column >= 0) {
         switch (writer->expression->table->table.source.columns[column].affinity) {
@@ -404,28 +385,23 @@ static bool write_column(struct writer *writer, const struct sql_expr *expr)
     int32_t column = expr->table.text == NULL && expr->name.quote != '\'' ? find_column(table, expr->name.text) : -1;
     if (column < 0) {
         enum rhei_class type;
-        if (!is_truth(expr) && expr->name.quote != '"') {
+        if (!is_truth(expr) && expr->name.quote != '"')
             return refuse(writer, "a name that is none of its columns", NULL);
-        }
         return write_constant(expr, writer->sql, writer->out, &type);
     }
     int32_t id = capture_id_column(table);
     bool *reads = writer->expression->reads;
     bool id_before = id >= 0 && reads[id];
-    if (id >= 0) {
+    if (id >= 0)
         reads[id] = false;
-    }
-    if (!read_column(writer, (uint32_t)column)) {
+    if (!read_column(writer, (uint32_t)column))
         return false;
-    }
     bool made_of_id = id >= 0 && reads[id];
-    if (id >= 0) {
+    if (id >= 0)
         reads[id] = made_of_id || id_before;
-    }
     if (writer->row == CAPTURE_ROW_NEW && made_of_id && writer->expression->id_text != NULL) {
-        if (column != id) {
+        if (column != id)
             return refuse(writer, "a generated column that is made of the id", NULL);
-        }
         base_buffer_text(writer->out, writer->expression->id_text);
     } else if (writer->row == CAPTURE_ROW_NEW) {
         capture_expression_new(writer->expression, (uint32_t)column, false, writer->out);
@@ -440,9 +416,8 @@ static bool write_list(struct writer *writer, const struct sql_items *list)
 {
     for (uint32_t i = 0; list != NULL && i < list->count; i++) {
         base_buffer_text(writer->out, i == 0 ? "" : ",");
-        if (!write_expr(writer, list->items[i].expr)) {
+        if (!write_expr(writer, list->items[i].expr))
             return false;
-        }
     }
     return true;
 }
@@ -479,12 +454,10 @@ static bool write_operator(struct writer *writer, const struct sql_expr *expr)
     bool json = expr->op == SQL_OP_ARROW || expr->op == SQL_OP_ARROW2; /* raise on text that is no JSON */
     const char *text = json ? NULL : sql_op_text(expr->op);
     bool compares = expr->op >= SQL_OP_EQ && expr->op <= SQL_OP_GE;
-    if (text == NULL) {
+    if (text == NULL)
         return refuse(writer, "an operator that can fail", NULL);
-    }
-    if (compares && !check_compared(writer, expr->left, expr->right)) {
+    if (compares && !check_compared(writer, expr->left, expr->right))
         return false;
-    }
     if (expr->right == NULL) {
         base_buffer_text(writer->out, text);
         return write_expr(writer, expr->left);
@@ -498,9 +471,8 @@ static bool write_operator(struct writer *writer, const struct sql_expr *expr)
 static bool write_like(struct writer *writer, const struct sql_expr *expr)
 {
     if ((expr->op != SQL_OP_LIKE && expr->op != SQL_OP_GLOB) || expr->right->kind != SQL_EXPR_TEXT ||
-        expr->third != NULL) {
+        expr->third != NULL)
         return refuse(writer, "a pattern match that can fail", NULL);
-    }
     return write_expr(writer, expr->left) &&
            (base_buffer_format(writer->out, " %s%s ", expr->negated ? "NOT " : "", sql_op_text(expr->op)), true) &&
            write_expr(writer, expr->right);
@@ -517,11 +489,9 @@ static bool write_between(struct writer *writer, const struct sql_expr *expr)
 
 static bool write_in(struct writer *writer, const struct sql_expr *expr)
 {
-    for (uint32_t i = 0; expr->list != NULL && i < expr->list->count; i++) {
-        if (!check_compared(writer, expr->left, expr->list->items[i].expr)) {
+    for (uint32_t i = 0; expr->list != NULL && i < expr->list->count; i++)
+        if (!check_compared(writer, expr->left, expr->list->items[i].expr))
             return false;
-        }
-    }
     return write_expr(writer, expr->left) &&
            (base_buffer_text(writer->out, expr->negated ? " NOT IN (" : " IN ("), true) &&
            write_list(writer, expr->list) && (base_buffer_char(writer->out, ')'), true);
@@ -548,9 +518,8 @@ static bool write_case(struct writer *writer, const struct sql_expr *expr)
 
 static bool write_call(struct writer *writer, const struct sql_expr *expr)
 {
-    if (!is_safe_function(expr)) {
+    if (!is_safe_function(expr))
         return refuse(writer, "the function", expr->name.text);
-    }
     base_buffer_identifier(writer->out, expr->name.text);
     base_buffer_char(writer->out, '(');
     return write_list(writer, expr->call->arguments) && (base_buffer_char(writer->out, ')'), true);
@@ -569,9 +538,8 @@ static bool write_collate(struct writer *writer, const struct sql_expr *expr)
 static bool write_cast(struct writer *writer, const struct sql_expr *expr)
 {
     const char *type = expr->name.text == NULL ? "" : expr->name.text;
-    if (type[strspn(type, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ ,()")] != '\0') {
+    if (type[strspn(type, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_ ,()")] != '\0')
         return refuse(writer, "a CAST to a type that isn't plain words", NULL);
-    }
     base_buffer_text(writer->out, "CAST(");
     return write_expr(writer, expr->left) && (base_buffer_format(writer->out, " AS %s)", type), true);
 }
@@ -680,9 +648,8 @@ bool capture_index_split(const char *sql, struct capture_index_text *text)
     /* CREATE UNIQUE INDEX name ON table ( */
     for (;;) {
         enum oltp_token token = oltp_next_token(sql, len, &at, &start, &end);
-        if (token == OLTP_TOKEN_END) {
+        if (token == OLTP_TOKEN_END)
             return false;
-        }
         if (token == OLTP_TOKEN_OTHER && sql[start] == '(') {
             depth++;
             if (!in_terms) {
@@ -692,16 +659,14 @@ bool capture_index_split(const char *sql, struct capture_index_text *text)
         } else if (token == OLTP_TOKEN_OTHER && (sql[start] == ')' || (sql[start] == ',' && depth == 1))) {
             depth -= sql[start] == ')';
             if (depth == 0 || sql[start] == ',') {
-                if (text->term_count == 64) {
+                if (text->term_count == 64)
                     return false;
-                }
                 text->term_start[text->term_count] = term;
                 text->term_end[text->term_count++] = split_trim(sql, term, start);
                 term = end;
             }
-            if (depth == 0) {
+            if (depth == 0)
                 break;
-            }
         }
     }
     if (oltp_next_token(sql, len, &at, &start, &end) == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "WHERE")) {

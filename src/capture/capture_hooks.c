@@ -10,9 +10,8 @@
 static rhei_status hooks_open(struct oltp *oltp, struct rhei_error *error)
 {
     struct capture_state *capture = base_alloc_zero(1, sizeof *capture);
-    if (capture == NULL) {
+    if (capture == NULL)
         return error_no_memory(error);
-    }
     capture->engine_id = (int64_t)(base_random_u64() >> 2) + 1;
     BASE_INVARIANT(capture->engine_id > 0);
     base_mutex_init(&capture->schema_lock);
@@ -30,9 +29,8 @@ static rhei_status hooks_log_position(struct oltp *oltp, struct rhei_error *erro
     if (status == RHEI_OK && has > 0) {
         int64_t first = 0;
         status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &position, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-        }
         atomic_store(&oltp->log_first, first);
     }
     if (!oltp_captures(oltp)) { /* a table of that name may be anybody's, and is of no concern */
@@ -52,15 +50,13 @@ static rhei_status hooks_begin(struct oltp *oltp, struct rhei_error *error)
 static void hooks_end(struct oltp *oltp)
 {
     struct capture_state *capture = capture_of(oltp);
-    if (capture == NULL) {
+    if (capture == NULL)
         return;
-    }
     capture_schema_finish(oltp, 1);
     capture_source_free(&capture->source);
     capture_loaders_close(oltp, false);
-    for (size_t i = 0; i < sizeof capture->upkeep / sizeof capture->upkeep[0]; i++) {
+    for (size_t i = 0; i < sizeof capture->upkeep / sizeof capture->upkeep[0]; i++)
         sqlite3_finalize(capture->upkeep[i]);
-    }
     capture_joined_release(capture->joined);
     capture_schema_release(capture->schema);
     base_mutex_destroy(&capture->loader_lock);
@@ -76,9 +72,8 @@ static rhei_status hooks_status(struct oltp *oltp, struct oltp_status *status, s
     rhei_status result = RHEI_OK;
     if (capture_schema_has_log(oltp)) {
         result = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
-        if (result == RHEI_OK) {
+        if (result == RHEI_OK)
             result = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-        }
     }
     base_mutex_unlock(&oltp->describe_lock);
     if (result != RHEI_OK && !oltp_captures(oltp)) {
@@ -109,12 +104,10 @@ static uint64_t hooks_schema_version(const struct oltp_schema *schema)
 
 static uint8_t hooks_class_of(const struct capture_table_schema *table, const struct source_column *column)
 {
-    if (column->is_rowid_alias || column->is_rowid) {
+    if (column->is_rowid_alias || column->is_rowid)
         return RHEI_INTEGER;
-    }
-    if (!table->table.strict) {
+    if (!table->table.strict)
         return RHEI_NULL;
-    }
     switch (column->affinity) {
     case AFFINITY_INTEGER:
         return RHEI_INTEGER;
@@ -130,11 +123,9 @@ static uint8_t hooks_class_of(const struct capture_table_schema *table, const st
 static uint8_t hooks_column_class(struct oltp_schema *schema, const char *table, const char *column)
 {
     const struct capture_table_schema *found = capture_schema_find(schema, table);
-    for (uint32_t i = 0; found != NULL && i < found->table.source.column_count; i++) {
-        if (base_fold_compare(found->table.source.columns[i].name, column) == 0) {
+    for (uint32_t i = 0; found != NULL && i < found->table.source.column_count; i++)
+        if (base_fold_compare(found->table.source.columns[i].name, column) == 0)
             return hooks_class_of(found, &found->table.source.columns[i]);
-        }
-    }
     return RHEI_NULL;
 }
 
@@ -144,11 +135,9 @@ static bool hooks_column_is_rowid(const struct capture_table_schema *table, cons
     const struct source_table *source = &table->table.source;
     bool hidden = base_fold_compare(column, "rowid") == 0 || base_fold_compare(column, "_rowid_") == 0 ||
                   base_fold_compare(column, "oid") == 0;
-    for (uint32_t i = 0; i < source->column_count; i++) {
-        if (!source->columns[i].is_rowid && base_fold_compare(source->columns[i].name, column) == 0) {
+    for (uint32_t i = 0; i < source->column_count; i++)
+        if (!source->columns[i].is_rowid && base_fold_compare(source->columns[i].name, column) == 0)
             return source->columns[i].is_rowid_alias;
-        }
-    }
     return hidden && !source->without_rowid;
 }
 
@@ -168,9 +157,8 @@ static bool hooks_inserts_plainly(struct oltp *oltp, const char *name)
     const struct capture_table_schema *table =
         capture_of(oltp)->schema == NULL ? NULL : capture_schema_find(capture_of(oltp)->schema, name);
     bool fits = table != NULL && table->table.captured && !table->exposed;
-    for (uint32_t i = 0; fits && i < table->table.source.column_count; i++) {
+    for (uint32_t i = 0; fits && i < table->table.source.column_count; i++)
         fits = table->defaults[i] == NULL || strchr(table->defaults[i], '(') == NULL;
-    }
     base_mutex_unlock(&capture_of(oltp)->schema_lock);
     return fits;
 }
@@ -186,9 +174,8 @@ static rhei_status hooks_refresh(struct oltp *oltp, bool by_others, struct rhei_
 static struct oltp_schema *hooks_base(struct oltp *oltp, struct oltp_schema *made)
 {
     int64_t cookie = 0;
-    if (oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK) {
+    if (oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK)
         return NULL;
-    }
     if (made != NULL && made->cookie == cookie) {
         atomic_fetch_add_explicit(&made->references, 1, memory_order_relaxed);
         return made;
@@ -202,9 +189,8 @@ static rhei_status hooks_after_ddl(struct oltp *oltp, bool creates, struct oltp_
 {
     int64_t cookie = 0;
     rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK || (base != NULL && base->cookie == cookie)) {
+    if (status != RHEI_OK || (base != NULL && base->cookie == cookie))
         return status; /* nothing of main changed: TEMP, ATTACHed, IF NOT EXISTS */
-    }
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0); /* I6 */
     struct oltp_schema *made = NULL, *known = base == NULL ? capture_schema_hold(oltp) : NULL;
     status = capture_apply(oltp, CAPTURE_BY_US, base == NULL ? known : base,
@@ -247,18 +233,14 @@ static bool hooks_follows(const struct oltp *oltp)
 
 static void hooks_upkeep(struct oltp *oltp, unsigned due)
 {
-    if ((due & (OLTP_UPKEEP_LIMIT | OLTP_UPKEEP_CHECKPOINT | OLTP_UPKEEP_TICK)) != 0) {
+    if ((due & (OLTP_UPKEEP_LIMIT | OLTP_UPKEEP_CHECKPOINT | OLTP_UPKEEP_TICK)) != 0)
         capture_log_limit(oltp, NULL);
-    }
-    if ((due & OLTP_UPKEEP_TICK) != 0) {
+    if ((due & OLTP_UPKEEP_TICK) != 0)
         capture_loaders_close(oltp, true);
-    }
-    if ((due & (OLTP_UPKEEP_SEEN | OLTP_UPKEEP_TICK)) != 0) {
+    if ((due & (OLTP_UPKEEP_SEEN | OLTP_UPKEEP_TICK)) != 0)
         capture_engine_seen(oltp, 0, NULL);
-    }
-    if ((due & OLTP_UPKEEP_LATER) != 0) {
+    if ((due & OLTP_UPKEEP_LATER) != 0)
         capture_schema_finish(oltp, base_now_ns() + CAPTURE_PATIENCE_NS);
-    }
 }
 
 static const struct oltp_hooks capture_hooks = {

@@ -48,11 +48,9 @@ struct source_load {
 
 static const struct capture_table_schema *load_find(struct oltp_schema *schema, uint32_t id)
 {
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        if (schema->tables[i].table.source.id == id) {
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++)
+        if (schema->tables[i].table.source.id == id)
             return &schema->tables[i];
-        }
-    }
     return NULL;
 }
 
@@ -74,9 +72,8 @@ static rhei_status load_take(struct oltp *oltp, struct oltp_connection **connect
 static void load_give(struct oltp *oltp, struct oltp_connection **slot)
 {
     struct oltp_connection *connection = *slot;
-    if (connection == NULL) {
+    if (connection == NULL)
         return;
-    }
     *slot = NULL;
     if (!sqlite3_get_autocommit(connection->db) && oltp_exec(connection, "ROLLBACK", NULL) != RHEI_OK) {
         oltp_connection_close(&connection);
@@ -92,9 +89,8 @@ static void load_give(struct oltp *oltp, struct oltp_connection **slot)
         capture_of(oltp)->loaders_used = true;
     }
     base_mutex_unlock(&capture_of(oltp)->loader_lock);
-    if (!keep) {
+    if (!keep)
         oltp_connection_close(&connection);
-    }
 }
 
 void capture_loaders_close(struct oltp *oltp, bool unused)
@@ -133,9 +129,8 @@ void capture_loaders_rest(struct oltp *oltp)
         capture_of(oltp)->free_loader_count--;
     }
     base_mutex_unlock(&capture_of(oltp)->loader_lock);
-    if (looked_at == NULL) {
+    if (looked_at == NULL)
         return;
-    }
     bool large = load_schema_bytes(looked_at) > LOAD_SCHEMA_KEPT;
     load_give(oltp, &looked_at);
     if (large) {
@@ -151,9 +146,8 @@ static rhei_status load_pin(struct source_load *load, uint32_t i, int64_t *posit
 {
     struct oltp_connection **connection = &load->loaders[i].connection;
     rhei_status status = *connection == NULL ? load_take(load->oltp, connection, error) : RHEI_OK;
-    if (status == RHEI_OK && !sqlite3_get_autocommit((*connection)->db)) {
+    if (status == RHEI_OK && !sqlite3_get_autocommit((*connection)->db))
         status = oltp_exec(*connection, "ROLLBACK", error);
-    }
     if (status == RHEI_OK) {
         (*connection)->busy_deadline_ns = 0;
         status = oltp_exec(*connection, "BEGIN", error);
@@ -188,16 +182,14 @@ static rhei_status load_count(struct source_load *load, uint32_t asked, struct r
 {
     const struct source_table *source = &load->table->table.source;
     load->count = 1;
-    if (source->without_rowid || load->table->rowid_name == NULL || asked <= 1) {
+    if (source->without_rowid || load->table->rowid_name == NULL || asked <= 1)
         return RHEI_OK;
-    }
     rhei_status status = load_bounds(load, error);
     uint64_t span = load->low > load->high ? 0 : (uint64_t)load->high - (uint64_t)load->low;
     uint64_t worth = span / LOAD_ROWS_EACH + 1;
     load->count = asked < LOAD_MAX ? asked : LOAD_MAX;
-    if (worth < load->count) {
+    if (worth < load->count)
         load->count = (uint32_t)worth;
-    }
     return status;
 }
 
@@ -208,19 +200,15 @@ static rhei_status load_pin_all(struct source_load *load, uint32_t asked, int64_
     for (int tries = 0; status == RHEI_OK; tries++) {
         uint64_t before = oltp_commit_token(load->oltp);
         status = load_pin(load, 0, position, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = load_count(load, blind || tries == LOAD_TRIES ? 1 : asked, error);
-        }
-        for (uint32_t i = 1; i < load->count && status == RHEI_OK; i++) {
+        for (uint32_t i = 1; i < load->count && status == RHEI_OK; i++)
             status = load_pin(load, i, position, error);
-        }
-        if (load->count == 1 || before == oltp_commit_token(load->oltp)) {
+        if (load->count == 1 || before == oltp_commit_token(load->oltp))
             break;
-        }
     }
-    for (uint32_t i = load->count; i < LOAD_MAX; i++) { /* an earlier try wanted more */
+    for (uint32_t i = load->count; i < LOAD_MAX; i++) /* an earlier try wanted more */
         load_give(load->oltp, &load->loaders[i].connection);
-    }
     return status;
 }
 
@@ -234,16 +222,14 @@ static rhei_status load_pin_all(struct source_load *load, uint32_t asked, int64_
 static void load_take_row(sqlite3_context *context, int count, sqlite3_value **cells)
 {
     struct source_loader *loader = sqlite3_user_data(context);
-    if ((uint32_t)count != loader->batch->columns || !capture_batch_put_row(loader->batch, cells, &loader->arena)) {
+    if ((uint32_t)count != loader->batch->columns || !capture_batch_put_row(loader->batch, cells, &loader->arena))
         sqlite3_result_error_nomem(context);
-    }
 }
 
 static void load_take_none(struct source_loader *loader)
 {
-    if (loader->takes) {
+    if (loader->takes)
         sqlite3_create_function_v2(loader->connection->db, LOAD_TAKE, -1, SQLITE_UTF8, NULL, NULL, NULL, NULL, NULL);
-    }
     loader->takes = false;
 }
 
@@ -274,9 +260,8 @@ static rhei_status load_prepare(struct source_load *load, struct source_loader *
         sqlite3_bind_int64(loader->stmt, 1, low);
         sqlite3_bind_int64(loader->stmt, 2, high);
     }
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK)
         return oltp_sqlite_error(loader->connection, rc, "initial load", error);
-    }
     return capture_batch_new(load->table, false, &loader->batch, error);
 }
 
@@ -320,9 +305,8 @@ static rhei_status load_check_schema(struct source_load *load, struct rhei_error
 {
     int64_t cookie = 0;
     rhei_status status = oltp_query_int(load->loaders[0].connection, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status == RHEI_OK && cookie != load->schema->cookie) {
+    if (status == RHEI_OK && cookie != load->schema->cookie)
         return error_set(error, RHEI_STALE, "the schema changed while the load began: try again");
-    }
     return status;
 }
 
@@ -331,27 +315,22 @@ static rhei_status load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, b
 {
     *result = NULL;
     struct source_load *load = base_alloc_zero(1, sizeof *load);
-    if (load == NULL) {
+    if (load == NULL)
         return error_no_memory(error);
-    }
     load->oltp = oltp;
     load->logged = logged;
     rhei_status status = capture_schema_take(oltp, &load->schema, error);
     if (status == RHEI_OK) {
         load->table = id == 0 ? NULL : load_find(load->schema, id);
-        if (load->table == NULL) {
+        if (load->table == NULL)
             status = error_set(error, RHEI_STALE, "table version %u is not there any more: its columns changed", id);
-        }
     }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = load_pin_all(load, loaders, &info->position, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = load_check_schema(load, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = load_prepare_all(load, error);
-    }
     if (status != RHEI_OK) {
         capture_load_end(&load);
         return status;
@@ -381,12 +360,10 @@ rhei_status capture_load_begin(struct change_source *base, uint32_t id, uint32_t
         (*result)->count_into = info;
         (*result)->watched = source;
     }
-    if (status == RHEI_OK && (*result)->count == 1) { /* nobody reads meanwhile */
+    if (status == RHEI_OK && (*result)->count == 1) /* nobody reads meanwhile */
         status = load_count_now(*result, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         capture_load_end(result);
-    }
     return status;
 }
 
@@ -394,12 +371,10 @@ rhei_status capture_load_open(struct oltp *oltp, uint32_t id, uint32_t loaders, 
                               struct source_load **result, struct source_load_info *info, struct rhei_error *error)
 {
     rhei_status status = load_open(oltp, id, loaders, logged, result, info, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = load_count_rows(*result, &info->rows, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         capture_load_end(result);
-    }
     return status;
 }
 
@@ -407,9 +382,8 @@ static bool load_put_row(struct source_loader *loader)
 {
     struct capture_batch *batch = loader->batch;
     bool ok = capture_batch_reserve(batch, batch->count + 1);
-    for (uint32_t i = 0; ok && i < batch->columns; i++) {
+    for (uint32_t i = 0; ok && i < batch->columns; i++)
         ok = capture_batch_put(batch, i, loader->stmt, (int)i, loader->connection->utf16, &loader->arena);
-    }
     batch->count += ok;
     return ok;
 }
@@ -427,14 +401,12 @@ rhei_status capture_load_next(struct source_load *load, uint32_t number, size_t 
         int rc = sqlite3_step(loader->stmt);
         if (rc != SQLITE_ROW) {
             loader->done = true;
-            if (rc != SQLITE_DONE) {
+            if (rc != SQLITE_DONE)
                 return oltp_sqlite_error(loader->connection, rc, "initial load", error);
-            }
             break;
         }
-        if (!loader->takes && !load_put_row(loader)) {
+        if (!loader->takes && !load_put_row(loader))
             return error_no_memory(error);
-        }
     }
     if (batch->count > 0) {
         *result = capture_batch_view(batch);
@@ -446,9 +418,8 @@ rhei_status capture_load_next(struct source_load *load, uint32_t number, size_t 
 void capture_load_end(struct source_load **slot)
 {
     struct source_load *load = *slot;
-    if (load == NULL) {
+    if (load == NULL)
         return;
-    }
     *slot = NULL;
     for (uint32_t i = 0; i < LOAD_MAX; i++) {
         struct source_loader *loader = &load->loaders[i];

@@ -29,9 +29,8 @@ static inline uint32_t page_get_varint(const uint8_t *at, const uint8_t *end, ui
             return 9;
         }
         *value = *value << 7 | (at[i] & 0x7F);
-        if (at[i] < 0x80) {
+        if (at[i] < 0x80)
             return i + 1;
-        }
     }
     return 0;
 }
@@ -50,9 +49,8 @@ static inline uint32_t page_index_most(uint32_t usable)
 /* How many bytes of a record of `size` the page keeps; where that isn't all, the number of the next page follows them. */
 static inline uint32_t page_keeps(uint32_t usable, uint32_t most, uint64_t size)
 {
-    if (size <= most) {
+    if (size <= most)
         return (uint32_t)size;
-    }
     uint32_t least = (usable - 12) * 32 / 255 - 23;
     uint32_t here = least + (uint32_t)((size - least) % (usable - 4));
     return here <= most ? here : least;

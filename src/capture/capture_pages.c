@@ -49,29 +49,25 @@ struct capture_pages *capture_pages_new(struct oltp_connection *connection)
 {
     static const char SQL[] = "SELECT data FROM sqlite_dbpage('main') WHERE pgno = ?1";
     struct capture_pages *pages = connection->utf16 ? NULL : base_alloc_zero(1, sizeof *pages);
-    if (pages == NULL) {
+    if (pages == NULL)
         return NULL;
-    }
     pages->connection = connection;
     if (sqlite3_prepare_v3(connection->db, SQL, -1, SQLITE_PREPARE_PERSISTENT, &pages->leaf, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v3(connection->db, SQL, -1, SQLITE_PREPARE_PERSISTENT, &pages->other, NULL) != SQLITE_OK) {
+        sqlite3_prepare_v3(connection->db, SQL, -1, SQLITE_PREPARE_PERSISTENT, &pages->other, NULL) != SQLITE_OK)
         capture_pages_free(&pages);
-    }
     return pages;
 }
 
 void capture_pages_free(struct capture_pages **slot)
 {
     struct capture_pages *pages = *slot;
-    if (pages == NULL) {
+    if (pages == NULL)
         return;
-    }
     *slot = NULL;
     sqlite3_finalize(pages->leaf);
     sqlite3_finalize(pages->other);
-    for (uint32_t i = 0; i < LEVELS_MAX; i++) {
+    for (uint32_t i = 0; i < LEVELS_MAX; i++)
         base_free(pages->levels[i].bytes);
-    }
     base_free(pages->columns);
     base_free(pages);
 }
@@ -111,9 +107,8 @@ static bool pages_measure(struct capture_pages *pages)
 {
     sqlite3_reset(pages->leaf);
     sqlite3_bind_int64(pages->leaf, 1, pages->root);
-    if (sqlite3_step(pages->leaf) != SQLITE_ROW) {
+    if (sqlite3_step(pages->leaf) != SQLITE_ROW)
         return false;
-    }
     uint32_t size = (uint32_t)sqlite3_column_bytes(pages->leaf, 0);
     int reserved = -1; /* bytes of each page that are an extension's: asked for, not set */
     sqlite3_file_control(pages->connection->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
@@ -148,9 +143,8 @@ static bool pages_search(const struct capture_pages *pages, const uint8_t *page,
         const uint8_t *cell = pages_cell(pages, page, inner ? INNER_HEAD : LEAF_HEAD, middle);
         uint64_t key = 0;
         uint32_t used = cell == NULL ? 0 : inner ? 4 : page_get_varint(cell, end, &key);
-        if (used == 0 || page_get_varint(cell + used, end, &key) == 0) {
+        if (used == 0 || page_get_varint(cell + used, end, &key) == 0)
             return false;
-        }
         *((int64_t)key < rowid ? &low : &high) = (int64_t)key < rowid ? middle + 1 : middle;
     }
     *first = low;
@@ -166,13 +160,11 @@ static uint32_t pages_child(const struct capture_pages *pages, const struct leve
 /* An inner page becomes the next level. */
 static struct level *pages_enter(struct capture_pages *pages, const uint8_t *page)
 {
-    if (pages->depth == LEVELS_MAX) {
+    if (pages->depth == LEVELS_MAX)
         return NULL;
-    }
     struct level *level = &pages->levels[pages->depth];
-    if (level->bytes == NULL) {
+    if (level->bytes == NULL)
         level->bytes = base_alloc(pages->page_size);
-    }
     if (level->bytes != NULL) {
         memcpy(level->bytes, page, pages->page_size);
         level->cells = page_get2(page + 3);
@@ -188,9 +180,8 @@ static enum capture_pages_result pages_descend(struct capture_pages *pages, uint
         const uint8_t *page = number == 0 ? NULL : pages_fetch(pages, pages->leaf, number);
         uint32_t cells = page == NULL ? 0 : page_get2(page + 3), first = 0;
         if (page == NULL || (page[0] != PAGE_INNER && page[0] != PAGE_LEAF) ||
-            !pages_search(pages, page, cells, rowid, &first)) {
+            !pages_search(pages, page, cells, rowid, &first))
             return CAPTURE_PAGES_UNFIT;
-        }
         if (page[0] == PAGE_LEAF) {
             pages->page = page;
             pages->copy = NULL;
@@ -199,9 +190,8 @@ static enum capture_pages_result pages_descend(struct capture_pages *pages, uint
             return CAPTURE_PAGES_ROW;
         }
         struct level *level = pages_enter(pages, page);
-        if (level == NULL) {
+        if (level == NULL)
             return CAPTURE_PAGES_UNFIT;
-        }
         level->next = first + 1;
         number = pages_child(pages, level, first);
     }
@@ -211,9 +201,8 @@ static enum capture_pages_result pages_next_leaf(struct capture_pages *pages)
 {
     while (pages->depth > 0) {
         struct level *level = &pages->levels[pages->depth - 1];
-        if (level->next <= level->cells) {
+        if (level->next <= level->cells)
             return pages_descend(pages, pages_child(pages, level, level->next++), INT64_MIN);
-        }
         pages->depth--;
     }
     return CAPTURE_PAGES_END;
@@ -224,18 +213,16 @@ static enum capture_pages_result pages_take(struct capture_pages *pages)
 {
     while (pages->cell >= pages->cells) {
         enum capture_pages_result result = pages_next_leaf(pages);
-        if (result != CAPTURE_PAGES_ROW) {
+        if (result != CAPTURE_PAGES_ROW)
             return result;
-        }
     }
     const uint8_t *end = pages->page + pages->usable;
     const uint8_t *cell = pages_cell(pages, pages->page, LEAF_HEAD, pages->cell);
     uint64_t rowid = 0;
     uint32_t first = cell == NULL ? 0 : page_get_varint(cell, end, &pages->size);
     uint32_t second = first == 0 ? 0 : page_get_varint(cell + first, end, &rowid);
-    if (second == 0) {
+    if (second == 0)
         return CAPTURE_PAGES_UNFIT;
-    }
     pages->rowid = (int64_t)rowid;
     pages->offset = (uint32_t)(cell - pages->page) + first + second;
     pages->opened = false;
@@ -246,9 +233,8 @@ enum capture_pages_result capture_pages_seek(struct capture_pages *pages, int64_
 {
     pages->arena = arena;
     pages->depth = 0;
-    if (pages->root <= 1 || !pages_measure(pages)) {
+    if (pages->root <= 1 || !pages_measure(pages))
         return CAPTURE_PAGES_UNFIT;
-    }
     enum capture_pages_result result = pages_descend(pages, pages->root, rowid);
     return result == CAPTURE_PAGES_ROW ? pages_take(pages) : result;
 }
@@ -269,21 +255,18 @@ int64_t capture_pages_rowid(const struct capture_pages *pages)
 /* A record that goes on in a chain of pages, put together in the arena. */
 static const uint8_t *pages_join(struct capture_pages *pages, uint32_t here)
 {
-    if (pages->size > INT32_MAX || pages->offset + here + 4 > pages->usable) {
+    if (pages->size > INT32_MAX || pages->offset + here + 4 > pages->usable)
         return NULL;
-    }
     uint8_t *whole = base_arena_alloc(pages->arena, (size_t)pages->size);
-    if (whole == NULL) {
+    if (whole == NULL)
         return NULL;
-    }
     memcpy(whole, pages->page + pages->offset, here);
     uint32_t number = page_get4(pages->page + pages->offset + here);
     for (size_t at = here, left = (size_t)pages->size - here; left > 0;) {
         const uint8_t *page = number == 0 ? NULL : pages_fetch(pages, pages->other, number);
         size_t size = left < pages->usable - 4 ? left : pages->usable - 4;
-        if (page == NULL) {
+        if (page == NULL)
             return NULL;
-        }
         memcpy(whole + at, page + 4, size);
         number = page_get4(page);
         at += size;
@@ -299,29 +282,25 @@ static bool pages_open(struct capture_pages *pages)
     uint32_t here = page_keeps(pages->usable, page_leaf_most(pages->usable), pages->size);
     const uint8_t *record;
     if (here == pages->size) {
-        if (pages->offset + pages->size > pages->usable) {
+        if (pages->offset + pages->size > pages->usable)
             return false;
-        }
         if (pages->copy == NULL) {
             uint8_t *copy = base_arena_alloc(pages->arena, pages->page_size);
-            if (copy == NULL) {
+            if (copy == NULL)
                 return false;
-            }
             memcpy(copy, pages->page, pages->page_size);
             pages->copy = copy;
         }
         record = pages->copy + pages->offset;
     } else {
         record = pages_join(pages, here);
-        if (record == NULL) {
+        if (record == NULL)
             return false;
-        }
     }
     uint64_t head = 0;
     uint32_t used = page_get_varint(record, record + pages->size, &head);
-    if (used == 0 || head < used || head > pages->size) {
+    if (used == 0 || head < used || head > pages->size)
         return false;
-    }
     pages->type = record + used;
     pages->types_end = record + head;
     pages->body = record + head;
@@ -334,9 +313,8 @@ static bool pages_open(struct capture_pages *pages)
 static int64_t pages_integer(const uint8_t *at, uint32_t size)
 {
     uint64_t value = (at[0] & 0x80) != 0 ? UINT64_MAX : 0;
-    for (uint32_t i = 0; i < size; i++) {
+    for (uint32_t i = 0; i < size; i++)
         value = value << 8 | at[i];
-    }
     return (int64_t)value;
 }
 
@@ -345,9 +323,8 @@ static inline bool pages_value(struct capture_pages *pages, uint64_t serial, str
 {
     static const uint8_t SIZES[10] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
     uint64_t size = serial < 10 ? SIZES[serial] : (serial - 12) / 2; /* of 10 and 11, which are none: too many */
-    if (size > (uint64_t)(pages->end - pages->body)) {
+    if (size > (uint64_t)(pages->end - pages->body))
         return false;
-    }
     const uint8_t *at = pages->body;
     pages->body += size;
     if (serial >= 12) {
@@ -360,9 +337,8 @@ static inline bool pages_value(struct capture_pages *pages, uint64_t serial, str
         uint64_t bits = (uint64_t)pages_integer(at, 8);
         *value = (struct rhei_value){.type = RHEI_REAL};
         memcpy(&value->as.real, &bits, sizeof bits);
-        if (value->as.real != value->as.real) { /* SQLite reads a NaN as NULL */
+        if (value->as.real != value->as.real) /* SQLite reads a NaN as NULL */
             *value = (struct rhei_value){.type = RHEI_NULL};
-        }
     } else {
         int64_t integer = size == 0 ? (int64_t)(serial - 8) : pages_integer(at, (uint32_t)size);
         *value = (struct rhei_value){.as.integer = integer, .type = RHEI_INTEGER};
@@ -380,21 +356,18 @@ static bool pages_make_room(struct capture_pages *pages, uint32_t count)
 
 const struct rhei_value *capture_pages_columns(struct capture_pages *pages, uint32_t count)
 {
-    if ((!pages->opened && !pages_open(pages)) || (count > pages->room && !pages_make_room(pages, count))) {
+    if ((!pages->opened && !pages_open(pages)) || (count > pages->room && !pages_make_room(pages, count)))
         return NULL;
-    }
     for (; pages->filled < count; pages->filled++) {
         uint64_t serial = 0; /* of a column that was added to the table later */
         if (pages->type < pages->types_end) {
             uint32_t used = page_get_varint(pages->type, pages->types_end, &serial);
-            if (used == 0) {
+            if (used == 0)
                 return NULL;
-            }
             pages->type += used;
         }
-        if (!pages_value(pages, serial, &pages->columns[pages->filled])) {
+        if (!pages_value(pages, serial, &pages->columns[pages->filled]))
             return NULL;
-        }
     }
     return pages->columns;
 }

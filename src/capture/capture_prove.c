@@ -25,9 +25,8 @@ rhei_status capture_prove_reading(struct oltp_connection *connection, const stru
     capture_batch_select_key(table, &sql);
     rhei_status status = prove(connection, &sql, error);
     base_buffer_reset(&sql);
-    if (status == RHEI_SQL) {
+    if (status == RHEI_SQL)
         error_context(error, "its rows can't be read here: ");
-    }
     return status;
 }
 

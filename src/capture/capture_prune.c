@@ -39,9 +39,8 @@ static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, cons
     int rc = *stmt != NULL
                  ? SQLITE_OK
                  : sqlite3_prepare_v3(oltp->writer->db, prune_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
-    for (int i = 0; rc == SQLITE_OK && i < count; i++) {
+    for (int i = 0; rc == SQLITE_OK && i < count; i++)
         rc = sqlite3_bind_int64(*stmt, i + 1, values[i]);
-    }
     rc = rc == SQLITE_OK ? sqlite3_step(*stmt) : rc;
     for (int i = 0; rc == SQLITE_ROW && i < sqlite3_column_count(*stmt); i++) {
         results[i] = sqlite3_column_int64(*stmt, i);
@@ -81,9 +80,8 @@ static rhei_status prune_tell(struct oltp *oltp, int64_t *position, struct rhei_
     int64_t own = *position, age = base_wall_ms() - capture_of(oltp)->seen_ms;
     bool alone = true;
     rhei_status status = prune_floor(oltp, position, &alone, error);
-    if (status == RHEI_OK && (!alone || age < 0 || age > PRUNE_TELL_MS)) {
+    if (status == RHEI_OK && (!alone || age < 0 || age > PRUNE_TELL_MS))
         status = prune_write_seen(oltp, own, error);
-    }
     return status;
 }
 
@@ -106,15 +104,13 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     bool empty = false;
     *more = false;
     rhei_status status = oltp_step_own(oltp, oltp->begin, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     uint64_t before = oltp_commit_token(oltp);
     status = prune_ask(oltp, PRUNE_BOUNDS, NULL, 0, bounds, &empty, error);
     int64_t last = bounds[0], first = bounds[1];
-    if (status == RHEI_OK && !force) {
+    if (status == RHEI_OK && !force)
         status = prune_tell(oltp, &position, error);
-    }
     position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
     position = position < last ? position : last - 1;
     int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
@@ -128,18 +124,16 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
             atomic_store_explicit(&oltp->log_first, to + 1, memory_order_relaxed);
             *more = to < position;
         }
-        if (status == RHEI_OK && last - to < PRUNE_SLICE) {
+        if (status == RHEI_OK && last - to < PRUNE_SLICE)
             status = capture_registry_trim(oltp, error);
-        }
     }
     if (status == RHEI_OK) {
         status = oltp_step_own(oltp, oltp->commit, error);
         atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
     }
     struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
-    if (status == RHEI_OK && source != NULL && !force) { /* who loses changes to the limit has to see it */
+    if (status == RHEI_OK && source != NULL && !force) /* who loses changes to the limit has to see it */
         capture_source_upkept(source, before);
-    }
     if (status != RHEI_OK) {
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
         oltp_rolled_back(oltp);
@@ -167,9 +161,8 @@ rhei_status capture_source_prune(struct change_source *base, int64_t position, u
 {
     struct oltp *oltp = ((struct capture_source *)base)->oltp;
     *pruned = 0;
-    if (oltp->config.read_only) {
+    if (oltp->config.read_only)
         return RHEI_OK;
-    }
     return prune_run(oltp, position, false, pruned, error);
 }
 
@@ -197,18 +190,15 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
     rhei_status status = RHEI_OK;
     if (capture_schema_has_log(oltp)) {
         status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-        }
     }
     base_mutex_unlock(&oltp->describe_lock);
     atomic_store_explicit(&oltp->log_first, first, memory_order_relaxed);
-    if (status == RHEI_OK && last > CAPTURE_LOG_SEQ_MAX) {
+    if (status == RHEI_OK && last > CAPTURE_LOG_SEQ_MAX)
         return prune_mend(oltp, error);
-    }
-    if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows) {
+    if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows)
         return status;
-    }
     base_log_write(oltp->config.log, BASE_LOG_WARN, "capture",
                    "the change log passed its limit of %" PRIu64
                    " rows: its oldest changes go, engines behind them rebuild",
@@ -218,17 +208,15 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
 
 rhei_status capture_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)
 {
-    if (!atomic_load(&capture_of(oltp)->engine_active)) {
+    if (!atomic_load(&capture_of(oltp)->engine_active))
         return RHEI_OK;
-    }
     rhei_status status = oltp_writer_acquire(oltp, deadline_ns, error);
     if (status == RHEI_OK) {
         status = prune_write_seen(oltp, atomic_load_explicit(&capture_of(oltp)->engine_position, memory_order_relaxed),
                                   error);
         atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = prune_bury(oltp, error);
-        }
         oltp_writer_release(oltp);
     }
     return status;

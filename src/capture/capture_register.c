@@ -8,9 +8,8 @@ static rhei_status register_want(struct oltp *oltp, const char *table, bool want
 {
     struct oltp_schema *schema = NULL;
     rhei_status status = capture_schema_load(oltp->writer, NULL, &schema, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     const struct capture_table_schema *found = capture_schema_find(schema, table);
     struct capture_registry registry = {.connection = oltp->writer};
     if (found == NULL) {
@@ -45,16 +44,13 @@ static rhei_status register_check(struct oltp_schema *schema, const char *table,
 static rhei_status register_request(struct oltp *oltp, const char *table, bool wanted, const struct oltp_stop *stop,
                                     struct rhei_error *error)
 {
-    if (oltp->config.read_only) {
+    if (oltp->config.read_only)
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
-    }
-    if (!oltp_captures(oltp)) {
+    if (!oltp_captures(oltp))
         return error_set(error, RHEI_UNSUPPORTED, "this handle was opened without change capture");
-    }
     rhei_status status = oltp_writer_acquire_until(oltp, stop, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     oltp_connection_watch(oltp->writer, stop);
     status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
     struct oltp_schema *schema = NULL;
@@ -62,16 +58,13 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
         int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
         status = register_want(oltp, table, wanted, error);
         sqlite3_set_last_insert_rowid(oltp->writer->db, last);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = capture_apply(oltp, CAPTURE_BY_US, NULL, CAPTURE_ALL, &schema, error);
-        }
-        if (status == RHEI_OK && wanted) {
+        if (status == RHEI_OK && wanted)
             status = register_check(schema, table, error);
-        }
         oltp_connection_watch(oltp->writer, NULL); /* a COMMIT or ROLLBACK is finished once begun */
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = oltp_exec(oltp->writer, "COMMIT", error);
-        }
         if (status != RHEI_OK) {
             oltp_exec(oltp->writer, "ROLLBACK", NULL);
             oltp_rolled_back(oltp);

@@ -59,9 +59,8 @@ static rhei_status registry_look(struct oltp_connection *connection, const struc
     if (status == RHEI_OK && tables > 0) {
         sqlite3_stmt *stmt = NULL;
         base_buffer_format(&sql, "SELECT %s FROM main.%s", shape->columns, shape->name);
-        if (sql.failed || sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK) {
+        if (sql.failed || sqlite3_prepare_v2(connection->db, sql.data, -1, &stmt, NULL) == SQLITE_OK)
             *found = REGISTRY_OURS;
-        }
         sqlite3_finalize(stmt);
         base_buffer_reset(&sql);
     }
@@ -125,12 +124,10 @@ rhei_status capture_registry_know(struct oltp_connection *connection, struct olt
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
         enum registry_found found = REGISTRY_NOTHING;
-        if ((schema->pieces & registry_bits[i]) != 0) {
+        if ((schema->pieces & registry_bits[i]) != 0)
             status = registry_look(connection, &registry_shapes[i], &found, error);
-        }
-        if (found != REGISTRY_OURS) {
+        if (found != REGISTRY_OURS)
             schema->pieces &= ~registry_bits[i];
-        }
     }
     schema->has_log = schema->has_log && (schema->pieces & CAPTURE_PIECE_LOG) != 0;
     return status;
@@ -142,9 +139,8 @@ static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *sch
     struct base_buffer drops = {0};
     rhei_status status = registry_list_foreign(oltp->writer, &drops, error);
     bool wrong = false;
-    if (status == RHEI_OK && drops.len > 0) {
+    if (status == RHEI_OK && drops.len > 0)
         status = drops.failed ? error_no_memory(error) : oltp_exec(oltp->writer, drops.data, error);
-    }
     *taken = drops.len > 0;
     base_buffer_reset(&drops);
     for (size_t i = 0; i < REGISTRY_SHAPES && status == RHEI_OK; i++) {
@@ -154,9 +150,8 @@ static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *sch
             status = oltp_execf(oltp->writer, error, "DROP TABLE main.%s", registry_shapes[i].name);
             wrong = true;
         }
-        if (found != REGISTRY_OURS) {
+        if (found != REGISTRY_OURS)
             schema->pieces &= ~registry_bits[i];
-        }
     }
     *taken |= wrong;
     if (*taken) {
@@ -231,23 +226,18 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
     int64_t last = 0;
     rhei_status status = RHEI_OK;
     bool taken = false;
-    if (schema->pieces != 0 && by_others) {
+    if (schema->pieces != 0 && by_others)
         status = registry_take_back(oltp, schema, &taken, error);
-    }
     *lost = taken || (schema->pieces != 0 && (schema->pieces & identity) != identity);
-    if (status == RHEI_OK && (schema->pieces & CAPTURE_PIECE_META) != 0) {
+    if (status == RHEI_OK && (schema->pieces & CAPTURE_PIECE_META) != 0)
         status = capture_registry_check(oltp->writer, error);
-    }
-    if (status != RHEI_OK || ((schema->pieces & needed) == needed && !*lost)) {
+    if (status != RHEI_OK || ((schema->pieces & needed) == needed && !*lost))
         return status;
-    }
     bool numbers_lost = (schema->pieces & CAPTURE_PIECE_TABLES) == 0;
-    if (numbers_lost) {
+    if (numbers_lost)
         status = registry_last_number(oltp, schema, &last, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_exec(oltp->writer, registry_tables, error);
-    }
     if (status == RHEI_OK && numbers_lost && last > 0 && last < UINT32_MAX - 1) {
         status = oltp_execf(oltp->writer, error,
                             "INSERT INTO main._rhei_meta VALUES('last_table', %" PRId64
@@ -262,9 +252,8 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
         status = oltp_exec(oltp->writer,
                            "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id'", error);
     }
-    if ((schema->pieces & CAPTURE_PIECE_ENGINES) == 0 && atomic_load(&capture_of(oltp)->engine_active)) {
+    if ((schema->pieces & CAPTURE_PIECE_ENGINES) == 0 && atomic_load(&capture_of(oltp)->engine_active))
         oltp_seen_due(oltp);
-    }
     schema->pieces |= needed;
     return status;
 }
@@ -275,18 +264,16 @@ static rhei_status registry_read_row(struct capture_registry *registry, sqlite3_
 {
     struct capture_registry_row *row = base_arena_zero(&registry->arena, 1, sizeof *row);
     const char *name = (const char *)sqlite3_column_text(stmt, 1);
-    if (row == NULL) {
+    if (row == NULL)
         return error_no_memory(error);
-    }
     row->id = sqlite3_column_int64(stmt, 0);
     row->name = base_arena_text(&registry->arena, name);
     row->signature = base_arena_text(&registry->arena, (const char *)sqlite3_column_text(stmt, 2));
     row->live = sqlite3_column_int(stmt, 3) != 0;
     row->wanted = sqlite3_column_type(stmt, 4) == SQLITE_NULL ? -1 : sqlite3_column_int(stmt, 4) != 0;
     if (row->name == NULL || row->signature == NULL ||
-        !base_map_put(registry->newest, row->name, strlen(row->name), row, NULL)) {
+        !base_map_put(registry->newest, row->name, strlen(row->name), row, NULL))
         return error_no_memory(error);
-    }
     if (row->live) {
         row->next = registry->live;
         registry->live = row;
@@ -300,9 +287,8 @@ rhei_status capture_registry_read(struct capture_registry *registry, struct rhei
     rhei_status status = RHEI_OK;
     BASE_INVARIANT(registry->newest == NULL && registry->live == NULL);
     registry->newest = base_map_new(false);
-    if (registry->newest == NULL) {
+    if (registry->newest == NULL)
         return error_no_memory(error);
-    }
     int rc = sqlite3_prepare_v2(registry->connection->db,
                                 "SELECT id, name, signature, live, wanted FROM main._rhei_tables ORDER BY id", -1,
                                 &stmt, NULL);
@@ -310,9 +296,8 @@ rhei_status capture_registry_read(struct capture_registry *registry, struct rhei
         status = registry_read_row(registry, stmt, error);
         rc = SQLITE_OK;
     }
-    if (status == RHEI_OK && rc != SQLITE_DONE) {
+    if (status == RHEI_OK && rc != SQLITE_DONE)
         status = oltp_sqlite_error(registry->connection, rc, NULL, error);
-    }
     sqlite3_finalize(stmt);
     return status;
 }
@@ -362,9 +347,8 @@ rhei_status capture_registry_find(struct capture_registry *registry, const struc
 {
     const char *name = table->table.source.name;
     *found = (struct capture_registered){.wanted = -1};
-    if (registry->newest == NULL) {
+    if (registry->newest == NULL)
         return registry_ask(registry, table, found, error);
-    }
     const struct capture_registry_row *row = base_map_find(registry->newest, name, strlen(name));
     if (row != NULL) {
         found->wanted = row->wanted;
@@ -395,11 +379,10 @@ rhei_status capture_registry_add(struct capture_registry *registry, const struct
         sqlite3_bind_text(registry->add, 2, table->signature, -1, SQLITE_STATIC);
         sqlite3_bind_int64(registry->add, 3, table->table.source.column_count);
         sqlite3_bind_int(registry->add, 4, live);
-        if (wanted >= 0) {
+        if (wanted >= 0)
             sqlite3_bind_int(registry->add, 5, wanted);
-        } else {
+        else
             sqlite3_bind_null(registry->add, 5);
-        }
         /* an older copy of the file that was put back must not give a number again that this handle knows for another table */
         sqlite3_bind_int64(
             registry->add, 6,
@@ -423,9 +406,8 @@ rhei_status capture_registry_retire(struct oltp *oltp, int64_t id, struct rhei_e
 rhei_status capture_registry_trim(struct oltp *oltp, struct rhei_error *error)
 {
     /* what was released by name stays in the newest row of that name */
-    if (!atomic_exchange_explicit(&capture_of(oltp)->registry_grown, false, memory_order_relaxed)) {
+    if (!atomic_exchange_explicit(&capture_of(oltp)->registry_grown, false, memory_order_relaxed))
         return RHEI_OK;
-    }
     rhei_status status =
         oltp_exec(oltp->writer,
                   "INSERT INTO main._rhei_meta SELECT 'last_table', ifnull(max(id), 0) FROM main._rhei_tables "

@@ -55,17 +55,15 @@ struct load {
 
 static void load_fail(struct load *load, rhei_status status)
 {
-    if (load->status == RHEI_OK) {
+    if (load->status == RHEI_OK)
         load->status = status;
-    }
 }
 
 static void *load_alloc(struct load *load, size_t count, size_t size)
 {
     void *place = base_arena_zero(&load->schema->arena, count, size);
-    if (place == NULL) {
+    if (place == NULL)
         load_fail(load, error_no_memory(load->error));
-    }
     return place;
 }
 
@@ -75,16 +73,14 @@ static void schema_index_names(struct load *load)
 {
     struct oltp_schema *schema = load->schema;
     uint32_t size = 16;
-    while (size < schema->definition_count * 2) {
+    while (size < schema->definition_count * 2)
         size *= 2;
-    }
     schema->buckets = load_alloc(load, size, sizeof *schema->buckets);
     schema->bucket_count = schema->buckets == NULL ? 0 : size;
     for (uint32_t i = 0; i < schema->definition_count && schema->buckets != NULL; i++) {
         uint32_t at = (uint32_t)schema->definitions[i]->hash & (size - 1);
-        while (schema->buckets[at] != 0) {
+        while (schema->buckets[at] != 0)
             at = (at + 1) & (size - 1);
-        }
         BASE_INVARIANT(schema->bucket_count > schema->definition_count); /* an empty one ends each search */
         schema->buckets[at] = i + 1;
     }
@@ -93,16 +89,14 @@ static void schema_index_names(struct load *load)
 /* The number of the table or view of this name, or -1. */
 static int64_t schema_find(const struct oltp_schema *schema, const char *name, size_t len)
 {
-    if (schema == NULL || schema->bucket_count == 0) {
+    if (schema == NULL || schema->bucket_count == 0)
         return -1;
-    }
     uint64_t hash = capture_name_hash(name, len);
     uint32_t at = (uint32_t)hash & (schema->bucket_count - 1);
     while (schema->buckets[at] != 0) {
         const struct capture_definition *definition = schema->definitions[schema->buckets[at] - 1];
-        if (definition->hash == hash && base_fold_equal(definition->name, strlen(definition->name), name, len)) {
+        if (definition->hash == hash && base_fold_equal(definition->name, strlen(definition->name), name, len))
             return schema->buckets[at] - 1;
-        }
         at = (at + 1) & (schema->bucket_count - 1);
     }
     return -1;
@@ -124,22 +118,19 @@ bool capture_schema_names_view(const struct oltp_schema *schema, const char *sql
 {
     size_t at = 0, start, end;
     enum oltp_token token;
-    if (schema->catalog.view_count == 0) {
+    if (schema->catalog.view_count == 0)
         return false;
-    }
     while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END) {
         size_t quotes = token == OLTP_TOKEN_QUOTED || token == OLTP_TOKEN_STRING ? 1 : 0;
-        if (token == OLTP_TOKEN_OTHER || end - start < 2 * quotes) {
+        if (token == OLTP_TOKEN_OTHER || end - start < 2 * quotes)
             continue;
-        }
         const char *name = sql + start + quotes;
         size_t name_len = end - start - 2 * quotes;
         int64_t found = schema_find(schema, name, name_len);
         /* a doubled quote inside: perhaps a view */
         if (found >= schema->catalog.table_count ||
-            (quotes > 0 && memchr(name, sql[start] == '[' ? ']' : sql[start], name_len) != NULL)) {
+            (quotes > 0 && memchr(name, sql[start] == '[' ? ']' : sql[start], name_len) != NULL))
             return true;
-        }
     }
     return false;
 }
@@ -167,16 +158,13 @@ static struct load_slot *load_find_slot(struct load *load, const char *name)
 {
     size_t len = strlen(name);
     int64_t known = schema_find(load->base, name, len);
-    if (known >= 0) {
+    if (known >= 0)
         return &load->slots[known]; /* the base's come first, in its order */
-    }
     uintptr_t number = (uintptr_t)base_map_find(load->added, name, len);
-    if (number > 0) {
+    if (number > 0)
         return &load->slots[number - 1];
-    }
-    if (load->added == NULL) {
+    if (load->added == NULL)
         load->added = base_map_new(true);
-    }
     const char *copy = base_arena_text(&load->scratch, name);
     struct load_slot *slot = copy == NULL || load->added == NULL ? NULL : load_slot_new(load, copy);
     if (slot == NULL || !base_map_put(load->added, name, len, (void *)(uintptr_t)load->slot_count, NULL)) {
@@ -237,12 +225,10 @@ static struct capture_object *load_track_objects(struct load *load, const struct
         return NULL;
     }
     uint32_t i = 0;
-    for (; i < track->matched; i++) {
+    for (; i < track->matched; i++)
         objects[i] = track->before[i];
-    }
-    for (const struct load_row *row = track->first; row != NULL; row = row->next) {
+    for (const struct load_row *row = track->first; row != NULL; row = row->next)
         objects[i++] = row->object;
-    }
     return objects;
 }
 
@@ -268,11 +254,9 @@ static void load_piece(struct load *load, const struct capture_object *object)
         {"_rhei_consumers", CAPTURE_OBJECT_TABLE, CAPTURE_PIECE_CONSUMERS},
         {"_rhei_cdc_events", CAPTURE_OBJECT_VIEW, CAPTURE_PIECE_EVENTS},
     };
-    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        if (object->type == pieces[i].type && strcmp(object->name, pieces[i].name) == 0) {
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++)
+        if (object->type == pieces[i].type && strcmp(object->name, pieces[i].name) == 0)
             load->schema->pieces |= pieces[i].piece;
-        }
-    }
 }
 
 static void load_row(struct load *load, sqlite3_stmt *stmt)
@@ -284,27 +268,22 @@ static void load_row(struct load *load, sqlite3_stmt *stmt)
                                     .name = (const char *)sqlite3_column_text(stmt, 2),
                                     .sql = (const char *)sqlite3_column_text(stmt, 4)};
     uint32_t number = 0;
-    if (type == NULL || owner == NULL || object.name == NULL) {
+    if (type == NULL || owner == NULL || object.name == NULL)
         return;
-    }
-    if (object.rowid > load->schema->last_rowid) {
+    if (object.rowid > load->schema->last_rowid)
         load->schema->last_rowid = object.rowid;
-    }
-    while (number < 4 && strcmp(type, types[number]) != 0) {
+    while (number < 4 && strcmp(type, types[number]) != 0)
         number++;
-    }
     object.type = (enum capture_object_type)number;
-    if (number == 4 || sqlite3_strnicmp(owner, "sqlite_", 7) == 0) {
+    if (number == 4 || sqlite3_strnicmp(owner, "sqlite_", 7) == 0)
         return;
-    }
     if (sqlite3_strnicmp(owner, OLTP_PREFIX, (int)strlen(OLTP_PREFIX)) == 0) {
         load_piece(load, &object);
         return;
     }
     struct load_slot *slot = load_find_slot(load, owner);
-    if (slot != NULL) {
+    if (slot != NULL)
         load_track_row(load, load_is_ours(&object) ? &slot->own : &slot->track, &object);
-    }
 }
 
 static void load_scan(struct load *load, int64_t after)
@@ -316,13 +295,11 @@ static void load_scan(struct load *load, int64_t after)
         NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(stmt, 1, after);
-        while (load->status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        while (load->status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
             load_row(load, stmt);
-        }
     }
-    if (load->status == RHEI_OK && rc != SQLITE_DONE) {
+    if (load->status == RHEI_OK && rc != SQLITE_DONE)
         load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
-    }
     sqlite3_finalize(stmt);
 }
 
@@ -338,9 +315,8 @@ static void load_base_slots(struct load *load, bool appended)
     for (uint32_t i = 0; i < count; i++) {
         struct capture_definition *before = load->base->definitions[i];
         struct load_slot *slot = load_slot_new(load, before->name);
-        if (slot == NULL) {
+        if (slot == NULL)
             return;
-        }
         slot->before = before;
         slot->before_number = i;
         slot->track.before = before->objects;
@@ -364,14 +340,11 @@ static bool slot_is_same(const struct load_slot *slot)
 
 static const char *slot_table_sql(const struct load_slot *slot, bool now)
 {
-    if (!now && slot->before != NULL && slot->before->main->type == CAPTURE_OBJECT_TABLE) {
+    if (!now && slot->before != NULL && slot->before->main->type == CAPTURE_OBJECT_TABLE)
         return slot->before->main->sql;
-    }
-    for (const struct load_row *row = slot->track.first; now && row != NULL; row = row->next) {
-        if (row->object.type == CAPTURE_OBJECT_TABLE) {
+    for (const struct load_row *row = slot->track.first; now && row != NULL; row = row->next)
+        if (row->object.type == CAPTURE_OBJECT_TABLE)
             return row->object.sql;
-        }
-    }
     return NULL;
 }
 
@@ -390,15 +363,13 @@ static void load_disturb_shadows(struct load *load)
         const struct load_slot *moved = &load->slots[i];
         size_t len = strlen(moved->name);
         if (slot_is_same(moved) ||
-            !(load_is_virtual(slot_table_sql(moved, true)) || load_is_virtual(slot_table_sql(moved, false)))) {
+            !(load_is_virtual(slot_table_sql(moved, true)) || load_is_virtual(slot_table_sql(moved, false))))
             continue;
-        }
         for (uint32_t k = 0; k < load->slot_count; k++) {
             struct load_slot *slot = &load->slots[k];
             if (slot_is_same(slot) && strlen(slot->name) > len && slot->name[len] == '_' &&
-                base_fold_equal(slot->name, len, moved->name, len)) {
+                base_fold_equal(slot->name, len, moved->name, len))
                 slot->track.changed = true;
-            }
         }
     }
 }
@@ -421,9 +392,8 @@ static bool slot_is_read(const struct load_slot *slot)
 static struct load_slot *load_kind_slot(struct load *load, const char *name)
 {
     int64_t number = name == NULL ? -1 : schema_find(load->base, name, strlen(name));
-    if (number < 0 && name != NULL) {
+    if (number < 0 && name != NULL)
         number = (int64_t)(uintptr_t)base_map_find(load->added, name, strlen(name)) - 1;
-    }
     return number >= 0 && slot_is_read(&load->slots[number]) ? &load->slots[number] : NULL;
 }
 
@@ -432,9 +402,8 @@ static rhei_status load_kinds_step(struct load *load, sqlite3_stmt *stmt)
     int rc;
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         struct load_slot *slot = load_kind_slot(load, (const char *)sqlite3_column_text(stmt, 0));
-        if (slot != NULL) {
+        if (slot != NULL)
             load_kind_row(stmt, &slot->kind);
-        }
     }
     sqlite3_reset(stmt);
     return rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(load->connection, rc, NULL, load->error);
@@ -449,11 +418,10 @@ static void load_kinds(struct load *load, uint32_t count)
                                 few ? "SELECT name, type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'"
                                     : "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main'",
                                 -1, &stmt, NULL);
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK)
         load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
-    } else if (!few) {
+    else if (!few)
         load_fail(load, load_kinds_step(load, stmt));
-    }
     for (uint32_t i = 0; few && i < load->slot_count && load->status == RHEI_OK; i++) {
         if (slot_is_read(&load->slots[i])) {
             sqlite3_bind_text(stmt, 1, load->slots[i].name, -1, SQLITE_STATIC);
@@ -484,14 +452,11 @@ static void load_definitions(struct load *load)
         }
         count += slot_is_read(slot);
     }
-    if (count > 0 && load->status == RHEI_OK) {
+    if (count > 0 && load->status == RHEI_OK)
         load_kinds(load, count);
-    }
-    for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK && count > 0; i++) {
-        if (slot_is_read(&load->slots[i])) {
+    for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK && count > 0; i++)
+        if (slot_is_read(&load->slots[i]))
             load_define(load, &load->slots[i]);
-        }
-    }
 }
 
 /* ---- The parts of the schema. ------------------------------------------------------------------------------------ */
@@ -499,9 +464,8 @@ static void load_definitions(struct load *load)
 static int load_compare(const void *a, const void *b)
 {
     const struct load_slot *one = *(const struct load_slot *const *)a, *other = *(const struct load_slot *const *)b;
-    if (one->definition->main->type != other->definition->main->type) {
+    if (one->definition->main->type != other->definition->main->type)
         return one->definition->main->type == CAPTURE_OBJECT_TABLE ? -1 : 1;
-    }
     return strcmp(one->definition->name, other->definition->name);
 }
 
@@ -518,9 +482,8 @@ static struct load_slot **load_order(struct load *load, uint32_t *count, uint32_
     }
     for (uint32_t i = 0; i < load->slot_count; i++) {
         struct load_slot *slot = &load->slots[i];
-        if (slot->definition == NULL) {
+        if (slot->definition == NULL)
             continue;
-        }
         uint32_t at = (*count)++;
         *tables += slot->definition->main->type == CAPTURE_OBJECT_TABLE;
         order[at] = slot;
@@ -531,9 +494,8 @@ static struct load_slot **load_order(struct load *load, uint32_t *count, uint32_
         }
         few += at + 1 < *count;
     }
-    if (few == LOAD_FEW) {
+    if (few == LOAD_FEW)
         qsort(order, *count, sizeof(*order), load_compare);
-    }
     return order;
 }
 
@@ -546,9 +508,8 @@ static void load_own(struct load *load, const struct load_slot *slot, struct cap
     }
     struct capture_object *objects = load_track_objects(load, &slot->own);
     *own = objects == NULL ? NULL : capture_own_new(objects, track_count(&slot->own));
-    if (*own == NULL) {
+    if (*own == NULL)
         load_fail(load, error_no_memory(load->error));
-    }
 }
 
 static void load_table(struct load *load, const struct load_slot *slot, uint32_t i)
@@ -556,15 +517,13 @@ static void load_table(struct load *load, const struct load_slot *slot, uint32_t
     struct oltp_schema *schema = load->schema;
     struct capture_table_schema *table = &schema->tables[i];
     load_own(load, slot, &schema->owns[i]);
-    if (load->status != RHEI_OK) {
+    if (load->status != RHEI_OK)
         return;
-    }
     *table = schema->definitions[i]->table;
     table->triggers = schema->owns[i]->triggers;
     table->trigger_count = schema->owns[i]->trigger_count;
-    if (schema->definitions[i] == slot->before && track_is_same(&slot->own)) {
+    if (schema->definitions[i] == slot->before && track_is_same(&slot->own))
         table->before = &load->base->tables[slot->before_number];
-    }
 }
 
 static void load_parts(struct load *load)
@@ -575,14 +534,12 @@ static void load_parts(struct load *load)
     schema->definitions = load_alloc(load, (size_t)all + 1, sizeof(*schema->definitions));
     /* all of it is written below, and it is the largest part of a schema that is kept as it was */
     schema->tables = base_arena_alloc(&schema->arena, ((size_t)tables + 1) * sizeof *schema->tables);
-    if (schema->tables == NULL) {
+    if (schema->tables == NULL)
         load_fail(load, error_no_memory(load->error));
-    }
     schema->owns = load_alloc(load, (size_t)tables + 1, sizeof(*schema->owns));
     struct capture_view *views = load_alloc(load, (size_t)(all - tables) + 1, sizeof *views);
-    if (load->status != RHEI_OK) {
+    if (load->status != RHEI_OK)
         return;
-    }
     for (uint32_t i = 0; i < all; i++) {
         BASE_INVARIANT(i == 0 || strcmp(schema->definitions[i - 1]->name, order[i]->definition->name) != 0 ||
                        i == tables);
@@ -591,9 +548,8 @@ static void load_parts(struct load *load)
     }
     schema->definition_count = all;
     schema->catalog.table_count = tables;
-    for (uint32_t i = 0; i < tables && load->status == RHEI_OK; i++) {
+    for (uint32_t i = 0; i < tables && load->status == RHEI_OK; i++)
         load_table(load, order[i], i);
-    }
     for (uint32_t i = tables; i < all; i++) {
         const struct capture_object *view = schema->definitions[i]->main;
         views[i - tables] = (struct capture_view){view->name, view->sql == NULL ? "" : view->sql};
@@ -605,9 +561,8 @@ static void load_parts(struct load *load)
         const struct capture_definition *child = schema->definitions[i];
         for (uint32_t k = 0; k < child->acts_on_count; k++) {
             struct capture_table_schema *parent = capture_schema_find(schema, child->acts_on[k]);
-            if (parent != NULL) {
+            if (parent != NULL)
                 parent->exposed = true;
-            }
         }
     }
 }
@@ -632,16 +587,14 @@ static rhei_status schema_load(struct oltp_connection *connection, struct oltp_s
 {
     *result = NULL;
     struct oltp_schema *schema = base_alloc_zero(1, sizeof *schema);
-    if (schema == NULL) {
+    if (schema == NULL)
         return error_no_memory(error);
-    }
     atomic_init(&schema->references, 1);
     bool own = sqlite3_get_autocommit(connection->db) != 0;
     struct load load = {.connection = connection, .schema = schema, .base = base, .error = error, .status = RHEI_OK};
     capture_definer_init(&load.definer, connection, error);
-    if (own) {
+    if (own)
         load_fail(&load, oltp_exec(connection, "BEGIN", error));
-    }
     if (appended) {
         BASE_INVARIANT(base != NULL && !own); /* L2: in the transaction of our CREATE */
         schema->last_rowid = base->last_rowid;
@@ -649,23 +602,18 @@ static rhei_status schema_load(struct oltp_connection *connection, struct oltp_s
     }
     load_base_slots(&load, appended);
     load_scan(&load, appended ? base->last_rowid : INT64_MIN);
-    if (load.status == RHEI_OK) {
+    if (load.status == RHEI_OK)
         load_definitions(&load);
-    }
-    if (load.status == RHEI_OK) {
+    if (load.status == RHEI_OK)
         load_parts(&load);
-    }
     load_log(&load);
-    if (load.status == RHEI_OK) {
+    if (load.status == RHEI_OK)
         load_fail(&load, oltp_query_int(connection, "PRAGMA main.schema_version", 0, &schema->cookie, error));
-    }
     capture_definer_reset(&load.definer);
-    if (own) {
+    if (own)
         oltp_exec(connection, "COMMIT", NULL);
-    }
-    for (uint32_t i = 0; i < load.slot_count; i++) {
+    for (uint32_t i = 0; i < load.slot_count; i++)
         capture_definition_release(load.slots[i].definition);
-    }
     base_free(load.slots);
     base_map_free(&load.added);
     base_arena_reset(&load.scratch);
@@ -697,9 +645,8 @@ static int64_t settle_from(const struct oltp_schema *schema)
     int64_t from = schema->last_rowid;
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
         const struct capture_table_schema *table = &schema->tables[i];
-        for (uint32_t k = 0; table->remade > 0 && k < table->trigger_count; k++) {
+        for (uint32_t k = 0; table->remade > 0 && k < table->trigger_count; k++)
             from = table->triggers[k].rowid <= from ? table->triggers[k].rowid - 1 : from;
-        }
     }
     return from;
 }
@@ -711,9 +658,8 @@ static rhei_status settle_scan(struct load *load)
                                 "SELECT rowid, name, sql, tbl_name FROM main.sqlite_master WHERE rowid > ?1 AND type = "
                                 "'trigger' ORDER BY rowid",
                                 -1, &stmt, NULL);
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         sqlite3_bind_int64(stmt, 1, settle_from(load->schema));
-    }
     while (rc == SQLITE_OK && load->status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         struct capture_object object = {.type = CAPTURE_OBJECT_TRIGGER,
                                         .rowid = sqlite3_column_int64(stmt, 0),
@@ -721,14 +667,12 @@ static rhei_status settle_scan(struct load *load)
                                         .sql = (const char *)sqlite3_column_text(stmt, 2)};
         const struct capture_table_schema *table =
             capture_schema_find(load->schema, (const char *)sqlite3_column_text(stmt, 3));
-        if (table != NULL && table->remade > 0 && object.name != NULL && load_is_ours(&object)) {
+        if (table != NULL && table->remade > 0 && object.name != NULL && load_is_ours(&object))
             load_track_row(load, &load->slots[table->remade - 1].own, &object);
-        }
         rc = SQLITE_OK;
     }
-    if (load->status == RHEI_OK && rc != SQLITE_DONE) {
+    if (load->status == RHEI_OK && rc != SQLITE_DONE)
         load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
-    }
     sqlite3_finalize(stmt);
     return load->status;
 }
@@ -738,22 +682,18 @@ rhei_status capture_schema_reread(struct oltp_connection *connection, struct olt
 {
     struct load load = {.connection = connection, .schema = schema, .error = error, .status = RHEI_OK};
     uint32_t count = 0;
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++)
         schema->tables[i].remade = schema->tables[i].remade > 0 ? ++count : 0;
-    }
     load.slots = base_alloc_zero((size_t)count + 1, sizeof *load.slots);
-    if (load.slots == NULL) {
+    if (load.slots == NULL)
         return error_no_memory(error);
-    }
-    if (count > 0) {
+    if (count > 0)
         settle_scan(&load);
-    }
     for (uint32_t i = 0; i < schema->catalog.table_count && load.status == RHEI_OK && count > 0; i++) {
         struct capture_table_schema *table = &schema->tables[i];
         struct capture_own *own = NULL;
-        if (table->remade > 0) {
+        if (table->remade > 0)
             load_own(&load, &load.slots[table->remade - 1], &own);
-        }
         if (own != NULL) {
             capture_own_release(schema->owns[i]);
             schema->owns[i] = own;
@@ -775,9 +715,8 @@ struct oltp_schema *capture_schema_hold(struct oltp *oltp)
 {
     base_mutex_lock(&capture_of(oltp)->schema_lock);
     struct oltp_schema *schema = capture_of(oltp)->schema;
-    if (schema != NULL) {
+    if (schema != NULL)
         atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
-    }
     base_mutex_unlock(&capture_of(oltp)->schema_lock);
     return schema;
 }
@@ -785,12 +724,10 @@ struct oltp_schema *capture_schema_hold(struct oltp *oltp)
 void capture_schema_release(struct oltp_schema *schema)
 {
     if (schema != NULL && atomic_fetch_sub_explicit(&schema->references, 1, memory_order_acq_rel) == 1) {
-        for (uint32_t i = 0; i < schema->definition_count; i++) {
+        for (uint32_t i = 0; i < schema->definition_count; i++)
             capture_definition_release(schema->definitions[i]);
-        }
-        for (uint32_t i = 0; schema->owns != NULL && i < schema->catalog.table_count; i++) {
+        for (uint32_t i = 0; schema->owns != NULL && i < schema->catalog.table_count; i++)
             capture_own_release(schema->owns[i]);
-        }
         base_arena_reset(&schema->arena);
         base_free(schema);
     }

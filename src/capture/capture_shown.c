@@ -14,9 +14,8 @@ struct capture_joined {
 
 void capture_joined_release(struct capture_joined *joined)
 {
-    if (joined == NULL || atomic_fetch_sub_explicit(&joined->references, 1, memory_order_acq_rel) != 1) {
+    if (joined == NULL || atomic_fetch_sub_explicit(&joined->references, 1, memory_order_acq_rel) != 1)
         return;
-    }
     capture_schema_release(joined->schema);
     oltp_shown_release(joined->shown);
     base_free(joined);
@@ -36,9 +35,8 @@ static struct capture_joined *join(struct oltp_schema *schema, struct oltp_shown
     joined->catalog.schema_version = oltp_version_with(schema->catalog.schema_version, oltp_shown_version(shown));
     joined->catalog.joined = true;
     joined->catalog.tables = joined->tables;
-    if (count > 0) {
+    if (count > 0)
         memcpy(joined->tables, schema->catalog.tables, count * sizeof joined->tables[0]);
-    }
     for (uint32_t t = 0; t < oltp_shown_count(shown); t++) {
         const char *name = NULL;
         const struct source_table *table = oltp_shown_table(shown, t, &name);
@@ -60,12 +58,10 @@ static struct capture_joined *joined_hold(struct capture_state *capture, const s
 {
     base_mutex_lock(&capture->schema_lock);
     struct capture_joined *joined = capture->joined;
-    if (joined != NULL && (joined->schema != schema || oltp_shown_version(joined->shown) != version)) {
+    if (joined != NULL && (joined->schema != schema || oltp_shown_version(joined->shown) != version))
         joined = NULL;
-    }
-    if (joined != NULL) {
+    if (joined != NULL)
         atomic_fetch_add_explicit(&joined->references, 1, memory_order_relaxed);
-    }
     base_mutex_unlock(&capture->schema_lock);
     return joined;
 }
@@ -76,9 +72,8 @@ rhei_status capture_catalog_join(struct oltp *oltp, struct oltp_schema *schema, 
     struct capture_state *capture = capture_of(oltp);
     uint64_t version = oltp_shown_look(oltp);
     *catalog = &schema->catalog;
-    if (version == 0) {
+    if (version == 0)
         return RHEI_OK;
-    }
     struct capture_joined *joined = joined_hold(capture, schema, version);
     if (joined == NULL) {
         joined = join(schema, oltp_shown_take(oltp));

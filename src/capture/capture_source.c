@@ -37,9 +37,8 @@ static rhei_status source_run(struct capture_source *source, sqlite3_stmt *stmt,
 
 static void source_drop_tables(struct capture_source *source)
 {
-    for (uint32_t i = 0; i < source->batch_count; i++) {
+    for (uint32_t i = 0; i < source->batch_count; i++)
         capture_batch_free(&source->batches[i]);
-    }
     base_free(source->batches);
     base_free(source->ready);
     base_free(source->listed);
@@ -67,9 +66,8 @@ static rhei_status source_prepare_columns(struct capture_source *source, const c
 {
     struct base_buffer sql = {0};
     base_buffer_text(&sql, head);
-    for (uint32_t i = from; i <= to; i++) {
+    for (uint32_t i = from; i <= to; i++)
         base_buffer_format(&sql, "%sc%u", i == from ? "" : ",", i);
-    }
     base_buffer_text(&sql, tail);
     rhei_status status = sql.failed ? error_no_memory(error) : capture_source_prepare(source, sql.data, stmt, error);
     base_buffer_reset(&sql);
@@ -121,18 +119,16 @@ static rhei_status source_use_schema(struct capture_source *source, struct oltp_
     source->ready = base_alloc_zero((size_t)count + 1, sizeof *source->ready);
     source->listed = base_alloc_zero((size_t)count + 1, sizeof *source->listed);
     source->order = base_alloc_zero((size_t)count + 1, sizeof(*source->order));
-    if (source->batches == NULL || source->ready == NULL || source->listed == NULL || source->order == NULL) {
+    if (source->batches == NULL || source->ready == NULL || source->listed == NULL || source->order == NULL)
         return error_no_memory(error);
-    }
     rhei_status status = RHEI_OK;
     for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
         const struct capture_table_schema *table = &schema->tables[i];
         source->listed[i] = table->table.source;
         if (table->table.source.id != 0) {
             status = capture_batch_new(table, true, &source->batches[source->batch_count], error);
-            if (status == RHEI_OK) {
+            if (status == RHEI_OK)
                 source->batches[source->batch_count]->timed = source->versions;
-            }
             source->batch_count += status == RHEI_OK;
         }
     }
@@ -153,9 +149,8 @@ static rhei_status source_check_file(struct capture_source *source, struct chang
         strncpy(id, text == NULL ? "" : text, sizeof id - 1);
     }
     sqlite3_finalize(stmt);
-    if (source->database_id[0] != '\0' && strcmp(source->database_id, id) != 0) {
+    if (source->database_id[0] != '\0' && strcmp(source->database_id, id) != 0)
         cycle->lost = true; /* another file took its place */
-    }
     memcpy(source->database_id, id, sizeof id);
     return status;
 }
@@ -169,15 +164,13 @@ static void source_end(struct change_source *base)
         sqlite3_reset(source->log);
         sqlite3_reset(source->far);
     }
-    if (source->pages != NULL) {
+    if (source->pages != NULL)
         capture_pages_reset(source->pages);
-    }
     source->row_waits = false;
     source->paged = false;
     capture_source_forget_seen(source);
-    if (!sqlite3_get_autocommit(source->connection->db)) {
+    if (!sqlite3_get_autocommit(source->connection->db))
         source_run(source, source->commit, NULL);
-    }
     capture_source_narrow_cache(source);
 }
 
@@ -187,35 +180,30 @@ static rhei_status source_pin(struct capture_source *source, int64_t *position, 
 {
     BASE_INVARIANT(sqlite3_get_autocommit(source->connection->db) != 0); /* S1: a snapshot of its own */
     rhei_status status = source_run(source, source->start, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_source_step(source, source->last, error);
-    }
     *position = status == RHEI_ROW ? sqlite3_column_int64(source->last, 0) : 0;
     source->last_hash = status == RHEI_ROW ? capture_source_hash_row(source->last) : 0;
     sqlite3_reset(source->last);
-    if (status != RHEI_ROW && status != RHEI_DONE) {
+    if (status != RHEI_ROW && status != RHEI_DONE)
         return status;
-    }
     if (*position > CAPTURE_LOG_SEQ_MAX) { /* nobody's position; until it is mended, nothing after it can be told */
         cycle->lost = true;
         oltp_limit_due(source->oltp);
         status = oltp_query_int(source->connection, "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62", 0,
                                 position, error);
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             return status;
-        }
     }
     bool remade = sqlite3_stmt_status(source->last, SQLITE_STMTSTATUS_REPREPARE, 1) != 0;
     *known = source->schema != NULL && !remade && !source->recheck;
-    if (*known) {
+    if (*known)
         return RHEI_OK;
-    }
     source->recheck = true; /* until it is settled, also after an error */
     int64_t cookie = 0;
     status = oltp_query_int(source->connection, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     struct oltp_schema *schema = NULL;
     base_mutex_lock(&capture_of(source->oltp)->schema_lock);
     if (capture_of(source->oltp)->schema->cookie == cookie) {
@@ -223,16 +211,13 @@ static rhei_status source_pin(struct capture_source *source, int64_t *position, 
         atomic_fetch_add_explicit(&schema->references, 1, memory_order_relaxed);
     }
     base_mutex_unlock(&capture_of(source->oltp)->schema_lock);
-    if (schema == NULL) {
+    if (schema == NULL)
         return RHEI_OK;
-    }
     status = source_use_schema(source, schema, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_source_roots(source, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = source_check_file(source, cycle, error);
-    }
     cycle->schema_changed = true;
     *known = status == RHEI_OK;
     source->recheck = status != RHEI_OK;
@@ -247,19 +232,16 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     source->connection->busy_deadline_ns = 0;
     rhei_status status = oltp_identity_check(source->oltp, true, error);
     bool known = false, mended = false;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         capture_schema_finish(source->oltp, 1); /* I12 */
-    }
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
-        if (token != NULL) {
+        if (token != NULL)
             *token = oltp_commit_token(source->oltp);
-        }
         struct rhei_error why = RHEI_ERROR_INIT;
         base_mutex_lock(&source->watch_lock);
         status = source_pin(source, &cycle->position, &known, cycle, &why);
-        if (status == RHEI_OK && known) {
+        if (status == RHEI_OK && known)
             capture_source_watch_begin(source, cycle);
-        }
         base_mutex_unlock(&source->watch_lock);
         if (status == RHEI_SQL && !mended) { /* others dropped the log: a look at the schema makes it again */
             mended = true;
@@ -295,9 +277,8 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
 void capture_source_upkept(struct capture_source *source, uint64_t before)
 {
     uint64_t now = oltp_commit_token(source->oltp);
-    if (now == before) { /* it wrote nothing */
+    if (now == before) /* it wrote nothing */
         return;
-    }
     bool alone = now >> 32 == (uint32_t)((before >> 32) + 1);
     bool follows = alone && atomic_load_explicit(&source->upkept_to, memory_order_relaxed) == before;
     uint64_t from = follows ? atomic_load_explicit(&source->upkept_from, memory_order_relaxed) : before;
@@ -318,9 +299,8 @@ static bool source_may_have_changes(struct change_source *base, uint64_t token)
     struct capture_source *source = source_of(base);
     struct oltp *oltp = source->oltp;
     uint64_t now = oltp_commit_token(oltp);
-    if (oltp_is_blind(oltp) || (now != token && !source_was_upkept(source, token, now))) {
+    if (oltp_is_blind(oltp) || (now != token && !source_was_upkept(source, token, now)))
         return true;
-    }
     /* a file that took this one's place has commits of its own: the cycle says so */
     return atomic_load_explicit(&source->doubtful, memory_order_relaxed) ||
            oltp_identity_check(oltp, false, NULL) != RHEI_OK;
@@ -330,9 +310,8 @@ static rhei_status source_tables(struct change_source *base, const struct source
                                  struct rhei_error *error)
 {
     struct capture_source *source = source_of(base);
-    if (source->schema == NULL) {
+    if (source->schema == NULL)
         return error_set(error, RHEI_INTERNAL, "tables() was called outside a cycle");
-    }
     *tables = source->listed;
     *count = source->schema->catalog.table_count;
     return RHEI_OK;
@@ -364,9 +343,8 @@ static const struct change_source_ops source_ops = {
 void capture_source_free(struct capture_source **slot)
 {
     struct capture_source *source = *slot;
-    if (source == NULL) {
+    if (source == NULL)
         return;
-    }
     *slot = NULL;
     source_drop_tables(source);
     sqlite3_finalize(source->start);
@@ -396,9 +374,8 @@ static rhei_status source_register(struct oltp *oltp, struct rhei_error *error)
         oltp_seen_due(oltp);
         return RHEI_OK;
     }
-    if (status != RHEI_OK && error != NULL) {
+    if (status != RHEI_OK && error != NULL)
         *error = why;
-    }
     return status;
 }
 
@@ -409,33 +386,27 @@ rhei_status capture_change_source(struct oltp *oltp, struct change_source **resu
         *result = &capture_of(oltp)->source->base;
         return RHEI_OK;
     }
-    if (!oltp_captures(oltp)) {
+    if (!oltp_captures(oltp))
         return capture_still_open(oltp, result, error);
-    }
     struct oltp_schema *schema = NULL;
     rhei_status status = capture_schema_take(oltp, &schema, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     bool has_log = schema->has_log;
     capture_schema_release(schema);
-    if (!has_log) {
+    if (!has_log)
         return error_set(error, RHEI_UNSUPPORTED, "the database has no change log: open it for writing once");
-    }
     struct capture_source *source = base_alloc_zero(1, sizeof *source);
-    if (source == NULL) {
+    if (source == NULL)
         return error_no_memory(error);
-    }
     source->base.ops = &source_ops;
     base_mutex_init(&source->watch_lock);
     source->oltp = oltp;
     status = oltp_connection_open(oltp, OLTP_SOURCE, &source->connection, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_source_prepare(source, "BEGIN", &source->start, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = capture_source_prepare(source, "COMMIT", &source->commit, error);
-    }
     if (status == RHEI_OK) {
         status = source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, CAPTURE_LOG_MIN_COLUMNS,
                                         " FROM main." OLTP_LOG " ORDER BY seq DESC LIMIT 1", &source->last, error);

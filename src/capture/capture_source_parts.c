@@ -12,25 +12,22 @@ rhei_status capture_source_prepare(struct capture_source *source, const char *sq
 rhei_status capture_source_step(struct capture_source *source, sqlite3_stmt *stmt, struct rhei_error *error)
 {
     int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW) {
+    if (rc == SQLITE_ROW)
         return RHEI_ROW;
-    }
     return rc == SQLITE_DONE ? RHEI_DONE : oltp_sqlite_error(source->connection, rc, "change log", error);
 }
 
 struct capture_batch *capture_source_batch(struct capture_source *source, int64_t id)
 {
     struct capture_batch *last = source->last_batch;
-    if (last != NULL && last->table->table.source.id == id) {
+    if (last != NULL && last->table->table.source.id == id)
         return last;
-    }
     size_t low = 0, high = source->batch_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int64_t found = source->batches[middle]->table->table.source.id;
-        if (found == id) {
+        if (found == id)
             return source->last_batch = source->batches[middle];
-        }
         *(found < id ? &low : &high) = found < id ? middle + 1 : middle;
     }
     return NULL;

@@ -78,17 +78,14 @@ static rhei_status source_fetch(struct capture_source *source, const struct capt
     uint32_t wanted = source->key_first ? source->key_at + batch->table->table.source.key_count : batch->columns;
     if (source->paged) {
         source->cells = capture_pages_columns(source->pages, LOG_HEAD + wanted);
-        if (source->cells != NULL) {
+        if (source->cells != NULL)
             return RHEI_OK;
-        }
         rhei_status status = source_leave_pages(source, source->next_seq - 1, error);
-        if (status != RHEI_ROW) {
+        if (status != RHEI_ROW)
             return status;
-        }
     }
-    if (wanted <= source->near) {
+    if (wanted <= source->near)
         return RHEI_OK;
-    }
     BASE_INVARIANT(source->far != NULL);
     sqlite3_reset(source->far);
     sqlite3_bind_int64(source->far, 1, sqlite3_column_int64(source->log, 0));
@@ -103,26 +100,23 @@ static inline void source_put_cell(struct capture_batch *batch, uint32_t column,
 {
     struct rhei_value *value = &batch->values[column][batch->count];
     *value = *cell;
-    if (cell->type == RHEI_INTEGER || cell->type == RHEI_REAL) {
+    if (cell->type == RHEI_INTEGER || cell->type == RHEI_REAL)
         capture_batch_as_kept(batch, column, value);
-    }
 }
 
 static rhei_status source_put_logged(struct capture_source *source, struct capture_batch *batch,
                                      struct rhei_error *error)
 {
     if (source->paged) {
-        for (uint32_t i = 0; i < batch->columns; i++) {
+        for (uint32_t i = 0; i < batch->columns; i++)
             source_put_cell(batch, i, &source->cells[LOG_HEAD + i]);
-        }
         return RHEI_OK;
     }
     for (uint32_t i = 0; i < batch->columns; i++) {
         int at;
         sqlite3_stmt *stmt = source_cell(source, i, &at);
-        if (!capture_batch_put(batch, i, stmt, at, source->connection->utf16, &source->arena)) {
+        if (!capture_batch_put(batch, i, stmt, at, source->connection->utf16, &source->arena))
             return error_no_memory(error);
-        }
     }
     return RHEI_OK;
 }
@@ -130,20 +124,17 @@ static rhei_status source_put_logged(struct capture_source *source, struct captu
 static rhei_status source_put_looked(struct capture_source *source, struct capture_batch *batch,
                                      struct rhei_error *error)
 {
-    for (uint32_t i = 0; i < batch->columns; i++) {
-        if (!capture_batch_put(batch, i, batch->look, (int)i, source->connection->utf16, &source->arena)) {
+    for (uint32_t i = 0; i < batch->columns; i++)
+        if (!capture_batch_put(batch, i, batch->look, (int)i, source->connection->utf16, &source->arena))
             return error_no_memory(error);
-        }
-    }
     return RHEI_OK;
 }
 
 static rhei_status source_put_key(struct capture_source *source, struct capture_batch *batch, struct rhei_error *error)
 {
     const struct source_table *table = &batch->table->table.source;
-    for (uint32_t i = 0; i < batch->columns; i++) {
+    for (uint32_t i = 0; i < batch->columns; i++)
         batch->values[i][batch->count] = (struct rhei_value){.type = RHEI_NULL};
-    }
     for (uint32_t i = 0; i < table->key_count; i++) {
         int at;
         if (source->paged) {
@@ -151,9 +142,8 @@ static rhei_status source_put_key(struct capture_source *source, struct capture_
             continue;
         }
         sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
-        if (!capture_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena)) {
+        if (!capture_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena))
             return error_no_memory(error);
-        }
     }
     return RHEI_OK;
 }
@@ -171,9 +161,8 @@ static rhei_status source_prepare_look(struct capture_source *source, struct cap
 
 static bool source_same_value(sqlite3_stmt *log, int column, sqlite3_stmt *row, int from)
 {
-    if (sqlite3_column_type(log, column) != sqlite3_column_type(row, from)) {
+    if (sqlite3_column_type(log, column) != sqlite3_column_type(row, from))
         return false;
-    }
     switch (sqlite3_column_type(log, column)) {
     case SQLITE_INTEGER:
         return sqlite3_column_int64(log, column) == sqlite3_column_int64(row, from);
@@ -196,9 +185,8 @@ static bool source_same_cell(const struct rhei_value *cell, sqlite3_stmt *row, i
 {
     struct rhei_value value;
     oltp_value(sqlite3_column_value(row, from), false, &value);
-    if (cell->type != value.type || cell->length != value.length) {
+    if (cell->type != value.type || cell->length != value.length)
         return false;
-    }
     return cell->type == RHEI_NULL ||
            (cell->type < RHEI_TEXT
                 ? cell->as.integer == value.as.integer /* a REAL's bits: 0.0 is another key than -0.0 */
@@ -233,9 +221,8 @@ static rhei_status source_look(struct capture_source *source, struct capture_bat
     const struct source_table *table = &batch->table->table.source;
     rhei_status status = batch->look == NULL ? source_prepare_look(source, batch, error) : RHEI_OK;
     *found = false;
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     sqlite3_reset(batch->look);
     for (uint32_t i = 0; i < table->key_count; i++) {
         int at;
@@ -284,9 +271,8 @@ static uint64_t source_hash_value(sqlite3_value *from, uint64_t seed)
 uint64_t capture_source_hash_row(sqlite3_stmt *row)
 {
     uint64_t hash = 1;
-    for (int i = 1; i < 4 + CAPTURE_LOG_MIN_COLUMNS; i++) {
+    for (int i = 1; i < 4 + CAPTURE_LOG_MIN_COLUMNS; i++)
         hash = source_hash_value(sqlite3_column_value(row, i), hash + (uint64_t)i);
-    }
     return hash;
 }
 
@@ -319,9 +305,8 @@ static rhei_status source_check_marks(struct capture_source *source, int64_t aft
         status = source_find_row(source, source->mark_seq, &there, &hash, error);
         *held = status == RHEI_OK && there && hash == source->mark_hash;
     }
-    if (!*held || after == source->mark_seq || after == 0) { /* nobody was at 0: there it begins */
+    if (!*held || after == source->mark_seq || after == 0) /* nobody was at 0: there it begins */
         return status;
-    }
     status = source_find_row(source, after, held, &hash, error);
     *held = *held && status == RHEI_OK;
     if (*held) {
@@ -336,17 +321,15 @@ static rhei_status source_check_marks(struct capture_source *source, int64_t aft
 static rhei_status source_clear_seen(struct capture_source *source, int64_t rows, struct rhei_error *error)
 {
     uint32_t shift = SEEN_SHIFT_LEAST;
-    while (shift < SEEN_SHIFT_MOST && (UINT64_C(1) << shift) / SEEN_BITS_A_ROW < (uint64_t)rows) {
+    while (shift < SEEN_SHIFT_MOST && (UINT64_C(1) << shift) / SEEN_BITS_A_ROW < (uint64_t)rows)
         shift++;
-    }
     size_t bits = (size_t)1 << shift;
     if (bits > source->seen_room) {
         base_free(source->seen);
         source->seen = base_alloc_zero(bits / 64, sizeof *source->seen);
         source->seen_room = source->seen == NULL ? 0 : bits;
-        if (source->seen == NULL) {
+        if (source->seen == NULL)
             return error_no_memory(error);
-        }
     } else {
         memset(source->seen, 0, bits / 8);
     }
@@ -388,13 +371,12 @@ static uint64_t source_seen_bit(const struct capture_source *source, const struc
             integer = real >= -0x1p63 && real < 0x1p63 ? (int64_t)real : 0;
             whole = (double)integer == real;
         }
-        if (whole) {
+        if (whole)
             hash = source_mix(hash + (uint64_t)(integer >> source->seen_shift)) ^ (uint64_t)integer;
-        } else if (value->type == RHEI_REAL) {
+        else if (value->type == RHEI_REAL)
             hash = base_hash(&value->as.real, sizeof value->as.real, hash);
-        } else if (value->type != RHEI_NULL) {
+        else if (value->type != RHEI_NULL)
             hash = base_hash(value->as.bytes, value->length, hash + 1);
-        }
     }
     return hash & (source->seen_bits - 1);
 }
@@ -416,9 +398,8 @@ static void source_widen_cache(struct capture_source *source)
     int64_t before = 0;
     if (source->narrow_cache == 0 &&
         oltp_query_int(source->connection, "PRAGMA main.cache_size", 0, &before, NULL) == RHEI_OK &&
-        oltp_exec(source->connection, "PRAGMA main.cache_size=-1024", NULL) == RHEI_OK) {
+        oltp_exec(source->connection, "PRAGMA main.cache_size=-1024", NULL) == RHEI_OK)
         source->narrow_cache = before;
-    }
 }
 
 void capture_source_narrow_cache(struct capture_source *source)
@@ -438,9 +419,8 @@ static rhei_status source_add_looked(struct capture_source *source, struct captu
 {
     bool found = false;
     rhei_status status = source_look(source, batch, &found, error);
-    if (status == RHEI_OK && (found || !key_is_put)) {
+    if (status == RHEI_OK && (found || !key_is_put))
         status = found ? source_put_looked(source, batch, error) : source_put_key(source, batch, error);
-    }
     *kind = found ? CHANGE_UPSERT : CHANGE_DELETE;
     sqlite3_reset(batch->look);
     return status;
@@ -457,9 +437,8 @@ static rhei_status source_lose_table(struct capture_source *source, struct captu
                                      const struct rhei_error *why, struct rhei_error *error)
 {
     char *text = base_arena_text(&source->arena, why->message);
-    if (text == NULL) {
+    if (text == NULL)
         return error_no_memory(error);
-    }
     batch->lost = text;
     batch->lost_at = source->next_seq - 1;
     return RHEI_OK;
@@ -492,13 +471,11 @@ rhei_status capture_source_put_twice(struct capture_source *source, struct captu
     *whole = text != NULL && (text[0] == CAPTURE_LOG_INSERT || text[0] == CAPTURE_LOG_UPDATE);
     source->key_first = !*whole;
     rhei_status status = source_fetch(source, batch, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = *whole ? source_put_logged(source, batch, error) : source_put_key(source, batch, error);
-    }
     batch->count++;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = source_add_looked(source, batch, true, &kind, error);
-    }
     batch->count--;
     *there = kind == CHANGE_UPSERT;
     return status;
@@ -509,16 +486,13 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
 {
     bool whole = op == CAPTURE_LOG_INSERT || op == CAPTURE_LOG_UPDATE;
     uint8_t kind = whole ? CHANGE_UPSERT : CHANGE_DELETE;
-    if (!capture_batch_reserve(batch, batch->count + 1)) {
+    if (!capture_batch_reserve(batch, batch->count + 1))
         return error_no_memory(error);
-    }
     rhei_status status = source_fetch(source, batch, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = whole ? source_put_logged(source, batch, error) : source_put_key(source, batch, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     BASE_INVARIANT(batch->listed && batch->lost == NULL && batch->count < batch->capacity);
     bool looks = source_see(source, batch) || batch->looks;
     if (batch->timed) {
@@ -531,12 +505,10 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     if (status == RHEI_OK && (looks || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE)) {
         struct rhei_error why = RHEI_ERROR_INIT;
         status = source_add_looked(source, batch, !whole, &kind, &why);
-        if (source_is_tables_own(status)) {
+        if (source_is_tables_own(status))
             return source_lose_table(source, batch, &why, error);
-        }
-        if (status != RHEI_OK && error != NULL) {
+        if (status != RHEI_OK && error != NULL)
             *error = why;
-        }
     }
     batch->plain &= kind == CHANGE_UPSERT;
     BASE_INVARIANT(batch->count == 0 || batch->seq[batch->count - 1] <= source->next_seq - 1); /* R1 */
@@ -583,9 +555,8 @@ static rhei_status source_pass_over(struct capture_source *source, int64_t id, s
         status =
             oltp_query_int(source->connection, "SELECT max(id) FROM main._rhei_tables", 0, &source->table_max, error);
     }
-    if (status == RHEI_OK && (id <= 0 || id > source->table_max)) {
+    if (status == RHEI_OK && (id <= 0 || id > source->table_max))
         source->lost_all = "the change log names a table that was never registered";
-    }
     return status;
 }
 
@@ -605,9 +576,8 @@ static enum capture_log_op source_op(const struct capture_source *source)
 /* The number of the current row's table; -1: it has none. */
 static int64_t source_table_id(const struct capture_source *source)
 {
-    if (source->paged) {
+    if (source->paged)
         return source->cells[3].type == RHEI_INTEGER ? source->cells[3].as.integer : -1;
-    }
     sqlite3_value *number = sqlite3_column_value(source->log, 2);
     return sqlite3_value_type(number) == SQLITE_INTEGER ? sqlite3_value_int64(number) : -1;
 }
@@ -615,13 +585,11 @@ static int64_t source_table_id(const struct capture_source *source)
 /* R6. A row has its own number nowhere but in the b-tree: one that has something in that place is left to a statement. */
 static rhei_status source_open_row(struct capture_source *source, struct rhei_error *error)
 {
-    if (!source->paged) {
+    if (!source->paged)
         return RHEI_OK;
-    }
     source->cells = capture_pages_columns(source->pages, LOG_HEAD);
-    if (source->cells != NULL && source->cells[0].type == RHEI_NULL) {
+    if (source->cells != NULL && source->cells[0].type == RHEI_NULL)
         return RHEI_OK;
-    }
     rhei_status status = source_leave_pages(source, capture_pages_rowid(source->pages), error);
     return status == RHEI_ROW ? RHEI_OK : status;
 }
@@ -634,9 +602,8 @@ static int64_t source_row_number(const struct capture_source *source)
 static rhei_status source_take_row(struct capture_source *source, struct rhei_error *error)
 {
     rhei_status status = source_open_row(source, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     int64_t seq = source_row_number(source);
     if (seq != source->next_seq || seq > source->position) {
         source->lost_all = "the change log has a gap";
@@ -652,18 +619,15 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
     struct capture_batch *last = source->last_batch;
     bool again = last != NULL && last->table->table.source.id == id;
     struct capture_batch *batch = again ? last : capture_source_batch(source, id);
-    if (batch == NULL) {
+    if (batch == NULL)
         return source_pass_over(source, id, error);
-    }
     BASE_INVARIANT(batch->table->table.source.id == id);
     batch->newest = seq;
-    if (!batch->listed) {
+    if (!batch->listed)
         capture_source_list(source, batch);
-    }
     batch->looks = source_looks(source, batch);
-    if (batch->lost != NULL) {
+    if (batch->lost != NULL)
         return RHEI_OK;
-    }
     enum capture_log_op op = source_op(source);
     source->key_first = op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE;
     switch (op) {
@@ -695,9 +659,8 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
 /* The cycle's own cells are of no use any more: every table has to be built again. */
 static void source_lose_all(struct capture_source *source)
 {
-    for (uint32_t i = 0; i < source->batch_count; i++) {
+    for (uint32_t i = 0; i < source->batch_count; i++)
         capture_source_lose(source, source->batches[i], source->lost_all);
-    }
     source->lost_all = NULL;
     source->drained = true;
     source->mark_seq = 0;
@@ -709,9 +672,8 @@ static rhei_status source_seek(struct capture_source *source, int64_t seq, struc
     enum capture_pages_result result =
         source->pages == NULL ? CAPTURE_PAGES_UNFIT : capture_pages_seek(source->pages, seq, &source->arena);
     source->paged = result != CAPTURE_PAGES_UNFIT;
-    if (source->paged) {
+    if (source->paged)
         return result == CAPTURE_PAGES_ROW ? RHEI_ROW : RHEI_DONE;
-    }
     sqlite3_reset(source->log);
     sqlite3_bind_int64(source->log, 1, seq);
     return capture_source_step(source, source->log, error);
@@ -733,13 +695,11 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
         source->mark_seq = 0;
         return status;
     }
-    if (source->position == after) {
+    if (source->position == after)
         return RHEI_OK;
-    }
     status = source_seek(source, after + 1, error);
-    if (status != RHEI_ROW && status != RHEI_DONE) {
+    if (status != RHEI_ROW && status != RHEI_DONE)
         return status;
-    }
     if (status == RHEI_DONE || source_row_number(source) != after + 1) {
         *lost = true;
         source->mark_seq = 0;
@@ -747,9 +707,8 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
     }
     source->row_waits = true;
     source->drained = false;
-    if (source->position - after > BIG_CYCLE) {
+    if (source->position - after > BIG_CYCLE)
         source_widen_cache(source);
-    }
     BASE_INVARIANT(source->position > after && source->next_seq == after + 1); /* S2 */
     return source_clear_seen(source, source->position - after, error);
 }
@@ -766,9 +725,8 @@ static rhei_status source_advance(struct capture_source *source, struct rhei_err
                          : result == CAPTURE_PAGES_END ? RHEI_DONE
                          : source->paged               ? source_leave_pages(source, source->next_seq, error)
                                                        : capture_source_step(source, source->log, error);
-    if (status == RHEI_DONE && source->next_seq != source->position + 1) {
+    if (status == RHEI_DONE && source->next_seq != source->position + 1)
         source->lost_all = "the change log ends too early";
-    }
     return status;
 }
 
@@ -781,9 +739,8 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
     *count = 0;
     source->asked = true;
     base_arena_clear(&source->arena);
-    if (source->paged) {
+    if (source->paged)
         capture_pages_cleared(source->pages);
-    }
     source->ready_count = 0;
     /* rows that nobody wants don't end a call: count = 0 means that all were delivered */
     while (status == RHEI_OK && !source->drained && source->lost_all == NULL &&
@@ -808,9 +765,8 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
         source->ready[i] = *capture_batch_view(source->order[i]);
         source->order[i]->listed = false;
     }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     if (source->ready_count == 0) {
         BASE_INVARIANT(source->drained); /* count = 0 means that all were delivered */
         source->torn = 0;                /* whoever asks again has applied all that was given */

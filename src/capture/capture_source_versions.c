@@ -39,11 +39,10 @@ static uint64_t versions_key(const struct capture_batch *batch)
     for (uint32_t i = 0; i < table->key_count; i++) {
         const struct rhei_value *value = &batch->values[table->key_columns[i]][batch->count];
         hash = base_hash(&value->type, sizeof value->type, hash);
-        if (value->type == RHEI_INTEGER || value->type == RHEI_REAL) {
+        if (value->type == RHEI_INTEGER || value->type == RHEI_REAL)
             hash = base_hash(&value->as, sizeof value->as, hash);
-        } else if (value->type != RHEI_NULL) {
+        else if (value->type != RHEI_NULL)
             hash = base_hash(value->as.bytes, value->length, hash);
-        }
     }
     return hash | 1;
 }
@@ -51,9 +50,8 @@ static uint64_t versions_key(const struct capture_batch *batch)
 static struct capture_last *versions_place(struct capture_last *lasts, size_t room, uint64_t key)
 {
     size_t at = (size_t)(key >> 1) & (room - 1);
-    while (lasts[at].key != 0 && lasts[at].key != key) {
+    while (lasts[at].key != 0 && lasts[at].key != key)
         at = (at + 1) & (room - 1);
-    }
     return &lasts[at];
 }
 
@@ -64,14 +62,11 @@ rhei_status capture_versions_note(struct capture_source *source, struct capture_
     if (2 * (source->last_count + 1) > source->last_room) {
         size_t room = source->last_room == 0 ? FIRST_ROOM : 2 * source->last_room;
         struct capture_last *bigger = base_alloc_zero(room, sizeof *bigger);
-        if (bigger == NULL) {
+        if (bigger == NULL)
             return error_no_memory(error);
-        }
-        for (size_t i = 0; i < source->last_room; i++) {
-            if (source->lasts[i].key != 0) {
+        for (size_t i = 0; i < source->last_room; i++)
+            if (source->lasts[i].key != 0)
                 *versions_place(bigger, room, source->lasts[i].key) = source->lasts[i];
-            }
-        }
         base_free(source->lasts);
         source->lasts = bigger;
         source->last_room = room;
@@ -85,9 +80,8 @@ rhei_status capture_versions_note(struct capture_source *source, struct capture_
 
 static bool versions_same(const struct rhei_value *a, const struct rhei_value *b)
 {
-    if (a->type != b->type) {
+    if (a->type != b->type)
         return false;
-    }
     switch (a->type) {
     case RHEI_NULL:
         return true;
@@ -104,22 +98,19 @@ static rhei_status versions_compare(struct capture_source *source, struct captur
                                     struct rhei_error *error)
 {
     bool there = false, whole = false, same = false;
-    if (!capture_batch_reserve(batch, batch->count + 2)) {
+    if (!capture_batch_reserve(batch, batch->count + 2))
         return error_no_memory(error);
-    }
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = capture_source_put_twice(source, batch, &whole, &there, &why);
     if (status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_CONSTRAINT) {
         capture_source_lose(source, batch, "its rows can't be read in this program");
         return RHEI_OK;
     }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return error_set(error, status, "%s", why.message);
-    }
     same = whole == there;
-    for (uint32_t i = 0; i < batch->columns && same && whole; i++) {
+    for (uint32_t i = 0; i < batch->columns && same && whole; i++)
         same = versions_same(&batch->values[i][batch->count], &batch->values[i][batch->count + 1]);
-    }
     if (!same) {
         capture_source_lose(source, batch, "changes of a row were logged in another order than they were made");
         batch->lost_at = source->position;
@@ -133,13 +124,11 @@ rhei_status capture_versions_prove(struct capture_source *source, struct rhei_er
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < source->last_room && status == RHEI_OK; i++) {
         const struct capture_last *last = &source->lasts[i];
-        if (last->key == 0 || last->batch->lost != NULL) {
+        if (last->key == 0 || last->batch->lost != NULL)
             continue;
-        }
         status = capture_source_stand_at(source, last->seq, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = versions_compare(source, last->batch, error);
-        }
     }
     capture_versions_forget(source);
     return status;

@@ -31,9 +31,8 @@ static struct capture_batch *watch_batch(const struct capture_source *source, ui
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         struct capture_batch *batch = source->by_root[middle];
-        if (batch->root == root) {
+        if (batch->root == root)
             return batch;
-        }
         *(batch->root < root ? &low : &high) = batch->root < root ? middle + 1 : middle;
     }
     return NULL;
@@ -68,9 +67,8 @@ rhei_status capture_source_roots(struct capture_source *source, struct rhei_erro
 {
     sqlite3_stmt *stmt = NULL;
     source->by_root = base_alloc_zero((size_t)source->batch_count + 1, sizeof(struct capture_batch *));
-    if (source->by_root == NULL) {
+    if (source->by_root == NULL)
         return error_no_memory(error);
-    }
     rhei_status status = capture_source_prepare(
         source, "SELECT name, rootpage FROM main.sqlite_master WHERE type = 'table'", &stmt, error);
     while (status == RHEI_OK && (status = capture_source_step(source, stmt, error)) == RHEI_ROW) {
@@ -78,14 +76,12 @@ rhei_status capture_source_roots(struct capture_source *source, struct rhei_erro
         const struct capture_table_schema *table =
             capture_schema_find(source->schema, (const char *)sqlite3_column_text(stmt, 0));
         struct capture_batch *batch = table == NULL ? NULL : capture_source_batch(source, table->table.source.id);
-        if (batch != NULL) {
+        if (batch != NULL)
             batch->root = (uint32_t)sqlite3_column_int64(stmt, 1);
-        }
     }
     sqlite3_finalize(stmt);
-    for (uint32_t i = 0; i < source->batch_count; i++) {
+    for (uint32_t i = 0; i < source->batch_count; i++)
         source->by_root[i] = source->batches[i];
-    }
     qsort(source->by_root, source->batch_count, sizeof(struct capture_batch *), watch_compare_roots);
     status = status == RHEI_DONE ? RHEI_OK : status;
     uint32_t root = 0;
@@ -109,9 +105,8 @@ static void watch_forget(struct capture_source *source)
 /* With watch_lock held. */
 static void watch_observe(struct capture_source *source, struct oltp_connection *connection)
 {
-    if (source->watch == NULL) {
+    if (source->watch == NULL)
         return;
-    }
     switch (capture_watch_follow(source->watch, connection)) {
     case CAPTURE_WATCH_EXPLAINED:
         break;
@@ -135,15 +130,13 @@ static void watch_observe(struct capture_source *source, struct oltp_connection 
  */
 static void watch_guess(struct capture_source *source, const struct change_cycle *cycle)
 {
-    if (!source->watch_unfit || source->oltp->wal_index == NULL) {
+    if (!source->watch_unfit || source->oltp->wal_index == NULL)
         return;
-    }
     uint32_t change = __atomic_load_n(&source->oltp->wal_index[2], __ATOMIC_ACQUIRE);
     uint32_t upkeep = atomic_load_explicit(&capture_of(source->oltp)->upkeep_commits, memory_order_relaxed);
     if (change - source->guess_change > upkeep - source->guess_upkeep && cycle->position == source->position &&
-        !cycle->schema_changed) {
+        !cycle->schema_changed)
         source->doubtful = true;
-    }
     source->guess_change = change;
     source->guess_upkeep = upkeep;
 }
@@ -151,9 +144,8 @@ static void watch_guess(struct capture_source *source, const struct change_cycle
 void capture_source_watch_begin(struct capture_source *source, struct change_cycle *cycle)
 {
     const uint32_t *roots = NULL;
-    if (source->watch != NULL && cycle->lost) { /* whatever was touched is built again */
+    if (source->watch != NULL && cycle->lost) /* whatever was touched is built again */
         source->told = capture_watch_touched(source->watch, &roots);
-    }
     if (source->watch != NULL && (cycle->lost || (source->watch_seen && !source->asked))) {
         watch_forget(source); /* nobody had a table to be judged */
         source->judged = source->position;
@@ -194,9 +186,8 @@ static rhei_status watch_has_row(struct capture_source *source, const struct cap
     sqlite3_stmt *stmt = NULL;
     rhei_status status = capture_source_prepare(
         source, "SELECT 1 FROM main." OLTP_LOG " WHERE seq > ?1 AND seq <= ?2 AND tab = ?3 LIMIT 1", &stmt, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     sqlite3_bind_int64(stmt, 1, source->judged);
     sqlite3_bind_int64(stmt, 2, source->position);
     sqlite3_bind_int64(stmt, 3, batch->table->table.source.id);
@@ -218,12 +209,10 @@ rhei_status capture_source_judge(struct capture_source *source, struct rhei_erro
     for (size_t i = 0; i < count && status == RHEI_OK; i++) {
         struct capture_batch *batch = watch_batch(source, roots[i]);
         bool has = batch == NULL || batch->newest > source->judged;
-        if (!has) {
+        if (!has)
             status = watch_has_row(source, batch, &has, error);
-        }
-        if (status == RHEI_OK && !has) {
+        if (status == RHEI_OK && !has)
             capture_source_lose(source, batch, "its rows were changed past its triggers");
-        }
     }
     if (status == RHEI_OK && watched) {
         watch_forget(source);
@@ -237,9 +226,8 @@ bool capture_source_has_rows(struct change_source *base, uint32_t table, uint64_
 {
     struct capture_source *source = (struct capture_source *)base;
     const struct capture_batch *batch = source->pages_known ? capture_source_batch(source, table) : NULL;
-    if (batch == NULL || batch->touched != source->cycle || batch->rows < 0 || (uint64_t)batch->rows == rows) {
+    if (batch == NULL || batch->touched != source->cycle || batch->rows < 0 || (uint64_t)batch->rows == rows)
         return true;
-    }
     /* one of the two miscounts: the next load counts the pages anew */
     base_mutex_lock(&source->watch_lock);
     capture_watch_free(&source->watch);
@@ -258,9 +246,8 @@ static int64_t watch_count(const struct capture_watch *watch, struct oltp_connec
     int rc = sqlite3_prepare_v2(
         connection->db, "SELECT rootpage FROM main.sqlite_master WHERE type = 'table' AND name = ?1", -1, &stmt, NULL);
     if (rc == SQLITE_OK && sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW) {
+        sqlite3_step(stmt) == SQLITE_ROW)
         rows = capture_watch_rows(watch, (uint32_t)sqlite3_column_int64(stmt, 0));
-    }
     sqlite3_finalize(stmt);
     return rows;
 }
@@ -272,13 +259,11 @@ void capture_source_watch_start(struct capture_source *source, struct oltp_conne
     base_mutex_lock(&source->watch_lock);
     bool wanted = source->watch == NULL && !source->watch_unfit;
     base_mutex_unlock(&source->watch_lock);
-    if (!wanted) {
+    if (!wanted)
         return;
-    }
     rhei_status status = capture_watch_new(connection, &watch, NULL); /* it is tried again by the next load */
-    if (watch != NULL) {
+    if (watch != NULL)
         *rows = watch_count(watch, connection, table);
-    }
     base_mutex_lock(&source->watch_lock);
     if (status == RHEI_OK && source->watch == NULL) {
         source->watch = watch;
@@ -297,15 +282,13 @@ bool capture_source_watch_hold(struct oltp *oltp, struct oltp_connection *connec
 {
     struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
     int64_t cookie;
-    if (source == NULL) {
+    if (source == NULL)
         return false;
-    }
     base_mutex_lock(&source->watch_lock);
     bool held = source->watch != NULL && oltp_exec(connection, "BEGIN", NULL) == RHEI_OK;
     /* pins the state without reading the schema */
-    if (held && oltp_query_int(connection, "PRAGMA main.schema_version", 0, &cookie, NULL) == RHEI_OK) {
+    if (held && oltp_query_int(connection, "PRAGMA main.schema_version", 0, &cookie, NULL) == RHEI_OK)
         watch_observe(source, connection);
-    }
     base_mutex_unlock(&source->watch_lock);
     return held;
 }

@@ -23,9 +23,8 @@ static rhei_status stamp_file(struct oltp_connection *connection, struct change_
     rhei_status status =
         rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
     sqlite3_finalize(stmt);
-    if (status == RHEI_OK && stamp->file[0] == '\0') {
+    if (status == RHEI_OK && stamp->file[0] == '\0')
         return error_set(error, RHEI_NOT_FOUND, "the file has no identity of its own yet");
-    }
     return status;
 }
 
@@ -38,9 +37,8 @@ static rhei_status stamp_row(struct oltp_connection *connection, int64_t positio
                                 -1, &stmt, NULL);
     rc = rc == SQLITE_OK ? sqlite3_bind_int64(stmt, 1, position) : rc;
     rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
-    if (rc == SQLITE_ROW) {
+    if (rc == SQLITE_ROW)
         stamp->row = capture_source_hash_row(stmt);
-    }
     rhei_status status = rc == SQLITE_ROW ? RHEI_OK
                          : rc == SQLITE_DONE
                              ? error_set(error, RHEI_NOT_FOUND, "change %" PRId64 " isn't in the log", position)
@@ -57,14 +55,12 @@ rhei_status capture_source_stamp(struct change_source *base, int64_t position, s
     struct oltp *oltp = ((struct capture_source *)base)->oltp;
     *stamp = (struct change_stamp){.file = ""};
     rhei_status status = oltp_identity_check(oltp, true, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     base_mutex_lock(&oltp->describe_lock);
     status = stamp_file(oltp->describer, stamp, error);
-    if (status == RHEI_OK && position != 0) {
+    if (status == RHEI_OK && position != 0)
         status = stamp_row(oltp->describer, position, stamp, error);
-    }
     base_mutex_unlock(&oltp->describe_lock);
     return status;
 }

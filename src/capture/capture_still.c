@@ -46,9 +46,8 @@ static rhei_status still_use_schema(struct still *still, struct oltp_schema *sch
         capture_schema_release(schema);
         return error_no_memory(error);
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         listed[i] = schema->tables[i].table.source;
-    }
     base_free(still->listed);
     capture_schema_release(still->schema);
     still->listed = listed;
@@ -82,9 +81,8 @@ static rhei_status still_pin(struct still *still, struct rhei_error *error)
 {
     int64_t first = 0;
     rhei_status status = oltp_exec(still->connection, "BEGIN", error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_query_int(still->connection, "SELECT count(*) FROM main.sqlite_schema", 0, &first, error);
-    }
     return status;
 }
 
@@ -99,16 +97,13 @@ static rhei_status still_begin(struct change_source *base, int64_t after, struct
     bool known = false;
     int64_t version = 0;
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
-        if (token != NULL) {
+        if (token != NULL)
             *token = oltp_commit_token(still->oltp);
-        }
         status = still_pin(still, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = oltp_query_int(still->connection, "PRAGMA main.data_version", 0, &version, error);
-        }
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = still_settle(still, &known, cycle, error);
-        }
         if (status == RHEI_OK && !known) {
             still_end(base);
             status = tries < TRIES ? capture_schema_refresh(still->oltp, error)
@@ -119,9 +114,8 @@ static rhei_status still_begin(struct change_source *base, int64_t after, struct
         still_end(base);
         return status;
     }
-    if (version != still->version) {
+    if (version != still->version)
         atomic_fetch_add_explicit(&still->position, 1, memory_order_acq_rel);
-    }
     still->version = version;
     cycle->position = atomic_load_explicit(&still->position, memory_order_acquire);
     BASE_INVARIANT(cycle->position > 0); /* T1 */
@@ -144,9 +138,8 @@ static rhei_status still_tables(struct change_source *base, const struct source_
                                 struct rhei_error *error)
 {
     struct still *still = still_of(base);
-    if (still->schema == NULL) {
+    if (still->schema == NULL)
         return error_set(error, RHEI_INTERNAL, "tables() was called outside a cycle");
-    }
     *tables = still->listed;
     *count = still->schema->catalog.table_count;
     return RHEI_OK;
@@ -204,9 +197,8 @@ static const struct change_source_ops still_ops = {
 rhei_status capture_still_open(struct oltp *oltp, struct change_source **source, struct rhei_error *error)
 {
     struct still *still = base_alloc_zero(1, sizeof *still);
-    if (still == NULL) {
+    if (still == NULL)
         return error_no_memory(error);
-    }
     still->base.ops = &still_ops;
     still->oltp = oltp;
     rhei_status status = oltp_connection_open(oltp, OLTP_SOURCE, &still->connection, error);

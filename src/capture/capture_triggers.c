@@ -53,26 +53,22 @@ static void make_quoted(struct maker *maker, uint32_t column)
 static void make_column(struct maker *maker, const char *row, uint32_t column)
 {
     base_buffer_text(&maker->text, row);
-    if (maker->source->columns[column].is_rowid) {
+    if (maker->source->columns[column].is_rowid)
         base_buffer_text(&maker->text, maker->table->rowid_name);
-    } else {
+    else
         make_quoted(maker, column);
-    }
 }
 
 /* A column of a PRIMARY KEY or UNIQUE constraint can't be dropped, nor can the rowid. */
 static bool make_is_fixed(const struct maker *maker, uint32_t column)
 {
-    if (maker->source->columns[column].is_rowid || maker->table->primary_position[column] > 0) {
+    if (maker->source->columns[column].is_rowid || maker->table->primary_position[column] > 0)
         return true;
-    }
     for (uint32_t i = 0; i < maker->table->index_count; i++) {
         const struct capture_index *index = &maker->table->indexes[i];
-        for (uint32_t k = 0; index->sql == NULL && k < index->column_count && k < 64; k++) {
-            if (index->columns[k] == (int32_t)column) {
+        for (uint32_t k = 0; index->sql == NULL && k < index->column_count && k < 64; k++)
+            if (index->columns[k] == (int32_t)column)
                 return true;
-            }
-        }
     }
     return false;
 }
@@ -83,9 +79,8 @@ static bool make_is_fixed(const struct maker *maker, uint32_t column)
 static void make_log_head(struct maker *maker, uint32_t count)
 {
     base_buffer_text(&maker->text, " INSERT INTO " OLTP_LOG "(time,op,tab");
-    for (uint32_t i = 1; i <= count; i++) {
+    for (uint32_t i = 1; i <= count; i++)
         base_buffer_format(&maker->text, ",c%u", i);
-    }
     base_buffer_text(&maker->text, ") ");
 }
 
@@ -189,9 +184,8 @@ static void make_key_changed(struct maker *maker)
 static rhei_status make_refuse(struct maker *maker, const struct capture_index *index, const char *why)
 {
     static const char tail[] = "what REPLACE displaces there can't be captured exactly";
-    if (index->sql == NULL) {
+    if (index->sql == NULL)
         return error_set(maker->error, RHEI_UNSUPPORTED, "one of its UNIQUE constraints has %s: %s", why, tail);
-    }
     return error_set(maker->error, RHEI_UNSUPPORTED, "its unique index \"%.80s\" has %s: %s", index->name, why, tail);
 }
 
@@ -207,9 +201,8 @@ static bool make_has_key(const struct maker *maker, const struct capture_index *
                       base_fold_compare(index->collations[k], "BINARY") == 0) ||
                      (index->columns[k] == -1 && maker->source->key_is_integer);
         }
-        if (!found) {
+        if (!found)
             return false;
-        }
     }
     return !index->is_primary;
 }
@@ -231,26 +224,21 @@ static bool make_term(struct maker *maker, struct capture_expression *expression
     base_buffer_text(out, " COLLATE ");
     base_buffer_identifier(out, index->collations[i]);
     base_buffer_text(out, " = ");
-    if (!ok || column < 0) {
+    if (!ok || column < 0)
         return ok && capture_expression_write(expression, sql, len, CAPTURE_ROW_NEW, out);
-    }
     int32_t id = capture_id_column(maker->table);
     const struct source_column *source = &maker->source->columns[column];
     bool id_before = id >= 0 && expression->reads[id];
-    if (id >= 0) {
+    if (id >= 0)
         expression->reads[id] = false;
-    }
     ok = capture_expression_reads(expression, (uint32_t)column);
     bool made_of_id = id >= 0 && expression->reads[id];
-    if (id >= 0) {
+    if (id >= 0)
         expression->reads[id] = made_of_id || id_before;
-    }
-    if (ok && source->generated && made_of_id && expression->id_text != NULL) {
+    if (ok && source->generated && made_of_id && expression->id_text != NULL)
         return capture_expression_generated(expression, (uint32_t)column, out);
-    }
-    if (ok) {
+    if (ok)
         capture_expression_new(expression, (uint32_t)column, true, out);
-    }
     return ok;
 }
 
@@ -303,9 +291,8 @@ static bool make_reads_id(struct maker *maker, const struct capture_index *index
     int32_t id = capture_id_column(maker->table);
     size_t len = maker->text.len;
     bool before = id >= 0 && maker->reads[id];
-    if (id < 0) {
+    if (id < 0)
         return false;
-    }
     maker->reads[id] = false;
     *status = make_look(maker, index, text, false, NULL, "");
     bool reads = maker->reads[id];
@@ -320,26 +307,21 @@ static rhei_status make_displaced(struct maker *maker, const struct capture_inde
     bool needs_text = index->partial;
     for (uint32_t i = 0; i < index->column_count && i < 64; i++) {
         needs_text |= index->columns[i] < 0;
-        if (!capture_collation_is_known(index->collations[i])) {
+        if (!capture_collation_is_known(index->collations[i]))
             return make_refuse(maker, index, "a collation that not every program knows");
-        }
     }
-    if (make_has_key(maker, index)) {
+    if (make_has_key(maker, index))
         return RHEI_OK;
-    }
-    if (index->column_count > 64) {
+    if (index->column_count > 64)
         return make_refuse(maker, index, "more than 64 terms");
-    }
     if (needs_text &&
-        (index->sql == NULL || !capture_index_split(index->sql, &text) || text.term_count != index->column_count)) {
+        (index->sql == NULL || !capture_index_split(index->sql, &text) || text.term_count != index->column_count))
         return make_refuse(maker, index, "a text that can't be read");
-    }
     rhei_status status = RHEI_OK;
     maker->any_look = true;
     bool foretell = !update && make_reads_id(maker, index, &text, &status);
-    if (status != RHEI_OK || !foretell) {
+    if (status != RHEI_OK || !foretell)
         return status == RHEI_OK ? make_look(maker, index, &text, update, NULL, "") : status;
-    }
     maker->foretells = true;
     status = make_look(maker, index, &text, update, maker->foretold.data, "");
     if (status == RHEI_OK) { /* -1 may have been given */
@@ -380,9 +362,8 @@ static void make_unsettled(struct maker *maker)
 static void make_sources(struct maker *maker)
 {
     bool generated = false, any = false;
-    for (uint32_t i = 0; i < maker->source->column_count; i++) {
+    for (uint32_t i = 0; i < maker->source->column_count; i++)
         generated |= maker->reads[i] && maker->source->columns[i].generated;
-    }
     for (uint32_t i = 0; i < maker->source->column_count && generated; i++) {
         if (maker->reads[i] && !maker->source->columns[i].generated) {
             base_buffer_text(&maker->text, any ? "," : " SELECT ");
@@ -400,11 +381,9 @@ static bool make_is_autoincrement(const struct maker *maker)
     const char *sql = maker->table->sql;
     size_t len = strlen(sql), at = 0, start, end;
     enum oltp_token token;
-    while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END) {
-        if (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "AUTOINCREMENT")) {
+    while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END)
+        if (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "AUTOINCREMENT"))
             return true;
-        }
-    }
     return false;
 }
 
@@ -412,9 +391,8 @@ static bool make_is_autoincrement(const struct maker *maker)
 static void make_foretold(struct maker *maker)
 {
     int32_t id = capture_id_column(maker->table);
-    if (id < 0) {
+    if (id < 0)
         return;
-    }
     struct base_buffer *out = &maker->foretold;
     base_buffer_text(out, "(CASE WHEN NEW.");
     base_buffer_identifier(out, maker->source->columns[id].name);
@@ -501,9 +479,8 @@ static void make_begin_update(struct maker *maker, const char *suffix, const cha
         }
         rowid |= columns[i] && (column->is_rowid || column->is_rowid_alias);
     }
-    if (rowid) {
+    if (rowid)
         base_buffer_format(&text, "%srowid,oid,_rowid_", any ? "," : " OF ");
-    }
     maker->text.failed |= text.failed;
     make_begin(maker, suffix, text.data == NULL ? when : text.data);
     base_buffer_reset(&text);
@@ -515,27 +492,23 @@ static rhei_status make_before(struct maker *maker, struct capture_trigger_set *
     memset(maker->reads, 0, maker->source->column_count);
     memset(maker->unsettled, 0, maker->source->column_count);
     maker->any_look = false;
-    for (uint32_t i = 0; i < maker->table->index_count && status == RHEI_OK; i++) {
+    for (uint32_t i = 0; i < maker->table->index_count && status == RHEI_OK; i++)
         status = make_displaced(maker, &maker->table->indexes[i], update);
-    }
     if (status != RHEI_OK || !maker->any_look) {
         base_buffer_clear(&maker->text);
         return status;
     }
     make_unsettled(maker);
-    if (update) {
+    if (update)
         make_sources(maker);
-    }
-    if (!update && maker->foretells) {
+    if (!update && maker->foretells)
         make_foretell(maker);
-    }
     struct base_buffer body = maker->text;
     maker->text = (struct base_buffer){.failed = body.failed};
-    if (update) {
+    if (update)
         make_begin_update(maker, "bu", "BEFORE UPDATE", maker->reads);
-    } else {
+    else
         make_begin(maker, "bi", "BEFORE INSERT");
-    }
     base_buffer_append(&maker->text, body.data, body.len);
     base_buffer_reset(&body);
     return make_end(maker, set, update ? "bu" : "bi");
@@ -544,9 +517,8 @@ static rhei_status make_before(struct maker *maker, struct capture_trigger_set *
 static rhei_status make_after(struct maker *maker, struct capture_trigger_set *set)
 {
     make_begin(maker, "ai", "AFTER INSERT");
-    if (maker->foretells) {
+    if (maker->foretells)
         make_check_foretold(maker);
-    }
     make_row(maker, CAPTURE_LOG_INSERT);
     rhei_status status = make_end(maker, set, "ai");
 
@@ -556,9 +528,8 @@ static rhei_status make_after(struct maker *maker, struct capture_trigger_set *s
 
     /* made after "au", so it fires before; most updates set no key, and then it isn't even compiled */
     memset(maker->reads, 0, maker->source->column_count);
-    for (uint32_t i = 0; i < maker->source->key_count; i++) {
+    for (uint32_t i = 0; i < maker->source->key_count; i++)
         maker->reads[maker->source->key_columns[i]] = true;
-    }
     make_begin_update(maker, "ak", "AFTER UPDATE", maker->reads);
     make_key_changed(maker);
     status = status == RHEI_OK ? make_end(maker, set, "ak") : status;
@@ -592,9 +563,8 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
     *set = (struct capture_trigger_set){0};
     uint32_t columns = table->table.source.column_count;
     bool *flags = base_alloc_zero((size_t)columns * 2 + 1, sizeof *flags);
-    if (flags == NULL) {
+    if (flags == NULL)
         return error_no_memory(error);
-    }
     struct maker maker = {.table = table,
                           .source = &table->table.source,
                           .id = id,
@@ -604,18 +574,15 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
                           .error = error};
     make_foretold(&maker);
     rhei_status status = make_before(&maker, set, false);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = make_before(&maker, set, true);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = make_after(&maker, set);
-    }
     base_buffer_reset(&maker.text);
     base_buffer_reset(&maker.foretold);
     base_free(flags);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         capture_trigger_set_reset(set);
-    }
     return status;
 }
 

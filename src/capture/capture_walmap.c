@@ -71,9 +71,8 @@ struct capture_walmap *capture_walmap_new(uint32_t page_size, uint32_t usable_si
 void capture_walmap_free(struct capture_walmap **slot)
 {
     struct capture_walmap *map = *slot;
-    if (map == NULL) {
+    if (map == NULL)
         return;
-    }
     *slot = NULL;
     base_free(map->places);
     base_free(map->trees);
@@ -116,9 +115,8 @@ static struct tree *walmap_tree(const struct capture_walmap *map, uint32_t root)
     size_t low = 0, high = map->tree_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (map->trees[middle].root == root) {
+        if (map->trees[middle].root == root)
             return &map->trees[middle];
-        }
         *(map->trees[middle].root < root ? &low : &high) = map->trees[middle].root < root ? middle + 1 : middle;
     }
     return NULL;
@@ -185,18 +183,15 @@ bool capture_walmap_roots(struct capture_walmap *map, const uint32_t *roots, siz
     for (size_t i = 0; i < count && ok; i++) {
         struct place *place = walmap_place(map, roots[i]);
         ok = place != NULL;
-        if (ok && (place->tree != roots[i] || place->parent != 0)) {
+        if (ok && (place->tree != roots[i] || place->parent != 0))
             walmap_put(map, place, (struct place){.tree = roots[i], .last = place->last});
-        }
-        if (ok) {
+        if (ok)
             place->root = true;
-        }
     }
     for (size_t i = 0; i < before.tree_count && ok; i++) {
         struct place *place = &map->places[before.trees[i].root];
-        if (!place->root) {
+        if (!place->root)
             walmap_put(map, place, (struct place){.last = place->last});
-        }
     }
     base_free(before.trees);
     return ok;
@@ -206,9 +201,8 @@ bool capture_walmap_page(struct capture_walmap *map, uint32_t page, uint32_t roo
                          uint32_t rows)
 {
     struct place *place = walmap_place(map, page);
-    if (place == NULL) {
+    if (place == NULL)
         return false;
-    }
     walmap_put(map, place,
                (struct place){
                    .tree = root, .parent = parent, .role = overflow ? ROLE_OVERFLOW : ROLE_TREE, .root = page == root});
@@ -240,13 +234,11 @@ bool capture_walmap_begin(struct capture_walmap *map, uint32_t pages)
 
 bool capture_walmap_frame(struct capture_walmap *map, uint32_t page, uint32_t frame)
 {
-    if (page == 0 || page > map->pages) { /* of a file that was longer then */
+    if (page == 0 || page > map->pages) /* of a file that was longer then */
         return true;
-    }
     struct place *place = &map->places[page];
-    if (place->last == 0 && !walmap_push(map, &map->batch, &map->batch_count, &map->batch_room, page)) {
+    if (place->last == 0 && !walmap_push(map, &map->batch, &map->batch_count, &map->batch_room, page))
         return false;
-    }
     BASE_INVARIANT(place->last < frame); /* in their order */
     place->last = frame;
     place->glanced = false;
@@ -261,9 +253,8 @@ uint32_t capture_walmap_last(const struct capture_walmap *map, uint32_t page)
 static void walmap_touch(struct capture_walmap *map, uint32_t page)
 {
     uint32_t root = capture_walmap_owner(map, page);
-    if (root == 0 || root >= map->room || map->places[root].told) {
+    if (root == 0 || root >= map->room || map->places[root].told)
         return;
-    }
     map->places[root].told = true;
     walmap_push(map, &map->touched, &map->touched_count, &map->touched_room, root);
 }
@@ -280,9 +271,8 @@ static void walmap_settled(struct capture_walmap *map, uint32_t page)
 
 static void walmap_child(struct capture_walmap *map, uint32_t page, uint32_t parent, enum role role)
 {
-    if (page == 0 || page > map->pages || page == parent || map->places[page].root) {
+    if (page == 0 || page > map->pages || page == parent || map->places[page].root)
         return;
-    }
     struct place *place = &map->places[page];
     BASE_INVARIANT(map->places[parent].settled); /* M2: only a settled page says whose its children are */
     walmap_move(map, place, map->places[parent].tree);
@@ -293,9 +283,8 @@ static void walmap_child(struct capture_walmap *map, uint32_t page, uint32_t par
 
 static void walmap_freed(struct capture_walmap *map, uint32_t page)
 {
-    if (page == 0 || page > map->pages) {
+    if (page == 0 || page > map->pages)
         return;
-    }
     struct place *place = &map->places[page];
     walmap_touch(map, page);
     walmap_put(
@@ -308,27 +297,22 @@ static void walmap_freed(struct capture_walmap *map, uint32_t page)
 static bool walmap_free_list(struct capture_walmap *map, const uint8_t *(*read)(void *context, uint32_t frame),
                              void *context)
 {
-    if (map->pages == 0 || map->places[1].last == 0) {
+    if (map->pages == 0 || map->places[1].last == 0)
         return true;
-    }
     const uint8_t *header = read(context, map->places[1].last);
-    if (header == NULL) {
+    if (header == NULL)
         return false;
-    }
     uint32_t trunk = page_get4(header + 32);
     while (trunk != 0 && trunk <= map->pages && !map->places[trunk].freed) {
         walmap_freed(map, trunk);
-        if (map->places[trunk].last == 0) { /* as it was, and so are those behind it */
+        if (map->places[trunk].last == 0) /* as it was, and so are those behind it */
             return true;
-        }
         const uint8_t *page = read(context, map->places[trunk].last);
-        if (page == NULL) {
+        if (page == NULL)
             return false;
-        }
         uint32_t leaves = page_get4(page + 4);
-        for (uint32_t i = 0; i < leaves && i < map->usable / 4 - 2; i++) {
+        for (uint32_t i = 0; i < leaves && i < map->usable / 4 - 2; i++)
             walmap_freed(map, page_get4(page + 8 + 4 * (size_t)i));
-        }
         trunk = page_get4(page);
     }
     return true;
@@ -339,15 +323,13 @@ static uint32_t walmap_overflow(const struct capture_walmap *map, uint8_t type, 
 {
     uint64_t size = 0, rowid = 0;
     uint32_t used = page_get_varint(cell, end, &size), usable = map->usable;
-    if (used == 0) {
+    if (used == 0)
         return 0;
-    }
     cell += used;
     if (type == 13) {
         used = page_get_varint(cell, end, &rowid);
-        if (used == 0) {
+        if (used == 0)
             return 0;
-        }
         cell += used;
     }
     uint32_t here = page_keeps(usable, type == 13 ? page_leaf_most(usable) : page_index_most(usable), size);
@@ -364,26 +346,22 @@ static void walmap_read_tree(struct capture_walmap *map, uint32_t number, const 
     bool known = inner || type == 10 || type == 13;
     uint32_t cells = known ? page_get2(head + 3) : 0;
     walmap_set_rows(map, &map->places[number], type == 5 ? 0 : cells);
-    if (!known) {
+    if (!known)
         return;
-    }
     const uint8_t *pointers = head + (inner ? 12 : 8);
-    if (inner) {
+    if (inner)
         walmap_child(map, page_get4(head + 8), number, ROLE_TREE);
-    }
     for (uint32_t i = 0; i < cells && pointers + 2 * (size_t)i + 2 <= end; i++) {
         uint32_t at = page_get2(pointers + 2 * (size_t)i);
-        if (at + 4 > map->usable) {
+        if (at + 4 > map->usable)
             continue;
-        }
         const uint8_t *cell = page + at;
         if (inner) {
             walmap_child(map, page_get4(cell), number, ROLE_TREE);
             cell += 4;
         }
-        if (type != 5 && (cell >= end || *cell > 127 || !short_stays)) {
+        if (type != 5 && (cell >= end || *cell > 127 || !short_stays))
             walmap_child(map, walmap_overflow(map, type, cell, end), number, ROLE_OVERFLOW);
-        }
     }
 }
 
@@ -391,18 +369,16 @@ void capture_walmap_glance(struct capture_walmap *map, uint32_t page, const uint
 {
     const uint8_t *end = content + map->usable;
     uint8_t type = content[0];
-    if (page <= 1 || page > map->pages || (type != 10 && type != 13)) { /* page 1 begins elsewhere */
+    if (page <= 1 || page > map->pages || (type != 10 && type != 13)) /* page 1 begins elsewhere */
         return;
-    }
     uint32_t cells = page_get2(content + 3);
     bool short_stays = (type == 13 ? page_leaf_most(map->usable) : page_index_most(map->usable)) > 127;
     const uint8_t *pointers = content + 8;
     for (uint32_t i = 0; i < cells && pointers + 2 * (size_t)i + 2 <= end; i++) {
         uint32_t at = page_get2(pointers + 2 * (size_t)i);
         bool may_chain = at + 4 <= map->usable && (content[at] > 127 || !short_stays);
-        if (may_chain && walmap_overflow(map, type, content + at, end) != 0) {
+        if (may_chain && walmap_overflow(map, type, content + at, end) != 0)
             return;
-        }
     }
     map->places[page].glanced = true;
     map->places[page].cells = (uint16_t)cells;
@@ -413,14 +389,12 @@ static void walmap_find_settled(struct capture_walmap *map)
 {
     for (size_t i = 0; i < map->batch_count; i++) {
         struct place *place = &map->places[map->batch[i]];
-        if (place->settled || place->tree == 0) {
+        if (place->settled || place->tree == 0)
             continue;
-        }
         const struct place *parent = &map->places[place->parent < map->room ? place->parent : 0];
         if (place->root || (place->parent != 0 && place->parent <= map->pages && parent->last == 0 && !parent->freed &&
-                            parent->tree == place->tree)) {
+                            parent->tree == place->tree))
             walmap_settled(map, map->batch[i]);
-        }
     }
 }
 
@@ -428,9 +402,8 @@ static void walmap_end(struct capture_walmap *map)
 {
     for (size_t i = 0; i < map->batch_count; i++) {
         struct place *place = &map->places[map->batch[i]];
-        if (!place->settled && map->batch[i] != 1) {
+        if (!place->settled && map->batch[i] != 1)
             walmap_put(map, place, (struct place){.last = place->last, .told = place->told});
-        }
         walmap_touch(map, map->batch[i]);
         place->last = 0;
         place->settled = false;
@@ -439,18 +412,16 @@ static void walmap_end(struct capture_walmap *map)
         map->places[map->freed[i]].freed = false;
         map->places[map->freed[i]].settled = false;
     }
-    for (size_t i = 0; i < map->touched_count; i++) {
+    for (size_t i = 0; i < map->touched_count; i++)
         map->places[map->touched[i]].told = false;
-    }
     map->batch_count = map->queue_count = map->freed_count = 0;
 }
 
 bool capture_walmap_settle(struct capture_walmap *map, const uint8_t *(*read)(void *context, uint32_t frame),
                            void *context, const uint32_t **touched, size_t *count)
 {
-    for (size_t i = 0; i < map->batch_count; i++) {
+    for (size_t i = 0; i < map->batch_count; i++)
         walmap_touch(map, map->batch[i]);
-    }
     bool ok = walmap_free_list(map, read, context);
     walmap_find_settled(map);
     for (size_t i = 0; i < map->queue_count && ok; i++) {

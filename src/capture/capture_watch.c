@@ -62,9 +62,8 @@ static bool watch_header(struct oltp_connection *connection, struct wal_header *
 {
     sqlite3_snapshot *snapshot = NULL;
     _Static_assert(sizeof(struct wal_header) == sizeof(sqlite3_snapshot), "SQLite's header of the log's index");
-    if (sqlite3_snapshot_get(connection->db, "main", &snapshot) != SQLITE_OK) {
+    if (sqlite3_snapshot_get(connection->db, "main", &snapshot) != SQLITE_OK)
         return false;
-    }
     memcpy(header, snapshot, sizeof *header);
     sqlite3_snapshot_free(snapshot);
     return true;
@@ -73,9 +72,8 @@ static bool watch_header(struct oltp_connection *connection, struct wal_header *
 void capture_watch_free(struct capture_watch **slot)
 {
     struct capture_watch *watch = *slot;
-    if (watch == NULL) {
+    if (watch == NULL)
         return;
-    }
     *slot = NULL;
     capture_walmap_free(&watch->map);
     base_free(watch->roots);
@@ -87,9 +85,8 @@ void capture_watch_free(struct capture_watch **slot)
 static bool watch_add(uint32_t **list, size_t *count, size_t *room, uint32_t page)
 {
     void *items = *list;
-    if (!base_grow(&items, room, *count + 1, sizeof **list)) {
+    if (!base_grow(&items, room, *count + 1, sizeof **list))
         return false;
-    }
     *list = items;
     (*list)[(*count)++] = page;
     return true;
@@ -121,16 +118,13 @@ static bool watch_read_page(struct capture_watch *watch, sqlite3_stmt *stmt, uin
 {
     const char *path = (const char *)sqlite3_column_text(stmt, 0);
     uint32_t page = (uint32_t)sqlite3_column_int64(stmt, 1), depth = 0;
-    if (path == NULL) {
+    if (path == NULL)
         return false;
-    }
     const char *plus = strchr(path, '+');
-    for (const char *at = path; *at != '\0'; at++) {
+    for (const char *at = path; *at != '\0'; at++)
         depth += *at == '/';
-    }
-    if (depth == 0 || depth >= PATH_DEPTH) {
+    if (depth == 0 || depth >= PATH_DEPTH)
         return false;
-    }
     if (plus != NULL) {
         uint32_t parent = strcmp(plus, "+000000") == 0 ? parents[depth] : *chain;
         *chain = page;
@@ -180,26 +174,20 @@ rhei_status capture_watch_new(struct oltp_connection *connection, struct capture
     struct wal_header header;
     int64_t moves = 0, page_size = 0, cookie = 0;
     *result = NULL;
-    if (connection->oltp->memory != NULL || connection->oltp->wal_index == NULL) {
+    if (connection->oltp->memory != NULL || connection->oltp->wal_index == NULL)
         return RHEI_OK;
-    }
     rhei_status status = oltp_query_int(connection, "PRAGMA main.auto_vacuum", 0, &moves, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_query_int(connection, "PRAGMA main.page_size", 0, &page_size, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_query_int(connection, "PRAGMA main.schema_version", 0, &cookie, error);
-    }
-    if (status != RHEI_OK || moves != 0) {
+    if (status != RHEI_OK || moves != 0)
         return status;
-    }
-    if (!watch_header(connection, &header)) {
+    if (!watch_header(connection, &header))
         return error_set(error, RHEI_BUSY, "the write-ahead log is empty");
-    }
     struct capture_watch *watch = base_alloc_zero(1, sizeof *watch);
-    if (watch == NULL) {
+    if (watch == NULL)
         return error_no_memory(error);
-    }
     watch->page_size = (uint32_t)page_size;
     watch->cookie = (uint32_t)cookie;
     watch->change = header.change;
@@ -208,12 +196,10 @@ rhei_status capture_watch_new(struct oltp_connection *connection, struct capture
     int reserved = -1; /* bytes of each page that are an extension's: asked for, not set */
     sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
     watch->map = capture_walmap_new(watch->page_size, watch->page_size - (uint32_t)(reserved > 0 ? reserved : 0));
-    if (watch->map == NULL || !watch_roots(watch, connection)) {
+    if (watch->map == NULL || !watch_roots(watch, connection))
         status = error_no_memory(error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = watch_read_trees(watch, connection, error);
-    }
     if (status != RHEI_OK) {
         capture_watch_free(&watch);
         return status;
@@ -241,15 +227,13 @@ static bool watch_make_window(struct capture_watch *watch, size_t count)
 {
     size_t size = watch->page_size + FRAME_HEAD, wanted = count * size;
     watch->window_count = 0;
-    if (watch->bytes != NULL && (wanted <= watch->window_room || watch->window_room >= WINDOW_BYTES)) {
+    if (watch->bytes != NULL && (wanted <= watch->window_room || watch->window_room >= WINDOW_BYTES))
         return true;
-    }
     size_t room = wanted <= WINDOW_LEAST ? WINDOW_LEAST : WINDOW_BYTES;
     room = room < size ? size : room;
     void *bytes = base_realloc(watch->bytes, room + size);
-    if (bytes == NULL) {
+    if (bytes == NULL)
         return false;
-    }
     watch->bytes = bytes;
     watch->window_room = room;
     return true;
@@ -277,9 +261,8 @@ static const uint8_t *watch_page(void *context, uint32_t frame)
 {
     struct capture_watch *watch = context;
     const uint8_t *known = watch_in_window(watch, frame);
-    if (known != NULL) {
+    if (known != NULL)
         return known + FRAME_HEAD;
-    }
     uint8_t *alone = watch->bytes + watch->window_room;
     bool ok = watch_read(watch, frame, watch->page_size + FRAME_HEAD, alone) && watch_is_of_log(watch, alone);
     return ok ? alone + FRAME_HEAD : NULL;
@@ -290,24 +273,20 @@ static bool watch_name_frames(struct capture_watch *watch, uint32_t *commits, bo
 {
     uint32_t of_commit = 0, last = watch->now->last_frame;
     *commits = 0;
-    if (!watch_make_window(watch, last - watch->from)) {
+    if (!watch_make_window(watch, last - watch->from))
         return false;
-    }
     bool again = last - watch->from > watch->window_room / (watch->page_size + FRAME_HEAD);
     for (uint32_t frame = watch->from + 1; frame <= last; frame++) {
         const uint8_t *head = watch_in_window(watch, frame);
         if (head == NULL) {
             head = watch->bytes;
-            if (!watch_move_window(watch, frame)) {
+            if (!watch_move_window(watch, frame))
                 return false;
-            }
         }
-        if (!watch_is_of_log(watch, head) || !capture_walmap_frame(watch->map, page_get4(head), frame)) {
+        if (!watch_is_of_log(watch, head) || !capture_walmap_frame(watch->map, page_get4(head), frame))
             return false;
-        }
-        if (again) { /* the window moves on, and the page would have to be read alone */
+        if (again) /* the window moves on, and the page would have to be read alone */
             capture_walmap_glance(watch->map, page_get4(head), head + FRAME_HEAD);
-        }
         uint32_t pages = page_get4(head + 4); /* of the file, where a commit ends */
         of_commit++;
         if (pages != 0) {
@@ -323,17 +302,14 @@ static bool watch_name_frames(struct capture_watch *watch, uint32_t *commits, bo
 static bool watch_follow_schema(struct capture_watch *watch, struct oltp_connection *connection)
 {
     uint32_t first = capture_walmap_last(watch->map, 1);
-    if (first == 0) {
+    if (first == 0)
         return true;
-    }
     const uint8_t *page = watch_page(watch, first);
-    if (page == NULL) {
+    if (page == NULL)
         return false;
-    }
     uint32_t cookie = page_get4(page + 40);
-    if (cookie == watch->cookie) {
+    if (cookie == watch->cookie)
         return true;
-    }
     watch->cookie = cookie;
     return watch_roots(watch, connection);
 }
@@ -363,14 +339,11 @@ static bool watch_run(struct capture_watch *watch, struct oltp_connection *conne
         !watch_name_frames(watch, &commits, rewritten) || commits != now->change - watch->change ||
         !watch_follow_schema(watch, connection) ||
         !capture_walmap_settle(watch->map, watch_page, watch, &touched, &count) ||
-        !watch_still_there(watch, connection->oltp)) {
+        !watch_still_there(watch, connection->oltp))
         return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!watch_add(&watch->touched, &watch->touched_count, &watch->touched_room, touched[i])) {
+    for (size_t i = 0; i < count; i++)
+        if (!watch_add(&watch->touched, &watch->touched_count, &watch->touched_room, touched[i]))
             return false;
-        }
-    }
     watch->change = now->change;
     watch->last_frame = now->last_frame;
     memcpy(watch->salt, now->salt, sizeof watch->salt);
@@ -381,17 +354,14 @@ enum capture_watch_result capture_watch_follow(struct capture_watch *watch, stru
 {
     struct wal_header now;
     bool rewritten = false;
-    if (!watch_header(connection, &now)) {
+    if (!watch_header(connection, &now))
         return CAPTURE_WATCH_LOST;
-    }
-    if (now.change == watch->change) { /* whatever the log did: nobody committed */
+    if (now.change == watch->change) /* whatever the log did: nobody committed */
         return CAPTURE_WATCH_EXPLAINED;
-    }
     watch->file = NULL;
     if (sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &watch->file) != SQLITE_OK ||
-        watch->file == NULL || watch->file->pMethods == NULL || !watch_run(watch, connection, &now, &rewritten)) {
+        watch->file == NULL || watch->file->pMethods == NULL || !watch_run(watch, connection, &now, &rewritten))
         return CAPTURE_WATCH_LOST;
-    }
     return rewritten ? CAPTURE_WATCH_REWRITTEN : CAPTURE_WATCH_EXPLAINED;
 }
 
@@ -415,9 +385,8 @@ void capture_watch_forget(struct capture_watch *watch, size_t count)
 {
     BASE_INVARIANT(count <= watch->touched_count);
     watch->touched_count -= count;
-    if (watch->touched_count > 0) {
+    if (watch->touched_count > 0)
         memmove(watch->touched, watch->touched + count, watch->touched_count * sizeof *watch->touched);
-    }
 }
 
 void capture_watch_clear(struct capture_watch *watch)

@@ -382,15 +382,14 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
 {
     size_t inner = 0;
     rhei_status status;
-    if (is_blank(ask->sql, ask->len)) {
+    if (is_blank(ask->sql, ask->len))
         status = ask_nothing(db, rows, error);
-    } else if (may_explain(ask->sql) && route_explained_text(ask->sql, ask->len, &inner) != NULL) {
+    else if (may_explain(ask->sql) && route_explained_text(ask->sql, ask->len, &inner) != NULL)
         status = engine_explain_route(db, ask, rows, error);
-    } else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len)) {
+    else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len))
         status = ask_plain_write(db, ask, rows, error);
-    } else {
+    else
         status = ask_until_settled(db, ask, rows, error);
-    }
     atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);
     if (status != RHEI_OK)
         atomic_fetch_add_explicit(status == RHEI_CANCELLED ? &db->counters.cancelled : &db->counters.errors, 1,

@@ -198,10 +198,9 @@ void duck_database_close(struct duck_database **database)
         next = each->next;
         duck_connection_free(&each);
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         if ((*database)->arrow_options[i] != NULL)
             api->destroy_arrow_options(&(*database)->arrow_options[i]);
-    }
     if ((*database)->admin != NULL)
         api->disconnect(&(*database)->admin);
     if ((*database)->handle != NULL)

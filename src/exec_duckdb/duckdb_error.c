@@ -43,10 +43,9 @@ static duckdb_error_type type_of_message(const char *message)
         {"FATAL Error", DUCKDB_ERROR_FATAL},
         {"INTERNAL Error", DUCKDB_ERROR_INTERNAL},
     };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strncmp(message, known[i].start, strlen(known[i].start)) == 0)
             return known[i].type;
-    }
     return DUCKDB_ERROR_BINDER;
 }
 

@@ -63,10 +63,9 @@ static void write_expression(struct evaluating *evaluating, idx_t arguments)
 static bool depends_on_now(const struct rhei_value *text)
 {
     static const char *const words[] = {"now", "localtime", "utc", "subsec", "subsecond"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (text->length == strlen(words[i]) && strncasecmp(text->as.bytes, words[i], text->length) == 0)
             return true;
-    }
     return false;
 }
 
@@ -152,10 +151,9 @@ static void evaluate(duckdb_function_info info, duckdb_data_chunk input, duckdb_
             set_null(api, output, row);
             continue;
         }
-        for (idx_t i = 0; i < arguments.count && helper->as.evaluated.dated; i++) {
+        for (idx_t i = 0; i < arguments.count && helper->as.evaluated.dated; i++)
             if (depends_on_now(&values[i]))
                 failure = "the time and place of the query belong to SQLite";
-        }
         if (failure == NULL && (!evaluator->evaluate(evaluating->evaluator, evaluating->expression, values,
                                                      (uint32_t)arguments.count, &result) ||
                                 !put(api, output, data, row, type, &result)))

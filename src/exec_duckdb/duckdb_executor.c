@@ -66,10 +66,9 @@ static void executor_trim(struct executor *base, uint64_t schema_version)
     while (database != NULL) {
         struct duck_connection *old = NULL;
         base_mutex_lock(&executor->mutex);
-        for (struct duck_connection *each = database->connections; each != NULL && old == NULL; each = each->next) {
+        for (struct duck_connection *each = database->connections; each != NULL && old == NULL; each = each->next)
             if (!each->busy && duck_plan_outdated(each, schema_version, executor->trimmed_at))
                 old = each;
-        }
         if (old != NULL) {
             old->busy = true;
             database->idle_count--;

@@ -43,10 +43,9 @@ struct window {
 static bool is_ours(const struct duck_token *token)
 {
     static const char *const names[] = {"rhei_sum", "rhei_avg", "rhei_total"};
-    for (size_t i = 0; i < sizeof names / sizeof *names && token->kind == DUCK_TOKEN_NAME; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names && token->kind == DUCK_TOKEN_NAME; i++)
         if (token->length == strlen(names[i]) && strncasecmp(token->start, names[i], token->length) == 0)
             return true;
-    }
     return false;
 }
 

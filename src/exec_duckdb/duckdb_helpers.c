@@ -54,10 +54,9 @@ static struct matching matching_of(duckdb_data_chunk input, idx_t parameters)
 
 static bool has_null(const struct matching *matching, idx_t row)
 {
-    for (int i = 0; i < DUCK_PARAMETERS; i++) {
+    for (int i = 0; i < DUCK_PARAMETERS; i++)
         if (matching->valid[i] != NULL && (matching->valid[i][row / 64] >> (row % 64) & 1) == 0)
             return true;
-    }
     return false;
 }
 

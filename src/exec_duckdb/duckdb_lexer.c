@@ -77,10 +77,9 @@ static const char *skip_dollar_quoted(const char *text)
     if (*tag_end != '$' || isdigit((unsigned char)text[1]))
         return text;
     size_t length = (size_t)(tag_end - text) + 1;
-    for (const char *at = tag_end + 1; *at != '\0'; at++) {
+    for (const char *at = tag_end + 1; *at != '\0'; at++)
         if (strncmp(at, text, length) == 0)
             return at + length;
-    }
     return NULL;
 }
 

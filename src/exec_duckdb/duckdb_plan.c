@@ -32,10 +32,9 @@ static bool same_statement(const struct duck_plan *plan, const struct executor_q
 
 bool duck_plan_known(const struct duck_connection *connection, uint64_t hash)
 {
-    for (uint32_t i = 0; i < connection->plan_count; i++) {
+    for (uint32_t i = 0; i < connection->plan_count; i++)
         if (connection->plans[i]->hash == hash)
             return true;
-    }
     return false;
 }
 
@@ -85,19 +84,17 @@ static bool outdated(const struct duck_plan *plan, uint64_t schema_version, uint
 
 bool duck_plan_outdated(const struct duck_connection *connection, uint64_t schema_version, uint64_t before)
 {
-    for (uint32_t i = 0; i < connection->plan_count; i++) {
+    for (uint32_t i = 0; i < connection->plan_count; i++)
         if (outdated(connection->plans[i], schema_version, before))
             return true;
-    }
     return false;
 }
 
 void duck_plan_trim(struct duck_connection *connection, uint64_t schema_version, uint64_t before)
 {
-    for (uint32_t i = connection->plan_count; i > 0; i--) {
+    for (uint32_t i = connection->plan_count; i > 0; i--)
         if (outdated(connection->plans[i - 1], schema_version, before))
             remove_at(connection, i - 1);
-    }
 }
 
 void duck_plan_note_table(struct duck_plan *plan, uint32_t table, uint64_t rows)
@@ -284,10 +281,9 @@ static void keep(struct duck_connection *connection, struct duck_plan *plan)
 {
     if (connection->plan_count == DUCK_PLANS) {
         uint32_t oldest = 0;
-        for (uint32_t i = 1; i < DUCK_PLANS; i++) {
+        for (uint32_t i = 1; i < DUCK_PLANS; i++)
             if (connection->plans[i]->used < connection->plans[oldest]->used)
                 oldest = i;
-        }
         remove_at(connection, oldest);
     }
     connection->plans[connection->plan_count++] = plan;

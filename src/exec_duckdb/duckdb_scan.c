@@ -140,10 +140,9 @@ static void add_column(const struct duck_api *api, duckdb_bind_info info, struct
 
 static bool name_is_taken(const struct source_table *table, const char *name)
 {
-    for (uint32_t i = 0; i < table->column_count; i++) {
+    for (uint32_t i = 0; i < table->column_count; i++)
         if (base_fold_compare(table->columns[i].name, name) == 0)
             return true;
-    }
     return false;
 }
 
@@ -175,10 +174,9 @@ static bool add_columns(const struct duck_api *api, duckdb_bind_info info, struc
         add_column(api, info, bind, table->columns[i].name, i, kind);
     }
     uint32_t own = bind->column_count;
-    for (uint32_t i = 0; i < own && !native; i++) {
+    for (uint32_t i = 0; i < own && !native; i++)
         if (bind->columns[i].kind == DUCK_NUMBER && !add_flag_column(api, info, bind, table, bind->columns[i].source))
             return false;
-    }
     return true;
 }
 
@@ -546,10 +544,9 @@ static void make_selection(const struct duck_api *api, struct scan_rows *rows)
 {
     rows->selection = api->create_selection_vector(rows->batch.count);
     sel_t *selected = api->selection_vector_get_data_ptr(rows->selection);
-    for (uint32_t i = 0; i < rows->run_count; i++) {
+    for (uint32_t i = 0; i < rows->run_count; i++)
         for (uint32_t k = 0; k < rows->runs[i].count; k++)
             *selected++ = (sel_t)(rows->runs[i].from + k);
-    }
 }
 
 static bool emit_column(struct scan_state *state, const struct scan_output *output, struct scan_rows *rows,

@@ -12,10 +12,9 @@
 static size_t bytes_of_values(const struct executor_query *query)
 {
     size_t bytes = query->value_count * sizeof *query->values;
-    for (uint32_t i = 0; i < query->value_count; i++) {
+    for (uint32_t i = 0; i < query->value_count; i++)
         if (query->values[i].type == RHEI_TEXT || query->values[i].type == RHEI_BLOB)
             bytes += query->values[i].length;
-    }
     return bytes;
 }
 

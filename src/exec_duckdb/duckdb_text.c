@@ -28,10 +28,9 @@ static void change_case(duckdb_function_info info, duckdb_data_chunk input, duck
             break;
         }
         uint32_t length = texts[row].value.inlined.length;
-        for (uint32_t i = 0; i < length; i++) {
+        for (uint32_t i = 0; i < length; i++)
             if (text[i] >= first && text[i] < first + 26)
                 text[i] ^= 'a' ^ 'A';
-        }
         api->vector_assign_string_element_len(output, row, text, length);
     }
     base_free(copy.heap);
@@ -233,10 +232,9 @@ static void run_text_integer(duckdb_function_info info, duckdb_data_chunk input,
     const duckdb_string_t *texts = api->vector_get_data(vector);
     const uint64_t *valid = api->vector_get_validity(vector);
     int64_t *results = api->vector_get_data(output);
-    for (idx_t row = 0; row < count; row++) {
+    for (idx_t row = 0; row < count; row++)
         if (duck_is_valid(valid, row))
             results[row] = integer_of(duck_string_bytes(&texts[row]), texts[row].value.inlined.length);
-    }
 }
 
 DUCK_OR_NULL(run_lower)

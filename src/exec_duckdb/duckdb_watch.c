@@ -63,10 +63,9 @@ static void watchdog_run(void *context)
             continue;
         }
         base_cond_wait_until(&executor->watch, &executor->mutex, base_now_ns() + DUCK_TICK_NS);
-        for (struct duck_connection *each = executor->watched; each != NULL; each = each->watch_next) {
+        for (struct duck_connection *each = executor->watched; each != NULL; each = each->watch_next)
             if (duck_slot_check(&each->slot) != RHEI_OK)
                 executor->api->interrupt(each->handle);
-        }
     }
     base_mutex_unlock(&executor->mutex);
 }

@@ -275,12 +275,11 @@ static bool add_totals(const struct walk *walk, struct mirror_total *totals, uin
                        const struct mirror_rows *rows)
 {
     bool added = true;
-    for (uint32_t i = 0; i < count && added; i++) {
+    for (uint32_t i = 0; i < count && added; i++)
         if (totals[i].numbers)
             added = add_vector(walk, &totals[i], rows->all_live ? NULL : rows);
         else
             count_values(walk, &totals[i], rows);
-    }
     return added;
 }
 
@@ -361,12 +360,11 @@ struct asked {
 static rhei_status walk_whole(struct walk *walk, struct asked *asked, uint32_t slots, uint64_t *rows)
 {
     *rows += live_rows(walk, slots);
-    for (uint32_t i = 0; i < asked->total_count; i++) {
+    for (uint32_t i = 0; i < asked->total_count; i++)
         if (!asked->totals[i].numbers)
             count_segment(walk, &asked->totals[i], slots);
         else if (!add_segment(walk, &asked->totals[i], slots))
             return RHEI_NO_MEMORY;
-    }
     return RHEI_OK;
 }
 

@@ -43,9 +43,8 @@ void oltp_upkeep_later(struct oltp *oltp, int64_t at_ns)
 
 void oltp_fault(struct oltp *oltp, const char *point)
 {
-    if (oltp->config.fault != NULL) {
+    if (oltp->config.fault != NULL)
         oltp->config.fault(oltp->config.fault_context, point);
-    }
 }
 
 void oltp_committed(struct oltp *oltp, uint64_t statements)
@@ -56,22 +55,19 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
         atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
         atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);
         int64_t rows = oltp->pending_seq - atomic_load_explicit(&oltp->log_first, memory_order_relaxed);
-        if (rows >= 0 && (uint64_t)rows >= oltp->config.log_limit_rows) {
+        if (rows >= 0 && (uint64_t)rows >= oltp->config.log_limit_rows)
             oltp_limit_due(oltp);
-        }
     }
     oltp->pending_seq = 0;
     oltp->pending_rows = 0;
     atomic_fetch_add_explicit(&oltp->own_commits, 1, memory_order_release);
     atomic_fetch_add_explicit(&oltp->counters.commits, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&oltp->counters.statements, statements, memory_order_relaxed);
-    if (statements > 1) {
+    if (statements > 1)
         atomic_fetch_add_explicit(&oltp->counters.grouped, statements, memory_order_relaxed);
-    }
     oltp_fault(oltp, "oltp.write.committed");
-    if (oltp->config.committed != NULL) {
+    if (oltp->config.committed != NULL)
         oltp->config.committed(oltp->config.committed_context);
-    }
 }
 
 void oltp_rolled_back(struct oltp *oltp)

@@ -27,20 +27,16 @@ static int connection_busy(void *context, int tries)
 {
     struct oltp_connection *connection = context;
     int64_t now = base_now_ns();
-    if (connection->stop == NULL && connection->role == OLTP_WRITER && atomic_load(&connection->oltp->upkeep_ends)) {
+    if (connection->stop == NULL && connection->role == OLTP_WRITER && atomic_load(&connection->oltp->upkeep_ends))
         return 0;
-    }
-    if (connection->busy_deadline_ns == 0) {
+    if (connection->busy_deadline_ns == 0)
         connection->busy_deadline_ns = now + (int64_t)connection->oltp->config.busy_timeout_ms * 1000000;
-    }
-    if (now >= connection->busy_deadline_ns) {
+    if (now >= connection->busy_deadline_ns)
         return 0;
-    }
     if (connection->stop != NULL) {
         connection->stopped = connection->stop->check(connection->stop->context);
-        if (connection->stopped != RHEI_OK) {
+        if (connection->stopped != RHEI_OK)
             return 0;
-        }
         base_progress_wait(connection->stop->progress, "waiting for another process's lock");
     }
     int64_t pause = tries < 10 ? 50000 : tries < 50 ? 500000 : 5000000;
@@ -52,9 +48,8 @@ static int connection_busy(void *context, int tries)
 static int connection_progress(void *context)
 {
     struct oltp_connection *connection = context;
-    if (connection->stop == NULL) {
+    if (connection->stop == NULL)
         return 0;
-    }
     base_progress_wait(connection->stop->progress, NULL);
     base_progress_add(connection->stop->progress, BASE_PROGRESS_STEPS, PROGRESS_STEPS);
     connection->stopped = connection->stop->check(connection->stop->context);
@@ -63,9 +58,8 @@ static int connection_progress(void *context)
 
 void oltp_connection_watch(struct oltp_connection *connection, const struct oltp_stop *stop)
 {
-    if (stop == NULL && connection->stop == NULL) {
+    if (stop == NULL && connection->stop == NULL)
         return;
-    }
     connection->stop = stop;
     connection->stopped = RHEI_OK;
     if (connection->role != OLTP_WRITER) { /* which always has it */
@@ -77,9 +71,8 @@ void oltp_connection_watch(struct oltp_connection *connection, const struct oltp
 void oltp_connection_hooks(struct oltp_connection *connection)
 {
     sqlite3_busy_handler(connection->db, connection_busy, connection);
-    if (connection->role == OLTP_WRITER) {
+    if (connection->role == OLTP_WRITER)
         sqlite3_progress_handler(connection->db, PROGRESS_STEPS, connection_progress, connection);
-    }
 }
 
 static const char *connection_pragmas(enum oltp_role role)
@@ -113,9 +106,8 @@ static int connection_try_wal(struct oltp_connection *connection, bool *wal)
         rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
         /* as often as it may: such a writer leaves the file free for microseconds only */
         bool again = (rc & 0xFF) == SQLITE_BUSY && connection_busy(connection, 0);
-        if (!again) {
+        if (!again)
             break;
-        }
         rc = SQLITE_OK;
         sqlite3_reset(stmt);
     }
@@ -128,9 +120,8 @@ static rhei_status connection_set_wal(struct oltp_connection *connection, struct
 {
     bool wal = false;
     int rc = connection_try_wal(connection, &wal);
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK)
         return oltp_sqlite_error(connection, rc, NULL, error);
-    }
     if (!wal) {
         return error_set(error, RHEI_BUSY,
                          "the database can't be switched to its write-ahead log: another program has it open, or the "
@@ -181,34 +172,28 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     sqlite3_wal_autocheckpoint(db, 0);
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, oltp->opening.keeps_log, NULL);
-    if (connection->role != OLTP_SOURCE) { /* it shows, and takes, any page of the file */
+    if (connection->role != OLTP_SOURCE) /* it shows, and takes, any page of the file */
         sqlite3_create_module(db, "sqlite_dbpage", NULL, NULL);
-    }
     rhei_status status = oltp_exec(connection, connection_pragmas(connection->role), error);
     if (status == RHEI_OK && connection->role == OLTP_WRITER) {
         bool as_it_is = connection->oltp->config.capture_if_present && connection->oltp->memory == NULL;
         status = as_it_is ? RHEI_OK : oltp_connection_prepare_capture(connection, error);
     }
-    if (status == RHEI_OK && connection->role == OLTP_WRITER) {
+    if (status == RHEI_OK && connection->role == OLTP_WRITER)
         status = connection_set_synchronous(connection, error);
-    }
-    if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK)) {
+    if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK))
         status = error_no_memory(error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_extend(connection, error);
-    }
     if (status == RHEI_OK &&
-        connection->role != OLTP_CHECKPOINTER) { /* which reads no row, so it needs no schema either */
+        connection->role != OLTP_CHECKPOINTER) /* which reads no row, so it needs no schema either */
         connection_read_encoding(connection);
-    }
     if (status == RHEI_OK) { /* the first look into the file: says if it is a database at all */
         int64_t cookie;
         status = oltp_query_int(connection, "PRAGMA schema_version", 0, &cookie, error);
     }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         error_context(error, "database \"%s\": ", oltp->config.path);
-    }
     return status;
 }
 
@@ -217,18 +202,16 @@ rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct 
 {
     *result = NULL;
     struct oltp_connection *connection = base_alloc_zero(1, sizeof *connection);
-    if (connection == NULL) {
+    if (connection == NULL)
         return error_no_memory(error);
-    }
     connection->oltp = oltp;
     connection->role = role;
     connection->statement_limit = role == OLTP_SOURCE || role == OLTP_DESCRIBER ? 0 : 128;
     connection->by_text = base_map_new(false);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | oltp->opening.flags;
     bool makes_file = !oltp->config.read_only && !oltp->config.must_exist && role == OLTP_WRITER;
-    if (makes_file || oltp->memory != NULL) { /* one in memory is always new, and whoever comes first makes it */
+    if (makes_file || oltp->memory != NULL) /* one in memory is always new, and whoever comes first makes it */
         flags |= SQLITE_OPEN_CREATE;
-    }
     const char *vfs = oltp->memory != NULL  ? oltp_memory_vfs(oltp->memory)
                       : role == OLTP_WRITER ? oltp_frames_vfs()
                                             : NULL;
@@ -241,9 +224,8 @@ rhei_status oltp_connection_open(struct oltp *oltp, enum oltp_role role, struct 
         error_context(error, "database \"%s\": ", oltp->config.path);
     } else {
         status = connection_setup(connection, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = oltp_identity_connected(connection, error);
-        }
     }
     if (status != RHEI_OK) {
         oltp_connection_close(&connection);
@@ -264,9 +246,8 @@ static void statement_free(struct oltp_statement *statement)
 void oltp_connection_close(struct oltp_connection **slot)
 {
     struct oltp_connection *connection = *slot;
-    if (connection == NULL) {
+    if (connection == NULL)
         return;
-    }
     *slot = NULL;
     struct oltp_statement *statement = connection->newest;
     while (statement != NULL) {
@@ -303,14 +284,12 @@ static void cache_link(struct oltp_connection *connection, struct oltp_statement
 static void cache_add(struct oltp_connection *connection, struct oltp_statement *statement)
 {
     if (statement->len > CACHED_TEXT_MAX || statement->alone || statement->stmt == NULL ||
-        connection->statement_limit == 0) {
+        connection->statement_limit == 0)
         return;
-    }
     void *previous = NULL;
     if (base_map_find(connection->by_text, statement->sql, statement->len) != NULL ||
-        !base_map_put(connection->by_text, statement->sql, statement->len, statement, &previous)) {
+        !base_map_put(connection->by_text, statement->sql, statement->len, statement, &previous))
         return;
-    }
     statement->cached = true;
     cache_link(connection, statement);
     connection->statement_count++;
@@ -333,18 +312,16 @@ int oltp_prepare_text(struct oltp_connection *connection, const char *sql, size_
 {
     int rc = sqlite3_prepare_v3(connection->db, sql, (int)len + 1, flags, stmt, tail);
     if ((rc & 0xFF) == SQLITE_ERROR &&
-        sqlite3_exec(connection->db, "SELECT 1 FROM main.sqlite_master LIMIT 1", NULL, NULL, NULL) == SQLITE_OK) {
+        sqlite3_exec(connection->db, "SELECT 1 FROM main.sqlite_master LIMIT 1", NULL, NULL, NULL) == SQLITE_OK)
         rc = sqlite3_prepare_v3(connection->db, sql, (int)len + 1, flags, stmt, tail);
-    }
     return rc;
 }
 
 static rhei_status prepare_new(struct oltp_connection *connection, const char *sql, size_t len,
                                struct oltp_statement **result, struct rhei_error *error)
 {
-    if (len > 1000000000) {
+    if (len > 1000000000)
         return error_set(error, RHEI_TOO_BIG, "the statement is longer than 1,000,000,000 bytes");
-    }
     struct oltp_statement *statement = base_alloc_zero(1, sizeof *statement);
     char *copy = base_strndup(sql, len);
     if (statement == NULL || copy == NULL) {
@@ -374,9 +351,8 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
             error, RHEI_SQL,
             "there is a second statement at byte %zu: this call runs one statement; rhei_execute_script runs several",
             start);
-        if (error != NULL && error->code == RHEI_SQL) {
+        if (error != NULL && error->code == RHEI_SQL)
             error->sql_offset = (int32_t)start;
-        }
     }
     if (status != RHEI_OK) {
         statement_free(statement);
@@ -390,14 +366,12 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
 rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, size_t len,
                          struct oltp_statement **result, struct rhei_error *error)
 {
-    if (connection->role == OLTP_READER || connection->role == OLTP_WRITER) {
+    if (connection->role == OLTP_READER || connection->role == OLTP_WRITER)
         oltp_face_use(connection);
-    }
     struct oltp_statement *statement =
         connection->newest; /* which is asked again more often than not: no hash for it */
-    if (statement == NULL || statement->len != len || memcmp(statement->sql, sql, len) != 0) {
+    if (statement == NULL || statement->len != len || memcmp(statement->sql, sql, len) != 0)
         statement = base_map_find(connection->by_text, sql, len);
-    }
     if (statement != NULL && !statement->in_use) {
         BASE_INVARIANT(statement->cached && sqlite3_stmt_busy(statement->stmt) == 0); /* C1 */
         if (connection->newest != statement) {
@@ -406,12 +380,10 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
         }
     } else {
         rhei_status status = oltp_pragma_check(connection, sql, len, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             status = prepare_new(connection, sql, len, &statement, error);
-        }
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             return status;
-        }
         BASE_INVARIANT(!statement->cached); /* until cache_add: its owner's alone (C2) */
         statement->in_use = true;
         cache_add(connection, statement);
@@ -424,17 +396,15 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
 void oltp_statement_release(struct oltp_connection *connection, struct oltp_statement **slot)
 {
     struct oltp_statement *statement = *slot;
-    if (statement == NULL) {
+    if (statement == NULL)
         return;
-    }
     *slot = NULL;
     statement->in_use = false;
     sqlite3_reset(statement->stmt);
     oltp_face_unpin(connection, statement);
     if (statement->cached) {
-        if (!statement->bound_plain) {
+        if (!statement->bound_plain)
             sqlite3_clear_bindings(statement->stmt);
-        }
         statement->bound_plain = false;
     } else {
         statement_free(statement);
@@ -478,9 +448,8 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
         default:
             return error_set(error, RHEI_INVALID, "parameter %d has the unknown class %u", i + 1, value->type);
         }
-        if (rc != SQLITE_OK) {
+        if (rc != SQLITE_OK)
             return oltp_sqlite_error(connection, rc, NULL, error);
-        }
     }
     statement->bound_plain = plain;
     return RHEI_OK;
@@ -506,9 +475,8 @@ rhei_status oltp_execf(struct oltp_connection *connection, struct rhei_error *er
     va_start(arguments, format);
     int len = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (len < 0 || (size_t)len >= sizeof text) {
+    if (len < 0 || (size_t)len >= sizeof text)
         return error_set(error, RHEI_INTERNAL, "a statement of Rhei's own is too long");
-    }
     return oltp_exec(connection, text, error);
 }
 
@@ -520,9 +488,8 @@ rhei_status oltp_query_int(struct oltp_connection *connection, const char *sql, 
     *value = fallback;
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
+        if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
             *value = sqlite3_column_int64(stmt, 0);
-        }
     }
     rhei_status status =
         rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);

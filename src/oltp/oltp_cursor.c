@@ -41,13 +41,11 @@ static rhei_status cursor_step(struct oltp_cursor *cursor, struct rhei_error *er
 {
     BASE_INVARIANT(!cursor->done && cursor->connection != NULL);
     int rc = sqlite3_step(cursor->statement->stmt);
-    if (rc == SQLITE_ROW) {
+    if (rc == SQLITE_ROW)
         return RHEI_ROW;
-    }
     cursor->done = true;
-    if (rc == SQLITE_DONE) {
+    if (rc == SQLITE_DONE)
         return RHEI_DONE;
-    }
     return oltp_sqlite_error(cursor->connection, rc, NULL, error);
 }
 
@@ -74,9 +72,8 @@ static rhei_status cursor_start(struct oltp_cursor *cursor, const struct oltp_st
     rhei_status status = oltp_face_pin(cursor->connection, cursor->statement, stop, error);
     if (status == RHEI_OK) {
         status = cursor_step(cursor, error);
-        if (oltp_face_missed(cursor->connection, cursor->statement)) {
+        if (oltp_face_missed(cursor->connection, cursor->statement))
             status = cursor_start_anew(cursor, stop, error);
-        }
     }
     cursor->stop.elsewhere = NULL; /* the caller's, for as long as this call */
     cursor->row_waits = status == RHEI_ROW;
@@ -101,9 +98,8 @@ static struct oltp_cursor *cursor_of_reader(struct oltp_connection *reader)
 {
     struct oltp_cursor *cursor = reader->spare_cursor;
     reader->spare_cursor = NULL;
-    if (cursor == NULL) {
+    if (cursor == NULL)
         return base_alloc_zero(1, sizeof *cursor);
-    }
     memset(cursor, 0, offsetof(struct oltp_cursor, arena));
     return cursor;
 }
@@ -115,9 +111,8 @@ rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const stru
     *result = NULL;
     struct oltp_connection *reader = NULL;
     rhei_status status = oltp_reader_take(oltp, &reader, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     struct oltp_cursor *cursor = cursor_of_reader(reader);
     if (cursor == NULL) {
         oltp_reader_give(oltp, &reader);
@@ -127,15 +122,12 @@ rhei_status oltp_read(struct oltp *oltp, const char *sql, size_t len, const stru
     cursor->connection = reader;
     cursor->pooled = true;
     status = oltp_prepare(reader, sql, len, &cursor->statement, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = read_check(cursor->statement, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_bind(reader, cursor->statement, params, count, true, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = cursor_start(cursor, stop, error);
-    }
     uint64_t reads = atomic_load_explicit(&reader->reads, memory_order_relaxed) + 1; /* nobody else adds to it */
     atomic_store_explicit(&reader->reads, reads, memory_order_relaxed);
     if (status != RHEI_OK) {
@@ -153,9 +145,8 @@ rhei_status oltp_cursor_stream(struct oltp *oltp, struct oltp_connection *connec
 {
     *result = NULL;
     struct oltp_cursor *cursor = base_alloc_zero(1, sizeof *cursor);
-    if (cursor == NULL) {
+    if (cursor == NULL)
         return error_no_memory(error);
-    }
     cursor->oltp = oltp;
     cursor->connection = connection;
     cursor->statement = statement;
@@ -187,14 +178,12 @@ rhei_status oltp_cursor_next(struct oltp_cursor *cursor, struct rhei_error *erro
         return RHEI_ROW;
     }
     if (cursor->failed != RHEI_OK) {
-        if (error != NULL && error->code == RHEI_OK) {
+        if (error != NULL && error->code == RHEI_OK)
             *error = cursor->error;
-        }
         return cursor->failed;
     }
-    if (cursor->done) {
+    if (cursor->done)
         return RHEI_DONE;
-    }
     rhei_status status = cursor_step(cursor, error);
     if (status != RHEI_ROW && status != RHEI_DONE) {
         cursor->failed = status;
@@ -218,9 +207,8 @@ static bool collect_head(struct oltp_cursor *cursor, sqlite3_stmt *stmt)
     for (uint32_t i = 0; cursor->names != NULL && cursor->types != NULL && i < cursor->column_count; i++) {
         cursor->names[i] = base_arena_text(&cursor->arena, sqlite3_column_name(stmt, (int)i));
         cursor->types[i] = base_arena_text(&cursor->arena, sqlite3_column_decltype(stmt, (int)i));
-        if (cursor->names[i] == NULL || cursor->types[i] == NULL) {
+        if (cursor->names[i] == NULL || cursor->types[i] == NULL)
             return false;
-        }
     }
     return cursor->names != NULL && cursor->types != NULL;
 }
@@ -230,9 +218,8 @@ static bool collect_row(struct oltp_cursor *cursor, sqlite3_stmt *stmt, bool utf
     void *values = cursor->values;
     size_t columns = cursor->column_count;
     if (cursor->row_count == cursor->row_capacity &&
-        !base_grow(&values, &cursor->row_capacity, cursor->row_count + 1, columns * sizeof *cursor->values)) {
+        !base_grow(&values, &cursor->row_capacity, cursor->row_count + 1, columns * sizeof *cursor->values))
         return false;
-    }
     cursor->values = values;
     BASE_INVARIANT(cursor->row_count < cursor->row_capacity || columns == 0);
     struct rhei_value *row = &cursor->values[cursor->row_count * columns];
@@ -240,9 +227,8 @@ static bool collect_row(struct oltp_cursor *cursor, sqlite3_stmt *stmt, bool utf
         oltp_column(stmt, (int)i, utf16, &row[i]);
         if (row[i].type >= RHEI_TEXT && row[i].length > 0) {
             void *copy = base_arena_alloc(&cursor->arena, row[i].length);
-            if (copy == NULL) {
+            if (copy == NULL)
                 return false;
-            }
             memcpy(copy, row[i].as.bytes, row[i].length);
             row[i].as.bytes = copy;
             cursor->kept_bytes += row[i].length;
@@ -260,27 +246,23 @@ rhei_status oltp_cursor_collect(struct oltp_connection *connection, struct oltp_
     bool is_new = cursor == NULL, ok = true, fits = true;
     if (is_new) {
         cursor = base_alloc_zero(1, sizeof *cursor);
-        if (cursor == NULL) {
+        if (cursor == NULL)
             return error_no_memory(error);
-        }
         cursor->oltp = connection->oltp;
         *result = cursor;
     }
     int rc = sqlite3_step(statement->stmt);
-    if (is_new) {
+    if (is_new)
         ok = collect_head(cursor, statement->stmt);
-    }
     while (fits && rc == SQLITE_ROW) {
         ok = ok && collect_row(cursor, statement->stmt, connection->utf16);
         fits = connection->most_kept == 0 || cursor->kept_bytes <= connection->most_kept;
-        if (!ok || !fits) {
+        if (!ok || !fits)
             sqlite3_interrupt(connection->db); /* its changes are made by now: SQLite takes them back */
-        }
         rc = sqlite3_step(statement->stmt);
     }
-    if (ok && fits && rc == SQLITE_DONE) {
+    if (ok && fits && rc == SQLITE_DONE)
         return RHEI_OK;
-    }
     rhei_status status = RHEI_MEMORY_LIMIT;
     if (!ok) {
         status = error_no_memory(error);
@@ -337,14 +319,12 @@ static bool cursor_origins_are_sure(const struct oltp_cursor *cursor, const stru
  */
 static struct oltp_schema *cursor_schema(struct oltp_cursor *cursor)
 {
-    if (cursor->schema_known) {
+    if (cursor->schema_known)
         return cursor->schema;
-    }
     cursor->schema_known = true;
     int64_t cookie = 0;
-    if (oltp_query_int(cursor->connection, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK) {
+    if (oltp_query_int(cursor->connection, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK)
         return NULL;
-    }
     cursor->schema = cursor->oltp->hooks->hold(cursor->oltp, cookie);
     if (cursor->schema != NULL && !cursor_origins_are_sure(cursor, cursor->schema)) {
         cursor->oltp->hooks->release(cursor->schema);
@@ -355,16 +335,14 @@ static struct oltp_schema *cursor_schema(struct oltp_cursor *cursor)
 
 uint8_t oltp_cursor_column_class(struct oltp_cursor *cursor, uint32_t column)
 {
-    if (cursor->connection == NULL) {
+    if (cursor->connection == NULL)
         return RHEI_NULL;
-    }
     sqlite3_stmt *stmt = cursor->statement->stmt;
     const char *database = sqlite3_column_database_name(stmt, (int)column);
     const char *table = sqlite3_column_table_name(stmt, (int)column);
     const char *origin = sqlite3_column_origin_name(stmt, (int)column);
-    if (database == NULL || table == NULL || origin == NULL || strcmp(database, "main") != 0) {
+    if (database == NULL || table == NULL || origin == NULL || strcmp(database, "main") != 0)
         return RHEI_NULL;
-    }
     struct oltp_schema *schema = cursor_schema(cursor);
     return schema != NULL ? cursor->oltp->hooks->column_class(schema, table, origin) : RHEI_NULL;
 }
@@ -394,11 +372,10 @@ bool oltp_cursor_is_kept(const struct oltp_cursor *cursor)
 
 static void look_at(const struct rhei_value *value, uint8_t *seen)
 {
-    if (value->type == RHEI_TEXT && !base_utf8_valid(value->as.bytes, value->length)) {
+    if (value->type == RHEI_TEXT && !base_utf8_valid(value->as.bytes, value->length))
         *seen |= 1u << RHEI_BLOB;
-    } else if (value->type != RHEI_NULL) {
+    else if (value->type != RHEI_NULL)
         *seen |= (uint8_t)(1u << value->type);
-    }
 }
 
 static void look_at_row(const struct oltp_cursor *cursor, uint32_t columns, uint8_t *seen)
@@ -428,11 +405,9 @@ static void look_at_row(const struct oltp_cursor *cursor, uint32_t columns, uint
 
 static void survey_kept(const struct oltp_cursor *cursor, uint8_t *seen)
 {
-    for (size_t row = cursor->row_at == 0 ? 0 : cursor->row_at - 1; row < cursor->row_count; row++) {
-        for (uint32_t c = 0; c < cursor->column_count; c++) {
+    for (size_t row = cursor->row_at == 0 ? 0 : cursor->row_at - 1; row < cursor->row_count; row++)
+        for (uint32_t c = 0; c < cursor->column_count; c++)
             look_at(&cursor->values[row * cursor->column_count + c], &seen[c]);
-        }
-    }
 }
 
 /* The rows to the end, then the statement anew; the anchor, active all the while, holds the snapshot. */
@@ -444,16 +419,14 @@ static rhei_status survey_streamed(struct oltp_cursor *cursor, size_t keep, uint
         look_at_row(cursor, columns, seen);
         status = cursor_step(cursor, error);
     }
-    if (status != RHEI_DONE) {
+    if (status != RHEI_DONE)
         return status;
-    }
     sqlite3_reset(cursor->statement->stmt);
     cursor->done = false;
     for (size_t row = 0; row <= keep; row++) {
         status = cursor_step(cursor, error);
-        if (status != RHEI_ROW) {
+        if (status != RHEI_ROW)
             break;
-        }
     }
     cursor->row_waits = status == RHEI_ROW;
     return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
@@ -468,21 +441,17 @@ rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t 
         cursor->row_at = keep;
         return RHEI_OK;
     }
-    if (cursor->done) {
+    if (cursor->done)
         return error_set(error, RHEI_INTERNAL, "there are no rows left to look at");
-    }
     (void)cursor_schema(cursor); /* of the statement that still has its first snapshot */
     struct oltp_statement *anchor = NULL;
     rhei_status status = oltp_prepare(cursor->connection, anchor_sql, sizeof anchor_sql - 1, &anchor, error);
-    if (status == RHEI_OK && sqlite3_step(anchor->stmt) != SQLITE_ROW) {
+    if (status == RHEI_OK && sqlite3_step(anchor->stmt) != SQLITE_ROW)
         status = oltp_sqlite_error(cursor->connection, sqlite3_errcode(cursor->connection->db), NULL, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = survey_streamed(cursor, keep, seen, error);
-    }
-    if (anchor != NULL) {
+    if (anchor != NULL)
         oltp_statement_release(cursor->connection, &anchor);
-    }
     return status;
 }
 
@@ -492,21 +461,18 @@ rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t 
  */
 int64_t oltp_cursor_position(struct oltp_cursor *cursor)
 {
-    if (cursor->connection == NULL || cursor->position_exact) {
+    if (cursor->connection == NULL || cursor->position_exact)
         return cursor->position;
-    }
     static const char sql[] = "SELECT max(seq) FROM main." OLTP_LOG;
     struct oltp_statement *statement = NULL;
     if (oltp_prepare(cursor->connection, sql, sizeof sql - 1, &statement, NULL) == RHEI_OK) {
         int64_t position = cursor->position;
-        if (sqlite3_step(statement->stmt) == SQLITE_ROW) {
+        if (sqlite3_step(statement->stmt) == SQLITE_ROW)
             position = sqlite3_column_int64(statement->stmt, 0);
-        }
         bool same = !cursor->done || !sqlite3_get_autocommit(cursor->connection->db) ||
                     oltp_commit_token(cursor->oltp) == cursor->token;
-        if (same) {
+        if (same)
             cursor->position = position;
-        }
         oltp_statement_release(cursor->connection, &statement);
     }
     cursor->position_exact = true;
@@ -516,18 +482,16 @@ int64_t oltp_cursor_position(struct oltp_cursor *cursor)
 void oltp_cursor_close(struct oltp_cursor **slot)
 {
     struct oltp_cursor *cursor = slot == NULL ? NULL : *slot;
-    if (cursor == NULL) {
+    if (cursor == NULL)
         return;
-    }
     *slot = NULL;
     if (cursor->schema != NULL) {
         cursor->oltp->hooks->release(cursor->schema);
         cursor->schema = NULL;
     }
     if (cursor->connection != NULL) {
-        if (cursor->statement != NULL) {
+        if (cursor->statement != NULL)
             oltp_statement_release(cursor->connection, &cursor->statement);
-        }
         oltp_connection_watch(cursor->connection, NULL);
         if (cursor->pooled) {
             struct oltp_connection *reader = cursor->connection;
@@ -537,9 +501,8 @@ void oltp_cursor_close(struct oltp_cursor **slot)
             return;
         }
     }
-    if (cursor->owner_open != NULL) {
+    if (cursor->owner_open != NULL)
         *cursor->owner_open = false;
-    }
     base_arena_reset(&cursor->arena);
     base_free(cursor->values);
     base_free(cursor);

@@ -17,13 +17,11 @@ struct oltp_describe {
 
 static void describe_add(struct oltp_describe *describe, const char *schema, const char *table, const char *column)
 {
-    for (size_t i = 0; i < describe->count; i++) {
+    for (size_t i = 0; i < describe->count; i++)
         if (base_fold_compare(describe->references[i].schema, schema) == 0 &&
             base_fold_compare(describe->references[i].table, table) == 0 &&
-            base_fold_compare(describe->references[i].column, column) == 0) {
+            base_fold_compare(describe->references[i].column, column) == 0)
             return;
-        }
-    }
     void *items = describe->references;
     if (!base_grow(&items, &describe->capacity, describe->count + 1, sizeof *describe->references)) {
         describe->failed = true;
@@ -47,18 +45,15 @@ static int describe_authorize(void *context, int action, const char *first, cons
     struct oltp *oltp = context;
     (void)trigger;
     if (oltp->describing != NULL &&
-        oltp_face_authorize(oltp->describer, action, first, second, database) == SQLITE_DENY) {
+        oltp_face_authorize(oltp->describer, action, first, second, database) == SQLITE_DENY)
         return SQLITE_DENY;
-    }
     database = database == NULL ? "" : database;
-    if (oltp->describing == NULL || first == NULL) {
+    if (oltp->describing == NULL || first == NULL)
         return SQLITE_OK;
-    }
-    if (action == SQLITE_READ || action == SQLITE_UPDATE) {
+    if (action == SQLITE_READ || action == SQLITE_UPDATE)
         describe_add(oltp->describing, database, first, second == NULL ? "" : second);
-    } else if (action == SQLITE_INSERT || action == SQLITE_DELETE) {
+    else if (action == SQLITE_INSERT || action == SQLITE_DELETE)
         describe_add(oltp->describing, database, first, "");
-    }
     return SQLITE_OK;
 }
 
@@ -101,12 +96,10 @@ static rhei_status look_begin(struct oltp *oltp, int64_t *cookie, struct rhei_er
         rc = sqlite3_prepare_v3(db, "PRAGMA main.schema_version", -1, SQLITE_PREPARE_PERSISTENT, &oltp->look_cookie,
                                 NULL);
     }
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         rc = sqlite3_step(oltp->look);
-    }
-    if (rc == SQLITE_ROW) {
+    if (rc == SQLITE_ROW)
         rc = sqlite3_step(oltp->look_cookie);
-    }
     if (rc == SQLITE_ROW) {
         *cookie = sqlite3_column_int64(oltp->look_cookie, 0);
         sqlite3_reset(oltp->look_cookie);
@@ -174,9 +167,8 @@ static rhei_status describe_once(struct oltp *oltp, const char *copy, size_t len
 {
     *facts = (struct oltp_facts){0};
     struct oltp_describe *describe = base_alloc_zero(1, sizeof *describe);
-    if (describe == NULL) {
+    if (describe == NULL)
         return error_no_memory(error);
-    }
     facts->owner = describe;
     int64_t cookie = 0;
     base_mutex_lock(&oltp->describe_lock);
@@ -190,15 +182,13 @@ static rhei_status describe_once(struct oltp *oltp, const char *copy, size_t len
         look_end(oltp);
     }
     base_mutex_unlock(&oltp->describe_lock);
-    if (status == RHEI_OK && describe->failed) {
+    if (status == RHEI_OK && describe->failed)
         status = error_no_memory(error);
-    }
     facts->schema_version = oltp_version_with(oltp->hooks->version_of(oltp, cookie), shown);
     facts->references = describe->references;
     facts->reference_count = (uint32_t)describe->count;
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         oltp_facts_reset(facts);
-    }
     return status;
 }
 
@@ -206,17 +196,14 @@ rhei_status oltp_describe(struct oltp *oltp, const char *sql, size_t len, struct
                           struct rhei_error *error)
 {
     *facts = (struct oltp_facts){0};
-    if (len > 1000000000) {
+    if (len > 1000000000)
         return error_set(error, RHEI_TOO_BIG, "the statement is longer than 1,000,000,000 bytes");
-    }
     rhei_status status = oltp_pragma_check(oltp->describer, sql, len, error);
     char *copy = status == RHEI_OK ? base_strndup(sql, len) : NULL;
-    if (status == RHEI_OK && copy == NULL) {
+    if (status == RHEI_OK && copy == NULL)
         status = error_no_memory(error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = describe_once(oltp, copy, len, facts, error);
-    }
     /* A schema that we don't know yet: catch up with it once; while it can't be had, the facts say so. */
     if (status == RHEI_OK && facts->schema_version == 0 && oltp->hooks->settle(oltp, NULL) == RHEI_OK) {
         oltp_facts_reset(facts);
@@ -243,17 +230,15 @@ void oltp_facts_reset(struct oltp_facts *facts)
 static void classes_of(struct oltp *oltp, const struct oltp_statement *statement, struct oltp_schema *schema,
                        uint8_t *classes, uint32_t count)
 {
-    if (statement->compound || oltp->hooks->names_view(schema, statement->sql, statement->len)) {
+    if (statement->compound || oltp->hooks->names_view(schema, statement->sql, statement->len))
         return;
-    }
     uint32_t there = (uint32_t)sqlite3_column_count(statement->stmt);
     for (uint32_t i = 0; i < count && i < there; i++) {
         const char *database = sqlite3_column_database_name(statement->stmt, (int)i);
         const char *table = sqlite3_column_table_name(statement->stmt, (int)i);
         const char *origin = sqlite3_column_origin_name(statement->stmt, (int)i);
-        if (database != NULL && table != NULL && origin != NULL && strcmp(database, "main") == 0) {
+        if (database != NULL && table != NULL && origin != NULL && strcmp(database, "main") == 0)
             classes[i] = oltp->hooks->column_class(schema, table, origin);
-        }
     }
 }
 
@@ -263,9 +248,8 @@ rhei_status oltp_describe_classes(struct oltp *oltp, const char *sql, size_t len
     memset(classes, RHEI_NULL, count);
     char *copy = len > 1000000000 ? NULL : base_strndup(sql, len);
     struct oltp_statement statement = {.sql = copy, .len = len};
-    if (copy == NULL) {
+    if (copy == NULL)
         return error_no_memory(error);
-    }
     int64_t cookie = 0;
     base_mutex_lock(&oltp->describe_lock);
     rhei_status status = look_begin(oltp, &cookie, error);
@@ -277,9 +261,8 @@ rhei_status oltp_describe_classes(struct oltp *oltp, const char *sql, size_t len
     if (status == RHEI_OK && statement.stmt != NULL) {
         oltp_classify(&statement);
         struct oltp_schema *schema = oltp->hooks->hold(oltp, cookie);
-        if (schema != NULL) {
+        if (schema != NULL)
             classes_of(oltp, &statement, schema, classes, count);
-        }
         oltp->hooks->release(schema);
     }
     sqlite3_finalize(statement.stmt);
@@ -305,11 +288,9 @@ struct explain {
 static int explain_depth(struct explain *explain, int id, int parent)
 {
     int depth = parent == 0 ? 0 : 1;
-    for (int i = 0; i < explain->node_count && parent != 0; i++) {
-        if (explain->nodes[i].id == parent) {
+    for (int i = 0; i < explain->node_count && parent != 0; i++)
+        if (explain->nodes[i].id == parent)
             depth = explain->nodes[i].depth + 1;
-        }
-    }
     if (explain->node_count < EXPLAIN_NODES) {
         explain->nodes[explain->node_count].id = id;
         explain->nodes[explain->node_count++].depth = depth;
@@ -321,15 +302,12 @@ static void explain_line(struct explain *explain, int id, int parent, const char
 {
     const char *separator = explain->text.len > 0 ? "\n" : "";
     base_buffer_format(&explain->text, "%s%*s%s", separator, 2 * explain_depth(explain, id, parent), "", detail);
-    if (strstr(detail, "AUTOMATIC") != NULL) {
+    if (strstr(detail, "AUTOMATIC") != NULL)
         explain->plan->automatic_indexes++;
-    }
-    if (strstr(detail, "USE TEMP B-TREE") != NULL) {
+    if (strstr(detail, "USE TEMP B-TREE") != NULL)
         explain->plan->temp_sorts++;
-    }
-    if (strstr(detail, "CORRELATED") != NULL) {
+    if (strstr(detail, "CORRELATED") != NULL)
         explain->plan->correlated++;
-    }
     explain->plan->scans += strncmp(detail, "SCAN ", 5) == 0;
     explain->plan->searches += strncmp(detail, "SEARCH ", 7) == 0;
 }
@@ -368,9 +346,8 @@ rhei_status oltp_explain(struct oltp *oltp, const char *sql, size_t len, struct 
     plan->schema_version = oltp_version_with(oltp->hooks->version_of(oltp, cookie), shown);
     base_buffer_reset(&text);
     plan->text = base_buffer_take(&explain.text);
-    if (status == RHEI_OK && plan->text == NULL) {
+    if (status == RHEI_OK && plan->text == NULL)
         plan->text = base_strdup("");
-    }
     if (status != RHEI_OK) {
         base_free(plan->text);
         plan->text = NULL;

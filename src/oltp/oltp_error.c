@@ -51,11 +51,9 @@ static const struct code codes[] = {
 
 static const struct code *error_find(int rc)
 {
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-        if (codes[i].sqlite == rc) {
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i].sqlite == rc)
             return &codes[i];
-        }
-    }
     return rc > 255 ? error_find(rc & 255) : NULL;
 }
 
@@ -64,17 +62,15 @@ static rhei_status error_fill(int rc, const char *what, const char *message, int
     const struct code *code = error_find(rc);
     rhei_status status = code == NULL ? RHEI_SQL : code->status;
     const char *advice = code == NULL ? NULL : code->advice;
-    if (error != NULL && error->code != RHEI_OK) {
+    if (error != NULL && error->code != RHEI_OK)
         return status;
-    }
     error_set(error, status, "%s%s%s%s%s", what == NULL ? "" : what, what == NULL ? "" : ": ", message,
               advice == NULL ? "" : "; ", advice == NULL ? "" : advice);
     if (error != NULL) {
         error->engine_code = rc;
         error->sql_offset = offset;
-        if (code != NULL && code->sqlstate != NULL) {
+        if (code != NULL && code->sqlstate != NULL)
             memcpy(error->sqlstate, code->sqlstate, 6);
-        }
     }
     return status;
 }
@@ -94,27 +90,22 @@ rhei_status oltp_stop_error(rhei_status status, bool waited, struct rhei_error *
 rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const char *what, struct rhei_error *error)
 {
     bool waited = (rc & 255) == SQLITE_BUSY;
-    if (((rc & 255) == SQLITE_INTERRUPT || waited) && connection->stopped != RHEI_OK) {
+    if (((rc & 255) == SQLITE_INTERRUPT || waited) && connection->stopped != RHEI_OK)
         return oltp_stop_error(connection->stopped, waited, error);
-    }
-    if (connection->oltp != NULL && oltp_identity_lost(connection->oltp)) { /* whatever SQLite makes of it */
+    if (connection->oltp != NULL && oltp_identity_lost(connection->oltp)) /* whatever SQLite makes of it */
         return oltp_identity_check(connection->oltp, false, error);
-    }
     /* the size that the system allows for a file (ulimit, a quota) is as good as a full disk */
     int system = (rc & 255) == SQLITE_IOERR ? sqlite3_system_errno(connection->db) : 0;
     if (system == EFBIG || system == EDQUOT) {
         return error_fill(SQLITE_FULL, what,
                           system == EFBIG ? "the file may not grow any more" : "the disk quota is used up", -1, error);
     }
-    if (connection->face != NULL && (error == NULL || error->code == RHEI_OK) &&
-        oltp_face_error(connection, rc, error)) {
+    if (connection->face != NULL && (error == NULL || error->code == RHEI_OK) && oltp_face_error(connection, rc, error))
         return RHEI_READ_ONLY;
-    }
     int extended = sqlite3_extended_errcode(connection->db);
     bool same = (extended & 255) == (rc & 255);
     const char *message = same ? sqlite3_errmsg(connection->db) : sqlite3_errstr(rc);
-    if (connection->oltp != NULL && (rc & 255) == SQLITE_BUSY) {
+    if (connection->oltp != NULL && (rc & 255) == SQLITE_BUSY)
         atomic_fetch_add_explicit(&connection->oltp->counters.busy, 1, memory_order_relaxed);
-    }
     return error_fill(same ? extended : rc, what, message, same ? sqlite3_error_offset(connection->db) : -1, error);
 }

@@ -31,12 +31,10 @@ static void forget(struct evaluator *evaluator, int at)
 void oltp_evaluator_close(void *handle)
 {
     struct evaluator *evaluator = handle;
-    if (evaluator == NULL) {
+    if (evaluator == NULL)
         return;
-    }
-    for (int i = 0; i < EXPRESSIONS_KEPT; i++) {
+    for (int i = 0; i < EXPRESSIONS_KEPT; i++)
         forget(evaluator, i);
-    }
     sqlite3_close(evaluator->db);
     base_free(evaluator);
 }
@@ -44,9 +42,8 @@ void oltp_evaluator_close(void *handle)
 void *oltp_evaluator_open(void)
 {
     struct evaluator *evaluator = base_alloc_zero(1, sizeof *evaluator);
-    if (evaluator == NULL) {
+    if (evaluator == NULL)
         return NULL;
-    }
     if (sqlite3_open_v2(":memory:", &evaluator->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK) {
         oltp_evaluator_close(evaluator);
@@ -63,16 +60,14 @@ static sqlite3_stmt *evaluator_statement(struct evaluator *evaluator, const char
             evaluator->kept[i].used = ++evaluator->clock;
             return evaluator->kept[i].statement;
         }
-        if (evaluator->kept[i].used < evaluator->kept[oldest].used) {
+        if (evaluator->kept[i].used < evaluator->kept[oldest].used)
             oldest = i;
-        }
     }
     forget(evaluator, oldest);
     char *sql = sqlite3_mprintf("SELECT %s", expression);
     sqlite3_stmt *statement = NULL;
-    if (sql != NULL) {
+    if (sql != NULL)
         sqlite3_prepare_v3(evaluator->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
-    }
     sqlite3_free(sql);
     evaluator->kept[oldest].expression = base_strdup(expression);
     evaluator->kept[oldest].statement = statement;
@@ -108,13 +103,11 @@ bool oltp_evaluate(void *handle, const char *expression, const struct rhei_value
                    struct rhei_value *result)
 {
     sqlite3_stmt *statement = evaluator_statement(handle, expression);
-    if (statement == NULL) {
+    if (statement == NULL)
         return false;
-    }
     sqlite3_reset(statement); /* ends the call before: its text was on loan until now */
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         bind(statement, (int)i + 1, &arguments[i]);
-    }
     if (sqlite3_step(statement) != SQLITE_ROW) {
         sqlite3_reset(statement);
         return false;

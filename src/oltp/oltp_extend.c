@@ -36,9 +36,8 @@ struct rhei_call {
 void *oltp_call_memory(struct rhei_call *call, size_t size)
 {
     struct memory_block *block = size < SIZE_MAX - sizeof *block ? base_alloc(sizeof *block + size) : NULL;
-    if (block == NULL) {
+    if (block == NULL)
         return NULL;
-    }
     block->next = call->blocks;
     call->blocks = block;
     return block + 1;
@@ -133,24 +132,20 @@ static void run_function(sqlite3_context *context, int count, sqlite3_value **va
     struct rhei_call call = {.connection = function->connection};
     struct rhei_value at_hand[ARGUMENTS_AT_HAND], *arguments = at_hand, result = {.type = RHEI_NULL};
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (count > ARGUMENTS_AT_HAND) {
+    if (count > ARGUMENTS_AT_HAND)
         arguments = oltp_call_memory(&call, (size_t)count * sizeof *arguments);
-    }
     rhei_status status = arguments == NULL ? error_no_memory(&error) : RHEI_OK;
     for (int i = 0; i < count && status == RHEI_OK; i++) {
         arguments[i] = value_of(values[i]);
-        if (arguments[i].type >= RHEI_TEXT && arguments[i].length > 0 && arguments[i].as.bytes == NULL) {
+        if (arguments[i].type >= RHEI_TEXT && arguments[i].length > 0 && arguments[i].as.bytes == NULL)
             status = error_no_memory(&error);
-        }
     }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = function->given.run(function->given.context, &call, arguments, (uint32_t)count, &result, &error);
-    }
-    if (status == RHEI_OK && call.stopped == RHEI_OK) {
+    if (status == RHEI_OK && call.stopped == RHEI_OK)
         give_result(context, &result);
-    } else {
+    else
         give_error(context, &call, &error);
-    }
     call_end(&call);
 }
 
@@ -163,18 +158,16 @@ static int run_collation(void *context, int a_length, const void *a, int b_lengt
 static void free_function(void *pointer)
 {
     struct extend_function *function = pointer;
-    if (function->given.destroy != NULL) {
+    if (function->given.destroy != NULL)
         function->given.destroy(function->given.context);
-    }
     base_free(function);
 }
 
 static void free_collation(void *pointer)
 {
     struct extend_collation *collation = pointer;
-    if (collation->given.destroy != NULL) {
+    if (collation->given.destroy != NULL)
         collation->given.destroy(collation->given.context);
-    }
     base_free(collation);
 }
 
@@ -184,12 +177,10 @@ static rhei_status is_builtin(struct oltp_connection *connection, const char *na
     static const char sql[] = "SELECT 1 FROM pragma_function_list WHERE builtin AND name = ?1 COLLATE NOCASE LIMIT 1";
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL);
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         rc = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-    }
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
-    }
     *builtin = rc == SQLITE_ROW;
     rhei_status status =
         rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
@@ -206,9 +197,8 @@ static rhei_status check_function(struct oltp_connection *connection, const stru
         return error_set(error, RHEI_INVALID, "function %s can't have %d arguments: 0 to %d, or -1 for any number",
                          function->name, function->arguments, most);
     }
-    if (strlen(function->name) > 255) {
+    if (strlen(function->name) > 255)
         return error_set(error, RHEI_INVALID, "the name of a function has 255 bytes at most");
-    }
     rhei_status status = is_builtin(connection, function->name, &builtin, error);
     return status == RHEI_OK && (builtin || sqlite3_strnicmp(function->name, "_rhei_", 6) == 0)
                ? error_set(error, RHEI_EXISTS, "%s is a function of SQLite or Rhei itself: choose another name",
@@ -222,9 +212,8 @@ rhei_status oltp_add_function(struct oltp_connection *connection, const struct o
     rhei_status status = check_function(connection, function, error);
     struct extend_function *kept = status == RHEI_OK ? base_alloc(sizeof *kept) : NULL;
     if (kept == NULL) {
-        if (function->destroy != NULL) {
+        if (function->destroy != NULL)
             function->destroy(function->context);
-        }
         return status == RHEI_OK ? error_no_memory(error) : status;
     }
     *kept = (struct extend_function){connection, *function};
@@ -251,18 +240,16 @@ rhei_status oltp_add_collation(struct oltp_connection *connection, const struct 
             : RHEI_OK;
     struct extend_collation *kept = status == RHEI_OK ? base_alloc(sizeof *kept) : NULL;
     if (kept == NULL) {
-        if (collation->destroy != NULL) {
+        if (collation->destroy != NULL)
             collation->destroy(collation->context);
-        }
         return status == RHEI_OK ? error_no_memory(error) : status;
     }
     *kept = (struct extend_collation){*collation};
     kept->given.name = NULL;
     int rc =
         sqlite3_create_collation_v2(connection->db, collation->name, SQLITE_UTF8, kept, run_collation, free_collation);
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         return RHEI_OK;
-    }
     free_collation(kept);
     return oltp_sqlite_error(connection, rc, "a collation of the application", error);
 }
@@ -270,13 +257,11 @@ rhei_status oltp_add_collation(struct oltp_connection *connection, const struct 
 rhei_status oltp_extend(struct oltp_connection *connection, struct rhei_error *error)
 {
     const struct oltp_config *config = &connection->oltp->config;
-    if (config->connected == NULL || connection->role == OLTP_CHECKPOINTER) { /* which reads no row */
+    if (config->connected == NULL || connection->role == OLTP_CHECKPOINTER) /* which reads no row */
         return RHEI_OK;
-    }
     struct rhei_error own = RHEI_ERROR_INIT, *said = error != NULL ? error : &own;
     rhei_status status = config->connected(config->connected_context, connection, said);
-    if (status != RHEI_OK && said->code == RHEI_OK) {
+    if (status != RHEI_OK && said->code == RHEI_OK)
         error_set(said, status, "the function on_connect of the application failed");
-    }
     return status;
 }

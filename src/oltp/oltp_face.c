@@ -22,15 +22,12 @@
 
 void face_set_release(struct oltp_face_set *set)
 {
-    if (set == NULL || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1) {
+    if (set == NULL || atomic_fetch_sub_explicit(&set->references, 1, memory_order_acq_rel) != 1)
         return;
-    }
-    for (uint32_t s = 0; s < set->schema_count; s++) {
+    for (uint32_t s = 0; s < set->schema_count; s++)
         sqlite3_free(set->schemas[s].image);
-    }
-    for (uint32_t t = 0; t < set->table_count; t++) {
+    for (uint32_t t = 0; t < set->table_count; t++)
         base_free(set->tables[t].sql);
-    }
     base_arena_reset(&set->arena);
     base_free(set);
 }
@@ -40,11 +37,10 @@ const struct face_table *face_set_find(const struct oltp_face_set *set, uint32_t
     uint32_t low = 0, high = set->table_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (set->tables[middle].definition->id < id) {
+        if (set->tables[middle].definition->id < id)
             low = middle + 1;
-        } else {
+        else
             high = middle;
-        }
     }
     return low < set->table_count && set->tables[low].definition->id == id ? &set->tables[low] : NULL;
 }
@@ -58,11 +54,9 @@ static uint8_t affinity_of(const char *type)
     } words[] = {{"INT", AFFINITY_INTEGER}, {"CHAR", AFFINITY_TEXT}, {"CLOB", AFFINITY_TEXT}, {"TEXT", AFFINITY_TEXT},
                  {"BLOB", AFFINITY_BLOB},   {"REAL", AFFINITY_REAL}, {"FLOA", AFFINITY_REAL}, {"DOUB", AFFINITY_REAL}};
     for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
-        for (const char *at = type; *at != '\0'; at++) {
-            if (sqlite3_strnicmp(at, words[w].word, (int)strlen(words[w].word)) == 0) {
+        for (const char *at = type; *at != '\0'; at++)
+            if (sqlite3_strnicmp(at, words[w].word, (int)strlen(words[w].word)) == 0)
                 return words[w].affinity;
-            }
-        }
     }
     return type[0] == '\0' ? AFFINITY_BLOB : AFFINITY_NUMERIC;
 }
@@ -75,20 +69,15 @@ static bool type_is_plain(const char *type)
     size_t at = 0, start = 0, end = 0, len = strlen(type);
     for (;;) {
         enum oltp_token token = oltp_next_token(type, len, &at, &start, &end);
-        if (token == OLTP_TOKEN_END) {
+        if (token == OLTP_TOKEN_END)
             return true;
-        }
-        if (token == OLTP_TOKEN_OTHER && strchr("(),+-.0123456789", type[start]) == NULL) {
+        if (token == OLTP_TOKEN_OTHER && strchr("(),+-.0123456789", type[start]) == NULL)
             return false;
-        }
-        for (size_t w = 0; token == OLTP_TOKEN_NAME && w < sizeof others / sizeof others[0]; w++) {
-            if (oltp_token_is(type, start, end, others[w])) {
+        for (size_t w = 0; token == OLTP_TOKEN_NAME && w < sizeof others / sizeof others[0]; w++)
+            if (oltp_token_is(type, start, end, others[w]))
                 return false;
-            }
-        }
-        if (token != OLTP_TOKEN_OTHER && token != OLTP_TOKEN_NAME) {
+        if (token != OLTP_TOKEN_OTHER && token != OLTP_TOKEN_NAME)
             return false;
-        }
     }
 }
 
@@ -97,12 +86,10 @@ static void put_type(struct base_buffer *sql, const struct source_column *column
 {
     static const char *const usual[] = {"BLOB", "TEXT", "NUMERIC", "INTEGER", "REAL"};
     const char *type = column->declared_type;
-    if (affinity_of(type) != column->affinity || !type_is_plain(type)) {
+    if (affinity_of(type) != column->affinity || !type_is_plain(type))
         type = usual[column->affinity];
-    }
-    if (type[0] != '\0') {
+    if (type[0] != '\0')
         base_buffer_format(sql, " %s", type);
-    }
 }
 
 static bool is_shown_column(const struct source_column *column)
@@ -118,11 +105,9 @@ static bool key_is_primary(const struct source_table *table, int32_t rowid_colum
 
 static int32_t rowid_column_of(const struct source_table *table)
 {
-    for (uint32_t c = 0; c < table->column_count; c++) {
-        if (table->columns[c].is_rowid || table->columns[c].is_rowid_alias) {
+    for (uint32_t c = 0; c < table->column_count; c++)
+        if (table->columns[c].is_rowid || table->columns[c].is_rowid_alias)
             return (int32_t)c;
-        }
-    }
     return table->key_is_integer && !table->without_rowid && table->key_count == 1 ? (int32_t)table->key_columns[0]
                                                                                    : -1;
 }
@@ -134,9 +119,8 @@ static rhei_status declare(struct face_table *table, struct rhei_error *error)
     base_buffer_text(&sql, "CREATE TABLE x(");
     for (uint32_t c = 0; c < definition->column_count; c++) {
         const struct source_column *column = &definition->columns[c];
-        if (!is_shown_column(column)) {
+        if (!is_shown_column(column))
             continue;
-        }
         base_buffer_text(&sql, c == 0 ? "" : ", ");
         base_buffer_identifier(&sql, column->name);
         put_type(&sql, column);
@@ -163,9 +147,8 @@ static struct source_table *copy_definition(struct base_arena *arena, const stru
     struct source_table *to = base_arena_alloc(arena, sizeof *to);
     struct source_column *columns = base_arena_zero(arena, from->column_count, sizeof *columns);
     uint32_t *keys = base_arena_zero(arena, (size_t)from->key_count + 1, sizeof *keys);
-    if (to == NULL || columns == NULL || keys == NULL) {
+    if (to == NULL || columns == NULL || keys == NULL)
         return NULL;
-    }
     *to = *from;
     to->columns = columns;
     to->key_columns = keys;
@@ -192,9 +175,8 @@ static rhei_status add_schema(struct oltp_face_set *set, const char *name, const
         }
     }
     *kept = set->schemas[set->schema_count].name = base_arena_text(&set->arena, name);
-    if (*kept == NULL) {
+    if (*kept == NULL)
         return error_no_memory(error);
-    }
     set->schema_count++;
     return RHEI_OK;
 }
@@ -208,16 +190,14 @@ static rhei_status fill(struct oltp *oltp, struct oltp_face_set *set, const stru
     rhei_status status = set->tables == NULL || set->schemas == NULL ? error_no_memory(error) : RHEI_OK;
     const char *kept = NULL;
     /* a schema stays, empty, when its last table goes: connections have it */
-    for (uint32_t s = 0; status == RHEI_OK && s < known; s++) {
+    for (uint32_t s = 0; status == RHEI_OK && s < known; s++)
         status = add_schema(set, before->schemas[s].name, &kept, error);
-    }
     for (uint32_t t = 0; status == RHEI_OK && t < count; t++) {
         struct face_table *table = &set->tables[t];
         status = add_schema(set, tables[t].source, &table->name, error);
         table->definition = copy_definition(&set->arena, tables[t].definition);
-        if (status == RHEI_OK && table->definition == NULL) {
+        if (status == RHEI_OK && table->definition == NULL)
             status = error_no_memory(error);
-        }
         if (status == RHEI_OK) {
             set->table_count++;
             table->rowid_column = rowid_column_of(table->definition);
@@ -292,9 +272,8 @@ static struct oltp_face_set *set_take(struct oltp *oltp)
     }
     atomic_store_explicit(&face->generation, generation, memory_order_release);
     struct oltp_face_set *set = face->set;
-    if (set != NULL) {
+    if (set != NULL)
         atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
-    }
     base_mutex_unlock(&face->lock);
     return set;
 }
@@ -303,11 +282,9 @@ static struct oltp_face_set *set_take(struct oltp *oltp)
 
 static bool is_source(const struct oltp_face_set *set, const char *schema)
 {
-    for (uint32_t s = 0; schema != NULL && s < set->schema_count; s++) {
-        if (base_fold_compare(set->schemas[s].name, schema) == 0) {
+    for (uint32_t s = 0; schema != NULL && s < set->schema_count; s++)
+        if (base_fold_compare(set->schemas[s].name, schema) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -317,14 +294,12 @@ int oltp_face_authorize(struct oltp_connection *connection, int action, const ch
     const struct face_context *face = connection->face;
     if (face == NULL || action == SQLITE_READ || action == SQLITE_SELECT || action == SQLITE_FUNCTION ||
         action == SQLITE_PRAGMA || action == SQLITE_RECURSIVE || action == SQLITE_TRANSACTION ||
-        action == SQLITE_SAVEPOINT || action == SQLITE_ATTACH) {
+        action == SQLITE_SAVEPOINT || action == SQLITE_ATTACH)
         return SQLITE_OK;
-    }
     const char *name = action == SQLITE_ALTER_TABLE ? second : first;
     const char *where = action == SQLITE_ALTER_TABLE || action == SQLITE_DETACH ? first : schema;
-    if (!is_source(face->set, where)) {
+    if (!is_source(face->set, where))
         return SQLITE_OK;
-    }
     snprintf(connection->face_denied, sizeof connection->face_denied, "%.60s.%.60s", where,
              action == SQLITE_DETACH || name == NULL || strncmp(name, "sqlite_", 7) == 0 ? "*" : name);
     return SQLITE_DENY;
@@ -354,9 +329,8 @@ static int show_image(struct oltp_connection *connection, const struct face_sche
                                    SQLITE_DESERIALIZE_READONLY);
     }
     unsigned char *copy = sqlite3_malloc64((sqlite3_uint64)schema->size);
-    if (copy == NULL) {
+    if (copy == NULL)
         return SQLITE_NOMEM;
-    }
     memcpy(copy, schema->image, (size_t)schema->size);
     return sqlite3_deserialize(connection->db, schema->name, copy, schema->size, schema->size,
                                SQLITE_DESERIALIZE_FREEONCLOSE); /* which frees it after a failure too */
@@ -369,29 +343,25 @@ static int show(struct oltp_connection *connection, struct oltp_face_set *set)
     BASE_INVARIANT(connection->face_schemas <= set->schema_count); /* F2: schemas stay, in their order */
     if (face == NULL) {
         face = base_alloc_zero(1, sizeof *face);
-        if (face == NULL) {
+        if (face == NULL)
             return SQLITE_NOMEM;
-        }
         face->connection = connection;
         face->set = set;
         atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
         rc = face_module_register(connection->db, face);
-        if (rc != SQLITE_OK) {
+        if (rc != SQLITE_OK)
             return rc;
-        }
         connection->face = face;
-        if (connection->role != OLTP_DESCRIBER) { /* whose own one asks us, too */
+        if (connection->role != OLTP_DESCRIBER) /* whose own one asks us, too */
             sqlite3_set_authorizer(connection->db, authorize, connection);
-        }
     }
     /* sets keep the order of schemas, so new ones are the last */
     for (uint32_t s = connection->face_schemas; s < set->schema_count && rc == SQLITE_OK; s++) {
         rc = attach(connection, &set->schemas[s]);
         connection->face_schemas += rc == SQLITE_OK;
     }
-    for (uint32_t s = 0; s < set->schema_count && rc == SQLITE_OK; s++) {
+    for (uint32_t s = 0; s < set->schema_count && rc == SQLITE_OK; s++)
         rc = show_image(connection, &set->schemas[s]);
-    }
     if (rc == SQLITE_OK && face->set != set) {
         struct oltp_face_set *old = face->set;
         face->set = set;
@@ -418,14 +388,12 @@ static void face_know_main(struct oltp_connection *connection)
 {
     static const char look[] = "SELECT 1 FROM main.sqlite_master LIMIT 1";
     uint64_t token = oltp_commit_token(connection->oltp);
-    if (connection->face == NULL || (token == connection->face_token && !oltp_is_blind(connection->oltp))) {
+    if (connection->face == NULL || (token == connection->face_token && !oltp_is_blind(connection->oltp)))
         return;
-    }
     if (connection->face_look == NULL &&
         sqlite3_prepare_v3(connection->db, look, sizeof look, SQLITE_PREPARE_PERSISTENT, &connection->face_look,
-                           NULL) != SQLITE_OK) {
+                           NULL) != SQLITE_OK)
         return;
-    }
     int changes = 0;
     bool looked = look_at_main(connection, &changes);
     if (changes != connection->face_looks && connection->role != OLTP_DESCRIBER) { /* which keeps no statements */
@@ -438,22 +406,18 @@ static void face_know_main(struct oltp_connection *connection)
 void oltp_face_use(struct oltp_connection *connection)
 {
     struct oltp *oltp = connection->oltp;
-    if (oltp->face == NULL) {
+    if (oltp->face == NULL)
         return;
-    }
     struct table_reader *reader = oltp->face->reader;
     uint64_t generation = reader->ops->generation(reader);
     face_know_main(connection);
-    if (connection->pin_stays && connection->pin != NULL) {
+    if (connection->pin_stays && connection->pin != NULL)
         return; /* its tables are those that are shown */
-    }
-    if (connection->face_settled == generation + 1) {
+    if (connection->face_settled == generation + 1)
         return;
-    }
     struct oltp_face_set *set = set_take(oltp);
-    if (set == NULL) {
+    if (set == NULL)
         return;
-    }
     int rc = connection->face_settled != 0 && connection->face->set == set ? SQLITE_OK : show(connection, set);
     bool again = (rc & 255) == SQLITE_BUSY || (rc & 255) == SQLITE_LOCKED; /* a scan runs: next time */
     uint64_t shown = atomic_load_explicit(&set->generation, memory_order_acquire);
@@ -491,9 +455,8 @@ const char *oltp_face_schema_of(struct oltp_connection *connection, const char *
         for (uint32_t t = 0; found == NULL && t < set->table_count; t++) {
             const struct face_table *table = &set->tables[t];
             if (table->shown && table->name == set->schemas[s].name &&
-                base_fold_compare(table->definition->name, name) == 0) {
+                base_fold_compare(table->definition->name, name) == 0)
                 found = table->name;
-            }
         }
     }
     return found == NULL || is_local(connection, name) ? "main" : found;
@@ -561,9 +524,8 @@ rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statem
         connection->pinned = statement;
         return RHEI_OK;
     }
-    if (statement->reads_face == 0 || !is_known_to_read(connection, statement)) {
+    if (statement->reads_face == 0 || !is_known_to_read(connection, statement))
         return RHEI_OK;
-    }
     return oltp_face_pin_now(connection, statement, stop, error);
 }
 
@@ -590,9 +552,8 @@ rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_st
 {
     connection->pinned = statement;
     statement->reads_face_version = schema_of(connection);
-    if (connection->role == OLTP_WRITER) {
+    if (connection->role == OLTP_WRITER)
         return pin_for_writer(connection, statement->reads_face, error);
-    }
     struct table_freshness freshness = {.most_age_ms = stop == NULL ? 0 : stop->most_age_ms,
                                         .check = stop == NULL ? NULL : stop->check,
                                         .context = stop == NULL ? NULL : stop->context,
@@ -603,9 +564,8 @@ rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_st
 
 bool oltp_face_missed(struct oltp_connection *connection, struct oltp_statement *statement)
 {
-    if (!connection->pin_asked) {
+    if (!connection->pin_asked)
         return false;
-    }
     int prepared = sqlite3_stmt_status(statement->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
     if (prepared != statement->prepared_anew) {
         statement->prepared_anew = prepared;
@@ -633,12 +593,10 @@ void oltp_face_unpin(struct oltp_connection *connection, const struct oltp_state
 
 bool oltp_face_keep(struct oltp_connection *connection)
 {
-    if (connection->oltp->face == NULL || connection->pin_stays) {
+    if (connection->oltp->face == NULL || connection->pin_stays)
         return false;
-    }
-    if (connection->pinned == NULL) {
+    if (connection->pinned == NULL)
         oltp_face_unpin(connection, NULL);
-    }
     connection->pin_stays = true;
     return true;
 }
@@ -646,9 +604,8 @@ bool oltp_face_keep(struct oltp_connection *connection)
 void oltp_face_let_go(struct oltp_connection *connection)
 {
     connection->pin_stays = false;
-    if (connection->pinned == NULL) {
+    if (connection->pinned == NULL)
         oltp_face_unpin(connection, NULL);
-    }
 }
 
 /* ---- Errors. ------------------------------------------------------------------------------------------------------ */
@@ -665,17 +622,15 @@ bool oltp_face_error(struct oltp_connection *connection, int rc, struct rhei_err
         "its rows come from another source and can only be read here: change them there, or copy "
         "them with CREATE TABLE ... AS SELECT";
     const char *message = sqlite3_errmsg(connection->db);
-    if (connection->face == NULL) {
+    if (connection->face == NULL)
         return false;
-    }
     if ((rc & 255) == SQLITE_AUTH && connection->face_denied[0] != '\0') {
         error_set(error, RHEI_READ_ONLY, "table %s is read-only: %s", connection->face_denied, advice);
         connection->face_denied[0] = '\0';
         return true;
     }
-    if ((rc & 255) != SQLITE_ERROR) {
+    if ((rc & 255) != SQLITE_ERROR)
         return false;
-    }
     bool ours = false;
     for (uint32_t t = 0; t < connection->face->set->table_count && !ours; t++) {
         const char *name = connection->face->set->tables[t].definition->name;
@@ -698,9 +653,8 @@ bool oltp_face_error(struct oltp_connection *connection, int rc, struct rhei_err
 const char *oltp_face_instead(const struct oltp_connection *connection, const char *sql, size_t len)
 {
     size_t at = 0, start = 0, end = 0;
-    if (connection->face == NULL || connection->face->set->schema_count == 0 || !oltp_word_is(sql, len, "ANALYZE")) {
+    if (connection->face == NULL || connection->face->set->schema_count == 0 || !oltp_word_is(sql, len, "ANALYZE"))
         return NULL;
-    }
     oltp_next_token(sql, len, &at, &start, &end);
     return oltp_is_blank(sql, len, at) ? "ANALYZE main" : NULL;
 }
@@ -719,26 +673,22 @@ rhei_status oltp_face_check_ddl(struct oltp_connection *connection, const struct
 {
     static const char *const before[] = {"FROM", "JOIN", "INTO", "UPDATE"};
     size_t at = 0, start = 0, end = 0;
-    if (connection->face == NULL || !statement->creates) {
+    if (connection->face == NULL || !statement->creates)
         return RHEI_OK;
-    }
     bool trigger = false, temporary = false, body = false, wanted = false;
     for (;;) {
         enum oltp_token token = oltp_next_token(statement->sql, statement->len, &at, &start, &end);
-        if (token == OLTP_TOKEN_END) {
+        if (token == OLTP_TOKEN_END)
             return RHEI_OK;
-        }
         if (!trigger) {
             bool word = token == OLTP_TOKEN_NAME;
             temporary = temporary || (word && (oltp_token_is(statement->sql, start, end, "TEMP") ||
                                                oltp_token_is(statement->sql, start, end, "TEMPORARY")));
             trigger = word && oltp_token_is(statement->sql, start, end, "TRIGGER");
-            if (word && !trigger && !temporary && !oltp_token_is(statement->sql, start, end, "CREATE")) {
+            if (word && !trigger && !temporary && !oltp_token_is(statement->sql, start, end, "CREATE"))
                 return RHEI_OK;
-            }
-            if (trigger && temporary) {
+            if (trigger && temporary)
                 return RHEI_OK; /* it may name them */
-            }
             continue;
         }
         body = body || (token == OLTP_TOKEN_NAME && oltp_token_is(statement->sql, start, end, "BEGIN"));
@@ -751,9 +701,8 @@ rhei_status oltp_face_check_ddl(struct oltp_connection *connection, const struct
                 (int)(end - start), statement->sql + start);
         }
         wanted = false;
-        for (size_t w = 0; token == OLTP_TOKEN_NAME && w < sizeof before / sizeof before[0]; w++) {
+        for (size_t w = 0; token == OLTP_TOKEN_NAME && w < sizeof before / sizeof before[0]; w++)
             wanted = wanted || oltp_token_is(statement->sql, start, end, before[w]);
-        }
     }
 }
 
@@ -789,13 +738,11 @@ uint64_t oltp_shown_version(const struct oltp_shown *shown)
 
 uint64_t oltp_shown_look(struct oltp *oltp)
 {
-    if (oltp->face == NULL) {
+    if (oltp->face == NULL)
         return 0;
-    }
     struct table_reader *reader = oltp->face->reader;
-    if (atomic_load_explicit(&oltp->face->generation, memory_order_acquire) != reader->ops->generation(reader)) {
+    if (atomic_load_explicit(&oltp->face->generation, memory_order_acquire) != reader->ops->generation(reader))
         face_set_release(set_take(oltp));
-    }
     return oltp_shown_newest(oltp);
 }
 
@@ -808,13 +755,11 @@ uint64_t oltp_shown_newest(const struct oltp *oltp)
 
 rhei_status oltp_show_tables(struct oltp *oltp, struct table_reader *reader, struct rhei_error *error)
 {
-    if (oltp->face != NULL) {
+    if (oltp->face != NULL)
         return error_set(error, RHEI_EXISTS, "the handle shows the tables of a reader already");
-    }
     struct oltp_face *face = base_alloc_zero(1, sizeof *face);
-    if (face == NULL) {
+    if (face == NULL)
         return error_no_memory(error);
-    }
     face->reader = reader;
     atomic_init(&face->generation, UINT64_MAX);
     base_mutex_init(&face->lock);
@@ -825,9 +770,8 @@ rhei_status oltp_show_tables(struct oltp *oltp, struct table_reader *reader, str
 void oltp_face_close(struct oltp *oltp)
 {
     struct oltp_face *face = oltp->face;
-    if (face == NULL) {
+    if (face == NULL)
         return;
-    }
     face_set_release(face->set);
     base_mutex_destroy(&face->lock);
     base_free(face);

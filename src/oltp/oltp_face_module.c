@@ -47,14 +47,12 @@ static int vtab_connect(sqlite3 *db, void *aux, int argc, const char *const *arg
         return SQLITE_ERROR;
     }
     struct face_vtab *vtab = sqlite3_malloc64(sizeof *vtab);
-    if (vtab == NULL) {
+    if (vtab == NULL)
         return SQLITE_NOMEM;
-    }
     memset(vtab, 0, sizeof *vtab);
     int rc = sqlite3_declare_vtab(db, table->sql);
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         rc = sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
-    }
     if (rc != SQLITE_OK) {
         *error = sqlite3_mprintf("%s", sqlite3_errmsg(db));
         sqlite3_free(vtab);
@@ -110,18 +108,16 @@ static void plan_add(struct plan *plan, const struct face_table *table, sqlite3_
     const struct source_table *definition = table->definition;
     bool binary = sqlite3_stricmp(sqlite3_vtab_collation(info, at), "BINARY") == 0;
     uint8_t op = comparisons[comparison].op;
-    if (definition->columns[column].affinity == AFFINITY_TEXT && (op != TABLE_EQ || !binary)) {
+    if (definition->columns[column].affinity == AFFINITY_TEXT && (op != TABLE_EQ || !binary))
         return;
-    }
     sqlite3_str_appendf(plan->words, "%s%s%s?", plan->arguments == 0 ? "" : " AND ", definition->columns[column].name,
                         comparisons[comparison].word);
     sqlite3_str_appendf(plan->steps, "%d %d %d;", column, op, binary);
     info->aConstraintUsage[at].argvIndex = ++plan->arguments;
     if (op == TABLE_EQ) {
         plan->equal = true;
-        for (uint32_t k = 0; k < definition->key_count && k < 32; k++) {
+        for (uint32_t k = 0; k < definition->key_count && k < 32; k++)
             plan->key |= definition->key_columns[k] == (uint32_t)column ? 1u << k : 0;
-        }
     } else {
         plan->rows /= FACE_RANGE_SHARE;
     }
@@ -133,12 +129,10 @@ static uint64_t rows_of(const struct face_vtab *vtab)
     const struct table_reader_ops *ops = ops_of(context);
     struct table_pin *pin = context->connection->pin, *own = NULL;
     uint64_t rows = 0;
-    if (pin == NULL && ops->pin(context->connection->oltp->face->reader, NULL, &own, NULL) == RHEI_OK) {
+    if (pin == NULL && ops->pin(context->connection->oltp->face->reader, NULL, &own, NULL) == RHEI_OK)
         pin = own;
-    }
-    if (pin != NULL) {
+    if (pin != NULL)
         (void)ops->rows(pin, vtab->table->definition->id, &rows);
-    }
     ops->unpin(&own);
     return rows;
 }
@@ -159,9 +153,8 @@ static int plan_text(struct plan *plan, sqlite3_index_info *info)
             *at++ = ')';
         }
         *at++ = '\0';
-        if (steps_len > 0) {
+        if (steps_len > 0)
             memcpy(at, steps, (size_t)steps_len);
-        }
         at[steps_len] = '\0';
         info->idxStr = text;
         info->needToFreeIdxStr = 1;
@@ -177,21 +170,18 @@ static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     struct face_vtab *vtab = (struct face_vtab *)base;
     struct oltp_connection *connection = vtab->context->connection;
-    if (connection == NULL) {
+    if (connection == NULL)
         return SQLITE_CONSTRAINT;
-    }
     connection->face_met |= source_bit_of_table(vtab->table->definition->id);
     double all = (double)rows_of(vtab);
     struct plan plan = {.words = sqlite3_str_new(NULL), .steps = sqlite3_str_new(NULL), .rows = all};
     for (int i = 0; i < info->nConstraint && plan.arguments < FACE_CONSTRAINTS; i++) {
         const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
         size_t c = 0;
-        while (c < COMPARISONS && comparisons[c].sqlite != constraint->op) {
+        while (c < COMPARISONS && comparisons[c].sqlite != constraint->op)
             c++;
-        }
-        if (constraint->usable && c < COMPARISONS && column_of(vtab->table, constraint->iColumn) >= 0) {
+        if (constraint->usable && c < COMPARISONS && column_of(vtab->table, constraint->iColumn) >= 0)
             plan_add(&plan, vtab->table, info, i, c);
-        }
     }
     const struct source_table *definition = vtab->table->definition;
     bool whole =
@@ -223,9 +213,8 @@ static int pin_of(struct face_vtab *vtab, struct table_pin **pin)
     struct oltp_connection *connection = vtab->context->connection;
     struct rhei_error error = RHEI_ERROR_INIT;
     rhei_status status = RHEI_OK;
-    if (connection == NULL) {
+    if (connection == NULL)
         return SQLITE_MISUSE;
-    }
     uint32_t source = source_bit_of_table(vtab->table->definition->id);
     if (connection->pin_asked && !oltp_face_is_pinned(connection, source)) {
         connection->pin_missed |= source;
@@ -247,13 +236,11 @@ static int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **result)
     struct table_pin *pin = NULL;
     struct rhei_error error = RHEI_ERROR_INIT;
     int rc = pin_of(vtab, &pin);
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK)
         return rc;
-    }
     struct face_cursor *cursor = sqlite3_malloc64(sizeof *cursor);
-    if (cursor == NULL) {
+    if (cursor == NULL)
         return SQLITE_NOMEM;
-    }
     memset(cursor, 0, sizeof *cursor);
     rhei_status status = ops_of(vtab->context)->open(pin, vtab->table->definition->id, &cursor->rows, &error);
     if (status != RHEI_OK) {
@@ -281,9 +268,8 @@ static int cursor_close(sqlite3_vtab_cursor *base)
 static sqlite3_value *as_number(sqlite3_value *value, sqlite3_value **kept)
 {
     *kept = sqlite3_value_dup(value); /* the statement's own must stay as it is */
-    if (*kept != NULL) {
+    if (*kept != NULL)
         (void)sqlite3_value_numeric_type(*kept);
-    }
     return *kept != NULL ? *kept : value;
 }
 
@@ -293,9 +279,8 @@ static bool constrain(const struct source_column *column, bool binary, sqlite3_v
 {
     uint8_t affinity = column->affinity;
     bool numeric = affinity == AFFINITY_INTEGER || affinity == AFFINITY_REAL || affinity == AFFINITY_NUMERIC;
-    if (numeric && sqlite3_value_type(value) == SQLITE_TEXT) {
+    if (numeric && sqlite3_value_type(value) == SQLITE_TEXT)
         value = as_number(value, kept);
-    }
     constraint->classes = ALL_CLASSES;
     switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
@@ -305,9 +290,8 @@ static bool constrain(const struct source_column *column, bool binary, sqlite3_v
         constraint->value = (struct rhei_value){.type = RHEI_REAL, .as.real = sqlite3_value_double(value)};
         break;
     case SQLITE_TEXT:
-        if (!binary || constraint->op != TABLE_EQ) {
+        if (!binary || constraint->op != TABLE_EQ)
             return false;
-        }
         constraint->value = (struct rhei_value){.type = RHEI_TEXT, .as.bytes = sqlite3_value_text(value)};
         constraint->value.length = (uint32_t)sqlite3_value_bytes(value);
         constraint->classes = affinity == AFFINITY_BLOB ? 1 << RHEI_TEXT | 1 << RHEI_BLOB : ALL_CLASSES;
@@ -315,9 +299,8 @@ static bool constrain(const struct source_column *column, bool binary, sqlite3_v
     default:
         return false;
     }
-    if (affinity == AFFINITY_BLOB) { /* the other side may be a column of numbers, which makes numbers of texts here */
+    if (affinity == AFFINITY_BLOB) /* the other side may be a column of numbers, which makes numbers of texts here */
         constraint->classes = NUMBERS | 1 << RHEI_BLOB;
-    }
     return affinity != AFFINITY_TEXT;
 }
 
@@ -357,9 +340,8 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
         rhei_status status = ops_of(vtab->context)->seek(cursor->rows, constraints, used, &error);
         rc = status == RHEI_OK ? cursor_next(base) : fail(vtab, status, &error);
     }
-    for (int i = 0; i < FACE_CONSTRAINTS; i++) {
+    for (int i = 0; i < FACE_CONSTRAINTS; i++)
         sqlite3_value_free(kept[i]);
-    }
     return rc;
 }
 
@@ -385,11 +367,10 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int co
         sqlite3_result_text64(out, value.length == 0 ? "" : value.as.bytes, value.length, SQLITE_STATIC, SQLITE_UTF8);
         break;
     case RHEI_BLOB:
-        if (value.length == 0) {
+        if (value.length == 0)
             sqlite3_result_zeroblob(out, 0);
-        } else {
+        else
             sqlite3_result_blob64(out, value.as.bytes, value.length, SQLITE_STATIC);
-        }
         break;
     default:
         sqlite3_result_null(out);
@@ -403,9 +384,8 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
     struct face_cursor *cursor = (struct face_cursor *)base;
     const struct face_table *table = vtab_of(cursor)->table;
     struct rhei_value value = {.type = RHEI_INTEGER, .as.integer = cursor->number};
-    if (table->rowid_column >= 0) {
+    if (table->rowid_column >= 0)
         ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)table->rowid_column, &value);
-    }
     *rowid = value.type == RHEI_INTEGER ? value.as.integer : 0;
     return SQLITE_OK;
 }
@@ -442,9 +422,8 @@ static void create_tables(struct oltp *oltp, sqlite3 *db, struct oltp_face_set *
 {
     for (uint32_t t = set->table_count; t-- > 0;) {
         struct face_table *table = &set->tables[t];
-        if (table->name != schema) {
+        if (table->name != schema)
             continue;
-        }
         struct base_buffer sql = {0};
         base_buffer_text(&sql, "CREATE VIRTUAL TABLE ");
         base_buffer_identifier(&sql, table->definition->name);
@@ -468,23 +447,19 @@ static int image_make(struct oltp *oltp, struct oltp_face_set *set, struct face_
     };
     sqlite3 *db = NULL;
     struct face_context *context = base_alloc_zero(1, sizeof *context);
-    if (context == NULL) {
+    if (context == NULL)
         return SQLITE_NOMEM;
-    }
     context->set = set;
     atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
     int rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK)
         context_free(context);
-    } else {
+    else
         rc = face_module_register(db, context);
-    }
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         rc = sqlite3_exec(db, encodings[oltp_encoding(oltp)], NULL, NULL, NULL);
-    }
-    if (rc == SQLITE_OK) { /* writes the first page, so that the encoding is settled without any table */
+    if (rc == SQLITE_OK) /* writes the first page, so that the encoding is settled without any table */
         rc = sqlite3_exec(db, "PRAGMA user_version=1", NULL, NULL, NULL);
-    }
     if (rc == SQLITE_OK) {
         create_tables(oltp, db, set, schema->name);
         schema->image = sqlite3_serialize(db, "main", &schema->size, 0);
@@ -499,9 +474,8 @@ rhei_status face_images_make(struct oltp *oltp, struct oltp_face_set *set, struc
 {
     for (uint32_t s = 0; s < set->schema_count; s++) {
         int rc = image_make(oltp, set, &set->schemas[s]);
-        if (rc != SQLITE_OK) {
+        if (rc != SQLITE_OK)
             return oltp_code_error(rc, NULL, error);
-        }
     }
     return RHEI_OK;
 }

@@ -52,9 +52,8 @@ static int frames_settle(sqlite3_file *file)
 static bool frames_join(struct frames *frames, const void *page, size_t bytes)
 {
     void *room = frames->frame;
-    if (!base_grow(&room, &frames->room, HEAD + bytes, 1)) {
+    if (!base_grow(&room, &frames->room, HEAD + bytes, 1))
         return false;
-    }
     frames->frame = room;
     BASE_INVARIANT(frames->at > 0 && frames->room >= HEAD + bytes);
     memcpy(frames->frame, frames->head, HEAD);
@@ -82,9 +81,8 @@ static int frames_write(sqlite3_file *file, const void *bytes, int count, sqlite
         rc = frames_settle(file);
         rc = rc == SQLITE_OK ? frames->system->xWrite(file, bytes, count, at) : rc;
     }
-    if (rc != SQLITE_OK) {
+    if (rc != SQLITE_OK)
         frames->end = 0;
-    }
     return rc;
 }
 

@@ -65,12 +65,10 @@ static double function_round(double value, int64_t digits)
 {
     const double whole = 4503599627370496.0; /* 2^52: no fraction from here on */
     digits = digits > 30 ? 30 : digits < 0 ? 0 : digits;
-    if (!(value >= -whole && value <= whole)) {
+    if (!(value >= -whole && value <= whole))
         return value;
-    }
-    if (digits == 0) {
+    if (digits == 0)
         return (double)(int64_t)(value + (value < 0 ? -0.5 : +0.5));
-    }
     return function_round_text(value, (int)digits);
 }
 

@@ -82,23 +82,20 @@ rhei_status oltp_step_own(struct oltp *oltp, sqlite3_stmt *stmt, struct rhei_err
     oltp->writer->stop = begins ? stop : NULL;
     int rc = sqlite3_step(stmt);
     rhei_status status = RHEI_OK;
-    if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW)
         status = oltp_sqlite_error(oltp->writer, rc, NULL, error);
-    }
     sqlite3_reset(stmt);
     oltp->writer->stop = stop;
     BASE_INVARIANT(stmt != oltp->commit || status != RHEI_OK || !group_in_transaction(oltp)); /* G1 */
-    if (begins && status != RHEI_OK && group_in_transaction(oltp)) {
+    if (begins && status != RHEI_OK && group_in_transaction(oltp))
         oltp_step_own(oltp, oltp->rollback, NULL);
-    }
     return status;
 }
 
 void oltp_roll_back(struct oltp *oltp)
 {
-    if (group_in_transaction(oltp)) {
+    if (group_in_transaction(oltp))
         oltp_step_own(oltp, oltp->rollback, NULL);
-    }
     oltp_rolled_back(oltp);
 }
 
@@ -107,9 +104,8 @@ void oltp_roll_back(struct oltp *oltp)
 static rhei_status group_step(struct oltp *oltp, struct oltp_statement *statement, struct oltp_cursor **cursor,
                               struct rhei_error *error)
 {
-    if (cursor != NULL && sqlite3_column_count(statement->stmt) > 0) {
+    if (cursor != NULL && sqlite3_column_count(statement->stmt) > 0)
         return oltp_cursor_collect(oltp->writer, statement, cursor, error);
-    }
     int rc;
     do {
         rc = sqlite3_step(statement->stmt);
@@ -124,9 +120,8 @@ rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, s
     int64_t seq = oltp->pending_seq;
     int64_t before = sqlite3_total_changes64(db);
     rhei_status status = oltp_face_pin(oltp->writer, statement, NULL, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = group_step(oltp, statement, cursor, error);
-    }
     if (oltp_face_missed(oltp->writer, statement) && status != RHEI_OK) {
         error_clear(error);
         sqlite3_reset(statement->stmt);
@@ -137,9 +132,8 @@ rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, s
         /* a statement that isn't DML leaves sqlite3_changes at the last one's */
         result->changes += sqlite3_total_changes64(db) == before ? 0 : sqlite3_changes64(db);
         result->last_insert_rowid = sqlite3_last_insert_rowid(db);
-        if (oltp->pending_seq != seq) {
+        if (oltp->pending_seq != seq)
             result->position = oltp->pending_seq;
-        }
     }
     return status;
 }
@@ -147,9 +141,8 @@ rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, s
 static rhei_status group_check_debt(struct oltp *oltp, struct rhei_error *error)
 {
     int open = 0, high = 0;
-    if (!oltp->foreign_keys) {
+    if (!oltp->foreign_keys)
         return RHEI_OK;
-    }
     sqlite3_db_status(oltp->writer->db, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &high, 0);
     return open == 0 ? RHEI_OK : oltp_code_error(SQLITE_CONSTRAINT_FOREIGNKEY, "FOREIGN KEY constraint failed", error);
 }
@@ -202,12 +195,10 @@ rhei_status oltp_step_rows(struct oltp *oltp, struct oltp_job *job, struct oltp_
             status = group_find_row(oltp, job, statement, &job->wrong_row, count);
         }
     }
-    if (kept) {
+    if (kept)
         oltp_face_let_go(oltp->writer);
-    }
-    if (wide != NULL) {
+    if (wide != NULL)
         sqlite3_clear_bindings(wide->stmt);
-    }
     return status;
 }
 
@@ -216,23 +207,20 @@ void oltp_recount(struct oltp *oltp)
     int64_t last = 0, position = atomic_load_explicit(&oltp->position, memory_order_relaxed);
     if (oltp->pending_seq == 0 ||
         (oltp_query_int(oltp->writer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, NULL) == RHEI_OK &&
-         last == oltp->pending_seq)) {
+         last == oltp->pending_seq))
         return;
-    }
-    if (last <= position) {
+    if (last <= position)
         oltp_rolled_back(oltp);
-    } else {
+    else
         oltp->pending_seq = last;
-    }
 }
 
 void oltp_name_row(struct oltp_job *job)
 {
-    if (job->many && job->wrong_rows == 1) {
+    if (job->many && job->wrong_rows == 1)
         error_context(&job->error, "row %zu: ", job->wrong_row + 1);
-    } else if (job->many && job->wrong_rows > 1) {
+    else if (job->many && job->wrong_rows > 1)
         error_context(&job->error, "rows %zu to %zu: ", job->wrong_row + 1, job->wrong_row + job->wrong_rows);
-    }
 }
 
 /* A job within the group's open transaction. */
@@ -245,21 +233,18 @@ static rhei_status group_run_member(struct group *group, struct oltp_job *job, s
     int64_t seq = oltp->pending_seq;
     uint64_t logged = oltp->pending_rows;
     rhei_status status = guarded ? oltp_step_own(oltp, oltp->savepoint, &job->error) : RHEI_OK;
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     group_watch(group, job, end_ns);
     status = oltp_step_rows(oltp, job, statement);
     group_unwatch(group);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         oltp_name_row(job);
-    } else {
+    else
         status = group_check_debt(oltp, &job->error);
-    }
     if (guarded && group_in_transaction(oltp)) {
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             oltp_step_own(oltp, oltp->rollback_to, NULL);
-        }
         oltp_step_own(oltp, oltp->release, NULL);
     }
     if (status != RHEI_OK && guarded) {
@@ -284,23 +269,20 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
                          "are on them: take another name");
     }
     status = oltp_face_check_ddl(oltp->writer, statement, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     struct oltp_schema *base = NULL;
     bool alters = statement->alters && oltp->config.capture;
     char *altered = alters ? oltp_altered_table(statement->sql, statement->len) : NULL;
     status = oltp->hooks->before_ddl(oltp, *schema, altered, &base, error);
     base_free(altered);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_step_all(oltp, statement, result, cursor, error);
-    }
     sqlite3_reset(statement->stmt);
     oltp->writer->face_token = UINT64_MAX;
     oltp_fault(oltp, "oltp.ddl.done");
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp->hooks->after_ddl(oltp, statement->creates, base, schema, error);
-    }
     oltp->hooks->release(base);
     return status;
 }
@@ -316,29 +298,24 @@ static rhei_status group_run_ddl(struct group *group, struct oltp_job *job, stru
     struct oltp_schema *schema = NULL;
     rhei_status status = oltp_catch_up(oltp, &job->error);
     BASE_INVARIANT(statement->is_ddl && !group_in_transaction(oltp)); /* I7: what others did is settled before */
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->begin, &job->error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     status = oltp_bind(oltp->writer, statement, job->params, job->param_count, false, &job->error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_step_ddl(oltp, statement, &job->result, job->cursor, &schema, &job->error);
-    }
     group_unwatch(group);
     oltp_fault(oltp, "oltp.ddl.commit");
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, &job->error);
-    }
     if (status != RHEI_OK) {
         oltp_roll_back(oltp);
         oltp->hooks->release(schema);
         return status;
     }
-    if (schema != NULL) {
+    if (schema != NULL)
         oltp->hooks->publish(oltp, schema);
-    }
     oltp_committed(oltp, 1);
     return RHEI_OK;
 }
@@ -350,17 +327,14 @@ static rhei_status group_run_other(struct group *group, struct oltp_job *job, st
 {
     struct oltp *oltp = group->oltp;
     rhei_status status = oltp_catch_up(oltp, &job->error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_step_rows(oltp, job, statement);
-    }
     group_unwatch(group);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_pragma_done(oltp, statement->sql, statement->len, &job->error);
-    }
     int64_t on = 0;
-    if (oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, NULL) == RHEI_OK) {
+    if (oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, NULL) == RHEI_OK)
         oltp->foreign_keys = on != 0;
-    }
     if (status == RHEI_OK) {
         oltp_committed(oltp, 1);
         status = oltp->hooks->refresh(oltp, statement->vacuums, &job->error);
@@ -381,9 +355,8 @@ static rhei_status group_run_autocommit(struct group *group, struct oltp_job *jo
     }
     /* SQLite may have kept part of it (OR FAIL) */
     oltp_recount(oltp);
-    if (oltp->pending_seq != 0) {
+    if (oltp->pending_seq != 0)
         oltp_committed(oltp, 0);
-    }
     return status;
 }
 
@@ -392,22 +365,19 @@ static rhei_status group_run_transaction(struct group *group, struct oltp_job *j
     struct oltp *oltp = group->oltp;
     oltp_fault(oltp, "oltp.write.begin");
     rhei_status status = oltp_step_own(oltp, oltp->begin, &job->error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     status = oltp_step_rows(oltp, job, statement);
     group_unwatch(group);
     oltp_fault(oltp, "oltp.write.commit");
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         oltp_name_row(job);
-    } else {
+    else
         status = oltp_step_own(oltp, oltp->commit, &job->error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         oltp_roll_back(oltp);
-    } else {
+    else
         oltp_committed(oltp, 1);
-    }
     return status;
 }
 
@@ -445,9 +415,8 @@ static void group_run_alone(struct group *group, struct oltp_job *job)
     int64_t end_ns = job == group->own ? 0 : group->end_ns;
     group_watch(group, job, end_ns);
     job->status = oltp_prepare_job(oltp, job, &statement);
-    if (job->status == RHEI_OK) {
+    if (job->status == RHEI_OK)
         job->status = group_run_kind(group, job, statement);
-    }
     group_unwatch(group);
     oltp_statement_release(oltp->writer, &statement);
     if (job->status != RHEI_OK && group->watch.over) {
@@ -494,12 +463,10 @@ static enum group_passed group_pass(struct group *group, struct oltp_job **jobs,
     struct oltp *oltp = group->oltp;
     for (uint32_t i = 0; i < count; i++) {
         *reached = i;
-        if (jobs[i]->status != RHEI_OK) {
+        if (jobs[i]->status != RHEI_OK)
             continue;
-        }
-        if (end_ns != 0 && i > 0 && base_now_ns() >= end_ns) {
+        if (end_ns != 0 && i > 0 && base_now_ns() >= end_ns)
             return GROUP_SOME;
-        }
         struct oltp_statement *statement = NULL;
         group->watch.over = false;
         jobs[i]->status = oltp_prepare_job(oltp, jobs[i], &statement);
@@ -513,9 +480,8 @@ static enum group_passed group_pass(struct group *group, struct oltp_job **jobs,
             return group_in_transaction(oltp) ? GROUP_SOME : GROUP_AGAIN;
         }
         oltp_fault(oltp, "oltp.write.statement");
-        if (!group_in_transaction(oltp)) {
+        if (!group_in_transaction(oltp))
             return GROUP_AGAIN;
-        }
     }
     return GROUP_ALL;
 }
@@ -523,11 +489,9 @@ static enum group_passed group_pass(struct group *group, struct oltp_job **jobs,
 /* Jobs from `from` on are not run now. */
 static void group_put_rest_back(struct oltp_job **jobs, uint32_t from, uint32_t count)
 {
-    for (uint32_t i = from; i < count; i++) {
-        if (jobs[i]->status == RHEI_OK) {
+    for (uint32_t i = from; i < count; i++)
+        if (jobs[i]->status == RHEI_OK)
             group_put_back(jobs[i]);
-        }
-    }
 }
 
 static rhei_status group_commit(struct oltp *oltp, struct oltp_job **jobs, uint32_t count, struct rhei_error *error)
@@ -541,9 +505,8 @@ static rhei_status group_commit(struct oltp *oltp, struct oltp_job **jobs, uint3
         return status;
     }
     uint64_t done = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         done += jobs[i]->status == RHEI_OK;
-    }
     oltp_committed(oltp, done);
     return RHEI_OK;
 }
@@ -588,9 +551,8 @@ static void group_run_together(struct group *group, struct oltp_job **jobs, uint
         }
         if (passed != GROUP_AGAIN) {
             status = group_commit(oltp, jobs, count, &error);
-            if (status != RHEI_OK) {
+            if (status != RHEI_OK)
                 group_fail_open(jobs, count, status, &error);
-            }
             return;
         }
         oltp_roll_back(oltp);
@@ -601,11 +563,10 @@ static void group_run_together(struct group *group, struct oltp_job **jobs, uint
 
 static void group_run_gathered(struct group *group, struct oltp_job **jobs, uint32_t count)
 {
-    if (count == 1) {
+    if (count == 1)
         group_run_alone(group, jobs[0]);
-    } else if (count > 1) {
+    else if (count > 1)
         group_run_together(group, jobs, count);
-    }
 }
 
 void oltp_group_run(struct oltp *oltp, struct oltp_job *first, struct oltp_job *own)

@@ -55,18 +55,16 @@ rhei_status oltp_identity_connected(struct oltp_connection *connection, struct r
     struct oltp *oltp = connection->oltp;
     struct stat info;
     int moved = 0;
-    if (oltp->memory != NULL) {
+    if (oltp->memory != NULL)
         return RHEI_OK;
-    }
     if (!oltp->identity.known && stat(oltp->path, &info) == 0) {
         oltp->identity.device = (uint64_t)info.st_dev;
         oltp->identity.inode = (uint64_t)info.st_ino;
         oltp->identity.known = true;
     }
     /* the connection's own file is the one that the path leads to, and that is ours */
-    if (sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0) {
+    if (sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0)
         atomic_store_explicit(&oltp->identity.replaced, true, memory_order_relaxed);
-    }
     return oltp_identity_check(oltp, true, error);
 }
 
@@ -96,15 +94,13 @@ static void identity_lose(struct oltp *oltp)
 rhei_status oltp_identity_check(struct oltp *oltp, bool now, struct rhei_error *error)
 {
     struct oltp_identity *identity = &oltp->identity;
-    if (!identity->known) {
+    if (!identity->known)
         return RHEI_OK;
-    }
     if (!oltp_identity_lost(oltp)) {
         int64_t time = base_now_ns();
         int64_t looked = atomic_load_explicit(&identity->looked_ns, memory_order_relaxed);
-        if (!now && time - looked < LOOK_EVERY_NS) {
+        if (!now && time - looked < LOOK_EVERY_NS)
             return RHEI_OK;
-        }
         if (identity_holds(oltp)) {
             atomic_store_explicit(&identity->looked_ns, time, memory_order_relaxed);
             return RHEI_OK;
@@ -126,9 +122,8 @@ rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error)
 int oltp_identity_commit(void *context)
 {
     struct oltp *oltp = context;
-    if (!oltp->identity.known || (!oltp_identity_lost(oltp) && identity_holds(oltp))) {
+    if (!oltp->identity.known || (!oltp_identity_lost(oltp) && identity_holds(oltp)))
         return 0;
-    }
     identity_lose(oltp);
     return 1;
 }

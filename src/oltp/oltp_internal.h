@@ -161,9 +161,8 @@ static inline void oltp_value(sqlite3_value *from, bool utf16, struct rhei_value
         *value = (struct rhei_value){.type = RHEI_NULL};
         break;
     }
-    if (value->type >= RHEI_TEXT && value->length == 0) {
+    if (value->type >= RHEI_TEXT && value->length == 0)
         value->as.bytes = "";
-    }
 }
 /*
  * A text in UTF-16 with lone surrogates has no UTF-8, and what SQLite makes of it may be another text's. True for such a one, with

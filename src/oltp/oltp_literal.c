@@ -9,9 +9,8 @@ static bool literal_key_fits(struct oltp *oltp, const struct sql_literals *lifte
     char *table_name = oltp_token_text(lifted->key_table.text, 0, lifted->key_table.len);
     char *column = oltp_token_text(lifted->key_column.text, 0, lifted->key_column.len);
     bool fits = false;
-    if (table_name != NULL && column != NULL) {
+    if (table_name != NULL && column != NULL)
         fits = oltp->hooks->is_rowid(oltp, table_name, column);
-    }
     base_free(table_name);
     base_free(column);
     return fits;
@@ -33,13 +32,11 @@ bool oltp_is_plain_write(const char *sql, size_t len)
 
 bool oltp_prepare_lifted(struct oltp *oltp, const struct sql_literals *lifted, struct oltp_statement **statement)
 {
-    if (oltp_prepare(oltp->writer, lifted->text, lifted->len, statement, NULL) != RHEI_OK) {
+    if (oltp_prepare(oltp->writer, lifted->text, lifted->len, statement, NULL) != RHEI_OK)
         return false;
-    }
     BASE_INVARIANT((uint32_t)sqlite3_bind_parameter_count((*statement)->stmt) == lifted->count);
-    if (lifted->key_column.len == 0) {
+    if (lifted->key_column.len == 0)
         return true;
-    }
     uint64_t version = oltp->hooks->version(oltp) + 1;
     if ((*statement)->key_version != version) {
         (*statement)->key_is_rowid = literal_key_fits(oltp, lifted);

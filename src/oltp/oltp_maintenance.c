@@ -17,9 +17,8 @@ static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connectio
         base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "checkpoint failed: %s",
                        sqlite3_errmsg(connection->db));
     }
-    if (held) {
+    if (held)
         oltp_exec(holder, "COMMIT", NULL);
-    }
     return rc == SQLITE_OK ? frames : 0;
 }
 
@@ -35,9 +34,8 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
     int done = 0;
     oltp_fault(oltp, "oltp.checkpoint");
     oltp_settings_apply(connection, NULL);
-    if (oltp_identity_check(oltp, true, NULL) != RHEI_OK) {
+    if (oltp_identity_check(oltp, true, NULL) != RHEI_OK)
         return;
-    }
     int frames = maintenance_pass(oltp, connection, holder, &done);
     if ((unsigned)frames >= oltp_wal_reset_pages(oltp) && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
         frames = maintenance_pass(oltp, connection, holder, &done);
@@ -69,25 +67,20 @@ static void maintenance_run(void *argument)
         oltp->later_ns = later ? 0 : oltp->later_ns;
         base_mutex_unlock(&oltp->maintenance_lock);
         bool tick = base_now_ns() >= seen;
-        if ((checkpoint || tick) && connection == NULL) {
+        if ((checkpoint || tick) && connection == NULL)
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &connection, NULL);
-        }
-        if (checkpoint && holder == NULL && oltp->hooks->follows(oltp)) {
+        if (checkpoint && holder == NULL && oltp->hooks->follows(oltp))
             oltp_connection_open(oltp, OLTP_CHECKPOINTER, &holder, NULL);
-        }
-        if (checkpoint && connection != NULL) {
+        if (checkpoint && connection != NULL)
             maintenance_checkpoint(oltp, connection, holder);
-        }
         if (connection != NULL && (checkpoint || tick || base_now_ns() >= look) &&
-            oltp_identity_check(oltp, true, NULL) == RHEI_OK) {
+            oltp_identity_check(oltp, true, NULL) == RHEI_OK)
             look = oltp_wal_look(oltp, connection);
-        }
         oltp->hooks->upkeep(oltp, (limit ? OLTP_UPKEEP_LIMIT : 0U) | (engine ? OLTP_UPKEEP_SEEN : 0U) |
                                       (checkpoint ? OLTP_UPKEEP_CHECKPOINT : 0U) | (tick ? OLTP_UPKEEP_TICK : 0U) |
                                       (later ? OLTP_UPKEEP_LATER : 0U));
-        if (engine || tick) {
+        if (engine || tick)
             seen = base_now_ns() + (int64_t)MAINTENANCE_SEEN_MS * 1000000;
-        }
         base_mutex_lock(&oltp->maintenance_lock);
     }
     base_mutex_unlock(&oltp->maintenance_lock);
@@ -105,16 +98,14 @@ rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error)
 
 void oltp_upkeep_ends(struct oltp *oltp, bool ends)
 {
-    if (oltp != NULL) {
+    if (oltp != NULL)
         atomic_store(&oltp->upkeep_ends, ends);
-    }
 }
 
 void oltp_maintenance_stop(struct oltp *oltp)
 {
-    if (!oltp->maintenance_running) {
+    if (!oltp->maintenance_running)
         return;
-    }
     oltp_upkeep_ends(oltp, true);
     base_mutex_lock(&oltp->maintenance_lock);
     oltp->maintenance_stop = true;

@@ -61,16 +61,13 @@ static void memory_free_file(struct oltp_memory *memory, struct memory_file *fil
 {
     BASE_INVARIANT(file->opened == 0);
     struct memory_file **link = &memory->files;
-    while (*link != file) {
+    while (*link != file)
         link = &(*link)->next;
-    }
     *link = file->next;
-    for (size_t i = 0; i < file->chunk_count; i++) {
+    for (size_t i = 0; i < file->chunk_count; i++)
         base_free(file->chunks[i]);
-    }
-    for (size_t i = 0; i < file->region_count; i++) {
+    for (size_t i = 0; i < file->region_count; i++)
         base_free(file->regions[i]);
-    }
     base_free(file->chunks);
     base_free(file->regions);
     base_free(file->name);
@@ -107,15 +104,13 @@ static bool memory_grow(struct memory_file *file, int64_t size)
 {
     size_t needed = (size_t)((size + MEMORY_CHUNK - 1) / MEMORY_CHUNK);
     void *chunks = file->chunks;
-    if (!base_grow(&chunks, &file->chunk_capacity, needed, sizeof *file->chunks)) {
+    if (!base_grow(&chunks, &file->chunk_capacity, needed, sizeof *file->chunks))
         return false;
-    }
     file->chunks = chunks;
     while (file->chunk_count < needed) {
         unsigned char *chunk = base_alloc_zero(1, MEMORY_CHUNK);
-        if (chunk == NULL) {
+        if (chunk == NULL)
             return false;
-        }
         file->chunks[file->chunk_count++] = chunk;
     }
     return true;
@@ -127,9 +122,8 @@ static int memory_write(sqlite3_file *base, const void *from, int amount, sqlite
     struct memory_file *file = open->file;
     int rc = SQLITE_OK;
     base_mutex_lock(&open->memory->lock);
-    if (!memory_grow(file, offset + amount)) {
+    if (!memory_grow(file, offset + amount))
         rc = SQLITE_IOERR_NOMEM;
-    }
     for (int64_t done = 0; rc == SQLITE_OK && done < amount;) {
         size_t chunk = (size_t)((offset + done) / MEMORY_CHUNK), within = (size_t)((offset + done) % MEMORY_CHUNK);
         size_t part = MEMORY_CHUNK - within;
@@ -138,9 +132,8 @@ static int memory_write(sqlite3_file *base, const void *from, int amount, sqlite
         memcpy(file->chunks[chunk] + within, (const char *)from + done, part);
         done += (int64_t)part;
     }
-    if (rc == SQLITE_OK && offset + amount > file->size) {
+    if (rc == SQLITE_OK && offset + amount > file->size)
         file->size = offset + amount;
-    }
     base_mutex_unlock(&open->memory->lock);
     return rc;
 }
@@ -151,9 +144,8 @@ static int memory_truncate(sqlite3_file *base, sqlite3_int64 size)
     struct memory_file *file = open->file;
     base_mutex_lock(&open->memory->lock);
     size_t keep = (size_t)((size + MEMORY_CHUNK - 1) / MEMORY_CHUNK);
-    while (file->chunk_count > keep) {
+    while (file->chunk_count > keep)
         base_free(file->chunks[--file->chunk_count]);
-    }
     if (size < file->size) {
         if (size % MEMORY_CHUNK != 0) { /* what grows back must read as zeros */
             memset(file->chunks[size / MEMORY_CHUNK] + size % MEMORY_CHUNK, 0,
@@ -192,28 +184,24 @@ static int memory_lock_level(struct memory_open *open, int level)
 {
     struct memory_file *file = open->file;
     if (open->level == SQLITE_LOCK_NONE) {
-        if (memory_taken(file->pending, open) || memory_taken(file->exclusive, open)) {
+        if (memory_taken(file->pending, open) || memory_taken(file->exclusive, open))
             return SQLITE_BUSY;
-        }
         file->shared++;
         open->level = SQLITE_LOCK_SHARED;
     }
     if (level >= SQLITE_LOCK_RESERVED && open->level < SQLITE_LOCK_RESERVED) {
-        if (memory_taken(file->reserved, open)) {
+        if (memory_taken(file->reserved, open))
             return SQLITE_BUSY;
-        }
         file->reserved = open;
         open->level = SQLITE_LOCK_RESERVED;
     }
     if (level == SQLITE_LOCK_EXCLUSIVE) {
-        if (memory_taken(file->pending, open)) {
+        if (memory_taken(file->pending, open))
             return SQLITE_BUSY;
-        }
         file->pending = open;
         open->level = SQLITE_LOCK_PENDING;
-        if (file->shared > 1) {
+        if (file->shared > 1)
             return SQLITE_BUSY;
-        }
         BASE_INVARIANT(file->shared == 1 && file->reserved == open && file->exclusive == NULL);
         file->exclusive = open;
         open->level = SQLITE_LOCK_EXCLUSIVE;
@@ -288,9 +276,8 @@ static int memory_index_map(sqlite3_file *base, int region, int size, int extend
     struct memory_file *file = open->file;
     int rc = SQLITE_OK;
     *result = NULL;
-    if (size != MEMORY_REGION || region < 0) {
+    if (size != MEMORY_REGION || region < 0)
         return SQLITE_IOERR_SHMMAP;
-    }
     base_mutex_lock(&open->memory->lock);
     while (rc == SQLITE_OK && extend != 0 && file->region_count <= (size_t)region) {
         void *regions = file->regions;
@@ -299,15 +286,13 @@ static int memory_index_map(sqlite3_file *base, int region, int size, int extend
             file->regions = regions;
             bytes = base_alloc_zero(1, MEMORY_REGION);
         }
-        if (bytes == NULL) {
+        if (bytes == NULL)
             rc = SQLITE_NOMEM;
-        } else {
+        else
             file->regions[file->region_count++] = bytes;
-        }
     }
-    if (rc == SQLITE_OK && (size_t)region < file->region_count) {
+    if (rc == SQLITE_OK && (size_t)region < file->region_count)
         *result = file->regions[region];
-    }
     base_mutex_unlock(&open->memory->lock);
     return rc;
 }
@@ -317,9 +302,8 @@ static bool memory_index_free(const struct memory_open *open, int offset, int co
     const struct memory_file *file = open->file;
     for (int i = offset; i < offset + count; i++) {
         bool ours = (open->index_shared >> i & 1) != 0;
-        if (memory_taken(file->index_exclusive[i], open) || (exclusive && file->index_shared[i] > (ours ? 1u : 0u))) {
+        if (memory_taken(file->index_exclusive[i], open) || (exclusive && file->index_shared[i] > (ours ? 1u : 0u)))
             return false;
-        }
     }
     return true;
 }
@@ -332,9 +316,8 @@ static int memory_index_lock(sqlite3_file *base, int offset, int count, int flag
     BASE_INVARIANT(offset >= 0 && count > 0 && offset + count <= SQLITE_SHM_NLOCK);
     int rc = SQLITE_OK;
     base_mutex_lock(&open->memory->lock);
-    if ((flags & SQLITE_SHM_LOCK) != 0 && !memory_index_free(open, offset, count, exclusive)) {
+    if ((flags & SQLITE_SHM_LOCK) != 0 && !memory_index_free(open, offset, count, exclusive))
         rc = SQLITE_BUSY;
-    }
     for (int i = offset; rc == SQLITE_OK && i < offset + count; i++) {
         bool ours = (open->index_shared >> i & 1) != 0;
         if ((flags & SQLITE_SHM_UNLOCK) != 0) {
@@ -377,9 +360,8 @@ static int memory_close_file(sqlite3_file *base)
     base_mutex_lock(&open->memory->lock);
     BASE_INVARIANT(open->file->opened > 0 && open->index_shared == 0);
     open->file->opened--;
-    if (open->file->opened == 0 && (open->file->deleted || open->file->name == NULL)) {
+    if (open->file->opened == 0 && (open->file->deleted || open->file->name == NULL))
         memory_free_file(open->memory, open->file);
-    }
     base_mutex_unlock(&open->memory->lock);
     return SQLITE_OK;
 }
@@ -407,9 +389,8 @@ static const sqlite3_io_methods memory_methods = {
 static struct memory_file *memory_find(struct oltp_memory *memory, const char *name)
 {
     struct memory_file *file = memory->files;
-    while (file != NULL && (file->deleted || file->name == NULL || name == NULL || strcmp(file->name, name) != 0)) {
+    while (file != NULL && (file->deleted || file->name == NULL || name == NULL || strcmp(file->name, name) != 0))
         file = file->next;
-    }
     return file;
 }
 
@@ -449,9 +430,8 @@ static int memory_open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *ba
         open->base.pMethods = &memory_methods;
     }
     base_mutex_unlock(&memory->lock);
-    if (out_flags != NULL) {
+    if (out_flags != NULL)
         *out_flags = flags;
-    }
     return rc;
 }
 
@@ -463,9 +443,8 @@ static int memory_delete(sqlite3_vfs *vfs, const char *name, int sync)
     struct memory_file *file = memory_find(memory, name);
     if (file != NULL) {
         file->deleted = true;
-        if (file->opened == 0) {
+        if (file->opened == 0)
             memory_free_file(memory, file);
-        }
     }
     base_mutex_unlock(&memory->lock);
     return file == NULL ? SQLITE_IOERR_DELETE_NOENT : SQLITE_OK;
@@ -525,14 +504,12 @@ rhei_status oltp_memory_open(struct oltp_memory **result, struct rhei_error *err
 {
     *result = NULL;
     struct oltp_memory *memory = base_alloc_zero(1, sizeof *memory);
-    if (memory == NULL) {
+    if (memory == NULL)
         return error_no_memory(error);
-    }
     base_mutex_init(&memory->lock);
     snprintf(memory->name, sizeof memory->name, "rhei-%" PRIx64, base_random_u64());
-    if (sqlite3_initialize() == SQLITE_OK) {
+    if (sqlite3_initialize() == SQLITE_OK)
         memory->system = sqlite3_vfs_find(NULL);
-    }
     memory->vfs = (sqlite3_vfs){.iVersion = 2,
                                 .szOsFile = (int)sizeof(struct memory_open),
                                 .mxPathname = 512,
@@ -564,14 +541,12 @@ const char *oltp_memory_vfs(const struct oltp_memory *memory)
 void oltp_memory_close(struct oltp_memory **slot)
 {
     struct oltp_memory *memory = *slot;
-    if (memory == NULL) {
+    if (memory == NULL)
         return;
-    }
     *slot = NULL;
     sqlite3_vfs_unregister(&memory->vfs);
-    while (memory->files != NULL) {
+    while (memory->files != NULL)
         memory_free_file(memory, memory->files);
-    }
     base_mutex_destroy(&memory->lock);
     base_free(memory);
 }

@@ -12,13 +12,11 @@ static int open_wal_committed(void *context, sqlite3 *db, const char *name, int 
     (void)db;
     (void)name;
     struct oltp *oltp = context;
-    if ((unsigned)pages < oltp->wal_pages) { /* it started anew */
+    if ((unsigned)pages < oltp->wal_pages) /* it started anew */
         atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
-    }
     oltp->wal_pages = (unsigned)pages;
-    if ((unsigned)pages >= atomic_load_explicit(&oltp->checkpoint_at, memory_order_relaxed)) {
+    if ((unsigned)pages >= atomic_load_explicit(&oltp->checkpoint_at, memory_order_relaxed))
         oltp_checkpoint_due(oltp);
-    }
     return SQLITE_OK;
 }
 
@@ -58,9 +56,8 @@ static rhei_status open_writer(struct oltp *oltp, struct rhei_error *error)
         {"RELEASE _rhei_job", &oltp->release}, {"ROLLBACK TO _rhei_job", &oltp->rollback_to},
     };
     rhei_status status = oltp_connection_open(oltp, OLTP_WRITER, &oltp->writer, error);
-    for (size_t i = 0; status == RHEI_OK && i < sizeof statements / sizeof statements[0]; i++) {
+    for (size_t i = 0; status == RHEI_OK && i < sizeof statements / sizeof statements[0]; i++)
         status = open_prepare(oltp, statements[i].sql, statements[i].stmt, error);
-    }
     if (status == RHEI_OK) {
         oltp_writer_hooks(oltp);
         int64_t on = 0;
@@ -87,16 +84,13 @@ static void open_map_wal_index(struct oltp *oltp)
     void volatile *region = NULL;
     sqlite3 *db = oltp->describer->db;
     /* only in WAL mode has SQLite made the region; asked for in another, it would make a file that nobody takes away */
-    if (!open_is_wal(oltp->describer)) {
+    if (!open_is_wal(oltp->describer))
         return;
-    }
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == NULL ||
-        file->pMethods == NULL || file->pMethods->iVersion < 2 || file->pMethods->xShmMap == NULL) {
+        file->pMethods == NULL || file->pMethods->iVersion < 2 || file->pMethods->xShmMap == NULL)
         return;
-    }
-    if (file->pMethods->xShmMap(file, 0, 32768, 0, &region) == SQLITE_OK && region != NULL) {
+    if (file->pMethods->xShmMap(file, 0, 32768, 0, &region) == SQLITE_OK && region != NULL)
         oltp->wal_index = region;
-    }
 }
 
 /* With the connections there: what is in the file, capture, the background thread. */
@@ -105,12 +99,10 @@ static rhei_status open_contents(struct oltp *oltp, struct rhei_error *error)
     open_map_wal_index(oltp);
     oltp_fault(oltp, "oltp.open.capture");
     rhei_status status = oltp->hooks->begin(oltp, error);
-    if (status == RHEI_OK && !oltp->config.read_only) {
+    if (status == RHEI_OK && !oltp->config.read_only)
         status = oltp_maintenance_start(oltp, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         error_context(error, "database \"%s\": ", oltp->config.path);
-    }
     return status;
 }
 
@@ -152,51 +144,41 @@ static rhei_status open_settle_capture(struct oltp *oltp, struct rhei_error *err
 static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
 {
     rhei_status status = oltp->hooks->open(oltp, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
-    if (oltp->memory == NULL && strcmp(oltp->config.path, ":memory:") == 0) {
+    if (oltp->memory == NULL && strcmp(oltp->config.path, ":memory:") == 0)
         status = oltp_memory_open(&oltp->memory, error);
-    } else if (oltp->memory == NULL) {
+    else if (oltp->memory == NULL)
         status = open_check_path(oltp, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_identity_resolve(oltp->memory == NULL ? oltp->config.path : "/rhei", &oltp->path, error);
-    }
     oltp->config.capture = oltp->config.capture && !oltp->config.read_only;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_opening_settle(oltp, error);
-    }
     if (status == RHEI_OK && !oltp->config.read_only) {
         status = open_writer(oltp, error);
         oltp_opening_explain(oltp, status, error);
     }
-    if (status == RHEI_OK && oltp->config.capture && oltp->config.capture_if_present) {
+    if (status == RHEI_OK && oltp->config.capture && oltp->config.capture_if_present)
         status = open_settle_capture(oltp, error);
-    }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_connection_open(oltp, OLTP_DESCRIBER, &oltp->describer, error);
-    }
     return status == RHEI_OK ? open_contents(oltp, error) : status;
 }
 
 rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, struct rhei_error *error)
 {
     *result = NULL;
-    if (config->path == NULL || config->path[0] == '\0') {
+    if (config->path == NULL || config->path[0] == '\0')
         return error_set(error, RHEI_INVALID, "the database has no path: give a file name, or \":memory:\"");
-    }
     struct oltp *oltp = base_alloc_zero(1, sizeof *oltp);
-    if (oltp == NULL) {
+    if (oltp == NULL)
         return error_no_memory(error);
-    }
     oltp->config = *config;
-    if (oltp->config.log_limit_rows == 0) {
+    if (oltp->config.log_limit_rows == 0)
         oltp->config.log_limit_rows = OLTP_LOG_LIMIT_DEFAULT;
-    }
-    if (oltp->config.wal_limit_bytes == 0) {
+    if (oltp->config.wal_limit_bytes == 0)
         oltp->config.wal_limit_bytes = OLTP_WAL_LIMIT_DEFAULT;
-    }
     oltp->hooks = config->hooks == NULL ? &oltp_no_hooks : config->hooks;
     base_mutex_init(&oltp->queue_lock);
     base_mutex_init(&oltp->pool_lock);
@@ -218,9 +200,8 @@ rhei_status oltp_open(const struct oltp_config *config, struct oltp **result, st
 void oltp_close(struct oltp **slot)
 {
     struct oltp *oltp = *slot;
-    if (oltp == NULL) {
+    if (oltp == NULL)
         return;
-    }
     *slot = NULL;
     oltp_maintenance_stop(oltp);
     oltp->hooks->end(oltp);
@@ -228,9 +209,8 @@ void oltp_close(struct oltp **slot)
     oltp_readers_close(oltp);
     sqlite3_stmt *statements[] = {oltp->begin,     oltp->commit,  oltp->rollback,
                                   oltp->savepoint, oltp->release, oltp->rollback_to};
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
         sqlite3_finalize(statements[i]);
-    }
     oltp->wal_index = NULL;
     oltp_look_close(oltp);
     oltp_connection_close(&oltp->describer);
@@ -258,9 +238,8 @@ static uint64_t status_file_bytes(const struct oltp *oltp, const char *suffix)
     char path[4200];
     struct stat info;
     if (oltp->memory != NULL || snprintf(path, sizeof path, "%s%s", oltp->path, suffix) >= (int)sizeof path ||
-        stat(path, &info) != 0) {
+        stat(path, &info) != 0)
         return 0;
-    }
     return (uint64_t)info.st_size;
 }
 

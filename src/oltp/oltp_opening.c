@@ -85,9 +85,8 @@ static rhei_status opening_immutable(struct oltp *oltp, struct rhei_error *error
     }
     oltp->opening.name = opening_uri(oltp->path);
     oltp->opening.flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
-    if (oltp->opening.name == NULL) {
+    if (oltp->opening.name == NULL)
         return error_no_memory(error);
-    }
     return stat(oltp->path, &oltp->opening.was) == 0
                ? RHEI_OK
                : error_set(error, RHEI_CANT_OPEN, "database \"%s\": %s", oltp->config.path, strerror(errno));
@@ -97,13 +96,11 @@ rhei_status oltp_opening_settle(struct oltp *oltp, struct rhei_error *error)
 {
     struct stat log;
     oltp->opening.flags = SQLITE_OPEN_READWRITE;
-    if (!oltp->config.read_only || oltp->memory != NULL) {
+    if (!oltp->config.read_only || oltp->memory != NULL)
         return RHEI_OK;
-    }
     oltp->opening.keeps_log = opening_log(oltp, &log) && log.st_size > 0;
-    if (opening_may_write(oltp)) {
+    if (opening_may_write(oltp))
         return RHEI_OK;
-    }
     oltp->opening.flags = SQLITE_OPEN_READONLY;
     int rc = opening_try(oltp, oltp->path, SQLITE_OPEN_READONLY) & 0xff;
     return rc == SQLITE_CANTOPEN || rc == SQLITE_READONLY ? opening_immutable(oltp, error) : RHEI_OK;
@@ -113,9 +110,8 @@ rhei_status oltp_opening_check(const struct oltp *oltp, struct rhei_error *error
 {
     struct stat now, log;
     const struct stat *was = &oltp->opening.was;
-    if (oltp->opening.name == NULL) {
+    if (oltp->opening.name == NULL)
         return RHEI_OK;
-    }
     bool same = stat(oltp->path, &now) == 0 && now.st_ino == was->st_ino && now.st_dev == was->st_dev &&
                 now.st_size == was->st_size && now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
                 now.st_mtim.tv_nsec == was->st_mtim.tv_nsec && !(opening_log(oltp, &log) && log.st_size > 0);

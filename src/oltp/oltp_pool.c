@@ -10,9 +10,8 @@ static void pool_list(struct oltp *oltp, struct oltp_connection *reader)
 {
     BASE_INVARIANT(reader->role == OLTP_READER && reader->newer == NULL);
     reader->older = oltp->readers;
-    if (reader->older != NULL) {
+    if (reader->older != NULL)
         reader->older->newer = reader;
-    }
     oltp->readers = reader;
     oltp->open_count++;
 }
@@ -21,9 +20,8 @@ static void pool_forget(struct oltp *oltp, struct oltp_connection *reader)
 {
     BASE_INVARIANT(oltp->open_count > 0 && (reader->newer != NULL || oltp->readers == reader));
     *(reader->newer == NULL ? &oltp->readers : &reader->newer->older) = reader->older;
-    if (reader->older != NULL) {
+    if (reader->older != NULL)
         reader->older->newer = reader->newer;
-    }
     oltp->open_count--;
     atomic_fetch_add_explicit(&oltp->counters.reads, atomic_load_explicit(&reader->reads, memory_order_relaxed),
                               memory_order_relaxed);
@@ -48,9 +46,8 @@ static rhei_status pool_open(struct oltp *oltp, struct oltp_connection **reader,
 static struct oltp_connection *pool_take_free(struct oltp *oltp)
 {
     struct oltp_connection *found = atomic_exchange_explicit(&oltp->last_reader, NULL, memory_order_acquire);
-    if (found != NULL) {
+    if (found != NULL)
         return found;
-    }
     base_mutex_lock(&oltp->pool_lock);
     found = oltp->free_readers;
     if (found != NULL) {
@@ -65,12 +62,10 @@ rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader,
 {
     int64_t now = base_tick_ns(); /* only to tell how long a reader has kept the log */
     rhei_status status = oltp_identity_lost(oltp) ? oltp_identity_check(oltp, false, error) : RHEI_OK;
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_opening_check(oltp, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     struct oltp_connection *found = pool_take_free(oltp);
     if (found != NULL) {
         atomic_store_explicit(&found->taken_ns, now, memory_order_relaxed);
@@ -79,9 +74,8 @@ rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader,
     } else {
         status = pool_open(oltp, reader, now, error);
     }
-    if (status == RHEI_OK && (status = oltp_settings_apply(*reader, error)) != RHEI_OK) {
+    if (status == RHEI_OK && (status = oltp_settings_apply(*reader, error)) != RHEI_OK)
         oltp_reader_give(oltp, reader);
-    }
     return status;
 }
 
@@ -94,9 +88,8 @@ void oltp_reader_give(struct oltp *oltp, struct oltp_connection **slot)
     BASE_INVARIANT(reader->stop == NULL);
     atomic_store_explicit(&reader->taken_ns, 0, memory_order_relaxed);
     if (atomic_compare_exchange_strong_explicit(&oltp->last_reader, &none, reader, memory_order_release,
-                                                memory_order_relaxed)) {
+                                                memory_order_relaxed))
         return;
-    }
     base_mutex_lock(&oltp->pool_lock);
     if (oltp->free_count + 1 < oltp->config.read_pool_size) { /* the last one is kept, too */
         reader->next = oltp->free_readers;
@@ -116,13 +109,11 @@ void oltp_readers_status(struct oltp *oltp, struct oltp_status *status)
     base_mutex_lock(&oltp->pool_lock);
     status->readers_open = oltp->open_count;
     status->readers_busy = oltp->open_count - oltp->free_count - (last != NULL);
-    for (const struct oltp_connection *reader = oltp->free_readers; reader != NULL; reader = reader->next) {
+    for (const struct oltp_connection *reader = oltp->free_readers; reader != NULL; reader = reader->next)
         status->statements_cached += reader->statement_count;
-    }
     status->reads = atomic_load_explicit(&oltp->counters.reads, memory_order_relaxed); /* of readers that are closed */
-    for (const struct oltp_connection *reader = oltp->readers; reader != NULL; reader = reader->older) {
+    for (const struct oltp_connection *reader = oltp->readers; reader != NULL; reader = reader->older)
         status->reads += atomic_load_explicit(&reader->reads, memory_order_relaxed);
-    }
     base_mutex_unlock(&oltp->pool_lock);
     if (last != NULL) {
         status->statements_cached += last->statement_count;
@@ -145,7 +136,6 @@ int64_t oltp_readers_oldest(struct oltp *oltp)
 void oltp_readers_close(struct oltp *oltp)
 {
     struct oltp_connection *reader;
-    while ((reader = pool_take_free(oltp)) != NULL) {
+    while ((reader = pool_take_free(oltp)) != NULL)
         oltp_connection_close(&reader);
-    }
 }

@@ -97,9 +97,8 @@ static void pragma_word(const char *sql, size_t start, size_t end, char *out, si
     char *text = oltp_token_text(sql, start, end);
     size_t len = text == NULL ? 0 : strlen(text);
     len = len < size ? len : size - 1;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         out[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 32) : text[i];
-    }
     out[len] = '\0';
     base_free(text);
 }
@@ -114,13 +113,11 @@ static void pragma_read(const char *sql, size_t len, struct pragma *pragma)
         token = oltp_next_token(sql, len, &at, &start, &end);
     } while ((token == OLTP_TOKEN_OTHER && sql[start] == ';') || oltp_token_is(sql, start, end, "EXPLAIN") ||
              oltp_token_is(sql, start, end, "QUERY") || oltp_token_is(sql, start, end, "PLAN"));
-    if (token != OLTP_TOKEN_NAME || !oltp_token_is(sql, start, end, "PRAGMA")) {
+    if (token != OLTP_TOKEN_NAME || !oltp_token_is(sql, start, end, "PRAGMA"))
         return;
-    }
     token = oltp_next_token(sql, len, &at, &start, &end);
-    if (token == OLTP_TOKEN_END || token == OLTP_TOKEN_OTHER) {
+    if (token == OLTP_TOKEN_END || token == OLTP_TOKEN_OTHER)
         return;
-    }
     pragma_word(sql, start, end, pragma->name, sizeof pragma->name);
     token = oltp_next_token(sql, len, &at, &start, &end);
     if (token == OLTP_TOKEN_OTHER && sql[start] == '.') {
@@ -138,11 +135,9 @@ static void pragma_read(const char *sql, size_t len, struct pragma *pragma)
 
 static bool pragma_in(const char *name, const char *const *names, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(name, names[i]) == 0) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(name, names[i]) == 0)
             return true;
-        }
-    }
     return false;
 }
 #define PRAGMA_IN(name, names) pragma_in(name, names, sizeof(names) / sizeof(names)[0])
@@ -180,12 +175,10 @@ rhei_status oltp_pragma_check(const struct oltp_connection *connection, const ch
 {
     struct pragma pragma;
     pragma_read(sql, len, &pragma);
-    if (pragma.name[0] == '\0') {
+    if (pragma.name[0] == '\0')
         return RHEI_OK;
-    }
-    if (!pragma.sets || PRAGMA_IN(pragma.name, pragma_asks)) {
+    if (!pragma.sets || PRAGMA_IN(pragma.name, pragma_asks))
         return pragma_refuse_inner(connection->oltp, &pragma, error);
-    }
     if (connection->role != OLTP_WRITER) {
         return error_set(error, RHEI_READ_ONLY,
                          "this PRAGMA sets something: run it as a write, where all writes will follow it");
@@ -244,9 +237,8 @@ static bool setting_put(struct oltp *oltp, const char *name, const char *sql, si
     char *copy = base_strndup(sql, len);
     base_mutex_lock(&oltp->pool_lock);
     struct oltp_setting *at = oltp->settings;
-    while (at != NULL && strcmp(at->name, name) != 0) {
+    while (at != NULL && strcmp(at->name, name) != 0)
         at = at->next;
-    }
     if (at == NULL && copy != NULL && (at = base_alloc_zero(1, sizeof *at)) != NULL) {
         snprintf(at->name, sizeof at->name, "%s", name);
         at->next = oltp->settings;
@@ -259,9 +251,8 @@ static bool setting_put(struct oltp *oltp, const char *name, const char *sql, si
         atomic_fetch_add_explicit(&oltp->settings_version, 1, memory_order_release);
     }
     base_mutex_unlock(&oltp->pool_lock);
-    if (!ok) {
+    if (!ok)
         base_free(copy);
-    }
     return ok;
 }
 
@@ -269,9 +260,8 @@ static bool setting_exists(struct oltp *oltp, const char *name)
 {
     base_mutex_lock(&oltp->pool_lock);
     const struct oltp_setting *at = oltp->settings;
-    while (at != NULL && strcmp(at->name, name) != 0) {
+    while (at != NULL && strcmp(at->name, name) != 0)
         at = at->next;
-    }
     base_mutex_unlock(&oltp->pool_lock);
     return at != NULL;
 }
@@ -280,9 +270,8 @@ rhei_status oltp_pragma_done(struct oltp *oltp, const char *sql, size_t len, str
 {
     struct pragma pragma;
     pragma_read(sql, len, &pragma);
-    if (!pragma.sets || !PRAGMA_IN(pragma.name, pragma_every)) {
+    if (!pragma.sets || !PRAGMA_IN(pragma.name, pragma_every))
         return RHEI_OK;
-    }
     return setting_put(oltp, pragma.name, sql, len) ? RHEI_OK : error_no_memory(error);
 }
 
@@ -290,19 +279,16 @@ rhei_status oltp_settings_apply(struct oltp_connection *connection, struct rhei_
 {
     struct oltp *oltp = connection->oltp;
     unsigned version = atomic_load_explicit(&oltp->settings_version, memory_order_acquire);
-    if (connection->settings_version == version) {
+    if (connection->settings_version == version)
         return RHEI_OK;
-    }
     rhei_status status = RHEI_OK;
     base_mutex_lock(&oltp->pool_lock); /* settings change so seldom that the lock is held meanwhile */
     version = atomic_load_explicit(&oltp->settings_version, memory_order_relaxed);
-    for (struct oltp_setting *at = oltp->settings; at != NULL && status == RHEI_OK; at = at->next) {
+    for (struct oltp_setting *at = oltp->settings; at != NULL && status == RHEI_OK; at = at->next)
         status = oltp_exec(connection, at->sql, error);
-    }
     base_mutex_unlock(&oltp->pool_lock);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         connection->settings_version = version;
-    }
     return status;
 }
 

@@ -14,9 +14,8 @@ static rhei_status script_statement(struct oltp *oltp, const char *sql, size_t l
 {
     struct oltp_statement *statement = NULL;
     rhei_status status = oltp_prepare(oltp->writer, sql, len, &statement, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     if (statement->kind == OLTP_TRANSACTION) {
         status = error_set(error, RHEI_TRANSACTION,
                            "a script is one transaction already: it can't hold BEGIN, COMMIT, ROLLBACK or savepoints");
@@ -25,11 +24,10 @@ static rhei_status script_statement(struct oltp *oltp, const char *sql, size_t l
     } else if (statement->kind != OLTP_EMPTY) {
         status = oltp_bind(oltp->writer, statement, NULL, 0, false, error);
     }
-    if (status == RHEI_OK && statement->is_ddl) {
+    if (status == RHEI_OK && statement->is_ddl)
         status = oltp_step_ddl(oltp, statement, result, NULL, schema, error);
-    } else if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
+    else if (status == RHEI_OK && statement->kind != OLTP_EMPTY)
         status = oltp_step_all(oltp, statement, result, NULL, error);
-    }
     oltp_statement_release(oltp->writer, &statement);
     return status;
 }
@@ -49,9 +47,8 @@ static rhei_status script_cut(struct oltp *oltp, const char *sql, size_t len, si
 /* Where and which: `at` is the statement's first byte in the whole text. */
 static void script_name_statement(uint64_t number, size_t at, struct rhei_error *error)
 {
-    if (error == NULL) {
+    if (error == NULL)
         return;
-    }
     error->sql_offset = (int32_t)at + (error->sql_offset > 0 ? error->sql_offset : 0);
     error_context(error, "statement %llu, at byte %zu: ", (unsigned long long)number, at);
 }
@@ -91,19 +88,16 @@ static rhei_status run_step(struct script *script, struct rhei_error *error)
                            .rows = script->rows,
                            .many = true,
                            .error = RHEI_ERROR_INIT};
-    if (script->rows == 0) {
+    if (script->rows == 0)
         return RHEI_OK;
-    }
     rhei_status status = oltp_step_rows(script->oltp, &job, script->statement);
     script->result->changes += job.result.changes;
     script->result->last_insert_rowid = job.result.last_insert_rowid;
-    if (job.result.position != 0) {
+    if (job.result.position != 0)
         script->result->position = job.result.position;
-    }
     if (status != RHEI_OK) {
-        if (error != NULL && error->code == RHEI_OK) {
+        if (error != NULL && error->code == RHEI_OK)
             *error = job.error;
-        }
         script_name_statement(script->first + job.wrong_row, script->offsets[job.wrong_row], error);
     }
     script->rows = 0;
@@ -114,9 +108,8 @@ static rhei_status run_step(struct script *script, struct rhei_error *error)
 static rhei_status run_end(struct script *script, struct rhei_error *error)
 {
     rhei_status status = run_step(script, error);
-    if (script->statement != NULL) {
+    if (script->statement != NULL)
         oltp_statement_release(script->oltp->writer, &script->statement);
-    }
     return status;
 }
 
@@ -133,9 +126,8 @@ static bool run_has_room(struct script *script)
         script->bytes_size = script->len < RUN_BYTES ? script->len : RUN_BYTES;
         script->bytes = base_alloc(script->bytes_size);
     }
-    if (script->values == NULL) {
+    if (script->values == NULL)
         script->values = base_alloc(RUN_VALUES * sizeof *script->values);
-    }
     return script->bytes != NULL && script->values != NULL;
 }
 
@@ -158,9 +150,8 @@ static rhei_status run_take(struct script *script, size_t at, bool *taken, struc
     }
     /* the bytes of `next` lie behind those of rows that are done by now: they stay */
     script->bytes_used = (size_t)(next->bytes - script->bytes) + next->bytes_used;
-    if (script->rows == 0) {
+    if (script->rows == 0)
         script->first = script->number;
-    }
     BASE_INVARIANT(script->rows < RUN_ROWS && (script->rows + 1) * script->width <= RUN_VALUES);
     BASE_INVARIANT(next->count == script->width && script->bytes_used <= script->bytes_size);
     memcpy(script->values + script->rows * script->width, next->values, next->count * sizeof *next->values);
@@ -174,9 +165,8 @@ static rhei_status script_find_end(struct script *script, size_t at, size_t *cut
 {
     const char *sql = script->sql + at;
     size_t len = script->len - at, last = 0;
-    if (oltp_word_is(sql, len, "CREATE") || oltp_word_is(sql, len, "EXPLAIN")) {
+    if (oltp_word_is(sql, len, "CREATE") || oltp_word_is(sql, len, "EXPLAIN"))
         return script_cut(script->oltp, sql, len, cut, error); /* by SQLite's own word on what a trigger's end is */
-    }
     *cut = sql_statement_end(sql, len, 0, &last);
     return RHEI_OK;
 }
@@ -193,20 +183,16 @@ static rhei_status script_next(struct script *script, size_t at, size_t *cut, st
             status = run_take(script, at, &taken, error);
         }
     }
-    if (taken || status != RHEI_OK) {
+    if (taken || status != RHEI_OK)
         return status;
-    }
     status = run_end(script, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     status = script_find_end(script, at, cut, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = script_statement(script->oltp, script->sql + at, *cut, script->result, script->schema, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         script_name_statement(script->number, at, error);
-    }
     return status;
 }
 
@@ -239,9 +225,8 @@ rhei_status oltp_script_run(struct oltp *oltp, const char *sql, size_t len, stru
 {
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0);
     struct script *script = base_alloc(sizeof *script);
-    if (script == NULL) {
+    if (script == NULL)
         return error_no_memory(error);
-    }
     /* the big arrays need no zeros */
     script->oltp = oltp;
     script->sql = sql;
@@ -268,22 +253,18 @@ static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t
     struct oltp_schema *schema = NULL;
     rhei_status status = oltp_catch_up(oltp, error);
     oltp_fault(oltp, "oltp.write.begin");
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->begin, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     bool kept = oltp_face_keep(oltp->writer);
     status = oltp_script_run(oltp, sql, len, result, &schema, error);
     oltp_connection_watch(oltp->writer, NULL);
-    if (kept) {
+    if (kept)
         oltp_face_let_go(oltp->writer);
-    }
     oltp_fault(oltp, "oltp.write.commit");
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, error);
-    }
     if (status != RHEI_OK) {
         oltp_roll_back(oltp);
         oltp->hooks->release(schema);
@@ -291,9 +272,8 @@ static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t
         atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
         return status;
     }
-    if (schema != NULL) {
+    if (schema != NULL)
         oltp->hooks->publish(oltp, schema);
-    }
     oltp_committed(oltp, 1);
     return RHEI_OK;
 }
@@ -304,13 +284,11 @@ rhei_status oltp_write_script(struct oltp *oltp, const char *sql, size_t len, co
     struct oltp_result unused = {0};
     result = result == NULL ? &unused : result;
     *result = (struct oltp_result){0};
-    if (len > 1000000000) {
+    if (len > 1000000000)
         return error_set(error, RHEI_TOO_BIG, "the script is longer than 1,000,000,000 bytes");
-    }
     char *copy = base_strndup(sql, len);
-    if (copy == NULL) {
+    if (copy == NULL)
         return error_no_memory(error);
-    }
     rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
     rhei_status status =
         stopped != RHEI_OK ? oltp_stop_error(stopped, true, error) : oltp_writer_acquire_until(oltp, stop, error);

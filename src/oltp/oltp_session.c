@@ -17,9 +17,8 @@ struct oltp_session {
 rhei_status oltp_session_open(struct oltp *oltp, struct oltp_session **session, struct rhei_error *error)
 {
     *session = base_alloc_zero(1, sizeof **session);
-    if (*session == NULL) {
+    if (*session == NULL)
         return error_no_memory(error);
-    }
     (*session)->oltp = oltp;
     return RHEI_OK;
 }
@@ -46,9 +45,8 @@ static void session_let_go(struct oltp_session *session)
 void oltp_session_close(struct oltp_session **slot)
 {
     struct oltp_session *session = *slot;
-    if (session == NULL) {
+    if (session == NULL)
         return;
-    }
     *slot = NULL;
     if (session->holding) {
         oltp_exec(session->oltp->writer, "ROLLBACK", NULL);
@@ -63,9 +61,8 @@ static void session_settle(struct oltp_session *session, bool committed)
 {
     BASE_INVARIANT(session->holding);
     struct oltp *oltp = session->oltp;
-    if (sqlite3_get_autocommit(oltp->writer->db) == 0) {
+    if (sqlite3_get_autocommit(oltp->writer->db) == 0)
         return;
-    }
     if (committed) {
         if (session->schema != NULL) {
             oltp->hooks->publish_if_current(oltp, session->schema); /* a ROLLBACK TO may have taken some of it back */
@@ -82,9 +79,8 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
 {
     struct oltp *oltp = session->oltp;
     rhei_status status = oltp_writer_acquire_until(oltp, stop, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     base_mutex_lock(&oltp->queue_lock);
     BASE_INVARIANT(!oltp->in_session && !session->holding); /* I3: one session has the writer */
     oltp->in_session = true;
@@ -96,9 +92,8 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
     oltp_connection_watch(oltp->writer, stop);
     status = oltp_catch_up(oltp, error);
     oltp_connection_watch(oltp->writer, NULL);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         session_let_go(session);
-    }
     return status;
 }
 
@@ -109,9 +104,8 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
     struct oltp *oltp = session->oltp;
     struct oltp_connection *writer = oltp->writer;
     rhei_status status = oltp_bind(writer, *statement, params, count, cursor != NULL && (*statement)->read_only, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     if ((*statement)->is_ddl) {
         struct oltp_schema *schema = NULL;
         status = oltp_exec(writer, "SAVEPOINT _rhei_ddl", error);
@@ -121,9 +115,8 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
             oltp_connection_watch(writer, NULL);
         }
         if (sqlite3_get_autocommit(writer->db) == 0) {
-            if (status != RHEI_OK) {
+            if (status != RHEI_OK)
                 oltp_exec(writer, "ROLLBACK TO _rhei_ddl", NULL);
-            }
             oltp_exec(writer, "RELEASE _rhei_ddl", NULL);
         }
         if (status == RHEI_OK && schema != NULL) {
@@ -136,9 +129,8 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
     }
     if (cursor != NULL && (*statement)->read_only && sqlite3_column_count((*statement)->stmt) > 0) {
         status = oltp_cursor_stream(oltp, writer, *statement, stop, &session->cursor_open, cursor, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             *statement = NULL; /* the cursor's now */
-        }
         return status;
     }
     bool waits =
@@ -152,9 +144,8 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
 /* The rule of oltp_session_run: who ends a write ends its transaction. */
 static void session_take_back(struct oltp_session *session, struct rhei_error *error)
 {
-    if (sqlite3_get_autocommit(session->oltp->writer->db) == 0) {
+    if (sqlite3_get_autocommit(session->oltp->writer->db) == 0)
         oltp_exec(session->oltp->writer, "ROLLBACK", NULL);
-    }
     error_context(error, OLTP_SESSION_ROLLED_BACK);
 }
 
@@ -183,15 +174,12 @@ static rhei_status session_run_held(struct oltp_session *session, const char *sq
         status = stopped != RHEI_OK ? oltp_stop_error(stopped, false, error)
                                     : session_step(session, &statement, params, count, stop, result, cursor, error);
         oltp_statement_release(writer, &statement);
-        if ((status == RHEI_CANCELLED || status == RHEI_TIMEOUT) && !ends && !reads) {
+        if ((status == RHEI_CANCELLED || status == RHEI_TIMEOUT) && !ends && !reads)
             session_take_back(session, error);
-        }
-        if (ends && status != RHEI_OK && sqlite3_get_autocommit(writer->db) == 0) {
+        if (ends && status != RHEI_OK && sqlite3_get_autocommit(writer->db) == 0)
             error_context(error, "the transaction is still open: ");
-        }
-        if (sqlite3_get_autocommit(writer->db) == 0 && (status != RHEI_OK || rolls)) {
+        if (sqlite3_get_autocommit(writer->db) == 0 && (status != RHEI_OK || rolls))
             oltp_recount(session->oltp);
-        }
         /* only COMMIT, END or the RELEASE of the outermost savepoint end it without an error and keep it */
         bool rolled = len >= 8 && status == RHEI_OK && oltp_is_rollback(sql, len);
         session_settle(session, status == RHEI_OK && ends && !rolled);
@@ -211,15 +199,12 @@ static void session_guard_end(struct oltp_session *session, bool guarded, rhei_s
     if (status == RHEI_CANCELLED || status == RHEI_TIMEOUT) {
         session_take_back(session, error);
     } else if (sqlite3_get_autocommit(oltp->writer->db) == 0) {
-        if (status != RHEI_OK && guarded) {
+        if (status != RHEI_OK && guarded)
             oltp_step_own(oltp, oltp->rollback_to, NULL);
-        }
-        if (guarded) {
+        if (guarded)
             oltp_step_own(oltp, oltp->release, NULL);
-        }
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             oltp_recount(oltp);
-        }
     }
     session_settle(session, false);
 }
@@ -254,30 +239,25 @@ static rhei_status session_run_many(struct oltp_session *session, const char *sq
     struct oltp_job job = {
         .sql = sql, .len = len, .params = params, .param_count = count, .rows = rows, .many = true, .stop = stop};
     rhei_status status = session_ready(session, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_prepare(oltp->writer, sql, len, &statement, error);
-    }
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     if (statement->kind == OLTP_TRANSACTION || statement->alone) {
         oltp_statement_release(oltp->writer, &statement);
         return error_set(error, RHEI_TRANSACTION, "a batch within a transaction runs INSERT, UPDATE, DELETE or SELECT");
     }
     status = session_guard(session, guarded, stop, &job.error);
-    if (status == RHEI_OK && statement->kind != OLTP_EMPTY) {
+    if (status == RHEI_OK && statement->kind != OLTP_EMPTY)
         status = oltp_step_rows(oltp, &job, statement);
-    }
     oltp_statement_release(oltp->writer, &statement);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         oltp_name_row(&job);
-    }
     session_guard_end(session, guarded, status, &job.error);
-    if (status == RHEI_OK && result != NULL) {
+    if (status == RHEI_OK && result != NULL)
         *result = job.result;
-    } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
+    else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)
         *error = job.error;
-    }
     return status;
 }
 
@@ -305,19 +285,16 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
                                     const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
 {
     struct oltp *oltp = session->oltp;
-    if (!session->holding) {
+    if (!session->holding)
         return oltp_write_script(oltp, sql, len, stop, result, error);
-    }
     struct oltp_schema *schema = NULL;
     struct oltp_result done = {0};
     rhei_status status = session_ready(session, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     status = session_guard(session, true, stop, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_script_run(oltp, sql, len, &done, &schema, error);
-    }
     if (status == RHEI_OK && schema != NULL) {
         oltp->hooks->release(session->schema);
         session->schema = schema;
@@ -325,9 +302,8 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
         oltp->hooks->release(schema);
     }
     session_guard_end(session, true, status, error);
-    if (status == RHEI_OK && result != NULL) {
+    if (status == RHEI_OK && result != NULL)
         *result = done;
-    }
     return status;
 }
 
@@ -343,13 +319,11 @@ static bool session_names(sqlite3_stmt *stmt, struct oltp_shape *shape)
 {
     uint32_t count = shape->column_count;
     size_t bytes = 1;
-    for (uint32_t i = 0; i < 2 * count; i++) {
+    for (uint32_t i = 0; i < 2 * count; i++)
         bytes += sizeof(char *) + strlen(session_column(stmt, i % count, i >= count)) + 1;
-    }
     shape->column_names = base_alloc(bytes);
-    if (shape->column_names == NULL) {
+    if (shape->column_names == NULL)
         return false;
-    }
     shape->column_types = shape->column_names + count;
     char *at = (char *)(shape->column_names + 2 * (size_t)count);
     for (uint32_t i = 0; i < 2 * count; i++) {
@@ -368,16 +342,14 @@ rhei_status oltp_session_shape(struct oltp_session *session, const char *sql, si
     *shape = (struct oltp_shape){0};
     struct oltp_statement *statement = NULL;
     rhei_status status = oltp_prepare(session->oltp->writer, sql, len, &statement, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     shape->kind = statement->kind;
     shape->read_only = statement->stmt == NULL || statement->read_only;
     shape->parameter_count = statement->stmt == NULL ? 0 : (uint32_t)sqlite3_bind_parameter_count(statement->stmt);
     shape->column_count = statement->stmt == NULL ? 0 : (uint32_t)sqlite3_column_count(statement->stmt);
-    if (shape->column_count > 0 && !session_names(statement->stmt, shape)) {
+    if (shape->column_count > 0 && !session_names(statement->stmt, shape))
         status = error_no_memory(error);
-    }
     oltp_statement_release(session->oltp->writer, &statement);
     return status;
 }
@@ -387,19 +359,16 @@ static rhei_status session_kind(struct oltp_session *session, const char *sql, s
                                 struct rhei_error *error)
 {
     *kind = oltp_word_kind(sql, len);
-    if (*kind != OLTP_SELECT) {
+    if (*kind != OLTP_SELECT)
         return RHEI_OK;
-    }
     struct oltp_connection *reader = NULL;
     rhei_status status = oltp_reader_take(session->oltp, &reader, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     struct oltp_statement *statement = NULL;
     status = oltp_prepare(reader, sql, len, &statement, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         *kind = statement->kind;
-    }
     oltp_statement_release(reader, &statement);
     oltp_reader_give(session->oltp, &reader);
     return status;
@@ -413,45 +382,37 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
     struct oltp_result unused = {0};
     result = result == NULL ? &unused : result;
     *result = (struct oltp_result){0};
-    if (cursor != NULL) {
+    if (cursor != NULL)
         *cursor = NULL;
-    }
     rhei_status ready = session_ready(session, error);
-    if (ready != RHEI_OK) {
+    if (ready != RHEI_OK)
         return ready;
-    }
     rhei_status here = oltp_identity_check(oltp, false, error);
-    if (here != RHEI_OK) {
+    if (here != RHEI_OK)
         return here;
-    }
     bool already = session->holding;
     if (!already) {
         enum oltp_kind kind = OLTP_WRITE;
         bool plain = cursor == NULL && oltp_word_writes_rows(sql, len) && !oltp_word_is(sql, len, "WITH");
         rhei_status status = plain ? RHEI_OK : session_kind(session, sql, len, &kind, error);
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             return status;
-        }
         if (kind == OLTP_SELECT) {
             struct oltp_cursor *rows = NULL;
             status = oltp_read(oltp, sql, len, params, count, stop, true, &rows, error);
-            if (cursor != NULL) {
+            if (cursor != NULL)
                 *cursor = rows;
-            } else {
+            else
                 oltp_cursor_close(&rows);
-            }
             return status;
         }
-        if (kind != OLTP_TRANSACTION) {
+        if (kind != OLTP_TRANSACTION)
             return oltp_write(oltp, sql, len, params, count, stop, result, cursor, error);
-        }
-        if (!oltp_begins_transaction(sql, len)) {
+        if (!oltp_begins_transaction(sql, len))
             return error_set(error, RHEI_TRANSACTION, "there is no open transaction: BEGIN first");
-        }
         status = session_begin(session, stop, error);
-        if (status != RHEI_OK) {
+        if (status != RHEI_OK)
             return status;
-        }
     }
     if (already && oltp_word_is(sql, len, "BEGIN")) {
         return error_set(error, RHEI_TRANSACTION,

@@ -48,13 +48,11 @@ static void sum_take(sqlite3_context *context, sqlite3_value *value, bool invers
 {
     struct sum *sum = sqlite3_aggregate_context(context, sizeof *sum);
     int type = sqlite3_value_numeric_type(value);
-    if (sum == NULL || type == SQLITE_NULL) {
+    if (sum == NULL || type == SQLITE_NULL)
         return;
-    }
     sum->count += inverse ? -1 : 1;
-    if (type != SQLITE_INTEGER && !sum->approximate) {
+    if (type != SQLITE_INTEGER && !sum->approximate)
         sum_go_approximate(sum);
-    }
     bool ok = true;
     if (!sum->approximate) {
         sum_add_integer(sum, sqlite3_value_int64(value), inverse);
@@ -90,21 +88,20 @@ enum sum_kind { SUM_SUM, SUM_AVG, SUM_TOTAL };
 
 static void sum_result(sqlite3_context *context, const struct sum *sum, enum sum_kind kind)
 {
-    if (sum != NULL && sum->no_memory) {
+    if (sum != NULL && sum->no_memory)
         sqlite3_result_error_nomem(context);
-    } else if (kind == SUM_TOTAL) {
+    else if (kind == SUM_TOTAL)
         sqlite3_result_double(context, sum == NULL ? 0.0 : sum_real(sum));
-    } else if (sum == NULL || sum->count == 0) {
+    else if (sum == NULL || sum->count == 0)
         sqlite3_result_null(context);
-    } else if (kind == SUM_AVG) {
+    else if (kind == SUM_AVG)
         sqlite3_result_double(context, sum_real(sum) / (double)sum->count);
-    } else if (sum->approximate) {
+    else if (sum->approximate)
         sqlite3_result_double(context, sum_real(sum));
-    } else if (sum->high == ((int64_t)sum->low < 0 ? -1 : 0)) {
+    else if (sum->high == ((int64_t)sum->low < 0 ? -1 : 0))
         sqlite3_result_int64(context, (int64_t)sum->low);
-    } else {
+    else
         sqlite3_result_error(context, "integer overflow", -1);
-    }
 }
 
 static void sum_value(sqlite3_context *context)
@@ -116,9 +113,8 @@ static void sum_final(sqlite3_context *context)
 {
     struct sum *sum = sqlite3_aggregate_context(context, 0);
     sum_result(context, sum, (enum sum_kind)(uintptr_t)sqlite3_user_data(context));
-    if (sum != NULL) {
+    if (sum != NULL)
         base_exact_sum_reset(&sum->exact);
-    }
 }
 
 int oltp_sum_register(sqlite3 *db)

@@ -21,14 +21,12 @@ static size_t text_skip_blanks(const char *sql, size_t len, size_t at)
         if (at < len && text_is_blank(sql[at])) {
             at++;
         } else if (at + 1 < len && sql[at] == '-' && sql[at + 1] == '-') {
-            while (at < len && sql[at] != '\n') {
+            while (at < len && sql[at] != '\n')
                 at++;
-            }
         } else if (at + 1 < len && sql[at] == '/' && sql[at + 1] == '*') {
             at += 2;
-            while (at + 1 < len && !(sql[at] == '*' && sql[at + 1] == '/')) {
+            while (at + 1 < len && !(sql[at] == '*' && sql[at + 1] == '/'))
                 at++;
-            }
             at = at + 1 < len ? at + 2 : len;
         } else {
             return at;
@@ -42,11 +40,10 @@ static size_t text_skip_quoted(const char *sql, size_t len, size_t at)
     char close = sql[at] == '[' ? ']' : sql[at];
     for (at++; at < len; at++) {
         if (sql[at] == close) {
-            if (close != ']' && at + 1 < len && sql[at + 1] == close) {
+            if (close != ']' && at + 1 < len && sql[at + 1] == close)
                 at++;
-            } else {
+            else
                 return at + 1;
-            }
         }
     }
     return len;
@@ -68,13 +65,11 @@ enum oltp_token oltp_next_token(const char *sql, size_t len, size_t *at, size_t 
     } else if ((sql[i] == 'x' || sql[i] == 'X') && i + 1 < len && sql[i + 1] == '\'') {
         i = text_skip_quoted(sql, len, i + 1);
     } else if (sql[i] >= '0' && sql[i] <= '9') {
-        while (i < len && (text_is_name((unsigned char)sql[i]) || sql[i] == '.')) {
+        while (i < len && (text_is_name((unsigned char)sql[i]) || sql[i] == '.'))
             i++;
-        }
     } else if (text_is_name((unsigned char)sql[i])) {
-        while (i < len && text_is_name((unsigned char)sql[i])) {
+        while (i < len && text_is_name((unsigned char)sql[i]))
             i++;
-        }
         token = OLTP_TOKEN_NAME;
     } else {
         i++;
@@ -92,21 +87,18 @@ bool oltp_token_is(const char *sql, size_t start, size_t end, const char *word)
 char *oltp_token_text(const char *sql, size_t start, size_t end)
 {
     char open = sql[start];
-    if (open != '"' && open != '`' && open != '[' && open != '\'') {
+    if (open != '"' && open != '`' && open != '[' && open != '\'')
         return base_strndup(sql + start, end - start);
-    }
     char close = open == '[' ? ']' : open;
     char *text = base_alloc(end - start + 1);
-    if (text == NULL) {
+    if (text == NULL)
         return NULL;
-    }
     size_t len = 0;
     size_t last = end > start + 1 && sql[end - 1] == close ? end - 1 : end;
     for (size_t i = start + 1; i < last; i++) {
         text[len++] = sql[i];
-        if (sql[i] == close && i + 1 < last) {
+        if (sql[i] == close && i + 1 < last)
             i++;
-        }
     }
     text[len] = '\0';
     return text;
@@ -117,12 +109,10 @@ bool oltp_is_blank(const char *sql, size_t len, size_t at)
     for (;;) {
         size_t start, end;
         enum oltp_token token = oltp_next_token(sql, len, &at, &start, &end);
-        if (token == OLTP_TOKEN_END) {
+        if (token == OLTP_TOKEN_END)
             return true;
-        }
-        if (token != OLTP_TOKEN_OTHER || sql[start] != ';') {
+        if (token != OLTP_TOKEN_OTHER || sql[start] != ';')
             return false;
-        }
     }
 }
 
@@ -134,14 +124,12 @@ bool oltp_text_names(const char *sql, size_t len, const char *name)
         size_t quotes = token == OLTP_TOKEN_QUOTED || token == OLTP_TOKEN_STRING ? 1 : 0;
         bool quoted = quotes > 0 && end - start >= 2;
         if (token != OLTP_TOKEN_OTHER && (quoted || quotes == 0) &&
-            base_fold_equal(sql + start + quotes, end - start - 2 * quotes, name, name_len)) {
+            base_fold_equal(sql + start + quotes, end - start - 2 * quotes, name, name_len))
             return true;
-        }
         /* a doubled quote inside: compare the text itself */
         if (quoted && end - start > name_len + 2 &&
-            memchr(name, sql[start] == '[' ? ']' : sql[start], name_len) != NULL) {
+            memchr(name, sql[start] == '[' ? ']' : sql[start], name_len) != NULL)
             return true;
-        }
     }
     return false;
 }
@@ -153,11 +141,9 @@ static const char *const text_alone[] = {"PRAGMA", "VACUUM", "ATTACH", "DETACH",
 
 static bool text_in(const char *sql, size_t start, size_t end, const char *const *words, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (oltp_token_is(sql, start, end, words[i])) {
+    for (size_t i = 0; i < count; i++)
+        if (oltp_token_is(sql, start, end, words[i]))
             return true;
-        }
-    }
     return false;
 }
 #define TEXT_IN(words) text_in(sql, start, end, words, sizeof(words) / sizeof(words)[0])
@@ -203,9 +189,8 @@ char *oltp_altered_table(const char *sql, size_t len)
         token = oltp_next_token(sql, len, &at, &start, &end);
     } while (token != OLTP_TOKEN_END && !oltp_token_is(sql, start, end, "TABLE"));
     token = oltp_next_token(sql, len, &at, &start, &end);
-    if (token == OLTP_TOKEN_END) {
+    if (token == OLTP_TOKEN_END)
         return NULL;
-    }
     char *name = oltp_token_text(sql, start, end);
     size_t dot = at;
     if (oltp_next_token(sql, len, &dot, &start, &end) == OLTP_TOKEN_OTHER && sql[start] == '.') {
@@ -239,11 +224,9 @@ static bool text_skip(const char *sql, size_t len, const char *word, size_t *at)
 {
     size_t start, end;
     enum oltp_token token;
-    while ((token = oltp_next_token(sql, len, at, &start, &end)) != OLTP_TOKEN_END) {
-        if (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, word)) {
+    while ((token = oltp_next_token(sql, len, at, &start, &end)) != OLTP_TOKEN_END)
+        if (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, word))
             return true;
-        }
-    }
     return false;
 }
 
@@ -258,12 +241,10 @@ bool oltp_defines_ours(const struct oltp_statement *statement)
         return to && oltp_token_is(sql, start, end, "TO") && text_name_is_ours(sql, len, &at);
     }
     enum oltp_token token = OLTP_TOKEN_OTHER;
-    while (statement->creates && token != OLTP_TOKEN_END && !(token == OLTP_TOKEN_NAME && TEXT_IN(text_objects))) {
+    while (statement->creates && token != OLTP_TOKEN_END && !(token == OLTP_TOKEN_NAME && TEXT_IN(text_objects)))
         token = oltp_next_token(sql, len, &at, &start, &end);
-    }
-    if (!statement->creates || token == OLTP_TOKEN_END) {
+    if (!statement->creates || token == OLTP_TOKEN_END)
         return false;
-    }
     bool on = oltp_token_is(sql, start, end, "INDEX") || oltp_token_is(sql, start, end, "TRIGGER");
     size_t after = at;
     if (oltp_next_token(sql, len, &after, &start, &end) == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "IF")) {
@@ -292,9 +273,8 @@ bool oltp_word_writes_rows(const char *sql, size_t len)
 {
     size_t at = 0, start, end;
     enum oltp_token token;
-    if (len > 6 && sql[6] == ' ' && memcmp(sql, "INSERT", 6) == 0) {
+    if (len > 6 && sql[6] == ' ' && memcmp(sql, "INSERT", 6) == 0)
         return true; /* as nearly all begin */
-    }
     do {
         token = oltp_next_token(sql, len, &at, &start, &end);
     } while (token == OLTP_TOKEN_OTHER && sql[start] == ';');
@@ -310,14 +290,11 @@ bool oltp_word_is(const char *sql, size_t len, const char *word)
 bool oltp_is_rollback(const char *sql, size_t len)
 {
     size_t at, start, end;
-    if (!text_first_word(sql, len, "ROLLBACK", &at)) {
+    if (!text_first_word(sql, len, "ROLLBACK", &at))
         return false;
-    }
-    while (oltp_next_token(sql, len, &at, &start, &end) == OLTP_TOKEN_NAME) {
-        if (oltp_token_is(sql, start, end, "TO")) {
+    while (oltp_next_token(sql, len, &at, &start, &end) == OLTP_TOKEN_NAME)
+        if (oltp_token_is(sql, start, end, "TO"))
             return false;
-        }
-    }
     return true;
 }
 

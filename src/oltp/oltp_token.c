@@ -5,9 +5,8 @@
 uint64_t oltp_commit_token(const struct oltp *oltp)
 {
     uint64_t own = atomic_load_explicit(&oltp->own_commits, memory_order_acquire);
-    if (oltp->wal_index == NULL) {
+    if (oltp->wal_index == NULL)
         return own;
-    }
     /* WalIndexHdr: iChange at byte 8 grows with each commit; mxFrame at byte 16 tells recoveries apart */
     uint32_t change = __atomic_load_n(&oltp->wal_index[2], __ATOMIC_ACQUIRE);
     uint32_t frames = __atomic_load_n(&oltp->wal_index[4], __ATOMIC_ACQUIRE);

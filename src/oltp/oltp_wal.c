@@ -26,9 +26,8 @@ uint64_t oltp_wal_bytes(struct oltp_connection *connection)
     sqlite3_int64 size = 0;
     if (connection == NULL ||
         sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK ||
-        file == NULL || file->pMethods == NULL || file->pMethods->xFileSize(file, &size) != SQLITE_OK || size < 0) {
+        file == NULL || file->pMethods == NULL || file->pMethods->xFileSize(file, &size) != SQLITE_OK || size < 0)
         return 0;
-    }
     return (uint64_t)size;
 }
 
@@ -50,9 +49,8 @@ static void wal_held(struct oltp *oltp, uint64_t bytes, int64_t now)
 {
     const char *what;
     int64_t oldest = wal_oldest(oltp, &what);
-    if (oltp->wal_blocked_ns == 0) {
+    if (oltp->wal_blocked_ns == 0)
         oltp->wal_blocked_ns = now;
-    }
     if (oldest > oltp->wal_blocked_ns) { /* none of ours is as old as the trouble */
         what = "a reader of another program";
         oldest = oltp->wal_blocked_ns;
@@ -71,24 +69,21 @@ static void wal_held(struct oltp *oltp, uint64_t bytes, int64_t now)
 /* Whoever follows the log sees all of it now: it may start anew. */
 static void wal_see(struct oltp *oltp, struct oltp_connection *connection)
 {
-    if (oltp->hooks->pin_frames(oltp, connection)) {
+    if (oltp->hooks->pin_frames(oltp, connection))
         oltp_exec(connection, "COMMIT", NULL);
-    }
 }
 
 /* With everything in the file already. */
 static bool wal_truncate(struct oltp *oltp, struct oltp_connection *connection)
 {
-    if (oltp_writer_acquire(oltp, base_now_ns() + 1000000, NULL) != RHEI_OK) {
+    if (oltp_writer_acquire(oltp, base_now_ns() + 1000000, NULL) != RHEI_OK)
         return false;
-    }
     wal_see(oltp, connection);
     connection->busy_deadline_ns = 1; /* waits for no reader */
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     connection->busy_deadline_ns = 0;
-    if (rc == SQLITE_OK) {
+    if (rc == SQLITE_OK)
         atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
-    }
     oltp_writer_release(oltp);
     return rc == SQLITE_OK;
 }

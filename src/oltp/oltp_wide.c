@@ -52,9 +52,8 @@ static bool wide_read_verb(struct wide_text *text)
 {
     wide_next(text);
     bool replace = wide_word(text, "REPLACE");
-    if (!replace && !wide_word(text, "INSERT")) {
+    if (!replace && !wide_word(text, "INSERT"))
         return false;
-    }
     wide_next(text);
     if (!replace && wide_word(text, "OR")) {
         wide_next(text);
@@ -75,9 +74,8 @@ static char *wide_read_table(struct wide_text *text)
         wide_next(text);
         start = text->start;
         end = text->end;
-        if (!main || !wide_name(text)) {
+        if (!main || !wide_name(text))
             return NULL;
-        }
         wide_next(text);
     }
     return oltp_token_text(text->sql, start, end);
@@ -91,20 +89,17 @@ static uint32_t wide_read_values(struct wide_text *text)
         do {
             wide_next(text);
         } while (wide_name(text) || wide_sign(text, ','));
-        if (!wide_sign(text, ')')) {
+        if (!wide_sign(text, ')'))
             return 0;
-        }
         wide_next(text);
     }
-    if (!wide_word(text, "VALUES")) {
+    if (!wide_word(text, "VALUES"))
         return 0;
-    }
     wide_next(text);
     for (bool open = wide_sign(text, '('); open; open = wide_sign(text, ',')) {
         wide_next(text);
-        if (!wide_sign(text, '?')) {
+        if (!wide_sign(text, '?'))
             return 0;
-        }
         count++;
         wide_next(text); /* a number behind the sign is neither comma nor bracket */
     }
@@ -118,9 +113,8 @@ static bool wide_no_temporary(struct oltp *oltp)
 {
     static const char sql[] = "SELECT 1 FROM sqlite_temp_master LIMIT 1";
     struct oltp_statement *statement = NULL;
-    if (oltp_prepare(oltp->writer, sql, sizeof sql - 1, &statement, NULL) != RHEI_OK) {
+    if (oltp_prepare(oltp->writer, sql, sizeof sql - 1, &statement, NULL) != RHEI_OK)
         return false;
-    }
     bool none = sqlite3_step(statement->stmt) == SQLITE_DONE;
     oltp_statement_release(oltp->writer, &statement);
     return none;
@@ -140,9 +134,8 @@ static struct oltp_statement *wide_make(struct oltp *oltp, const char *sql, size
     struct base_buffer text = {0};
     base_buffer_append(&text, sql, len);
     for (uint32_t row = 1; row < rows; row++) {
-        for (uint32_t i = 0; i < params; i++) {
+        for (uint32_t i = 0; i < params; i++)
             base_buffer_text(&text, i == 0 ? ",(?" : ",?");
-        }
         base_buffer_char(&text, ')');
     }
     size_t text_len = text.len;
@@ -183,9 +176,8 @@ void oltp_wide_free(struct oltp_statement *statement)
 
 struct oltp_statement *oltp_wide_take(struct oltp *oltp, struct oltp_statement *statement, const struct oltp_job *job)
 {
-    if (!job->many || job->cursor != NULL || job->params == NULL || job->rows < 8 || oltp->foreign_keys) {
+    if (!job->many || job->cursor != NULL || job->params == NULL || job->rows < 8 || oltp->foreign_keys)
         return NULL;
-    }
     uint64_t version = oltp->hooks->version(oltp) + 1;
     if (statement->wide_version != version) {
         wide_decide(oltp, statement);
@@ -201,12 +193,10 @@ size_t oltp_wide_count(const struct oltp_statement *statement, const struct oltp
 {
     BASE_INVARIANT(statement->wide_rows > 1 && row < job->rows);
     size_t bytes = 0;
-    if (job->rows - row < statement->wide_rows) {
+    if (job->rows - row < statement->wide_rows)
         return 1;
-    }
     const struct rhei_value *values = job->params + row * job->param_count;
-    for (size_t i = 0; i < (size_t)statement->wide_rows * job->param_count; i++) {
+    for (size_t i = 0; i < (size_t)statement->wide_rows * job->param_count; i++)
         bytes += values[i].type >= RHEI_TEXT ? values[i].length : 0;
-    }
     return bytes <= WIDE_BYTES ? statement->wide_rows : 1;
 }

@@ -9,13 +9,11 @@ enum { SOLO_ROWS = 256 }; /* a batch of more is run by its owner */
 static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct oltp_result *result,
                              struct rhei_error *error)
 {
-    if (oltp->writer == NULL) {
+    if (oltp->writer == NULL)
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
-    }
     rhei_status stopped = job->stop == NULL ? RHEI_OK : job->stop->check(job->stop->context);
-    if (stopped != RHEI_OK) {
+    if (stopped != RHEI_OK)
         return oltp_stop_error(stopped, true, error);
-    }
     job->joins = job->lifted != NULL || oltp_word_writes_rows(job->sql, job->len);
     if (!job->joins && oltp_word_kind(job->sql, job->len) == OLTP_TRANSACTION) {
         /* at once: the writer may be held by one for long */
@@ -25,18 +23,15 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
     }
     job->solo = job->many ? job->rows > SOLO_ROWS : !job->joins;
     rhei_status status = oltp_identity_check(oltp, false, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     status = oltp_writer_run(oltp, job, oltp_group_run);
-    if (result != NULL) {
+    if (result != NULL)
         *result = job->result;
-    }
     if (status != RHEI_OK) {
         atomic_fetch_add_explicit(&oltp->counters.errors, 1, memory_order_relaxed);
-        if (error != NULL && error->code == RHEI_OK) {
+        if (error != NULL && error->code == RHEI_OK)
             *error = job->error;
-        }
     }
     return status;
 }
@@ -55,12 +50,10 @@ rhei_status oltp_write(struct oltp *oltp, const char *sql, size_t len, const str
                            .error = RHEI_ERROR_INIT};
     struct sql_literals lifted;
     char bytes[2048];
-    if (rows != NULL) {
+    if (rows != NULL)
         *rows = NULL;
-    }
-    if (count == 0 && oltp_lift(sql, len, &lifted, bytes, sizeof bytes)) { /* outside of anybody's turn */
+    if (count == 0 && oltp_lift(sql, len, &lifted, bytes, sizeof bytes)) /* outside of anybody's turn */
         job.lifted = &lifted;
-    }
     return write_job(oltp, &job, result, error);
 }
 
@@ -91,9 +84,8 @@ void *oltp_native_lock_while(struct oltp *oltp, const struct oltp_stop *stop)
 
 void oltp_native_unlock(struct oltp *oltp)
 {
-    if (!sqlite3_get_autocommit(oltp->writer->db)) {
+    if (!sqlite3_get_autocommit(oltp->writer->db))
         oltp_exec(oltp->writer, "ROLLBACK", NULL);
-    }
     oltp_writer_hooks(oltp);
     oltp_committed(oltp, 0);
     oltp_writer_release(oltp);

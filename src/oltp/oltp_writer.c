@@ -47,9 +47,8 @@ static void writer_unqueue(struct oltp *oltp, struct oltp_job *job)
         link = &before->next;
     }
     *link = job->next;
-    if (oltp->queue_tail == job) {
+    if (oltp->queue_tail == job)
         oltp->queue_tail = before;
-    }
     oltp->queue_length--;
 }
 
@@ -88,9 +87,8 @@ static uint32_t writer_take_group(struct oltp *oltp, struct oltp_job **first)
     struct oltp_job *rest = *end;
     *end = NULL;
     oltp->queue_head = rest;
-    if (rest == NULL) {
+    if (rest == NULL)
         oltp->queue_tail = NULL;
-    }
     oltp->queue_length -= count;
     BASE_INVARIANT((oltp->queue_length == 0) == (rest == NULL));
     return count;
@@ -121,9 +119,8 @@ static void writer_finish_group(struct oltp *oltp, struct oltp_job *first, const
         }
         first = next;
     }
-    if (back != NULL) {
+    if (back != NULL)
         writer_put_back(oltp, back);
-    }
 }
 
 /* Somebody else's turn, or nobody's. */
@@ -136,16 +133,14 @@ static void writer_hand_over(struct oltp *oltp)
         oltp->writer_busy = false;
     } else {
         oltp->queue_head = head->next;
-        if (oltp->queue_head == NULL) {
+        if (oltp->queue_head == NULL)
             oltp->queue_tail = NULL;
-        }
         oltp->queue_length--;
         head->next = NULL;
     }
     base_mutex_unlock(&oltp->queue_lock);
-    if (head != NULL) { /* out of the queue, so it can't give up any more */
+    if (head != NULL) /* out of the queue, so it can't give up any more */
         writer_tell(head, OLTP_JOB_GRANTED);
-    }
 }
 
 /* `why`: what ended the wait. */
@@ -153,9 +148,8 @@ static void writer_give_up(struct oltp *oltp, struct oltp_job *job, rhei_status 
 {
     base_mutex_lock(&oltp->queue_lock);
     struct oltp_job *at = oltp->queue_head;
-    while (at != NULL && at != job) {
+    while (at != NULL && at != job)
         at = at->next;
-    }
     if (at != NULL) {
         writer_unqueue(oltp, job);
         atomic_store_explicit(&job->state, OLTP_JOB_DONE, memory_order_relaxed);
@@ -180,9 +174,8 @@ static enum oltp_job_state writer_wait(struct oltp *oltp, struct oltp_job *job)
     int64_t deadline = writer_deadline(oltp, job->deadline_ns);
     for (;;) {
         unsigned state = atomic_load_explicit(&job->state, memory_order_acquire);
-        if (state == OLTP_JOB_GRANTED || state == OLTP_JOB_DONE) {
+        if (state == OLTP_JOB_GRANTED || state == OLTP_JOB_DONE)
             return state;
-        }
         int64_t until = INT64_MAX;
         if (state == OLTP_JOB_QUEUED) {
             int64_t now = base_now_ns();
@@ -216,9 +209,8 @@ static bool writer_take_or_queue(struct oltp *oltp, struct oltp_job *job)
         }
     }
     base_mutex_unlock(&oltp->queue_lock);
-    if (enough) {
+    if (enough)
         base_word_wake(&oltp->gathering);
-    }
     return taken;
 }
 
@@ -232,9 +224,8 @@ static bool writer_take_or_queue(struct oltp *oltp, struct oltp_job *job)
 static void writer_gather(struct oltp *oltp)
 {
     uint32_t wanted = oltp->crowd - 1;
-    if (oltp->crowd < GATHER_CROWD) {
+    if (oltp->crowd < GATHER_CROWD)
         return;
-    }
     if (oltp->gather_skip > 0) {
         oltp->gather_skip--;
         return;
@@ -242,19 +233,16 @@ static void writer_gather(struct oltp *oltp)
     base_mutex_lock(&oltp->queue_lock);
     bool wait = oltp->queue_length < wanted;
     BASE_INVARIANT(oltp->writer_busy && oltp->gather_wanted == 0);
-    for (const struct oltp_job *job = oltp->queue_head; wait && job != NULL; job = job->next) {
+    for (const struct oltp_job *job = oltp->queue_head; wait && job != NULL; job = job->next)
         wait = !job->exclusive;
-    }
     oltp->gather_wanted = wait ? wanted : 0;
     atomic_store_explicit(&oltp->gathering, wait ? 1 : 0, memory_order_relaxed);
     base_mutex_unlock(&oltp->queue_lock);
-    if (!wait) {
+    if (!wait)
         return;
-    }
     int64_t end = base_now_ns() + GATHER_NS;
-    while (atomic_load_explicit(&oltp->gathering, memory_order_acquire) != 0 && base_now_ns() < end) {
+    while (atomic_load_explicit(&oltp->gathering, memory_order_acquire) != 0 && base_now_ns() < end)
         base_word_wait(&oltp->gathering, 1, end);
-    }
     base_mutex_lock(&oltp->queue_lock);
     bool in_vain = oltp->queue_length + 1 < GATHER_CROWD;
     oltp->gather_wanted = 0;
@@ -283,9 +271,8 @@ static void writer_run_led(struct oltp *oltp, struct oltp_job *job, oltp_run run
 {
     struct oltp_job *first = NULL;
     uint32_t count = 1;
-    if (!job->many && !job->solo) {
+    if (!job->many && !job->solo)
         writer_gather(oltp);
-    }
     if (!job->solo) {
         base_mutex_lock(&oltp->queue_lock);
         count += writer_take_group(oltp, &first);
@@ -295,16 +282,14 @@ static void writer_run_led(struct oltp *oltp, struct oltp_job *job, oltp_run run
     job->next = count > 1 ? first : NULL;
     run(oltp, job, job);
     writer_finish_group(oltp, job, job);
-    if (count == 1 && !job->solo) {
+    if (count == 1 && !job->solo)
         writer_run_waiting(oltp, run);
-    }
 }
 
 rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job, oltp_run run)
 {
-    if (!writer_take_or_queue(oltp, job) && writer_wait(oltp, job) == OLTP_JOB_DONE) {
+    if (!writer_take_or_queue(oltp, job) && writer_wait(oltp, job) == OLTP_JOB_DONE)
         return job->status;
-    }
     writer_run_led(oltp, job, run);
     BASE_INVARIANT(!job->put_back); /* G5: its owner's own is never put back */
     writer_hand_over(oltp);
@@ -314,19 +299,16 @@ rhei_status oltp_writer_run(struct oltp *oltp, struct oltp_job *job, oltp_run ru
 static rhei_status writer_acquire(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop,
                                   struct rhei_error *error)
 {
-    if (oltp->writer == NULL) {
+    if (oltp->writer == NULL)
         return error_set(error, RHEI_READ_ONLY, "the database was opened for reading only");
-    }
     rhei_status status = oltp_identity_check(oltp, true, error);
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         return status;
-    }
     struct oltp_job job = {.exclusive = true, .deadline_ns = deadline_ns, .stop = stop, .error = RHEI_ERROR_INIT};
     if (!writer_take_or_queue(oltp, &job) && writer_wait(oltp, &job) != OLTP_JOB_GRANTED) {
         status = job.status;
-        if (error != NULL && error->code == RHEI_OK) {
+        if (error != NULL && error->code == RHEI_OK)
             *error = job.error;
-        }
     }
     if (status == RHEI_OK) {
         base_progress_wait(stop == NULL ? NULL : stop->progress, NULL);

@@ -406,9 +406,8 @@ static rhei_status plan_or_refusal(struct route *route, struct route_statement *
 {
     bool remembers = statement->model == NULL;
     uint64_t key = remembers ? route_refusal_key(statement, catalog, params, param_count) : 0;
-    if (remembers && !catalog->failed && route_refusal_holds(statement, key, choice)) {
+    if (remembers && !catalog->failed && route_refusal_holds(statement, key, choice))
         return RHEI_OK;
-    }
     rhei_status status = plan_translate(route, statement, catalog, params, param_count, plan, choice, error);
     if (status == RHEI_OK && *plan == NULL && remembers)
         route_refusal_keep(statement, key, choice);

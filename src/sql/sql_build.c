@@ -110,12 +110,11 @@ static void literal_bytes(struct sql_parser *p, struct sql_expr *expr, struct sq
     if (!bytes)
         return;
     uint32_t length = 0;
-    if (expr->kind == SQL_EXPR_TEXT) {
+    if (expr->kind == SQL_EXPR_TEXT)
         length = unquote(bytes, token);
-    } else {
+    else
         for (uint32_t i = 2; i + 2 < token.length; i += 2)
             bytes[length++] = (char)(hex_digit(token.text[i]) << 4 | hex_digit(token.text[i + 1]));
-    }
     BASE_INVARIANT(length <= token.length);
     expr->value.text.bytes = bytes;
     expr->value.text.length = length;

@@ -411,7 +411,7 @@ static rhei_status look_around(struct store_local *store, bool sweep, struct rhe
         return store_io_error(error, "list the folder", store->path);
     }
     rhei_status status = RHEI_OK;
-    for (struct dirent *entry = NULL; status == RHEI_OK && (entry = readdir(entries)) != NULL;) {
+    for (struct dirent *entry = NULL; status == RHEI_OK && (entry = readdir(entries)) != NULL;)
         if (!is_ours(entry->d_name))
             status = error_set(error, RHEI_INVALID,
                                "the folder \"%s\" holds \"%.100s\", which isn't Rhei's: name a folder that is empty or "
@@ -419,7 +419,6 @@ static rhei_status look_around(struct store_local *store, bool sweep, struct rhe
                                store->path, entry->d_name);
         else if (sweep && strncmp(entry->d_name, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0)
             (void)unlinkat(store->folder, entry->d_name, 0);
-    }
     (void)closedir(entries);
     return status;
 }

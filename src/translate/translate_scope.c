@@ -370,13 +370,12 @@ static bool constant_number(struct translator *t, const struct sql_expr *expr, s
     } else if (expr->kind == SQL_EXPR_PARAMETER && expr->value.number <= t->options->parameter_count) {
         value = t->options->parameters[expr->value.number - 1];
     }
-    if (value.type == RHEI_INTEGER && value.as.integer != INT64_MIN) {
+    if (value.type == RHEI_INTEGER && value.as.integer != INT64_MIN)
         value.as.integer = sign < 0 ? -value.as.integer : value.as.integer;
-    } else if (value.type == RHEI_REAL) {
+    else if (value.type == RHEI_REAL)
         value.as.real *= sign;
-    } else {
+    else
         return false;
-    }
     *out = value;
     return true;
 }

@@ -31,12 +31,11 @@ enum { PARTS = 4 };
 static size_t form_size(const char *template, const char *const parts[PARTS])
 {
     size_t size = 0;
-    for (const char *p = template; *p; p++) {
+    for (const char *p = template; *p; p++)
         if (*p != '%' || *++p == '%')
             size++;
         else if (parts[*p - '1'])
             size += strlen(parts[*p - '1']);
-    }
     return size;
 }
 

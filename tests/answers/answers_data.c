@@ -293,12 +293,11 @@ static void put_text_literal(struct text *text, const char *bytes, uint32_t leng
         text_put(text, "CAST(x'");
     else
         text_put(text, "'");
-    for (uint32_t i = 0; i < length; i++) {
+    for (uint32_t i = 0; i < length; i++)
         if (!plain)
             text_format(text, "%02x", (unsigned char)bytes[i]);
         else
             text_format(text, bytes[i] == '\'' ? "''" : "%c", bytes[i]);
-    }
     text_put(text, plain ? "'" : "' AS TEXT)");
 }
 

@@ -671,12 +671,11 @@ static void put_hole(struct generator *generator, const struct scope *scope, cha
 static void put_template(struct generator *generator, const struct scope *scope, const char *form, enum flavour same,
                          int depth, struct text *sql)
 {
-    for (const char *at = form; *at != '\0'; at++) {
+    for (const char *at = form; *at != '\0'; at++)
         if (*at == '$' && at[1] != '.' && at[1] != '[')
             put_hole(generator, scope, *++at, same, depth, sql);
         else
             text_bytes(sql, at, 1);
-    }
 }
 
 /* In a calm statement, only what the column store may well do. */

@@ -136,11 +136,10 @@ static int compare_rows(const void *left, const void *right)
 
 static bool same_rows(const struct answer *one, const struct answer *two)
 {
-    for (size_t r = 0; r < one->row_count; r++) {
+    for (size_t r = 0; r < one->row_count; r++)
         if (one->rows[r].length != two->rows[r].length ||
             memcmp(one->bytes.at + one->rows[r].start, two->bytes.at + two->rows[r].start, one->rows[r].length) != 0)
             return false;
-    }
     return true;
 }
 

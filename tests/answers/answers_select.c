@@ -93,10 +93,9 @@ static const struct column *common_column(const struct scope *scope, const struc
 {
     for (uint32_t c = 0; c < source->column_count; c++) {
         uint32_t found = 0;
-        for (uint32_t s = 0; s < scope->source_count; s++) {
+        for (uint32_t s = 0; s < scope->source_count; s++)
             for (uint32_t o = 0; o < scope->sources[s].column_count; o++)
                 found += strcmp(scope->sources[s].columns[o].name, source->columns[c].name) == 0;
-        }
         if (found == 1)
             return &source->columns[c];
     }

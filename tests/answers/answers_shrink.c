@@ -49,14 +49,13 @@ static size_t quoted_end(const char *sql, size_t at)
 static size_t closing(const char *sql, size_t at)
 {
     int depth = 0;
-    for (; sql[at] != '\0'; at++) {
+    for (; sql[at] != '\0'; at++)
         if (sql[at] == '\'' || sql[at] == '"')
             at = quoted_end(sql, at);
         else if (sql[at] == '(')
             depth++;
         else if (sql[at] == ')' && --depth == 0)
             return at;
-    }
     return 0;
 }
 
@@ -71,24 +70,22 @@ static const char *const starts[] = {
 
 static bool starts_part(const char *at)
 {
-    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strncmp(at, starts[i], strlen(starts[i])) == 0)
             return true;
-    }
     return false;
 }
 
 /* Where the part that starts here may end: before the nth next part of its depth, or the parenthesis around it. */
 static size_t part_end(const char *sql, size_t at, int parts)
 {
-    for (at++; sql[at] != '\0' && sql[at] != ')'; at++) {
+    for (at++; sql[at] != '\0' && sql[at] != ')'; at++)
         if (sql[at] == '\'' || sql[at] == '"')
             at = quoted_end(sql, at);
         else if (sql[at] == '(')
             at = closing(sql, at) == 0 ? at : closing(sql, at);
         else if (starts_part(sql + at) && --parts == 0)
             return at;
-    }
     return at;
 }
 
@@ -113,11 +110,10 @@ static bool replace_group(struct shrink *shrink, size_t at)
     size_t start = at;
     while (start > 0 && (isalnum((unsigned char)shrink->sql->at[start - 1]) || shrink->sql->at[start - 1] == '_'))
         start--;
-    for (size_t i = 0; i < sizeof simpler / sizeof *simpler; i++) {
+    for (size_t i = 0; i < sizeof simpler / sizeof *simpler; i++)
         if (try_replace(shrink, start, end + 1, simpler[i], strlen(simpler[i])) ||
             (start < at && try_replace(shrink, at, end + 1, simpler[i], strlen(simpler[i]))))
             return true;
-    }
     for (size_t inner = at + 1; inner < end; inner++) {
         size_t inner_end = shrink->sql->at[inner] == '(' ? closing(shrink->sql->at, inner) : 0;
         if (inner_end != 0 && inner_end < end) {

@@ -246,21 +246,20 @@ static void do_line(rhei_db **db, char *line)
     struct rhei_error error = RHEI_ERROR_INIT;
     if (sql != NULL)
         sql = decode_string(sql);
-    if (op == NULL) {
+    if (op == NULL)
         fputs("{\"error\":\"no op\"}\n", sink);
-    } else if (strncmp(op, "open\"", 5) == 0) {
+    else if (strncmp(op, "open\"", 5) == 0)
         do_open(db);
-    } else if (*db == NULL) {
+    else if (*db == NULL)
         fputs("{\"error\":\"nothing is open\"}\n", sink);
-    } else if (strncmp(op, "sync\"", 5) == 0) {
+    else if (strncmp(op, "sync\"", 5) == 0)
         do_sync(*db);
-    } else if (sql == NULL) {
+    else if (sql == NULL)
         fputs("{\"error\":\"no sql\"}\n", sink);
-    } else if (strncmp(op, "exec\"", 5) == 0) {
+    else if (strncmp(op, "exec\"", 5) == 0)
         answer(rhei_execute_script(*db, sql, NULL, &error), &error);
-    } else {
+    else
         do_query(*db, sql);
-    }
     fflush(sink);
 }
 

@@ -160,12 +160,11 @@ static rhei_status lossy_list(struct blob_store *store,
     struct lossy *lossy = self(store);
     rhei_status status = RHEI_OK;
     base_mutex_lock(&lossy->lock);
-    for (struct kept *kept = lossy->blobs; status == RHEI_OK && kept != NULL; kept = kept->next) {
+    for (struct kept *kept = lossy->blobs; status == RHEI_OK && kept != NULL; kept = kept->next)
         if (kept->unseen > 0)
             kept->unseen--;
         else if (!kept->removed)
             status = take(context, kept->name, kept->len, error);
-    }
     base_mutex_unlock(&lossy->lock);
     return status;
 }

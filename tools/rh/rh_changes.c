@@ -175,9 +175,8 @@ static bool follow(struct rh_tool *tool, struct rhei_error *error)
                                            .cancel = tool->cancel};
     bool good = rhei_changes_open(tool->db, &options, &changes, error) == RHEI_OK;
     good = good && print_all(tool, changes, error);
-    while (good && tool->args->follow && !rh_interrupted()) {
+    while (good && tool->args->follow && !rh_interrupted())
         good = rhei_changes_wait(changes, -1, error) == RHEI_OK && print_all(tool, changes, error);
-    }
     rhei_changes_close(&changes);
     return good;
 }

@@ -116,9 +116,8 @@ static void test_c1_statements_give_what_they_give_without_capture(void **state)
         struct base_buffer with = {0}, without = {0};
         c1_run(test.oltp, c1_statements[i], &with);
         c1_run(plain, c1_statements[i], &without);
-        if (strcmp(with.data, without.data) != 0) {
+        if (strcmp(with.data, without.data) != 0)
             fail_msg("%s\n with capture:    %s\n without capture: %s", c1_statements[i], with.data, without.data);
-        }
         base_buffer_reset(&with);
         base_buffer_reset(&without);
         test_mirror_check(mirror);
@@ -138,9 +137,8 @@ static void test_c3_wide_tables_beside_narrow_ones(void **state)
     struct base_buffer sql = {0};
     for (int variant = 0; variant < 3; variant++) {
         base_buffer_format(&sql, "CREATE TABLE w%d(c0 UNIQUE", variant);
-        for (int i = 1; i < 60; i++) {
+        for (int i = 1; i < 60; i++)
             base_buffer_format(&sql, ",c%d", i);
-        }
         static const char *const keys[] = {")", ", PRIMARY KEY(c59, c3)) WITHOUT ROWID",
                                            ", PRIMARY KEY(c31, c32, c33)) WITHOUT ROWID"};
         base_buffer_format(&sql, "%s;", keys[variant]);
@@ -157,9 +155,8 @@ static void test_c3_wide_tables_beside_narrow_ones(void **state)
             "c0 = %d",
             i % 3, 4 + i % 27, i % 10, i % 7, i, i % 5, i % 3, i, i, i % 3, 34 + i % 25, i % 5, i % 3, i % 11);
         test_script(&test, sql.data);
-        if (i % 10 == 9) {
+        if (i % 10 == 9)
             test_mirror_check(mirror);
-        }
     }
     assert_int_equal(test_mirror_loads(mirror), 4);
     base_buffer_reset(&sql);
@@ -176,9 +173,8 @@ static void test_c1_widest_tables(void **state)
     for (int width = 1890; width <= 2000; width += 110) {
         struct base_buffer sql = {0};
         base_buffer_format(&sql, "CREATE TABLE w%d(c0 INTEGER PRIMARY KEY", width);
-        for (int i = 1; i < width; i++) {
+        for (int i = 1; i < width; i++)
             base_buffer_format(&sql, ",c%d", i);
-        }
         base_buffer_char(&sql, ')');
         test_write(&test, sql.data);
         base_buffer_clear(&sql);
@@ -220,16 +216,14 @@ static void random_value(uint64_t *seed, struct rhei_value *value, unsigned char
         static const double reals[] = {0.0, -0.0, 1.0, -5.0, 0.1, 1e300, 9007199254740992.0, 5e-324};
         uint64_t bits = random_next(seed);
         memcpy(&value->as.real, &bits, sizeof bits);
-        if (pick % 3 == 0 || value->as.real != value->as.real) {
+        if (pick % 3 == 0 || value->as.real != value->as.real)
             value->as.real = reals[(pick >> 4) % 8];
-        }
     } else if (value->type >= RHEI_TEXT) {
         value->length = (uint32_t)(pick % 40);
         for (uint32_t i = 0; i < value->length; i++) {
             bytes[i] = (unsigned char)random_next(seed);
-            if (value->type == RHEI_TEXT && pick % 3 != 0) {
+            if (value->type == RHEI_TEXT && pick % 3 != 0)
                 bytes[i] = (unsigned char)("0123456789.e-+ab\0\xc3\xa9z"[bytes[i] % 20]);
-            }
         }
         value->as.bytes = bytes;
     }
@@ -256,14 +250,12 @@ static void test_c3_random_values_arrive_bit_for_bit(void **state)
         for (int i = 0; i < 400; i++) {
             struct rhei_value params[6];
             unsigned char bytes[6][40];
-            for (int k = 0; k < 6; k++) {
+            for (int k = 0; k < 6; k++)
                 random_value(&seed, &params[k], bytes[k]);
-            }
             static const char insert[] = "INSERT INTO t VALUES(?, ?, ?, ?, ?, ?)";
             params[0] = (struct rhei_value){.as.integer = i, .type = RHEI_INTEGER};
-            if (s == 3 && params[4].type == RHEI_NULL) {
+            if (s == 3 && params[4].type == RHEI_NULL)
                 params[4].type = RHEI_INTEGER;
-            }
             assert_int_equal(oltp_write(test.oltp, insert, sizeof insert - 1, params, 6, 0, NULL, NULL, NULL), RHEI_OK);
         }
         assert_int_equal(test_mirror_cycle(mirror), 400);
@@ -368,9 +360,8 @@ static void c4_run(const struct c4_case *at, int way)
     struct base_buffer sql = {0};
     base_buffer_format(&sql, "%s%s", prefixes[way], at->change);
     if (way == 0) {
-        if (strncmp(at->change, "PRAGMA foreign_keys = ON; ", 26) == 0) {
+        if (strncmp(at->change, "PRAGMA foreign_keys = ON; ", 26) == 0)
             test_write(&test, "PRAGMA foreign_keys = ON");
-        }
         test_script(&test, at->change);
     } else {
         assert_int_equal(test_shell(&test, sql.data), 0);
@@ -492,9 +483,8 @@ static void c5_run(const char *change, bool foreign)
         test_script(&test, at);
     }
     test_mirror_check(mirror);
-    if (foreign) {
+    if (foreign)
         assert_int_equal(test_shell(&test, "INSERT INTO nokey VALUES('later')"), 0);
-    }
     test_script(&test, "INSERT INTO nokey VALUES('last')");
     test_mirror_check(mirror);
     test_reopen(&test);

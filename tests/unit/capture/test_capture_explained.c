@@ -79,9 +79,8 @@ static void test_a10_a_tampered_log_is_never_believed(void **state)
         uint64_t loads = test_mirror_loads(world.mirror);
         assert_int_equal(test_shell(&world.test, CASES[i].sql), 0);
         test_mirror_check(world.mirror);
-        if (CASES[i].all) {
+        if (CASES[i].all)
             assert_int_equal(test_mirror_loads(world.mirror), loads + 2);
-        }
         test_write(&world.test, "INSERT INTO u VALUES(1000, 'later')");
         test_mirror_check(world.mirror);
         world_close(&world);
@@ -245,9 +244,8 @@ static void test_a10_an_older_copy_is_put_back(void **state)
         world_open(&world, TABLES);
         snprintf(code, sizeof code, "b = sqlite3.connect('%s/copy.db')\ndb.backup(b)", world.test.folder);
         assert_int_equal(test_python(&world.test, code), 0);
-        for (int k = 0; k < COUNTS[i][0]; k++) {
+        for (int k = 0; k < COUNTS[i][0]; k++)
             test_write(&world.test, "INSERT INTO t(v) VALUES('after the copy')");
-        }
         test_mirror_check(world.mirror);
         if (i % 2 == 0) {
             uint64_t pruned;
@@ -454,9 +452,8 @@ static void checkpoint_looks(struct world *world)
 {
     struct oltp_connection *connection = NULL;
     assert_int_equal(oltp_connection_open(world->test.oltp, OLTP_CHECKPOINTER, &connection, NULL), RHEI_OK);
-    if (capture_source_watch_hold(world->test.oltp, connection)) {
+    if (capture_source_watch_hold(world->test.oltp, connection))
         oltp_exec(connection, "COMMIT", NULL);
-    }
     oltp_connection_close(&connection);
 }
 
@@ -533,9 +530,8 @@ static void test_a10_a_relative_path_is_one_file_whatever_the_folder(void **stat
         oltp_cursor_value(open[i], 0, &value);
         assert_int_equal(value.as.integer, 5);
     }
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 8; i++)
         oltp_cursor_close(&open[i]);
-    }
     world.mirror = (test_mirror_free(&world.mirror), test_mirror_new(&world.test));
     test_mirror_check(world.mirror);
     assert_int_equal(chdir(here), 0);
@@ -618,9 +614,8 @@ static void test_a10_a_deleted_file_is_no_missing_folder(void **state)
     assert_int_equal(unlink(world.test.path), 0);
     assert_int_equal(oltp_read(world.test.oltp, sql, strlen(sql), NULL, 0, NULL, true, &open[8], NULL), RHEI_REPLACED);
     assert_null(open[8]);
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 8; i++)
         oltp_cursor_close(&open[i]);
-    }
     world_close(&world);
 }
 

@@ -116,9 +116,8 @@ static void write_as_foreign(const struct oltp_test *test, const char *sql)
     sqlite3_create_function(db, "myf", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, first_letter, NULL, NULL);
     sqlite3_create_function(db, "act", 1, SQLITE_UTF8, NULL, same, NULL, NULL);
     sqlite3_create_collation(db, "rev", SQLITE_UTF8, NULL, reversed);
-    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK)
         fail_msg("another program's statement failed: %s: %s", sql, message);
-    }
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
@@ -136,10 +135,8 @@ static void check_reason(struct oltp_test *test, const struct foreign *foreign)
         const struct source_table *table = &catalog->tables[i].source;
         if (strcmp(table->name, name_of(foreign)) == 0) {
             const char *reason = table->unmirrored_reason;
-            if ((reason == NULL) != (foreign->why == NULL) ||
-                (reason != NULL && strstr(reason, foreign->why) == NULL)) {
+            if ((reason == NULL) != (foreign->why == NULL) || (reason != NULL && strstr(reason, foreign->why) == NULL))
                 fail_msg("%s\n reason: %s", foreign->ddl, reason == NULL ? "(none)" : reason);
-            }
         }
     }
     capture_catalog_release(&catalog);
@@ -214,13 +211,11 @@ static void test_c7_one_bad_table_among_many(void **state)
     }
     /* a chain as long as SQLite allows, brackets deeper than the parser of a trigger can take, a function of others */
     base_buffer_text(&ddl, "CREATE TABLE long(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX l ON long(a");
-    for (int i = 0; i < 990; i++) {
+    for (int i = 0; i < 990; i++)
         base_buffer_text(&ddl, "+1");
-    }
     base_buffer_text(&ddl, "); CREATE TABLE deep(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX d ON deep(");
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 16; i++)
         base_buffer_text(&ddl, "lower(");
-    }
     base_buffer_text(
         &ddl, "a))))))))))))))))); CREATE TABLE other(id INTEGER PRIMARY KEY, a); CREATE INDEX o ON other(myf(a)");
     base_buffer_text(&ddl, ");");
@@ -255,9 +250,8 @@ static void test_c7_wide_tables_with_triggers(void **state)
         struct base_buffer ddl = {0};
         test_open(&test);
         base_buffer_text(&ddl, "CREATE TABLE t(id INTEGER PRIMARY KEY");
-        for (int i = 0; i < widths[w]; i++) {
+        for (int i = 0; i < widths[w]; i++)
             base_buffer_format(&ddl, ", c%d", i);
-        }
         base_buffer_text(&ddl, ", UNIQUE(c1, c2))");
         test_write(&test, ddl.data);
         struct test_mirror *mirror = test_mirror_new(&test);

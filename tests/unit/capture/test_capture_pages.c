@@ -29,11 +29,10 @@ static void same_value(const struct rhei_value *value, sqlite3_stmt *stmt, int c
     oltp_value(sqlite3_column_value(stmt, column), false, &wanted);
     assert_int_equal(value->type, wanted.type);
     assert_int_equal(value->length, wanted.length);
-    if (value->type >= RHEI_TEXT) {
+    if (value->type >= RHEI_TEXT)
         assert_memory_equal(value->as.bytes, wanted.as.bytes, wanted.length);
-    } else if (value->type != RHEI_NULL) {
+    else if (value->type != RHEI_NULL)
         assert_int_equal(value->as.integer, wanted.as.integer); /* a REAL's bits */
-    }
 }
 
 /* Every row from `from` on, asked for in two steps, with the arena cleared now and then. */
@@ -66,9 +65,8 @@ static void compare(struct oltp_connection *connection, int64_t from)
         assert_int_equal(values[0].type, RHEI_NULL);
         values = capture_pages_columns(pages, COLUMNS);
         assert_non_null(values);
-        for (int i = 1; i < COLUMNS; i++) {
+        for (int i = 1; i < COLUMNS; i++)
             same_value(&values[i], stmt, i);
-        }
         result = capture_pages_next(pages);
     }
     assert_int_equal(result, CAPTURE_PAGES_END);
@@ -103,9 +101,8 @@ static const char *random_value(char *text, size_t room)
                                       "CAST(x'00ff41' AS TEXT)",
                                       "'\xC3\xA9' || char(0) || 'b'"};
     int kind = rand() % 8;
-    if (kind < 5) {
+    if (kind < 5)
         return ODD[(size_t)rand() % (sizeof ODD / sizeof ODD[0])];
-    }
     int most = kind == 5 ? 30 : kind == 6 ? 1200 : rand() % 20 == 0 ? 200000 : 300;
     (void)snprintf(text, room, rand() % 2 == 0 ? "randomblob(%d)" : "substr(hex(randomblob(%d)), 1)",
                    1 + rand() % most);
@@ -116,9 +113,8 @@ static void random_change(struct oltp_test *test)
 {
     char sql[1024], value[5][64];
     const char *values[5];
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++)
         values[i] = random_value(value[i], sizeof value[i]);
-    }
     switch (rand() % 5) {
     case 0:
         (void)snprintf(sql, sizeof sql, "DELETE FROM p WHERE n %% %d = %d", 2 + rand() % 9, rand() % 9);
@@ -135,9 +131,8 @@ static void random_change(struct oltp_test *test)
         break;
     }
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (test_try(test, sql, &error) != RHEI_OK) {
+    if (test_try(test, sql, &error) != RHEI_OK)
         assert_non_null(strstr(error.message, "full")); /* a rowid that can't be found any more */
-    }
 }
 
 static void test_c3_rows_by_pages_are_those_of_the_statement(void **state)
@@ -318,9 +313,8 @@ static int read_without(struct oltp_test *test, uint64_t allocation, sqlite3_stm
             assert_true(batches[0].op == NULL || batches[0].op[row] == CHANGE_UPSERT);
             sqlite3_bind_int64(wanted, 1, batches[0].columns[0][row].as.integer);
             assert_int_equal(sqlite3_step(wanted), SQLITE_ROW);
-            for (uint32_t i = 0; i < batches[0].column_count; i++) {
+            for (uint32_t i = 0; i < batches[0].column_count; i++)
                 same_value(&batches[0].columns[i][row], wanted, (int)i);
-            }
             sqlite3_reset(wanted);
         }
         status = test->source->ops->next(test->source, 1000, &batches, &count, NULL);

@@ -87,12 +87,10 @@ static void make_schema(struct oltp_test *test, struct random *random)
     test_write(test, sql.data);
     base_buffer_clear(&sql);
     const char *index = ONE_OF(indexes), *trigger = ONE_OF(triggers);
-    if (index[0] != '\0') {
+    if (index[0] != '\0')
         test_write(test, index);
-    }
-    if (trigger[0] != '\0') {
+    if (trigger[0] != '\0')
         test_write(test, trigger);
-    }
     if (!keyed && pick(random, 3) == 0) {
         test_write(
             test,
@@ -168,9 +166,8 @@ static void run_here(struct oltp_test *test, struct random *random, int count)
         struct base_buffer sql = {0};
         make_statement(random, &sql);
         rhei_status status = test_try(test, sql.data, NULL); /* refused by a constraint as often as not */
-        if (getenv("RHEI_TEST_SEED") != NULL) {
+        if (getenv("RHEI_TEST_SEED") != NULL)
             print_message("%d: %s\n", (int)status, sql.data);
-        }
         base_buffer_reset(&sql);
     }
 }
@@ -186,9 +183,8 @@ static void run_world(uint64_t seed, bool memory)
     test_mirror_check(mirror);
     for (int round = 0; round < 12; round++) {
         run_here(&test, &random, (int)pick(&random, 25));
-        if (!memory && pick(&random, 3) == 0) {
+        if (!memory && pick(&random, 3) == 0)
             run_in_shell(&test, &random, 25);
-        }
         test_mirror_check(mirror);
     }
     assert_true(test_mirror_loads(mirror) <= 2); /* the log told everything: nothing was built anew */

@@ -141,9 +141,8 @@ static void run_here(struct oltp_test *test, const struct shape *shape, uint64_t
         struct base_buffer sql = {0};
         make_statement(shape, seed, &sql);
         rhei_status status = test_try(test, sql.data, NULL); /* a constraint refuses many */
-        if (getenv("RHEI_TEST_SEED") != NULL) {
+        if (getenv("RHEI_TEST_SEED") != NULL)
             print_message("%d: %s\n", (int)status, sql.data);
-        }
         base_buffer_reset(&sql);
     }
 }
@@ -175,17 +174,15 @@ static void run_shape(size_t number, uint64_t seed, bool memory, uint32_t rounds
     memory ? test_open_memory(&test) : test_open(&test);
     test_script(&test, shape->ddl);
     const char *trigger = triggers[pick(&seed, sizeof triggers / sizeof triggers[0])];
-    if (trigger[0] != '\0') {
+    if (trigger[0] != '\0')
         test_write(&test, trigger);
-    }
     struct test_mirror *mirror = test_mirror_new(&test);
     test_mirror_check(mirror);
     for (uint32_t round = 0; round < rounds; round++) {
-        if (!memory && round % 8 == 7) {
+        if (!memory && round % 8 == 7)
             run_in_shell(&test, shape, &seed, 12);
-        } else {
+        else
             run_here(&test, shape, &seed, 1 + pick(&seed, 4));
-        }
         test_mirror_check(mirror);
     }
     assert_int_equal(test_mirror_has(mirror, "t"), shape->how != NEVER);

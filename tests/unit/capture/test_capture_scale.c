@@ -24,9 +24,8 @@ static void make_tables(struct oltp_test *test, int from, int to)
     base_buffer_text(&sql, "BEGIN;");
     for (int i = from; i < to; i++) {
         base_buffer_format(&sql, "CREATE TABLE t%d(id INTEGER PRIMARY KEY", i);
-        for (int c = 1; c < 20; c++) {
+        for (int c = 1; c < 20; c++)
             base_buffer_format(&sql, ", c%d", c);
-        }
         base_buffer_format(&sql, "); INSERT INTO t%d(id) VALUES(1);", i);
     }
     base_buffer_text(&sql, "COMMIT");
@@ -66,9 +65,8 @@ static void test_a11_who_copies_the_log_reads_no_schema(void **state)
     load_first(&test); /* the watch is there */
     test_write(&test, "UPDATE t0 SET c1 = 2");
     assert_int_equal(oltp_connection_open(test.oltp, OLTP_CHECKPOINTER, &connection, NULL), RHEI_OK);
-    if (capture_source_watch_hold(test.oltp, connection)) {
+    if (capture_source_watch_hold(test.oltp, connection))
         oltp_exec(connection, "COMMIT", NULL);
-    }
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     assert_true(rc == SQLITE_OK || rc == SQLITE_BUSY); /* the maintenance may be at it */
     assert_int_equal(schema_bytes(connection), 0);
@@ -101,9 +99,8 @@ static int open_descriptors(void)
     int count = 0;
     DIR *folder = opendir("/proc/self/fd");
     assert_non_null(folder);
-    while (readdir(folder) != NULL) {
+    while (readdir(folder) != NULL)
         count++;
-    }
     closedir(folder);
     return count;
 }

@@ -25,13 +25,11 @@ static int64_t begin(struct oltp_test *test, int64_t after, bool *lost)
 {
     struct change_cycle cycle;
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (test->source->ops->begin(test->source, after, &cycle, NULL, &error) != RHEI_OK) {
+    if (test->source->ops->begin(test->source, after, &cycle, NULL, &error) != RHEI_OK)
         fail_msg("%s", error.message);
-    }
     test->source->ops->end(test->source);
-    if (lost != NULL) {
+    if (lost != NULL)
         *lost = cycle.lost;
-    }
     return cycle.position;
 }
 
@@ -170,9 +168,8 @@ static void test_q1_our_own_upkeep_is_no_change_and_hides_none(void **state)
     for (int i = 0; i < 12; i++) {
         test_write(&test, "INSERT INTO t VALUES(1), (2), (3)");
         uint64_t token = token_of(&test, &position);
-        if (i % 3 == 1) { /* before the rows go */
+        if (i % 3 == 1) /* before the rows go */
             assert_int_equal(test_shell(&test, "INSERT INTO t VALUES(4)"), 0);
-        }
         assert_true(prune(&test, position) > 0);
         assert_int_equal(test.source->ops->may_have_changes(test.source, token), i % 3 == 1);
         assert_int_equal(prune(&test, position), 0);
@@ -227,11 +224,10 @@ static void write_on(void *argument)
         char sql[120];
         snprintf(sql, sizeof sql, "INSERT INTO t VALUES(%d, 1) ON CONFLICT DO UPDATE SET a = a + 1",
                  100000 + remaking->writes % 500);
-        if (test_try(remaking->test, sql, NULL) == RHEI_OK) {
+        if (test_try(remaking->test, sql, NULL) == RHEI_OK)
             remaking->writes++;
-        } else {
+        else
             remaking->failures++;
-        }
     }
 }
 
@@ -372,11 +368,9 @@ static void test_facts_and_plans(void **state)
 static const struct executor_helper *helper(const char *name)
 {
     const struct executor_helpers *helpers = oltp_helpers();
-    for (uint32_t i = 0; i < helpers->count; i++) {
-        if (strcmp(helpers->list[i].name, name) == 0) {
+    for (uint32_t i = 0; i < helpers->count; i++)
+        if (strcmp(helpers->list[i].name, name) == 0)
             return &helpers->list[i];
-        }
-    }
     fail_msg("%s isn't in the list", name);
     return NULL;
 }
@@ -396,9 +390,8 @@ static void test_functions_are_sqlites_own(void **state)
         bits ^= bits >> 27;
         double real;
         memcpy(&real, &bits, sizeof real);
-        if (i % 2 == 0 || isnan(real)) {
+        if (i % 2 == 0 || isnan(real))
             real = (double)(int64_t)bits / ((double)((bits >> 8) % 100000) + 1) / (i % 4 == 0 ? 1e9 : 1e13);
-        }
         struct rhei_value params[2] = {{.as.real = real, .type = RHEI_REAL},
                                        {.as.integer = (int64_t)(bits % 12), .type = RHEI_INTEGER}};
         struct rhei_value value;
@@ -409,9 +402,8 @@ static void test_functions_are_sqlites_own(void **state)
         oltp_cursor_value(cursor, 0, &value);
         char text[40];
         uint32_t len = real_text->as.real_text(real, text);
-        if (len != value.length || memcmp(text, value.as.bytes, len) != 0) {
+        if (len != value.length || memcmp(text, value.as.bytes, len) != 0)
             fail_msg("%.17g: '%s' is not SQLite's '%.*s'", real, text, (int)value.length, (const char *)value.as.bytes);
-        }
         oltp_cursor_value(cursor, 1, &value);
         double rounded = round->as.real_real(real, params[1].as.integer);
         if (memcmp(&rounded, &value.as.real, sizeof rounded) != 0) {
@@ -539,9 +531,8 @@ static void test_a11_big_rows_come_a_few_at_a_time(void **state)
         size_t bytes = 0;
         assert_int_equal(ops->next(test.source, 65536, &batches, &count, NULL), RHEI_OK);
         for (size_t i = 0; i < count; i++) {
-            for (size_t k = 0; k < batches[i].row_count; k++) {
+            for (size_t k = 0; k < batches[i].row_count; k++)
                 bytes += batches[i].columns[1][k].length;
-            }
             rows += batches[i].row_count;
         }
         assert_true(bytes <= 8 * BYTES + BYTES);

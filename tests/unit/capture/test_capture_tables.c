@@ -55,9 +55,8 @@ static void test_c6_a_schema_change_reaches_only_its_table(void **state)
         snprintf(table, sizeof table, "t%d", i);
         assert_int_equal(triggers_of(&test, table), i == 9 ? 0 : each);
         snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO t%d(id, a, b) VALUES(2, 'one', 9)", i);
-        if (i != 9) {
+        if (i != 9)
             test_write(&test, sql);
-        }
     }
     assert_true(triggers_of(&test, "x") > 0 && triggers_of(&test, "x") < each);
     assert_int_equal(triggers_of(&test, "t100"), triggers_of(&test, "x"));
@@ -106,9 +105,8 @@ static void test_c1_a_wide_table_widens_the_log_at_once(void **state)
     int64_t cookie = test_int(&test, "PRAGMA schema_version");
     struct base_buffer sql = {0};
     base_buffer_text(&sql, "CREATE TABLE w(c1 INTEGER PRIMARY KEY");
-    for (int i = 2; i <= 64; i++) {
+    for (int i = 2; i <= 64; i++)
         base_buffer_format(&sql, ", c%d", i);
-    }
     base_buffer_char(&sql, ')');
     test_write(&test, sql.data);
     base_buffer_reset(&sql);
@@ -133,9 +131,8 @@ static struct oltp *open_other(const struct oltp_test *test, bool auto_register)
     struct rhei_error error = RHEI_ERROR_INIT;
     test_default_config(test, &config);
     config.auto_register = auto_register;
-    if (capture_open(&config, &other, &error) != RHEI_OK) {
+    if (capture_open(&config, &other, &error) != RHEI_OK)
         fail_msg("%s", error.message);
-    }
     return other;
 }
 
@@ -144,9 +141,8 @@ static bool is_mirrored(struct oltp *oltp, const char *name)
     const struct capture_catalog *catalog = NULL;
     bool found = false;
     assert_int_equal(capture_catalog_take(oltp, &catalog, NULL), RHEI_OK);
-    for (uint32_t i = 0; i < catalog->table_count; i++) {
+    for (uint32_t i = 0; i < catalog->table_count; i++)
         found |= strcmp(catalog->tables[i].source.name, name) == 0 && catalog->tables[i].source.id != 0;
-    }
     capture_catalog_release(&catalog);
     return found;
 }
@@ -310,9 +306,8 @@ static void test_d5_pragmas_that_would_break_the_engine_are_refused(void **state
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct rhei_error error = RHEI_ERROR_INIT;
         rhei_status status = test_try(&test, refused[i], &error);
-        if (status != RHEI_UNSUPPORTED || strstr(error.message, "can't be set") == NULL) {
+        if (status != RHEI_UNSUPPORTED || strstr(error.message, "can't be set") == NULL)
             fail_msg("%s: %d %s", refused[i], (int)status, error.message);
-        }
         test_write(&test, "INSERT INTO t DEFAULT VALUES");
     }
     test_write(&test, "PRAGMA journal_mode=WAL");
@@ -350,9 +345,8 @@ static void test_d5_a_pragma_of_an_inner_connection_is_not_told(void **state)
                            : oltp_read(test.oltp, asked[i], strlen(asked[i]), NULL, 0, NULL, true, &cursor, &error);
             oltp_cursor_close(&cursor);
             if (status != (strncmp(asked[i], "SELECT", 6) == 0 ? RHEI_SQL : RHEI_UNSUPPORTED) ||
-                strstr(error.message, "can't be asked") == NULL) {
+                strstr(error.message, "can't be asked") == NULL)
                 fail_msg("%s: %d %s", asked[i], (int)status, error.message);
-            }
         }
     }
     test_write(&test, "PRAGMA cache_size=-777");
@@ -379,9 +373,8 @@ static void test_d5_a_pragma_is_set_on_every_connection(void **state)
             oltp_cursor_value(cursors[i], 0, &value);
             assert_int_equal(value.as.integer, round);
         }
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 3; i++)
             oltp_cursor_close(&cursors[i]);
-        }
         test_write(&test, "PRAGMA foreign_keys=ON");
         test_write(&test, "PRAGMA cache_size=-1234");
     }
@@ -431,9 +424,8 @@ static void count_warning(void *context, int level, const char *room, const char
 {
     (void)context;
     (void)room;
-    if (level == BASE_LOG_WARN && strstr(message, "an answer of this handle") != NULL) {
+    if (level == BASE_LOG_WARN && strstr(message, "an answer of this handle") != NULL)
         warnings++;
-    }
 }
 
 static void test_a11_the_wal_is_cut_above_its_limit(void **state)
@@ -495,9 +487,8 @@ static void test_c6_detach_leaves_a_plain_database(void **state)
                                        "86400000 AS INTEGER)"),
                      0);
     error = (struct rhei_error)RHEI_ERROR_INIT;
-    if (capture_detach(test.path, NULL, &error) != RHEI_OK) {
+    if (capture_detach(test.path, NULL, &error) != RHEI_OK)
         fail_msg("%s", error.message);
-    }
     assert_int_equal(capture_detach(test.path, NULL, NULL), RHEI_OK);
     assert_int_equal(test_python(&test,
                                  "names = db.execute(\"SELECT count(*) FROM sqlite_schema WHERE name LIKE '%rhei%' OR "

@@ -27,9 +27,8 @@ static void many_open(struct many *many, int tables)
     struct base_buffer sql = {0};
     test_open(&many->test);
     base_buffer_text(&sql, "BEGIN;");
-    for (int i = 0; i < tables; i++) {
+    for (int i = 0; i < tables; i++)
         base_buffer_format(&sql, "CREATE TABLE t%d(id INTEGER PRIMARY KEY, v);", i);
-    }
     base_buffer_text(&sql, "INSERT INTO t0 VALUES(1, 'one'); COMMIT");
     assert_false(sql.failed);
     test_shut(&many->test);
@@ -211,9 +210,8 @@ static void test_c4_a_parent_is_captured_anew_at_once(void **state)
 static void session_run(struct oltp_session *session, const char *sql)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (oltp_session_run(session, sql, strlen(sql), NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK) {
+    if (oltp_session_run(session, sql, strlen(sql), NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK)
         fail_msg("%s: %s", sql, error.message);
-    }
 }
 
 static void test_c6_a_transaction_with_new_tables(void **state)
@@ -343,9 +341,8 @@ struct dying {
 static void die_at(void *context, const char *point)
 {
     struct dying *dying = context;
-    if (strcmp(point, dying->point) == 0 && dying->countdown-- == 0) {
+    if (strcmp(point, dying->point) == 0 && dying->countdown-- == 0)
         _exit(9); /* as good as killed: nothing is closed */
-    }
 }
 
 static void child_creates(const struct oltp_test *test, struct dying *dying)
@@ -358,12 +355,10 @@ static void child_creates(const struct oltp_test *test, struct dying *dying)
     test_default_config(test, &config);
     config.fault = die_at;
     config.fault_context = dying;
-    if (capture_open(&config, &oltp, NULL) != RHEI_OK) {
+    if (capture_open(&config, &oltp, NULL) != RHEI_OK)
         _exit(1);
-    }
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         oltp_write(oltp, steps[i], strlen(steps[i]), NULL, 0, 0, NULL, NULL, NULL);
-    }
     capture_catalog_take(oltp, &catalog, NULL); /* makes the triggers */
     capture_catalog_release(&catalog);
     oltp_write(oltp, "DELETE FROM n", 13, NULL, 0, 0, NULL, NULL, NULL);
@@ -383,9 +378,8 @@ static void test_a2_killed_while_a_table_waits(void **state)
             test_shut(&many.test);
             fflush(NULL);
             pid_t child = fork();
-            if (child == 0) {
+            if (child == 0)
                 child_creates(&many.test, &dying);
-            }
             int status = 0;
             assert_int_equal(waitpid(child, &status, 0), child);
             assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 9 || WEXITSTATUS(status) == 0));

@@ -32,9 +32,8 @@ static uint64_t next_random(struct bench *bench)
 static void run(struct bench *bench, const char *sql)
 {
     char *message = NULL;
-    if (sqlite3_exec(bench->writer, sql, NULL, NULL, &message) != SQLITE_OK) {
+    if (sqlite3_exec(bench->writer, sql, NULL, NULL, &message) != SQLITE_OK)
         fail_msg("%s: %s", sql, message);
-    }
 }
 
 /* Copies the log and lets it start anew. Another's checkpoint, here the engine's own, is not waited for by SQLite. */
@@ -101,11 +100,9 @@ static bool was_touched(struct bench *bench, const char *table)
     const uint32_t *roots;
     size_t count = capture_watch_touched(bench->watch, &roots);
     int64_t root = root_of(bench, table);
-    for (size_t i = 0; i < count; i++) {
-        if (roots[i] == root) {
+    for (size_t i = 0; i < count; i++)
+        if (roots[i] == root)
             return true;
-        }
-    }
     return false;
 }
 
@@ -121,18 +118,16 @@ static void expect_equal(struct bench *bench)
     for (uint32_t page = 1; page <= (uint32_t)pages; page++) {
         uint32_t is = capture_walmap_owner(capture_watch_map(bench->watch), page);
         uint32_t should = capture_walmap_owner(capture_watch_map(fresh), page);
-        if (is != should) {
+        if (is != should)
             fail_msg("page %u belongs to %u, the map says %u", page, should, is);
-        }
     }
     for (unsigned i = 0; i < TABLES; i++) { /* and every table has as many rows as its pages say */
         char name[20], sql[60];
         int64_t rows;
         snprintf(name, sizeof name, "t%u", i);
         int64_t root = root_of(bench, name);
-        if (root == 0) {
+        if (root == 0)
             continue;
-        }
         snprintf(sql, sizeof sql, "SELECT count(*) FROM t%u", i);
         assert_int_equal(oltp_query_int(bench->connection, sql, 0, &rows, NULL), RHEI_OK);
         assert_int_equal(capture_watch_rows(fresh, (uint32_t)root), rows);
@@ -179,9 +174,8 @@ static void random_statement(struct bench *bench, unsigned *touched)
     }
     int64_t before = sqlite3_total_changes64(bench->writer);
     run(bench, sql);
-    if (sqlite3_total_changes64(bench->writer) != before) {
+    if (sqlite3_total_changes64(bench->writer) != before)
         *touched |= 1u << table;
-    }
 }
 
 static void random_schema(struct bench *bench)
@@ -215,30 +209,25 @@ static void test_a10_the_map_is_what_dbstat_says(void **state)
         unsigned statements = 1 + (unsigned)(next_random(&bench) % 6);
         bool one = next_random(&bench) % 2 == 0;
         run(&bench, one ? "BEGIN" : "SELECT 1");
-        for (unsigned i = 0; i < statements; i++) {
+        for (unsigned i = 0; i < statements; i++)
             random_statement(&bench, &touched);
-        }
         run(&bench, one ? "COMMIT" : "SELECT 1");
-        if (round % 20 == 3) {
+        if (round % 20 == 3)
             random_schema(&bench);
-        }
         int64_t began = base_now_ns();
         follow(&bench, CAPTURE_WATCH_EXPLAINED);
         spent += base_now_ns() - began;
         for (unsigned t = 0; t < TABLES; t++) {
             char name[8];
             snprintf(name, sizeof name, "t%u", t);
-            if ((touched >> t & 1) != 0) {
+            if ((touched >> t & 1) != 0)
                 assert_true(was_touched(&bench, name));
-            }
         }
-        if (round % 10 == 0) {
+        if (round % 10 == 0)
             expect_equal(&bench);
-        }
         unpin(&bench);
-        if (round % 50 == 49) { /* the log starts anew, with everything seen */
+        if (round % 50 == 49) /* the log starts anew, with everything seen */
             start_log_anew(&bench);
-        }
     }
     print_message("%.1f us a look\n", (double)spent / 600000);
     bench_close(&bench);
@@ -318,9 +307,8 @@ enum { SMALL_PAGE = 512 };
 
 static void put4(uint8_t *at, uint32_t value)
 {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         at[i] = (uint8_t)(value >> (24 - 8 * i));
-    }
 }
 
 static const uint8_t *read_one(void *context, uint32_t frame)

@@ -269,10 +269,9 @@ static void test_words_inside_strings_and_names_are_not_calls(void **state)
         "SELECT U&'x' , \"query\"\n('SELECT')",
         "SELECT $tag$ never closed $$",
     };
-    for (size_t i = 0; i < sizeof harmful / sizeof *harmful; i++) {
+    for (size_t i = 0; i < sizeof harmful / sizeof *harmful; i++)
         if (duck_native_check(harmful[i], NULL) == RHEI_OK)
             fail_msg("%s was accepted", harmful[i]);
-    }
 }
 
 /* ---- A long text's planning ------------------------------------------------------------------------------------- */

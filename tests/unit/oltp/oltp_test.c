@@ -26,9 +26,8 @@ void test_default_config(const struct oltp_test *test, struct oltp_config *confi
 
 static void must(rhei_status status, const struct rhei_error *error, const char *what)
 {
-    if (status != RHEI_OK) {
+    if (status != RHEI_OK)
         fail_msg("%s: %s", what, error->message);
-    }
 }
 
 static void open_handle(struct oltp_test *test)
@@ -64,17 +63,15 @@ void test_shut(struct oltp_test *test)
 
 void test_reopen(struct oltp_test *test)
 {
-    if (test->oltp != NULL) {
+    if (test->oltp != NULL)
         test_shut(test);
-    }
     open_handle(test);
 }
 
 void test_close(struct oltp_test *test)
 {
-    if (test->source != NULL) {
+    if (test->source != NULL)
         test->source->ops->close(&test->source);
-    }
     oltp_close(&test->oltp);
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < 4 && test->folder[0] != '\0'; i++) {
@@ -82,9 +79,8 @@ void test_close(struct oltp_test *test)
         snprintf(path, sizeof path, "%s%s", test->path, suffixes[i]);
         unlink(path);
     }
-    if (test->folder[0] != '\0') {
+    if (test->folder[0] != '\0')
         rmdir(test->folder);
-    }
 }
 
 rhei_status test_try(struct oltp_test *test, const char *sql, struct rhei_error *error)
@@ -124,9 +120,8 @@ static void append_value(struct base_buffer *out, const struct rhei_value *value
         break;
     default:
         base_buffer_text(out, "x'");
-        for (uint32_t i = 0; i < value->length; i++) {
+        for (uint32_t i = 0; i < value->length; i++)
             base_buffer_format(out, "%02x", ((const unsigned char *)value->as.bytes)[i]);
-        }
         base_buffer_char(out, '\'');
         break;
     }
@@ -157,9 +152,8 @@ char *test_rows(struct oltp_test *test, const char *sql)
 void test_expect(struct oltp_test *test, const char *sql, const char *rows)
 {
     char *found = test_rows(test, sql);
-    if (strcmp(found, rows) != 0) {
+    if (strcmp(found, rows) != 0)
         fail_msg("%s\n gave: %s\n want: %s", sql, found, rows);
-    }
     base_free(found);
 }
 
@@ -248,9 +242,8 @@ static void table_free(struct mirror_table *table)
 void test_mirror_free(struct test_mirror **slot)
 {
     struct test_mirror *mirror = *slot;
-    for (size_t i = 0; i < mirror->count; i++) {
+    for (size_t i = 0; i < mirror->count; i++)
         table_free(&mirror->tables[i]);
-    }
     base_free(mirror->tables);
     base_free(mirror);
     *slot = NULL;
@@ -357,9 +350,8 @@ static void mirror_take_tables(struct test_mirror *mirror)
     must(source->ops->tables(source, &tables, &count, &error), &error, "tables");
     for (size_t i = 0; i < mirror->count;) { /* forget versions that are gone */
         bool found = false;
-        for (size_t k = 0; k < count; k++) {
+        for (size_t k = 0; k < count; k++)
             found |= tables[k].id == mirror->tables[i].id;
-        }
         if (found && !mirror->lost) {
             i++;
         } else {
@@ -369,9 +361,8 @@ static void mirror_take_tables(struct test_mirror *mirror)
     }
     for (size_t k = 0; k < count; k++) {
         bool found = tables[k].id == 0;
-        for (size_t i = 0; i < mirror->count; i++) {
+        for (size_t i = 0; i < mirror->count; i++)
             found |= tables[k].id == mirror->tables[i].id;
-        }
         if (!found) {
             void *grown = mirror->tables;
             assert_true(base_grow(&grown, &mirror->capacity, mirror->count + 1, sizeof *mirror->tables));
@@ -427,19 +418,16 @@ uint64_t test_mirror_cycle(struct test_mirror *mirror)
             mirror_lose(mirror, &batches[b]);
             for (size_t i = 0; i < mirror->count; i++) {
                 struct mirror_table *table = &mirror->tables[i];
-                for (size_t row = 0; table->id == batches[b].table && row < batches[b].row_count; row++) {
-                    if (batches[b].seq[row] > table->loaded_at && !cycle.lost) {
+                for (size_t row = 0; table->id == batches[b].table && row < batches[b].row_count; row++)
+                    if (batches[b].seq[row] > table->loaded_at && !cycle.lost)
                         row_apply(table, &batches[b], row);
-                    }
-                }
             }
             changes += batches[b].row_count;
         }
     } while (count > 0);
     mirror->position = cycle.position;
-    if (mirror->losses != losses) {
+    if (mirror->losses != losses)
         mirror_take_tables(mirror);
-    }
     source->ops->end(source);
     return changes;
 }
@@ -477,9 +465,8 @@ static void mirror_check_table(struct test_mirror *mirror, struct mirror_table *
     }
     oltp_cursor_close(&cursor);
     if (rows != table->count) {
-        for (size_t i = 0; i < table->count && i < 50; i++) {
+        for (size_t i = 0; i < table->count && i < 50; i++)
             print_message("%s\n", table->rows[i].row);
-        }
         char *schema =
             test_rows(mirror->test, "SELECT sql FROM sqlite_master WHERE name NOT LIKE '\\_rhei%' ESCAPE '\\'");
         char *there = test_rows(mirror->test, table->select);
@@ -493,18 +480,15 @@ static void mirror_check_table(struct test_mirror *mirror, struct mirror_table *
 void test_mirror_check(struct test_mirror *mirror)
 {
     test_mirror_cycle(mirror);
-    for (size_t i = 0; i < mirror->count; i++) {
+    for (size_t i = 0; i < mirror->count; i++)
         mirror_check_table(mirror, &mirror->tables[i]);
-    }
 }
 
 uint32_t test_mirror_id(struct test_mirror *mirror, const char *table)
 {
-    for (size_t i = 0; i < mirror->count; i++) {
-        if (strcmp(mirror->tables[i].name, table) == 0) {
+    for (size_t i = 0; i < mirror->count; i++)
+        if (strcmp(mirror->tables[i].name, table) == 0)
             return mirror->tables[i].id;
-        }
-    }
     return 0;
 }
 

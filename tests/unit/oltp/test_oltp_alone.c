@@ -11,18 +11,16 @@ static struct oltp *alone_open(void)
     const struct oltp_config config = {.path = ":memory:", .read_pool_size = 2, .busy_timeout_ms = 1000};
     struct oltp *oltp = NULL;
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (oltp_open(&config, &oltp, &error) != RHEI_OK) {
+    if (oltp_open(&config, &oltp, &error) != RHEI_OK)
         fail_msg("open: %s", error.message);
-    }
     return oltp;
 }
 
 static void alone_write(struct oltp *oltp, const char *sql)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (oltp_write(oltp, sql, strlen(sql), NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK) {
+    if (oltp_write(oltp, sql, strlen(sql), NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK)
         fail_msg("%s: %s", sql, error.message);
-    }
 }
 
 static int64_t alone_int(struct oltp *oltp, const char *sql)
@@ -30,9 +28,8 @@ static int64_t alone_int(struct oltp *oltp, const char *sql)
     struct oltp_cursor *cursor = NULL;
     struct rhei_value value = {.type = RHEI_NULL};
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (oltp_read(oltp, sql, strlen(sql), NULL, 0, NULL, true, &cursor, &error) != RHEI_OK) {
+    if (oltp_read(oltp, sql, strlen(sql), NULL, 0, NULL, true, &cursor, &error) != RHEI_OK)
         fail_msg("%s: %s", sql, error.message);
-    }
     assert_int_equal(oltp_cursor_next(cursor, &error), RHEI_ROW);
     oltp_cursor_value(cursor, 0, &value);
     assert_int_equal(value.type, RHEI_INTEGER);
@@ -51,9 +48,8 @@ static void test_statements_run_without_anybody_who_knows_the_schema(void **stat
     alone_write(oltp, "UPDATE t SET v = 11 WHERE id = 1");
     alone_write(oltp, "UPDATE t SET v = v + 1 WHERE rowid = 1");
     assert_int_equal(alone_int(oltp, "SELECT v FROM t"), 12);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 200; i++)
         params[i] = (struct rhei_value){.type = RHEI_INTEGER, .as.integer = 100 + i / 2};
-    }
     static const char insert[] = "INSERT INTO t VALUES(?, ?)";
     struct oltp_result result = {0};
     assert_int_equal(oltp_write_many(oltp, insert, sizeof insert - 1, params, 2, 100, NULL, &result, NULL), RHEI_OK);
@@ -76,9 +72,8 @@ static void test_sessions_and_scripts_run_without_anybody_who_knows_the_schema(v
     assert_int_equal(oltp_session_open(oltp, &session, NULL), RHEI_OK);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct rhei_error error = RHEI_ERROR_INIT;
-        if (oltp_session_run(session, texts[i], strlen(texts[i]), NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK) {
+        if (oltp_session_run(session, texts[i], strlen(texts[i]), NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK)
             fail_msg("%s: %s", texts[i], error.message);
-        }
     }
     oltp_session_close(&session);
     assert_int_equal(alone_int(oltp, "SELECT b FROM s"), 2);

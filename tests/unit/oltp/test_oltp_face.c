@@ -108,9 +108,8 @@ static void fill_items(struct face *face)
         values[5][i] = mixed(i);
     }
     apply(face, items, 6, (const struct rhei_value *const *)values, ROWS, NULL);
-    for (int c = 0; c < 6; c++) {
+    for (int c = 0; c < 6; c++)
         free(values[c]);
-    }
 }
 
 static void fill_words(struct face *face)
@@ -186,9 +185,8 @@ static void refused(struct face *face, const char *sql)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     rhei_status status = test_try(&face->test, sql, &error);
-    if (status != RHEI_READ_ONLY) {
+    if (status != RHEI_READ_ONLY)
         fail_msg("%s: %d %s", sql, (int)status, error.message);
-    }
     assert_int_equal(error.code, RHEI_READ_ONLY);
 }
 
@@ -317,9 +315,8 @@ static void test_conditions_mean_what_they_mean_on_a_local_table(void **state)
         snprintf(shown, sizeof shown,
                  "SELECT id, grp, price, name, nick, \"any thing\" FROM items WHERE %s ORDER BY id", condition);
         char *wanted = test_rows(test, local), *found = test_rows(test, shown);
-        if (strcmp(wanted, found) != 0) {
+        if (strcmp(wanted, found) != 0)
             fail_msg("%s:\n%.400s\ninstead of\n%.400s", condition, found, wanted);
-        }
         base_free(wanted);
         base_free(found);
     }
@@ -328,9 +325,8 @@ static void test_conditions_mean_what_they_mean_on_a_local_table(void **state)
 static void same(struct oltp_test *test, const char *with_local, const char *with_shown)
 {
     char *wanted = test_rows(test, with_local), *found = test_rows(test, with_shown);
-    if (strcmp(wanted, found) != 0) {
+    if (strcmp(wanted, found) != 0)
         fail_msg("%s:\n%.400s\ninstead of\n%.400s", with_shown, found, wanted);
-    }
     base_free(wanted);
     base_free(found);
 }
@@ -398,9 +394,8 @@ static void test_c6_whatever_would_change_one_is_refused(void **state)
         "DETACH far",
         "WITH x AS (SELECT 1) DELETE FROM items",
     };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         refused(face, texts[i]);
-    }
     test_write(test, "INSERT INTO t VALUES(1)");
     expect_rows(test, "SELECT count(*) FROM t", "1");
     expect_rows(test, "SELECT count(*) FROM items", "3000");
@@ -458,9 +453,8 @@ static void remove_rows(struct face *face, int64_t below)
     }
     apply(face, items, 6, (const struct rhei_value *const *)values, (size_t)below, op);
     publish(face);
-    for (int c = 0; c < 6; c++) {
+    for (int c = 0; c < 6; c++)
         free(values[c]);
-    }
     free(op);
 }
 
@@ -531,9 +525,8 @@ static void test_a_scan_outlives_its_table(void **state)
     mirror_drop(face->mirror, items);
     publish(face);
     int64_t rows = 0;
-    while (oltp_cursor_next(cursor, &error) == RHEI_ROW) {
+    while (oltp_cursor_next(cursor, &error) == RHEI_ROW)
         rows++;
-    }
     assert_int_equal(rows, 3000);
     oltp_cursor_close(&cursor);
     assert_int_equal(oltp_read(face->test.oltp, sql, sizeof sql - 1, NULL, 0, NULL, true, &cursor, &error), RHEI_SQL);

@@ -13,9 +13,8 @@
 
 static void expect_no_memory(rhei_status status, const char *what, int at)
 {
-    if (status != RHEI_OK && status != RHEI_NO_MEMORY) {
+    if (status != RHEI_OK && status != RHEI_NO_MEMORY)
         fail_msg("%s failed with %d when allocation %d failed", what, (int)status, at);
-    }
 }
 
 /* Each allocation of opening fails once; the next open works. */
@@ -60,9 +59,8 @@ static rhei_status everything(struct oltp_test *test, int round)
         snprintf(sql, sizeof sql, "ALTER TABLE n%d ADD COLUMN c", round);
         status = test_try(test, sql, NULL);
     }
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         status = oltp_write_script(test->oltp, "DELETE FROM t; SELECT 1", 23, 0, NULL, NULL);
-    }
     if (status == RHEI_OK) {
         status = oltp_read(test->oltp, "SELECT * FROM t WHERE a = ?", 27, &params[1], 1, NULL, true, &cursor, NULL);
         oltp_cursor_close(&cursor);
@@ -78,12 +76,10 @@ static rhei_status everything(struct oltp_test *test, int round)
         const struct change_batch *batches;
         bool begun = status == RHEI_OK;
         size_t count = begun;
-        while (status == RHEI_OK && count > 0) {
+        while (status == RHEI_OK && count > 0)
             status = test->source->ops->next(test->source, 10, &batches, &count, NULL);
-        }
-        if (begun) {
+        if (begun)
             test->source->ops->end(test->source);
-        }
     }
     return status;
 }
@@ -155,9 +151,8 @@ static void test_a_full_file_takes_only_the_statement_that_filled_it(void **stat
         base_thread_join(&threads[i]);
         assert_int_equal(fillers[i].other, 0);
         done += fillers[i].done;
-        if (i % 2 == 1) {
+        if (i % 2 == 1)
             assert_int_equal(fillers[i].done, 60); /* the small ones always fit */
-        }
     }
     assert_true(fillers[0].full + fillers[2].full >= 119);
     assert_int_equal(test_int(&test, "SELECT count(*) FROM t"), done);

@@ -13,9 +13,8 @@ enum { ROUNDS = 12, STATEMENTS = 40 };
 static void run(sqlite3 *db, const char *sql)
 {
     char *message = NULL;
-    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK)
         fail_msg("%s: %s", sql, message);
-    }
 }
 
 /*

@@ -58,9 +58,8 @@ static uint32_t members_waiting(struct oltp *oltp)
 {
     uint32_t count = 0;
     base_mutex_lock(&oltp->queue_lock);
-    for (const struct oltp_job *job = oltp->queue_head; job != NULL; job = job->next) {
+    for (const struct oltp_job *job = oltp->queue_head; job != NULL; job = job->next)
         count += !job->exclusive;
-    }
     base_mutex_unlock(&oltp->queue_lock);
     return count;
 }
@@ -73,14 +72,12 @@ static void run_together(struct oltp_test *test, struct member *members, uint32_
         int64_t until = base_now_ns() + LIMIT_NS;
         members[i].test = test;
         assert_int_equal(base_thread_start(&members[i].thread, "member", member_run, &members[i], NULL), RHEI_OK);
-        while (members_waiting(test->oltp) < i + 1) {
+        while (members_waiting(test->oltp) < i + 1)
             assert_true(base_now_ns() < until);
-        }
     }
     oltp_native_unlock(test->oltp);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         base_thread_join(&members[i].thread);
-    }
 }
 
 /* ---- G2. --------------------------------------------------------------------------------------------------------- */
@@ -152,13 +149,11 @@ static void test_g5_a_statement_that_was_not_reached_in_time_is_run_later(void *
     int id = 0;
     for (int64_t until = base_now_ns() + LIMIT_NS; atomic_load(&delay.wanted) && base_now_ns() < until;) {
         struct member members[MEMBERS] = {0};
-        for (uint32_t i = 0; i < MEMBERS; i++) {
+        for (uint32_t i = 0; i < MEMBERS; i++)
             snprintf(members[i].sql, sizeof members[i].sql, "INSERT INTO t VALUES(%d)", ++id);
-        }
         run_together(&test, members, MEMBERS);
-        for (uint32_t i = 0; i < MEMBERS; i++) {
+        for (uint32_t i = 0; i < MEMBERS; i++)
             assert_int_equal(members[i].status, RHEI_OK);
-        }
         assert_int_equal(test_int(&test, "SELECT count(*) FROM t"), id);
         assert_int_equal(test_int(&test, "SELECT max(id) FROM t"), id);
     }
@@ -193,9 +188,8 @@ static void test_who_waited_in_vain_does_not_wait_soon_again(void **state)
     for (uint32_t expected = 8; expected <= 1024; expected *= 2) {
         int64_t until = base_now_ns() + LIMIT_NS;
         uint32_t now = pause;
-        while (now == pause && base_now_ns() < until) { /* where the maintenance wanted the writer, nobody waited */
+        while (now == pause && base_now_ns() < until) /* where the maintenance wanted the writer, nobody waited */
             now = write_in_vain(&test);
-        }
         assert_int_equal(now, expected);
         pause = now;
     }

@@ -12,9 +12,8 @@
 
 static void count_checkpoints(void *context, const char *point)
 {
-    if (strcmp(point, "oltp.checkpoint") == 0) {
+    if (strcmp(point, "oltp.checkpoint") == 0)
         atomic_fetch_add((atomic_int *)context, 1);
-    }
 }
 
 /* Frames of the log, as any process sees them. */
@@ -51,9 +50,8 @@ static void test_a_log_that_started_anew_is_copied_as_early_as_before(void **sta
         int before = atomic_load(&checkpoints);
         fill_log(&test);
         while (atomic_load(&checkpoints) == before ||
-               atomic_load(&test.oltp->checkpoint_at) <= oltp_checkpoint_pages(test.oltp)) { /* it is done */
+               atomic_load(&test.oltp->checkpoint_at) <= oltp_checkpoint_pages(test.oltp)) /* it is done */
             assert_true(base_now_ns() < until);
-        }
         uint32_t frames = log_frames(&test);
         while (log_frames(&test) >= frames) {
             test_write(&test, "INSERT INTO small VALUES(1)");

@@ -66,9 +66,8 @@ static void run_writers(bool memory)
         writers[i] = (struct writer){.test = &test, .number = i};
         assert_int_equal(base_thread_start(&threads[i], "writer", writer_run, &writers[i], NULL), RHEI_OK);
     }
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 20; i++)
         test_mirror_cycle(mirror);
-    }
     int ok = 0;
     for (int i = 0; i < WRITERS; i++) {
         base_thread_join(&threads[i]);
@@ -124,9 +123,8 @@ static void test_many_rows_are_all_or_nothing(void **state)
     test_open(&test);
     test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
     struct rhei_value rows[6];
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 6; i++)
         rows[i] = (struct rhei_value){.as.integer = i / 2, .type = RHEI_INTEGER};
-    }
     static const char sql[] = "INSERT INTO t VALUES(?, ?)";
     struct oltp_result result;
     assert_int_equal(oltp_write_many(test.oltp, sql, sizeof sql - 1, rows, 2, 3, 0, &result, NULL), RHEI_OK);
@@ -146,9 +144,8 @@ static void test_many_rows_are_all_or_nothing(void **state)
 
 static void expect_error(rhei_status status, rhei_status wanted, const struct rhei_error *error, const char *words)
 {
-    if (status != wanted || strstr(error->message, words) == NULL) {
+    if (status != wanted || strstr(error->message, words) == NULL)
         fail_msg("status %d, wanted %d; message: %s", (int)status, (int)wanted, error->message);
-    }
 }
 
 static rhei_status try_read(struct oltp_test *test, const char *sql, struct rhei_error *error)
@@ -179,9 +176,8 @@ static void test_q3_reads_never_write(void **state)
     };
     for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
         rhei_status status = try_read(&test, writes[i], &error);
-        if (status != RHEI_READ_ONLY) {
+        if (status != RHEI_READ_ONLY)
             fail_msg("%s: %d %s", writes[i], (int)status, error.message);
-        }
     }
     expect_error(try_read(&test, "BEGIN", &error), RHEI_TRANSACTION, &error, "session");
     test_expect(&test, "SELECT a FROM t", "1\n");
@@ -331,9 +327,8 @@ static void test_errors_of_files_say_what_to_do(void **state)
 
     snprintf(path, sizeof path, "%s/not.db", test.folder);
     FILE *file = fopen(path, "w");
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000; i++)
         fputs("this is no database\n", file);
-    }
     fclose(file);
     expect_error(capture_open(&config, &oltp, &error), RHEI_NOT_A_DATABASE, &error, path);
     assert_null(oltp);
@@ -507,9 +502,8 @@ static void test_q1_a_log_of_the_same_length_is_another_state(void **state)
         assert_int_equal(test_shell(&test, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
         assert_int_equal(test_shell(&test, "UPDATE t SET v = v + 1"), 0);
         tokens[i] = oltp_commit_token(test.oltp);
-        for (size_t k = 0; k < i; k++) {
+        for (size_t k = 0; k < i; k++)
             assert_true(tokens[k] != tokens[i]);
-        }
     }
     test_close(&test);
 }
@@ -524,9 +518,8 @@ struct killer {
 static void kill_at(void *context, const char *point)
 {
     struct killer *killer = context;
-    if (strcmp(killer->point, point) == 0 && killer->countdown-- == 0) {
+    if (strcmp(killer->point, point) == 0 && killer->countdown-- == 0)
         _exit(9);
-    }
 }
 
 static void child_writes(const struct oltp_test *test, const char *point, int countdown, int report)
@@ -537,9 +530,8 @@ static void child_writes(const struct oltp_test *test, const char *point, int co
     test_default_config(test, &config);
     config.fault = kill_at;
     config.fault_context = &killer;
-    if (capture_open(&config, &oltp, NULL) != RHEI_OK) {
+    if (capture_open(&config, &oltp, NULL) != RHEI_OK)
         _exit(1);
-    }
     static const char *const writes[] = {
         "CREATE TABLE IF NOT EXISTS n(a, b)",
         "INSERT INTO t VALUES(NULL, 1)",
@@ -551,23 +543,20 @@ static void child_writes(const struct oltp_test *test, const char *point, int co
         "CREATE UNIQUE INDEX IF NOT EXISTS ni ON n(a)",
     };
     for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
-        if (i == 5 && test_shell(test, "CREATE TABLE foreign_one(x)") != 0) { /* which the next DDL settles first */
+        if (i == 5 && test_shell(test, "CREATE TABLE foreign_one(x)") != 0) /* which the next DDL settles first */
             _exit(3);
-        }
         if (oltp_write(oltp, writes[i], strlen(writes[i]), NULL, 0, NULL, NULL, NULL, NULL) == RHEI_OK) {
             char done = (char)i;
-            if (write(report, &done, 1) != 1) {
+            if (write(report, &done, 1) != 1)
                 _exit(2);
-            }
         }
     }
     struct rhei_value rows[4] = {{.type = RHEI_NULL}, {.type = RHEI_NULL}, {.type = RHEI_NULL}, {.type = RHEI_NULL}};
     oltp_write_many(oltp, "INSERT INTO t VALUES(?, ?)", 26, rows, 2, 2, 0, NULL, NULL);
     struct change_source *source = NULL;
     uint64_t pruned;
-    if (capture_change_source(oltp, &source, NULL) == RHEI_OK) {
+    if (capture_change_source(oltp, &source, NULL) == RHEI_OK)
         source->ops->prune(source, 1000000, &pruned, NULL);
-    }
     _exit(0); /* as good as killed: nothing was closed */
 }
 
@@ -589,17 +578,15 @@ static void test_a2_killed_at_every_point(void **state)
             assert_int_equal(pipe(pipes), 0);
             fflush(NULL);
             pid_t child = fork();
-            if (child == 0) {
+            if (child == 0)
                 child_writes(&test, points[i], countdown, pipes[1]);
-            }
             close(pipes[1]);
             int status;
             assert_int_equal(waitpid(child, &status, 0), child);
             char done;
             int acknowledged = 0;
-            while (read(pipes[0], &done, 1) == 1) {
+            while (read(pipes[0], &done, 1) == 1)
                 acknowledged += done == 1 || done == 6;
-            }
             close(pipes[0]);
             assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 9 || WEXITSTATUS(status) == 0));
             assert_true(countdown > 0 || WEXITSTATUS(status) == 9); /* a point that nobody passes proves nothing */
@@ -635,12 +622,10 @@ static void die_writing(void *argument)
                                        {.as.integer = id % 7, .type = RHEI_INTEGER}};
         static const char sql[] = "INSERT INTO t VALUES(?, ?)";
         if (oltp_write(dying->oltp, sql, sizeof sql - 1, params, 2, 0, NULL, NULL, NULL) == RHEI_OK &&
-            write(dying->report, &id, sizeof id) != sizeof id) {
+            write(dying->report, &id, sizeof id) != sizeof id)
             _exit(3);
-        }
-        if (i % 9 == 8) {
+        if (i % 9 == 8)
             test_try(&(struct oltp_test){.oltp = dying->oltp}, "UPDATE t SET v = v + 1 WHERE id % 11 = 3", NULL);
-        }
     }
 }
 
@@ -651,9 +636,8 @@ static void child_dies(const struct oltp_test *test, int report)
     struct dying dying[3];
     base_thread threads[3];
     test_default_config(test, &config);
-    if (capture_open(&config, &oltp, NULL) != RHEI_OK) {
+    if (capture_open(&config, &oltp, NULL) != RHEI_OK)
         _exit(1);
-    }
     for (int i = 0; i < 3; i++) {
         dying[i] = (struct dying){oltp, report, i + 1};
         base_thread_start(&threads[i], "dying", die_writing, &dying[i], NULL);
@@ -677,20 +661,17 @@ static void test_a2_killed_at_random_times(void **state)
         assert_int_equal(pipe(pipes), 0);
         fflush(NULL);
         pid_t child = fork();
-        if (child == 0) {
+        if (child == 0)
             child_dies(&test, pipes[1]);
-        }
         close(pipes[1]);
         int wanted = 1 + (int)(seed >> round) % 400, seen = 0;
         int32_t *ids = base_alloc(sizeof *ids * 100000);
-        while (seen < wanted && read(pipes[0], &ids[seen], sizeof *ids) == sizeof *ids) {
+        while (seen < wanted && read(pipes[0], &ids[seen], sizeof *ids) == sizeof *ids)
             seen++;
-        }
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, NULL, 0), child);
-        while (seen < 100000 && read(pipes[0], &ids[seen], sizeof *ids) == sizeof *ids) {
+        while (seen < 100000 && read(pipes[0], &ids[seen], sizeof *ids) == sizeof *ids)
             seen++;
-        }
         close(pipes[0]);
         test_reopen(&test);
         test_mirror_check(mirror); /* the log goes on where it was */
@@ -728,9 +709,8 @@ static void test_q7_an_interrupted_begin_leaves_no_transaction(void **state)
         rhei_status status = i % 2 == 0
                                  ? oltp_write_script(test.oltp, script, sizeof script - 1, &stop, NULL, &error)
                                  : oltp_write(test.oltp, one, sizeof one - 1, NULL, 0, &stop, NULL, NULL, &error);
-        if (status != RHEI_OK && status != RHEI_CANCELLED) {
+        if (status != RHEI_OK && status != RHEI_CANCELLED)
             fail_msg("statement %d: %s", i, error.message);
-        }
         cancelled += status == RHEI_CANCELLED;
     }
     assert_in_range(cancelled, 100, 3900);
