@@ -15,10 +15,10 @@
 #include "rhei/rhei_doors.h"
 
 enum {
-    BLOCK_ROWS = 1024,
+    BLOCK_ROWS = 1000,      /* whole statements of as many rows as the row store puts into one (oltp_wide.c) */
     BLOCK_BYTES = 1 << 20,  /* of text that is copied: a block ends when there is more */
-    STEP_ROWS = 256,        /* taken from the stream at a time, column by column */
-    BORROW_ROWS = 1024,     /* of a batch that is worth a block of its own */
+    STEP_ROWS = 250,        /* taken from the stream at a time, column by column */
+    BORROW_ROWS = 1000,     /* of a batch that is worth a block of its own */
     RESULT_FIRST_SIZE = 24, /* of rhei_ingest_result in its first version */
 };
 
