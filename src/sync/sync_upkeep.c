@@ -61,8 +61,11 @@ static rhei_status prune_step(struct sync *sync, int64_t to, uint64_t *pruned, s
         sync->pruned_to = to;
         sync->counters.pruned += rows;
         *pruned += rows;
-    } else {
-        sync->prune_not_before_ns = base_now_ns() + RETRY_NS;
+    } else { /* nobody need commit for it to be tried again */
+        int64_t now_ns = base_now_ns();
+        sync->prune_not_before_ns = now_ns + RETRY_NS;
+        if (!sync->unpruned_since_ns)
+            sync->unpruned_since_ns = now_ns;
     }
     base_mutex_unlock(&sync->lock);
     return status;

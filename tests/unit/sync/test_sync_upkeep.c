@@ -144,6 +144,30 @@ static void test_a7_a_prune_that_failed_is_tried_again(void **state)
     fixture_close(&fixture);
 }
 
+static bool is_forgotten(struct fixture *fixture)
+{
+    return list_horizon(fixture->store) == *(const int64_t *)fixture->context;
+}
+
+/* Nobody commits any more, and there is no cycle that would come by it: the upkeep itself goes at it again. */
+static void test_a7_idle_upkeep_prunes_what_it_could_not(void **state)
+{
+    (void)state;
+    struct fixture fixture = {0};
+    fixture_open(&fixture, (struct sync_config){.prune = true});
+    list_create(fixture.store, "a", 3);
+    must_build(&fixture);
+    list_fail(fixture.store, LIST_PRUNE, 1, RHEI_BUSY);
+    assert_int_equal(sync_start(fixture.sync, NULL), RHEI_OK);
+    fill_table(fixture.store, "a", 10);
+    must_latest(&fixture);
+    int64_t position = list_position(fixture.store);
+    fixture.context = &position;
+    assert_true(wait_until(is_forgotten, &fixture));
+    must_equal(&fixture);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_small_tables_are_built_together),
         cmocka_unit_test(test_a3_a_load_that_is_outdated_again_and_again),
         cmocka_unit_test(test_a7_a_prune_that_failed_is_tried_again),
+        cmocka_unit_test(test_a7_idle_upkeep_prunes_what_it_could_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
