@@ -27,7 +27,7 @@ static bool is_a_mistake(rhei_status status)
 static rhei_status open_store(struct rhei_db *db, struct rhei_error *error)
 {
     struct store_local_config store = {
-        .folder = db->olap_path, .fault = db->config.fault, .fault_context = db->config.fault_context};
+        .folder = db->olap_path, .log = &db->log, .fault = db->config.fault, .fault_context = db->config.fault_context};
     return store_local_open(&store, &db->store, error);
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/base_error.h"
+#include "base/base_log.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
 #include "store_local_file.h"
@@ -28,8 +30,9 @@
 #define ASIDE_PREFIX "x-"
 #define LOCK_NAME    "lock"
 #define MANIFEST     "manifest"
+#define DIGITS       "0123456789"
 
-static const char manifest_mark[8] = {'R', 'H', 'E', 'I', 'S', 'T', 'O', 'R'};
+static const char store_mark[8] = {'R', 'H', 'E', 'I', 'S', 'T', 'O', 'R'};
 
 enum { HEAD_BYTES = 16, FILE_NAME_MAX = BLOB_NAME_MAX + 3 };
 
@@ -38,6 +41,7 @@ struct store_local {
     char *path;
     int folder, lock_file; /* -1: none */
     bool read_only;
+    const struct base_log *log; /* may be NULL */
     void (*fault)(void *context, const char *point);
     void *fault_context;
     base_mutex lock;    /* of the manifest and of `temporary` */
@@ -282,10 +286,10 @@ static rhei_status read_version(struct store_local *store, uint64_t *size, uint6
         status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is cut off", store->path);
     if (status == RHEI_OK)
         status = store_file_read(store->folder, MANIFEST, 0, head, sizeof head, &told);
-    if (status == RHEI_OK && memcmp(head, manifest_mark, sizeof manifest_mark) != 0)
+    if (status == RHEI_OK && memcmp(head, store_mark, sizeof store_mark) != 0)
         status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is not one of Rhei's", store->path);
     if (status == RHEI_OK)
-        *version = read_number(head + sizeof manifest_mark);
+        *version = read_number(head + sizeof store_mark);
     if (status == RHEI_OK && *version == 0)
         status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is damaged", store->path);
     if (status != RHEI_OK && error != NULL)
@@ -327,8 +331,8 @@ static rhei_status swap(struct store_local *store, const char *temporary, uint64
                            store->path, current, *version);
     if (status != RHEI_OK)
         return status;
-    memcpy(head, manifest_mark, sizeof manifest_mark);
-    write_number(head + sizeof manifest_mark, current + 1);
+    memcpy(head, store_mark, sizeof store_mark);
+    write_number(head + sizeof store_mark, current + 1);
     status = store_file_write(store->folder, temporary, head, sizeof head, bytes, len, error);
     if (status == RHEI_OK)
         status = store_file_sync(store->folder, temporary, error);
@@ -392,15 +396,53 @@ static const struct blob_store_ops local_ops = {
     .close = local_close,
 };
 
+static bool begins_with(const char *file, const char *prefix)
+{
+    return strncmp(file, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_temporary(const char *file)
+{
+    size_t prefix = sizeof TEMP_PREFIX - 1, digits = begins_with(file, TEMP_PREFIX) ? strspn(file + prefix, DIGITS) : 0;
+    return digits > 0 && file[prefix + digits] == '\0';
+}
+
 static bool is_ours(const char *file)
 {
     return strcmp(file, ".") == 0 || strcmp(file, "..") == 0 || strcmp(file, LOCK_NAME) == 0 ||
-           strcmp(file, MANIFEST) == 0 || strncmp(file, BLOB_PREFIX, sizeof BLOB_PREFIX - 1) == 0 ||
-           strncmp(file, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0 ||
-           strncmp(file, ASIDE_PREFIX, sizeof ASIDE_PREFIX - 1) == 0;
+           strcmp(file, MANIFEST) == 0 || begins_with(file, BLOB_PREFIX) || begins_with(file, ASIDE_PREFIX) ||
+           is_temporary(file);
 }
 
-/* Looks that nothing but a store's files is there; `sweep`: removes those that a crash left half written. */
+static bool bears_mark(const struct store_local *store, const char *file)
+{
+    char head[sizeof store_mark];
+    return store_file_read(store->folder, file, 0, head, sizeof head, NULL) == RHEI_OK &&
+           memcmp(head, store_mark, sizeof head) == 0;
+}
+
+/* What else is there: a stray file in a store is nobody's mistake but its owner's; a folder of others is no store. */
+static rhei_status judge_strays(const struct store_local *store, const char *first, size_t count, bool tell,
+                                struct rhei_error *error)
+{
+    if (count == 0)
+        return RHEI_OK;
+    if (!bears_mark(store, MANIFEST) && !bears_mark(store, LOCK_NAME))
+        return error_set(error, RHEI_INVALID,
+                         "the folder \"%s\" holds \"%.100s\", which isn't Rhei's: name a folder that is empty or "
+                         "doesn't exist",
+                         store->path, first);
+    if (tell && count == 1)
+        base_log_write(store->log, BASE_LOG_WARN, "store_local",
+                       "the folder \"%s\" holds \"%.100s\", which isn't Rhei's: it is left alone", store->path, first);
+    else if (tell)
+        base_log_write(store->log, BASE_LOG_WARN, "store_local",
+                       "the folder \"%s\" holds \"%.100s\" and %zu more that aren't Rhei's: they are left alone",
+                       store->path, first, count - 1);
+    return RHEI_OK;
+}
+
+/* Looks that it isn't a folder of others; `sweep`: removes what a crash left half written. */
 static rhei_status look_around(struct store_local *store, bool sweep, struct rhei_error *error)
 {
     int folder = openat(store->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -410,17 +452,15 @@ static rhei_status look_around(struct store_local *store, bool sweep, struct rhe
             (void)close(folder);
         return store_io_error(error, "list the folder", store->path);
     }
-    rhei_status status = RHEI_OK;
-    for (struct dirent *entry = NULL; status == RHEI_OK && (entry = readdir(entries)) != NULL;)
-        if (!is_ours(entry->d_name))
-            status = error_set(error, RHEI_INVALID,
-                               "the folder \"%s\" holds \"%.100s\", which isn't Rhei's: name a folder that is empty or "
-                               "doesn't exist",
-                               store->path, entry->d_name);
-        else if (sweep && strncmp(entry->d_name, TEMP_PREFIX, sizeof TEMP_PREFIX - 1) == 0)
+    char first[NAME_MAX + 1] = "";
+    size_t strays = 0;
+    for (struct dirent *entry = NULL; (entry = readdir(entries)) != NULL;)
+        if (!is_ours(entry->d_name) && strays++ == 0)
+            (void)snprintf(first, sizeof first, "%s", entry->d_name);
+        else if (sweep && is_temporary(entry->d_name))
             (void)unlinkat(store->folder, entry->d_name, 0);
     (void)closedir(entries);
-    return status;
+    return judge_strays(store, first, strays, sweep, error);
 }
 
 static rhei_status take_lock(struct store_local *store, struct rhei_error *error)
@@ -428,8 +468,12 @@ static rhei_status take_lock(struct store_local *store, struct rhei_error *error
     store->lock_file = openat(store->folder, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (store->lock_file < 0)
         return store_io_error(error, "open the lock of", store->path);
-    if (flock(store->lock_file, LOCK_EX | LOCK_NB) == 0)
+    if (flock(store->lock_file, LOCK_EX | LOCK_NB) == 0) {
+        struct stat facts; /* without the mark, on a disk that is full, the folder is known by its manifest alone */
+        if (fstat(store->lock_file, &facts) == 0 && facts.st_size == 0)
+            (void)!pwrite(store->lock_file, store_mark, sizeof store_mark, 0);
         return RHEI_OK;
+    }
     if (errno != EWOULDBLOCK)
         return store_io_error(error, "lock", store->path);
     return error_set(error, RHEI_BUSY, "the folder \"%s\" is in use by another handle: give each its own", store->path);
@@ -463,6 +507,7 @@ rhei_status store_local_open(const struct store_local_config *config, struct blo
     store->store.ops = &local_ops;
     store->folder = store->lock_file = -1;
     store->read_only = config->read_only;
+    store->log = config->log;
     store->fault = config->fault;
     store->fault_context = config->fault_context;
     base_mutex_init(&store->lock);

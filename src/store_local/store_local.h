@@ -8,13 +8,14 @@
 struct store_local_config {
     const char *folder;                              /* made if it isn't there, with what is above it */
     bool read_only;                                  /* changes nothing, and takes no lock */
+    const struct base_log *log;                      /* told once of files that aren't a store's; may be NULL */
     void (*fault)(void *context, const char *point); /* tests: called at every named step; may be NULL */
     void *fault_context;
 };
 
 /*
  * Opens the folder for this process alone and removes what a crash left half written. RHEI_BUSY: another one has it open.
- * RHEI_INVALID: it holds files that are not a store's. RHEI_READ_ONLY, RHEI_NOT_FOUND, RHEI_FULL, RHEI_IO.
+ * RHEI_INVALID: it was no store yet and holds files of others; in one that was, they are left alone. RHEI_READ_ONLY, RHEI_NOT_FOUND, RHEI_FULL, RHEI_IO.
  */
 rhei_status store_local_open(const struct store_local_config *config, struct blob_store **store,
                              struct rhei_error *error);

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/base_log.h"
 #include "base/base_memory.h"
 #include "tests/support/lossy_store.h"
 
@@ -228,6 +229,48 @@ static void test_a_folder_of_others_is_left_alone(void **state)
     assert_int_equal(store_local_open(&config, &store, &error), RHEI_INVALID);
 }
 
+static void note_line(void *context, int level, const char *room, const char *message)
+{
+    (void)level;
+    assert_string_equal(room, "store_local");
+    (void)snprintf(context, 300, "%s", message);
+}
+
+static bool is_there(const char *name)
+{
+    char path[150];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Of a folder that was a store's before, without a manifest or with one. */
+static void test_a_stray_file_in_a_store_is_left_alone_and_told(void **state)
+{
+    (void)state;
+    char line[300] = "";
+    struct base_log log = {.write = note_line, .context = line, .level = BASE_LOG_WARN};
+    struct store_local_config config = {.folder = folder, .log = &log};
+    for (int round = 0; round < 2; round++) {
+        struct blob_store *store = NULL;
+        uint64_t version = 0;
+        assert_int_equal(store_local_open(&config, &store, NULL), RHEI_OK);
+        if (round == 0)
+            assert_string_equal(line, "");
+        if (round == 1)
+            assert_int_equal(store->ops->manifest_swap(store, &version, "m", 1, NULL), RHEI_OK);
+        store->ops->close(&store);
+        write_file("letter.txt", "dear");
+        write_file("t-shirt", "a name like ours, and not one of them");
+        write_file("t-7", "half a blob");
+        if (round == 1)
+            write_file("lock", "of a version that wrote nothing there");
+        assert_int_equal(store_local_open(&config, &store, NULL), RHEI_OK);
+        assert_non_null(strstr(line, "and 1 more that aren't Rhei's: they are left alone"));
+        assert_true(is_there("letter.txt") && is_there("t-shirt") && !is_there("t-7"));
+        store->ops->close(&store);
+    }
+}
+
 static void test_a_damaged_manifest_is_told(void **state)
 {
     (void)state;
@@ -352,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_names_reach_nothing_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_process_has_a_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_folder_of_others_is_left_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_stray_file_in_a_store_is_left_alone_and_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_manifest_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_kill_leaves_whole_blobs_and_one_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failed_put_changes_nothing, set_up, tear_down),
