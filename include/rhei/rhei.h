@@ -363,6 +363,8 @@ struct rhei_query_options {
     void *progress_context;
     const char
         *as_of; /**< every table as of this time (ISO 8601, seconds or microseconds since 1970); NULL: as they are */
+    bool
+        settings; /**< a PRAGMA that sets something is run, as the write it is, and gives its rows; else RHEI_READ_ONLY */
 };
 
 /**

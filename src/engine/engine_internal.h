@@ -169,6 +169,7 @@ struct engine_ask {
     int32_t route;
     bool strings_view;
     bool position_now; /* the position is wanted before the first row */
+    bool settings;     /* PRAGMAs that set something are run */
     const char *as_of; /* every table as of this time; NULL: as they are */
     uint64_t memory_limit;
     struct engine_limits limits;

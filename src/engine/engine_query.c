@@ -32,6 +32,7 @@ static rhei_status take_options(struct rhei_db *db, struct engine_ask *ask, cons
     ask->strings_view = given.strings == RHEI_STRINGS_VIEW;
     ask->memory_limit = given.memory_limit;
     ask->as_of = given.as_of;
+    ask->settings = given.settings;
     return RHEI_OK;
 }
 
@@ -229,9 +230,20 @@ static rhei_status find_statement(struct rhei_rows *rows, const struct engine_as
     return status;
 }
 
+/* What describes a statement may not run it, and so refuses a PRAGMA that does at once what it says. */
+static rhei_status answer_setting(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
+{
+    error_clear(error);
+    rows->limits = ask->limits;
+    rows->rule = "write";
+    return answer_write(rows, ask, error);
+}
+
 static rhei_status answer(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
     rhei_status status = find_statement(rows, ask, error);
+    if (status == RHEI_READ_ONLY && ask->settings)
+        return answer_setting(rows, ask, error);
     if (status != RHEI_OK)
         return status;
     const struct oltp_facts *facts = route_statement_facts(rows->statement);

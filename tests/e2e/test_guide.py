@@ -62,6 +62,10 @@ def test_the_folder_of_the_mirror_as_the_guide_shows_it(build, tmp_path):
     assert "shop,sum(amount)\nnorth,20.0\nsouth,9.75\n" in done.stdout
     assert "Folder       shop.mirror\n" in done.stdout
     assert re.search(r"^Checkpoint   \d[^\n]*, position \d+, 0 changes behind, made [^\n]* ago$", done.stdout, re.M)
+    program = build / "tools" / "rh" / "rh"
+    subprocess.run([program, "detach", "--config", "rhei.toml"], check=True, capture_output=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run([program, "status", "--config", "rhei.toml"], check=True, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert "not installed" in done.stdout and "Folder" not in done.stdout and "Checkpoint" not in done.stdout
 
 
 def test_the_program_of_the_readme_prints_what_it_says(build, tmp_path):

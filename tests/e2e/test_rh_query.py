@@ -188,6 +188,9 @@ def test_exec_shows_what_a_pragma_tells(filled):
     assert filled.run("exec", "PRAGMA table_info(t)").stdout == filled.run("query", "PRAGMA table_info(t)").stdout
     done = filled.run("exec", "BEGIN; INSERT INTO t (id) VALUES (500); PRAGMA table_info(nope); PRAGMA user_version; COMMIT")
     assert "user_version\n7\n" in done.stdout and filled.run("query", "SELECT id FROM t WHERE id = 500").stdout == "id\n500\n"
+    assert filled.run("exec", "PRAGMA journal_mode = WAL").stdout == "journal_mode\nwal\n"
+    assert filled.run("exec", "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA secure_delete = ON").stdout == "busy,log,checkpointed\n0,0,0\nsecure_delete\n1\n"
+    assert "UNSUPPORTED" in filled.run("exec", "PRAGMA journal_mode = DELETE", code=1).stderr
     for command in ("exec", "query"):  # refused alike
         assert "UNSUPPORTED" in filled.run(command, "PRAGMA busy_timeout", code=1).stderr
 

@@ -16,23 +16,19 @@ static rhei_status run_statement(struct rh_tool *tool, rhei_session *session, co
     struct rhei_query_options options = {.struct_size = sizeof options,
                                          .timeout_ms = args->timeout_ms,
                                          .cancel = tool->cancel,
-                                         .progress = rh_waiting_told};
+                                         .progress = rh_waiting_told,
+                                         .settings = true};
     struct rhei_params params = {.values = args->params.values, .count = args->params.count};
     rhei_rows *rows = NULL;
-    struct rhei_call_options limits = rh_tool_limits(tool);
     int64_t started = rh_now_us();
     rh_waiting_start(tool->out, tool->err, "at work");
-    bool asks = verb == RH_VERB_OTHER || verb == RH_VERB_PRAGMA;
-    rhei_status status = RHEI_READ_ONLY;
-    if (asks)
-        status = rhei_session_query(session, sql, verb == RH_VERB_OTHER && params.count > 0 ? &params : NULL, &options,
-                                    &rows, error);
-    if (status == RHEI_OK)
-        return rh_write_rows(tool, &rows, started, error);
-    /* a PRAGMA that sets something says so before it has done anything; it is a write, as VACUUM and BEGIN are */
-    return verb == RH_VERB_OTHER || status != RHEI_READ_ONLY
-               ? status
-               : rhei_session_execute_with(session, sql, NULL, &limits, NULL, error);
+    if (verb == RH_VERB_OTHER || verb == RH_VERB_PRAGMA) {
+        rhei_status status = rhei_session_query(
+            session, sql, verb == RH_VERB_OTHER && params.count > 0 ? &params : NULL, &options, &rows, error);
+        return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
+    }
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    return rhei_session_execute_with(session, sql, NULL, &limits, NULL, error);
 }
 
 static bool wants_one_transaction(const struct rh_script *script)

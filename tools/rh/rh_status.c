@@ -131,11 +131,17 @@ static void print_file(const struct status *status)
     rh_buffer_free(&text);
 }
 
+/* Without capture no engine goes on from the folder, whatever is left there. */
+static bool tells_of_disk(const struct status *status)
+{
+    return status->sync.disk_folder[0] != '\0' && status->registry.installed;
+}
+
 static void print_disk(const struct status *status)
 {
     const struct rhei_sync_status *sync = &status->sync;
     struct rh_buffer text = {0};
-    if (sync->disk_folder[0] == '\0')
+    if (!tells_of_disk(status))
         return;
     rh_buffer_add_text(&text, sync->disk_folder);
     line_of("Folder", &text);
@@ -268,7 +274,7 @@ static void print_json(const struct status *status)
     add_member(&json, "rows_pruned", (int64_t)sync->rows_pruned);
     add_member(&json, "log_rows", (int64_t)sync->log_rows);
     add_member(&json, "last_cycle_us", sync->last_cycle_us);
-    if (sync->disk_folder[0] != '\0') {
+    if (tells_of_disk(status)) {
         rh_buffer_add_text(&json, "\"disk_folder\":");
         rh_add_json_text(&json, sync->disk_folder, strlen(sync->disk_folder));
         rh_buffer_add_char(&json, ',');
