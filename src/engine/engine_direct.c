@@ -86,7 +86,7 @@ static rhei_status answer_columns(struct rhei_rows *rows, const struct engine_as
     for (uint32_t c = 0; status == RHEI_OK && c < direct->output_count; c++)
         columns[c] = direct->outputs[c].column;
     if (status == RHEI_OK)
-        status = mirror_export(rows->db->mirror, &rows->snapshot, direct->table, columns, rows->names,
+        status = mirror_export(rows->db->mirror, &rows->state.snapshot, direct->table, columns, rows->names,
                                direct->output_count, &options, &self->inner, error);
     base_free(columns);
     if (status != RHEI_OK) {
@@ -220,7 +220,7 @@ struct aggregation {
 static rhei_status aggregate(struct rhei_rows *rows, const struct translate_direct *direct, struct aggregation *work,
                              enum engine_direct *outcome, struct rhei_error *error)
 {
-    const struct mirror_table_view *view = mirror_view(&rows->snapshot, direct->table);
+    const struct mirror_table_view *view = mirror_view(&rows->state.snapshot, direct->table);
     struct mirror_range ranges[MIRROR_MOST_RANGES];
     struct mirror_stop stop = stop_of(rows);
     uint64_t row_count = 0;
@@ -325,7 +325,7 @@ static bool has_keys(const struct mirror_groups *groups)
 static rhei_status group(struct rhei_rows *rows, const struct engine_ask *ask, const struct translate_direct *direct,
                          struct grouped *work, enum engine_direct *outcome, struct rhei_error *error)
 {
-    const struct mirror_table_view *view = mirror_view(&rows->snapshot, direct->table);
+    const struct mirror_table_view *view = mirror_view(&rows->state.snapshot, direct->table);
     struct mirror_range ranges[MIRROR_MOST_RANGES];
     bool known = true;
     if (view == NULL || mirror_view_row_count(view) > MOST_GROUPED_ROWS)
@@ -387,7 +387,7 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
 {
     struct translate_direct direct;
     *outcome = ENGINE_DIRECT_NOT;
-    rhei_status status = route_direct_make(rows->db->route, rows->statement, &rows->snapshot, ask->params,
+    rhei_status status = route_direct_make(rows->db->route, rows->statement, &rows->state, ask->params,
                                            ask->param_count, &direct, error);
     if (status != RHEI_OK)
         return status;

@@ -76,40 +76,35 @@ static void explain_direct(const struct translate_direct *direct, struct base_bu
 
 /* What the column store would be asked, or why it isn't. */
 static rhei_status explain_plan(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
-                                struct route_choice *choice, struct base_buffer *scan, struct base_buffer *sql,
-                                struct rhei_error *error)
+                                struct route_state *state, struct route_choice *choice, struct base_buffer *scan,
+                                struct base_buffer *sql, struct rhei_error *error)
 {
     struct translate_direct direct;
-    struct mirror_snapshot snapshot;
     struct route_plan *plan = NULL;
     struct executor_query query = {0};
     struct route_filled filled;
-    rhei_status status = mirror_snapshot_take(db->mirror, &snapshot);
-    if (status != RHEI_OK)
-        return error_set(error, status, "no memory for a snapshot of the column store");
-    status = route_direct_make(db->route, statement, &snapshot, ask->params, ask->param_count, &direct, error);
+    rhei_status status = route_direct_make(db->route, statement, state, ask->params, ask->param_count, &direct, error);
     if (status == RHEI_OK)
         explain_direct(&direct, scan);
     /* Whether groups are few enough, only their rows tell: else the text is asked, if there is one. */
     struct route_choice other = {.offset = -1};
     if (status == RHEI_OK && (direct.kind == TRANSLATE_DIRECT_NONE || direct.kind == TRANSLATE_DIRECT_GROUPS))
-        status = route_plan_make(db->route, statement, &snapshot, ask->params, ask->param_count, &plan, &filled, &query,
+        status = route_plan_make(db->route, statement, state, ask->params, ask->param_count, &plan, &filled, &query,
                                  direct.kind == TRANSLATE_DIRECT_NONE ? choice : &other, error);
     translate_direct_reset(&direct);
     if (plan != NULL)
         base_buffer_text(sql, query.sql);
     route_plan_release(&plan);
-    mirror_snapshot_release(&snapshot);
     return status;
 }
 
 /* What the router guesses; beyond any number that means something, it says so. */
 static void explain_costs(struct rhei_db *db, struct route_statement *statement, const struct engine_ask *ask,
-                          struct explanation *explanation)
+                          const struct route_state *state, struct explanation *explanation)
 {
     struct route_costs costs;
     char text[96];
-    if (!route_statement_costs(db->route, statement, ask->params, ask->param_count, &costs))
+    if (!route_statement_costs(db->route, statement, ask->params, ask->param_count, state, &costs))
         return;
     if (costs.rows < 1e12)
         snprintf(text, sizeof text, "%.0f", costs.rows);
@@ -121,33 +116,33 @@ static void explain_costs(struct rhei_db *db, struct route_statement *statement,
 }
 
 /* Other sources that it names, each with its own position. */
-static void explain_sources(struct rhei_db *db, const struct oltp_facts *facts, struct explanation *explanation)
+static void explain_sources(struct rhei_db *db, const struct oltp_facts *facts, const struct route_state *state,
+                            struct explanation *explanation)
 {
-    struct mirror_snapshot snapshot = {0};
     const char *name = NULL;
     uint32_t number = 0, at = engine_shown_each(db, facts, 0, &name, &number);
-    if (at == 0 || mirror_snapshot_take(db->mirror, &snapshot) != RHEI_OK)
-        return;
     for (; at > 0; at = engine_shown_each(db, facts, at, &name, &number)) {
         char text[160];
         snprintf(text, sizeof text, "\"%.80s\" at its position %" PRId64, name,
-                 mirror_snapshot_position_of(&snapshot, number));
+                 mirror_snapshot_position_of(&state->snapshot, number));
         explain_add(explanation, "source", text);
     }
-    mirror_snapshot_release(&snapshot);
 }
 
 static rhei_status explain_statement(struct rhei_db *db, struct route_statement *statement,
-                                     const struct engine_ask *ask, size_t skipped, struct explanation *explanation,
-                                     struct rhei_error *error)
+                                     const struct engine_ask *ask, size_t skipped, struct route_state *state,
+                                     struct explanation *explanation, struct rhei_error *error)
 {
     struct route_choice choice;
     struct base_buffer sql = {0}, scan = {0};
     rhei_status status = RHEI_OK;
-    route_choose(db->route, statement, ask->route, ask->params, ask->param_count, &choice);
+    route_choose(db->route, statement, ask->route, ask->params, ask->param_count, state, &choice);
+    /* what wasn't needed to choose is still wanted for costs and positions */
+    if (db->mirror != NULL && state->snapshot.slot == NULL)
+        (void)route_state_take(db->route, false, state, NULL);
     const char *rule = choice.rule;
     if (choice.target == ROUTE_TO_OLAP && !route_statement_is_native(statement))
-        status = explain_plan(db, statement, ask, &choice, &scan, &sql, error);
+        status = explain_plan(db, statement, ask, state, &choice, &scan, &sql, error);
     if (status != RHEI_OK)
         return status;
     explain_add(explanation, "route", target_name(choice.target));
@@ -162,7 +157,7 @@ static rhei_status explain_statement(struct rhei_db *db, struct route_statement 
         snprintf(at, sizeof at, "byte %zu: %.40s", offset, offset < ask->len ? ask->sql + offset : "");
         explain_add(explanation, "at", at);
     }
-    explain_costs(db, statement, ask, explanation);
+    explain_costs(db, statement, ask, state, explanation);
     struct oltp_plan plan = {0};
     const struct oltp_facts *facts = route_statement_facts(statement);
     if (facts->kind == OLTP_SELECT && !route_statement_is_native(statement) &&
@@ -170,8 +165,8 @@ static rhei_status explain_statement(struct rhei_db *db, struct route_statement 
         explain_add(explanation, "SQLite's plan", plan.text != NULL ? plan.text : "");
         base_free(plan.text);
     }
-    if (!route_statement_is_native(statement))
-        explain_sources(db, facts, explanation);
+    if (!route_statement_is_native(statement) && state->snapshot.slot != NULL)
+        explain_sources(db, facts, state, explanation);
     if (scan.data != NULL)
         explain_add(explanation, "mirror scan", scan.data);
     if (sql.data != NULL)
@@ -220,8 +215,10 @@ rhei_status engine_explain_route(struct rhei_db *db, const struct engine_ask *as
     struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
     rhei_status status = route_statement_get_while(db->route, inner, inner_len,
                                                    engine_limits_any(&ask->limits) ? &stop : NULL, &statement, error);
+    struct route_state state = {0};
     if (status == RHEI_OK)
-        status = explain_statement(db, statement, ask, (size_t)(inner - ask->sql), explanation, error);
+        status = explain_statement(db, statement, ask, (size_t)(inner - ask->sql), &state, explanation, error);
+    route_state_release(&state);
     if (status != RHEI_OK && error != NULL && error->sql_offset >= 0 && statement == NULL)
         error->sql_offset += (int32_t)(inner - ask->sql);
     route_statement_release(&statement);

@@ -11,7 +11,7 @@ static const char message[] = "a file of the column store is damaged: it was set
 
 rhei_status engine_guard_check(const struct rhei_rows *rows, struct rhei_error *error)
 {
-    if (rows->db->checkpoint == NULL || !rows->holds_snapshot || !mirror_is_damaged(&rows->snapshot))
+    if (rows->db->checkpoint == NULL || rows->state.snapshot.slot == NULL || !mirror_is_damaged(&rows->state.snapshot))
         return RHEI_OK;
     sync_mend(rows->db->sync);
     return error_set(error, RHEI_IO, "%s", message);

@@ -78,7 +78,10 @@ void engine_limits_reset(struct engine_limits *limits);
 rhei_status engine_limits_check(void *limits);
 /* The error about a text of which SQLite's first statement ends at byte `end`: it tells where the second one begins. */
 rhei_status engine_second_statement(const char *sql, size_t len, size_t end, struct rhei_error *error);
-bool engine_limits_any(const struct engine_limits *limits);
+static inline bool engine_limits_any(const struct engine_limits *limits)
+{
+    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX || limits->progress != NULL;
+}
 /* The counts of a call for the rooms below; NULL where nobody wants to know. */
 struct base_progress *engine_limits_counts(const struct engine_limits *limits);
 
@@ -112,7 +115,6 @@ struct rhei_rows {
     int64_t age_us;
     struct oltp_result result;
     bool on_row;
-    bool holds_snapshot;
     struct base_buffer *text;          /* [column_count], for rhei_rows_text */
     struct route_statement *statement; /* kept: names and types are its own; NULL in a session */
     /* from here on nothing is set in a struct that is kept for the next rows (rhei_db.spare_rows) */
@@ -120,7 +122,7 @@ struct rhei_rows {
     struct ArrowArrayStream stream;
     struct ArrowSchema schema;  /* of the stream, where SQLite has no names for its columns */
     struct arrow_cursor *arrow; /* over the stream, from the first row on */
-    struct mirror_snapshot snapshot;
+    struct route_state state;   /* on which it is decided, and from which the rows come if they are a stream */
 };
 
 /* The file's own table of that name, NULL if there is none; one that only the mirror has is another. */
@@ -203,7 +205,7 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
 rhei_status engine_shape(struct rhei_rows *rows, const struct engine_ask *ask, bool *tie, struct rhei_error *error);
 /* The builder's rows, which are all there are, as a stream of one batch. */
 rhei_status engine_whole_stream(struct arrow_builder *builder, struct ArrowArrayStream *out, struct rhei_error *error);
-/* Answers a statement that needs no computing (translate_direct.h) from the mirror itself, over rows->snapshot. */
+/* Answers a statement that needs no computing (translate_direct.h) from the mirror itself, over rows->state. */
 enum engine_direct {
     ENGINE_DIRECT_NOT,      /* it isn't one, or an executor does it faster */
     ENGINE_DIRECT_ANSWERED, /* rows->stream is its result */
@@ -211,6 +213,8 @@ enum engine_direct {
 };
 rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask *ask, enum engine_direct *outcome,
                                  struct rhei_error *error);
+/* Whether it may read tables of other sources. */
+bool engine_reads_shown(const struct rhei_db *db, const struct oltp_facts *facts);
 /* Tables of other sources (engine_shown.c): waits for them, where a statement reads any, and only then. */
 rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts, int64_t most_age_ms,
                               const struct engine_limits *limits, struct rhei_error *error);
@@ -254,6 +258,8 @@ rhei_status engine_connected(void *db, struct oltp_connection *connection, struc
 /* Makes db->watches, and what sync tells it by. */
 rhei_status engine_watches_open(struct rhei_db *db, struct sync_observer *observer, struct rhei_error *error);
 void engine_watches_close(struct rhei_db *db); /* after sync */
+/* There is nothing to wait for; false where only the wait tells. */
+bool engine_is_fresh(const struct rhei_db *db, const struct engine_ask *ask);
 /* Waits as the freshness asks. */
 rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error);
 

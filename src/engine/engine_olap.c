@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The column store's answer: wait until it is fresh, pin a snapshot, prove the statement on it, run it, and give the
- * result SQLite's shape. Anything that goes wrong before the first row is handed out means "SQLite answers".
+ * The column store's answer: wait until it is fresh, take the newest snapshot if the one at hand isn't it, prove the statement on
+ * it, run it, and give the result SQLite's shape. Anything that goes wrong before the first row is handed out means "SQLite answers".
  */
 #include <stdio.h>
 #include <string.h>
@@ -28,9 +28,7 @@ static void let_go(struct rhei_rows *rows)
         rows->stream.release(&rows->stream);
     rows->stream = (struct ArrowArrayStream){0};
     arrow_cursor_close(&rows->arrow);
-    if (rows->holds_snapshot)
-        mirror_snapshot_release(&rows->snapshot);
-    rows->holds_snapshot = false;
+    route_state_release(&rows->state);
     route_plan_release(&rows->plan);
 }
 
@@ -48,9 +46,8 @@ static rhei_status use_stream_columns(struct rhei_rows *rows, struct rhei_error 
     return RHEI_OK;
 }
 
-static int64_t age_us(const struct rhei_db *db, const struct mirror_snapshot *snapshot, const struct engine_ask *ask)
+static int64_t age_us(const struct rhei_db *db, const struct engine_ask *ask)
 {
-    (void)snapshot;
     if (ask->freshness.mode == RHEI_FRESHNESS_LATEST)
         return 0;
     int64_t age = base_now_ns() - sync_fresh_at_ns(db->sync);
@@ -75,27 +72,36 @@ static rhei_status failed(struct rhei_rows *rows, const struct engine_ask *ask, 
     return RHEI_OK;
 }
 
-static rhei_status pin(struct rhei_rows *rows, struct rhei_error *error)
+/*
+ * Waits as the freshness asks, then takes the newest state: the one that the choice was made on, if nothing was published since. Nothing is
+ * held while anything is waited for.
+ */
+static rhei_status pin_fresh(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
-    rhei_status status = mirror_snapshot_take(rows->db->mirror, &rows->snapshot);
-    if (status != RHEI_OK)
-        return error_set(error, status, "no memory for a snapshot of the column store");
-    rows->holds_snapshot = true;
-    return RHEI_OK;
+    struct rhei_db *db = rows->db;
+    const struct oltp_facts *facts = route_statement_facts(rows->statement);
+    rhei_status status = RHEI_OK;
+    if (!engine_is_fresh(db, ask) || engine_reads_shown(db, facts)) {
+        route_state_pause(&rows->state);
+        status = engine_wait_fresh(db, ask, error);
+        if (status == RHEI_OK)
+            status = engine_wait_shown(db, facts, engine_most_age_ms(ask), &ask->limits, error);
+    }
+    return status == RHEI_OK ? route_state_renew(db->route, &rows->state, error) : status;
 }
 
 static rhei_status make_query(struct rhei_rows *rows, const struct engine_ask *ask, struct executor_query *query,
                               struct route_filled *filled, struct route_choice *choice, struct rhei_error *error)
 {
     if (!route_statement_is_native(rows->statement))
-        return route_plan_make(rows->db->route, rows->statement, &rows->snapshot, ask->params, ask->param_count,
+        return route_plan_make(rows->db->route, rows->statement, &rows->state, ask->params, ask->param_count,
                                &rows->plan, filled, query, choice, error);
     *query = (struct executor_query){.sql = ask->sql,
-                                     .snapshot = &rows->snapshot,
+                                     .snapshot = &rows->state.snapshot,
                                      .native = true,
                                      .values = ask->params,
                                      .value_count = ask->param_count,
-                                     .schema_version = capture_schema_version(rows->db->oltp)};
+                                     .schema_version = rows->state.schema_version};
     return RHEI_OK;
 }
 
@@ -103,8 +109,8 @@ static rhei_status answered_by_stream(struct rhei_rows *rows, const struct engin
                                       struct rhei_error *error)
 {
     rows->kind = ANSWER_STREAM;
-    rows->position = mirror_snapshot_position(&rows->snapshot);
-    rows->age_us = age_us(rows->db, &rows->snapshot, ask);
+    rows->position = mirror_snapshot_position(&rows->state.snapshot);
+    rows->age_us = age_us(rows->db, ask);
     atomic_fetch_add_explicit(&rows->db->counters.routed_olap, 1, memory_order_relaxed);
     *answered = true;
     return route_statement_is_native(rows->statement) ? use_stream_columns(rows, error) : RHEI_OK;
@@ -156,12 +162,7 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     enum engine_direct direct = ENGINE_DIRECT_NOT;
-    rhei_status status = engine_wait_fresh(rows->db, ask, &why);
-    if (status == RHEI_OK)
-        status = engine_wait_shown(rows->db, route_statement_facts(rows->statement), engine_most_age_ms(ask),
-                                   &ask->limits, &why);
-    if (status == RHEI_OK)
-        status = pin(rows, &why);
+    rhei_status status = pin_fresh(rows, ask, &why);
     if (status == RHEI_OK)
         status = engine_answer_direct(rows, ask, &direct, &why);
     if (status == RHEI_OK && direct == ENGINE_DIRECT_ANSWERED)
@@ -183,18 +184,18 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
 static rhei_status answer_native(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
     struct rhei_db *db = rows->db;
-    rhei_status status = pin(rows, error);
+    rhei_status status = route_state_renew(db->route, &rows->state, error);
     if (status != RHEI_OK)
         return status;
     rows->kind = ANSWER_STREAM;
     rows->rule = "olap-direct";
-    rows->position = mirror_snapshot_position(&rows->snapshot);
-    rows->age_us = age_us(db, &rows->snapshot, ask);
+    rows->position = mirror_snapshot_position(&rows->state.snapshot);
+    rows->age_us = age_us(db, ask);
     struct executor_query query = {
         .sql = ask->sql,
-        .snapshot = &rows->snapshot,
+        .snapshot = &rows->state.snapshot,
         .native = true,
-        .schema_version = capture_schema_version(db->oltp),
+        .schema_version = rows->state.schema_version,
         .strings_view = ask->strings_view,
         .memory_limit = ask->memory_limit,
     };

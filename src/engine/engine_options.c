@@ -105,11 +105,6 @@ rhei_status engine_limits_check(void *context)
     return RHEI_OK;
 }
 
-bool engine_limits_any(const struct engine_limits *limits)
-{
-    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX || limits->progress != NULL;
-}
-
 struct base_progress *engine_limits_counts(const struct engine_limits *limits)
 {
     return engine_progress_counts(limits->progress);

@@ -99,6 +99,13 @@ rhei_status engine_ask_stream(struct engine_ask *ask, rhei_status status, struct
     return status;
 }
 
+bool engine_is_fresh(const struct rhei_db *db, const struct engine_ask *ask)
+{
+    if (ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL)
+        return true;
+    return ask->freshness.mode != RHEI_FRESHNESS_BOUNDED && sync_nothing_pending(db->sync);
+}
+
 rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, struct rhei_error *error)
 {
     struct base_progress *counts = engine_limits_counts(&ask->limits);
@@ -180,7 +187,7 @@ static rhei_status answer_routed(struct rhei_rows *rows, const struct engine_ask
         rows->rule = "hint-oltp";
         return answer_oltp(rows, ask, error); /* SQLite's own word on a text that it doesn't know */
     }
-    route_choose(rows->db->route, rows->statement, ask->route, ask->params, ask->param_count, &choice);
+    route_choose(rows->db->route, rows->statement, ask->route, ask->params, ask->param_count, &rows->state, &choice);
     if (choice.target == ROUTE_TO_OLAP) {
         bool answered = false;
         rhei_status status = engine_answer_olap(rows, ask, &choice, &answered, error);
@@ -189,6 +196,8 @@ static rhei_status answer_routed(struct rhei_rows *rows, const struct engine_ask
             return status;
         }
     }
+    if (rows->state.snapshot.slot != NULL) /* SQLite has a snapshot of its own */
+        route_state_release(&rows->state);
     if (ask->route == RHEI_ROUTE_OLAP || route_statement_is_native(rows->statement))
         return error_set(error, RHEI_OLAP_UNAVAILABLE, "the column store may not answer this now (%s): %s", choice.rule,
                          choice.reason[0] != '\0' ? choice.reason : "route it to auto or oltp");
@@ -215,16 +224,18 @@ static rhei_status answer_by_target(struct rhei_rows *rows, const struct engine_
     }
 }
 
-/* What the text is; known already if it is the one that was asked last, under the same schema. */
+/* What the text is; known already if it is the one that was asked last, under the same schema, whose version is looked at here alone. */
 static rhei_status find_statement(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
     struct rhei_db *db = rows->db;
-    if (rows->statement != NULL && route_statement_is(db->route, rows->statement, ask->sql, ask->len))
+    uint64_t schema_version = capture_schema_version(db->oltp);
+    if (rows->statement != NULL && route_statement_is(rows->statement, ask->sql, ask->len, schema_version))
         return RHEI_OK;
     route_statement_release(&rows->statement);
     struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
     const struct executor_stop *given = engine_limits_any(&ask->limits) ? &stop : NULL;
-    rhei_status status = route_statement_get_while(db->route, ask->sql, ask->len, given, &rows->statement, error);
+    rhei_status status =
+        route_statement_get_at(db->route, ask->sql, ask->len, schema_version, given, &rows->statement, error);
     if (status == RHEI_SQL && ask->route == RHEI_ROUTE_OLAP)
         status = route_statement_native(db->route, ask->sql, ask->len, given, &rows->statement, error);
     return status;

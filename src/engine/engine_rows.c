@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base_invariant.h"
 #include "engine/engine_internal.h"
 #include "sql/sql_number.h"
 
@@ -41,7 +42,13 @@ void engine_rows_spare_free(struct rhei_db *db)
     base_free(spare);
 }
 
-/* What SQLite's rows never have. */
+/* What SQLite's rows never have: what was tried before they were asked for is let go. */
+static bool has_stream(const rhei_rows *closing)
+{
+    return closing->plan != NULL || closing->arrow != NULL || closing->state.snapshot.slot != NULL ||
+           closing->state.catalog != NULL || closing->stream.release != NULL || closing->schema.release != NULL;
+}
+
 static void close_stream(rhei_rows *closing)
 {
     arrow_cursor_close(&closing->arrow);
@@ -49,8 +56,7 @@ static void close_stream(rhei_rows *closing)
         closing->stream.release(&closing->stream);
     if (closing->schema.release != NULL)
         closing->schema.release(&closing->schema);
-    if (closing->holds_snapshot)
-        mirror_snapshot_release(&closing->snapshot);
+    route_state_release(&closing->state);
     route_plan_release(&closing->plan);
 }
 
@@ -67,8 +73,8 @@ void rhei_rows_close(rhei_rows **rows)
         return;
     rhei_rows *closing = *rows;
     *rows = NULL;
-    bool plain = closing->kind == ANSWER_CURSOR && closing->plan == NULL && closing->arrow == NULL &&
-                 !closing->holds_snapshot && closing->stream.release == NULL && closing->schema.release == NULL;
+    bool plain = closing->kind == ANSWER_CURSOR;
+    BASE_INVARIANT(!plain || !has_stream(closing));
     if (!plain)
         close_stream(closing);
     oltp_cursor_close(&closing->cursor);

@@ -195,10 +195,15 @@ int64_t engine_most_age_ms(const struct engine_ask *ask)
     }
 }
 
+bool engine_reads_shown(const struct rhei_db *db, const struct oltp_facts *facts)
+{
+    return db->shown != NULL && facts->reads_elsewhere;
+}
+
 rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts, int64_t most_age_ms,
                               const struct engine_limits *limits, struct rhei_error *error)
 {
-    if (db->shown == NULL || !facts->reads_elsewhere || most_age_ms < 0)
+    if (!engine_reads_shown(db, facts) || most_age_ms < 0)
         return RHEI_OK;
     struct table_freshness freshness = {most_age_ms, engine_limits_check, (void *)(uintptr_t)limits, 0};
     for (uint32_t s = 0; s < db->shown->count; s++)

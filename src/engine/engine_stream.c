@@ -45,23 +45,24 @@ struct usual_classes {
 
 static void usual_ask(struct usual_classes *usual)
 {
-    struct mirror_snapshot snapshot;
+    struct route_state state = {0};
     struct route_filled filled;
     struct route_choice choice;
     struct executor_query query;
     struct translate_direct direct;
     usual->asked = true;
     if (usual->statement == NULL || usual->ask == NULL || usual->db->mirror == NULL ||
-        route_statement_target(usual->statement, &choice) != ROUTE_TO_OLAP ||
-        mirror_snapshot_take(usual->db->mirror, &snapshot) != RHEI_OK)
+        route_statement_target(usual->statement, &choice) != ROUTE_TO_OLAP)
         return;
-    rhei_status status = route_direct_make(usual->db->route, usual->statement, &snapshot, usual->ask->params,
+    if (route_state_take(usual->db->route, false, &state, NULL) != RHEI_OK)
+        return;
+    rhei_status status = route_direct_make(usual->db->route, usual->statement, &state, usual->ask->params,
                                            usual->ask->param_count, &direct, NULL);
     if (status == RHEI_OK && direct.kind != TRANSLATE_DIRECT_COLUMNS) /* plain columns go by their declaration alone */
-        (void)route_plan_make(usual->db->route, usual->statement, &snapshot, usual->ask->params,
-                              usual->ask->param_count, &usual->plan, &filled, &query, &choice, NULL);
+        (void)route_plan_make(usual->db->route, usual->statement, &state, usual->ask->params, usual->ask->param_count,
+                              &usual->plan, &filled, &query, &choice, NULL);
     translate_direct_reset(&direct);
-    mirror_snapshot_release(&snapshot);
+    route_state_release(&state);
 }
 
 /* A declared type's own, or else the class that was inferred for the expression. */

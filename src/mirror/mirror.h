@@ -58,7 +58,9 @@ struct mirror_snapshot {
 rhei_status mirror_snapshot_take(struct mirror *mirror, struct mirror_snapshot *snapshot);
 /* A second hold on the same version; the first must be held meanwhile. */
 rhei_status mirror_snapshot_clone(const struct mirror_snapshot *from, struct mirror_snapshot *snapshot);
-void mirror_snapshot_release(struct mirror_snapshot *snapshot);
+void mirror_snapshot_release(struct mirror_snapshot *snapshot); /* of zeros: nothing to do */
+/* Nothing was published since it was taken. */
+bool mirror_snapshot_is_newest(const struct mirror_snapshot *snapshot);
 /* Of our own file, source 0; and of any: 0 before its first publish, and for one that can't be. */
 int64_t mirror_snapshot_position(const struct mirror_snapshot *snapshot);
 int64_t mirror_snapshot_position_of(const struct mirror_snapshot *snapshot, uint32_t source);

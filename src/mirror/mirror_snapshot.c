@@ -197,6 +197,11 @@ void mirror_snapshot_release(struct mirror_snapshot *snapshot)
     *snapshot = (struct mirror_snapshot){.version = NULL, .slot = NULL};
 }
 
+bool mirror_snapshot_is_newest(const struct mirror_snapshot *snapshot)
+{
+    return atomic_load(&snapshot->version->mirror->current) == snapshot->version;
+}
+
 int64_t mirror_snapshot_position(const struct mirror_snapshot *snapshot)
 {
     return snapshot->version->position[0];

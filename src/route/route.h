@@ -4,7 +4,7 @@
  * syntax tree, and sends to the column store only what sql/ proves equal. Any thread.
  *
  * Two steps, because the second needs a snapshot: a statement (what the text is; cached by text and schema), then a plan
- * (what the column store would run on this snapshot; cached in the statement).
+ * (what the column store would run on this snapshot; cached in the statement). Both look at one state, which is taken once.
  */
 #ifndef ROUTE_ROUTE_H
 #define ROUTE_ROUTE_H
@@ -52,6 +52,26 @@ struct route_choice {
 };
 
 /*
+ * What one execution is decided, proven and answered on: a snapshot, and the catalog of the schema whose rows it shows. All zero: nothing is
+ * taken. One thread at a time.
+ */
+struct route_state {
+    uint64_t schema_version;               /* as it was known when the snapshot was there */
+    const struct capture_catalog *catalog; /* of that version; NULL: none */
+    struct mirror_snapshot snapshot;
+};
+/*
+ * Both, into a state of zeros. `demanded`: it is worth waiting until the schema is caught up with (RHEI_BUSY else). A catalog that isn't the
+ * newest any more by then isn't kept. Nothing is held after an error.
+ */
+rhei_status route_state_take(struct route *route, bool demanded, struct route_state *state, struct rhei_error *error);
+/* The newest snapshot, which may be the one at hand; the catalog goes if the schema is another one by now. */
+rhei_status route_state_renew(struct route *route, struct route_state *state, struct rhei_error *error);
+/* Lets go of the snapshot alone, before a wait. */
+void route_state_pause(struct route_state *state);
+void route_state_release(struct route_state *state);
+
+/*
  * What the text is. SQLite's error if SQLite can't prepare it and the column store can't either. Cached. Release with
  * route_statement_release.
  */
@@ -61,6 +81,10 @@ rhei_status route_statement_get(struct route *route, const char *sql, size_t len
 rhei_status route_statement_get_while(struct route *route, const char *sql, size_t len,
                                       const struct executor_stop *stop, struct route_statement **statement,
                                       struct rhei_error *error);
+/* The same where the version of the schema was looked at already (capture_schema_version). */
+rhei_status route_statement_get_at(struct route *route, const char *sql, size_t len, uint64_t schema_version,
+                                   const struct executor_stop *stop, struct route_statement **statement,
+                                   struct rhei_error *error);
 /*
  * For a text that route_statement_get refused with `*error`, where the caller demands the column store: the statement in its
  * own dialect, not cached; or both engines' words in `*error`. `sql` is NUL-terminated at `len`.
@@ -70,9 +94,8 @@ rhei_status route_statement_native(struct route *route, const char *sql, size_t 
 void route_statement_release(struct route_statement **statement);
 /* One more user of it; released like the first. */
 struct route_statement *route_statement_share(struct route_statement *statement);
-/* Whether route_statement_get would give this one, or its like, for the text: of the schema as it is known now. Any thread. */
-bool route_statement_is(const struct route *route, const struct route_statement *statement, const char *sql,
-                        size_t len);
+/* Whether route_statement_get_at would give this one, or its like. Any thread. */
+bool route_statement_is(const struct route_statement *statement, const char *sql, size_t len, uint64_t schema_version);
 /* May be kept to be asked about again: a small text of SQLite's grammar that changes no schema. */
 bool route_statement_is_lasting(const struct route_statement *statement);
 const struct oltp_facts *route_statement_facts(const struct route_statement *statement);
@@ -86,11 +109,12 @@ void route_choice_reason(struct route_choice *choice, const char *format, ...) R
 enum route_target route_statement_target(const struct route_statement *statement, struct route_choice *choice);
 
 /*
- * First step: needs no snapshot and costs little. hint: enum rhei_route. Whatever stands in the way of a decision means that
- * SQLite answers, and nothing here waits for a writer unless the column store is demanded.
+ * First step: costs little. hint: enum rhei_route. Whatever stands in the way of a decision means that SQLite answers, and nothing
+ * here waits for a writer unless the column store is demanded. `state`, of zeros, is taken if the tables have to be looked at, and is the
+ * caller's then, whatever is chosen.
  */
 void route_choose(struct route *route, struct route_statement *statement, int32_t hint, const struct rhei_value *params,
-                  uint32_t param_count, struct route_choice *choice);
+                  uint32_t param_count, struct route_state *state, struct route_choice *choice);
 
 /* What the choice went by, for people. */
 struct route_costs {
@@ -99,7 +123,7 @@ struct route_costs {
 };
 /* False: nothing is known of it (no plan, or a table isn't mirrored). */
 bool route_statement_costs(struct route *route, struct route_statement *statement, const struct rhei_value *params,
-                           uint32_t param_count, struct route_costs *costs);
+                           uint32_t param_count, const struct route_state *state, struct route_costs *costs);
 
 /* What one execution puts into a plan that serves many: the constants that aren't in its text. */
 enum { ROUTE_HELD_MAX = 16 };
@@ -112,7 +136,7 @@ struct route_filled {
  * Second step: the text for the executor on this snapshot, or *plan = NULL and the choice says why SQLite must answer.
  * `query` gets everything but stop and limits; it borrows from the plan, the statement, `params` and `filled`.
  */
-rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct mirror_snapshot *snapshot,
+rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct route_state *state,
                             const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
                             struct route_filled *filled, struct executor_query *query, struct route_choice *choice,
                             struct rhei_error *error);
@@ -120,9 +144,9 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
  * Instead of it, for statements that need no executor: what to read of the mirror, or TRANSLATE_DIRECT_NONE. The caller's
  * (translate_direct_reset).
  */
-rhei_status route_direct_make(struct route *route, struct route_statement *statement,
-                              const struct mirror_snapshot *snapshot, const struct rhei_value *params,
-                              uint32_t param_count, struct translate_direct *direct, struct rhei_error *error);
+rhei_status route_direct_make(struct route *route, struct route_statement *statement, const struct route_state *state,
+                              const struct rhei_value *params, uint32_t param_count, struct translate_direct *direct,
+                              struct rhei_error *error);
 /* What the executor's columns mean, which are hidden, and which ties must be given back to SQLite. */
 const struct translation *route_plan_translation(const struct route_plan *plan);
 void route_plan_release(struct route_plan **plan);

@@ -181,10 +181,9 @@ static void cache_add(struct route *route, struct route_statement *statement)
 }
 
 /* Uses what is known of another text that differs in free literals only. */
-static bool become_light(struct route *route, struct route_statement *statement)
+static bool become_light(struct route *route, struct route_statement *statement, uint64_t schema_version)
 {
-    struct route_statement *model =
-        template_find(route, &statement->template, capture_schema_version(route->config.oltp));
+    struct route_statement *model = template_find(route, &statement->template, schema_version);
     if (model == NULL)
         return false;
     statement->holds_literals = true;
@@ -197,8 +196,10 @@ static bool become_light(struct route *route, struct route_statement *statement)
     return light;
 }
 
-static rhei_status statement_make(struct route *route, const char *sql, size_t len, const struct executor_stop *stop,
-                                  struct route_statement **out, struct rhei_error *error)
+/* `schema_version`: as it is known; SQLite, where it is asked, may know a later one. */
+static rhei_status statement_make(struct route *route, const char *sql, size_t len, uint64_t schema_version,
+                                  const struct executor_stop *stop, struct route_statement **out,
+                                  struct rhei_error *error)
 {
     struct route_statement *statement = base_alloc_zero(1, sizeof *statement);
     if (statement == NULL)
@@ -211,7 +212,7 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
     rhei_status status = statement->text == NULL ? error_no_memory(error) : RHEI_OK;
     if (status == RHEI_OK)
         status = route_template_make(statement, error);
-    if (status == RHEI_OK && become_light(route, statement)) {
+    if (status == RHEI_OK && become_light(route, statement, schema_version)) {
         *out = statement;
         return RHEI_OK;
     }
@@ -220,7 +221,7 @@ static rhei_status statement_make(struct route *route, const char *sql, size_t l
         status = oltp_describe(route->config.oltp, sql, len, &statement->facts, &refusal);
         if (status == RHEI_SQL && route_is_native(route, statement->text, len, false, stop, &refusal)) {
             statement->native = true;
-            statement->schema_version = capture_schema_version(route->config.oltp);
+            statement->schema_version = schema_version;
             refusal.code = status = RHEI_OK;
         } else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK) {
             *error = refusal;
@@ -279,14 +280,20 @@ rhei_status route_statement_get(struct route *route, const char *sql, size_t len
     return route_statement_get_while(route, sql, len, NULL, statement, error);
 }
 
-rhei_status route_statement_get_while(struct route *route, const char *sql, size_t len,
-                                      const struct executor_stop *stop, struct route_statement **statement,
-                                      struct rhei_error *error)
+bool route_statement_is(const struct route_statement *statement, const char *sql, size_t len, uint64_t schema_version)
 {
-    *statement = cache_find(route, sql, len, capture_schema_version(route->config.oltp));
+    return statement->len == len && memcmp(statement->text, sql, len) == 0 &&
+           statement->schema_version == schema_version;
+}
+
+rhei_status route_statement_get_at(struct route *route, const char *sql, size_t len, uint64_t schema_version,
+                                   const struct executor_stop *stop, struct route_statement **statement,
+                                   struct rhei_error *error)
+{
+    *statement = cache_find(route, sql, len, schema_version);
     if (*statement != NULL)
         return RHEI_OK;
-    rhei_status status = statement_make(route, sql, len, stop, statement, error);
+    rhei_status status = statement_make(route, sql, len, schema_version, stop, statement, error);
     bool settled = status == RHEI_OK && (*statement)->schema_version != 0;
     /* a light statement is as quickly made as found, unless its tree is needed each time */
     bool kept = settled && ((*statement)->model == NULL || (*statement)->direct);
@@ -295,10 +302,11 @@ rhei_status route_statement_get_while(struct route *route, const char *sql, size
     return status;
 }
 
-bool route_statement_is(const struct route *route, const struct route_statement *statement, const char *sql, size_t len)
+rhei_status route_statement_get_while(struct route *route, const char *sql, size_t len,
+                                      const struct executor_stop *stop, struct route_statement **statement,
+                                      struct rhei_error *error)
 {
-    return statement->len == len && memcmp(statement->text, sql, len) == 0 &&
-           statement->schema_version == capture_schema_version(route->config.oltp);
+    return route_statement_get_at(route, sql, len, capture_schema_version(route->config.oltp), stop, statement, error);
 }
 
 bool route_statement_is_lasting(const struct route_statement *statement)

@@ -159,20 +159,18 @@ static const char *find_view(void *context, const char *schema, const char *name
     return NULL;
 }
 
-rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot *snapshot,
-                               struct route_catalog *catalog, struct rhei_error *error)
+void route_catalog_open(struct route *route, const struct route_state *state, struct route_catalog *catalog)
 {
     static const enum translate_encoding encodings[] = {
         [OLTP_UTF8] = TRANSLATE_UTF8, [OLTP_UTF16LE] = TRANSLATE_UTF16LE, [OLTP_UTF16BE] = TRANSLATE_UTF16BE};
     *catalog = (struct route_catalog){
         .catalog = {find_table, find_view, catalog, encodings[oltp_encoding(route->config.oltp)]},
-        .snapshot = snapshot};
-    return capture_catalog_try(route->config.oltp, &catalog->tables, error);
+        .tables = state->catalog,
+        .snapshot = &state->snapshot};
 }
 
 void route_catalog_close(struct route_catalog *catalog)
 {
-    capture_catalog_release(&catalog->tables);
     while (catalog->entries != NULL) {
         struct route_catalog_entry *entry = catalog->entries;
         catalog->entries = entry->next;

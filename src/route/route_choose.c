@@ -187,7 +187,7 @@ static void choice_unbuilt(struct route_choice *choice, const char *name)
 /* What a statement reads, as the mirror has it now. */
 struct reading {
     struct route_statement *owner; /* of tables and plan */
-    struct mirror_snapshot snapshot;
+    const struct route_state *state;
     const struct mirror_table_view **views; /* of the owner's tables */
     const struct mirror_table_view *few[16];
     double rows;
@@ -195,15 +195,13 @@ struct reading {
 
 static void reading_end(struct reading *reading)
 {
-    mirror_snapshot_release(&reading->snapshot);
     if (reading->views != reading->few)
         base_free(reading->views);
 }
 
-static bool table_is_ready(struct reading *reading, const struct capture_catalog *catalog, uint32_t at,
-                           struct route_choice *choice)
+static bool table_is_ready(struct reading *reading, uint32_t at, struct route_choice *choice)
 {
-    const struct capture_table *table = &catalog->tables[reading->owner->tables[at].number];
+    const struct capture_table *table = &reading->state->catalog->tables[reading->owner->tables[at].number];
     const char *name = table->source.name;
     if (!table->captured) {
         const char *why = table->source.unmirrored_reason;
@@ -212,7 +210,7 @@ static bool table_is_ready(struct reading *reading, const struct capture_catalog
                             why != NULL ? why : "");
         return false;
     }
-    reading->views[at] = mirror_view(&reading->snapshot, table->source.id);
+    reading->views[at] = mirror_view(&reading->state->snapshot, table->source.id);
     if (reading->views[at] == NULL) {
         choice_set(choice, ROUTE_TO_OLTP, "not-ready", "");
         choice_unbuilt(choice, name);
@@ -223,25 +221,24 @@ static bool table_is_ready(struct reading *reading, const struct capture_catalog
 }
 
 /* False: a table can't be read there, and the choice says why; nothing is to be ended then. */
-static bool reading_begin(struct route *route, struct route_statement *statement, const struct capture_catalog *catalog,
-                          struct reading *reading, struct route_choice *choice)
+static bool reading_begin(struct route_statement *statement, const struct route_state *state, struct reading *reading,
+                          struct route_choice *choice)
 {
+    reading->state = state;
     reading->owner = route_plans_owner(statement);
     reading->rows = 0;
     base_mutex_lock(&reading->owner->lock);
-    bool known = learn_tables(reading->owner, catalog);
+    bool known = learn_tables(reading->owner, state->catalog);
     base_mutex_unlock(&reading->owner->lock);
     uint32_t count = reading->owner->table_count;
     bool many = count > sizeof reading->few / sizeof reading->few[0];
     reading->views = !known ? NULL : many ? base_alloc(count * sizeof(void *)) : reading->few;
-    if (reading->views == NULL || mirror_snapshot_take(route->config.mirror, &reading->snapshot) != RHEI_OK) {
-        if (many)
-            base_free(reading->views);
-        choice_set(choice, ROUTE_TO_OLTP, "no-memory", "no memory for a snapshot of the column store");
+    if (reading->views == NULL) {
+        choice_set(choice, ROUTE_TO_OLTP, "no-memory", "no memory to look at the statement's tables");
         return false;
     }
     for (uint32_t t = 0; t < count; t++) {
-        if (!table_is_ready(reading, catalog, t, choice)) {
+        if (!table_is_ready(reading, t, choice)) {
             reading_end(reading);
             return false;
         }
@@ -256,7 +253,6 @@ static const char keyed_reason[] = "SQLite finds the few rows by key or index";
 struct question {
     struct route *route;
     struct route_statement *statement;
-    const struct capture_catalog *catalog;
     const struct rhei_value *params;
     uint32_t param_count;
 };
@@ -265,7 +261,7 @@ struct question {
 static bool estimate(const struct question *question, struct reading *reading, bool *keyed,
                      struct route_estimate *estimate)
 {
-    const struct route_work *work = learn_work(question->route, reading->owner, question->catalog);
+    const struct route_work *work = learn_work(question->route, reading->owner, reading->state->catalog);
     if (work == NULL)
         return false;
     struct route_situation situation = {
@@ -318,59 +314,47 @@ enum route_target route_statement_target(const struct route_statement *statement
     return statement->target;
 }
 
-/* Only what was demanded of the column store is worth waiting for. */
-static rhei_status take_catalog(struct route *route, int32_t hint, const struct capture_catalog **catalog,
-                                struct rhei_error *error)
-{
-    return hint == RHEI_ROUTE_OLAP ? capture_catalog_take(route->config.oltp, catalog, error)
-                                   : capture_catalog_try(route->config.oltp, catalog, error);
-}
-
-static void choose_by_tables(struct question *question, int32_t hint, struct route_choice *choice)
+static void choose_by_tables(const struct question *question, int32_t hint, struct route_state *state,
+                             struct route_choice *choice)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     struct reading reading;
-    if (take_catalog(question->route, hint, &question->catalog, &why) != RHEI_OK) {
+    /* only what was demanded of the column store is worth waiting for */
+    if (route_state_take(question->route, hint == RHEI_ROUTE_OLAP, state, &why) != RHEI_OK) {
         choice_set(choice, ROUTE_TO_OLTP, "schema-unsettled", "");
         route_choice_reason(choice, "the schema was changed, and can't be caught up with now: %.150s", why.message);
-        return;
-    }
-    if (question->catalog->schema_version != question->statement->schema_version) {
+    } else if (!route_state_serves(state, question->statement)) {
         choice_set(choice, ROUTE_TO_OLTP, "schema-changed", "the schema changed while the statement was being routed");
-    } else if (reading_begin(question->route, question->statement, question->catalog, &reading, choice)) {
+    } else if (reading_begin(question->statement, state, &reading, choice)) {
         if (hint == RHEI_ROUTE_OLAP)
             choice->rule = "hint-olap";
         else
             weigh(question, &reading, choice);
         reading_end(&reading);
     }
-    capture_catalog_release(&question->catalog);
 }
 
 bool route_statement_costs(struct route *route, struct route_statement *statement, const struct rhei_value *params,
-                           uint32_t param_count, struct route_costs *costs)
+                           uint32_t param_count, const struct route_state *state, struct route_costs *costs)
 {
-    struct question question = {route, statement, NULL, params, param_count};
+    struct question question = {route, statement, params, param_count};
     struct route_choice choice;
     struct reading reading;
     struct route_estimate made;
     bool known = false, keyed;
-    if (route->config.mirror == NULL || statement->native || statement->target != ROUTE_TO_OLAP ||
-        capture_catalog_try(route->config.oltp, &question.catalog, NULL) != RHEI_OK)
+    if (statement->native || statement->target != ROUTE_TO_OLAP || !route_state_serves(state, statement))
         return false;
-    if (question.catalog->schema_version == statement->schema_version &&
-        reading_begin(route, statement, question.catalog, &reading, &choice)) {
+    if (reading_begin(statement, state, &reading, &choice)) {
         known = estimate(&question, &reading, &keyed, &made);
         reading_end(&reading);
     }
-    capture_catalog_release(&question.catalog);
     if (known)
         *costs = (struct route_costs){made.rows, made.oltp_ns, made.olap_ns};
     return known;
 }
 
 void route_choose(struct route *route, struct route_statement *statement, int32_t hint, const struct rhei_value *params,
-                  uint32_t param_count, struct route_choice *choice)
+                  uint32_t param_count, struct route_state *state, struct route_choice *choice)
 {
     if (route_statement_target(statement, choice) != ROUTE_TO_OLAP)
         return;
@@ -386,8 +370,8 @@ void route_choose(struct route *route, struct route_statement *statement, int32_
     } else if (hint == RHEI_ROUTE_AUTO && atomic_load_explicit(&statement->keyed, memory_order_relaxed)) {
         choice_set(choice, ROUTE_TO_OLTP, "keyed-read", keyed_reason);
     } else {
-        struct question question = {route, statement, NULL, params, param_count};
-        choose_by_tables(&question, hint, choice);
+        const struct question question = {route, statement, params, param_count};
+        choose_by_tables(&question, hint, state, choice);
     }
 }
 

@@ -16,21 +16,19 @@ bool route_statement_repeats(struct route_statement *statement)
     return true;
 }
 
-rhei_status route_direct_make(struct route *route, struct route_statement *statement,
-                              const struct mirror_snapshot *snapshot, const struct rhei_value *params,
-                              uint32_t param_count, struct translate_direct *direct, struct rhei_error *error)
+rhei_status route_direct_make(struct route *route, struct route_statement *statement, const struct route_state *state,
+                              const struct rhei_value *params, uint32_t param_count, struct translate_direct *direct,
+                              struct rhei_error *error)
 {
     struct route_catalog catalog;
     *direct = (struct translate_direct){.kind = TRANSLATE_DIRECT_NONE};
-    if (statement->native || !route_plans_owner(statement)->direct)
+    if (statement->native || !route_plans_owner(statement)->direct || !route_state_serves(state, statement))
         return RHEI_OK;
     rhei_status status = route_statement_tree(statement, error);
-    if (status == RHEI_OK)
-        status = route_catalog_open(route, snapshot, &catalog, error);
     if (status != RHEI_OK)
         return status;
-    if (catalog.tables->schema_version == statement->schema_version)
-        status = translate_direct_make(statement->tree, &catalog.catalog, params, param_count, direct, error);
+    route_catalog_open(route, state, &catalog);
+    status = translate_direct_make(statement->tree, &catalog.catalog, params, param_count, direct, error);
     if (status == RHEI_OK && catalog.failed)
         status = error_no_memory(error);
     route_catalog_close(&catalog);

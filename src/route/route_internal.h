@@ -159,6 +159,10 @@ bool route_value_same(const struct rhei_value *a, const struct rhei_value *b);
 /* Do the held values and their ranges fit into struct route_filled? */
 bool route_held_fits(const struct translation *translation);
 
+/* ---- route_state.c ---- */
+/* Is its catalog that of the statement's schema? */
+bool route_state_serves(const struct route_state *state, const struct route_statement *statement);
+
 /* Answers the translator's questions about tables on one snapshot. */
 struct route_catalog {
     struct translate_catalog catalog; /* give this to translate_select */
@@ -172,8 +176,8 @@ struct route_catalog_entry {
     const struct capture_table *of;
     struct translate_table table;
 };
-rhei_status route_catalog_open(struct route *route, const struct mirror_snapshot *snapshot,
-                               struct route_catalog *catalog, struct rhei_error *error);
+/* Borrows from the state, which has a catalog. */
+void route_catalog_open(struct route *route, const struct route_state *state, struct route_catalog *catalog);
 void route_catalog_close(struct route_catalog *catalog);
 const struct translate_table *route_catalog_by_id(struct route_catalog *catalog, uint32_t id);
 

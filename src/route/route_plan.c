@@ -414,31 +414,23 @@ static rhei_status plan_or_refusal(struct route *route, struct route_statement *
     return status;
 }
 
-rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct mirror_snapshot *snapshot,
+rhei_status route_plan_make(struct route *route, struct route_statement *statement, struct route_state *state,
                             const struct rhei_value *params, uint32_t param_count, struct route_plan **plan,
                             struct route_filled *filled, struct executor_query *query, struct route_choice *choice,
                             struct rhei_error *error)
 {
     *plan = NULL;
-    /*
-     * A snapshot may show what was committed after the statement was described; who put it there knew the schema that it was
-     * committed under. So the schema is still the statement's, or the number of the known one has moved.
-     */
-    bool current = capture_schema_version(route->config.oltp) == statement->schema_version;
+    bool current = route_state_serves(state, statement);
     rhei_status status = RHEI_OK;
     if (current)
-        *plan = plan_find(statement, snapshot, params, param_count);
+        *plan = plan_find(statement, &state->snapshot, params, param_count);
     /* Another text may have another plan in SQLite: an index on the rows where a column is just this. */
     if (*plan != NULL && statement->model != NULL && !order_holds(route, statement, (*plan)->translation))
         route_plan_release(plan);
     if (current && *plan == NULL) {
         struct route_catalog catalog;
-        status = route_catalog_open(route, snapshot, &catalog, error);
-        if (status != RHEI_OK)
-            return status;
-        current = catalog.tables->schema_version == statement->schema_version;
-        if (current)
-            status = plan_or_refusal(route, statement, &catalog, params, param_count, plan, choice, error);
+        route_catalog_open(route, state, &catalog);
+        status = plan_or_refusal(route, statement, &catalog, params, param_count, plan, choice, error);
         route_catalog_close(&catalog);
     }
     if (!current) {
@@ -450,7 +442,7 @@ rhei_status route_plan_make(struct route *route, struct route_statement *stateme
         *query = (struct executor_query){
             .sql = (*plan)->translation->text,
             .plan_key = (*plan)->plan_key,
-            .snapshot = snapshot,
+            .snapshot = &state->snapshot,
             .schema_version = statement->schema_version,
             .ranges = (*plan)->ranges,
             .range_count = (*plan)->range_count,

@@ -100,6 +100,8 @@ struct sync_stop {
 /* The same until `stop` (may be NULL) ends it. */
 rhei_status sync_cycle_while(struct sync *sync, const struct sync_stop *stop, struct sync_report *report,
                              struct rhei_error *error);
+/* Everything that was committed before the call was published: sync_wait_latest would return at once. No lock, no clock. */
+bool sync_nothing_pending(const struct sync *sync);
 /*
  * Returns when the mirror shows everything that was committed in the source before this call. If nothing is pending it costs
  * nanoseconds; else one cycle, shared by all who wait. deadline_ns 0: none; then RHEI_STALE.

@@ -238,7 +238,6 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
                            struct rhei_error *error);
 
 /* sync_wait.c */
-bool sync_nothing_pending(const struct sync *sync);
 bool sync_look(struct sync *sync);
 /* One cycle that began after the call; `pending_only`: none if the token says that there is nothing. */
 rhei_status sync_join(struct sync *sync, bool pending_only, const struct sync_limit *limit, struct sync_report *report,

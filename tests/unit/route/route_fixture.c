@@ -75,7 +75,9 @@ const char *routed_choose(struct routed *routed, const char *sql, const struct r
     struct route_statement *statement = NULL;
     struct route_choice choice;
     must(route_statement_get(routed->route, sql, strlen(sql), &statement, &error), &error, sql);
-    route_choose(routed->route, statement, hint, params, count, &choice);
+    struct route_state state = {0};
+    route_choose(routed->route, statement, hint, params, count, &state, &choice);
+    route_state_release(&state);
     route_statement_release(&statement);
     if (target != NULL)
         *target = choice.target;
@@ -88,8 +90,11 @@ struct route_costs routed_costs(struct routed *routed, const char *sql, const st
     struct route_statement *statement = NULL;
     struct route_costs costs = {0};
     must(route_statement_get(routed->route, sql, strlen(sql), &statement, &error), &error, sql);
-    if (!route_statement_costs(routed->route, statement, params, count, &costs))
+    struct route_state state = {0};
+    must(route_state_take(routed->route, false, &state, &error), &error, sql);
+    if (!route_statement_costs(routed->route, statement, params, count, &state, &costs))
         fail_msg("%s: has no costs", sql);
+    route_state_release(&state);
     route_statement_release(&statement);
     return costs;
 }
