@@ -215,6 +215,11 @@ struct rhei_config {
     void *on_connect_context;
     /** Milliseconds between two checkpoints into `olap_path` while there are changes; 0: 10,000. One is made at the close, too. */
     uint32_t checkpoint_interval_ms;
+    /**
+     * Folder of a change buffer: changes are moved there from the change log in the database file (docs/guide/buffer.md). NULL: there is none.
+     * Needs RocksDB on the machine, else RHEI_UNSUPPORTED.
+     */
+    const char *rocksdb_cdc_path;
 };
 
 /**
@@ -661,6 +666,12 @@ struct rhei_sync_status {
     int64_t disk_position;  /**< last change that it has; -1: there is no checkpoint */
     int64_t disk_age_us;    /**< since it was made; -1: there is none */
     char disk_message[256]; /**< why the column store isn't, or wasn't, kept or taken over as it should; "": it is */
+    char buffer_folder[512];  /**< `rocksdb_cdc_path`; "": there is no change buffer */
+    uint64_t buffer_bytes;    /**< of the changes that are kept in it */
+    int64_t buffer_position;  /**< last change that is in it; -1: it isn't open */
+    int64_t buffer_horizon;   /**< the changes behind this one are in it */
+    uint64_t buffer_moved;    /**< changes that were moved into it */
+    char buffer_message[256]; /**< why changes aren't moved, or what was set aside; "": all is well */
 };
 /** Fills *status with the state as of now; waits for no cycle. Set `struct_size` before. Any thread. */
 RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error);

@@ -36,6 +36,7 @@ void capture_batch_free(struct capture_batch **slot)
     base_free(batch->op);
     base_free(batch->seq);
     base_free(batch->time_us);
+    base_free(batch->inserted);
     base_free(batch);
 }
 
@@ -68,8 +69,10 @@ bool capture_batch_reserve(struct capture_batch *batch, size_t rows)
         BATCH_GROW(batch->op);
         BATCH_GROW(batch->seq);
     }
-    if (batch->timed)
+    if (batch->timed) {
         BATCH_GROW(batch->time_us);
+        BATCH_GROW(batch->inserted);
+    }
     if (ok) {
         BASE_INVARIANT(capacity >= rows && capacity > batch->capacity);
         batch->capacity = capacity;
@@ -144,6 +147,7 @@ const struct change_batch *capture_batch_view(struct capture_batch *batch)
                                         .columns = (const struct rhei_value *const *)batch->values,
                                         .seq = batch->seq,
                                         .time_us = batch->time_us,
+                                        .inserted = batch->inserted,
                                         .lost = batch->lost,
                                         .lost_at = batch->lost_at};
     if (batch->lost != NULL)

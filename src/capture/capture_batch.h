@@ -11,7 +11,8 @@ struct capture_batch {
     struct rhei_value **values; /* [columns][capacity] */
     uint8_t *op;
     int64_t *seq;
-    int64_t *time_us; /* NULL unless `timed` */
+    int64_t *time_us;  /* NULL unless `timed` */
+    uint8_t *inserted; /* the same: as change_batch has it */
     size_t count, capacity;
     const char *lost; /* as change_batch has it */
     int64_t lost_at;

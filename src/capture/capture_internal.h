@@ -8,6 +8,7 @@
 
 #define CAPTURE_TRIGGER "_rhei_cdc_"
 #define CAPTURE_NOW     "julianday('now')"
+#define CAPTURE_BRIDGE  "_rhei_buffer" /* among the consumers: the buffer beside the log */
 
 enum {
     CAPTURE_FORMAT_VERSION = 1,     /* of the _rhei_ tables */

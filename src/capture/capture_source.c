@@ -268,7 +268,8 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
         source_end(base);
         return status;
     }
-    atomic_store_explicit(&capture_of(source->oltp)->engine_position, after, memory_order_relaxed);
+    if (!source->aside)
+        atomic_store_explicit(&capture_of(source->oltp)->engine_position, after, memory_order_relaxed);
     return RHEI_OK;
 }
 
@@ -319,7 +320,10 @@ static rhei_status source_tables(struct change_source *base, const struct source
 
 static void source_close(struct change_source **base)
 {
-    *base = NULL; /* the handle's own */
+    struct capture_source *source = *base == NULL ? NULL : source_of(*base);
+    *base = NULL;
+    if (source != NULL && source->aside) /* else it is the handle's own */
+        capture_source_free(&source);
 }
 
 static const struct change_source_ops source_ops = {
@@ -358,7 +362,8 @@ void capture_source_free(struct capture_source **slot)
     capture_watch_free(&source->watch);
     base_mutex_destroy(&source->watch_lock);
     oltp_connection_close(&source->connection);
-    capture_engine_forget(source->oltp);
+    if (!source->aside)
+        capture_engine_forget(source->oltp);
     base_free(source);
 }
 
@@ -379,16 +384,30 @@ static rhei_status source_register(struct oltp *oltp, struct rhei_error *error)
     return status;
 }
 
-rhei_status capture_change_source(struct oltp *oltp, struct change_source **result, struct rhei_error *error)
+static rhei_status source_prepare_all(struct capture_source *source, struct rhei_error *error)
 {
-    *result = NULL;
-    if (capture_of(oltp)->source != NULL) {
-        *result = &capture_of(oltp)->source->base;
-        return RHEI_OK;
+    rhei_status status = oltp_connection_open(source->oltp, OLTP_SOURCE, &source->connection, error);
+    if (status == RHEI_OK)
+        status = capture_source_prepare(source, "BEGIN", &source->start, error);
+    if (status == RHEI_OK)
+        status = capture_source_prepare(source, "COMMIT", &source->commit, error);
+    if (status == RHEI_OK) {
+        status = source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, CAPTURE_LOG_MIN_COLUMNS,
+                                        " FROM main." OLTP_LOG " ORDER BY seq DESC LIMIT 1", &source->last, error);
     }
-    if (!oltp_captures(oltp))
-        return capture_still_open(oltp, result, error);
+    if (status == RHEI_OK) {
+        status = source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, CAPTURE_LOG_MIN_COLUMNS,
+                                        " FROM main." OLTP_LOG " WHERE seq = ?1", &source->mark, error);
+    }
+    if (status == RHEI_OK)
+        source->pages = capture_pages_new(source->connection);
+    return status;
+}
+
+rhei_status capture_source_new(struct oltp *oltp, bool aside, struct capture_source **result, struct rhei_error *error)
+{
     struct oltp_schema *schema = NULL;
+    *result = NULL;
     rhei_status status = capture_schema_take(oltp, &schema, error);
     if (status != RHEI_OK)
         return status;
@@ -402,21 +421,26 @@ rhei_status capture_change_source(struct oltp *oltp, struct change_source **resu
     source->base.ops = &source_ops;
     base_mutex_init(&source->watch_lock);
     source->oltp = oltp;
-    status = oltp_connection_open(oltp, OLTP_SOURCE, &source->connection, error);
-    if (status == RHEI_OK)
-        status = capture_source_prepare(source, "BEGIN", &source->start, error);
-    if (status == RHEI_OK)
-        status = capture_source_prepare(source, "COMMIT", &source->commit, error);
-    if (status == RHEI_OK) {
-        status = source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, CAPTURE_LOG_MIN_COLUMNS,
-                                        " FROM main." OLTP_LOG " ORDER BY seq DESC LIMIT 1", &source->last, error);
+    source->aside = source->watch_unfit = aside;
+    status = source_prepare_all(source, error);
+    if (status != RHEI_OK)
+        capture_source_free(&source);
+    *result = source;
+    return status;
+}
+
+rhei_status capture_change_source(struct oltp *oltp, struct change_source **result, struct rhei_error *error)
+{
+    struct capture_source *source = NULL;
+    *result = NULL;
+    if (capture_of(oltp)->source != NULL) {
+        *result = &capture_of(oltp)->source->base;
+        return RHEI_OK;
     }
+    if (!oltp_captures(oltp))
+        return capture_still_open(oltp, result, error);
+    rhei_status status = capture_source_new(oltp, false, &source, error);
     if (status == RHEI_OK) {
-        status = source_prepare_columns(source, "SELECT seq,time,op,tab,", 1, CAPTURE_LOG_MIN_COLUMNS,
-                                        " FROM main." OLTP_LOG " WHERE seq = ?1", &source->mark, error);
-    }
-    if (status == RHEI_OK) {
-        source->pages = capture_pages_new(source->connection);
         atomic_store(&capture_of(oltp)->engine_active, true);
         status = source_register(oltp, error);
     }

@@ -10,6 +10,7 @@
 struct capture_source {
     struct change_source base; /* first */
     struct oltp *oltp;
+    bool aside; /* it isn't the handle's own (capture_bridge.c) */
     struct oltp_connection *connection;
     sqlite3_stmt *start, *commit;
     sqlite3_stmt *last, *mark;   /* the newest row of the log, and row ?1, as far as S6 tells one by it */
@@ -75,6 +76,8 @@ struct capture_source {
     uint64_t mark_hash;
 };
 
+/* `aside`: not the handle's own, and it doesn't watch the file. */
+rhei_status capture_source_new(struct oltp *oltp, bool aside, struct capture_source **source, struct rhei_error *error);
 rhei_status capture_source_step(struct capture_source *source, sqlite3_stmt *stmt, struct rhei_error *error);
 rhei_status capture_source_prepare(struct capture_source *source, const char *sql, sqlite3_stmt **stmt,
                                    struct rhei_error *error);

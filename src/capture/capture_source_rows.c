@@ -497,6 +497,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     bool looks = source_see(source, batch) || batch->looks;
     if (batch->timed) {
         batch->time_us[batch->count] = source_time_us(source);
+        batch->inserted[batch->count] = op == CAPTURE_LOG_INSERT;
         if (looks && (whole || op == CAPTURE_LOG_DELETE)) { /* V2 */
             status = capture_versions_note(source, batch, source->next_seq - 1, error);
             looks = false;

@@ -113,7 +113,10 @@ const struct config_key config_keys[] = {
      .effect =
          "time between two checkpoints into olap_path while there are changes; one is made after a million changes "
          "and at the close, too"},
-    {TEXT(ENGINE, "rocksdb_cdc_path", NULL, engine.rocksdb_cdc_path)},
+    {TEXT(ENGINE, "rocksdb_cdc_path", NULL, engine.rocksdb_cdc_path), .field = "rocksdb_cdc_path",
+     .effect =
+         "folder of a change buffer, into which changes are moved out of the database file; left out: they stay in its "
+         "change log until they are applied"},
     {TEXT(ENGINE, "flight_listen", NULL, engine.flight_listen)},
     {KEY(ENGINE, "flight_auth_token", NULL, CONFIG_KIND_SECRET, engine.flight_auth_token), .range = "a text"},
     {TEXT(ENGINE, "flight_auth_token_file", NULL, engine.flight_auth_token_file)},

@@ -71,6 +71,8 @@ static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei
         *path = engine->oltp_path;
     if (db->config.olap_path == NULL)
         db->config.olap_path = engine->olap_path;
+    if (db->config.rocksdb_cdc_path == NULL)
+        db->config.rocksdb_cdc_path = engine->rocksdb_cdc_path;
     /* [[tables]] narrows: what it doesn't name isn't mirrored. */
     db->config.no_auto_register |= db->settings->table_count > 0;
     return RHEI_OK;
@@ -84,9 +86,13 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
     db->path = base_strdup(path != NULL ? path : "rhei.db");
     if (db->config.olap_path != NULL)
         db->olap_path = base_strdup(db->config.olap_path);
-    if (db->path == NULL || (db->config.olap_path != NULL && db->olap_path == NULL))
+    if (db->config.rocksdb_cdc_path != NULL)
+        db->buffer_path = base_strdup(db->config.rocksdb_cdc_path);
+    if (db->path == NULL || (db->config.olap_path != NULL && db->olap_path == NULL) ||
+        (db->config.rocksdb_cdc_path != NULL && db->buffer_path == NULL))
         return error_no_memory(error);
     db->config.olap_path = db->olap_path;
+    db->config.rocksdb_cdc_path = db->buffer_path;
     db->config.config_file = NULL;
     return RHEI_OK;
 }

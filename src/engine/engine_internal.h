@@ -24,6 +24,7 @@
 
 struct arrow_builder;
 struct engine_progress;
+struct engine_buffer;
 struct engine_ticker;
 struct engine_watches;
 struct config_settings;
@@ -39,6 +40,7 @@ struct rhei_db {
     struct config_settings *settings; /* of the file; NULL: there was none */
     char *path;
     char *olap_path;
+    char *buffer_path; /* rocksdb_cdc_path; NULL: there is none */
     char *temp_folder;
     struct oltp *oltp;
     struct mirror *mirror; /* NULL, as the next three, when there is no column store */
@@ -47,7 +49,9 @@ struct rhei_db {
     struct sync *sync;
     struct blob_store *store; /* of olap_path; NULL, as the next, where the mirror is in memory alone */
     struct checkpoint *checkpoint;
-    char disk_message[256]; /* why it is in memory alone though olap_path is set; "" */
+    char disk_message[256];       /* why it is in memory alone though olap_path is set; "" */
+    struct engine_buffer *buffer; /* of buffer_path; NULL: changes stay in the log */
+    char buffer_message[256];     /* why, or what was set aside; "" */
     struct route *route;
     struct engine_watches *watches; /* NULL without a column store */
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
@@ -279,7 +283,21 @@ void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status);
 /* "disk": {...}, where olap_path is set. */
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db);
 
-/* Fills db->config, path and olap_path from the file that config names, under what the caller set. */
+/* The change buffer (engine_buffer.c). After the row store; nothing of it is read before engine_buffer_start. */
+rhei_status engine_buffer_open(struct rhei_db *db, struct rhei_error *error);
+/* Puts the source that reads from the buffer too in the place of the log's, which stays the handle's. */
+rhei_status engine_buffer_source(struct rhei_db *db, struct change_source **source, struct rhei_error *error);
+/* Once db->sync is there, if it will be. */
+rhei_status engine_buffer_start(struct rhei_db *db, struct rhei_error *error);
+/* Moves what is left. Before sync and mirror are closed. */
+void engine_buffer_finish(struct rhei_db *db);
+void engine_buffer_close(struct rhei_db *db); /* after the sources */
+void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status);
+uint64_t engine_buffer_failures(struct rhei_db *db);
+/* "buffer": {...}, where rocksdb_cdc_path is set. */
+void engine_buffer_json(struct base_buffer *out, struct rhei_db *db);
+
+/* Fills db->config, path, olap_path and buffer_path from the file that config names, under what the caller set. */
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);
 /* The logger that the settings ask for: the caller's function, with texts or with lines of JSON. */
 struct base_log engine_log_of(struct rhei_db *db);

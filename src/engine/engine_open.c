@@ -190,6 +190,8 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     if (status == RHEI_OK)
         status = capture_change_source(db->oltp, &db->source, error);
     if (status == RHEI_OK)
+        status = engine_buffer_source(db, &db->source, error);
+    if (status == RHEI_OK)
         status = duckdb_executor_open(&executor, &db->executor, error);
     if (status != RHEI_OK)
         return status;
@@ -250,6 +252,8 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
     rhei_status status = rehearse(db, error);
     if (status == RHEI_OK)
         status = open_oltp(db, error);
+    if (status == RHEI_OK)
+        status = engine_buffer_open(db, error);
     if (status == RHEI_OK && db->config.olap_backend != RHEI_OLAP_NONE)
         status = open_column_store(db, error);
     if (status != RHEI_OK)
@@ -271,7 +275,7 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
         status = engine_disk_start(db, background, error);
     if (status == RHEI_OK && background)
         status = sync_start(db->sync, error);
-    return status;
+    return status == RHEI_OK ? engine_buffer_start(db, error) : status;
 }
 
 rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_db **db, struct rhei_error *error)
@@ -316,6 +320,7 @@ void rhei_close(rhei_db **db)
     oltp_upkeep_ends(closing->oltp, false);
     engine_rows_spare_free(closing);
     engine_disk_finish(closing);
+    engine_buffer_finish(closing);
     route_close(&closing->route);
     engine_shown_stop(closing);
     sync_close(&closing->sync);
@@ -326,6 +331,7 @@ void rhei_close(rhei_db **db)
         closing->source->ops->close(&closing->source);
     mirror_close(&closing->mirror);
     engine_disk_close(closing);
+    engine_buffer_close(closing);
     oltp_close(&closing->oltp);
     engine_shown_close(closing);
     engine_ticker_close(&closing->ticker);
@@ -335,5 +341,6 @@ void rhei_close(rhei_db **db)
     base_free(closing->temp_folder);
     base_free(closing->path);
     base_free(closing->olap_path);
+    base_free(closing->buffer_path);
     base_free(closing);
 }

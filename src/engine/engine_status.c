@@ -22,6 +22,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
     filled.log_position = oltp.log_position;
     filled.log_rows = oltp.log_rows;
     engine_disk_status(db, &filled);
+    engine_buffer_status(db, &filled);
     if (db->sync != NULL) {
         struct sync_status sync = {0};
         sync_get_status(db->sync, &sync);
@@ -46,7 +47,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------------ */
 
-enum { METRICS_MAX = 64 };
+enum { METRICS_MAX = 96 };
 
 struct metric_list {
     struct rhei_metric *items;
@@ -102,6 +103,25 @@ static void metrics_disk(struct metric_list *list, struct rhei_db *db)
     metric(list, "rhei_disk_checkpoints_total", "", "Checkpoints made", true, (double)disk.checkpoints);
     metric(list, "rhei_disk_failures_total", "", "Checkpoints that failed", true, (double)disk.failures);
     metric(list, "rhei_disk_written_bytes_total", "", "Bytes that checkpoints wrote", true, (double)disk.written);
+}
+
+static void metrics_buffer(struct metric_list *list, struct rhei_db *db, int64_t log_position)
+{
+    struct rhei_sync_status status = {0};
+    if (db->buffer_path == NULL)
+        return;
+    engine_buffer_status(db, &status);
+    int64_t at = status.buffer_position < 0 ? 0 : status.buffer_position;
+    metric(list, "rhei_buffer_bytes", "", "Changes kept in the buffer", false, (double)status.buffer_bytes);
+    metric(list, "rhei_buffer_position", "", "Last change that is in the buffer; -1: there is none", false,
+           (double)status.buffer_position);
+    metric(list, "rhei_buffer_changes", "", "Changes from the oldest to the newest in the buffer", false,
+           (double)(status.buffer_position - status.buffer_horizon));
+    metric(list, "rhei_buffer_lag", "", "Changes of the log that aren't in the buffer yet", false,
+           log_position > at ? (double)(log_position - at) : 0);
+    metric(list, "rhei_buffer_moved_total", "", "Changes moved into the buffer", true, (double)status.buffer_moved);
+    metric(list, "rhei_buffer_failures_total", "", "Times that moving them failed", true,
+           (double)engine_buffer_failures(db));
 }
 
 static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t log_position)
@@ -172,6 +192,7 @@ rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t 
     metric(&list, "rhei_errors_total", "", "Calls that failed", true, load(&counters->errors));
     metric(&list, "rhei_cancelled_total", "", "Queries that were cancelled", true, load(&counters->cancelled));
     metrics_oltp(&list, &oltp);
+    metrics_buffer(&list, db, oltp.log_position);
     if (db->sync != NULL)
         metrics_sync(&list, db, oltp.log_position);
     for (size_t i = 0; i < list.count; i++)
@@ -227,6 +248,11 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
     base_buffer_format(out, ", \"olap_path\": ");
     if (db->olap_path != NULL)
         engine_json_text(out, db->olap_path);
+    else
+        base_buffer_text(out, "null");
+    base_buffer_format(out, ", \"rocksdb_cdc_path\": ");
+    if (db->buffer_path != NULL)
+        engine_json_text(out, db->buffer_path);
     else
         base_buffer_text(out, "null");
     base_buffer_format(out, ", \"checkpoint_interval_ms\": %u", config->checkpoint_interval_ms);
@@ -289,6 +315,7 @@ rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
                        oltp.wal_held_ms, oltp.log_rows, oltp.log_position, oltp.readers_open);
     if (db->sync != NULL)
         json_olap(&out, db);
+    engine_buffer_json(&out, db);
     json_settings(&out, db);
     *json = base_buffer_take(&out);
     return *json == NULL ? error_no_memory(error) : RHEI_OK;

@@ -19,9 +19,12 @@ struct feed_config {
     size_t batch_rows;   /* rows asked of upstream at a time */
     bool prune_upstream; /* forget there what is durable in the buffer */
     void (*fault)(void *context,
-                  const char *point); /* tests: "feed.pump.begun", ".appended", ".committed", "feed.read" */
+                  const char *point); /* tests: "feed.pump.begun", ".appended", ".ended", ".committed", "feed.read" */
     void *fault_context;
 };
+
+/* A state's stamp as one number, as a COMMIT has it; never 0. */
+uint64_t feed_mark(const struct change_stamp *stamp);
 
 /*
  * A source over the buffer: cycles see whole commits of it, definitions are those of the pinned commit. Promises what

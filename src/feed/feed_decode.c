@@ -117,18 +117,24 @@ static void get_value(struct input *in, struct rhei_value *value)
     }
 }
 
-/* Operations, numbers and masks. */
+static const int64_t *get_numbers(struct input *in, size_t rows)
+{
+    int64_t *numbers = get_room(in, rows, sizeof *numbers, 8);
+    for (size_t i = 0; numbers != NULL && i < rows && is_good(in); i++)
+        numbers[i] = (int64_t)get(in, 8);
+    return numbers;
+}
+
+/* Operations, numbers, times and masks. */
 static void get_row_heads(struct input *in, struct change_batch *batch, uint64_t parts)
 {
     size_t rows = batch->row_count, words = change_batch_words(batch->column_count);
     if ((parts & FEED_OPS) != 0)
         batch->op = get_bytes(in, rows);
-    if ((parts & FEED_SEQS) != 0) {
-        int64_t *seq = get_room(in, rows, sizeof *seq, 8);
-        for (size_t i = 0; seq != NULL && i < rows && is_good(in); i++)
-            seq[i] = (int64_t)get(in, 8);
-        batch->seq = seq;
-    }
+    batch->seq = (parts & FEED_SEQS) != 0 ? get_numbers(in, rows) : NULL;
+    batch->time_us = (parts & FEED_TIMES) != 0 ? get_numbers(in, rows) : NULL;
+    if ((parts & FEED_INSERTED) != 0)
+        batch->inserted = get_bytes(in, rows);
     if ((parts & (FEED_MASKS | FEED_MASK)) != 0) {
         batch->unchanged_shared = (parts & FEED_MASK) != 0;
         uint64_t count = batch->unchanged_shared ? words : (uint64_t)words * rows;
@@ -153,7 +159,7 @@ static const struct change_batch *get_rows(struct input *in, uint32_t table)
     uint64_t rows = get(in, 8), left = (uint64_t)(in->end - in->at);
     uint64_t parts = get(in, 1);
     /* a value takes a byte at the least */
-    if (is_good(in) && (batch->column_count == 0 || rows == 0 || parts > 15 || (parts & 12) == 12 ||
+    if (is_good(in) && (batch->column_count == 0 || rows == 0 || parts > 63 || (parts & 12) == 12 ||
                         rows > left / batch->column_count))
         in->wrong = "it says to have more than it has";
     if (!is_good(in))
@@ -223,14 +229,16 @@ static void get_body(struct input *in, struct change_event *event)
         event->table = (uint32_t)get(in, 4);
     if (event->kind == CHANGE_EVENT_CLEAR || event->kind == CHANGE_EVENT_LOST || event->kind == CHANGE_EVENT_COMMIT)
         event->position = (int64_t)get(in, 8);
-    if (event->kind == CHANGE_EVENT_COMMIT)
+    if (event->kind == CHANGE_EVENT_COMMIT) {
         event->time_us = (int64_t)get(in, 8);
-    else if (event->kind == CHANGE_EVENT_LOST)
+        event->mark = get(in, 8);
+    } else if (event->kind == CHANGE_EVENT_LOST) {
         event->reason = get_text(in);
-    else if (event->kind == CHANGE_EVENT_ROWS)
+    } else if (event->kind == CHANGE_EVENT_ROWS) {
         event->rows = get_rows(in, event->table);
-    else if (event->kind == CHANGE_EVENT_TABLE)
+    } else if (event->kind == CHANGE_EVENT_TABLE) {
         event->definition = get_definition(in, event->table);
+    }
     if (is_good(in) && in->at != in->end)
         in->wrong = "it is longer than it should be";
 }

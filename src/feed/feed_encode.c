@@ -59,6 +59,7 @@ static void put_rows(struct base_buffer *out, const struct change_event *event)
     put(out, batch->column_count, 4);
     put(out, batch->row_count, 8);
     uint64_t parts = (batch->op != NULL ? FEED_OPS : 0u) | (batch->seq != NULL ? FEED_SEQS : 0u);
+    parts |= (batch->time_us != NULL ? FEED_TIMES : 0u) | (batch->inserted != NULL ? FEED_INSERTED : 0u);
     if (batch->unchanged != NULL)
         parts |= batch->unchanged_shared ? FEED_MASK : FEED_MASKS;
     put(out, parts, 1);
@@ -66,6 +67,10 @@ static void put_rows(struct base_buffer *out, const struct change_event *event)
         base_buffer_append(out, batch->op, batch->row_count);
     for (size_t i = 0; batch->seq != NULL && i < batch->row_count; i++)
         put(out, (uint64_t)batch->seq[i], 8);
+    for (size_t i = 0; batch->time_us != NULL && i < batch->row_count; i++)
+        put(out, (uint64_t)batch->time_us[i], 8);
+    if (batch->inserted != NULL)
+        base_buffer_append(out, batch->inserted, batch->row_count);
     size_t masks = batch->unchanged == NULL ? 0 : batch->unchanged_shared ? words : words * batch->row_count;
     for (size_t i = 0; i < masks; i++)
         put(out, batch->unchanged[i], 8);
@@ -104,14 +109,16 @@ static void put_body(struct base_buffer *out, const struct change_event *event)
         put(out, event->kind == CHANGE_EVENT_TABLE ? event->definition->id : event->table, 4);
     if (event->kind == CHANGE_EVENT_CLEAR || event->kind == CHANGE_EVENT_LOST || event->kind == CHANGE_EVENT_COMMIT)
         put(out, (uint64_t)event->position, 8);
-    if (event->kind == CHANGE_EVENT_COMMIT)
+    if (event->kind == CHANGE_EVENT_COMMIT) {
         put(out, (uint64_t)event->time_us, 8);
-    else if (event->kind == CHANGE_EVENT_LOST)
+        put(out, event->mark, 8);
+    } else if (event->kind == CHANGE_EVENT_LOST) {
         put_text(out, event->reason);
-    else if (event->kind == CHANGE_EVENT_ROWS)
+    } else if (event->kind == CHANGE_EVENT_ROWS) {
         put_rows(out, event);
-    else if (event->kind == CHANGE_EVENT_TABLE)
+    } else if (event->kind == CHANGE_EVENT_TABLE) {
         put_definition(out, event->definition);
+    }
 }
 
 static const char *unfit(const struct change_event *event)

@@ -8,7 +8,14 @@
 #define FEED_MAGIC "RHEV"
 
 enum { FEED_LENGTH_AT = 8, FEED_SUM_AT = 16 };
-enum { FEED_OPS = 1, FEED_SEQS = 2, FEED_MASKS = 4, FEED_MASK = 8 };                  /* parts of a batch */
+enum {
+    FEED_OPS = 1,
+    FEED_SEQS = 2,
+    FEED_MASKS = 4,
+    FEED_MASK = 8,
+    FEED_TIMES = 16,
+    FEED_INSERTED = 32
+};                                                                                    /* parts of a batch */
 enum { FEED_KEY_IS_INTEGER = 1, FEED_WITHOUT_ROWID = 2 };                             /* of a table */
 enum { FEED_NOT_NULL = 1, FEED_ROWID_ALIAS = 2, FEED_ROWID = 4, FEED_GENERATED = 8 }; /* of a column */
 

@@ -12,9 +12,16 @@ struct feed_pump {
     bool known;    /* the buffer's definitions are those of `list` */
     bool doubtful; /* the source missed commits; whoever reads the buffer takes it back */
     uint64_t token;
+    uint64_t rows; /* that went into the buffer, of failed cycles too */
+    struct change_reader *reader;
+    struct change_event *events; /* of one call */
+    size_t event_room;
 };
 
-/* Durable when it returns RHEI_OK: every change that was committed in the source before the call. After an error nothing was added. */
+/* Durable when it returns RHEI_OK: every change that was committed in the source before the call. After an error nothing
+ * was added. RHEI_STALE: the source is at a position before the buffer's. */
 rhei_status feed_pump_step(struct feed_pump *pump, struct rhei_error *error);
+
+void feed_pump_reset(struct feed_pump *pump);
 
 #endif

@@ -9,6 +9,7 @@
  *  4. What a commit brings is never cut.
  */
 #include "feed.h"
+#include "feed_batches.h"
 #include "feed_pump.h"
 
 #include <inttypes.h>
@@ -21,23 +22,20 @@ struct feed_source {
     struct change_source base;
     struct feed_config config;
     struct feed_pump pump;
+    struct change_reader *reader;
     uint64_t told, lost_told;
     uint64_t listed; /* commit whose definitions tables() gave last */
     bool listed_any;
     _Atomic int64_t floor; /* position of the latest load */
 
     /* Of the cycle. */
-    uint64_t lost_now;             /* last commit that says that all is lost */
-    uint64_t pinned, from, cursor; /* rows of commits after `from`; read after `cursor` */
+    uint64_t lost_now;     /* last commit that says that all is lost */
+    uint64_t pinned, from; /* rows of commits after `from` */
+    struct change_cursor cursor;
 
     struct source_table *list;
     size_t list_count, list_capacity;
-    struct change_batch *batches;
-    size_t batch_capacity;
-    const struct rhei_value **nulls; /* columns of a CLEAR */
-    size_t null_capacity;
-    int64_t *seqs; /* of CLEARs, by batch */
-    size_t seq_capacity;
+    struct feed_batches batches;
 };
 
 static struct feed_source *self(struct change_source *source)
@@ -75,11 +73,11 @@ static rhei_status feed_begin(struct change_source *base, int64_t after, struct 
     feed->pinned = state.last;
     feed->from = buffer->ops->find(buffer, after);
     feed->from = feed->from < state.pruned ? state.pruned : feed->from;
-    feed->cursor = feed->from < feed->told ? feed->from : feed->told;
-    feed->cursor = feed->cursor < state.pruned ? state.pruned : feed->cursor;
+    uint64_t cursor = feed->from < feed->told ? feed->from : feed->told;
+    feed->cursor = (struct change_cursor){.number = cursor < state.pruned ? state.pruned : cursor};
     cycle->position = state.position > after ? state.position : after;
     cycle->schema_changed = !feed->listed_any || state.definition > feed->listed;
-    cycle->lost = after < state.horizon || state.lost_all > feed->lost_told;
+    cycle->lost = (state.last != state.pruned && after < state.horizon) || state.lost_all > feed->lost_told;
     feed->lost_now = state.lost_all;
     cycle->suspect = feed->from > feed->told;
     cycle->doubtful = feed->pump.doubtful;
@@ -97,55 +95,12 @@ static const struct source_table *listed_table(const struct feed_source *feed, u
     return NULL;
 }
 
-static void set_clear(struct feed_source *feed, const struct change_event *event, const struct source_table *table,
-                      size_t number)
+static uint32_t widest(const struct feed_source *feed)
 {
-    static const uint8_t op = CHANGE_CLEAR;
-    static const struct rhei_value null = {.type = RHEI_NULL};
-    for (uint32_t c = 0; c < table->column_count; c++)
-        feed->nulls[c] = &null;
-    feed->seqs[number] = event->position;
-    feed->batches[number] = (struct change_batch){.table = event->table,
-                                                  .column_count = table->column_count,
-                                                  .row_count = 1,
-                                                  .op = &op,
-                                                  .columns = feed->nulls,
-                                                  .seq = &feed->seqs[number]};
-}
-
-/* One event of a commit as a batch; false: it is none, or not for this cycle. */
-static bool take_event(struct feed_source *feed, const struct change_event *event, uint64_t commit, size_t number)
-{
-    const struct source_table *table = listed_table(feed, event->table);
-    if (table == NULL)
-        return false;
-    switch (event->kind) {
-    case CHANGE_EVENT_ROWS:
-        feed->batches[number] = *event->rows;
-        return commit > feed->from;
-    case CHANGE_EVENT_CLEAR:
-        set_clear(feed, event, table, number);
-        return commit > feed->from;
-    case CHANGE_EVENT_LOST:
-        feed->batches[number] = (struct change_batch){.table = event->table,
-                                                      .lost = event->reason != NULL ? event->reason : "it was lost",
-                                                      .lost_at = event->position};
-        return commit > feed->told;
-    default:
-        return false;
-    }
-}
-
-static rhei_status make_room(struct feed_source *feed, size_t events, struct rhei_error *error)
-{
-    size_t columns = 1;
+    uint32_t columns = 1;
     for (size_t i = 0; i < feed->list_count; i++)
         columns = feed->list[i].column_count > columns ? feed->list[i].column_count : columns;
-    if (!base_grow((void **)&feed->batches, &feed->batch_capacity, events, sizeof *feed->batches) ||
-        !base_grow((void **)&feed->seqs, &feed->seq_capacity, events, sizeof *feed->seqs) ||
-        !base_grow((void **)&feed->nulls, &feed->null_capacity, columns, sizeof *feed->nulls))
-        return error_no_memory(error);
-    return RHEI_OK;
+    return columns;
 }
 
 static rhei_status feed_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
@@ -153,30 +108,32 @@ static rhei_status feed_next(struct change_source *base, size_t max_rows, const 
 {
     struct feed_source *feed = self(base);
     struct change_buffer *buffer = feed->config.buffer;
-    *count = 0;
-    while (*count == 0 && feed->cursor < feed->pinned) {
+    feed->batches.count = 0;
+    while (feed->batches.count == 0 && feed->cursor.number < feed->pinned) {
         const struct change_event *events = NULL;
         size_t event_count = 0;
-        uint64_t commit = feed->cursor + 1, last = 0;
+        uint64_t commit = feed->cursor.number + 1;
         rhei_status status =
-            buffer->ops->read(buffer, feed->cursor, feed->pinned, max_rows, &last, &events, &event_count, error);
+            buffer->ops->read(feed->reader, &feed->cursor, feed->pinned, max_rows, &events, &event_count, error);
         if (status == RHEI_OK && event_count == 0)
             status = error_set(error, RHEI_INTERNAL, "the buffer has no commit %" PRIu64, commit);
         if (status == RHEI_OK)
-            status = make_room(feed, event_count, error);
+            status = feed_batches_begin(&feed->batches, event_count, widest(feed), error);
         if (status != RHEI_OK)
             return status;
         if (feed->config.fault != NULL)
             feed->config.fault(feed->config.fault_context, "feed.read");
         for (size_t i = 0; i < event_count; i++) {
-            *count += take_event(feed, &events[i], commit, *count);
+            const struct source_table *table = listed_table(feed, events[i].table);
+            if (table != NULL)
+                feed_batches_add(&feed->batches, &events[i], table, commit > feed->from, commit > feed->told);
             commit += events[i].kind == CHANGE_EVENT_COMMIT;
         }
-        feed->cursor = last;
     }
+    *count = feed->batches.count;
     if (*count == 0)
         feed->told = feed->pinned > feed->told ? feed->pinned : feed->told;
-    *batches = feed->batches;
+    *batches = feed->batches.list;
     return RHEI_OK;
 }
 
@@ -191,7 +148,7 @@ static rhei_status feed_tables(struct change_source *base, const struct source_t
     struct feed_source *feed = self(base);
     struct change_buffer *buffer = feed->config.buffer;
     const struct source_table *const *list = NULL;
-    rhei_status status = buffer->ops->tables(buffer, feed->pinned, &list, count, error);
+    rhei_status status = buffer->ops->tables(feed->reader, feed->pinned, &list, count, error);
     if (status != RHEI_OK)
         return status;
     if (!base_grow((void **)&feed->list, &feed->list_capacity, *count + 1, sizeof *feed->list))
@@ -276,9 +233,10 @@ static void feed_close(struct change_source **base)
     if (feed == NULL)
         return;
     base_free(feed->list);
-    base_free(feed->batches);
-    base_free(feed->seqs);
-    base_free(feed->nulls);
+    feed_batches_reset(&feed->batches);
+    feed_pump_reset(&feed->pump);
+    if (feed->reader != NULL)
+        feed->config.buffer->ops->reader_close(&feed->reader);
     base_free(feed);
     *base = NULL;
 }
@@ -310,5 +268,8 @@ rhei_status feed_source_open(const struct feed_config *config, struct change_sou
     feed->pump.config = &feed->config;
     feed->told = feed->lost_told = state.last;
     *source = &feed->base;
-    return RHEI_OK;
+    rhei_status status = config->buffer->ops->reader_open(config->buffer, &feed->reader, error);
+    if (status != RHEI_OK)
+        feed_close(source);
+    return status;
 }

@@ -34,6 +34,8 @@ struct change_batch {
     const int64_t *seq;                      /* [row_count] position of each change; NULL for an initial load */
     const int64_t
         *time_us; /* [row_count] when each was made, as the source's clock said, microseconds since 1970; or NULL */
+    const uint8_t *
+        inserted; /* [row_count] 1: the source says that the row came into being by this change; NULL: it doesn't say */
     /* Bitmaps over columns, of CHANGE_PATCH rows: words = (column_count + 63) / 64. NULL: there is no such row. */
     const uint64_t *unchanged; /* [row_count][words], or [words] for all rows when it is shared */
     bool unchanged_shared;

@@ -23,10 +23,11 @@ enum change_event_kind {
 
 /* Owner thread; everything it points to is borrowed from whoever made it. */
 struct change_event {
-    uint8_t kind;       /* enum change_event_kind */
-    uint32_t table;     /* all but COMMIT */
-    int64_t position;   /* CLEAR, LOST, COMMIT */
-    int64_t time_us;    /* COMMIT: microseconds since 1970 */
+    uint8_t kind;     /* enum change_event_kind */
+    uint32_t table;   /* all but COMMIT */
+    int64_t position; /* CLEAR, LOST, COMMIT */
+    int64_t time_us;  /* COMMIT: microseconds since 1970 */
+    uint64_t mark;    /* COMMIT: tells the state from any other of that position (change_stamp.row); 0: nothing does */
     const char *reason; /* LOST: why, for people */
     const struct source_table
         *definition;                 /* TABLE; ROWS: the table's, for its keys, or NULL if every cell holds a value */

@@ -52,6 +52,7 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
     tail->op = batch->op ? batch->op + skip : NULL;
     tail->seq = batch->seq ? batch->seq + skip : NULL;
     tail->time_us = batch->time_us ? batch->time_us + skip : NULL;
+    tail->inserted = batch->inserted ? batch->inserted + skip : NULL;
     if (batch->unchanged && !batch->unchanged_shared)
         tail->unchanged = batch->unchanged + skip * change_batch_words(batch->column_count);
     return RHEI_OK;

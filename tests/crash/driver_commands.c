@@ -139,10 +139,14 @@ static rhei_status do_open(struct lane *lane, struct words *words, struct rhei_e
     char *folder = (char *)words_option(words, "olap_path");
     if (folder)
         unhex(folder);
+    char *buffer = (char *)words_option(words, "rocksdb_cdc_path");
+    if (buffer)
+        unhex(buffer);
     struct rhei_config config = {
         .struct_size = sizeof config,
         .config_file = file,
         .olap_path = folder,
+        .rocksdb_cdc_path = buffer,
         .read_only = words_flag(words, "read_only"),
         .must_exist = words_flag(words, "must_exist"),
         .manual_sync = words_flag(words, "manual_sync"),

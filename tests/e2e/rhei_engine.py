@@ -91,7 +91,7 @@ def option_words(options):
             continue
         if isinstance(value, bool):
             value = int(value)
-        if key in ("config_file", "olap_path"):
+        if key in ("config_file", "olap_path", "rocksdb_cdc_path"):
             value = text_word(str(value))
         words.append(f"{key}={value}")
     return words

@@ -70,7 +70,7 @@ def test_d5_a_number_that_cannot_be_is_told_with_its_range(rh, name, value):
 
 
 @pytest.mark.parametrize("name,value", [
-    ("flight_auth_token", "s3cr3t"), ("flight_listen", "127.0.0.1:1"), ("rocksdb_cdc_path", "x"),
+    ("flight_auth_token", "s3cr3t"), ("flight_listen", "127.0.0.1:1"), 
     ("metrics_listen", "127.0.0.1:2"), ("flight_auth_token_file", "x"), ("olap_backend", "datafusion"),
     ("synchronous", "extra"),
 ])

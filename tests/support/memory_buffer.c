@@ -26,6 +26,10 @@ struct memory_buffer {
     struct kept_commit definitions; /* TABLE events as of the horizon */
     uint64_t appends, fail_at;
     rhei_status fail_status;
+};
+
+struct memory_reader {
+    struct change_reader base;
     struct {
         struct base_arena arena;
         char *bytes;
@@ -67,7 +71,7 @@ static void commit(struct memory_buffer *buffer, const struct change_event *even
 {
     struct change_buffer_state *state = &buffer->state;
     must_be(event->position >= state->position);
-    if (state->last == 0)
+    if (state->last == state->pruned)
         state->horizon = event->position;
     buffer->commits = must(realloc(buffer->commits, (buffer->count + 1) * sizeof *buffer->commits));
     struct kept_commit *kept = &buffer->commits[buffer->count++];
@@ -77,6 +81,7 @@ static void commit(struct memory_buffer *buffer, const struct change_event *even
     state->last++;
     state->position = event->position;
     state->time_us = event->time_us;
+    state->mark = event->mark;
     state->lost_all = buffer->staged_lost ? state->last : state->lost_all;
     state->definition = buffer->staged_definition ? state->last : state->definition;
     unstage(buffer);
@@ -151,35 +156,67 @@ static size_t decode_all(const char *bytes, size_t size, struct base_arena *aren
     return count;
 }
 
-static rhei_status op_read(struct change_buffer *base, uint64_t after, uint64_t until, size_t max_rows,
-                           uint64_t *number, const struct change_event **events, size_t *count,
-                           struct rhei_error *error)
+static struct memory_reader *reader_of(struct change_reader *reader)
 {
-    struct memory_buffer *buffer = self(base);
+    return (struct memory_reader *)reader;
+}
+
+static rhei_status op_reader_open(struct change_buffer *base, struct change_reader **reader, struct rhei_error *error)
+{
+    (void)error;
+    struct memory_reader *made = must(calloc(1, sizeof *made));
+    made->base.buffer = base;
+    *reader = &made->base;
+    return RHEI_OK;
+}
+
+static void listing_reset(struct memory_reader *reader)
+{
+    base_arena_reset(&reader->listing.arena);
+    free(reader->listing.bytes);
+    free(reader->listing.tables);
+}
+
+static void op_reader_close(struct change_reader **base)
+{
+    struct memory_reader *reader = reader_of(*base);
+    base_arena_reset(&reader->reading.arena);
+    free(reader->reading.bytes);
+    free(reader->reading.events);
+    listing_reset(reader);
+    free(reader);
+    *base = NULL;
+}
+
+static rhei_status op_read(struct change_reader *base, struct change_cursor *cursor, uint64_t until, size_t max_rows,
+                           const struct change_event **events, size_t *count, struct rhei_error *error)
+{
+    struct memory_reader *reader = reader_of(base);
+    struct memory_buffer *buffer = self(base->buffer);
     rhei_status status = RHEI_OK;
+    uint64_t after = cursor->number;
     size_t rows = 0, size = 0;
     *count = 0;
-    *number = after;
     base_mutex_lock(&buffer->lock);
     if (after < buffer->state.pruned)
         status = error_set(error, RHEI_STALE, "commits after %llu are pruned", (unsigned long long)after);
     for (size_t i = 0; i < buffer->count; i++)
         size += buffer->commits[i].size;
-    base_arena_clear(&buffer->reading.arena);
-    free(buffer->reading.bytes); /* a copy of its own: pruning may run beside the reader */
-    buffer->reading.bytes = must(malloc(size + 1));
+    base_arena_clear(&reader->reading.arena);
+    free(reader->reading.bytes); /* a copy of its own: pruning may run beside the reader */
+    reader->reading.bytes = must(malloc(size + 1));
     size = 0;
     for (size_t i = 0; i < buffer->count && status == RHEI_OK; i++) {
         const struct kept_commit *kept = &buffer->commits[i];
         if (kept->number <= after || kept->number > until || (*count > 0 && rows >= max_rows))
             continue;
-        memcpy(buffer->reading.bytes + size, kept->bytes, kept->size);
-        *count = decode_all(buffer->reading.bytes + size, kept->size, &buffer->reading.arena, &buffer->reading.events,
+        memcpy(reader->reading.bytes + size, kept->bytes, kept->size);
+        *count = decode_all(reader->reading.bytes + size, kept->size, &reader->reading.arena, &reader->reading.events,
                             *count, &rows);
         size += kept->size;
-        *number = kept->number;
+        cursor->number = kept->number;
     }
-    *events = buffer->reading.events;
+    *events = reader->reading.events;
     base_mutex_unlock(&buffer->lock);
     return status;
 }
@@ -202,14 +239,14 @@ static size_t replay(const struct source_table ***tables, size_t count, const st
 }
 
 /* Under the lock: definitions as of a commit, from bytes that live with the arena. */
-static size_t definitions_at(struct memory_buffer *buffer, uint64_t number)
+static size_t definitions_at(const struct memory_buffer *buffer, struct memory_reader *reader, uint64_t number)
 {
     size_t count = 0, size = buffer->definitions.size;
     for (size_t i = 0; i < buffer->count; i++)
         size += buffer->commits[i].size;
-    base_arena_clear(&buffer->listing.arena);
-    free(buffer->listing.bytes);
-    char *at = buffer->listing.bytes = must(malloc(size + 1));
+    base_arena_clear(&reader->listing.arena);
+    free(reader->listing.bytes);
+    char *at = reader->listing.bytes = must(malloc(size + 1));
     for (size_t i = 0; i <= buffer->count; i++) {
         const struct kept_commit *from = i == 0 ? &buffer->definitions : &buffer->commits[i - 1];
         struct change_event *events = NULL;
@@ -218,41 +255,39 @@ static size_t definitions_at(struct memory_buffer *buffer, uint64_t number)
             break;
         if (from->size > 0)
             memcpy(at, from->bytes, from->size);
-        size_t event_count = decode_all(at, from->size, &buffer->listing.arena, &events, 0, &rows);
+        size_t event_count = decode_all(at, from->size, &reader->listing.arena, &events, 0, &rows);
         for (size_t e = 0; e < event_count; e++)
-            count = replay(&buffer->listing.tables, count, &events[e]);
+            count = replay(&reader->listing.tables, count, &events[e]);
         free(events);
         at += from->size;
     }
     return count;
 }
 
-static rhei_status op_tables(struct change_buffer *base, uint64_t number, const struct source_table *const **tables,
+static rhei_status op_tables(struct change_reader *base, uint64_t number, const struct source_table *const **tables,
                              size_t *count, struct rhei_error *error)
 {
-    struct memory_buffer *buffer = self(base);
+    struct memory_reader *reader = reader_of(base);
+    struct memory_buffer *buffer = self(base->buffer);
     (void)error;
     base_mutex_lock(&buffer->lock);
-    *count = definitions_at(buffer, number);
-    *tables = buffer->listing.tables;
+    *count = definitions_at(buffer, reader, number);
+    *tables = reader->listing.tables;
     base_mutex_unlock(&buffer->lock);
     return RHEI_OK;
 }
 
-/* Under the lock: what tables() would say of this commit, as TABLE events. Leaves what a reader was given alone. */
+/* Under the lock: what tables() would say of this commit, as TABLE events. */
 static void keep_definitions(struct memory_buffer *buffer, uint64_t number)
 {
-    struct memory_buffer other = {
-        .commits = buffer->commits, .count = buffer->count, .definitions = buffer->definitions};
+    struct memory_reader other = {0};
     struct base_buffer bytes = {0};
-    size_t count = definitions_at(&other, number);
+    size_t count = definitions_at(buffer, &other, number);
     for (size_t i = 0; i < count; i++) {
         struct change_event event = {.kind = CHANGE_EVENT_TABLE, .definition = other.listing.tables[i]};
         must_be(feed_encode(&bytes, &event, NULL) == RHEI_OK);
     }
-    base_arena_reset(&other.listing.arena);
-    free(other.listing.bytes);
-    free(other.listing.tables);
+    listing_reset(&other);
     free(buffer->definitions.bytes);
     buffer->definitions.size = bytes.len;
     buffer->definitions.bytes = must(malloc(bytes.len + 1));
@@ -284,6 +319,33 @@ static rhei_status op_prune(struct change_buffer *base, int64_t position, uint64
     return RHEI_OK;
 }
 
+static rhei_status op_clear(struct change_buffer *base, struct rhei_error *error)
+{
+    struct memory_buffer *buffer = self(base);
+    (void)error;
+    base_mutex_lock(&buffer->lock);
+    unstage(buffer);
+    for (size_t i = 0; i < buffer->count; i++)
+        free(buffer->commits[i].bytes);
+    buffer->count = 0;
+    buffer->definitions.size = 0;
+    uint64_t last = buffer->state.last;
+    buffer->state = (struct change_buffer_state){.last = last, .pruned = last, .horizon = INT64_MAX};
+    base_mutex_unlock(&buffer->lock);
+    return RHEI_OK;
+}
+
+static uint64_t op_bytes(struct change_buffer *base)
+{
+    struct memory_buffer *buffer = self(base);
+    uint64_t bytes = 0;
+    base_mutex_lock(&buffer->lock);
+    for (size_t i = 0; i < buffer->count; i++)
+        bytes += buffer->commits[i].size;
+    base_mutex_unlock(&buffer->lock);
+    return bytes;
+}
+
 static void op_close(struct change_buffer **base)
 {
     struct memory_buffer *buffer = self(*base);
@@ -294,12 +356,6 @@ static void op_close(struct change_buffer **base)
     free(buffer->commits);
     free(buffer->definitions.bytes);
     unstage(buffer);
-    base_arena_reset(&buffer->reading.arena);
-    base_arena_reset(&buffer->listing.arena);
-    free(buffer->reading.bytes);
-    free(buffer->reading.events);
-    free(buffer->listing.bytes);
-    free(buffer->listing.tables);
     base_mutex_destroy(&buffer->lock);
     free(buffer);
     *base = NULL;
@@ -313,13 +369,18 @@ struct change_buffer *memory_buffer_new(void)
         .rollback = op_rollback,
         .state = op_state,
         .find = op_find,
+        .reader_open = op_reader_open,
+        .reader_close = op_reader_close,
         .read = op_read,
         .tables = op_tables,
         .prune = op_prune,
+        .clear = op_clear,
+        .bytes = op_bytes,
         .close = op_close,
     };
     struct memory_buffer *buffer = must(calloc(1, sizeof *buffer));
     buffer->base.ops = &OPS;
+    buffer->state.horizon = INT64_MAX;
     base_mutex_init(&buffer->lock);
     return &buffer->base;
 }

@@ -163,6 +163,28 @@ static void print_disk(const struct status *status)
     rh_buffer_free(&text);
 }
 
+static void print_buffer(const struct status *status)
+{
+    const struct rhei_sync_status *sync = &status->sync;
+    struct rh_buffer text = {0};
+    if (sync->buffer_folder[0] == '\0')
+        return;
+    rh_buffer_add_text(&text, sync->buffer_folder);
+    if (sync->buffer_position >= 0) {
+        rh_buffer_add_text(&text, ", ");
+        rh_add_size(&text, (double)sync->buffer_bytes);
+        rh_buffer_format(&text, ", changes %" PRId64 " to %" PRId64 ", ", sync->buffer_horizon + 1,
+                         sync->buffer_position);
+        add_behind(&text, sync->log_position, sync->buffer_position);
+    }
+    line_of("Buffer", &text);
+    if (sync->buffer_message[0] != '\0') {
+        rh_buffer_add_text(&text, sync->buffer_message);
+        line_of("", &text);
+    }
+    rh_buffer_free(&text);
+}
+
 static struct rhei_value text_value(const char *text)
 {
     return (struct rhei_value){.as.bytes = text, .length = (uint32_t)strlen(text), .type = RHEI_TEXT};
@@ -285,6 +307,18 @@ static void print_json(const struct status *status)
         rh_add_json_text(&json, sync->disk_message, strlen(sync->disk_message));
         rh_buffer_add_char(&json, ',');
     }
+    if (sync->buffer_folder[0] != '\0') {
+        rh_buffer_add_text(&json, "\"buffer_folder\":");
+        rh_add_json_text(&json, sync->buffer_folder, strlen(sync->buffer_folder));
+        rh_buffer_add_char(&json, ',');
+        add_member(&json, "buffer_bytes", (int64_t)sync->buffer_bytes);
+        add_member(&json, "buffer_position", sync->buffer_position);
+        add_member(&json, "buffer_horizon", sync->buffer_horizon);
+        add_member(&json, "buffer_moved", (int64_t)sync->buffer_moved);
+        rh_buffer_add_text(&json, "\"buffer_message\":");
+        rh_add_json_text(&json, sync->buffer_message, strlen(sync->buffer_message));
+        rh_buffer_add_char(&json, ',');
+    }
     rh_buffer_add_text(&json, "\"last_error\":");
     rh_add_json_text(&json, sync->last_error, strlen(sync->last_error));
     rh_buffer_add_char(&json, ',');
@@ -310,6 +344,7 @@ int rh_status_command(struct rh_tool *tool)
         print_sync(&status);
         print_file(&status);
         print_disk(&status);
+        print_buffer(&status);
         print_tables(tool, &status);
     }
     release(&status);

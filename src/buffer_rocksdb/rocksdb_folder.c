@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The folder around the database: whose it is, and who has it.
+ *
+ *   F1. One handle has it at a time: a lock on `lock`, which ends with the process.
+ *   F2. `identity` is there before the database is, so what has none and isn't empty is somebody else's folder.
+ *   F3. Nothing is ever deleted that may hold changes: what can't be used is renamed within the folder.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "buffer_rocksdb/rocksdb_internal.h"
+
+#define IDENTITY_HEAD "rhei change buffer "
+enum { IDENTITY_VERSION = 1, IDENTITY_SIZE = 256, ASIDE_MOST = 1000000 };
+
+static rhei_status folder_error(struct rhei_error *error, const char *what, const char *path)
+{
+    int code = errno;
+    char words[128] = "";
+    const char *text = strerror_r(code, words, sizeof words);
+    rhei_status status = code == ENOSPC || code == EDQUOT || code == EFBIG  ? RHEI_FULL
+                         : code == EROFS || code == EACCES || code == EPERM ? RHEI_READ_ONLY
+                         : code == ENOTDIR                                  ? RHEI_INVALID
+                                                                            : RHEI_IO;
+    return error_set(error, status, "could not %s \"%s\": %s", what, path, text);
+}
+
+static rhei_status folder_make(const char *path, struct rhei_error *error)
+{
+    char *copy = base_strdup(path);
+    rhei_status status = copy == NULL ? error_no_memory(error) : RHEI_OK;
+    for (char *at = copy; status == RHEI_OK && *at != '\0';) {
+        at += strspn(at, "/");
+        at += strcspn(at, "/");
+        char end = *at;
+        *at = '\0';
+        if (copy[0] != '\0' && mkdir(copy, 0777) != 0 && errno != EEXIST)
+            status = folder_error(error, "make the folder", copy);
+        *at = end;
+    }
+    base_free(copy);
+    return status;
+}
+
+/* ---- Identity. --------------------------------------------------------------------------------------------------- */
+
+/* *found: there is one, and it can be read. */
+static rhei_status identity_read(struct rocks_folder *folder, bool *found, struct rhei_error *error)
+{
+    char text[IDENTITY_SIZE] = "";
+    unsigned version = 0;
+    uint64_t id = 0;
+    *found = false;
+    int file = openat(folder->folder, "identity", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0)
+        return errno == ENOENT ? RHEI_OK : folder_error(error, "open the identity of", folder->path);
+    ssize_t got = read(file, text, sizeof text - 1);
+    (void)close(file);
+    if (got < 0)
+        return folder_error(error, "read the identity of", folder->path);
+    int fields = sscanf(text, IDENTITY_HEAD "%u\nfile %63s\nbuffer %" SCNx64 "\n", &version, folder->file, &id);
+    if (fields >= 1 && version > IDENTITY_VERSION)
+        return error_set(error, RHEI_TOO_NEW, "the folder \"%s\" was made by a newer version of Rhei (form %u)",
+                         folder->path, version);
+    if (fields != 3)
+        return error_set(error, RHEI_INVALID, "the folder \"%s\" isn't a change buffer of Rhei: name another one",
+                         folder->path);
+    atomic_store(&folder->id, id);
+    *found = true;
+    return RHEI_OK;
+}
+
+rhei_status rocks_folder_identify(struct rocks_folder *folder, const char *file, struct rhei_error *error)
+{
+    char text[IDENTITY_SIZE];
+    uint64_t id = base_random_u64() | 1;
+    int len = snprintf(text, sizeof text, IDENTITY_HEAD "%d\nfile %.63s\nbuffer %016" PRIx64 "\n", IDENTITY_VERSION,
+                       file, id);
+    int out = openat(folder->folder, "identity.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (out < 0)
+        return folder_error(error, "write the identity of", folder->path);
+    bool ok = write(out, text, (size_t)len) == len && fsync(out) == 0;
+    ok = close(out) == 0 && ok;
+    ok = ok && renameat(folder->folder, "identity.new", folder->folder, "identity") == 0 && fsync(folder->folder) == 0;
+    if (!ok)
+        return folder_error(error, "write the identity of", folder->path);
+    (void)snprintf(folder->file, sizeof folder->file, "%s", file);
+    atomic_store(&folder->id, id);
+    return RHEI_OK;
+}
+
+/* Nothing is in it but what a process leaves that was killed as it made the folder. */
+static bool folder_is_empty(const struct rocks_folder *folder)
+{
+    int copy = openat(folder->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+    bool empty = listing != NULL;
+    for (const struct dirent *entry; empty && (entry = readdir(listing)) != NULL;)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                strcmp(entry->d_name, "lock") == 0 || strcmp(entry->d_name, "identity.new") == 0;
+    if (listing != NULL)
+        (void)closedir(listing);
+    else if (copy >= 0)
+        (void)close(copy);
+    return empty;
+}
+
+/* ---- Open. ------------------------------------------------------------------------------------------------------- */
+
+static rhei_status folder_lock(struct rocks_folder *folder, struct rhei_error *error)
+{
+    folder->lock = openat(folder->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (folder->lock < 0)
+        return folder_error(error, "lock the folder", folder->path);
+    if (flock(folder->lock, LOCK_EX | LOCK_NB) == 0)
+        return RHEI_OK;
+    if (errno != EWOULDBLOCK)
+        return folder_error(error, "lock the folder", folder->path);
+    return error_set(error, RHEI_BUSY, "another handle has the folder \"%s\" open: a change buffer is one handle's",
+                     folder->path);
+}
+
+static rhei_status folder_enter(struct rocks_folder *folder, bool *found, struct rhei_error *error)
+{
+    folder->folder = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder->folder < 0)
+        return folder_error(error, "open the folder", folder->path);
+    rhei_status status = identity_read(folder, found, error);
+    if (status == RHEI_OK && !*found && !folder_is_empty(folder))
+        status = error_set(error, RHEI_INVALID,
+                           "the folder \"%s\" has other things in it: name an empty one, or one that isn't there yet",
+                           folder->path);
+    if (status == RHEI_OK)
+        status = folder_lock(folder, error);
+    return status == RHEI_OK ? identity_read(folder, found, error) : status; /* as it is under the lock */
+}
+
+rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_buffer_config *config, bool *fresh,
+                              struct rhei_error *error)
+{
+    bool found = false;
+    *folder = (struct rocks_folder){.folder = -1, .lock = -1, .path = base_strdup(config->folder)};
+    struct base_buffer name = {0};
+    base_buffer_format(&name, "%s/db", config->folder);
+    folder->database = base_buffer_take(&name);
+    rhei_status status =
+        folder->path == NULL || folder->database == NULL ? error_no_memory(error) : folder_make(folder->path, error);
+    if (status == RHEI_OK)
+        status = folder_enter(folder, &found, error);
+    *fresh = !found;
+    if (status == RHEI_OK && !found)
+        status = rocks_folder_identify(folder, config->file, error);
+    if (status != RHEI_OK)
+        rocks_folder_close(folder);
+    return status;
+}
+
+rhei_status rocks_folder_set_aside(struct rocks_folder *folder, char *name, size_t size, struct rhei_error *error)
+{
+    for (unsigned i = 1; i < ASIDE_MOST; i++) {
+        (void)snprintf(name, size, "aside-%u", i);
+        struct stat facts;
+        if (fstatat(folder->folder, name, &facts, AT_SYMLINK_NOFOLLOW) == 0)
+            continue;
+        if (renameat(folder->folder, "db", folder->folder, name) != 0 && errno != ENOENT)
+            return folder_error(error, "set aside the database of", folder->path);
+        return fsync(folder->folder) == 0 ? RHEI_OK : folder_error(error, "set aside the database of", folder->path);
+    }
+    return error_set(error, RHEI_FULL, "the folder \"%s\" has too much that was set aside", folder->path);
+}
+
+void rocks_folder_close(struct rocks_folder *folder)
+{
+    if (folder->lock >= 0)
+        (void)close(folder->lock);
+    if (folder->folder >= 0)
+        (void)close(folder->folder);
+    base_free(folder->path);
+    base_free(folder->database);
+    folder->folder = folder->lock = -1;
+    folder->path = folder->database = NULL;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * B1. The bridge is a consumer of the log (CAPTURE_BRIDGE of _rhei_consumers), so what it hasn't moved stays, also for engines that know of no buffer,
+ *     and while nobody has the file open.
+ * B2. A consumer that reads a buffer has its keep_ms below zero there: it pins the buffer, and nothing in the log.
+ */
+#include "capture/capture_bridge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "capture/capture_source.h"
+
+#define BRIDGE_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000)
+
+rhei_status capture_bridge_source(struct oltp *oltp, struct change_source **result, struct rhei_error *error)
+{
+    struct capture_source *source = NULL;
+    rhei_status status = capture_source_new(oltp, true, &source, error);
+    *result = status == RHEI_OK ? &source->base : NULL;
+    return status;
+}
+
+/* With the writer held. A commit of upkeep, which is no reason for a cycle. */
+static rhei_status bridge_write(struct oltp *oltp, int64_t position, struct rhei_error *error)
+{
+    rhei_status status = oltp_step_own(oltp, oltp->begin, error);
+    if (status != RHEI_OK)
+        return status;
+    uint64_t before = oltp_commit_token(oltp);
+    int64_t last = sqlite3_last_insert_rowid(oltp->writer->db), now = base_wall_ms();
+    status = oltp_execf(oltp->writer, error,
+                        "INSERT INTO main._rhei_consumers(name, position, seen_ms, keep_ms) VALUES('" CAPTURE_BRIDGE
+                        "', %" PRId64 ", %" PRId64 ", %" PRId64
+                        ") ON CONFLICT(name) DO UPDATE SET position = excluded.position, seen_ms = excluded.seen_ms, "
+                        "keep_ms = excluded.keep_ms",
+                        position, now, BRIDGE_KEEP_MS);
+    sqlite3_set_last_insert_rowid(oltp->writer->db, last);
+    if (status == RHEI_OK)
+        status = oltp_step_own(oltp, oltp->commit, error);
+    if (status != RHEI_OK) {
+        oltp_exec(oltp->writer, "ROLLBACK", NULL);
+        oltp_rolled_back(oltp);
+        return status;
+    }
+    atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
+    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
+    if (source != NULL)
+        capture_source_upkept(source, before);
+    return RHEI_OK;
+}
+
+rhei_status capture_bridge_durable(struct oltp *oltp, int64_t position, struct rhei_error *error)
+{
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status == RHEI_OK) {
+        status = bridge_write(oltp, position, error);
+        oltp_writer_release(oltp);
+    }
+    return status;
+}
+
+rhei_status capture_bridge_read_from(struct oltp *oltp, int64_t *position, struct rhei_error *error)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT min(position) FROM main._rhei_consumers WHERE keep_ms < 0 AND %" PRId64
+                   " < seen_ms - keep_ms",
+                   base_wall_ms());
+    base_mutex_lock(&oltp->describe_lock);
+    rhei_status status = oltp_query_int(oltp->describer, sql, INT64_MAX, position, error);
+    base_mutex_unlock(&oltp->describe_lock);
+    return status;
+}

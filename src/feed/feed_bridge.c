@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A step: pump, tell, prune the source, prune the buffer.
+ *
+ *   B1. The source forgets nothing that isn't durable in the buffer.
+ *   B2. The buffer forgets nothing that a follower or reader needs, up to its limit.
+ *   B3. A step that fails leaves the source as it was: its log grows, and nobody else notices. It is tried again.
+ *   B4. What a live follower hasn't applied stays in the source too, so that it needn't read it twice, unless it is far behind.
+ */
+#include "feed_bridge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "base/base_thread.h"
+#include "feed.h"
+#include "feed_pump.h"
+
+enum {
+    TICK_NS = 50000000,    /* between two looks */
+    PRUNE_NS = 200000000,  /* between two times that the source forgets */
+    PRUNE_ROWS = 8192,     /* or when there are so many */
+    DROP_NS = 1000000000,  /* between two times that the buffer forgets */
+    RETRY_NS = 1000000000, /* after a step that failed */
+    HOLD_ROWS = 1000000,   /* B4: far behind */
+};
+
+struct feed_bridge {
+    struct feed_bridge_config config;
+    struct feed_config feed;
+    base_mutex step_lock; /* a step; guards up to `lock` */
+    struct feed_pump pump;
+    int64_t told, pruned_ns, dropped_ns; /* durable() was told this; when the two were last pruned */
+    bool pumped;
+
+    base_mutex lock; /* the last; guards the rest */
+    base_cond woken;
+    bool stopping, started;
+    base_thread thread;
+    int64_t needless;
+    bool damaged;
+    uint64_t moved, failures, forgotten;
+    char error[256];
+};
+
+static void bridge_fault(const struct feed_bridge *bridge, const char *point)
+{
+    if (bridge->config.fault != NULL)
+        bridge->config.fault(bridge->config.fault_context, point);
+}
+
+/* ---- A step, under step_lock. ------------------------------------------------------------------------------------ */
+
+static rhei_status restart(struct feed_bridge *bridge, const char *why, struct rhei_error *error)
+{
+    struct change_buffer *buffer = bridge->config.buffer;
+    base_log_write(bridge->config.log, BASE_LOG_WARN, "feed", "the change buffer begins anew: %s", why);
+    rhei_status status = buffer->ops->clear(buffer, error);
+    if (status == RHEI_OK && bridge->config.restarted != NULL)
+        status = bridge->config.restarted(bridge->config.context, error);
+    bridge->pump.known = false;
+    bridge->told = 0;
+    return status;
+}
+
+static bool take_damaged(struct feed_bridge *bridge)
+{
+    base_mutex_lock(&bridge->lock);
+    bool damaged = bridge->damaged;
+    bridge->damaged = false;
+    base_mutex_unlock(&bridge->lock);
+    return damaged;
+}
+
+static rhei_status pump(struct feed_bridge *bridge, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = RHEI_OK;
+    if (take_damaged(bridge))
+        status = restart(bridge, "what it kept is damaged", &why);
+    if (status == RHEI_OK)
+        status = feed_pump_step(&bridge->pump, &why);
+    if (status == RHEI_STALE || status == RHEI_NOT_A_DATABASE) {
+        struct rhei_error again = RHEI_ERROR_INIT;
+        status = restart(bridge, why.message, &again);
+        status = status == RHEI_OK ? feed_pump_step(&bridge->pump, &again) : status;
+        why = again;
+    }
+    bridge->pumped = bridge->pumped || status == RHEI_OK;
+    if (status != RHEI_OK && error != NULL)
+        *error = why;
+    return status;
+}
+
+/* How far the source may forget. */
+static int64_t movable(const struct feed_bridge *bridge, const struct change_buffer_state *state)
+{
+    int64_t applied = bridge->config.applied == NULL ? INT64_MAX : bridge->config.applied(bridge->config.context);
+    if (applied < state->position && state->position - applied <= HOLD_ROWS) /* B4 */
+        return applied;
+    return state->position;
+}
+
+static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhei_error *error)
+{
+    struct change_source *source = bridge->config.source;
+    struct change_buffer_state state;
+    uint64_t rows = 0;
+    bridge->config.buffer->ops->state(bridge->config.buffer, &state);
+    int64_t to = movable(bridge, &state), left = to - bridge->told, time = base_now_ns();
+    if (left <= 0 || (!now && left < PRUNE_ROWS && time - bridge->pruned_ns < PRUNE_NS))
+        return RHEI_OK;
+    rhei_status status = bridge->config.durable == NULL
+                             ? RHEI_OK
+                             : bridge->config.durable(bridge->config.context, state.position, error);
+    bridge_fault(bridge, "feed.bridge.told");
+    if (status == RHEI_OK)
+        status = source->ops->prune(source, to, &rows, error); /* B1 */
+    if (status != RHEI_OK)
+        return status;
+    bridge_fault(bridge, "feed.bridge.pruned");
+    bridge->told = to;
+    bridge->pruned_ns = time;
+    base_mutex_lock(&bridge->lock);
+    bridge->forgotten += rows;
+    base_mutex_unlock(&bridge->lock);
+    return RHEI_OK;
+}
+
+/* B2 */
+static rhei_status prune_buffer(struct feed_bridge *bridge, bool now, struct rhei_error *error)
+{
+    struct change_buffer *buffer = bridge->config.buffer;
+    struct change_buffer_state state;
+    int64_t readers = INT64_MAX, time = base_now_ns();
+    uint64_t commits = 0;
+    if (!now && time - bridge->dropped_ns < DROP_NS)
+        return RHEI_OK;
+    bridge->dropped_ns = time;
+    buffer->ops->state(buffer, &state);
+    base_mutex_lock(&bridge->lock);
+    int64_t to = bridge->needless;
+    base_mutex_unlock(&bridge->lock);
+    rhei_status status =
+        bridge->config.read_from == NULL ? RHEI_OK : bridge->config.read_from(bridge->config.context, &readers, error);
+    to = readers < to ? readers : to;
+    int64_t limit = bridge->config.limit_rows > 0 && bridge->config.limit_rows < (uint64_t)state.position
+                        ? state.position - (int64_t)bridge->config.limit_rows
+                        : 0;
+    to = limit > to ? limit : to;
+    if (status == RHEI_OK && to > state.horizon)
+        status = buffer->ops->prune(buffer, to, &commits, error);
+    if (status == RHEI_OK && commits > 0)
+        bridge_fault(bridge, "feed.bridge.dropped");
+    return status;
+}
+
+static void note(struct feed_bridge *bridge, rhei_status status, const struct rhei_error *error)
+{
+    base_mutex_lock(&bridge->lock);
+    bool told = bridge->error[0] != '\0';
+    bridge->failures += status != RHEI_OK;
+    bridge->moved = bridge->pump.rows;
+    (void)snprintf(bridge->error, sizeof bridge->error, "%.250s", status == RHEI_OK ? "" : error->message);
+    base_mutex_unlock(&bridge->lock);
+    if (status != RHEI_OK && !told)
+        base_log_write(bridge->config.log, BASE_LOG_WARN, "feed",
+                       "changes stay in the database's own log for now, they can't be moved into the buffer: %s",
+                       error->message);
+    else if (status == RHEI_OK && told)
+        base_log_write(bridge->config.log, BASE_LOG_INFO, "feed", "changes are moved into the buffer again");
+}
+
+static rhei_status step(struct feed_bridge *bridge, bool now, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    base_mutex_lock(&bridge->step_lock);
+    rhei_status status = pump(bridge, &why);
+    if (status == RHEI_OK) {
+        bridge_fault(bridge, "feed.bridge.moved");
+        status = prune_source(bridge, now, &why);
+    }
+    if (status == RHEI_OK)
+        status = prune_buffer(bridge, now, &why);
+    note(bridge, status, &why);
+    base_mutex_unlock(&bridge->step_lock);
+    if (status != RHEI_OK && error != NULL)
+        *error = why;
+    return status;
+}
+
+rhei_status feed_bridge_step(struct feed_bridge *bridge, struct rhei_error *error)
+{
+    return step(bridge, false, error);
+}
+
+/* ---- The thread. ------------------------------------------------------------------------------------------------- */
+
+/* Something may be to do: something was committed, or what was moved is still in the source. */
+static bool has_work(struct feed_bridge *bridge)
+{
+    struct change_source *source = bridge->config.source;
+    struct change_buffer_state state;
+    bridge->config.buffer->ops->state(bridge->config.buffer, &state);
+    base_mutex_lock(&bridge->step_lock);
+    bool work = !bridge->pumped || source->ops->may_have_changes(source, bridge->pump.token) ||
+                movable(bridge, &state) > bridge->told;
+    base_mutex_unlock(&bridge->step_lock);
+    base_mutex_lock(&bridge->lock);
+    work = work || bridge->damaged || bridge->needless > state.horizon;
+    base_mutex_unlock(&bridge->lock);
+    return work;
+}
+
+static void bridge_main(void *argument)
+{
+    struct feed_bridge *bridge = argument;
+    base_mutex_lock(&bridge->lock);
+    while (!bridge->stopping) {
+        base_mutex_unlock(&bridge->lock);
+        bool failed = has_work(bridge) && step(bridge, false, NULL) != RHEI_OK;
+        int64_t until = base_now_ns() + (failed ? RETRY_NS : TICK_NS);
+        base_mutex_lock(&bridge->lock);
+        while (!bridge->stopping && base_cond_wait_until(&bridge->woken, &bridge->lock, until)) {
+        }
+    }
+    base_mutex_unlock(&bridge->lock);
+}
+
+rhei_status feed_bridge_start(struct feed_bridge *bridge, struct rhei_error *error)
+{
+    rhei_status status = base_thread_start(&bridge->thread, "rhei-bridge", bridge_main, bridge, error);
+    bridge->started = status == RHEI_OK;
+    return status;
+}
+
+void feed_bridge_stop(struct feed_bridge *bridge, bool finish)
+{
+    base_mutex_lock(&bridge->lock);
+    bridge->stopping = true;
+    base_cond_signal(&bridge->woken);
+    base_mutex_unlock(&bridge->lock);
+    if (bridge->started)
+        base_thread_join(&bridge->thread);
+    bridge->started = false;
+    if (finish)
+        (void)step(bridge, true, NULL);
+}
+
+/* ---- The rest. --------------------------------------------------------------------------------------------------- */
+
+void feed_bridge_hold(struct feed_bridge *bridge)
+{
+    base_mutex_lock(&bridge->step_lock);
+}
+
+void feed_bridge_release(struct feed_bridge *bridge)
+{
+    base_mutex_unlock(&bridge->step_lock);
+}
+
+uint64_t feed_bridge_needless(struct feed_bridge *bridge, int64_t position)
+{
+    base_mutex_lock(&bridge->lock);
+    uint64_t forgotten = bridge->forgotten;
+    bridge->forgotten = 0;
+    bridge->needless = position > bridge->needless ? position : bridge->needless;
+    base_mutex_unlock(&bridge->lock);
+    return forgotten;
+}
+
+void feed_bridge_damaged(struct feed_bridge *bridge)
+{
+    base_mutex_lock(&bridge->lock);
+    bridge->damaged = true;
+    base_mutex_unlock(&bridge->lock);
+}
+
+void feed_bridge_get_status(struct feed_bridge *bridge, struct feed_bridge_status *status)
+{
+    struct change_buffer_state state;
+    bridge->config.buffer->ops->state(bridge->config.buffer, &state);
+    base_mutex_lock(&bridge->lock);
+    *status = (struct feed_bridge_status){.position = state.position,
+                                          .horizon = state.horizon,
+                                          .commits = state.last - state.pruned,
+                                          .moved = bridge->moved,
+                                          .failures = bridge->failures};
+    (void)snprintf(status->error, sizeof status->error, "%s", bridge->error);
+    base_mutex_unlock(&bridge->lock);
+    status->bytes = bridge->config.buffer->ops->bytes(bridge->config.buffer);
+}
+
+rhei_status feed_bridge_open(const struct feed_bridge_config *config, struct feed_bridge **result,
+                             struct rhei_error *error)
+{
+    struct feed_bridge *bridge = base_alloc_zero(1, sizeof *bridge);
+    *result = bridge;
+    if (bridge == NULL)
+        return error_no_memory(error);
+    bridge->config = *config;
+    bridge->feed = (struct feed_config){.buffer = config->buffer,
+                                        .upstream = config->source,
+                                        .batch_rows = config->batch_rows,
+                                        .fault = config->fault,
+                                        .fault_context = config->fault_context};
+    bridge->pump.config = &bridge->feed;
+    base_mutex_init(&bridge->step_lock);
+    base_mutex_init(&bridge->lock);
+    base_cond_init(&bridge->woken);
+    if (config->source->ops->keep_versions != NULL)
+        config->source->ops->keep_versions(config->source);
+    return RHEI_OK;
+}
+
+void feed_bridge_close(struct feed_bridge **slot)
+{
+    struct feed_bridge *bridge = *slot;
+    if (bridge == NULL)
+        return;
+    *slot = NULL;
+    feed_bridge_stop(bridge, false);
+    feed_pump_reset(&bridge->pump);
+    base_cond_destroy(&bridge->woken);
+    base_mutex_destroy(&bridge->lock);
+    base_mutex_destroy(&bridge->step_lock);
+    base_free(bridge);
+}
