@@ -21,7 +21,7 @@ struct capture {
     bool moved;      /* others changed the schema: rowids without a name of their own may have moved (VACUUM) */
     bool doubtful; /* others changed it, and what is different doesn't explain all that they did (capture_explain.c) */
     const struct oltp_schema *settled; /* the schema that was settled last, if it is known */
-    bool appended;                     /* only what our own CREATE made is new */
+    bool appended;                     /* only what our own DDL did is new */
     bool defers;                       /* new tables wait for their triggers (I12) */
 };
 
@@ -119,8 +119,8 @@ static rhei_status apply_widen(struct capture *capture, uint32_t width)
 static rhei_status apply_widen_log(struct capture *capture)
 {
     uint32_t width = CAPTURE_LOG_MIN_COLUMNS;
-    for (uint32_t i = 0; i < capture->schema->catalog.table_count; i++) {
-        const struct capture_table_schema *table = &capture->schema->tables[i];
+    for (uint32_t i = 0; i < capture_schema_work_count(capture->schema); i++) {
+        const struct capture_table_schema *table = capture_schema_work(capture->schema, i);
         const struct source_table *source = &table->table.source;
         if ((source->column_count > width || 3 * source->key_count > width) && source->unmirrored_reason == NULL) {
             uint32_t wanted = capture_log_width(table);
@@ -146,48 +146,53 @@ static rhei_status apply_widen_log(struct capture *capture)
 
 /* ---- One table. -------------------------------------------------------------------------------------------------- */
 
-static bool apply_triggers_equal(const struct capture_table_schema *table, const struct capture_trigger_set *set)
+static bool apply_keeps(const struct capture_table_schema *table, const char *name)
 {
-    uint32_t equal = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        for (uint32_t k = 0; k < table->trigger_count; k++) {
-            if (strcmp(set->name[i], table->triggers[k].name) == 0 &&
-                strcmp(set->sql[i], table->triggers[k].sql) == 0) {
-                equal++;
-                break;
-            }
-        }
-    }
-    return equal == set->count && table->trigger_count == set->count;
+    for (uint32_t k = 0; k < table->trigger_count && k < 32; k++)
+        if ((table->kept & 1u << k) != 0 && strcmp(table->triggers[k].name, name) == 0)
+            return true;
+    return false;
 }
 
+/* All but those that are kept. */
 static rhei_status apply_drop_triggers(struct capture *capture, struct capture_table_schema *table)
 {
     BASE_INVARIANT(sqlite3_get_autocommit(capture->connection->db) == 0); /* I6: old or new, never none */
     struct base_buffer sql = {0};
     table->remade = 1;
+    table->remade_after = capture->schema == NULL ? 0 : capture->schema->last_rowid;
     for (uint32_t i = 0; i < table->trigger_count; i++) {
+        if (i < 32 && (table->kept & 1u << i) != 0)
+            continue;
         base_buffer_text(&sql, "DROP TRIGGER IF EXISTS main.");
         base_buffer_identifier(&sql, table->triggers[i].name);
         base_buffer_char(&sql, ';');
     }
     if (sql.len == 0 && !sql.failed)
         return RHEI_OK;
-    return apply_exec_buffer(capture, &sql);
+    rhei_status status = apply_exec_buffer(capture, &sql);
+    /* they may have been the last rows, so that new ones stand where they were */
+    if (status == RHEI_OK)
+        status = oltp_query_int(capture->connection, "SELECT max(rowid) FROM main.sqlite_master", 0,
+                                &table->remade_after, capture->error);
+    return status;
 }
 
-static rhei_status apply_make_triggers(struct capture *capture, const struct capture_trigger_set *set)
+static rhei_status apply_make_triggers(struct capture *capture, const struct capture_table_schema *table,
+                                       const struct capture_trigger_set *set)
 {
     static const char head[] = "CREATE TRIGGER ";
     BASE_INVARIANT(set->count >= 4 && set->count <= CAPTURE_TRIGGERS_MAX);
     struct base_buffer sql = {0};
     for (uint32_t i = 0; i < set->count; i++) {
+        if (apply_keeps(table, set->name[i]))
+            continue;
         base_buffer_text(&sql, head);
         base_buffer_text(&sql, "main.");
         base_buffer_text(&sql, set->sql[i] + sizeof head - 1);
         base_buffer_char(&sql, ';');
     }
-    return apply_exec_buffer(capture, &sql);
+    return sql.len == 0 && !sql.failed ? RHEI_OK : apply_exec_buffer(capture, &sql);
 }
 
 static bool apply_is_wanted(const struct capture *capture, const struct capture_registered *found)
@@ -272,14 +277,15 @@ static rhei_status apply_renew(struct capture *capture, struct capture_table_sch
 {
     int64_t id = 0;
     struct capture_trigger_set set = {0};
-    rhei_status status = apply_drop_triggers(capture, table);
-    if (status == RHEI_OK)
-        status = apply_number(capture, table, found, keep_number, &id);
-    uint32_t before = status == RHEI_OK ? capture_prove_before(capture->connection, table) : 0;
+    rhei_status status = apply_number(capture, table, found, keep_number, &id);
     if (status == RHEI_OK)
         status = capture_triggers_make(table, (uint32_t)id, &set, capture->error);
+    table->kept = status == RHEI_OK && keep_number ? capture_triggers_kept(table, &set) : 0;
     if (status == RHEI_OK)
-        status = apply_make_triggers(capture, &set);
+        status = apply_drop_triggers(capture, table);
+    uint32_t before = status == RHEI_OK ? capture_prove_before(capture->connection, table) : 0;
+    if (status == RHEI_OK)
+        status = apply_make_triggers(capture, table, &set);
     capture_trigger_set_reset(&set);
     if (status == RHEI_OK)
         status = capture_prove_writing(capture->connection, table, before, capture->error);
@@ -302,6 +308,7 @@ static rhei_status apply_try(struct capture *capture, struct capture_table_schem
     if (status == RHEI_OK)
         return oltp_exec(capture->connection, "RELEASE _rhei_capture", error);
     table->table.source.id = 0;
+    table->kept = 0;
     if (!apply_is_tables_own(status)) {
         if (error != NULL)
             *error = why;
@@ -383,7 +390,7 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
     struct capture_trigger_set set = {0};
     status = apply_refusal(capture, table, found, &set);
     bool equal = status == RHEI_OK && source->unmirrored_reason == NULL && found->id != 0 && found->same &&
-                 apply_triggers_equal(table, &set);
+                 capture_triggers_equal(table, &set);
     capture_trigger_set_reset(&set);
     if (status != RHEI_OK)
         return status;
@@ -417,7 +424,10 @@ static rhei_status apply_raw_drop(struct capture *capture, sqlite3_stmt *drop, s
 {
     rhei_status status = RHEI_OK;
     table->remade = 1;
+    table->remade_after = capture->schema->last_rowid;
     for (uint32_t i = 0; i < table->trigger_count && status == RHEI_OK; i++) {
+        if (table->triggers[i].rowid <= table->remade_after)
+            table->remade_after = table->triggers[i].rowid - 1;
         sqlite3_bind_int64(drop, 1, table->triggers[i].rowid);
         sqlite3_bind_text(drop, 2, table->triggers[i].name, -1, SQLITE_STATIC);
         status = apply_raw_run(capture, drop);
@@ -512,13 +522,14 @@ static rhei_status apply_do(struct capture *capture, struct capture_work *work, 
 
 static rhei_status apply_tables(struct capture *capture)
 {
-    uint32_t count = capture->schema->catalog.table_count, needing = 0;
+    uint32_t count = capture_schema_work_count(capture->schema), needing = 0;
+    atomic_fetch_add_explicit(&capture_of(capture->oltp)->tables_settled, count, memory_order_relaxed);
     struct capture_work *work = base_alloc_zero((size_t)count + 1, sizeof *work);
     rhei_status status = work == NULL ? error_no_memory(capture->error) : RHEI_OK;
     for (uint32_t i = 0; status == RHEI_OK && i < count; i++) {
         struct capture_work *at = &work[needing];
         enum capture_need need = CAPTURE_NOTHING;
-        at->table = &capture->schema->tables[i];
+        at->table = capture_schema_work(capture->schema, i);
         status = apply_table(capture, at->table, &at->found, &need);
         at->keep_number = need == CAPTURE_KEEP_NUMBER;
         needing += need != CAPTURE_NOTHING;
@@ -534,6 +545,8 @@ static rhei_status apply_tables(struct capture *capture)
 static rhei_status apply_forget_gone(struct capture *capture)
 {
     rhei_status status = RHEI_OK;
+    if (capture->schema->gone != NULL)
+        status = capture_registry_retire_named(capture->oltp, capture->schema->gone, capture->error);
     for (const struct capture_registry_row *row = capture->registry.live; row != NULL && status == RHEI_OK;
          row = row->next) {
         const struct capture_table_schema *table = capture_schema_find(capture->schema, row->name);
@@ -564,7 +577,8 @@ static rhei_status apply_all(struct capture *capture)
 {
     int64_t stored = -1;
     rhei_status status = apply_pieces(capture);
-    if (status == RHEI_OK && (capture->schema->pieces & CAPTURE_PIECE_META) != 0) {
+    if (status == RHEI_OK && capture->cause == CAPTURE_BY_OTHERS &&
+        (capture->schema->pieces & CAPTURE_PIECE_META) != 0) {
         status = oltp_query_int(capture->connection, "SELECT value FROM main._rhei_meta WHERE key='schema_cookie'", -1,
                                 &stored, capture->error);
     }
@@ -596,9 +610,11 @@ static rhei_status apply_all(struct capture *capture)
 /* What others have captured and nobody asked for by name isn't mirrored by an engine that registers nothing by itself. */
 static void apply_narrow(const struct oltp *oltp, struct oltp_schema *schema)
 {
-    for (uint32_t i = 0; i < schema->catalog.table_count && oltp_captures(oltp); i++) {
-        struct capture_table_schema *table = &schema->tables[i];
+    for (uint32_t i = 0; i < capture_schema_work_count(schema) && oltp_captures(oltp); i++) {
+        struct capture_table_schema *table = capture_schema_work(schema, i);
         table->number = table->table.source.id;
+        if (table->number < (uint32_t)1 << 31 && table->number > schema->highest_number)
+            schema->highest_number = table->number;
         if (!oltp->config.auto_register && !table->by_name && table->number != 0) {
             table->table.source.id = 0;
             table->table.source.unmirrored_reason = "it is not registered";
@@ -609,22 +625,27 @@ static void apply_narrow(const struct oltp *oltp, struct oltp_schema *schema)
 /* The catalog's tables, now that their numbers are known. */
 static rhei_status apply_seal(struct oltp_schema *schema, struct rhei_error *error)
 {
-    struct capture_table *tables =
-        base_arena_alloc(&schema->arena, ((size_t)schema->catalog.table_count + 1) * sizeof *tables);
+    /* a derived one has what its base had already */
+    struct capture_table *tables = (struct capture_table *)(uintptr_t)schema->catalog.tables;
+    if (tables == NULL)
+        tables = base_arena_alloc(&schema->arena, ((size_t)schema->catalog.table_count + 1) * sizeof *tables);
     if (tables == NULL)
         return error_no_memory(error);
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        schema->tables[i].before = NULL;
-        tables[i] = schema->tables[i].table;
+    for (uint32_t i = 0; i < capture_schema_work_count(schema); i++) {
+        struct capture_table_schema *table = capture_schema_work(schema, i);
+        table->before = NULL;
+        tables[table - schema->tables] = table->table;
     }
     schema->catalog.tables = tables;
+    schema->derived = false;
+    schema->gone = NULL;
     return RHEI_OK;
 }
 
 static void apply_none(struct oltp_schema *schema)
 {
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        struct source_table *source = &schema->tables[i].table.source;
+    for (uint32_t i = 0; i < capture_schema_work_count(schema); i++) {
+        struct source_table *source = &capture_schema_work(schema, i)->table.source;
         if (source->id == 0 && source->unmirrored_reason == NULL)
             source->unmirrored_reason = "its changes are not captured";
     }
@@ -677,7 +698,7 @@ static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, stru
                               .cause = cause,
                               .error = error,
                               .appended = scope != CAPTURE_ALL,
-                              .defers = scope == CAPTURE_APPENDED && schema->catalog.table_count >= CAPTURE_MANY_TABLES,
+                              .defers = scope == CAPTURE_ONE && schema->catalog.table_count >= CAPTURE_MANY_TABLES,
                               .may_write = true};
     oltp_fault(oltp, "capture.triggers");
     rhei_status status = apply_all(&capture);
@@ -694,13 +715,19 @@ static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, stru
 
 /* The schema as it is now that capture is settled: our triggers were made since it was read. */
 static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
-                               enum capture_scope scope, struct oltp_schema **result, struct rhei_error *error)
+                               enum capture_scope scope, const struct oltp_ddl *ddl, struct oltp_schema **result,
+                               struct rhei_error *error)
 {
     struct oltp_connection *writer = oltp->writer;
     struct oltp_schema *schema = NULL;
     *result = NULL;
-    rhei_status status = scope != CAPTURE_ALL ? capture_schema_extend(writer, base, &schema, error)
-                                              : capture_schema_load(writer, base, &schema, error);
+    rhei_status status = RHEI_OK;
+    if (scope != CAPTURE_ALL)
+        status = capture_schema_derive(writer, base, scope == CAPTURE_ONE ? ddl : NULL, &schema, error);
+    if (status == RHEI_OK && schema == NULL) {
+        scope = CAPTURE_ALL;
+        status = capture_schema_load(writer, base, &schema, error);
+    }
     if (status == RHEI_OK && oltp->config.capture)
         status = apply_write(oltp, cause, schema, scope, error);
     if (status == RHEI_OK && !oltp_captures(oltp))
@@ -721,11 +748,12 @@ static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, stru
 }
 
 rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
-                          enum capture_scope scope, struct oltp_schema **result, struct rhei_error *error)
+                          enum capture_scope scope, const struct oltp_ddl *ddl, struct oltp_schema **result,
+                          struct rhei_error *error)
 {
     /* our rows are none of the user's last_insert_rowid() */
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
-    rhei_status status = apply_apply(oltp, cause, base, scope, result, error);
+    rhei_status status = apply_apply(oltp, cause, base, scope, ddl, result, error);
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
     return status;
 }
@@ -740,6 +768,7 @@ rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const c
     const struct capture_table_schema *found = capture_schema_find(base != NULL ? base : schema, table);
     if (found != NULL) {
         struct capture_table_schema copy = *found; /* the base is others' too */
+        copy.kept = 0;
         status = apply_drop_triggers(&capture, &copy);
     }
     capture_schema_release(schema);

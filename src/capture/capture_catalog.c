@@ -18,11 +18,9 @@ void capture_schema_publish(struct oltp *oltp, struct oltp_schema *schema)
     BASE_INVARIANT(schema != old && schema->catalog.tables != NULL);
     schema->catalog.schema_version = atomic_load_explicit(&capture_of(oltp)->schema_version, memory_order_relaxed) + 1;
     capture_of(oltp)->schema = schema;
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        int64_t id = schema->tables[i].table.source.id;
-        if (id < (int64_t)1 << 31 && id > atomic_load_explicit(&capture_of(oltp)->highest_table, memory_order_relaxed))
-            atomic_store_explicit(&capture_of(oltp)->highest_table, id, memory_order_relaxed);
-    }
+    if (schema->highest_number > atomic_load_explicit(&capture_of(oltp)->highest_table, memory_order_relaxed))
+        atomic_store_explicit(&capture_of(oltp)->highest_table, schema->highest_number, memory_order_relaxed);
+    atomic_fetch_add_explicit(&capture_of(oltp)->tables_read, schema->read_count, memory_order_relaxed);
     atomic_store_explicit(&capture_of(oltp)->schema_version, schema->catalog.schema_version, memory_order_release);
     bool waiting = schema->waiting > 0;
     base_mutex_unlock(&capture_of(oltp)->schema_lock);
@@ -83,7 +81,7 @@ static rhei_status catalog_recapture(struct oltp *oltp, enum capture_cause cause
     status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);
     if (status != RHEI_OK)
         return status;
-    status = capture_apply(oltp, cause, base, CAPTURE_ALL, &schema, error);
+    status = capture_apply(oltp, cause, base, CAPTURE_ALL, NULL, &schema, error);
     return catalog_commit(oltp, status, schema, error);
 }
 
@@ -109,7 +107,7 @@ static rhei_status catalog_finish(struct oltp *oltp, struct oltp_schema *base, s
         return catalog_recapture(oltp, CAPTURE_BY_OTHERS, base, error);
     }
     if (status == RHEI_OK)
-        status = capture_apply(oltp, CAPTURE_BY_US, base, CAPTURE_WAITING, &schema, error);
+        status = capture_apply(oltp, CAPTURE_BY_US, base, CAPTURE_WAITING, NULL, &schema, error);
     return catalog_commit(oltp, status, schema, error);
 }
 

@@ -584,6 +584,37 @@ void capture_own_release(struct capture_own *own)
     }
 }
 
+/* ---- What keeps them. -------------------------------------------------------------------------------------------- */
+
+struct capture_shelf *capture_shelf_new(struct capture_shelf *below, uint32_t definitions, uint32_t owns)
+{
+    struct capture_shelf *shelf =
+        base_alloc_zero(1, sizeof *shelf + (size_t)definitions * sizeof(void *) + (size_t)owns * sizeof(void *));
+    if (shelf == NULL) {
+        capture_shelf_release(below);
+        return NULL;
+    }
+    atomic_init(&shelf->references, 1);
+    shelf->below = below;
+    shelf->depth = below == NULL ? 0 : below->depth + 1;
+    shelf->definitions = (struct capture_definition **)(shelf + 1);
+    shelf->owns = (struct capture_own **)(shelf->definitions + definitions);
+    return shelf;
+}
+
+void capture_shelf_release(struct capture_shelf *shelf)
+{
+    while (shelf != NULL && atomic_fetch_sub_explicit(&shelf->references, 1, memory_order_acq_rel) == 1) {
+        struct capture_shelf *below = shelf->below;
+        for (uint32_t i = 0; i < shelf->definition_count; i++)
+            capture_definition_release(shelf->definitions[i]);
+        for (uint32_t i = 0; i < shelf->own_count; i++)
+            capture_own_release(shelf->owns[i]);
+        base_free(shelf);
+        shelf = below;
+    }
+}
+
 uint64_t capture_name_hash(const char *name, size_t len)
 {
     uint64_t hash = 14695981039346656037u; /* FNV-1a over the folded bytes */

@@ -29,6 +29,25 @@ struct capture_own {
 struct capture_own *capture_own_new(const struct capture_object *triggers, uint32_t count);
 void capture_own_release(struct capture_own *own);
 
+/*
+ * What keeps definitions and triggers: a reference to each, or to those that came since another shelf and to that one. So a schema that
+ * differs in one table from the one before touches no other's counter.
+ */
+struct capture_shelf {
+    atomic_uint references;
+    uint32_t depth; /* shelves below */
+    struct capture_shelf *below;
+    uint32_t definition_count, own_count;
+    struct capture_definition **definitions;
+    struct capture_own **owns;
+};
+/* With room for so many; takes the reference to `below` (may be NULL). NULL without memory, and then `below` is given back. */
+struct capture_shelf *capture_shelf_new(struct capture_shelf *below, uint32_t definitions, uint32_t owns);
+void capture_shelf_release(struct capture_shelf *shelf);
+/* Whether the text of a CREATE TABLE is of a virtual one. */
+bool capture_text_is_virtual(const char *sql);
+bool capture_object_is_ours(const struct capture_object *object);
+
 /* Reads definitions over one connection, with its statements kept from one to the next. Owner thread. */
 struct capture_definer {
     struct oltp_connection *connection;

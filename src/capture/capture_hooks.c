@@ -183,8 +183,16 @@ static struct oltp_schema *hooks_base(struct oltp *oltp, struct oltp_schema *mad
     return hooks_hold(oltp, cookie);
 }
 
+/* Whether that statement is all that happened since `base`: the cookie rose by one, for it. */
+static bool hooks_is_one(const struct oltp *oltp, const struct oltp_ddl *ddl, const struct oltp_schema *base,
+                         int64_t cookie)
+{
+    return base != NULL && oltp_captures(oltp) && (ddl->creates || ddl->dropped != NULL) &&
+           (uint32_t)cookie == (uint32_t)base->cookie + 1;
+}
+
 /* The schema after the statement; `base`: that before it, if it is known. */
-static rhei_status hooks_after_ddl(struct oltp *oltp, bool creates, struct oltp_schema *base,
+static rhei_status hooks_after_ddl(struct oltp *oltp, const struct oltp_ddl *ddl, struct oltp_schema *base,
                                    struct oltp_schema **schema, struct rhei_error *error)
 {
     int64_t cookie = 0;
@@ -194,7 +202,7 @@ static rhei_status hooks_after_ddl(struct oltp *oltp, bool creates, struct oltp_
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0); /* I6 */
     struct oltp_schema *made = NULL, *known = base == NULL ? capture_schema_hold(oltp) : NULL;
     status = capture_apply(oltp, CAPTURE_BY_US, base == NULL ? known : base,
-                           base != NULL && creates ? CAPTURE_APPENDED : CAPTURE_ALL, &made, error);
+                           hooks_is_one(oltp, ddl, base, cookie) ? CAPTURE_ONE : CAPTURE_ALL, ddl, &made, error);
     capture_schema_release(known);
     if (status == RHEI_OK) {
         capture_schema_release(*schema);
@@ -203,11 +211,11 @@ static rhei_status hooks_after_ddl(struct oltp *oltp, bool creates, struct oltp_
     return status;
 }
 
-static rhei_status hooks_before_ddl(struct oltp *oltp, struct oltp_schema *made, const char *altered,
+static rhei_status hooks_before_ddl(struct oltp *oltp, struct oltp_schema *made, const struct oltp_ddl *ddl,
                                     struct oltp_schema **base, struct rhei_error *error)
 {
     *base = hooks_base(oltp, made);
-    return altered == NULL ? RHEI_OK : capture_suspend(oltp, *base, altered, error);
+    return ddl->altered == NULL ? RHEI_OK : capture_suspend(oltp, *base, ddl->altered, error);
 }
 
 /* What the transaction's DDL made, unless a ROLLBACK TO took some of it back. */

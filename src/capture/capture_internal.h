@@ -73,6 +73,8 @@ struct capture_table_schema {
     const struct capture_object *triggers; /* ours, as they are in the file */
     uint32_t trigger_count;
     uint32_t remade;       /* while capture is settled, not 0: its triggers are not what `triggers` says any more */
+    uint32_t kept;         /* and then: bits of `triggers` that stayed */
+    int64_t remade_after;  /* and then: the new ones have higher rowids of sqlite_schema than this */
     const char *signature; /* equal signatures: the same columns and key, so the same version */
     uint32_t number;       /* under which it is captured, whether this engine mirrors it or not; 0: it isn't */
     bool by_name;          /* it was asked for by name */
@@ -94,22 +96,34 @@ enum {
     CAPTURE_PIECES = 127,
 };
 
+struct capture_shelf; /* capture_definition.h */
+
 struct oltp_schema {
     struct capture_catalog catalog; /* first: a catalog is released through it */
     atomic_uint references;
     struct base_arena arena;
+    struct capture_shelf *shelf;             /* a reference; holds the definitions and our triggers */
     struct capture_table_schema *tables;     /* parallel to catalog.tables, sorted by name */
-    struct capture_definition **definitions; /* a reference each: of the tables, then of the views */
+    struct capture_definition **definitions; /* of the tables, then of the views; in `shelf` */
     uint32_t definition_count;
-    struct capture_own **owns; /* a reference each: our triggers, parallel to tables */
+    struct capture_own **owns; /* our triggers, parallel to tables; in `shelf` */
     uint32_t *buckets;         /* number of a definition and 1, by the hash of its name */
     uint32_t bucket_count;
+    const char *const *acted_on; /* tables that foreign keys act on, so that they are exposed (I9); perhaps not there */
+    uint32_t acted_on_count;
     int64_t cookie;
-    int64_t last_rowid; /* of sqlite_schema */
-    uint32_t waiting;   /* tables that wait for their triggers (I12) */
-    unsigned pieces;    /* CAPTURE_PIECE_ bits that are there */
+    int64_t last_rowid;     /* of sqlite_schema */
+    int64_t highest_number; /* of a table */
+    uint32_t waiting;       /* tables that wait for their triggers (I12) */
+    uint32_t read_count;    /* definitions that were read for it, the others are an older schema's */
+    unsigned pieces;        /* CAPTURE_PIECE_ bits that are there */
     bool has_log;
     uint32_t log_columns; /* value columns of the log; 0: none */
+    /* While capture is settled: */
+    bool derived;            /* only the tables in `touched` may need something */
+    const uint32_t *touched; /* numbers of tables */
+    uint32_t touched_count;
+    const char *gone; /* a table that was dropped, or NULL */
 };
 /*
  * Reads the schema in the connection's transaction (or a state of its own). One reference. What `base` (may be NULL) has in the same
@@ -117,9 +131,25 @@ struct oltp_schema {
  */
 rhei_status capture_schema_load(struct oltp_connection *connection, struct oltp_schema *base,
                                 struct oltp_schema **schema, struct rhei_error *error);
-/* The same where nothing but rows behind the base's last one was added to sqlite_schema. */
-rhei_status capture_schema_extend(struct oltp_connection *connection, struct oltp_schema *base,
-                                  struct oltp_schema **schema, struct rhei_error *error);
+/*
+ * The schema after one CREATE or DROP of ours, from `base`, that before it; or with `ddl` NULL the base again, whose waiting tables are
+ * about to get their triggers (capture_derive.c). *schema stays NULL where that can't be proven to be all that changed: load it then.
+ */
+rhei_status capture_schema_derive(struct oltp_connection *connection, struct oltp_schema *base,
+                                  const struct oltp_ddl *ddl, struct oltp_schema **schema, struct rhei_error *error);
+/* The number of a table or view among the definitions, or -1. */
+int64_t capture_schema_number(const struct oltp_schema *schema, const char *name);
+/* Makes the buckets anew; false without memory. */
+bool capture_schema_index(struct oltp_schema *schema);
+/* How many tables may need something while capture is settled, and the i-th of them. */
+static inline uint32_t capture_schema_work_count(const struct oltp_schema *schema)
+{
+    return schema->derived ? schema->touched_count : schema->catalog.table_count;
+}
+static inline struct capture_table_schema *capture_schema_work(const struct oltp_schema *schema, uint32_t i)
+{
+    return &schema->tables[schema->derived ? schema->touched[i] : i];
+}
 void capture_schema_release(struct oltp_schema *schema);
 struct capture_table_schema *capture_schema_find(struct oltp_schema *schema, const char *name);
 /* Our triggers of the tables that are remade, as they are now; in the transaction of the load. */
@@ -157,6 +187,13 @@ uint32_t capture_log_width(const struct capture_table_schema *table);
 /* Whether its updates may log three keys in a row (CAPTURE_LOG_DISPLACE). */
 bool capture_log_displaces(const struct capture_table_schema *table);
 void capture_trigger_set_reset(struct capture_trigger_set *set);
+/* Whether the table has these triggers and no other ones. */
+bool capture_triggers_equal(const struct capture_table_schema *table, const struct capture_trigger_set *set);
+/*
+ * Bits of the table's triggers that the set has in the same words: SQLite walks the whole schema for each that is dropped or made.
+ * "ak" fires before "au" because it was made after it, so they stay or go together.
+ */
+uint32_t capture_triggers_kept(const struct capture_table_schema *table, const struct capture_trigger_set *set);
 /* (Re)makes the view of the log for people. */
 rhei_status capture_events_view(struct oltp_connection *connection, uint32_t width, struct rhei_error *error);
 
@@ -175,15 +212,16 @@ enum capture_cause { CAPTURE_BY_US, CAPTURE_BY_OTHERS };
 /* What may be different from the base, the schema that was read before. */
 enum capture_scope {
     CAPTURE_ALL, /* anything; the base may be NULL */
-    CAPTURE_APPENDED, /* the base was the schema of this transaction, and since then one CREATE of ours ran; new tables may wait (I12) */
+    CAPTURE_ONE, /* the base was the schema of this transaction, and since then one DDL of ours ran; new tables may wait (I12) */
     CAPTURE_WAITING, /* nothing: the tables that wait get their triggers */
 };
 /*
  * Inside a write transaction of the writer: brings tables, triggers and registry to what the schema asks for.
- * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit.
+ * *schema gets the schema as it is then, with table numbers; the caller publishes it after the commit. `ddl`: of CAPTURE_ONE.
  */
 rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *base,
-                          enum capture_scope scope, struct oltp_schema **schema, struct rhei_error *error);
+                          enum capture_scope scope, const struct oltp_ddl *ddl, struct oltp_schema **schema,
+                          struct rhei_error *error);
 /* Drops our triggers of one table, so that an ALTER may touch any column. `base` as above, current. */
 rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const char *table, struct rhei_error *error);
 /* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */
@@ -226,6 +264,8 @@ rhei_status capture_registry_find(struct capture_registry *registry, const struc
 rhei_status capture_registry_add(struct capture_registry *registry, const struct capture_table_schema *table,
                                  int wanted, bool live, int64_t *id, struct rhei_error *error);
 rhei_status capture_registry_retire(struct oltp *oltp, int64_t id, struct rhei_error *error);
+/* The same of the table of this name. */
+rhei_status capture_registry_retire_named(struct oltp *oltp, const char *name, struct rhei_error *error);
 /* With the writer held, in a transaction: removes rows that nobody needs any more; few log rows must be left. */
 rhei_status capture_registry_trim(struct oltp *oltp, struct rhei_error *error);
 
@@ -285,6 +325,8 @@ struct capture_state {
     struct oltp_schema *schema;
     atomic_uint_fast64_t schema_version;
     atomic_int_fast64_t highest_table;    /* number of a table of the file that this handle has known */
+    atomic_uint_fast64_t tables_read;     /* definitions read for all schemas so far, and ... */
+    atomic_uint_fast64_t tables_settled;  /* ... tables looked at for their capture: what the tests of A11 count */
     atomic_uint_fast64_t schema_token;    /* commit token at which schema was known to be current */
     atomic_uint_fast64_t unsettled_token; /* commit token at which a writer held back the new schema, and ... */
     atomic_int_fast64_t unsettled_until;  /* ... until when nobody tries again without waiting */

@@ -59,7 +59,7 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
         status = register_want(oltp, table, wanted, error);
         sqlite3_set_last_insert_rowid(oltp->writer->db, last);
         if (status == RHEI_OK)
-            status = capture_apply(oltp, CAPTURE_BY_US, NULL, CAPTURE_ALL, &schema, error);
+            status = capture_apply(oltp, CAPTURE_BY_US, NULL, CAPTURE_ALL, NULL, &schema, error);
         if (status == RHEI_OK && wanted)
             status = register_check(schema, table, error);
         oltp_connection_watch(oltp->writer, NULL); /* a COMMIT or ROLLBACK is finished once begun */

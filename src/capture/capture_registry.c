@@ -403,6 +403,22 @@ rhei_status capture_registry_retire(struct oltp *oltp, int64_t id, struct rhei_e
     return oltp_execf(oltp->writer, error, "UPDATE main._rhei_tables SET live = 0 WHERE id = %" PRId64, id);
 }
 
+rhei_status capture_registry_retire_named(struct oltp *oltp, const char *name, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0); /* as above */
+    int rc = sqlite3_prepare_v2(oltp->writer->db, "UPDATE main._rhei_tables SET live = 0 WHERE name = ?1 AND live", -1,
+                                &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
+        rc = sqlite3_step(stmt);
+    }
+    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    atomic_store_explicit(&capture_of(oltp)->registry_grown, true, memory_order_relaxed);
+    return status;
+}
+
 rhei_status capture_registry_trim(struct oltp *oltp, struct rhei_error *error)
 {
     /* what was released by name stays in the newest row of that name */

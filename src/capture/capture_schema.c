@@ -5,7 +5,6 @@
  *
  * L1. One pass over sqlite_schema. What it says of a table is compared with the base (a schema read before); where all is
  *     the same, the base's definition is shared. Nothing is asked of SQLite for it.
- * L2. Our own CREATE only appends to sqlite_schema: then the pass begins behind the base's last row.
  */
 #include "capture/capture_definition.h"
 
@@ -69,13 +68,12 @@ static void *load_alloc(struct load *load, size_t count, size_t size)
 
 /* ---- Names. ------------------------------------------------------------------------------------------------------ */
 
-static void schema_index_names(struct load *load)
+bool capture_schema_index(struct oltp_schema *schema)
 {
-    struct oltp_schema *schema = load->schema;
     uint32_t size = 16;
     while (size < schema->definition_count * 2)
         size *= 2;
-    schema->buckets = load_alloc(load, size, sizeof *schema->buckets);
+    schema->buckets = base_arena_zero(&schema->arena, size, sizeof *schema->buckets);
     schema->bucket_count = schema->buckets == NULL ? 0 : size;
     for (uint32_t i = 0; i < schema->definition_count && schema->buckets != NULL; i++) {
         uint32_t at = (uint32_t)schema->definitions[i]->hash & (size - 1);
@@ -84,6 +82,7 @@ static void schema_index_names(struct load *load)
         BASE_INVARIANT(schema->bucket_count > schema->definition_count); /* an empty one ends each search */
         schema->buckets[at] = i + 1;
     }
+    return schema->buckets != NULL;
 }
 
 /* The number of the table or view of this name, or -1. */
@@ -106,6 +105,11 @@ const struct capture_definition *capture_schema_definition(const struct oltp_sch
 {
     int64_t found = schema_find(schema, name, strlen(name));
     return found < 0 ? NULL : schema->definitions[found];
+}
+
+int64_t capture_schema_number(const struct oltp_schema *schema, const char *name)
+{
+    return schema_find(schema, name, strlen(name));
 }
 
 struct capture_table_schema *capture_schema_find(struct oltp_schema *schema, const char *name)
@@ -232,7 +236,7 @@ static struct capture_object *load_track_objects(struct load *load, const struct
     return objects;
 }
 
-static bool load_is_ours(const struct capture_object *object)
+bool capture_object_is_ours(const struct capture_object *object)
 {
     return object->type == CAPTURE_OBJECT_TRIGGER &&
            strncmp(object->name, CAPTURE_TRIGGER, strlen(CAPTURE_TRIGGER)) == 0;
@@ -283,27 +287,25 @@ static void load_row(struct load *load, sqlite3_stmt *stmt)
     }
     struct load_slot *slot = load_find_slot(load, owner);
     if (slot != NULL)
-        load_track_row(load, load_is_ours(&object) ? &slot->own : &slot->track, &object);
+        load_track_row(load, capture_object_is_ours(&object) ? &slot->own : &slot->track, &object);
 }
 
-static void load_scan(struct load *load, int64_t after)
+static void load_scan(struct load *load)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(
-        load->connection->db,
-        "SELECT rowid, type, name, tbl_name, sql FROM main.sqlite_master WHERE rowid > ?1 ORDER BY rowid", -1, &stmt,
-        NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_int64(stmt, 1, after);
-        while (load->status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-            load_row(load, stmt);
+    int rc = sqlite3_prepare_v2(load->connection->db,
+                                "SELECT rowid, type, name, tbl_name, sql FROM main.sqlite_master ORDER BY rowid", -1,
+                                &stmt, NULL);
+    while (rc == SQLITE_OK && load->status == RHEI_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        load_row(load, stmt);
+        rc = SQLITE_OK;
     }
     if (load->status == RHEI_OK && rc != SQLITE_DONE)
         load_fail(load, oltp_sqlite_error(load->connection, rc, NULL, load->error));
     sqlite3_finalize(stmt);
 }
 
-static void load_base_slots(struct load *load, bool appended)
+static void load_base_slots(struct load *load)
 {
     uint32_t count = load->base == NULL ? 0 : load->base->definition_count;
     load->slot_capacity = count + LOAD_FEW;
@@ -321,12 +323,10 @@ static void load_base_slots(struct load *load, bool appended)
         slot->before_number = i;
         slot->track.before = before->objects;
         slot->track.before_count = before->object_count;
-        slot->track.matched = appended ? before->object_count : 0;
         if (i < load->base->catalog.table_count) {
             const struct capture_own *own = load->base->owns[i];
             slot->own.before = own->triggers;
             slot->own.before_count = own->trigger_count;
-            slot->own.matched = appended ? own->trigger_count : 0;
         }
     }
 }
@@ -348,7 +348,7 @@ static const char *slot_table_sql(const struct load_slot *slot, bool now)
     return NULL;
 }
 
-static bool load_is_virtual(const char *sql)
+bool capture_text_is_virtual(const char *sql)
 {
     size_t at = 0, start, end, len = sql == NULL ? 0 : strlen(sql);
     oltp_next_token(sql == NULL ? "" : sql, len, &at, &start, &end);
@@ -362,8 +362,8 @@ static void load_disturb_shadows(struct load *load)
     for (uint32_t i = 0; i < load->slot_count; i++) {
         const struct load_slot *moved = &load->slots[i];
         size_t len = strlen(moved->name);
-        if (slot_is_same(moved) ||
-            !(load_is_virtual(slot_table_sql(moved, true)) || load_is_virtual(slot_table_sql(moved, false))))
+        if (slot_is_same(moved) || !(capture_text_is_virtual(slot_table_sql(moved, true)) ||
+                                     capture_text_is_virtual(slot_table_sql(moved, false))))
             continue;
         for (uint32_t k = 0; k < load->slot_count; k++) {
             struct load_slot *slot = &load->slots[k];
@@ -452,6 +452,7 @@ static void load_definitions(struct load *load)
         }
         count += slot_is_read(slot);
     }
+    load->schema->read_count = count;
     if (count > 0 && load->status == RHEI_OK)
         load_kinds(load, count);
     for (uint32_t i = 0; i < load->slot_count && load->status == RHEI_OK && count > 0; i++)
@@ -526,26 +527,51 @@ static void load_table(struct load *load, const struct load_slot *slot, uint32_t
         table->before = &load->base->tables[slot->before_number];
 }
 
+static void load_parents(struct load *load)
+{
+    struct oltp_schema *schema = load->schema;
+    uint32_t all = 0, count = 0;
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++)
+        all += schema->definitions[i]->acts_on_count;
+    const char **names = load_alloc(load, (size_t)all + 1, sizeof *names);
+    for (uint32_t i = 0; i < schema->catalog.table_count && load->status == RHEI_OK && all > 0; i++) {
+        const struct capture_definition *child = schema->definitions[i];
+        for (uint32_t k = 0; k < child->acts_on_count; k++) {
+            struct capture_table_schema *parent = capture_schema_find(schema, child->acts_on[k]);
+            if (parent != NULL)
+                parent->exposed = true;
+            names[count++] = child->acts_on[k];
+        }
+    }
+    schema->acted_on = names;
+    schema->acted_on_count = count;
+}
+
 static void load_parts(struct load *load)
 {
     struct oltp_schema *schema = load->schema;
     uint32_t tables = 0, all = 0;
     struct load_slot **order = load_order(load, &all, &tables);
-    schema->definitions = load_alloc(load, (size_t)all + 1, sizeof(*schema->definitions));
+    schema->shelf = load->status == RHEI_OK ? capture_shelf_new(NULL, all, tables) : NULL;
+    if (schema->shelf == NULL)
+        load_fail(load, error_no_memory(load->error));
     /* all of it is written below, and it is the largest part of a schema that is kept as it was */
     schema->tables = base_arena_alloc(&schema->arena, ((size_t)tables + 1) * sizeof *schema->tables);
     if (schema->tables == NULL)
         load_fail(load, error_no_memory(load->error));
-    schema->owns = load_alloc(load, (size_t)tables + 1, sizeof(*schema->owns));
     struct capture_view *views = load_alloc(load, (size_t)(all - tables) + 1, sizeof *views);
     if (load->status != RHEI_OK)
         return;
+    schema->definitions = schema->shelf->definitions;
+    schema->owns = schema->shelf->owns;
     for (uint32_t i = 0; i < all; i++) {
         BASE_INVARIANT(i == 0 || strcmp(schema->definitions[i - 1]->name, order[i]->definition->name) != 0 ||
                        i == tables);
         schema->definitions[i] = order[i]->definition; /* takes the reference */
         order[i]->definition = NULL;
     }
+    schema->shelf->definition_count = all;
+    schema->shelf->own_count = tables; /* those that aren't made are NULL */
     schema->definition_count = all;
     schema->catalog.table_count = tables;
     for (uint32_t i = 0; i < tables && load->status == RHEI_OK; i++)
@@ -556,15 +582,9 @@ static void load_parts(struct load *load)
     }
     schema->catalog.views = views;
     schema->catalog.view_count = all - tables;
-    schema_index_names(load);
-    for (uint32_t i = 0; i < tables && load->status == RHEI_OK; i++) {
-        const struct capture_definition *child = schema->definitions[i];
-        for (uint32_t k = 0; k < child->acts_on_count; k++) {
-            struct capture_table_schema *parent = capture_schema_find(schema, child->acts_on[k]);
-            if (parent != NULL)
-                parent->exposed = true;
-        }
-    }
+    if (!capture_schema_index(schema))
+        load_fail(load, error_no_memory(load->error));
+    load_parents(load);
 }
 
 static void load_log(struct load *load)
@@ -582,8 +602,8 @@ static void load_log(struct load *load)
 
 /* ---- The whole. -------------------------------------------------------------------------------------------------- */
 
-static rhei_status schema_load(struct oltp_connection *connection, struct oltp_schema *base, bool appended,
-                               struct oltp_schema **result, struct rhei_error *error)
+rhei_status capture_schema_load(struct oltp_connection *connection, struct oltp_schema *base,
+                                struct oltp_schema **result, struct rhei_error *error)
 {
     *result = NULL;
     struct oltp_schema *schema = base_alloc_zero(1, sizeof *schema);
@@ -595,13 +615,8 @@ static rhei_status schema_load(struct oltp_connection *connection, struct oltp_s
     capture_definer_init(&load.definer, connection, error);
     if (own)
         load_fail(&load, oltp_exec(connection, "BEGIN", error));
-    if (appended) {
-        BASE_INVARIANT(base != NULL && !own); /* L2: in the transaction of our CREATE */
-        schema->last_rowid = base->last_rowid;
-        schema->pieces = base->pieces;
-    }
-    load_base_slots(&load, appended);
-    load_scan(&load, appended ? base->last_rowid : INT64_MIN);
+    load_base_slots(&load);
+    load_scan(&load);
     if (load.status == RHEI_OK)
         load_definitions(&load);
     if (load.status == RHEI_OK)
@@ -625,30 +640,25 @@ static rhei_status schema_load(struct oltp_connection *connection, struct oltp_s
     return RHEI_OK;
 }
 
-rhei_status capture_schema_load(struct oltp_connection *connection, struct oltp_schema *base,
-                                struct oltp_schema **schema, struct rhei_error *error)
-{
-    return schema_load(connection, base, false, schema, error);
-}
-
-rhei_status capture_schema_extend(struct oltp_connection *connection, struct oltp_schema *base,
-                                  struct oltp_schema **schema, struct rhei_error *error)
-{
-    return schema_load(connection, base, true, schema, error);
-}
-
 /* ---- After capture is settled. ----------------------------------------------------------------------------------- */
 
-/* Dropped rows may have been the last ones, so new rows may stand where they were. */
+/* New rows are made behind all that were there then. */
 static int64_t settle_from(const struct oltp_schema *schema)
 {
-    int64_t from = schema->last_rowid;
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        const struct capture_table_schema *table = &schema->tables[i];
-        for (uint32_t k = 0; table->remade > 0 && k < table->trigger_count; k++)
-            from = table->triggers[k].rowid <= from ? table->triggers[k].rowid - 1 : from;
+    int64_t from = INT64_MAX;
+    for (uint32_t i = 0; i < capture_schema_work_count(schema); i++) {
+        const struct capture_table_schema *table = capture_schema_work(schema, i);
+        from = table->remade > 0 && table->remade_after < from ? table->remade_after : from;
     }
     return from;
+}
+
+static bool settle_is_kept(const struct capture_table_schema *table, int64_t rowid)
+{
+    for (uint32_t k = 0; k < table->trigger_count; k++)
+        if ((table->kept & 1u << k) != 0 && table->triggers[k].rowid == rowid)
+            return true;
+    return false;
 }
 
 static rhei_status settle_scan(struct load *load)
@@ -667,7 +677,8 @@ static rhei_status settle_scan(struct load *load)
                                         .sql = (const char *)sqlite3_column_text(stmt, 2)};
         const struct capture_table_schema *table =
             capture_schema_find(load->schema, (const char *)sqlite3_column_text(stmt, 3));
-        if (table != NULL && table->remade > 0 && object.name != NULL && load_is_ours(&object))
+        if (table != NULL && table->remade > 0 && object.name != NULL && capture_object_is_ours(&object) &&
+            !settle_is_kept(table, object.rowid))
             load_track_row(load, &load->slots[table->remade - 1].own, &object);
         rc = SQLITE_OK;
     }
@@ -677,30 +688,49 @@ static rhei_status settle_scan(struct load *load)
     return load->status;
 }
 
+static void settle_own(struct load *load, struct capture_table_schema *table)
+{
+    struct oltp_schema *schema = load->schema;
+    struct capture_own *own = NULL, **place = &schema->owns[table - schema->tables];
+    load_own(load, &load->slots[table->remade - 1], &own);
+    if (own == NULL)
+        return;
+    if (schema->owns == schema->shelf->owns)
+        capture_own_release(*place);
+    else
+        schema->shelf->owns[schema->shelf->own_count++] = own; /* what it was is another shelf's */
+    *place = own;
+    table->triggers = own->triggers;
+    table->trigger_count = own->trigger_count;
+    table->remade = 0;
+    table->kept = 0;
+}
+
 rhei_status capture_schema_reread(struct oltp_connection *connection, struct oltp_schema *schema,
                                   struct rhei_error *error)
 {
     struct load load = {.connection = connection, .schema = schema, .error = error, .status = RHEI_OK};
     uint32_t count = 0;
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++)
-        schema->tables[i].remade = schema->tables[i].remade > 0 ? ++count : 0;
+    uint32_t work = capture_schema_work_count(schema);
+    for (uint32_t i = 0; i < work; i++) {
+        struct capture_table_schema *table = capture_schema_work(schema, i);
+        table->remade = table->remade > 0 ? ++count : 0;
+    }
     load.slots = base_alloc_zero((size_t)count + 1, sizeof *load.slots);
     if (load.slots == NULL)
         return error_no_memory(error);
+    for (uint32_t i = 0; i < work; i++) {
+        const struct capture_table_schema *table = capture_schema_work(schema, i);
+        for (uint32_t k = 0; table->remade > 0 && k < table->trigger_count; k++)
+            if ((table->kept & 1u << k) != 0)
+                load_track_row(&load, &load.slots[table->remade - 1].own, &table->triggers[k]);
+    }
     if (count > 0)
         settle_scan(&load);
-    for (uint32_t i = 0; i < schema->catalog.table_count && load.status == RHEI_OK && count > 0; i++) {
-        struct capture_table_schema *table = &schema->tables[i];
-        struct capture_own *own = NULL;
+    for (uint32_t i = 0; i < work && load.status == RHEI_OK && count > 0; i++) {
+        struct capture_table_schema *table = capture_schema_work(schema, i);
         if (table->remade > 0)
-            load_own(&load, &load.slots[table->remade - 1], &own);
-        if (own != NULL) {
-            capture_own_release(schema->owns[i]);
-            schema->owns[i] = own;
-            table->triggers = own->triggers;
-            table->trigger_count = own->trigger_count;
-            table->remade = 0;
-        }
+            settle_own(&load, table);
     }
     base_free(load.slots);
     base_arena_reset(&load.scratch);
@@ -724,10 +754,7 @@ struct oltp_schema *capture_schema_hold(struct oltp *oltp)
 void capture_schema_release(struct oltp_schema *schema)
 {
     if (schema != NULL && atomic_fetch_sub_explicit(&schema->references, 1, memory_order_acq_rel) == 1) {
-        for (uint32_t i = 0; i < schema->definition_count; i++)
-            capture_definition_release(schema->definitions[i]);
-        for (uint32_t i = 0; schema->owns != NULL && i < schema->catalog.table_count; i++)
-            capture_own_release(schema->owns[i]);
+        capture_shelf_release(schema->shelf);
         base_arena_reset(&schema->arena);
         base_free(schema);
     }

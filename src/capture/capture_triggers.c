@@ -594,3 +594,43 @@ void capture_trigger_set_reset(struct capture_trigger_set *set)
     }
     set->count = 0;
 }
+
+/* ---- The set beside what is there. -------------------------------------------------------------------------------- */
+
+bool capture_triggers_equal(const struct capture_table_schema *table, const struct capture_trigger_set *set)
+{
+    uint32_t equal = 0;
+    for (uint32_t i = 0; i < set->count; i++) {
+        for (uint32_t k = 0; k < table->trigger_count; k++) {
+            if (strcmp(set->name[i], table->triggers[k].name) == 0 &&
+                strcmp(set->sql[i], table->triggers[k].sql) == 0) {
+                equal++;
+                break;
+            }
+        }
+    }
+    return equal == set->count && table->trigger_count == set->count;
+}
+
+static bool trigger_ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), tail = strlen(suffix);
+    return len > tail && strcmp(name + len - tail, suffix) == 0;
+}
+
+uint32_t capture_triggers_kept(const struct capture_table_schema *table, const struct capture_trigger_set *set)
+{
+    uint32_t kept = 0, tied = 0, tied_kept = 0;
+    for (uint32_t k = 0; k < table->trigger_count && k < 32; k++) {
+        const struct capture_object *trigger = &table->triggers[k];
+        bool same = false;
+        for (uint32_t i = 0; i < set->count && !same; i++)
+            same = strcmp(set->name[i], trigger->name) == 0 && strcmp(set->sql[i], trigger->sql) == 0;
+        uint32_t bit = 1u << k;
+        bool is_tied = trigger_ends_in(trigger->name, "_au") || trigger_ends_in(trigger->name, "_ak");
+        kept |= same ? bit : 0;
+        tied |= is_tied ? bit : 0;
+        tied_kept += is_tied && same;
+    }
+    return tied_kept == 2 ? kept : kept & ~tied;
+}

@@ -272,18 +272,23 @@ rhei_status oltp_step_ddl(struct oltp *oltp, struct oltp_statement *statement, s
     if (status != RHEI_OK)
         return status;
     struct oltp_schema *base = NULL;
+    struct oltp_ddl ddl = {.creates = statement->creates};
     bool alters = statement->alters && oltp->config.capture;
     char *altered = alters ? oltp_altered_table(statement->sql, statement->len) : NULL;
-    status = oltp->hooks->before_ddl(oltp, *schema, altered, &base, error);
-    base_free(altered);
+    char *dropped = oltp_dropped_name(statement, &ddl.dropped_kind);
+    ddl.altered = altered;
+    ddl.dropped = dropped;
+    status = oltp->hooks->before_ddl(oltp, *schema, &ddl, &base, error);
     if (status == RHEI_OK)
         status = oltp_step_all(oltp, statement, result, cursor, error);
     sqlite3_reset(statement->stmt);
     oltp->writer->face_token = UINT64_MAX;
     oltp_fault(oltp, "oltp.ddl.done");
     if (status == RHEI_OK)
-        status = oltp->hooks->after_ddl(oltp, statement->creates, base, schema, error);
+        status = oltp->hooks->after_ddl(oltp, &ddl, base, schema, error);
     oltp->hooks->release(base);
+    base_free(altered);
+    base_free(dropped);
     return status;
 }
 

@@ -16,6 +16,14 @@
 struct oltp_connection;
 struct oltp_schema; /* defined by who fills the hooks */
 
+/* What the text of a DDL statement says of its effect. */
+struct oltp_ddl {
+    bool creates;        /* CREATE: adds to the schema, changes nothing of it */
+    const char *altered; /* the table that is about to be altered, or NULL */
+    const char *dropped; /* the name that DROP is about, or NULL */
+    char dropped_kind;   /* 't'able, 'v'iew, 'i'ndex, t'r'igger */
+};
+
 /* Why upkeep is due, as bits. */
 enum {
     OLTP_UPKEEP_LIMIT = 1,
@@ -63,15 +71,14 @@ struct oltp_hooks {
     /* No transaction is open: makes the file's schema the current one; `by_others`: what changed may be anybody's doing. */
     rhei_status (*refresh)(struct oltp *oltp, bool by_others, struct rhei_error *error);
     /*
-     * Around a DDL statement, in the open transaction. `made`: what this transaction's DDL made so far, or NULL; `altered`: the
-     * table that is about to be altered, or NULL. *base gets the schema before the statement, NULL if it isn't known, also
-     * where before_ddl fails.
+     * Around a DDL statement, in the open transaction. `made`: what this transaction's DDL made so far, or NULL. *base gets the
+     * schema before the statement, NULL if it isn't known, also where before_ddl fails.
      */
-    rhei_status (*before_ddl)(struct oltp *oltp, struct oltp_schema *made, const char *altered,
+    rhei_status (*before_ddl)(struct oltp *oltp, struct oltp_schema *made, const struct oltp_ddl *ddl,
                               struct oltp_schema **base, struct rhei_error *error);
-    /* `creates`: it only added something. *made is replaced if it changed the schema of main. */
-    rhei_status (*after_ddl)(struct oltp *oltp, bool creates, struct oltp_schema *base, struct oltp_schema **made,
-                             struct rhei_error *error);
+    /* *made is replaced if it changed the schema of main. */
+    rhei_status (*after_ddl)(struct oltp *oltp, const struct oltp_ddl *ddl, struct oltp_schema *base,
+                             struct oltp_schema **made, struct rhei_error *error);
     /* After the commit: what its DDL made is current from now on. Takes the reference. */
     void (*publish)(struct oltp *oltp, struct oltp_schema *made);
     /* The same where some of it may have been taken back since: looks first. */

@@ -210,6 +210,8 @@ bool oltp_is_rollback(const char *sql, size_t len);
 bool oltp_begins_transaction(const char *sql, size_t len);
 /* A DDL that gives something a name of ours, or puts an index or a trigger on a table of ours. */
 bool oltp_defines_ours(const struct oltp_statement *statement);
+/* The name that a DROP is about, without its schema's, and what it is of (oltp_ddl); NULL: it is none. The caller frees it. */
+char *oltp_dropped_name(const struct oltp_statement *statement, char *kind);
 /* The table that an ALTER TABLE names; NULL if it isn't one of schema main. Free with base_free. */
 char *oltp_altered_table(const char *sql, size_t len);
 

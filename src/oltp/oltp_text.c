@@ -256,6 +256,37 @@ bool oltp_defines_ours(const struct oltp_statement *statement)
            (on && text_skip(sql, len, "ON", &at) && text_name_is_ours(sql, len, &at));
 }
 
+char *oltp_dropped_name(const struct oltp_statement *statement, char *kind)
+{
+    static const char kinds[] = {'t', 'v', 'i', 'r'};
+    const char *sql = statement->sql;
+    size_t len = statement->len, at = 0, start = 0, end = 0, number = 0;
+    enum oltp_token token;
+    do {
+        token = oltp_next_token(sql, len, &at, &start, &end);
+    } while (token == OLTP_TOKEN_OTHER && sql[start] == ';');
+    if (token != OLTP_TOKEN_NAME || !oltp_token_is(sql, start, end, "DROP"))
+        return NULL;
+    oltp_next_token(sql, len, &at, &start, &end);
+    while (number < 4 && !oltp_token_is(sql, start, end, text_objects[number]))
+        number++;
+    if (number == 4)
+        return NULL;
+    *kind = kinds[number];
+    token = oltp_next_token(sql, len, &at, &start, &end);
+    size_t after = at, name = start, name_end = end;
+    /* a table may be called if: then no EXISTS follows */
+    if (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "IF") &&
+        oltp_next_token(sql, len, &after, &start, &end) == OLTP_TOKEN_NAME &&
+        oltp_token_is(sql, start, end, "EXISTS")) {
+        at = after;
+        token = oltp_next_token(sql, len, &at, &name, &name_end);
+    }
+    if (oltp_next_token(sql, len, &at, &start, &end) == OLTP_TOKEN_OTHER && sql[start] == '.')
+        token = oltp_next_token(sql, len, &at, &name, &name_end);
+    return token == OLTP_TOKEN_END || token == OLTP_TOKEN_OTHER ? NULL : oltp_token_text(sql, name, name_end);
+}
+
 static bool text_first_word(const char *sql, size_t len, const char *word, size_t *at)
 {
     size_t start, end;

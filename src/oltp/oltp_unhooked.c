@@ -103,19 +103,19 @@ static rhei_status unhooked_refresh(struct oltp *oltp, bool by_others, struct rh
     return unhooked_do(oltp, error);
 }
 
-static rhei_status unhooked_before_ddl(struct oltp *oltp, struct oltp_schema *made, const char *altered,
+static rhei_status unhooked_before_ddl(struct oltp *oltp, struct oltp_schema *made, const struct oltp_ddl *ddl,
                                        struct oltp_schema **base, struct rhei_error *error)
 {
     (void)made;
-    (void)altered;
+    (void)ddl;
     *base = NULL;
     return unhooked_do(oltp, error);
 }
 
-static rhei_status unhooked_after_ddl(struct oltp *oltp, bool creates, struct oltp_schema *base,
+static rhei_status unhooked_after_ddl(struct oltp *oltp, const struct oltp_ddl *ddl, struct oltp_schema *base,
                                       struct oltp_schema **made, struct rhei_error *error)
 {
-    (void)creates;
+    (void)ddl;
     (void)base;
     (void)made;
     return unhooked_do(oltp, error);
