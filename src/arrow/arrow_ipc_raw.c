@@ -235,3 +235,15 @@ size_t arrow_ipc_raw_extra_end(const void *bytes, size_t len)
         return 0;
     return len - TAIL_LEN - (size_t)footer;
 }
+
+uint64_t arrow_ipc_raw_footer(const void *tail, size_t len, uint64_t size)
+{
+    const char *end = (const char *)tail + len;
+    int32_t footer;
+    if (len < TAIL_LEN || size < sizeof file_magic + TAIL_LEN || memcmp(end - MAGIC_LEN, file_magic, MAGIC_LEN) != 0)
+        return 0;
+    memcpy(&footer, end - TAIL_LEN, sizeof footer);
+    if (footer <= 0 || (uint64_t)footer > size - TAIL_LEN - sizeof file_magic)
+        return 0;
+    return (uint64_t)footer + TAIL_LEN;
+}

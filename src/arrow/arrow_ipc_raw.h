@@ -43,5 +43,7 @@ rhei_status arrow_ipc_write_raw(struct arrow_raw_field *fields, uint32_t count, 
                                 void *context, struct base_buffer *out, struct rhei_error *error);
 /* Where the footer of a file begins, which is where `extra` ends; 0: these bytes aren't a whole file. */
 size_t arrow_ipc_raw_extra_end(const void *bytes, size_t len);
+/* The same by the last `len` bytes of a file of `size`: how many bytes lie behind `extra`; 0: it isn't one. */
+uint64_t arrow_ipc_raw_footer(const void *tail, size_t len, uint64_t size);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing, and the thread that makes checkpoints. */
+#include "checkpoint_files.h"
 #include "checkpoint_internal.h"
 
 #include <stdio.h>
@@ -117,7 +118,9 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
     base_mutex_init(&checkpoint->run_lock);
     base_mutex_init(&checkpoint->lock);
     base_cond_init(&checkpoint->wake);
-    rhei_status status = checkpoint_load(checkpoint, restored, error);
+    rhei_status status = checkpoint_files_new(config, &checkpoint->files, error);
+    if (status == RHEI_OK)
+        status = checkpoint_load(checkpoint, restored, error);
     checkpoint->status.restored = *restored;
     checkpoint->seen_publishes = mirror_publishes(config->mirror);
     if (status != RHEI_OK)
@@ -137,6 +140,7 @@ void checkpoint_free(struct checkpoint **handle)
     struct checkpoint *checkpoint = *handle;
     *handle = NULL;
     checkpoint_set_reset(&checkpoint->set);
+    checkpoint_files_drop(&checkpoint->files);
     base_cond_destroy(&checkpoint->wake);
     base_mutex_destroy(&checkpoint->lock);
     base_mutex_destroy(&checkpoint->run_lock);

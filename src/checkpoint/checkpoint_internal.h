@@ -32,6 +32,7 @@ struct checkpoint_set {
 
 struct checkpoint {
     struct checkpoint_config config;
+    struct checkpoint_files *files;
     base_mutex run_lock;         /* one checkpoint at a time: guards what follows */
     uint64_t version;            /* of the store's manifest */
     struct checkpoint_head head; /* of the newest; base 0: there is none */

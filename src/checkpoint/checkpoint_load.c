@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening: manifest, then delta after delta, then the tables into the mirror, each as a build whose segments lie in the store's maps.
+ * Opening: manifest, then delta after delta, then the tables into the mirror, each as a build whose segments lie in the store's files.
  *
  *   1. Nothing is shown that isn't a state of this source: its stamp is looked up at the position before any table is made.
  *   2. A table is taken over whole or not at all; one that isn't is built again as any new table.
@@ -14,8 +14,8 @@
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "checkpoint_files.h"
 #include "checkpoint_internal.h"
-#include "mirror/mirror_image.h"
 
 struct read_blob { /* bytes that the model points into */
     struct read_blob *next;
@@ -168,72 +168,15 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
 
 /* ---- Tables. ------------------------------------------------------------------------------------------------------- */
 
-struct mapped { /* keeps a segment's bytes while somebody uses them */
-    struct blob_map map;
-    void *copy; /* where the store can't map */
-    struct checkpoint *checkpoint;
-    char name[CHECKPOINT_NAME_BYTES];
-    atomic_bool told;
-};
-
-/* Found out by a reader. */
-static void mapped_damaged(void *context, const char *why)
-{
-    struct mapped *mapped = context;
-    struct checkpoint *checkpoint = mapped->checkpoint;
-    struct blob_store *store = checkpoint->config.store;
-    if (atomic_exchange(&mapped->told, true))
-        return;
-    base_log_write(checkpoint->config.log, BASE_LOG_WARN, "checkpoint",
-                   "%s of the mirror was set aside: %s; its table is built again", mapped->name, why);
-    if (store->ops->set_aside != NULL)
-        (void)store->ops->set_aside(store, mapped->name, NULL);
-}
-
-static void mapped_release(void *context)
-{
-    struct mapped *mapped = context;
-    if (mapped->copy == NULL)
-        mapped->map.release(&mapped->map);
-    base_free(mapped->copy);
-    base_free(mapped);
-}
-
-static rhei_status map_blob(struct loading *loading, const char *name, struct mapped *mapped, struct rhei_error *error)
-{
-    struct blob_store *store = loading->checkpoint->config.store;
-    rhei_status status = store->ops->map(store, name, &mapped->map, error);
-    if (status != RHEI_UNSUPPORTED)
-        return status;
-    error_clear(error);
-    uint64_t size = 0;
-    status = store->ops->size(store, name, &size, error);
-    mapped->copy = status == RHEI_OK ? base_alloc_aligned(64, (size_t)size + 64) : NULL;
-    if (status == RHEI_OK && mapped->copy == NULL)
-        status = error_no_memory(error);
-    if (status == RHEI_OK)
-        status = store->ops->get(store, name, 0, mapped->copy, (size_t)size, error);
-    mapped->map = (struct blob_map){.bytes = mapped->copy, .len = (size_t)size};
-    return status;
-}
-
-/* Takes `mapped`, whatever comes of it. */
-static rhei_status adopt_mapped(struct loading *loading, struct mirror_build *build,
-                                const struct checkpoint_segment *segment, struct mapped *mapped,
-                                struct rhei_error *error)
+static rhei_status adopt_file(struct loading *loading, struct mirror_build *build,
+                              const struct checkpoint_segment *segment, uint64_t *bytes, struct rhei_error *error)
 {
     struct segment_image image;
-    rhei_status status = loading->checkpoint->config.codec->open(mapped->map.bytes, mapped->map.len, &image, error);
-    if (status != RHEI_OK) {
-        mapped_release(mapped);
+    struct mirror_keeper keeper;
+    rhei_status status =
+        checkpoint_files_open(loading->checkpoint->files, segment->uid, segment->rows, &image, &keeper, bytes, error);
+    if (status != RHEI_OK)
         return status;
-    }
-    if (image.rows != segment->rows) {
-        image.release(&image);
-        mapped_release(mapped);
-        return error_set(error, RHEI_IO, "it has %u rows instead of %u", image.rows, segment->rows);
-    }
-    const struct mirror_keeper keeper = {mapped_release, mapped_damaged, mapped};
     status = mirror_segment_adopt_lazily(build, 0, &image, segment->dead, &keeper, error);
     image.release(&image);
     return status;
@@ -243,20 +186,9 @@ static rhei_status adopt(struct loading *loading, struct mirror_build *build, co
                          struct checkpoint_known *known, struct rhei_error *error)
 {
     char name[CHECKPOINT_NAME_BYTES];
-    struct mapped *mapped = base_alloc_zero(1, sizeof *mapped);
-    if (mapped == NULL)
-        return error_no_memory(error);
+    uint64_t bytes = 0;
     checkpoint_blob_name(segment->uid, name);
-    checkpoint_blob_name(segment->uid, mapped->name);
-    mapped->checkpoint = loading->checkpoint;
-    rhei_status status = map_blob(loading, name, mapped, error);
-    if (status == RHEI_OK) {
-        known->bytes = mapped->map.len;
-        status = adopt_mapped(loading, build, segment, mapped, error);
-    } else {
-        base_free(mapped->copy);
-        base_free(mapped);
-    }
+    rhei_status status = adopt_file(loading, build, segment, &bytes, error);
     if (status == RHEI_IO || status == RHEI_NOT_FOUND) {
         set_aside(loading, name, error->message);
         return RHEI_IO;
@@ -264,7 +196,7 @@ static rhei_status adopt(struct loading *loading, struct mirror_build *build, co
     if (status != RHEI_OK)
         return status;
     *known = (struct checkpoint_known){
-        .lineage = mirror_build_adopted(build, 0), .uid = segment->uid, .rows = segment->rows, .bytes = known->bytes};
+        .lineage = mirror_build_adopted(build, 0), .uid = segment->uid, .rows = segment->rows, .bytes = bytes};
     if (segment->dead == NULL)
         return RHEI_OK;
     known->dead = base_alloc(CHECKPOINT_DEAD_WORDS * sizeof *known->dead);

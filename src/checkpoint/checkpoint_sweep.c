@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/base_memory.h"
+#include "checkpoint_files.h"
 #include "checkpoint_internal.h"
 
 struct sweep {
     uint64_t *uids; /* sorted: of the blobs that count */
     size_t count;
     struct blob_store *store;
+    struct checkpoint_files *files;
     const struct checkpoint_head *head;
 };
 
@@ -35,13 +37,15 @@ static rhei_status sweep_one(void *context, const char *name, uint64_t size, str
         if (strcmp(same, name) == 0 &&
             bsearch(&uid, sweep->uids, sweep->count, sizeof *sweep->uids, compare_uids) != NULL)
             return RHEI_OK;
+        if (strcmp(same, name) == 0 && checkpoint_files_has(sweep->files, uid))
+            return RHEI_OK; /* a snapshot still reads it: it goes after a later manifest, or at the next opening */
     }
     return sweep->store->ops->remove(sweep->store, name, error);
 }
 
 void checkpoint_sweep(struct checkpoint *checkpoint)
 {
-    struct sweep sweep = {.store = checkpoint->config.store, .head = &checkpoint->head};
+    struct sweep sweep = {.store = checkpoint->config.store, .files = checkpoint->files, .head = &checkpoint->head};
     size_t most = 0;
     for (size_t t = 0; t < checkpoint->set.count; t++)
         most += checkpoint->set.tables[t].count;

@@ -212,4 +212,5 @@ static rhei_status encode(const struct segment_image *image, void **bytes, size_
     return status;
 }
 
-const struct segment_codec codec_arrow = {.name = "arrow", .encode = encode, .open = codec_arrow_open};
+const struct segment_codec codec_arrow = {
+    .name = "arrow", .encode = encode, .open = codec_arrow_open, .open_tail = codec_arrow_open_tail};

@@ -17,6 +17,8 @@ static const uint64_t directory_word = 0x3147455349454852u; /* "RHEISEG1" */
 enum { DIRECTORY_WORDS = 5 }; /* of a segment without columns */
 
 rhei_status codec_arrow_open(const void *bytes, size_t len, struct segment_image *image, struct rhei_error *error);
+rhei_status codec_arrow_open_tail(const void *tail, size_t len, uint64_t size, struct segment_image *image,
+                                  size_t *wanted, struct rhei_error *error);
 
 /* Each buffer that a column of its layout has, in order; false ends it and is returned. */
 bool codec_arrow_visit(struct segment_column *column, bool (*visit)(void *context, struct segment_buffer *buffer),

@@ -17,9 +17,9 @@ struct owned { /* in front of each allocation of an image */
 };
 
 struct reader {
-    const char *bytes;
+    const char *bytes;    /* of the file; NULL: they aren't in memory */
     const char *at, *end; /* the directory */
-    size_t buffers_end;   /* offset behind the last buffer at most */
+    uint64_t buffers_end; /* offset behind the last buffer at most */
     struct segment_image *image;
     bool wrong, no_memory;
 };
@@ -74,7 +74,8 @@ static bool get_buffer(void *context, struct segment_buffer *buffer)
         reader->wrong = true;
         return false;
     }
-    buffer->bytes = len == 0 ? NULL : reader->bytes + offset;
+    buffer->bytes = len == 0 || reader->bytes == NULL ? NULL : reader->bytes + offset;
+    buffer->offset = offset;
     buffer->len = (size_t)len;
     return true;
 }
@@ -106,39 +107,82 @@ static void get_column(struct reader *reader, struct segment_column *column)
     (void)codec_arrow_visit(column, get_buffer, reader);
 }
 
-/* The words of the directory, when their number and checksum are right. */
-static bool find_directory(struct reader *reader, size_t len)
+/*
+ * The words of the directory, when their number and checksum are right: `len` bytes that end at `end` of the file, where the directory does.
+ * *wanted: so many words are there, by their number, if these bytes are too few for them.
+ */
+static bool find_directory(struct reader *reader, const char *bytes, size_t len, uint64_t end, uint64_t *wanted)
 {
-    size_t end = arrow_ipc_raw_extra_end(reader->bytes, len);
     uint64_t words, sum;
+    *wanted = 0;
     if (end < DIRECTORY_WORDS * sizeof(uint64_t))
         return false;
-    memcpy(&words, reader->bytes + end - sizeof words, sizeof words);
-    memcpy(&sum, reader->bytes + end - 2 * sizeof words, sizeof sum);
+    if (len < 2 * sizeof words) {
+        *wanted = DIRECTORY_WORDS;
+        return false;
+    }
+    memcpy(&words, bytes + len - sizeof words, sizeof words);
+    memcpy(&sum, bytes + len - 2 * sizeof words, sizeof sum);
     if (words > (end - 2 * sizeof words) / sizeof words)
         return false;
-    reader->end = reader->bytes + end - 2 * sizeof words;
+    if (words > (len - 2 * sizeof words) / sizeof words) {
+        *wanted = words + 2;
+        return false;
+    }
+    reader->end = bytes + len - 2 * sizeof words;
     reader->at = reader->end - words * sizeof words;
-    reader->buffers_end = (size_t)(reader->at - reader->bytes);
+    reader->buffers_end = end - (words + 2) * sizeof words;
     return base_checksum(reader->at, (size_t)(reader->end - reader->at)) == sum;
+}
+
+static rhei_status not_one(uint64_t len, struct rhei_error *error)
+{
+    return error_set(error, RHEI_IO, "these %llu bytes are not a segment's Arrow file, or they are damaged",
+                     (unsigned long long)len);
+}
+
+static rhei_status read_directory(struct reader *reader, struct rhei_error *error)
+{
+    struct segment_image *image = reader->image;
+    image->release = image_release;
+    reader->wrong = get_word(reader) != directory_word;
+    image->rows = get_number(reader, get_word(reader), SEGMENT_MOST_ROWS);
+    image->column_count = get_number(reader, get_word(reader), SEGMENT_MOST_COLUMNS);
+    image->columns = own(reader, image->column_count, sizeof *image->columns);
+    for (uint32_t c = 0; c < image->column_count && !reader->wrong && !reader->no_memory; c++)
+        get_column(reader, &image->columns[c]);
+    if (!reader->no_memory && !reader->wrong && reader->at == reader->end)
+        return RHEI_OK;
+    image_release(image);
+    return reader->no_memory ? error_no_memory(error)
+                             : error_set(error, RHEI_IO, "a segment's Arrow file has a directory that can't be read");
 }
 
 rhei_status codec_arrow_open(const void *bytes, size_t len, struct segment_image *image, struct rhei_error *error)
 {
     struct reader reader = {.bytes = bytes, .image = image};
+    size_t end = arrow_ipc_raw_extra_end(bytes, len);
+    uint64_t wanted;
     memset(image, 0, sizeof *image);
-    if (!find_directory(&reader, len))
-        return error_set(error, RHEI_IO, "these %zu bytes are not a segment's Arrow file, or they are damaged", len);
-    image->release = image_release;
-    reader.wrong = get_word(&reader) != directory_word;
-    image->rows = get_number(&reader, get_word(&reader), SEGMENT_MOST_ROWS);
-    image->column_count = get_number(&reader, get_word(&reader), SEGMENT_MOST_COLUMNS);
-    image->columns = own(&reader, image->column_count, sizeof *image->columns);
-    for (uint32_t c = 0; c < image->column_count && !reader.wrong && !reader.no_memory; c++)
-        get_column(&reader, &image->columns[c]);
-    if (!reader.no_memory && !reader.wrong && reader.at == reader.end)
-        return RHEI_OK;
-    image_release(image);
-    return reader.no_memory ? error_no_memory(error)
-                            : error_set(error, RHEI_IO, "a segment's Arrow file has a directory that can't be read");
+    if (!find_directory(&reader, bytes, end, end, &wanted))
+        return not_one(len, error);
+    return read_directory(&reader, error);
+}
+
+rhei_status codec_arrow_open_tail(const void *tail, size_t len, uint64_t size, struct segment_image *image,
+                                  size_t *wanted, struct rhei_error *error)
+{
+    struct reader reader = {.image = image};
+    uint64_t words = 0, footer = arrow_ipc_raw_footer(tail, len, size);
+    memset(image, 0, sizeof *image);
+    *wanted = 0;
+    if (footer == 0 || len > size)
+        return not_one(size, error);
+    if (find_directory(&reader, tail, footer < len ? (size_t)(len - footer) : 0, size - footer, &words))
+        return read_directory(&reader, error);
+    uint64_t least = footer + words * sizeof words;
+    if (words == 0 || least <= len || least > size)
+        return not_one(size, error);
+    *wanted = (size_t)least;
+    return RHEI_OK;
 }

@@ -8,6 +8,8 @@
  *  2. A bound kind is checked against the column's flags in init: a plan never reads a column that has got another form.
  *  3. What init allocates is counted in slot.scans until DuckDB lets go of it; nobody ends the snapshot before.
  *  4. Every row of a vector whose zones may match is delivered: ranges only ever leave out whole vectors (mirror_scan.h).
+ *  5. A chunk's strings point into the segment, which its thread holds for as long as DuckDB may look at the chunk: until the call after the next
+ *     at least (DuckDB is done with a chunk when it asks for another one; who keeps strings for longer, copies them).
  */
 #include <string.h>
 
@@ -251,9 +253,12 @@ static uint32_t count_matching(const struct duck_slot *slot, const struct mirror
         if (range->scan != scan || range->column >= mirror_view_column_count(view) || rows.rows == 0)
             continue;
         struct mirror_column_data data;
+        struct mirror_hold hold = {NULL};
+        mirror_hold(view, 0, &hold);
         mirror_view_column(view, 0, 0, range->column, &data);
         for (uint32_t row = 0; row < rows.rows; row++)
             out[row] = out[row] || !row_in_range(&data, row, range);
+        mirror_hold_end(&hold);
     }
     for (uint32_t row = 0; row < rows.rows; row++)
         matching += !out[row];
@@ -406,6 +411,35 @@ static struct scan_state *scan_state_new(const struct duck_api *api, struct duck
     return state;
 }
 
+/* What a thread of a scan holds: the segment of its chunk, and that of the one before. */
+struct scan_thread {
+    struct duck_slot *slot;
+    struct mirror_hold now, before;
+    uint32_t segment;
+};
+
+static void scan_thread_free(void *context)
+{
+    struct scan_thread *thread = context;
+    struct duck_slot *slot = thread->slot;
+    mirror_hold_end(&thread->now);
+    mirror_hold_end(&thread->before);
+    base_free(thread);
+    atomic_fetch_sub_explicit(&slot->scans, 1, memory_order_release);
+}
+
+static void hold_segment(const struct scan_state *state, const struct mirror_scan_batch *batch,
+                         struct scan_thread *thread)
+{
+    if (thread->segment == batch->segment)
+        return;
+    mirror_hold_end(&thread->before);
+    thread->before = thread->now;
+    thread->now.segment = NULL;
+    thread->segment = batch->segment;
+    mirror_scan_hold(state->scan, batch, &thread->now);
+}
+
 /* Fails the statement; its plan is made anew if that can help. */
 static void refuse(const struct duck_api *api, duckdb_init_info info, struct duck_slot *slot, bool stale,
                    const char *message)
@@ -518,6 +552,22 @@ static void scan_init(duckdb_init_info info)
         api->init_set_max_threads(info, threads_for(state, bind->connection->database->executor->threads));
 }
 
+static void scan_thread_init(duckdb_init_info info)
+{
+    const struct duck_api *api = duck_api();
+    const struct scan_bind *bind = api->init_get_bind_data(info);
+    struct duck_slot *slot = &bind->connection->slot;
+    struct scan_thread *thread = base_alloc_zero(1, sizeof *thread);
+    if (thread == NULL) {
+        refuse(api, info, slot, false, "out of memory");
+        return;
+    }
+    atomic_fetch_add_explicit(&slot->scans, 1, memory_order_relaxed);
+    thread->slot = slot;
+    thread->segment = UINT32_MAX;
+    api->init_set_init_data(info, thread, scan_thread_free);
+}
+
 /* ---- Scan -------------------------------------------------------------------------------------------------------- */
 
 /* The rows of a vector, as runs; or as a selection, where there are many holes. */
@@ -589,13 +639,14 @@ static void scan_run(duckdb_function_info info, duckdb_data_chunk chunk)
 {
     const struct duck_api *api = duck_api();
     struct scan_state *state = api->function_get_init_data(info);
+    struct scan_thread *thread = api->function_get_local_init_data(info);
     struct scan_rows rows;
     if (duck_slot_check(state->slot) != RHEI_OK) {
         api->data_chunk_set_size(chunk, 0);
         api->function_set_error(info, "stopped");
     } else if (!mirror_scan_next(state->scan, &rows.batch)) {
         api->data_chunk_set_size(chunk, 0);
-    } else if (!emit_vector(state, &rows, chunk)) {
+    } else if (hold_segment(state, &rows.batch, thread), !emit_vector(state, &rows, chunk)) {
         atomic_store_explicit(&state->slot->stale, true, memory_order_release);
         api->function_set_error(info, "a column holds values of another class than was planned");
     } else {
@@ -620,6 +671,7 @@ static rhei_status register_one(struct duck_database *database, const char *name
     api->table_function_supports_projection_pushdown(function, true);
     api->table_function_set_bind(function, bind);
     api->table_function_set_init(function, scan_init);
+    api->table_function_set_local_init(function, scan_thread_init);
     api->table_function_set_function(function, scan_run);
     duckdb_state state = api->register_table_function(database->admin, function);
     api->destroy_table_function(&function);

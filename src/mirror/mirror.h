@@ -65,7 +65,9 @@ bool mirror_snapshot_is_newest(const struct mirror_snapshot *snapshot);
 int64_t mirror_snapshot_position(const struct mirror_snapshot *snapshot);
 int64_t mirror_snapshot_position_of(const struct mirror_snapshot *snapshot, uint32_t source);
 
-/* ---- Reading a snapshot. Any thread; pointers live as long as the snapshot. -------------------------------------- */
+/*
+ * ---- Reading a snapshot. Any thread; pointers live as long as the snapshot, and what is in a segment as long as a hold on it. -------------
+ */
 
 struct mirror_table_view; /* one table of a snapshot */
 
@@ -129,6 +131,18 @@ union mirror_cell {
     struct mirror_string string;
 };
 const char *mirror_string_bytes(const struct mirror_string *string, uint32_t *length);
+
+/*
+ * Keeps a segment's columns in memory while somebody looks at them: one that lies in a file is read when it is wanted, and may go again.
+ * Data and cells are looked at with a hold alone; it costs nothing where the segment is resident. {0} is none. A hold is one thread's
+ * at a time, and ends before its snapshot.
+ */
+struct mirror_hold {
+    const void *segment;
+};
+/* In place of what it held before. */
+void mirror_hold(const struct mirror_table_view *view, uint32_t segment, struct mirror_hold *hold);
+void mirror_hold_end(struct mirror_hold *hold);
 
 /* One vector of a segment: which rows live. */
 struct mirror_vector {
@@ -292,6 +306,10 @@ struct mirror_status {
     uint64_t tables, rows, segments, dead_rows;
     size_t memory_bytes; /* all of it: segments, heaps, indexes, bitmaps, garbage not yet freed, pool */
     size_t index_bytes, garbage_bytes, pool_bytes, memory_limit;
+    size_t cache_bytes;                    /* of memory_bytes: columns of files that were read */
+    uint64_t remote_segments;              /* of `segments`: those that lie in files */
+    uint64_t evictions;                    /* segments that were put there */
+    uint64_t cache_reads, cache_evictions; /* columns that were read from files, and of them those that went again */
     uint64_t publishes, compactions, snapshots_held;
 };
 void mirror_status(struct mirror *mirror, struct mirror_status *status);

@@ -27,7 +27,7 @@ enum {
 /* ---- Checking. ------------------------------------------------------------------------------------------------------ */
 
 /* Its bookkeeping: looks at none of its bytes. */
-static const char *check_shape(const struct segment_column *column, uint32_t rows)
+static const char *check_shape(const struct segment_column *column, uint32_t rows, bool remote)
 {
     static const enum segment_part parts[] = {[SEGMENT_INTEGER] = SEGMENT_INTEGERS,
                                               [SEGMENT_REAL] = SEGMENT_REALS,
@@ -43,14 +43,22 @@ static const char *check_shape(const struct segment_column *column, uint32_t row
     size_t width = column->layout == SEGMENT_INTEGER || column->layout == SEGMENT_REAL ? sizeof(int64_t)
                                                                                        : sizeof(struct segment_string);
     const struct segment_buffer *data = &column->part[parts[column->layout]];
-    if (data->len != rows * width || data->bytes == NULL || (uintptr_t)data->bytes % 8 != 0)
+    bool there = data->bytes != NULL && (uintptr_t)data->bytes % 8 == 0;
+    if (data->len != rows * width || (!there && !remote))
         return "a buffer has another length than its rows need";
     if (column->counts[RHEI_NULL] > rows || column->counts[column->layout] != rows - column->counts[RHEI_NULL])
         return "its counts don't add up";
     return NULL;
 }
 
-rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, bool lazily,
+/* Its bytes are looked at now. */
+static bool is_checked_now(const struct segment_column *column, enum mirror_adoption how)
+{
+    return how == MIRROR_ADOPT_CHECKED || column->layout == SEGMENT_EMPTY ||
+           (how == MIRROR_ADOPT_LAZILY && column->layout == SEGMENT_MIXED);
+}
+
+rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, enum mirror_adoption how,
                                struct rhei_error *error)
 {
     if (image->rows == 0 || image->rows > SEGMENT_MOST_ROWS || image->column_count != columns)
@@ -59,8 +67,8 @@ rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t colum
                          image->column_count, columns);
     for (uint32_t c = 0; c < columns; c++) {
         const struct segment_column *column = &image->columns[c];
-        const char *wrong = check_shape(column, image->rows);
-        if (wrong == NULL && (!lazily || column->layout == SEGMENT_EMPTY || column->layout == SEGMENT_MIXED))
+        const char *wrong = check_shape(column, image->rows, how == MIRROR_ADOPT_REMOTE);
+        if (wrong == NULL && is_checked_now(column, how))
             wrong = mirror_image_check_column(column, image->rows);
         if (wrong != NULL)
             return error_set(error, RHEI_IO, "a segment is damaged: column %u: %s", c + 1, wrong);
@@ -75,7 +83,7 @@ struct adoption {
     const struct segment_image *image;
     struct mirror_owner *owner;
     struct mirror_segment *segment;
-    bool lazily; /* what wasn't checked is when it is first read */
+    enum mirror_adoption how;
 };
 
 static rhei_status adopt_heap(const struct adoption *adoption, const struct segment_buffer *buffer)
@@ -122,7 +130,9 @@ static rhei_status adopt_untouched(const struct adoption *adoption, const struct
     foreign->size = size;
     foreign->mirror = mirror;
     foreign->segment = adoption->segment;
-    foreign->checked = !adoption->lazily || from->layout == SEGMENT_MIXED;
+    foreign->column = column;
+    foreign->remote = adoption->how == MIRROR_ADOPT_REMOTE;
+    foreign->checked = is_checked_now(from, adoption->how);
     foreign->owner = adoption->owner;
     atomic_fetch_add_explicit(&foreign->owner->holds, 1, memory_order_relaxed);
     base_mutex_init(&foreign->mutex);
@@ -136,11 +146,13 @@ static rhei_status adopt_untouched(const struct adoption *adoption, const struct
         for (uint32_t h = 0; h < counts[k] && status == RHEI_OK; h++) {
             *buffers++ = source->buffers[h];
             *addresses++ = source->buffers[h].bytes;
-            status = adopt_heap(adoption, &source->buffers[h]);
+            adoption->segment->far_bytes += source->buffers[h].len;
+            if (!foreign->remote)
+                status = adopt_heap(adoption, &source->buffers[h]);
         }
     }
     bool wide = from->layout != SEGMENT_INTEGER && from->layout != SEGMENT_REAL;
-    if (status == RHEI_OK && wide && !adoption->lazily)
+    if (status == RHEI_OK && wide && adoption->how == MIRROR_ADOPT_CHECKED)
         status = mirror_run_alloc(&mirror->memory, adoption->segment->capacity * sizeof(union mirror_cell),
                                   &foreign->filled);
     atomic_store_explicit(&foreign->filled_bytes, foreign->filled.bytes, memory_order_relaxed);
@@ -162,21 +174,42 @@ static rhei_status adopt_valid(const struct adoption *adoption, const struct seg
     return status;
 }
 
+/* The classes of a MIXED column stay in memory: the writer counts by them what dies. */
+static rhei_status read_classes(const struct adoption *adoption, const struct segment_column *from,
+                                struct mirror_column *column)
+{
+    uint32_t rows = adoption->image->rows;
+    struct mirror_owner *owner = adoption->owner;
+    if (from->part[SEGMENT_CLASSES].len != rows)
+        return RHEI_IO;
+    rhei_status status = mirror_run_alloc(&adoption->mirror->memory, adoption->segment->capacity, &column->classes_run);
+    if (status != RHEI_OK)
+        return status;
+    uint8_t *classes = column->classes_run.data;
+    memset(classes, RHEI_NULL, adoption->segment->capacity);
+    status = owner->read(owner->context, from->part[SEGMENT_CLASSES].offset, classes, rows);
+    return status == RHEI_OK && mirror_image_check_classes(from, classes, rows) == NULL ? RHEI_OK : RHEI_IO;
+}
+
 static rhei_status adopt_data(const struct adoption *adoption, const struct segment_column *from,
                               struct mirror_column *column)
 {
     const struct segment_buffer *numbers =
         &from->part[from->layout == SEGMENT_INTEGER ? SEGMENT_INTEGERS : SEGMENT_REALS];
-    if (from->layout == SEGMENT_INTEGER || from->layout == SEGMENT_REAL)
+    bool remote = adoption->how == MIRROR_ADOPT_REMOTE;
+    if (!remote && (from->layout == SEGMENT_INTEGER || from->layout == SEGMENT_REAL))
         mirror_run_borrow(adoption->owner, numbers->bytes, numbers->len, &column->data_run);
     rhei_status status = adopt_untouched(adoption, from, column);
     if (status != RHEI_OK || from->layout != SEGMENT_MIXED)
         return status;
-    mirror_run_borrow(adoption->owner, from->part[SEGMENT_CLASSES].bytes, from->part[SEGMENT_CLASSES].len,
-                      &column->classes_run);
+    if (remote)
+        status = read_classes(adoption, from, column);
+    else
+        mirror_run_borrow(adoption->owner, from->part[SEGMENT_CLASSES].bytes, from->part[SEGMENT_CLASSES].len,
+                          &column->classes_run);
     column->classes = column->classes_run.data;
     adoption->segment->mixed_columns++;
-    return RHEI_OK;
+    return status;
 }
 
 static rhei_status adopt_column(const struct adoption *adoption, uint32_t number)
@@ -234,9 +267,9 @@ static rhei_status adopt_dead(const struct adoption *adoption, const uint64_t *d
 }
 
 rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_image *image, const uint64_t *dead,
-                                 struct mirror_owner *owner, bool lazily, struct mirror_segment **out)
+                                 struct mirror_owner *owner, enum mirror_adoption how, struct mirror_segment **out)
 {
-    struct adoption adoption = {.mirror = mirror, .image = image, .owner = owner, .lazily = lazily};
+    struct adoption adoption = {.mirror = mirror, .image = image, .owner = owner, .how = how};
     rhei_status status =
         mirror_segment_new(mirror, image->column_count, (image->rows + 63) / 64 * 64, &adoption.segment);
     *out = NULL;
@@ -244,6 +277,7 @@ rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_ima
         return status;
     struct mirror_segment *segment = adoption.segment;
     segment->rows = segment->logical_rows = segment->live_rows = image->rows;
+    segment->remote = how == MIRROR_ADOPT_REMOTE;
     for (uint32_t c = 0; c < image->column_count && status == RHEI_OK; c++)
         status = adopt_column(&adoption, c);
     if (status == RHEI_OK)

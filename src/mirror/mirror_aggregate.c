@@ -411,7 +411,9 @@ rhei_status mirror_aggregate(struct mirror *mirror, const struct mirror_table_vi
         walk.deletions = mirror_trie_get(&view->deletions, s);
         if (walk.segment == NULL)
             continue;
+        mirror_segment_hold(walk.segment);
         status = walk_segment(&walk, &asked, rows);
+        mirror_segment_let_go(walk.segment);
         if (status == RHEI_OK && stop != NULL && stop->check != NULL)
             status = stop->check(stop->context);
     }

@@ -376,12 +376,15 @@ static rhei_status apply_run(struct apply *apply, struct mirror_before *before, 
     rhei_status status = check_keys(apply, first, end);
     if (status == RHEI_OK)
         status = mirror_before_chunk(before, first, end);
-    if (status != RHEI_OK)
+    if (status != RHEI_OK) {
+        mirror_writer_let_go(apply->mirror);
         return status == RHEI_NOT_FOUND ? RHEI_STALE : status;
+    }
     apply->batch = &before->rows;
     status = apply_plain(apply);
     if (status == RHEI_OK)
         mirror_before_applied(before);
+    mirror_writer_let_go(apply->mirror);
     return status;
 }
 
@@ -523,6 +526,7 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
         mover_reset(table, &mover);
         return status;
     }
+    mirror_writer_hold(table->mirror, mirror_table_segment(table, number));
     gather_live(table, number, max_rows, &mover);
     struct change_batch batch = {.table = table->definition.id,
                                  .column_count = mirror_table_columns(table),
@@ -540,6 +544,7 @@ rhei_status mirror_table_move_rows(struct mirror_table *table, uint32_t number, 
     if (status != RHEI_OK)
         atomic_store_explicit(&table->unsound, true, memory_order_relaxed);
     BASE_INVARIANT(mover.rows <= max_rows);
+    mirror_writer_let_go(table->mirror);
     *moved = mover.rows;
     mover_reset(table, &mover);
     return status;

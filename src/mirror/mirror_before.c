@@ -134,6 +134,7 @@ void mirror_before_clear(struct mirror_before *before, int64_t seq, size_t chang
     for (; (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
         const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
         uint32_t rows = segment == table->tail.segment ? table->tail.rows : segment->rows;
+        mirror_segment_hold(segment);
         for (uint32_t place = 0; place < rows && table->sink.ended != NULL; place++) {
             if (mirror_is_dead(deletions, place))
                 continue;
@@ -142,6 +143,7 @@ void mirror_before_clear(struct mirror_before *before, int64_t seq, size_t chang
             read_stored(table, segment, place, before->row);
             hand_over(table, before->row, CHANGE_CLEAR, began, seq, change);
         }
+        mirror_segment_let_go(segment);
     }
 }
 
@@ -199,7 +201,8 @@ static bool old_row(struct mirror_before *before, size_t row, int64_t *began)
     if (cell == NULL)
         return false;
     uint32_t row_id = *cell - 1;
-    const struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
+    struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
+    mirror_writer_hold(table->mirror, segment); /* until the chunk has been applied */
     read_stored(table, segment, mirror_segment_place(segment, row_id & 0xffff), before->row);
     *began = mirror_begun_find(table, row_id);
     return true;

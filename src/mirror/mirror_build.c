@@ -212,6 +212,32 @@ static rhei_status index_rows(struct mirror_build *build, struct loader *loader,
 
 /* ---- Rows. ----------------------------------------------------------------------------------------------------------- */
 
+/* The segment, or, where memory is short, one that stands for it and lies in a file. Nobody else knows it yet. */
+static struct mirror_segment *spill(struct mirror_build *build, struct mirror_segment *segment)
+{
+    struct mirror *mirror = build->mirror;
+    const struct mirror_spill *to = &mirror->spill;
+    struct segment_image image, file;
+    struct mirror_keeper keeper;
+    struct mirror_segment *spilled = NULL;
+    if (to->spill == NULL || segment->rows < MIRROR_VECTOR_ROWS || mirror_resident_bytes(mirror) <= to->above)
+        return segment;
+    rhei_status status = mirror_segment_image_private(segment, &build->table->definition, &image, NULL);
+    if (status != RHEI_OK)
+        return segment;
+    status = to->spill(to->context, segment->lineage + 1, &image, &file, &keeper);
+    image.release(&image);
+    if (status != RHEI_OK)
+        return segment;
+    status = mirror_evicted_new(mirror, segment, &file, &keeper, &spilled);
+    file.release(&file);
+    if (status != RHEI_OK)
+        return segment;
+    mirror_evicted_inherit(spilled, segment);
+    mirror_segment_free(mirror, segment);
+    return spilled;
+}
+
 static void seal(struct mirror_build *build, struct loader *loader)
 {
     struct mirror_segment *segment = loader->tail.segment;
@@ -219,6 +245,7 @@ static void seal(struct mirror_build *build, struct loader *loader)
         return;
     segment->live_rows = loader->tail.rows;
     mirror_tail_seal(build->mirror, &loader->tail);
+    segment = spill(build, segment);
     segment->next_empty = loader->sealed;
     loader->sealed = segment;
 }
@@ -404,13 +431,17 @@ static rhei_status index_segment(struct mirror_build *build, struct loader *load
 }
 
 static rhei_status adopt(struct mirror_build *build, struct loader *loader, const struct segment_image *image,
-                         const uint64_t *dead, struct mirror_owner *owner, bool lazily, struct rhei_error *error)
+                         const uint64_t *dead, struct mirror_owner *owner, enum mirror_adoption how,
+                         struct rhei_error *error)
 {
     struct mirror_segment *segment = NULL;
-    rhei_status status = mirror_adopt_check(image, mirror_table_columns(build->table), lazily, error);
+    bool lazily = how != MIRROR_ADOPT_CHECKED;
+    rhei_status status = mirror_adopt_check(image, mirror_table_columns(build->table), how, error);
     if (status != RHEI_OK)
         return status;
-    status = mirror_adopt_segment(build->mirror, image, dead, owner, lazily, &segment);
+    status = mirror_adopt_segment(build->mirror, image, dead, owner, how, &segment);
+    if (status == RHEI_IO)
+        return error_set(error, status, "a segment is damaged: the classes of a column can't be read");
     if (status != RHEI_OK) {
         atomic_store_explicit(&build->failed, true, memory_order_relaxed);
         return build_error(build, status, error);
@@ -440,7 +471,7 @@ static rhei_status adopt(struct mirror_build *build, struct loader *loader, cons
 }
 
 static rhei_status adopt_kept(struct mirror_build *build, uint32_t number, const struct segment_image *image,
-                              const uint64_t *dead, const struct mirror_keeper *keeper, bool lazily,
+                              const uint64_t *dead, const struct mirror_keeper *keeper, enum mirror_adoption how,
                               struct rhei_error *error)
 {
     struct mirror_owner *owner;
@@ -452,11 +483,12 @@ static rhei_status adopt_kept(struct mirror_build *build, uint32_t number, const
         return build_error(build, status, error);
     }
     owner->damaged = keeper->damaged;
+    owner->read = keeper->read;
     if (number >= build->loader_count)
         status = error_set(error, RHEI_INVALID, "table \"%s\": there is no loader %u in the build",
                            build->table->definition.name, number);
     else
-        status = adopt(build, &build->loader[number], image, dead, owner, lazily, error);
+        status = adopt(build, &build->loader[number], image, dead, owner, how, error);
     mirror_owner_drop(&build->mirror->memory, owner);
     return status;
 }
@@ -466,14 +498,15 @@ rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t number, co
                                  struct rhei_error *error)
 {
     const struct mirror_keeper keeper = {.release = release, .context = context};
-    return adopt_kept(build, number, image, dead, &keeper, false, error);
+    return adopt_kept(build, number, image, dead, &keeper, MIRROR_ADOPT_CHECKED, error);
 }
 
 rhei_status mirror_segment_adopt_lazily(struct mirror_build *build, uint32_t number, const struct segment_image *image,
                                         const uint64_t *dead, const struct mirror_keeper *keeper,
                                         struct rhei_error *error)
 {
-    return adopt_kept(build, number, image, dead, keeper, true, error);
+    enum mirror_adoption how = keeper->read == NULL ? MIRROR_ADOPT_LAZILY : MIRROR_ADOPT_REMOTE;
+    return adopt_kept(build, number, image, dead, keeper, how, error);
 }
 
 uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t number)

@@ -129,6 +129,31 @@ static const char *check_mixed(const struct segment_column *column, uint32_t row
     return wrong;
 }
 
+const char *mirror_image_check_classes(const struct segment_column *column, const uint8_t *classes, uint32_t rows)
+{
+    const struct segment_buffer *buffer = &column->part[SEGMENT_CLASSES];
+    uint32_t counts[5] = {0};
+    if (buffer->len != rows || base_checksum(classes, rows) != buffer->checksum)
+        return "a checksum doesn't match";
+    for (uint32_t i = 0; i < rows; i++) {
+        if (classes[i] > RHEI_BLOB)
+            return "a row has an unknown class";
+        counts[classes[i]]++;
+    }
+    return memcmp(counts, column->counts, sizeof counts) == 0 ? NULL : "its counts don't add up";
+}
+
+const char *mirror_image_check_again(const struct segment_column *column)
+{
+    const struct segment_heaps *heaps[] = {&column->texts, &column->blobs};
+    const char *wrong = NULL;
+    for (int p = 0; p < SEGMENT_PARTS && wrong == NULL; p++)
+        wrong = check_buffer(&column->part[p], column->part[p].len);
+    for (int k = 0; k < 2 && wrong == NULL; k++)
+        wrong = check_heaps(heaps[k]);
+    return wrong;
+}
+
 const char *mirror_image_check_column(const struct segment_column *column, uint32_t rows)
 {
     const char *wrong = NULL;

@@ -208,8 +208,10 @@ static rhei_status copy_segment(struct mirror_compaction *compaction, const stru
     compaction->copy->number = from->number;
     compaction->copy->logical_rows = from->segment->logical_rows;
     compose_map(from->segment, compaction->live, map);
+    mirror_segment_hold(from->segment);
     for (uint32_t c = 0; c < mirror_table_columns(from->view->table) && status == RHEI_OK; c++)
         status = copy_column(compaction, from->segment, c);
+    mirror_segment_let_go(from->segment);
     if (status == RHEI_OK && atomic_load_explicit(&from->segment->damaged, memory_order_relaxed))
         return RHEI_STALE; /* what was read isn't what was there: the table is built again */
     if (status == RHEI_OK)

@@ -227,7 +227,7 @@ static uint64_t most_long_bytes(const struct mirror_export *shared, const struct
 {
     if (shared->segment == shared->view->tail_number)
         return UINT64_MAX;
-    return segment->heap == NULL ? 0 : segment->heap->bytes;
+    return segment->remote ? segment->far_bytes : segment->heap == NULL ? 0 : segment->heap->bytes;
 }
 
 /* Bytes of text and BLOB that one column brings. */
@@ -267,11 +267,12 @@ static bool is_too_long(const struct mirror_export *shared, const struct mirror_
     return shared->most_bytes > 0 && all > shared->most_bytes;
 }
 
-static rhei_status next_run(struct mirror_export *shared, struct mirror_export_run *run)
+static rhei_status next_run(struct mirror_export *shared, struct mirror_export_run *run, struct mirror_hold *hold)
 {
     rhei_status status = find_run(shared, run);
     if (status != RHEI_OK)
         return status;
+    mirror_hold(shared->view, shared->segment, hold);
     if (run->count > shared->rows_left)
         run->count = (uint32_t)shared->rows_left;
     while (is_too_long(shared, run)) {
@@ -299,28 +300,36 @@ static int stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *ou
     return code == 0 ? 0 : fail(shared, code);
 }
 
-static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
+static int fill_batch(struct mirror_export *shared, const struct mirror_export_run *run, struct ArrowArray *out)
 {
-    struct mirror_export *shared = stream->private_data;
-    struct mirror_export_run run;
-    *out = (struct ArrowArray){0};
-    rhei_status status = next_run(shared, &run);
-    if (status == RHEI_DONE)
-        return 0;
-    if (status != RHEI_OK) {
-        shared->message = status == RHEI_MEMORY_LIMIT ? "a row is beyond the memory limit" : "stopped";
-        return status == RHEI_MEMORY_LIMIT ? EFBIG : ECANCELED;
-    }
     int code = mirror_export_struct(shared->column_count, out);
     if (code != 0)
         return fail(shared, code);
-    out->length = run.count;
+    out->length = run->count;
     for (uint32_t c = 0; c < shared->column_count && code == 0; c++)
-        code = mirror_export_array(shared, &shared->columns[c], &run, out->children[c]);
+        code = mirror_export_array(shared, &shared->columns[c], run, out->children[c]);
     if (code == 0)
         return 0;
     out->release(out);
     return fail(shared, code);
+}
+
+static int stream_next(struct ArrowArrayStream *stream, struct ArrowArray *out)
+{
+    struct mirror_export *shared = stream->private_data;
+    struct mirror_export_run run;
+    struct mirror_hold hold = {NULL};
+    *out = (struct ArrowArray){0};
+    rhei_status status = next_run(shared, &run, &hold);
+    int code = 0;
+    if (status == RHEI_OK) {
+        code = fill_batch(shared, &run, out);
+    } else if (status != RHEI_DONE) {
+        shared->message = status == RHEI_MEMORY_LIMIT ? "a row is beyond the memory limit" : "stopped";
+        code = status == RHEI_MEMORY_LIMIT ? EFBIG : ECANCELED;
+    }
+    mirror_hold_end(&hold);
+    return code;
 }
 
 static const char *stream_error(struct ArrowArrayStream *stream)
@@ -341,8 +350,8 @@ static void stream_release(struct ArrowArrayStream *stream)
 static uint32_t classes_in(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, uint32_t column)
 {
     struct mirror_column_data data;
-    mirror_scan_column(scan, batch, column, &data);
     uint32_t classes = 0;
+    mirror_scan_column(scan, batch, column, &data);
     for (uint32_t w = 0; w * 64 < batch->rows; w++) {
         uint32_t left = batch->rows - w * 64;
         uint64_t bits = left >= 64 ? UINT64_MAX : (1ull << left) - 1;
@@ -359,14 +368,17 @@ static uint32_t live_classes(struct mirror_export *shared, uint32_t column)
 {
     uint32_t classes = 0, wanted = mirror_view_column_flags(shared->view, column) & 0x1e;
     bool many = (wanted & (wanted - 1)) != 0;
+    bool known = false;
     struct mirror_scan_batch batch;
-    for (uint32_t s = 0; s < mirror_view_segment_count(shared->view); s++)
-        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(shared->view, s); v++) {
+    struct mirror_hold hold = {NULL};
+    for (uint32_t s = 0; s < mirror_view_segment_count(shared->view) && !known; s++)
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(shared->view, s) && !known; v++) {
             mirror_scan_vector(shared->scan, s, v, &batch);
+            mirror_scan_hold(shared->scan, &batch, &hold);
             classes |= batch.count == 0 ? 0 : classes_in(shared->scan, &batch, column);
-            if ((classes & (classes - 1)) != 0 || (classes != 0 && !many))
-                return classes;
+            known = (classes & (classes - 1)) != 0 || (classes != 0 && !many);
         }
+    mirror_hold_end(&hold);
     return classes;
 }
 

@@ -166,7 +166,7 @@ static int numbers(struct mirror_export *shared, const struct mirror_column *col
     if (data == NULL || array_valid(out, column, run, &bitmap) != 0)
         return ENOMEM;
     bool empty = holds_none(column, layout), mixed = is_mixed(column);
-    if (!empty && !mixed && run->places == NULL) {
+    if (!empty && !mixed && run->places == NULL && !run->segment->remote) {
         data->buffers[1] = (const uint64_t *)column->data + run->first;
         share(data, shared);
         return 0;
@@ -364,13 +364,13 @@ static int string_views(struct mirror_export *shared, const struct mirror_column
     if (data == NULL || array_valid(out, column, run, &bitmap) != 0)
         return ENOMEM;
     bool empty = holds_none(column, MIRROR_LAYOUT_TEXT), done = false;
-    if (!empty && views_of_heap(shared, column, run, out, &done) != 0)
+    if (!empty && !run->segment->remote && views_of_heap(shared, column, run, out, &done) != 0)
         return ENOMEM;
     if (done)
         return 0;
     size_t bytes = empty ? 0 : long_bytes(column->data, run);
     data->buffers[2] = &data->long_bytes; /* no lengths: nothing is read from it */
-    if (!empty && bytes == 0 && run->places == NULL) {
+    if (!empty && bytes == 0 && run->places == NULL && !run->segment->remote) {
         data->buffers[1] = (const struct mirror_string *)column->data + run->first;
         share(data, shared);
         return 0;

@@ -241,8 +241,10 @@ static rhei_status walk(struct mirror_groups *groups, const struct mirror_table_
     for (uint32_t r = 0; r < grouping->range_count; r++)
         mirror_bounds_make(&grouping->ranges[r], &bounds[r]);
     rhei_status status = RHEI_OK;
+    struct mirror_hold hold = {NULL};
     for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++) {
         uint32_t slots = mirror_view_segment_rows(view, s);
+        mirror_hold(view, s, &hold);
         for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots && status == RHEI_OK; v++) {
             uint32_t left = slots - v * MIRROR_VECTOR_ROWS;
             struct mirror_rows within;
@@ -255,6 +257,7 @@ static rhei_status walk(struct mirror_groups *groups, const struct mirror_table_
         if (status == RHEI_OK && grouping->stop.check != NULL)
             status = grouping->stop.check(grouping->stop.context);
     }
+    mirror_hold_end(&hold);
     return status;
 }
 

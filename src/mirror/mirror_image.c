@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A segment of a snapshot as plain buffers. What a dead row holds is left out, for it may be anything; so is what lies behind the view's rows.
- * Numbers are borrowed where no row is dead, everything else is copied.
+ * Numbers are borrowed where no row is dead and they lie in memory anyway, everything else is copied.
  */
 #include "mirror_image.h"
 
@@ -24,8 +24,10 @@ struct owned { /* in front of each allocation of an image */
 };
 
 struct maker {
-    const struct mirror_table_view *view;
-    uint32_t segment, first, rows, dead; /* `first`: the vector that is the image's first */
+    const struct source_table *definition;
+    const struct mirror_segment *segment;
+    uint32_t first, rows, dead; /* `first`: the vector that is the image's first */
+    bool copies;                /* numbers too: they don't stay */
     struct segment_image *image;
     struct mirror_vector vector[MIRROR_SEGMENT_VECTORS];
     struct rhei_error *error;
@@ -60,7 +62,7 @@ static bool is_dead(const struct maker *maker, uint32_t place)
 
 static void set_buffer(struct segment_buffer *buffer, const void *bytes, size_t len)
 {
-    *buffer = (struct segment_buffer){bytes, len, base_checksum(bytes, len)};
+    *buffer = (struct segment_buffer){.bytes = bytes, .len = len, .checksum = base_checksum(bytes, len)};
 }
 
 /* ---- Strings. ------------------------------------------------------------------------------------------------------ */
@@ -152,7 +154,7 @@ static rhei_status make_valid(const struct maker *maker, uint32_t number, struct
     uint32_t there = 0;
     for (uint32_t v = 0; v < segment_vectors(maker->rows); v++) {
         struct mirror_column_data data;
-        mirror_view_column(maker->view, maker->segment, maker->first + v, number, &data);
+        mirror_segment_column(maker->segment, maker->vector[v].rows, maker->first + v, number, &data);
         for (uint32_t w = 0; w * 64 < maker->vector[v].rows; w++) {
             uint32_t left = maker->vector[v].rows - w * 64;
             uint64_t mask = left >= 64 ? UINT64_MAX : (1ull << left) - 1;
@@ -173,7 +175,7 @@ static rhei_status make_numbers(const struct maker *maker, const void *first, en
 {
     size_t size = (size_t)maker->rows * sizeof(int64_t);
     const void *bytes = first;
-    if (maker->dead > 0) {
+    if (maker->dead > 0 || maker->copies) {
         int64_t *copy = own(maker->image, size);
         if (copy == NULL)
             return error_no_memory(maker->error);
@@ -278,13 +280,13 @@ static rhei_status make_zones(const struct maker *maker, const struct mirror_col
     return RHEI_OK;
 }
 
-static rhei_status make_column(const struct maker *maker, const struct mirror_segment *segment, uint32_t number)
+static rhei_status make_column(const struct maker *maker, uint32_t number)
 {
     struct segment_column *column = &maker->image->columns[number];
-    const struct mirror_column *source = &segment->column[number];
+    const struct mirror_column *source = &maker->segment->column[number];
     struct mirror_column_data data;
-    mirror_view_column(maker->view, maker->segment, maker->first, number, &data);
-    column->name = mirror_view_definition(maker->view)->columns[number].name;
+    mirror_segment_column(maker->segment, maker->vector[0].rows, maker->first, number, &data);
+    column->name = maker->definition->columns[number].name;
     column->layout = data.layout;
     column->flags = atomic_load_explicit(&source->flags, memory_order_relaxed);
     rhei_status status = make_zones(maker, source, column);
@@ -318,29 +320,53 @@ rhei_status mirror_segment_image(const struct mirror_table_view *view, uint32_t 
     return mirror_segment_image_from(view, number, 0, image, error);
 }
 
+static rhei_status make(struct maker *maker)
+{
+    struct segment_image *image = maker->image;
+    const struct mirror_segment *segment = maker->segment;
+    for (uint32_t v = 0; v < segment_vectors(maker->rows); v++)
+        maker->dead += maker->vector[v].rows - maker->vector[v].live;
+    maker->copies = segment->remote;
+    image->release = image_release;
+    image->rows = maker->rows;
+    image->column_count = segment->column_count;
+    image->columns = own(image, segment->column_count * sizeof *image->columns);
+    rhei_status status = image->columns == NULL ? error_no_memory(maker->error) : RHEI_OK;
+    mirror_segment_hold(segment);
+    for (uint32_t c = 0; status == RHEI_OK && c < segment->column_count; c++)
+        status = make_column(maker, c);
+    mirror_segment_let_go(segment);
+    if (status != RHEI_OK)
+        image_release(image);
+    return status;
+}
+
 rhei_status mirror_segment_image_from(const struct mirror_table_view *view, uint32_t number, uint32_t first_vector,
                                       struct segment_image *image, struct rhei_error *error)
 {
     memset(image, 0, sizeof *image);
-    struct maker maker = {.view = view, .segment = number, .first = first_vector, .image = image, .error = error};
+    struct maker maker = {
+        .definition = mirror_view_definition(view), .first = first_vector, .image = image, .error = error};
     uint32_t rows = mirror_view_segment_rows(view, number);
     maker.rows = rows > first_vector * MIRROR_VECTOR_ROWS ? rows - first_vector * MIRROR_VECTOR_ROWS : 0;
-    const struct mirror_segment *segment = maker.rows == 0 ? NULL : mirror_trie_get(&view->segments, number);
-    if (segment == NULL)
-        return error_set(error, RHEI_NOT_FOUND, "table \"%s\" has no segment %u", mirror_view_definition(view)->name,
-                         number);
-    for (uint32_t v = 0; v < segment_vectors(maker.rows); v++) {
+    maker.segment = maker.rows == 0 ? NULL : mirror_trie_get(&view->segments, number);
+    if (maker.segment == NULL)
+        return error_set(error, RHEI_NOT_FOUND, "table \"%s\" has no segment %u", maker.definition->name, number);
+    for (uint32_t v = 0; v < segment_vectors(maker.rows); v++)
         mirror_view_vector(view, number, first_vector + v, &maker.vector[v]);
-        maker.dead += maker.vector[v].rows - maker.vector[v].live;
+    return make(&maker);
+}
+
+rhei_status mirror_segment_image_private(const struct mirror_segment *segment, const struct source_table *definition,
+                                         struct segment_image *image, struct rhei_error *error)
+{
+    memset(image, 0, sizeof *image);
+    struct maker maker = {
+        .definition = definition, .segment = segment, .rows = segment->rows, .image = image, .error = error};
+    for (uint32_t v = 0, left = segment->rows; left > 0; v++) {
+        uint32_t rows = left < MIRROR_VECTOR_ROWS ? left : MIRROR_VECTOR_ROWS;
+        maker.vector[v] = (struct mirror_vector){.rows = rows, .live = rows};
+        left -= rows;
     }
-    image->release = image_release;
-    image->rows = maker.rows;
-    image->column_count = segment->column_count;
-    image->columns = own(image, segment->column_count * sizeof *image->columns);
-    rhei_status status = image->columns == NULL ? error_no_memory(error) : RHEI_OK;
-    for (uint32_t c = 0; status == RHEI_OK && c < segment->column_count; c++)
-        status = make_column(&maker, segment, c);
-    if (status != RHEI_OK)
-        image_release(image);
-    return status;
+    return make(&maker);
 }

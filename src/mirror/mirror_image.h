@@ -47,11 +47,17 @@ rhei_status mirror_segment_adopt(struct mirror_build *build, uint32_t loader, co
 struct mirror_keeper {
     void (*release)(void *context);                  /* any thread; may be NULL */
     void (*damaged)(void *context, const char *why); /* any thread, for each column, with a lock held; may be NULL */
+    /*
+     * Not NULL: the image's buffers have offsets and lengths and no bytes (segment_codec.open_tail), and these are read when somebody wants
+     * them: `len` bytes from `offset`. They may go from memory again, and be read again. Any thread, several at a time, with a lock held.
+     */
+    rhei_status (*read)(void *context, uint64_t offset, void *bytes, size_t len);
     void *context;
 };
 /*
  * The same without a look at the buffers: a column is checked when it is first read, and the keys enter the index when a change first needs
- * it, so this takes microseconds. Room for strings is taken when they are first read, past the limit if need be. For what is found damaged then see mirror_is_damaged. Columns in which classes mix are checked now.
+ * it, so this takes microseconds. Room for what is read is taken then, past the limit if need be. For what is found damaged see
+ * mirror_is_damaged. Columns in which classes mix are checked now, or, where the keeper reads, their classes are.
  */
 rhei_status mirror_segment_adopt_lazily(struct mirror_build *build, uint32_t loader, const struct segment_image *image,
                                         const uint64_t *dead, const struct mirror_keeper *keeper,
@@ -66,22 +72,80 @@ rhei_status mirror_build_append_image(struct mirror_build *build, uint32_t loade
 /* Lineage of the segment that this loader adopted last; 0: none. */
 uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t loader);
 
+/* ---- Segments out of memory (mirror_evict.c). ---------------------------------------------------------------------- */
+
+struct mirror_eviction;
+
+/* Bytes of memory that a sealed segment would give back if it lay in a file; 0: it is open, or lies in one. Any thread. */
+size_t mirror_view_segment_resident(const struct mirror_table_view *view, uint32_t segment);
+/*
+ * The same segment as its file has it, in private: `image` is what codec->open_tail says of a file that mirror_segment_image
+ * of the same lineage was written to. Rows that have died since are dead all the same. Any thread. Calls the keeper's release once, also
+ * when it fails. RHEI_INVALID: it is no image of it, or the segment is open. RHEI_IO, RHEI_NO_MEMORY.
+ */
+rhei_status mirror_evict_prepare(const struct mirror_table_view *view, uint32_t segment,
+                                 const struct segment_image *image, const struct mirror_keeper *keeper,
+                                 struct mirror_eviction **eviction, struct rhei_error *error);
+/*
+ * The writer: puts it in the segment's place (microseconds), unless that is another one by now; visible with the next publish, and the memory goes
+ * when no older snapshot is held. Takes it, also on error. RHEI_NO_MEMORY, RHEI_MEMORY_LIMIT: nothing has changed.
+ */
+rhei_status mirror_evict_swap(struct mirror *mirror, struct mirror_eviction **eviction, struct rhei_error *error);
+void mirror_evict_abandon(struct mirror_eviction **eviction);
+/* Bytes of the mirror that aren't on their way out and can't be read again from files: what evicting is about. Any thread. */
+size_t mirror_resident_bytes(const struct mirror *mirror);
+
+/*
+ * Where a build puts full segments when memory is short: called with each that was filled while more than `above` bytes are resident, by the loader's thread, with
+ * no lock held. It writes the image to a file, under a name of its own for the lineage, and opens that: *file, to be released by the mirror, and *keeper.
+ * Anything but RHEI_OK leaves the segment in memory.
+ */
+struct mirror_spill {
+    rhei_status (*spill)(void *context, uint64_t lineage, const struct segment_image *image, struct segment_image *file,
+                         struct mirror_keeper *keeper);
+    size_t above;
+    void *context;
+};
+/* Before the first build; NULL: nowhere. */
+void mirror_set_spill(struct mirror *mirror, const struct mirror_spill *spill);
+
 /* ---- For the room alone. ------------------------------------------------------------------------------------------- */
 
 struct mirror_owner;
 struct mirror_segment;
 struct mirror_column_seen;
 
+/* How much of an image is looked at when it is taken in. */
+enum mirror_adoption {
+    MIRROR_ADOPT_CHECKED, /* all of it */
+    MIRROR_ADOPT_LAZILY,  /* its bookkeeping, and its columns when they are read */
+    MIRROR_ADOPT_REMOTE,  /* the same, and there are no bytes: its owner reads them */
+};
 /* RHEI_IO, with what is wrong; everything else below may take a checked image at its word. */
-rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, bool lazily,
+rhei_status mirror_adopt_check(const struct segment_image *image, uint32_t columns, enum mirror_adoption how,
                                struct rhei_error *error);
 /* The bytes of a string that lies within its heap; NULL: it doesn't, or says something else than its heap. */
 const char *mirror_image_bytes(const struct segment_string *string, const struct segment_heaps *heaps);
 /* What is wrong with the bytes of a column whose bookkeeping is right; NULL: nothing. */
 const char *mirror_image_check_column(const struct segment_column *column, uint32_t rows);
-/* A sealed segment without a number. Holds the owner for each buffer that it uses. */
+/* The same of bytes that were checked before: their checksums. */
+const char *mirror_image_check_again(const struct segment_column *column);
+/* The same of a MIXED column's classes alone. */
+const char *mirror_image_check_classes(const struct segment_column *column, const uint8_t *classes, uint32_t rows);
+/*
+ * A sealed segment without a number. Holds the owner for each buffer that it uses. RHEI_IO: its classes couldn't be read. RHEI_NO_MEMORY,
+ * RHEI_MEMORY_LIMIT.
+ */
 rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_image *image, const uint64_t *dead,
-                                 struct mirror_owner *owner, bool lazily, struct mirror_segment **out);
+                                 struct mirror_owner *owner, enum mirror_adoption how, struct mirror_segment **out);
+/* The same of a sealed segment that only the caller knows, without a dead row. */
+rhei_status mirror_segment_image_private(const struct mirror_segment *segment, const struct source_table *definition,
+                                         struct segment_image *image, struct rhei_error *error);
+/* A remote segment that stands for a sealed one: everything that isn't in the image is taken from it. Its own thread. */
+rhei_status mirror_evicted_new(struct mirror *mirror, const struct mirror_segment *from,
+                               const struct segment_image *image, const struct mirror_keeper *keeper,
+                               struct mirror_segment **out);
+void mirror_evicted_inherit(struct mirror_segment *to, const struct mirror_segment *from);
 /* A cell of a checked image; text and BLOB borrowed. */
 void mirror_image_value(const struct segment_column *column, uint32_t row, struct rhei_value *out);
 void mirror_adopt_seen(const struct mirror_segment *segment, uint32_t column, struct mirror_column_seen *seen);

@@ -56,7 +56,9 @@ rhei_status mirror_index_complete(struct mirror_table *table)
     for (; status == RHEI_OK && (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
         if (!segment->unindexed)
             continue;
+        mirror_segment_hold(segment);
         status = enter_segment(table, segment, values, columns);
+        mirror_segment_let_go(segment);
         segment->unindexed = false;
         table->unindexed--;
     }

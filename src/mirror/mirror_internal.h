@@ -9,6 +9,7 @@
 
 #include "base/base_invariant.h"
 #include "mirror.h"
+#include "mirror_image.h"
 #include "mirror_index.h"
 #include "mirror_memory.h"
 #include "mirror_reclaim.h"
@@ -277,11 +278,19 @@ struct mirror {
     struct mirror_slot_block *slots;
     base_mutex slots_mutex; /* growing only */
 
+    /* Columns of files that are in memory (mirror_cache.c). */
+    base_mutex cache_lock;
+    struct mirror_foreign *cache_hand; /* NULL: there is none */
+    size_t cache_columns;
+    struct mirror_spill spill; /* settled before the first build */
+    atomic_size_t cache_bytes;
+    _Atomic uint64_t cache_reads, cache_evictions;
+
     /* The compactor's: where it looks next. */
     uint32_t compact_table, compact_number;
 
     /* Counters for status, written by the writer, relaxed. */
-    _Alignas(64) _Atomic uint64_t publishes, compactions;
+    _Alignas(64) _Atomic uint64_t publishes, compactions, evictions;
     atomic_size_t garbage_bytes;
 
     /* Writer. */
@@ -289,6 +298,7 @@ struct mirror {
     uint64_t foreign;            /* grows when a table of another source than our own file comes or goes */
     struct mirror_trie catalog;  /* of the version being built */
     struct mirror_table *dirty, *held, *zombies;
+    struct mirror_segment *held_segments; /* mirror_writer_hold's */
     struct mirror_garbage_list retired;
     const struct mirror_garbage_care *care; /* [MIRROR_KINDS], of those from MIRROR_KIND_SMALL on */
     size_t reclaim_at, reclaim_at_bytes;    /* garbage at which the next pass is due, by either measure */

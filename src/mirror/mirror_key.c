@@ -135,12 +135,14 @@ bool mirror_key_matches(const struct mirror_table *table, uint32_t row_id, const
     const struct source_table *definition = &table->definition;
     const struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
     uint32_t place = mirror_segment_place(segment, row_id & 0xffff);
-    for (uint32_t k = 0; k < definition->key_count; k++) {
+    bool equal = true;
+    mirror_segment_hold(segment);
+    for (uint32_t k = 0; k < definition->key_count && equal; k++) {
         uint32_t column = definition->key_columns[k];
         struct rhei_value stored;
         mirror_segment_value(segment, column, place, &stored);
-        if (!mirror_value_equal(&stored, &probe->columns[column][probe->row]))
-            return false;
+        equal = mirror_value_equal(&stored, &probe->columns[column][probe->row]);
     }
-    return true;
+    mirror_segment_let_go(segment);
+    return equal;
 }

@@ -6,6 +6,7 @@
  *  2. A block is on `open` while it has a free unit, else on `full`; an empty block counts in `empty_blocks`.
  *  3. Blocks leave the pool when more than KEEP_BLOCKS and an eighth of all are empty, at the limit, and when the upkeep
  *     finds it quiet (mirror_trim).
+ *  4. At the limit nobody is refused before the pool gave back what is free, and then what can be read again from files (mirror_cache.c).
  */
 #include "mirror_memory.h"
 
@@ -118,7 +119,12 @@ static bool charge(struct mirror_memory *memory, size_t size)
     if (try_charge(memory, size))
         return true;
     (void)mirror_memory_trim(memory, 0);
-    return try_charge(memory, size);
+    bool charged = try_charge(memory, size);
+    while (!charged && memory->make_room != NULL && memory->make_room(memory->room_context)) {
+        (void)mirror_memory_trim(memory, 0);
+        charged = try_charge(memory, size);
+    }
+    return charged;
 }
 
 rhei_status mirror_memory_alloc(struct mirror_memory *memory, size_t size, void **out)
@@ -313,6 +319,7 @@ rhei_status mirror_owner_new(struct mirror_memory *memory, void (*release)(void 
     atomic_init(&(*out)->holds, 1);
     (*out)->release = release;
     (*out)->damaged = NULL;
+    (*out)->read = NULL;
     (*out)->context = context;
     return RHEI_OK;
 }

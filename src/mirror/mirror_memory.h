@@ -28,6 +28,8 @@ struct mirror_owner {
     atomic_uint holds;
     void (*release)(void *context);                  /* any thread */
     void (*damaged)(void *context, const char *why); /* any thread: its bytes can't be used. May be NULL */
+    /* Any thread: bytes of the file that it keeps. NULL: they are in memory. RHEI_IO, RHEI_NOT_FOUND. */
+    rhei_status (*read)(void *context, uint64_t offset, void *bytes, size_t len);
     void *context;
 };
 
@@ -46,7 +48,11 @@ struct mirror_memory {
     atomic_size_t index_used;
     atomic_size_t pool_free; /* bytes of blocks that no run uses */
     atomic_uint unlimited;   /* > 0: work that must not stop at the limit is under way */
-    base_mutex mutex;        /* guards the lists below */
+    bool (*make_room)(
+        void *
+            context); /* at the limit, until it is false: frees something. Called with locks of others held. NULL: nothing can */
+    void *room_context;
+    base_mutex mutex; /* guards the lists below */
     struct mirror_block *open, *full;
     size_t blocks, empty_blocks;
 };

@@ -184,12 +184,30 @@ static void keep_cells(const struct mirror_column_data *data, uint32_t rows, con
             bits[i / 64] &= ~(1ull << (i % 64));
 }
 
+/* Whether zones tell by themselves, so that a column in a file isn't read. */
+static bool zones_alone(const struct mirror_column *column, uint32_t vector, const struct mirror_bounds *bounds,
+                        struct mirror_rows *out)
+{
+    uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
+    bool nulls = atomic_load_explicit(&column->valid, memory_order_acquire) != NULL;
+    if (layout != MIRROR_LAYOUT_INTEGER && layout != MIRROR_LAYOUT_REAL)
+        return false;
+    enum pass pass = zone_pass(&column->zones[vector], layout, nulls, bounds);
+    if (pass == PASS_NONE) {
+        out->all_live = false;
+        memset(out->bits, 0, sizeof out->bits);
+    }
+    return pass != PASS_SOME;
+}
+
 static void apply_bounds(const struct mirror_table_view *view, uint32_t segment, uint32_t vector, uint32_t rows,
                          const struct mirror_bounds *bounds, struct mirror_rows *out, bool *looked)
 {
     struct mirror_column_data data;
-    mirror_view_column(view, segment, vector, bounds->column, &data);
     const struct mirror_segment *found = mirror_trie_get(&view->segments, segment);
+    if (found->remote && zones_alone(&found->column[bounds->column], vector, bounds, out))
+        return;
+    mirror_view_column(view, segment, vector, bounds->column, &data);
     bool numbers = data.layout == MIRROR_LAYOUT_INTEGER || data.layout == MIRROR_LAYOUT_REAL;
     enum pass pass = data.layout == MIRROR_LAYOUT_MIXED ? PASS_SOME : PASS_NONE;
     if (numbers)
@@ -226,12 +244,15 @@ void mirror_rows_within(const struct mirror_table_view *view, uint32_t segment, 
             rows->bits[w] &= ~slots.dead[w];
     }
     rows->count = slots.live;
+    struct mirror_hold hold = {NULL};
+    mirror_hold(view, segment, &hold);
     for (uint32_t b = 0; b < count && rows->count > 0; b++) {
         apply_bounds(view, segment, vector, slots.rows, &bounds[b], rows, looked);
         rows->count = 0;
         for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
             rows->count += (uint32_t)__builtin_popcountll(rows->bits[w]);
     }
+    mirror_hold_end(&hold);
 }
 
 bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segment, const struct mirror_bounds *bounds,

@@ -159,6 +159,11 @@ bool mirror_scan_next(struct mirror_scan *scan, struct mirror_scan_batch *batch)
     }
 }
 
+void mirror_scan_hold(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, struct mirror_hold *hold)
+{
+    mirror_hold(scan->view, batch->segment, hold);
+}
+
 void mirror_scan_column(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, uint32_t column,
                         struct mirror_column_data *data)
 {

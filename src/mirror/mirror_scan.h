@@ -8,7 +8,8 @@
  *  3. One thread alone gets batches in the order of row places; what several get is each in that order.
  *  4. next allocates nothing and never fails; a column that nobody asks for costs nothing.
  *
- * A scan borrows the view and the ranges' values; what it gives lives as long as the snapshot. Everything here: any thread.
+ * A scan borrows the view and the ranges' values; what it gives lives as long as the snapshot, and what is in the columns as long as
+ * a hold on the batch. Everything here: any thread.
  */
 #ifndef MIRROR_MIRROR_SCAN_H
 #define MIRROR_MIRROR_SCAN_H
@@ -49,6 +50,8 @@ bool mirror_scan_next(struct mirror_scan *scan, struct mirror_scan_batch *batch)
 /* The batch of one vector, count 0 if nothing of it is given: for who walks by himself. */
 void mirror_scan_vector(const struct mirror_scan *scan, uint32_t segment, uint32_t vector,
                         struct mirror_scan_batch *batch);
+/* Before anything of the batch is looked at; *hold lets go of the batch before (mirror_hold). */
+void mirror_scan_hold(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, struct mirror_hold *hold);
 /* A column of the batch, at the vector's first slot; slots that aren't given hold anything. */
 void mirror_scan_column(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, uint32_t column,
                         struct mirror_column_data *data);

@@ -80,7 +80,7 @@ size_t mirror_segment_size(const struct mirror_segment *segment)
     size_t size = segment->size;
     for (uint32_t c = 0; c < segment->column_count; c++)
         size += mirror_run_counted(&segment->column[c].data_run) + mirror_run_counted(&segment->column[c].classes_run) +
-                mirror_foreign_bytes(segment->column[c].foreign);
+                (segment->remote ? 0 : mirror_foreign_bytes(segment->column[c].foreign)); /* those come and go */
     if (segment->heap != NULL && !segment->outgrown) /* else the one that took its rows over counts it */
         size += segment->heap->bytes - segment->heap->borrowed;
     return size;
@@ -288,7 +288,7 @@ size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t 
     for (uint32_t c = 0; c < segment->column_count; c++) {
         const struct mirror_column *column = &segment->column[c];
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
-        if (atomic_load_explicit(&column->untouched, memory_order_acquire))
+        if (segment->remote || atomic_load_explicit(&column->untouched, memory_order_acquire))
             continue; /* in a file: nothing of it is held here */
         uint8_t class = layout == MIRROR_LAYOUT_MIXED ? column->classes[place] : layout;
         if (class != RHEI_TEXT && class != RHEI_BLOB)
@@ -350,7 +350,8 @@ void mirror_segment_prefetch(const struct mirror_segment *segment, const struct 
     for (uint32_t k = 0; k < definition->key_count; k++) {
         const struct mirror_column *column = &segment->column[definition->key_columns[k]];
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
-        if (layout != MIRROR_LAYOUT_EMPTY && !atomic_load_explicit(&column->untouched, memory_order_acquire))
+        if (layout != MIRROR_LAYOUT_EMPTY && !segment->remote &&
+            !atomic_load_explicit(&column->untouched, memory_order_acquire))
             __builtin_prefetch((const char *)column->data + slot_width(layout) * place);
     }
 }
@@ -377,7 +378,8 @@ static __attribute__((noinline, cold)) void untouched_value(const struct mirror_
 
 static inline bool is_untouched(const struct mirror_column *column)
 {
-    return __builtin_expect(atomic_load_explicit(&column->untouched, memory_order_acquire), 0);
+    BASE_INVARIANT(mirror_column_is_held(column));
+    return __builtin_expect(atomic_load(&column->untouched), 0);
 }
 
 void mirror_segment_value(const struct mirror_segment *segment, uint32_t number, uint32_t place, struct rhei_value *out)

@@ -8,6 +8,7 @@
 #ifndef MIRROR_MIRROR_SEGMENT_H
 #define MIRROR_MIRROR_SEGMENT_H
 
+#include "base/base_invariant.h"
 #include "mirror.h"
 #include "mirror_memory.h"
 #include "mirror_reclaim.h"
@@ -85,8 +86,13 @@ struct mirror_segment {
     uint32_t number;
     uint32_t mixed_columns; /* columns of MIXED layout */
     bool unindexed;         /* its keys aren't in the index yet (mirror_index_lazy.c) */
-    atomic_bool damaged;    /* a column of it couldn't be used: anybody's */
-    bool outgrown;          /* another one has taken over its rows and its heap */
+    bool remote;      /* its columns are read from a file when they are wanted, and may go again (mirror_cache.c) */
+    size_t far_bytes; /* of one that lies in a file: its long strings */
+    _Atomic uint64_t holds;           /* of a remote one: who reads it now, and << 32 how often somebody did */
+    struct mirror_segment *next_held; /* the writer's: of those it holds */
+    bool writer_holds;
+    atomic_bool damaged; /* a column of it couldn't be used: anybody's */
+    bool outgrown;       /* another one has taken over its rows and its heap */
 
     uint32_t column_count;
     struct mirror_column column[];
@@ -153,12 +159,34 @@ size_t mirror_segment_long_bytes(const struct mirror_segment *segment, uint32_t 
 
 /* Fills the data of a column that came from a file: the first reader does, others wait for that moment. Never fails. */
 void mirror_column_fill(struct mirror_column *column);
-/* Before `data` or `valid` of a column is looked at. Any thread. */
+/* For assertions: the column stays where it is now. */
+bool mirror_column_is_held(const struct mirror_column *column);
+/* Before `data` or `valid` of a column is looked at; its segment must be held if it is remote. Any thread. */
 static inline void mirror_column_touch(const struct mirror_column *column)
 {
-    if (atomic_load_explicit(&column->untouched, memory_order_acquire))
+    BASE_INVARIANT(mirror_column_is_held(column));
+    if (atomic_load(&column->untouched))
         mirror_column_fill((struct mirror_column *)(uintptr_t)column);
 }
+
+/*
+ * While somebody holds a remote segment, the columns that were touched stay. Resident ones stay anyway. Any thread; the segment must
+ * be protected by a snapshot or be the writer's.
+ */
+static inline void mirror_segment_hold(const struct mirror_segment *segment)
+{
+    if (segment->remote)
+        atomic_fetch_add((_Atomic uint64_t *)(uintptr_t)&segment->holds, UINT64_C(1) << 32 | 1);
+}
+static inline void mirror_segment_let_go(const struct mirror_segment *segment)
+{
+    if (segment->remote)
+        atomic_fetch_sub_explicit((_Atomic uint64_t *)(uintptr_t)&segment->holds, 1, memory_order_release);
+}
+/* The same for the writer, until it lets go of all of them. */
+void mirror_writer_hold(struct mirror *mirror, struct mirror_segment *segment);
+void mirror_writer_let_go(struct mirror *mirror);
+
 /* Bytes that a column from a file holds beside the file's; NULL: none. Any thread. */
 size_t mirror_foreign_bytes(const struct mirror_foreign *foreign);
 /* Frees what `foreign` is. Accepts NULL. */
@@ -183,6 +211,9 @@ void mirror_segment_seal(struct mirror_segment *segment, uint32_t rows);
 void mirror_segment_prefetch(const struct mirror_segment *segment, const struct source_table *definition,
                              uint32_t place);
 
+/* mirror_view_column of `rows` slots of the vector. */
+void mirror_segment_column(const struct mirror_segment *segment, uint32_t rows, uint32_t vector, uint32_t column,
+                           struct mirror_column_data *out);
 /* One cell; text and BLOB borrowed. */
 void mirror_segment_value(const struct mirror_segment *segment, uint32_t column, uint32_t place,
                           struct rhei_value *out);

@@ -39,10 +39,12 @@ static void add_table(const struct mirror_table_view *view, struct mirror_status
     status->rows += view->live;
     status->dead_rows += view->dead;
     uint32_t number = 0;
-    for (; mirror_trie_next(&view->segments, &number) != NULL; number++) {
+    const struct mirror_segment *segment;
+    for (; (segment = mirror_trie_next(&view->segments, &number)) != NULL; number++) {
         if (number >= view->segment_count)
             break;
         status->segments++;
+        status->remote_segments += segment->remote;
     }
 }
 
@@ -71,6 +73,10 @@ void mirror_status(struct mirror *mirror, struct mirror_status *status)
         .pool_bytes = atomic_load_explicit(&mirror->memory.pool_free, memory_order_relaxed),
         .garbage_bytes = atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed),
         .memory_limit = mirror->memory.limit,
+        .cache_bytes = atomic_load_explicit(&mirror->cache_bytes, memory_order_relaxed),
+        .evictions = atomic_load_explicit(&mirror->evictions, memory_order_relaxed),
+        .cache_reads = atomic_load_explicit(&mirror->cache_reads, memory_order_relaxed),
+        .cache_evictions = atomic_load_explicit(&mirror->cache_evictions, memory_order_relaxed),
         .publishes = atomic_load_explicit(&mirror->publishes, memory_order_relaxed),
         .compactions = atomic_load_explicit(&mirror->compactions, memory_order_relaxed),
         .snapshots_held = count_held(mirror),

@@ -22,6 +22,7 @@
  *
  * States of a cycle: clean -> (apply, attach, drop, swap) -> dirty -> mirror_publish -> clean, B becomes the epoch.
  */
+#include "mirror_cache.h"
 #include "mirror_internal.h"
 
 #include <string.h>
@@ -95,9 +96,11 @@ rhei_status mirror_open(const struct mirror_config *config, struct mirror **out,
     mirror_memory_init(&mirror->memory, config == NULL ? 0 : config->memory_limit);
     mirror->log = config == NULL ? NULL : config->log;
     mirror->care = garbage_care;
+    mirror_cache_init(mirror);
     settle(mirror);
     if (mirror_slots_init(mirror) != RHEI_OK) {
         mirror_slots_reset(mirror);
+        mirror_cache_reset(mirror);
         mirror_memory_reset(&mirror->memory);
         base_free(mirror);
         return error_no_memory(error);
@@ -127,6 +130,7 @@ void mirror_close(struct mirror **handle)
     mirror_trie_free(mirror, &mirror->catalog);
     mirror_small_reset(mirror);
     mirror_slots_reset(mirror);
+    mirror_cache_reset(mirror);
     mirror_memory_reset(&mirror->memory);
     base_free(mirror);
     *handle = NULL;

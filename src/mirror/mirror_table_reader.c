@@ -59,6 +59,8 @@ struct table_cursor {
     uint64_t batch_number; /* grows with each batch, so that caches know whether they are of it */
     uint32_t slot;
     bool in_batch;
+    struct mirror_hold
+        hold;          /* tables of other sources have no files, so what it gives stays for the pin all the same */
     struct lookup *by; /* rows come from it instead */
     uint32_t entry, hash;
     struct column_cache cache[];
@@ -161,6 +163,7 @@ static inline const struct mirror_column_data *column_of(struct table_cursor *cu
 {
     struct column_cache *cache = &cursor->cache[column];
     if (cache->batch != cursor->batch_number) {
+        mirror_hold(cursor->view, cursor->batch.segment, &cursor->hold);
         mirror_view_column(cursor->view, cursor->batch.segment, cursor->batch.vector, column, &cache->data);
         cache->batch = cursor->batch_number;
     }
@@ -250,10 +253,13 @@ static bool lookup_make(struct lookup *lookup)
     bool made = lookup->buckets != NULL && lookup->chain != NULL && lookup->places != NULL && lookup->hashes != NULL;
     struct mirror_scan_batch batch;
     struct mirror_column_data data;
+    struct mirror_hold hold = {NULL};
     while (made && mirror_scan_next(scan, &batch)) {
+        mirror_scan_hold(scan, &batch, &hold);
         mirror_scan_column(scan, &batch, lookup->column, &data);
         made = lookup_add(lookup, &batch, &data, (uint32_t)rows);
     }
+    mirror_hold_end(&hold);
     if (made)
         lookup_link(lookup);
     mirror_scan_close(&scan);
@@ -399,6 +405,7 @@ static void cursor_close(struct table_cursor **slot)
     if (slot == NULL || *slot == NULL)
         return;
     mirror_scan_close(&(*slot)->scan);
+    mirror_hold_end(&(*slot)->hold);
     base_free(*slot);
     *slot = NULL;
 }

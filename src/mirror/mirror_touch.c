@@ -7,12 +7,15 @@
  *  1. `untouched` goes down with a release store behind the last byte: who sees it down sees all of them.
  *  2. A reader can't fail. Of a column that can't be used (it is damaged, or there is no memory for it) every cell is 0, empty or NULL, and
  *     its segment is `damaged` before the first of them can be seen: whoever hands out rows asks for that afterwards (mirror_is_damaged).
- *  3. What was found right is used without looking again.
+ *  3. What was found right is used without looking again, but for its checksums, where it was read again.
+ *  4. A remote column's bytes are read from its file then, into memory of ours: a file that is cut or goes is an error, never a signal. They may
+ *     go again (mirror_cache.c); NULLs and classes stay.
  */
-#include "mirror_touch.h"
+#include "mirror_cache.h"
 
 #include <string.h>
 
+#include "base/base_memory.h"
 #include "mirror_image.h"
 
 /* Never written to: pages of it that nobody reads don't exist. */
@@ -110,7 +113,7 @@ static bool fill_data(struct mirror_foreign *foreign, struct mirror_column *colu
 static void fill_nothing(struct mirror_foreign *foreign, struct mirror_column *column, const char *why)
 {
     column->data = zeros;
-    if (column->classes != NULL)
+    if (column->classes != NULL && !foreign->remote)
         column->classes = (uint8_t *)zeros;
     atomic_store_explicit(&foreign->segment->damaged, true, memory_order_relaxed);
     atomic_fetch_add_explicit(&foreign->mirror->damages, 1, memory_order_release);
@@ -118,11 +121,158 @@ static void fill_nothing(struct mirror_foreign *foreign, struct mirror_column *c
         foreign->owner->damaged(foreign->owner->context, why);
 }
 
+/* ---- Remote ones. -------------------------------------------------------------------------------------------------- */
+
+static size_t padded(size_t len)
+{
+    return (len + 7) & ~(size_t)7;
+}
+
+/* The part that is read to where it stays: the data of a column of one class. SEGMENT_PARTS: none is. */
+static enum segment_part lasting_part(const struct mirror_foreign *foreign)
+{
+    switch (foreign->image.layout) {
+    case SEGMENT_INTEGER:
+        return SEGMENT_INTEGERS;
+    case SEGMENT_REAL:
+        return SEGMENT_REALS;
+    case SEGMENT_TEXT:
+        return SEGMENT_TEXTS;
+    case SEGMENT_BLOB:
+        return SEGMENT_BLOBS;
+    default:
+        return SEGMENT_PARTS;
+    }
+}
+
+struct loading {
+    struct mirror_foreign *foreign;
+    struct mirror_run run;
+    char *heap, *rest; /* long strings, which stay; and what doesn't */
+    size_t heap_size;
+};
+
+static size_t size_of(const struct mirror_foreign *foreign, size_t *heap, size_t *rest)
+{
+    const struct segment_heaps *heaps[] = {&foreign->image.texts, &foreign->image.blobs};
+    uint8_t layout = foreign->image.layout;
+    size_t width = layout == SEGMENT_INTEGER || layout == SEGMENT_REAL ? sizeof(int64_t) : sizeof(union mirror_cell);
+    *heap = *rest = 0;
+    for (int k = 0; k < 2; k++)
+        for (uint32_t h = 0; h < heaps[k]->count; h++)
+            *heap += padded(heaps[k]->buffers[h].len);
+    for (int p = 0; p < SEGMENT_PARTS; p++)
+        *rest += (enum segment_part)p == lasting_part(foreign) ? 0 : padded(foreign->image.part[p].len);
+    return foreign->segment->capacity * width;
+}
+
+static rhei_status make_room(struct loading *loading)
+{
+    struct mirror_foreign *foreign = loading->foreign;
+    struct mirror *mirror = foreign->mirror;
+    size_t rest, run = size_of(foreign, &loading->heap_size, &rest);
+    void *heap = NULL;
+    mirror_cache_make_room(mirror, run, loading->heap_size);
+    atomic_fetch_add_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
+    rhei_status status = mirror_run_alloc(&mirror->memory, run, &loading->run);
+    if (status == RHEI_OK && loading->heap_size > 0)
+        status = mirror_memory_alloc(&mirror->memory, loading->heap_size, &heap);
+    atomic_fetch_sub_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
+    loading->heap = heap;
+    loading->rest = status == RHEI_OK && rest > 0 ? base_alloc(rest) : NULL;
+    return status == RHEI_OK && rest > 0 && loading->rest == NULL ? RHEI_NO_MEMORY : status;
+}
+
+static bool read_buffer(const struct mirror_foreign *foreign, struct segment_buffer *buffer, void *to)
+{
+    if (buffer->len == 0)
+        return true;
+    buffer->bytes = to;
+    return foreign->owner->read(foreign->owner->context, buffer->offset, to, buffer->len) == RHEI_OK;
+}
+
+static bool read_all(struct loading *loading)
+{
+    struct mirror_foreign *foreign = loading->foreign;
+    struct segment_heaps *heaps[] = {&foreign->image.texts, &foreign->image.blobs};
+    char *heap = loading->heap, *rest = loading->rest;
+    bool good = true;
+    for (int p = 0; p < SEGMENT_PARTS && good; p++) {
+        struct segment_buffer *part = &foreign->image.part[p];
+        bool lasting = (enum segment_part)p == lasting_part(foreign);
+        good = read_buffer(foreign, part, lasting ? loading->run.data : rest);
+        rest += lasting ? 0 : padded(part->len);
+    }
+    for (int k = 0; k < 2 && good; k++)
+        for (uint32_t h = 0; h < heaps[k]->count && good; h++) {
+            foreign->heaps[k][h] = heap;
+            good = read_buffer(foreign, &heaps[k]->buffers[h], heap);
+            heap += padded(heaps[k]->buffers[h].len);
+        }
+    return good;
+}
+
+/* What is wrong, or NULL. */
+static const char *load_checked(struct loading *loading)
+{
+    struct mirror_foreign *foreign = loading->foreign;
+    if (make_room(loading) != RHEI_OK)
+        return "there is no memory to read it";
+    if (!read_all(loading))
+        return "it can't be read";
+    const char *wrong = foreign->checked ? mirror_image_check_again(&foreign->image)
+                                         : mirror_image_check_column(&foreign->image, foreign->segment->rows);
+    foreign->checked = wrong == NULL;
+    return wrong;
+}
+
+/* Under the column's mutex, with its segment held. */
+static void fill_remote(struct mirror_foreign *foreign, struct mirror_column *column)
+{
+    struct loading loading = {.foreign = foreign};
+    struct mirror_memory *memory = &foreign->mirror->memory;
+    uint8_t layout = foreign->image.layout;
+    if (mirror_cache_has(foreign))
+        return;
+    const char *wrong = load_checked(&loading);
+    if (wrong != NULL) {
+        mirror_run_free(memory, &loading.run);
+        mirror_memory_free(memory, loading.heap, loading.heap_size);
+        base_free(loading.rest);
+        fill_nothing(foreign, column, wrong);
+        atomic_store(&column->untouched, false);
+        return;
+    }
+    if (layout == SEGMENT_MIXED)
+        fill_cells(foreign, loading.run.data);
+    else if (layout == SEGMENT_TEXT || layout == SEGMENT_BLOB)
+        fill_strings(foreign, lasting_part(foreign), foreign->heaps[layout == SEGMENT_BLOB], loading.run.data);
+    fill_valid(foreign, column);
+    base_free(loading.rest);
+    column->data = loading.run.data;
+    foreign->filled = loading.run;
+    foreign->heap = loading.heap;
+    foreign->heap_size = loading.heap_size;
+    atomic_store_explicit(&foreign->filled_bytes, loading.run.bytes + loading.heap_size, memory_order_relaxed);
+    mirror_cache_enter(foreign);
+}
+
+bool mirror_column_is_held(const struct mirror_column *column)
+{
+    const struct mirror_foreign *foreign = column->foreign;
+    return foreign == NULL || !foreign->remote ||
+           (uint32_t)atomic_load_explicit(&foreign->segment->holds, memory_order_relaxed) > 0;
+}
+
+/* ---- All of them. -------------------------------------------------------------------------------------------------- */
+
 void mirror_column_fill(struct mirror_column *column)
 {
     struct mirror_foreign *foreign = column->foreign;
     base_mutex_lock(&foreign->mutex);
-    if (atomic_load_explicit(&column->untouched, memory_order_relaxed)) {
+    if (foreign->remote) {
+        fill_remote(foreign, column);
+    } else if (atomic_load_explicit(&column->untouched, memory_order_relaxed)) {
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_relaxed);
         const char *wrong =
             foreign->checked ? NULL : mirror_image_check_column(&foreign->image, foreign->segment->rows);
@@ -146,8 +296,11 @@ void mirror_foreign_free(struct mirror *mirror, struct mirror_foreign *foreign)
 {
     if (foreign == NULL)
         return;
+    if (foreign->remote)
+        mirror_cache_leave(foreign);
     base_mutex_destroy(&foreign->mutex);
     mirror_run_free(&mirror->memory, &foreign->filled);
+    mirror_memory_free(&mirror->memory, foreign->heap, foreign->heap_size);
     mirror_owner_drop(&mirror->memory, foreign->owner);
     mirror_memory_free(&mirror->memory, foreign, foreign->size);
 }

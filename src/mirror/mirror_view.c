@@ -88,6 +88,25 @@ static const struct mirror_segment *segment_of(const struct mirror_table_view *v
     return number < view->segment_count ? mirror_trie_get(&view->segments, number) : NULL;
 }
 
+void mirror_hold_end(struct mirror_hold *hold)
+{
+    if (hold->segment != NULL)
+        mirror_segment_let_go(hold->segment);
+    hold->segment = NULL;
+}
+
+void mirror_hold(const struct mirror_table_view *view, uint32_t number, struct mirror_hold *hold)
+{
+    const struct mirror_segment *segment = segment_of(view, number);
+    if (hold->segment == segment)
+        return;
+    mirror_hold_end(hold);
+    if (segment == NULL || !segment->remote)
+        return;
+    mirror_segment_hold(segment);
+    hold->segment = segment;
+}
+
 uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t segment)
 {
     const struct mirror_segment *found = segment_of(view, segment);
@@ -168,12 +187,17 @@ static bool copy_valid(const struct mirror_column *column, uint32_t vector, uint
 void mirror_view_column(const struct mirror_table_view *view, uint32_t segment, uint32_t vector, uint32_t column,
                         struct mirror_column_data *out)
 {
+    const struct mirror_segment *found = segment_of(view, segment);
+    mirror_segment_column(found, found == NULL ? 0 : vector_rows(view, segment, vector, found), vector, column, out);
+}
+
+void mirror_segment_column(const struct mirror_segment *found, uint32_t rows, uint32_t vector, uint32_t column,
+                           struct mirror_column_data *out)
+{
     out->layout = MIRROR_LAYOUT_EMPTY;
     out->data = NULL;
     out->classes = NULL;
     out->has_nulls = false;
-    const struct mirror_segment *found = segment_of(view, segment);
-    uint32_t rows = found == NULL ? 0 : vector_rows(view, segment, vector, found);
     if (rows == 0)
         return;
     BASE_INVARIANT(column < found->column_count);

@@ -58,7 +58,8 @@ struct segment_string {
 };
 
 struct segment_buffer {
-    const void *bytes; /* at a multiple of 8; NULL: there is none */
+    const void *bytes; /* at a multiple of 8; NULL: there is none, or it wasn't read (open_tail) */
+    uint64_t offset;   /* in the file, of one that was opened */
     size_t len;
     uint64_t checksum; /* XXH64 with seed 0 */
 };
@@ -106,6 +107,12 @@ struct segment_codec {
      * bookkeeping alone, not the buffers. RHEI_IO: not a segment of this format, or damaged. RHEI_TOO_NEW. RHEI_NO_MEMORY.
      */
     rhei_status (*open)(const void *bytes, size_t len, struct segment_image *image, struct rhei_error *error);
+    /*
+     * The same of a file that isn't in memory, by its last bytes: `tail`, `len` of `size`. Buffers have an offset and a length, and no bytes.
+     * *wanted: 0; or these are too few, there is no image, and so many of the last bytes are needed.
+     */
+    rhei_status (*open_tail)(const void *tail, size_t len, uint64_t size, struct segment_image *image, size_t *wanted,
+                             struct rhei_error *error);
 };
 
 #endif

@@ -134,8 +134,11 @@ static void take_value(struct sample *sample, const struct mirror_table_view *vi
     mirror_view_vector(view, segment, slot / MIRROR_VECTOR_ROWS, &vector);
     if (bit >= vector.rows || (vector.dead != NULL && (vector.dead[bit / 64] >> (bit % 64) & 1) != 0))
         return;
+    struct mirror_hold hold = {NULL};
+    mirror_hold(view, segment, &hold);
     mirror_view_value(view, segment, slot, sample->column, &value);
     value_of(&value, &sample->values[sample->count++]);
+    mirror_hold_end(&hold);
 }
 
 /* Of so many slots each one, anywhere among them: columns repeat their values at even distances. */

@@ -36,7 +36,9 @@ static void checksum_vector(const struct mirror_table_view *view, uint32_t segme
 {
     struct mirror_vector vector;
     uint32_t columns = mirror_view_column_count(view);
+    struct mirror_hold hold = {NULL};
     mirror_view_vector(view, segment, number, &vector);
+    mirror_hold(view, segment, &hold);
     for (uint32_t r = 0; r < vector.rows; r++) {
         if (vector.dead && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
             continue;
@@ -44,6 +46,7 @@ static void checksum_vector(const struct mirror_table_view *view, uint32_t segme
             mirror_view_value(view, segment, number * MIRROR_VECTOR_ROWS + r, c, &cells[c]);
         sync_checksum_row(checksum, cells, columns);
     }
+    mirror_hold_end(&hold);
 }
 
 rhei_status sync_checksum_view(const struct mirror_table_view *view, const struct sync_stop *stop,

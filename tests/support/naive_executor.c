@@ -216,8 +216,10 @@ static rhei_status insert_rows(const struct mirror_table_view *view, const struc
 {
     struct mirror_scan *scan = NULL;
     struct mirror_scan_batch batch;
+    struct mirror_hold hold = {NULL};
     rhei_status status = mirror_scan_open(view, options, &scan, error);
     while (status == RHEI_OK && mirror_scan_next(scan, &batch)) {
+        mirror_scan_hold(scan, &batch, &hold);
         for (uint32_t slot = mirror_scan_slot(&batch, 0); slot < batch.rows;
              slot = mirror_scan_slot(&batch, slot + 1)) {
             for (uint32_t c = 0; c < mirror_view_column_count(view); c++) {
@@ -229,6 +231,7 @@ static rhei_status insert_rows(const struct mirror_table_view *view, const struc
             sqlite3_reset(insert);
         }
     }
+    mirror_hold_end(&hold);
     mirror_scan_close(&scan);
     return status;
 }

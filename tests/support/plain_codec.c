@@ -187,4 +187,30 @@ static rhei_status open(const void *bytes, size_t len, struct segment_image *ima
     return status;
 }
 
-const struct segment_codec plain_codec = {.name = "plain", .encode = encode, .open = open};
+static void far_buffer(const char *bytes, struct segment_buffer *buffer)
+{
+    buffer->offset = buffer->bytes == NULL ? 0 : (uint64_t)((const char *)buffer->bytes - bytes);
+    buffer->bytes = NULL;
+}
+
+/* It begins at the front, so all of it is the tail. */
+static rhei_status open_tail(const void *tail, size_t len, uint64_t size, struct segment_image *image, size_t *wanted,
+                             struct rhei_error *error)
+{
+    *wanted = len < size ? (size_t)size : 0;
+    if (*wanted > 0)
+        return RHEI_OK;
+    rhei_status status = open(tail, len, image, error);
+    for (uint32_t c = 0; status == RHEI_OK && c < image->column_count; c++) {
+        struct segment_column *column = &image->columns[c];
+        struct segment_heaps *heaps[] = {&column->texts, &column->blobs};
+        for (int p = 0; p < SEGMENT_PARTS; p++)
+            far_buffer(tail, &column->part[p]);
+        for (int k = 0; k < 2; k++)
+            for (uint32_t h = 0; h < heaps[k]->count; h++)
+                far_buffer(tail, &heaps[k]->buffers[h]);
+    }
+    return status;
+}
+
+const struct segment_codec plain_codec = {.name = "plain", .encode = encode, .open = open, .open_tail = open_tail};

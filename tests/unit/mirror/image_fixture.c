@@ -177,6 +177,9 @@ static void assert_same_column(const struct mirror_table_view *one, uint32_t a, 
         assert_true(atomic_load(&source->zones[v].low) == atomic_load(&copy->zones[v].low));
         assert_true(atomic_load(&source->zones[v].high) == atomic_load(&copy->zones[v].high));
     }
+    struct mirror_hold holds[2] = {{NULL}, {NULL}};
+    mirror_hold(one, a, &holds[0]);
+    mirror_hold(other, b, &holds[1]);
     for (uint32_t i = 0; i < to->rows; i++) {
         struct rhei_value x, y;
         struct mirror_vector vector;
@@ -188,6 +191,8 @@ static void assert_same_column(const struct mirror_table_view *one, uint32_t a, 
         mirror_view_value(other, b, i, column, &y);
         assert_true(model_row_hash(&x, 1) == model_row_hash(&y, 1));
     }
+    mirror_hold_end(&holds[0]);
+    mirror_hold_end(&holds[1]);
 }
 
 void image_assert_same(const struct mirror_table_view *one, const struct mirror_table_view *other)

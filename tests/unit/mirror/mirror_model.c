@@ -209,8 +209,10 @@ typedef void (*row_visitor)(void *context, const struct rhei_value *row);
 static void visit_rows(const struct mirror_table_view *view, row_visitor visit, void *context)
 {
     uint32_t columns = mirror_view_column_count(view);
+    struct mirror_hold hold = {NULL};
     for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
         uint32_t rows = mirror_view_segment_rows(view, s);
+        mirror_hold(view, s, &hold);
         for (uint32_t i = 0; i < rows; i++) {
             struct mirror_vector vector;
             struct rhei_value row[MODEL_COLUMNS];
@@ -222,6 +224,7 @@ static void visit_rows(const struct mirror_table_view *view, row_visitor visit, 
             visit(context, row);
         }
     }
+    mirror_hold_end(&hold);
 }
 
 struct summing {
@@ -290,7 +293,9 @@ static void sum_vector(const struct mirror_table_view *view, uint32_t segment, u
     static _Thread_local struct mirror_column_data data[MODEL_COLUMNS];
     struct mirror_vector vector;
     uint32_t live = 0;
+    struct mirror_hold hold = {NULL};
     mirror_view_vector(view, segment, number, &vector);
+    mirror_hold(view, segment, &hold);
     for (uint32_t c = 0; c < summing->columns; c++)
         mirror_view_column(view, segment, number, c, &data[c]);
     for (uint32_t i = 0; i < vector.rows; i++) {
@@ -303,6 +308,7 @@ static void sum_vector(const struct mirror_table_view *view, uint32_t segment, u
         live++;
     }
     assert_int_equal(live, vector.live);
+    mirror_hold_end(&hold);
 }
 
 struct model_sum model_sum_vectors(const struct mirror_table_view *view)
@@ -374,10 +380,13 @@ void model_assert_facts(const struct mirror_table_view *view)
                 continue;
             for (uint32_t c = 0; c < mirror_view_column_count(view); c++) {
                 struct rhei_value value;
+                struct mirror_hold hold = {NULL};
+                mirror_hold(view, s, &hold);
                 mirror_view_value(view, s, i, c, &value);
                 assert_int_equal(value_flags(&value) & ~mirror_view_column_flags(view, c), 0);
                 if (value.type == RHEI_INTEGER || (value.type == RHEI_REAL && !isnan(value.as.real)))
                     assert_number(view, s, i, c, &value);
+                mirror_hold_end(&hold);
             }
         }
     }

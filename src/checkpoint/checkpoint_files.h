@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of segments that the mirror reads: each is there as long as a segment of some snapshot lies in it, whatever the newest
+ * checkpoint names. Any thread.
+ */
+#ifndef CHECKPOINT_CHECKPOINT_FILES_H
+#define CHECKPOINT_CHECKPOINT_FILES_H
+
+#include "checkpoint.h"
+#include "mirror/mirror_image.h"
+
+struct checkpoint_files;
+struct checkpoint_file;
+
+/* One hold, the caller's. Each file has another, so it may outlive the checkpoint, but never the store. */
+rhei_status checkpoint_files_new(const struct checkpoint_config *config, struct checkpoint_files **files,
+                                 struct rhei_error *error);
+/* The caller's hold ends. Accepts NULL. */
+void checkpoint_files_drop(struct checkpoint_files **files);
+
+/*
+ * Opens the file of a segment: *image, to be released by the caller, and *keeper for whoever takes it in, who has to call its release once, also
+ * if nothing comes of it. RHEI_IO, RHEI_NOT_FOUND: damaged, or not there. RHEI_TOO_NEW, RHEI_NO_MEMORY.
+ */
+rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows,
+                                  struct segment_image *image, struct mirror_keeper *keeper, uint64_t *bytes,
+                                  struct rhei_error *error);
+/* Somebody may read it. */
+bool checkpoint_files_has(struct checkpoint_files *files, uint64_t uid);
+
+#endif
