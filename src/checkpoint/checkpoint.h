@@ -31,6 +31,7 @@ struct checkpoint_restored {
     bool any;         /* false: nothing was, and position means nothing */
     int64_t position; /* of the source, which the restored tables show */
     uint32_t tables;
+    uint32_t histories; /* tables of histories, which go on whatever the source went through */
     uint64_t rows;
     int64_t duration_ns;
     char message[256]; /* why not all of it, or nothing; "": nothing is missing */

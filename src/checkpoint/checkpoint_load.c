@@ -28,6 +28,7 @@ struct loading {
     struct checkpoint_model model;
     struct read_blob *blobs;
     bool incomplete; /* what is in the store isn't what was taken over */
+    bool histories;  /* and of what is in it histories alone are: the rest isn't a state of this source */
     uint64_t delta_bytes;
 };
 
@@ -118,7 +119,7 @@ static rhei_status read_delta(struct loading *loading, const char *name, struct 
     return status == RHEI_OK ? checkpoint_apply(&loading->model, bytes, (size_t)size, error) : status;
 }
 
-/* A delta that is damaged ends the checkpoint as a whole: the log begins behind the newest one. */
+/* A delta that is damaged ends the checkpoint: the log begins behind the newest one. What was of histories before is still right. */
 static rhei_status read_deltas(struct loading *loading, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
@@ -129,8 +130,8 @@ static rhei_status read_deltas(struct loading *loading, struct rhei_error *error
         status = read_delta(loading, name, &why);
         if (status == RHEI_IO) {
             set_aside(loading, name, why.message);
-            checkpoint_model_reset(&loading->model);
-            return RHEI_DONE;
+            loading->histories = true;
+            return RHEI_OK;
         }
         if (status != RHEI_OK && status != RHEI_DONE && error != NULL)
             *error = why;
@@ -159,7 +160,8 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
                 "anew";
     if (wrong != NULL) {
         tell(loading, "the checkpoint of the mirror isn't used", wrong);
-        return RHEI_DONE;
+        loading->histories = true;
+        return RHEI_OK;
     }
     if (status != RHEI_OK && error != NULL)
         *error = why;
@@ -253,15 +255,34 @@ static uint32_t count_segments(const struct checkpoint_table *table, bool in_pie
     return count;
 }
 
+static bool is_history(const struct checkpoint_table *table)
+{
+    return table->definition->id >> TABLE_SOURCE_SHIFT >= TABLE_HISTORY;
+}
+
+static rhei_status go_on_without(struct loading *loading, const struct checkpoint_table *table,
+                                 struct rhei_error *error)
+{
+    char what[128];
+    (void)snprintf(what, sizeof what, "versions of \"%.60s\" are lost", table->definition->name);
+    tell(loading, what, error->message);
+    error_clear(error);
+    return RHEI_OK;
+}
+
 /* Segments in files take the first numbers, in this order; rows that come in pieces are appended behind them. */
 static rhei_status fill(struct loading *loading, struct mirror_build *build, const struct checkpoint_table *table,
                         struct checkpoint_known_table *known, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     uint32_t at = 0;
-    for (const struct checkpoint_segment *s = table->segments; s != NULL && status == RHEI_OK; s = s->next)
-        if (!s->in_pieces)
-            status = adopt(loading, build, s, &known->segments[at++], error);
+    for (const struct checkpoint_segment *s = table->segments; s != NULL && status == RHEI_OK; s = s->next) {
+        if (s->in_pieces)
+            continue;
+        status = adopt(loading, build, s, &known->segments[at++], error);
+        if (status == RHEI_IO && is_history(table)) /* versions that are nowhere else: what is right stays */
+            status = go_on_without(loading, table, error);
+    }
     /* they are here, but not at the places that the checkpoint knows: numbers of their own, so that they are taken out of it */
     for (const struct checkpoint_segment *s = table->segments; s != NULL && status == RHEI_OK; s = s->next)
         if (s->in_pieces) {
@@ -287,7 +308,10 @@ static rhei_status restore_table(struct loading *loading, const struct checkpoin
     if (status == RHEI_OK)
         status = mirror_build_attach(&build, error);
     if (status == RHEI_OK) {
-        loading->restored->tables++;
+        if (is_history(table))
+            loading->restored->histories++;
+        else
+            loading->restored->tables++;
         return RHEI_OK;
     }
     mirror_build_abandon(&build);
@@ -296,11 +320,12 @@ static rhei_status restore_table(struct loading *loading, const struct checkpoin
 }
 
 /* Smallest number first, as sets are sorted. */
-static struct checkpoint_table *next_table(const struct checkpoint_model *model, int64_t after)
+static struct checkpoint_table *next_table(const struct checkpoint_model *model, bool histories, int64_t after)
 {
     struct checkpoint_table *best = NULL;
     for (struct checkpoint_table *table = model->tables; table != NULL; table = table->next)
-        if ((int64_t)table->definition->id > after && (best == NULL || table->definition->id < best->definition->id))
+        if ((int64_t)table->definition->id > after && (!histories || is_history(table)) &&
+            (best == NULL || table->definition->id < best->definition->id))
             best = table;
     return best;
 }
@@ -308,7 +333,8 @@ static struct checkpoint_table *next_table(const struct checkpoint_model *model,
 static rhei_status restore_tables(struct loading *loading, struct rhei_error *error)
 {
     const struct checkpoint_table *table;
-    for (int64_t after = -1; (table = next_table(&loading->model, after)) != NULL; after = table->definition->id) {
+    for (int64_t after = -1; (table = next_table(&loading->model, loading->histories, after)) != NULL;
+         after = table->definition->id) {
         struct rhei_error why = RHEI_ERROR_INIT;
         rhei_status status = restore_table(loading, table, &why);
         if (status == RHEI_NO_MEMORY) {

@@ -23,8 +23,19 @@ enum {
     BYTES_AT_ONCE = 16 << 20,
     MOST_DELTAS = 16,
     DELTA_BYTES_LEAST = 4 << 20, /* of all deltas: below, a new manifest isn't worth it for their size */
-    OWN_FILES = 0,               /* source of the tables that are kept: those of our own file */
 };
+
+/* Tables of our own file are kept, and their histories: the next one from *id on. */
+static const struct mirror_table_view *next_kept(const struct mirror_snapshot *snapshot, uint32_t *id)
+{
+    static const uint32_t histories = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
+    const struct mirror_table_view *view = mirror_view_next(snapshot, id);
+    if (view != NULL && *id >> TABLE_SOURCE_SHIFT != 0 && *id < histories) {
+        *id = histories;
+        view = mirror_view_next(snapshot, id);
+    }
+    return view != NULL && source_of_table(*id) == 0 ? view : NULL;
+}
 
 struct blobs { /* on their way to the store */
     struct blob blob[BLOBS_AT_ONCE];
@@ -274,11 +285,8 @@ static rhei_status write_tables(struct writing *writing)
 {
     const struct mirror_table_view *view;
     rhei_status status = RHEI_OK;
-    for (uint32_t id = 0; status == RHEI_OK && (view = mirror_view_next(&writing->snapshot, &id)) != NULL; id++) {
-        if (id >> TABLE_SOURCE_SHIFT != OWN_FILES)
-            break;
+    for (uint32_t id = 0; status == RHEI_OK && (view = next_kept(&writing->snapshot, &id)) != NULL; id++)
         status = write_table(writing, view, id);
-    }
     for (size_t i = 0; status == RHEI_OK && !writing->whole && i < writing->checkpoint->set.count; i++)
         if (checkpoint_set_find(&writing->set, writing->checkpoint->set.tables[i].id) == NULL)
             checkpoint_put_gone(&writing->out, writing->checkpoint->set.tables[i].id);
@@ -310,8 +318,7 @@ static uint64_t count_segments(const struct mirror_snapshot *snapshot)
 {
     const struct mirror_table_view *view;
     uint64_t count = 0;
-    for (uint32_t id = 0; (view = mirror_view_next(snapshot, &id)) != NULL && id >> TABLE_SOURCE_SHIFT == OWN_FILES;
-         id++)
+    for (uint32_t id = 0; (view = next_kept(snapshot, &id)) != NULL; id++)
         count += mirror_view_segment_count(view);
     return count;
 }

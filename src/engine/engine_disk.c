@@ -47,6 +47,7 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
         return status;
     sync->restored = restored.any;
     sync->restored_position = restored.position;
+    sync->histories = restored.histories > 0;
     sync->keeps_log = true;
     return RHEI_OK;
 }

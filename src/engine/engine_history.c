@@ -11,6 +11,8 @@
  */
 #include "engine/engine_history.h"
 
+#include "engine/engine_history_parts.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +23,6 @@
 #include "sql/sql_lexer.h"
 
 enum { MOST_DEPTH = 64, MOST_NAMES = 64, MOST_PARAMETERS = 256 };
-
-struct past { /* what is asked of a table */
-    enum { PAST_AS_OF, PAST_POSITION, PAST_RANGE, PAST_BETWEEN, PAST_ALL } kind;
-    struct base_buffer first, second; /* SQL of the ends */
-};
 
 struct name {
     const char *text;
@@ -38,7 +35,11 @@ struct rewriter {
     const char *copied;         /* up to here the text is in `out` */
     struct base_buffer out;
     const char *as_of; /* SQL; NULL: the present */
+    int64_t as_of_us;
+    int64_t operand_us; /* what the last operand comes to, */
+    bool operand_known; /* where that is known */
     const struct capture_catalog *catalog;
+    struct engine_histories histories;
     const struct rhei_value *values;
     uint32_t value_count;
     struct rhei_value *own;
@@ -111,15 +112,6 @@ static const struct source_table *find_table(const struct rewriter *r, const cha
     return NULL;
 }
 
-static bool find_part(const struct rewriter *r, const char *table, const char *part)
-{
-    struct base_buffer name = {0};
-    base_buffer_format(&name, "%s%s", table, part);
-    bool found = !name.failed && find_table(r, ENGINE_HISTORY, name.data) != NULL;
-    base_buffer_reset(&name);
-    return found;
-}
-
 static bool is_cte(const struct rewriter *r, const char *name)
 {
     for (uint32_t c = 0; c < r->cte_count; c++)
@@ -176,6 +168,12 @@ static uint32_t parameter_number(struct rewriter *r, struct sql_token token)
     return number;
 }
 
+static void note_time(struct rewriter *r, const struct rhei_value *micros)
+{
+    r->operand_known = micros->type == RHEI_INTEGER;
+    r->operand_us = r->operand_known ? micros->as.integer : 0;
+}
+
 static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool position, struct sql_token token,
                                struct base_buffer *sql)
 {
@@ -187,6 +185,8 @@ static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool positio
         return RHEI_OK;
     bool first = !r->is_time[number - 1];
     r->is_time[number - 1] = true;
+    if (!first && r->own != NULL && number <= r->value_count)
+        note_time(r, &r->own[number - 1]);
     if (!first || r->values == NULL || number > r->value_count)
         return RHEI_OK;
     if (r->own == NULL) {
@@ -195,7 +195,9 @@ static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool positio
             return error_no_memory(r->error);
         memcpy(r->own, r->values, r->value_count * sizeof *r->own);
     }
-    return engine_time_value(&r->values[number - 1], &r->own[number - 1], r->error);
+    rhei_status status = engine_time_value(&r->values[number - 1], &r->own[number - 1], r->error);
+    note_time(r, &r->own[number - 1]);
+    return status;
 }
 
 /* ---- Times. -------------------------------------------------------------------------------------------------------- */
@@ -212,6 +214,8 @@ static rhei_status put_time(struct rewriter *r, const struct rhei_value *value, 
         base_buffer_text(sql, "NULL");
     else if (status == RHEI_OK)
         base_buffer_format(sql, "%" PRId64, micros.as.integer);
+    if (status == RHEI_OK)
+        note_time(r, &micros);
     return status;
 }
 
@@ -260,6 +264,7 @@ static rhei_status take_operand(struct rewriter *r, bool position, struct base_b
     uint32_t tokens = 0, parameter = 0, used = 0;
     int depth = 0;
     bool complete = false;
+    r->operand_known = false;
     while (depth > 0 ? token.code != SQL_LEX_END : !ends_operand(token, complete)) {
         depth += is(token, "(") - is(token, ")");
         uint32_t number = parameter_number(r, token);
@@ -285,123 +290,43 @@ static rhei_status take_operand(struct rewriter *r, bool position, struct base_b
 
 /* ---- Subqueries. --------------------------------------------------------------------------------------------------- */
 
-static void put_columns(struct base_buffer *out, const struct source_table *table, bool own)
-{
-    bool any = false;
-    for (uint32_t c = 0; c < table->column_count; c++) {
-        if (table->columns[c].is_rowid || (own && strcmp(table->columns[c].name, "_rhei_ended_seq") == 0))
-            continue;
-        base_buffer_text(out, any ? ", " : "");
-        base_buffer_identifier(out, table->columns[c].name);
-        any = true;
-    }
-}
-
-static void put_condition(struct base_buffer *out, const struct past *past, bool ended)
-{
-    const char *first = past->first.data, *second = past->second.data;
-    switch (past->kind) {
-    case PAST_AS_OF:
-        base_buffer_format(out, " WHERE _rhei_valid_from <= %s", first);
-        if (ended)
-            base_buffer_format(out, " AND _rhei_valid_to > %s", first);
-        return;
-    case PAST_POSITION:
-        base_buffer_format(out, " WHERE _rhei_seq <= %s", first);
-        if (ended)
-            base_buffer_format(out, " AND _rhei_ended_seq > %s", first);
-        return;
-    case PAST_RANGE:
-    case PAST_BETWEEN:
-        base_buffer_format(out, " WHERE _rhei_valid_from %s %s", past->kind == PAST_RANGE ? "<" : "<=", second);
-        if (ended)
-            base_buffer_format(out, " AND _rhei_valid_to > %s", first);
-        return;
-    default:
-        return;
-    }
-}
-
-static void put_subquery(struct rewriter *r, const char *name, const struct source_table *now, const struct past *past)
-{
-    static const char *const parts[] = {"_history_ended", "_history_open"};
-    bool versions = past->kind != PAST_AS_OF && past->kind != PAST_POSITION;
-    struct base_buffer part = {0};
-    base_buffer_char(&r->out, '(');
-    for (int p = 0; p < 2; p++) {
-        base_buffer_clear(&part);
-        base_buffer_format(&part, "%s%s", name, parts[p]);
-        if (part.failed)
-            break;
-        base_buffer_text(&r->out, p == 0 ? "SELECT " : " UNION ALL SELECT ");
-        put_columns(&r->out, versions ? find_table(r, ENGINE_HISTORY, part.data) : now, versions);
-        base_buffer_text(&r->out, " FROM " ENGINE_HISTORY ".");
-        base_buffer_identifier(&r->out, part.data);
-        put_condition(&r->out, past, p == 0);
-    }
-    base_buffer_char(&r->out, ')');
-    r->out.failed = r->out.failed || part.failed;
-    base_buffer_reset(&part);
-}
-
 static rhei_status no_history(const struct rewriter *r, const char *name)
 {
     if (find_table(r, NULL, name) == NULL)
         return error_set(r->error, RHEI_SQL, "no such table: %.100s", name);
+    if (!engine_keeps_history(r->db, name))
+        return error_set(r->error, RHEI_UNSUPPORTED,
+                         "table \"%.100s\" keeps no history: give it sync_mode = \"temporal\"", name);
     return error_set(
         r->error, RHEI_STALE,
         "table \"%.100s\" has no history now: it is being loaded, or isn't mirrored (rh status says which)", name);
 }
 
-/* Where the history begins, or INT64_MAX. Never later than it does. */
-static int64_t begins_at(const struct rewriter *r, const char *name)
-{
-    struct mirror_snapshot snapshot = {0};
-    int64_t begin = INT64_MAX;
-    if (mirror_snapshot_take(r->db->mirror, &snapshot) != RHEI_OK)
-        return 0;
-    for (int p = 0; p < 2; p++) {
-        struct base_buffer part = {0};
-        base_buffer_format(&part, "%s%s", name, p == 0 ? "_history_ended" : "_history_open");
-        const struct source_table *table = part.failed ? NULL : find_table(r, ENGINE_HISTORY, part.data);
-        const struct mirror_table_view *view = table == NULL ? NULL : mirror_view(&snapshot, table->id);
-        double low = 0, high = 0;
-        for (uint32_t c = 0; view != NULL && c < table->column_count; c++)
-            if (strcmp(table->columns[c].name, "_rhei_valid_from") == 0 && mirror_view_range(view, c, &low, &high) &&
-                low < (double)begin)
-                begin = (int64_t)low;
-        base_buffer_reset(&part);
-    }
-    mirror_snapshot_release(&snapshot);
-    return begin;
-}
-
 /* What was before the history is empty, which is said once for a handle. */
-static void say_if_before(const struct rewriter *r, const char *name, const struct past *past)
+static void say_if_before(const struct rewriter *r, const char *name, const struct engine_past *past)
 {
-    int64_t time = past->kind == PAST_AS_OF && past->first.data != NULL ? strtoll(past->first.data, NULL, 10) : 0;
-    if (time == 0 || atomic_load(&r->db->said_before))
+    if (past->kind != PAST_AS_OF || !past->known || atomic_load(&r->db->said_before))
         return;
-    int64_t begin = begins_at(r, name);
-    if (time >= begin || atomic_exchange(&r->db->said_before, true))
+    int64_t begin = engine_histories_begin(&r->histories, name);
+    if (past->time >= begin || atomic_exchange(&r->db->said_before, true))
         return;
-    base_log_write(
-        &r->db->log, BASE_LOG_WARN, "engine",
-        "the history of table \"%s\" begins at %" PRId64
-        " (microseconds since 1970), and is empty before: it is kept in memory, from when the database was opened",
-        name, begin == INT64_MAX ? base_wall_ms() * 1000 : begin);
+    base_log_write(&r->db->log, BASE_LOG_WARN, "engine",
+                   "the history of table \"%s\" begins at %" PRId64 " (microseconds since 1970), and is empty before%s",
+                   name, begin == INT64_MAX ? base_wall_ms() * 1000 : begin,
+                   r->db->checkpoint == NULL ? ": it is kept in memory, from when the database was opened" : "");
 }
 
 /* Puts the table's past in the place of the text from `from` to r->at. */
 static rhei_status replace(struct rewriter *r, const char *from, const char *name, const char *shown,
-                           const struct past *past)
+                           const struct engine_past *past)
 {
     const struct source_table *now = find_table(r, NULL, name);
-    if (now == NULL || !find_part(r, name, "_history_ended") || !find_part(r, name, "_history_open"))
+    bool follows = now != NULL && engine_keeps_history(r->db, name);
+    if (follows ? !engine_histories_followed(&r->histories, name) : !engine_histories_any(&r->histories, name))
         return no_history(r, name);
     say_if_before(r, name, past);
     base_buffer_append(&r->out, r->copied, (size_t)(from - r->copied));
-    put_subquery(r, name, now, past);
+    engine_histories_put(&r->histories, name, now, past, &r->out);
     struct sql_token next = peek(r, r->at);
     if (!is(next, "AS") && !is_name(next)) {
         base_buffer_text(&r->out, " AS ");
@@ -430,7 +355,7 @@ static bool take_words(struct rewriter *r, const char *const *words)
 #define TAKE(...) take_words(r, (const char *const[]){__VA_ARGS__, NULL})
 
 /* A clause at r->at; *found = false: there is none. */
-static rhei_status take_clause(struct rewriter *r, struct past *past, bool *found)
+static rhei_status take_clause(struct rewriter *r, struct engine_past *past, bool *found)
 {
     *found = true;
     if (TAKE("AS", "OF", "POSITION")) {
@@ -448,7 +373,10 @@ static rhei_status take_clause(struct rewriter *r, struct past *past, bool *foun
     }
     if (TAKE("AS", "OF")) {
         past->kind = PAST_AS_OF;
-        return take_operand(r, false, &past->first);
+        status = take_operand(r, false, &past->first);
+        past->known = r->operand_known;
+        past->time = r->operand_us;
+        return status;
     }
     bool range = TAKE("FROM");
     if (!range && !TAKE("BETWEEN"))
@@ -472,17 +400,28 @@ static char *table_of_history(const struct rewriter *r, const char *name)
         if (base_fold_compare(r->catalog->views[v].name, name) == 0)
             return NULL;
     char *table = base_strndup(name, len - more);
-    if (table != NULL && !find_part(r, table, "_history_ended")) {
+    if (table != NULL && !engine_histories_any(&r->histories, table)) {
         base_free(table);
         table = NULL;
     }
     return table;
 }
 
+/* Of the file as it is, or one that went and has a history. */
+static bool is_table(const struct rewriter *r, const char *name)
+{
+    if (find_table(r, NULL, name) != NULL)
+        return true;
+    for (uint32_t v = 0; v < r->catalog->view_count; v++)
+        if (base_fold_compare(r->catalog->views[v].name, name) == 0)
+            return false;
+    return engine_histories_any(&r->histories, name);
+}
+
 /* A table's name, perhaps behind a schema's, at `from`; r->at is behind it. */
 static rhei_status take_table(struct rewriter *r, const char *from, const char *schema, const char *name)
 {
-    struct past past = {0};
+    struct engine_past past = {0};
     bool found = false;
     bool here = schema == NULL || base_fold_compare(schema, "main") == 0;
     rhei_status status = take_clause(r, &past, &found);
@@ -495,8 +434,10 @@ static rhei_status take_table(struct rewriter *r, const char *from, const char *
              (of = table_of_history(r, name)) != NULL) {
         past.kind = PAST_ALL;
         status = replace(r, from, of, name, &past);
-    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && find_table(r, NULL, name) != NULL) {
+    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && is_table(r, name)) {
         past.kind = PAST_AS_OF;
+        past.known = true;
+        past.time = r->as_of_us;
         base_buffer_text(&past.first, r->as_of);
         status = replace(r, from, name, name, &past);
     }
@@ -571,10 +512,9 @@ static rhei_status walk(struct rewriter *r)
     return status;
 }
 
-/* Is there anything to look for? Most texts have none of the words. */
-static bool may_be_past(const char *sql)
+bool engine_history_may_be(const char *sql, const char *as_of)
 {
-    return strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
+    return as_of != NULL || strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
            strcasestr(sql, "position") != NULL;
 }
 
@@ -598,7 +538,7 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
     if (!db->keeps_history && as_of != NULL)
         return error_set(error, RHEI_UNSUPPORTED,
                          "this database keeps no history: open it with sync_mode = \"temporal\"");
-    if (!db->keeps_history || (as_of == NULL && !may_be_past(sql)))
+    if (!db->keeps_history || !engine_history_may_be(sql, as_of))
         return RHEI_OK;
     struct rewriter *r = base_alloc_zero(1, sizeof *r);
     struct base_buffer time = {0};
@@ -617,9 +557,12 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
     if (status == RHEI_OK && as_of != NULL) {
         base_buffer_format(&time, "%" PRId64, micros);
         r->as_of = time.data;
+        r->as_of_us = micros;
     }
     if (status == RHEI_OK)
         status = capture_catalog_take(db->oltp, &r->catalog, error);
+    if (status == RHEI_OK)
+        status = engine_histories_open(db, &r->histories, error);
     if (status == RHEI_OK) {
         note_ctes(r);
         status = walk(r);
@@ -634,6 +577,7 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
         status = *made == NULL ? error_no_memory(error) : RHEI_OK;
     }
     capture_catalog_release(&r->catalog);
+    engine_histories_close(&r->histories);
     base_buffer_reset(&r->out);
     base_buffer_reset(&time);
     base_free(r->own);

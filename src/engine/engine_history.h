@@ -16,6 +16,9 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
                                    const struct rhei_value *values, uint32_t value_count, char **made,
                                    struct rhei_value **own, struct rhei_error *error);
 
+/* Is there anything to look for? Most texts have none of the words. */
+bool engine_history_may_be(const char *sql, const char *as_of);
+
 /* Microseconds since 1970. RHEI_INVALID: it isn't a time, and the message says how one looks. */
 rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, struct rhei_error *error);
 rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value *micros, struct rhei_error *error);

@@ -56,8 +56,8 @@ struct rhei_db {
     struct engine_watches *watches; /* NULL without a column store */
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
     struct engine_ticker *ticker;   /* tells how far calls are (engine_progress.c) */
-    bool keeps_history;
-    atomic_bool said_before; /* that there is nothing before the history */
+    bool keeps_history;             /* some table does, or may */
+    atomic_bool said_before;        /* that there is nothing before the history */
     struct engine_counters counters;
     _Atomic(struct rhei_rows *)
         spare_rows; /* those of SQLite that were closed last: memory, and maybe the same statement again */
@@ -179,6 +179,10 @@ struct engine_ask {
     const char *as_of; /* every table as of this time; NULL: as they are */
     uint64_t memory_limit;
     struct engine_limits limits;
+    /* Where `sql` was made of a question about the past: the one that was asked, and what was known of histories then. */
+    const char *asked;
+    const struct rhei_value *asked_params;
+    uint64_t histories;
 };
 /* End with engine_ask_reset, also after an error. */
 rhei_status engine_ask_init(struct rhei_db *db, struct engine_ask *ask, const char *sql,
@@ -250,6 +254,8 @@ int64_t engine_most_age_ms(const struct engine_ask *ask);
  */
 uint32_t engine_shown_each(struct rhei_db *db, const struct oltp_facts *facts, uint32_t at, const char **name,
                            uint32_t *number);
+/* Does the table of that name keep a history? Any thread. */
+bool engine_keeps_history(const struct rhei_db *db, const char *table);
 rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error); /* the tables that sync keeps */
 void engine_shown_stop(struct rhei_db *db); /* no other source is followed any more */
 /* When SQLite's connections are closed. */

@@ -105,9 +105,6 @@ static rhei_status check(const struct rhei_config *config, struct rhei_error *er
     if (status != RHEI_OK)
         return status;
     bool temporal = config->sync_mode == RHEI_SYNC_TEMPORAL;
-    if (temporal && config->olap_path != NULL)
-        return error_set(error, RHEI_UNSUPPORTED,
-                         "sync_mode temporal keeps its history in memory in this version: leave olap_path out");
     if (temporal && config->olap_backend == RHEI_OLAP_NONE)
         return error_set(error, RHEI_UNSUPPORTED, "sync_mode temporal needs the column store, which has the history");
     if (config->olap_backend != RHEI_OLAP_DUCKDB && config->olap_backend != RHEI_OLAP_NONE)
@@ -168,8 +165,7 @@ static void built(void *context, uint64_t rows)
 
 static bool keeps_history(void *context, const char *table)
 {
-    (void)context;
-    return strncmp(table, "_rhei_", 6) != 0;
+    return engine_keeps_history(context, table);
 }
 
 static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *error)
@@ -215,6 +211,7 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
         status = engine_disk_open(db, &sync, error);
     db->keeps_history = config->sync_mode == RHEI_SYNC_TEMPORAL;
     sync.keeps_history = db->keeps_history ? keeps_history : NULL;
+    sync.history_context = db;
     if (status == RHEI_OK)
         status = sync_open(&sync, &db->sync, error);
     return status == RHEI_OK && db->keeps_history ? engine_show_history(db, error) : status;

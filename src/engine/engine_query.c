@@ -36,11 +36,19 @@ static rhei_status take_options(struct rhei_db *db, struct engine_ask *ask, cons
     return RHEI_OK;
 }
 
+/* What there is of a table's history has to be known as of what was committed: a table that just went is one of the past. */
 static rhei_status ask_past(struct rhei_db *db, struct engine_ask *ask, struct rhei_error *error)
 {
-    rhei_status status = engine_history_rewrite(db, ask->sql, ask->len, ask->as_of, ask->params, ask->param_count,
-                                                &ask->rewritten, &ask->times, error);
+    rhei_status status = RHEI_OK;
+    if (engine_history_may_be(ask->sql, ask->as_of) && db->sync != NULL)
+        status = engine_wait_fresh(db, ask, error);
+    ask->histories = db->sync == NULL ? 0 : sync_histories_changed(db->sync);
+    if (status == RHEI_OK)
+        status = engine_history_rewrite(db, ask->sql, ask->len, ask->as_of, ask->params, ask->param_count,
+                                        &ask->rewritten, &ask->times, error);
     if (ask->rewritten != NULL) {
+        ask->asked = ask->sql;
+        ask->asked_params = ask->params;
         ask->sql = ask->rewritten;
         ask->len = strlen(ask->sql);
     }
@@ -352,6 +360,37 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
     return status;
 }
 
+/*
+ * A history may get another form, or a table of it cease to be followed, between the making of the text and the state that the rows are
+ * of: then the text is made anew.
+ */
+static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
+                               struct rhei_error *error)
+{
+    enum { PAST_TRIES = 8 };
+    rhei_status status = ask_until_settled(db, ask, rows, error);
+    uint64_t known = ask->histories;
+    for (int tries = 0; known != sync_histories_changed(db->sync); tries++) {
+        rhei_rows_close(rows);
+        error_clear(error);
+        if (tries == PAST_TRIES)
+            return error_set(error, RHEI_STALE, "histories change all the time while they are asked: ask again");
+        struct engine_ask anew = *ask;
+        anew.sql = ask->asked;
+        anew.len = strlen(ask->asked);
+        anew.params = ask->asked_params;
+        anew.rewritten = NULL;
+        anew.times = NULL;
+        status = ask_past(db, &anew, error);
+        known = anew.histories;
+        if (status == RHEI_OK)
+            status = ask_until_settled(db, &anew, rows, error);
+        base_free(anew.rewritten);
+        base_free(anew.times);
+    }
+    return status;
+}
+
 /* Blanks, comments and semicolons: nothing to do, and nothing comes of it. */
 static bool is_blank(const char *sql, size_t len)
 {
@@ -411,6 +450,8 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
         status = engine_explain_route(db, ask, rows, error);
     else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len))
         status = ask_plain_write(db, ask, rows, error);
+    else if (ask->rewritten != NULL)
+        status = ask_of_past(db, ask, rows, error);
     else
         status = ask_until_settled(db, ask, rows, error);
     atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);

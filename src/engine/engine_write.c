@@ -41,6 +41,34 @@ static rhei_status write_end(const struct engine_write *write, struct engine_lim
     return status;
 }
 
+/* A table that changes its form or goes takes the log's way of telling its rows with it. Too often costs a look. */
+static bool may_change_schema(const char *sql)
+{
+    return strcasestr(sql, "alter") != NULL || strcasestr(sql, "drop") != NULL;
+}
+
+/*
+ * What is read of the past has to be known as of what was committed, and what a table went through has to be known before its schema
+ * changes: behind that, a load tells its outcome alone. Within a transaction it is as it was known when that began.
+ */
+static rhei_status await_history(const struct engine_write *write, struct engine_limits *limits,
+                                 struct rhei_error *error)
+{
+    struct sync_stop stop = {.check = engine_limits_check, .context = limits};
+    struct rhei_db *db = write->db;
+    bool asks = engine_history_may_be(write->sql, NULL);
+    if (!db->keeps_history || db->sync == NULL ||
+        (write->session != NULL && rhei_session_in_transaction(write->session)))
+        return RHEI_OK;
+    if (!asks && !may_change_schema(write->sql))
+        return RHEI_OK;
+    rhei_status status = sync_wait_latest(db->sync, 0, &stop, error);
+    if (status == RHEI_OK || asks || engine_limits_check(limits) != RHEI_OK)
+        return status;
+    error_clear(error); /* the schema may be changed all the same */
+    return RHEI_OK;
+}
+
 rhei_status engine_write_one(const struct engine_write *write, const struct rhei_params *params,
                              struct rhei_error *error)
 {
@@ -60,7 +88,9 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
     char *past = NULL; /* the text, where it reads of it */
     struct rhei_value *times = NULL;
     const char *sql = write->sql;
-    status = engine_history_rewrite(write->db, sql, len, NULL, bound.values, bound.count, &past, &times, error);
+    status = await_history(write, &limits, error);
+    if (status == RHEI_OK)
+        status = engine_history_rewrite(write->db, sql, len, NULL, bound.values, bound.count, &past, &times, error);
     if (status != RHEI_OK) {
         engine_bound_reset(&bound);
         return write_end(write, &limits, status, &done);
@@ -142,6 +172,9 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
         return status;
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
+    status = await_history(write, &limits, error);
+    if (status != RHEI_OK)
+        return write_end(write, &limits, status, &done);
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     elsewhere.in_session = write->session != NULL;
     size_t len = strlen(write->sql);

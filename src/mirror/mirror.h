@@ -237,6 +237,15 @@ bool mirror_next_table(struct mirror *mirror, uint32_t *table);
 /* The table has a sink. The writer. */
 bool mirror_has_sink(struct mirror *mirror, uint32_t table);
 
+/*
+ * Every live row of a table's working state, published or not, in no order: `row` is borrowed until take returns, which may end it with
+ * anything but RHEI_OK and may not call the mirror. RHEI_NOT_FOUND, RHEI_NO_MEMORY, RHEI_MEMORY_LIMIT. The writer.
+ */
+rhei_status mirror_working_each(struct mirror *mirror, uint32_t table,
+                                rhei_status (*take)(void *context, const struct rhei_value *row), void *context,
+                                struct rhei_error *error);
+/* Smallest and largest number that the column of the working state ever held; false: none. The writer. */
+bool mirror_working_range(struct mirror *mirror, uint32_t table, uint32_t column, double *low, double *high);
 /* Live rows of a table with everything that was applied so far, published or not; 0: there is no such table. */
 uint64_t mirror_rows(struct mirror *mirror, uint32_t table);
 /*
@@ -297,6 +306,8 @@ size_t mirror_trim(struct mirror *mirror);
 bool mirror_is_damaged(const struct mirror_snapshot *snapshot);
 /* How often something failed. Any thread. */
 uint64_t mirror_damages(const struct mirror *mirror);
+/* Whether this segment is one, once all its columns were read. Any thread. */
+bool mirror_view_segment_is_damaged(const struct mirror_table_view *view, uint32_t segment);
 /* Whether a table of the working state has such a segment. The writer. */
 bool mirror_table_is_damaged(struct mirror *mirror, uint32_t table);
 

@@ -27,6 +27,13 @@ bool mirror_is_damaged(const struct mirror_snapshot *snapshot)
     return false;
 }
 
+bool mirror_view_segment_is_damaged(const struct mirror_table_view *view, uint32_t number)
+{
+    const struct mirror_segment *segment =
+        number < view->segment_count ? mirror_trie_get(&view->segments, number) : NULL;
+    return segment != NULL && atomic_load_explicit(&segment->damaged, memory_order_relaxed);
+}
+
 bool mirror_table_is_damaged(struct mirror *mirror, uint32_t table)
 {
     const struct mirror_table *found = mirror_table_find(mirror, table);

@@ -56,6 +56,8 @@ struct sync_config {
      */
     bool restored;
     int64_t restored_position;
+    /* The mirror has histories already, unpublished: they go on with their tables, whether those are restored or not. */
+    bool histories;
     bool keeps_log; /* nothing is pruned beyond what sync_durable said, and nothing before it said anything */
 };
 
@@ -147,6 +149,39 @@ rhei_status sync_wait_again(struct sync *sync, const char *table, int64_t deadli
                             bool *waited, struct rhei_error *error);
 /* Throws one table's mirror (NULL: all) away and builds it anew in the background. */
 rhei_status sync_rebuild(struct sync *sync, const char *table, struct rhei_error *error);
+
+/*
+ * The history of a table, generation by generation: its columns changed from one to the next. Each has a table of the mirror with the
+ * versions that ended, and the newest one another with those that are valid.
+ */
+struct sync_generation {
+    uint32_t number;
+    char *table;  /* whose versions these are, as it is named now, or was when it went */
+    char **names; /* [name_count] of the table's columns in it, as they are named now, or were when they went */
+    uint32_t name_count;
+    bool current;     /* the table's columns are these now; the versions that are valid are in this one */
+    int64_t began_us; /* when its load began */
+    int64_t
+        gone_us; /* when the table went, or ceased to keep a history: no version is valid from there on. 0: it didn't */
+    int64_t gone_seq;
+    int64_t kept_us; /* of the versions that ended by then not all are here any more. 0: all are */
+    int64_t kept_seq;
+    uint64_t round; /* in the book of a sync: of which list of tables it was found gone */
+};
+struct sync_book {
+    struct sync_generation **generations; /* sorted by number */
+    size_t count, capacity;
+    uint32_t next_number;
+    bool in_mirror; /* of a sync: the mirror has its table */
+};
+/* What a state tells of a source's histories; end with sync_book_free. RHEI_NO_MEMORY. Any thread. */
+rhei_status sync_book_read(const struct mirror_snapshot *snapshot, uint32_t source, struct sync_book *book,
+                           struct rhei_error *error);
+void sync_book_free(struct sync_book *book);
+/* Grows before anything is published in which a history has another form or isn't followed any more. Nanoseconds. Any thread. */
+uint64_t sync_histories_changed(const struct sync *sync);
+/* Their tables' numbers. */
+void sync_generation_parts(uint32_t source, uint32_t number, uint32_t *open, uint32_t *ended);
 
 struct sync_histogram { /* power-of-two buckets of nanoseconds: bucket i counts [2^i, 2^(i+1)) */
     uint64_t bucket[48];

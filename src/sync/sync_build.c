@@ -96,12 +96,24 @@ static rhei_status run_loaders(struct sync *sync, struct sync_job *job, struct r
     return status;
 }
 
+/* What the history goes on from has to be published: so has every change that its table went through while it was followed. */
+static rhei_status begin_history(struct sync *sync, struct sync_job *job, struct rhei_error *error)
+{
+    struct sync_report report;
+    rhei_status status = sync_history_new(sync, job->definition, &job->history, error);
+    if (status == RHEI_OK && job->history && sync_history_goes_on(job->history))
+        status = sync_join(sync, false, NULL, &report, error);
+    return status;
+}
+
 static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_error *error)
 {
     const struct change_source_ops *ops = sync->config.source->ops;
     struct source_load_info info = {.rows = -1};
     sync_fault(sync, "sync.build.begun");
-    rhei_status status = ops->load_begin(sync->config.source, job->table, job->loaders, &job->load, &info, error);
+    rhei_status status = begin_history(sync, job, error);
+    if (status == RHEI_OK)
+        status = ops->load_begin(sync->config.source, job->table, job->loaders, &job->load, &info, error);
     if (status != RHEI_OK)
         return status;
     base_mutex_lock(&sync->lock);
@@ -111,10 +123,8 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
         job->loaders = info.loader_count;
 
     status = mirror_build_begin(sync->config.mirror, job->definition, job->loaders, &job->build, error);
-    if (status == RHEI_OK)
-        status = sync_history_new(sync, job->definition, &job->history, error);
     if (status == RHEI_OK && job->history)
-        status = sync_history_load_begin(sync, job->history, job->loaders, info.position, error);
+        status = sync_history_load_begin(sync, job->history, job->definition, job->loaders, info.position, error);
     if (status == RHEI_OK)
         status = run_loaders(sync, job, error);
     ops->load_end(&job->load);
@@ -128,6 +138,8 @@ static rhei_status load(struct sync *sync, struct sync_job *job, struct rhei_err
                            "the source counts %" PRId64 " rows, and gave %" PRIu64
                            " of them: it is damaged; check it with PRAGMA integrity_check, and rebuild the table then",
                            info.rows, rows);
+    if (status == RHEI_OK && job->history)
+        status = sync_history_loaded(sync, job->history, rows, error);
     if (status == RHEI_OK)
         sync_fault(sync, "sync.build.loaded");
     return status;

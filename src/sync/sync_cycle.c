@@ -58,13 +58,23 @@ static rhei_status batch_tail(struct sync *sync, const struct change_batch *batc
     return RHEI_OK;
 }
 
-/* The history of a table that can't go on goes; the table stays. With the turn. */
+/* With the turn. What comes of it is settled behind the turn. */
 static void apply_history(struct sync *sync, struct sync_history *history, const struct change_batch *batch)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     if (sync_history_apply(sync, history, batch, &why) != RHEI_OK)
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "the history of table %" PRIu32 " ended: %s",
                        batch->table, why.message);
+}
+
+/* The history of a table that can't go on goes; the table stays. */
+static void drop_failed(struct sync *sync, struct sync_history *history)
+{
+    base_mutex_lock(&sync->lock);
+    sync_turn_take(sync);
+    sync_history_drop(sync, history);
+    sync_turn_give(sync);
+    base_mutex_unlock(&sync->lock);
 }
 
 static rhei_status apply_rows(struct sync *sync, const struct sync_table *table, const struct change_batch *batch,
@@ -79,6 +89,8 @@ static rhei_status apply_rows(struct sync *sync, const struct sync_table *table,
     if (status == RHEI_OK && table->history)
         apply_history(sync, table->history, batch);
     sync_turn_give(sync);
+    if (table->history && sync_history_failed(table->history))
+        drop_failed(sync, table->history);
     return status;
 }
 
@@ -220,6 +232,7 @@ static rhei_status follow(struct sync *sync, const struct change_cycle *cycle, i
                           const struct sync_limit *limit, struct rhei_error *error)
 {
     sync_fault(sync, "sync.cycle.begun");
+    sync->pinned = cycle->position;
     if (cycle->lost && sync->restored) {
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
                        "changes after the checkpoint at %" PRId64 " are gone from the log: every table is built again",

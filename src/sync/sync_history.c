@@ -8,7 +8,9 @@
  *   2. A change that leaves a row as it was makes no version: the one that is valid goes on.
  *   3. What ended a row (DELETE) is a version too, of operation D: the row as it was, valid for no time at all.
  *   4. Times are those of the changes, but never fall within a table; the sequence orders versions of equal times.
- *   5. A load's rows begin when it was begun. A history that can't go on goes, with a reason in the log; its table stays.
+ *   5. A load's rows begin when it was begun, but for those that are as they were in the version that was valid before: that goes on
+ *      (sync_history_past.c). So a table that is loaded again loses nothing of its history. One that can't go on goes, with a
+ *      reason in the log; its table stays.
  */
 #include "sync_history.h"
 
@@ -16,250 +18,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/base_arena.h"
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "base/base_map.h"
 #include "base/base_memory.h"
-
-enum { SINCE, UNTIL, OPERATION, SEQUENCE, ENDED_AT, HISTORY_COLUMNS }; /* behind the table's own */
-enum { OPEN_BIT = 1 << (TABLE_SOURCE_SHIFT - 1), OWN_BITS = OPEN_BIT - 1 };
-
-struct loading {              /* one loader's */
-    struct rhei_value *cells; /* [HISTORY_COLUMNS][room] */
-    size_t room;
-    const struct rhei_value **columns;
-};
-
-struct sync_history {
-    char *name; /* the table's */
-    struct base_arena names;
-    struct source_table open, ended;
-    uint32_t visible;  /* columns of the table that the history has: all but a hidden rowid, which is the last */
-    bool hidden_rowid; /* the open table has it, as its key */
-    int64_t clock_us;  /* newest time given */
-    int64_t next_row;
-    bool attached;
-
-    struct mirror_build *building;
-    struct loading *loading;
-    uint32_t loaders;
-    int64_t load_position;
-
-    struct rhei_value *cells; /* [HISTORY_COLUMNS][room], of the batch at hand */
-    size_t room;
-    const struct rhei_value **columns; /* [columns of the open table] */
-    const struct change_batch *batch;
-
-    struct base_arena texts;
-    struct rhei_value **rows; /* [columns of the ended table][row_room]: versions that ended in the batch */
-    size_t row_count, row_room;
-};
-
-static const struct rhei_value operations[] = {{.type = RHEI_TEXT, .length = 1, .as.bytes = "I"},
-                                               {.type = RHEI_TEXT, .length = 1, .as.bytes = "U"},
-                                               {.type = RHEI_TEXT, .length = 1, .as.bytes = "D"}};
-enum { INSERTED, UPDATED, DELETED };
+#include "sync_book.h"
+#include "sync_history_past.h"
 
 static struct rhei_value integer(int64_t value)
 {
-    return (struct rhei_value){.type = RHEI_INTEGER, .as.integer = value};
-}
-
-/* ---- What its tables look like. ------------------------------------------------------------------------------------ */
-
-static const char *suffixed(struct base_arena *arena, const char *name, const char *suffix)
-{
-    size_t len = strlen(name), more = strlen(suffix) + 1;
-    char *text = base_arena_alloc(arena, len + more);
-    if (text == NULL)
-        return NULL;
-    memcpy(text, name, len);
-    memcpy(text + len, suffix, more);
-    return text;
-}
-
-static bool copy_column(struct base_arena *arena, const struct source_column *from, struct source_column *to)
-{
-    *to = *from;
-    to->name = base_arena_text(arena, from->name);
-    to->declared_type = base_arena_text(arena, from->declared_type);
-    to->collation = base_arena_text(arena, from->collation == NULL ? "BINARY" : from->collation);
-    to->generated = to->not_null = to->is_rowid_alias = false;
-    return to->name != NULL && to->declared_type != NULL && to->collation != NULL;
-}
-
-static void own_columns(struct source_column *at)
-{
-    static const struct source_column own[HISTORY_COLUMNS] = {
-        [SINCE] = {.name = "_rhei_valid_from", .declared_type = "INTEGER", .affinity = AFFINITY_INTEGER},
-        [UNTIL] = {.name = "_rhei_valid_to", .declared_type = "INTEGER", .affinity = AFFINITY_INTEGER},
-        [OPERATION] = {.name = "_rhei_operation", .declared_type = "TEXT", .affinity = AFFINITY_TEXT},
-        [SEQUENCE] = {.name = "_rhei_seq", .declared_type = "INTEGER", .affinity = AFFINITY_INTEGER},
-        [ENDED_AT] = {.name = "_rhei_ended_seq", .declared_type = "INTEGER", .affinity = AFFINITY_INTEGER},
-    };
-    for (int c = 0; c < HISTORY_COLUMNS; c++) {
-        at[c] = own[c];
-        at[c].collation = "BINARY";
-    }
-}
-
-static bool define(struct sync_history *history, const struct source_table *table)
-{
-    struct base_arena *arena = &history->names;
-    uint32_t count = table->column_count;
-    history->hidden_rowid = count > 0 && table->columns[count - 1].is_rowid;
-    history->visible = count - history->hidden_rowid;
-    struct source_column *columns = base_arena_zero(arena, history->visible + HISTORY_COLUMNS + 1, sizeof *columns);
-    struct source_column *ended = base_arena_zero(arena, history->visible + HISTORY_COLUMNS + 1, sizeof *ended);
-    uint32_t *keys = base_arena_zero(arena, table->key_count + 1, sizeof *keys);
-    uint32_t *row = base_arena_zero(arena, 1, sizeof *row);
-    bool ok = columns != NULL && ended != NULL && keys != NULL && row != NULL;
-    for (uint32_t c = 0; ok && c < history->visible; c++)
-        ok = copy_column(arena, &table->columns[c], &columns[c]);
-    if (!ok)
-        return false;
-    own_columns(columns + history->visible);
-    uint32_t last = history->visible + HISTORY_COLUMNS;
-    columns[last] = (struct source_column){.name = "rowid",
-                                           .declared_type = "INTEGER",
-                                           .collation = "BINARY",
-                                           .affinity = AFFINITY_INTEGER,
-                                           .is_rowid = true};
-    memcpy(ended, columns, (last + 1) * sizeof *columns);
-    for (uint32_t k = 0; k < table->key_count; k++)
-        keys[k] = table->key_columns[k] == history->visible ? last : table->key_columns[k];
-    *row = last;
-    uint32_t base = (TABLE_HISTORY | table->id >> TABLE_SOURCE_SHIFT) << TABLE_SOURCE_SHIFT | (table->id & OWN_BITS);
-    history->open = (struct source_table){.id = base | OPEN_BIT,
-                                          .name = suffixed(arena, table->name, "_history_open"),
-                                          .column_count = last + history->hidden_rowid,
-                                          .columns = columns,
-                                          .key_count = table->key_count,
-                                          .key_columns = keys,
-                                          .key_is_integer = table->key_is_integer,
-                                          .without_rowid = !history->hidden_rowid,
-                                          .estimated_rows = -1};
-    history->ended = (struct source_table){.id = base,
-                                           .name = suffixed(arena, table->name, "_history_ended"),
-                                           .column_count = last + 1,
-                                           .columns = ended,
-                                           .key_count = 1,
-                                           .key_columns = row,
-                                           .key_is_integer = true,
-                                           .estimated_rows = -1};
-    return history->open.name != NULL && history->ended.name != NULL;
-}
-
-rhei_status sync_history_new(struct sync *sync, const struct source_table *table, struct sync_history **history,
-                             struct rhei_error *error)
-{
-    *history = NULL;
-    if (!sync_keeps_history(sync, table))
-        return RHEI_OK;
-    struct sync_history *made = base_alloc_zero(1, sizeof *made);
-    if (made == NULL)
-        return error_no_memory(error);
-    made->name = base_strdup(table->name);
-    bool ok = made->name != NULL && define(made, table);
-    if (ok) {
-        made->columns = base_alloc_zero(made->open.column_count, sizeof *made->columns);
-        made->rows = base_alloc_zero(made->ended.column_count, sizeof *made->rows);
-        ok = made->columns != NULL && made->rows != NULL;
-    }
-    if (!ok)
-        sync_history_free(&made);
-    *history = made;
-    return ok ? RHEI_OK : error_no_memory(error);
-}
-
-static void loading_free(struct sync_history *history)
-{
-    for (uint32_t l = 0; history->loading != NULL && l < history->loaders; l++) {
-        base_free(history->loading[l].cells);
-        base_free(history->loading[l].columns);
-    }
-    base_free(history->loading);
-    history->loading = NULL;
-    mirror_build_abandon(&history->building);
-}
-
-void sync_history_free(struct sync_history **slot)
-{
-    struct sync_history *history = *slot;
-    *slot = NULL;
-    if (history == NULL)
-        return;
-    loading_free(history);
-    for (uint32_t c = 0; history->rows != NULL && c < history->ended.column_count; c++)
-        base_free(history->rows[c]);
-    base_free(history->rows);
-    base_free(history->columns);
-    base_free(history->cells);
-    base_free(history->name);
-    base_arena_reset(&history->texts);
-    base_arena_reset(&history->names);
-    base_free(history);
-}
-
-/* ---- Rows as the open table has them. ------------------------------------------------------------------------------ */
-
-/* The batch's columns, with `cells` behind them. */
-static void widen(const struct sync_history *history, const struct change_batch *batch, const struct rhei_value *cells,
-                  size_t room, const struct rhei_value **columns, struct change_batch *wide)
-{
-    *wide = *batch;
-    wide->table = history->open.id;
-    wide->column_count = history->open.column_count;
-    wide->columns = columns;
-    for (uint32_t c = 0; c < history->visible; c++)
-        columns[c] = batch->columns[c];
-    for (uint32_t c = 0; c < HISTORY_COLUMNS; c++)
-        columns[history->visible + c] = cells + c * room;
-    if (history->hidden_rowid)
-        columns[history->visible + HISTORY_COLUMNS] = batch->columns[history->visible];
-}
-
-static bool cells_room(struct rhei_value **cells, size_t *room, size_t rows)
-{
-    if (rows <= *room)
-        return true;
-    base_free(*cells);
-    *cells = base_alloc_zero(rows * HISTORY_COLUMNS, sizeof **cells); /* all NULL */
-    *room = *cells == NULL ? 0 : rows;
-    return *cells != NULL;
-}
-
-/* ---- A load. ------------------------------------------------------------------------------------------------------- */
-
-rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, uint32_t loaders, int64_t position,
-                                    struct rhei_error *error)
-{
-    history->loaders = loaders;
-    history->load_position = position;
-    history->loading = base_alloc_zero(loaders, sizeof *history->loading);
-    if (history->loading == NULL)
-        return error_no_memory(error);
-    history->clock_us = base_wall_ms() * 1000;
-    return mirror_build_begin(sync->config.mirror, &history->open, loaders, &history->building, error);
-}
-
-rhei_status sync_history_load(struct sync_history *history, uint32_t loader, const struct change_batch *batch,
-                              struct rhei_error *error)
-{
-    struct loading *loading = &history->loading[loader];
-    struct change_batch wide;
-    if (loading->columns == NULL)
-        loading->columns = base_alloc_zero(history->open.column_count, sizeof *loading->columns);
-    size_t had = loading->room;
-    if (loading->columns == NULL || !cells_room(&loading->cells, &loading->room, batch->row_count))
-        return error_no_memory(error);
-    for (size_t r = 0; r < loading->room && loading->room != had; r++) {
-        loading->cells[SINCE * loading->room + r] = integer(history->clock_us);
-        loading->cells[OPERATION * loading->room + r] = operations[INSERTED];
-        loading->cells[SEQUENCE * loading->room + r] = integer(history->load_position);
-    }
-    widen(history, batch, loading->cells, loading->room, loading->columns, &wide);
-    return mirror_build_append(history->building, loader, &wide, error);
+    return history_integer(value);
 }
 
 /* ---- Versions that end. -------------------------------------------------------------------------------------------- */
@@ -279,9 +47,10 @@ static rhei_status rows_room(struct sync_history *history, size_t count)
     return RHEI_OK;
 }
 
-static const struct rhei_value *operation_of(const struct rhei_value *stored)
+static struct rhei_value operation_of(const struct rhei_value *stored)
 {
-    return memcmp(stored->as.bytes, "I", 1) == 0 ? &operations[INSERTED] : &operations[UPDATED];
+    return memcmp(stored->as.bytes, "I", 1) == 0 ? history_operation(HISTORY_INSERTED)
+                                                 : history_operation(HISTORY_UPDATED);
 }
 
 /* The version's own columns. */
@@ -306,6 +75,7 @@ static void close_row(struct sync_history *history, struct rhei_value since, str
 {
     struct rhei_value **own = history->rows + history->visible;
     size_t at = history->row_count++;
+    BASE_INVARIANT(since.as.integer <= until.as.integer && seq.as.integer <= ended.as.integer); /* 4. */
     own[SINCE][at] = since;
     own[UNTIL][at] = until;
     own[OPERATION][at] = operation;
@@ -314,41 +84,32 @@ static void close_row(struct sync_history *history, struct rhei_value since, str
     own[HISTORY_COLUMNS][at] = integer(history->next_row++);
 }
 
-static bool same_value(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    if (a->type == RHEI_INTEGER || a->type == RHEI_REAL)
-        return memcmp(&a->as, &b->as, sizeof a->as) == 0;
-    return a->type == RHEI_NULL ||
-           (a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0));
-}
-
 static rhei_status version_ended(void *context, const struct mirror_ended *version)
 {
     struct sync_history *history = context;
     const struct rhei_value *own = version->row + history->visible;
     struct rhei_value *cells = history->cells + version->change;
+    BASE_INVARIANT(version->change < history->batch->row_count && version->column_count == history->open.column_count);
     bool same = version->how == CHANGE_UPSERT;
     for (uint32_t c = 0; c < history->visible && same; c++)
-        same = same_value(&version->row[c], &history->batch->columns[c][version->change]);
+        same = history_same_value(&version->row[c], &history->batch->columns[c][version->change]);
     if (same) { /* 2. */
         cells[SINCE * history->room] = own[SINCE];
-        cells[OPERATION * history->room] = *operation_of(&own[OPERATION]);
+        cells[OPERATION * history->room] = operation_of(&own[OPERATION]);
         cells[SEQUENCE * history->room] = own[SEQUENCE];
         return RHEI_OK;
     }
     struct rhei_value until = cells[SINCE * history->room], ended = cells[SEQUENCE * history->room];
-    cells[OPERATION * history->room] = operations[UPDATED];
+    cells[OPERATION * history->room] = history_operation(HISTORY_UPDATED);
     rhei_status status = keep_row(history, version->row);
     if (status != RHEI_OK)
         return status;
-    close_row(history, own[SINCE], until, *operation_of(&own[OPERATION]), own[SEQUENCE], ended);
+    close_row(history, own[SINCE], until, operation_of(&own[OPERATION]), own[SEQUENCE], ended);
     if (version->how == CHANGE_UPSERT)
         return RHEI_OK;
     status = keep_row(history, version->row); /* 3. */
     if (status == RHEI_OK)
-        close_row(history, until, until, operations[DELETED], ended, ended);
+        close_row(history, until, until, history_operation(HISTORY_DELETED), ended, ended);
     return status;
 }
 
@@ -357,33 +118,251 @@ static rhei_status version_ended(void *context, const struct mirror_ended *versi
 static rhei_status attach_ended(struct sync *sync, struct sync_history *history, struct rhei_error *error)
 {
     struct mirror_build *build = NULL;
+    if (mirror_definition(sync->config.mirror, history->ended.id) != NULL)
+        return RHEI_OK;
     rhei_status status = mirror_build_begin(sync->config.mirror, &history->ended, 1, &build, error);
     return status == RHEI_OK ? mirror_build_attach(&build, error) : status;
 }
 
-rhei_status sync_history_attach(struct sync *sync, struct sync_history *history, struct rhei_error *error)
+/* Behind all rows of a table of versions that ended. */
+static int64_t next_row_of(struct sync *sync, uint32_t ended)
+{
+    const struct source_table *table = mirror_definition(sync->config.mirror, ended);
+    double low = 0, high = 0;
+    bool any = table != NULL && mirror_working_range(sync->config.mirror, ended, table->column_count - 1, &low, &high);
+    return any ? (int64_t)high + 1 : 0;
+}
+
+/* Versions that don't go on end in the generation that they are of. */
+static rhei_status close_past(struct sync *sync, struct sync_history *history, struct rhei_error *error)
+{
+    struct history_past *past = history->past;
+    history->next_row = next_row_of(sync, history->ended.id);
+    if (past == NULL || past->open == NULL)
+        return RHEI_OK;
+    if (past->number == history->number)
+        return history_past_close(sync, past, history->clock_us, history->clock_seq, &history->next_row, error);
+    uint32_t ended = sync_book_ended_id(sync, past->number);
+    int64_t next_row = next_row_of(sync, ended);
+    rhei_status status = mirror_definition(sync->config.mirror, ended) == NULL
+                             ? RHEI_OK /* damaged, and gone */
+                             : history_past_close(sync, past, history->clock_us, history->clock_seq, &next_row, error);
+    mirror_drop(sync->config.mirror, sync_book_open_id(sync, past->number));
+    return status;
+}
+
+static bool set_text(char **text, const char *to)
+{
+    char *copy = base_strdup(to);
+    if (copy == NULL)
+        return false;
+    base_free(*text);
+    *text = copy;
+    return true;
+}
+
+/* The column has another name now: in every generation that has it. */
+static bool rename_column(struct sync *sync, const char *table, const char *from, const char *to)
+{
+    bool ok = true;
+    for (size_t g = 0; g < sync->book.count; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        for (uint32_t n = 0; n < generation->name_count && base_fold_compare(generation->table, table) == 0 && ok; n++)
+            if (base_fold_compare(generation->names[n], from) == 0)
+                ok = set_text(&generation->names[n], to);
+    }
+    return ok;
+}
+
+/* The generation before is one of the same table: under its name of today, and with today's names of its columns. */
+static bool name_past(struct sync *sync, struct sync_history *history, const struct source_table *table)
+{
+    const struct history_past *past = history->past;
+    const struct sync_generation *before = past == NULL ? NULL : sync_book_find(sync, past->number);
+    char *was = before == NULL ? NULL : base_strdup(before->table);
+    bool ok = before == NULL || was != NULL;
+    for (uint32_t c = 0; before != NULL && past->open != NULL && c < history->visible && ok; c++)
+        if (past->column[c] != HISTORY_NO_COLUMN &&
+            base_fold_compare(past->names[past->column[c]], table->columns[c].name) != 0)
+            ok = rename_column(sync, was, past->names[past->column[c]], table->columns[c].name);
+    for (size_t g = 0; before != NULL && g < sync->book.count && ok; g++)
+        if (base_fold_compare(sync->book.generations[g]->table, was) == 0)
+            ok = set_text(&sync->book.generations[g]->table, table->name);
+    base_free(was);
+    return ok;
+}
+
+static rhei_status store_table(struct sync *sync, const char *table, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++)
+        if (base_fold_compare(sync->book.generations[g]->table, table) == 0)
+            status = sync_book_store(sync, sync->book.generations[g], error);
+    return status;
+}
+
+/* Under `lock`. */
+static rhei_status enter_in_book(struct sync *sync, struct sync_history *history, const struct source_table *table,
+                                 struct rhei_error *error)
+{
+    struct sync_generation *generation = sync_book_find(sync, history->number);
+    struct sync_generation *before = history->past == NULL || history->past->number == history->number
+                                         ? NULL
+                                         : sync_book_find(sync, history->past->number);
+    rhei_status status = RHEI_OK;
+    if (generation == NULL) {
+        const char **names = base_alloc_zero((size_t)history->visible + 1, sizeof *names);
+        for (uint32_t c = 0; names != NULL && c < history->visible; c++)
+            names[c] = table->columns[c].name;
+        status = names == NULL
+                     ? error_no_memory(error)
+                     : sync_book_add(sync, history->number, table->name, names, history->visible, &generation, error);
+        base_free(names);
+        if (status == RHEI_OK)
+            generation->began_us = history->clock_us;
+    }
+    if (status == RHEI_OK && !name_past(sync, history, table))
+        status = error_no_memory(error);
+    if (status != RHEI_OK)
+        return status;
+    generation->current = true;
+    if (before != NULL) {
+        before->current = false;
+        before->gone_us = before->gone_seq = 0;
+    }
+    return store_table(sync, table->name, error);
+}
+
+static rhei_status set_sink(struct sync *sync, struct sync_history *history, struct rhei_error *error)
 {
     struct mirror_sink sink = {.ended = version_ended, .context = history};
+    return mirror_set_sink(sync->config.mirror, history->open.id, &sink, error);
+}
+
+rhei_status sync_history_attach(struct sync *sync, struct sync_history *history, const struct source_table *table,
+                                struct rhei_error *error)
+{
     rhei_status status = mirror_build_attach(&history->building, error);
-    loading_free(history);
+    history_loading_free(history);
     history->attached = status == RHEI_OK;
     if (status == RHEI_OK)
         status = attach_ended(sync, history, error);
     if (status == RHEI_OK)
-        status = mirror_set_sink(sync->config.mirror, history->open.id, &sink, error);
+        status = close_past(sync, history, error);
+    if (status == RHEI_OK)
+        status = enter_in_book(sync, history, table, error);
+    if (status == RHEI_OK)
+        status = set_sink(sync, history, error);
+    history_past_free(&history->past);
     if (status != RHEI_OK)
         sync_history_drop(sync, history);
     return status;
 }
 
-void sync_history_drop(struct sync *sync, struct sync_history *history)
+/* The tables that the mirror has are those of the generation as the table is now. */
+static bool parts_are(const struct sync_history *history, const struct source_table *open,
+                      const struct source_table *ended, const struct source_table *table)
+{
+    bool same = open->column_count == history->open.column_count &&
+                ended->column_count == history->ended.column_count && open->key_count == history->open.key_count &&
+                open->key_is_integer == history->open.key_is_integer;
+    for (uint32_t k = 0; k < history->open.key_count && same; k++)
+        same = open->key_columns[k] == history->open.key_columns[k];
+    for (uint32_t c = 0; c < history->visible && same; c++)
+        same = open->columns[c].affinity == table->columns[c].affinity &&
+               strcmp(open->columns[c].declared_type, table->columns[c].declared_type) == 0;
+    return same;
+}
+
+/* The largest number in a column of each. */
+static int64_t newest(struct sync *sync, uint32_t open, uint32_t open_column, uint32_t ended, uint32_t ended_column)
+{
+    double low = 0, high = 0;
+    int64_t result = 0;
+    if (mirror_working_range(sync->config.mirror, open, open_column, &low, &high))
+        result = (int64_t)high;
+    if (mirror_working_range(sync->config.mirror, ended, ended_column, &low, &high) && (int64_t)high > result)
+        result = (int64_t)high;
+    return result;
+}
+
+bool sync_history_resume(struct sync *sync, const struct source_table *table, struct sync_history **result)
+{
+    struct mirror *mirror = sync->config.mirror;
+    const struct sync_generation *generation = sync_book_current(sync, table->name);
+    struct sync_history *history = generation == NULL ? NULL : base_alloc_zero(1, sizeof *history);
+    *result = NULL;
+    if (history == NULL)
+        return false;
+    history->number = generation->number;
+    history->name = base_strdup(table->name);
+    const struct source_table *open = mirror_definition(mirror, sync_book_open_id(sync, history->number));
+    const struct source_table *ended = mirror_definition(mirror, sync_book_ended_id(sync, history->number));
+    bool ok = open != NULL && ended != NULL && history->name != NULL && history_same_names(generation, table) &&
+              open->column_count >= generation->name_count + HISTORY_COLUMNS &&
+              mirror_rows(mirror, open->id) == mirror_rows(mirror, table->id) &&
+              history_define(sync, history, table, open, ended, "") && parts_are(history, open, ended, table);
+    if (ok) {
+        history->clock_us = newest(sync, open->id, history->visible + SINCE, ended->id, history->visible + UNTIL);
+        history->clock_seq =
+            newest(sync, open->id, history->visible + SEQUENCE, ended->id, history->visible + ENDED_AT);
+    }
+    history->next_row = ok ? next_row_of(sync, ended->id) : 0;
+    history->attached = ok && set_sink(sync, history, NULL) == RHEI_OK;
+    if (!history->attached)
+        sync_history_free(&history);
+    *result = history;
+    return history != NULL;
+}
+
+bool sync_history_failed(const struct sync_history *history)
+{
+    return history->failed;
+}
+
+void sync_history_release(struct sync *sync, struct sync_history *history)
 {
     if (history == NULL || !history->attached)
         return;
-    mirror_drop(sync->config.mirror, history->open.id);
-    mirror_drop(sync->config.mirror, history->ended.id);
+    (void)mirror_set_sink(sync->config.mirror, history->open.id, NULL, NULL);
+    atomic_fetch_add(&sync->histories_changed, 1);
     history->attached = false;
 }
+
+void sync_history_drop(struct sync *sync, struct sync_history *history)
+{
+    struct sync_generation *generation = sync_book_find(sync, history->number);
+    if (generation != NULL)
+        sync_book_remove(sync, generation);
+    mirror_drop(sync->config.mirror, history->open.id);
+    mirror_drop(sync->config.mirror, history->ended.id);
+    history->attached = history->failed = false;
+}
+
+/* ---- Tables that go. ----------------------------------------------------------------------------------------------- */
+
+rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (!generation->current || generation->gone_us != 0 || sync_lists_history(sync, generation->table))
+            continue;
+        int64_t now = base_wall_ms() * 1000;
+        double low = 0, high = 0;
+        if (mirror_working_range(sync->config.mirror, sync_book_ended_id(sync, generation->number),
+                                 generation->name_count + UNTIL, &low, &high) &&
+            (int64_t)high > now)
+            now = (int64_t)high;
+        generation->gone_us = now;
+        generation->gone_seq = sync->pinned;
+        generation->round = sync->rounds;
+        status = sync_book_store(sync, generation, error);
+    }
+    return status;
+}
+
+/* ---- Changes. ------------------------------------------------------------------------------------------------------ */
 
 /* When each change was made, by a clock that doesn't fall (4.), and by what number. */
 static void date_changes(struct sync_history *history, const struct change_batch *batch)
@@ -396,8 +375,10 @@ static void date_changes(struct sync_history *history, const struct change_batch
         int64_t time = batch->time_us == NULL ? now : batch->time_us[r];
         history->clock_us = time > history->clock_us ? time : history->clock_us;
         since[r] = integer(history->clock_us);
-        operation[r] = operations[INSERTED]; /* until the sink says that there was a row */
-        seq[r] = integer(batch->seq == NULL ? 0 : batch->seq[r]);
+        operation[r] = history_operation(HISTORY_INSERTED); /* until the sink says that there was a row */
+        int64_t number = batch->seq == NULL ? 0 : batch->seq[r];
+        history->clock_seq = number > history->clock_seq ? number : history->clock_seq;
+        seq[r] = integer(history->clock_seq);
     }
 }
 
@@ -419,13 +400,13 @@ rhei_status sync_history_apply(struct sync *sync, struct sync_history *history, 
         return RHEI_OK;
     if (batch->unchanged != NULL)
         status = error_set(error, RHEI_UNSUPPORTED, "a source that tells single columns keeps no history");
-    else if (!cells_room(&history->cells, &history->room, batch->row_count))
+    else if (!history_cells_room(&history->cells, &history->room, batch->row_count))
         status = error_no_memory(error);
     if (status == RHEI_OK) {
         date_changes(history, batch);
         history->batch = batch;
         history->row_count = 0;
-        widen(history, batch, history->cells, history->room, history->columns, &wide);
+        history_widen(history, batch, history->cells, history->room, history->columns, &wide);
         status = mirror_apply(sync->config.mirror, &wide, NULL, error);
         if (status == RHEI_OK && !mirror_has_sink(sync->config.mirror, history->open.id))
             status = error_no_memory(error);
@@ -433,7 +414,6 @@ rhei_status sync_history_apply(struct sync *sync, struct sync_history *history, 
             status = append_ended(sync, history, error);
         base_arena_clear(&history->texts);
     }
-    if (status != RHEI_OK)
-        sync_history_drop(sync, history);
+    history->failed = status != RHEI_OK;
     return status;
 }

@@ -10,19 +10,34 @@ rhei_status sync_history_new(struct sync *sync, const struct source_table *table
                              struct rhei_error *error);
 /* Accepts NULL. What it has in the mirror stays there. */
 void sync_history_free(struct sync_history **history);
+/* It goes on with versions that were there before, all of which have to be published when the load begins. */
+bool sync_history_goes_on(const struct sync_history *history);
 
-/* A load from `position` on: its rows are versions that begin there. The loaders' threads, each for its own number. */
-rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, uint32_t loaders, int64_t position,
-                                    struct rhei_error *error);
+/* A load from `position` on: its rows are versions that begin there, or go on. Then the loaders' threads, each for its own number. */
+rhei_status sync_history_load_begin(struct sync *sync, struct sync_history *history, const struct source_table *table,
+                                    uint32_t loaders, int64_t position, struct rhei_error *error);
 rhei_status sync_history_load(struct sync_history *history, uint32_t loader, const struct change_batch *batch,
                               struct rhei_error *error);
+/* All of them are done, with so many rows. RHEI_STALE: load again. */
+rhei_status sync_history_loaded(struct sync *sync, struct sync_history *history, uint64_t rows,
+                                struct rhei_error *error);
 
-/* With the turn. The table was loaded and is attached: so is its history. */
-rhei_status sync_history_attach(struct sync *sync, struct sync_history *history, struct rhei_error *error);
-/* With the turn. The batch was applied to the table. After an error the history is gone, and only that. */
+/* The calls below with the turn, and all but apply under `lock`. */
+
+/* The table was loaded and is attached: so is its history. After an error there is none. */
+rhei_status sync_history_attach(struct sync *sync, struct sync_history *history, const struct source_table *table,
+                                struct rhei_error *error);
+/* The batch was applied to the table. After an error the history is to be dropped, before anything is published, and only that. */
 rhei_status sync_history_apply(struct sync *sync, struct sync_history *history, const struct change_batch *batch,
                                struct rhei_error *error);
-/* With the turn: takes it out of the mirror. Accepts NULL. */
+bool sync_history_failed(const struct sync_history *history);
+/* The history that the mirror took over goes on with the table that it took over. False: it has to be loaded. */
+bool sync_history_resume(struct sync *sync, const struct source_table *table, struct sync_history **history);
+/* Its table is not followed any more. Its versions stay, for the next load. Accepts NULL. */
+void sync_history_release(struct sync *sync, struct sync_history *history);
+/* Takes it out of the mirror. */
 void sync_history_drop(struct sync *sync, struct sync_history *history);
+/* Histories whose tables aren't listed any more, or keep none, end now. */
+rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error);
 
 #endif

@@ -47,6 +47,7 @@ struct sync_table {
     bool seen;                       /* owner: had a batch in this cycle */
     int64_t applied;                 /* owner: see sync_table_applied */
     uint64_t told;                   /* owner: `telling` when the observer was last told of it */
+    uint64_t round;                  /* lock: of `rounds`, in which it was first listed */
 };
 
 /*
@@ -117,8 +118,13 @@ struct sync {
     size_t table_count;
     size_t attached_count, behind_count;
     int64_t common; /* the working state has every change up to here, of every table that is attached and not behind */
-    uint64_t damages;                  /* of the mirror, when its tables were looked at for them */
-    bool restored;                     /* the mirror has tables that the list doesn't have yet */
+    uint64_t damages;      /* of the mirror, when its tables were looked at for them */
+    bool restored;         /* the mirror has tables that the list doesn't have yet */
+    bool book_unread;      /* and histories */
+    struct sync_book book; /* changed under `lock` */
+    _Atomic uint64_t histories_changed;
+    uint64_t rounds;                   /* how often the list was read; changed under `lock` */
+    int64_t pinned;                    /* position of the state that the cycle is about */
     bool tables_known;                 /* the list is that of the last pinned state */
     struct sync_report unpublished;    /* counts of what the working state has and no published one */
     bool reading;                      /* the cycle came to read changes */
@@ -194,8 +200,6 @@ void sync_turn_take(struct sync *sync);
 void sync_turn_give(struct sync *sync);
 void sync_share_publish_again(struct sync *sync); /* every source whose working state is what it shows */
 
-/* sync_history.c: the builder and its loaders, and the owner. */
-struct sync_history;
 bool sync_keeps_history(const struct sync *sync, const struct source_table *table);
 
 /* sync_numbered.c: `under` stays its owner's. */
@@ -213,6 +217,8 @@ void sync_restored_drop(struct sync *sync);
 rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error);
 void sync_table_fail(struct sync *sync, struct sync_table *table, const struct rhei_error *error);
 void sync_tables_drop_all(struct sync *sync);
+/* A table of that name is listed, and keeps a history. */
+bool sync_lists_history(const struct sync *sync, const char *table);
 /* What happened to the table up to `at` is not known: it is built again unless it was read later. Owner. */
 void sync_table_lost(struct sync *sync, struct sync_table *table, const char *why, int64_t at);
 void sync_tables_serve_requests(struct sync *sync);

@@ -36,6 +36,8 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
         result->common = config->restored_position;
         atomic_store_explicit(&result->position, config->restored_position, memory_order_relaxed);
     }
+    result->book_unread = config->histories;
+    result->book.next_number = 1;
     result->builder_main = sync_builder_main;
     result->telling = 1;
     result->verified_ns = base_now_ns();
@@ -90,6 +92,7 @@ void sync_close(struct sync **sync)
     quiesce(s);
     sync_share_leave(s);
     sync_tables_free(s);
+    sync_book_free(&s->book);
     base_free(s->shifted);
     base_free(s->seen);
     base_cond_destroy(&s->turned);

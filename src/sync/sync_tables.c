@@ -17,8 +17,10 @@
 
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "base/base_map.h"
 #include "base/base_memory.h"
 #include "base/base_utf8.h"
+#include "sync_book.h"
 
 #define STARVED_NS INT64_C(30000000000) /* a table that failed for want of memory is tried again then, in any case */
 
@@ -105,22 +107,6 @@ void sync_tables_free(struct sync *sync)
     sync->table_count = 0;
 }
 
-struct sync_table *sync_table_find(const struct sync *sync, uint32_t id)
-{
-    size_t low = 0, high = sync->table_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        uint32_t found = sync->tables[middle]->definition->id;
-        if (found == id)
-            return id ? sync->tables[middle] : NULL; /* number 0: tables that the source doesn't follow */
-        if (found < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 static void set_message(struct sync_table *table, const char *text)
 {
     size_t len = text ? strlen(text) : 0;
@@ -163,7 +149,7 @@ static void table_detach(struct sync *sync, struct sync_table *table)
     sync_tell_changed(sync, table);
     sync_turn_take(sync);
     mirror_drop(sync->config.mirror, table->definition->id);
-    sync_history_drop(sync, table->history);
+    sync_history_release(sync, table->history);
     sync->dirty = true;
     sync_turn_give(sync);
     BASE_INVARIANT(sync->attached_count > 0 && sync->behind_count >= table->behind);
@@ -239,10 +225,10 @@ static bool next_own(struct sync *sync, uint32_t *id)
 static void table_resume(struct sync *sync, struct sync_table *table)
 {
     const struct source_table *restored = mirror_definition(sync->config.mirror, table->definition->id);
-    if (sync_keeps_history(sync, table->definition)) /* which begins with a load */
-        return;
     if (!restored || table->state != SYNC_TABLE_WAITING || !same_definition(restored, table->definition))
         return;
+    if (sync_keeps_history(sync, table->definition) && !sync_history_resume(sync, table->definition, &table->history))
+        return; /* loaded, so that its history goes on from what is there */
     table->state = SYNC_TABLE_BUILDING;
     table->attached = table->behind = true;
     table->applied = sync->config.restored_position;
@@ -299,6 +285,32 @@ static rhei_status make_list(struct sync *sync, const struct source_table *list,
     return RHEI_OK;
 }
 
+/* Under `lock`: tables that came with this list came together with those that went. */
+static void note_round(struct sync *sync)
+{
+    sync->rounds++;
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (sync->tables[i]->round == 0)
+            sync->tables[i]->round = sync->rounds;
+}
+
+/* Under `lock`. A book that can't be read, or written, is no trouble of the tables: it is there again with the next list. */
+static void settle_histories(struct sync *sync)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = RHEI_OK;
+    sync_turn_take(sync);
+    if (sync->book_unread) {
+        status = sync_book_restore(sync, &why);
+        sync->book_unread = status != RHEI_OK;
+    }
+    if (status == RHEI_OK)
+        status = sync_history_settle(sync, &why);
+    sync_turn_give(sync);
+    if (status != RHEI_OK)
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "the histories of tables that went: %s", why.message);
+}
+
 /* Inside a cycle: makes the list that of the pinned state. Nothing has changed when it fails. */
 rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
 {
@@ -330,6 +342,8 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
     sync->tables = tables;
     sync->table_count = count;
     sync->tables_known = true;
+    note_round(sync);
+    settle_histories(sync);
     if (sync->restored)
         settle_restored(sync);
     base_cond_signal(&sync->builder_cond);
@@ -423,7 +437,7 @@ static void attach_history(struct sync *sync, struct sync_table *table, struct s
         return;
     table->history = job->history;
     job->history = NULL;
-    if (sync_history_attach(sync, table->history, &why) != RHEI_OK)
+    if (sync_history_attach(sync, table->history, table->definition, &why) != RHEI_OK)
         base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" keeps no history: %s",
                        table->definition->name, why.message);
 }

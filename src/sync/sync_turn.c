@@ -8,12 +8,37 @@
 
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "base/base_map.h"
 
 enum { SLICE_NS = 2000000 }; /* how late a waiter may notice its stop */
 
 bool sync_keeps_history(const struct sync *sync, const struct source_table *table)
 {
     return sync->config.keeps_history && sync->config.keeps_history(sync->config.history_context, table->name);
+}
+
+struct sync_table *sync_table_find(const struct sync *sync, uint32_t id)
+{
+    size_t low = 0, high = sync->table_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        uint32_t found = sync->tables[middle]->definition->id;
+        if (found == id)
+            return id ? sync->tables[middle] : NULL; /* number 0: tables that the source doesn't follow */
+        if (found < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+bool sync_lists_history(const struct sync *sync, const char *name)
+{
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (base_fold_compare(sync->tables[i]->definition->name, name) == 0)
+            return sync_keeps_history(sync, sync->tables[i]->definition);
+    return false;
 }
 
 void sync_fault(const struct sync *sync, const char *point)

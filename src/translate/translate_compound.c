@@ -145,10 +145,12 @@ static void check_set(struct translator *t, const struct translate_query *whole,
 
 /*
  * A compound inside FROM is kept in a table of SQLite's own, whose columns have an affinity from one of the parts: it may turn
- * the other parts' values into another class.
+ * the other parts' values into another class. A part of NULLs alone has nothing to turn.
  */
 static void check_kept(struct translator *t, struct translate_value a, struct translate_value b)
 {
+    if (a.cls == TRANSLATE_CLASS_NULL || b.cls == TRANSLATE_CLASS_NULL)
+        return;
     if (a.cls != b.cls && a.affinity != b.affinity)
         translate_refuse(t, b.offset, "compound SELECT inside FROM",
                          "an affinity of one part converts values of another");

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   1. A history has generations, one for each set of columns that its table had. Each is asked for the columns as they are named now;
+ *      a column that it hasn't is NULL.
+ *   2. The versions of a table that went, or keeps no history any more, are valid until then.
+ *   3. Where versions were forgotten (retention), nothing is told of times before: a part of the rows would be a wrong answer.
+ */
+#include "engine/engine_history_parts.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "engine/engine_history.h"
+
+enum { OWN_FILE = 0 };
+
+static const char *const own_names[] = {"_rhei_valid_from", "_rhei_valid_to", "_rhei_operation", "_rhei_seq"};
+enum { OWN_FROM, OWN_TO, OWN_OPERATION, OWN_SEQ, OWN_NAMES };
+
+bool engine_keeps_history(const struct rhei_db *db, const char *table)
+{
+    return db->keeps_history && strncmp(table, "_rhei_", 6) != 0;
+}
+
+rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error)
+{
+    *histories = (struct engine_histories){.held = false};
+    rhei_status status = mirror_snapshot_take(db->mirror, &histories->snapshot);
+    if (status != RHEI_OK)
+        return error_no_memory(error);
+    histories->held = true;
+    return sync_book_read(&histories->snapshot, OWN_FILE, &histories->book, error);
+}
+
+void engine_histories_close(struct engine_histories *histories)
+{
+    sync_book_free(&histories->book);
+    if (histories->held)
+        mirror_snapshot_release(&histories->snapshot);
+    histories->held = false;
+}
+
+/* The next generation of the table from *at on. */
+static const struct sync_generation *next(const struct engine_histories *histories, const char *table, size_t *at)
+{
+    while (*at < histories->book.count) {
+        const struct sync_generation *generation = histories->book.generations[(*at)++];
+        if (base_fold_compare(generation->table, table) == 0)
+            return generation;
+    }
+    return NULL;
+}
+
+bool engine_histories_any(const struct engine_histories *histories, const char *table)
+{
+    size_t at = 0;
+    return next(histories, table, &at) != NULL;
+}
+
+static const struct mirror_table_view *part(const struct engine_histories *histories,
+                                            const struct sync_generation *generation, bool ended)
+{
+    uint32_t open_id = 0, ended_id = 0;
+    sync_generation_parts(OWN_FILE, generation->number, &open_id, &ended_id);
+    return mirror_view(&histories->snapshot, ended ? ended_id : open_id);
+}
+
+bool engine_histories_followed(const struct engine_histories *histories, const char *table)
+{
+    uint32_t id = 0;
+    const struct sync_generation *generation;
+    bool current = false;
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;)
+        current =
+            current || (generation->current && generation->gone_us == 0 && part(histories, generation, false) != NULL);
+    return current && mirror_view_named(&histories->snapshot, table, &id) != NULL &&
+           id >> TABLE_SOURCE_SHIFT == OWN_FILE;
+}
+
+int64_t engine_histories_begin(const struct engine_histories *histories, const char *table)
+{
+    const struct sync_generation *generation;
+    int64_t begin = INT64_MAX, kept = 0;
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;) {
+        begin = generation->began_us < begin ? generation->began_us : begin;
+        kept = generation->kept_us > kept ? generation->kept_us : kept;
+    }
+    return kept > begin ? kept : begin;
+}
+
+/* ---- Columns. ------------------------------------------------------------------------------------------------------ */
+
+struct column {
+    const char *name;
+    uint8_t affinity;
+};
+
+struct columns {
+    struct column *items;
+    size_t count, capacity;
+    bool failed;
+};
+
+static void add(struct columns *columns, const char *name, uint8_t affinity)
+{
+    for (size_t c = 0; c < columns->count; c++)
+        if (base_fold_compare(columns->items[c].name, name) == 0)
+            return;
+    if (!base_grow((void **)&columns->items, &columns->capacity, columns->count + 1, sizeof *columns->items)) {
+        columns->failed = true;
+        return;
+    }
+    columns->items[columns->count++] = (struct column){name, affinity};
+}
+
+static void add_all(const struct engine_histories *histories, struct columns *columns,
+                    const struct sync_generation *generation)
+{
+    const struct mirror_table_view *view = generation == NULL ? NULL : part(histories, generation, true);
+    const struct source_table *definition = view == NULL ? NULL : mirror_view_definition(view);
+    for (uint32_t n = 0; generation != NULL && n < generation->name_count; n++)
+        add(columns, generation->names[n],
+            definition != NULL && n < definition->column_count ? definition->columns[n].affinity : AFFINITY_BLOB);
+}
+
+/* Those of the table as it is, or was; with versions also those that it had before. */
+static void list_columns(const struct engine_histories *histories, const char *table, const struct source_table *now,
+                         bool versions, struct columns *columns)
+{
+    const struct sync_generation *generation, *newest = NULL;
+    for (uint32_t c = 0; now != NULL && c < now->column_count; c++)
+        if (!now->columns[c].is_rowid)
+            add(columns, now->columns[c].name, now->columns[c].affinity);
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;)
+        newest = generation;
+    if (now == NULL)
+        add_all(histories, columns, newest);
+    for (size_t at = 0; versions && (generation = next(histories, table, &at)) != NULL;)
+        add_all(histories, columns, generation);
+}
+
+static void put_column(struct base_buffer *out, const struct sync_generation *generation,
+                       const struct source_table *definition, const struct column *column)
+{
+    static const char *const nulls[] = {[AFFINITY_BLOB] = "NULL",
+                                        [AFFINITY_TEXT] = "CAST(NULL AS TEXT)",
+                                        [AFFINITY_NUMERIC] = "CAST(NULL AS NUMERIC)",
+                                        [AFFINITY_INTEGER] = "CAST(NULL AS INTEGER)",
+                                        [AFFINITY_REAL] = "CAST(NULL AS REAL)"};
+    const char *name = column->name;
+    uint32_t n = 0;
+    while (n < generation->name_count && base_fold_compare(generation->names[n], name) != 0)
+        n++;
+    bool there = n < generation->name_count && n < definition->column_count;
+    if (there)
+        base_buffer_identifier(out, definition->columns[n].name);
+    else
+        base_buffer_text(out, nulls[column->affinity]);
+    if (there && strcmp(definition->columns[n].name, name) == 0)
+        return;
+    base_buffer_text(out, " AS ");
+    base_buffer_identifier(out, name);
+}
+
+static void put_columns(struct base_buffer *out, const struct sync_generation *generation,
+                        const struct source_table *definition, const struct columns *columns, bool versions, bool ended)
+{
+    for (size_t c = 0; c < columns->count; c++) {
+        base_buffer_text(out, c > 0 ? ", " : "");
+        put_column(out, generation, definition, &columns->items[c]);
+    }
+    for (int o = 0; o < OWN_NAMES && versions; o++) {
+        base_buffer_text(out, columns->count > 0 || o > 0 ? ", " : "");
+        if (o == OWN_TO && !ended && generation->gone_us != 0)
+            base_buffer_format(out, "%" PRId64 " AS ", generation->gone_us);
+        base_buffer_text(out, own_names[o]);
+    }
+}
+
+/* ---- Rows. --------------------------------------------------------------------------------------------------------- */
+
+static void put_point(struct base_buffer *out, const struct sync_generation *generation, const char *point,
+                      bool position, bool ended)
+{
+    int64_t gone = position ? generation->gone_seq : generation->gone_us;
+    int64_t kept = position ? generation->kept_seq : generation->kept_us;
+    base_buffer_format(out, " WHERE %s <= %s", own_names[position ? OWN_SEQ : OWN_FROM], point);
+    if (ended)
+        base_buffer_format(out, " AND %s > %s", position ? "_rhei_ended_seq" : own_names[OWN_TO], point);
+    else if (generation->gone_us != 0)
+        base_buffer_format(out, " AND %s < %" PRId64, point, gone);
+    if (generation->kept_us != 0)
+        base_buffer_format(out, " AND %s >= %" PRId64, point, kept);
+}
+
+static void put_range(struct base_buffer *out, const struct sync_generation *generation, const struct engine_past *past,
+                      bool ended)
+{
+    base_buffer_format(out, " WHERE _rhei_valid_from %s %s", past->kind == PAST_RANGE ? "<" : "<=", past->second.data);
+    if (ended)
+        base_buffer_format(out, " AND _rhei_valid_to > %s", past->first.data);
+    else if (generation->gone_us != 0)
+        base_buffer_format(out, " AND %s < %" PRId64, past->first.data, generation->gone_us);
+}
+
+static void put_part(struct base_buffer *out, const struct engine_histories *histories,
+                     const struct sync_generation *generation, const struct columns *columns,
+                     const struct engine_past *past, bool ended)
+{
+    const struct mirror_table_view *view = part(histories, generation, ended);
+    bool versions = past->kind != PAST_AS_OF && past->kind != PAST_POSITION;
+    if (view == NULL)
+        return;
+    const struct source_table *definition = mirror_view_definition(view);
+    base_buffer_text(out, out->len > 0 && out->data[out->len - 1] == '(' ? "SELECT " : " UNION ALL SELECT ");
+    put_columns(out, generation, definition, columns, versions, ended);
+    base_buffer_text(out, " FROM " ENGINE_HISTORY ".");
+    base_buffer_identifier(out, definition->name);
+    if (!versions)
+        put_point(out, generation, past->first.data, past->kind == PAST_POSITION, ended);
+    else if (past->kind != PAST_ALL)
+        put_range(out, generation, past, ended);
+}
+
+static void put_nothing(struct base_buffer *out, const struct columns *columns, const struct engine_past *past)
+{
+    base_buffer_text(out, "SELECT ");
+    for (size_t c = 0; c < columns->count; c++) {
+        base_buffer_text(out, c > 0 ? ", NULL AS " : "NULL AS ");
+        base_buffer_identifier(out, columns->items[c].name);
+    }
+    for (int o = 0; o < OWN_NAMES && past->kind != PAST_AS_OF && past->kind != PAST_POSITION; o++)
+        base_buffer_format(out, ", NULL AS %s", own_names[o]);
+    base_buffer_text(out, " WHERE 0");
+}
+
+void engine_histories_put(const struct engine_histories *histories, const char *table, const struct source_table *now,
+                          const struct engine_past *past, struct base_buffer *out)
+{
+    struct columns columns = {0};
+    const struct sync_generation *generation;
+    list_columns(histories, table, now, past->kind != PAST_AS_OF && past->kind != PAST_POSITION, &columns);
+    base_buffer_char(out, '(');
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL && !out->failed;) {
+        put_part(out, histories, generation, &columns, past, true);
+        if (generation->current)
+            put_part(out, histories, generation, &columns, past, false);
+    }
+    if (out->len > 0 && out->data[out->len - 1] == '(') /* all of it was damaged, and is gone */
+        put_nothing(out, &columns, past);
+    base_buffer_char(out, ')');
+    out->failed = out->failed || columns.failed;
+    base_free(columns.items);
+}

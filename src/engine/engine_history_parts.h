@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a question about the past becomes: SQL over the tables that the column store has of a history. */
+#ifndef ENGINE_ENGINE_HISTORY_PARTS_H
+#define ENGINE_ENGINE_HISTORY_PARTS_H
+
+#include "engine/engine_internal.h"
+
+/* What is asked of a table. */
+struct engine_past {
+    enum { PAST_AS_OF, PAST_POSITION, PAST_RANGE, PAST_BETWEEN, PAST_ALL } kind;
+    struct base_buffer first, second; /* SQL of the ends: a number, or a parameter */
+    bool known;                       /* `time` is what `first` comes to: microseconds since 1970 */
+    int64_t time;
+};
+
+/* What a published state has of histories. */
+struct engine_histories {
+    struct mirror_snapshot snapshot;
+    bool held;
+    struct sync_book book;
+};
+
+rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error);
+void engine_histories_close(struct engine_histories *histories);
+/* There is something of a table of that name. */
+bool engine_histories_any(const struct engine_histories *histories, const char *table);
+/* The table is followed, so its history is complete up to the position of the state. */
+bool engine_histories_followed(const struct engine_histories *histories, const char *table);
+/* Where it begins, in microseconds since 1970: before, there is nothing, or not all. INT64_MAX: there is none. */
+int64_t engine_histories_begin(const struct engine_histories *histories, const char *table);
+/* "(SELECT ...)". `now`: the table as it is; NULL: it went. */
+void engine_histories_put(const struct engine_histories *histories, const char *table, const struct source_table *now,
+                          const struct engine_past *past, struct base_buffer *out);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   1. A row of the book is stored with the change that makes it true, under one publish; so every state that is shown, or kept in a
+ *      folder, tells of itself what it has.
+ *   2. Numbers are given once: a generation that ends never comes back under its number.
+ */
+#include "sync_book.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_buffer.h"
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+
+enum { OPEN_BIT = 1 << (TABLE_SOURCE_SHIFT - 1) };
+enum { NUMBER, TABLE, NAMES, CURRENT, BEGAN, GONE_US, GONE_SEQ, KEPT_US, KEPT_SEQ, BOOK_COLUMNS };
+
+#define INTEGER_COLUMN(text)                                                                          \
+    {                                                                                                 \
+        .name = text, .declared_type = "INTEGER", .collation = "BINARY", .affinity = AFFINITY_INTEGER \
+    }
+#define TEXT_COLUMN(text)                                                                       \
+    {                                                                                           \
+        .name = text, .declared_type = "TEXT", .collation = "BINARY", .affinity = AFFINITY_TEXT \
+    }
+
+static const struct source_column book_columns[BOOK_COLUMNS] = {
+    [NUMBER] = {.name = "generation",
+                .declared_type = "INTEGER",
+                .collation = "BINARY",
+                .affinity = AFFINITY_INTEGER,
+                .is_rowid_alias = true},
+    [TABLE] = TEXT_COLUMN("table_name"),
+    [NAMES] = TEXT_COLUMN("columns"),
+    [CURRENT] = INTEGER_COLUMN("is_current"),
+    [BEGAN] = INTEGER_COLUMN("began"),
+    [GONE_US] = INTEGER_COLUMN("gone"),
+    [GONE_SEQ] = INTEGER_COLUMN("gone_seq"),
+    [KEPT_US] = INTEGER_COLUMN("kept_from"),
+    [KEPT_SEQ] = INTEGER_COLUMN("kept_from_seq"),
+};
+static const uint32_t book_key[] = {NUMBER};
+
+static uint32_t base_of(const struct sync *sync)
+{
+    return (uint32_t)(TABLE_HISTORY | sync->config.source_number) << TABLE_SOURCE_SHIFT;
+}
+
+uint32_t sync_book_open_id(const struct sync *sync, uint32_t number)
+{
+    return base_of(sync) | OPEN_BIT | number;
+}
+
+uint32_t sync_book_ended_id(const struct sync *sync, uint32_t number)
+{
+    return base_of(sync) | number;
+}
+
+static struct source_table book_table(const struct sync *sync)
+{
+    return (struct source_table){.id = base_of(sync),
+                                 .name = "tables",
+                                 .column_count = BOOK_COLUMNS,
+                                 .columns = book_columns,
+                                 .key_count = 1,
+                                 .key_columns = book_key,
+                                 .key_is_integer = true,
+                                 .estimated_rows = -1};
+}
+
+/* ---- Generations in memory. ---------------------------------------------------------------------------------------- */
+
+static void generation_free(struct sync_generation *generation)
+{
+    if (!generation)
+        return;
+    for (uint32_t n = 0; generation->names && n < generation->name_count; n++)
+        base_free(generation->names[n]);
+    base_free(generation->names);
+    base_free(generation->table);
+    base_free(generation);
+}
+
+void sync_book_free(struct sync_book *book)
+{
+    for (size_t g = 0; g < book->count; g++)
+        generation_free(book->generations[g]);
+    base_free(book->generations);
+    *book = (struct sync_book){.count = 0};
+}
+
+struct sync_generation *sync_book_find(const struct sync *sync, uint32_t number)
+{
+    for (size_t g = 0; g < sync->book.count; g++)
+        if (sync->book.generations[g]->number == number)
+            return sync->book.generations[g];
+    return NULL;
+}
+
+struct sync_generation *sync_book_current(const struct sync *sync, const char *table)
+{
+    for (size_t g = sync->book.count; g-- > 0;) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (generation->current && generation->gone_us == 0 && base_fold_compare(generation->table, table) == 0)
+            return generation;
+    }
+    return NULL;
+}
+
+/* Takes it, also on failure. */
+static bool enter(struct sync_book *book, struct sync_generation *generation)
+{
+    if (!base_grow((void **)&book->generations, &book->capacity, book->count + 1, sizeof(struct sync_generation *))) {
+        generation_free(generation);
+        return false;
+    }
+    size_t at = book->count++;
+    for (; at > 0 && book->generations[at - 1]->number > generation->number; at--)
+        book->generations[at] = book->generations[at - 1];
+    book->generations[at] = generation;
+    BASE_INVARIANT(at == 0 || book->generations[at - 1]->number < generation->number); /* 2. */
+    if (generation->number >= book->next_number)
+        book->next_number = generation->number + 1;
+    return true;
+}
+
+rhei_status sync_book_add(struct sync *sync, uint32_t number, const char *table, const char *const *names,
+                          uint32_t name_count, struct sync_generation **result, struct rhei_error *error)
+{
+    struct sync_generation *made = base_alloc_zero(1, sizeof *made);
+    *result = NULL;
+    if (!made)
+        return error_no_memory(error);
+    made->number = number;
+    made->table = base_strdup(table);
+    made->names = base_alloc_zero((size_t)name_count + 1, sizeof *made->names);
+    bool ok = made->table && made->names;
+    for (uint32_t n = 0; ok && n < name_count; n++) {
+        made->names[n] = base_strdup(names[n]);
+        made->name_count = n + 1;
+        ok = made->names[n];
+    }
+    if (!ok)
+        generation_free(made);
+    if (!ok || !enter(&sync->book, made))
+        return error_no_memory(error);
+    *result = made;
+    return RHEI_OK;
+}
+
+/* ---- As rows. ------------------------------------------------------------------------------------------------------ */
+
+static struct rhei_value integer(int64_t value)
+{
+    return (struct rhei_value){.type = RHEI_INTEGER, .as.integer = value};
+}
+
+static struct rhei_value integer_or_null(int64_t value)
+{
+    return value == 0 ? (struct rhei_value){.type = RHEI_NULL} : integer(value);
+}
+
+static struct rhei_value text(const char *bytes, size_t len)
+{
+    return (struct rhei_value){.type = RHEI_TEXT, .length = (uint32_t)len, .as.bytes = bytes};
+}
+
+static int64_t number_of(const struct rhei_value *value)
+{
+    return value->type == RHEI_INTEGER ? value->as.integer : 0;
+}
+
+/* Each name behind its length, since a name may have any byte. */
+static void write_names(const struct sync_generation *generation, struct base_buffer *out)
+{
+    for (uint32_t n = 0; n < generation->name_count; n++) {
+        base_buffer_format(out, "%zu:", strlen(generation->names[n]));
+        base_buffer_text(out, generation->names[n]);
+    }
+}
+
+static bool read_names(const struct rhei_value *value, struct sync_generation *generation)
+{
+    const char *at = value->as.bytes, *end = value->type == RHEI_TEXT ? at + value->length : at;
+    size_t capacity = 0;
+    while (at < end) {
+        size_t len = 0;
+        for (; at < end && *at >= '0' && *at <= '9' && len < UINT32_MAX; at++)
+            len = len * 10 + (size_t)(*at - '0');
+        if (at == end || *at != ':' || len > (size_t)(end - at - 1))
+            return false;
+        if (!base_grow((void **)&generation->names, &capacity, generation->name_count + 1, sizeof(char *)))
+            return false;
+        char *name = base_strndup(at + 1, len);
+        if (!name)
+            return false;
+        generation->names[generation->name_count++] = name;
+        at += 1 + len;
+    }
+    return true;
+}
+
+static bool read_generation(const struct rhei_value *row, struct sync_generation **result)
+{
+    struct sync_generation *made = base_alloc_zero(1, sizeof *made);
+    *result = NULL;
+    if (!made)
+        return false;
+    made->number = (uint32_t)number_of(&row[NUMBER]);
+    made->table = row[TABLE].type == RHEI_TEXT ? base_strndup(row[TABLE].as.bytes, row[TABLE].length) : NULL;
+    made->current = number_of(&row[CURRENT]) != 0;
+    made->began_us = number_of(&row[BEGAN]);
+    made->gone_us = number_of(&row[GONE_US]);
+    made->gone_seq = number_of(&row[GONE_SEQ]);
+    made->kept_us = number_of(&row[KEPT_US]);
+    made->kept_seq = number_of(&row[KEPT_SEQ]);
+    if (!made->table || made->number == 0 || made->number >= OPEN_BIT || !read_names(&row[NAMES], made)) {
+        generation_free(made);
+        return false;
+    }
+    *result = made;
+    return true;
+}
+
+static rhei_status make_table(struct sync *sync, struct rhei_error *error)
+{
+    struct source_table table = book_table(sync);
+    struct mirror_build *build = NULL;
+    if (sync->book.in_mirror)
+        return RHEI_OK;
+    rhei_status status = mirror_build_begin(sync->config.mirror, &table, 1, &build, error);
+    if (status == RHEI_OK)
+        status = mirror_build_attach(&build, error);
+    sync->book.in_mirror = status == RHEI_OK;
+    return status;
+}
+
+static rhei_status apply_row(struct sync *sync, const struct rhei_value *row, enum change_op op,
+                             struct rhei_error *error)
+{
+    const struct rhei_value *columns[BOOK_COLUMNS];
+    const uint8_t ops[] = {(uint8_t)op};
+    for (int c = 0; c < BOOK_COLUMNS; c++)
+        columns[c] = &row[c];
+    struct change_batch batch = {
+        .table = base_of(sync), .column_count = BOOK_COLUMNS, .row_count = 1, .op = ops, .columns = columns};
+    sync->dirty = true;
+    atomic_fetch_add(&sync->histories_changed, 1);
+    return mirror_apply(sync->config.mirror, &batch, NULL, error);
+}
+
+uint64_t sync_histories_changed(const struct sync *sync)
+{
+    return atomic_load(&sync->histories_changed);
+}
+
+rhei_status sync_book_store(struct sync *sync, const struct sync_generation *generation, struct rhei_error *error)
+{
+    struct base_buffer names = {0};
+    write_names(generation, &names);
+    rhei_status status = names.failed ? error_no_memory(error) : make_table(sync, error);
+    if (status == RHEI_OK) {
+        const struct rhei_value row[BOOK_COLUMNS] = {
+            [NUMBER] = integer(generation->number),
+            [TABLE] = text(generation->table, strlen(generation->table)),
+            [NAMES] = text(names.data, names.len),
+            [CURRENT] = integer(generation->current),
+            [BEGAN] = integer(generation->began_us),
+            [GONE_US] = integer_or_null(generation->gone_us),
+            [GONE_SEQ] = integer_or_null(generation->gone_seq),
+            [KEPT_US] = integer_or_null(generation->kept_us),
+            [KEPT_SEQ] = integer_or_null(generation->kept_seq),
+        };
+        status = apply_row(sync, row, CHANGE_UPSERT, error);
+    }
+    base_buffer_reset(&names);
+    return status;
+}
+
+void sync_book_remove(struct sync *sync, struct sync_generation *generation)
+{
+    struct sync_book *book = &sync->book;
+    const struct rhei_value row[BOOK_COLUMNS] = {[NUMBER] = integer(generation->number)};
+    mirror_drop(sync->config.mirror, sync_book_open_id(sync, generation->number));
+    mirror_drop(sync->config.mirror, sync_book_ended_id(sync, generation->number));
+    sync->dirty = true;
+    if (book->in_mirror)
+        (void)apply_row(sync, row, CHANGE_DELETE,
+                        NULL); /* what it tells of is gone, which a reader finds out as well */
+    size_t at = 0;
+    while (at < book->count && book->generations[at] != generation)
+        at++;
+    BASE_INVARIANT(at < book->count);
+    book->count--;
+    memmove(&book->generations[at], &book->generations[at + 1], (book->count - at) * sizeof(struct sync_generation *));
+    generation_free(generation);
+}
+
+/* ---- Taken over. --------------------------------------------------------------------------------------------------- */
+
+static rhei_status take_row(void *context, const struct rhei_value *row)
+{
+    struct sync_generation *generation = NULL;
+    return read_generation(row, &generation) && enter(context, generation) ? RHEI_OK : RHEI_NO_MEMORY;
+}
+
+/* What the book doesn't name, nobody could find. */
+static void drop_strangers(struct sync *sync)
+{
+    uint32_t base = base_of(sync);
+    for (uint32_t id = base + 1;
+         mirror_next_table(sync->config.mirror, &id) && id >> TABLE_SOURCE_SHIFT == base >> TABLE_SOURCE_SHIFT; id++)
+        if (!sync_book_find(sync, id & (OPEN_BIT - 1)))
+            mirror_drop(sync->config.mirror, id);
+}
+
+rhei_status sync_book_restore(struct sync *sync, struct rhei_error *error)
+{
+    struct sync_book *book = &sync->book;
+    const struct source_table *found = mirror_definition(sync->config.mirror, base_of(sync));
+    rhei_status status = RHEI_OK;
+    BASE_INVARIANT(book->count == 0);
+    book->in_mirror = found && found->column_count == BOOK_COLUMNS;
+    if (found && !book->in_mirror)
+        mirror_drop(sync->config.mirror, base_of(sync));
+    if (book->in_mirror)
+        status = mirror_working_each(sync->config.mirror, base_of(sync), take_row, book, error);
+    if (status == RHEI_OK)
+        drop_strangers(sync);
+    return status;
+}
+
+/* ---- Read by others. ----------------------------------------------------------------------------------------------- */
+
+static rhei_status read_vector(const struct mirror_table_view *view, uint32_t segment, uint32_t number,
+                               struct sync_book *book)
+{
+    struct mirror_vector vector;
+    struct rhei_value row[BOOK_COLUMNS];
+    rhei_status status = RHEI_OK;
+    mirror_view_vector(view, segment, number, &vector);
+    for (uint32_t r = 0; r < vector.rows && status == RHEI_OK; r++) {
+        if (vector.dead && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
+            continue;
+        for (uint32_t c = 0; c < BOOK_COLUMNS; c++)
+            mirror_view_value(view, segment, number * MIRROR_VECTOR_ROWS + r, c, &row[c]);
+        status = take_row(book, row);
+    }
+    return status;
+}
+
+rhei_status sync_book_read(const struct mirror_snapshot *snapshot, uint32_t source, struct sync_book *book,
+                           struct rhei_error *error)
+{
+    const struct mirror_table_view *view =
+        mirror_view(snapshot, (uint32_t)(TABLE_HISTORY | source) << TABLE_SOURCE_SHIFT);
+    rhei_status status = RHEI_OK;
+    *book = (struct sync_book){.count = 0};
+    if (!view || mirror_view_column_count(view) != BOOK_COLUMNS)
+        return RHEI_OK;
+    for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++)
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(view, s) && status == RHEI_OK; v++)
+            status = read_vector(view, s, v, book);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    sync_book_free(book);
+    return error_no_memory(error);
+}
+
+void sync_generation_parts(uint32_t source, uint32_t number, uint32_t *open, uint32_t *ended)
+{
+    *ended = (uint32_t)(TABLE_HISTORY | source) << TABLE_SOURCE_SHIFT | number;
+    *open = *ended | OPEN_BIT;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files about histories share. */
+#ifndef SYNC_SYNC_HISTORY_PARTS_H
+#define SYNC_SYNC_HISTORY_PARTS_H
+
+#include "base/base_arena.h"
+#include "sync_history.h"
+
+enum { SINCE, UNTIL, OPERATION, SEQUENCE, ENDED_AT, HISTORY_COLUMNS }; /* behind the table's own */
+
+struct history_past;
+struct loading;
+
+struct sync_history {
+    char *name; /* the table's */
+    struct base_arena names;
+    uint32_t number; /* of its generation */
+    struct source_table open, ended;
+    uint32_t visible;  /* columns of the table that the history has: all but a hidden rowid, which is the last */
+    bool hidden_rowid; /* the open table has it, as its key */
+    int64_t clock_us;  /* newest time given */
+    int64_t clock_seq; /* and newest number */
+    int64_t next_row;
+    bool attached;
+    bool failed; /* a change couldn't be followed: it has to be dropped before anything is published */
+
+    struct mirror_build *building;
+    struct loading *loading;
+    uint32_t loaders;
+    struct history_past *past; /* what the load goes on from; NULL: nothing */
+
+    struct rhei_value *cells; /* [HISTORY_COLUMNS][room], of the batch at hand */
+    size_t room;
+    const struct rhei_value **columns; /* [columns of the open table] */
+    const struct change_batch *batch;
+
+    struct base_arena texts;
+    struct rhei_value **rows; /* [columns of the ended table][row_room]: versions that ended in the batch */
+    size_t row_count, row_room;
+};
+
+static inline struct rhei_value history_integer(int64_t value)
+{
+    return (struct rhei_value){.type = RHEI_INTEGER, .as.integer = value};
+}
+
+enum { HISTORY_INSERTED, HISTORY_UPDATED, HISTORY_DELETED };
+/* 'I', 'U', 'D'. */
+struct rhei_value history_operation(int which);
+bool history_same_value(const struct rhei_value *a, const struct rhei_value *b);
+
+/* ---- sync_history_load.c ------------------------------------------------------------------------------------------- */
+
+/*
+ * The tables of a generation. `open` and `ended` are those that the mirror has, where it goes on; else their names are made of `root`.
+ * Columns keep the names that they had when the generation began. False: no memory.
+ */
+bool history_define(const struct sync *sync, struct sync_history *history, const struct source_table *table,
+                    const struct source_table *open, const struct source_table *ended_before, const char *root);
+/* Under `lock`: the names of all its columns are the table's. */
+bool history_same_names(const struct sync_generation *generation, const struct source_table *table);
+void history_loading_free(struct sync_history *history);
+/* The batch's columns, with `cells` behind them, as the open table has them. */
+void history_widen(const struct sync_history *history, const struct change_batch *batch, const struct rhei_value *cells,
+                   size_t room, const struct rhei_value **columns, struct change_batch *wide);
+/* Room for so many rows of the history's own columns. False: no memory. */
+bool history_cells_room(struct rhei_value **cells, size_t *room, size_t rows);
+
+#endif
