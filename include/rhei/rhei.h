@@ -388,7 +388,8 @@ RHEI_API rhei_status rhei_query(rhei_db *db, const char *sql, const struct rhei_
                                 const struct rhei_query_options *options, rhei_rows **rows, struct rhei_error *error);
 /**
  * The same as an Arrow stream. A column is int64, double, utf8 or binary where all its values have that class, else a dense
- * union of these. The schema's metadata has rhei.route, rhei.position, rhei.age_us and rhei.rule. The caller owns *stream and
+ * union of these. The schema's metadata has rhei.route, rhei.position, rhei.age_us and rhei.rule, and rhei.position.NAME
+ * for each other source whose tables are read (rhei_rows_position_list()). The caller owns *stream and
  * releases it with `stream->release(stream)`; its batches may outlive it, but not the handle. Errors: those of rhei_query(). Any
  * thread; the stream is its owner's.
  */
@@ -440,6 +441,19 @@ RHEI_API const char *rhei_rows_route(const rhei_rows *rows);
 RHEI_API const char *rhei_rows_rule(const rhei_rows *rows);
 /** Position in the change log that the rows were read at; after the first rhei_rows_next. Owner thread. */
 RHEI_API int64_t rhei_rows_position(rhei_rows *rows);
+/** A source, and how far it was. */
+struct rhei_source_position {
+    const char *source; /**< "main" for the file; else its name, which is that of the schema its tables are in */
+    int64_t position;   /**< in the source's own count; of "history" it is the file's */
+};
+/**
+ * The state that the rows were read at: the file's position first, then that of each other source whose tables the statement reads
+ * (docs/guide/mirror-only-tables.md); all there are for a text in the column store's own words. "main" alone for a statement that wrote. An array of
+ * pointers as of rhei_table_list(), which the caller frees with rhei_free(). Errors: RHEI_INVALID. After the first rhei_rows_next. Owner
+ * thread.
+ */
+RHEI_API rhei_status rhei_rows_position_list(rhei_rows *rows, struct rhei_source_position ***positions, size_t *count,
+                                             struct rhei_error *error);
 /** How old the state was when it was read, in microseconds; 0: nothing newer was committed. Owner thread. */
 RHEI_API int64_t rhei_rows_age_us(const rhei_rows *rows);
 /** What a statement that wrote did; zeros otherwise. *result may be NULL. Owner thread. */

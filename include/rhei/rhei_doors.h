@@ -77,6 +77,8 @@ enum rhei_table_kind {
     RHEI_KIND_VIEW = 1,
     RHEI_KIND_VIRTUAL = 2, /**< CREATE VIRTUAL TABLE */
     RHEI_KIND_SHADOW = 3,  /**< a table in which a virtual one keeps what it has */
+    RHEI_KIND_SOURCE =
+        4, /**< a table of another source: its rows are in the column store alone, and can only be read */
 };
 
 /** A column. */
@@ -113,7 +115,7 @@ struct rhei_catalog_foreign_key {
 /** A table or view. */
 struct rhei_catalog_table {
     const char *name;
-    const char *sql; /**< its CREATE statement */
+    const char *sql; /**< its CREATE statement; "" of RHEI_KIND_SOURCE, which has none here */
     int32_t kind;    /**< enum rhei_table_kind */
     bool strict;
     bool without_rowid;
@@ -125,8 +127,17 @@ struct rhei_catalog_table {
     const struct rhei_catalog_index *const *indexes;
     uint32_t foreign_key_count;
     const struct rhei_catalog_foreign_key *const *foreign_keys;
+    const char *schema; /**< "main", or the name of the source that it is a table of */
+    bool mirrored;      /**< the column store follows it, built or not (rhei_table_list() tells) */
+    bool
+        shadowed; /**< a table or view of the file has its name, and is what the name alone means: name it with its schema */
+    const char *
+        unmirrored_reason; /**< why the column store doesn't follow a table; NULL: it does, or it is a view or virtual */
 };
-/** Every table and view of the database at one moment, by name; Rhei's own and SQLite's are left out. */
+/**
+ * Every table and view of the database at one moment, by name, and behind them the tables of other sources, by schema and name; Rhei's own and
+ * SQLite's are left out.
+ */
 struct rhei_catalog {
     int64_t schema_version; /**< another number: the schema has changed */
     uint32_t table_count;

@@ -3,7 +3,8 @@
  * The catalog for doors: what SQLite says of its schema, table by table, so that a view of something that is gone spoils only itself.
  *
  * Each statement reads a state of its own, so each also reads the schema's version: where they differ all is read again. Everything
- * lies in one arena, which the catalog's owner frees.
+ * lies in one arena, which the catalog's owner frees. SQLite tells which tables of other sources there are; what they are like, our own
+ * catalog knows (as SQLite has them they are virtual tables without keys).
  */
 #include <string.h>
 
@@ -24,8 +25,8 @@ struct reading {
     rhei_db *db;
     struct engine_limits *limits;
     struct catalog *catalog;
-    const struct capture_catalog *known; /* for collations */
-    bool changed;                        /* the schema did, meanwhile */
+    const struct capture_catalog *known;
+    bool changed; /* the schema did, meanwhile */
     struct rhei_error *error;
 };
 
@@ -292,9 +293,98 @@ static rhei_status take_table(const struct row *row, void *context)
     const char *type = row_text(row, 3, &failed);
     table->sql = sql == NULL ? "" : sql;
     table->kind = kind_of(type == NULL ? "" : type);
+    table->schema = "main";
     table->without_rowid = row_integer(row, 4) != 0;
     table->strict = row_integer(row, 5) != 0;
     return failed ? error_no_memory(row->reading->error) : list_add(list, table, row->reading->error);
+}
+
+/* ---- Tables of other sources. -------------------------------------------------------------------------------------- */
+
+static const char shown_sql[] =
+    "SELECT v.schema_version, l.schema, l.name FROM pragma_schema_version AS v JOIN pragma_table_list AS l "
+    "WHERE l.schema NOT IN ('main', 'temp') AND l.type = 'virtual' AND (?1 IS NULL OR l.name LIKE ?1) ORDER BY 2, 3";
+
+static const struct capture_table *known_shown(const struct capture_catalog *known, const char *schema,
+                                               const char *name)
+{
+    for (uint32_t t = 0; t < known->table_count; t++)
+        if (known->tables[t].schema != NULL && base_fold_compare(known->tables[t].schema, schema) == 0 &&
+            base_fold_compare(known->tables[t].source.name, name) == 0)
+            return &known->tables[t];
+    return NULL;
+}
+
+static bool is_shadowed(const struct capture_catalog *known, const char *name)
+{
+    bool shadowed = engine_file_table(known, name) != NULL;
+    for (uint32_t v = 0; v < known->view_count && !shadowed; v++)
+        shadowed = base_fold_compare(known->views[v].name, name) == 0;
+    return shadowed;
+}
+
+static rhei_status add_shown_columns(struct reading *reading, struct rhei_catalog_table *table,
+                                     const struct source_table *source)
+{
+    struct base_arena *arena = &reading->catalog->arena;
+    struct rhei_catalog_column *columns = base_arena_zero(arena, source->column_count, sizeof *columns);
+    const struct rhei_catalog_column **list = base_arena_zero(arena, source->column_count, sizeof *list);
+    bool ok = columns != NULL && list != NULL;
+    for (uint32_t c = 0; ok && c < source->column_count; c++) {
+        const struct source_column *from = &source->columns[c];
+        if (from->is_rowid) /* the last one, where there is any: it is no column */
+            break;
+        columns[c].name = base_arena_text(arena, from->name);
+        columns[c].declared_type = base_arena_text(arena, from->declared_type);
+        columns[c].collation = base_arena_text(arena, from->collation == NULL ? "BINARY" : from->collation);
+        columns[c].usual_class = arrow_usual_class(from->declared_type);
+        columns[c].not_null = from->not_null;
+        for (uint32_t k = 0; k < source->key_count; k++)
+            if (source->key_columns[k] == c)
+                columns[c].key_position = (int32_t)k + 1;
+        ok = columns[c].name != NULL && columns[c].declared_type != NULL && columns[c].collation != NULL;
+        list[table->column_count++] = &columns[c];
+    }
+    table->columns = list;
+    return ok ? RHEI_OK : error_no_memory(reading->error);
+}
+
+static rhei_status take_shown(const struct row *row, void *context)
+{
+    struct list *list = context;
+    struct reading *reading = row->reading;
+    bool failed = false;
+    const char *schema = row_text(row, 1, &failed), *name = row_text(row, 2, &failed);
+    struct rhei_catalog_table *table = base_arena_zero(&reading->catalog->arena, 1, sizeof *table);
+    if (failed || table == NULL || schema == NULL || name == NULL)
+        return error_no_memory(reading->error);
+    const struct capture_table *known = known_shown(reading->known, schema, name);
+    if (known == NULL) { /* it came since */
+        reading->changed = true;
+        return RHEI_DONE;
+    }
+    *table = (struct rhei_catalog_table){.name = name,
+                                         .sql = "",
+                                         .kind = RHEI_KIND_SOURCE,
+                                         .without_rowid = known->source.without_rowid,
+                                         .schema = schema,
+                                         .mirrored = true,
+                                         .shadowed = is_shadowed(reading->known, name)};
+    rhei_status status = add_shown_columns(reading, table, &known->source);
+    return status == RHEI_OK ? list_add(list, table, reading->error) : status;
+}
+
+/* ---- Together. ---------------------------------------------------------------------------------------------------- */
+
+static void tell_mirrored(const struct reading *reading, struct rhei_catalog_table *table)
+{
+    const struct capture_table *known = engine_file_table(reading->known, table->name);
+    if (known == NULL || table->kind != RHEI_KIND_TABLE)
+        return;
+    const char *why = known->source.unmirrored_reason;
+    table->mirrored = known->captured;
+    if (!known->captured)
+        table->unmirrored_reason = base_arena_text(&reading->catalog->arena, why == NULL ? "it isn't registered" : why);
 }
 
 static rhei_status read_all(struct reading *reading, const char *like)
@@ -306,8 +396,13 @@ static rhei_status read_all(struct reading *reading, const char *like)
     rhei_status status = capture_catalog_take(reading->db->oltp, &reading->known, reading->error);
     if (status == RHEI_OK)
         status = each_row(reading, tables_sql, like, take_table, &tables, reading->error);
-    for (size_t t = 0; status == RHEI_OK && t < tables.count && !reading->changed; t++)
+    for (size_t t = 0; status == RHEI_OK && t < tables.count && !reading->changed; t++) {
         status = read_table(reading, tables.items[t]);
+        if (status == RHEI_OK)
+            tell_mirrored(reading, tables.items[t]);
+    }
+    if (status == RHEI_OK && reading->db->shown != NULL)
+        status = each_row(reading, shown_sql, like, take_shown, &tables, reading->error);
     capture_catalog_release(&reading->known);
     shown->table_count = (uint32_t)tables.count;
     shown->tables = list_settle(&tables, &reading->catalog->arena);

@@ -120,8 +120,8 @@ static void explain_sources(struct rhei_db *db, const struct oltp_facts *facts, 
                             struct explanation *explanation)
 {
     const char *name = NULL;
-    uint32_t number = 0, at = engine_shown_each(db, facts, 0, &name, &number);
-    for (; at > 0; at = engine_shown_each(db, facts, at, &name, &number)) {
+    uint32_t sources = engine_shown_bits(db, facts), number = 0, at = 0;
+    while ((at = engine_shown_next(db, sources, at, &name, &number)) > 0) {
         char text[160];
         snprintf(text, sizeof text, "\"%.80s\" at its position %" PRId64, name,
                  mirror_snapshot_position_of(&state->snapshot, number));

@@ -248,11 +248,10 @@ const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, str
 bool engine_elsewhere_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error);
 /* How old they may be, as oltp_stop has it. */
 int64_t engine_most_age_ms(const struct engine_ask *ask);
-/*
- * The sources that a statement names, one after another: begins at 0 and goes on with what it returns, until that is 0. *name lives as long
- * as the handle.
- */
-uint32_t engine_shown_each(struct rhei_db *db, const struct oltp_facts *facts, uint32_t at, const char **name,
+/* The other sources that a statement names, or SQLite's plan of it reads: bits of source_bit_of_table. */
+uint32_t engine_shown_bits(const struct rhei_db *db, const struct oltp_facts *facts);
+/* Those of these bits, one after another: begins at 0 and goes on with what it returns, until that is 0. *name lives as long as the handle. */
+uint32_t engine_shown_next(const struct rhei_db *db, uint32_t sources, uint32_t at, const char **name,
                            uint32_t *number);
 /* Does the table of that name keep a history? Any thread. */
 bool engine_keeps_history(const struct rhei_db *db, const char *table);

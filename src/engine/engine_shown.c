@@ -133,14 +133,21 @@ rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *s
     return status == RHEI_OK ? add_source(db, source, error) : status;
 }
 
-uint32_t engine_shown_each(struct rhei_db *db, const struct oltp_facts *facts, uint32_t at, const char **name,
-                           uint32_t *number)
+uint32_t engine_shown_bits(const struct rhei_db *db, const struct oltp_facts *facts)
+{
+    uint32_t bits = facts->sources;
+    for (uint32_t s = 0; engine_reads_shown(db, facts) && s < db->shown->count; s++)
+        bits |= is_named(facts, db->shown->sources[s].name) ? db->shown->sources[s].bit : 0;
+    return bits;
+}
+
+uint32_t engine_shown_next(const struct rhei_db *db, uint32_t sources, uint32_t at, const char **name, uint32_t *number)
 {
     for (; db->shown != NULL && at < db->shown->count; at++) {
         const struct shown_source *source = &db->shown->sources[at];
         *name = source->name;
         *number = source->given.number;
-        if (is_named(facts, source->name))
+        if ((sources & source->bit) != 0)
             return at + 1;
     }
     return 0;
@@ -205,9 +212,8 @@ rhei_status engine_wait_shown(struct rhei_db *db, const struct oltp_facts *facts
 {
     if (!engine_reads_shown(db, facts) || most_age_ms < 0)
         return RHEI_OK;
-    struct table_freshness freshness = {most_age_ms, engine_limits_check, (void *)(uintptr_t)limits, 0};
-    for (uint32_t s = 0; s < db->shown->count; s++)
-        freshness.sources |= is_named(facts, db->shown->sources[s].name) ? db->shown->sources[s].bit : 0;
+    struct table_freshness freshness = {most_age_ms, engine_limits_check, (void *)(uintptr_t)limits,
+                                        engine_shown_bits(db, facts)};
     return wait_for_asked(db->shown, &freshness, error);
 }
 

@@ -6,7 +6,7 @@
 
 #include "arrow/arrow_ipc.h"
 #include "arrow/arrow_usual.h"
-#include "engine/engine_internal.h"
+#include "engine/engine_positions.h"
 
 static rhei_status next_row(void *context, struct rhei_value *row, struct rhei_error *error)
 {
@@ -156,21 +156,31 @@ static rhei_status cursor_to_stream(rhei_rows *rows, bool strings_view, const st
     return status;
 }
 
+enum { PAIRS = 4, SOURCES_TOLD = TABLE_SOURCES_MOST + 1 };
+
 rhei_status engine_rows_to_stream(struct rhei_rows **rows, bool strings_view, struct ArrowArrayStream *stream,
                                   struct rhei_error *error)
 {
     struct rhei_rows *taken = *rows;
     *rows = NULL;
-    char position[24], age[24];
+    char position[24], age[24], names[SOURCES_TOLD][96], elsewhere[SOURCES_TOLD][24];
     snprintf(position, sizeof position, "%" PRId64, rhei_rows_position(taken));
     snprintf(age, sizeof age, "%" PRId64, taken->age_us);
-    const struct arrow_pair pairs[] = {
+    struct arrow_pair pairs[PAIRS + SOURCES_TOLD] = {
         {"rhei.route", rhei_rows_route(taken)},
         {"rhei.rule", taken->rule},
         {"rhei.position", position},
         {"rhei.age_us", age},
     };
-    size_t count = sizeof pairs / sizeof pairs[0];
+    size_t count = PAIRS;
+    struct engine_positions positions = engine_positions_of(taken);
+    const char *source = NULL;
+    int64_t far = 0;
+    for (size_t s = 0; s < SOURCES_TOLD && engine_position_next(&positions, &source, &far) > 0; s++) {
+        snprintf(names[s], sizeof names[s], "rhei.position.%.80s", source);
+        snprintf(elsewhere[s], sizeof elsewhere[s], "%" PRId64, far);
+        pairs[count++] = (struct arrow_pair){names[s], elsewhere[s]};
+    }
     if (taken->kind == ANSWER_CURSOR)
         return cursor_to_stream(taken, strings_view, pairs, count, stream, error);
     struct arrow_wrap_options wrap = {.pairs = pairs, .pair_count = count, .release = release_rows, .context = taken};

@@ -124,6 +124,11 @@ static void reader_unpin(struct table_pin **slot)
     base_free(pin);
 }
 
+static int64_t reader_position_of(struct table_pin *pin, uint32_t source)
+{
+    return mirror_snapshot_position_of(&pin->snapshot, source);
+}
+
 static rhei_status reader_tables(struct table_pin *pin, struct readable_table **tables, uint32_t *count,
                                  struct rhei_error *error)
 {
@@ -417,6 +422,7 @@ static const struct table_reader_ops reader_ops = {
     .pin = reader_pin,
     .unpin = reader_unpin,
     .generation_of = reader_generation_of,
+    .position_of = reader_position_of,
     .tables = reader_tables,
     .rows = reader_rows,
     .open = cursor_open,

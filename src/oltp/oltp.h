@@ -130,6 +130,7 @@ struct oltp_facts {
     bool is_ddl;    /* CREATE, ALTER, DROP: the schema changes */
     bool returns_rows;
     bool reads_elsewhere; /* it names a table that lives elsewhere (oltp_show_tables) */
+    uint32_t sources;     /* those whose tables SQLite's plan reads: bits of source_bit_of_table */
     uint32_t parameter_count;
     uint32_t column_count;
     const char *const *column_names;
@@ -195,6 +196,10 @@ rhei_status oltp_cursor_survey(struct oltp_cursor *cursor, size_t keep, uint8_t 
 bool oltp_cursor_is_kept(const struct oltp_cursor *cursor);
 /* Log position of the state that the cursor reads; valid from the first next until close. */
 int64_t oltp_cursor_position(struct oltp_cursor *cursor);
+/* Sources of which the cursor reads tables that live elsewhere (bits of source_bit_of_table); 0: none, or its rows are kept. */
+uint32_t oltp_cursor_sources(const struct oltp_cursor *cursor);
+/* How far such a source, by its number, is in the state that the cursor reads. */
+int64_t oltp_cursor_position_of(const struct oltp_cursor *cursor, uint32_t source);
 void oltp_cursor_close(struct oltp_cursor **cursor);
 
 /* ---- Writing. ---------------------------------------------------------------------------------------------------- */

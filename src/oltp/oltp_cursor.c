@@ -479,6 +479,17 @@ int64_t oltp_cursor_position(struct oltp_cursor *cursor)
     return cursor->position;
 }
 
+uint32_t oltp_cursor_sources(const struct oltp_cursor *cursor)
+{
+    bool pinned = cursor->connection != NULL && cursor->connection->pin != NULL;
+    return pinned ? cursor->statement->reads_face : 0;
+}
+
+int64_t oltp_cursor_position_of(const struct oltp_cursor *cursor, uint32_t source)
+{
+    return oltp_face_position_of(cursor->connection, source);
+}
+
 void oltp_cursor_close(struct oltp_cursor **slot)
 {
     struct oltp_cursor *cursor = slot == NULL ? NULL : *slot;

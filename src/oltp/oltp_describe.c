@@ -133,6 +133,7 @@ static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len
     const char *tail = copy;
     BASE_INVARIANT(oltp->describing == NULL && sqlite3_stmt_busy(oltp->look) != 0); /* I12 */
     oltp->describing = describe;
+    oltp->describer->face_met = 0;
     int rc = sqlite3_prepare_v2(oltp->describer->db, copy, (int)len + 1, &statement.stmt, &tail);
     oltp->describing = NULL;
     for (size_t i = 0; i < describe->count; i++) {
@@ -144,6 +145,9 @@ static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len
         facts->reads_elsewhere =
             facts->reads_elsewhere || oltp_face_has(oltp->describer, describe->references[i].schema);
     }
+    /* of a table that is read for the columns of a USING alone, the authorizer isn't told */
+    facts->sources = oltp->describer->face_met;
+    facts->reads_elsewhere = facts->reads_elsewhere || facts->sources != 0;
     rhei_status status = rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->describer, rc, NULL, error);
     if (status == RHEI_OK) {
         oltp_classify(&statement);

@@ -504,6 +504,11 @@ bool oltp_face_is_pinned(const struct oltp_connection *connection, uint32_t sour
     return connection->pin != NULL && (any_age || (sources & ~connection->pin_sources) == 0);
 }
 
+int64_t oltp_face_position_of(const struct oltp_connection *connection, uint32_t source)
+{
+    return connection->oltp->face->reader->ops->position_of(connection->pin, source);
+}
+
 /*
  * Whether SQLite will read such a table by this statement, or may prepare it anew to read none: then a wait for other sources would be in
  * vain, and they may be away. The first step tells (oltp_face_missed). The writer has schemas that nobody knows yet.

@@ -377,6 +377,8 @@ void oltp_face_use(struct oltp_connection *connection);
 /* Before the first step: pins what the statement reads there. `stop` (may be NULL) says how old it may be; the writer doesn't wait. */
 rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statement *statement,
                           const struct oltp_stop *stop, struct rhei_error *error);
+/* How far a source is in what is pinned. */
+int64_t oltp_face_position_of(const struct oltp_connection *connection, uint32_t source);
 /* May the statement under way read these sources from what is pinned? */
 bool oltp_face_is_pinned(const struct oltp_connection *connection, uint32_t sources);
 /* oltp_face_pin after oltp_face_missed and a reset. */

@@ -50,6 +50,7 @@ struct table_reader_ops {
     void (*unpin)(struct table_pin **pin); /* accepts NULL; its cursors are closed */
     uint64_t (*generation_of)(
         struct table_pin *pin); /* what generation said, or will say, of the pinned state's tables */
+    int64_t (*position_of)(struct table_pin *pin, uint32_t source); /* of a source by its number, in the pinned state */
     /* Free *tables with base_free; what they point to is the pin's. */
     rhei_status (*tables)(struct table_pin *pin, struct readable_table **tables, uint32_t *count,
                           struct rhei_error *error);

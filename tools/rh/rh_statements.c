@@ -158,6 +158,21 @@ static void tell_change(struct rh_buffer *line, const struct rhei_result *result
     rh_buffer_add_text(line, result->changes == 1 ? " row changed" : " rows changed");
 }
 
+/* Of the file, and of other sources whose tables were read: each counts for itself. */
+static void add_positions(struct rh_buffer *line, rhei_rows *rows)
+{
+    struct rhei_source_position **positions = NULL;
+    size_t count = 0;
+    if (rhei_rows_position_list(rows, &positions, &count, NULL) != RHEI_OK)
+        return;
+    for (size_t at = 0; at < count; at++)
+        if (at == 0)
+            rh_buffer_format(line, "position %" PRId64, positions[at]->position);
+        else
+            rh_buffer_format(line, ", of \"%s\" %" PRId64, positions[at]->source, positions[at]->position);
+    rhei_free(positions);
+}
+
 /* What is worth knowing about an answer, in one line. */
 static void tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, int64_t elapsed_us)
 {
@@ -174,7 +189,9 @@ static void tell_facts(struct rh_tool *tool, rhei_rows *rows, uint64_t count, in
     }
     rh_buffer_format(&line, "%s%s (%s)%s", between, rhei_rows_route(rows), rhei_rows_rule(rows), between);
     rh_add_duration(&line, elapsed_us);
-    rh_buffer_format(&line, "%sposition %" PRId64 "%sage ", between, rhei_rows_position(rows), between);
+    rh_buffer_add_text(&line, between);
+    add_positions(&line, rows);
+    rh_buffer_format(&line, "%sage ", between);
     rh_add_duration(&line, rhei_rows_age_us(rows));
     fflush(stdout);
     fprintf(stderr, "%s%s%s\n", rh_style(&tool->err, RH_DIM), line.bytes, rh_style(&tool->err, RH_PLAIN));

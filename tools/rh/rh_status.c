@@ -202,7 +202,9 @@ static const char *why_not(const struct status *status, const struct rhei_table_
 {
     if (!status->registry.installed)
         return "capture is not installed";
-    return table->state == RHEI_TABLE_UNMIRRORED ? table->message : "no engine has captured it: rh sync tells why";
+    bool told =
+        table->state == RHEI_TABLE_UNMIRRORED || table->state == RHEI_TABLE_READY; /* ready: of another source */
+    return told ? table->message : "no engine has captured it: rh sync tells why";
 }
 
 static void print_tables(const struct rh_tool *tool, const struct status *status)

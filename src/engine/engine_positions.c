@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How far each source was in the state that an answer was read from. */
+#include "engine/engine_positions.h"
+
+#include <string.h>
+
+/* Bits of source_bit_of_table. A text in the column store's own words may read any: nobody here parsed it. */
+static uint32_t sources_of(const struct rhei_rows *rows)
+{
+    if (rows->kind == ANSWER_CURSOR)
+        return rows->cursor == NULL ? 0 : oltp_cursor_sources(rows->cursor);
+    if (rows->state.snapshot.slot == NULL)
+        return 0;
+    bool parsed = rows->statement != NULL && !route_statement_is_native(rows->statement);
+    return parsed ? engine_shown_bits(rows->db, route_statement_facts(rows->statement)) : UINT32_MAX;
+}
+
+uint32_t engine_position_next(struct engine_positions *positions, const char **name, int64_t *position)
+{
+    uint32_t number = 0;
+    positions->at = engine_shown_next(positions->rows->db, positions->sources, positions->at, name, &number);
+    if (positions->at > 0)
+        *position = positions->rows->kind == ANSWER_CURSOR
+                        ? oltp_cursor_position_of(positions->rows->cursor, number)
+                        : mirror_snapshot_position_of(&positions->rows->state.snapshot, number);
+    return positions->at;
+}
+
+struct engine_positions engine_positions_of(const struct rhei_rows *rows)
+{
+    return (struct engine_positions){.rows = rows, .sources = sources_of(rows)};
+}
+
+static void measure(const struct rhei_rows *rows, size_t *count, size_t *text)
+{
+    struct engine_positions positions = engine_positions_of(rows);
+    const char *name = NULL;
+    int64_t position = 0;
+    *count = 1;
+    *text = sizeof "main";
+    while (engine_position_next(&positions, &name, &position) > 0) {
+        *text += strlen(name) + 1;
+        ++*count;
+    }
+}
+
+rhei_status rhei_rows_position_list(rhei_rows *rows, struct rhei_source_position ***list, size_t *count,
+                                    struct rhei_error *error)
+{
+    error_clear(error);
+    if (rows == NULL || list == NULL || count == NULL)
+        return error_set(error, RHEI_INVALID, "rows, a place for the positions and one for their number are needed");
+    size_t most = 0, text = 0, filled = 0;
+    measure(rows, &most, &text);
+    struct rhei_source_position **made = base_alloc_zero(1, most * (sizeof *made + sizeof **made) + text);
+    if (made == NULL)
+        return error_no_memory(error);
+    struct rhei_source_position *items = (struct rhei_source_position *)(made + most);
+    char *names = (char *)(items + most);
+    struct engine_positions positions = engine_positions_of(rows);
+    const char *name = "main";
+    int64_t position = rhei_rows_position(rows);
+    do {
+        size_t len = strlen(name) + 1;
+        items[filled] = (struct rhei_source_position){.source = memcpy(names, name, len), .position = position};
+        made[filled] = &items[filled];
+        names += len;
+        filled++;
+    } while (engine_position_next(&positions, &name, &position) > 0);
+    *list = made;
+    *count = filled;
+    return RHEI_OK;
+}
