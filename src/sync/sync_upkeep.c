@@ -62,10 +62,9 @@ static rhei_status prune_step(struct sync *sync, int64_t to, uint64_t *pruned, s
         sync->counters.pruned += rows;
         *pruned += rows;
     } else { /* nobody need commit for it to be tried again */
-        int64_t now_ns = base_now_ns();
-        sync->prune_not_before_ns = now_ns + RETRY_NS;
+        sync->prune_not_before_ns = base_now_ns() + RETRY_NS;
         if (!sync->unpruned_since_ns)
-            sync->unpruned_since_ns = now_ns;
+            sync->unpruned_since_ns = base_now_ns();
     }
     base_mutex_unlock(&sync->lock);
     return status;
