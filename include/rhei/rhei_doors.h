@@ -165,22 +165,49 @@ enum rhei_ingest_mode {
     RHEI_INGEST_UPSERT =
         4, /**< into one that exists: rows whose primary key is there are updated in the columns given */
 };
+/** What becomes of a row whose primary key, or whose value of another UNIQUE column, is there already. */
+enum rhei_conflict {
+    RHEI_CONFLICT_ABORT = 0,   /**< it is wrong; or whatever the table's own ON CONFLICT clauses say */
+    RHEI_CONFLICT_SKIP = 1,    /**< the row that is there stays */
+    RHEI_CONFLICT_REPLACE = 2, /**< it takes the place of those it conflicts with, as INSERT OR REPLACE does */
+    RHEI_CONFLICT_UPDATE =
+        3, /**< the row of that primary key is updated in the columns given; other conflicts are wrong */
+};
+/** A row that the database refuses. */
+struct rhei_ingest_reject {
+    int64_t row;                    /**< of the stream, from 0 */
+    const struct rhei_error *error; /**< why: RHEI_CONSTRAINT, RHEI_TYPE, RHEI_TOO_BIG or RHEI_SQL */
+    bool
+        rolled_back; /**< a conflict clause or a trigger ended the transaction: the ingest ends, whatever is returned */
+};
 /** How rows are taken in. Zero is the default of every field. */
 struct rhei_ingest_options {
     size_t struct_size;
     int32_t mode;        /**< enum rhei_ingest_mode */
-    int32_t unused;      /**< 0 */
+    int32_t on_conflict; /**< enum rhei_conflict; RHEI_INGEST_UPSERT means RHEI_CONFLICT_UPDATE */
     uint64_t chunk_rows; /**< rows of one transaction; 0: all rows in one, during which other writers wait */
     int64_t timeout_ms;  /**< as rhei_call_options.timeout_ms */
     rhei_cancel *cancel; /**< as rhei_call_options.cancel */
     rhei_progress_function progress; /**< as rhei_call_options.progress */
     void *progress_context;
+    const char *const *key_columns; /**< of a table that is made: its primary key */
+    size_t key_count;               /**< 0: it has none */
+    /**
+     * Asked about each row that the database refuses, in their order, on the caller's thread, before the stream is asked for the batch behind
+     * that row's. True: the row is left out, and the others go on; false, or NULL: the ingest fails with that error. Must not call Rhei with the
+     * handle.
+     */
+    bool (*reject)(void *context, const struct rhei_ingest_reject *row);
+    void *reject_context;
 };
-/** What an ingest did. */
+/** What an ingest did. Numbers of rows are of those that are committed, also where the call failed after some chunks. */
 struct rhei_ingest_result {
     size_t struct_size; /**< as of rhei_result */
-    int64_t rows;       /**< committed, also where the call failed after some chunks */
+    int64_t rows;       /**< of the stream: changed, skipped and rejected ones */
     int64_t position;   /**< the change log's position that includes them; 0 if none is captured */
+    int64_t changed;    /**< inserted, replaced or updated; SQLite counts these together */
+    int64_t skipped;    /**< the table has its own row still: RHEI_CONFLICT_SKIP, or its own ON CONFLICT IGNORE */
+    int64_t rejected;   /**< left out by `reject` */
 };
 /**
  * Writes the rows of an Arrow stream into a table, column by column name (the order doesn't matter; columns of the table that the stream
@@ -190,8 +217,8 @@ struct rhei_ingest_result {
  * numbers beyond 2^63 - 1 and nested values are TEXT, as the guide's page on Arrow says. A new table's columns have types that convert
  * none of them. A stream of this library's own is a good input, unions included.
  *
- * With one transaction everything or nothing is written; in chunks, whole chunks are (result->rows). The statement's errors are those of
- * rhei_execute_batch(), the row counted over the whole stream; beside them RHEI_NOT_FOUND and RHEI_EXISTS for the table, RHEI_INVALID for
+ * With one transaction everything or nothing is written, but for rows that options->reject leaves out; in chunks, whole chunks are
+ * (result->rows). The statement's errors are those of rhei_execute_batch(), the row counted over the whole stream; beside them RHEI_NOT_FOUND and RHEI_EXISTS for the table, RHEI_INVALID for
  * a column that the table lacks or that comes twice and for an upsert into a table without primary key or without its columns,
  * RHEI_UNSUPPORTED for an Arrow type that has no values here, and RHEI_IO for what the stream says of its own failure. Any thread.
  */

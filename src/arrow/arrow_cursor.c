@@ -177,12 +177,18 @@ void arrow_cursor_skip(struct arrow_cursor *cursor, int64_t count)
     cursor->row += count - 1;
 }
 
-bool arrow_cursor_lends(const struct arrow_cursor *cursor, uint32_t column)
+static bool node_lends(const struct arrow_node *node)
 {
-    const struct arrow_node *node = &cursor->root.children[column];
     if (node->dictionary != NULL)
         return false;
     switch (node->type.type) {
+    case NANOARROW_TYPE_DENSE_UNION:
+    case NANOARROW_TYPE_SPARSE_UNION:
+        for (uint32_t i = 0; i < node->child_count; i++)
+            if (!node_lends(&node->children[i]))
+                return false;
+        return true;
+    case NANOARROW_TYPE_NA:
     case NANOARROW_TYPE_BOOL:
     case NANOARROW_TYPE_INT8:
     case NANOARROW_TYPE_INT16:
@@ -206,6 +212,11 @@ bool arrow_cursor_lends(const struct arrow_cursor *cursor, uint32_t column)
     }
 }
 
+bool arrow_cursor_lends(const struct arrow_cursor *cursor, uint32_t column)
+{
+    return node_lends(&cursor->root.children[column]);
+}
+
 /* The three layouts that nearly all columns have, without a look at the type for each cell. */
 static void fill_numbers(const struct ArrowArrayView *view, int64_t row, int64_t count, struct rhei_value *out,
                          size_t stride)
@@ -219,24 +230,92 @@ static void fill_numbers(const struct ArrowArrayView *view, int64_t row, int64_t
     }
 }
 
+static bool has_wide_offsets(const struct ArrowArrayView *view)
+{
+    return view->storage_type == NANOARROW_TYPE_LARGE_STRING || view->storage_type == NANOARROW_TYPE_LARGE_BINARY;
+}
+
+/* Texts and BLOBs whose lengths fit, all of them together, and so each. */
+static bool has_short_bytes(const struct ArrowArrayView *view)
+{
+    int64_t most = view->buffer_views[2].size_bytes;
+    return most >= 0 && most <= INT32_MAX;
+}
+
+/* One text or BLOB, at its place in the buffers. False: it is damaged. */
+static inline bool take_bytes(const struct ArrowArrayView *view, int64_t place, bool wide, uint8_t type,
+                              struct rhei_value *out)
+{
+    const int64_t *wide_offsets = view->buffer_views[1].data.as_int64;
+    const int32_t *offsets = view->buffer_views[1].data.as_int32;
+    int64_t from = wide ? wide_offsets[place] : offsets[place];
+    int64_t to = wide ? wide_offsets[place + 1] : offsets[place + 1], most = view->buffer_views[2].size_bytes;
+    out->as.bytes = view->buffer_views[2].data.as_char + from;
+    out->length = (uint32_t)(to - from);
+    out->type = type;
+    return from >= 0 && to >= from && (most < 0 || to <= most);
+}
+
+static uint8_t bytes_type(const struct ArrowArrayView *view)
+{
+    bool text = view->storage_type == NANOARROW_TYPE_STRING || view->storage_type == NANOARROW_TYPE_LARGE_STRING;
+    return text ? RHEI_TEXT : RHEI_BLOB;
+}
+
 /* False: the cell *bad is damaged. */
 static bool fill_bytes(const struct ArrowArrayView *view, int64_t row, int64_t count, struct rhei_value *out,
                        size_t stride, int64_t *bad)
 {
-    const int32_t *offsets = view->buffer_views[1].data.as_int32 + view->offset + row;
-    const char *bytes = view->buffer_views[2].data.as_char;
-    uint8_t type = view->storage_type == NANOARROW_TYPE_STRING ? RHEI_TEXT : RHEI_BLOB;
-    int64_t most = view->buffer_views[2].size_bytes;
+    bool wide = has_wide_offsets(view);
+    uint8_t type = bytes_type(view);
     for (int64_t i = 0; i < count; i++, out += stride) {
-        if (offsets[i] < 0 || offsets[i + 1] < offsets[i] || (most >= 0 && offsets[i + 1] > most)) {
+        if (!take_bytes(view, view->offset + row + i, wide, type, out)) {
             *bad = i;
             return false;
         }
-        out->as.bytes = bytes + offsets[i];
-        out->length = (uint32_t)(offsets[i + 1] - offsets[i]);
-        out->type = type;
     }
     return true;
+}
+
+/* A member's cell, if that is of a layout known here. */
+static bool take_member(const struct ArrowArrayView *view, int64_t row, struct rhei_value *out)
+{
+    const uint8_t *valid = view->buffer_views[0].data.as_uint8;
+    int64_t place = view->offset + row;
+    if (row < 0 || row >= view->length)
+        return false;
+    switch (view->storage_type) {
+    case NANOARROW_TYPE_NA:
+        *out = (struct rhei_value){.type = RHEI_NULL};
+        return true;
+    case NANOARROW_TYPE_INT64:
+    case NANOARROW_TYPE_DOUBLE:
+    case NANOARROW_TYPE_STRING:
+    case NANOARROW_TYPE_LARGE_STRING:
+        if (valid != NULL && !ArrowBitGet(valid, place)) {
+            *out = (struct rhei_value){.type = RHEI_NULL};
+            return true;
+        }
+        break;
+    default:
+        return false;
+    }
+    if (view->storage_type == NANOARROW_TYPE_STRING || view->storage_type == NANOARROW_TYPE_LARGE_STRING)
+        return has_short_bytes(view) && take_bytes(view, place, has_wide_offsets(view), RHEI_TEXT, out);
+    out->as.integer = view->buffer_views[1].data.as_int64[place]; /* a double's bits, too */
+    out->length = 0;
+    out->type = view->storage_type == NANOARROW_TYPE_DOUBLE ? RHEI_REAL : RHEI_INTEGER;
+    return true;
+}
+
+/* A cell of a union, if it is sound and of a member known here. */
+static bool take_union(const struct ArrowArrayView *view, int64_t row, struct rhei_value *out)
+{
+    if (view->storage_type != NANOARROW_TYPE_DENSE_UNION || view->buffer_views[0].data.as_int8[view->offset + row] < 0)
+        return false;
+    int8_t child = ArrowArrayViewUnionChildIndex(view, row);
+    return child >= 0 && child < view->n_children &&
+           take_member(view->children[child], ArrowArrayViewUnionChildOffset(view, row), out);
 }
 
 static void fill_nulls(const struct ArrowArrayView *view, int64_t row, int64_t count, struct rhei_value *out,
@@ -259,17 +338,16 @@ rhei_status arrow_cursor_fill(struct arrow_cursor *cursor, uint32_t column, int6
     *bad = 0;
     if (row < 0 || row + count > view->length)
         return error_set(error, RHEI_IO, "an Arrow batch is damaged: a column has fewer rows than the batch");
-    switch (view->storage_type) {
-    case NANOARROW_TYPE_INT64:
-    case NANOARROW_TYPE_DOUBLE:
+    bool numbers = view->storage_type == NANOARROW_TYPE_INT64 || view->storage_type == NANOARROW_TYPE_DOUBLE;
+    bool bytes = view->storage_type == NANOARROW_TYPE_STRING || view->storage_type == NANOARROW_TYPE_BINARY;
+    if (numbers) {
         fill_numbers(view, row, count, out, stride);
-        break;
-    case NANOARROW_TYPE_STRING:
-    case NANOARROW_TYPE_BINARY:
+    } else if (bytes || (has_wide_offsets(view) && has_short_bytes(view))) {
         sound = fill_bytes(view, row, count, out, stride, bad);
-        break;
-    default:
+    } else {
         for (int64_t i = 0; i < count; i++) {
+            if (take_union(view, row + i, &out[(size_t)i * stride]))
+                continue;
             rhei_status status = arrow_cursor_value_at(cursor, column, ahead + i, &out[(size_t)i * stride], error);
             if (status != RHEI_OK) {
                 *bad = i;

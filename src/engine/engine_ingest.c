@@ -5,6 +5,8 @@
  * The stream's cells are gathered to blocks of rows, and a block is one batch INSERT of a session: so what a batch may do (wide
  * statements, errors by row, time-outs) holds here too. All blocks are of one transaction, or of one per chunk. A block of a big
  * batch borrows the batch's text and ends with it; of small ones it copies, because they end within it.
+ *
+ * A wrong row ends its block where it stands: the rows before it are in, so the ones behind it go on if the caller leaves it out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +40,8 @@ struct ingest {
     bool *copied;             /* [columns] */
     bool borrows;             /* the block's other text is the batch's */
     size_t rows;              /* in the block */
-    int64_t written, committed, position;
+    bool one_by_one;          /* SQLite would not tell which of several rows was wrong */
+    struct rhei_ingest_result now, committed;
 };
 
 /* ---- Statements. ------------------------------------------------------------------------------------------------- */
@@ -102,7 +105,11 @@ static rhei_status create_table(struct ingest *ingest, struct rhei_error *error)
         base_buffer_char(&sql, ' ');
         base_buffer_text(&sql, declared_type(schema->children[c]));
     }
-    base_buffer_char(&sql, ')');
+    for (size_t k = 0; k < ingest->options.key_count; k++) {
+        base_buffer_text(&sql, k == 0 ? ", PRIMARY KEY (" : ", ");
+        base_buffer_identifier(&sql, ingest->options.key_columns[k]);
+    }
+    base_buffer_text(&sql, ingest->options.key_count > 0 ? "))" : ")");
     rhei_status status = sql.failed ? error_no_memory(error) : run(ingest, sql.data, error);
     base_buffer_reset(&sql);
     return status;
@@ -148,10 +155,11 @@ static void note_column(const struct ingest *ingest, struct ingest_columns *colu
     uint32_t number = column_of_stream(ingest, name);
     columns->found++;
     columns->keys += key;
-    if (number == UINT32_MAX)
+    if (number != UINT32_MAX)
+        columns->known[number] = true;
+    else if (!key)
         return;
-    columns->known[number] = true;
-    columns->keys_given += key;
+    columns->keys_given += key && number != UINT32_MAX;
     struct base_buffer *list = key ? &columns->key_list : &columns->update_list;
     if (list->len > 0)
         base_buffer_text(list, ", ");
@@ -196,11 +204,11 @@ static rhei_status check_columns(const struct ingest *ingest, const struct inges
                        ? error_set(error, RHEI_INVALID, "the stream has two columns \"%s\"", name)
                        : error_set(error, RHEI_INVALID, "table \"%s\" has no column \"%s\"", ingest->table, name);
     }
-    if (ingest->options.mode != RHEI_INGEST_UPSERT)
+    if (ingest->options.on_conflict != RHEI_CONFLICT_UPDATE)
         return RHEI_OK;
     if (columns->keys == 0)
         return error_set(error, RHEI_INVALID, "table \"%s\" has no primary key to update its rows by", ingest->table);
-    if (columns->keys_given < columns->keys)
+    if (ingest->options.mode == RHEI_INGEST_UPSERT && columns->keys_given < columns->keys)
         return error_set(error, RHEI_INVALID, "the stream lacks columns of the primary key of table \"%s\"",
                          ingest->table);
     return RHEI_OK;
@@ -209,7 +217,8 @@ static rhei_status check_columns(const struct ingest *ingest, const struct inges
 static rhei_status make_insert(struct ingest *ingest, const struct ingest_columns *columns, struct rhei_error *error)
 {
     struct base_buffer *sql = &ingest->insert;
-    base_buffer_text(sql, "INSERT INTO main.");
+    int32_t conflict = ingest->options.on_conflict;
+    base_buffer_text(sql, conflict == RHEI_CONFLICT_REPLACE ? "INSERT OR REPLACE INTO main." : "INSERT INTO main.");
     base_buffer_identifier(sql, ingest->table);
     for (uint32_t c = 0; c < ingest->columns; c++) {
         base_buffer_text(sql, c == 0 ? " (" : ", ");
@@ -219,12 +228,35 @@ static rhei_status make_insert(struct ingest *ingest, const struct ingest_column
     for (uint32_t c = 0; c < ingest->columns; c++)
         base_buffer_text(sql, c == 0 ? "(?" : ", ?");
     base_buffer_char(sql, ')');
-    if (ingest->options.mode == RHEI_INGEST_UPSERT && columns->update_list.len > 0)
+    if (conflict == RHEI_CONFLICT_SKIP)
+        base_buffer_text(sql, " ON CONFLICT DO NOTHING");
+    else if (conflict == RHEI_CONFLICT_UPDATE && columns->update_list.len > 0)
         base_buffer_format(sql, " ON CONFLICT (%s) DO UPDATE SET %s", columns->key_list.data,
                            columns->update_list.data);
-    else if (ingest->options.mode == RHEI_INGEST_UPSERT)
+    else if (conflict == RHEI_CONFLICT_UPDATE)
         base_buffer_format(sql, " ON CONFLICT (%s) DO NOTHING", columns->key_list.data);
     return sql->failed || columns->key_list.failed || columns->update_list.failed ? error_no_memory(error) : RHEI_OK;
+}
+
+/*
+ * A statement that a table's own ON CONFLICT FAIL or ROLLBACK ended left some of its rows, or none, and no word on which one was wrong. So
+ * where that is asked, a table with such words in its text takes one row at a time.
+ */
+static rhei_status note_clauses(struct ingest *ingest, struct rhei_error *error)
+{
+    static const char sql[] =
+        "SELECT 1 FROM main.sqlite_schema WHERE name = ?1 COLLATE NOCASE AND sql LIKE '%conflict%'";
+    struct rhei_value table = rhei_text(ingest->table);
+    struct oltp_cursor *cursor = NULL;
+    if (ingest->options.reject == NULL)
+        return RHEI_OK;
+    rhei_status status =
+        oltp_session_run(ingest->session, sql, sizeof sql - 1, &table, 1, ingest->given, NULL, &cursor, error);
+    if (status == RHEI_OK)
+        status = oltp_cursor_next(cursor, error);
+    ingest->one_by_one = status == RHEI_ROW;
+    oltp_cursor_close(&cursor);
+    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }
 
 /* In the first transaction: makes the table where that was asked, and the statement. */
@@ -249,29 +281,72 @@ static rhei_status prepare_table(struct ingest *ingest, struct rhei_error *error
         status = check_columns(ingest, &columns, error);
     if (status == RHEI_OK)
         status = make_insert(ingest, &columns, error);
+    if (status == RHEI_OK)
+        status = note_clauses(ingest, error);
     columns_reset(&columns);
     return status;
 }
 
 /* ---- Rows. ------------------------------------------------------------------------------------------------------- */
 
-/* A batch counts its rows from 1; the caller counts those of the stream. */
-static void count_row_of_stream(struct rhei_error *error, int64_t before)
+/* What a batch says of its rows, counted from 1, and what a session says that the caller doesn't have. */
+static void take_off_context(struct rhei_error *error)
 {
     static const char row[] = "row ", rolled_back[] = OLTP_SESSION_ROLLED_BACK;
     char *end = NULL;
-    if (error == NULL)
-        return;
-    size_t session = sizeof rolled_back - 1; /* the caller has none */
+    size_t session = sizeof rolled_back - 1;
     if (strncmp(error->message, rolled_back, session) == 0)
         memmove(error->message, error->message + session, strlen(error->message + session) + 1);
     if (strncmp(error->message, row, sizeof row - 1) != 0)
         return;
-    unsigned long long number = strtoull(error->message + sizeof row - 1, &end, 10);
-    if (*end != ':')
-        return;
-    memmove(error->message, end + 2, strlen(end + 2) + 1);
-    error_context(error, "row %llu: ", number + (unsigned long long)before);
+    (void)strtoull(error->message + sizeof row - 1, &end, 10);
+    if (*end == ':')
+        memmove(error->message, end + 2, strlen(end + 2) + 1);
+}
+
+/* Errors that a row is to blame for. */
+static bool is_of_a_row(rhei_status status)
+{
+    return status == RHEI_CONSTRAINT || status == RHEI_TYPE || status == RHEI_TOO_BIG || status == RHEI_SQL;
+}
+
+/* The row after the `at` that are in. RHEI_OK: it is left out. */
+static rhei_status wrong_row(struct ingest *ingest, size_t at, rhei_status status, struct rhei_error *error)
+{
+    struct rhei_ingest_reject reject = {ingest->now.rows + (int64_t)at, error,
+                                        !oltp_session_in_transaction(ingest->session)};
+    take_off_context(error);
+    bool asked = ingest->options.reject != NULL && is_of_a_row(status);
+    if (asked && ingest->options.reject(ingest->options.reject_context, &reject) && !reject.rolled_back) {
+        error_clear(error);
+        ingest->now.rejected++;
+        return RHEI_OK;
+    }
+    error_context(error, "row %lld: ", (long long)reject.row + 1);
+    return status;
+}
+
+static rhei_status write_rows(struct ingest *ingest, struct rhei_error *error)
+{
+    int64_t wrong = ingest->now.rejected, changed = ingest->now.changed;
+    for (size_t at = 0, added = 0; at < ingest->rows; at += added) {
+        struct oltp_result done = {0};
+        rhei_status status = oltp_session_add_many(
+            ingest->session, ingest->insert.data, ingest->insert.len, ingest->values + at * ingest->columns,
+            ingest->columns, ingest->one_by_one ? 1 : ingest->rows - at, ingest->given, &done, &added, error);
+        ingest->now.changed += done.changes;
+        if (status == RHEI_OK)
+            continue;
+        if (added == SIZE_MAX)
+            return status;
+        status = wrong_row(ingest, at + added, status, error);
+        if (status != RHEI_OK)
+            return status;
+        added++;
+    }
+    int64_t given = (int64_t)ingest->rows - (ingest->now.rejected - wrong), more = ingest->now.changed - changed;
+    ingest->now.skipped += given > more ? given - more : 0; /* of a view's triggers there may be more */
+    return RHEI_OK;
 }
 
 static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
@@ -286,14 +361,10 @@ static rhei_status flush(struct ingest *ingest, struct rhei_error *error)
             if (value->type >= RHEI_TEXT)
                 value->as.bytes = ingest->bytes.data + value->as.integer;
     }
-    struct oltp_result done = {0};
-    rhei_status status = oltp_session_add_many(ingest->session, ingest->insert.data, ingest->insert.len, ingest->values,
-                                               ingest->columns, ingest->rows, ingest->given, &done, error);
-    if (status != RHEI_OK) {
-        count_row_of_stream(error, ingest->written);
+    rhei_status status = write_rows(ingest, error);
+    if (status != RHEI_OK)
         return status;
-    }
-    ingest->written += (int64_t)ingest->rows;
+    ingest->now.rows += (int64_t)ingest->rows;
     ingest->rows = 0;
     base_buffer_clear(&ingest->bytes);
     return RHEI_OK;
@@ -343,7 +414,8 @@ static rhei_status take_step(struct ingest *ingest, struct rhei_error *error)
     if (ingest->rows == 0)
         begin_block(ingest);
     uint64_t count = (uint64_t)arrow_cursor_rows_left(ingest->cursor);
-    uint64_t chunk = ingest->options.chunk_rows, taken = (uint64_t)(ingest->written - ingest->committed) + ingest->rows;
+    uint64_t chunk = ingest->options.chunk_rows,
+             taken = (uint64_t)(ingest->now.rows - ingest->committed.rows) + ingest->rows;
     count = count < STEP_ROWS ? count : STEP_ROWS;
     count = count < BLOCK_ROWS - ingest->rows ? count : BLOCK_ROWS - ingest->rows;
     count = chunk > 0 && chunk - taken < count ? chunk - taken : count;
@@ -352,7 +424,7 @@ static rhei_status take_step(struct ingest *ingest, struct rhei_error *error)
         rhei_status status = take_column(ingest, c, count, &bad, error);
         if (status != RHEI_OK) {
             error_context(error,
-                          "row %lld, column \"%s\": ", (long long)(ingest->written + (int64_t)ingest->rows + bad) + 1,
+                          "row %lld, column \"%s\": ", (long long)(ingest->now.rows + (int64_t)ingest->rows + bad) + 1,
                           arrow_cursor_column_name(ingest->cursor, c));
             return status;
         }
@@ -362,11 +434,12 @@ static rhei_status take_step(struct ingest *ingest, struct rhei_error *error)
     return RHEI_OK;
 }
 
-/* The bytes that a block borrows go with the batch when the stream is asked for the next row. */
+/* The bytes that a block borrows go with the batch when the stream is asked for the next row, and what the caller knows of its rows may. */
 static bool block_is_full(const struct ingest *ingest)
 {
     bool last = arrow_cursor_rows_left(ingest->cursor) <= 1;
-    return ingest->rows == BLOCK_ROWS || ingest->bytes.len > BLOCK_BYTES || (ingest->borrows && last);
+    return ingest->rows == BLOCK_ROWS || ingest->bytes.len > BLOCK_BYTES ||
+           ((ingest->borrows || ingest->options.reject != NULL) && last);
 }
 
 static rhei_status begin(struct ingest *ingest, struct rhei_error *error)
@@ -381,8 +454,8 @@ static rhei_status commit(struct ingest *ingest, struct rhei_error *error)
     rhei_status status =
         oltp_session_run(ingest->session, sql, sizeof sql - 1, NULL, 0, ingest->given, &done, NULL, error);
     if (status == RHEI_OK) {
-        ingest->committed = ingest->written;
-        ingest->position = done.position > 0 ? done.position : ingest->position;
+        ingest->now.position = done.position > 0 ? done.position : ingest->now.position;
+        ingest->committed = ingest->now;
     }
     return status;
 }
@@ -390,7 +463,7 @@ static rhei_status commit(struct ingest *ingest, struct rhei_error *error)
 static bool chunk_is_full(const struct ingest *ingest)
 {
     uint64_t chunk = ingest->options.chunk_rows;
-    return chunk > 0 && (uint64_t)(ingest->written - ingest->committed) + ingest->rows >= chunk;
+    return chunk > 0 && (uint64_t)(ingest->now.rows - ingest->committed.rows) + ingest->rows >= chunk;
 }
 
 static rhei_status take_rows(struct ingest *ingest, struct rhei_error *error)
@@ -417,6 +490,7 @@ static rhei_status take_rows(struct ingest *ingest, struct rhei_error *error)
 static rhei_status ingest_all(struct ingest *ingest, struct rhei_error *error)
 {
     rhei_status status = begin(ingest, error);
+    base_progress_step(engine_limits_counts(&ingest->limits), "taking in rows", ingest->table, BASE_PROGRESS_ROWS, -1);
     if (status == RHEI_OK)
         status = prepare_table(ingest, error);
     if (status == RHEI_OK)
@@ -434,7 +508,7 @@ static rhei_status say_what_ended(struct ingest *ingest, rhei_status status, str
     error_clear(error);
     return error_set(error, status, "%s; %lld rows of the stream are kept",
                      status == RHEI_CANCELLED ? "the ingest was cancelled" : "the ingest's time limit ended it",
-                     (long long)ingest->committed);
+                     (long long)ingest->committed.rows);
 }
 
 /* ---- The call. --------------------------------------------------------------------------------------------------- */
@@ -478,6 +552,11 @@ static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_
     if (ingest->options.mode < RHEI_INGEST_APPEND || ingest->options.mode > RHEI_INGEST_UPSERT)
         return error_set(error, RHEI_INVALID, "the mode %d of an ingest is none of enum rhei_ingest_mode",
                          ingest->options.mode);
+    if (ingest->options.on_conflict < RHEI_CONFLICT_ABORT || ingest->options.on_conflict > RHEI_CONFLICT_UPDATE)
+        return error_set(error, RHEI_INVALID, "on_conflict %d of an ingest is none of enum rhei_conflict",
+                         ingest->options.on_conflict);
+    if (ingest->options.mode == RHEI_INGEST_UPSERT)
+        ingest->options.on_conflict = RHEI_CONFLICT_UPDATE;
     const struct rhei_call_options call = {.struct_size = sizeof call,
                                            .timeout_ms = ingest->options.timeout_ms,
                                            .cancel = ingest->options.cancel,
@@ -485,8 +564,7 @@ static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_
                                            .progress_context = ingest->options.progress_context};
     status = engine_limits_of_call(ingest->db->ticker, &ingest->limits, &call, error);
     if (status == RHEI_OK)
-        base_progress_step(engine_limits_counts(&ingest->limits), "taking in rows", ingest->table, BASE_PROGRESS_ROWS,
-                           -1);
+        base_progress_step(engine_limits_counts(&ingest->limits), "taking in rows", NULL, BASE_PROGRESS_ROWS, -1);
     return status;
 }
 
@@ -513,8 +591,7 @@ rhei_status rhei_ingest_arrow(rhei_db *db, const char *table, struct ArrowArrayS
         stream->release(stream);
     }
     if (result != NULL)
-        engine_struct_give(result, &(struct rhei_ingest_result){0, ingest.committed, ingest.position},
-                           sizeof(struct rhei_ingest_result), RESULT_FIRST_SIZE);
+        engine_struct_give(result, &ingest.committed, sizeof ingest.committed, RESULT_FIRST_SIZE);
     if (db != NULL)
         atomic_fetch_add_explicit(status == RHEI_OK          ? &db->counters.writes
                                   : status == RHEI_CANCELLED ? &db->counters.cancelled

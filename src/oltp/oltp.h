@@ -258,10 +258,14 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
 rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql, size_t len,
                                   const struct rhei_value *params, uint32_t count, size_t rows,
                                   const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error);
-/* The same within a transaction, for who rolls that back after an error: rows before the wrong one are left in it until then. */
+/*
+ * The same within a transaction, for who rolls that back after an error or goes on behind the wrong row: the *added rows before it, which
+ * *result counts, are left in it. SIZE_MAX: how many they are isn't known.
+ */
 rhei_status oltp_session_add_many(struct oltp_session *session, const char *sql, size_t len,
                                   const struct rhei_value *params, uint32_t count, size_t rows,
-                                  const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error);
+                                  const struct oltp_stop *stop, struct oltp_result *result, size_t *added,
+                                  struct rhei_error *error);
 rhei_status oltp_session_run_script(struct oltp_session *session, const char *sql, size_t len,
                                     const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error);
 

@@ -230,34 +230,29 @@ static rhei_status session_ready(const struct oltp_session *session, struct rhei
                : RHEI_OK;
 }
 
-static rhei_status session_run_many(struct oltp_session *session, const char *sql, size_t len,
-                                    const struct rhei_value *params, uint32_t count, size_t rows, bool guarded,
-                                    const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
+static rhei_status session_run_many(struct oltp_session *session, struct oltp_job *job, bool guarded,
+                                    struct rhei_error *error)
 {
     struct oltp *oltp = session->oltp;
     struct oltp_statement *statement = NULL;
-    struct oltp_job job = {
-        .sql = sql, .len = len, .params = params, .param_count = count, .rows = rows, .many = true, .stop = stop};
     rhei_status status = session_ready(session, error);
     if (status == RHEI_OK)
-        status = oltp_prepare(oltp->writer, sql, len, &statement, error);
+        status = oltp_prepare(oltp->writer, job->sql, job->len, &statement, error);
     if (status != RHEI_OK)
         return status;
     if (statement->kind == OLTP_TRANSACTION || statement->alone) {
         oltp_statement_release(oltp->writer, &statement);
         return error_set(error, RHEI_TRANSACTION, "a batch within a transaction runs INSERT, UPDATE, DELETE or SELECT");
     }
-    status = session_guard(session, guarded, stop, &job.error);
+    status = session_guard(session, guarded, job->stop, &job->error);
     if (status == RHEI_OK && statement->kind != OLTP_EMPTY)
-        status = oltp_step_rows(oltp, &job, statement);
+        status = oltp_step_rows(oltp, job, statement);
     oltp_statement_release(oltp->writer, &statement);
     if (status != RHEI_OK)
-        oltp_name_row(&job);
-    session_guard_end(session, guarded, status, &job.error);
-    if (status == RHEI_OK && result != NULL)
-        *result = job.result;
-    else if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)
-        *error = job.error;
+        oltp_name_row(job);
+    session_guard_end(session, guarded, status, &job->error);
+    if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)
+        *error = job->error;
     return status;
 }
 
@@ -265,8 +260,14 @@ rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql,
                                   const struct rhei_value *params, uint32_t count, size_t rows,
                                   const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
 {
-    return session->holding ? session_run_many(session, sql, len, params, count, rows, true, stop, result, error)
-                            : oltp_write_many(session->oltp, sql, len, params, count, rows, stop, result, error);
+    if (!session->holding)
+        return oltp_write_many(session->oltp, sql, len, params, count, rows, stop, result, error);
+    struct oltp_job job = {
+        .sql = sql, .len = len, .params = params, .param_count = count, .rows = rows, .many = true, .stop = stop};
+    rhei_status status = session_run_many(session, &job, true, error);
+    if (status == RHEI_OK && result != NULL)
+        *result = job.result;
+    return status;
 }
 
 /*
@@ -275,10 +276,21 @@ rhei_status oltp_session_run_many(struct oltp_session *session, const char *sql,
  */
 rhei_status oltp_session_add_many(struct oltp_session *session, const char *sql, size_t len,
                                   const struct rhei_value *params, uint32_t count, size_t rows,
-                                  const struct oltp_stop *stop, struct oltp_result *result, struct rhei_error *error)
+                                  const struct oltp_stop *stop, struct oltp_result *result, size_t *added,
+                                  struct rhei_error *error)
 {
-    return session->holding ? session_run_many(session, sql, len, params, count, rows, false, stop, result, error)
-                            : error_set(error, RHEI_TRANSACTION, "rows are added within a transaction");
+    *added = SIZE_MAX;
+    if (!session->holding)
+        return error_set(error, RHEI_TRANSACTION, "rows are added within a transaction");
+    struct oltp_job job = {
+        .sql = sql, .len = len, .params = params, .param_count = count, .rows = rows, .many = true, .stop = stop};
+    rhei_status status = session_run_many(session, &job, false, error);
+    if (status == RHEI_OK)
+        *added = rows;
+    else if (job.wrong_rows == 1)
+        *added = job.wrong_row;
+    *result = job.result;
+    return status;
 }
 
 rhei_status oltp_session_run_script(struct oltp_session *session, const char *sql, size_t len,

@@ -5,7 +5,8 @@
  * SQLite keeps a journal of every statement that has a trigger and may fail within a transaction: copies of all pages
  * that it touches, which costs more than the insert itself. One statement for many rows makes those copies once.
  *
- * It is done only where nobody can tell the difference: the text is a plain INSERT or REPLACE of parameters; all is taken back
+ * It is done only where nobody can tell the difference: the text is a plain INSERT or REPLACE of parameters, perhaps with an upsert that
+ * takes the new row's values; all is taken back
  * anyway if a row fails; foreign keys are off (their debt is counted at a statement's end); no trigger but ours and no
  * function in a default could ask changes().
  */
@@ -81,8 +82,58 @@ static char *wide_read_table(struct wide_text *text)
     return oltp_token_text(text->sql, start, end);
 }
 
-/* [(a, b)] VALUES (?, ?); leaves the token at the last bracket, returns the number of parameters or 0. */
-static uint32_t wide_read_values(struct wide_text *text)
+/* ON CONFLICT [(a, b)] DO NOTHING or DO UPDATE SET a = excluded.a, b = excluded.b; the token is ON. */
+static bool wide_read_conflict(struct wide_text *text)
+{
+    wide_next(text);
+    if (!wide_word(text, "CONFLICT"))
+        return false;
+    wide_next(text);
+    if (wide_sign(text, '(')) {
+        do
+            wide_next(text);
+        while (wide_name(text) || wide_sign(text, ','));
+        if (!wide_sign(text, ')'))
+            return false;
+        wide_next(text);
+    }
+    if (!wide_word(text, "DO"))
+        return false;
+    wide_next(text);
+    if (wide_word(text, "NOTHING"))
+        return oltp_is_blank(text->sql, text->len, text->at);
+    bool updates = wide_word(text, "UPDATE");
+    wide_next(text);
+    if (!updates || !wide_word(text, "SET"))
+        return false;
+    do {
+        static const char signs[] = {0, '=', 0, '.', 0}; /* 0: a name; the third of them says whose the value is */
+        for (size_t i = 0; i < sizeof signs; i++) {
+            wide_next(text);
+            if (signs[i] == 0 ? !wide_name(text) : !wide_sign(text, signs[i]))
+                return false;
+            if (i == 2 && !wide_word(text, "excluded"))
+                return false;
+        }
+        if (oltp_is_blank(text->sql, text->len, text->at))
+            return true;
+        wide_next(text);
+    } while (wide_sign(text, ','));
+    return false;
+}
+
+/* Nothing, or an upsert. *end: of the values before it. */
+static bool wide_read_end(struct wide_text *text, size_t *end)
+{
+    *end = text->end;
+    if (oltp_is_blank(text->sql, text->len, text->at))
+        return true;
+    wide_next(text);
+    return wide_word(text, "ON") && wide_read_conflict(text);
+}
+
+/* [(a, b)] VALUES (?, ?) and what is behind it; returns the number of parameters or 0. *end: of the values. */
+static uint32_t wide_read_values(struct wide_text *text, size_t *end)
 {
     uint32_t count = 0;
     if (wide_sign(text, '(')) {
@@ -103,7 +154,7 @@ static uint32_t wide_read_values(struct wide_text *text)
         count++;
         wide_next(text); /* a number behind the sign is neither comma nor bracket */
     }
-    return wide_sign(text, ')') && oltp_is_blank(text->sql, text->len, text->at) ? count : 0;
+    return wide_sign(text, ')') && wide_read_end(text, end) ? count : 0;
 }
 
 /* ---- What else must be so. --------------------------------------------------------------------------------------- */
@@ -129,15 +180,18 @@ static uint32_t wide_rows(struct oltp *oltp, uint32_t params)
     return params > limit / WIDE_ROWS ? limit / params : WIDE_ROWS;
 }
 
-static struct oltp_statement *wide_make(struct oltp *oltp, const char *sql, size_t len, uint32_t params, uint32_t rows)
+/* More rows behind the first one's values, which end at `end`. */
+static struct oltp_statement *wide_make(struct oltp *oltp, const struct oltp_statement *statement, size_t end,
+                                        uint32_t params, uint32_t rows)
 {
     struct base_buffer text = {0};
-    base_buffer_append(&text, sql, len);
+    base_buffer_append(&text, statement->sql, end);
     for (uint32_t row = 1; row < rows; row++) {
         for (uint32_t i = 0; i < params; i++)
             base_buffer_text(&text, i == 0 ? ",(?" : ",?");
         base_buffer_char(&text, ')');
     }
+    base_buffer_append(&text, statement->sql + end, statement->len - end);
     size_t text_len = text.len;
     char *copy = base_buffer_take(&text);
     struct oltp_statement *wide = base_alloc_zero(1, sizeof *wide);
@@ -156,10 +210,11 @@ static void wide_decide(struct oltp *oltp, struct oltp_statement *statement)
     struct wide_text text = {.sql = statement->sql, .len = statement->len};
     oltp_wide_free(statement);
     char *table = wide_read_verb(&text) ? wide_read_table(&text) : NULL;
-    uint32_t params = table == NULL ? 0 : wide_read_values(&text);
+    size_t end = 0;
+    uint32_t params = table == NULL ? 0 : wide_read_values(&text, &end);
     uint32_t rows = params == 0 ? 0 : wide_rows(oltp, params);
     if (rows > 1 && oltp->hooks->inserts_plainly(oltp, table)) {
-        statement->wide = wide_make(oltp, statement->sql, text.end, params, rows);
+        statement->wide = wide_make(oltp, statement, end, params, rows);
         statement->wide_rows = rows;
     }
     base_free(table);

@@ -3,7 +3,6 @@
 #include "rh_import.h"
 
 #include "rh_text.h"
-#include "rh_waiting.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +18,7 @@ static ssize_t read_source(void *context, char *bytes, size_t size)
     return got == 0 && ferror(import->file) ? -1 : (ssize_t)got;
 }
 
-static bool cannot_read(struct rh_import *import, int reason)
+bool rh_import_cannot_read(struct rh_import *import, int reason)
 {
     rh_tell(import->tool, "%s could not be read: %s", import->name, strerror(reason));
     return false;
@@ -32,7 +31,7 @@ static bool spool(struct rh_import *import)
     size_t got;
     FILE *copy = tmpfile();
     if (copy == NULL)
-        return cannot_read(import, errno);
+        return rh_import_cannot_read(import, errno);
     while ((got = fread(bytes, 1, sizeof bytes, import->file)) > 0) {
         if (fwrite(bytes, 1, got, copy) != got) {
             int reason = errno;
@@ -76,9 +75,9 @@ static bool open_file(struct rh_import *import)
     import->name = standard ? "standard input" : import->args->file;
     import->file = standard ? stdin : fopen(import->args->file, "rb");
     if (import->file == NULL || fstat(fileno(import->file), &about) != 0)
-        return cannot_read(import, errno);
+        return rh_import_cannot_read(import, errno);
     if (S_ISDIR(about.st_mode))
-        return cannot_read(import, EISDIR);
+        return rh_import_cannot_read(import, EISDIR);
     import->size = S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0;
     bool twice = import->args->create || import->args->no_header;
     if (!S_ISREG(about.st_mode) && !twice)
@@ -92,7 +91,7 @@ bool rh_import_rewind(struct rh_import *import, bool skip_header)
     rh_csv_init(&import->csv, read_source, import, import->args->delimiter, 0);
     import->csv.skip = (uint64_t)import->args->skip;
     if (fseeko(import->file, 0, SEEK_SET) != 0)
-        return cannot_read(import, errno);
+        return rh_import_cannot_read(import, errno);
     return !skip_header || rh_csv_next(&import->csv) == RH_CSV_RECORD;
 }
 
@@ -172,33 +171,7 @@ bool rh_import_cancelled(struct rh_import *import)
     return false;
 }
 
-static bool load_rows(struct rh_import *import)
-{
-    enum rh_csv_result result;
-    while ((result = rh_csv_next(&import->csv)) != RH_CSV_END) {
-        const struct rh_csv_record *record = &import->csv.record;
-        if (result == RH_CSV_IO_ERROR)
-            return cannot_read(import, errno);
-        if (result == RH_CSV_BAD) {
-            struct rh_complaint complaint = {.line = import->csv.bad_line,
-                                             .column = import->csv.bad_column,
-                                             .why = import->csv.why,
-                                             .raw = record->raw,
-                                             .raw_length = record->raw_length};
-            if (!rh_import_complain(import, &complaint))
-                return false;
-            continue;
-        }
-        /* an empty line is a row only where a row is one field */
-        if (import->column_count > 1 && record->raw_length == 0)
-            continue;
-        if (!rh_import_add_row(import))
-            return false;
-    }
-    return rh_import_flush(import);
-}
-
-static bool close_rejects(struct rh_import *import)
+bool rh_import_close_rejects(struct rh_import *import)
 {
     FILE *file = import->rejects;
     import->rejects = NULL;
@@ -214,28 +187,12 @@ static bool close_rejects(struct rh_import *import)
 
 static bool load(struct rh_import *import)
 {
-    struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_call_options limits = rh_tool_limits(import->tool);
-    rh_waiting_start(import->tool->out, import->tool->err, "beginning");
-    if (rhei_session_open(import->tool->db, &import->session, &error) != RHEI_OK ||
-        rhei_session_execute_with(import->session, "BEGIN IMMEDIATE", NULL, &limits, NULL, &error) != RHEI_OK)
-        return rh_import_database_error(import, &error);
-    rh_waiting_stop();
     if (!rh_import_find_columns(import))
         return false;
     bool again = import->args->create || import->args->no_header; /* the first line was read and is data, or all was */
     if (again && !rh_import_rewind(import, !import->args->no_header))
         return false;
-    rh_progress_start(&import->progress, stderr, import->tool->err, "importing", import->size, rh_now_us());
-    bool good = load_rows(import);
-    rh_progress_end(&import->progress);
-    if (!good || !close_rejects(import))
-        return false;
-    rh_waiting_start(import->tool->out, import->tool->err, "committing");
-    if (rhei_session_execute_with(import->session, "COMMIT", NULL, &limits, NULL, &error) != RHEI_OK)
-        return rh_import_database_error(import, &error);
-    rh_waiting_stop();
-    return true;
+    return rh_import_rows(import);
 }
 
 static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
@@ -247,10 +204,10 @@ static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
     rh_buffer_add_text(&line, " (");
     rh_add_count(&line, (uint64_t)((double)import->changes * 1e6 / (double)(elapsed_us > 0 ? elapsed_us : 1)));
     rh_buffer_add_text(&line, " rows/s)");
-    if (import->rows > import->changes) {
+    if (import->skipped > 0) {
         rh_buffer_add_text(&line, "; ");
-        rh_add_count(&line, import->rows - import->changes);
-        rh_buffer_add_text(&line, import->rows - import->changes == 1 ? " was " : " were ");
+        rh_add_count(&line, import->skipped);
+        rh_buffer_add_text(&line, import->skipped == 1 ? " was " : " were ");
         rh_buffer_add_text(&line, import->args->conflict == RH_CONFLICT_SKIP
                                       ? "there already and skipped"
                                       : "ignored by the table's own conflict rule");
@@ -267,8 +224,6 @@ static void print_outcome(const struct rh_import *import, int64_t elapsed_us)
 
 static void release(struct rh_import *import)
 {
-    rhei_session_close(&import->session); /* rolls back what is open */
-    rh_import_free_chunk(import);
     rh_csv_free(&import->csv);
     if (import->rejects != NULL)
         fclose(import->rejects);

@@ -36,26 +36,24 @@ struct rh_import_column {
     char *name;
     enum rh_affinity affinity;
     char *type;   /* as declared, or inferred */
-    bool is_key;  /* part of the table's primary key */
+    bool is_key;  /* part of the primary key of the table that is there */
     bool is_blob; /* declared so: x'..' as rh query writes it is one */
 };
 
 struct rh_import {
     struct rh_tool *tool;
     const struct rh_import_args *args;
-    rhei_session *session;
     const char *name; /* of the file, as the user knows it */
     FILE *file;
     uint64_t size;
     struct rh_csv csv;
     struct rh_import_column *columns; /* in the file's order */
     size_t column_count;
-    char **key; /* columns of the table's primary key */
+    char **key; /* of the table that --create makes: columns of its primary key */
     size_t key_count;
     struct rh_progress progress;
     FILE *rejects;
-    uint64_t reject_count, rows, changes;
-    struct rh_chunk *chunk;
+    uint64_t reject_count, changes, skipped;
 };
 
 /** A place in the file and what is wrong there. */
@@ -73,14 +71,17 @@ bool rh_import_database_error(struct rh_import *import, const struct rhei_error 
 /** Tells that Ctrl-C ended it. Always false. */
 bool rh_import_cancelled(struct rh_import *import);
 
-/** Finds the columns: of the table that is there, or of the one that --create makes (inside the transaction). */
+/** Tells that the file can't be read. Always false. */
+bool rh_import_cannot_read(struct rh_import *import, int reason);
+
+/** Finds the columns: of the table that is there, or of the one that --create makes. */
 bool rh_import_find_columns(struct rh_import *import);
 /** Begins to read the file anew, behind its header. */
 bool rh_import_rewind(struct rh_import *import, bool skip_header);
 
-/** Rows on their way into the table, a chunk at a time. Both give false when the import is over; told. */
-bool rh_import_add_row(struct rh_import *import);
-bool rh_import_flush(struct rh_import *import);
-void rh_import_free_chunk(struct rh_import *import);
+/** Every row of the file into the table, from where the reading stands, and committed. False: told. */
+bool rh_import_rows(struct rh_import *import);
+/** The reject file is whole on its disk. False: told. */
+bool rh_import_close_rejects(struct rh_import *import);
 
 #endif

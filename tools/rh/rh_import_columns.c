@@ -166,9 +166,8 @@ static bool infer_types(struct rh_import *import)
     return good;
 }
 
-static bool add_key(struct rh_import *import, struct rh_buffer *sql)
+static bool take_new_key(struct rh_import *import)
 {
-    rh_buffer_add_text(sql, ", PRIMARY KEY (");
     for (const char *at = import->args->key; at != NULL;) {
         size_t length = strcspn(at, ",");
         const struct rh_import_column *column = find_column(import, at, length);
@@ -176,30 +175,24 @@ static bool add_key(struct rh_import *import, struct rh_buffer *sql)
             rh_tell(import->tool, "%s has no column '%.*s' for --key", import->name, (int)length, at);
             return false;
         }
-        rh_add_identifier(sql, column->name);
+        import->key = rh_reallocate(import->key, (import->key_count + 1) * sizeof *import->key);
+        import->key[import->key_count++] = rh_copy_text(column->name, strlen(column->name));
         at = at[length] == ',' ? at + length + 1 : NULL;
-        rh_buffer_add_text(sql, at != NULL ? ", " : ")");
     }
-    return true;
+    if (import->key_count > 0 || import->args->conflict != RH_CONFLICT_UPDATE)
+        return true;
+    rh_tell(import->tool, "--on-conflict update finds rows by their primary key: name it with --key");
+    return false;
 }
 
-static bool create_table(struct rh_import *import)
+static bool has_key(struct rh_import *import, const struct rh_import *table)
 {
-    struct rh_buffer sql = {0};
-    struct rhei_error error = RHEI_ERROR_INIT;
-    rh_buffer_add_text(&sql, "CREATE TABLE ");
-    rh_add_identifier(&sql, import->args->table);
-    for (size_t at = 0; at < import->column_count; at++) {
-        rh_buffer_add_text(&sql, at == 0 ? " (" : ", ");
-        rh_add_identifier(&sql, import->columns[at].name);
-        rh_buffer_format(&sql, " %s", import->columns[at].type);
-    }
-    bool good = import->args->key == NULL || add_key(import, &sql);
-    rh_buffer_add_char(&sql, ')');
-    if (good && rhei_session_execute(import->session, sql.bytes, NULL, NULL, &error) != RHEI_OK)
-        good = rh_import_database_error(import, &error);
-    rh_buffer_free(&sql);
-    return good;
+    for (size_t at = 0; at < table->column_count; at++)
+        if (table->columns[at].is_key)
+            return true;
+    rh_tell(import->tool, "--on-conflict update finds rows by their primary key, and the table %s has none",
+            import->args->table);
+    return false;
 }
 
 /* The table's own columns, without generated ones; none: there is no such table. */
@@ -209,10 +202,13 @@ static bool read_table(struct rh_import *import, struct rh_import *table)
     struct rhei_value name = {
         .as.bytes = import->args->table, .length = (uint32_t)strlen(import->args->table), .type = RHEI_TEXT};
     struct rhei_params params = {&name, 1};
+    struct rhei_call_options limits = rh_tool_limits(import->tool);
+    struct rhei_query_options options = {
+        .struct_size = sizeof options, .timeout_ms = limits.timeout_ms, .cancel = limits.cancel};
     rhei_rows *rows = NULL;
     rhei_status status =
-        rhei_session_query(import->session, "SELECT name, type, pk FROM pragma_table_xinfo(?) WHERE hidden = 0",
-                           &params, NULL, &rows, &error);
+        rhei_query(import->tool->db, "SELECT name, type, pk FROM pragma_table_xinfo(?, 'main') WHERE hidden = 0",
+                   &params, &options, &rows, &error);
     if (status == RHEI_OK) {
         while ((status = rhei_rows_next(rows, &error)) == RHEI_ROW) {
             const char *column = rhei_rows_text(rows, 0), *type = rhei_rows_text(rows, 1);
@@ -247,22 +243,6 @@ static bool match_names(struct rh_import *import, const struct rh_import *table)
     return true;
 }
 
-/* Which columns --on-conflict update finds a row by. */
-static bool take_key(struct rh_import *import, const struct rh_import *table)
-{
-    for (size_t at = 0; at < table->column_count; at++) {
-        if (!table->columns[at].is_key)
-            continue;
-        import->key = rh_reallocate(import->key, (import->key_count + 1) * sizeof *import->key);
-        import->key[import->key_count++] = rh_copy_text(table->columns[at].name, strlen(table->columns[at].name));
-    }
-    if (import->key_count > 0 || import->args->conflict != RH_CONFLICT_UPDATE)
-        return true;
-    rh_tell(import->tool, "--on-conflict update finds rows by their primary key, and the table %s has none",
-            import->args->table);
-    return false;
-}
-
 static void free_columns(struct rh_import *import)
 {
     for (size_t at = 0; at < import->column_count; at++) {
@@ -277,9 +257,11 @@ static void free_columns(struct rh_import *import)
 static bool use_table(struct rh_import *import)
 {
     struct rh_import table = {.tool = import->tool, .args = import->args, .name = import->name};
-    bool good = read_table(import, &table) && (table.column_count == 0 || take_key(import, &table));
+    bool good = read_table(import, &table);
     if (good && table.column_count == 0) {
         rh_tell(import->tool, "there is no table \"%s\"; --create makes it from the file", import->args->table);
+        good = false;
+    } else if (good && import->args->conflict == RH_CONFLICT_UPDATE && !has_key(import, &table)) {
         good = false;
     } else if (good && import->args->no_header && import->column_count != table.column_count) {
         rh_tell(import->tool, "%s, line 1: %zu fields, but the table %s has %zu columns", import->name,
@@ -305,7 +287,5 @@ bool rh_import_find_columns(struct rh_import *import)
         return false;
     if (!import->args->create)
         return use_table(import);
-    if (!infer_types(import) || !create_table(import))
-        return false;
-    return import->args->conflict != RH_CONFLICT_UPDATE || use_table(import); /* its key is known now */
+    return take_new_key(import) && infer_types(import);
 }

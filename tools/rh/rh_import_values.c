@@ -38,7 +38,7 @@ bool rh_is_blob_type(const char *type)
 static bool is_whole(const char *text, size_t length)
 {
     for (size_t at = 0; at < length; at++)
-        if (text[at] == '\0' || strchr("+-0123456789", text[at]) == NULL)
+        if ((text[at] < '0' || text[at] > '9') && text[at] != '+' && text[at] != '-')
             return false;
     return true;
 }

@@ -46,7 +46,7 @@ static rhei_status ingest(const char *sql, const char *table, int mode, uint64_t
 {
     struct ArrowArrayStream stream = stream_of(sql);
     struct rhei_ingest_options options = {.struct_size = sizeof options, .mode = mode, .chunk_rows = chunk};
-    struct rhei_ingest_result result;
+    struct rhei_ingest_result result = {.struct_size = sizeof result};
     rhei_status status = rhei_ingest_arrow(fixture.db, table, &stream, &options, &result, error);
     assert_null(stream.release);
     assert_int_equal(result.struct_size, sizeof result);
@@ -170,6 +170,158 @@ static void test_an_upsert_changes_what_is_given(void **state)
     assert_int_equal(number("SELECT count(*) FROM u WHERE v = id * 2 AND kept = iif(id <= 100, 'mine', 'x')"), 200);
     must_ingest("SELECT id, 'a' AS k FROM t WHERE id <= 300", "u", RHEI_INGEST_UPSERT, 50, 300);
     assert_int_equal(number("SELECT count(*) FROM u"), 300);
+}
+
+/* Leaves rows out as long as `most` allows; checks that they are told in order. */
+struct refusals {
+    int64_t rows[64];
+    int count, most;
+    bool rolled_back;
+    struct rhei_error last;
+};
+
+static bool leave_out(void *context, const struct rhei_ingest_reject *reject)
+{
+    struct refusals *refusals = context;
+    assert_true(refusals->count == 0 || reject->row > refusals->rows[refusals->count - 1]);
+    refusals->rows[refusals->count++] = reject->row;
+    refusals->rolled_back = reject->rolled_back;
+    refusals->last = *reject->error;
+    return refusals->count <= refusals->most;
+}
+
+static rhei_status ingest_with(const char *sql, struct rhei_ingest_options *options, struct refusals *refusals,
+                               struct rhei_ingest_result *result, struct rhei_error *error)
+{
+    struct ArrowArrayStream stream = stream_of(sql);
+    options->struct_size = sizeof *options;
+    options->reject = refusals == NULL ? NULL : leave_out;
+    options->reject_context = refusals;
+    *result = (struct rhei_ingest_result){.struct_size = sizeof *result};
+    *error = (struct rhei_error)RHEI_ERROR_INIT;
+    return rhei_ingest_arrow(fixture.db, "c", &stream, options, result, error);
+}
+
+static void must_count(const struct rhei_ingest_result *result, int64_t rows, int64_t changed, int64_t skipped,
+                       int64_t rejected)
+{
+    assert_int_equal(result->rows, rows);
+    assert_int_equal(result->changed, changed);
+    assert_int_equal(result->skipped, skipped);
+    assert_int_equal(result->rejected, rejected);
+}
+
+/* `c` has the even ones of 10,000 rows, and `u` refuses what has been there; captured, so that rows go in fifty at a time, or not. */
+static void fill_c(const char *declared)
+{
+    char sql[300];
+    must_execute(fixture.db, "DROP TABLE IF EXISTS c");
+    (void)snprintf(sql, sizeof sql, "CREATE TABLE c (id INTEGER PRIMARY KEY, u %s, kept DEFAULT 'mine')", declared);
+    must_execute(fixture.db, sql);
+    must_execute(fixture.db, "INSERT INTO c (id, u) SELECT id, -id FROM t WHERE id % 2 = 0");
+}
+
+static void test_conflicts_end_as_they_are_asked_to(void **state)
+{
+    (void)state;
+    static const char rows[] = "SELECT id, id AS u FROM t ORDER BY id";
+    struct rhei_ingest_result result;
+    struct rhei_error error;
+    fill_c("INTEGER UNIQUE");
+    assert_int_equal(ingest_with(rows, &(struct rhei_ingest_options){0}, NULL, &result, &error), RHEI_CONSTRAINT);
+    assert_non_null(strstr(error.message, "row 2: UNIQUE"));
+    must_count(&result, 0, 0, 0, 0);
+    assert_int_equal(
+        ingest_with(rows, &(struct rhei_ingest_options){.on_conflict = RHEI_CONFLICT_SKIP}, NULL, &result, &error),
+        RHEI_OK);
+    must_count(&result, 10000, 5000, 5000, 0);
+    assert_int_equal(number("SELECT count(*) FROM c WHERE u = iif(id % 2, id, -id) AND kept = 'mine'"), 10000);
+    fill_c("INTEGER UNIQUE");
+    must_execute(fixture.db, "UPDATE c SET kept = 'old'");
+    assert_int_equal(
+        ingest_with(rows, &(struct rhei_ingest_options){.on_conflict = RHEI_CONFLICT_UPDATE}, NULL, &result, &error),
+        RHEI_OK);
+    must_count(&result, 10000, 10000, 0, 0);
+    assert_int_equal(number("SELECT count(*) FROM c WHERE u = id AND kept = iif(id % 2, 'mine', 'old')"), 10000);
+    assert_int_equal(ingest_with("SELECT id, id + 1 AS u FROM t ORDER BY id DESC",
+                                 &(struct rhei_ingest_options){.on_conflict = RHEI_CONFLICT_REPLACE}, NULL, &result,
+                                 &error),
+                     RHEI_OK);
+    must_count(&result, 10000, 10000, 0, 0);
+    assert_int_equal(number("SELECT count(*) FROM c WHERE u = id + 1 AND kept = 'mine'"), 10000);
+    assert_int_equal(ingest_with(rows, &(struct rhei_ingest_options){.on_conflict = 7}, NULL, &result, &error),
+                     RHEI_INVALID);
+}
+
+static void test_rows_that_are_refused_may_be_left_out(void **state)
+{
+    (void)state;
+    static const char rows[] = "SELECT id, iif(id IN (3, 501, 502, 7000, 10000), -2, id) AS u FROM t WHERE id % 2 OR "
+                               "id IN (502, 7000, 10000) ORDER BY id";
+    struct rhei_ingest_result result;
+    struct rhei_error error;
+    for (int chunk = 0; chunk < 2; chunk++) {
+        struct refusals refusals = {.most = 64};
+        fill_c("INTEGER UNIQUE");
+        assert_int_equal(ingest_with(rows, &(struct rhei_ingest_options){.chunk_rows = (uint64_t)chunk * 300},
+                                     &refusals, &result, &error),
+                         RHEI_OK);
+        must_count(&result, 5003, 4998, 0, 5);
+        assert_int_equal(refusals.count, 5);
+        assert_true(refusals.rows[0] == 1 && refusals.rows[1] == 250 && refusals.rows[2] == 251 &&
+                    refusals.rows[4] == 5002);
+        assert_string_equal(refusals.last.message, "UNIQUE constraint failed: c.id");
+        assert_int_equal(number("SELECT count(*) FROM c"), 9998);
+    }
+    struct refusals refusals = {.most = 2};
+    fill_c("INTEGER UNIQUE");
+    assert_int_equal(ingest_with(rows, &(struct rhei_ingest_options){0}, &refusals, &result, &error), RHEI_CONSTRAINT);
+    assert_non_null(strstr(error.message, "row 252: UNIQUE"));
+    must_count(&result, 0, 0, 0, 0);
+    assert_int_equal(number("SELECT count(*) FROM c"), 5000);
+}
+
+/* What a table's own conflict clauses leave of a statement of many rows tells nobody which one was wrong. */
+static void test_the_clauses_of_a_table_are_followed_row_by_row(void **state)
+{
+    (void)state;
+    static const char rows[] = "SELECT id, iif(id IN (101, 103), -2, id) AS u FROM t WHERE id % 2 ORDER BY id";
+    static const char *const declared[] = {"INTEGER UNIQUE ON CONFLICT FAIL", "INTEGER UNIQUE ON CONFLICT IGNORE",
+                                           "INTEGER UNIQUE ON CONFLICT ROLLBACK"};
+    struct rhei_ingest_result result;
+    struct rhei_error error;
+    for (int i = 0; i < 3; i++) {
+        struct refusals refusals = {.most = 64};
+        fill_c(declared[i]);
+        rhei_status status = ingest_with(rows, &(struct rhei_ingest_options){0}, &refusals, &result, &error);
+        assert_int_equal(status, i == 2 ? RHEI_CONSTRAINT : RHEI_OK);
+        assert_int_equal(refusals.rolled_back, i == 2);
+        if (i == 2)
+            must_count(&result, 0, 0, 0, 0);
+        else
+            must_count(&result, 5000, 4998, i == 1 ? 2 : 0, i == 0 ? 2 : 0);
+        assert_int_equal(number("SELECT count(*) FROM c"), i == 2 ? 5000 : 9998);
+        assert_true(i == 1 || refusals.rows[0] == 50);
+    }
+}
+
+static void test_a_table_that_is_made_has_the_key_that_is_asked_for(void **state)
+{
+    (void)state;
+    static const char *const key[] = {"k", "id"};
+    struct rhei_ingest_result result;
+    struct rhei_error error;
+    struct rhei_ingest_options options = {
+        .mode = RHEI_INGEST_REPLACE, .on_conflict = RHEI_CONFLICT_UPDATE, .key_columns = key, .key_count = 2};
+    if (ingest_with("SELECT id % 10 AS id, id % 3 AS k, id AS v FROM t ORDER BY t.id", &options, NULL, &result,
+                    &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    must_count(&result, 10000, 10000, 0, 0);
+    assert_int_equal(number("SELECT count(*) FROM c WHERE v > 9970"), 30);
+    assert_int_equal(
+        number("SELECT count(*) FROM pragma_table_info('c') WHERE pk = iif(name = 'k', 1, iif(name = 'id', "
+               "2, 0))"),
+        3);
 }
 
 static void must_refuse(const char *sql, const char *table, int mode, rhei_status code, const char *words)
@@ -377,6 +529,10 @@ int main(void)
         cmocka_unit_test(test_every_value_stays_what_it_is),
         cmocka_unit_test(test_batches_of_any_size_make_the_same_table),
         cmocka_unit_test(test_an_upsert_changes_what_is_given),
+        cmocka_unit_test(test_conflicts_end_as_they_are_asked_to),
+        cmocka_unit_test(test_rows_that_are_refused_may_be_left_out),
+        cmocka_unit_test(test_the_clauses_of_a_table_are_followed_row_by_row),
+        cmocka_unit_test(test_a_table_that_is_made_has_the_key_that_is_asked_for),
         cmocka_unit_test(test_what_does_not_fit_changes_nothing),
         cmocka_unit_test(test_an_ingest_can_be_ended),
         cmocka_unit_test(test_q5_a_source_without_an_end_can_be_left_between_its_batches),

@@ -80,12 +80,13 @@ static void expect_same(struct oltp_test *test, const char *left, const char *ri
     "(SELECT id FROM _rhei_tables WHERE name = '" table "' AND live) ORDER BY seq"
 
 /* The verbs on two tables of one form: `verb` INTO a at once, INTO b one by one. */
-static void check_verb(struct oltp_test *test, const char *verb, const struct rhei_value *values)
+static void check_verb(struct oltp_test *test, const char *verb, const char *conflict, const struct rhei_value *values)
 {
-    char at_once[200], by_one[200];
+    char at_once[300], by_one[300];
     struct oltp_result many = {0}, single = {0};
-    snprintf(at_once, sizeof at_once, "%s INTO main.\"a\" (id, u, v) VALUES (?, ?, -- the value\n?);", verb);
-    snprintf(by_one, sizeof by_one, "%s INTO b (id, u, v) VALUES (?, ?, ?)", verb);
+    snprintf(at_once, sizeof at_once, "%s INTO main.\"a\" (id, u, v) VALUES (?, ?, -- the value\n?) %s;", verb,
+             conflict);
+    snprintf(by_one, sizeof by_one, "%s INTO b (id, u, v) VALUES (?, ?, ?) %s", verb, conflict);
     assert_int_equal(wide_at_once(test, at_once, values, &many), RHEI_OK);
     assert_int_equal(wide_one_by_one(test, by_one, values, &single), RHEI_OK);
     assert_int_equal(many.changes, single.changes);
@@ -109,11 +110,19 @@ static void test_c4_many_rows_do_what_each_does(void **state)
     test_mirror_check(mirror);
     for (int round = 0; round < 6; round++) {
         wide_fill(values, &seed, true);
-        check_verb(&test, verbs[round % 3], values);
+        check_verb(&test, verbs[round % 3], "", values);
         test_mirror_check(mirror);
     }
     wide_fill(values, &seed, false);
-    check_verb(&test, "INSERT", values);
+    check_verb(&test, "INSERT", "", values);
+    test_mirror_check(mirror);
+    wide_fill(values, &seed, true);
+    check_verb(&test, "INSERT", "ON CONFLICT DO NOTHING", values);
+    test_mirror_check(mirror);
+    for (int row = 0; row < ROWS; row++)
+        values[row * COLUMNS] = (struct rhei_value){.type = RHEI_NULL};
+    check_verb(&test, "INSERT", "ON CONFLICT (u) DO UPDATE SET \"v\" = excluded.v, u=excluded.u", values);
+    check_verb(&test, "INSERT", "ON CONFLICT (u) DO UPDATE SET v = excluded.v || v", values);
     test_mirror_check(mirror);
     test_mirror_free(&mirror);
     test_close(&test);

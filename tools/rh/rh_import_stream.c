@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The records of the file as an Arrow stream, which rhei_ingest_arrow takes in. A batch remembers where in the file its rows stand, for the
+ * database may refuse one of them: it does so before it asks for the next batch.
+ */
+#include "rh_import.h"
+#include "rh_import_batch.h"
+#include "rh_interrupt.h"
+#include "rh_text.h"
+#include "rh_waiting.h"
+#include "rhei/rhei_doors.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_BYTES = 4 << 20 };
+
+struct row {
+    uint64_t line;
+    size_t raw, raw_length; /* in `raw`, when there is a reject file */
+};
+
+struct rh_stream {
+    struct rh_import *import;
+    struct rh_batch *batch;
+    struct rhei_value *values; /* of a record */
+    struct rh_buffer blobs;    /* of a record */
+    struct row rows[RH_BATCH_ROWS];
+    struct rh_buffer raw;
+    uint64_t given;         /* rows of the batches before */
+    bool begun, over, told; /* told: the error that ended it, on standard error */
+};
+
+/* ---- Records. ------------------------------------------------------------------------------------------------------ */
+
+static bool complain_field(struct rh_import *import, const struct rh_csv_field *field, const char *why)
+{
+    const struct rh_csv_record *record = &import->csv.record;
+    struct rh_complaint complaint = {.why = why, .raw = record->raw, .raw_length = record->raw_length};
+    rh_csv_place(&import->csv, field->offset, &complaint.line, &complaint.column);
+    return rh_import_complain(import, &complaint);
+}
+
+/* A record with another number of fields than there are columns. */
+static bool complain_count(struct rh_import *import)
+{
+    const struct rh_csv_record *record = &import->csv.record;
+    struct rh_buffer why = {0};
+    size_t first = record->count < import->column_count ? record->count - 1 : import->column_count;
+    rh_buffer_format(&why, "%zu field%s, but %zu are needed", record->count, record->count == 1 ? "" : "s",
+                     import->column_count);
+    if (record->count < import->column_count)
+        rh_buffer_format(&why, " ('%s' is missing)", import->columns[record->count].name);
+    bool go_on = complain_field(import, &record->fields[first], why.bytes);
+    rh_buffer_free(&why);
+    return go_on;
+}
+
+/* x'..' as rh query writes BLOBs, for a column that is declared for them. It holds the place among the record's BLOBs, which may move. */
+static bool take_blob(struct rh_stream *stream, const struct rh_import_column *column, const struct rh_csv_field *field,
+                      struct rhei_value *value)
+{
+    size_t place = stream->blobs.length;
+    if (!column->is_blob || field->quoted || !rh_parse_blob(field->text, field->length, &stream->blobs)) {
+        stream->blobs.length = place;
+        return false;
+    }
+    *value = (struct rhei_value){
+        .as.integer = (int64_t)place, .length = (uint32_t)(stream->blobs.length - place), .type = RHEI_BLOB};
+    return true;
+}
+
+static bool take_field(struct rh_stream *stream, size_t at, struct rh_buffer *why)
+{
+    const struct rh_import *import = stream->import;
+    const struct rh_import_column *column = &import->columns[at];
+    const struct rh_csv_field *field = &import->csv.record.fields[at];
+    struct rhei_value *value = &stream->values[at];
+    if (take_blob(stream, column, field, value))
+        return true;
+    if (!rh_field_value(field, column->affinity, import->args->null_text, import->args->any_type, value, why))
+        return false;
+    if (!import->args->create || rh_batch_takes(stream->batch, at, value))
+        return true; /* in a table that is there a column is of whatever its affinity lets in */
+    rh_buffer_add_text(why, "the file was another one when the types of its columns were found");
+    return false;
+}
+
+/* The record into the batch, or among the rejects. False: the import is over; told. */
+static bool add_record(struct rh_stream *stream)
+{
+    struct rh_import *import = stream->import;
+    const struct rh_csv_record *record = &import->csv.record;
+    if (record->count != import->column_count)
+        return complain_count(import);
+    rh_buffer_clear(&stream->blobs);
+    for (size_t at = 0; at < record->count; at++) {
+        struct rh_buffer why = {0};
+        if (take_field(stream, at, &why))
+            continue;
+        rh_buffer_format(&why, " (column %s %s)", import->columns[at].name, import->columns[at].type);
+        bool go_on = complain_field(import, &record->fields[at], why.bytes);
+        rh_buffer_free(&why);
+        return go_on;
+    }
+    for (size_t at = 0; at < record->count; at++)
+        if (stream->values[at].type == RHEI_BLOB)
+            stream->values[at].as.bytes = stream->blobs.bytes + stream->values[at].as.integer;
+    struct row *row = &stream->rows[rh_batch_rows(stream->batch)];
+    *row = (struct row){.line = record->line, .raw = stream->raw.length};
+    if (import->rejects != NULL) {
+        row->raw_length = record->raw_length;
+        rh_buffer_add(&stream->raw, record->raw, record->raw_length);
+    }
+    rh_batch_add(stream->batch, stream->values);
+    return true;
+}
+
+/* Records until the batch is full or the file ends. False: the import is over; told. */
+static bool fill_batch(struct rh_stream *stream)
+{
+    struct rh_import *import = stream->import;
+    while (rh_batch_rows(stream->batch) < RH_BATCH_ROWS &&
+           rh_batch_bytes(stream->batch) + stream->raw.length < BATCH_BYTES) {
+        const struct rh_csv_record *record = &import->csv.record;
+        enum rh_csv_result result = rh_csv_next(&import->csv);
+        if (result == RH_CSV_END) {
+            stream->over = true;
+            return true;
+        }
+        if (result == RH_CSV_IO_ERROR)
+            return rh_import_cannot_read(import, errno);
+        if (result == RH_CSV_BAD) {
+            struct rh_complaint complaint = {.line = import->csv.bad_line,
+                                             .column = import->csv.bad_column,
+                                             .why = import->csv.why,
+                                             .raw = record->raw,
+                                             .raw_length = record->raw_length};
+            if (!rh_import_complain(import, &complaint))
+                return false;
+            continue;
+        }
+        /* an empty line is a row only where a row is one field */
+        if (import->column_count > 1 && record->raw_length == 0)
+            continue;
+        if (!add_record(stream))
+            return false;
+    }
+    return true;
+}
+
+/* ---- The stream. --------------------------------------------------------------------------------------------------- */
+
+/* The transaction is open: from here on the import's own line tells how far it is. */
+static void begin(struct rh_stream *stream)
+{
+    struct rh_import *import = stream->import;
+    stream->begun = true;
+    rh_waiting_stop();
+    rh_progress_start(&import->progress, stderr, import->tool->err, "importing", import->size, rh_now_us());
+}
+
+/* Every row is in or among the rejects; what is left is the commit. */
+static bool end(struct rh_stream *stream)
+{
+    struct rh_import *import = stream->import;
+    rh_progress_end(&import->progress);
+    if (!rh_import_close_rejects(import))
+        return false;
+    rh_waiting_start(import->tool->out, import->tool->err, "committing");
+    return true;
+}
+
+static int stream_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
+{
+    rh_batch_schema(((struct rh_stream *)self->private_data)->batch, out);
+    return 0;
+}
+
+static int stream_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+{
+    struct rh_stream *stream = self->private_data;
+    struct rh_import *import = stream->import;
+    *out = (struct ArrowArray){0};
+    if (!stream->begun)
+        begin(stream);
+    stream->given += rh_batch_rows(stream->batch);
+    rh_progress_update(&import->progress, import->csv.consumed, stream->given, rh_now_us());
+    rh_batch_clear(stream->batch);
+    rh_buffer_clear(&stream->raw);
+    if (rh_interrupted())
+        return ECANCELED;
+    stream->told = !stream->over && !fill_batch(stream);
+    if (!stream->told && rh_batch_rows(stream->batch) == 0)
+        stream->told = !end(stream);
+    else if (!stream->told)
+        rh_batch_array(stream->batch, out);
+    return stream->told ? EIO : 0;
+}
+
+static const char *stream_error(struct ArrowArrayStream *self)
+{
+    (void)self;
+    return "the file could not be imported";
+}
+
+static void stream_release(struct ArrowArrayStream *self)
+{
+    self->release = NULL;
+}
+
+/* ---- Into the database. -------------------------------------------------------------------------------------------- */
+
+static bool on_reject(void *context, const struct rhei_ingest_reject *reject)
+{
+    struct rh_stream *stream = context;
+    struct rh_import *import = stream->import;
+    const struct row *row = &stream->rows[(uint64_t)reject->row - stream->given];
+    if (reject->rolled_back) {
+        /* ON CONFLICT ROLLBACK, or RAISE(ROLLBACK): going on would be another transaction */
+        rh_tell(import->tool,
+                "%s, line %" PRIu64 ": %s; this rolled back the whole transaction, so nothing of it was imported",
+                import->name, row->line, reject->error->message);
+        stream->told = true;
+        return false;
+    }
+    struct rh_complaint complaint = {.line = row->line,
+                                     .why = reject->error->message,
+                                     .raw = stream->raw.bytes + row->raw,
+                                     .raw_length = row->raw_length};
+    stream->told = !rh_import_complain(import, &complaint);
+    return !stream->told;
+}
+
+/* A column that the import makes has the type of all its values; one that is there may let in more than its affinity says. */
+static enum rh_member member_of(const struct rh_import *import, const struct rh_import_column *column)
+{
+    bool made = import->args->create;
+    if (column->affinity == RH_AFFINITY_TEXT)
+        return RH_MEMBER_TEXT;
+    if (column->affinity == RH_AFFINITY_REAL && (made || !import->args->any_type))
+        return RH_MEMBER_REAL;
+    return made ? RH_MEMBER_INTEGER : RH_MEMBER_ANY;
+}
+
+static rhei_status ingest(struct rh_stream *stream, struct rhei_error *error)
+{
+    struct rh_import *import = stream->import;
+    struct rhei_call_options limits = rh_tool_limits(import->tool);
+    struct ArrowArrayStream source = {stream_schema, stream_next, stream_error, stream_release, stream};
+    struct rhei_ingest_options options = {.struct_size = sizeof options,
+                                          .mode = import->args->create ? RHEI_INGEST_CREATE : RHEI_INGEST_APPEND,
+                                          .on_conflict = (int32_t)import->args->conflict,
+                                          .chunk_rows = (uint64_t)import->args->batch,
+                                          .timeout_ms = limits.timeout_ms,
+                                          .cancel = limits.cancel,
+                                          .progress = limits.progress,
+                                          .key_columns = (const char *const *)import->key,
+                                          .key_count = import->key_count,
+                                          .reject = on_reject,
+                                          .reject_context = stream};
+    struct rhei_ingest_result result = {.struct_size = sizeof result};
+    rh_waiting_start(import->tool->out, import->tool->err, "beginning");
+    rhei_status status = rhei_ingest_arrow(import->tool->db, import->args->table, &source, &options, &result, error);
+    rh_waiting_stop();
+    import->changes = (uint64_t)result.changed;
+    import->skipped = (uint64_t)result.skipped;
+    return status;
+}
+
+/* The ingest counts rows of the stream; who has the file counts its lines. */
+static void name_line(const struct rh_stream *stream, struct rhei_error *error)
+{
+    static const char prefix[] = "row ";
+    struct rh_buffer message = {0};
+    char *end;
+    if (strncmp(error->message, prefix, sizeof prefix - 1) != 0)
+        return;
+    uint64_t row = strtoull(error->message + sizeof prefix - 1, &end, 10) - 1 - stream->given;
+    if (*end != ':' || row >= rh_batch_rows(stream->batch))
+        return;
+    rh_buffer_format(&message, "line %" PRIu64 "%s", stream->rows[row].line, end);
+    snprintf(error->message, sizeof error->message, "%s", message.bytes);
+    rh_buffer_free(&message);
+}
+
+bool rh_import_rows(struct rh_import *import)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rh_stream *stream = rh_allocate(sizeof *stream);
+    stream->import = import;
+    stream->batch = rh_batch_new(import->column_count);
+    stream->values = rh_allocate(import->column_count * sizeof *stream->values);
+    for (size_t at = 0; at < import->column_count; at++)
+        rh_batch_column(stream->batch, at, import->columns[at].name, member_of(import, &import->columns[at]));
+    rhei_status status = ingest(stream, &error);
+    bool told = stream->told;
+    if (status == RHEI_EXISTS)
+        snprintf(error.message, sizeof error.message, "the table \"%.200s\" already exists: leave --create away",
+                 import->args->table);
+    name_line(stream, &error);
+    rh_batch_free(&stream->batch);
+    rh_buffer_free(&stream->blobs);
+    rh_buffer_free(&stream->raw);
+    free(stream->values);
+    free(stream);
+    if (status == RHEI_OK || told)
+        return status == RHEI_OK;
+    if (status == RHEI_CANCELLED || rh_interrupted())
+        return rh_import_cancelled(import);
+    return rh_import_database_error(import, &error);
+}
