@@ -90,6 +90,34 @@ static void bins_to_exact(const struct base_bin_sum *sum, struct base_exact_sum 
     out->scaled = true;
 }
 
+/* The nearest multiple of 2^27 below or above is taken off: what is left is within 2^26 of zero. */
+static bin_int cut_digit(bin_int *total)
+{
+    bin_int half = (bin_int)1 << 26, low = ((*total + half) & (2 * half - 1)) - half;
+    *total = (*total - low) / (2 * half);
+    return low;
+}
+
+/*
+ * The same sum in bins for values below 2^top, a higher one. False: it isn't a multiple of their unit. Invariant 2 holds with as
+ * many values as before: they are below the lower top, and the two lower digits below 2^26.
+ */
+static bool raise_top(struct base_bin_sum *sum, int top)
+{
+    struct base_exact_sum all;
+    int up = top - top_of(sum);
+    bins_to_exact(sum, &all);
+    bin_int total = (bin_int)((bin_uint)(uint64_t)all.high << 64 | all.low);
+    if (up >= UNIT || (total & (((bin_int)1 << up) - 1)) != 0)
+        return false;
+    total /= (bin_int)1 << up;
+    sum->bin[2] = (double)cut_digit(&total) * power_of_two(top - UNIT);
+    sum->bin[1] = (double)cut_digit(&total) * power_of_two(top - 54);
+    sum->bin[0] = (double)total * power_of_two(top - 27);
+    sum->scale = (uint16_t)(top + BASE_BIN_SCALE_ZERO);
+    return true;
+}
+
 static struct base_exact_sum *more_of(struct base_bin_sum *sum)
 {
     if (sum->more == NULL)
@@ -126,8 +154,8 @@ static bool rescale(struct base_bin_sum *sum, double magnitude, bool *fits)
     *fits = choose_top(magnitude, &top);
     if (!*fits || (sum->scale != 0 && top <= top_of(sum) && sum->count < BIN_LIMIT))
         return true;
-    bool only_zeros = sum->bin[0] == 0 && sum->bin[1] == 0 && sum->bin[2] == 0;
-    if (!(only_zeros && sum->count < BIN_LIMIT) && !spill(sum))
+    bool kept = sum->count < BIN_LIMIT && (sum->count == 0 || raise_top(sum, top));
+    if (!kept && !spill(sum))
         return false;
     if (sum->scale == 0 || top > top_of(sum))
         sum->scale = (uint16_t)(top + BASE_BIN_SCALE_ZERO);
@@ -314,21 +342,45 @@ bool base_bin_sum_add_each(struct base_bin_sum *const *sums, const double *value
 
 /* ---- Sums of sums. ------------------------------------------------------------------------------------------------------ */
 
+bool base_bin_sum_merge_exact(struct base_bin_sum *sum, const struct base_exact_sum *other)
+{
+    return more_of(sum) != NULL && base_exact_sum_merge(sum->more, other);
+}
+
 bool base_bin_sum_merge(struct base_bin_sum *sum, const struct base_bin_sum *other)
 {
-    if (other->more != NULL && (more_of(sum) == NULL || !base_exact_sum_merge(sum->more, other->more)))
+    if (other->more != NULL && !base_bin_sum_merge_exact(sum, other->more))
         return false;
     if (other->count == 0)
         return true;
-    if (takes(sum, other->scale, other->count)) {
+    struct base_bin_sum level = {
+        .bin = {other->bin[0], other->bin[1], other->bin[2]}, .count = other->count, .scale = other->scale};
+    bool alike = sum->count == 0 || sum->scale == level.scale ||
+                 (sum->scale < level.scale ? raise_top(sum, top_of(&level)) : raise_top(&level, top_of(sum)));
+    if (sum->count == 0)
+        sum->scale = 0;
+    if (alike && takes(sum, level.scale, level.count)) {
         for (int i = 0; i < 3; i++)
-            sum->bin[i] += other->bin[i];
-        sum->count += other->count;
+            sum->bin[i] += level.bin[i];
+        sum->count += level.count;
         return true;
     }
     struct base_exact_sum bins;
-    bins_to_exact(other, &bins);
-    return more_of(sum) != NULL && base_exact_sum_merge(sum->more, &bins);
+    bins_to_exact(&level, &bins);
+    return base_bin_sum_merge_exact(sum, &bins);
+}
+
+bool base_bin_sum_window(const struct base_bin_sum *sum, struct base_exact_sum *window)
+{
+    struct base_exact_sum all;
+    bins_to_exact(sum, &all);
+    bool fits = sum->more == NULL || (sum->more->wide == NULL && base_exact_sum_merge(&all, sum->more));
+    fits = fits && all.wide == NULL && all.scaled;
+    if (fits)
+        *window = all;
+    else
+        base_exact_sum_reset(&all);
+    return fits;
 }
 
 int64_t base_bin_sum_count(const struct base_bin_sum *sum)

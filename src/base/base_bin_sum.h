@@ -33,6 +33,13 @@ bool base_bin_sum_add_run(struct base_bin_sum *sum, const double *values, size_t
 bool base_bin_sum_add_each(struct base_bin_sum *const *sums, const double *values, size_t count);
 /* `other` stays as it is. */
 bool base_bin_sum_merge(struct base_bin_sum *sum, const struct base_bin_sum *other);
+/* The same of a base_exact_sum. */
+bool base_bin_sum_merge_exact(struct base_bin_sum *sum, const struct base_exact_sum *other);
+/*
+ * All of the sum as one 128-bit integer at an exponent, without memory of its own. False: it doesn't fit, or has infinite values;
+ * *window unset.
+ */
+bool base_bin_sum_window(const struct base_bin_sum *sum, struct base_exact_sum *window);
 int64_t base_bin_sum_count(const struct base_bin_sum *sum); /* values in the sum, infinite ones too */
 /* The exact sum, rounded once; NaN where infinities of both signs met. *result unset on false: no memory. */
 bool base_bin_sum_result(const struct base_bin_sum *sum, double *result);

@@ -9,7 +9,7 @@
  *    The tail's last vector is computed anew while it grows, a vector whose deletions changed likewise.
  * 2. Parts are written by readers, any number at a time, each under its own sequence number: odd while one writes. Who finds
  *    it odd, or changed, does without. Words are stored with release and read with acquire, so there are no fences.
- * 3. A part whose REALs the bins don't hold isn't kept: there is no word for a base_exact_sum.
+ * 3. A part whose REALs need more than 128 bits isn't kept: there is no word for that.
  */
 #include "mirror_part.h"
 
@@ -42,6 +42,9 @@ struct sums { /* of one vector, or some rows of it */
     uint8_t class; /* RHEI_NULL: no value */
     wide_int integers;
     struct base_bin_sum reals;
+    struct base_exact_sum
+        window; /* `windowed`: instead of reals; what the bins don't hold, without memory of its own */
+    bool windowed;
     union {
         int64_t integer;
         double real;
@@ -103,14 +106,6 @@ static uint8_t class_of(const struct mirror_column_data *data, const uint64_t *b
     return RHEI_NULL;
 }
 
-static uint32_t count_bits(const uint64_t *bits)
-{
-    uint32_t count = 0;
-    for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
-        count += (uint32_t)__builtin_popcountll(bits[w]);
-    return count;
-}
-
 /* False: no memory. */
 static bool sum_rows(const struct mirror_column_data *data, const struct mirror_rows *rows, uint32_t slots,
                      struct sums *sums)
@@ -122,7 +117,7 @@ static bool sum_rows(const struct mirror_column_data *data, const struct mirror_
         return true;
     for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
         bits[w] = data->has_nulls ? rows->bits[w] & data->valid[w] : rows->bits[w];
-    uint32_t count = count_bits(bits);
+    uint32_t count = mirror_count_bits(bits);
     uint8_t class = class_of(data, bits);
     if (count == 0 || (class != RHEI_INTEGER && class != RHEI_REAL))
         return true;
@@ -141,6 +136,9 @@ static bool sum_rows(const struct mirror_column_data *data, const struct mirror_
 
 /* ---- Kept parts. ------------------------------------------------------------------------------------------------------ */
 
+/* Where the bins' scale would be. */
+static const uint64_t windowed_scale = UINT16_MAX;
+
 static void part_words(const struct sums *sums, uint64_t deletions, uint32_t slots, uint64_t word[WORDS])
 {
     word[WORD_DELETIONS] = deletions;
@@ -153,6 +151,11 @@ static void part_words(const struct sums *sums, uint64_t deletions, uint32_t slo
     if (sums->class == RHEI_INTEGER) {
         word[WORD_SUM] = (uint64_t)(wide_uint)sums->integers;
         word[WORD_SUM + 1] = (uint64_t)((wide_uint)sums->integers >> 64);
+    } else if (sums->windowed) {
+        word[WORD_SUM] = sums->window.low;
+        word[WORD_SUM + 1] = (uint64_t)sums->window.high;
+        word[WORD_SUM + 2] = (uint64_t)sums->window.exponent;
+        word[WORD_SUM + 3] = windowed_scale << 32 | (uint64_t)sums->window.count;
     } else if (sums->class == RHEI_REAL) {
         memcpy(&word[WORD_SUM], sums->reals.bin, sizeof sums->reals.bin);
         word[WORD_SUM + 3] = (uint64_t)sums->reals.scale << 32 | sums->reals.count;
@@ -166,6 +169,13 @@ static void part_sums(const uint64_t word[WORDS], struct sums *sums)
     memcpy(&sums->high, &word[WORD_HIGH], sizeof sums->high);
     if (sums->class == RHEI_INTEGER) {
         sums->integers = (wide_int)((wide_uint)word[WORD_SUM + 1] << 64 | word[WORD_SUM]);
+    } else if (sums->class == RHEI_REAL && word[WORD_SUM + 3] >> 32 == windowed_scale) {
+        sums->windowed = true;
+        sums->window = (struct base_exact_sum){.low = word[WORD_SUM],
+                                               .high = (int64_t)word[WORD_SUM + 1],
+                                               .exponent = (int16_t)word[WORD_SUM + 2],
+                                               .count = (uint32_t)word[WORD_SUM + 3],
+                                               .scaled = true};
     } else if (sums->class == RHEI_REAL) {
         memcpy(sums->reals.bin, &word[WORD_SUM], sizeof sums->reals.bin);
         sums->reals.scale = (uint16_t)(word[WORD_SUM + 3] >> 32);
@@ -187,10 +197,12 @@ static bool part_read(struct mirror_part *part, uint64_t deletions, uint32_t slo
     return true;
 }
 
-static void part_keep(struct mirror_part *part, uint64_t deletions, uint32_t slots, const struct sums *sums)
+/* `sums`: just made, not read from a part. */
+static void part_keep(struct mirror_part *part, uint64_t deletions, uint32_t slots, struct sums *sums)
 {
     uint64_t word[WORDS], sequence = atomic_load_explicit(&part->sequence, memory_order_relaxed);
-    if (sums->reals.more != NULL || (sequence & 1) != 0 ||
+    sums->windowed = sums->reals.more != NULL && base_bin_sum_window(&sums->reals, &sums->window);
+    if ((sums->reals.more != NULL && !sums->windowed) || (sequence & 1) != 0 ||
         !atomic_compare_exchange_strong_explicit(&part->sequence, &sequence, sequence + 1, memory_order_acquire,
                                                  memory_order_relaxed))
         return;
@@ -207,7 +219,7 @@ struct walk {
     const struct mirror_table_view *view;
     struct mirror_segment *segment;
     const struct mirror_deletions *deletions;
-    uint32_t number, vector, slots;
+    uint32_t number, vector, slots, live;
     uint64_t bitmap_born;
 };
 
@@ -232,20 +244,35 @@ static bool add_sums(struct mirror_total *total, const struct sums *sums)
             total->high.as.real = sums->high.real;
     }
     total->low.type = total->high.type = sums->class;
+    if (sums->windowed)
+        return base_bin_sum_merge_exact(&total->reals, &sums->window);
     return sums->class == RHEI_INTEGER || base_bin_sum_merge(&total->reals, &sums->reals);
 }
 
-/* Only how many aren't NULL: of any class. */
+static void find_live(const struct walk *walk, struct mirror_rows *live)
+{
+    bool looked;
+    mirror_rows_within(walk->view, walk->number, walk->vector, NULL, 0, live, &looked);
+}
+
+/* Only how many aren't NULL: of any class. `rows` NULL: all live ones. */
 static void count_values(const struct walk *walk, struct mirror_total *total, const struct mirror_rows *rows)
 {
     struct mirror_column_data data;
+    struct mirror_rows live;
+    uint64_t counted[MIRROR_VECTOR_ROWS / 64];
     mirror_view_column(walk->view, walk->number, walk->vector, total->column, &data);
     if (!data.has_nulls) {
-        total->count += rows->count;
+        total->count += rows != NULL ? rows->count : walk->live;
         return;
     }
+    if (rows == NULL) {
+        find_live(walk, &live);
+        rows = &live;
+    }
     for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
-        total->count += (uint32_t)__builtin_popcountll(rows->bits[w] & data.valid[w]);
+        counted[w] = rows->bits[w] & data.valid[w];
+    total->count += mirror_count_bits(counted);
 }
 
 /* `rows` NULL: all live ones. */
@@ -259,8 +286,7 @@ static bool add_vector(const struct walk *walk, struct mirror_total *total, cons
         parts = parts_of(walk->mirror, walk->segment, &walk->segment->column[total->column]);
         if (parts != NULL && part_read(&parts[walk->vector], walk->bitmap_born, walk->slots, &sums))
             return add_sums(total, &sums);
-        bool looked;
-        mirror_rows_within(walk->view, walk->number, walk->vector, NULL, 0, &live, &looked);
+        find_live(walk, &live);
         rows = &live;
     }
     mirror_view_column(walk->view, walk->number, walk->vector, total->column, &data);
@@ -271,13 +297,14 @@ static bool add_vector(const struct walk *walk, struct mirror_total *total, cons
     return added;
 }
 
+/* `rows` NULL: all live ones. */
 static bool add_totals(const struct walk *walk, struct mirror_total *totals, uint32_t count,
                        const struct mirror_rows *rows)
 {
     bool added = true;
     for (uint32_t i = 0; i < count && added; i++)
         if (totals[i].numbers)
-            added = add_vector(walk, &totals[i], rows->all_live ? NULL : rows);
+            added = add_vector(walk, &totals[i], rows);
         else
             count_values(walk, &totals[i], rows);
     return added;
@@ -289,6 +316,7 @@ static void enter_vector(struct walk *walk, uint32_t vector, uint32_t slots)
     uint32_t left = slots - vector * MIRROR_VECTOR_ROWS;
     walk->vector = vector;
     walk->slots = left < MIRROR_VECTOR_ROWS ? left : MIRROR_VECTOR_ROWS;
+    walk->live = walk->slots - (bitmap == NULL ? 0 : bitmap->dead);
     walk->bitmap_born = bitmap == NULL ? 0 : bitmap->garbage.born + 1;
 }
 
@@ -309,11 +337,8 @@ static void count_segment(struct walk *walk, struct mirror_total *total, uint32_
         return;
     }
     for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots; v++) {
-        struct mirror_rows live;
-        bool looked;
-        mirror_rows_within(walk->view, walk->number, v, NULL, 0, &live, &looked);
         enter_vector(walk, v, slots);
-        count_values(walk, total, &live);
+        count_values(walk, total, NULL);
     }
 }
 
@@ -368,24 +393,39 @@ static rhei_status walk_whole(struct walk *walk, struct asked *asked, uint32_t s
     return RHEI_OK;
 }
 
+/* The vector entered; where its zones say that all of it is within, nothing of it is looked at. */
+static rhei_status walk_vector(const struct walk *walk, struct asked *asked, uint64_t *rows)
+{
+    struct mirror_rows within;
+    bool looked = false;
+    enum mirror_pass pass =
+        mirror_vector_pass(walk->view, walk->number, walk->vector, asked->bounds, asked->bound_count);
+    if (pass == MIRROR_PASS_NONE)
+        return RHEI_OK;
+    within.count = walk->live;
+    within.all_live = true;
+    if (pass == MIRROR_PASS_SOME)
+        mirror_rows_within(walk->view, walk->number, walk->vector, asked->bounds, asked->bound_count, &within, &looked);
+    *rows += within.count;
+    if (looked && asked->cut_left-- == 0)
+        return RHEI_UNSUPPORTED;
+    const struct mirror_rows *chosen = within.all_live ? NULL : &within;
+    bool added = within.count == 0 || add_totals(walk, asked->totals, asked->total_count, chosen);
+    return added ? RHEI_OK : RHEI_NO_MEMORY;
+}
+
 static rhei_status walk_segment(struct walk *walk, struct asked *asked, uint64_t *rows)
 {
     uint32_t slots = mirror_view_rows_of(walk->view, walk->number, walk->segment);
     if (walk->number != walk->view->tail_number &&
         mirror_segment_within(walk->view, walk->number, asked->bounds, asked->bound_count))
         return walk_whole(walk, asked, slots, rows);
-    for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots; v++) {
-        struct mirror_rows within;
-        bool looked = false;
+    rhei_status status = RHEI_OK;
+    for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots && status == RHEI_OK; v++) {
         enter_vector(walk, v, slots);
-        mirror_rows_within(walk->view, walk->number, v, asked->bounds, asked->bound_count, &within, &looked);
-        *rows += within.count;
-        if (looked && asked->cut_left-- == 0)
-            return RHEI_UNSUPPORTED;
-        if (within.count > 0 && !add_totals(walk, asked->totals, asked->total_count, &within))
-            return RHEI_NO_MEMORY;
+        status = walk_vector(walk, asked, rows);
     }
-    return RHEI_OK;
+    return status;
 }
 
 rhei_status mirror_aggregate(struct mirror *mirror, const struct mirror_table_view *view, struct mirror_total *totals,

@@ -124,24 +124,28 @@ void mirror_bounds_make(const struct mirror_range *range, struct mirror_bounds *
 
 /* ---- Vectors. --------------------------------------------------------------------------------------------------------- */
 
-enum pass { PASS_NONE, PASS_SOME, PASS_ALL };
-
-static enum pass zone_pass(const struct mirror_zone *zone, uint8_t layout, bool nulls,
-                           const struct mirror_bounds *bounds)
+static enum mirror_pass numbers_pass(int64_t low, int64_t high, uint8_t layout, bool nulls,
+                                     const struct mirror_bounds *bounds)
 {
-    int64_t low = atomic_load_explicit(&zone->low, memory_order_relaxed);
-    int64_t high = atomic_load_explicit(&zone->high, memory_order_relaxed);
     if (low > high)
-        return PASS_NONE; /* no number at all */
+        return MIRROR_PASS_NONE; /* no number at all */
     if (layout == MIRROR_LAYOUT_INTEGER) {
         if (high < bounds->low || low > bounds->high || bounds->low > bounds->high)
-            return PASS_NONE;
-        return low >= bounds->low && high <= bounds->high && !nulls ? PASS_ALL : PASS_SOME;
+            return MIRROR_PASS_NONE;
+        return low >= bounds->low && high <= bounds->high && !nulls ? MIRROR_PASS_ALL : MIRROR_PASS_SOME;
     }
     double real_low = mirror_key_real(low), real_high = mirror_key_real(high);
     if (real_high < bounds->real_low || real_low > bounds->real_high || bounds->real_low > bounds->real_high)
-        return PASS_NONE;
-    return real_low >= bounds->real_low && real_high <= bounds->real_high && !nulls ? PASS_ALL : PASS_SOME;
+        return MIRROR_PASS_NONE;
+    return real_low >= bounds->real_low && real_high <= bounds->real_high && !nulls ? MIRROR_PASS_ALL
+                                                                                    : MIRROR_PASS_SOME;
+}
+
+static enum mirror_pass zone_pass(const struct mirror_zone *zone, uint8_t layout, bool nulls,
+                                  const struct mirror_bounds *bounds)
+{
+    return numbers_pass(atomic_load_explicit(&zone->low, memory_order_relaxed),
+                        atomic_load_explicit(&zone->high, memory_order_relaxed), layout, nulls, bounds);
 }
 
 static void keep_integers(const int64_t *values, uint32_t rows, const struct mirror_bounds *bounds, uint64_t *bits)
@@ -192,12 +196,12 @@ static bool zones_alone(const struct mirror_column *column, uint32_t vector, con
     bool nulls = atomic_load_explicit(&column->valid, memory_order_acquire) != NULL;
     if (layout != MIRROR_LAYOUT_INTEGER && layout != MIRROR_LAYOUT_REAL)
         return false;
-    enum pass pass = zone_pass(&column->zones[vector], layout, nulls, bounds);
-    if (pass == PASS_NONE) {
+    enum mirror_pass pass = zone_pass(&column->zones[vector], layout, nulls, bounds);
+    if (pass == MIRROR_PASS_NONE) {
         out->all_live = false;
         memset(out->bits, 0, sizeof out->bits);
     }
-    return pass != PASS_SOME;
+    return pass != MIRROR_PASS_SOME;
 }
 
 static void apply_bounds(const struct mirror_table_view *view, uint32_t segment, uint32_t vector, uint32_t rows,
@@ -209,13 +213,13 @@ static void apply_bounds(const struct mirror_table_view *view, uint32_t segment,
         return;
     mirror_view_column(view, segment, vector, bounds->column, &data);
     bool numbers = data.layout == MIRROR_LAYOUT_INTEGER || data.layout == MIRROR_LAYOUT_REAL;
-    enum pass pass = data.layout == MIRROR_LAYOUT_MIXED ? PASS_SOME : PASS_NONE;
+    enum mirror_pass pass = data.layout == MIRROR_LAYOUT_MIXED ? MIRROR_PASS_SOME : MIRROR_PASS_NONE;
     if (numbers)
         pass = zone_pass(&found->column[bounds->column].zones[vector], data.layout, data.has_nulls, bounds);
-    if (pass == PASS_ALL)
+    if (pass == MIRROR_PASS_ALL)
         return;
     out->all_live = false;
-    if (pass == PASS_NONE) {
+    if (pass == MIRROR_PASS_NONE) {
         memset(out->bits, 0, sizeof out->bits);
         return;
     }
@@ -248,11 +252,43 @@ void mirror_rows_within(const struct mirror_table_view *view, uint32_t segment, 
     mirror_hold(view, segment, &hold);
     for (uint32_t b = 0; b < count && rows->count > 0; b++) {
         apply_bounds(view, segment, vector, slots.rows, &bounds[b], rows, looked);
-        rows->count = 0;
-        for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++)
-            rows->count += (uint32_t)__builtin_popcountll(rows->bits[w]);
+        rows->count = mirror_count_bits(rows->bits);
     }
     mirror_hold_end(&hold);
+}
+
+enum mirror_pass mirror_vector_pass(const struct mirror_table_view *view, uint32_t segment, uint32_t vector,
+                                    const struct mirror_bounds *bounds, uint32_t count)
+{
+    const struct mirror_segment *found = mirror_trie_get(&view->segments, segment);
+    enum mirror_pass all = MIRROR_PASS_ALL;
+    for (uint32_t b = 0; b < count; b++) {
+        const struct mirror_column *column = &found->column[bounds[b].column];
+        uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
+        bool nulls = atomic_load_explicit(&column->valid, memory_order_acquire) != NULL;
+        bool numbers = layout == MIRROR_LAYOUT_INTEGER || layout == MIRROR_LAYOUT_REAL;
+        enum mirror_pass pass = layout == MIRROR_LAYOUT_MIXED ? MIRROR_PASS_SOME : MIRROR_PASS_NONE;
+        if (numbers)
+            pass = zone_pass(&column->zones[vector], layout, nulls, &bounds[b]);
+        all = pass < all ? pass : all;
+    }
+    return all;
+}
+
+/* The zone of all vectors of a segment together; false: one of them has no number. */
+static bool whole_zone(const struct mirror_column *column, uint32_t vectors, int64_t *low, int64_t *high)
+{
+    bool numbers = true;
+    *low = INT64_MAX;
+    *high = INT64_MIN;
+    for (uint32_t v = 0; v < vectors; v++) {
+        int64_t from = atomic_load_explicit(&column->zones[v].low, memory_order_relaxed);
+        int64_t to = atomic_load_explicit(&column->zones[v].high, memory_order_relaxed);
+        numbers = numbers && from <= to;
+        *low = from < *low ? from : *low;
+        *high = to > *high ? to : *high;
+    }
+    return numbers;
 }
 
 bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segment, const struct mirror_bounds *bounds,
@@ -260,15 +296,17 @@ bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segmen
 {
     const struct mirror_segment *found = mirror_trie_get(&view->segments, segment);
     uint32_t rows = mirror_view_rows_of(view, segment, found);
+    uint32_t vectors = (rows + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS;
     for (uint32_t b = 0; b < count; b++) {
         const struct mirror_column *column = &found->column[bounds[b].column];
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
         bool nulls = atomic_load_explicit(&column->valid, memory_order_acquire) != NULL;
+        int64_t low, high;
         if (nulls || (layout != MIRROR_LAYOUT_INTEGER && layout != MIRROR_LAYOUT_REAL))
             return false;
-        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < rows; v++)
-            if (zone_pass(&column->zones[v], layout, false, &bounds[b]) != PASS_ALL)
-                return false;
+        if (vectors > 0 && (!whole_zone(column, vectors, &low, &high) ||
+                            numbers_pass(low, high, layout, false, &bounds[b]) != MIRROR_PASS_ALL))
+            return false;
     }
     return true;
 }

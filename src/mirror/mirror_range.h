@@ -23,6 +23,26 @@ struct mirror_rows {
 void mirror_rows_within(const struct mirror_table_view *view, uint32_t segment, uint32_t vector,
                         const struct mirror_bounds *bounds, uint32_t count, struct mirror_rows *rows, bool *looked);
 
+/* What the zones alone say of the live rows of a vector: that none, or that each, is within all bounds, or neither. */
+enum mirror_pass { MIRROR_PASS_NONE, MIRROR_PASS_SOME, MIRROR_PASS_ALL };
+enum mirror_pass mirror_vector_pass(const struct mirror_table_view *view, uint32_t segment, uint32_t vector,
+                                    const struct mirror_bounds *bounds, uint32_t count);
+
+/* Set bits of the words of a vector. */
+static inline uint32_t mirror_count_bits(const uint64_t bits[MIRROR_VECTOR_ROWS / 64])
+{
+    uint64_t count = 0;
+    for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64;
+         w++) { /* inline: without an instruction for it, a call per word */
+        uint64_t word = bits[w];
+        word -= word >> 1 & 0x5555555555555555u;
+        word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+        word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+        count += word * 0x0101010101010101u >> 56;
+    }
+    return (uint32_t)count;
+}
+
 /* Do the zones alone say that every live row of the segment is within? */
 bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segment, const struct mirror_bounds *bounds,
                            uint32_t count);

@@ -77,6 +77,16 @@ static double by_merged_runs(const double *values, size_t count, uint64_t *rando
         base_bin_sum_reset(sum);
     }
     assert_int_equal(base_bin_sum_count(&total), counted);
+    struct base_exact_sum window;
+    if (base_bin_sum_window(&total, &window)) { /* where it fits, it is the same sum */
+        struct base_bin_sum other = {.scale = 0};
+        assert_true(base_bin_sum_merge_exact(&other, &window));
+        assert_int_equal(base_bin_sum_count(&other), counted);
+        double expected = base_exact_sum_result(&window);
+        assert_same_bits(result_of(&other), expected);
+        assert_same_bits(result_of(&total), expected);
+        return expected;
+    }
     return result_of(&total);
 }
 
@@ -177,6 +187,43 @@ static void test_q2_usual_sums(void **state)
     }
 }
 
+/* Quarters that grow past several powers of two: a sum in smaller bins goes over into greater ones and nothing aside. */
+static void test_q2_sums_of_other_scales_meet_in_the_bins(void **state)
+{
+    (void)state;
+    static double values[MANY];
+    for (int sign = -1; sign <= 1; sign += 2) {
+        struct base_bin_sum run = {.scale = 0}, one = {.scale = 0}, upwards = {.scale = 0}, downwards = {.scale = 0};
+        for (size_t i = 0; i < MANY; i++)
+            values[i] = sign * (double)(i * i) / 4;
+        double expected = exact(values, MANY);
+        assert_true(base_bin_sum_add_run(&run, values, MANY));
+        for (size_t i = 0; i < MANY; i++)
+            assert_true(base_bin_sum_add(&one, values[i]));
+        for (size_t part = 0; part < 10; part++) {
+            struct base_bin_sum low = {.scale = 0}, high = {.scale = 0};
+            assert_true(base_bin_sum_add_run(&low, values + part * (MANY / 10), MANY / 10));
+            assert_true(base_bin_sum_add_run(&high, values + (9 - part) * (MANY / 10), MANY / 10));
+            assert_true(base_bin_sum_merge(&upwards, &low));
+            assert_true(base_bin_sum_merge(&downwards, &high));
+            base_bin_sum_reset(&low);
+            base_bin_sum_reset(&high);
+        }
+        assert_null(run.more);
+        assert_null(one.more);
+        assert_null(upwards.more);
+        assert_null(downwards.more);
+        struct base_exact_sum window;
+        assert_true(base_bin_sum_window(&run, &window));
+        assert_int_equal(window.count, MANY);
+        assert_same_bits(base_exact_sum_result(&window), expected);
+        assert_same_bits(result_of(&run), expected);
+        assert_same_bits(result_of(&one), expected);
+        assert_same_bits(result_of(&upwards), expected);
+        assert_same_bits(result_of(&downwards), expected);
+    }
+}
+
 /* More values than the bins may hold: 2^26 and some, in one sum and merged. */
 static void test_q2_more_values_than_the_bins_hold(void **state)
 {
@@ -212,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_q2_known_sums),
         cmocka_unit_test(test_q2_random_sums),
         cmocka_unit_test(test_q2_usual_sums),
+        cmocka_unit_test(test_q2_sums_of_other_scales_meet_in_the_bins),
         cmocka_unit_test(test_q2_more_values_than_the_bins_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/base_clock.h"
+#include "mirror/mirror_part.h"
 #include "mirror_fixture.h"
 
 enum { COLUMNS = 5, ROUNDS = 30, KEYS = 9000 };
@@ -311,6 +312,53 @@ static void test_q2_totals_and_ranges(void **state)
     mirror_snapshot_release(&early);
 }
 
+/* Vectors of a column whose part is kept. */
+static uint32_t kept_parts(const struct mirror_table_view *view, uint32_t column)
+{
+    uint32_t kept = 0;
+    for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
+        const struct mirror_segment *segment = mirror_trie_get(&view->segments, s);
+        const struct mirror_part *parts = atomic_load(&segment->column[column].parts);
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(view, s) && parts != NULL; v++)
+            kept += atomic_load(&parts[v].sequence) != 0;
+    }
+    return kept;
+}
+
+/* Cents beside thousands: more bits than the bins of one scale have, fewer than 128. */
+static void test_q2_sums_over_many_scales_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    enum { ROWS = 70000 };
+    struct mirror_total total = {.column = 2, .numbers = true}, again = total;
+    struct base_exact_sum naive = {0};
+    struct mirror_snapshot snapshot;
+    uint64_t rows = 0;
+    for (int64_t i = 0; i < ROWS; i++) {
+        double value = (double)(i * i) / 100;
+        struct rhei_value row[COLUMNS] = {model_integer(i), model_integer(i), model_real(value), model_text("text"),
+                                          model_null()};
+        model_batch_add(&f->batch, CHANGE_UPSERT, row);
+        assert_true(base_exact_sum_add(&naive, value));
+    }
+    assert_int_equal(mirror_apply(f->mirror, &f->batch.batch, NULL, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish(f->mirror, ++f->position, NULL), RHEI_OK);
+    assert_int_equal(mirror_snapshot_take(f->mirror, &snapshot), RHEI_OK);
+    const struct mirror_table_view *view = mirror_view(&snapshot, 1);
+    double first, second, expected = base_exact_sum_result(&naive);
+    assert_int_equal(mirror_aggregate(f->mirror, view, &total, 1, NULL, 0, 0, NULL, &rows, NULL), RHEI_OK);
+    assert_int_equal(mirror_aggregate(f->mirror, view, &again, 1, NULL, 0, 0, NULL, &rows, NULL), RHEI_OK);
+    assert_true(base_bin_sum_result(&total.reals, &first) && base_bin_sum_result(&again.reals, &second));
+    assert_memory_equal(&first, &expected, sizeof first);
+    assert_memory_equal(&second, &expected, sizeof second);
+    assert_int_equal(again.count, ROWS);
+    assert_int_equal(kept_parts(view, 2), (ROWS + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS);
+    base_bin_sum_reset(&total.reals);
+    base_bin_sum_reset(&again.reals);
+    base_exact_sum_reset(&naive);
+    mirror_snapshot_release(&snapshot);
+}
+
 static rhei_status cancelled(void *context)
 {
     (void)context;
@@ -386,6 +434,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_q2_totals_and_ranges, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_q2_sums_over_many_scales_are_kept, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_q5_stops_and_limits, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_q5_groups_end_early, setup, fixture_end),
     };
