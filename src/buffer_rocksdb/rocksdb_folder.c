@@ -69,7 +69,7 @@ static rhei_status identity_read(struct rocks_folder *folder, bool *found, struc
     (void)close(file);
     if (got < 0)
         return folder_error(error, "read the identity of", folder->path);
-    int fields = sscanf(text, IDENTITY_HEAD "%u\nfile %63s\nbuffer %" SCNx64 "\n", &version, folder->file, &id);
+    int fields = sscanf(text, IDENTITY_HEAD "%u\nfile %63[^\n]\nbuffer %" SCNx64 "\n", &version, folder->file, &id);
     if (fields >= 1 && version > IDENTITY_VERSION)
         return error_set(error, RHEI_TOO_NEW, "the folder \"%s\" was made by a newer version of Rhei (form %u)",
                          folder->path, version);

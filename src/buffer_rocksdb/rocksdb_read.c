@@ -148,6 +148,17 @@ static rhei_status look_up(struct pass *pass, uint64_t number, struct rocks_reco
                            number);
 }
 
+/* A commit that should be there: it was pruned meanwhile, or the database lost it. */
+static rhei_status missing(const struct pass *pass, uint64_t number, struct rhei_error *error)
+{
+    struct change_buffer_state state;
+    pass->buffer->base.ops->state(&pass->buffer->base, &state);
+    if (number <= state.pruned)
+        return error_set(error, RHEI_STALE, "commit %" PRIu64 " of the change buffer is pruned", number);
+    return error_set(error, RHEI_NOT_A_DATABASE, "the change buffer is damaged: commit %" PRIu64 " isn't there",
+                     number);
+}
+
 /* Takes the next commit, or parts of it; *more: there is room for another. */
 static rhei_status take_commit(struct pass *pass, struct change_cursor *cursor, bool *more, struct rhei_error *error)
 {
@@ -161,7 +172,7 @@ static rhei_status take_commit(struct pass *pass, struct change_cursor *cursor, 
     if (!there && pass->count > 0)
         return RHEI_OK;
     if (!there)
-        return error_set(error, RHEI_STALE, "commit %" PRIu64 " of the change buffer is pruned", number);
+        return missing(pass, number, error);
     if (pass->count > 0 && pass->rows + record.rows > pass->most)
         return RHEI_OK;
     while (status == RHEI_OK && cursor->part < record.parts && (pass->count == 0 || pass->rows < pass->most))

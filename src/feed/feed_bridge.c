@@ -181,10 +181,10 @@ static rhei_status step(struct feed_bridge *bridge, bool now, struct rhei_error 
     rhei_status status = pump(bridge, &why);
     if (status == RHEI_OK) {
         bridge_fault(bridge, "feed.bridge.moved");
-        status = prune_source(bridge, now, &why);
+        status = prune_source(bridge, now || bridge->config.eager, &why);
     }
     if (status == RHEI_OK)
-        status = prune_buffer(bridge, now, &why);
+        status = prune_buffer(bridge, now || bridge->config.eager, &why);
     note(bridge, status, &why);
     base_mutex_unlock(&bridge->step_lock);
     if (status != RHEI_OK && error != NULL)

@@ -16,6 +16,7 @@ struct feed_bridge_config {
     struct change_buffer *buffer; /* borrowed */
     struct change_source *source; /* borrowed; nobody else has its cycles */
     size_t batch_rows;            /* asked of the source at a time */
+    bool eager;                   /* forget at every step, instead of from time to time */
     uint64_t limit_rows;          /* so many changes are kept at most, whoever needs older ones; 0: no limit */
     /* What of the source a follower beside has applied: it stays there so long, if that isn't much. INT64_MAX: nobody follows. May be NULL. */
     int64_t (*applied)(void *context);

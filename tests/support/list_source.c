@@ -344,6 +344,28 @@ static rhei_status op_prune(struct change_source *base, int64_t position, uint64
     return status;
 }
 
+/* As of a log that never takes away the row at its horizon. */
+static rhei_status op_stamp(struct change_source *base, int64_t position, struct change_stamp *stamp,
+                            struct rhei_error *error)
+{
+    struct list_store *store = ((struct list_source *)base)->store;
+    base_mutex_lock(&store->lock);
+    *stamp = (struct change_stamp){.file = "list", .row = (uint64_t)position * 3};
+    rhei_status status = position == 0 || (position >= store->horizon && position <= store->position)
+                             ? RHEI_OK
+                             : error_set(error, RHEI_NOT_FOUND, "that change is gone");
+    base_mutex_unlock(&store->lock);
+    return status;
+}
+
+void list_source_leave_pruning(struct change_source *base)
+{
+    struct list_source *source = (struct list_source *)base;
+    base_mutex_lock(&source->store->lock);
+    source->pruned = INT64_MAX;
+    base_mutex_unlock(&source->store->lock);
+}
+
 static void op_close(struct change_source **base)
 {
     struct list_source *source = (struct list_source *)*base;
@@ -376,6 +398,7 @@ struct change_source *list_source_open(struct list_store *store)
         .load_next = op_load_next,
         .load_end = op_load_end,
         .prune = op_prune,
+        .stamp = op_stamp,
         .close = op_close,
     };
     struct list_source *source = list_must(calloc(1, sizeof *source));

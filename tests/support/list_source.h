@@ -20,6 +20,9 @@ void list_store_free(struct list_store **store);
 /* A reader of its own: own pinned state, own token, own idea of the tables, own prune position. */
 struct change_source *list_source_open(struct list_store *store);
 
+/* Somebody else prunes for this reader: what it hasn't seen isn't kept for it. */
+void list_source_leave_pruning(struct change_source *source);
+
 /* ---- Schema: each is a commit of its own. ------------------------------------------------------------------------ */
 uint32_t list_create(struct list_store *store, const char *name, uint32_t column_count);
 uint32_t list_add_column(struct list_store *store, const char *name, struct rhei_value fill); /* a new number */

@@ -26,6 +26,8 @@ struct memory_buffer {
     struct kept_commit definitions; /* TABLE events as of the horizon */
     uint64_t appends, fail_at;
     rhei_status fail_status;
+    uint64_t reads, fail_read_at;
+    rhei_status fail_read_status;
 };
 
 struct memory_reader {
@@ -198,7 +200,9 @@ static rhei_status op_read(struct change_reader *base, struct change_cursor *cur
     size_t rows = 0, size = 0;
     *count = 0;
     base_mutex_lock(&buffer->lock);
-    if (after < buffer->state.pruned)
+    if (++buffer->reads == buffer->fail_read_at)
+        status = error_set(error, buffer->fail_read_status, "injected failure");
+    else if (after < buffer->state.pruned)
         status = error_set(error, RHEI_STALE, "commits after %llu are pruned", (unsigned long long)after);
     for (size_t i = 0; i < buffer->count; i++)
         size += buffer->commits[i].size;
@@ -395,6 +399,14 @@ void memory_buffer_fail(struct change_buffer *buffer, uint64_t n, rhei_status st
     base_mutex_lock(&self(buffer)->lock);
     self(buffer)->fail_at = n > 0 ? self(buffer)->appends + n : 0;
     self(buffer)->fail_status = status;
+    base_mutex_unlock(&self(buffer)->lock);
+}
+
+void memory_buffer_fail_read(struct change_buffer *buffer, uint64_t n, rhei_status status)
+{
+    base_mutex_lock(&self(buffer)->lock);
+    self(buffer)->fail_read_at = n > 0 ? self(buffer)->reads + n : 0;
+    self(buffer)->fail_read_status = status;
     base_mutex_unlock(&self(buffer)->lock);
 }
 

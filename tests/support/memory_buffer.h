@@ -13,6 +13,8 @@ struct change_buffer *memory_buffer_new(void);
 void memory_buffer_crash(struct change_buffer *buffer);
 /* The n-th append from now fails with this status, once; 0: never. */
 void memory_buffer_fail(struct change_buffer *buffer, uint64_t n, rhei_status status);
+/* The same of a read. */
+void memory_buffer_fail_read(struct change_buffer *buffer, uint64_t n, rhei_status status);
 uint64_t memory_buffer_commits(struct change_buffer *buffer); /* that are kept */
 
 #endif
