@@ -14,6 +14,7 @@
 #include "capture/capture_batch.h"
 #include "capture/capture_changes.h"
 #include "capture/capture_internal.h"
+#include "capture/capture_look.h"
 
 enum { CHANGES_TRIES = 20, CHANGES_BYTES_MOST = 1 << 20, LOG_HEAD = 4 };
 
@@ -310,68 +311,24 @@ static bool changes_put(struct capture_changes *changes, const struct source_tab
     return true;
 }
 
-static bool changes_same(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type || a->length != b->length)
-        return false;
-    return a->type == RHEI_NULL ||
-           (a->type < RHEI_TEXT ? a->as.integer == b->as.integer : memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
-}
-
-static void changes_bind(sqlite3_stmt *stmt, int parameter, const struct rhei_value *value)
-{
-    switch (value->type) {
-    case RHEI_INTEGER:
-        sqlite3_bind_int64(stmt, parameter, value->as.integer);
-        break;
-    case RHEI_REAL:
-        sqlite3_bind_double(stmt, parameter, value->as.real);
-        break;
-    case RHEI_TEXT:
-        sqlite3_bind_text64(stmt, parameter, value->as.bytes, value->length, SQLITE_STATIC, SQLITE_UTF8);
-        break;
-    case RHEI_BLOB:
-        sqlite3_bind_blob64(stmt, parameter, value->as.bytes, value->length, SQLITE_STATIC);
-        break;
-    default:
-        sqlite3_bind_null(stmt, parameter);
-        break;
-    }
-}
-
-/* H3. The row of the key in `values`, whole, or *found = false and only the key is set. */
-static rhei_status changes_look(struct capture_changes *changes, struct changes_table *entry, struct rhei_value *values,
-                                bool *found, struct rhei_error *error)
+/* H3. The row of the key at value column `at`, whole, or *found = false and `values` stays. */
+static rhei_status changes_look(struct capture_changes *changes, struct changes_table *entry, uint32_t at,
+                                struct rhei_value *values, bool *found, struct rhei_error *error)
 {
     const struct source_table *table = &entry->table->table.source;
-    rhei_status status = RHEI_OK;
-    if (entry->look == NULL) {
-        struct base_buffer sql = {0};
-        capture_batch_select_key(entry->table, &sql);
-        status = sql.failed ? error_no_memory(error) : changes_prepare(changes, sql.data, &entry->look, error);
-        base_buffer_reset(&sql);
-    }
+    struct capture_cell *key = base_arena_zero(&changes->arena, table->key_count, sizeof *key);
     *found = false;
-    if (status != RHEI_OK)
-        return status;
+    if (key == NULL)
+        return error_no_memory(error);
     for (uint32_t i = 0; i < table->key_count; i++)
-        changes_bind(entry->look, (int)i + 1, &values[table->key_columns[i]]);
+        key[i] = (struct capture_cell){.stmt = changes->log, .column = LOG_HEAD + (int)(at + i)};
     changes->end = changes->newest;
-    status = changes_step(changes, entry->look, error);
-    *found = status == RHEI_ROW;
-    for (uint32_t i = 0; i < table->key_count && *found; i++) {
-        struct rhei_value value;
-        oltp_value(sqlite3_column_value(entry->look, (int)table->key_columns[i]), changes->connection->utf16, &value);
-        *found = changes_same(&values[table->key_columns[i]], &value);
-    }
-    for (uint32_t i = 0; i < table->column_count && *found; i++) {
-        if (!changes_put(changes, table, i, entry->look, (int)i, &values[i])) {
+    rhei_status status = capture_look(changes->connection, entry->table, &entry->look, key, found, error);
+    for (uint32_t i = 0; i < table->column_count && *found && status == RHEI_OK; i++)
+        if (!changes_put(changes, table, i, entry->look, (int)i, &values[i]))
             status = error_no_memory(error);
-            break;
-        }
-    }
     sqlite3_reset(entry->look);
-    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
+    return status;
 }
 
 static struct capture_change *changes_add_row(struct capture_changes *changes, enum capture_change_kind kind,
@@ -407,8 +364,8 @@ static rhei_status changes_take_key(struct capture_changes *changes, struct chan
     if (!look)
         return RHEI_OK;
     struct rhei_error why = RHEI_ERROR_INIT;
-    rhei_status status = changes_look(changes, entry, values, &found, &why);
-    if (status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_CONSTRAINT) { /* the table's own trouble */
+    rhei_status status = changes_look(changes, entry, at, values, &found, &why);
+    if (capture_look_is_tables_own(status)) {
         changes->event_count--;
         return changes_lose(changes, entry->table->number, table->name, why.message, error);
     }

@@ -337,7 +337,7 @@ struct capture_state {
     bool loaders_used; /* since the maintenance looked last */
 
     int64_t seen_ms;            /* holder of the writer: when this engine's position was last written */
-    sqlite3_stmt *upkeep[4];    /* holder of the writer: of pruning (capture_prune.c) */
+    sqlite3_stmt *upkeep[5];    /* holder of the writer: of pruning (capture_prune.c) */
     atomic_uint upkeep_commits; /* of pruning and signs of life: they change no table */
     atomic_bool registry_grown; /* the registry may have rows that nobody needs */
 

@@ -38,6 +38,7 @@ struct capture_pages {
     uint32_t offset;                              /* of what the page has of it */
     const uint8_t *type, *types_end, *body, *end; /* what isn't read yet */
     bool opened;
+    int64_t bytes; /* of this one and those before it */
     struct rhei_value *columns;
     uint32_t filled;
     size_t room;
@@ -226,6 +227,7 @@ static enum capture_pages_result pages_take(struct capture_pages *pages)
     pages->rowid = (int64_t)rowid;
     pages->offset = (uint32_t)(cell - pages->page) + first + second;
     pages->opened = false;
+    pages->bytes += (int64_t)(pages->size < INT32_MAX ? pages->size : INT32_MAX);
     return CAPTURE_PAGES_ROW;
 }
 
@@ -233,6 +235,7 @@ enum capture_pages_result capture_pages_seek(struct capture_pages *pages, int64_
 {
     pages->arena = arena;
     pages->depth = 0;
+    pages->bytes = 0;
     if (pages->root <= 1 || !pages_measure(pages))
         return CAPTURE_PAGES_UNFIT;
     enum capture_pages_result result = pages_descend(pages, pages->root, rowid);
@@ -243,6 +246,11 @@ enum capture_pages_result capture_pages_next(struct capture_pages *pages)
 {
     pages->cell++;
     return pages_take(pages);
+}
+
+int64_t capture_pages_bytes(const struct capture_pages *pages)
+{
+    return pages->bytes;
 }
 
 int64_t capture_pages_rowid(const struct capture_pages *pages)

@@ -29,6 +29,8 @@ void capture_pages_cleared(struct capture_pages *pages);
 /* Lets go of the pages. Before the transaction ends. */
 void capture_pages_reset(struct capture_pages *pages);
 
+/* Of the rows on which the reader stood since the seek. */
+int64_t capture_pages_bytes(const struct capture_pages *pages);
 int64_t capture_pages_rowid(const struct capture_pages *pages);
 /*
  * The first `count` columns of the row, if they weren't read yet; `count` may grow from call to call. NULL: UNFIT. A column that the

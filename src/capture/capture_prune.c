@@ -7,17 +7,29 @@
  *     The row at a live engine's position stays too: its next cycle finds it again, or knows that something happened (S6).
  * P3. What another live engine has not applied, or a live consumer not acknowledged, stays; one that was not seen for five minutes is dead. The log's limit is
  *     stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
+ * P4. Where nearly all of the log goes its table is emptied, and the few rows that stay are put back as they were, in the same transaction:
+ *     so a page costs what otherwise five rows cost. Cycles know how large the log is, so the writer isn't held for long.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "capture/capture_source.h"
 
-enum { PRUNE_SLICE = 10000, PRUNE_SLICES_MAX = 200, ENGINE_WAIT_NS = 20 * 1000 * 1000, PRUNE_TELL_MS = 1000 };
+enum {
+    PRUNE_SLICE = 10000,
+    PRUNE_SLICES_MAX = 200,
+    ENGINE_WAIT_NS = 20 * 1000 * 1000,
+    PRUNE_TELL_MS = 1000,
+    EMPTY_LEAST = 1000, /* rows that go */
+    EMPTY_BYTES = 64 << 20,
+    KEPT_ROWS = 100, /* that stay */
+    KEPT_VALUES = 4096,
+    KEPT_BYTES = 1 << 20
+};
 
 /* ---- Statements that are kept: compiling them would be most of what a small cycle costs. ------------------------- */
 
-enum prune_statement { PRUNE_BOUNDS, PRUNE_SEEN, PRUNE_FLOOR, PRUNE_DELETE };
+enum prune_statement { PRUNE_BOUNDS, PRUNE_SEEN, PRUNE_FLOOR, PRUNE_DELETE, PRUNE_EMPTY };
 
 static const char *const prune_texts[] = {
     [PRUNE_BOUNDS] = "SELECT (SELECT max(seq) FROM main." OLTP_LOG "), (SELECT min(seq) FROM main." OLTP_LOG ")",
@@ -27,6 +39,7 @@ static const char *const prune_texts[] = {
         "SELECT min(position) FROM (SELECT position FROM main._rhei_engines WHERE id <> ?1 AND seen_ms "
         "BETWEEN ?2 AND ?3 UNION ALL SELECT position FROM main._rhei_consumers WHERE ?4 < seen_ms + keep_ms)",
     [PRUNE_DELETE] = "DELETE FROM main." OLTP_LOG " WHERE seq <= ?1",
+    [PRUNE_EMPTY] = "DELETE FROM main." OLTP_LOG,
 };
 
 /* Runs one; results[] gets the integers of its row, 0 for NULL (of which *null tells). With the writer held. */
@@ -96,6 +109,123 @@ static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
                       capture_of(oltp)->engine_id, now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS);
 }
 
+/* ---- Emptying the log (P4), with the writer held, in its transaction. -------------------------------------------- */
+
+struct kept_rows {
+    sqlite3_value *values[KEPT_VALUES];
+    int columns, count;
+};
+
+static void kept_free(struct kept_rows *kept)
+{
+    for (int i = 0; i < kept->count; i++)
+        sqlite3_value_free(kept->values[i]);
+    kept->count = 0;
+}
+
+/* The rows beyond `to`; *all: there weren't too many, nor too large ones. */
+static rhei_status kept_read(struct oltp *oltp, int64_t to, struct kept_rows *kept, bool *all, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    size_t bytes = 0;
+    int rc = sqlite3_prepare_v2(oltp->writer->db, "SELECT * FROM main." OLTP_LOG " WHERE seq > ?1", -1, &stmt, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 1, to);
+    kept->columns = rc == SQLITE_OK ? sqlite3_column_count(stmt) : 0;
+    *all = rc == SQLITE_OK;
+    while (rc == SQLITE_OK && *all && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        rc = SQLITE_OK;
+        *all = kept->count + kept->columns <= KEPT_VALUES && bytes <= KEPT_BYTES;
+        for (int i = 0; i < kept->columns && *all && rc == SQLITE_OK; i++) {
+            sqlite3_value *value = sqlite3_value_dup(sqlite3_column_value(stmt, i));
+            if (value == NULL) {
+                rc = SQLITE_NOMEM;
+                break;
+            }
+            bytes += sqlite3_value_type(value) >= SQLITE3_TEXT ? (size_t)sqlite3_value_bytes(value) : 0;
+            kept->values[kept->count++] = value;
+        }
+    }
+    rhei_status status =
+        rc == SQLITE_OK || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static rhei_status kept_write(struct oltp *oltp, const struct kept_rows *kept, struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    sqlite3_stmt *stmt = NULL;
+    base_buffer_text(&sql, "INSERT INTO main." OLTP_LOG " VALUES(?");
+    for (int i = 1; i < kept->columns; i++)
+        base_buffer_text(&sql, ",?");
+    base_buffer_text(&sql, ")");
+    int rc = sql.failed ? SQLITE_NOMEM : sqlite3_prepare_v2(oltp->writer->db, sql.data, -1, &stmt, NULL);
+    for (int i = 0; i < kept->count && rc == SQLITE_OK; i++) {
+        int column = i % kept->columns;
+        rc = sqlite3_bind_value(stmt, column + 1, kept->values[i]);
+        if (rc == SQLITE_OK && column + 1 == kept->columns) {
+            rc = sqlite3_step(stmt);
+            rc = rc == SQLITE_DONE ? sqlite3_reset(stmt) : rc;
+        }
+    }
+    rhei_status status = rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
+    sqlite3_finalize(stmt);
+    base_buffer_reset(&sql);
+    return status;
+}
+
+/* All rows up to `to` at once; *done: it was worth that, and they are gone. */
+static rhei_status prune_empty(struct oltp *oltp, int64_t to, uint64_t *pruned, bool *done, struct rhei_error *error)
+{
+    struct kept_rows kept;
+    kept.count = 0;
+    int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
+    rhei_status status = kept_read(oltp, to, &kept, done, error);
+    if (status == RHEI_OK && *done) {
+        status = prune_ask(oltp, PRUNE_EMPTY, NULL, 0, NULL, NULL, error);
+        int64_t gone = sqlite3_changes64(oltp->writer->db) - kept.count / kept.columns;
+        BASE_INVARIANT(status != RHEI_OK || gone >= 0);
+        if (status == RHEI_OK)
+            status = kept_write(oltp, &kept, error);
+        sqlite3_set_last_insert_rowid(oltp->writer->db, last);
+        oltp_rolled_back(oltp); /* what was put back isn't logged now */
+        *pruned += status == RHEI_OK ? (uint64_t)gone : 0;
+    }
+    kept_free(&kept);
+    return status;
+}
+
+/* Whether nearly all of the log goes, and cycles know how large it is. */
+static bool prune_may_empty(const struct oltp *oltp, int64_t first, int64_t to, int64_t last)
+{
+    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
+    return source != NULL && !oltp->writer->utf16 && to - first >= EMPTY_LEAST && last - to <= KEPT_ROWS &&
+           atomic_load(&source->read_bytes) <= EMPTY_BYTES &&
+           atomic_load(&source->read_from) <= first; /* the row that a position stood on is one more */
+}
+
+/* ---- Slices. ----------------------------------------------------------------------------------------------------- */
+
+/* Takes rows from `first` on out, up to `position` at most; *to: the last of them. */
+static rhei_status prune_rows(struct oltp *oltp, int64_t first, int64_t position, int64_t last, uint64_t *pruned,
+                              int64_t *to, struct rhei_error *error)
+{
+    bool done = false;
+    rhei_status status = RHEI_OK;
+    *to = position;
+    if (prune_may_empty(oltp, first, position, last))
+        status = prune_empty(oltp, position, pruned, &done, error);
+    if (status != RHEI_OK || done)
+        return status;
+    *to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
+    BASE_INVARIANT(*to - first < PRUNE_SLICE); /* P2 */
+    status = prune_ask(oltp, PRUNE_DELETE, to, 1, NULL, NULL, error);
+    if (status == RHEI_OK)
+        *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
+    return status;
+}
+
 /* One slice; *more: there may be further ones. Holds the writer. */
 static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned, bool *more,
                                struct rhei_error *error)
@@ -113,14 +243,12 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
         status = prune_tell(oltp, &position, error);
     position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
     position = position < last ? position : last - 1;
-    int64_t to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
-    BASE_INVARIANT(status != RHEI_OK || last == 0 || to < last);                 /* P1: the newest row stays */
-    BASE_INVARIANT(status != RHEI_OK || to < first || to - first < PRUNE_SLICE); /* P2 */
+    BASE_INVARIANT(status != RHEI_OK || last == 0 || position < last); /* P1: the newest row stays */
     oltp_fault(oltp, "capture.prune");
-    if (status == RHEI_OK && last > 0 && to >= first) {
-        status = prune_ask(oltp, PRUNE_DELETE, &to, 1, NULL, NULL, error);
+    if (status == RHEI_OK && last > 0 && position >= first) {
+        int64_t to = 0;
+        status = prune_rows(oltp, first, position, last, pruned, &to, error);
         if (status == RHEI_OK) {
-            *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
             atomic_store_explicit(&oltp->log_first, to + 1, memory_order_relaxed);
             *more = to < position;
         }
@@ -146,7 +274,8 @@ static rhei_status prune_run(struct oltp *oltp, int64_t position, bool force, ui
 {
     rhei_status status = RHEI_OK;
     bool more = true;
-    for (int i = 0; status == RHEI_OK && more && i < PRUNE_SLICES_MAX; i++) {
+    /* what a closing handle leaves, the next one takes */
+    for (int i = 0; status == RHEI_OK && more && i < PRUNE_SLICES_MAX && !atomic_load(&oltp->upkeep_ends); i++) {
         status = oltp_writer_acquire(oltp, 0, error);
         if (status == RHEI_OK) {
             status = prune_slice(oltp, position, force, pruned, &more, error);

@@ -238,10 +238,13 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
         if (token != NULL)
             *token = oltp_commit_token(source->oltp);
         struct rhei_error why = RHEI_ERROR_INIT;
+        uint32_t least = oltp_foreign_least(source->oltp);
         base_mutex_lock(&source->watch_lock);
         status = source_pin(source, &cycle->position, &known, cycle, &why);
-        if (status == RHEI_OK && known)
+        if (status == RHEI_OK && known) {
             capture_source_watch_begin(source, cycle);
+            source->ordered = capture_source_is_ordered(source, after, cycle->position, least);
+        }
         base_mutex_unlock(&source->watch_lock);
         if (status == RHEI_SQL && !mended) { /* others dropped the log: a look at the schema makes it again */
             mended = true;
@@ -419,6 +422,8 @@ rhei_status capture_source_new(struct oltp *oltp, bool aside, struct capture_sou
     if (source == NULL)
         return error_no_memory(error);
     source->base.ops = &source_ops;
+    atomic_store(&source->read_from, INT64_MAX);
+    source->ordered_from = -1;
     base_mutex_init(&source->watch_lock);
     source->oltp = oltp;
     source->aside = source->watch_unfit = aside;

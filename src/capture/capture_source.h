@@ -4,6 +4,7 @@
 #define CAPTURE_CAPTURE_SOURCE_H
 
 #include "capture/capture_batch.h"
+#include "capture/capture_look.h"
 #include "capture/capture_pages.h"
 #include "capture/capture_watch.h"
 
@@ -45,7 +46,12 @@ struct capture_source {
     const char *lost_all; /* why nothing can be trusted; NULL: it can */
     int64_t torn;         /* end of a cycle that wasn't read to its end, and of no later one (R4) */
     bool look_at_all;
-    uint64_t *seen; /* bits of this cycle's keys */
+    /* R8: from behind ordered_from on all rows are our writer's, as long as others' commits are as many as then */
+    int64_t ordered_from;
+    uint32_t ordered_foreign;
+    bool ordered;    /* this cycle: the log's order is the order of the changes */
+    uint64_t looked; /* looks at rows, ever */
+    uint64_t *seen;  /* bits of this cycle's keys */
     size_t seen_bits, seen_room;
     uint32_t seen_shift; /* seen_bits = 1 << seen_shift */
     /* what the commits did beside the log: see capture_source_watch.c */
@@ -65,6 +71,10 @@ struct capture_source {
 
     /* S7; of commits of ours that took applied changes away. to = 0: none that nobody's else came between */
     _Atomic uint64_t upkept_from, upkept_to;
+
+    /* P4: bytes of the log's rows from behind read_from to read_to. read_from = INT64_MAX: that isn't known */
+    atomic_int_fast64_t read_from, read_bytes;
+    int64_t read_to;
 
     /* every version is wanted: see capture_source_versions.c */
     bool versions;
@@ -88,6 +98,22 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
 uint64_t capture_source_hash_row(sqlite3_stmt *row);
 /* After a commit of upkeep, with the writer still held: `before` is the token from within its transaction. */
 void capture_source_upkept(struct capture_source *source, uint64_t before);
+/* Key column `i` of the current row, whose key was fetched. */
+struct capture_cell capture_source_key(const struct capture_source *source, const struct capture_batch *batch,
+                                       uint32_t i);
+/* The row of that key as the pinned state has it is put as the row that is being added, if there is one (*found). */
+rhei_status capture_source_look(struct capture_source *source, struct capture_batch *batch, bool *found,
+                                struct rhei_error *error);
+/* Whether the key of the row that is being added was perhaps among those before it in this cycle (R3). */
+bool capture_source_see(struct capture_source *source, const struct capture_batch *batch);
+/* A cycle of so many rows begins: it has seen none of its keys. */
+rhei_status capture_source_clear_seen(struct capture_source *source, int64_t rows, struct rhei_error *error);
+void capture_source_widen_cache(struct capture_source *source);
+/*
+ * R8, with the cycle's state pinned: whether the rows after `after` came in the order of the changes. `position` is the log's in that state,
+ * `least` is oltp_foreign_least of before it was pinned.
+ */
+bool capture_source_is_ordered(struct capture_source *source, int64_t after, int64_t position, uint32_t least);
 /* Between cycles: gives back what a big one needed to tell its keys apart. */
 void capture_source_forget_seen(struct capture_source *source);
 /* The same of its cache of pages. Outside of a read transaction, whose pages it would keep. */

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows of the change log, one after another, into batches.
+ * The rows of the change log, one after another, into batches. R3, R7 and R8, which say when a row is looked at, are in
+ * capture_source_look.c.
  *
  *   R1. Numbers follow each other without a gap up to the cycle's position, or everything is lost: a row that somebody took
  *       out, or put in, or gave another number, may have been any table's.
  *   R2. A row counts only if it is one that our triggers write: its table's number is one of the registry, its op one of
  *       enum capture_log_op. An unknown op loses its table, an unknown table all of them.
- *   R3. The first event of a key in a cycle is taken as it was logged; from the second on the key's row is read from the pinned
- *       state. Who fires before our trigger (a TEMP trigger here or elsewhere) may have its own changes logged before
- *       the change that fired it, so the last event isn't always the last change. All of that is one commit's, so
- *       it is one cycle's. A look is right whenever it is made (S4), so keys are remembered as bits that two may share.
  *   R4. A cycle that wasn't read to its end may have been cut within a commit: up to its position every event is a look.
  *   R5. A row that can't be looked at (a function or collation that this program doesn't have, a generated column that fails)
  *       loses its table alone.
  *   R6. The log's rows are read from its pages where that can be (capture_pages.h); `paged` says so of the current row. Where one
  *       can't be, a statement goes on from it, for the rest of the cycle.
- *   R7. A big cycle's looks are at keys all over a table, so the inner pages of its b-tree stay in the connection's cache while it
- *       lasts: else every second look would read one again.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -26,10 +21,6 @@
 
 enum {
     SOURCE_BYTES_MAX = 512 * 1024 /* of a call */,
-    SEEN_SHIFT_LEAST = 12,
-    SEEN_SHIFT_MOST = 28,
-    SEEN_SHIFT_KEPT = 20, /* between cycles */
-    SEEN_BITS_A_ROW = 32,
     LOG_HEAD = 4 /* columns before the values */,
     BIG_CYCLE = 5000 /* rows */
 };
@@ -43,19 +34,16 @@ static sqlite3_stmt *source_cell(const struct capture_source *source, uint32_t c
     return far ? source->far : source->log;
 }
 
-/* The same for key column `i`: a row with nothing but keys has them in front. */
-static sqlite3_stmt *source_key_cell(const struct capture_source *source, const struct capture_batch *batch, uint32_t i,
-                                     int *at)
+struct capture_cell capture_source_key(const struct capture_source *source, const struct capture_batch *batch,
+                                       uint32_t i)
 {
-    return source_cell(source, source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i], at);
-}
-
-/* The same in a row from the pages. */
-static const struct rhei_value *source_key_value(const struct capture_source *source, const struct capture_batch *batch,
-                                                 uint32_t i)
-{
+    int at;
+    /* a row with nothing but keys has them in front */
     uint32_t column = source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i];
-    return &source->cells[LOG_HEAD + column];
+    if (source->paged)
+        return (struct capture_cell){.value = &source->cells[LOG_HEAD + column]};
+    sqlite3_stmt *stmt = source_cell(source, column, &at);
+    return (struct capture_cell){.stmt = stmt, .column = at};
 }
 
 /* R6. Puts the statement on the row that can't be read from the pages. */
@@ -121,130 +109,20 @@ static rhei_status source_put_logged(struct capture_source *source, struct captu
     return RHEI_OK;
 }
 
-static rhei_status source_put_looked(struct capture_source *source, struct capture_batch *batch,
-                                     struct rhei_error *error)
-{
-    for (uint32_t i = 0; i < batch->columns; i++)
-        if (!capture_batch_put(batch, i, batch->look, (int)i, source->connection->utf16, &source->arena))
-            return error_no_memory(error);
-    return RHEI_OK;
-}
-
 static rhei_status source_put_key(struct capture_source *source, struct capture_batch *batch, struct rhei_error *error)
 {
     const struct source_table *table = &batch->table->table.source;
     for (uint32_t i = 0; i < batch->columns; i++)
         batch->values[i][batch->count] = (struct rhei_value){.type = RHEI_NULL};
     for (uint32_t i = 0; i < table->key_count; i++) {
-        int at;
-        if (source->paged) {
-            source_put_cell(batch, table->key_columns[i], source_key_value(source, batch, i));
-            continue;
-        }
-        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
-        if (!capture_batch_put(batch, table->key_columns[i], stmt, at, source->connection->utf16, &source->arena))
+        struct capture_cell key = capture_source_key(source, batch, i);
+        if (key.value != NULL)
+            source_put_cell(batch, table->key_columns[i], key.value);
+        else if (!capture_batch_put(batch, table->key_columns[i], key.stmt, key.column, source->connection->utf16,
+                                    &source->arena))
             return error_no_memory(error);
     }
     return RHEI_OK;
-}
-
-static rhei_status source_prepare_look(struct capture_source *source, struct capture_batch *batch,
-                                       struct rhei_error *error)
-{
-    struct base_buffer sql = {0};
-    capture_batch_select_key(batch->table, &sql);
-    rhei_status status =
-        sql.failed ? error_no_memory(error) : capture_source_prepare(source, sql.data, &batch->look, error);
-    base_buffer_reset(&sql);
-    return status;
-}
-
-static bool source_same_value(sqlite3_stmt *log, int column, sqlite3_stmt *row, int from)
-{
-    if (sqlite3_column_type(log, column) != sqlite3_column_type(row, from))
-        return false;
-    switch (sqlite3_column_type(log, column)) {
-    case SQLITE_INTEGER:
-        return sqlite3_column_int64(log, column) == sqlite3_column_int64(row, from);
-    case SQLITE_FLOAT: {
-        double a = sqlite3_column_double(log, column), b = sqlite3_column_double(row, from);
-        return memcmp(&a, &b, sizeof a) == 0; /* 0.0 is another key than -0.0 */
-    }
-    case SQLITE_NULL:
-        return true;
-    default: {
-        const void *a = sqlite3_column_blob(log, column), *b = sqlite3_column_blob(row, from);
-        int len = sqlite3_column_bytes(log, column);
-        return len == sqlite3_column_bytes(row, from) && (len == 0 || memcmp(a, b, (size_t)len) == 0);
-    }
-    }
-}
-
-/* The same of a value from the pages. */
-static bool source_same_cell(const struct rhei_value *cell, sqlite3_stmt *row, int from)
-{
-    struct rhei_value value;
-    oltp_value(sqlite3_column_value(row, from), false, &value);
-    if (cell->type != value.type || cell->length != value.length)
-        return false;
-    return cell->type == RHEI_NULL ||
-           (cell->type < RHEI_TEXT
-                ? cell->as.integer == value.as.integer /* a REAL's bits: 0.0 is another key than -0.0 */
-                : value.as.bytes != NULL && memcmp(cell->as.bytes, value.as.bytes, cell->length) == 0);
-}
-
-static void source_bind_cell(sqlite3_stmt *stmt, int parameter, const struct rhei_value *cell)
-{
-    switch (cell->type) {
-    case RHEI_INTEGER:
-        sqlite3_bind_int64(stmt, parameter, cell->as.integer);
-        break;
-    case RHEI_REAL:
-        sqlite3_bind_double(stmt, parameter, cell->as.real);
-        break;
-    case RHEI_TEXT:
-        sqlite3_bind_text64(stmt, parameter, cell->as.bytes, cell->length, SQLITE_STATIC, SQLITE_UTF8);
-        break;
-    case RHEI_BLOB:
-        sqlite3_bind_blob64(stmt, parameter, cell->as.bytes, cell->length, SQLITE_STATIC);
-        break;
-    default:
-        sqlite3_bind_null(stmt, parameter);
-        break;
-    }
-}
-
-/* The row of the logged key as it is now; *found is false if there is none of exactly that key. */
-static rhei_status source_look(struct capture_source *source, struct capture_batch *batch, bool *found,
-                               struct rhei_error *error)
-{
-    const struct source_table *table = &batch->table->table.source;
-    rhei_status status = batch->look == NULL ? source_prepare_look(source, batch, error) : RHEI_OK;
-    *found = false;
-    if (status != RHEI_OK)
-        return status;
-    sqlite3_reset(batch->look);
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        int at;
-        if (source->paged) {
-            source_bind_cell(batch->look, (int)i + 1, source_key_value(source, batch, i));
-            continue;
-        }
-        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
-        sqlite3_bind_value(batch->look, (int)i + 1, sqlite3_column_value(stmt, at));
-    }
-    status = capture_source_step(source, batch->look, error);
-    *found = status == RHEI_ROW;
-    for (uint32_t i = 0; i < table->key_count && *found; i++) {
-        int at;
-        if (source->paged) {
-            *found = source_same_cell(source_key_value(source, batch, i), batch->look, (int)table->key_columns[i]);
-            continue;
-        }
-        sqlite3_stmt *stmt = source_key_cell(source, batch, i, &at);
-        *found = source_same_value(stmt, at, batch->look, (int)table->key_columns[i]);
-    }
-    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
 }
 
 /* ---- The mark: the newest row that was read (S6). --------------------------------------------------------------- */
@@ -316,101 +194,6 @@ static rhei_status source_check_marks(struct capture_source *source, int64_t aft
     return status;
 }
 
-/* ---- The keys of a cycle (R3). ----------------------------------------------------------------------------------- */
-
-static rhei_status source_clear_seen(struct capture_source *source, int64_t rows, struct rhei_error *error)
-{
-    uint32_t shift = SEEN_SHIFT_LEAST;
-    while (shift < SEEN_SHIFT_MOST && (UINT64_C(1) << shift) / SEEN_BITS_A_ROW < (uint64_t)rows)
-        shift++;
-    size_t bits = (size_t)1 << shift;
-    if (bits > source->seen_room) {
-        base_free(source->seen);
-        source->seen = base_alloc_zero(bits / 64, sizeof *source->seen);
-        source->seen_room = source->seen == NULL ? 0 : bits;
-        if (source->seen == NULL)
-            return error_no_memory(error);
-    } else {
-        memset(source->seen, 0, bits / 8);
-    }
-    source->seen_bits = bits;
-    source->seen_shift = shift;
-    return RHEI_OK;
-}
-
-void capture_source_forget_seen(struct capture_source *source)
-{
-    if (source->seen_room > (size_t)1 << SEEN_SHIFT_KEPT) {
-        base_free(source->seen);
-        source->seen = NULL;
-        source->seen_room = 0;
-    }
-}
-
-static uint64_t source_mix(uint64_t x)
-{
-    x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
-    x = (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93);
-    return x ^ x >> 32;
-}
-
-/*
- * The bit of the key of the row that is being added. Integers that lie close together have bits of their own, side by side; only
- * those that are further from each other than there are bits may share one. 1 and 1.0 may be one key, so a whole REAL is its integer.
- */
-static uint64_t source_seen_bit(const struct capture_source *source, const struct capture_batch *batch)
-{
-    const struct source_table *table = &batch->table->table.source;
-    uint64_t hash = table->id * UINT64_C(0x9E3779B97F4A7C15);
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        const struct rhei_value *value = &batch->values[table->key_columns[i]][batch->count];
-        int64_t integer = value->as.integer;
-        bool whole = value->type == RHEI_INTEGER;
-        if (value->type == RHEI_REAL) {
-            double real = value->as.real;
-            integer = real >= -0x1p63 && real < 0x1p63 ? (int64_t)real : 0;
-            whole = (double)integer == real;
-        }
-        if (whole)
-            hash = source_mix(hash + (uint64_t)(integer >> source->seen_shift)) ^ (uint64_t)integer;
-        else if (value->type == RHEI_REAL)
-            hash = base_hash(&value->as.real, sizeof value->as.real, hash);
-        else if (value->type != RHEI_NULL)
-            hash = base_hash(value->as.bytes, value->length, hash + 1);
-    }
-    return hash & (source->seen_bits - 1);
-}
-
-/* Whether the key of the row that is being added was perhaps among those before it in this cycle. */
-static bool source_see(struct capture_source *source, const struct capture_batch *batch)
-{
-    uint64_t bit = source_seen_bit(source, batch);
-    BASE_INVARIANT(bit < source->seen_bits && source->seen_bits <= source->seen_room); /* R3 */
-    uint64_t mask = UINT64_C(1) << (bit & 63), word = source->seen[bit / 64];
-    source->seen[bit / 64] = word | mask;
-    return (word & mask) != 0;
-}
-
-/* ---- The cache of a big cycle (R7); without memory for the statement it stays as it is. -------------------------- */
-
-static void source_widen_cache(struct capture_source *source)
-{
-    int64_t before = 0;
-    if (source->narrow_cache == 0 &&
-        oltp_query_int(source->connection, "PRAGMA main.cache_size", 0, &before, NULL) == RHEI_OK &&
-        oltp_exec(source->connection, "PRAGMA main.cache_size=-1024", NULL) == RHEI_OK)
-        source->narrow_cache = before;
-}
-
-void capture_source_narrow_cache(struct capture_source *source)
-{
-    if (source->narrow_cache != 0 &&
-        oltp_execf(source->connection, NULL, "PRAGMA main.cache_size=%" PRId64, source->narrow_cache) == RHEI_OK) {
-        source->narrow_cache = 0;
-        sqlite3_db_release_memory(source->connection->db);
-    }
-}
-
 /* ---- Rows into batches. ------------------------------------------------------------------------------------------ */
 
 /* The key's row as the pinned state has it, or its absence: then the key is what was put. */
@@ -418,18 +201,11 @@ static rhei_status source_add_looked(struct capture_source *source, struct captu
                                      uint8_t *kind, struct rhei_error *error)
 {
     bool found = false;
-    rhei_status status = source_look(source, batch, &found, error);
-    if (status == RHEI_OK && (found || !key_is_put))
-        status = found ? source_put_looked(source, batch, error) : source_put_key(source, batch, error);
+    rhei_status status = capture_source_look(source, batch, &found, error);
+    if (status == RHEI_OK && !found && !key_is_put)
+        status = source_put_key(source, batch, error);
     *kind = found ? CHANGE_UPSERT : CHANGE_DELETE;
-    sqlite3_reset(batch->look);
     return status;
-}
-
-/* SQLite's word on this table's text or values, not one on the file or the moment. */
-static bool source_is_tables_own(rhei_status status)
-{
-    return status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_CONSTRAINT;
 }
 
 /* R5 */
@@ -494,7 +270,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     if (status != RHEI_OK)
         return status;
     BASE_INVARIANT(batch->listed && batch->lost == NULL && batch->count < batch->capacity);
-    bool looks = source_see(source, batch) || batch->looks;
+    bool looks = (!source->ordered && capture_source_see(source, batch)) || batch->looks;
     if (batch->timed) {
         batch->time_us[batch->count] = source_time_us(source);
         batch->inserted[batch->count] = op == CAPTURE_LOG_INSERT;
@@ -506,7 +282,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     if (status == RHEI_OK && (looks || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE)) {
         struct rhei_error why = RHEI_ERROR_INIT;
         status = source_add_looked(source, batch, !whole, &kind, &why);
-        if (source_is_tables_own(status))
+        if (capture_look_is_tables_own(status))
             return source_lose_table(source, batch, &why, error);
         if (status != RHEI_OK && error != NULL)
             *error = why;
@@ -680,6 +456,31 @@ static rhei_status source_seek(struct capture_source *source, int64_t seq, struc
     return capture_source_step(source, source->log, error);
 }
 
+/* ---- How large the log is (P4). ---------------------------------------------------------------------------------- */
+
+/* A cycle that reads on from `after`. */
+static void source_size_begin(struct capture_source *source, int64_t after)
+{
+    bool known = source->paged && atomic_load(&source->read_from) != INT64_MAX && source->read_to == after;
+    if (known && atomic_load(&source->oltp->log_first) < after)
+        return;
+    atomic_store(&source->read_from, source->paged ? after : INT64_MAX);
+    atomic_store(&source->read_bytes, 0);
+    source->read_to = after;
+}
+
+/* All of its rows were read. */
+static void source_size_end(struct capture_source *source)
+{
+    if (source->read_to == source->position)
+        return;
+    if (source->paged)
+        atomic_fetch_add(&source->read_bytes, capture_pages_bytes(source->pages));
+    else
+        atomic_store(&source->read_from, INT64_MAX);
+    source->read_to = source->position;
+}
+
 rhei_status capture_source_first_row(struct capture_source *source, int64_t after, bool *lost, struct rhei_error *error)
 {
     bool held = true;
@@ -708,10 +509,11 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
     }
     source->row_waits = true;
     source->drained = false;
+    source_size_begin(source, after);
     if (source->position - after > BIG_CYCLE)
-        source_widen_cache(source);
+        capture_source_widen_cache(source);
     BASE_INVARIANT(source->position > after && source->next_seq == after + 1); /* S2 */
-    return source_clear_seen(source, source->position - after, error);
+    return source->ordered ? RHEI_OK : capture_source_clear_seen(source, source->position - after, error);
 }
 
 /* The next row of the log is the one to take; RHEI_DONE: there is none. */
@@ -728,6 +530,8 @@ static rhei_status source_advance(struct capture_source *source, struct rhei_err
                                                        : capture_source_step(source, source->log, error);
     if (status == RHEI_DONE && source->next_seq != source->position + 1)
         source->lost_all = "the change log ends too early";
+    if (status == RHEI_DONE)
+        source_size_end(source);
     return status;
 }
 

@@ -102,7 +102,7 @@ static rhei_status versions_compare(struct capture_source *source, struct captur
         return error_no_memory(error);
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = capture_source_put_twice(source, batch, &whole, &there, &why);
-    if (status == RHEI_SQL || status == RHEI_TOO_BIG || status == RHEI_CONSTRAINT) {
+    if (capture_look_is_tables_own(status)) {
         capture_source_lose(source, batch, "its rows can't be read in this program");
         return RHEI_OK;
     }

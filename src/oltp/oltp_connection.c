@@ -359,6 +359,8 @@ static rhei_status prepare_new(struct oltp_connection *connection, const char *s
         return status;
     }
     oltp_classify(statement);
+    if (connection->role == OLTP_WRITER && !statement->read_only && oltp_text_intervenes(copy, len))
+        atomic_store(&connection->oltp->writer_shared, true);
     *result = statement;
     return RHEI_OK;
 }

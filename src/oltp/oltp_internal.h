@@ -179,6 +179,8 @@ bool oltp_token_is(const char *sql, size_t start, size_t end, const char *word);
 /* Unquoted text of a NAME, QUOTED or STRING token; NULL without memory. */
 char *oltp_token_text(const char *sql, size_t start, size_t end);
 void oltp_classify(struct oltp_statement *statement);
+/* Its code may run between a row's change and our trigger: it makes a TEMP trigger, or calls something in RETURNING. */
+bool oltp_text_intervenes(const char *sql, size_t len);
 /* The first word is one of those that may change rows: such statements share a transaction. */
 bool oltp_word_writes_rows(const char *sql, size_t len);
 /* True if a token of the text is this name. */
@@ -335,6 +337,20 @@ void oltp_readers_close(struct oltp *oltp);
 
 /* No word of memory tells of others' commits: the file must be asked each time. */
 bool oltp_is_blind(const struct oltp *oltp);
+/* SQLite's hooks on the writer: a commit begins, and one of the file has been made. */
+int oltp_commit_begins(void *oltp);
+void oltp_commit_made(struct oltp *oltp);
+/*
+ * How many commits were made by others than the writer, counted from anywhere: at least so many were before the call, and at most so
+ * many by its end. No more by the end of a later call than the least of an earlier one: nobody else's came between.
+ */
+uint32_t oltp_foreign_least(const struct oltp *oltp);
+uint32_t oltp_foreign_most(const struct oltp *oltp);
+/*
+ * Whether every change that the writer made came before its row in the log and after all others' rows: nobody's code but SQLite's ever
+ * ran between a row's change and our trigger. TEMP triggers do, and what RETURNING calls.
+ */
+bool oltp_writes_in_order(const struct oltp *oltp);
 
 /* ---- Own memory as a file system (oltp_memory.c). ---------------------------------------------------------------- */
 
@@ -492,7 +508,9 @@ struct oltp {
     struct oltp_face *face; /* NULL: no tables but the file's own */
 
     /* commits */
-    volatile uint32_t *wal_index; /* NULL: token is `commits` */
+    volatile uint32_t *wal_index;          /* NULL: token is `commits` */
+    atomic_uint writer_begun, writer_made; /* commits of the writer; a failed one is begun again */
+    atomic_bool writer_shared;             /* what oltp_writes_in_order is about may have happened */
     atomic_uint_fast64_t own_commits;
     atomic_int_fast64_t position; /* highest log row of our own commits and cycles */
 

@@ -10,8 +10,10 @@
 static int open_wal_committed(void *context, sqlite3 *db, const char *name, int pages)
 {
     (void)db;
-    (void)name;
     struct oltp *oltp = context;
+    if (strcmp(name, "main") != 0)
+        return SQLITE_OK;
+    oltp_commit_made(oltp);
     if ((unsigned)pages < oltp->wal_pages) /* it started anew */
         atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
     oltp->wal_pages = (unsigned)pages;
@@ -36,7 +38,7 @@ void oltp_writer_hooks(struct oltp *oltp)
     oltp_connection_hooks(oltp->writer);
     sqlite3_wal_hook(db, open_wal_committed, oltp);
     sqlite3_update_hook(db, open_row_changed, oltp);
-    sqlite3_commit_hook(db, oltp_identity_commit, oltp);
+    sqlite3_commit_hook(db, oltp_commit_begins, oltp);
 }
 
 static rhei_status open_prepare(struct oltp *oltp, const char *sql, sqlite3_stmt **stmt, struct rhei_error *error)

@@ -134,6 +134,31 @@ bool oltp_text_names(const char *sql, size_t len, const char *name)
     return false;
 }
 
+static bool text_is_one_of(const char *sql, size_t start, size_t end, enum oltp_token token, const char *a,
+                           const char *b)
+{
+    if (token == OLTP_TOKEN_QUOTED || token == OLTP_TOKEN_STRING) {
+        start++;
+        end = end > start ? end - 1 : start;
+    }
+    return token != OLTP_TOKEN_OTHER && (oltp_token_is(sql, start, end, a) || oltp_token_is(sql, start, end, b));
+}
+
+bool oltp_text_intervenes(const char *sql, size_t len)
+{
+    size_t at = 0, start, end;
+    enum oltp_token token;
+    bool trigger = false, temporary = false, returns = false;
+    while ((token = oltp_next_token(sql, len, &at, &start, &end)) != OLTP_TOKEN_END) {
+        trigger = trigger || (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "TRIGGER"));
+        temporary = temporary || text_is_one_of(sql, start, end, token, "TEMP", "TEMPORARY");
+        if ((trigger && temporary) || (returns && sql[start] == '('))
+            return true;
+        returns = returns || (token == OLTP_TOKEN_NAME && oltp_token_is(sql, start, end, "RETURNING"));
+    }
+    return false;
+}
+
 static const char *const text_transaction[] = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"};
 static const char *const text_ddl[] = {"CREATE", "ALTER", "DROP"};
 /* What can't run, or has another meaning, inside somebody else's transaction. */

@@ -74,6 +74,7 @@ rhei_status oltp_write_many(struct oltp *oltp, const char *sql, size_t len, cons
 
 void *oltp_native_lock(struct oltp *oltp)
 {
+    atomic_store(&oltp->writer_shared, true); /* whoever has the connection may do anything with it */
     return oltp_native_lock_while(oltp, NULL);
 }
 

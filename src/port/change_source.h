@@ -86,8 +86,8 @@ struct change_source_ops {
     void (*loads_rest)(struct change_source *source);
 
     /*
-     * Forgets changes up to and including `position` when nobody else needs them. Own transaction; may do less. May run
-     * beside a cycle or a load; one at a time.
+     * Forgets changes up to and including `position` when nobody else needs them: in transactions of its own that writers hardly notice,
+     * and may do less. May run beside a cycle or a load; one at a time.
      */
     rhei_status (*prune)(struct change_source *source, int64_t position, uint64_t *pruned, struct rhei_error *error);
 

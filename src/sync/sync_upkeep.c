@@ -17,7 +17,7 @@
 
 enum {
     PRUNE_DELAY_NS = 20000000, /* a row is forgotten this long after it was applied, */
-    PRUNE_ROWS = 8192,         /* or when there are so many; and so many at once, for writers wait meanwhile */
+    PRUNE_ROWS = 8192,         /* or when there are so many */
     COMPACT_DELAY_NS = 50000000,
     COMPACT_ROWS = 16384,
     RETRY_NS = 1000000000,
@@ -51,7 +51,7 @@ void sync_durable(struct sync *sync, int64_t position)
     base_mutex_unlock(&sync->lock);
 }
 
-static rhei_status prune_step(struct sync *sync, int64_t to, uint64_t *pruned, struct rhei_error *error)
+static rhei_status prune_all(struct sync *sync, int64_t to, uint64_t *pruned, struct rhei_error *error)
 {
     const struct change_source_ops *ops = sync->config.source->ops;
     uint64_t rows = 0;
@@ -70,7 +70,7 @@ static rhei_status prune_step(struct sync *sync, int64_t to, uint64_t *pruned, s
     return status;
 }
 
-/* Forgets what was applied, in steps that writers hardly notice. Any thread. */
+/* Forgets what was applied. Any thread. */
 rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
@@ -80,12 +80,8 @@ rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *e
     int64_t done = sync->pruned_to;
     sync->unpruned_since_ns = 0;
     base_mutex_unlock(&sync->lock);
-    while (status == RHEI_OK && done < limit && !atomic_load_explicit(&sync->closing, memory_order_relaxed)) {
-        /* where the log begins is not known at first */
-        int64_t to = done > 0 && limit - done > PRUNE_ROWS ? done + PRUNE_ROWS : limit;
-        BASE_INVARIANT(to > done && to <= limit); /* 1. */
-        status = prune_step(sync, to, pruned, error);
-        done = to;
+    if (done < limit && !atomic_load_explicit(&sync->closing, memory_order_relaxed)) {
+        status = prune_all(sync, limit, pruned, error);
         sync_fault(sync, "sync.cycle.pruned");
     }
     base_mutex_unlock(&sync->prune_lock);

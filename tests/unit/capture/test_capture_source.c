@@ -66,6 +66,47 @@ static void test_a7_pruned_log_goes_on_counting(void **state)
     test_close(&test);
 }
 
+/* Much goes at once, by emptying the log: what stays is as it was, whatever it holds, and is read on from. */
+static void test_a7_what_stays_in_an_emptied_log_is_as_it_was(void **state)
+{
+    (void)state;
+    static const char ROWS[] = "SELECT * FROM _rhei_cdc_log WHERE seq >= 3000 ORDER BY seq";
+    static const char *const LATER[] = {
+        "INSERT INTO t VALUES(9001, 'x'), (9002, 2.5), (9003, NULL), (9004, x'00ff'), (9005, -0.0), (9006, 1 << 62), "
+        "(9007, '')",
+        "INSERT INTO t VALUES(9001, printf('%.*c', 40000, 'y')), (9002, zeroblob(70000)); DELETE FROM t WHERE id = 3",
+        "INSERT INTO t SELECT id + 10000, v FROM t WHERE id <= 90",
+        "INSERT INTO t SELECT id + 10000, v FROM t WHERE id <= 600",
+        "INSERT INTO t VALUES(9001, zeroblob(700000)), (9002, zeroblob(700000)), (9003, 1)",
+        "UPDATE t SET v = 1 WHERE id = 2999",
+    };
+    for (size_t i = 0; i < sizeof LATER / sizeof *LATER; i++) {
+        struct oltp_test test;
+        test_open(&test);
+        struct test_mirror *mirror = test_mirror_new(&test);
+        test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+        test_mirror_check(mirror);
+        test_script(&test,
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t "
+                    "SELECT i, 'value ' || i FROM n");
+        test_mirror_check(mirror);
+        begin(&test, 3000, NULL);
+        test_script(&test, LATER[i]);
+        char *before = test_rows(&test, ROWS);
+        assert_int_equal(prune(&test, 3000), 2999);
+        assert_int_equal(test_int(&test, "SELECT min(seq) FROM _rhei_cdc_log"), 3000);
+        test_expect(&test, ROWS, before);
+        base_free(before);
+        test_expect(&test, "PRAGMA integrity_check", "'ok'\n");
+        test_mirror_check(mirror);
+        test_write(&test, "INSERT INTO t VALUES(20001, 'later')");
+        test_mirror_check(mirror);
+        assert_int_equal(test_mirror_loads(mirror), 1);
+        test_mirror_free(&mirror);
+        test_close(&test);
+    }
+}
+
 /* A position beyond the log is one of another state of the file: its newest row stays, or the numbers would start again. */
 static void test_a7_pruning_beyond_the_end_leaves_the_newest_row(void **state)
 {
@@ -546,6 +587,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a7_pruned_log_goes_on_counting),
+        cmocka_unit_test(test_a7_what_stays_in_an_emptied_log_is_as_it_was),
         cmocka_unit_test(test_a7_pruning_beyond_the_end_leaves_the_newest_row),
         cmocka_unit_test(test_a8_two_engines_leave_each_other_their_changes),
         cmocka_unit_test(test_q1_the_token_moves_with_every_commit),
