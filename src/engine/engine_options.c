@@ -35,6 +35,19 @@ void engine_struct_give(void *to, const void *known, size_t known_size, size_t f
     memcpy(to, &size, sizeof size);
 }
 
+void engine_result_fill(struct rhei_result *result, const struct oltp_result *from)
+{
+    if (result == NULL)
+        return;
+    enum { FIRST_SIZE = 32 };
+    struct rhei_result made = {
+        .changes = from->changes,
+        .last_insert_rowid = from->last_insert_rowid,
+        .position = from->position,
+    };
+    engine_struct_give(result, &made, sizeof made, FIRST_SIZE);
+}
+
 rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struct rhei_error *error)
 {
     if (freshness->mode < RHEI_FRESHNESS_DEFAULT || freshness->mode > RHEI_FRESHNESS_EVENTUAL)

@@ -4,19 +4,6 @@
 
 #include "engine/engine_history.h"
 
-void engine_result_fill(struct rhei_result *result, const struct oltp_result *from)
-{
-    if (result == NULL)
-        return;
-    enum { FIRST_SIZE = 32 };
-    struct rhei_result made = {
-        .changes = from->changes,
-        .last_insert_rowid = from->last_insert_rowid,
-        .position = from->position,
-    };
-    engine_struct_give(result, &made, sizeof made, FIRST_SIZE);
-}
-
 /* The start of every write: is there anything to work with, and what may end it? */
 static rhei_status write_begin(const struct engine_write *write, struct engine_limits *limits, struct rhei_error *error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables that live elsewhere, as SQLite sees them: between the files of this part (oltp_face.c, oltp_face_module.c). */
+/* Tables that live elsewhere, as SQLite sees them: between the files of this part (oltp_face*.c). */
 #ifndef OLTP_OLTP_FACE_H
 #define OLTP_OLTP_FACE_H
 
@@ -35,8 +35,16 @@ struct oltp_face_set {
 };
 void face_set_release(struct oltp_face_set *set);
 const struct face_table *face_set_find(const struct oltp_face_set *set, uint32_t id);
-/* The images of a set whose tables are there. Tables that SQLite doesn't take aren't shown. */
-rhei_status face_images_make(struct oltp *oltp, struct oltp_face_set *set, struct rhei_error *error);
+/* The set that is current, a reference; NULL without memory for the first. */
+struct oltp_face_set *face_set_take(struct oltp *oltp);
+/* Is it the schema of one of its sources? `schema` may be NULL. */
+static inline bool face_set_has_schema(const struct oltp_face_set *set, const char *schema)
+{
+    for (uint32_t s = 0; schema != NULL && s < set->schema_count; s++)
+        if (base_fold_compare(set->schemas[s].name, schema) == 0)
+            return true;
+    return false;
+}
 
 /* What the module knows; one for each connection, or for the making of an image. */
 struct face_context {
@@ -53,5 +61,18 @@ struct oltp_face {
     struct oltp_face_set *set;       /* lock; NULL: not made yet */
     atomic_uint_fast64_t version;    /* of the set */
 };
+
+/* Whom the caller of what runs on the writer waits for, and has waited for; NULL: it takes what was published last. */
+static inline struct oltp_elsewhere *face_elsewhere_of(const struct oltp_connection *connection)
+{
+    return connection->role == OLTP_WRITER && connection->stop != NULL ? connection->stop->elsewhere : NULL;
+}
+
+/* May the statement under way read these sources from what is pinned? */
+static inline bool face_is_pinned(const struct oltp_connection *connection, uint32_t sources)
+{
+    bool any_age = connection->role == OLTP_WRITER && face_elsewhere_of(connection) == NULL;
+    return connection->pin != NULL && (any_age || (sources & ~connection->pin_sources) == 0);
+}
 
 #endif

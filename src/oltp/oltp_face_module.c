@@ -216,7 +216,7 @@ static int pin_of(struct face_vtab *vtab, struct table_pin **pin)
     if (connection == NULL)
         return SQLITE_MISUSE;
     uint32_t source = source_bit_of_table(vtab->table->definition->id);
-    if (connection->pin_asked && !oltp_face_is_pinned(connection, source)) {
+    if (connection->pin_asked && !face_is_pinned(connection, source)) {
         connection->pin_missed |= source;
         error_set(&error, RHEI_STALE, "nobody waited for it");
         return fail(vtab, RHEI_STALE, &error);
@@ -414,68 +414,4 @@ int face_module_register(sqlite3 *db, struct face_context *context)
         .xRowid = cursor_rowid,
     };
     return sqlite3_create_module_v2(db, FACE_MODULE, &module, context, context_free);
-}
-
-/* ---- Images. ------------------------------------------------------------------------------------------------------ */
-
-static void create_tables(struct oltp *oltp, sqlite3 *db, struct oltp_face_set *set, const char *schema)
-{
-    for (uint32_t t = set->table_count; t-- > 0;) {
-        struct face_table *table = &set->tables[t];
-        if (table->name != schema)
-            continue;
-        struct base_buffer sql = {0};
-        base_buffer_text(&sql, "CREATE VIRTUAL TABLE ");
-        base_buffer_identifier(&sql, table->definition->name);
-        base_buffer_format(&sql, " USING " FACE_MODULE "(%u)", table->definition->id);
-        int rc = sql.failed ? SQLITE_NOMEM : sqlite3_exec(db, sql.data, NULL, NULL, NULL);
-        base_buffer_reset(&sql);
-        table->shown = rc == SQLITE_OK;
-        if (!table->shown) {
-            base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp", "table %s.%s can't be shown: %s", schema,
-                           table->definition->name, sqlite3_errmsg(db));
-        }
-    }
-}
-
-static int image_make(struct oltp *oltp, struct oltp_face_set *set, struct face_schema *schema)
-{
-    static const char *const encodings[] = {
-        [OLTP_UTF8] = "PRAGMA encoding='UTF-8'",
-        [OLTP_UTF16LE] = "PRAGMA encoding='UTF-16le'",
-        [OLTP_UTF16BE] = "PRAGMA encoding='UTF-16be'",
-    };
-    sqlite3 *db = NULL;
-    struct face_context *context = base_alloc_zero(1, sizeof *context);
-    if (context == NULL)
-        return SQLITE_NOMEM;
-    context->set = set;
-    atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
-    int rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (rc != SQLITE_OK)
-        context_free(context);
-    else
-        rc = face_module_register(db, context);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, encodings[oltp_encoding(oltp)], NULL, NULL, NULL);
-    if (rc == SQLITE_OK) /* writes the first page, so that the encoding is settled without any table */
-        rc = sqlite3_exec(db, "PRAGMA user_version=1", NULL, NULL, NULL);
-    if (rc == SQLITE_OK) {
-        create_tables(oltp, db, set, schema->name);
-        schema->image = sqlite3_serialize(db, "main", &schema->size, 0);
-        rc = schema->image == NULL ? SQLITE_NOMEM : SQLITE_OK;
-    }
-    sqlite3_close(db);
-    return rc;
-}
-
-/* Of two tables of one name the newer one is there: the last by number. */
-rhei_status face_images_make(struct oltp *oltp, struct oltp_face_set *set, struct rhei_error *error)
-{
-    for (uint32_t s = 0; s < set->schema_count; s++) {
-        int rc = image_make(oltp, set, &set->schemas[s]);
-        if (rc != SQLITE_OK)
-            return oltp_code_error(rc, NULL, error);
-    }
-    return RHEI_OK;
 }

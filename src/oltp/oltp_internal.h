@@ -395,8 +395,6 @@ rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statem
                           const struct oltp_stop *stop, struct rhei_error *error);
 /* How far a source is in what is pinned. */
 int64_t oltp_face_position_of(const struct oltp_connection *connection, uint32_t source);
-/* May the statement under way read these sources from what is pinned? */
-bool oltp_face_is_pinned(const struct oltp_connection *connection, uint32_t sources);
 /* oltp_face_pin after oltp_face_missed and a reset. */
 rhei_status oltp_face_pin_now(struct oltp_connection *connection, struct oltp_statement *statement,
                               const struct oltp_stop *stop, struct rhei_error *error);
