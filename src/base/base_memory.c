@@ -138,3 +138,31 @@ bool base_grow(void **items, size_t *capacity, size_t needed, size_t item_size)
     *capacity = target;
     return true;
 }
+
+/* ---- Chains. ----------------------------------------------------------------------------------------------------- */
+
+struct link { /* in front of each allocation */
+    struct link *next;
+    uint64_t padding; /* what follows is aligned as any allocation */
+};
+
+void *base_chain_alloc(void **chain, size_t count, size_t size)
+{
+    if (size > 0 && count > (SIZE_MAX - sizeof(struct link)) / size)
+        return NULL;
+    struct link *link = base_alloc_zero(1, sizeof *link + count * size);
+    if (link == NULL)
+        return NULL;
+    link->next = *chain;
+    *chain = link;
+    return link + 1;
+}
+
+void base_chain_free(void **chain)
+{
+    while (*chain != NULL) {
+        struct link *link = *chain;
+        *chain = link->next;
+        base_free(link);
+    }
+}

@@ -33,6 +33,13 @@ void base_memory_trim(void);
 bool base_memory_has_room(size_t size);
 
 /*
+ * Zeroed memory for something that goes as a whole: it hangs on the chain (NULL at first), which is freed at once, whoever then knows no more than that
+ * it is one.
+ */
+void *base_chain_alloc(void **chain, size_t count, size_t size);
+void base_chain_free(void **chain);
+
+/*
  * Grows *items so that at least `needed` of `item_size` fit, doubling; *capacity counts items.
  * Returns false, with everything unchanged, when there is no memory.
  */

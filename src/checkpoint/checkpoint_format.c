@@ -14,6 +14,7 @@
 
 #include "base/base_checksum.h"
 #include "base/base_error.h"
+#include "base/base_words.h"
 #include "checkpoint_dead.h"
 
 static const uint64_t first_word = 0x31504b4349454852u; /* "RHEICKP1" */
@@ -178,14 +179,7 @@ struct reader {
 
 static uint64_t get_word(struct reader *reader)
 {
-    uint64_t word = 0;
-    if (reader->end - reader->at < (ptrdiff_t)sizeof word) {
-        reader->wrong = true;
-        return 0;
-    }
-    memcpy(&word, reader->at, sizeof word);
-    reader->at += sizeof word;
-    return word;
+    return base_words_take(&reader->at, reader->end, &reader->wrong);
 }
 
 /* A number of at most `most`. */

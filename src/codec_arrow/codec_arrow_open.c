@@ -9,12 +9,8 @@
 #include "base/base_checksum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "base/base_words.h"
 #include "codec_arrow_internal.h"
-
-struct owned { /* in front of each allocation of an image */
-    struct owned *next;
-    uint64_t padding;
-};
 
 struct reader {
     const char *bytes;    /* of the file; NULL: they aren't in memory */
@@ -26,36 +22,20 @@ struct reader {
 
 static void image_release(struct segment_image *image)
 {
-    while (image->owner != NULL) {
-        struct owned *memory = image->owner;
-        image->owner = memory->next;
-        base_free(memory);
-    }
+    base_chain_free(&image->owner);
     memset(image, 0, sizeof *image);
 }
 
 static void *own(struct reader *reader, size_t count, size_t size)
 {
-    struct owned *memory = base_alloc_zero(1, sizeof *memory + count * size);
-    if (memory == NULL) {
-        reader->no_memory = true;
-        return NULL;
-    }
-    memory->next = reader->image->owner;
-    reader->image->owner = memory;
-    return memory + 1;
+    void *memory = base_chain_alloc(&reader->image->owner, count, size);
+    reader->no_memory |= memory == NULL;
+    return memory;
 }
 
 static uint64_t get_word(struct reader *reader)
 {
-    uint64_t word = 0;
-    if (reader->end - reader->at < (ptrdiff_t)sizeof word) {
-        reader->wrong = true;
-        return 0;
-    }
-    memcpy(&word, reader->at, sizeof word);
-    reader->at += sizeof word;
-    return word;
+    return base_words_take(&reader->at, reader->end, &reader->wrong);
 }
 
 /* A number of at most `most`. */

@@ -103,6 +103,13 @@ static inline void put_valid(struct mirror_column *column, uint32_t place)
         atomic_store_explicit(&valid[place >> 6], word | bit, memory_order_relaxed);
 }
 
+static rhei_status gather_null(struct mirror *mirror, struct mirror_segment *segment, struct gather *gather,
+                               uint32_t place)
+{
+    gather->flags |= MIRROR_HAS_NULL;
+    return put_null(mirror, segment, gather->column, place);
+}
+
 static rhei_status write_integers(struct mirror *mirror, struct mirror_segment *segment, struct gather *gather,
                                   const struct rhei_value *values, const uint32_t *targets, size_t count)
 {
@@ -113,9 +120,8 @@ static rhei_status write_integers(struct mirror *mirror, struct mirror_segment *
         if (place == MIRROR_NO_TARGET)
             continue;
         if (values[i].type == RHEI_NULL) {
-            gather->flags |= MIRROR_HAS_NULL;
             data[place] = 0;
-            rhei_status status = put_null(mirror, segment, column, place);
+            rhei_status status = gather_null(mirror, segment, gather, place);
             if (status != RHEI_OK)
                 return status;
             continue;
@@ -155,9 +161,8 @@ static rhei_status write_reals(struct mirror *mirror, struct mirror_segment *seg
         if (place == MIRROR_NO_TARGET)
             continue;
         if (values[i].type == RHEI_NULL) {
-            gather->flags |= MIRROR_HAS_NULL;
             data[place] = 0;
-            rhei_status status = put_null(mirror, segment, column, place);
+            rhei_status status = gather_null(mirror, segment, gather, place);
             if (status != RHEI_OK)
                 return status;
             continue;

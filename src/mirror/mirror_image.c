@@ -18,11 +18,6 @@ _Static_assert((int)SEGMENT_VECTOR_ROWS == (int)MIRROR_VECTOR_ROWS &&
                "an image is of a segment");
 _Static_assert(sizeof(struct segment_string) == sizeof(struct mirror_string), "both are views");
 
-struct owned { /* in front of each allocation of an image */
-    struct owned *next;
-    uint64_t padding;
-};
-
 struct maker {
     const struct source_table *definition;
     const struct mirror_segment *segment;
@@ -35,21 +30,12 @@ struct maker {
 
 static void *own(struct segment_image *image, size_t size)
 {
-    struct owned *memory = base_alloc_zero(1, sizeof *memory + size);
-    if (memory == NULL)
-        return NULL;
-    memory->next = image->owner;
-    image->owner = memory;
-    return memory + 1;
+    return base_chain_alloc(&image->owner, 1, size);
 }
 
 static void image_release(struct segment_image *image)
 {
-    while (image->owner != NULL) {
-        struct owned *memory = image->owner;
-        image->owner = memory->next;
-        base_free(memory);
-    }
+    base_chain_free(&image->owner);
     memset(image, 0, sizeof *image);
 }
 

@@ -127,28 +127,26 @@ static bool charge(struct mirror_memory *memory, size_t size)
     return charged;
 }
 
-rhei_status mirror_memory_alloc(struct mirror_memory *memory, size_t size, void **out)
+static rhei_status alloc_charged(struct mirror_memory *memory, size_t size, bool zero, void **out)
 {
     *out = NULL;
     if (!charge(memory, size))
         return RHEI_MEMORY_LIMIT;
-    *out = base_alloc(size);
+    *out = zero ? base_alloc_zero(1, size) : base_alloc(size);
     if (*out != NULL)
         return RHEI_OK;
     uncharge(memory, size);
     return RHEI_NO_MEMORY;
 }
 
+rhei_status mirror_memory_alloc(struct mirror_memory *memory, size_t size, void **out)
+{
+    return alloc_charged(memory, size, false, out);
+}
+
 rhei_status mirror_memory_alloc_zero(struct mirror_memory *memory, size_t size, void **out)
 {
-    *out = NULL;
-    if (!charge(memory, size))
-        return RHEI_MEMORY_LIMIT;
-    *out = base_alloc_zero(1, size);
-    if (*out != NULL)
-        return RHEI_OK;
-    uncharge(memory, size);
-    return RHEI_NO_MEMORY;
+    return alloc_charged(memory, size, true, out);
 }
 
 rhei_status mirror_memory_alloc_index(struct mirror_memory *memory, size_t size, void **out)

@@ -196,22 +196,32 @@ static bool become_light(struct route *route, struct route_statement *statement,
     return light;
 }
 
-/* `schema_version`: as it is known; SQLite, where it is asked, may know a later one. */
-static rhei_status statement_make(struct route *route, const char *sql, size_t len, uint64_t schema_version,
-                                  const struct executor_stop *stop, struct route_statement **out,
-                                  struct rhei_error *error)
+/* Of the text, and nothing else yet. NULL without memory. */
+static struct route_statement *statement_new(const char *sql, size_t len)
 {
     struct route_statement *statement = base_alloc_zero(1, sizeof *statement);
     if (statement == NULL)
-        return error_no_memory(error);
+        return NULL;
     base_mutex_init(&statement->lock);
     atomic_init(&statement->references, 1);
     statement->rule_offset = -1;
     statement->len = len;
     statement->text = base_strndup(sql, len);
-    rhei_status status = statement->text == NULL ? error_no_memory(error) : RHEI_OK;
-    if (status == RHEI_OK)
-        status = route_template_make(statement, error);
+    if (statement->text != NULL)
+        return statement;
+    statement_destroy(statement);
+    return NULL;
+}
+
+/* `schema_version`: as it is known; SQLite, where it is asked, may know a later one. */
+static rhei_status statement_make(struct route *route, const char *sql, size_t len, uint64_t schema_version,
+                                  const struct executor_stop *stop, struct route_statement **out,
+                                  struct rhei_error *error)
+{
+    struct route_statement *statement = statement_new(sql, len);
+    if (statement == NULL)
+        return error_no_memory(error);
+    rhei_status status = route_template_make(statement, error);
     if (status == RHEI_OK && become_light(route, statement, schema_version)) {
         *out = statement;
         return RHEI_OK;
@@ -254,20 +264,11 @@ rhei_status route_statement_native(struct route *route, const char *sql, size_t 
         *error = refusal;
         return (rhei_status)refusal.code;
     }
-    struct route_statement *statement = base_alloc_zero(1, sizeof *statement);
+    struct route_statement *statement = statement_new(sql, len);
     if (statement == NULL)
         return error_no_memory(error);
-    base_mutex_init(&statement->lock);
-    atomic_init(&statement->references, 1);
-    statement->rule_offset = -1;
-    statement->len = len;
-    statement->text = base_strndup(sql, len);
     statement->native = true;
     statement->schema_version = capture_schema_version(route->config.oltp);
-    if (statement->text == NULL) {
-        statement_destroy(statement);
-        return error_no_memory(error);
-    }
     route_structure(statement);
     *error = (struct rhei_error)RHEI_ERROR_INIT;
     *out = statement;

@@ -112,16 +112,10 @@ static struct translate_value whole(struct translator *t, struct translate_value
         return translate_value_integer(t, sql_number_integer_prefix(value.literal.as.bytes, value.literal.length),
                                        value.offset);
     if (value.cls == TRANSLATE_CLASS_TEXT)
-        return translate_value_make(translate_emit(t, TRANSLATE_FORM_TEXT_INTEGER, value.text, NULL, NULL),
-                                    TRANSLATE_CLASS_INTEGER, value.offset);
+        return translate_text_integer(t, value);
     value = translate_number(t, value);
-    if (value.cls == TRANSLATE_CLASS_INTEGER || value.cls == TRANSLATE_CLASS_NULL)
-        return value;
-    struct translate_value result = translate_value_make(
-        translate_emit(t, TRANSLATE_FORM_TRUNCATE, value.text, NULL, NULL), TRANSLATE_CLASS_INTEGER, value.offset);
-    result.low = fmax(result.low, value.low);
-    result.high = fmin(result.high, value.high);
-    return result;
+    bool is_whole = value.cls == TRANSLATE_CLASS_INTEGER || value.cls == TRANSLATE_CLASS_NULL;
+    return is_whole ? value : translate_truncated(t, value);
 }
 
 /* The integers' remainder; an integer if both operands are, else a REAL. */

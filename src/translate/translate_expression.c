@@ -578,15 +578,8 @@ static enum translate_affinity type_affinity(const char *type)
 static struct translate_value cast_integer(struct translator *t, struct translate_value value)
 {
     if (value.cls == TRANSLATE_CLASS_TEXT)
-        return translate_value_make(translate_emit(t, TRANSLATE_FORM_TEXT_INTEGER, value.text, NULL, NULL),
-                                    TRANSLATE_CLASS_INTEGER, value.offset);
-    if (value.cls == TRANSLATE_CLASS_INTEGER)
-        return value;
-    struct translate_value result = translate_value_make(
-        translate_emit(t, TRANSLATE_FORM_TRUNCATE, value.text, NULL, NULL), TRANSLATE_CLASS_INTEGER, value.offset);
-    result.low = fmax(result.low, value.low);
-    result.high = fmin(result.high, value.high);
-    return result;
+        return translate_text_integer(t, value);
+    return value.cls == TRANSLATE_CLASS_INTEGER ? value : translate_truncated(t, value);
 }
 
 static struct translate_value cast_real(struct translator *t, struct translate_value value)

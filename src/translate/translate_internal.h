@@ -219,6 +219,9 @@ const char *translate_ordered(struct translator *t, const char *key, const struc
 struct translate_value translate_plain(struct translator *t, struct translate_value value);
 /* As an operand of arithmetic: INTEGER, REAL, MIXED or NULL. */
 struct translate_value translate_number(struct translator *t, struct translate_value value);
+/* The integer that a TEXT starts with; a REAL without its fraction. */
+struct translate_value translate_text_integer(struct translator *t, struct translate_value value);
+struct translate_value translate_truncated(struct translator *t, struct translate_value value);
 /*
  * Of an expression without a column, -0.0 is refused: the column store computes it once, and takes expressions for the same
  * whose constants compare equal, as 0.0 - x and -0.0 - x.

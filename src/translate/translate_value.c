@@ -195,6 +195,21 @@ static struct translate_value text_number(struct translator *t, struct translate
     return number;
 }
 
+struct translate_value translate_text_integer(struct translator *t, struct translate_value value)
+{
+    return translate_value_make(translate_emit(t, TRANSLATE_FORM_TEXT_INTEGER, value.text, NULL, NULL),
+                                TRANSLATE_CLASS_INTEGER, value.offset);
+}
+
+struct translate_value translate_truncated(struct translator *t, struct translate_value value)
+{
+    struct translate_value result = translate_value_make(
+        translate_emit(t, TRANSLATE_FORM_TRUNCATE, value.text, NULL, NULL), TRANSLATE_CLASS_INTEGER, value.offset);
+    result.low = fmax(result.low, value.low);
+    result.high = fmin(result.high, value.high);
+    return result;
+}
+
 struct translate_value translate_number(struct translator *t, struct translate_value value)
 {
     value = translate_plain(t, value);

@@ -29,6 +29,13 @@ void fixture_open(struct fixture *fixture, const struct rhei_config *config)
         fail_msg("open: %s", error.message);
 }
 
+void fixture_begin_olap(struct fixture *fixture)
+{
+    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
+    fixture_init(fixture);
+    fixture_open(fixture, &config);
+}
+
 void fixture_end(struct fixture *fixture)
 {
     rhei_close(&fixture->db);

@@ -20,6 +20,8 @@ struct fixture {
 
 /* A new folder; no database yet. */
 void fixture_init(struct fixture *fixture);
+/* A new folder, and a database in it that asks the column store wherever it can. */
+void fixture_begin_olap(struct fixture *fixture);
 /* config may be NULL. */
 void fixture_open(struct fixture *fixture, const struct rhei_config *config);
 /* Closes what is open and removes the folder. */

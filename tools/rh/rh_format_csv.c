@@ -28,13 +28,7 @@ static void add_field(struct rh_writer *writer, const char *text, size_t length)
         rh_buffer_add(line, text, length);
         return;
     }
-    rh_buffer_add_char(line, '"');
-    for (size_t at = 0; at < length; at++) {
-        if (text[at] == '"')
-            rh_buffer_add_char(line, '"');
-        rh_buffer_add_char(line, text[at]);
-    }
-    rh_buffer_add_char(line, '"');
+    rh_add_quoted(line, text, length);
 }
 
 static void add_value(struct rh_writer *writer, const struct rhei_value *value)

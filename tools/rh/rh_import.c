@@ -108,17 +108,6 @@ static bool open_rejects(struct rh_import *import)
     return true;
 }
 
-static void add_quoted(struct rh_buffer *line, const char *text, size_t length)
-{
-    rh_buffer_add_char(line, '"');
-    for (size_t at = 0; at < length; at++) {
-        if (text[at] == '"')
-            rh_buffer_add_char(line, '"');
-        rh_buffer_add_char(line, text[at]);
-    }
-    rh_buffer_add_char(line, '"');
-}
-
 static void reject(struct rh_import *import, const struct rh_complaint *complaint)
 {
     struct rh_buffer line = {0};
@@ -126,9 +115,9 @@ static void reject(struct rh_import *import, const struct rh_complaint *complain
     if (complaint->column > 0)
         rh_buffer_format(&line, "%" PRIu64, complaint->column);
     rh_buffer_add_char(&line, ',');
-    add_quoted(&line, complaint->why, strlen(complaint->why));
+    rh_add_quoted(&line, complaint->why, strlen(complaint->why));
     rh_buffer_add_char(&line, ',');
-    add_quoted(&line, complaint->raw, complaint->raw_length);
+    rh_add_quoted(&line, complaint->raw, complaint->raw_length);
     rh_buffer_add_char(&line, '\n');
     fwrite(line.bytes, 1, line.length, import->rejects);
     rh_buffer_free(&line);

@@ -195,6 +195,17 @@ bool rh_same_name(const char *a, size_t a_length, const char *b, size_t b_length
     return true;
 }
 
+void rh_add_quoted(struct rh_buffer *out, const char *text, size_t length)
+{
+    rh_buffer_add_char(out, '"');
+    for (size_t at = 0; at < length; at++) {
+        if (text[at] == '"')
+            rh_buffer_add_char(out, '"');
+        rh_buffer_add_char(out, text[at]);
+    }
+    rh_buffer_add_char(out, '"');
+}
+
 void rh_add_identifier(struct rh_buffer *out, const char *name)
 {
     rh_buffer_add_char(out, '"');

@@ -37,6 +37,8 @@ bool rh_parse_blob(const char *text, size_t length, struct rh_buffer *out);
 bool rh_parse_hex(const char *text, size_t length, struct rh_buffer *out);
 /** ASCII letters of either case are equal. */
 bool rh_same_name(const char *a, size_t a_length, const char *b, size_t b_length);
+/** Adds the text in double quotes, those in it doubled: a field of CSV. */
+void rh_add_quoted(struct rh_buffer *out, const char *text, size_t length);
 /** Adds an identifier in double quotes. */
 void rh_add_identifier(struct rh_buffer *out, const char *name);
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/base_memory.h"
+#include "base/base_words.h"
 
 static void test_nth_allocation_fails_once(void **state)
 {
@@ -96,6 +97,39 @@ static void test_strndup(void **state)
     base_free(copy);
 }
 
+static void test_a_chain_goes_as_a_whole(void **state)
+{
+    (void)state;
+    void *chain = NULL;
+    for (size_t i = 0; i < 100; i++) {
+        unsigned char *bytes = base_chain_alloc(&chain, i, 3);
+        assert_non_null(bytes);
+        assert_int_equal((uintptr_t)bytes % sizeof(long double), 0);
+        for (size_t b = 0; b < 3 * i; b++)
+            assert_int_equal(bytes[b]++, 0);
+    }
+    void *before = chain;
+    base_memory_fail_after(1);
+    assert_null(base_chain_alloc(&chain, 1, 8));
+    assert_null(base_chain_alloc(&chain, SIZE_MAX / 2, 3));
+    assert_ptr_equal(chain, before);
+    base_chain_free(&chain);
+    assert_null(chain);
+    base_chain_free(&chain);
+}
+
+static void test_words_end_where_the_bytes_do(void **state)
+{
+    (void)state;
+    const uint64_t words[2] = {7, UINT64_MAX};
+    const char *at = (const char *)words, *end = at + 15;
+    bool wrong = false;
+    assert_true(base_words_take(&at, end, &wrong) == 7 && !wrong);
+    assert_true(base_words_take(&at, end, &wrong) == 0 && wrong);
+    assert_ptr_equal(at, (const char *)words + 8);
+    assert_true(base_words_take(&at, end + 1, &wrong) == UINT64_MAX && wrong);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +140,8 @@ int main(void)
         cmocka_unit_test(test_count_times_size_overflow_is_refused),
         cmocka_unit_test(test_grow_keeps_everything_when_it_fails),
         cmocka_unit_test(test_strndup),
+        cmocka_unit_test(test_a_chain_goes_as_a_whole),
+        cmocka_unit_test(test_words_end_where_the_bytes_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

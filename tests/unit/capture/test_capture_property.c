@@ -148,15 +148,7 @@ static void run_in_shell(struct oltp_test *test, struct random *random, int coun
         make_statement(random, &script);
         base_buffer_text(&script, ";\n");
     }
-    char path[200], command[600];
-    snprintf(path, sizeof path, "%s.sql", test->path);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fwrite(script.data, 1, script.len, file);
-    fclose(file);
-    snprintf(command, sizeof command, "sqlite3 -cmd '.timeout 10000' '%s' < '%s' > /dev/null 2>&1", test->path, path);
-    assert_int_not_equal(system(command), -1);
-    remove(path);
+    test_shell_script(test, script.data, script.len);
     base_buffer_reset(&script);
 }
 

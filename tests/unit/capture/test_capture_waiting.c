@@ -57,6 +57,13 @@ static void await_mirrored(struct many *many, const char *table)
 }
 
 /* The table of the mirror follows, by the log alone. */
+/* Many tables, and `n`, which waits. */
+static void many_open_with_new(struct many *many)
+{
+    many_open(many, CAPTURE_MANY_TABLES);
+    test_write(&many->test, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
+}
+
 static void check_followed(struct many *many, const char *table, const char *sql)
 {
     await_mirrored(many, table);
@@ -103,8 +110,7 @@ static void test_c6_the_maintenance_captures_what_waits(void **state)
 {
     (void)state;
     struct many many;
-    many_open(&many, CAPTURE_MANY_TABLES);
-    test_write(&many.test, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
+    many_open_with_new(&many);
     int64_t until = base_now_ns() + LIMIT_NS;
     while (test_int(&many.test, triggers_of_n) == 0) {
         assert_true(base_now_ns() < until);
@@ -119,8 +125,7 @@ static void test_c6_closing_captures_what_waits(void **state)
 {
     (void)state;
     struct many many;
-    many_open(&many, CAPTURE_MANY_TABLES);
-    test_write(&many.test, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
+    many_open_with_new(&many);
     test_shut(&many.test);
     assert_int_equal(test_shell(&many.test, "CREATE TABLE seen AS SELECT count(*) AS triggers FROM sqlite_master WHERE "
                                             "type = 'trigger' AND tbl_name = 'n'; INSERT INTO n VALUES(5, 'foreign')"),
@@ -207,40 +212,41 @@ static void test_c4_a_parent_is_captured_anew_at_once(void **state)
     many_close(&many);
 }
 
-static void session_run(struct oltp_session *session, const char *sql)
+/* A session, and statements of it behind one another. */
+static struct oltp_session *session_of(struct many *many)
+{
+    struct oltp_session *session = NULL;
+    many_open(many, CAPTURE_MANY_TABLES);
+    assert_int_equal(oltp_session_open(many->test.oltp, &session, NULL), RHEI_OK);
+    return session;
+}
+
+static void session_run(struct oltp_session *session, const char *script)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (oltp_session_run(session, sql, strlen(sql), NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK)
-        fail_msg("%s: %s", sql, error.message);
+    for (const char *sql = script; *sql != '\0';) {
+        size_t len = strcspn(sql, ";");
+        if (oltp_session_run(session, sql, len, NULL, 0, NULL, NULL, NULL, &error) != RHEI_OK)
+            fail_msg("%s: %s", sql, error.message);
+        sql += len + (sql[len] == ';');
+    }
 }
 
 static void test_c6_a_transaction_with_new_tables(void **state)
 {
     (void)state;
     struct many many;
-    struct oltp_session *session = NULL;
-    many_open(&many, CAPTURE_MANY_TABLES);
-    assert_int_equal(oltp_session_open(many.test.oltp, &session, NULL), RHEI_OK);
-    session_run(session, "BEGIN");
-    session_run(session, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
-    session_run(session, "INSERT INTO n VALUES(1, 1)");
-    session_run(session, "ROLLBACK");
+    struct oltp_session *session = session_of(&many);
+    session_run(session, "BEGIN; CREATE TABLE n(id INTEGER PRIMARY KEY, v); INSERT INTO n VALUES(1, 1); ROLLBACK");
     test_mirror_check(many.mirror);
     assert_false(test_mirror_has(many.mirror, "n"));
-    session_run(session, "BEGIN");
-    session_run(session, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
-    session_run(session, "SAVEPOINT s");
-    session_run(session, "CREATE TABLE gone(id INTEGER PRIMARY KEY, v)");
-    session_run(session, "ROLLBACK TO s");
-    session_run(session, "INSERT INTO n VALUES(1, 1)");
+    session_run(session, "BEGIN; CREATE TABLE n(id INTEGER PRIMARY KEY, v); SAVEPOINT s; CREATE TABLE gone(id INTEGER "
+                         "PRIMARY KEY, v); ROLLBACK TO s; INSERT INTO n VALUES(1, 1)");
     test_mirror_check(many.mirror); /* the session has the writer: nothing can be captured, and nothing waits for it */
     assert_false(test_mirror_has(many.mirror, "n"));
     session_run(session, "COMMIT");
     await_mirrored(&many, "n");
-    session_run(session, "BEGIN");
-    session_run(session, "CREATE TABLE o(id INTEGER PRIMARY KEY, v)");
-    session_run(session, "INSERT INTO o SELECT * FROM n");
-    session_run(session, "COMMIT");
+    session_run(session, "BEGIN; CREATE TABLE o(id INTEGER PRIMARY KEY, v); INSERT INTO o SELECT * FROM n; COMMIT");
     oltp_session_close(&session);
     await_mirrored(&many, "o");
     check_followed(&many, "o", "UPDATE o SET v = 2");
@@ -252,14 +258,9 @@ static void test_c6_a_long_transaction_holds_a_capture_back(void **state)
 {
     (void)state;
     struct many many;
-    struct oltp_session *session = NULL;
-    many_open(&many, CAPTURE_MANY_TABLES);
-    assert_int_equal(oltp_session_open(many.test.oltp, &session, NULL), RHEI_OK);
-    session_run(session, "BEGIN");
-    session_run(session, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
-    session_run(session, "COMMIT");
-    session_run(session, "BEGIN IMMEDIATE");
-    session_run(session, "INSERT INTO t0 VALUES(3, 'three')");
+    struct oltp_session *session = session_of(&many);
+    session_run(session, "BEGIN; CREATE TABLE n(id INTEGER PRIMARY KEY, v); COMMIT; BEGIN IMMEDIATE; INSERT INTO t0 "
+                         "VALUES(3, 'three')");
     test_mirror_check(many.mirror);
     session_run(session, "COMMIT");
     oltp_session_close(&session);
@@ -321,8 +322,7 @@ static void test_c6_released_while_it_waits(void **state)
     (void)state;
     struct many many;
     struct rhei_error error = RHEI_ERROR_INIT;
-    many_open(&many, CAPTURE_MANY_TABLES);
-    test_write(&many.test, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
+    many_open_with_new(&many);
     assert_int_equal(capture_release_table(many.test.oltp, "n", NULL, &error), RHEI_OK);
     test_write(&many.test, "CREATE TABLE o(id INTEGER PRIMARY KEY, v)");
     await_mirrored(&many, "o");

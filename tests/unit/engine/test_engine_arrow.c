@@ -11,9 +11,7 @@ static struct fixture fixture;
 static int set_up(void **state)
 {
     (void)state;
-    fixture_init(&fixture);
-    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
-    fixture_open(&fixture, &config);
+    fixture_begin_olap(&fixture);
     must_execute(fixture.db,
                  "CREATE TABLE t (id INTEGER PRIMARY KEY, i INT, r DOUBLE PRECISION, s VARCHAR(20), b BLOB, "
                  "n DECIMAL(10,2), d DATE, loose)");

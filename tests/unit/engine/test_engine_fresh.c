@@ -13,9 +13,7 @@ static struct fixture fixture;
 static int set_up(void **state)
 {
     (void)state;
-    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
-    fixture_init(&fixture);
-    fixture_open(&fixture, &config);
+    fixture_begin_olap(&fixture);
     must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)");
     must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000) "
                              "INSERT INTO t SELECT i, i % 10 FROM c");

@@ -45,9 +45,7 @@ static void test_q1_new_tables_among_many_answer_at_once(void **state)
 {
     (void)state;
     struct fixture fixture;
-    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
-    fixture_init(&fixture);
-    fixture_open(&fixture, &config);
+    fixture_begin_olap(&fixture);
     make_tables(fixture.db);
     for (int i = 0; i < ROUNDS; i++) {
         execute_in(fixture.db, "CREATE TABLE n%d(id INTEGER PRIMARY KEY, x)", i);

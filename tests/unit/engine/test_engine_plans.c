@@ -17,9 +17,7 @@ static struct fixture fixture;
 static int set_up(void **state)
 {
     (void)state;
-    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
-    fixture_init(&fixture);
-    fixture_open(&fixture, &config);
+    fixture_begin_olap(&fixture);
     must_execute(fixture.db,
                  "CREATE TABLE t (id INTEGER PRIMARY KEY, i INTEGER, r REAL, s TEXT, f TEXT COLLATE NOCASE, "
                  "m NUMERIC, big INTEGER, loose)");

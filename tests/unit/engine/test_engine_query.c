@@ -11,9 +11,7 @@ static struct fixture fixture;
 static int set_up(void **state)
 {
     (void)state;
-    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
-    fixture_init(&fixture);
-    fixture_open(&fixture, &config);
+    fixture_begin_olap(&fixture);
     must_execute(fixture.db, "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, n INTEGER)");
     must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1000) "
                              "INSERT INTO orders SELECT i, 'c' || (i % 7), i * 0.25, i % 13 FROM c");

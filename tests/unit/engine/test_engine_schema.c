@@ -15,9 +15,7 @@ static struct fixture fixture;
 static int set_up(void **state)
 {
     (void)state;
-    struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true};
-    fixture_init(&fixture);
-    fixture_open(&fixture, &config);
+    fixture_begin_olap(&fixture);
     return 0;
 }
 

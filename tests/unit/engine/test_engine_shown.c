@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables of a second source beside those of the file: both engines answer them alike, joins too, and waits and refusals are right. */
-#include "../../support/engine_fixture.h"
-#include "../../support/shown_tables.h"
+#include "../../support/shown_fixture.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { ROWS = 8000 };
-
-struct shown {
-    struct fixture fixture;
-    struct list_store *store;
-    struct shown_list *list;
-};
 
 static void put(struct list_txn *txn, int64_t id, int64_t group, const char *name)
 {
@@ -23,11 +16,7 @@ static void put(struct list_txn *txn, int64_t id, int64_t group, const char *nam
 static int setup(void **state)
 {
     static struct shown shown;
-    memset(&shown, 0, sizeof shown);
-    fixture_init(&shown.fixture);
-    fixture_open(&shown.fixture, NULL);
-    shown.store = list_store_new(3);
-    list_create(shown.store, "items", 3);
+    shown_begin(&shown);
     struct list_txn *txn = list_begin(shown.store);
     for (int64_t i = 0; i < ROWS; i++)
         put(txn, i, i % 7, i % 2 ? "odd" : "even");
@@ -37,15 +26,6 @@ static int setup(void **state)
     must_execute(shown.fixture.db, "INSERT INTO groups VALUES (0,'a'),(1,'b'),(2,'c'),(3,'d'),(4,'e'),(5,'f'),(6,'g')");
     must_be_built(shown.fixture.db);
     *state = &shown;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct shown *shown = *state;
-    fixture_end(&shown->fixture);
-    shown_list_close(&shown->list);
-    list_store_free(&shown->store);
     return 0;
 }
 
@@ -266,16 +246,16 @@ static void test_q2_composite_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_both_engines_answer_alike, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q1_what_was_committed_there_is_seen, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nothing_else, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q1_latest_waits_for_named_sources_alone, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_explain_and_status_state_each_position, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_c6_writes_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q2_statements_mean_what_they_mean_on_a_copy, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_d5_refusals_say_what_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_status_says_that_a_local_name_wins, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_database_can_t_be_attached_by_a_source_s_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_both_engines_answer_alike, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_q1_what_was_committed_there_is_seen, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nothing_else, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_q1_latest_waits_for_named_sources_alone, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_explain_and_status_state_each_position, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_c6_writes_are_refused, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_q2_statements_mean_what_they_mean_on_a_copy, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_d5_refusals_say_what_is_refused, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_status_says_that_a_local_name_wins, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_a_database_can_t_be_attached_by_a_source_s_name, setup, shown_end),
         cmocka_unit_test(test_q2_composite_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,7 @@
  * Which state of another source's tables a statement reads that runs on the writer: one as new as its call, and the same one for all
  * statements of a script or transaction and all rows of a batch, also while the source goes on.
  */
-#include "../../support/engine_fixture.h"
-#include "../../support/shown_tables.h"
+#include "../../support/shown_fixture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,13 +11,6 @@
 #include "base/base_thread.h"
 
 enum { ROWS = 500, ROUNDS = 25, MOST_ROWS = 200 };
-
-struct shown {
-    struct fixture fixture;
-    struct list_store *store;
-    struct shown_list *list;
-    _Atomic int64_t rows; /* committed */
-};
 
 static void add_rows(struct shown *shown, int64_t count)
 {
@@ -35,24 +27,11 @@ static void add_rows(struct shown *shown, int64_t count)
 static int setup(void **state)
 {
     static struct shown shown;
-    memset(&shown, 0, sizeof shown);
-    fixture_init(&shown.fixture);
-    fixture_open(&shown.fixture, NULL);
-    shown.store = list_store_new(3);
-    list_create(shown.store, "items", 3);
+    shown_begin(&shown);
     add_rows(&shown, ROWS);
     shown.list = shown_list_open(shown.fixture.db, shown.store);
     must_execute(shown.fixture.db, "CREATE TABLE seen(n INTEGER, of TEXT)");
     *state = &shown;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct shown *shown = *state;
-    fixture_end(&shown->fixture);
-    shown_list_close(&shown->list);
-    list_store_free(&shown->store);
     return 0;
 }
 
@@ -441,16 +420,16 @@ static void test_a1_scripts_batches_and_transactions_read_one_state_while_cycles
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q1_scripts_and_batches_see_what_was_committed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q1_a_name_that_comes_to_mean_a_far_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q1_a_session_sees_what_was_committed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_those_who_read_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nobody_who_reads_another, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a1_a_transaction_without_a_source_that_is_away, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_q7_a_wait_that_is_cancelled_ends_the_write, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a1_a_transaction_reads_one_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q1_scripts_and_batches_see_what_was_committed, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_q1_a_name_that_comes_to_mean_a_far_table, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_q1_a_session_sees_what_was_committed, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_those_who_read_it, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nobody_who_reads_another, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_a1_a_transaction_without_a_source_that_is_away, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_q7_a_wait_that_is_cancelled_ends_the_write, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_a1_a_transaction_reads_one_state, setup, shown_end),
         cmocka_unit_test_setup_teardown(test_a1_scripts_batches_and_transactions_read_one_state_while_cycles_run, setup,
-                                        teardown),
+                                        shown_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,19 @@ int test_shell(const struct oltp_test *test, const char *sql)
     return run(arguments);
 }
 
+void test_shell_script(const struct oltp_test *test, const char *script, size_t len)
+{
+    char path[200], command[600];
+    snprintf(path, sizeof path, "%s.sql", test->path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fwrite(script, 1, len, file);
+    fclose(file);
+    snprintf(command, sizeof command, "sqlite3 -cmd '.timeout 10000' '%s' < '%s' > /dev/null 2>&1", test->path, path);
+    assert_int_not_equal(system(command), -1);
+    remove(path);
+}
+
 int test_python(const struct oltp_test *test, const char *code)
 {
     struct base_buffer text = {0};

@@ -38,6 +38,8 @@ void test_expect(struct oltp_test *test, const char *sql, const char *rows);
 
 /* Runs the stock shell / Python's module on the file; returns its exit status. */
 int test_shell(const struct oltp_test *test, const char *sql);
+/* A script that goes on after its errors. */
+void test_shell_script(const struct oltp_test *test, const char *script, size_t len);
 int test_python(const struct oltp_test *test, const char *code); /* `db` is an open connection, isolation_level=None */
 
 /* ---- A mirror of one's own: key -> row, kept by cycles and loads. ---- */
