@@ -1,14 +1,24 @@
 """The guide's programs compile without a warning, run, and print what the guide says."""
 
+import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PAGES = sorted((ROOT / "docs" / "guide").glob("*.md"))
 RECIPES = (ROOT / "docs" / "guide" / "recipes.md").read_text()
+
+
+def compile_program(build, language, source, program, *options):
+    compiler = ["cc", "-std=c17"] if language == "c" else ["c++", "-std=c++17"]
+    sanitizers = ["-fsanitize=" + name for name in ("address,undefined", "thread") if f"-{'asan' if 'add' in name else 'tsan'}" in build.name]
+    subprocess.run([*compiler, "-Wall", "-Wextra", "-Werror", *options, *sanitizers, f"-I{ROOT / 'include'}", source, f"-L{build / 'src'}",
+                    "-lrhei", f"-Wl,-rpath,{build / 'src'}", "-pthread", "-o", program], check=True, timeout=60)
 
 
 def programs():
@@ -25,14 +35,152 @@ def test_every_program_of_the_guide_is_run():
 def test_a_program_of_the_guide(build, tmp_path, language, text, printed):
     source = tmp_path / ("program." + {"c": "c", "cpp": "cc"}[language])
     source.write_text(text)
-    compiler = ["cc", "-std=c17"] if language == "c" else ["c++", "-std=c++17"]
-    sanitizers = ["-fsanitize=" + name for name in ("address,undefined", "thread") if f"-{'asan' if 'add' in name else 'tsan'}" in build.name]
-    subprocess.run(
-        [*compiler, "-Wall", "-Wextra", "-Wshadow", "-Werror", *sanitizers, f"-I{ROOT / 'include'}", source, f"-L{build / 'src'}",
-         "-lrhei", f"-Wl,-rpath,{build / 'src'}", "-pthread", "-o", tmp_path / "program"], check=True, timeout=60)
+    compile_program(build, language, source, tmp_path / "program", "-Wshadow")
     done = subprocess.run([tmp_path / "program"], capture_output=True, text=True, timeout=60, cwd=tmp_path, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:-1] == printed
+
+
+# What stands around a fragment: the handle, rows and values that its page speaks of. Its own declarations hide them.
+AROUND = """
+#include <rhei/rhei.h>
+#include <rhei/rhei_doors.h>
+%(more)s
+static rhei_db *db;
+static rhei_error error;
+static rhei_rows *rows;
+static rhei_value values[2000];
+static bool stop;
+static rhei_status make_slug(void *context, rhei_call *call, const rhei_value *arguments, uint32_t count, rhei_value *result, rhei_error *e)
+{
+    (void)context, (void)call, (void)count, (void)e;
+    *result = arguments[0];
+    return RHEI_OK;
+}
+static int compare_natural(void *context, const void *a, uint32_t a_length, const void *b, uint32_t b_length)
+{
+    (void)context, (void)a, (void)b;
+    return (int)a_length - (int)b_length;
+}
+static rhei_status must(rhei_status status)
+{
+    if (status != RHEI_OK)
+        fprintf(stderr, "%%s: %%s\\n", rhei_status_name(status), error.message);
+    return status;
+}
+%(functions)s
+static void fragment(void)
+{
+%(statements)s
+}
+int main(void)
+{
+    rhei_config config;
+    memset(&config, 0, sizeof config);
+    config.struct_size = sizeof config;
+    config.on_connect = %(on_connect)s;
+    if (must(rhei_open("guide.db", &config, &db, &error)) || must(rhei_execute_script(db,
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, status TEXT);"
+            "INSERT INTO orders VALUES (7, 'Ada', 9.5, 'paid')", %(null)s, &error)))
+        return 1;
+    fragment();
+    must((rhei_status)error.code);
+    rhei_close(&db);
+    return error.code != RHEI_OK;
+}
+"""
+
+
+def fragments():
+    """(page, number, language, functions, statements) of the pieces of programs in the guide."""
+    for page in PAGES:
+        for number, match in enumerate(re.finditer(r"```(cpp|c)\n(.*?)```", page.read_text(), re.S)):
+            text = match.group(2)
+            if "int main(" in text:
+                continue
+            functions = "".join(re.findall(r"^static .*?^}\n", text, re.S | re.M))
+            yield page.stem, number, match.group(1), functions, re.sub(r"^static .*?^}\n", "", text, flags=re.S | re.M)
+
+
+def test_every_fragment_of_the_guide_is_looked_at():
+    found = sum(len(re.findall(r"```(?:cpp|c)\n", page.read_text())) for page in PAGES)
+    whole = sum(page.read_text().count("int main(") for page in PAGES)
+    assert len(list(fragments())) == found - whole >= 7
+
+
+@pytest.mark.parametrize("page, number, language, functions, statements", fragments(), ids=lambda part: str(part)[:12].split("\n")[0])
+def test_a_fragment_of_the_guide_compiles_and_runs(build, tmp_path, page, number, language, functions, statements):
+    source = tmp_path / ("fragment." + {"c": "c", "cpp": "cc"}[language])
+    if language == "c":
+        more, null = "#include <stdbool.h>\n#include <stdio.h>\n#include <string.h>\ntypedef struct rhei_error rhei_error;\n" \
+            "typedef struct rhei_value rhei_value;\ntypedef struct rhei_config rhei_config;", "NULL"
+    else:
+        more, null = "#include <cstdio>\n#include <cstring>\n#include <iostream>\n#include <stdexcept>", "nullptr"
+    connect = re.search(r"static rhei_status (\w+)\(void \*context, rhei_connection", functions)
+    if connect:
+        statements = 'must(rhei_query(db, "SELECT slug(customer) FROM orders ORDER BY customer COLLATE natural_order", NULL, NULL, &rows, &error));' \
+            "\nrhei_rows_close(&rows);"
+    source.write_text(AROUND % {"more": more, "null": null, "functions": functions, "statements": statements,
+                                "on_connect": connect.group(1) if connect else null})
+    # a fragment leaves things unused, and ends where its page goes on
+    compile_program(build, language, source, tmp_path / "fragment", "-Wno-unused-function", "-Wno-unused-variable",
+                    "-Wno-unused-but-set-variable", "-Wno-missing-field-initializers")
+    if "rhei_watch_next(watcher, -1" in statements:
+        return  # it waits for ever
+    done = subprocess.run([tmp_path / "fragment"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0 and "rror" not in done.stderr, done.stderr
+
+
+def spans():
+    """The calls of rh that stand in running text or in blocks."""
+    for page in PAGES:
+        text = page.read_text()
+        for call in re.findall(r"`(rh [a-z][^`]*)`", text) + re.findall(r"^    (?:build/tools/rh/)?(rh [a-z].*)$", text, re.M):
+            yield page.name, call
+
+
+def test_every_option_that_the_guide_names_is_one(build):
+    program, helps = build / "tools" / "rh" / "rh", {}
+    assert len(list(spans())) > 20
+    for page, call in spans():
+        words = re.sub(r"\"[^\"]*\"", '""', call).split()
+        command = words[1]
+        if command in ("help", "settings") or not words[1].isalpha():
+            continue
+        if command not in helps:
+            helps[command] = subprocess.run([program, "help", command], capture_output=True, text=True, check=True, timeout=60).stdout
+        for option in (word for word in words if word.startswith("--")):
+            assert re.search(rf"{option}\b", helps[command]), (page, call, option)
+
+
+def test_the_change_feed_tells_what_its_page_shows(build, tmp_path):
+    lines = commands("docs/guide/changes.md", "rh exec --capture")
+    assert len(lines) == 4
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "rh").symlink_to(build / "tools" / "rh" / "rh")
+    env = dict(os.environ, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    def run(*shell):
+        done = subprocess.run(["sh", "-e", "-c", "\n".join(shell)], capture_output=True, text=True, timeout=60, cwd=tmp_path, env=env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(*lines[:3])
+    shown = [line[4:] for line in (ROOT / "docs" / "guide" / "changes.md").read_text().splitlines() if line.startswith('    {"kind"')]
+    told = run(lines[3]).splitlines()
+    assert len(shown) == len(told) == 5
+    for want, line in zip(shown, told):
+        assert re.fullmatch(re.escape(want).replace(r"\.\.\.", r"\d+"), line), (want, line)
+    third = run(lines[3]).splitlines()  # "only the definition of the table and a commit of the same position"
+    assert [line.split(",")[0] for line in third] == ['{"kind":"table"', '{"kind":"commit"'] and '"position":3' in third[1]
+    follow, = commands("docs/guide/changes.md", "rh changes --consumer search --follow")
+    run("rh exec \"DELETE FROM orders WHERE id = 2\"")
+    process = subprocess.Popen(["sh", "-c", "exec " + follow], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=env)
+    line = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert (line["op"], line["before"]["id"], line["after"]) == ("d", 2, None) and line["source"]["table"] == "orders"
+    run("rh changes --consumer search --drop")
 
 
 def commands(page, start):
@@ -71,9 +219,7 @@ def test_the_folder_of_the_mirror_as_the_guide_shows_it(build, tmp_path):
 def test_the_program_of_the_readme_prints_what_it_says(build, tmp_path):
     readme = (ROOT / "README.md").read_text()
     (tmp_path / "shop.c").write_text(re.search(r"```c\n(.*?)```", readme, re.S).group(1))
-    sanitizers = ["-fsanitize=" + name for name in ("address,undefined", "thread") if f"-{'asan' if 'add' in name else 'tsan'}" in build.name]
-    subprocess.run(["cc", "-std=c17", "-Wall", "-Wextra", "-Werror", *sanitizers, f"-I{ROOT / 'include'}", "shop.c", f"-L{build / 'src'}",
-                    "-lrhei", f"-Wl,-rpath,{build / 'src'}", "-o", "shop"], check=True, timeout=60, cwd=tmp_path)
+    compile_program(build, "c", tmp_path / "shop.c", tmp_path / "shop")
     done = subprocess.run(["./shop"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.stdout == re.search(r"It prints `([^`]*)`", readme).group(1) + "\n" == "Ada 9.5 (answered by oltp)\n", done.stderr
 
