@@ -13,6 +13,7 @@
 enum {
     INTERVAL_MS = 10000,
     MOST_CHANGES = 1000000,
+    MOST_BYTES = 64 << 20,
     LOOK_NS = 100000000, /* between two looks whether there is something to do */
     RETRY_MS = 5000,     /* after a failure, at least */
 };
@@ -38,6 +39,14 @@ static void note(struct checkpoint *checkpoint, rhei_status status, const struct
                        "the mirror couldn't be written to its folder; it goes on in memory: %s", error->message);
 }
 
+static bool is_stopping(struct checkpoint *checkpoint)
+{
+    base_mutex_lock(&checkpoint->lock);
+    bool stopping = checkpoint->stopping;
+    base_mutex_unlock(&checkpoint->lock);
+    return stopping;
+}
+
 rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *error)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
@@ -49,6 +58,8 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
         status = checkpoint_write(checkpoint, &why);
         note(checkpoint, status, &why, began_ns);
     }
+    if (!is_stopping(checkpoint))
+        checkpoint_evict(checkpoint);
     base_mutex_unlock(&checkpoint->run_lock);
     if (status != RHEI_OK && error != NULL)
         *error = why;
@@ -67,11 +78,20 @@ static uint64_t changes_since(const struct checkpoint *checkpoint, int64_t posit
     return now > position ? (uint64_t)(now - position) : 0;
 }
 
+/* So much came since the newest that it isn't waited for the next one's time; or memory is short. */
+static bool is_urgent(const struct checkpoint *checkpoint, int64_t position, uint64_t bytes)
+{
+    return changes_since(checkpoint, position) >= checkpoint->config.most_changes ||
+           mirror_written_bytes(checkpoint->config.mirror) - bytes >= checkpoint->config.most_bytes ||
+           checkpoint_is_pressed(checkpoint);
+}
+
 static void thread_main(void *argument)
 {
     struct checkpoint *checkpoint = argument;
     int64_t interval_ns = (int64_t)checkpoint->config.interval_ms * 1000000;
     int64_t last_ns = base_now_ns();
+    uint64_t bytes = mirror_written_bytes(checkpoint->config.mirror);
     base_mutex_lock(&checkpoint->lock);
     while (!checkpoint->stopping) {
         base_cond_wait_until(&checkpoint->wake, &checkpoint->lock, base_now_ns() + LOOK_NS);
@@ -80,8 +100,8 @@ static void thread_main(void *argument)
         int64_t least_ns =
             failing && interval_ns < RETRY_MS * INT64_C(1000000) ? RETRY_MS * INT64_C(1000000) : interval_ns;
         base_mutex_unlock(&checkpoint->lock);
-        bool much = !failing && changes_since(checkpoint, position) >= checkpoint->config.most_changes;
-        if (waited_ns >= least_ns || much) {
+        if (waited_ns >= least_ns || (!failing && is_urgent(checkpoint, position, bytes))) {
+            bytes = mirror_written_bytes(checkpoint->config.mirror);
             (void)checkpoint_run(checkpoint, NULL);
             last_ns = base_now_ns();
         }
@@ -115,6 +135,8 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
         checkpoint->config.interval_ms = INTERVAL_MS;
     if (checkpoint->config.most_changes == 0)
         checkpoint->config.most_changes = MOST_CHANGES;
+    if (checkpoint->config.most_bytes == 0)
+        checkpoint->config.most_bytes = MOST_BYTES;
     base_mutex_init(&checkpoint->run_lock);
     base_mutex_init(&checkpoint->lock);
     base_cond_init(&checkpoint->wake);
@@ -125,6 +147,8 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
     checkpoint->seen_publishes = mirror_publishes(config->mirror);
     if (status != RHEI_OK)
         checkpoint_free(&checkpoint);
+    else
+        checkpoint_evict_init(checkpoint);
     *result = checkpoint;
     return status;
 }
@@ -135,10 +159,19 @@ void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *contex
     checkpoint->durable_context = context;
 }
 
+void checkpoint_exchange(struct checkpoint *checkpoint,
+                         void (*exchange)(void *context, void (*run)(void *run_context), void *run_context),
+                         void *context)
+{
+    checkpoint->exchange = exchange;
+    checkpoint->exchange_context = context;
+}
+
 void checkpoint_free(struct checkpoint **handle)
 {
     struct checkpoint *checkpoint = *handle;
     *handle = NULL;
+    mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
     checkpoint_set_reset(&checkpoint->set);
     checkpoint_files_drop(&checkpoint->files);
     base_cond_destroy(&checkpoint->wake);

@@ -21,6 +21,7 @@ struct checkpoint_config {
     const struct segment_codec *codec;
     uint32_t interval_ms;  /* between two checkpoints while there are changes; 0: 10 s */
     uint64_t most_changes; /* changes after which one is made at once; 0: a million */
+    uint64_t most_bytes;   /* bytes of rows that came, the same; 0: 64 MiB */
     const struct base_log *log;
     void (*fault)(void *context, const char *point); /* tests: called at every named step; may be NULL */
     void *fault_context;
@@ -48,11 +49,18 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
 
 /* Called after each checkpoint: changes up to the position are durable here and needn't be kept in the source. Before start. */
 void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *context, int64_t position), void *context);
+/*
+ * How segments that are in files are taken out of memory: `exchange` calls `run` as the mirror's writer, and publishes what came of it. Without it, or
+ * where the mirror has no limit, none are. Before start.
+ */
+void checkpoint_exchange(struct checkpoint *checkpoint,
+                         void (*exchange)(void *context, void (*run)(void *run_context), void *run_context),
+                         void *context);
 /* The background thread. */
 rhei_status checkpoint_start(struct checkpoint *checkpoint, struct rhei_error *error);
-/* A checkpoint of what is published now, unless there is one already. One at a time. */
+/* A checkpoint of what is published now, unless there is one already; then segments go from memory, if too many are there. One at a time. */
 rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *error);
-/* Ends the thread, makes a last checkpoint, frees. The store stays the caller's. Accepts NULL. */
+/* Ends the thread, makes a last checkpoint, frees. The store stays the caller's, and is closed after the mirror. Accepts NULL. */
 void checkpoint_close(struct checkpoint **checkpoint);
 
 struct checkpoint_status {

@@ -21,7 +21,7 @@ enum { TAIL_BYTES = 16 << 10 }; /* read at first: most directories are smaller *
 struct checkpoint_file {
     struct checkpoint_file *next, *previous;
     struct checkpoint_files *files;
-    uint64_t uid;
+    uint64_t uid, lineage, bytes; /* lineage 0: not known here */
     atomic_bool told;
     char name[CHECKPOINT_NAME_BYTES];
 };
@@ -71,8 +71,8 @@ bool checkpoint_files_has(struct checkpoint_files *files, uint64_t uid)
 
 /* ---- One file. ----------------------------------------------------------------------------------------------------- */
 
-static rhei_status file_new(struct checkpoint_files *files, uint64_t uid, struct checkpoint_file **result,
-                            struct rhei_error *error)
+static rhei_status file_new(struct checkpoint_files *files, uint64_t uid, uint64_t lineage,
+                            struct checkpoint_file **result, struct rhei_error *error)
 {
     struct checkpoint_file *file = *result = base_alloc_zero(1, sizeof *file);
     if (file == NULL)
@@ -80,6 +80,7 @@ static rhei_status file_new(struct checkpoint_files *files, uint64_t uid, struct
     atomic_fetch_add_explicit(&files->holds, 1, memory_order_relaxed);
     file->files = files;
     file->uid = uid;
+    file->lineage = lineage;
     checkpoint_blob_name(uid, file->name);
     base_mutex_lock(&files->lock);
     file->next = files->first;
@@ -161,15 +162,12 @@ static rhei_status open_image(const struct checkpoint_file *file, uint64_t size,
     return status;
 }
 
-rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows,
-                                  struct segment_image *image, struct mirror_keeper *keeper, uint64_t *bytes,
-                                  struct rhei_error *error)
+/* Takes the file. */
+static rhei_status open_file(struct checkpoint_file *file, uint32_t rows, struct segment_image *image,
+                             struct mirror_keeper *keeper, uint64_t *bytes, struct rhei_error *error)
 {
-    struct checkpoint_file *file;
-    rhei_status status = file_new(files, uid, &file, error);
-    if (status != RHEI_OK)
-        return status;
-    status = files->store->ops->size(files->store, file->name, bytes, error);
+    struct blob_store *store = file->files->store;
+    rhei_status status = store->ops->size(store, file->name, bytes, error);
     if (status == RHEI_OK && *bytes == 0)
         status = error_set(error, RHEI_IO, "it is empty");
     if (status == RHEI_OK)
@@ -179,4 +177,62 @@ rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, 
     else
         *keeper = (struct mirror_keeper){file_release, file_damaged, file_read, file};
     return status;
+}
+
+rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows,
+                                  struct segment_image *image, struct mirror_keeper *keeper, uint64_t *bytes,
+                                  struct rhei_error *error)
+{
+    struct checkpoint_file *file;
+    rhei_status status = file_new(files, uid, 0, &file, error);
+    return status == RHEI_OK ? open_file(file, rows, image, keeper, bytes, error) : status;
+}
+
+/* ---- Writing. ------------------------------------------------------------------------------------------------------ */
+
+static rhei_status put(const struct checkpoint_file *file, const struct segment_image *image, uint64_t *len,
+                       struct rhei_error *error)
+{
+    struct checkpoint_files *files = file->files;
+    void *bytes = NULL;
+    size_t size = 0;
+    rhei_status status = files->codec->encode(image, &bytes, &size, error);
+    if (status != RHEI_OK)
+        return status;
+    const struct blob blob = {file->name, bytes, size};
+    status = files->store->ops->put(files->store, &blob, 1, error);
+    base_free(bytes);
+    *len = size;
+    return status;
+}
+
+rhei_status checkpoint_files_write(struct checkpoint_files *files, uint64_t uid, uint64_t lineage,
+                                   const struct segment_image *image, struct segment_image *opened,
+                                   struct mirror_keeper *keeper, uint64_t *bytes, struct rhei_error *error)
+{
+    struct checkpoint_file *file;
+    rhei_status status = file_new(files, uid, lineage, &file, error);
+    if (status != RHEI_OK)
+        return status;
+    status = put(file, image, bytes, error);
+    if (status != RHEI_OK) {
+        file_release(file);
+        return status;
+    }
+    file->bytes = *bytes; /* nobody asks by its lineage before a segment has it in a published state */
+    return open_file(file, image->rows, opened, keeper, bytes, error);
+}
+
+bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uint64_t *uid, uint64_t *bytes)
+{
+    base_mutex_lock(&files->lock);
+    const struct checkpoint_file *file = files->first;
+    while (file != NULL && (file->lineage != lineage || lineage == 0))
+        file = file->next;
+    if (file != NULL) {
+        *uid = file->uid;
+        *bytes = file->bytes;
+    }
+    base_mutex_unlock(&files->lock);
+    return file != NULL;
 }

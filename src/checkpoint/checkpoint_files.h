@@ -25,7 +25,16 @@ void checkpoint_files_drop(struct checkpoint_files **files);
 rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows,
                                   struct segment_image *image, struct mirror_keeper *keeper, uint64_t *bytes,
                                   struct rhei_error *error);
+/*
+ * Writes the image to a new file and opens that, as the one before; what `lineage` is stands with it. Also RHEI_FULL, RHEI_READ_ONLY and
+ * what else a put may say. What is written and comes to nothing is removed after the next manifest.
+ */
+rhei_status checkpoint_files_write(struct checkpoint_files *files, uint64_t uid, uint64_t lineage,
+                                   const struct segment_image *image, struct segment_image *opened,
+                                   struct mirror_keeper *keeper, uint64_t *bytes, struct rhei_error *error);
 /* Somebody may read it. */
 bool checkpoint_files_has(struct checkpoint_files *files, uint64_t uid);
+/* The file that was written for this lineage, while somebody may read it. */
+bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uint64_t *uid, uint64_t *bytes);
 
 #endif

@@ -36,7 +36,6 @@ struct checkpoint {
     base_mutex run_lock;         /* one checkpoint at a time: guards what follows */
     uint64_t version;            /* of the store's manifest */
     struct checkpoint_head head; /* of the newest; base 0: there is none */
-    uint64_t next_uid;           /* of the next new segment */
     bool whole_wanted;           /* the next one must be a manifest */
     uint64_t manifest_bytes, delta_bytes;
     struct checkpoint_set set;
@@ -45,10 +44,18 @@ struct checkpoint {
     base_mutex lock; /* a leaf: the rest */
     base_cond wake;
     bool stopping, running;
+    uint64_t next_uid; /* of the next new segment: a name is given once, whatever comes of it */
     base_thread thread;
     struct checkpoint_status status;
     void (*durable)(void *context, int64_t position);
     void *durable_context;
+
+    /* Eviction's (checkpoint_evict.c), under run_lock. */
+    void (*exchange)(void *context, void (*run)(void *run_context), void *run_context);
+    void *exchange_context;
+    size_t limit;                     /* of the mirror's memory; 0: none, and nothing goes */
+    uint32_t hand_table, hand_number; /* where the next segment is looked for */
+    size_t pressed_at;                /* what was resident when nothing more could go; 0: it could */
 };
 
 void checkpoint_fault(const struct checkpoint *checkpoint, const char *point);
@@ -60,6 +67,14 @@ void checkpoint_set_reset(struct checkpoint_set *set);
 struct checkpoint_known_table *checkpoint_set_find(const struct checkpoint_set *set, uint32_t id);
 /* Behind the last one; ids must grow. NULL: no memory. */
 struct checkpoint_known_table *checkpoint_set_add(struct checkpoint_set *set, uint32_t id, uint32_t segments);
+
+/* The first of `count` numbers for new segments; returns the next one behind them. Any thread. */
+uint64_t checkpoint_take_numbers(struct checkpoint *checkpoint, uint64_t count, uint64_t *first);
+
+/* checkpoint_evict.c: whether segments should go from memory, and making them. */
+void checkpoint_evict_init(struct checkpoint *checkpoint);
+bool checkpoint_is_pressed(const struct checkpoint *checkpoint);
+void checkpoint_evict(struct checkpoint *checkpoint);
 
 /* checkpoint_sweep.c: what can't be taken away is tried again after the next manifest. */
 void checkpoint_sweep(struct checkpoint *checkpoint);

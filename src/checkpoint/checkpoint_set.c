@@ -9,6 +9,16 @@ void checkpoint_fault(const struct checkpoint *checkpoint, const char *point)
         checkpoint->config.fault(checkpoint->config.fault_context, point);
 }
 
+uint64_t checkpoint_take_numbers(struct checkpoint *checkpoint, uint64_t count, uint64_t *first)
+{
+    base_mutex_lock(&checkpoint->lock);
+    *first = checkpoint->next_uid;
+    checkpoint->next_uid += count;
+    uint64_t next = checkpoint->next_uid;
+    base_mutex_unlock(&checkpoint->lock);
+    return next;
+}
+
 /* ---- Sets. --------------------------------------------------------------------------------------------------------- */
 
 void checkpoint_set_drop_last(struct checkpoint_set *set)

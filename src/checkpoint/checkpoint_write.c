@@ -15,6 +15,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "checkpoint_dead.h"
+#include "checkpoint_files.h"
 #include "checkpoint_internal.h"
 #include "mirror/mirror_image.h"
 
@@ -208,6 +209,13 @@ static rhei_status write_new(struct writing *writing, struct table_writing *tabl
     return status == RHEI_OK ? tell_dead(writing, known, NULL) : status;
 }
 
+/* A build wrote it, because memory was short: all of its rows, of which some may have died since. */
+static bool has_file(const struct writing *writing, struct checkpoint_known *known)
+{
+    return !known->in_pieces &&
+           checkpoint_files_find(writing->checkpoint->files, known->lineage, &known->uid, &known->bytes);
+}
+
 /* One segment of the snapshot. */
 static rhei_status write_segment(struct writing *writing, struct table_writing *table, uint32_t number)
 {
@@ -227,7 +235,7 @@ static rhei_status write_segment(struct writing *writing, struct table_writing *
     if (status != RHEI_OK)
         return status;
     if (writing->whole || !same)
-        return write_new(writing, table, number, known, same);
+        return write_new(writing, table, number, known, same || has_file(writing, known));
     if (known->rows > before->rows)
         status = write_piece(writing, table, number, before->rows, known);
     return status == RHEI_OK ? tell_dead(writing, known, before->dead) : status;
@@ -389,13 +397,12 @@ static rhei_status run(struct writing *writing)
     rhei_status status = make_head(writing, &head);
     if (status != RHEI_OK)
         return status;
-    writing->next_uid = writing->checkpoint->next_uid;
-    head.next_uid = writing->next_uid + count_segments(&writing->snapshot);
+    head.next_uid =
+        checkpoint_take_numbers(writing->checkpoint, count_segments(&writing->snapshot), &writing->next_uid);
     checkpoint_put_head(&writing->out, &head);
     checkpoint_fault(writing->checkpoint, "checkpoint.begun");
     status = write_tables(writing);
     BASE_INVARIANT(writing->next_uid <= head.next_uid);
-    writing->checkpoint->next_uid = head.next_uid; /* whatever comes of this one: a name is given once */
     checkpoint_put_end(&writing->out);
     checkpoint_fault(writing->checkpoint, "checkpoint.encoded");
     if (status == RHEI_OK)

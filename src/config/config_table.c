@@ -110,9 +110,9 @@ const struct config_key config_keys[] = {
                "alone, and built at open"},
     {NUMBER(ENGINE, "checkpoint_interval_ms", "10000", engine.checkpoint_interval_ms, 1, 86400000),
      .unit = "milliseconds", .field = "checkpoint_interval_ms",
-     .effect =
-         "time between two checkpoints into olap_path while there are changes; one is made after a million changes "
-         "and at the close, too"},
+     .effect = "time between two checkpoints into olap_path while there are changes; one is made after a million "
+               "changes or 64 MiB of rows "
+               "and at the close, too"},
     {TEXT(ENGINE, "rocksdb_cdc_path", NULL, engine.rocksdb_cdc_path), .field = "rocksdb_cdc_path",
      .effect =
          "folder of a change buffer, into which changes are moved out of the database file; left out: they stay in its "

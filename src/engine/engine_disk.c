@@ -87,11 +87,17 @@ static void durable(void *context, int64_t position)
     sync_durable(context, position);
 }
 
+static void exchange(void *context, void (*run)(void *run_context), void *run_context)
+{
+    sync_exchange(context, run, run_context);
+}
+
 rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_error *error)
 {
     if (db->checkpoint == NULL)
         return RHEI_OK;
     checkpoint_tell(db->checkpoint, durable, db->sync);
+    checkpoint_exchange(db->checkpoint, exchange, db->sync);
     return background ? checkpoint_start(db->checkpoint, error) : RHEI_OK;
 }
 
@@ -154,6 +160,17 @@ void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status)
     (void)snprintf(status->disk_message, sizeof status->disk_message, "%s", message_of(db, &disk));
 }
 
+static void mirror_json(struct base_buffer *out, struct rhei_db *db)
+{
+    struct mirror_status mirror;
+    mirror_status(db->mirror, &mirror);
+    base_buffer_format(out,
+                       ", \"segments\": %" PRIu64 ", \"segments_in_files\": %" PRIu64 ", \"evictions\": %" PRIu64
+                       ", \"cached_bytes\": %zu, \"columns_read\": %" PRIu64 ", \"columns_dropped\": %" PRIu64,
+                       mirror.segments, mirror.remote_segments, mirror.evictions, mirror.cache_bytes,
+                       mirror.cache_reads, mirror.cache_evictions);
+}
+
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
 {
     struct checkpoint_status disk;
@@ -171,5 +188,6 @@ void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
                        disk.written, disk.duration_ns / 1000, disk.restored.tables,
                        disk.restored.any ? disk.restored.position : -1, disk.restored.duration_ns / 1000);
     engine_json_text(out, message_of(db, &disk));
+    mirror_json(out, db);
     base_buffer_char(out, '}');
 }

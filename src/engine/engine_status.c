@@ -91,6 +91,7 @@ static void metrics_oltp(struct metric_list *list, const struct oltp_status *olt
 static void metrics_disk(struct metric_list *list, struct rhei_db *db)
 {
     struct checkpoint_status disk;
+    struct mirror_status mirror;
     if (db->olap_path == NULL)
         return;
     engine_disk_get(db, &disk);
@@ -103,6 +104,12 @@ static void metrics_disk(struct metric_list *list, struct rhei_db *db)
     metric(list, "rhei_disk_checkpoints_total", "", "Checkpoints made", true, (double)disk.checkpoints);
     metric(list, "rhei_disk_failures_total", "", "Checkpoints that failed", true, (double)disk.failures);
     metric(list, "rhei_disk_written_bytes_total", "", "Bytes that checkpoints wrote", true, (double)disk.written);
+    mirror_status(db->mirror, &mirror);
+    metric(list, "rhei_disk_segments", "", "Segments that are read from files when they are wanted", false,
+           (double)mirror.remote_segments);
+    metric(list, "rhei_disk_cached_bytes", "", "Columns of theirs that are in memory", false,
+           (double)mirror.cache_bytes);
+    metric(list, "rhei_disk_reads_total", "", "Columns that were read", true, (double)mirror.cache_reads);
 }
 
 static void metrics_buffer(struct metric_list *list, struct rhei_db *db, int64_t log_position)

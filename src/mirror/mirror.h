@@ -328,6 +328,9 @@ void mirror_status(struct mirror *mirror, struct mirror_status *status);
 uint64_t mirror_publishes(const struct mirror *mirror);
 /* Two of them without a walk over all tables. */
 size_t mirror_memory_bytes(const struct mirror *mirror);
+size_t mirror_memory_limit(const struct mirror *mirror);
+/* Bytes of rows that were applied since the opening, about. */
+uint64_t mirror_written_bytes(const struct mirror *mirror);
 size_t mirror_garbage_bytes(const struct mirror *mirror);
 /* Bytes that are free under the limit; SIZE_MAX without one. */
 size_t mirror_room(const struct mirror *mirror);

@@ -310,7 +310,8 @@ static rhei_status apply_chunk(struct apply *apply, size_t first, size_t end)
     }
     if (status != RHEI_OK)
         return status;
-    if (mirror_table_tail_is_hollow(table))
+    bool portion = table->tail.segment != NULL && mirror_tail_is_portion(table->mirror, &table->tail);
+    if (portion || mirror_table_tail_is_hollow(table))
         mirror_table_close_tail(table);
     if (!apply->borrows)
         (void)mirror_table_drop_empties(table); /* failing is harmless: tried again */
@@ -618,6 +619,22 @@ static rhei_status apply_error(const struct mirror_table *table, rhei_status sta
     return status;
 }
 
+static size_t heap_bytes(const struct mirror_table *table)
+{
+    const struct mirror_segment *tail = table->tail.segment;
+    return tail == NULL || tail->heap == NULL ? 0 : tail->heap->bytes;
+}
+
+/* About how much came, for whoever makes it durable: slots, and what the heap of the tail grew by. */
+static void note_bytes(const struct mirror_table *table, size_t rows, size_t heap)
+{
+    const struct mirror_segment *tail = table->tail.segment;
+    size_t now = heap_bytes(table);
+    uint64_t bytes = rows * (tail == NULL ? sizeof(uint64_t) : mirror_segment_slot_bytes(tail));
+    atomic_fetch_add_explicit(&table->mirror->written_bytes, bytes + (now > heap ? now - heap : 0),
+                              memory_order_relaxed);
+}
+
 rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch, struct mirror_apply_counts *counts,
                          struct rhei_error *error)
 {
@@ -630,8 +647,10 @@ rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch
         (void)mirror_reclaim(mirror);
     struct apply apply = {.mirror = mirror, .table = table, .batch = batch};
     status = mirror_index_complete(table);
+    size_t heap = heap_bytes(table);
     if (status == RHEI_OK)
         status = apply_all(&apply);
+    note_bytes(table, batch->row_count, heap);
     if (status == RHEI_OK) {
         status = make_room(table, batch->row_count);
         mirror_facts_prepare(table);

@@ -212,29 +212,37 @@ static rhei_status index_rows(struct mirror_build *build, struct loader *loader,
 
 /* ---- Rows. ----------------------------------------------------------------------------------------------------------- */
 
-/* The segment, or, where memory is short, one that stands for it and lies in a file. Nobody else knows it yet. */
-static struct mirror_segment *spill(struct mirror_build *build, struct mirror_segment *segment)
+/* One that stands for it and lies in a file; NULL: there is none. */
+static struct mirror_segment *spill_to(const struct mirror_spill *to, struct mirror_build *build,
+                                       const struct mirror_segment *segment)
 {
-    struct mirror *mirror = build->mirror;
-    const struct mirror_spill *to = &mirror->spill;
     struct segment_image image, file;
     struct mirror_keeper keeper;
     struct mirror_segment *spilled = NULL;
-    if (to->spill == NULL || segment->rows < MIRROR_VECTOR_ROWS || mirror_resident_bytes(mirror) <= to->above)
-        return segment;
-    rhei_status status = mirror_segment_image_private(segment, &build->table->definition, &image, NULL);
-    if (status != RHEI_OK)
-        return segment;
-    status = to->spill(to->context, segment->lineage + 1, &image, &file, &keeper);
+    if (mirror_segment_image_private(segment, &build->table->definition, &image, NULL) != RHEI_OK)
+        return NULL;
+    rhei_status status = to->spill(to->context, segment->lineage + 1, &image, &file, &keeper);
     image.release(&image);
     if (status != RHEI_OK)
-        return segment;
-    status = mirror_evicted_new(mirror, segment, &file, &keeper, &spilled);
+        return NULL;
+    status = mirror_evicted_new(build->mirror, segment, &file, &keeper, &spilled);
     file.release(&file);
-    if (status != RHEI_OK)
+    if (status == RHEI_OK)
+        mirror_evicted_inherit(spilled, segment);
+    return spilled;
+}
+
+/* The segment, or, where memory is short, another in its place. Nobody else knows it yet. */
+static struct mirror_segment *spill(struct mirror_build *build, struct mirror_segment *segment)
+{
+    struct mirror_spill to;
+    if (segment->rows < MIRROR_VECTOR_ROWS || !mirror_spill_begin(build->mirror, &to))
         return segment;
-    mirror_evicted_inherit(spilled, segment);
-    mirror_segment_free(mirror, segment);
+    struct mirror_segment *spilled = spill_to(&to, build, segment);
+    mirror_spill_end(build->mirror);
+    if (spilled == NULL)
+        return segment;
+    mirror_segment_free(build->mirror, segment);
     return spilled;
 }
 
@@ -347,7 +355,9 @@ static rhei_status append_chunk(struct mirror_build *build, struct loader *loade
         BASE_INVARIANT(count <= MIRROR_CHUNK_ROWS);
         loader->tail.rows += (uint32_t)count;
         first += count;
-        if (first < end)
+        if (mirror_tail_is_portion(build->mirror, &loader->tail))
+            status = open_segment(build, loader);
+        else if (first < end)
             status = extend(build, loader);
     }
     return status;

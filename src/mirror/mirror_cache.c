@@ -20,6 +20,8 @@ static bool make_room(void *context)
 void mirror_cache_init(struct mirror *mirror)
 {
     base_mutex_init(&mirror->cache_lock);
+    base_mutex_init(&mirror->spill_lock);
+    base_cond_init(&mirror->spill_ends);
     mirror->memory.make_room = make_room;
     mirror->memory.room_context = mirror;
 }
@@ -28,6 +30,8 @@ void mirror_cache_reset(struct mirror *mirror)
 {
     BASE_INVARIANT(mirror->cache_hand == NULL);
     base_mutex_destroy(&mirror->cache_lock);
+    base_mutex_destroy(&mirror->spill_lock);
+    base_cond_destroy(&mirror->spill_ends);
 }
 
 bool mirror_cache_has(struct mirror_foreign *foreign)

@@ -6,7 +6,8 @@
  *  1. Places, row ids, lineage, deletions, facts and what is in the key index stay as they are: a reader can't tell the two apart.
  *  2. The file was made of a published state of the same lineage. A row that was dead in it is dead in every later one, so that its values
  *     aren't in the file hurts nobody; rows that die later are told by the view's deletions, as ever.
- *  3. prepare reads nothing but what a snapshot's reader may. What the writer keeps in a segment is taken over by swap.
+ *  3. While somebody puts segments in files, the limit may be passed by a quarter: changes may come faster than their segments go.
+ *  4. prepare reads nothing but what a snapshot's reader may. What the writer keeps in a segment is taken over by swap.
  */
 #include "mirror_internal.h"
 
@@ -33,7 +34,31 @@ size_t mirror_resident_bytes(const struct mirror *mirror)
 
 void mirror_set_spill(struct mirror *mirror, const struct mirror_spill *spill)
 {
-    mirror->spill = spill == NULL ? (struct mirror_spill){NULL} : *spill;
+    base_mutex_lock(&mirror->spill_lock);
+    mirror->spill = spill == NULL ? (struct mirror_spill){.spill = NULL} : *spill;
+    atomic_store_explicit(&mirror->memory.elastic, spill == NULL ? 0 : mirror->memory.limit / 4, memory_order_relaxed);
+    while (spill == NULL && mirror->spilling > 0)
+        base_cond_wait(&mirror->spill_ends, &mirror->spill_lock);
+    base_mutex_unlock(&mirror->spill_lock);
+}
+
+bool mirror_spill_begin(struct mirror *mirror, struct mirror_spill *to)
+{
+    base_mutex_lock(&mirror->spill_lock);
+    *to = mirror->spill;
+    bool begun = to->spill != NULL && mirror_resident_bytes(mirror) > to->above;
+    mirror->spilling += begun;
+    base_mutex_unlock(&mirror->spill_lock);
+    return begun;
+}
+
+void mirror_spill_end(struct mirror *mirror)
+{
+    base_mutex_lock(&mirror->spill_lock);
+    BASE_INVARIANT(mirror->spilling > 0);
+    mirror->spilling--;
+    base_cond_broadcast(&mirror->spill_ends);
+    base_mutex_unlock(&mirror->spill_lock);
 }
 
 static size_t data_bytes(const struct mirror_segment *segment)
@@ -49,6 +74,12 @@ size_t mirror_view_segment_resident(const struct mirror_table_view *view, uint32
     const struct mirror_segment *segment =
         number < view->segment_count ? mirror_trie_get(&view->segments, number) : NULL;
     return segment == NULL || segment->remote || number == view->tail_number ? 0 : data_bytes(segment);
+}
+
+bool mirror_view_segment_used(const struct mirror_table_view *view, uint32_t number)
+{
+    struct mirror_segment *segment = number < view->segment_count ? mirror_trie_get(&view->segments, number) : NULL;
+    return segment != NULL && atomic_exchange_explicit(&segment->used, false, memory_order_relaxed);
 }
 
 /* ---- The other segment. -------------------------------------------------------------------------------------------- */

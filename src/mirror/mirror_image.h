@@ -78,6 +78,8 @@ struct mirror_eviction;
 
 /* Bytes of memory that a sealed segment would give back if it lay in a file; 0: it is open, or lies in one. Any thread. */
 size_t mirror_view_segment_resident(const struct mirror_table_view *view, uint32_t segment);
+/* Whether somebody has held it since this was asked last. Any thread. */
+bool mirror_view_segment_used(const struct mirror_table_view *view, uint32_t segment);
 /*
  * The same segment as its file has it, in private: `image` is what codec->open_tail says of a file that mirror_segment_image
  * of the same lineage was written to. Rows that have died since are dead all the same. Any thread. Calls the keeper's release once, also
@@ -106,7 +108,7 @@ struct mirror_spill {
     size_t above;
     void *context;
 };
-/* Before the first build; NULL: nowhere. */
+/* NULL: nowhere, and no call is under way when this returns. Any thread. */
 void mirror_set_spill(struct mirror *mirror, const struct mirror_spill *spill);
 
 /* ---- For the room alone. ------------------------------------------------------------------------------------------- */
@@ -141,6 +143,9 @@ rhei_status mirror_adopt_segment(struct mirror *mirror, const struct segment_ima
 /* The same of a sealed segment that only the caller knows, without a dead row. */
 rhei_status mirror_segment_image_private(const struct mirror_segment *segment, const struct source_table *definition,
                                          struct segment_image *image, struct rhei_error *error);
+/* Should a segment be spilled now? Then *to is where, until the end. */
+bool mirror_spill_begin(struct mirror *mirror, struct mirror_spill *to);
+void mirror_spill_end(struct mirror *mirror);
 /* A remote segment that stands for a sealed one: everything that isn't in the image is taken from it. Its own thread. */
 rhei_status mirror_evicted_new(struct mirror *mirror, const struct mirror_segment *from,
                                const struct segment_image *image, const struct mirror_keeper *keeper,

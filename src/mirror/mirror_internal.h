@@ -167,6 +167,11 @@ uint32_t mirror_tail_more(const struct mirror *mirror, const struct mirror_tail 
 /* A new open segment with the layouts of the plan; the one before must have been sealed. */
 rhei_status mirror_tail_open(struct mirror *mirror, struct mirror_tail *tail, uint32_t columns, uint32_t number,
                              uint32_t slots);
+/*
+ * The segment is as big as one should get that will go from memory some day: a thirty-second of the limit, strings and all. Never
+ * where nothing makes segments go.
+ */
+bool mirror_tail_is_portion(const struct mirror *mirror, const struct mirror_tail *tail);
 /* Moves the rows into a bigger segment, places and number unchanged. The one before is the caller's. */
 rhei_status mirror_tail_grow(struct mirror *mirror, struct mirror_tail *tail, uint32_t slots,
                              struct mirror_segment **outgrown);
@@ -282,7 +287,10 @@ struct mirror {
     base_mutex cache_lock;
     struct mirror_foreign *cache_hand; /* NULL: there is none */
     size_t cache_columns;
-    struct mirror_spill spill; /* settled before the first build */
+    base_mutex spill_lock; /* a leaf: of the next two */
+    base_cond spill_ends;
+    struct mirror_spill spill;
+    uint32_t spilling; /* calls of it that are under way */
     atomic_size_t cache_bytes;
     _Atomic uint64_t cache_reads, cache_evictions;
 
@@ -290,7 +298,7 @@ struct mirror {
     uint32_t compact_table, compact_number;
 
     /* Counters for status, written by the writer, relaxed. */
-    _Alignas(64) _Atomic uint64_t publishes, compactions, evictions;
+    _Alignas(64) _Atomic uint64_t publishes, compactions, evictions, written_bytes;
     atomic_size_t garbage_bytes;
 
     /* Writer. */

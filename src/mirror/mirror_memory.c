@@ -106,7 +106,8 @@ void mirror_memory_reset(struct mirror_memory *memory)
 static bool try_charge(struct mirror_memory *memory, size_t size)
 {
     size_t before = atomic_fetch_add_explicit(&memory->used, size, memory_order_relaxed);
-    if (memory->limit == 0 || before + size <= memory->limit ||
+    size_t most = memory->limit + atomic_load_explicit(&memory->elastic, memory_order_relaxed);
+    if (memory->limit == 0 || before + size <= most ||
         atomic_load_explicit(&memory->unlimited, memory_order_relaxed) > 0)
         return true;
     uncharge(memory, size);

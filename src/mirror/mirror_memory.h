@@ -43,7 +43,8 @@ struct mirror_run {
 };
 
 struct mirror_memory {
-    size_t limit; /* 0: none */
+    size_t limit;          /* 0: none */
+    atomic_size_t elastic; /* beyond it, for a moment: where segments are put in files soon */
     atomic_size_t used;
     atomic_size_t index_used;
     atomic_size_t pool_free; /* bytes of blocks that no run uses */

@@ -91,6 +91,7 @@ struct mirror_segment {
     _Atomic uint64_t holds;           /* of a remote one: who reads it now, and << 32 how often somebody did */
     struct mirror_segment *next_held; /* the writer's: of those it holds */
     bool writer_holds;
+    atomic_bool used;    /* of a resident one: somebody held it since the evictor asked last */
     atomic_bool damaged; /* a column of it couldn't be used: anybody's */
     bool outgrown;       /* another one has taken over its rows and its heap */
 

@@ -7,6 +7,16 @@ size_t mirror_memory_bytes(const struct mirror *mirror)
     return atomic_load_explicit(&mirror->memory.used, memory_order_relaxed);
 }
 
+size_t mirror_memory_limit(const struct mirror *mirror)
+{
+    return mirror->memory.limit;
+}
+
+uint64_t mirror_written_bytes(const struct mirror *mirror)
+{
+    return atomic_load_explicit(&mirror->written_bytes, memory_order_relaxed);
+}
+
 size_t mirror_garbage_bytes(const struct mirror *mirror)
 {
     return atomic_load_explicit(&mirror->garbage_bytes, memory_order_relaxed);

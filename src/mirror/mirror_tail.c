@@ -64,6 +64,15 @@ uint32_t mirror_tail_most(const struct mirror *mirror, const struct mirror_tail 
     return most_slots(mirror, slot_bytes(tail, columns));
 }
 
+bool mirror_tail_is_portion(const struct mirror *mirror, const struct mirror_tail *tail)
+{
+    const struct mirror_segment *segment = tail->segment;
+    if (atomic_load_explicit(&mirror->memory.elastic, memory_order_relaxed) == 0 || tail->rows < MIRROR_VECTOR_ROWS)
+        return false;
+    size_t heap = segment->heap == NULL ? 0 : segment->heap->bytes;
+    return heap + tail->rows * mirror_segment_slot_bytes(segment) > mirror->memory.limit / 32;
+}
+
 uint32_t mirror_tail_slots(const struct mirror *mirror, const struct mirror_tail *tail, uint32_t columns, uint64_t rows,
                            size_t bytes)
 {

@@ -101,8 +101,13 @@ void mirror_hold(const struct mirror_table_view *view, uint32_t number, struct m
     if (hold->segment == segment)
         return;
     mirror_hold_end(hold);
-    if (segment == NULL || !segment->remote)
+    if (segment == NULL)
         return;
+    if (!segment->remote) {
+        if (!atomic_load_explicit(&segment->used, memory_order_relaxed))
+            atomic_store_explicit((atomic_bool *)(uintptr_t)&segment->used, true, memory_order_relaxed);
+        return;
+    }
     mirror_segment_hold(segment);
     hold->segment = segment;
 }

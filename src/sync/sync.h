@@ -71,6 +71,9 @@ void sync_close(struct sync **sync);
 /* Changes up to here are kept elsewhere, and may be pruned; INT64_MAX: as far as they are applied. Any thread. */
 void sync_durable(struct sync *sync, int64_t position);
 
+/* Calls `run` as the mirror's writer between two cycles, and publishes what came of it; it has to be done in microseconds. Any thread. */
+void sync_exchange(struct sync *sync, void (*run)(void *context), void *context);
+
 /* Something of the mirror was found damaged: its table is built again soon. Any thread. */
 void sync_mend(struct sync *sync);
 

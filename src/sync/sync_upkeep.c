@@ -115,6 +115,19 @@ static rhei_status compact(struct sync *sync, struct rhei_error *error)
     return RHEI_OK;
 }
 
+void sync_exchange(struct sync *sync, void (*run)(void *context), void *context)
+{
+    sync_own(sync);
+    sync_turn_take(sync);
+    run(context);
+    sync_turn_give(sync);
+    sync_share_publish_again(sync);
+    sync_disown(sync);
+    base_mutex_lock(&sync->lock);
+    sync_upkeep_tidy(sync); /* what was resident may go */
+    base_mutex_unlock(&sync->lock);
+}
+
 static void compact_all(struct sync *sync)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
