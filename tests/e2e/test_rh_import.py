@@ -129,6 +129,22 @@ def test_a_bad_line_far_inside_is_found_among_many(rh, file):
     assert count(rh, "t") == 19999
 
 
+def test_what_is_wrong_is_told_in_the_order_of_the_file(rh, file, tmp_path):
+    """Lines that are no rows, and rows that the database refuses, between one another."""
+    lines = [f"{number},row {number}" for number in range(1, 4001)]
+    wrong = {5: "3,twice", 9: "x,no number", 10: "4", 700: "1,twice", 701: "\"open\"z,1", 1500: "9,9,9", 2999: "2,twice"}
+    for at, line in wrong.items():
+        lines[at] = line
+    file("a,b\n" + "\n".join(lines) + "\n")
+    for capture in ([], ["--capture"]):
+        rh.run("exec", *capture, "DROP TABLE IF EXISTS t; CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
+        assert "data.csv, line 7: UNIQUE" in rh.run("import", "data.csv", "t", code=1).stderr
+        rh.run("import", "data.csv", "t", "--reject", "bad.csv")
+        with open(tmp_path / "bad.csv", newline="") as opened:
+            assert [(int(row["line"]), row["record"]) for row in csv.DictReader(opened)] == [(at + 2, line) for at, line in wrong.items()]
+        assert count(rh, "t") == 4000 - len(wrong)
+
+
 def test_batches_are_kept_before_an_error(rh, file):
     file("a\n" + "\n".join(map(str, range(1000))) + "\nbad\n")
     rh.run("exec", "CREATE TABLE t (a INTEGER)")

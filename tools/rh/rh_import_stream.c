@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The records of the file as an Arrow stream, which rhei_ingest_arrow takes in. A batch remembers where in the file its rows stand, for the
- * database may refuse one of them: it does so before it asks for the next batch.
+ * database may refuse one of them: it does so before it asks for the next batch. What is wrong with lines between those rows waits as
+ * long, so that everything is told in the order of the file, and the first thing that is wrong ends an import that nothing may be.
  */
 #include "rh_import.h"
 #include "rh_import_batch.h"
@@ -22,6 +23,13 @@ struct row {
     size_t raw, raw_length; /* in `raw`, when there is a reject file */
 };
 
+/* A complaint about a line behind the first `rows` of the batch; its texts are in `waiting_bytes`. */
+struct waiting {
+    size_t rows;
+    uint64_t line, column;
+    size_t why, raw, raw_length;
+};
+
 struct rh_stream {
     struct rh_import *import;
     struct rh_batch *batch;
@@ -29,23 +37,67 @@ struct rh_stream {
     struct rh_buffer blobs;    /* of a record */
     struct row rows[RH_BATCH_ROWS];
     struct rh_buffer raw;
+    struct waiting *waiting;
+    size_t waiting_count, waiting_room, waiting_told;
+    struct rh_buffer waiting_bytes;
     uint64_t given;         /* rows of the batches before */
     bool begun, over, told; /* told: the error that ended it, on standard error */
 };
 
 /* ---- Records. ------------------------------------------------------------------------------------------------------ */
 
-static bool complain_field(struct rh_import *import, const struct rh_csv_field *field, const char *why)
+/* False: it ends the import, once the rows before it are in. */
+static bool complain(struct rh_stream *stream, const struct rh_complaint *complaint)
 {
-    const struct rh_csv_record *record = &import->csv.record;
+    struct rh_buffer *bytes = &stream->waiting_bytes;
+    if (stream->waiting_count == stream->waiting_room) {
+        stream->waiting_room = stream->waiting_room == 0 ? 16 : 2 * stream->waiting_room;
+        stream->waiting = rh_reallocate(stream->waiting, stream->waiting_room * sizeof *stream->waiting);
+    }
+    struct waiting *waiting = &stream->waiting[stream->waiting_count++];
+    *waiting = (struct waiting){.rows = rh_batch_rows(stream->batch),
+                                .line = complaint->line,
+                                .column = complaint->column,
+                                .why = bytes->length,
+                                .raw_length = complaint->raw_length};
+    rh_buffer_add(bytes, complaint->why, strlen(complaint->why) + 1);
+    waiting->raw = bytes->length;
+    rh_buffer_add(bytes, complaint->raw, complaint->raw_length);
+    return stream->import->rejects != NULL;
+}
+
+/* Tells what came before the row of this number in the batch. False: the import is over. */
+static bool tell_waiting(struct rh_stream *stream, size_t row)
+{
+    for (; stream->waiting_told < stream->waiting_count; stream->waiting_told++) {
+        const struct waiting *waiting = &stream->waiting[stream->waiting_told];
+        struct rh_complaint complaint = {.line = waiting->line,
+                                         .column = waiting->column,
+                                         .why = stream->waiting_bytes.bytes + waiting->why,
+                                         .raw = stream->waiting_bytes.bytes + waiting->raw,
+                                         .raw_length = waiting->raw_length};
+        if (waiting->rows > row)
+            return true;
+        if (!rh_import_complain(stream->import, &complaint))
+            return false;
+    }
+    stream->waiting_count = stream->waiting_told = 0;
+    rh_buffer_clear(&stream->waiting_bytes);
+    return true;
+}
+
+static bool complain_field(struct rh_stream *stream, const struct rh_csv_field *field, const char *why)
+{
+    const struct rh_csv_record *record = &stream->import->csv.record;
     struct rh_complaint complaint = {.why = why, .raw = record->raw, .raw_length = record->raw_length};
-    rh_csv_place(&import->csv, field->offset, &complaint.line, &complaint.column);
-    return rh_import_complain(import, &complaint);
+    rh_csv_place(&stream->import->csv, field->offset, &complaint.line, &complaint.column);
+    return complain(stream, &complaint);
 }
 
 /* A record with another number of fields than there are columns. */
-static bool complain_count(struct rh_import *import)
+static bool complain_count(struct rh_stream *stream)
 {
+    const struct rh_import *import = stream->import;
     const struct rh_csv_record *record = &import->csv.record;
     struct rh_buffer why = {0};
     size_t first = record->count < import->column_count ? record->count - 1 : import->column_count;
@@ -53,7 +105,7 @@ static bool complain_count(struct rh_import *import)
                      import->column_count);
     if (record->count < import->column_count)
         rh_buffer_format(&why, " ('%s' is missing)", import->columns[record->count].name);
-    bool go_on = complain_field(import, &record->fields[first], why.bytes);
+    bool go_on = complain_field(stream, &record->fields[first], why.bytes);
     rh_buffer_free(&why);
     return go_on;
 }
@@ -88,20 +140,20 @@ static bool take_field(struct rh_stream *stream, size_t at, struct rh_buffer *wh
     return false;
 }
 
-/* The record into the batch, or among the rejects. False: the import is over; told. */
+/* The record into the batch, or a complaint about it. False: no more records. */
 static bool add_record(struct rh_stream *stream)
 {
     struct rh_import *import = stream->import;
     const struct rh_csv_record *record = &import->csv.record;
     if (record->count != import->column_count)
-        return complain_count(import);
+        return complain_count(stream);
     rh_buffer_clear(&stream->blobs);
     for (size_t at = 0; at < record->count; at++) {
         struct rh_buffer why = {0};
         if (take_field(stream, at, &why))
             continue;
         rh_buffer_format(&why, " (column %s %s)", import->columns[at].name, import->columns[at].type);
-        bool go_on = complain_field(import, &record->fields[at], why.bytes);
+        bool go_on = complain_field(stream, &record->fields[at], why.bytes);
         rh_buffer_free(&why);
         return go_on;
     }
@@ -118,12 +170,12 @@ static bool add_record(struct rh_stream *stream)
     return true;
 }
 
-/* Records until the batch is full or the file ends. False: the import is over; told. */
+/* Records until the batch is full, the file ends, or a line is wrong that may not be. False: the file can't be read; told. */
 static bool fill_batch(struct rh_stream *stream)
 {
     struct rh_import *import = stream->import;
     while (rh_batch_rows(stream->batch) < RH_BATCH_ROWS &&
-           rh_batch_bytes(stream->batch) + stream->raw.length < BATCH_BYTES) {
+           rh_batch_bytes(stream->batch) + stream->raw.length + stream->waiting_bytes.length < BATCH_BYTES) {
         const struct rh_csv_record *record = &import->csv.record;
         enum rh_csv_result result = rh_csv_next(&import->csv);
         if (result == RH_CSV_END) {
@@ -138,15 +190,15 @@ static bool fill_batch(struct rh_stream *stream)
                                              .why = import->csv.why,
                                              .raw = record->raw,
                                              .raw_length = record->raw_length};
-            if (!rh_import_complain(import, &complaint))
-                return false;
+            if (!complain(stream, &complaint))
+                return true;
             continue;
         }
         /* an empty line is a row only where a row is one field */
         if (import->column_count > 1 && record->raw_length == 0)
             continue;
         if (!add_record(stream))
-            return false;
+            return true;
     }
     return true;
 }
@@ -192,11 +244,16 @@ static int stream_next(struct ArrowArrayStream *self, struct ArrowArray *out)
     rh_buffer_clear(&stream->raw);
     if (rh_interrupted())
         return ECANCELED;
-    stream->told = !stream->over && !fill_batch(stream);
-    if (!stream->told && rh_batch_rows(stream->batch) == 0)
-        stream->told = !end(stream);
-    else if (!stream->told)
+    do { /* a batch of complaints alone is told at once */
+        if (!tell_waiting(stream, SIZE_MAX) || (!stream->over && !fill_batch(stream))) {
+            stream->told = true;
+            return EIO;
+        }
+    } while (rh_batch_rows(stream->batch) == 0 && (!stream->over || stream->waiting_count > 0));
+    if (rh_batch_rows(stream->batch) > 0)
         rh_batch_array(stream->batch, out);
+    else
+        stream->told = !end(stream);
     return stream->told ? EIO : 0;
 }
 
@@ -217,7 +274,12 @@ static bool on_reject(void *context, const struct rhei_ingest_reject *reject)
 {
     struct rh_stream *stream = context;
     struct rh_import *import = stream->import;
-    const struct row *row = &stream->rows[(uint64_t)reject->row - stream->given];
+    size_t number = (size_t)((uint64_t)reject->row - stream->given);
+    const struct row *row = &stream->rows[number];
+    if (!tell_waiting(stream, number)) {
+        stream->told = true;
+        return false;
+    }
     if (reject->rolled_back) {
         /* ON CONFLICT ROLLBACK, or RAISE(ROLLBACK): going on would be another transaction */
         rh_tell(import->tool,
@@ -304,6 +366,8 @@ bool rh_import_rows(struct rh_import *import)
     rh_batch_free(&stream->batch);
     rh_buffer_free(&stream->blobs);
     rh_buffer_free(&stream->raw);
+    rh_buffer_free(&stream->waiting_bytes);
+    free(stream->waiting);
     free(stream->values);
     free(stream);
     if (status == RHEI_OK || told)
