@@ -119,6 +119,11 @@ RHEI_API struct rhei_value rhei_name(const char *name);
  * @{ */
 
 enum rhei_sync_mode { RHEI_SYNC_DESTRUCTIVE = 0, RHEI_SYNC_TEMPORAL = 1 };
+/** How one table is kept, whatever the others are. */
+struct rhei_table_mode {
+    const char *table; /**< its name, without upper and lower case */
+    int32_t sync_mode; /**< enum rhei_sync_mode */
+};
 enum rhei_olap_backend { RHEI_OLAP_DUCKDB = 0, RHEI_OLAP_DATAFUSION = 1, RHEI_OLAP_NONE = 2 };
 enum rhei_synchronous { RHEI_SYNCHRONOUS_NORMAL = 0, RHEI_SYNCHRONOUS_FULL = 1, RHEI_SYNCHRONOUS_OFF = 2 };
 enum rhei_log_level { RHEI_LOG_ERROR = 1, RHEI_LOG_WARN = 2, RHEI_LOG_INFO = 3, RHEI_LOG_DEBUG = 4 };
@@ -220,6 +225,13 @@ struct rhei_config {
      * Needs RocksDB on the machine, else RHEI_UNSUPPORTED.
      */
     const char *rocksdb_cdc_path;
+    /** Tables that aren't kept as `sync_mode` says; they win over a file's. Copied by rhei_open(). */
+    const struct rhei_table_mode *table_modes;
+    size_t table_mode_count;
+    /** Seconds after which a version that ended is forgotten (sync_mode temporal); 0: never for its age. */
+    uint32_t history_max_age_s;
+    /** How many versions that ended are kept of each row; 0: all. */
+    uint32_t history_max_versions;
 };
 
 /**

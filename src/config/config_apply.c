@@ -299,9 +299,34 @@ static rhei_status apply_columns(struct apply *apply, const struct toml_node *no
 
 /* ---- Lists of tables ---------------------------------------------------------------------------------------------- */
 
+/* As of the engine, by the same words. */
+static rhei_status apply_mode(struct apply *apply, const struct toml_node *node, struct config_table *table)
+{
+    const struct config_key *key = config_find_key("engine", "sync_mode");
+    const char *text = NULL;
+    if (!kind_fits(key, node))
+        return key_of_wrong_kind(apply, key, node);
+    rhei_status status = text_of(apply, node, key->name, &text);
+    for (const struct config_choice *choice = key->choices; status == RHEI_OK && choice->name != NULL; choice++)
+        if (base_fold_compare(choice->name, text) == 0) {
+            table->sync_mode = choice->value;
+            return RHEI_OK;
+        }
+    if (status != RHEI_OK)
+        return status;
+    struct base_buffer words = {0};
+    config_choices(key, &words);
+    status = words.failed
+                 ? error_no_memory(apply->error)
+                 : error_set(apply->error, RHEI_CONFIG, "sync_mode can't be \"%.60s\": it takes %s", text, words.data);
+    base_buffer_reset(&words);
+    return at_line(apply, node, status);
+}
+
 static rhei_status apply_table(struct apply *apply, const struct toml_node *node, struct config_table *table)
 {
-    static const char *const names[] = {"name", "ddl", "columns"};
+    static const char *const names[] = {"name", "ddl", "sync_mode", "columns"};
+    table->sync_mode = -1;
     if (node->kind != TOML_TABLE)
         return wrong_kind(apply, node, "tables", "[[tables]] sections");
     rhei_status status = place_of(apply, node, &table->origin);
@@ -311,10 +336,12 @@ static rhei_status apply_table(struct apply *apply, const struct toml_node *node
             status = copy_text(apply, item, "name", &table->name);
         else if (strcmp(item->key, "ddl") == 0)
             status = copy_text(apply, item, "ddl", &table->ddl);
+        else if (strcmp(item->key, "sync_mode") == 0)
+            status = apply_mode(apply, item, table);
         else if (strcmp(item->key, "columns") == 0)
             status = apply_columns(apply, item, &table->columns, &table->column_count);
         else
-            status = unknown_key(apply, item, "[[tables]]", names, 3);
+            status = unknown_key(apply, item, "[[tables]]", names, 4);
     }
     if (status == RHEI_OK && table->name == NULL)
         status = at_line(apply, node, error_set(apply->error, RHEI_CONFIG, "this [[tables]] section has no name"));

@@ -35,6 +35,8 @@ struct config_engine {
     int olap_backend;           /* enum config_backend */
     uint64_t olap_memory_limit; /* bytes */
     int sync_mode;              /* enum config_sync_mode */
+    uint64_t history_max_age;   /* seconds */
+    uint64_t history_max_versions;
     uint64_t sync_interval_ms;
     uint64_t sync_batch_size;
     bool prune_after_sync;
@@ -104,6 +106,7 @@ struct config_table {
     char *origin; /* "FILE:LINE" */
     char *name;
     char *ddl;
+    int sync_mode; /* enum config_sync_mode; -1: the engine's */
     struct config_column *columns;
     size_t column_count;
 };

@@ -105,6 +105,12 @@ const struct config_key config_keys[] = {
      .effect = "the least grave of what rhei_config.log gets"},
     {CHOICE(ENGINE, "sync_mode", "destructive", engine.sync_mode, sync_modes), .field = "sync_mode",
      .effect = "whether the column store holds the rows as they are now alone, or every version of them, too"},
+    {NUMBER(ENGINE, "history_max_age", "0", engine.history_max_age, 0, 3155760000), .unit = "seconds",
+     .field = "history_max_age_s",
+     .effect = "with sync_mode temporal: versions that ended so long ago are forgotten; 0: never for their age"},
+    {NUMBER(ENGINE, "history_max_versions", "0", engine.history_max_versions, 0, 4294967295), .unit = "versions",
+     .field = "history_max_versions",
+     .effect = "with sync_mode temporal: of each row so many versions that ended are kept; 0: all"},
     {TEXT(ENGINE, "olap_path", NULL, engine.olap_path), .field = "olap_path",
      .effect = "folder in which the column store is kept, so that the next opening takes it over; left out: in memory "
                "alone, and built at open"},

@@ -30,6 +30,10 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         config->sync_batch_rows = engine->sync_batch_size;
     if (config->scrub_interval_s == 0)
         config->scrub_interval_s = (uint32_t)engine->scrub_interval;
+    if (config->history_max_age_s == 0)
+        config->history_max_age_s = (uint32_t)engine->history_max_age;
+    if (config->history_max_versions == 0)
+        config->history_max_versions = (uint32_t)engine->history_max_versions;
     if (config->checkpoint_interval_ms == 0)
         config->checkpoint_interval_ms = (uint32_t)engine->checkpoint_interval_ms;
     if (config->busy_timeout_ms == 0)
@@ -78,9 +82,56 @@ static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei
     return RHEI_OK;
 }
 
+static rhei_status add_mode(struct rhei_db *db, const char *table, int32_t mode, struct rhei_error *error)
+{
+    char *name = base_strdup(table);
+    if (name == NULL)
+        return error_no_memory(error);
+    db->modes[db->mode_count++] = (struct rhei_table_mode){name, mode};
+    db->any_temporal = db->any_temporal || mode == RHEI_SYNC_TEMPORAL;
+    return RHEI_OK;
+}
+
+/* The caller's first, which win. */
+static rhei_status take_modes(struct rhei_db *db, struct rhei_error *error)
+{
+    const struct rhei_config *config = &db->config;
+    size_t files = db->settings != NULL ? db->settings->table_count : 0;
+    rhei_status status = RHEI_OK;
+    db->modes = base_alloc_zero(config->table_mode_count + files + 1, sizeof *db->modes);
+    if (db->modes == NULL)
+        return error_no_memory(error);
+    for (size_t t = 0; t < config->table_mode_count && status == RHEI_OK; t++) {
+        const struct rhei_table_mode *mode = &config->table_modes[t];
+        if (mode->table == NULL || mode->sync_mode < RHEI_SYNC_DESTRUCTIVE || mode->sync_mode > RHEI_SYNC_TEMPORAL)
+            return error_set(
+                error, RHEI_INVALID,
+                "rhei_config.table_modes[%zu] needs a table's name, and a mode of destructive and temporal", t);
+        status = add_mode(db, mode->table, mode->sync_mode, error);
+    }
+    for (size_t t = 0; t < files && status == RHEI_OK; t++)
+        if (db->settings->tables[t].sync_mode >= 0)
+            status = add_mode(db, db->settings->tables[t].name,
+                              db->settings->tables[t].sync_mode == CONFIG_TEMPORAL ? RHEI_SYNC_TEMPORAL
+                                                                                   : RHEI_SYNC_DESTRUCTIVE,
+                              error);
+    db->config.table_modes = db->modes;
+    db->config.table_mode_count = db->mode_count;
+    return status;
+}
+
+void engine_config_free(struct rhei_db *db)
+{
+    for (size_t m = 0; m < db->mode_count; m++)
+        base_free((void *)(uintptr_t)db->modes[m].table);
+    base_free(db->modes);
+}
+
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error)
 {
     rhei_status status = db->config.config_file != NULL ? merge_file(db, &path, error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = take_modes(db, error);
     if (status != RHEI_OK)
         return status;
     db->path = base_strdup(path != NULL ? path : "rhei.db");

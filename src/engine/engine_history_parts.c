@@ -20,7 +20,12 @@ enum { OWN_FROM, OWN_TO, OWN_OPERATION, OWN_SEQ, OWN_NAMES };
 
 bool engine_keeps_history(const struct rhei_db *db, const char *table)
 {
-    return db->keeps_history && strncmp(table, "_rhei_", 6) != 0;
+    if (!db->keeps_history || strncmp(table, "_rhei_", 6) == 0)
+        return false;
+    for (size_t m = 0; m < db->mode_count; m++)
+        if (base_fold_compare(db->modes[m].table, table) == 0)
+            return db->modes[m].sync_mode == RHEI_SYNC_TEMPORAL;
+    return db->config.sync_mode == RHEI_SYNC_TEMPORAL;
 }
 
 rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error)

@@ -57,7 +57,10 @@ struct rhei_db {
     struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
     struct engine_ticker *ticker;   /* tells how far calls are (engine_progress.c) */
     bool keeps_history;             /* some table does, or may */
-    atomic_bool said_before;        /* that there is nothing before the history */
+    struct rhei_table_mode *modes;  /* of tables that aren't as the rest */
+    size_t mode_count;
+    bool any_temporal;       /* one of them */
+    atomic_bool said_before; /* that there is nothing before the history */
     struct engine_counters counters;
     _Atomic(struct rhei_rows *)
         spare_rows; /* those of SQLite that were closed last: memory, and maybe the same statement again */
@@ -304,6 +307,7 @@ void engine_buffer_json(struct base_buffer *out, struct rhei_db *db);
 
 /* Fills db->config, path, olap_path and buffer_path from the file that config names, under what the caller set. */
 rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei_error *error);
+void engine_config_free(struct rhei_db *db);
 /* The logger that the settings ask for: the caller's function, with texts or with lines of JSON. */
 struct base_log engine_log_of(struct rhei_db *db);
 /* Appends a text as a JSON string. */

@@ -83,6 +83,8 @@ static rhei_status check_numbers(const struct rhei_config *config, struct rhei_e
         {"wal_limit_bytes", "wal_limit", config->wal_limit_bytes},
         {"checkpoint_interval_ms", "checkpoint_interval_ms", config->checkpoint_interval_ms},
         {"scrub_interval_s", "scrub_interval", config->scrub_interval_s},
+        {"history_max_age_s", "history_max_age", config->history_max_age_s},
+        {"history_max_versions", "history_max_versions", config->history_max_versions},
     };
     rhei_status status = RHEI_OK;
     for (size_t i = 0; status == RHEI_OK && i < sizeof numbers / sizeof numbers[0]; i++)
@@ -90,7 +92,7 @@ static rhei_status check_numbers(const struct rhei_config *config, struct rhei_e
     return status;
 }
 
-static rhei_status check(const struct rhei_config *config, struct rhei_error *error)
+static rhei_status check(const struct rhei_config *config, bool any_temporal, struct rhei_error *error)
 {
     if (config->sync_mode < RHEI_SYNC_DESTRUCTIVE || config->sync_mode > RHEI_SYNC_TEMPORAL)
         return error_set(error, RHEI_INVALID, "rhei_config.sync_mode %d is none of destructive and temporal",
@@ -104,7 +106,7 @@ static rhei_status check(const struct rhei_config *config, struct rhei_error *er
     rhei_status status = engine_freshness_check(&config->freshness, error);
     if (status != RHEI_OK)
         return status;
-    bool temporal = config->sync_mode == RHEI_SYNC_TEMPORAL;
+    bool temporal = config->sync_mode == RHEI_SYNC_TEMPORAL || any_temporal;
     if (temporal && config->olap_backend == RHEI_OLAP_NONE)
         return error_set(error, RHEI_UNSUPPORTED, "sync_mode temporal needs the column store, which has the history");
     if (config->olap_backend != RHEI_OLAP_DUCKDB && config->olap_backend != RHEI_OLAP_NONE)
@@ -209,7 +211,9 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     status = engine_watches_open(db, &sync.observer, error);
     if (status == RHEI_OK)
         status = engine_disk_open(db, &sync, error);
-    db->keeps_history = config->sync_mode == RHEI_SYNC_TEMPORAL;
+    db->keeps_history = config->sync_mode == RHEI_SYNC_TEMPORAL || db->any_temporal;
+    sync.history_max_age_us = (int64_t)config->history_max_age_s * 1000000;
+    sync.history_max_versions = config->history_max_versions;
     sync.keeps_history = db->keeps_history ? keeps_history : NULL;
     sync.history_context = db;
     if (status == RHEI_OK)
@@ -289,7 +293,7 @@ rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_d
         status = engine_config_load(made, path, error);
     if (status == RHEI_OK) {
         defaults(&made->config);
-        status = check(&made->config, error);
+        status = check(&made->config, made->any_temporal, error);
     }
     made->log = engine_log_of(made);
     if (status == RHEI_OK)
@@ -333,6 +337,7 @@ void rhei_close(rhei_db **db)
     engine_shown_close(closing);
     engine_ticker_close(&closing->ticker);
     config_free(&closing->settings);
+    engine_config_free(closing);
     if (closing->temp_folder != NULL)
         (void)rmdir(closing->temp_folder); /* empty, or never made */
     base_free(closing->temp_folder);

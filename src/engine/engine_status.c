@@ -151,6 +151,9 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
     metric(list, "rhei_sync_cycle_seconds_count", "", "Sync cycles timed", true, (double)sync.cycle_time.count);
     metric(list, "rhei_sync_failures_total", "", "Cycles that failed", true, (double)sync.failures);
     metric(list, "rhei_sync_builds_total", "", "Tables built", true, (double)sync.builds);
+    metric(list, "rhei_history_versions", "", "Versions of rows that histories have", false, (double)sync.versions);
+    metric(list, "rhei_history_forgotten_total", "", "Versions that were forgotten for their age or number", true,
+           (double)sync.forgotten);
     metric(list, "rhei_sync_tables", "", "Tables that can be mirrored", false, (double)sync.tables);
     metric(list, "rhei_sync_tables_ready", "", "Tables that the mirror answers for", false, (double)sync.tables_ready);
     struct mirror_status mirror = {0};
@@ -262,7 +265,8 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
         engine_json_text(out, db->buffer_path);
     else
         base_buffer_text(out, "null");
-    base_buffer_format(out, ", \"checkpoint_interval_ms\": %u", config->checkpoint_interval_ms);
+    base_buffer_format(out, ", \"checkpoint_interval_ms\": %u, \"history_max_age\": %u, \"history_max_versions\": %u",
+                       config->checkpoint_interval_ms, config->history_max_age_s, config->history_max_versions);
     base_buffer_format(
         out,
         ", \"olap_backend\": \"%s\", \"sync_mode\": \"%s\", \"wal_limit\": %" PRIu64

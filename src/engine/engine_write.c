@@ -45,7 +45,7 @@ static rhei_status await_history(const struct engine_write *write, struct engine
     struct rhei_db *db = write->db;
     bool asks = engine_history_may_be(write->sql, NULL);
     if (!db->keeps_history || db->sync == NULL ||
-        (write->session != NULL && rhei_session_in_transaction(write->session)))
+        (write->session != NULL && oltp_session_in_transaction(write->session->oltp)))
         return RHEI_OK;
     if (!asks && !may_change_schema(write->sql))
         return RHEI_OK;

@@ -35,6 +35,8 @@ struct sync_config {
     /* Does the table keep a history (sync_history.c)? Any thread; NULL: none does. Told once for each load. */
     bool (*keeps_history)(void *context, const char *table);
     void *history_context;
+    int64_t history_max_age_us;    /* versions that ended so long ago are forgotten; 0: none for that */
+    uint32_t history_max_versions; /* of a row, that ended; the older ones are forgotten. 0: none for that */
     struct sync *beside;    /* the first that was opened on this mirror, which outlives this one; NULL: this is it */
     size_t batch_rows;      /* rows held at a time */
     uint32_t build_threads; /* loaders of one build; 0: one per core */
@@ -199,6 +201,8 @@ struct sync_status {
     struct sync_histogram cycle_time;
     uint32_t tables, tables_ready;
     char last_error[256];
+    uint64_t forgotten;                  /* versions that retention took */
+    uint64_t versions;                   /* rows of all tables of histories */
     uint64_t verifications, differences; /* comparisons of all tables in the background; tables that differed */
 };
 void sync_get_status(struct sync *sync, struct sync_status *status);

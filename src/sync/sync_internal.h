@@ -169,6 +169,7 @@ struct sync {
     uint64_t touched_rows; /* lock: rows that died since compaction last looked */
     int64_t touched_since_ns, compact_not_before_ns;
     int64_t tidy_at_ns; /* lock; 0: nothing to tidy */
+    int64_t trim_at_ns; /* the upkeep's: when versions are forgotten next; INT64_MAX: never */
     size_t freed_bytes; /* lock: since the allocator was last asked to give back what it has free */
     base_mutex prune_lock;
 };

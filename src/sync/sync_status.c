@@ -29,12 +29,29 @@ bool sync_table_ready(const struct sync *sync, uint32_t table)
     return ready;
 }
 
+static uint64_t count_versions(struct sync *sync)
+{
+    struct mirror_snapshot snapshot;
+    const struct mirror_table_view *view;
+    uint64_t rows = 0;
+    uint32_t first = (uint32_t)(TABLE_HISTORY | sync->config.source_number) << TABLE_SOURCE_SHIFT;
+    if (mirror_snapshot_take(sync->config.mirror, &snapshot) != RHEI_OK)
+        return 0;
+    for (uint32_t id = first + 1;
+         (view = mirror_view_next(&snapshot, &id)) != NULL && id >> TABLE_SOURCE_SHIFT == first >> TABLE_SOURCE_SHIFT;
+         id++)
+        rows += mirror_view_row_count(view);
+    mirror_snapshot_release(&snapshot);
+    return rows;
+}
+
 void sync_get_status(struct sync *sync, struct sync_status *status)
 {
     base_mutex_lock(&sync->lock);
     *status = sync->counters;
     status->tables = (uint32_t)sync->table_count;
     base_mutex_unlock(&sync->lock);
+    status->versions = count_versions(sync);
     status->running = sync_is_running(sync);
     status->position = sync_position(sync);
     int64_t fresh_at_ns = sync_fresh_at_ns(sync);

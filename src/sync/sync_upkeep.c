@@ -14,6 +14,7 @@
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "sync_history_trim.h"
 
 enum {
     PRUNE_DELAY_NS = 20000000, /* a row is forgotten this long after it was applied, */
@@ -218,9 +219,19 @@ static int64_t compact_due(const struct sync *sync)
     return later(due, sync->compact_not_before_ns);
 }
 
+/* The upkeep alone knows when it is due. */
+static void trim_histories(struct sync *sync)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (sync_history_trim(sync, &error) != RHEI_OK)
+        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "forgetting old versions: %s", error.message);
+    sync->trim_at_ns = base_now_ns() + sync_history_trim_pause_ns(sync);
+}
+
 void sync_upkeep_main(void *argument)
 {
     struct sync *sync = argument;
+    sync->trim_at_ns = sync_history_trims(sync) ? base_now_ns() + sync_history_trim_pause_ns(sync) : INT64_MAX;
     base_mutex_lock(&sync->lock);
     while (!atomic_load(&sync->stopping)) {
         int64_t now = base_now_ns();
@@ -228,8 +239,10 @@ void sync_upkeep_main(void *argument)
         int64_t tidy_ns = sync->tidy_at_ns ? sync->tidy_at_ns : INT64_MAX;
         int64_t due = prune_ns < compact_ns ? prune_ns : compact_ns;
         due = tidy_ns < due ? tidy_ns : due;
+        bool rests = due == INT64_MAX; /* until somebody has something to do that can't wait for what has its time */
+        due = sync->trim_at_ns < due ? sync->trim_at_ns : due;
         if (due > now) {
-            sync->upkeep_resting = due == INT64_MAX;
+            sync->upkeep_resting = rests;
             base_cond_wait_until(&sync->upkeep_cond, &sync->lock, due);
             continue;
         }
@@ -242,6 +255,8 @@ void sync_upkeep_main(void *argument)
         }
         if (compact_ns <= now)
             compact_all(sync);
+        if (sync->trim_at_ns <= now)
+            trim_histories(sync);
         if (tidy_ns <= now || compact_ns <= now)
             tidy(sync);
         base_mutex_lock(&sync->lock);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Retention: versions that ended long ago, or that are too many of a row, are forgotten.
+ *
+ *   1. What is to go is looked up in a snapshot, beside everybody; then it goes in small steps, each of them one of the owner's. Readers
+ *      keep what their snapshots have.
+ *   2. The book says from when on all is there (kept_us) with the first step, so that nobody is told a part of what was before.
+ *   3. Versions are in the order of their ends, segment by segment, so those that ended before a time are found at the front.
+ */
+#include "sync_history_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_buffer.h"
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+#include "sync_book.h"
+#include "sync_history_trim.h"
+
+enum { STEP_ROWS = 4096 };
+
+struct trimming {
+    struct sync *sync;
+    uint32_t number; /* of the generation */
+    struct mirror_snapshot snapshot;
+    const struct mirror_table_view *view;
+    const struct source_table *definition;
+    uint32_t visible;
+    struct rhei_value *rows; /* keys of the versions that go */
+    size_t count, capacity;
+    int64_t last_us, last_seq; /* newest end among them */
+    struct rhei_error *error;
+};
+
+static int64_t cell(const struct trimming *trimming, uint32_t segment, uint32_t offset, uint32_t column)
+{
+    struct rhei_value value;
+    mirror_view_value(trimming->view, segment, offset, column, &value);
+    return value.type == RHEI_INTEGER ? value.as.integer : 0;
+}
+
+/* This version goes. */
+static rhei_status mark(struct trimming *trimming, uint32_t segment, uint32_t offset)
+{
+    if (!base_grow((void **)&trimming->rows, &trimming->capacity, trimming->count + 1, sizeof(struct rhei_value)))
+        return error_no_memory(trimming->error);
+    int64_t until = cell(trimming, segment, offset, trimming->visible + UNTIL);
+    int64_t seq = cell(trimming, segment, offset, trimming->visible + ENDED_AT);
+    trimming->rows[trimming->count++] =
+        history_integer(cell(trimming, segment, offset, trimming->visible + HISTORY_COLUMNS));
+    trimming->last_us = until > trimming->last_us ? until : trimming->last_us;
+    trimming->last_seq = seq > trimming->last_seq ? seq : trimming->last_seq;
+    return RHEI_OK;
+}
+
+static bool is_dead(const struct mirror_vector *vector, uint32_t row)
+{
+    return vector->dead && (vector->dead[row / 64] >> (row % 64) & 1) != 0;
+}
+
+/* ---- By age. ------------------------------------------------------------------------------------------------------- */
+
+static rhei_status look_at_vector(struct trimming *trimming, uint32_t segment, uint32_t number, int64_t before_us)
+{
+    struct mirror_vector vector;
+    rhei_status status = RHEI_OK;
+    mirror_view_vector(trimming->view, segment, number, &vector);
+    for (uint32_t r = 0; r < vector.rows && status == RHEI_OK; r++) {
+        uint32_t offset = number * MIRROR_VECTOR_ROWS + r;
+        if (!is_dead(&vector, r) && cell(trimming, segment, offset, trimming->visible + UNTIL) <= before_us)
+            status = mark(trimming, segment, offset);
+    }
+    return status;
+}
+
+static rhei_status look_by_age(struct trimming *trimming, int64_t before_us)
+{
+    const struct rhei_value low = {.type = RHEI_NULL}, high = history_integer(before_us);
+    rhei_status status = RHEI_OK;
+    for (uint32_t s = 0; s < mirror_view_segment_count(trimming->view) && status == RHEI_OK; s++) {
+        uint32_t rows = mirror_view_segment_rows(trimming->view, s);
+        if (rows == 0 || !mirror_view_may_match(trimming->view, s, UINT32_MAX, trimming->visible + UNTIL, &low, &high))
+            continue;
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < rows && status == RHEI_OK; v++)
+            if (mirror_view_may_match(trimming->view, s, v, trimming->visible + UNTIL, &low, &high))
+                status = look_at_vector(trimming, s, v, before_us);
+    }
+    return status;
+}
+
+/* ---- By number. ---------------------------------------------------------------------------------------------------- */
+
+struct place {
+    int64_t row;
+    uint32_t segment, offset;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t left = ((const struct place *)a)->row, right = ((const struct place *)b)->row;
+    return left > right ? -1 : left < right;
+}
+
+static rhei_status list_versions(struct trimming *trimming, struct place **places, size_t *count)
+{
+    size_t capacity = 0;
+    for (uint32_t s = 0; s < mirror_view_segment_count(trimming->view); s++)
+        for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(trimming->view, s); v++) {
+            struct mirror_vector vector;
+            mirror_view_vector(trimming->view, s, v, &vector);
+            for (uint32_t r = 0; r < vector.rows; r++) {
+                uint32_t offset = v * MIRROR_VECTOR_ROWS + r;
+                if (is_dead(&vector, r))
+                    continue;
+                if (!base_grow((void **)places, &capacity, *count + 1, sizeof(struct place)))
+                    return error_no_memory(trimming->error);
+                (*places)[(*count)++] =
+                    (struct place){cell(trimming, s, offset, trimming->visible + HISTORY_COLUMNS), s, offset};
+            }
+        }
+    return RHEI_OK;
+}
+
+/* The key's columns as bytes: equal where they are, and only there. */
+static void put_key(const struct trimming *trimming, const struct source_table *open, const struct place *place,
+                    struct base_buffer *key)
+{
+    base_buffer_clear(key);
+    for (uint32_t k = 0; k < open->key_count; k++) {
+        struct rhei_value value;
+        mirror_view_value(trimming->view, place->segment, place->offset, open->key_columns[k], &value);
+        uint32_t length = value.type >= RHEI_TEXT ? value.length : 0;
+        base_buffer_append(key, &value.type, sizeof value.type);
+        base_buffer_append(key, &length, sizeof length);
+        if (value.type >= RHEI_TEXT)
+            base_buffer_append(key, value.as.bytes, length);
+        else if (value.type != RHEI_NULL)
+            base_buffer_append(key, &value.as, sizeof value.as.integer);
+    }
+}
+
+/* From the newest to the oldest: whatever is behind `most` ends of its row goes. */
+static rhei_status count_versions(struct trimming *trimming, const struct source_table *open, struct base_map *seen,
+                                  const struct place *places, size_t count, uint32_t most)
+{
+    struct base_buffer key = {0};
+    rhei_status status = RHEI_OK;
+    for (size_t p = 0; p < count && status == RHEI_OK; p++) {
+        put_key(trimming, open, &places[p], &key);
+        uintptr_t ends = key.failed ? 0 : (uintptr_t)base_map_find(seen, key.data, key.len);
+        bool deletion = cell(trimming, places[p].segment, places[p].offset, trimming->visible + SINCE) ==
+                            cell(trimming, places[p].segment, places[p].offset, trimming->visible + UNTIL) &&
+                        cell(trimming, places[p].segment, places[p].offset, trimming->visible + SEQUENCE) ==
+                            cell(trimming, places[p].segment, places[p].offset, trimming->visible + ENDED_AT);
+        if (key.failed)
+            status = error_no_memory(trimming->error);
+        else if (ends >= most)
+            status = mark(trimming, places[p].segment, places[p].offset);
+        else if (!deletion && !base_map_put(seen, key.data, key.len, (void *)(ends + 1), NULL)) /* NOLINT: a number */
+            status = error_no_memory(trimming->error);
+    }
+    base_buffer_reset(&key);
+    return status;
+}
+
+/* A table's columns of its key, by the table of versions that are valid; a row without one has no key to count by. */
+static rhei_status look_by_number(struct trimming *trimming, uint32_t most)
+{
+    const struct mirror_table_view *open =
+        mirror_view(&trimming->snapshot, sync_book_open_id(trimming->sync, trimming->number));
+    struct place *places = NULL;
+    size_t count = 0;
+    if (!open || (mirror_view_definition(open)->key_columns[0] >= trimming->visible))
+        return RHEI_OK;
+    struct base_map *seen = base_map_new(false);
+    rhei_status status = seen ? list_versions(trimming, &places, &count) : error_no_memory(trimming->error);
+    if (status == RHEI_OK && count > 0) {
+        qsort(places, count, sizeof *places, newest_first);
+        status = count_versions(trimming, mirror_view_definition(open), seen, places, count, most);
+    }
+    base_map_free(&seen);
+    base_free(places);
+    return status;
+}
+
+/* ---- They go. ------------------------------------------------------------------------------------------------------ */
+
+/* Under `lock`, with the turn: all generations of a table begin to be whole at one time. */
+static rhei_status raise_kept(struct trimming *trimming)
+{
+    struct sync *sync = trimming->sync;
+    const struct sync_generation *own = sync_book_find(sync, trimming->number);
+    rhei_status status = RHEI_OK;
+    for (size_t g = 0; own && g < sync->book.count && status == RHEI_OK; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (base_fold_compare(generation->table, own->table) != 0 ||
+            (generation->kept_us >= trimming->last_us && generation->kept_seq >= trimming->last_seq))
+            continue;
+        generation->kept_us = trimming->last_us > generation->kept_us ? trimming->last_us : generation->kept_us;
+        generation->kept_seq = trimming->last_seq > generation->kept_seq ? trimming->last_seq : generation->kept_seq;
+        status = sync_book_store(sync, generation, trimming->error);
+    }
+    return status;
+}
+
+/* With the turn. */
+static rhei_status delete_rows(struct trimming *trimming, size_t first, size_t count)
+{
+    uint8_t ops[STEP_ROWS];
+    const struct rhei_value **columns =
+        base_alloc_zero(trimming->definition->column_count, sizeof(const struct rhei_value *));
+    if (!columns)
+        return error_no_memory(trimming->error);
+    memset(ops, CHANGE_DELETE, sizeof ops);
+    for (uint32_t c = 0; c < trimming->definition->column_count; c++)
+        columns[c] = trimming->rows + first; /* of a deletion the key alone is looked at */
+    struct change_batch batch = {.table = sync_book_ended_id(trimming->sync, trimming->number),
+                                 .column_count = trimming->definition->column_count,
+                                 .row_count = count,
+                                 .op = ops,
+                                 .columns = columns};
+    rhei_status status = mirror_apply(trimming->sync->config.mirror, &batch, NULL, trimming->error);
+    base_free(columns);
+    return status;
+}
+
+/* One step: as the owner, so that no cycle runs. Shown at once where nothing else waits to be. */
+static rhei_status step(struct trimming *trimming, size_t first, size_t count)
+{
+    struct sync *sync = trimming->sync;
+    sync_own(sync);
+    bool was_dirty = sync->dirty;
+    base_mutex_lock(&sync->lock);
+    sync_turn_take(sync);
+    rhei_status status = sync_book_find(sync, trimming->number) ? RHEI_OK : RHEI_DONE; /* it went meanwhile */
+    if (status == RHEI_OK && first == 0)
+        status = raise_kept(trimming);
+    if (status == RHEI_OK)
+        status = delete_rows(trimming, first, count);
+    sync->dirty = was_dirty || (status != RHEI_OK && status != RHEI_DONE);
+    if (status == RHEI_OK)
+        sync->counters.forgotten += count;
+    sync_turn_give(sync);
+    base_mutex_unlock(&sync->lock);
+    if (status == RHEI_OK)
+        sync_share_publish_again(sync);
+    sync_disown(sync);
+    sync_fault(sync, "sync.history.trimmed");
+    return status;
+}
+
+/* A generation of which nothing is valid, and nothing is left: it goes as a whole. */
+static void drop_gone(struct sync *sync, uint32_t number, int64_t before_us)
+{
+    sync_own(sync);
+    bool was_dirty = sync->dirty, dropped = false;
+    base_mutex_lock(&sync->lock);
+    sync_turn_take(sync);
+    struct sync_generation *generation = sync_book_find(sync, number);
+    bool over = generation && (generation->gone_us != 0 ? generation->gone_us <= before_us : !generation->current);
+    if (over && mirror_rows(sync->config.mirror, sync_book_ended_id(sync, number)) == 0) {
+        sync_book_remove(sync, generation);
+        dropped = true;
+    }
+    sync->dirty = was_dirty;
+    sync_turn_give(sync);
+    base_mutex_unlock(&sync->lock);
+    if (dropped)
+        sync_share_publish_again(sync);
+    sync_disown(sync);
+}
+
+static rhei_status trim(struct sync *sync, uint32_t number, int64_t before_us, struct rhei_error *error)
+{
+    struct trimming trimming = {.sync = sync, .number = number, .error = error};
+    if (mirror_snapshot_take(sync->config.mirror, &trimming.snapshot) != RHEI_OK)
+        return error_no_memory(error);
+    trimming.view = mirror_view(&trimming.snapshot, sync_book_ended_id(sync, number));
+    trimming.definition = trimming.view ? mirror_view_definition(trimming.view) : NULL;
+    trimming.visible = trimming.view ? trimming.definition->column_count - HISTORY_COLUMNS - 1 : 0;
+    rhei_status status = RHEI_OK;
+    if (trimming.view && before_us > 0)
+        status = look_by_age(&trimming, before_us);
+    if (trimming.view && status == RHEI_OK && trimming.count == 0 && sync->config.history_max_versions > 0)
+        status = look_by_number(&trimming, sync->config.history_max_versions);
+    for (size_t first = 0; first < trimming.count && status == RHEI_OK; first += STEP_ROWS) {
+        size_t left = trimming.count - first;
+        if (atomic_load_explicit(&sync->stopping, memory_order_relaxed))
+            break;
+        status = step(&trimming, first, left < STEP_ROWS ? left : STEP_ROWS);
+    }
+    mirror_snapshot_release(&trimming.snapshot);
+    base_free(trimming.rows);
+    return status == RHEI_DONE ? RHEI_OK : status;
+}
+
+/* ---- When. --------------------------------------------------------------------------------------------------------- */
+
+bool sync_history_trims(const struct sync *sync)
+{
+    return sync->config.history_max_age_us > 0 || sync->config.history_max_versions > 0;
+}
+
+int64_t sync_history_trim_pause_ns(const struct sync *sync)
+{
+    static const int64_t least_ns = 100000000, most_ns = INT64_C(60000000000), of_numbers_ns = 1000000000;
+    int64_t ns = sync->config.history_max_age_us > 0 ? sync->config.history_max_age_us / 8 * 1000 : most_ns;
+    if (sync->config.history_max_versions > 0 && ns > of_numbers_ns)
+        ns = of_numbers_ns;
+    return ns < least_ns ? least_ns : ns > most_ns ? most_ns : ns;
+}
+
+static uint32_t next_number(struct sync *sync, uint32_t after)
+{
+    uint32_t found = 0;
+    base_mutex_lock(&sync->lock);
+    for (size_t g = 0; g < sync->book.count && found == 0; g++)
+        if (sync->book.generations[g]->number > after)
+            found = sync->book.generations[g]->number;
+    base_mutex_unlock(&sync->lock);
+    return found;
+}
+
+rhei_status sync_history_trim(struct sync *sync, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    int64_t now = base_wall_ms() * 1000;
+    int64_t before_us = sync->config.history_max_age_us > 0 ? now - sync->config.history_max_age_us : 0;
+    for (uint32_t number = 0; status == RHEI_OK && (number = next_number(sync, number)) != 0;) {
+        status = trim(sync, number, before_us, error);
+        if (status == RHEI_OK)
+            drop_gone(sync, number, before_us);
+    }
+    return status;
+}

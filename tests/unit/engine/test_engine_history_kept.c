@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A9: which tables keep a history, and how much of it: modes of single tables, retention by age and by number. */
+#include "../../support/engine_fixture.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SQL_BYTES = 512, WAIT_S = 60 };
+
+static struct fixture fixture;
+
+static void start(struct rhei_config *config)
+{
+    config->struct_size = sizeof *config;
+    fixture_init(&fixture);
+    fixture_open(&fixture, config);
+    must_execute(fixture.db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    must_execute(fixture.db, "CREATE TABLE u(k TEXT PRIMARY KEY, v) WITHOUT ROWID");
+    must_be_built(fixture.db);
+}
+
+static void must_be(const char *sql, const char *rows)
+{
+    for (int32_t route = RHEI_ROUTE_OLTP; route <= RHEI_ROUTE_OLAP; route++) {
+        char *got = must_rows(fixture.db, sql, NULL, route);
+        if (strcmp(got, rows) != 0)
+            fail_msg("%s (%s)\ngives\n%s\nnot\n%s", sql, route == RHEI_ROUTE_OLTP ? "oltp" : "olap", got, rows);
+        rhei_free(got);
+    }
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Until the statement gives this, or for long enough to be sure that it never will. */
+static void await(const char *sql, int64_t wanted)
+{
+    int64_t until = now_us() + (int64_t)WAIT_S * 1000000;
+    while (must_int64(fixture.db, sql, RHEI_ROUTE_OLAP) != wanted) {
+        if (now_us() > until)
+            fail_msg("%s: still %" PRId64 ", not %" PRId64, sql, must_int64(fixture.db, sql, RHEI_ROUTE_OLAP), wanted);
+        usleep(10000);
+    }
+}
+
+static double metric(const char *name)
+{
+    struct rhei_metric **metrics = NULL;
+    size_t count = 0;
+    double value = -1;
+    assert_int_equal(rhei_metric_list(fixture.db, &metrics, &count, NULL), RHEI_OK);
+    for (size_t m = 0; m < count; m++)
+        if (strcmp(metrics[m]->name, name) == 0)
+            value = metrics[m]->value;
+    rhei_free(metrics);
+    return value;
+}
+
+static void test_a9_old_versions_are_forgotten(void **state)
+{
+    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_age_s = 1};
+    char sql[SQL_BYTES];
+    (void)state;
+    start(&config);
+    must_execute(fixture.db, "INSERT INTO t VALUES (1, 1), (2, 2)");
+    must_execute(fixture.db, "INSERT INTO u VALUES ('a', 1)");
+    for (int i = 0; i < 5; i++)
+        must_execute(fixture.db, "UPDATE t SET v = v + 10");
+    must_execute(fixture.db, "DELETE FROM t WHERE id = 2");
+    must_execute(fixture.db, "UPDATE u SET v = 2");
+    int64_t before = now_us() - 1000;
+    await("SELECT count(*) FROM t_history", 1);
+    await("SELECT count(*) FROM u_history", 1);
+    must_be("SELECT id, v, _rhei_valid_to IS NULL FROM t_history", "i1|i51|i1\n");
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF %" PRId64, before - 5000000);
+    must_be(sql, "i0\n");
+    must_be("SELECT id, v FROM t FOR SYSTEM_TIME AS OF '2100-01-01'", "i1|i51\n");
+    must_be("SELECT id, v FROM t", "i1|i51\n");
+    assert_true(metric("rhei_history_forgotten_total") >= 12);
+    must_execute(fixture.db, "DROP TABLE u"); /* with all that there was of it, in the end */
+    int64_t until = now_us() + (int64_t)WAIT_S * 1000000;
+    while (rhei_execute(fixture.db, "CREATE TEMP TABLE gone AS SELECT * FROM u_history", NULL, NULL, NULL) == RHEI_OK) {
+        must_execute(fixture.db, "DROP TABLE gone");
+        assert_true(now_us() < until);
+        usleep(10000);
+    }
+    fixture_end(&fixture);
+}
+
+static void test_a9_versions_are_kept_by_their_number(void **state)
+{
+    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_versions = 2};
+    (void)state;
+    start(&config);
+    must_execute(fixture.db, "INSERT INTO t VALUES (1, 0), (2, 0)");
+    must_execute(fixture.db, "INSERT INTO u VALUES ('a', 0), ('b', 0)");
+    for (int i = 0; i < 6; i++)
+        must_execute(fixture.db, "UPDATE t SET v = v + 1 WHERE id = 1");
+    must_execute(fixture.db, "UPDATE u SET v = v + 1");
+    await("SELECT count(*) FROM t_history", 4);
+    must_be("SELECT id, v FROM t_history ORDER BY _rhei_seq", "i2|i0\ni1|i4\ni1|i5\ni1|i6\n");
+    must_be("SELECT count(*) FROM u_history", "i4\n");
+    /* some version of t that was valid before is forgotten: what is left of that time is not the table as it was */
+    must_be("SELECT count(*) FROM t AS OF POSITION 5", "i0\n");
+    must_be("SELECT id, v FROM t FOR SYSTEM_TIME AS OF '2100-01-01' ORDER BY id", "i1|i6\ni2|i0\n");
+    must_execute(fixture.db, "DELETE FROM t WHERE id = 1");
+    await("SELECT count(*) FROM t_history WHERE id = 1", 3);
+    must_be("SELECT v, _rhei_operation FROM t_history WHERE id = 1 ORDER BY _rhei_seq, _rhei_operation DESC",
+            "i5|tU\ni6|tU\ni6|tD\n");
+    fixture_end(&fixture);
+}
+
+static void test_one_table_keeps_a_history(void **state)
+{
+    const struct rhei_table_mode modes[] = {{"T", RHEI_SYNC_TEMPORAL}};
+    struct rhei_config config = {.table_modes = modes, .table_mode_count = 1};
+    (void)state;
+    start(&config);
+    must_execute(fixture.db, "INSERT INTO t VALUES (1, 1)");
+    must_execute(fixture.db, "INSERT INTO u VALUES ('a', 1)");
+    must_execute(fixture.db, "UPDATE t SET v = 2");
+    must_be("SELECT count(*) FROM t_history", "i2\n");
+    must_fail(fixture.db, "SELECT count(*) FROM u FOR SYSTEM_TIME ALL", RHEI_UNSUPPORTED);
+    must_be("SELECT count(*) FROM u", "i1\n");
+    fixture_end(&fixture);
+}
+
+static void test_a_file_gives_tables_modes(void **state)
+{
+    static const char text[] =
+        "[engine]\nsync_mode = \"temporal\"\n[[tables]]\nname = \"t\"\n[[tables]]\nname = \"u\"\n"
+        "sync_mode = \"mirror\"\n";
+    struct rhei_config config = {.struct_size = sizeof config};
+    char path[160];
+    (void)state;
+    start(&config);
+    rhei_close(&fixture.db);
+    snprintf(path, sizeof path, "%s/rhei.toml", fixture.folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    config.config_file = path;
+    fixture_open(&fixture, &config);
+    must_be_built(fixture.db);
+    must_execute(fixture.db, "INSERT INTO t VALUES (1, 1)");
+    must_be("SELECT count(*) FROM t_history", "i1\n");
+    must_fail(fixture.db, "SELECT count(*) FROM u FOR SYSTEM_TIME ALL", RHEI_UNSUPPORTED);
+    rhei_close(&fixture.db);
+    const struct rhei_table_mode modes[] = {{"t", RHEI_SYNC_DESTRUCTIVE}};
+    config.table_modes = modes;
+    config.table_mode_count = 1;
+    fixture_open(&fixture, &config);
+    must_be_built(fixture.db);
+    must_fail(fixture.db, "SELECT count(*) FROM t FOR SYSTEM_TIME ALL", RHEI_UNSUPPORTED);
+    assert_int_equal(unlink(path), 0);
+    fixture_end(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a9_old_versions_are_forgotten),
+        cmocka_unit_test(test_a9_versions_are_kept_by_their_number),
+        cmocka_unit_test(test_one_table_keeps_a_history),
+        cmocka_unit_test(test_a_file_gives_tables_modes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
