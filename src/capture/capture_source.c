@@ -196,7 +196,10 @@ static rhei_status source_pin(struct capture_source *source, int64_t *position, 
             return status;
     }
     bool remade = sqlite3_stmt_status(source->last, SQLITE_STMTSTATUS_REPREPARE, 1) != 0;
-    *known = source->schema != NULL && !remade && !source->recheck;
+    /* a table that is registered may change what is known of it, and nothing of the file's schema */
+    *known = source->schema != NULL && !remade && !source->recheck &&
+             source->schema->catalog.schema_version ==
+                 atomic_load_explicit(&capture_of(source->oltp)->schema_version, memory_order_acquire);
     if (*known)
         return RHEI_OK;
     source->recheck = true; /* until it is settled, also after an error */

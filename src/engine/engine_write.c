@@ -2,6 +2,7 @@
 /* A write: checked here, carried out by oltp in the next group commit, or in a session's transaction. */
 #include <string.h>
 
+#include "checkpoint/checkpoint.h"
 #include "engine/engine_history.h"
 
 /* The start of every write: is there anything to work with, and what may end it? */
@@ -50,6 +51,8 @@ static rhei_status await_history(const struct engine_write *write, struct engine
     if (!asks && !may_change_schema(write->sql))
         return RHEI_OK;
     rhei_status status = sync_wait_latest(db->sync, 0, &stop, error);
+    if (status == RHEI_OK && !asks && db->checkpoint != NULL) /* nobody could tell it from the log after a crash */
+        (void)checkpoint_run(db->checkpoint, NULL);
     if (status == RHEI_OK || asks || engine_limits_check(limits) != RHEI_OK)
         return status;
     error_clear(error); /* the schema may be changed all the same */

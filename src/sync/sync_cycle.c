@@ -287,13 +287,16 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     *report = (struct sync_report){0};
     BASE_INVARIANT(atomic_load_explicit(&sync->running, memory_order_relaxed)); /* the owner */
     int64_t began_ns = base_now_ns();
-    if (atomic_load_explicit(&sync->request, memory_order_acquire))
+    bool requested = atomic_load_explicit(&sync->request, memory_order_acquire);
+    if (requested)
         sync_tables_serve_requests(sync);
 
     int64_t after = sync_tables_lowest(sync);
     struct change_cycle cycle = {0};
     uint64_t token = atomic_load_explicit(&sync->token, memory_order_relaxed);
     rhei_status status = source->ops->begin(source, after, &cycle, &token, error);
+    if (status != RHEI_OK && requested)
+        atomic_store_explicit(&sync->request, true, memory_order_relaxed);
     if (status != RHEI_OK)
         return status;
     if (cycle.doubtful && !cycle.lost && sync_tables_attached(sync))
@@ -305,6 +308,10 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     atomic_store_explicit(&sync->cycle_total, cycle.position > after && after > 0 ? cycle.position - after : -1,
                           memory_order_relaxed);
     status = follow(sync, &cycle, after, limit, error);
+    if (requested && status == RHEI_OK)
+        sync_tables_serve_late(sync);
+    else if (requested)
+        atomic_store_explicit(&sync->request, true, memory_order_relaxed);
     sync_tables_mend(sync); /* what was applied to a table with a damaged segment isn't shown */
     if (status != RHEI_OK && cycle.suspect && !sync->reading) /* nobody asked which tables are suspect */
         sync_verify_want(sync);

@@ -223,6 +223,8 @@ bool sync_lists_history(const struct sync *sync, const char *table);
 /* What happened to the table up to `at` is not known: it is built again unless it was read later. Owner. */
 void sync_table_lost(struct sync *sync, struct sync_table *table, const char *why, int64_t at);
 void sync_tables_serve_requests(struct sync *sync);
+/* Behind the changes of a cycle: those that wait for them. Owner. */
+void sync_tables_serve_late(struct sync *sync);
 void sync_tables_published(struct sync *sync, int64_t position);
 int64_t sync_tables_lowest(const struct sync *sync);
 /* The working state has every change of the table up to here, and none beyond. Owner. */

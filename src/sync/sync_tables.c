@@ -491,15 +491,12 @@ void sync_tables_mend(struct sync *sync)
     }
 }
 
-/* Before a cycle begins: rebuilds that were asked for, and the tables whose loads are done. */
-void sync_tables_serve_requests(struct sync *sync)
+/* Under `lock`. Tables with a history wait until they have what the cycle tells: behind that, a load says what came of it alone. */
+static void restart_wanted(struct sync *sync, bool histories)
 {
-    bool attached = false;
-    base_mutex_lock(&sync->lock);
-    atomic_store_explicit(&sync->request, false, memory_order_relaxed);
     for (size_t i = 0; i < sync->table_count; i++) {
         struct sync_table *table = sync->tables[i];
-        if (!table->rebuild_wanted)
+        if (!table->rebuild_wanted || (!histories && table->attached && table->history))
             continue;
         table->rebuild_wanted = false;
         table_restart(sync, table);
@@ -507,6 +504,24 @@ void sync_tables_serve_requests(struct sync *sync)
             set_message(table, table->rebuild_why);
         table->rebuild_why = NULL;
     }
+}
+
+void sync_tables_serve_late(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    restart_wanted(sync, true);
+    base_cond_signal(&sync->builder_cond);
+    sync_turned(sync);
+    base_mutex_unlock(&sync->lock);
+}
+
+/* Before a cycle begins: rebuilds that were asked for, and the tables whose loads are done. */
+void sync_tables_serve_requests(struct sync *sync)
+{
+    bool attached = false;
+    base_mutex_lock(&sync->lock);
+    atomic_store_explicit(&sync->request, false, memory_order_relaxed);
+    restart_wanted(sync, false);
     for (struct sync_job *job = sync->jobs; job; job = job->next) {
         if (!job->loaded || job->attached || job->finished)
             continue;

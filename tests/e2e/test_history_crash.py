@@ -1,0 +1,233 @@
+"""A9 over many lives of one file, in memory and on disk: kill -9 anywhere, foreign writers, changes of the schema, rebuilds and reopenings
+between statements; the history is the one that a naive model of the same statements has.
+
+On disk every version is there, whatever died when. In memory a history begins with each opening, so there each life is a history of its own.
+"""
+
+import pytest
+
+import foreign
+from rhei_engine import EngineDied
+
+KEYS = 8
+SCHEMA = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER, s TEXT);
+CREATE TABLE w (a TEXT, b INTEGER, v, PRIMARY KEY (a, b)) WITHOUT ROWID;
+CREATE TABLE steps (n INTEGER PRIMARY KEY);
+CREATE TABLE side (x);
+"""
+
+
+class Model:
+    """Every version of every row, as (key, values, operation), in the order of their beginnings; and the rows that are there."""
+
+    def __init__(self):
+        self.versions, self.now = [], {}
+
+    def put(self, key, values):
+        before = self.now.get(key)
+        if before is not None and before[0] == values:
+            return
+        if before is None:
+            operation = "I"
+        else:
+            operation, before[2] = "U", False
+        self.now[key] = version = [values, operation, True]
+        self.versions.append((key, version))
+
+    def take(self, key):
+        before = self.now.pop(key, None)
+        if before is not None:
+            before[2] = False
+            self.versions.append((key, [before[0], "D", False]))
+
+    def begin_anew(self):
+        """What an opening in memory knows: the rows that are there are versions that begin with it."""
+        rows = {key: version[0] for key, version in self.now.items()}
+        self.versions, self.now = [], {}
+        for key, values in rows.items():
+            self.put(key, values)
+
+    def shown(self):
+        return sorted(repr((key, *version)) for key, version in self.versions)
+
+
+class World:
+    def __init__(self):
+        self.t, self.w, self.extra = Model(), Model(), 0
+
+
+def step(rng, world, number):
+    """One transaction: SQL, and what it makes of the model."""
+    sql = []
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        key, value = rng.randrange(KEYS), rng.randrange(5)
+        kind = rng.randrange(9)
+        if kind == 0:
+            sql.append(f"DELETE FROM t WHERE id = {key}")
+            world.t.take(key)
+        elif kind == 1:
+            sql.append(f"UPDATE t SET v = v + {value} WHERE id % 3 = {key % 3}")
+            for k in [k for k in sorted(world.t.now) if k % 3 == key % 3]:
+                world.t.put(k, (world.t.now[k][0][0] + value, world.t.now[k][0][1]))
+        elif kind == 2:
+            text = f"s{rng.randrange(KEYS)}"
+            sql.append(f"INSERT OR REPLACE INTO t (id, v, s) VALUES ({key}, {value}, '{text}')")
+            world.t.put(key, (value, text))
+        elif kind == 3:
+            sql.append(f"UPDATE OR IGNORE t SET id = id + {KEYS} WHERE id = {key} AND NOT EXISTS (SELECT 1 FROM t WHERE id = {key + KEYS})")
+            if key in world.t.now and key + KEYS not in world.t.now:
+                values = world.t.now[key][0]
+                world.t.take(key)
+                world.t.put(key + KEYS, values)
+        elif kind == 4:
+            sql.append(f"DELETE FROM w WHERE a = 'k{key % 3}'")
+            for k in [k for k in sorted(world.w.now) if k[0] == f"k{key % 3}"]:
+                world.w.take(k)
+        elif kind == 5:
+            sql.append(f"UPDATE w SET v = {value} WHERE b <= {key}")
+            for k in [k for k in sorted(world.w.now) if k[1] <= key]:
+                world.w.put(k, (value,))
+        elif kind == 6:
+            sql.append(f"INSERT OR REPLACE INTO w (a, b, v) VALUES ('k{key % 3}', {key}, {value})")
+            world.w.put((f"k{key % 3}", key), (value,))
+        elif kind == 7:
+            sql.append(f"INSERT INTO w (a, b, v) VALUES ('k{key % 3}', {key}, {value}) ON CONFLICT DO UPDATE SET v = v + 1")
+            before = world.w.now.get((f"k{key % 3}", key))
+            world.w.put((f"k{key % 3}", key), (value if before is None else before[0][0] + 1,))
+        else:
+            sql.append("INSERT INTO side VALUES (1)")
+    sql.append(f"INSERT INTO steps VALUES ({number})")
+    return "; ".join(sql)
+
+
+def read_history(engine, table, columns, keys):
+    """As the model shows it."""
+    rows = engine.olap(f"SELECT {', '.join(columns)}, _rhei_operation, _rhei_valid_to IS NULL FROM {table}_history").rows
+    result = []
+    for row in rows:
+        key, values = row[:keys], row[keys:len(columns)]
+        result.append(repr((key[0] if keys == 1 else tuple(key), tuple(values), row[-2], bool(row[-1]))))
+    return sorted(result)
+
+
+def check(engine, world):
+    engine.sync()
+    assert read_history(engine, "t", ("id", "v", "s"), 1) == world.t.shown()
+    assert read_history(engine, "w", ("a", "b", "v"), 2) == world.w.shown()
+    for table, key in (("t", "a.id = b.id"), ("w", "a.a = b.a AND a.b = b.b")):
+        # half-open intervals that neither overlap nor leave the rows that are there without a version
+        assert engine.olap(f"SELECT count(*) FROM {table}_history a JOIN {table}_history b ON {key} AND a._rhei_seq < b._rhei_seq AND "
+                           "(a._rhei_valid_to IS NULL OR a._rhei_valid_to > b._rhei_valid_from)").value == 0
+        now = engine.olap(f"SELECT * FROM {table}").rows
+        assert sorted(map(repr, engine.olap(f"SELECT * FROM {table} FOR SYSTEM_TIME AS OF '2100-01-01'").rows)) == sorted(map(repr, now))
+        engine.verify(table)
+
+
+@pytest.fixture
+def settings(folder):
+    file = folder / "temporal.toml"
+    file.write_text("[engine]\nsync_mode = \"temporal\"\n")
+    return file
+
+
+class Lives:
+    """The same random statements for the file and for the model."""
+
+    def __init__(self, path, rng, settings, place):
+        self.path, self.rng, self.settings, self.place = path, rng, settings, place
+        self.world, self.next, self.pending = World(), 1, []
+
+    def open(self, spawn, **config):
+        engine = spawn()
+        if self.place is not None:
+            config.update(olap_path=self.place, checkpoint_interval_ms=self.rng.choice((1, 5, 50, 10000)))
+        engine.open(self.path, config_file=self.settings, prefer_olap=True, threads=1, **config)
+        return engine
+
+    def committed(self):
+        return foreign.rows(self.path, "SELECT coalesce(max(n), 0) FROM steps")[0][0]
+
+    def settle(self):
+        """After a death: of the statement that was under way, the file knows whether it was."""
+        done = self.committed()
+        if self.pending and done < self.next - 1:
+            number, state = self.pending
+            assert done == number - 1
+            self.world.t, self.world.w, self.next = *state, number
+        self.pending = []
+
+    def one(self, write):
+        import copy
+        state = copy.deepcopy((self.world.t, self.world.w))
+        sql = step(self.rng, self.world, self.next)
+        self.pending = (self.next, state)
+        self.next += 1
+        write(sql)
+        self.pending = []
+
+    def live(self, engine, python_writer, count):
+        outside = python_writer()
+        for _ in range(count):
+            what = self.rng.randrange(12)
+            self.one((lambda sql: outside.executescript(f"BEGIN IMMEDIATE; {sql}; COMMIT;")) if what == 0 else engine.script)
+            if what == 1:
+                engine.sync()
+            elif what == 2:
+                engine.rebuild(self.rng.choice("tw"))
+                engine.initial_sync()
+
+    def alter(self, engine):
+        """Between two statements: with everything before it and nothing behind until the column store has it."""
+        self.world.extra += 1
+        number = self.world.extra
+        engine.script(self.rng.choice((f"ALTER TABLE t ADD COLUMN x{number} DEFAULT {number}", f"ALTER TABLE w ADD COLUMN y{number} TEXT",
+                                       f"CREATE INDEX i{number} ON t (v)", f"CREATE TABLE other{number} (id INTEGER PRIMARY KEY)")))
+        engine.initial_sync()
+
+
+@pytest.mark.parametrize("where", ("memory", "disk"))
+def test_a9_histories_are_those_of_a_model(spawn, path, folder, settings, python_writer, rng, long, where):
+    place = folder / "mirror" if where == "disk" else None
+    lives = Lives(path, rng, settings, place)
+    engine = lives.open(spawn)
+    engine.script(SCHEMA)
+    engine.initial_sync()
+    for _ in range(40 if long else 6):
+        lives.live(engine, python_writer, 25)
+        lives.alter(engine)
+        lives.live(engine, python_writer, 5)
+        check(engine, lives.world)
+        engine.close()
+        if place is None:
+            lives.world.t.begin_anew()
+            lives.world.w.begin_anew()
+        engine = lives.open(spawn)
+        engine.initial_sync()
+        check(engine, lives.world)
+
+
+def test_a9_history_survives_kill_anywhere(spawn, path, folder, settings, python_writer, rng, long):
+    lives = Lives(path, rng, settings, folder / "mirror")
+    engine = lives.open(spawn)
+    engine.script(SCHEMA)
+    engine.initial_sync()
+    engine.close()
+    deaths = 0
+    for _ in range(120 if long else 12):
+        engine = spawn()
+        try:
+            engine = lives.open(spawn, die_point="*", die_at=rng.randrange(1, 120))
+            engine.initial_sync()
+            lives.live(engine, python_writer, 40)
+            engine.close()
+        except EngineDied as death:
+            assert death.code == -9, death
+            deaths += 1
+        engine.kill()
+        lives.settle()
+        engine = lives.open(spawn)
+        engine.initial_sync()
+        check(engine, lives.world)
+        engine.kill() if rng.randrange(2) else engine.close()
+    assert deaths > 0
