@@ -144,6 +144,15 @@ rhei_status rhei_register_table(rhei_db *db, const char *table, const struct rhe
     return rhei_register_table_with(db, table, columns, column_count, NULL, error);
 }
 
+/* The end of what change_table began. */
+static rhei_status table_changed(rhei_db *db, struct engine_limits *limits, rhei_status status)
+{
+    engine_limits_reset(limits);
+    if (status == RHEI_OK)
+        sync_wake(db->sync);
+    return status;
+}
+
 rhei_status rhei_register_table_with(rhei_db *db, const char *table, const struct rhei_column *columns,
                                      size_t column_count, const struct rhei_call_options *options,
                                      struct rhei_error *error)
@@ -153,11 +162,8 @@ rhei_status rhei_register_table_with(rhei_db *db, const char *table, const struc
     rhei_status status = change_table(db, table, options, &limits, error);
     if (status != RHEI_OK)
         return status;
-    status = register_table(db, table, columns, column_count, engine_stop(&limits, &stop), error);
-    engine_limits_reset(&limits);
-    if (status == RHEI_OK)
-        sync_wake(db->sync);
-    return status;
+    return table_changed(db, &limits,
+                         register_table(db, table, columns, column_count, engine_stop(&limits, &stop), error));
 }
 
 rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_error *error)
@@ -173,11 +179,7 @@ rhei_status rhei_unregister_table_with(rhei_db *db, const char *table, const str
     rhei_status status = change_table(db, table, options, &limits, error);
     if (status != RHEI_OK)
         return status;
-    status = capture_release_table(db->oltp, table, engine_stop(&limits, &stop), error);
-    engine_limits_reset(&limits);
-    if (status == RHEI_OK)
-        sync_wake(db->sync);
-    return status;
+    return table_changed(db, &limits, capture_release_table(db->oltp, table, engine_stop(&limits, &stop), error));
 }
 
 rhei_status rhei_sync_now(rhei_db *db, struct rhei_sync_report *report, struct rhei_error *error)

@@ -10,32 +10,24 @@ static int setup(void **state)
     return 0;
 }
 
-static const struct mirror_table_view *take(struct mirror *mirror, struct mirror_snapshot *snapshot)
-{
-    assert_int_equal(mirror_snapshot_take(mirror, snapshot), RHEI_OK);
-    const struct mirror_table_view *view = mirror_view(snapshot, 1);
-    assert_non_null(view);
-    return view;
-}
-
 static void assert_comes_back(struct fixture *f)
 {
     struct mirror_snapshot first, second, third;
-    const struct mirror_table_view *view = take(f->mirror, &first);
+    const struct mirror_table_view *view = image_take(f->mirror, &first);
     struct mirror *copy = image_copy(&codec_arrow, f, view);
-    const struct mirror_table_view *same = take(copy, &second);
+    const struct mirror_table_view *same = image_take(copy, &second);
     image_assert_same(view, same);
     model_assert_equal(&f->model, same);
     model_assert_facts(same);
     struct mirror *again = image_copy(&plain_codec, f, same); /* what was opened can go out in another format */
-    image_assert_same(view, take(again, &third));
+    image_assert_same(view, image_take(again, &third));
     mirror_snapshot_release(&third);
     mirror_close(&again);
     mirror_snapshot_release(&first);
     mirror_snapshot_release(&second);
     for (uint32_t i = 0; i < 3; i++)
         image_change(f, copy, 12000, IMAGE_ROWS);
-    model_assert_equal(&f->model, take(copy, &second));
+    model_assert_equal(&f->model, image_take(copy, &second));
     mirror_snapshot_release(&second);
     mirror_close(&copy);
     assert_int_equal(image_held(), 0);
@@ -86,7 +78,7 @@ static void damage_init(struct damage *d, struct fixture *f)
     memset(d, 0, sizeof *d);
     d->f = f;
     image_change(f, f->mirror, 900, 600);
-    d->view = take(f->mirror, &d->snapshot);
+    d->view = image_take(f->mirror, &d->snapshot);
     assert_int_equal(mirror_view_segment_count(d->view), 1);
     d->whole = image_encode(&codec_arrow, d->view, 0, &d->len);
     (void)image_dead(d->view, 0, d->dead);
@@ -113,7 +105,7 @@ static void try_bytes(struct damage *d, char *bytes, size_t len)
         d->same++;
         assert_int_equal(mirror_build_attach(&build, NULL), RHEI_OK);
         assert_int_equal(mirror_publish(other, 1, NULL), RHEI_OK);
-        image_assert_same(d->view, take(other, &snapshot));
+        image_assert_same(d->view, image_take(other, &snapshot));
         mirror_snapshot_release(&snapshot);
     } else {
         d->refused++;

@@ -31,14 +31,6 @@ static struct blob_store *open_local(void)
     return store;
 }
 
-static const struct mirror_table_view *take(struct mirror *mirror, struct mirror_snapshot *snapshot)
-{
-    assert_int_equal(mirror_snapshot_take(mirror, snapshot), RHEI_OK);
-    const struct mirror_table_view *view = mirror_view(snapshot, 1);
-    assert_non_null(view);
-    return view;
-}
-
 enum { MOST = 32, NAME = 32 };
 
 /* Every segment of the view as a blob, in one put. */
@@ -150,7 +142,7 @@ static void assert_reads_back(struct blob_store *store, struct fixture *f, const
     struct mirror *copy;
     struct mirror_snapshot snapshot;
     assert_int_equal(read_segments(store, f, view, &copy), RHEI_OK);
-    const struct mirror_table_view *same = take(copy, &snapshot);
+    const struct mirror_table_view *same = image_take(copy, &snapshot);
     image_assert_same(view, same);
     model_assert_equal(&f->model, same);
     mirror_snapshot_release(&snapshot);
@@ -163,7 +155,7 @@ static void test_segments_of_a_folder_come_back(void **state)
     struct mirror_snapshot snapshot, held;
     struct mirror *copy;
     fill(f);
-    const struct mirror_table_view *view = take(f->mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
     struct blob_store *store = open_local();
     assert_int_equal(write_segments(store, view), RHEI_OK);
     store->ops->close(&store);
@@ -171,7 +163,7 @@ static void test_segments_of_a_folder_come_back(void **state)
     assert_reads_back(store, f, view);
     /* A snapshot keeps the files mapped: after they were removed, and the table was dropped. */
     assert_int_equal(read_segments(store, f, view, &copy), RHEI_OK);
-    const struct mirror_table_view *same = take(copy, &held);
+    const struct mirror_table_view *same = image_take(copy, &held);
     for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
         char name[NAME];
         (void)snprintf(name, sizeof name, "segment-%u.arrow", s);
@@ -192,7 +184,7 @@ static void test_segments_of_a_store_that_cannot_map(void **state)
     struct fixture *f = *state;
     struct mirror_snapshot snapshot;
     fill(f);
-    const struct mirror_table_view *view = take(f->mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
     struct blob_store *store = lossy_store_new();
     lossy_store_set(store, &(struct lossy_config){.no_map = true});
     assert_int_equal(write_segments(store, view), RHEI_OK);
@@ -207,7 +199,7 @@ static void test_lost_and_torn_segments_are_told(void **state)
     struct mirror_snapshot snapshot;
     struct mirror *copy;
     fill(f);
-    const struct mirror_table_view *view = take(f->mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
     struct blob_store *store = lossy_store_new();
     assert_int_equal(write_segments(store, view), RHEI_OK);
     assert_int_equal(store->ops->remove(store, "segment-1.arrow", NULL), RHEI_OK);
@@ -234,7 +226,7 @@ static void test_turned_bits_on_the_medium(void **state)
     struct mirror_snapshot snapshot;
     uint32_t refused = 0;
     fill(f);
-    const struct mirror_table_view *view = take(f->mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
     struct blob_store *store = lossy_store_new();
     assert_int_equal(write_segments(store, view), RHEI_OK);
     for (uint32_t i = 0; i < 60; i++) {
@@ -249,7 +241,7 @@ static void test_turned_bits_on_the_medium(void **state)
         rhei_status status = read_segments(store, f, view, &copy);
         if (status == RHEI_OK) {
             struct mirror_snapshot other;
-            image_assert_same(view, take(copy, &other));
+            image_assert_same(view, image_take(copy, &other));
             mirror_snapshot_release(&other);
             mirror_close(&copy);
         } else {

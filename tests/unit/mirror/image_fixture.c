@@ -72,6 +72,14 @@ void image_row(struct fixture *f, uint64_t key, struct rhei_value *row)
     row[7] = string(f, RHEI_TEXT, 12);
 }
 
+const struct mirror_table_view *image_take(struct mirror *mirror, struct mirror_snapshot *snapshot)
+{
+    assert_int_equal(mirror_snapshot_take(mirror, snapshot), RHEI_OK);
+    const struct mirror_table_view *view = mirror_view(snapshot, 1);
+    assert_non_null(view);
+    return view;
+}
+
 void image_change(struct fixture *f, struct mirror *mirror, uint64_t keys, uint32_t rows)
 {
     struct rhei_value row[IMAGE_COLUMNS] = {0};

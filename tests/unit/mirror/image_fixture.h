@@ -12,6 +12,8 @@ enum { IMAGE_COLUMNS = 8, IMAGE_ROWS = 4000 };
 struct fixture *image_fixture_new(uint64_t seed, uint32_t segment_rows);
 /* Random changes of the first `keys` keys, applied, published and told the model; about a fifth are deletions. */
 void image_change(struct fixture *f, struct mirror *mirror, uint64_t keys, uint32_t rows);
+/* A snapshot, and table 1 in it. */
+const struct mirror_table_view *image_take(struct mirror *mirror, struct mirror_snapshot *snapshot);
 /* A row whose values are as random as the others': what each column is like says its number. */
 void image_row(struct fixture *f, uint64_t key, struct rhei_value *row);
 

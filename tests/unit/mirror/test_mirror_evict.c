@@ -51,21 +51,13 @@ static struct file *file_open(void *bytes, size_t len, struct segment_image *ima
     return file;
 }
 
-static const struct mirror_table_view *take(struct mirror *mirror, struct mirror_snapshot *snapshot)
-{
-    assert_int_equal(mirror_snapshot_take(mirror, snapshot), RHEI_OK);
-    const struct mirror_table_view *view = mirror_view(snapshot, 1);
-    assert_non_null(view);
-    return view;
-}
-
 enum { FILES_MOST = 64 };
 
 /* Every sealed resident segment goes to a file; the number of them. The files by the order of segments, if anybody wants them. */
 static uint32_t evict_all(struct mirror *mirror, struct file **files, int64_t position)
 {
     struct mirror_snapshot snapshot;
-    const struct mirror_table_view *view = take(mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(mirror, &snapshot);
     uint32_t count = 0;
     for (uint32_t s = 0; s < mirror_view_segment_count(view); s++) {
         struct segment_image image;
@@ -109,9 +101,9 @@ static void test_a2_what_went_and_came_back_is_the_same(void **state)
     struct mirror_snapshot before, after;
     for (uint32_t i = 0; i < 6; i++)
         image_change(f, f->mirror, 20000, IMAGE_ROWS);
-    const struct mirror_table_view *old = take(f->mirror, &before);
+    const struct mirror_table_view *old = image_take(f->mirror, &before);
     assert_true(evict_all(f->mirror, NULL, ++f->position) >= 3);
-    const struct mirror_table_view *view = take(f->mirror, &after);
+    const struct mirror_table_view *view = image_take(f->mirror, &after);
     model_assert_equal(&f->model, view);
     model_assert_facts(view);
     for (int again = 0; again < 2; again++) {
@@ -132,7 +124,7 @@ static void test_a1_changes_go_on_over_segments_that_went(void **state)
     for (uint32_t i = 0; i < 30; i++) {
         struct mirror_snapshot held, snapshot;
         image_change(f, f->mirror, 9000, IMAGE_ROWS / 2);
-        struct model_sum sum = model_sum_vectors(take(f->mirror, &held));
+        struct model_sum sum = model_sum_vectors(image_take(f->mirror, &held));
         if (i % 3 == 0)
             (void)evict_all(f->mirror, NULL, ++f->position);
         struct mirror_compaction *compaction = NULL;
@@ -144,7 +136,7 @@ static void test_a1_changes_go_on_over_segments_that_went(void **state)
             (void)mirror_cache_evict(f->mirror);
         assert_true(sum.hash == model_sum_vectors(mirror_view(&held, 1)).hash);
         mirror_snapshot_release(&held);
-        const struct mirror_table_view *view = take(f->mirror, &snapshot);
+        const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
         model_assert_equal(&f->model, view);
         model_assert_facts(view);
         mirror_snapshot_release(&snapshot);
@@ -164,7 +156,7 @@ static void test_a2_a_segment_that_was_swapped_meanwhile_stays(void **state)
     size_t len;
     for (uint32_t i = 0; i < 4; i++)
         image_change(f, f->mirror, 20000, IMAGE_ROWS);
-    const struct mirror_table_view *view = take(f->mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
     void *bytes = image_encode(&plain_codec, view, 0, &len);
     (void)file_open(bytes, len, &image, &keeper);
     assert_int_equal(mirror_evict_prepare(view, 0, &image, &keeper, &eviction, NULL), RHEI_OK);
@@ -232,7 +224,7 @@ static void test_a11_a_table_bigger_than_the_limit(void **state)
     load_rows(f, small, ROWS);
     mirror_status(small, &status);
     assert_true(status.remote_segments >= 30 && status.memory_bytes <= LIMIT);
-    const struct mirror_table_view *view = take(small, &snapshot);
+    const struct mirror_table_view *view = image_take(small, &snapshot);
     size_t most = 0;
     struct model_sum sum = model_sum_vectors(view);
     for (int again = 0; again < 3; again++) {
@@ -263,7 +255,7 @@ static void test_a10_a_file_that_changed_is_told_and_never_believed(void **state
         struct file *file = files[model_below(&f->random, count)];
         size_t at = model_below(&f->random, file->len), len = file->len;
         char was = file->bytes[at];
-        const struct mirror_table_view *view = take(f->mirror, &snapshot);
+        const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
         bool whole = i % 3 == 0; /* nothing was done to it */
         while (mirror_cache_evict(f->mirror))
             continue;

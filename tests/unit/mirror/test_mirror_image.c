@@ -12,21 +12,13 @@ static int setup(void **state)
     return 0;
 }
 
-static const struct mirror_table_view *take(struct mirror *mirror, struct mirror_snapshot *snapshot)
-{
-    assert_int_equal(mirror_snapshot_take(mirror, snapshot), RHEI_OK);
-    const struct mirror_table_view *view = mirror_view(snapshot, 1);
-    assert_non_null(view);
-    return view;
-}
-
 /* A copy through bytes shows the same, and takes changes as the first one would. */
 static void copy_and_go_on(struct fixture *f)
 {
     struct mirror_snapshot first, second;
-    const struct mirror_table_view *view = take(f->mirror, &first);
+    const struct mirror_table_view *view = image_take(f->mirror, &first);
     struct mirror *copy = image_copy(&plain_codec, f, view);
-    const struct mirror_table_view *same = take(copy, &second);
+    const struct mirror_table_view *same = image_take(copy, &second);
     image_assert_same(view, same);
     model_assert_equal(&f->model, same);
     model_assert_facts(same);
@@ -42,7 +34,7 @@ static void copy_and_go_on(struct fixture *f)
         assert_int_equal(mirror_compact_swap(copy, &compaction, NULL), RHEI_OK);
         assert_int_equal(mirror_publish(copy, ++f->position, NULL), RHEI_OK);
     } while (true);
-    same = take(copy, &second);
+    same = image_take(copy, &second);
     model_assert_equal(&f->model, same);
     model_assert_facts(same);
     mirror_snapshot_release(&second);
@@ -78,9 +70,9 @@ static void test_a1_a_snapshot_holds_what_it_was_opened_from(void **state)
     struct mirror_snapshot first, held;
     image_change(f, f->mirror, 12000, IMAGE_ROWS);
     image_change(f, f->mirror, 12000, IMAGE_ROWS);
-    struct mirror *copy = image_copy(&plain_codec, f, take(f->mirror, &first));
+    struct mirror *copy = image_copy(&plain_codec, f, image_take(f->mirror, &first));
     mirror_snapshot_release(&first);
-    const struct mirror_table_view *view = take(copy, &held);
+    const struct mirror_table_view *view = image_take(copy, &held);
     assert_true(image_held() > 0);
     mirror_drop(copy, 1);
     assert_int_equal(mirror_publish(copy, ++f->position, NULL), RHEI_OK);
@@ -100,12 +92,12 @@ static void test_a11_only_its_own_memory_counts(void **state)
     struct mirror_snapshot snapshot;
     for (uint32_t i = 0; i < 3; i++)
         image_change(f, f->mirror, 12000, IMAGE_ROWS);
-    const struct mirror_table_view *view = take(f->mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
     struct mirror *copy = image_copy(&plain_codec, f, view);
     assert_true(mirror_memory_bytes(copy) < mirror_memory_bytes(f->mirror));
     struct mirror_snapshot other;
     size_t before = mirror_memory_bytes(copy);
-    model_assert_equal(&f->model, take(copy, &other));
+    model_assert_equal(&f->model, image_take(copy, &other));
     mirror_snapshot_release(&other);
     assert_int_equal(mirror_memory_bytes(copy), before); /* reading takes none */
     mirror_drop(copy, 1);
@@ -137,7 +129,7 @@ static void test_many_readers_look_first(void **state)
     struct mirror_snapshot snapshot;
     for (uint32_t i = 0; i < 3; i++)
         image_change(f, f->mirror, 12000, IMAGE_ROWS);
-    struct mirror *copy = image_copy(&plain_codec, f, take(f->mirror, &snapshot));
+    struct mirror *copy = image_copy(&plain_codec, f, image_take(f->mirror, &snapshot));
     mirror_snapshot_release(&snapshot);
     struct fixture shown = *f;
     shown.mirror = copy;
@@ -157,7 +149,7 @@ static void *one_segment(struct fixture *f, size_t *len, struct mirror_build **b
 {
     struct mirror_snapshot snapshot;
     image_change(f, f->mirror, 900, 900);
-    void *bytes = image_encode(&plain_codec, take(f->mirror, &snapshot), 0, len);
+    void *bytes = image_encode(&plain_codec, image_take(f->mirror, &snapshot), 0, len);
     mirror_snapshot_release(&snapshot);
     assert_int_equal(mirror_build_begin(f->mirror, &f->model.definition, 1, build, NULL), RHEI_OK);
     return bytes;
@@ -257,7 +249,7 @@ static void test_an_image_without_memory(void **state)
     struct fixture *f = *state;
     struct mirror_snapshot snapshot;
     image_change(f, f->mirror, 900, 900);
-    const struct mirror_table_view *view = take(f->mirror, &snapshot);
+    const struct mirror_table_view *view = image_take(f->mirror, &snapshot);
     for (uint64_t n = 1;; n++) {
         struct segment_image image;
         base_memory_fail_after(n);

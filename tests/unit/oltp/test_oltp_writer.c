@@ -560,6 +560,19 @@ static void child_writes(const struct oltp_test *test, const char *point, int co
     _exit(0); /* as good as killed: nothing was closed */
 }
 
+/* A file with a table that is mirrored, closed here, and a pipe by which a child tells what it wrote. */
+static struct test_mirror *open_for_a_child(struct oltp_test *test, int pipes[2])
+{
+    test_open(test);
+    test_write(test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    struct test_mirror *mirror = test_mirror_new(test);
+    test_mirror_check(mirror);
+    test_shut(test);
+    assert_int_equal(pipe(pipes), 0);
+    fflush(NULL);
+    return mirror;
+}
+
 static void test_a2_killed_at_every_point(void **state)
 {
     (void)state;
@@ -569,14 +582,8 @@ static void test_a2_killed_at_every_point(void **state)
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         for (int countdown = 0; countdown < 6; countdown++) {
             struct oltp_test test;
-            test_open(&test);
-            test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
-            struct test_mirror *mirror = test_mirror_new(&test);
-            test_mirror_check(mirror);
-            test_shut(&test);
             int pipes[2];
-            assert_int_equal(pipe(pipes), 0);
-            fflush(NULL);
+            struct test_mirror *mirror = open_for_a_child(&test, pipes);
             pid_t child = fork();
             if (child == 0)
                 child_writes(&test, points[i], countdown, pipes[1]);
@@ -652,14 +659,8 @@ static void test_a2_killed_at_random_times(void **state)
     print_message("seed %" PRIu64 "\n", seed);
     for (int round = 0; round < 12; round++) {
         struct oltp_test test;
-        test_open(&test);
-        test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
-        struct test_mirror *mirror = test_mirror_new(&test);
-        test_mirror_check(mirror);
-        test_shut(&test);
         int pipes[2];
-        assert_int_equal(pipe(pipes), 0);
-        fflush(NULL);
+        struct test_mirror *mirror = open_for_a_child(&test, pipes);
         pid_t child = fork();
         if (child == 0)
             child_dies(&test, pipes[1]);
