@@ -23,10 +23,12 @@ struct capture {
     const struct oltp_schema *settled; /* the schema that was settled last, if it is known */
     bool appended;                     /* only what our own DDL did is new */
     bool defers;                       /* new tables wait for their triggers (I12) */
+    bool redefines;                    /* the schema isn't what was read any more */
 };
 
 static rhei_status apply_exec_buffer(struct capture *capture, struct base_buffer *sql)
 {
+    capture->redefines = true;
     rhei_status status =
         sql->failed ? error_no_memory(capture->error) : oltp_exec(capture->connection, sql->data, capture->error);
     base_buffer_reset(sql);
@@ -41,6 +43,7 @@ static rhei_status apply_exec_buffer(struct capture *capture, struct base_buffer
  */
 static rhei_status apply_raw_begin(struct capture *capture)
 {
+    capture->redefines = true;
     return sqlite3_db_config(capture->connection->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL) == SQLITE_OK
                ? RHEI_OK
                : error_set(capture->error, RHEI_INTERNAL, "SQLite doesn't let its schema be written");
@@ -592,6 +595,7 @@ static rhei_status apply_all(struct capture *capture)
     if (status == RHEI_OK)
         status = apply_widen_log(capture);
     if (status == RHEI_OK && capture->may_write && (capture->schema->pieces & CAPTURE_PIECE_EVENTS) == 0) {
+        capture->redefines = true;
         status = capture_events_view(capture->connection, capture->schema->log_columns, capture->error);
         capture->schema->pieces |= CAPTURE_PIECE_EVENTS;
     }
@@ -687,8 +691,9 @@ rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection,
     return status == RHEI_OK ? apply_seal(schema, error) : status;
 }
 
+/* *redefined: it may be another schema now than the one that was read or derived. */
 static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, struct oltp_schema *schema,
-                               enum capture_scope scope, struct rhei_error *error)
+                               enum capture_scope scope, bool *redefined, struct rhei_error *error)
 {
     struct oltp_connection *writer = oltp->writer;
     struct capture capture = {.oltp = oltp,
@@ -702,7 +707,9 @@ static rhei_status apply_write(struct oltp *oltp, enum capture_cause cause, stru
                               .may_write = true};
     oltp_fault(oltp, "capture.triggers");
     rhei_status status = apply_all(&capture);
-    if (status == RHEI_OK)
+    *redefined =
+        capture.redefines || !schema->derived; /* where nothing was derived, Rhei's own tables may be new, too */
+    if (status == RHEI_OK && *redefined)
         status = oltp_query_int(writer, "PRAGMA main.schema_version", 0, &schema->cookie, error);
     if (status == RHEI_OK) {
         status = oltp_execf(writer, error,
@@ -728,11 +735,12 @@ static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, stru
         scope = CAPTURE_ALL;
         status = capture_schema_load(writer, base, &schema, error);
     }
+    bool redefined = true;
     if (status == RHEI_OK && oltp->config.capture)
-        status = apply_write(oltp, cause, schema, scope, error);
+        status = apply_write(oltp, cause, schema, scope, &redefined, error);
     if (status == RHEI_OK && !oltp_captures(oltp))
         apply_still_number(oltp, schema);
-    if (status == RHEI_OK)
+    if (status == RHEI_OK && redefined)
         status = capture_schema_reread(writer, schema, error);
     if (status == RHEI_OK) {
         apply_narrow(oltp, schema);

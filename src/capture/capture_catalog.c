@@ -74,8 +74,11 @@ static rhei_status catalog_recapture(struct oltp *oltp, enum capture_cause cause
                                      struct rhei_error *error)
 {
     int64_t cookie = 0;
+    uint64_t token = oltp->wal_index == NULL ? 0 : oltp_commit_token(oltp);
     rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK || catalog_cookie_is(oltp, cookie))
+    bool current = status == RHEI_OK && catalog_cookie_is(oltp, cookie);
+    capture_of(oltp)->writer_token = current ? token : 0;
+    if (status != RHEI_OK || current)
         return status;
     struct oltp_schema *schema = NULL;
     status = oltp_exec(oltp->writer, "BEGIN IMMEDIATE", error);

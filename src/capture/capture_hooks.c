@@ -174,6 +174,10 @@ static rhei_status hooks_refresh(struct oltp *oltp, bool by_others, struct rhei_
 static struct oltp_schema *hooks_base(struct oltp *oltp, struct oltp_schema *made)
 {
     int64_t cookie = 0;
+    uint64_t token = capture_of(oltp)->writer_token;
+    capture_of(oltp)->writer_token = 0; /* it holds for the first DDL of a transaction */
+    if (made == NULL && token != 0 && token == oltp_commit_token(oltp))
+        return capture_schema_hold(oltp);
     if (oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, NULL) != RHEI_OK)
         return NULL;
     if (made != NULL && made->cookie == cookie) {

@@ -336,6 +336,7 @@ struct capture_state {
     uint32_t free_loader_count;
     bool loaders_used; /* since the maintenance looked last */
 
+    uint64_t writer_token;      /* holder of the writer: commit token at which it saw the schema be current, or 0 */
     int64_t seen_ms;            /* holder of the writer: when this engine's position was last written */
     sqlite3_stmt *upkeep[5];    /* holder of the writer: of pruning (capture_prune.c) */
     atomic_uint upkeep_commits; /* of pruning and signs of life: they change no table */

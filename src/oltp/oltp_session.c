@@ -107,23 +107,16 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
     if (status != RHEI_OK)
         return status;
     if ((*statement)->is_ddl) {
-        struct oltp_schema *schema = NULL;
         status = oltp_exec(writer, "SAVEPOINT _rhei_ddl", error);
         if (status == RHEI_OK) {
             oltp_connection_watch(writer, stop);
-            status = oltp_step_ddl(oltp, *statement, result, cursor, &schema, error);
+            status = oltp_step_ddl(oltp, *statement, result, cursor, &session->schema, error);
             oltp_connection_watch(writer, NULL);
         }
         if (sqlite3_get_autocommit(writer->db) == 0) {
             if (status != RHEI_OK)
                 oltp_exec(writer, "ROLLBACK TO _rhei_ddl", NULL);
             oltp_exec(writer, "RELEASE _rhei_ddl", NULL);
-        }
-        if (status == RHEI_OK && schema != NULL) {
-            oltp->hooks->release(session->schema);
-            session->schema = schema;
-        } else {
-            oltp->hooks->release(schema);
         }
         return status;
     }
