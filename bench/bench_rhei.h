@@ -9,6 +9,7 @@
 struct bench {
     const char *folder; /* private; removed at the end */
     int64_t rows;       /* of the big table */
+    int64_t disk_rows;  /* of the one in a folder */
     int runs;           /* of each interleaved comparison */
     int threads;
     double scale;          /* of TPC-H */
@@ -43,6 +44,7 @@ void figures_sync(struct bench *bench);
 void figures_tables(struct bench *bench);
 void figures_read(struct bench *bench);
 void figures_auto(struct bench *bench);
+void figures_disk(struct bench *bench);
 void figures_tpch(struct bench *bench);
 void figures_shapes(struct bench *bench); /* forks: before anything starts threads */
 

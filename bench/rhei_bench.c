@@ -10,8 +10,8 @@
 static void usage(FILE *to)
 {
     fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only "
-          "shapes|write|ingest|sync|tables|read|auto|tpch]\n"
-          "                  [--json FILE]\n"
+          "shapes|write|ingest|sync|tables|read|auto|disk|tpch]\n"
+          "                  [--json FILE] [--disk-rows N]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
           "  --runs N     runs of each comparison, interleaved (default 7, at least 5 to quote)\n"
@@ -19,6 +19,8 @@ static void usage(FILE *to)
           "  --scale X    scale factor of TPC-H (default 1)\n"
           "  --query N    of TPC-H, this one only\n"
           "  --tpch-file  the database to use for TPC-H, or to make and keep (default: a new one, removed at the end)\n"
+          "  --disk-rows  of the table in a folder (default 1000000; 10000000 are about ten times the least memory, "
+          "and take 2 GB of /tmp)\n"
           "  --json FILE  the figures as JSON too\n",
           to);
 }
@@ -35,11 +37,14 @@ static const char *argument(int *at, int count, char **values)
 int main(int count, char **values)
 {
     static struct report report;
-    struct bench bench = {.rows = 1000000, .runs = 7, .threads = 1, .scale = 1, .report = &report};
+    struct bench bench = {
+        .rows = 1000000, .disk_rows = 1000000, .runs = 7, .threads = 1, .scale = 1, .report = &report};
     const char *only = "", *json = NULL;
     for (int i = 1; i < count; i++) {
         if (strcmp(values[i], "--rows") == 0)
             bench.rows = atoll(argument(&i, count, values));
+        else if (strcmp(values[i], "--disk-rows") == 0)
+            bench.disk_rows = atoll(argument(&i, count, values));
         else if (strcmp(values[i], "--runs") == 0)
             bench.runs = atoi(argument(&i, count, values));
         else if (strcmp(values[i], "--threads") == 0)
@@ -59,8 +64,8 @@ int main(int count, char **values)
             return strcmp(values[i], "--help") == 0 ? 0 : 2;
         }
     }
-    if (bench.rows < 1000 || bench.runs < 1 || bench.runs > 1000 || bench.threads < 1 || !(bench.scale > 0) ||
-        bench.query < 0 || bench.query > 22) {
+    if (bench.rows < 1000 || bench.disk_rows < 200000 || bench.runs < 1 || bench.runs > 1000 || bench.threads < 1 ||
+        !(bench.scale > 0) || bench.query < 0 || bench.query > 22) {
         usage(stderr);
         return 2;
     }
@@ -82,6 +87,8 @@ int main(int count, char **values)
         figures_read(&bench);
     if (*only == '\0' || strcmp(only, "auto") == 0)
         figures_auto(&bench);
+    if (*only == '\0' || strcmp(only, "disk") == 0)
+        figures_disk(&bench);
     if (*only == '\0' || strcmp(only, "tpch") == 0)
         figures_tpch(&bench);
     char command[128];
