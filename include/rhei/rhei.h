@@ -304,6 +304,8 @@ struct rhei_call_options {
     rhei_cancel *cancel;             /**< ends it with RHEI_CANCELLED; borrowed for the call; may be NULL */
     rhei_progress_function progress; /**< may be NULL */
     void *progress_context;
+    uint64_t
+        rows_per_second; /**< rhei_verify_with() and rhei_repair(): compare no more than so many; 0: as fast as it goes */
 };
 
 /** rhei_detach() under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED, after which the file is as it was. Any thread. */
@@ -655,7 +657,11 @@ RHEI_API rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_er
  * built now. *rows, which may be NULL, is the number of rows compared. Any thread.
  */
 RHEI_API rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct rhei_error *error);
-/** The same under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED. Any thread. */
+/**
+ * The same under limits (NULL: none); also RHEI_TIMEOUT and RHEI_CANCELLED. With `rows_per_second`, a table whose key is an integer is
+ * compared piece by piece, each at a position of its own, and nothing is held between them; another table is read as one
+ * state, however long that takes. The message of a difference names the piece. Any thread.
+ */
 RHEI_API rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_call_options *options,
                                       uint64_t *rows, struct rhei_error *error);
 

@@ -75,6 +75,7 @@ struct engine_limits {
     int64_t deadline_ns; /* INT64_MAX: none */
     const struct rhei_cancel *cancel;
     struct engine_progress *progress; /* NULL: nobody wants to know */
+    uint64_t rows_per_second;         /* of comparisons; 0: as fast as it goes */
 };
 rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, const struct rhei_cancel *cancel,
                               struct rhei_error *error);

@@ -96,6 +96,8 @@ rhei_status engine_limits_of_call(struct engine_ticker *ticker, struct engine_li
     rhei_status status = engine_options_copy(&given, sizeof given, options, "rhei_call_options", error);
     if (status == RHEI_OK)
         status = engine_limits_set(limits, given.timeout_ms, given.cancel, error);
+    if (status == RHEI_OK)
+        limits->rows_per_second = given.rows_per_second;
     if (status == RHEI_OK && given.progress != NULL)
         status = engine_progress_open(ticker, given.progress, given.progress_context, &limits->progress, error);
     return status;

@@ -1,225 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Is the mirror equal to the table? Both are read at one position: the mirror is brought up to date, a snapshot of it pinned
- * and SQLite's read transaction begun, again until no commit came in between (after some tries with the writer held, so that
- * our own writers can't); then everybody goes on and the two are compared at leisure.
- * Rows are compared as a count and the sum of a hash over each row's cells (class and bits), so order doesn't matter.
- */
-#include <stdio.h>
+/* Verify: are tables and mirrors equal? Repair: build anew what isn't, and look again. */
 #include <string.h>
 
 #include "base/base_map.h"
-#include "engine/engine_internal.h"
-#include "sync/sync_compare.h"
+#include "engine/engine_compare.h"
+#include "rhei/rhei_care.h"
 
-static rhei_status ended(rhei_status status, struct rhei_error *error)
-{
-    return error_set(error, status,
-                     status == RHEI_TIMEOUT ? "the time limit ended the comparison" : "the comparison was cancelled");
-}
+enum { REPAIR_LARGEST = 65536 }; /* struct_size of a program that set one */
 
-static rhei_status checksum_mirror(const struct mirror_table_view *view, struct engine_limits *limits,
-                                   struct sync_checksum *out, struct rhei_error *error)
-{
-    const struct sync_stop stop = {engine_limits_check, limits, engine_limits_counts(limits)};
-    rhei_status status = sync_checksum_view(view, &stop, out, error);
-    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : ended(status, error);
-}
+/* What a call does with each table that it names. */
+struct verify_call {
+    rhei_db *db;
+    struct engine_limits limits;
+    struct engine_pace pace;
+    struct rhei_repair_result done; /* `repaired` of a repair alone */
+    bool repair;
+};
 
-/* A cell as the mirror has it: see OLTP_ODD_TEXT. *copy is its memory, if it needs some. */
-static rhei_status mirrored_cell(struct oltp_cursor *cursor, uint32_t column, struct rhei_value *cell, char **copy,
-                                 struct rhei_error *error)
+static rhei_status table_failed(rhei_db *db, const char *name, bool *failed, char message[256],
+                                struct rhei_error *error)
 {
-    const void *odd;
-    uint32_t length;
-    base_free(*copy);
-    *copy = NULL;
-    if (!oltp_cursor_odd_text(cursor, column, &odd, &length)) {
-        oltp_cursor_value(cursor, column, cell);
-        return RHEI_OK;
+    struct sync_table_status *tables = NULL;
+    size_t count = 0;
+    *failed = false;
+    rhei_status status = sync_get_tables(db->sync, &tables, &count, error);
+    for (size_t i = 0; status == RHEI_OK && i < count; i++) {
+        if (tables[i].state != SYNC_TABLE_FAILED || base_fold_compare(tables[i].name, name) != 0)
+            continue;
+        *failed = true;
+        memcpy(message, tables[i].message, sizeof tables[i].message);
     }
-    *copy = base_alloc((size_t)length + 1);
-    if (*copy == NULL)
-        return error_no_memory(error);
-    (*copy)[0] = OLTP_ODD_TEXT;
-    memcpy(*copy + 1, odd, length);
-    *cell = (struct rhei_value){.type = RHEI_TEXT, .as.bytes = *copy, .length = length + 1};
-    return RHEI_OK;
-}
-
-static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct base_progress *counts,
-                                  struct sync_checksum *out, struct rhei_error *error)
-{
-    struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
-    char **copies = base_alloc_zero((size_t)columns + 1, sizeof *copies);
-    rhei_status status = cells == NULL || copies == NULL ? error_no_memory(error) : RHEI_ROW;
-    while (status == RHEI_ROW && (status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
-        for (uint32_t c = 0; c < columns && status == RHEI_ROW; c++)
-            if (mirrored_cell(cursor, c, &cells[c], &copies[c], error) != RHEI_OK)
-                status = RHEI_NO_MEMORY;
-        if (status == RHEI_ROW) {
-            sync_checksum_row(out, cells, columns);
-            base_progress_add(counts, BASE_PROGRESS_ROWS, 1);
-        }
-    }
-    for (uint32_t c = 0; copies != NULL && c < columns; c++)
-        base_free(copies[c]);
-    base_free(copies);
-    base_free(cells);
-    return status == RHEI_DONE ? RHEI_OK : status;
-}
-
-static char *select_text(const struct source_table *table)
-{
-    struct base_buffer sql = {0};
-    base_buffer_text(&sql, "SELECT ");
-    for (uint32_t c = 0; c < table->column_count; c++) {
-        base_buffer_text(&sql, c == 0 ? "" : ", ");
-        if (table->columns[c].is_rowid)
-            base_buffer_text(&sql, table->columns[c].name);
-        else
-            base_buffer_identifier(&sql, table->columns[c].name);
-    }
-    base_buffer_text(&sql, " FROM main.");
-    base_buffer_identifier(&sql, table->name);
-    return base_buffer_take(&sql);
-}
-
-/*
- * Whether the cursor, begun after the snapshot was taken, reads the snapshot's state. Without capture a position counts states:
- * if a cycle now still finds the snapshot's, nobody committed in between.
- */
-static rhei_status same_state(rhei_db *db, struct oltp_cursor *cursor, const struct mirror_snapshot *snapshot,
-                              const struct sync_stop *stop, bool *same, struct rhei_error *error)
-{
-    int64_t position = mirror_snapshot_position(snapshot);
-    if (oltp_captures(db->oltp)) {
-        *same = oltp_cursor_position(cursor) == position;
-        return RHEI_OK;
-    }
-    rhei_status status = sync_cycle_while(db->sync, stop, NULL, error);
-    *same = status == RHEI_OK && sync_position(db->sync) == position;
+    base_free(tables);
     return status;
 }
 
-/* Pins both sides at one position. Foreign writers may come in between: then once more. */
-static rhei_status pin_both(rhei_db *db, const char *sql, struct engine_limits *limits,
-                            struct mirror_snapshot *snapshot, struct oltp_cursor **cursor, struct rhei_error *error)
+static rhei_status build_anew(struct verify_call *call, const struct source_table *table, struct rhei_error *error)
 {
-    struct oltp_stop stop;
-    const struct oltp_stop *given = engine_stop(limits, &stop);
-    const struct sync_stop waits = {engine_limits_check, limits, NULL};
-    for (int tries = 0; tries < 400; tries++) {
-        rhei_status stopped = engine_limits_check(limits);
-        if (stopped != RHEI_OK)
-            return ended(stopped, error);
-        rhei_status status = sync_cycle_while(db->sync, &waits, NULL, error);
-        void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp)
-                         ? oltp_native_lock_while(db->oltp, given)
-                         : NULL;
-        if (held != NULL)
-            status = sync_wait_latest(db->sync, 0, &waits, error);
-        if (status == RHEI_OK)
-            status = mirror_snapshot_take(db->mirror, snapshot);
-        if (status == RHEI_OK) {
-            status = oltp_read(db->oltp, sql, strlen(sql), NULL, 0, given, true, cursor, error);
-            if (status != RHEI_OK)
-                mirror_snapshot_release(snapshot);
-        }
-        if (held != NULL)
-            oltp_native_unlock(db->oltp);
-        if (status != RHEI_OK)
-            return status;
-        bool same = false;
-        status = same_state(db, *cursor, snapshot, &waits, &same, error);
-        if (same)
-            return RHEI_OK;
-        oltp_cursor_close(cursor);
-        mirror_snapshot_release(snapshot);
-        if (status != RHEI_OK)
-            return status;
-    }
-    return error_set(
-        error, RHEI_BUSY,
-        "other processes write so often that table and mirror could not be seen at one position; try again");
-}
-
-static rhei_status compare(const struct source_table *table, const struct sync_checksum *in_table,
-                           const struct sync_checksum *in_mirror, struct rhei_error *error)
-{
-    if (in_table->rows != in_mirror->rows)
-        return error_set(error, RHEI_STALE, "table \"%s\" has %llu rows, its mirror %llu: rebuild it with rhei_rebuild",
-                         table->name, (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows);
-    if (in_table->sum != in_mirror->sum || in_table->product != in_mirror->product)
-        return error_set(error, RHEI_STALE,
-                         "table \"%s\" and its mirror have %llu rows each, but their cells differ: rebuild it with "
-                         "rhei_rebuild",
-                         table->name, (unsigned long long)in_table->rows);
-    return RHEI_OK;
-}
-
-static rhei_status verify_table(rhei_db *db, const struct source_table *table, struct engine_limits *limits,
-                                uint64_t *rows, struct rhei_error *error)
-{
-    char *sql = select_text(table);
-    if (sql == NULL)
-        return error_no_memory(error);
-    struct mirror_snapshot snapshot;
-    struct oltp_cursor *cursor = NULL;
-    struct base_progress *counts = engine_limits_counts(limits);
-    base_progress_step(counts, "comparing table and mirror", table->name, BASE_PROGRESS_ROWS, -1);
-    rhei_status status = pin_both(db, sql, limits, &snapshot, &cursor, error);
-    base_free(sql);
-    if (status != RHEI_OK)
-        return status;
-    const struct mirror_table_view *view = mirror_view(&snapshot, table->id);
-    struct sync_checksum in_table = {0}, in_mirror = {0};
-    if (view != NULL) /* the rows of both sides */
-        base_progress_set(counts, BASE_PROGRESS_ROWS, 0, 2 * (int64_t)mirror_view_row_count(view));
-    if (view == NULL)
+    struct sync_stop stop = {engine_limits_check, &call->limits, engine_limits_counts(&call->limits)};
+    char message[256];
+    bool failed;
+    base_progress_step(stop.progress, "building the table again", table->name, BASE_PROGRESS_ROWS, -1);
+    rhei_status status = sync_rebuild(call->db->sync, table->name, error);
+    if (status == RHEI_OK)
+        status = sync_build(call->db->sync, true, 0, &stop, error);
+    if (status == RHEI_OK)
+        status = table_failed(call->db, table->name, &failed, message, error);
+    if (status == RHEI_OK && failed)
         status =
-            error_set(error, RHEI_OLAP_UNAVAILABLE,
-                      "table \"%s\" has no mirror to compare with now: wait for its build with rhei_initial_sync, or "
-                      "see rh status",
-                      table->name);
-    if (status == RHEI_OK)
-        status = checksum_mirror(view, limits, &in_mirror, error);
-    if (status == RHEI_OK)
-        status = checksum_table(cursor, table->column_count, counts, &in_table, error);
-    if (status == RHEI_OK)
-        status = compare(table, &in_table, &in_mirror, error);
-    if (status == RHEI_OK && rows != NULL)
-        *rows += in_table.rows;
-    oltp_cursor_close(&cursor);
-    mirror_snapshot_release(&snapshot);
+            error_set(error, RHEI_OLAP_UNAVAILABLE, "table \"%s\" could not be built again: %s", table->name, message);
     return status;
+}
+
+static rhei_status verify_table(struct verify_call *call, const struct source_table *table, struct rhei_error *error)
+{
+    uint64_t rows = 0;
+    rhei_status status = engine_compare_table(call->db, table, &call->pace, &rows, error);
+    if (call->repair && (status == RHEI_STALE || status == RHEI_OLAP_UNAVAILABLE)) {
+        base_log_write(&call->db->log, BASE_LOG_WARN, "engine", "%s; it is built again", error->message);
+        rows = 0;
+        error_clear(error);
+        status = build_anew(call, table, error);
+        if (status == RHEI_OK)
+            status = engine_compare_table(call->db, table, &call->pace, &rows, error);
+        call->done.repaired += status == RHEI_OK;
+    }
+    call->done.tables += status == RHEI_OK;
+    call->done.rows += rows;
+    return status;
+}
+
+/* A repair goes on with the other tables after one that can't be mended, unless the whole call is to end. */
+static bool goes_on(const struct verify_call *call, rhei_status status)
+{
+    return status == RHEI_OK || (call->repair && (status == RHEI_STALE || status == RHEI_OLAP_UNAVAILABLE));
 }
 
 /* NULL: every table. */
-static rhei_status verify_named(rhei_db *db, const char *table, struct engine_limits *limits, uint64_t *rows,
-                                struct rhei_error *error)
+static rhei_status verify_named(struct verify_call *call, const char *table, struct rhei_error *error)
 {
     const struct capture_catalog *catalog = NULL;
-    rhei_status status = capture_catalog_take(db->oltp, &catalog, error);
+    rhei_status first = RHEI_OK, status = capture_catalog_take(call->db->oltp, &catalog, error);
     if (status != RHEI_OK)
         return status;
     bool found = table == NULL;
-    for (uint32_t t = 0; t < catalog->table_count && status == RHEI_OK; t++) {
+    for (uint32_t t = 0; t < catalog->table_count && goes_on(call, status); t++) {
         const struct capture_table *candidate = &catalog->tables[t];
+        struct rhei_error own = RHEI_ERROR_INIT;
         bool named = table != NULL && base_fold_compare(candidate->source.name, table) == 0;
         if ((table != NULL && !named) || candidate->schema != NULL) /* nobody here has its rows to compare with */
             continue;
         found = true;
         if (candidate->captured)
-            status = verify_table(db, &candidate->source, limits, rows, error);
+            status = verify_table(call, &candidate->source, &own);
         else if (named)
-            status = error_set(error, RHEI_NOT_FOUND, "table \"%s\" is not mirrored: %s", table,
+            status = error_set(&own, RHEI_NOT_FOUND, "table \"%s\" is not mirrored: %s", table,
                                candidate->source.unmirrored_reason != NULL ? candidate->source.unmirrored_reason
                                                                            : "it isn't registered");
+        if (status != RHEI_OK && (first == RHEI_OK || !goes_on(call, status))) {
+            first = status;
+            if (error != NULL)
+                *error = own;
+        }
     }
     if (!found)
-        status = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
+        first = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
     capture_catalog_release(&catalog);
+    return first;
+}
+
+static rhei_status run(struct verify_call *call, const char *table, const struct rhei_call_options *options,
+                       struct rhei_error *error)
+{
+    error_clear(error);
+    if (call->db == NULL)
+        return error_set(error, RHEI_INVALID, "a database handle is needed");
+    if (call->db->sync == NULL)
+        return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                         "there is no column store to compare with: this handle was opened with olap_backend none");
+    rhei_status status = engine_limits_of_call(call->db->ticker, &call->limits, options, error);
+    if (status != RHEI_OK)
+        return status;
+    engine_pace_begin(&call->pace, &call->limits);
+    status = verify_named(call, table, error);
+    engine_limits_reset(&call->limits);
     return status;
 }
 
@@ -231,19 +134,26 @@ rhei_status rhei_verify(rhei_db *db, const char *table, uint64_t *rows, struct r
 rhei_status rhei_verify_with(rhei_db *db, const char *table, const struct rhei_call_options *options, uint64_t *rows,
                              struct rhei_error *error)
 {
-    struct engine_limits limits;
-    error_clear(error);
-    if (db == NULL)
-        return error_set(error, RHEI_INVALID, "a database handle is needed");
-    if (db->sync == NULL)
-        return error_set(error, RHEI_OLAP_UNAVAILABLE,
-                         "there is no column store to compare with: this handle was opened with olap_backend none");
+    struct verify_call call = {.db = db};
+    rhei_status status = run(&call, table, options, error);
     if (rows != NULL)
-        *rows = 0;
-    rhei_status status = engine_limits_of_call(db->ticker, &limits, options, error);
-    if (status != RHEI_OK)
-        return status;
-    status = verify_named(db, table, &limits, rows, error);
-    engine_limits_reset(&limits);
+        *rows = call.done.rows;
+    return status;
+}
+
+rhei_status rhei_repair(rhei_db *db, const char *table, const struct rhei_call_options *options,
+                        struct rhei_repair_result *result, struct rhei_error *error)
+{
+    struct verify_call call = {.db = db, .repair = true};
+    rhei_status status;
+    error_clear(error);
+    size_t size = result == NULL ? 0 : result->struct_size;
+    if (result != NULL && (size <= sizeof size || size > REPAIR_LARGEST))
+        return error_set(error, RHEI_INVALID,
+                         "the struct_size of rhei_repair_result is %zu: set it to the sizeof of the struct", size);
+    status = run(&call, table, options, error);
+    call.done.struct_size = size < sizeof call.done ? size : sizeof call.done;
+    if (result != NULL)
+        memcpy(result, &call.done, call.done.struct_size);
     return status;
 }

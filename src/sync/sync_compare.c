@@ -4,6 +4,7 @@
 #include "base/base_error.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
+#include "mirror/mirror_scan.h"
 
 static uint64_t cell_hash(uint64_t seed, const struct rhei_value *value, uint32_t column)
 {
@@ -31,40 +32,34 @@ void sync_checksum_row(struct sync_checksum *checksum, const struct rhei_value *
     checksum->product += b * (a | 1);
 }
 
-static void checksum_vector(const struct mirror_table_view *view, uint32_t segment, uint32_t number,
-                            struct rhei_value *cells, struct sync_checksum *checksum)
+static void checksum_batch(const struct mirror_scan *scan, const struct mirror_scan_batch *batch, uint32_t columns,
+                           struct rhei_value *cells, struct sync_checksum *checksum)
 {
-    struct mirror_vector vector;
-    uint32_t columns = mirror_view_column_count(view);
     struct mirror_hold hold = {NULL};
-    mirror_view_vector(view, segment, number, &vector);
-    mirror_hold(view, segment, &hold);
-    for (uint32_t r = 0; r < vector.rows; r++) {
-        if (vector.dead && (vector.dead[r / 64] >> (r % 64) & 1) != 0)
-            continue;
+    mirror_scan_hold(scan, batch, &hold);
+    for (uint32_t slot = 0; (slot = mirror_scan_slot(batch, slot)) < batch->rows; slot++) {
         for (uint32_t c = 0; c < columns; c++)
-            mirror_view_value(view, segment, number * MIRROR_VECTOR_ROWS + r, c, &cells[c]);
+            mirror_scan_value(scan, batch, slot, c, &cells[c]);
         sync_checksum_row(checksum, cells, columns);
     }
     mirror_hold_end(&hold);
 }
 
-rhei_status sync_checksum_view(const struct mirror_table_view *view, const struct sync_stop *stop,
-                               struct sync_checksum *checksum, struct rhei_error *error)
+rhei_status sync_checksum_view(const struct mirror_table_view *view, const struct mirror_range *range,
+                               const struct sync_stop *stop, struct sync_checksum *checksum, struct rhei_error *error)
 {
-    struct rhei_value *cells = base_alloc_zero((size_t)mirror_view_column_count(view) + 1, sizeof *cells);
-    if (!cells)
-        return error_no_memory(error);
-    rhei_status status = RHEI_OK;
-    for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++) {
-        for (uint32_t v = 0; v < MIRROR_SEGMENT_VECTORS && status == RHEI_OK; v++) {
-            status = stop ? stop->check(stop->context) : RHEI_OK;
-            uint64_t before = checksum->rows;
-            if (status == RHEI_OK)
-                checksum_vector(view, s, v, cells, checksum);
-            base_progress_add(stop ? stop->progress : NULL, BASE_PROGRESS_ROWS, (int64_t)(checksum->rows - before));
-        }
+    uint32_t columns = mirror_view_column_count(view);
+    const struct mirror_scan_options within = {.ranges = range, .range_count = range != NULL, .exact = true};
+    struct mirror_scan *scan = NULL;
+    struct mirror_scan_batch batch;
+    struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
+    rhei_status status = cells == NULL ? error_no_memory(error) : mirror_scan_open(view, &within, &scan, error);
+    while (status == RHEI_OK && (!stop || (status = stop->check(stop->context)) == RHEI_OK) &&
+           mirror_scan_next(scan, &batch)) {
+        checksum_batch(scan, &batch, columns, cells, checksum);
+        base_progress_add(stop ? stop->progress : NULL, BASE_PROGRESS_ROWS, (int64_t)batch.count);
     }
+    mirror_scan_close(&scan);
     base_free(cells);
     return status;
 }

@@ -16,9 +16,10 @@ struct sync_checksum {
 };
 
 void sync_checksum_row(struct sync_checksum *checksum, const struct rhei_value *cells, uint32_t count);
-/* Every living row of the view. `stop` (may be NULL) is asked once a vector; its status is returned, with no error set. */
-rhei_status sync_checksum_view(const struct mirror_table_view *view, const struct sync_stop *stop,
-                               struct sync_checksum *checksum, struct rhei_error *error);
+/* Every live row of the view, or of it within a range (NULL: all). `stop` (may be NULL) is asked once a vector; its status is
+ * returned, with no error set. */
+rhei_status sync_checksum_view(const struct mirror_table_view *view, const struct mirror_range *range,
+                               const struct sync_stop *stop, struct sync_checksum *checksum, struct rhei_error *error);
 bool sync_checksum_equal(const struct sync_checksum *a, const struct sync_checksum *b);
 
 #endif

@@ -111,7 +111,7 @@ static rhei_status verify_table(struct sync *sync, uint32_t table, bool *same, s
     sync_fault(sync, "sync.verify.begun");
     status = verify_source(sync, load, &in_source, error);
     if (status == RHEI_OK)
-        status = sync_checksum_view(mirror_view(&snapshot, table), &stop, &in_mirror, error);
+        status = sync_checksum_view(mirror_view(&snapshot, table), NULL, &stop, &in_mirror, error);
     *same = sync_checksum_equal(&in_source, &in_mirror);
     mirror_snapshot_release(&snapshot);
     sync->config.source->ops->load_end(&load);

@@ -76,6 +76,18 @@ def test_a6_verify_says_equal_and_counts(filled):
     assert "absent" in done.stderr
 
 
+def test_a6_repair_mends_the_folder_of_the_column_store(filled, sqlite3_shell):
+    (filled.folder / "rhei.toml").write_text('[engine]\nolap_path = "folder"\n')
+    filled.run("sync", "--capture", "--config", "rhei.toml")
+    sqlite3_shell.run("rhei.db", "BEGIN IMMEDIATE; UPDATE t SET s = 'changed' WHERE id = 777;"
+                      "UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log); COMMIT", code=None)
+    done = filled.run("repair", "--config", "rhei.toml", code=0)
+    assert "Built 1 table again: 2 tables and 1,002 rows are equal" in done.stdout and "differ" in done.stderr
+    done = json.loads(filled.run("repair", "t", "--config", "rhei.toml", "--rate", "100000", "--json", code=0).stdout)
+    assert done == {"tables": 1, "rows": 1000, "repaired": 0, "error": None}
+    assert "absent" in filled.run("repair", "absent", code=1).stderr
+
+
 def test_c2_verify_after_foreign_writers(filled, sqlite3_shell):
     sqlite3_shell.run("rhei.db", "UPDATE t SET s = s || '!' WHERE id % 7 = 0; DELETE FROM t WHERE id % 11 = 0; "
                       "REPLACE INTO t VALUES (7, 'replaced'); INSERT INTO u VALUES (2, NULL)", code=None)

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rh_command_names[] = {"exec",   "query",  "sync",    "status",   "info", "import",
-                                        "verify", "detach", "changes", "settings", "help", NULL};
+const char *const rh_command_names[] = {"exec",   "query",  "sync",    "status",   "info", "import", "verify",
+                                        "repair", "detach", "changes", "settings", "help", NULL};
 
 enum option_id {
     OPTION_DB = 256,
@@ -44,6 +44,7 @@ enum option_id {
     OPTION_FOLLOW,
     OPTION_OLDEST,
     OPTION_DROP,
+    OPTION_RATE,
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_END,
@@ -57,6 +58,7 @@ static const struct option long_options[] = {
     {"file", required_argument, NULL, OPTION_FILE},
     {"param", required_argument, NULL, OPTION_PARAM},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"rate", required_argument, NULL, OPTION_RATE},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"stats", no_argument, NULL, OPTION_STATS},
     {"null-text", required_argument, NULL, OPTION_NULL_TEXT},
@@ -102,7 +104,9 @@ static unsigned commands_of(int option)
     case OPTION_CONFIG:
         return EVERYWHERE & ~ONLY(RH_COMMAND_SETTINGS);
     case OPTION_TIMEOUT:
-        return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY);
+        return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR);
+    case OPTION_RATE:
+        return ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR);
     case OPTION_FORMAT:
         return STATEMENTS | ONLY(RH_COMMAND_SETTINGS) | ONLY(RH_COMMAND_CHANGES);
     case OPTION_WIDTH:
@@ -119,14 +123,16 @@ static unsigned commands_of(int option)
     case OPTION_READ_ONLY:
         return ONLY(RH_COMMAND_QUERY) | ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO);
     case OPTION_CAPTURE:
-        return ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_CHANGES);
+        return ONLY(RH_COMMAND_EXEC) | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_CHANGES) |
+               ONLY(RH_COMMAND_REPAIR);
     case OPTION_CONSUMER:
     case OPTION_FOLLOW:
     case OPTION_OLDEST:
     case OPTION_DROP:
         return ONLY(RH_COMMAND_CHANGES);
     case OPTION_JSON:
-        return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY);
+        return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) |
+               ONLY(RH_COMMAND_REPAIR);
     case OPTION_CREATE:
     case OPTION_KEY:
     case OPTION_DELIMITER:
@@ -294,6 +300,8 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
         return rh_params_add(&args->params, value, why);
     case OPTION_TIMEOUT:
         return read_count("--timeout", value, 1, &args->timeout_ms, why);
+    case OPTION_RATE:
+        return read_count("--rate", value, 1, &args->rate, why);
     case OPTION_FORMAT:
         return read_format(args, value, why);
     case OPTION_STATS:
@@ -409,6 +417,7 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
         args->sql = count > 0 ? words[0] : NULL;
         return no_more(words, count, 1, args, why);
     case RH_COMMAND_VERIFY:
+    case RH_COMMAND_REPAIR:
         args->table = count > 0 ? words[0] : NULL;
         return no_more(words, count, 1, args, why);
     case RH_COMMAND_IMPORT:

@@ -19,6 +19,7 @@ enum rh_command {
     RH_COMMAND_INFO,
     RH_COMMAND_IMPORT,
     RH_COMMAND_VERIFY,
+    RH_COMMAND_REPAIR,
     RH_COMMAND_DETACH,
     RH_COMMAND_CHANGES,
     RH_COMMAND_SETTINGS,
@@ -66,12 +67,13 @@ struct rh_args {
     const char *db, *config;
     bool read_only, capture;
     const char *sql, *file; /* the SQL: an argument, a file, or neither (standard input) */
-    const char *table;      /* verify: one table only */
+    const char *table;      /* verify, repair: one table only */
     struct rh_params params;
     struct rhei_freshness freshness;
     const char *as_of; /* NULL: the present */
     int32_t route;
     int64_t timeout_ms;
+    int64_t rate; /* verify, repair: rows a second; 0: as fast as it goes */
     enum rh_format format;
     bool explain, stats, json;
     const char *null_text; /* of output; NULL: the format's */

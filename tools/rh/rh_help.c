@@ -11,6 +11,7 @@ static const char overview[] =
     "  rh status                  how far the column store is, table by table\n"
     "  rh sync                    bring the column store to every commit, and report\n"
     "  rh verify [TABLE]          compare tables with the column store\n"
+    "  rh repair [TABLE]          build again what differs\n"
     "  rh detach                  take change capture out of the file\n"
     "  rh changes                 follow the changes of all tables, as lines of JSON\n"
     "  rh info                    paths, versions, settings in force\n"
@@ -111,8 +112,21 @@ static const char verify_text[] =
     "Exits with 1 when one differs.\n"
     "\n"
     "  --db FILE, --config FILE\n"
+    "  --rate N           compare no more than N rows a second\n"
     "  --timeout MS       wait no longer than this for the build\n"
     "  --json             one JSON object a line\n";
+
+static const char repair_text[] =
+    "rh repair [TABLE] [options]: compares tables with the column store, and builds again what differs\n"
+    "\n"
+    "Mends what is kept: the folder of the column store (olap_path of --config), and capture where the file has it.\n"
+    "A running engine mends its own (scrub_interval, rhei_repair). Exits with 1 when a table can't be mended.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --rate N           compare no more than N rows a second\n"
+    "  --timeout MS       end after this many milliseconds\n"
+    "  --json             one JSON object\n"
+    "  --capture          install change capture into the file, if it has none\n";
 
 static const char detach_text[] =
     "rh detach [options]: takes triggers, change log and registry out of the file, which is plain SQLite then\n"
@@ -166,6 +180,8 @@ const char *rh_help_text(enum rh_command command)
         return import_text;
     case RH_COMMAND_VERIFY:
         return verify_text;
+    case RH_COMMAND_REPAIR:
+        return repair_text;
     case RH_COMMAND_DETACH:
         return detach_text;
     case RH_COMMAND_CHANGES:

@@ -36,6 +36,8 @@ static int run(struct rh_tool *tool, int argc)
         return rh_import_command(tool);
     case RH_COMMAND_VERIFY:
         return rh_verify_command(tool);
+    case RH_COMMAND_REPAIR:
+        return rh_repair_command(tool);
     case RH_COMMAND_DETACH:
         return rh_detach_command(tool);
     case RH_COMMAND_CHANGES:

@@ -41,6 +41,7 @@ static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tal
     struct rhei_error error = RHEI_ERROR_INIT;
     uint64_t rows = 0;
     struct rhei_call_options limits = rh_tool_limits(tool);
+    limits.rows_per_second = (uint64_t)tool->args->rate;
     rh_waiting_start(tool->out, tool->err, "comparing");
     rhei_status status = rhei_verify_with(tool->db, name, &limits, &rows, &error);
     rh_waiting_stop();

@@ -54,7 +54,7 @@ struct change_buffer *fixture_open(const char *folder)
 struct change_event fixture_table(uint32_t id, uint32_t columns)
 {
     static struct source_column all[MOST_COLUMNS];
-    static char names[MOST_COLUMNS][8], name[16];
+    static char names[MOST_COLUMNS][16], name[16];
     static const uint32_t key = 0;
     static struct source_table table;
     for (uint32_t c = 0; c < columns; c++) {

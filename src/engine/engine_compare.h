@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Comparing a table with its mirror, at a pace. */
+#ifndef ENGINE_COMPARE_H
+#define ENGINE_COMPARE_H
+
+#include "engine/engine_internal.h"
+
+/* How many rows a second may be compared, and how many were. */
+struct engine_pace {
+    struct engine_limits *limits;
+    uint64_t rate; /* rows a second; 0: as fast as it goes */
+    uint64_t rows;
+    int64_t began_ns;
+    atomic_uint nap; /* 0; nobody wakes it */
+    bool pieces;     /* whoever compares in pieces waits between them */
+};
+void engine_pace_begin(struct engine_pace *pace, struct engine_limits *limits);
+
+/*
+ * RHEI_OK: equal. RHEI_STALE: not. RHEI_OLAP_UNAVAILABLE: there is no mirror now. Also RHEI_TIMEOUT, RHEI_CANCELLED, RHEI_BUSY. Adds the
+ * table's rows to *rows. Without a rate, and where the key isn't an integer, one state is read from the first row to the last.
+ */
+rhei_status engine_compare_table(rhei_db *db, const struct source_table *table, struct engine_pace *pace,
+                                 uint64_t *rows, struct rhei_error *error);
+
+#endif

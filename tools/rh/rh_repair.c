@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rh repair: builds again the tables of the column store that differ from SQLite's. */
+#include "rh_tool.h"
+#include "rh_waiting.h"
+#include "rh_writer.h"
+#include "rhei/rhei_care.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void print_json(const struct rhei_repair_result *done, const struct rhei_error *error)
+{
+    struct rh_buffer line = {0};
+    rh_buffer_format(&line,
+                     "{\"tables\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"repaired\":%" PRIu64 ",\"error\":", done->tables,
+                     done->rows, done->repaired);
+    if (error->code == RHEI_OK)
+        rh_buffer_add_text(&line, "null");
+    else
+        rh_add_json_text(&line, error->message, strlen(error->message));
+    rh_buffer_add_char(&line, '}');
+    puts(line.bytes);
+    rh_buffer_free(&line);
+}
+
+static void print_done(const struct rhei_repair_result *done)
+{
+    struct rh_buffer line = {0};
+    if (done->repaired == 0)
+        rh_buffer_add_text(&line, "Nothing had to be repaired: ");
+    else
+        rh_buffer_format(&line, "Built %" PRIu64 " table%s again: ", done->repaired, done->repaired == 1 ? "" : "s");
+    rh_add_count(&line, done->tables);
+    rh_buffer_add_text(&line, done->tables == 1 ? " table and " : " tables and ");
+    rh_add_count(&line, done->rows);
+    rh_buffer_add_text(&line, " rows are equal in SQLite and the column store.");
+    puts(line.bytes);
+    rh_buffer_free(&line);
+}
+
+int rh_repair_command(struct rh_tool *tool)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_repair_result done = {.struct_size = sizeof done};
+    if (!rh_tool_open(tool, 0))
+        return RH_EXIT_ERROR;
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    rh_waiting_start(tool->out, tool->err, "building the column store");
+    rhei_status status = rhei_initial_sync_with(tool->db, &limits, &error);
+    limits.rows_per_second = (uint64_t)tool->args->rate;
+    if (status == RHEI_OK)
+        status = rhei_repair(tool->db, tool->args->table, &limits, &done, &error);
+    rh_waiting_stop();
+    if (tool->args->json)
+        print_json(&done, &error);
+    else if (status == RHEI_OK)
+        print_done(&done);
+    if (status != RHEI_OK)
+        rh_tell_error(tool, &error);
+    rh_tool_close(tool);
+    return rh_finish_output(tool, status == RHEI_OK ? RH_EXIT_OK : RH_EXIT_ERROR);
+}
