@@ -167,17 +167,46 @@ static void add(struct bench *bench, const char *name, const char *unit, double 
     report_add(bench->report, &figure);
 }
 
+static void add_samples(struct bench *bench, const char *name, struct samples *samples, double target, const char *text)
+{
+    double value = samples_median(samples);
+    struct figure figure = {.name = name,
+                            .unit = "MiB",
+                            .value = value,
+                            .low = samples_min(samples),
+                            .high = samples_max(samples),
+                            .compared = value,
+                            .target_text = text,
+                            .target = target,
+                            .sense = AT_MOST};
+    report_add(bench->report, &figure);
+}
+
+/* How much of its cache SQLite uses differs from run to run by as much as the mirror holds, so several of them. */
+static void add_hot_row(struct bench *bench)
+{
+    enum { LEAST_RUNS = 5 };
+    static struct samples counted, over;
+    for (int run = 0; run < (bench->runs > LEAST_RUNS ? bench->runs : LEAST_RUNS); run++) {
+        char path[512], name[32];
+        snprintf(name, sizeof name, "hot-%d", run);
+        bench_path(path, sizeof path, bench, name);
+        struct footprint hot = apart(hot_row, path);
+        snprintf(name, sizeof name, "hot-alone-%d", run);
+        bench_path(path, sizeof path, bench, name);
+        struct footprint alone = apart(hot_row_alone, path);
+        samples_add(&counted, hot.counted / MIB);
+        samples_add(&over, (hot.resident - alone.resident) / MIB);
+    }
+    add_samples(bench, "64 KiB row updated 2,000 times, mirror's count", &counted, 4, "<= 4 MiB");
+    add_samples(bench, "64 KiB row updated 2,000 times, resident, over the same unmirrored", &over, 4, "<= 4 MiB");
+}
+
 void figures_shapes(struct bench *bench)
 {
     char path[512];
     bench_say("shapes: a hot row ...");
-    bench_path(path, sizeof path, bench, "hot");
-    struct footprint hot = apart(hot_row, path);
-    bench_path(path, sizeof path, bench, "hot-alone");
-    struct footprint alone = apart(hot_row_alone, path);
-    add(bench, "64 KiB row updated 2,000 times, mirror's count", "MiB", hot.counted / MIB, 4, "<= 4 MiB");
-    add(bench, "64 KiB row updated 2,000 times, resident, over the same unmirrored", "MiB",
-        (hot.resident - alone.resident) / MIB, 4, "<= 4 MiB");
+    add_hot_row(bench);
     bench_say("shapes: a wide table ...");
     bench_path(path, sizeof path, bench, "wide");
     struct footprint wide = apart(wide_table, path);

@@ -20,7 +20,7 @@
 #include "capture/capture_source.h"
 
 enum {
-    SOURCE_BYTES_MAX = 512 * 1024 /* of a call */,
+    SOURCE_BYTES_MAX = 256 * 1024 /* of a call */,
     LOG_HEAD = 4 /* columns before the values */,
     BIG_CYCLE = 5000 /* rows */
 };

@@ -21,7 +21,7 @@ enum {
     FRAME_HEAD = 24,
     LOG_HEAD = 32,
     WINDOW_BYTES =
-        1 << 20, /* of frames that are read together; what is settled behind a longer run is read page by page */
+        512 << 10, /* of frames that are read together; what is settled behind a longer run is read page by page */
     WINDOW_LEAST = 64 << 10,
     PATH_DEPTH = 64,
 };

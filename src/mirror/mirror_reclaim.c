@@ -18,7 +18,7 @@
 
 #include "base/base_memory.h"
 
-enum { SMALL_KEPT = 256, PINS_ON_STACK = 64, PASS_COUNT = 32, PASS_BYTES = 1 << 20 };
+enum { SMALL_KEPT = 256, PINS_ON_STACK = 64, PASS_COUNT = 32, PASS_BYTES = 1 << 19 };
 
 static const size_t small_size[MIRROR_KIND_SMALL] = {
     [MIRROR_KIND_NODE] = sizeof(struct mirror_trie_node),

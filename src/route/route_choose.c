@@ -314,6 +314,20 @@ enum route_target route_statement_target(const struct route_statement *statement
     return statement->target;
 }
 
+/*
+ * Single rows by key come from SQLite whatever the mirror will be: settled here too, so that the question isn't asked again of each of
+ * them until it is built.
+ */
+static void settle_unbuilt(const struct question *question, const struct route_state *state)
+{
+    struct route_statement *owner = route_plans_owner(question->statement);
+    if (!owner->tables_known || question->statement->facts.reads_elsewhere)
+        return;
+    const struct route_work *work = learn_work(question->route, owner, state->catalog);
+    if (work != NULL && work->keyed)
+        atomic_store_explicit(&question->statement->keyed, true, memory_order_relaxed);
+}
+
 static void choose_by_tables(const struct question *question, int32_t hint, struct route_state *state,
                              struct route_choice *choice)
 {
@@ -331,6 +345,8 @@ static void choose_by_tables(const struct question *question, int32_t hint, stru
         else
             weigh(question, &reading, choice);
         reading_end(&reading);
+    } else if (hint == RHEI_ROUTE_AUTO) {
+        settle_unbuilt(question, state);
     }
 }
 
