@@ -326,9 +326,23 @@ static void dead_rows(struct bench *bench, rhei_db *db)
     compare_dead(bench, db, "scan with 10 k scattered dead rows in 1 M / fresh", 1.2, "<= 1.2");
     bench_execute(db, "UPDATE worn SET amount = amount + 1 WHERE id % 5 = 2");
     bench_sync(db);
-    for (int tries = 0; tries < 500 && bench_metric(db, "rhei_mirror_dead_rows") > (double)bench->rows / 10; tries++)
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* the upkeep compacts; a figure, not a test */
-    compare_dead(bench, db, "the same after a fifth of it was updated and compacted / fresh", 1.05, "<= 1.05");
+    compare_dead(bench, db, "the same with a fifth of it dead / fresh", 1e9, "for comparison");
+}
+
+/* Compaction is the upkeep's, which a handle without manual_sync has. */
+static void compacted_rows(struct bench *bench, const char *path)
+{
+    rhei_db *db = bench_open(path, false, (uint32_t)bench->threads);
+    bench_build(db);
+    bench_execute(db, "UPDATE worn SET amount = amount + 1 WHERE id % 5 = 2");
+    bench_sync(db);
+    double most = (double)bench->rows / 10;
+    for (int looks = 0; looks < 1000 && bench_metric(db, "rhei_mirror_dead_rows") > most; looks++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    if (bench_metric(db, "rhei_mirror_dead_rows") > most)
+        bench_say("compaction didn't come within ten seconds");
+    compare_dead(bench, db, "the same after compaction / fresh", 1.05, "<= 1.05");
+    rhei_close(&db);
 }
 
 void figures_read(struct bench *bench)
@@ -358,5 +372,6 @@ void figures_read(struct bench *bench)
            "SELECT count(*), sum(amount), min(ts), max(ts), avg(amount) FROM orders WHERE id > 0");
     dead_rows(bench, db);
     rhei_close(&db);
+    compacted_rows(bench, path);
     duck_close();
 }

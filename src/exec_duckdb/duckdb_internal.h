@@ -212,6 +212,11 @@ struct duck_target {
 /* Rows [from, from + count) of `source` to rows [to, to + count). False: a class that the kind can't hold. */
 bool duck_copy_rows(struct duck_target *target, enum duck_column_kind kind, const struct mirror_column_data *source,
                     uint32_t from, uint32_t to, uint32_t count);
+/* Can rows by number be copied as the layout and the kind are? */
+bool duck_gathers(enum duck_column_kind kind, uint8_t layout);
+/* Then: the rows with these numbers, the first to row 0. */
+void duck_gather_rows(struct duck_target *target, enum duck_column_kind kind, const struct mirror_column_data *source,
+                      const uint16_t *rows, uint32_t count);
 
 /* ---- duckdb_functions.c, duckdb_aggregates.c ---------------------------------------------------------------------- */
 

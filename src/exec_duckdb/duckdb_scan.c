@@ -22,8 +22,8 @@
 #include "mirror/mirror_scan.h"
 
 enum {
-    /* Up to about 1 % dead, copying the runs between dead rows is cheaper than a selection vector; above it isn't. */
-    MANY_DEAD = 24,
+    /* Up to about 3 % dead, copying the runs between dead rows is cheaper than gathering row by row; above it isn't. */
+    MANY_DEAD = 64,
     VECTORS_PER_THREAD = 8,
 };
 
@@ -570,18 +570,24 @@ static void scan_thread_init(duckdb_init_info info)
 
 /* ---- Scan -------------------------------------------------------------------------------------------------------- */
 
-/* The rows of a vector, as runs; or as a selection, where there are many holes. */
+/*
+ * The rows of a vector, as runs; or by their numbers, where there are many holes. They leave as a flat vector either way: over a selection
+ * DuckDB's aggregates take several times as long as what a copy costs.
+ */
 struct scan_rows {
     struct mirror_scan_batch batch;
-    uint32_t run_count;
+    uint32_t run_count; /* 0: the runs aren't found yet */
+    bool numbered;      /* the numbers are */
     struct mirror_slot_run runs[MIRROR_MOST_RUNS];
-    duckdb_selection_vector selection; /* NULL: not made yet */
+    uint16_t numbers[MIRROR_VECTOR_ROWS];
 };
 
 static bool copy_runs(struct duck_target *target, enum duck_column_kind kind, const struct mirror_column_data *data,
-                      const struct scan_rows *rows)
+                      struct scan_rows *rows)
 {
     uint32_t to = 0;
+    if (rows->run_count == 0)
+        rows->run_count = mirror_scan_runs(&rows->batch, rows->runs);
     for (uint32_t i = 0; i < rows->run_count; i++) {
         if (!duck_copy_rows(target, kind, data, rows->runs[i].from, to, rows->runs[i].count))
             return false;
@@ -590,13 +596,20 @@ static bool copy_runs(struct duck_target *target, enum duck_column_kind kind, co
     return true;
 }
 
-static void make_selection(const struct duck_api *api, struct scan_rows *rows)
+static const uint16_t *row_numbers(struct scan_rows *rows)
 {
-    rows->selection = api->create_selection_vector(rows->batch.count);
-    sel_t *selected = api->selection_vector_get_data_ptr(rows->selection);
-    for (uint32_t i = 0; i < rows->run_count; i++)
-        for (uint32_t k = 0; k < rows->runs[i].count; k++)
-            *selected++ = (sel_t)(rows->runs[i].from + k);
+    uint16_t *number = rows->numbers;
+    for (uint32_t first = 0; first < rows->batch.rows && !rows->numbered; first += 64) {
+        uint32_t most = rows->batch.rows - first < 64 ? rows->batch.rows - first : 64;
+        uint64_t skip = rows->batch.skip[first / 64];
+        for (uint32_t i = 0; i < most; i++) {
+            *number = (uint16_t)(first + i);
+            number += ~skip & 1;
+            skip >>= 1;
+        }
+    }
+    rows->numbered = true;
+    return rows->numbers;
 }
 
 static bool emit_column(struct scan_state *state, const struct scan_output *output, struct scan_rows *rows,
@@ -606,21 +619,16 @@ static bool emit_column(struct scan_state *state, const struct scan_output *outp
     mirror_scan_column(state->scan, &rows->batch, output->source, &data);
     struct duck_target target = {.api = state->api, .vector = out, .data = state->api->vector_get_data(out)};
     uint32_t dead = rows->batch.rows - rows->batch.count;
-    /* a dead row's class may be anything, so a mixed column never goes through whole */
-    if (dead <= MANY_DEAD || data.layout == MIRROR_LAYOUT_MIXED)
+    if (dead <= MANY_DEAD || !duck_gathers(output->kind, data.layout))
         return copy_runs(&target, output->kind, &data, rows);
-    if (!duck_copy_rows(&target, output->kind, &data, 0, 0, rows->batch.rows))
-        return false;
-    if (rows->selection == NULL)
-        make_selection(state->api, rows);
-    state->api->slice_vector(out, rows->selection, rows->batch.count);
+    duck_gather_rows(&target, output->kind, &data, row_numbers(rows), rows->batch.count);
     return true;
 }
 
 static bool emit_vector(struct scan_state *state, struct scan_rows *rows, duckdb_data_chunk chunk)
 {
-    rows->run_count = mirror_scan_runs(&rows->batch, rows->runs);
-    rows->selection = NULL;
+    rows->run_count = 0;
+    rows->numbered = false;
     bool emitted = true;
     for (uint32_t i = 0; i < state->output_count && emitted; i++) {
         duckdb_vector out = state->api->data_chunk_get_vector(chunk, i);
@@ -629,8 +637,6 @@ static bool emit_vector(struct scan_state *state, struct scan_rows *rows, duckdb
         else if (state->outputs[i].kind == DUCK_UNREADABLE) /* empty strings: a join may carry them along */
             memset(state->api->vector_get_data(out), 0, rows->batch.count * sizeof(duckdb_string_t));
     }
-    if (rows->selection != NULL)
-        state->api->destroy_selection_vector(rows->selection);
     state->api->data_chunk_set_size(chunk, rows->batch.count);
     return emitted;
 }

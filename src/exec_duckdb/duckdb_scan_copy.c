@@ -172,3 +172,46 @@ bool duck_copy_rows(struct duck_target *target, enum duck_column_kind kind, cons
     }
     return all_null(source, from, count);
 }
+
+/* ---- Chosen rows. ------------------------------------------------------------------------------------------------------ */
+
+static void gather_validity(struct duck_target *target, const struct mirror_column_data *source, const uint16_t *rows,
+                            uint32_t count)
+{
+    need_validity(target);
+    for (uint32_t first = 0; first < count; first += 64) {
+        uint32_t part = count - first < 64 ? count - first : 64;
+        uint64_t word = 0;
+        for (uint32_t i = 0; i < part; i++)
+            word |= (source->valid[rows[first + i] / 64] >> (rows[first + i] % 64) & 1) << i;
+        set_bits(target->valid, first, word, part);
+    }
+}
+
+bool duck_gathers(enum duck_column_kind kind, uint8_t layout)
+{
+    return same_layout(kind, layout) || (kind == DUCK_NUMBER && layout == MIRROR_LAYOUT_INTEGER);
+}
+
+void duck_gather_rows(struct duck_target *target, enum duck_column_kind kind, const struct mirror_column_data *source,
+                      const uint16_t *rows, uint32_t count)
+{
+    if (source->has_nulls)
+        gather_validity(target, source, rows, count);
+    if (kind == DUCK_NUMBER && source->layout == MIRROR_LAYOUT_INTEGER) {
+        const int64_t *integers = source->data;
+        double *reals = target->data;
+        for (uint32_t i = 0; i < count; i++)
+            reals[i] = (double)integers[rows[i]];
+    } else if (width_of(kind) == sizeof(uint64_t)) {
+        const uint64_t *from = source->data;
+        uint64_t *to = target->data;
+        for (uint32_t i = 0; i < count; i++)
+            to[i] = from[rows[i]];
+    } else {
+        const struct mirror_string *from = source->data;
+        struct mirror_string *to = target->data;
+        for (uint32_t i = 0; i < count; i++)
+            to[i] = from[rows[i]];
+    }
+}

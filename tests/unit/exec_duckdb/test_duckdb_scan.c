@@ -177,6 +177,48 @@ static void test_dead_rows_are_never_seen(void **state)
     base_free(dead);
 }
 
+/* Integers in one segment, REALs in the next, BLOBs and NULLs between, a third dead; who came before sees all of it. */
+static void test_a1_dead_rows_among_numbers_of_two_layouts(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { EACH = MIRROR_SEGMENT_ROWS };
+    static const char blob[] = "\0 a BLOB that is longer than what lies inline";
+    fixture_table(fixture, 1, "t", "id I, number N, bytes B");
+    struct rows rows = {0};
+    int64_t live = 0, numbers = 0, blobs = 0;
+    for (int64_t i = 0; i < 2 * EACH; i++) {
+        struct rhei_value number = i < EACH ? value_int(i) : value_real((double)i + 0.5);
+        struct rhei_value bytes = i % 5 == 0 ? value_null() : value_blob(blob, sizeof blob - 1);
+        rows_add(&rows, (struct rhei_value[]){value_int(i), i % 11 == 0 ? value_null() : number, bytes}, 3);
+    }
+    fixture_apply(fixture, 1, &rows);
+    fixture_publish(fixture);
+    static const char sql[] =
+        "SELECT count(*), count(number), count(bytes), count_if((number IS NULL) <> (id % 11 = 0) OR "
+        "(bytes IS NULL) <> (id % 5 = 0) OR number <> id + CASE WHEN id < 65536 THEN 0 ELSE 0.5 END OR "
+        "number__int <> (id < 65536) OR bytes <> '\\x00 a BLOB that is longer than what lies inline'::BLOB) FROM "
+        "mirror_scan(1, 0)";
+    struct question before;
+    question_open(fixture, sql, &before);
+    for (int64_t i = 0; i < 2 * EACH; i++) {
+        bool dies = i % 3 == 1;
+        if (dies)
+            rows_delete(&rows, i, 3);
+        live += !dies;
+        numbers += !dies && i % 11 != 0;
+        blobs += !dies && i % 5 != 0;
+    }
+    fixture_apply(fixture, 1, &rows);
+    fixture_publish(fixture);
+    char expected[100];
+    snprintf(expected, sizeof expected, "%lld|%lld|%lld|0", (long long)live, (long long)numbers, (long long)blobs);
+    assert_answer(fixture, sql, expected);
+    char *all = answer_of(fixture, &before.query);
+    assert_string_equal(all, "131072|119156|104857|0");
+    base_free(all);
+    question_close(&before);
+}
+
 /* Mixed cells go row by row, whatever is dead around them. */
 static void test_dead_rows_of_a_mixed_column(void **state)
 {
@@ -358,6 +400,7 @@ int main(void)
         WITH_FIXTURE(test_q6_a_column_without_a_type_fails_only_who_reads_it),
         WITH_FIXTURE(test_all_rows_on_all_threads),
         WITH_FIXTURE(test_dead_rows_are_never_seen),
+        WITH_FIXTURE(test_a1_dead_rows_among_numbers_of_two_layouts),
         WITH_FIXTURE(test_dead_rows_of_a_mixed_column),
         WITH_FIXTURE(test_ranges_leave_out_vectors_but_no_row),
         WITH_FIXTURE(test_ranges_of_texts_leave_out_nothing),
