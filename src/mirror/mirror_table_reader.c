@@ -7,6 +7,8 @@
  *  3. Who asks a third time for single values of one column within a pin is about to join: a hash of the column's values is made then,
  *     once for the pin, so that a join costs its rows and not their product. (The key index knows only the newest, perhaps
  *     unpublished rows, so a snapshot can't be asked by it.)
+ *  4. An order is looked for before it is made: rows that were appended by it lie in it, and one pass over their keys proves that. Of all rows
+ *     it is found once for the pin.
  */
 #include "mirror_table_reader.h"
 
@@ -17,6 +19,7 @@
 #include "base/base_memory.h"
 #include "mirror_internal.h"
 #include "mirror_scan.h"
+#include "mirror_table_order.h"
 
 enum { SEEKS_BEFORE_HASH = 3, NO_ROW = UINT32_MAX, MOST_CONSTRAINTS = 16 };
 
@@ -40,10 +43,27 @@ struct lookup {
     uint32_t *hashes;
 };
 
+/* A segment that lies in a file (a history may): SQLite keeps pointers to texts until the statement ends, so it stays in memory for the pin. */
+struct kept_hold {
+    struct kept_hold *next;
+    struct mirror_hold hold;
+};
+
+/* All rows of a table by some columns. */
+struct kept_order {
+    struct kept_order *next;
+    const struct mirror_table_view *view;
+    uint32_t columns[TABLE_MOST_ORDER];
+    bool as_they_lie; /* they lie so: there are no places */
+    struct mirror_table_order rows;
+};
+
 struct table_pin {
     struct mirror_reader *reader;
     struct mirror_snapshot snapshot;
     struct lookup *lookups;
+    struct kept_order *orders;
+    struct kept_hold *holds;
 };
 
 struct column_cache {
@@ -59,10 +79,14 @@ struct table_cursor {
     uint64_t batch_number; /* grows with each batch, so that caches know whether they are of it */
     uint32_t slot;
     bool in_batch;
-    struct mirror_hold
-        hold;          /* tables of other sources have no files, so what it gives stays for the pin all the same */
-    struct lookup *by; /* rows come from it instead */
+    struct mirror_hold hold; /* of a segment that the pin had no memory to keep */
+    uint32_t held;           /* the segment that is held, and 1 */
+    struct lookup *by;       /* rows come from it instead */
     uint32_t entry, hash;
+    const struct mirror_table_order *sorted; /* or from it: the pin's, or `own` */
+    struct mirror_table_order own;
+    size_t at; /* in it, the row to come */
+    bool backwards;
     struct column_cache cache[];
 };
 
@@ -120,6 +144,18 @@ static void reader_unpin(struct table_pin **slot)
         pin->lookups = going->next;
         lookup_free(going);
     }
+    while (pin->holds != NULL) {
+        struct kept_hold *going = pin->holds;
+        pin->holds = going->next;
+        mirror_hold_end(&going->hold);
+        base_free(going);
+    }
+    while (pin->orders != NULL) {
+        struct kept_order *going = pin->orders;
+        pin->orders = going->next;
+        mirror_table_order_reset(&going->rows);
+        base_free(going);
+    }
     mirror_snapshot_release(&pin->snapshot);
     base_free(pin);
 }
@@ -164,11 +200,36 @@ static bool reader_rows(struct table_pin *pin, uint32_t table, uint64_t *rows)
 
 /* ---- Cells. ------------------------------------------------------------------------------------------------------- */
 
+static void hold_for_pin(struct table_cursor *cursor)
+{
+    struct mirror_hold hold = {NULL};
+    struct kept_hold *kept = cursor->pin->holds;
+    cursor->held = cursor->batch.segment + 1;
+    mirror_hold(cursor->view, cursor->batch.segment, &hold);
+    if (hold.segment == NULL) /* it is resident, and the snapshot keeps it */
+        return;
+    while (kept != NULL && kept->hold.segment != hold.segment)
+        kept = kept->next;
+    if (kept != NULL) {
+        mirror_hold_end(&hold);
+        return;
+    }
+    kept = base_alloc(sizeof *kept);
+    if (kept == NULL) {
+        mirror_hold_end(&cursor->hold);
+        cursor->hold = hold;
+        return;
+    }
+    *kept = (struct kept_hold){cursor->pin->holds, hold};
+    cursor->pin->holds = kept;
+}
+
 static inline const struct mirror_column_data *column_of(struct table_cursor *cursor, uint32_t column)
 {
     struct column_cache *cache = &cursor->cache[column];
     if (cache->batch != cursor->batch_number) {
-        mirror_hold(cursor->view, cursor->batch.segment, &cursor->hold);
+        if (cursor->held != cursor->batch.segment + 1)
+            hold_for_pin(cursor);
         mirror_view_column(cursor->view, cursor->batch.segment, cursor->batch.vector, column, &cache->data);
         cache->batch = cursor->batch_number;
     }
@@ -292,6 +353,18 @@ static struct lookup *lookup_take(struct table_cursor *cursor, uint32_t column)
     return lookup->buckets != NULL && !lookup->impossible ? lookup : NULL;
 }
 
+/* segment << 16 | offset */
+static void go_to(struct table_cursor *cursor, uint32_t place)
+{
+    uint32_t segment = place >> 16, offset = place & 0xffff, vector = offset / MIRROR_VECTOR_ROWS;
+    if (cursor->batch_number == 0 || cursor->batch.segment != segment || cursor->batch.vector != vector) {
+        cursor->batch.segment = segment;
+        cursor->batch.vector = vector;
+        cursor->batch_number++;
+    }
+    cursor->slot = offset % MIRROR_VECTOR_ROWS;
+}
+
 static bool next_by_lookup(struct table_cursor *cursor)
 {
     const struct lookup *by = cursor->by;
@@ -301,14 +374,7 @@ static bool next_by_lookup(struct table_cursor *cursor)
     if (entry == NO_ROW)
         return false;
     cursor->entry = by->chain[entry];
-    uint32_t segment = by->places[entry] >> 16, offset = by->places[entry] & 0xffff;
-    uint32_t vector = offset / MIRROR_VECTOR_ROWS;
-    if (cursor->batch_number == 0 || cursor->batch.segment != segment || cursor->batch.vector != vector) {
-        cursor->batch.segment = segment;
-        cursor->batch.vector = vector;
-        cursor->batch_number++;
-    }
-    cursor->slot = offset % MIRROR_VECTOR_ROWS;
+    go_to(cursor, by->places[entry]);
     return true;
 }
 
@@ -343,8 +409,8 @@ static void range_make(const struct table_constraint *constraint, struct mirror_
     range->below_high = constraint->op == TABLE_LT;
 }
 
-static rhei_status cursor_seek(struct table_cursor *cursor, const struct table_constraint *constraints, uint32_t count,
-                               struct rhei_error *error)
+static rhei_status find_rows(struct table_cursor *cursor, const struct table_constraint *constraints, uint32_t count,
+                             struct rhei_error *error)
 {
     struct mirror_range ranges[MOST_CONSTRAINTS];
     struct mirror_scan_options options = {.ranges = ranges, .exact = true};
@@ -371,8 +437,20 @@ static rhei_status cursor_seek(struct table_cursor *cursor, const struct table_c
     return mirror_scan_open(cursor->view, &options, &cursor->scan, error);
 }
 
+static bool next_in_order(struct table_cursor *cursor)
+{
+    if (cursor->at == cursor->sorted->count)
+        return false;
+    size_t at = cursor->backwards ? cursor->sorted->count - 1 - cursor->at : cursor->at;
+    cursor->at++;
+    go_to(cursor, cursor->sorted->places[at]);
+    return true;
+}
+
 static bool cursor_next(struct table_cursor *cursor)
 {
+    if (cursor->sorted != NULL)
+        return next_in_order(cursor);
     if (cursor->by != NULL)
         return next_by_lookup(cursor);
     if (cursor->in_batch) {
@@ -381,11 +459,117 @@ static bool cursor_next(struct table_cursor *cursor)
             return true;
     }
     cursor->in_batch = cursor->scan != NULL && mirror_scan_next(cursor->scan, &cursor->batch);
+    cursor->batch_number++; /* also at the end: what the last call looked at in vain is in `batch` */
     if (!cursor->in_batch)
         return false;
-    cursor->batch_number++;
     cursor->slot = mirror_scan_slot(&cursor->batch, 0);
     return true;
+}
+
+/* ---- Rows in an order. -------------------------------------------------------------------------------------------- */
+
+static void values_of(struct table_cursor *cursor, const uint32_t *columns, uint32_t count, struct rhei_value *values)
+{
+    for (uint32_t i = 0; i < count; i++)
+        cell(column_of(cursor, columns[i]), cursor->slot, &values[i]);
+}
+
+/* Do the rows that were found lie by these columns? Looks at them up to the first that doesn't. */
+static bool lie_in_order(struct table_cursor *cursor, const struct table_order *order)
+{
+    struct rhei_value values[2][TABLE_MOST_ORDER];
+    uint32_t count = order->column_count;
+    bool in_order = true;
+    for (size_t row = 0; in_order && cursor_next(cursor); row++) {
+        values_of(cursor, order->columns, count, values[row % 2]);
+        in_order = row == 0 || mirror_table_order_compare(values[(row + 1) % 2], values[row % 2], count) <= 0;
+    }
+    return in_order;
+}
+
+static rhei_status sort_rows(struct table_cursor *cursor, const struct table_order *order,
+                             struct mirror_table_order *sorted, struct rhei_error *error)
+{
+    struct rhei_value values[TABLE_MOST_ORDER];
+    bool room = true;
+    sorted->key_count = order->column_count;
+    while (room && cursor_next(cursor)) {
+        uint32_t offset = cursor->batch.vector * (uint32_t)MIRROR_VECTOR_ROWS + cursor->slot;
+        values_of(cursor, order->columns, order->column_count, values);
+        room = mirror_table_order_add(sorted, cursor->batch.segment << 16 | offset, values);
+    }
+    return room && mirror_table_order_sort(sorted) ? RHEI_OK : error_no_memory(error);
+}
+
+/* Puts the rows into `sorted`, or says that they lie so already, which backwards is no help. */
+static rhei_status order_rows(struct table_cursor *cursor, const struct table_constraint *constraints, uint32_t count,
+                              const struct table_order *order, struct mirror_table_order *sorted, bool *as_they_lie,
+                              struct rhei_error *error)
+{
+    rhei_status status = find_rows(cursor, constraints, count, error);
+    *as_they_lie = status == RHEI_OK && !order->descending && lie_in_order(cursor, order);
+    if (status == RHEI_OK && !*as_they_lie && !order->descending)
+        status = find_rows(cursor, constraints, count, error);
+    return status == RHEI_OK && !*as_they_lie ? sort_rows(cursor, order, sorted, error) : status;
+}
+
+static struct kept_order *find_order(struct table_cursor *cursor, const struct table_order *order)
+{
+    struct kept_order *kept = cursor->pin->orders;
+    while (kept != NULL && (kept->view != cursor->view || kept->rows.key_count != order->column_count ||
+                            memcmp(kept->columns, order->columns, order->column_count * sizeof *kept->columns) != 0 ||
+                            (kept->as_they_lie && order->descending)))
+        kept = kept->next;
+    return kept;
+}
+
+/* That of all rows, once for the pin. */
+static rhei_status keep_order(struct table_cursor *cursor, const struct table_order *order, struct kept_order **kept,
+                              struct rhei_error *error)
+{
+    *kept = find_order(cursor, order);
+    if (*kept != NULL)
+        return RHEI_OK;
+    struct kept_order *made = base_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return error_no_memory(error);
+    made->view = cursor->view;
+    memcpy(made->columns, order->columns, order->column_count * sizeof *made->columns);
+    rhei_status status = order_rows(cursor, NULL, 0, order, &made->rows, &made->as_they_lie, error);
+    if (status != RHEI_OK) {
+        mirror_table_order_reset(&made->rows);
+        base_free(made);
+        return status;
+    }
+    made->rows.key_count = order->column_count;
+    made->next = cursor->pin->orders;
+    cursor->pin->orders = *kept = made;
+    return RHEI_OK;
+}
+
+static rhei_status cursor_seek(struct table_cursor *cursor, const struct table_constraint *constraints, uint32_t count,
+                               const struct table_order *order, struct rhei_error *error)
+{
+    const struct mirror_table_order *sorted = &cursor->own;
+    struct kept_order *kept = NULL;
+    bool as_they_lie = false;
+    cursor->sorted = NULL;
+    mirror_table_order_reset(&cursor->own);
+    if (order == NULL || order->column_count == 0)
+        return find_rows(cursor, constraints, count, error);
+    BASE_INVARIANT(order->column_count <= TABLE_MOST_ORDER);
+    rhei_status status = count > 0 ? order_rows(cursor, constraints, count, order, &cursor->own, &as_they_lie, error)
+                                   : keep_order(cursor, order, &kept, error);
+    if (kept != NULL) {
+        as_they_lie = kept->as_they_lie;
+        sorted = &kept->rows;
+    }
+    if (status != RHEI_OK || as_they_lie)
+        return status == RHEI_OK ? find_rows(cursor, constraints, count, error) : status;
+    cursor->sorted = sorted;
+    cursor->at = 0;
+    cursor->backwards = order->descending;
+    return RHEI_OK;
 }
 
 static rhei_status cursor_open(struct table_pin *pin, uint32_t table, struct table_cursor **result,
@@ -411,6 +595,7 @@ static void cursor_close(struct table_cursor **slot)
         return;
     mirror_scan_close(&(*slot)->scan);
     mirror_hold_end(&(*slot)->hold);
+    mirror_table_order_reset(&(*slot)->own);
     base_free(*slot);
     *slot = NULL;
 }

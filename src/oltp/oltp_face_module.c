@@ -14,6 +14,11 @@
 /* SQLite's own guesses without statistics: rows of a key's first columns, of an index made for a join; the share of a range. */
 enum { FACE_CONSTRAINTS = 14, FACE_PREFIX_ROWS = 10, FACE_EQUAL_ROWS = 20, FACE_RANGE_SHARE = 4 };
 
+/* Rows that may be put in order here, where nothing looks whether the statement was cancelled. More are SQLite's to sort. */
+enum { FACE_ORDERED_ROWS = 1 << 20 };
+/* What xBestIndex tells xFilter of the order. */
+enum { ANY_ORDER, KEY_ORDER, KEY_ORDER_BACKWARDS };
+
 enum { NUMBERS = 1 << RHEI_INTEGER | 1 << RHEI_REAL, ALL_CLASSES = 0x1f };
 
 struct face_vtab {
@@ -137,6 +142,28 @@ static uint64_t rows_of(const struct face_vtab *vtab)
     return rows;
 }
 
+/* The key's one column of integers; -1: it has another key, or none. */
+static int32_t integer_key(const struct source_table *definition)
+{
+    return definition->key_is_integer && definition->key_count == 1 ? (int32_t)definition->key_columns[0] : -1;
+}
+
+/* The order that rows will come in, where SQLite asks for it. */
+static void plan_order(const struct face_vtab *vtab, double all, bool unique, sqlite3_index_info *info)
+{
+    int32_t key = integer_key(vtab->table->definition);
+    info->idxNum = ANY_ORDER;
+    if (info->nOrderBy == 0)
+        return;
+    if (unique) { /* one row is in any order */
+        info->orderByConsumed = 1;
+    } else if (key >= 0 && column_of(vtab->table, info->aOrderBy[0].iColumn) == key && all <= FACE_ORDERED_ROWS) {
+        /* no two rows have the same, so that what follows it orders nothing */
+        info->idxNum = info->aOrderBy[0].desc ? KEY_ORDER_BACKWARDS : KEY_ORDER;
+        info->orderByConsumed = 1;
+    }
+}
+
 /* The steps stand behind the words' end, where EXPLAIN QUERY PLAN doesn't look. */
 static int plan_text(struct plan *plan, sqlite3_index_info *info)
 {
@@ -194,6 +221,7 @@ static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
     info->estimatedRows = (sqlite3_int64)rows;
     info->estimatedCost = visited * 0.5 + rows * 2 + (unique ? 0 : 3);
     info->idxFlags = unique ? SQLITE_INDEX_SCAN_UNIQUE : 0;
+    plan_order(vtab, all, unique, info);
     return plan_text(&plan, info);
 }
 
@@ -314,7 +342,6 @@ static int cursor_next(sqlite3_vtab_cursor *base)
 
 static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan, int count, sqlite3_value **values)
 {
-    (void)number;
     struct face_cursor *cursor = (struct face_cursor *)base;
     struct face_vtab *vtab = (struct face_vtab *)base->pVtab;
     struct table_constraint constraints[FACE_CONSTRAINTS];
@@ -337,7 +364,11 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
     cursor->at_end = none;
     if (!none) {
         struct rhei_error error = RHEI_ERROR_INIT;
-        rhei_status status = ops_of(vtab->context)->seek(cursor->rows, constraints, used, &error);
+        const struct source_table *definition = vtab->table->definition;
+        const struct table_order order = {definition->key_columns, definition->key_count,
+                                          number == KEY_ORDER_BACKWARDS};
+        rhei_status status =
+            ops_of(vtab->context)->seek(cursor->rows, constraints, used, number == ANY_ORDER ? NULL : &order, &error);
         rc = status == RHEI_OK ? cursor_next(base) : fail(vtab, status, &error);
     }
     for (int i = 0; i < FACE_CONSTRAINTS; i++)

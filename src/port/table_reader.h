@@ -41,6 +41,14 @@ struct table_constraint {
     struct rhei_value value; /* not NULL; borrowed until the cursor is closed or asked anew */
 };
 
+/* The order in which rows are wanted: by these columns, values as above; rows that are equal in all of them come in any. */
+struct table_order {
+    const uint32_t *columns;
+    uint32_t column_count; /* TABLE_MOST_ORDER at most */
+    bool descending;       /* in each */
+};
+enum { TABLE_MOST_ORDER = 8 };
+
 struct table_reader_ops {
     /* Differs whenever the set of tables, or the definition of one, does. Nanoseconds. */
     uint64_t (*generation)(struct table_reader *reader);
@@ -58,9 +66,12 @@ struct table_reader_ops {
     bool (*rows)(struct table_pin *pin, uint32_t table, uint64_t *rows);
     /* A cursor before its first row of all. RHEI_NOT_FOUND: the state has no such table. */
     rhei_status (*open)(struct table_pin *pin, uint32_t table, struct table_cursor **cursor, struct rhei_error *error);
-    /* Puts it before the first row that meets all constraints; may be called again and again, which a join does. */
+    /*
+     * Puts it before the first row that meets all constraints; may be called again and again, which a join does. `order` NULL: in any
+     * order, which costs nothing; else rows are looked at first, and sorted where they don't lie so.
+     */
     rhei_status (*seek)(struct table_cursor *cursor, const struct table_constraint *constraints, uint32_t count,
-                        struct rhei_error *error);
+                        const struct table_order *order, struct rhei_error *error);
     bool (*next)(struct table_cursor *cursor); /* false: there is no more row */
     /* A cell of the row at hand; text and BLOB are the pin's. */
     void (*value)(struct table_cursor *cursor, uint32_t column, struct rhei_value *value);

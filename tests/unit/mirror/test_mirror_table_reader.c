@@ -140,7 +140,7 @@ static uint64_t count_rows(struct fixture *f, struct table_cursor *cursor, const
     uint64_t rows = 0;
     memset(seen, 0, sizeof seen);
     *given = 0;
-    assert_int_equal(f->reader->ops->seek(cursor, constraints, count, NULL), RHEI_OK);
+    assert_int_equal(f->reader->ops->seek(cursor, constraints, count, NULL, NULL), RHEI_OK);
     while (f->reader->ops->next(cursor)) {
         struct rhei_value id, value;
         f->reader->ops->value(cursor, 0, &id);
@@ -213,7 +213,7 @@ static void test_every_row_that_meets_the_constraints_comes_once(void **state)
                                                        .classes = any_class,
                                                        .value = some_value(&random)};
         uint64_t given = 0, every = 0, wanted = 0;
-        assert_int_equal(f->reader->ops->seek(all, NULL, 0, NULL), RHEI_OK);
+        assert_int_equal(f->reader->ops->seek(all, NULL, 0, NULL, NULL), RHEI_OK);
         while (f->reader->ops->next(all)) {
             bool meets_all = true;
             for (uint32_t i = 0; i < count; i++) {
@@ -231,6 +231,43 @@ static void test_every_row_that_meets_the_constraints_comes_once(void **state)
             assert_int_equal(given, wanted); /* exactly those: a key is looked up, not searched for */
     }
     f->reader->ops->close(&all);
+    f->reader->ops->close(&cursor);
+    f->reader->ops->unpin(&pin);
+}
+
+/* Rows in the order of some columns, both ways, with constraints and without: the same rows, and each not before the one before it. */
+static void test_rows_come_in_the_order_that_is_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct table_pin *pin = must_pin(f);
+    struct table_cursor *cursor = NULL;
+    struct model_random random = {11};
+    assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+    for (int round = 0; round < 60; round++) {
+        uint32_t columns[2] = {round % 3 == 0 ? 0 : (uint32_t)model_below(&random, COLUMNS), 0};
+        struct table_order order = {columns, 1 + (uint32_t)model_below(&random, 2), model_below(&random, 2) != 0};
+        struct table_constraint constraint = {.column = (uint32_t)model_below(&random, COLUMNS),
+                                              .op = (uint8_t)model_below(&random, TABLE_GE + 1),
+                                              .classes = any_class,
+                                              .value = some_value(&random)};
+        uint32_t count = (uint32_t)model_below(&random, 2);
+        uint64_t rows = 0, given = 0, wanted = 0;
+        struct rhei_value before[2], now[2];
+        (void)count_rows(f, cursor, &constraint, count, count, &wanted);
+        assert_int_equal(f->reader->ops->seek(cursor, &constraint, count, &order, NULL), RHEI_OK);
+        for (; f->reader->ops->next(cursor); given++) {
+            int by = 0;
+            for (uint32_t i = 0; i < order.column_count; i++) {
+                f->reader->ops->value(cursor, columns[i], &now[i]);
+                by = given == 0 || by != 0 ? by : compare(&before[i], &now[i]);
+            }
+            assert_true(order.descending ? by >= 0 : by <= 0);
+            memcpy(before, now, sizeof before);
+            rows += by != 0 || given == 0;
+        }
+        assert_int_equal(given, wanted);
+        assert_true(order.column_count == 1 || rows == given); /* with the key there are no two of one place */
+    }
     f->reader->ops->close(&cursor);
     f->reader->ops->unpin(&pin);
 }
@@ -283,7 +320,7 @@ static void test_without_memory_it_says_so(void **state)
         if (status == RHEI_OK)
             status = f->reader->ops->open(pin, far_table, &cursor, NULL);
         if (status == RHEI_OK)
-            status = f->reader->ops->seek(cursor, NULL, 0, NULL);
+            status = f->reader->ops->seek(cursor, NULL, 0, NULL, NULL);
         base_memory_fail_after(0);
         assert_int_equal(status, RHEI_NO_MEMORY);
         f->reader->ops->close(&cursor);
@@ -304,7 +341,7 @@ static void test_a_hash_that_cannot_be_made_is_done_without(void **state)
         for (int i = 0; i < 2; i++)
             assert_int_equal(count_rows(f, cursor, &key, 1, 1, &given), 1);
         base_memory_fail_after(n);
-        rhei_status status = f->reader->ops->seek(cursor, &key, 1, NULL);
+        rhei_status status = f->reader->ops->seek(cursor, &key, 1, NULL, NULL);
         base_memory_fail_after(0);
         assert_true(status == RHEI_OK || status == RHEI_NO_MEMORY);
         for (int i = 0; i < 3; i++)
@@ -319,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tables_are_those_of_named_sources, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_row_that_meets_the_constraints_comes_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_come_in_the_order_that_is_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_constraint_of_other_classes_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_pin_shows_its_state_whatever_happens, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_memory_it_says_so, setup, teardown),

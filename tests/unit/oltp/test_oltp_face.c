@@ -362,6 +362,107 @@ static void test_joins_on_columns_of_any_affinity(void **state)
     expect_rows(test, "SELECT count(*), count(w.n) FROM items a LEFT JOIN words w ON w.word = a.name", "3000|1500");
 }
 
+/* ---- Statements made by chance. ----------------------------------------------------------------------------------- */
+
+static uint64_t chance(uint64_t *state, uint64_t below)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (*state >> 33) % below;
+}
+
+/* Rows that were changed lie behind the others: the key's order isn't that of the store any more. */
+static void scatter(struct face *face, uint64_t *seed)
+{
+    enum { MOVED = 500 };
+    static struct rhei_value values[6][MOVED];
+    const struct rhei_value *columns[6];
+    for (int c = 0; c < 6; c++)
+        columns[c] = values[c];
+    for (int i = 0; i < MOVED; i++) { /* each key once: 7 and ROWS have no common divisor */
+        int64_t id = (i * 7 + (int64_t)chance(seed, 1)) % ROWS + 1;
+        values[0][i] = integer(id);
+        values[1][i] = integer((int64_t)chance(seed, 50));
+        values[2][i] = real((double)chance(seed, 100) / 4);
+        values[3][i] = text(chance(seed, 2) ? "moved" : "anna");
+        values[4][i] = text(chance(seed, 2) ? "BERT" : "bert");
+        values[5][i] = mixed(id + 1);
+    }
+    apply(face, items, 6, columns, MOVED, NULL);
+    publish(face);
+}
+
+/* %1$s is the table; every one has one answer, whatever the plan is. */
+static void make_statement(uint64_t *seed, const char *table, char *sql, size_t size)
+{
+    static const char *const forms[] = {
+        "SELECT id, grp, nick FROM %s x WHERE %s ORDER BY id",
+        "SELECT id, name FROM %s x WHERE %s ORDER BY id DESC",
+        "SELECT rowid, price FROM %s x WHERE %s ORDER BY rowid, grp DESC",
+        "SELECT grp, id FROM %s x WHERE %s ORDER BY grp, id DESC",
+        "SELECT id, count(*), max(price) FROM %s x WHERE %s GROUP BY id",
+        "SELECT DISTINCT id, grp FROM %s x WHERE %s ORDER BY id DESC, grp",
+        "SELECT x.id, w.n FROM %s x JOIN words w ON w.word = x.name WHERE %s ORDER BY x.id DESC, w.n",
+        "SELECT w.n, x.id FROM words w LEFT JOIN %s x ON x.id = w.n * 100 AND %s ORDER BY w.n, x.id",
+        "SELECT min(id), max(id), count(*) FROM %s x WHERE %s",
+        "SELECT id FROM (SELECT id, grp FROM %s x WHERE %s ORDER BY id DESC LIMIT 40) ORDER BY grp, id",
+        "SELECT id, row_number() OVER (ORDER BY id DESC) FROM %s x WHERE %s ORDER BY id",
+        "SELECT n, (SELECT id FROM %s x WHERE grp > n AND %s ORDER BY id DESC LIMIT 1 OFFSET 2) FROM words ORDER BY n",
+    };
+    const char *condition = conditions[chance(seed, sizeof conditions / sizeof conditions[0])];
+    if (strstr(condition, "%s") != NULL)
+        condition = "id IN (5, 3, 2999, 3, 4001, NULL, '17')";
+    char both[300];
+    if (chance(seed, 3) == 0)
+        snprintf(both, sizeof both, "(%s) AND id %% %d <> 0", condition, 2 + (int)chance(seed, 5));
+    else
+        snprintf(both, sizeof both, "(%s)", chance(seed, 4) == 0 ? "true" : condition);
+    int used = snprintf(sql, size, forms[chance(seed, sizeof forms / sizeof forms[0])], table, both);
+    if (strstr(sql, "words ORDER BY n") == NULL && chance(seed, 2) == 0)
+        snprintf(sql + used, size - (size_t)used, " LIMIT %d OFFSET %d", (int)chance(seed, 30), (int)chance(seed, 60));
+}
+
+static void test_q2_statements_made_by_chance(void **state)
+{
+    struct face *face = *state;
+    uint64_t seed = 20261127, again = 0;
+    for (int round = 0; round < 3; round++) {
+        if (round > 0)
+            scatter(face, &seed);
+        make_copy(&face->test, "true");
+        test_write(&face->test, "CREATE INDEX by_grp ON local(grp)");
+        for (int i = 0; i < 250; i++) {
+            char local[700], shown[700];
+            again = seed;
+            make_statement(&seed, "local", local, sizeof local);
+            make_statement(&again, "items", shown, sizeof shown);
+            same(&face->test, local, shown);
+        }
+        test_write(&face->test, "DROP TABLE local");
+    }
+}
+
+static void test_the_key_s_order_is_the_face_s_own(void **state)
+{
+    struct face *face = *state;
+    uint64_t seed = 1;
+    static const char *const kept[] = {"SELECT id FROM items ORDER BY id LIMIT 5",
+                                       "SELECT * FROM items WHERE grp > 3 ORDER BY id DESC",
+                                       "SELECT * FROM items WHERE id = 7 ORDER BY name, price"};
+    static const char *const sorted[] = {"SELECT id FROM items ORDER BY grp", "SELECT id FROM items ORDER BY grp, id",
+                                         "SELECT n FROM words ORDER BY word"};
+    scatter(face, &seed);
+    for (size_t i = 0; i < 6; i++) {
+        struct oltp_plan plan = {0};
+        const char *sql = i < 3 ? kept[i] : sorted[i - 3];
+        assert_int_equal(oltp_explain(face->test.oltp, sql, strlen(sql), &plan, NULL), RHEI_OK);
+        if ((strstr(plan.text, "USE TEMP B-TREE") == NULL) != (i < 3))
+            fail_msg("%s: %s", sql, plan.text);
+        base_free(plan.text);
+    }
+    expect_rows(&face->test, "SELECT id FROM items ORDER BY id LIMIT 4", "1\n2\n3\n4");
+    expect_rows(&face->test, "SELECT id FROM items ORDER BY id DESC LIMIT 2 OFFSET 1", "2999\n2998");
+}
+
 /* ---- Nothing changes them. ---------------------------------------------------------------------------------------- */
 
 static void test_c6_whatever_would_change_one_is_refused(void **state)
@@ -578,6 +679,8 @@ static void test_a_utf16_database_shows_them_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        FACE_TEST(test_q2_statements_made_by_chance),
+        FACE_TEST(test_the_key_s_order_is_the_face_s_own),
         FACE_TEST(test_tables_are_found_by_their_names),
         FACE_TEST(test_a_local_table_of_the_same_name_wins),
         FACE_TEST(test_conditions_mean_what_they_mean_on_a_local_table),
