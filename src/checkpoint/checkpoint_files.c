@@ -30,6 +30,8 @@ struct checkpoint_files {
     struct blob_store *store;
     const struct segment_codec *codec;
     const struct base_log *log;
+    void (*fault)(void *context, const char *point);
+    void *fault_context;
     atomic_uint holds;
     base_mutex lock; /* a leaf: of the list */
     struct checkpoint_file *first;
@@ -44,6 +46,8 @@ rhei_status checkpoint_files_new(const struct checkpoint_config *config, struct 
     files->store = config->store;
     files->codec = config->codec;
     files->log = config->log;
+    files->fault = config->fault;
+    files->fault_context = config->fault_context;
     atomic_init(&files->holds, 1);
     base_mutex_init(&files->lock);
     return RHEI_OK;
@@ -110,8 +114,10 @@ static void file_release(void *context)
 static rhei_status file_read(void *context, uint64_t offset, void *bytes, size_t len)
 {
     const struct checkpoint_file *file = context;
-    struct blob_store *store = file->files->store;
-    return store->ops->get(store, file->name, offset, bytes, len, NULL);
+    struct checkpoint_files *files = file->files;
+    if (files->fault != NULL)
+        files->fault(files->fault_context, "evict.read");
+    return files->store->ops->get(files->store, file->name, offset, bytes, len, NULL);
 }
 
 /* Found out by a reader. */

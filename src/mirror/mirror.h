@@ -90,7 +90,8 @@ uint64_t mirror_view_row_count(const struct mirror_table_view *view); /* live ro
 /* enum mirror_column_flag. Read again, they may have widened, which makes neither answer wrong for the snapshot. */
 uint32_t mirror_view_column_flags(const struct mirror_table_view *view, uint32_t column);
 uint32_t mirror_view_segment_count(const struct mirror_table_view *view);
-uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t segment); /* slots in use, dead too */
+uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t segment);  /* slots in use, dead too */
+bool mirror_view_segment_is_remote(const struct mirror_table_view *view, uint32_t segment); /* it lies in a file */
 /* Smallest and largest number ever held by the column; false if it held none, or anything but numbers and NULL. */
 bool mirror_view_range(const struct mirror_table_view *view, uint32_t column, double *low, double *high);
 

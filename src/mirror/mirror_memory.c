@@ -353,10 +353,11 @@ void mirror_run_shrink(struct mirror_memory *memory, struct mirror_run *run, siz
 rhei_status mirror_memory_error(const struct mirror_memory *memory, rhei_status status, struct rhei_error *error)
 {
     if (status == RHEI_MEMORY_LIMIT)
-        return error_set(
-            error, status,
-            "the column store would pass its limit of %zu bytes: raise olap_memory_limit or mirror fewer tables",
-            memory->limit);
+        return error_set(error, status, "the column store would pass its limit of %zu bytes%s", memory->limit,
+                         atomic_load_explicit(&memory->elastic, memory_order_relaxed) > 0
+                             ? ", and nothing more of it can be put in files now: raise olap_memory_limit or mirror "
+                               "fewer tables"
+                             : ": raise olap_memory_limit, give it a folder (olap_path), or mirror fewer tables");
     if (status == RHEI_NO_MEMORY)
         return error_no_memory(error);
     return status;

@@ -118,6 +118,12 @@ uint32_t mirror_view_segment_rows(const struct mirror_table_view *view, uint32_t
     return found == NULL ? 0 : mirror_view_rows_of(view, segment, found);
 }
 
+bool mirror_view_segment_is_remote(const struct mirror_table_view *view, uint32_t segment)
+{
+    const struct mirror_segment *found = segment_of(view, segment);
+    return found != NULL && found->remote;
+}
+
 uint64_t mirror_view_segment_lineage(const struct mirror_table_view *view, uint32_t segment)
 {
     const struct mirror_segment *found = segment_of(view, segment);

@@ -15,7 +15,8 @@
 
 enum {
     SAMPLE_VALUES = 1024,
-    SAMPLES_KEPT = 64, /* some 40 KiB each; when there are more, all go */
+    REMOTE_LOOKED_AT = 16, /* segments */
+    SAMPLES_KEPT = 64,     /* some 40 KiB each; when there are more, all go */
     SAMPLE_PREFIX = 16,
 };
 
@@ -141,16 +142,31 @@ static void take_value(struct sample *sample, const struct mirror_table_view *vi
     mirror_hold_end(&hold);
 }
 
+/* Of segments in files a few, at even distances: each that is looked at is read. */
+static uint32_t remote_stride(const struct mirror_table_view *view)
+{
+    uint32_t remote = 0;
+    for (uint32_t s = 0; s < mirror_view_segment_count(view); s++)
+        remote += mirror_view_segment_is_remote(view, s);
+    return (remote + REMOTE_LOOKED_AT - 1) / REMOTE_LOOKED_AT;
+}
+
+static uint32_t rows_to_look_at(const struct mirror_table_view *view, uint32_t segment, uint32_t stride)
+{
+    bool left_out = stride > 1 && segment % stride != 0 && mirror_view_segment_is_remote(view, segment);
+    return left_out ? 0 : mirror_view_segment_rows(view, segment);
+}
+
 /* Of so many slots each one, anywhere among them: columns repeat their values at even distances. */
 static void take_values(struct sample *sample, const struct mirror_table_view *view)
 {
-    uint32_t segments = mirror_view_segment_count(view), dice = 1;
+    uint32_t segments = mirror_view_segment_count(view), dice = 1, stride = remote_stride(view);
     uint64_t slots = 0, passed = 0;
     for (uint32_t s = 0; s < segments; s++)
-        slots += mirror_view_segment_rows(view, s);
+        slots += rows_to_look_at(view, s, stride);
     double step = slots > SAMPLE_VALUES ? (double)slots / SAMPLE_VALUES : 1, start = 0, next = 0;
     for (uint32_t s = 0; s < segments; s++) {
-        uint32_t rows = mirror_view_segment_rows(view, s);
+        uint32_t rows = rows_to_look_at(view, s, stride);
         while (next < (double)(passed + rows) && sample->count < SAMPLE_VALUES) {
             take_value(sample, view, s, (uint32_t)((uint64_t)next - passed));
             dice = dice * 1664525u + 1013904223u;
