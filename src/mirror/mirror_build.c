@@ -212,6 +212,12 @@ static rhei_status index_rows(struct mirror_build *build, struct loader *loader,
 
 /* ---- Rows. ----------------------------------------------------------------------------------------------------------- */
 
+/* Tables that only the mirror has, histories, are read row by row by whoever changes or shows them: what was read of them stays. */
+static bool may_leave(const struct mirror_build *build)
+{
+    return mirror_may_leave(&build->table->definition);
+}
+
 /* One that stands for it and lies in a file; NULL: there is none. */
 static struct mirror_segment *spill_to(const struct mirror_spill *to, struct mirror_build *build,
                                        const struct mirror_segment *segment)
@@ -236,7 +242,7 @@ static struct mirror_segment *spill_to(const struct mirror_spill *to, struct mir
 static struct mirror_segment *spill(struct mirror_build *build, struct mirror_segment *segment)
 {
     struct mirror_spill to;
-    if (segment->rows < MIRROR_VECTOR_ROWS || !mirror_spill_begin(build->mirror, &to))
+    if (segment->rows < MIRROR_VECTOR_ROWS || !may_leave(build) || !mirror_spill_begin(build->mirror, &to))
         return segment;
     struct mirror_segment *spilled = spill_to(&to, build, segment);
     mirror_spill_end(build->mirror);
@@ -474,6 +480,8 @@ static rhei_status adopt(struct mirror_build *build, struct loader *loader, cons
         mirror_adopt_seen(segment, c, &seen);
         see(&loader->seen[c], &seen);
     }
+    if (!may_leave(build))
+        mirror_segment_hold(segment); /* for good */
     loader->tail.passed += segment->rows;
     segment->next_empty = loader->sealed;
     loader->sealed = segment;

@@ -73,7 +73,9 @@ size_t mirror_view_segment_resident(const struct mirror_table_view *view, uint32
 {
     const struct mirror_segment *segment =
         number < view->segment_count ? mirror_trie_get(&view->segments, number) : NULL;
-    return segment == NULL || segment->remote || number == view->tail_number ? 0 : data_bytes(segment);
+    bool leaves = segment != NULL && !segment->remote && number != view->tail_number &&
+                  mirror_may_leave(&view->table->definition);
+    return leaves ? data_bytes(segment) : 0;
 }
 
 bool mirror_view_segment_used(const struct mirror_table_view *view, uint32_t number)

@@ -76,6 +76,12 @@ uint64_t mirror_build_adopted(const struct mirror_build *build, uint32_t loader)
 
 struct mirror_eviction;
 
+/* Segments of the table may lie in files and leave memory: it is one of our own file's, and no history. */
+static inline bool mirror_may_leave(const struct source_table *table)
+{
+    return table->id >> TABLE_SOURCE_SHIFT == 0;
+}
+
 /* Bytes of memory that a sealed segment would give back if it lay in a file; 0: it is open, or lies in one. Any thread. */
 size_t mirror_view_segment_resident(const struct mirror_table_view *view, uint32_t segment);
 /* Whether somebody has held it since this was asked last. Any thread. */

@@ -119,6 +119,7 @@ static rhei_status compact(struct sync *sync, struct rhei_error *error)
 void sync_exchange(struct sync *sync, void (*run)(void *context), void *context)
 {
     sync_own(sync);
+    BASE_INVARIANT(atomic_load_explicit(&sync->running, memory_order_relaxed) && sync->share != NULL); /* the owner */
     sync_turn_take(sync);
     run(context);
     sync_turn_give(sync);
