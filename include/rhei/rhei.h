@@ -699,9 +699,9 @@ struct rhei_sync_status {
     int64_t disk_age_us;    /**< since it was made; -1: there is none */
     char disk_message[256]; /**< why the column store isn't, or wasn't, kept or taken over as it should; "": it is */
     char buffer_folder[512];  /**< `rocksdb_cdc_path`; "": there is no change buffer */
-    uint64_t buffer_bytes;    /**< of the changes that are kept in it */
-    int64_t buffer_position;  /**< last change that is in it; -1: it isn't open */
-    int64_t buffer_horizon;   /**< the changes behind this one are in it */
+    uint64_t buffer_bytes;    /**< of the changes that are kept in it; of its files, where another handle has it */
+    int64_t buffer_position;  /**< last change that is known to be in it; -1: none */
+    int64_t buffer_horizon;   /**< the changes behind this one are in it; -1: another handle has it, which knows */
     uint64_t buffer_moved;    /**< changes that were moved into it */
     char buffer_message[256]; /**< why changes aren't moved, or what was set aside; "": all is well */
 };

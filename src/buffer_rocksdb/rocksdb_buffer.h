@@ -29,6 +29,8 @@ rhei_status rocksdb_buffer_renew(struct change_buffer *buffer, const char *file,
  */
 rhei_status rocksdb_buffer_set_aside(const struct rocksdb_buffer_config *config, char *name, size_t size,
                                      struct rhei_error *error);
+/* Bytes of the files of a buffer in that folder, whoever has it open; 0: there is none. */
+uint64_t rocksdb_buffer_peek(const char *folder);
 /* A number that tells this buffer from any other, also of one that was there before in the same folder. Any thread. */
 uint64_t rocksdb_buffer_id(const struct change_buffer *buffer);
 

@@ -191,3 +191,20 @@ void rocks_folder_close(struct rocks_folder *folder)
     folder->folder = folder->lock = -1;
     folder->path = folder->database = NULL;
 }
+
+uint64_t rocksdb_buffer_peek(const char *path)
+{
+    struct base_buffer name = {0};
+    uint64_t bytes = 0;
+    base_buffer_format(&name, "%s/db", path);
+    DIR *listing = name.failed ? NULL : opendir(name.data);
+    for (const struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
+        struct stat facts;
+        if (fstatat(dirfd(listing), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(facts.st_mode))
+            bytes += (uint64_t)facts.st_size;
+    }
+    if (listing != NULL)
+        (void)closedir(listing);
+    base_buffer_reset(&name);
+    return bytes;
+}

@@ -72,3 +72,14 @@ rhei_status capture_bridge_read_from(struct oltp *oltp, int64_t *position, struc
     base_mutex_unlock(&oltp->describe_lock);
     return status;
 }
+
+int64_t capture_bridge_position(struct oltp *oltp)
+{
+    int64_t position = -1;
+    base_mutex_lock(&oltp->describe_lock);
+    if (oltp_query_int(oltp->describer, "SELECT position FROM main._rhei_consumers WHERE name = '" CAPTURE_BRIDGE "'",
+                       -1, &position, NULL) != RHEI_OK)
+        position = -1; /* there are no consumers yet */
+    base_mutex_unlock(&oltp->describe_lock);
+    return position;
+}

@@ -15,5 +15,7 @@ rhei_status capture_bridge_source(struct oltp *oltp, struct change_source **sour
 rhei_status capture_bridge_durable(struct oltp *oltp, int64_t position, struct rhei_error *error);
 /* The lowest position of a live consumer that reads the buffer; INT64_MAX: there is none. */
 rhei_status capture_bridge_read_from(struct oltp *oltp, int64_t *position, struct rhei_error *error);
+/* What durable() was told last, by whatever engine; -1: nothing yet. */
+int64_t capture_bridge_position(struct oltp *oltp);
 
 #endif

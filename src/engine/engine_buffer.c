@@ -254,14 +254,19 @@ void engine_buffer_close(struct rhei_db *db)
 
 void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status)
 {
-    struct feed_bridge_status bridge = {.position = -1};
-    if (db->buffer != NULL)
+    struct feed_bridge_status bridge = {.position = -1, .horizon = -1};
+    if (db->buffer != NULL) {
         feed_bridge_get_status(db->buffer->bridge, &bridge);
+        bridge.horizon = bridge.commits > 0 ? bridge.horizon : bridge.position;
+    } else if (db->buffer_path != NULL) { /* another handle's */
+        bridge.position = capture_bridge_position(db->oltp);
+        bridge.bytes = rocksdb_buffer_peek(db->buffer_path);
+    }
     (void)snprintf(status->buffer_folder, sizeof status->buffer_folder, "%s",
                    db->buffer_path == NULL ? "" : db->buffer_path);
     status->buffer_bytes = bridge.bytes;
     status->buffer_position = bridge.position;
-    status->buffer_horizon = bridge.commits > 0 ? bridge.horizon : bridge.position;
+    status->buffer_horizon = bridge.horizon;
     status->buffer_moved = bridge.moved;
     (void)snprintf(status->buffer_message, sizeof status->buffer_message, "%s",
                    bridge.error[0] != '\0' ? bridge.error : db->buffer_message);

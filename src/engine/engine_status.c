@@ -122,8 +122,9 @@ static void metrics_buffer(struct metric_list *list, struct rhei_db *db, int64_t
     metric(list, "rhei_buffer_bytes", "", "Changes kept in the buffer", false, (double)status.buffer_bytes);
     metric(list, "rhei_buffer_position", "", "Last change that is in the buffer; -1: there is none", false,
            (double)status.buffer_position);
-    metric(list, "rhei_buffer_changes", "", "Changes from the oldest to the newest in the buffer", false,
-           (double)(status.buffer_position - status.buffer_horizon));
+    if (status.buffer_horizon >= 0)
+        metric(list, "rhei_buffer_changes", "", "Changes from the oldest to the newest in the buffer", false,
+               (double)(status.buffer_position - status.buffer_horizon));
     metric(list, "rhei_buffer_lag", "", "Changes of the log that aren't in the buffer yet", false,
            log_position > at ? (double)(log_position - at) : 0);
     metric(list, "rhei_buffer_moved_total", "", "Changes moved into the buffer", true, (double)status.buffer_moved);

@@ -1,14 +1,20 @@
 """A1-A4, A7, A10: the change buffer (rocksdb_cdc_path): what is moved into it, what is read back, and what a crash leaves."""
 
+import contextlib
 import json
+import os
+import resource
 import shutil
 import sqlite3
 import time
 
 import pytest
 
-from rhei_engine import RheiError
-from test_disk import SCHEMA, TABLES, assert_all, change, make
+import bank
+from rh_program import rh  # noqa: F401
+from rhei_engine import EngineDied, RheiError
+from test_crash import History
+from test_disk import TABLES, assert_all, await_all, change, make
 
 
 @pytest.fixture
@@ -23,14 +29,16 @@ def buffer(engine):
 def log(path):
     """First and last number of the change log in the file."""
     with sqlite3.connect(path) as file:
-        return file.execute("SELECT min(seq), max(seq) FROM _rhei_cdc_log").fetchone()
+        found = file.execute("SELECT min(seq), max(seq) FROM _rhei_cdc_log").fetchone()
+    file.close()
+    return found
 
 
 def await_true(wanted, what):
     until = time.monotonic() + 60
     while not wanted():
         assert time.monotonic() < until, what()
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def await_moved(engine, path):
@@ -54,3 +62,341 @@ def test_a7_the_log_goes_into_the_buffer_while_no_mirror_follows(path, place, op
     assert_all(engine)
     change(engine, 99)
     assert_all(engine)
+
+
+def bury(path):
+    """As if the engines that were killed had been dead for an hour: nothing is kept for them any more."""
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE _rhei_engines SET seen_ms = seen_ms - 3600000")
+    file.close()
+
+
+def checkpoint(engine):
+    return json.loads(engine.info())["disk"]
+
+
+def test_a2_an_old_checkpoint_catches_up_from_the_buffer(path, place, folder, open_engine):
+    """The log behind the checkpoint is in the buffer alone: the mirror is taken over, and no table is loaded."""
+    config = {"rocksdb_cdc_path": place, "olap_path": folder / "mirror", "checkpoint_interval_ms": 86400000}
+    engine = open_engine(**config)
+    make(engine)
+    engine.close()  # which makes a checkpoint
+    for life in range(3):
+        engine = open_engine(**config)
+        engine.initial_sync()
+        held = checkpoint(engine)["position"]
+        change(engine, life)
+        engine.execute("CREATE TABLE IF NOT EXISTS late (id INTEGER PRIMARY KEY, v)")
+        engine.execute("INSERT INTO late (v) VALUES ('x')")
+        await_moved(engine, path)
+        assert log(path)[0] > held and buffer(engine)["horizon"] <= held
+        assert checkpoint(engine)["position"] == held
+        engine.kill()
+        bury(path)
+        engine = open_engine(**config)
+        assert checkpoint(engine)["restored_tables"] >= len(TABLES)
+        assert_all(engine)
+        assert not any("built again" in text for _, _, text in engine.log), engine.log
+        engine.close()
+
+
+def test_a7_what_is_in_a_checkpoint_leaves_the_buffer(path, place, folder, open_engine):
+    engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror", checkpoint_interval_ms=20)
+    make(engine)
+    for seed in range(3):
+        change(engine, seed)
+        assert_all(engine)
+    until = time.monotonic() + 60
+    while buffer(engine)["bytes"] > 10000 or buffer(engine)["horizon"] == 0:  # the last commit stays, so there has to be another
+        engine.execute("UPDATE orders SET note = note WHERE id = 1")
+        assert time.monotonic() < until, (buffer(engine), checkpoint(engine))
+        time.sleep(0.1)
+    assert buffer(engine)["horizon"] <= checkpoint(engine)["position"]
+    assert_all(engine)
+
+
+POINTS = ("feed.pump.begun", "feed.pump.appended", "feed.pump.ended", "feed.pump.committed", "feed.bridge.moved", "feed.bridge.told",
+          "feed.bridge.pruned", "feed.bridge.dropped", "feed.beside.read", "buffer.opened", "buffer.commit.begun", "buffer.commit.synced",
+          "buffer.prune.written", "buffer.prune.done", "capture.prune", "checkpoint.written")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a2_kill_at_every_step_of_the_bridge(point, path, place, folder, spawn):
+    """Whatever step the process dies at: the next one's mirror equals the tables, and the log goes on into the buffer."""
+    config = {"rocksdb_cdc_path": place, "olap_path": folder / "mirror", "prefer_olap": True, "threads": 1}
+    engine = spawn()
+    engine.open(path, **config)
+    make(engine, 2000)
+    engine.close()
+    died = 0
+    for life in range(1, 6):
+        engine = spawn()
+        try:
+            engine.open(path, die_point=point, die_at=1 + life // 2, manual_sync=life % 2 == 0,
+                        checkpoint_interval_ms=20 if life > 2 else 86400000, **config)
+            if life % 2 == 1:
+                engine.initial_sync()
+            change(engine, life)
+            await_moved(engine, path)
+            assert_all(engine)
+            change(engine, 100 + life)
+            assert_all(engine)
+            engine.close()
+        except EngineDied as death:
+            assert death.code == -9, death
+            died += 1
+        engine.kill()
+        bury(path)
+        engine = spawn()
+        engine.open(path, **config)
+        engine.initial_sync()
+        assert_all(engine)
+        assert buffer(engine)["message"] == "", buffer(engine)
+        await_true(lambda: buffer(engine)["position"] == log(path)[1], lambda: buffer(engine))
+        engine.close()
+    assert died > 0
+
+
+def test_a2_kill_at_random_times_with_writers_beside(path, place, folder, spawn, open_engine, rng, long):
+    """The bank of test_crash, with a buffer, in turn with and without a folder for the mirror: sums hold in every answer (A1)."""
+    bank.create(path)
+    history = History(path)
+    for life in range(24 if long else 6):
+        config = {"rocksdb_cdc_path": place, "olap_path": folder / "mirror" if life % 3 else None,
+                  "checkpoint_interval_ms": rng.choice([20, 500, 86400000])}
+        point = rng.choice(("*", "feed.pump.appended", "feed.bridge.moved", "buffer.commit.synced"))
+        history.live(spawn, rng.randrange(10000), die_point=point, die_at=rng.randrange(1, 2000 if point == "*" else 40), **config)
+        history.check(lambda: open_engine(**config))
+
+
+# ---- Whose buffer is it? ---------------------------------------------------------------------------------------------
+
+
+def test_a10_an_older_copy_of_the_file_sets_the_buffer_aside(path, place, folder, open_engine):
+    engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror")
+    make(engine)
+    engine.close()
+    shutil.copy(path, folder / "older.db")
+    for loop in range(2):
+        engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror")
+        engine.initial_sync()
+        change(engine, loop)
+        assert_all(engine)
+        engine.close()
+        shutil.copy(folder / "older.db", path)
+        with sqlite3.connect(path) as file:  # and it went on differently
+            file.execute("UPDATE orders SET note = 'another way' WHERE id % 7 = ?", (loop,))
+        file.close()
+        engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror")
+        assert "set aside" in buffer(engine)["message"]
+        assert (place / f"aside-{loop + 1}").is_dir()
+        engine.initial_sync()
+        assert_all(engine)
+        engine.close()
+        engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror")
+        assert buffer(engine)["message"] == ""
+        engine.initial_sync()
+        assert_all(engine)
+        engine.close()
+        shutil.copy(path, folder / "older.db")
+
+
+def test_a10_another_file_is_refused_and_nothing_is_lost(path, place, folder, open_engine, spawn):
+    engine = open_engine(rocksdb_cdc_path=place, manual_sync=True)
+    make(engine)
+    engine.close()
+    with pytest.raises(RheiError, match="changes of another database") as told:
+        spawn().open(folder / "other.db", rocksdb_cdc_path=place)
+    assert told.value.name == "EXISTS" and "rocksdb_cdc_path" in told.value.message
+    shutil.move(path, folder / "moved.db")  # replaced by a new file of its name
+    for beside in ("-wal", "-shm"):
+        (folder / (path.name + beside)).unlink(missing_ok=True)
+    with pytest.raises(RheiError, match="changes of another database"):
+        spawn().open(path, rocksdb_cdc_path=place)
+    engine = open_engine(folder / "moved.db", rocksdb_cdc_path=place)
+    assert buffer(engine)["message"] == ""
+    engine.initial_sync()
+    assert_all(engine)
+
+
+def test_a10_a_buffer_that_is_gone_begins_anew(path, place, folder, open_engine):
+    engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror", checkpoint_interval_ms=86400000)
+    make(engine)
+    engine.close()
+    engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror", checkpoint_interval_ms=86400000)
+    engine.initial_sync()
+    change(engine, 1)
+    await_moved(engine, path)
+    engine.kill()
+    bury(path)
+    shutil.rmtree(place)  # with what only it had
+    engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror")
+    engine.initial_sync()
+    assert_all(engine)
+    change(engine, 2)
+    assert_all(engine)
+    await_moved(engine, path)
+    engine.close()
+    engine = open_engine(olap_path=folder / "mirror")  # and without one again
+    engine.initial_sync()
+    assert_all(engine)
+
+
+def test_a10_one_folder_one_handle(path, place, folder, open_engine, spawn):
+    engine = open_engine(rocksdb_cdc_path=place)
+    make(engine)
+    for file in (path, folder / "other.db"):
+        with pytest.raises(RheiError, match="another handle has the folder") as told:
+            spawn().open(file, rocksdb_cdc_path=place)
+        assert told.value.name == "BUSY"
+    second = open_engine(rocksdb_cdc_path=place, manual_sync=True)  # a command beside it
+    assert "another handle" in buffer(second)["message"]
+    assert second.query("SELECT count(*) FROM orders").value == 3000
+    second.close()
+    engine.kill()
+    engine = open_engine(rocksdb_cdc_path=place)
+    engine.initial_sync()
+    assert_all(engine)
+
+
+def test_a10_a_folder_of_something_else_is_left_alone(path, place, spawn):
+    place.mkdir()
+    (place / "letter.txt").write_text("mine")
+    with pytest.raises(RheiError, match="other things") as told:
+        spawn().open(path, rocksdb_cdc_path=place)
+    assert told.value.name == "INVALID"
+    assert [f.name for f in place.iterdir()] == ["letter.txt"]
+    with pytest.raises(RheiError, match="in memory") as told:
+        spawn().open(":memory:", rocksdb_cdc_path=place)
+    assert told.value.name == "UNSUPPORTED"
+
+
+def test_d5_without_rocksdb_there_is_one_clear_error(path, place, spawn):
+    engine = spawn(env=dict(os.environ, RHEI_ROCKSDB="/nowhere/librocksdb.so"))
+    with pytest.raises(RheiError, match="RocksDB isn't here") as told:
+        engine.open(path, rocksdb_cdc_path=place)
+    assert told.value.name == "UNSUPPORTED" and not place.exists()
+    engine.open(path)  # which needs none
+    make(engine)
+    assert_all(engine)
+
+
+def test_a10_a_turned_bit_is_never_an_answer(path, place, folder, open_engine, rng):
+    config = {"rocksdb_cdc_path": place, "olap_path": folder / "mirror", "checkpoint_interval_ms": 86400000}
+    engine = open_engine(**config)
+    make(engine)
+    engine.close()
+    engine = open_engine(**config)
+    engine.initial_sync()
+    for seed in range(5):
+        change(engine, seed)
+    await_moved(engine, path)
+    engine.kill()
+    kept = folder / "kept"
+    kept.mkdir()
+    for name in ("buffer", "mirror"):
+        shutil.copytree(folder / name, kept / name)
+    for file in folder.glob("shop.db*"):
+        shutil.copy(file, kept / file.name)
+    victims = [f.name for f in (kept / "buffer" / "db").iterdir() if f.name not in ("LOCK", "LOG") and f.stat().st_size]
+    said = 0
+    for victim in sorted(victims) * 2:
+        for name in ("buffer", "mirror"):
+            shutil.rmtree(folder / name)
+            shutil.copytree(kept / name, folder / name)
+        for file in folder.glob("shop.db*"):
+            file.unlink()
+        for file in kept.glob("shop.db*"):
+            shutil.copy(file, folder / file.name)
+        data = bytearray((place / "db" / victim).read_bytes())
+        at = rng.randrange(len(data))
+        data[at] ^= 1 << rng.randrange(8)
+        (place / "db" / victim).write_bytes(bytes(data))
+        engine = open_engine(**config)
+        await_all(engine)
+        said += "set aside" in buffer(engine)["message"] or any("begins anew" in text for _, _, text in engine.log)
+        engine.kill()
+    assert said > 0
+
+
+def test_a2_a_full_disk_leaves_changes_in_the_log(path, place, open_engine):
+    """A limit of file sizes stands for a full disk: RocksDB's log is over it, SQLite's are not."""
+    engine = open_engine(rocksdb_cdc_path=place, popen={"restore_signals": False})
+    make(engine)
+    await_moved(engine, path)
+    free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    engine.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, v)")
+    engine.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, (5 << 20, resource.RLIM_INFINITY))
+    for number in range(60):
+        if buffer(engine)["failures"]:
+            break
+        with contextlib.suppress(RheiError):  # SQLite may meet the limit, too
+            engine.execute("INSERT INTO big (v) VALUES (randomblob(200000))")
+            engine.execute("DELETE FROM big")
+            engine.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await_true(lambda: buffer(engine)["failures"] or buffer(engine)["position"] == log(path)[1], lambda: buffer(engine))
+    assert buffer(engine)["failures"] > 0
+    resource.prlimit(engine.pid, resource.RLIMIT_FSIZE, free)
+    await_moved(engine, path)  # and goes on when there is room
+    assert buffer(engine)["message"] == ""
+    change(engine, 3)
+    assert_all(engine)
+
+
+def test_a8_an_engine_without_the_buffer_beside_one_with_it(path, place, open_engine):
+    engine = open_engine(rocksdb_cdc_path=place)
+    make(engine)
+    other = open_engine()
+    other.initial_sync()
+    for seed in range(4):
+        change(engine if seed % 2 else other, seed)
+        assert_all(engine)
+        assert_all(other)
+    other.close()
+    engine.close()
+    other = open_engine()
+    other.initial_sync()
+    change(other, 5)
+    assert_all(other)
+    other.close()  # what it committed is still there for the bridge
+    engine = open_engine(rocksdb_cdc_path=place, manual_sync=True)
+    await_moved(engine, path)
+    assert buffer(engine)["message"] == ""
+    engine.initial_sync()
+    assert_all(engine)
+
+
+def test_a9_a_history_is_whole_where_it_came_through_the_buffer(path, place, folder, open_engine):
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\n')
+    engine = open_engine(rocksdb_cdc_path=place, config_file=folder / "temporal.toml", manual_sync=True)
+    engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    engine.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    engine.initial_sync()
+    engine.sync()
+    for number in range(5):
+        engine.execute("UPDATE t SET v = ? WHERE id = 1", number)
+        await_moved(engine, path)
+    engine.execute("DELETE FROM t WHERE id = 2")
+    engine.execute("INSERT INTO t VALUES (2, 'again')")
+    await_moved(engine, path)
+    engine.sync()
+    versions = engine.query("SELECT id, v, _rhei_operation FROM t_history ORDER BY id, _rhei_seq").rows
+    assert [v for i, v, _ in versions if i == 1] == ["a", 0, 1, 2, 3, 4]
+    assert [v for i, v, op in versions if i == 2 and op != "D"] == ["b", "again"]
+    assert engine.query("SELECT count(*) FROM t_history WHERE _rhei_valid_to IS NULL").value == 2
+
+
+def test_d5_the_buffer_is_in_status_metrics_and_info(rh, folder):
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY)", "--capture")
+    (rh.folder / "rhei.toml").write_text('[engine]\nrocksdb_cdc_path = "changes"\n')
+    rh.run("exec", "INSERT INTO t VALUES (1), (2), (3)", "--config", "rhei.toml", "--capture")
+    told = rh.run("status", "--config", "rhei.toml").stdout
+    assert "Buffer" in told and "changes" in told
+    status = json.loads(rh.run("status", "--json", "--config", "rhei.toml").stdout)
+    assert status["buffer_folder"] == "changes" and status["buffer_message"] == ""
+    assert status["buffer_position"] == status["log_position"] >= 3
+    metrics = {metric["name"] for metric in status["metrics"]}
+    assert {"rhei_buffer_bytes", "rhei_buffer_lag", "rhei_buffer_position"} <= metrics
+    assert json.loads(rh.run("info", "--json", "--config", "rhei.toml").stdout)["settings"]["rocksdb_cdc_path"] == "changes"
+    assert (rh.folder / "changes" / "identity").exists()

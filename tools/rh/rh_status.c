@@ -173,8 +173,9 @@ static void print_buffer(const struct status *status)
     if (sync->buffer_position >= 0) {
         rh_buffer_add_text(&text, ", ");
         rh_add_size(&text, (double)sync->buffer_bytes);
-        rh_buffer_format(&text, ", changes %" PRId64 " to %" PRId64 ", ", sync->buffer_horizon + 1,
-                         sync->buffer_position);
+        if (sync->buffer_horizon >= 0)
+            rh_buffer_format(&text, ", from change %" PRId64, sync->buffer_horizon + 1);
+        rh_buffer_format(&text, ", up to change %" PRId64 ", ", sync->buffer_position);
         add_behind(&text, sync->log_position, sync->buffer_position);
     }
     line_of("Buffer", &text);
