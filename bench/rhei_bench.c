@@ -10,7 +10,7 @@
 static void usage(FILE *to)
 {
     fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only "
-          "shapes|write|ingest|sync|tables|read|auto|disk|tpch]\n"
+          "shapes|write|ingest|sync|tables|read|auto|disk|buffer|tpch]\n"
           "                  [--json FILE] [--disk-rows N]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
@@ -89,6 +89,8 @@ int main(int count, char **values)
         figures_auto(&bench);
     if (*only == '\0' || strcmp(only, "disk") == 0)
         figures_disk(&bench);
+    if (*only == '\0' || strcmp(only, "buffer") == 0)
+        figures_buffer(&bench);
     if (*only == '\0' || strcmp(only, "tpch") == 0)
         figures_tpch(&bench);
     char command[128];

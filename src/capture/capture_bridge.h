@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a buffer beside the log needs of capture (docs/design/buffer.md): a source of its own, a place among the consumers, by which every engine on
+ * What a buffer beside the log needs of capture (docs/design/change-buffer.md): a source of its own, a place among the consumers, by which every engine on
  * the file knows how much of the log has been moved, and who reads the buffer. Any thread.
  */
 #ifndef CAPTURE_CAPTURE_BRIDGE_H

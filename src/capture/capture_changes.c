@@ -8,10 +8,13 @@
  *   H3. A row that is looked up (the log has only its key) is that of the look's own state: the unit's end then moves to the newest row
  *       of that state. So whatever the look shows too early is told within the same unit.
  *   H4. The numbers of a unit follow each other without a gap, or changes are lost, and the consumer is told so.
+ *   H5. What the log has forgotten and a buffer beside it has is told from there, however far a unit is: its events have the log's positions, and the
+ *       unit then ends with the buffer's commit.
  */
 #include <string.h>
 
 #include "capture/capture_batch.h"
+#include "capture/capture_buffered.h"
 #include "capture/capture_changes.h"
 #include "capture/capture_internal.h"
 #include "capture/capture_look.h"
@@ -54,6 +57,9 @@ struct capture_changes {
     struct base_arena arena; /* what the events point to */
     struct capture_change *events;
     size_t event_count, event_room, taken;
+
+    struct capture_buffered *buffered; /* NULL: there is no buffer */
+    struct capture_buffered_events buffered_events;
 
     int64_t *told; /* positions of commits that were told and not acknowledged yet, ascending */
     size_t told_count, told_room;
@@ -176,27 +182,26 @@ static rhei_status changes_use(struct capture_changes *changes, struct oltp_sche
     return changes_prepare_log(changes, error);
 }
 
-static rhei_status changes_know(struct capture_changes *changes, const struct capture_table_schema *table,
+static rhei_status changes_know(struct capture_changes *changes, uint32_t number, const struct source_table *table,
                                 struct rhei_error *error)
 {
     for (size_t i = 0; i < changes->known_count; i++) {
-        if (changes->known[i].number == table->number) {
+        if (changes->known[i].number == number) {
             changes->known[i].there = true;
             return RHEI_OK;
         }
     }
-    char *name = base_strdup(table->table.source.name);
+    char *name = base_strdup(table->name);
     struct capture_change *event = changes_add(changes, CAPTURE_CHANGE_TABLE);
     if (name == NULL || event == NULL ||
         !base_grow((void **)&changes->known, &changes->known_room, changes->known_count + 1, sizeof *changes->known)) {
         base_free(name);
         return error_no_memory(error);
     }
-    event->number = table->number;
-    event->name = table->table.source.name;
-    event->table = &table->table.source;
-    changes->known[changes->known_count++] =
-        (struct changes_known){.number = table->number, .name = name, .there = true};
+    event->number = number;
+    event->name = table->name;
+    event->table = table;
+    changes->known[changes->known_count++] = (struct changes_known){.number = number, .name = name, .there = true};
     return RHEI_OK;
 }
 
@@ -222,7 +227,8 @@ static rhei_status changes_tell_schema(struct capture_changes *changes, struct r
         *known = changes->known[--changes->known_count];
     }
     for (uint32_t i = 0; i < changes->table_count && status == RHEI_OK; i++)
-        status = changes_know(changes, changes->tables[i].table, error);
+        status =
+            changes_know(changes, changes->tables[i].table->number, &changes->tables[i].table->table.source, error);
     return status;
 }
 
@@ -445,6 +451,8 @@ static rhei_status changes_read(struct capture_changes *changes, struct rhei_err
          rows++) {
         status = changes_step(changes, changes->log, error);
         if (status == RHEI_DONE || (status == RHEI_ROW && sqlite3_column_int64(changes->log, 0) != changes->next)) {
+            if (changes->buffered != NULL && capture_buffered_covers(changes->buffered, changes->next - 1))
+                return RHEI_OK; /* it was moved there meanwhile */
             return changes_lose_all(changes, "the change log doesn't have the changes behind the consumer's position",
                                     error);
         }
@@ -481,6 +489,52 @@ static rhei_status changes_fill_pinned(struct capture_changes *changes, struct r
     return RHEI_OK;
 }
 
+/* Where the next change is told from. */
+static int64_t changes_told(const struct capture_changes *changes)
+{
+    return changes->in_unit ? changes->next - 1 : changes->position;
+}
+
+static void changes_forget(struct capture_changes *changes, uint32_t number)
+{
+    for (size_t i = 0; i < changes->known_count; i++) {
+        if (changes->known[i].number == number) {
+            base_free(changes->known[i].name);
+            changes->known[i] = changes->known[--changes->known_count];
+            return;
+        }
+    }
+}
+
+/* H5. Events of the buffer, as far as the consumer doesn't know them. */
+static rhei_status changes_fill_buffered(struct capture_changes *changes, struct rhei_error *error)
+{
+    struct capture_buffered_events *from = &changes->buffered_events;
+    rhei_status status =
+        capture_buffered_next(changes->buffered, changes_told(changes), changes->most_rows, from, error);
+    for (size_t i = 0; i < from->count && status == RHEI_OK; i++) {
+        if (from->list[i].kind == CAPTURE_CHANGE_TABLE) {
+            status = changes_know(changes, from->list[i].number, from->list[i].table, error);
+            continue;
+        }
+        if (from->list[i].kind == CAPTURE_CHANGE_GONE)
+            changes_forget(changes, from->list[i].number);
+        struct capture_change *event = changes_add(changes, from->list[i].kind);
+        if (event == NULL)
+            return error_no_memory(error);
+        *event = from->list[i];
+    }
+    changes->next = changes_told(changes) + 1;
+    for (size_t i = 0; i < changes->event_count && status == RHEI_OK; i++) {
+        changes->in_unit = changes->events[i].kind != CAPTURE_CHANGE_COMMIT;
+        changes->end = changes->events[i].position;
+        changes->next = changes->end >= changes->next ? changes->end + 1 : changes->next;
+    }
+    changes->end = changes->next - 1;
+    changes->looked = changes->looked || status == RHEI_OK;
+    return status;
+}
+
 /* The next events; none: there is nothing new. What fails is told again by the next call. */
 static rhei_status changes_fill(struct capture_changes *changes, struct rhei_error *error)
 {
@@ -488,10 +542,14 @@ static rhei_status changes_fill(struct capture_changes *changes, struct rhei_err
     bool in_unit = changes->in_unit;
     changes->event_count = changes->taken = 0;
     base_arena_clear(&changes->arena);
-    rhei_status status = changes_pin(changes, error);
-    if (status == RHEI_OK) {
+    bool buffered = changes->buffered != NULL && capture_buffered_covers(changes->buffered, changes_told(changes));
+    rhei_status status = buffered ? changes_fill_buffered(changes, error) : changes_pin(changes, error);
+    if (status == RHEI_OK && !buffered) {
         status = changes_fill_pinned(changes, error);
         changes_let_go(changes);
+        if (status == RHEI_OK && changes->event_count == 0 && changes->buffered != NULL &&
+            capture_buffered_covers(changes->buffered, changes_told(changes)))
+            status = changes_fill_buffered(changes, error);
     }
     if (status != RHEI_OK) {
         changes->event_count = 0;
@@ -579,6 +637,8 @@ void capture_changes_close(struct capture_changes **slot)
     base_free(changes->known);
     base_free(changes->events);
     base_free(changes->told);
+    capture_buffered_close(&changes->buffered);
+    base_free(changes->buffered_events.list);
     base_free(changes->consumer);
     base_arena_reset(&changes->arena);
     base_free(changes);
@@ -611,6 +671,8 @@ static rhei_status changes_start(struct capture_changes *changes, const struct c
                                          : capture_consumer_open(changes->oltp, config, &changes->position, error);
     }
     changes->position = config->after;
+    if (config->after < 0 && config->oldest && capture_buffered_oldest(config->buffer, &changes->position))
+        return RHEI_OK;
     return config->after >= 0
                ? RHEI_OK
                : oltp_query_int(changes->connection,
@@ -643,6 +705,8 @@ rhei_status capture_changes_open(struct oltp *oltp, const struct capture_changes
         status = changes_statements(changes, error);
     if (status == RHEI_OK)
         status = changes_start(changes, config, error);
+    if (status == RHEI_OK && config->buffer != NULL)
+        status = capture_buffered_open(config->buffer, &changes->buffered, error);
     if (status != RHEI_OK) {
         capture_changes_close(&changes);
         return status;

@@ -7,6 +7,7 @@
 #define CAPTURE_CAPTURE_CHANGES_H
 
 #include "oltp/oltp.h"
+#include "port/change_buffer.h"
 #include "port/source_table.h"
 
 struct capture_changes;
@@ -39,6 +40,8 @@ struct capture_changes_config {
     int64_t after;        /* without a consumer: the first change told is the one behind; below 0: as a new consumer */
     int64_t keep_ms;      /* how long the consumer pins the log after it was last seen */
     size_t most_rows;     /* read at a time */
+    /* Beside the log: what that has forgotten is told from here, and a consumer pins this instead of the log. NULL: there is none. Borrowed. */
+    struct change_buffer *buffer;
 };
 
 /* RHEI_READ_ONLY where nothing is captured. */

@@ -4,11 +4,12 @@
  *
  * C1. A consumer's row is written by the writer, in a transaction of its own: it says what was acknowledged, never more.
  * C2. What a live consumer has not acknowledged stays in the log (capture_prune.c), until the log's limit; one that was not seen for its
- *     keep_ms pins nothing.
+ *     keep_ms pins nothing. One that reads a buffer beside the log pins that instead, and has a keep_ms below zero.
  */
 #include <inttypes.h>
 #include <string.h>
 
+#include "capture/capture_buffered.h"
 #include "capture/capture_changes.h"
 #include "capture/capture_internal.h"
 
@@ -71,7 +72,8 @@ static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes
     int changed = 0;
     rhei_status status = consumer_run(oltp, "SELECT position FROM main._rhei_consumers WHERE name = ?1",
                                       config->consumer, 0, 0, &changed, position, error);
-    if (status == RHEI_OK && *position < 0) {
+    bool begun = *position < 0 && config->oldest && capture_buffered_oldest(config->buffer, position);
+    if (status == RHEI_OK && *position < 0 && !begun) {
         status = oltp_query_int(oltp->writer,
                                 config->oldest ? "SELECT min(seq) - 1 FROM main." OLTP_LOG
                                                : "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62",
@@ -83,7 +85,8 @@ static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes
                               "INSERT INTO main._rhei_consumers(name, position, seen_ms, keep_ms) VALUES(?1, ?2, "
                               "CAST((" CAPTURE_NOW " - 2440587.5) * 86400000 AS INTEGER), ?3) ON CONFLICT(name) DO "
                               "UPDATE SET seen_ms = excluded.seen_ms, keep_ms = excluded.keep_ms",
-                              config->consumer, *position, config->keep_ms, &changed, &unused, error);
+                              config->consumer, *position, config->buffer == NULL ? config->keep_ms : -config->keep_ms,
+                              &changed, &unused, error);
     }
     return status;
 }
@@ -92,6 +95,8 @@ rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_change
                                   struct rhei_error *error)
 {
     rhei_status status = consumer_check(config->consumer, error);
+    if (status == RHEI_OK && strncmp(config->consumer, "_rhei_", 6) == 0)
+        status = error_set(error, RHEI_INVALID, "names that begin with _rhei_ are Rhei's own, also of consumers");
     if (status == RHEI_OK)
         status = oltp_writer_acquire(oltp, 0, error);
     if (status != RHEI_OK)

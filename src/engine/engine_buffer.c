@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The change buffer's folder (rocksdb_cdc_path; docs/design/buffer.md): RocksDB beside the database, and the bridge that moves the log there.
+ * The change buffer's folder (rocksdb_cdc_path; docs/design/change-buffer.md): RocksDB beside the database, and the bridge that moves the log there.
  *
  * A folder that can't be used because of what it is (in use, something else's, another database's, a newer version's), and a RocksDB that
  * isn't there, refuse the opening. What is damaged, or of another history of the file, is set aside, and the buffer begins
@@ -248,6 +248,11 @@ void engine_buffer_close(struct rhei_db *db)
     if (own->buffer != NULL)
         own->buffer->ops->close(&own->buffer);
     base_free(own);
+}
+
+struct change_buffer *engine_buffer_of(const struct rhei_db *db)
+{
+    return db->buffer == NULL ? NULL : db->buffer->buffer;
 }
 
 /* ---- Status. ----------------------------------------------------------------------------------------------------- */

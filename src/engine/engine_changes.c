@@ -83,6 +83,7 @@ rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_options *op
     rhei_status status = engine_options_copy(&known, sizeof known, options, "rhei_changes_options", error);
     if (status == RHEI_OK)
         status = changes_config(&known, &config, error);
+    config.buffer = engine_buffer_of(db);
     if (status == RHEI_OK)
         status = oltp_check_file(db->oltp, error);
     if (status != RHEI_OK)

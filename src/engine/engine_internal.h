@@ -301,6 +301,8 @@ rhei_status engine_buffer_start(struct rhei_db *db, struct rhei_error *error);
 /* Moves what is left. Before sync and mirror are closed. */
 void engine_buffer_finish(struct rhei_db *db);
 void engine_buffer_close(struct rhei_db *db); /* after the sources */
+/* NULL: there is none. */
+struct change_buffer *engine_buffer_of(const struct rhei_db *db);
 void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status);
 uint64_t engine_buffer_failures(struct rhei_db *db);
 /* "buffer": {...}, where rocksdb_cdc_path is set. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bridge: moves a source's changes into a buffer, by a thread of its own, and forgets them in the source once they are durable there; and a
- * source for whoever follows beside it. Nobody who writes, reads or runs a cycle waits for the bridge (docs/design/buffer.md).
+ * source for whoever follows beside it. Nobody who writes, reads or runs a cycle waits for the bridge (docs/design/change-buffer.md).
  */
 #ifndef FEED_FEED_BRIDGE_H
 #define FEED_FEED_BRIDGE_H

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   F1. A commit of the buffer is the end of a transaction, so a unit that ends with one has no transaction in part (H2).
+ *   F2. Rows of several tables come as batches of each; told they are in the order of their positions, as the log has them.
+ *   F3. Where the reader is follows from `after` alone, but for a commit that is read in parts: then the next part follows.
+ */
+#include "capture/capture_buffered.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+struct row_place {
+    int64_t seq;
+    const struct change_batch *batch;
+    size_t row, order;
+};
+
+struct capture_buffered {
+    struct change_buffer *buffer;
+    struct change_reader *reader, *definer; /* of rows, and of the definitions at their beginning */
+    struct change_cursor cursor;            /* behind the parts that were read; part 0: `after` tells */
+    struct base_arena arena;
+    struct row_place *rows;
+    size_t row_count, row_room;
+    const struct source_table *const *tables;
+    size_t table_count;
+    const struct change_event *events; /* of this call */
+    size_t event_count;
+};
+
+rhei_status capture_buffered_open(struct change_buffer *buffer, struct capture_buffered **result,
+                                  struct rhei_error *error)
+{
+    struct capture_buffered *buffered = base_alloc_zero(1, sizeof *buffered);
+    *result = buffered;
+    if (buffered == NULL)
+        return error_no_memory(error);
+    buffered->buffer = buffer;
+    rhei_status status = buffer->ops->reader_open(buffer, &buffered->reader, error);
+    if (status == RHEI_OK)
+        status = buffer->ops->reader_open(buffer, &buffered->definer, error);
+    if (status != RHEI_OK)
+        capture_buffered_close(result);
+    return status;
+}
+
+void capture_buffered_close(struct capture_buffered **slot)
+{
+    struct capture_buffered *buffered = *slot;
+    if (buffered == NULL)
+        return;
+    *slot = NULL;
+    if (buffered->reader != NULL)
+        buffered->buffer->ops->reader_close(&buffered->reader);
+    if (buffered->definer != NULL)
+        buffered->buffer->ops->reader_close(&buffered->definer);
+    base_free(buffered->rows);
+    base_arena_reset(&buffered->arena);
+    base_free(buffered);
+}
+
+bool capture_buffered_oldest(struct change_buffer *buffer, int64_t *position)
+{
+    struct change_buffer_state state;
+    if (buffer == NULL)
+        return false;
+    buffer->ops->state(buffer, &state);
+    if (state.last == state.pruned)
+        return false;
+    *position = state.horizon;
+    return true;
+}
+
+bool capture_buffered_covers(struct capture_buffered *buffered, int64_t after)
+{
+    struct change_buffer_state state;
+    buffered->buffer->ops->state(buffered->buffer, &state);
+    return state.last != state.pruned && after >= state.horizon && after < state.position;
+}
+
+/* ---- Events. ----------------------------------------------------------------------------------------------------- */
+
+static struct capture_change *add(struct capture_buffered_events *events, enum capture_change_kind kind)
+{
+    if (!base_grow((void **)&events->list, &events->room, events->count + 1, sizeof *events->list))
+        return NULL;
+    struct capture_change *event = &events->list[events->count++];
+    *event = (struct capture_change){.kind = kind};
+    return event;
+}
+
+static rhei_status add_table(struct capture_buffered_events *events, const struct source_table *table, int64_t position,
+                             struct rhei_error *error)
+{
+    struct capture_change *event = add(events, CAPTURE_CHANGE_TABLE);
+    if (event == NULL)
+        return error_no_memory(error);
+    event->position = position;
+    event->number = table->id;
+    event->name = table->name;
+    event->table = table;
+    return RHEI_OK;
+}
+
+/* The definition of that number as of event `until` of this call. */
+static const struct source_table *definition(const struct capture_buffered *buffered, uint32_t number, size_t until)
+{
+    for (size_t i = until; i-- > 0;)
+        if (buffered->events[i].kind == CHANGE_EVENT_TABLE && buffered->events[i].definition->id == number)
+            return buffered->events[i].definition;
+    for (size_t i = 0; i < buffered->table_count; i++)
+        if (buffered->tables[i]->id == number)
+            return buffered->tables[i];
+    return NULL;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct row_place *left = a, *right = b;
+    if (left->seq != right->seq)
+        return left->seq < right->seq ? -1 : 1;
+    return left->order < right->order ? -1 : left->order > right->order;
+}
+
+static rhei_status add_row(struct capture_buffered *buffered, const struct row_place *place, size_t until,
+                           struct capture_buffered_events *events, struct rhei_error *error)
+{
+    const struct change_batch *batch = place->batch;
+    const struct source_table *table = definition(buffered, batch->table, until);
+    struct rhei_value *values = base_arena_zero(&buffered->arena, batch->column_count, sizeof *values);
+    struct capture_change *event = values == NULL ? NULL : add(events, CAPTURE_CHANGE_UPDATE);
+    if (event == NULL)
+        return error_no_memory(error);
+    if (table == NULL)
+        return error_set(error, RHEI_NOT_A_DATABASE, "the change buffer has rows of a table that it doesn't define");
+    for (uint32_t c = 0; c < batch->column_count; c++)
+        values[c] = batch->columns[c][place->row];
+    uint8_t op = batch->op == NULL ? (uint8_t)CHANGE_UPSERT : batch->op[place->row];
+    bool inserted = batch->inserted != NULL && batch->inserted[place->row] != 0;
+    event->kind = op == CHANGE_DELETE ? CAPTURE_CHANGE_DELETE
+                  : inserted          ? CAPTURE_CHANGE_INSERT
+                                      : CAPTURE_CHANGE_UPDATE;
+    event->position = place->seq;
+    event->time_us = batch->time_us == NULL ? 0 : batch->time_us[place->row];
+    event->number = batch->table;
+    event->name = table->name;
+    event->table = table;
+    event->values = values;
+    return RHEI_OK;
+}
+
+static rhei_status gather(struct capture_buffered *buffered, const struct change_batch *batch, int64_t after,
+                          struct rhei_error *error)
+{
+    for (size_t i = 0; i < batch->row_count; i++) {
+        if (batch->seq == NULL || batch->seq[i] <= after)
+            continue;
+        if (!base_grow((void **)&buffered->rows, &buffered->row_room, buffered->row_count + 1, sizeof *buffered->rows))
+            return error_no_memory(error);
+        buffered->rows[buffered->row_count] =
+            (struct row_place){.seq = batch->seq[i], .batch = batch, .row = i, .order = buffered->row_count};
+        buffered->row_count++;
+    }
+    return RHEI_OK;
+}
+
+/* F2. Those before event `until`. */
+static rhei_status tell_rows(struct capture_buffered *buffered, size_t until, struct capture_buffered_events *events,
+                             struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    if (buffered->row_count > 1)
+        qsort(buffered->rows, buffered->row_count, sizeof *buffered->rows, compare_rows);
+    for (size_t i = 0; i < buffered->row_count && status == RHEI_OK; i++)
+        status = add_row(buffered, &buffered->rows[i], until, events, error);
+    buffered->row_count = 0;
+    return status;
+}
+
+static rhei_status tell_other(struct capture_buffered *buffered, size_t at, int64_t after,
+                              struct capture_buffered_events *events, struct rhei_error *error)
+{
+    const struct change_event *from = &buffered->events[at];
+    if (from->kind == CHANGE_EVENT_TABLE)
+        return add_table(events, from->definition, after, error);
+    const struct source_table *table = from->table == 0 ? NULL : definition(buffered, from->table, at);
+    struct capture_change *event = add(events, from->kind == CHANGE_EVENT_COMMIT ? CAPTURE_CHANGE_COMMIT
+                                               : from->kind == CHANGE_EVENT_GONE ? CAPTURE_CHANGE_GONE
+                                                                                 : CAPTURE_CHANGE_LOST);
+    if (event == NULL)
+        return error_no_memory(error);
+    bool placed = from->kind != CHANGE_EVENT_GONE && from->position != INT64_MAX;
+    event->position = placed ? from->position : after;
+    event->time_us = from->kind == CHANGE_EVENT_COMMIT ? from->time_us : 0;
+    event->number = from->table;
+    event->name = table == NULL ? NULL : table->name;
+    event->reason = from->kind != CHANGE_EVENT_LOST ? NULL
+                    : from->reason == NULL          ? "every row of it went at once"
+                                                    : from->reason;
+    return RHEI_OK;
+}
+
+static rhei_status tell(struct capture_buffered *buffered, int64_t after, struct capture_buffered_events *events,
+                        struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < buffered->event_count && status == RHEI_OK; i++) {
+        const struct change_event *event = &buffered->events[i];
+        if (event->kind == CHANGE_EVENT_ROWS) {
+            status = gather(buffered, event->rows, after, error);
+            continue;
+        }
+        status = tell_rows(buffered, i, events, error);
+        if (status == RHEI_OK)
+            status = tell_other(buffered, i, after, events, error);
+    }
+    return status == RHEI_OK ? tell_rows(buffered, buffered->event_count, events, error) : status;
+}
+
+rhei_status capture_buffered_next(struct capture_buffered *buffered, int64_t after, size_t most_rows,
+                                  struct capture_buffered_events *events, struct rhei_error *error)
+{
+    const struct change_buffer_ops *ops = buffered->buffer->ops;
+    if (buffered->cursor.part == 0) /* F3 */
+        buffered->cursor = (struct change_cursor){.number = ops->find(buffered->buffer, after)};
+    events->count = buffered->row_count = buffered->event_count = 0;
+    base_arena_clear(&buffered->arena);
+    rhei_status status =
+        ops->tables(buffered->definer, buffered->cursor.number, &buffered->tables, &buffered->table_count, error);
+    for (size_t i = 0; i < buffered->table_count && status == RHEI_OK; i++)
+        status = add_table(events, buffered->tables[i], after, error);
+    if (status == RHEI_OK)
+        status = ops->read(buffered->reader, &buffered->cursor, UINT64_MAX, most_rows, &buffered->events,
+                           &buffered->event_count, error);
+    if (status == RHEI_OK)
+        status = tell(buffered, after, events, error);
+    if (status != RHEI_OK)
+        buffered->cursor.part = 0;
+    return status;
+}
