@@ -72,8 +72,8 @@ static void test_a7_what_stays_in_an_emptied_log_is_as_it_was(void **state)
     (void)state;
     static const char ROWS[] = "SELECT * FROM _rhei_cdc_log WHERE seq >= 3000 ORDER BY seq";
     static const char *const LATER[] = {
-        "INSERT INTO t VALUES(9001, 'x'), (9002, 2.5), (9003, NULL), (9004, x'00ff'), (9005, -0.0), (9006, 1 << 62), "
-        "(9007, '')",
+        ("INSERT INTO t VALUES(9001, 'x'), (9002, 2.5), (9003, NULL), (9004, x'00ff'), (9005, -0.0), (9006, 1 << 62), "
+         "(9007, '')"),
         "INSERT INTO t VALUES(9001, printf('%.*c', 40000, 'y')), (9002, zeroblob(70000)); DELETE FROM t WHERE id = 3",
         "INSERT INTO t SELECT id + 10000, v FROM t WHERE id <= 90",
         "INSERT INTO t SELECT id + 10000, v FROM t WHERE id <= 600",
