@@ -2,6 +2,7 @@
 #include "sync/sync_compare.h"
 
 #include "base/base_error.h"
+#include "base/base_invariant.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
 #include "mirror/mirror_scan.h"
@@ -36,12 +37,14 @@ static void checksum_batch(const struct mirror_scan *scan, const struct mirror_s
                            struct rhei_value *cells, struct sync_checksum *checksum)
 {
     struct mirror_hold hold = {NULL};
+    uint64_t before = checksum->rows;
     mirror_scan_hold(scan, batch, &hold);
     for (uint32_t slot = 0; (slot = mirror_scan_slot(batch, slot)) < batch->rows; slot++) {
         for (uint32_t c = 0; c < columns; c++)
             mirror_scan_value(scan, batch, slot, c, &cells[c]);
         sync_checksum_row(checksum, cells, columns);
     }
+    BASE_INVARIANT(checksum->rows - before == batch->count);
     mirror_hold_end(&hold);
 }
 

@@ -153,6 +153,7 @@ void sync_verify_run(struct sync *sync)
     size_t count = 0;
     bool all = true;
     base_mutex_lock(&sync->lock);
+    BASE_INVARIANT(sync->verify_hold == INT64_MAX); /* 3. */
     sync->verify_wanted = false;
     uint32_t *ids = verify_list(sync, &count);
     base_mutex_unlock(&sync->lock);
