@@ -179,7 +179,9 @@ static rhei_status run_ddl(struct rhei_db *db, const struct config_table *table,
     return status;
 }
 
-static rhei_status register_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
+/* `rehearsed`: on a handle that is none but for its row store. */
+static rhei_status make_one(struct rhei_db *db, const struct config_table *table, bool rehearsed,
+                            struct rhei_error *error)
 {
     if (table->ddl != NULL) {
         rhei_status status = run_ddl(db, table, error);
@@ -197,10 +199,16 @@ static rhei_status register_one(struct rhei_db *db, const struct config_table *t
             .primary_key = table->columns[c].primary_key,
         };
     bool described = table->column_count > 0 && table->ddl == NULL;
-    rhei_status status =
-        rhei_register_table(db, table->name, described ? columns : NULL, described ? table->column_count : 0, error);
+    size_t count = described ? table->column_count : 0;
+    rhei_status status = rehearsed ? engine_register(db, table->name, count > 0 ? columns : NULL, count, NULL, error)
+                                   : rhei_register_table(db, table->name, count > 0 ? columns : NULL, count, error);
     base_free(columns);
     return status;
+}
+
+static rhei_status register_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
+{
+    return make_one(db, table, false, error);
 }
 
 static rhei_status for_each_table(struct rhei_db *db,
@@ -228,15 +236,12 @@ rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
 
 static rhei_status rehearse_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
 {
-    return table->ddl != NULL ? run_ddl(db, table, error) : RHEI_OK;
+    return make_one(db, table, true, error);
 }
 
-bool engine_config_has_ddl(const struct rhei_db *db)
+bool engine_config_has_tables(const struct rhei_db *db)
 {
-    for (size_t t = 0; db->settings != NULL && t < db->settings->table_count; t++)
-        if (db->settings->tables[t].ddl != NULL)
-            return true;
-    return false;
+    return db->settings != NULL && db->settings->table_count > 0;
 }
 
 rhei_status engine_config_rehearse(struct rhei_db *scratch, struct rhei_error *error)

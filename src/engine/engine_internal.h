@@ -317,8 +317,11 @@ struct base_log engine_log_of(struct rhei_db *db);
 void engine_json_text(struct base_buffer *out, const char *text);
 /* Creates and registers what the file's [[tables]] name. */
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error);
-bool engine_config_has_ddl(const struct rhei_db *db);
-/* Runs the ddl of the settings in an empty database: what fails there would fail in a new file. */
+bool engine_config_has_tables(const struct rhei_db *db);
+/* Of rhei_register_table what the row store does; `stop` may be NULL. */
+rhei_status engine_register(rhei_db *db, const char *table, const struct rhei_column *columns, size_t column_count,
+                            const struct oltp_stop *stop, struct rhei_error *error);
+/* Makes the tables of the settings in an empty database: what fails there would fail in a new file. */
 rhei_status engine_config_rehearse(struct rhei_db *scratch, struct rhei_error *error);
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from);
 

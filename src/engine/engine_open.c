@@ -221,14 +221,14 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     return status == RHEI_OK && db->keeps_history ? engine_show_history(db, error) : status;
 }
 
-/* A ddl of the settings that fails must not leave a new file behind: where there is none yet, it is tried in memory. */
+/* A table of the settings that can't be had must not leave a new file behind: where there is none yet, it is tried in memory. */
 static rhei_status rehearse(struct rhei_db *db, struct rhei_error *error)
 {
     struct stat info;
     bool makes_file = !db->config.read_only && !db->config.must_exist && !db->config.capture_if_present &&
                       strcmp(db->path, ":memory:") != 0 && strncmp(db->path, "file:", 5) != 0 &&
                       stat(db->path, &info) != 0;
-    if (!makes_file || db->config.olap_backend == RHEI_OLAP_NONE || !engine_config_has_ddl(db))
+    if (!makes_file || db->config.olap_backend == RHEI_OLAP_NONE || !engine_config_has_tables(db))
         return RHEI_OK;
     struct rhei_db *scratch = base_alloc_zero(1, sizeof *scratch);
     if (scratch == NULL)

@@ -108,8 +108,8 @@ static rhei_status compare_columns(rhei_db *db, const char *table, const struct 
     return status;
 }
 
-static rhei_status register_table(rhei_db *db, const char *table, const struct rhei_column *columns,
-                                  size_t column_count, const struct oltp_stop *stop, struct rhei_error *error)
+rhei_status engine_register(rhei_db *db, const char *table, const struct rhei_column *columns, size_t column_count,
+                            const struct oltp_stop *stop, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     if (columns != NULL && column_count > 0) {
@@ -163,7 +163,7 @@ rhei_status rhei_register_table_with(rhei_db *db, const char *table, const struc
     if (status != RHEI_OK)
         return status;
     return table_changed(db, &limits,
-                         register_table(db, table, columns, column_count, engine_stop(&limits, &stop), error));
+                         engine_register(db, table, columns, column_count, engine_stop(&limits, &stop), error));
 }
 
 rhei_status rhei_unregister_table(rhei_db *db, const char *table, struct rhei_error *error)
