@@ -219,6 +219,8 @@ struct mirror_sink {
      * takes the sink off; the table is not harmed. It may not call the mirror.
      */
     rhei_status (*ended)(void *context, const struct mirror_ended *version);
+    bool
+        no_began; /* mirror_ended.began isn't wanted, and needn't be kept for each row: it is always MIRROR_NO_SEQUENCE */
     /* The sink was taken off for this reason: the table's history has a gap. May be NULL. */
     void (*failed)(void *context, uint32_t table, rhei_status status);
     void *context;

@@ -499,7 +499,7 @@ static uint32_t room_to_move(const struct mirror_table *table, uint32_t budget)
 static void moved_begun(struct mirror_table *table, const struct mover *mover)
 {
     static const struct mirror_pending none = {0};
-    for (uint32_t i = 0; i < mover->rows && table->sink.ended != NULL; i++) {
+    for (uint32_t i = 0; i < mover->rows && table->sink.ended != NULL && !table->sink.no_began; i++) {
         struct mirror_probe probe = {.columns = mover->columns, .row = i, .pending = &none};
         if (!table->index.by_integer)
             probe.hash = mirror_key_hash(table, mover->columns, i);

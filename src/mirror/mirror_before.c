@@ -273,6 +273,8 @@ void mirror_before_applied(struct mirror_before *before)
 {
     struct mirror_table *table = before->table;
     const struct change_batch *rows = &before->rows;
+    if (table->sink.no_began)
+        return;
     for (size_t i = 0; i < rows->row_count && table->sink.ended != NULL; i++) {
         if (before->overtaken[i] || (rows->op != NULL && rows->op[i] == CHANGE_DELETE))
             continue;

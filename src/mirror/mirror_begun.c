@@ -43,7 +43,7 @@ static rhei_status grow(struct mirror_table *table)
 
 int64_t mirror_begun_find(const struct mirror_table *table, uint32_t row_id)
 {
-    if (table->begun.count == 0)
+    if (table->begun.count == 0 || table->sink.no_began)
         return MIRROR_NO_SEQUENCE;
     const struct mirror_begun_entry *entry = entry_of(&table->begun, row_id);
     return entry->cell == 0 ? MIRROR_NO_SEQUENCE : entry->seq;

@@ -235,7 +235,7 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
 
 static rhei_status set_sink(struct sync *sync, struct sync_history *history, struct rhei_error *error)
 {
-    struct mirror_sink sink = {.ended = version_ended, .context = history};
+    struct mirror_sink sink = {.ended = version_ended, .no_began = true, .context = history};
     return mirror_set_sink(sync->config.mirror, history->open.id, &sink, error);
 }
 
@@ -391,29 +391,54 @@ static rhei_status append_ended(struct sync *sync, struct sync_history *history,
     return history->row_count == 0 ? RHEI_OK : mirror_apply(sync->config.mirror, &batch, NULL, error);
 }
 
+/* Rows of the batch, few enough for what is kept of them meanwhile to stay in the processor's caches. */
+static rhei_status apply_some(struct sync *sync, struct sync_history *history, const struct change_batch *batch,
+                              struct rhei_error *error)
+{
+    struct change_batch wide;
+    BASE_INVARIANT(batch->row_count <= history->room);
+    date_changes(history, batch);
+    history->batch = batch;
+    history->row_count = 0;
+    history_widen(history, batch, history->cells, history->room, history->columns, &wide);
+    rhei_status status = mirror_apply(sync->config.mirror, &wide, NULL, error);
+    if (status == RHEI_OK && !mirror_has_sink(sync->config.mirror, history->open.id))
+        status = error_no_memory(error);
+    if (status == RHEI_OK)
+        status = append_ended(sync, history, error);
+    base_arena_clear(&history->texts);
+    return status;
+}
+
 rhei_status sync_history_apply(struct sync *sync, struct sync_history *history, const struct change_batch *batch,
                                struct rhei_error *error)
 {
-    struct change_batch wide;
+    enum { ROWS_AT_ONCE = 2048 };
     rhei_status status = RHEI_OK;
     if (!history->attached)
         return RHEI_OK;
     if (batch->unchanged != NULL)
         status = error_set(error, RHEI_UNSUPPORTED, "a source that tells single columns keeps no history");
-    else if (!history_cells_room(&history->cells, &history->room, batch->row_count))
+    else if (!history_cells_room(&history->cells, &history->room,
+                                 batch->row_count < ROWS_AT_ONCE ? batch->row_count : ROWS_AT_ONCE))
         status = error_no_memory(error);
-    if (status == RHEI_OK) {
-        date_changes(history, batch);
-        history->batch = batch;
-        history->row_count = 0;
-        history_widen(history, batch, history->cells, history->room, history->columns, &wide);
-        status = mirror_apply(sync->config.mirror, &wide, NULL, error);
-        if (status == RHEI_OK && !mirror_has_sink(sync->config.mirror, history->open.id))
-            status = error_no_memory(error);
-        if (status == RHEI_OK)
-            status = append_ended(sync, history, error);
-        base_arena_clear(&history->texts);
+    const struct rhei_value **columns = base_alloc_zero((size_t)batch->column_count + 1, sizeof *columns);
+    if (status == RHEI_OK && columns == NULL)
+        status = error_no_memory(error);
+    for (size_t first = 0; first < batch->row_count && status == RHEI_OK; first += ROWS_AT_ONCE) {
+        struct change_batch some = *batch;
+        size_t left = batch->row_count - first;
+        some.row_count = left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE;
+        for (uint32_t c = 0; c < batch->column_count; c++)
+            columns[c] = batch->columns[c] + first;
+        some.columns = columns;
+        some.op = batch->op == NULL ? NULL : batch->op + first;
+        some.seq = batch->seq == NULL ? NULL : batch->seq + first;
+        some.time_us = batch->time_us == NULL ? NULL : batch->time_us + first;
+        status = apply_some(sync, history, &some, error);
     }
+    base_free(columns);
     history->failed = status != RHEI_OK;
+    BASE_INVARIANT(history->attached);
     return status;
 }

@@ -231,6 +231,7 @@ static rhei_status delete_rows(struct trimming *trimming, size_t first, size_t c
 static rhei_status step(struct trimming *trimming, size_t first, size_t count)
 {
     struct sync *sync = trimming->sync;
+    BASE_INVARIANT(count > 0 && count <= STEP_ROWS && first + count <= trimming->count);
     sync_own(sync);
     bool was_dirty = sync->dirty;
     base_mutex_lock(&sync->lock);
@@ -286,6 +287,7 @@ static rhei_status trim(struct sync *sync, uint32_t number, int64_t before_us, s
         status = look_by_age(&trimming, before_us);
     if (trimming.view && status == RHEI_OK && trimming.count == 0 && sync->config.history_max_versions > 0)
         status = look_by_number(&trimming, sync->config.history_max_versions);
+    BASE_INVARIANT(trimming.count == 0 || trimming.last_us > 0);
     for (size_t first = 0; first < trimming.count && status == RHEI_OK; first += STEP_ROWS) {
         size_t left = trimming.count - first;
         if (atomic_load_explicit(&sync->stopping, memory_order_relaxed))
