@@ -41,6 +41,7 @@ const char *bench_fill_duckdb(void); /* a format with one int64: rows */
 void figures_write(struct bench *bench);
 void figures_ingest(struct bench *bench);
 void figures_sync(struct bench *bench);
+void figures_history(struct bench *bench);
 void figures_tables(struct bench *bench);
 void figures_read(struct bench *bench);
 void figures_auto(struct bench *bench);
