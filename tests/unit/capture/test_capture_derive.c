@@ -132,8 +132,8 @@ static void test_c4_parents_and_children_come_and_go(void **state)
 {
     (void)state;
     static const char *const changes[] = {
-        "CREATE TABLE child(id INTEGER PRIMARY KEY, p REFERENCES later ON DELETE CASCADE, q REFERENCES t7 ON UPDATE "
-        "SET NULL)",
+        ("CREATE TABLE child(id INTEGER PRIMARY KEY, p REFERENCES later ON DELETE CASCADE, q REFERENCES t7 ON UPDATE "
+         "SET NULL)"),
         "CREATE TABLE later(id INTEGER PRIMARY KEY, v)",
         "INSERT INTO later VALUES(1, 1), (2, 2)",
         "INSERT INTO t7(id, a) VALUES(5, 5)",
