@@ -141,6 +141,20 @@ static rhei_status read_deltas(struct loading *loading, struct rhei_error *error
 
 /* ---- Is it a state of this source? --------------------------------------------------------------------------------- */
 
+static bool is_history(const struct checkpoint_table *table)
+{
+    return table->definition->id >> TABLE_SOURCE_SHIFT >= TABLE_HISTORY;
+}
+
+static bool has_histories(const struct checkpoint_model *model)
+{
+    const struct checkpoint_table *table = model->tables;
+    while (table != NULL && !is_history(table))
+        table = table->next;
+    return table != NULL;
+}
+
+/* What another file's mirror was can be built from that file, but its versions are nowhere else. */
 static rhei_status check_stamp(struct loading *loading, struct rhei_error *error)
 {
     struct change_source *source = loading->checkpoint->config.source;
@@ -149,7 +163,12 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = source->ops->stamp(source, head->position, &stamp, &why);
     const char *wrong = NULL;
-    if (stamp.file[0] != '\0' && strcmp(stamp.file, head->stamp.file) != 0)
+    bool other = stamp.file[0] != '\0' && strcmp(stamp.file, head->stamp.file) != 0;
+    if (other && has_histories(&loading->model))
+        return error_set(error, RHEI_EXISTS,
+                         "the folder holds the history of another database file, which is nowhere else: name another "
+                         "folder for this one (olap_path), or remove that one yourself");
+    if (other)
         wrong = "it is of another database file, and is replaced";
     else if (status == RHEI_NOT_FOUND)
         wrong =
@@ -253,11 +272,6 @@ static uint32_t count_segments(const struct checkpoint_table *table, bool in_pie
     for (const struct checkpoint_segment *s = table->segments; s != NULL; s = s->next)
         count += s->in_pieces == in_pieces;
     return count;
-}
-
-static bool is_history(const struct checkpoint_table *table)
-{
-    return table->definition->id >> TABLE_SOURCE_SHIFT >= TABLE_HISTORY;
 }
 
 static rhei_status go_on_without(struct loading *loading, const struct checkpoint_table *table,

@@ -21,7 +21,8 @@ static void in_memory(struct rhei_db *db, const char *why)
 
 static bool is_a_mistake(rhei_status status)
 {
-    return status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_TOO_NEW || status == RHEI_NO_MEMORY;
+    return status == RHEI_BUSY || status == RHEI_INVALID || status == RHEI_EXISTS || status == RHEI_TOO_NEW ||
+           status == RHEI_NO_MEMORY;
 }
 
 static rhei_status open_store(struct rhei_db *db, struct rhei_error *error)

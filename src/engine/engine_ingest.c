@@ -335,6 +335,7 @@ static rhei_status write_rows(struct ingest *ingest, struct rhei_error *error)
             ingest->session, ingest->insert.data, ingest->insert.len, ingest->values + at * ingest->columns,
             ingest->columns, ingest->one_by_one ? 1 : ingest->rows - at, ingest->given, &done, &added, error);
         ingest->now.changed += done.changes;
+        ingest->now.position = done.position > 0 ? done.position : ingest->now.position;
         if (status == RHEI_OK)
             continue;
         if (added == SIZE_MAX)

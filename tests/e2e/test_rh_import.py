@@ -145,6 +145,19 @@ def test_what_is_wrong_is_told_in_the_order_of_the_file(rh, file, tmp_path):
         assert count(rh, "t") == 4000 - len(wrong)
 
 
+def test_d5_the_reject_file_takes_nobody_elses_place(rh, file, tmp_path):
+    file("a\nx\n1\n")
+    rh.run("exec", "CREATE TABLE t (a INTEGER)")
+    for name, why in (("data.csv", "is the file to import"), ("rhei.db", "is no reject file")):
+        before = (tmp_path / name).read_bytes()
+        assert why in rh.run("import", "data.csv", "t", "--reject", name, code=1).stderr
+        assert (tmp_path / name).read_bytes() == before
+    rh.run("import", "data.csv", "t", "--reject", "bad.csv")
+    rh.run("import", "data.csv", "t", "--reject", "bad.csv")
+    assert (tmp_path / "bad.csv").read_text().splitlines()[0] == "line,column,reason,record" and count(rh, "t") == 2
+    assert "--as-of" in rh.run("exec", "SELECT 1", "--as-of", "2001-01-01", code=2).stderr
+
+
 def test_batches_are_kept_before_an_error(rh, file):
     file("a\n" + "\n".join(map(str, range(1000))) + "\nbad\n")
     rh.run("exec", "CREATE TABLE t (a INTEGER)")

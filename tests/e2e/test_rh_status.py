@@ -103,3 +103,16 @@ def test_read_only_does_not_write_the_file(filled):
     done = filled.run("query", "INSERT INTO t VALUES (5000, 'x')", "--read-only", code=1)
     assert "READ_ONLY" in done.stderr
     assert path.read_bytes() == before
+
+
+def test_a10_a_folder_with_the_history_of_another_database_is_refused(rh):
+    (rh.folder / "rhei.toml").write_text('[engine]\nolap_path = "folder"\nsync_mode = "temporal"\n')
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a')", "--capture")
+    rh.run("sync", "--capture", "--config", "rhei.toml")
+    before = {entry.name: entry.read_bytes() for entry in (rh.folder / "folder").iterdir() if entry.name != "lock"}
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "--capture", "--db", "other.db")
+    done = rh.run("sync", "--capture", "--config", "rhei.toml", "--db", "other.db", code=1)
+    assert "holds the history of another database file" in done.stderr and "EXISTS" in done.stderr
+    assert before == {entry.name: entry.read_bytes() for entry in (rh.folder / "folder").iterdir() if entry.name != "lock"}
+    rh.run("sync", "--capture", "--config", "rhei.toml")
+    assert "a" in rh.run("exec", "SELECT v FROM t_history", "--config", "rhei.toml").stdout

@@ -118,6 +118,7 @@ static unsigned commands_of(int option)
         return STATEMENTS | ONLY(RH_COMMAND_IMPORT) | ONLY(RH_COMMAND_SETTINGS);
     case OPTION_ROUTE:
     case OPTION_FRESHNESS:
+    case OPTION_AS_OF:
     case OPTION_EXPLAIN:
         return ONLY(RH_COMMAND_QUERY);
     case OPTION_READ_ONLY:

@@ -95,16 +95,44 @@ bool rh_import_rewind(struct rh_import *import, bool skip_header)
     return !skip_header || rh_csv_next(&import->csv) == RH_CSV_RECORD;
 }
 
+static const char reject_header[] = "line,column,reason,record\n";
+
+/* Whether a file may be written over: it isn't there, is empty, or is of an import before; and isn't what is being imported. */
+static bool may_hold_rejects(struct rh_import *import, const char *path)
+{
+    char head[sizeof reject_header];
+    struct stat there, input;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return true;
+    size_t length = fread(head, 1, sizeof reject_header - 1, file);
+    bool same = fstat(fileno(file), &there) == 0 && fstat(fileno(import->file), &input) == 0 &&
+                there.st_dev == input.st_dev && there.st_ino == input.st_ino;
+    bool ours = length == 0 || (length == sizeof reject_header - 1 && memcmp(head, reject_header, length) == 0);
+    fclose(file);
+    if (same)
+        rh_tell(import->tool, "the reject file %s is the file to import: name another; nothing was imported", path);
+    else if (!ours)
+        rh_tell(
+            import->tool,
+            "the reject file %s is there already, and is no reject file: name another, or remove it first; nothing was "
+            "imported",
+            path);
+    return ours && !same;
+}
+
 static bool open_rejects(struct rh_import *import)
 {
     if (import->args->reject == NULL)
         return true;
+    if (!may_hold_rejects(import, import->args->reject))
+        return false;
     import->rejects = fopen(import->args->reject, "wb");
     if (import->rejects == NULL) {
         rh_tell(import->tool, "the reject file %s could not be written: %s", import->args->reject, strerror(errno));
         return false;
     }
-    fputs("line,column,reason,record\n", import->rejects);
+    fputs(reject_header, import->rejects);
     return true;
 }
 

@@ -221,6 +221,25 @@ static void fill_c(const char *declared)
     must_execute(fixture.db, "INSERT INTO c (id, u) SELECT id, -id FROM t WHERE id % 2 = 0");
 }
 
+static void test_q1_an_ingest_tells_the_position_of_its_rows(void **state)
+{
+    (void)state;
+    struct rhei_ingest_result result;
+    struct rhei_error error;
+    struct rhei_sync_status status = {.struct_size = sizeof status};
+    fill_c("INTEGER");
+    for (int64_t before = 0, chunk = 0; chunk < 3; chunk++) {
+        struct rhei_ingest_options options = {.chunk_rows = (uint64_t)chunk * 7};
+        assert_int_equal(
+            ingest_with("SELECT id + 20000 AS id, id AS u FROM t ORDER BY id", &options, NULL, &result, &error),
+            RHEI_OK);
+        assert_int_equal(rhei_sync_status(fixture.db, &status, &error), RHEI_OK);
+        assert_true(result.position > before && result.position == status.log_position);
+        before = result.position;
+        must_execute(fixture.db, "DELETE FROM c WHERE id > 20000");
+    }
+}
+
 static void test_conflicts_end_as_they_are_asked_to(void **state)
 {
     (void)state;
@@ -529,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_every_value_stays_what_it_is),
         cmocka_unit_test(test_batches_of_any_size_make_the_same_table),
         cmocka_unit_test(test_an_upsert_changes_what_is_given),
+        cmocka_unit_test(test_q1_an_ingest_tells_the_position_of_its_rows),
         cmocka_unit_test(test_conflicts_end_as_they_are_asked_to),
         cmocka_unit_test(test_rows_that_are_refused_may_be_left_out),
         cmocka_unit_test(test_the_clauses_of_a_table_are_followed_row_by_row),
