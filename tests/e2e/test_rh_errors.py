@@ -171,7 +171,7 @@ def test_q5_ctrl_c_cancels_the_query_and_keeps_the_database_whole(filled):
 
 def test_help_and_man_page_have_the_same_options(rh):
     man = (ROOT / "docs" / "man" / "rh.1").read_text().replace("\\-", "-")
-    commands = ["exec", "query", "import", "status", "sync", "verify", "info", "changes"]
+    commands = ["exec", "query", "import", "status", "sync", "verify", "repair", "info", "changes"]
     overview = rh.run("help").stdout
     options = set(re.findall(r"--[a-z][a-z-]+", overview))
     for command in commands:

@@ -15,7 +15,7 @@ static const struct {
      "if it is the column store's, ask with rh query --route olap"},
     {"this PRAGMA sets something: run it as a write, where all writes will follow it",
      "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
-    {"rebuild it with rhei_rebuild", "every command builds it anew: please report this"},
+    {"mend it with rhei_repair", "every command builds it anew: please report this"},
     {"wait for its build with rhei_initial_sync, or see rh status", "rh status tells why"},
     {"or open it for reading alone (read_only)", "or only read it (rh query, status, info, verify)"},
     {"or open without capture (read_only, capture_if_present)", "or leave out --capture"},
