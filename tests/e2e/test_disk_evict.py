@@ -217,7 +217,10 @@ def test_a2_kill_at_every_step_of_an_eviction(point, path, place, spawn):
                         die_point=point, die_at=life)
             there = engine.query("SELECT ifnull(max(id), 0) FROM big", route="oltp").value
             if there < 150000:  # a life may end before it has all of its rows
+                build(engine)  # so that rows come into memory, and have to leave it
                 fill(engine, 150000 - there, there + 1)
+                engine.sync()
+                wait_for(engine, lambda: disk(engine)["segments_in_files"] > 0)
             elif life == 2:
                 engine.execute("UPDATE big SET k = k + 1 WHERE id % 9 = 0")
             elif life == 3:
