@@ -221,6 +221,12 @@ def test_a2_kill_at_every_step_of_an_eviction(point, path, place, spawn):
                 fill(engine, 150000 - there, there + 1)
                 engine.sync()
                 wait_for(engine, lambda: disk(engine)["segments_in_files"] > 0)
+                for more in range(40):  # a load that met the limit writes files itself: then later rows have to go
+                    if disk(engine)["evictions"] > 0:
+                        break
+                    fill(engine, 15000, 2000000 + 15000 * more)
+                    engine.sync()
+                    wait_for(engine, lambda: state(engine) == 2)
             elif life == 2:
                 engine.execute("UPDATE big SET k = k + 1 WHERE id % 9 = 0")
             elif life == 3:
