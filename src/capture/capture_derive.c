@@ -472,6 +472,25 @@ static void derive_touch(struct derive *derive, const struct capture_definition 
         derive_reset(derive, touched[i]);
 }
 
+/* Why a table isn't mirrored may be a text of the base's, which goes with the base. */
+static void derive_reasons(struct derive *derive)
+{
+    struct oltp_schema *schema = derive->schema;
+    struct capture_table *catalog = (struct capture_table *)(uintptr_t)schema->catalog.tables; /* its own copy */
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        struct source_table *table = &schema->tables[i].table.source;
+        const char *own = schema->definitions[i]->table.table.source.unmirrored_reason;
+        if (table->unmirrored_reason == NULL || table->unmirrored_reason == own)
+            continue;
+        table->unmirrored_reason = base_arena_text(&schema->arena, table->unmirrored_reason);
+        if (table->unmirrored_reason == NULL) {
+            derive_fail(derive, error_no_memory(derive->error));
+            return;
+        }
+        catalog[i].source.unmirrored_reason = table->unmirrored_reason;
+    }
+}
+
 static void derive_acts_on(struct derive *derive)
 {
     struct oltp_schema *schema = derive->schema;
@@ -514,6 +533,8 @@ static void derive_whole(struct derive *derive)
         derive_acts_on(derive);
     if (derive->status == RHEI_OK)
         derive_touch(derive, derive->definition);
+    if (derive->status == RHEI_OK)
+        derive_reasons(derive);
     schema->cookie = (int32_t)((uint32_t)base->cookie + (derive->owner != NULL)); /* V1 */
 }
 
