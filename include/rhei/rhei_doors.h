@@ -385,6 +385,7 @@ enum rhei_change_kind {
     RHEI_CHANGE_DELETE = 5, /**< only the columns of the key are set; such a row may never have been told */
     RHEI_CHANGE_LOST = 6,   /**< what happened to the table (NULL: to all) can't be told: read it; `reason` says why */
     RHEI_CHANGE_COMMIT = 7, /**< all transactions up to `position` were told whole: the place to acknowledge */
+    RHEI_CHANGE_BATCH = 8,  /**< rows of one table as an Arrow batch, of rhei_changes_next_arrow() alone */
 };
 /** One event. All that it points to is borrowed until the next call with the reader. */
 struct rhei_change {
@@ -400,7 +401,8 @@ struct rhei_change {
     const uint32_t *key_columns;     /**< [key_count] numbers of columns from 0 */
     const struct rhei_value *values; /**< [column_count]; rows only */
     const char *reason;
-    void *unused[2];
+    const struct rhei_value *before; /**< [column_count]; the whole row as it was; NULL: none was, or it isn't kept */
+    void *unused[1];
 };
 /**
  * Begins to read, and registers the consumer if its name is new. Of two readers with one consumer's name each is told everything; the position is
@@ -424,6 +426,24 @@ RHEI_API rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_op
  * Owner thread.
  */
 RHEI_API rhei_status rhei_changes_next(rhei_changes *changes, struct rhei_change *change, struct rhei_error *error);
+/**
+ * The same with rows as Arrow batches. Where rows come, *change is a RHEI_CHANGE_BATCH: rows of one version of one table, in their order, as many as
+ * there are up to the next event that isn't a row, or 65,536 of them, or 4 MiB; `position` is the last one's. *schema and *array are the caller's
+ * then, and outlive the reader. All other events are as of rhei_changes_next(), with schema->release and array->release NULL. The batches of
+ * several tables come one after another: where the order of their rows counts it is in the positions, and COMMIT ends them all.
+ *
+ * A batch has the columns `_rhei_operation` (utf8: `I`, `U`, `D`), `_rhei_seq` (int64, the position) and `_rhei_time` (int64, microseconds since 1970), then
+ * the table's, of a deleted row those of its key, and `_rhei_before`, a struct of the table's columns: NULL where rhei_change.before is.
+ * Types are those of this batch's values, by the rules of results (docs/guide/arrow.md): a batch of other values may have others. The schema's
+ * metadata has `rhei.table` and `rhei.table_number`.
+ *
+ * After RHEI_NO_MEMORY or RHEI_MEMORY_LIMIT (a batch of rows larger than 2 GiB) the reader is at its end: open it again behind what was
+ * acknowledged. One reader is read by one of the two calls up to a commit: rhei_changes_next() is RHEI_INVALID where rows are gathered.
+ * Errors else as there. Owner thread.
+ */
+RHEI_API rhei_status rhei_changes_next_arrow(rhei_changes *changes, struct rhei_change *change,
+                                             struct ArrowSchema *schema, struct ArrowArray *array,
+                                             struct rhei_error *error);
 /**
  * Waits until something was committed since rhei_changes_next() gave RHEI_DONE, by whomever, for `timeout_ms` milliseconds at most (0: only looks;
  * below 0: without limit). Errors: RHEI_TIMEOUT, RHEI_CANCELLED, RHEI_REPLACED. Owner thread.

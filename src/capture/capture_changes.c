@@ -563,7 +563,7 @@ static rhei_status changes_fill(struct capture_changes *changes, struct rhei_err
     return status;
 }
 
-rhei_status capture_changes_next(struct capture_changes *changes, const struct capture_change **change,
+rhei_status capture_changes_peek(struct capture_changes *changes, const struct capture_change **change,
                                  struct rhei_error *error)
 {
     *change = NULL;
@@ -574,7 +574,18 @@ rhei_status capture_changes_next(struct capture_changes *changes, const struct c
         if (changes->event_count == 0)
             return RHEI_DONE;
     }
-    const struct capture_change *event = &changes->events[changes->taken];
+    *change = &changes->events[changes->taken];
+    return RHEI_ROW;
+}
+
+rhei_status capture_changes_next(struct capture_changes *changes, const struct capture_change **change,
+                                 struct rhei_error *error)
+{
+    const struct capture_change *event = NULL;
+    rhei_status status = capture_changes_peek(changes, &event, error);
+    *change = NULL;
+    if (status != RHEI_ROW)
+        return status;
     if (event->kind == CAPTURE_CHANGE_COMMIT) {
         if (!base_grow((void **)&changes->told, &changes->told_room, changes->told_count + 1, sizeof *changes->told))
             return error_no_memory(error);

@@ -31,6 +31,7 @@ struct capture_change {
     const char *name;                 /* of the table; NULL of COMMIT, and of LOST where it means all */
     const struct source_table *table; /* TABLE and rows */
     const struct rhei_value *values;  /* rows: [table->column_count] */
+    const struct rhei_value *before;  /* rows: the same as it was, whole; NULL: there was none, or it isn't kept */
     const char *reason;               /* LOST: for people */
 };
 
@@ -48,7 +49,9 @@ struct capture_changes_config {
 rhei_status capture_changes_open(struct oltp *oltp, const struct capture_changes_config *config,
                                  struct capture_changes **changes, struct rhei_error *error);
 void capture_changes_close(struct capture_changes **changes);
-/* RHEI_ROW, or RHEI_DONE: there is nothing new now. */
+/* RHEI_ROW, or RHEI_DONE: there is nothing new now. `peek` leaves it where it is: nothing counts as told by that. */
+rhei_status capture_changes_peek(struct capture_changes *changes, const struct capture_change **change,
+                                 struct rhei_error *error);
 rhei_status capture_changes_next(struct capture_changes *changes, const struct capture_change **change,
                                  struct rhei_error *error);
 /* The position of a COMMIT that was told. RHEI_NOT_FOUND: the consumer was dropped. */

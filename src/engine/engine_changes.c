@@ -10,22 +10,10 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "capture/capture_changes.h"
-#include "engine/engine_internal.h"
-#include "rhei/rhei_doors.h"
+#include "engine/engine_changes.h"
 
-enum { WAIT_SLICE_MS = 50, WAIT_FIRST_MS = 1, CHANGES_ROWS = 1000, CHANGE_FIRST_SIZE = 104 };
+enum { WAIT_SLICE_MS = 50, WAIT_FIRST_MS = 1, CHANGES_ROWS = 1000 };
 #define CHANGES_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000)
-
-struct rhei_changes {
-    rhei_db *db;
-    struct capture_changes *changes;
-    const struct rhei_cancel *cancel;
-    int written; /* tells of writes to the write-ahead log; -1: nothing does */
-    const struct source_table *shown;
-    const char **names; /* of the columns of `shown` */
-    size_t names_room;
-};
 
 _Static_assert((int)RHEI_CHANGE_TABLE == (int)CAPTURE_CHANGE_TABLE &&
                    (int)RHEI_CHANGE_COMMIT == (int)CAPTURE_CHANGE_COMMIT,
@@ -104,14 +92,32 @@ rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_options *op
     return RHEI_OK;
 }
 
-static rhei_status changes_show_names(struct rhei_changes *changes, const struct source_table *table,
-                                      struct rhei_error *error)
+rhei_status engine_changes_show(struct rhei_changes *changes, const struct capture_change *found,
+                                struct rhei_change *change, struct rhei_error *error)
 {
-    if (!base_grow((void **)&changes->names, &changes->names_room, (size_t)table->column_count + 1,
-                   sizeof *changes->names))
-        return error_no_memory(error);
-    for (uint32_t c = 0; c < table->column_count; c++)
-        changes->names[c] = table->columns[c].name;
+    enum { CHANGE_FIRST_SIZE = 104 };
+    struct rhei_change known = {.struct_size = sizeof known,
+                                .kind = (int32_t)found->kind,
+                                .table_number = found->number,
+                                .position = found->position,
+                                .time_us = found->time_us,
+                                .table = found->name,
+                                .values = found->values,
+                                .reason = found->reason,
+                                .before = found->before};
+    const struct source_table *table = found->table;
+    if (table != NULL) {
+        if (!base_grow((void **)&changes->names, &changes->names_room, (size_t)table->column_count + 1,
+                       sizeof *changes->names))
+            return error_no_memory(error);
+        for (uint32_t c = 0; c < table->column_count; c++)
+            changes->names[c] = table->columns[c].name;
+        known.column_count = table->column_count;
+        known.columns = changes->names;
+        known.key_count = table->key_count;
+        known.key_columns = table->key_columns;
+    }
+    engine_struct_give(change, &known, sizeof known, CHANGE_FIRST_SIZE);
     return RHEI_OK;
 }
 
@@ -120,29 +126,16 @@ rhei_status rhei_changes_next(rhei_changes *changes, struct rhei_change *change,
     error_clear(error);
     if (changes == NULL || change == NULL)
         return error_set(error, RHEI_INVALID, "rhei_changes_next needs changes and a place for one");
+    if (changes->gathered != NULL)
+        return error_set(
+            error, RHEI_INVALID,
+            "this reader has rows for rhei_changes_next_arrow: take everything up to a commit by one of the "
+            "two calls");
     const struct capture_change *found = NULL;
     rhei_status status = capture_changes_next(changes->changes, &found, error);
-    if (status != RHEI_ROW)
-        return status;
-    struct rhei_change known = {.struct_size = sizeof known,
-                                .kind = (int32_t)found->kind,
-                                .table_number = found->number,
-                                .position = found->position,
-                                .time_us = found->time_us,
-                                .table = found->name,
-                                .values = found->values,
-                                .reason = found->reason};
-    if (found->table != NULL) {
-        status = changes_show_names(changes, found->table, error);
-        if (status != RHEI_OK)
-            return status;
-        known.column_count = found->table->column_count;
-        known.columns = changes->names;
-        known.key_count = found->table->key_count;
-        known.key_columns = found->table->key_columns;
-    }
-    engine_struct_give(change, &known, sizeof known, CHANGE_FIRST_SIZE);
-    return RHEI_ROW;
+    if (status == RHEI_ROW)
+        status = engine_changes_show(changes, found, change, error);
+    return status == RHEI_OK ? RHEI_ROW : status;
 }
 
 /* Takes what the descriptor tells, so that it tells of the next write. */
@@ -208,6 +201,7 @@ void rhei_changes_close(rhei_changes **changes)
         return;
     struct rhei_changes *closing = *changes;
     *changes = NULL;
+    engine_changes_forget(closing);
     capture_changes_close(&closing->changes);
     if (closing->written >= 0)
         close(closing->written);

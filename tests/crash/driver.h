@@ -13,7 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "rhei/rhei.h"
+#include "rhei/rhei_doors.h"
 
 enum { DRIVER_MAX_WORDS = 4096, DRIVER_MAX_POINTS = 128 };
 
@@ -74,6 +74,7 @@ struct lane {
     struct call *first, *last;
     rhei_session *session;
     rhei_rows *rows;
+    rhei_changes *changes;
     struct text reply;
 };
 
@@ -95,5 +96,13 @@ size_t unhex(char *word);
 
 /* "bank writers= count= first= seed=": transfers by several threads, each acknowledged by a line as soon as it is. */
 rhei_status bank_run(struct lane *lane, const struct words *words, struct rhei_error *error);
+
+/* ---- The change feed (driver_changes.c). ------------------------------------------------------------------------- */
+
+rhei_status changes_open(struct lane *lane, struct words *words, struct rhei_error *error);
+rhei_status changes_next(struct lane *lane, struct words *words, struct rhei_error *error);
+rhei_status changes_arrow(struct lane *lane, struct words *words, struct rhei_error *error);
+rhei_status changes_acknowledge(struct lane *lane, struct words *words, struct rhei_error *error);
+rhei_status changes_close(struct lane *lane, struct words *words, struct rhei_error *error);
 
 #endif

@@ -603,6 +603,11 @@ static const struct {
     {"tables", do_tables},
     {"info", do_info},
     {"bank", do_bank},
+    {"changes_open", changes_open},
+    {"changes_next", changes_next},
+    {"changes_arrow", changes_arrow},
+    {"changes_acknowledge", changes_acknowledge},
+    {"changes_close", changes_close},
 };
 
 static void split(char *line, struct words *words)

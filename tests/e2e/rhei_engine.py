@@ -121,6 +121,38 @@ class Answer:
         return self.rows[0][0]
 
 
+KINDS = (None, "table", "gone", "insert", "update", "delete", "lost", "commit", "batch")
+
+
+@dataclasses.dataclass
+class Change:
+    """An event of the change feed; values and before are None, or of the columns' names. `ipc`: a batch."""
+    kind: str
+    position: int
+    time_us: int
+    table: str
+    number: int
+    reason: str
+    key_columns: list
+    columns: list
+    values: dict
+    before: dict
+    ipc: bytes = b""
+
+    @property
+    def key(self):
+        return tuple(self.values[name] for name in self.key_columns)
+
+
+def change_of(words):
+    rest = iter([decode(word) for word in words])
+    kind, position, time_us, table, number, reason = (next(rest) for _ in range(6))
+    keys = [next(rest) for _ in range(next(rest))]
+    columns = [next(rest) for _ in range(next(rest))]
+    rows = [{name: next(rest) for name in columns} if next(rest) else None for _ in range(2)]
+    return Change(KINDS[kind], position, time_us, table, number, reason, [columns[key] for key in keys], columns, *rows, *rest)
+
+
 class Pending:
     """A call whose answer hasn't been fetched."""
 
@@ -241,6 +273,24 @@ class Lane:
 
     def bank(self, writers, count, first, seed, timeout=LIMIT):
         self.ok("bank", f"writers={writers}", f"count={count}", f"first={first}", f"seed={seed}", timeout=timeout)
+
+    def changes_open(self, consumer=None, **options):
+        """start: 1 from the oldest, 2 behind `after`."""
+        self.ok("changes_open", text_word(consumer) if consumer else "-", *option_words(options))
+
+    def changes_next(self, count=1):
+        """As many as there are, and `count` at most."""
+        return [change_of(words) for words in self.call("changes_next", f"count={count}")[:-1]]
+
+    def changes_arrow(self):
+        """The next event, or None; a batch has its Arrow IPC stream."""
+        return next((change_of(words) for words in self.call("changes_arrow")[:-1]), None)
+
+    def changes_acknowledge(self, position):
+        self.ok("changes_acknowledge", f"position={position}")
+
+    def changes_close(self):
+        self.ok("changes_close")
 
     def faults(self, **options):
         self.ok("faults", *option_words(options))
