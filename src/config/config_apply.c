@@ -307,20 +307,8 @@ static rhei_status apply_mode(struct apply *apply, const struct toml_node *node,
     if (!kind_fits(key, node))
         return key_of_wrong_kind(apply, key, node);
     rhei_status status = text_of(apply, node, key->name, &text);
-    for (const struct config_choice *choice = key->choices; status == RHEI_OK && choice->name != NULL; choice++)
-        if (base_fold_compare(choice->name, text) == 0) {
-            table->sync_mode = choice->value;
-            return RHEI_OK;
-        }
-    if (status != RHEI_OK)
-        return status;
-    struct base_buffer words = {0};
-    config_choices(key, &words);
-    status = words.failed
-                 ? error_no_memory(apply->error)
-                 : error_set(apply->error, RHEI_CONFIG, "sync_mode can't be \"%.60s\": it takes %s", text, words.data);
-    base_buffer_reset(&words);
-    return at_line(apply, node, status);
+    return status != RHEI_OK ? status
+                             : at_line(apply, node, config_store_choice(&table->sync_mode, key, text, apply->error));
 }
 
 static rhei_status apply_table(struct apply *apply, const struct toml_node *node, struct config_table *table)

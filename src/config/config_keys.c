@@ -93,7 +93,7 @@ void config_choices(const struct config_key *key, struct base_buffer *out)
             base_buffer_format(out, "%s%s", out->len == start ? "" : choice == last ? " or " : ", ", choice->name);
 }
 
-static rhei_status store_choice(int *field, const struct config_key *key, const char *text, struct rhei_error *error)
+rhei_status config_store_choice(int *field, const struct config_key *key, const char *text, struct rhei_error *error)
 {
     const struct config_choice *choice = key->choices;
     while (choice->name != NULL && base_fold_compare(choice->name, text) != 0)
@@ -132,7 +132,7 @@ rhei_status config_store(struct config_settings *settings, const struct config_k
     case CONFIG_KIND_BOOLEAN:
         return store_boolean(field, key, text, error);
     case CONFIG_KIND_CHOICE:
-        return store_choice(field, key, text, error);
+        return config_store_choice(field, key, text, error);
     case CONFIG_KIND_BYTES:
         return store_bytes(field, key, text, error);
     case CONFIG_KIND_FRESHNESS:

@@ -45,6 +45,8 @@ const struct config_key *config_find_key(const char *section, const char *name);
 /* Parses `text` and stores it. The error has no place in front of it. `text` may be borrowed. */
 rhei_status config_store(struct config_settings *settings, const struct config_key *key, const char *text,
                          struct rhei_error *error);
+/* The same of a choice that stands elsewhere than the key's own field. */
+rhei_status config_store_choice(int *field, const struct config_key *key, const char *text, struct rhei_error *error);
 /* Appends the offered names of a choice, "a, b or c". */
 void config_choices(const struct config_key *key, struct base_buffer *out);
 /* Where a key was given, "FILE:LINE"; NULL: nowhere. */
