@@ -79,10 +79,18 @@ static rhei_status mirrored_cell(struct oltp_cursor *cursor, uint32_t column, st
     return RHEI_OK;
 }
 
-static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, struct engine_pace *pace,
-                                  struct sync_checksum *out, struct rhei_error *error)
+/* A part of the keys: those from `low` on, of at most `count` rows. The rows tell where it ends. */
+struct piece {
+    int64_t low, high;
+    uint64_t count;
+};
+
+/* `piece` NULL: all rows, whose pace is kept on the way. Its `high` becomes the last key read. */
+static rhei_status checksum_table(struct oltp_cursor *cursor, const struct source_table *table, struct piece *piece,
+                                  struct engine_pace *pace, struct sync_checksum *out, struct rhei_error *error)
 {
     struct base_progress *counts = engine_limits_counts(pace->limits);
+    uint32_t columns = table->column_count;
     struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
     char **copies = base_alloc_zero((size_t)columns + 1, sizeof *copies);
     rhei_status status = cells == NULL || copies == NULL ? error_no_memory(error) : RHEI_ROW;
@@ -90,12 +98,14 @@ static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, 
         for (uint32_t c = 0; c < columns && status == RHEI_ROW; c++)
             if (mirrored_cell(cursor, c, &cells[c], &copies[c], error) != RHEI_OK)
                 status = RHEI_NO_MEMORY;
-        if (status == RHEI_ROW) {
-            sync_checksum_row(out, cells, columns);
-            base_progress_add(counts, BASE_PROGRESS_ROWS, 1);
-            if (!pace->pieces && out->rows % PACE_ROWS == 0 && pace_keep(pace, PACE_ROWS, error) != RHEI_OK)
-                status = engine_limits_check(pace->limits);
-        }
+        if (status != RHEI_ROW)
+            break;
+        sync_checksum_row(out, cells, columns);
+        base_progress_add(counts, BASE_PROGRESS_ROWS, 1);
+        if (piece != NULL)
+            piece->high = cells[table->key_columns[0]].as.integer;
+        else if (out->rows % PACE_ROWS == 0 && pace_keep(pace, PACE_ROWS, error) != RHEI_OK)
+            status = engine_limits_check(pace->limits);
     }
     for (uint32_t c = 0; copies != NULL && c < columns; c++)
         base_free(copies[c]);
@@ -104,48 +114,33 @@ static rhei_status checksum_table(struct oltp_cursor *cursor, uint32_t columns, 
     return status == RHEI_DONE ? RHEI_OK : status;
 }
 
-static void add_key(struct base_buffer *sql, const struct source_table *table)
+static void add_column(struct base_buffer *sql, const struct source_column *column)
 {
-    const struct source_column *key = &table->columns[table->key_columns[0]];
-    if (key->is_rowid)
-        base_buffer_text(sql, key->name);
+    if (column->is_rowid)
+        base_buffer_text(sql, column->name);
     else
-        base_buffer_identifier(sql, key->name);
+        base_buffer_identifier(sql, column->name);
 }
 
-/* All rows, or (`within`) those whose key is from ?1 to ?2. */
-static char *select_text(const struct source_table *table, bool within)
+/* All rows, or (`pieces`) the first ?2 whose key is ?1 or more. */
+static char *select_text(const struct source_table *table, bool pieces)
 {
     struct base_buffer sql = {0};
     base_buffer_text(&sql, "SELECT ");
     for (uint32_t c = 0; c < table->column_count; c++) {
         base_buffer_text(&sql, c == 0 ? "" : ", ");
-        if (table->columns[c].is_rowid)
-            base_buffer_text(&sql, table->columns[c].name);
-        else
-            base_buffer_identifier(&sql, table->columns[c].name);
+        add_column(&sql, &table->columns[c]);
     }
     base_buffer_text(&sql, " FROM main.");
     base_buffer_identifier(&sql, table->name);
-    if (within) {
+    if (pieces) {
+        const struct source_column *key = &table->columns[table->key_columns[0]];
         base_buffer_text(&sql, " WHERE ");
-        add_key(&sql, table);
-        base_buffer_text(&sql, " BETWEEN ?1 AND ?2");
+        add_column(&sql, key);
+        base_buffer_text(&sql, " >= ?1 ORDER BY ");
+        add_column(&sql, key);
+        base_buffer_text(&sql, " LIMIT ?2");
     }
-    return base_buffer_take(&sql);
-}
-
-/* The last key of a piece: the ?2-th from ?1 on. */
-static char *piece_text(const struct source_table *table)
-{
-    struct base_buffer sql = {0};
-    base_buffer_text(&sql, "SELECT ");
-    add_key(&sql, table);
-    base_buffer_text(&sql, " FROM main.");
-    base_buffer_identifier(&sql, table->name);
-    base_buffer_text(&sql, " WHERE ");
-    add_key(&sql, table);
-    base_buffer_text(&sql, " >= ?1 ORDER BY 1 LIMIT 1 OFFSET ?2");
     return base_buffer_take(&sql);
 }
 
@@ -167,11 +162,14 @@ static rhei_status same_state(rhei_db *db, struct oltp_cursor *cursor, const str
 }
 
 /* Pins both sides at one position. Foreign writers may come in between: then once more. */
-static rhei_status pin_both(rhei_db *db, const char *sql, const struct rhei_value ends[2], struct engine_limits *limits,
+static rhei_status pin_both(rhei_db *db, const char *sql, const struct piece *piece, struct engine_limits *limits,
                             struct mirror_snapshot *snapshot, struct oltp_cursor **cursor, struct rhei_error *error)
 {
+    const struct rhei_value given[2] = {
+        {.type = RHEI_INTEGER, .as.integer = piece == NULL ? 0 : piece->low},
+        {.type = RHEI_INTEGER, .as.integer = piece == NULL ? 0 : (int64_t)piece->count}};
     struct oltp_stop stop;
-    const struct oltp_stop *given = engine_stop(limits, &stop);
+    const struct oltp_stop *ends = engine_stop(limits, &stop);
     const struct sync_stop waits = {engine_limits_check, limits, NULL};
     for (int tries = 0; tries < 400; tries++) {
         rhei_status stopped = engine_limits_check(limits);
@@ -179,14 +177,14 @@ static rhei_status pin_both(rhei_db *db, const char *sql, const struct rhei_valu
             return ended(stopped, error);
         rhei_status status = sync_cycle_while(db->sync, &waits, NULL, error);
         void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp)
-                         ? oltp_native_lock_while(db->oltp, given)
+                         ? oltp_native_lock_while(db->oltp, ends)
                          : NULL;
         if (held != NULL)
             status = sync_wait_latest(db->sync, 0, &waits, error);
         if (status == RHEI_OK)
             status = mirror_snapshot_take(db->mirror, snapshot);
         if (status == RHEI_OK) {
-            status = oltp_read(db->oltp, sql, strlen(sql), ends, ends == NULL ? 0 : 2, given, true, cursor, error);
+            status = oltp_read(db->oltp, sql, strlen(sql), given, piece == NULL ? 0 : 2, ends, true, cursor, error);
             if (status != RHEI_OK)
                 mirror_snapshot_release(snapshot);
         }
@@ -208,16 +206,16 @@ static rhei_status pin_both(rhei_db *db, const char *sql, const struct rhei_valu
         "other processes write so often that table and mirror could not be seen at one position; try again");
 }
 
-static rhei_status compare(const struct source_table *table, const struct rhei_value ends[2],
+static rhei_status compare(const struct source_table *table, const struct piece *piece,
                            const struct sync_checksum *in_table, const struct sync_checksum *in_mirror,
                            struct rhei_error *error)
 {
     char where[128] = "";
     if (sync_checksum_equal(in_table, in_mirror))
         return RHEI_OK;
-    if (ends != NULL)
-        snprintf(where, sizeof where, ", where its key is from %lld to %lld,", (long long)ends[0].as.integer,
-                 (long long)ends[1].as.integer);
+    if (piece != NULL)
+        snprintf(where, sizeof where, ", where its key is from %lld to %lld,", (long long)piece->low,
+                 (long long)piece->high);
     if (in_table->rows != in_mirror->rows)
         return error_set(error, RHEI_STALE, "table \"%s\"%s has %llu rows, its mirror %llu: mend it with rhei_repair",
                          table->name, where, (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows);
@@ -227,102 +225,85 @@ static rhei_status compare(const struct source_table *table, const struct rhei_v
                      table->name, where, (unsigned long long)in_table->rows);
 }
 
-/* One piece, or (`low` and `high` NULL) the whole table. Adds the rows of the table to *rows. */
-static rhei_status compare_piece(rhei_db *db, const struct source_table *table, const char *sql,
-                                 const struct rhei_value ends[2], struct engine_pace *pace, uint64_t *rows,
-                                 struct rhei_error *error)
+static rhei_status compare_pinned(const struct source_table *table, const struct mirror_table_view *view,
+                                  struct oltp_cursor *cursor, struct piece *piece, struct engine_pace *pace,
+                                  struct sync_checksum *in_table, struct rhei_error *error)
+{
+    struct sync_checksum in_mirror = {0};
+    rhei_status status = RHEI_OK;
+    if (piece == NULL)
+        status = checksum_mirror(view, NULL, pace->limits, &in_mirror, error);
+    if (status == RHEI_OK)
+        status = checksum_table(cursor, table, piece, pace, in_table, error);
+    if (status == RHEI_OK && piece != NULL) {
+        if (in_table->rows < piece->count)
+            piece->high = INT64_MAX;
+        const struct mirror_range range = {.column = table->key_columns[0],
+                                           .low = {.type = RHEI_INTEGER, .as.integer = piece->low},
+                                           .high = {.type = RHEI_INTEGER, .as.integer = piece->high}};
+        status = checksum_mirror(view, &range, pace->limits, &in_mirror, error);
+    }
+    return status == RHEI_OK ? compare(table, piece, in_table, &in_mirror, error) : status;
+}
+
+/* A piece of the table, or (NULL) all of it. Adds the rows of the table to *rows. */
+static rhei_status compare_piece(rhei_db *db, const struct source_table *table, const char *sql, struct piece *piece,
+                                 struct engine_pace *pace, uint64_t *rows, struct rhei_error *error)
 {
     struct mirror_snapshot snapshot;
     struct oltp_cursor *cursor = NULL;
-    struct sync_checksum in_table = {0}, in_mirror = {0};
-    struct mirror_range range = {0};
-    rhei_status status = pin_both(db, sql, ends, pace->limits, &snapshot, &cursor, error);
+    struct sync_checksum in_table = {0};
+    rhei_status status = pin_both(db, sql, piece, pace->limits, &snapshot, &cursor, error);
     if (status != RHEI_OK)
         return status;
     const struct mirror_table_view *view = mirror_view(&snapshot, table->id);
-    if (ends != NULL)
-        range = (struct mirror_range){.column = table->key_columns[0], .low = ends[0], .high = ends[1]};
-    if (view != NULL && *rows == 0) /* the rows of both sides */
-        base_progress_set(engine_limits_counts(pace->limits), BASE_PROGRESS_ROWS, 0,
-                          2 * (int64_t)mirror_view_row_count(view));
     if (view == NULL)
         status =
             error_set(error, RHEI_OLAP_UNAVAILABLE,
                       "table \"%s\" has no mirror to compare with now: wait for its build with rhei_initial_sync, or "
                       "see rh status",
                       table->name);
+    else if (*rows == 0) /* the rows of both sides */
+        base_progress_set(engine_limits_counts(pace->limits), BASE_PROGRESS_ROWS, 0,
+                          2 * (int64_t)mirror_view_row_count(view));
     if (status == RHEI_OK)
-        status = checksum_mirror(view, ends == NULL ? NULL : &range, pace->limits, &in_mirror, error);
-    if (status == RHEI_OK)
-        status = checksum_table(cursor, table->column_count, pace, &in_table, error);
-    if (status == RHEI_OK)
-        status = compare(table, ends, &in_table, &in_mirror, error);
+        status = compare_pinned(table, view, cursor, piece, pace, &in_table, error);
     *rows += status == RHEI_OK ? in_table.rows : 0;
     oltp_cursor_close(&cursor);
     mirror_snapshot_release(&snapshot);
     return status;
 }
 
-/* Where a piece of `count` rows ends that begins at key `low`. */
-static rhei_status piece_end(rhei_db *db, const char *sql, struct engine_limits *limits, int64_t low, uint64_t count,
-                             int64_t *high, struct rhei_error *error)
+/* Piece by piece, with nothing held between them. */
+static rhei_status compare_pieces(rhei_db *db, const struct source_table *table, const char *sql,
+                                  struct engine_pace *pace, uint64_t *rows, struct rhei_error *error)
 {
-    const struct rhei_value given[2] = {{.type = RHEI_INTEGER, .as.integer = low},
-                                        {.type = RHEI_INTEGER, .as.integer = (int64_t)count - 1}};
-    struct oltp_stop stop;
-    struct oltp_cursor *cursor = NULL;
-    struct rhei_value key = {0};
-    rhei_status status =
-        oltp_read(db->oltp, sql, strlen(sql), given, 2, engine_stop(limits, &stop), true, &cursor, error);
-    if (status == RHEI_OK)
-        status = oltp_cursor_next(cursor, error);
-    if (status == RHEI_ROW)
-        oltp_cursor_value(cursor, 0, &key);
-    *high = status == RHEI_ROW ? key.as.integer : INT64_MAX;
-    oltp_cursor_close(&cursor);
-    return status == RHEI_ROW || status == RHEI_DONE ? RHEI_OK : status;
-}
-
-static rhei_status compare_pieces(rhei_db *db, const struct source_table *table, struct engine_pace *pace,
-                                  uint64_t *rows, struct rhei_error *error)
-{
-    char *sql = select_text(table, true), *ends_sql = piece_text(table);
-    uint64_t count = pace->rate / PIECES_A_SECOND;
-    count = count < PIECE_LEAST ? PIECE_LEAST : count > PIECE_MOST ? PIECE_MOST : count;
-    struct rhei_value ends[2] = {{.type = RHEI_INTEGER, .as.integer = INT64_MIN}, {.type = RHEI_INTEGER}};
-    rhei_status status = sql == NULL || ends_sql == NULL ? error_no_memory(error) : RHEI_OK;
-    pace->pieces = true;
-    while (status == RHEI_OK) {
+    struct piece piece = {.low = INT64_MIN, .count = pace->rate / PIECES_A_SECOND};
+    piece.count = piece.count < PIECE_LEAST ? PIECE_LEAST : piece.count > PIECE_MOST ? PIECE_MOST : piece.count;
+    for (;;) {
         uint64_t before = *rows;
-        status = piece_end(db, ends_sql, pace->limits, ends[0].as.integer, count, &ends[1].as.integer, error);
-        if (status == RHEI_OK)
-            status = compare_piece(db, table, sql, ends, pace, rows, error);
+        rhei_status status = compare_piece(db, table, sql, &piece, pace, rows, error);
         if (status == RHEI_OK)
             status = pace_keep(pace, *rows - before, error);
-        if (ends[1].as.integer == INT64_MAX)
-            break;
-        ends[0].as.integer = ends[1].as.integer + 1;
+        if (status != RHEI_OK || piece.high == INT64_MAX)
+            return status;
+        piece.low = piece.high + 1;
     }
-    pace->pieces = false;
-    base_free(sql);
-    base_free(ends_sql);
-    return status;
 }
 
 rhei_status engine_compare_table(rhei_db *db, const struct source_table *table, struct engine_pace *pace,
                                  uint64_t *rows, struct rhei_error *error)
 {
     uint64_t compared = 0;
-    rhei_status status;
+    bool pieces = pace->rate != 0 && table->key_is_integer;
+    char *sql = select_text(table, pieces);
+    if (sql == NULL)
+        return error_no_memory(error);
     base_progress_step(engine_limits_counts(pace->limits), "comparing table and mirror", table->name,
                        BASE_PROGRESS_ROWS, -1);
-    if (pace->rate != 0 && table->key_is_integer) {
-        status = compare_pieces(db, table, pace, &compared, error);
-    } else {
-        char *sql = select_text(table, false);
-        status = sql == NULL ? error_no_memory(error) : compare_piece(db, table, sql, NULL, pace, &compared, error);
-        base_free(sql);
-    }
+    rhei_status status = pieces ? compare_pieces(db, table, sql, pace, &compared, error)
+                                : compare_piece(db, table, sql, NULL, pace, &compared, error);
+    base_free(sql);
     *rows += compared;
     return status;
 }

@@ -12,7 +12,6 @@ struct engine_pace {
     uint64_t rows;
     int64_t began_ns;
     atomic_uint nap; /* 0; nobody wakes it */
-    bool pieces;     /* whoever compares in pieces waits between them */
 };
 void engine_pace_begin(struct engine_pace *pace, struct engine_limits *limits);
 

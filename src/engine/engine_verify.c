@@ -6,7 +6,7 @@
 #include "engine/engine_compare.h"
 #include "rhei/rhei_care.h"
 
-enum { REPAIR_LARGEST = 65536 }; /* struct_size of a program that set one */
+enum { REPAIR_FIRST_SIZE = 32 }; /* of rhei_repair_result in its first version */
 
 /* What a call does with each table that it names. */
 struct verify_call {
@@ -145,15 +145,13 @@ rhei_status rhei_repair(rhei_db *db, const char *table, const struct rhei_call_o
                         struct rhei_repair_result *result, struct rhei_error *error)
 {
     struct verify_call call = {.db = db, .repair = true};
-    rhei_status status;
     error_clear(error);
-    size_t size = result == NULL ? 0 : result->struct_size;
-    if (result != NULL && (size <= sizeof size || size > REPAIR_LARGEST))
-        return error_set(error, RHEI_INVALID,
-                         "the struct_size of rhei_repair_result is %zu: set it to the sizeof of the struct", size);
+    rhei_status status = engine_options_copy(&call.done, sizeof call.done, result, "rhei_repair_result", error);
+    if (status != RHEI_OK)
+        return status;
+    call.done = (struct rhei_repair_result){0};
     status = run(&call, table, options, error);
-    call.done.struct_size = size < sizeof call.done ? size : sizeof call.done;
     if (result != NULL)
-        memcpy(result, &call.done, call.done.struct_size);
+        engine_struct_give(result, &call.done, sizeof call.done, REPAIR_FIRST_SIZE);
     return status;
 }
