@@ -450,14 +450,9 @@ static rhei_status begin(struct ingest *ingest, struct rhei_error *error)
 
 static rhei_status commit(struct ingest *ingest, struct rhei_error *error)
 {
-    struct oltp_result done = {0};
-    static const char sql[] = "COMMIT";
-    rhei_status status =
-        oltp_session_run(ingest->session, sql, sizeof sql - 1, NULL, 0, ingest->given, &done, NULL, error);
-    if (status == RHEI_OK) {
-        ingest->now.position = done.position > 0 ? done.position : ingest->now.position;
+    rhei_status status = run(ingest, "COMMIT", error);
+    if (status == RHEI_OK)
         ingest->committed = ingest->now;
-    }
     return status;
 }
 
