@@ -232,6 +232,13 @@ static void add_member(struct rh_buffer *json, const char *name, int64_t value)
     rh_buffer_format(json, "\"%s\":%" PRId64 ",", name, value);
 }
 
+static void add_text_member(struct rh_buffer *json, const char *name, const char *text)
+{
+    rh_buffer_format(json, "\"%s\":", name);
+    rh_add_json_text(json, text, strlen(text));
+    rh_buffer_add_char(json, ',');
+}
+
 static void add_tables_json(struct rh_buffer *json, const struct status *status)
 {
     rh_buffer_add_text(json, "\"table_list\":[");
@@ -300,27 +307,19 @@ static void print_json(const struct status *status)
     add_member(&json, "log_rows", (int64_t)sync->log_rows);
     add_member(&json, "last_cycle_us", sync->last_cycle_us);
     if (tells_of_disk(status)) {
-        rh_buffer_add_text(&json, "\"disk_folder\":");
-        rh_add_json_text(&json, sync->disk_folder, strlen(sync->disk_folder));
-        rh_buffer_add_char(&json, ',');
+        add_text_member(&json, "disk_folder", sync->disk_folder);
         add_member(&json, "disk_bytes", (int64_t)sync->disk_bytes);
         add_member(&json, "disk_position", sync->disk_position);
         add_member(&json, "disk_age_us", sync->disk_age_us);
-        rh_buffer_add_text(&json, "\"disk_message\":");
-        rh_add_json_text(&json, sync->disk_message, strlen(sync->disk_message));
-        rh_buffer_add_char(&json, ',');
+        add_text_member(&json, "disk_message", sync->disk_message);
     }
     if (sync->buffer_folder[0] != '\0') {
-        rh_buffer_add_text(&json, "\"buffer_folder\":");
-        rh_add_json_text(&json, sync->buffer_folder, strlen(sync->buffer_folder));
-        rh_buffer_add_char(&json, ',');
+        add_text_member(&json, "buffer_folder", sync->buffer_folder);
         add_member(&json, "buffer_bytes", (int64_t)sync->buffer_bytes);
         add_member(&json, "buffer_position", sync->buffer_position);
         add_member(&json, "buffer_horizon", sync->buffer_horizon);
         add_member(&json, "buffer_moved", (int64_t)sync->buffer_moved);
-        rh_buffer_add_text(&json, "\"buffer_message\":");
-        rh_add_json_text(&json, sync->buffer_message, strlen(sync->buffer_message));
-        rh_buffer_add_char(&json, ',');
+        add_text_member(&json, "buffer_message", sync->buffer_message);
     }
     rh_buffer_add_text(&json, "\"last_error\":");
     rh_add_json_text(&json, sync->last_error, strlen(sync->last_error));
