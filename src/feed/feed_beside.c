@@ -11,12 +11,11 @@
  */
 #include "feed_bridge.h"
 
-#include <inttypes.h>
-
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "feed.h"
 #include "feed_batches.h"
+#include "feed_loads.h"
 
 struct feed_beside {
     struct change_source base;
@@ -192,48 +191,15 @@ static rhei_status beside_tables(struct change_source *base, const struct source
 
 /* ---- Loads: upstream's. ------------------------------------------------------------------------------------------ */
 
-struct source_load {
-    struct change_source *upstream;
-    struct source_load *theirs;
-};
-
 static rhei_status beside_load_begin(struct change_source *base, uint32_t table, uint32_t loaders,
                                      struct source_load **load, struct source_load_info *info, struct rhei_error *error)
 {
-    struct change_source *upstream = self(base)->config.upstream;
-    struct source_load *made = base_alloc_zero(1, sizeof *made);
-    if (made == NULL)
-        return error_no_memory(error);
-    rhei_status status = upstream->ops->load_begin(upstream, table, loaders, &made->theirs, info, error);
-    if (status != RHEI_OK) {
-        base_free(made);
-        return status;
-    }
-    made->upstream = upstream;
-    *load = made;
-    return RHEI_OK;
-}
-
-static rhei_status beside_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
-                                    const struct change_batch **batch, struct rhei_error *error)
-{
-    return load->upstream->ops->load_next(load->theirs, loader, max_rows, batch, error);
-}
-
-static void beside_load_end(struct source_load **load)
-{
-    if (*load == NULL)
-        return;
-    (*load)->upstream->ops->load_end(&(*load)->theirs);
-    base_free(*load);
-    *load = NULL;
+    return feed_loads_begin(self(base)->config.upstream, table, loaders, load, info, error);
 }
 
 static void beside_loads_rest(struct change_source *base)
 {
-    struct change_source *upstream = self(base)->config.upstream;
-    if (upstream->ops->loads_rest != NULL)
-        upstream->ops->loads_rest(upstream);
+    feed_loads_rest(self(base)->config.upstream);
 }
 
 /* ---- The rest. --------------------------------------------------------------------------------------------------- */
@@ -297,8 +263,8 @@ rhei_status feed_beside_open(const struct feed_beside_config *config, struct cha
         .has_rows = beside_has_rows,
         .tables = beside_tables,
         .load_begin = beside_load_begin,
-        .load_next = beside_load_next,
-        .load_end = beside_load_end,
+        .load_next = feed_loads_next,
+        .load_end = feed_loads_end,
         .loads_rest = beside_loads_rest,
         .prune = beside_prune,
         .stamp = beside_stamp,

@@ -10,6 +10,7 @@
  */
 #include "feed.h"
 #include "feed_batches.h"
+#include "feed_loads.h"
 #include "feed_pump.h"
 
 #include <inttypes.h>
@@ -164,11 +165,6 @@ static rhei_status feed_tables(struct change_source *base, const struct source_t
 
 /* ---- Loads: upstream's. ---------------------------------------------------------------------------------------------- */
 
-struct source_load {
-    struct change_source *upstream;
-    struct source_load *theirs;
-};
-
 static void raise_floor(struct feed_source *feed, int64_t position)
 {
     int64_t floor = atomic_load(&feed->floor);
@@ -183,40 +179,16 @@ static rhei_status feed_load_begin(struct change_source *base, uint32_t table, u
     struct change_source *upstream = feed->config.upstream;
     if (upstream == NULL)
         return error_set(error, RHEI_UNSUPPORTED, "a buffer without its source has no rows to begin with");
-    struct source_load *result = base_alloc_zero(1, sizeof *result);
-    if (result == NULL)
-        return error_no_memory(error);
-    rhei_status status = upstream->ops->load_begin(upstream, table, loaders, &result->theirs, info, error);
-    if (status != RHEI_OK) {
-        base_free(result);
-        return status;
-    }
-    result->upstream = upstream;
-    raise_floor(feed, info->position);
-    *load = result;
-    return RHEI_OK;
+    rhei_status status = feed_loads_begin(upstream, table, loaders, load, info, error);
+    if (status == RHEI_OK)
+        raise_floor(feed, info->position);
+    return status;
 }
 
-static rhei_status feed_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
-                                  const struct change_batch **batch, struct rhei_error *error)
+static void feed_rest(struct change_source *base)
 {
-    return load->upstream->ops->load_next(load->theirs, loader, max_rows, batch, error);
-}
-
-static void feed_load_end(struct source_load **load)
-{
-    if (*load == NULL)
-        return;
-    (*load)->upstream->ops->load_end(&(*load)->theirs);
-    base_free(*load);
-    *load = NULL;
-}
-
-static void feed_loads_rest(struct change_source *base)
-{
-    struct change_source *upstream = self(base)->config.upstream;
-    if (upstream != NULL && upstream->ops->loads_rest != NULL)
-        upstream->ops->loads_rest(upstream);
+    if (self(base)->config.upstream != NULL)
+        feed_loads_rest(self(base)->config.upstream);
 }
 
 /* ---- The rest. ------------------------------------------------------------------------------------------------------- */
@@ -251,9 +223,9 @@ rhei_status feed_source_open(const struct feed_config *config, struct change_sou
         .end = feed_end,
         .tables = feed_tables,
         .load_begin = feed_load_begin,
-        .load_next = feed_load_next,
-        .load_end = feed_load_end,
-        .loads_rest = feed_loads_rest,
+        .load_next = feed_loads_next,
+        .load_end = feed_loads_end,
+        .loads_rest = feed_rest,
         .prune = feed_prune,
         .close = feed_close,
     };
