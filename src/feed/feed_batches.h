@@ -6,6 +6,8 @@
 #include "port/change_event.h"
 
 struct feed_batches {
+    const struct source_table *tables; /* those that a begin was told; borrowed */
+    size_t table_count;
     struct change_batch *list;
     size_t count, capacity;
     const struct rhei_value **nulls; /* columns of a CLEAR */
@@ -15,10 +17,10 @@ struct feed_batches {
 };
 
 void feed_batches_reset(struct feed_batches *batches);
-/* Empties it and makes room for so many events, of tables of at most so many columns. */
-rhei_status feed_batches_begin(struct feed_batches *batches, size_t events, uint32_t columns, struct rhei_error *error);
-/* Adds what the event says of a table's rows (if `rows`), or that they are lost (if `lost`); nothing of other events. */
-void feed_batches_add(struct feed_batches *batches, const struct change_event *event, const struct source_table *table,
-                      bool rows, bool lost);
+/* Empties it and makes room for so many events of these tables, which live as long as events are added. */
+rhei_status feed_batches_begin(struct feed_batches *batches, size_t events, const struct source_table *tables,
+                               size_t table_count, struct rhei_error *error);
+/* Adds what the event says of a table's rows (if `rows`), or that they are lost (if `lost`); nothing of other events and tables. */
+void feed_batches_add(struct feed_batches *batches, const struct change_event *event, bool rows, bool lost);
 
 #endif

@@ -106,35 +106,18 @@ static rhei_status beside_begin(struct change_source *base, int64_t after, struc
     return RHEI_OK;
 }
 
-static const struct source_table *listed_table(const struct feed_beside *beside, uint32_t id, uint32_t *widest)
-{
-    const struct source_table *found = NULL;
-    for (size_t i = 0; i < beside->list_count; i++) {
-        if (beside->list[i].id == id)
-            found = &beside->list[i];
-        *widest = beside->list[i].column_count > *widest ? beside->list[i].column_count : *widest;
-    }
-    return found;
-}
-
 /* The next of the buffer's; none: they are all read. */
 static rhei_status read_buffer(struct feed_beside *beside, size_t max_rows, struct rhei_error *error)
 {
     struct change_buffer *buffer = beside->config.buffer;
     const struct change_event *events = NULL;
     size_t count = 0;
-    uint32_t widest = 1;
     rhei_status status =
         buffer->ops->read(beside->reader, &beside->cursor, beside->last, max_rows, &events, &count, error);
-    if (status == RHEI_OK) {
-        (void)listed_table(beside, 0, &widest);
-        status = feed_batches_begin(&beside->batches, count, widest, error);
-    }
-    for (size_t i = 0; i < count && status == RHEI_OK; i++) {
-        const struct source_table *table = listed_table(beside, events[i].table, &widest);
-        if (table != NULL)
-            feed_batches_add(&beside->batches, &events[i], table, true, true);
-    }
+    if (status == RHEI_OK)
+        status = feed_batches_begin(&beside->batches, count, beside->list, beside->list_count, error);
+    for (size_t i = 0; i < count && status == RHEI_OK; i++)
+        feed_batches_add(&beside->batches, &events[i], true, true);
     beside->reading = status == RHEI_OK && count > 0;
     return status;
 }

@@ -88,22 +88,6 @@ static rhei_status feed_begin(struct change_source *base, int64_t after, struct 
     return RHEI_OK;
 }
 
-static const struct source_table *listed_table(const struct feed_source *feed, uint32_t id)
-{
-    for (size_t i = 0; i < feed->list_count; i++)
-        if (feed->list[i].id == id)
-            return &feed->list[i];
-    return NULL;
-}
-
-static uint32_t widest(const struct feed_source *feed)
-{
-    uint32_t columns = 1;
-    for (size_t i = 0; i < feed->list_count; i++)
-        columns = feed->list[i].column_count > columns ? feed->list[i].column_count : columns;
-    return columns;
-}
-
 static rhei_status feed_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
                              size_t *count, struct rhei_error *error)
 {
@@ -119,15 +103,13 @@ static rhei_status feed_next(struct change_source *base, size_t max_rows, const 
         if (status == RHEI_OK && event_count == 0)
             status = error_set(error, RHEI_INTERNAL, "the buffer has no commit %" PRIu64, commit);
         if (status == RHEI_OK)
-            status = feed_batches_begin(&feed->batches, event_count, widest(feed), error);
+            status = feed_batches_begin(&feed->batches, event_count, feed->list, feed->list_count, error);
         if (status != RHEI_OK)
             return status;
         if (feed->config.fault != NULL)
             feed->config.fault(feed->config.fault_context, "feed.read");
         for (size_t i = 0; i < event_count; i++) {
-            const struct source_table *table = listed_table(feed, events[i].table);
-            if (table != NULL)
-                feed_batches_add(&feed->batches, &events[i], table, commit > feed->from, commit > feed->told);
+            feed_batches_add(&feed->batches, &events[i], commit > feed->from, commit > feed->told);
             commit += events[i].kind == CHANGE_EVENT_COMMIT;
         }
     }
