@@ -171,7 +171,11 @@ struct sync_generation {
     int64_t gone_seq;
     int64_t kept_us; /* of the versions that ended by then not all are here any more. 0: all are */
     int64_t kept_seq;
-    uint64_t round; /* in the book of a sync: of which list of tables it was found gone */
+    /* In the book of a sync: of which list of tables it was found gone; */
+    uint64_t round;
+    /* and how many versions, up to which row, retention by number last went through in vain. */
+    uint64_t counted;
+    int64_t counted_to;
 };
 struct sync_book {
     struct sync_generation **generations; /* sorted by number */

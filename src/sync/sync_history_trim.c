@@ -6,6 +6,7 @@
  *      keep what their snapshots have.
  *   2. The book says from when on all is there (kept_us) with the first step, so that nobody is told a part of what was before.
  *   3. Versions are in the order of their ends, segment by segment, so those that ended before a time are found at the front.
+ *   4. Which are too many of a row is found by going through all of them, so that isn't done again before another one ended.
  */
 #include "sync_history_parts.h"
 
@@ -166,6 +167,31 @@ static rhei_status count_versions(struct trimming *trimming, const struct source
     return status;
 }
 
+/* 4. */
+static bool was_counted(const struct trimming *trimming)
+{
+    double low = 0, high = 0; /* of all that ended, those too that the snapshot hasn't */
+    if (!mirror_view_range(trimming->view, trimming->visible + HISTORY_COLUMNS, &low, &high))
+        return false;
+    base_mutex_lock(&trimming->sync->lock);
+    const struct sync_generation *generation = sync_book_find(trimming->sync, trimming->number);
+    bool counted = generation && generation->counted == mirror_view_row_count(trimming->view) &&
+                   generation->counted_to == (int64_t)high;
+    base_mutex_unlock(&trimming->sync->lock);
+    return counted;
+}
+
+static void note_counted(const struct trimming *trimming, size_t count, int64_t last)
+{
+    base_mutex_lock(&trimming->sync->lock);
+    struct sync_generation *generation = sync_book_find(trimming->sync, trimming->number);
+    if (generation) {
+        generation->counted = count;
+        generation->counted_to = last;
+    }
+    base_mutex_unlock(&trimming->sync->lock);
+}
+
 /* A table's columns of its key, by the table of versions that are valid; a row without one has no key to count by. */
 static rhei_status look_by_number(struct trimming *trimming, uint32_t most)
 {
@@ -173,7 +199,7 @@ static rhei_status look_by_number(struct trimming *trimming, uint32_t most)
         mirror_view(&trimming->snapshot, sync_book_open_id(trimming->sync, trimming->number));
     struct place *places = NULL;
     size_t count = 0;
-    if (!open || (mirror_view_definition(open)->key_columns[0] >= trimming->visible))
+    if (!open || mirror_view_definition(open)->key_columns[0] >= trimming->visible || was_counted(trimming))
         return RHEI_OK;
     struct base_map *seen = base_map_new(false);
     rhei_status status = seen ? list_versions(trimming, &places, &count) : error_no_memory(trimming->error);
@@ -181,6 +207,8 @@ static rhei_status look_by_number(struct trimming *trimming, uint32_t most)
         qsort(places, count, sizeof *places, newest_first);
         status = count_versions(trimming, mirror_view_definition(open), seen, places, count, most);
     }
+    if (status == RHEI_OK && count > 0 && trimming->count == 0)
+        note_counted(trimming, count, places[0].row);
     base_map_free(&seen);
     base_free(places);
     return status;
