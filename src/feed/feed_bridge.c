@@ -9,7 +9,6 @@
  */
 #include "feed_bridge.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/base_clock.h"
@@ -199,7 +198,7 @@ rhei_status feed_bridge_step(struct feed_bridge *bridge, struct rhei_error *erro
 
 /* ---- The thread. ------------------------------------------------------------------------------------------------- */
 
-/* Something may be to do: something was committed, or what was moved is still in the source. */
+/* Something may be to do: something was committed, or what was moved is still in the source, or the buffer has what nobody needs. */
 static bool has_work(struct feed_bridge *bridge)
 {
     struct change_source *source = bridge->config.source;
@@ -208,9 +207,11 @@ static bool has_work(struct feed_bridge *bridge)
     base_mutex_lock(&bridge->step_lock);
     bool work = !bridge->pumped || source->ops->may_have_changes(source, bridge->pump.token) ||
                 movable(bridge, &state) > bridge->told;
+    bool drops = state.last > state.pruned + 1 && /* the last commit stays */
+                 (bridge->config.eager || base_now_ns() - bridge->dropped_ns >= DROP_NS);
     base_mutex_unlock(&bridge->step_lock);
     base_mutex_lock(&bridge->lock);
-    work = work || bridge->damaged || bridge->needless > state.horizon;
+    work = work || bridge->damaged || (drops && bridge->needless > state.horizon);
     base_mutex_unlock(&bridge->lock);
     return work;
 }

@@ -25,7 +25,10 @@ struct world {
     size_t table_count;
     uint32_t columns;
     bool holds; /* the bridge keeps in the source what the mirror hasn't applied */
-    atomic_uint reads;
+    bool threaded;
+    atomic_uint reads, looks; /* looks: how often the bridge asked what the mirror has applied */
+    uint64_t begins;          /* of the source's cycles, and looks at that time: see rests() */
+    unsigned looks_then;
     _Atomic(const char *) cut_at; /* what runs fails at this point; any thread may come by */
 };
 
@@ -45,6 +48,7 @@ static void at_point(void *context, const char *point)
 static int64_t applied(void *context)
 {
     struct world *world = context;
+    atomic_fetch_add(&world->looks, 1);
     return world->holds && world->sync ? sync_position(world->sync) : INT64_MAX;
 }
 
@@ -88,7 +92,8 @@ static void start(struct world *world)
                                  .fault = at_point,
                                  .fault_context = world};
     assert_int_equal(sync_open(&config, &world->sync, &error), RHEI_OK);
-    if (seed % 2 == 0)
+    world->threaded = seed % 2 == 0;
+    if (world->threaded)
         assert_int_equal(feed_bridge_start(world->bridge, &error), RHEI_OK);
 }
 
@@ -321,6 +326,42 @@ static void test_a7_the_buffer_keeps_what_is_needed(void **state)
     close_world(&world);
 }
 
+/* So many looks of the bridge's thread, and no cycle of its source. */
+static bool rests(struct fixture *fixture)
+{
+    enum { LOOKS = 10 };
+    struct world *world = fixture->context;
+    uint64_t begins = list_calls(fixture->store, LIST_BEGIN);
+    unsigned looks = atomic_load(&world->looks);
+    if (begins != world->begins) {
+        world->begins = begins;
+        world->looks_then = looks;
+    }
+    return looks - world->looks_then >= LOOKS;
+}
+
+/* The bridge's thread looks from time to time, and moves nothing where nothing is to be moved. */
+static void test_the_bridge_rests_when_all_is_moved_and_nothing_is_needed(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, test_seed());
+    struct rhei_error error = RHEI_ERROR_INIT;
+    world.holds = false;
+    for (int k = 0; k < 5; k++) {
+        change(&world);
+        step_bridge(&world);
+    }
+    uint64_t pruned = 0;
+    assert_int_equal(world.beside->ops->prune(world.beside, list_position(world.store), &pruned, NULL), RHEI_OK);
+    if (!world.threaded)
+        assert_int_equal(feed_bridge_start(world.bridge, &error), RHEI_OK);
+    struct fixture fixture = {.store = world.store, .context = &world};
+    world.begins = UINT64_MAX;
+    assert_true(wait_until(rests, &fixture));
+    close_world(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_a2_source_buffer_and_mirror_in_trouble),
         cmocka_unit_test(test_a10_a_damaged_buffer_is_emptied_and_its_tables_built_again),
         cmocka_unit_test(test_a7_the_buffer_keeps_what_is_needed),
+        cmocka_unit_test(test_the_bridge_rests_when_all_is_moved_and_nothing_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
