@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/capture_definition.h"
 #include "capture/capture_expression.h"
 
 struct capture {
@@ -238,7 +239,8 @@ static rhei_status apply_exclude(struct capture *capture, struct capture_table_s
 {
     char reason[320];
     snprintf(reason, sizeof reason, "%s%.250s", what, why->message);
-    table->table.source.unmirrored_reason = base_arena_text(&capture->schema->arena, reason);
+    /* schemas derived from this one have the table as it is */
+    table->table.source.unmirrored_reason = base_arena_text(&capture->schema->shelf->reasons, reason);
     return table->table.source.unmirrored_reason == NULL ? error_no_memory(capture->error) : RHEI_OK;
 }
 

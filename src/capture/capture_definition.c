@@ -610,6 +610,7 @@ void capture_shelf_release(struct capture_shelf *shelf)
             capture_definition_release(shelf->definitions[i]);
         for (uint32_t i = 0; i < shelf->own_count; i++)
             capture_own_release(shelf->owns[i]);
+        base_arena_reset(&shelf->reasons);
         base_free(shelf);
         shelf = below;
     }

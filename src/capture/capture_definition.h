@@ -31,7 +31,8 @@ void capture_own_release(struct capture_own *own);
 
 /*
  * What keeps definitions and triggers: a reference to each, or to those that came since another shelf and to that one. So a schema that
- * differs in one table from the one before touches no other's counter.
+ * differs in one table from the one before touches no other's counter. Beside them the words that were found for tables while the
+ * shelf's schema was settled.
  */
 struct capture_shelf {
     atomic_uint references;
@@ -40,6 +41,7 @@ struct capture_shelf {
     uint32_t definition_count, own_count;
     struct capture_definition **definitions;
     struct capture_own **owns;
+    struct base_arena reasons; /* why tables aren't mirrored */
 };
 /* With room for so many; takes the reference to `below` (may be NULL). NULL without memory, and then `below` is given back. */
 struct capture_shelf *capture_shelf_new(struct capture_shelf *below, uint32_t definitions, uint32_t owns);

@@ -10,7 +10,8 @@
  * V3. What SQLite says of a plain table beside its columns (WITHOUT ROWID, STRICT) stands behind the bracket of its text; asking for
  *     it would walk all tables.
  * V4. The copies are of arrays in one piece; no definition, no trigger and no counter of a table that stays is touched. What keeps
- *     them is the base's shelf, below the new one's; every so often all are counted anew, so that nothing is kept for long.
+ *     them, and the reasons why tables aren't mirrored, is the base's shelf, below the new one's; every so often all are counted anew,
+ *     so that nothing is kept for long. Nothing else that a schema leads to may lie in the base's arena.
  *
  * Debug builds read the schema as well, and compare (derive_check).
  */
@@ -472,17 +473,16 @@ static void derive_touch(struct derive *derive, const struct capture_definition 
         derive_reset(derive, touched[i]);
 }
 
-/* Why a table isn't mirrored may be a text of the base's, which goes with the base. */
+/* Where the base's shelves aren't kept, why a table isn't mirrored is a word that goes with them. */
 static void derive_reasons(struct derive *derive)
 {
     struct oltp_schema *schema = derive->schema;
     struct capture_table *catalog = (struct capture_table *)(uintptr_t)schema->catalog.tables; /* its own copy */
     for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
         struct source_table *table = &schema->tables[i].table.source;
-        const char *own = schema->definitions[i]->table.table.source.unmirrored_reason;
-        if (table->unmirrored_reason == NULL || table->unmirrored_reason == own)
+        if (table->unmirrored_reason == NULL)
             continue;
-        table->unmirrored_reason = base_arena_text(&schema->arena, table->unmirrored_reason);
+        table->unmirrored_reason = base_arena_text(&schema->shelf->reasons, table->unmirrored_reason);
         if (table->unmirrored_reason == NULL) {
             derive_fail(derive, error_no_memory(derive->error));
             return;
@@ -533,7 +533,7 @@ static void derive_whole(struct derive *derive)
         derive_acts_on(derive);
     if (derive->status == RHEI_OK)
         derive_touch(derive, derive->definition);
-    if (derive->status == RHEI_OK)
+    if (derive->status == RHEI_OK && schema->shelf->below == NULL)
         derive_reasons(derive);
     schema->cookie = (int32_t)((uint32_t)base->cookie + (derive->owner != NULL)); /* V1 */
 }

@@ -127,6 +127,50 @@ static void test_a11_many_ddls_one_after_the_other(void **state)
     test_close(&test);
 }
 
+static const char *reason_of(const struct capture_catalog *catalog, const char *name)
+{
+    for (uint32_t i = 0; i < catalog->table_count; i++)
+        if (strcmp(catalog->tables[i].source.name, name) == 0)
+            return catalog->tables[i].source.unmirrored_reason;
+    return NULL;
+}
+
+static void says_why(struct oltp_test *test, const char *name, const char *why)
+{
+    const struct capture_catalog *catalog = NULL;
+    assert_int_equal(capture_catalog_take(test->oltp, &catalog, NULL), RHEI_OK);
+    const char *reason = reason_of(catalog, name);
+    if (reason == NULL || strstr(reason, why) == NULL)
+        fail_msg("%s: %s", name, reason == NULL ? "(none)" : reason);
+    capture_catalog_release(&catalog);
+}
+
+/* Why a table isn't mirrored is said by each schema that is derived from the one that found it, however far (V4). */
+static void test_c7_reasons_outlive_the_schema_that_found_them(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    char sql[160];
+    open_many(&test);
+    test_shut(&test);
+    assert_int_equal(test_shell(&test, "CREATE TABLE odd(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX oddly ON "
+                                       "odd(a ->> '$.id')"),
+                     0);
+    test_reopen(&test);
+    /* one schema that was read found the first, one that was derived the second */
+    test_write(&test, "CREATE TABLE late(id INTEGER PRIMARY KEY, a)");
+    test_write(&test, "CREATE UNIQUE INDEX lately ON late(abs(a))");
+    for (int i = 0; i < 150; i++) {
+        snprintf(sql, sizeof sql, "CREATE TABLE a%d(id INTEGER PRIMARY KEY, v)", i);
+        costs(&test, sql, 1, 1);
+        says_why(&test, "odd", "operator");
+        says_why(&test, "late", "abs()");
+        snprintf(sql, sizeof sql, "DROP TABLE a%d", i);
+        costs(&test, sql, 1, 1);
+    }
+    test_close(&test);
+}
+
 /* What a table does to others is settled with it, or the whole schema is read (V2). */
 static void test_c4_parents_and_children_come_and_go(void **state)
 {
@@ -289,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a11_a_ddl_touches_its_own_table),
         cmocka_unit_test(test_a11_many_ddls_one_after_the_other),
+        cmocka_unit_test(test_c7_reasons_outlive_the_schema_that_found_them),
         cmocka_unit_test(test_c4_parents_and_children_come_and_go),
         cmocka_unit_test(test_c6_virtual_tables_come_and_go),
         cmocka_unit_test(test_c6_ddl_in_transactions),
