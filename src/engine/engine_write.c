@@ -44,10 +44,10 @@ static rhei_status await_history(const struct engine_write *write, struct engine
 {
     struct sync_stop stop = {.check = engine_limits_check, .context = limits};
     struct rhei_db *db = write->db;
-    bool asks = engine_history_may_be(write->sql, NULL);
     if (!db->keeps_history || db->sync == NULL ||
         (write->session != NULL && oltp_session_in_transaction(write->session->oltp)))
         return RHEI_OK;
+    bool asks = engine_history_may_be(write->sql, NULL);
     if (!asks && !may_change_schema(write->sql))
         return RHEI_OK;
     rhei_status status = sync_wait_latest(db->sync, 0, &stop, error);
