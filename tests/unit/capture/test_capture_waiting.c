@@ -56,7 +56,6 @@ static void await_mirrored(struct many *many, const char *table)
     test_mirror_check(many->mirror);
 }
 
-/* The table of the mirror follows, by the log alone. */
 /* Many tables, and `n`, which waits. */
 static void many_open_with_new(struct many *many)
 {
@@ -64,6 +63,7 @@ static void many_open_with_new(struct many *many)
     test_write(&many->test, "CREATE TABLE n(id INTEGER PRIMARY KEY, v)");
 }
 
+/* The table of the mirror follows, by the log alone. */
 static void check_followed(struct many *many, const char *table, const char *sql)
 {
     await_mirrored(many, table);
