@@ -36,11 +36,25 @@ void fixture_begin_olap(struct fixture *fixture)
     fixture_open(fixture, &config);
 }
 
+void fixture_begin_built(struct fixture *fixture, const char *table, const char *rows)
+{
+    fixture_begin_olap(fixture);
+    must_execute(fixture->db, table);
+    must_execute(fixture->db, rows);
+    must_be_built(fixture->db);
+}
+
 void fixture_end(struct fixture *fixture)
 {
     rhei_close(&fixture->db);
     const char *const arguments[] = {"rm", "-rf", fixture->folder, NULL};
     run_program(arguments, "", NULL, 0);
+}
+
+int fixture_tear_down(void **state)
+{
+    fixture_end(*state);
+    return 0;
 }
 
 void must_execute_with(rhei_db *db, const char *sql, const struct rhei_params *params)

@@ -22,10 +22,14 @@ struct fixture {
 void fixture_init(struct fixture *fixture);
 /* A new folder, and a database in it that asks the column store wherever it can. */
 void fixture_begin_olap(struct fixture *fixture);
+/* The same with a table in it that is built; `rows` is the statement that fills it. */
+void fixture_begin_built(struct fixture *fixture, const char *table, const char *rows);
 /* config may be NULL. */
 void fixture_open(struct fixture *fixture, const struct rhei_config *config);
 /* Closes what is open and removes the folder. */
 void fixture_end(struct fixture *fixture);
+/* A cmocka teardown, of a struct fixture. */
+int fixture_tear_down(void **state);
 
 void must_execute(rhei_db *db, const char *sql);
 void must_execute_with(rhei_db *db, const char *sql, const struct rhei_params *params);

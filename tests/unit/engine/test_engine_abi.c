@@ -12,18 +12,11 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)");
     must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -195,11 +188,11 @@ static void test_lists_of_the_first_version_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_results_end_where_their_size_says, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_event_ends_where_its_size_says, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_options_end_where_their_size_says, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_lists_are_of_pointers_in_one_block, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_lists_of_the_first_version_stay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_results_end_where_their_size_says, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_event_ends_where_its_size_says, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_options_end_where_their_size_says, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_lists_are_of_pointers_in_one_block, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_lists_of_the_first_version_stay, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

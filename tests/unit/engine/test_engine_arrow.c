@@ -10,19 +10,12 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_begin_olap(&fixture);
     must_execute(fixture.db,
                  "CREATE TABLE t (id INTEGER PRIMARY KEY, i INT, r DOUBLE PRECISION, s VARCHAR(20), b BLOB, "
                  "n DECIMAL(10,2), d DATE, loose)");
     must_execute(fixture.db, "CREATE VIEW v AS SELECT s AS text, i, b FROM t");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -155,10 +148,10 @@ static void test_q6_the_second_reading_sees_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q2_without_values_the_declared_type, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_the_values_decide, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q6_later_batches_are_looked_at, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q6_the_second_reading_sees_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_without_values_the_declared_type, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_the_values_decide, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q6_later_batches_are_looked_at, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q6_the_second_reading_sees_the_same, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

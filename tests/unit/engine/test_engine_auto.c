@@ -9,7 +9,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT UNIQUE, city TEXT)");
@@ -29,13 +29,6 @@ static int set_up(void **state)
     must_execute(fixture.db, "CREATE INDEX ord_status ON ord (status)");
     must_execute(fixture.db, "CREATE INDEX ord_amount ON ord (amount)");
     must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -126,5 +119,5 @@ int main(void)
         cmocka_unit_test(test_q9_each_value_goes_its_own_way),
         cmocka_unit_test(test_q9_decisions_follow_the_rows),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

@@ -13,17 +13,10 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     struct rhei_config config = {.struct_size = sizeof config, .prefer_olap = true, .manual_sync = true};
     fixture_init(&fixture);
     fixture_open(&fixture, &config);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -83,8 +76,8 @@ int main(void)
 {
     print_message("seed %d\n", SEED);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q2_tpch_gives_one_answer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_clickbench_gives_one_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_tpch_gives_one_answer, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_clickbench_gives_one_answer, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

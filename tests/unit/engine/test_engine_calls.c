@@ -11,19 +11,10 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
-    fixture_begin_olap(&fixture);
-    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b TEXT)");
-    must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500) "
-                             "INSERT INTO t SELECT i, i % 10, 'name ' || i FROM c");
-    must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
+    *state = &fixture;
+    fixture_begin_built(&fixture, "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b TEXT)",
+                        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500) "
+                        "INSERT INTO t SELECT i, i % 10, 'name ' || i FROM c");
     return 0;
 }
 
@@ -521,5 +512,5 @@ int main(void)
         cmocka_unit_test(test_d5_a_file_that_may_not_grow_is_full),
         cmocka_unit_test(test_d5_no_message_offers_what_nobody_can_do),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

@@ -12,7 +12,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db,
@@ -26,13 +26,6 @@ static int set_up(void **state)
     must_execute(fixture.db, "CREATE TABLE gone (a)");
     must_execute(fixture.db, "CREATE VIEW broken AS SELECT a FROM gone");
     must_execute(fixture.db, "DROP TABLE gone");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -178,5 +171,5 @@ int main(void)
         cmocka_unit_test(test_a_catalog_is_of_one_moment),
         cmocka_unit_test(test_a_catalog_without_memory_is_none),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

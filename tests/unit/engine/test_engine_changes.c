@@ -13,17 +13,10 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE a (id INTEGER PRIMARY KEY, x)");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -221,13 +214,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a8_two_consumers_of_one_handle_dont_take_from_each_other, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a8_a_unit_of_many_rows_is_whole_and_holds_no_state, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a8_only_a_position_that_was_told_is_acknowledged, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_tables_that_come_and_go_are_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_look_is_told_with_all_that_came_before_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_wait_ends_with_a_commit_a_time_or_a_cancel, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_who_captures_nothing_has_no_consumers, set_up, tear_down),
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a8_a_unit_of_many_rows_is_whole_and_holds_no_state, set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a8_only_a_position_that_was_told_is_acknowledged, set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_tables_that_come_and_go_are_told, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_look_is_told_with_all_that_came_before_it, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_wait_ends_with_a_commit_a_time_or_a_cancel, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_who_captures_nothing_has_no_consumers, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

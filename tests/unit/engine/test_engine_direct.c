@@ -10,23 +10,15 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
-    fixture_begin_olap(&fixture);
-    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, i INTEGER, r REAL, s TEXT, b BLOB, loose, "
-                             "big INTEGER, none REAL, \"a b\" TEXT)");
-    must_execute(fixture.db,
-                 "WITH RECURSIVE c(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM c WHERE k < 30000) INSERT INTO t "
-                 "SELECT k, CASE WHEN k % 7 THEN (k * 37) % 1009 - 500 END, CASE WHEN k % 5 THEN k * 0.37 - 900 END, "
-                 "'text number ' || k, CASE WHEN k % 3 THEN zeroblob(k % 20) END, CASE k % 4 WHEN 0 THEN k WHEN 1 THEN "
-                 "k * 0.5 WHEN 2 THEN 't' || k ELSE x'00ff' END, 9223372036854775000, NULL, 'n' || (k % 3) FROM c");
-    must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
+    *state = &fixture;
+    fixture_begin_built(
+        &fixture,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, i INTEGER, r REAL, s TEXT, b BLOB, loose, "
+        "big INTEGER, none REAL, \"a b\" TEXT)",
+        "WITH RECURSIVE c(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM c WHERE k < 30000) INSERT INTO t "
+        "SELECT k, CASE WHEN k % 7 THEN (k * 37) % 1009 - 500 END, CASE WHEN k % 5 THEN k * 0.37 - 900 END, "
+        "'text number ' || k, CASE WHEN k % 3 THEN zeroblob(k % 20) END, CASE k % 4 WHEN 0 THEN k WHEN 1 THEN "
+        "k * 0.5 WHEN 2 THEN 't' || k ELSE x'00ff' END, 9223372036854775000, NULL, 'n' || (k % 3) FROM c");
     return 0;
 }
 
@@ -397,15 +389,15 @@ static void test_q5_held_rows_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q2_the_same_rows_and_totals, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_what_needs_an_executor_gets_one, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_integer_overflow_is_an_error, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q4_parameters, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q8_the_schema_of_now, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q1_latest, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_limits_and_early_ends, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_held_rows_count, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_random_statements, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_the_same_rows_and_totals, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_what_needs_an_executor_gets_one, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_integer_overflow_is_an_error, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q4_parameters, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_the_schema_of_now, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q1_latest, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_limits_and_early_ends, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_held_rows_count, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_random_statements, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

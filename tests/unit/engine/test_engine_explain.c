@@ -9,7 +9,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, n INTEGER)");
@@ -23,13 +23,6 @@ static int set_up(void **state)
     must_execute(fixture.db, "INSERT INTO few (word) VALUES ('a'), ('b')");
     must_execute(fixture.db, "ANALYZE");
     must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -150,10 +143,11 @@ static void test_hints_are_followed_or_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q2_routing_rules, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_explain_route_tells_what_would_happen_and_does_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a3_a_table_without_its_mirror_is_sqlites, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_hints_are_followed_or_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_routing_rules, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_explain_route_tells_what_would_happen_and_does_nothing, set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a3_a_table_without_its_mirror_is_sqlites, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_hints_are_followed_or_refused, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

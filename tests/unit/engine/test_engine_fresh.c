@@ -12,19 +12,10 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
-    fixture_begin_olap(&fixture);
-    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)");
-    must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000) "
-                             "INSERT INTO t SELECT i, i % 10 FROM c");
-    must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
+    *state = &fixture;
+    fixture_begin_built(&fixture, "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER)",
+                        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000) "
+                        "INSERT INTO t SELECT i, i % 10 FROM c");
     return 0;
 }
 
@@ -290,16 +281,16 @@ static void test_q7_a_transaction_belongs_to_its_session(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q1_latest_sees_every_commit_before_the_call, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q1_latest_sees_every_commit_before_the_call, set_up, fixture_tear_down),
         cmocka_unit_test(test_the_executor_is_warm_once_a_large_table_is_built),
         cmocka_unit_test(test_d5_without_background_builds_a_demanded_read_says_who_builds),
-        cmocka_unit_test_setup_teardown(test_q1_latest_sees_another_process, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q1_a_result_tells_position_and_age, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_a_query_can_be_cancelled, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_a_query_has_a_time_limit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_a_slow_reader_stops_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q1_latest_sees_another_process, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q1_a_result_tells_position_and_age, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_a_query_can_be_cancelled, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_a_query_has_a_time_limit, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_a_slow_reader_stops_nobody, set_up, fixture_tear_down),
         cmocka_unit_test(test_q5_what_exceeds_the_memory_limit_spills),
-        cmocka_unit_test_setup_teardown(test_q7_a_transaction_belongs_to_its_session, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q7_a_transaction_belongs_to_its_session, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, i, r REAL, s TEXT, b BLOB, DATE_ DATE)");
@@ -22,13 +22,6 @@ static int set_up(void **state)
                  "SELECT x, iif(x % 3 = 0, 'word ' || x, iif(x % 5 = 0, NULL, x * 7)), x / 8.0, printf('text %d of "
                  "some length', x), "
                  "zeroblob(x % 5), date(x * 86400, 'unixepoch') FROM n");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -559,5 +552,5 @@ int main(void)
         cmocka_unit_test(test_what_a_source_says_of_its_own_failure_is_io),
         cmocka_unit_test(test_a_text_is_split_into_statements),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

@@ -21,19 +21,12 @@ enum { LIMIT_MS = 60, SLACK_MS = 700 };
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     struct rhei_config config = {.struct_size = sizeof config, .busy_timeout_ms = 60000};
     fixture_init(&fixture);
     fixture_open(&fixture, &config);
     must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)");
     must_execute(fixture.db, "INSERT INTO t(a) VALUES (1), (2), (3)");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -339,5 +332,5 @@ int main(void)
         cmocka_unit_test(test_q7_a_write_that_is_ended_ends_its_transaction),
         cmocka_unit_test(test_q7_a_read_or_a_commit_that_is_ended_leaves_the_transaction),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

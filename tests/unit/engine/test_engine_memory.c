@@ -13,19 +13,10 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
-    fixture_begin_olap(&fixture);
-    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, n REAL)");
-    must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000) "
-                             "INSERT INTO t SELECT i, 'w' || i, i * 0.5 FROM c");
-    must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
+    *state = &fixture;
+    fixture_begin_built(&fixture, "CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, n REAL)",
+                        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000) "
+                        "INSERT INTO t SELECT i, 'w' || i, i * 0.5 FROM c");
     return 0;
 }
 
@@ -270,7 +261,7 @@ static void test_d6_every_call_survives_the_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_d6_every_call_survives_the_lack_of_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_d6_every_call_survives_the_lack_of_memory, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

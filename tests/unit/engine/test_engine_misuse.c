@@ -19,19 +19,10 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
-    fixture_begin_olap(&fixture);
-    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, n REAL)");
-    must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000) "
-                             "INSERT INTO t SELECT i, 'w' || i, i * 0.5 FROM c");
-    must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
+    *state = &fixture;
+    fixture_begin_built(&fixture, "CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, n REAL)",
+                        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000) "
+                        "INSERT INTO t SELECT i, 'w' || i, i * 0.5 FROM c");
     return 0;
 }
 
@@ -305,7 +296,6 @@ static void test_q5_streams_are_dropped_by_many_threads(void **state)
 
 static void test_q5_a_table_is_dropped_under_its_readers(void **state)
 {
-    (void)state;
     for (int32_t route = RHEI_ROUTE_OLTP; route <= RHEI_ROUTE_OLAP; route++) {
         struct rhei_error error = RHEI_ERROR_INIT;
         struct rhei_query_options options = {.struct_size = sizeof options, .route = route};
@@ -322,8 +312,8 @@ static void test_q5_a_table_is_dropped_under_its_readers(void **state)
             fail_msg("route %d: %s", route, error.message);
         assert_int_equal(count, 20000);
         rhei_rows_close(&rows);
-        tear_down(NULL);
-        set_up(NULL);
+        fixture_tear_down(state);
+        set_up(state);
     }
 }
 
@@ -545,24 +535,26 @@ static void test_texts_read_as_numbers_as_sqlite_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_d5_calls_without_a_handle_are_errors, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_d5_calls_without_a_place_for_the_answer_are_errors, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_what_is_not_there_reads_as_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_rows_outside_a_row_are_null, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_handle_opens_and_closes_many_times, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a8_two_handles_of_one_process, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_streams_are_dropped_by_many_threads, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_a_table_is_dropped_under_its_readers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_paths_may_hold_anything, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_c1_table_names_may_hold_any_character, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q4_a_statement_takes_32766_parameters, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_long_statements_run_or_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_tables_of_1990_columns, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_tables_without_rows, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_c3_large_values_go_through, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_the_locale_of_the_application_changes_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_texts_read_as_numbers_as_sqlite_does, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_d5_a_file_that_may_only_be_read_says_how, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_calls_without_a_handle_are_errors, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_calls_without_a_place_for_the_answer_are_errors, set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_not_there_reads_as_nothing, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_rows_outside_a_row_are_null, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_handle_opens_and_closes_many_times, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a8_two_handles_of_one_process, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_streams_are_dropped_by_many_threads, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_a_table_is_dropped_under_its_readers, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_paths_may_hold_anything, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_c1_table_names_may_hold_any_character, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q4_a_statement_takes_32766_parameters, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_long_statements_run_or_are_refused, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_tables_of_1990_columns, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_tables_without_rows, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_c3_large_values_go_through, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_the_locale_of_the_application_changes_nothing, set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_texts_read_as_numbers_as_sqlite_does, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_a_file_that_may_only_be_read_says_how, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

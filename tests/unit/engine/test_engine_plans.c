@@ -16,7 +16,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_begin_olap(&fixture);
     must_execute(fixture.db,
                  "CREATE TABLE t (id INTEGER PRIMARY KEY, i INTEGER, r REAL, s TEXT, f TEXT COLLATE NOCASE, "
@@ -30,13 +30,6 @@ static int set_up(void **state)
     must_execute(fixture.db, "CREATE TABLE u (id INTEGER PRIMARY KEY, t INTEGER, note TEXT)");
     must_execute(fixture.db, "INSERT INTO u SELECT id, id * 3, 'n' || (id % 5) FROM t WHERE id <= 500");
     must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -608,5 +601,5 @@ int main(void)
         cmocka_unit_test(test_q5_a_time_limit_reaches_planning),
         cmocka_unit_test(test_a_refusal_is_remembered_and_want_of_memory_is_not),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

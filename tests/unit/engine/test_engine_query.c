@@ -10,19 +10,10 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
-    fixture_begin_olap(&fixture);
-    must_execute(fixture.db, "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, n INTEGER)");
-    must_execute(fixture.db, "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1000) "
-                             "INSERT INTO orders SELECT i, 'c' || (i % 7), i * 0.25, i % 13 FROM c");
-    must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
+    *state = &fixture;
+    fixture_begin_built(&fixture, "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, n INTEGER)",
+                        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1000) "
+                        "INSERT INTO orders SELECT i, 'c' || (i % 7), i * 0.25, i % 13 FROM c");
     return 0;
 }
 
@@ -310,19 +301,20 @@ static void test_a_handle_refuses_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q2_both_engines_agree, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q4_parameters_on_both_engines, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q4_several_statements_are_refused_whole, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q3_writes_run_once_as_writes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_c3_values_come_back_bit_for_bit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q6_mixed_columns_lose_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_rows_are_counted_whatever_the_first_column_holds, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_d5_errors_are_sqlites_with_their_place, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_text_that_only_the_column_store_knows, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q2_only_the_column_stores_grammar_goes_there, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_arrow_tells_where_it_comes_from, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_prepared_statements, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_handle_refuses_nonsense, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_both_engines_agree, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q4_parameters_on_both_engines, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q4_several_statements_are_refused_whole, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q3_writes_run_once_as_writes, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_c3_values_come_back_bit_for_bit, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q6_mixed_columns_lose_nothing, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_rows_are_counted_whatever_the_first_column_holds, set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_errors_are_sqlites_with_their_place, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_text_that_only_the_column_store_knows, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q2_only_the_column_stores_grammar_goes_there, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_arrow_tells_where_it_comes_from, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_prepared_statements, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_handle_refuses_nonsense, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,15 +14,8 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_begin_olap(&fixture);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -443,12 +436,12 @@ static void test_q8_random_walk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_q8_own_changes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q8_foreign_changes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q8_a_description_waits_for_no_writer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q8_light_statements, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q8_light_statements_without_an_executor, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q8_random_walk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_own_changes, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_foreign_changes, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_a_description_waits_for_no_writer, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_light_statements, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_light_statements_without_an_executor, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_random_walk, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, n REAL, x)");
@@ -21,13 +21,6 @@ static int set_up(void **state)
                              "INSERT INTO t SELECT i, 'w' || (i % 100), i * 0.25, "
                              "CASE i % 4 WHEN 0 THEN i WHEN 1 THEN i * 0.5 WHEN 2 THEN 'text' ELSE x'00ff' END FROM c");
     must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -162,8 +155,8 @@ static void test_d5_a_stream_that_cannot_be_written_is_released(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_c3_answers_are_written_as_arrow_ipc, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_d5_a_stream_that_cannot_be_written_is_released, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_c3_answers_are_written_as_arrow_ipc, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_a_stream_that_cannot_be_written_is_released, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

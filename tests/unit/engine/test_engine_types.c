@@ -11,7 +11,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE s (i INTEGER, r REAL, t TEXT, b BLOB, a ANY) STRICT");
@@ -20,13 +20,6 @@ static int set_up(void **state)
     must_execute(fixture.db, "INSERT INTO s VALUES (1, 2, 'three', x'04', 5)");
     must_execute(fixture.db, "INSERT INTO l VALUES (1, 'odd', 2, '2024-01-01', 1.5), (2, 1, 'x', 3, x'01')");
     must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -166,12 +159,12 @@ static void test_views_of_strings_and_misuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_sure_types_are_settled, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_other_types_are_what_no_row_would_have, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_writes_have_no_columns, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q8_a_changed_schema_is_seen, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_sessions_own_tables_are_known, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_views_of_strings_and_misuse, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sure_types_are_settled, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_other_types_are_what_no_row_would_have, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_writes_have_no_columns, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q8_a_changed_schema_is_seen, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_sessions_own_tables_are_known, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_views_of_strings_and_misuse, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,19 +16,12 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    (void)state;
+    *state = &fixture;
     fixture_init(&fixture);
     fixture_open(&fixture, NULL);
     must_execute(fixture.db, "CREATE TABLE a (id INTEGER PRIMARY KEY, x)");
     must_execute(fixture.db, "CREATE TABLE b (id INTEGER PRIMARY KEY, x)");
     must_be_built(fixture.db);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_end(&fixture);
     return 0;
 }
 
@@ -316,18 +309,18 @@ static void test_handles_that_follow_nothing_say_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_commit_is_told_with_its_tables_and_position, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_many_commits_become_one_event, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_filter_tells_its_tables_only, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_other_handles_and_processes_are_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_what_schema_changes_and_rebuilds_do_is_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_too_many_tables_are_told_as_all, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_wake_is_called_once_for_what_was_not_taken, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_waiting_ends_by_time_and_by_cancel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_commit_is_told_with_its_tables_and_position, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_many_commits_become_one_event, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_filter_tells_its_tables_only, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_other_handles_and_processes_are_told, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_what_schema_changes_and_rebuilds_do_is_told, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_too_many_tables_are_told_as_all, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_wake_is_called_once_for_what_was_not_taken, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_waiting_ends_by_time_and_by_cancel, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a_handle_that_syncs_when_asked_tells_from_its_first_sync_on, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_renamed_table_is_told_by_both_names, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_handles_that_follow_nothing_say_so, set_up, tear_down),
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_renamed_table_is_told_by_both_names, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_handles_that_follow_nothing_say_so, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
