@@ -8,8 +8,11 @@
  *     that position, before the load's state or after it, the next cycle sees another data version, so another position, and
  *     the load is lost. If not, the load's state is that cycle's.
  * T3. Tables have numbers of this handle alone, new ones with every schema (capture_apply.c).
+ * T4. What the log says of a state is told with its position by the same read transaction, and remembered for the newest states.
  */
 #include "capture/capture_source.h"
+
+enum { STILL_REMEMBERED = 64 }; /* states whose place in the log is known */
 
 struct still {
     struct change_source base; /* first */
@@ -19,6 +22,8 @@ struct still {
     struct source_table *listed;
     int64_t version; /* SQLite's data_version of the last cycle; 0: none yet */
     atomic_int_fast64_t position;
+    base_mutex log_lock;              /* a leaf: of the next */
+    int64_t logged[STILL_REMEMBERED]; /* by position */
 };
 
 static struct still *still_of(struct change_source *source)
@@ -77,6 +82,31 @@ static rhei_status still_settle(struct still *still, bool *known, struct change_
     return still_use_schema(still, schema, error);
 }
 
+/* T4. A log that can't be read tells nothing. */
+static void still_remember(struct still *still, int64_t position)
+{
+    int64_t logged = 0;
+    if (!still->schema->has_log ||
+        oltp_query_int(still->connection, "SELECT max(seq) FROM main." OLTP_LOG " WHERE seq <= 1 << 62", 0, &logged,
+                       NULL) != RHEI_OK)
+        logged = 0;
+    base_mutex_lock(&still->log_lock);
+    still->logged[position % STILL_REMEMBERED] = logged;
+    base_mutex_unlock(&still->log_lock);
+}
+
+static int64_t still_logged(struct change_source *base, int64_t position)
+{
+    struct still *still = still_of(base);
+    int64_t newest = atomic_load_explicit(&still->position, memory_order_acquire);
+    base_mutex_lock(&still->log_lock);
+    int64_t logged = position > 0 && position <= newest && newest - position < STILL_REMEMBERED / 2
+                         ? still->logged[position % STILL_REMEMBERED]
+                         : 0;
+    base_mutex_unlock(&still->log_lock);
+    return logged;
+}
+
 static rhei_status still_pin(struct still *still, struct rhei_error *error)
 {
     int64_t first = 0;
@@ -119,6 +149,7 @@ static rhei_status still_begin(struct change_source *base, int64_t after, struct
     still->version = version;
     cycle->position = atomic_load_explicit(&still->position, memory_order_acquire);
     BASE_INVARIANT(cycle->position > 0); /* T1 */
+    still_remember(still, cycle->position);
     cycle->lost = after != cycle->position;
     return RHEI_OK;
 }
@@ -171,6 +202,7 @@ static void still_close(struct change_source **base)
     base_free(still->listed);
     capture_schema_release(still->schema);
     oltp_connection_close(&still->connection);
+    base_mutex_destroy(&still->log_lock);
     base_free(still);
 }
 
@@ -191,6 +223,7 @@ static const struct change_source_ops still_ops = {
     .load_end = capture_load_end,
     .loads_rest = still_loads_rest,
     .prune = still_prune,
+    .logged = still_logged,
     .close = still_close,
 };
 
@@ -201,8 +234,10 @@ rhei_status capture_still_open(struct oltp *oltp, struct change_source **source,
         return error_no_memory(error);
     still->base.ops = &still_ops;
     still->oltp = oltp;
+    base_mutex_init(&still->log_lock);
     rhei_status status = oltp_connection_open(oltp, OLTP_SOURCE, &still->connection, error);
     if (status != RHEI_OK) {
+        base_mutex_destroy(&still->log_lock);
         base_free(still);
         return status;
     }

@@ -61,6 +61,7 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
     if (db->config.read_only)
         return RHEI_OK; /* it makes none, and may look while another handle does */
     if (db->source->ops->stamp == NULL) {
+        db->disk_status = RHEI_UNSUPPORTED;
         in_memory(db, "the database was opened without change capture, which a mirror on disk goes on by");
         return RHEI_OK;
     }
@@ -69,6 +70,7 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
         status = open_checkpoint(db, sync, &why);
     if (status == RHEI_OK)
         return RHEI_OK;
+    db->disk_status = status;
     error_context(&why, "olap_path: ");
     if (status == RHEI_BUSY && db->config.manual_sync) { /* a command beside the service whose folder it is */
         (void)snprintf(db->disk_message, sizeof db->disk_message, "%.250s", why.message);
@@ -81,6 +83,26 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
     }
     in_memory(db, why.message);
     return RHEI_OK;
+}
+
+bool engine_disk_is_elsewhere(const struct rhei_db *db)
+{
+    return db->olap_path != NULL && db->checkpoint == NULL;
+}
+
+rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error)
+{
+    if (!engine_disk_is_elsewhere(db))
+        return RHEI_OK;
+    if (db->config.read_only)
+        return error_set(
+            error, RHEI_READ_ONLY,
+            "the history is in the folder \"%.200s\", which a handle that was opened for reading alone doesn't "
+            "take up: open the database for writing",
+            db->olap_path);
+    return error_set(error, db->disk_status,
+                     "the history is in the folder \"%.200s\", which this handle doesn't have: %s", db->olap_path,
+                     db->disk_message);
 }
 
 static void durable(void *context, int64_t position)

@@ -36,6 +36,7 @@ struct rewriter {
     struct base_buffer out;
     const char *as_of; /* SQL; NULL: the present */
     int64_t as_of_us;
+    const char *place;  /* what is being read, and so what may be wrong; NULL: no place of the text */
     int64_t operand_us; /* what the last operand comes to, */
     bool operand_known; /* where that is known */
     const struct capture_catalog *catalog;
@@ -168,6 +169,17 @@ static uint32_t parameter_number(struct rewriter *r, struct sql_token token)
     return number;
 }
 
+static rhei_status check_position(const struct rewriter *r, const struct rhei_value *value)
+{
+    static const char takes[] = "AS OF POSITION takes a whole number from 0 on, as results state it";
+    if (value->type == RHEI_INTEGER && value->as.integer >= 0)
+        return RHEI_OK;
+    if (value->type == RHEI_INTEGER)
+        return error_set(r->error, RHEI_INVALID, "%s, and not %" PRId64, takes, value->as.integer);
+    static const char *const classes[] = {"NULL", "an INTEGER", "a REAL", "a TEXT", "a BLOB"};
+    return error_set(r->error, RHEI_INVALID, "%s, and not %s", takes, classes[value->type]);
+}
+
 static void note_time(struct rewriter *r, const struct rhei_value *micros)
 {
     r->operand_known = micros->type == RHEI_INTEGER;
@@ -181,8 +193,10 @@ static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool positio
         base_buffer_format(sql, "?%" PRIu32, number);
     else
         base_buffer_append(sql, token.text, token.length);
-    if (position)
-        return RHEI_OK;
+    if (position) {
+        r->is_other[number - 1] = true; /* it stays what it is */
+        return r->values == NULL || number > r->value_count ? RHEI_OK : check_position(r, &r->values[number - 1]);
+    }
     bool first = !r->is_time[number - 1];
     r->is_time[number - 1] = true;
     if (!first && r->own != NULL && number <= r->value_count)
@@ -205,17 +219,11 @@ static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool positio
 static rhei_status put_time(struct rewriter *r, const struct rhei_value *value, bool position, struct base_buffer *sql)
 {
     struct rhei_value micros = *value;
-    rhei_status status = RHEI_OK;
-    if (!position)
-        status = engine_time_value(value, &micros, r->error);
-    else if (value->type != RHEI_INTEGER)
-        status = error_set(r->error, RHEI_INVALID, "AS OF POSITION takes a whole number, as results state it");
-    if (status == RHEI_OK && micros.type == RHEI_NULL)
-        base_buffer_text(sql, "NULL");
-    else if (status == RHEI_OK)
+    rhei_status status = position ? check_position(r, value) : engine_time_value(value, &micros, r->error);
+    if (status == RHEI_OK) {
         base_buffer_format(sql, "%" PRId64, micros.as.integer);
-    if (status == RHEI_OK)
         note_time(r, &micros);
+    }
     return status;
 }
 
@@ -231,14 +239,18 @@ static rhei_status evaluate(struct rewriter *r, const char *from, size_t len, bo
     rhei_status status = text.failed ? error_no_memory(r->error) : RHEI_OK;
     if (status == RHEI_OK)
         status = oltp_read(r->db->oltp, text.data, text.len, NULL, 0, NULL, false, &cursor, r->error);
-    if (status == RHEI_OK && (status = oltp_cursor_next(cursor, r->error)) == RHEI_ROW) {
+    if (status == RHEI_OK)
+        status = oltp_cursor_next(cursor, r->error);
+    bool known = status == RHEI_ROW;
+    if (known) {
         oltp_cursor_value(cursor, 0, &value);
         status = put_time(r, &value, position, sql);
     }
     oltp_cursor_close(&cursor);
     base_buffer_reset(&text);
-    if (status != RHEI_OK && r->error != NULL)
-        error_context(r->error, "the time of a question about the past has to be a constant or a parameter: ");
+    if (!known)
+        error_context(r->error, "the %s of a question about the past has to be a constant or a parameter: ",
+                      position ? "position" : "time");
     return status;
 }
 
@@ -265,6 +277,7 @@ static rhei_status take_operand(struct rewriter *r, bool position, struct base_b
     int depth = 0;
     bool complete = false;
     r->operand_known = false;
+    r->place = first.code == SQL_LEX_END ? r->at : first.text;
     while (depth > 0 ? token.code != SQL_LEX_END : !ends_operand(token, complete)) {
         depth += is(token, "(") - is(token, ")");
         uint32_t number = parameter_number(r, token);
@@ -278,8 +291,10 @@ static rhei_status take_operand(struct rewriter *r, bool position, struct base_b
     }
     r->at = last;
     if (tokens == 0)
-        return error_set(r->error, RHEI_SQL, "a time or position is missing behind \"%.*s\"", 20,
-                         first.code == SQL_LEX_END ? "the end" : first.text);
+        return first.code == SQL_LEX_END
+                   ? error_set(r->error, RHEI_SQL, "a time or position is missing at the end")
+                   : error_set(r->error, RHEI_SQL, "a time or position is missing before \"%.*s\"", (int)first.length,
+                               first.text);
     if (tokens == 1 && used == 1)
         return use_as_time(r, parameter, position, first, sql);
     if (used > 0)
@@ -292,27 +307,31 @@ static rhei_status take_operand(struct rewriter *r, bool position, struct base_b
 
 static rhei_status no_history(const struct rewriter *r, const char *name)
 {
-    if (find_table(r, NULL, name) == NULL)
-        return error_set(r->error, RHEI_SQL, "no such table: %.100s", name);
-    if (!engine_keeps_history(r->db, name))
+    bool there = find_table(r, NULL, name) != NULL;
+    if (there && !engine_keeps_history(r->db, name))
         return error_set(r->error, RHEI_UNSUPPORTED,
                          "table \"%.100s\" keeps no history: give it sync_mode = \"temporal\"", name);
+    if (engine_disk_is_elsewhere(r->db))
+        return engine_disk_history(r->db, r->error);
+    if (!there)
+        return error_set(r->error, RHEI_SQL, "no such table: %.100s", name);
     return error_set(
         r->error, RHEI_STALE,
         "table \"%.100s\" has no history now: it is being loaded, or isn't mirrored (rh status says which)", name);
 }
 
-/* What was before the history is empty, which is said once for a handle. */
+/* What was before the history is empty, which is said once for a handle. `time` is the last that is asked for. */
 static void say_if_before(const struct rewriter *r, const char *name, const struct engine_past *past)
 {
-    if (past->kind != PAST_AS_OF || !past->known || atomic_load(&r->db->said_before))
+    char begun[ENGINE_TIME_BYTES];
+    if (past->kind == PAST_POSITION || past->kind == PAST_ALL || !past->known || atomic_load(&r->db->said_before))
         return;
     int64_t begin = engine_histories_begin(&r->histories, name);
     if (past->time >= begin || atomic_exchange(&r->db->said_before, true))
         return;
+    engine_time_show(begin == INT64_MAX ? base_wall_ms() * 1000 : begin, begun);
     base_log_write(&r->db->log, BASE_LOG_WARN, "engine",
-                   "the history of table \"%s\" begins at %" PRId64 " (microseconds since 1970), and is empty before%s",
-                   name, begin == INT64_MAX ? base_wall_ms() * 1000 : begin,
+                   "the history of table \"%s\" begins at %s, and is empty before%s", name, begun,
                    r->db->checkpoint == NULL ? ": it is kept in memory, from when the database was opened" : "");
 }
 
@@ -379,17 +398,23 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
         return status;
     }
     bool range = TAKE("FROM");
-    if (!range && !TAKE("BETWEEN"))
+    if (!range && !TAKE("BETWEEN")) {
+        r->place = peek(r, r->at).code == SQL_LEX_END ? r->place : peek(r, r->at).text;
         return error_set(r->error, RHEI_SQL, "behind FOR SYSTEM_TIME stands AS OF, FROM, BETWEEN or ALL");
+    }
     past->kind = range ? PAST_RANGE : PAST_BETWEEN;
     status = take_operand(r, false, &past->first);
     if (status == RHEI_OK && !(range ? TAKE("TO") : TAKE("AND")))
         status = error_set(r->error, RHEI_SQL, "FOR SYSTEM_TIME %s needs a second time",
                            range ? "FROM a TO b" : "BETWEEN a AND b");
-    return status == RHEI_OK ? take_operand(r, false, &past->second) : status;
+    if (status == RHEI_OK)
+        status = take_operand(r, false, &past->second);
+    past->known = r->operand_known;
+    past->time = r->operand_us;
+    return status;
 }
 
-/* t_history: the name of t, for base_free, if it has a history and nothing of the file has this name. */
+/* t_history: the name of t, for base_free, if it has a history, or may have one elsewhere, and nothing of the file has this name. */
 static char *table_of_history(const struct rewriter *r, const char *name)
 {
     static const char suffix[] = "_history";
@@ -400,7 +425,10 @@ static char *table_of_history(const struct rewriter *r, const char *name)
         if (base_fold_compare(r->catalog->views[v].name, name) == 0)
             return NULL;
     char *table = base_strndup(name, len - more);
-    if (table != NULL && !engine_histories_any(&r->histories, table)) {
+    if (table == NULL)
+        return NULL;
+    bool kept = find_table(r, NULL, table) == NULL || engine_keeps_history(r->db, table);
+    if (!engine_histories_any(&r->histories, table) && !(kept && engine_disk_is_elsewhere(r->db))) {
         base_free(table);
         table = NULL;
     }
@@ -452,6 +480,7 @@ static rhei_status take_name(struct rewriter *r, struct sql_token first)
     struct sql_token dot = peek(r, behind(first)), second = {0};
     char *schema = NULL, *name = NULL;
     r->at = behind(first);
+    r->place = first.text;
     if (is(dot, ".")) {
         second = peek(r, behind(dot));
         schema = unquoted(first);
@@ -512,6 +541,19 @@ static rhei_status walk(struct rewriter *r)
     return status;
 }
 
+void engine_history_place(const char *sql, const char *made, struct rhei_error *error)
+{
+    if (error == NULL || error->sql_offset < 0 || made == NULL)
+        return;
+    size_t len = strlen(sql), made_len = strlen(made), before = 0, behind = 0, at = (size_t)error->sql_offset;
+    while (before < len && sql[before] == made[before])
+        before++;
+    while (behind < len - before && behind < made_len - before && sql[len - behind - 1] == made[made_len - behind - 1])
+        behind++;
+    if (at >= before)
+        error->sql_offset = at <= made_len && made_len - at <= behind ? (int32_t)(len - (made_len - at)) : -1;
+}
+
 bool engine_history_may_be(const char *sql, const char *as_of)
 {
     return as_of != NULL || strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
@@ -567,6 +609,8 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
         note_ctes(r);
         status = walk(r);
     }
+    if (status != RHEI_OK && error != NULL && r->place != NULL && r->place - sql <= INT32_MAX)
+        error->sql_offset = (int32_t)(r->place - sql);
     if (status == RHEI_OK)
         status = check_parameters(r);
     if (status == RHEI_OK && r->any) {

@@ -16,11 +16,21 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
                                    const struct rhei_value *values, uint32_t value_count, char **made,
                                    struct rhei_value **own, struct rhei_error *error);
 
+/*
+ * Where an error is, in the text as it was given: `made` is what engine_history_rewrite made of it. Within what was put in, or between two of those,
+ * no place is told.
+ */
+void engine_history_place(const char *sql, const char *made, struct rhei_error *error);
+
 /* Is there anything to look for? Most texts have none of the words. */
 bool engine_history_may_be(const char *sql, const char *as_of);
 
 /* Microseconds since 1970. RHEI_INVALID: it isn't a time, and the message says how one looks. */
 rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, struct rhei_error *error);
+/* The same for people, in UTC; numbers beyond the year 9999 as they are. */
+enum { ENGINE_TIME_BYTES = 40 };
+void engine_time_show(int64_t micros, char text[ENGINE_TIME_BYTES]);
+/* A parameter, or what a constant comes to. */
 rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value *micros, struct rhei_error *error);
 
 #endif

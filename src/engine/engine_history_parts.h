@@ -9,7 +9,7 @@
 struct engine_past {
     enum { PAST_AS_OF, PAST_POSITION, PAST_RANGE, PAST_BETWEEN, PAST_ALL } kind;
     struct base_buffer first, second; /* SQL of the ends: a number, or a parameter */
-    bool known;                       /* `time` is what `first` comes to: microseconds since 1970 */
+    bool known;                       /* `time` is what the last of them comes to: microseconds since 1970 */
     int64_t time;
 };
 

@@ -50,6 +50,7 @@ struct rhei_db {
     struct blob_store *store; /* of olap_path; NULL, as the next, where the mirror is in memory alone */
     struct checkpoint *checkpoint;
     char disk_message[256];       /* why it is in memory alone though olap_path is set; "" */
+    rhei_status disk_status;      /* what the folder's opening came to then */
     struct engine_buffer *buffer; /* of buffer_path; NULL: changes stay in the log */
     char buffer_message[256];     /* why, or what was set aside; "" */
     struct route *route;
@@ -259,6 +260,8 @@ uint32_t engine_shown_next(const struct rhei_db *db, uint32_t sources, uint32_t 
                            uint32_t *number);
 /* Does the table of that name keep a history? Any thread. */
 bool engine_keeps_history(const struct rhei_db *db, const char *table);
+int64_t engine_log_position(const struct rhei_db *db,
+                            int64_t position); /* of the file's source: what people know it by */
 rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error); /* the tables that sync keeps */
 void engine_shown_stop(struct rhei_db *db); /* no other source is followed any more */
 /* When SQLite's connections are closed. */
@@ -280,6 +283,10 @@ rhei_status engine_wait_fresh(struct rhei_db *db, const struct engine_ask *ask, 
 rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error);
 /* Once db->sync is there: changes are kept until a checkpoint has them. `background`: checkpoints are made from now on. */
 rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_error *error);
+/* There is a folder and this handle doesn't have it: it keeps no history then, for the one that counts is in there. */
+bool engine_disk_is_elsewhere(const struct rhei_db *db);
+/* RHEI_OK: it isn't. RHEI_READ_ONLY, RHEI_BUSY, or what else stood in the way of the folder: a question about the past can't be answered. */
+rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error);
 /* A last checkpoint. Before sync and mirror are closed. */
 void engine_disk_finish(struct rhei_db *db);
 void engine_disk_close(struct rhei_db *db); /* after the mirror */

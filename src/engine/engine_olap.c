@@ -109,7 +109,7 @@ static rhei_status answered_by_stream(struct rhei_rows *rows, const struct engin
                                       struct rhei_error *error)
 {
     rows->kind = ANSWER_STREAM;
-    rows->position = mirror_snapshot_position(&rows->state.snapshot);
+    rows->position = engine_log_position(rows->db, mirror_snapshot_position(&rows->state.snapshot));
     rows->age_us = age_us(rows->db, ask);
     atomic_fetch_add_explicit(&rows->db->counters.routed_olap, 1, memory_order_relaxed);
     *answered = true;
@@ -189,7 +189,7 @@ static rhei_status answer_native(struct rhei_rows *rows, const struct engine_ask
         return status;
     rows->kind = ANSWER_STREAM;
     rows->rule = "olap-direct";
-    rows->position = mirror_snapshot_position(&rows->state.snapshot);
+    rows->position = engine_log_position(rows->db, mirror_snapshot_position(&rows->state.snapshot));
     rows->age_us = age_us(db, ask);
     struct executor_query query = {
         .sql = ask->sql,

@@ -214,7 +214,7 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     db->keeps_history = config->sync_mode == RHEI_SYNC_TEMPORAL || db->any_temporal;
     sync.history_max_age_us = (int64_t)config->history_max_age_s * 1000000;
     sync.history_max_versions = config->history_max_versions;
-    sync.keeps_history = db->keeps_history ? keeps_history : NULL;
+    sync.keeps_history = db->keeps_history && !engine_disk_is_elsewhere(db) ? keeps_history : NULL;
     sync.history_context = db;
     if (status == RHEI_OK)
         status = sync_open(&sync, &db->sync, error);

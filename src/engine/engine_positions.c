@@ -23,7 +23,15 @@ uint32_t engine_position_next(struct engine_positions *positions, const char **n
         *position = positions->rows->kind == ANSWER_CURSOR
                         ? oltp_cursor_position_of(positions->rows->cursor, number)
                         : mirror_snapshot_position_of(&positions->rows->state.snapshot, number);
+    if (positions->at > 0 && number == TABLE_HISTORY)
+        *position = engine_log_position(positions->rows->db, *position);
     return positions->at;
+}
+
+int64_t engine_log_position(const struct rhei_db *db, int64_t position)
+{
+    struct change_source *source = db->source;
+    return source == NULL || source->ops->logged == NULL ? position : source->ops->logged(source, position);
 }
 
 struct engine_positions engine_positions_of(const struct rhei_rows *rows)

@@ -369,6 +369,7 @@ static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
 {
     enum { PAST_TRIES = 8 };
     rhei_status status = ask_until_settled(db, ask, rows, error);
+    engine_history_place(ask->asked, ask->sql, error);
     uint64_t known = ask->histories;
     for (int tries = 0; known != sync_histories_changed(db->sync); tries++) {
         rhei_rows_close(rows);
@@ -385,6 +386,7 @@ static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
         known = anew.histories;
         if (status == RHEI_OK)
             status = ask_until_settled(db, &anew, rows, error);
+        engine_history_place(ask->asked, anew.rewritten, error);
         base_free(anew.rewritten);
         base_free(anew.times);
     }
@@ -448,9 +450,10 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
         status = ask_nothing(db, rows, error);
     else if (may_explain(ask->sql) && route_explained_text(ask->sql, ask->len, &inner) != NULL)
         status = engine_explain_route(db, ask, rows, error);
-    else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len))
+    else if (ask->param_count == 0 && oltp_is_plain_write(ask->sql, ask->len)) {
         status = ask_plain_write(db, ask, rows, error);
-    else if (ask->rewritten != NULL)
+        engine_history_place(ask->asked, ask->rewritten, error);
+    } else if (ask->rewritten != NULL)
         status = ask_of_past(db, ask, rows, error);
     else
         status = ask_until_settled(db, ask, rows, error);
@@ -520,6 +523,7 @@ rhei_status rhei_oltp_query(rhei_db *db, const char *sql, const struct rhei_para
     rhei_status status = engine_ask_init(db, &ask, sql, params, &options, error);
     if (status == RHEI_OK)
         status = oltp_query(db, &ask, rows, error);
+    engine_history_place(ask.asked, ask.rewritten, error);
     engine_ask_reset(&ask, *rows);
     return status;
 }

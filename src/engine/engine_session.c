@@ -2,6 +2,7 @@
 /* Sessions: transactions that span calls. Inside one everything runs on SQLite and sees its own changes. */
 #include <string.h>
 
+#include "engine/engine_history.h"
 #include "engine/engine_internal.h"
 
 rhei_status rhei_session_open(rhei_db *db, rhei_session **session, struct rhei_error *error)
@@ -100,6 +101,7 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
                                   &(*rows)->cursor, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
     if (status != RHEI_OK) {
+        engine_history_place(ask->asked, ask->rewritten, error);
         rhei_rows_close(rows);
         return status;
     }

@@ -27,8 +27,8 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
         struct sync_status sync = {0};
         sync_get_status(db->sync, &sync);
         filled.running = sync.running;
-        filled.position = sync.position;
-        filled.lag_events = oltp.log_position > sync.position ? oltp.log_position - sync.position : 0;
+        filled.position = engine_log_position(db, sync.position);
+        filled.lag_events = oltp.log_position > filled.position ? oltp.log_position - filled.position : 0;
         filled.age_us = sync.age_ns == INT64_MAX ? -1 : sync.age_ns / 1000;
         filled.tables = sync.tables;
         filled.tables_ready = sync.tables_ready;
@@ -136,13 +136,14 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
 {
     struct sync_status sync = {0};
     sync_get_status(db->sync, &sync);
+    int64_t position = engine_log_position(db, sync.position);
     metric(list, "rhei_sync_events_processed_total", "", "Changes read from the log", true, (double)sync.events);
     metric(list, "rhei_sync_rows_inserted_total", "", "Rows inserted into the mirror", true, (double)sync.inserted);
     metric(list, "rhei_sync_rows_updated_total", "", "Rows updated in the mirror", true, (double)sync.updated);
     metric(list, "rhei_sync_rows_deleted_total", "", "Rows deleted from the mirror", true, (double)sync.deleted);
     metric(list, "rhei_sync_rows_pruned_total", "", "Changes pruned from the log", true, (double)sync.pruned);
     metric(list, "rhei_sync_cdc_lag", "", "Changes the mirror doesn't show yet", false,
-           log_position > sync.position ? (double)(log_position - sync.position) : 0);
+           log_position > position ? (double)(log_position - position) : 0);
     if (sync.age_ns != INT64_MAX)
         metric(list, "rhei_sync_lag_seconds", "", "Time since the mirror was known to show every commit", false,
                (double)sync.age_ns / 1e9);
@@ -300,7 +301,8 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
     base_buffer_format(out,
                        ",\n  \"sync\": {\"running\": %s, \"position\": %" PRId64 ", \"cycles\": %" PRIu64
                        ", \"tables\": %u, \"tables_ready\": %u}",
-                       sync.running ? "true" : "false", sync.position, sync.cycles, sync.tables, sync.tables_ready);
+                       sync.running ? "true" : "false", engine_log_position(db, sync.position), sync.cycles,
+                       sync.tables, sync.tables_ready);
 }
 
 rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)

@@ -203,7 +203,7 @@ rhei_status rhei_sync_now_with(rhei_db *db, const struct rhei_call_options *opti
     status = sync_cycle_while(db->sync, engine_limits_any(&limits) ? &stop : NULL, &done, error);
     engine_limits_reset(&limits);
     struct rhei_sync_report made = {
-        .position = done.position,
+        .position = engine_log_position(db, done.position),
         .events = done.events,
         .rows_inserted = done.inserted,
         .rows_updated = done.updated,
@@ -287,13 +287,13 @@ rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *erro
     return status == RHEI_OK ? sync_rebuild(db->sync, table, error) : status;
 }
 
-static void status_of_known(struct rhei_table_status *made, const struct sync_table_status *known)
+static void status_of_known(const rhei_db *db, struct rhei_table_status *made, const struct sync_table_status *known)
 {
     made->state = (int32_t)known->state;
     made->rows = known->rows;
     made->rows_built = known->rows_built;
     made->rows_expected = known->rows_expected;
-    made->position = known->position;
+    made->position = engine_log_position(db, known->position);
     memcpy(made->name, known->name, sizeof made->name);
     memcpy(made->message, known->message, sizeof made->message);
 }
@@ -355,7 +355,7 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
     struct rhei_table_status *made = (struct rhei_table_status *)(list == NULL ? NULL : list + most);
     size_t made_count = 0;
     for (size_t i = 0; made != NULL && i < known_count; i++)
-        status_of_known(&made[made_count++], &known[i]);
+        status_of_known(db, &made[made_count++], &known[i]);
     for (uint32_t t = 0; made != NULL && t < catalog->table_count; t++)
         if (catalog->tables[t].schema != NULL)
             status_of_shown(&made[made_count++], &catalog->tables[t],

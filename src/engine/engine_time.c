@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Points in time as people write them: ISO 8601, seconds since 1970, microseconds since 1970. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/base_error.h"
 #include "engine/engine_history.h"
@@ -11,13 +13,13 @@
 #define MICROS_FROM   INT64_C(100000000000000) /* 1973; what lies between was probably meant as milliseconds */
 #define DAY_US        (INT64_C(86400) * 1000000)
 
+#define TIME_FORMS                                                                                            \
+    " is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone), seconds since 1970, " \
+    "or microseconds since 1970"
+
 static rhei_status unreadable(const char *text, size_t len, struct rhei_error *error)
 {
-    return error_set(
-        error, RHEI_INVALID,
-        "\"%.*s\" is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone), seconds since "
-        "1970, or microseconds since 1970",
-        (int)(len < 60 ? len : 60), text);
+    return error_set(error, RHEI_INVALID, "\"%.*s\"" TIME_FORMS, (int)(len < 60 ? len : 60), text);
 }
 
 static rhei_status of_integer(int64_t value, int64_t *micros, struct rhei_error *error)
@@ -124,10 +126,11 @@ static bool read_iso(const char *text, size_t len, int64_t *micros)
     return true;
 }
 
-static rhei_status of_real(double value, const char *text, size_t len, int64_t *micros, struct rhei_error *error)
+static rhei_status of_real(double value, int64_t *micros, struct rhei_error *error)
 {
     if (!(value > -(double)SECONDS_BELOW && value < (double)SECONDS_BELOW))
-        return value > -9e18 && value < 9e18 ? of_integer((int64_t)value, micros, error) : unreadable(text, len, error);
+        return value > -9e18 && value < 9e18 ? of_integer((int64_t)value, micros, error)
+                                             : error_set(error, RHEI_INVALID, "%g" TIME_FORMS, value);
     double exact = value * 1e6;
     *micros = (int64_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
     return RHEI_OK;
@@ -153,7 +156,7 @@ rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, stru
         return of_integer(whole, micros, error);
     double real =
         strtod(copy, &end); /* digits, a point and an exponent: what a locale may do to the point makes it unreadable */
-    return *end == '\0' ? of_real(real, text, len, micros, error) : unreadable(text, len, error);
+    return *end == '\0' ? of_real(real, micros, error) : unreadable(text, len, error);
 }
 
 rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value *micros, struct rhei_error *error)
@@ -163,19 +166,33 @@ rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value 
     *micros = (struct rhei_value){.type = RHEI_NULL};
     switch (value->type) {
     case RHEI_NULL:
-        return RHEI_OK; /* as in any comparison: no row */
+        return error_set(error, RHEI_INVALID, "NULL" TIME_FORMS);
     case RHEI_INTEGER:
         status = of_integer(value->as.integer, &time, error);
         break;
     case RHEI_REAL:
-        status = of_real(value->as.real, "a number", 8, &time, error);
+        status = of_real(value->as.real, &time, error);
         break;
     case RHEI_TEXT:
         status = engine_time_text(value->as.bytes, value->length, &time, error);
         break;
     default:
-        return error_set(error, RHEI_INVALID, "a BLOB is no point in time");
+        return error_set(error, RHEI_INVALID, "a BLOB" TIME_FORMS);
     }
     *micros = (struct rhei_value){.type = RHEI_INTEGER, .as.integer = time};
     return status;
+}
+
+void engine_time_show(int64_t micros, char text[ENGINE_TIME_BYTES])
+{
+    int64_t rest = micros % 1000000;
+    time_t seconds = (time_t)((micros - rest) / 1000000 - (rest < 0));
+    struct tm utc;
+    rest += rest < 0 ? 1000000 : 0;
+    if (gmtime_r(&seconds, &utc) == NULL || utc.tm_year + 1900 > 9999 || utc.tm_year + 1900 < 0) {
+        (void)snprintf(text, ENGINE_TIME_BYTES, "%" PRId64, micros);
+        return;
+    }
+    (void)snprintf(text, ENGINE_TIME_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", utc.tm_year + 1900, utc.tm_mon + 1,
+                   utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)rest);
 }

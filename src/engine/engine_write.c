@@ -97,6 +97,7 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
                      ? oltp_session_run(write->session->oltp, sql, len, values, bound.count, given, &done, NULL, error)
                      : oltp_write(write->db->oltp, sql, len, values, bound.count, given, &done, NULL, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
+    engine_history_place(write->sql, past, error);
     engine_bound_reset(&bound);
     base_free(past);
     base_free(times);

@@ -104,6 +104,12 @@ struct change_source_ops {
      */
     void (*keep_versions)(struct change_source *source);
 
+    /*
+     * How far the file's change log was in the state that has this position, for people: 0 where there is no log, or nobody remembers. Any
+     * thread. NULL: positions are the log's own.
+     */
+    int64_t (*logged)(struct change_source *source, int64_t position);
+
     void (*close)(struct change_source **source);
 };
 

@@ -4,6 +4,7 @@ import pathlib
 import re
 import subprocess
 
+import pytest
 from rh_program import rh  # noqa: F401 (fixture)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -29,3 +30,70 @@ def test_as_of_is_refused_in_clear_words(rh):
     (rh.folder / "rhei.toml").write_text("[engine]\nsync_mode = \"temporal\"\n")
     done = rh.run("query", "SELECT * FROM t", "--as-of", "yesterday", "--config", "rhei.toml", code=1)
     assert "\"yesterday\" is no point in time" in done.stderr
+
+
+SETTINGS = "[engine]\noltp_path = \"rhei.db\"\nolap_path = \"mirror\"\nsync_mode = \"temporal\"\n"
+
+
+def with_a_past(rh):
+    """A table with three versions of one row in the folder, of which the last is in the log alone."""
+    (rh.folder / "rhei.toml").write_text(SETTINGS)
+    rh.run("exec", "--config", "rhei.toml", "--db", "rhei.db", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    rh.run("exec", "--config", "rhei.toml", "INSERT INTO t VALUES (1, 'first')")
+    rh.run("sync", "--config", "rhei.toml")
+    rh.run("exec", "--config", "rhei.toml", "UPDATE t SET v = 'second'")
+    rh.run("exec", "--db", "rhei.db", "UPDATE t SET v = 'third'")
+
+
+def answers(rh, sql, *options, **more):
+    done = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", *options, sql, **more)
+    return [tuple(line.split(",")) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("route", ("auto", "olap", "oltp"))
+def test_a9_rh_query_answers_from_the_history_in_the_folder(rh, route):
+    with_a_past(rh)
+    versions = answers(rh, "SELECT v, _rhei_valid_from FROM t_history ORDER BY _rhei_seq", "--route", route)
+    assert [v for v, _ in versions] == ["first", "second", "third"]
+    for v, since in versions:
+        assert answers(rh, f"SELECT v FROM t FOR SYSTEM_TIME AS OF {since}", "--route", route) == [(v,)]
+        assert answers(rh, "SELECT v FROM t", "--as-of", since, "--route", route) == [(v,)]
+        assert answers(rh, "SELECT count(*) FROM t FOR SYSTEM_TIME ALL", "--route", route) == [("3",)]
+    assert answers(rh, "SELECT v FROM t", "--as-of", "1999-12-31", "--route", route) == []
+    rh.run("exec", "--config", "rhei.toml", "DROP TABLE t")
+    assert answers(rh, "SELECT v FROM t FOR SYSTEM_TIME ALL ORDER BY _rhei_seq", "--route", route) == [
+        ("first",), ("second",), ("third",)]
+
+
+@pytest.mark.parametrize("route", ("auto", "olap", "oltp"))
+def test_a9_a_past_that_cannot_be_had_is_refused(rh, spawn, route):
+    with_a_past(rh)
+    for question in (["SELECT * FROM t_history"], ["SELECT * FROM t FOR SYSTEM_TIME ALL"], ["SELECT * FROM t", "--as-of", "2020-01-01"]):
+        done = rh.run("query", "--config", "rhei.toml", "--read-only", "--route", route, *question, code=1)
+        assert "the history is in the folder \"mirror\"" in done.stderr and "READ_ONLY" in done.stderr and done.stdout == ""
+    engine = spawn()
+    engine.open(rh.folder / "rhei.db", config_file=rh.folder / "rhei.toml", olap_path=rh.folder / "mirror")
+    for question in (["SELECT * FROM t_history"], ["SELECT * FROM t FOR SYSTEM_TIME ALL"], ["SELECT * FROM t", "--as-of", "2020-01-01"]):
+        done = rh.run("query", "--config", "rhei.toml", "--route", route, *question, code=1)
+        assert "the history is in the folder \"mirror\"" in done.stderr and "in use by another handle" in done.stderr
+        assert "BUSY" in done.stderr and done.stdout == ""
+    assert answers(rh, "SELECT v FROM t", "--route", route) == [("third",)]
+    engine.close()
+    assert len(answers(rh, "SELECT v FROM t_history", "--route", route)) == 3
+
+
+def test_the_position_of_a_look_is_that_of_the_log(rh):
+    with_a_past(rh)
+    for sql in ("SELECT count(*) FROM t", "FROM t SELECT v", "SELECT * FROM t_history"):
+        done = rh.run("query", "--config", "rhei.toml", "--route", "olap", "--stats", sql)
+        assert re.search(r"position 3\b", done.stderr), done.stderr
+    done = rh.run("query", "--db", "rhei.db", "--route", "olap", "--stats", "SELECT count(*) FROM t")
+    assert re.search(r"position 3\b", done.stderr), done.stderr
+
+
+def test_what_was_before_the_history_is_said_once_with_its_time(rh):
+    with_a_past(rh)
+    done = rh.run("query", "--config", "rhei.toml", "--as-of", "1999-12-31", "SELECT * FROM t; SELECT * FROM t")
+    begun = re.findall(r"the history of table \"t\" begins at (\S+), and is empty before", done.stderr)
+    assert len(begun) == 1
+    assert answers(rh, "SELECT count(*) FROM t", "--as-of", begun[0]) == [("1",)]

@@ -4,6 +4,7 @@
 #include "rh_waiting.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static rhei_status to_output(void *context, const void *bytes, size_t length, struct rhei_error *error)
 {
@@ -45,30 +46,58 @@ static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error 
     return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
 }
 
-/* A look leaves the file as it is. A statement that writes says so before it has done anything, and is run on a handle that may. */
+static rhei_status build(struct rh_tool *tool, struct rhei_error *error)
+{
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    rh_waiting_start(tool->out, tool->err, "building the column store");
+    rhei_status status = rhei_initial_sync_with(tool->db, &limits, error);
+    tool->built = status == RHEI_OK;
+    rh_waiting_stop();
+    return status;
+}
+
+/*
+ * A look leaves the file as it is. A statement that writes says so before it has done anything, and is run on a handle that may; so is a
+ * question about a past that is kept in a folder. A past that isn't there yet (RHEI_STALE) begins with the tables' load.
+ */
 static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error *error)
 {
     rhei_status status = ask(tool, sql, error);
-    if (status != RHEI_READ_ONLY || tool->args->read_only || !tool->look)
+    if (status == RHEI_READ_ONLY && !tool->args->read_only && tool->look) {
+        rh_tool_close(tool);
+        tool->built = false;
+        *error = (struct rhei_error)RHEI_ERROR_INIT;
+        if (!rh_tool_open_for(tool, 0, error))
+            return error->code;
+        status = ask(tool, sql, error);
+    }
+    bool unbuilt = tool->args->route == RHEI_ROUTE_OLAP && !tool->built && status != RHEI_OK;
+    if (status != RHEI_STALE && !unbuilt)
         return status;
-    rh_tool_close(tool);
     *error = (struct rhei_error)RHEI_ERROR_INIT;
-    if (!rh_tool_open_for(tool, 0, error))
-        return error->code;
-    return ask(tool, sql, error);
+    status = build(tool, error);
+    return status == RHEI_OK ? ask(tool, sql, error) : status;
+}
+
+/* Whether it may be a question that a look can't answer: then nothing is built for it before that is known. */
+static bool may_be_past(const struct rh_tool *tool, const struct rh_statements *statements)
+{
+    bool may = tool->args->as_of != NULL;
+    for (size_t at = 0; at < statements->script.count && !may; at++) {
+        char *sql = rh_statements_copy(statements, at, "");
+        may = strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
+              strcasestr(sql, "position") != NULL;
+        free(sql);
+    }
+    return may;
 }
 
 /* Who asks for the column store gets it built; a route of auto leaves that to the engine. */
-static bool prepare_route(struct rh_tool *tool)
+static bool prepare_route(struct rh_tool *tool, const struct rh_statements *statements)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (tool->args->route != RHEI_ROUTE_OLAP)
-        return true;
-    struct rhei_call_options limits = rh_tool_limits(tool);
-    rh_waiting_start(tool->out, tool->err, "building the column store");
-    rhei_status status = rhei_initial_sync_with(tool->db, &limits, &error);
-    rh_waiting_stop();
-    if (status == RHEI_OK)
+    if (tool->args->route != RHEI_ROUTE_OLAP || (tool->look && may_be_past(tool, statements)) ||
+        build(tool, &error) == RHEI_OK)
         return true;
     rh_tell_error(tool, &error);
     return false;
@@ -120,7 +149,7 @@ int rh_query_command(struct rh_tool *tool)
     if (code == RH_EXIT_OK && !rh_tool_open(tool, RH_OPEN_LOOK))
         code = RH_EXIT_ERROR;
     if (code == RH_EXIT_OK)
-        code = prepare_route(tool) ? run_all(tool, &statements) : RH_EXIT_ERROR;
+        code = prepare_route(tool, &statements) ? run_all(tool, &statements) : RH_EXIT_ERROR;
     rh_tool_close(tool);
     rh_statements_free(&statements);
     return code;

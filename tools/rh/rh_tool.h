@@ -16,6 +16,7 @@ struct rh_tool {
     rhei_db *db;
     rhei_cancel *cancel; /* raised by Ctrl-C */
     bool look;           /* opened with RH_OPEN_LOOK */
+    bool built;          /* every table of its column store, by rh query */
     bool created;        /* the file wasn't there before */
     struct rh_terminal out, err;
 };

@@ -168,6 +168,71 @@ static void test_times_in_every_form_and_bad_ones(void **state)
     must_fail(db, "DELETE FROM history.t_history_open", RHEI_READ_ONLY);
 }
 
+/* Refused with these words, and a place: that of the operand, behind the `^` of the text, which isn't part of it. */
+static void must_point_at(rhei_db *db, const char *marked, const struct rhei_params *params, const char *words)
+{
+    char sql[256];
+    size_t place = strcspn(marked, "^");
+    snprintf(sql, sizeof sql, "%.*s%s", (int)place, marked, marked + place + 1);
+    rhei_session *session = NULL;
+    assert_int_equal(rhei_session_open(db, &session, NULL), RHEI_OK);
+    for (int way = 0; way < 4; way++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        struct ArrowArrayStream stream = {0};
+        rhei_rows *rows = NULL;
+        rhei_status status = way == 0   ? rhei_query(db, sql, params, NULL, &rows, &error)
+                             : way == 1 ? rhei_query_arrow(db, sql, params, NULL, &stream, &error)
+                             : way == 2 ? rhei_session_query(session, sql, params, NULL, &rows, &error)
+                                        : rhei_execute(db, sql, params, NULL, &error);
+        if (status == RHEI_OK || strstr(error.message, words) == NULL || error.sql_offset != (int32_t)place)
+            fail_msg("%s (way %d): status %d, at %d and not %zu: %s", sql, way, status, error.sql_offset, place,
+                     error.message);
+    }
+    rhei_session_close(&session);
+}
+
+static void test_d5_what_is_no_time_is_told_alike_at_its_place(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    static const char forms[] = " is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone), ";
+    static const struct {
+        const char *text, *word;
+    } times[] = {
+        {"NULL", "NULL"}, {"'soon'", "\"soon\""}, {"x'00'", "a BLOB"}, {"1e300", "1e+300"}, {"(NULL)", "NULL"}};
+    char sql[256], words[256];
+    for (size_t t = 0; t < sizeof times / sizeof *times; t++) {
+        snprintf(words, sizeof words, "%s%s", times[t].word, forms);
+        snprintf(sql, sizeof sql, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^%s", times[t].text);
+        must_point_at(db, sql, NULL, words);
+        snprintf(sql, sizeof sql, "SELECT * FROM t FOR SYSTEM_TIME FROM 1 TO ^%s AS h", times[t].text);
+        must_point_at(db, sql, NULL, words);
+    }
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^?", RHEI_PARAMS(rhei_null()), "NULL is no point");
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^?", RHEI_PARAMS(rhei_text("soon")), "\"soon\" is no");
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^id", NULL, "has to be a constant or a parameter");
+    must_point_at(db, "SELECT * FROM t AS OF POSITION ^-1", NULL,
+                  "a whole number from 0 on, as results state it, and not -1");
+    must_point_at(db, "SELECT * FROM t AS OF POSITION ^NULL", NULL, "and not NULL");
+    must_point_at(db, "SELECT * FROM t AS OF POSITION ^1.5", NULL, "and not a REAL");
+    must_point_at(db, "SELECT * FROM t AS OF POSITION ^?", RHEI_PARAMS(rhei_integer(-7)), "and not -7");
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME ^SOMETIME", NULL, "stands AS OF, FROM, BETWEEN or ALL");
+    must_point_at(db, "SELECT * FROM other JOIN ^absent FOR SYSTEM_TIME ALL", NULL, "no such table: absent");
+    /* and what SQLite finds wrong, behind the clause and before it */
+    must_point_at(db, "SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE ^nope = 1", NULL, "no such column: nope");
+    must_point_at(db, "SELECT ^nope FROM t FOR SYSTEM_TIME AS OF 1", NULL, "no such column: nope");
+}
+
+/* What is still to come is as what is now. */
+static void test_times_and_positions_to_come(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    must_be(db, "SELECT v FROM t FOR SYSTEM_TIME AS OF '9999-12-31'", NULL, "i1\n");
+    must_be(db, "SELECT v FROM t AS OF POSITION 9223372036854775807", NULL, "i1\n");
+    must_be(db, "SELECT count(*) FROM t FOR SYSTEM_TIME FROM '9999-01-01' TO '9999-12-31'", NULL, "i1\n");
+    must_be(db, "SELECT v FROM t AS OF POSITION 0", NULL, "");
+}
+
 static void test_all_tables_as_of_a_time(void **state)
 {
     rhei_db *db = ((struct fixture *)*state)->db;
@@ -366,6 +431,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a9_initial_load_opens_versions_and_what_was_before_is_empty, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_times_in_every_form_and_bad_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_d5_what_is_no_time_is_told_alike_at_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_times_and_positions_to_come, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_schema_changes_keep_old_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),
