@@ -349,7 +349,8 @@ static rhei_status apply_refusal(struct capture *capture, struct capture_table_s
 /* Nothing of the table changed since the schema before, where it was captured. */
 static bool apply_is_unchanged(const struct capture_table_schema *table)
 {
-    return table->before != NULL && table->before->table.captured && table->before->exposed == table->exposed;
+    return table->before != NULL && table->before->table.captured && table->before->exposed == table->exposed &&
+           table->before->cut == table->cut;
 }
 
 /* I12: SQLite answers for it until its triggers are made. */

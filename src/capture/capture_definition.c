@@ -511,6 +511,8 @@ static void define_objects(struct capture_definer *definer, struct capture_defin
         copy[i].sql = objects[i].sql == NULL ? NULL : define_text(definer, (const unsigned char *)objects[i].sql);
         if (copy[i].type == CAPTURE_OBJECT_TABLE || copy[i].type == CAPTURE_OBJECT_VIEW)
             definition->main = &copy[i];
+        definition->fails |=
+            copy[i].type == CAPTURE_OBJECT_TRIGGER && copy[i].sql != NULL && text_has(copy[i].sql, "FAIL");
     }
     definition->objects = copy;
     definition->object_count = count;

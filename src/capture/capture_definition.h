@@ -15,6 +15,7 @@ struct capture_definition {
     uint32_t object_count;
     const char *const *acts_on; /* tables that its foreign keys act on: their changes may change rows here */
     uint32_t acts_on_count;
+    bool fails;                        /* one of its triggers says FAIL */
     struct capture_table_schema table; /* of a table: everything but what the registry decides */
 };
 

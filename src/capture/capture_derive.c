@@ -6,7 +6,8 @@
  *     that happened, and it did no more than it says: CREATE puts rows behind the last one of sqlite_schema, DROP takes out the rows of
  *     its object, and a table's or view's with all that hangs on it.
  * V2. All of that is of one owner (tbl_name). Where it isn't, or is of Rhei's own or of a virtual table, whose module may do anything,
- *     or of a table whose foreign keys act on others, nothing is derived: the schema is read.
+ *     or of a table whose foreign keys act on others, or where a trigger that says FAIL comes or goes, which concerns all tables that
+ *     foreign keys act on, nothing is derived: the schema is read.
  * V3. What SQLite says of a plain table beside its columns (WITHOUT ROWID, STRICT) stands behind the bracket of its text; asking for
  *     it would walk all tables.
  * V4. The copies are of arrays in one piece; no definition, no trigger and no counter of a table that stays is touched. What keeps
@@ -244,8 +245,10 @@ static void derive_define(struct derive *derive)
 {
     struct capture_table_kind kind = {0};
     struct capture_definer definer;
-    if (derive->count == 0)
+    if (derive->count == 0) {
+        derive->refused |= derive->before != NULL && derive->before->fails;
         return;
+    }
     for (uint32_t i = 0; i < derive->count; i++)
         if (derive->objects[i].type == CAPTURE_OBJECT_TABLE)
             derive_kind(derive->objects[i].sql, &kind);
@@ -253,6 +256,8 @@ static void derive_define(struct derive *derive)
     derive->definition = capture_definition_new(&definer, derive->objects, derive->count, &kind);
     derive_fail(derive, definer.status);
     capture_definer_reset(&definer);
+    bool fails = derive->definition != NULL && derive->definition->fails;
+    derive->refused |= fails != (derive->before != NULL && derive->before->fails);
     derive->refused |=
         derive->status == RHEI_OK &&
         (derive->definition == NULL ||
@@ -438,7 +443,9 @@ static void derive_reset(struct derive *derive, uint32_t number)
     *table = definition->table;
     table->triggers = own->triggers;
     table->trigger_count = own->trigger_count;
-    table->exposed |= derive_is_acted_on(schema, definition->name);
+    bool acted_on = derive_is_acted_on(schema, definition->name);
+    table->exposed |= acted_on;
+    table->cut = acted_on && schema->fails;
     table->before = is_owner ? NULL : &derive->base->tables[was];
 }
 
@@ -519,6 +526,7 @@ static void derive_whole(struct derive *derive)
     struct oltp_schema *schema = derive->schema;
     const struct oltp_schema *base = derive->base;
     schema->derived = true;
+    schema->fails = base->fails;
     schema->highest_number = base->highest_number;
     schema->waiting = base->waiting;
     schema->pieces = base->pieces;
@@ -565,7 +573,7 @@ static void derive_check(const struct oltp_schema *derived, const struct oltp_sc
         if (i >= read->catalog.table_count)
             continue;
         const struct capture_table_schema *x = &derived->tables[i], *y = &read->tables[i];
-        BASE_INVARIANT(strcmp(x->signature, y->signature) == 0 && x->exposed == y->exposed);
+        BASE_INVARIANT(strcmp(x->signature, y->signature) == 0 && x->exposed == y->exposed && x->cut == y->cut);
         BASE_INVARIANT(derive_same_objects(x->triggers, x->trigger_count, y->triggers, y->trigger_count));
         BASE_INVARIANT(x->definition == a && derived->owns[i]->triggers == x->triggers);
     }

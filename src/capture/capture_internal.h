@@ -70,6 +70,7 @@ struct capture_table_schema {
     uint32_t index_count;
     bool any_index; /* at all */
     bool exposed;   /* something else may change a row between its change and our AFTER trigger (I9) */
+    bool cut;       /* and a statement may end there, its changes kept: see T8 of capture_triggers.c */
     const struct capture_object *triggers; /* ours, as they are in the file */
     uint32_t trigger_count;
     uint32_t remade;       /* while capture is settled, not 0: its triggers are not what `triggers` says any more */
@@ -111,6 +112,7 @@ struct oltp_schema {
     uint32_t bucket_count;
     const char *const *acted_on; /* tables that foreign keys act on, so that they are exposed (I9); perhaps not there */
     uint32_t acted_on_count;
+    bool fails; /* a trigger of others may end a statement by FAIL */
     int64_t cookie;
     int64_t last_rowid;     /* of sqlite_schema */
     int64_t highest_number; /* of a table */
@@ -168,7 +170,7 @@ struct oltp_schema *capture_schema_hold(struct oltp *oltp);
 
 /* ---- Triggers (capture_triggers.c) and capture (capture_state.c). ---------------------------------------------------- */
 
-enum { CAPTURE_TRIGGERS_MAX = 6 };
+enum { CAPTURE_TRIGGERS_MAX = 7 };
 struct capture_trigger_set {
     uint32_t count;
     char *name[CAPTURE_TRIGGERS_MAX];
@@ -187,10 +189,10 @@ uint32_t capture_log_width(const struct capture_table_schema *table);
 /* Whether its updates may log three keys in a row (CAPTURE_LOG_DISPLACE). */
 bool capture_log_displaces(const struct capture_table_schema *table);
 void capture_trigger_set_reset(struct capture_trigger_set *set);
-/* Whether the table has these triggers and no other ones. */
+/* Whether the table has these triggers and no other ones, and they fire before those of others (T7). */
 bool capture_triggers_equal(const struct capture_table_schema *table, const struct capture_trigger_set *set);
 /*
- * Bits of the table's triggers that the set has in the same words: SQLite walks the whole schema for each that is dropped or made.
+ * Bits of the table's triggers that the set has in the same words, and that are where they must be (T7): SQLite walks the whole schema for each that is dropped or made.
  * "ak" fires before "au" because it was made after it, so they stay or go together.
  */
 uint32_t capture_triggers_kept(const struct capture_table_schema *table, const struct capture_trigger_set *set);

@@ -533,13 +533,17 @@ static void load_parents(struct load *load)
     uint32_t all = 0, count = 0;
     for (uint32_t i = 0; i < schema->catalog.table_count; i++)
         all += schema->definitions[i]->acts_on_count;
+    for (uint32_t i = 0; i < schema->definition_count && !schema->fails; i++)
+        schema->fails = schema->definitions[i]->fails;
     const char **names = load_alloc(load, (size_t)all + 1, sizeof *names);
     for (uint32_t i = 0; i < schema->catalog.table_count && load->status == RHEI_OK && all > 0; i++) {
         const struct capture_definition *child = schema->definitions[i];
         for (uint32_t k = 0; k < child->acts_on_count; k++) {
             struct capture_table_schema *parent = capture_schema_find(schema, child->acts_on[k]);
-            if (parent != NULL)
+            if (parent != NULL) {
                 parent->exposed = true;
+                parent->cut = schema->fails;
+            }
             names[count++] = child->acts_on[k];
         }
     }

@@ -24,10 +24,19 @@
  *     what can't fail. With anything else in a unique index the table isn't mirrored, and the message says why.
  * T6. Only the look of T3 names the table: the triggers of other tables outlive a rename that doesn't rewrite them
  *     (PRAGMA legacy_alter_table).
+ * T7. Our triggers after a change are the newest of their table, so they fire before all that stand in the schema: SQLite fires TEMP
+ *     triggers first, then a table's own, the newest first. One of others that ends the row (RAISE(IGNORE)) or the statement
+ *     (RAISE(FAIL), or a failure within a statement OR FAIL) leaves the row as it was changed, and those behind it don't run. Before a change there is no
+ *     such order to keep: a row that ends there wasn't changed.
+ * T8. Between a row's change and the triggers behind it lie the actions of foreign keys on other rows, and those rows' triggers. One that
+ *     fails by FAIL ends the statement there, the row stays changed, and no trigger of its own table runs. So where a trigger of the schema says FAIL, a table
+ *     that foreign keys act on logs the keys of old and new row before the change, too. IGNORE ends only the other row, any other failure
+ *     takes the change back.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/capture_definition.h"
 #include "capture/capture_expression.h"
 
 struct maker {
@@ -494,7 +503,7 @@ static rhei_status make_before(struct maker *maker, struct capture_trigger_set *
     maker->any_look = false;
     for (uint32_t i = 0; i < maker->table->index_count && status == RHEI_OK; i++)
         status = make_displaced(maker, &maker->table->indexes[i], update);
-    if (status != RHEI_OK || !maker->any_look) {
+    if (status != RHEI_OK || !(maker->any_look || maker->table->cut)) {
         base_buffer_clear(&maker->text);
         return status;
     }
@@ -503,9 +512,16 @@ static rhei_status make_before(struct maker *maker, struct capture_trigger_set *
         make_sources(maker);
     if (!update && maker->foretells)
         make_foretell(maker);
+    if (maker->table->cut) {
+        make_key_row(maker, CAPTURE_LOG_LOOK, "NEW.");
+        if (update)
+            make_key_row(maker, CAPTURE_LOG_LOOK, "OLD.");
+    }
     struct base_buffer body = maker->text;
     maker->text = (struct base_buffer){.failed = body.failed};
-    if (update)
+    if (update && maker->table->cut)
+        make_begin(maker, "bu", "BEFORE UPDATE");
+    else if (update)
         make_begin_update(maker, "bu", "BEFORE UPDATE", maker->reads);
     else
         make_begin(maker, "bi", "BEFORE INSERT");
@@ -576,6 +592,11 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
     rhei_status status = make_before(&maker, set, false);
     if (status == RHEI_OK)
         status = make_before(&maker, set, true);
+    if (status == RHEI_OK && table->cut) {
+        make_begin(&maker, "bd", "BEFORE DELETE");
+        make_key_row(&maker, CAPTURE_LOG_LOOK, "OLD.");
+        status = make_end(&maker, set, "bd");
+    }
     if (status == RHEI_OK)
         status = make_after(&maker, set);
     base_buffer_reset(&maker.text);
@@ -597,25 +618,40 @@ void capture_trigger_set_reset(struct capture_trigger_set *set)
 
 /* ---- The set beside what is there. -------------------------------------------------------------------------------- */
 
+static bool trigger_ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), tail = strlen(suffix);
+    return len > tail && strcmp(name + len - tail, suffix) == 0;
+}
+
+static bool trigger_is_before(const char *name)
+{
+    return trigger_ends_in(name, "_bi") || trigger_ends_in(name, "_bu") || trigger_ends_in(name, "_bd");
+}
+
+/* T7: whether a trigger of others is newer than this one of ours. */
+static bool trigger_is_late(const struct capture_table_schema *table, const struct capture_object *own)
+{
+    const struct capture_definition *definition = table->definition;
+    for (uint32_t i = 0; i < definition->object_count && !trigger_is_before(own->name); i++)
+        if (definition->objects[i].type == CAPTURE_OBJECT_TRIGGER && definition->objects[i].rowid > own->rowid)
+            return true;
+    return false;
+}
+
 bool capture_triggers_equal(const struct capture_table_schema *table, const struct capture_trigger_set *set)
 {
     uint32_t equal = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         for (uint32_t k = 0; k < table->trigger_count; k++) {
             if (strcmp(set->name[i], table->triggers[k].name) == 0 &&
-                strcmp(set->sql[i], table->triggers[k].sql) == 0) {
+                strcmp(set->sql[i], table->triggers[k].sql) == 0 && !trigger_is_late(table, &table->triggers[k])) {
                 equal++;
                 break;
             }
         }
     }
     return equal == set->count && table->trigger_count == set->count;
-}
-
-static bool trigger_ends_in(const char *name, const char *suffix)
-{
-    size_t len = strlen(name), tail = strlen(suffix);
-    return len > tail && strcmp(name + len - tail, suffix) == 0;
 }
 
 uint32_t capture_triggers_kept(const struct capture_table_schema *table, const struct capture_trigger_set *set)
@@ -626,6 +662,7 @@ uint32_t capture_triggers_kept(const struct capture_table_schema *table, const s
         bool same = false;
         for (uint32_t i = 0; i < set->count && !same; i++)
             same = strcmp(set->name[i], trigger->name) == 0 && strcmp(set->sql[i], trigger->sql) == 0;
+        same = same && !trigger_is_late(table, trigger);
         uint32_t bit = 1u << k;
         bool is_tied = trigger_ends_in(trigger->name, "_au") || trigger_ends_in(trigger->name, "_ak");
         kept |= same ? bit : 0;
