@@ -199,10 +199,17 @@ static rhei_status apply_make_triggers(struct capture *capture, const struct cap
     return sql.len == 0 && !sql.failed ? RHEI_OK : apply_exec_buffer(capture, &sql);
 }
 
-static bool apply_is_wanted(const struct capture *capture, const struct capture_registered *found)
+/* The application wants it, whether anybody registers it or not. */
+static bool apply_is_named(const struct oltp *oltp, const char *table)
+{
+    return oltp->config.auto_register ||
+           (oltp->config.named != NULL && oltp->config.named(oltp->config.named_context, table));
+}
+
+static bool apply_is_wanted(const struct capture *capture, const char *table, const struct capture_registered *found)
 {
     /* what is captured stays captured until it is released by name (R3) */
-    return found->wanted >= 0 ? found->wanted > 0 : capture->oltp->config.auto_register || found->id != 0;
+    return found->wanted >= 0 ? found->wanted > 0 : found->id != 0 || apply_is_named(capture->oltp, table);
 }
 
 static rhei_status apply_stop(struct capture *capture, struct capture_table_schema *table,
@@ -331,7 +338,7 @@ static rhei_status apply_refusal(struct capture *capture, struct capture_table_s
 {
     struct source_table *source = &table->table.source;
     rhei_status status = RHEI_OK;
-    if (source->unmirrored_reason == NULL && !apply_is_wanted(capture, found))
+    if (source->unmirrored_reason == NULL && !apply_is_wanted(capture, source->name, found))
         source->unmirrored_reason = "it is not registered";
     if (source->unmirrored_reason == NULL) {
         struct rhei_error why = RHEI_ERROR_INIT;
@@ -622,7 +629,7 @@ static void apply_narrow(const struct oltp *oltp, struct oltp_schema *schema)
         table->number = table->table.source.id;
         if (table->number < (uint32_t)1 << 31 && table->number > schema->highest_number)
             schema->highest_number = table->number;
-        if (!oltp->config.auto_register && !table->by_name && table->number != 0) {
+        if (table->number != 0 && !table->by_name && !apply_is_named(oltp, table->table.source.name)) {
             table->table.source.id = 0;
             table->table.source.unmirrored_reason = "it is not registered";
         }

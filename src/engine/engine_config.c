@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of a handle: the configuration file first, the caller's fields over it. */
+#include "base/base_map.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
 
@@ -61,6 +62,21 @@ static void merge_freshness(struct rhei_config *config, const struct config_fres
         config->freshness = rhei_latest();
 }
 
+/* What no section names isn't mirrored, unless all of them only give their tables a mode. */
+static bool narrows(const struct config_table *table)
+{
+    return table->sync_mode < 0;
+}
+
+bool engine_config_names(void *context, const char *table)
+{
+    const struct config_settings *settings = context;
+    for (size_t t = 0; t < settings->table_count; t++)
+        if (base_fold_compare(settings->tables[t].name, table) == 0)
+            return true;
+    return false;
+}
+
 static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei_error *error)
 {
     rhei_status status = config_load(db->config.config_file, &db->settings, error);
@@ -77,8 +93,8 @@ static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei
         db->config.olap_path = engine->olap_path;
     if (db->config.rocksdb_cdc_path == NULL)
         db->config.rocksdb_cdc_path = engine->rocksdb_cdc_path;
-    /* [[tables]] narrows: what it doesn't name isn't mirrored. */
-    db->config.no_auto_register |= db->settings->table_count > 0;
+    for (size_t t = 0; t < db->settings->table_count; t++) /* those that say how, and no more, leave open which */
+        db->config.no_auto_register |= narrows(&db->settings->tables[t]);
     return RHEI_OK;
 }
 
@@ -179,15 +195,32 @@ static rhei_status run_ddl(struct rhei_db *db, const struct config_table *table,
     return status;
 }
 
-/* `rehearsed`: on a handle that is none but for its row store. */
-static rhei_status make_one(struct rhei_db *db, const struct config_table *table, bool rehearsed,
-                            struct rhei_error *error)
+enum found { FOUND_NOTHING, FOUND_OTHER, FOUND_TABLE, FOUND_CAPTURED };
+
+static enum found find_in(const struct capture_catalog *catalog, const char *name)
 {
-    if (table->ddl != NULL) {
-        rhei_status status = run_ddl(db, table, error);
-        if (status != RHEI_OK)
-            return status;
-    }
+    const struct capture_table *found = engine_file_table(catalog, name);
+    if (found != NULL)
+        return found->captured ? FOUND_CAPTURED : FOUND_TABLE;
+    for (uint32_t v = 0; v < catalog->view_count; v++)
+        if (base_fold_compare(catalog->views[v].name, name) == 0)
+            return FOUND_OTHER;
+    return FOUND_NOTHING;
+}
+
+static rhei_status look_for(struct rhei_db *db, const char *name, enum found *found, struct rhei_error *error)
+{
+    const struct capture_catalog *catalog = NULL;
+    rhei_status status = capture_catalog_take(db->oltp, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    *found = find_in(catalog, name);
+    capture_catalog_release(&catalog);
+    return RHEI_OK;
+}
+
+static rhei_status register_described(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
+{
     struct rhei_column *columns = base_alloc_zero(table->column_count + 1, sizeof *columns);
     if (columns == NULL)
         return error_no_memory(error);
@@ -198,26 +231,54 @@ static rhei_status make_one(struct rhei_db *db, const struct config_table *table
             .not_null = !table->columns[c].nullable,
             .primary_key = table->columns[c].primary_key,
         };
-    bool described = table->column_count > 0 && table->ddl == NULL;
-    size_t count = described ? table->column_count : 0;
-    rhei_status status = rehearsed ? engine_register(db, table->name, count > 0 ? columns : NULL, count, NULL, error)
-                                   : rhei_register_table(db, table->name, count > 0 ? columns : NULL, count, error);
+    rhei_status status = engine_register(db, table->name, columns, table->column_count, NULL, error);
     base_free(columns);
     return status;
 }
 
-static rhei_status register_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
+/*
+ * A table that is there is taken as it is. One that isn't, and that nobody tells how to make, may come later: it is mirrored then
+ * (engine_config_names), and until then others' statements go on.
+ */
+static rhei_status make_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
 {
-    return make_one(db, table, false, error);
+    enum found found = FOUND_NOTHING;
+    rhei_status status = look_for(db, table->name, &found, error);
+    if (status != RHEI_OK)
+        return status;
+    if (found == FOUND_NOTHING && table->ddl != NULL)
+        status = run_ddl(db, table, error);
+    else if (table->ddl == NULL && table->column_count > 0)
+        return register_described(db, table, error);
+    else if (found == FOUND_NOTHING) {
+        if (db->sync != NULL) /* else it is a rehearsal */
+            base_log_write(&db->log, BASE_LOG_WARN, "engine",
+                           "%s: [[tables]] \"%s\": the file has no such table: it is mirrored once it is made",
+                           table->origin, table->name);
+        return RHEI_OK;
+    }
+    return status != RHEI_OK || found == FOUND_CAPTURED ? status
+                                                        : engine_register(db, table->name, NULL, 0, NULL, error);
 }
 
-static rhei_status for_each_table(struct rhei_db *db,
-                                  rhei_status (*work)(struct rhei_db *, const struct config_table *,
-                                                      struct rhei_error *),
-                                  struct rhei_error *error)
+const char *engine_config_absent(const struct rhei_db *db, const struct capture_catalog *catalog, size_t *at,
+                                 const char **name)
+{
+    for (; db->settings != NULL && *at < db->settings->table_count; ++*at) {
+        const struct config_table *table = &db->settings->tables[*at];
+        if (find_in(catalog, table->name) != FOUND_NOTHING)
+            continue;
+        ++*at;
+        *name = table->name;
+        return table->origin;
+    }
+    return NULL;
+}
+
+static rhei_status make_all(struct rhei_db *db, struct rhei_error *error)
 {
     for (size_t t = 0; t < db->settings->table_count; t++) {
-        rhei_status status = work(db, &db->settings->tables[t], error);
+        rhei_status status = make_one(db, &db->settings->tables[t], error);
         if (status != RHEI_OK) {
             error_context(error, "%s: [[tables]] \"%s\": ", db->settings->tables[t].origin,
                           db->settings->tables[t].name);
@@ -231,12 +292,10 @@ rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
 {
     if (db->settings == NULL || db->sync == NULL || !oltp_captures(db->oltp))
         return RHEI_OK;
-    return for_each_table(db, register_one, error);
-}
-
-static rhei_status rehearse_one(struct rhei_db *db, const struct config_table *table, struct rhei_error *error)
-{
-    return make_one(db, table, true, error);
+    rhei_status status = make_all(db, error);
+    if (status == RHEI_OK)
+        sync_wake(db->sync);
+    return status;
 }
 
 bool engine_config_has_tables(const struct rhei_db *db)
@@ -246,5 +305,5 @@ bool engine_config_has_tables(const struct rhei_db *db)
 
 rhei_status engine_config_rehearse(struct rhei_db *scratch, struct rhei_error *error)
 {
-    return for_each_table(scratch, rehearse_one, error);
+    return make_all(scratch, error);
 }

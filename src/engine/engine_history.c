@@ -414,7 +414,7 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
     return status;
 }
 
-/* t_history: the name of t, for base_free, if it has a history, or may have one elsewhere, and nothing of the file has this name. */
+/* t_history: the name of t, for base_free, if it has a history, or ought to, or may have one elsewhere, and nothing of the file has this name. */
 static char *table_of_history(const struct rewriter *r, const char *name)
 {
     static const char suffix[] = "_history";
@@ -427,8 +427,9 @@ static char *table_of_history(const struct rewriter *r, const char *name)
     char *table = base_strndup(name, len - more);
     if (table == NULL)
         return NULL;
-    bool kept = find_table(r, NULL, table) == NULL || engine_keeps_history(r->db, table);
-    if (!engine_histories_any(&r->histories, table) && !(kept && engine_disk_is_elsewhere(r->db))) {
+    bool may =
+        find_table(r, NULL, table) != NULL ? engine_keeps_history(r->db, table) : engine_disk_is_elsewhere(r->db);
+    if (!may && !engine_histories_any(&r->histories, table)) {
         base_free(table);
         table = NULL;
     }

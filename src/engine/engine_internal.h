@@ -322,6 +322,11 @@ void engine_config_free(struct rhei_db *db);
 struct base_log engine_log_of(struct rhei_db *db);
 /* Appends a text as a JSON string. */
 void engine_json_text(struct base_buffer *out, const char *text);
+/* `context`: the settings. Whether a [[tables]] section has that name: such a table is mirrored whenever it comes. */
+bool engine_config_names(void *context, const char *table);
+/* Where the section of a table is that the file hasn't got, "rhei.toml:4": the next from *at on; NULL: there are no more. */
+const char *engine_config_absent(const struct rhei_db *db, const struct capture_catalog *catalog, size_t *at,
+                                 const char **name);
 /* Creates and registers what the file's [[tables]] name. */
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error);
 bool engine_config_has_tables(const struct rhei_db *db);

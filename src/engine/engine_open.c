@@ -130,6 +130,8 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .capture = !config->read_only,
         .capture_if_present = config->capture_if_present,
         .auto_register = !config->no_auto_register,
+        .named = db->settings != NULL ? engine_config_names : NULL,
+        .named_context = db->settings,
         .read_pool_size = config->read_pool_size,
         .busy_timeout_ms = config->busy_timeout_ms,
         .synchronous = levels[config->synchronous],

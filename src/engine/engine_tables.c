@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/base_map.h"
+#include "config/config_settings.h"
 #include "engine/engine_internal.h"
 
 enum { REPORT_FIRST_SIZE = 64 }; /* of rhei_sync_report in its first version */
@@ -308,6 +309,15 @@ static void status_of_unmet(struct rhei_table_status *made, const struct source_
              table->unmirrored_reason != NULL ? table->unmirrored_reason : "its build was not asked for");
 }
 
+/* One that a section of the settings names. */
+static void status_of_absent(struct rhei_table_status *made, const char *name, const char *origin)
+{
+    made->state = RHEI_TABLE_UNMIRRORED;
+    snprintf(made->name, sizeof made->name, "%s", name);
+    snprintf(made->message, sizeof made->message,
+             "%.120s names it, and the file has no such table: it is mirrored once it is made", origin);
+}
+
 /* One whose rows are in the column store alone. `local`: a table of our own file has its name, and is what the name means. */
 static void status_of_shown(struct rhei_table_status *made, const struct capture_table *table, bool local,
                             const struct mirror_snapshot *snapshot)
@@ -350,7 +360,9 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
         base_free(known);
         return status;
     }
-    size_t most = known_count + catalog->table_count + 1;
+    size_t sections = db->settings == NULL ? 0 : db->settings->table_count;
+    size_t most = known_count + catalog->table_count + sections + 1, at = 0;
+    const char *origin = NULL, *absent = NULL;
     struct rhei_table_status **list = base_alloc_zero(most, sizeof(struct rhei_table_status *) + sizeof **list);
     struct rhei_table_status *made = (struct rhei_table_status *)(list == NULL ? NULL : list + most);
     size_t made_count = 0;
@@ -362,6 +374,9 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
                             engine_file_table(catalog, catalog->tables[t].source.name) != NULL, &snapshot);
         else if (!is_listed(made, made_count, catalog->tables[t].source.name))
             status_of_unmet(&made[made_count++], &catalog->tables[t].source);
+    while (made != NULL && (origin = engine_config_absent(db, catalog, &at, &absent)) != NULL)
+        if (!is_listed(made, made_count, absent))
+            status_of_absent(&made[made_count++], absent, origin);
     mirror_snapshot_release(&snapshot);
     base_free(known);
     capture_catalog_release(&catalog);

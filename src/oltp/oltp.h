@@ -24,6 +24,8 @@ struct oltp_config {
     bool capture;            /* install triggers and log; false: leave the file as it is */
     bool capture_if_present; /* with capture: only where the file has it already */
     bool auto_register;      /* every table with a usable key is captured when created or found */
+    bool (*named)(void *context, const char *table); /* and so is one that this is true of; any thread. May be NULL */
+    void *named_context;
     uint32_t read_pool_size; /* connections kept; more are opened under load and closed again */
     uint32_t busy_timeout_ms;
     enum oltp_synchronous synchronous;

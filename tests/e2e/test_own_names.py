@@ -55,7 +55,7 @@ def test_d5_a_ddl_of_the_settings_is_all_or_nothing(rh):
         assert names == {"zz"}
         rh.run("exec", "SELECT 1", "--capture", "--config", "e.toml", "--db", "new.db", code=1)
         assert not list(rh.folder.glob("new.db*"))  # a file that wasn't there isn't there
-    for table in ("", 'ddl = "CREATE TABLE x (rowid, oid, _rowid_)"', 'ddl = "CREATE VIEW x AS SELECT 1"'):
+    for table in ('ddl = "CREATE TABLE x (rowid, oid, _rowid_)"', 'ddl = "CREATE VIEW x AS SELECT 1"'):
         (rh.folder / "e.toml").write_text(f'[[tables]]\nname = "x"\n{table}\n')
         assert "x" in rh.run("exec", "SELECT 1", "--capture", "--config", "e.toml", "--db", "new.db", code=1).stderr
         assert not list(rh.folder.glob("new.db*")), table

@@ -90,10 +90,60 @@ def test_d5_what_a_refusal_advises_is_taken(rh):
 
 
 def test_d5_a_table_that_cannot_be_registered_is_told_with_its_line(rh):
-    rh.run("exec", "CREATE TABLE t (a INTEGER PRIMARY KEY)")
-    (rh.folder / "rhei.toml").write_text("[[tables]]\nname = \"t\"\n\n[[tables]]\nname = \"absent\"\n")
+    rh.run("exec", "CREATE TABLE t (a INTEGER PRIMARY KEY); CREATE VIEW v AS SELECT * FROM t")
+    (rh.folder / "rhei.toml").write_text("[[tables]]\nname = \"t\"\n\n[[tables]]\nname = \"v\"\n")
     done = rh.run("sync", "--capture", "--config", "rhei.toml", code=1)
-    assert "rhei.toml:4: [[tables]] \"absent\"" in done.stderr
+    assert "rhei.toml:4: [[tables]] \"v\"" in done.stderr
+
+
+def tables(rh, **options):
+    done = rh.run("status", "--json", "--config", "rhei.toml", **options)
+    return {table["name"]: table for table in json.loads(done.stdout)["tables"]}
+
+
+def test_a_table_of_the_settings_may_come_later(rh, sqlite3_shell):
+    (rh.folder / "rhei.toml").write_text("[engine]\noltp_path = \"rhei.db\"\n[[tables]]\nname = \"Later\"\n")
+    done = rh.run("exec", "CREATE TABLE other (a)", "--capture", "--config", "rhei.toml")
+    said = "the file has no such table: it is mirrored once it is made"
+    assert f"rhei.toml:3: [[tables]] \"Later\": {said}" in done.stderr
+    done = rh.run("sync", "--config", "rhei.toml")
+    assert f"Not mirrored: Later: rhei.toml:3 names it, and {said[:27]}" in done.stdout and "Not mirrored: other: it is not registered" in done.stdout
+    assert said in rh.run("status", "--config", "rhei.toml").stdout
+    rh.run("exec", "CREATE TABLE later (id INTEGER PRIMARY KEY)", "--config", "rhei.toml")  # by a handle of the settings,
+    for make in (None, lambda: sqlite3_shell.run("rhei.db", "CREATE TABLE later (x, y)")):  # and by a program that knows nothing of them
+        if make is not None:
+            rh.run("exec", "DROP TABLE later", "--config", "rhei.toml")
+            make()
+        done = rh.run("sync", "--config", "rhei.toml")
+        assert "1 of 2 tables built" in done.stdout and "later" not in done.stdout and done.stderr == ""
+        rh.run("exec", "INSERT INTO later DEFAULT VALUES", "--config", "rhei.toml")
+        assert rh.run("query", "SELECT count(*) FROM later", "--route", "olap", "--no-header", "--config", "rhei.toml").stdout == "1\n"
+
+
+def test_a_ddl_of_the_settings_makes_its_table_once(rh):
+    (rh.folder / "rhei.toml").write_text(
+        "[engine]\noltp_path = \"rhei.db\"\n[[tables]]\nname = \"made\"\n"
+        "ddl = \"CREATE TABLE made (id INTEGER PRIMARY KEY, v); CREATE INDEX made_v ON made (v)\"\n")
+    rh.run("exec", "INSERT INTO made VALUES (1, 'a')", "--capture", "--config", "rhei.toml")
+    rh.run("exec", "INSERT INTO made VALUES (2, 'b'); ALTER TABLE made ADD COLUMN w", "--config", "rhei.toml")
+    assert rh.run("query", "SELECT count(*), max(w IS NULL) FROM made", "--no-header", "--config", "rhei.toml").stdout == "2,1\n"
+    assert "1 of 1 tables built" in rh.run("sync", "--config", "rhei.toml").stdout
+    rh.run("exec", "DROP TABLE made", "--config", "rhei.toml")
+    assert rh.run("exec", "SELECT count(*) FROM made", "--no-header", "--config", "rhei.toml").stdout == "0\n"  # it is made again
+
+
+def test_a_mode_for_a_table_leaves_the_others_mirrored(rh):
+    (rh.folder / "rhei.toml").write_text(
+        "[engine]\noltp_path = \"rhei.db\"\n[[tables]]\nname = \"t\"\nsync_mode = \"temporal\"\n")
+    rh.run("exec", "CREATE TABLE t (a); CREATE TABLE u (a); INSERT INTO t VALUES (1); INSERT INTO u VALUES (2)", "--capture", "--config", "rhei.toml")
+    assert "2 of 2 tables built" in rh.run("sync", "--config", "rhei.toml").stdout
+    assert rh.run("query", "SELECT a FROM u", "--route", "olap", "--no-header", "--config", "rhei.toml").stdout == "2\n"
+    done = rh.run("query", "SELECT a FROM u FOR SYSTEM_TIME ALL", "--config", "rhei.toml", code=1)
+    assert "table \"u\" keeps no history" in done.stderr
+    assert rh.run("query", "SELECT a FROM t_history", "--no-header", "--config", "rhei.toml").stdout == "1\n"
+    (rh.folder / "rhei.toml").write_text((rh.folder / "rhei.toml").read_text() + "[[tables]]\nname = \"w\"\nddl = \"CREATE TABLE w (a)\"\n")
+    rh.run("exec", "CREATE TABLE x (a)", "--config", "rhei.toml")
+    assert "2 of 4 tables built" in rh.run("sync", "--config", "rhei.toml").stdout  # one that gives more than a mode narrows
 
 
 def test_log_format_json_gives_lines_of_json(rh, sqlite3_shell):
