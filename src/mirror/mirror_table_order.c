@@ -54,10 +54,72 @@ bool mirror_table_order_add(struct mirror_table_order *order, uint32_t place, co
     if (!room)
         return false;
     order->places[order->count] = place;
-    memcpy(&order->keys[order->count * order->key_count], keys, order->key_count * sizeof *keys);
+    if (order->key_count > 0)
+        memcpy(&order->keys[order->count * order->key_count], keys, order->key_count * sizeof *keys);
     order->count++;
     return true;
 }
+
+/* ---- The best of many. -------------------------------------------------------------------------------------------- */
+
+static void put_row(struct mirror_table_order *order, size_t at, uint32_t place, const struct rhei_value *keys)
+{
+    order->places[at] = place;
+    memmove(&order->keys[at * order->key_count], keys, order->key_count * sizeof *keys);
+}
+
+static bool is_worse(const struct mirror_table_order *order, bool descending, const struct rhei_value *a,
+                     const struct rhei_value *b)
+{
+    int by = mirror_table_order_compare(a, b, order->key_count);
+    return descending ? by < 0 : by > 0;
+}
+
+static const struct rhei_value *keys_at(const struct mirror_table_order *order, size_t at)
+{
+    return &order->keys[at * order->key_count];
+}
+
+/* In a heap whose worst row is the first: that one goes, and the new one finds its place below. */
+static void sift_down(struct mirror_table_order *order, bool descending, uint32_t place, const struct rhei_value *keys)
+{
+    size_t at = 0;
+    for (size_t child = 1; child < order->count; child = 2 * at + 1) {
+        if (child + 1 < order->count && is_worse(order, descending, keys_at(order, child + 1), keys_at(order, child)))
+            child++;
+        if (!is_worse(order, descending, keys_at(order, child), keys))
+            break;
+        put_row(order, at, order->places[child], keys_at(order, child));
+        at = child;
+    }
+    put_row(order, at, place, keys);
+}
+
+/* The new one, which was added as the last, finds its place above. */
+static void sift_up(struct mirror_table_order *order, bool descending, uint32_t place, const struct rhei_value *keys)
+{
+    size_t at = order->count - 1;
+    while (at > 0 && is_worse(order, descending, keys, keys_at(order, (at - 1) / 2))) {
+        put_row(order, at, order->places[(at - 1) / 2], keys_at(order, (at - 1) / 2));
+        at = (at - 1) / 2;
+    }
+    put_row(order, at, place, keys);
+}
+
+bool mirror_table_order_best(struct mirror_table_order *order, size_t most, bool descending, uint32_t place,
+                             const struct rhei_value *keys)
+{
+    if (order->count < most) {
+        if (!mirror_table_order_add(order, place, keys))
+            return false;
+        sift_up(order, descending, place, keys);
+    } else if (most > 0 && is_worse(order, descending, keys_at(order, 0), keys)) {
+        sift_down(order, descending, place, keys);
+    }
+    return true;
+}
+
+/* ---- All of them. ------------------------------------------------------------------------------------------------- */
 
 static int compare_rows(const void *left, const void *right, void *context)
 {

@@ -2,31 +2,16 @@
 /*
  * The virtual table module `rhei`: rows of a table_reader as SQLite wants them.
  *
- * What is pushed down is a choice of rows that may match (equality, ranges of numbers); SQLite looks at each of them again, because only it
+ * What is pushed down is a choice of rows that may match (equality, lists, ranges of numbers); SQLite looks at each of them again, because only it
  * knows by which affinity the two sides of a comparison meet. So a comparison is pushed only where no conversion of the column's own
  * values can make it true: a number against a column of numeric affinity; a text against any but numbers.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "oltp/oltp_face.h"
-
-/* SQLite's own guesses without statistics: rows of a key's first columns, of an index made for a join; the share of a range. */
-enum { FACE_CONSTRAINTS = 14, FACE_PREFIX_ROWS = 10, FACE_EQUAL_ROWS = 20, FACE_RANGE_SHARE = 4 };
-
-/* Rows that may be put in order here, where nothing looks whether the statement was cancelled. More are SQLite's to sort. */
-enum { FACE_ORDERED_ROWS = 1 << 20 };
-/* What xBestIndex tells xFilter of the order. */
-enum { ANY_ORDER, KEY_ORDER, KEY_ORDER_BACKWARDS };
+#include "oltp/oltp_face_vtab.h"
 
 enum { NUMBERS = 1 << RHEI_INTEGER | 1 << RHEI_REAL, ALL_CLASSES = 0x1f };
-
-struct face_vtab {
-    sqlite3_vtab base;
-    struct face_context *context;
-    struct oltp_face_set *set; /* counted */
-    const struct face_table *table;
-};
 
 struct face_cursor {
     sqlite3_vtab_cursor base;
@@ -34,11 +19,6 @@ struct face_cursor {
     bool at_end;
     int64_t number; /* rows so far: the rowid where there is none */
 };
-
-static const struct table_reader_ops *ops_of(const struct face_context *context)
-{
-    return context->connection->oltp->face->reader->ops;
-}
 
 /* ---- Tables. ------------------------------------------------------------------------------------------------------ */
 
@@ -78,153 +58,6 @@ static int vtab_disconnect(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
-/* ---- Plans. ------------------------------------------------------------------------------------------------------- */
-
-static const struct {
-    unsigned char sqlite;
-    uint8_t op;
-    const char *word;
-} comparisons[] = {{SQLITE_INDEX_CONSTRAINT_EQ, TABLE_EQ, "="},
-                   {SQLITE_INDEX_CONSTRAINT_LT, TABLE_LT, "<"},
-                   {SQLITE_INDEX_CONSTRAINT_LE, TABLE_LE, "<="},
-                   {SQLITE_INDEX_CONSTRAINT_GT, TABLE_GT, ">"},
-                   {SQLITE_INDEX_CONSTRAINT_GE, TABLE_GE, ">="}};
-enum { COMPARISONS = sizeof comparisons / sizeof comparisons[0] };
-
-/* The definition's column, -1: the table has no such one. */
-static int32_t column_of(const struct face_table *table, int number)
-{
-    return number < 0 ? table->rowid_column : number;
-}
-
-struct plan {
-    sqlite3_str *words; /* what EXPLAIN QUERY PLAN shows */
-    sqlite3_str *steps; /* what xFilter reads: "column operator binary;" */
-    int arguments;
-    bool equal;   /* some column is given a value */
-    uint32_t key; /* bits of the key's columns that are */
-    double rows;
-};
-
-static void plan_add(struct plan *plan, const struct face_table *table, sqlite3_index_info *info, int at,
-                     size_t comparison)
-{
-    int32_t column = column_of(table, info->aConstraint[at].iColumn);
-    const struct source_table *definition = table->definition;
-    bool binary = sqlite3_stricmp(sqlite3_vtab_collation(info, at), "BINARY") == 0;
-    uint8_t op = comparisons[comparison].op;
-    if (definition->columns[column].affinity == AFFINITY_TEXT && (op != TABLE_EQ || !binary))
-        return;
-    sqlite3_str_appendf(plan->words, "%s%s%s?", plan->arguments == 0 ? "" : " AND ", definition->columns[column].name,
-                        comparisons[comparison].word);
-    sqlite3_str_appendf(plan->steps, "%d %d %d;", column, op, binary);
-    info->aConstraintUsage[at].argvIndex = ++plan->arguments;
-    if (op == TABLE_EQ) {
-        plan->equal = true;
-        for (uint32_t k = 0; k < definition->key_count && k < 32; k++)
-            plan->key |= definition->key_columns[k] == (uint32_t)column ? 1u << k : 0;
-    } else {
-        plan->rows /= FACE_RANGE_SHARE;
-    }
-}
-
-static uint64_t rows_of(const struct face_vtab *vtab)
-{
-    struct face_context *context = vtab->context;
-    const struct table_reader_ops *ops = ops_of(context);
-    struct table_pin *pin = context->connection->pin, *own = NULL;
-    uint64_t rows = 0;
-    if (pin == NULL && ops->pin(context->connection->oltp->face->reader, NULL, &own, NULL) == RHEI_OK)
-        pin = own;
-    if (pin != NULL)
-        (void)ops->rows(pin, vtab->table->definition->id, &rows);
-    ops->unpin(&own);
-    return rows;
-}
-
-/* The key's one column of integers; -1: it has another key, or none. */
-static int32_t integer_key(const struct source_table *definition)
-{
-    return definition->key_is_integer && definition->key_count == 1 ? (int32_t)definition->key_columns[0] : -1;
-}
-
-/* The order that rows will come in, where SQLite asks for it. */
-static void plan_order(const struct face_vtab *vtab, double all, bool unique, sqlite3_index_info *info)
-{
-    int32_t key = integer_key(vtab->table->definition);
-    info->idxNum = ANY_ORDER;
-    if (info->nOrderBy == 0)
-        return;
-    if (unique) { /* one row is in any order */
-        info->orderByConsumed = 1;
-    } else if (key >= 0 && column_of(vtab->table, info->aOrderBy[0].iColumn) == key && all <= FACE_ORDERED_ROWS) {
-        /* no two rows have the same, so that what follows it orders nothing */
-        info->idxNum = info->aOrderBy[0].desc ? KEY_ORDER_BACKWARDS : KEY_ORDER;
-        info->orderByConsumed = 1;
-    }
-}
-
-/* The steps stand behind the words' end, where EXPLAIN QUERY PLAN doesn't look. */
-static int plan_text(struct plan *plan, sqlite3_index_info *info)
-{
-    int words_len = sqlite3_str_length(plan->words), steps_len = sqlite3_str_length(plan->steps);
-    char *words = sqlite3_str_finish(plan->words), *steps = sqlite3_str_finish(plan->steps);
-    char *text = sqlite3_malloc64((sqlite3_uint64)words_len + (sqlite3_uint64)steps_len + 4);
-    bool ok = text != NULL && (words != NULL || words_len == 0) && (steps != NULL || steps_len == 0);
-    if (ok) {
-        char *at = text;
-        if (words_len > 0) {
-            *at++ = '(';
-            memcpy(at, words, (size_t)words_len);
-            at += words_len;
-            *at++ = ')';
-        }
-        *at++ = '\0';
-        if (steps_len > 0)
-            memcpy(at, steps, (size_t)steps_len);
-        at[steps_len] = '\0';
-        info->idxStr = text;
-        info->needToFreeIdxStr = 1;
-    } else {
-        sqlite3_free(text);
-    }
-    sqlite3_free(words);
-    sqlite3_free(steps);
-    return ok ? SQLITE_OK : SQLITE_NOMEM;
-}
-
-static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
-{
-    struct face_vtab *vtab = (struct face_vtab *)base;
-    struct oltp_connection *connection = vtab->context->connection;
-    if (connection == NULL)
-        return SQLITE_CONSTRAINT;
-    connection->face_met |= source_bit_of_table(vtab->table->definition->id);
-    double all = (double)rows_of(vtab);
-    struct plan plan = {.words = sqlite3_str_new(NULL), .steps = sqlite3_str_new(NULL), .rows = all};
-    for (int i = 0; i < info->nConstraint && plan.arguments < FACE_CONSTRAINTS; i++) {
-        const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
-        size_t c = 0;
-        while (c < COMPARISONS && comparisons[c].sqlite != constraint->op)
-            c++;
-        if (constraint->usable && c < COMPARISONS && column_of(vtab->table, constraint->iColumn) >= 0)
-            plan_add(&plan, vtab->table, info, i, c);
-    }
-    const struct source_table *definition = vtab->table->definition;
-    bool whole =
-        definition->key_count > 0 && definition->key_count < 32 && plan.key == (1u << definition->key_count) - 1;
-    bool unique = whole && definition->key_is_integer;
-    double most = whole ? 1 : plan.key & 1 ? FACE_PREFIX_ROWS : FACE_EQUAL_ROWS;
-    double rows = plan.equal && plan.rows > most ? most : plan.rows < 1 ? 1 : plan.rows;
-    /* a column that isn't the key's first is hashed once for a join, which is dearer than a key and cheaper than scans */
-    double visited = plan.arguments == 0 ? all : plan.equal && (plan.key & 1) == 0 ? rows + all / 10 : rows;
-    info->estimatedRows = (sqlite3_int64)rows;
-    info->estimatedCost = visited * 0.5 + rows * 2 + (unique ? 0 : 3);
-    info->idxFlags = unique ? SQLITE_INDEX_SCAN_UNIQUE : 0;
-    plan_order(vtab, all, unique, info);
-    return plan_text(&plan, info);
-}
-
 /* ---- Rows. -------------------------------------------------------------------------------------------------------- */
 
 static int fail(struct face_vtab *vtab, rhei_status status, const struct rhei_error *error)
@@ -250,7 +83,7 @@ static int pin_of(struct face_vtab *vtab, struct table_pin **pin)
         return fail(vtab, RHEI_STALE, &error);
     }
     if (connection->pin == NULL) {
-        status = ops_of(vtab->context)->pin(connection->oltp->face->reader, NULL, &connection->pin, &error);
+        status = face_ops_of(vtab->context)->pin(connection->oltp->face->reader, NULL, &connection->pin, &error);
         connection->pinned = NULL;
         connection->pin_sources = UINT32_MAX;
     }
@@ -270,7 +103,7 @@ static int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **result)
     if (cursor == NULL)
         return SQLITE_NOMEM;
     memset(cursor, 0, sizeof *cursor);
-    rhei_status status = ops_of(vtab->context)->open(pin, vtab->table->definition->id, &cursor->rows, &error);
+    rhei_status status = face_ops_of(vtab->context)->open(pin, vtab->table->definition->id, &cursor->rows, &error);
     if (status != RHEI_OK) {
         sqlite3_free(cursor);
         return fail(vtab, status, &error);
@@ -287,7 +120,7 @@ static const struct face_vtab *vtab_of(const struct face_cursor *cursor)
 static int cursor_close(sqlite3_vtab_cursor *base)
 {
     struct face_cursor *cursor = (struct face_cursor *)base;
-    ops_of(vtab_of(cursor)->context)->close(&cursor->rows);
+    face_ops_of(vtab_of(cursor)->context)->close(&cursor->rows);
     sqlite3_free(cursor);
     return SQLITE_OK;
 }
@@ -336,43 +169,147 @@ static int cursor_next(sqlite3_vtab_cursor *base)
 {
     struct face_cursor *cursor = (struct face_cursor *)base;
     cursor->number++;
-    cursor->at_end = !ops_of(vtab_of(cursor)->context)->next(cursor->rows);
+    cursor->at_end = !face_ops_of(vtab_of(cursor)->context)->next(cursor->rows);
     return SQLITE_OK;
+}
+
+/* What xFilter makes of a plan and its values. */
+struct filter {
+    struct table_constraint constraints[FACE_CONSTRAINTS + 1]; /* the last one is scratch */
+    sqlite3_value *kept[FACE_CONSTRAINTS + 1];                 /* what a constraint's value lives in */
+    struct base_arena lists;                                   /* what the values of IN live in */
+    struct table_wish wish;
+    bool none;   /* no row can match */
+    bool partly; /* of some value nothing can be said, so that rows are among the reader's that don't match */
+    int rc;
+};
+
+/* One value of an IN, which SQLite has only until the next one. False: nothing can be said of which rows match. */
+static bool add_listed(struct filter *filter, const struct face_table *table, struct table_constraint *in,
+                       struct rhei_value *values, bool binary, sqlite3_value *value)
+{
+    sqlite3_value *kept = NULL;
+    struct table_constraint one = {.column = in->column, .op = TABLE_EQ};
+    bool said = constrain(&table->definition->columns[in->column], binary, value, &kept, &one);
+    if (said && one.value.type >= RHEI_TEXT && one.value.length > 0) {
+        char *bytes = base_arena_alloc(&filter->lists, one.value.length);
+        filter->rc = bytes == NULL ? SQLITE_NOMEM : filter->rc;
+        if (bytes != NULL)
+            memcpy(bytes, one.value.as.bytes, one.value.length);
+        one.value.as.bytes = bytes;
+    }
+    sqlite3_value_free(kept);
+    if (said) {
+        in->classes &= one.classes;
+        values[in->value_count++] = one.value;
+    }
+    return said || face_key_is_exact(table, in->column); /* which has no text and no BLOB */
+}
+
+static bool add_list(struct filter *filter, const struct face_table *table, struct table_constraint *in, bool binary,
+                     sqlite3_value *list)
+{
+    uint32_t count = 0;
+    bool said = true;
+    sqlite3_value *value = NULL;
+    int rc = sqlite3_vtab_in_first(list, &value);
+    for (; rc == SQLITE_OK && value != NULL; rc = sqlite3_vtab_in_next(list, &value))
+        count += sqlite3_value_type(value) != SQLITE_NULL;
+    struct rhei_value *values = base_arena_zero(&filter->lists, (size_t)count + 1, sizeof *values);
+    filter->rc = values == NULL ? SQLITE_NOMEM : filter->rc;
+    in->classes = ALL_CLASSES;
+    in->values = values;
+    if (rc == SQLITE_OK || rc == SQLITE_DONE)
+        rc = sqlite3_vtab_in_first(list, &value);
+    for (; said && filter->rc == SQLITE_OK && rc == SQLITE_OK && value != NULL; rc = sqlite3_vtab_in_next(list, &value))
+        if (sqlite3_value_type(value) != SQLITE_NULL) /* nothing is equal to it */
+            said = add_listed(filter, table, in, values, binary, value);
+    if (rc != SQLITE_OK && rc != SQLITE_DONE)
+        filter->rc = rc;
+    return said;
+}
+
+static void add_compared(struct filter *filter, const struct face_table *table, struct table_constraint *constraint,
+                         bool binary, sqlite3_value *value)
+{
+    sqlite3_value *kept = NULL;
+    bool exact = face_key_is_exact(table, constraint->column);
+    if (constrain(&table->definition->columns[constraint->column], binary, value, &kept, constraint)) {
+        filter->kept[filter->wish.constraint_count++] = kept;
+        return;
+    }
+    sqlite3_value_free(kept);
+    filter->partly = filter->partly || !exact;
+    /* nothing compares with NULL; an integer is smaller than any text or BLOB */
+    filter->none =
+        sqlite3_value_type(value) == SQLITE_NULL || (exact && constraint->op != TABLE_LT && constraint->op != TABLE_LE);
+}
+
+static void add_step(struct filter *filter, const struct face_table *table, const struct face_step *step,
+                     sqlite3_value *value)
+{
+    struct table_constraint *constraint = &filter->constraints[filter->wish.constraint_count];
+    int64_t number = step->op == FACE_LIMIT || step->op == FACE_OFFSET ? sqlite3_value_int64(value) : 0;
+    uint64_t rows = number < 0 ? 0 : (uint64_t)number;
+    *constraint = (struct table_constraint){.column = step->column, .op = step->op};
+    if (step->op == FACE_LIMIT) /* a negative one is none */
+        filter->wish.most = number < 0 ? TABLE_ALL_ROWS : rows;
+    else if (step->op == FACE_OFFSET)
+        filter->wish.skip = rows;
+    else if (step->op != TABLE_IN)
+        add_compared(filter, table, constraint, step->binary, value);
+    else if (add_list(filter, table, constraint, step->binary, value))
+        filter->wish.constraint_count++;
+    else
+        filter->partly = true;
+}
+
+static void settle_limits(struct filter *filter, bool skips)
+{
+    struct table_wish *wish = &filter->wish;
+    BASE_INVARIANT(!skips || !filter->partly);
+    if (!skips) { /* SQLite leaves them out itself */
+        wish->most = wish->skip > TABLE_ALL_ROWS - wish->most ? TABLE_ALL_ROWS : wish->most + wish->skip;
+        wish->skip = 0;
+    }
+    if (filter->partly)
+        wish->most = TABLE_ALL_ROWS;
+}
+
+static void filter_reset(struct filter *filter)
+{
+    for (int i = 0; i <= FACE_CONSTRAINTS; i++)
+        sqlite3_value_free(filter->kept[i]);
+    base_arena_reset(&filter->lists);
 }
 
 static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan, int count, sqlite3_value **values)
 {
     struct face_cursor *cursor = (struct face_cursor *)base;
     struct face_vtab *vtab = (struct face_vtab *)base->pVtab;
-    struct table_constraint constraints[FACE_CONSTRAINTS];
-    sqlite3_value *kept[FACE_CONSTRAINTS] = {NULL};
-    uint32_t used = 0;
-    bool none = false;
-    char *step = (char *)(uintptr_t)plan + strlen(plan) + 1;
-    for (int i = 0; i < count && i < FACE_CONSTRAINTS && !none; i++) {
-        long column = strtol(step, &step, 10), op = strtol(step, &step, 10), binary = strtol(step, &step, 10);
-        step++;
-        BASE_INVARIANT(column >= 0 && (uint32_t)column < vtab->table->definition->column_count);
-        constraints[used].column = (uint32_t)column;
-        constraints[used].op = (uint8_t)op;
-        none = sqlite3_value_type(values[i]) == SQLITE_NULL; /* nothing compares with it */
-        used += !none && constrain(&vtab->table->definition->columns[column], binary != 0, values[i], &kept[i],
-                                   &constraints[used]);
+    const struct source_table *definition = vtab->table->definition;
+    const struct table_order order = {definition->key_columns, definition->key_count, (number & FACE_BACKWARDS) != 0};
+    struct filter filter = {.wish = {.most = TABLE_ALL_ROWS, .order = (number & FACE_ORDERED) ? &order : NULL}};
+    struct face_step step;
+    const char *steps = face_plan_steps(plan);
+    for (int i = 0; i < count && !filter.none && filter.rc == SQLITE_OK; i++) {
+        steps = face_plan_step(steps, &step);
+        BASE_INVARIANT(step.column < definition->column_count);
+        add_step(&filter, vtab->table, &step, values[i]);
     }
-    int rc = SQLITE_OK;
+    struct table_wish *wish = &filter.wish;
+    wish->constraints = filter.constraints;
+    settle_limits(&filter, (number & FACE_SKIPS) != 0);
+    int rc = filter.rc;
     cursor->number = 0;
-    cursor->at_end = none;
-    if (!none) {
+    cursor->at_end = filter.none;
+    if (rc == SQLITE_OK && !filter.none) {
         struct rhei_error error = RHEI_ERROR_INIT;
-        const struct source_table *definition = vtab->table->definition;
-        const struct table_order order = {definition->key_columns, definition->key_count,
-                                          number == KEY_ORDER_BACKWARDS};
-        rhei_status status =
-            ops_of(vtab->context)->seek(cursor->rows, constraints, used, number == ANY_ORDER ? NULL : &order, &error);
+        rhei_status status = face_ops_of(vtab->context)->seek(cursor->rows, wish, &error);
+        cursor->number = (int64_t)wish->skip;
         rc = status == RHEI_OK ? cursor_next(base) : fail(vtab, status, &error);
     }
-    for (int i = 0; i < FACE_CONSTRAINTS; i++)
-        sqlite3_value_free(kept[i]);
+    filter_reset(&filter);
     return rc;
 }
 
@@ -386,7 +323,7 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int co
     struct face_cursor *cursor = (struct face_cursor *)base;
     struct rhei_value value;
     BASE_INVARIANT(!cursor->at_end && (uint32_t)column < vtab_of(cursor)->table->definition->column_count);
-    ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)column, &value);
+    face_ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)column, &value);
     switch (value.type) {
     case RHEI_INTEGER:
         sqlite3_result_int64(out, value.as.integer);
@@ -416,7 +353,7 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
     const struct face_table *table = vtab_of(cursor)->table;
     struct rhei_value value = {.type = RHEI_INTEGER, .as.integer = cursor->number};
     if (table->rowid_column >= 0)
-        ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)table->rowid_column, &value);
+        face_ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)table->rowid_column, &value);
     *rowid = value.type == RHEI_INTEGER ? value.as.integer : 0;
     return SQLITE_OK;
 }
@@ -433,7 +370,7 @@ int face_module_register(sqlite3 *db, struct face_context *context)
         .iVersion = 4,
         .xCreate = vtab_connect,
         .xConnect = vtab_connect,
-        .xBestIndex = vtab_best_index,
+        .xBestIndex = face_best_index,
         .xDisconnect = vtab_disconnect,
         .xDestroy = vtab_disconnect,
         .xOpen = cursor_open,

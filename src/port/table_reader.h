@@ -28,7 +28,7 @@ struct table_freshness {
     uint32_t sources; /* bits of source_bit_of_table: who must be as new as that; the others may be away */
 };
 
-enum table_comparison { TABLE_EQ, TABLE_LT, TABLE_LE, TABLE_GT, TABLE_GE };
+enum table_comparison { TABLE_EQ, TABLE_LT, TABLE_LE, TABLE_GT, TABLE_GE, TABLE_IN };
 
 /*
  * Which rows are wanted. Values are compared as they are stored, in SQLite's order of classes, texts byte by byte. The reader may
@@ -36,9 +36,11 @@ enum table_comparison { TABLE_EQ, TABLE_LT, TABLE_LE, TABLE_GT, TABLE_GE };
  */
 struct table_constraint {
     uint32_t column;
-    uint8_t op;              /* enum table_comparison */
-    uint8_t classes;         /* bits 1 << enum rhei_class: of no use if the column holds any other but NULL */
-    struct rhei_value value; /* not NULL; borrowed until the cursor is closed or asked anew */
+    uint8_t op;                      /* enum table_comparison */
+    uint8_t classes;                 /* bits 1 << enum rhei_class: of no use if the column holds any other but NULL */
+    struct rhei_value value;         /* not NULL; borrowed until the seek returns */
+    const struct rhei_value *values; /* of TABLE_IN, instead: one of these, none of them NULL; borrowed as well */
+    uint32_t value_count;            /* 0: no row */
 };
 
 /* The order in which rows are wanted: by these columns, values as above; rows that are equal in all of them come in any. */
@@ -48,6 +50,21 @@ struct table_order {
     bool descending;       /* in each */
 };
 enum { TABLE_MOST_ORDER = 8 };
+
+struct table_wish {
+    const struct table_constraint *constraints; /* all of them */
+    uint32_t constraint_count;
+    const struct table_order
+        *order; /* NULL: any, which costs nothing; else rows are looked at first, and sorted where they don't lie so */
+    /*
+     * So many of the rows that meet the constraints are left out, the first ones of the order. Anything but 0 only where comparing values
+     * as they are stored is all there is to each constraint: of a column that never holds anything but numbers, with numbers.
+     */
+    uint64_t skip;
+    uint64_t
+        most; /* so many rows behind those are looked at, if comparing as above is all there is; the reader may give more */
+};
+#define TABLE_ALL_ROWS UINT64_MAX
 
 struct table_reader_ops {
     /* Differs whenever the set of tables, or the definition of one, does. Nanoseconds. */
@@ -66,12 +83,8 @@ struct table_reader_ops {
     bool (*rows)(struct table_pin *pin, uint32_t table, uint64_t *rows);
     /* A cursor before its first row of all. RHEI_NOT_FOUND: the state has no such table. */
     rhei_status (*open)(struct table_pin *pin, uint32_t table, struct table_cursor **cursor, struct rhei_error *error);
-    /*
-     * Puts it before the first row that meets all constraints; may be called again and again, which a join does. `order` NULL: in any
-     * order, which costs nothing; else rows are looked at first, and sorted where they don't lie so.
-     */
-    rhei_status (*seek)(struct table_cursor *cursor, const struct table_constraint *constraints, uint32_t count,
-                        const struct table_order *order, struct rhei_error *error);
+    /* Puts it before the first row that is wished for; may be called again and again, which a join does. */
+    rhei_status (*seek)(struct table_cursor *cursor, const struct table_wish *wish, struct rhei_error *error);
     bool (*next)(struct table_cursor *cursor); /* false: there is no more row */
     /* A cell of the row at hand; text and BLOB are the pin's. */
     void (*value)(struct table_cursor *cursor, uint32_t column, struct rhei_value *value);

@@ -8,6 +8,7 @@
 enum { COLUMNS = 4, ROWS = 30000, FAR = 7 };
 static const uint32_t far_table = (uint32_t)FAR << TABLE_SOURCE_SHIFT | 3;
 static const uint8_t any_class = 0x1f;
+static const struct table_wish every_row = {.most = TABLE_ALL_ROWS};
 
 struct fixture {
     struct mirror *mirror;
@@ -140,7 +141,11 @@ static uint64_t count_rows(struct fixture *f, struct table_cursor *cursor, const
     uint64_t rows = 0;
     memset(seen, 0, sizeof seen);
     *given = 0;
-    assert_int_equal(f->reader->ops->seek(cursor, constraints, count, NULL, NULL), RHEI_OK);
+    assert_int_equal(
+        f->reader->ops->seek(
+            cursor, &(struct table_wish){.constraints = constraints, .constraint_count = count, .most = TABLE_ALL_ROWS},
+            NULL),
+        RHEI_OK);
     while (f->reader->ops->next(cursor)) {
         struct rhei_value id, value;
         f->reader->ops->value(cursor, 0, &id);
@@ -213,7 +218,7 @@ static void test_every_row_that_meets_the_constraints_comes_once(void **state)
                                                        .classes = any_class,
                                                        .value = some_value(&random)};
         uint64_t given = 0, every = 0, wanted = 0;
-        assert_int_equal(f->reader->ops->seek(all, NULL, 0, NULL, NULL), RHEI_OK);
+        assert_int_equal(f->reader->ops->seek(all, &every_row, NULL), RHEI_OK);
         while (f->reader->ops->next(all)) {
             bool meets_all = true;
             for (uint32_t i = 0; i < count; i++) {
@@ -254,7 +259,9 @@ static void test_rows_come_in_the_order_that_is_asked_for(void **state)
         uint64_t rows = 0, given = 0, wanted = 0;
         struct rhei_value before[2], now[2];
         (void)count_rows(f, cursor, &constraint, count, count, &wanted);
-        assert_int_equal(f->reader->ops->seek(cursor, &constraint, count, &order, NULL), RHEI_OK);
+        assert_int_equal(
+            f->reader->ops->seek(cursor, &(struct table_wish){&constraint, count, &order, 0, TABLE_ALL_ROWS}, NULL),
+            RHEI_OK);
         for (; f->reader->ops->next(cursor); given++) {
             int by = 0;
             for (uint32_t i = 0; i < order.column_count; i++) {
@@ -272,6 +279,126 @@ static void test_rows_come_in_the_order_that_is_asked_for(void **state)
     f->reader->ops->unpin(&pin);
 }
 
+static struct table_constraint random_list(struct model_random *random, uint32_t column, struct rhei_value values[8])
+{
+    uint32_t count = (uint32_t)model_below(random, 8);
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = some_value(random);
+    return (struct table_constraint){
+        .column = column, .op = TABLE_IN, .classes = any_class, .values = values, .value_count = count};
+}
+
+/* Does the row at hand have one of them? */
+static bool is_listed(struct fixture *f, struct table_cursor *cursor, const struct table_constraint *list)
+{
+    struct rhei_value value;
+    bool found = false;
+    f->reader->ops->value(cursor, list->column, &value);
+    for (uint32_t i = 0; i < list->value_count && value.type != RHEI_NULL; i++)
+        found = found || compare(&value, &list->values[i]) == 0;
+    return found;
+}
+
+/* Lists by zones at first, by hashes later: every row that has one of the values, in whatever order it is asked for. */
+static void test_rows_that_have_one_of_some_values(void **state)
+{
+    struct fixture *f = *state;
+    struct model_random random = {31};
+    for (int round = 0; round < 80; round++) {
+        struct table_pin *pin = must_pin(f);
+        struct table_cursor *cursor = NULL, *all = NULL;
+        assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+        assert_int_equal(f->reader->ops->open(pin, far_table, &all, NULL), RHEI_OK);
+        uint32_t column = (uint32_t)model_below(&random, COLUMNS), key = 0;
+        for (int times = 0; times < 4; times++) {
+            struct rhei_value values[8];
+            struct table_constraint list = random_list(&random, column, values);
+            const struct table_order order = {&key, 1, model_below(&random, 2) != 0};
+            const struct table_wish wish = {&list, 1, model_below(&random, 2) ? &order : NULL, 0, TABLE_ALL_ROWS};
+            uint64_t wanted = 0, found = 0;
+            int64_t before = 0;
+            assert_int_equal(f->reader->ops->seek(all, &every_row, NULL), RHEI_OK);
+            while (f->reader->ops->next(all))
+                wanted += is_listed(f, all, &list);
+            assert_int_equal(f->reader->ops->seek(cursor, &wish, NULL), RHEI_OK);
+            while (f->reader->ops->next(cursor)) {
+                struct rhei_value id;
+                f->reader->ops->value(cursor, 0, &id);
+                assert_true(wish.order == NULL || found == 0 || (id.as.integer < before) == order.descending);
+                before = id.as.integer;
+                found += is_listed(f, cursor, &list);
+            }
+            assert_int_equal(found, wanted);
+        }
+        f->reader->ops->close(&all);
+        f->reader->ops->close(&cursor);
+        f->reader->ops->unpin(&pin);
+    }
+}
+
+/* One of the keys' constraints, or none: rows that the reader may leave out. */
+static uint32_t key_constraint(struct model_random *random, struct table_constraint *constraint,
+                               struct rhei_value values[8])
+{
+    uint32_t which = (uint32_t)model_below(random, 4);
+    if (which == 0)
+        return 0;
+    if (which == 1) {
+        *constraint = random_list(random, 0, values);
+        for (uint32_t i = 0; i < constraint->value_count; i++)
+            values[i] = model_integer((int64_t)model_below(random, ROWS));
+        return 1;
+    }
+    *constraint = (struct table_constraint){.column = 0,
+                                            .op = (uint8_t)model_below(random, TABLE_GE + 1),
+                                            .classes = any_class,
+                                            .value = model_integer((int64_t)model_below(random, ROWS))};
+    return 1;
+}
+
+/* The first rows of all are left out, as many as asked for; of an order, those that come first in it. */
+static void test_rows_that_are_left_out(void **state)
+{
+    struct fixture *f = *state;
+    struct model_random random = {37};
+    static int64_t ids[ROWS];
+    const uint32_t key = 0;
+    for (int round = 0; round < 300; round++) {
+        struct table_pin *pin = must_pin(f);
+        struct table_cursor *cursor = NULL;
+        struct rhei_value values[8], id;
+        struct table_constraint constraint;
+        const struct table_order order = {&key, 1, model_below(&random, 2) != 0};
+        struct table_wish wish = {.constraints = &constraint,
+                                  .constraint_count = key_constraint(&random, &constraint, values),
+                                  .order = model_below(&random, 3) ? &order : NULL,
+                                  .most = TABLE_ALL_ROWS};
+        uint64_t count = 0, left = 0;
+        assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
+        for (int times = 0; times < 4; times++) { /* by zones, then by a hash; chosen by a heap, then sorted */
+            wish.skip = 0;
+            wish.most = TABLE_ALL_ROWS;
+            assert_int_equal(f->reader->ops->seek(cursor, &wish, NULL), RHEI_OK);
+            for (count = 0; f->reader->ops->next(cursor); count++) {
+                f->reader->ops->value(cursor, 0, &id);
+                ids[count] = id.as.integer;
+            }
+            wish.skip = model_below(&random, model_below(&random, 2) ? 9 : ROWS);
+            wish.most = model_below(&random, 2) ? TABLE_ALL_ROWS : model_below(&random, 50);
+            assert_int_equal(f->reader->ops->seek(cursor, &wish, NULL), RHEI_OK);
+            for (left = 0; f->reader->ops->next(cursor); left++) {
+                f->reader->ops->value(cursor, 0, &id);
+                assert_true(wish.skip + left < count);
+                assert_true(id.as.integer == ids[wish.skip + left]);
+            }
+            uint64_t behind = count < wish.skip ? 0 : count - wish.skip;
+            assert_true(left <= behind && left >= (wish.most < behind ? wish.most : behind));
+        }
+        f->reader->ops->close(&cursor);
+        f->reader->ops->unpin(&pin);
+    }
+}
+
 /* A constraint that isn't about all that the column holds takes nothing away. */
 static void test_a_constraint_of_other_classes_is_left_out(void **state)
 {
@@ -279,7 +406,8 @@ static void test_a_constraint_of_other_classes_is_left_out(void **state)
     struct table_pin *pin = must_pin(f);
     struct table_cursor *cursor = NULL;
     uint64_t rows = 0, given = 0;
-    struct table_constraint numbers = {3, TABLE_EQ, 1 << RHEI_INTEGER | 1 << RHEI_REAL, model_integer(5)};
+    struct table_constraint numbers = {
+        .column = 3, .op = TABLE_EQ, .classes = 1 << RHEI_INTEGER | 1 << RHEI_REAL, .value = model_integer(5)};
     assert_true(f->reader->ops->rows(pin, far_table, &rows));
     assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
     for (int i = 0; i < 5; i++) {
@@ -320,7 +448,7 @@ static void test_without_memory_it_says_so(void **state)
         if (status == RHEI_OK)
             status = f->reader->ops->open(pin, far_table, &cursor, NULL);
         if (status == RHEI_OK)
-            status = f->reader->ops->seek(cursor, NULL, 0, NULL, NULL);
+            status = f->reader->ops->seek(cursor, &every_row, NULL);
         base_memory_fail_after(0);
         assert_int_equal(status, RHEI_NO_MEMORY);
         f->reader->ops->close(&cursor);
@@ -335,13 +463,13 @@ static void test_a_hash_that_cannot_be_made_is_done_without(void **state)
     for (uint64_t n = 1; n < 9; n++) {
         struct table_pin *pin = must_pin(f);
         struct table_cursor *cursor = NULL;
-        struct table_constraint key = {0, TABLE_EQ, any_class, model_integer(17)};
+        struct table_constraint key = {.column = 0, .op = TABLE_EQ, .classes = any_class, .value = model_integer(17)};
         assert_int_equal(f->reader->ops->open(pin, far_table, &cursor, NULL), RHEI_OK);
         uint64_t given = 0;
         for (int i = 0; i < 2; i++)
             assert_int_equal(count_rows(f, cursor, &key, 1, 1, &given), 1);
         base_memory_fail_after(n);
-        rhei_status status = f->reader->ops->seek(cursor, &key, 1, NULL, NULL);
+        rhei_status status = f->reader->ops->seek(cursor, &(struct table_wish){&key, 1, NULL, 0, TABLE_ALL_ROWS}, NULL);
         base_memory_fail_after(0);
         assert_true(status == RHEI_OK || status == RHEI_NO_MEMORY);
         for (int i = 0; i < 3; i++)
@@ -357,6 +485,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tables_are_those_of_named_sources, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_row_that_meets_the_constraints_comes_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_come_in_the_order_that_is_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_that_have_one_of_some_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_that_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_constraint_of_other_classes_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_pin_shows_its_state_whatever_happens, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_memory_it_says_so, setup, teardown),
