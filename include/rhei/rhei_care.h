@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file rhei_care.h
- * Looking after a database: mending its column store. The rules of rhei.h hold.
+ * Looking after a database: mending its column store, copying all of it. The rules of rhei.h hold.
  */
 #ifndef RHEI_CARE_H
 #define RHEI_CARE_H
@@ -28,6 +28,40 @@ struct rhei_repair_result {
  */
 RHEI_API rhei_status rhei_repair(rhei_db *db, const char *table, const struct rhei_call_options *options,
                                  struct rhei_repair_result *result, struct rhei_error *error);
+
+/** What rhei_backup() made. */
+struct rhei_backup_result {
+    size_t struct_size;      /**< set it to sizeof before the call; after it, the bytes that were filled */
+    int64_t position;        /**< of the change log: the copy has all of this and nothing of later; 0 without capture */
+    uint64_t database_bytes; /**< of rhei.db */
+    uint64_t olap_bytes;     /**< of the files in rhei.mirror; 0: there is none */
+    uint32_t olap_tables; /**< tables in it, histories not counted; 0, too, where another handle's folder was copied */
+    uint32_t olap_histories; /**< histories in it, the same */
+    int64_t duration_us;
+};
+/**
+ * Copies the database beside running writers, of whatever process, into `folder`, which is empty or is made there (the folder above it must
+ * be there). The copy shows one position: what was committed when the call began is in it, whole transactions, histories included; nothing that
+ * is committed after it is pinned, soon after the beginning. In the folder are
+ *
+ *   rhei.db       the SQLite file, byte by byte but for its identity, which is its own
+ *   rhei.mirror   the column store (olap_path), where the handle keeps it in a folder, or has histories in memory. It goes on in the copy
+ *                 by the log in rhei.db. A handle that is read-only, or beside one that has the folder, copies that one's files
+ *   backup.json   positions, sizes and checksums (XXH64) of all files. It comes last: a folder without it is no backup
+ *
+ * Opening rhei.db with rhei.mirror as its olap_path is the restore. A change buffer (rocksdb_cdc_path) isn't copied: the copy begins one of
+ * its own. Neither are tables of other sources, temporary tables and attached files.
+ *
+ * Writers go on; SQLite's write-ahead log isn't cut before the call ends. In a file without one (no capture) they wait for it. After an error,
+ * RHEI_CANCELLED and RHEI_TIMEOUT, nothing of it is left; after a crash a folder without backup.json.
+ *
+ * RHEI_EXISTS: there is something in the folder, or olap_path has another database's. RHEI_INVALID: it is in a folder of the database itself.
+ * RHEI_FULL, RHEI_IO, RHEI_READ_ONLY, RHEI_NOT_FOUND. RHEI_STALE: the column store is another process's, and what is between its newest
+ * checkpoint and now is in its change buffer alone: make the backup there. RHEI_BUSY. `options` and `result` may be NULL. Any thread, also
+ * while sessions have transactions open, of which nothing is in the copy.
+ */
+RHEI_API rhei_status rhei_backup(rhei_db *db, const char *folder, const struct rhei_call_options *options,
+                                 struct rhei_backup_result *result, struct rhei_error *error);
 
 #ifdef __cplusplus
 }

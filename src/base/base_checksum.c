@@ -32,28 +32,57 @@ static inline uint64_t merge_lane(uint64_t sum, uint64_t lane)
 }
 
 /* Whole stripes of 32 bytes, in four lanes. */
-static uint64_t add_stripes(const unsigned char **bytes, const unsigned char *end)
+static const unsigned char *add_stripes(uint64_t lanes[4], const unsigned char *at, const unsigned char *end)
 {
-    uint64_t a = PRIME_1 + PRIME_2, b = PRIME_2, c = 0, d = 0 - PRIME_1;
-    const unsigned char *at = *bytes;
+    uint64_t a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
     for (; end - at >= 32; at += 32) {
         a = add_word(a, word_at(at));
         b = add_word(b, word_at(at + 8));
         c = add_word(c, word_at(at + 16));
         d = add_word(d, word_at(at + 24));
     }
-    *bytes = at;
-    uint64_t sum = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
-    return merge_lane(merge_lane(merge_lane(merge_lane(sum, a), b), c), d);
+    lanes[0] = a;
+    lanes[1] = b;
+    lanes[2] = c;
+    lanes[3] = d;
+    return at;
 }
 
-uint64_t base_checksum(const void *bytes, size_t len)
+void base_summing_begin(struct base_summing *summing)
+{
+    *summing = (struct base_summing){.lanes = {PRIME_1 + PRIME_2, PRIME_2, 0, 0 - PRIME_1}};
+}
+
+void base_summing_add(struct base_summing *summing, const void *bytes, size_t len)
 {
     const unsigned char *at = bytes;
+    size_t waiting = (size_t)(summing->total % 32), first = waiting == 0 ? 0 : 32 - waiting;
     if (len == 0)
-        return 0xEF46DB3751D8E999u; /* `bytes` may be NULL */
+        return;
+    summing->total += len;
+    if (first > len)
+        first = len;
+    memcpy(summing->rest + waiting, at, first);
+    if (first > 0 && waiting + first < 32)
+        return;
+    if (first > 0)
+        add_stripes(summing->lanes, summing->rest, summing->rest + 32);
     const unsigned char *end = at + len;
-    uint64_t sum = (len >= 32 ? add_stripes(&at, end) : PRIME_5) + len;
+    at = add_stripes(summing->lanes, at + first, end);
+    memcpy(summing->rest, at, (size_t)(end - at));
+}
+
+uint64_t base_summing_end(const struct base_summing *summing)
+{
+    const uint64_t *lanes = summing->lanes;
+    const unsigned char *at = summing->rest, *end = at + summing->total % 32;
+    uint64_t sum = PRIME_5;
+    if (summing->total >= 32) {
+        sum = rotate(lanes[0], 1) + rotate(lanes[1], 7) + rotate(lanes[2], 12) + rotate(lanes[3], 18);
+        for (int i = 0; i < 4; i++)
+            sum = merge_lane(sum, lanes[i]);
+    }
+    sum += summing->total;
     for (; end - at >= 8; at += 8)
         sum = rotate(sum ^ add_word(0, word_at(at)), 27) * PRIME_1 + PRIME_4;
     if (end - at >= 4) {
@@ -67,4 +96,12 @@ uint64_t base_checksum(const void *bytes, size_t len)
     sum = (sum ^ sum >> 33) * PRIME_2;
     sum = (sum ^ sum >> 29) * PRIME_3;
     return sum ^ sum >> 32;
+}
+
+uint64_t base_checksum(const void *bytes, size_t len)
+{
+    struct base_summing summing;
+    base_summing_begin(&summing);
+    base_summing_add(&summing, bytes, len);
+    return base_summing_end(&summing);
 }

@@ -8,4 +8,13 @@
 
 uint64_t base_checksum(const void *bytes, size_t len);
 
+/* The same of bytes that come one part after another. Owner thread. */
+struct base_summing {
+    uint64_t lanes[4], total;
+    unsigned char rest[32]; /* total % 32 of them */
+};
+void base_summing_begin(struct base_summing *summing);
+void base_summing_add(struct base_summing *summing, const void *bytes, size_t len);
+uint64_t base_summing_end(const struct base_summing *summing);
+
 #endif

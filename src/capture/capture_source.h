@@ -169,6 +169,9 @@ rhei_status capture_source_prune(struct change_source *base, int64_t position, u
                                  struct rhei_error *error);
 rhei_status capture_source_stamp(struct change_source *base, int64_t position, struct change_stamp *stamp,
                                  struct rhei_error *error);
+/* What the row at the position has of the stamp, in the connection's state. RHEI_NOT_FOUND: it isn't there. */
+rhei_status capture_stamp_row(struct oltp_connection *connection, int64_t position, struct change_stamp *stamp,
+                              struct rhei_error *error);
 /* This engine needs nothing any more. */
 void capture_engine_forget(struct oltp *oltp);
 

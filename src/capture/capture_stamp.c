@@ -28,8 +28,8 @@ static rhei_status stamp_file(struct oltp_connection *connection, struct change_
     return status;
 }
 
-static rhei_status stamp_row(struct oltp_connection *connection, int64_t position, struct change_stamp *stamp,
-                             struct rhei_error *error)
+rhei_status capture_stamp_row(struct oltp_connection *connection, int64_t position, struct change_stamp *stamp,
+                              struct rhei_error *error)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(connection->db,
@@ -60,7 +60,7 @@ rhei_status capture_source_stamp(struct change_source *base, int64_t position, s
     base_mutex_lock(&oltp->describe_lock);
     status = stamp_file(oltp->describer, stamp, error);
     if (status == RHEI_OK && position != 0)
-        status = stamp_row(oltp->describer, position, stamp, error);
+        status = capture_stamp_row(oltp->describer, position, stamp, error);
     base_mutex_unlock(&oltp->describe_lock);
     return status;
 }

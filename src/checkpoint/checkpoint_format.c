@@ -493,6 +493,21 @@ rhei_status checkpoint_read_head(const void *bytes, size_t len, struct checkpoin
     return open_bytes(&reader, bytes, len, head, error);
 }
 
+rhei_status checkpoint_put_again(struct base_buffer *out, const void *bytes, size_t len, struct checkpoint_head *head,
+                                 const struct change_stamp *stamp, struct rhei_error *error)
+{
+    struct reader reader = {.model = NULL};
+    rhei_status status = open_bytes(&reader, bytes, len, head, error);
+    if (status != RHEI_OK)
+        return status;
+    struct checkpoint_head again = *head;
+    again.stamp = *stamp;
+    checkpoint_put_head(out, &again);
+    base_buffer_append(out, reader.at, (size_t)(reader.end - reader.at));
+    checkpoint_put_end(out);
+    return out->failed ? error_no_memory(error) : RHEI_OK;
+}
+
 rhei_status checkpoint_apply(struct checkpoint_model *model, const void *bytes, size_t len, struct rhei_error *error)
 {
     struct reader reader = {.model = model};

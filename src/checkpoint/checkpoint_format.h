@@ -50,6 +50,9 @@ void checkpoint_put_piece(struct base_buffer *out, uint32_t table, uint64_t uid,
 /* Rows that died, as a portable Roaring bitmap of 64 bits over uid * 65,536 + place (checkpoint_dead.h). */
 void checkpoint_put_dead(struct base_buffer *out, uint32_t table, const void *bytes, size_t len);
 void checkpoint_put_end(struct base_buffer *out);
+/* All of a manifest or delta again, with another stamp in its head. *head goes on as with checkpoint_read_head. RHEI_IO, RHEI_TOO_NEW. */
+rhei_status checkpoint_put_again(struct base_buffer *out, const void *bytes, size_t len, struct checkpoint_head *head,
+                                 const struct change_stamp *stamp, struct rhei_error *error);
 
 enum { CHECKPOINT_NAME_BYTES = 48 };
 void checkpoint_blob_name(uint64_t uid, char name[CHECKPOINT_NAME_BYTES]);

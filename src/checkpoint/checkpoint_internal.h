@@ -6,6 +6,7 @@
 #include "base/base_invariant.h"
 #include "base/base_thread.h"
 #include "checkpoint.h"
+#include "checkpoint_copy.h"
 #include "checkpoint_format.h"
 
 /* A segment as the newest checkpoint has it. */
@@ -83,5 +84,10 @@ rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_res
                             struct rhei_error *error);
 /* checkpoint_write.c: under run_lock. */
 rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error);
+/* All that the snapshot has, by `target`, a handle that was never opened and has the other store. */
+rhei_status checkpoint_write_export(struct checkpoint *target, const struct checkpoint_export *export,
+                                    struct rhei_error *error);
+/* checkpoint_copy.c: so many bytes more were written; what its check says. */
+rhei_status checkpoint_export_goes_on(const struct checkpoint_export *export, uint64_t bytes, struct rhei_error *error);
 
 #endif

@@ -46,6 +46,7 @@ struct blobs { /* on their way to the store */
 
 struct writing {
     struct checkpoint *checkpoint;
+    const struct checkpoint_export *export; /* into another store than its own; NULL: a checkpoint of this handle */
     struct rhei_error *error;
     struct mirror_snapshot snapshot;
     bool whole; /* a manifest: everything is told anew, though no blob is written twice */
@@ -83,6 +84,8 @@ static rhei_status blobs_flush(struct writing *writing)
     rhei_status status = store->ops->put(store, blobs->blob, blobs->count, writing->error);
     if (status == RHEI_OK)
         writing->written += blobs->bytes;
+    if (status == RHEI_OK && writing->export != NULL)
+        status = checkpoint_export_goes_on(writing->export, blobs->bytes, writing->error);
     blobs_free(blobs);
     checkpoint_fault(writing->checkpoint, "checkpoint.segments");
     return status;
@@ -306,7 +309,6 @@ static rhei_status write_tables(struct writing *writing)
 static rhei_status make_head(struct writing *writing, struct checkpoint_head *head)
 {
     struct checkpoint *checkpoint = writing->checkpoint;
-    const struct change_source_ops *source = checkpoint->config.source->ops;
     *head = (struct checkpoint_head){.kind = writing->whole ? CHECKPOINT_BASE : CHECKPOINT_DELTA,
                                      .base = checkpoint->head.base,
                                      .number = checkpoint->head.number + 1,
@@ -318,6 +320,11 @@ static rhei_status make_head(struct writing *writing, struct checkpoint_head *he
             head->base = base_random_u64();
         while (head->base == 0);
     }
+    if (writing->export != NULL) {
+        head->stamp = writing->export->stamp;
+        return RHEI_OK;
+    }
+    const struct change_source_ops *source = checkpoint->config.source->ops;
     return source->stamp(checkpoint->config.source, head->position, &head->stamp, writing->error);
 }
 
@@ -412,6 +419,13 @@ static rhei_status run(struct writing *writing)
     return status;
 }
 
+static void reset(struct writing *writing)
+{
+    blobs_free(&writing->blobs);
+    checkpoint_set_reset(&writing->set);
+    base_buffer_reset(&writing->out);
+}
+
 rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error)
 {
     struct writing writing = {.checkpoint = checkpoint, .error = error, .whole = whole_is_due(checkpoint)};
@@ -425,8 +439,24 @@ rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *e
     else
         checkpoint->whole_wanted = true; /* which takes away what this one left over */
     mirror_snapshot_release(&writing.snapshot);
-    blobs_free(&writing.blobs);
-    checkpoint_set_reset(&writing.set);
-    base_buffer_reset(&writing.out);
+    reset(&writing);
     return status;
+}
+
+rhei_status checkpoint_write_export(struct checkpoint *target, const struct checkpoint_export *export,
+                                    struct rhei_error *error)
+{
+    struct writing writing = {
+        .checkpoint = target, .export = export, .error = error, .whole = true, .snapshot = *export->snapshot};
+    rhei_status status = run(&writing);
+    reset(&writing);
+    return status;
+}
+
+void checkpoint_count_kept(const struct mirror_snapshot *snapshot, uint32_t *tables, uint32_t *histories)
+{
+    static const uint32_t first_history = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
+    *tables = *histories = 0;
+    for (uint32_t id = 0; next_kept(snapshot, &id) != NULL; id++)
+        ++*(id >= first_history ? histories : tables);
 }

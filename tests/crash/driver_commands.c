@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "driver.h"
+#include "rhei/rhei_care.h"
 
 typedef rhei_status (*command)(struct lane *lane, struct words *words, struct rhei_error *error);
 
@@ -559,6 +560,20 @@ static rhei_status do_info(struct lane *lane, struct words *words, struct rhei_e
     return RHEI_OK;
 }
 
+static rhei_status do_backup(struct lane *lane, struct words *words, struct rhei_error *error)
+{
+    struct rhei_backup_result result = {.struct_size = sizeof result};
+    struct rhei_call_options options = {
+        .struct_size = sizeof options, .timeout_ms = words_number(words, "timeout", 0), .cancel = lane->driver->cancel};
+    rhei_status status = rhei_backup(lane->driver->db, sql_of(words), &options, &result, error);
+    if (status == RHEI_OK) {
+        say(lane, "ok");
+        text_print(&lane->reply, " %" PRId64 " %" PRIu64 " %" PRIu64 " %u\n", result.position, result.database_bytes,
+                   result.olap_bytes, result.olap_histories);
+    }
+    return status;
+}
+
 static rhei_status do_bank(struct lane *lane, struct words *words, struct rhei_error *error)
 {
     rhei_status status = bank_run(lane, words, error);
@@ -608,6 +623,7 @@ static const struct {
     {"changes_arrow", changes_arrow},
     {"changes_acknowledge", changes_acknowledge},
     {"changes_close", changes_close},
+    {"backup", do_backup},
 };
 
 static void split(char *line, struct words *words)

@@ -258,6 +258,10 @@ class Lane:
         """Number of rows compared; raises RheiError STALE when mirror and table differ."""
         return int(self.ok("verify", *([text_word(table)] if table else []))[0])
 
+    def backup(self, folder, timeout_ms=0):
+        """position, bytes of the database, bytes of the column store, histories in it"""
+        return tuple(map(int, self.ok("backup", text_word(str(folder)), f"timeout={timeout_ms}", timeout=180)))
+
     def status(self):
         pairs = dict(word.split("=", 1) for word in self.ok("status"))
         error = bytes.fromhex(pairs.pop("last_error")).decode()

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rh_command_names[] = {"exec",   "query",  "sync",    "status",   "info", "import", "verify",
-                                        "repair", "detach", "changes", "settings", "help", NULL};
+const char *const rh_command_names[] = {"exec",   "query",  "sync",   "status",  "info",     "import", "verify",
+                                        "repair", "backup", "detach", "changes", "settings", "help",   NULL};
 
 enum option_id {
     OPTION_DB = 256,
@@ -104,7 +104,8 @@ static unsigned commands_of(int option)
     case OPTION_CONFIG:
         return EVERYWHERE & ~ONLY(RH_COMMAND_SETTINGS);
     case OPTION_TIMEOUT:
-        return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR);
+        return STATEMENTS | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR) |
+               ONLY(RH_COMMAND_BACKUP);
     case OPTION_RATE:
         return ONLY(RH_COMMAND_VERIFY) | ONLY(RH_COMMAND_REPAIR);
     case OPTION_FORMAT:
@@ -133,7 +134,7 @@ static unsigned commands_of(int option)
         return ONLY(RH_COMMAND_CHANGES);
     case OPTION_JSON:
         return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) |
-               ONLY(RH_COMMAND_REPAIR);
+               ONLY(RH_COMMAND_REPAIR) | ONLY(RH_COMMAND_BACKUP);
     case OPTION_CREATE:
     case OPTION_KEY:
     case OPTION_DELIMITER:
@@ -420,6 +421,13 @@ static bool take_words(struct rh_args *args, char **words, int count, struct rh_
     case RH_COMMAND_VERIFY:
     case RH_COMMAND_REPAIR:
         args->table = count > 0 ? words[0] : NULL;
+        return no_more(words, count, 1, args, why);
+    case RH_COMMAND_BACKUP:
+        if (count < 1 || words[0][0] == '\0') {
+            rh_buffer_add_text(why, "rh backup needs a folder, empty or not there yet: rh backup DIR");
+            return false;
+        }
+        args->folder = words[0];
         return no_more(words, count, 1, args, why);
     case RH_COMMAND_IMPORT:
         if (count < 2) {

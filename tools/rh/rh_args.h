@@ -20,6 +20,7 @@ enum rh_command {
     RH_COMMAND_IMPORT,
     RH_COMMAND_VERIFY,
     RH_COMMAND_REPAIR,
+    RH_COMMAND_BACKUP,
     RH_COMMAND_DETACH,
     RH_COMMAND_CHANGES,
     RH_COMMAND_SETTINGS,
@@ -68,6 +69,7 @@ struct rh_args {
     bool read_only, capture;
     const char *sql, *file; /* the SQL: an argument, a file, or neither (standard input) */
     const char *table;      /* verify, repair: one table only */
+    const char *folder;     /* backup: where to */
     struct rh_params params;
     struct rhei_freshness freshness;
     const char *as_of; /* NULL: the present */

@@ -12,6 +12,7 @@ static const char overview[] =
     "  rh sync                    bring the column store to every commit, and report\n"
     "  rh verify [TABLE]          compare tables with the column store\n"
     "  rh repair [TABLE]          build again what differs\n"
+    "  rh backup DIR              copy database and column store into a folder, beside writers\n"
     "  rh detach                  take change capture out of the file\n"
     "  rh changes                 follow the changes of all tables, as lines of JSON\n"
     "  rh info                    paths, versions, settings in force\n"
@@ -128,6 +129,18 @@ static const char repair_text[] =
     "  --json             one JSON object\n"
     "  --capture          install change capture into the file, if it has none\n";
 
+static const char backup_text[] =
+    "rh backup DIR [options]: copies the database and the folder of its column store, beside running writers\n"
+    "\n"
+    "DIR is empty, or is made. It gets rhei.db, rhei.mirror (where olap_path of --config has a column store, history\n"
+    "included) and backup.json with positions and checksums, which comes last: without it DIR is no backup. Restore "
+    "by\n"
+    "opening rhei.db with rhei.mirror as its olap_path. Nothing of the original changes.\n"
+    "\n"
+    "  --db FILE, --config FILE\n"
+    "  --timeout MS       end after this many milliseconds; then, and after Ctrl-C, nothing is left of it\n"
+    "  --json             one JSON object\n";
+
 static const char detach_text[] =
     "rh detach [options]: takes triggers, change log and registry out of the file, which is plain SQLite then\n"
     "\n"
@@ -182,6 +195,8 @@ const char *rh_help_text(enum rh_command command)
         return verify_text;
     case RH_COMMAND_REPAIR:
         return repair_text;
+    case RH_COMMAND_BACKUP:
+        return backup_text;
     case RH_COMMAND_DETACH:
         return detach_text;
     case RH_COMMAND_CHANGES:

@@ -38,6 +38,8 @@ static int run(struct rh_tool *tool, int argc)
         return rh_verify_command(tool);
     case RH_COMMAND_REPAIR:
         return rh_repair_command(tool);
+    case RH_COMMAND_BACKUP:
+        return rh_backup_command(tool);
     case RH_COMMAND_DETACH:
         return rh_detach_command(tool);
     case RH_COMMAND_CHANGES:

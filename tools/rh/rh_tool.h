@@ -56,6 +56,7 @@ int rh_info_command(struct rh_tool *tool);
 int rh_import_command(struct rh_tool *tool);
 int rh_verify_command(struct rh_tool *tool);
 int rh_repair_command(struct rh_tool *tool);
+int rh_backup_command(struct rh_tool *tool);
 int rh_detach_command(struct rh_tool *tool);
 int rh_changes_command(struct rh_tool *tool);
 int rh_settings_command(struct rh_tool *tool);

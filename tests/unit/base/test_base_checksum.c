@@ -36,11 +36,29 @@ static void test_each_bit_counts(void **state)
     }
 }
 
+/* Of parts it is the same, wherever they are cut. */
+static void test_sum_of_parts(void **state)
+{
+    (void)state;
+    unsigned char bytes[150];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 41 + 7);
+    for (size_t len = 0; len <= sizeof bytes; len++)
+        for (size_t part = 1; part <= 70; part++) {
+            struct base_summing summing;
+            base_summing_begin(&summing);
+            for (size_t at = 0; at < len; at += part)
+                base_summing_add(&summing, bytes + at, len - at < part ? len - at : part);
+            assert_true(base_summing_end(&summing) == base_checksum(bytes, len));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_sums),
         cmocka_unit_test(test_each_bit_counts),
+        cmocka_unit_test(test_sum_of_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "checkpoint_copy.h"
+
+#include <string.h>
+
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "checkpoint_files.h"
+#include "checkpoint_internal.h"
+
+rhei_status checkpoint_export_goes_on(const struct checkpoint_export *export, uint64_t bytes, struct rhei_error *error)
+{
+    base_progress_add(export->progress, BASE_PROGRESS_BYTES, (int64_t)bytes);
+    rhei_status status = export->check == NULL ? RHEI_OK : export->check(export->check_context);
+    return status == RHEI_OK
+               ? RHEI_OK
+               : error_set(error, status, status == RHEI_TIMEOUT ? "the time limit ended it" : "it was cancelled");
+}
+
+/* ---- Of a snapshot. ------------------------------------------------------------------------------------------------ */
+
+rhei_status checkpoint_export(const struct checkpoint_export *export, struct rhei_error *error)
+{
+    struct checkpoint *target = base_alloc_zero(1, sizeof *target);
+    if (target == NULL)
+        return error_no_memory(error);
+    target->config = (struct checkpoint_config){
+        .store = export->to, .codec = export->codec, .fault = export->fault, .fault_context = export->fault_context};
+    target->next_uid = 1;
+    base_mutex_init(&target->run_lock);
+    base_mutex_init(&target->lock);
+    rhei_status status = checkpoint_files_new(&target->config, &target->files, error);
+    if (status == RHEI_OK)
+        status = checkpoint_write_export(target, export, error);
+    checkpoint_set_reset(&target->set);
+    checkpoint_files_drop(&target->files);
+    base_mutex_destroy(&target->lock);
+    base_mutex_destroy(&target->run_lock);
+    base_free(target);
+    return status;
+}
+
+/* ---- Of another handle's store. ------------------------------------------------------------------------------------ */
+
+struct part { /* the manifest, then delta after delta */
+    void *bytes;
+    size_t len;
+};
+
+struct checkpoint_newest {
+    struct blob_store *from;
+    struct part *parts;
+    size_t count, capacity;
+    struct checkpoint_model model;
+};
+
+/* Takes the bytes. */
+static rhei_status add_part(struct checkpoint_newest *newest, void *bytes, size_t len, struct rhei_error *error)
+{
+    if (!base_grow((void **)&newest->parts, &newest->capacity, newest->count + 1, sizeof *newest->parts)) {
+        base_free(bytes);
+        return error_no_memory(error);
+    }
+    newest->parts[newest->count++] = (struct part){bytes, len};
+    return checkpoint_apply(&newest->model, bytes, len, error);
+}
+
+static rhei_status read_blob(struct blob_store *store, const char *name, void **bytes, size_t *len,
+                             struct rhei_error *error)
+{
+    uint64_t size = 0;
+    rhei_status status = store->ops->size(store, name, &size, error);
+    *bytes = status == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
+    *len = (size_t)size;
+    if (status == RHEI_OK && *bytes == NULL)
+        status = error_no_memory(error);
+    if (status == RHEI_OK)
+        status = store->ops->get(store, name, 0, *bytes, *len, error);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    base_free(*bytes);
+    *bytes = NULL;
+    return status;
+}
+
+static rhei_status read_parts(struct checkpoint_newest *newest, struct rhei_error *error)
+{
+    struct blob_store *store = newest->from;
+    void *bytes = NULL;
+    size_t len = 0;
+    uint64_t version = 0;
+    rhei_status status = store->ops->manifest_read(store, &bytes, &len, &version, error);
+    if (status == RHEI_OK && version == 0)
+        return error_set(error, RHEI_NOT_FOUND, "there is no checkpoint yet");
+    if (status == RHEI_OK)
+        status = add_part(newest, bytes, len, error);
+    while (status == RHEI_OK) {
+        char name[CHECKPOINT_NAME_BYTES];
+        checkpoint_delta_name(newest->model.head.base, newest->model.head.number + 1, name);
+        struct rhei_error why = RHEI_ERROR_INIT;
+        status = read_blob(store, name, &bytes, &len, &why);
+        if (status == RHEI_NOT_FOUND)
+            return RHEI_OK;
+        if (status == RHEI_OK)
+            status = add_part(newest, bytes, len, &why);
+        if (status != RHEI_OK && error != NULL)
+            *error = why;
+    }
+    return status;
+}
+
+rhei_status checkpoint_newest_read(struct blob_store *from, struct checkpoint_newest **result, int64_t *position,
+                                   struct change_stamp *stamp, struct rhei_error *error)
+{
+    struct checkpoint_newest *newest = *result = base_alloc_zero(1, sizeof *newest);
+    if (newest == NULL)
+        return error_no_memory(error);
+    newest->from = from;
+    rhei_status status = read_parts(newest, error);
+    *position = newest->model.head.position;
+    *stamp = newest->model.head.stamp;
+    if (status != RHEI_OK)
+        checkpoint_newest_free(result);
+    return status;
+}
+
+static rhei_status copy_segment(const struct checkpoint_newest *newest, const struct checkpoint_export *export,
+                                uint64_t uid, struct rhei_error *error)
+{
+    char name[CHECKPOINT_NAME_BYTES];
+    void *bytes = NULL;
+    size_t len = 0;
+    checkpoint_blob_name(uid, name);
+    rhei_status status = read_blob(newest->from, name, &bytes, &len, error);
+    if (status != RHEI_OK)
+        return status;
+    struct segment_image image;
+    status = export->codec->open(bytes, len, &image, error); /* nothing damaged is handed on */
+    if (status == RHEI_OK) {
+        image.release(&image);
+        const struct blob blob = {name, bytes, len};
+        status = export->to->ops->put(export->to, &blob, 1, error);
+    }
+    base_free(bytes);
+    return status == RHEI_OK ? checkpoint_export_goes_on(export, len, error) : status;
+}
+
+/* Last what names the others: deltas, and the manifest that they are of behind them. */
+static rhei_status copy_parts(const struct checkpoint_newest *newest, const struct checkpoint_export *export,
+                              struct rhei_error *error)
+{
+    struct checkpoint_head head = {0};
+    struct base_buffer manifest = {0};
+    uint64_t version = 0;
+    rhei_status status =
+        checkpoint_put_again(&manifest, newest->parts[0].bytes, newest->parts[0].len, &head, &export->stamp, error);
+    for (size_t p = 1; p < newest->count && status == RHEI_OK; p++) {
+        struct base_buffer delta = {0};
+        char name[CHECKPOINT_NAME_BYTES];
+        status =
+            checkpoint_put_again(&delta, newest->parts[p].bytes, newest->parts[p].len, &head, &export->stamp, error);
+        checkpoint_delta_name(head.base, head.number, name);
+        const struct blob blob = {name, delta.data, delta.len};
+        if (status == RHEI_OK)
+            status = export->to->ops->put(export->to, &blob, 1, error);
+        base_buffer_reset(&delta);
+    }
+    if (status == RHEI_OK)
+        status = export->to->ops->manifest_swap(export->to, &version, manifest.data, manifest.len, error);
+    base_buffer_reset(&manifest);
+    return status;
+}
+
+rhei_status checkpoint_newest_copy(const struct checkpoint_newest *newest, const struct checkpoint_export *export,
+                                   struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (const struct checkpoint_table *t = newest->model.tables; t != NULL && status == RHEI_OK; t = t->next)
+        for (const struct checkpoint_segment *s = t->segments; s != NULL && status == RHEI_OK; s = s->next)
+            if (!s->in_pieces)
+                status = copy_segment(newest, export, s->uid, error);
+    return status == RHEI_OK ? copy_parts(newest, export, error) : status;
+}
+
+void checkpoint_newest_free(struct checkpoint_newest **handle)
+{
+    struct checkpoint_newest *newest = *handle;
+    if (newest == NULL)
+        return;
+    *handle = NULL;
+    checkpoint_model_reset(&newest->model);
+    for (size_t p = 0; p < newest->count; p++)
+        base_free(newest->parts[p].bytes);
+    base_free(newest->parts);
+    base_free(newest);
+}
