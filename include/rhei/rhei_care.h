@@ -20,11 +20,11 @@ struct rhei_repair_result {
     uint64_t repaired;  /**< tables that differed, or could not be followed, and were built again */
 };
 /**
- * Compares as rhei_verify_with(), builds each table anew that differs or that its mirror could not follow (RHEI_TABLE_FAILED), waits for
+ * Waits for tables that are being built, compares as rhei_verify_with(), builds each table anew that differs or that its mirror could not follow (RHEI_TABLE_FAILED), waits for
  * that, and compares it again. SQLite answers for a table meanwhile. A table that can't be mended doesn't stop the others; the error
  * of the first is returned after the last: RHEI_STALE (it differs again), RHEI_OLAP_UNAVAILABLE (its build failed, the message says
- * why), RHEI_NOT_FOUND (`table` isn't mirrored). Also RHEI_TIMEOUT and RHEI_CANCELLED. *result, which may be NULL, is filled in any
- * case. Any thread.
+ * why), RHEI_NOT_FOUND (`table` isn't mirrored). RHEI_BUSY: nothing was done, for another handle has the folder (`olap_path`), so that what
+ * this one has is in its memory alone. Also RHEI_TIMEOUT and RHEI_CANCELLED. *result, which may be NULL, is filled in any case. Any thread.
  */
 RHEI_API rhei_status rhei_repair(rhei_db *db, const char *table, const struct rhei_call_options *options,
                                  struct rhei_repair_result *result, struct rhei_error *error);

@@ -624,7 +624,8 @@ static rhei_status apply_all(struct capture *capture)
 /* What others have captured and nobody asked for by name isn't mirrored by an engine that registers nothing by itself. */
 static void apply_narrow(const struct oltp *oltp, struct oltp_schema *schema)
 {
-    for (uint32_t i = 0; i < capture_schema_work_count(schema) && oltp_captures(oltp); i++) {
+    bool numbered = oltp_captures(oltp) || oltp_follows(oltp);
+    for (uint32_t i = 0; i < capture_schema_work_count(schema) && numbered; i++) {
         struct capture_table_schema *table = capture_schema_work(schema, i);
         table->number = table->table.source.id;
         if (table->number < (uint32_t)1 << 31 && table->number > schema->highest_number)
@@ -676,6 +677,27 @@ static void apply_still_number(struct oltp *oltp, struct oltp_schema *schema)
     }
 }
 
+static bool apply_numbered_any(const struct oltp_schema *schema)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++)
+        any |= schema->tables[i].table.source.id != 0;
+    return any;
+}
+
+/* What others capture, at the opening of a handle that would follow it. Where it isn't as it must be, nothing is followed. */
+static rhei_status apply_settle_follow(struct oltp *oltp, struct oltp_schema *schema, rhei_status status,
+                                       struct rhei_error *error)
+{
+    bool first = capture_of(oltp)->schema == NULL;
+    if (!first || status == RHEI_NO_MEMORY)
+        return status;
+    bool whole = schema->pieces == CAPTURE_PIECES && schema->has_log;
+    oltp->config.follow = status == RHEI_OK && whole && apply_numbered_any(schema);
+    error_clear(error);
+    return RHEI_OK;
+}
+
 rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
                           bool *complete, struct rhei_error *error)
 {
@@ -685,16 +707,19 @@ rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection,
                               .schema = schema,
                               .cause = CAPTURE_BY_OTHERS,
                               .error = error};
-    rhei_status status = oltp_captures(oltp) ? capture_registry_know(connection, schema, error) : RHEI_OK;
+    bool reads = oltp_captures(oltp) || oltp_follows(oltp);
+    rhei_status status = reads ? capture_registry_know(connection, schema, error) : RHEI_OK;
     bool present = (schema->pieces & CAPTURE_PIECE_META) != 0;
     *complete = false;
-    if (status == RHEI_OK && present && oltp_captures(oltp))
+    if (status == RHEI_OK && present && reads)
         status = capture_registry_check(connection, error);
-    if (status == RHEI_OK && present && oltp_captures(oltp)) {
+    if (status == RHEI_OK && present && reads) {
         status = apply_all(&capture);
         *complete = !capture.incomplete;
     }
-    if (status == RHEI_OK && !oltp_captures(oltp))
+    if (oltp_follows(oltp))
+        status = apply_settle_follow(oltp, schema, status, error);
+    if (status == RHEI_OK && !oltp_captures(oltp) && !oltp_follows(oltp))
         apply_still_number(oltp, schema);
     apply_narrow(oltp, schema);
     apply_none(schema);

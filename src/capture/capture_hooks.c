@@ -33,7 +33,7 @@ static rhei_status hooks_log_position(struct oltp *oltp, struct rhei_error *erro
             status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
         atomic_store(&oltp->log_first, first);
     }
-    if (!oltp_captures(oltp)) { /* a table of that name may be anybody's, and is of no concern */
+    if (!oltp_captures(oltp) && !oltp_follows(oltp)) { /* a table of that name may be anybody's, and is of no concern */
         error_clear(error);
         return RHEI_OK;
     }

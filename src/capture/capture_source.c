@@ -236,6 +236,8 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     rhei_status status = oltp_identity_check(source->oltp, true, error);
     bool known = false, mended = false;
     if (status == RHEI_OK)
+        status = oltp_opening_check(source->oltp, error);
+    if (status == RHEI_OK)
         capture_schema_finish(source->oltp, 1); /* I12 */
     for (int tries = 0; status == RHEI_OK && !known; tries++) {
         if (token != NULL)
@@ -444,6 +446,11 @@ rhei_status capture_change_source(struct oltp *oltp, struct change_source **resu
     if (capture_of(oltp)->source != NULL) {
         *result = &capture_of(oltp)->source->base;
         return RHEI_OK;
+    }
+    if (oltp_follows(oltp)) { /* nobody waits for it with pruning, so it is in no registry */
+        rhei_status followed = capture_source_new(oltp, true, &source, error);
+        *result = followed == RHEI_OK ? &source->base : NULL;
+        return followed;
     }
     if (!oltp_captures(oltp))
         return capture_still_open(oltp, result, error);

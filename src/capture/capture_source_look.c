@@ -126,7 +126,7 @@ void capture_source_narrow_cache(struct capture_source *source)
 
 bool capture_source_is_ordered(struct capture_source *source, int64_t after, int64_t position, uint32_t least)
 {
-    if (!oltp_writes_in_order(source->oltp))
+    if (!oltp_captures(source->oltp) || !oltp_writes_in_order(source->oltp))
         return false;
     if (source->ordered_from >= 0 && oltp_foreign_most(source->oltp) == source->ordered_foreign)
         return after >= source->ordered_from;

@@ -51,6 +51,8 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
 {
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = RHEI_OK;
+    if (checkpoint->config.look)
+        return RHEI_OK;
     base_mutex_lock(&checkpoint->run_lock);
     bool due = mirror_publishes(checkpoint->config.mirror) != checkpoint->seen_publishes;
     int64_t began_ns = base_now_ns();
@@ -147,7 +149,7 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
     checkpoint->seen_publishes = mirror_publishes(config->mirror);
     if (status != RHEI_OK)
         checkpoint_free(&checkpoint);
-    else
+    else if (!config->look)
         checkpoint_evict_init(checkpoint);
     *result = checkpoint;
     return status;
@@ -173,6 +175,7 @@ void checkpoint_free(struct checkpoint **handle)
     *handle = NULL;
     mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
     checkpoint_set_reset(&checkpoint->set);
+    base_free(checkpoint->named);
     checkpoint_files_drop(&checkpoint->files);
     base_cond_destroy(&checkpoint->wake);
     base_mutex_destroy(&checkpoint->lock);

@@ -22,6 +22,8 @@ struct checkpoint_config {
     uint32_t interval_ms;  /* between two checkpoints while there are changes; 0: 10 s */
     uint64_t most_changes; /* changes after which one is made at once; 0: a million */
     uint64_t most_bytes;   /* bytes of rows that came, the same; 0: 64 MiB */
+    bool
+        look; /* nothing in the store is changed: another handle may be at work there. No thread, no checkpoint, no eviction */
     const struct base_log *log;
     void (*fault)(void *context, const char *point); /* tests: called at every named step; may be NULL */
     void *fault_context;
@@ -46,6 +48,11 @@ struct checkpoint_restored {
 rhei_status checkpoint_open(const struct checkpoint_config *config, struct checkpoint **checkpoint,
                             struct checkpoint_restored *restored, struct rhei_error *error);
 /* The calls below may be made by any thread. */
+
+/* Of a look: whoever works there made another checkpoint since, so files of this one, and the changes behind it, may be gone. */
+bool checkpoint_is_overtaken(struct checkpoint *checkpoint);
+/* Of a look: the table was in what was read, whether it could be taken over or not. */
+bool checkpoint_names(const struct checkpoint *checkpoint, uint32_t table);
 
 /* Called after each checkpoint: changes up to the position are durable here and needn't be kept in the source. Before start. */
 void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *context, int64_t position), void *context);

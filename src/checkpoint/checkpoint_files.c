@@ -29,6 +29,7 @@ struct checkpoint_file {
 struct checkpoint_files {
     struct blob_store *store;
     const struct segment_codec *codec;
+    bool look;
     const struct base_log *log;
     void (*fault)(void *context, const char *point);
     void *fault_context;
@@ -45,6 +46,7 @@ rhei_status checkpoint_files_new(const struct checkpoint_config *config, struct 
         return error_no_memory(error);
     files->store = config->store;
     files->codec = config->codec;
+    files->look = config->look;
     files->log = config->log;
     files->fault = config->fault;
     files->fault_context = config->fault_context;
@@ -127,6 +129,11 @@ static void file_damaged(void *context, const char *why)
     struct blob_store *store = file->files->store;
     if (atomic_exchange(&file->told, true))
         return;
+    if (file->files->look) {
+        base_log_write(file->files->log, BASE_LOG_WARN, "checkpoint", "%s of the mirror can't be read: %s", file->name,
+                       why);
+        return;
+    }
     base_log_write(file->files->log, BASE_LOG_WARN, "checkpoint",
                    "%s of the mirror was set aside: %s; its table is built again", file->name, why);
     if (store->ops->set_aside != NULL)

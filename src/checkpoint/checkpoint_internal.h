@@ -40,6 +40,8 @@ struct checkpoint {
     bool whole_wanted;           /* the next one must be a manifest */
     uint64_t manifest_bytes, delta_bytes;
     struct checkpoint_set set;
+    uint32_t *named; /* [named_count] of a look: the tables that were read */
+    uint32_t named_count;
     uint64_t seen_publishes; /* of the mirror, when the newest was made */
 
     base_mutex lock; /* a leaf: the rest */

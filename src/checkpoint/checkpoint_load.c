@@ -6,6 +6,8 @@
  *   2. A table is taken over whole or not at all; one that isn't is built again as any new table.
  *   3. What is damaged is set aside, so that people can look at it, and is never read again.
  *   4. Of a newer version nothing is touched.
+ *   5. A look changes nothing. Whoever works there may replace what is being read: then it is read again, until it was the newest
+ *      both before and after.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,6 +49,10 @@ static void tell(struct loading *loading, const char *what, const char *why)
 static void set_aside(struct loading *loading, const char *name, const char *why)
 {
     struct blob_store *store = loading->checkpoint->config.store;
+    if (loading->checkpoint->config.look) { /* 5. */
+        tell(loading, name == NULL ? "the manifest of the mirror" : name, why);
+        return;
+    }
     tell(loading, name == NULL ? "the manifest of the mirror was set aside, and is made anew" : name, why);
     if (store->ops->set_aside != NULL && store->ops->set_aside(store, name, NULL) == RHEI_OK) {
         if (name == NULL)
@@ -367,13 +373,99 @@ static rhei_status restore_tables(struct loading *loading, struct rhei_error *er
 
 /* ---- All of it. ---------------------------------------------------------------------------------------------------- */
 
-static rhei_status load(struct loading *loading, struct rhei_error *error)
+static void read_newest(struct blob_store *store, struct checkpoint_model *model)
+{
+    for (uint64_t size = 0;;) {
+        char name[CHECKPOINT_NAME_BYTES];
+        checkpoint_delta_name(model->head.base, model->head.number + 1, name);
+        void *bytes = store->ops->size(store, name, &size, NULL) == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
+        bool good = bytes != NULL && store->ops->get(store, name, 0, bytes, (size_t)size, NULL) == RHEI_OK &&
+                    checkpoint_read_head(bytes, (size_t)size, &model->head, NULL) == RHEI_OK;
+        base_free(bytes);
+        if (!good)
+            return;
+    }
+}
+
+static bool is_newest(struct blob_store *store, const struct checkpoint_head *head)
+{
+    struct checkpoint_model model = {.tables = NULL};
+    void *bytes = NULL;
+    size_t len = 0;
+    uint64_t version = 0;
+    bool read = store->ops->manifest_read(store, &bytes, &len, &version, NULL) == RHEI_OK && version > 0 &&
+                checkpoint_read_head(bytes, len, &model.head, NULL) == RHEI_OK;
+    base_free(bytes);
+    if (!read) /* nobody replaced it by that */
+        return true;
+    read_newest(store, &model);
+    return model.head.base == head->base && model.head.number == head->number;
+}
+
+bool checkpoint_is_overtaken(struct checkpoint *checkpoint)
+{
+    return checkpoint->config.look && checkpoint->head.base > 0 &&
+           !is_newest(checkpoint->config.store, &checkpoint->head);
+}
+
+static void forget_read(struct loading *loading)
+{
+    checkpoint_model_reset(&loading->model);
+    while (loading->blobs != NULL) {
+        struct read_blob *blob = loading->blobs;
+        loading->blobs = blob->next;
+        base_free(blob->bytes);
+        base_free(blob);
+    }
+}
+
+static rhei_status read_all(struct loading *loading, struct rhei_error *error)
 {
     rhei_status status = read_manifest(loading, error);
     if (status == RHEI_OK)
         status = read_deltas(loading, error);
     if (status == RHEI_OK)
         status = check_stamp(loading, error);
+    return status;
+}
+
+bool checkpoint_names(const struct checkpoint *checkpoint, uint32_t table)
+{
+    bool named = false;
+    for (uint32_t i = 0; i < checkpoint->named_count; i++)
+        named |= checkpoint->named[i] == table;
+    return named;
+}
+
+static rhei_status note_names(struct loading *loading, struct rhei_error *error)
+{
+    struct checkpoint *checkpoint = loading->checkpoint;
+    uint32_t count = 0;
+    for (const struct checkpoint_table *t = loading->model.tables; t != NULL; t = t->next)
+        count++;
+    checkpoint->named = base_alloc(((size_t)count + 1) * sizeof *checkpoint->named);
+    if (checkpoint->named == NULL)
+        return error_no_memory(error);
+    for (const struct checkpoint_table *t = loading->model.tables; t != NULL; t = t->next)
+        checkpoint->named[checkpoint->named_count++] = t->definition->id;
+    return RHEI_OK;
+}
+
+static rhei_status load(struct loading *loading, struct rhei_error *error)
+{
+    enum { TRIES = 50 };
+    struct checkpoint *checkpoint = loading->checkpoint;
+    rhei_status status = read_all(loading, error);
+    for (int i = 0; i < TRIES && checkpoint->config.look && status == RHEI_OK &&
+                    !is_newest(checkpoint->config.store, &loading->model.head);
+         i++) { /* 5. */
+        forget_read(loading);
+        *loading = (struct loading){.checkpoint = checkpoint, .restored = loading->restored};
+        *loading->restored = (struct checkpoint_restored){.message = ""};
+        status = read_all(loading, error);
+    }
+    if (status == RHEI_OK && checkpoint->config.look)
+        status = note_names(loading, error);
     if (status == RHEI_OK)
         status = restore_tables(loading, error);
     return status;
@@ -402,21 +494,14 @@ rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_res
     checkpoint->next_uid = 1;
     checkpoint->status.position = -1;
     rhei_status status = load(&loading, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK)
         settle(&loading);
-        checkpoint_sweep(checkpoint);
-    } else if (status == RHEI_DONE) {
+    else if (status == RHEI_DONE)
         checkpoint_set_reset(&checkpoint->set);
+    if (!checkpoint->config.look && (status == RHEI_OK || status == RHEI_DONE))
         checkpoint_sweep(checkpoint);
-        status = RHEI_OK;
-    }
-    checkpoint_model_reset(&loading.model);
-    while (loading.blobs != NULL) {
-        struct read_blob *blob = loading.blobs;
-        loading.blobs = blob->next;
-        base_free(blob->bytes);
-        base_free(blob);
-    }
+    status = status == RHEI_DONE ? RHEI_OK : status;
+    forget_read(&loading);
     restored->duration_ns = base_now_ns() - began_ns;
     return status;
 }
@@ -429,20 +514,6 @@ static rhei_status add_size(void *context, const char *name, uint64_t size, stru
     (void)error;
     *(uint64_t *)context += size;
     return RHEI_OK;
-}
-
-static void read_newest(struct blob_store *store, struct checkpoint_model *model)
-{
-    for (uint64_t size = 0;;) {
-        char name[CHECKPOINT_NAME_BYTES];
-        checkpoint_delta_name(model->head.base, model->head.number + 1, name);
-        void *bytes = store->ops->size(store, name, &size, NULL) == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
-        bool good = bytes != NULL && store->ops->get(store, name, 0, bytes, (size_t)size, NULL) == RHEI_OK &&
-                    checkpoint_read_head(bytes, (size_t)size, &model->head, NULL) == RHEI_OK;
-        base_free(bytes);
-        if (!good)
-            return;
-    }
 }
 
 rhei_status checkpoint_peek(struct blob_store *store, struct checkpoint_status *status, struct rhei_error *error)

@@ -4,6 +4,9 @@
  *
  * A folder that can't be used because of what it is (another handle has it, it isn't ours, a newer version's) refuses the opening, for its
  * name is a mistake. One that can't be written leaves the mirror in memory, with a message, for the database goes on without it.
+ *
+ * A read-only handle looks at what another one's checkpoints left there, locked or not, and follows it in memory by the change log (checkpoint.h).
+ * So it changes nothing, and whatever is wrong with the folder is a message.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,8 +30,11 @@ static bool is_a_mistake(rhei_status status)
 
 static rhei_status open_store(struct rhei_db *db, struct rhei_error *error)
 {
-    struct store_local_config store = {
-        .folder = db->olap_path, .log = &db->log, .fault = db->config.fault, .fault_context = db->config.fault_context};
+    struct store_local_config store = {.folder = db->olap_path,
+                                       .read_only = db->config.read_only,
+                                       .log = &db->log,
+                                       .fault = db->config.fault,
+                                       .fault_context = db->config.fault_context};
     return store_local_open(&store, &db->store, error);
 }
 
@@ -40,6 +46,7 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
                                        .store = db->store,
                                        .codec = &codec_arrow,
                                        .interval_ms = db->config.checkpoint_interval_ms,
+                                       .look = db->config.read_only,
                                        .log = &db->log,
                                        .fault = db->config.fault,
                                        .fault_context = db->config.fault_context};
@@ -49,7 +56,35 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
     sync->restored = restored.any;
     sync->restored_position = restored.position;
     sync->histories = restored.histories > 0;
-    sync->keeps_log = true;
+    sync->keeps_log = !db->config.read_only;
+    atomic_store(&db->look_history, db->config.read_only && sync->histories && restored.message[0] == '\0');
+    return RHEI_OK;
+}
+
+bool engine_disk_looks(const struct rhei_config *config)
+{
+    return config->read_only && config->olap_path != NULL &&
+           config->rocksdb_cdc_path == NULL; /* else a buffer may have the log's rows by then */
+}
+
+static rhei_status look(struct rhei_db *db, struct sync_config *sync)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (!oltp_follows(db->oltp)) {
+        if (engine_disk_looks(&db->config))
+            (void)snprintf(db->disk_message, sizeof db->disk_message, "%s",
+                           "the folder isn't looked at: change capture isn't as it must be for that; a handle that may "
+                           "write settles it (rh sync)");
+        return RHEI_OK;
+    }
+    sync->no_verify = true;
+    rhei_status status = open_store(db, &why);
+    if (status == RHEI_OK)
+        status = open_checkpoint(db, sync, &why);
+    if (status == RHEI_NO_MEMORY)
+        return status;
+    if (status != RHEI_OK && status != RHEI_NOT_FOUND) /* no folder yet is no trouble */
+        (void)snprintf(db->disk_message, sizeof db->disk_message, "%.250s", why.message);
     return RHEI_OK;
 }
 
@@ -59,7 +94,7 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
     if (db->olap_path == NULL)
         return RHEI_OK;
     if (db->config.read_only)
-        return RHEI_OK; /* it makes none, and may look while another handle does */
+        return look(db, sync);
     if (db->source->ops->stamp == NULL) {
         db->disk_status = RHEI_UNSUPPORTED;
         in_memory(db, "the database was opened without change capture, which a mirror on disk goes on by");
@@ -87,7 +122,8 @@ rhei_status engine_disk_open(struct rhei_db *db, struct sync_config *sync, struc
 
 bool engine_disk_is_elsewhere(const struct rhei_db *db)
 {
-    return db->olap_path != NULL && db->checkpoint == NULL;
+    return db->olap_path != NULL &&
+           (db->checkpoint == NULL || (db->config.read_only && !atomic_load(&db->look_history)));
 }
 
 rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error)
@@ -97,8 +133,8 @@ rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *err
     if (db->config.read_only)
         return error_set(
             error, RHEI_READ_ONLY,
-            "the history is in the folder \"%.200s\", which a handle that was opened for reading alone doesn't "
-            "take up: open the database for writing",
+            "the history is in the folder \"%.200s\", from which a handle that was opened for reading alone can't take it "
+            "as a whole: open the database for writing",
             db->olap_path);
     return error_set(error, db->disk_status,
                      "the history is in the folder \"%.200s\", which this handle doesn't have: %s", db->olap_path,
@@ -150,12 +186,83 @@ static void peek(struct rhei_db *db, struct checkpoint_status *status)
         store->ops->close(&store);
 }
 
+/* What became of a table of the folder that isn't followed from there any more. */
+static const char *lost_why(const struct rhei_db *db, const struct checkpoint_restored *restored)
+{
+    if (restored->message[0] != '\0')
+        return restored->message;
+    return mirror_damages(db->mirror) > 0 ? "a file of it is damaged (the log names it)"
+                                          : "the change log doesn't tell all that happened since its checkpoint";
+}
+
+static rhei_status overtaken(const struct rhei_db *db, struct rhei_error *error)
+{
+    return error_set(error, RHEI_BUSY, "another handle wrote to the folder \"%s\" while it was read: try again",
+                     db->olap_path);
+}
+
+/* Whether the table is followed from what the mirror had at the opening. */
+static rhei_status is_restored(struct rhei_db *db, uint32_t table, bool *restored, struct rhei_error *error)
+{
+    struct sync_table_status *tables = NULL;
+    size_t count = 0;
+    *restored = false;
+    rhei_status status = sync_get_tables(db->sync, &tables, &count, error);
+    for (size_t i = 0; status == RHEI_OK && i < count; i++)
+        *restored |= tables[i].id == table && tables[i].restored;
+    base_free(tables);
+    return status;
+}
+
+void engine_disk_look_again(struct rhei_db *db)
+{
+    struct sync_table_status *tables = NULL;
+    size_t count = 0;
+    bool whole = sync_get_tables(db->sync, &tables, &count, NULL) == RHEI_OK;
+    for (size_t i = 0; whole && i < count; i++)
+        whole = tables[i].restored || !checkpoint_names(db->checkpoint, tables[i].id);
+    base_free(tables);
+    if (!whole)
+        atomic_store(&db->look_history, false);
+}
+
+rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *table, struct rhei_error *error)
+{
+    struct checkpoint_status disk;
+    bool restored = false;
+    if (db->checkpoint == NULL || !db->config.read_only)
+        return RHEI_OK;
+    checkpoint_get_status(db->checkpoint, &disk);
+    bool named = disk.restored.any ? checkpoint_names(db->checkpoint, table->id) : disk.restored.message[0] != '\0';
+    if (!named) /* it isn't in the folder yet */
+        return RHEI_OK;
+    rhei_status status = is_restored(db, table->id, &restored, error);
+    if (status != RHEI_OK || restored)
+        return status;
+    if (checkpoint_is_overtaken(db->checkpoint))
+        return overtaken(db, error);
+    return error_set(error, RHEI_STALE,
+                     "table \"%s\" can't be taken from the folder \"%s\": %s; mend it with rhei_repair", table->name,
+                     db->olap_path, lost_why(db, &disk.restored));
+}
+
+rhei_status engine_disk_judge(struct rhei_db *db, rhei_status status, struct rhei_error *error)
+{
+    if (db->checkpoint == NULL || !db->config.read_only || mirror_damages(db->mirror) == 0)
+        return status;
+    return checkpoint_is_overtaken(db->checkpoint) ? overtaken(db, error) : status;
+}
+
 void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status)
 {
     *status = (struct checkpoint_status){.position = -1};
     if (db->checkpoint != NULL)
         checkpoint_get_status(db->checkpoint, status);
-    else if (db->olap_path != NULL && db->disk_message[0] == '\0')
+    if (db->checkpoint != NULL && db->config.read_only) { /* what is there by now */
+        const struct checkpoint_restored restored = status->restored;
+        peek(db, status);
+        status->restored = restored;
+    } else if (db->checkpoint == NULL && db->olap_path != NULL && db->disk_message[0] == '\0')
         peek(db, status);
 }
 

@@ -8,13 +8,15 @@
 
 static const char message[] = "a file of the column store is damaged: it was set aside, and its table is built again; "
                               "ask again";
+static const char message_of_a_look[] = "a file of the column store's folder is damaged: its table is built again in "
+                                        "memory, so ask again; rh repair mends the folder";
 
 rhei_status engine_guard_check(const struct rhei_rows *rows, struct rhei_error *error)
 {
     if (rows->db->checkpoint == NULL || rows->state.snapshot.slot == NULL || !mirror_is_damaged(&rows->state.snapshot))
         return RHEI_OK;
     sync_mend(rows->db->sync);
-    return error_set(error, RHEI_IO, "%s", message);
+    return error_set(error, RHEI_IO, "%s", rows->db->config.read_only ? message_of_a_look : message);
 }
 
 struct guard {

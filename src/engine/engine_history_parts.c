@@ -31,7 +31,16 @@ bool engine_keeps_history(const struct rhei_db *db, const char *table)
 rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error)
 {
     *histories = (struct engine_histories){.held = false};
-    rhei_status status = mirror_snapshot_take(db->mirror, &histories->snapshot);
+    rhei_status status = RHEI_OK;
+    if (oltp_follows(db->oltp) && atomic_load(&db->look_history)) { /* what the log has by now can't be lost any more */
+        status = sync_cycle(db->sync, NULL, error);
+        if (status != RHEI_OK)
+            return status;
+        engine_disk_look_again(db);
+    }
+    if (engine_disk_is_elsewhere(db))
+        return RHEI_OK;
+    status = mirror_snapshot_take(db->mirror, &histories->snapshot);
     if (status != RHEI_OK)
         return error_no_memory(error);
     histories->held = true;

@@ -51,6 +51,7 @@ struct rhei_db {
     struct checkpoint *checkpoint;
     char disk_message[256];       /* why it is in memory alone though olap_path is set; "" */
     rhei_status disk_status;      /* what the folder's opening came to then */
+    atomic_bool look_history;     /* a look's: the history in the folder is followed without a gap */
     struct engine_buffer *buffer; /* of buffer_path; NULL: changes stay in the log */
     char buffer_message[256];     /* why, or what was set aside; "" */
     struct route *route;
@@ -287,6 +288,17 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
 bool engine_disk_is_elsewhere(const struct rhei_db *db);
 /* RHEI_OK: it isn't. RHEI_READ_ONLY, RHEI_BUSY, or what else stood in the way of the folder: a question about the past can't be answered. */
 rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error);
+/* Of a look, after a cycle: whether the history in the folder is followed still. */
+void engine_disk_look_again(struct rhei_db *db);
+/* The handle looks at what is in the folder: read-only, and the log has what the folder lacks. */
+bool engine_disk_looks(const struct rhei_config *config);
+/*
+ * Whether a table's mirror is that of the folder, as verify wants it where a handle looks. RHEI_STALE: it should be, and isn't; RHEI_BUSY: another
+ * handle made a checkpoint meanwhile.
+ */
+rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *table, struct rhei_error *error);
+/* The same of a difference that a comparison found, which may be one of files that were taken away meanwhile. */
+rhei_status engine_disk_judge(struct rhei_db *db, rhei_status status, struct rhei_error *error);
 /* A last checkpoint. Before sync and mirror are closed. */
 void engine_disk_finish(struct rhei_db *db);
 void engine_disk_close(struct rhei_db *db); /* after the mirror */

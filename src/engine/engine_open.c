@@ -129,6 +129,7 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .must_exist = config->must_exist,
         .capture = !config->read_only,
         .capture_if_present = config->capture_if_present,
+        .follow = config->olap_backend != RHEI_OLAP_NONE && engine_disk_looks(config),
         .auto_register = !config->no_auto_register,
         .named = db->settings != NULL ? engine_config_names : NULL,
         .named_context = db->settings,

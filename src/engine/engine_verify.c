@@ -54,7 +54,11 @@ static rhei_status build_anew(struct verify_call *call, const struct source_tabl
 static rhei_status verify_table(struct verify_call *call, const struct source_table *table, struct rhei_error *error)
 {
     uint64_t rows = 0;
-    rhei_status status = engine_compare_table(call->db, table, &call->pace, &rows, error);
+    rhei_status status = engine_disk_check(call->db, table, error);
+    if (status == RHEI_OK)
+        status = engine_compare_table(call->db, table, &call->pace, &rows, error);
+    if (status == RHEI_STALE)
+        status = engine_disk_judge(call->db, status, error);
     if (call->repair && (status == RHEI_STALE || status == RHEI_OLAP_UNAVAILABLE)) {
         base_log_write(&call->db->log, BASE_LOG_WARN, "engine", "%s; it is built again", error->message);
         rows = 0;
@@ -108,6 +112,15 @@ static rhei_status verify_named(struct verify_call *call, const char *table, str
     return first;
 }
 
+static rhei_status wait_built(struct verify_call *call, struct rhei_error *error)
+{
+    struct sync_stop stop = {engine_limits_check, &call->limits, engine_limits_counts(&call->limits)};
+    struct oltp_stop writes;
+    base_progress_step(stop.progress, "building the column store", NULL, BASE_PROGRESS_ROWS, -1);
+    rhei_status status = capture_finish_tables(call->db->oltp, 0, engine_stop(&call->limits, &writes), error);
+    return status == RHEI_OK ? sync_build(call->db->sync, true, 0, &stop, error) : status;
+}
+
 static rhei_status run(struct verify_call *call, const char *table, const struct rhei_call_options *options,
                        struct rhei_error *error)
 {
@@ -117,11 +130,20 @@ static rhei_status run(struct verify_call *call, const char *table, const struct
     if (call->db->sync == NULL)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
                          "there is no column store to compare with: this handle was opened with olap_backend none");
+    if (call->repair && call->db->disk_status == RHEI_BUSY)
+        return error_set(
+            error, RHEI_BUSY,
+            "the folder \"%s\" is in use by another handle, and what this one has is a copy in memory: "
+            "that one mends its own, by scrub_interval or rhei_repair through it; or close it and try again",
+            call->db->olap_path);
     rhei_status status = engine_limits_of_call(call->db->ticker, &call->limits, options, error);
     if (status != RHEI_OK)
         return status;
     engine_pace_begin(&call->pace, &call->limits);
-    status = verify_named(call, table, error);
+    if (call->repair)
+        status = wait_built(call, error);
+    if (status == RHEI_OK)
+        status = verify_named(call, table, error);
     engine_limits_reset(&call->limits);
     return status;
 }

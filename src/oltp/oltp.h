@@ -23,6 +23,7 @@ struct oltp_config {
     bool must_exist;         /* don't create a missing file */
     bool capture;            /* install triggers and log; false: leave the file as it is */
     bool capture_if_present; /* with capture: only where the file has it already */
+    bool follow;             /* with read_only: what others capture here is read, if their capture is as it must be */
     bool auto_register;      /* every table with a usable key is captured when created or found */
     bool (*named)(void *context, const char *table); /* and so is one that this is true of; any thread. May be NULL */
     void *named_context;
@@ -56,6 +57,8 @@ void oltp_upkeep_ends(struct oltp *oltp, bool ends);
 rhei_status oltp_check_file(struct oltp *oltp, struct rhei_error *error);
 /* Whether changes are captured: false for read-only handles, and where capture was asked for only if present. */
 bool oltp_captures(const struct oltp *oltp);
+/* A read-only handle that reads the change log, and the numbers of tables, that others keep. The same from the opening on. */
+bool oltp_follows(const struct oltp *oltp);
 
 /* ---- The application's own functions and collations; within `connected` only. ------------------------------------- */
 

@@ -155,6 +155,7 @@ static rhei_status open_all(struct oltp *oltp, struct rhei_error *error)
     if (status == RHEI_OK)
         status = oltp_identity_resolve(oltp->memory == NULL ? oltp->config.path : "/rhei", &oltp->path, error);
     oltp->config.capture = oltp->config.capture && !oltp->config.read_only;
+    oltp->config.follow = oltp->config.follow && oltp->config.read_only;
     if (status == RHEI_OK)
         status = oltp_opening_settle(oltp, error);
     if (status == RHEI_OK && !oltp->config.read_only) {
@@ -233,6 +234,11 @@ void oltp_close(struct oltp **slot)
 bool oltp_captures(const struct oltp *oltp)
 {
     return oltp->config.capture;
+}
+
+bool oltp_follows(const struct oltp *oltp)
+{
+    return oltp->config.follow;
 }
 
 static uint64_t status_file_bytes(const struct oltp *oltp, const char *suffix)

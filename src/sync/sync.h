@@ -48,6 +48,7 @@ struct sync_config {
     void *fault_context;
     uint32_t
         scrub_interval_ms; /* compare every table with its mirror so often, in the background; 0: only after doubt */
+    bool no_verify; /* nothing is compared in the background: whoever looks at a mirror wants to see it as it is */
     struct sync_observer observer; /* empty, or both functions */
     /* By the builder's thread, with no lock: tables became READY, the largest with so many rows. May be NULL. */
     void (*built)(void *context, uint64_t rows);
@@ -138,6 +139,7 @@ struct sync_table_status {
     uint64_t rows, rows_built, rows_expected;
     int64_t position;
     char message[256];
+    bool restored; /* it is the one that the mirror had when it was opened, followed since */
 };
 /* True if the table of that id is READY in the state the mirror publishes now. Nanoseconds. */
 bool sync_table_ready(const struct sync *sync, uint32_t table);

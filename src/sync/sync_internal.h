@@ -44,6 +44,7 @@ struct sync_table {
     bool kept;                       /* owner: scratch of sync_tables_reconcile */
     bool attached;                   /* owner: the mirror's working state has it */
     bool behind;                     /* owner: attached, but not published yet */
+    bool restored;                   /* lock: what is attached is what the mirror had when it was opened */
     bool seen;                       /* owner: had a batch in this cycle */
     int64_t applied;                 /* owner: see sync_table_applied */
     uint64_t told;                   /* owner: `telling` when the observer was last told of it */

@@ -66,6 +66,7 @@ static void fill(const struct sync_table *table, const struct mirror_snapshot *s
     memcpy(out->message, table->message, sizeof out->message);
     out->id = table->definition->id;
     out->state = table->state;
+    out->restored = table->restored;
     const struct mirror_table_view *view = mirror_view(snapshot, out->id);
     if (view && out->state == SYNC_TABLE_READY) {
         out->rows = out->rows_built = out->rows_expected = mirror_view_row_count(view);

@@ -155,7 +155,7 @@ static void table_detach(struct sync *sync, struct sync_table *table)
     BASE_INVARIANT(sync->attached_count > 0 && sync->behind_count >= table->behind);
     sync->attached_count--;
     sync->behind_count -= table->behind;
-    table->attached = table->behind = false;
+    table->attached = table->behind = table->restored = false;
     sync->set_changed = true;
 }
 
@@ -230,7 +230,7 @@ static void table_resume(struct sync *sync, struct sync_table *table)
     if (sync_keeps_history(sync, table->definition) && !sync_history_resume(sync, table->definition, &table->history))
         return; /* loaded, so that its history goes on from what is there */
     table->state = SYNC_TABLE_BUILDING;
-    table->attached = table->behind = true;
+    table->attached = table->behind = table->restored = true;
     table->applied = sync->config.restored_position;
     sync->attached_count++;
     sync->behind_count++;

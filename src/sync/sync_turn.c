@@ -134,6 +134,8 @@ rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error)
 
 void sync_verify_want(struct sync *sync)
 {
+    if (sync->config.no_verify)
+        return;
     base_mutex_lock(&sync->lock);
     sync->verify_wanted = true;
     base_mutex_unlock(&sync->lock);

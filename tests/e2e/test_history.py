@@ -65,21 +65,41 @@ def test_a9_rh_query_answers_from_the_history_in_the_folder(rh, route):
         ("first",), ("second",), ("third",)]
 
 
+QUESTIONS = (["SELECT * FROM t_history"], ["SELECT * FROM t FOR SYSTEM_TIME ALL"], ["SELECT * FROM t", "--as-of", "2020-01-01"])
+
+
+@pytest.mark.parametrize("route", ("auto", "olap", "oltp"))
+def test_a9_the_past_is_asked_by_a_look_and_beside_the_engine_whose_folder_it_is(rh, spawn, route):
+    with_a_past(rh)
+    ask = ("SELECT v FROM t_history ORDER BY _rhei_seq", "--route", route)
+    assert answers(rh, *ask, "--read-only") == [("first",), ("second",), ("third",)]
+    engine = spawn()
+    engine.open(rh.folder / "rhei.db", config_file=rh.folder / "rhei.toml", olap_path=rh.folder / "mirror")
+    engine.execute("UPDATE t SET v = 'fourth'")
+    assert answers(rh, *ask) == [("first",), ("second",), ("third",), ("fourth",)]
+    assert answers(rh, "SELECT v FROM t", "--route", route) == [("fourth",)]
+    engine.close()
+    assert len(answers(rh, *ask)) == 4
+
+
 @pytest.mark.parametrize("route", ("auto", "olap", "oltp"))
 def test_a9_a_past_that_cannot_be_had_is_refused(rh, spawn, route):
     with_a_past(rh)
-    for question in (["SELECT * FROM t_history"], ["SELECT * FROM t FOR SYSTEM_TIME ALL"], ["SELECT * FROM t", "--as-of", "2020-01-01"]):
-        done = rh.run("query", "--config", "rhei.toml", "--read-only", "--route", route, *question, code=1)
-        assert "the history is in the folder \"mirror\"" in done.stderr and "READ_ONLY" in done.stderr and done.stdout == ""
     engine = spawn()
     engine.open(rh.folder / "rhei.db", config_file=rh.folder / "rhei.toml", olap_path=rh.folder / "mirror")
-    for question in (["SELECT * FROM t_history"], ["SELECT * FROM t FOR SYSTEM_TIME ALL"], ["SELECT * FROM t", "--as-of", "2020-01-01"]):
+    manifest = rh.folder / "mirror" / "manifest"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    for question in QUESTIONS:
+        done = rh.run("query", "--config", "rhei.toml", "--read-only", "--route", route, *question, code=1)
+        assert "the history is in the folder \"mirror\"" in done.stderr and "READ_ONLY" in done.stderr and done.stdout == ""
         done = rh.run("query", "--config", "rhei.toml", "--route", route, *question, code=1)
         assert "the history is in the folder \"mirror\"" in done.stderr and "in use by another handle" in done.stderr
         assert "BUSY" in done.stderr and done.stdout == ""
     assert answers(rh, "SELECT v FROM t", "--route", route) == [("third",)]
-    engine.close()
+    manifest.write_bytes(whole)
     assert len(answers(rh, "SELECT v FROM t_history", "--route", route)) == 3
+    engine.close()
 
 
 def test_the_position_of_a_look_is_that_of_the_log(rh):

@@ -71,7 +71,9 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
             return error->code;
         status = ask(tool, sql, error);
     }
-    bool unbuilt = tool->args->route == RHEI_ROUTE_OLAP && !tool->built && status != RHEI_OK;
+    /* what of a folder can't be read is found out in the middle of an answer, and is built in memory then */
+    bool damaged = tool->look && status == RHEI_OLAP_UNAVAILABLE;
+    bool unbuilt = tool->args->route == RHEI_ROUTE_OLAP && status != RHEI_OK && (!tool->built || damaged);
     if (status != RHEI_STALE && !unbuilt)
         return status;
     *error = (struct rhei_error)RHEI_ERROR_INIT;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh repair: builds again the tables of the column store that differ from SQLite's. */
+#include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
@@ -23,9 +24,21 @@ static void print_json(const struct rhei_repair_result *done, const struct rhei_
     rh_buffer_free(&line);
 }
 
-static void print_done(const struct rhei_repair_result *done)
+/* What was wrong with the folder was mended by opening it. */
+static void add_folder(const struct rh_tool *tool, struct rh_buffer *line)
+{
+    struct rhei_sync_status status = {.struct_size = sizeof status};
+    if (rhei_sync_status(tool->db, &status, NULL) != RHEI_OK || status.disk_message[0] == '\0')
+        return;
+    rh_buffer_add_text(line, "The folder, as it was found: ");
+    rh_add_visible(line, status.disk_message, strlen(status.disk_message));
+    rh_buffer_add_text(line, ".\n");
+}
+
+static void print_done(const struct rh_tool *tool, const struct rhei_repair_result *done)
 {
     struct rh_buffer line = {0};
+    add_folder(tool, &line);
     if (done->repaired == 0)
         rh_buffer_add_text(&line, "Nothing had to be repaired: ");
     else
@@ -45,16 +58,14 @@ int rh_repair_command(struct rh_tool *tool)
     if (!rh_tool_open(tool, 0))
         return RH_EXIT_ERROR;
     struct rhei_call_options limits = rh_tool_limits(tool);
-    rh_waiting_start(tool->out, tool->err, "building the column store");
-    rhei_status status = rhei_initial_sync_with(tool->db, &limits, &error);
     limits.rows_per_second = (uint64_t)tool->args->rate;
-    if (status == RHEI_OK)
-        status = rhei_repair(tool->db, tool->args->table, &limits, &done, &error);
+    rh_waiting_start(tool->out, tool->err, "comparing");
+    rhei_status status = rhei_repair(tool->db, tool->args->table, &limits, &done, &error);
     rh_waiting_stop();
     if (tool->args->json)
         print_json(&done, &error);
     else if (status == RHEI_OK)
-        print_done(&done);
+        print_done(tool, &done);
     if (status != RHEI_OK)
         rh_tell_error(tool, &error);
     rh_tool_close(tool);

@@ -84,6 +84,8 @@ int rh_sync_command(struct rh_tool *tool)
         print_report(&report, &status, rh_now_us() - started);
         print_left_out(tables, count);
     }
+    if (good && status.disk_message[0] != '\0')
+        fprintf(stderr, "rh: the folder %s: %s\n", status.disk_folder, status.disk_message);
     rhei_free(tables);
     rh_tool_close(tool);
     return rh_finish_output(tool, code);

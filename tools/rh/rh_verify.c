@@ -35,16 +35,43 @@ static void print_one(const struct rh_tool *tool, const char *name, const char *
     rh_buffer_free(&line);
 }
 
-/* False: the comparison itself could not be made. */
-static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tally)
+static bool build(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    uint64_t rows = 0;
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    rh_waiting_start(tool->out, tool->err, "building the column store");
+    bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK;
+    rh_waiting_stop();
+    if (!good)
+        rh_tell_error(tool, &error);
+    return good;
+}
+
+static rhei_status compare(struct rh_tool *tool, const char *name, uint64_t *rows, struct rhei_error *error)
+{
     struct rhei_call_options limits = rh_tool_limits(tool);
     limits.rows_per_second = (uint64_t)tool->args->rate;
     rh_waiting_start(tool->out, tool->err, "comparing");
-    rhei_status status = rhei_verify_with(tool->db, name, &limits, &rows, &error);
+    rhei_status status = rhei_verify_with(tool->db, name, &limits, rows, error);
     rh_waiting_stop();
+    return status;
+}
+
+/* False: the comparison itself could not be made. */
+static bool verify_one(struct rh_tool *tool, const char *name, struct tally *tally)
+{
+    enum { TRIES = 5 }; /* whoever has the folder may write to it while it is read */
+    struct rhei_error error = RHEI_ERROR_INIT;
+    uint64_t rows = 0;
+    rhei_status status = compare(tool, name, &rows, &error);
+    for (int i = 1; i < TRIES && status == RHEI_BUSY; i++) {
+        rh_tool_close(tool);
+        if (!rh_tool_open(tool, RH_OPEN_LOOK) || !build(tool))
+            return false;
+        status = compare(tool, name, &rows, &error);
+    }
+    if (status == RHEI_NOT_FOUND && tool->args->table == NULL) /* it is none of the file's, or gone by now */
+        return true;
     if (status == RHEI_OK) {
         tally->tables++;
         tally->rows += rows;
@@ -101,17 +128,11 @@ static void print_sum(const struct tally *tally)
 
 int rh_verify_command(struct rh_tool *tool)
 {
-    struct rhei_error error = RHEI_ERROR_INIT;
     struct tally tally = {0};
     if (!rh_tool_open(tool, RH_OPEN_LOOK))
         return RH_EXIT_ERROR;
-    struct rhei_call_options limits = rh_tool_limits(tool);
-    rh_waiting_start(tool->out, tool->err, "building the column store");
-    bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK;
-    rh_waiting_stop();
-    if (!good)
-        rh_tell_error(tool, &error);
-    else
+    bool good = build(tool);
+    if (good)
         good = tool->args->table != NULL ? verify_one(tool, tool->args->table, &tally) : verify_all(tool, &tally);
     if (good && !tool->args->json)
         print_sum(&tally);

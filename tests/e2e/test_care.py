@@ -1,0 +1,101 @@
+"""A6, A10: rh verify and rh repair, with a column store in a folder: what is wrong is found, and mended."""
+
+import pytest
+
+from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
+from test_rh_status import filled  # noqa: F401 (fixture)
+
+
+@pytest.fixture
+def in_folder(filled):
+    """The same with a column store in a folder, which has segments' files and rows beside them."""
+    (filled.folder / "rhei.toml").write_text('[engine]\nolap_path = "folder"\n')
+    filled.run("exec", "WITH RECURSIVE n(i) AS (VALUES(1001) UNION ALL SELECT i + 1 FROM n WHERE i < 140000) "
+               "INSERT INTO t SELECT i, 'row ' || i FROM n", "--capture")
+    filled.run("sync", "--config", "rhei.toml")
+    return filled
+
+
+def folder_bytes(program):
+    return {f.name: f.read_bytes() for f in (program.folder / "folder").iterdir()}
+
+
+def turn_bit(file):
+    found = bytearray(file.read_bytes())
+    found[len(found) // 3] ^= 1
+    file.write_bytes(found)
+
+
+def test_a6_verify_reads_the_folder_and_changes_nothing_in_it(in_folder, sqlite3_shell):
+    sqlite3_shell.run("rhei.db", "UPDATE t SET s = 'new' WHERE id % 9 = 0; DELETE FROM u; INSERT INTO t VALUES(-5, NULL)", code=None)
+    before = folder_bytes(in_folder)
+    done = in_folder.run("verify", "--config", "rhei.toml")
+    assert "140,001 rows" in done.stdout and "2 tables" in done.stdout
+    done = in_folder.run("query", "--config", "rhei.toml", "--route", "olap", "--format", "csv", "SELECT count(*), count(DISTINCT s) FROM t")
+    assert done.stdout.splitlines()[1].startswith("140001,")
+    assert folder_bytes(in_folder) == before
+
+
+@pytest.mark.parametrize("broken", ["segment", "manifest", "gone"])
+def test_a6_verify_finds_damage_in_the_folder_and_repair_mends_it(in_folder, broken):
+    segments = sorted((in_folder.folder / "folder").glob("b-s-*.arrow"))
+    if broken == "gone":
+        segments[0].unlink()
+    else:
+        turn_bit(segments[-1] if broken == "segment" else in_folder.folder / "folder" / "manifest")
+    before = folder_bytes(in_folder)
+    done = in_folder.run("verify", "--config", "rhei.toml", code=1)
+    assert "DIFFERENT  t" in done.stdout, done.stdout + done.stderr
+    assert ("DIFFERENT  u" in done.stdout) == (broken == "manifest")
+    done = in_folder.run("query", "--config", "rhei.toml", "--route", "olap", "--format", "csv", "SELECT count(*), min(s) FROM t")
+    assert done.stdout.splitlines()[1].startswith("140000,")  # SQLite has what the folder lost
+    assert folder_bytes(in_folder) == before
+    done = in_folder.run("repair", "--config", "rhei.toml")
+    assert "Built 1 table again" in done.stdout or "The folder, as it was found" in done.stdout
+    assert "are equal" in in_folder.run("verify", "--config", "rhei.toml").stdout
+
+
+def test_a6_verify_finds_a_wrong_row_in_the_folder(in_folder, sqlite3_shell):
+    sqlite3_shell.run("rhei.db", "BEGIN IMMEDIATE; UPDATE t SET s = 'changed' WHERE id = 777;"
+                      "UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log); COMMIT", code=None)
+    done = in_folder.run("verify", "--config", "rhei.toml", code=1)
+    assert "DIFFERENT  t" in done.stdout and "cells differ" in done.stdout and "equal      u" in done.stdout
+    in_folder.run("repair", "--config", "rhei.toml")
+    assert "are equal" in in_folder.run("verify", "--config", "rhei.toml").stdout
+
+
+def test_a6_commands_beside_the_engine_whose_folder_it_is(in_folder, open_engine):
+    engine = open_engine(in_folder.folder / "rhei.db", olap_path=in_folder.folder / "folder")
+    engine.execute("UPDATE t SET s = 'beside' WHERE id < 100")
+    assert "are equal" in in_folder.run("verify", "--config", "rhei.toml").stdout
+    done = in_folder.run("repair", "--config", "rhei.toml", code=1)
+    assert "is in use by another handle" in done.stderr and "BUSY" in done.stderr
+    done = in_folder.run("sync", "--config", "rhei.toml")
+    assert "is in use by another handle" in done.stderr
+    engine.close()
+    assert "Nothing had to be repaired" in in_folder.run("repair", "--config", "rhei.toml").stdout
+
+
+def test_a9_a_look_asks_the_history_in_the_folder(filled):
+    (filled.folder / "rhei.toml").write_text('[engine]\nolap_path = "folder"\nsync_mode = "temporal"\n')
+    filled.run("sync", "--capture", "--config", "rhei.toml")
+    filled.run("exec", "--config", "rhei.toml", "UPDATE t SET s = 'second' WHERE id = 1")
+    filled.run("sync", "--config", "rhei.toml")
+    filled.run("exec", "--config", "rhei.toml", "DELETE FROM t WHERE id = 1")
+    before = folder_bytes(filled)
+    done = filled.run("query", "--config", "rhei.toml", "--format", "csv",
+                      "SELECT _rhei_operation, s FROM t_history WHERE id = 1 ORDER BY _rhei_seq")
+    assert [line.split(",")[0] for line in done.stdout.splitlines()[1:]] == ["I", "U", "D"]
+    assert folder_bytes(filled) == before
+    assert "are equal" in filled.run("verify", "--config", "rhei.toml").stdout
+
+
+def test_a6_verify_beside_checkpoints_never_tells_of_a_difference_that_is_none(in_folder, open_engine):
+    engine = open_engine(in_folder.folder / "rhei.db", olap_path=in_folder.folder / "folder", checkpoint_interval_ms=50)
+    for i in range(8):
+        engine.execute("UPDATE t SET s = s || ? WHERE id % 50 = ?", "." * i, i)
+        engine.execute("DELETE FROM t WHERE id % 97 = ?", i)
+        done = in_folder.run("verify", "--config", "rhei.toml", code=None)
+        assert "DIFFERENT" not in done.stdout, done.stdout + done.stderr
+        assert done.returncode == 0 or "BUSY" in done.stderr
+    engine.close()
