@@ -131,11 +131,11 @@ rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *err
     if (!engine_disk_is_elsewhere(db))
         return RHEI_OK;
     if (db->config.read_only)
-        return error_set(
-            error, RHEI_READ_ONLY,
-            "the history is in the folder \"%.200s\", from which a handle that was opened for reading alone can't take it "
-            "as a whole: open the database for writing",
-            db->olap_path);
+        return error_set(error, RHEI_READ_ONLY,
+                         "the history is in the folder \"%.200s\", from which a handle that was opened for reading "
+                         "alone can't take it "
+                         "as a whole: open the database for writing",
+                         db->olap_path);
     return error_set(error, db->disk_status,
                      "the history is in the folder \"%.200s\", which this handle doesn't have: %s", db->olap_path,
                      db->disk_message);
