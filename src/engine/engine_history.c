@@ -50,6 +50,7 @@ struct rewriter {
     uint32_t parameter_count;
     bool is_time[MOST_PARAMETERS], is_other[MOST_PARAMETERS];
     bool any;
+    bool deletes; /* the words before are DELETE FROM */
     struct rhei_error *error;
 };
 
@@ -455,7 +456,11 @@ static rhei_status take_table(struct rewriter *r, const char *from, const char *
     bool here = schema == NULL || base_fold_compare(schema, "main") == 0;
     rhei_status status = take_clause(r, &past, &found);
     char *of = NULL;
-    if (status == RHEI_OK && found && !here)
+    if (r->deletes) { /* SQLite says what it thinks of the name alone */
+        if (status == RHEI_OK && (found || r->as_of != NULL))
+            status = error_set(r->error, RHEI_READ_ONLY,
+                               "what was can only be read: rows are deleted from the table as it is");
+    } else if (status == RHEI_OK && found && !here)
         status = error_set(r->error, RHEI_UNSUPPORTED, "tables of schema \"%.60s\" keep no history", schema);
     else if (status == RHEI_OK && found)
         status = replace(r, from, name, name, &past);
@@ -529,6 +534,8 @@ static rhei_status walk(struct rewriter *r)
             from[depth] = wanted; /* (a JOIN b), or a subquery, whose SELECT ends it */
             continue;
         }
+        if (table)
+            status = take_name(r, token);
         if (is(token, ")") && depth > 0)
             depth--;
         else if (is(token, "FROM"))
@@ -536,8 +543,7 @@ static rhei_status walk(struct rewriter *r)
         else if (ends_from(token))
             from[depth] = false;
         wanted = from[depth] && (is(token, "FROM") || is(token, "JOIN") || is(token, ","));
-        if (table)
-            status = take_name(r, token);
+        r->deletes = is(token, "DELETE") || (r->deletes && is(token, "FROM"));
     }
     return status;
 }

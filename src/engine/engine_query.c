@@ -457,6 +457,7 @@ rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, str
         status = ask_of_past(db, ask, rows, error);
     else
         status = ask_until_settled(db, ask, rows, error);
+    status = engine_history_explain(db, status, error);
     atomic_fetch_add_explicit(&db->counters.queries, 1, memory_order_relaxed);
     if (status != RHEI_OK)
         atomic_fetch_add_explicit(status == RHEI_CANCELLED ? &db->counters.cancelled : &db->counters.errors, 1,

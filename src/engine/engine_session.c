@@ -103,7 +103,7 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     if (status != RHEI_OK) {
         engine_history_place(ask->asked, ask->rewritten, error);
         rhei_rows_close(rows);
-        return status;
+        return engine_history_explain(session->db, status, error);
     }
     if ((*rows)->cursor != NULL)
         (*rows)->column_count = oltp_cursor_column_count((*rows)->cursor);

@@ -5,6 +5,7 @@
 
 #include "base/base_map.h"
 #include "config/config_settings.h"
+#include "engine/engine_history.h"
 #include "engine/engine_internal.h"
 
 enum { REPORT_FIRST_SIZE = 64 }; /* of rhei_sync_report in its first version */
@@ -113,6 +114,9 @@ rhei_status engine_register(rhei_db *db, const char *table, const struct rhei_co
                             const struct oltp_stop *stop, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
+    char of[256];
+    if (columns != NULL && column_count > 0 && engine_history_of(db, table, strlen(table), of, sizeof of))
+        return engine_history_read_only(table, of, error);
     if (columns != NULL && column_count > 0) {
         struct base_buffer sql = {0};
         status = create_text(table, columns, column_count, &sql, error);

@@ -16,9 +16,10 @@ static rhei_status write_begin(const struct engine_write *write, struct engine_l
 }
 
 static rhei_status write_end(const struct engine_write *write, struct engine_limits *limits, rhei_status status,
-                             const struct oltp_result *done)
+                             const struct oltp_result *done, struct rhei_error *error)
 {
     engine_limits_reset(limits);
+    status = engine_history_explain(write->db, status, error);
     struct engine_counters *counters = &write->db->counters;
     if (status == RHEI_OK)
         engine_result_fill(write->result, done);
@@ -83,7 +84,7 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
         status = engine_history_rewrite(write->db, sql, len, NULL, bound.values, bound.count, &past, &times, error);
     if (status != RHEI_OK) {
         engine_bound_reset(&bound);
-        return write_end(write, &limits, status, &done);
+        return write_end(write, &limits, status, &done, error);
     }
     if (past != NULL) {
         sql = past;
@@ -101,7 +102,7 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
     engine_bound_reset(&bound);
     base_free(past);
     base_free(times);
-    return write_end(write, &limits, status, &done);
+    return write_end(write, &limits, status, &done, error);
 }
 
 static rhei_status check_rows(const struct rhei_value *values, size_t column_count, size_t row_count,
@@ -152,7 +153,7 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
                                              &done, error)
                      : oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
-    return write_end(write, &limits, status, &done);
+    return write_end(write, &limits, status, &done, error);
 }
 
 rhei_status engine_write_script(const struct engine_write *write, struct rhei_error *error)
@@ -165,7 +166,7 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
     struct oltp_result done = {0};
     status = await_history(write, &limits, error);
     if (status != RHEI_OK)
-        return write_end(write, &limits, status, &done);
+        return write_end(write, &limits, status, &done, error);
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     elsewhere.in_session = write->session != NULL;
     size_t len = strlen(write->sql);
@@ -175,7 +176,7 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
                      ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
                      : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
     while (engine_elsewhere_again(&elsewhere, &status, error));
-    return write_end(write, &limits, status, &done);
+    return write_end(write, &limits, status, &done, error);
 }
 
 /* ---- Without a session. ------------------------------------------------------------------------------------------ */

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from rh_program import rh  # noqa: F401 (fixture)
+from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GUIDE = (ROOT / "docs" / "guide" / "history.md").read_text()
@@ -118,3 +118,15 @@ def test_what_was_before_the_history_is_said_once_with_its_time(rh):
     begun = re.findall(r"the history of table \"t\" begins at (\S+), and is empty before", done.stderr)
     assert len(begun) == 1
     assert answers(rh, "SELECT count(*) FROM t", "--as-of", begun[0]) == [("1",)]
+
+
+def test_d5_rh_says_that_a_history_can_only_be_read(rh, sqlite3_shell):
+    with_a_past(rh)
+    (rh.folder / "x.csv").write_text("id,v\n9,nine\n")
+    said = "\"t_history\" is the history of table \"t\", which can only be read"
+    for arguments in (["import", "x.csv", "t_history"], ["import", "x.csv", "t_history", "--create"], ["exec", "INSERT INTO t_history (id) VALUES (9)"], ["query", "DELETE FROM t_history"],
+                      ["exec", "DROP TABLE t_history; SELECT 1"], ["exec", "UPDATE t_history SET v = 1"]):
+        done = rh.run(*arguments, "--config", "rhei.toml", "--db", "rhei.db", code=1)
+        assert said in done.stderr and "READ_ONLY" in done.stderr, done.stderr
+    assert "no such table" in sqlite3_shell.run("rhei.db", "DROP TABLE t_history", code=1).stderr  # to other programs there is none
+    assert answers(rh, "SELECT count(*) FROM t_history") == [("3",)]

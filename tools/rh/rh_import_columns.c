@@ -254,12 +254,28 @@ static void free_columns(struct rh_import *import)
     import->column_count = 0;
 }
 
+/* It may be a name that can only be read, and then --create wouldn't help: the engine says so. */
+static void tell_no_table(struct rh_import *import)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rh_buffer sql = {0};
+    rhei_statement *statement = NULL;
+    rh_buffer_add_text(&sql, "DELETE FROM ");
+    rh_add_identifier(&sql, import->args->table);
+    if (rhei_prepare(import->tool->db, sql.bytes, &statement, &error) == RHEI_READ_ONLY)
+        rh_tell_error(import->tool, &error);
+    else
+        rh_tell(import->tool, "there is no table \"%s\"; --create makes it from the file", import->args->table);
+    rhei_statement_close(&statement);
+    rh_buffer_free(&sql);
+}
+
 static bool use_table(struct rh_import *import)
 {
     struct rh_import table = {.tool = import->tool, .args = import->args, .name = import->name};
     bool good = read_table(import, &table);
     if (good && table.column_count == 0) {
-        rh_tell(import->tool, "there is no table \"%s\"; --create makes it from the file", import->args->table);
+        tell_no_table(import);
         good = false;
     } else if (good && import->args->conflict == RH_CONFLICT_UPDATE && !has_key(import, &table)) {
         good = false;

@@ -325,6 +325,71 @@ static void test_prepared_and_written_questions(void **state)
 
 /* ---- Against a model. ---------------------------------------------------------------------------------------------- */
 
+static void must_be_read_only(rhei_status status, const struct rhei_error *error, const char *what)
+{
+    if (status != RHEI_READ_ONLY || error->code != RHEI_READ_ONLY ||
+        strstr(error->message, "\"t_history\" is the history of table \"t\", which can only be read") == NULL)
+        fail_msg("%s: status %d: %s", what, status, error->message);
+}
+
+/* By every way, and nothing comes of it. */
+static void test_d5_a_history_can_only_be_read(void **state)
+{
+    static const char *const writes[] = {
+        "INSERT INTO t_history VALUES (1)",
+        "INSERT OR REPLACE INTO main.t_history SELECT 1",
+        "WITH a(x) AS (SELECT 1) INSERT INTO t_history SELECT x FROM a RETURNING 1",
+        "REPLACE INTO \"t_history\" VALUES (1)",
+        "UPDATE t_history SET v = 1",
+        "DELETE FROM t_history",
+        "DELETE FROM main.t_history WHERE id IN (SELECT id FROM t_history)",
+        "DROP TABLE t_history",
+        "ALTER TABLE t_history ADD COLUMN x",
+        "CREATE INDEX i ON t_history (v)",
+        "CREATE TRIGGER g AFTER INSERT ON t_history BEGIN SELECT 1; END",
+    };
+    rhei_db *db = ((struct fixture *)*state)->db;
+    rhei_session *session = NULL, *in_transaction = NULL;
+    struct rhei_value one = rhei_integer(1);
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    assert_int_equal(rhei_session_open(db, &session, NULL), RHEI_OK);
+    for (size_t w = 0; w < sizeof writes / sizeof *writes; w++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_rows *rows = NULL;
+        rhei_statement *statement = NULL;
+        must_be_read_only(rhei_execute(db, writes[w], NULL, NULL, &error), &error, writes[w]);
+        must_be_read_only(rhei_query(db, writes[w], NULL, NULL, &rows, &error), &error, writes[w]);
+        must_be_read_only(rhei_execute_script(db, writes[w], NULL, &error), &error, writes[w]);
+        must_be_read_only(rhei_execute_batch(db, writes[w], &one, 0, 1, NULL, &error), &error, writes[w]);
+        must_be_read_only(rhei_prepare(db, writes[w], &statement, &error), &error, writes[w]);
+        must_be_read_only(rhei_session_execute(session, writes[w], NULL, NULL, &error), &error, writes[w]);
+        must_be_read_only(rhei_session_query(session, writes[w], NULL, NULL, &rows, &error), &error, writes[w]);
+        assert_int_equal(rhei_session_open(db, &in_transaction, NULL), RHEI_OK);
+        assert_int_equal(rhei_session_execute(in_transaction, "BEGIN", NULL, NULL, NULL), RHEI_OK);
+        must_be_read_only(rhei_session_query(in_transaction, writes[w], NULL, NULL, &rows, &error), &error, writes[w]);
+        rhei_session_close(&in_transaction);
+        if (rhei_execute(db, writes[w], NULL, NULL, NULL) == RHEI_OK)
+            fail_msg("%s", writes[w]);
+    }
+    rhei_session_close(&session);
+    struct rhei_error error = RHEI_ERROR_INIT;
+    const struct rhei_column column = {.name = "a"};
+    must_be_read_only(rhei_register_table(db, "t_history", &column, 1, &error), &error, "registering");
+    must_fail(db, "DELETE FROM t FOR SYSTEM_TIME ALL", RHEI_READ_ONLY);
+    must_fail(db, "DELETE FROM t AS OF POSITION 1 WHERE id = 1", RHEI_READ_ONLY);
+    must_fail(db, "DELETE FROM other_histor", RHEI_SQL);
+    must_fail(db, "DELETE FROM absent_history", RHEI_SQL);
+    must_be(db, "SELECT count(*) FROM t_history", NULL, "i1\n");
+    must_execute(db, "DELETE FROM t WHERE id IN (SELECT id FROM t FOR SYSTEM_TIME ALL)");
+    must_be(db, "SELECT count(*) FROM t", NULL, "i0\n");
+    must_be(db, "SELECT count(*) FROM t_history", NULL, "i2\n");
+    /* a table of the file's own is the user's */
+    must_execute(db, "CREATE TABLE other_history (a)");
+    must_execute(db, "INSERT INTO other_history VALUES (7)");
+    must_execute(db, "DELETE FROM other_history");
+    must_execute(db, "DROP TABLE other_history");
+}
+
 struct model {
     bool there[KEYS];
     int64_t value[KEYS];
@@ -436,6 +501,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_schema_changes_keep_old_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_d5_a_history_can_only_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_random_changes_against_a_model, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
