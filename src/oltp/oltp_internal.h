@@ -484,7 +484,7 @@ struct oltp {
     int64_t pending_seq;                /* holder of the writer: last log row of the open transaction, 0 if none */
     uint64_t pending_rows;              /* holder of the writer: log rows of the open transaction */
     bool foreign_keys;                  /* holder of the writer */
-    unsigned wal_pages;                 /* holder of the writer: pages in the WAL at the last commit */
+    atomic_uint wal_pages;              /* in the WAL at the last commit; written by the holder of the writer */
     sqlite3_stmt *begin, *commit, *rollback, *savepoint, *release, *rollback_to;
 
     /* pool */

@@ -4,6 +4,7 @@
 
 enum {
     MAINTENANCE_SEEN_MS = 60000,
+    MAINTENANCE_PASSES = 4, /* beside the writer, before it is held */
 };
 
 /* PASSIVE waits for nobody; what readers still need is done next time. */
@@ -22,11 +23,17 @@ static int maintenance_pass(struct oltp *oltp, struct oltp_connection *connectio
     return rc == SQLITE_OK ? frames : 0;
 }
 
+/* Whether our writer has added to the log since so many of its frames were copied. */
+static bool maintenance_grown(const struct oltp *oltp, int done)
+{
+    return atomic_load_explicit(&oltp->wal_pages, memory_order_relaxed) > (unsigned)done;
+}
+
 /*
  * Beside a busy writer a checkpoint never reaches the log's end, and only a log that was copied to its end starts anew.
- * So once it is long, the rest, short by then, is copied with the writer held. That is at half of the limit, so that what the
- * writer adds meanwhile has room: a log that passes the limit is cut off, and to make the file grow again costs the
- * writer far more than to write it over.
+ * So once it is long, it is copied again: each pass copies what came during the one before, and the last, short by then, has the
+ * writer held, unless that is at rest. That is at half of the limit, so that what the writer adds meanwhile has room: a log that
+ * passes the limit is cut off, and to make the file grow again costs the writer far more than to write it over.
  */
 static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *connection,
                                    struct oltp_connection *holder)
@@ -37,7 +44,10 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
     if (oltp_identity_check(oltp, true, NULL) != RHEI_OK)
         return;
     int frames = maintenance_pass(oltp, connection, holder, &done);
-    if ((unsigned)frames >= oltp_wal_reset_pages(oltp) && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
+    unsigned reset = oltp_wal_reset_pages(oltp);
+    for (int i = 1; i < MAINTENANCE_PASSES && (unsigned)frames >= reset && maintenance_grown(oltp, done); i++)
+        frames = maintenance_pass(oltp, connection, holder, &done);
+    if ((unsigned)frames >= reset && maintenance_grown(oltp, done) && oltp_writer_acquire(oltp, 0, NULL) == RHEI_OK) {
         frames = maintenance_pass(oltp, connection, holder, &done);
         oltp_writer_release(oltp);
     }

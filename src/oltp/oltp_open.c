@@ -14,9 +14,9 @@ static int open_wal_committed(void *context, sqlite3 *db, const char *name, int 
     if (strcmp(name, "main") != 0)
         return SQLITE_OK;
     oltp_commit_made(oltp);
-    if ((unsigned)pages < oltp->wal_pages) /* it started anew */
+    if ((unsigned)pages < atomic_load_explicit(&oltp->wal_pages, memory_order_relaxed)) /* it started anew */
         atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
-    oltp->wal_pages = (unsigned)pages;
+    atomic_store_explicit(&oltp->wal_pages, (unsigned)pages, memory_order_relaxed);
     if ((unsigned)pages >= atomic_load_explicit(&oltp->checkpoint_at, memory_order_relaxed))
         oltp_checkpoint_due(oltp);
     return SQLITE_OK;
