@@ -319,6 +319,8 @@ void rhei_close(rhei_db **db)
     *db = NULL;
     /* First whatever works in the background; then the readers of the mirror; then the mirror; SQLite last. */
     oltp_upkeep_ends(closing->oltp, true);
+    if (closing->sync != NULL && closing->checkpoint != NULL && !closing->config.read_only)
+        sync_forget(closing->sync); /* what is in a folder lasts longer than this handle */
     if (closing->sync != NULL)
         sync_stop(closing->sync);
     oltp_upkeep_ends(closing->oltp, false);

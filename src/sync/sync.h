@@ -83,6 +83,11 @@ void sync_mend(struct sync *sync);
 /* The background loop: cycles on sync_wake, builds of tables that need one, compaction, pruning. */
 rhei_status sync_start(struct sync *sync, struct rhei_error *error);
 void sync_stop(struct sync *sync);
+/*
+ * Forgets what is due of histories, for who never starts the background that does so: before the end, if any cycle ran. Nothing of it is known
+ * before the first. No call may be under way.
+ */
+void sync_forget(struct sync *sync);
 bool sync_is_running(const struct sync *sync);
 /* Whether the observer is told. What was committed before it began may be told all the same; what follows is, always. Any thread. */
 void sync_observe(struct sync *sync, bool on);

@@ -229,6 +229,29 @@ static void trim_histories(struct sync *sync)
     sync->trim_at_ns = base_now_ns() + sync_history_trim_pause_ns(sync);
 }
 
+/* By age first, then by number, each of which may find something to do. */
+void sync_forget(struct sync *sync)
+{
+    enum { ROUNDS = 3 };
+    base_mutex_lock(&sync->lock);
+    const struct sync_status *counters = &sync->counters;
+    bool ended = counters->updated + counters->deleted + counters->builds > 0; /* else numbers are as they were */
+    bool due = counters->cycles > 0 && (ended || sync->config.history_max_age_us > 0);
+    uint64_t forgotten = sync->counters.forgotten, before = forgotten + 1;
+    base_mutex_unlock(&sync->lock);
+    if (!due || atomic_load(&sync->loop_running) || !sync_history_trims(sync))
+        return;
+    for (int round = 0; round < ROUNDS && before != forgotten; round++) {
+        before = forgotten;
+        trim_histories(sync);
+        base_mutex_lock(&sync->lock);
+        forgotten = sync->counters.forgotten;
+        base_mutex_unlock(&sync->lock);
+    }
+    if (forgotten > 0)
+        compact_all(sync);
+}
+
 void sync_upkeep_main(void *argument)
 {
     struct sync *sync = argument;

@@ -130,3 +130,22 @@ def test_d5_rh_says_that_a_history_can_only_be_read(rh, sqlite3_shell):
         assert said in done.stderr and "READ_ONLY" in done.stderr, done.stderr
     assert "no such table" in sqlite3_shell.run("rhei.db", "DROP TABLE t_history", code=1).stderr  # to other programs there is none
     assert answers(rh, "SELECT count(*) FROM t_history") == [("3",)]
+
+
+def test_a9_commands_forget_old_versions_at_their_end(rh):
+    with_a_past(rh)
+    settings = (rh.folder / "rhei.toml").read_text()
+    (rh.folder / "rhei.toml").write_text(settings + "history_max_versions = 1\n")
+    rh.run("exec", "--config", "rhei.toml", "INSERT INTO t VALUES (2, 'other'); UPDATE t SET v = 'fourth' WHERE id = 1")
+    rh.run("sync", "--config", "rhei.toml")
+    assert answers(rh, "SELECT v FROM t_history WHERE id = 1 ORDER BY _rhei_seq") == [("third",), ("fourth",)]
+    (rh.folder / "rhei.toml").write_text(settings + "history_max_age = 1\n")
+    for _ in range(600):  # until the second is over
+        rh.run("sync", "--config", "rhei.toml")
+        (rh.folder / "rhei.toml").write_text(settings)
+        if answers(rh, "SELECT v FROM t_history ORDER BY id") == [("fourth",), ("other",)]:
+            break
+        (rh.folder / "rhei.toml").write_text(settings + "history_max_age = 1\n")
+    else:
+        raise AssertionError("what ended long ago is kept")
+    assert answers(rh, "SELECT v FROM t FOR SYSTEM_TIME AS OF '9999-01-01' ORDER BY id") == [("fourth",), ("other",)]
