@@ -126,6 +126,13 @@ struct rhei_table_mode {
 };
 enum rhei_olap_backend { RHEI_OLAP_DUCKDB = 0, RHEI_OLAP_DATAFUSION = 1, RHEI_OLAP_NONE = 2 };
 enum rhei_synchronous { RHEI_SYNCHRONOUS_NORMAL = 0, RHEI_SYNCHRONOUS_FULL = 1, RHEI_SYNCHRONOUS_OFF = 2 };
+/** What happens at a limit of the change log. */
+enum rhei_log_limit_policy {
+    RHEI_LOG_LIMIT_DETACH =
+        0, /**< its oldest changes go; a column store that needed them is built anew, a consumer is told */
+    RHEI_LOG_LIMIT_GROW = 1,  /**< a warning in rhei_config.log, once a minute */
+    RHEI_LOG_LIMIT_BLOCK = 2, /**< this handle's writes that would add to it wait for busy_timeout_ms, then RHEI_FULL */
+};
 enum rhei_log_level { RHEI_LOG_ERROR = 1, RHEI_LOG_WARN = 2, RHEI_LOG_INFO = 3, RHEI_LOG_DEBUG = 4 };
 
 /** How fresh an answer must be; make one with rhei_latest(), rhei_bounded_ms() or rhei_eventual(). Zero is the engine's default. */
@@ -191,7 +198,7 @@ struct rhei_config {
     uint32_t busy_timeout_ms;   /**< wait for another process's lock; 0: 5,000 */
     uint64_t sync_batch_rows;   /**< rows held at a time by a sync; 0: 65,536 */
     uint64_t olap_memory_limit; /**< bytes for mirror and executor together; 0: half the machine */
-    uint64_t log_limit_rows;    /**< rows the change log may hold before the oldest go; 0: 50 million */
+    uint64_t log_limit_rows;    /**< rows the change log may hold, see log_limit_policy; 0: 50 million */
     struct rhei_freshness freshness; /**< default of queries; zero: latest */
     const char
         *olap_path; /**< folder in which the column store is kept; NULL: it is in memory alone, and built at open */
@@ -232,6 +239,12 @@ struct rhei_config {
     uint32_t history_max_age_s;
     /** How many versions that ended are kept of each row; 0: all. */
     uint32_t history_max_versions;
+    /** Bytes that the change log may have: of its values, and 24 for each row; 0: no such limit. */
+    uint64_t log_limit_bytes;
+    /** Seconds that a change may stay in the change log; 0: no such limit. */
+    uint32_t log_limit_age_s;
+    /** enum rhei_log_limit_policy: at a limit of the change log (docs/guide/settings.md). */
+    int32_t log_limit_policy;
 };
 
 /**
@@ -704,6 +717,17 @@ struct rhei_sync_status {
     int64_t buffer_horizon;   /**< the changes behind this one are in it; -1: another handle has it, which knows */
     uint64_t buffer_moved;    /**< changes that were moved into it */
     char buffer_message[256]; /**< why changes aren't moved, or what was set aside; "": all is well */
+    uint64_t log_bytes;       /**< of the change log's values, and 24 for each row; extrapolated in a long log */
+    int64_t log_age_us;       /**< of the oldest change but one in it; 0: there is none */
+    uint64_t log_limit_rows;  /**< its limits, as this handle has them */
+    uint64_t log_limit_bytes; /**< 0: none */
+    int64_t log_limit_age_us; /**< 0: none */
+    int32_t log_limit_policy; /**< enum rhei_log_limit_policy */
+    bool log_over;            /**< one of them is passed now */
+    bool log_blocks;          /**< writes that would add to the log are refused now */
+    uint64_t log_cut;         /**< changes that a limit of this handle took before everybody had them */
+    uint64_t log_refused;     /**< writes of this handle that were refused */
+    char log_message[256];    /**< which limit is passed, by how much, and who is furthest behind; "": none */
 };
 /** Fills *status with the state as of now; waits for no cycle. Set `struct_size` before. Any thread. */
 RHEI_API rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error);

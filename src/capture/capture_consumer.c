@@ -62,6 +62,9 @@ static rhei_status consumer_write(struct oltp *oltp, const char *sql, const char
     if (status == RHEI_OK) {
         status = consumer_run(oltp, sql, name, first, second, changed, &value, error);
         oltp_writer_release(oltp);
+        /* the log may have waited for it (C2): it is a commit, so there is a cycle, and after that a prune */
+        if (status == RHEI_OK && *changed > 0 && oltp->config.committed != NULL)
+            oltp->config.committed(oltp->config.committed_context);
     }
     return status;
 }

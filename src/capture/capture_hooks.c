@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/capture_limit.h"
 #include "capture/capture_source.h"
 
 /* ---- The handle's life. ------------------------------------------------------------------------------------------ */
@@ -17,17 +18,16 @@ static rhei_status hooks_open(struct oltp *oltp, struct rhei_error *error)
     base_mutex_init(&capture->schema_lock);
     base_mutex_init(&capture->loader_lock);
     oltp->hooked = capture;
-    return RHEI_OK;
+    return capture_limit_open(oltp, error);
 }
 
 static rhei_status hooks_log_position(struct oltp *oltp, struct rhei_error *error)
 {
-    int64_t position = 0, has = 0;
+    int64_t position = 0, has = 0, first = 0;
     rhei_status status = oltp_query_int(
         oltp->describer, "SELECT count(*) FROM main.sqlite_master WHERE type='table' AND name='" OLTP_LOG "'", 0, &has,
         error);
     if (status == RHEI_OK && has > 0) {
-        int64_t first = 0;
         status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &position, error);
         if (status == RHEI_OK)
             status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
@@ -38,6 +38,8 @@ static rhei_status hooks_log_position(struct oltp *oltp, struct rhei_error *erro
         return RHEI_OK;
     }
     atomic_store(&oltp->position, position);
+    if (status == RHEI_OK)
+        capture_limit_begin(oltp, first, position);
     return status;
 }
 
@@ -54,6 +56,7 @@ static void hooks_end(struct oltp *oltp)
         return;
     capture_schema_finish(oltp, 1);
     capture_source_free(&capture->source);
+    capture_limit_close(oltp);
     capture_loaders_close(oltp, false);
     for (size_t i = 0; i < sizeof capture->upkeep / sizeof capture->upkeep[0]; i++)
         sqlite3_finalize(capture->upkeep[i]);
@@ -63,26 +66,6 @@ static void hooks_end(struct oltp *oltp)
     base_mutex_destroy(&capture->schema_lock);
     base_free(capture);
     oltp->hooked = NULL;
-}
-
-static rhei_status hooks_status(struct oltp *oltp, struct oltp_status *status, struct rhei_error *error)
-{
-    int64_t first = 0, last = 0;
-    base_mutex_lock(&oltp->describe_lock);
-    rhei_status result = RHEI_OK;
-    if (capture_schema_has_log(oltp)) {
-        result = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
-        if (result == RHEI_OK)
-            result = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-    }
-    base_mutex_unlock(&oltp->describe_lock);
-    if (result != RHEI_OK && !oltp_captures(oltp)) {
-        error_clear(error);
-        result = RHEI_OK;
-    }
-    status->log_position = last;
-    status->log_rows = last == 0 ? 0 : (uint64_t)(last - first + 1);
-    return result;
 }
 
 /* ---- What is known of the schema. -------------------------------------------------------------------------------- */
@@ -276,7 +259,7 @@ static bool hooks_follows(const struct oltp *oltp)
 
 static void hooks_upkeep(struct oltp *oltp, unsigned due)
 {
-    if ((due & (OLTP_UPKEEP_LIMIT | OLTP_UPKEEP_CHECKPOINT | OLTP_UPKEEP_TICK)) != 0)
+    if ((due & (OLTP_UPKEEP_LIMIT | OLTP_UPKEEP_CHECKPOINT | OLTP_UPKEEP_TICK | OLTP_UPKEEP_LATER)) != 0)
         capture_log_limit(oltp, NULL);
     if ((due & OLTP_UPKEEP_TICK) != 0)
         capture_loaders_close(oltp, true);
@@ -291,7 +274,7 @@ static const struct oltp_hooks capture_hooks = {
     .begin = hooks_begin,
     .end = hooks_end,
     .check_names = capture_registry_check_names,
-    .status = hooks_status,
+    .status = capture_limit_status,
     .version = capture_schema_version,
     .version_of = capture_schema_version_of,
     .settle = capture_schema_settle,

@@ -317,8 +317,14 @@ void capture_loaders_close(struct oltp *oltp, bool unused);
 void capture_loaders_rest(struct oltp *oltp);
 /* deadline_ns as oltp_writer_acquire has it */
 rhei_status capture_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error);
-/* Forgets the oldest rows beyond the log's limit. */
-rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error);
+/*
+ * Takes the log's rows up to `position` out: those that no live engine or consumer needs, the row at a position not; with `force` all of
+ * them but the newest. In slices, and no more than some millions. Not with the writer held.
+ */
+rhei_status capture_prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
+                              struct rhei_error *error);
+/* Rows whose numbers no trigger gave go. */
+rhei_status capture_prune_mend(struct oltp *oltp, struct rhei_error *error);
 
 /* ---- What is kept with a handle (capture_hooks.c). ------------------------------------------------------------ */
 
@@ -345,6 +351,10 @@ struct capture_state {
     atomic_bool registry_grown; /* the registry may have rows that nobody needs */
 
     struct capture_joined *joined; /* schema_lock: the catalog with what is shown beside it; NULL: not made yet */
+
+    struct capture_limit *limit; /* capture_limit.c */
+    atomic_int_fast64_t asked;   /* up to here our mirror needs nothing any more, as it said when it pruned last */
+    atomic_int_fast64_t forgot;  /* so far that prune came: others may hold more */
 
     struct capture_source *source;
     atomic_uint still_ids; /* table numbers given where nothing is captured */

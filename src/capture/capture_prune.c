@@ -93,7 +93,8 @@ static rhei_status prune_tell(struct oltp *oltp, int64_t *position, struct rhei_
     int64_t own = *position, age = base_wall_ms() - capture_of(oltp)->seen_ms;
     bool alone = true;
     rhei_status status = prune_floor(oltp, position, &alone, error);
-    if (status == RHEI_OK && (!alone || age < 0 || age > PRUNE_TELL_MS))
+    bool known = atomic_load(&capture_of(oltp)->engine_active); /* else nobody reads the log by this handle */
+    if (status == RHEI_OK && known && (!alone || age < 0 || age > PRUNE_TELL_MS))
         status = prune_write_seen(oltp, own, error);
     return status;
 }
@@ -241,6 +242,8 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     int64_t last = bounds[0], first = bounds[1];
     if (status == RHEI_OK && !force)
         status = prune_tell(oltp, &position, error);
+    if (status == RHEI_OK && !force)
+        atomic_store_explicit(&capture_of(oltp)->forgot, position, memory_order_relaxed);
     position -= !force; /* the row at an engine's position stays: its next cycle finds it again, or knows why not */
     position = position < last ? position : last - 1;
     BASE_INVARIANT(status != RHEI_OK || last == 0 || position < last); /* P1: the newest row stays */
@@ -269,8 +272,8 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     return status;
 }
 
-static rhei_status prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
-                             struct rhei_error *error)
+rhei_status capture_prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
+                              struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     bool more = true;
@@ -282,21 +285,31 @@ static rhei_status prune_run(struct oltp *oltp, int64_t position, bool force, ui
             oltp_writer_release(oltp);
         }
     }
+    if (*pruned > 0 && oltp_log_is_full(oltp)) /* there may be room */
+        oltp_limit_due(oltp);
     return status;
 }
 
 rhei_status capture_source_prune(struct change_source *base, int64_t position, uint64_t *pruned,
                                  struct rhei_error *error)
 {
-    struct oltp *oltp = ((struct capture_source *)base)->oltp;
+    struct capture_source *source = (struct capture_source *)base;
+    struct oltp *oltp = source->oltp;
     *pruned = 0;
     if (oltp->config.read_only)
         return RHEI_OK;
-    return prune_run(oltp, position, false, pruned, error);
+    if (!source->aside)
+        atomic_store_explicit(&capture_of(oltp)->asked, position, memory_order_relaxed);
+    return capture_prune_run(oltp, position, false, pruned, error);
+}
+
+int64_t capture_source_forgotten(struct change_source *base)
+{
+    return atomic_load_explicit(&capture_of(((struct capture_source *)base)->oltp)->forgot, memory_order_relaxed);
 }
 
 /* Rows whose numbers no trigger gave: beside them SQLite would give the next ones at random. */
-static rhei_status prune_mend(struct oltp *oltp, struct rhei_error *error)
+rhei_status capture_prune_mend(struct oltp *oltp, struct rhei_error *error)
 {
     base_log_write(
         oltp->config.log, BASE_LOG_WARN, "capture",
@@ -309,30 +322,6 @@ static rhei_status prune_mend(struct oltp *oltp, struct rhei_error *error)
         oltp_writer_release(oltp);
     }
     return status;
-}
-
-rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
-{
-    int64_t first = 0, last = 0;
-    uint64_t pruned = 0;
-    base_mutex_lock(&oltp->describe_lock);
-    rhei_status status = RHEI_OK;
-    if (capture_schema_has_log(oltp)) {
-        status = oltp_query_int(oltp->describer, "SELECT max(seq) FROM main." OLTP_LOG, 0, &last, error);
-        if (status == RHEI_OK)
-            status = oltp_query_int(oltp->describer, "SELECT min(seq) FROM main." OLTP_LOG, 0, &first, error);
-    }
-    base_mutex_unlock(&oltp->describe_lock);
-    atomic_store_explicit(&oltp->log_first, first, memory_order_relaxed);
-    if (status == RHEI_OK && last > CAPTURE_LOG_SEQ_MAX)
-        return prune_mend(oltp, error);
-    if (status != RHEI_OK || last == 0 || (uint64_t)(last - first + 1) <= oltp->config.log_limit_rows)
-        return status;
-    base_log_write(oltp->config.log, BASE_LOG_WARN, "capture",
-                   "the change log passed its limit of %" PRIu64
-                   " rows: its oldest changes go, engines behind them rebuild",
-                   oltp->config.log_limit_rows);
-    return prune_run(oltp, last - (int64_t)oltp->config.log_limit_rows, true, &pruned, error);
 }
 
 rhei_status capture_engine_seen(struct oltp *oltp, int64_t deadline_ns, struct rhei_error *error)

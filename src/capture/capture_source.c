@@ -195,6 +195,9 @@ static rhei_status source_pin(struct capture_source *source, int64_t *position, 
         if (status != RHEI_OK)
             return status;
     }
+    if (*position >= atomic_load_explicit(&source->oltp->log_look_at, memory_order_relaxed) &&
+        *position > atomic_load_explicit(&source->oltp->position, memory_order_relaxed)) /* of others */
+        oltp_limit_due(source->oltp);
     bool remade = sqlite3_stmt_status(source->last, SQLITE_STMTSTATUS_REPREPARE, 1) != 0;
     /* a table that is registered may change what is known of it, and nothing of the file's schema */
     *known = source->schema != NULL && !remade && !source->recheck &&
@@ -347,6 +350,7 @@ static const struct change_source_ops source_ops = {
     .load_end = capture_load_end,
     .loads_rest = capture_loads_rest,
     .prune = capture_source_prune,
+    .forgotten = capture_source_forgotten,
     .stamp = capture_source_stamp,
     .keep_versions = capture_versions_keep,
     .close = source_close,

@@ -167,6 +167,8 @@ void capture_load_end(struct source_load **load);
 void capture_loads_rest(struct change_source *source);
 rhei_status capture_source_prune(struct change_source *base, int64_t position, uint64_t *pruned,
                                  struct rhei_error *error);
+/* So far the last prune came. */
+int64_t capture_source_forgotten(struct change_source *base);
 rhei_status capture_source_stamp(struct change_source *base, int64_t position, struct change_stamp *stamp,
                                  struct rhei_error *error);
 /* What the row at the position has of the stamp, in the connection's state. RHEI_NOT_FOUND: it isn't there. */

@@ -58,6 +58,20 @@ static rhei_status check_sidecar(const struct config_settings *settings, struct 
     return RHEI_OK;
 }
 
+static rhei_status check_log(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_engine *engine = &settings->engine;
+    if (engine->log_limit_policy != CONFIG_LIMIT_BLOCK || engine->prune_after_sync)
+        return RHEI_OK;
+    return at(
+        config_origin(settings, "engine", "log_limit_policy"),
+        error_set(error, RHEI_CONFIG,
+                  "log_limit_policy \"block\" and prune_after_sync = false don't go together: the log would fill "
+                  "up once, and every write fail from then on; take \"detach\", which keeps as much as the limits "
+                  "allow"),
+        error);
+}
+
 rhei_status config_check(const struct config_settings *settings, struct rhei_error *error)
 {
     const struct config_storage *storage = &settings->storage;
@@ -67,7 +81,9 @@ rhei_status config_check(const struct config_settings *settings, struct rhei_err
                             "[engine.datafusion_storage] mode \"vortex\" needs one of path and url%s",
                             storage->path == NULL ? "" : ", not both"),
                   error);
-    rhei_status status = check_flight(settings, error);
+    rhei_status status = check_log(settings, error);
+    if (status == RHEI_OK)
+        status = check_flight(settings, error);
     return status == RHEI_OK ? check_sidecar(settings, error) : status;
 }
 

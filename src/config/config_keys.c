@@ -187,8 +187,12 @@ bool config_show(const struct config_settings *settings, const struct config_key
             return false;
         config_quote(out, *(char *const *)field);
         return true;
-    case CONFIG_KIND_NUMBER:
     case CONFIG_KIND_BYTES:
+        if (*(const uint64_t *)field == 0) /* not set: no size may be 0 */
+            return false;
+        base_buffer_format(out, "%" PRIu64, *(const uint64_t *)field);
+        return true;
+    case CONFIG_KIND_NUMBER:
         base_buffer_format(out, "%" PRIu64, *(const uint64_t *)field);
         return true;
     case CONFIG_KIND_BOOLEAN:

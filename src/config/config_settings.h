@@ -15,6 +15,7 @@ enum config_backend { CONFIG_DUCKDB, CONFIG_DATAFUSION, CONFIG_NO_BACKEND };
 enum config_sync_mode { CONFIG_DESTRUCTIVE, CONFIG_TEMPORAL };
 enum config_freshness_kind { CONFIG_LATEST, CONFIG_BOUNDED, CONFIG_EVENTUAL };
 enum config_synchronous { CONFIG_SYNC_OFF, CONFIG_SYNC_NORMAL, CONFIG_SYNC_FULL, CONFIG_SYNC_EXTRA };
+enum config_log_limit { CONFIG_LIMIT_DETACH, CONFIG_LIMIT_GROW, CONFIG_LIMIT_BLOCK };
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 enum config_storage_mode { CONFIG_STORAGE_MEMORY, CONFIG_STORAGE_VORTEX };
 enum config_source_type { CONFIG_SOURCE_SQLITE, CONFIG_SOURCE_POSTGRES };
@@ -45,6 +46,9 @@ struct config_engine {
     uint64_t read_pool_size;
     uint64_t wal_limit; /* bytes */
     uint64_t log_limit_rows;
+    uint64_t log_limit_bytes; /* 0: none */
+    uint64_t log_limit_age;   /* seconds; 0: none */
+    int log_limit_policy;     /* enum config_log_limit */
     uint64_t busy_timeout_ms;
     uint64_t scrub_interval; /* seconds */
     uint64_t threads;

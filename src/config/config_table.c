@@ -18,6 +18,10 @@ static const struct config_choice synchronous_modes[] = {{"normal", CONFIG_SYNC_
                                                          {"off", CONFIG_SYNC_OFF, false},
                                                          {"extra", CONFIG_SYNC_EXTRA, true},
                                                          {NULL, 0, false}};
+static const struct config_choice log_limits[] = {{"detach", CONFIG_LIMIT_DETACH, false},
+                                                  {"grow", CONFIG_LIMIT_GROW, false},
+                                                  {"block", CONFIG_LIMIT_BLOCK, false},
+                                                  {NULL, 0, false}};
 static const struct config_choice log_formats[] = {
     {"text", CONFIG_LOG_TEXT, false}, {"json", CONFIG_LOG_JSON, false}, {NULL, 0, false}};
 static const struct config_choice log_levels[] = {{"error", BASE_LOG_ERROR, false},  {"warn", BASE_LOG_WARN, false},
@@ -82,7 +86,17 @@ const struct config_key config_keys[] = {
                "warning names the reader and its age"},
     {NUMBER(ENGINE, "log_limit_rows", "50000000", engine.log_limit_rows, 1, 1000000000000), .unit = "rows",
      .field = "log_limit_rows",
-     .effect = "rows of the change log; at the limit the oldest go, and engines behind them rebuild"},
+     .effect =
+         "rows that the change log may have, beside what the newest transaction wrote; log_limit_policy says what "
+         "happens then"},
+    {KEY(ENGINE, "log_limit_bytes", NULL, CONFIG_KIND_BYTES, engine.log_limit_bytes), .least = 64 * KIB,
+     .most = 1024 * TIB, .range = "64KiB to 1024TiB", .unit = "bytes", .field = "log_limit_bytes",
+     .effect = "bytes that the change log may have: of its values, and 24 for each row; left out: no such limit"},
+    {NUMBER(ENGINE, "log_limit_age", "0", engine.log_limit_age, 0, 3155760000), .unit = "seconds",
+     .field = "log_limit_age_s", .effect = "how old a change in the change log may become; 0: no such limit"},
+    {CHOICE(ENGINE, "log_limit_policy", "detach", engine.log_limit_policy, log_limits), .field = "log_limit_policy",
+     .effect = "at a limit of the change log: detach: the oldest changes go, and who still needed them begins anew; "
+               "grow: a warning; block: writes through this handle that would add to it wait, and then fail"},
     {NUMBER(ENGINE, "busy_timeout_ms", "5000", engine.busy_timeout_ms, 1, 86400000), .unit = "milliseconds",
      .field = "busy_timeout_ms", .effect = "how long to wait for another process's lock"},
     {NUMBER(ENGINE, "scrub_interval", "0", engine.scrub_interval, 0, 2592000), .unit = "seconds",

@@ -11,6 +11,11 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         [CONFIG_SYNC_NORMAL] = RHEI_SYNCHRONOUS_NORMAL,
         [CONFIG_SYNC_FULL] = RHEI_SYNCHRONOUS_FULL,
     };
+    static const int32_t policies[] = {
+        [CONFIG_LIMIT_DETACH] = RHEI_LOG_LIMIT_DETACH,
+        [CONFIG_LIMIT_GROW] = RHEI_LOG_LIMIT_GROW,
+        [CONFIG_LIMIT_BLOCK] = RHEI_LOG_LIMIT_BLOCK,
+    };
     if (config->olap_backend == RHEI_OLAP_DUCKDB && engine->olap_backend == CONFIG_DATAFUSION)
         config->olap_backend = RHEI_OLAP_DATAFUSION;
     if (config->olap_backend == RHEI_OLAP_DUCKDB && engine->olap_backend == CONFIG_NO_BACKEND)
@@ -41,6 +46,12 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         config->busy_timeout_ms = (uint32_t)engine->busy_timeout_ms;
     if (config->log_limit_rows == 0)
         config->log_limit_rows = engine->log_limit_rows;
+    if (config->log_limit_bytes == 0)
+        config->log_limit_bytes = engine->log_limit_bytes;
+    if (config->log_limit_age_s == 0)
+        config->log_limit_age_s = (uint32_t)engine->log_limit_age;
+    if (config->log_limit_policy == RHEI_LOG_LIMIT_DETACH)
+        config->log_limit_policy = policies[engine->log_limit_policy];
     if (config->wal_limit_bytes == 0)
         config->wal_limit_bytes = engine->wal_limit;
     if (config->olap_memory_limit == 0)

@@ -59,7 +59,7 @@ static rhei_status check_number(const char *field, const char *key, uint64_t val
     uint64_t least = 0, most = UINT64_MAX;
     if (!config_limits(key, &least, &most))
         return error_set(error, RHEI_INTERNAL, "the setting %s has no limits", key);
-    if (value >= least && value <= most)
+    if (value == 0 || (value >= least && value <= most))
         return RHEI_OK;
     return error_set(error, RHEI_INVALID,
                      "rhei_config.%s can't be %" PRIu64 ": it takes a whole number from %" PRIu64 " to %" PRIu64
@@ -80,6 +80,8 @@ static rhei_status check_numbers(const struct rhei_config *config, struct rhei_e
         {"sync_batch_rows", "sync_batch_size", config->sync_batch_rows},
         {"olap_memory_limit", "olap_memory_limit", config->olap_memory_limit},
         {"log_limit_rows", "log_limit_rows", config->log_limit_rows},
+        {"log_limit_bytes", "log_limit_bytes", config->log_limit_bytes},
+        {"log_limit_age_s", "log_limit_age", config->log_limit_age_s},
         {"wal_limit_bytes", "wal_limit", config->wal_limit_bytes},
         {"checkpoint_interval_ms", "checkpoint_interval_ms", config->checkpoint_interval_ms},
         {"scrub_interval_s", "scrub_interval", config->scrub_interval_s},
@@ -100,6 +102,15 @@ static rhei_status check(const struct rhei_config *config, bool any_temporal, st
     if (config->olap_backend < RHEI_OLAP_DUCKDB || config->olap_backend > RHEI_OLAP_NONE)
         return error_set(error, RHEI_INVALID, "rhei_config.olap_backend %d is none of duckdb and none",
                          config->olap_backend);
+    if (config->log_limit_policy < RHEI_LOG_LIMIT_DETACH || config->log_limit_policy > RHEI_LOG_LIMIT_BLOCK)
+        return error_set(error, RHEI_INVALID, "rhei_config.log_limit_policy %d is none of detach, grow and block",
+                         config->log_limit_policy);
+    if (config->log_limit_policy == RHEI_LOG_LIMIT_BLOCK && config->keep_changes)
+        return error_set(
+            error, RHEI_INVALID,
+            "log_limit_policy block and keep_changes (prune_after_sync = false) don't go together: the log "
+            "would fill up once, and every write fail from then on; take detach, which keeps as much as "
+            "the limits allow");
     if (config->log_level < RHEI_LOG_ERROR || config->log_level > RHEI_LOG_DEBUG)
         return error_set(error, RHEI_INVALID, "rhei_config.log_level %d is none of error, warn, info and debug",
                          config->log_level);
@@ -119,6 +130,7 @@ static rhei_status check(const struct rhei_config *config, bool any_temporal, st
 static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
 {
     static const enum oltp_synchronous levels[] = {OLTP_SYNC_NORMAL, OLTP_SYNC_FULL, OLTP_SYNC_OFF};
+    static const enum oltp_log_policy policies[] = {OLTP_LOG_DETACH, OLTP_LOG_GROW, OLTP_LOG_BLOCK};
     const struct rhei_config *config = &db->config;
     if (config->synchronous < 0 || config->synchronous > RHEI_SYNCHRONOUS_OFF)
         return error_set(error, RHEI_INVALID, "rhei_config.synchronous %d is none of normal, full and off",
@@ -137,6 +149,10 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .busy_timeout_ms = config->busy_timeout_ms,
         .synchronous = levels[config->synchronous],
         .log_limit_rows = config->log_limit_rows,
+        .log_limit_bytes = config->log_limit_bytes,
+        .log_limit_age_ms = (uint64_t)config->log_limit_age_s * 1000,
+        .log_limit_policy = policies[config->log_limit_policy],
+        .follows = config->olap_backend != RHEI_OLAP_NONE,
         .wal_limit_bytes = config->wal_limit_bytes,
         .committed = committed,
         .committed_context = db,

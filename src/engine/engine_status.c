@@ -9,6 +9,22 @@
 
 enum { STATUS_FIRST_SIZE = 384 }; /* of rhei_sync_status in its first version */
 
+static void fill_log(struct rhei_sync_status *filled, const struct oltp_status *oltp, const struct rhei_config *config)
+{
+    filled->log_rows = oltp->log_rows;
+    filled->log_bytes = oltp->log_bytes;
+    filled->log_age_us = oltp->log_age_ms * 1000;
+    filled->log_limit_rows = config->log_limit_rows;
+    filled->log_limit_bytes = config->log_limit_bytes;
+    filled->log_limit_age_us = (int64_t)config->log_limit_age_s * 1000000;
+    filled->log_limit_policy = config->log_limit_policy;
+    filled->log_over = oltp->log_over;
+    filled->log_blocks = oltp->log_full;
+    filled->log_cut = oltp->log_cut;
+    filled->log_refused = oltp->log_refused;
+    memcpy(filled->log_message, oltp->log_message, sizeof filled->log_message);
+}
+
 rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struct rhei_error *error)
 {
     error_clear(error);
@@ -20,7 +36,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
     if (result != RHEI_OK)
         return result;
     filled.log_position = oltp.log_position;
-    filled.log_rows = oltp.log_rows;
+    fill_log(&filled, &oltp, &db->config);
     engine_disk_status(db, &filled);
     engine_buffer_status(db, &filled);
     if (db->sync != NULL) {
@@ -47,7 +63,7 @@ rhei_status rhei_sync_status(rhei_db *db, struct rhei_sync_status *status, struc
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------------ */
 
-enum { METRICS_MAX = 96 };
+enum { METRICS_MAX = 112 };
 
 struct metric_list {
     struct rhei_metric *items;
@@ -66,7 +82,27 @@ static double load(const atomic_uint_fast64_t *counter)
     return (double)atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static void metrics_oltp(struct metric_list *list, const struct oltp_status *oltp)
+static void metrics_log(struct metric_list *list, const struct oltp_status *oltp, const struct rhei_config *config)
+{
+    metric(list, "rhei_cdc_log_rows", "", "Rows in the change log", false, (double)oltp->log_rows);
+    metric(list, "rhei_cdc_log_bytes", "", "Bytes of their values, and 24 for each row", false,
+           (double)oltp->log_bytes);
+    metric(list, "rhei_cdc_log_age_seconds", "", "Age of the oldest change but one in the log", false,
+           (double)oltp->log_age_ms / 1000);
+    metric(list, "rhei_cdc_log_limit_rows", "", "Limit of its rows", false, (double)config->log_limit_rows);
+    metric(list, "rhei_cdc_log_limit_bytes", "", "Limit of its bytes; 0: none", false, (double)config->log_limit_bytes);
+    metric(list, "rhei_cdc_log_limit_age_seconds", "", "Limit of its age; 0: none", false,
+           (double)config->log_limit_age_s);
+    metric(list, "rhei_cdc_log_over_limit", "", "1: the change log is over one of its limits", false, oltp->log_over);
+    metric(list, "rhei_cdc_log_blocks", "", "1: writes that would add to the change log are refused", false,
+           oltp->log_full);
+    metric(list, "rhei_cdc_log_cut_total", "", "Changes that a limit took before everybody had them", true,
+           (double)oltp->log_cut);
+    metric(list, "rhei_cdc_log_refused_total", "", "Writes refused because the change log was at its limit", true,
+           (double)oltp->log_refused);
+}
+
+static void metrics_oltp(struct metric_list *list, const struct oltp_status *oltp, const struct rhei_config *config)
 {
     metric(list, "rhei_commits_total", "", "Commits of this handle", true, (double)oltp->commits);
     metric(list, "rhei_commit_group_statements_total", "", "Statements that shared commits", true,
@@ -76,7 +112,7 @@ static void metrics_oltp(struct metric_list *list, const struct oltp_status *olt
     metric(list, "rhei_oltp_errors_total", "", "Statements that SQLite refused", true, (double)oltp->errors);
     metric(list, "rhei_oltp_busy_total", "", "Waits for another process's lock that timed out", true,
            (double)oltp->busy);
-    metric(list, "rhei_cdc_log_rows", "", "Rows in the change log", false, (double)oltp->log_rows);
+    metrics_log(list, oltp, config);
     metric(list, "rhei_cdc_log_position", "", "Sequence number of the last change", false, (double)oltp->log_position);
     metric(list, "rhei_oltp_readers", "", "Open reading connections", false, (double)oltp->readers_open);
     metric(list, "rhei_oltp_wal_bytes", "", "Size of the write-ahead log", false, (double)oltp->wal_bytes);
@@ -203,7 +239,7 @@ rhei_status rhei_metric_list(rhei_db *db, struct rhei_metric ***metrics, size_t 
     metric(&list, "rhei_writes_total", "", "Writes", true, load(&counters->writes));
     metric(&list, "rhei_errors_total", "", "Calls that failed", true, load(&counters->errors));
     metric(&list, "rhei_cancelled_total", "", "Queries that were cancelled", true, load(&counters->cancelled));
-    metrics_oltp(&list, &oltp);
+    metrics_oltp(&list, &oltp, &db->config);
     metrics_buffer(&list, db, oltp.log_position);
     if (db->sync != NULL)
         metrics_sync(&list, db, oltp.log_position);
@@ -240,6 +276,7 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
 {
     static const char *const synchronous[] = {"normal", "full", "off"};
     static const char *const levels[] = {"", "error", "warn", "info", "debug"};
+    static const char *const policies[] = {"detach", "grow", "block"};
     const struct rhei_config *config = &db->config;
     bool json = db->settings != NULL && db->settings->engine.log_format == CONFIG_LOG_JSON;
     base_buffer_text(out, ",\n  \"settings\": {\"freshness\": ");
@@ -269,6 +306,9 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
         base_buffer_text(out, "null");
     base_buffer_format(out, ", \"checkpoint_interval_ms\": %u, \"history_max_age\": %u, \"history_max_versions\": %u",
                        config->checkpoint_interval_ms, config->history_max_age_s, config->history_max_versions);
+    base_buffer_format(
+        out, ", \"log_limit_bytes\": %" PRIu64 ", \"log_limit_age\": %" PRIu32 ", \"log_limit_policy\": \"%s\"",
+        config->log_limit_bytes, config->log_limit_age_s, policies[config->log_limit_policy]);
     base_buffer_format(
         out,
         ", \"olap_backend\": \"%s\", \"sync_mode\": \"%s\", \"wal_limit\": %" PRIu64
@@ -305,6 +345,17 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
                        sync.tables, sync.tables_ready);
 }
 
+static void json_log(struct base_buffer *out, const struct oltp_status *oltp)
+{
+    base_buffer_format(out,
+                       ", \"log_bytes\": %" PRIu64 ", \"log_age_ms\": %" PRId64 ", \"log_over_limit\": %s"
+                       ", \"log_blocks\": %s, \"log_cut\": %" PRIu64 ", \"log_refused\": %" PRIu64 ", ",
+                       oltp->log_bytes, oltp->log_age_ms, oltp->log_over ? "true" : "false",
+                       oltp->log_full ? "true" : "false", oltp->log_cut, oltp->log_refused);
+    json_member(out, "log_message", oltp->log_message);
+    base_buffer_text(out, "}");
+}
+
 rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
 {
     error_clear(error);
@@ -324,9 +375,10 @@ rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
     base_buffer_format(&out,
                        ", \"read_only\": %s, \"file_bytes\": %" PRIu64 ", \"wal_bytes\": %" PRIu64
                        ", \"wal_limit_bytes\": %" PRIu64 ", \"wal_held_ms\": %" PRId64 ", \"log_rows\": %" PRIu64
-                       ", \"log_position\": %" PRId64 ", \"readers\": %" PRIu64 "}",
+                       ", \"log_position\": %" PRId64 ", \"readers\": %" PRIu64,
                        db->config.read_only ? "true" : "false", oltp.file_bytes, oltp.wal_bytes, oltp.wal_limit_bytes,
                        oltp.wal_held_ms, oltp.log_rows, oltp.log_position, oltp.readers_open);
+    json_log(&out, &oltp);
     if (db->sync != NULL)
         json_olap(&out, db);
     engine_buffer_json(&out, db);

@@ -33,6 +33,7 @@ struct feed_bridge {
     base_mutex step_lock; /* a step; guards up to `lock` */
     struct feed_pump pump;
     int64_t told, pruned_ns, dropped_ns; /* durable() was told this; when the two were last pruned */
+    int64_t forgotten_to;                /* the source forgot up to here: somebody else may need the rest */
     bool pumped;
 
     base_mutex lock; /* the last; guards the rest */
@@ -62,6 +63,7 @@ static rhei_status restart(struct feed_bridge *bridge, const char *why, struct r
         status = bridge->config.restarted(bridge->config.context, error);
     bridge->pump.known = false;
     bridge->told = 0;
+    bridge->forgotten_to = 0;
     return status;
 }
 
@@ -109,8 +111,8 @@ static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhe
     struct change_buffer_state state;
     uint64_t rows = 0;
     bridge->config.buffer->ops->state(bridge->config.buffer, &state);
-    int64_t to = movable(bridge, &state), left = to - bridge->told, time = base_now_ns();
-    if (left <= 0 || (!now && left < PRUNE_ROWS && time - bridge->pruned_ns < PRUNE_NS))
+    int64_t to = movable(bridge, &state), left = to - bridge->forgotten_to, time = base_now_ns();
+    if (left <= 0 || (!now && to - bridge->told < PRUNE_ROWS && time - bridge->pruned_ns < PRUNE_NS))
         return RHEI_OK;
     rhei_status status = bridge->config.durable == NULL
                              ? RHEI_OK
@@ -121,7 +123,9 @@ static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhe
     if (status != RHEI_OK)
         return status;
     bridge_fault(bridge, "feed.bridge.pruned");
+    int64_t forgotten = source->ops->forgotten == NULL ? to : source->ops->forgotten(source);
     bridge->told = to;
+    bridge->forgotten_to = forgotten < to ? forgotten : to; /* tried again when something was committed */
     bridge->pruned_ns = time;
     base_mutex_lock(&bridge->lock);
     bridge->forgotten += rows;

@@ -17,6 +17,13 @@ struct oltp_connection;
 
 enum oltp_synchronous { OLTP_SYNC_NORMAL = 0, OLTP_SYNC_FULL = 1, OLTP_SYNC_EXTRA = 2, OLTP_SYNC_OFF = 3 };
 
+/* What happens at a limit of the change log. */
+enum oltp_log_policy {
+    OLTP_LOG_DETACH = 0, /* the oldest changes go; who needed them begins anew */
+    OLTP_LOG_GROW = 1,   /* a warning */
+    OLTP_LOG_BLOCK = 2,  /* what would add to it waits, and is refused: RHEI_FULL */
+};
+
 struct oltp_config {
     const char *path;        /* ":memory:" is one database shared by all connections of this handle */
     bool read_only;          /* never writes, never creates, installs no capture */
@@ -30,7 +37,12 @@ struct oltp_config {
     uint32_t read_pool_size; /* connections kept; more are opened under load and closed again */
     uint32_t busy_timeout_ms;
     enum oltp_synchronous synchronous;
-    uint64_t log_limit_rows;  /* policy at the limit: the oldest changes go, engines behind them rebuild; 0: default */
+    /* Of the change log (docs/design/log-limits.md). */
+    uint64_t log_limit_rows;   /* 0: default */
+    uint64_t log_limit_bytes;  /* 0: none */
+    uint64_t log_limit_age_ms; /* 0: none */
+    enum oltp_log_policy log_limit_policy;
+    bool follows; /* this handle will follow the log (capture_change_source): until it does, it needs all of it */
     uint64_t wal_limit_bytes; /* the write-ahead log is cut off above it as soon as nobody reads from it; 0: default */
     /* After each commit of ours, on the committing thread: must only flag and wake. May be NULL. */
     void (*committed)(void *context);
@@ -331,6 +343,13 @@ struct oltp_status {
     char path[4096];
     uint64_t commits, grouped_statements, statements, reads, errors, busy;
     uint64_t log_rows, log_limit_rows, changes_logged;
+    uint64_t log_bytes;    /* of values, and 24 for each row; extrapolated where rows weren't measured yet */
+    int64_t log_age_ms;    /* since the commit of the oldest row but one; 0: there is none */
+    bool log_over;         /* a limit is passed */
+    bool log_full;         /* and what would add to it is refused */
+    uint64_t log_cut;      /* changes that a limit took before everybody had them */
+    uint64_t log_refused;  /* writes */
+    char log_message[256]; /* which limit, by how much, who is behind; "": all is well */
     int64_t log_position;
     uint64_t readers_open, readers_busy, statements_cached;
     uint64_t wal_bytes, file_bytes, wal_limit_bytes;

@@ -47,6 +47,16 @@ void oltp_fault(struct oltp *oltp, const char *point)
         oltp->config.fault(oltp->config.fault_context, point);
 }
 
+/* The log may have come to a limit. That of rows is known here: the door closes with the commit that passed it. */
+static void commit_limit(struct oltp *oltp, int64_t last)
+{
+    int64_t behind = last - atomic_load_explicit(&oltp->log_first, memory_order_relaxed);
+    if (oltp->config.log_limit_policy == OLTP_LOG_BLOCK && behind >= 0 &&
+        (uint64_t)behind >= oltp->config.log_limit_rows)
+        oltp_log_set_full(oltp, true);
+    oltp_limit_due(oltp);
+}
+
 void oltp_committed(struct oltp *oltp, uint64_t statements)
 {
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) != 0); /* I2 */
@@ -54,8 +64,11 @@ void oltp_committed(struct oltp *oltp, uint64_t statements)
     if (oltp->pending_seq > 0) {
         atomic_store_explicit(&oltp->position, oltp->pending_seq, memory_order_release);
         atomic_fetch_add_explicit(&oltp->counters.logged, oltp->pending_rows, memory_order_relaxed);
-        int64_t rows = oltp->pending_seq - atomic_load_explicit(&oltp->log_first, memory_order_relaxed);
-        if (rows >= 0 && (uint64_t)rows >= oltp->config.log_limit_rows)
+        if (oltp->pending_seq >= atomic_load_explicit(&oltp->log_look_at, memory_order_relaxed))
+            commit_limit(oltp, oltp->pending_seq);
+        else if (oltp->config.log_limit_bytes != 0 &&
+                 atomic_load_explicit(&oltp->log_written, memory_order_relaxed) >=
+                     atomic_load_explicit(&oltp->log_look_written, memory_order_relaxed))
             oltp_limit_due(oltp);
     }
     oltp->pending_seq = 0;

@@ -228,7 +228,7 @@ static rhei_status group_run_member(struct group *group, struct oltp_job *job, s
                                     int64_t end_ns)
 {
     struct oltp *oltp = group->oltp;
-    bool guarded = job->many || oltp->foreign_keys;
+    bool full = oltp_log_is_full(oltp), guarded = job->many || oltp->foreign_keys || full;
     BASE_INVARIANT(group_in_transaction(oltp));
     int64_t seq = oltp->pending_seq;
     uint64_t logged = oltp->pending_rows;
@@ -242,6 +242,8 @@ static rhei_status group_run_member(struct group *group, struct oltp_job *job, s
         oltp_name_row(job);
     else
         status = group_check_debt(oltp, &job->error);
+    if (status == RHEI_OK)
+        status = oltp_log_check(oltp, full, logged, &job->refused, &job->error);
     if (guarded && group_in_transaction(oltp)) {
         if (status != RHEI_OK)
             oltp_step_own(oltp, oltp->rollback_to, NULL);
@@ -368,16 +370,20 @@ static rhei_status group_run_autocommit(struct group *group, struct oltp_job *jo
 static rhei_status group_run_transaction(struct group *group, struct oltp_job *job, struct oltp_statement *statement)
 {
     struct oltp *oltp = group->oltp;
+    bool full = oltp_log_is_full(oltp);
     oltp_fault(oltp, "oltp.write.begin");
     rhei_status status = oltp_step_own(oltp, oltp->begin, &job->error);
     if (status != RHEI_OK)
         return status;
+    BASE_INVARIANT(oltp->pending_rows == 0); /* W4 */
     status = oltp_step_rows(oltp, job, statement);
     group_unwatch(group);
     oltp_fault(oltp, "oltp.write.commit");
     if (status != RHEI_OK)
         oltp_name_row(job);
     else
+        status = oltp_log_check(oltp, full, 0, &job->refused, &job->error);
+    if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, &job->error);
     if (status != RHEI_OK)
         oltp_roll_back(oltp);
@@ -398,8 +404,9 @@ static rhei_status group_run_kind(struct group *group, struct oltp_job *job, str
     default:
         return statement->is_ddl  ? group_run_ddl(group, job, statement)
                : statement->alone ? group_run_other(group, job, statement)
-               : job->many        ? group_run_transaction(group, job, statement)
-                                  : group_run_autocommit(group, job, statement);
+               : job->many || oltp_log_is_full(group->oltp)
+                   ? group_run_transaction(group, job, statement) /* which can be taken back */
+                   : group_run_autocommit(group, job, statement);
     }
 }
 

@@ -226,6 +226,7 @@ struct oltp_job {
     bool solo;      /* its owner runs it, in a transaction of its own: it is long, or no INSERT, UPDATE or DELETE */
     bool joins;     /* it may share a transaction */
     bool put_back;  /* the holder didn't run it after all: back to the head of the queue with it */
+    bool refused;   /* the log is full, and it would have added to it */
     const char *sql;
     size_t len;
     const struct rhei_value *params;
@@ -456,7 +457,7 @@ rhei_status oltp_opening_check(const struct oltp *oltp, struct rhei_error *error
 void oltp_opening_reset(struct oltp *oltp);
 
 struct oltp_counters {
-    atomic_uint_fast64_t commits, grouped, statements, reads, errors, busy, logged;
+    atomic_uint_fast64_t commits, grouped, statements, reads, errors, busy, logged, refused;
 };
 
 struct oltp {
@@ -521,6 +522,10 @@ struct oltp {
     atomic_bool upkeep_ends; /* the handle is closing: its upkeep waits for no other program's lock any more */
     int64_t later_ns;        /* when the hooks' upkeep is to be called for what was left for later; 0: nothing was */
     atomic_int_fast64_t log_first;         /* lowest log row as far as we know */
+    atomic_int_fast64_t log_look_at;       /* log row at which its limits are to be looked at */
+    atomic_uint_fast64_t log_written;      /* pages that commits wrote, where there is a limit of bytes, and ... */
+    atomic_uint_fast64_t log_look_written; /* ... at how many to look */
+    atomic_uint log_full;                  /* 1: what would add to the log is refused (oltp_limit.c) */
     atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
     int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */
     atomic_int_fast64_t wal_held_since_ns; /* 0: nobody keeps the log from being cut */
@@ -545,6 +550,27 @@ unsigned oltp_checkpoint_pages(const struct oltp *oltp);
 /* Pages in the log at which the writer is held for the last of a checkpoint, so that it starts anew. */
 unsigned oltp_wal_reset_pages(const struct oltp *oltp);
 void oltp_limit_due(struct oltp *oltp);
+
+/* ---- A change log that is full (oltp_limit.c; L5 to L7 of docs/design/log-limits.md). ---------------------------- */
+
+static inline bool oltp_log_is_full(const struct oltp *oltp)
+{
+    return atomic_load_explicit(&oltp->log_full, memory_order_relaxed) != 0;
+}
+/*
+ * With the writer held, after statements that went well: RHEI_FULL and *refused, if they added to a log that was `full` before them, so that
+ * they are to be taken back. `logged`: pending_rows before them.
+ */
+rhei_status oltp_log_check(const struct oltp *oltp, bool full, uint64_t logged, bool *refused,
+                           struct rhei_error *error);
+/*
+ * After a refusal, with nothing held: waits until there may be room. False: it is refused for good, with the error in *error, which is cleared
+ * else. *until_ns is 0 at the first refusal. `deadline_ns` (0: none), `stop` (may be NULL): the caller's own.
+ */
+bool oltp_log_wait(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop, int64_t *until_ns,
+                   struct rhei_error *error);
+/* Opens or closes the door. The maintenance does both; a commit only closes it. */
+void oltp_log_set_full(struct oltp *oltp, bool full);
 /* Has the hooks' upkeep called at that time (base_now_ns), unless it is called earlier already. Any thread. */
 void oltp_upkeep_later(struct oltp *oltp, int64_t at_ns);
 /* Has the engine registered soon; doesn't wait for the writer, so that opening doesn't. */

@@ -14,7 +14,11 @@ static int open_wal_committed(void *context, sqlite3 *db, const char *name, int 
     if (strcmp(name, "main") != 0)
         return SQLITE_OK;
     oltp_commit_made(oltp);
-    if ((unsigned)pages < atomic_load_explicit(&oltp->wal_pages, memory_order_relaxed)) /* it started anew */
+    unsigned before = atomic_load_explicit(&oltp->wal_pages, memory_order_relaxed);
+    bool anew = (unsigned)pages < before;
+    if (oltp->config.log_limit_bytes != 0)
+        atomic_fetch_add_explicit(&oltp->log_written, (unsigned)pages - (anew ? 0 : before), memory_order_relaxed);
+    if (anew)
         atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
     atomic_store_explicit(&oltp->wal_pages, (unsigned)pages, memory_order_relaxed);
     if ((unsigned)pages >= atomic_load_explicit(&oltp->checkpoint_at, memory_order_relaxed))
@@ -263,6 +267,8 @@ rhei_status oltp_get_status(struct oltp *oltp, struct oltp_status *status, struc
     status->busy = atomic_load(&oltp->counters.busy);
     status->changes_logged = atomic_load(&oltp->counters.logged);
     status->log_limit_rows = oltp->config.log_limit_rows;
+    status->log_refused = atomic_load(&oltp->counters.refused);
+    status->log_full = oltp_log_is_full(oltp);
     oltp_readers_status(oltp, status);
     base_mutex_lock(&oltp->queue_lock);
     status->writer_in_session = oltp->in_session;

@@ -248,9 +248,10 @@ rhei_status oltp_script_run(struct oltp *oltp, const char *sql, size_t len, stru
 }
 
 static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t len, struct oltp_result *result,
-                                      struct rhei_error *error)
+                                      bool *refused, struct rhei_error *error)
 {
     struct oltp_schema *schema = NULL;
+    bool full = oltp_log_is_full(oltp);
     rhei_status status = oltp_catch_up(oltp, error);
     oltp_fault(oltp, "oltp.write.begin");
     if (status == RHEI_OK)
@@ -263,6 +264,8 @@ static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t
     if (kept)
         oltp_face_let_go(oltp->writer);
     oltp_fault(oltp, "oltp.write.commit");
+    if (status == RHEI_OK)
+        status = oltp_log_check(oltp, full, 0, refused, error);
     if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, error);
     if (status != RHEI_OK) {
@@ -278,6 +281,18 @@ static rhei_status script_transaction(struct oltp *oltp, const char *sql, size_t
     return RHEI_OK;
 }
 
+/* After a refusal. */
+static bool script_waits(struct oltp *oltp, const struct oltp_stop *stop, int64_t *until, rhei_status *status,
+                         struct rhei_error *error)
+{
+    struct rhei_error own = RHEI_ERROR_INIT;
+    struct rhei_error *at = error == NULL ? &own : error;
+    at->code = *status;
+    bool room = oltp_log_wait(oltp, 0, stop, until, at);
+    *status = at->code;
+    return room;
+}
+
 rhei_status oltp_write_script(struct oltp *oltp, const char *sql, size_t len, const struct oltp_stop *stop,
                               struct oltp_result *result, struct rhei_error *error)
 {
@@ -290,13 +305,19 @@ rhei_status oltp_write_script(struct oltp *oltp, const char *sql, size_t len, co
     if (copy == NULL)
         return error_no_memory(error);
     rhei_status stopped = stop == NULL ? RHEI_OK : stop->check(stop->context);
-    rhei_status status =
-        stopped != RHEI_OK ? oltp_stop_error(stopped, true, error) : oltp_writer_acquire_until(oltp, stop, error);
-    if (status == RHEI_OK) {
-        oltp_connection_watch(oltp->writer, stop);
-        status = script_transaction(oltp, copy, len, result, error);
-        oltp_connection_watch(oltp->writer, NULL);
-        oltp_writer_release(oltp);
+    rhei_status status = stopped != RHEI_OK ? oltp_stop_error(stopped, true, error) : RHEI_OK;
+    bool again = status == RHEI_OK;
+    int64_t until = 0;
+    while (again) {
+        bool refused = false;
+        status = oltp_writer_acquire_until(oltp, stop, error);
+        if (status == RHEI_OK) {
+            oltp_connection_watch(oltp->writer, stop);
+            status = script_transaction(oltp, copy, len, result, &refused, error);
+            oltp_connection_watch(oltp->writer, NULL);
+            oltp_writer_release(oltp);
+        }
+        again = refused && script_waits(oltp, stop, &until, &status, error);
     }
     base_free(copy);
     return status;

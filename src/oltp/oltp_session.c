@@ -97,6 +97,36 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
     return status;
 }
 
+/* A statement while the log is full: it is taken back if it adds to it. Nobody waits: this transaction is in the way of who would make room. */
+static rhei_status session_step_full(struct oltp_session *session, struct oltp_statement *statement,
+                                     const struct oltp_stop *stop, struct oltp_result *result,
+                                     struct oltp_cursor **cursor, struct rhei_error *error)
+{
+    struct oltp *oltp = session->oltp;
+    uint64_t logged = oltp->pending_rows;
+    bool refused = false;
+    rhei_status status = oltp_step_own(oltp, oltp->savepoint, error);
+    if (status != RHEI_OK)
+        return status;
+    oltp_connection_watch(oltp->writer, stop);
+    status = oltp_step_all(oltp, statement, result, cursor, error);
+    oltp_connection_watch(oltp->writer, NULL);
+    if (status == RHEI_OK)
+        status = oltp_log_check(oltp, true, logged, &refused, error);
+    if (sqlite3_get_autocommit(oltp->writer->db) == 0) {
+        sqlite3_reset(statement->stmt);
+        if (refused)
+            oltp_step_own(oltp, oltp->rollback_to, NULL);
+        oltp_step_own(oltp, oltp->release, NULL);
+    }
+    atomic_fetch_add_explicit(&oltp->counters.refused, refused, memory_order_relaxed);
+    if (refused) {
+        *result = (struct oltp_result){0};
+        oltp_cursor_close(cursor);
+    }
+    return status;
+}
+
 static rhei_status session_step(struct oltp_session *session, struct oltp_statement **statement,
                                 const struct rhei_value *params, uint32_t count, const struct oltp_stop *stop,
                                 struct oltp_result *result, struct oltp_cursor **cursor, struct rhei_error *error)
@@ -126,6 +156,8 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
             *statement = NULL; /* the cursor's now */
         return status;
     }
+    if ((*statement)->kind != OLTP_TRANSACTION && oltp_log_is_full(oltp))
+        return session_step_full(session, *statement, stop, result, cursor, error);
     bool waits =
         (*statement)->kind != OLTP_TRANSACTION || oltp_begins_transaction((*statement)->sql, (*statement)->len);
     oltp_connection_watch(writer, waits ? stop : NULL);
@@ -223,6 +255,14 @@ static rhei_status session_ready(const struct oltp_session *session, struct rhei
                : RHEI_OK;
 }
 
+static rhei_status session_check_log(struct oltp *oltp, bool full, uint64_t logged, bool *refused,
+                                     struct rhei_error *error)
+{
+    rhei_status status = oltp_log_check(oltp, full, logged, refused, error);
+    atomic_fetch_add_explicit(&oltp->counters.refused, *refused, memory_order_relaxed);
+    return status;
+}
+
 static rhei_status session_run_many(struct oltp_session *session, struct oltp_job *job, bool guarded,
                                     struct rhei_error *error)
 {
@@ -237,12 +277,19 @@ static rhei_status session_run_many(struct oltp_session *session, struct oltp_jo
         oltp_statement_release(oltp->writer, &statement);
         return error_set(error, RHEI_TRANSACTION, "a batch within a transaction runs INSERT, UPDATE, DELETE or SELECT");
     }
+    bool full = oltp_log_is_full(oltp);
+    uint64_t logged = oltp->pending_rows;
+    guarded = guarded || full;
     status = session_guard(session, guarded, job->stop, &job->error);
     if (status == RHEI_OK && statement->kind != OLTP_EMPTY)
         status = oltp_step_rows(oltp, job, statement);
     oltp_statement_release(oltp->writer, &statement);
     if (status != RHEI_OK)
         oltp_name_row(job);
+    else
+        status = session_check_log(oltp, full, logged, &job->refused, &job->error);
+    if (job->refused)
+        job->wrong_rows = 0; /* none of them is to blame, and none is left */
     session_guard_end(session, guarded, status, &job->error);
     if (status != RHEI_OK && error != NULL && error->code == RHEI_OK)
         *error = job->error;
@@ -297,9 +344,13 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
     rhei_status status = session_ready(session, error);
     if (status != RHEI_OK)
         return status;
+    bool full = oltp_log_is_full(oltp), refused = false;
+    uint64_t logged = oltp->pending_rows;
     status = session_guard(session, true, stop, error);
     if (status == RHEI_OK)
         status = oltp_script_run(oltp, sql, len, &done, &schema, error);
+    if (status == RHEI_OK)
+        status = session_check_log(oltp, full, logged, &refused, error);
     if (status == RHEI_OK && schema != NULL) {
         oltp->hooks->release(session->schema);
         session->schema = schema;

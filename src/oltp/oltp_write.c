@@ -6,6 +6,21 @@
 
 enum { SOLO_ROWS = 256 }; /* a batch of more is run by its owner */
 
+/* Again, where the log was full and has room now. */
+static rhei_status write_run(struct oltp *oltp, struct oltp_job *job)
+{
+    int64_t until = 0;
+    rhei_status status = oltp_writer_run(oltp, job, oltp_group_run);
+    while (job->refused) {
+        job->refused = false;
+        job->result = (struct oltp_result){0};
+        if (!oltp_log_wait(oltp, job->deadline_ns, job->stop, &until, &job->error))
+            return job->error.code;
+        status = oltp_writer_run(oltp, job, oltp_group_run);
+    }
+    return status;
+}
+
 static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct oltp_result *result,
                              struct rhei_error *error)
 {
@@ -25,7 +40,7 @@ static rhei_status write_job(struct oltp *oltp, struct oltp_job *job, struct olt
     rhei_status status = oltp_identity_check(oltp, false, error);
     if (status != RHEI_OK)
         return status;
-    status = oltp_writer_run(oltp, job, oltp_group_run);
+    status = write_run(oltp, job);
     if (result != NULL)
         *result = job->result;
     if (status != RHEI_OK) {

@@ -92,6 +92,12 @@ struct change_source_ops {
     rhei_status (*prune)(struct change_source *source, int64_t position, uint64_t *pruned, struct rhei_error *error);
 
     /*
+     * How far it has forgotten, by the last prune: less than it was asked to where somebody else needs more. Once something is committed that may be
+     * over. Where prune is called, or after it. NULL: as far as it was asked to.
+     */
+    int64_t (*forgotten)(struct change_source *source);
+
+    /*
      * The stamp of a position whose change is still there. A state that was kept elsewhere goes on only where its stamp is the
      * same. RHEI_NOT_FOUND: the change isn't there, or not any more. Any thread. NULL: positions mean nothing once the source is closed.
      */

@@ -166,7 +166,8 @@ struct sync {
     bool upkeep_resting;       /* lock: waits without a time */
     int64_t unpruned_since_ns; /* lock; 0: nothing */
     int64_t prune_not_before_ns;
-    int64_t pruned_to;
+    int64_t pruned_to;     /* the source was asked to forget up to here, */
+    int64_t forgotten_to;  /* and did up to here: somebody else may need the rest */
     uint64_t touched_rows; /* lock: rows that died since compaction last looked */
     int64_t touched_since_ns, compact_not_before_ns;
     int64_t tidy_at_ns; /* lock; 0: nothing to tidy */

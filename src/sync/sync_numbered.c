@@ -162,6 +162,12 @@ static rhei_status numbered_prune(struct change_source *source, int64_t position
     return under->ops->prune(under, position, pruned, error);
 }
 
+static int64_t numbered_forgotten(struct change_source *source)
+{
+    struct change_source *under = self(source)->under;
+    return under->ops->forgotten == NULL ? INT64_MAX : under->ops->forgotten(under);
+}
+
 static void numbered_keep_versions(struct change_source *source)
 {
     struct change_source *under = self(source)->under;
@@ -194,6 +200,7 @@ static const struct change_source_ops numbered_ops = {
     .load_end = numbered_load_end,
     .loads_rest = numbered_loads_rest,
     .prune = numbered_prune,
+    .forgotten = numbered_forgotten,
     .keep_versions = numbered_keep_versions,
     .close = numbered_close,
 };

@@ -44,7 +44,7 @@ void sync_durable(struct sync *sync, int64_t position)
 {
     base_mutex_lock(&sync->lock);
     sync->durable = position;
-    if (sync->config.prune && prune_limit(sync) > sync->pruned_to && !sync->unpruned_since_ns) {
+    if (sync->config.prune && prune_limit(sync) > sync->forgotten_to && !sync->unpruned_since_ns) {
         sync->unpruned_since_ns = base_now_ns();
         sync->upkeep_resting = false;
         base_cond_signal(&sync->upkeep_cond);
@@ -57,9 +57,11 @@ static rhei_status prune_all(struct sync *sync, int64_t to, uint64_t *pruned, st
     const struct change_source_ops *ops = sync->config.source->ops;
     uint64_t rows = 0;
     rhei_status status = ops->prune(sync->config.source, to, &rows, error);
+    int64_t forgotten = ops->forgotten == NULL ? to : ops->forgotten(sync->config.source);
     base_mutex_lock(&sync->lock);
     if (status == RHEI_OK) {
         sync->pruned_to = to;
+        sync->forgotten_to = forgotten < to ? forgotten : to; /* what others held is tried again after the next cycle */
         sync->counters.pruned += rows;
         *pruned += rows;
     } else { /* nobody need commit for it to be tried again */
@@ -78,7 +80,7 @@ rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *e
     base_mutex_lock(&sync->prune_lock);
     base_mutex_lock(&sync->lock);
     int64_t limit = prune_limit(sync);
-    int64_t done = sync->pruned_to;
+    int64_t done = sync->forgotten_to;
     sync->unpruned_since_ns = 0;
     base_mutex_unlock(&sync->lock);
     if (done < limit && !atomic_load_explicit(&sync->closing, memory_order_relaxed)) {
@@ -177,7 +179,7 @@ void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64
 {
     bool urgent = false;
     int64_t prunable = report->position < sync->durable ? report->position : sync->durable;
-    if (sync->config.prune && prunable > sync->pruned_to) {
+    if (sync->config.prune && prunable > sync->forgotten_to) {
         if (!sync->unpruned_since_ns)
             sync->unpruned_since_ns = now_ns;
         urgent = prunable - sync->pruned_to >= PRUNE_ROWS;
@@ -205,10 +207,10 @@ static int64_t later(int64_t a, int64_t b)
 /* Under `lock`: INT64_MAX if there is nothing to prune. */
 static int64_t prune_due(const struct sync *sync)
 {
-    int64_t left = prune_limit(sync) - sync->pruned_to;
-    if (!sync->config.prune || left <= 0 || !sync->unpruned_since_ns)
+    int64_t limit = prune_limit(sync);
+    if (!sync->config.prune || limit <= sync->forgotten_to || !sync->unpruned_since_ns)
         return INT64_MAX;
-    int64_t due = left >= PRUNE_ROWS ? 0 : sync->unpruned_since_ns + PRUNE_DELAY_NS;
+    int64_t due = limit - sync->pruned_to >= PRUNE_ROWS ? 0 : sync->unpruned_since_ns + PRUNE_DELAY_NS;
     return later(due, sync->prune_not_before_ns);
 }
 

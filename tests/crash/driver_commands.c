@@ -164,6 +164,10 @@ static rhei_status do_open(struct lane *lane, struct words *words, struct rhei_e
         .scrub_interval_s = (uint32_t)words_number(words, "scrub_interval_s", 0),
         .sync_batch_rows = (uint64_t)words_number(words, "sync_batch_rows", 0),
         .log_limit_rows = (uint64_t)words_number(words, "log_limit_rows", 0),
+        .log_limit_bytes = (uint64_t)words_number(words, "log_limit_bytes", 0),
+        .log_limit_age_s = (uint32_t)words_number(words, "log_limit_age_s", 0),
+        .log_limit_policy = words_choice(words, "log_limit_policy", "detach|grow|block"),
+        .wal_limit_bytes = (uint64_t)words_number(words, "wal_limit_bytes", 0),
         .olap_memory_limit = (uint64_t)words_number(words, "olap_memory_limit", 0),
         .freshness = parse_freshness(words),
         .log = say_log,
@@ -517,9 +521,11 @@ static rhei_status do_status(struct lane *lane, struct words *words, struct rhei
                " running=%d position=%" PRId64 " log_position=%" PRId64 " lag_events=%" PRId64 " age_us=%" PRId64
                " tables=%" PRIu64 " tables_ready=%" PRIu64 " cycles=%" PRIu64 " events=%" PRIu64
                " rows_inserted=%" PRIu64 " rows_updated=%" PRIu64 " rows_deleted=%" PRIu64 " rows_pruned=%" PRIu64
-               " log_rows=%" PRIu64 " last_error=",
+               " log_rows=%" PRIu64 " log_bytes=%" PRIu64 " log_over=%d log_blocks=%d log_cut=%" PRIu64
+               " log_refused=%" PRIu64 " last_error=",
                s.running, s.position, s.log_position, s.lag_events, s.age_us, s.tables, s.tables_ready, s.cycles,
-               s.events, s.rows_inserted, s.rows_updated, s.rows_deleted, s.rows_pruned, s.log_rows);
+               s.events, s.rows_inserted, s.rows_updated, s.rows_deleted, s.rows_pruned, s.log_rows, s.log_bytes,
+               s.log_over, s.log_blocks, s.log_cut, s.log_refused);
     text_hex(&lane->reply, s.last_error, strlen(s.last_error));
     text_add(&lane->reply, "\n", 1);
     return RHEI_OK;

@@ -84,6 +84,33 @@ static void print_engines(const struct rh_registry *registry, int64_t newest)
     rh_buffer_free(&text);
 }
 
+static const char *policy_name(int32_t policy)
+{
+    static const char *const names[] = {"detach", "grow", "block"};
+    return policy >= 0 && policy < 3 ? names[policy] : "unknown";
+}
+
+static void print_log(const struct rhei_sync_status *sync)
+{
+    struct rh_buffer text = {0};
+    rh_add_count(&text, sync->log_rows);
+    rh_buffer_add_text(&text, sync->log_rows == 1 ? " row" : " rows");
+    if (sync->log_rows > 1) {
+        rh_buffer_add_text(&text, ", ");
+        rh_add_size(&text, (double)sync->log_bytes);
+        rh_buffer_add_text(&text, ", the oldest ");
+        rh_add_duration(&text, sync->log_age_us);
+        rh_buffer_add_text(&text, " old");
+    }
+    line_of("Change log", &text);
+    if (sync->log_over) {
+        rh_buffer_format(&text, "over its limit (log_limit_policy %s): %s", policy_name(sync->log_limit_policy),
+                         sync->log_message);
+        line_of("", &text);
+    }
+    rh_buffer_free(&text);
+}
+
 static void print_sync(const struct status *status)
 {
     const struct rhei_sync_status *sync = &status->sync;
@@ -99,9 +126,7 @@ static void print_sync(const struct status *status)
                               : registry->engine_count == 1 ? ", the engine"
                                                             : ": no engine reads the log");
     line_of("Lag", &text);
-    rh_add_count(&text, sync->log_rows);
-    rh_buffer_add_text(&text, sync->log_rows == 1 ? " row" : " rows");
-    line_of("Change log", &text);
+    print_log(sync);
     rh_add_count(&text, sync->cycles);
     rh_buffer_add_text(
         &text, " in this command, which builds no column store (rh sync, rh verify and rh query --route olap do)");
@@ -287,6 +312,20 @@ static void add_metrics_json(struct rh_buffer *json, const struct status *status
     rh_buffer_add_text(json, "]");
 }
 
+static void add_log_json(struct rh_buffer *json, const struct rhei_sync_status *sync)
+{
+    add_member(json, "log_bytes", (int64_t)sync->log_bytes);
+    add_member(json, "log_age_us", sync->log_age_us);
+    add_member(json, "log_limit_rows", (int64_t)sync->log_limit_rows);
+    add_member(json, "log_limit_bytes", (int64_t)sync->log_limit_bytes);
+    add_member(json, "log_limit_age_us", sync->log_limit_age_us);
+    rh_buffer_format(json, "\"log_limit_policy\":\"%s\",\"log_over\":%s,", policy_name(sync->log_limit_policy),
+                     sync->log_over ? "true" : "false");
+    rh_buffer_add_text(json, "\"log_message\":");
+    rh_add_json_text(json, sync->log_message, strlen(sync->log_message));
+    rh_buffer_add_char(json, ',');
+}
+
 static void print_json(const struct status *status)
 {
     const struct rhei_sync_status *sync = &status->sync;
@@ -305,6 +344,7 @@ static void print_json(const struct status *status)
     add_member(&json, "rows_deleted", (int64_t)sync->rows_deleted);
     add_member(&json, "rows_pruned", (int64_t)sync->rows_pruned);
     add_member(&json, "log_rows", (int64_t)sync->log_rows);
+    add_log_json(&json, sync);
     add_member(&json, "last_cycle_us", sync->last_cycle_us);
     if (tells_of_disk(status)) {
         add_text_member(&json, "disk_folder", sync->disk_folder);

@@ -313,6 +313,12 @@ static void test_bad_values_say_what_is_taken(void **state)
          "rhei.toml:3: flight_auth_token and flight_auth_token_file are both set; keep one of them"},
         {"[engine.datafusion_storage]\nmode = \"vortex\"",
          "rhei.toml:2: [engine.datafusion_storage] mode \"vortex\" needs one of path and url"},
+        {"[engine]\nlog_limit_policy = \"block\"\nprune_after_sync = false",
+         "rhei.toml:2: log_limit_policy \"block\" and prune_after_sync = false don't go together: the log would fill "
+         "up "
+         "once, and every write fail from then on; take \"detach\", which keeps as much as the limits allow"},
+        {"[engine]\nlog_limit_policy = \"drop\"",
+         "rhei.toml:2: log_limit_policy can't be \"drop\": it takes detach, grow or block"},
         {"[engine]\noltp_path = x", "rhei.toml:2: x is no value; put a text in quotes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -356,7 +362,7 @@ static void test_d5_numbers_are_checked_where_they_stand(void **state)
                 fail_msg("%s: %s", text, error.message);
         }
     }
-    assert_int_equal(numbers, 12);
+    assert_int_equal(numbers, 14);
 }
 
 /* What a range says is what is taken: its ends are, what is next to them isn't. */
@@ -429,7 +435,10 @@ static void test_d5_what_has_no_effect_is_refused_by_name(void **state)
         struct config_settings *settings = parse("");
         char name[80];
         snprintf(name, sizeof name, "%s.%s", row.section, row.name);
-        const char *value = row.initial != NULL ? row.initial : strcmp(row.type, "number") == 0 ? "1" : "x";
+        const char *value = row.initial != NULL               ? row.initial
+                            : strcmp(row.type, "number") == 0 ? "1"
+                            : strcmp(row.type, "size") == 0   ? "1GiB"
+                                                              : "x";
         assert_int_equal(config_set(settings, name, value, "--set", &error), RHEI_OK);
         assert_int_equal(config_offered(settings, &error), row.offered ? RHEI_OK : RHEI_UNSUPPORTED);
         config_free(&settings);

@@ -1,0 +1,211 @@
+"""A7, A8, C5: the change log's limits beside a running column store, kill -9 at a cut, slow consumers, and what keeps the write-ahead log."""
+
+import json
+import threading
+
+import pytest
+
+import foreign
+from foreign import assert_mirror, shell
+from rh_program import rh  # noqa: F401 (a fixture)
+from rhei_engine import EngineDied, RheiError
+from test_processes import ROWS, log_sequence, make_rows, pass_ten_minutes, wait_until
+
+
+def burst(count, table="big"):
+    return f"{ROWS.format(count=count)} INSERT INTO {table} (g, v) SELECT i, 'burst' FROM n"
+
+
+def test_a7_detach_a_mirror_that_was_cut_off_is_built_again_by_itself(path, open_engine):
+    make_rows(path, 1000)
+    engine = open_engine(log_limit_rows=500)
+    engine.initial_sync()
+    for _ in range(20):  # each more than twice the limit
+        engine.execute(burst(2000))
+    engine.execute("UPDATE big SET v = 'after' WHERE id % 10 = 0")
+    assert_mirror(engine, path)
+    wait_until(lambda: log_sequence(path)[0] <= 500, what="the limit of the log")
+    engine.execute("DELETE FROM big WHERE id % 7 = 0")
+    assert_mirror(engine, path)
+
+
+def test_a7_block_slows_writers_down_to_the_mirrors_pace(path, open_engine):
+    """8 writers, a log of 200 rows: every write goes through, none fails, and the log is never much longer than its limit."""
+    make_rows(path, 10)
+    engine = open_engine(log_limit_rows=200, log_limit_policy="block", busy_timeout_ms=60000)
+    engine.initial_sync()
+    failed, longest = [], []
+
+    def write(lane):
+        for _ in range(50):
+            try:
+                lane.execute(burst(20))
+            except RheiError as error:
+                failed.append(str(error))
+            longest.append(log_sequence(path)[0])
+
+    writers = [threading.Thread(target=write, args=(engine.on(f"w{i}"),)) for i in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not failed, failed[:3]
+    assert max(longest) <= 200 + 8 * 20 + 1, max(longest)  # and one group of them
+    assert engine.olap("SELECT count(*) FROM big").value == 10 + 8 * 50 * 20
+    assert_mirror(engine, path)
+    status = engine.status()
+    assert status["log_refused"] == 0 and status["log_cut"] == 0
+
+
+def test_a7_block_without_a_sync_refuses_and_a_sync_makes_room(path, open_engine):
+    make_rows(path, 10)
+    engine = open_engine(log_limit_rows=100, log_limit_policy="block", manual_sync=True, busy_timeout_ms=50)
+    engine.initial_sync()
+    engine.execute(burst(150))
+    with pytest.raises(RheiError, match="log_limit_policy is block") as refused:
+        engine.execute(burst(1))
+    assert refused.value.name == "FULL"
+    assert engine.status()["log_blocks"] == 1
+    shell(path, "INSERT INTO big (g, v) VALUES (1, 'foreign')")  # nobody else is stopped
+    engine.sync()
+    engine.execute(burst(1))
+    assert_mirror(engine, path)
+
+
+def test_a7_tables_that_are_not_captured_are_never_blocked(path, open_engine):
+    shell(path, "CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE u (id INTEGER PRIMARY KEY, v)")
+    engine = open_engine(no_auto_register=True, log_limit_rows=10, log_limit_policy="block", manual_sync=True,
+                         busy_timeout_ms=50)
+    engine.execute(f"{ROWS.format(count=500)} INSERT INTO u SELECT i, i FROM n")
+    assert engine.status()["log_rows"] == 0
+    engine.execute("INSERT INTO t VALUES (1, 1)")
+    assert engine.status()["log_blocks"] == 0
+
+
+@pytest.mark.parametrize("policy", ["detach", "block"])
+@pytest.mark.parametrize("point", ["capture.limit", "capture.prune"])
+def test_a7_killed_at_the_limit_nothing_is_lost(path, open_engine, policy, point):
+    make_rows(path, 1000)
+    engine = open_engine(log_limit_rows=300, log_limit_policy=policy, manual_sync=True, busy_timeout_ms=50)
+    engine.initial_sync()
+    engine.faults(die_point=point, die_at=1)
+    committed = 0
+    try:
+        for _ in range(10):
+            try:
+                engine.execute(burst(500))
+                committed += 1
+            except RheiError as error:
+                assert error.name == "FULL"
+    except EngineDied:
+        pass
+    engine.kill()  # where it was still waiting for the limit's second to pass
+    count = foreign.rows(path, "SELECT count(*) FROM big")[0][0]
+    assert count in (1000 + committed * 500, 1000 + (committed + 1) * 500)
+    pass_ten_minutes(path)  # the dead one is waited for no longer
+    again = open_engine(log_limit_rows=300, log_limit_policy=policy, busy_timeout_ms=60000)
+    assert_mirror(again, path)
+    again.execute("UPDATE big SET v = 'after' WHERE id % 10 = 0")
+    assert_mirror(again, path)
+
+
+@pytest.mark.parametrize("policy", ["detach", "grow", "block"])
+def test_a7_opened_on_a_log_above_its_limit(path, open_engine, tmp_path, policy):
+    make_rows(path, 1000)
+    folder = str(tmp_path / "mirror")
+    engine = open_engine(olap_path=folder)
+    engine.initial_sync()
+    engine.close()
+    shell(path, f"{burst(5000)}; UPDATE big SET g = g + 1")  # with no engine at all
+    assert log_sequence(path)[0] >= 11000
+    engine = open_engine(olap_path=folder, log_limit_rows=100, log_limit_policy=policy, busy_timeout_ms=60000)
+    engine.execute("INSERT INTO big (g, v) VALUES (5, 'first')")
+    assert_mirror(engine, path)
+    wait_until(lambda: log_sequence(path)[0] <= 100, what="a short log")
+    assert engine.status()["log_over"] == 0
+
+
+def test_c5_a_schema_changed_at_the_limit(path, open_engine):
+    make_rows(path, 100)
+    engine = open_engine(log_limit_rows=50, manual_sync=True)
+    engine.initial_sync()
+    engine.execute(burst(200))
+    shell(path, "ALTER TABLE big ADD COLUMN extra DEFAULT 'x'; UPDATE big SET extra = 'y' WHERE id % 2")
+    engine.execute("ALTER TABLE big DROP COLUMN g")
+    engine.execute("INSERT INTO big (v) VALUES ('last')")
+    wait_until(lambda: log_sequence(path)[0] <= 50, what="the limit of the log")
+    assert_mirror(engine, path)
+
+
+# ---- Consumers. ------------------------------------------------------------------------------------------------------
+
+
+def read(rh, consumer, *more):
+    return [json.loads(line) for line in rh.run("changes", "--consumer", consumer, *more).stdout.splitlines()]
+
+
+def settings(rh, **engine):
+    lines = [f"{key} = {json.dumps(value)}" for key, value in engine.items()]
+    (rh.folder / "rhei.toml").write_text("\n".join(["[engine]", f'oltp_path = "{rh.folder / "rhei.db"}"', *lines]))
+    return ["--config", "rhei.toml"]
+
+
+def test_a8_a_slow_consumer_is_cut_off_and_told(rh, open_engine):
+    rh.run("exec", "--capture", "CREATE TABLE big (id INTEGER PRIMARY KEY, g, v)")
+    read(rh, "slow")
+    path = rh.folder / "rhei.db"
+    engine = open_engine(path, log_limit_rows=1000)
+    engine.execute(burst(900))
+    engine.sync()
+    assert engine.status()["log_rows"] >= 900  # the log waits for it
+    engine.execute(burst(5000))
+    engine.sync()
+    wait_until(lambda: log_sequence(path)[0] <= 1001, what="the limit of the log")
+    told = read(rh, "slow")
+    assert [event["table"] for event in told if event["kind"] == "lost"] == [None]
+    engine.execute("INSERT INTO big VALUES (100000, 1, 'next')")
+    assert [event["key"]["id"] for event in read(rh, "slow") if event["kind"] == "insert"] == [100000]
+    assert_mirror(engine, path)  # which was never behind
+    assert engine.status()["rows_pruned"] > 0
+
+
+def test_a8_an_acknowledgement_lets_the_log_go(rh, open_engine):
+    """No write follows it: what the consumer held goes by itself."""
+    rh.run("exec", "--capture", "CREATE TABLE big (id INTEGER PRIMARY KEY, g, v)")
+    read(rh, "slow")
+    path = rh.folder / "rhei.db"
+    engine = open_engine(path)
+    engine.initial_sync()
+    engine.execute(burst(900))
+    wait_until(lambda: engine.status()["lag_events"] == 0, what="the mirror")
+    engine.sync()
+    assert log_sequence(path)[0] >= 900
+    assert len([event for event in read(rh, "slow") if event["kind"] == "insert"]) == 900
+    wait_until(lambda: log_sequence(path)[0] <= 2, what="the log's going")
+
+
+def test_a7_status_tells_limits_and_who_is_behind(rh):
+    rh.run("exec", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    read(rh, "slow")
+    config = settings(rh, log_limit_rows=50, log_limit_policy="grow")
+    rh.run("exec", *config, f"{ROWS.format(count=100)} INSERT INTO t SELECT i FROM n")
+    text = rh.run("status", *config).stdout
+    assert 'over its limit (log_limit_policy grow): 100 rows, more than log_limit_rows (50); the consumer "slow" is 100' in text
+    status = json.loads(rh.run("status", *config, "--json").stdout)
+    assert status["log_over"] is True and status["log_limit_policy"] == "grow" and status["log_limit_rows"] == 50
+    assert status["log_rows"] == 100 and status["log_bytes"] > 2400
+    metrics = {metric["name"]: metric["value"] for metric in status["metrics"]}
+    assert metrics["rhei_cdc_log_over_limit"] == 1 and metrics["rhei_cdc_log_limit_rows"] == 50
+
+
+@pytest.mark.parametrize("lines, said", [
+    ('log_limit_policy = "drop"', "detach, grow or block"),
+    ('log_limit_bytes = "1KiB"', "64KiB"),
+    ("log_limit_age = -1", "0 to 3155760000"),
+    ("log_limit_rows = 0", "1 to 1000000000000"),
+    ('log_limit_policy = "block"\nprune_after_sync = false', "don't go together"),
+])
+def test_d5_limits_that_cant_be_are_refused(rh, lines, said):
+    (rh.folder / "rhei.toml").write_text("[engine]\n" + lines + "\n")
+    done = rh.run("status", "--config", "rhei.toml", code=None)
+    assert done.returncode != 0 and said in done.stderr and "rhei.toml:2" in done.stderr, done.stderr
