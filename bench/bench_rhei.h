@@ -46,6 +46,7 @@ void figures_tables(struct bench *bench);
 void figures_read(struct bench *bench);
 void figures_auto(struct bench *bench);
 void figures_disk(struct bench *bench);
+void figures_backup(struct bench *bench, rhei_db *db); /* a part of those */
 void figures_buffer(struct bench *bench);
 void figures_tpch(struct bench *bench);
 void figures_shapes(struct bench *bench); /* forks: before anything starts threads */

@@ -262,6 +262,10 @@ void figures_disk(struct bench *bench)
     bench_fill(db, bench->disk_rows);
     bench_build(db);
     rhei_close(&db);
+    bench_say("a backup of it");
+    db = open_on_disk(path, folder, 0, 0);
+    figures_backup(bench, db);
+    rhei_close(&db);
     reopening(bench, path, folder);
     evicted(bench, path, folder);
     remove_folder(folder);

@@ -35,8 +35,7 @@ struct rhei_backup_result {
     int64_t position;        /**< of the change log: the copy has all of this and nothing of later; 0 without capture */
     uint64_t database_bytes; /**< of rhei.db */
     uint64_t olap_bytes;     /**< of the files in rhei.mirror; 0: there is none */
-    uint32_t olap_tables; /**< tables in it, histories not counted; 0, too, where another handle's folder was copied */
-    uint32_t olap_histories; /**< histories in it, the same */
+    int64_t olap_position;   /**< from which the copy's column store goes on by the log in rhei.db; -1: there is none */
     int64_t duration_us;
 };
 /**

@@ -77,8 +77,6 @@ static rhei_status try_own(struct backup *backup, struct rhei_error *error)
     if (status != RHEI_OK)
         return status;
     bool wanted = backup->state.captured && (histories > 0 || (tables > 0 && backup->db->checkpoint != NULL));
-    backup->done.olap_tables = wanted ? tables : 0;
-    backup->done.olap_histories = wanted ? histories : 0;
     if (!wanted) { /* one in memory is built from the tables, in the copy as anywhere */
         mirror_snapshot_release(&backup->snapshot);
         backup->pinned = false;
@@ -234,6 +232,7 @@ static rhei_status finish(struct backup *backup, struct rhei_error *error)
     base_progress_step(backup->stop.progress, "checking the copy", NULL, BASE_PROGRESS_NOTHING, -1);
     rhei_status status = store_backup_list(&backup->folder, engine_limits_check, &backup->limits, &files, &sums, error);
     backup->done.position = backup->state.position;
+    backup->done.olap_position = backup->mirror_position;
     if (status == RHEI_OK) {
         backup->done.database_bytes = sums.database_bytes;
         backup->done.olap_bytes = sums.mirror_bytes;

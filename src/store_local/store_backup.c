@@ -26,36 +26,43 @@ enum { PIECE_BYTES = 1 << 20 };
 
 /* ---- Where it is. ------------------------------------------------------------------------------------------------ */
 
-/* The absolute path of what may not be there yet, in a folder that is. */
-/* NULL: errno tells why. */
-static char *resolve(const char *path)
+/* The absolute path of what may not be there yet, in a folder that is. RHEI_NO_MEMORY, or why it can't be. */
+static rhei_status resolve(const char *path, char **resolved, struct rhei_error *error)
 {
     char real[PATH_MAX];
-    struct base_buffer text = {0};
-    if (realpath(path, real) != NULL)
-        return base_strdup(real);
-    bool missing = errno == ENOENT;
+    struct base_buffer text = {0}, above = {0};
     size_t len = strlen(path);
     while (len > 1 && path[len - 1] == '/')
         len--;
     size_t name = len;
     while (name > 0 && path[name - 1] != '/')
         name--;
-    char *above = base_alloc(name + 2);
-    if (above == NULL)
-        return NULL;
-    memcpy(above, name == 0 ? "." : path, name == 0 ? 1 : name);
-    above[name == 0 ? 1 : name] = '\0';
-    if (missing && realpath(above, real) != NULL)
+    base_buffer_format(&above, "%.*s", name == 0 ? 1 : (int)name, name == 0 ? "." : path);
+    rhei_status status = RHEI_OK;
+    *resolved = NULL;
+    if (above.failed)
+        status = error_no_memory(error);
+    else if (realpath(path, real) != NULL)
+        base_buffer_text(&text, real);
+    else if (errno == ENOENT && realpath(above.data, real) != NULL)
         base_buffer_format(&text, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)(len - name), path + name);
-    base_free(above);
-    return text.len == 0 ? NULL : base_buffer_take(&text);
+    else
+        status = store_io_error(error, "make the folder", path);
+    base_buffer_reset(&above);
+    if (status == RHEI_OK && (text.failed || (*resolved = base_buffer_take(&text)) == NULL))
+        status = error_no_memory(error);
+    base_buffer_reset(&text);
+    return status;
 }
 
+/* A folder that isn't there has nothing in it. */
 static rhei_status check_apart(const char *path, const char *const *apart, size_t count, struct rhei_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        char *other = apart[i] == NULL ? NULL : resolve(apart[i]);
+        char *other = NULL;
+        rhei_status status = apart[i] == NULL ? RHEI_OK : resolve(apart[i], &other, NULL);
+        if (status == RHEI_NO_MEMORY)
+            return error_no_memory(error);
         size_t len = other == NULL ? 0 : strlen(other);
         bool within = len > 0 && strncmp(path, other, len) == 0 && (path[len] == '\0' || path[len] == '/');
         base_free(other);
@@ -125,17 +132,16 @@ rhei_status store_backup_begin(const char *path, const char *const *apart, size_
     *backup = (struct store_backup){.folder = -1};
     if (path == NULL || path[0] == '\0')
         return error_set(error, RHEI_INVALID, "a backup needs the name of a folder");
-    backup->path = resolve(path);
-    if (backup->path == NULL)
-        return store_io_error(error, "make a folder", path);
+    rhei_status status = resolve(path, &backup->path, error);
+    if (status != RHEI_OK)
+        return status;
     struct base_buffer database = {0}, mirror = {0};
     base_buffer_format(&database, "%s/" DATABASE PART, backup->path);
     base_buffer_format(&mirror, "%s/" MIRROR PART, backup->path);
     backup->database = base_buffer_take(&database);
     backup->mirror = base_buffer_take(&mirror);
-    rhei_status status = backup->database == NULL || backup->mirror == NULL
-                             ? error_no_memory(error)
-                             : check_apart(backup->path, apart, apart_count, error);
+    status = backup->database == NULL || backup->mirror == NULL ? error_no_memory(error)
+                                                                : check_apart(backup->path, apart, apart_count, error);
     if (status == RHEI_OK)
         status = make_folder(backup, error);
     if (status != RHEI_OK)

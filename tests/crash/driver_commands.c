@@ -574,8 +574,8 @@ static rhei_status do_backup(struct lane *lane, struct words *words, struct rhei
     rhei_status status = rhei_backup(lane->driver->db, sql_of(words), &options, &result, error);
     if (status == RHEI_OK) {
         say(lane, "ok");
-        text_print(&lane->reply, " %" PRId64 " %" PRIu64 " %" PRIu64 " %u\n", result.position, result.database_bytes,
-                   result.olap_bytes, result.olap_histories);
+        text_print(&lane->reply, " %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRId64 "\n", result.position,
+                   result.database_bytes, result.olap_bytes, result.olap_position);
     }
     return status;
 }

@@ -259,7 +259,7 @@ class Lane:
         return int(self.ok("verify", *([text_word(table)] if table else []))[0])
 
     def backup(self, folder, timeout_ms=0):
-        """position, bytes of the database, bytes of the column store, histories in it"""
+        """position, bytes of the database, bytes of the column store, and its position (-1: there is none)"""
         return tuple(map(int, self.ok("backup", text_word(str(folder)), f"timeout={timeout_ms}", timeout=180)))
 
     def status(self):

@@ -50,6 +50,20 @@ def make(engine, rows=ROWS):
     wait_for(engine, lambda: state(engine) == 2)  # a load that met the limit is tried again when there is room
 
 
+def test_a11_a_backup_of_what_is_not_in_memory(open_engine, folder):
+    """Segments that lie in files are read for it, within the limit."""
+    engine = open_engine(olap_path=folder / "mirror", olap_memory_limit=LIMIT, checkpoint_interval_ms=50)
+    make(engine)
+    wait_for(engine, lambda: disk(engine)["segments_in_files"] > 0)
+    engine.backup(folder / "copy")
+    copy = open_engine(folder / "copy" / "rhei.db", olap_path=folder / "copy" / "rhei.mirror", must_exist=True)
+    assert disk(copy)["restored_tables"] == 1
+    build(copy)
+    assert copy.verify("big") == ROWS
+    for question in QUESTIONS:
+        assert copy.query(question).rows == engine.query(question).rows
+
+
 QUESTIONS = (
     "SELECT count(*), sum(k), min(r), max(id) FROM big",
     "SELECT k % 10, count(*), max(t), min(length(t)) FROM big GROUP BY 1 ORDER BY 1",

@@ -15,8 +15,8 @@ static void print_json(const char *folder, const struct rhei_backup_result *done
     rh_add_json_text(&line, folder, strlen(folder));
     rh_buffer_format(&line,
                      ",\"position\":%" PRId64 ",\"database_bytes\":%" PRIu64 ",\"olap_bytes\":%" PRIu64
-                     ",\"duration_us\":%" PRId64 "}",
-                     done->position, done->database_bytes, done->olap_bytes, done->duration_us);
+                     ",\"olap_position\":%" PRId64 ",\"duration_us\":%" PRId64 "}",
+                     done->position, done->database_bytes, done->olap_bytes, done->olap_position, done->duration_us);
     puts(line.bytes);
     rh_buffer_free(&line);
 }
