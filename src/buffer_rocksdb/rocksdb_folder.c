@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -146,16 +148,26 @@ static rhei_status folder_enter(struct rocks_folder *folder, bool *found, struct
     return status == RHEI_OK ? identity_read(folder, found, error) : status; /* as it is under the lock */
 }
 
+/* RocksDB names a new file by this path each time, and the process may have gone elsewhere by then. */
+static rhei_status folder_name_database(struct rocks_folder *folder, struct rhei_error *error)
+{
+    char real[PATH_MAX];
+    struct base_buffer name = {0};
+    if (realpath(folder->path, real) == NULL)
+        return folder_error(error, "find the folder", folder->path);
+    base_buffer_format(&name, "%s/db", real);
+    folder->database = base_buffer_take(&name);
+    return folder->database == NULL ? error_no_memory(error) : RHEI_OK;
+}
+
 rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_buffer_config *config, bool *fresh,
                               struct rhei_error *error)
 {
     bool found = false;
     *folder = (struct rocks_folder){.folder = -1, .lock = -1, .path = base_strdup(config->folder)};
-    struct base_buffer name = {0};
-    base_buffer_format(&name, "%s/db", config->folder);
-    folder->database = base_buffer_take(&name);
-    rhei_status status =
-        folder->path == NULL || folder->database == NULL ? error_no_memory(error) : folder_make(folder->path, error);
+    rhei_status status = folder->path == NULL ? error_no_memory(error) : folder_make(folder->path, error);
+    if (status == RHEI_OK)
+        status = folder_name_database(folder, error);
     if (status == RHEI_OK)
         status = folder_enter(folder, &found, error);
     *fresh = !found;

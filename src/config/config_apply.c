@@ -50,10 +50,28 @@ static const char *section_with(const char *name)
     return NULL;
 }
 
+enum { NAMES_MOST = 64 };
+
+/* Nobody is advised to set what this version would refuse. */
+static size_t offered_names(const char *section, const char *const *names, size_t count,
+                            const char *offered[NAMES_MOST])
+{
+    size_t made = 0;
+    bool engine = strcmp(section, "[engine]") == 0;
+    for (size_t i = 0; i < count && made < NAMES_MOST; i++) {
+        const struct config_key *key = config_find_key("engine", names[i]);
+        if (!engine || (key != NULL && key->effect != NULL))
+            offered[made++] = names[i];
+    }
+    return made;
+}
+
 /* `section` is "[engine]" or "the top level"; `names` are what it may hold. */
 static rhei_status unknown_key(struct apply *apply, const struct toml_node *node, const char *section,
-                               const char *const *names, size_t count)
+                               const char *const *all, size_t all_count)
 {
+    const char *names[NAMES_MOST];
+    size_t count = offered_names(section, all, all_count, names);
     const char *nearest = config_nearest(node->key, names, count);
     const char *elsewhere = section_with(node->key);
     struct base_buffer hint = {0};

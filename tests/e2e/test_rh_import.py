@@ -90,6 +90,7 @@ def test_a_bad_line_is_named_and_nothing_is_imported(rh, file, text, place, why)
     file(text)
     done = rh.run("import", "data.csv", "t", code=1)
     assert f"data.csv, {place}" in done.stderr and why in done.stderr and "nothing was imported" in done.stderr
+    assert "--reject FILE" in done.stderr and ("--on-conflict" in done.stderr) == ("UNIQUE" in why)
     assert done.stdout == "" and count(rh, "t") == 0
 
 

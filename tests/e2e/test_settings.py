@@ -157,3 +157,22 @@ def test_log_format_json_gives_lines_of_json(rh, sqlite3_shell):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told["time"])
     plain_lines = rh.run("sync", "--config", "rhei.toml", "--json").stderr
     assert "{" in plain_lines
+
+
+def test_d5_nobody_is_advised_to_set_what_would_be_refused(rh):
+    refused(rh, "[engine]\nmetrics_liste = \"x\"\n", "rhei.toml:2", "unknown key \"metrics_liste\"")
+    for name in ("metrics_liste", "nothing_like_ours"):
+        (rh.folder / "rhei.toml").write_text(f"[engine]\n{name} = 1\n")
+        told = rh.run("info", "--config", "rhei.toml", code=1).stderr
+        assert "olap_path" in told and "_listen" not in told and "flight" not in told
+    for name, value in (("metrics_listen", '"127.0.0.1:1"'), ("flight_listen", '"127.0.0.1:1"')):
+        refused(rh, f"[engine]\n{name} = {value}\n", f"the setting {name} of [engine] isn't offered by this version: leave it out")
+
+
+def test_a_relative_path_is_one_of_the_folder_that_the_command_runs_in(rh):
+    (rh.folder / "sub").mkdir()
+    (rh.folder / "sub" / "rhei.toml").write_text("[engine]\noltp_path = \"a.db\"\nolap_path = \"a.mirror\"\n")
+    rh.run("exec", "CREATE TABLE t (a)", "--capture", "--config", "sub/rhei.toml")
+    rh.run("sync", "--config", "sub/rhei.toml")
+    assert (rh.folder / "a.db").exists() and (rh.folder / "a.mirror").is_dir()
+    assert [path.name for path in (rh.folder / "sub").iterdir()] == ["rhei.toml"]

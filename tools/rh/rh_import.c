@@ -157,6 +157,15 @@ static const char *what_is_kept(const struct rh_import *import)
     return import->args->batch > 0 ? "batches before it are kept" : "nothing was imported";
 }
 
+static void tell_way_out(const struct rh_import *import, const char *why)
+{
+    if (import->args->conflict == RH_CONFLICT_ABORT && strstr(why, "UNIQUE constraint failed") != NULL)
+        fputs("  --on-conflict skip, replace or update says what becomes of a row whose key is there already.\n",
+              stderr);
+    fputs("  --reject FILE writes lines that can't be imported there, with the reason, and imports the others.\n",
+          stderr);
+}
+
 bool rh_import_complain(struct rh_import *import, const struct rh_complaint *complaint)
 {
     if (import->rejects != NULL) {
@@ -170,6 +179,7 @@ bool rh_import_complain(struct rh_import *import, const struct rh_complaint *com
     else
         rh_tell(import->tool, "%s, line %" PRIu64 ": %s; %s", import->name, complaint->line, complaint->why,
                 what_is_kept(import));
+    tell_way_out(import, complaint->why);
     return false;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh repair: builds again the tables of the column store that differ from SQLite's. */
+#include "rh_advice.h"
 #include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
@@ -11,16 +12,18 @@
 
 static void print_json(const struct rhei_repair_result *done, const struct rhei_error *error)
 {
-    struct rh_buffer line = {0};
+    struct rh_buffer line = {0}, words = {0};
+    rh_add_in_our_words(&words, error->message);
     rh_buffer_format(&line,
                      "{\"tables\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"repaired\":%" PRIu64 ",\"error\":", done->tables,
                      done->rows, done->repaired);
     if (error->code == RHEI_OK)
         rh_buffer_add_text(&line, "null");
     else
-        rh_add_json_text(&line, error->message, strlen(error->message));
+        rh_add_json_text(&line, words.bytes, strlen(words.bytes));
     rh_buffer_add_char(&line, '}');
     puts(line.bytes);
+    rh_buffer_free(&words);
     rh_buffer_free(&line);
 }
 

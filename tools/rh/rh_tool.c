@@ -13,17 +13,19 @@
 static void tell_log(void *context, int level, const char *room, const char *message)
 {
     const struct rh_tool *tool = context;
+    struct rh_buffer words = {0};
+    rh_add_in_our_words(&words, message);
     rh_waiting_clear();
-    if (message[0] == '{') { /* log_format = "json" */
-        fprintf(stderr, "%s\n", message);
-        return;
-    }
-    fprintf(stderr, "%srh: %s: %s: %s%s\n", rh_style(&tool->err, RH_YELLOW),
-            level <= RHEI_LOG_ERROR  ? "error"
-            : level == RHEI_LOG_WARN ? "warning"
-            : level == RHEI_LOG_INFO ? "info"
-                                     : "debug",
-            room, message, rh_style(&tool->err, RH_PLAIN));
+    if (message[0] == '{') /* log_format = "json" */
+        fprintf(stderr, "%s\n", words.bytes);
+    else
+        fprintf(stderr, "%srh: %s: %s: %s%s\n", rh_style(&tool->err, RH_YELLOW),
+                level <= RHEI_LOG_ERROR  ? "error"
+                : level == RHEI_LOG_WARN ? "warning"
+                : level == RHEI_LOG_INFO ? "info"
+                                         : "debug",
+                room, words.bytes, rh_style(&tool->err, RH_PLAIN));
+    rh_buffer_free(&words);
 }
 
 bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error)

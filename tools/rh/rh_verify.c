@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh verify: compares tables with their mirrors, cell by cell through checksums. */
+#include "rh_advice.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
@@ -14,7 +15,9 @@ struct tally {
 static void print_one(const struct rh_tool *tool, const char *name, const char *outcome, uint64_t rows,
                       const char *message)
 {
-    struct rh_buffer line = {0};
+    struct rh_buffer line = {0}, words = {0};
+    rh_add_in_our_words(&words, message);
+    message = words.bytes;
     if (tool->args->json) {
         rh_buffer_add_text(&line, "{\"table\":");
         rh_add_json_text(&line, name, strlen(name));
@@ -32,6 +35,7 @@ static void print_one(const struct rh_tool *tool, const char *name, const char *
         }
     }
     puts(line.bytes);
+    rh_buffer_free(&words);
     rh_buffer_free(&line);
 }
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { SQL_BYTES = 512 };
 
@@ -165,6 +167,36 @@ static void test_a9_another_mode_and_back(void **state)
     must_be(place->fixture.db, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF '2100-01-01'", "i3\n");
 }
 
+/* Relative paths are those of the process's folder when it opens, whatever that is later. */
+static void test_relative_folders_are_those_of_the_opening(void **state)
+{
+    struct place *place = *state;
+    char here[4096], folder[200];
+    snprintf(folder, sizeof folder, "%s/sub", place->fixture.folder);
+    rhei_close(&place->fixture.db);
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(mkdir(folder, 0777), 0);
+    assert_int_equal(chdir(place->fixture.folder), 0);
+    FILE *file = fopen("sub/rhei.toml", "w");
+    assert_non_null(file);
+    assert_true(fputs("[engine]\nsync_mode = \"temporal\"\nolap_path = \"mirror\"\nrocksdb_cdc_path = \"buffer\"\n",
+                      file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    struct rhei_config config = {.struct_size = sizeof config, .config_file = "sub/rhei.toml"};
+    assert_int_equal(rhei_open("test.db", &config, &place->fixture.db, NULL), RHEI_OK);
+    assert_int_equal(chdir(folder), 0);
+    must_be_built(place->fixture.db);
+    must_execute(place->fixture.db, "INSERT INTO t VALUES (1, 1, 'a')");
+    must_execute(place->fixture.db, "UPDATE t SET v = 2");
+    must_be(place->fixture.db, "SELECT v FROM t_history ORDER BY _rhei_seq", "i1\ni2\n");
+    rhei_close(&place->fixture.db);
+    assert_int_equal(rmdir("mirror"), -1); /* nothing was made here */
+    assert_int_equal(rmdir("buffer"), -1);
+    assert_int_equal(chdir(here), 0);
+    open_place(place, RHEI_SYNC_TEMPORAL);
+    must_be(place->fixture.db, "SELECT v FROM t_history ORDER BY _rhei_seq", "i1\ni2\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a9_a_load_goes_on_with_the_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_a_rebuild_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_another_mode_and_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_relative_folders_are_those_of_the_opening, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
