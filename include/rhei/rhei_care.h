@@ -14,14 +14,18 @@ extern "C" {
 
 /** What rhei_repair() found and did. */
 struct rhei_repair_result {
-    size_t struct_size; /**< set it to sizeof before the call; after it, the bytes that were filled */
-    uint64_t tables;    /**< that were compared and are equal now */
-    uint64_t rows;      /**< of them */
-    uint64_t repaired;  /**< tables that differed, or could not be followed, and were built again */
+    size_t struct_size;     /**< set it to sizeof before the call; after it, the bytes that were filled */
+    uint64_t tables;        /**< that were compared and are equal now */
+    uint64_t rows;          /**< of them */
+    uint64_t repaired;      /**< tables that differed, or could not be followed, and are equal now */
+    uint64_t rebuilt;       /**< of those, built again as a whole */
+    uint64_t mended_pieces; /**< parts that differed in the other ones, by the order of their keys, */
+    uint64_t mended_rows;   /**< and their rows that were taken again */
 };
 /**
- * Waits for tables that are being built, compares as rhei_verify_with(), builds each table anew that differs or that its mirror could not follow (RHEI_TABLE_FAILED), waits for
- * that, and compares it again. SQLite answers for a table meanwhile. A table that can't be mended doesn't stop the others; the error
+ * Waits for tables that are being built, compares as rhei_verify_with(), piece by piece, and mends what differs: up to a tenth of a table's rows are
+ * taken again one by one, through the change log, so for a consumer of the change feed they are updates. A table that differs in more, whose file is damaged, or
+ * that its mirror could not follow (RHEI_TABLE_FAILED) is built anew, and SQLite answers for it meanwhile. What was mended is compared again. A table that can't be mended doesn't stop the others; the error
  * of the first is returned after the last: RHEI_STALE (it differs again), RHEI_OLAP_UNAVAILABLE (its build failed, the message says
  * why), RHEI_NOT_FOUND (`table` isn't mirrored). RHEI_BUSY: nothing was done, for another handle has the folder (`olap_path`), so that what
  * this one has is in its memory alone. Also RHEI_TIMEOUT and RHEI_CANCELLED. *result, which may be NULL, is filled in any case. Any thread.

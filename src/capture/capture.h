@@ -51,6 +51,14 @@ rhei_status capture_release_table(struct oltp *oltp, const char *table, const st
                                   struct rhei_error *error);
 
 /*
+ * Has the rows of these keys (each an array of the table's key cells) taken again, as they are, by all that follow the log. Of a handle that
+ * captures. RHEI_STALE: the table isn't that one any more. `stop` may be NULL. Any thread.
+ */
+rhei_status capture_look_again(struct oltp *oltp, const struct source_table *table,
+                               const struct rhei_value *const *keys, size_t count, const struct oltp_stop *stop,
+                               struct rhei_error *error);
+
+/*
  * Makes the triggers of new tables that wait for them (I12 of the README), so that the next cycle has them. Waits for the writer;
  * `deadline_ns` as base_now_ns, 0: as long as the busy time-out; `stop` may be NULL. RHEI_BUSY. Nothing to do on a handle without capture. Any thread.
  */

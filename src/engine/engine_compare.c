@@ -5,24 +5,31 @@
  * our own writers can't); then everybody goes on and the two are compared at leisure.
  * Rows are compared as a count and the sum of a hash over each row's cells (class and bits), so order doesn't matter.
  *
- * A table whose key is an integer can be compared by ranges of it, each pinned by itself, between which nothing is held: the ranges
- * cover every integer, so a row that differs lies in one of them, and stays different until something changes it.
+ * Compared at a pace, or to be mended, a table is taken in pieces by the order of its key, each pinned by itself, between which nothing is
+ * held. They cover every key, so a row that differs lies in one of them, and stays different until something changes it.
+ *   - By ranges of a key that is an integer, which the mirror finds by its zones.
+ *   - By values of the first column of another key (tables WITHOUT ROWID), where SQLite orders it as bytes and numbers: read in that order from
+ *     the table, and filtered from all of the mirror, which has no order of its own but remembers what each full segment has. Rows of one value
+ *     are in one piece, and pieces are a 64th of the table at least, since each is a look at the mirror's keys.
+ *   - Where neither is so (another collation, a file in UTF-16), the table is one piece.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/engine_compare.h"
-#include "sync/sync_compare.h"
+#include "base/base_map.h"
+#include "base/base_utf8.h"
+#include "engine/engine_compare_parts.h"
 
 enum {
     PACE_ROWS = 256,     /* between two looks at the clock, in one piece */
     PIECE_LEAST = 1024,  /* rows */
     PIECE_MOST = 262144, /* about 0.2 s of work */
     PIECES_A_SECOND = 4,
+    PIECES_MOST = 64, /* of a table that is filtered from the mirror */
     NAP_NS = 20000000,
 };
 
-static rhei_status ended(rhei_status status, struct rhei_error *error)
+rhei_status engine_compare_ended(rhei_status status, struct rhei_error *error)
 {
     return error_set(error, status,
                      status == RHEI_TIMEOUT ? "the time limit ended the comparison" : "the comparison was cancelled");
@@ -47,15 +54,25 @@ static rhei_status pace_keep(struct engine_pace *pace, uint64_t rows, struct rhe
             return RHEI_OK;
         base_word_wait(&pace->nap, 0, due - now < NAP_NS ? due : now + NAP_NS);
     }
-    return ended(status, error);
+    return engine_compare_ended(status, error);
 }
 
-static rhei_status checksum_mirror(const struct mirror_table_view *view, const struct mirror_range *range,
-                                   struct engine_limits *limits, struct sync_checksum *out, struct rhei_error *error)
+rhei_status engine_piece_scan(const struct engine_piece *piece, const struct source_table *table,
+                              const struct mirror_table_view *view, struct engine_limits *limits,
+                              rhei_status (*take)(void *context, const struct rhei_value *cells, uint32_t count),
+                              void *context, struct rhei_error *error)
 {
     const struct sync_stop stop = {engine_limits_check, limits, engine_limits_counts(limits)};
-    rhei_status status = sync_checksum_view(view, range, &stop, out, error);
-    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : ended(status, error);
+    const struct mirror_range range = {.column = table->key_columns[0],
+                                       .low = {.type = RHEI_INTEGER, .as.integer = piece->low},
+                                       .high = {.type = RHEI_INTEGER, .as.integer = piece->high}};
+    const struct sync_part part = {.range = piece->kind == ENGINE_PIECE_RANGE ? &range : NULL,
+                                   .above = piece->has_above ? &piece->above.value : NULL,
+                                   .upto = piece->has_upto ? &piece->upto.value : NULL,
+                                   .column = table->key_columns[0],
+                                   .zones = piece->zones};
+    rhei_status status = sync_scan_part(view, &part, &stop, take, context, error);
+    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : engine_compare_ended(status, error);
 }
 
 /* A cell as the mirror has it: see OLTP_ODD_TEXT. *copy is its memory, if it needs some. */
@@ -79,40 +96,139 @@ static rhei_status mirrored_cell(struct oltp_cursor *cursor, uint32_t column, st
     return RHEI_OK;
 }
 
-/* A part of the keys: those from `low` on, of at most `count` rows. The rows tell where it ends. */
-struct piece {
-    int64_t low, high;
-    uint64_t count;
+/* ---- Pieces. ----------------------------------------------------------------------------------------------------- */
+
+static bool end_set(struct engine_end *end, const struct rhei_value *value)
+{
+    bool has_bytes = value->type == RHEI_TEXT || value->type == RHEI_BLOB;
+    end->value = *value;
+    if (!has_bytes)
+        return true;
+    if (!base_grow((void **)&end->bytes, &end->capacity, (size_t)value->length + 1, 1))
+        return false;
+    if (value->length > 0)
+        memcpy(end->bytes, value->as.bytes, value->length);
+    end->value.as.bytes = end->bytes;
+    return true;
+}
+
+static void piece_reset(struct engine_piece *piece)
+{
+    base_free(piece->above.bytes);
+    base_free(piece->upto.bytes);
+}
+
+/* The piece behind this one; false: there is none. */
+static bool piece_next(struct engine_piece *piece)
+{
+    const struct engine_end spare = piece->above;
+    if (piece->kind == ENGINE_PIECE_RANGE && piece->high < INT64_MAX) {
+        piece->low = piece->high + 1;
+        return true;
+    }
+    if (piece->kind != ENGINE_PIECE_VALUES || !piece->has_upto)
+        return false;
+    piece->above = piece->upto;
+    piece->upto = spare;
+    piece->has_above = true;
+    piece->has_upto = false;
+    return true;
+}
+
+/* Whether this row of the table, the next by its key, is still of the piece; it may say where that ends. */
+static rhei_status piece_takes(struct engine_piece *piece, const struct rhei_value *key, uint64_t rows, bool *takes,
+                               struct rhei_error *error)
+{
+    *takes = true;
+    if (piece->kind == ENGINE_PIECE_RANGE)
+        piece->high = key->as.integer; /* SQLite counts its rows */
+    if (piece->kind != ENGINE_PIECE_VALUES)
+        return RHEI_OK;
+    if (piece->ends) { /* read once more */
+        *takes = !piece->has_upto || sync_value_compare(key, &piece->upto.value) <= 0;
+        return RHEI_OK;
+    }
+    if (rows + 1 < piece->count)
+        return RHEI_OK;
+    if (!piece->has_upto) {
+        piece->has_upto = end_set(&piece->upto, key);
+        return piece->has_upto ? RHEI_OK : error_no_memory(error);
+    }
+    *takes = sync_value_compare(key, &piece->upto.value) == 0;
+    return RHEI_OK;
+}
+
+/* The table was read to the end of the piece, or of its own (`last`). */
+static void piece_read(struct engine_piece *piece, uint64_t rows, bool last)
+{
+    if (piece->kind == ENGINE_PIECE_RANGE && rows < piece->count)
+        piece->high = INT64_MAX;
+    if (piece->kind == ENGINE_PIECE_VALUES && last && !piece->ends)
+        piece->has_upto = false;
+}
+
+/* The rows of a piece on their way from the table to whoever takes them. */
+struct reading {
+    struct engine_piece *piece;
+    const struct source_table *table;
+    struct engine_pace *pace;
+    struct rhei_value *cells;
+    char **copies; /* memory of cells that need some */
+    rhei_status (*take)(void *context, const struct rhei_value *cells, uint32_t count);
+    void *context;
 };
 
-/* `piece` NULL: all rows, whose pace is kept on the way. Its `high` becomes the last key read. */
-static rhei_status checksum_table(struct oltp_cursor *cursor, const struct source_table *table, struct piece *piece,
-                                  struct engine_pace *pace, struct sync_checksum *out, struct rhei_error *error)
+static rhei_status read_rows(struct reading *reading, struct oltp_cursor *cursor, struct rhei_error *error)
 {
+    const struct source_table *table = reading->table;
+    struct engine_pace *pace = reading->pace;
     struct base_progress *counts = engine_limits_counts(pace->limits);
-    uint32_t columns = table->column_count;
-    struct rhei_value *cells = base_alloc_zero((size_t)columns + 1, sizeof *cells);
-    char **copies = base_alloc_zero((size_t)columns + 1, sizeof *copies);
-    rhei_status status = cells == NULL || copies == NULL ? error_no_memory(error) : RHEI_ROW;
-    while (status == RHEI_ROW && (status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
-        for (uint32_t c = 0; c < columns && status == RHEI_ROW; c++)
-            if (mirrored_cell(cursor, c, &cells[c], &copies[c], error) != RHEI_OK)
-                status = RHEI_NO_MEMORY;
-        if (status != RHEI_ROW)
+    uint32_t key = table->key_columns[0];
+    bool takes = true;
+    rhei_status status;
+    uint64_t rows = 0;
+    while ((status = oltp_cursor_next(cursor, error)) == RHEI_ROW) {
+        for (uint32_t c = 0; c < table->column_count; c++)
+            if (mirrored_cell(cursor, c, &reading->cells[c], &reading->copies[c], error) != RHEI_OK)
+                return RHEI_NO_MEMORY;
+        status = piece_takes(reading->piece, &reading->cells[key], rows, &takes, error);
+        if (status == RHEI_OK && !takes)
             break;
-        sync_checksum_row(out, cells, columns);
+        if (status == RHEI_OK)
+            status = reading->take(reading->context, reading->cells, table->column_count);
+        if (status != RHEI_OK)
+            return status;
+        rows++;
         base_progress_add(counts, BASE_PROGRESS_ROWS, 1);
-        if (piece != NULL)
-            piece->high = cells[table->key_columns[0]].as.integer;
-        else if (out->rows % PACE_ROWS == 0 && pace_keep(pace, PACE_ROWS, error) != RHEI_OK)
-            status = engine_limits_check(pace->limits);
+        if (reading->piece->kind == ENGINE_PIECE_ALL && rows % PACE_ROWS == 0 &&
+            pace_keep(pace, PACE_ROWS, error) != RHEI_OK)
+            return engine_limits_check(pace->limits);
     }
-    for (uint32_t c = 0; copies != NULL && c < columns; c++)
-        base_free(copies[c]);
-    base_free(copies);
-    base_free(cells);
-    return status == RHEI_DONE ? RHEI_OK : status;
+    if (status != RHEI_OK && status != RHEI_DONE)
+        return status;
+    piece_read(reading->piece, rows, takes);
+    return RHEI_OK;
 }
+
+rhei_status engine_piece_read(struct engine_piece *piece, const struct source_table *table, struct oltp_cursor *cursor,
+                              struct engine_pace *pace,
+                              rhei_status (*take)(void *context, const struct rhei_value *cells, uint32_t count),
+                              void *context, struct rhei_error *error)
+{
+    struct reading reading = {.piece = piece, .table = table, .pace = pace, .take = take, .context = context};
+    reading.cells = base_alloc_zero((size_t)table->column_count + 1, sizeof *reading.cells);
+    reading.copies = base_alloc_zero((size_t)table->column_count + 1, sizeof *reading.copies);
+    rhei_status status = reading.cells == NULL || reading.copies == NULL ? error_no_memory(error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = read_rows(&reading, cursor, error);
+    for (uint32_t c = 0; reading.copies != NULL && c < table->column_count; c++)
+        base_free(reading.copies[c]);
+    base_free(reading.copies);
+    base_free(reading.cells);
+    return status;
+}
+
+/* ---- Both at one position. --------------------------------------------------------------------------------------- */
 
 static void add_column(struct base_buffer *sql, const struct source_column *column)
 {
@@ -122,10 +238,10 @@ static void add_column(struct base_buffer *sql, const struct source_column *colu
         base_buffer_identifier(sql, column->name);
 }
 
-/* All rows, or (`pieces`) the first ?2 whose key is ?1 or more. */
-static char *select_text(const struct source_table *table, bool pieces)
+static char *select_text(const struct source_table *table, const struct engine_piece *piece)
 {
     struct base_buffer sql = {0};
+    const struct source_column *key = &table->columns[table->key_columns[0]];
     base_buffer_text(&sql, "SELECT ");
     for (uint32_t c = 0; c < table->column_count; c++) {
         base_buffer_text(&sql, c == 0 ? "" : ", ");
@@ -133,14 +249,17 @@ static char *select_text(const struct source_table *table, bool pieces)
     }
     base_buffer_text(&sql, " FROM main.");
     base_buffer_identifier(&sql, table->name);
-    if (pieces) {
-        const struct source_column *key = &table->columns[table->key_columns[0]];
+    if (piece->kind == ENGINE_PIECE_RANGE || piece->has_above) {
         base_buffer_text(&sql, " WHERE ");
         add_column(&sql, key);
-        base_buffer_text(&sql, " >= ?1 ORDER BY ");
-        add_column(&sql, key);
-        base_buffer_text(&sql, " LIMIT ?2");
+        base_buffer_text(&sql, piece->kind == ENGINE_PIECE_RANGE ? " >= ?1" : " > ?1");
     }
+    if (piece->kind != ENGINE_PIECE_ALL) {
+        base_buffer_text(&sql, " ORDER BY ");
+        add_column(&sql, key);
+    }
+    if (piece->kind == ENGINE_PIECE_RANGE)
+        base_buffer_text(&sql, " LIMIT ?2");
     return base_buffer_take(&sql);
 }
 
@@ -161,20 +280,27 @@ static rhei_status same_state(rhei_db *db, struct oltp_cursor *cursor, const str
     return status;
 }
 
-/* Pins both sides at one position. Foreign writers may come in between: then once more. */
-static rhei_status pin_both(rhei_db *db, const char *sql, const struct piece *piece, struct engine_limits *limits,
-                            struct mirror_snapshot *snapshot, struct oltp_cursor **cursor, struct rhei_error *error)
+static rhei_status begin_reading(rhei_db *db, const char *sql, const struct engine_piece *piece,
+                                 const struct oltp_stop *ends, struct oltp_cursor **cursor, struct rhei_error *error)
 {
-    const struct rhei_value given[2] = {
-        {.type = RHEI_INTEGER, .as.integer = piece == NULL ? 0 : piece->low},
-        {.type = RHEI_INTEGER, .as.integer = piece == NULL ? 0 : (int64_t)piece->count}};
+    const struct rhei_value range[2] = {{.type = RHEI_INTEGER, .as.integer = piece->low},
+                                        {.type = RHEI_INTEGER, .as.integer = (int64_t)piece->count}};
+    bool by_range = piece->kind == ENGINE_PIECE_RANGE;
+    return oltp_read(db->oltp, sql, strlen(sql), by_range ? range : &piece->above.value,
+                     by_range ? 2 : piece->has_above, ends, true, cursor, error);
+}
+
+/* Pins both sides at one position. Foreign writers may come in between: then once more. */
+static rhei_status pin_by(rhei_db *db, const char *sql, const struct engine_piece *piece, struct engine_limits *limits,
+                          struct mirror_snapshot *snapshot, struct oltp_cursor **cursor, struct rhei_error *error)
+{
     struct oltp_stop stop;
     const struct oltp_stop *ends = engine_stop(limits, &stop);
     const struct sync_stop waits = {engine_limits_check, limits, NULL};
     for (int tries = 0; tries < 400; tries++) {
         rhei_status stopped = engine_limits_check(limits);
         if (stopped != RHEI_OK)
-            return ended(stopped, error);
+            return engine_compare_ended(stopped, error);
         rhei_status status = sync_cycle_while(db->sync, &waits, NULL, error);
         void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp)
                          ? oltp_native_lock_while(db->oltp, ends)
@@ -184,7 +310,7 @@ static rhei_status pin_both(rhei_db *db, const char *sql, const struct piece *pi
         if (status == RHEI_OK)
             status = mirror_snapshot_take(db->mirror, snapshot);
         if (status == RHEI_OK) {
-            status = oltp_read(db->oltp, sql, strlen(sql), given, piece == NULL ? 0 : 2, ends, true, cursor, error);
+            status = begin_reading(db, sql, piece, ends, cursor, error);
             if (status != RHEI_OK)
                 mirror_snapshot_release(snapshot);
         }
@@ -206,104 +332,193 @@ static rhei_status pin_both(rhei_db *db, const char *sql, const struct piece *pi
         "other processes write so often that table and mirror could not be seen at one position; try again");
 }
 
-static rhei_status compare(const struct source_table *table, const struct piece *piece,
-                           const struct sync_checksum *in_table, const struct sync_checksum *in_mirror,
-                           struct rhei_error *error)
+rhei_status engine_piece_pin(rhei_db *db, const struct source_table *table, const struct engine_piece *piece,
+                             struct engine_limits *limits, struct mirror_snapshot *snapshot,
+                             struct oltp_cursor **cursor, struct rhei_error *error)
 {
-    char where[128] = "";
-    if (sync_checksum_equal(in_table, in_mirror))
-        return RHEI_OK;
-    if (piece != NULL)
-        snprintf(where, sizeof where, ", where its key is from %lld to %lld,", (long long)piece->low,
-                 (long long)piece->high);
+    char *sql = select_text(table, piece);
+    rhei_status status = sql == NULL ? error_no_memory(error) : pin_by(db, sql, piece, limits, snapshot, cursor, error);
+    base_free(sql);
+    return status;
+}
+
+rhei_status engine_compare_no_mirror(const struct source_table *table, struct rhei_error *error)
+{
+    return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                     "table \"%s\" has no mirror to compare with now: wait for its build with rhei_initial_sync, or "
+                     "see rh status",
+                     table->name);
+}
+
+/* ---- Comparing. -------------------------------------------------------------------------------------------------- */
+
+static void add_end(struct base_buffer *text, const char *word, const struct rhei_value *value)
+{
+    base_buffer_text(text, word);
+    if (value->type == RHEI_INTEGER)
+        base_buffer_format(text, "%lld", (long long)value->as.integer);
+    else if (value->type == RHEI_REAL)
+        base_buffer_format(text, "%.17g", value->as.real);
+    else if (value->type == RHEI_BLOB)
+        base_buffer_format(text, "a BLOB of %u bytes", value->length);
+    else
+        base_buffer_format(text, "'%.*s'", (int)base_utf8_cut(value->as.bytes, value->length, 40),
+                           (const char *)value->as.bytes);
+}
+
+/* ", where its key is from 1 to 9,"; NULL: no memory. */
+static char *piece_place(const struct engine_piece *piece)
+{
+    struct base_buffer text = {0};
+    if (piece->kind == ENGINE_PIECE_RANGE)
+        base_buffer_format(&text, ", where its key is from %lld to %lld,", (long long)piece->low,
+                           (long long)piece->high);
+    if (piece->has_above || piece->has_upto)
+        base_buffer_text(&text, ", where its key is");
+    if (piece->has_above)
+        add_end(&text, " above ", &piece->above.value);
+    if (piece->has_upto)
+        add_end(&text, piece->has_above ? " and up to " : " up to ", &piece->upto.value);
+    if (piece->has_above || piece->has_upto)
+        base_buffer_char(&text, ',');
+    base_buffer_text(&text, "");
+    return base_buffer_take(&text);
+}
+
+static rhei_status tell_difference(const struct source_table *table, const struct engine_piece *piece,
+                                   const struct sync_checksum *in_table, const struct sync_checksum *in_mirror,
+                                   struct rhei_error *error)
+{
+    char *place = piece_place(piece);
+    const char *where = place == NULL ? "" : place;
     if (in_table->rows != in_mirror->rows)
-        return error_set(error, RHEI_STALE, "table \"%s\"%s has %llu rows, its mirror %llu: mend it with rhei_repair",
-                         table->name, where, (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows);
-    return error_set(error, RHEI_STALE,
-                     "table \"%s\" and its mirror%s have %llu rows each, but their cells differ: mend it with "
-                     "rhei_repair",
-                     table->name, where, (unsigned long long)in_table->rows);
+        (void)error_set(error, RHEI_STALE, "table \"%s\"%s has %llu rows, its mirror %llu: mend it with rhei_repair",
+                        table->name, where, (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows);
+    else
+        (void)error_set(error, RHEI_STALE,
+                        "table \"%s\" and its mirror%s have %llu rows each, but their cells differ: mend it with "
+                        "rhei_repair",
+                        table->name, where, (unsigned long long)in_table->rows);
+    base_free(place);
+    return RHEI_STALE;
 }
 
-static rhei_status compare_pinned(const struct source_table *table, const struct mirror_table_view *view,
-                                  struct oltp_cursor *cursor, struct piece *piece, struct engine_pace *pace,
-                                  struct sync_checksum *in_table, struct rhei_error *error)
+static rhei_status add_checksum(void *context, const struct rhei_value *cells, uint32_t count)
 {
-    struct sync_checksum in_mirror = {0};
-    rhei_status status = RHEI_OK;
-    if (piece == NULL)
-        status = checksum_mirror(view, NULL, pace->limits, &in_mirror, error);
-    if (status == RHEI_OK)
-        status = checksum_table(cursor, table, piece, pace, in_table, error);
-    if (status == RHEI_OK && piece != NULL) {
-        if (in_table->rows < piece->count)
-            piece->high = INT64_MAX;
-        const struct mirror_range range = {.column = table->key_columns[0],
-                                           .low = {.type = RHEI_INTEGER, .as.integer = piece->low},
-                                           .high = {.type = RHEI_INTEGER, .as.integer = piece->high}};
-        status = checksum_mirror(view, &range, pace->limits, &in_mirror, error);
-    }
-    return status == RHEI_OK ? compare(table, piece, in_table, &in_mirror, error) : status;
+    sync_checksum_row(context, cells, count);
+    return RHEI_OK;
 }
 
-/* A piece of the table, or (NULL) all of it. Adds the rows of the table to *rows. */
-static rhei_status compare_piece(rhei_db *db, const struct source_table *table, const char *sql, struct piece *piece,
+/* Of a table that is filtered from the mirror a piece is a part of all rows at least. */
+static void widen(struct engine_piece *piece, uint64_t rows)
+{
+    if (piece->kind == ENGINE_PIECE_VALUES && piece->count < rows / PIECES_MOST)
+        piece->count = rows / PIECES_MOST;
+}
+
+/* Adds the rows of the table to *rows. */
+static rhei_status compare_piece(rhei_db *db, const struct source_table *table, struct engine_piece *piece,
                                  struct engine_pace *pace, uint64_t *rows, struct rhei_error *error)
 {
     struct mirror_snapshot snapshot;
     struct oltp_cursor *cursor = NULL;
-    struct sync_checksum in_table = {0};
-    rhei_status status = pin_both(db, sql, piece, pace->limits, &snapshot, &cursor, error);
+    struct sync_checksum in_table = {0}, in_mirror = {0};
+    rhei_status status = engine_piece_pin(db, table, piece, pace->limits, &snapshot, &cursor, error);
     if (status != RHEI_OK)
         return status;
     const struct mirror_table_view *view = mirror_view(&snapshot, table->id);
-    if (view == NULL)
-        status =
-            error_set(error, RHEI_OLAP_UNAVAILABLE,
-                      "table \"%s\" has no mirror to compare with now: wait for its build with rhei_initial_sync, or "
-                      "see rh status",
-                      table->name);
-    else if (*rows == 0) /* the rows of both sides */
-        base_progress_set(engine_limits_counts(pace->limits), BASE_PROGRESS_ROWS, 0,
-                          2 * (int64_t)mirror_view_row_count(view));
+    if (view == NULL) {
+        status = engine_compare_no_mirror(table, error);
+    } else {
+        uint64_t all = mirror_view_row_count(view);
+        widen(piece, all);
+        if (*rows == 0) /* the rows of both sides, or of one that is read many times */
+            base_progress_set(engine_limits_counts(pace->limits), BASE_PROGRESS_ROWS, 0,
+                              (int64_t)all * (piece->kind == ENGINE_PIECE_VALUES ? 1 : 2));
+    }
+    /* where the rows are read at a pace the mirror's, which aren't, come first */
+    bool first = piece->kind == ENGINE_PIECE_ALL;
+    if (status == RHEI_OK && first)
+        status = engine_piece_scan(piece, table, view, pace->limits, add_checksum, &in_mirror, error);
     if (status == RHEI_OK)
-        status = compare_pinned(table, view, cursor, piece, pace, &in_table, error);
+        status = engine_piece_read(piece, table, cursor, pace, add_checksum, &in_table, error);
+    if (status == RHEI_OK && !first)
+        status = engine_piece_scan(piece, table, view, pace->limits, add_checksum, &in_mirror, error);
+    if (status == RHEI_OK && !sync_checksum_equal(&in_table, &in_mirror))
+        status = tell_difference(table, piece, &in_table, &in_mirror, error);
     *rows += status == RHEI_OK ? in_table.rows : 0;
     oltp_cursor_close(&cursor);
     mirror_snapshot_release(&snapshot);
     return status;
 }
 
-/* Piece by piece, with nothing held between them. */
-static rhei_status compare_pieces(rhei_db *db, const struct source_table *table, const char *sql,
-                                  struct engine_pace *pace, uint64_t *rows, struct rhei_error *error)
+/* A piece that differs is mended, and compared once more; what is written meanwhile may make that take a few turns. */
+static rhei_status mend_piece(rhei_db *db, const struct source_table *table, struct engine_piece *piece,
+                              struct engine_pace *pace, struct engine_mended *mended, uint64_t *rows,
+                              struct rhei_error *error)
 {
-    struct piece piece = {.low = INT64_MIN, .count = pace->rate / PIECES_A_SECOND};
-    piece.count = piece.count < PIECE_LEAST ? PIECE_LEAST : piece.count > PIECE_MOST ? PIECE_MOST : piece.count;
-    for (;;) {
-        uint64_t before = *rows;
-        rhei_status status = compare_piece(db, table, sql, &piece, pace, rows, error);
-        if (status == RHEI_OK)
-            status = pace_keep(pace, *rows - before, error);
-        if (status != RHEI_OK || piece.high == INT64_MAX)
-            return status;
-        piece.low = piece.high + 1;
+    enum { TURNS = 5 };
+    rhei_status status = RHEI_STALE;
+    piece->ends = true;
+    mended->pieces++;
+    for (int i = 0; i < TURNS && status == RHEI_STALE; i++) {
+        struct rhei_error why = RHEI_ERROR_INIT;
+        rhei_status done = engine_mend_piece(db, table, piece, pace, mended, &why);
+        if (done != RHEI_OK) {
+            if (error != NULL && done != RHEI_STALE)
+                *error = why;
+            status = done;
+            break;
+        }
+        error_clear(error);
+        status = compare_piece(db, table, piece, pace, rows, error);
     }
+    piece->ends = false;
+    return status;
+}
+
+/* Piece by piece, with nothing held between them. */
+static rhei_status compare_pieces(rhei_db *db, const struct source_table *table, struct engine_piece *piece,
+                                  struct engine_pace *pace, struct engine_mended *mended, uint64_t *rows,
+                                  struct rhei_error *error)
+{
+    do {
+        uint64_t before = *rows;
+        rhei_status status = compare_piece(db, table, piece, pace, rows, error);
+        if (status == RHEI_STALE && mended != NULL)
+            status = mend_piece(db, table, piece, pace, mended, rows, error);
+        if (status == RHEI_OK && piece->kind != ENGINE_PIECE_ALL)
+            status = pace_keep(pace, *rows - before, error);
+        if (status != RHEI_OK)
+            return status;
+    } while (piece_next(piece));
+    return RHEI_OK;
+}
+
+/* SQLite orders the first column of the key as sync_value_compare does. */
+static bool is_ordered(const rhei_db *db, const struct source_table *table)
+{
+    const struct source_column *key = &table->columns[table->key_columns[0]];
+    return oltp_encoding(db->oltp) == OLTP_UTF8 && base_fold_compare(key->collation, "BINARY") == 0;
 }
 
 rhei_status engine_compare_table(rhei_db *db, const struct source_table *table, struct engine_pace *pace,
-                                 uint64_t *rows, struct rhei_error *error)
+                                 struct engine_mended *mended, uint64_t *rows, struct rhei_error *error)
 {
     uint64_t compared = 0;
-    bool pieces = pace->rate != 0 && table->key_is_integer;
-    char *sql = select_text(table, pieces);
-    if (sql == NULL)
-        return error_no_memory(error);
+    struct sync_zones zones = {0};
+    struct engine_piece piece = {.kind = ENGINE_PIECE_ALL, .low = INT64_MIN, .high = INT64_MAX, .zones = &zones};
+    if (pace->rate != 0 || mended != NULL)
+        piece.kind = table->key_is_integer   ? ENGINE_PIECE_RANGE
+                     : is_ordered(db, table) ? ENGINE_PIECE_VALUES
+                                             : ENGINE_PIECE_ALL;
+    piece.count = pace->rate == 0 ? PIECE_MOST : pace->rate / PIECES_A_SECOND;
+    piece.count = piece.count < PIECE_LEAST ? PIECE_LEAST : piece.count > PIECE_MOST ? PIECE_MOST : piece.count;
     base_progress_step(engine_limits_counts(pace->limits), "comparing table and mirror", table->name,
                        BASE_PROGRESS_ROWS, -1);
-    rhei_status status = pieces ? compare_pieces(db, table, sql, pace, &compared, error)
-                                : compare_piece(db, table, sql, NULL, pace, &compared, error);
-    base_free(sql);
+    rhei_status status = compare_pieces(db, table, &piece, pace, mended, &compared, error);
+    piece_reset(&piece);
+    sync_zones_reset(&zones);
     *rows += compared;
     return status;
 }

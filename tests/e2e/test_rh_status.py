@@ -82,9 +82,9 @@ def test_a6_repair_mends_the_folder_of_the_column_store(filled, sqlite3_shell):
     sqlite3_shell.run("rhei.db", "BEGIN IMMEDIATE; UPDATE t SET s = 'changed' WHERE id = 777;"
                       "UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log); COMMIT", code=None)
     done = filled.run("repair", "--config", "rhei.toml", code=0)
-    assert "Built 1 table again: 2 tables and 1,002 rows are equal" in done.stdout and "differ" in done.stderr
+    assert "Mended 1 row in 1 part of 1 table: 2 tables and 1,002 rows are equal" in done.stdout and "differed" in done.stderr
     done = json.loads(filled.run("repair", "t", "--config", "rhei.toml", "--rate", "100000", "--json", code=0).stdout)
-    assert done == {"tables": 1, "rows": 1000, "repaired": 0, "error": None}
+    assert done == {"tables": 1, "rows": 1000, "repaired": 0, "rebuilt": 0, "mended_pieces": 0, "mended_rows": 0, "error": None}
     assert "absent" in filled.run("repair", "absent", code=1).stderr
 
 

@@ -11,7 +11,7 @@ static const char overview[] =
     "  rh status                  how far the column store is, table by table\n"
     "  rh sync                    bring the column store to every commit, and report\n"
     "  rh verify [TABLE]          compare tables with the column store\n"
-    "  rh repair [TABLE]          build again what differs\n"
+    "  rh repair [TABLE]          mend what differs\n"
     "  rh backup DIR              copy database and column store into a folder, beside writers\n"
     "  rh detach                  take change capture out of the file\n"
     "  rh changes                 follow the changes of all tables, as lines of JSON\n"
@@ -120,8 +120,9 @@ static const char verify_text[] =
     "  --json             one JSON object a line\n";
 
 static const char repair_text[] =
-    "rh repair [TABLE] [options]: compares tables with the column store, and builds again what differs\n"
+    "rh repair [TABLE] [options]: compares tables with the column store, and mends what differs\n"
     "\n"
+    "Rows that differ are taken again; a table that differs in most, or whose file is damaged, is built again.\n"
     "Mends what is kept: the folder of the column store (olap_path of --config), and capture where the file has it.\n"
     "A running engine mends its own (scrub_interval, rhei_repair); its folder is refused. Exits with 1 when a table "
     "can't be mended.\n"

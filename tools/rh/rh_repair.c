@@ -15,8 +15,9 @@ static void print_json(const struct rhei_repair_result *done, const struct rhei_
     struct rh_buffer line = {0}, words = {0};
     rh_add_in_our_words(&words, error->message);
     rh_buffer_format(&line,
-                     "{\"tables\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"repaired\":%" PRIu64 ",\"error\":", done->tables,
-                     done->rows, done->repaired);
+                     "{\"tables\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"repaired\":%" PRIu64 ",\"rebuilt\":%" PRIu64
+                     ",\"mended_pieces\":%" PRIu64 ",\"mended_rows\":%" PRIu64 ",\"error\":",
+                     done->tables, done->rows, done->repaired, done->rebuilt, done->mended_pieces, done->mended_rows);
     if (error->code == RHEI_OK)
         rh_buffer_add_text(&line, "null");
     else
@@ -44,8 +45,17 @@ static void print_done(const struct rh_tool *tool, const struct rhei_repair_resu
     add_folder(tool, &line);
     if (done->repaired == 0)
         rh_buffer_add_text(&line, "Nothing had to be repaired: ");
-    else
-        rh_buffer_format(&line, "Built %" PRIu64 " table%s again: ", done->repaired, done->repaired == 1 ? "" : "s");
+    if (done->mended_pieces > 0) {
+        rh_buffer_add_text(&line, "Mended ");
+        rh_add_count(&line, done->mended_rows);
+        rh_buffer_format(&line, " row%s in %" PRIu64 " part%s of %" PRIu64 " table%s",
+                         done->mended_rows == 1 ? "" : "s", done->mended_pieces, done->mended_pieces == 1 ? "" : "s",
+                         done->repaired - done->rebuilt, done->repaired - done->rebuilt == 1 ? "" : "s");
+        rh_buffer_add_text(&line, done->rebuilt > 0 ? "; " : ": ");
+    }
+    if (done->rebuilt > 0)
+        rh_buffer_format(&line, "%s %" PRIu64 " table%s again: ", done->mended_pieces > 0 ? "built" : "Built",
+                         done->rebuilt, done->rebuilt == 1 ? "" : "s");
     rh_add_count(&line, done->tables);
     rh_buffer_add_text(&line, done->tables == 1 ? " table and " : " tables and ");
     rh_add_count(&line, done->rows);

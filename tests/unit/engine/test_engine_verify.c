@@ -27,7 +27,7 @@ static void make(const char *create, const char *insert)
 /* Changes a row and then what the log says of it: nothing tells the mirror what the row really is. */
 static void change_unseen(const char *update)
 {
-    char sql[512], output[256];
+    char sql[1200], output[256];
     snprintf(sql, sizeof sql,
              "BEGIN IMMEDIATE; %s; UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM "
              "_rhei_cdc_log); COMMIT",
@@ -61,6 +61,9 @@ static void must_find_and_mend(const char *update, uint64_t rate, const char *sa
     if (rhei_repair(fixture.db, NULL, NULL, &result, &error) != RHEI_OK)
         fail_msg("%s", error.message);
     assert_int_equal(result.repaired, 1);
+    assert_int_equal(result.rebuilt, 0);
+    assert_int_equal(result.mended_pieces, 1);
+    assert_int_equal(result.mended_rows, 1);
     assert_int_equal(result.tables, 1);
     assert_int_equal(result.rows, ROWS);
     assert_int_equal(compare_at(rate, &rows, &error), RHEI_OK);
@@ -86,11 +89,82 @@ static void test_a6_ends_of_the_keys_are_compared(void **state)
     must_find_and_mend("UPDATE t SET v = 'changed' WHERE id = 9223372036854775807", 400000, "9223372036854775807");
 }
 
-static void test_a6_a_table_without_an_integer_key_is_one_piece(void **state)
+static void test_a6_a_text_key_is_compared_in_pieces(void **state)
 {
     (void)state;
     make("CREATE TABLE t(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID", "INSERT INTO t SELECT 'k' || i, 'v' || i FROM g");
-    must_find_and_mend("UPDATE t SET v = 'changed' WHERE k = 'k777'", 400000, "their cells differ");
+    must_find_and_mend("UPDATE t SET v = 'changed' WHERE k = 'k777'", 40000, "where its key is above 'k");
+}
+
+static void test_a6_the_ends_of_other_keys_are_compared(void **state)
+{
+    static const char *const insert =
+        "INSERT INTO t SELECT CASE i % 5 WHEN 0 THEN i WHEN 1 THEN i / 3.5 WHEN 2 THEN 'k' || i WHEN 3 THEN "
+        "CAST(i AS BLOB) ELSE char(233, i % 50 + 64) || i END, 'v' || i FROM g";
+    (void)state;
+    make("CREATE TABLE t(k PRIMARY KEY DESC, v TEXT) WITHOUT ROWID", insert);
+    must_find_and_mend("UPDATE t SET v = 'changed' WHERE k = (SELECT min(k) FROM t)", 40000, "where its key is up to ");
+    make("CREATE TABLE t(k PRIMARY KEY, v TEXT) WITHOUT ROWID", insert);
+    must_find_and_mend("UPDATE t SET v = 'changed' WHERE k = (SELECT max(k) FROM t)", 40000, "where its key is above ");
+}
+
+static void test_a6_rows_of_one_first_key_are_one_piece(void **state)
+{
+    (void)state;
+    make("CREATE TABLE t(a TEXT, v TEXT, b INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID",
+         "INSERT INTO t SELECT 'k' || (i % 7), 'v' || i, i FROM g");
+    must_find_and_mend("UPDATE t SET v = 'changed' WHERE a = 'k5' AND b = 12", 40000, "where its key is above 'k3'");
+}
+
+static void test_a6_a_key_of_another_order_is_one_piece(void **state)
+{
+    (void)state;
+    make("CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, v TEXT) WITHOUT ROWID",
+         "INSERT INTO t SELECT 'k' || i, 'v' || i FROM g");
+    must_find_and_mend("UPDATE t SET v = 'changed' WHERE k = 'K777'", 400000, "and its mirror have 20000 rows each");
+}
+
+/* Has the log say nothing of what these statements did. */
+static void change_silently(const char *changes)
+{
+    char sql[700];
+    snprintf(sql, sizeof sql,
+             "CREATE TEMP TABLE before AS SELECT max(seq) AS seq FROM _rhei_cdc_log; %s; UPDATE _rhei_cdc_log SET op = "
+             "'P' WHERE seq > (SELECT seq FROM before); UPDATE t SET v = 'seen' WHERE v = 'v9'",
+             changes);
+    change_unseen(sql);
+}
+
+/* Rows that one side alone has, of any table, are mended too; what differs in most of its rows is built again. */
+static void must_mend_all(const char *create, const char *insert)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_repair_result result = {.struct_size = sizeof result};
+    make(create, insert);
+    change_silently("INSERT INTO t VALUES ('new', 'v'); DELETE FROM t WHERE v = 'v77'; UPDATE t SET v = 'x' WHERE v IN "
+                    "('v5', 'v6000', 'v19999')");
+    if (rhei_repair(fixture.db, NULL, NULL, &result, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(result.repaired, 1);
+    assert_int_equal(result.rebuilt, 0);
+    assert_int_equal(result.mended_rows, 6); /* with the one that the log tells wrongly */
+    must_verify(fixture.db);
+    change_silently("UPDATE t SET v = v || '!' WHERE v <> 'seen'; UPDATE t SET v = 'v9' WHERE v = 'v8!'");
+    result = (struct rhei_repair_result){.struct_size = sizeof result};
+    if (rhei_repair(fixture.db, NULL, NULL, &result, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(result.repaired, 1);
+    assert_int_equal(result.rebuilt, 1);
+    assert_int_equal(result.mended_rows, 0);
+    must_verify(fixture.db);
+    fixture_end(&fixture);
+}
+
+static void test_a6_a_repair_takes_rows_again_and_builds_what_differs_in_most(void **state)
+{
+    (void)state;
+    must_mend_all("CREATE TABLE t(k, v TEXT)", "INSERT INTO t SELECT i, 'v' || i FROM g");
+    must_mend_all("CREATE TABLE t(k PRIMARY KEY, v TEXT) WITHOUT ROWID", "INSERT INTO t SELECT i, 'v' || i FROM g");
 }
 
 static void test_a6_a_hidden_rowid_is_compared_in_pieces(void **state)
@@ -145,7 +219,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a6_one_cell_is_found_in_pieces_and_mended),
         cmocka_unit_test(test_a6_ends_of_the_keys_are_compared),
-        cmocka_unit_test(test_a6_a_table_without_an_integer_key_is_one_piece),
+        cmocka_unit_test(test_a6_a_text_key_is_compared_in_pieces),
+        cmocka_unit_test(test_a6_the_ends_of_other_keys_are_compared),
+        cmocka_unit_test(test_a6_rows_of_one_first_key_are_one_piece),
+        cmocka_unit_test(test_a6_a_key_of_another_order_is_one_piece),
+        cmocka_unit_test(test_a6_a_repair_takes_rows_again_and_builds_what_differs_in_most),
         cmocka_unit_test(test_a6_a_hidden_rowid_is_compared_in_pieces),
         cmocka_unit_test(test_d5_a_slow_comparison_ends_when_it_is_told_to),
         cmocka_unit_test(test_d5_a_repair_says_what_it_can_not_mend),

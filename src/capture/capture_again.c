@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Having rows looked at again: the log gets the keys, as triggers put them there, so every mirror that follows it takes the rows as they
+ * are in its next cycle, and what a look finds is right whenever it is made (docs/design/explained-commits.md, 3). In one transaction of
+ * the writer, which is short: callers with many keys come again.
+ */
+#include "capture/capture_internal.h"
+
+/* With the writer held, in a transaction. RHEI_STALE: the table has another number by now. */
+static rhei_status again_check(struct oltp *oltp, const struct source_table *table, struct rhei_error *error)
+{
+    int64_t cookie = 0;
+    struct oltp_schema *schema = NULL;
+    rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
+    if (status != RHEI_OK)
+        return status;
+    schema = capture_schema_hold(oltp);
+    const struct capture_table_schema *found =
+        schema == NULL || schema->cookie != cookie ? NULL : capture_schema_find(schema, table->name);
+    bool same = found != NULL && found->table.source.id == table->id;
+    capture_schema_release(schema);
+    return same ? RHEI_OK : error_set(error, RHEI_STALE, "table \"%s\" changed: try again", table->name);
+}
+
+static rhei_status again_prepare(struct oltp *oltp, const struct source_table *table, sqlite3_stmt **stmt,
+                                 struct rhei_error *error)
+{
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "INSERT INTO main." OLTP_LOG "(time, op, tab");
+    for (uint32_t i = 1; i <= table->key_count; i++)
+        base_buffer_format(&sql, ", c%u", i);
+    base_buffer_format(&sql, ") VALUES(" CAPTURE_NOW ", '%c', %u", CAPTURE_LOG_LOOK, table->id);
+    for (uint32_t i = 1; i <= table->key_count; i++)
+        base_buffer_format(&sql, ", ?%u", i);
+    base_buffer_char(&sql, ')');
+    int rc = sql.failed ? SQLITE_NOMEM : sqlite3_prepare_v2(oltp->writer->db, sql.data, -1, stmt, NULL);
+    base_buffer_reset(&sql);
+    return rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, "looking again", error);
+}
+
+static int again_bind(sqlite3_stmt *stmt, int at, const struct rhei_value *value)
+{
+    switch (value->type) {
+    case RHEI_INTEGER:
+        return sqlite3_bind_int64(stmt, at, value->as.integer);
+    case RHEI_REAL:
+        return sqlite3_bind_double(stmt, at, value->as.real);
+    case RHEI_TEXT:
+        return sqlite3_bind_text(stmt, at, value->as.bytes, (int)value->length, SQLITE_STATIC);
+    case RHEI_BLOB:
+        return sqlite3_bind_blob(stmt, at, value->length == 0 ? "" : value->as.bytes, (int)value->length,
+                                 SQLITE_STATIC);
+    default:
+        return sqlite3_bind_null(stmt, at);
+    }
+}
+
+static rhei_status again_write(struct oltp *oltp, const struct source_table *table,
+                               const struct rhei_value *const *keys, size_t count, struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    rhei_status status = again_prepare(oltp, table, &stmt, error);
+    for (size_t k = 0; status == RHEI_OK && k < count; k++) {
+        int rc = SQLITE_OK;
+        for (uint32_t i = 0; rc == SQLITE_OK && i < table->key_count; i++)
+            rc = again_bind(stmt, (int)i + 1, &keys[k][i]);
+        rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+        sqlite3_reset(stmt);
+        if (rc != SQLITE_DONE)
+            status = oltp_sqlite_error(oltp->writer, rc, "looking again", error);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+rhei_status capture_look_again(struct oltp *oltp, const struct source_table *table,
+                               const struct rhei_value *const *keys, size_t count, const struct oltp_stop *stop,
+                               struct rhei_error *error)
+{
+    BASE_INVARIANT(oltp_captures(oltp));
+    rhei_status status = oltp_writer_acquire_while(oltp, 0, stop, error);
+    if (status != RHEI_OK)
+        return status;
+    status = oltp_step_own(oltp, oltp->begin, error);
+    if (status == RHEI_OK) {
+        int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
+        status = again_check(oltp, table, error);
+        if (status == RHEI_OK)
+            status = again_write(oltp, table, keys, count, error);
+        sqlite3_set_last_insert_rowid(oltp->writer->db, last);
+        if (status == RHEI_OK)
+            status = oltp_step_own(oltp, oltp->commit, error);
+        if (status == RHEI_OK) {
+            oltp_committed(oltp, 0);
+        } else {
+            oltp_exec(oltp->writer, "ROLLBACK", NULL);
+            oltp_rolled_back(oltp);
+        }
+    }
+    oltp_writer_release(oltp);
+    return status;
+}
