@@ -118,16 +118,19 @@ void bench_path(char *path, size_t size, const struct bench *bench, const char *
     snprintf(path, size, "%s/%s.db", bench->folder, name);
 }
 
+const char *bench_fill_sql(void)
+{
+    return "WITH RECURSIVE c(i) AS (SELECT %lld UNION ALL SELECT i + 1 FROM c WHERE i < %lld) INSERT INTO orders "
+           "SELECT i, 'cust' || (i * 31 %% 10007), (i * 7919 %% 100000) / 100.0, CASE i %% 3 WHEN 0 THEN 'open' "
+           "WHEN 1 THEN 'paid' ELSE 'shipped' END, 1700000000 + i FROM c";
+}
+
 void bench_fill(rhei_db *db, int64_t rows)
 {
     char sql[512];
     for (int64_t from = 1; from <= rows; from += 100000) {
         int64_t to = from + 99999 < rows ? from + 99999 : rows;
-        snprintf(sql, sizeof sql,
-                 "WITH RECURSIVE c(i) AS (SELECT %lld UNION ALL SELECT i + 1 FROM c WHERE i < %lld) INSERT INTO orders "
-                 "SELECT i, 'cust' || (i * 31 %% 10007), (i * 7919 %% 100000) / 100.0, CASE i %% 3 WHEN 0 THEN 'open' "
-                 "WHEN 1 THEN 'paid' ELSE 'shipped' END, 1700000000 + i FROM c",
-                 (long long)from, (long long)to);
+        snprintf(sql, sizeof sql, bench_fill_sql(), (long long)from, (long long)to); /* NOLINT: the format is above */
         bench_execute(db, sql);
     }
 }

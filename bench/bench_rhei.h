@@ -36,12 +36,14 @@ void bench_path(char *path, size_t size, const struct bench *bench, const char *
 /* orders(id, customer, amount, status, ts): the same rows in Rhei and in DuckDB. */
 extern const char *const bench_orders;
 void bench_fill(rhei_db *db, int64_t rows);
+const char *bench_fill_sql(void);    /* a format with two long longs: the first and the last id */
 const char *bench_fill_duckdb(void); /* a format with one int64: rows */
 
 void figures_write(struct bench *bench);
 void figures_ingest(struct bench *bench);
 void figures_sync(struct bench *bench);
 void figures_history(struct bench *bench);
+void figures_face(struct bench *bench);
 void figures_tables(struct bench *bench);
 void figures_read(struct bench *bench);
 void figures_auto(struct bench *bench);

@@ -10,7 +10,7 @@
 static void usage(FILE *to)
 {
     fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only "
-          "shapes|write|ingest|sync|history|tables|read|auto|disk|buffer|tpch]\n"
+          "shapes|write|ingest|sync|history|face|tables|read|auto|disk|buffer|tpch]\n"
           "                  [--json FILE] [--disk-rows N]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
@@ -83,6 +83,8 @@ int main(int count, char **values)
         figures_sync(&bench);
     if (*only == '\0' || strcmp(only, "history") == 0)
         figures_history(&bench);
+    if (*only == '\0' || strcmp(only, "face") == 0)
+        figures_face(&bench);
     if (*only == '\0' || strcmp(only, "tables") == 0)
         figures_tables(&bench);
     if (*only == '\0' || strcmp(only, "read") == 0)

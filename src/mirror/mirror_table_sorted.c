@@ -116,14 +116,21 @@ static bool has_zones(const struct table_cursor *cursor, uint32_t column)
     return (mirror_view_column_flags(cursor->view, column) & others) == 0;
 }
 
+static bool is_given(const struct mirror_scan_batch *batch, uint32_t slot)
+{
+    return batch->skip == NULL || (batch->skip[slot / 64] >> (slot % 64) & 1) == 0;
+}
+
 static bool first_of_vector(struct table_cursor *cursor, const struct table_wish *wish, size_t most)
 {
     struct rhei_value values[TABLE_MOST_ORDER];
     const struct mirror_scan_batch *batch = &cursor->batch;
     const struct table_order *order = wish->order;
     bool room = true;
-    cursor->slot = mirror_scan_slot(batch, 0);
-    for (; room && cursor->slot < batch->rows; cursor->slot = mirror_scan_slot(batch, cursor->slot + 1)) {
+    for (uint32_t i = 0; room && i < batch->rows; i++) {
+        cursor->slot = order->descending ? batch->rows - 1 - i : i;
+        if (!is_given(batch, cursor->slot))
+            continue;
         values_of(cursor, order->columns, order->column_count, values);
         room = mirror_table_order_best(&cursor->own, most, order->descending, mirror_cursor_place(cursor), values);
     }
