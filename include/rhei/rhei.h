@@ -334,7 +334,8 @@ struct rhei_result {
     size_t struct_size; /**< set it to sizeof before the call; after it, the bytes that were filled */
     int64_t changes;    /**< rows inserted, updated or deleted by the statement itself */
     int64_t last_insert_rowid;
-    int64_t position; /**< the change log's position that includes this write; 0 if it changed no captured table */
+    int64_t
+        position; /**< the change log's position that includes this write, of COMMIT all of the transaction; 0 if it changed no captured table */
 };
 
 /**
@@ -475,7 +476,7 @@ struct rhei_source_position {
 };
 /**
  * The state that the rows were read at: the file's position first, then that of each other source whose tables the statement reads
- * (docs/guide/mirror-only-tables.md); all there are for a text in the column store's own words. "main" alone for a statement that wrote. An array of
+ * (docs/guide/mirror-only-tables.md); all there are for a text in the column store's own words. Of a statement that wrote: as it read them; the file's is rhei_rows_result()'s. An array of
  * pointers as of rhei_table_list(), which the caller frees with rhei_free(). Errors: RHEI_INVALID. After the first rhei_rows_next. Owner
  * thread.
  */

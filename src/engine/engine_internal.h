@@ -128,6 +128,7 @@ struct rhei_rows {
     struct base_buffer *text;          /* [column_count], for rhei_rows_text */
     struct route_statement *statement; /* kept: names and types are its own; NULL in a session */
     /* from here on nothing is set in a struct that is kept for the next rows (rhei_db.spare_rows) */
+    struct oltp_read_state read; /* of other sources, where it ran on the writer; sources 0: nothing */
     struct route_plan *plan;
     struct ArrowArrayStream stream;
     struct ArrowSchema schema;  /* of the stream, where SQLite has no names for its columns */
@@ -246,7 +247,8 @@ struct engine_elsewhere {
     struct engine_limits *limits;
     struct oltp_stop stop;
     struct oltp_elsewhere sources;
-    bool in_session; /* set by the caller: what is pinned may stay so for statements to come */
+    struct oltp_read_state read; /* what was read of them, in the end */
+    bool in_session;             /* set by the caller: what is pinned may stay so for statements to come */
 };
 /* Returns what to give to the row store; may be NULL. */
 const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, struct rhei_db *db,

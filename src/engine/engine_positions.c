@@ -7,6 +7,8 @@
 /* Bits of source_bit_of_table. A text in the column store's own words may read any: nobody here parsed it. */
 static uint32_t sources_of(const struct rhei_rows *rows)
 {
+    if (rows->read.sources != 0)
+        return rows->read.sources;
     if (rows->kind == ANSWER_CURSOR)
         return rows->cursor == NULL ? 0 : oltp_cursor_sources(rows->cursor);
     if (rows->state.snapshot.slot == NULL)
@@ -15,15 +17,23 @@ static uint32_t sources_of(const struct rhei_rows *rows)
     return parsed ? engine_shown_bits(rows->db, route_statement_facts(rows->statement)) : UINT32_MAX;
 }
 
+/* By a source's number; 0 is the histories of our own file. */
+static int64_t position_of(const struct rhei_rows *rows, uint32_t number)
+{
+    uint32_t bit = source_bit_of_table((number == 0 ? TABLE_HISTORY : number) << TABLE_SOURCE_SHIFT);
+    if (rows->read.sources != 0)
+        return rows->read.positions[__builtin_ctz(bit)];
+    return rows->kind == ANSWER_CURSOR ? oltp_cursor_position_of(rows->cursor, number)
+                                       : mirror_snapshot_position_of(&rows->state.snapshot, number);
+}
+
 uint32_t engine_position_next(struct engine_positions *positions, const char **name, int64_t *position)
 {
     uint32_t number = 0;
     positions->at = engine_shown_next(positions->rows->db, positions->sources, positions->at, name, &number);
     if (positions->at > 0)
-        *position = positions->rows->kind == ANSWER_CURSOR
-                        ? oltp_cursor_position_of(positions->rows->cursor, number)
-                        : mirror_snapshot_position_of(&positions->rows->state.snapshot, number);
-    if (positions->at > 0 && number == TABLE_HISTORY)
+        *position = position_of(positions->rows, number);
+    if (positions->at > 0 && number == 0) /* what is kept of our own file */
         *position = engine_log_position(positions->rows->db, *position);
     return positions->at;
 }

@@ -184,6 +184,8 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
     atomic_fetch_add_explicit(&rows->db->counters.writes, 1, memory_order_relaxed);
     rows->result = result;
     rows->position = result.position;
+    if (elsewhere.read.sources != 0)
+        rows->read = elsewhere.read;
     return RHEI_OK;
 }
 

@@ -80,6 +80,7 @@ void rhei_rows_close(rhei_rows **rows)
     oltp_cursor_close(&closing->cursor);
     if (closing->text != NULL)
         close_text(closing);
+    closing->read.sources = 0;
     engine_progress_close(&closing->progress);
     if (closing->statement != NULL && !route_statement_is_lasting(closing->statement))
         route_statement_release(&closing->statement);

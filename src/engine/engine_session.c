@@ -108,6 +108,8 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     if ((*rows)->cursor != NULL)
         (*rows)->column_count = oltp_cursor_column_count((*rows)->cursor);
     (*rows)->result = result;
+    if (elsewhere.read.sources != 0)
+        (*rows)->read = elsewhere.read;
     return RHEI_OK;
 }
 

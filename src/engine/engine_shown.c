@@ -222,8 +222,11 @@ const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, str
 {
     *elsewhere = (struct engine_elsewhere){.db = db, .limits = limits};
     const struct oltp_stop *given = engine_stop(limits, &elsewhere->stop);
-    if (db->shown == NULL || most_age_ms < 0)
+    if (db->shown == NULL)
         return given;
+    elsewhere->stop.read = &elsewhere->read;
+    if (most_age_ms < 0)
+        return &elsewhere->stop;
     elsewhere->stop.most_age_ms = most_age_ms;
     elsewhere->stop.elsewhere = &elsewhere->sources;
     return &elsewhere->stop;
@@ -246,6 +249,8 @@ static void wait_for_rest(struct engine_elsewhere *elsewhere, struct table_fresh
 bool engine_elsewhere_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error)
 {
     uint32_t wanted = elsewhere->sources.wanted;
+    if (*status != RHEI_OK)
+        elsewhere->read.sources = 0; /* it was taken back */
     if (*status != RHEI_STALE || wanted == 0)
         return false;
     struct table_freshness freshness = {elsewhere->stop.most_age_ms, engine_limits_check, elsewhere->limits, wanted};

@@ -109,6 +109,12 @@ struct oltp_elsewhere {
     uint32_t waited, wanted;
 };
 
+/* Which other sources a statement, batch or script on the writer read, and how far each was in the state that it read. */
+struct oltp_read_state {
+    uint32_t sources;                          /* bits of source_bit_of_table */
+    int64_t positions[2 * TABLE_SOURCES_MOST]; /* by the bit's number */
+};
+
 /*
  * What may end a statement: RHEI_CANCELLED or RHEI_TIMEOUT from check() ends it. Asked about every 1,000 steps of SQLite's machine
  * and every few milliseconds of a wait. A write's is asked by whichever thread runs it, while the caller waits.
@@ -121,6 +127,7 @@ struct oltp_stop {
     int64_t
         most_age_ms; /* of tables that live elsewhere, where a read may wait for them; 0: all committed; below 0: any */
     struct oltp_elsewhere *elsewhere; /* of what runs on the writer. NULL: what was published last will do */
+    struct oltp_read_state *read;     /* of what runs on the writer: added to as it reads; NULL: nobody asks */
     struct base_progress *progress;   /* steps, rows of a batch and bytes of a script are counted there; may be NULL */
 };
 

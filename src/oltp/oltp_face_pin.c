@@ -117,6 +117,19 @@ void oltp_face_unpin(struct oltp_connection *connection, const struct oltp_state
     }
 }
 
+void oltp_face_tell(const struct oltp_connection *connection, const struct oltp_statement *statement)
+{
+    struct oltp_read_state *read = connection->stop == NULL ? NULL : connection->stop->read;
+    if (read == NULL || connection->pin == NULL)
+        return;
+    for (uint32_t left = statement->reads_face; left != 0; left &= left - 1) {
+        uint32_t bit = left & -left;
+        read->sources |= bit;
+        read->positions[__builtin_ctz(bit)] =
+            oltp_face_position_of(connection, source_of_table(table_of_source_bit(bit)));
+    }
+}
+
 bool oltp_face_keep(struct oltp_connection *connection)
 {
     if (connection->oltp->face == NULL || connection->pin_stays)

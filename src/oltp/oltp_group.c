@@ -53,6 +53,7 @@ static void group_watch(struct group *group, const struct oltp_job *job, int64_t
 {
     group->watch = (struct group_watch){.running = job, .end_ns = end_ns};
     group->stop.elsewhere = job->stop == NULL ? NULL : job->stop->elsewhere;
+    group->stop.read = job->stop == NULL ? NULL : job->stop->read;
     bool any = job->stop != NULL || end_ns != 0;
     group->stop.progress = job->stop == NULL ? NULL : job->stop->progress;
     base_progress_wait(group->stop.progress, NULL);
@@ -128,6 +129,8 @@ rhei_status oltp_step_all(struct oltp *oltp, struct oltp_statement *statement, s
         status = oltp_face_pin_now(oltp->writer, statement, NULL, error);
         status = status == RHEI_OK ? group_step(oltp, statement, cursor, error) : status;
     }
+    if (status == RHEI_OK)
+        oltp_face_tell(oltp->writer, statement);
     if (result != NULL && status == RHEI_OK) {
         /* a statement that isn't DML leaves sqlite3_changes at the last one's */
         result->changes += sqlite3_total_changes64(db) == before ? 0 : sqlite3_changes64(db);

@@ -408,6 +408,8 @@ bool oltp_face_missed(struct oltp_connection *connection, struct oltp_statement 
 void oltp_face_unpin(struct oltp_connection *connection, const struct oltp_statement *statement);
 /* From here on what is pinned first stays pinned until oltp_face_let_go. False: that is so already, and not the caller's to end. */
 bool oltp_face_keep(struct oltp_connection *connection);
+/* Adds what a statement of the writer read of other sources to the caller's oltp_read_state; before it lets go of its pin. */
+void oltp_face_tell(const struct oltp_connection *connection, const struct oltp_statement *statement);
 /* When the statements are reset; what one still streams from is its own then. */
 void oltp_face_let_go(struct oltp_connection *connection);
 /* For an authorizer: SQLITE_DENY for what would change such a table. */

@@ -56,8 +56,8 @@ void oltp_session_close(struct oltp_session **slot)
     base_free(session);
 }
 
-/* After every statement: did the transaction end, by COMMIT, by ROLLBACK or by an error that took it back? */
-static void session_settle(struct oltp_session *session, bool committed)
+/* After every statement: did the transaction end, by COMMIT, by ROLLBACK or by an error that took it back? *result: of the COMMIT. */
+static void session_settle(struct oltp_session *session, bool committed, struct oltp_result *result)
 {
     BASE_INVARIANT(session->holding);
     struct oltp *oltp = session->oltp;
@@ -68,6 +68,7 @@ static void session_settle(struct oltp_session *session, bool committed)
             oltp->hooks->publish_if_current(oltp, session->schema); /* a ROLLBACK TO may have taken some of it back */
             session->schema = NULL;
         }
+        result->position = oltp->pending_seq; /* of all that the transaction logged */
         oltp_committed(oltp, 1);
     } else {
         oltp_rolled_back(oltp);
@@ -207,11 +208,11 @@ static rhei_status session_run_held(struct oltp_session *session, const char *sq
             oltp_recount(session->oltp);
         /* only COMMIT, END or the RELEASE of the outermost savepoint end it without an error and keep it */
         bool rolled = len >= 8 && status == RHEI_OK && oltp_is_rollback(sql, len);
-        session_settle(session, status == RHEI_OK && ends && !rolled);
+        session_settle(session, status == RHEI_OK && ends && !rolled, result);
         return status;
     }
     oltp_statement_release(writer, &statement);
-    session_settle(session, false);
+    session_settle(session, false, NULL);
     return status;
 }
 
@@ -231,7 +232,7 @@ static void session_guard_end(struct oltp_session *session, bool guarded, rhei_s
         if (status != RHEI_OK)
             oltp_recount(oltp);
     }
-    session_settle(session, false);
+    session_settle(session, false, NULL);
 }
 
 static rhei_status session_guard(struct oltp_session *session, bool guarded, const struct oltp_stop *stop,

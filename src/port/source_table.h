@@ -33,6 +33,13 @@ static inline uint32_t source_bit_of_table(uint32_t table)
     return UINT32_C(1) << (number % TABLE_SOURCES_MOST + (number >= TABLE_HISTORY ? TABLE_SOURCES_MOST : 0));
 }
 
+/* A table number of the source whose bit that is. */
+static inline uint32_t table_of_source_bit(uint32_t bit)
+{
+    uint32_t number = (uint32_t)__builtin_ctz(bit);
+    return (number % TABLE_SOURCES_MOST + (number >= TABLE_SOURCES_MOST ? TABLE_HISTORY : 0)) << TABLE_SOURCE_SHIFT;
+}
+
 struct source_column {
     const char *name;
     const char *declared_type; /* as written, "" if none */

@@ -188,6 +188,89 @@ static void test_streams_and_sessions_state_them_too(void **state)
     rhei_session_close(&session);
 }
 
+/* What a write read of other sources, and how far they were then: with rows or without, alone and in a transaction. */
+static void test_q1_a_write_states_the_positions_it_read(void **state)
+{
+    struct sources *sources = *state;
+    rhei_db *db = sources->fixture.db;
+    static const char *const writes[] = {
+        "INSERT INTO mine SELECT 100 + c0, 'far' FROM other.items WHERE c0 < 3 RETURNING id",
+        "UPDATE mine SET x = (SELECT count(*) FROM other.items)",
+        "DELETE FROM mine WHERE id IN (SELECT 100 + c0 FROM elsewhere.items) AND id IN (SELECT 100 + c0 FROM "
+        "other.items)",
+        "CREATE TABLE copied AS SELECT * FROM other.items",
+        "DROP TABLE copied",
+        "INSERT INTO mine VALUES (999, 'own')"};
+    rhei_session *session = NULL;
+    assert_int_equal(rhei_session_open(db, &session, NULL), RHEI_OK);
+    for (int in_session = 0; in_session < 2; in_session++) {
+        if (in_session)
+            assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, NULL), RHEI_OK);
+        for (int i = 0; i < 6; i++) {
+            char text[200], wanted[120] = "";
+            rhei_rows *rows = NULL;
+            struct rhei_error error = RHEI_ERROR_INIT;
+            if (!in_session)
+                put(sources->stores[1], 3 * ROWS + i, 3 * ROWS + i + 1); /* which the write waits for */
+            rhei_status status = in_session ? rhei_session_query(session, writes[i], NULL, NULL, &rows, &error)
+                                            : rhei_query(db, writes[i], NULL, NULL, &rows, &error);
+            if (status != RHEI_OK)
+                fail_msg("%s: %s", writes[i], error.message);
+            while (rhei_rows_next(rows, &error) == RHEI_ROW)
+                ;
+            assert_int_equal(error.code, RHEI_OK);
+            told(rows, text, sizeof text);
+            rhei_rows_close(&rows);
+            if (i == 2)
+                snprintf(wanted, sizeof wanted, " elsewhere=%" PRId64 " other=%" PRId64,
+                         list_position(sources->stores[0]), list_position(sources->stores[1]));
+            else if (i < 4)
+                snprintf(wanted, sizeof wanted, " other=%" PRId64, list_position(sources->stores[1]));
+            const char *space = strchr(text, ' ');
+            assert_string_equal(space == NULL ? "" : space, wanted);
+        }
+        if (in_session)
+            assert_int_equal(rhei_session_execute(session, "ROLLBACK", NULL, NULL, NULL), RHEI_OK);
+        else
+            assert_int_equal(rhei_execute(db, "DELETE FROM mine WHERE id > 50", NULL, NULL, NULL), RHEI_OK);
+    }
+    rhei_session_close(&session);
+}
+
+/* COMMIT states the position that includes all of its transaction, however it is called; one that logged nothing states none. */
+static void test_q1_a_commit_states_its_position(void **state)
+{
+    struct sources *sources = *state;
+    rhei_db *db = sources->fixture.db;
+    static const char *const ways[][3] = {{"BEGIN", "COMMIT", "INSERT INTO mine VALUES (201, 'x'), (202, 'y')"},
+                                          {"SAVEPOINT s", "RELEASE s", "UPDATE mine SET x = 'z' WHERE id > 200"},
+                                          {"BEGIN IMMEDIATE", "END", "DELETE FROM mine WHERE id > 200"},
+                                          {"BEGIN", "COMMIT", "SELECT count(*) FROM mine"},
+                                          {"BEGIN", "ROLLBACK", "DELETE FROM mine"}};
+    rhei_session *session = NULL;
+    assert_int_equal(rhei_session_open(db, &session, NULL), RHEI_OK);
+    for (int i = 0; i < 5; i++) {
+        struct rhei_result within = {.struct_size = sizeof within}, after = {.struct_size = sizeof after};
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_rows *rows = NULL;
+        assert_int_equal(rhei_session_execute(session, ways[i][0], NULL, NULL, &error), RHEI_OK);
+        assert_int_equal(rhei_session_execute(session, ways[i][2], NULL, &within, &error), RHEI_OK);
+        if (i % 2 == 0) {
+            assert_int_equal(rhei_session_execute(session, ways[i][1], NULL, &after, &error), RHEI_OK);
+        } else {
+            assert_int_equal(rhei_session_query(session, ways[i][1], NULL, NULL, &rows, &error), RHEI_OK);
+            rhei_rows_result(rows, &after);
+            rhei_rows_close(&rows);
+        }
+        assert_int_equal(rhei_session_in_transaction(session), false);
+        struct rhei_sync_status status = {.struct_size = sizeof status};
+        assert_int_equal(rhei_sync_status(db, &status, &error), RHEI_OK);
+        assert_int_equal(after.position, i < 3 ? within.position : 0);
+        assert_true(i >= 3 || (after.position > 0 && after.position == status.log_position));
+    }
+    rhei_session_close(&session);
+}
+
 static void test_d5_positions_of_nothing(void **state)
 {
     struct sources *sources = *state;
@@ -202,12 +285,6 @@ static void test_d5_positions_of_nothing(void **state)
     assert_int_equal(rhei_rows_position_list(rows, &list, NULL, NULL), RHEI_INVALID);
     told(rows, text, sizeof text);
     assert_string_equal(text, "main=0");
-    rhei_rows_close(&rows);
-    assert_int_equal(rhei_query(db, "INSERT INTO mine SELECT c0 + 100, 'far' FROM other.items RETURNING id", NULL, NULL,
-                                &rows, NULL),
-                     RHEI_OK);
-    told(rows, text, sizeof text);
-    assert_null(strchr(text, ' '));
     rhei_rows_close(&rows);
 }
 
@@ -308,6 +385,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q1_an_answer_states_the_position_of_each_source, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_position_is_that_of_the_rows_not_of_now, setup, teardown),
         cmocka_unit_test_setup_teardown(test_streams_and_sessions_state_them_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q1_a_write_states_the_positions_it_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_q1_a_commit_states_its_position, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_positions_of_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_catalog_has_the_tables_of_each_source, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_says_which_names_are_the_file_s, setup, teardown),
