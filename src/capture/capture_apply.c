@@ -357,7 +357,7 @@ static rhei_status apply_refusal(struct capture *capture, struct capture_table_s
 static bool apply_is_unchanged(const struct capture_table_schema *table)
 {
     return table->before != NULL && table->before->table.captured && table->before->exposed == table->exposed &&
-           table->before->cut == table->cut;
+           table->before->cut == table->cut && table->before->confirms == table->confirms;
 }
 
 /* I12: SQLite answers for it until its triggers are made. */
@@ -376,7 +376,10 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
                                struct capture_registered *found, enum capture_need *need)
 {
     struct source_table *source = &table->table.source;
+    const struct oltp_config *config = &capture->oltp->config;
     rhei_status status = RHEI_OK;
+    table->confirms = capture_confirms(table, config->keeps_versions != NULL &&
+                                                  config->keeps_versions(config->versions_context, source->name));
     bool unchanged = apply_is_unchanged(table);
     bool moved = apply_is_doubtful(capture, table);
     *need = CAPTURE_NOTHING;

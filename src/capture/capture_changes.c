@@ -419,8 +419,8 @@ static rhei_status changes_take_row(struct capture_changes *changes, struct rhei
     uint32_t width = changes->schema->log_columns;
     changes->time_us = (int64_t)((sqlite3_column_double(log, 1) - 2440587.5) * 86400000.0 + 0.5) * 1000;
     struct changes_table *entry = changes_find(changes, number);
-    if (op == CAPTURE_LOG_FORETOLD)
-        return RHEI_OK;
+    if (op == CAPTURE_LOG_FORETOLD || op == CAPTURE_LOG_DOUBT || op == CAPTURE_LOG_DOUBT_UPDATE)
+        return RHEI_OK; /* if the row went, that is told by itself */
     if (entry == NULL)
         return changes_take_older(changes, number, error);
     const struct source_table *table = &entry->table->table.source;

@@ -146,12 +146,17 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
 /* Before the first cycle: rows come as they were logged, with times. */
 void capture_versions_keep(struct change_source *base);
 void capture_versions_forget(struct capture_source *source);
-/* The row that is being added has an event of this number, and perhaps not the last of its changes. */
+/* The row that is being added has an event of this number, and perhaps not the last of its changes. `part`: of a look, which of its keys. */
 rhei_status capture_versions_note(struct capture_source *source, struct capture_batch *batch, int64_t seq,
+                                  uint32_t part, struct rhei_error *error);
+/* The log's current row is a look; its key of this number is put at the cycle's end as the pinned state has its row (V4). */
+rhei_status capture_source_settle(struct capture_source *source, struct capture_batch *batch, uint32_t part,
                                   struct rhei_error *error);
 rhei_status capture_versions_prove(struct capture_source *source, struct rhei_error *error);
 /* Puts the log's statement on this row, which is there. */
 rhei_status capture_source_stand_at(struct capture_source *source, int64_t seq, struct rhei_error *error);
+/* Whether the current row is a look at one that may have been displaced. */
+bool capture_source_is_doubt(const struct capture_source *source);
 /* The log's row behind the batch's last one (*whole: it has one), and behind that the table's row of that key (*there). */
 rhei_status capture_source_put_twice(struct capture_source *source, struct capture_batch *batch, bool *whole,
                                      bool *there, struct rhei_error *error);

@@ -238,6 +238,25 @@ rhei_status capture_source_stand_at(struct capture_source *source, int64_t seq, 
     return status == RHEI_ROW ? RHEI_OK : status;
 }
 
+static enum capture_log_op source_op(const struct capture_source *source)
+{
+    if (source->paged) {
+        const struct rhei_value *cell = &source->cells[2];
+        bool letter = cell->type == RHEI_TEXT && cell->length == 1;
+        return letter ? (enum capture_log_op)((const unsigned char *)cell->as.bytes)[0] : (enum capture_log_op)0;
+    }
+    sqlite3_value *op = sqlite3_column_value(source->log, 1);
+    const unsigned char *text = sqlite3_value_text(op);
+    bool one = text != NULL && sqlite3_value_bytes(op) == 1;
+    return one ? (enum capture_log_op)text[0] : (enum capture_log_op)0;
+}
+
+bool capture_source_is_doubt(const struct capture_source *source)
+{
+    enum capture_log_op op = source_op(source);
+    return op == CAPTURE_LOG_DOUBT || op == CAPTURE_LOG_DOUBT_UPDATE;
+}
+
 rhei_status capture_source_put_twice(struct capture_source *source, struct capture_batch *batch, bool *whole,
                                      bool *there, struct rhei_error *error)
 {
@@ -275,7 +294,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
         batch->time_us[batch->count] = source_time_us(source);
         batch->inserted[batch->count] = op == CAPTURE_LOG_INSERT;
         if (looks && (whole || op == CAPTURE_LOG_DELETE)) { /* V2 */
-            status = capture_versions_note(source, batch, source->next_seq - 1, error);
+            status = capture_versions_note(source, batch, source->next_seq - 1, 0, error);
             looks = false;
         }
     }
@@ -295,8 +314,61 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     return status;
 }
 
+/*
+ * A key that a look names, of a table whose versions are kept (T9). What happened to it is told by itself, so it is only proven that nothing else did
+ * (V4). `part`: which of the row's keys.
+ */
+static rhei_status source_doubt(struct capture_source *source, struct capture_batch *batch, uint32_t part,
+                                struct rhei_error *error)
+{
+    if (!capture_batch_reserve(batch, batch->count + 1))
+        return error_no_memory(error);
+    source->key_at = part * batch->table->table.source.key_count;
+    rhei_status status = source_fetch(source, batch, error);
+    if (status == RHEI_OK)
+        status = source_put_key(source, batch, error);
+    source->key_at = 0;
+    if (status != RHEI_OK)
+        return status;
+    (void)capture_source_see(source, batch);
+    return capture_versions_note(source, batch, source->next_seq - 1, part, error);
+}
+
+rhei_status capture_source_settle(struct capture_source *source, struct capture_batch *batch, uint32_t part,
+                                  struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    uint8_t kind = CHANGE_DELETE;
+    if (!batch->listed)
+        capture_source_list(source, batch);
+    if (!capture_batch_reserve(batch, batch->count + 1))
+        return error_no_memory(error);
+    source->key_first = true;
+    source->key_at = part * batch->table->table.source.key_count;
+    rhei_status status = source_fetch(source, batch, error);
+    if (status == RHEI_OK)
+        status = source_put_key(source, batch, error);
+    if (status == RHEI_OK)
+        status = source_add_looked(source, batch, true, &kind, &why);
+    source->key_at = 0;
+    if (capture_look_is_tables_own(status)) {
+        capture_source_lose(source, batch, "its rows can't be read in this program");
+        return RHEI_OK;
+    }
+    if (status != RHEI_OK && why.code != RHEI_OK && error != NULL)
+        *error = why;
+    batch->plain &= kind == CHANGE_UPSERT;
+    batch->op[batch->count] = kind;
+    batch->seq[batch->count] = source->position;
+    batch->time_us[batch->count] = source_time_us(source);
+    batch->inserted[batch->count] = false;
+    batch->count +=
+        status == RHEI_OK && (part > 0 || kind == CHANGE_DELETE); /* one that wasn't displaced is as it was */
+    return status;
+}
+
 /* Three keys to look at, one behind the other. */
-static rhei_status source_add_displaced(struct capture_source *source, struct capture_batch *batch,
+static rhei_status source_add_displaced(struct capture_source *source, struct capture_batch *batch, bool doubts,
                                         struct rhei_error *error)
 {
     uint32_t keys = batch->table->table.source.key_count;
@@ -308,7 +380,8 @@ static rhei_status source_add_displaced(struct capture_source *source, struct ca
     for (uint32_t i = 0; i < 3 && status == RHEI_OK && batch->lost == NULL; i++) {
         source->key_at = i * keys;
         BASE_INVARIANT(source->key_first && (i + 1) * keys <= source->width);
-        status = source_add(source, batch, CAPTURE_LOG_DISPLACE, error);
+        status =
+            doubts ? source_doubt(source, batch, i, error) : source_add(source, batch, CAPTURE_LOG_DISPLACE, error);
     }
     source->key_at = 0;
     return status;
@@ -335,19 +408,6 @@ static rhei_status source_pass_over(struct capture_source *source, int64_t id, s
     if (status == RHEI_OK && (id <= 0 || id > source->table_max))
         source->lost_all = "the change log names a table that was never registered";
     return status;
-}
-
-static enum capture_log_op source_op(const struct capture_source *source)
-{
-    if (source->paged) {
-        const struct rhei_value *cell = &source->cells[2];
-        bool letter = cell->type == RHEI_TEXT && cell->length == 1;
-        return letter ? (enum capture_log_op)((const unsigned char *)cell->as.bytes)[0] : (enum capture_log_op)0;
-    }
-    sqlite3_value *op = sqlite3_column_value(source->log, 1);
-    const unsigned char *text = sqlite3_value_text(op);
-    bool one = text != NULL && sqlite3_value_bytes(op) == 1;
-    return one ? (enum capture_log_op)text[0] : (enum capture_log_op)0;
 }
 
 /* The number of the current row's table; -1: it has none. */
@@ -406,7 +466,7 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
     if (batch->lost != NULL)
         return RHEI_OK;
     enum capture_log_op op = source_op(source);
-    source->key_first = op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE;
+    source->key_first = op != CAPTURE_LOG_INSERT && op != CAPTURE_LOG_UPDATE;
     switch (op) {
     case CAPTURE_LOG_INSERT:
     case CAPTURE_LOG_UPDATE:
@@ -419,7 +479,15 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
     case CAPTURE_LOG_LOOK:
         return source_add(source, batch, op, error);
     case CAPTURE_LOG_DISPLACE:
-        return source_add_displaced(source, batch, error);
+        return source_add_displaced(source, batch, false, error);
+    case CAPTURE_LOG_DOUBT:
+    case CAPTURE_LOG_DOUBT_UPDATE:
+        if (source->ordered && !batch->looks) /* R8: nobody changes a row but by what is logged */
+            return RHEI_OK;
+        if (op == CAPTURE_LOG_DOUBT_UPDATE)
+            return source_add_displaced(source, batch, batch->timed && !batch->looks, error);
+        return batch->timed && !batch->looks ? source_doubt(source, batch, 0, error)
+                                             : source_add(source, batch, CAPTURE_LOG_LOOK, error);
     case CAPTURE_LOG_FORETOLD:
         return RHEI_OK;
     case CAPTURE_LOG_REBUILD:

@@ -32,6 +32,11 @@
  *     fails by FAIL ends the statement there, the row stays changed, and no trigger of its own table runs. So where a trigger of the schema says FAIL, a table
  *     that foreign keys act on logs the keys of old and new row before the change, too. IGNORE ends only the other row, any other failure
  *     takes the change back.
+ * T9. Where versions are kept, the reader must know which of the rows that were looked at REPLACE really displaced (another statement leaves them as
+ *     they are), and when: a look at the cycle's state tells only what became of them. So the look says 'C' or 'E', and behind the change, before
+ *     the change itself is logged, each of those rows that is gone is logged as 'D'. Nothing else of the table comes between a look and
+ *     its change but other looks, since the table isn't exposed; so a row that was there then and isn't now went with this change. Other tables'
+ *     triggers are what they were, to the letter.
  */
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +53,8 @@ struct maker {
     bool any_look;
     bool *reads;     /* columns that decide about a trigger: of the unique indexes that can displace, or of the key */
     bool *unsettled; /* of those, columns where a NULL isn't final */
+    bool *updated;   /* of the unique indexes, as an update reads them */
+    bool looks_insert, looks_update;
     struct base_buffer text;
     struct base_buffer foretold; /* the id that the row will have */
     struct rhei_error *error;
@@ -258,9 +265,11 @@ static rhei_status make_look(struct maker *maker, const struct capture_index *in
 {
     struct capture_expression expression = {
         .table = maker->table, .reads = maker->reads, .unsettled = maker->unsettled, .id_text = id_text};
-    bool displace = update && capture_log_displaces(maker->table);
+    bool displace = update && capture_log_displaces(maker->table), confirms = maker->table->confirms;
     make_log_head(maker, maker->source->key_count * (displace ? 3 : 1));
-    make_log_row(maker, "SELECT ", displace ? CAPTURE_LOG_DISPLACE : CAPTURE_LOG_LOOK);
+    make_log_row(maker, "SELECT ",
+                 displace ? (confirms ? CAPTURE_LOG_DOUBT_UPDATE : CAPTURE_LOG_DISPLACE)
+                          : (confirms ? CAPTURE_LOG_DOUBT : CAPTURE_LOG_LOOK));
     make_key(maker, "_rhei_row.");
     if (displace) {
         make_key(maker, "NEW.");
@@ -507,6 +516,9 @@ static rhei_status make_before(struct maker *maker, struct capture_trigger_set *
         base_buffer_clear(&maker->text);
         return status;
     }
+    *(update ? &maker->looks_update : &maker->looks_insert) = maker->any_look;
+    if (update)
+        memcpy(maker->updated, maker->reads, maker->source->column_count);
     make_unsettled(maker);
     if (update)
         make_sources(maker);
@@ -530,6 +542,45 @@ static rhei_status make_before(struct maker *maker, struct capture_trigger_set *
     return make_end(maker, set, update ? "bu" : "bi");
 }
 
+#define DOUBTS  "('C','E')"
+#define DOUBTED "('C','E','P','X')" /* what the look before a change writes */
+
+/* T9: the trigger that was begun fires only where the newest row of the log is a look's. */
+static void make_confirm_when(struct maker *maker)
+{
+    static const char body[] = " BEGIN";
+    maker->text.len -= sizeof body - 1;
+    base_buffer_format(&maker->text,
+                       " WHEN (SELECT op IN " DOUBTED " AND tab = %u FROM " OLTP_LOG " ORDER BY seq DESC LIMIT 1)%s",
+                       maker->id, body);
+}
+
+/* T9: those rows of the looks at the log's end that are gone. */
+static void make_confirm(struct maker *maker)
+{
+    struct base_buffer *out = &maker->text;
+    uint32_t keys = maker->source->key_count;
+    make_log_head(maker, keys);
+    make_log_row(maker, "SELECT DISTINCT ", CAPTURE_LOG_DELETE);
+    for (uint32_t i = 1; i <= keys; i++)
+        base_buffer_format(out, ",_rhei_log.c%u", i);
+    base_buffer_format(out,
+                       " FROM " OLTP_LOG
+                       " AS _rhei_log WHERE _rhei_log.seq > ifnull((SELECT _rhei_end.seq FROM " OLTP_LOG
+                       " AS _rhei_end WHERE NOT (_rhei_end.tab IS %u AND _rhei_end.op IN " DOUBTED
+                       ") ORDER BY _rhei_end.seq DESC LIMIT 1),0) AND _rhei_log.tab = %u AND _rhei_log.op IN " DOUBTS
+                       " AND NOT EXISTS (SELECT 1 FROM ",
+                       maker->id, maker->id);
+    base_buffer_identifier(out, maker->source->name);
+    base_buffer_text(out, " AS _rhei_row WHERE ");
+    for (uint32_t i = 0; i < keys; i++) {
+        base_buffer_text(out, i == 0 ? "" : " AND ");
+        make_column(maker, "_rhei_row.", maker->source->key_columns[i]);
+        base_buffer_format(out, " = _rhei_log.c%u", i + 1);
+    }
+    base_buffer_text(out, ");");
+}
+
 static rhei_status make_after(struct maker *maker, struct capture_trigger_set *set)
 {
     make_begin(maker, "ai", "AFTER INSERT");
@@ -537,6 +588,12 @@ static rhei_status make_after(struct maker *maker, struct capture_trigger_set *s
         make_check_foretold(maker);
     make_row(maker, CAPTURE_LOG_INSERT);
     rhei_status status = make_end(maker, set, "ai");
+    if (status == RHEI_OK && maker->table->confirms && maker->looks_insert) { /* made after "ai", so it fires before */
+        make_begin(maker, "ci", "AFTER INSERT");
+        make_confirm_when(maker);
+        make_confirm(maker);
+        status = make_end(maker, set, "ci");
+    }
 
     make_begin(maker, "au", "AFTER UPDATE");
     make_row(maker, CAPTURE_LOG_UPDATE);
@@ -549,10 +606,33 @@ static rhei_status make_after(struct maker *maker, struct capture_trigger_set *s
     make_begin_update(maker, "ak", "AFTER UPDATE", maker->reads);
     make_key_changed(maker);
     status = status == RHEI_OK ? make_end(maker, set, "ak") : status;
+    if (status == RHEI_OK && maker->table->confirms && maker->looks_update) {
+        make_begin_update(maker, "cu", "AFTER UPDATE", maker->updated);
+        make_confirm_when(maker);
+        make_confirm(maker);
+        status = make_end(maker, set, "cu");
+    }
 
     make_begin(maker, "ad", "AFTER DELETE");
     make_key_row(maker, maker->table->exposed ? CAPTURE_LOG_LOOK : CAPTURE_LOG_DELETE, "OLD.");
     return status == RHEI_OK ? make_end(maker, set, "ad") : status;
+}
+
+static bool trigger_ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), tail = strlen(suffix);
+    return len > tail && strcmp(name + len - tail, suffix) == 0;
+}
+
+bool capture_confirms(const struct capture_table_schema *table, bool wanted)
+{
+    for (uint32_t k = 0; k < table->trigger_count; k++)
+        wanted |= trigger_ends_in(table->triggers[k].name, "_ci") || trigger_ends_in(table->triggers[k].name, "_cu");
+    bool fits =
+        wanted && table->table.source.unmirrored_reason == NULL && table->index_count > 0 && !capture_logs_keys(table);
+    for (uint32_t i = 0; i < table->index_count; i++) /* equal keys are the same key */
+        fits = fits && !(table->table.source.without_rowid && table->indexes[i].is_primary);
+    return fits;
 }
 
 bool capture_logs_keys(const struct capture_table_schema *table)
@@ -578,7 +658,7 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
 {
     *set = (struct capture_trigger_set){0};
     uint32_t columns = table->table.source.column_count;
-    bool *flags = base_alloc_zero((size_t)columns * 2 + 1, sizeof *flags);
+    bool *flags = base_alloc_zero((size_t)columns * 3 + 1, sizeof *flags);
     if (flags == NULL)
         return error_no_memory(error);
     struct maker maker = {.table = table,
@@ -587,6 +667,7 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
                           .by_key = capture_logs_keys(table),
                           .reads = flags,
                           .unsettled = flags + columns,
+                          .updated = flags + 2 * (size_t)columns,
                           .error = error};
     make_foretold(&maker);
     rhei_status status = make_before(&maker, set, false);
@@ -618,12 +699,6 @@ void capture_trigger_set_reset(struct capture_trigger_set *set)
 
 /* ---- The set beside what is there. -------------------------------------------------------------------------------- */
 
-static bool trigger_ends_in(const char *name, const char *suffix)
-{
-    size_t len = strlen(name), tail = strlen(suffix);
-    return len > tail && strcmp(name + len - tail, suffix) == 0;
-}
-
 static bool trigger_is_before(const char *name)
 {
     return trigger_ends_in(name, "_bi") || trigger_ends_in(name, "_bu") || trigger_ends_in(name, "_bd");
@@ -654,20 +729,33 @@ bool capture_triggers_equal(const struct capture_table_schema *table, const stru
     return equal == set->count && table->trigger_count == set->count;
 }
 
+/* Which triggers stay or go together: each fires before those of its kind that were made before it. 0: alone. */
+static int trigger_kind(const char *name)
+{
+    static const char *const suffixes[] = {"_ai", "_ci", "_au", "_ak", "_cu"};
+    for (int i = 0; i < (int)(sizeof suffixes / sizeof *suffixes); i++)
+        if (trigger_ends_in(name, suffixes[i]))
+            return i < 2 ? 1 : 2;
+    return 0;
+}
+
 uint32_t capture_triggers_kept(const struct capture_table_schema *table, const struct capture_trigger_set *set)
 {
-    uint32_t kept = 0, tied = 0, tied_kept = 0;
+    uint32_t kept = 0, kinds[3] = {0}, same_kinds[3] = {0}, wanted_kinds[3] = {0};
+    for (uint32_t i = 0; i < set->count; i++)
+        wanted_kinds[trigger_kind(set->name[i])]++;
     for (uint32_t k = 0; k < table->trigger_count && k < 32; k++) {
         const struct capture_object *trigger = &table->triggers[k];
         bool same = false;
         for (uint32_t i = 0; i < set->count && !same; i++)
             same = strcmp(set->name[i], trigger->name) == 0 && strcmp(set->sql[i], trigger->sql) == 0;
         same = same && !trigger_is_late(table, trigger);
-        uint32_t bit = 1u << k;
-        bool is_tied = trigger_ends_in(trigger->name, "_au") || trigger_ends_in(trigger->name, "_ak");
-        kept |= same ? bit : 0;
-        tied |= is_tied ? bit : 0;
-        tied_kept += is_tied && same;
+        int kind = trigger_kind(trigger->name);
+        kept |= same ? 1u << k : 0;
+        kinds[kind] |= 1u << k;
+        same_kinds[kind] += same;
     }
-    return tied_kept == 2 ? kept : kept & ~tied;
+    for (int kind = 1; kind < 3; kind++)
+        kept &= same_kinds[kind] == wanted_kinds[kind] ? UINT32_MAX : ~kinds[kind];
+    return kept;
 }

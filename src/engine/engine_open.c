@@ -127,6 +127,11 @@ static rhei_status check(const struct rhei_config *config, bool any_temporal, st
     return check_numbers(config, error);
 }
 
+static bool keeps_history(void *context, const char *table)
+{
+    return engine_keeps_history(context, table);
+}
+
 static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
 {
     static const enum oltp_synchronous levels[] = {OLTP_SYNC_NORMAL, OLTP_SYNC_FULL, OLTP_SYNC_OFF};
@@ -135,6 +140,7 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
     if (config->synchronous < 0 || config->synchronous > RHEI_SYNCHRONOUS_OFF)
         return error_set(error, RHEI_INVALID, "rhei_config.synchronous %d is none of normal, full and off",
                          config->synchronous);
+    db->keeps_history = config->sync_mode == RHEI_SYNC_TEMPORAL || db->any_temporal;
     struct oltp_config oltp = {
         .path = db->path,
         .read_only = config->read_only,
@@ -158,6 +164,8 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .committed_context = db,
         .connected = config->on_connect != NULL ? engine_connected : NULL,
         .connected_context = db,
+        .keeps_versions = db->keeps_history ? keeps_history : NULL,
+        .versions_context = db,
         .log = &db->log,
         .fault = config->fault,
         .fault_context = config->fault_context,
@@ -182,11 +190,6 @@ static void built(void *context, uint64_t rows)
     struct rhei_db *db = context;
     if (rows >= WARM_ROWS && db->executor->ops->warm != NULL)
         db->executor->ops->warm(db->executor);
-}
-
-static bool keeps_history(void *context, const char *table)
-{
-    return engine_keeps_history(context, table);
 }
 
 static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *error)
@@ -230,7 +233,6 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     status = engine_watches_open(db, &sync.observer, error);
     if (status == RHEI_OK)
         status = engine_disk_open(db, &sync, error);
-    db->keeps_history = config->sync_mode == RHEI_SYNC_TEMPORAL || db->any_temporal;
     sync.history_max_age_us = (int64_t)config->history_max_age_s * 1000000;
     sync.history_max_versions = config->history_max_versions;
     sync.keeps_history = db->keeps_history && !engine_disk_is_elsewhere(db) ? keeps_history : NULL;

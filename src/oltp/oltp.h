@@ -51,6 +51,12 @@ struct oltp_config {
     /* With each connection that is opened, on the thread that opens it, several at once: adds functions and collations. May be NULL. */
     rhei_status (*connected)(void *context, struct oltp_connection *connection, struct rhei_error *error);
     void *connected_context;
+    /*
+     * Whether every version of this table's rows is wanted, with its own number and time: its triggers then say of each row that REPLACE
+     * displaced when it went (capture). Any thread, at any time while the handle is open. May be NULL.
+     */
+    bool (*keeps_versions)(void *context, const char *table);
+    void *versions_context;
     const struct base_log *log;
     void (*fault)(void *context,
                   const char *point); /* tests: called at every named point of write and open; may be NULL */
