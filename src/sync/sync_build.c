@@ -26,6 +26,8 @@ enum {
     MANY_ROWS = 4 * SYNC_SMALL_ROWS, /* a table that was taken for a small one is a big one from here on */
     CYCLE_RETRY_NS = 50000000,       /* after a cycle that failed while a table waits for it */
     TELL_NS = 50000000,              /* how often who waits for builds counts their rows */
+    ROOM_WAITS = 100,                /* of a build that has no room, */
+    ROOM_WAIT_NS = 10000000,         /* each so long */
 };
 
 /* ---- Loading. ---------------------------------------------------------------------------------------------------- */
@@ -39,6 +41,24 @@ struct loader {
     struct rhei_error error;
 };
 
+/*
+ * Near the limit, with much that nobody shows any more: it is freed now, for no cycle or upkeep may come before the limit is met. What
+ * snapshots still show is waited for, though not for long: a reader that stays is a reason to fail.
+ */
+static void make_room(struct sync *sync, struct sync_job *job)
+{
+    const struct mirror *mirror = sync->config.mirror;
+    size_t least = mirror_memory_limit(mirror) / 4;
+    unsigned waits = atomic_load_explicit(&job->waits, memory_order_relaxed);
+    while (waits > 0 && mirror_room(mirror) < least && mirror_garbage_bytes(mirror) > least / 4 &&
+           !atomic_load_explicit(&job->cancelled, memory_order_relaxed)) {
+        sync_collect(sync);
+        if (mirror_room(mirror) < least && atomic_compare_exchange_strong(&job->waits, &waits, waits - 1))
+            base_word_wait(&job->waits, waits - 1, base_now_ns() + ROOM_WAIT_NS);
+        waits = atomic_load_explicit(&job->waits, memory_order_relaxed);
+    }
+}
+
 static void loader_main(void *argument)
 {
     struct loader *loader = argument;
@@ -47,6 +67,7 @@ static void loader_main(void *argument)
     while (!atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
            !atomic_load_explicit(&job->loader_failed, memory_order_relaxed)) {
         const struct change_batch *batch = NULL;
+        make_room(loader->sync, job);
         loader->status =
             ops->load_next(job->load, loader->number, loader->sync->config.batch_rows, &batch, &loader->error);
         if (loader->status == RHEI_OK && !batch)
@@ -251,6 +272,7 @@ static void load_one(struct sync *sync, struct sync_job *job)
 {
     int64_t began_ns = base_now_ns();
     job->room = mirror_room(sync->config.mirror);
+    atomic_store_explicit(&job->waits, ROOM_WAITS, memory_order_relaxed);
     job->status = load(sync, job, &job->error);
     if (job->status == RHEI_OK)
         base_log_write(sync->config.log, BASE_LOG_INFO, "sync",

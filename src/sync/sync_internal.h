@@ -69,6 +69,7 @@ struct sync_job {
     bool attached;      /* lock: the working state has it */
     bool finished;      /* lock: published, or given up by the owner */
     size_t room;        /* bytes that were free when it began */
+    atomic_uint waits;  /* for room: so many more */
     bool many;          /* one of many: loaded by the builder alone */
     bool is_big;        /* more rows came than a single loader should read */
     rhei_status status; /* of the load; the builder's, with the next */
@@ -195,6 +196,7 @@ rhei_status sync_builder_start(struct sync *sync, struct rhei_error *error);
 void sync_job_cancel(struct sync *sync, struct sync_job *job); /* under `lock` */
 void sync_verify_want(struct sync *sync);
 void sync_upkeep_tidy(struct sync *sync); /* under `lock`: memory may be given back soon */
+void sync_collect(struct sync *sync);     /* frees what closed snapshots held; no lock, and not the owner */
 
 /* sync_share.c: whose call of the mirror's writing side it is. */
 rhei_status sync_share_join(struct sync *sync, struct rhei_error *error);

@@ -149,16 +149,21 @@ static void compact_all(struct sync *sync)
 
 /* ---- Giving memory back. ----------------------------------------------------------------------------------------- */
 
+void sync_collect(struct sync *sync)
+{
+    sync_own(sync);
+    sync_turn_take(sync);
+    mirror_collect(sync->config.mirror);
+    sync_turn_give(sync);
+    sync_disown(sync);
+}
+
 /* Frees what closed snapshots held, and hands what is free back to the system. Again later, if snapshots still hold much. */
 static void tidy(struct sync *sync)
 {
     struct mirror *mirror = sync->config.mirror;
     size_t before = mirror_memory_bytes(mirror);
-    sync_own(sync);
-    sync_turn_take(sync);
-    mirror_collect(mirror);
-    sync_turn_give(sync);
-    sync_disown(sync);
+    sync_collect(sync);
     (void)mirror_trim(mirror);
     sync_fault(sync, "sync.tidied");
     base_mutex_lock(&sync->lock);

@@ -67,6 +67,43 @@ static void test_a11_a_starved_table_is_built_when_there_is_room(void **state)
     fixture_close(&fixture);
 }
 
+struct shown {
+    struct mirror_snapshot snapshot;
+    bool is_open;
+    const char *closed_at;
+};
+
+static void close_shown(struct fixture *fixture, const char *point)
+{
+    struct shown *shown = fixture->context;
+    if (shown->is_open && strcmp(point, shown->closed_at) == 0) {
+        shown->is_open = false;
+        mirror_snapshot_release(&shown->snapshot);
+    }
+}
+
+/* What a dropped table had is still shown by a snapshot: a load near the limit takes its room as soon as that is closed. */
+static void test_a11_a_load_waits_for_what_a_snapshot_still_shows(void **state)
+{
+    (void)state;
+    struct shown shown = {.closed_at = "sync.build.batch"};
+    struct fixture fixture = {.memory_limit = 12 << 20, .at_point = close_shown, .context = &shown};
+    fixture_open(&fixture, (struct sync_config){.build_on_demand = true, .batch_rows = 1000, .build_threads = 1});
+    list_create(fixture.store, "a", 3);
+    fill_table(fixture.store, "a", 100000);
+    must_build(&fixture);
+    assert_int_equal(mirror_snapshot_take(fixture.mirror, &shown.snapshot), RHEI_OK);
+    shown.is_open = true;
+    list_drop(fixture.store, "a");
+    list_create(fixture.store, "b", 3);
+    fill_table(fixture.store, "b", 100000);
+    must_build(&fixture);
+    assert_false(shown.is_open);
+    assert_int_equal(table_state(&fixture, "b"), SYNC_TABLE_READY);
+    must_equal(&fixture);
+    fixture_close(&fixture);
+}
+
 /* Many small tables share loads and cycles; one that grew since it was counted is built as the big one that it is. */
 static void test_small_tables_are_built_together(void **state)
 {
@@ -173,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a11_a_closed_snapshot_gives_back),
         cmocka_unit_test(test_a11_a_starved_table_is_built_when_there_is_room),
+        cmocka_unit_test(test_a11_a_load_waits_for_what_a_snapshot_still_shows),
         cmocka_unit_test(test_small_tables_are_built_together),
         cmocka_unit_test(test_a3_a_load_that_is_outdated_again_and_again),
         cmocka_unit_test(test_a7_a_prune_that_failed_is_tried_again),
