@@ -17,5 +17,7 @@ rhei_status capture_bridge_durable(struct oltp *oltp, int64_t position, struct r
 rhei_status capture_bridge_read_from(struct oltp *oltp, int64_t *position, struct rhei_error *error);
 /* What durable() was told last, by whatever engine; -1: nothing yet. */
 int64_t capture_bridge_position(struct oltp *oltp);
+/* The buffer is over a limit and keeps what it has, as `text` tells; NULL: it isn't any more. Status tells it, and the log's policy is in force. */
+void capture_bridge_limited(struct oltp *oltp, const char *text);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/capture_bridge.h"
 #include "capture/capture_meter.h"
 #include "capture/capture_source.h"
 
@@ -19,7 +20,7 @@ enum {
 };
 #define LIMIT_WARN_NS INT64_C(60000000000)
 
-enum limit_kind { LIMIT_ROWS = 1, LIMIT_BYTES = 2, LIMIT_AGE = 4 };
+enum limit_kind { LIMIT_ROWS = 1, LIMIT_BYTES = 2, LIMIT_AGE = 4, LIMIT_BUFFER = 8 };
 
 struct limit_size {
     int64_t first, last;
@@ -36,6 +37,9 @@ struct capture_limit {
     uint64_t page_size;
 
     atomic_uint_fast64_t cut; /* changes that went before everybody had them */
+    atomic_bool buffer_over;  /* the buffer beside the log is, */
+    base_mutex lock;          /* which guards */
+    char buffer[200];         /* what of it */
 };
 
 rhei_status capture_limit_open(struct oltp *oltp, struct rhei_error *error)
@@ -43,6 +47,7 @@ rhei_status capture_limit_open(struct oltp *oltp, struct rhei_error *error)
     struct capture_limit *limit = base_alloc_zero(1, sizeof *limit);
     if (limit == NULL)
         return error_no_memory(error);
+    base_mutex_init(&limit->lock);
     capture_of(oltp)->limit = limit;
     limit->meter = capture_meter_new(oltp);
     return limit->meter == NULL ? error_no_memory(error) : RHEI_OK;
@@ -55,6 +60,7 @@ void capture_limit_close(struct oltp *oltp)
         return;
     capture_of(oltp)->limit = NULL;
     capture_meter_free(&limit->meter);
+    base_mutex_destroy(&limit->lock);
     base_free(limit);
 }
 
@@ -104,9 +110,9 @@ static rhei_status limit_measure(struct oltp *oltp, struct limit_size *size, str
 static unsigned limit_passed(const struct oltp *oltp, const struct limit_size *size, uint64_t times)
 {
     const struct oltp_config *config = &oltp->config;
-    unsigned passed = 0;
+    unsigned passed = atomic_load(&capture_of(oltp)->limit->buffer_over) ? LIMIT_BUFFER : 0;
     if (size->rows < 2) /* which is never cut (P1) */
-        return 0;
+        return passed;
     if (size->rows / times > config->log_limit_rows)
         passed |= LIMIT_ROWS;
     if (config->log_limit_bytes != 0 && size->bytes / times > config->log_limit_bytes)
@@ -199,9 +205,9 @@ static void limit_describe(const struct oltp *oltp, const struct limit_size *siz
                            const struct limit_holder *holder, struct base_buffer *text)
 {
     const struct oltp_config *config = &oltp->config;
-    const char *more = "";
+    const char *more = "the change log has ";
     if ((passed & LIMIT_ROWS) != 0) {
-        base_buffer_format(text, "%" PRIu64 " rows, more than log_limit_rows (%" PRIu64 ")", size->rows,
+        base_buffer_format(text, "%s%" PRIu64 " rows, more than log_limit_rows (%" PRIu64 ")", more, size->rows,
                            config->log_limit_rows);
         more = ", ";
     }
@@ -213,10 +219,26 @@ static void limit_describe(const struct oltp *oltp, const struct limit_size *siz
     if ((passed & LIMIT_AGE) != 0)
         base_buffer_format(text, "%srows that are %" PRId64 " s old, older than log_limit_age (%" PRIu64 " s)", more,
                            size->age_ms / 1000, config->log_limit_age_ms / 1000);
+    if ((passed & LIMIT_BUFFER) != 0) {
+        struct capture_limit *limit = capture_of(oltp)->limit;
+        base_mutex_lock(&limit->lock);
+        base_buffer_format(text, "%s%s", text->len == 0 ? "" : ", ", limit->buffer);
+        base_mutex_unlock(&limit->lock);
+    }
     if (holder->name[0] != '\0' && holder->position < size->last)
         base_buffer_format(text, "; %s is %" PRId64 " changes behind", holder->name, size->last - holder->position);
-    else
+    else if ((passed & LIMIT_BUFFER) == 0)
         base_buffer_text(text, "; nobody that is alive needs them");
+}
+
+void capture_bridge_limited(struct oltp *oltp, const char *text)
+{
+    struct capture_limit *limit = capture_of(oltp)->limit;
+    base_mutex_lock(&limit->lock);
+    (void)snprintf(limit->buffer, sizeof limit->buffer, "%s", text == NULL ? "" : text);
+    base_mutex_unlock(&limit->lock);
+    if (atomic_exchange(&limit->buffer_over, text != NULL) != (text != NULL))
+        oltp_limit_due(oltp);
 }
 
 static void limit_warn(struct oltp *oltp, const char *what, const char *message)
@@ -227,7 +249,7 @@ static void limit_warn(struct oltp *oltp, const char *what, const char *message)
         return;
     limit->warn_ns = now + LIMIT_WARN_NS;
     limit->warned = true;
-    base_log_write(oltp->config.log, BASE_LOG_WARN, "capture", "the change log has %s: %s", message, what);
+    base_log_write(oltp->config.log, BASE_LOG_WARN, "capture", "%s: %s", message, what);
 }
 
 /* ---- What is done. ----------------------------------------------------------------------------------------------- */
@@ -269,7 +291,7 @@ static rhei_status limit_detach(struct oltp *oltp, struct limit_size *size, unsi
     }
     if (needed)
         limit_warn(oltp, "its oldest changes went (log_limit_policy is detach), and who needed them begins anew",
-                   text.failed ? "passed a limit" : text.data);
+                   text.failed ? "the change log passed a limit" : text.data);
     atomic_fetch_add_explicit(&capture_of(oltp)->limit->cut, cut, memory_order_relaxed);
     base_buffer_reset(&text);
     return status;
@@ -308,7 +330,7 @@ static void limit_bear(struct oltp *oltp, const struct limit_size *size, unsigne
     struct base_buffer text = {0};
     limit_holder(oltp, &holder);
     limit_describe(oltp, size, passed, &holder, &text);
-    const char *message = text.failed ? "passed a limit" : text.data;
+    const char *message = text.failed ? "the change log passed a limit" : text.data;
     bool patient = base_now_ns() - limit->over_since_ns < LIMIT_PATIENCE_NS;
     if (!patient && oltp->config.log_limit_policy == OLTP_LOG_GROW)
         limit_warn(oltp, "it grows (log_limit_policy is grow)", message);
@@ -367,7 +389,7 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
     unsigned passed = limit_passed(oltp, &size, 1);
     if (passed != 0 && limit->over_since_ns == 0)
         limit->over_since_ns = base_now_ns();
-    if (passed != 0 && oltp->config.log_limit_policy != OLTP_LOG_GROW) {
+    if ((passed & ~(unsigned)LIMIT_BUFFER) != 0 && oltp->config.log_limit_policy != OLTP_LOG_GROW) {
         int64_t to = 0;
         status = limit_cut(oltp, &size, passed, &to, error);
         if (status == RHEI_OK)

@@ -121,6 +121,12 @@ static rhei_status durable(void *context, int64_t position, struct rhei_error *e
     return capture_bridge_durable(own->db->oltp, position, error);
 }
 
+static void limited(void *context, const char *text)
+{
+    const struct engine_buffer *own = context;
+    capture_bridge_limited(own->db->oltp, text);
+}
+
 static rhei_status restarted(void *context, struct rhei_error *error)
 {
     struct engine_buffer *own = context;
@@ -135,7 +141,11 @@ static rhei_status open_bridge(struct engine_buffer *own, struct rhei_error *err
     struct feed_bridge_config config = {.buffer = own->buffer,
                                         .source = own->source,
                                         .batch_rows = 4096,
-                                        .limit_rows = db->config.log_limit_rows,
+                                        .limits = {.rows = db->config.log_limit_rows,
+                                                   .bytes = db->config.log_limit_bytes,
+                                                   .age_ns = (int64_t)db->config.log_limit_age_s * 1000000000,
+                                                   .keeps = db->config.log_limit_policy != RHEI_LOG_LIMIT_DETACH},
+                                        .limited = limited,
                                         .applied = applied,
                                         .read_from = read_from,
                                         .durable = durable,

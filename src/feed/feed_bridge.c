@@ -26,6 +26,7 @@ enum {
     RETRY_NS = 1000000000, /* after a step that failed */
     HOLD_ROWS = 1000000,   /* B4: far behind */
 };
+#define WARN_NS INT64_C(60000000000)
 
 struct feed_bridge {
     struct feed_bridge_config config;
@@ -35,6 +36,9 @@ struct feed_bridge {
     int64_t told, pruned_ns, dropped_ns; /* durable() was told this; when the two were last pruned */
     int64_t forgotten_to;                /* the source forgot up to here: somebody else may need the rest */
     bool pumped;
+    struct feed_limit limit;
+    bool over;       /* the limits, that is */
+    int64_t warn_ns; /* when to warn of a cut again */
 
     base_mutex lock; /* the last; guards the rest */
     base_cond woken;
@@ -91,6 +95,9 @@ static rhei_status pump(struct feed_bridge *bridge, struct rhei_error *error)
         why = again;
     }
     bridge->pumped = bridge->pumped || status == RHEI_OK;
+    struct change_buffer_state state;
+    bridge->config.buffer->ops->state(bridge->config.buffer, &state);
+    feed_limit_note(&bridge->limit, state.position, base_now_ns());
     if (status != RHEI_OK && error != NULL)
         *error = why;
     return status;
@@ -133,6 +140,51 @@ static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhe
     return RHEI_OK;
 }
 
+/* Whole commits go: at least the one that `to` is in, so that a look at a limit never comes to nothing. */
+static rhei_status drop_some(struct feed_bridge *bridge, const struct change_buffer_state *state, int64_t to,
+                             uint64_t *cut, struct rhei_error *error)
+{
+    struct change_buffer *buffer = bridge->config.buffer;
+    rhei_status status = buffer->ops->prune(buffer, to, cut, error);
+    for (int64_t step = 1; status == RHEI_OK && *cut == 0 && to < state->position; step *= 2) {
+        to = step < state->position - to ? to + step : state->position;
+        status = buffer->ops->prune(buffer, to, cut, error);
+    }
+    return status;
+}
+
+/* What is needed, and over a limit: it goes, or is told of. */
+static rhei_status keep_limits(struct feed_bridge *bridge, uint64_t *commits, struct rhei_error *error)
+{
+    struct change_buffer *buffer = bridge->config.buffer;
+    struct change_buffer_state state;
+    char text[FEED_LIMIT_TEXT], first[FEED_LIMIT_TEXT] = "";
+    int64_t now = base_now_ns(), to = 0;
+    bool keeps = bridge->limit.limits.keeps;
+    rhei_status status = RHEI_OK;
+    uint64_t cut = 1;
+    do {
+        buffer->ops->state(buffer, &state);
+        to = feed_limit_cut(&bridge->limit, &state, buffer->ops->bytes(buffer), now, text);
+        if (first[0] == '\0')
+            (void)snprintf(first, sizeof first, "%s", text);
+        if (to == 0 || keeps || cut == 0)
+            break;
+        status = drop_some(bridge, &state, to, &cut, error);
+        *commits += cut;
+    } while (status == RHEI_OK);
+    if (keeps && bridge->config.limited != NULL && (to != 0 || bridge->over))
+        bridge->config.limited(bridge->config.context, to != 0 ? text : NULL);
+    bridge->over = to != 0;
+    if (first[0] != '\0' && !keeps && now >= bridge->warn_ns) {
+        bridge->warn_ns = now + WARN_NS;
+        base_log_write(bridge->config.log, BASE_LOG_WARN, "feed",
+                       "%s: its oldest changes went (log_limit_policy is detach), and who needed them begins anew",
+                       first);
+    }
+    return status;
+}
+
 /* B2 */
 static rhei_status prune_buffer(struct feed_bridge *bridge, bool now, struct rhei_error *error)
 {
@@ -150,12 +202,10 @@ static rhei_status prune_buffer(struct feed_bridge *bridge, bool now, struct rhe
     rhei_status status =
         bridge->config.read_from == NULL ? RHEI_OK : bridge->config.read_from(bridge->config.context, &readers, error);
     to = readers < to ? readers : to;
-    int64_t limit = bridge->config.limit_rows > 0 && bridge->config.limit_rows < (uint64_t)state.position
-                        ? state.position - (int64_t)bridge->config.limit_rows
-                        : 0;
-    to = limit > to ? limit : to;
     if (status == RHEI_OK && to > state.horizon)
         status = buffer->ops->prune(buffer, to, &commits, error);
+    if (status == RHEI_OK)
+        status = keep_limits(bridge, &commits, error);
     if (status == RHEI_OK && commits > 0)
         bridge_fault(bridge, "feed.bridge.dropped");
     return status;
@@ -213,9 +263,10 @@ static bool has_work(struct feed_bridge *bridge)
                 movable(bridge, &state) > bridge->told;
     bool drops = state.last > state.pruned + 1 && /* the last commit stays */
                  (bridge->config.eager || base_now_ns() - bridge->dropped_ns >= DROP_NS);
+    bool over = bridge->over || bridge->limit.limits.age_ns != 0;
     base_mutex_unlock(&bridge->step_lock);
     base_mutex_lock(&bridge->lock);
-    work = work || bridge->damaged || (drops && bridge->needless > state.horizon);
+    work = work || bridge->damaged || (drops && (over || bridge->needless > state.horizon));
     base_mutex_unlock(&bridge->lock);
     return work;
 }
@@ -313,6 +364,7 @@ rhei_status feed_bridge_open(const struct feed_bridge_config *config, struct fee
                                         .fault = config->fault,
                                         .fault_context = config->fault_context};
     bridge->pump.config = &bridge->feed;
+    bridge->limit.limits = config->limits;
     base_mutex_init(&bridge->step_lock);
     base_mutex_init(&bridge->lock);
     base_cond_init(&bridge->woken);

@@ -7,6 +7,7 @@
 #define FEED_FEED_BRIDGE_H
 
 #include "base/base_log.h"
+#include "feed_limit.h"
 #include "port/change_buffer.h"
 #include "port/change_source.h"
 
@@ -17,7 +18,9 @@ struct feed_bridge_config {
     struct change_source *source; /* borrowed; nobody else has its cycles */
     size_t batch_rows;            /* asked of the source at a time */
     bool eager;                   /* forget at every step, instead of from time to time */
-    uint64_t limit_rows;          /* so many changes are kept at most, whoever needs older ones; 0: no limit */
+    struct feed_limits limits;    /* no more than that is kept, whoever needs it, unless `keeps` */
+    /* With limits.keeps: they are passed, which `text` tells; NULL: they aren't any more. Also again and again. May be NULL. */
+    void (*limited)(void *context, const char *text);
     /* What of the source a follower beside has applied: it stays there so long, if that isn't much. INT64_MAX: nobody follows. May be NULL. */
     int64_t (*applied)(void *context);
     /* The lowest position that somebody is at who reads the buffer; INT64_MAX: there is nobody. May be NULL. */

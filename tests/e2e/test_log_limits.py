@@ -190,7 +190,7 @@ def test_a7_status_tells_limits_and_who_is_behind(rh):
     config = settings(rh, log_limit_rows=50, log_limit_policy="grow")
     rh.run("exec", *config, f"{ROWS.format(count=100)} INSERT INTO t SELECT i FROM n")
     text = rh.run("status", *config).stdout
-    assert 'over its limit (log_limit_policy grow): 100 rows, more than log_limit_rows (50); the consumer "slow" is 100' in text
+    assert 'over its limit (log_limit_policy grow): the change log has 100 rows, more than log_limit_rows (50); the consumer "slow" is 100' in text
     status = json.loads(rh.run("status", *config, "--json").stdout)
     assert status["log_over"] is True and status["log_limit_policy"] == "grow" and status["log_limit_rows"] == 50
     assert status["log_rows"] == 100 and status["log_bytes"] > 2400
@@ -209,3 +209,61 @@ def test_d5_limits_that_cant_be_are_refused(rh, lines, said):
     (rh.folder / "rhei.toml").write_text("[engine]\n" + lines + "\n")
     done = rh.run("status", "--config", "rhei.toml", code=None)
     assert done.returncode != 0 and said in done.stderr and "rhei.toml:2" in done.stderr, done.stderr
+
+
+# ---- With a change buffer beside the log, which has the same limits. -------------------------------------------------
+
+
+def kept(engine):
+    state = json.loads(engine.info())["buffer"]
+    return state["position"] - state["horizon"] if state["horizon"] >= 0 else state["position"]
+
+
+def test_a7_detach_cuts_the_buffer_by_bytes(path, folder, open_engine):
+    make_rows(path, 100)
+    engine = open_engine(rocksdb_cdc_path=folder / "buffer", manual_sync=True, log_limit_bytes=1 << 20)
+    engine.initial_sync()
+    for _ in range(40):  # 4 MB, at the bridge's pace
+        engine.execute("INSERT INTO big (g, v) SELECT id, randomblob(1000) FROM big LIMIT 100")
+        last = log_sequence(path)[1]
+        wait_until(lambda: json.loads(engine.info())["buffer"]["position"] >= last, what="the bridge")
+    wait_until(lambda: json.loads(engine.info())["buffer"]["bytes"] <= 1 << 20, what="the limit of the buffer")
+    assert any("the change buffer has" in text and "log_limit_bytes" in text for _, _, text in engine.log), engine.log
+    assert_mirror(engine, path)  # which was behind, and is built again
+
+
+@pytest.mark.parametrize("policy", ["grow", "block"])
+def test_a7_a_buffer_over_its_limit_is_kept_and_told(path, folder, open_engine, policy):
+    make_rows(path, 100)
+    engine = open_engine(rocksdb_cdc_path=folder / "buffer", manual_sync=True, log_limit_rows=500,
+                         log_limit_policy=policy, busy_timeout_ms=50)
+    engine.initial_sync()
+    for _ in range(20):
+        try:
+            engine.execute(burst(100))
+        except RheiError as error:
+            assert policy == "block" and error.name == "FULL"
+    wait_until(lambda: engine.status()["log_over"] == 1, what="the limit of the buffer")
+    count = foreign.rows(path, "SELECT count(*) FROM big")[0][0]
+    if policy == "grow":
+        assert count == 100 + 2000
+        wait_until(lambda: kept(engine) >= 2000, what="the buffer")
+    else:
+        wait_until(lambda: engine.status()["log_blocks"] == 1, what="the door")
+        with pytest.raises(RheiError, match="log_limit_policy is block"):
+            engine.execute(burst(1))
+    assert engine.status()["log_cut"] == 0
+    assert_mirror(engine, path)  # from the buffer; what it has is needed no more
+    if policy == "block":
+        engine.start_sync()
+
+        def goes_on():
+            try:
+                engine.execute(burst(1))
+                return True
+            except RheiError as error:
+                assert error.name == "FULL"
+                return False
+
+        wait_until(goes_on, what="room in the buffer")
+        assert_mirror(engine, path)
