@@ -114,6 +114,14 @@ static const struct source_table *find_table(const struct rewriter *r, const cha
     return NULL;
 }
 
+static bool is_view(const struct rewriter *r, const char *name)
+{
+    for (uint32_t v = 0; v < r->catalog->view_count; v++)
+        if (base_fold_compare(r->catalog->views[v].name, name) == 0)
+            return true;
+    return false;
+}
+
 static bool is_cte(const struct rewriter *r, const char *name)
 {
     for (uint32_t c = 0; c < r->cte_count; c++)
@@ -257,10 +265,10 @@ static rhei_status evaluate(struct rewriter *r, const char *from, size_t len, bo
 
 static bool ends_operand(struct sql_token token, bool complete)
 {
-    static const char *const words[] = {"AS",        "WHERE",   "JOIN",   "LEFT",   "RIGHT",   "FULL",
-                                        "INNER",     "CROSS",   "ON",     "USING",  "GROUP",   "ORDER",
-                                        "HAVING",    "LIMIT",   "UNION",  "EXCEPT", "TO",      "AND",
-                                        "INTERSECT", "NATURAL", "WINDOW", "NOT",    "INDEXED", "RETURNING"};
+    static const char *const words[] = {"SELECT", "AS",    "WHERE",   "JOIN",     "LEFT",  "RIGHT",     "FULL",
+                                        "INNER",  "CROSS", "ON",      "USING",    "GROUP", "ORDER",     "HAVING",
+                                        "LIMIT",  "UNION", "EXCEPT",  "TO",       "AND",   "INTERSECT", "NATURAL",
+                                        "WINDOW", "NOT",   "INDEXED", "RETURNING"};
     if (token.code == SQL_LEX_END || is(token, ",") || is(token, ")") || is(token, ";"))
         return true;
     for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
@@ -306,12 +314,23 @@ static rhei_status take_operand(struct rewriter *r, bool position, struct base_b
 
 /* ---- Subqueries. --------------------------------------------------------------------------------------------------- */
 
+/* Its text is the file's, and of the present. */
+static rhei_status of_view(const struct rewriter *r, const char *name)
+{
+    return error_set(
+        r->error, RHEI_UNSUPPORTED,
+        "\"%.100s\" is a view, which shows its tables as they are now: ask them as of a time, in the view's own words",
+        name);
+}
+
 static rhei_status no_history(const struct rewriter *r, const char *name)
 {
     bool there = find_table(r, NULL, name) != NULL;
     if (there && !engine_keeps_history(r->db, name))
         return error_set(r->error, RHEI_UNSUPPORTED,
                          "table \"%.100s\" keeps no history: give it sync_mode = \"temporal\"", name);
+    if (is_view(r, name))
+        return of_view(r, name);
     if (engine_disk_is_elsewhere(r->db))
         return engine_disk_history(r->db, r->error);
     if (!there)
@@ -420,11 +439,9 @@ static char *table_of_history(const struct rewriter *r, const char *name)
 {
     static const char suffix[] = "_history";
     size_t len = strlen(name), more = sizeof suffix - 1;
-    if (len <= more || strcasecmp(name + len - more, suffix) != 0 || find_table(r, NULL, name) != NULL)
+    if (len <= more || strcasecmp(name + len - more, suffix) != 0 || find_table(r, NULL, name) != NULL ||
+        is_view(r, name))
         return NULL;
-    for (uint32_t v = 0; v < r->catalog->view_count; v++)
-        if (base_fold_compare(r->catalog->views[v].name, name) == 0)
-            return NULL;
     char *table = base_strndup(name, len - more);
     if (table == NULL)
         return NULL;
@@ -440,12 +457,7 @@ static char *table_of_history(const struct rewriter *r, const char *name)
 /* Of the file as it is, or one that went and has a history. */
 static bool is_table(const struct rewriter *r, const char *name)
 {
-    if (find_table(r, NULL, name) != NULL)
-        return true;
-    for (uint32_t v = 0; v < r->catalog->view_count; v++)
-        if (base_fold_compare(r->catalog->views[v].name, name) == 0)
-            return false;
-    return engine_histories_any(&r->histories, name);
+    return find_table(r, NULL, name) != NULL || engine_histories_any(&r->histories, name);
 }
 
 /* A table's name, perhaps behind a schema's, at `from`; r->at is behind it. */
@@ -468,6 +480,8 @@ static rhei_status take_table(struct rewriter *r, const char *from, const char *
              (of = table_of_history(r, name)) != NULL) {
         past.kind = PAST_ALL;
         status = replace(r, from, of, name, &past);
+    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && is_view(r, name)) {
+        status = of_view(r, name);
     } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && is_table(r, name)) {
         past.kind = PAST_AS_OF;
         past.known = true;
@@ -567,6 +581,23 @@ bool engine_history_may_be(const char *sql, const char *as_of)
            strcasestr(sql, "position") != NULL;
 }
 
+/* What is kept in the file is for every program that reads it, and the past is in the column store alone. */
+static rhei_status check_kept(const struct rewriter *r)
+{
+    struct sql_token token = peek(r, r->sql);
+    if (!r->any || !is(token, "CREATE"))
+        return RHEI_OK;
+    do
+        token = peek(r, behind(token));
+    while (is(token, "TEMP") || is(token, "TEMPORARY") || is(token, "OR") || is(token, "REPLACE"));
+    if (!is(token, "VIEW") && !is(token, "TRIGGER"))
+        return RHEI_OK;
+    return error_set(
+        r->error, RHEI_UNSUPPORTED,
+        "the past can't be read in a %s, which other programs would see, too: ask for it in a statement of its own",
+        is(token, "VIEW") ? "view" : "trigger");
+}
+
 static rhei_status check_parameters(struct rewriter *r)
 {
     for (uint32_t p = 0; p < r->parameter_count; p++)
@@ -618,6 +649,8 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
     }
     if (status != RHEI_OK && error != NULL && r->place != NULL && r->place - sql <= INT32_MAX)
         error->sql_offset = (int32_t)(r->place - sql);
+    if (status == RHEI_OK)
+        status = check_kept(r);
     if (status == RHEI_OK)
         status = check_parameters(r);
     if (status == RHEI_OK && r->any) {

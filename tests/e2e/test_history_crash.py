@@ -134,12 +134,14 @@ def settings(folder):
 class Lives:
     """The same random statements for the file and for the model."""
 
-    def __init__(self, path, rng, settings, place):
-        self.path, self.rng, self.settings, self.place = path, rng, settings, place
+    def __init__(self, path, rng, settings, place, buffer=None):
+        self.path, self.rng, self.settings, self.place, self.buffer = path, rng, settings, place, buffer
         self.world, self.next, self.pending = World(), 1, []
 
     def open(self, spawn, **config):
         engine = spawn()
+        if self.buffer is not None:
+            config.update(rocksdb_cdc_path=self.buffer)
         if self.place is not None:
             config.update(olap_path=self.place, checkpoint_interval_ms=self.rng.choice((1, 5, 50, 10000)))
         engine.open(self.path, config_file=self.settings, prefer_olap=True, threads=1, **config)
@@ -186,10 +188,14 @@ class Lives:
         engine.initial_sync()
 
 
-@pytest.mark.parametrize("where", ("memory", "disk"))
+def places(folder, where):
+    return folder / "mirror" if "disk" in where else None, folder / "changes" if "buffer" in where else None
+
+
+@pytest.mark.parametrize("where", ("memory", "disk", "memory, buffer", "disk, buffer"))
 def test_a9_histories_are_those_of_a_model(spawn, path, folder, settings, python_writer, rng, long, where):
-    place = folder / "mirror" if where == "disk" else None
-    lives = Lives(path, rng, settings, place)
+    place, buffer = places(folder, where)
+    lives = Lives(path, rng, settings, place, buffer)
     engine = lives.open(spawn)
     engine.script(SCHEMA)
     engine.initial_sync()
@@ -207,8 +213,9 @@ def test_a9_histories_are_those_of_a_model(spawn, path, folder, settings, python
         check(engine, lives.world)
 
 
-def test_a9_history_survives_kill_anywhere(spawn, path, folder, settings, python_writer, rng, long):
-    lives = Lives(path, rng, settings, folder / "mirror")
+@pytest.mark.parametrize("where", ("disk",))
+def test_a9_history_survives_kill_anywhere(spawn, path, folder, settings, python_writer, rng, long, where):
+    lives = Lives(path, rng, settings, *places(folder, where))
     engine = lives.open(spawn)
     engine.script(SCHEMA)
     engine.initial_sync()

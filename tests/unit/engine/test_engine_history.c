@@ -359,6 +359,43 @@ static void test_prepared_and_written_questions(void **state)
 
 /* ---- Against a model. ---------------------------------------------------------------------------------------------- */
 
+/* A view's tables are those of now, so as of a time it would be a wrong answer; and a view or trigger of the past could be nobody else's. */
+static void test_d5_views_and_the_past(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    struct rhei_query_options options = {.struct_size = sizeof options, .as_of = "2100-01-01"};
+    rhei_rows *rows = NULL;
+    must_execute(db, "CREATE VIEW shown AS SELECT * FROM t");
+    must_execute(db, "INSERT INTO t VALUES (1, 5, 'a')");
+    for (int32_t route = RHEI_ROUTE_AUTO; route <= RHEI_ROUTE_OLAP; route++) {
+        options.route = route;
+        assert_int_equal(rhei_query(db, "SELECT * FROM shown", NULL, &options, &rows, NULL), RHEI_UNSUPPORTED);
+        assert_int_equal(rhei_query(db, "SELECT * FROM t, (SELECT * FROM shown) x", NULL, &options, &rows, NULL),
+                         RHEI_UNSUPPORTED);
+        assert_int_equal(
+            rhei_query(db, "WITH shown AS (SELECT v FROM t) SELECT * FROM shown", NULL, &options, &rows, NULL),
+            RHEI_OK);
+        rhei_rows_close(&rows);
+    }
+    must_fail(db, "SELECT * FROM shown FOR SYSTEM_TIME ALL", RHEI_UNSUPPORTED);
+    must_fail(db, "CREATE VIEW past AS SELECT * FROM t FOR SYSTEM_TIME ALL", RHEI_UNSUPPORTED);
+    must_fail(db, "CREATE TEMP VIEW past AS SELECT * FROM t_history", RHEI_UNSUPPORTED);
+    must_fail(db, "CREATE TRIGGER g AFTER INSERT ON other BEGIN SELECT count(*) FROM t_history; END", RHEI_UNSUPPORTED);
+    must_be(db, "SELECT shown.v, h.v FROM shown JOIN t FOR SYSTEM_TIME ALL AS h USING (id)", NULL, "i5|i5\n");
+    must_be(db,
+            "WITH p AS (SELECT * FROM t FOR SYSTEM_TIME AS OF '2100-01-01') SELECT p.v, o.id FROM p JOIN other o ON "
+            "o.t_id = p.id",
+            NULL, "i5|i1\n");
+    must_be(
+        db,
+        "SELECT o.id, (SELECT v FROM t FOR SYSTEM_TIME AS OF '2100-01-01' WHERE id = o.t_id) FROM other o ORDER BY 1",
+        NULL, "i1|i5\ni2|n\n");
+    must_be(db, "SELECT count(*) FROM t FOR SYSTEM_TIME AS OF '2100-01-01' EXCEPT SELECT 7", NULL, "i1\n");
+    char *from_first = must_rows(db, "FROM t FOR SYSTEM_TIME AS OF '2100-01-01' SELECT id", NULL, RHEI_ROUTE_OLAP);
+    assert_string_equal(from_first, "i1\n");
+    rhei_free(from_first);
+}
+
 static void must_be_read_only(rhei_status status, const struct rhei_error *error, const char *what)
 {
     if (status != RHEI_READ_ONLY || error->code != RHEI_READ_ONLY ||
@@ -536,6 +573,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a9_schema_changes_keep_old_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_displaced_rows_end_where_they_did, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_d5_views_and_the_past, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_a_history_can_only_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_random_changes_against_a_model, setup, teardown),
     };
