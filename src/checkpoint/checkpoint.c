@@ -47,6 +47,40 @@ static bool is_stopping(struct checkpoint *checkpoint)
     return stopping;
 }
 
+/* Nothing of what was written is there any more: all is written anew. Under run_lock. */
+static void begin_anew(struct checkpoint *checkpoint)
+{
+    struct blob_store *store = checkpoint->config.store;
+    void *bytes = NULL;
+    size_t len = 0;
+    checkpoint_set_reset(&checkpoint->set);
+    checkpoint_files_forget(checkpoint->files);
+    checkpoint->version = 0; /* another one's manifest, if there is one, is replaced */
+    if (store->ops->manifest_read(store, &bytes, &len, &checkpoint->version, NULL) != RHEI_OK &&
+        store->ops->set_aside != NULL)
+        (void)store->ops->set_aside(store, NULL, NULL);
+    base_free(bytes);
+    checkpoint->whole_wanted = true;
+    checkpoint->seen_publishes = 0;
+    base_log_write(checkpoint->config.log, BASE_LOG_WARN, "checkpoint",
+                   "the folder of the mirror was removed or replaced while it was in use: it is written anew");
+    base_mutex_lock(&checkpoint->lock);
+    checkpoint->status.position = -1;
+    (void)snprintf(checkpoint->status.restored.message, sizeof checkpoint->status.restored.message, "%s",
+                   "the folder was removed or replaced while it was in use, and was written anew");
+    base_mutex_unlock(&checkpoint->lock);
+}
+
+static rhei_status look_at_medium(struct checkpoint *checkpoint, struct rhei_error *error)
+{
+    const struct blob_store_ops *ops = checkpoint->config.store->ops;
+    bool lost = false;
+    rhei_status status = ops->look == NULL ? RHEI_OK : ops->look(checkpoint->config.store, &lost, error);
+    if (status == RHEI_OK && lost)
+        begin_anew(checkpoint);
+    return status;
+}
+
 rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *error)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
@@ -54,12 +88,15 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
     if (checkpoint->config.look)
         return RHEI_OK;
     base_mutex_lock(&checkpoint->run_lock);
-    bool due = mirror_publishes(checkpoint->config.mirror) != checkpoint->seen_publishes;
     int64_t began_ns = base_now_ns();
-    if (due) {
+    status = look_at_medium(checkpoint, &why);
+    bool due = status != RHEI_OK || mirror_publishes(checkpoint->config.mirror) != checkpoint->seen_publishes;
+    if (status == RHEI_OK && due)
         status = checkpoint_write(checkpoint, &why);
+    if (status == RHEI_IO && checkpoint->mend != NULL && mirror_damages(checkpoint->config.mirror) > 0)
+        checkpoint->mend(checkpoint->mend_context);
+    if (due)
         note(checkpoint, status, &why, began_ns);
-    }
     if (!is_stopping(checkpoint))
         checkpoint_evict(checkpoint);
     base_mutex_unlock(&checkpoint->run_lock);
@@ -159,6 +196,12 @@ void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *contex
 {
     checkpoint->durable = durable;
     checkpoint->durable_context = context;
+}
+
+void checkpoint_tell_damage(struct checkpoint *checkpoint, void (*mend)(void *context), void *context)
+{
+    checkpoint->mend = mend;
+    checkpoint->mend_context = context;
 }
 
 void checkpoint_exchange(struct checkpoint *checkpoint,

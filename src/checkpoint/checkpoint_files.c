@@ -236,6 +236,14 @@ rhei_status checkpoint_files_write(struct checkpoint_files *files, uint64_t uid,
     return open_file(file, image->rows, opened, keeper, bytes, error);
 }
 
+void checkpoint_files_forget(struct checkpoint_files *files)
+{
+    base_mutex_lock(&files->lock);
+    for (struct checkpoint_file *file = files->first; file != NULL; file = file->next)
+        file->lineage = 0;
+    base_mutex_unlock(&files->lock);
+}
+
 bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uint64_t *uid, uint64_t *bytes)
 {
     base_mutex_lock(&files->lock);

@@ -32,6 +32,8 @@ rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, 
 rhei_status checkpoint_files_write(struct checkpoint_files *files, uint64_t uid, uint64_t lineage,
                                    const struct segment_image *image, struct segment_image *opened,
                                    struct mirror_keeper *keeper, uint64_t *bytes, struct rhei_error *error);
+/* Of no lineage the file is known any more: what was written is gone. */
+void checkpoint_files_forget(struct checkpoint_files *files);
 /* Somebody may read it. */
 bool checkpoint_files_has(struct checkpoint_files *files, uint64_t uid);
 /* The file that was written for this lineage, while somebody may read it. */

@@ -52,6 +52,8 @@ struct checkpoint {
     struct checkpoint_status status;
     void (*durable)(void *context, int64_t position);
     void *durable_context;
+    void (*mend)(void *context);
+    void *mend_context;
 
     /* Eviction's (checkpoint_evict.c), under run_lock. */
     void (*exchange)(void *context, void (*run)(void *run_context), void *run_context);

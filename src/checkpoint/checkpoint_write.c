@@ -113,7 +113,12 @@ static rhei_status encode(struct writing *writing, const struct table_writing *t
         return status;
     status = writing->checkpoint->config.codec->encode(&image, bytes, len, writing->error);
     image.release(&image);
-    return status;
+    if (status != RHEI_OK || !mirror_view_segment_is_damaged(table->view, number))
+        return status;
+    base_free(*bytes); /* its file is gone, and it reads as nothing */
+    *bytes = NULL;
+    return error_set(writing->error, RHEI_IO, "a segment of table \"%.100s\" can't be read from its file any more",
+                     mirror_view_definition(table->view)->name);
 }
 
 static rhei_status write_blob(struct writing *writing, const struct table_writing *table, uint32_t number,
@@ -197,13 +202,28 @@ static const struct checkpoint_known *known_before(const struct checkpoint_known
     return &table->segments[number];
 }
 
+/* Versions whose file is gone are nowhere: the others go on without them. */
+static rhei_status leave_out(struct writing *writing, const struct table_writing *table, struct checkpoint_known *known)
+{
+    base_log_write(writing->checkpoint->config.log, BASE_LOG_WARN, "checkpoint", "versions of \"%.100s\" are lost: %s",
+                   mirror_view_definition(table->view)->name, writing->error->message);
+    error_clear(writing->error);
+    base_free(known->dead);
+    *known = (struct checkpoint_known){.lineage = 0};
+    return RHEI_OK;
+}
+
 static rhei_status write_new(struct writing *writing, struct table_writing *table, uint32_t number,
                              struct checkpoint_known *known, bool has_blob)
 {
+    static const uint32_t histories = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
     begin_table(writing, table);
     rhei_status status = RHEI_OK;
     if (!known->in_pieces && !has_blob)
         status = write_blob(writing, table, number, known);
+    if (status == RHEI_IO && table->id >= histories && writing->export == NULL &&
+        mirror_view_segment_is_damaged(table->view, number))
+        return leave_out(writing, table, known);
     if (status != RHEI_OK)
         return status;
     checkpoint_put_segment(&writing->out, table->id, known->uid, known->in_pieces ? 0 : known->rows, known->in_pieces);

@@ -146,6 +146,11 @@ static void durable(void *context, int64_t position)
     sync_durable(context, position);
 }
 
+static void mend(void *context)
+{
+    sync_mend(context);
+}
+
 static void exchange(void *context, void (*run)(void *run_context), void *run_context)
 {
     sync_exchange(context, run, run_context);
@@ -157,6 +162,7 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
         return RHEI_OK;
     checkpoint_tell(db->checkpoint, durable, db->sync);
     checkpoint_exchange(db->checkpoint, exchange, db->sync);
+    checkpoint_tell_damage(db->checkpoint, mend, db->sync);
     return background ? checkpoint_start(db->checkpoint, error) : RHEI_OK;
 }
 

@@ -67,6 +67,12 @@ struct blob_store_ops {
     rhei_status (*manifest_swap)(struct blob_store *store, uint64_t *version, const void *bytes, size_t len,
                                  struct rhei_error *error);
 
+    /*
+     * Whether the medium is still the one that was opened. *lost: somebody took it away, blobs and all, and an empty one was made in its place, which
+     * the calls behind this one use. RHEI_BUSY and others: none could be made now. NULL: nobody can take it away.
+     */
+    rhei_status (*look)(struct blob_store *store, bool *lost, struct rhei_error *error);
+
     /* No call may be under way; maps may still be held. */
     void (*close)(struct blob_store **store);
 };

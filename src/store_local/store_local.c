@@ -390,6 +390,37 @@ static void local_close(struct blob_store **base)
     *base = NULL;
 }
 
+static rhei_status open_folder(struct store_local *store, struct rhei_error *error);
+
+/* The path leads to the folder that is open, and our lock is in it. */
+static bool is_in_place(const struct store_local *store)
+{
+    struct stat named, opened, lock, open_lock;
+    return stat(store->path, &named) == 0 && fstat(store->folder, &opened) == 0 && named.st_dev == opened.st_dev &&
+           named.st_ino == opened.st_ino && fstatat(store->folder, LOCK_NAME, &lock, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(store->lock_file, &open_lock) == 0 && lock.st_ino == open_lock.st_ino;
+}
+
+/* Other threads read from the folder meanwhile: the descriptors stay, and lead to the new one from one call to the next. */
+static rhei_status local_look(struct blob_store *base, bool *lost, struct rhei_error *error)
+{
+    struct store_local *store = self(base);
+    *lost = false;
+    if (store->read_only || is_in_place(store))
+        return RHEI_OK;
+    struct store_local made = {.path = store->path, .folder = -1, .lock_file = -1, .log = store->log};
+    rhei_status status = open_folder(&made, error);
+    if (status == RHEI_OK &&
+        (dup3(made.folder, store->folder, O_CLOEXEC) < 0 || dup3(made.lock_file, store->lock_file, O_CLOEXEC) < 0))
+        status = store_io_error(error, "open", store->path);
+    *lost = status == RHEI_OK;
+    if (made.folder >= 0)
+        (void)close(made.folder);
+    if (made.lock_file >= 0)
+        (void)close(made.lock_file);
+    return status;
+}
+
 static const struct blob_store_ops local_ops = {
     .name = "local",
     .put = local_put,
@@ -401,6 +432,7 @@ static const struct blob_store_ops local_ops = {
     .set_aside = local_set_aside,
     .manifest_read = local_manifest_read,
     .manifest_swap = local_manifest_swap,
+    .look = local_look,
     .close = local_close,
 };
 

@@ -408,20 +408,55 @@ def test_a2_a_folder_that_cannot_be_written_leaves_the_mirror_in_memory(path, op
     engine.close()
 
 
-def test_a2_a_folder_that_goes_fails_checkpoints_alone(path, place, open_engine):
+def test_a2_a_folder_that_goes_fails_checkpoints_alone_until_it_can_be_made_again(path, place, open_engine):
     engine = open_engine(olap_path=place, checkpoint_interval_ms=50)
     make(engine)
     await_disk(engine, lambda d: d["position"] > 0)
     shutil.rmtree(place)
+    place.write_text("in the way")
     change(engine, 1)
     await_disk(engine, lambda d: d["failures"] > 0 and d["message"])
     assert any("goes on in memory" in text for _, _, text in engine.log)
     assert_all(engine)
+    place.unlink()
+    await_disk(engine, lambda d: d["position"] > 0 and "written anew" in d["message"])
     engine.close()
-    engine = open_engine(olap_path=place)  # made anew
-    assert restored(engine) == 0
-    engine.initial_sync()
+    engine = open_engine(olap_path=place)
+    assert restored(engine) == len(TABLES)
     assert_all(engine)
+
+
+@pytest.mark.parametrize("how", ["removed", "emptied", "moved", "replaced"])
+def test_a10_a_folder_that_is_taken_away_is_noticed_and_made_again(path, place, folder, open_engine, how):
+    """Also while nothing is written, and with segments whose only copy of a column was in it."""
+    engine = open_engine(olap_path=place, checkpoint_interval_ms=50)
+    make(engine, rows=140_000)
+    engine.initial_sync()
+    await_disk(engine, lambda d: d["position"] > 0)
+    engine.close()
+    if how == "replaced":
+        shutil.copytree(place, folder / "older")
+    engine = open_engine(olap_path=place, checkpoint_interval_ms=50)
+    assert restored(engine) == len(TABLES)
+    if how == "emptied":
+        for file in place.iterdir():
+            file.unlink()
+    elif how == "moved":
+        place.rename(folder / "elsewhere")
+    else:
+        shutil.rmtree(place)
+    if how == "replaced":
+        (folder / "older").rename(place)
+    await_disk(engine, lambda d: d["position"] > 0 and "written anew" in d["message"])
+    assert any("was removed or replaced" in text for _, _, text in engine.log)
+    engine.initial_sync()
+    await_all(engine)
+    change(engine, 3)
+    await_all(engine)
+    engine.close()
+    engine = open_engine(olap_path=place)
+    assert restored(engine) == len(TABLES)
+    await_all(engine)
 
 
 def test_a2_a_full_disk_fails_checkpoints_alone(path, place, open_engine):
