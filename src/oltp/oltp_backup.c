@@ -2,7 +2,9 @@
 #include "oltp/oltp_backup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { STEP_BYTES = 4 << 20 }; /* between two looks whether to go on: a few milliseconds */
 
@@ -54,12 +56,26 @@ rhei_status oltp_backup_exec(struct oltp_backup *backup, const char *sql, struct
     return rc == SQLITE_OK ? RHEI_OK : copy_error(backup, rc, error);
 }
 
+/* Nobody may read the copy who mayn't read the file. Before SQLite comes, which finds it empty; what fails of it is told by SQLite. */
+static void make_private(const struct oltp_backup *backup, const char *path)
+{
+    struct stat info;
+    if (backup->oltp->memory != NULL || stat(backup->oltp->path, &info) != 0)
+        return;
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file >= 0) {
+        (void)fchmod(file, info.st_mode & 0777);
+        (void)close(file);
+    }
+}
+
 /*
  * Nothing is kept for a rollback, for a copy that isn't finished is thrown away; alone, so that its log needs no index beside it; and what the
  * schema names isn't run.
  */
 static rhei_status open_copy(struct oltp_backup *backup, const char *path, struct rhei_error *error)
 {
+    make_private(backup, path);
     int rc =
         sqlite3_open_v2(path, &backup->copy,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);

@@ -253,7 +253,9 @@ def test_a3_files_of_every_kind(rh, size, mode):
     connection.executemany("INSERT INTO t VALUES (?, ?)", [(i, b"x" * (i % 700)) for i in range(2000)])
     connection.execute("DELETE FROM t WHERE rowid % 3 = 0")
     rows = connection.execute("SELECT rowid, * FROM t").fetchall()
+    (rh.folder / "rhei.db").chmod(0o640)
     done = json.loads(rh.run("backup", "copy", "--json").stdout)
+    assert (rh.folder / "copy" / "rhei.db").stat().st_mode & 0o777 == 0o640  # no more may read it than may read the original
     assert done["position"] == 0 and done["olap_bytes"] == 0
     copy = sqlite3.connect(rh.folder / "copy" / "rhei.db")
     for pragma in ("page_size", "journal_mode", "user_version", "freelist_count", "schema_version", "page_count"):

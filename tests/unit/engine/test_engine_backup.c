@@ -104,6 +104,15 @@ static void test_a9_the_result_tells_what_is_in_the_copy(void **state)
     assert_string_equal(before, after);
     rhei_free(before);
     rhei_free(after);
+    /* it is another file than the original, so the original's folder isn't its own */
+    char path[200];
+    rhei_db *mixed = NULL;
+    struct rhei_config config = {.struct_size = sizeof config};
+    config.olap_path = place->mirror;
+    config.sync_mode = RHEI_SYNC_TEMPORAL;
+    rhei_close(&place->fixture.db);
+    snprintf(path, sizeof path, "%s/rhei.db", place->copy);
+    assert_int_equal(rhei_open(path, &config, &mixed, &error), RHEI_EXISTS);
 }
 
 static void test_d5_wrong_arguments(void **state)
