@@ -93,6 +93,8 @@ static rhei_status try_theirs(struct backup *backup, struct rhei_error *error)
     rhei_status status =
         checkpoint_newest_read(backup->theirs, &backup->newest, &backup->mirror_position, &theirs, error);
     bool none = status == RHEI_NOT_FOUND;
+    if (status != RHEI_OK && !none)
+        error_context(error, "the column store's newest checkpoint: ");
     if (none) {
         error_clear(error);
         backup->mirror_position = -1;
