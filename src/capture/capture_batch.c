@@ -155,7 +155,7 @@ const struct change_batch *capture_batch_view(struct capture_batch *batch)
     return &batch->view;
 }
 
-void capture_batch_select(const struct capture_table_schema *table, struct base_buffer *sql)
+static void batch_select(const struct capture_table_schema *table, struct base_buffer *sql)
 {
     capture_batch_select_by(table, NULL, sql);
 }
@@ -178,7 +178,7 @@ void capture_batch_select_by(const struct capture_table_schema *table, const cha
 void capture_batch_select_key(const struct capture_table_schema *table, struct base_buffer *sql)
 {
     const struct source_table *source = &table->table.source;
-    capture_batch_select(table, sql);
+    batch_select(table, sql);
     for (uint32_t i = 0; i < source->key_count; i++) {
         const struct source_column *column = &source->columns[source->key_columns[i]];
         base_buffer_text(sql, i == 0 ? " WHERE " : " AND ");

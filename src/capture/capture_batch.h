@@ -54,9 +54,8 @@ static inline void capture_batch_as_kept(const struct capture_batch *batch, uint
     }
 }
 const struct change_batch *capture_batch_view(struct capture_batch *batch);
-/* "SELECT c, ... FROM main.t" of every column of the table, appended. */
-void capture_batch_select(const struct capture_table_schema *table, struct base_buffer *sql);
-/* The same as arguments of a function, if it isn't NULL. */
+
+/* "SELECT c, ... FROM main.t" of every column of the table, appended; as arguments of a function, if it isn't NULL. */
 void capture_batch_select_by(const struct capture_table_schema *table, const char *function, struct base_buffer *sql);
 /* The same with " WHERE key = ?1 AND ...": one row. */
 void capture_batch_select_key(const struct capture_table_schema *table, struct base_buffer *sql);

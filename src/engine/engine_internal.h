@@ -386,8 +386,5 @@ struct rhei_session {
 };
 /* What may end a statement of the row store, or NULL. */
 const struct oltp_stop *engine_stop(struct engine_limits *limits, struct oltp_stop *stop);
-/* rhei_session_query without the checks of its arguments. */
-rhei_status engine_session_ask(struct rhei_session *session, const struct engine_ask *ask, struct rhei_rows **rows,
-                               struct rhei_error *error);
 
 #endif

@@ -125,7 +125,7 @@ static bool begins_or_ends(rhei_session *session, const struct engine_ask *ask)
     return is;
 }
 
-rhei_status engine_session_ask(struct rhei_session *session, const struct engine_ask *ask, struct rhei_rows **rows,
+static rhei_status session_ask(struct rhei_session *session, const struct engine_ask *ask, struct rhei_rows **rows,
                                struct rhei_error *error)
 {
     if (oltp_session_in_transaction(session->oltp) || begins_or_ends(session, ask))
@@ -144,7 +144,7 @@ rhei_status rhei_session_query(rhei_session *session, const char *sql, const str
     struct engine_ask ask;
     rhei_status status = engine_ask_init(session->db, &ask, sql, params, options, error);
     if (status == RHEI_OK)
-        status = engine_session_ask(session, &ask, rows, error);
+        status = session_ask(session, &ask, rows, error);
     engine_ask_reset(&ask, *rows);
     return status;
 }
@@ -161,6 +161,6 @@ rhei_status rhei_session_query_arrow(rhei_session *session, const char *sql, con
     rhei_status status = engine_ask_init(session->db, &ask, sql, params, options, error);
     ask.position_now = true;
     if (status == RHEI_OK)
-        status = engine_session_ask(session, &ask, &rows, error);
+        status = session_ask(session, &ask, &rows, error);
     return engine_ask_stream(&ask, status, &rows, stream, error);
 }

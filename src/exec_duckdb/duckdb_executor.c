@@ -54,32 +54,6 @@ static rhei_status executor_check(struct executor *executor, const struct execut
     return status;
 }
 
-/* Busy connections forget when their statement ends. */
-static void executor_trim(struct executor *base, uint64_t schema_version)
-{
-    struct duck_executor *executor = of(base);
-    base_mutex_lock(&executor->mutex);
-    executor->schema_version = schema_version;
-    executor->trimmed_at = executor->uses;
-    struct duck_database *database = executor->database;
-    base_mutex_unlock(&executor->mutex);
-    while (database != NULL) {
-        struct duck_connection *old = NULL;
-        base_mutex_lock(&executor->mutex);
-        for (struct duck_connection *each = database->connections; each != NULL && old == NULL; each = each->next)
-            if (!each->busy && duck_plan_outdated(each, schema_version, executor->trimmed_at))
-                old = each;
-        if (old != NULL) {
-            old->busy = true;
-            database->idle_count--;
-        }
-        base_mutex_unlock(&executor->mutex);
-        if (old == NULL)
-            return;
-        duck_pool_give(&old);
-    }
-}
-
 static void executor_status(struct executor *base, struct executor_status *status)
 {
     struct duck_executor *executor = of(base);
@@ -137,7 +111,6 @@ static const struct executor_ops duckdb_ops = {
     .run = executor_run,
     .check = executor_check,
     .warm = executor_warm,
-    .trim = executor_trim,
     .status = executor_status,
     .close = executor_close,
 };

@@ -107,8 +107,6 @@ struct duck_executor {
     base_mutex mutex;
     struct duck_database *database; /* NULL before the first statement */
     struct duck_database *others;   /* limited, until they were idle for a while; broken, until close */
-    uint64_t schema_version;        /* the one that trim was told */
-    uint64_t trimmed_at;            /* `uses` then */
     uint64_t uses, statements, plan_hits;
     _Atomic uint64_t plans;
 
@@ -171,9 +169,6 @@ rhei_status duck_plan_check(struct duck_connection *connection, const struct exe
 void duck_plan_done(struct duck_connection *connection, struct duck_plan **plan);
 /* Frees it, also one that is kept. */
 void duck_plan_drop(struct duck_connection *connection, struct duck_plan **plan);
-bool duck_plan_outdated(const struct duck_connection *connection, uint64_t schema_version, uint64_t before);
-/* Forgets plans of other schema versions that were not used after the use of number `before`. */
-void duck_plan_trim(struct duck_connection *connection, uint64_t schema_version, uint64_t before);
 /* Told by a scan's bind. */
 void duck_plan_note_table(struct duck_plan *plan, uint32_t table, uint64_t rows);
 

@@ -77,26 +77,6 @@ void duck_plan_done(struct duck_connection *connection, struct duck_plan **plan)
     *plan = NULL;
 }
 
-static bool outdated(const struct duck_plan *plan, uint64_t schema_version, uint64_t before)
-{
-    return plan->schema_version != schema_version && plan->used <= before;
-}
-
-bool duck_plan_outdated(const struct duck_connection *connection, uint64_t schema_version, uint64_t before)
-{
-    for (uint32_t i = 0; i < connection->plan_count; i++)
-        if (outdated(connection->plans[i], schema_version, before))
-            return true;
-    return false;
-}
-
-void duck_plan_trim(struct duck_connection *connection, uint64_t schema_version, uint64_t before)
-{
-    for (uint32_t i = connection->plan_count; i > 0; i--)
-        if (outdated(connection->plans[i - 1], schema_version, before))
-            remove_at(connection, i - 1);
-}
-
 void duck_plan_note_table(struct duck_plan *plan, uint32_t table, uint64_t rows)
 {
     if (plan->table_count < DUCK_PLAN_TABLES) {

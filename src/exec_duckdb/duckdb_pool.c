@@ -191,12 +191,6 @@ void duck_pool_give(struct duck_connection **connection)
     struct duck_executor *executor = database->executor;
     duck_slot_reset(&given->slot);
     base_mutex_lock(&executor->mutex);
-    uint64_t before = executor->trimmed_at;
-    uint64_t schema_version = executor->schema_version;
-    base_mutex_unlock(&executor->mutex);
-    duck_plan_trim(given, schema_version, before);
-
-    base_mutex_lock(&executor->mutex);
     bool keep = !given->spoiled && !database->broken && database->idle_count < DUCK_IDLE_CONNECTIONS;
     if (keep) {
         given->busy = false;

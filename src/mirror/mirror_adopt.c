@@ -327,7 +327,8 @@ static bool is_there(const struct segment_column *column, uint32_t row)
     return bits == NULL || (bits[row >> 3] >> (row & 7) & 1) != 0;
 }
 
-void mirror_image_value(const struct segment_column *column, uint32_t row, struct rhei_value *out)
+/* A cell of a checked image; text and BLOB borrowed. */
+static void image_value(const struct segment_column *column, uint32_t row, struct rhei_value *out)
 {
     bool mixed = column->layout == SEGMENT_MIXED;
     uint8_t class = column->layout;
@@ -364,7 +365,7 @@ static rhei_status append_rows(struct mirror_build *build, uint32_t loader, cons
             if (dead != NULL && (dead[row >> 6] >> (row & 63) & 1) != 0)
                 continue;
             for (uint32_t c = 0; c < image->column_count; c++)
-                mirror_image_value(&image->columns[c], row, &values[(size_t)c * IMAGE_CHUNK + batch.row_count]);
+                image_value(&image->columns[c], row, &values[(size_t)c * IMAGE_CHUNK + batch.row_count]);
             batch.row_count++;
         }
         if (batch.row_count > 0)

@@ -124,7 +124,7 @@ static char *copy_bytes(const char *bytes, size_t size)
     return copy;
 }
 
-int mirror_export_schema(const struct mirror_export *shared, struct ArrowSchema *out)
+static int export_schema(const struct mirror_export *shared, struct ArrowSchema *out)
 {
     int code = schema_new(out, "+s", "", shared->column_count);
     if (code != 0)
@@ -296,7 +296,7 @@ static int fail(struct mirror_export *shared, int code)
 static int stream_schema(struct ArrowArrayStream *stream, struct ArrowSchema *out)
 {
     struct mirror_export *shared = stream->private_data;
-    int code = mirror_export_schema(shared, out);
+    int code = export_schema(shared, out);
     return code == 0 ? 0 : fail(shared, code);
 }
 

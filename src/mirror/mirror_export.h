@@ -61,6 +61,5 @@ int mirror_export_array(struct mirror_export *shared, const struct mirror_export
                         const struct mirror_export_run *run, struct ArrowArray *out);
 /* A struct array of children that are filled one after another; release frees those that have been. */
 int mirror_export_struct(uint32_t children, struct ArrowArray *out);
-int mirror_export_schema(const struct mirror_export *shared, struct ArrowSchema *out);
 
 #endif

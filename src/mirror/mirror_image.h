@@ -157,8 +157,6 @@ rhei_status mirror_evicted_new(struct mirror *mirror, const struct mirror_segmen
                                const struct segment_image *image, const struct mirror_keeper *keeper,
                                struct mirror_segment **out);
 void mirror_evicted_inherit(struct mirror_segment *to, const struct mirror_segment *from);
-/* A cell of a checked image; text and BLOB borrowed. */
-void mirror_image_value(const struct segment_column *column, uint32_t row, struct rhei_value *out);
 void mirror_adopt_seen(const struct mirror_segment *segment, uint32_t column, struct mirror_column_seen *seen);
 
 #endif

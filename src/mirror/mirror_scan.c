@@ -97,11 +97,6 @@ void mirror_scan_close(struct mirror_scan **scan)
     *scan = NULL;
 }
 
-const struct mirror_table_view *mirror_scan_view(const struct mirror_scan *scan)
-{
-    return scan->view;
-}
-
 uint64_t mirror_scan_slots(const struct mirror_scan *scan)
 {
     return scan->slots;

@@ -30,7 +30,6 @@ rhei_status mirror_scan_open(const struct mirror_table_view *view, const struct 
                              struct mirror_scan **scan, struct rhei_error *error);
 /* Accepts NULL. Nobody may be in next. */
 void mirror_scan_close(struct mirror_scan **scan);
-const struct mirror_table_view *mirror_scan_view(const struct mirror_scan *scan);
 
 /* Slots of the segments that may hold such rows: what is read at most, and so what threads are worth. */
 uint64_t mirror_scan_slots(const struct mirror_scan *scan);

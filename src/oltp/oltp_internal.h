@@ -183,8 +183,6 @@ void oltp_classify(struct oltp_statement *statement);
 bool oltp_text_intervenes(const char *sql, size_t len);
 /* The first word is one of those that may change rows: such statements share a transaction. */
 bool oltp_word_writes_rows(const char *sql, size_t len);
-/* True if a token of the text is this name. */
-bool oltp_text_names(const char *sql, size_t len, const char *name);
 /* True if only blanks, comments and semicolons are left at `at`. */
 bool oltp_is_blank(const char *sql, size_t len, size_t at);
 /* ---- PRAGMA (oltp_pragma.c). ------------------------------------------------------------------------------------- */

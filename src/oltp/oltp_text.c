@@ -116,7 +116,8 @@ bool oltp_is_blank(const char *sql, size_t len, size_t at)
     }
 }
 
-bool oltp_text_names(const char *sql, size_t len, const char *name)
+/* Is a token of the text this name? */
+static bool text_names(const char *sql, size_t len, const char *name)
 {
     size_t at = 0, start, end, name_len = strlen(name);
     enum oltp_token token;
@@ -186,9 +187,8 @@ void oltp_classify(struct oltp_statement *statement)
         return;
     }
     statement->read_only = sqlite3_stmt_readonly(statement->stmt) != 0;
-    statement->compound = oltp_text_names(sql, statement->len, "UNION") ||
-                          oltp_text_names(sql, statement->len, "INTERSECT") ||
-                          oltp_text_names(sql, statement->len, "EXCEPT");
+    statement->compound = text_names(sql, statement->len, "UNION") || text_names(sql, statement->len, "INTERSECT") ||
+                          text_names(sql, statement->len, "EXCEPT");
     if (TEXT_IN(text_transaction)) {
         statement->kind = OLTP_TRANSACTION;
     } else if (TEXT_IN(text_alone)) {

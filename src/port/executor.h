@@ -134,8 +134,6 @@ struct executor_ops {
     rhei_status (*check)(struct executor *executor, const struct executor_query *query, struct rhei_error *error);
     /* May be NULL. Gets ready what the first statement would wait for; what fails is met again, and told, by that. Any thread. */
     void (*warm)(struct executor *executor);
-    /* Forgets plans of other schema versions and gives memory back. */
-    void (*trim)(struct executor *executor, uint64_t schema_version);
     void (*status)(struct executor *executor, struct executor_status *status);
     void (*close)(struct executor **executor);
 };

@@ -271,7 +271,4 @@ void sync_upkeep_main(void *argument);
 void sync_upkeep_note(struct sync *sync, const struct sync_report *report, int64_t now_ns); /* under `lock` */
 rhei_status sync_prune(struct sync *sync, uint64_t *pruned, struct rhei_error *error);
 
-/* sync_loop.c */
-void sync_loop_main(void *argument);
-
 #endif

@@ -77,7 +77,7 @@ static int64_t loop_turn(struct sync *sync, int64_t *retry_ns)
     return *retry_ns;
 }
 
-void sync_loop_main(void *argument)
+static void loop_main(void *argument)
 {
     struct sync *sync = argument;
     int64_t interval_ns = (int64_t)sync->config.interval_ms * 1000000;
@@ -111,7 +111,7 @@ rhei_status sync_start(struct sync *sync, struct rhei_error *error)
     status = base_thread_start(&sync->upkeep, "rhei-upkeep", sync_upkeep_main, sync, error);
     if (status != RHEI_OK)
         goto done;
-    status = base_thread_start(&sync->loop, "rhei-sync", sync_loop_main, sync, error);
+    status = base_thread_start(&sync->loop, "rhei-sync", loop_main, sync, error);
     atomic_store(&sync->loop_running, true);
     if (status != RHEI_OK) {
         atomic_store(&sync->stopping, true);

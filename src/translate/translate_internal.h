@@ -234,7 +234,6 @@ const char *translate_as_exact_double(struct translator *t, struct translate_val
 const char *translate_flag(struct translator *t, struct translate_value value); /* "is an integer" */
 bool translate_is_number(struct translate_value value);
 bool translate_is_small(struct translate_value value); /* an integer within 2^53 */
-const char *translate_collation(struct translate_value value);
 bool translate_is_binary(struct translate_value value);
 /* A TEXT that SQLite orders by its bytes in UTF-16, which is not the order of UTF-8. ASCII alone has one order in all. */
 bool translate_orders_by_utf16(const struct translator *t, struct translate_value value);
@@ -320,8 +319,6 @@ const char *translate_from_text(struct translator *t, struct translate_scope *sc
 /* Are rows of the scope told apart by these values (their texts)? */
 bool translate_rows_unique_by(const struct translate_scope *scope, const struct translate_value *values,
                               uint32_t count);
-/* Is this field of the source fixed by the scope's GROUP BY keys? */
-bool translate_fixed_by_keys(const struct translate_scope *scope, const struct translate_source_scope *source);
 /* Ranges of scans that a condition implies. */
 void translate_note_ranges(struct translator *t, struct translate_scope *scope, const struct sql_expr *condition);
 

@@ -198,7 +198,7 @@ bool translate_rows_unique_by(const struct translate_scope *scope, const struct 
     return true;
 }
 
-bool translate_fixed_by_keys(const struct translate_scope *scope, const struct translate_source_scope *source)
+static bool fixed_by_keys(const struct translate_scope *scope, const struct translate_source_scope *source)
 {
     return source_fixed(source, scope->keys, scope->key_count);
 }
@@ -262,7 +262,7 @@ static struct translate_value of_group(struct translator *t, struct translate_sc
         translate_refuse(t, value.offset, "bare column of an outer aggregate query", "SQLite takes it from any row");
         return value;
     }
-    if (!translate_fixed_by_keys(scope, place.source)) {
+    if (!fixed_by_keys(scope, place.source)) {
         scope->bare++;
         return value;
     }

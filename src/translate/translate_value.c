@@ -139,14 +139,14 @@ bool translate_is_small(struct translate_value value)
     return value.low >= -TRANSLATE_SMALL && value.high <= TRANSLATE_SMALL;
 }
 
-const char *translate_collation(struct translate_value value)
+static const char *collation_of(struct translate_value value)
 {
     return value.collation ? value.collation : "BINARY";
 }
 
 bool translate_is_binary(struct translate_value value)
 {
-    return base_fold_compare(translate_collation(value), "BINARY") == 0;
+    return base_fold_compare(collation_of(value), "BINARY") == 0;
 }
 
 /* ---- Uses ---- */

@@ -371,12 +371,6 @@ static rhei_status naive_check(struct executor *executor, const struct executor_
     return status;
 }
 
-static void naive_trim(struct executor *executor, uint64_t schema_version)
-{
-    (void)executor;
-    (void)schema_version;
-}
-
 static void naive_status(struct executor *executor, struct executor_status *status)
 {
     *status = (struct executor_status){
@@ -400,7 +394,6 @@ struct executor *naive_executor_open(const uint32_t *tables, uint32_t count)
         .dialect = "sqlite",
         .run = naive_run,
         .check = naive_check,
-        .trim = naive_trim,
         .status = naive_status,
         .close = naive_close,
     };
