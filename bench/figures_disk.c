@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench_rhei.h"
+#include "rhei/rhei_care.h"
 
 enum { BATCH = 1000, BATCHES = 200, ROW_BYTES = 36, BIG_RUNS = 3, LEAST_LIMIT = 64 << 20 };
 
@@ -180,6 +181,39 @@ static void reopening(struct bench *bench, const char *path, const char *folder)
         "<= 200 ms", 200, AT_MOST);
 }
 
+/* ---- Comparing, mending, building again. ------------------------------------------------------------------------- */
+
+static void verifying(struct bench *bench, const char *path, const char *folder)
+{
+    struct samples compared = {0}, repaired = {0}, built = {0};
+    rhei_db *db = open_on_disk(path, folder, 0, 0);
+    bench_sync(db);
+    for (int run = 0; run < bench->runs; run++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        struct rhei_repair_result result = {.struct_size = sizeof result};
+        uint64_t rows = 0;
+        double start = bench_now_s();
+        if (rhei_verify(db, "orders", &rows, &error) != RHEI_OK)
+            bench_die("verify", error.message);
+        samples_add(&compared, (double)rows / (bench_now_s() - start));
+        start = bench_now_s();
+        if (rhei_repair(db, "orders", NULL, &result, &error) != RHEI_OK)
+            bench_die("repair", error.message);
+        samples_add(&repaired, (double)result.rows / (bench_now_s() - start));
+        start = bench_now_s();
+        if (rhei_rebuild(db, "orders", &error) != RHEI_OK || rhei_initial_sync(db, 0, &error) != RHEI_OK)
+            bench_die("rebuild", error.message);
+        samples_add(&built, (double)rows / (bench_now_s() - start));
+    }
+    rhei_close(&db);
+    add(bench, "rows compared by rhei_verify", "/s", &compared, NULL, 0, samples_median(&compared), NULL, NAN,
+        AT_LEAST);
+    add(bench, "  the same piece by piece, by rhei_repair", "/s", &repaired, NULL, 0, samples_median(&repaired), NULL,
+        NAN, AT_LEAST);
+    add(bench, "rows of a table that is built again", "/s", &built, NULL, 0, samples_median(&built), NULL, NAN,
+        AT_LEAST);
+}
+
 /* ---- Scanning what isn't in memory. -------------------------------------------------------------------------------- */
 
 static double processor_s(void)
@@ -267,6 +301,8 @@ void figures_disk(struct bench *bench)
     figures_backup(bench, db);
     rhei_close(&db);
     reopening(bench, path, folder);
+    bench_say("comparing it with its mirror");
+    verifying(bench, path, folder);
     evicted(bench, path, folder);
     remove_folder(folder);
 }

@@ -191,6 +191,33 @@ rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct 
     return status;
 }
 
+static int64_t registry_highest_of_triggers(const struct oltp_schema *schema)
+{
+    int64_t highest = 0;
+    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
+        const struct capture_table_schema *table = &schema->tables[i];
+        for (uint32_t k = 0; k < table->trigger_count; k++) {
+            int64_t id = strtoll(table->triggers[k].name + strlen(CAPTURE_TRIGGER), NULL, 10);
+            highest = id > highest ? id : highest;
+        }
+    }
+    return highest;
+}
+
+/* R1, where others took rows out of the registry: numbers that triggers have are given. */
+static rhei_status registry_respect_triggers(struct oltp *oltp, const struct oltp_schema *schema,
+                                             struct rhei_error *error)
+{
+    int64_t highest = registry_highest_of_triggers(schema);
+    if (highest == 0 || highest >= UINT32_MAX - 1)
+        return RHEI_OK;
+    return oltp_execf(oltp->writer, error,
+                      "INSERT INTO main._rhei_meta SELECT 'last_table', %" PRId64 " WHERE %" PRId64
+                      " > ifnull((SELECT max(id) FROM main._rhei_tables WHERE id < 1 << 31), 0) ON CONFLICT(key) DO "
+                      "UPDATE SET value = max(value, excluded.value)",
+                      highest, highest);
+}
+
 /* The highest number that triggers, log and this handle know, where the registry that gave them is lost. */
 static rhei_status registry_last_number(struct oltp *oltp, const struct oltp_schema *schema, int64_t *last,
                                         struct rhei_error *error)
@@ -201,13 +228,8 @@ static rhei_status registry_last_number(struct oltp *oltp, const struct oltp_sch
         status = oltp_query_int(oltp->writer, "SELECT max(tab) FROM main." OLTP_LOG " WHERE typeof(tab) = 'integer'", 0,
                                 last, error);
     }
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        const struct capture_table_schema *table = &schema->tables[i];
-        for (uint32_t k = 0; k < table->trigger_count; k++) {
-            int64_t id = strtoll(table->triggers[k].name + strlen(CAPTURE_TRIGGER), NULL, 10);
-            *last = id > *last ? id : *last;
-        }
-    }
+    int64_t highest = registry_highest_of_triggers(schema);
+    *last = highest > *last ? highest : *last;
     struct oltp_schema *known = capture_schema_hold(oltp);
     for (uint32_t i = 0; known != NULL && i < known->catalog.table_count; i++) {
         int64_t id = known->tables[i].number;
@@ -231,6 +253,8 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
     *lost = taken || (schema->pieces != 0 && (schema->pieces & identity) != identity);
     if (status == RHEI_OK && (schema->pieces & CAPTURE_PIECE_META) != 0)
         status = capture_registry_check(oltp->writer, error);
+    if (status == RHEI_OK && by_others && (schema->pieces & needed) == needed && !*lost)
+        status = registry_respect_triggers(oltp, schema, error);
     if (status != RHEI_OK || ((schema->pieces & needed) == needed && !*lost))
         return status;
     bool numbers_lost = (schema->pieces & CAPTURE_PIECE_TABLES) == 0;

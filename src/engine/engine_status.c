@@ -178,6 +178,10 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
     metric(list, "rhei_sync_rows_updated_total", "", "Rows updated in the mirror", true, (double)sync.updated);
     metric(list, "rhei_sync_rows_deleted_total", "", "Rows deleted from the mirror", true, (double)sync.deleted);
     metric(list, "rhei_sync_rows_pruned_total", "", "Changes pruned from the log", true, (double)sync.pruned);
+    metric(list, "rhei_sync_verifications_total", "", "Comparisons of all tables with the mirror in the background",
+           true, (double)sync.verifications);
+    metric(list, "rhei_sync_differences_total", "", "Tables that such a comparison found to differ", true,
+           (double)sync.differences);
     metric(list, "rhei_sync_cdc_lag", "", "Changes the mirror doesn't show yet", false,
            log_position > position ? (double)(log_position - position) : 0);
     if (sync.age_ns != INT64_MAX)
@@ -340,9 +344,10 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
     engine_disk_json(out, db);
     base_buffer_format(out,
                        ",\n  \"sync\": {\"running\": %s, \"position\": %" PRId64 ", \"cycles\": %" PRIu64
-                       ", \"tables\": %u, \"tables_ready\": %u}",
+                       ", \"tables\": %u, \"tables_ready\": %u, \"verifications\": %" PRIu64
+                       ", \"differences\": %" PRIu64 "}",
                        sync.running ? "true" : "false", engine_log_position(db, sync.position), sync.cycles,
-                       sync.tables, sync.tables_ready);
+                       sync.tables, sync.tables_ready, sync.verifications, sync.differences);
 }
 
 static void json_log(struct base_buffer *out, const struct oltp_status *oltp)

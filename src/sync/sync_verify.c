@@ -176,6 +176,10 @@ void sync_verify_run(struct sync *sync)
     sync->verify_not_before_ns = now + (!all ? AGAIN_NS : rest > REST_LEAST_NS ? rest : REST_LEAST_NS);
     sync->verify_wanted = sync->verify_wanted || !ids || !all;
     sync->counters.verifications += all;
+    if (all)
+        base_log_write(sync->config.log, BASE_LOG_INFO, "sync",
+                       "%zu tables were compared with their mirrors in %" PRId64 " ms", count,
+                       (now - began_ns) / 1000000);
     sync->verified_ns = now;
     base_mutex_unlock(&sync->lock);
     base_free(ids);
