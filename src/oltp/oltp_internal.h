@@ -208,6 +208,8 @@ bool oltp_word_is(const char *sql, size_t len, const char *word);
 /* The first word is ROLLBACK, not followed by TO; BEGIN or SAVEPOINT. */
 bool oltp_is_rollback(const char *sql, size_t len);
 bool oltp_begins_transaction(const char *sql, size_t len);
+/* One of those that says that it will write: BEGIN IMMEDIATE or EXCLUSIVE. */
+bool oltp_begins_writing(const char *sql, size_t len);
 /* A DDL that gives something a name of ours, or puts an index or a trigger on a table of ours. */
 bool oltp_defines_ours(const struct oltp_statement *statement);
 /* The name that a DROP is about, without its schema's, and what it is of (oltp_ddl); NULL: it is none. The caller frees it. */

@@ -41,10 +41,8 @@ bool oltp_log_wait(struct oltp *oltp, int64_t deadline_ns, const struct oltp_sto
             error_clear(error);
             oltp_stop_error(stopped, true, error);
         }
-        if (stopped != RHEI_OK || now >= end) {
-            atomic_fetch_add_explicit(&oltp->counters.refused, stopped == RHEI_OK, memory_order_relaxed);
+        if (stopped != RHEI_OK || now >= end)
             return false;
-        }
         oltp_limit_due(oltp); /* others may have read on */
         base_word_wait(&oltp->log_full, 1, now + LIMIT_LOOK_NS < end ? now + LIMIT_LOOK_NS : end);
         now = base_now_ns();

@@ -290,6 +290,7 @@ static bool script_waits(struct oltp *oltp, const struct oltp_stop *stop, int64_
     at->code = *status;
     bool room = oltp_log_wait(oltp, 0, stop, until, at);
     *status = at->code;
+    atomic_fetch_add_explicit(&oltp->counters.refused, *status == RHEI_FULL, memory_order_relaxed);
     return room;
 }
 

@@ -9,8 +9,9 @@
 
 struct oltp_session {
     struct oltp *oltp;
-    bool holding;               /* the writer, and with it an open transaction */
-    bool cursor_open;           /* a streamed cursor on the writer's connection */
+    bool holding;     /* the writer, and with it an open transaction */
+    bool cursor_open; /* a streamed cursor on the writer's connection */
+    bool full;        /* the change log was when the transaction began; if it wasn't, nothing of it is refused */
     struct oltp_schema *schema; /* what this transaction's DDL made; published at COMMIT */
 };
 
@@ -76,12 +77,30 @@ static void session_settle(struct oltp_session *session, bool committed, struct 
     session_let_go(session);
 }
 
-static rhei_status session_begin(struct oltp_session *session, const struct oltp_stop *stop, struct rhei_error *error)
+/* A transaction that says that it will write waits for room in a full log: later, with the writer, it can't. Without room it begins all the same. */
+static rhei_status session_wait(struct oltp *oltp, const char *sql, size_t len, const struct oltp_stop *stop,
+                                struct rhei_error *error)
+{
+    struct rhei_error stopped = RHEI_ERROR_INIT;
+    int64_t until = 0;
+    if (!oltp_log_is_full(oltp) || !oltp_begins_writing(sql, len))
+        return RHEI_OK;
+    (void)oltp_log_wait(oltp, 0, stop, &until, &stopped);
+    if (stopped.code != RHEI_OK && error != NULL && error->code == RHEI_OK)
+        *error = stopped;
+    return stopped.code;
+}
+
+static rhei_status session_begin(struct oltp_session *session, const char *sql, size_t len,
+                                 const struct oltp_stop *stop, struct rhei_error *error)
 {
     struct oltp *oltp = session->oltp;
-    rhei_status status = oltp_writer_acquire_until(oltp, stop, error);
+    rhei_status status = session_wait(oltp, sql, len, stop, error);
+    if (status == RHEI_OK)
+        status = oltp_writer_acquire_until(oltp, stop, error);
     if (status != RHEI_OK)
         return status;
+    session->full = oltp_log_is_full(oltp);
     base_mutex_lock(&oltp->queue_lock);
     BASE_INVARIANT(!oltp->in_session && !session->holding); /* I3: one session has the writer */
     oltp->in_session = true;
@@ -96,6 +115,11 @@ static rhei_status session_begin(struct oltp_session *session, const struct oltp
     if (status != RHEI_OK)
         session_let_go(session);
     return status;
+}
+
+static bool session_is_full(const struct oltp_session *session)
+{
+    return session->full && oltp_log_is_full(session->oltp);
 }
 
 /* A statement while the log is full: it is taken back if it adds to it. Nobody waits: this transaction is in the way of who would make room. */
@@ -157,7 +181,7 @@ static rhei_status session_step(struct oltp_session *session, struct oltp_statem
             *statement = NULL; /* the cursor's now */
         return status;
     }
-    if ((*statement)->kind != OLTP_TRANSACTION && oltp_log_is_full(oltp))
+    if ((*statement)->kind != OLTP_TRANSACTION && session_is_full(session))
         return session_step_full(session, *statement, stop, result, cursor, error);
     bool waits =
         (*statement)->kind != OLTP_TRANSACTION || oltp_begins_transaction((*statement)->sql, (*statement)->len);
@@ -278,7 +302,7 @@ static rhei_status session_run_many(struct oltp_session *session, struct oltp_jo
         oltp_statement_release(oltp->writer, &statement);
         return error_set(error, RHEI_TRANSACTION, "a batch within a transaction runs INSERT, UPDATE, DELETE or SELECT");
     }
-    bool full = oltp_log_is_full(oltp);
+    bool full = session_is_full(session);
     uint64_t logged = oltp->pending_rows;
     guarded = guarded || full;
     status = session_guard(session, guarded, job->stop, &job->error);
@@ -345,7 +369,7 @@ rhei_status oltp_session_run_script(struct oltp_session *session, const char *sq
     rhei_status status = session_ready(session, error);
     if (status != RHEI_OK)
         return status;
-    bool full = oltp_log_is_full(oltp), refused = false;
+    bool full = session_is_full(session), refused = false;
     uint64_t logged = oltp->pending_rows;
     status = session_guard(session, true, stop, error);
     if (status == RHEI_OK)
@@ -467,7 +491,7 @@ rhei_status oltp_session_run(struct oltp_session *session, const char *sql, size
             return oltp_write(oltp, sql, len, params, count, stop, result, cursor, error);
         if (!oltp_begins_transaction(sql, len))
             return error_set(error, RHEI_TRANSACTION, "there is no open transaction: BEGIN first");
-        status = session_begin(session, stop, error);
+        status = session_begin(session, sql, len, stop, error);
         if (status != RHEI_OK)
             return status;
     }

@@ -354,6 +354,11 @@ bool oltp_is_rollback(const char *sql, size_t len)
     return true;
 }
 
+bool oltp_begins_writing(const char *sql, size_t len)
+{
+    return text_names(sql, len, "IMMEDIATE") || text_names(sql, len, "EXCLUSIVE");
+}
+
 bool oltp_begins_transaction(const char *sql, size_t len)
 {
     size_t at;

@@ -14,8 +14,10 @@ static rhei_status write_run(struct oltp *oltp, struct oltp_job *job)
     while (job->refused) {
         job->refused = false;
         job->result = (struct oltp_result){0};
-        if (!oltp_log_wait(oltp, job->deadline_ns, job->stop, &until, &job->error))
+        if (!oltp_log_wait(oltp, job->deadline_ns, job->stop, &until, &job->error)) {
+            atomic_fetch_add_explicit(&oltp->counters.refused, job->error.code == RHEI_FULL, memory_order_relaxed);
             return job->error.code;
+        }
         status = oltp_writer_run(oltp, job, oltp_group_run);
     }
     return status;

@@ -11,6 +11,7 @@
 #include "base/base_log.h"
 #include "base/base_thread.h"
 #include "capture/capture_changes.h"
+#include "oltp/oltp_internal.h"
 
 static const int64_t LONG_NS = INT64_C(60000000000);
 
@@ -396,6 +397,11 @@ static rhei_status in_session(struct oltp_session *session, const char *sql)
     return oltp_session_run(session, sql, strlen(sql), NULL, 0, NULL, NULL, NULL, &error);
 }
 
+static void apply_behind(void *argument)
+{
+    apply_all(((struct waiting *)argument)->world);
+}
+
 static void test_a7_a_blocked_session_keeps_its_transaction(void **state)
 {
     (void)state;
@@ -425,9 +431,21 @@ static void test_a7_a_blocked_session_keeps_its_transaction(void **state)
         RHEI_FULL);
     assert_int_equal(oltp_session_run_script(session, "INSERT INTO t(v) VALUES(1)", 26, NULL, NULL, NULL), RHEI_FULL);
     assert_int_equal(in_session(session, "COMMIT"), RHEI_OK);
-    oltp_session_close(&session);
     assert_int_equal(test_int(&world.test, "SELECT count(*) FROM t"), 20);
     assert_int_equal(log_rows(&world), 20);
+    /* one that says that it will write waits before it has the writer, and is over as soon as there is room */
+    struct waiting waiting = {.world = &world};
+    base_thread thread;
+    assert_int_equal(base_thread_start(&thread, "applier", apply_behind, &waiting, NULL), RHEI_OK);
+    assert_int_equal(in_session(session, "BEGIN IMMEDIATE"), RHEI_OK);
+    assert_int_equal(in_session(session, "INSERT INTO t(v) VALUES('third')"), RHEI_OK);
+    /* the log fills up meanwhile, by another program: what began below the limit goes on */
+    oltp_log_set_full(world.test.oltp, true);
+    assert_int_equal(in_session(session, "INSERT INTO t(v) VALUES('third')"), RHEI_OK);
+    assert_int_equal(in_session(session, "COMMIT"), RHEI_OK);
+    base_thread_join(&thread);
+    oltp_session_close(&session);
+    assert_int_equal(test_int(&world.test, "SELECT count(*) FROM t WHERE v = 'third'"), 2);
     test_close(&world.test);
 }
 
