@@ -17,7 +17,7 @@ struct face_cursor {
     sqlite3_vtab_cursor base;
     struct table_cursor *rows;
     bool at_end;
-    int64_t number; /* rows so far: the rowid where there is none */
+    uint64_t number; /* rows so far: the rowid where there is none */
 };
 
 /* ---- Tables. ------------------------------------------------------------------------------------------------------ */
@@ -306,7 +306,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int number, const char *plan
     if (rc == SQLITE_OK && !filter.none) {
         struct rhei_error error = RHEI_ERROR_INIT;
         rhei_status status = face_ops_of(vtab->context)->seek(cursor->rows, wish, &error);
-        cursor->number = (int64_t)wish->skip;
+        cursor->number = wish->skip;
         rc = status == RHEI_OK ? cursor_next(base) : fail(vtab, status, &error);
     }
     filter_reset(&filter);
@@ -351,7 +351,7 @@ static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 {
     struct face_cursor *cursor = (struct face_cursor *)base;
     const struct face_table *table = vtab_of(cursor)->table;
-    struct rhei_value value = {.type = RHEI_INTEGER, .as.integer = cursor->number};
+    struct rhei_value value = {.type = RHEI_INTEGER, .as.integer = (int64_t)cursor->number};
     if (table->rowid_column >= 0)
         face_ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)table->rowid_column, &value);
     *rowid = value.type == RHEI_INTEGER ? value.as.integer : 0;
