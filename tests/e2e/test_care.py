@@ -99,3 +99,18 @@ def test_a6_verify_beside_checkpoints_never_tells_of_a_difference_that_is_none(i
         assert "DIFFERENT" not in done.stdout, done.stdout + done.stderr
         assert done.returncode == 0 or "BUSY" in done.stderr
     engine.close()
+
+
+def test_a11_tables_bigger_than_the_memory_limit_are_verified_in_a_folder(rh):
+    """64 MiB, of which three fifths are the column store's: the table has more."""
+    setting = '[engine]\nolap_memory_limit = "64MiB"\n'
+    (rh.folder / "memory.toml").write_text(setting)
+    (rh.folder / "rhei.toml").write_text(setting + 'olap_path = "folder"\n')
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) "
+           "INSERT INTO t SELECT i, hex(randomblob(60)) FROM n", "--capture")
+    done = rh.run("verify", "--config", "memory.toml", code=1)
+    assert "olap_memory_limit" in done.stdout and "olap_path" in done.stdout  # what to do about it
+    rh.run("sync", "--config", "rhei.toml")
+    assert "are equal" in rh.run("verify", "--config", "rhei.toml").stdout
+    done = rh.run("query", "--config", "rhei.toml", "--route", "olap", "--format", "csv", "--no-header", "SELECT count(*), length(max(s)) FROM t")
+    assert done.stdout.split() == ["400000,120"]

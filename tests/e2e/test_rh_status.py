@@ -45,7 +45,7 @@ def test_status_tells_of_the_engines_that_run_on_the_file(filled, spawn):
 
 
 def test_sync_builds_reports_and_prunes(filled):
-    filled.run("exec", "UPDATE t SET s = 'changed' WHERE id <= 10")
+    filled.run("exec", "UPDATE t SET s = 'changed' WHERE id <= 10", "--capture")  # without it there is no log, and no position in it
     report = json.loads(filled.run("sync", "--json").stdout)
     assert report["tables"] == report["tables_ready"] == 2
     assert report["position"] > 0
