@@ -35,6 +35,7 @@ struct capture_limit {
     bool was_below;                 /* in this handle's life */
     bool warned;
     uint64_t page_size;
+    unsigned door; /* oltp->log_full before the last measurement */
 
     atomic_uint_fast64_t cut; /* changes that went before everybody had them */
     atomic_bool buffer_over;  /* the buffer beside the log is, */
@@ -98,6 +99,7 @@ static rhei_status limit_bounds(struct oltp *oltp, bool age, struct limit_size *
 static rhei_status limit_measure(struct oltp *oltp, struct limit_size *size, struct rhei_error *error)
 {
     const struct oltp_config *config = &oltp->config;
+    capture_of(oltp)->limit->door = atomic_load(&oltp->log_full); /* before it is measured: see oltp_log_open */
     rhei_status status = limit_bounds(oltp, config->log_limit_age_ms != 0, size, error);
     if (status == RHEI_OK && config->log_limit_bytes != 0 && size->last <= CAPTURE_LOG_SEQ_MAX)
         status = capture_meter_measure(capture_of(oltp)->limit->meter, size->first, size->last, UINT64_MAX,
@@ -357,10 +359,12 @@ static void limit_settle(struct oltp *oltp, const struct limit_size *size, unsig
     }
     limit_plan(oltp, size, passed);
     if (oltp->config.log_limit_policy == OLTP_LOG_BLOCK) {
-        oltp_log_set_full(oltp, passed != 0);
+        if (passed == 0)
+            oltp_log_open(oltp, capture_of(oltp)->limit->door);
+        else if (!oltp_log_is_full(oltp))
+            oltp_log_close(oltp);
         /* what was committed since it was measured; a commit that comes now sees the number to look at */
-        int64_t now = atomic_load(&oltp->position);
-        if (passed == 0 && now >= atomic_load(&oltp->log_look_at))
+        if (passed == 0 && atomic_load(&oltp->position) >= atomic_load(&oltp->log_look_at))
             oltp_limit_due(oltp);
     }
 }
@@ -413,7 +417,7 @@ void capture_limit_begin(struct oltp *oltp, int64_t first, int64_t last)
     if (!oltp_captures(oltp) || config->log_limit_policy == OLTP_LOG_DETACH) /* a mirror may catch up first */
         return;
     if (rows_over && config->log_limit_policy == OLTP_LOG_BLOCK)
-        oltp_log_set_full(oltp, true);
+        oltp_log_close(oltp);
     if (rows_over || config->log_limit_bytes != 0 || config->log_limit_age_ms != 0)
         oltp_limit_due(oltp);
 }

@@ -53,7 +53,7 @@ static void commit_limit(struct oltp *oltp, int64_t last)
     int64_t behind = last - atomic_load_explicit(&oltp->log_first, memory_order_relaxed);
     if (oltp->config.log_limit_policy == OLTP_LOG_BLOCK && behind >= 0 &&
         (uint64_t)behind >= oltp->config.log_limit_rows)
-        oltp_log_set_full(oltp, true);
+        oltp_log_close(oltp);
     oltp_limit_due(oltp);
 }
 

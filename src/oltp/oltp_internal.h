@@ -527,7 +527,8 @@ struct oltp {
     atomic_int_fast64_t log_look_at;       /* log row at which its limits are to be looked at */
     atomic_uint_fast64_t log_written;      /* pages that commits wrote, where there is a limit of bytes, and ... */
     atomic_uint_fast64_t log_look_written; /* ... at how many to look */
-    atomic_uint log_full;                  /* 1: what would add to the log is refused (oltp_limit.c) */
+    atomic_uint
+        log_full; /* odd: what would add to the log is refused; another number whenever it is closed (oltp_limit.c) */
     atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
     int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */
     atomic_int_fast64_t wal_held_since_ns; /* 0: nobody keeps the log from being cut */
@@ -557,7 +558,7 @@ void oltp_limit_due(struct oltp *oltp);
 
 static inline bool oltp_log_is_full(const struct oltp *oltp)
 {
-    return atomic_load_explicit(&oltp->log_full, memory_order_relaxed) != 0;
+    return (atomic_load_explicit(&oltp->log_full, memory_order_relaxed) & 1) != 0;
 }
 /*
  * With the writer held, after statements that went well: RHEI_FULL and *refused, if they added to a log that was `full` before them, so that
@@ -571,8 +572,10 @@ rhei_status oltp_log_check(const struct oltp *oltp, bool full, uint64_t logged, 
  */
 bool oltp_log_wait(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop, int64_t *until_ns,
                    struct rhei_error *error);
-/* Opens or closes the door. The maintenance does both; a commit only closes it. */
-void oltp_log_set_full(struct oltp *oltp, bool full);
+/* Closes the door, by whomever. */
+void oltp_log_close(struct oltp *oltp);
+/* Opens it, unless somebody closed it since log_full was `seen`, which was before the log was measured. */
+void oltp_log_open(struct oltp *oltp, unsigned seen);
 /* Has the hooks' upkeep called at that time (base_now_ns), unless it is called earlier already. Any thread. */
 void oltp_upkeep_later(struct oltp *oltp, int64_t at_ns);
 /* Has the engine registered soon; doesn't wait for the writer, so that opening doesn't. */

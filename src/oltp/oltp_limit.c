@@ -9,12 +9,21 @@
 
 enum { LIMIT_LOOK_NS = 20000000 }; /* between two times that one who waits has the log measured */
 
-void oltp_log_set_full(struct oltp *oltp, bool full)
+void oltp_log_close(struct oltp *oltp)
 {
-    if (oltp_log_is_full(oltp) == full)
+    unsigned seen = atomic_load(&oltp->log_full);
+    while (!atomic_compare_exchange_weak(&oltp->log_full, &seen, (seen + 2) | 1)) {
+    }
+}
+
+void oltp_log_open(struct oltp *oltp, unsigned seen)
+{
+    if ((seen & 1) == 0)
         return;
-    atomic_store(&oltp->log_full, full ? 1 : 0);
-    base_word_wake(&oltp->log_full); /* one of those who wait; the others look soon */
+    if (atomic_compare_exchange_strong(&oltp->log_full, &seen, seen + 1))
+        base_word_wake(&oltp->log_full); /* one of those who wait; the others look soon */
+    else
+        oltp_limit_due(oltp); /* a commit passed the limit meanwhile */
 }
 
 rhei_status oltp_log_check(const struct oltp *oltp, bool full, uint64_t logged, bool *refused, struct rhei_error *error)
@@ -44,7 +53,9 @@ bool oltp_log_wait(struct oltp *oltp, int64_t deadline_ns, const struct oltp_sto
         if (stopped != RHEI_OK || now >= end)
             return false;
         oltp_limit_due(oltp); /* others may have read on */
-        base_word_wait(&oltp->log_full, 1, now + LIMIT_LOOK_NS < end ? now + LIMIT_LOOK_NS : end);
+        unsigned closed = atomic_load(&oltp->log_full);
+        if ((closed & 1) != 0)
+            base_word_wait(&oltp->log_full, closed, now + LIMIT_LOOK_NS < end ? now + LIMIT_LOOK_NS : end);
         now = base_now_ns();
     }
     base_progress_wait(stop == NULL ? NULL : stop->progress, NULL);
