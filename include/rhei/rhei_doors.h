@@ -397,8 +397,9 @@ struct rhei_change {
     const char *table;
     uint32_t column_count;
     uint32_t key_count;
-    const char *const *columns;      /**< [column_count] names */
-    const uint32_t *key_columns;     /**< [key_count] numbers of columns from 0 */
+    const char *const *columns; /**< [column_count] names */
+    const uint32_t
+        *key_columns; /**< [key_count] numbers of columns from 0: the declared PRIMARY KEY, or a column rowid */
     const struct rhei_value *values; /**< [column_count]; rows only */
     const char *reason;
     const struct rhei_value *before; /**< [column_count]; the whole row as it was; NULL: none was, or it isn't kept */

@@ -126,7 +126,8 @@ static rhei_status apply_widen_log(struct capture *capture)
     for (uint32_t i = 0; i < capture_schema_work_count(capture->schema); i++) {
         const struct capture_table_schema *table = capture_schema_work(capture->schema, i);
         const struct source_table *source = &table->table.source;
-        if ((source->column_count > width || 3 * source->key_count > width) && source->unmirrored_reason == NULL) {
+        if ((source->column_count > width || 3 * capture_key_width(table) > width) &&
+            source->unmirrored_reason == NULL) {
             uint32_t wanted = capture_log_width(table);
             width = wanted > width ? wanted : width;
         }

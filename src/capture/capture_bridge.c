@@ -17,6 +17,8 @@ rhei_status capture_bridge_source(struct oltp *oltp, struct change_source **resu
 {
     struct capture_source *source = NULL;
     rhei_status status = capture_source_new(oltp, true, &source, error);
+    if (status == RHEI_OK)
+        source->declared = true;
     *result = status == RHEI_OK ? &source->base : NULL;
     return status;
 }

@@ -125,20 +125,33 @@ static int compare_rows(const void *a, const void *b)
     return left->order < right->order ? -1 : left->order > right->order;
 }
 
+/* H6 of capture_changes.c: a key that a row would have had, whose declared part isn't said. */
+static bool is_no_row(const struct source_table *table, const struct change_batch *batch, size_t row)
+{
+    bool declared = false, set = false;
+    for (uint32_t c = 0; c < table->column_count && c < batch->column_count; c++) {
+        declared |= table->columns[c].in_primary_key;
+        set |= table->columns[c].in_primary_key && batch->columns[c][row].type != RHEI_NULL;
+    }
+    return declared && !set;
+}
+
 static rhei_status add_row(struct capture_buffered *buffered, const struct row_place *place, size_t until,
                            struct capture_buffered_events *events, struct rhei_error *error)
 {
     const struct change_batch *batch = place->batch;
     const struct source_table *table = definition(buffered, batch->table, until);
+    uint8_t op = batch->op == NULL ? (uint8_t)CHANGE_UPSERT : batch->op[place->row];
+    if (table == NULL)
+        return error_set(error, RHEI_NOT_A_DATABASE, "the change buffer has rows of a table that it doesn't define");
+    if (op == CHANGE_DELETE && is_no_row(table, batch, place->row))
+        return RHEI_OK;
     struct rhei_value *values = base_arena_zero(&buffered->arena, batch->column_count, sizeof *values);
     struct capture_change *event = values == NULL ? NULL : add(events, CAPTURE_CHANGE_UPDATE);
     if (event == NULL)
         return error_no_memory(error);
-    if (table == NULL)
-        return error_set(error, RHEI_NOT_A_DATABASE, "the change buffer has rows of a table that it doesn't define");
     for (uint32_t c = 0; c < batch->column_count; c++)
         values[c] = batch->columns[c][place->row];
-    uint8_t op = batch->op == NULL ? (uint8_t)CHANGE_UPSERT : batch->op[place->row];
     bool inserted = batch->inserted != NULL && batch->inserted[place->row] != 0;
     event->kind = op == CHANGE_DELETE ? CAPTURE_CHANGE_DELETE
                   : inserted          ? CAPTURE_CHANGE_INSERT

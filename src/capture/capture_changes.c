@@ -10,6 +10,9 @@
  *   H4. The numbers of a unit follow each other without a gap, or changes are lost, and the consumer is told so.
  *   H5. What the log has forgotten and a buffer beside it has is told from there, however far a unit is: its events have the log's positions, and the
  *       unit then ends with the buffer's commit.
+ *   H6. A row is known by the PRIMARY KEY that the schema declares, else by its rowid. The log names only declared keys that a row had at that
+ *       time (T10): where the row is gone, or has another one now, that key is told as gone, and whoever has it later is logged later. What
+ *       has no declared key in the log is told only as the row that is found.
  */
 #include <string.h>
 
@@ -17,16 +20,10 @@
 #include "capture/capture_buffered.h"
 #include "capture/capture_changes.h"
 #include "capture/capture_internal.h"
+#include "capture/capture_known.h"
 #include "capture/capture_look.h"
 
 enum { CHANGES_TRIES = 20, CHANGES_BYTES_MOST = 1 << 20, LOG_HEAD = 4 };
-
-/* A version of a table that the consumer knows. */
-struct changes_known {
-    uint32_t number;
-    char *name;
-    bool there; /* in the schema in use */
-};
 
 struct changes_table {
     const struct capture_table_schema *table;
@@ -43,8 +40,7 @@ struct capture_changes {
     struct changes_table *tables;
     uint32_t table_count;
     struct changes_table *last_found;
-    struct changes_known *known;
-    size_t known_count, known_room;
+    struct capture_known known;
     uint64_t token; /* of the commits, before the last state was pinned */
     bool looked;
 
@@ -185,23 +181,17 @@ static rhei_status changes_use(struct capture_changes *changes, struct oltp_sche
 static rhei_status changes_know(struct capture_changes *changes, uint32_t number, const struct source_table *table,
                                 struct rhei_error *error)
 {
-    for (size_t i = 0; i < changes->known_count; i++) {
-        if (changes->known[i].number == number) {
-            changes->known[i].there = true;
-            return RHEI_OK;
-        }
-    }
-    char *name = base_strdup(table->name);
+    struct capture_known_version *known = NULL;
+    rhei_status status = capture_known_add(&changes->known, number, table->name, strlen(table->name), &known, error);
+    if (status != RHEI_OK || known->told)
+        return status;
     struct capture_change *event = changes_add(changes, CAPTURE_CHANGE_TABLE);
-    if (name == NULL || event == NULL ||
-        !base_grow((void **)&changes->known, &changes->known_room, changes->known_count + 1, sizeof *changes->known)) {
-        base_free(name);
+    if (event == NULL)
         return error_no_memory(error);
-    }
     event->number = number;
     event->name = table->name;
     event->table = table;
-    changes->known[changes->known_count++] = (struct changes_known){.number = number, .name = name, .there = true};
+    known->told = true;
     return RHEI_OK;
 }
 
@@ -209,22 +199,17 @@ static rhei_status changes_know(struct capture_changes *changes, uint32_t number
 static rhei_status changes_tell_schema(struct capture_changes *changes, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < changes->known_count; i++)
-        changes->known[i].there = changes_find(changes, changes->known[i].number) != NULL;
-    for (size_t i = 0; i < changes->known_count && status == RHEI_OK;) {
-        struct changes_known *known = &changes->known[i];
-        if (known->there) {
-            i++;
+    for (size_t i = 0; i < changes->known.count; i++) {
+        struct capture_known_version *known = &changes->known.list[i];
+        if (known->gone || changes_find(changes, known->number) != NULL)
             continue;
-        }
         struct capture_change *event = changes_add(changes, CAPTURE_CHANGE_GONE);
         char *name = base_arena_text(&changes->arena, known->name);
         if (event == NULL || name == NULL)
             return error_no_memory(error);
         event->number = known->number;
         event->name = name;
-        base_free(known->name);
-        *known = changes->known[--changes->known_count];
+        capture_known_gone(&changes->known, known->number);
     }
     for (uint32_t i = 0; i < changes->table_count && status == RHEI_OK; i++)
         status =
@@ -352,33 +337,85 @@ static struct capture_change *changes_add_row(struct capture_changes *changes, e
     return event;
 }
 
+/* The key at value column `at` of the log's row, with the declared one behind it. */
+static bool changes_put_key(struct capture_changes *changes, const struct source_table *table, uint32_t at,
+                            struct rhei_value *values)
+{
+    bool good = true;
+    int from = LOG_HEAD + (int)at;
+    for (uint32_t i = 0; i < table->key_count && good; i++)
+        good = changes_put(changes, table, table->key_columns[i], changes->log, from++, &values[table->key_columns[i]]);
+    for (uint32_t c = 0; c < table->column_count && good; c++)
+        if (table->columns[c].in_primary_key)
+            good = changes_put(changes, table, c, changes->log, from++, &values[c]);
+    return good;
+}
+
+/* T10: the row had the declared key; or the table's key needs no other. */
+static bool changes_had_key(const struct capture_table_schema *table, const struct rhei_value *key)
+{
+    for (uint32_t c = 0; c < table->table.source.column_count; c++)
+        if (table->table.source.columns[c].in_primary_key && key[c].type != RHEI_NULL)
+            return true;
+    return table->declared_count == 0;
+}
+
+/* H6. The row that was found has another declared key than the log's. */
+static bool changes_other_key(const struct source_table *table, const struct rhei_value *key,
+                              const struct rhei_value *found)
+{
+    for (uint32_t c = 0; c < table->column_count; c++)
+        if (table->columns[c].in_primary_key && !capture_same_value(&key[c], &found[c]))
+            return true;
+    return false;
+}
+
+/* What a look showed of the key that the newest event is of. */
+static rhei_status changes_take_looked(struct capture_changes *changes, struct changes_table *entry, bool found,
+                                       struct rhei_value *row, struct rhei_error *error)
+{
+    const struct source_table *table = &entry->table->table.source;
+    struct capture_change *event = &changes->events[changes->event_count - 1];
+    bool had = changes_had_key(entry->table, event->values);
+    if (!found) {
+        changes->event_count -= !had;
+        return RHEI_OK;
+    }
+    if (had && changes_other_key(table, event->values, row)) {
+        struct rhei_value *values = NULL; /* the key is nobody's, and the row is told, too */
+        event = changes_add_row(changes, CAPTURE_CHANGE_UPDATE, entry->table, &values);
+        if (event == NULL)
+            return error_no_memory(error);
+    }
+    event->kind = CAPTURE_CHANGE_UPDATE;
+    event->values = row;
+    return RHEI_OK;
+}
+
 /* A key of the log's row, from value column `at` on; `look`: what became of its row. */
 static rhei_status changes_take_key(struct capture_changes *changes, struct changes_table *entry, uint32_t at,
                                     bool look, struct rhei_error *error)
 {
     const struct source_table *table = &entry->table->table.source;
-    struct rhei_value *values = NULL;
+    struct rhei_value *values = NULL, *row = NULL;
     struct capture_change *event = changes_add_row(changes, CAPTURE_CHANGE_DELETE, entry->table, &values);
     bool found = false;
-    if (event == NULL)
+    if (event == NULL || !changes_put_key(changes, table, at, values))
         return error_no_memory(error);
-    for (uint32_t i = 0; i < table->key_count; i++) {
-        uint32_t column = table->key_columns[i];
-        if (!changes_put(changes, table, column, changes->log, LOG_HEAD + (int)(at + i), &values[column]))
-            return error_no_memory(error);
-    }
     if (!look)
         return RHEI_OK;
+    row = base_arena_zero(&changes->arena, table->column_count, sizeof *row);
+    if (row == NULL)
+        return error_no_memory(error);
     struct rhei_error why = RHEI_ERROR_INIT;
-    rhei_status status = changes_look(changes, entry, at, values, &found, &why);
+    rhei_status status = changes_look(changes, entry, at, row, &found, &why);
     if (capture_look_is_tables_own(status)) {
         changes->event_count--;
         return changes_lose(changes, entry->table->number, table->name, why.message, error);
     }
     if (status != RHEI_OK && error != NULL)
         *error = why;
-    event->kind = found ? CAPTURE_CHANGE_UPDATE : CAPTURE_CHANGE_DELETE;
-    return status;
+    return status == RHEI_OK ? changes_take_looked(changes, entry, found, row, error) : status;
 }
 
 static rhei_status changes_take_whole(struct capture_changes *changes, struct changes_table *entry, bool insert,
@@ -426,7 +463,8 @@ static rhei_status changes_take_row(struct capture_changes *changes, struct rhei
     const struct source_table *table = &entry->table->table.source;
     bool whole = op == CAPTURE_LOG_INSERT || op == CAPTURE_LOG_UPDATE;
     bool key = op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK, three = op == CAPTURE_LOG_DISPLACE;
-    uint32_t needed = whole ? table->column_count : three ? 3 * table->key_count : table->key_count;
+    uint32_t width_of_key = capture_key_width(entry->table);
+    uint32_t needed = whole ? table->column_count : three ? 3 * width_of_key : width_of_key;
     if ((!whole && !key && !three) || needed > width) {
         return changes_lose(changes, entry->table->number, table->name,
                             op == CAPTURE_LOG_REBUILD
@@ -438,7 +476,7 @@ static rhei_status changes_take_row(struct capture_changes *changes, struct rhei
         return changes_take_whole(changes, entry, op == CAPTURE_LOG_INSERT, error);
     rhei_status status = RHEI_OK;
     for (uint32_t i = 0; i < (three ? 3U : 1U) && status == RHEI_OK; i++)
-        status = changes_take_key(changes, entry, i * table->key_count, op != CAPTURE_LOG_DELETE, error);
+        status = changes_take_key(changes, entry, i * width_of_key, op != CAPTURE_LOG_DELETE, error);
     return status;
 }
 
@@ -495,17 +533,6 @@ static int64_t changes_told(const struct capture_changes *changes)
     return changes->in_unit ? changes->next - 1 : changes->position;
 }
 
-static void changes_forget(struct capture_changes *changes, uint32_t number)
-{
-    for (size_t i = 0; i < changes->known_count; i++) {
-        if (changes->known[i].number == number) {
-            base_free(changes->known[i].name);
-            changes->known[i] = changes->known[--changes->known_count];
-            return;
-        }
-    }
-}
-
 /* H5. Events of the buffer, as far as the consumer doesn't know them. */
 static rhei_status changes_fill_buffered(struct capture_changes *changes, struct rhei_error *error)
 {
@@ -518,7 +545,7 @@ static rhei_status changes_fill_buffered(struct capture_changes *changes, struct
             continue;
         }
         if (from->list[i].kind == CAPTURE_CHANGE_GONE)
-            changes_forget(changes, from->list[i].number);
+            capture_known_gone(&changes->known, from->list[i].number);
         struct capture_change *event = changes_add(changes, from->list[i].kind);
         if (event == NULL)
             return error_no_memory(error);
@@ -541,6 +568,7 @@ static rhei_status changes_fill(struct capture_changes *changes, struct rhei_err
     int64_t next = changes->next, end = changes->end;
     bool in_unit = changes->in_unit;
     changes->event_count = changes->taken = 0;
+    capture_known_settle(&changes->known, false);
     base_arena_clear(&changes->arena);
     bool buffered = changes->buffered != NULL && capture_buffered_covers(changes->buffered, changes_told(changes));
     rhei_status status = buffered ? changes_fill_buffered(changes, error) : changes_pin(changes, error);
@@ -556,9 +584,7 @@ static rhei_status changes_fill(struct capture_changes *changes, struct rhei_err
         changes->next = next;
         changes->end = end;
         changes->in_unit = in_unit;
-        for (size_t i = 0; i < changes->known_count; i++) /* definitions are told again */
-            base_free(changes->known[i].name);
-        changes->known_count = 0;
+        capture_known_settle(&changes->known, true);
     }
     return status;
 }
@@ -610,9 +636,20 @@ rhei_status capture_changes_acknowledge(struct capture_changes *changes, int64_t
         return error_set(error, RHEI_INVALID, "%lld is no position of a commit that was told and not acknowledged yet",
                          (long long)position);
     }
-    rhei_status status =
-        changes->consumer == NULL ? RHEI_OK : capture_consumer_move(changes->oltp, changes->consumer, position, error);
+    struct base_buffer known = {0};
+    /* what was read beyond the position may tell of more than it */
+    bool keeps = changes->known.changed && at + 1 == changes->told_count && !changes->in_unit &&
+                 changes->taken == changes->event_count;
+    rhei_status status = RHEI_OK;
+    if (changes->consumer != NULL) {
+        capture_known_write(&changes->known, &known);
+        status = known.failed
+                     ? error_no_memory(error)
+                     : capture_consumer_move(changes->oltp, changes->consumer, position, keeps ? &known : NULL, error);
+        base_buffer_reset(&known);
+    }
     if (status == RHEI_OK) {
+        changes->known.changed &= !keeps;
         changes->told_count -= at + 1;
         memmove(changes->told, changes->told + at + 1, changes->told_count * sizeof *changes->told);
     }
@@ -643,9 +680,7 @@ void capture_changes_close(struct capture_changes **slot)
     sqlite3_finalize(changes->cookie);
     sqlite3_finalize(changes->named);
     oltp_connection_close(&changes->connection);
-    for (size_t i = 0; i < changes->known_count; i++)
-        base_free(changes->known[i].name);
-    base_free(changes->known);
+    capture_known_reset(&changes->known);
     base_free(changes->events);
     base_free(changes->told);
     capture_buffered_close(&changes->buffered);
@@ -677,9 +712,15 @@ static rhei_status changes_start(struct capture_changes *changes, const struct c
                                  struct rhei_error *error)
 {
     if (config->consumer != NULL) {
+        struct base_buffer known = {0};
         changes->consumer = base_strdup(config->consumer);
-        return changes->consumer == NULL ? error_no_memory(error)
-                                         : capture_consumer_open(changes->oltp, config, &changes->position, error);
+        rhei_status status = changes->consumer == NULL
+                                 ? error_no_memory(error)
+                                 : capture_consumer_open(changes->oltp, config, &changes->position, &known, error);
+        if (status == RHEI_OK)
+            status = capture_known_read(&changes->known, known.data, error);
+        base_buffer_reset(&known);
+        return status;
     }
     changes->position = config->after;
     if (config->after < 0 && config->oldest && capture_buffered_oldest(config->buffer, &changes->position))

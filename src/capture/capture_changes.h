@@ -6,6 +6,7 @@
 #ifndef CAPTURE_CAPTURE_CHANGES_H
 #define CAPTURE_CAPTURE_CHANGES_H
 
+#include "base/base_buffer.h"
 #include "oltp/oltp.h"
 #include "port/change_buffer.h"
 #include "port/source_table.h"
@@ -65,9 +66,11 @@ rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struc
 
 /* ---- capture_consumer.c ---- */
 
-/* Registers or finds it; *position: where it goes on. */
+/* Registers or finds it; *position: where it goes on; appended to `known`: what was kept with that by capture_consumer_move. */
 rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
-                                  struct rhei_error *error);
-rhei_status capture_consumer_move(struct oltp *oltp, const char *consumer, int64_t position, struct rhei_error *error);
+                                  struct base_buffer *known, struct rhei_error *error);
+/* `known` NULL: what is kept stays. */
+rhei_status capture_consumer_move(struct oltp *oltp, const char *consumer, int64_t position,
+                                  const struct base_buffer *known, struct rhei_error *error);
 
 #endif

@@ -5,6 +5,7 @@
  * C1. A consumer's row is written by the writer, in a transaction of its own: it says what was acknowledged, never more.
  * C2. What a live consumer has not acknowledged stays in the log (capture_prune.c), until the log's limit; one that was not seen for its
  *     keep_ms pins nothing. One that reads a buffer beside the log pins that instead, and has a keep_ms below zero.
+ * C3. Which versions of tables a consumer knows is kept with its position, under its name in _rhei_meta: so one that comes back is told which are gone.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -69,12 +70,45 @@ static rhei_status consumer_write(struct oltp *oltp, const char *sql, const char
     return status;
 }
 
+#define CONSUMER_KNOWN "'consumer:' || ?1" /* key of _rhei_meta */
+
+static rhei_status consumer_known(struct oltp *oltp, const char *consumer, struct base_buffer *known,
+                                  struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(oltp->writer->db, "SELECT value FROM main._rhei_meta WHERE key = " CONSUMER_KNOWN, -1,
+                                &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, consumer, -1, SQLITE_STATIC);
+        rc = sqlite3_step(stmt);
+    }
+    if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_TEXT)
+        base_buffer_append(known, sqlite3_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
+    rhei_status status = known->failed ? error_no_memory(error)
+                         : rc == SQLITE_ROW || rc == SQLITE_DONE
+                             ? RHEI_OK
+                             : oltp_sqlite_error(oltp->writer, rc, "consumer", error);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static rhei_status consumer_forget(struct oltp *oltp, const char *consumer, struct rhei_error *error)
+{
+    int changed = 0;
+    int64_t unused = 0;
+    return consumer_run(oltp, "DELETE FROM main._rhei_meta WHERE key = " CONSUMER_KNOWN " AND ?2 = ?3", consumer, 0, 0,
+                        &changed, &unused, error);
+}
+
 static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
-                                 struct rhei_error *error)
+                                 struct base_buffer *known, struct rhei_error *error)
 {
     int changed = 0;
     rhei_status status = consumer_run(oltp, "SELECT position FROM main._rhei_consumers WHERE name = ?1",
                                       config->consumer, 0, 0, &changed, position, error);
+    if (status == RHEI_OK)
+        status = *position < 0 ? consumer_forget(oltp, config->consumer, error)
+                               : consumer_known(oltp, config->consumer, known, error);
     bool begun = *position < 0 && config->oldest && capture_buffered_oldest(config->buffer, position);
     if (status == RHEI_OK && *position < 0 && !begun) {
         status = oltp_query_int(oltp->writer,
@@ -94,8 +128,20 @@ static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes
     return status;
 }
 
+/* With the writer held, in a transaction: what the step did is committed, or taken back. */
+static rhei_status consumer_end(struct oltp *oltp, rhei_status status, struct rhei_error *error)
+{
+    if (status == RHEI_OK)
+        status = oltp_step_own(oltp, oltp->commit, error);
+    if (status != RHEI_OK) {
+        oltp_exec(oltp->writer, "ROLLBACK", NULL);
+        oltp_rolled_back(oltp);
+    }
+    return status;
+}
+
 rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
-                                  struct rhei_error *error)
+                                  struct base_buffer *known, struct rhei_error *error)
 {
     rhei_status status = consumer_check(config->consumer, error);
     if (status == RHEI_OK && strncmp(config->consumer, "_rhei_", 6) == 0)
@@ -106,29 +152,84 @@ rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_change
         return status;
     /* one transaction: no change may come between the end of the log and the row that pins it */
     status = oltp_step_own(oltp, oltp->begin, error);
-    if (status == RHEI_OK) {
-        status = consumer_find(oltp, config, position, error);
-        if (status == RHEI_OK)
-            status = oltp_step_own(oltp, oltp->commit, error);
-        if (status != RHEI_OK) {
-            oltp_exec(oltp->writer, "ROLLBACK", NULL);
-            oltp_rolled_back(oltp);
-        }
-    }
+    if (status == RHEI_OK)
+        status = consumer_end(oltp, consumer_find(oltp, config, position, known, error), error);
     oltp_writer_release(oltp);
     return status;
 }
 
-rhei_status capture_consumer_move(struct oltp *oltp, const char *consumer, int64_t position, struct rhei_error *error)
+static rhei_status consumer_keep(struct oltp *oltp, const char *consumer, const struct base_buffer *known,
+                                 struct rhei_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(oltp->writer->db,
+                                "INSERT INTO main._rhei_meta VALUES(" CONSUMER_KNOWN ", ?2) ON CONFLICT(key) DO UPDATE "
+                                "SET value = excluded.value",
+                                -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, consumer, -1, SQLITE_STATIC);
+        sqlite3_bind_text64(stmt, 2, known->data == NULL ? "" : known->data, known->len, SQLITE_STATIC, SQLITE_UTF8);
+        rc = sqlite3_step(stmt);
+    }
+    rhei_status status = rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, "consumer", error);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static rhei_status consumer_move(struct oltp *oltp, const char *consumer, int64_t position,
+                                 const struct base_buffer *known, struct rhei_error *error)
 {
     int changed = 0;
-    rhei_status status = consumer_write(oltp,
-                                        "UPDATE main._rhei_consumers SET position = ?2, seen_ms = CAST((" CAPTURE_NOW
-                                        " - 2440587.5) * 86400000 AS INTEGER) WHERE name = ?1 AND ?3 = 0",
-                                        consumer, position, 0, &changed, error);
-    return status == RHEI_OK && changed == 0
-               ? error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\" any more: it was dropped", consumer)
-               : status;
+    int64_t unused = 0;
+    rhei_status status = consumer_run(oltp,
+                                      "UPDATE main._rhei_consumers SET position = ?2, seen_ms = CAST((" CAPTURE_NOW
+                                      " - 2440587.5) * 86400000 AS INTEGER) WHERE name = ?1 AND ?3 = 0",
+                                      consumer, position, 0, &changed, &unused, error);
+    if (status == RHEI_OK && changed == 0)
+        return error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\" any more: it was dropped", consumer);
+    return status == RHEI_OK && known != NULL ? consumer_keep(oltp, consumer, known, error) : status;
+}
+
+rhei_status capture_consumer_move(struct oltp *oltp, const char *consumer, int64_t position,
+                                  const struct base_buffer *known, struct rhei_error *error)
+{
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status != RHEI_OK)
+        return status;
+    status = oltp_step_own(oltp, oltp->begin, error);
+    if (status == RHEI_OK)
+        status = consumer_end(oltp, consumer_move(oltp, consumer, position, known, error), error);
+    oltp_writer_release(oltp);
+    return status;
+}
+
+/* Whose names there are, for people: of up to ten. */
+static rhei_status consumer_unknown(struct oltp *oltp, const char *consumer, struct rhei_error *error)
+{
+    enum { NAMES_MOST = 10 };
+    struct base_buffer names = {0};
+    sqlite3_stmt *stmt = NULL;
+    rhei_status status = oltp_writer_acquire(oltp, 0, error);
+    if (status != RHEI_OK)
+        return status;
+    int rc = sqlite3_prepare_v2(oltp->writer->db,
+                                "SELECT name FROM main._rhei_consumers WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY "
+                                "name",
+                                -1, &stmt, NULL);
+    for (int count = 0; rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW; count++) {
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        if (count < NAMES_MOST)
+            base_buffer_format(&names, "%s\"%s\"", count == 0 ? "there are " : ", ", name == NULL ? "" : name);
+        else if (count == NAMES_MOST)
+            base_buffer_text(&names, " and others");
+    }
+    sqlite3_finalize(stmt);
+    oltp_writer_release(oltp);
+    status = names.failed ? error_no_memory(error)
+                          : error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\": %s", consumer,
+                                      names.len == 0 ? "there is none" : names.data);
+    base_buffer_reset(&names);
+    return status;
 }
 
 rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error)
@@ -141,6 +242,8 @@ rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struc
         status = consumer_write(oltp, "DELETE FROM main._rhei_consumers WHERE name = ?1 AND ?2 = ?3", consumer, 0, 0,
                                 &changed, error);
     }
-    return status == RHEI_OK && changed == 0 ? error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\"", consumer)
-                                             : status;
+    if (status == RHEI_OK && changed > 0) /* the next of that name would forget it */
+        return consumer_write(oltp, "DELETE FROM main._rhei_meta WHERE key = " CONSUMER_KNOWN " AND ?2 = ?3", consumer,
+                              0, 0, &changed, error);
+    return status == RHEI_OK && changed == 0 ? consumer_unknown(oltp, consumer, error) : status;
 }

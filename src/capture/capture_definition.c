@@ -310,6 +310,9 @@ static void define_rowid_key(struct capture_definer *definer, struct capture_tab
                                    .not_null = true,
                                    .is_rowid = true};
         source->column_count++;
+        table->declared_count = primary;
+        for (uint32_t i = 0; i < key[0]; i++)
+            columns[i].in_primary_key = table->primary_position[i] > 0;
         if (table->rowid_name == NULL)
             source->unmirrored_reason = "its columns hide the rowid by their names (rowid, _rowid_ and oid)";
     }

@@ -69,6 +69,7 @@ struct capture_table_schema {
     const char *sql;                     /* CREATE TABLE as it is in the file */
     const char *const *defaults;         /* per column, text of the expression or NULL */
     const uint32_t *primary_position;    /* per column: its place in the PRIMARY KEY from 1, or 0 */
+    uint32_t declared_count;             /* columns of that PRIMARY KEY, where the mirror's key is the hidden rowid */
     const struct capture_index *indexes; /* unique ones that are not the mirror's key */
     uint32_t index_count;
     bool any_index; /* at all */
@@ -192,6 +193,11 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
 bool capture_confirms(const struct capture_table_schema *table, bool wanted);
 /* Only the keys of this table's changes are logged (T2). */
 bool capture_logs_keys(const struct capture_table_schema *table);
+/* Value columns of a key in the log: those of the mirror's key, and the declared ones behind them. */
+static inline uint32_t capture_key_width(const struct capture_table_schema *table)
+{
+    return table->table.source.key_count + table->declared_count;
+}
 /* Value columns that the log needs for this table. */
 uint32_t capture_log_width(const struct capture_table_schema *table);
 /* Whether its updates may log three keys in a row (CAPTURE_LOG_DISPLACE). */

@@ -109,9 +109,10 @@ static rhei_status source_use_schema(struct capture_source *source, struct oltp_
     for (uint32_t i = 0; i < count; i++) {
         const struct source_table *table = &schema->tables[i].table.source;
         if (table->id != 0) { /* rows from before a table came to be logged by its keys may still be there */
-            uint32_t wanted = table->column_count <= schema->log_columns ? table->column_count : table->key_count;
+            uint32_t key = capture_key_width(&schema->tables[i]);
+            uint32_t wanted = table->column_count <= schema->log_columns ? table->column_count : key;
             width = wanted > width ? wanted : width;
-            wanted = capture_log_displaces(&schema->tables[i]) ? 3 * table->key_count : 0;
+            wanted = capture_log_displaces(&schema->tables[i]) ? 3 * key : 0;
             width = wanted > width && wanted <= schema->log_columns ? wanted : width;
         }
     }

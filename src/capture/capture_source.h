@@ -77,6 +77,7 @@ struct capture_source {
     int64_t read_to;
 
     /* every version is wanted: see capture_source_versions.c */
+    bool declared; /* the declared keys of what is gone are read, too: for who hands them on (the bridge) */
     bool versions;
     struct capture_last *lasts; /* open addressing */
     size_t last_room, last_count;
@@ -144,6 +145,8 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
                                 size_t *count, struct rhei_error *error);
 
 /* Before the first cycle: rows come as they were logged, with times. */
+/* The row that is being added is the key's in the pinned state, or none is there. */
+void capture_versions_settle(struct capture_source *source, const struct capture_batch *batch);
 void capture_versions_keep(struct change_source *base);
 void capture_versions_forget(struct capture_source *source);
 /* The row that is being added has an event of this number, and perhaps not the last of its changes. `part`: of a look, which of its keys. */

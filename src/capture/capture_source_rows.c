@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/base_map.h"
+#include "capture/capture_look.h"
 #include "capture/capture_source.h"
 
 enum {
@@ -59,11 +60,17 @@ static rhei_status source_leave_pages(struct capture_source *source, int64_t seq
                : error_set(error, RHEI_INTERNAL, "row %" PRId64 " of the change log is not there twice", seq);
 }
 
+/* How much of a logged key is read. */
+static uint32_t source_key_values(const struct capture_source *source, const struct capture_batch *batch)
+{
+    return source->declared ? capture_key_width(batch->table) : batch->table->table.source.key_count;
+}
+
 /* The values of the current row that the batch needs are at hand. */
 static rhei_status source_fetch(struct capture_source *source, const struct capture_batch *batch,
                                 struct rhei_error *error)
 {
-    uint32_t wanted = source->key_first ? source->key_at + batch->table->table.source.key_count : batch->columns;
+    uint32_t wanted = source->key_first ? source->key_at + source_key_values(source, batch) : batch->columns;
     if (source->paged) {
         source->cells = capture_pages_columns(source->pages, LOG_HEAD + wanted);
         if (source->cells != NULL)
@@ -109,6 +116,26 @@ static rhei_status source_put_logged(struct capture_source *source, struct captu
     return RHEI_OK;
 }
 
+/* The declared key, behind the mirror's. */
+static rhei_status source_put_declared(struct capture_source *source, struct capture_batch *batch,
+                                       struct rhei_error *error)
+{
+    uint32_t from = source->key_at + batch->table->table.source.key_count;
+    for (uint32_t c = 0; c < batch->columns; c++) {
+        if (!batch->table->table.source.columns[c].in_primary_key)
+            continue;
+        int at = 0;
+        uint32_t value = source->key_first ? from : c;
+        sqlite3_stmt *stmt = source->paged ? NULL : source_cell(source, value, &at);
+        if (source->paged)
+            source_put_cell(batch, c, &source->cells[LOG_HEAD + value]);
+        else if (!capture_batch_put(batch, c, stmt, at, source->connection->utf16, &source->arena))
+            return error_no_memory(error);
+        from++;
+    }
+    return RHEI_OK;
+}
+
 static rhei_status source_put_key(struct capture_source *source, struct capture_batch *batch, struct rhei_error *error)
 {
     const struct source_table *table = &batch->table->table.source;
@@ -122,7 +149,7 @@ static rhei_status source_put_key(struct capture_source *source, struct capture_
                                     &source->arena))
             return error_no_memory(error);
     }
-    return RHEI_OK;
+    return source->declared && batch->table->declared_count > 0 ? source_put_declared(source, batch, error) : RHEI_OK;
 }
 
 /* ---- The mark: the newest row that was read (S6). --------------------------------------------------------------- */
@@ -276,6 +303,49 @@ rhei_status capture_source_put_twice(struct capture_source *source, struct captu
     return status;
 }
 
+/* The last two rows of a batch change places. */
+static void source_swap(struct capture_batch *batch)
+{
+    for (uint32_t c = 0; c < batch->columns; c++) {
+        struct rhei_value *values = &batch->values[c][batch->count], kept = values[0];
+        values[0] = values[1];
+        values[1] = kept;
+    }
+}
+
+/*
+ * A key that is put, and its row now. Where that has another declared key, the one in the log is told as gone before it (H6 of
+ * capture_changes.c).
+ */
+static rhei_status source_add_declared(struct capture_source *source, struct capture_batch *batch, uint8_t *kind,
+                                       struct rhei_error *error)
+{
+    const struct source_table *table = &batch->table->table.source;
+    bool other = false, settled = false; /* settled: the row had the key (T10) */
+    if (!capture_batch_reserve(batch, batch->count + 2))
+        return error_no_memory(error);
+    for (uint32_t c = 0; c < batch->columns; c++)
+        batch->values[c][batch->count + 1] = batch->values[c][batch->count];
+    rhei_status status = source_add_looked(source, batch, true, kind, error);
+    for (uint32_t c = 0; c < batch->columns && status == RHEI_OK && *kind == CHANGE_UPSERT; c++) {
+        const struct rhei_value *now = &batch->values[c][batch->count];
+        other |= table->columns[c].in_primary_key && !capture_same_value(now, now + 1);
+        settled |= table->columns[c].in_primary_key && now[1].type != RHEI_NULL;
+    }
+    if (!other || !settled)
+        return status;
+    source_swap(batch);
+    batch->op[batch->count] = CHANGE_DELETE;
+    batch->seq[batch->count] = source->next_seq - 1;
+    if (batch->timed) {
+        batch->time_us[batch->count + 1] = batch->time_us[batch->count];
+        batch->inserted[batch->count + 1] = false;
+    }
+    batch->plain = false;
+    batch->count++;
+    return RHEI_OK;
+}
+
 static rhei_status source_add(struct capture_source *source, struct capture_batch *batch, enum capture_log_op op,
                               struct rhei_error *error)
 {
@@ -300,12 +370,16 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     }
     if (status == RHEI_OK && (looks || op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE)) {
         struct rhei_error why = RHEI_ERROR_INIT;
-        status = source_add_looked(source, batch, !whole, &kind, &why);
+        bool declared = source->declared && !whole && batch->table->declared_count > 0;
+        status = declared ? source_add_declared(source, batch, &kind, &why)
+                          : source_add_looked(source, batch, !whole, &kind, &why);
         if (capture_look_is_tables_own(status))
             return source_lose_table(source, batch, &why, error);
         if (status != RHEI_OK && error != NULL)
             *error = why;
     }
+    if (batch->timed && status == RHEI_OK && (op == CAPTURE_LOG_LOOK || op == CAPTURE_LOG_DISPLACE))
+        capture_versions_settle(source, batch);
     batch->plain &= kind == CHANGE_UPSERT;
     BASE_INVARIANT(batch->count == 0 || batch->seq[batch->count - 1] <= source->next_seq - 1); /* R1 */
     batch->op[batch->count] = kind;
@@ -315,7 +389,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
 }
 
 /*
- * A key that a look names, of a table whose versions are kept (T9). What happened to it is told by itself, so it is only proven that nothing else did
+ * A key that a look names, of a table whose versions are kept (T10). What happened to it is told by itself, so it is only proven that nothing else did
  * (V4). `part`: which of the row's keys.
  */
 static rhei_status source_doubt(struct capture_source *source, struct capture_batch *batch, uint32_t part,
@@ -323,7 +397,7 @@ static rhei_status source_doubt(struct capture_source *source, struct capture_ba
 {
     if (!capture_batch_reserve(batch, batch->count + 1))
         return error_no_memory(error);
-    source->key_at = part * batch->table->table.source.key_count;
+    source->key_at = part * capture_key_width(batch->table);
     rhei_status status = source_fetch(source, batch, error);
     if (status == RHEI_OK)
         status = source_put_key(source, batch, error);
@@ -344,7 +418,7 @@ rhei_status capture_source_settle(struct capture_source *source, struct capture_
     if (!capture_batch_reserve(batch, batch->count + 1))
         return error_no_memory(error);
     source->key_first = true;
-    source->key_at = part * batch->table->table.source.key_count;
+    source->key_at = part * capture_key_width(batch->table);
     rhei_status status = source_fetch(source, batch, error);
     if (status == RHEI_OK)
         status = source_put_key(source, batch, error);
@@ -371,7 +445,7 @@ rhei_status capture_source_settle(struct capture_source *source, struct capture_
 static rhei_status source_add_displaced(struct capture_source *source, struct capture_batch *batch, bool doubts,
                                         struct rhei_error *error)
 {
-    uint32_t keys = batch->table->table.source.key_count;
+    uint32_t keys = capture_key_width(batch->table);
     rhei_status status = RHEI_OK;
     if (3 * keys > source->width) {
         batch->lost = "the change log has a row for it that it has no room for";

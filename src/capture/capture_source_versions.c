@@ -10,10 +10,13 @@
  *   V4. A look at a row that REPLACE may displace is no event here: the triggers of a table whose versions are kept log the row's end by itself
  *       (T9 of capture_triggers.c). Where the log's order isn't proven (R8), a key that no later event is of has its row read once all were read: then a
  *       trigger that we don't know may have ended the row behind the look. What it finds is a version of the cycle's end.
+ *   V5. A look that the log itself asks for (REPLACE displaced the row, perhaps) puts the row of the pinned state: what was noted of its key before is
+ *       settled by that.
  */
 #include <string.h>
 
 #include "base/base_map.h"
+#include "capture/capture_look.h"
 #include "capture/capture_source.h"
 
 struct capture_last {
@@ -82,19 +85,11 @@ rhei_status capture_versions_note(struct capture_source *source, struct capture_
     return RHEI_OK;
 }
 
-static bool versions_same(const struct rhei_value *a, const struct rhei_value *b)
+/* V4 */
+void capture_versions_settle(struct capture_source *source, const struct capture_batch *batch)
 {
-    if (a->type != b->type)
-        return false;
-    switch (a->type) {
-    case RHEI_NULL:
-        return true;
-    case RHEI_INTEGER:
-    case RHEI_REAL:
-        return memcmp(&a->as, &b->as, sizeof a->as) == 0;
-    default:
-        return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
-    }
+    if (source->last_count > 0)
+        versions_place(source->lasts, source->last_room, versions_key(batch))->batch = NULL;
 }
 
 /* The row of the log is the source's current one. */
@@ -114,7 +109,7 @@ static rhei_status versions_compare(struct capture_source *source, struct captur
         return error_set(error, status, "%s", why.message);
     same = whole == there;
     for (uint32_t i = 0; i < batch->columns && same && whole; i++)
-        same = versions_same(&batch->values[i][batch->count], &batch->values[i][batch->count + 1]);
+        same = capture_same_value(&batch->values[i][batch->count], &batch->values[i][batch->count + 1]);
     if (!same) {
         capture_source_lose(source, batch, "changes of a row were logged in another order than they were made");
         batch->lost_at = source->position;
@@ -128,7 +123,7 @@ rhei_status capture_versions_prove(struct capture_source *source, struct rhei_er
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < source->last_room && status == RHEI_OK; i++) {
         const struct capture_last *last = &source->lasts[i];
-        if (last->key == 0 || last->batch->lost != NULL)
+        if (last->key == 0 || last->batch == NULL || last->batch->lost != NULL)
             continue;
         status = capture_source_stand_at(source, last->seq, error);
         if (status == RHEI_OK)

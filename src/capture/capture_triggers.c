@@ -37,6 +37,9 @@
  *     the change itself is logged, each of those rows that is gone is logged as 'D'. Nothing else of the table comes between a look and
  *     its change but other looks, since the table isn't exposed; so a row that was there then and isn't now went with this change. Other tables'
  *     triggers are what they were, to the letter.
+ * T10. Where the mirror's key is the hidden rowid and the schema declares a PRIMARY KEY, every logged key has the declared one behind it: consumers
+ *     of the log know rows by that. Its columns can't be dropped (T1). An update that changes it logs the old key as one that is gone, and
+ *     the row, whose rowid may be the same, behind it. Of a key that a row doesn't have yet only the rowid is said, NULL behind it: another row may have the declared one.
  */
 #include <stdio.h>
 #include <string.h>
@@ -106,21 +109,41 @@ static void make_log_row(struct maker *maker, const char *word, enum capture_log
     base_buffer_format(&maker->text, "%s" CAPTURE_NOW ",'%c',%u", word, op, maker->id);
 }
 
-static void make_key(struct maker *maker, const char *row)
+/* `settled`: the row has that key. Else it is one that a change would give it, and the declared one isn't said (T10). */
+static void make_key_of(struct maker *maker, const char *row, bool settled)
 {
     for (uint32_t i = 0; i < maker->source->key_count; i++) {
         base_buffer_char(&maker->text, ',');
         make_column(maker, row, maker->source->key_columns[i]);
     }
+    for (uint32_t i = 0; i < maker->source->column_count; i++) {
+        if (!maker->source->columns[i].in_primary_key)
+            continue;
+        base_buffer_char(&maker->text, ',');
+        if (settled)
+            make_column(maker, row, i);
+        else
+            base_buffer_text(&maker->text, "NULL");
+    }
+}
+
+static void make_key(struct maker *maker, const char *row)
+{
+    make_key_of(maker, row, true);
+}
+
+static void make_key_row_of(struct maker *maker, enum capture_log_op op, const char *row, bool settled)
+{
+    BASE_INVARIANT(op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK); /* T2 */
+    make_log_head(maker, capture_key_width(maker->table));
+    make_log_row(maker, "VALUES(", op);
+    make_key_of(maker, row, settled);
+    base_buffer_text(&maker->text, ");");
 }
 
 static void make_key_row(struct maker *maker, enum capture_log_op op, const char *row)
 {
-    BASE_INVARIANT(op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK); /* T2 */
-    make_log_head(maker, maker->source->key_count);
-    make_log_row(maker, "VALUES(", op);
-    make_key(maker, row);
-    base_buffer_text(&maker->text, ");");
+    make_key_row_of(maker, op, row, true);
 }
 
 /* `before`, the pad and `after`; nothing if no column could be dropped, so that the pad has no name but those it needs. */
@@ -163,35 +186,57 @@ static void make_row(struct maker *maker, enum capture_log_op op)
     base_buffer_char(&maker->text, ';');
 }
 
+/* OR OLD's value of a key column is another one than NEW's, by its bits. */
+static void make_other(struct maker *maker, uint32_t column, bool first)
+{
+    bool integer = maker->source->key_is_integer && maker->source->key_columns[0] == column;
+    base_buffer_text(&maker->text, first ? "" : " OR ");
+    make_column(maker, "OLD.", column);
+    base_buffer_text(&maker->text, integer ? " IS NOT " : " COLLATE BINARY IS NOT ");
+    make_column(maker, "NEW.", column);
+    if (!integer) {
+        base_buffer_text(&maker->text, " OR typeof(");
+        make_column(maker, "OLD.", column);
+        base_buffer_text(&maker->text, ") <> typeof(");
+        make_column(maker, "NEW.", column);
+        base_buffer_char(&maker->text, ')');
+    }
+    if (maker->source->columns[column].affinity == AFFINITY_BLOB) {
+        /* 0.0 and -0.0 are equal and of one type, but not of the same bits */
+        base_buffer_text(&maker->text, " OR (");
+        make_column(maker, "NEW.", column);
+        base_buffer_text(&maker->text, " = 0 AND typeof(");
+        make_column(maker, "NEW.", column);
+        base_buffer_text(&maker->text, ") = 'real')");
+    }
+}
+
+/* `any`: a column of the mirror's key or of the declared one differs; else one of the mirror's. */
+static void make_differs(struct maker *maker, bool any)
+{
+    for (uint32_t i = 0; i < maker->source->key_count; i++)
+        make_other(maker, maker->source->key_columns[i], i == 0);
+    for (uint32_t i = 0; any && i < maker->source->column_count; i++)
+        if (maker->source->columns[i].in_primary_key)
+            make_other(maker, i, false);
+}
+
 /* The key that an update took away. */
 static void make_key_changed(struct maker *maker)
 {
-    make_log_head(maker, maker->source->key_count);
-    make_log_row(maker, "SELECT ", maker->table->exposed ? CAPTURE_LOG_LOOK : CAPTURE_LOG_DELETE);
+    bool declared = maker->table->declared_count > 0;
+    make_log_head(maker, capture_key_width(maker->table));
+    if (maker->table->exposed && declared) { /* T10: while the rowid stays, what became of the row is told behind it */
+        base_buffer_text(&maker->text, "SELECT " CAPTURE_NOW ",CASE WHEN ");
+        make_differs(maker, false);
+        base_buffer_format(&maker->text, " THEN '%c' ELSE '%c' END,%u", CAPTURE_LOG_LOOK, CAPTURE_LOG_DELETE,
+                           maker->id);
+    } else {
+        make_log_row(maker, "SELECT ", maker->table->exposed ? CAPTURE_LOG_LOOK : CAPTURE_LOG_DELETE);
+    }
     make_key(maker, "OLD.");
     base_buffer_text(&maker->text, " WHERE ");
-    for (uint32_t i = 0; i < maker->source->key_count; i++) {
-        uint32_t column = maker->source->key_columns[i];
-        base_buffer_text(&maker->text, i == 0 ? "" : " OR ");
-        make_column(maker, "OLD.", column);
-        base_buffer_text(&maker->text, maker->source->key_is_integer ? " IS NOT " : " COLLATE BINARY IS NOT ");
-        make_column(maker, "NEW.", column);
-        if (!maker->source->key_is_integer) {
-            base_buffer_text(&maker->text, " OR typeof(");
-            make_column(maker, "OLD.", column);
-            base_buffer_text(&maker->text, ") <> typeof(");
-            make_column(maker, "NEW.", column);
-            base_buffer_char(&maker->text, ')');
-        }
-        if (maker->source->columns[column].affinity == AFFINITY_BLOB) {
-            /* 0.0 and -0.0 are equal and of one type, but not of the same bits */
-            base_buffer_text(&maker->text, " OR (");
-            make_column(maker, "NEW.", column);
-            base_buffer_text(&maker->text, " = 0 AND typeof(");
-            make_column(maker, "NEW.", column);
-            base_buffer_text(&maker->text, ") = 'real')");
-        }
-    }
+    make_differs(maker, declared);
     base_buffer_char(&maker->text, ';');
 }
 
@@ -266,13 +311,13 @@ static rhei_status make_look(struct maker *maker, const struct capture_index *in
     struct capture_expression expression = {
         .table = maker->table, .reads = maker->reads, .unsettled = maker->unsettled, .id_text = id_text};
     bool displace = update && capture_log_displaces(maker->table), confirms = maker->table->confirms;
-    make_log_head(maker, maker->source->key_count * (displace ? 3 : 1));
+    make_log_head(maker, capture_key_width(maker->table) * (displace ? 3 : 1));
     make_log_row(maker, "SELECT ",
                  displace ? (confirms ? CAPTURE_LOG_DOUBT_UPDATE : CAPTURE_LOG_DISPLACE)
                           : (confirms ? CAPTURE_LOG_DOUBT : CAPTURE_LOG_LOOK));
     make_key(maker, "_rhei_row.");
     if (displace) {
-        make_key(maker, "NEW.");
+        make_key_of(maker, "NEW.", false);
         make_key(maker, "OLD.");
     }
     base_buffer_text(&maker->text, " FROM ");
@@ -525,7 +570,7 @@ static rhei_status make_before(struct maker *maker, struct capture_trigger_set *
     if (!update && maker->foretells)
         make_foretell(maker);
     if (maker->table->cut) {
-        make_key_row(maker, CAPTURE_LOG_LOOK, "NEW.");
+        make_key_row_of(maker, CAPTURE_LOG_LOOK, "NEW.", false);
         if (update)
             make_key_row(maker, CAPTURE_LOG_LOOK, "OLD.");
     }
@@ -555,14 +600,32 @@ static void make_confirm_when(struct maker *maker)
                        maker->id, body);
 }
 
+/* AND the row's declared key column is that of the log, by its bits. */
+static void make_same_declared(struct maker *maker, uint32_t column, uint32_t value)
+{
+    base_buffer_text(&maker->text, " AND ");
+    make_column(maker, "_rhei_row.", column);
+    base_buffer_format(&maker->text, " COLLATE BINARY IS _rhei_log.c%u AND typeof(", value);
+    make_column(maker, "_rhei_row.", column);
+    base_buffer_format(&maker->text, ") = typeof(_rhei_log.c%u)", value);
+    if (maker->source->columns[column].affinity == AFFINITY_BLOB) {
+        /* 0.0 and -0.0 aren't told apart: both count as gone, and the row is told behind that */
+        base_buffer_text(&maker->text, " AND NOT (");
+        make_column(maker, "_rhei_row.", column);
+        base_buffer_text(&maker->text, " = 0 AND typeof(");
+        make_column(maker, "_rhei_row.", column);
+        base_buffer_text(&maker->text, ") = 'real')");
+    }
+}
+
 /* T9: those rows of the looks at the log's end that are gone. */
 static void make_confirm(struct maker *maker)
 {
     struct base_buffer *out = &maker->text;
     uint32_t keys = maker->source->key_count;
-    make_log_head(maker, keys);
+    make_log_head(maker, capture_key_width(maker->table));
     make_log_row(maker, "SELECT DISTINCT ", CAPTURE_LOG_DELETE);
-    for (uint32_t i = 1; i <= keys; i++)
+    for (uint32_t i = 1; i <= capture_key_width(maker->table); i++)
         base_buffer_format(out, ",_rhei_log.c%u", i);
     base_buffer_format(out,
                        " FROM " OLTP_LOG
@@ -578,6 +641,9 @@ static void make_confirm(struct maker *maker)
         make_column(maker, "_rhei_row.", maker->source->key_columns[i]);
         base_buffer_format(out, " = _rhei_log.c%u", i + 1);
     }
+    for (uint32_t i = 0; i < maker->source->column_count; i++) /* T10: the rowid may be another row's by now */
+        if (maker->source->columns[i].in_primary_key)
+            make_same_declared(maker, i, ++keys);
     base_buffer_text(out, ");");
 }
 
@@ -603,6 +669,8 @@ static rhei_status make_after(struct maker *maker, struct capture_trigger_set *s
     memset(maker->reads, 0, maker->source->column_count);
     for (uint32_t i = 0; i < maker->source->key_count; i++)
         maker->reads[maker->source->key_columns[i]] = true;
+    for (uint32_t i = 0; i < maker->source->column_count; i++)
+        maker->reads[i] |= maker->source->columns[i].in_primary_key;
     make_begin_update(maker, "ak", "AFTER UPDATE", maker->reads);
     make_key_changed(maker);
     status = status == RHEI_OK ? make_end(maker, set, "ak") : status;
@@ -642,14 +710,14 @@ bool capture_logs_keys(const struct capture_table_schema *table)
 
 bool capture_log_displaces(const struct capture_table_schema *table)
 {
-    return table->index_count > 0 && table->table.source.key_count <= CAPTURE_LOG_WIDE;
+    return table->index_count > 0 && capture_key_width(table) <= CAPTURE_LOG_WIDE;
 }
 
 uint32_t capture_log_width(const struct capture_table_schema *table)
 {
     const struct source_table *source = &table->table.source;
-    uint32_t width = capture_logs_keys(table) ? source->key_count : source->column_count;
-    uint32_t keys = capture_log_displaces(table) ? 3 * source->key_count : 0;
+    uint32_t width = capture_logs_keys(table) ? capture_key_width(table) : source->column_count;
+    uint32_t keys = capture_log_displaces(table) ? 3 * capture_key_width(table) : 0;
     return keys > width ? keys : width;
 }
 

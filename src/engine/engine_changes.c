@@ -92,6 +92,19 @@ rhei_status rhei_changes_open(rhei_db *db, const struct rhei_changes_options *op
     return RHEI_OK;
 }
 
+uint32_t engine_changes_shape(const struct source_table *table, uint32_t *keys, uint32_t *key_count)
+{
+    uint32_t count = 0;
+    for (uint32_t c = 0; c < table->column_count; c++)
+        if (table->columns[c].in_primary_key)
+            keys[count++] = c;
+    *key_count = count > 0 ? count : table->key_count;
+    if (count == 0 && table->key_count > 0)
+        memcpy(keys, table->key_columns, table->key_count * sizeof *keys);
+    return count > 0 && table->columns[table->column_count - 1].is_rowid ? table->column_count - 1
+                                                                         : table->column_count;
+}
+
 rhei_status engine_changes_show(struct rhei_changes *changes, const struct capture_change *found,
                                 struct rhei_change *change, struct rhei_error *error)
 {
@@ -108,14 +121,15 @@ rhei_status engine_changes_show(struct rhei_changes *changes, const struct captu
     const struct source_table *table = found->table;
     if (table != NULL) {
         if (!base_grow((void **)&changes->names, &changes->names_room, (size_t)table->column_count + 1,
-                       sizeof *changes->names))
+                       sizeof *changes->names) ||
+            !base_grow((void **)&changes->keys, &changes->keys_room, (size_t)table->column_count + 1,
+                       sizeof *changes->keys))
             return error_no_memory(error);
+        known.column_count = engine_changes_shape(table, changes->keys, &known.key_count);
         for (uint32_t c = 0; c < table->column_count; c++)
             changes->names[c] = table->columns[c].name;
-        known.column_count = table->column_count;
         known.columns = changes->names;
-        known.key_count = table->key_count;
-        known.key_columns = table->key_columns;
+        known.key_columns = changes->keys;
     }
     engine_struct_give(change, &known, sizeof known, CHANGE_FIRST_SIZE);
     return RHEI_OK;
@@ -206,5 +220,6 @@ void rhei_changes_close(rhei_changes **changes)
     if (closing->written >= 0)
         close(closing->written);
     base_free(closing->names);
+    base_free(closing->keys);
     base_free(closing);
 }

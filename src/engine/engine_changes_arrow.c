@@ -59,17 +59,14 @@ static bool gathered_copy(struct changes_gathered *gathered, const struct source
 {
     struct base_arena *arena = &gathered->arena;
     struct source_column *columns = base_arena_zero(arena, (size_t)table->column_count + 1, sizeof *columns);
-    uint32_t *keys = base_arena_zero(arena, (size_t)table->key_count + 1, sizeof *keys);
-    gathered->table = (struct source_table){.id = table->id,
-                                            .name = base_arena_text(arena, table->name),
-                                            .column_count = table->column_count,
-                                            .columns = columns,
-                                            .key_count = table->key_count,
-                                            .key_columns = keys};
+    uint32_t *keys = base_arena_zero(arena, (size_t)table->column_count + table->key_count, sizeof *keys);
+    gathered->table = (struct source_table){
+        .id = table->id, .name = base_arena_text(arena, table->name), .columns = columns, .key_columns = keys};
+    if (keys != NULL)
+        gathered->table.column_count = engine_changes_shape(table, keys, &gathered->table.key_count);
     gathered->row = base_arena_zero(arena, 2 * (META_COLUMNS + (size_t)table->column_count), sizeof *gathered->row);
     if (columns == NULL || keys == NULL || gathered->row == NULL || gathered->table.name == NULL)
         return false;
-    memcpy(keys, table->key_columns, table->key_count * sizeof *keys);
     for (uint32_t c = 0; c < table->column_count; c++)
         if ((columns[c].name = base_arena_text(arena, table->columns[c].name)) == NULL)
             return false;
@@ -80,7 +77,7 @@ static rhei_status gathered_builders(struct changes_gathered *gathered, const st
                                      struct rhei_error *error)
 {
     static const char *const meta[META_COLUMNS] = {"_rhei_operation", "_rhei_seq", "_rhei_time"};
-    uint32_t count = META_COLUMNS + table->column_count;
+    uint32_t count = META_COLUMNS + gathered->table.column_count;
     const char **names = base_arena_zero(&gathered->arena, count, sizeof *names);
     uint8_t *known = base_arena_zero(&gathered->arena, count, 1), *usual = base_arena_zero(&gathered->arena, count, 1);
     if (names == NULL || known == NULL || usual == NULL)
@@ -95,7 +92,7 @@ static rhei_status gathered_builders(struct changes_gathered *gathered, const st
     struct arrow_columns columns = {.count = count, .names = names, .known_class = known, .usual_class = usual};
     rhei_status status = arrow_builder_new(&columns, &gathered->rows, error);
     columns = (struct arrow_columns){
-        .count = table->column_count, .names = names + META_COLUMNS, .usual_class = usual + META_COLUMNS};
+        .count = gathered->table.column_count, .names = names + META_COLUMNS, .usual_class = usual + META_COLUMNS};
     return status == RHEI_OK ? arrow_builder_new(&columns, &gathered->before, error) : status;
 }
 

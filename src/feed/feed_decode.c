@@ -190,7 +190,8 @@ static void get_columns(struct input *in, struct source_table *table)
         columns[c].is_rowid_alias = (flags & FEED_ROWID_ALIAS) != 0;
         columns[c].is_rowid = (flags & FEED_ROWID) != 0;
         columns[c].generated = (flags & FEED_GENERATED) != 0;
-        if (is_good(in) && (flags > 15 || columns[c].affinity > AFFINITY_REAL || columns[c].name == NULL))
+        columns[c].in_primary_key = (flags & FEED_PRIMARY) != 0;
+        if (is_good(in) && (flags > 31 || columns[c].affinity > AFFINITY_REAL || columns[c].name == NULL))
             in->wrong = "a column is none";
     }
     table->columns = columns;

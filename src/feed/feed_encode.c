@@ -95,7 +95,8 @@ static void put_definition(struct base_buffer *out, const struct source_table *t
         put(out, column->affinity, 1);
         put(out,
             (column->not_null ? FEED_NOT_NULL : 0u) | (column->is_rowid_alias ? FEED_ROWID_ALIAS : 0u) |
-                (column->is_rowid ? FEED_ROWID : 0u) | (column->generated ? FEED_GENERATED : 0u),
+                (column->is_rowid ? FEED_ROWID : 0u) | (column->generated ? FEED_GENERATED : 0u) |
+                (column->in_primary_key ? FEED_PRIMARY : 0u),
             1);
     }
     put(out, table->key_count, 4);

@@ -15,14 +15,20 @@ enum {
     FEED_MASK = 8,
     FEED_TIMES = 16,
     FEED_INSERTED = 32
-};                                                                                    /* parts of a batch */
-enum { FEED_KEY_IS_INTEGER = 1, FEED_WITHOUT_ROWID = 2 };                             /* of a table */
-enum { FEED_NOT_NULL = 1, FEED_ROWID_ALIAS = 2, FEED_ROWID = 4, FEED_GENERATED = 8 }; /* of a column */
+};                                                        /* parts of a batch */
+enum { FEED_KEY_IS_INTEGER = 1, FEED_WITHOUT_ROWID = 2 }; /* of a table */
+enum {
+    FEED_NOT_NULL = 1,
+    FEED_ROWID_ALIAS = 2,
+    FEED_ROWID = 4,
+    FEED_GENERATED = 8,
+    FEED_PRIMARY = 16
+}; /* of a column */
 
 /* Of head and body. The bytes are those of one whole event. */
 uint64_t feed_checksum(const char *event, size_t body);
 
-/* Is the cell of a row set? A CLEAR sets none, a DELETE keys alone, a PATCH not what is unchanged. */
+/* Is the cell of a row set? A CLEAR sets none, a DELETE keys alone (the declared one too), a PATCH not what is unchanged. */
 static inline bool feed_is_set(const struct change_event *event, size_t row, uint32_t column)
 {
     const struct change_batch *batch = event->rows;
@@ -33,7 +39,7 @@ static inline bool feed_is_set(const struct change_event *event, size_t row, uin
         return !change_batch_unchanged(batch, row, column);
     if (op != CHANGE_DELETE || event->definition == NULL)
         return true;
-    bool is_key = false;
+    bool is_key = column < event->definition->column_count && event->definition->columns[column].in_primary_key;
     for (uint32_t k = 0; k < event->definition->key_count; k++)
         is_key |= event->definition->key_columns[k] == column;
     return is_key;

@@ -49,6 +49,8 @@ struct source_column {
     bool is_rowid_alias; /* INTEGER PRIMARY KEY */
     bool is_rowid;       /* the hidden rowid itself, added last when no column is its alias */
     bool generated;
+    bool
+        in_primary_key; /* of a table whose key here is the hidden rowid: it is in the PRIMARY KEY that the schema declares */
 };
 
 struct source_table {

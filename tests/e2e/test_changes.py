@@ -133,6 +133,32 @@ def test_a8_changes_of_a_table_that_was_altered_meanwhile_are_lost_for_it_alone(
     assert {"kind": "table", "table": "t", "number": 3, "columns": ["id", "x", "y"], "key": ["id"]} in events
 
 
+def test_a8_a_consumer_that_comes_back_is_told_which_tables_are_gone(rh):
+    made(rh, "CREATE TABLE t (id INTEGER PRIMARY KEY, x)", 'CREATE TABLE "a name 3 of it" (id INTEGER PRIMARY KEY)', "CREATE TABLE u (id)")
+    read(rh, "a")
+    rh.run("exec", 'DROP TABLE t; DROP TABLE "a name 3 of it"; CREATE TABLE v (id)')
+    assert rh.run("changes").stdout.count("gone") == 0  # who is new never knew them
+    events = read(rh, "a")
+    assert {e["table"] for e in events if e["kind"] == "gone"} == {"t", "a name 3 of it"}
+    assert {e["table"] for e in events if e["kind"] == "table"} == {"u", "v"}
+    assert [e["kind"] for e in read(rh, "a")] == ["table", "table", "commit"]  # once
+    rh.run("changes", "--consumer", "a", "--drop")
+    rh.run("exec", "DROP TABLE u")
+    assert [e["kind"] for e in read(rh, "a")] == ["table", "commit"]  # another one of that name knows nothing
+
+
+def test_a_name_that_is_new_is_said_with_those_that_there_are(rh):
+    made(rh)
+    assert rh.run("changes", "--consumer", "search").stderr == \
+        'rh: consumer "search" is new: it begins with what is committed from now on\n'
+    assert rh.run("changes", "--consumer", "search").stderr == ""
+    assert 'consumer "serch" is new' in (said := rh.run("changes", "--consumer", "serch", "--oldest").stderr)
+    assert 'the oldest change of the log; there are "search"' in said
+    said = rh.run("changes", "--consumer", "saerch", "--drop", code=1).stderr
+    assert 'there is no consumer "saerch": there are "search", "serch"' in said and "NOT_FOUND" in said
+    assert "rh changes writes json and debezium" in rh.run("changes", "--format", "xml", code=2).stderr
+
+
 @pytest.mark.parametrize("arguments, said", [
     (["--consumer", "nobody", "--drop"], 'there is no consumer "nobody"'),
     (["--consumer", ""], "1 to 200 bytes"),
@@ -205,7 +231,8 @@ def test_a8_kill_9_at_any_time_loses_nothing_and_halves_no_transaction(rh):
         assert {(i,): {"id": i, "x": x} for i, x in db.execute("SELECT id, x FROM t")} == copy.tables["t"]
 
 
-def test_a8_follow_tells_of_commits_of_another_process_and_ends_by_a_signal(rh):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a8_follow_tells_of_commits_of_another_process_and_ends_by_a_signal(rh, number):
     made(rh)
     process = rh.start("changes", "--consumer", "a", "--follow")
     try:
@@ -215,9 +242,9 @@ def test_a8_follow_tells_of_commits_of_another_process_and_ends_by_a_signal(rh):
             db.execute("INSERT INTO t VALUES (1, 'x')")
         assert json.loads(process.stdout.readline())["row"] == {"id": 1, "x": "x"}
         assert json.loads(process.stdout.readline())["kind"] == "commit"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 1
-        assert "cancelled" in process.stderr.read()
+        process.send_signal(number)
+        assert process.wait(60) == 0  # that is how --follow ends
+        assert "cancelled" not in process.stderr.read() and process.stdout.read() == ""
     finally:
         process.kill()
         process.communicate()

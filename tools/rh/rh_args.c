@@ -162,8 +162,11 @@ static bool read_format(struct rh_args *args, const char *text, struct rh_buffer
             return true;
         }
     }
-    rh_buffer_format(why, "--format \"%s\": there are table, vertical, csv, tsv, json, ndjson, markdown and arrow",
-                     text);
+    if (args->command == RH_COMMAND_CHANGES)
+        rh_buffer_format(why, "--format \"%s\": rh changes writes json and debezium", text);
+    else
+        rh_buffer_format(why, "--format \"%s\": there are table, vertical, csv, tsv, json, ndjson, markdown and arrow",
+                         text);
     return false;
 }
 

@@ -137,7 +137,7 @@ static void tell_lost(const struct rh_tool *tool, const struct rhei_change *chan
 /* ---- The command. ------------------------------------------------------------------------------------------------ */
 
 /* All that is committed now. False: an error, or the output is gone. */
-static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rhei_error *error)
+static bool print_all(struct rh_tool *tool, rhei_changes *changes, bool *cut, struct rhei_error *error)
 {
     struct rhei_change change = {.struct_size = sizeof change};
     struct rh_buffer line = {0};
@@ -148,6 +148,8 @@ static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rhei_e
             good = false;
             break;
         }
+        *cut = true;
+        rh_interrupt_rest(false);
         if (tool->args->format == RH_FORMAT_DEBEZIUM) {
             add_debezium(&line, &change, tool->args->db == NULL ? "rhei.db" : tool->args->db);
             if (change.kind == RHEI_CHANGE_LOST)
@@ -158,25 +160,65 @@ static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rhei_e
         fwrite(line.bytes == NULL ? "" : line.bytes, 1, line.length, stdout);
         rh_buffer_clear(&line);
         if (change.kind == RHEI_CHANGE_COMMIT) { /* first it is out, then it is acknowledged */
-            good = fflush(stdout) == 0 && !ferror(stdout) &&
-                   rhei_changes_acknowledge(changes, change.position, error) == RHEI_OK;
+            good = fflush(stdout) == 0 && !ferror(stdout);
+            *cut = !good;
+            rh_interrupt_rest(good && tool->args->follow);
+            good = good && rhei_changes_acknowledge(changes, change.position, error) == RHEI_OK;
         }
     }
     rh_buffer_free(&line);
     return good;
 }
 
-static bool follow(struct rh_tool *tool, struct rhei_error *error)
+/* A name that isn't known yet becomes a consumer, for which the log waits: a slip of the keyboard should be seen. */
+static void tell_if_new(struct rh_tool *tool)
+{
+    struct rh_buffer line = {0};
+    rhei_rows *rows = NULL;
+    bool known = false;
+    const char *before = "; there are ";
+    if (tool->args->consumer == NULL ||
+        rhei_query(tool->db, "SELECT name FROM _rhei_consumers WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY name",
+                   NULL, NULL, &rows, NULL) != RHEI_OK)
+        return;
+    while (rhei_rows_next(rows, NULL) == RHEI_ROW) {
+        const char *name = rhei_rows_text(rows, 0);
+        known |= strcmp(name, tool->args->consumer) == 0;
+        rh_buffer_add_text(&line, before);
+        rh_buffer_add_char(&line, '"');
+        rh_add_visible(&line, name, strlen(name));
+        rh_buffer_add_char(&line, '"');
+        before = ", ";
+    }
+    rhei_rows_close(&rows);
+    if (!known && strlen(tool->args->consumer) <= 200 && tool->args->consumer[0] != '\0') {
+        struct rh_buffer name = {0};
+        rh_add_visible(&name, tool->args->consumer, strlen(tool->args->consumer));
+        rh_tell(tool, "consumer \"%s\" is new: it begins with %s%s", name.bytes,
+                tool->args->oldest ? "the oldest change of the log" : "what is committed from now on",
+                line.length > 0 ? line.bytes : "");
+        rh_buffer_free(&name);
+    }
+    rh_buffer_free(&line);
+}
+
+/* *cut: what was written ends within a unit. */
+static bool follow(struct rh_tool *tool, bool *cut, struct rhei_error *error)
 {
     rhei_changes *changes = NULL;
     struct rhei_changes_options options = {.struct_size = sizeof options,
                                            .consumer = tool->args->consumer,
                                            .start = tool->args->oldest ? RHEI_CHANGES_OLDEST : RHEI_CHANGES_NEW,
                                            .cancel = tool->cancel};
+    tell_if_new(tool);
     bool good = rhei_changes_open(tool->db, &options, &changes, error) == RHEI_OK;
-    good = good && print_all(tool, changes, error);
-    while (good && tool->args->follow && !rh_interrupted())
-        good = rhei_changes_wait(changes, -1, error) == RHEI_OK && print_all(tool, changes, error);
+    good = good && print_all(tool, changes, cut, error);
+    while (good && tool->args->follow && !rh_interrupted()) {
+        rhei_status status = rhei_changes_wait(changes, -1, error);
+        if (status == RHEI_CANCELLED && rh_interrupted())
+            break;
+        good = status == RHEI_OK && print_all(tool, changes, cut, error);
+    }
     rhei_changes_close(&changes);
     return good;
 }
@@ -184,14 +226,15 @@ static bool follow(struct rh_tool *tool, struct rhei_error *error)
 int rh_changes_command(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
+    bool cut = false;
     if (!rh_tool_open(tool, 0))
         return RH_EXIT_ERROR;
-    bool good =
-        tool->args->drop ? rhei_changes_drop(tool->db, tool->args->consumer, &error) == RHEI_OK : follow(tool, &error);
+    bool good = tool->args->drop ? rhei_changes_drop(tool->db, tool->args->consumer, &error) == RHEI_OK
+                                 : follow(tool, &cut, &error);
     if (!good && error.code != RHEI_OK) {
         rh_tell_error(tool, &error);
-    } else if (good && !tool->args->drop &&
-               rh_interrupted()) { /* the signal came between two waits, or while lines were written */
+    } else if (good && !tool->args->drop && rh_interrupted() &&
+               (cut || !tool->args->follow)) { /* between two commits a signal is how --follow ends */
         rh_tell(tool, "cancelled [CANCELLED 57014]");
         good = false;
     }

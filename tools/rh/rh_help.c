@@ -167,7 +167,7 @@ static const char changes_text[] =
     "  --consumer NAME    go on behind what this consumer was told last; the log waits for it (seven days, or its "
     "limit)\n"
     "  --oldest           a new consumer, or none, begins with the oldest change of the log (default: with new ones)\n"
-    "  --follow           wait for more, until Ctrl-C\n"
+    "  --follow           wait for more, until Ctrl-C (exit 0 between two commits)\n"
     "  --format F         json (default), or debezium: the envelope with before, after, source, op and ts_ms\n"
     "  --drop             forget the consumer\n"
     "  --capture          install change capture into the file, if it has none\n";

@@ -20,7 +20,7 @@ enum { PATIENCE_SECONDS = 2 };
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
 static bool winding_up;
-static atomic_bool came;
+static atomic_bool came, resting;
 
 /* The flag's way out is the main thread's; where there is none (it waits for input, or for a pipe that nobody reads), ours. */
 static void end_now(void)
@@ -47,8 +47,8 @@ static void *watch(void *unused)
     if (guarded != NULL)
         rhei_cancel_raise(guarded);
     pthread_mutex_unlock(&guard_lock);
-    if (patient)
-        sigtimedwait(&set, NULL, &patience); /* or a second signal */
+    while (patient && sigtimedwait(&set, NULL, &patience) < 0 && atomic_load(&resting)) /* or a second signal */
+        ;
     end_now();
     return NULL;
 }
@@ -81,6 +81,11 @@ void rh_interrupt_wind_up(void)
     pthread_mutex_lock(&guard_lock);
     winding_up = true;
     pthread_mutex_unlock(&guard_lock);
+}
+
+void rh_interrupt_rest(bool rests)
+{
+    atomic_store(&resting, rests);
 }
 
 bool rh_interrupted(void)

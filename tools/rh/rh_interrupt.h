@@ -2,7 +2,8 @@
 /**
  * @file rh_interrupt.h
  * Ctrl-C and SIGTERM: the first ends what runs on the database; what that doesn't end soon, or a second signal comes for, ends
- * with the tool. Every way it says "cancelled" and exits with 1, and nothing is left half done.
+ * with the tool. Every way it says "cancelled" and exits with 1, and nothing is left half done; but where a command rests, as rh changes --follow
+ * between two commits, the signal is what ends it, and it exits with 0.
  */
 #ifndef RH_INTERRUPT_H
 #define RH_INTERRUPT_H
@@ -20,6 +21,11 @@ void rh_interrupt_start(void);
 void rh_interrupt_wind_up(void);
 /** From here on a signal raises this flag (NULL: ends the tool at once again). */
 void rh_interrupt_guard(rhei_cancel *cancel);
+/**
+ * While a command rests (waits for what may never come, with nothing half done) a signal is its usual end: it has all the time it needs for that.
+ * Any thread.
+ */
+void rh_interrupt_rest(bool rests);
 /** Whether a signal came. */
 bool rh_interrupted(void);
 

@@ -560,7 +560,7 @@ static void test_a8_what_a_consumer_held_is_pruned_after_its_acknowledge(void **
     assert_int_equal(log_rows(&world), 100);
     const struct change_source_ops *ops = world.test.source->ops;
     assert_int_equal(ops->forgotten(world.test.source), 0); /* and it says so */
-    assert_int_equal(capture_consumer_move(world.test.oltp, "slow", 60, NULL), RHEI_OK);
+    assert_int_equal(capture_consumer_move(world.test.oltp, "slow", 60, NULL, NULL), RHEI_OK);
     assert_int_equal(ops->prune(world.test.source, 100, &pruned, NULL), RHEI_OK);
     assert_int_equal(ops->forgotten(world.test.source), 60);
     assert_int_equal(log_rows(&world), 41); /* and the row at its position */
@@ -599,7 +599,7 @@ static void test_a7_without_an_engine_consumers_make_room(void **state)
     struct capture_changes *changes = consume(&world, "only");
     add_rows(&world, 30);
     must_be_full(&world, "INSERT INTO t(v) VALUES(1)");
-    assert_int_equal(capture_consumer_move(world.test.oltp, "only", 30, NULL), RHEI_OK);
+    assert_int_equal(capture_consumer_move(world.test.oltp, "only", 30, NULL, NULL), RHEI_OK);
     must_become(&world, has_room, NULL);
     test_write(&world.test, "INSERT INTO t(v) VALUES(1)");
     capture_changes_close(&changes);

@@ -68,9 +68,13 @@ static void make_rows(struct made *made, uint64_t *random)
     made->table = (struct source_table){.id = made->event.table,
                                         .name = "t",
                                         .column_count = batch->column_count,
+                                        .columns = made->columns,
                                         .key_count = 1,
                                         .key_columns = made->keys};
     made->event.definition = &made->table;
+    memset(made->columns, 0, sizeof made->columns);
+    for (uint32_t c = 0; c < batch->column_count; c++)
+        made->columns[c].in_primary_key = below(random, 3) == 0; /* a deleted row has these too */
     batch->op = below(random, 4) == 0 ? NULL : made->op;
     batch->seq = below(random, 4) == 0 ? NULL : made->seq;
     batch->unchanged = below(random, 3) == 0 ? NULL : made->unchanged;
@@ -116,7 +120,8 @@ static void make_definition(struct made *made, uint64_t *random)
                                                   .not_null = below(random, 2) == 0,
                                                   .is_rowid_alias = below(random, 2) == 0,
                                                   .is_rowid = below(random, 2) == 0,
-                                                  .generated = below(random, 2) == 0};
+                                                  .generated = below(random, 2) == 0,
+                                                  .in_primary_key = below(random, 2) == 0};
     for (uint32_t k = 0; k < 2; k++)
         made->keys[k] = (uint32_t)below(random, table->column_count);
     made->event.definition = table;
@@ -200,7 +205,8 @@ static void same_definition(const struct source_table *a, const struct source_ta
         same_text(x->collation, y->collation);
         assert_int_equal(x->affinity, y->affinity);
         assert_true(x->not_null == y->not_null && x->is_rowid_alias == y->is_rowid_alias &&
-                    x->is_rowid == y->is_rowid && x->generated == y->generated);
+                    x->is_rowid == y->is_rowid && x->generated == y->generated &&
+                    x->in_primary_key == y->in_primary_key);
     }
 }
 
