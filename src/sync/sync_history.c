@@ -341,6 +341,29 @@ void sync_history_drop(struct sync *sync, struct sync_history *history)
 
 /* ---- Tables that go. ----------------------------------------------------------------------------------------------- */
 
+/* A table that came with `gone`, stays, and may be the one whose history this is. */
+static bool has_other_heir(const struct sync *sync, const struct sync_generation *generation,
+                           const struct sync_table *gone)
+{
+    bool other = false;
+    for (size_t i = 0; i < sync->table_count && !other; i++) {
+        const struct sync_table *table = sync->tables[i];
+        other = table != NULL && table != gone && table->kept && table->round == generation->round &&
+                history_same_names(generation, table->definition);
+    }
+    return other;
+}
+
+void sync_history_pass_on(struct sync *sync, const struct sync_table *gone)
+{
+    for (size_t g = 0; g < sync->book.count; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (generation->current && generation->gone_us != 0 && generation->round == gone->round &&
+            history_same_names(generation, gone->definition) && !has_other_heir(sync, generation, gone))
+            generation->round = sync->rounds + 1; /* of the list that is read now */
+    }
+}
+
 rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;

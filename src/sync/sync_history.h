@@ -37,6 +37,11 @@ bool sync_history_resume(struct sync *sync, const struct source_table *table, st
 void sync_history_release(struct sync *sync, struct sync_history *history);
 /* Takes it out of the mirror. */
 void sync_history_drop(struct sync *sync, struct sync_history *history);
+/*
+ * The table goes before it was loaded: a history that it may have gone on with is that of whoever comes now. While the list is read, `kept` are those
+ * that stay.
+ */
+void sync_history_pass_on(struct sync *sync, const struct sync_table *gone);
 /* Histories whose tables aren't listed any more, or keep none, end now. */
 rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error);
 

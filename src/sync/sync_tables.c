@@ -333,8 +333,10 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
         if (sync->tables[i]->kept)
             continue;
         sync_tell_changed(sync, sync->tables[i]);
+        sync_history_pass_on(sync, sync->tables[i]);
         table_detach(sync, sync->tables[i]);
         table_free(sync->tables[i]);
+        sync->tables[i] = NULL;
         sync->set_changed = true;
     }
     base_free(sync->tables);

@@ -331,6 +331,32 @@ static void test_a9_displaced_rows_end_where_they_did(void **state)
             "i1|tI\ni5|tU\ni5|tD\ni4|tI\ni5|tU\ni5|tD\ni9|tI\ni9|tD\n");
 }
 
+/* There and back, often faster than the table is loaded under the name between: each row's versions follow each other without a gap. */
+static void test_a9_a_table_that_is_renamed_and_back(void **state)
+{
+    static const char gaps[] = "SELECT count(*) FROM t_history a WHERE a._rhei_valid_to IS NOT NULL AND "
+                               "a._rhei_operation <> 'D' AND NOT EXISTS "
+                               "(SELECT 1 FROM t_history b WHERE b.id = a.id AND b._rhei_valid_from = a._rhei_valid_to "
+                               "AND b._rhei_seq >= a._rhei_seq)";
+    rhei_db *db = ((struct fixture *)*state)->db;
+    char sql[256];
+    for (int i = 0; i < 20; i++) {
+        snprintf(sql, sizeof sql, "REPLACE INTO t VALUES (0, %d, 'a'), (1, %d, 'b'), (2, 5, 'c')", i, i / 3);
+        must_execute(db, sql);
+        must_execute(db, "ALTER TABLE t RENAME TO t9");
+        if (i % 4 == 1)
+            must_execute(db, "UPDATE t9 SET v = v + 100 WHERE id = 0");
+        if (i % 3 == 2)
+            must_execute(db, "ALTER TABLE t9 RENAME TO t8");
+        must_execute(db, i % 3 == 2 ? "ALTER TABLE t8 RENAME TO t" : "ALTER TABLE t9 RENAME TO t");
+        must_be_built(db);
+    }
+    must_be(db, gaps, NULL, "i0\n");
+    must_be(db, "SELECT count(*), min(_rhei_operation), max(_rhei_operation) FROM t_history WHERE id = 2", NULL,
+            "i1|tI|tI\n");
+    must_fail(db, "SELECT count(*) FROM t9_history", RHEI_SQL);
+}
+
 static void test_prepared_and_written_questions(void **state)
 {
     rhei_db *db = ((struct fixture *)*state)->db;
@@ -572,6 +598,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_schema_changes_keep_old_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_displaced_rows_end_where_they_did, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_a_table_that_is_renamed_and_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prepared_and_written_questions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_views_and_the_past, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_a_history_can_only_be_read, setup, teardown),
