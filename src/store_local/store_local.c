@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base_buffer.h"
 #include "base/base_error.h"
 #include "base/base_log.h"
 #include "base/base_memory.h"
@@ -531,6 +532,24 @@ static rhei_status open_folder(struct store_local *store, struct rhei_error *err
     return status;
 }
 
+/* The folder is looked for by its path each time (is_in_place), and the process may have gone elsewhere by then. */
+static rhei_status name_folder(struct store_local *store, struct rhei_error *error)
+{
+    char here[PATH_MAX];
+    struct base_buffer name = {0};
+    if (store->path[0] == '/')
+        return RHEI_OK;
+    if (getcwd(here, sizeof here) == NULL)
+        return store_io_error(error, "find the folder", store->path);
+    base_buffer_format(&name, "%s/%s", here, store->path);
+    char *path = base_buffer_take(&name);
+    if (path == NULL)
+        return error_no_memory(error);
+    base_free(store->path);
+    store->path = path;
+    return RHEI_OK;
+}
+
 rhei_status store_local_open(const struct store_local_config *config, struct blob_store **result,
                              struct rhei_error *error)
 {
@@ -549,6 +568,8 @@ rhei_status store_local_open(const struct store_local_config *config, struct blo
     base_mutex_init(&store->lock);
     store->path = base_strdup(config->folder);
     rhei_status status = store->path == NULL ? error_no_memory(error) : open_folder(store, error);
+    if (status == RHEI_OK)
+        status = name_folder(store, error);
     struct blob_store *base = &store->store;
     if (status != RHEI_OK)
         local_close(&base);
