@@ -7,7 +7,8 @@
  *     behind that. Both are of one history: the row at that commit is in upstream's log, and its stamp is the commit's mark.
  *  3. What can't be read from the buffer is lost, and built again.
  *  4. The stamp of a position that the buffer covers is the buffer's own number: as long as it is that buffer and the position is
- *     in it, everything that happened since is there.
+ *     in it, everything that happened since is there. What was covered when it was kept may not be any more, and the other way round, since commits are
+ *     dropped that nobody needs: so where both are known (the row is in the log, the buffer's end is of the same history) either is good.
  */
 #include "feed_bridge.h"
 
@@ -208,10 +209,21 @@ static rhei_status beside_stamp(struct change_source *base, int64_t position, st
         (void)feed_bridge_step(beside->config.bridge, NULL);
         buffer->ops->state(buffer, &state);
     }
-    bool covered = state.last > state.pruned && position >= state.horizon && position <= state.position;
-    rhei_status status = upstream->ops->stamp(upstream, covered ? 0 : position, stamp, error);
-    if (status == RHEI_OK && covered)
-        stamp->row = beside->config.id(beside->config.id_context);
+    bool covered = position > 0 && state.last > state.pruned && position >= state.horizon &&
+                   position <= state.position; /* before the first change there is nothing to tell apart */
+    uint64_t id = beside->config.id(beside->config.id_context);
+    rhei_status status = upstream->ops->stamp(upstream, position, stamp, covered ? NULL : error);
+    if (!covered) {
+        if (status == RHEI_OK && position <= state.position && is_same_history(beside, &state))
+            stamp->also = id;
+        return status;
+    }
+    uint64_t row = status == RHEI_OK ? stamp->row : 0;
+    status = upstream->ops->stamp(upstream, 0, stamp, error);
+    if (status == RHEI_OK) {
+        stamp->row = id;
+        stamp->also = row;
+    }
     return status;
 }
 

@@ -213,7 +213,7 @@ def test_a9_histories_are_those_of_a_model(spawn, path, folder, settings, python
         check(engine, lives.world)
 
 
-@pytest.mark.parametrize("where", ("disk",))
+@pytest.mark.parametrize("where", ("disk", "disk, buffer"))
 def test_a9_history_survives_kill_anywhere(spawn, path, folder, settings, python_writer, rng, long, where):
     lives = Lives(path, rng, settings, *places(folder, where))
     engine = lives.open(spawn)
@@ -238,3 +238,27 @@ def test_a9_history_survives_kill_anywhere(spawn, path, folder, settings, python
         check(engine, lives.world)
         engine.kill() if rng.randrange(2) else engine.close()
     assert deaths > 0
+
+
+def test_a9_a_history_before_the_first_change_goes_on_beside_a_buffer(spawn, path, folder, settings):
+    """The checkpoint of a file without changes is known again, whether the buffer has come to have some or not."""
+    places_of = dict(config_file=settings, olap_path=folder / "mirror", rocksdb_cdc_path=folder / "changes", checkpoint_interval_ms=86400000)
+    for life in range(3):
+        engine = spawn()
+        engine.open(path, prefer_olap=True, threads=1, **places_of)
+        if life == 0:
+            engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+            engine.initial_sync()
+            engine.close()
+            continue
+        engine.initial_sync()
+        engine.execute("INSERT INTO t VALUES (?, 0)", life)
+        engine.execute("UPDATE t SET v = v + 1")
+        engine.sync()
+        engine.kill()
+    engine = spawn()
+    engine.open(path, prefer_olap=True, threads=1, **places_of)
+    engine.initial_sync()
+    assert engine.olap("SELECT id, v, _rhei_operation FROM t_history ORDER BY _rhei_seq, id").rows == [
+        (1, 0, "I"), (1, 1, "U"), (2, 0, "I"), (1, 2, "U"), (2, 1, "U")]
+    engine.close()

@@ -179,8 +179,7 @@ static void test_relative_folders_are_those_of_the_opening(void **state)
     assert_int_equal(chdir(place->fixture.folder), 0);
     FILE *file = fopen("sub/rhei.toml", "w");
     assert_non_null(file);
-    assert_true(fputs("[engine]\nsync_mode = \"temporal\"\nolap_path = \"mirror\"\nrocksdb_cdc_path = \"buffer\"\n",
-                      file) >= 0);
+    assert_true(fputs("[engine]\nsync_mode = \"temporal\"\nolap_path = \"mirror\"\n", file) >= 0);
     assert_int_equal(fclose(file), 0);
     struct rhei_config config = {.struct_size = sizeof config, .config_file = "sub/rhei.toml"};
     assert_int_equal(rhei_open("test.db", &config, &place->fixture.db, NULL), RHEI_OK);
@@ -191,7 +190,6 @@ static void test_relative_folders_are_those_of_the_opening(void **state)
     must_be(place->fixture.db, "SELECT v FROM t_history ORDER BY _rhei_seq", "i1\ni2\n");
     rhei_close(&place->fixture.db);
     assert_int_equal(rmdir("mirror"), -1); /* nothing was made here */
-    assert_int_equal(rmdir("buffer"), -1);
     assert_int_equal(chdir(here), 0);
     open_place(place, RHEI_SYNC_TEMPORAL);
     must_be(place->fixture.db, "SELECT v FROM t_history ORDER BY _rhei_seq", "i1\ni2\n");
