@@ -201,16 +201,10 @@ static rhei_status apply_make_triggers(struct capture *capture, const struct cap
 }
 
 /* The application wants it, whether anybody registers it or not. */
-static bool apply_is_named(const struct oltp *oltp, const char *table)
-{
-    return oltp->config.auto_register ||
-           (oltp->config.named != NULL && oltp->config.named(oltp->config.named_context, table));
-}
-
 static bool apply_is_wanted(const struct capture *capture, const char *table, const struct capture_registered *found)
 {
     /* what is captured stays captured until it is released by name (R3) */
-    return found->wanted >= 0 ? found->wanted > 0 : found->id != 0 || apply_is_named(capture->oltp, table);
+    return found->wanted >= 0 ? found->wanted > 0 : found->id != 0 || capture_is_named(capture->oltp, table);
 }
 
 static rhei_status apply_stop(struct capture *capture, struct capture_table_schema *table,
@@ -625,70 +619,6 @@ static rhei_status apply_all(struct capture *capture)
     return status;
 }
 
-/* What others have captured and nobody asked for by name isn't mirrored by an engine that registers nothing by itself. */
-static void apply_narrow(const struct oltp *oltp, struct oltp_schema *schema)
-{
-    bool numbered = oltp_captures(oltp) || oltp_follows(oltp);
-    for (uint32_t i = 0; i < capture_schema_work_count(schema) && numbered; i++) {
-        struct capture_table_schema *table = capture_schema_work(schema, i);
-        table->number = table->table.source.id;
-        if (table->number < (uint32_t)1 << 31 && table->number > schema->highest_number)
-            schema->highest_number = table->number;
-        if (table->number != 0 && !table->by_name && !apply_is_named(oltp, table->table.source.name)) {
-            table->table.source.id = 0;
-            table->table.source.unmirrored_reason = "it is not registered";
-        }
-    }
-}
-
-/* The catalog's tables, now that their numbers are known. */
-static rhei_status apply_seal(struct oltp_schema *schema, struct rhei_error *error)
-{
-    /* a derived one has what its base had already */
-    struct capture_table *tables = (struct capture_table *)(uintptr_t)schema->catalog.tables;
-    if (tables == NULL)
-        tables = base_arena_alloc(&schema->arena, ((size_t)schema->catalog.table_count + 1) * sizeof *tables);
-    if (tables == NULL)
-        return error_no_memory(error);
-    for (uint32_t i = 0; i < capture_schema_work_count(schema); i++) {
-        struct capture_table_schema *table = capture_schema_work(schema, i);
-        table->before = NULL;
-        tables[table - schema->tables] = table->table;
-    }
-    schema->catalog.tables = tables;
-    schema->derived = false;
-    schema->gone = NULL;
-    return RHEI_OK;
-}
-
-static void apply_none(struct oltp_schema *schema)
-{
-    for (uint32_t i = 0; i < capture_schema_work_count(schema); i++) {
-        struct source_table *source = &capture_schema_work(schema, i)->table.source;
-        if (source->id == 0 && source->unmirrored_reason == NULL)
-            source->unmirrored_reason = "its changes are not captured";
-    }
-}
-
-/* Where nothing is captured: numbers of this handle alone, new ones with every schema (T3 of capture_still.c). */
-static void apply_still_number(struct oltp *oltp, struct oltp_schema *schema)
-{
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++) {
-        struct capture_table *table = &schema->tables[i].table;
-        table->captured = table->source.unmirrored_reason == NULL;
-        table->source.id =
-            table->captured ? atomic_fetch_add_explicit(&capture_of(oltp)->still_ids, 1, memory_order_relaxed) + 1 : 0;
-    }
-}
-
-static bool apply_numbered_any(const struct oltp_schema *schema)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < schema->catalog.table_count; i++)
-        any |= schema->tables[i].table.source.id != 0;
-    return any;
-}
-
 /* What others capture, at the opening of a handle that would follow it. Where it isn't as it must be, nothing is followed. */
 static rhei_status apply_settle_follow(struct oltp *oltp, struct oltp_schema *schema, rhei_status status,
                                        struct rhei_error *error)
@@ -697,7 +627,7 @@ static rhei_status apply_settle_follow(struct oltp *oltp, struct oltp_schema *sc
     if (!first || status == RHEI_NO_MEMORY)
         return status;
     bool whole = schema->pieces == CAPTURE_PIECES && schema->has_log;
-    oltp->config.follow = status == RHEI_OK && whole && apply_numbered_any(schema);
+    oltp->config.follow = status == RHEI_OK && whole && capture_is_numbered(schema);
     error_clear(error);
     return RHEI_OK;
 }
@@ -724,10 +654,8 @@ rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection,
     if (oltp_follows(oltp))
         status = apply_settle_follow(oltp, schema, status, error);
     if (status == RHEI_OK && !oltp_captures(oltp) && !oltp_follows(oltp))
-        apply_still_number(oltp, schema);
-    apply_narrow(oltp, schema);
-    apply_none(schema);
-    return status == RHEI_OK ? apply_seal(schema, error) : status;
+        capture_number_still(oltp, schema);
+    return status == RHEI_OK ? capture_seal(oltp, schema, error) : status;
 }
 
 /* *redefined: it may be another schema now than the one that was read or derived. */
@@ -778,14 +706,11 @@ static rhei_status apply_apply(struct oltp *oltp, enum capture_cause cause, stru
     if (status == RHEI_OK && oltp->config.capture)
         status = apply_write(oltp, cause, schema, scope, &redefined, error);
     if (status == RHEI_OK && !oltp_captures(oltp))
-        apply_still_number(oltp, schema);
+        capture_number_still(oltp, schema);
     if (status == RHEI_OK && redefined)
         status = capture_schema_reread(writer, schema, error);
-    if (status == RHEI_OK) {
-        apply_narrow(oltp, schema);
-        apply_none(schema);
-        status = apply_seal(schema, error);
-    }
+    if (status == RHEI_OK)
+        status = capture_seal(oltp, schema, error);
     if (status != RHEI_OK) {
         capture_schema_release(schema);
         return status;

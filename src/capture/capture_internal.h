@@ -285,6 +285,12 @@ rhei_status capture_registry_retire_named(struct oltp *oltp, const char *name, s
 /* With the writer held, in a transaction: removes rows that nobody needs any more; few log rows must be left. */
 rhei_status capture_registry_trim(struct oltp *oltp, struct rhei_error *error);
 
+/* The end of settling (capture_seal.c): the tables' numbers and reasons, and the catalog. */
+rhei_status capture_seal(struct oltp *oltp, struct oltp_schema *schema, struct rhei_error *error);
+/* Where nothing is captured: numbers of this handle alone, new ones with every schema (T3 of capture_still.c). */
+void capture_number_still(struct oltp *oltp, struct oltp_schema *schema);
+bool capture_is_numbered(const struct oltp_schema *schema); /* any table */
+bool capture_is_named(const struct oltp *oltp, const char *table);
 /* Numbers from the registry for every table whose capture is as it must be; *complete: nothing is left to do. */
 rhei_status capture_match(struct oltp *oltp, struct oltp_connection *connection, struct oltp_schema *schema,
                           bool *complete, struct rhei_error *error);

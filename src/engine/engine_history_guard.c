@@ -7,21 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/base_map.h"
 #include "engine/engine_history.h"
 #include "engine/engine_history_parts.h"
 
 enum { NAME_MOST = 256 };
-
-static bool is_in_file(const struct capture_catalog *catalog, const char *name)
-{
-    if (engine_file_table(catalog, name) != NULL)
-        return true;
-    for (uint32_t v = 0; v < catalog->view_count; v++)
-        if (base_fold_compare(catalog->views[v].name, name) == 0)
-            return true;
-    return false;
-}
 
 static bool keeps_or_kept(struct rhei_db *db, const struct capture_catalog *catalog, const char *table)
 {
@@ -46,7 +35,7 @@ bool engine_history_of(struct rhei_db *db, const char *name, size_t len, char *t
     (void)snprintf(table, size, "%.*s", (int)(len - more), name);
     if (capture_catalog_take(db->oltp, &catalog, NULL) != RHEI_OK)
         return false;
-    bool is = !is_in_file(catalog, copy) && keeps_or_kept(db, catalog, table);
+    bool is = engine_file_find(catalog, copy) == ENGINE_FOUND_NOTHING && keeps_or_kept(db, catalog, table);
     capture_catalog_release(&catalog);
     return is;
 }

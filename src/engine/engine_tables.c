@@ -77,14 +77,6 @@ static rhei_status create_text(const char *table, const struct rhei_column *colu
     return sql->failed ? error_no_memory(error) : RHEI_OK;
 }
 
-const struct capture_table *engine_file_table(const struct capture_catalog *catalog, const char *name)
-{
-    for (uint32_t t = 0; t < catalog->table_count; t++)
-        if (catalog->tables[t].schema == NULL && base_fold_compare(catalog->tables[t].source.name, name) == 0)
-            return &catalog->tables[t];
-    return NULL;
-}
-
 static rhei_status compare_columns(rhei_db *db, const char *table, const struct rhei_column *columns, size_t count,
                                    struct rhei_error *error)
 {
