@@ -17,7 +17,8 @@ enum {
     READ_POOL_DEFAULT = 4,
     BATCH_ROWS_DEFAULT = 65536
 };
-enum { WARM_ROWS = 5000 }; /* below that SQLite answers in any case (ROUTE_FEW_ROWS) */
+#define CLOSE_CATCHES_UP_NS ((int64_t)2000000000) /* a close waits no longer for the column store */
+enum { WARM_ROWS = 5000 };                        /* below that SQLite answers in any case (ROUTE_FEW_ROWS) */
 #define LOG_LIMIT_DEFAULT 50000000u
 #define WAL_LIMIT_DEFAULT (64u << 20)
 
@@ -329,6 +330,17 @@ rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_d
     return RHEI_OK;
 }
 
+/*
+ * The last changes become versions while their log can be read: another program may change the schema before the next opening, and then
+ * they would be told by their outcome alone.
+ */
+static void keep_last_versions(struct rhei_db *db)
+{
+    if (db->keeps_history && db->sync != NULL && db->checkpoint != NULL && !db->config.read_only &&
+        sync_is_running(db->sync))
+        (void)sync_wait_latest(db->sync, base_now_ns() + CLOSE_CATCHES_UP_NS, NULL, NULL);
+}
+
 void rhei_close(rhei_db **db)
 {
     if (db == NULL || *db == NULL)
@@ -337,6 +349,7 @@ void rhei_close(rhei_db **db)
     *db = NULL;
     /* First whatever works in the background; then the readers of the mirror; then the mirror; SQLite last. */
     oltp_upkeep_ends(closing->oltp, true);
+    keep_last_versions(closing);
     if (closing->sync != NULL && closing->checkpoint != NULL && !closing->config.read_only)
         sync_forget(closing->sync); /* what is in a folder lasts longer than this handle */
     if (closing->sync != NULL)

@@ -111,6 +111,25 @@ static void test_a9_history_survives_a_close(void **state)
     must_be(place->fixture.db, "SELECT id, v FROM t FOR SYSTEM_TIME AS OF '2100-01-01'", "i1|i1000\n");
 }
 
+/* All that was written before a close is a version, though the schema changes before the folder is opened again. */
+static void test_a9_a_close_leaves_no_version_to_the_log(void **state)
+{
+    enum { TIMES = 3, VERSIONS = 60 };
+    struct place *place = *state;
+    char command[SQL_BYTES], sql[SQL_BYTES];
+    must_execute(place->fixture.db, "INSERT INTO t VALUES (1, 0, 'one')");
+    for (int time = 1; time <= TIMES; time++) {
+        for (int i = 0; i < VERSIONS; i++)
+            must_execute(place->fixture.db, "UPDATE t SET v = v + 1");
+        rhei_close(&place->fixture.db);
+        snprintf(command, sizeof command, "sqlite3 '%s' 'ALTER TABLE t ADD COLUMN z%d'", place->fixture.path, time);
+        assert_int_equal(system(command), 0);
+        open_place(place, RHEI_SYNC_TEMPORAL);
+        snprintf(sql, sizeof sql, "i%d\n", 1 + time * VERSIONS);
+        must_be(place->fixture.db, "SELECT count(DISTINCT v) FROM t_history", sql);
+    }
+}
+
 /* What others did while no engine looked, and took the log with it, is told by the load: at its time. */
 static void test_a9_a_load_goes_on_with_the_history(void **state)
 {
@@ -199,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a9_history_survives_a_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_a_close_leaves_no_version_to_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_a_load_goes_on_with_the_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_a_rebuild_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_another_mode_and_back, setup, teardown),
