@@ -12,8 +12,6 @@
 
 enum {
     INTERVAL_MS = 10000,
-    MOST_CHANGES = 1000000,
-    MOST_BYTES = 64 << 20,
     LOOK_NS = 100000000, /* between two looks whether there is something to do */
     RETRY_MS = 5000,     /* after a failure, at least */
 };
@@ -173,9 +171,9 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
     if (checkpoint->config.interval_ms == 0)
         checkpoint->config.interval_ms = INTERVAL_MS;
     if (checkpoint->config.most_changes == 0)
-        checkpoint->config.most_changes = MOST_CHANGES;
+        checkpoint->config.most_changes = CHECKPOINT_MOST_CHANGES;
     if (checkpoint->config.most_bytes == 0)
-        checkpoint->config.most_bytes = MOST_BYTES;
+        checkpoint->config.most_bytes = CHECKPOINT_MOST_BYTES;
     base_mutex_init(&checkpoint->run_lock);
     base_mutex_init(&checkpoint->lock);
     base_cond_init(&checkpoint->wake);

@@ -14,6 +14,7 @@
 
 struct checkpoint;
 
+enum { CHECKPOINT_MOST_CHANGES = 1000000, CHECKPOINT_MOST_BYTES = 64 << 20 }; /* the defaults of what is below */
 struct checkpoint_config {
     struct mirror *mirror;        /* borrowed, as the next three */
     struct change_source *source; /* has stamps */

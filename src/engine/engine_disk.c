@@ -38,6 +38,24 @@ static rhei_status open_store(struct rhei_db *db, struct rhei_error *error)
     return store_local_open(&store, &db->store, error);
 }
 
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The change log goes back to the newest checkpoint, so one is due well before the log would reach a limit for want of it. */
+static void keep_log_within_limits(const struct rhei_config *limits, struct checkpoint_config *config)
+{
+    enum { ROW_BYTES = 64 /* that a change has in the log, about, at least */ };
+    config->most_changes = lesser(CHECKPOINT_MOST_CHANGES, limits->log_limit_rows / 2 + 1);
+    if (limits->log_limit_bytes > 0) {
+        config->most_changes = lesser(config->most_changes, limits->log_limit_bytes / ROW_BYTES / 2 + 1);
+        config->most_bytes = lesser(CHECKPOINT_MOST_BYTES, limits->log_limit_bytes / 2);
+    }
+    if (limits->log_limit_age_s > 0)
+        config->interval_ms = (uint32_t)lesser(config->interval_ms, (uint64_t)limits->log_limit_age_s * 1000 / 2);
+}
+
 static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
 {
     struct checkpoint_restored restored;
@@ -50,6 +68,7 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
                                        .log = &db->log,
                                        .fault = db->config.fault,
                                        .fault_context = db->config.fault_context};
+    keep_log_within_limits(&db->config, &config);
     rhei_status status = checkpoint_open(&config, &db->checkpoint, &restored, error);
     if (status != RHEI_OK)
         return status;

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -55,6 +56,22 @@ def test_a7_block_slows_writers_down_to_the_mirrors_pace(path, open_engine):
     assert_mirror(engine, path)
     status = engine.status()
     assert status["log_refused"] == 0 and status["log_cut"] == 0
+
+
+@pytest.mark.parametrize("limit", [{"log_limit_rows": 1000}, {"log_limit_bytes": 65536}])
+@pytest.mark.parametrize("policy", ["block", "detach"])
+def test_a7_a_folder_is_written_before_the_log_is_full_for_want_of_it(path, open_engine, tmp_path, policy, limit):
+    """The log goes back to the newest checkpoint, and the next one is a minute away by the clock."""
+    make_rows(path, 10)
+    engine = open_engine(olap_path=tmp_path / "mirror", checkpoint_interval_ms=60000, log_limit_policy=policy,
+                         busy_timeout_ms=5000, **limit)
+    engine.initial_sync()
+    for _ in range(200):
+        engine.execute(burst(50))
+        time.sleep(0.005)
+    status = engine.status()
+    assert status["log_refused"] == 0 and status["log_cut"] == 0
+    assert_mirror(engine, path)
 
 
 def test_a7_block_without_a_sync_refuses_and_a_sync_makes_room(path, open_engine):
