@@ -115,6 +115,14 @@ static uint64_t changes_since(const struct checkpoint *checkpoint, int64_t posit
     return now > position ? (uint64_t)(now - position) : 0;
 }
 
+/* A table was built since the last one, of which the folder has nothing, so that its history would begin anew after a crash. */
+static bool is_built(const struct checkpoint *checkpoint, uint64_t built, int64_t waited_ns)
+{
+    enum { PAUSES = 8 /* as long as the last one took: many builds in a row don't make it write all the time */ };
+    return checkpoint->built != NULL && checkpoint->built(checkpoint->built_context) != built &&
+           waited_ns >= checkpoint->status.duration_ns * PAUSES;
+}
+
 /* So much came since the newest that it isn't waited for the next one's time; or memory is short. */
 static bool is_urgent(const struct checkpoint *checkpoint, int64_t position, uint64_t bytes)
 {
@@ -128,7 +136,7 @@ static void thread_main(void *argument)
     struct checkpoint *checkpoint = argument;
     int64_t interval_ns = (int64_t)checkpoint->config.interval_ms * 1000000;
     int64_t last_ns = base_now_ns();
-    uint64_t bytes = mirror_written_bytes(checkpoint->config.mirror);
+    uint64_t bytes = mirror_written_bytes(checkpoint->config.mirror), built = 0;
     base_mutex_lock(&checkpoint->lock);
     while (!checkpoint->stopping) {
         base_cond_wait_until(&checkpoint->wake, &checkpoint->lock, base_now_ns() + LOOK_NS);
@@ -136,8 +144,10 @@ static void thread_main(void *argument)
         int64_t position = checkpoint->status.position, waited_ns = base_now_ns() - last_ns;
         int64_t least_ns =
             failing && interval_ns < RETRY_MS * INT64_C(1000000) ? RETRY_MS * INT64_C(1000000) : interval_ns;
+        bool new_table = is_built(checkpoint, built, waited_ns);
         base_mutex_unlock(&checkpoint->lock);
-        if (waited_ns >= least_ns || (!failing && is_urgent(checkpoint, position, bytes))) {
+        if (waited_ns >= least_ns || (!failing && (new_table || is_urgent(checkpoint, position, bytes)))) {
+            built = checkpoint->built != NULL ? checkpoint->built(checkpoint->built_context) : 0;
             bytes = mirror_written_bytes(checkpoint->config.mirror);
             (void)checkpoint_run(checkpoint, NULL);
             last_ns = base_now_ns();
@@ -188,6 +198,12 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
         checkpoint_evict_init(checkpoint);
     *result = checkpoint;
     return status;
+}
+
+void checkpoint_watch_builds(struct checkpoint *checkpoint, uint64_t (*built)(void *context), void *context)
+{
+    checkpoint->built = built;
+    checkpoint->built_context = context;
 }
 
 void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *context, int64_t position), void *context)

@@ -66,6 +66,8 @@ void checkpoint_exchange(struct checkpoint *checkpoint,
                          void *context);
 /* Called where a segment can't be written because its file is gone: its table has to be built again. Before start. */
 void checkpoint_tell_damage(struct checkpoint *checkpoint, void (*mend)(void *context), void *context);
+/* `built` counts the tables that were built: when it grew, a checkpoint is made soon. Before checkpoint_start(). */
+void checkpoint_watch_builds(struct checkpoint *checkpoint, uint64_t (*built)(void *context), void *context);
 /* The background thread. */
 rhei_status checkpoint_start(struct checkpoint *checkpoint, struct rhei_error *error);
 /* A checkpoint of what is published now, unless there is one already; then segments go from memory, if too many are there. One at a time. */

@@ -54,6 +54,8 @@ struct checkpoint {
     void *durable_context;
     void (*mend)(void *context);
     void *mend_context;
+    uint64_t (*built)(void *context); /* tables that were built; may be NULL */
+    void *built_context;
 
     /* Eviction's (checkpoint_evict.c), under run_lock. */
     void (*exchange)(void *context, void (*run)(void *run_context), void *run_context);

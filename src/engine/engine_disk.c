@@ -160,6 +160,11 @@ rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *err
                      db->disk_message);
 }
 
+static uint64_t built(void *context)
+{
+    return sync_built(context);
+}
+
 static void durable(void *context, int64_t position)
 {
     sync_durable(context, position);
@@ -180,6 +185,8 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
     if (db->checkpoint == NULL)
         return RHEI_OK;
     checkpoint_tell(db->checkpoint, durable, db->sync);
+    if (db->keeps_history)
+        checkpoint_watch_builds(db->checkpoint, built, db->sync);
     checkpoint_exchange(db->checkpoint, exchange, db->sync);
     checkpoint_tell_damage(db->checkpoint, mend, db->sync);
     return background ? checkpoint_start(db->checkpoint, error) : RHEI_OK;

@@ -4,10 +4,13 @@ between statements; the history is the one that a naive model of the same statem
 On disk every version is there, whatever died when. In memory a history begins with each opening, so there each life is a history of its own.
 """
 
+import json
+
 import pytest
 
 import foreign
 from rhei_engine import EngineDied
+from test_processes import wait_until
 
 KEYS = 8
 SCHEMA = """
@@ -262,3 +265,29 @@ def test_a9_a_history_before_the_first_change_goes_on_beside_a_buffer(spawn, pat
     assert engine.olap("SELECT id, v, _rhei_operation FROM t_history ORDER BY _rhei_seq, id").rows == [
         (1, 0, "I"), (1, 1, "U"), (2, 0, "I"), (1, 2, "U"), (2, 1, "U")]
     engine.close()
+
+
+def checkpoints(engine):
+    return json.loads(engine.info())["disk"]["checkpoints"]
+
+
+def test_a9_a_new_tables_history_survives_a_kill_before_the_next_interval(spawn, path, folder):
+    """Its table is in the folder soon after it was loaded; what follows comes from the change log."""
+    config = {"config_file": folder / "rhei.toml", "checkpoint_interval_ms": 60000}
+    (folder / "rhei.toml").write_text(f'[engine]\nsync_mode = "temporal"\nolap_path = "{folder / "mirror"}"\n')
+    asked = "SELECT v, _rhei_operation, _rhei_seq FROM {} ORDER BY _rhei_seq"
+    engine = spawn()
+    engine.open(path, **config)
+    for table in ("first", "second"):
+        made = checkpoints(engine)
+        engine.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, v)")
+        engine.initial_sync()
+        wait_until(lambda: checkpoints(engine) > made, what="the table in the folder")
+        for i in range(5):
+            engine.execute(f"INSERT OR REPLACE INTO {table} VALUES (1, {i})")
+        before = engine.query(asked.format(f"{table}_history")).rows
+        engine.kill()
+        engine = spawn()
+        engine.open(path, **config)
+        engine.initial_sync()
+        assert engine.query(asked.format(f"{table}_history")).rows == before
