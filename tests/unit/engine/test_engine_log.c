@@ -151,9 +151,8 @@ static void test_a8_a_consumer_in_the_midst_of_a_unit_holds_no_write_ahead_log(v
     /* and it doesn't hold the change log beyond its limit: it is cut off, and told so */
     must_execute(fixture.db, "UPDATE t SET v = 5 WHERE id <= 5000");
     time_t limit = time(NULL) + LONG_S;
-    while (metric("rhei_cdc_log_rows") > 1001)
+    while (metric("rhei_cdc_log_rows") > 1001 || metric("rhei_cdc_log_cut_total") <= 0) /* counted once it is done */
         assert_true(time(NULL) < limit);
-    assert_true(metric("rhei_cdc_log_cut_total") > 0);
     assert_null(must_tell(changes, RHEI_CHANGE_LOST).table);
     must_tell(changes, RHEI_CHANGE_COMMIT);
     rhei_changes_close(&changes);
