@@ -184,8 +184,11 @@ static rhei_status hooks_after_ddl(struct oltp *oltp, const struct oltp_ddl *ddl
 {
     int64_t cookie = 0;
     rhei_status status = oltp_query_int(oltp->writer, "PRAGMA main.schema_version", 0, &cookie, error);
-    if (status != RHEI_OK || (base != NULL && base->cookie == cookie))
-        return status; /* nothing of main changed: TEMP, ATTACHed, IF NOT EXISTS */
+    bool elsewhere = base != NULL && base->cookie == cookie; /* TEMP, ATTACHed, IF NOT EXISTS */
+    if (status == RHEI_OK)
+        status = capture_hidden_end(oltp, elsewhere, error);
+    if (status != RHEI_OK || elsewhere)
+        return status;
     BASE_INVARIANT(sqlite3_get_autocommit(oltp->writer->db) == 0); /* I6 */
     struct oltp_schema *made = NULL, *known = base == NULL ? capture_schema_hold(oltp) : NULL;
     status = capture_apply(oltp, CAPTURE_BY_US, base == NULL ? known : base,
@@ -198,42 +201,15 @@ static rhei_status hooks_after_ddl(struct oltp *oltp, const struct oltp_ddl *ddl
     return status;
 }
 
-/*
- * ALTER TABLE reads every trigger of the schema anew, and finds the table of each as a statement would: a TEMP one of the same name
- * first, of which the trigger makes no sense. The user's own triggers fail so, too, but ours are none of his business.
- */
-static rhei_status hooks_suspend_hidden(struct oltp *oltp, struct oltp_schema *base, struct rhei_error *error)
-{
-    sqlite3_stmt *stmt = NULL;
-    struct base_buffer names = {0};
-    int rc = sqlite3_prepare_v2(
-        oltp->writer->db,
-        "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name IN (SELECT name COLLATE NOCASE "
-        "FROM temp.sqlite_master WHERE type IN ('table', 'view'))",
-        -1, &stmt, NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        base_buffer_append(&names, (const char *)sqlite3_column_text(stmt, 0),
-                           (size_t)sqlite3_column_bytes(stmt, 0) + 1);
-        rc = SQLITE_OK;
-    }
-    sqlite3_finalize(stmt);
-    rhei_status status = names.failed        ? error_no_memory(error)
-                         : rc == SQLITE_DONE ? RHEI_OK
-                                             : oltp_sqlite_error(oltp->writer, rc, NULL, error);
-    for (size_t at = 0; status == RHEI_OK && at < names.len; at += strlen(names.data + at) + 1)
-        status = capture_suspend(oltp, base, names.data + at, error);
-    base_buffer_reset(&names);
-    return status;
-}
-
 static rhei_status hooks_before_ddl(struct oltp *oltp, struct oltp_schema *made, const struct oltp_ddl *ddl,
                                     struct oltp_schema **base, struct rhei_error *error)
 {
     *base = hooks_base(oltp, made);
-    if (ddl->altered == NULL)
-        return RHEI_OK;
-    rhei_status status = capture_suspend(oltp, *base, ddl->altered, error);
-    return status == RHEI_OK ? hooks_suspend_hidden(oltp, *base, error) : status;
+    rhei_status status = capture_hidden_begin(oltp, error);
+    if (status != RHEI_OK || ddl->altered == NULL)
+        return status;
+    status = capture_suspend(oltp, *base, ddl->altered, error);
+    return status == RHEI_OK ? capture_hidden_suspend(oltp, *base, error) : status;
 }
 
 /* What the transaction's DDL made, unless a ROLLBACK TO took some of it back. */

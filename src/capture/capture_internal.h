@@ -240,6 +240,12 @@ rhei_status capture_apply(struct oltp *oltp, enum capture_cause cause, struct ol
                           struct rhei_error *error);
 /* Drops our triggers of one table, so that an ALTER may touch any column. `base` as above, current. */
 rhei_status capture_suspend(struct oltp *oltp, struct oltp_schema *base, const char *table, struct rhei_error *error);
+/* Around each DDL statement: it may hide nothing of the file behind something TEMP (capture_hidden.c). Holder of the writer. */
+rhei_status capture_hidden_begin(struct oltp *oltp, struct rhei_error *error);
+/* `elsewhere`: nothing of the file changed. */
+rhei_status capture_hidden_end(struct oltp *oltp, bool elsewhere, struct rhei_error *error);
+/* In front of ALTER TABLE: takes our triggers of hidden tables off, as capture_suspend() does. */
+rhei_status capture_hidden_suspend(struct oltp *oltp, struct oltp_schema *base, struct rhei_error *error);
 /* ---- The registry: _rhei_tables and what stands beside it (capture_registry.c). ------------------------------------ */
 
 struct capture_registered {
@@ -365,6 +371,8 @@ struct capture_state {
     bool loaders_used; /* since the maintenance looked last */
 
     uint64_t writer_token;      /* holder of the writer: commit token at which it saw the schema be current, or 0 */
+    bool has_temporary;         /* holder of the writer: something TEMP was made through the handle; and ... */
+    int64_t hidden;             /* ... what it hid before the DDL statement that runs */
     int64_t seen_ms;            /* holder of the writer: when this engine's position was last written */
     sqlite3_stmt *upkeep[5];    /* holder of the writer: of pruning (capture_prune.c) */
     atomic_uint upkeep_commits; /* of pruning and signs of life: they change no table */

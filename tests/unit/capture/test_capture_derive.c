@@ -89,7 +89,10 @@ static void test_a11_a_ddl_touches_its_own_table(void **state)
     struct test_mirror *mirror = test_mirror_new(&test);
     test_mirror_check(mirror);
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        costs(&test, changes[i], 1, 1);
+        if (strncmp(changes[i], "CREATE TEMP", 11) == 0) /* what hides a table is made by the native connection only */
+            assert_int_equal(sqlite3_exec(test.oltp->writer->db, changes[i], NULL, NULL, NULL), SQLITE_OK);
+        else
+            costs(&test, changes[i], 1, 1);
         if (i % 3 == 0) {
             test_write(&test, "INSERT INTO t5(a, b) VALUES(random(), random())");
             test_mirror_check(mirror);

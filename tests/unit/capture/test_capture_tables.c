@@ -9,6 +9,7 @@
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "oltp/oltp_internal.h"
 
 static int64_t triggers_of(struct oltp_test *test, const char *table)
 {
@@ -108,7 +109,8 @@ static void test_c5_a_temporary_name_hides_no_captured_table(void **state)
         struct test_mirror *mirror = test_mirror_new(&test);
         test_mirror_check(mirror);
         uint32_t id = test_mirror_id(mirror, "a");
-        test_write(&test, hidden[i]);
+        assert_int_equal(sqlite3_exec(test.oltp->writer->db, hidden[i], NULL, NULL, NULL),
+                         SQLITE_OK); /* the native one */
         test_write(&test, "INSERT INTO main.a VALUES(3, 3)");
         test_script(&test, "ALTER TABLE v RENAME COLUMN x TO y; ALTER TABLE v RENAME TO w; ALTER TABLE w ADD COLUMN z;"
                            "ALTER TABLE w DROP COLUMN y; INSERT INTO w VALUES(2, 2)");
@@ -120,6 +122,34 @@ static void test_c5_a_temporary_name_hides_no_captured_table(void **state)
         test_mirror_free(&mirror);
         test_close(&test);
     }
+}
+
+/* All writers of a handle share a connection: what one makes TEMP takes no statement of the others. */
+static void test_c1_nothing_temporary_hides_what_the_file_has(void **state)
+{
+    (void)state;
+    static const char *const hides[] = {
+        "CREATE TEMP TABLE A(q)",        "CREATE TABLE temp.a(q)",        "CREATE TEMPORARY VIEW a AS SELECT 1 AS id",
+        "CREATE TEMP TABLE v(q)",        "CREATE TABLE spare(q)", /* there is a TEMP one */
+        "ALTER TABLE a RENAME TO spare", "CREATE VIEW spare AS SELECT 1",
+    };
+    struct oltp_test test;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    test_open(&test);
+    test_script(&test, "CREATE TABLE a(id INTEGER PRIMARY KEY, x); CREATE VIEW v AS SELECT * FROM a;"
+                       "CREATE TEMP TABLE spare(q); CREATE TEMP TRIGGER a AFTER INSERT ON a BEGIN SELECT 1; END");
+    struct test_mirror *mirror = test_mirror_new(&test);
+    for (size_t i = 0; i < sizeof hides / sizeof *hides; i++) {
+        assert_int_equal(test_try(&test, hides[i], &error), RHEI_EXISTS);
+        assert_non_null(strstr(error.message, "another name"));
+        test_write(&test, "INSERT INTO a(x) VALUES(1)");
+        assert_int_equal(test_int(&test, "SELECT count(*) FROM main.a"), i + 1);
+        test_mirror_check(mirror);
+    }
+    test_write(&test, "DROP TABLE temp.spare");
+    test_write(&test, "CREATE TABLE spare(q)");
+    test_mirror_free(&mirror);
+    test_close(&test);
 }
 
 static void test_c1_a_wide_table_widens_the_log_at_once(void **state)
@@ -545,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_c6_a_schema_change_reaches_only_its_table),
         cmocka_unit_test(test_c6_temporary_objects_change_nothing),
         cmocka_unit_test(test_c5_a_temporary_name_hides_no_captured_table),
+        cmocka_unit_test(test_c1_nothing_temporary_hides_what_the_file_has),
         cmocka_unit_test(test_c1_a_wide_table_widens_the_log_at_once),
         cmocka_unit_test(test_a8_engines_of_different_registration_leave_each_other_alone),
         cmocka_unit_test(test_a8_dead_engines_hold_nothing),
