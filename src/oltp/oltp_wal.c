@@ -31,11 +31,13 @@ uint64_t oltp_wal_bytes(struct oltp_connection *connection)
     return (uint64_t)size;
 }
 
+static const char elsewhere[] = "a reader of another program, or a build, repair or backup of this one,";
+
 /* Since when the oldest reader of this handle has been reading, and what it is. */
 static int64_t wal_oldest(struct oltp *oltp, const char **what)
 {
     int64_t oldest = oltp_readers_oldest(oltp);
-    *what = oldest != INT64_MAX ? "an answer of this handle that was not closed" : "a reader of another program";
+    *what = oldest != INT64_MAX ? "an answer of this handle that was not closed" : elsewhere;
     base_mutex_lock(&oltp->queue_lock);
     if (oltp->in_session && oltp->session_since_ns < oldest) {
         oldest = oltp->session_since_ns;
@@ -52,7 +54,7 @@ static void wal_held(struct oltp *oltp, uint64_t bytes, int64_t now)
     if (oltp->wal_blocked_ns == 0)
         oltp->wal_blocked_ns = now;
     if (oldest > oltp->wal_blocked_ns) { /* none of ours is as old as the trouble */
-        what = "a reader of another program";
+        what = elsewhere;
         oldest = oltp->wal_blocked_ns;
     }
     int64_t age_ms = (now - oldest) / 1000000;
