@@ -203,6 +203,8 @@ void engine_ask_reset(struct engine_ask *ask, struct rhei_rows *rows);
 /* The end of a call that gives a stream: of the rows that the asking with `status` gave. Resets the ask. */
 rhei_status engine_ask_stream(struct engine_ask *ask, rhei_status status, struct rhei_rows **rows,
                               struct ArrowArrayStream *stream, struct rhei_error *error);
+/* Of a statement that writes, as of a time. */
+rhei_status engine_past_is_read(struct rhei_error *error);
 rhei_status engine_ask_sql(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,
                            struct rhei_error *error);
 /* Takes the rows, also when it fails. */

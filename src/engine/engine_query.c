@@ -162,8 +162,16 @@ static rhei_status answer_oltp(struct rhei_rows *rows, const struct engine_ask *
     return RHEI_OK;
 }
 
+rhei_status engine_past_is_read(struct rhei_error *error)
+{
+    return error_set(error, RHEI_READ_ONLY,
+                     "the past can only be read: leave as_of (--as-of) away for a statement that writes");
+}
+
 static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask *ask, struct rhei_error *error)
 {
+    if (ask->as_of != NULL)
+        return engine_past_is_read(error);
     if (ask->route == RHEI_ROUTE_OLAP)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
                          "a statement that writes runs on SQLite: leave the route to auto");

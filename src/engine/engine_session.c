@@ -113,22 +113,28 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     return RHEI_OK;
 }
 
-static bool begins_or_ends(rhei_session *session, const struct engine_ask *ask)
+/* ROUTE_TO_OLTP where that can't be known: SQLite says why. */
+static enum route_target target_of(rhei_session *session, const struct engine_ask *ask)
 {
     struct route_statement *statement = NULL;
     struct route_choice choice;
     struct executor_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
-    bool is = route_statement_get_while(session->db->route, ask->sql, ask->len,
-                                        engine_limits_any(&ask->limits) ? &stop : NULL, &statement, NULL) == RHEI_OK &&
-              route_statement_target(statement, &choice) == ROUTE_TO_SESSION;
+    enum route_target target = ROUTE_TO_OLTP;
+    if (route_statement_get_while(session->db->route, ask->sql, ask->len,
+                                  engine_limits_any(&ask->limits) ? &stop : NULL, &statement, NULL) == RHEI_OK)
+        target = route_statement_target(statement, &choice);
     route_statement_release(&statement);
-    return is;
+    return target;
 }
 
 static rhei_status session_ask(struct rhei_session *session, const struct engine_ask *ask, struct rhei_rows **rows,
                                struct rhei_error *error)
 {
-    if (oltp_session_in_transaction(session->oltp) || begins_or_ends(session, ask))
+    bool inside = oltp_session_in_transaction(session->oltp);
+    enum route_target target = inside && ask->as_of == NULL ? ROUTE_TO_OLTP : target_of(session, ask);
+    if (ask->as_of != NULL && (target == ROUTE_TO_WRITER || target == ROUTE_TO_SESSION))
+        return engine_past_is_read(error);
+    if (inside || target == ROUTE_TO_SESSION)
         return query_in_transaction(session, ask, rows, error);
     return engine_ask_sql(session->db, ask, rows, error);
 }

@@ -23,6 +23,16 @@ def test_a9_the_program_of_the_guide(build, tmp_path):
     assert done.stdout.split("\n")[:-1] == re.findall(r"`([^`]+)`", printed)
 
 
+@pytest.mark.parametrize("write", ["UPDATE t SET v = 9", "DELETE FROM t", "INSERT INTO t VALUES (7, 7) RETURNING id", "DROP TABLE t",
+                                   "WITH x AS (SELECT 1) UPDATE t SET v = 9", "CREATE TABLE u AS SELECT * FROM t"])
+def test_d5_the_past_takes_no_writes(rh, write):
+    (rh.folder / "rhei.toml").write_text('[engine]\nsync_mode = "temporal"\n')
+    rh.run("exec", "--config", "rhei.toml", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1)")
+    done = rh.run("query", "--config", "rhei.toml", "--as-of", "2020-01-01", write, code=1)
+    assert "can only be read" in done.stderr
+    assert rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", "SELECT *, (SELECT count(*) FROM sqlite_schema WHERE name = 'u') FROM t").stdout.split() == ["1,1,0"]
+
+
 def test_as_of_is_refused_in_clear_words(rh):
     rh.run("exec", "CREATE TABLE t (a INTEGER PRIMARY KEY)", "--capture")
     done = rh.run("query", "SELECT * FROM t", "--as-of", "2020-01-01", code=1)
