@@ -8,6 +8,7 @@
 
 #include "base/base_progress.h"
 #include "checkpoint.h"
+#include "checkpoint_format.h"
 
 struct checkpoint_export {
     const struct mirror_snapshot *snapshot; /* borrowed; NULL: of checkpoint_newest */

@@ -83,7 +83,7 @@ static void end(struct base_buffer *out, size_t from)
 void checkpoint_put_head(struct base_buffer *out, const struct checkpoint_head *head)
 {
     put_word(out, first_word);
-    put_word(out, CHECKPOINT_FORMAT);
+    put_word(out, head->stamp.also == 0 ? 1 : CHECKPOINT_FORMAT);
     put_word(out, head->kind);
     put_word(out, head->base);
     put_word(out, head->number);
@@ -92,6 +92,8 @@ void checkpoint_put_head(struct base_buffer *out, const struct checkpoint_head *
     put_word(out, head->next_uid);
     put_word(out, head->stamp.row);
     put_text(out, head->stamp.file);
+    if (head->stamp.also != 0)
+        put_word(out, head->stamp.also);
 }
 
 static void put_column(struct base_buffer *out, const struct source_column *column)
@@ -429,7 +431,7 @@ static bool read_record(struct reader *reader)
     return true;
 }
 
-static void read_head(struct reader *reader, struct checkpoint_head *head)
+static void read_head(struct reader *reader, uint64_t format, struct checkpoint_head *head)
 {
     head->kind = (uint8_t)get_number(reader, UINT8_MAX);
     head->base = get_word(reader);
@@ -442,6 +444,13 @@ static void read_head(struct reader *reader, struct checkpoint_head *head)
     reader->wrong |= strlen(file) >= sizeof head->stamp.file;
     if (!reader->wrong)
         memcpy(head->stamp.file, file, strlen(file) + 1);
+    head->stamp.also = format > 1 ? get_word(reader) : 0;
+}
+
+bool checkpoint_same_row(const struct change_stamp *kept, const struct change_stamp *now)
+{
+    return kept->row == now->row || (kept->also != 0 && (kept->also == now->row || kept->also == now->also)) ||
+           (now->also != 0 && now->also == kept->row);
 }
 
 /* Whether it is what comes next. */
@@ -478,9 +487,9 @@ static rhei_status open_bytes(struct reader *reader, const void *bytes, size_t l
     if (get_word(reader) != first_word || base_checksum(bytes, len - sizeof sum) != sum)
         return damaged(error);
     uint64_t format = get_word(reader);
-    if (format != CHECKPOINT_FORMAT)
+    if (format == 0 || format > CHECKPOINT_FORMAT)
         return format > CHECKPOINT_FORMAT ? too_new(error) : damaged(error);
-    read_head(reader, &found);
+    read_head(reader, format, &found);
     if (reader->wrong || !goes_on(head, &found))
         return damaged(error);
     *head = found;

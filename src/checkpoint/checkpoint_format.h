@@ -3,7 +3,8 @@
  * The bytes of a manifest and of a delta: a head, records, and a checksum of all of it. Both have the same records, and reading a
  * checkpoint is applying those of the manifest and then those of each delta to a model. Pure: bytes in, bytes out. Owner thread.
  *
- *   head     "RHEICKP1", format, kind, base, number, position, time, next segment, row of the stamp, file of the stamp
+ *   head     "RHEICKP1", format, kind, base, number, position, time, next segment, row of the stamp, file of the stamp; in format 2
+ *            what proves the same as the row, too (beside a change buffer; without one a head is of format 1)
  *   record   what | length of what follows, in words of 64 bits; everything is little-endian and padded to 8
  *   end      XXH64 of everything before it
  *
@@ -19,7 +20,7 @@
 #include "port/source_table.h"
 
 enum {
-    CHECKPOINT_FORMAT = 1,
+    CHECKPOINT_FORMAT = 2, /* the newest; 1 is written where it says all */
     CHECKPOINT_DEAD_WORDS = SEGMENT_MOST_ROWS / 64,
 };
 
@@ -94,7 +95,9 @@ struct checkpoint_model {
  * version. RHEI_NO_MEMORY.
  */
 rhei_status checkpoint_apply(struct checkpoint_model *model, const void *bytes, size_t len, struct rhei_error *error);
-/* The same of the head alone, which goes on from *head (base 0: nothing is known, and it is a manifest). */
+/* The stamp that was kept is of the state that has this one now. */
+bool checkpoint_same_row(const struct change_stamp *kept, const struct change_stamp *now);
+/* The same as checkpoint_apply of the head alone, which goes on from *head (base 0: nothing is known, and it is a manifest). */
 rhei_status checkpoint_read_head(const void *bytes, size_t len, struct checkpoint_head *head, struct rhei_error *error);
 void checkpoint_model_reset(struct checkpoint_model *model);
 

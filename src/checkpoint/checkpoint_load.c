@@ -180,7 +180,7 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
         wrong =
             "the database file doesn't have the change that it ends with: the file was restored, or went on without "
             "it; the mirror is built anew";
-    else if (status == RHEI_OK && stamp.row != head->stamp.row && (stamp.also == 0 || stamp.also != head->stamp.row))
+    else if (status == RHEI_OK && !checkpoint_same_row(&head->stamp, &stamp))
         wrong = "the database file has another history than it: the file was restored or replaced; the mirror is built "
                 "anew";
     if (wrong != NULL) {

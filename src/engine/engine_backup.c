@@ -109,7 +109,7 @@ static rhei_status try_theirs(struct backup *backup, struct rhei_error *error)
                          "the folder \"%s\" (olap_path) has the column store of another database file",
                          backup->db->olap_path);
     status = capture_backup_stamp(backup->file, backup->mirror_position, &backup->stamp, error);
-    if (status == RHEI_OK && theirs.row != backup->stamp.row && backup->db->buffer_path == NULL)
+    if (status == RHEI_OK && !checkpoint_same_row(&theirs, &backup->stamp) && backup->db->buffer_path == NULL)
         status = error_set(error, RHEI_NOT_FOUND, "the change that it ends with isn't the one in the log");
     return status;
 }

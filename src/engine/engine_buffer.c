@@ -109,6 +109,15 @@ static int64_t applied(void *context)
     return sync != NULL && sync_is_running(sync) ? sync_position(sync) : INT64_MAX;
 }
 
+/* While the mirror's folder is being opened nobody knows yet how far its checkpoint is. */
+static int64_t needed(void *context)
+{
+    const struct engine_buffer *own = context;
+    if (own->db->sync != NULL)
+        return sync_needed(own->db->sync);
+    return own->db->olap_path != NULL && own->db->config.olap_backend != RHEI_OLAP_NONE ? 0 : INT64_MAX;
+}
+
 static rhei_status read_from(void *context, int64_t *position, struct rhei_error *error)
 {
     const struct engine_buffer *own = context;
@@ -147,6 +156,7 @@ static rhei_status open_bridge(struct engine_buffer *own, struct rhei_error *err
                                                    .keeps = db->config.log_limit_policy != RHEI_LOG_LIMIT_DETACH},
                                         .limited = limited,
                                         .applied = applied,
+                                        .needed = needed,
                                         .read_from = read_from,
                                         .durable = durable,
                                         .restarted = restarted,

@@ -6,6 +6,7 @@
  *   B2. The buffer forgets nothing that a follower or reader needs, up to its limit.
  *   B3. A step that fails leaves the source as it was: its log grows, and nobody else notices. It is tried again.
  *   B4. What a live follower hasn't applied stays in the source too, so that it needn't read it twice, unless it is far behind.
+ *   B5. What was in the source before the buffer began isn't in the buffer: it stays where it is until the follower needs nothing of it.
  */
 #include "feed_bridge.h"
 
@@ -35,6 +36,7 @@ struct feed_bridge {
     struct feed_pump pump;
     int64_t told, pruned_ns, dropped_ns; /* durable() was told this; when the two were last pruned */
     int64_t forgotten_to;                /* the source forgot up to here: somebody else may need the rest */
+    int64_t begun;                       /* B5: what follows is in the buffer, or was; -1: nothing was moved yet */
     bool pumped;
     struct feed_limit limit;
     bool over;       /* the limits, that is */
@@ -68,6 +70,7 @@ static rhei_status restart(struct feed_bridge *bridge, const char *why, struct r
     bridge->pump.known = false;
     bridge->told = 0;
     bridge->forgotten_to = 0;
+    bridge->begun = -1;
     return status;
 }
 
@@ -97,6 +100,8 @@ static rhei_status pump(struct feed_bridge *bridge, struct rhei_error *error)
     bridge->pumped = bridge->pumped || status == RHEI_OK;
     struct change_buffer_state state;
     bridge->config.buffer->ops->state(bridge->config.buffer, &state);
+    if (status == RHEI_OK && bridge->begun < 0)
+        bridge->begun = state.position;
     feed_limit_note(&bridge->limit, state.position, base_now_ns());
     if (status != RHEI_OK && error != NULL)
         *error = why;
@@ -107,9 +112,11 @@ static rhei_status pump(struct feed_bridge *bridge, struct rhei_error *error)
 static int64_t movable(const struct feed_bridge *bridge, const struct change_buffer_state *state)
 {
     int64_t applied = bridge->config.applied == NULL ? INT64_MAX : bridge->config.applied(bridge->config.context);
-    if (applied < state->position && state->position - applied <= HOLD_ROWS) /* B4 */
-        return applied;
-    return state->position;
+    int64_t needed = bridge->config.needed == NULL ? INT64_MAX : bridge->config.needed(bridge->config.context);
+    int64_t to = state->position;
+    if (applied < to && to - applied <= HOLD_ROWS) /* B4 */
+        to = applied;
+    return needed < bridge->begun && needed < to ? needed : to; /* B5 */
 }
 
 static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhei_error *error)
@@ -365,6 +372,9 @@ rhei_status feed_bridge_open(const struct feed_bridge_config *config, struct fee
                                         .fault_context = config->fault_context};
     bridge->pump.config = &bridge->feed;
     bridge->limit.limits = config->limits;
+    struct change_buffer_state state;
+    config->buffer->ops->state(config->buffer, &state);
+    bridge->begun = state.last == state.pruned ? -1 : state.horizon;
     base_mutex_init(&bridge->step_lock);
     base_mutex_init(&bridge->lock);
     base_cond_init(&bridge->woken);

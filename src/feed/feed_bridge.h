@@ -23,6 +23,8 @@ struct feed_bridge_config {
     void (*limited)(void *context, const char *text);
     /* What of the source a follower beside has applied: it stays there so long, if that isn't much. INT64_MAX: nobody follows. May be NULL. */
     int64_t (*applied)(void *context);
+    /* The follower needs what came behind this position, wherever it is; INT64_MAX: nothing. Any thread. May be NULL. */
+    int64_t (*needed)(void *context);
     /* The lowest position that somebody is at who reads the buffer; INT64_MAX: there is nobody. May be NULL. */
     rhei_status (*read_from)(void *context, int64_t *position, struct rhei_error *error);
     /* Everything up to `position` is durable in the buffer. May be NULL. */

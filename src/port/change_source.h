@@ -38,7 +38,7 @@ struct source_load_info {
 struct change_stamp {
     char file[64]; /* which file or database */
     uint64_t row;  /* of the change at the position; 0: there was none yet */
-    uint64_t also; /* what `row` may have been when it was kept, and proves the same; 0: nothing else. Not kept */
+    uint64_t also; /* proves the same where the row is gone, or the other way round; 0: nothing does */
 };
 
 struct change_source_ops {

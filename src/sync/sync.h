@@ -74,6 +74,9 @@ void sync_close(struct sync **sync);
 /* Changes up to here are kept elsewhere, and may be pruned; INT64_MAX: as far as they are applied. Any thread. */
 void sync_durable(struct sync *sync, int64_t position);
 
+/* What this needs of the source, in a crash too, begins behind this position; INT64_MAX: nothing. Any thread. */
+int64_t sync_needed(struct sync *sync);
+
 /* Calls `run` as the mirror's writer between two cycles, and publishes what came of it; it has to be done in microseconds. Any thread. */
 void sync_exchange(struct sync *sync, void (*run)(void *context), void *context);
 

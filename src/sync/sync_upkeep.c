@@ -29,15 +29,32 @@ enum {
 
 /* ---- Pruning. ---------------------------------------------------------------------------------------------------- */
 
-/* Under `lock`. */
-static int64_t prune_limit(const struct sync *sync)
+/* Under `lock`: `limit`, or what builds and a comparison need if that is less. */
+static int64_t held(const struct sync *sync, int64_t limit)
 {
-    int64_t limit = atomic_load_explicit(&sync->position, memory_order_relaxed);
     for (const struct sync_job *job = sync->jobs; job; job = job->next)
         if (!job->finished && job->hold < limit)
             limit = job->hold;
-    limit = limit < sync->durable ? limit : sync->durable;
     return limit < sync->verify_hold ? limit : sync->verify_hold;
+}
+
+/* Under `lock`. */
+static int64_t prune_limit(const struct sync *sync)
+{
+    int64_t limit = held(sync, atomic_load_explicit(&sync->position, memory_order_relaxed));
+    return limit < sync->durable ? limit : sync->durable;
+}
+
+int64_t sync_needed(struct sync *sync)
+{
+    bool follows = sync->config.restored || atomic_load_explicit(&sync->primed, memory_order_acquire);
+    int64_t position = follows ? atomic_load_explicit(&sync->position, memory_order_relaxed) : INT64_MAX;
+    base_mutex_lock(&sync->lock);
+    int64_t needed = held(sync, position);
+    bool kept = sync->config.restored || sync->durable > 0; /* there is a checkpoint */
+    needed = kept && sync->durable < needed ? sync->durable : needed;
+    base_mutex_unlock(&sync->lock);
+    return needed;
 }
 
 void sync_durable(struct sync *sync, int64_t position)

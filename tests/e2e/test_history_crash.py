@@ -291,3 +291,54 @@ def test_a9_a_new_tables_history_survives_a_kill_before_the_next_interval(spawn,
         engine.open(path, **config)
         engine.initial_sync()
         assert engine.query(asked.format(f"{table}_history")).rows == before
+
+
+HISTORY = "SELECT id, v, _rhei_operation FROM t_history ORDER BY _rhei_seq, id"
+
+
+def lives_of_one_row(spawn, path, kept, first, others):
+    """A row is written by a life that ends well, then counted up by lives that die before their next checkpoint; each with places of its own."""
+    engine = spawn()
+    engine.open(path, prefer_olap=True, threads=1, **kept, **first)
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    engine.initial_sync()
+    engine.execute("INSERT INTO t VALUES (1, 0)")
+    engine.close()
+    versions = [(1, 0, "I")]
+    for places_of in others:
+        engine = spawn()
+        engine.open(path, prefer_olap=True, threads=1, **kept, **places_of)
+        engine.initial_sync()
+        assert engine.olap(HISTORY).rows == versions
+        for _ in range(3):
+            engine.execute("UPDATE t SET v = v + 1")
+            versions.append((1, versions[-1][1] + 1, "U"))
+        engine.sync()
+        assert engine.olap(HISTORY).rows == versions
+        engine.kill()
+    engine = spawn()
+    return engine, versions
+
+
+def test_a9_a_buffer_that_is_added_takes_no_version(spawn, path, folder, settings):
+    """What the log had before the buffer began stays there as long as the folder's checkpoint needs it."""
+    kept = dict(config_file=settings, olap_path=folder / "mirror", checkpoint_interval_ms=86400000)
+    buffer = dict(rocksdb_cdc_path=folder / "changes")
+    engine, versions = lives_of_one_row(spawn, path, kept, {}, ({}, buffer, buffer))
+    engine.open(path, prefer_olap=True, threads=1, **kept, **buffer)
+    engine.initial_sync()
+    assert engine.olap(HISTORY).rows == versions
+    engine.close()
+
+
+def test_a9_a_buffer_that_is_left_out_takes_no_version(spawn, path, folder, settings):
+    """The checkpoint that a close made beside a buffer is known again without it, and with it again."""
+    kept = dict(config_file=settings, olap_path=folder / "mirror", checkpoint_interval_ms=86400000)
+    buffer = dict(rocksdb_cdc_path=folder / "changes")
+    engine, versions = lives_of_one_row(spawn, path, kept, buffer, ({}, {}))
+    for places_of in ({}, buffer, {}):
+        engine.open(path, prefer_olap=True, threads=1, **kept, **places_of)
+        engine.initial_sync()
+        assert engine.olap(HISTORY).rows == versions
+        engine.close()
+        engine = spawn()

@@ -71,7 +71,7 @@ static void put_delta(struct base_buffer *out, uint64_t number)
                                          .number = number,
                                          .position = 100 + (int64_t)number,
                                          .next_uid = UINT64_C(1) << 40,
-                                         .stamp = {.file = "abc", .row = 10}};
+                                         .stamp = {.file = "abc", .row = 10, .also = 11}};
     checkpoint_put_head(out, &head);
     checkpoint_put_piece(out, 7, UINT64_C(1) << 30, 2048, 1500, "abc", 3);
     checkpoint_put_segment(out, 7, 2, 10, false);
@@ -87,7 +87,9 @@ static void test_what_is_read_is_what_was_written(void **state)
     struct checkpoint_model model = {.tables = NULL};
     put_manifest(&manifest);
     put_delta(&delta, 1);
+    assert_int_equal(manifest.data[8], 1); /* older versions read it */
     assert_int_equal(checkpoint_apply(&model, manifest.data, manifest.len, NULL), RHEI_OK);
+    assert_int_equal(model.head.stamp.also, 0);
     const struct checkpoint_table *table = model.tables;
     assert_non_null(table);
     assert_string_equal(table->definition->name, "t");
@@ -106,6 +108,8 @@ static void test_what_is_read_is_what_was_written(void **state)
     assert_int_equal(open->dead[3547 / 64] >> (3547 % 64) & 1, 1);
     assert_int_equal(open->next->uid, 2);
     assert_int_equal(model.head.position, 101);
+    assert_int_equal(model.head.stamp.row, 10);
+    assert_int_equal(model.head.stamp.also, 11);
     assert_int_equal(checkpoint_apply(&model, delta.data, delta.len, NULL), RHEI_IO); /* not twice */
     checkpoint_model_reset(&model);
     base_buffer_reset(&manifest);
@@ -129,10 +133,25 @@ static void test_a10_each_turned_bit_and_each_cut_is_told(void **state)
     base_buffer_reset(&manifest);
 }
 
+static void test_a_stamp_is_known_again_by_either_proof(void **state)
+{
+    (void)state;
+    const struct change_stamp row = {.row = 1}, both = {.row = 2, .also = 1}, number = {.row = 2}, other = {.row = 3},
+                              others = {.row = 4, .also = 3}, first = {.row = 0};
+    assert_true(checkpoint_same_row(&row, &row) && checkpoint_same_row(&first, &first));
+    assert_true(checkpoint_same_row(&both, &row) && checkpoint_same_row(&row, &both));
+    assert_true(checkpoint_same_row(&both, &number) && checkpoint_same_row(&number, &both));
+    assert_true(checkpoint_same_row(&both, &both));
+    assert_false(checkpoint_same_row(&row, &number) || checkpoint_same_row(&number, &row));
+    assert_false(checkpoint_same_row(&row, &first) || checkpoint_same_row(&first, &both));
+    assert_false(checkpoint_same_row(&both, &other) || checkpoint_same_row(&both, &others));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_read_is_what_was_written),
+        cmocka_unit_test(test_a_stamp_is_known_again_by_either_proof),
         cmocka_unit_test(test_a10_each_turned_bit_and_each_cut_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,7 +198,8 @@ static void test_relative_folders_are_those_of_the_opening(void **state)
     assert_int_equal(chdir(place->fixture.folder), 0);
     FILE *file = fopen("sub/rhei.toml", "w");
     assert_non_null(file);
-    assert_true(fputs("[engine]\nsync_mode = \"temporal\"\nolap_path = \"mirror\"\n", file) >= 0);
+    assert_true(fputs("[engine]\nsync_mode = \"temporal\"\nolap_path = \"mirror\"\nrocksdb_cdc_path = \"buffer\"\n",
+                      file) >= 0);
     assert_int_equal(fclose(file), 0);
     struct rhei_config config = {.struct_size = sizeof config, .config_file = "sub/rhei.toml"};
     assert_int_equal(rhei_open("test.db", &config, &place->fixture.db, NULL), RHEI_OK);
@@ -209,9 +210,41 @@ static void test_relative_folders_are_those_of_the_opening(void **state)
     must_be(place->fixture.db, "SELECT v FROM t_history ORDER BY _rhei_seq", "i1\ni2\n");
     rhei_close(&place->fixture.db);
     assert_int_equal(rmdir("mirror"), -1); /* nothing was made here */
+    assert_int_equal(rmdir("buffer"), -1);
     assert_int_equal(chdir(here), 0);
     open_place(place, RHEI_SYNC_TEMPORAL);
     must_be(place->fixture.db, "SELECT v FROM t_history ORDER BY _rhei_seq", "i1\ni2\n");
+}
+
+/* Beside a buffer or without one, in turn; others write while nobody has the file open, and their versions are there, too. */
+static void test_a9_a_buffer_comes_and_goes(void **state)
+{
+    enum { LIVES = 6 };
+    struct place *place = *state;
+    char buffer[200], command[SQL_BYTES], sql[SQL_BYTES];
+    snprintf(buffer, sizeof buffer, "%s/buffer", place->fixture.folder);
+    must_execute(place->fixture.db, "INSERT INTO t VALUES (1, 1, 'one')");
+    for (int life = 1; life <= LIVES; life++) {
+        struct rhei_config config = {.struct_size = sizeof config};
+        config.sync_mode = RHEI_SYNC_TEMPORAL;
+        config.olap_path = place->mirror;
+        config.rocksdb_cdc_path = life % 3 == 0 ? NULL : buffer;
+        rhei_close(&place->fixture.db);
+        snprintf(command, sizeof command, "sqlite3 '%s' 'UPDATE t SET v = v + 1; UPDATE t SET v = v + 1'",
+                 place->fixture.path);
+        assert_int_equal(system(command), 0);
+        fixture_open(&place->fixture, &config);
+        must_be_built(place->fixture.db);
+        struct rhei_sync_status status = {.struct_size = sizeof status};
+        assert_int_equal(rhei_sync_status(place->fixture.db, &status, NULL), RHEI_OK);
+        assert_string_equal(status.disk_message, "");
+        must_execute(place->fixture.db, "UPDATE t SET v = v + 1");
+        snprintf(sql, sizeof sql, "i%d\n", 1 + life * 3);
+        must_be(place->fixture.db, "SELECT count(DISTINCT v) FROM t_history", sql);
+    }
+    rhei_close(&place->fixture.db);
+    snprintf(command, sizeof command, "rm -rf '%s'", buffer);
+    assert_int_equal(system(command), 0);
 }
 
 int main(void)
@@ -222,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a9_a_load_goes_on_with_the_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_a_rebuild_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_another_mode_and_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_a_buffer_comes_and_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relative_folders_are_those_of_the_opening, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
