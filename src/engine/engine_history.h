@@ -32,6 +32,24 @@ rhei_status engine_history_explain(struct rhei_db *db, rhei_status status, struc
 /* Is there anything to look for? Most texts have none of the words. */
 bool engine_history_may_be(const char *sql, const char *as_of);
 
+/* What a call is about to run. */
+struct engine_history_of_call {
+    struct rhei_db *db;
+    struct rhei_session *session; /* NULL: none */
+    const char *sql;
+    size_t len;
+    bool script;  /* of any number of statements */
+    bool may_ask; /* about the past, and nobody else sees to it that what is asked for is known */
+};
+/*
+ * Before the writer is taken: what is read of the past has to be known as of what was committed, and what a table went through has to be known
+ * before its schema changes or its rows move, for behind that a load tells its outcome alone. So every call that may write comes by here, and
+ * waits for the column store if its text says so. Within a transaction nothing is waited for: the past is as it was known when that began.
+ * RHEI_CANCELLED, RHEI_TIMEOUT; for a question also what the wait came to.
+ */
+rhei_status engine_history_first(const struct engine_history_of_call *call, struct engine_limits *limits,
+                                 struct rhei_error *error);
+
 /* Microseconds since 1970. RHEI_INVALID: it isn't a time, and the message says how one looks. */
 rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, struct rhei_error *error);
 /* The same for people, in UTC; numbers beyond the year 9999 as they are. */

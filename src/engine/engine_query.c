@@ -175,13 +175,16 @@ static rhei_status answer_write(struct rhei_rows *rows, const struct engine_ask 
     if (ask->route == RHEI_ROUTE_OLAP)
         return error_set(error, RHEI_OLAP_UNAVAILABLE,
                          "a statement that writes runs on SQLite: leave the route to auto");
+    const struct engine_history_of_call call = {.db = rows->db, .sql = ask->sql, .len = ask->len};
+    rhei_status status = engine_history_first(&call, &rows->limits, error);
+    if (status != RHEI_OK)
+        return status;
     rows->kind = ANSWER_CURSOR;
     struct oltp_result result = {0};
     struct engine_elsewhere elsewhere;
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, rows->db, &rows->limits, engine_most_age_ms(ask));
     elsewhere.stop.most_kept = ask->memory_limit;
     base_progress_step(engine_limits_counts(&rows->limits), "writing", NULL, BASE_PROGRESS_STEPS, -1);
-    rhei_status status;
     do
         status = oltp_write(rows->db->oltp, ask->sql, ask->len, ask->params, ask->param_count,
                             ask->memory_limit > 0 ? &elsewhere.stop : given, &result, &rows->cursor, error);

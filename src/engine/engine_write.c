@@ -2,7 +2,6 @@
 /* A write: checked here, carried out by oltp in the next group commit, or in a session's transaction. */
 #include <string.h>
 
-#include "checkpoint/checkpoint.h"
 #include "engine/engine_history.h"
 
 /* The start of every write: is there anything to work with, and what may end it? */
@@ -30,36 +29,6 @@ static rhei_status write_end(const struct engine_write *write, struct engine_lim
     return status;
 }
 
-/* A table that changes its form or goes takes the log's way of telling its rows with it. Too often costs a look. */
-static bool may_change_schema(const char *sql)
-{
-    return strcasestr(sql, "alter") != NULL || strcasestr(sql, "drop") != NULL;
-}
-
-/*
- * What is read of the past has to be known as of what was committed, and what a table went through has to be known before its schema
- * changes: behind that, a load tells its outcome alone. Within a transaction it is as it was known when that began.
- */
-static rhei_status await_history(const struct engine_write *write, struct engine_limits *limits,
-                                 struct rhei_error *error)
-{
-    struct sync_stop stop = {.check = engine_limits_check, .context = limits};
-    struct rhei_db *db = write->db;
-    if (!db->keeps_history || db->sync == NULL ||
-        (write->session != NULL && oltp_session_in_transaction(write->session->oltp)))
-        return RHEI_OK;
-    bool asks = engine_history_may_be(write->sql, NULL);
-    if (!asks && !may_change_schema(write->sql))
-        return RHEI_OK;
-    rhei_status status = sync_wait_latest(db->sync, 0, &stop, error);
-    if (status == RHEI_OK && !asks && db->checkpoint != NULL) /* nobody could tell it from the log after a crash */
-        (void)checkpoint_run(db->checkpoint, NULL);
-    if (status == RHEI_OK || asks || engine_limits_check(limits) != RHEI_OK)
-        return status;
-    error_clear(error); /* the schema may be changed all the same */
-    return RHEI_OK;
-}
-
 rhei_status engine_write_one(const struct engine_write *write, const struct rhei_params *params,
                              struct rhei_error *error)
 {
@@ -79,7 +48,9 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
     char *past = NULL; /* the text, where it reads of it */
     struct rhei_value *times = NULL;
     const char *sql = write->sql;
-    status = await_history(write, &limits, error);
+    const struct engine_history_of_call call = {
+        .db = write->db, .session = write->session, .sql = sql, .len = len, .may_ask = true};
+    status = engine_history_first(&call, &limits, error);
     if (status == RHEI_OK)
         status = engine_history_rewrite(write->db, sql, len, NULL, bound.values, bound.count, &past, &times, error);
     if (status != RHEI_OK) {
@@ -143,9 +114,14 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
     base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_ROWS, (int64_t)row_count);
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
+    size_t len = strlen(write->sql);
+    const struct engine_history_of_call call = {
+        .db = write->db, .session = write->session, .sql = write->sql, .len = len};
+    status = engine_history_first(&call, &limits, error);
+    if (status != RHEI_OK)
+        return write_end(write, &limits, status, &done, error);
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     elsewhere.in_session = write->session != NULL;
-    size_t len = strlen(write->sql);
     uint32_t count = (uint32_t)column_count;
     do
         status = write->session != NULL
@@ -164,12 +140,14 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
         return status;
     struct engine_elsewhere elsewhere;
     struct oltp_result done = {0};
-    status = await_history(write, &limits, error);
+    size_t len = strlen(write->sql);
+    const struct engine_history_of_call call = {
+        .db = write->db, .session = write->session, .sql = write->sql, .len = len, .script = true, .may_ask = true};
+    status = engine_history_first(&call, &limits, error);
     if (status != RHEI_OK)
         return write_end(write, &limits, status, &done, error);
     const struct oltp_stop *given = engine_elsewhere(&elsewhere, write->db, &limits, 0);
     elsewhere.in_session = write->session != NULL;
-    size_t len = strlen(write->sql);
     base_progress_step(engine_limits_counts(&limits), "writing", NULL, BASE_PROGRESS_BYTES, (int64_t)len);
     do
         status = write->session != NULL

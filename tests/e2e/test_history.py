@@ -76,6 +76,20 @@ def test_a9_rh_query_answers_from_the_history_in_the_folder(rh, route):
         ("first",), ("second",), ("third",)]
 
 
+@pytest.mark.parametrize("change, table, column", (
+    ("ALTER TABLE price ADD COLUMN n", "price", "p"), ("ALTER TABLE price RENAME COLUMN p TO q", "price", "q"),
+    ("ALTER TABLE price RENAME TO p2", "p2", "p"), ("DROP TABLE price", "price", "p"), ("VACUUM", "price", "p")))
+def test_a9_rh_exec_keeps_what_no_sync_has_seen(rh, change, table, column):
+    (rh.folder / "rhei.toml").write_text(SETTINGS)
+    rh.run("exec", "--config", "rhei.toml", "--db", "rhei.db", "--capture", "CREATE TABLE price (id INTEGER PRIMARY KEY, p)")
+    rh.run("sync", "--config", "rhei.toml")
+    for sql in ("INSERT INTO price VALUES (1, 2)", "UPDATE price SET p = 5", "UPDATE price SET p = 6", change):
+        rh.run("exec", "--config", "rhei.toml", sql)
+    rh.run("sync", "--config", "rhei.toml")
+    versions = answers(rh, f"SELECT DISTINCT {column} FROM {table} FOR SYSTEM_TIME ALL WHERE {column} IS NOT NULL ORDER BY 1")
+    assert versions == [("2",), ("5",), ("6",)]
+
+
 QUESTIONS = (["SELECT * FROM t_history"], ["SELECT * FROM t FOR SYSTEM_TIME ALL"], ["SELECT * FROM t", "--as-of", "2020-01-01"])
 
 
