@@ -162,7 +162,7 @@ rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *err
 
 static uint64_t built(void *context)
 {
-    return sync_built(context);
+    return sync_loaded(context);
 }
 
 static void durable(void *context, int64_t position)

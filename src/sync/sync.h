@@ -156,6 +156,8 @@ rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const 
                        struct rhei_error *error);
 /* How many tables became READY since the opening: if it grew, one that wasn't ready may be by now. Any thread. */
 uint64_t sync_built(const struct sync *sync);
+/* Those of them that were read from their source, not taken over. */
+uint64_t sync_loaded(const struct sync *sync);
 /*
  * Waits while the table of that name, which was READY once, is being built anew by itself; *waited: it was. RHEI_STALE after the
  * deadline, with what made it necessary.

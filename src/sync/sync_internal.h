@@ -98,7 +98,8 @@ struct sync {
     _Atomic uint64_t token;
     _Atomic int64_t position;
     _Atomic int64_t fresh_at_ns;
-    _Atomic uint64_t built; /* tables that became READY */
+    _Atomic uint64_t built;  /* tables that became READY */
+    _Atomic uint64_t loaded; /* those of them that weren't taken over */
     atomic_bool closing;
     atomic_bool running; /* written under `lock`: somebody is the owner */
     atomic_bool

@@ -18,6 +18,11 @@ uint64_t sync_built(const struct sync *sync)
     return atomic_load_explicit(&sync->built, memory_order_acquire);
 }
 
+uint64_t sync_loaded(const struct sync *sync)
+{
+    return atomic_load_explicit(&sync->loaded, memory_order_acquire);
+}
+
 /* A table is in a published state only while it is ready in it, so the mirror itself is the best witness. */
 bool sync_table_ready(const struct sync *sync, uint32_t table)
 {

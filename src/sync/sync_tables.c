@@ -551,8 +551,10 @@ static void settle_published(struct sync *sync, struct sync_table *table)
     table->starved = false;
     set_message(table, NULL);
     sync->counters.builds++;
-    if (table->job)
+    if (table->job) {
         table->job->finished = true;
+        atomic_fetch_add_explicit(&sync->loaded, 1, memory_order_release);
+    }
 }
 
 /* After a publish: everything attached is at its position, and what was being built is ready. */
