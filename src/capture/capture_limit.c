@@ -291,10 +291,10 @@ static rhei_status limit_detach(struct oltp *oltp, struct limit_size *size, unsi
         *passed = limit_passed(oltp, size, 1);
         more = *passed != 0 && pruned > 0;
     }
+    atomic_fetch_add_explicit(&capture_of(oltp)->limit->cut, cut, memory_order_relaxed);
     if (needed)
         limit_warn(oltp, "its oldest changes went (log_limit_policy is detach), and who needed them begins anew",
                    text.failed ? "the change log passed a limit" : text.data);
-    atomic_fetch_add_explicit(&capture_of(oltp)->limit->cut, cut, memory_order_relaxed);
     base_buffer_reset(&text);
     return status;
 }
