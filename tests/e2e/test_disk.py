@@ -390,7 +390,7 @@ def test_a10_a_folder_that_is_not_ours_or_newer_is_left_alone(path, place, open_
     engine.close()
     manifest = place / "manifest"
     data = bytearray(manifest.read_bytes())
-    struct.pack_into("<Q", data, 16 + 8, 2)  # behind the store's own head: the second word is the format
+    struct.pack_into("<Q", data, 16 + 8, 1000)  # behind the store's own head: the second word is the format
     struct.pack_into("<Q", data, len(data) - 8, xxh64(bytes(data[16:-8])))
     manifest.write_bytes(bytes(data))
     before = {f.name: f.read_bytes() for f in place.iterdir()}
