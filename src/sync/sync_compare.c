@@ -7,6 +7,7 @@
 #include "base/base_memory.h"
 #include "mirror/mirror_image.h"
 #include "mirror/mirror_scan.h"
+#include "mirror/mirror_table_order.h"
 
 #include <string.h>
 
@@ -41,35 +42,9 @@ bool sync_checksum_equal(const struct sync_checksum *a, const struct sync_checks
     return a->rows == b->rows && a->sum == b->sum && a->product == b->product;
 }
 
-/* ---- Parts. -------------------------------------------------------------------------------------------------------- */
-
-static int rank(const struct rhei_value *value)
-{
-    static const int ranks[] = {[RHEI_NULL] = 0, [RHEI_INTEGER] = 1, [RHEI_REAL] = 1, [RHEI_TEXT] = 2, [RHEI_BLOB] = 3};
-    return ranks[value->type];
-}
-
-static int compare_numbers(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type == RHEI_INTEGER && b->type == RHEI_INTEGER)
-        return a->as.integer < b->as.integer ? -1 : a->as.integer > b->as.integer;
-    /* a long double has every integer of 64 bits, and every double, exactly */
-    long double left = a->type == RHEI_INTEGER ? (long double)a->as.integer : (long double)a->as.real;
-    long double right = b->type == RHEI_INTEGER ? (long double)b->as.integer : (long double)b->as.real;
-    return left < right ? -1 : left > right;
-}
-
 int sync_value_compare(const struct rhei_value *a, const struct rhei_value *b)
 {
-    if (rank(a) != rank(b))
-        return rank(a) < rank(b) ? -1 : 1;
-    if (a->type == RHEI_NULL)
-        return 0;
-    if (rank(a) == 1)
-        return compare_numbers(a, b);
-    uint32_t shorter = a->length < b->length ? a->length : b->length;
-    int order = shorter == 0 ? 0 : memcmp(a->as.bytes, b->as.bytes, shorter);
-    return order != 0 ? order : a->length < b->length ? -1 : a->length > b->length;
+    return mirror_table_order_compare(a, b, 1);
 }
 
 /* ---- Zones. -------------------------------------------------------------------------------------------------------- */
