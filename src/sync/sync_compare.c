@@ -58,7 +58,7 @@ struct sync_zone {
 /* What one scan sees of a segment. */
 struct seen {
     struct sync_zones *zones;
-    uint32_t segment, slots, column;
+    uint32_t segment, slots;
     struct sync_zone zone;
     bool failed; /* no memory: nothing is learnt of it */
 };
@@ -110,10 +110,9 @@ static void see(struct seen *seen, const struct rhei_value *value)
 /* A segment was seen to its end. Only a full one has no more rows the next time; fewer, in which the zone only is too wide. */
 static void learn(struct seen *seen, const struct mirror_table_view *view)
 {
-    enum { FULL = 65536 };
     struct sync_zones *zones = seen->zones;
     uint64_t lineage = zones == NULL ? 0 : mirror_view_segment_lineage(view, seen->segment);
-    bool known = lineage != 0 && seen->slots == FULL && !seen->failed && seen->zone.lineage != 0 &&
+    bool known = lineage != 0 && seen->slots == MIRROR_SEGMENT_ROWS && !seen->failed && seen->zone.lineage != 0 &&
                  base_grow((void **)&zones->zones, &zones->capacity, (size_t)seen->segment + 1, sizeof *zones->zones);
     if (!known) {
         zone_reset(&seen->zone);
@@ -192,8 +191,7 @@ static rhei_status give_all(struct giving *giving, const struct mirror_table_vie
         if (giving->part != NULL && any && batch.segment != giving->seen.segment)
             learn(&giving->seen, view);
         if (giving->part != NULL && (!any || batch.segment != giving->seen.segment))
-            giving->seen =
-                (struct seen){.zones = giving->part->zones, .segment = batch.segment, .column = giving->part->column};
+            giving->seen = (struct seen){.zones = giving->part->zones, .segment = batch.segment};
         any = true;
         if (giving->part != NULL && is_apart(giving->part, view, batch.segment))
             continue;
