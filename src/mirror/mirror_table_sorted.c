@@ -49,15 +49,13 @@ static rhei_status sort_rows(struct table_cursor *cursor, const struct table_wis
     return room && mirror_table_order_sort(sorted) ? RHEI_OK : error_no_memory(error);
 }
 
-/* Puts the rows into `sorted`, or says that they lie so already, which backwards is no help. */
+/* Puts the rows that were found into `sorted`, or says that they lie so already, which backwards is no help. */
 static rhei_status order_rows(struct table_cursor *cursor, const struct table_wish *wish,
                               struct mirror_table_order *sorted, bool *as_they_lie, struct rhei_error *error)
 {
     bool upwards = !wish->order->descending;
-    rhei_status status = mirror_cursor_find(cursor, wish, error);
-    *as_they_lie = status == RHEI_OK && upwards && lie_in_order(cursor, wish->order);
-    if (status == RHEI_OK && !*as_they_lie && upwards)
-        status = mirror_cursor_find(cursor, wish, error);
+    *as_they_lie = upwards && lie_in_order(cursor, wish->order);
+    rhei_status status = upwards && !*as_they_lie ? mirror_cursor_find(cursor, wish, error) : RHEI_OK;
     return status == RHEI_OK && !*as_they_lie ? sort_rows(cursor, wish, sorted, error) : status;
 }
 
@@ -86,7 +84,9 @@ static rhei_status keep_order(struct table_cursor *cursor, const struct table_or
         return error_no_memory(error);
     made->view = cursor->view;
     memcpy(made->columns, order->columns, order->column_count * sizeof *made->columns);
-    rhei_status status = order_rows(cursor, &all, &made->rows, &made->as_they_lie, error);
+    rhei_status status = mirror_cursor_find(cursor, &all, error);
+    if (status == RHEI_OK)
+        status = order_rows(cursor, &all, &made->rows, &made->as_they_lie, error);
     if (status != RHEI_OK) {
         mirror_table_order_reset(&made->rows);
         base_free(made);
@@ -172,7 +172,7 @@ rhei_status mirror_cursor_sort(struct table_cursor *cursor, const struct table_w
     bool as_they_lie = false, all = wish->constraint_count == 0;
     BASE_INVARIANT(wish->order->column_count <= TABLE_MOST_ORDER);
     bool first = wants_first(cursor, wish);
-    rhei_status status = first ? mirror_cursor_find(cursor, wish, error) : RHEI_OK;
+    rhei_status status = first || !all ? mirror_cursor_find(cursor, wish, error) : RHEI_OK;
     first = first && status == RHEI_OK && cursor->exact && cursor->scan != NULL && !cursor->set.wanted;
     if (status == RHEI_OK && first)
         status = first_rows(cursor, wish, error);
