@@ -19,7 +19,7 @@ static void skip_rows(struct table_cursor *cursor, const struct table_wish *wish
     }
     uint64_t skip = wish->skip;
     while (skip > 0 && mirror_cursor_next(cursor))
-        skip -= mirror_cursor_meets(cursor, wish);
+        skip -= cursor->exact || mirror_cursor_meets(cursor, wish);
 }
 
 rhei_status mirror_cursor_seek(struct table_cursor *cursor, const struct table_wish *wish, struct rhei_error *error)
