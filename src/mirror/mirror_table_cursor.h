@@ -45,7 +45,6 @@ struct value_set {
     uint32_t column, count;
     struct rhei_value *values;
     struct base_arena bytes;
-    uint32_t from, end; /* those that the vector at hand may hold */
 };
 
 struct table_cursor {
@@ -56,7 +55,7 @@ struct table_cursor {
     uint64_t batch_number; /* grows with each batch, so that caches know whether they are of it */
     uint32_t slot;
     bool in_batch;
-    bool exact;               /* the scan's rows are those that meet the constraints, and no others */
+    bool exact;               /* rows that come are those that meet the constraints, and no others */
     struct mirror_hold hold;  /* of a segment that the pin had no memory to keep */
     uint32_t held;            /* the segment that is held, and 1 */
     struct value_set set;     /* which of the scan's rows are meant, where it is wanted */

@@ -88,27 +88,28 @@ static bool set_has(const struct value_set *set, const struct rhei_value *value)
     return at < set->count && mirror_table_order_compare(&set->values[at], value, 1) == 0;
 }
 
-/* Which of the values the zone of the vector leaves; all where there is none. */
-static void values_of_zone(struct table_cursor *cursor)
+/* Which of the values, up to *end, the zone of the vector leaves; all where there is none. */
+static void values_of_zone(const struct table_cursor *cursor, uint32_t *from, uint32_t *end)
 {
-    struct value_set *set = &cursor->set;
+    const struct value_set *set = &cursor->set;
     const struct mirror_segment *segment = mirror_trie_get(&cursor->view->segments, cursor->batch.segment);
     const struct mirror_column *column = &segment->column[set->column];
     uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
     const struct mirror_zone *zone = &column->zones[cursor->batch.vector];
-    set->from = 0;
-    set->end = set->count;
+    *from = 0;
+    *end = set->count;
     if (layout != MIRROR_LAYOUT_INTEGER && layout != MIRROR_LAYOUT_REAL)
         return;
     int64_t low = atomic_load_explicit(&zone->low, memory_order_relaxed);
     int64_t high = atomic_load_explicit(&zone->high, memory_order_relaxed);
-    struct rhei_value from = {.type = RHEI_INTEGER, .as.integer = low}, to = {.type = RHEI_INTEGER, .as.integer = high};
+    struct rhei_value least = {.type = RHEI_INTEGER, .as.integer = low};
+    struct rhei_value most = {.type = RHEI_INTEGER, .as.integer = high};
     if (layout == MIRROR_LAYOUT_REAL) {
-        from = (struct rhei_value){.type = RHEI_REAL, .as.real = mirror_key_real(low)};
-        to = (struct rhei_value){.type = RHEI_REAL, .as.real = mirror_key_real(high)};
+        least = (struct rhei_value){.type = RHEI_REAL, .as.real = mirror_key_real(low)};
+        most = (struct rhei_value){.type = RHEI_REAL, .as.real = mirror_key_real(high)};
     }
-    set->from = values_before(set, &from, false);
-    set->end = low > high ? set->from : values_before(set, &to, true);
+    *from = values_before(set, &least, false);
+    *end = low > high ? *from : values_before(set, &most, true);
 }
 
 /* Takes from the batch at hand what is outside of the values that its zone leaves; false: nothing is left. */
@@ -116,11 +117,11 @@ static bool narrow(struct table_cursor *cursor)
 {
     struct mirror_scan_batch *batch = &cursor->batch;
     const struct value_set *set = &cursor->set;
-    values_of_zone(cursor);
-    if (set->from == set->end)
+    uint32_t from, end;
+    values_of_zone(cursor, &from, &end);
+    if (from == end)
         return false;
-    const struct mirror_range range = {
-        .column = set->column, .low = set->values[set->from], .high = set->values[set->end - 1]};
+    const struct mirror_range range = {.column = set->column, .low = set->values[from], .high = set->values[end - 1]};
     if (!cursor->exact || range.low.type > RHEI_REAL || range.high.type > RHEI_REAL)
         return true;
     struct mirror_bounds bounds;
