@@ -149,7 +149,7 @@ static rhei_status read_deltas(struct loading *loading, struct rhei_error *error
 
 static bool is_history(const struct checkpoint_table *table)
 {
-    return table->definition->id >> TABLE_SOURCE_SHIFT >= TABLE_HISTORY;
+    return is_history_table(table->definition->id);
 }
 
 static bool has_histories(const struct checkpoint_model *model)

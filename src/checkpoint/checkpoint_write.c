@@ -29,10 +29,9 @@ enum {
 /* Tables of our own file are kept, and their histories: the next one from *id on. */
 static const struct mirror_table_view *next_kept(const struct mirror_snapshot *snapshot, uint32_t *id)
 {
-    static const uint32_t histories = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
     const struct mirror_table_view *view = mirror_view_next(snapshot, id);
-    if (view != NULL && *id >> TABLE_SOURCE_SHIFT != 0 && *id < histories) {
-        *id = histories;
+    if (view != NULL && *id >> TABLE_SOURCE_SHIFT != 0 && !is_history_table(*id)) {
+        *id = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
         view = mirror_view_next(snapshot, id);
     }
     return view != NULL && source_of_table(*id) == 0 ? view : NULL;
@@ -216,12 +215,11 @@ static rhei_status leave_out(struct writing *writing, const struct table_writing
 static rhei_status write_new(struct writing *writing, struct table_writing *table, uint32_t number,
                              struct checkpoint_known *known, bool has_blob)
 {
-    static const uint32_t histories = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
     begin_table(writing, table);
     rhei_status status = RHEI_OK;
     if (!known->in_pieces && !has_blob)
         status = write_blob(writing, table, number, known);
-    if (status == RHEI_IO && table->id >= histories && writing->export == NULL &&
+    if (status == RHEI_IO && is_history_table(table->id) && writing->export == NULL &&
         mirror_view_segment_is_damaged(table->view, number))
         return leave_out(writing, table, known);
     if (status != RHEI_OK)
@@ -475,8 +473,7 @@ rhei_status checkpoint_write_export(struct checkpoint *target, const struct chec
 
 void checkpoint_count_kept(const struct mirror_snapshot *snapshot, uint32_t *tables, uint32_t *histories)
 {
-    static const uint32_t first_history = (uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT;
     *tables = *histories = 0;
     for (uint32_t id = 0; next_kept(snapshot, &id) != NULL; id++)
-        ++*(id >= first_history ? histories : tables);
+        ++*(is_history_table(id) ? histories : tables);
 }

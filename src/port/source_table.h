@@ -26,11 +26,16 @@ static inline uint32_t source_of_table(uint32_t table)
     return table >> TABLE_SOURCE_SHIFT & (TABLE_HISTORY - 1);
 }
 
+static inline bool is_history_table(uint32_t table)
+{
+    return table >> TABLE_SOURCE_SHIFT >= TABLE_HISTORY;
+}
+
 /* A bit for each source, and one for each history, so that what a statement reads of them is one number. */
 static inline uint32_t source_bit_of_table(uint32_t table)
 {
     uint32_t number = table >> TABLE_SOURCE_SHIFT;
-    return UINT32_C(1) << (number % TABLE_SOURCES_MOST + (number >= TABLE_HISTORY ? TABLE_SOURCES_MOST : 0));
+    return UINT32_C(1) << (number % TABLE_SOURCES_MOST + (is_history_table(table) ? TABLE_SOURCES_MOST : 0));
 }
 
 /* A table number of the source whose bit that is. */
