@@ -66,24 +66,6 @@ static rhei_status add_part(struct checkpoint_newest *newest, void *bytes, size_
     return checkpoint_apply(&newest->model, bytes, len, error);
 }
 
-static rhei_status read_blob(struct blob_store *store, const char *name, void **bytes, size_t *len,
-                             struct rhei_error *error)
-{
-    uint64_t size = 0;
-    rhei_status status = store->ops->size(store, name, &size, error);
-    *bytes = status == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
-    *len = (size_t)size;
-    if (status == RHEI_OK && *bytes == NULL)
-        status = error_no_memory(error);
-    if (status == RHEI_OK)
-        status = store->ops->get(store, name, 0, *bytes, *len, error);
-    if (status == RHEI_OK)
-        return RHEI_OK;
-    base_free(*bytes);
-    *bytes = NULL;
-    return status;
-}
-
 static rhei_status read_parts(struct checkpoint_newest *newest, struct rhei_error *error)
 {
     struct blob_store *store = newest->from;
@@ -99,7 +81,7 @@ static rhei_status read_parts(struct checkpoint_newest *newest, struct rhei_erro
         char name[CHECKPOINT_NAME_BYTES];
         checkpoint_delta_name(newest->model.head.base, newest->model.head.number + 1, name);
         struct rhei_error why = RHEI_ERROR_INIT;
-        status = read_blob(store, name, &bytes, &len, &why);
+        status = checkpoint_read_blob(store, name, &bytes, &len, &why);
         if (status == RHEI_NOT_FOUND)
             return RHEI_OK;
         if (status == RHEI_OK)
@@ -165,7 +147,7 @@ static rhei_status copy_segment(const struct checkpoint_newest *newest, const st
     void *bytes = NULL;
     size_t len = 0;
     checkpoint_blob_name(uid, name);
-    rhei_status status = read_blob(newest->from, name, &bytes, &len, error);
+    rhei_status status = checkpoint_read_blob(newest->from, name, &bytes, &len, error);
     if (status != RHEI_OK)
         return status;
     status = check_segment(export, name, bytes, len, error);

@@ -88,6 +88,9 @@ void checkpoint_sweep(struct checkpoint *checkpoint);
 /* checkpoint_load.c: with nothing else using the handle. */
 rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_restored *restored,
                             struct rhei_error *error);
+/* All of a blob. RHEI_NOT_FOUND, also if it goes meanwhile. Any thread. */
+rhei_status checkpoint_read_blob(struct blob_store *store, const char *name, void **bytes, size_t *len,
+                                 struct rhei_error *error);
 /* checkpoint_write.c: under run_lock. */
 rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error);
 /* All that the snapshot has, by `target`, a handle that was never opened and has the other store. */

@@ -103,26 +103,35 @@ static rhei_status read_manifest(struct loading *loading, struct rhei_error *err
     return status;
 }
 
-/* RHEI_DONE: there is no further one. */
-static rhei_status read_delta(struct loading *loading, const char *name, struct rhei_error *error)
+rhei_status checkpoint_read_blob(struct blob_store *store, const char *name, void **bytes, size_t *len,
+                                 struct rhei_error *error)
 {
-    struct blob_store *store = loading->checkpoint->config.store;
     uint64_t size = 0;
     rhei_status status = store->ops->size(store, name, &size, error);
-    if (status == RHEI_NOT_FOUND)
-        return RHEI_DONE;
-    void *bytes = status == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
-    if (status == RHEI_OK && bytes == NULL)
+    *bytes = status == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
+    *len = (size_t)size;
+    if (status == RHEI_OK && *bytes == NULL)
         status = error_no_memory(error);
     if (status == RHEI_OK)
-        status = store->ops->get(store, name, 0, bytes, (size_t)size, error);
-    if (status != RHEI_OK) {
-        base_free(bytes);
+        status = store->ops->get(store, name, 0, *bytes, *len, error);
+    if (status == RHEI_OK)
+        return RHEI_OK;
+    base_free(*bytes);
+    *bytes = NULL;
+    return status;
+}
+
+/* RHEI_NOT_FOUND: there is no further one. */
+static rhei_status read_delta(struct loading *loading, const char *name, struct rhei_error *error)
+{
+    void *bytes = NULL;
+    size_t len = 0;
+    rhei_status status = checkpoint_read_blob(loading->checkpoint->config.store, name, &bytes, &len, error);
+    if (status != RHEI_OK)
         return status;
-    }
-    loading->delta_bytes += size;
+    loading->delta_bytes += len;
     status = keep(loading, bytes, error);
-    return status == RHEI_OK ? checkpoint_apply(&loading->model, bytes, (size_t)size, error) : status;
+    return status == RHEI_OK ? checkpoint_apply(&loading->model, bytes, len, error) : status;
 }
 
 /* A delta that is damaged ends the checkpoint: the log begins behind the newest one. What was of histories before is still right. */
@@ -139,10 +148,10 @@ static rhei_status read_deltas(struct loading *loading, struct rhei_error *error
             loading->histories = true;
             return RHEI_OK;
         }
-        if (status != RHEI_OK && status != RHEI_DONE && error != NULL)
+        if (status != RHEI_OK && status != RHEI_NOT_FOUND && error != NULL)
             *error = why;
     }
-    return status == RHEI_DONE ? RHEI_OK : status;
+    return status == RHEI_NOT_FOUND ? RHEI_OK : status;
 }
 
 /* ---- Is it a state of this source? --------------------------------------------------------------------------------- */
@@ -373,33 +382,36 @@ static rhei_status restore_tables(struct loading *loading, struct rhei_error *er
 
 /* ---- All of it. ---------------------------------------------------------------------------------------------------- */
 
-static void read_newest(struct blob_store *store, struct checkpoint_model *model)
+/* Of the newest checkpoint, deltas and all; *len: of its manifest. RHEI_NOT_FOUND: there is none. */
+static rhei_status read_newest_head(struct blob_store *store, struct checkpoint_head *head, size_t *len,
+                                    struct rhei_error *error)
 {
-    for (uint64_t size = 0;;) {
+    void *bytes = NULL;
+    uint64_t version = 0;
+    rhei_status status = store->ops->manifest_read(store, &bytes, len, &version, error);
+    if (status == RHEI_OK && version == 0)
+        status = error_set(error, RHEI_NOT_FOUND, "there is no checkpoint yet");
+    if (status == RHEI_OK)
+        status = checkpoint_read_head(bytes, *len, head, error);
+    base_free(bytes);
+    for (bool more = status == RHEI_OK; more;) {
         char name[CHECKPOINT_NAME_BYTES];
-        checkpoint_delta_name(model->head.base, model->head.number + 1, name);
-        void *bytes = store->ops->size(store, name, &size, NULL) == RHEI_OK ? base_alloc((size_t)size + 1) : NULL;
-        bool good = bytes != NULL && store->ops->get(store, name, 0, bytes, (size_t)size, NULL) == RHEI_OK &&
-                    checkpoint_read_head(bytes, (size_t)size, &model->head, NULL) == RHEI_OK;
+        size_t size = 0;
+        checkpoint_delta_name(head->base, head->number + 1, name);
+        more = checkpoint_read_blob(store, name, &bytes, &size, NULL) == RHEI_OK &&
+               checkpoint_read_head(bytes, size, head, NULL) == RHEI_OK;
         base_free(bytes);
-        if (!good)
-            return;
     }
+    return status;
 }
 
 static bool is_newest(struct blob_store *store, const struct checkpoint_head *head)
 {
-    struct checkpoint_model model = {.tables = NULL};
-    void *bytes = NULL;
+    struct checkpoint_head newest = {.base = 0};
     size_t len = 0;
-    uint64_t version = 0;
-    bool read = store->ops->manifest_read(store, &bytes, &len, &version, NULL) == RHEI_OK && version > 0 &&
-                checkpoint_read_head(bytes, len, &model.head, NULL) == RHEI_OK;
-    base_free(bytes);
-    if (!read) /* nobody replaced it by that */
+    if (read_newest_head(store, &newest, &len, NULL) != RHEI_OK) /* nobody replaced it by that */
         return true;
-    read_newest(store, &model);
-    return model.head.base == head->base && model.head.number == head->number;
+    return newest.base == head->base && newest.number == head->number;
 }
 
 bool checkpoint_is_overtaken(struct checkpoint *checkpoint)
@@ -518,22 +530,14 @@ static rhei_status add_size(void *context, const char *name, uint64_t size, stru
 
 rhei_status checkpoint_peek(struct blob_store *store, struct checkpoint_status *status, struct rhei_error *error)
 {
-    struct checkpoint_model model = {.tables = NULL};
-    void *bytes = NULL;
+    struct checkpoint_head head = {.base = 0};
     size_t len = 0;
-    uint64_t version = 0;
     *status = (struct checkpoint_status){.position = -1};
-    rhei_status read = store->ops->manifest_read(store, &bytes, &len, &version, error);
-    if (read == RHEI_OK && version == 0)
-        return error_set(error, RHEI_NOT_FOUND, "there is no checkpoint yet");
-    if (read == RHEI_OK)
-        read = checkpoint_read_head(bytes, len, &model.head, error);
-    base_free(bytes);
+    rhei_status read = read_newest_head(store, &head, &len, error);
     if (read != RHEI_OK)
         return read;
-    read_newest(store, &model);
-    status->position = model.head.position;
-    status->made_ms = model.head.made_ms;
+    status->position = head.position;
+    status->made_ms = head.made_ms;
     status->bytes = len;
     return store->ops->list(store, add_size, &status->bytes, error);
 }
