@@ -74,6 +74,14 @@ void report_add(struct report *report, const struct figure *figure)
         report->figures[report->count++] = *figure;
 }
 
+void report_add_samples(struct report *report, struct figure *figure, struct samples *samples)
+{
+    figure->value = samples_median(samples);
+    figure->low = samples_min(samples);
+    figure->high = samples_max(samples);
+    report_add(report, figure);
+}
+
 static bool short_of(const struct figure *figure)
 {
     if (isnan(figure->target))

@@ -38,6 +38,8 @@ struct report {
     size_t count;
 };
 void report_add(struct report *report, const struct figure *figure);
+/* Its value and range from these. */
+void report_add_samples(struct report *report, struct figure *figure, struct samples *samples);
 /* Everything as a table on standard output; returns how many fall short. */
 size_t report_print(const struct report *report);
 bool report_write_json(const struct report *report, const char *path);

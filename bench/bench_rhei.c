@@ -2,6 +2,7 @@
 #include "bench_rhei.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const bench_orders =
@@ -118,6 +119,14 @@ void bench_path(char *path, size_t size, const struct bench *bench, const char *
     snprintf(path, size, "%s/%s.db", bench->folder, name);
 }
 
+void bench_remove_folder(const char *folder)
+{
+    char command[600];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0)
+        bench_say("the folder %s could not be removed", folder);
+}
+
 const char *bench_fill_sql(void)
 {
     return "WITH RECURSIVE c(i) AS (SELECT %lld UNION ALL SELECT i + 1 FROM c WHERE i < %lld) INSERT INTO orders "
@@ -133,6 +142,26 @@ void bench_fill(rhei_db *db, int64_t rows)
         snprintf(sql, sizeof sql, bench_fill_sql(), (long long)from, (long long)to); /* NOLINT: the format is above */
         bench_execute(db, sql);
     }
+}
+
+double bench_write(rhei_db *db, int batches)
+{
+    static struct rhei_value values[BENCH_BATCH * 4];
+    struct rhei_error error = RHEI_ERROR_INIT;
+    const char *insert = "INSERT INTO orders (customer, amount, status, ts) VALUES (?, ?, ?, ?)";
+    double start = bench_now_s();
+    for (int b = 0; b < batches; b++) {
+        for (int i = 0; i < BENCH_BATCH; i++) {
+            int64_t n = (int64_t)b * BENCH_BATCH + i;
+            values[i * 4] = rhei_text("cust1234");
+            values[i * 4 + 1] = rhei_real((double)(n % 100000) / 100.0);
+            values[i * 4 + 2] = rhei_text("paid");
+            values[i * 4 + 3] = rhei_integer(1700000000 + n);
+        }
+        if (rhei_execute_batch(db, insert, values, 4, BENCH_BATCH, NULL, &error) != RHEI_OK)
+            bench_die(insert, error.message);
+    }
+    return (double)BENCH_BATCH * batches / (bench_now_s() - start);
 }
 
 const char *bench_fill_duckdb(void)

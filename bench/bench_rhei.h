@@ -32,12 +32,16 @@ uint64_t bench_arrow_strings(rhei_db *db, const char *sql, bool views);
 uint64_t bench_native(rhei_db *db, const char *sql);
 double bench_metric(rhei_db *db, const char *name);
 void bench_path(char *path, size_t size, const struct bench *bench, const char *name);
+void bench_remove_folder(const char *folder);
 
 /* orders(id, customer, amount, status, ts): the same rows in Rhei and in DuckDB. */
 extern const char *const bench_orders;
 void bench_fill(rhei_db *db, int64_t rows);
 const char *bench_fill_sql(void);    /* a format with two long longs: the first and the last id */
 const char *bench_fill_duckdb(void); /* a format with one int64: rows */
+enum { BENCH_BATCH = 1000 };
+/* So many batches of rows as a writer has them; rows a second. */
+double bench_write(rhei_db *db, int batches);
 
 void figures_write(struct bench *bench);
 void figures_ingest(struct bench *bench);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,14 +51,6 @@ static double copy_folder(const char *from, const char *to)
     return bytes;
 }
 
-static void remove_folder(const char *folder)
-{
-    char command[600];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (system(command) != 0)
-        bench_say("the folder %s could not be removed", folder);
-}
-
 void figures_backup(struct bench *bench, rhei_db *db)
 {
     struct samples rate = {0}, peer = {0}, ratio = {0};
@@ -79,17 +70,14 @@ void figures_backup(struct bench *bench, rhei_db *db)
         samples_add(&rate, bytes / took);
         samples_add(&peer, copied / other);
         samples_add(&ratio, bytes / took / (copied / other));
-        remove_folder(backup);
-        remove_folder(copy);
+        bench_remove_folder(backup);
+        bench_remove_folder(copy);
     }
     struct figure figure = {.name = "backup of database and column store",
                             .unit = "B/s",
-                            .value = samples_median(&rate),
-                            .low = samples_min(&rate),
-                            .high = samples_max(&rate),
                             .peer = "read, write, fsync",
                             .peer_value = samples_median(&peer),
                             .compared = samples_median(&ratio),
                             .target = NAN};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &rate);
 }

@@ -4,13 +4,12 @@
  * mirror's way back, while none does.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "bench_rhei.h"
 
-enum { BATCH = 1000, FOLLOWED = 200, AWAY = 400 }; /* batches */
+enum { FOLLOWED = 200, AWAY = 400 }; /* batches */
 
 static void add(struct bench *bench, const char *name, const char *unit, struct samples *samples, const char *peer,
                 struct samples *peer_samples, struct samples *ratio, const char *text, double target,
@@ -18,16 +17,13 @@ static void add(struct bench *bench, const char *name, const char *unit, struct 
 {
     struct figure figure = {.name = name,
                             .unit = unit,
-                            .value = samples_median(samples),
-                            .low = samples_min(samples),
-                            .high = samples_max(samples),
                             .peer = peer,
                             .peer_value = samples_median(peer_samples),
                             .compared = samples_median(ratio),
                             .target_text = text,
                             .target = target,
                             .sense = sense};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, samples);
 }
 
 static rhei_db *open_buffered(const char *path, const char *folder, bool away)
@@ -41,26 +37,6 @@ static rhei_db *open_buffered(const char *path, const char *folder, bool away)
     bench_build(db);
     bench_sync(db);
     return db;
-}
-
-static double write_rows(rhei_db *db, int batches)
-{
-    static struct rhei_value values[BATCH * 4];
-    struct rhei_error error = RHEI_ERROR_INIT;
-    const char *insert = "INSERT INTO orders (customer, amount, status, ts) VALUES (?, ?, ?, ?)";
-    double start = bench_now_s();
-    for (int b = 0; b < batches; b++) {
-        for (int i = 0; i < BATCH; i++) {
-            int64_t n = (int64_t)b * BATCH + i;
-            values[i * 4] = rhei_text("cust1234");
-            values[i * 4 + 1] = rhei_real((double)(n % 100000) / 100.0);
-            values[i * 4 + 2] = rhei_text("paid");
-            values[i * 4 + 3] = rhei_integer(1700000000 + n);
-        }
-        if (rhei_execute_batch(db, insert, values, 4, BATCH, NULL, &error) != RHEI_OK)
-            bench_die(insert, error.message);
-    }
-    return (double)BATCH * batches / (bench_now_s() - start);
 }
 
 /* Until the log in the file has nothing that the buffer hasn't. */
@@ -88,7 +64,7 @@ static void beside_a_mirror(struct bench *bench)
             bench_path(path, sizeof path, bench, name);
             snprintf(folder, sizeof folder, "%s/buffer-follow-%d", bench->folder, run);
             rhei_db *db = open_buffered(path, on ? folder : NULL, false);
-            rate[on] = write_rows(db, FOLLOWED);
+            rate[on] = bench_write(db, FOLLOWED);
             bench_sync(db);
             rhei_close(&db);
             samples_add(&rates[on], rate[on]);
@@ -111,14 +87,14 @@ static void without_a_mirror(struct bench *bench)
             bench_path(path, sizeof path, bench, name);
             snprintf(folder, sizeof folder, "%s/buffer-away-%d", bench->folder, run);
             rhei_db *db = open_buffered(path, on ? folder : NULL, true);
-            rate[on] = write_rows(db, AWAY);
+            rate[on] = bench_write(db, AWAY);
             if (on)
                 await_moved(db);
             bench_execute(db, "PRAGMA wal_checkpoint(TRUNCATE)");
             bytes[on] = size_of(path);
             double start = bench_now_s();
             bench_sync(db);
-            caught[on] = (double)BATCH * AWAY / (bench_now_s() - start);
+            caught[on] = (double)BENCH_BATCH * AWAY / (bench_now_s() - start);
             rhei_close(&db);
             samples_add(&rates[on], rate[on]);
             samples_add(&sizes[on], bytes[on]);

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -16,7 +15,7 @@
 #include "bench_rhei.h"
 #include "rhei/rhei_care.h"
 
-enum { BATCH = 1000, BATCHES = 200, ROW_BYTES = 36, BIG_RUNS = 3, LEAST_LIMIT = 64 << 20 };
+enum { BATCHES = 200, ROW_BYTES = 36, BIG_RUNS = 3, LEAST_LIMIT = 64 << 20 };
 
 /* Every value that a scan of all columns reads. */
 static const char *const scan_all =
@@ -28,16 +27,13 @@ static void add(struct bench *bench, const char *name, const char *unit, struct 
 {
     struct figure figure = {.name = name,
                             .unit = unit,
-                            .value = samples_median(samples),
-                            .low = samples_min(samples),
-                            .high = samples_max(samples),
                             .peer = peer,
                             .peer_value = peer_value,
                             .compared = compared,
                             .target_text = text,
                             .target = target,
                             .sense = sense};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, samples);
 }
 
 static rhei_db *open_on_disk(const char *path, const char *folder, uint32_t interval_ms, uint64_t limit)
@@ -53,37 +49,7 @@ static rhei_db *open_on_disk(const char *path, const char *folder, uint32_t inte
     return db;
 }
 
-static void remove_folder(const char *folder)
-{
-    char command[600];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (system(command) != 0)
-        bench_say("the folder %s could not be removed", folder);
-}
-
 /* ---- Beside writers. ----------------------------------------------------------------------------------------------- */
-
-static double write_rows(rhei_db *db)
-{
-    static struct rhei_value values[BATCH * 4];
-    struct rhei_error error = RHEI_ERROR_INIT;
-    const char *insert = "INSERT INTO orders (customer, amount, status, ts) VALUES (?, ?, ?, ?)";
-    double start = bench_now_s();
-    for (int b = 0; b < BATCHES; b++) {
-        for (int i = 0; i < BATCH; i++) {
-            int64_t n = (int64_t)b * BATCH + i;
-            values[i * 4] = rhei_text("cust1234");
-            values[i * 4 + 1] = rhei_real((double)(n % 100000) / 100.0);
-            values[i * 4 + 2] = rhei_text("paid");
-            values[i * 4 + 3] = rhei_integer(1700000000 + n);
-        }
-        if (rhei_execute_batch(db, insert, values, 4, BATCH, NULL, &error) != RHEI_OK)
-            bench_die(insert, error.message);
-    }
-    double rate = (double)BATCH * BATCHES / (bench_now_s() - start);
-    bench_sync(db);
-    return rate;
-}
 
 static void beside_writers(struct bench *bench)
 {
@@ -98,10 +64,11 @@ static void beside_writers(struct bench *bench)
             bench_execute(db, "DROP TABLE IF EXISTS orders");
             bench_execute(db, bench_orders);
             bench_sync(db);
-            rate[disk] = write_rows(db);
+            rate[disk] = bench_write(db, BATCHES);
+            bench_sync(db);
             if (disk) /* what the last checkpoint adds is the close's */
-                samples_add(&written,
-                            bench_metric(db, "rhei_disk_written_bytes_total") / ((double)BATCH * BATCHES * ROW_BYTES));
+                samples_add(&written, bench_metric(db, "rhei_disk_written_bytes_total") /
+                                          ((double)BENCH_BATCH * BATCHES * ROW_BYTES));
             rhei_close(&db);
         }
         samples_add(&without, rate[0]);
@@ -304,5 +271,5 @@ void figures_disk(struct bench *bench)
     bench_say("comparing it with its mirror");
     verifying(bench, path, folder);
     evicted(bench, path, folder);
-    remove_folder(folder);
+    bench_remove_folder(folder);
 }

@@ -108,14 +108,11 @@ static void compare(struct bench *bench, rhei_db *db, sqlite3 *peer, const struc
     (void)sqlite3_finalize(prepared);
     struct figure figure = {.name = question->name,
                             .unit = "us",
-                            .value = samples_median(&rhei),
-                            .low = samples_min(&rhei),
-                            .high = samples_max(&rhei),
                             .peer = "bare SQLite",
                             .peer_value = samples_median(&other),
                             .compared = samples_median(&rhei) / samples_median(&other),
                             .target = NAN};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &rhei);
 }
 
 static rhei_db *open_shown(const struct bench *bench)

@@ -49,16 +49,13 @@ static void compare_apply(struct bench *bench, rhei_db *temporal, rhei_db *plain
     }
     struct figure figure = {.name = "sync of an update of every row with a history",
                             .unit = "/s",
-                            .value = samples_median(&rate),
-                            .low = samples_min(&rate),
-                            .high = samples_max(&rate),
                             .peer = "without one",
                             .peer_value = samples_median(&peer),
                             .compared = samples_median(&rate) / samples_median(&peer),
                             .target_text = ">= 0.5 of without",
                             .target = 0.5,
                             .sense = AT_LEAST};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &rate);
 }
 
 static void compare_question(struct bench *bench, rhei_db *db, const char *past, const char *name, int question)
@@ -77,16 +74,13 @@ static void compare_question(struct bench *bench, rhei_db *db, const char *past,
     }
     struct figure figure = {.name = name,
                             .unit = "ms",
-                            .value = samples_median(&then),
-                            .low = samples_min(&then),
-                            .high = samples_max(&then),
                             .peer = "current rows",
                             .peer_value = samples_median(&now),
                             .compared = samples_median(&then) / samples_median(&now),
                             .target_text = "<= 3 times current",
                             .target = 3,
                             .sense = AT_MOST};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &then);
 }
 
 void figures_history(struct bench *bench)

@@ -79,14 +79,11 @@ static void compare_query(struct bench *bench, rhei_db *db, const char *name, co
     snprintf(label, sizeof label, "  %s%s", name, olap ? "" : " (SQLite answers)");
     struct figure figure = {.name = strdup(label),
                             .unit = "ms",
-                            .value = samples_median(&rhei),
-                            .low = samples_min(&rhei),
-                            .high = samples_max(&rhei),
                             .peer = "DuckDB",
                             .peer_value = samples_median(&peer),
                             .compared = ratio,
                             .target = NAN};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &rhei);
 }
 
 static void add_mean(struct bench *bench, const char *name, double value, double target, const char *text)
@@ -121,16 +118,13 @@ static void short_queries(struct bench *bench, rhei_db *db)
     }
     struct figure figure = {.name = "short query, new literals each time - DuckDB prepared with them",
                             .unit = "us",
-                            .value = samples_median(&rhei),
-                            .low = samples_min(&rhei),
-                            .high = samples_max(&rhei),
                             .peer = "DuckDB",
                             .peer_value = samples_median(&peer),
                             .compared = samples_median(&rhei) - samples_median(&peer),
                             .target_text = "<= +20 us",
                             .target = 20,
                             .sense = AT_MOST};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &rhei);
 }
 
 /* ---- 100,000 rows: the workloads of the side-by-side table. ----------------------------------------------------------- */
@@ -265,16 +259,13 @@ static void totals(struct bench *bench, rhei_db *db, const char *name, const cha
     duck_finish(prepared);
     struct figure figure = {.name = name,
                             .unit = "us",
-                            .value = samples_median(&rhei),
-                            .low = samples_min(&rhei),
-                            .high = samples_max(&rhei),
                             .peer = "DuckDB",
                             .peer_value = samples_median(&peer),
                             .compared = samples_median(&rhei),
                             .target_text = "<= 30 us",
                             .target = 30,
                             .sense = AT_MOST};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &rhei);
 }
 
 /* An expression, so that the executor scans: the mirror knows sum(ts) itself. */
@@ -300,16 +291,13 @@ static void compare_dead(struct bench *bench, rhei_db *db, const char *name, dou
     }
     struct figure figure = {.name = name,
                             .unit = "ms",
-                            .value = samples_median(&dirty),
-                            .low = samples_min(&dirty),
-                            .high = samples_max(&dirty),
                             .peer = "fresh",
                             .peer_value = samples_median(&fresh),
                             .compared = samples_median(&ratios),
                             .target_text = text,
                             .target = target,
                             .sense = AT_MOST};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &dirty);
 }
 
 static void dead_rows(struct bench *bench, rhei_db *db)

@@ -15,14 +15,11 @@ static void add_value(struct bench *bench, const char *name, const char *unit, s
 {
     struct figure figure = {.name = name,
                             .unit = unit,
-                            .value = samples_median(samples),
-                            .low = samples_min(samples),
-                            .high = samples_max(samples),
                             .compared = samples_median(samples),
                             .target_text = text,
                             .target = target,
                             .sense = sense};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, samples);
 }
 
 static double timed_sync(rhei_db *db, double *events)
@@ -143,16 +140,13 @@ static void latest(struct bench *bench, rhei_db *db)
     }
     struct figure figure = {.name = "`latest` query with 10 pending changes - with none",
                             .unit = "us",
-                            .value = samples_median(&pending),
-                            .low = samples_min(&pending),
-                            .high = samples_max(&pending),
                             .peer = "none pending",
                             .peer_value = samples_median(&none),
                             .compared = samples_median(&pending) - samples_median(&none),
                             .target_text = "<= +60 us",
                             .target = 60,
                             .sense = AT_MOST};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, &pending);
 }
 
 static void builds(struct bench *bench, const char *path)

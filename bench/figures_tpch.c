@@ -106,14 +106,11 @@ static void add_query(struct bench *bench, const char *label, struct samples *rh
 {
     struct figure figure = {.name = strdup(label),
                             .unit = "ms",
-                            .value = samples_median(rhei),
-                            .low = samples_min(rhei),
-                            .high = samples_max(rhei),
                             .peer = "DuckDB",
                             .peer_value = samples_median(peer),
                             .compared = ratio,
                             .target = NAN};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, rhei);
 }
 
 static void compare(struct bench *bench, rhei_db *db, int query, int threads, struct means *means)

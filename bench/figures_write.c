@@ -160,16 +160,13 @@ static void add_ratio(struct bench *bench, const char *name, const char *unit, s
     double ratio = samples_median(&ratios);
     struct figure figure = {.name = name,
                             .unit = unit,
-                            .value = samples_median(rhei),
-                            .low = samples_min(rhei),
-                            .high = samples_max(rhei),
                             .peer = peer,
                             .peer_value = samples_median(theirs),
                             .compared = ratio,
                             .target_text = text,
                             .target = target,
                             .sense = AT_LEAST};
-    report_add(bench->report, &figure);
+    report_add_samples(bench->report, &figure, rhei);
 }
 
 static void figure_points(struct bench *bench, rhei_db *db, sqlite3 *peer)

@@ -97,10 +97,7 @@ int main(int count, char **values)
         figures_buffer(&bench);
     if (*only == '\0' || strcmp(only, "tpch") == 0)
         figures_tpch(&bench);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", bench.folder);
-    if (system(command) != 0)
-        bench_say("the folder %s could not be removed", bench.folder);
+    bench_remove_folder(bench.folder);
     report_print(&report);
     if (json != NULL && !report_write_json(&report, json))
         bench_die(json, "could not be written");
