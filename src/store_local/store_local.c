@@ -283,26 +283,37 @@ static void write_number(unsigned char bytes[8], uint64_t number)
         bytes[i] = (unsigned char)(number >> (8 * i));
 }
 
-static rhei_status read_version(struct store_local *store, uint64_t *size, uint64_t *version, struct rhei_error *error)
+static rhei_status read_version(const struct store_local *store, int file, uint64_t *size, uint64_t *version,
+                                struct rhei_error *error)
 {
     unsigned char head[HEAD_BYTES];
-    struct rhei_error told = RHEI_ERROR_INIT;
+    struct stat facts;
+    if (fstat(file, &facts) != 0)
+        return store_io_error(error, "look at", MANIFEST);
+    if (!S_ISREG(facts.st_mode))
+        return error_set(error, RHEI_IO, "\"%s\" is no file", MANIFEST);
+    *size = (uint64_t)facts.st_size;
+    if (*size < HEAD_BYTES)
+        return error_set(error, RHEI_IO, "the manifest of \"%s\" is cut off", store->path);
+    rhei_status status = store_open_file_read(file, MANIFEST, 0, head, sizeof head, error);
+    if (status != RHEI_OK)
+        return status;
+    if (memcmp(head, store_mark, sizeof store_mark) != 0)
+        return error_set(error, RHEI_IO, "the manifest of \"%s\" is not one of Rhei's", store->path);
+    *version = read_number(head + sizeof store_mark);
+    return *version > 0 ? RHEI_OK : error_set(error, RHEI_IO, "the manifest of \"%s\" is damaged", store->path);
+}
+
+/* The file that is the manifest now: what is read of it is of one manifest, also if another process puts a new one in its place. -1: there is none. */
+static rhei_status open_manifest(const struct store_local *store, int *file, uint64_t *size, uint64_t *version,
+                                 struct rhei_error *error)
+{
     *size = *version = 0;
-    rhei_status status = store_file_size(store->folder, MANIFEST, size, &told);
-    if (status == RHEI_NOT_FOUND)
-        return RHEI_OK;
-    if (status == RHEI_OK && *size < HEAD_BYTES)
-        status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is cut off", store->path);
-    if (status == RHEI_OK)
-        status = store_file_read(store->folder, MANIFEST, 0, head, sizeof head, &told);
-    if (status == RHEI_OK && memcmp(head, store_mark, sizeof store_mark) != 0)
-        status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is not one of Rhei's", store->path);
-    if (status == RHEI_OK)
-        *version = read_number(head + sizeof store_mark);
-    if (status == RHEI_OK && *version == 0)
-        status = error_set(&told, RHEI_IO, "the manifest of \"%s\" is damaged", store->path);
-    if (status != RHEI_OK && error != NULL)
-        *error = told;
+    *file = openat(store->folder, MANIFEST, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (*file < 0)
+        return errno == ENOENT ? RHEI_OK : store_io_error(error, "open", MANIFEST);
+    rhei_status status = read_version(store, *file, size, version, error);
+    fault(store, "store.manifest.opened");
     return status;
 }
 
@@ -311,16 +322,19 @@ static rhei_status local_manifest_read(struct blob_store *base, void **bytes, si
 {
     struct store_local *store = self(base);
     uint64_t size = 0;
+    int file = -1;
     *bytes = NULL;
     *len = 0;
     base_mutex_lock(&store->lock);
-    rhei_status status = read_version(store, &size, version, error);
+    rhei_status status = open_manifest(store, &file, &size, version, error);
     if (status == RHEI_OK && *version > 0) {
         *len = (size_t)size - HEAD_BYTES;
         *bytes = base_alloc(*len + 1);
         status = *bytes == NULL ? error_no_memory(error)
-                                : store_file_read(store->folder, MANIFEST, HEAD_BYTES, *bytes, *len, error);
+                                : store_open_file_read(file, MANIFEST, HEAD_BYTES, *bytes, *len, error);
     }
+    if (file >= 0)
+        (void)close(file);
     base_mutex_unlock(&store->lock);
     if (status != RHEI_OK) {
         base_free(*bytes);
@@ -334,7 +348,10 @@ static rhei_status swap(struct store_local *store, const char *temporary, uint64
 {
     uint64_t size, current;
     unsigned char head[HEAD_BYTES];
-    rhei_status status = read_version(store, &size, &current, error);
+    int file = -1;
+    rhei_status status = open_manifest(store, &file, &size, &current, error);
+    if (file >= 0)
+        (void)close(file);
     if (status == RHEI_OK && current != *version)
         status = error_set(error, RHEI_BUSY, "the manifest of \"%s\" is number %" PRIu64 " by now, not %" PRIu64,
                            store->path, current, *version);

@@ -91,12 +91,9 @@ rhei_status store_folder_sync(int folder, struct rhei_error *error)
     return fsync(folder) == 0 ? RHEI_OK : store_io_error(error, "make durable the folder of", "the store");
 }
 
-rhei_status store_file_read(int folder, const char *name, uint64_t offset, void *bytes, size_t len,
-                            struct rhei_error *error)
+rhei_status store_open_file_read(int file, const char *name, uint64_t offset, void *bytes, size_t len,
+                                 struct rhei_error *error)
 {
-    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0)
-        return store_io_error(error, "open", name);
     rhei_status status = RHEI_OK;
     char *at = bytes;
     while (len > 0 && status == RHEI_OK) {
@@ -114,6 +111,16 @@ rhei_status store_file_read(int folder, const char *name, uint64_t offset, void 
             len -= (size_t)got;
         }
     }
+    return status;
+}
+
+rhei_status store_file_read(int folder, const char *name, uint64_t offset, void *bytes, size_t len,
+                            struct rhei_error *error)
+{
+    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0)
+        return store_io_error(error, "open", name);
+    rhei_status status = store_open_file_read(file, name, offset, bytes, len, error);
     (void)close(file);
     return status;
 }

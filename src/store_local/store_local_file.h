@@ -17,6 +17,9 @@ rhei_status store_folder_sync(int folder, struct rhei_error *error);
 /* Reads exactly `len` bytes; RHEI_NOT_FOUND, or RHEI_IO where it ends before. */
 rhei_status store_file_read(int folder, const char *name, uint64_t offset, void *bytes, size_t len,
                             struct rhei_error *error);
+/* The same of a file that is open, whatever has its name by now. */
+rhei_status store_open_file_read(int file, const char *name, uint64_t offset, void *bytes, size_t len,
+                                 struct rhei_error *error);
 rhei_status store_file_size(int folder, const char *name, uint64_t *size, struct rhei_error *error);
 
 #endif

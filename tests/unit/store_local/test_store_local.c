@@ -288,6 +288,41 @@ static void test_a_damaged_manifest_is_told(void **state)
     }
 }
 
+/* ---- Read while another process writes. ------------------------------------------------------------------------------ */
+
+static const char newer[] = "another, longer one";
+
+static void swap_once(void *context, const char *point)
+{
+    struct blob_store **writer = context;
+    uint64_t version = 1;
+    if (strcmp(point, "store.manifest.opened") != 0 || *writer == NULL)
+        return;
+    assert_int_equal((*writer)->ops->manifest_swap(*writer, &version, newer, sizeof newer, NULL), RHEI_OK);
+    (*writer)->ops->close(writer);
+}
+
+static void test_a_manifest_is_read_whole_while_another_takes_its_place(void **state)
+{
+    (void)state;
+    struct blob_store *writer = open_local(false), *reader = NULL;
+    const struct store_local_config config = {
+        .folder = folder, .read_only = true, .fault = swap_once, .fault_context = &writer};
+    void *bytes = NULL;
+    size_t len = 0;
+    uint64_t version = 0;
+    assert_int_equal(writer->ops->manifest_swap(writer, &version, "old", 3, NULL), RHEI_OK);
+    assert_int_equal(store_local_open(&config, &reader, NULL), RHEI_OK);
+    assert_int_equal(reader->ops->manifest_read(reader, &bytes, &len, &version, NULL), RHEI_OK);
+    assert_null(writer);
+    assert_true(version == 1 && len == 3 && memcmp(bytes, "old", 3) == 0);
+    base_free(bytes);
+    assert_int_equal(reader->ops->manifest_read(reader, &bytes, &len, &version, NULL), RHEI_OK);
+    assert_true(version == 2 && len == sizeof newer && memcmp(bytes, newer, len) == 0);
+    base_free(bytes);
+    reader->ops->close(&reader);
+}
+
 /* ---- Killed at every step. ---------------------------------------------------------------------------------------- */
 
 static void die_at(void *context, const char *point)
@@ -397,6 +432,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_folder_of_others_is_left_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_stray_file_in_a_store_is_left_alone_and_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_manifest_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_manifest_is_read_whole_while_another_takes_its_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_kill_leaves_whole_blobs_and_one_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failed_put_changes_nothing, set_up, tear_down),
         cmocka_unit_test(test_the_double_behaves_badly),
