@@ -129,3 +129,8 @@ rhei_status error_no_memory(struct rhei_error *error)
 {
     return error_set(error, RHEI_NO_MEMORY, "out of memory; free some, or lower the configured limits, and try again");
 }
+
+rhei_status error_ended(struct rhei_error *error, rhei_status status)
+{
+    return error_set(error, status, status == RHEI_TIMEOUT ? "the time limit ended it" : "it was cancelled");
+}

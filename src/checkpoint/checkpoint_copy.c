@@ -13,9 +13,7 @@ rhei_status checkpoint_export_goes_on(const struct checkpoint_export *export, ui
 {
     base_progress_add(export->progress, BASE_PROGRESS_BYTES, (int64_t)bytes);
     rhei_status status = export->check == NULL ? RHEI_OK : export->check(export->check_context);
-    return status == RHEI_OK
-               ? RHEI_OK
-               : error_set(error, status, status == RHEI_TIMEOUT ? "the time limit ended it" : "it was cancelled");
+    return status == RHEI_OK ? RHEI_OK : error_ended(error, status);
 }
 
 /* ---- Of a snapshot. ------------------------------------------------------------------------------------------------ */

@@ -132,7 +132,7 @@ static rhei_status pin(struct backup *backup, struct rhei_error *error)
             return status;
         status = engine_limits_check(&backup->limits);
         if (status != RHEI_OK)
-            return error_set(error, status, status == RHEI_TIMEOUT ? "the time limit ended it" : "it was cancelled");
+            return error_ended(error, status);
     }
     error_clear(error);
     if (own)

@@ -110,7 +110,7 @@ static rhei_status copy_pages(struct oltp_backup *backup, const struct oltp_stop
     }
     int end = sqlite3_backup_finish(pages);
     if (status != RHEI_OK)
-        return error_set(error, status, status == RHEI_TIMEOUT ? "the time limit ended it" : "it was cancelled");
+        return error_ended(error, status);
     return rc == SQLITE_DONE && end == SQLITE_OK ? RHEI_OK : copy_error(backup, rc == SQLITE_DONE ? end : rc, error);
 }
 

@@ -222,9 +222,7 @@ static rhei_status sum_open(struct summing *summing, int file, const char *name,
         status = summing->check == NULL ? RHEI_OK : summing->check(summing->context);
     }
     *sum = base_summing_end(&state);
-    return status == RHEI_OK
-               ? RHEI_OK
-               : error_set(error, status, status == RHEI_TIMEOUT ? "the time limit ended it" : "it was cancelled");
+    return status == RHEI_OK ? RHEI_OK : error_ended(error, status);
 }
 
 static rhei_status sum_file(struct summing *summing, int folder, const char *name, const char *shown, uint64_t *bytes,
