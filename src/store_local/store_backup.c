@@ -78,14 +78,9 @@ static rhei_status check_apart(const char *path, const char *const *apart, size_
 
 static rhei_status refuse_full(const struct store_backup *backup, struct rhei_error *error)
 {
-    int copy = openat(backup->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = copy < 0 ? NULL : fdopendir(copy);
-    if (entries == NULL) {
-        rhei_status status = store_io_error(error, "list the folder", backup->path);
-        if (copy >= 0)
-            (void)close(copy);
-        return status;
-    }
+    DIR *entries = store_folder_list(backup->folder, ".");
+    if (entries == NULL)
+        return store_io_error(error, "list the folder", backup->path);
     bool any = false, part = false, whole = false;
     for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
@@ -153,15 +148,12 @@ rhei_status store_backup_begin(const char *path, const char *const *apart, size_
 
 static void remove_mirror(const struct store_backup *backup, const char *name)
 {
-    int folder = openat(backup->folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *entries = folder < 0 ? NULL : fdopendir(folder);
+    DIR *entries = store_folder_list(backup->folder, name);
     for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            (void)unlinkat(folder, entry->d_name, 0);
+            (void)unlinkat(dirfd(entries), entry->d_name, 0);
     if (entries != NULL)
         (void)closedir(entries);
-    else if (folder >= 0)
-        (void)close(folder);
     (void)unlinkat(backup->folder, name, AT_REMOVEDIR);
 }
 
@@ -244,11 +236,8 @@ static rhei_status sum_file(struct summing *summing, int folder, const char *nam
 
 static rhei_status sum_mirror(struct summing *summing, int folder, struct rhei_error *error)
 {
-    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+    DIR *entries = store_folder_list(folder, ".");
     rhei_status status = entries == NULL ? store_io_error(error, "list", MIRROR) : RHEI_OK;
-    if (entries == NULL && copy >= 0)
-        (void)close(copy);
     for (const struct dirent *entry; status == RHEI_OK && (entry = readdir(entries)) != NULL;) {
         uint64_t bytes = 0;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, "lock") == 0)
@@ -294,18 +283,7 @@ static rhei_status write_mark(const struct store_backup *backup, const char *tex
     int file = openat(backup->folder, LIST PART, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0)
         return store_io_error(error, "open", LIST);
-    rhei_status status = RHEI_OK;
-    while (status == RHEI_OK && len > 0) {
-        ssize_t written = write(file, text, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0) {
-            status = store_io_error(error, "write", LIST);
-        } else {
-            text += written;
-            len -= (size_t)written;
-        }
-    }
+    rhei_status status = store_open_file_write(file, text, len) ? RHEI_OK : store_io_error(error, "write", LIST);
     if (status == RHEI_OK && fsync(file) != 0)
         status = store_io_error(error, "make durable", LIST);
     if (close(file) != 0 && status == RHEI_OK)

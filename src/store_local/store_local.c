@@ -204,25 +204,13 @@ static rhei_status local_map(struct blob_store *base, const char *name, struct b
     return status;
 }
 
-/* The folder's entries, with a place among them of their own. NULL: errno tells why. */
-static DIR *list_begin(const struct store_local *store)
-{
-    int folder = openat(store->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *entries = folder < 0 ? NULL : fdopendir(folder);
-    int reason = errno;
-    if (entries == NULL && folder >= 0)
-        (void)close(folder);
-    errno = reason;
-    return entries;
-}
-
 static rhei_status local_list(struct blob_store *base,
                               rhei_status (*take)(void *context, const char *name, uint64_t size,
                                                   struct rhei_error *error),
                               void *context, struct rhei_error *error)
 {
     struct store_local *store = self(base);
-    DIR *entries = list_begin(store);
+    DIR *entries = store_folder_list(store->folder, ".");
     if (entries == NULL)
         return store_io_error(error, "list the folder", store->path);
     rhei_status status = RHEI_OK;
@@ -503,7 +491,7 @@ static rhei_status judge_strays(const struct store_local *store, const char *fir
 /* Looks that it isn't a folder of others; `sweep`: removes what a crash left half written. */
 static rhei_status look_around(struct store_local *store, bool sweep, struct rhei_error *error)
 {
-    DIR *entries = list_begin(store);
+    DIR *entries = store_folder_list(store->folder, ".");
     if (entries == NULL)
         return store_io_error(error, "list the folder", store->path);
     char first[NAME_MAX + 1] = "";

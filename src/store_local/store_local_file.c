@@ -45,7 +45,18 @@ rhei_status store_folder_make(const char *folder, struct rhei_error *error)
     return status;
 }
 
-static bool write_all(int file, const void *bytes, size_t len)
+DIR *store_folder_list(int folder, const char *name)
+{
+    int opened = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *entries = opened < 0 ? NULL : fdopendir(opened);
+    int reason = errno;
+    if (entries == NULL && opened >= 0)
+        (void)close(opened);
+    errno = reason;
+    return entries;
+}
+
+bool store_open_file_write(int file, const void *bytes, size_t len)
 {
     const char *at = bytes;
     while (len > 0) {
@@ -67,7 +78,7 @@ rhei_status store_file_write(int folder, const char *name, const void *head, siz
     if (file < 0)
         return store_io_error(error, "create", name);
     rhei_status status = RHEI_OK;
-    if (!write_all(file, head, head_len) || !write_all(file, bytes, len))
+    if (!store_open_file_write(file, head, head_len) || !store_open_file_write(file, bytes, len))
         status = store_io_error(error, "write", name);
     if (close(file) != 0 && status == RHEI_OK)
         status = store_io_error(error, "write", name);

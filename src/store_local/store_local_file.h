@@ -3,12 +3,18 @@
 #ifndef STORE_LOCAL_FILE_H
 #define STORE_LOCAL_FILE_H
 
+#include <dirent.h>
+
 #include "rhei/rhei_types.h"
 
 /* The folder and everything above it. */
 rhei_status store_folder_make(const char *folder, struct rhei_error *error);
+/* The entries of a folder in this one ("." itself), with a place among them of their own. NULL: errno tells why. */
+DIR *store_folder_list(int folder, const char *name);
 /* errno in words, with a code that says what kind of trouble it is. */
 rhei_status store_io_error(struct rhei_error *error, const char *what, const char *name);
+/* False: errno tells why. */
+bool store_open_file_write(int file, const void *bytes, size_t len);
 /* A new file with these bytes, head first; not synced. It must not be there. */
 rhei_status store_file_write(int folder, const char *name, const void *head, size_t head_len, const void *bytes,
                              size_t len, struct rhei_error *error);
