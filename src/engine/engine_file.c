@@ -11,13 +11,18 @@ const struct capture_table *engine_file_table(const struct capture_catalog *cata
     return NULL;
 }
 
+bool engine_file_has_view(const struct capture_catalog *catalog, const char *name)
+{
+    for (uint32_t v = 0; v < catalog->view_count; v++)
+        if (base_fold_compare(catalog->views[v].name, name) == 0)
+            return true;
+    return false;
+}
+
 enum engine_found engine_file_find(const struct capture_catalog *catalog, const char *name)
 {
     const struct capture_table *found = engine_file_table(catalog, name);
     if (found != NULL)
         return found->captured ? ENGINE_FOUND_CAPTURED : ENGINE_FOUND_TABLE;
-    for (uint32_t v = 0; v < catalog->view_count; v++)
-        if (base_fold_compare(catalog->views[v].name, name) == 0)
-            return ENGINE_FOUND_OTHER;
-    return ENGINE_FOUND_NOTHING;
+    return engine_file_has_view(catalog, name) ? ENGINE_FOUND_OTHER : ENGINE_FOUND_NOTHING;
 }

@@ -16,7 +16,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/base_clock.h"
 #include "base/base_map.h"
@@ -102,24 +101,9 @@ static char *unquoted(struct sql_token token)
 
 /* ---- What the catalog knows. --------------------------------------------------------------------------------------- */
 
-static const struct source_table *find_table(const struct rewriter *r, const char *schema, const char *name)
+static bool is_of_file(const struct rewriter *r, const char *name)
 {
-    for (uint32_t t = 0; t < r->catalog->table_count; t++) {
-        const struct capture_table *table = &r->catalog->tables[t];
-        bool here = schema == NULL ? table->schema == NULL
-                                   : table->schema != NULL && base_fold_compare(table->schema, schema) == 0;
-        if (here && base_fold_compare(table->source.name, name) == 0)
-            return &table->source;
-    }
-    return NULL;
-}
-
-static bool is_view(const struct rewriter *r, const char *name)
-{
-    for (uint32_t v = 0; v < r->catalog->view_count; v++)
-        if (base_fold_compare(r->catalog->views[v].name, name) == 0)
-            return true;
-    return false;
+    return engine_file_table(r->catalog, name) != NULL;
 }
 
 static bool is_cte(const struct rewriter *r, const char *name)
@@ -325,11 +309,11 @@ static rhei_status of_view(const struct rewriter *r, const char *name)
 
 static rhei_status no_history(const struct rewriter *r, const char *name)
 {
-    bool there = find_table(r, NULL, name) != NULL;
+    bool there = is_of_file(r, name);
     if (there && !engine_keeps_history(r->db, name))
         return error_set(r->error, RHEI_UNSUPPORTED,
                          "table \"%.100s\" keeps no history: give it sync_mode = \"temporal\"", name);
-    if (is_view(r, name))
+    if (engine_file_has_view(r->catalog, name))
         return of_view(r, name);
     if (engine_disk_is_elsewhere(r->db))
         return engine_disk_history(r->db, r->error);
@@ -359,7 +343,8 @@ static void say_if_before(const struct rewriter *r, const char *name, const stru
 static rhei_status replace(struct rewriter *r, const char *from, const char *name, const char *shown,
                            const struct engine_past *past)
 {
-    const struct source_table *now = find_table(r, NULL, name);
+    const struct capture_table *found = engine_file_table(r->catalog, name);
+    const struct source_table *now = found == NULL ? NULL : &found->source;
     bool follows = now != NULL && engine_keeps_history(r->db, name);
     if (follows ? !engine_histories_followed(&r->histories, name) : !engine_histories_any(&r->histories, name))
         return no_history(r, name);
@@ -437,16 +422,13 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
 /* t_history: the name of t, for base_free, if it has a history, or ought to, or may have one elsewhere, and nothing of the file has this name. */
 static char *table_of_history(const struct rewriter *r, const char *name)
 {
-    static const char suffix[] = "_history";
-    size_t len = strlen(name), more = sizeof suffix - 1;
-    if (len <= more || strcasecmp(name + len - more, suffix) != 0 || find_table(r, NULL, name) != NULL ||
-        is_view(r, name))
+    size_t len = engine_history_name(name);
+    if (len == 0 || engine_file_find(r->catalog, name) != ENGINE_FOUND_NOTHING)
         return NULL;
-    char *table = base_strndup(name, len - more);
+    char *table = base_strndup(name, len);
     if (table == NULL)
         return NULL;
-    bool may =
-        find_table(r, NULL, table) != NULL ? engine_keeps_history(r->db, table) : engine_disk_is_elsewhere(r->db);
+    bool may = is_of_file(r, table) ? engine_keeps_history(r->db, table) : engine_disk_is_elsewhere(r->db);
     if (!may && !engine_histories_any(&r->histories, table)) {
         base_free(table);
         table = NULL;
@@ -457,7 +439,7 @@ static char *table_of_history(const struct rewriter *r, const char *name)
 /* Of the file as it is, or one that went and has a history. */
 static bool is_table(const struct rewriter *r, const char *name)
 {
-    return find_table(r, NULL, name) != NULL || engine_histories_any(&r->histories, name);
+    return is_of_file(r, name) || engine_histories_any(&r->histories, name);
 }
 
 /* A table's name, perhaps behind a schema's, at `from`; r->at is behind it. */
@@ -480,7 +462,8 @@ static rhei_status take_table(struct rewriter *r, const char *from, const char *
              (of = table_of_history(r, name)) != NULL) {
         past.kind = PAST_ALL;
         status = replace(r, from, of, name, &past);
-    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && is_view(r, name)) {
+    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) &&
+               engine_file_has_view(r->catalog, name)) {
         status = of_view(r, name);
     } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && is_table(r, name)) {
         past.kind = PAST_AS_OF;

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/base_map.h"
 #include "engine/engine_history.h"
@@ -26,6 +27,13 @@ bool engine_keeps_history(const struct rhei_db *db, const char *table)
         if (base_fold_compare(db->modes[m].table, table) == 0)
             return db->modes[m].sync_mode == RHEI_SYNC_TEMPORAL;
     return db->config.sync_mode == RHEI_SYNC_TEMPORAL;
+}
+
+size_t engine_history_name(const char *name)
+{
+    static const char suffix[] = "_history";
+    size_t len = strlen(name), more = sizeof suffix - 1;
+    return len > more && strcasecmp(name + len - more, suffix) == 0 ? len - more : 0;
 }
 
 rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error)

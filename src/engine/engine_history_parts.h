@@ -20,6 +20,9 @@ struct engine_histories {
     struct sync_book book;
 };
 
+/* The bytes of t in t_history; 0: it is no such name. */
+size_t engine_history_name(const char *name);
+
 rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error);
 void engine_histories_close(struct engine_histories *histories);
 /* There is something of a table of that name. */

@@ -138,6 +138,7 @@ struct rhei_rows {
 
 /* The file's own table of that name, NULL if there is none; one that only the mirror has is another. */
 const struct capture_table *engine_file_table(const struct capture_catalog *catalog, const char *name);
+bool engine_file_has_view(const struct capture_catalog *catalog, const char *name);
 /* OTHER: a view. */
 enum engine_found { ENGINE_FOUND_NOTHING, ENGINE_FOUND_OTHER, ENGINE_FOUND_TABLE, ENGINE_FOUND_CAPTURED };
 enum engine_found engine_file_find(const struct capture_catalog *catalog, const char *name);
