@@ -22,10 +22,8 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
  */
 void engine_history_place(const char *sql, const char *made, struct rhei_error *error);
 
-/* `name` is t_history, and means the history of t: into `table`. */
-bool engine_history_of(struct rhei_db *db, const char *name, size_t len, char *table, size_t size);
-/* RHEI_READ_ONLY, in words. */
-rhei_status engine_history_read_only(const char *name, const char *table, struct rhei_error *error);
+/* RHEI_READ_ONLY, in words: `name` is t_history, and means the history of t, to which nobody writes. */
+rhei_status engine_history_check_name(struct rhei_db *db, const char *name, struct rhei_error *error);
 /* What a statement came to: where SQLite finds no table, and the name means a history, that becomes RHEI_READ_ONLY. */
 rhei_status engine_history_explain(struct rhei_db *db, rhei_status status, struct rhei_error *error);
 

@@ -546,9 +546,9 @@ static rhei_status ingest_check(struct ingest *ingest, const struct rhei_ingest_
         return status;
     if (ingest->db == NULL || ingest->table == NULL || ingest->table[0] == '\0')
         return error_set(error, RHEI_INVALID, "rhei_ingest_arrow needs a handle and a table's name");
-    char of[256];
-    if (engine_history_of(ingest->db, ingest->table, strlen(ingest->table), of, sizeof of))
-        return engine_history_read_only(ingest->table, of, error);
+    status = engine_history_check_name(ingest->db, ingest->table, error);
+    if (status != RHEI_OK)
+        return status;
     if (ingest->options.mode < RHEI_INGEST_APPEND || ingest->options.mode > RHEI_INGEST_UPSERT)
         return error_set(error, RHEI_INVALID, "the mode %d of an ingest is none of enum rhei_ingest_mode",
                          ingest->options.mode);

@@ -106,9 +106,10 @@ rhei_status engine_register(rhei_db *db, const char *table, const struct rhei_co
                             const struct oltp_stop *stop, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
-    char of[256];
-    if (columns != NULL && column_count > 0 && engine_history_of(db, table, strlen(table), of, sizeof of))
-        return engine_history_read_only(table, of, error);
+    if (columns != NULL && column_count > 0)
+        status = engine_history_check_name(db, table, error);
+    if (status != RHEI_OK)
+        return status;
     if (columns != NULL && column_count > 0) {
         struct base_buffer sql = {0};
         status = create_text(table, columns, column_count, &sql, error);
