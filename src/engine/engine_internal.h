@@ -353,6 +353,9 @@ bool engine_config_has_tables(const struct rhei_db *db);
 /* Of rhei_register_table what the row store does; `stop` may be NULL. */
 rhei_status engine_register(rhei_db *db, const char *table, const struct rhei_column *columns, size_t column_count,
                             const struct oltp_stop *stop, struct rhei_error *error);
+/* Finishes capture, builds every table that is to be mirrored, and waits for that; ends at the deadline (0: none), or by the limits. */
+rhei_status engine_build_tables(struct rhei_db *db, int64_t deadline_ns, struct engine_limits *limits,
+                                struct rhei_error *error);
 /* Makes the tables of the settings in an empty database: what fails there would fail in a new file. */
 rhei_status engine_config_rehearse(struct rhei_db *scratch, struct rhei_error *error);
 void engine_result_fill(struct rhei_result *result, const struct oltp_result *from);

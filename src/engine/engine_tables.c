@@ -241,18 +241,35 @@ static rhei_status retry_failed(rhei_db *db, struct rhei_error *error)
     return status;
 }
 
+rhei_status engine_build_tables(struct rhei_db *db, int64_t deadline_ns, struct engine_limits *limits,
+                                struct rhei_error *error)
+{
+    struct base_progress *counts = engine_limits_counts(limits);
+    struct sync_stop stop = {.check = engine_limits_check, .context = limits, .progress = counts};
+    struct oltp_stop writes;
+    base_progress_step(counts, "building the column store", NULL, BASE_PROGRESS_ROWS, -1);
+    rhei_status status = capture_finish_tables(db->oltp, deadline_ns, engine_stop(limits, &writes), error);
+    return status == RHEI_OK ? sync_build(db->sync, true, deadline_ns, engine_limits_any(limits) ? &stop : NULL, error)
+                             : status;
+}
+
+/* The time is sync's own matter, so that it tells which tables aren't built. */
+static rhei_status build_within(struct rhei_db *db, struct engine_limits *limits, struct rhei_error *error)
+{
+    int64_t deadline = limits->deadline_ns == INT64_MAX ? 0 : limits->deadline_ns;
+    limits->deadline_ns = INT64_MAX;
+    rhei_status status = retry_failed(db, error);
+    return status == RHEI_OK ? engine_build_tables(db, deadline, limits, error) : status;
+}
+
 rhei_status rhei_initial_sync(rhei_db *db, int64_t timeout_ms, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
     if (status != RHEI_OK)
         return status;
-    int64_t deadline = timeout_ms > 0 && timeout_ms < INT64_MAX / 4000000 ? base_now_ns() + timeout_ms * 1000000 : 0;
-    if (timeout_ms < 0)
-        return error_set(error, RHEI_INVALID, "a time-out of %lld ms is none: 0 means no limit", (long long)timeout_ms);
-    status = retry_failed(db, error);
-    if (status == RHEI_OK)
-        status = capture_finish_tables(db->oltp, deadline, NULL, error);
-    return status == RHEI_OK ? sync_build(db->sync, true, deadline, NULL, error) : status;
+    struct engine_limits limits;
+    status = engine_limits_set(&limits, timeout_ms, NULL, error);
+    return status == RHEI_OK ? build_within(db, &limits, error) : status;
 }
 
 rhei_status rhei_initial_sync_with(rhei_db *db, const struct rhei_call_options *options, struct rhei_error *error)
@@ -263,18 +280,7 @@ rhei_status rhei_initial_sync_with(rhei_db *db, const struct rhei_call_options *
         status = engine_limits_of_call(db->ticker, &limits, options, error);
     if (status != RHEI_OK)
         return status;
-    status = retry_failed(db, error);
-    int64_t deadline = limits.deadline_ns == INT64_MAX ? 0 : limits.deadline_ns;
-    /* the time is sync's own matter, so that it tells which tables aren't built */
-    limits.deadline_ns = INT64_MAX;
-    struct base_progress *counts = engine_limits_counts(&limits);
-    struct sync_stop stop = {.check = engine_limits_check, .context = &limits, .progress = counts};
-    base_progress_step(counts, "building the column store", NULL, BASE_PROGRESS_ROWS, -1);
-    struct oltp_stop writes;
-    if (status == RHEI_OK)
-        status = capture_finish_tables(db->oltp, deadline, engine_stop(&limits, &writes), error);
-    if (status == RHEI_OK)
-        status = sync_build(db->sync, true, deadline, engine_limits_any(&limits) ? &stop : NULL, error);
+    status = build_within(db, &limits, error);
     engine_limits_reset(&limits);
     return status;
 }

@@ -141,15 +141,6 @@ static rhei_status verify_named(struct verify_call *call, const char *table, str
     return first;
 }
 
-static rhei_status wait_built(struct verify_call *call, struct rhei_error *error)
-{
-    struct sync_stop stop = {engine_limits_check, &call->limits, engine_limits_counts(&call->limits)};
-    struct oltp_stop writes;
-    base_progress_step(stop.progress, "building the column store", NULL, BASE_PROGRESS_ROWS, -1);
-    rhei_status status = capture_finish_tables(call->db->oltp, 0, engine_stop(&call->limits, &writes), error);
-    return status == RHEI_OK ? sync_build(call->db->sync, true, 0, &stop, error) : status;
-}
-
 static rhei_status run(struct verify_call *call, const char *table, const struct rhei_call_options *options,
                        struct rhei_error *error)
 {
@@ -170,7 +161,7 @@ static rhei_status run(struct verify_call *call, const char *table, const struct
         return status;
     engine_pace_begin(&call->pace, &call->limits);
     if (call->repair)
-        status = wait_built(call, error);
+        status = engine_build_tables(call->db, 0, &call->limits, error);
     if (status == RHEI_OK)
         status = verify_named(call, table, error);
     engine_limits_reset(&call->limits);
