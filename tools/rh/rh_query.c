@@ -46,16 +46,6 @@ static rhei_status ask(struct rh_tool *tool, const char *sql, struct rhei_error 
     return status == RHEI_OK ? rh_write_rows(tool, &rows, started, error) : status;
 }
 
-static rhei_status build(struct rh_tool *tool, struct rhei_error *error)
-{
-    struct rhei_call_options limits = rh_tool_limits(tool);
-    rh_waiting_start(tool->out, tool->err, "building the column store");
-    rhei_status status = rhei_initial_sync_with(tool->db, &limits, error);
-    tool->built = status == RHEI_OK;
-    rh_waiting_stop();
-    return status;
-}
-
 /*
  * A look leaves the file as it is. A statement that writes says so before it has done anything, and is run on a handle that may; so is a
  * question about a past that is kept in a folder. A past that isn't there yet (RHEI_STALE) begins with the tables' load.
@@ -65,7 +55,6 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
     rhei_status status = ask(tool, sql, error);
     if (status == RHEI_READ_ONLY && !tool->args->read_only && tool->look) {
         rh_tool_close(tool);
-        tool->built = false;
         *error = (struct rhei_error)RHEI_ERROR_INIT;
         if (!rh_tool_open_for(tool, 0, error))
             return error->code;
@@ -77,7 +66,7 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
     if (status != RHEI_STALE && !unbuilt)
         return status;
     *error = (struct rhei_error)RHEI_ERROR_INIT;
-    status = build(tool, error);
+    status = rh_tool_build(tool, error);
     return status == RHEI_OK ? ask(tool, sql, error) : status;
 }
 
@@ -99,7 +88,7 @@ static bool prepare_route(struct rh_tool *tool, const struct rh_statements *stat
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     if (tool->args->route != RHEI_ROUTE_OLAP || (tool->look && may_be_past(tool, statements)) ||
-        build(tool, &error) == RHEI_OK)
+        rh_tool_build(tool, &error) == RHEI_OK)
         return true;
     rh_tell_error(tool, &error);
     return false;

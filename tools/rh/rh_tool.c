@@ -77,6 +77,7 @@ void rh_tool_close(struct rh_tool *tool)
     rh_waiting_stop();
     rhei_close(&tool->db);
     rhei_cancel_destroy(&tool->cancel);
+    tool->built = false;
 }
 
 struct rhei_call_options rh_tool_limits(const struct rh_tool *tool)
@@ -85,6 +86,16 @@ struct rhei_call_options rh_tool_limits(const struct rh_tool *tool)
                                       .timeout_ms = tool->args->timeout_ms,
                                       .cancel = tool->cancel,
                                       .progress = rh_waiting_told};
+}
+
+rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error)
+{
+    struct rhei_call_options limits = rh_tool_limits(tool);
+    rh_waiting_start(tool->out, tool->err, "building the column store");
+    rhei_status status = rhei_initial_sync_with(tool->db, &limits, error);
+    tool->built = status == RHEI_OK;
+    rh_waiting_stop();
+    return status;
 }
 
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)

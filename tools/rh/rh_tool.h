@@ -16,7 +16,7 @@ struct rh_tool {
     rhei_db *db;
     rhei_cancel *cancel; /* raised by Ctrl-C */
     bool look;           /* opened with RH_OPEN_LOOK */
-    bool built;          /* every table of its column store, by rh query */
+    bool built;          /* every table of its column store, by rh_tool_build() */
     bool created;        /* the file wasn't there before */
     struct rh_terminal out, err;
 };
@@ -39,6 +39,9 @@ void rh_tool_discard(struct rh_tool *tool);
 
 /** What every call of a command obeys: --timeout and Ctrl-C. Each call may take the whole time. */
 struct rhei_call_options rh_tool_limits(const struct rh_tool *tool);
+
+/** Builds the column store of the open database, with a line that tells how far it is. */
+rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error);
 
 /** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error);

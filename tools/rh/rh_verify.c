@@ -42,13 +42,10 @@ static void print_one(const struct rh_tool *tool, const char *name, const char *
 static bool build(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_call_options limits = rh_tool_limits(tool);
-    rh_waiting_start(tool->out, tool->err, "building the column store");
-    bool good = rhei_initial_sync_with(tool->db, &limits, &error) == RHEI_OK;
-    rh_waiting_stop();
-    if (!good)
-        rh_tell_error(tool, &error);
-    return good;
+    if (rh_tool_build(tool, &error) == RHEI_OK)
+        return true;
+    rh_tell_error(tool, &error);
+    return false;
 }
 
 static rhei_status compare(struct rh_tool *tool, const char *name, uint64_t *rows, struct rhei_error *error)
