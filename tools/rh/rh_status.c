@@ -321,9 +321,7 @@ static void add_log_json(struct rh_buffer *json, const struct rhei_sync_status *
     add_member(json, "log_limit_age_us", sync->log_limit_age_us);
     rh_buffer_format(json, "\"log_limit_policy\":\"%s\",\"log_over\":%s,", policy_name(sync->log_limit_policy),
                      sync->log_over ? "true" : "false");
-    rh_buffer_add_text(json, "\"log_message\":");
-    rh_add_json_text(json, sync->log_message, strlen(sync->log_message));
-    rh_buffer_add_char(json, ',');
+    add_text_member(json, "log_message", sync->log_message);
 }
 
 static void print_json(const struct status *status)
