@@ -29,11 +29,7 @@ static bool changes_schema(const char *sql, size_t len)
 {
     static const char *const words[] = {"ALTER", "DROP", "VACUUM", "REINDEX", "ANALYZE"};
     const char *end = sql + len;
-    struct sql_token token = sql_lex_word(sql, len);
-    while (token.code != SQL_LEX_END && token.text[0] == ';') {
-        const char *behind = token.text + token.length;
-        token = sql_lex_word(behind, (size_t)(end - behind));
-    }
+    struct sql_token token = sql_lex_first(sql, len);
     for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
         if (token.length == strlen(words[w]) && strncasecmp(token.text, words[w], token.length) == 0)
             return true;

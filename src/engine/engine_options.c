@@ -63,12 +63,7 @@ rhei_status engine_freshness_check(const struct rhei_freshness *freshness, struc
 
 rhei_status engine_second_statement(const char *sql, size_t len, size_t end, struct rhei_error *error)
 {
-    struct sql_token token = sql_lex_word(sql + end, len - end);
-    while (token.code != SQL_LEX_END && token.text[0] == ';') {
-        const char *behind = token.text + token.length;
-        token = sql_lex_word(behind, len - (size_t)(behind - sql));
-    }
-    size_t start = (size_t)(token.text - sql);
+    size_t start = (size_t)(sql_lex_first(sql + end, len - end).text - sql);
     rhei_status status = error_set(
         error, RHEI_SQL,
         "one statement at a time: another one starts at byte %zu; run a script with rhei_execute_script", start);

@@ -351,3 +351,14 @@ struct sql_token sql_lex_word(const char *text, size_t len)
         len -= token.length;
     }
 }
+
+struct sql_token sql_lex_first(const char *text, size_t len)
+{
+    const char *end = text + len;
+    struct sql_token token = sql_lex_word(text, len);
+    while (token.code != SQL_LEX_END && token.text[0] == ';') {
+        text = token.text + token.length;
+        token = sql_lex_word(text, (size_t)(end - text));
+    }
+    return token;
+}

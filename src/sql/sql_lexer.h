@@ -26,6 +26,8 @@ struct sql_token {
 struct sql_token sql_lex(const char *text, size_t len);
 /* The next token that is neither blank nor comment. */
 struct sql_token sql_lex_word(const char *text, size_t len);
+/* The first one of a statement: before it SQLite reads over semicolons, too. */
+struct sql_token sql_lex_first(const char *text, size_t len);
 /* The keyword's code, or the grammar's code for a name. */
 int sql_keyword(const char *word, size_t len);
 /* The n-th keyword in lower case, or NULL; for completion and tests. */
