@@ -12,7 +12,7 @@
 #include "rhei/rhei_care.h"
 
 struct place {
-    struct fixture fixture;
+    struct fixture fixture; /* the first: fixture_tear_down takes it, and its folder has the others */
     char mirror[160], copy[160];
 };
 
@@ -57,18 +57,6 @@ static int set_up(void **state)
     must_be_built(place.fixture.db);
     must_execute(place.fixture.db, "UPDATE t SET v = 'too' WHERE id = 2");
     *state = &place;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct place *place = *state;
-    char command[400];
-    rhei_close(&place->fixture.db);
-    snprintf(command, sizeof command, "rm -rf '%s' '%s'", place->mirror, place->copy);
-    if (system(command) != 0)
-        return -1;
-    fixture_end(&place->fixture);
     return 0;
 }
 
@@ -167,10 +155,10 @@ static void test_d6_no_memory_at_any_point_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a9_the_result_tells_what_is_in_the_copy, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_d5_wrong_arguments, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_q5_who_is_told_of_it_may_end_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_d6_no_memory_at_any_point_leaves_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a9_the_result_tells_what_is_in_the_copy, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_d5_wrong_arguments, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_q5_who_is_told_of_it_may_end_it, set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_d6_no_memory_at_any_point_leaves_nothing, set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 enum { SQL_BYTES = 512 };
 
 struct place {
-    struct fixture fixture;
+    struct fixture fixture; /* the first: fixture_tear_down takes it, and its folder has the others */
     char mirror[160];
 };
 
@@ -40,17 +40,6 @@ static int setup(void **state)
     must_execute(place.fixture.db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v, s TEXT)");
     must_be_built(place.fixture.db);
     *state = &place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct place *place = *state;
-    char command[256];
-    rhei_close(&place->fixture.db);
-    snprintf(command, sizeof command, "rm -rf '%s'", place->mirror);
-    assert_int_equal(system(command), 0);
-    fixture_end(&place->fixture);
     return 0;
 }
 
@@ -242,21 +231,18 @@ static void test_a9_a_buffer_comes_and_goes(void **state)
         snprintf(sql, sizeof sql, "i%d\n", 1 + life * 3);
         must_be(place->fixture.db, "SELECT count(DISTINCT v) FROM t_history", sql);
     }
-    rhei_close(&place->fixture.db);
-    snprintf(command, sizeof command, "rm -rf '%s'", buffer);
-    assert_int_equal(system(command), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a9_history_survives_a_close, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a9_a_close_leaves_no_version_to_the_log, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a9_a_load_goes_on_with_the_history, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a9_a_rebuild_loses_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a9_another_mode_and_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a9_a_buffer_comes_and_goes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_relative_folders_are_those_of_the_opening, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a9_history_survives_a_close, setup, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a9_a_close_leaves_no_version_to_the_log, setup, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a9_a_load_goes_on_with_the_history, setup, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a9_a_rebuild_loses_nothing, setup, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a9_another_mode_and_back, setup, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a9_a_buffer_comes_and_goes, setup, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_relative_folders_are_those_of_the_opening, setup, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

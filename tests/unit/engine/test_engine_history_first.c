@@ -6,7 +6,6 @@
 #include "../../support/engine_fixture.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct place {
@@ -39,17 +38,6 @@ static void begin(struct place *place, bool disk)
     must_execute(place->fixture.db, "INSERT INTO t VALUES (1, 1, 0), (2, 1, 0)");
     must_execute(place->fixture.db, "UPDATE t SET v = 5");
     must_execute(place->fixture.db, "UPDATE t SET v = 6 WHERE id = 1");
-}
-
-static void end(struct place *place)
-{
-    char command[256];
-    rhei_close(&place->fixture.db);
-    if (place->mirror[0] != '\0') {
-        snprintf(command, sizeof command, "rm -rf '%s'", place->mirror);
-        assert_int_equal(system(command), 0);
-    }
-    fixture_end(&place->fixture);
 }
 
 /* ---- The calls. -------------------------------------------------------------------------------------------------- */
@@ -265,7 +253,7 @@ static void keeps_all(bool disk)
             }
             must_be_built(place.fixture.db);
             must_keep_all(place.fixture.db, &ways[w], &changes[c]);
-            end(&place);
+            fixture_end(&place.fixture);
         }
 }
 
