@@ -229,6 +229,42 @@ static size_t read_all(int from, char *output, size_t size)
     return have;
 }
 
+double must_metric(rhei_db *db, const char *name)
+{
+    struct rhei_metric **metrics = NULL;
+    size_t count = 0;
+    double value = -1;
+    assert_int_equal(rhei_metric_list(db, &metrics, &count, NULL), RHEI_OK);
+    for (size_t i = 0; i < count; i++)
+        value = strcmp(metrics[i]->name, name) == 0 ? metrics[i]->value : value;
+    rhei_free(metrics);
+    if (value < 0)
+        fail_msg("there is no metric %s", name);
+    return value;
+}
+
+rhei_changes *must_follow(rhei_db *db, const char *consumer)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_changes_options options = {.struct_size = sizeof options, .consumer = consumer};
+    rhei_changes *changes = NULL;
+    if (rhei_changes_open(db, &options, &changes, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    return changes;
+}
+
+struct rhei_change must_be_told(rhei_changes *changes, int32_t kind)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_change change = {.struct_size = sizeof change};
+    do {
+        rhei_status status = rhei_changes_next(changes, &change, &error);
+        if (status != RHEI_ROW)
+            fail_msg("kind %d: %s %s", (int)kind, rhei_status_name(status), error.message);
+    } while (change.kind != kind);
+    return change;
+}
+
 int run_program(const char *const *arguments, const char *input, char *output, size_t output_size)
 {
     int in[2], out[2];

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "rhei/rhei.h"
+#include "rhei/rhei_doors.h"
 
 struct fixture {
     char folder[64];
@@ -46,6 +46,13 @@ void must_fail(rhei_db *db, const char *sql, rhei_status status);
 void must_route(rhei_db *db, const char *sql, const char *route, const char *rule);
 void must_be_built(rhei_db *db);
 void must_verify(rhei_db *db);
+/* The metric of that name, which has no labels. */
+double must_metric(rhei_db *db, const char *name);
+
+/* A reader of the change feed, from what is new on; `consumer` may be NULL. */
+rhei_changes *must_follow(rhei_db *db, const char *consumer);
+/* The next event of that kind, whatever comes before it. */
+struct rhei_change must_be_told(rhei_changes *changes, int32_t kind);
 
 /* Runs a program with arguments, input from a string; its exit code. Output goes to `output` (may be NULL). */
 int run_program(const char *const *arguments, const char *input, char *output, size_t output_size);

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rhei/rhei_doors.h"
-
 enum { LONG_MS = 60000 };
 
 static struct fixture fixture;
@@ -20,29 +18,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static rhei_changes *follow(const char *consumer)
-{
-    struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_changes_options options = {.struct_size = sizeof options, .consumer = consumer};
-    rhei_changes *changes = NULL;
-    if (rhei_changes_open(fixture.db, &options, &changes, &error) != RHEI_OK)
-        fail_msg("%s", error.message);
-    return changes;
-}
-
-/* The next event of that kind, whatever comes before it. */
-static struct rhei_change must_tell(rhei_changes *changes, int32_t kind)
-{
-    struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_change change = {.struct_size = sizeof change};
-    do {
-        rhei_status status = rhei_changes_next(changes, &change, &error);
-        if (status != RHEI_ROW)
-            fail_msg("kind %d: %s %s", (int)kind, rhei_status_name(status), error.message);
-    } while (change.kind != kind);
-    return change;
-}
-
 static void must_be_done(rhei_changes *changes)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
@@ -54,29 +29,29 @@ static void test_a8_two_consumers_of_one_handle_dont_take_from_each_other(void *
 {
     (void)state;
     struct rhei_error error = RHEI_ERROR_INIT;
-    rhei_changes *fast = follow("fast"), *slow = follow("slow");
+    rhei_changes *fast = must_follow(fixture.db, "fast"), *slow = must_follow(fixture.db, "slow");
     for (int i = 1; i <= 3; i++) {
         must_execute(fixture.db, "INSERT INTO a (x) VALUES ('text')");
-        struct rhei_change change = must_tell(fast, RHEI_CHANGE_INSERT);
+        struct rhei_change change = must_be_told(fast, RHEI_CHANGE_INSERT);
         assert_int_equal(change.values[0].as.integer, i);
         assert_string_equal(change.columns[1], "x");
         assert_int_equal(change.values[1].type, RHEI_TEXT);
-        change = must_tell(fast, RHEI_CHANGE_COMMIT);
+        change = must_be_told(fast, RHEI_CHANGE_COMMIT);
         assert_int_equal(rhei_changes_acknowledge(fast, change.position, &error), RHEI_OK);
         must_be_done(fast);
         assert_int_equal(rhei_sync_now(fixture.db, NULL, &error), RHEI_OK);
     }
     for (int i = 1; i <= 3; i++)
-        assert_int_equal(must_tell(slow, RHEI_CHANGE_INSERT).values[0].as.integer, i);
+        assert_int_equal(must_be_told(slow, RHEI_CHANGE_INSERT).values[0].as.integer, i);
     rhei_changes_close(&fast);
     rhei_changes_close(&slow);
     assert_null(slow);
-    slow = follow("slow"); /* nothing was acknowledged */
+    slow = must_follow(fixture.db, "slow"); /* nothing was acknowledged */
     for (int i = 1; i <= 3; i++)
-        assert_int_equal(must_tell(slow, RHEI_CHANGE_INSERT).values[0].as.integer, i);
+        assert_int_equal(must_be_told(slow, RHEI_CHANGE_INSERT).values[0].as.integer, i);
     rhei_changes_close(&slow);
-    fast = follow("fast");
-    (void)must_tell(fast, RHEI_CHANGE_COMMIT);
+    fast = must_follow(fixture.db, "fast");
+    (void)must_be_told(fast, RHEI_CHANGE_COMMIT);
     must_be_done(fast);
     rhei_changes_close(&fast);
 }
@@ -86,7 +61,7 @@ static void test_a8_a_unit_of_many_rows_is_whole_and_holds_no_state(void **state
     (void)state;
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_change change = {.struct_size = sizeof change};
-    rhei_changes *changes = follow("a");
+    rhei_changes *changes = must_follow(fixture.db, "a");
     must_execute(fixture.db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
                              "INSERT INTO a SELECT i, i FROM n");
     int64_t rows = 0, before = rhei_changes_position(changes);
@@ -100,7 +75,7 @@ static void test_a8_a_unit_of_many_rows_is_whole_and_holds_no_state(void **state
     assert_int_equal(rows, 5000);
     assert_int_equal(change.kind, RHEI_CHANGE_COMMIT);
     assert_int_equal(rhei_changes_position(changes), before + 5000);
-    assert_int_equal(must_tell(changes, RHEI_CHANGE_INSERT).values[0].as.integer, 6000);
+    assert_int_equal(must_be_told(changes, RHEI_CHANGE_INSERT).values[0].as.integer, 6000);
     rhei_changes_close(&changes);
 }
 
@@ -108,16 +83,16 @@ static void test_a8_only_a_position_that_was_told_is_acknowledged(void **state)
 {
     (void)state;
     struct rhei_error error = RHEI_ERROR_INIT;
-    rhei_changes *changes = follow("a");
+    rhei_changes *changes = must_follow(fixture.db, "a");
     must_execute(fixture.db, "INSERT INTO a VALUES (1, 1), (2, 2)");
-    struct rhei_change change = must_tell(changes, RHEI_CHANGE_COMMIT);
+    struct rhei_change change = must_be_told(changes, RHEI_CHANGE_COMMIT);
     assert_int_equal(rhei_changes_acknowledge(changes, change.position - 1, &error), RHEI_INVALID);
     assert_int_equal(rhei_changes_acknowledge(changes, change.position + 1, &error), RHEI_INVALID);
     assert_int_equal(rhei_changes_acknowledge(changes, change.position, &error), RHEI_OK);
     assert_int_equal(rhei_changes_acknowledge(changes, change.position, &error), RHEI_INVALID);
     must_execute(fixture.db, "DELETE FROM a");
-    assert_int_equal(must_tell(changes, RHEI_CHANGE_DELETE).values[1].type, RHEI_NULL);
-    change = must_tell(changes, RHEI_CHANGE_COMMIT);
+    assert_int_equal(must_be_told(changes, RHEI_CHANGE_DELETE).values[1].type, RHEI_NULL);
+    change = must_be_told(changes, RHEI_CHANGE_COMMIT);
     assert_int_equal(rhei_changes_drop(fixture.db, "a", &error), RHEI_OK);
     assert_int_equal(rhei_changes_drop(fixture.db, "a", &error), RHEI_NOT_FOUND);
     assert_int_equal(rhei_changes_acknowledge(changes, change.position, &error), RHEI_NOT_FOUND);
@@ -127,18 +102,18 @@ static void test_a8_only_a_position_that_was_told_is_acknowledged(void **state)
 static void test_tables_that_come_and_go_are_told(void **state)
 {
     (void)state;
-    rhei_changes *changes = follow(NULL);
-    assert_string_equal(must_tell(changes, RHEI_CHANGE_TABLE).table, "a");
-    (void)must_tell(changes, RHEI_CHANGE_COMMIT);
+    rhei_changes *changes = must_follow(fixture.db, NULL);
+    assert_string_equal(must_be_told(changes, RHEI_CHANGE_TABLE).table, "a");
+    (void)must_be_told(changes, RHEI_CHANGE_COMMIT);
     must_execute(fixture.db, "CREATE TABLE b (name TEXT PRIMARY KEY, x REAL) WITHOUT ROWID");
     must_execute(fixture.db, "INSERT INTO b VALUES ('n', 2)");
-    struct rhei_change change = must_tell(changes, RHEI_CHANGE_TABLE);
+    struct rhei_change change = must_be_told(changes, RHEI_CHANGE_TABLE);
     assert_string_equal(change.table, "b");
     assert_int_equal(change.key_count, 1);
-    change = must_tell(changes, RHEI_CHANGE_INSERT);
+    change = must_be_told(changes, RHEI_CHANGE_INSERT);
     assert_int_equal(change.values[1].type, RHEI_REAL);
     must_execute(fixture.db, "DROP TABLE b");
-    assert_string_equal(must_tell(changes, RHEI_CHANGE_GONE).table, "b");
+    assert_string_equal(must_be_told(changes, RHEI_CHANGE_GONE).table, "b");
     rhei_changes_close(&changes);
 }
 
@@ -146,7 +121,7 @@ static void test_a_look_is_told_with_all_that_came_before_it(void **state)
 {
     (void)state;
     must_execute(fixture.db, "CREATE TABLE u (id INTEGER PRIMARY KEY, v UNIQUE)");
-    rhei_changes *changes = follow(NULL);
+    rhei_changes *changes = must_follow(fixture.db, NULL);
     must_execute(fixture.db, "INSERT INTO u VALUES (1, 'x')");
     must_execute(fixture.db, "REPLACE INTO u VALUES (2, 'x')");
     bool there[3] = {false};
@@ -171,12 +146,12 @@ static void test_a_wait_ends_with_a_commit_a_time_or_a_cancel(void **state)
     struct rhei_changes_options options = {.struct_size = sizeof options, .cancel = cancel};
     assert_int_equal(rhei_changes_open(fixture.db, &options, &changes, &error), RHEI_OK);
     assert_int_equal(rhei_changes_wait(changes, LONG_MS, &error), RHEI_OK); /* nothing was looked at yet */
-    (void)must_tell(changes, RHEI_CHANGE_COMMIT);
+    (void)must_be_told(changes, RHEI_CHANGE_COMMIT);
     must_execute(fixture.db, "INSERT INTO a VALUES (1, 1)");
     assert_int_equal(rhei_changes_wait(changes, LONG_MS, &error), RHEI_OK);
-    (void)must_tell(changes, RHEI_CHANGE_INSERT);
+    (void)must_be_told(changes, RHEI_CHANGE_INSERT);
     rhei_cancel_raise(cancel);
-    (void)must_tell(changes, RHEI_CHANGE_COMMIT);
+    (void)must_be_told(changes, RHEI_CHANGE_COMMIT);
     rhei_status status;
     while ((status = rhei_changes_wait(changes, LONG_MS, &error)) == RHEI_OK) /* a commit of upkeep */
         must_be_done(changes);

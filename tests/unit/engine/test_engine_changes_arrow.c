@@ -7,8 +7,6 @@
 
 #include <nanoarrow/nanoarrow.h>
 
-#include "rhei/rhei_doors.h"
-
 static struct fixture fixture;
 
 struct batch {
@@ -33,16 +31,6 @@ static int tear_down(void **state)
     (void)state;
     fixture_end(&fixture);
     return 0;
-}
-
-static rhei_changes *follow(const char *consumer)
-{
-    struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_changes_options options = {.struct_size = sizeof options, .consumer = consumer};
-    rhei_changes *changes = NULL;
-    if (rhei_changes_open(fixture.db, &options, &changes, &error) != RHEI_OK)
-        fail_msg("%s", error.message);
-    return changes;
 }
 
 static void must_run(const char *script)
@@ -134,7 +122,7 @@ static void test_a8_rows_come_as_batches_of_their_tables_within_a_transaction(vo
 {
     (void)state;
     struct batch a, b;
-    rhei_changes *changes = follow("arrow");
+    rhei_changes *changes = must_follow(fixture.db, "arrow");
     skip_definitions(changes);
     int64_t first = rhei_changes_position(changes) + 1;
     must_run("INSERT INTO a VALUES (1, 'one'); INSERT INTO b VALUES ('n', 2); INSERT INTO a VALUES (2, NULL); "
@@ -168,7 +156,7 @@ static void test_a8_rows_come_as_batches_of_their_tables_within_a_transaction(vo
     must_text(&a, 4, 0, "one"); /* batches outlive the reader */
     batch_reset(&a);
     batch_reset(&b);
-    changes = follow("arrow");
+    changes = must_follow(fixture.db, "arrow");
     skip_definitions(changes); /* and everything was acknowledged */
     assert_int_equal(next(changes, &a), RHEI_DONE);
     rhei_changes_close(&changes);
@@ -179,7 +167,7 @@ static void test_a8_a_large_transaction_is_several_batches_and_one_commit(void *
     (void)state;
     struct batch batch;
     int64_t rows = 0, batches = 0;
-    rhei_changes *changes = follow("reader");
+    rhei_changes *changes = must_follow(fixture.db, "reader");
     skip_definitions(changes);
     int64_t first = rhei_changes_position(changes) + 1;
     must_execute(fixture.db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70000) "
@@ -205,7 +193,7 @@ static void test_a_batch_has_the_classes_of_its_values_and_one_version_of_its_ta
 {
     (void)state;
     struct batch batch;
-    rhei_changes *changes = follow("reader");
+    rhei_changes *changes = must_follow(fixture.db, "reader");
     skip_definitions(changes);
     must_execute(fixture.db, "CREATE TABLE c (id INTEGER PRIMARY KEY, v)");
     must_execute(fixture.db, "INSERT INTO c VALUES (1, 5), (2, 'text'), (3, x'00'), (4, 0.5)");
@@ -234,7 +222,7 @@ static void test_one_reader_is_read_in_one_way_up_to_a_commit(void **state)
     struct rhei_error error = RHEI_ERROR_INIT;
     struct rhei_change change = {.struct_size = sizeof change};
     struct batch batch;
-    rhei_changes *changes = follow("reader");
+    rhei_changes *changes = must_follow(fixture.db, "reader");
     skip_definitions(changes);
     must_run("INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1, 1)");
     must_batch(changes, &batch, "a", 1);

@@ -51,19 +51,6 @@ static void await(const char *sql, int64_t wanted)
     }
 }
 
-static double metric(const char *name)
-{
-    struct rhei_metric **metrics = NULL;
-    size_t count = 0;
-    double value = -1;
-    assert_int_equal(rhei_metric_list(fixture.db, &metrics, &count, NULL), RHEI_OK);
-    for (size_t m = 0; m < count; m++)
-        if (strcmp(metrics[m]->name, name) == 0)
-            value = metrics[m]->value;
-    rhei_free(metrics);
-    return value;
-}
-
 static void test_a9_old_versions_are_forgotten(void **state)
 {
     struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_age_s = 1};
@@ -84,7 +71,7 @@ static void test_a9_old_versions_are_forgotten(void **state)
     must_be(sql, "i0\n");
     must_be("SELECT id, v FROM t FOR SYSTEM_TIME AS OF '2100-01-01'", "i1|i51\n");
     must_be("SELECT id, v FROM t", "i1|i51\n");
-    assert_true(metric("rhei_history_forgotten_total") >= 12);
+    assert_true(must_metric(fixture.db, "rhei_history_forgotten_total") >= 12);
     must_execute(fixture.db, "DROP TABLE u"); /* with all that there was of it, in the end */
     int64_t until = now_us() + (int64_t)WAIT_S * 1000000;
     while (rhei_execute(fixture.db, "CREATE TEMP TABLE gone AS SELECT * FROM u_history", NULL, NULL, NULL) == RHEI_OK) {

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "rhei/rhei_doors.h"
-
 enum { WAL_LIMIT = 1 << 20, ROUNDS = 300, LONG_S = 60 };
 
 static struct fixture fixture;
@@ -35,26 +33,13 @@ static void begin(const struct rhei_config *limits)
     must_be_built(fixture.db);
 }
 
-static double metric(const char *name)
-{
-    struct rhei_metric **metrics = NULL;
-    size_t count = 0;
-    double value = -1;
-    assert_int_equal(rhei_metric_list(fixture.db, &metrics, &count, NULL), RHEI_OK);
-    for (size_t i = 0; i < count; i++)
-        value = strcmp(metrics[i]->name, name) == 0 ? metrics[i]->value : value;
-    rhei_free(metrics);
-    assert_true(value >= 0);
-    return value;
-}
-
 /* 15 MB of pages; the most that the write-ahead log had. */
 static double write_much(void)
 {
     double most = 0;
     for (int i = 0; i < ROUNDS; i++) {
         must_execute(fixture.db, "UPDATE t SET v = randomblob(50000) WHERE id = 1");
-        double bytes = metric("rhei_oltp_wal_bytes");
+        double bytes = must_metric(fixture.db, "rhei_oltp_wal_bytes");
         most = bytes > most ? bytes : most;
     }
     return most;
@@ -63,7 +48,8 @@ static double write_much(void)
 static void await_short_wal(void)
 {
     time_t limit = time(NULL) + LONG_S;
-    while (metric("rhei_oltp_wal_bytes") > WAL_LIMIT || metric("rhei_oltp_wal_held_seconds") > 0)
+    while (must_metric(fixture.db, "rhei_oltp_wal_bytes") > WAL_LIMIT ||
+           must_metric(fixture.db, "rhei_oltp_wal_held_seconds") > 0)
         assert_true(time(NULL) < limit);
 }
 
@@ -117,7 +103,7 @@ static void test_a11_an_answer_of_sqlite_that_stays_open_is_named(void **state)
     double most = write_much();
     assert_true(most > 10 * WAL_LIMIT); /* nobody can cut it */
     time_t limit = time(NULL) + LONG_S;
-    while (wal_warnings == 0 || metric("rhei_oltp_wal_held_seconds") <= 0)
+    while (wal_warnings == 0 || must_metric(fixture.db, "rhei_oltp_wal_held_seconds") <= 0)
         assert_true(time(NULL) < limit);
     print_message("an answer of SQLite open: %.1f MiB\n", most / WAL_LIMIT);
     stream.release(&stream);
@@ -125,36 +111,24 @@ static void test_a11_an_answer_of_sqlite_that_stays_open_is_named(void **state)
     fixture_end(&fixture);
 }
 
-static struct rhei_change must_tell(rhei_changes *changes, int32_t kind)
-{
-    struct rhei_error error = RHEI_ERROR_INIT;
-    struct rhei_change change = {.struct_size = sizeof change};
-    do {
-        if (rhei_changes_next(changes, &change, &error) != RHEI_ROW)
-            fail_msg("kind %d: %s", (int)kind, error.message);
-    } while (change.kind != kind);
-    return change;
-}
-
 static void test_a8_a_consumer_in_the_midst_of_a_unit_holds_no_write_ahead_log(void **state)
 {
     (void)state;
     begin(&(struct rhei_config){.wal_limit_bytes = WAL_LIMIT, .log_limit_rows = 1000});
-    rhei_changes *changes = NULL;
-    struct rhei_changes_options options = {.struct_size = sizeof options, .consumer = "slow"};
-    assert_int_equal(rhei_changes_open(fixture.db, &options, &changes, NULL), RHEI_OK);
+    rhei_changes *changes = must_follow(fixture.db, "slow");
     must_execute(fixture.db, "UPDATE t SET v = -v WHERE id <= 900");
-    assert_int_equal(must_tell(changes, RHEI_CHANGE_UPDATE).values[0].as.integer, 1);
+    assert_int_equal(must_be_told(changes, RHEI_CHANGE_UPDATE).values[0].as.integer, 1);
     double most = write_much();
     await_short_wal();
     print_message("a consumer in the midst of a unit: %.1f MiB at most\n", most / WAL_LIMIT);
     /* and it doesn't hold the change log beyond its limit: it is cut off, and told so */
     must_execute(fixture.db, "UPDATE t SET v = 5 WHERE id <= 5000");
     time_t limit = time(NULL) + LONG_S;
-    while (metric("rhei_cdc_log_rows") > 1001 || metric("rhei_cdc_log_cut_total") <= 0) /* counted once it is done */
+    while (must_metric(fixture.db, "rhei_cdc_log_rows") > 1001 ||
+           must_metric(fixture.db, "rhei_cdc_log_cut_total") <= 0) /* counted once it is done */
         assert_true(time(NULL) < limit);
-    assert_null(must_tell(changes, RHEI_CHANGE_LOST).table);
-    must_tell(changes, RHEI_CHANGE_COMMIT);
+    assert_null(must_be_told(changes, RHEI_CHANGE_LOST).table);
+    must_be_told(changes, RHEI_CHANGE_COMMIT);
     rhei_changes_close(&changes);
     must_verify(fixture.db);
     fixture_end(&fixture);
@@ -165,17 +139,15 @@ static void test_a8_an_acknowledgement_wakes_who_prunes(void **state)
 {
     (void)state;
     begin(&(struct rhei_config){0});
-    rhei_changes *changes = NULL;
-    struct rhei_changes_options options = {.struct_size = sizeof options, .consumer = "slow"};
-    assert_int_equal(rhei_changes_open(fixture.db, &options, &changes, NULL), RHEI_OK);
+    rhei_changes *changes = must_follow(fixture.db, "slow");
     must_execute(fixture.db, "UPDATE t SET v = -v WHERE id <= 900");
     assert_int_equal(rhei_sync_now(fixture.db, NULL, NULL), RHEI_OK);
-    assert_true(metric("rhei_cdc_log_rows") >= 900);
-    int64_t position = must_tell(changes, RHEI_CHANGE_COMMIT).position;
-    assert_true(metric("rhei_cdc_log_rows") >= 900);
+    assert_true(must_metric(fixture.db, "rhei_cdc_log_rows") >= 900);
+    int64_t position = must_be_told(changes, RHEI_CHANGE_COMMIT).position;
+    assert_true(must_metric(fixture.db, "rhei_cdc_log_rows") >= 900);
     assert_int_equal(rhei_changes_acknowledge(changes, position, NULL), RHEI_OK);
     time_t limit = time(NULL) + LONG_S;
-    while (metric("rhei_cdc_log_rows") > 1)
+    while (must_metric(fixture.db, "rhei_cdc_log_rows") > 1)
         assert_true(time(NULL) < limit);
     rhei_changes_close(&changes);
     fixture_end(&fixture);
@@ -213,7 +185,7 @@ static void test_a7_status_has_the_limits(void **state)
     assert_int_equal(status.log_limit_bytes, 1 << 20);
     assert_int_equal(status.log_limit_age_us, INT64_C(3600000000));
     assert_int_equal(status.log_limit_policy, RHEI_LOG_LIMIT_GROW);
-    assert_int_equal(metric("rhei_cdc_log_limit_age_seconds"), 3600);
+    assert_int_equal(must_metric(fixture.db, "rhei_cdc_log_limit_age_seconds"), 3600);
     char *json = NULL;
     assert_int_equal(rhei_info_json(fixture.db, &json, NULL), RHEI_OK);
     assert_non_null(strstr(json, "\"log_limit_policy\": \"grow\""));

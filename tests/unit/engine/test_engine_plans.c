@@ -35,16 +35,7 @@ static int set_up(void **state)
 
 static uint64_t plan_hits(void)
 {
-    struct rhei_metric **metrics = NULL;
-    size_t count = 0;
-    uint64_t hits = UINT64_MAX;
-    assert_int_equal(rhei_metric_list(fixture.db, &metrics, &count, NULL), RHEI_OK);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(metrics[i]->name, "rhei_executor_plan_hits_total") == 0)
-            hits = (uint64_t)metrics[i]->value;
-    rhei_free(metrics);
-    assert_true(hits != UINT64_MAX);
-    return hits;
+    return (uint64_t)must_metric(fixture.db, "rhei_executor_plan_hits_total");
 }
 
 /* Both engines' rows, and the names of their columns, are the same; whoever answers. */
