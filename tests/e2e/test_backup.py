@@ -16,6 +16,7 @@ from foreign import assert_mirror
 from rh_program import rh  # noqa: F401 (fixture)
 from rhei_engine import EngineDied, RheiError
 from test_disk import xxh64
+from test_processes import wait_until
 
 COLUMNS = {"checking": "id, owner, balance", "savings": "name, balance", "journal": "id, source, target, amount, way", "wire": "slot, id, source, target, amount"}
 WAYS = {  # mirror, buffer
@@ -33,13 +34,24 @@ def settings(folder):
     return {"config_file": folder / "temporal.toml"}
 
 
+def shop(path, folder, more=""):
+    """The settings of a service, for rh beside it."""
+    toml = folder / "shop.toml"
+    toml.write_text(f'[engine]\noltp_path = "{path}"\nolap_path = "{folder / "mirror"}"\nsync_mode = "temporal"\n{more}')
+    return toml
+
+
 def way(folder, name):
     return {key: folder / value if isinstance(value, str) else value for key, value in WAYS[name].items()}
 
 
+def manifest_of(copy):
+    return json.loads((copy / "backup.json").read_text())
+
+
 def listed(copy):
     """backup.json, whose sums are those of the files."""
-    manifest = json.loads((copy / "backup.json").read_text())
+    manifest = manifest_of(copy)
     there = {str(file.relative_to(copy)) for file in copy.rglob("*") if file.is_file()} - {"backup.json", "rhei.mirror/lock"}
     assert {file["name"] for file in manifest["files"]} == there
     for file in manifest["files"]:
@@ -195,7 +207,7 @@ def test_a10_copy_and_original_are_two_files(spawn, path, folder, settings):
     assert engine.status()["position"] == second.status()["position"]
     engine.close()
     second.close()
-    manifest = listed_ids(copy)
+    manifest = manifest_of(copy)
     ids = {file: foreign.rows(file, "SELECT value FROM _rhei_meta WHERE key = 'database_id'")[0][0] for file in (path, copy / "rhei.db")}
     assert ids == {path: manifest["database_id"], copy / "rhei.db": manifest["copy_id"]} and len(set(ids.values())) == 2
     for file, mirror in ((path, copy / "rhei.mirror"), (copy / "rhei.db", folder / "mirror")):
@@ -214,10 +226,6 @@ def test_a10_copy_and_original_are_two_files(spawn, path, folder, settings):
         assert at.olap("SELECT s FROM t WHERE id = 11").value == what
         assert at.olap("SELECT count(*) FROM t_history WHERE id = 2").value == 3
         at.close()
-
-
-def listed_ids(copy):
-    return json.loads((copy / "backup.json").read_text())
 
 
 def test_a3_without_a_mirror_kept_the_copy_is_the_file(spawn, path, folder):
@@ -269,16 +277,12 @@ def test_a3_files_of_every_kind(rh, size, mode):
 
 def test_a9_rh_backup_beside_a_service_takes_its_folder(spawn, path, folder, settings, rh):
     """Another process has the folder, and checkpoints go on while its files are copied."""
-    toml = folder / "shop.toml"
-    toml.write_text(f'[engine]\noltp_path = "{path}"\nolap_path = "{folder / "mirror"}"\nsync_mode = "temporal"\n')
+    toml = shop(path, folder)
     bank.create(path)
     service = spawn()
     service.open(path, prefer_olap=True, threads=1, checkpoint_interval_ms=20, olap_path=folder / "mirror", **settings)
     service.initial_sync()
-    until = time.monotonic() + 60
-    while not (folder / "mirror" / "manifest").exists():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until((folder / "mirror" / "manifest").exists, what="the first checkpoint")
     writing = service.on("writers").start("bank", "writers=3", "count=300", "first=1", "seed=5")
     for number in range(3):
         copy = folder / f"copy{number}"
@@ -303,8 +307,7 @@ def test_a9_rh_backup_beside_a_service_takes_its_folder(spawn, path, folder, set
 
 def test_a2_changes_that_only_a_buffer_has_are_never_left_out(spawn, path, folder, settings, rh):
     """Beside a service with a change buffer the log may not go back to the folder's checkpoint: then it is refused, and the service does it itself."""
-    toml = folder / "shop.toml"
-    toml.write_text(f'[engine]\noltp_path = "{path}"\nolap_path = "{folder / "mirror"}"\nrocksdb_cdc_path = "{folder / "changes"}"\nsync_mode = "temporal"\n')
+    toml = shop(path, folder, f'rocksdb_cdc_path = "{folder / "changes"}"\n')
     service = spawn()
     service.open(path, prefer_olap=True, threads=1, checkpoint_interval_ms=86400000, olap_path=folder / "mirror", rocksdb_cdc_path=folder / "changes", **settings)
     step_of_everything(service)
@@ -315,10 +318,7 @@ def test_a2_changes_that_only_a_buffer_has_are_never_left_out(spawn, path, folde
         service.execute("UPDATE t SET v = ?", i)
     service.sync()
     last = service.status()["position"]
-    until = time.monotonic() + 60
-    while foreign.rows(path, "SELECT min(seq) FROM _rhei_cdc_log")[0][0] < last:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: foreign.rows(path, "SELECT min(seq) FROM _rhei_cdc_log")[0][0] >= last, what="the log's move into the buffer")
     done = rh.run("backup", folder / "refused", "--config", toml, code=1)
     assert "STALE" in done.stderr and "change buffer" in done.stderr and not (folder / "refused").exists()
     position, *_ = service.backup(folder / "copy")
@@ -427,8 +427,7 @@ def test_q5_a_backup_ends_at_its_time(spawn, path, folder, settings):
 
 def test_a10_a_damaged_file_is_never_handed_on(spawn, path, folder, settings, rh):
     """Of a folder that nobody has open its files are checked as they are copied."""
-    toml = folder / "shop.toml"
-    toml.write_text(f'[engine]\noltp_path = "{path}"\nolap_path = "{folder / "mirror"}"\nsync_mode = "temporal"\n')
+    toml = shop(path, folder)
     engine = spawn()
     engine.open(path, threads=1, olap_path=folder / "mirror", **settings)
     step_of_everything(engine)
