@@ -81,6 +81,9 @@ struct rhei_error {
         RHEI_OK, "00000", -1, 0, "" \
     }
 
+/** An open database; any number of threads may use one. From rhei_open() to rhei_close(). */
+typedef struct rhei_db rhei_db;
+
 /** SQLite's five storage classes; each value has its own. */
 enum rhei_class {
     RHEI_NULL = 0,
