@@ -54,20 +54,34 @@ static rhei_status consumer_run(struct oltp *oltp, const char *sql, const char *
     return status;
 }
 
-/* The same, waiting for the writer. */
-static rhei_status consumer_write(struct oltp *oltp, const char *sql, const char *name, int64_t first, int64_t second,
-                                  int *changed, struct rhei_error *error)
+/* Waits for the writer and begins a transaction of it; whoever got OK calls consumer_end. */
+static rhei_status consumer_begin(struct oltp *oltp, struct rhei_error *error)
 {
-    int64_t value = 0;
     rhei_status status = oltp_writer_acquire(oltp, 0, error);
-    if (status == RHEI_OK) {
-        status = consumer_run(oltp, sql, name, first, second, changed, &value, error);
+    if (status != RHEI_OK)
+        return status;
+    status = oltp_step_own(oltp, oltp->begin, error);
+    if (status != RHEI_OK)
         oltp_writer_release(oltp);
-        /* the log may have waited for it (C2): it is a commit, so there is a cycle, and after that a prune */
-        if (status == RHEI_OK && *changed > 0 && oltp->config.committed != NULL)
-            oltp->config.committed(oltp->config.committed_context);
-    }
     return status;
+}
+
+/* What was done is committed, or taken back where it failed, and the writer let go. */
+static rhei_status consumer_end(struct oltp *oltp, rhei_status status, struct rhei_error *error)
+{
+    if (status == RHEI_OK)
+        status = oltp_step_own(oltp, oltp->commit, error);
+    if (status != RHEI_OK)
+        oltp_roll_back(oltp);
+    oltp_writer_release(oltp);
+    return status;
+}
+
+/* The log may have waited for a consumer that moved or is gone (C2): it was a commit, so there is a cycle, and after that a prune. */
+static void consumer_wake(const struct oltp *oltp)
+{
+    if (oltp->config.committed != NULL)
+        oltp->config.committed(oltp->config.committed_context);
 }
 
 #define CONSUMER_KNOWN "'consumer:' || ?1" /* key of _rhei_meta */
@@ -128,34 +142,15 @@ static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes
     return status;
 }
 
-/* With the writer held, in a transaction: what the step did is committed, or taken back. */
-static rhei_status consumer_end(struct oltp *oltp, rhei_status status, struct rhei_error *error)
-{
-    if (status == RHEI_OK)
-        status = oltp_step_own(oltp, oltp->commit, error);
-    if (status != RHEI_OK) {
-        oltp_exec(oltp->writer, "ROLLBACK", NULL);
-        oltp_rolled_back(oltp);
-    }
-    return status;
-}
-
 rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
                                   struct base_buffer *known, struct rhei_error *error)
 {
     rhei_status status = consumer_check(config->consumer, error);
     if (status == RHEI_OK && strncmp(config->consumer, "_rhei_", 6) == 0)
         status = error_set(error, RHEI_INVALID, "names that begin with _rhei_ are Rhei's own, also of consumers");
-    if (status == RHEI_OK)
-        status = oltp_writer_acquire(oltp, 0, error);
-    if (status != RHEI_OK)
-        return status;
-    /* one transaction: no change may come between the end of the log and the row that pins it */
-    status = oltp_step_own(oltp, oltp->begin, error);
-    if (status == RHEI_OK)
-        status = consumer_end(oltp, consumer_find(oltp, config, position, known, error), error);
-    oltp_writer_release(oltp);
-    return status;
+    if (status == RHEI_OK) /* one transaction: no change may come between the end of the log and the row that pins it */
+        status = consumer_begin(oltp, error);
+    return status == RHEI_OK ? consumer_end(oltp, consumer_find(oltp, config, position, known, error), error) : status;
 }
 
 static rhei_status consumer_keep(struct oltp *oltp, const char *consumer, const struct base_buffer *known,
@@ -193,25 +188,20 @@ static rhei_status consumer_move(struct oltp *oltp, const char *consumer, int64_
 rhei_status capture_consumer_move(struct oltp *oltp, const char *consumer, int64_t position,
                                   const struct base_buffer *known, struct rhei_error *error)
 {
-    rhei_status status = oltp_writer_acquire(oltp, 0, error);
-    if (status != RHEI_OK)
-        return status;
-    status = oltp_step_own(oltp, oltp->begin, error);
+    rhei_status status = consumer_begin(oltp, error);
     if (status == RHEI_OK)
         status = consumer_end(oltp, consumer_move(oltp, consumer, position, known, error), error);
-    oltp_writer_release(oltp);
+    if (status == RHEI_OK)
+        consumer_wake(oltp);
     return status;
 }
 
-/* Whose names there are, for people: of up to ten. */
+/* With the writer held. Whose names there are, for people: of up to ten. */
 static rhei_status consumer_unknown(struct oltp *oltp, const char *consumer, struct rhei_error *error)
 {
     enum { NAMES_MOST = 10 };
     struct base_buffer names = {0};
     sqlite3_stmt *stmt = NULL;
-    rhei_status status = oltp_writer_acquire(oltp, 0, error);
-    if (status != RHEI_OK)
-        return status;
     int rc = sqlite3_prepare_v2(oltp->writer->db,
                                 "SELECT name FROM main._rhei_consumers WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY "
                                 "name",
@@ -224,26 +214,35 @@ static rhei_status consumer_unknown(struct oltp *oltp, const char *consumer, str
             base_buffer_text(&names, " and others");
     }
     sqlite3_finalize(stmt);
-    oltp_writer_release(oltp);
-    status = names.failed ? error_no_memory(error)
-                          : error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\": %s", consumer,
-                                      names.len == 0 ? "there is none" : names.data);
+    rhei_status status = names.failed ? error_no_memory(error)
+                                      : error_set(error, RHEI_NOT_FOUND, "there is no consumer \"%s\": %s", consumer,
+                                                  names.len == 0 ? "there is none" : names.data);
     base_buffer_reset(&names);
     return status;
 }
 
-rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error)
+static rhei_status consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error)
 {
     int changed = 0;
+    int64_t unused = 0;
+    rhei_status status = consumer_run(oltp, "DELETE FROM main._rhei_consumers WHERE name = ?1 AND ?2 = ?3", consumer, 0,
+                                      0, &changed, &unused, error);
+    if (status != RHEI_OK)
+        return status;
+    return changed == 0 ? consumer_unknown(oltp, consumer, error) : consumer_forget(oltp, consumer, error);
+}
+
+rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struct rhei_error *error)
+{
     rhei_status status = consumer_check(consumer, error);
     if (status == RHEI_OK && !oltp_captures(oltp))
         return error_set(error, RHEI_READ_ONLY, "this handle captures no changes, so no consumer can be dropped by it");
+    if (status == RHEI_OK)
+        status = consumer_begin(oltp, error);
     if (status == RHEI_OK) {
-        status = consumer_write(oltp, "DELETE FROM main._rhei_consumers WHERE name = ?1 AND ?2 = ?3", consumer, 0, 0,
-                                &changed, error);
+        status = consumer_end(oltp, consumer_drop(oltp, consumer, error), error);
+        if (status == RHEI_OK)
+            consumer_wake(oltp);
     }
-    if (status == RHEI_OK && changed > 0) /* the next of that name would forget it */
-        return consumer_write(oltp, "DELETE FROM main._rhei_meta WHERE key = " CONSUMER_KNOWN " AND ?2 = ?3", consumer,
-                              0, 0, &changed, error);
-    return status == RHEI_OK && changed == 0 ? consumer_unknown(oltp, consumer, error) : status;
+    return status;
 }

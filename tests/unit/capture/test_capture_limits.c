@@ -576,6 +576,47 @@ static void test_a8_what_a_consumer_held_is_pruned_after_its_acknowledge(void **
     test_close(&world.test);
 }
 
+static void count_commit(void *context)
+{
+    (*(int *)context)++;
+}
+
+/* So that what it held is pruned at once, and not only with the next change. */
+static void test_a8_an_acknowledgement_wakes_the_column_store(void **state)
+{
+    (void)state;
+    struct world world;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    int commits = 0;
+    world_begin(&world, &(struct oltp_config){.log_limit_policy = OLTP_LOG_GROW}, "grow");
+    test_shut(&world.test);
+    world.config.committed = count_commit;
+    world.config.committed_context = &commits;
+    assert_int_equal(capture_open(&world.config, &world.test.oltp, NULL), RHEI_OK);
+    struct capture_changes *slow = consume(&world, "slow");
+    add_rows(&world, 3);
+    commits = 0;
+    assert_int_equal(capture_consumer_move(world.test.oltp, "slow", 2, NULL, NULL), RHEI_OK);
+    assert_int_equal(commits, 1);
+    struct base_buffer known = {0};
+    base_buffer_text(&known, "1 1 t ");
+    assert_int_equal(capture_consumer_move(world.test.oltp, "slow", 3, &known, NULL), RHEI_OK);
+    base_buffer_reset(&known);
+    assert_int_equal(commits, 2);
+    capture_changes_close(&slow);
+    assert_int_equal(capture_consumer_drop(world.test.oltp, "slow", NULL), RHEI_OK);
+    assert_int_equal(commits, 3);
+    test_expect(&world.test, "SELECT count(*) FROM _rhei_meta WHERE key LIKE 'consumer:%'", "0\n");
+    /* what changes nothing wakes nobody, and leaves no transaction */
+    assert_int_equal(capture_consumer_move(world.test.oltp, "slow", 3, NULL, &error), RHEI_NOT_FOUND);
+    error_clear(&error);
+    assert_int_equal(capture_consumer_drop(world.test.oltp, "slow", &error), RHEI_NOT_FOUND);
+    assert_string_equal(error.message, "there is no consumer \"slow\": there is none");
+    assert_int_equal(commits, 3);
+    add_rows(&world, 1);
+    test_close(&world.test);
+}
+
 static void test_a7_the_one_who_is_behind_is_named(void **state)
 {
     (void)state;
@@ -657,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_a7_limits_may_be_others_at_each_opening),
         cmocka_unit_test(test_a8_each_engine_has_limits_of_its_own),
         cmocka_unit_test(test_a8_what_a_consumer_held_is_pruned_after_its_acknowledge),
+        cmocka_unit_test(test_a8_an_acknowledgement_wakes_the_column_store),
         cmocka_unit_test(test_a7_the_one_who_is_behind_is_named),
         cmocka_unit_test(test_a7_without_an_engine_consumers_make_room),
         cmocka_unit_test(test_a7_bytes_are_those_of_the_rows),
