@@ -186,6 +186,15 @@ static void make_row(struct maker *maker, enum capture_log_op op)
     base_buffer_char(&maker->text, ';');
 }
 
+/* A zero of class REAL: 0.0 and -0.0 are equal and of one type, but not of the same bits. */
+static void make_real_zero(struct maker *maker, const char *row, uint32_t column)
+{
+    make_column(maker, row, column);
+    base_buffer_text(&maker->text, " = 0 AND typeof(");
+    make_column(maker, row, column);
+    base_buffer_text(&maker->text, ") = 'real')");
+}
+
 /* OR OLD's value of a key column is another one than NEW's, by its bits. */
 static void make_other(struct maker *maker, uint32_t column, bool first)
 {
@@ -202,12 +211,8 @@ static void make_other(struct maker *maker, uint32_t column, bool first)
         base_buffer_char(&maker->text, ')');
     }
     if (maker->source->columns[column].affinity == AFFINITY_BLOB) {
-        /* 0.0 and -0.0 are equal and of one type, but not of the same bits */
         base_buffer_text(&maker->text, " OR (");
-        make_column(maker, "NEW.", column);
-        base_buffer_text(&maker->text, " = 0 AND typeof(");
-        make_column(maker, "NEW.", column);
-        base_buffer_text(&maker->text, ") = 'real')");
+        make_real_zero(maker, "NEW.", column);
     }
 }
 
@@ -611,10 +616,7 @@ static void make_same_declared(struct maker *maker, uint32_t column, uint32_t va
     if (maker->source->columns[column].affinity == AFFINITY_BLOB) {
         /* 0.0 and -0.0 aren't told apart: both count as gone, and the row is told behind that */
         base_buffer_text(&maker->text, " AND NOT (");
-        make_column(maker, "_rhei_row.", column);
-        base_buffer_text(&maker->text, " = 0 AND typeof(");
-        make_column(maker, "_rhei_row.", column);
-        base_buffer_text(&maker->text, ") = 'real')");
+        make_real_zero(maker, "_rhei_row.", column);
     }
 }
 
@@ -686,23 +688,6 @@ static rhei_status make_after(struct maker *maker, struct capture_trigger_set *s
     return status == RHEI_OK ? make_end(maker, set, "ad") : status;
 }
 
-static bool trigger_ends_in(const char *name, const char *suffix)
-{
-    size_t len = strlen(name), tail = strlen(suffix);
-    return len > tail && strcmp(name + len - tail, suffix) == 0;
-}
-
-bool capture_confirms(const struct capture_table_schema *table, bool wanted)
-{
-    for (uint32_t k = 0; k < table->trigger_count; k++)
-        wanted |= trigger_ends_in(table->triggers[k].name, "_ci") || trigger_ends_in(table->triggers[k].name, "_cu");
-    bool fits =
-        wanted && table->table.source.unmirrored_reason == NULL && table->index_count > 0 && !capture_logs_keys(table);
-    for (uint32_t i = 0; i < table->index_count; i++) /* equal keys are the same key */
-        fits = fits && !(table->table.source.without_rowid && table->indexes[i].is_primary);
-    return fits;
-}
-
 bool capture_logs_keys(const struct capture_table_schema *table)
 {
     return table->exposed || table->table.source.column_count > CAPTURE_LOG_WIDE || !capture_generated_are_safe(table);
@@ -754,76 +739,4 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
     if (status != RHEI_OK)
         capture_trigger_set_reset(set);
     return status;
-}
-
-void capture_trigger_set_reset(struct capture_trigger_set *set)
-{
-    for (uint32_t i = 0; i < set->count; i++) {
-        base_free(set->name[i]);
-        base_free(set->sql[i]);
-    }
-    set->count = 0;
-}
-
-/* ---- The set beside what is there. -------------------------------------------------------------------------------- */
-
-static bool trigger_is_before(const char *name)
-{
-    return trigger_ends_in(name, "_bi") || trigger_ends_in(name, "_bu") || trigger_ends_in(name, "_bd");
-}
-
-/* T7: whether a trigger of others is newer than this one of ours. */
-static bool trigger_is_late(const struct capture_table_schema *table, const struct capture_object *own)
-{
-    const struct capture_definition *definition = table->definition;
-    for (uint32_t i = 0; i < definition->object_count && !trigger_is_before(own->name); i++)
-        if (definition->objects[i].type == CAPTURE_OBJECT_TRIGGER && definition->objects[i].rowid > own->rowid)
-            return true;
-    return false;
-}
-
-bool capture_triggers_equal(const struct capture_table_schema *table, const struct capture_trigger_set *set)
-{
-    uint32_t equal = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        for (uint32_t k = 0; k < table->trigger_count; k++) {
-            if (strcmp(set->name[i], table->triggers[k].name) == 0 &&
-                strcmp(set->sql[i], table->triggers[k].sql) == 0 && !trigger_is_late(table, &table->triggers[k])) {
-                equal++;
-                break;
-            }
-        }
-    }
-    return equal == set->count && table->trigger_count == set->count;
-}
-
-/* Which triggers stay or go together: each fires before those of its kind that were made before it. 0: alone. */
-static int trigger_kind(const char *name)
-{
-    static const char *const suffixes[] = {"_ai", "_ci", "_au", "_ak", "_cu"};
-    for (int i = 0; i < (int)(sizeof suffixes / sizeof *suffixes); i++)
-        if (trigger_ends_in(name, suffixes[i]))
-            return i < 2 ? 1 : 2;
-    return 0;
-}
-
-uint32_t capture_triggers_kept(const struct capture_table_schema *table, const struct capture_trigger_set *set)
-{
-    uint32_t kept = 0, kinds[3] = {0}, same_kinds[3] = {0}, wanted_kinds[3] = {0};
-    for (uint32_t i = 0; i < set->count; i++)
-        wanted_kinds[trigger_kind(set->name[i])]++;
-    for (uint32_t k = 0; k < table->trigger_count && k < 32; k++) {
-        const struct capture_object *trigger = &table->triggers[k];
-        bool same = false;
-        for (uint32_t i = 0; i < set->count && !same; i++)
-            same = strcmp(set->name[i], trigger->name) == 0 && strcmp(set->sql[i], trigger->sql) == 0;
-        same = same && !trigger_is_late(table, trigger);
-        int kind = trigger_kind(trigger->name);
-        kept |= same ? 1u << k : 0;
-        kinds[kind] |= 1u << k;
-        same_kinds[kind] += same;
-    }
-    for (int kind = 1; kind < 3; kind++)
-        kept &= same_kinds[kind] == wanted_kinds[kind] ? UINT32_MAX : ~kinds[kind];
-    return kept;
 }
