@@ -38,23 +38,6 @@ static rhei_status again_prepare(struct oltp *oltp, const struct source_table *t
     return rc == SQLITE_OK ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, "looking again", error);
 }
 
-static int again_bind(sqlite3_stmt *stmt, int at, const struct rhei_value *value)
-{
-    switch (value->type) {
-    case RHEI_INTEGER:
-        return sqlite3_bind_int64(stmt, at, value->as.integer);
-    case RHEI_REAL:
-        return sqlite3_bind_double(stmt, at, value->as.real);
-    case RHEI_TEXT:
-        return sqlite3_bind_text(stmt, at, value->as.bytes, (int)value->length, SQLITE_STATIC);
-    case RHEI_BLOB:
-        return sqlite3_bind_blob(stmt, at, value->length == 0 ? "" : value->as.bytes, (int)value->length,
-                                 SQLITE_STATIC);
-    default:
-        return sqlite3_bind_null(stmt, at);
-    }
-}
-
 static rhei_status again_write(struct oltp *oltp, const struct source_table *table,
                                const struct rhei_value *const *keys, size_t count, struct rhei_error *error)
 {
@@ -63,7 +46,7 @@ static rhei_status again_write(struct oltp *oltp, const struct source_table *tab
     for (size_t k = 0; status == RHEI_OK && k < count; k++) {
         int rc = SQLITE_OK;
         for (uint32_t i = 0; rc == SQLITE_OK && i < table->key_count; i++)
-            rc = again_bind(stmt, (int)i + 1, &keys[k][i]);
+            rc = oltp_bind_value(stmt, (int)i + 1, &keys[k][i], false);
         rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
         sqlite3_reset(stmt);
         if (rc != SQLITE_DONE)
@@ -90,12 +73,10 @@ rhei_status capture_look_again(struct oltp *oltp, const struct source_table *tab
         sqlite3_set_last_insert_rowid(oltp->writer->db, last);
         if (status == RHEI_OK)
             status = oltp_step_own(oltp, oltp->commit, error);
-        if (status == RHEI_OK) {
+        if (status == RHEI_OK)
             oltp_committed(oltp, 0);
-        } else {
-            oltp_exec(oltp->writer, "ROLLBACK", NULL);
-            oltp_rolled_back(oltp);
-        }
+        else
+            oltp_roll_back(oltp);
     }
     oltp_writer_release(oltp);
     return status;

@@ -30,18 +30,7 @@ static int look_bind(sqlite3_stmt *look, int parameter, const struct capture_cel
     const struct rhei_value *value = cell->value;
     if (value == NULL)
         return sqlite3_bind_value(look, parameter, sqlite3_column_value(cell->stmt, cell->column));
-    switch (value->type) {
-    case RHEI_INTEGER:
-        return sqlite3_bind_int64(look, parameter, value->as.integer);
-    case RHEI_REAL:
-        return sqlite3_bind_double(look, parameter, value->as.real);
-    case RHEI_TEXT:
-        return sqlite3_bind_text64(look, parameter, value->as.bytes, value->length, SQLITE_STATIC, SQLITE_UTF8);
-    case RHEI_BLOB:
-        return sqlite3_bind_blob64(look, parameter, value->as.bytes, value->length, SQLITE_STATIC);
-    default:
-        return sqlite3_bind_null(look, parameter);
-    }
+    return oltp_bind_value(look, parameter, value, false);
 }
 
 /* The bytes of a text or BLOB as they lie in the file: asked for in UTF-8, SQLite would turn a text around in its place. */

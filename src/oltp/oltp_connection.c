@@ -413,6 +413,25 @@ void oltp_statement_release(struct oltp_connection *connection, struct oltp_stat
     }
 }
 
+int oltp_bind_value(sqlite3_stmt *stmt, int at, const struct rhei_value *value, bool copy)
+{
+    sqlite3_destructor_type keep = copy ? SQLITE_TRANSIENT : SQLITE_STATIC;
+    switch (value->type) {
+    case RHEI_INTEGER:
+        return sqlite3_bind_int64(stmt, at, value->as.integer);
+    case RHEI_REAL:
+        return sqlite3_bind_double(stmt, at, value->as.real);
+    case RHEI_TEXT:
+        return sqlite3_bind_text64(stmt, at, value->length == 0 ? "" : value->as.bytes, value->length, keep,
+                                   SQLITE_UTF8);
+    case RHEI_BLOB:
+        return value->length == 0 ? sqlite3_bind_zeroblob(stmt, at, 0)
+                                  : sqlite3_bind_blob64(stmt, at, value->as.bytes, value->length, keep);
+    default:
+        return sqlite3_bind_null(stmt, at);
+    }
+}
+
 rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement *statement,
                       const struct rhei_value *params, uint32_t count, bool copy, struct rhei_error *error)
 {
@@ -422,34 +441,13 @@ rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement 
         return error_set(error, RHEI_INVALID, "the statement has %d parameter%s, %u value%s given", wanted,
                          wanted == 1 ? "" : "s", count, count == 1 ? " was" : "s were");
     }
-    sqlite3_destructor_type keep = copy ? SQLITE_TRANSIENT : SQLITE_STATIC;
     bool plain = true;
     for (int i = 0; i < wanted; i++) {
         const struct rhei_value *value = &params[i];
-        int rc;
-        switch (value->type) {
-        case RHEI_NULL:
-            rc = sqlite3_bind_null(stmt, i + 1);
-            break;
-        case RHEI_INTEGER:
-            rc = sqlite3_bind_int64(stmt, i + 1, value->as.integer);
-            break;
-        case RHEI_REAL:
-            rc = sqlite3_bind_double(stmt, i + 1, value->as.real);
-            break;
-        case RHEI_TEXT:
-            plain = false;
-            rc = sqlite3_bind_text64(stmt, i + 1, value->length == 0 ? "" : value->as.bytes, value->length, keep,
-                                     SQLITE_UTF8);
-            break;
-        case RHEI_BLOB:
-            plain = false;
-            rc = value->length == 0 ? sqlite3_bind_zeroblob(stmt, i + 1, 0)
-                                    : sqlite3_bind_blob64(stmt, i + 1, value->as.bytes, value->length, keep);
-            break;
-        default:
+        if (value->type > RHEI_BLOB)
             return error_set(error, RHEI_INVALID, "parameter %d has the unknown class %u", i + 1, value->type);
-        }
+        plain &= value->type < RHEI_TEXT;
+        int rc = oltp_bind_value(stmt, i + 1, value, copy);
         if (rc != SQLITE_OK)
             return oltp_sqlite_error(connection, rc, NULL, error);
     }

@@ -79,26 +79,6 @@ static sqlite3_stmt *evaluator_statement(struct evaluator *evaluator, const char
     return statement;
 }
 
-static void bind(sqlite3_stmt *statement, int at, const struct rhei_value *value)
-{
-    switch (value->type) {
-    case RHEI_INTEGER:
-        sqlite3_bind_int64(statement, at, value->as.integer);
-        break;
-    case RHEI_REAL:
-        sqlite3_bind_double(statement, at, value->as.real);
-        break;
-    case RHEI_TEXT:
-        sqlite3_bind_text(statement, at, value->as.bytes, (int)value->length, SQLITE_STATIC);
-        break;
-    case RHEI_BLOB:
-        sqlite3_bind_blob(statement, at, value->length > 0 ? value->as.bytes : "", (int)value->length, SQLITE_STATIC);
-        break;
-    default:
-        sqlite3_bind_null(statement, at);
-    }
-}
-
 bool oltp_evaluate(void *handle, const char *expression, const struct rhei_value *arguments, uint32_t count,
                    struct rhei_value *result)
 {
@@ -107,7 +87,7 @@ bool oltp_evaluate(void *handle, const char *expression, const struct rhei_value
         return false;
     sqlite3_reset(statement); /* ends the call before: its text was on loan until now */
     for (uint32_t i = 0; i < count; i++)
-        bind(statement, (int)i + 1, &arguments[i]);
+        (void)oltp_bind_value(statement, (int)i + 1, &arguments[i], false);
     if (sqlite3_step(statement) != SQLITE_ROW) {
         sqlite3_reset(statement);
         return false;

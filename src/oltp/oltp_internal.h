@@ -120,6 +120,8 @@ rhei_status oltp_prepare(struct oltp_connection *connection, const char *sql, si
 int oltp_prepare_text(struct oltp_connection *connection, const char *sql, size_t len, unsigned flags,
                       sqlite3_stmt **stmt, const char **tail);
 void oltp_statement_release(struct oltp_connection *connection, struct oltp_statement **statement);
+/* An SQLite code. `copy`: else the value's bytes stay until the statement is bound anew or finalized. */
+int oltp_bind_value(sqlite3_stmt *stmt, int at, const struct rhei_value *value, bool copy);
 rhei_status oltp_bind(struct oltp_connection *connection, struct oltp_statement *statement,
                       const struct rhei_value *params, uint32_t count, bool copy, struct rhei_error *error);
 /* What asks whether to go on, while a statement waits or works. */

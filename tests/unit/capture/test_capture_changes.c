@@ -439,6 +439,33 @@ static void test_c3_a_zero_that_changes_its_sign(void **state)
     }
 }
 
+/* A row that is to be looked at again is named by its key as it is: a text without bytes is no NULL. */
+static void test_c3_rows_are_looked_at_again_by_their_keys(void **state)
+{
+    (void)state;
+    static const struct rhei_value empty[2] = {{.type = RHEI_TEXT}, {.type = RHEI_BLOB}},
+                                   other[2] = {{.type = RHEI_TEXT, .length = 1, .as.bytes = "x"}, {.type = RHEI_NULL}};
+    const struct rhei_value *keys[2] = {empty, other};
+    const uint32_t columns[2] = {0, 1};
+    struct oltp_test test;
+    test_open(&test);
+    test_script(&test,
+                "CREATE TABLE w(k TEXT, b BLOB, PRIMARY KEY(k, b)) WITHOUT ROWID; INSERT INTO w VALUES('', x'')");
+    struct test_mirror *mirror = test_mirror_new(&test);
+    test_mirror_check(mirror);
+    struct source_table table = {
+        .id = test_mirror_id(mirror, "w"), .name = "w", .key_count = 2, .key_columns = columns, .without_rowid = true};
+    assert_int_equal(capture_look_again(test.oltp, &table, keys, 2, NULL, NULL), RHEI_OK);
+    test_expect(&test, "SELECT count(*) FROM _rhei_cdc_log WHERE op = 'K' AND c1 = '' AND c2 = x''", "1\n");
+    test_expect(&test, "SELECT count(*) FROM _rhei_cdc_log WHERE op = 'K' AND c1 = 'x' AND c2 IS NULL", "1\n");
+    test_mirror_check(mirror);
+    table.id++;
+    assert_int_equal(capture_look_again(test.oltp, &table, keys, 2, NULL, NULL), RHEI_STALE);
+    test_write(&test, "INSERT INTO w VALUES('y', x'')"); /* and no transaction is left */
+    test_mirror_free(&mirror);
+    test_close(&test);
+}
+
 /* ---- C5: the schema changes with changes pending. ---- */
 
 static const char *const c5_changes[] = {
@@ -543,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_c4_displaced_rows_and_user_triggers),
         cmocka_unit_test(test_c4_an_exposed_table_is_logged_by_its_keys),
         cmocka_unit_test(test_c3_a_zero_that_changes_its_sign),
+        cmocka_unit_test(test_c3_rows_are_looked_at_again_by_their_keys),
         cmocka_unit_test(test_c5_schema_changes_by_us),
         cmocka_unit_test(test_c5_schema_changes_by_the_shell),
         cmocka_unit_test(test_c5_an_index_of_ours_costs_no_rebuild),
