@@ -21,25 +21,10 @@ struct capture_backup {
 
 /* ---- What the pinned state says. --------------------------------------------------------------------------------- */
 
-static rhei_status read_identity(struct capture_backup *backup, struct rhei_error *error)
-{
-    struct oltp_connection *reader = backup->pages.reader;
-    sqlite3_stmt *stmt = NULL;
-    int rc =
-        sqlite3_prepare_v2(reader->db, "SELECT value FROM main._rhei_meta WHERE key = 'database_id'", -1, &stmt, NULL);
-    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
-    if (rc == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(stmt, 0);
-        (void)snprintf(backup->state.original, sizeof backup->state.original, "%s", text == NULL ? "" : text);
-    }
-    rhei_status status = rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(reader, rc, NULL, error);
-    sqlite3_finalize(stmt);
-    return status;
-}
-
 static rhei_status look(struct capture_backup *backup, struct rhei_error *error)
 {
     struct oltp_connection *reader = backup->pages.reader;
+    struct change_stamp own = {.file = ""};
     int64_t tables = 0;
     rhei_status status = oltp_query_int(reader,
                                         "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name IN ('"
@@ -50,7 +35,8 @@ static rhei_status look(struct capture_backup *backup, struct rhei_error *error)
         return status;
     status = oltp_query_int(reader, "SELECT max(seq) FROM main." OLTP_LOG, 0, &backup->state.position, error);
     if (status == RHEI_OK)
-        status = read_identity(backup, error);
+        status = capture_stamp_file(reader, &own, error);
+    memcpy(backup->state.original, own.file, sizeof backup->state.original);
     backup->state.captured = backup->state.original[0] != '\0';
     if (backup->state.captured)
         (void)snprintf(backup->state.copy, sizeof backup->state.copy, "%016" PRIX64 "%016" PRIX64, base_random_u64(),

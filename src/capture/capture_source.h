@@ -179,6 +179,9 @@ rhei_status capture_source_prune(struct change_source *base, int64_t position, u
 int64_t capture_source_forgotten(struct change_source *base);
 rhei_status capture_source_stamp(struct change_source *base, int64_t position, struct change_stamp *stamp,
                                  struct rhei_error *error);
+/* The identity that the file has in the connection's state; stays as it was, which is "", where it has none. */
+rhei_status capture_stamp_file(struct oltp_connection *connection, struct change_stamp *stamp,
+                               struct rhei_error *error);
 /* What the row at the position has of the stamp, in the connection's state. RHEI_NOT_FOUND: it isn't there. */
 rhei_status capture_stamp_row(struct oltp_connection *connection, int64_t position, struct change_stamp *stamp,
                               struct rhei_error *error);

@@ -8,8 +8,7 @@
 
 #include "capture/capture_source.h"
 
-/* With describe_lock held. */
-static rhei_status stamp_file(struct oltp_connection *connection, struct change_stamp *stamp, struct rhei_error *error)
+rhei_status capture_stamp_file(struct oltp_connection *connection, struct change_stamp *stamp, struct rhei_error *error)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(connection->db, "SELECT value FROM main._rhei_meta WHERE key = 'database_id'", -1,
@@ -23,8 +22,6 @@ static rhei_status stamp_file(struct oltp_connection *connection, struct change_
     rhei_status status =
         rc == SQLITE_ROW || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(connection, rc, NULL, error);
     sqlite3_finalize(stmt);
-    if (status == RHEI_OK && stamp->file[0] == '\0')
-        return error_set(error, RHEI_NOT_FOUND, "the file has no identity of its own yet");
     return status;
 }
 
@@ -58,7 +55,9 @@ rhei_status capture_source_stamp(struct change_source *base, int64_t position, s
     if (status != RHEI_OK)
         return status;
     base_mutex_lock(&oltp->describe_lock);
-    status = stamp_file(oltp->describer, stamp, error);
+    status = capture_stamp_file(oltp->describer, stamp, error);
+    if (status == RHEI_OK && stamp->file[0] == '\0')
+        status = error_set(error, RHEI_NOT_FOUND, "the file has no identity of its own yet");
     if (status == RHEI_OK && position != 0)
         status = capture_stamp_row(oltp->describer, position, stamp, error);
     base_mutex_unlock(&oltp->describe_lock);
