@@ -76,8 +76,9 @@ struct capture_source {
     atomic_int_fast64_t read_from, read_bytes;
     int64_t read_to;
 
-    /* every version is wanted: see capture_source_versions.c */
     bool declared; /* the declared keys of what is gone are read, too: for who hands them on (the bridge) */
+
+    /* every version is wanted: see capture_source_versions.c */
     bool versions;
     struct capture_last *lasts; /* open addressing */
     size_t last_room, last_count;
@@ -144,9 +145,9 @@ void capture_source_watch_start(struct capture_source *source, struct oltp_conne
 rhei_status capture_source_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
                                 size_t *count, struct rhei_error *error);
 
-/* Before the first cycle: rows come as they were logged, with times. */
 /* The row that is being added is the key's in the pinned state, or none is there. */
 void capture_versions_settle(struct capture_source *source, const struct capture_batch *batch);
+/* Before the first cycle: rows come as they were logged, with times. */
 void capture_versions_keep(struct change_source *base);
 void capture_versions_forget(struct capture_source *source);
 /* The row that is being added has an event of this number, and perhaps not the last of its changes. `part`: of a look, which of its keys. */

@@ -389,7 +389,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
 }
 
 /*
- * A key that a look names, of a table whose versions are kept (T10). What happened to it is told by itself, so it is only proven that nothing else did
+ * A key that a look names, of a table whose versions are kept (T9). What happened to it is told by itself, so it is only proven that nothing else did
  * (V4). `part`: which of the row's keys.
  */
 static rhei_status source_doubt(struct capture_source *source, struct capture_batch *batch, uint32_t part,

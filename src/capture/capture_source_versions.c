@@ -85,7 +85,7 @@ rhei_status capture_versions_note(struct capture_source *source, struct capture_
     return RHEI_OK;
 }
 
-/* V4 */
+/* V5 */
 void capture_versions_settle(struct capture_source *source, const struct capture_batch *batch)
 {
     if (source->last_count > 0)

@@ -7,7 +7,7 @@
  * T2. A load has a read transaction of its own, begun after its position was read. If anybody commits after the cycle that gave
  *     that position, before the load's state or after it, the next cycle sees another data version, so another position, and
  *     the load is lost. If not, the load's state is that cycle's.
- * T3. Tables have numbers of this handle alone, new ones with every schema (capture_apply.c).
+ * T3. Tables have numbers of this handle alone, new ones with every schema (capture_seal.c).
  * T4. What the log says of a state is told with its position by the same read transaction, and remembered for the newest states.
  */
 #include "capture/capture_source.h"
