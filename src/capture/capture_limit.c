@@ -327,20 +327,18 @@ static void limit_plan(struct oltp *oltp, const struct limit_size *size, unsigne
 /* It is over its limit, and not to be cut, or not yet. */
 static void limit_bear(struct oltp *oltp, const struct limit_size *size, unsigned passed)
 {
-    struct capture_limit *limit = capture_of(oltp)->limit;
+    enum oltp_log_policy policy = oltp->config.log_limit_policy;
     struct limit_holder holder;
     struct base_buffer text = {0};
+    if (policy == OLTP_LOG_DETACH || base_now_ns() - capture_of(oltp)->limit->over_since_ns < LIMIT_PATIENCE_NS)
+        return;
     limit_holder(oltp, &holder);
     limit_describe(oltp, size, passed, &holder, &text);
-    const char *message = text.failed ? "the change log passed a limit" : text.data;
-    bool patient = base_now_ns() - limit->over_since_ns < LIMIT_PATIENCE_NS;
-    if (!patient && oltp->config.log_limit_policy == OLTP_LOG_GROW)
-        limit_warn(oltp, "it grows (log_limit_policy is grow)", message);
-    else if (!patient && oltp->config.log_limit_policy == OLTP_LOG_BLOCK)
-        limit_warn(oltp,
-                   "writes through this handle that would add to it are refused until there is room "
-                   "(log_limit_policy is block)",
-                   message);
+    limit_warn(oltp,
+               policy == OLTP_LOG_GROW ? "it grows (log_limit_policy is grow)"
+                                       : "writes through this handle that would add to it are refused until there is "
+                                         "room (log_limit_policy is block)",
+               text.failed ? "the change log passed a limit" : text.data);
     base_buffer_reset(&text);
 }
 
