@@ -11,15 +11,15 @@ enum { STEP_BYTES = 4 << 20 }; /* between two looks whether to go on: a few mill
 static rhei_status pin(struct oltp_backup *backup, struct rhei_error *error)
 {
     struct oltp_connection *reader = backup->reader;
-    int64_t pages = 0, size = 0;
+    int64_t pages = 0;
     rhei_status status = oltp_exec(reader, "BEGIN", error);
     if (status == RHEI_OK)
         status = oltp_query_int(reader, "PRAGMA main.schema_version", 0, &backup->cookie, error); /* the first look */
     if (status == RHEI_OK)
         status = oltp_query_int(reader, "PRAGMA main.page_count", 0, &pages, error);
     if (status == RHEI_OK)
-        status = oltp_query_int(reader, "PRAGMA main.page_size", 0, &size, error);
-    backup->bytes = pages * size;
+        status = oltp_query_int(reader, "PRAGMA main.page_size", 4096, &backup->page, error);
+    backup->bytes = pages * backup->page;
     return status;
 }
 
@@ -96,14 +96,12 @@ static rhei_status copy_pages(struct oltp_backup *backup, const struct oltp_stop
     if (pages == NULL)
         return copy_error(backup, sqlite3_errcode(backup->copy), error);
     struct base_progress *progress = stop == NULL ? NULL : stop->progress;
-    int64_t page = 4096;
-    (void)oltp_query_int(backup->reader, "PRAGMA main.page_size", page, &page, NULL);
     rhei_status status = RHEI_OK;
     int rc = SQLITE_OK;
     base_progress_step(progress, "copying the database", NULL, BASE_PROGRESS_BYTES, backup->bytes);
     while (status == RHEI_OK && rc == SQLITE_OK) {
-        rc = sqlite3_backup_step(pages, (int)(STEP_BYTES / page));
-        int64_t left = sqlite3_backup_remaining(pages) * page;
+        rc = sqlite3_backup_step(pages, (int)(STEP_BYTES / backup->page));
+        int64_t left = sqlite3_backup_remaining(pages) * backup->page;
         base_progress_set(progress, BASE_PROGRESS_BYTES, backup->bytes - left, backup->bytes);
         if (stop != NULL && stop->check != NULL)
             status = stop->check(stop->context);

@@ -15,6 +15,7 @@ struct oltp_backup {
     struct oltp *oltp;
     struct oltp_connection *reader; /* which has the state pinned */
     int64_t cookie;                 /* of its schema */
+    int64_t page;                   /* bytes of one */
     int64_t bytes;                  /* that it has */
     sqlite3 *copy;                  /* from oltp_backup_copy to oltp_backup_close */
 };
