@@ -122,6 +122,14 @@ static bool session_is_full(const struct oltp_session *session)
     return session->full && oltp_log_is_full(session->oltp);
 }
 
+static rhei_status session_check_log(struct oltp *oltp, bool full, uint64_t logged, bool *refused,
+                                     struct rhei_error *error)
+{
+    rhei_status status = oltp_log_check(oltp, full, logged, refused, error);
+    atomic_fetch_add_explicit(&oltp->counters.refused, *refused, memory_order_relaxed);
+    return status;
+}
+
 /* A statement while the log is full: it is taken back if it adds to it. Nobody waits: this transaction is in the way of who would make room. */
 static rhei_status session_step_full(struct oltp_session *session, struct oltp_statement *statement,
                                      const struct oltp_stop *stop, struct oltp_result *result,
@@ -137,14 +145,13 @@ static rhei_status session_step_full(struct oltp_session *session, struct oltp_s
     status = oltp_step_all(oltp, statement, result, cursor, error);
     oltp_connection_watch(oltp->writer, NULL);
     if (status == RHEI_OK)
-        status = oltp_log_check(oltp, true, logged, &refused, error);
+        status = session_check_log(oltp, true, logged, &refused, error);
     if (sqlite3_get_autocommit(oltp->writer->db) == 0) {
         sqlite3_reset(statement->stmt);
         if (refused)
             oltp_step_own(oltp, oltp->rollback_to, NULL);
         oltp_step_own(oltp, oltp->release, NULL);
     }
-    atomic_fetch_add_explicit(&oltp->counters.refused, refused, memory_order_relaxed);
     if (refused) {
         *result = (struct oltp_result){0};
         oltp_cursor_close(cursor);
@@ -278,14 +285,6 @@ static rhei_status session_ready(const struct oltp_session *session, struct rhei
                ? error_set(error, RHEI_INVALID,
                            "the rows of this session's last statement are still open: close them first")
                : RHEI_OK;
-}
-
-static rhei_status session_check_log(struct oltp *oltp, bool full, uint64_t logged, bool *refused,
-                                     struct rhei_error *error)
-{
-    rhei_status status = oltp_log_check(oltp, full, logged, refused, error);
-    atomic_fetch_add_explicit(&oltp->counters.refused, *refused, memory_order_relaxed);
-    return status;
 }
 
 static rhei_status session_run_many(struct oltp_session *session, struct oltp_job *job, bool guarded,
