@@ -218,11 +218,11 @@ static rhei_status beside_stamp(struct change_source *base, int64_t position, st
             stamp->also = id;
         return status;
     }
-    uint64_t row = status == RHEI_OK ? stamp->row : 0;
-    status = upstream->ops->stamp(upstream, 0, stamp, error);
+    if (status != RHEI_OK) /* the row is gone: then of the file alone */
+        status = upstream->ops->stamp(upstream, 0, stamp, error);
     if (status == RHEI_OK) {
+        stamp->also = stamp->row;
         stamp->row = id;
-        stamp->also = row;
     }
     return status;
 }
