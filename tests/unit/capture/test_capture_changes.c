@@ -195,33 +195,25 @@ static void test_c1_widest_tables(void **state)
 
 /* ---- C3: bit for bit. ---- */
 
-static uint64_t random_next(uint64_t *seed)
-{
-    uint64_t x = *seed += 0x9e3779b97f4a7c15u; /* SplitMix64 */
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 static void random_value(uint64_t *seed, struct rhei_value *value, unsigned char *bytes)
 {
     static const int64_t integers[] = {0, 1, -1, INT64_MAX, INT64_MIN, 9007199254740993, 255, 65536, -32769};
-    uint64_t pick = random_next(seed);
+    uint64_t pick = test_bits(seed);
     memset(value, 0, sizeof *value);
     value->type = (uint8_t)(pick % 5);
     pick >>= 8;
     if (value->type == RHEI_INTEGER) {
-        value->as.integer = pick % 2 == 0 ? (int64_t)random_next(seed) : integers[pick % 9];
+        value->as.integer = pick % 2 == 0 ? (int64_t)test_bits(seed) : integers[pick % 9];
     } else if (value->type == RHEI_REAL) {
         static const double reals[] = {0.0, -0.0, 1.0, -5.0, 0.1, 1e300, 9007199254740992.0, 5e-324};
-        uint64_t bits = random_next(seed);
+        uint64_t bits = test_bits(seed);
         memcpy(&value->as.real, &bits, sizeof bits);
         if (pick % 3 == 0 || value->as.real != value->as.real)
             value->as.real = reals[(pick >> 4) % 8];
     } else if (value->type >= RHEI_TEXT) {
         value->length = (uint32_t)(pick % 40);
         for (uint32_t i = 0; i < value->length; i++) {
-            bytes[i] = (unsigned char)random_next(seed);
+            bytes[i] = (unsigned char)test_bits(seed);
             if (value->type == RHEI_TEXT && pick % 3 != 0)
                 bytes[i] = (unsigned char)("0123456789.e-+ab\0\xc3\xa9z"[bytes[i] % 20]);
         }

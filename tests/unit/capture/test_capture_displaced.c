@@ -16,14 +16,6 @@
 
 enum { KEYS = 64, STATES = 40 };
 
-static uint32_t pick(uint64_t *seed, uint32_t below)
-{
-    uint64_t x = *seed += 0x9e3779b97f4a7c15u; /* SplitMix64 */
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return (uint32_t)((x ^ (x >> 31)) >> 33) % below;
-}
-
 static bool keeps(void *context, const char *table)
 {
     (void)context;
@@ -159,9 +151,9 @@ static const char *const shapes[] = {
 static void make_statement(uint64_t *seed, struct base_buffer *sql)
 {
     static const char *const conflicts[] = {"OR REPLACE", "OR REPLACE", "OR IGNORE", "OR IGNORE", "", "OR FAIL"};
-    const char *conflict = conflicts[pick(seed, 6)];
-    uint32_t a = pick(seed, 8), b = pick(seed, 8), c = pick(seed, 5);
-    switch (pick(seed, 8)) {
+    const char *conflict = conflicts[test_pick(seed, 6)];
+    uint32_t a = test_pick(seed, 8), b = test_pick(seed, 8), c = test_pick(seed, 5);
+    switch (test_pick(seed, 8)) {
     case 0:
     case 1:
         base_buffer_format(sql, "INSERT %s INTO t(id, k, v) VALUES(%u, %u, %u), (%u, %u, %u)", conflict, a, b, c,

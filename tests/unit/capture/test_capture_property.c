@@ -17,10 +17,7 @@ struct random {
 
 static uint32_t pick(struct random *random, uint32_t below)
 {
-    uint64_t x = random->seed += 0x9e3779b97f4a7c15u; /* SplitMix64 */
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return (uint32_t)((x ^ (x >> 31)) >> 33) % below;
+    return test_pick(&random->seed, below);
 }
 
 static const char *one_of(struct random *random, const char *const *texts, uint32_t count)

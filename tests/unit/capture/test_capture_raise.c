@@ -15,15 +15,7 @@
 #include "base/base_memory.h"
 #include "capture/capture_internal.h"
 
-static uint32_t pick(uint64_t *seed, uint32_t below)
-{
-    uint64_t x = *seed += 0x9e3779b97f4a7c15u; /* SplitMix64 */
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return (uint32_t)((x ^ (x >> 31)) >> 33) % below;
-}
-
-#define ONE_OF(seed, items) (items)[pick((seed), sizeof(items) / sizeof *(items))]
+#define ONE_OF(seed, items) (items)[test_pick((seed), sizeof(items) / sizeof *(items))]
 
 #define TABLES                                                                                                         \
     "CREATE TABLE p(id INTEGER PRIMARY KEY, k UNIQUE, v INT); CREATE TABLE o(id INTEGER PRIMARY KEY, v INT NOT NULL);" \
@@ -92,22 +84,24 @@ static void make_statement(uint64_t *seed, struct base_buffer *sql)
     static const char *const conflicts[] = {"", "", "OR FAIL", "OR IGNORE", "OR REPLACE", "OR ABORT", "OR ROLLBACK"};
     static const char *const tables[] = {"t", "t", "t", "p"};
     const char *conflict = ONE_OF(seed, conflicts), *table = ONE_OF(seed, tables);
-    uint32_t a = pick(seed, 6), b = pick(seed, 6);
-    switch (pick(seed, 7)) {
+    uint32_t a = test_pick(seed, 6), b = test_pick(seed, 6);
+    switch (test_pick(seed, 7)) {
     case 0:
     case 1:
         base_buffer_format(sql, "INSERT %s INTO %s(id, k, v) VALUES(%u, %u, %u), (%u, %u, %u), (%u, %u, %u)", conflict,
-                           table, a, b, pick(seed, 4), a + 1, b + 1, pick(seed, 4), pick(seed, 9), pick(seed, 9), a);
+                           table, a, b, test_pick(seed, 4), a + 1, b + 1, test_pick(seed, 4), test_pick(seed, 9),
+                           test_pick(seed, 9), a);
         break;
     case 2:
         base_buffer_format(sql, "UPDATE %s %s SET v = v + 1, k = k", conflict, table);
         break;
     case 3:
-        base_buffer_format(sql, "UPDATE %s %s SET k = k + %u WHERE id <> %u", conflict, table, 1 + pick(seed, 9), a);
+        base_buffer_format(sql, "UPDATE %s %s SET k = k + %u WHERE id <> %u", conflict, table, 1 + test_pick(seed, 9),
+                           a);
         break;
     case 4:
         base_buffer_format(sql, "UPDATE %s %s SET id = id + %u, v = %u WHERE id > %u", conflict, table,
-                           1 + pick(seed, 5), b, a);
+                           1 + test_pick(seed, 5), b, a);
         break;
     case 5:
         base_buffer_format(sql, "DELETE FROM %s WHERE id >= %u", table, a);
@@ -131,16 +125,16 @@ static void run_in_shell(struct oltp_test *test, const char *sql)
 static void run_step(struct oltp_test *test, uint64_t *seed, uint32_t *triggers, bool memory)
 {
     struct base_buffer sql = {0};
-    uint32_t what = pick(seed, 8);
+    uint32_t what = test_pick(seed, 8);
     if (what == 0)
-        base_buffer_format(&sql, "DROP TRIGGER IF EXISTS x%u", pick(seed, *triggers + 1));
+        base_buffer_format(&sql, "DROP TRIGGER IF EXISTS x%u", test_pick(seed, *triggers + 1));
     else if (what == 1 || *triggers < 2)
         make_trigger(seed, &sql, (*triggers)++);
     else
         make_statement(seed, &sql);
     if (getenv("RHEI_TEST_SEED") != NULL)
         print_message("%s\n", sql.data);
-    if (!memory && pick(seed, 8) == 0)
+    if (!memory && test_pick(seed, 8) == 0)
         run_in_shell(test, sql.data);
     else
         (void)test_try(test, sql.data, NULL); /* most are refused by one of the triggers */
@@ -162,7 +156,7 @@ static void run_shape(const char *shape, uint64_t seed, bool memory, uint32_t ro
     test_mirror_check(mirror);
     uint64_t loads = test_mirror_loads(mirror);
     for (uint32_t round = 0; round < rounds; round++) {
-        uint32_t steps = 1 + pick(&seed, 4);
+        uint32_t steps = 1 + test_pick(&seed, 4);
         for (uint32_t i = 0; i < steps; i++)
             run_step(&test, &seed, &triggers, memory);
         test_mirror_check(mirror);

@@ -15,14 +15,6 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
-static uint32_t pick(uint64_t *seed, uint32_t below)
-{
-    uint64_t x = *seed += 0x9e3779b97f4a7c15u; /* SplitMix64 */
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return (uint32_t)((x ^ (x >> 31)) >> 33) % below;
-}
-
 /* Every table has id, a, v; `keyless`: its id isn't one that SQLite assigns. */
 struct shape {
     const char *ddl;
@@ -88,15 +80,15 @@ static const char *value(uint64_t *seed)
 {
     static const char *const values[] = {"1", "2", "3",   "4",   "5",   "6",   "'b'", "'B'", "'3'", "NULL",
                                          "0", "7", "'x'", "1.5", "'v'", "'9'", "10",  "-1",  "'1'"};
-    return values[pick(seed, sizeof values / sizeof values[0])];
+    return values[test_pick(seed, sizeof values / sizeof values[0])];
 }
 
 static void make_statement(const struct shape *shape, uint64_t *seed, struct base_buffer *sql)
 {
     static const char *const conflicts[] = {"OR REPLACE", "OR REPLACE", "OR REPLACE", "", "OR IGNORE"};
-    const char *conflict = conflicts[pick(seed, 5)];
-    const char *id = shape->keyless ? value(seed) : pick(seed, 2) ? "NULL" : pick(seed, 3) ? "-1" : "9";
-    switch (pick(seed, 10)) {
+    const char *conflict = conflicts[test_pick(seed, 5)];
+    const char *id = shape->keyless ? value(seed) : test_pick(seed, 2) ? "NULL" : test_pick(seed, 3) ? "-1" : "9";
+    switch (test_pick(seed, 10)) {
     case 0:
     case 1:
         base_buffer_format(sql, "INSERT %s INTO t(a, v) VALUES(%s, %s)", conflict, value(seed), value(seed));
@@ -118,11 +110,11 @@ static void make_statement(const struct shape *shape, uint64_t *seed, struct bas
         break;
     case 6:
         base_buffer_format(sql, "UPDATE %s t SET %s = %s WHERE id = (SELECT id FROM t ORDER BY random() LIMIT 1)",
-                           conflict, pick(seed, 2) ? "v" : "a", value(seed));
+                           conflict, test_pick(seed, 2) ? "v" : "a", value(seed));
         break;
     case 7:
         base_buffer_format(sql, "UPDATE %s t SET %s = id + %u WHERE id = (SELECT id FROM t ORDER BY random() LIMIT 1)",
-                           conflict, shape->keyless || pick(seed, 2) ? "id" : "rowid", 1 + pick(seed, 3));
+                           conflict, shape->keyless || test_pick(seed, 2) ? "id" : "rowid", 1 + test_pick(seed, 3));
         break;
     case 8:
         base_buffer_format(sql, "INSERT INTO t(a, v) VALUES(%s, %s) ON CONFLICT DO UPDATE SET a = excluded.v, v = %s",
@@ -130,7 +122,7 @@ static void make_statement(const struct shape *shape, uint64_t *seed, struct bas
         break;
     default:
         base_buffer_format(sql, "DELETE FROM t WHERE v = %s OR id >= (SELECT max(id) FROM t) - %u", value(seed),
-                           pick(seed, 2));
+                           test_pick(seed, 2));
         break;
     }
 }
@@ -165,7 +157,7 @@ static void run_shape(size_t number, uint64_t seed, bool memory, uint32_t rounds
     struct oltp_test test;
     memory ? test_open_memory(&test) : test_open(&test);
     test_script(&test, shape->ddl);
-    const char *trigger = triggers[pick(&seed, sizeof triggers / sizeof triggers[0])];
+    const char *trigger = triggers[test_pick(&seed, sizeof triggers / sizeof triggers[0])];
     if (trigger[0] != '\0')
         test_write(&test, trigger);
     struct test_mirror *mirror = test_mirror_new(&test);
@@ -174,7 +166,7 @@ static void run_shape(size_t number, uint64_t seed, bool memory, uint32_t rounds
         if (!memory && round % 8 == 7)
             run_in_shell(&test, shape, &seed, 12);
         else
-            run_here(&test, shape, &seed, 1 + pick(&seed, 4));
+            run_here(&test, shape, &seed, 1 + test_pick(&seed, 4));
         test_mirror_check(mirror);
     }
     assert_int_equal(test_mirror_has(mirror, "t"), shape->how != NEVER);

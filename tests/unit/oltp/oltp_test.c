@@ -165,6 +165,19 @@ int64_t test_int(struct oltp_test *test, const char *sql)
     return value;
 }
 
+uint64_t test_bits(uint64_t *seed)
+{
+    uint64_t x = *seed += 0x9e3779b97f4a7c15u; /* SplitMix64 */
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+uint32_t test_pick(uint64_t *seed, uint32_t below)
+{
+    return (uint32_t)(test_bits(seed) >> 33) % below;
+}
+
 static int run(char *const arguments[])
 {
     pid_t pid;

@@ -42,6 +42,10 @@ int test_shell(const struct oltp_test *test, const char *sql);
 void test_shell_script(const struct oltp_test *test, const char *script, size_t len);
 int test_python(const struct oltp_test *test, const char *code); /* `db` is an open connection, isolation_level=None */
 
+/* What comes by chance, the same from the same seed: 64 bits; a number below another. */
+uint64_t test_bits(uint64_t *seed);
+uint32_t test_pick(uint64_t *seed, uint32_t below);
+
 /* ---- A mirror of one's own: key -> row, kept by cycles and loads. ---- */
 
 struct test_mirror;
