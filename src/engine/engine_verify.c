@@ -160,10 +160,12 @@ static rhei_status run(struct verify_call *call, const char *table, const struct
     if (status != RHEI_OK)
         return status;
     engine_pace_begin(&call->pace, &call->limits);
+    sync_verify_pause(call->db->sync);
     if (call->repair)
         status = engine_build_tables(call->db, 0, &call->limits, error);
     if (status == RHEI_OK)
         status = verify_named(call, table, error);
+    sync_verify_resume(call->db->sync);
     engine_limits_reset(&call->limits);
     return status;
 }

@@ -166,6 +166,12 @@ rhei_status sync_wait_again(struct sync *sync, const char *table, int64_t deadli
                             bool *waited, struct rhei_error *error);
 /* Throws one table's mirror (NULL: all) away and builds it anew in the background. */
 rhei_status sync_rebuild(struct sync *sync, const char *table, struct rhei_error *error);
+/*
+ * Until as many resumes as pauses the background compares no table with its mirror, nor acts on what it found: the caller compares, and
+ * mends in his own way. Cycles go on, and build again what they must. Any thread.
+ */
+void sync_verify_pause(struct sync *sync);
+void sync_verify_resume(struct sync *sync);
 
 /*
  * The history of a table, generation by generation: its columns changed from one to the next. Each has a table of the mirror with the

@@ -155,6 +155,7 @@ struct sync {
     int64_t verify_not_before_ns; /* of one that is wanted */
     int64_t verified_ns;          /* end of the last one */
     int64_t durable;              /* what follows this position isn't kept elsewhere; INT64_MAX: nobody keeps it */
+    atomic_uint verify_paused;    /* by how many callers, who compare by themselves; written under `lock` */
     int64_t verify_hold;          /* the source must keep what follows this position; INT64_MAX: nothing */
 
     /* The loop's thread and the upkeep's. */

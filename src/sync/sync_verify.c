@@ -9,6 +9,8 @@
  *   3. What a source notices by itself from a load's state on, it notices from here on too; so it keeps what follows the position
  *      until a cycle has begun after the comparison.
  *   4. A verification takes a tenth of the builder's time at most, however often cycles are doubtful.
+ *   5. Nothing is compared here, and what was found isn't acted on, while somebody compares by himself: a repair takes rows where
+ *      this would build tables. What was wanted is done afterwards.
  *
  * Runs on the builder's thread while there is nothing to build.
  */
@@ -32,7 +34,9 @@ enum {
 static rhei_status verify_stopped(void *context)
 {
     struct sync *sync = context;
-    return atomic_load_explicit(&sync->closing, memory_order_relaxed) ? RHEI_CLOSED : RHEI_OK;
+    if (atomic_load_explicit(&sync->closing, memory_order_relaxed))
+        return RHEI_CLOSED;
+    return atomic_load_explicit(&sync->verify_paused, memory_order_relaxed) > 0 ? RHEI_CANCELLED : RHEI_OK;
 }
 
 static void verify_hold(struct sync *sync, int64_t position)
@@ -67,8 +71,9 @@ static rhei_status verify_pin(struct sync *sync, uint32_t table, struct source_l
             return RHEI_OK;
         mirror_snapshot_release(snapshot);
         ops->load_end(load);
-        if (status != RHEI_OK || verify_stopped(sync) != RHEI_OK)
-            return status == RHEI_OK ? RHEI_CLOSED : status;
+        status = status == RHEI_OK ? verify_stopped(sync) : status;
+        if (status != RHEI_OK)
+            return status;
     }
     return RHEI_BUSY;
 }
@@ -118,13 +123,14 @@ static rhei_status verify_table(struct sync *sync, uint32_t table, bool *same, s
     return status;
 }
 
-/* Has the table built again, if it is still there. */
-static void verify_differs(struct sync *sync, uint32_t id)
+/* Has the table built again, if it is still there; false: not now (5). */
+static bool verify_differs(struct sync *sync, uint32_t id)
 {
     struct sync_report report;
     base_mutex_lock(&sync->lock);
+    bool paused = atomic_load(&sync->verify_paused) > 0;
     struct sync_table *table = sync_table_find(sync, id);
-    if (table && table->state == SYNC_TABLE_READY) {
+    if (!paused && table && table->state == SYNC_TABLE_READY) {
         table->rebuild_wanted = true;
         table->rebuild_why = "a comparison found that its mirror differed";
         sync->counters.differences++;
@@ -134,7 +140,9 @@ static void verify_differs(struct sync *sync, uint32_t id)
                        table->definition->name);
     }
     base_mutex_unlock(&sync->lock);
-    (void)sync_join(sync, false, NULL, &report, NULL);
+    if (!paused)
+        (void)sync_join(sync, false, NULL, &report, NULL);
+    return !paused;
 }
 
 /* The ready tables' numbers; NULL without memory. */
@@ -150,7 +158,7 @@ static uint32_t *verify_list(struct sync *sync, size_t *count)
 
 void sync_verify_run(struct sync *sync)
 {
-    size_t count = 0;
+    size_t count = 0, i = 0;
     bool all = true;
     base_mutex_lock(&sync->lock);
     BASE_INVARIANT(sync->verify_hold == INT64_MAX); /* 3. */
@@ -158,17 +166,18 @@ void sync_verify_run(struct sync *sync)
     uint32_t *ids = verify_list(sync, &count);
     base_mutex_unlock(&sync->lock);
     int64_t began_ns = base_now_ns();
-    for (size_t i = 0; ids && i < count && verify_stopped(sync) == RHEI_OK; i++) {
+    for (; ids && i < count && verify_stopped(sync) == RHEI_OK; i++) {
         struct rhei_error error = RHEI_ERROR_INIT;
         bool same = true;
         rhei_status status = verify_table(sync, ids[i], &same, &error);
-        if (status == RHEI_OK && !same)
-            verify_differs(sync, ids[i]);
+        if (status == RHEI_OK && !same && !verify_differs(sync, ids[i]))
+            status = RHEI_CANCELLED;
         /* a table that changed its number, or went, has no mirror that could differ */
         all = all && (status == RHEI_OK || status == RHEI_NOT_FOUND || status == RHEI_STALE);
     }
+    all = all && i == count;
     struct sync_report report;
-    if (verify_stopped(sync) == RHEI_OK)
+    if (!atomic_load_explicit(&sync->closing, memory_order_relaxed))
         (void)sync_join(sync, false, NULL, &report, NULL); /* 3. */
     base_mutex_lock(&sync->lock);
     int64_t now = base_now_ns(), rest = (now - began_ns) * REST_TIMES;
@@ -185,10 +194,26 @@ void sync_verify_run(struct sync *sync)
     base_free(ids);
 }
 
+void sync_verify_pause(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    atomic_fetch_add(&sync->verify_paused, 1);
+    base_mutex_unlock(&sync->lock);
+}
+
+void sync_verify_resume(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    BASE_INVARIANT(atomic_load(&sync->verify_paused) > 0);
+    atomic_fetch_sub(&sync->verify_paused, 1);
+    base_cond_signal(&sync->builder_cond);
+    base_mutex_unlock(&sync->lock);
+}
+
 int64_t sync_verify_due(const struct sync *sync)
 {
     int64_t scrub_ns = (int64_t)sync->config.scrub_interval_ms * 1000000;
-    if (sync->table_count == 0)
+    if (sync->table_count == 0 || atomic_load(&sync->verify_paused) > 0)
         return INT64_MAX;
     if (sync->verify_wanted)
         return sync->verify_not_before_ns;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "rhei/rhei_care.h"
 
@@ -174,6 +175,37 @@ static void test_a6_a_hidden_rowid_is_compared_in_pieces(void **state)
     must_find_and_mend("UPDATE t SET v = 'changed' WHERE a = 15000", 400000, "where its key is from ");
 }
 
+/*
+ * A column store that comes from its folder is compared in the background as soon as there is a cycle, which would build the table again; that
+ * waits for whoever repairs, and is done afterwards.
+ */
+static void test_a6_a_repair_comes_before_the_comparison_in_the_background(void **state)
+{
+    (void)state;
+    char mirror[sizeof fixture.path + 8];
+    struct rhei_config config = {.struct_size = sizeof config, .manual_sync = true, .olap_path = mirror};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_repair_result result = {.struct_size = sizeof result};
+    fixture_init(&fixture);
+    snprintf(mirror, sizeof mirror, "%s.mirror", fixture.path);
+    fixture_open(&fixture, &config);
+    must_execute(fixture.db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
+    must_execute(fixture.db, "INSERT INTO t VALUES (1, 'a'), (2, 'b')");
+    must_be_built(fixture.db);
+    rhei_close(&fixture.db);
+    change_unseen("UPDATE t SET v = 'changed' WHERE id = 2");
+    fixture_open(&fixture, &config);
+    if (rhei_repair(fixture.db, NULL, NULL, &result, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(result.mended_rows, 1);
+    assert_int_equal(result.rebuilt, 0);
+    time_t limit = time(NULL) + 60;
+    while (must_metric(fixture.db, "rhei_sync_verifications_total") < 1)
+        assert_true(time(NULL) < limit);
+    assert_int_equal(must_metric(fixture.db, "rhei_sync_differences_total"), 0);
+    fixture_end(&fixture);
+}
+
 /* ---- What ends it, and what can't be. ----------------------------------------------------------------------------- */
 
 static int end_it(void *context, const struct rhei_progress *progress)
@@ -225,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_a6_a_key_of_another_order_is_one_piece),
         cmocka_unit_test(test_a6_a_repair_takes_rows_again_and_builds_what_differs_in_most),
         cmocka_unit_test(test_a6_a_hidden_rowid_is_compared_in_pieces),
+        cmocka_unit_test(test_a6_a_repair_comes_before_the_comparison_in_the_background),
         cmocka_unit_test(test_d5_a_slow_comparison_ends_when_it_is_told_to),
         cmocka_unit_test(test_d5_a_repair_says_what_it_can_not_mend),
     };
