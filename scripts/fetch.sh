@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Brings the pinned packages of deps/pins.txt into the cache, each checked by hash, and tells where they are.
 #
-#   scripts/fetch.sh GROUP...        fetch what is missing of these groups (core, demo, bench)
-#   scripts/fetch.sh --clients GROUP...   print the clients (npm, cargo, pip) that what is missing needs, one a line
+#   scripts/fetch.sh GROUP...        fetch what is missing of these groups (core, tests, demo, bench)
+#   scripts/fetch.sh --clients GROUP...   print the clients (npm, cargo, pip, maven) that what is missing needs, one a line
 #   scripts/fetch.sh --path NAME     print the folder of one package, fetching it if it is missing
+#   scripts/fetch.sh --paths GROUP   print the folders of a group's packages, one a line, fetching what is missing
 #
 # A package's folder appears by one rename after everything in it was verified, so whoever sees it may use it.
 # Several runs at once are safe: one fetches, the others wait.
@@ -24,7 +25,7 @@ folder_of() {
     lines=$(awk -v n="$name" '($1 == "package" && $4 == n) || (($1 == "file" || $1 == "tree") && $2 == n)' "$pins")
     [ -n "$lines" ] || die "deps/pins.txt has no package named $name"
     version=$(awk -v n="$name" '$1 == "package" && $4 == n { print $5 }' "$pins")
-    printf '%s/deps/%s-%s-%s\n' "$cache" "$(basename "$name")" "$version" "$(sha256sum <<<"$lines" | cut -c1-12)"
+    printf '%s/deps/%s-%s-%s\n' "$cache" "$(basename "${name/*:/}")" "$version" "$(sha256sum <<<"$lines" | cut -c1-12)"
 }
 
 need_client() {
@@ -86,6 +87,14 @@ download_pip() { # name version sha256 dir
     *.whl) "$python" -m zipfile -e "$archive" "$4/x" ;;
     *) tar -xzf "$archive" -C "$4/x" --strip-components=1 --no-same-owner ;;
     esac
+}
+
+download_maven() { # group:name version sha256 dir
+    need_client mvn "$1" "apt-get install maven"
+    mkdir "$4/x"
+    (cd "$4" && mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:2.8:copy \
+        "-Dartifact=$1:$2" "-DoutputDirectory=$4/x") >"$4/log" 2>&1 </dev/null || failed_download maven "$1 $2" "$log"
+    verify "$1 $2" "$4/x/${1#*:}-$2.jar" "$3"
 }
 
 take_files() { # name dir target
@@ -163,10 +172,16 @@ case ${1:-} in
     fetch_where "\$4 == \"$2\""
     folder_of "$2"
     ;;
-core | demo | bench)
+--paths)
+    fetch_where "\$2 == \"$2\""
+    while read -r name; do
+        folder_of "$name"
+    done < <(awk -v g="$2" '$1 == "package" && $2 == g { print $4 }' "$pins")
+    ;;
+core | tests | demo | bench)
     for group in "$@"; do
         fetch_where "\$2 == \"$group\""
     done
     ;;
-*) die "usage: scripts/fetch.sh GROUP... | --clients GROUP... | --path NAME" ;;
+*) die "usage: scripts/fetch.sh GROUP... | --clients GROUP... | --path NAME | --paths GROUP" ;;
 esac

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/common.sh
 
 groups=("$@")
-[ $# -gt 0 ] || groups=(core demo bench)
+[ $# -gt 0 ] || groups=(core tests demo bench)
 
 missing_packages() { # packages
     local installed package
@@ -49,6 +49,7 @@ usable_client() {
     case $1 in
     cargo) cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || (v[1] == 1 && v[2] >= 68)) }' ;;
     npm) npm --version >/dev/null 2>&1 </dev/null ;;
+    maven) mvn --version >/dev/null 2>&1 </dev/null ;;
     *) true ;; # pip comes with the virtual environment
     esac
 }
@@ -62,6 +63,7 @@ client_packages() {
         case $client in
         cargo) echo cargo-web ;;
         npm) echo npm ;;
+        maven) echo maven ;;
         esac
     done
 }

@@ -44,6 +44,7 @@ enum option_id {
     OPTION_FOLLOW,
     OPTION_OLDEST,
     OPTION_DROP,
+    OPTION_SCHEMAS,
     OPTION_RATE,
     OPTION_HELP,
     OPTION_VERSION,
@@ -84,6 +85,7 @@ static const struct option long_options[] = {
     {"follow", no_argument, NULL, OPTION_FOLLOW},
     {"oldest", no_argument, NULL, OPTION_OLDEST},
     {"drop", no_argument, NULL, OPTION_DROP},
+    {"schemas", no_argument, NULL, OPTION_SCHEMAS},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -131,6 +133,7 @@ static unsigned commands_of(int option)
     case OPTION_FOLLOW:
     case OPTION_OLDEST:
     case OPTION_DROP:
+    case OPTION_SCHEMAS:
         return ONLY(RH_COMMAND_CHANGES);
     case OPTION_JSON:
         return ONLY(RH_COMMAND_STATUS) | ONLY(RH_COMMAND_INFO) | ONLY(RH_COMMAND_SYNC) | ONLY(RH_COMMAND_VERIFY) |
@@ -342,6 +345,9 @@ static bool take_option(struct rh_args *args, int option, const char *value, str
     case OPTION_DROP:
         args->drop = true;
         return true;
+    case OPTION_SCHEMAS:
+        args->schemas = true;
+        return true;
     default:
         return take_import_option(args, option, value, why);
     }
@@ -466,6 +472,8 @@ static bool check_changes(const struct rh_args *args, struct rh_buffer *why)
         rh_buffer_add_text(why, "rh changes writes json and debezium");
     } else if (args->drop && (args->consumer == NULL || args->follow || args->oldest)) {
         rh_buffer_add_text(why, "--drop goes with --consumer NAME, and with nothing else");
+    } else if (args->schemas && args->format != RH_FORMAT_DEBEZIUM) {
+        rh_buffer_add_text(why, "--schemas goes with --format debezium");
     } else {
         return true;
     }

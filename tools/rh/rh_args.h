@@ -81,7 +81,7 @@ struct rh_args {
     const char *null_text; /* of output; NULL: the format's */
     int64_t width;         /* of a table; 0: the terminal's */
     const char *consumer;  /* changes */
-    bool follow, drop, oldest;
+    bool follow, drop, oldest, schemas;
     struct rh_import_args import;
 };
 

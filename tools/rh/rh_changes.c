@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh changes: the change feed as lines of JSON, plain or in Debezium's envelope. What was written is acknowledged commit by commit. */
+#include "rh_debezium.h"
 #include "rh_interrupt.h"
 #include "rh_text.h"
 #include "rh_tool.h"
@@ -9,7 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void add_text(struct rh_buffer *out, const char *text)
 {
@@ -17,29 +17,6 @@ static void add_text(struct rh_buffer *out, const char *text)
         rh_buffer_add_text(out, "null");
     else
         rh_add_json_text(out, text, strlen(text));
-}
-
-static bool is_key(const struct rhei_change *change, uint32_t column)
-{
-    for (uint32_t k = 0; k < change->key_count; k++)
-        if (change->key_columns[k] == column)
-            return true;
-    return false;
-}
-
-static void add_row(struct rh_buffer *out, const struct rhei_change *change, bool key_only)
-{
-    const char *before = "{";
-    for (uint32_t c = 0; c < change->column_count; c++) {
-        if (key_only && !is_key(change, c))
-            continue;
-        rh_buffer_add_text(out, before);
-        add_text(out, change->columns[c]);
-        rh_buffer_add_char(out, ':');
-        rh_add_json_value(out, &change->values[c]);
-        before = ",";
-    }
-    rh_buffer_add_text(out, before[0] == '{' ? "{}" : "}");
 }
 
 /* ---- Our own lines. ---------------------------------------------------------------------------------------------- */
@@ -75,53 +52,17 @@ static void add_plain(struct rh_buffer *out, const struct rhei_change *change)
         add_definition(out, change);
     if (row) {
         rh_buffer_add_text(out, ",\"key\":");
-        add_row(out, change, true);
+        rh_add_change_row(out, change, change->values, true);
     }
     if (row && change->kind != RHEI_CHANGE_DELETE) {
         rh_buffer_add_text(out, ",\"row\":");
-        add_row(out, change, false);
+        rh_add_change_row(out, change, change->values, false);
     }
     if (change->kind == RHEI_CHANGE_LOST) {
         rh_buffer_add_text(out, ",\"reason\":");
         add_text(out, change->reason);
     }
     rh_buffer_add_text(out, "}\n");
-}
-
-/* ---- Debezium's. ------------------------------------------------------------------------------------------------- */
-
-/* Of rows alone; whatever else there is has no place in the envelope. */
-static void add_debezium(struct rh_buffer *out, const struct rhei_change *change, const char *database)
-{
-    bool gone = change->kind == RHEI_CHANGE_DELETE;
-    struct timespec time;
-    clock_gettime(CLOCK_REALTIME, &time);
-    int64_t now = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-    if (change->values == NULL)
-        return;
-    rh_buffer_add_text(out, "{\"before\":");
-    if (gone)
-        add_row(out, change, true);
-    else
-        rh_buffer_add_text(out, "null");
-    rh_buffer_add_text(out, ",\"after\":");
-    if (gone)
-        rh_buffer_add_text(out, "null");
-    else
-        add_row(out, change, false);
-    rh_buffer_format(out,
-                     ",\"source\":{\"version\":\"%s\",\"connector\":\"rhei\",\"name\":\"rhei\",\"ts_ms\":%" PRId64
-                     ",\"snapshot\":\"false\",\"db\":",
-                     rhei_version(), change->time_us / 1000);
-    add_text(out, database);
-    rh_buffer_format(out, ",\"sequence\":\"[\\\"%" PRId64 "\\\"]\",\"table\":", change->position);
-    add_text(out, change->table);
-    rh_buffer_format(out, ",\"position\":%" PRId64 "},\"op\":\"%s\",\"ts_ms\":%" PRId64 ",\"transaction\":null}\n",
-                     change->position,
-                     gone                                 ? "d"
-                     : change->kind == RHEI_CHANGE_INSERT ? "c"
-                                                          : "u",
-                     now);
 }
 
 static void tell_lost(const struct rh_tool *tool, const struct rhei_change *change)
@@ -137,7 +78,8 @@ static void tell_lost(const struct rh_tool *tool, const struct rhei_change *chan
 /* ---- The command. ------------------------------------------------------------------------------------------------ */
 
 /* All that is committed now. False: an error, or the output is gone. */
-static bool print_all(struct rh_tool *tool, rhei_changes *changes, bool *cut, struct rhei_error *error)
+static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rh_debezium *debezium, bool *cut,
+                      struct rhei_error *error)
 {
     struct rhei_change change = {.struct_size = sizeof change};
     struct rh_buffer line = {0};
@@ -151,7 +93,8 @@ static bool print_all(struct rh_tool *tool, rhei_changes *changes, bool *cut, st
         *cut = true;
         rh_interrupt_rest(false);
         if (tool->args->format == RH_FORMAT_DEBEZIUM) {
-            add_debezium(&line, &change, tool->args->db == NULL ? "rhei.db" : tool->args->db);
+            rh_debezium_learn(debezium, tool->db, &change);
+            rh_debezium_add(debezium, &line, &change);
             if (change.kind == RHEI_CHANGE_LOST)
                 tell_lost(tool, &change);
         } else {
@@ -210,16 +153,19 @@ static bool follow(struct rh_tool *tool, bool *cut, struct rhei_error *error)
                                            .consumer = tool->args->consumer,
                                            .start = tool->args->oldest ? RHEI_CHANGES_OLDEST : RHEI_CHANGES_NEW,
                                            .cancel = tool->cancel};
+    struct rh_debezium debezium = {.database = tool->args->db == NULL ? "rhei.db" : tool->args->db,
+                                   .schemas = tool->args->schemas};
     tell_if_new(tool);
     bool good = rhei_changes_open(tool->db, &options, &changes, error) == RHEI_OK;
-    good = good && print_all(tool, changes, cut, error);
+    good = good && print_all(tool, changes, &debezium, cut, error);
     while (good && tool->args->follow && !rh_interrupted()) {
         rhei_status status = rhei_changes_wait(changes, -1, error);
         if (status == RHEI_CANCELLED && rh_interrupted())
             break;
-        good = status == RHEI_OK && print_all(tool, changes, cut, error);
+        good = status == RHEI_OK && print_all(tool, changes, &debezium, cut, error);
     }
     rhei_changes_close(&changes);
+    rh_debezium_reset(&debezium);
     return good;
 }
 

@@ -169,6 +169,8 @@ static const char changes_text[] =
     "  --oldest           a new consumer, or none, begins with the oldest change of the log (default: with new ones)\n"
     "  --follow           wait for more, until Ctrl-C (exit 0 between two commits)\n"
     "  --format F         json (default), or debezium: the envelope with before, after, source, op and ts_ms\n"
+    "  --schemas          with --format debezium: a line is the record's key, a tab, and its value, each with its\n"
+    "                     schema, as Kafka Connect's JsonConverter reads them\n"
     "  --drop             forget the consumer\n"
     "  --capture          install change capture into the file, if it has none\n";
 
