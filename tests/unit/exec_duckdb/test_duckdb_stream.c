@@ -14,7 +14,10 @@
 enum { TABLE = 1, ROWS = 200000 };
 
 static const int64_t millisecond = 1000000;
-/* Of processor time, for what goes on after a statement was last told that it may. */
+/*
+ * Of processor time, for what goes on after a statement was last told that it may: the least of several tries, since the thread that
+ * asks may have to wait for a processor that the statement's other threads have.
+ */
 #ifdef __SANITIZE_THREAD__
 static const int64_t late_ms = 5000; /* threads take turns for long there */
 #else
@@ -54,22 +57,31 @@ static rhei_status check_limit(void *context)
     return RHEI_OK;
 }
 
-static void assert_ended_soon(const struct limit *limit, const char *sql)
+static bool ended_soon(const struct limit *limit, const char *sql)
 {
     int64_t late = fair_processor_ns() - limit->allowed_ns;
     print_message("# %.1f ms of processor time after the last leave to go on: %.40s\n", (double)late / 1e6, sql);
-    assert_true(late < late_ms * millisecond);
+    return late < late_ms * millisecond;
 }
 
-static void assert_ends_in_time(struct fixture *fixture, const char *sql, rhei_status code)
+static bool ends_in_time(struct fixture *fixture, const char *sql, rhei_status code)
 {
     struct limit limit = {.deadline_ns = base_now_ns() + 100 * millisecond, .code = (int)code};
     struct question question;
     question_open(fixture, sql, &question);
     question.query.stop = (struct executor_stop){.check = check_limit, .context = &limit};
     assert_refused(fixture, &question.query, code, code == RHEI_TIMEOUT ? "time limit" : "cancelled");
-    assert_ended_soon(&limit, sql);
+    bool soon = ended_soon(&limit, sql);
     question_close(&question);
+    return soon;
+}
+
+static void assert_ends_in_time(struct fixture *fixture, const char *sql, rhei_status code)
+{
+    bool soon = false;
+    for (int i = 0; i < FAIR_TRIES && !soon; i++)
+        soon = ends_in_time(fixture, sql, code);
+    assert_true(soon);
 }
 
 static void test_q5_a_deadline_ends_scans_and_everything_else(void **state)
@@ -115,10 +127,8 @@ static void cancel_later(void *context)
     canceller->limit->deadline_ns = 0;
 }
 
-static void test_q5_another_thread_cancels(void **state)
+static bool ends_once_cancelled(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
-    fill(fixture);
     struct limit limit = {.deadline_ns = INT64_MAX, .code = RHEI_CANCELLED};
     struct canceller canceller = {.limit = &limit, .at_ns = base_now_ns() + 50 * millisecond};
     struct question question;
@@ -127,9 +137,20 @@ static void test_q5_another_thread_cancels(void **state)
     base_thread thread;
     assert_int_equal(base_thread_start(&thread, "canceller", cancel_later, &canceller, NULL), RHEI_OK);
     assert_refused(fixture, &question.query, RHEI_CANCELLED, "cancelled");
-    assert_ended_soon(&limit, cpu_only);
+    bool soon = ended_soon(&limit, cpu_only);
     base_thread_join(&thread);
     question_close(&question);
+    return soon;
+}
+
+static void test_q5_another_thread_cancels(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture);
+    bool soon = false;
+    for (int i = 0; i < FAIR_TRIES && !soon; i++)
+        soon = ends_once_cancelled(fixture);
+    assert_true(soon);
 }
 
 static void test_q5_an_open_stream_can_be_cancelled(void **state)
@@ -166,7 +187,7 @@ static void test_nothing_is_polled_when_nothing_runs(void **state)
     question_open(fixture, all_rows, &question);
     question.query.stop = (struct executor_stop){.check = check_limit, .context = &limit};
     assert_int_equal(fixture->executor->ops->run(fixture->executor, &question.query, &stream, NULL), RHEI_OK);
-    int64_t give_up_ns = base_now_ns() + 20000 * millisecond;
+    int64_t give_up_ns = base_now_ns() + 120000 * millisecond;
     uint64_t asked;
     do {
         struct limit other = {.deadline_ns = INT64_MAX, .code = RHEI_CANCELLED};
