@@ -1,5 +1,7 @@
 """A2, A3, A10: the mirror in a folder (olap_path): what is taken over at the next opening, what isn't, and what is set aside."""
 
+import contextlib
+import itertools
 import json
 import random
 import resource
@@ -16,6 +18,7 @@ import pytest
 import foreign
 from foreign import assert_mirror
 from rhei_engine import EngineDied, RheiError
+from test_processes import wait_until
 
 SCHEMA = """
 CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, note);
@@ -303,7 +306,7 @@ def test_a10_changes_past_the_triggers_while_nobody_looked_are_found(path, place
     engine = open_engine(olap_path=place)
     make(engine)
     engine.close()
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     with connection.blobopen("orders", "note", 3) as blob:
         blob.write(b"\x77\x77")
     connection.commit()
@@ -326,7 +329,7 @@ def test_a10_triggers_that_were_away_for_a_while(path, place, open_engine):
     engine = open_engine(olap_path=place)
     make(engine)
     engine.close()
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'orders'").fetchall()
     for name, _ in triggers:
         connection.execute(f'DROP TRIGGER "{name}"')
@@ -408,15 +411,33 @@ def test_a2_a_folder_that_cannot_be_written_leaves_the_mirror_in_memory(path, op
     engine.close()
 
 
+def take_away(place, replacement=None):
+    """Removes the folder of an engine that runs, and moves something else to its place. The engine makes the folder again as soon as it looks,
+    so it may be there once more by then, and files may come into the one that goes."""
+    gone = place.with_name("gone")
+    for number in itertools.count():
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(f"{gone} {number}")
+        if replacement is None:
+            break
+        with contextlib.suppress(OSError):
+            replacement.rename(place)
+            break
+    for folder in place.parent.glob("gone *"):
+        while folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def test_a2_a_folder_that_goes_fails_checkpoints_alone_until_it_can_be_made_again(path, place, open_engine):
     engine = open_engine(olap_path=place, checkpoint_interval_ms=50)
     make(engine)
     await_disk(engine, lambda d: d["position"] > 0)
-    shutil.rmtree(place)
-    place.write_text("in the way")
+    in_the_way = place.with_name("in the way")
+    in_the_way.write_text("")
+    take_away(place, in_the_way)
     change(engine, 1)
     await_disk(engine, lambda d: d["failures"] > 0 and d["message"])
-    assert any("goes on in memory" in text for _, _, text in engine.log)
+    wait_until(lambda: any("goes on in memory" in text for _, _, text in engine.log), what="what is logged of it")
     assert_all(engine)
     place.unlink()
     await_disk(engine, lambda d: d["position"] > 0 and "written anew" in d["message"])
@@ -440,13 +461,13 @@ def test_a10_a_folder_that_is_taken_away_is_noticed_and_made_again(path, place, 
     assert restored(engine) == len(TABLES)
     if how == "emptied":
         for file in place.iterdir():
-            file.unlink()
+            file.unlink(missing_ok=True)
     elif how == "moved":
         place.rename(folder / "elsewhere")
+    elif how == "replaced":
+        take_away(place, folder / "older")
     else:
-        shutil.rmtree(place)
-    if how == "replaced":
-        (folder / "older").rename(place)
+        take_away(place)
     await_disk(engine, lambda d: d["position"] > 0 and "written anew" in d["message"])
     assert any("was removed or replaced" in text for _, _, text in engine.log)
     engine.initial_sync()
@@ -491,7 +512,7 @@ def test_a7_the_log_goes_back_to_the_newest_checkpoint(path, place, open_engine)
     change(engine, 1)
     engine.sync()
     # what the registry says of this engine is how far it is durable, not how far it has applied
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     assert all(told <= position for told, in connection.execute("SELECT position FROM _rhei_engines"))
     connection.close()
     assert engine.status()["position"] > position
@@ -538,7 +559,7 @@ def test_c3_other_tools_read_the_segments(path, place, open_engine):
         if batch.column_names[:2] == ["id", "customer"]:
             held.update(zip(batch.column("id").to_pylist(), zip(batch.column("customer").to_pylist(), batch.column("amount").to_pylist())))
     assert len(held) > 60000
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     for key, customer, amount in connection.execute("SELECT id, customer, amount FROM orders"):
         assert held.pop(key, (customer, amount)) == (customer, amount)
     assert not held
@@ -569,7 +590,7 @@ def test_c3_duckdb_reads_the_segments(path, place, open_engine):
         assert total == (len(rows), sum(r["id"] for r in rows), len({r["customer"] for r in rows}), max(len(r["customer"]) for r in rows))
         connection.close()
     assert files_read >= 2 and unions >= 1
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     for key, customer, amount in connection.execute("SELECT id, customer, amount FROM orders"):
         assert held.pop(key, (customer, amount)) == (customer, amount)
     assert not held
