@@ -11,15 +11,15 @@ class ShellError(Exception):
 
 
 def connect(path, **options):
-    connection = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False, **options)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False, **options)
     connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
     return connection
 
 
-def shell(path, script, check=True, timeout=60):
+def shell(path, script, check=True, timeout=120):
     """What the sqlite3 shell prints; errors raise ShellError unless check is False (then they are part of the text)."""
     done = subprocess.run(
-        ["sqlite3", "-batch", "-cmd", ".timeout 30000", str(path)], input=script.encode("utf-8", "surrogateescape"),
+        ["sqlite3", "-batch", "-cmd", ".timeout 60000", str(path)], input=script.encode("utf-8", "surrogateescape"),
         capture_output=True, timeout=timeout)
     errors = done.stderr.decode("utf-8", "replace")
     if check and (done.returncode != 0 or errors):

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("RHEI_BUILD", ROOT / "build"))
-LIMIT = 60
+LIMIT = 120
 
 
 class Program:

@@ -414,7 +414,7 @@ def test_q5_a_backup_ends_at_its_time(spawn, path, folder, settings):
     lane = engine.on("backup")
     pending = lane.start("backup", str(folder / "copy").encode().hex(), "timeout=500")
     try:
-        engine.wait_point("backup.pinned")
+        engine.wait_point("backup.pinned", timeout_ms=10000)
         with pytest.raises(TimeoutError):
             pending.wait(1)
     except AssertionError:

@@ -31,7 +31,7 @@ def buffer(engine):
 
 def log(path):
     """First and last number of the change log in the file."""
-    with sqlite3.connect(path) as file:
+    with sqlite3.connect(path, timeout=60) as file:
         found = file.execute("SELECT min(seq), max(seq) FROM _rhei_cdc_log").fetchone()
     file.close()
     return found
@@ -69,7 +69,7 @@ def test_a7_the_log_goes_into_the_buffer_while_no_mirror_follows(path, place, op
 
 def bury(path):
     """As if the engines that were killed had been dead for an hour: nothing is kept for them any more."""
-    with sqlite3.connect(path) as file:
+    with sqlite3.connect(path, timeout=60) as file:
         file.execute("UPDATE _rhei_engines SET seen_ms = seen_ms - 3600000")
     file.close()
 
@@ -187,7 +187,7 @@ def test_a10_an_older_copy_of_the_file_sets_the_buffer_aside(path, place, folder
         assert_all(engine)
         engine.close()
         shutil.copy(folder / "older.db", path)
-        with sqlite3.connect(path) as file:  # and it went on differently
+        with sqlite3.connect(path, timeout=60) as file:  # and it went on differently
             file.execute("UPDATE orders SET note = 'another way' WHERE id % 7 = ?", (loop,))
         file.close()
         engine = open_engine(rocksdb_cdc_path=place, olap_path=folder / "mirror")

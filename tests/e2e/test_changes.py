@@ -29,12 +29,12 @@ def rows(events):
 
 
 def log_rows(rh):
-    with sqlite3.connect(rh.folder / "rhei.db") as db:
+    with sqlite3.connect(rh.folder / "rhei.db", timeout=60) as db:
         return db.execute("SELECT count(*) FROM _rhei_cdc_log").fetchone()[0]
 
 
 def log_end(rh):
-    with sqlite3.connect(rh.folder / "rhei.db") as db:
+    with sqlite3.connect(rh.folder / "rhei.db", timeout=60) as db:
         return db.execute("SELECT max(seq) FROM _rhei_cdc_log").fetchone()[0]
 
 
@@ -100,7 +100,7 @@ def test_a8_the_log_waits_for_the_slowest_consumer_and_for_no_dropped_one(rh):
 def test_a8_an_expired_consumer_pins_nothing_and_is_told_what_it_lost(rh):
     made(rh)
     read(rh, "late")
-    with sqlite3.connect(rh.folder / "rhei.db") as db:
+    with sqlite3.connect(rh.folder / "rhei.db", timeout=60) as db:
         db.execute("UPDATE _rhei_consumers SET seen_ms = seen_ms - keep_ms - 1")
     rh.run("exec", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
     rh.run("sync")
@@ -115,7 +115,7 @@ def test_a8_log_rows_taken_out_by_hand_are_told_as_lost(rh):
     made(rh)
     read(rh, "a")
     rh.run("exec", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
-    with sqlite3.connect(rh.folder / "rhei.db") as db:
+    with sqlite3.connect(rh.folder / "rhei.db", timeout=60) as db:
         db.execute("DELETE FROM _rhei_cdc_log WHERE seq = 2")
     events = read(rh, "a")
     assert [e["kind"] for e in events[-2:]] == ["lost", "commit"] and events[-2]["table"] is None
@@ -227,7 +227,7 @@ def test_a8_kill_9_at_any_time_loses_nothing_and_halves_no_transaction(rh):
     for event in read(rh, "a"):
         copy.take(event)
     assert copy.done == log_end(rh)
-    with sqlite3.connect(rh.folder / "rhei.db") as db:
+    with sqlite3.connect(rh.folder / "rhei.db", timeout=60) as db:
         assert {(i,): {"id": i, "x": x} for i, x in db.execute("SELECT id, x FROM t")} == copy.tables["t"]
 
 

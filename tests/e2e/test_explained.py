@@ -53,7 +53,7 @@ def test_a10_a_file_replaced_by_rename_is_refused_by_every_call(path, folder, op
 @pytest.mark.parametrize("lost, made", [(1, 1), (2, 5), (5, 2), (3, 3)])
 def test_a10_an_older_copy_is_restored_over_the_live_file(lost, made, path, folder, open_engine):
     engine = built(open_engine, path)
-    live, copy = sqlite3.connect(path, isolation_level=None, timeout=10), sqlite3.connect(folder / "copy.db")
+    live, copy = sqlite3.connect(path, isolation_level=None, timeout=60), sqlite3.connect(folder / "copy.db", timeout=60)
     live.backup(copy)
     for i in range(lost):
         engine.execute(f"UPDATE t SET v = 111111 WHERE id = {i + 1}")
@@ -71,7 +71,7 @@ def test_a10_an_older_copy_has_other_columns_under_the_same_number(path, folder,
     shell(path, f"CREATE TABLE t (id INTEGER PRIMARY KEY, v INT, w INT); {ROWS} INSERT INTO t SELECT i, i, -i FROM n;")
     engine = open_engine()
     engine.initial_sync()
-    live, copy = sqlite3.connect(path, isolation_level=None, timeout=10), sqlite3.connect(folder / "copy.db")
+    live, copy = sqlite3.connect(path, isolation_level=None, timeout=60), sqlite3.connect(folder / "copy.db", timeout=60)
     live.backup(copy)
     # at once, so that the log has no row of it, which would tell
     for change in ("BEGIN", "DROP TABLE t", "CREATE TABLE t (id INTEGER PRIMARY KEY, w INT, v INT)",
@@ -98,8 +98,8 @@ def made_anew(file, factor):
 @pytest.mark.parametrize("registered", [False, True])
 def test_a10_an_older_copy_has_another_table_for_a_known_number(registered, path, folder, open_engine):
     engine = built(open_engine, path)
-    live = sqlite3.connect(path, isolation_level=None, timeout=10)
-    copy = sqlite3.connect(folder / "copy.db", isolation_level=None)
+    live = sqlite3.connect(path, isolation_level=None, timeout=60)
+    copy = sqlite3.connect(folder / "copy.db", isolation_level=None, timeout=60)
     live.backup(copy)
     for factor in range(2, 8, 2):
         made_anew(live, factor)
@@ -130,14 +130,14 @@ def quiet(path, *statements):
     lib = ctypes.CDLL(ctypes.util.find_library("sqlite3"))
     handle = ctypes.c_void_p()
     assert lib.sqlite3_open(str(path).encode(), ctypes.byref(handle)) == 0
-    lib.sqlite3_busy_timeout(handle, 10000)
+    lib.sqlite3_busy_timeout(handle, 60000)
     assert lib.sqlite3_db_config(handle, 1003, 0, None) == 0  # SQLITE_DBCONFIG_ENABLE_TRIGGER
     for statement in statements:
         assert lib.sqlite3_exec(handle, statement.encode(), None, None, None) == 0, statement
     lib.sqlite3_close(handle)
 
 
-def agrees(engine, sql, rows, seconds=20):
+def agrees(engine, sql, rows, seconds=120):
     """Until the answer is this one."""
     until = time.monotonic() + seconds
     while engine.query(sql).rows != rows:
@@ -175,7 +175,7 @@ def test_a10_the_scrub_finds_what_hides_behind_a_logged_change(path, open_engine
     shell(path, "CREATE TABLE b (id INTEGER PRIMARY KEY, v BLOB); INSERT INTO b VALUES (1, zeroblob(8)), (2, zeroblob(8));")
     engine = open_engine(scrub_interval_s=1)
     engine.initial_sync()
-    other = sqlite3.connect(path, isolation_level=None, timeout=10)
+    other = sqlite3.connect(path, isolation_level=None, timeout=60)
     other.execute("BEGIN IMMEDIATE")
     other.execute("UPDATE b SET v = zeroblob(9) WHERE id = 2")
     with other.blobopen("b", "v", 1) as blob:

@@ -22,7 +22,7 @@ def message(engine, name):
     return engine.tables().get(name, (None, None, ""))[2]
 
 
-def wait_for_message(engine, name, words, seconds=30):
+def wait_for_message(engine, name, words, seconds=120):
     limit = time.monotonic() + seconds
     while words not in message(engine, name):
         assert time.monotonic() < limit, message(engine, name)

@@ -15,7 +15,7 @@ TAKEN = ["CREATE TABLE _rhei_cdc_log (a)", "CREATE VIEW _rhei_cdc_log AS SELECT 
 @pytest.mark.parametrize("taken", TAKEN)
 def test_c7_a_name_of_ours_that_is_taken(rh, spawn, taken):
     path = rh.folder / "rhei.db"
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     connection.executescript(f"CREATE TABLE t (id INTEGER PRIMARY KEY, a); INSERT INTO t VALUES (1, 10); {taken}")
     connection.close()
     before = path.read_bytes()
@@ -34,11 +34,11 @@ def test_c7_a_name_of_ours_that_is_taken(rh, spawn, taken):
 
 def test_c7_detaching_leaves_what_others_named_so(rh):
     rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY)", "--capture")
-    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None)
+    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None, timeout=60)
     connection.executescript("CREATE TABLE _rhei_mine (a); INSERT INTO _rhei_mine VALUES (7)")
     connection.close()
     rh.run("detach")
-    connection = sqlite3.connect(rh.folder / "rhei.db")
+    connection = sqlite3.connect(rh.folder / "rhei.db", timeout=60)
     assert sorted(name for name, in connection.execute("SELECT name FROM sqlite_schema")) == ["_rhei_mine", "t"]
     assert connection.execute("SELECT a FROM _rhei_mine").fetchall() == [(7,)]
     connection.close()
@@ -49,7 +49,7 @@ def test_d5_a_ddl_of_the_settings_is_all_or_nothing(rh):
     for ddl in ("DROP TABLE zz", "CREATE TABLE other (a)", "CREATE TABLE x (a); nonsense"):
         (rh.folder / "e.toml").write_text(f'[[tables]]\nname = "x"\nddl = "{ddl}"\n')
         assert "x" in rh.run("exec", "SELECT 1", "--capture", "--config", "e.toml", "--db", "rhei.db", code=1).stderr
-        connection = sqlite3.connect(rh.folder / "rhei.db")
+        connection = sqlite3.connect(rh.folder / "rhei.db", timeout=60)
         names = {name for name, in connection.execute("SELECT name FROM sqlite_schema WHERE name NOT LIKE '!_rhei%' ESCAPE '!'")}
         connection.close()
         assert names == {"zz"}
@@ -71,7 +71,7 @@ def test_a10_a_table_number_near_the_end_is_not_counted_from(spawn, path):
     engine.execute("INSERT INTO t VALUES (1, 1)")
     engine.initial_sync()
     engine.close()
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     connection.execute("INSERT INTO _rhei_tables VALUES (9223372036854775807, 'zz', 'x', 1, 1, NULL)")
     connection.execute("CREATE TABLE q (a)")
     connection.close()

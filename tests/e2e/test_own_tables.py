@@ -13,7 +13,7 @@ LIMIT = 20
 
 
 def names(path):
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     try:
         rows = connection.execute("SELECT name FROM sqlite_schema WHERE name LIKE '%rhei%' OR sql LIKE '%rhei%'").fetchall()
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"

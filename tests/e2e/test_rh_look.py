@@ -27,7 +27,7 @@ LOOKS = (
 
 
 def make(path, mode, rows=5000):
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     connection.execute(f"PRAGMA journal_mode={mode}")
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, g INTEGER, v REAL)")
     connection.executemany("INSERT INTO t VALUES (?, ?, ?)", [(i, i % 7, i * 0.5) for i in range(rows)])
@@ -63,7 +63,7 @@ def test_d5_a_look_leaves_a_log_that_a_killed_program_left(rh):
     make(path, "wal")
     writer = subprocess.Popen(
         [sys.executable, "-c", "import sqlite3, sys\n"
-         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\nc.execute('UPDATE t SET v = v + 1 WHERE id < 100')\n"
+         "c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\nc.execute('UPDATE t SET v = v + 1 WHERE id < 100')\n"
          "print('done', flush=True)\nsys.stdin.read()", path],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert writer.stdout.readline() == b"done\n"
@@ -81,18 +81,18 @@ def test_d5_a_look_leaves_a_log_that_a_killed_program_left(rh):
 def test_d5_a_look_beside_an_open_writer(rh):
     path = rh.folder / "rhei.db"
     make(path, "wal")
-    writer = sqlite3.connect(path, isolation_level=None)
+    writer = sqlite3.connect(path, isolation_level=None, timeout=60)
     for round in range(3):
         writer.execute("UPDATE t SET v = v + 1 WHERE id = 1")
         expected = f"v\n{0.5 + round + 1}\n"
         assert rh.run("query", "SELECT v FROM t WHERE id = 1").stdout == expected
         assert rh.run("query", "SELECT sum(v) AS v FROM t WHERE id = 1", "--route", "olap").stdout == expected
     writer.close()
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM sqlite_master").fetchall() == [(1,)]
+    assert sqlite3.connect(path, timeout=60).execute("SELECT count(*) FROM sqlite_master").fetchall() == [(1,)]
 
 
 def schema(path):
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=60)
     names = [name for name, in connection.execute("SELECT name FROM sqlite_master")]
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     connection.close()
@@ -111,7 +111,7 @@ def test_d5_writes_install_capture_only_when_told(rh):
     names, mode = schema(path)
     assert "_rhei_cdc_log" in names and mode == "wal"
     rh.run("exec", "ALTER TABLE other ADD COLUMN b; INSERT INTO other VALUES (2, 3)")  # what is there is kept up
-    logged = sqlite3.connect(path).execute("SELECT count(*) FROM _rhei_cdc_log WHERE op = 'I'").fetchone()
+    logged = sqlite3.connect(path, timeout=60).execute("SELECT count(*) FROM _rhei_cdc_log WHERE op = 'I'").fetchone()
     assert logged == (1,)
 
 

@@ -102,7 +102,7 @@ def test_every_command_tells_what_it_waits_for(rh, terminal, arguments):
     (rh.folder / "in.csv").write_text("a\n1\n")
     (rh.folder / "patient.toml").write_text("[engine]\nbusy_timeout_ms = 600000\n")
     ours, theirs = terminal
-    other = sqlite3.connect(rh.folder / "rhei.db")
+    other = sqlite3.connect(rh.folder / "rhei.db", timeout=60)
     other.execute("BEGIN IMMEDIATE")
     process = start(rh, theirs, *arguments, "--config", "patient.toml")
     text = read_until(ours, r"\r. waiting for another process's lock · \d+\.\d s · Ctrl-C cancels\x1b\[K")

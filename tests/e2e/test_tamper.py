@@ -62,7 +62,7 @@ SUMS = [f"SELECT count(*), sum(v), min(v) FROM {table}" for table in ("t", "u", 
 
 
 def statements(path, case):
-    with sqlite3.connect(path, timeout=20) as file:
+    with sqlite3.connect(path, timeout=60) as file:
         triggers = dict(file.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '\\_rhei%' ESCAPE '\\'"))
         after = next(name for name, sql in triggers.items() if "AFTER UPDATE" in sql.upper() and file.execute(
             "SELECT tbl_name FROM sqlite_schema WHERE name = ?", (name,)).fetchone() == ("t",))
@@ -80,13 +80,13 @@ def tamper(path, case, by):
     if by == "shell":
         shell(path, script)
     else:
-        file = sqlite3.connect(path, timeout=20, isolation_level=None)
+        file = sqlite3.connect(path, timeout=60, isolation_level=None)
         file.executescript(script)
         file.close()
 
 
 def truth(path):
-    file = sqlite3.connect(path, timeout=20)
+    file = sqlite3.connect(path, timeout=60)
     found = [file.execute(sql).fetchall() for sql in SUMS]
     file.close()
     return found

@@ -31,7 +31,7 @@ BYTES = [  # SQLite's own
 
 
 def make(path, encoding, statements):
-    with sqlite3.connect(path, isolation_level=None) as db:
+    with sqlite3.connect(path, isolation_level=None, timeout=60) as db:
         db.execute(f"PRAGMA encoding = '{encoding}'")
         for statement in statements:
             db.execute(statement)

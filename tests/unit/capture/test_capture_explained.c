@@ -402,7 +402,7 @@ static void test_c5_vacuum_by_others_renews_tables_whose_rowid_has_no_name(void 
     "import ctypes, ctypes.util\n"                                                            \
     "lib = ctypes.CDLL(ctypes.util.find_library('sqlite3')); handle = ctypes.c_void_p()\n"    \
     "path = db.execute('PRAGMA database_list').fetchone()[2].encode()\n"                      \
-    "lib.sqlite3_open(path, ctypes.byref(handle)); lib.sqlite3_busy_timeout(handle, 10000)\n" \
+    "lib.sqlite3_open(path, ctypes.byref(handle)); lib.sqlite3_busy_timeout(handle, 60000)\n" \
     "lib.sqlite3_db_config(handle, 1003, 0, None)\n"                                          \
     "def quiet(sql): assert lib.sqlite3_exec(handle, sql.encode(), None, None, None) == 0\n"
 

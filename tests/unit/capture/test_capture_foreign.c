@@ -111,7 +111,7 @@ static void write_as_foreign(const struct oltp_test *test, const char *sql)
     sqlite3 *db = NULL;
     char *message = NULL;
     assert_int_equal(sqlite3_open(test->path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 10000);
+    sqlite3_busy_timeout(db, 60000);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
     sqlite3_create_function(db, "myf", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, first_letter, NULL, NULL);
     sqlite3_create_function(db, "act", 1, SQLITE_UTF8, NULL, same, NULL, NULL);

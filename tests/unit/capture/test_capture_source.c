@@ -285,7 +285,7 @@ static void test_c6_writers_go_on_while_triggers_are_remade(void **state)
     assert_int_equal(base_thread_start(&thread, "writer", write_on, &remaking, NULL), RHEI_OK);
     pid_t shell = fork();
     if (shell == 0) {
-        execlp("sqlite3", "sqlite3", "-cmd", ".timeout 20000", test.path,
+        execlp("sqlite3", "sqlite3", "-cmd", ".timeout 60000", test.path,
                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<2000) INSERT INTO t(a) SELECT i "
                "FROM n;"
                "UPDATE t SET a = -a WHERE a > 1; DELETE FROM t WHERE id % 3 = 0;",
@@ -327,7 +327,7 @@ static void test_log_limit_drops_the_oldest(void **state)
     test_script(
         &test,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT i FROM n");
-    int64_t limit = base_now_ns() + 30000000000;
+    int64_t limit = base_now_ns() + 60000000000;
     while (test_int(&test, "SELECT count(*) FROM _rhei_cdc_log") > 1000 && base_now_ns() < limit) {
     }
     assert_true(test_int(&test, "SELECT count(*) FROM _rhei_cdc_log") <= 1000);

@@ -506,7 +506,7 @@ static void test_a11_the_wal_is_cut_above_its_limit(void **state)
     struct oltp_cursor *cursor = NULL;
     assert_int_equal(oltp_read(test.oltp, "SELECT id FROM t", 16, NULL, 0, NULL, true, &cursor, NULL), RHEI_OK);
     assert_int_equal(oltp_cursor_next(cursor, NULL), RHEI_ROW);
-    int64_t limit = base_now_ns() + 30000000000;
+    int64_t limit = base_now_ns() + 60000000000;
     bool held = false;
     while (base_now_ns() < limit && !(held && warnings > 0)) {
         test_write(&test, "UPDATE t SET v = randomblob(50000)");
@@ -516,7 +516,7 @@ static void test_a11_the_wal_is_cut_above_its_limit(void **state)
     assert_true(held && warnings > 0);
     assert_true(status.wal_bytes > status.wal_limit_bytes);
     oltp_cursor_close(&cursor);
-    limit = base_now_ns() + 30000000000;
+    limit = base_now_ns() + 60000000000;
     do { /* nothing is written any more, and still it is cut */
         assert_int_equal(oltp_get_status(test.oltp, &status, NULL), RHEI_OK);
     } while ((status.wal_bytes > status.wal_limit_bytes || status.wal_held_ms > 0) && base_now_ns() < limit);

@@ -39,7 +39,7 @@ static void run(struct bench *bench, const char *sql)
 /* Copies the log and lets it start anew. Another's checkpoint, here the engine's own, is not waited for by SQLite. */
 static void start_log_anew(struct bench *bench)
 {
-    int64_t until = base_now_ns() + INT64_C(10000000000);
+    int64_t until = base_now_ns() + INT64_C(60000000000);
     int log = -1, copied = -1, rc;
     do {
         rc = sqlite3_wal_checkpoint_v2(bench->writer, "main", SQLITE_CHECKPOINT_TRUNCATE, &log, &copied);
@@ -68,7 +68,7 @@ static void bench_open(struct bench *bench, const char *sql)
     print_message("RHEI_TEST_SEED=%llu\n", (unsigned long long)bench->random);
     test_open(&bench->test);
     assert_int_equal(sqlite3_open(bench->test.path, &bench->writer), SQLITE_OK);
-    sqlite3_busy_timeout(bench->writer, 10000);
+    sqlite3_busy_timeout(bench->writer, 60000);
     run(bench, "PRAGMA wal_autocheckpoint=0");
     run(bench, sql);
     assert_int_equal(oltp_connection_open(bench->test.oltp, OLTP_SOURCE, &bench->connection, NULL), RHEI_OK);

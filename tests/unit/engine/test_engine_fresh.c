@@ -51,7 +51,7 @@ static void test_d5_without_background_builds_a_demanded_read_says_who_builds(vo
     };
     int again = 0;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 20000", own.path, NULL};
+        const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 60000", own.path, NULL};
         char output[256];
         assert_int_equal(run_program(arguments, changes[i], output, sizeof output), 0);
         struct rhei_error error = RHEI_ERROR_INIT;
@@ -109,7 +109,7 @@ static void test_q1_latest_sees_another_process(void **state)
     char sql[64];
     for (int i = 1; i <= 20; i++) {
         snprintf(sql, sizeof sql, "INSERT INTO t(x) VALUES (%d);", 1000 + i);
-        const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 20000", fixture.path, sql, NULL};
+        const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 60000", fixture.path, sql, NULL};
         char output[256]; /* it waits its turn beside the engine's own prune, as any program does */
         int code = run_program(arguments, "", output, sizeof output);
         if (code != 0)

@@ -218,7 +218,7 @@ struct crowd_member {
 static void *crowd_write(void *argument)
 {
     struct crowd_member *member = argument;
-    struct rhei_call_options options = {.struct_size = sizeof options, .timeout_ms = 30000};
+    struct rhei_call_options options = {.struct_size = sizeof options, .timeout_ms = 250000};
     for (int i = 0; i < WRITES; i++) {
         rhei_status status =
             rhei_execute_with(fixture.db, "INSERT INTO crowd VALUES (?, ?)",

@@ -36,7 +36,7 @@ static void insert_from_outside(struct fixture *fixture, int number)
 {
     char sql[64], output[256];
     snprintf(sql, sizeof sql, "INSERT INTO n%d(x) VALUES(1000)", number);
-    const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 20000", fixture->path, sql, NULL};
+    const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 60000", fixture->path, sql, NULL};
     if (run_program(arguments, "", output, sizeof output) != 0)
         fail_msg("sqlite3: %s", output);
 }

@@ -89,7 +89,7 @@ static rhei_status ask_arrow(const char *sql, struct base_buffer *names, struct 
 static char *shell(const char *sql, char *output, size_t size)
 {
     const char *const arguments[] = {"sqlite3", "-batch",         "-header",    "-separator", "|",
-                                     "-cmd",    ".timeout 20000", fixture.path, sql,          NULL};
+                                     "-cmd",    ".timeout 60000", fixture.path, sql,          NULL};
     run_program(arguments, "", output, size);
     size_t len = strlen(output);
     if (len > 0 && output[len - 1] == '\n')
@@ -269,11 +269,11 @@ static void test_q8_a_description_waits_for_no_writer(void **state)
     FILE *writer = popen(command, "w");
     assert_non_null(writer);
     fprintf(writer,
-            ".timeout 20000\nALTER TABLE t ADD COLUMN c;\nBEGIN IMMEDIATE;\nINSERT INTO other VALUES (1);\n"
+            ".timeout 60000\nALTER TABLE t ADD COLUMN c;\nBEGIN IMMEDIATE;\nINSERT INTO other VALUES (1);\n"
             ".system touch '%s'\n",
             flag);
     fflush(writer);
-    for (int64_t limit = fair_now_ms() + 30000; stat(flag, &found) != 0;)
+    for (int64_t limit = fair_now_ms() + 60000; stat(flag, &found) != 0;)
         assert_true(fair_now_ms() < limit);
     for (int again = 0; again < 3; again++) {
         assert_int_equal(rhei_statement_column_count(prepared), 3);

@@ -33,7 +33,7 @@ static void change_unseen(const char *update)
              "BEGIN IMMEDIATE; %s; UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM "
              "_rhei_cdc_log); COMMIT",
              update);
-    const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 20000", fixture.path, sql, NULL};
+    const char *const arguments[] = {"sqlite3", "-cmd", ".timeout 60000", fixture.path, sql, NULL};
     if (run_program(arguments, "", output, sizeof output) != 0)
         fail_msg("sqlite3: %s", output);
 }

@@ -128,7 +128,8 @@ static void test_other_handles_and_processes_are_told(void **state)
 {
     (void)state;
     rhei_watcher *watcher = watch_one("a");
-    const char *const arguments[] = {"sqlite3", fixture.path, "INSERT INTO a VALUES (70, 'foreign')", NULL};
+    const char *const arguments[] = {
+        "sqlite3", "-cmd", ".timeout 60000", fixture.path, "INSERT INTO a VALUES (70, 'foreign')", NULL};
     char output[256];
     assert_int_equal(run_program(arguments, "", output, sizeof output), 0);
     must_tell(watcher, "a");

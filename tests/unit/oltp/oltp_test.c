@@ -16,12 +16,12 @@
 
 extern char **environ;
 
-#define BUSY_LIMIT_NS INT64_C(30000000000)
+#define BUSY_LIMIT_NS INT64_C(60000000000)
 
 void test_default_config(const struct oltp_test *test, struct oltp_config *config)
 {
     *config = (struct oltp_config){
-        .path = test->path, .capture = true, .auto_register = true, .read_pool_size = 4, .busy_timeout_ms = 10000};
+        .path = test->path, .capture = true, .auto_register = true, .read_pool_size = 4, .busy_timeout_ms = 60000};
 }
 
 static void must(rhei_status status, const struct rhei_error *error, const char *what)
@@ -190,7 +190,7 @@ static int run(char *const arguments[])
 int test_shell(const struct oltp_test *test, const char *sql)
 {
     char *arguments[] = {
-        "sqlite3", "-bail", "-batch", "-cmd", ".timeout 10000", (char *)(uintptr_t)test->path, (char *)(uintptr_t)sql,
+        "sqlite3", "-bail", "-batch", "-cmd", ".timeout 60000", (char *)(uintptr_t)test->path, (char *)(uintptr_t)sql,
         NULL};
     return run(arguments);
 }
@@ -203,7 +203,7 @@ void test_shell_script(const struct oltp_test *test, const char *script, size_t 
     assert_non_null(file);
     fwrite(script, 1, len, file);
     fclose(file);
-    snprintf(command, sizeof command, "sqlite3 -cmd '.timeout 10000' '%s' < '%s' > /dev/null 2>&1", test->path, path);
+    snprintf(command, sizeof command, "sqlite3 -cmd '.timeout 60000' '%s' < '%s' > /dev/null 2>&1", test->path, path);
     assert_int_not_equal(system(command), -1);
     remove(path);
 }
@@ -212,7 +212,7 @@ int test_python(const struct oltp_test *test, const char *code)
 {
     struct base_buffer text = {0};
     base_buffer_format(
-        &text, "import sqlite3\ndb = sqlite3.connect(%s'%s', timeout=10, isolation_level=None)\n%s\ndb.close()\n", "",
+        &text, "import sqlite3\ndb = sqlite3.connect(%s'%s', timeout=60, isolation_level=None)\n%s\ndb.close()\n", "",
         test->path, code);
     char *arguments[] = {"python3", "-c", text.data, NULL};
     int status = run(arguments);

@@ -37,7 +37,7 @@ static void shell_open(struct shell *shell)
         dup2(out[1], 1);
         close(in[1]);
         close(out[0]);
-        execlp("sqlite3", "sqlite3", "-batch", "-cmd", ".timeout 20000", routed.path, (char *)NULL);
+        execlp("sqlite3", "sqlite3", "-batch", "-cmd", ".timeout 60000", routed.path, (char *)NULL);
         _exit(127);
     }
     close(in[0]);

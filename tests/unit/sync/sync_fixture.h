@@ -18,7 +18,7 @@
 #include "tests/support/list_source.h"
 
 #define MILLISECOND INT64_C(1000000)
-#define LIMIT_NS    (20000 * MILLISECOND) /* how long a test waits for what must come */
+#define LIMIT_NS    (120000 * MILLISECOND) /* how long a test waits for what must come */
 
 struct fixture {
     struct list_store *store;
