@@ -30,6 +30,7 @@ rhei_status oltp_backup_begin(struct oltp *oltp, const struct oltp_stop *stop, s
     rhei_status status = oltp_reader_take(oltp, &backup->reader, error);
     if (status != RHEI_OK)
         return status;
+    atomic_store_explicit(&backup->reader->backs_up, true, memory_order_relaxed);
     oltp_connection_watch(backup->reader, stop);
     status = pin(backup, error);
     oltp_connection_watch(backup->reader, NULL);
@@ -144,6 +145,7 @@ void oltp_backup_end(struct oltp_backup *backup)
         oltp_connection_watch(backup->reader, NULL);
         if (!sqlite3_get_autocommit(backup->reader->db))
             (void)oltp_exec(backup->reader, "ROLLBACK", NULL);
+        atomic_store_explicit(&backup->reader->backs_up, false, memory_order_relaxed);
         oltp_reader_give(backup->oltp, &backup->reader);
     }
     *backup = (struct oltp_backup){.oltp = NULL};

@@ -76,6 +76,7 @@ struct oltp_connection {
     struct oltp_connection *next;          /* in the pool's free list */
     struct oltp_connection *newer, *older; /* of readers, under pool_lock */
     atomic_int_fast64_t taken_ns;          /* of a reader: since when it is busy; 0: it isn't */
+    atomic_bool backs_up;                  /* of a reader: what it is busy with is a backup */
     atomic_uint_fast64_t reads;            /* that it made; its owner's to count */
     unsigned settings_version;             /* of oltp->settings as they were applied */
     struct oltp_cursor *spare_cursor;      /* of a reader at rest: plain memory for its next cursor */
@@ -331,8 +332,8 @@ void oltp_look_close(struct oltp *oltp);
 rhei_status oltp_reader_take(struct oltp *oltp, struct oltp_connection **reader, struct rhei_error *error);
 void oltp_reader_give(struct oltp *oltp, struct oltp_connection **reader);
 void oltp_readers_status(struct oltp *oltp, struct oltp_status *status);
-/* Since when the oldest busy one has been so; INT64_MAX: none is. */
-int64_t oltp_readers_oldest(struct oltp *oltp);
+/* Since when the oldest busy one has been so, and whether it makes a backup; INT64_MAX: none is. */
+int64_t oltp_readers_oldest(struct oltp *oltp, bool *backup);
 /* Those at rest, when nobody takes one any more. */
 void oltp_readers_close(struct oltp *oltp);
 

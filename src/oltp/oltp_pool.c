@@ -121,13 +121,17 @@ void oltp_readers_status(struct oltp *oltp, struct oltp_status *status)
     }
 }
 
-int64_t oltp_readers_oldest(struct oltp *oltp)
+int64_t oltp_readers_oldest(struct oltp *oltp, bool *backup)
 {
     int64_t oldest = INT64_MAX;
+    *backup = false;
     base_mutex_lock(&oltp->pool_lock);
     for (const struct oltp_connection *reader = oltp->readers; reader != NULL; reader = reader->older) {
         int64_t since = atomic_load_explicit(&reader->taken_ns, memory_order_relaxed);
-        oldest = since != 0 && since < oldest ? since : oldest;
+        if (since == 0 || since >= oldest)
+            continue;
+        oldest = since;
+        *backup = atomic_load_explicit(&reader->backs_up, memory_order_relaxed);
     }
     base_mutex_unlock(&oltp->pool_lock);
     return oldest;

@@ -36,8 +36,11 @@ static const char elsewhere[] = "a reader of another program, or a build, repair
 /* Since when the oldest reader of this handle has been reading, and what it is. */
 static int64_t wal_oldest(struct oltp *oltp, const char **what)
 {
-    int64_t oldest = oltp_readers_oldest(oltp);
-    *what = oldest != INT64_MAX ? "an answer of this handle that was not closed" : elsewhere;
+    bool backup = false;
+    int64_t oldest = oltp_readers_oldest(oltp, &backup);
+    *what = oldest == INT64_MAX ? elsewhere
+            : backup            ? "a backup that this handle makes"
+                                : "an answer of this handle that was not closed";
     base_mutex_lock(&oltp->queue_lock);
     if (oltp->in_session && oltp->session_since_ns < oldest) {
         oldest = oltp->session_since_ns;

@@ -9,6 +9,7 @@
 #include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "capture/capture_backup.h"
 #include "oltp/oltp_internal.h"
 
 static int64_t triggers_of(struct oltp_test *test, const char *table)
@@ -480,9 +481,8 @@ static _Atomic int warnings;
 
 static void count_warning(void *context, int level, const char *room, const char *message)
 {
-    (void)context;
     (void)room;
-    if (level == BASE_LOG_WARN && strstr(message, "an answer of this handle") != NULL)
+    if (level == BASE_LOG_WARN && strstr(message, context) != NULL)
         warnings++;
 }
 
@@ -492,7 +492,8 @@ static void test_a11_the_wal_is_cut_above_its_limit(void **state)
     struct oltp_test test;
     struct oltp_config config;
     struct oltp_status status;
-    struct base_log log = {.write = count_warning, .level = BASE_LOG_WARN};
+    char words[] = "an answer of this handle that was not closed has been reading";
+    struct base_log log = {.write = count_warning, .context = words, .level = BASE_LOG_WARN};
     test_open(&test);
     test_shut(&test);
     test_default_config(&test, &config);
@@ -523,6 +524,34 @@ static void test_a11_the_wal_is_cut_above_its_limit(void **state)
     assert_true(status.wal_bytes <= status.wal_limit_bytes);
     assert_int_equal(status.wal_held_ms, 0);
     assert_int_equal(test_int(&test, "SELECT count(*) FROM t WHERE length(v) = 50000"), 2);
+    test_close(&test);
+}
+
+static void test_a11_a_backup_that_keeps_the_wal_is_called_one(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    struct oltp_config config;
+    struct capture_backup *backup = NULL;
+    struct capture_backup_state pinned = {0};
+    char words[] = "a backup that this handle makes has been reading";
+    struct base_log log = {.write = count_warning, .context = words, .level = BASE_LOG_WARN};
+    test_open(&test);
+    test_shut(&test);
+    test_default_config(&test, &config);
+    config.wal_limit_bytes = 1 << 20;
+    config.log = &log;
+    warnings = 0;
+    assert_int_equal(capture_open(&config, &test.oltp, NULL), RHEI_OK);
+    assert_int_equal(capture_change_source(test.oltp, &test.source, NULL), RHEI_OK);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    test_write(&test, "INSERT INTO t VALUES(1, 1), (2, 2)");
+    assert_int_equal(capture_backup_begin(test.oltp, NULL, &backup, &pinned, NULL), RHEI_OK);
+    int64_t limit = base_now_ns() + 30000000000;
+    while (base_now_ns() < limit && warnings == 0)
+        test_write(&test, "UPDATE t SET v = randomblob(50000)");
+    assert_true(warnings > 0);
+    capture_backup_end(&backup);
     test_close(&test);
 }
 
@@ -586,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_d5_a_pragma_is_set_on_every_connection),
         cmocka_unit_test(test_d5_begin_in_begin_is_told_at_once),
         cmocka_unit_test(test_a11_the_wal_is_cut_above_its_limit),
+        cmocka_unit_test(test_a11_a_backup_that_keeps_the_wal_is_called_one),
         cmocka_unit_test(test_c6_detach_leaves_a_plain_database),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
