@@ -165,6 +165,14 @@ def test_batches_are_kept_before_an_error(rh, file):
     done = rh.run("import", "data.csv", "t", "--batch", "256", code=1)
     assert "batches before it are kept" in done.stderr
     assert 0 < count(rh, "t") <= 1000
+    assert f"data.csv: {count(rh, 't'):,} rows of the batches before are kept." in done.stderr
+
+
+def test_an_import_that_kept_nothing_says_so(rh, file):
+    file("a\nbad\n" + "\n".join(map(str, range(1000))) + "\n")
+    rh.run("exec", "CREATE TABLE t (a INTEGER)")
+    assert "data.csv: nothing was imported." in rh.run("import", "data.csv", "t", "--batch", "256", code=1).stderr
+    assert count(rh, "t") == 0
 
 
 def test_tables_whose_conflicts_roll_back_import_nothing(rh, file):

@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM end every command with "cancelled", exit 1, and nothing half done."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -90,6 +91,32 @@ def test_q5_a_signal_ends_a_command(rh, table, name, number, mode):
     ends(process, number)
     if "lock" in name:
         table.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_q5_a_signal_ends_an_import_in_batches_and_says_what_is_kept(rh, goes_on):
+    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None)
+    connection.execute("CREATE TABLE many (id INTEGER PRIMARY KEY)")
+    process = rh.start("import", "-", "many", "--batch", "700", stdin=subprocess.PIPE)
+    process.stdin.write("id\n" + "".join(f"{n}\n" for n in range(600000)))
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while connection.execute("SELECT count(*) FROM many").fetchone()[0] == 0:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    sleeping(process)  # it reads the pipe
+    process.send_signal(signal.SIGINT)
+    if goes_on:  # the way out is the command's own then, else that of the thread that waits for signals
+        process.stdin.close()
+        process.stdin = None
+    process.wait(timeout=30)
+    errors = process.communicate(timeout=30)[1]
+    kept = connection.execute("SELECT count(*) FROM many").fetchone()[0]
+    assert process.returncode == 1 and kept > 0 and kept % 700 == 0
+    told = re.search(r"cancelled; (?:([\d,]+) rows of the batches before are kept|"
+                     r"batches are kept, up to row (\d+) of the file at least) \[CANCELLED 57014\]", errors)
+    assert told, errors
+    assert 0 < int((told[1] or told[2]).replace(",", "")) <= kept and (told[1] is None or told[1] == f"{kept:,}"), errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -152,9 +152,31 @@ static void reject(struct rh_import *import, const struct rh_complaint *complain
     import->reject_count++;
 }
 
+/* While rows still go in: how many batches were committed is told when the last has ended. */
 static const char *what_is_kept(const struct rh_import *import)
 {
     return import->args->batch > 0 ? "batches before it are kept" : "nothing was imported";
+}
+
+static void add_kept(const struct rh_import *import, struct rh_buffer *text)
+{
+    if (import->changes == 0) {
+        rh_buffer_add_text(text, "nothing was imported");
+        return;
+    }
+    rh_add_count(text, import->changes);
+    rh_buffer_add_text(text, import->changes == 1 ? " row of the batches before is kept"
+                                                  : " rows of the batches before are kept");
+}
+
+void rh_import_tell_kept(const struct rh_import *import)
+{
+    struct rh_buffer text = {0};
+    if (import->args->batch == 0)
+        return;
+    add_kept(import, &text);
+    fprintf(stderr, "  %s: %s.\n", import->name, text.bytes);
+    rh_buffer_free(&text);
 }
 
 static void tell_way_out(const struct rh_import *import, const char *why)
@@ -186,15 +208,21 @@ bool rh_import_complain(struct rh_import *import, const struct rh_complaint *com
 bool rh_import_database_error(struct rh_import *import, const struct rhei_error *error)
 {
     rh_progress_end(&import->progress);
+    struct rh_buffer text = {0};
     rh_tell_error(import->tool, error);
-    fprintf(stderr, "  %s: %s.\n", import->name, what_is_kept(import));
+    add_kept(import, &text);
+    fprintf(stderr, "  %s: %s.\n", import->name, text.bytes);
+    rh_buffer_free(&text);
     return false;
 }
 
 bool rh_import_cancelled(struct rh_import *import)
 {
+    struct rh_buffer text = {0};
     rh_progress_end(&import->progress);
-    rh_tell(import->tool, "cancelled; %s [CANCELLED 57014]", what_is_kept(import));
+    add_kept(import, &text);
+    rh_tell(import->tool, "cancelled; %s [CANCELLED 57014]", text.bytes);
+    rh_buffer_free(&text);
     return false;
 }
 

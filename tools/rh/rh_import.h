@@ -68,8 +68,11 @@ bool rh_import_complain(struct rh_import *import, const struct rh_complaint *com
 /** Tells an error of the database. Always false. */
 bool rh_import_database_error(struct rh_import *import, const struct rhei_error *error);
 
-/** Tells that Ctrl-C ended it. Always false. */
+/** Tells that Ctrl-C ended it, and what is kept. Always false. */
 bool rh_import_cancelled(struct rh_import *import);
+
+/** Tells, behind an error, how many rows --batch has committed. */
+void rh_import_tell_kept(const struct rh_import *import);
 
 /** Tells that the file can't be read. Always false. */
 bool rh_import_cannot_read(struct rh_import *import, int reason);

@@ -242,6 +242,9 @@ static int stream_next(struct ArrowArrayStream *self, struct ArrowArray *out)
     rh_progress_update(&import->progress, import->csv.consumed, stream->given, rh_now_us());
     rh_batch_clear(stream->batch);
     rh_buffer_clear(&stream->raw);
+    if (import->args->batch >
+        0) /* whole batches of what was given are committed: the ingest asks for more when they are */
+        rh_interrupt_kept(stream->given - stream->given % (uint64_t)import->args->batch);
     if (rh_interrupted())
         return ECANCELED;
     do { /* a batch of complaints alone is told at once */
@@ -370,8 +373,12 @@ bool rh_import_rows(struct rh_import *import)
     free(stream->waiting);
     free(stream->values);
     free(stream);
-    if (status == RHEI_OK || told)
-        return status == RHEI_OK;
+    if (status == RHEI_OK)
+        return true;
+    if (told) {
+        rh_import_tell_kept(import);
+        return false;
+    }
     if (status == RHEI_CANCELLED || rh_interrupted())
         return rh_import_cancelled(import);
     return rh_import_database_error(import, &error);

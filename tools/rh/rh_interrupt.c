@@ -9,9 +9,11 @@
 #include "rh_args.h"
 #include "rh_waiting.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,13 +23,18 @@ static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static rhei_cancel *guarded;
 static bool winding_up;
 static atomic_bool came, resting;
+static atomic_uint_least64_t kept_rows;
 
 /* The flag's way out is the main thread's; where there is none (it waits for input, or for a pipe that nobody reads), ours. */
 static void end_now(void)
 {
-    static const char words[] = "rh: cancelled [CANCELLED 57014]\n";
+    char words[160], kept[100] = "";
+    uint64_t rows = atomic_load(&kept_rows);
+    if (rows > 0)
+        (void)snprintf(kept, sizeof kept, "; batches are kept, up to row %" PRIu64 " of the file at least", rows);
+    int length = snprintf(words, sizeof words, "rh: cancelled%s [CANCELLED 57014]\n", kept);
     rh_waiting_clear();
-    (void)!write(STDERR_FILENO, words, sizeof words - 1);
+    (void)!write(STDERR_FILENO, words, (size_t)length);
     _exit(RH_EXIT_ERROR);
 }
 
@@ -81,6 +88,11 @@ void rh_interrupt_wind_up(void)
     pthread_mutex_lock(&guard_lock);
     winding_up = true;
     pthread_mutex_unlock(&guard_lock);
+}
+
+void rh_interrupt_kept(uint64_t rows)
+{
+    atomic_store(&kept_rows, rows);
 }
 
 void rh_interrupt_rest(bool rests)

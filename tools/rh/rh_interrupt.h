@@ -26,6 +26,8 @@ void rh_interrupt_guard(rhei_cancel *cancel);
  * Any thread.
  */
 void rh_interrupt_rest(bool rests);
+/** What stays of a command that a signal ends in the middle: batches of so many rows of its file, 0 for nothing. Any thread. */
+void rh_interrupt_kept(uint64_t rows);
 /** Whether a signal came. */
 bool rh_interrupted(void);
 
