@@ -390,8 +390,8 @@ struct rhei_query_options {
     rhei_cancel *cancel;   /**< borrowed until rows or stream are closed; may be NULL */
     rhei_progress_function progress; /**< called until rows or stream are closed; may be NULL */
     void *progress_context;
-    const char
-        *as_of; /**< every table as of this time (ISO 8601, seconds or microseconds since 1970); NULL: as they are */
+    const char *
+        as_of; /**< every table as of this time (ISO 8601, in UTC if it names no zone; seconds or microseconds since 1970); NULL: as they are */
     bool
         settings; /**< a PRAGMA that sets something is run, as the write it is, and gives its rows; else RHEI_READ_ONLY */
 };

@@ -14,6 +14,7 @@
 #include "engine/engine_history_parts.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,6 +265,10 @@ static bool ends_operand(struct sql_token token, bool complete)
 /* The expression at r->at, as SQL that is a number of microseconds, or a position. */
 static rhei_status take_operand(struct rewriter *r, bool position, struct base_buffer *sql)
 {
+    struct sql_token word = peek(r, r->at);
+    bool literal = !position && (is(word, "TIMESTAMP") || is(word, "DATE"));
+    if (literal && peek(r, behind(word)).code != SQL_LEX_END && *peek(r, behind(word)).text == '\'')
+        r->at = behind(word); /* TIMESTAMP '2026-11-27 10:00:00', as the standard writes it */
     struct sql_token first = peek(r, r->at), token = first;
     const char *last = r->at;
     uint32_t tokens = 0, parameter = 0, used = 0;
@@ -339,6 +344,22 @@ static void say_if_before(const struct rewriter *r, const char *name, const stru
                    r->db->checkpoint == NULL ? ": it is kept in memory, from when the database was opened" : "");
 }
 
+/* SQLite has no form for it, and says no more than that. */
+static rhei_status check_no_index(struct rewriter *r)
+{
+    struct sql_token token = peek(r, r->at), second = peek(r, token.code == SQL_LEX_END ? r->at : behind(token));
+    if (is(token, "AS") || is_name(token)) { /* the alias */
+        token = peek(r, behind(is(token, "AS") ? second : token));
+        second = peek(r, token.code == SQL_LEX_END ? r->at : behind(token));
+    }
+    if (!(is(token, "NOT") && is(second, "INDEXED")) && !(is(token, "INDEXED") && is(second, "BY")))
+        return RHEI_OK;
+    r->place = token.text;
+    return error_set(r->error, RHEI_SQL,
+                     "the past of a table has none of its indexes to choose from or against: leave %s away",
+                     is(token, "NOT") ? "NOT INDEXED" : "INDEXED BY and the name");
+}
+
 /* Puts the table's past in the place of the text from `from` to r->at. */
 static rhei_status replace(struct rewriter *r, const char *from, const char *name, const char *shown,
                            const struct engine_past *past)
@@ -348,6 +369,9 @@ static rhei_status replace(struct rewriter *r, const char *from, const char *nam
     bool follows = now != NULL && engine_keeps_history(r->db, name);
     if (follows ? !engine_histories_followed(&r->histories, name) : !engine_histories_any(&r->histories, name))
         return no_history(r, name);
+    rhei_status status = check_no_index(r);
+    if (status != RHEI_OK)
+        return status;
     say_if_before(r, name, past);
     base_buffer_append(&r->out, r->copied, (size_t)(from - r->copied));
     engine_histories_put(&r->histories, name, now, past, &r->out);
@@ -498,6 +522,27 @@ static rhei_status take_name(struct rewriter *r, struct sql_token first)
     return status;
 }
 
+/* A clause that no name of a table stands before: SQLite would point at a word of it and say no more. */
+static rhei_status check_misplaced(struct rewriter *r, struct sql_token token)
+{
+    struct sql_token second = peek(r, r->at), third = peek(r, second.code == SQL_LEX_END ? r->at : behind(second));
+    bool time = is(token, "FOR") && (is(second, "SYSTEM_TIME") || (is(second, "SYSTEM") && is(third, "TIME")));
+    bool position = is(token, "AS") && is(second, "OF") && is(third, "POSITION");
+    bool constant = is(token, "AS") && is(second, "OF") && third.code != SQL_LEX_END &&
+                    (strchr("'?:@$0123456789", third.text[0]) != NULL || is(third, "TIMESTAMP"));
+    if (!time && !position && !constant)
+        return RHEI_OK;
+    r->place = token.text;
+    if (constant || (time && is(second, "SYSTEM")))
+        return error_set(r->error, RHEI_SQL,
+                         "a table as of a time is FROM t FOR SYSTEM_TIME AS OF '2026-11-27T10:00:00Z', and as of a "
+                         "position of the change log FROM t AS OF POSITION 7");
+    return error_set(r->error, RHEI_SQL,
+                     "%s stands directly behind the name of a table that is read, before its alias and whatever else "
+                     "follows: FROM t %s AS x",
+                     time ? "FOR SYSTEM_TIME" : "AS OF POSITION", time ? "FOR SYSTEM_TIME ALL" : "AS OF POSITION 7");
+}
+
 /* ---- The walk. ----------------------------------------------------------------------------------------------------- */
 
 static bool ends_from(struct sql_token token)
@@ -524,6 +569,9 @@ static rhei_status walk(struct rewriter *r)
         if (number != 0)
             r->is_other[number - 1] = true;
         bool table = wanted && is_name(token);
+        status = check_misplaced(r, token);
+        if (status != RHEI_OK)
+            return status;
         if (is(token, "(")) {
             depth++;
             if (depth >= MOST_DEPTH)
@@ -545,9 +593,28 @@ static rhei_status walk(struct rewriter *r)
     return status;
 }
 
+/* What SQLite finds missing of the text that was put in. */
+static void explain_rowid(struct rhei_error *error)
+{
+    static const char says[] = "no such column: ";
+    static const char *const names[] = {"rowid", "_rowid_", "oid"};
+    const char *name = strstr(error->message, says);
+    name = name == NULL ? "" : name + sizeof says - 1;
+    name = strrchr(name, '.') != NULL ? strrchr(name, '.') + 1 : name;
+    size_t len = strlen(error->message);
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++)
+        if (base_fold_compare(name, names[n]) == 0)
+            (void)snprintf(error->message + len, sizeof error->message - len,
+                           ": rows of the past have none: name the columns of the table's key, or of versions (FOR "
+                           "SYSTEM_TIME ALL) _rhei_seq");
+}
+
 void engine_history_place(const char *sql, const char *made, struct rhei_error *error)
 {
-    if (error == NULL || error->sql_offset < 0 || made == NULL)
+    if (error == NULL || made == NULL)
+        return;
+    explain_rowid(error);
+    if (error->sql_offset < 0)
         return;
     size_t len = strlen(sql), made_len = strlen(made), before = 0, behind = 0, at = (size_t)error->sql_offset;
     while (before < len && sql[before] == made[before])
@@ -561,7 +628,7 @@ void engine_history_place(const char *sql, const char *made, struct rhei_error *
 bool engine_history_may_be(const char *sql, const char *as_of)
 {
     return as_of != NULL || strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
-           strcasestr(sql, "position") != NULL;
+           strcasestr(sql, "position") != NULL || strcasestr(sql, " as of ") != NULL;
 }
 
 /* What is kept in the file is for every program that reads it, and the past is in the column store alone. */

@@ -13,22 +13,50 @@
 #define MICROS_FROM   INT64_C(100000000000000) /* 1973; what lies between was probably meant as milliseconds */
 #define DAY_US        (INT64_C(86400) * 1000000)
 
-#define TIME_FORMS                                                                                            \
-    " is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone), seconds since 1970, " \
-    "or microseconds since 1970"
+#define TIME_FORMS                                                                                                  \
+    " is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone; without a zone it is UTC), " \
+    "seconds since 1970, or microseconds since 1970"
+
+/* "30d", "2 hours ago": a number with a word, which people mean as a distance from now. */
+static bool is_distance(const char *text, size_t len)
+{
+    size_t at = len > 0 && (text[0] == '-' || text[0] == '+') ? 1 : 0, digits = at;
+    while (at < len && text[at] >= '0' && text[at] <= '9')
+        at++;
+    if (at == digits)
+        return false;
+    while (at < len && text[at] == ' ')
+        at++;
+    return at < len && ((text[at] >= 'a' && text[at] <= 'z') || (text[at] >= 'A' && text[at] <= 'Z'));
+}
 
 static rhei_status unreadable(const char *text, size_t len, struct rhei_error *error)
 {
-    return error_set(error, RHEI_INVALID, "\"%.*s\"" TIME_FORMS, (int)(len < 60 ? len : 60), text);
+    return error_set(error, RHEI_INVALID, "\"%.*s\"" TIME_FORMS "%s", (int)(len < 60 ? len : 60), text,
+                     is_distance(text, len) ? "; a distance from now has no form: say when, in SQL also as "
+                                              "unixepoch('now', '-30 days')"
+                                            : "");
+}
+
+/* Nobody asks for what was before 1970 by a number; a distance from now is what looks like it. As a date it is a time like any. */
+static rhei_status negative(double value, struct rhei_error *error)
+{
+    return error_set(
+        error, RHEI_INVALID,
+        "%.16g is before 1970, and numbers aren't counted back from now: give a date and time, seconds since "
+        "1970, or microseconds since 1970; in SQL also unixepoch('now', '-30 days')",
+        value);
 }
 
 static rhei_status of_integer(int64_t value, int64_t *micros, struct rhei_error *error)
 {
-    if (value > -SECONDS_BELOW && value < SECONDS_BELOW) {
+    if (value < 0)
+        return negative((double)value, error);
+    if (value < SECONDS_BELOW) {
         *micros = value * 1000000;
         return RHEI_OK;
     }
-    if (value > 0 && value < MICROS_FROM)
+    if (value < MICROS_FROM)
         return error_set(error, RHEI_INVALID,
                          "%" PRId64 " is neither seconds nor microseconds since 1970: are these milliseconds?", value);
     *micros = value;
@@ -128,11 +156,12 @@ static bool read_iso(const char *text, size_t len, int64_t *micros)
 
 static rhei_status of_real(double value, int64_t *micros, struct rhei_error *error)
 {
-    if (!(value > -(double)SECONDS_BELOW && value < (double)SECONDS_BELOW))
-        return value > -9e18 && value < 9e18 ? of_integer((int64_t)value, micros, error)
-                                             : error_set(error, RHEI_INVALID, "%g" TIME_FORMS, value);
-    double exact = value * 1e6;
-    *micros = (int64_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
+    if (value < 0)
+        return negative(value, error);
+    if (!(value < (double)SECONDS_BELOW))
+        return value < 9e18 ? of_integer((int64_t)value, micros, error)
+                            : error_set(error, RHEI_INVALID, "%g" TIME_FORMS, value);
+    *micros = (int64_t)(value * 1e6 + 0.5);
     return RHEI_OK;
 }
 

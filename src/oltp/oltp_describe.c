@@ -134,7 +134,10 @@ static rhei_status describe_text(struct oltp *oltp, const char *copy, size_t len
     BASE_INVARIANT(oltp->describing == NULL && sqlite3_stmt_busy(oltp->look) != 0); /* I12 */
     oltp->describing = describe;
     oltp->describer->face_met = 0;
-    int rc = sqlite3_prepare_v2(oltp->describer->db, copy, (int)len + 1, &statement.stmt, &tail);
+    const char *instead = oltp_face_instead(oltp->describer, copy, len);
+    int rc = sqlite3_prepare_v2(oltp->describer->db, instead == NULL ? copy : instead,
+                                instead == NULL ? (int)len + 1 : -1, &statement.stmt, &tail);
+    tail = instead == NULL ? tail : copy + len;
     oltp->describing = NULL;
     for (size_t i = 0; i < describe->count; i++) {
         if (describe->references[i].schema[0] == '\0') { /* count(*) reads no column, and SQLite tells the name alone */

@@ -194,7 +194,8 @@ static void must_point_at(rhei_db *db, const char *marked, const struct rhei_par
 static void test_d5_what_is_no_time_is_told_alike_at_its_place(void **state)
 {
     rhei_db *db = ((struct fixture *)*state)->db;
-    static const char forms[] = " is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone), ";
+    static const char forms[] =
+        " is no point in time: give 2026-11-27T10:00:00Z (or with +01:00, or a date alone; without a zone it is UTC), ";
     static const struct {
         const char *text, *word;
     } times[] = {
@@ -220,6 +221,88 @@ static void test_d5_what_is_no_time_is_told_alike_at_its_place(void **state)
     /* and what SQLite finds wrong, behind the clause and before it */
     must_point_at(db, "SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE ^nope = 1", NULL, "no such column: nope");
     must_point_at(db, "SELECT ^nope FROM t FOR SYSTEM_TIME AS OF 1", NULL, "no such column: nope");
+}
+
+/* What SQLite would point at and say no more of. */
+static void test_d5_what_stands_at_the_wrong_place_is_told_with_the_right_one(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    static const char behind[] = "stands directly behind the name of a table that is read, before its alias";
+    must_point_at(db, "SELECT * FROM t x ^FOR SYSTEM_TIME AS OF 1", NULL, behind);
+    must_point_at(db, "SELECT * FROM t AS x ^FOR SYSTEM_TIME ALL", NULL, behind);
+    must_point_at(db, "SELECT * FROM other o JOIN t x ^FOR SYSTEM_TIME ALL ON 1", NULL, behind);
+    must_point_at(db, "SELECT * FROM t x ^AS OF POSITION 1", NULL, "AS OF POSITION stands directly behind");
+    must_point_at(db, "SELECT * FROM t NOT INDEXED ^FOR SYSTEM_TIME ALL", NULL, behind);
+    must_point_at(db, "SELECT * FROM (SELECT 1) ^FOR SYSTEM_TIME ALL", NULL, behind);
+    must_point_at(db, "UPDATE t ^FOR SYSTEM_TIME ALL SET v = 1", NULL, behind);
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME ALL ^NOT INDEXED", NULL, "leave NOT INDEXED away");
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME ALL AS x ^NOT INDEXED", NULL, "leave NOT INDEXED away");
+    must_point_at(db, "SELECT * FROM t_history x ^INDEXED BY i WHERE 1", NULL, "leave INDEXED BY and the name away");
+    must_point_at(db, "SELECT * FROM t ^FOR SYSTEM TIME AS OF 1", NULL,
+                  "a table as of a time is FROM t FOR SYSTEM_TIME");
+    must_point_at(db, "SELECT * FROM t ^AS OF '2020-01-01'", NULL, "a table as of a time is FROM t FOR SYSTEM_TIME");
+    must_point_at(db, "SELECT * FROM t ^AS OF ?", RHEI_PARAMS(rhei_integer(1)), "is FROM t FOR SYSTEM_TIME");
+    must_point_at(db, "SELECT ^rowid FROM t FOR SYSTEM_TIME ALL", NULL,
+                  "no such column: rowid: rows of the past have none");
+    must_point_at(db, "SELECT x.v, ^x.OID FROM t_history x", NULL, "no such column: x.OID: rows of the past have none");
+    must_point_at(db, "SELECT v FROM t AS OF POSITION 1 WHERE ^_rowid_ = 1", NULL, "rows of the past have none");
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    must_be(db, "SELECT v FROM t FOR SYSTEM_TIME AS OF TIMESTAMP '9999-12-31 10:00:00' AS x", NULL, "i1\n");
+    must_be(db, "SELECT v FROM t FOR SYSTEM_TIME FROM DATE '2020-01-01' TO DATE '9999-12-31' x", NULL, "i1\n");
+    must_be(db, "SELECT v AS of FROM t AS of WHERE of.v = 1", NULL, "i1\n"); /* a name like any */
+}
+
+/* Numbers that people mean as distances from now. */
+static void test_d5_a_distance_from_now_is_told_apart_from_a_time(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    static const char counted[] = "numbers aren't counted back from now",
+                      distance[] = "a distance from now has no form";
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^-5", NULL, counted);
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^-0.5", NULL, counted);
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^'-86400'", NULL, counted);
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^?", RHEI_PARAMS(rhei_integer(-5)), counted);
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^?", RHEI_PARAMS(rhei_real(-1e15)), counted);
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^'30d'", NULL, distance);
+    must_point_at(db, "SELECT * FROM t FOR SYSTEM_TIME AS OF ^'-2 hours'", NULL, distance);
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    must_be(db, "SELECT v FROM t FOR SYSTEM_TIME AS OF '1969-12-31'", NULL, "");
+    must_be(db, "SELECT v FROM t FOR SYSTEM_TIME AS OF 0", NULL, "");
+    must_be(db, "SELECT v FROM t FOR SYSTEM_TIME AS OF unixepoch('now', '-30 days')", NULL, "");
+}
+
+/* Statements about the file as a whole go on beside a history, by every call. */
+static void test_statements_about_all_tables_beside_a_history(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    static const char *const all[] = {"ANALYZE",
+                                      "ANALYZE main",
+                                      "REINDEX",
+                                      "PRAGMA optimize",
+                                      "VACUUM",
+                                      "PRAGMA integrity_check",
+                                      "PRAGMA table_list",
+                                      "PRAGMA foreign_key_check",
+                                      "PRAGMA wal_checkpoint",
+                                      "PRAGMA incremental_vacuum",
+                                      "  -- all\n ANALYZE ;"};
+    struct rhei_query_options options = {.struct_size = sizeof options, .settings = true};
+    must_execute(db, "CREATE INDEX t_by_v ON t (v)");
+    must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
+    for (size_t a = 0; a < sizeof all / sizeof *all; a++) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        rhei_statement *statement = NULL;
+        rhei_rows *rows = NULL;
+        if (rhei_query(db, all[a], NULL, &options, &rows, &error) != RHEI_OK)
+            fail_msg("%s by rhei_query: %s", all[a], error.message);
+        rhei_rows_close(&rows);
+        if (rhei_prepare(db, all[a], &statement, &error) != RHEI_OK)
+            fail_msg("%s by rhei_prepare: %s", all[a], error.message);
+        rhei_statement_close(&statement);
+        if (rhei_execute(db, all[a], NULL, NULL, &error) != RHEI_OK)
+            fail_msg("%s by rhei_execute: %s", all[a], error.message);
+    }
+    must_be(db, "SELECT count(*) FROM t_history", NULL, "i1\n");
 }
 
 /* What is still to come is as what is now. */
@@ -595,6 +678,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_times_in_every_form_and_bad_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(test_d5_what_is_no_time_is_told_alike_at_its_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_times_and_positions_to_come, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_d5_what_stands_at_the_wrong_place_is_told_with_the_right_one, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_d5_a_distance_from_now_is_told_apart_from_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_statements_about_all_tables_beside_a_history, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_tables_as_of_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_schema_changes_keep_old_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a9_displaced_rows_end_where_they_did, setup, teardown),
