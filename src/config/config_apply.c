@@ -299,6 +299,8 @@ static rhei_status apply_columns(struct apply *apply, const struct toml_node *no
 {
     if (node->kind != TOML_ARRAY)
         return wrong_kind(apply, node, "columns", "an array of tables with name and type");
+    if (node->count == 0)
+        return at_line(apply, node, error_set(apply->error, RHEI_CONFIG, "columns names no column"));
     *columns = base_alloc_zero(node->count, sizeof **columns);
     if (*columns == NULL)
         return error_no_memory(apply->error);
@@ -332,6 +334,7 @@ static rhei_status apply_mode(struct apply *apply, const struct toml_node *node,
 static rhei_status apply_table(struct apply *apply, const struct toml_node *node, struct config_table *table)
 {
     static const char *const names[] = {"name", "ddl", "sync_mode", "columns"};
+    const struct toml_node *columns = NULL;
     table->sync_mode = -1;
     if (node->kind != TOML_TABLE)
         return wrong_kind(apply, node, "tables", "[[tables]] sections");
@@ -345,12 +348,17 @@ static rhei_status apply_table(struct apply *apply, const struct toml_node *node
         else if (strcmp(item->key, "sync_mode") == 0)
             status = apply_mode(apply, item, table);
         else if (strcmp(item->key, "columns") == 0)
-            status = apply_columns(apply, item, &table->columns, &table->column_count);
+            status = apply_columns(apply, columns = item, &table->columns, &table->column_count);
         else
             status = unknown_key(apply, item, "[[tables]]", names, 4);
     }
     if (status == RHEI_OK && table->name == NULL)
         status = at_line(apply, node, error_set(apply->error, RHEI_CONFIG, "this [[tables]] section has no name"));
+    if (status == RHEI_OK && table->ddl != NULL && columns != NULL)
+        status = at_line(apply, columns,
+                         error_set(apply->error, RHEI_CONFIG,
+                                   "table \"%s\" has ddl and columns, which both say how it is made: keep one of them",
+                                   table->name));
     return status;
 }
 

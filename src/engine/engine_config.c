@@ -175,16 +175,15 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
     return RHEI_OK;
 }
 
-const char *engine_config_absent(const struct rhei_db *db, const struct capture_catalog *catalog, size_t *at,
-                                 const char **name)
+const struct config_table *engine_config_absent(const struct rhei_db *db, const struct capture_catalog *catalog,
+                                                size_t *at)
 {
     for (; db->settings != NULL && *at < db->settings->table_count; ++*at) {
         const struct config_table *table = &db->settings->tables[*at];
         if (engine_file_find(catalog, table->name) != ENGINE_FOUND_NOTHING)
             continue;
         ++*at;
-        *name = table->name;
-        return table->origin;
+        return table;
     }
     return NULL;
 }

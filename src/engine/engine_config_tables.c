@@ -100,10 +100,31 @@ static rhei_status make_all(struct rhei_db *db, struct rhei_error *error)
     return RHEI_OK;
 }
 
+/* Who described a table takes it for made: what the handle is opened for fails then, or does something else. */
+static rhei_status tell_unmade(struct rhei_db *db, struct rhei_error *error)
+{
+    const struct capture_catalog *catalog = NULL;
+    const struct config_table *absent = NULL;
+    size_t at = 0;
+    rhei_status status = capture_catalog_take(db->oltp, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    while ((absent = engine_config_absent(db, catalog, &at)) != NULL)
+        if (absent->ddl != NULL || absent->column_count > 0)
+            base_log_write(&db->log, BASE_LOG_WARN, "engine", "%s: [[tables]] \"%s\": it isn't made here: %s",
+                           absent->origin, absent->name,
+                           db->config.olap_backend == RHEI_OLAP_NONE ? "olap_backend none makes no tables"
+                                                                     : ENGINE_MAKES_TABLES);
+    capture_catalog_release(&catalog);
+    return RHEI_OK;
+}
+
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error)
 {
-    if (db->settings == NULL || db->sync == NULL || !oltp_captures(db->oltp))
+    if (!engine_config_has_tables(db))
         return RHEI_OK;
+    if (db->sync == NULL || !oltp_captures(db->oltp))
+        return tell_unmade(db, error);
     rhei_status status = make_all(db, error);
     if (status == RHEI_OK)
         sync_wake(db->sync);

@@ -344,10 +344,12 @@ struct base_log engine_log_of(struct rhei_db *db);
 void engine_json_text(struct base_buffer *out, const char *text);
 /* `context`: the settings. Whether a [[tables]] section has that name: such a table is mirrored whenever it comes. */
 bool engine_config_names(void *context, const char *table);
-/* Where the section of a table is that the file hasn't got, "rhei.toml:4": the next from *at on; NULL: there are no more. */
-const char *engine_config_absent(const struct rhei_db *db, const struct capture_catalog *catalog, size_t *at,
-                                 const char **name);
-/* Creates and registers what the file's [[tables]] name. */
+/* The section of a table that the file hasn't got: the next from *at on; NULL: there are no more. */
+const struct config_table *engine_config_absent(const struct rhei_db *db, const struct capture_catalog *catalog,
+                                                size_t *at);
+/* Who makes what [[tables]] describe, to be told where it isn't made. */
+#define ENGINE_MAKES_TABLES "a handle that captures changes makes it at the opening"
+/* Creates and registers what the file's [[tables]] name; a handle that doesn't says which of them it would have made. */
 rhei_status engine_config_tables(struct rhei_db *db, struct rhei_error *error);
 bool engine_config_has_tables(const struct rhei_db *db);
 /* Of rhei_register_table what the row store does; `stop` may be NULL. */

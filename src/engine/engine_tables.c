@@ -22,7 +22,10 @@ static rhei_status need_column_store(const rhei_db *db, struct rhei_error *error
     return RHEI_OK;
 }
 
-/* A type name of the guide's list as the SQLite declaration that keeps its values; NULL if it is none. */
+/*
+ * A type name of the guide's list as the SQLite declaration that keeps its values; NULL if it is none. Without TEXT in them JSON and UUID would
+ * make numbers of what looks like one, and lose its zeros.
+ */
 static const char *sqlite_type(const char *type)
 {
     static const char *const names[][2] = {
@@ -33,7 +36,7 @@ static const char *sqlite_type(const char *type)
         {"text", "TEXT"},       {"utf8", "TEXT"},       {"string", "TEXT"},         {"varchar", "TEXT"},
         {"boolean", "BOOLEAN"}, {"bool", "BOOLEAN"},    {"binary", "BLOB"},         {"blob", "BLOB"},
         {"date", "DATE"},       {"time", "TIME"},       {"timestamp", "TIMESTAMP"}, {"timestamptz", "TIMESTAMPTZ"},
-        {"json", "JSON"},       {"uuid", "UUID"},
+        {"json", "JSON TEXT"},  {"uuid", "UUID TEXT"},
     };
     if (type == NULL || type[0] == '\0')
         return "";
@@ -313,12 +316,14 @@ static void status_of_unmet(struct rhei_table_status *made, const struct source_
 }
 
 /* One that a section of the settings names. */
-static void status_of_absent(struct rhei_table_status *made, const char *name, const char *origin)
+static void status_of_absent(struct rhei_table_status *made, const struct config_table *table)
 {
+    bool described = table->ddl != NULL || table->column_count > 0;
     made->state = RHEI_TABLE_UNMIRRORED;
-    snprintf(made->name, sizeof made->name, "%s", name);
-    snprintf(made->message, sizeof made->message,
-             "%.120s names it, and the file has no such table: it is mirrored once it is made", origin);
+    snprintf(made->name, sizeof made->name, "%s", table->name);
+    snprintf(made->message, sizeof made->message, "%.120s %s", table->origin,
+             described ? "says how it is made: " ENGINE_MAKES_TABLES
+                       : "names it, and the file has no such table: it is mirrored once it is made");
 }
 
 /* One whose rows are in the column store alone. `local`: a table of our own file has its name, and is what the name means. */
@@ -365,7 +370,7 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
     }
     size_t sections = db->settings == NULL ? 0 : db->settings->table_count;
     size_t most = known_count + catalog->table_count + sections + 1, at = 0;
-    const char *origin = NULL, *absent = NULL;
+    const struct config_table *absent = NULL;
     struct rhei_table_status **list = base_alloc_zero(most, sizeof(struct rhei_table_status *) + sizeof **list);
     struct rhei_table_status *made = (struct rhei_table_status *)(list == NULL ? NULL : list + most);
     size_t made_count = 0;
@@ -377,9 +382,9 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
                             engine_file_table(catalog, catalog->tables[t].source.name) != NULL, &snapshot);
         else if (!is_listed(made, made_count, catalog->tables[t].source.name))
             status_of_unmet(&made[made_count++], &catalog->tables[t].source);
-    while (made != NULL && (origin = engine_config_absent(db, catalog, &at, &absent)) != NULL)
-        if (!is_listed(made, made_count, absent))
-            status_of_absent(&made[made_count++], absent, origin);
+    while (made != NULL && (absent = engine_config_absent(db, catalog, &at)) != NULL)
+        if (!is_listed(made, made_count, absent->name))
+            status_of_absent(&made[made_count++], absent);
     mirror_snapshot_release(&snapshot);
     base_free(known);
     capture_catalog_release(&catalog);

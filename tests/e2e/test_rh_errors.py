@@ -262,7 +262,7 @@ def test_each_advice_that_is_reworded_is_one_that_the_engine_gives():
     table = re.sub(r'"\s*\n\s*"', "", table)
     first = [pair[0] for pair in re.findall(r'\{"((?:[^"\\]|\\.)*)",\s*"((?:[^"\\]|\\.)*)"\}', table)]
     assert len(first) == table.count("{\"")
-    sources = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.c")))
+    sources = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.[ch]")))
     sources = re.sub(r'"\s*\n\s*"', "", sources)
     for text in first:
         assert text in sources, text

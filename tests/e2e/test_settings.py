@@ -132,6 +132,42 @@ def test_a_ddl_of_the_settings_makes_its_table_once(rh):
     assert rh.run("exec", "SELECT count(*) FROM made", "--no-header", "--config", "rhei.toml").stdout == "0\n"  # it is made again
 
 
+def test_a_table_of_the_settings_that_is_not_made_is_told(rh):
+    hint = "rh exec, import and sync make it with --capture"
+    (rh.folder / "rhei.toml").write_text(
+        "[engine]\noltp_path = \"rhei.db\"\n[[tables]]\nname = \"one\"\ncolumns = [\"id\"]\n\n[[tables]]\nname = \"two\"\nddl = \"CREATE TABLE two (a)\"\n")
+    told = rh.run("exec", "INSERT INTO one VALUES (1)", "--config", "rhei.toml", code=1).stderr
+    assert f"rhei.toml:3: [[tables]] \"one\": it isn't made here: {hint}" in told
+    assert f"rhei.toml:7: [[tables]] \"two\": it isn't made here: {hint}" in told and "no such table: one" in told
+    rh.run("exec", "CREATE TABLE other (a)", "--config", "rhei.toml")
+    for command in (["query", "SELECT 1"], ["info"], ["verify"], ["sync"]):
+        assert hint in rh.run(*command, "--config", "rhei.toml").stderr
+    assert rh.run("status", "--config", "rhei.toml").stdout.count(hint) == 2
+    left_out = {table["table"]: table["reason"] for table in json.loads(rh.run("sync", "--json", "--config", "rhei.toml").stdout)["not_mirrored"]}
+    assert f"rhei.toml:7 says how it is made: {hint}" == left_out["two"]
+    (rh.folder / "none.toml").write_text((rh.folder / "rhei.toml").read_text().replace("[engine]\n", "[engine]\nolap_backend = \"none\"\n"))
+    assert "it isn't made here: olap_backend none makes no tables" in rh.run("exec", "SELECT 1", "--capture", "--config", "none.toml").stderr
+    assert hint not in rh.run("exec", "INSERT INTO one VALUES (1); INSERT INTO two VALUES (2)", "--capture", "--config", "rhei.toml").stderr
+    assert rh.run("query", "SELECT id, a FROM one, two", "--no-header", "--config", "rhei.toml").stdout == "1,2\n"
+
+
+def test_types_of_the_settings_keep_what_the_guide_says(rh):
+    names = ["uint8", "uint64", "float32", "decimal(10,2)", "boolean", "date", "varchar", "json", "uuid", "blob"]
+    columns = ", ".join(f"{{name = \"c{n}\", type = \"{name}\"}}" for n, name in enumerate(names))
+    (rh.folder / "rhei.toml").write_text(f"[engine]\noltp_path = \"rhei.db\"\n[[tables]]\nname = \"t\"\ncolumns = [{columns}]\n")
+    uuid = "00000000000000000000000000000001"
+    rows = [("'7'", "18446744073709551615", "7", "9.50", "TRUE", "'2026-01-01'", "5", "'1e400'", f"'{uuid}'", "'x'"),
+            ("-3", "1.5", "'x'", "9.999", "'yes'", "'20260101'", "x'00'", "17", "'no'", "1.5")]
+    rh.run("exec", "INSERT INTO t VALUES " + ", ".join(f"({', '.join(row)})" for row in rows), "--capture", "--config", "rhei.toml")
+    kept = [[7, 18446744073709551616.0, 7.0, 9.5, 1, "2026-01-01", "5", "1e400", uuid, "x"],
+            [-3, 1.5, "x", 9.999, "yes", 20260101, {"base64": "AA=="}, "17", "no", 1.5]]
+    for route in ("oltp", "olap"):
+        done = rh.run("query", "SELECT * FROM t", "--format", "json", "--route", route, "--config", "rhei.toml")
+        assert [list(row.values()) for row in json.loads(done.stdout)] == kept
+    (rh.folder / "rhei.toml").write_text("[[tables]]\nname = \"t\"\nddl = \"CREATE TABLE t (a)\"\ncolumns = [\"a\"]\n")
+    assert "rhei.toml:4: table \"t\" has ddl and columns" in rh.run("query", "SELECT 1", "--config", "rhei.toml", code=1).stderr
+
+
 def test_a_mode_for_a_table_leaves_the_others_mirrored(rh):
     (rh.folder / "rhei.toml").write_text(
         "[engine]\noltp_path = \"rhei.db\"\n[[tables]]\nname = \"t\"\nsync_mode = \"temporal\"\n")

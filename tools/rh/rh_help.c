@@ -56,8 +56,9 @@ static const char query_text[] =
     "                     and the rest (also 007) is text; repeatable\n"
     "  --route R          auto (default), oltp, or olap: builds the column store first, fails where it may not answer\n"
     "  --freshness F      latest (default), bounded:MS, eventual\n"
-    "  --as-of TIME       every table as of then (sync_mode temporal): 2026-11-27T10:00:00Z, seconds or microseconds "
-    "since 1970\n"
+    "  --as-of TIME       every table as of then (sync_mode temporal): 2026-11-27T10:00:00Z (UTC where no zone is "
+    "said),\n"
+    "                     seconds or microseconds since 1970\n"
     "  --timeout MS       end a statement after this time\n"
     "  --format F         table (default on a terminal), csv (default elsewhere), tsv, json, ndjson, markdown,\n"
     "                     vertical (a line for each value), arrow (an IPC stream)\n"
@@ -105,7 +106,9 @@ static const char sync_text[] =
     "  --db FILE, --config FILE\n"
     "  --timeout MS       wait no longer than this for the build\n"
     "  --json             one JSON object\n"
-    "  --capture          install change capture into the file, if it has none\n";
+    "  --capture          install change capture into the file, if it has none\n"
+    "\n"
+    "Tables that SQLite alone answers for are named with the reason, and are no error: the exit is 0.\n";
 
 static const char verify_text[] =
     "rh verify [TABLE] [options]: compares tables with the column store by count and checksum of every cell\n"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh status: what the file says of capture and of the engines that run on it, and what this command sees of its tables. */
+#include "rh_advice.h"
 #include "rh_registry.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
@@ -226,7 +227,7 @@ static size_t ready_count(const struct status *status)
 
 static const char *why_not(const struct status *status, const struct rhei_table_status *table)
 {
-    if (!status->registry.installed)
+    if (!status->registry.installed && table->state != RHEI_TABLE_UNMIRRORED)
         return "capture is not installed";
     bool told =
         table->state == RHEI_TABLE_UNMIRRORED || table->state == RHEI_TABLE_READY; /* ready: of another source */
@@ -242,14 +243,18 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
     putchar('\n');
     struct rh_output output = {.terminal = tool->out};
     struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, 3);
+    struct rh_buffer why = {0};
     for (size_t at = 0; at < status->table_count; at++) {
         const struct rhei_table_status *table = status->tables[at];
         bool captured = rh_registry_captures(&status->registry, table->name);
+        rh_buffer_clear(&why);
+        rh_add_in_our_words(&why, captured ? "" : why_not(status, table));
         struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
-                                      text_value(captured ? "" : why_not(status, table))};
+                                      text_value(why.bytes)};
         rh_writer_row(writer, values);
     }
     rh_writer_close(&writer);
+    rh_buffer_free(&why);
 }
 
 static void add_member(struct rh_buffer *json, const char *name, int64_t value)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh sync: builds the column store, brings it to every commit, and tells what that took. */
+#include "rh_advice.h"
 #include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
+#include "rh_writer.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -32,25 +34,61 @@ static void print_report(const struct rhei_sync_report *report, const struct rhe
     rh_buffer_free(&text);
 }
 
-static void print_json(const struct rhei_sync_report *report, const struct rhei_sync_status *status, int64_t elapsed_us)
+/* Which tables the column store leaves to SQLite, and why; NULL: it doesn't. */
+static const char *why_left_out(const struct rhei_table_status *table)
 {
-    printf("{\"position\":%" PRId64 ",\"events\":%" PRIu64 ",\"rows_inserted\":%" PRIu64 ",\"rows_updated\":%" PRIu64
-           ",\"rows_deleted\":%" PRIu64 ",\"rows_pruned\":%" PRIu64 ",\"duration_us\":%" PRId64
-           ",\"elapsed_us\":%" PRId64 ",\"tables\":%" PRIu64 ",\"tables_ready\":%" PRIu64 "}\n",
-           report->position, report->events, report->rows_inserted, report->rows_updated, report->rows_deleted,
-           report->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready);
+    return table->state == RHEI_TABLE_READY ? NULL : table->message[0] != '\0' ? table->message : "it isn't built";
 }
 
-/* Which tables the column store leaves to SQLite, and why. */
+static void add_left_out_json(struct rh_buffer *json, struct rhei_table_status *const *tables, size_t count)
+{
+    const char *before = "";
+    struct rh_buffer words = {0};
+    rh_buffer_add_text(json, "\"not_mirrored\":[");
+    for (size_t at = 0; at < count; at++) {
+        const char *why = why_left_out(tables[at]);
+        if (why == NULL)
+            continue;
+        rh_buffer_clear(&words);
+        rh_add_in_our_words(&words, why);
+        rh_buffer_format(json, "%s{\"table\":", before);
+        rh_add_json_text(json, tables[at]->name, strlen(tables[at]->name));
+        rh_buffer_add_text(json, ",\"reason\":");
+        rh_add_json_text(json, words.bytes, words.length);
+        rh_buffer_add_char(json, '}');
+        before = ",";
+    }
+    rh_buffer_add_char(json, ']');
+    rh_buffer_free(&words);
+}
+
+static void print_json(const struct rhei_sync_report *report, const struct rhei_sync_status *status,
+                       struct rhei_table_status *const *tables, size_t count, int64_t elapsed_us)
+{
+    struct rh_buffer json = {0};
+    rh_buffer_format(
+        &json,
+        "{\"position\":%" PRId64 ",\"events\":%" PRIu64 ",\"rows_inserted\":%" PRIu64 ",\"rows_updated\":%" PRIu64
+        ",\"rows_deleted\":%" PRIu64 ",\"rows_pruned\":%" PRIu64 ",\"duration_us\":%" PRId64 ",\"elapsed_us\":%" PRId64
+        ",\"tables\":%" PRIu64 ",\"tables_ready\":%" PRIu64 ",",
+        report->position, report->events, report->rows_inserted, report->rows_updated, report->rows_deleted,
+        report->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready);
+    add_left_out_json(&json, tables, count);
+    printf("%s}\n", json.bytes);
+    rh_buffer_free(&json);
+}
+
 static void print_left_out(struct rhei_table_status *const *tables, size_t count)
 {
     struct rh_buffer line = {0};
     for (size_t at = 0; at < count; at++) {
-        if (tables[at]->state == RHEI_TABLE_READY)
+        const char *why = why_left_out(tables[at]);
+        if (why == NULL)
             continue;
         rh_buffer_add_text(&line, "Not mirrored: ");
         rh_add_visible(&line, tables[at]->name, strlen(tables[at]->name));
-        rh_buffer_format(&line, ": %s", tables[at]->message[0] != '\0' ? tables[at]->message : "it isn't built");
+        rh_buffer_add_text(&line, ": ");
+        rh_add_in_our_words(&line, why);
         puts(line.bytes);
         rh_buffer_clear(&line);
     }
@@ -79,7 +117,7 @@ int rh_sync_command(struct rh_tool *tool)
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
     } else if (tool->args->json) {
-        print_json(&report, &status, rh_now_us() - started);
+        print_json(&report, &status, tables, count, rh_now_us() - started);
     } else {
         print_report(&report, &status, rh_now_us() - started);
         print_left_out(tables, count);

@@ -98,11 +98,11 @@ static const char everything[] =
     "url = \"s3://bucket/prefix\"\n"
     "[[tables]]\n"
     "name = \"orders\"\n"
-    "ddl = \"CREATE TABLE orders (id INTEGER PRIMARY KEY)\"\n"
     "columns = [ { name = \"id\", type = \"int64\", nullable = false, primary_key = true },\n"
     "            { name = \"price \\\"net\\\"\", type = \"Decimal(10, 2)\" } ]\n"
     "[[tables]]\n"
     "name = \"users\"\n"
+    "ddl = \"CREATE TABLE users (id INTEGER PRIMARY KEY)\"\n"
     "[sidecar]\n"
     "source_type = \"postgres\"\n"
     "source_path = \"postgres://db/shop\"\n"
@@ -154,7 +154,8 @@ static void check_everything(const struct config_settings *settings)
     assert_int_equal(settings->table_count, 2);
     const struct config_table *orders = &settings->tables[0];
     assert_string_equal(orders->name, "orders");
-    assert_string_equal(orders->ddl, "CREATE TABLE orders (id INTEGER PRIMARY KEY)");
+    assert_null(orders->ddl);
+    assert_string_equal(settings->tables[1].ddl, "CREATE TABLE users (id INTEGER PRIMARY KEY)");
     assert_int_equal(orders->column_count, 2);
     assert_int_equal(orders->columns[0].type, CONFIG_INT64);
     assert_false(orders->columns[0].nullable);
@@ -301,6 +302,9 @@ static void test_bad_values_say_what_is_taken(void **state)
          "rhei.toml:3: sync_mode can't be \"always\": it takes destructive, mirror, temporal, scd2 or scd_type_2"},
         {"[[tables]]\nname = \"x\"\ncolumns = [\"a\", \"a\"]", "rhei.toml:3: column \"a\" is named twice"},
         {"[[tables]]\nname = \"x\"\ncolumns = [{type = \"text\"}]", "rhei.toml:3: a column has no name"},
+        {"[[tables]]\nname = \"x\"\ncolumns = []", "rhei.toml:3: columns names no column"},
+        {"[[tables]]\ncolumns = [\"a\"]\nname = \"x\"\nddl = \"CREATE TABLE x (a)\"",
+         "rhei.toml:2: table \"x\" has ddl and columns, which both say how it is made: keep one of them"},
         {"[[sidecar.tables]]\ntable_name = \"t\"\nprimary_key = []", "rhei.toml:3: primary_key names no column"},
         {"[sidecar]\nmode = \"poll\"", "rhei.toml:1: [sidecar] needs source_path, the database to follow"},
         {"[sidecar]\nsource_path = \"a.db\"\nmode = \"logical\"",
