@@ -573,6 +573,7 @@ static rhei_status changes_fill(struct capture_changes *changes, struct rhei_err
     bool buffered = changes->buffered != NULL && capture_buffered_covers(changes->buffered, changes_told(changes));
     rhei_status status = buffered ? changes_fill_buffered(changes, error) : changes_pin(changes, error);
     if (status == RHEI_OK && !buffered) {
+        oltp_fault(changes->oltp, "changes.pinned");
         status = changes_fill_pinned(changes, error);
         changes_let_go(changes);
         if (status == RHEI_OK && changes->event_count == 0 && changes->buffered != NULL &&
@@ -586,6 +587,7 @@ static rhei_status changes_fill(struct capture_changes *changes, struct rhei_err
         changes->in_unit = in_unit;
         capture_known_settle(&changes->known, true);
     }
+    oltp_fault(changes->oltp, "changes.filled");
     return status;
 }
 

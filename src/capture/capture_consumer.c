@@ -66,11 +66,14 @@ static rhei_status consumer_begin(struct oltp *oltp, struct rhei_error *error)
     return status;
 }
 
-/* What was done is committed, or taken back where it failed, and the writer let go. */
-static rhei_status consumer_end(struct oltp *oltp, rhei_status status, struct rhei_error *error)
+/* What was done is committed, or taken back where it failed, and the writer let go. The fault points: before and behind the commit. */
+static rhei_status consumer_end(struct oltp *oltp, rhei_status status, const char *written, const char *done,
+                                struct rhei_error *error)
 {
+    oltp_fault(oltp, written);
     if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, error);
+    oltp_fault(oltp, done);
     if (status != RHEI_OK)
         oltp_roll_back(oltp);
     oltp_writer_release(oltp);
@@ -150,7 +153,10 @@ rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_change
         status = error_set(error, RHEI_INVALID, "names that begin with _rhei_ are Rhei's own, also of consumers");
     if (status == RHEI_OK) /* one transaction: no change may come between the end of the log and the row that pins it */
         status = consumer_begin(oltp, error);
-    return status == RHEI_OK ? consumer_end(oltp, consumer_find(oltp, config, position, known, error), error) : status;
+    if (status == RHEI_OK)
+        status = consumer_end(oltp, consumer_find(oltp, config, position, known, error), "consumer.open.written",
+                              "consumer.open.done", error);
+    return status;
 }
 
 static rhei_status consumer_keep(struct oltp *oltp, const char *consumer, const struct base_buffer *known,
@@ -190,7 +196,8 @@ rhei_status capture_consumer_move(struct oltp *oltp, const char *consumer, int64
 {
     rhei_status status = consumer_begin(oltp, error);
     if (status == RHEI_OK)
-        status = consumer_end(oltp, consumer_move(oltp, consumer, position, known, error), error);
+        status = consumer_end(oltp, consumer_move(oltp, consumer, position, known, error),
+                              "consumer.acknowledge.written", "consumer.acknowledge.done", error);
     if (status == RHEI_OK)
         consumer_wake(oltp);
     return status;
@@ -240,7 +247,8 @@ rhei_status capture_consumer_drop(struct oltp *oltp, const char *consumer, struc
     if (status == RHEI_OK)
         status = consumer_begin(oltp, error);
     if (status == RHEI_OK) {
-        status = consumer_end(oltp, consumer_drop(oltp, consumer, error), error);
+        status = consumer_end(oltp, consumer_drop(oltp, consumer, error), "consumer.drop.written", "consumer.drop.done",
+                              error);
         if (status == RHEI_OK)
             consumer_wake(oltp);
     }

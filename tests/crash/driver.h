@@ -104,5 +104,6 @@ rhei_status changes_next(struct lane *lane, struct words *words, struct rhei_err
 rhei_status changes_arrow(struct lane *lane, struct words *words, struct rhei_error *error);
 rhei_status changes_acknowledge(struct lane *lane, struct words *words, struct rhei_error *error);
 rhei_status changes_close(struct lane *lane, struct words *words, struct rhei_error *error);
+rhei_status changes_drop(struct lane *lane, struct words *words, struct rhei_error *error);
 
 #endif

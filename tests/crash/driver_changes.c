@@ -164,3 +164,14 @@ rhei_status changes_close(struct lane *lane, struct words *words, struct rhei_er
     text_print(&lane->reply, "%s ok\n", lane->name);
     return RHEI_OK;
 }
+
+rhei_status changes_drop(struct lane *lane, struct words *words, struct rhei_error *error)
+{
+    char *name = words->count > 1 ? words->word[1] : NULL;
+    if (name != NULL)
+        unhex(name);
+    rhei_status status = rhei_changes_drop(lane->driver->db, name, error);
+    if (status == RHEI_OK)
+        text_print(&lane->reply, "%s ok\n", lane->name);
+    return status;
+}

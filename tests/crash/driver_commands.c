@@ -629,6 +629,7 @@ static const struct {
     {"changes_arrow", changes_arrow},
     {"changes_acknowledge", changes_acknowledge},
     {"changes_close", changes_close},
+    {"changes_drop", changes_drop},
     {"backup", do_backup},
 };
 

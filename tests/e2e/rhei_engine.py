@@ -295,6 +295,9 @@ class Lane:
     def changes_acknowledge(self, position):
         self.ok("changes_acknowledge", f"position={position}")
 
+    def changes_drop(self, consumer):
+        self.ok("changes_drop", text_word(consumer))
+
     def changes_close(self):
         self.ok("changes_close")
 
