@@ -382,7 +382,8 @@ enum rhei_change_kind {
     RHEI_CHANGE_GONE = 2,   /**< there is no such version any more */
     RHEI_CHANGE_INSERT = 3, /**< a row as it is now; one of that key may have been there before (REPLACE) */
     RHEI_CHANGE_UPDATE = 4, /**< a row as it is now; it may be as it was, or new */
-    RHEI_CHANGE_DELETE = 5, /**< only the columns of the key are set; such a row may never have been told */
+    RHEI_CHANGE_DELETE =
+        5, /**< only the columns of the key are set, but in `before`; such a row may never have been told */
     RHEI_CHANGE_LOST = 6,   /**< what happened to the table (NULL: to all) can't be told: read it; `reason` says why */
     RHEI_CHANGE_COMMIT = 7, /**< all transactions up to `position` were told whole: the place to acknowledge */
     RHEI_CHANGE_BATCH = 8,  /**< rows of one table as an Arrow batch, of rhei_changes_next_arrow() alone */
@@ -402,7 +403,11 @@ struct rhei_change {
         *key_columns; /**< [key_count] numbers of columns from 0: the declared PRIMARY KEY, or a column rowid */
     const struct rhei_value *values; /**< [column_count]; rows only */
     const char *reason;
-    const struct rhei_value *before; /**< [column_count]; the whole row as it was; NULL: none was, or it isn't kept */
+    /**
+     * [column_count]; the whole row as it was, as the events before this one left it under this key. Of UPDATE and DELETE where the table has a history
+     * (docs/guide/changes.md); NULL: there was none, or it isn't kept.
+     */
+    const struct rhei_value *before;
     void *unused[1];
 };
 /**

@@ -120,13 +120,25 @@ static rhei_status apply_widen(struct capture *capture, uint32_t width)
     return status == RHEI_OK ? ended : status;
 }
 
+/* Whose triggers log rows as they were. Before anything asks what a table's rows of the log look like. */
+static void apply_mark_kept(struct capture *capture)
+{
+    const struct oltp_config *config = &capture->oltp->config;
+    for (uint32_t i = 0; i < capture_schema_work_count(capture->schema); i++) {
+        struct capture_table_schema *table = capture_schema_work(capture->schema, i);
+        bool wanted = config->keeps_versions != NULL &&
+                      config->keeps_versions(config->versions_context, table->table.source.name);
+        table->keeps = capture_keeps(table, wanted);
+    }
+}
+
 static rhei_status apply_widen_log(struct capture *capture)
 {
     uint32_t width = CAPTURE_LOG_MIN_COLUMNS;
     for (uint32_t i = 0; i < capture_schema_work_count(capture->schema); i++) {
         const struct capture_table_schema *table = capture_schema_work(capture->schema, i);
         const struct source_table *source = &table->table.source;
-        if ((source->column_count > width || 3 * capture_key_width(table) > width) &&
+        if ((source->column_count > width || 3 * capture_key_width(table) > width || table->keeps) &&
             source->unmirrored_reason == NULL) {
             uint32_t wanted = capture_log_width(table);
             width = wanted > width ? wanted : width;
@@ -352,7 +364,7 @@ static rhei_status apply_refusal(struct capture *capture, struct capture_table_s
 static bool apply_is_unchanged(const struct capture_table_schema *table)
 {
     return table->before != NULL && table->before->table.captured && table->before->exposed == table->exposed &&
-           table->before->cut == table->cut && table->before->confirms == table->confirms;
+           table->before->cut == table->cut && table->before->keeps == table->keeps;
 }
 
 /* I12: SQLite answers for it until its triggers are made. */
@@ -371,10 +383,7 @@ static rhei_status apply_table(struct capture *capture, struct capture_table_sch
                                struct capture_registered *found, enum capture_need *need)
 {
     struct source_table *source = &table->table.source;
-    const struct oltp_config *config = &capture->oltp->config;
     rhei_status status = RHEI_OK;
-    table->confirms = capture_confirms(table, config->keeps_versions != NULL &&
-                                                  config->keeps_versions(config->versions_context, source->name));
     bool unchanged = apply_is_unchanged(table);
     bool moved = apply_is_doubtful(capture, table);
     *need = CAPTURE_NOTHING;
@@ -600,6 +609,7 @@ static rhei_status apply_all(struct capture *capture)
     capture->settled = settled;
     capture->doubtful = capture->moved && (settled == NULL || settled->cookie != stored ||
                                            !capture_schema_explains(settled, capture->schema));
+    apply_mark_kept(capture);
     if (status == RHEI_OK)
         status = apply_widen_log(capture);
     if (status == RHEI_OK && capture->may_write && (capture->schema->pieces & CAPTURE_PIECE_EVENTS) == 0) {

@@ -42,9 +42,9 @@ bool capture_batch_put(struct capture_batch *batch, uint32_t column, sqlite3_stm
 /* Adds a row of all columns, in a database of UTF-8. False without memory. */
 bool capture_batch_put_row(struct capture_batch *batch, sqlite3_value **cells, struct base_arena *arena);
 /* A number as the table itself would give it. */
-static inline void capture_batch_as_kept(const struct capture_batch *batch, uint32_t column, struct rhei_value *value)
+static inline void capture_as_kept(const struct source_column *column, struct rhei_value *value)
 {
-    if (batch->table->table.source.columns[column].affinity != AFFINITY_REAL)
+    if (column->affinity != AFFINITY_REAL)
         return;
     if (value->type == RHEI_INTEGER) {
         value->as.real = (double)value->as.integer;
@@ -52,6 +52,10 @@ static inline void capture_batch_as_kept(const struct capture_batch *batch, uint
     } else if (value->type == RHEI_REAL && value->as.real == 0.0) {
         value->as.real = 0.0;
     }
+}
+static inline void capture_batch_as_kept(const struct capture_batch *batch, uint32_t column, struct rhei_value *value)
+{
+    capture_as_kept(&batch->table->table.source.columns[column], value);
 }
 const struct change_batch *capture_batch_view(struct capture_batch *batch);
 

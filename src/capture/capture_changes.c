@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "capture/capture_batch.h"
+#include "capture/capture_before.h"
 #include "capture/capture_buffered.h"
 #include "capture/capture_changes.h"
 #include "capture/capture_internal.h"
@@ -288,10 +289,7 @@ static bool changes_put(struct capture_changes *changes, const struct source_tab
                         sqlite3_stmt *stmt, int from, struct rhei_value *value)
 {
     oltp_value(sqlite3_column_value(stmt, from), changes->connection->utf16, value);
-    if (table->columns[column].affinity == AFFINITY_REAL && value->type == RHEI_INTEGER) {
-        value->type = RHEI_REAL;
-        value->as.real = (double)value->as.integer;
-    }
+    capture_as_kept(&table->columns[column], value);
     if (value->type >= RHEI_TEXT && value->length > 0) {
         void *copy = base_arena_alloc(&changes->arena, value->length);
         if (copy == NULL || value->as.bytes == NULL)
@@ -320,6 +318,24 @@ static rhei_status changes_look(struct capture_changes *changes, struct changes_
             status = error_no_memory(error);
     sqlite3_reset(entry->look);
     return status;
+}
+
+/* T11. The row as it was, which begins at value column `at` of the log's row; NULL: it isn't there. */
+static rhei_status changes_take_before(struct capture_changes *changes, const struct source_table *table, uint32_t at,
+                                       const struct rhei_value **before, struct rhei_error *error)
+{
+    *before = NULL;
+    if (!capture_before_fits(table, at, changes->schema->log_columns) ||
+        sqlite3_column_type(changes->log, LOG_HEAD + (int)(at + table->key_columns[0])) == SQLITE_NULL)
+        return RHEI_OK;
+    struct rhei_value *values = base_arena_zero(&changes->arena, table->column_count, sizeof *values);
+    if (values == NULL)
+        return error_no_memory(error);
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (!changes_put(changes, table, i, changes->log, LOG_HEAD + (int)(at + i), &values[i]))
+            return error_no_memory(error);
+    *before = values;
+    return RHEI_OK;
 }
 
 static struct capture_change *changes_add_row(struct capture_changes *changes, enum capture_change_kind kind,
@@ -403,7 +419,7 @@ static rhei_status changes_take_key(struct capture_changes *changes, struct chan
     if (event == NULL || !changes_put_key(changes, table, at, values))
         return error_no_memory(error);
     if (!look)
-        return RHEI_OK;
+        return changes_take_before(changes, table, at + capture_key_width(entry->table), &event->before, error);
     row = base_arena_zero(&changes->arena, table->column_count, sizeof *row);
     if (row == NULL)
         return error_no_memory(error);
@@ -423,12 +439,18 @@ static rhei_status changes_take_whole(struct capture_changes *changes, struct ch
 {
     const struct source_table *table = &entry->table->table.source;
     struct rhei_value *values = NULL;
-    if (changes_add_row(changes, insert ? CAPTURE_CHANGE_INSERT : CAPTURE_CHANGE_UPDATE, entry->table, &values) == NULL)
+    const struct rhei_value *before = NULL;
+    struct capture_change *event =
+        changes_add_row(changes, insert ? CAPTURE_CHANGE_INSERT : CAPTURE_CHANGE_UPDATE, entry->table, &values);
+    if (event == NULL)
         return error_no_memory(error);
     for (uint32_t i = 0; i < table->column_count; i++)
         if (!changes_put(changes, table, i, changes->log, LOG_HEAD + (int)i, &values[i]))
             return error_no_memory(error);
-    return RHEI_OK;
+    rhei_status status = insert ? RHEI_OK : changes_take_before(changes, table, table->column_count, &before, error);
+    if (before != NULL && capture_before_has_key(table, before, values))
+        event->before = before;
+    return status;
 }
 
 /* Of a version that isn't current: what its columns were isn't known any more. */
@@ -462,7 +484,8 @@ static rhei_status changes_take_row(struct capture_changes *changes, struct rhei
         return changes_take_older(changes, number, error);
     const struct source_table *table = &entry->table->table.source;
     bool whole = op == CAPTURE_LOG_INSERT || op == CAPTURE_LOG_UPDATE;
-    bool key = op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_LOOK, three = op == CAPTURE_LOG_DISPLACE;
+    bool gone = op == CAPTURE_LOG_DELETE || op == CAPTURE_LOG_REPLACED;
+    bool key = gone || op == CAPTURE_LOG_LOOK, three = op == CAPTURE_LOG_DISPLACE;
     uint32_t width_of_key = capture_key_width(entry->table);
     uint32_t needed = whole ? table->column_count : three ? 3 * width_of_key : width_of_key;
     if ((!whole && !key && !three) || needed > width) {
@@ -476,7 +499,7 @@ static rhei_status changes_take_row(struct capture_changes *changes, struct rhei
         return changes_take_whole(changes, entry, op == CAPTURE_LOG_INSERT, error);
     rhei_status status = RHEI_OK;
     for (uint32_t i = 0; i < (three ? 3U : 1U) && status == RHEI_OK; i++)
-        status = changes_take_key(changes, entry, i * width_of_key, op != CAPTURE_LOG_DELETE, error);
+        status = changes_take_key(changes, entry, i * width_of_key, !gone, error);
     return status;
 }
 

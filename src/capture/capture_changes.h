@@ -18,7 +18,7 @@ enum capture_change_kind {
     CAPTURE_CHANGE_GONE,      /* there is no such version any more */
     CAPTURE_CHANGE_INSERT,
     CAPTURE_CHANGE_UPDATE,
-    CAPTURE_CHANGE_DELETE, /* only the key columns are set */
+    CAPTURE_CHANGE_DELETE, /* only the key columns are set; `before` may have the row */
     CAPTURE_CHANGE_LOST,   /* what happened isn't known; `name` NULL: to any table */
     CAPTURE_CHANGE_COMMIT, /* all that was committed up to `position` was told */
 };
@@ -32,8 +32,9 @@ struct capture_change {
     const char *name;                 /* of the table; NULL of COMMIT, and of LOST where it means all */
     const struct source_table *table; /* TABLE and rows */
     const struct rhei_value *values;  /* rows: [table->column_count] */
-    const struct rhei_value *before;  /* rows: the same as it was, whole; NULL: there was none, or it isn't kept */
-    const char *reason;               /* LOST: for people */
+    const struct rhei_value
+        *before;        /* rows: what the events before it left under its key, whole; NULL: nothing, or it isn't kept */
+    const char *reason; /* LOST: for people */
 };
 
 struct capture_changes_config {

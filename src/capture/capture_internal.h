@@ -33,8 +33,10 @@ enum capture_log_op {
     /* The same of a table whose versions are kept: if the row went, a DELETE follows, before anything else of the table (T9). */
     CAPTURE_LOG_DOUBT = 'C',
     CAPTURE_LOG_DOUBT_UPDATE = 'E', /* with the keys of the update's new and old row behind it */
-    CAPTURE_LOG_REBUILD = 'X',      /* something happened to the table that can't be told row by row */
-    CAPTURE_LOG_FORETOLD = 'P',     /* the id that a row will probably get; only our own triggers read it */
+    /* A row went, and the change behind it puts one of the same key in its place: for consumers, a mirror passes over it. Of tables whose versions are kept (T11) */
+    CAPTURE_LOG_REPLACED = 'O',
+    CAPTURE_LOG_REBUILD = 'X',  /* something happened to the table that can't be told row by row */
+    CAPTURE_LOG_FORETOLD = 'P', /* the id that a row will probably get; only our own triggers read it */
 };
 /* Numbers of the log stay below; one beyond was written by no trigger, and SQLite would soon give numbers at random. */
 #define CAPTURE_LOG_SEQ_MAX (INT64_C(1) << 62)
@@ -75,7 +77,8 @@ struct capture_table_schema {
     bool any_index; /* at all */
     bool exposed;   /* something else may change a row between its change and our AFTER trigger (I9) */
     bool cut;       /* and a statement may end there, its changes kept: see T8 of capture_triggers.c */
-    bool confirms;  /* its triggers say of each displaced row that it went (T9 of capture_triggers.c) */
+    bool
+        keeps; /* its triggers log rows as they were, and of each displaced one that it went (T9, T11 of capture_triggers.c) */
     const struct capture_object *triggers; /* ours, as they are in the file */
     uint32_t trigger_count;
     uint32_t remade;       /* while capture is settled, not 0: its triggers are not what `triggers` says any more */
@@ -190,7 +193,7 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
 /*
  * Whether the table's triggers are those of a table whose versions are kept: where that is possible, if `wanted`, or as they are in the file.
  */
-bool capture_confirms(const struct capture_table_schema *table, bool wanted);
+bool capture_keeps(const struct capture_table_schema *table, bool wanted);
 /* Only the keys of this table's changes are logged (T2). */
 bool capture_logs_keys(const struct capture_table_schema *table);
 /* Value columns of a key in the log: those of the mirror's key, and the declared ones behind them. */

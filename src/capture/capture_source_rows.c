@@ -563,6 +563,7 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
         return batch->timed && !batch->looks ? source_doubt(source, batch, 0, error)
                                              : source_add(source, batch, CAPTURE_LOG_LOOK, error);
     case CAPTURE_LOG_FORETOLD:
+    case CAPTURE_LOG_REPLACED: /* the row in its place is told behind it */
         return RHEI_OK;
     case CAPTURE_LOG_REBUILD:
         batch->lost = "it was changed in a way that its triggers can't tell row by row";

@@ -80,13 +80,9 @@ uint32_t capture_triggers_kept(const struct capture_table_schema *table, const s
     return kept;
 }
 
-bool capture_confirms(const struct capture_table_schema *table, bool wanted)
+bool capture_keeps(const struct capture_table_schema *table, bool wanted)
 {
     for (uint32_t k = 0; k < table->trigger_count; k++)
-        wanted |= trigger_ends_in(table->triggers[k].name, "_ci") || trigger_ends_in(table->triggers[k].name, "_cu");
-    bool fits =
-        wanted && table->table.source.unmirrored_reason == NULL && table->index_count > 0 && !capture_logs_keys(table);
-    for (uint32_t i = 0; i < table->index_count; i++) /* equal keys are the same key */
-        fits = fits && !(table->table.source.without_rowid && table->indexes[i].is_primary);
-    return fits;
+        wanted |= trigger_ends_in(table->triggers[k].name, "_ci");
+    return wanted && table->table.source.unmirrored_reason == NULL && !capture_logs_keys(table);
 }

@@ -58,6 +58,10 @@ static void add_plain(struct rh_buffer *out, const struct rhei_change *change)
         rh_buffer_add_text(out, ",\"row\":");
         rh_add_change_row(out, change, change->values, false);
     }
+    if (row && change->before != NULL) {
+        rh_buffer_add_text(out, ",\"before\":");
+        rh_add_change_row(out, change, change->before, false);
+    }
     if (change->kind == RHEI_CHANGE_LOST) {
         rh_buffer_add_text(out, ",\"reason\":");
         add_text(out, change->reason);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows as they were, in the log of a table whose versions are kept (T11 of capture_triggers.c). Any thread. */
+#ifndef CAPTURE_CAPTURE_BEFORE_H
+#define CAPTURE_CAPTURE_BEFORE_H
+
+#include "capture/capture_internal.h"
+
+/* Whether a log of `width` value columns has room for the table's row from value column `at` on. */
+static inline bool capture_before_fits(const struct source_table *table, uint32_t at, uint32_t width)
+{
+    return at <= width && table->column_count <= width - at;
+}
+/*
+ * Whether an update left the row under the key that it had: the mirror's and the declared one. Otherwise the triggers told the old
+ * row as one that is gone, and the new one had none before it. The two say it by the same rule, by the values' bits.
+ */
+bool capture_before_has_key(const struct source_table *table, const struct rhei_value *before,
+                            const struct rhei_value *now);
+
+#endif
