@@ -16,14 +16,14 @@ enum { MOST_CUT_VECTORS = 1024 };
 /* Beyond either an executor's threads and its own tables are as fast. */
 enum { MOST_GROUPS = 1 << 14, MOST_GROUPED_ROWS = 1 << 21 };
 
-static void copy_ranges(const struct translate_direct *direct, struct mirror_range *ranges)
+static void copy_ranges(const struct translate_direct_part *part, struct mirror_range *ranges)
 {
-    for (uint32_t r = 0; r < direct->range_count; r++)
-        ranges[r] = (struct mirror_range){.column = direct->ranges[r].column,
-                                          .low = direct->ranges[r].low,
-                                          .high = direct->ranges[r].high,
-                                          .above_low = direct->ranges[r].above_low,
-                                          .below_high = direct->ranges[r].below_high};
+    for (uint32_t r = 0; r < part->range_count; r++)
+        ranges[r] = (struct mirror_range){.column = part->ranges[r].column,
+                                          .low = part->ranges[r].low,
+                                          .high = part->ranges[r].high,
+                                          .above_low = part->ranges[r].above_low,
+                                          .below_high = part->ranges[r].below_high};
 }
 
 static struct mirror_stop stop_of(struct rhei_rows *rows)
@@ -74,10 +74,10 @@ static rhei_status answer_columns(struct rhei_rows *rows, const struct engine_as
                                   const struct translate_direct *direct, struct rhei_error *error)
 {
     struct mirror_range ranges[MIRROR_MOST_RANGES];
-    copy_ranges(direct, ranges);
+    copy_ranges(&direct->part, ranges);
     struct mirror_export_options options = {.strings_view = ask->strings_view,
                                             .ranges = ranges,
-                                            .range_count = direct->range_count,
+                                            .range_count = direct->part.range_count,
                                             .most_bytes = ask->memory_limit,
                                             .stop = stop_of(rows)};
     uint32_t *columns = base_alloc(direct->output_count * sizeof *columns);
@@ -86,7 +86,7 @@ static rhei_status answer_columns(struct rhei_rows *rows, const struct engine_as
     for (uint32_t c = 0; status == RHEI_OK && c < direct->output_count; c++)
         columns[c] = direct->outputs[c].column;
     if (status == RHEI_OK)
-        status = mirror_export(rows->db->mirror, &rows->state.snapshot, direct->table, columns, rows->names,
+        status = mirror_export(rows->db->mirror, &rows->state.snapshot, direct->part.table, columns, rows->names,
                                direct->output_count, &options, &self->inner, error);
     base_free(columns);
     if (status != RHEI_OK) {
@@ -212,25 +212,54 @@ static rhei_status one_row(struct rhei_rows *rows, const struct translate_direct
 
 struct aggregation {
     struct mirror_total *totals;
-    uint32_t *total_of; /* [outputs] */
+    struct mirror_total *asked; /* of one table */
+    uint32_t *columns;          /* [totals] as outputs name them */
+    uint32_t *total_of;         /* [outputs] */
     struct rhei_value *values;
     uint32_t total_count;
 };
 
+/* Adds one table's rows. RHEI_UNSUPPORTED: an executor has to answer. */
+static rhei_status add_part(struct rhei_rows *rows, const struct translate_direct_part *part, struct aggregation *work,
+                            uint64_t *row_count, struct rhei_error *error)
+{
+    const struct mirror_table_view *view = mirror_view(&rows->state.snapshot, part->table);
+    struct mirror_range ranges[MIRROR_MOST_RANGES];
+    struct mirror_stop stop = stop_of(rows);
+    uint64_t more = 0;
+    uint32_t count = 0;
+    if (view == NULL)
+        return RHEI_UNSUPPORTED;
+    if (part->empty)
+        return RHEI_OK;
+    copy_ranges(part, ranges);
+    for (uint32_t t = 0; t < work->total_count; t++) {
+        uint32_t column = part->columns == NULL ? work->columns[t] : part->columns[work->columns[t]];
+        work->totals[t].column = column;
+        if (column != TRANSLATE_DIRECT_NO_COLUMN)
+            work->asked[count++] = work->totals[t];
+    }
+    rhei_status status = mirror_aggregate(rows->db->mirror, view, work->asked, count, ranges, part->range_count,
+                                          MOST_CUT_VECTORS, &stop, &more, error);
+    count = 0;
+    for (uint32_t t = 0; t < work->total_count; t++)
+        if (work->totals[t].column != TRANSLATE_DIRECT_NO_COLUMN)
+            work->totals[t] = work->asked[count++];
+    *row_count += more;
+    return status;
+}
+
 static rhei_status aggregate(struct rhei_rows *rows, const struct translate_direct *direct, struct aggregation *work,
                              enum engine_direct *outcome, struct rhei_error *error)
 {
-    const struct mirror_table_view *view = mirror_view(&rows->state.snapshot, direct->table);
-    struct mirror_range ranges[MIRROR_MOST_RANGES];
-    struct mirror_stop stop = stop_of(rows);
     uint64_t row_count = 0;
-    bool known = view != NULL;
-    if (!known)
-        return RHEI_OK;
-    copy_ranges(direct, ranges);
+    bool known = true;
+    rhei_status status = RHEI_OK;
     work->total_count = list_totals(direct, work->totals, work->total_of);
-    rhei_status status = mirror_aggregate(rows->db->mirror, view, work->totals, work->total_count, ranges,
-                                          direct->range_count, MOST_CUT_VECTORS, &stop, &row_count, error);
+    for (uint32_t t = 0; t < work->total_count; t++)
+        work->columns[t] = work->totals[t].column;
+    for (const struct translate_direct_part *part = &direct->part; part != NULL && status == RHEI_OK; part = part->next)
+        status = add_part(rows, part, work, &row_count, error);
     if (status == RHEI_UNSUPPORTED)
         return RHEI_OK;
     for (uint32_t i = 0; status == RHEI_OK && known && i < direct->output_count; i++)
@@ -248,14 +277,19 @@ static rhei_status answer_aggregates(struct rhei_rows *rows, const struct transl
                                      enum engine_direct *outcome, struct rhei_error *error)
 {
     struct aggregation work = {.totals = base_alloc_zero(direct->output_count, sizeof *work.totals),
+                               .asked = base_alloc_zero(direct->output_count, sizeof *work.asked),
+                               .columns = base_alloc_zero(direct->output_count, sizeof *work.columns),
                                .total_of = base_alloc_zero(direct->output_count, sizeof *work.total_of),
                                .values = base_alloc_zero(direct->output_count, sizeof *work.values)};
-    rhei_status status = work.totals == NULL || work.total_of == NULL || work.values == NULL
+    rhei_status status = work.totals == NULL || work.asked == NULL || work.columns == NULL || work.total_of == NULL ||
+                                 work.values == NULL
                              ? error_no_memory(error)
                              : aggregate(rows, direct, &work, outcome, error);
     for (uint32_t t = 0; t < work.total_count; t++)
         base_bin_sum_reset(&work.totals[t].reals);
     base_free(work.totals);
+    base_free(work.asked);
+    base_free(work.columns);
     base_free(work.total_of);
     base_free(work.values);
     return status;
@@ -325,18 +359,18 @@ static bool has_keys(const struct mirror_groups *groups)
 static rhei_status group(struct rhei_rows *rows, const struct engine_ask *ask, const struct translate_direct *direct,
                          struct grouped *work, enum engine_direct *outcome, struct rhei_error *error)
 {
-    const struct mirror_table_view *view = mirror_view(&rows->state.snapshot, direct->table);
+    const struct mirror_table_view *view = mirror_view(&rows->state.snapshot, direct->part.table);
     struct mirror_range ranges[MIRROR_MOST_RANGES];
     bool known = true;
     if (view == NULL || mirror_view_row_count(view) > MOST_GROUPED_ROWS)
         return RHEI_OK;
-    copy_ranges(direct, ranges);
+    copy_ranges(&direct->part, ranges);
     list_grouped(direct, work);
     struct mirror_grouping grouping = {.key = direct->key,
                                        .columns = work->columns,
                                        .column_count = work->column_count,
                                        .ranges = ranges,
-                                       .range_count = direct->range_count,
+                                       .range_count = direct->part.range_count,
                                        .most_groups = MOST_GROUPS,
                                        .stop = stop_of(rows)};
     rhei_status status = mirror_group(view, &grouping, &work->groups, error);

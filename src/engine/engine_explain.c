@@ -70,8 +70,15 @@ static void explain_direct(const struct translate_direct *direct, struct base_bu
                        : direct->kind == TRANSLATE_DIRECT_GROUPS ? "groups"
                                                                  : "totals",
                        direct->output_count, direct->output_count == 1 ? "" : "s");
-    if (direct->range_count > 0)
-        base_buffer_format(scan, ", %u range%s", direct->range_count, direct->range_count == 1 ? "" : "s");
+    uint32_t tables = 0, ranges = 0;
+    for (const struct translate_direct_part *part = &direct->part; part != NULL; part = part->next) {
+        tables++;
+        ranges += part->range_count;
+    }
+    if (tables > 1)
+        base_buffer_format(scan, " over %u tables", tables);
+    if (ranges > 0)
+        base_buffer_format(scan, ", %u range%s", ranges, ranges == 1 ? "" : "s");
 }
 
 /* What the column store would be asked, or why it isn't. */

@@ -13,9 +13,18 @@
 #include "base/base_map.h"
 #include "base/base_memory.h"
 
+enum { MOST_SIDES = 32 };
+
+struct side { /* a table, and what is made of it */
+    const struct translate_table *table;
+    struct translate_direct_part *part;
+};
+
 struct attempt {
     const struct sql_source *source;
-    const struct translate_table *table;
+    const struct sql_items *names; /* of a subquery's columns; NULL: the source is a table */
+    struct side sides[MOST_SIDES]; /* one, but for a subquery */
+    uint32_t side_count;
     const struct rhei_value *parameters;
     uint32_t parameter_count;
     struct translate_direct *direct;
@@ -99,11 +108,63 @@ static bool is_range(const struct sql_expr *expr)
            (right->kind == SQL_EXPR_COLUMN && is_constant(left));
 }
 
-static bool is_conjunction(const struct sql_expr *where)
+/* `constants`: may also stand on both sides. */
+static bool is_conjunction(const struct sql_expr *where, bool constants)
 {
     if (where->kind == SQL_EXPR_BINARY && where->op == SQL_OP_AND)
-        return is_conjunction(where->left) && is_conjunction(where->right);
+        return is_conjunction(where->left, constants) && is_conjunction(where->right, constants);
+    if (constants && where->kind == SQL_EXPR_BINARY && is_comparison(where->op) && is_constant(where->left) &&
+        is_constant(where->right))
+        return true;
     return is_range(where);
+}
+
+/* One source and, at the most, conditions. */
+static bool is_plain_core(const struct sql_core *core, bool constants)
+{
+    return !core->distinct && !core->is_values && core->from != NULL && core->from->count == 1 &&
+           core->having == NULL && core->windows == NULL && core->columns != NULL &&
+           (core->where == NULL || is_conjunction(core->where, constants));
+}
+
+static bool is_plain_select(const struct sql_select *select)
+{
+    return select->with == NULL && select->cores != NULL && select->order == NULL && select->limit == NULL &&
+           select->limit_offset == NULL;
+}
+
+static bool is_plain_table(const struct sql_source *source)
+{
+    return source->kind == SQL_SOURCE_TABLE && source->indexed_by.text == NULL && source->arguments == NULL;
+}
+
+static bool is_null(const struct sql_expr *expr)
+{
+    return expr->kind == SQL_EXPR_NULL || (expr->kind == SQL_EXPR_CAST && expr->left->kind == SQL_EXPR_NULL);
+}
+
+static bool is_part(const struct sql_core *core, uint32_t columns)
+{
+    if ((core->compound != SQL_COMPOUND_FIRST && core->compound != SQL_COMPOUND_UNION_ALL) ||
+        !is_plain_core(core, true) || core->group_by != NULL || core->columns->count != columns ||
+        !is_plain_table(&core->from->items[0]))
+        return false;
+    for (uint32_t c = 0; c < columns; c++)
+        if (core->columns->items[c].expr->kind != SQL_EXPR_COLUMN && !is_null(core->columns->items[c].expr))
+            return false;
+    return true;
+}
+
+static bool is_union(const struct sql_source *source)
+{
+    const struct sql_select *select = source->select;
+    if (source->kind != SQL_SOURCE_SELECT || !is_plain_select(select) || select->cores->columns == NULL)
+        return false;
+    uint32_t parts = 0;
+    for (const struct sql_core *core = select->cores; core != NULL; core = core->next)
+        if (++parts > MOST_SIDES || !is_part(core, select->cores->columns->count))
+            return false;
+    return true;
 }
 
 bool translate_direct_shape(const struct sql_tree *tree)
@@ -112,15 +173,11 @@ bool translate_direct_shape(const struct sql_tree *tree)
         return false;
     const struct sql_select *select = tree->select;
     const struct sql_core *core = select->cores;
-    if (select->with != NULL || core == NULL || core->next != NULL || select->order != NULL || select->limit != NULL ||
-        select->limit_offset != NULL)
+    if (!is_plain_select(select) || core->next != NULL || !is_plain_core(core, false))
         return false;
-    if (core->distinct || core->is_values || core->from == NULL || core->from->count != 1 || core->having != NULL ||
-        core->windows != NULL || core->columns == NULL)
-        return false;
-    const struct sql_source *source = &core->from->items[0];
-    return source->kind == SQL_SOURCE_TABLE && source->indexed_by.text == NULL && source->arguments == NULL &&
-           kind_of(core) != TRANSLATE_DIRECT_NONE && (core->where == NULL || is_conjunction(core->where));
+    uint8_t kind = kind_of(core);
+    return kind != TRANSLATE_DIRECT_NONE && (is_plain_table(&core->from->items[0]) ||
+                                             (kind == TRANSLATE_DIRECT_AGGREGATES && is_union(&core->from->items[0])));
 }
 
 /* ---- Names. ------------------------------------------------------------------------------------------------------- */
@@ -134,7 +191,23 @@ static bool is_rowid_name(const char *name)
 static bool qualifier_fits(const struct attempt *a, const struct sql_expr *expr)
 {
     const struct sql_name *name = a->source->alias.text != NULL ? &a->source->alias : &a->source->name;
-    return expr->schema.text == NULL && (expr->table.text == NULL || is_named(&expr->table, name->text));
+    return expr->schema.text == NULL &&
+           (expr->table.text == NULL || (name->text != NULL && is_named(&expr->table, name->text)));
+}
+
+/* The subquery's column of that name, which has to be the only one. */
+static bool find_derived(const struct attempt *a, const struct sql_expr *expr, uint32_t *column)
+{
+    uint32_t found = 0;
+    for (uint32_t c = 0; c < a->names->count; c++) {
+        const struct sql_item *item = &a->names->items[c];
+        const struct sql_name *name = item->alias.text != NULL ? &item->alias : &item->expr->name;
+        if (name->text == NULL || !is_named(&expr->name, name->text))
+            continue;
+        *column = c;
+        found++;
+    }
+    return found == 1;
 }
 
 /* False: the table has no such column, or the mirror hasn't got it. */
@@ -142,7 +215,9 @@ static bool find_column(const struct attempt *a, const struct sql_expr *expr, ui
 {
     if (expr->kind != SQL_EXPR_COLUMN || !qualifier_fits(a, expr))
         return false;
-    const struct translate_table *table = a->table;
+    if (a->names != NULL)
+        return find_derived(a, expr, column);
+    const struct translate_table *table = a->sides[0].table;
     for (uint32_t c = 0; c < table->column_count; c++)
         if (!table->columns[c].is_rowid && is_named(&expr->name, table->columns[c].name)) {
             *column = c;
@@ -176,11 +251,18 @@ static bool one_class_of_numbers(const struct translate_column *column, uint8_t 
     }
 }
 
+/* What a side has for a column that was found; NULL: nothing but NULL. */
+static const struct translate_column *column_of(const struct side *side, uint32_t column, uint32_t *number)
+{
+    *number = side->part->columns == NULL ? column : side->part->columns[column];
+    return *number == TRANSLATE_DIRECT_NO_COLUMN ? NULL : &side->table->columns[*number];
+}
+
 /* ---- Outputs. ----------------------------------------------------------------------------------------------------- */
 
 static bool put_column(const struct attempt *a, uint32_t column)
 {
-    const struct translate_column *from = &a->table->columns[column];
+    const struct translate_column *from = &a->sides[0].table->columns[column];
     if (from->absent || (from->flags & TRANSLATE_INVALID_UTF8) != 0)
         return false;
     a->direct->outputs[a->direct->output_count++] =
@@ -192,9 +274,32 @@ static bool put_star(const struct attempt *a, const struct sql_expr *star)
 {
     if (!qualifier_fits(a, star))
         return false;
-    for (uint32_t c = 0; c < a->table->column_count; c++)
-        if (!a->table->columns[c].hidden && !a->table->columns[c].is_rowid && !put_column(a, c))
+    const struct translate_table *table = a->sides[0].table;
+    for (uint32_t c = 0; c < table->column_count; c++)
+        if (!table->columns[c].hidden && !table->columns[c].is_rowid && !put_column(a, c))
             return false;
+    return true;
+}
+
+/* More than a count, of the values of all sides together. */
+static bool takes_numbers(const struct attempt *a, struct translate_direct_output *output)
+{
+    bool extreme = output->function == TRANSLATE_DIRECT_MIN || output->function == TRANSLATE_DIRECT_MAX;
+    for (uint32_t s = 0; s < a->side_count; s++) {
+        uint32_t number;
+        uint8_t class = RHEI_NULL;
+        const struct translate_column *column = column_of(&a->sides[s], output->column, &number);
+        if (column == NULL)
+            continue;
+        if (!one_class_of_numbers(column, &class))
+            return false;
+        /* Which zero an extreme gives, and what infinities sum up to, is left to those who have rules for it. */
+        if ((column->flags & (extreme ? TRANSLATE_NEGATIVE_ZERO : TRANSLATE_INFINITE)) != 0)
+            return false;
+        if (class != RHEI_NULL && output->classes_of != RHEI_NULL && class != output->classes_of)
+            return false;
+        output->classes_of = class != RHEI_NULL ? class : output->classes_of;
+    }
     return true;
 }
 
@@ -204,15 +309,8 @@ static bool put_aggregate(const struct attempt *a, const struct sql_expr *expr)
     if (output.function != TRANSLATE_DIRECT_COUNT_ROWS &&
         !find_column(a, expr->call->arguments->items[0].expr, &output.column))
         return false;
-    if (output.function > TRANSLATE_DIRECT_COUNT) {
-        const struct translate_column *column = &a->table->columns[output.column];
-        bool extreme = output.function == TRANSLATE_DIRECT_MIN || output.function == TRANSLATE_DIRECT_MAX;
-        if (!one_class_of_numbers(column, &output.classes_of))
-            return false;
-        /* Which zero an extreme gives, and what infinities sum up to, is left to those who have rules for it. */
-        if ((column->flags & (extreme ? TRANSLATE_NEGATIVE_ZERO : TRANSLATE_INFINITE)) != 0)
-            return false;
-    }
+    if (output.function > TRANSLATE_DIRECT_COUNT && !takes_numbers(a, &output))
+        return false;
     a->direct->outputs[a->direct->output_count++] = output;
     return true;
 }
@@ -221,7 +319,7 @@ static size_t outputs_at_most(const struct attempt *a, const struct sql_items *i
 {
     size_t count = 0;
     for (uint32_t i = 0; i < items->count; i++)
-        count += items->items[i].expr->kind == SQL_EXPR_STAR ? a->table->column_count : 1;
+        count += items->items[i].expr->kind == SQL_EXPR_STAR ? a->sides[0].table->column_count : 1;
     return count;
 }
 
@@ -236,7 +334,7 @@ static bool put_key(const struct attempt *a, const struct sql_items *group_by)
         return true;
     if (!find_column(a, group_by->items[0].expr, &direct->key))
         return false;
-    const struct translate_column *key = &a->table->columns[direct->key];
+    const struct translate_column *key = &a->sides[0].table->columns[direct->key];
     uint32_t held = key->flags & TRANSLATE_CLASS_MASK & ~(uint32_t)TRANSLATE_HAS_NULL;
     bool binary = key->collation == NULL || base_fold_compare(key->collation, "BINARY") == 0;
     if (held == TRANSLATE_HAS_INTEGER)
@@ -298,17 +396,51 @@ static bool constant_value(const struct attempt *a, const struct sql_expr *expr,
     return true;
 }
 
-static struct translate_direct_range *new_range(const struct attempt *a, const struct sql_expr *expr)
+/* Into every side. */
+static bool put_range(const struct attempt *a, const struct sql_expr *expr, const struct translate_direct_range *range)
 {
-    uint32_t column;
-    uint8_t class;
-    if (a->direct->range_count == TRANSLATE_DIRECT_RANGES || !find_column(a, expr, &column) ||
-        !one_class_of_numbers(&a->table->columns[column], &class) ||
-        a->table->columns[column].affinity == TRANSLATE_AFFINITY_TEXT)
-        return NULL;
-    struct translate_direct_range *range = &a->direct->ranges[a->direct->range_count++];
-    *range = (struct translate_direct_range){.column = column};
-    return range;
+    uint32_t found;
+    if (!find_column(a, expr, &found))
+        return false;
+    for (uint32_t s = 0; s < a->side_count; s++) {
+        struct translate_direct_part *part = a->sides[s].part;
+        uint32_t number;
+        uint8_t class;
+        const struct translate_column *column = column_of(&a->sides[s], found, &number);
+        if (part->range_count == TRANSLATE_DIRECT_RANGES || column == NULL || !one_class_of_numbers(column, &class) ||
+            column->affinity == TRANSLATE_AFFINITY_TEXT)
+            return false;
+        part->ranges[part->range_count] = *range;
+        part->ranges[part->range_count++].column = number;
+    }
+    return true;
+}
+
+static bool holds(uint8_t op, int64_t left, int64_t right)
+{
+    switch (op) {
+    case SQL_OP_EQ:
+        return left == right;
+    case SQL_OP_LT:
+        return left < right;
+    case SQL_OP_LE:
+        return left <= right;
+    case SQL_OP_GT:
+        return left > right;
+    default:
+        return left >= right;
+    }
+}
+
+static bool put_constants(const struct attempt *a, const struct sql_expr *expr)
+{
+    struct rhei_value left, right;
+    if (!constant_value(a, expr->left, &left) || !constant_value(a, expr->right, &right) || left.type != RHEI_INTEGER ||
+        right.type != RHEI_INTEGER)
+        return false;
+    for (uint32_t s = 0; s < a->side_count && !holds(expr->op, left.as.integer, right.as.integer); s++)
+        a->sides[s].part->empty = true;
+    return true;
 }
 
 static bool put_comparison(const struct attempt *a, const struct sql_expr *expr)
@@ -316,37 +448,97 @@ static bool put_comparison(const struct attempt *a, const struct sql_expr *expr)
     bool swapped = expr->left->kind != SQL_EXPR_COLUMN;
     const struct sql_expr *column = swapped ? expr->right : expr->left;
     uint8_t op = swapped ? sql_op_mirrored(expr->op) : expr->op;
+    struct translate_direct_range range = {.above_low = op == SQL_OP_GT, .below_high = op == SQL_OP_LT};
     struct rhei_value value;
-    struct translate_direct_range *range = new_range(a, column);
-    if (range == NULL || !constant_value(a, swapped ? expr->left : expr->right, &value))
+    if (column->kind != SQL_EXPR_COLUMN)
+        return put_constants(a, expr);
+    if (!constant_value(a, swapped ? expr->left : expr->right, &value))
         return false;
     if (op == SQL_OP_EQ || op == SQL_OP_GT || op == SQL_OP_GE)
-        range->low = value;
+        range.low = value;
     if (op == SQL_OP_EQ || op == SQL_OP_LT || op == SQL_OP_LE)
-        range->high = value;
-    range->above_low = op == SQL_OP_GT;
-    range->below_high = op == SQL_OP_LT;
-    return true;
+        range.high = value;
+    return put_range(a, column, &range);
 }
 
 static bool put_ranges(const struct attempt *a, const struct sql_expr *where)
 {
+    struct translate_direct_range range = {.column = 0};
     if (where == NULL)
         return true;
-    if (where->kind == SQL_EXPR_BETWEEN) {
-        struct translate_direct_range *range = new_range(a, where->left);
-        return range != NULL && constant_value(a, where->right, &range->low) &&
-               constant_value(a, where->third, &range->high);
-    }
+    if (where->kind == SQL_EXPR_BETWEEN)
+        return constant_value(a, where->right, &range.low) && constant_value(a, where->third, &range.high) &&
+               put_range(a, where->left, &range);
     if (where->op == SQL_OP_AND)
         return put_ranges(a, where->left) && put_ranges(a, where->right);
     return put_comparison(a, where);
+}
+
+/* ---- Sides. ------------------------------------------------------------------------------------------------------- */
+
+/* False: the table isn't there, or not mirrored. */
+static bool add_side(struct attempt *a, const struct translate_catalog *catalog, const struct sql_source *source,
+                     struct translate_direct_part *part)
+{
+    const struct translate_table *table = catalog->table(catalog->context, source->schema.text, source->name.text);
+    if (table == NULL || !table->mirrored)
+        return false;
+    part->table = table->id;
+    a->sides[a->side_count++] = (struct side){table, part};
+    return true;
+}
+
+/* One SELECT of the subquery: which of the table's columns are its, and its own ranges. */
+static bool put_side(const struct attempt *whole, const struct side *side, const struct sql_core *core)
+{
+    struct attempt a = {.source = &core->from->items[0],
+                        .sides = {{side->table, side->part}},
+                        .side_count = 1,
+                        .parameters = whole->parameters,
+                        .parameter_count = whole->parameter_count,
+                        .direct = whole->direct};
+    uint32_t *columns = side->part->columns;
+    side->part->columns = NULL; /* its WHERE speaks of the table */
+    bool put = put_ranges(&a, core->where);
+    for (uint32_t c = 0; put && c < core->columns->count; c++) {
+        columns[c] = TRANSLATE_DIRECT_NO_COLUMN;
+        put = is_null(core->columns->items[c].expr) || find_column(&a, core->columns->items[c].expr, &columns[c]);
+    }
+    side->part->columns = columns;
+    return put;
+}
+
+/* *put: all of it is understood. */
+static rhei_status put_union(struct attempt *a, const struct translate_catalog *catalog, bool *put,
+                             struct rhei_error *error)
+{
+    const struct sql_core *core = a->source->select->cores;
+    struct translate_direct_part *part = &a->direct->part;
+    a->names = core->columns;
+    *put = false;
+    for (; core != NULL; core = core->next, part = part->next) {
+        part->columns = base_alloc_zero((size_t)core->columns->count + 1, sizeof *part->columns);
+        if (core->next != NULL)
+            part->next = base_alloc_zero(1, sizeof *part->next);
+        if (part->columns == NULL || (core->next != NULL && part->next == NULL))
+            return error_no_memory(error);
+        if (!add_side(a, catalog, &core->from->items[0], part) || !put_side(a, &a->sides[a->side_count - 1], core))
+            return RHEI_OK;
+    }
+    *put = true;
+    return RHEI_OK;
 }
 
 /* ---- The calls. --------------------------------------------------------------------------------------------------- */
 
 void translate_direct_reset(struct translate_direct *direct)
 {
+    for (struct translate_direct_part *part = direct->part.next, *next; part != NULL; part = next) {
+        next = part->next;
+        base_free(part->columns);
+        base_free(part);
+    }
+    base_free(direct->part.columns);
     base_free(direct->outputs);
     *direct = (struct translate_direct){.kind = TRANSLATE_DIRECT_NONE};
 }
@@ -363,18 +555,21 @@ rhei_status translate_direct_make(const struct sql_tree *tree, const struct tran
                         .parameters = parameters,
                         .parameter_count = parameter_count,
                         .direct = direct};
-    a.table = catalog->table(catalog->context, a.source->schema.text, a.source->name.text);
-    if (a.table == NULL || !a.table->mirrored)
-        return RHEI_OK;
-    direct->kind = kind_of(core);
-    direct->table = a.table->id;
-    direct->outputs = base_alloc_zero(outputs_at_most(&a, core->columns) + 1, sizeof *direct->outputs);
-    if (direct->outputs == NULL)
-        return error_no_memory(error);
-    if (!put_key(&a, core->group_by) || !put_outputs(&a, core->columns) || !put_ranges(&a, core->where) ||
-        direct->output_count == 0)
+    bool put = true;
+    rhei_status status = RHEI_OK;
+    if (a.source->kind == SQL_SOURCE_SELECT)
+        status = put_union(&a, catalog, &put, error);
+    else
+        put = add_side(&a, catalog, a.source, &direct->part);
+    if (status == RHEI_OK && put) {
+        direct->kind = kind_of(core);
+        direct->outputs = base_alloc_zero(outputs_at_most(&a, core->columns) + 1, sizeof *direct->outputs);
+        if (direct->outputs == NULL)
+            status = error_no_memory(error);
+    }
+    if (status != RHEI_OK || !put || !put_key(&a, core->group_by) || !put_outputs(&a, core->columns) ||
+        !put_ranges(&a, core->where) || direct->output_count == 0)
         translate_direct_reset(direct);
-    BASE_INVARIANT(direct->range_count <= TRANSLATE_DIRECT_RANGES);
     BASE_INVARIANT(direct->kind == TRANSLATE_DIRECT_NONE || direct->outputs);
-    return RHEI_OK;
+    return status;
 }

@@ -7,6 +7,10 @@
  * of columns (count of rows too) in place of the columns; then also GROUP BY one column of INTEGERs alone or of TEXT alone
  * under BINARY, with that column among the results. A range is a comparison (= < <= > >=, BETWEEN) of a column that
  * has held numbers of one class alone with a number or a parameter bound to one. The order of the rows is left open.
+ *
+ * Aggregates are also taken over a subquery in the place of the table: SELECTs of columns (or NULLs in their place) under
+ * UNION ALL, each over one table within ranges, as questions about the past are made of. There a whole number may be compared with
+ * another one, too.
  */
 #ifndef TRANSLATE_TRANSLATE_DIRECT_H
 #define TRANSLATE_TRANSLATE_DIRECT_H
@@ -36,7 +40,7 @@ struct translate_direct_output {
     uint8_t function; /* enum translate_direct_function */
     uint8_t
         classes_of; /* enum rhei_class of the column's numbers (aggregates other than counts); RHEI_NULL: it has none */
-    uint32_t column; /* in translate_table.columns; of COUNT_ROWS: unset */
+    uint32_t column; /* translate_direct_part.columns says whose; of COUNT_ROWS: unset */
 };
 
 /* Rows whose number in `column` isn't within, or is NULL, don't count. RHEI_NULL: open at that end. */
@@ -47,16 +51,26 @@ struct translate_direct_range {
 };
 
 enum { TRANSLATE_DIRECT_RANGES = 8 };
+#define TRANSLATE_DIRECT_NO_COLUMN UINT32_MAX
+
+/* The rows of one table within all ranges. */
+struct translate_direct_part {
+    uint32_t table; /* translate_table.id */
+    /* The table's column for each of the subquery's, NO_COLUMN: NULL in all rows. NULL: there is none, outputs name the table's. */
+    uint32_t *columns;
+    struct translate_direct_range ranges[TRANSLATE_DIRECT_RANGES];
+    uint32_t range_count;
+    bool empty; /* no row is meant, whatever the ranges say */
+    struct translate_direct_part *next;
+};
 
 struct translate_direct {
     uint8_t kind;      /* enum translate_direct_kind */
-    uint32_t table;    /* translate_table.id */
-    uint32_t key;      /* of GROUPS: the column of GROUP BY */
     uint8_t key_class; /* of GROUPS: RHEI_INTEGER or RHEI_TEXT, the class of its values, NULL aside */
+    uint32_t key;      /* of GROUPS: the column of GROUP BY */
     struct translate_direct_output *outputs;
     uint32_t output_count;
-    struct translate_direct_range ranges[TRANSLATE_DIRECT_RANGES];
-    uint32_t range_count;
+    struct translate_direct_part part; /* the first; more follow it only of AGGREGATES */
 };
 
 /* Could it be such a statement, whatever its tables hold? Costs nanoseconds. */

@@ -351,6 +351,52 @@ static void test_q2_random_statements(void **state)
     }
 }
 
+/* Versions in order and out of it, so that times cut through vectors, lie between them and pass whole segments. */
+static void test_q2_totals_of_the_past(void **state)
+{
+    static const char *const questions[] = {
+        "SELECT count(*), count(i), sum(i), avg(i), min(i), max(i) FROM t%s",
+        "SELECT total(r), sum(r), avg(r), count(s), min(r) FROM t%s x",
+        "SELECT count(*), sum(t.r), sum(t.late) FROM t%s WHERE i >= 40 AND id < 9000"};
+    struct rhei_config config = {.struct_size = sizeof config, .sync_mode = RHEI_SYNC_TEMPORAL};
+    int64_t positions[8];
+    *state = &fixture;
+    fixture_init(&fixture);
+    fixture_open(&fixture, &config);
+    must_execute(fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY, i INTEGER, r REAL, s TEXT)");
+    must_execute(fixture.db,
+                 "WITH RECURSIVE c(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM c WHERE k < 10000) INSERT INTO "
+                 "t SELECT k, nullif(k % 90, 7), CASE WHEN k % 5 THEN k * 0.37 - 900 END, 's' || k FROM c");
+    must_be_built(fixture.db);
+    for (int p = 0; p < 8; p++) {
+        struct rhei_result result = {.struct_size = sizeof result};
+        char sql[200];
+        snprintf(sql, sizeof sql,
+                 p == 4   ? "DELETE FROM t WHERE id %% 9 = %d"
+                 : p == 5 ? "ALTER TABLE t ADD COLUMN late INTEGER"
+                 : p > 5  ? "UPDATE t SET late = id, r = r / 3 WHERE id %% 5 = %d"
+                 : p % 2  ? "UPDATE t SET i = i + 1, r = r * 1.1 WHERE (id * 7919) %% 10 < %d"
+                          : "UPDATE t SET r = -r, i = -i + %d",
+                 p);
+        assert_int_equal(rhei_execute(fixture.db, sql, NULL, &result, NULL), RHEI_OK);
+        assert_int_equal(rhei_sync_now(fixture.db, NULL, NULL), RHEI_OK);
+        must_be_built(fixture.db);
+        positions[p] = result.position;
+    }
+    for (int p = 0; p < 8 * 4; p++)
+        for (size_t q = 0; q < sizeof questions / sizeof questions[0]; q++) {
+            static const int aside[] = {0, -1, -3333, 777};
+            char past[64], sql[300];
+            int64_t at = positions[p / 4] + aside[p % 4];
+            snprintf(past, sizeof past, " AS OF POSITION %lld", (long long)(at < 0 ? 0 : at));
+            snprintf(sql, sizeof sql, questions[q], past); /* NOLINT: the formats are above */
+            must_be_same(sql, NULL);
+        }
+    char *scan = told("SELECT count(*), sum(i) FROM t AS OF POSITION 12000", "mirror scan");
+    assert_string_equal(scan, "totals of 2 columns over 3 tables, 5 ranges");
+    free(scan);
+}
+
 /* Rows that are seen whole before the first is given: ties, integers among REALs, RETURNING. */
 static void test_q5_held_rows_count(void **state)
 {
@@ -396,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q8_the_schema_of_now, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_q1_latest, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_q5_limits_and_early_ends, set_up, fixture_tear_down),
+        cmocka_unit_test_teardown(test_q2_totals_of_the_past, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_q5_held_rows_count, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_q2_random_statements, set_up, fixture_tear_down),
     };

@@ -621,6 +621,24 @@ static void model_rows(const struct model *model, char *text, size_t size)
             len += (size_t)snprintf(text + len, size - len, "i%d|i%" PRId64 "\n", k, model->value[k]);
 }
 
+/* What the rows come to, which no executor is asked for: the same sums. */
+static void model_totals(const struct model *model, char *text, size_t size)
+{
+    int64_t rows = 0, sum = 0, low = INT64_MAX, high = INT64_MIN;
+    for (int k = 0; k < KEYS; k++) {
+        if (!model->there[k])
+            continue;
+        rows++;
+        sum += model->value[k];
+        low = model->value[k] < low ? model->value[k] : low;
+        high = model->value[k] > high ? model->value[k] : high;
+    }
+    if (rows == 0)
+        snprintf(text, size, "i0|n|n|n\n");
+    else
+        snprintf(text, size, "i%" PRId64 "|i%" PRId64 "|i%" PRId64 "|i%" PRId64 "\n", rows, sum, low, high);
+}
+
 /* Cycles come now and then, so that they bring one change, many, and many of one row. */
 static void test_a9_random_changes_against_a_model(void **state)
 {
@@ -649,6 +667,10 @@ static void test_a9_random_changes_against_a_model(void **state)
             continue;
         model_rows(&states[step], rows, sizeof rows);
         snprintf(sql, sizeof sql, "SELECT id, v FROM t AS OF POSITION %" PRId64 " ORDER BY id", positions[step]);
+        must_be(db, sql, NULL, rows);
+        model_totals(&states[step], rows, sizeof rows);
+        snprintf(sql, sizeof sql, "SELECT count(*), sum(v), min(v), max(v) FROM t AS OF POSITION %" PRId64,
+                 positions[step]);
         must_be(db, sql, NULL, rows);
     }
     snprintf(rows, sizeof rows, "i%" PRId64 "\n", versions);
