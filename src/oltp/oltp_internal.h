@@ -532,6 +532,7 @@ struct oltp {
     atomic_uint_fast64_t log_look_written; /* ... at how many to look */
     atomic_uint
         log_full; /* odd: what would add to the log is refused; another number whenever it is closed (oltp_limit.c) */
+    int64_t page_size;                     /* of the file, bytes */
     atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
     int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */
     atomic_int_fast64_t wal_held_since_ns; /* 0: nobody keeps the log from being cut */
@@ -553,6 +554,10 @@ uint64_t oltp_wal_bytes(struct oltp_connection *connection);
 int64_t oltp_wal_look(struct oltp *oltp, struct oltp_connection *connection);
 /* New pages between two checkpoints. */
 unsigned oltp_checkpoint_pages(const struct oltp *oltp);
+/* Pages that a log within its limit can have. */
+uint64_t oltp_wal_most_pages(const struct oltp *oltp);
+/* At how many pages the next checkpoint is due, of a log that has so many now. */
+unsigned oltp_checkpoint_next(const struct oltp *oltp, unsigned pages);
 /* Pages in the log at which the writer is held for the last of a checkpoint, so that it starts anew. */
 unsigned oltp_wal_reset_pages(const struct oltp *oltp);
 void oltp_limit_due(struct oltp *oltp);

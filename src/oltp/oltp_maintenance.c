@@ -52,7 +52,7 @@ static void maintenance_checkpoint(struct oltp *oltp, struct oltp_connection *co
         oltp_writer_release(oltp);
     }
     /* the writer sets it back when it starts the log anew */
-    atomic_store_explicit(&oltp->checkpoint_at, (unsigned)frames + oltp_checkpoint_pages(oltp), memory_order_relaxed);
+    atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_next(oltp, (unsigned)frames), memory_order_relaxed);
 }
 
 static void maintenance_run(void *argument)
@@ -100,7 +100,7 @@ static void maintenance_run(void *argument)
 
 rhei_status oltp_maintenance_start(struct oltp *oltp, struct rhei_error *error)
 {
-    atomic_store(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp));
+    atomic_store(&oltp->checkpoint_at, oltp_checkpoint_next(oltp, 0));
     rhei_status status = base_thread_start(&oltp->maintenance, "rhei-oltp", maintenance_run, oltp, error);
     oltp->maintenance_running = status == RHEI_OK;
     return status;

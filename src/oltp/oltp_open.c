@@ -19,7 +19,7 @@ static int open_wal_committed(void *context, sqlite3 *db, const char *name, int 
     if (oltp->config.log_limit_bytes != 0)
         atomic_fetch_add_explicit(&oltp->log_written, (unsigned)pages - (anew ? 0 : before), memory_order_relaxed);
     if (anew)
-        atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
+        atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_next(oltp, 0), memory_order_relaxed);
     atomic_store_explicit(&oltp->wal_pages, (unsigned)pages, memory_order_relaxed);
     if ((unsigned)pages >= atomic_load_explicit(&oltp->checkpoint_at, memory_order_relaxed))
         oltp_checkpoint_due(oltp);
@@ -70,6 +70,8 @@ static rhei_status open_writer(struct oltp *oltp, struct rhei_error *error)
         status = oltp_query_int(oltp->writer, "PRAGMA foreign_keys", 0, &on, error);
         oltp->foreign_keys = on != 0;
     }
+    if (status == RHEI_OK)
+        status = oltp_query_int(oltp->writer, "PRAGMA main.page_size", 4096, &oltp->page_size, error);
     return status;
 }
 

@@ -5,7 +5,8 @@
  * V1. Below its limit the log's file is left alone: SQLite writes it anew from its beginning, which is cheaper than growing it. It
  *     is made to do so at half of the limit, so that a busy writer stays below it.
  * V2. Above the limit it is cut off as soon as nobody reads from it. While somebody does, one look each WAL_LOOK_MS tries again; the
- *     writer is held for it only when all of the log is in the file already, which takes microseconds.
+ *     writer is held for it only when all of the log is in the file already, which takes microseconds. The first page beyond the
+ *     limit has it looked at: whoever writes no more would leave it as it is.
  * V3. Whoever keeps it from being cut is named, with how long it has been reading, once a minute and in the status.
  */
 #include <inttypes.h>
@@ -18,6 +19,8 @@ enum {
     WAL_WARN_MS = 60000,
     WAL_RESET = 16000, /* frames at which the log is made to start anew at the latest */
     WAL_REST = 1000,   /* frames that a busy writer may add while a checkpoint runs */
+    LOG_HEAD = 32,     /* bytes of the log's file before its first page, */
+    FRAME_HEAD = 24,   /* and before each (SQLite's file format, 4.1) */
 };
 
 uint64_t oltp_wal_bytes(struct oltp_connection *connection)
@@ -88,7 +91,7 @@ static bool wal_truncate(struct oltp *oltp, struct oltp_connection *connection)
     int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     connection->busy_deadline_ns = 0;
     if (rc == SQLITE_OK)
-        atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_pages(oltp), memory_order_relaxed);
+        atomic_store_explicit(&oltp->checkpoint_at, oltp_checkpoint_next(oltp, 0), memory_order_relaxed);
     oltp_writer_release(oltp);
     return rc == SQLITE_OK;
 }
@@ -120,6 +123,18 @@ unsigned oltp_checkpoint_pages(const struct oltp *oltp)
 {
     uint64_t pages = oltp->config.wal_limit_bytes / 4096;
     return pages < 64 ? 64 : pages < OLTP_CHECKPOINT_PAGES ? (unsigned)pages : OLTP_CHECKPOINT_PAGES;
+}
+
+uint64_t oltp_wal_most_pages(const struct oltp *oltp)
+{
+    return (oltp->config.wal_limit_bytes - LOG_HEAD) / ((uint64_t)oltp->page_size + FRAME_HEAD);
+}
+
+unsigned oltp_checkpoint_next(const struct oltp *oltp, unsigned pages)
+{
+    unsigned next = pages + oltp_checkpoint_pages(oltp);
+    uint64_t most = oltp_wal_most_pages(oltp);
+    return pages <= most && next > most ? (unsigned)most + 1 : next;
 }
 
 unsigned oltp_wal_reset_pages(const struct oltp *oltp)

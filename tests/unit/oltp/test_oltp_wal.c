@@ -61,9 +61,50 @@ static void test_a_log_that_started_anew_is_copied_as_early_as_before(void **sta
     test_close(&test);
 }
 
+/* Bytes of the log's file now, as the maintenance sees them. */
+static uint64_t log_bytes(const struct oltp_test *test)
+{
+    base_mutex_lock(&test->oltp->describe_lock);
+    uint64_t bytes = oltp_wal_bytes(test->oltp->describer);
+    base_mutex_unlock(&test->oltp->describe_lock);
+    return bytes;
+}
+
+/* Whatever its pages are like, the first one beyond the limit has the log looked at, also if nobody writes after that. */
+static void test_a11_a_log_beyond_its_limit_is_cut_without_another_write(void **state)
+{
+    static const int sizes[] = {512, 4096, 65536};
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct oltp_test test;
+        struct oltp_config config;
+        char sql[120];
+        test_open(&test);
+        test_shut(&test);
+        test.source = NULL;
+        assert_int_equal(remove(test.path), 0);
+        snprintf(sql, sizeof sql, "PRAGMA page_size = %d; CREATE TABLE t(id INTEGER PRIMARY KEY, b)", sizes[i]);
+        test_shell(&test, sql);
+        test_default_config(&test, &config);
+        config.wal_limit_bytes = 1 << 20;
+        assert_int_equal(capture_open(&config, &test.oltp, NULL), RHEI_OK);
+        uint64_t most = oltp_wal_most_pages(test.oltp), frame = (uint64_t)sizes[i] + 24;
+        assert_true(most * frame + 32 <= config.wal_limit_bytes && (most + 1) * frame + 32 > config.wal_limit_bytes);
+        for (unsigned pages = 0; pages <= most; pages++)
+            assert_in_range(oltp_checkpoint_next(test.oltp, pages), pages + 1, most + 1);
+        snprintf(sql, sizeof sql, "INSERT INTO t(b) VALUES(randomblob(%d))", (int)config.wal_limit_bytes);
+        test_write(&test, sql);
+        int64_t until = base_now_ns() + LIMIT_NS / 2; /* what looks once a minute doesn't count */
+        while (log_bytes(&test) > config.wal_limit_bytes)
+            assert_true(base_now_ns() < until);
+        test_close(&test);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a11_a_log_beyond_its_limit_is_cut_without_another_write),
         cmocka_unit_test(test_a_log_that_started_anew_is_copied_as_early_as_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
