@@ -625,10 +625,20 @@ void engine_history_place(const char *sql, const char *made, struct rhei_error *
         error->sql_offset = at <= made_len && made_len - at <= behind ? (int32_t)(len - (made_len - at)) : -1;
 }
 
+/* Does a word of the text end so? In quotes, too. */
+static bool has_ending(const char *sql, const char *ending)
+{
+    size_t len = strlen(ending);
+    for (const char *at = strcasestr(sql, ending); at != NULL; at = strcasestr(at + len, ending))
+        if (!sql_is_name_byte((unsigned char)at[len]))
+            return true;
+    return false;
+}
+
 bool engine_history_may_be(const char *sql, const char *as_of)
 {
-    return as_of != NULL || strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
-           strcasestr(sql, "position") != NULL || strcasestr(sql, " as of ") != NULL;
+    return as_of != NULL || has_ending(sql, "system_time") || has_ending(sql, "_history") ||
+           has_ending(sql, "position") || strcasestr(sql, " as of ") != NULL;
 }
 
 /* What is kept in the file is for every program that reads it, and the past is in the column store alone. */

@@ -6,6 +6,7 @@
  * none is; NULL is never within.
  */
 #include "mirror_range.h"
+#include "mirror_ascend.h"
 
 #include <math.h>
 #include <string.h>
@@ -160,6 +161,24 @@ static void keep_integers(const int64_t *values, uint32_t rows, const struct mir
     }
 }
 
+/* The same of values that ascend: a run of them is within. */
+static void keep_ascending(const int64_t *values, uint32_t rows, const struct mirror_bounds *bounds, uint64_t *bits)
+{
+    uint32_t from = mirror_ascending_from(values, rows, bounds->low);
+    uint32_t end = bounds->high == INT64_MAX ? rows : mirror_ascending_from(values, rows, bounds->high + 1);
+    for (uint32_t w = 0; w < MIRROR_VECTOR_ROWS / 64; w++) {
+        uint32_t first = w * 64;
+        if (first + 64 <= from || first >= end) {
+            bits[w] = 0;
+            continue;
+        }
+        if (from > first)
+            bits[w] &= UINT64_MAX << (from - first);
+        if (end < first + 64)
+            bits[w] &= (UINT64_C(1) << (end - first)) - 1;
+    }
+}
+
 static void keep_reals(const double *values, uint32_t rows, const struct mirror_bounds *bounds, uint64_t *bits)
 {
     double low = bounds->real_low, high = bounds->real_high;
@@ -224,7 +243,11 @@ static void apply_bounds(const struct mirror_table_view *view, uint32_t segment,
         return;
     }
     *looked = true;
-    if (data.layout == MIRROR_LAYOUT_INTEGER)
+    const int64_t *values;
+    if (data.layout == MIRROR_LAYOUT_INTEGER &&
+        mirror_ascending_rows(view, segment, bounds->column, &values) >= vector * (uint32_t)MIRROR_VECTOR_ROWS + rows)
+        keep_ascending(data.data, rows, bounds, out->bits);
+    else if (data.layout == MIRROR_LAYOUT_INTEGER)
         keep_integers(data.data, rows, bounds, out->bits);
     else if (data.layout == MIRROR_LAYOUT_REAL)
         keep_reals(data.data, rows, bounds, out->bits);

@@ -102,6 +102,12 @@ uint64_t mirror_scan_slots(const struct mirror_scan *scan)
     return scan->slots;
 }
 
+const uint32_t *mirror_scan_segments(const struct mirror_scan *scan, uint32_t *count)
+{
+    *count = scan->segment_count;
+    return scan->segments;
+}
+
 uint64_t mirror_scan_estimate(const struct mirror_scan *scan)
 {
     uint64_t live = mirror_view_row_count(scan->view);
@@ -122,11 +128,12 @@ void mirror_scan_vector(const struct mirror_scan *scan, uint32_t segment, uint32
     batch->skip = slots.live == slots.rows ? NULL : slots.dead;
     if (slots.live == 0 || scan->range_count == 0)
         return;
-    if (!scan->exact) {
-        if (!may_match(scan, segment, vector))
-            batch->count = 0;
+    if (!may_match(scan, segment, vector)) {
+        batch->count = 0;
         return;
     }
+    if (!scan->exact)
+        return;
     struct mirror_rows within;
     bool looked;
     mirror_rows_within(scan->view, segment, vector, scan->bounds, scan->range_count, &within, &looked);
@@ -191,6 +198,19 @@ uint32_t mirror_scan_slot(const struct mirror_scan_batch *batch, uint32_t slot)
     if (batch->skip == NULL)
         return slot < batch->rows ? slot : batch->rows;
     return next_bit(batch->skip, slot, batch->rows, false);
+}
+
+uint32_t mirror_scan_slot_before(const struct mirror_scan_batch *batch, uint32_t slot)
+{
+    while (slot > 0) {
+        uint32_t word = (slot - 1) / 64, behind = slot - word * 64; /* 1..64 slots of the word are before it */
+        uint64_t given = batch->skip == NULL ? UINT64_MAX : ~batch->skip[word];
+        given &= UINT64_MAX >> (64 - behind);
+        if (given != 0)
+            return word * 64 + 63 - (uint32_t)__builtin_clzll(given);
+        slot = word * 64;
+    }
+    return UINT32_MAX;
 }
 
 uint32_t mirror_scan_runs(const struct mirror_scan_batch *batch, struct mirror_slot_run runs[MIRROR_MOST_RUNS])

@@ -33,6 +33,8 @@ void mirror_scan_close(struct mirror_scan **scan);
 
 /* Slots of the segments that may hold such rows: what is read at most, and so what threads are worth. */
 uint64_t mirror_scan_slots(const struct mirror_scan *scan);
+/* Those segments, by their numbers, in order: for who walks by himself. */
+const uint32_t *mirror_scan_segments(const struct mirror_scan *scan, uint32_t *count);
 /* How many rows will probably come, by zones alone; exact without ranges. */
 uint64_t mirror_scan_estimate(const struct mirror_scan *scan);
 
@@ -66,5 +68,7 @@ enum { MIRROR_MOST_RUNS = MIRROR_VECTOR_ROWS / 2 + 1 };
 uint32_t mirror_scan_runs(const struct mirror_scan_batch *batch, struct mirror_slot_run runs[MIRROR_MOST_RUNS]);
 /* The first given slot at or after `slot`; batch->rows: there is none. */
 uint32_t mirror_scan_slot(const struct mirror_scan_batch *batch, uint32_t slot);
+/* The last given slot before `slot`, which is batch->rows at most; UINT32_MAX: there is none. */
+uint32_t mirror_scan_slot_before(const struct mirror_scan_batch *batch, uint32_t slot);
 
 #endif

@@ -38,6 +38,7 @@ struct mirror_column {
     uint32_t counts[5];                /* slots per class, dead ones too: exact once sealed */
     uint32_t live[5];                  /* MIXED: live slots per class but NULL; the writer's */
     uint8_t held;                      /* class bits that the table counts for it; the writer's */
+    _Atomic uint32_t ascending;        /* what is known of its order (mirror_ascend.c) */
     struct mirror_run data_run, classes_run;
     struct mirror_foreign *foreign;      /* where the data of an untouched column come from */
     _Atomic(struct mirror_part *) parts; /* [vectors] what vectors come to (mirror_aggregate.c); NULL: nobody asked */

@@ -8,7 +8,7 @@
 /* Leaves out the first rows that meet the constraints. */
 static void skip_rows(struct table_cursor *cursor, const struct table_wish *wish)
 {
-    if (cursor->sorted != NULL && cursor->sorted != &cursor->listed) { /* no others are among them */
+    if (cursor->sorted != NULL && (cursor->exact || cursor->sorted != &cursor->listed)) { /* no others are among them */
         size_t left = cursor->sorted->count - cursor->at;
         cursor->at += wish->skip < left ? (size_t)wish->skip : left;
         return;
@@ -59,6 +59,7 @@ void mirror_cursor_close(struct table_cursor **slot)
     mirror_hold_end(&cursor->hold);
     mirror_table_order_reset(&cursor->own);
     mirror_table_order_reset(&cursor->listed);
+    base_free(cursor->stretches);
     base_free(cursor->set.values);
     base_arena_reset(&cursor->set.bytes);
     base_free(cursor);

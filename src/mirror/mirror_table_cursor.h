@@ -47,6 +47,12 @@ struct value_set {
     struct base_arena bytes;
 };
 
+/* A segment whose integers ascend: its first one and its last. */
+struct table_stretch {
+    uint32_t segment;
+    int64_t first, last;
+};
+
 struct table_cursor {
     struct table_pin *pin;
     const struct mirror_table_view *view;
@@ -65,6 +71,11 @@ struct table_cursor {
     struct mirror_table_order own, listed;
     size_t at; /* in it, the row to come */
     bool backwards;
+    bool walks; /* the scan's segments are taken as `stretches` has them: vector by vector, perhaps from the last one */
+    uint32_t walked; /* so many vectors */
+    uint32_t stretch_count;
+    struct table_stretch *stretches;
+    size_t stretch_capacity;
     struct column_cache cache[];
 };
 
@@ -75,6 +86,8 @@ bool mirror_cursor_next(struct table_cursor *cursor);
 void mirror_cursor_value(struct table_cursor *cursor, uint32_t column, struct rhei_value *value);
 /* Leaves out so many rows of the scan, whole vectors at a time. */
 void mirror_cursor_skip(struct table_cursor *cursor, uint64_t rows);
+/* The scan's segments are walked as `stretches` has them, or from their end; before the first row. */
+void mirror_cursor_walk(struct table_cursor *cursor, bool backwards);
 
 static inline const struct mirror_column_data *mirror_cursor_column(struct table_cursor *cursor, uint32_t column)
 {

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *  2. Constraints become ranges of numbers, exact where the columns hold numbers alone, else only a choice of vectors; the values of an
- *     IN choose among the scan's rows, or are looked up one by one where the column has a hash.
+ *     IN choose among the scan's rows, or are looked up one by one where the column has a hash. A single number is searched for in each
+ *     segment where the column ascends, and looked for in the vectors of others whose zones have it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "mirror_ascend.h"
+#include "mirror_range.h"
 #include "mirror_table_cursor.h"
 
 enum { MOST_CONSTRAINTS = 16 };
@@ -127,7 +130,7 @@ static bool find_by_hash(struct table_cursor *cursor, const struct table_constra
 {
     if (constraint->op != TABLE_EQ && constraint->op != TABLE_IN)
         return false;
-    struct mirror_lookup *lookup = mirror_lookup_take(&cursor->pin->lookups, cursor->view, constraint->column);
+    struct mirror_lookup *lookup = mirror_lookup_take(cursor->pin->lookups, cursor->view, constraint->column);
     if (lookup == NULL)
         return false;
     cursor->exact = false;
@@ -139,6 +142,80 @@ static bool find_by_hash(struct table_cursor *cursor, const struct table_constra
         cursor->entry = mirror_lookup_first(lookup, cursor->hash);
     }
     return true;
+}
+
+static rhei_status list_place(struct table_cursor *cursor, uint32_t segment, uint32_t slot, struct rhei_error *error)
+{
+    bool room = mirror_table_order_add(&cursor->listed, segment << 16 | slot, NULL);
+    return room ? RHEI_OK : error_no_memory(error);
+}
+
+static rhei_status search_ascending(struct table_cursor *cursor, uint32_t segment, const int64_t *values, uint32_t rows,
+                                    const struct mirror_bounds *bounds, struct rhei_error *error)
+{
+    struct mirror_vector slots;
+    if (values[0] > bounds->high || values[rows - 1] < bounds->low)
+        return RHEI_OK;
+    uint32_t place = mirror_ascending_from(values, rows, bounds->low), slot = place % MIRROR_VECTOR_ROWS;
+    if (values[place] > bounds->high)
+        return RHEI_OK;
+    mirror_view_vector(cursor->view, segment, place / MIRROR_VECTOR_ROWS, &slots);
+    bool dead = slots.dead != NULL && (slots.dead[slot / 64] >> (slot % 64) & 1) != 0;
+    return dead ? RHEI_OK : list_place(cursor, segment, place, error);
+}
+
+static rhei_status search_vectors(struct table_cursor *cursor, uint32_t segment, uint32_t rows,
+                                  const struct mirror_bounds *bounds, uint64_t *looked, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (uint32_t first = 0; first < rows; first += MIRROR_VECTOR_ROWS) {
+        uint32_t vector = first / MIRROR_VECTOR_ROWS;
+        struct mirror_rows within;
+        bool compared;
+        if (mirror_vector_pass(cursor->view, segment, vector, bounds, 1) == MIRROR_PASS_NONE)
+            continue;
+        mirror_rows_within(cursor->view, segment, vector, bounds, 1, &within, &compared);
+        *looked += MIRROR_VECTOR_ROWS;
+        for (uint32_t w = 0; within.count > 0 && w < MIRROR_VECTOR_ROWS / 64; w++)
+            for (uint64_t left = within.bits[w]; left != 0 && status == RHEI_OK; left &= left - 1)
+                status = list_place(cursor, segment, first + w * 64 + (uint32_t)__builtin_ctzll(left), error);
+    }
+    return status;
+}
+
+/* The rows that have this number, of a column that holds no others than numbers; in the order of their places. */
+static rhei_status find_number(struct table_cursor *cursor, const struct table_constraint *constraint,
+                               struct rhei_error *error)
+{
+    enum { SEGMENTS_OF_A_SLOT = 4, SLOTS_OF_A_SEARCH = 8 }; /* what they cost beside a look at a slot */
+    const struct mirror_table_view *view = cursor->view;
+    struct mirror_range range;
+    struct mirror_bounds bounds;
+    struct mirror_hold hold = {NULL};
+    uint32_t count = mirror_view_segment_count(view);
+    uint64_t looked = count / SEGMENTS_OF_A_SLOT + SLOTS_OF_A_SEARCH;
+    rhei_status status = RHEI_OK;
+    range_make(constraint, &range);
+    mirror_bounds_make(&range, &bounds);
+    for (uint32_t segment = 0; segment < count && status == RHEI_OK; segment++) {
+        uint32_t rows = mirror_view_segment_rows(view, segment);
+        const int64_t *values;
+        if (rows == 0 ||
+            (mirror_view_segment_is_remote(view, segment) &&
+             !mirror_view_may_match(view, segment, UINT32_MAX, constraint->column, &range.low, &range.high)))
+            continue;
+        mirror_hold(view, segment, &hold);
+        if (mirror_ascending_rows(view, segment, constraint->column, &values) == rows)
+            status = search_ascending(cursor, segment, values, rows, &bounds, error);
+        else
+            status = search_vectors(cursor, segment, rows, &bounds, &looked, error);
+    }
+    mirror_hold_end(&hold);
+    mirror_lookup_note(&cursor->pin->lookups, view, constraint->column, looked);
+    cursor->sorted = &cursor->listed;
+    cursor->at = 0;
+    cursor->backwards = false;
+    return status;
 }
 
 /* From the smallest value to the largest, if all are numbers. */
@@ -156,8 +233,9 @@ static void find_reset(struct table_cursor *cursor)
 {
     mirror_scan_close(&cursor->scan);
     set_reset(&cursor->set);
-    mirror_table_order_reset(&cursor->listed);
+    cursor->listed.count = 0; /* its memory stays: a join comes again and again */
     cursor->sorted = NULL;
+    cursor->walks = false;
     cursor->in_batch = false;
     cursor->by = NULL;
     cursor->exact = true;
@@ -178,6 +256,10 @@ rhei_status mirror_cursor_find(struct table_cursor *cursor, const struct table_w
         }
         if (find_by_hash(cursor, constraint, &status, error))
             return status;
+        if (constraint->op == TABLE_EQ && is_number(&constraint->value) && holds_numbers(cursor, constraint->column)) {
+            cursor->exact = wish->constraint_count == 1;
+            return find_number(cursor, constraint, error);
+        }
         bool in = constraint->op == TABLE_IN, room = options.range_count < MOST_CONSTRAINTS, range = false;
         if (in && !cursor->set.wanted) {
             status = set_fill(&cursor->set, constraint, error);
@@ -193,7 +275,12 @@ rhei_status mirror_cursor_find(struct table_cursor *cursor, const struct table_w
     options.exact = ranged;
     if (status != RHEI_OK || (cursor->set.wanted && cursor->set.count == 0)) /* none of no values: there is no scan */
         return status;
-    return mirror_scan_open(cursor->view, &options, &cursor->scan, error);
+    status = mirror_scan_open(cursor->view, &options, &cursor->scan, error);
+    for (uint32_t i = 0; status == RHEI_OK && i < wish->constraint_count; i++)
+        if (wish->constraints[i].op == TABLE_EQ || wish->constraints[i].op == TABLE_IN)
+            mirror_lookup_note(&cursor->pin->lookups, cursor->view, wish->constraints[i].column,
+                               mirror_scan_slots(cursor->scan));
+    return status;
 }
 
 static bool meets(const struct rhei_value *value, const struct table_constraint *constraint)

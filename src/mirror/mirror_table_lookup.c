@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *  3. Who asks a third time for single values of one column within a pin is about to join: a hash of the column's values is made then,
- *     once for the pin, so that a join costs its rows and not their product. (The key index knows only the newest, perhaps
- *     unpublished rows, so a snapshot can't be asked by it.)
+ *  3. Who looked at twice as many slots as the table has rows, for single values of one column within a pin, is about to join: a hash of the
+ *     column's values is made then, once for the pin, so that a join costs its rows and not their product. Where values ascend each
+ *     is found by a search, which is worth a few slots, so that joins by a key make none but for very many rows. (The key index knows only the
+ *     newest, perhaps unpublished rows, so a snapshot can't be asked by it.)
  */
 #include "mirror_table_lookup.h"
 
@@ -12,7 +13,7 @@
 #include "base/base_memory.h"
 #include "mirror_scan.h"
 
-enum { SEEKS_BEFORE_HASH = 3 };
+enum { LOOKS_BEFORE_HASH = 2 }; /* at each row */
 
 uint32_t mirror_lookup_hash(const struct rhei_value *value)
 {
@@ -81,24 +82,40 @@ static bool lookup_make(struct mirror_lookup *lookup)
     return made;
 }
 
-struct mirror_lookup *mirror_lookup_take(struct mirror_lookup **all, const struct mirror_table_view *view,
+static struct mirror_lookup *lookup_find(struct mirror_lookup *all, const struct mirror_table_view *view,
                                          uint32_t column)
 {
-    struct mirror_lookup *lookup = *all;
-    while (lookup != NULL && (lookup->view != view || lookup->column != column))
-        lookup = lookup->next;
+    while (all != NULL && (all->view != view || all->column != column))
+        all = all->next;
+    return all;
+}
+
+struct mirror_lookup *mirror_lookup_take(struct mirror_lookup *all, const struct mirror_table_view *view,
+                                         uint32_t column)
+{
+    struct mirror_lookup *lookup = lookup_find(all, view, column);
+    if (lookup == NULL)
+        return NULL;
+    if (lookup->buckets == NULL && !lookup->impossible &&
+        lookup->looked >= LOOKS_BEFORE_HASH * mirror_view_row_count(view))
+        lookup->impossible = !lookup_make(lookup);
+    return lookup->buckets != NULL && !lookup->impossible ? lookup : NULL;
+}
+
+void mirror_lookup_note(struct mirror_lookup **all, const struct mirror_table_view *view, uint32_t column,
+                        uint64_t slots)
+{
+    struct mirror_lookup *lookup = lookup_find(*all, view, column);
     if (lookup == NULL) {
         lookup = base_alloc_zero(1, sizeof *lookup);
         if (lookup == NULL)
-            return NULL;
+            return;
         lookup->view = view;
         lookup->column = column;
         lookup->next = *all;
         *all = lookup;
     }
-    if (lookup->buckets == NULL && !lookup->impossible && ++lookup->seeks >= SEEKS_BEFORE_HASH)
-        lookup->impossible = !lookup_make(lookup);
-    return lookup->buckets != NULL && !lookup->impossible ? lookup : NULL;
+    lookup->looked += slots;
 }
 
 bool mirror_lookup_next(const struct mirror_lookup *lookup, uint32_t *at, uint32_t hash, uint32_t *place)

@@ -11,7 +11,7 @@ struct mirror_lookup {
     struct mirror_lookup *next;
     const struct mirror_table_view *view;
     uint32_t column;
-    uint32_t seeks;
+    uint64_t looked; /* slots that were looked at for single values */
     bool impossible; /* no memory for it */
     uint32_t *buckets, *chain;
     uint32_t mask, count;
@@ -21,9 +21,12 @@ struct mirror_lookup {
 
 /* Equal values have equal hashes, whatever their class of number. */
 uint32_t mirror_lookup_hash(const struct rhei_value *value);
-/* The column's hash, once it pays, kept in *all; NULL: not yet, or never. */
-struct mirror_lookup *mirror_lookup_take(struct mirror_lookup **all, const struct mirror_table_view *view,
+/* The column's hash, once it pays; NULL: not yet, or never. */
+struct mirror_lookup *mirror_lookup_take(struct mirror_lookup *all, const struct mirror_table_view *view,
                                          uint32_t column);
+/* Somebody looks at so many slots, because there is none; kept in *all. */
+void mirror_lookup_note(struct mirror_lookup **all, const struct mirror_table_view *view, uint32_t column,
+                        uint64_t slots);
 static inline uint32_t mirror_lookup_first(const struct mirror_lookup *lookup, uint32_t hash)
 {
     return lookup->buckets[hash & lookup->mask];

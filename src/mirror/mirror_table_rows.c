@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of a cursor, one after the other, from wherever they come. */
+#include "mirror_ascend.h"
 #include "mirror_range.h"
 #include "mirror_table_cursor.h"
 
@@ -112,6 +113,51 @@ static void values_of_zone(const struct table_cursor *cursor, uint32_t *from, ui
     *end = low > high ? *from : values_before(set, &most, true);
 }
 
+/* Of values that ascend in the vector: the rows that have one of those from..end. They are numbers. */
+static void keep_listed(const struct table_cursor *cursor, const int64_t *values, uint32_t from, uint32_t end,
+                        uint64_t bits[MIRROR_SCAN_WORDS])
+{
+    const struct value_set *set = &cursor->set;
+    for (uint32_t w = 0; w < MIRROR_SCAN_WORDS; w++)
+        bits[w] = 0;
+    for (uint32_t i = from; i < end; i++) {
+        struct mirror_range range = {.column = set->column, .low = set->values[i], .high = set->values[i]};
+        struct mirror_bounds bounds;
+        mirror_bounds_make(&range, &bounds);
+        uint32_t slot = mirror_ascending_from(values, cursor->batch.rows, bounds.low);
+        if (slot < cursor->batch.rows && values[slot] <= bounds.high)
+            bits[slot / 64] |= UINT64_C(1) << (slot % 64);
+    }
+}
+
+/* The rows of the batch's vector that may have one of the values from..end, all of them numbers. */
+static void rows_listed(const struct table_cursor *cursor, uint32_t from, uint32_t end,
+                        uint64_t bits[MIRROR_SCAN_WORDS])
+{
+    enum { MOST_SEARCHED = MIRROR_VECTOR_ROWS / 16 }; /* more are dearer than a look at each row */
+    const struct mirror_scan_batch *batch = &cursor->batch;
+    const struct value_set *set = &cursor->set;
+    uint32_t first = batch->vector * (uint32_t)MIRROR_VECTOR_ROWS;
+    const int64_t *values = NULL;
+    struct mirror_hold hold = {NULL};
+    mirror_hold(cursor->view, batch->segment, &hold);
+    bool search = end - from <= MOST_SEARCHED &&
+                  mirror_ascending_rows(cursor->view, batch->segment, set->column, &values) >= first + batch->rows;
+    if (search)
+        keep_listed(cursor, values + first, from, end, bits);
+    mirror_hold_end(&hold);
+    if (search)
+        return;
+    const struct mirror_range range = {.column = set->column, .low = set->values[from], .high = set->values[end - 1]};
+    struct mirror_bounds bounds;
+    struct mirror_rows within;
+    bool looked;
+    mirror_bounds_make(&range, &bounds);
+    mirror_rows_within(cursor->view, batch->segment, batch->vector, &bounds, 1, &within, &looked);
+    for (uint32_t w = 0; w < MIRROR_SCAN_WORDS; w++)
+        bits[w] = within.bits[w];
+}
+
 /* Takes from the batch at hand what is outside of the values that its zone leaves; false: nothing is left. */
 static bool narrow(struct table_cursor *cursor)
 {
@@ -121,16 +167,12 @@ static bool narrow(struct table_cursor *cursor)
     values_of_zone(cursor, &from, &end);
     if (from == end)
         return false;
-    const struct mirror_range range = {.column = set->column, .low = set->values[from], .high = set->values[end - 1]};
-    if (!cursor->exact || range.low.type > RHEI_REAL || range.high.type > RHEI_REAL)
+    if (!cursor->exact || set->values[from].type > RHEI_REAL || set->values[end - 1].type > RHEI_REAL)
         return true;
-    struct mirror_bounds bounds;
-    struct mirror_rows within;
-    bool looked;
-    mirror_bounds_make(&range, &bounds);
-    mirror_rows_within(cursor->view, batch->segment, batch->vector, &bounds, 1, &within, &looked);
+    uint64_t bits[MIRROR_SCAN_WORDS];
+    rows_listed(cursor, from, end, bits);
     for (uint32_t w = 0; w < MIRROR_SCAN_WORDS; w++)
-        batch->own[w] = ~within.bits[w] | (batch->skip == NULL ? 0 : batch->skip[w]);
+        batch->own[w] = ~bits[w] | (batch->skip == NULL ? 0 : batch->skip[w]);
     batch->skip = batch->own;
     return mirror_scan_slot(batch, 0) < batch->rows;
 }
@@ -162,6 +204,48 @@ static bool next_of_set(struct table_cursor *cursor)
 
 /* ---- Any rows. ---------------------------------------------------------------------------------------------------- */
 
+void mirror_cursor_walk(struct table_cursor *cursor, bool backwards)
+{
+    BASE_INVARIANT(cursor->scan != NULL && !cursor->in_batch);
+    cursor->walks = true;
+    cursor->walked = 0;
+    cursor->backwards = backwards;
+}
+
+static bool walk_on(struct table_cursor *cursor)
+{
+    uint32_t all = cursor->stretch_count * (uint32_t)MIRROR_SEGMENT_VECTORS;
+    while (cursor->walked < all) {
+        uint32_t at = cursor->backwards ? all - 1 - cursor->walked : cursor->walked;
+        uint32_t segment = cursor->stretches[at / MIRROR_SEGMENT_VECTORS].segment, vector = at % MIRROR_SEGMENT_VECTORS;
+        cursor->walked++;
+        mirror_scan_vector(cursor->scan, segment, vector, &cursor->batch);
+        if (cursor->batch.count > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool next_batch(struct table_cursor *cursor)
+{
+    cursor->in_batch =
+        cursor->scan != NULL && (cursor->walks ? walk_on(cursor) : mirror_scan_next(cursor->scan, &cursor->batch));
+    cursor->batch_number++; /* also at the end: what the last call looked at in vain is in `batch` */
+    return cursor->in_batch;
+}
+
+/* The next row of the batch, or its first one. */
+static bool next_slot(struct table_cursor *cursor, bool first)
+{
+    const struct mirror_scan_batch *batch = &cursor->batch;
+    if (cursor->walks && cursor->backwards) {
+        cursor->slot = mirror_scan_slot_before(batch, first ? batch->rows : cursor->slot);
+        return cursor->slot != UINT32_MAX;
+    }
+    cursor->slot = mirror_scan_slot(batch, first ? 0 : cursor->slot + 1);
+    return cursor->slot < batch->rows;
+}
+
 bool mirror_cursor_next(struct table_cursor *cursor)
 {
     if (cursor->sorted != NULL)
@@ -170,31 +254,21 @@ bool mirror_cursor_next(struct table_cursor *cursor)
         return next_by_lookup(cursor);
     if (cursor->set.wanted)
         return next_of_set(cursor);
-    if (cursor->in_batch) {
-        cursor->slot = mirror_scan_slot(&cursor->batch, cursor->slot + 1);
-        if (cursor->slot < cursor->batch.rows)
-            return true;
-    }
-    cursor->in_batch = cursor->scan != NULL && mirror_scan_next(cursor->scan, &cursor->batch);
-    cursor->batch_number++; /* also at the end: what the last call looked at in vain is in `batch` */
-    if (!cursor->in_batch)
-        return false;
-    cursor->slot = mirror_scan_slot(&cursor->batch, 0);
-    return true;
+    if (cursor->in_batch && next_slot(cursor, false))
+        return true;
+    return next_batch(cursor) && next_slot(cursor, true);
 }
 
 void mirror_cursor_skip(struct table_cursor *cursor, uint64_t rows)
 {
     BASE_INVARIANT(cursor->exact && !cursor->in_batch);
-    while (rows > 0 && cursor->scan != NULL && mirror_scan_next(cursor->scan, &cursor->batch)) {
-        cursor->batch_number++;
+    while (rows > 0 && next_batch(cursor)) {
         if (cursor->batch.count <= rows) {
             rows -= cursor->batch.count;
+            cursor->in_batch = false;
             continue;
         }
-        cursor->in_batch = true; /* at the last row that is left out */
-        for (cursor->slot = mirror_scan_slot(&cursor->batch, 0); rows > 1; rows--)
-            cursor->slot = mirror_scan_slot(&cursor->batch, cursor->slot + 1);
-        return;
+        for (bool first = true; rows > 0; rows--, first = false) /* to the last row that is left out */
+            (void)next_slot(cursor, first);
     }
 }

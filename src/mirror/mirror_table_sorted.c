@@ -1,17 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *  4. An order is looked for before it is made: rows that were appended by it lie in it, and one pass over their keys proves that. Of all rows
- *     it is found once for the pin.
+ *  4. An order is looked for before it is made: rows that were appended by it lie in it. Where the segments that are scanned ascend and none meets
+ *     another, they are walked, from either end; else one pass over the keys proves it. Of all rows it is found once for the pin.
  *  5. Who wants only the first few rows gets the best of one pass, in which vectors whose zones say that they have no better ones are left out.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "mirror_ascend.h"
 #include "mirror_table_cursor.h"
 
 /* Rows that are chosen by a heap; more are sorted with all others. And how often, before all rows are put in order for the pin. */
 enum { MOST_FIRST_ROWS = 4096, MOST_FIRST_TIMES = 2 };
+
+/* ---- Segments. ---------------------------------------------------------------------------------------------------- */
+
+static int compare_stretches(const void *left, const void *right)
+{
+    const struct table_stretch *a = left, *b = right;
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+/*
+ * Puts the segments of the scan into the order of their values, which loaders beside each other don't number them in. False: one of them
+ * doesn't ascend, or two meet. One that somebody may take from memory again isn't read for that alone.
+ */
+static bool stretches_make(struct table_cursor *cursor, uint32_t column)
+{
+    const struct mirror_table_view *view = cursor->view;
+    uint32_t count;
+    const uint32_t *segments = mirror_scan_segments(cursor->scan, &count);
+    void *stretches = cursor->stretches;
+    bool room = base_grow(&stretches, &cursor->stretch_capacity, (size_t)count + 1, sizeof *cursor->stretches);
+    bool in_order = room;
+    cursor->stretches = stretches;
+    cursor->stretch_count = count;
+    for (uint32_t i = 0; room && i < count; i++) {
+        const int64_t *values;
+        uint32_t rows = mirror_view_segment_rows(view, segments[i]);
+        if (mirror_view_segment_is_remote(view, segments[i]) ||
+            mirror_ascending_rows(view, segments[i], column, &values) != rows)
+            return false;
+        cursor->stretches[i] = (struct table_stretch){segments[i], values[0], values[rows - 1]};
+        in_order = in_order && (i == 0 || cursor->stretches[i - 1].first < values[0]);
+    }
+    if (room && !in_order)
+        qsort(cursor->stretches, count, sizeof *cursor->stretches, compare_stretches);
+    for (uint32_t i = 1; room && i < count; i++)
+        if (cursor->stretches[i - 1].last >= cursor->stretches[i].first)
+            return false;
+    return room;
+}
+
+/* ---- Keys. -------------------------------------------------------------------------------------------------------- */
 
 static void values_of(struct table_cursor *cursor, const uint32_t *columns, uint32_t count, struct rhei_value *values)
 {
@@ -121,17 +164,32 @@ static bool is_given(const struct mirror_scan_batch *batch, uint32_t slot)
     return batch->skip == NULL || (batch->skip[slot / 64] >> (slot % 64) & 1) == 0;
 }
 
+/* Than the worst of those that are kept. */
+static bool is_better(const struct mirror_table_order *own, const struct table_order *order,
+                      const struct rhei_value *values)
+{
+    int by = mirror_table_order_compare(values, &own->keys[0], order->column_count);
+    return order->descending ? by > 0 : by < 0;
+}
+
 static bool first_of_vector(struct table_cursor *cursor, const struct table_wish *wish, size_t most)
 {
     struct rhei_value values[TABLE_MOST_ORDER];
     const struct mirror_scan_batch *batch = &cursor->batch;
     const struct table_order *order = wish->order;
+    const int64_t *all;
     bool room = true;
+    /* none that comes behind a row that is no better is better itself */
+    bool ascends = most > 0 && !mirror_view_segment_is_remote(cursor->view, batch->segment) &&
+                   mirror_ascending_rows(cursor->view, batch->segment, order->columns[0], &all) >=
+                       batch->vector * (uint32_t)MIRROR_VECTOR_ROWS + batch->rows;
     for (uint32_t i = 0; room && i < batch->rows; i++) {
         cursor->slot = order->descending ? batch->rows - 1 - i : i;
         if (!is_given(batch, cursor->slot))
             continue;
         values_of(cursor, order->columns, order->column_count, values);
+        if (ascends && cursor->own.count == most && !is_better(&cursor->own, order, values))
+            break;
         room = mirror_table_order_best(&cursor->own, most, order->descending, mirror_cursor_place(cursor), values);
     }
     return room;
@@ -171,8 +229,13 @@ rhei_status mirror_cursor_sort(struct table_cursor *cursor, const struct table_w
     struct kept_order *kept = NULL;
     bool as_they_lie = false, all = wish->constraint_count == 0;
     BASE_INVARIANT(wish->order->column_count <= TABLE_MOST_ORDER);
-    bool first = wants_first(cursor, wish);
-    rhei_status status = first || !all ? mirror_cursor_find(cursor, wish, error) : RHEI_OK;
+    rhei_status status = mirror_cursor_find(cursor, wish, error);
+    if (status == RHEI_OK && wish->order->column_count == 1 && cursor->scan != NULL && !cursor->set.wanted &&
+        stretches_make(cursor, wish->order->columns[0])) {
+        mirror_cursor_walk(cursor, wish->order->descending);
+        return RHEI_OK;
+    }
+    bool first = status == RHEI_OK && wants_first(cursor, wish);
     first = first && status == RHEI_OK && cursor->exact && cursor->scan != NULL && !cursor->set.wanted;
     if (status == RHEI_OK && first)
         status = first_rows(cursor, wish, error);

@@ -399,6 +399,147 @@ static void test_rows_that_are_left_out(void **state)
     }
 }
 
+/* ---- Segments that are walked. ------------------------------------------------------------------------------------- */
+
+enum { WALKED = 250000, GAP = 3, PIECE = 5000 };
+static const uint32_t walked_table = (uint32_t)FAR << TABLE_SOURCE_SHIFT | 4;
+
+/*
+ * Two loaders side by side, whose segments are numbered as they came; keys are GAP apart. Some rows die, also at the ends of
+ * segments and vectors. `moved`: and some are changed, so that they lie behind all others.
+ */
+static void fill_walked(struct fixture *f, struct model_table *model, bool moved)
+{
+    struct mirror_build *build = NULL;
+    struct model_batch batch;
+    struct rhei_value row[2];
+    model_init(model, walked_table, 2, 1, true);
+    model_batch_init(&batch, walked_table, 2, PIECE);
+    assert_int_equal(mirror_build_begin(f->mirror, &model->definition, 2, &build, NULL), RHEI_OK);
+    for (int64_t piece = 0; piece < WALKED / 2 / PIECE; piece++) {
+        for (uint32_t loader = 0; loader < 2; loader++) {
+            for (int64_t i = 0; i < PIECE; i++) {
+                row[0] = row[1] = model_integer(GAP * ((1 - loader) * (WALKED / 2) + piece * PIECE + i));
+                model_batch_add(&batch, CHANGE_UPSERT, row);
+            }
+            assert_int_equal(mirror_build_append(build, loader, &batch.batch, NULL), RHEI_OK);
+            batch.batch.row_count = 0;
+        }
+    }
+    assert_int_equal(mirror_build_attach(&build, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish_source(f->mirror, FAR, 2, NULL), RHEI_OK);
+    static const int64_t ends[] = {0, 1, 2047, 2048, 65535, 65536, WALKED / 2 - 1, WALKED / 2, WALKED - 1};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        row[0] = row[1] = model_integer(GAP * ends[i]);
+        model_batch_add(&batch, CHANGE_DELETE, row);
+    }
+    for (int64_t i = 10000; i < 14000; i++) { /* vectors without any row */
+        row[0] = row[1] = model_integer(GAP * i);
+        model_batch_add(&batch, CHANGE_DELETE, row);
+    }
+    assert_int_equal(mirror_apply(f->mirror, &batch.batch, NULL, NULL), RHEI_OK);
+    batch.batch.row_count = 0;
+    for (int64_t i = 0; moved && i < 3000; i++) {
+        row[0] = model_integer(GAP * (20000 + i * 37 % 200000));
+        row[1] = model_integer(-1);
+        model_batch_add(&batch, CHANGE_UPSERT, row);
+    }
+    assert_int_equal(mirror_apply(f->mirror, &batch.batch, NULL, NULL), RHEI_OK);
+    assert_int_equal(mirror_publish_source(f->mirror, FAR, 3, NULL), RHEI_OK);
+    model_batch_reset(&batch);
+}
+
+static bool lives(int64_t at)
+{
+    return at > 1 && at != 2047 && at != 2048 && at != 65535 && at != 65536 && at != WALKED / 2 - 1 &&
+           at != WALKED / 2 && at < WALKED - 1 && (at < 10000 || at >= 14000);
+}
+
+/* The keys from `low` to `high`, from either end, behind so many of them: one after the other, up to `most`. */
+static void expect_walk(struct fixture *f, struct table_cursor *cursor, int64_t low, int64_t high, bool descending,
+                        uint64_t skip, uint64_t most)
+{
+    const uint32_t key = 0;
+    const struct table_order order = {&key, 1, descending};
+    const struct table_constraint ends[2] = {
+        {.column = 0, .op = TABLE_GE, .classes = any_class, .value = model_integer(low)},
+        {.column = 0, .op = TABLE_LE, .classes = any_class, .value = model_integer(high)}};
+    bool all = low == INT64_MIN && high == INT64_MAX;
+    const struct table_wish wish = {ends, all ? 0 : 2, &order, skip, most};
+    assert_int_equal(f->reader->ops->seek(cursor, &wish, NULL), RHEI_OK);
+    int64_t at = descending ? WALKED - 1 : 0;
+    for (uint64_t given = 0; given < most; given++) {
+        for (;; at += descending ? -1 : 1) {
+            bool wanted = at >= 0 && at < WALKED && lives(at) && GAP * at >= low && GAP * at <= high;
+            if (at < 0 || at >= WALKED || (wanted && skip == 0))
+                break;
+            skip -= wanted;
+        }
+        if (at < 0 || at >= WALKED) {
+            assert_false(f->reader->ops->next(cursor));
+            return;
+        }
+        struct rhei_value value;
+        assert_true(f->reader->ops->next(cursor));
+        f->reader->ops->value(cursor, 0, &value);
+        assert_true(value.as.integer == GAP * at);
+        at += descending ? -1 : 1;
+    }
+}
+
+/* By a search where it is there, and none where it isn't, was, or lies between two. */
+static void expect_keys(struct fixture *f, struct table_cursor *cursor, struct model_random *random)
+{
+    for (int i = 0; i < 300; i++) {
+        int64_t key = (int64_t)model_below(random, GAP * WALKED + 20) - 10, at = key / GAP;
+        bool there = key >= 0 && key % GAP == 0 && at < WALKED && lives(at);
+        struct table_constraint constraint = {.column = 0,
+                                              .op = TABLE_EQ,
+                                              .classes = any_class,
+                                              .value = i % 2 ? model_integer(key)
+                                                             : model_real((double)key + (i % 4 ? 0 : 0.5))};
+        there = there && (i % 2 != 0 || i % 4 != 0);
+        const struct table_wish wish = {&constraint, 1, NULL, model_below(random, 4) == 0, TABLE_ALL_ROWS};
+        struct rhei_value value;
+        assert_int_equal(f->reader->ops->seek(cursor, &wish, NULL), RHEI_OK);
+        assert_int_equal(f->reader->ops->next(cursor), there && wish.skip == 0);
+        if (there && wish.skip == 0) {
+            f->reader->ops->value(cursor, 0, &value);
+            assert_true(value.as.integer == key);
+            assert_false(f->reader->ops->next(cursor));
+        }
+    }
+}
+
+static void test_segments_are_walked_from_either_end(void **state)
+{
+    struct fixture *f = *state;
+    struct model_random random = {41};
+    for (int moved = 0; moved < 2; moved++) {
+        struct model_table model;
+        fill_walked(f, &model, moved != 0);
+        struct table_pin *pin = must_pin(f);
+        struct table_cursor *cursor = NULL;
+        assert_int_equal(f->reader->ops->open(pin, walked_table, &cursor, NULL), RHEI_OK);
+        for (int descending = 0; descending < 2; descending++) {
+            expect_walk(f, cursor, INT64_MIN, INT64_MAX, descending != 0, 0, TABLE_ALL_ROWS);
+            for (int i = 0; i < 40; i++) {
+                int64_t low = (int64_t)model_below(&random, GAP * WALKED), few = GAP * 3000;
+                int64_t high = low + (int64_t)model_below(&random, model_below(&random, 2) ? GAP * WALKED : 3000);
+                bool all = model_below(&random, 4) == 0;
+                expect_walk(f, cursor, all ? INT64_MIN : low, all ? INT64_MAX : high, descending != 0,
+                            model_below(&random, all ? WALKED + 10 : (uint64_t)few), 1 + model_below(&random, 50));
+            }
+        }
+        expect_keys(f, cursor, &random);
+        f->reader->ops->close(&cursor);
+        f->reader->ops->unpin(&pin);
+        mirror_drop(f->mirror, walked_table);
+        assert_int_equal(mirror_publish_source(f->mirror, FAR, 4, NULL), RHEI_OK);
+        model_reset(&model);
+    }
+}
+
 /* A constraint that isn't about all that the column holds takes nothing away. */
 static void test_a_constraint_of_other_classes_is_left_out(void **state)
 {
@@ -487,6 +628,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rows_come_in_the_order_that_is_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_that_have_one_of_some_values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rows_that_are_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_segments_are_walked_from_either_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_constraint_of_other_classes_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_pin_shows_its_state_whatever_happens, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_memory_it_says_so, setup, teardown),
