@@ -9,7 +9,7 @@
 
 #include "bench_rhei.h"
 
-enum { FOLLOWED = 200, AWAY = 400 }; /* batches */
+enum { FOLLOWED = 200, AWAY = 1000 }; /* batches */
 
 static void add(struct bench *bench, const char *name, const char *unit, struct samples *samples, const char *peer,
                 struct samples *peer_samples, struct samples *ratio, const char *text, double target,
@@ -53,6 +53,19 @@ static double size_of(const char *path)
     return stat(path, &facts) == 0 ? (double)facts.st_size / 1e6 : 0;
 }
 
+/* The file has everything then: the write-ahead log's copier may be at it just now. */
+static void empty_wal(rhei_db *db, const char *path)
+{
+    const struct timespec moment = {.tv_nsec = 5000000};
+    char wal[300];
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    bench_execute(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+    while (size_of(wal) > 0) {
+        nanosleep(&moment, NULL);
+        bench_execute(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+}
+
 static void beside_a_mirror(struct bench *bench)
 {
     struct samples rates[2] = {{.count = 0}}, ratio = {0};
@@ -90,7 +103,7 @@ static void without_a_mirror(struct bench *bench)
             rate[on] = bench_write(db, AWAY);
             if (on)
                 await_moved(db);
-            bench_execute(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+            empty_wal(db, path);
             bytes[on] = size_of(path);
             double start = bench_now_s();
             bench_sync(db);
@@ -105,7 +118,7 @@ static void without_a_mirror(struct bench *bench)
         samples_add(&sync, caught[1] / caught[0]);
     }
     add(bench, "rows written, the mirror is away, buffer on", "/s", &rates[1], "buffer off", &rates[0], &ratio,
-        ">= 0.3", 0.3, AT_LEAST);
+        ">= 0.6", 0.6, AT_LEAST);
     add(bench, "database file then", "MB", &sizes[1], "buffer off", &sizes[0], &size, "<= 0.8", 0.8, AT_MOST);
     add(bench, "changes that the mirror catches up with then", "/s", &syncs[1], "from the log", &syncs[0], &sync,
         ">= 0.3", 0.3, AT_LEAST);

@@ -8,7 +8,7 @@
  * P3. What another live engine has not applied, or a live consumer not acknowledged, stays; one that was not seen for five minutes is dead. The log's limit is
  *     stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
  * P4. Where nearly all of the log goes its table is emptied, and the few rows that stay are put back as they were, in the same transaction:
- *     so a page costs what otherwise five rows cost. Cycles know how large the log is, so the writer isn't held for long.
+ *     so a page costs what otherwise five rows cost. Who read the log knows how large it is, so the writer isn't held for long.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,9 +22,19 @@ enum {
     PRUNE_TELL_MS = 1000,
     EMPTY_LEAST = 1000, /* rows that go */
     EMPTY_BYTES = 64 << 20,
-    KEPT_ROWS = 100, /* that stay */
-    KEPT_VALUES = 4096,
-    KEPT_BYTES = 1 << 20
+    KEPT_ROWS = 100, /* that stay, at most, */
+    KEPT_PART = 16,  /* or a part of those that go, where those are so many times as many */
+    KEPT_MOST = 4096,
+    KEPT_BYTES = 2 << 20
+};
+
+/* What a call takes out. `asker` (may be NULL): the source that it is for, which may know how large the log is. */
+struct prune {
+    struct oltp *oltp;
+    struct capture_source *asker;
+    int64_t position;
+    bool force;
+    uint64_t *pruned;
 };
 
 /* ---- Statements that are kept: compiling them would be most of what a small cycle costs. ------------------------- */
@@ -113,7 +123,8 @@ static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
 /* ---- Emptying the log (P4), with the writer held, in its transaction. -------------------------------------------- */
 
 struct kept_rows {
-    sqlite3_value *values[KEPT_VALUES];
+    sqlite3_value **values;
+    size_t capacity;
     int columns, count;
 };
 
@@ -121,10 +132,26 @@ static void kept_free(struct kept_rows *kept)
 {
     for (int i = 0; i < kept->count; i++)
         sqlite3_value_free(kept->values[i]);
-    kept->count = 0;
+    base_free(kept->values);
 }
 
-/* The rows beyond `to`; *all: there weren't too many, nor too large ones. */
+/* The statement's row; *bytes grows by its texts and BLOBs. SQLite's code. */
+static int kept_add(struct kept_rows *kept, sqlite3_stmt *stmt, size_t *bytes)
+{
+    size_t count = (size_t)kept->count + (size_t)kept->columns;
+    if (!base_grow((void **)&kept->values, &kept->capacity, count, sizeof *kept->values))
+        return SQLITE_NOMEM;
+    for (int i = 0; i < kept->columns; i++) {
+        sqlite3_value *value = sqlite3_value_dup(sqlite3_column_value(stmt, i));
+        if (value == NULL)
+            return SQLITE_NOMEM;
+        *bytes += sqlite3_value_type(value) >= SQLITE3_TEXT ? (size_t)sqlite3_value_bytes(value) : 0;
+        kept->values[kept->count++] = value;
+    }
+    return SQLITE_OK;
+}
+
+/* The rows beyond `to`; *all: they weren't too large. */
 static rhei_status kept_read(struct oltp *oltp, int64_t to, struct kept_rows *kept, bool *all, struct rhei_error *error)
 {
     sqlite3_stmt *stmt = NULL;
@@ -135,17 +162,8 @@ static rhei_status kept_read(struct oltp *oltp, int64_t to, struct kept_rows *ke
     kept->columns = rc == SQLITE_OK ? sqlite3_column_count(stmt) : 0;
     *all = rc == SQLITE_OK;
     while (rc == SQLITE_OK && *all && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        rc = SQLITE_OK;
-        *all = kept->count + kept->columns <= KEPT_VALUES && bytes <= KEPT_BYTES;
-        for (int i = 0; i < kept->columns && *all && rc == SQLITE_OK; i++) {
-            sqlite3_value *value = sqlite3_value_dup(sqlite3_column_value(stmt, i));
-            if (value == NULL) {
-                rc = SQLITE_NOMEM;
-                break;
-            }
-            bytes += sqlite3_value_type(value) >= SQLITE3_TEXT ? (size_t)sqlite3_value_bytes(value) : 0;
-            kept->values[kept->count++] = value;
-        }
+        rc = kept_add(kept, stmt, &bytes);
+        *all = bytes <= KEPT_BYTES;
     }
     rhei_status status =
         rc == SQLITE_OK || rc == SQLITE_DONE ? RHEI_OK : oltp_sqlite_error(oltp->writer, rc, NULL, error);
@@ -179,8 +197,7 @@ static rhei_status kept_write(struct oltp *oltp, const struct kept_rows *kept, s
 /* All rows up to `to` at once; *done: it was worth that, and they are gone. */
 static rhei_status prune_empty(struct oltp *oltp, int64_t to, uint64_t *pruned, bool *done, struct rhei_error *error)
 {
-    struct kept_rows kept;
-    kept.count = 0;
+    struct kept_rows kept = {0};
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db);
     rhei_status status = kept_read(oltp, to, &kept, done, error);
     if (status == RHEI_OK && *done) {
@@ -197,42 +214,50 @@ static rhei_status prune_empty(struct oltp *oltp, int64_t to, uint64_t *pruned, 
     return status;
 }
 
-/* Whether nearly all of the log goes, and cycles know how large it is. */
-static bool prune_may_empty(const struct oltp *oltp, int64_t first, int64_t to, int64_t last)
+/* Whether that source knows how large the log is from `first` on, and it is small enough to be emptied at once. */
+static bool prune_knows_size(const struct capture_source *source, int64_t first)
 {
-    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
-    return source != NULL && !oltp->writer->utf16 && to - first >= EMPTY_LEAST && last - to <= KEPT_ROWS &&
-           atomic_load(&source->read_bytes) <= EMPTY_BYTES &&
+    return source != NULL && atomic_load(&source->read_bytes) <= EMPTY_BYTES &&
            atomic_load(&source->read_from) <= first; /* the row that a position stood on is one more */
+}
+
+/* Whether nearly all of the log goes, and it is known how large it is. */
+static bool prune_may_empty(const struct prune *prune, int64_t first, int64_t to, int64_t last)
+{
+    const struct oltp *oltp = prune->oltp;
+    int64_t part = (to - first) / KEPT_PART, most = part < KEPT_ROWS ? KEPT_ROWS : part > KEPT_MOST ? KEPT_MOST : part;
+    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
+    return !oltp->writer->utf16 && to - first >= EMPTY_LEAST && last - to <= most &&
+           (prune_knows_size(source, first) || prune_knows_size(prune->asker, first));
 }
 
 /* ---- Slices. ----------------------------------------------------------------------------------------------------- */
 
 /* Takes rows from `first` on out, up to `position` at most; *to: the last of them. */
-static rhei_status prune_rows(struct oltp *oltp, int64_t first, int64_t position, int64_t last, uint64_t *pruned,
-                              int64_t *to, struct rhei_error *error)
+static rhei_status prune_rows(const struct prune *prune, int64_t first, int64_t position, int64_t last, int64_t *to,
+                              struct rhei_error *error)
 {
     bool done = false;
     rhei_status status = RHEI_OK;
     *to = position;
-    if (prune_may_empty(oltp, first, position, last))
-        status = prune_empty(oltp, position, pruned, &done, error);
+    if (prune_may_empty(prune, first, position, last))
+        status = prune_empty(prune->oltp, position, prune->pruned, &done, error);
     if (status != RHEI_OK || done)
         return status;
     *to = position - first >= PRUNE_SLICE ? first + PRUNE_SLICE - 1 : position;
     BASE_INVARIANT(*to - first < PRUNE_SLICE); /* P2 */
-    status = prune_ask(oltp, PRUNE_DELETE, to, 1, NULL, NULL, error);
+    status = prune_ask(prune->oltp, PRUNE_DELETE, to, 1, NULL, NULL, error);
     if (status == RHEI_OK)
-        *pruned += (uint64_t)sqlite3_changes64(oltp->writer->db);
+        *prune->pruned += (uint64_t)sqlite3_changes64(prune->oltp->writer->db);
     return status;
 }
 
 /* One slice; *more: there may be further ones. Holds the writer. */
-static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned, bool *more,
-                               struct rhei_error *error)
+static rhei_status prune_slice(const struct prune *prune, bool *more, struct rhei_error *error)
 {
-    int64_t bounds[2] = {0, 0};
-    bool empty = false;
+    struct oltp *oltp = prune->oltp;
+    int64_t bounds[2] = {0, 0}, position = prune->position;
+    bool empty = false, force = prune->force;
     *more = false;
     rhei_status status = oltp_step_own(oltp, oltp->begin, error);
     if (status != RHEI_OK)
@@ -250,7 +275,7 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     oltp_fault(oltp, "capture.prune");
     if (status == RHEI_OK && last > 0 && position >= first) {
         int64_t to = 0;
-        status = prune_rows(oltp, first, position, last, pruned, &to, error);
+        status = prune_rows(prune, first, position, last, &to, error);
         if (status == RHEI_OK) {
             atomic_store_explicit(&oltp->log_first, to + 1, memory_order_relaxed);
             *more = to < position;
@@ -272,22 +297,29 @@ static rhei_status prune_slice(struct oltp *oltp, int64_t position, bool force, 
     return status;
 }
 
-rhei_status capture_prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
-                              struct rhei_error *error)
+static rhei_status prune_run(const struct prune *prune, struct rhei_error *error)
 {
+    struct oltp *oltp = prune->oltp;
     rhei_status status = RHEI_OK;
     bool more = true;
     /* what a closing handle leaves, the next one takes */
     for (int i = 0; status == RHEI_OK && more && i < PRUNE_SLICES_MAX && !atomic_load(&oltp->upkeep_ends); i++) {
         status = oltp_writer_acquire(oltp, 0, error);
         if (status == RHEI_OK) {
-            status = prune_slice(oltp, position, force, pruned, &more, error);
+            status = prune_slice(prune, &more, error);
             oltp_writer_release(oltp);
         }
     }
-    if (*pruned > 0 && oltp_log_is_full(oltp)) /* there may be room */
+    if (*prune->pruned > 0 && oltp_log_is_full(oltp)) /* there may be room */
         oltp_limit_due(oltp);
     return status;
+}
+
+rhei_status capture_prune_run(struct oltp *oltp, int64_t position, bool force, uint64_t *pruned,
+                              struct rhei_error *error)
+{
+    const struct prune prune = {.oltp = oltp, .position = position, .force = force, .pruned = pruned};
+    return prune_run(&prune, error);
 }
 
 rhei_status capture_source_prune(struct change_source *base, int64_t position, uint64_t *pruned,
@@ -300,7 +332,8 @@ rhei_status capture_source_prune(struct change_source *base, int64_t position, u
         return RHEI_OK;
     if (!source->aside)
         atomic_store_explicit(&capture_of(oltp)->asked, position, memory_order_relaxed);
-    return capture_prune_run(oltp, position, false, pruned, error);
+    const struct prune prune = {.oltp = oltp, .asker = source, .position = position, .pruned = pruned};
+    return prune_run(&prune, error);
 }
 
 int64_t capture_source_forgotten(struct change_source *base)

@@ -6,6 +6,8 @@
  *   B2. The buffer forgets nothing that a follower or reader needs, up to its limit.
  *   B3. A step that fails leaves the source as it was: its log grows, and nobody else notices. It is tried again.
  *   B4. What a live follower hasn't applied stays in the source too, so that it needn't read it twice, unless it is far behind.
+ *   B6. A source that forgets all but little of what it has does so much more cheaply. So what was committed while a large step ran is moved before
+ *       it is asked to, as long as that becomes less.
  *   B5. What was in the source before the buffer began isn't in the buffer: it stays where it is until the follower needs nothing of it.
  */
 #include "feed_bridge.h"
@@ -22,7 +24,9 @@
 enum {
     TICK_NS = 50000000,    /* between two looks */
     PRUNE_NS = 200000000,  /* between two times that the source forgets */
-    PRUNE_ROWS = 8192,     /* or when there are so many */
+    PRUNE_ROWS = 65536,    /* or when there are so many */
+    SETTLE_TURNS = 4,      /* B6: at most, */
+    SETTLE_ROWS = 2048,    /* until so few came meanwhile */
     DROP_NS = 1000000000,  /* between two times that the buffer forgets */
     RETRY_NS = 1000000000, /* after a step that failed */
     HOLD_ROWS = 1000000,   /* B4: far behind */
@@ -83,6 +87,25 @@ static bool take_damaged(struct feed_bridge *bridge)
     return damaged;
 }
 
+/* B6 */
+static rhei_status pump_on(struct feed_bridge *bridge, struct rhei_error *error)
+{
+    struct feed_pump *pump = &bridge->pump;
+    struct change_source *source = bridge->config.source;
+    uint64_t before = pump->rows;
+    rhei_status status = feed_pump_step(pump, error);
+    uint64_t moved = pump->rows - before, last = moved;
+    for (int i = 0; status == RHEI_OK && i < SETTLE_TURNS && last >= SETTLE_ROWS && last <= moved &&
+                    source->ops->may_have_changes(source, pump->token);
+         i++) {
+        moved = last / 2;
+        before = pump->rows;
+        status = feed_pump_step(pump, error);
+        last = pump->rows - before;
+    }
+    return status;
+}
+
 static rhei_status pump(struct feed_bridge *bridge, struct rhei_error *error)
 {
     struct rhei_error why = RHEI_ERROR_INIT;
@@ -90,7 +113,7 @@ static rhei_status pump(struct feed_bridge *bridge, struct rhei_error *error)
     if (take_damaged(bridge))
         status = restart(bridge, "what it kept is damaged", &why);
     if (status == RHEI_OK)
-        status = feed_pump_step(&bridge->pump, &why);
+        status = pump_on(bridge, &why);
     if (status == RHEI_STALE || status == RHEI_NOT_A_DATABASE) {
         struct rhei_error again = RHEI_ERROR_INIT;
         status = restart(bridge, why.message, &again);

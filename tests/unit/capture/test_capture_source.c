@@ -13,6 +13,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
+#include "capture/capture_bridge.h"
 
 static uint64_t prune(struct oltp_test *test, int64_t position)
 {
@@ -76,6 +77,7 @@ static void test_a7_what_stays_in_an_emptied_log_is_as_it_was(void **state)
          "(9007, '')"),
         "INSERT INTO t VALUES(9001, printf('%.*c', 40000, 'y')), (9002, zeroblob(70000)); DELETE FROM t WHERE id = 3",
         "INSERT INTO t SELECT id + 10000, v FROM t WHERE id <= 90",
+        "INSERT INTO t SELECT id + 10000, v FROM t WHERE id <= 150", /* more than a few, and still far less than what goes */
         "INSERT INTO t SELECT id + 10000, v FROM t WHERE id <= 600",
         "INSERT INTO t VALUES(9001, zeroblob(700000)), (9002, zeroblob(700000)), (9003, 1)",
         "UPDATE t SET v = 1 WHERE id = 2999",
@@ -105,6 +107,52 @@ static void test_a7_what_stays_in_an_emptied_log_is_as_it_was(void **state)
         test_mirror_free(&mirror);
         test_close(&test);
     }
+}
+
+static uint64_t read_aside(struct change_source *source, int64_t after)
+{
+    struct change_cycle cycle;
+    const struct change_batch *batches = NULL;
+    size_t count = 0;
+    uint64_t rows = 0;
+    assert_int_equal(source->ops->begin(source, after, &cycle, NULL, NULL), RHEI_OK);
+    do {
+        assert_int_equal(source->ops->next(source, 512, &batches, &count, NULL), RHEI_OK);
+        for (size_t i = 0; i < count; i++)
+            rows += batches[i].row_count;
+    } while (count > 0);
+    source->ops->end(source);
+    return rows;
+}
+
+/* Who moves the log elsewhere empties it by what it read itself: there needn't be a mirror that follows. */
+static void test_a7_a_log_that_is_moved_away_is_emptied(void **state)
+{
+    (void)state;
+    static const char ROWS[] = "SELECT * FROM _rhei_cdc_log WHERE seq >= 20000 ORDER BY seq";
+    struct oltp_test test;
+    struct change_source *bridge = NULL;
+    uint64_t pruned = 0;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    assert_int_equal(capture_bridge_source(test.oltp, &bridge, NULL), RHEI_OK);
+    bridge->ops->keep_versions(bridge);
+    assert_int_equal(read_aside(bridge, 0), 0);
+    test_script(&test, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t "
+                       "SELECT i, 'value ' || i FROM n");
+    assert_int_equal(read_aside(bridge, 0), 20000);
+    test_script(&test, "INSERT INTO t SELECT id + 100000, v FROM t WHERE id <= 1200");
+    char *before = test_rows(&test, ROWS);
+    assert_int_equal(capture_bridge_durable(test.oltp, 20000, NULL), RHEI_OK);
+    test_expect(&test, "SELECT position FROM _rhei_consumers", "20000\n");
+    assert_int_equal(bridge->ops->prune(bridge, 20000, &pruned, NULL), RHEI_OK);
+    assert_int_equal(pruned, 19999);
+    test_expect(&test, ROWS, before);
+    base_free(before);
+    test_expect(&test, "PRAGMA integrity_check", "'ok'\n");
+    assert_int_equal(read_aside(bridge, 20000), 1200);
+    bridge->ops->close(&bridge);
+    test_close(&test);
 }
 
 /* A position beyond the log is one of another state of the file: its newest row stays, or the numbers would start again. */
@@ -588,6 +636,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a7_pruned_log_goes_on_counting),
         cmocka_unit_test(test_a7_what_stays_in_an_emptied_log_is_as_it_was),
+        cmocka_unit_test(test_a7_a_log_that_is_moved_away_is_emptied),
         cmocka_unit_test(test_a7_pruning_beyond_the_end_leaves_the_newest_row),
         cmocka_unit_test(test_a8_two_engines_leave_each_other_their_changes),
         cmocka_unit_test(test_q1_the_token_moves_with_every_commit),
