@@ -319,13 +319,13 @@ static rhei_status await_tables(struct rhei_db *db, const struct engine_ask *ask
         route_statement_is_native(statement))
         return RHEI_OK;
     const struct oltp_facts *facts = route_statement_facts(statement);
-    *again = sync_built(db->sync) != built; /* it was ready again before we looked */
     int64_t until = base_now_ns() + patience_ns;
     int64_t deadline = ask->limits.deadline_ns < until ? ask->limits.deadline_ns : until;
     struct sync_stop stop = {.check = engine_limits_check, .context = (void *)(uintptr_t)&ask->limits};
     rhei_status status = RHEI_OK;
     for (uint32_t i = 0; i < facts->reference_count && status == RHEI_OK; i++)
         status = sync_wait_again(db->sync, facts->references[i].table, deadline, &stop, again, error);
+    *again = *again || sync_built(db->sync) != built; /* it was ready again before we looked: so not before the looks */
     return status;
 }
 
