@@ -19,7 +19,7 @@ SLOW = {
     "update by query": ["query", "UPDATE t SET v = (" + COUNT + "SELECT count(*) FROM c)"],
     "exec": ["exec", COUNT + "INSERT INTO t SELECT n + 100, n FROM c"],
     "exec of several": ["exec", "INSERT INTO t VALUES (50, 1); " + COUNT + "INSERT INTO t SELECT n + 100, n FROM c"],
-    "exec waiting for a lock": ["exec", "INSERT INTO t VALUES (60, 1)"],
+    "exec waiting for a lock": ["exec", "INSERT INTO t VALUES (60, 1)", "--config", "patient.toml"],
     "exec reading a pipe": ["exec"],
     "import reading a pipe": ["import", "-", "t"],
 }
@@ -82,6 +82,7 @@ def ends(process, number):
 def test_q5_a_signal_ends_a_command(rh, table, name, number, mode):
     table.execute(f"PRAGMA journal_mode={mode}")
     if "lock" in name:
+        (rh.folder / "patient.toml").write_text("[engine]\nbusy_timeout_ms = 600000\n")
         table.execute("BEGIN IMMEDIATE")
     process = rh.start(*SLOW[name], **({"stdin": subprocess.PIPE} if "pipe" in name else {}))
     if "lock" in name or "pipe" in name:
