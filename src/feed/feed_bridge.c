@@ -44,6 +44,7 @@ struct feed_bridge {
     bool pumped;
     struct feed_limit limit;
     bool over;       /* the limits, that is */
+    int64_t looked;  /* how far the buffer went when it was held against them */
     int64_t warn_ns; /* when to warn of a cut again */
 
     base_mutex lock; /* the last; guards the rest */
@@ -206,6 +207,7 @@ static rhei_status keep_limits(struct feed_bridge *bridge, uint64_t *commits, st
     if (keeps && bridge->config.limited != NULL && (to != 0 || bridge->over))
         bridge->config.limited(bridge->config.context, to != 0 ? text : NULL);
     bridge->over = to != 0;
+    bridge->looked = state.position;
     if (first[0] != '\0' && !keeps && now >= bridge->warn_ns) {
         bridge->warn_ns = now + WARN_NS;
         base_log_write(bridge->config.log, BASE_LOG_WARN, "feed",
@@ -293,7 +295,7 @@ static bool has_work(struct feed_bridge *bridge)
                 movable(bridge, &state) > bridge->told;
     bool drops = state.last > state.pruned + 1 && /* the last commit stays */
                  (bridge->config.eager || base_now_ns() - bridge->dropped_ns >= DROP_NS);
-    bool over = bridge->over || bridge->limit.limits.age_ns != 0;
+    bool over = bridge->over || bridge->limit.limits.age_ns != 0 || bridge->looked != state.position;
     base_mutex_unlock(&bridge->step_lock);
     base_mutex_lock(&bridge->lock);
     work = work || bridge->damaged || (drops && (over || bridge->needless > state.horizon));
