@@ -55,6 +55,7 @@ static void hooks_end(struct oltp *oltp)
     if (capture == NULL)
         return;
     capture_schema_finish(oltp, 1);
+    capture_limit_end(oltp);
     capture_source_free(&capture->source);
     capture_limit_close(oltp);
     capture_loaders_close(oltp, false);

@@ -392,6 +392,7 @@ struct capture_state {
     int64_t engine_id;
     atomic_int_fast64_t engine_position; /* applied by our mirror */
     atomic_bool engine_active;           /* there is a source, so the engine is in the registry */
+    atomic_bool engine_reads;            /* it has begun a cycle */
 };
 static inline struct capture_state *capture_of(const struct oltp *oltp)
 {

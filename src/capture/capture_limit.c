@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The change log's limits: rows, bytes, age, and what happens at one of them (docs/design/log-limits.md, whose L1 to L8 these are).
+ * The change log's limits: rows, bytes, age, and what happens at one of them (docs/design/log-limits.md, whose L1 to L9 these are).
  * Owner thread: the maintenance, which takes the writer to cut; only what is told of it is anybody's.
  */
 #include "capture/capture_limit.h"
@@ -164,6 +164,14 @@ static rhei_status limit_cut(struct oltp *oltp, const struct limit_size *size, u
 
 /* ---- Who is behind. ---------------------------------------------------------------------------------------------- */
 
+/* The handle's own column store needs the log, or will. */
+static bool limit_follows(const struct oltp *oltp)
+{
+    const struct capture_state *capture = capture_of(oltp);
+    bool active = oltp->config.follows || atomic_load(&capture->engine_active);
+    return active && (!oltp->config.rests || atomic_load_explicit(&capture->engine_reads, memory_order_relaxed));
+}
+
 struct limit_holder {
     char name[128]; /* "": nobody that is alive */
     int64_t position;
@@ -195,7 +203,7 @@ static void limit_holder(struct oltp *oltp, struct limit_holder *holder)
     int64_t applied = atomic_load_explicit(&capture_of(oltp)->engine_position, memory_order_relaxed);
     int64_t asked = atomic_load_explicit(&capture_of(oltp)->asked, memory_order_relaxed);
     applied = applied > asked ? applied : asked;
-    if (atomic_load(&capture_of(oltp)->engine_active) && applied < holder->position) {
+    if (atomic_load(&capture_of(oltp)->engine_active) && limit_follows(oltp) && applied < holder->position) {
         (void)snprintf(holder->name, sizeof holder->name, "the column store of this handle");
         holder->position = applied;
     }
@@ -260,9 +268,8 @@ static void limit_warn(struct oltp *oltp, const char *what, const char *message)
 static rhei_status limit_take_needless(struct oltp *oltp, int64_t to, struct rhei_error *error)
 {
     uint64_t pruned = 0;
-    int64_t own = oltp->config.follows || atomic_load(&capture_of(oltp)->engine_active)
-                      ? atomic_load_explicit(&capture_of(oltp)->asked, memory_order_relaxed)
-                      : INT64_MAX;
+    int64_t own =
+        limit_follows(oltp) ? atomic_load_explicit(&capture_of(oltp)->asked, memory_order_relaxed) : INT64_MAX;
     to = own < to ? own : to + 1; /* the row at a position stays */
     return to > 0 ? capture_prune_run(oltp, to, false, &pruned, error) : RHEI_OK;
 }
@@ -406,6 +413,41 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
         status = limit_detach(oltp, &size, &passed, error);
     limit_settle(oltp, &size, passed); /* also after an error: it is tried again */
     return status;
+}
+
+/* Cuts what is beyond the limits, needless or not. */
+static rhei_status limit_end_over(struct oltp *oltp, struct limit_size *size, struct rhei_error *error)
+{
+    int64_t to = 0;
+    rhei_status status = limit_measure(oltp, size, error);
+    unsigned passed = limit_passed(oltp, size, 1);
+    if (status == RHEI_OK)
+        status = limit_cut(oltp, size, passed, &to, error);
+    if (status == RHEI_OK)
+        status = limit_take_needless(oltp, to, error);
+    if (status == RHEI_OK)
+        status = limit_measure(oltp, size, error);
+    passed = limit_passed(oltp, size, 1) & ~(unsigned)LIMIT_BUFFER;
+    return status == RHEI_OK && passed != 0 && oltp->config.log_limit_policy == OLTP_LOG_DETACH
+               ? limit_detach(oltp, size, &passed, error)
+               : status;
+}
+
+void capture_limit_end(struct oltp *oltp)
+{
+    const struct oltp_config *config = &oltp->config;
+    struct capture_limit *limit = capture_of(oltp)->limit;
+    struct limit_size size = {0};
+    if (limit == NULL || oltp->writer == NULL || oltp->describer == NULL || !oltp_captures(oltp) || config->read_only)
+        return;
+    if (limit_follows(oltp) || config->log_limit_policy == OLTP_LOG_GROW || oltp_check_file(oltp, NULL) != RHEI_OK)
+        return;
+    rhei_status status = limit_bounds(oltp, config->log_limit_age_ms != 0, &size, NULL);
+    if (status == RHEI_OK && config->log_limit_bytes != 0 && size.rows > 1 && size.last <= CAPTURE_LOG_SEQ_MAX)
+        status = capture_meter_measure(limit->meter, size.first, size.last, LIMIT_STATUS_ROWS, &size.bytes, NULL);
+    if (status == RHEI_OK && size.last <= CAPTURE_LOG_SEQ_MAX &&
+        ((limit_passed(oltp, &size, 2) | (limit_passed(oltp, &size, 1) & LIMIT_AGE)) & ~(unsigned)LIMIT_BUFFER) != 0)
+        (void)limit_end_over(oltp, &size, NULL); /* else the next one's */
 }
 
 void capture_limit_begin(struct oltp *oltp, int64_t first, int64_t last)

@@ -12,6 +12,8 @@ void capture_limit_close(struct oltp *oltp);
 void capture_limit_begin(struct oltp *oltp, int64_t first, int64_t last);
 /* Measures the log, and does what is due at a limit. Owner thread: the maintenance. */
 rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error);
+/* The handle closes, and its maintenance has ended: the last look of one that followed nothing (L9). */
+void capture_limit_end(struct oltp *oltp);
 /* The fields of the log. Any thread. */
 rhei_status capture_limit_status(struct oltp *oltp, struct oltp_status *status, struct rhei_error *error);
 

@@ -280,8 +280,10 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
         source_end(base);
         return status;
     }
-    if (!source->aside)
+    if (!source->aside) {
         atomic_store_explicit(&capture_of(source->oltp)->engine_position, after, memory_order_relaxed);
+        atomic_store_explicit(&capture_of(source->oltp)->engine_reads, true, memory_order_relaxed);
+    }
     return RHEI_OK;
 }
 

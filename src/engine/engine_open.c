@@ -160,6 +160,7 @@ static rhei_status open_oltp(struct rhei_db *db, struct rhei_error *error)
         .log_limit_age_ms = (uint64_t)config->log_limit_age_s * 1000,
         .log_limit_policy = policies[config->log_limit_policy],
         .follows = config->olap_backend != RHEI_OLAP_NONE,
+        .rests = config->manual_sync && config->olap_path == NULL,
         .wal_limit_bytes = config->wal_limit_bytes,
         .committed = committed,
         .committed_context = db,

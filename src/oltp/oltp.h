@@ -42,7 +42,8 @@ struct oltp_config {
     uint64_t log_limit_bytes;  /* 0: none */
     uint64_t log_limit_age_ms; /* 0: none */
     enum oltp_log_policy log_limit_policy;
-    bool follows; /* this handle will follow the log (capture_change_source): until it does, it needs all of it */
+    bool follows; /* this handle will follow the log (capture_change_source): until it does, it needs all of it, */
+    bool rests;   /* but only if it is asked to, and has nothing from before: until it does, it needs none of it */
     uint64_t wal_limit_bytes; /* the write-ahead log is cut off above it as soon as nobody reads from it; 0: default */
     /* After each commit of ours, on the committing thread: must only flag and wake. May be NULL. */
     void (*committed)(void *context);

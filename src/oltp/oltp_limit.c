@@ -33,7 +33,8 @@ rhei_status oltp_log_check(const struct oltp *oltp, bool full, uint64_t logged, 
     *refused = true;
     return error_set(error, RHEI_FULL,
                      "the change log is at its limit and log_limit_policy is block: nothing was changed; whoever reads "
-                     "the log has to catch up (rh status says who), or the limit to be raised");
+                     "the log has to catch up (rh status says who; rh sync does it for the column store, rh changes "
+                     "for a consumer), or the limit to be raised");
 }
 
 bool oltp_log_wait(struct oltp *oltp, int64_t deadline_ns, const struct oltp_stop *stop, int64_t *until_ns,

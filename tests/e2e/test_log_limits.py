@@ -196,6 +196,40 @@ def test_a8_a_slow_consumer_is_cut_off_and_told(rh, open_engine):
     assert engine.status()["rows_pruned"] > 0
 
 
+@pytest.mark.parametrize("limit", [{"log_limit_rows": 100}, {"log_limit_bytes": "64KiB"}], ids=["rows", "bytes"])
+def test_a7_commands_alone_keep_the_log_within_twice_its_limits(rh, limit):
+    """No maintenance lives long enough to be patient; a consumer that is behind is cut off and told, as by any engine."""
+    rh.run("exec", "--capture", "CREATE TABLE big (id INTEGER PRIMARY KEY, g, v)")
+    read(rh, "slow")
+    config = settings(rh, **limit)
+    size = "count(*) > 200" if "log_limit_rows" in limit else "sum(24 + length(c3)) > 131072"
+    sql = burst(60) if "log_limit_rows" in limit else burst(60).replace("'burst'", "zeroblob(500)")
+    for _ in range(12):
+        rh.run("exec", *config, sql)
+        assert foreign.rows(rh.folder / "rhei.db", f"SELECT {size} FROM _rhei_cdc_log") == [(0,)]
+    assert [event["table"] for event in read(rh, "slow", *config) if event["kind"] == "lost"] == [None]
+    rh.run("exec", *config, "INSERT INTO big VALUES (100000, 1, 'next')")
+    assert [event["key"]["id"] for event in read(rh, "slow", *config) if event["kind"] == "insert"] == [100000]
+
+
+def test_a7_a_command_under_block_needs_nothing_of_the_log_itself(rh):
+    """What nobody needs goes, so the write has room; what a consumer needs stays, and the refusal names the ways out."""
+    rh.run("exec", "--capture", "CREATE TABLE big (id INTEGER PRIMARY KEY, g, v)")
+    config = settings(rh, log_limit_rows=100, log_limit_policy="block", busy_timeout_ms=60000)
+    for _ in range(5):
+        rh.run("exec", *config, burst(60))
+    assert foreign.rows(rh.folder / "rhei.db", "SELECT count(*) FROM big") == [(300,)]
+    read(rh, "slow", *config)
+    rh.run("exec", *config, burst(200))
+    config = settings(rh, log_limit_rows=100, log_limit_policy="block", busy_timeout_ms=50)
+    said = rh.run("exec", *config, burst(60), code=1).stderr
+    assert "rh status says who" in said and "rh sync" in said and "rh changes" in said and "FULL" in said
+    assert 'the consumer "slow" is 200 changes behind' in rh.run("status", *config).stdout
+    assert len([event for event in read(rh, "slow", *config) if event["kind"] == "insert"]) == 200
+    config = settings(rh, log_limit_rows=100, log_limit_policy="block", busy_timeout_ms=60000)
+    rh.run("exec", *config, burst(60))
+
+
 def test_a8_an_acknowledgement_lets_the_log_go(rh, open_engine):
     """No write follows it: what the consumer held goes by itself."""
     rh.run("exec", "--capture", "CREATE TABLE big (id INTEGER PRIMARY KEY, g, v)")
