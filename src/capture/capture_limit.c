@@ -300,8 +300,11 @@ static rhei_status limit_detach(struct oltp *oltp, struct limit_size *size, unsi
     }
     atomic_fetch_add_explicit(&capture_of(oltp)->limit->cut, cut, memory_order_relaxed);
     if (needed)
-        limit_warn(oltp, "its oldest changes went (log_limit_policy is detach), and who needed them begins anew",
-                   text.failed ? "the change log passed a limit" : text.data);
+        limit_warn(
+            oltp,
+            "its oldest changes were dropped (log_limit_policy is detach), and who still needed them begins anew: a "
+            "column store builds its tables, a consumer is told \"lost\"",
+            text.failed ? "the change log passed a limit" : text.data);
     base_buffer_reset(&text);
     return status;
 }

@@ -637,7 +637,7 @@ static bool has_ending(const char *sql, const char *ending)
 
 bool engine_history_may_be(const char *sql, const char *as_of)
 {
-    return as_of != NULL || has_ending(sql, "system_time") || has_ending(sql, "_history") ||
+    return as_of != NULL || has_ending(sql, "system_time") || has_ending(sql, "history") ||
            has_ending(sql, "position") || strcasestr(sql, " as of ") != NULL;
 }
 

@@ -210,9 +210,11 @@ static rhei_status keep_limits(struct feed_bridge *bridge, uint64_t *commits, st
     bridge->looked = state.position;
     if (first[0] != '\0' && !keeps && now >= bridge->warn_ns) {
         bridge->warn_ns = now + WARN_NS;
-        base_log_write(bridge->config.log, BASE_LOG_WARN, "feed",
-                       "%s: its oldest changes went (log_limit_policy is detach), and who needed them begins anew",
-                       first);
+        base_log_write(
+            bridge->config.log, BASE_LOG_WARN, "feed",
+            "%s: its oldest changes were dropped (log_limit_policy is detach), and who still needed them begins "
+            "anew: a column store builds its tables, a consumer is told \"lost\"",
+            first);
     }
     return status;
 }

@@ -95,8 +95,8 @@ static rhei_status refuse_full(const struct store_backup *backup, struct rhei_er
     return error_set(error, RHEI_EXISTS, "%s \"%s\" %s", whole || part ? "the folder" : "the folder of a backup,",
                      backup->path,
                      whole  ? "holds a backup already: name another one for this one"
-                     : part ? "holds a backup that is being made, or that never came to its end: name another folder, "
-                              "or remove it"
+                     : part ? "holds a backup that is being made, or what is left of one that never came to its end "
+                              "(backup.json.part tells): name another folder, or remove this one"
                             : "must be empty, or not be there: name another one");
 }
 

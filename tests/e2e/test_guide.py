@@ -216,6 +216,23 @@ def test_the_folder_of_the_mirror_as_the_guide_shows_it(build, tmp_path):
     assert "not installed" in done.stdout and "Folder" not in done.stdout and "Checkpoint" not in done.stdout
 
 
+@pytest.mark.parametrize("page, starts, printed", [
+    ("settings.md", ["printf '[engine]"], ["id,price\n1,9.99\n"]),
+    ("history.md", ["printf '[engine]"], ["euro,_rhei_operation\n3,I\n4,U\n"]),
+    ("backups.md", ["build/tools/rh/rh exec", "mkdir restored"], ["shop,amount\nnorth,20.0\nsouth,9.75\n", "count(*)\n2\n", "Copied to backup-monday"]),
+    ("buffer.md", ["printf '[engine]"], ["Buffer       shop.changes"]),
+])
+def test_commands_of_a_page_are_run_as_they_stand(build, tmp_path, page, starts, printed):
+    lines = [line for start in starts for line in commands(f"docs/guide/{page}", start)]
+    if page == "settings.md":
+        lines.append("build/tools/rh/rh query --config items.toml --format csv 'SELECT * FROM items'")
+    (tmp_path / "build").symlink_to(build)
+    done = subprocess.run(["sh", "-e", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for text in printed:
+        assert text in done.stdout, done.stdout
+
+
 def test_the_program_of_the_readme_prints_what_it_says(build, tmp_path):
     readme = (ROOT / "README.md").read_text()
     (tmp_path / "shop.c").write_text(re.search(r"```c\n(.*?)```", readme, re.S).group(1))

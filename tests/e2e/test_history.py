@@ -33,13 +33,41 @@ def test_d5_the_past_takes_no_writes(rh, write):
     assert rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", "SELECT *, (SELECT count(*) FROM sqlite_schema WHERE name = 'u') FROM t").stdout.split() == ["1,1,0"]
 
 
+def test_a_history_that_has_not_begun_is_told_where_it_is_missed(rh):
+    settings = "[engine]\noltp_path = \"rhei.db\"\nsync_mode = \"temporal\"\n"
+    (rh.folder / "memory.toml").write_text(settings)
+    (rh.folder / "rhei.toml").write_text(settings + "olap_path = \"folder\"\n")
+    note = "rh: note: what this command changed has no history. The history is "
+    done = rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "--config", "rhei.toml")
+    assert note + "none yet, for the file has no change capture: rh sync --capture begins it" in done.stderr
+    done = rh.run("exec", "INSERT INTO t VALUES (1, 1)", "--config", "memory.toml", "--capture")
+    assert note + "in memory alone, so it begins anew with each command: olap_path in the settings keeps it" in done.stderr
+    assert "History      in memory alone" in rh.run("status", "--config", "memory.toml").stdout
+    (rh.folder / "a.csv").write_text("id,v\n2,2\n")
+    done = rh.run("import", "a.csv", "t", "--config", "rhei.toml")
+    assert note + "none yet: rh sync begins it, with the rows as they are then" in done.stderr
+    assert "History      none yet: rh sync begins it" in rh.run("status", "--config", "rhei.toml").stdout
+    rh.run("sync", "--config", "rhei.toml")
+    assert rh.run("exec", "UPDATE t SET v = 3", "--config", "rhei.toml").stderr == ""
+    assert re.search(r"History      t since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(a new table's begins with the next rh sync\)",
+                     rh.run("status", "--config", "rhei.toml").stdout)
+    assert answers(rh, "SELECT count(*) FROM t_history") == [("4",)]
+    done = rh.run("query", "SELECT table_name FROM history.tables", "--no-header", "--config", "rhei.toml")
+    assert done.stdout == "t\n"
+    (rh.folder / "plain.toml").write_text("[engine]\noltp_path = \"rhei.db\"\n")
+    done = rh.run("exec", "UPDATE t SET v = 4", "--config", "plain.toml")
+    assert done.stderr == "" and "History" not in rh.run("status", "--config", "plain.toml").stdout
+
+
 def test_as_of_is_refused_in_clear_words(rh):
     rh.run("exec", "CREATE TABLE t (a INTEGER PRIMARY KEY)", "--capture")
     done = rh.run("query", "SELECT * FROM t", "--as-of", "2020-01-01", code=1)
     assert "keeps no history" in done.stderr and "temporal" in done.stderr
     (rh.folder / "rhei.toml").write_text("[engine]\nsync_mode = \"temporal\"\n")
     done = rh.run("query", "SELECT * FROM t", "--as-of", "yesterday", "--config", "rhei.toml", code=1)
-    assert "\"yesterday\" is no point in time" in done.stderr
+    assert "\"yesterday\" is no point in time" in done.stderr and "without a zone it is UTC" in done.stderr
+    for time, words in (("-5", "numbers aren't counted back from now"), ("30d", "a distance from now has no form"), ("-1.5", "is before 1970")):
+        assert words in rh.run("query", "SELECT * FROM t", "--as-of", time, "--config", "rhei.toml", code=1).stderr
 
 
 SETTINGS = "[engine]\noltp_path = \"rhei.db\"\nolap_path = \"mirror\"\nsync_mode = \"temporal\"\n"

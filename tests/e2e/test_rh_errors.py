@@ -55,6 +55,22 @@ def test_wrong_use_exits_with_2(rh):
     assert list(rh.folder.iterdir()) == []
 
 
+def test_detach_tells_what_it_did_and_what_stays(filled):
+    assert filled.run("detach").stdout == "There was nothing of Rhei's in the file.\n"
+    (filled.folder / "rhei.toml").write_text("[engine]\noltp_path = \"rhei.db\"\nolap_path = \"folder\"\n")
+    filled.run("sync", "--capture", "--config", "rhei.toml")
+    text = filled.run("detach", "--config", "rhei.toml").stdout
+    assert "nothing of Rhei's is in it any more" in text and "(olap_path) stays" in text and (filled.folder / "folder").is_dir()
+    filled.run("sync", "--capture")
+    assert "stays" not in filled.run("detach").stdout
+
+
+def test_changes_of_a_file_without_capture_say_how_to_begin(filled):
+    done = filled.run("changes", code=1)
+    assert "there are none to follow: rh changes --capture installs change capture" in done.stderr
+    assert '"kind":"table"' in filled.run("changes", "--capture").stdout
+
+
 def test_a_missing_database_is_not_created_by_reading(rh):
     for command in (["query", "SELECT 1"], ["status"], ["info"], ["sync"], ["verify"]):
         done = rh.run(*command, "--db", "absent.db", code=1)

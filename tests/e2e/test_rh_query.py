@@ -114,6 +114,21 @@ def test_wide_rows_leave_columns_out_or_stand_upright(filled):
     assert all(f"number{n} │ {10**15 + n}" in upright for n in range(8))
 
 
+def test_names_that_begin_alike_are_told_apart_in_a_narrow_table(filled):
+    long = "'" + "x" * 60 + "'"
+    sql = f"SELECT 'tea' AS item, NULL AS _rhei_valid_from, NULL AS _rhei_valid_to, 'I' AS _rhei_operation, {long} AS note"
+    lines = filled.run("query", sql, "--format", "table", "--width", "80").stdout.splitlines()
+    assert [name.strip() for name in lines[0].split("│")] == ["item", "_rhei_valid_from", "_rhei_valid_to", "_rhei_operation", "note"]
+    assert max(map(len, lines)) <= 80 and "…" in lines[2]  # values give way before names
+    lines = filled.run("query", sql, "--format", "table", "--width", "44").stdout.splitlines()
+    names = [name.strip() for name in lines[0].split("│")]
+    assert len(set(names)) == 5 and "…_from" in names[1] and "id_to" in names[2] and "ration" in names[3], lines
+    assert max(map(len, lines)) <= 44
+    sql = "SELECT '" + "日" * 30 + "' AS " + "日本" * 5 + "一, '" + "日" * 30 + "' AS " + "日本" * 5 + "二"
+    for width in range(5, 60):
+        assert filled.run("query", sql, "--format", "table", "--width", width).stdout.count("\n") in (3, 4)
+
+
 def test_output_goes_back_in(filled):
     for format, delimiter in (("csv", ","), ("tsv", "tab")):
         text = filled.run("query", "SELECT * FROM t ORDER BY id", "--format", format, "--null-text", "NA", text=False).stdout

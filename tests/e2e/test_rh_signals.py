@@ -120,6 +120,27 @@ def test_q5_a_signal_ends_an_import_in_batches_and_says_what_is_kept(rh, goes_on
     assert 0 < int((told[1] or told[2]).replace(",", "")) <= kept and (told[1] is None or told[1] == f"{kept:,}"), errors
 
 
+def test_q5_what_is_left_of_a_backup_that_two_signals_ended_is_named(rh):
+    connection = sqlite3.connect(rh.folder / "rhei.db", isolation_level=None)
+    connection.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, v)")
+    connection.execute(COUNT.replace("4000000000", "50") + "INSERT INTO big SELECT n, zeroblob(2000000) FROM c")
+    connection.close()
+    for turn in range(20):  # what the second signal meets, nobody knows
+        process = rh.start("backup", f"copy{turn}")
+        mark = rh.folder / f"copy{turn}" / "backup.json.part"
+        while process.poll() is None and not mark.exists():
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=60)[1]
+        if mark.exists():
+            assert process.returncode == 1
+            assert f"copy{turn} holds what there is of it, and is no backup: remove it." in errors
+            assert "what is left of one that never came to its end" in rh.run("backup", f"copy{turn}", code=1).stderr
+            return
+        assert process.returncode == 0 or not (rh.folder / f"copy{turn}").exists(), errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", [["sync"], ["verify"], ["query", "SELECT sum(v) FROM big", "--route", "olap"]])
 def test_q5_a_signal_ends_a_build(rh, number, command):

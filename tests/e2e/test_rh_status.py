@@ -63,7 +63,9 @@ def test_c7_sync_says_why_a_table_is_not_mirrored(rh, sqlite3_shell):
 
 def test_info_is_json_both_ways(filled):
     one = json.loads(filled.run("info").stdout)
-    other = json.loads(filled.run("info", "--json").stdout)
+    text = filled.run("info", "--json").stdout
+    other = json.loads(text)
+    assert text.endswith("}\n") and text.count("\n") == 1
     assert one.keys() == other.keys() and one["oltp"]["path"].endswith("rhei.db")
 
 

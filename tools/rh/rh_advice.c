@@ -28,6 +28,8 @@ static const struct {
     {"open with read_only instead", "use rh query --read-only instead"},
     {"only a handle that may write, and whose file needn't exist, creates one", "rh exec and rh import make a new one"},
     {"a handle that captures changes makes it at the opening", "rh exec, import and sync make it with --capture"},
+    {"so there are none to follow: open the file for writing, with change capture",
+     "so there are none to follow: rh changes --capture installs change capture"},
     {"which the setting olap_syntax turned off", "which olap_syntax = false in the --config file turned off"},
 };
 

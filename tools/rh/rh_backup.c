@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh backup: copies database and column store into a folder. */
+#include "rh_interrupt.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
@@ -46,7 +47,9 @@ static rhei_status backup(struct rh_tool *tool, struct rhei_backup_result *done,
 {
     struct rhei_call_options limits = rh_tool_limits(tool);
     rh_waiting_start(tool->out, tool->err, "copying");
+    rh_interrupt_leaves(tool->args->folder, "backup.json.part");
     rhei_status status = rhei_backup(tool->db, tool->args->folder, &limits, done, error);
+    rh_interrupt_leaves(NULL, NULL);
     rh_waiting_stop();
     return status;
 }

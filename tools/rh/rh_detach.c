@@ -1,12 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh detach: takes change capture out of a file. */
 #include "rh_interrupt.h"
+#include "rh_registry.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* What was there before: to be told, for nothing of it is known from the file afterwards. */
+struct before {
+    bool known, captured; /* known: the file could be looked at */
+    char olap[sizeof((struct rhei_sync_status *)0)->disk_folder],
+        buffer[sizeof((struct rhei_sync_status *)0)->buffer_folder];
+};
+
+static void look(struct rh_tool *tool, struct before *before)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_sync_status sync = {.struct_size = sizeof sync};
+    rhei_rows *rows = NULL;
+    *before = (struct before){.known = false};
+    if (!rh_tool_open_for(tool, RH_OPEN_LOOK, &error))
+        return; /* the detaching tells what is wrong */
+    if (rhei_oltp_query(tool->db, "SELECT count(*) FROM sqlite_schema WHERE substr(name, 1, 6) = '_rhei_'", NULL, &rows,
+                        &error) == RHEI_OK &&
+        rhei_rows_next(rows, &error) == RHEI_ROW) {
+        before->known = true;
+        before->captured = rhei_rows_int64(rows, 0) > 0;
+    }
+    rhei_rows_close(&rows);
+    if (rhei_sync_status(tool->db, &sync, &error) == RHEI_OK) {
+        memcpy(before->olap, sync.disk_folder, sizeof before->olap);
+        memcpy(before->buffer, sync.buffer_folder, sizeof before->buffer);
+    }
+    rh_tool_close(tool);
+}
+
+static void print_folder(const char *folder, const char *setting)
+{
+    if (folder[0] != '\0' && access(folder, F_OK) == 0)
+        printf("The folder %s (%s) stays. It goes with the file as it was captured: remove it, or move it away, before "
+               "the file is captured again.\n",
+               folder, setting);
+}
+
+static void print_done(const struct before *before)
+{
+    if (before->known && !before->captured) {
+        puts("There was nothing of Rhei's in the file.");
+        return;
+    }
+    puts("Triggers, change log and registry are out of the file: nothing of Rhei's is in it any more.");
+    print_folder(before->olap, "olap_path");
+    print_folder(before->buffer, "rocksdb_cdc_path");
+}
 
 int rh_detach_command(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
+    struct before before;
+    look(tool, &before);
     rhei_status status = rhei_cancel_create(&tool->cancel, &error);
     struct rhei_call_options limits = rh_tool_limits(tool);
     rh_interrupt_guard(tool->cancel);
@@ -18,6 +72,6 @@ int rh_detach_command(struct rh_tool *tool)
         rh_tell_error(tool, &error);
         return RH_EXIT_ERROR;
     }
-    puts("Nothing of Rhei's is in the file any more.");
+    print_done(&before);
     return rh_finish_output(tool, RH_EXIT_OK);
 }

@@ -4,6 +4,7 @@
  * has transactions of its own (BEGIN ... COMMIT) or statements that can't be in one (VACUUM, PRAGMA, ATTACH); then each
  * counts as it is written, and an error says how many were kept.
  */
+#include "rh_history.h"
 #include "rh_statements.h"
 #include "rh_waiting.h"
 
@@ -103,10 +104,12 @@ int rh_exec_command(struct rh_tool *tool)
     int code = rh_statements_read(&statements, tool);
     if (code == RH_EXIT_OK)
         code = rh_tool_open(tool, RH_OPEN_CREATE) ? run_in_session(tool, &statements) : RH_EXIT_ERROR;
-    if (code == RH_EXIT_OK)
+    if (code == RH_EXIT_OK) {
+        rh_history_note(tool);
         rh_tool_close(tool);
-    else
+    } else {
         rh_tool_discard(tool);
+    }
     rh_statements_free(&statements);
     return code;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_ROWS = 2000, SAMPLE_BYTES = 8 << 20, LEAST_WIDTH = 6 };
+enum { SAMPLE_ROWS = 2000, SAMPLE_BYTES = 8 << 20, LEAST_WIDTH = 6, NAME_WIDTH = 16 };
 
 struct cell {
     size_t start, length, width; /* in the sample's bytes */
@@ -22,6 +22,7 @@ struct cell {
 
 struct column {
     size_t width, wanted; /* as it is shown; as its cells are */
+    size_t name;          /* the width of its name */
     bool numeric, seen;   /* every value but NULL is a number, and there is one */
     bool left_out;
 };
@@ -138,6 +139,34 @@ static void write_cells(struct rh_writer *writer, const struct cell *cells)
     write_line(writer);
 }
 
+/* Of names that begin alike (_rhei_valid_from, _rhei_valid_to) the ends tell which is which. */
+static bool begins_like_another(const struct rh_writer *writer, size_t column, size_t length)
+{
+    const char *name = writer->names[column];
+    for (size_t at = 0; at < writer->column_count; at++)
+        if (at != column && !writer->table->columns[at].left_out && strncmp(writer->names[at], name, length) == 0)
+            return true;
+    return false;
+}
+
+/* Leaves of a name that is too wide its end, behind an ellipsis, if its beginning is another's, too. */
+static void shorten_name(const struct rh_writer *writer, size_t at, struct rh_buffer *name)
+{
+    const struct column *column = &writer->table->columns[at];
+    if (writer->width == 0 || column->numeric || column->name <= column->width ||
+        !begins_like_another(writer, at, rh_text_cut(name->bytes, name->length, column->width - 1)))
+        return;
+    size_t from = 0;
+    while (from < name->length && rh_text_width(name->bytes + from, name->length - from) > column->width - 1)
+        for (from++; from < name->length && ((unsigned char)name->bytes[from] & 0xc0) == 0x80;)
+            from++;
+    struct rh_buffer end = {0};
+    rh_buffer_add_text(&end, ellipsis_of(writer));
+    rh_buffer_add(&end, name->bytes + from, name->length - from);
+    rh_buffer_free(name);
+    *name = end;
+}
+
 static void write_header(struct rh_writer *writer)
 {
     struct rh_table *table = writer->table;
@@ -149,6 +178,7 @@ static void write_header(struct rh_writer *writer)
         rh_buffer_clear(&name);
         rh_buffer_reserve(&name, 0);
         rh_add_visible(&name, writer->names[at], strlen(writer->names[at]));
+        shorten_name(writer, at, &name);
         rh_buffer_add_text(&writer->line, at == 0 ? " " : utf8 ? " │ " : " | ");
         add_cell(writer, &table->columns[at], name.bytes, name.length, rh_text_width(name.bytes, name.length), RH_BOLD,
                  table->columns[at].numeric);
@@ -174,17 +204,30 @@ static size_t row_width(const struct rh_writer *writer)
     return width > 0 ? width - 1 : 0;
 }
 
-/* Narrows the widest text columns until the row fits; what then is too much is left out, from the last column on. */
+/* The widest text column that may give way: while `names`, none that its name would be cut by. */
+static struct column *widest_of(struct column *columns, size_t shown, bool names)
+{
+    struct column *widest = NULL;
+    for (size_t at = 0; at < shown; at++) {
+        size_t name = !names ? 0 : columns[at].name < NAME_WIDTH ? columns[at].name : NAME_WIDTH;
+        size_t least = name > LEAST_WIDTH ? name : LEAST_WIDTH;
+        if (!columns[at].numeric && columns[at].width > least && (widest == NULL || columns[at].width > widest->width))
+            widest = &columns[at];
+    }
+    return widest;
+}
+
+/*
+ * Narrows the widest text columns until the row fits, values before names; what then is too much is left out, from the last column on.
+ */
 static void fit(struct rh_writer *writer)
 {
     struct column *columns = writer->table->columns;
     size_t shown = writer->column_count;
     while (row_width(writer) > writer->width) {
-        struct column *widest = NULL;
-        for (size_t at = 0; at < shown; at++)
-            if (!columns[at].numeric && columns[at].width > LEAST_WIDTH &&
-                (widest == NULL || columns[at].width > widest->width))
-                widest = &columns[at];
+        struct column *widest = widest_of(columns, shown, true);
+        if (widest == NULL)
+            widest = widest_of(columns, shown, false);
         if (widest != NULL)
             widest->width--;
         else if (shown > 1)
@@ -253,7 +296,8 @@ static void table_begin(struct rh_writer *writer)
         rh_buffer_clear(&name);
         rh_buffer_reserve(&name, 0);
         rh_add_visible(&name, writer->names[at], strlen(writer->names[at]));
-        table->columns[at] = (struct column){.width = rh_text_width(name.bytes, name.length), .numeric = true};
+        size_t width = rh_text_width(name.bytes, name.length);
+        table->columns[at] = (struct column){.width = width, .name = width, .numeric = true};
     }
     rh_buffer_free(&name);
 }

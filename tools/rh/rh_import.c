@@ -2,6 +2,7 @@
 /* rh import: a CSV file into a table, whole or not at all unless --reject or --batch say otherwise. */
 #include "rh_import.h"
 
+#include "rh_history.h"
 #include "rh_text.h"
 
 #include <errno.h>
@@ -301,8 +302,10 @@ int rh_import_command(struct rh_tool *tool)
     rh_csv_init(&import.csv, read_source, &import, import.args->delimiter, 0);
     import.csv.skip = (uint64_t)import.args->skip;
     bool good = open_file(&import) && rh_tool_open(tool, RH_OPEN_CREATE) && open_rejects(&import) && load(&import);
-    if (good)
+    if (good) {
         print_outcome(&import, rh_now_us() - started);
+        rh_history_note(tool);
+    }
     release(&import);
     if (good)
         rh_tool_close(tool);

@@ -41,6 +41,18 @@ static void add_indented(struct rh_buffer *out, const char *json)
     rh_buffer_add_char(out, '\n');
 }
 
+/* All of it in one line; what stands in strings stays as it is, which has no line end. */
+static void add_line(struct rh_buffer *out, const char *json)
+{
+    for (const char *at = json; *at != '\0'; at++)
+        if (*at != '\n')
+            rh_buffer_add_char(out, *at);
+        else
+            while (at[1] == ' ')
+                at++;
+    rh_buffer_add_char(out, '\n');
+}
+
 int rh_info_command(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
@@ -55,10 +67,8 @@ int rh_info_command(struct rh_tool *tool)
     if (status != RHEI_OK) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
-    } else if (tool->args->json) {
-        puts(json);
     } else {
-        add_indented(&text, json);
+        (tool->args->json ? add_line : add_indented)(&text, json);
         fputs(text.bytes, stdout);
     }
     rhei_free(json);

@@ -24,6 +24,23 @@ static rhei_cancel *guarded;
 static bool winding_up;
 static atomic_bool came, resting;
 static atomic_uint_least64_t kept_rows;
+static const char *left_folder, *left_mark; /* under guard_lock */
+
+static void tell_left(void)
+{
+    struct rh_buffer text = {0};
+    pthread_mutex_lock(&guard_lock);
+    if (left_folder != NULL) {
+        rh_buffer_format(&text, "%s/%s", left_folder, left_mark);
+        bool there = access(text.bytes, F_OK) == 0;
+        rh_buffer_clear(&text);
+        if (there)
+            rh_buffer_format(&text, "  %s holds what there is of it, and is no backup: remove it.\n", left_folder);
+        (void)!write(STDERR_FILENO, text.bytes, text.length);
+    }
+    pthread_mutex_unlock(&guard_lock);
+    rh_buffer_free(&text);
+}
 
 /* The flag's way out is the main thread's; where there is none (it waits for input, or for a pipe that nobody reads), ours. */
 static void end_now(void)
@@ -35,6 +52,7 @@ static void end_now(void)
     int length = snprintf(words, sizeof words, "rh: cancelled%s [CANCELLED 57014]\n", kept);
     rh_waiting_clear();
     (void)!write(STDERR_FILENO, words, (size_t)length);
+    tell_left();
     _exit(RH_EXIT_ERROR);
 }
 
@@ -93,6 +111,14 @@ void rh_interrupt_wind_up(void)
 void rh_interrupt_kept(uint64_t rows)
 {
     atomic_store(&kept_rows, rows);
+}
+
+void rh_interrupt_leaves(const char *folder, const char *mark)
+{
+    pthread_mutex_lock(&guard_lock);
+    left_folder = folder;
+    left_mark = mark;
+    pthread_mutex_unlock(&guard_lock);
 }
 
 void rh_interrupt_rest(bool rests)

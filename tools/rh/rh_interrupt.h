@@ -28,6 +28,8 @@ void rh_interrupt_guard(rhei_cancel *cancel);
 void rh_interrupt_rest(bool rests);
 /** What stays of a command that a signal ends in the middle: batches of so many rows of its file, 0 for nothing. Any thread. */
 void rh_interrupt_kept(uint64_t rows);
+/** Where a command would leave something that isn't whole, if it were ended now: `mark` is there then, in `folder`. NULL: nothing. Borrowed. */
+void rh_interrupt_leaves(const char *folder, const char *mark);
 /** Whether a signal came. */
 bool rh_interrupted(void);
 

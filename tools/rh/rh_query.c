@@ -76,7 +76,7 @@ static bool may_be_past(const struct rh_tool *tool, const struct rh_statements *
     bool may = tool->args->as_of != NULL;
     for (size_t at = 0; at < statements->script.count && !may; at++) {
         char *sql = rh_statements_copy(statements, at, "");
-        may = strcasestr(sql, "system_time") != NULL || strcasestr(sql, "_history") != NULL ||
+        may = strcasestr(sql, "system_time") != NULL || strcasestr(sql, "history") != NULL ||
               strcasestr(sql, "position") != NULL;
         free(sql);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh status: what the file says of capture and of the engines that run on it, and what this command sees of its tables. */
 #include "rh_advice.h"
+#include "rh_history.h"
 #include "rh_registry.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
@@ -22,6 +23,8 @@ struct status {
     struct rhei_metric **metrics;
     size_t metric_count;
     struct rh_registry registry;
+    bool keeps_history;
+    struct rh_buffer histories; /* of tables that have one */
 };
 
 static bool collect(struct rh_tool *tool, struct status *status)
@@ -33,6 +36,9 @@ static bool collect(struct rh_tool *tool, struct status *status)
     if (rhei_sync_status(tool->db, &status->sync, &error) == RHEI_OK &&
         rhei_metric_list(tool->db, &status->metrics, &status->metric_count, &error) == RHEI_OK) {
         rhei_status listed = rhei_table_list(tool->db, &status->tables, &status->table_count, &error);
+        status->keeps_history = rh_history_kept(tool);
+        if (status->keeps_history)
+            rh_history_add(tool, &status->histories);
         if (listed == RHEI_OK || listed == RHEI_OLAP_UNAVAILABLE) /* a handle that only reads mirrors nothing */
             return true;
     }
@@ -45,6 +51,7 @@ static void release(struct status *status)
     rhei_free(status->tables);
     rhei_free(status->metrics);
     rh_registry_free(&status->registry);
+    rh_buffer_free(&status->histories);
 }
 
 static void line_of(const char *label, struct rh_buffer *text)
@@ -186,6 +193,22 @@ static void print_disk(const struct status *status)
         rh_buffer_add_text(&text, sync->disk_message);
         line_of("", &text);
     }
+    rh_buffer_free(&text);
+}
+
+static void print_history(const struct status *status)
+{
+    struct rh_buffer text = {0};
+    const char *missing = rh_history_missing(&status->sync, status->registry.installed, status->histories.length > 0);
+    if (!status->keeps_history)
+        return;
+    if (missing != NULL)
+        rh_buffer_add_text(&text, missing);
+    else if (status->histories.length > 0)
+        rh_buffer_format(&text, "%s (a new table's begins with the next rh sync)", status->histories.bytes);
+    else
+        rh_buffer_add_text(&text, "in the folder, which can't be read here");
+    line_of("History", &text);
     rh_buffer_free(&text);
 }
 
@@ -389,6 +412,7 @@ int rh_status_command(struct rh_tool *tool)
         print_sync(&status);
         print_file(&status);
         print_disk(&status);
+        print_history(&status);
         print_buffer(&status);
         print_tables(tool, &status);
     }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A program that stays open follows what is changed from its opening on. Single commands don't, unless a column store in a folder has the
+ * table: until then nothing is followed, and who meets that when the past is asked for meets it too late.
+ */
+#include "rh_history.h"
+
+#include "rh_text.h"
+
+#include <string.h>
+
+bool rh_history_kept(struct rh_tool *tool)
+{
+    char *json = NULL;
+    bool kept = rhei_info_json(tool->db, &json, NULL) == RHEI_OK && strstr(json, "\"sync_mode\": \"temporal\"") != NULL;
+    rhei_free(json);
+    return kept;
+}
+
+const char *rh_history_missing(const struct rhei_sync_status *sync, bool captured, bool any)
+{
+    if (!captured)
+        return "none yet, for the file has no change capture: rh sync --capture begins it";
+    if (sync->disk_folder[0] == '\0')
+        return "in memory alone, so it begins anew with each command: olap_path in the settings keeps it";
+    if (any || sync->disk_message[0] != '\0') /* whoever has the folder follows the file */
+        return NULL;
+    return "none yet: rh sync begins it, with the rows as they are then";
+}
+
+void rh_history_add(struct rh_tool *tool, struct rh_buffer *text)
+{
+    rhei_rows *rows = NULL;
+    if (rhei_query(tool->db,
+                   "SELECT table_name, strftime('%Y-%m-%dT%H:%M:%SZ', min(began) / 1000000, 'unixepoch') FROM "
+                   "history.tables WHERE gone IS NULL OR gone = 0 GROUP BY table_name ORDER BY table_name",
+                   NULL, NULL, &rows, NULL) != RHEI_OK)
+        return;
+    while (rhei_rows_next(rows, NULL) == RHEI_ROW) {
+        const char *name = rhei_rows_text(rows, 0), *since = rhei_rows_text(rows, 1);
+        rh_buffer_add_text(text, text->length > 0 ? ", " : "");
+        rh_add_visible(text, name == NULL ? "" : name, name == NULL ? 0 : strlen(name));
+        rh_buffer_format(text, " since %s", since == NULL ? "" : since);
+    }
+    rhei_rows_close(&rows);
+}
+
+/* Words of questions about the past would have the column store catch up, which nobody waits for here. */
+static bool is_captured(struct rh_tool *tool)
+{
+    rhei_rows *rows = NULL;
+    bool captured =
+        rhei_oltp_query(tool->db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_rhei_cdc_log'", NULL,
+                        &rows, NULL) == RHEI_OK &&
+        rhei_rows_next(rows, NULL) == RHEI_ROW;
+    rhei_rows_close(&rows);
+    return captured;
+}
+
+void rh_history_note(struct rh_tool *tool)
+{
+    struct rhei_sync_status sync = {.struct_size = sizeof sync};
+    if (!rh_history_kept(tool) || rhei_sync_status(tool->db, &sync, NULL) != RHEI_OK)
+        return;
+    const char *missing = rh_history_missing(&sync, is_captured(tool), sync.disk_position >= 0);
+    if (missing != NULL)
+        fprintf(stderr, "rh: note: what this command changed has no history. The history is %s\n", missing);
+}
