@@ -46,6 +46,17 @@ def test_d5_errors_in_files_name_the_file(filled, tmp_path):
     assert "absent.sql" in done.stderr and "No such file" in done.stderr
 
 
+def test_texts_for_people_fit_into_a_hundred_columns(rh):
+    commands = re.findall(r"^  rh (\w+)", rh.run("help").stdout, re.M)
+    assert len(set(commands)) > 10
+    texts = [rh.run("help", *command).stdout for command in ([], *([name] for name in set(commands)))]
+    for options in ([], ["--capture"]):
+        rh.run("exec", "CREATE TABLE IF NOT EXISTS t (a)", *options)
+        texts += [rh.run(command).stdout for command in ("status", "sync", "verify", "repair")]
+    for line in "".join(texts).splitlines():
+        assert len(line) <= 100, line
+
+
 def test_wrong_use_exits_with_2(rh):
     for arguments in [["qurey"], ["query", "x", "--route", "fast"], ["query", "--nope"], ["exec", "a", "b"],
                       ["query", "SELECT ?; SELECT ?", "--param", "1"], ["import", "x"], []]:
@@ -60,7 +71,7 @@ def test_detach_tells_what_it_did_and_what_stays(filled):
     (filled.folder / "rhei.toml").write_text("[engine]\noltp_path = \"rhei.db\"\nolap_path = \"folder\"\n")
     filled.run("sync", "--capture", "--config", "rhei.toml")
     text = filled.run("detach", "--config", "rhei.toml").stdout
-    assert "nothing of Rhei's is in it any more" in text and "(olap_path) stays" in text and (filled.folder / "folder").is_dir()
+    assert "Nothing of Rhei's is in the file any more" in text and "(olap_path) stays" in text and (filled.folder / "folder").is_dir()
     filled.run("sync", "--capture")
     assert "stays" not in filled.run("detach").stdout
 

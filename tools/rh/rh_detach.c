@@ -51,7 +51,7 @@ static void print_done(const struct before *before)
         puts("There was nothing of Rhei's in the file.");
         return;
     }
-    puts("Triggers, change log and registry are out of the file: nothing of Rhei's is in it any more.");
+    puts("Nothing of Rhei's is in the file any more: triggers, change log and registry are out.");
     print_folder(before->olap, "olap_path");
     print_folder(before->buffer, "rocksdb_cdc_path");
 }

@@ -71,9 +71,7 @@ static void print_engines(const struct rh_registry *registry, int64_t newest)
 {
     struct rh_buffer text = {0};
     if (!registry->installed)
-        rh_buffer_add_text(&text,
-                           "not installed in this file (--capture of rh exec, import and sync, and programs that open "
-                           "it with Rhei, install it)");
+        rh_buffer_add_text(&text, "not installed in this file: rh exec, import and sync install it with --capture");
     else
         rh_buffer_format(&text, "installed, %zu table%s captured", registry->captured_count,
                          registry->captured_count == 1 ? "" : "s");
@@ -136,8 +134,7 @@ static void print_sync(const struct status *status)
     line_of("Lag", &text);
     print_log(sync);
     rh_add_count(&text, sync->cycles);
-    rh_buffer_add_text(
-        &text, " in this command, which builds no column store (rh sync, rh verify and rh query --route olap do)");
+    rh_buffer_add_text(&text, " in this command, which builds no column store (rh sync and rh verify do)");
     line_of("Cycles", &text);
     if (sync->last_error[0] != '\0') {
         rh_buffer_add_text(&text, sync->last_error);

@@ -19,17 +19,17 @@ static void print_report(const struct rhei_sync_report *report, const struct rhe
     rh_add_count(&text, status->tables_ready);
     rh_buffer_add_text(&text, " of ");
     rh_add_count(&text, status->tables);
-    rh_buffer_add_text(&text, " tables built; ");
+    rh_buffer_add_text(&text, " tables built.\nApplied ");
     rh_add_count(&text, report->events);
-    rh_buffer_add_text(&text, " changes applied (");
+    rh_buffer_add_text(&text, report->events == 1 ? " change (" : " changes (");
     rh_add_count(&text, report->rows_inserted);
     rh_buffer_add_text(&text, " inserted, ");
     rh_add_count(&text, report->rows_updated);
     rh_buffer_add_text(&text, " updated, ");
     rh_add_count(&text, report->rows_deleted);
-    rh_buffer_add_text(&text, " deleted), ");
+    rh_buffer_add_text(&text, " deleted), pruned ");
     rh_add_count(&text, report->rows_pruned);
-    rh_buffer_add_text(&text, " pruned from the log.");
+    rh_buffer_add_text(&text, " from the log.");
     puts(text.bytes);
     rh_buffer_free(&text);
 }
