@@ -166,7 +166,7 @@ def test_the_change_feed_tells_what_its_page_shows(build, tmp_path):
         return done.stdout
 
     run(*lines[:3])
-    shown = [line[4:] for line in (ROOT / "docs" / "guide" / "changes.md").read_text().splitlines() if line.startswith('    {"kind"')]
+    shown = commands("docs/guide/changes.md", '{"kind":"table"')
     told = run(lines[3]).splitlines()
     assert len(shown) == len(told) == 5
     for want, line in zip(shown, told):
@@ -181,6 +181,27 @@ def test_the_change_feed_tells_what_its_page_shows(build, tmp_path):
     process.communicate(timeout=60)
     assert (line["op"], line["before"]["id"], line["after"]) == ("d", 2, None) and line["source"]["table"] == "orders"
     run("rh changes --consumer search --drop")
+
+
+def test_the_change_feed_tells_rows_as_they_were_as_its_page_shows(build, tmp_path):
+    (tmp_path / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\nolap_path = "folder"\nsync_mode = "temporal"\n')
+
+    def run(*arguments):
+        done = subprocess.run([build / "tools" / "rh" / "rh", *arguments, "--config", "rhei.toml"], capture_output=True, text=True, timeout=60,
+                              cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("exec", "--capture", "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount REAL)")
+    run("sync")
+    run("exec", "INSERT INTO orders VALUES (1, 9.5), (2, 20.0); UPDATE orders SET amount = 10.0 WHERE id = 1")
+    run("changes", "--consumer", "search")
+    run("exec", "UPDATE orders SET amount = 12.0 WHERE id = 1; DELETE FROM orders WHERE id = 1")
+    told = [json.loads(line) for line in run("changes", "--consumer", "search").splitlines()]
+    shown = [json.loads(line.replace(",...,", ",")) for line in commands("docs/guide/changes.md", '{"kind":"update","position":4,')]
+    assert len(shown) == 2
+    for want, got in zip(shown, [line for line in told if line["kind"] in ("update", "delete")]):
+        assert want == {name: got[name] for name in want} and set(got) - set(want) <= {"time_us", "table", "number"}, got
 
 
 def commands(page, start):
