@@ -9,7 +9,7 @@ import pytest
 from rh_program import rh  # noqa: F401 (fixture)
 from rhei_engine import RheiError
 
-LIMIT = 20
+LIMIT = 100
 
 
 def names(path):

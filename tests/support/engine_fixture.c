@@ -24,8 +24,14 @@ void fixture_init(struct fixture *fixture)
 
 void fixture_open(struct fixture *fixture, const struct rhei_config *config)
 {
+    enum { PATIENCE_MS = 60000 };
     struct rhei_error error = RHEI_ERROR_INIT;
-    if (rhei_open(fixture->path, config, &fixture->db, &error) != RHEI_OK)
+    struct rhei_config patient = {.struct_size = sizeof patient};
+    if (config != NULL)
+        patient = *config;
+    if (patient.busy_timeout_ms == 0)
+        patient.busy_timeout_ms = PATIENCE_MS;
+    if (rhei_open(fixture->path, &patient, &fixture->db, &error) != RHEI_OK)
         fail_msg("open: %s", error.message);
 }
 

@@ -24,7 +24,7 @@ void fixture_init(struct fixture *fixture);
 void fixture_begin_olap(struct fixture *fixture);
 /* The same with a table in it that is built; `rows` is the statement that fills it. */
 void fixture_begin_built(struct fixture *fixture, const char *table, const char *rows);
-/* config may be NULL. */
+/* config may be NULL. Locks of others are waited for, as long as the slowest disk makes them last, unless it says for how long. */
 void fixture_open(struct fixture *fixture, const struct rhei_config *config);
 /* Closes what is open and removes the folder. */
 void fixture_end(struct fixture *fixture);
