@@ -232,12 +232,17 @@ const struct oltp_stop *engine_elsewhere(struct engine_elsewhere *elsewhere, str
     return &elsewhere->stop;
 }
 
-/* What stays pinned through a transaction is read by statements that nobody knows yet, so whoever can be had is; those who can't, fail them alone. */
+/*
+ * What stays pinned through a transaction is read by statements that nobody knows yet, so whoever can be had is; those who can't, fail them
+ * alone. Who is known to be away isn't asked: he may take his time to say so, and the transaction has the writer.
+ */
 static void wait_for_rest(struct engine_elsewhere *elsewhere, struct table_freshness *freshness)
 {
     for (uint32_t s = 0; s < elsewhere->db->shown->count; s++) {
-        freshness->sources = elsewhere->db->shown->sources[s].bit & ~elsewhere->sources.waited;
-        if (freshness->sources != 0 && wait_for_asked(elsewhere->db->shown, freshness, NULL) == RHEI_OK)
+        const struct shown_source *source = &elsewhere->db->shown->sources[s];
+        bool away = source->sync != NULL && !source->borrowed && sync_is_away(source->sync);
+        freshness->sources = source->bit & ~elsewhere->sources.waited;
+        if (freshness->sources != 0 && !away && wait_for_asked(elsewhere->db->shown, freshness, NULL) == RHEI_OK)
             elsewhere->sources.waited |= freshness->sources;
     }
 }

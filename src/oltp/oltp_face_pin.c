@@ -59,12 +59,15 @@ rhei_status oltp_face_pin(struct oltp_connection *connection, struct oltp_statem
 static rhei_status pin_for_writer(struct oltp_connection *connection, uint32_t sources, struct rhei_error *error)
 {
     struct oltp_elsewhere *elsewhere = face_elsewhere_of(connection);
-    if (elsewhere != NULL && (sources & ~elsewhere->waited) != 0) {
+    bool kept = connection->pin_stays && connection->pin != NULL;
+    /* by an earlier call of the session's transaction: whatever came now, it would be too late for what is pinned */
+    bool late = kept && connection->oltp->in_session && elsewhere != NULL && elsewhere->waited == 0;
+    if (elsewhere != NULL && (sources & ~elsewhere->waited) != 0 && !late) {
         elsewhere->wanted = sources & ~elsewhere->waited;
         return error_set(error, RHEI_STALE,
                          "the statement reads tables of other sources, which must be waited for first");
     }
-    if (connection->pin_stays && connection->pin != NULL) {
+    if (kept) {
         return error_set(error, RHEI_STALE,
                          "the transaction reads other sources as they were when it read the first of them, and this "
                          "one could not be had then: end the transaction and begin it anew");

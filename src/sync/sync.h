@@ -119,6 +119,11 @@ rhei_status sync_cycle_while(struct sync *sync, const struct sync_stop *stop, st
 /* Everything that was committed before the call was published: sync_wait_latest would return at once. No lock, no clock. */
 bool sync_nothing_pending(const struct sync *sync);
 /*
+ * The last cycle failed, and the background tries again by itself: a wait now may last as long as the source takes to say that it is away.
+ * Nothing is said of a source that only its callers follow. No lock.
+ */
+bool sync_is_away(const struct sync *sync);
+/*
  * Returns when the mirror shows everything that was committed in the source before this call. If nothing is pending it costs
  * nanoseconds; else one cycle, shared by all who wait. deadline_ns 0: none; then RHEI_STALE.
  */

@@ -29,6 +29,11 @@ bool sync_nothing_pending(const struct sync *sync)
     return !sync->config.source->ops->may_have_changes(sync->config.source, token);
 }
 
+bool sync_is_away(const struct sync *sync)
+{
+    return sync_is_running(sync) && atomic_load_explicit(&sync->away, memory_order_acquire);
+}
+
 /* The same look, kept for those who will ask how old the mirror is. */
 bool sync_look(struct sync *sync)
 {
@@ -87,6 +92,8 @@ static rhei_status run_cycle(struct sync *sync, const struct sync_limit *limit, 
     base_mutex_lock(&sync->lock);
     atomic_store_explicit(&sync->running, false, memory_order_release);
     atomic_store_explicit(&sync->settled, status == RHEI_OK, memory_order_release);
+    if (status == RHEI_OK || sync_limit_check(sync, limit, NULL) == RHEI_OK)
+        atomic_store_explicit(&sync->away, status != RHEI_OK, memory_order_release);
     if (status == RHEI_OK) {
         sync->good = number;
         count_cycle(sync, report);

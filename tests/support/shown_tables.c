@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/engine_shown.h"
 #include "sync/sync_internal.h"
 
-enum { BATCH = 512 };
+enum { BATCH = 512, MOST_LOOKS = 24000 };
 
 static uint32_t number_of(uint32_t table)
 {
@@ -256,6 +257,18 @@ void shown_list_close(struct shown_list **slot)
 void shown_list_fail(struct shown_list *list, rhei_status status)
 {
     atomic_store(&list->failing, (int)status);
+}
+
+void shown_list_await_away(struct shown_list *list, bool away)
+{
+    const struct timespec moment = {.tv_nsec = 5000000};
+    for (int looks = 0; sync_is_away(list->sync) != away; looks++) {
+        if (looks == MOST_LOOKS) {
+            fprintf(stderr, "the source is%s away\n", away ? " never" : " still");
+            abort();
+        }
+        nanosleep(&moment, NULL);
+    }
 }
 
 void shown_list_cancel(struct shown_list *list, rhei_cancel *cancel)

@@ -26,6 +26,8 @@ void shown_list_close(struct shown_list **list);
 void shown_list_fail(struct shown_list *list, rhei_status status);
 /* Waits until every table of the list is shown. */
 void shown_list_settle(struct shown_list *list);
+/* Until its last cycle failed, or until one succeeded since. */
+void shown_list_await_away(struct shown_list *list, bool away);
 /* The next who waits for it is cancelled on the way. */
 void shown_list_cancel(struct shown_list *list, rhei_cancel *cancel);
 /* How often it was read. */

@@ -258,6 +258,49 @@ static void test_a1_a_transaction_without_a_source_that_is_away(void **state)
     close_second(shown, &store, &other);
 }
 
+static int64_t ask_session(rhei_session *session, const char *sql)
+{
+    rhei_rows *rows = NULL;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (rhei_session_query(session, sql, NULL, NULL, &rows, &error) != RHEI_OK ||
+        rhei_rows_next(rows, &error) != RHEI_ROW)
+        fail_msg("%s: %s", sql, error.message);
+    int64_t value = rhei_rows_int64(rows, 0);
+    rhei_rows_close(&rows);
+    return value;
+}
+
+/* A source that is known to be away isn't asked for a transaction's statements that may never read it; once it is back, it is. */
+static void test_a1_a_transaction_doesn_t_wait_for_who_is_away(void **state)
+{
+    struct shown *shown = *state;
+    rhei_db *db = shown->fixture.db;
+    struct list_store *store = NULL;
+    struct shown_list *other = NULL;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_session *session = NULL;
+    rhei_rows *rows = NULL;
+    open_second(shown, &store, &other);
+    assert_int_equal(rhei_session_open(db, &session, &error), RHEI_OK);
+    for (int away = 1; away >= 0; away--) {
+        list_fail_always(shown->store, LIST_BEGIN, away ? RHEI_BUSY : RHEI_OK);
+        add_rows(shown, 1);
+        shown_list_await_away(shown->list, away != 0);
+        uint64_t reads = shown_list_reads(shown->list), others = shown_list_reads(other);
+        assert_int_equal(rhei_session_execute(session, "BEGIN", NULL, NULL, &error), RHEI_OK);
+        assert_int_equal(ask_session(session, "SELECT count(*) > 0 FROM parts"), 1);
+        assert_true(shown_list_reads(other) > others);
+        assert_int_equal(shown_list_reads(shown->list) > reads, away == 0);
+        rhei_status status = rhei_session_query(session, "SELECT count(*) FROM items", NULL, NULL, &rows, &error);
+        assert_int_equal(status, away ? RHEI_STALE : RHEI_OK);
+        rhei_rows_close(&rows);
+        assert_int_equal(shown_list_reads(shown->list) > reads, away == 0); /* nor where it would be in vain */
+        assert_int_equal(rhei_session_execute(session, "ROLLBACK", NULL, NULL, &error), RHEI_OK);
+    }
+    rhei_session_close(&session);
+    close_second(shown, &store, &other);
+}
+
 /* Who ends a write ends its transaction, also where it waits for another source; a read doesn't. */
 static void test_q7_a_wait_that_is_cancelled_ends_the_write(void **state)
 {
@@ -281,18 +324,6 @@ static void test_q7_a_wait_that_is_cancelled_ends_the_write(void **state)
 }
 
 /* ---- One for all. ------------------------------------------------------------------------------------------------- */
-
-static int64_t ask_session(rhei_session *session, const char *sql)
-{
-    rhei_rows *rows = NULL;
-    struct rhei_error error = RHEI_ERROR_INIT;
-    if (rhei_session_query(session, sql, NULL, NULL, &rows, &error) != RHEI_OK ||
-        rhei_rows_next(rows, &error) != RHEI_ROW)
-        fail_msg("%s: %s", sql, error.message);
-    int64_t value = rhei_rows_int64(rows, 0);
-    rhei_rows_close(&rows);
-    return value;
-}
 
 static void test_a1_a_transaction_reads_one_state(void **state)
 {
@@ -425,6 +456,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_q1_a_session_sees_what_was_committed, setup, shown_end),
         cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_those_who_read_it, setup, shown_end),
         cmocka_unit_test_setup_teardown(test_a_source_that_is_away_fails_nobody_who_reads_another, setup, shown_end),
+        cmocka_unit_test_setup_teardown(test_a1_a_transaction_doesn_t_wait_for_who_is_away, setup, shown_end),
         cmocka_unit_test_setup_teardown(test_a1_a_transaction_without_a_source_that_is_away, setup, shown_end),
         cmocka_unit_test_setup_teardown(test_q7_a_wait_that_is_cancelled_ends_the_write, setup, shown_end),
         cmocka_unit_test_setup_teardown(test_a1_a_transaction_reads_one_state, setup, shown_end),
