@@ -65,7 +65,7 @@ struct arrow_ipc_input {
     void *context;
 };
 
-/* Reads either format, told apart by the first bytes; bodies may be compressed, but not those of dictionaries. Takes the input, also when it fails. */
+/* The other way, by which tests read what was written, and doors may: either format, told apart by the first bytes; bodies may be compressed, but not those of dictionaries. Takes the input, also when it fails. */
 rhei_status arrow_ipc_read(const struct arrow_ipc_input *input, struct ArrowArrayStream *out, struct rhei_error *error);
 
 #endif

@@ -16,7 +16,7 @@ struct arrow_pair {
  */
 rhei_status arrow_metadata_encode(const char *existing, const struct arrow_pair *pairs, size_t pair_count,
                                   char **encoded, size_t *len, struct rhei_error *error);
-/* The value of a key, borrowed from `encoded`, not NUL-terminated; NULL if there is none. `encoded` may be NULL. */
+/* The other way, which tests alone need: the value of a key, borrowed from `encoded`, not NUL-terminated; NULL if there is none. `encoded` may be NULL. */
 const char *arrow_metadata_find(const char *encoded, const char *key, size_t *len);
 
 #endif

@@ -23,10 +23,6 @@ enum {
     ROOM_BELOW = 30, /* bits left free under the first value, for smaller ones */
     PENDING_LIMIT = 1 << 29,
     LARGEST_SHIFT = 72, /* 53 + 72 bits leave the sign free */
-    /* A run's values are below 2^(53 + 60), so that many of them and a sum below 2^124 stay below 2^126. */
-    RUN_SHIFT = 60,
-    RUN_LENGTH = 2048,
-    RUN_ROOM_BITS = 124,
 };
 
 struct base_exact_long {
@@ -211,34 +207,6 @@ static bool add_signed(struct base_exact_sum *sum, double value, bool subtract)
     if (added)
         sum->count += subtract ? -1 : 1;
     return added;
-}
-
-size_t base_exact_sum_add_run(struct base_exact_sum *sum, const double *values, size_t count)
-{
-    static const wide_int room = (wide_int)1 << RUN_ROOM_BITS;
-    wide_int window = window_get(sum);
-    if (sum->wide != NULL || !sum->scaled || window >= room || window <= -room)
-        return 0;
-    int lowest = sum->exponent + 1075; /* biased exponent of a value that isn't shifted */
-    size_t done = 0;
-    for (; done < count && done < RUN_LENGTH; done++) {
-        uint64_t bits;
-        memcpy(&bits, &values[done], sizeof bits);
-        int biased = (int)(bits >> 52 & 2047);
-        unsigned shift = (unsigned)(biased - lowest);
-        if (biased == 0 || biased == 2047 || shift > RUN_SHIFT) {
-            if (bits << 1 != 0)
-                break;
-            continue; /* a zero */
-        }
-        uint64_t mantissa = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
-        wide_int value = (wide_int)((wide_uint)mantissa << shift);
-        wide_int sign = -(wide_int)(bits >> 63);
-        window += (value ^ sign) - sign;
-    }
-    window_set(sum, window);
-    sum->count += (int64_t)done;
-    return done;
 }
 
 bool base_exact_sum_add(struct base_exact_sum *sum, double value)

@@ -29,11 +29,6 @@ struct base_exact_sum {
 
 /* False: no memory, the sum is as it was. */
 bool base_exact_sum_add(struct base_exact_sum *sum, double value);
-/*
- * Adds the first of `values` that fit without further ado, and says how many; may be none. What comes next is for
- * base_exact_sum_add. Several times as fast where it can be used.
- */
-size_t base_exact_sum_add_run(struct base_exact_sum *sum, const double *values, size_t count);
 bool base_exact_sum_add_integer(struct base_exact_sum *sum, int64_t value);
 /* Exact inverses: the sum is then what it had been without that value. */
 bool base_exact_sum_subtract(struct base_exact_sum *sum, double value);

@@ -17,7 +17,7 @@ void *base_map_find(const struct base_map *map, const char *key, size_t key_len)
 bool base_map_put(struct base_map *map, const char *key, size_t key_len, void *value, void **previous);
 void *base_map_remove(struct base_map *map, const char *key, size_t key_len);
 size_t base_map_count(const struct base_map *map);
-/* Walks in no order: start with *cursor = 0; false at the end. The map must not change meanwhile. */
+/* Walks in no order, as the tests' models do: start with *cursor = 0; false at the end. The map must not change meanwhile. */
 bool base_map_next(const struct base_map *map, size_t *cursor, const char **key, size_t *key_len, void **value);
 
 /* ASCII-only case folding, SQLite's rule for names. */

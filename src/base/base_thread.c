@@ -30,11 +30,6 @@ void base_mutex_lock(base_mutex *mutex)
     pthread_mutex_lock(mutex);
 }
 
-bool base_mutex_try_lock(base_mutex *mutex)
-{
-    return pthread_mutex_trylock(mutex) == 0;
-}
-
 void base_mutex_unlock(base_mutex *mutex)
 {
     pthread_mutex_unlock(mutex);

@@ -17,7 +17,6 @@ typedef pthread_cond_t base_cond;
 void base_mutex_init(base_mutex *mutex);
 void base_mutex_destroy(base_mutex *mutex);
 void base_mutex_lock(base_mutex *mutex);
-bool base_mutex_try_lock(base_mutex *mutex);
 void base_mutex_unlock(base_mutex *mutex);
 void base_cond_init(base_cond *cond);
 void base_cond_destroy(base_cond *cond);

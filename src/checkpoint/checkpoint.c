@@ -166,6 +166,20 @@ rhei_status checkpoint_start(struct checkpoint *checkpoint, struct rhei_error *e
 
 /* ---- Opening and closing. ------------------------------------------------------------------------------------------ */
 
+static void free_checkpoint(struct checkpoint **handle)
+{
+    struct checkpoint *checkpoint = *handle;
+    *handle = NULL;
+    mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
+    checkpoint_set_reset(&checkpoint->set);
+    base_free(checkpoint->named);
+    checkpoint_files_drop(&checkpoint->files);
+    base_cond_destroy(&checkpoint->wake);
+    base_mutex_destroy(&checkpoint->lock);
+    base_mutex_destroy(&checkpoint->run_lock);
+    base_free(checkpoint);
+}
+
 rhei_status checkpoint_open(const struct checkpoint_config *config, struct checkpoint **result,
                             struct checkpoint_restored *restored, struct rhei_error *error)
 {
@@ -193,7 +207,7 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
     checkpoint->status.restored = *restored;
     checkpoint->seen_publishes = mirror_publishes(config->mirror);
     if (status != RHEI_OK)
-        checkpoint_free(&checkpoint);
+        free_checkpoint(&checkpoint);
     else if (!config->look)
         checkpoint_evict_init(checkpoint);
     *result = checkpoint;
@@ -226,20 +240,6 @@ void checkpoint_exchange(struct checkpoint *checkpoint,
     checkpoint->exchange_context = context;
 }
 
-void checkpoint_free(struct checkpoint **handle)
-{
-    struct checkpoint *checkpoint = *handle;
-    *handle = NULL;
-    mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
-    checkpoint_set_reset(&checkpoint->set);
-    base_free(checkpoint->named);
-    checkpoint_files_drop(&checkpoint->files);
-    base_cond_destroy(&checkpoint->wake);
-    base_mutex_destroy(&checkpoint->lock);
-    base_mutex_destroy(&checkpoint->run_lock);
-    base_free(checkpoint);
-}
-
 void checkpoint_close(struct checkpoint **handle)
 {
     struct checkpoint *checkpoint = *handle;
@@ -252,7 +252,7 @@ void checkpoint_close(struct checkpoint **handle)
     if (checkpoint->running)
         base_thread_join(&checkpoint->thread);
     (void)checkpoint_run(checkpoint, NULL);
-    checkpoint_free(handle);
+    free_checkpoint(handle);
 }
 
 void checkpoint_get_status(struct checkpoint *checkpoint, struct checkpoint_status *status)

@@ -67,8 +67,6 @@ struct checkpoint {
 
 void checkpoint_fault(const struct checkpoint *checkpoint, const char *point);
 
-void checkpoint_free(struct checkpoint **checkpoint);
-
 void checkpoint_set_drop_last(struct checkpoint_set *set);
 void checkpoint_set_reset(struct checkpoint_set *set);
 struct checkpoint_known_table *checkpoint_set_find(const struct checkpoint_set *set, uint32_t id);

@@ -67,6 +67,4 @@ const char *config_nearest(const char *name, const char *const *names, size_t co
 rhei_status config_apply(struct config_settings *settings, const struct toml_node *root, const char *name,
                          struct rhei_error *error);
 
-void config_free_columns(struct config_column *columns, size_t count);
-
 #endif

@@ -32,7 +32,7 @@ rhei_status config_new(struct config_settings **settings, struct rhei_error *err
     return status;
 }
 
-void config_free_columns(struct config_column *columns, size_t count)
+static void free_columns(struct config_column *columns, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         base_free(columns[i].name);
@@ -48,7 +48,7 @@ static void free_tables(struct config_settings *settings)
         base_free(table->origin);
         base_free(table->name);
         base_free(table->ddl);
-        config_free_columns(table->columns, table->column_count);
+        free_columns(table->columns, table->column_count);
     }
     base_free(settings->tables);
 }
@@ -63,7 +63,7 @@ static void free_sidecar_tables(struct config_sidecar *sidecar)
         base_free(table->table_name);
         base_free(table->created_at_column);
         base_free(table->updated_at_column);
-        config_free_columns(table->columns, table->column_count);
+        free_columns(table->columns, table->column_count);
     }
     base_free(sidecar->tables);
     base_free(sidecar->origin);

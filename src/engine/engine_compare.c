@@ -29,7 +29,7 @@ enum {
     NAP_NS = 20000000,
 };
 
-rhei_status engine_compare_ended(rhei_status status, struct rhei_error *error)
+static rhei_status say_ended(rhei_status status, struct rhei_error *error)
 {
     return error_set(error, status,
                      status == RHEI_TIMEOUT ? "the time limit ended the comparison" : "the comparison was cancelled");
@@ -54,7 +54,7 @@ static rhei_status pace_keep(struct engine_pace *pace, uint64_t rows, struct rhe
             return RHEI_OK;
         base_word_wait(&pace->nap, 0, due - now < NAP_NS ? due : now + NAP_NS);
     }
-    return engine_compare_ended(status, error);
+    return say_ended(status, error);
 }
 
 rhei_status engine_piece_scan(const struct engine_piece *piece, const struct source_table *table,
@@ -72,7 +72,7 @@ rhei_status engine_piece_scan(const struct engine_piece *piece, const struct sou
                                    .column = table->key_columns[0],
                                    .zones = piece->zones};
     rhei_status status = sync_scan_part(view, &part, &stop, take, context, error);
-    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : engine_compare_ended(status, error);
+    return status == RHEI_OK || status == RHEI_NO_MEMORY ? status : say_ended(status, error);
 }
 
 /* A cell as the mirror has it: see OLTP_ODD_TEXT. *copy is its memory, if it needs some. */
@@ -300,7 +300,7 @@ static rhei_status pin_by(rhei_db *db, const char *sql, const struct engine_piec
     for (int tries = 0; tries < 400; tries++) {
         rhei_status stopped = engine_limits_check(limits);
         if (stopped != RHEI_OK)
-            return engine_compare_ended(stopped, error);
+            return say_ended(stopped, error);
         rhei_status status = sync_cycle_while(db->sync, &waits, NULL, error);
         void *held = status == RHEI_OK && tries >= 100 && oltp_captures(db->oltp)
                          ? oltp_native_lock_while(db->oltp, ends)

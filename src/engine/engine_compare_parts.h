@@ -39,7 +39,6 @@ rhei_status engine_piece_scan(const struct engine_piece *piece, const struct sou
                               const struct mirror_table_view *view, struct engine_limits *limits,
                               rhei_status (*take)(void *context, const struct rhei_value *cells, uint32_t count),
                               void *context, struct rhei_error *error);
-rhei_status engine_compare_ended(rhei_status status, struct rhei_error *error);
 rhei_status engine_compare_no_mirror(const struct source_table *table, struct rhei_error *error);
 
 /* engine_mend.c: has the rows of the piece that differ taken anew. RHEI_STALE: they are too many, or can't be taken one by one. */

@@ -95,10 +95,6 @@ bool mirror_view_segment_is_remote(const struct mirror_table_view *view, uint32_
 /* Smallest and largest number ever held by the column; false if it held none, or anything but numbers and NULL. */
 bool mirror_view_range(const struct mirror_table_view *view, uint32_t column, double *low, double *high);
 
-/* Slots of each class (enum rhei_class) in a sealed segment, dead rows too; false for the open segment, which has no counts. */
-bool mirror_view_segment_classes(const struct mirror_table_view *view, uint32_t segment, uint32_t column,
-                                 uint32_t counts[5]);
-
 /*
  * How a segment keeps a column; another segment may keep it in another way. A layout never changes, but EMPTY becomes
  * another one when a first value arrives in the open segment: the rows of a view that came before are NULL either way.

@@ -161,6 +161,16 @@ void mirror_evicted_inherit(struct mirror_segment *to, const struct mirror_segme
 
 /* ---- Preparing. ---------------------------------------------------------------------------------------------------- */
 
+static void abandon(struct mirror_eviction **handle)
+{
+    struct mirror_eviction *eviction = *handle;
+    if (eviction == NULL)
+        return;
+    mirror_segment_free(eviction->mirror, eviction->segment);
+    mirror_memory_free(&eviction->mirror->memory, eviction, sizeof *eviction);
+    *handle = NULL;
+}
+
 rhei_status mirror_evict_prepare(const struct mirror_table_view *view, uint32_t number,
                                  const struct segment_image *image, const struct mirror_keeper *keeper,
                                  struct mirror_eviction **out, struct rhei_error *error)
@@ -188,21 +198,11 @@ rhei_status mirror_evict_prepare(const struct mirror_table_view *view, uint32_t 
     }
     atomic_fetch_sub_explicit(&mirror->memory.unlimited, 1, memory_order_relaxed);
     if (status != RHEI_OK)
-        mirror_evict_abandon(&eviction);
+        abandon(&eviction);
     *out = eviction;
     if (status == RHEI_INVALID || status == RHEI_IO)
         return error_set(error, status, "the file is not of this segment, or it can't be read");
     return mirror_memory_error(&mirror->memory, status, error);
-}
-
-void mirror_evict_abandon(struct mirror_eviction **handle)
-{
-    struct mirror_eviction *eviction = *handle;
-    if (eviction == NULL)
-        return;
-    mirror_segment_free(eviction->mirror, eviction->segment);
-    mirror_memory_free(&eviction->mirror->memory, eviction, sizeof *eviction);
-    *handle = NULL;
 }
 
 /* ---- Swapping. ----------------------------------------------------------------------------------------------------- */
@@ -240,6 +240,6 @@ rhei_status mirror_evict_swap(struct mirror *mirror, struct mirror_eviction **ha
         if (status == RHEI_OK)
             eviction->segment = NULL;
     }
-    mirror_evict_abandon(handle);
+    abandon(handle);
     return mirror_memory_error(&mirror->memory, status, error);
 }

@@ -99,7 +99,6 @@ rhei_status mirror_evict_prepare(const struct mirror_table_view *view, uint32_t 
  * when no older snapshot is held. Takes it, also on error. RHEI_NO_MEMORY, RHEI_MEMORY_LIMIT: nothing has changed.
  */
 rhei_status mirror_evict_swap(struct mirror *mirror, struct mirror_eviction **eviction, struct rhei_error *error);
-void mirror_evict_abandon(struct mirror_eviction **eviction);
 /* Bytes of the mirror that aren't on their way out and can't be read again from files: what evicting is about. Any thread. */
 size_t mirror_resident_bytes(const struct mirror *mirror);
 

@@ -135,16 +135,6 @@ bool mirror_view_segment_is_open(const struct mirror_table_view *view, uint32_t 
     return segment == view->tail_number;
 }
 
-bool mirror_view_segment_classes(const struct mirror_table_view *view, uint32_t segment, uint32_t column,
-                                 uint32_t counts[5])
-{
-    const struct mirror_segment *found = segment_of(view, segment);
-    if (found == NULL || segment == view->tail_number)
-        return false;
-    memcpy(counts, found->column[column].counts, sizeof found->column[column].counts);
-    return true;
-}
-
 /* Slots of a vector that the view shows. */
 static uint32_t vector_rows(const struct mirror_table_view *view, uint32_t number, uint32_t vector,
                             const struct mirror_segment *segment)

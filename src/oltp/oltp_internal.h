@@ -549,6 +549,7 @@ void oltp_checkpoint_due(struct oltp *oltp);
 
 /* ---- The size of the write-ahead log (oltp_wal.c). Owner thread: the maintenance. -------------------------------- */
 
+/* Of its file now. */
 uint64_t oltp_wal_bytes(struct oltp_connection *connection);
 /* Cuts it off above its limit; the time at which to look again. */
 int64_t oltp_wal_look(struct oltp *oltp, struct oltp_connection *connection);

@@ -159,7 +159,7 @@ bool route_statement_is_native(const struct route_statement *statement);
 /* Gives the same rows whenever it runs on one snapshot: it is a SELECT that names no function of chance or of the session. */
 bool route_statement_repeats(struct route_statement *statement);
 
-/* Statements in the cache now. */
+/* Statements in the cache now: for tests of its limits. */
 size_t route_statements_cached(struct route *route);
 
 #endif

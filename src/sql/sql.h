@@ -139,7 +139,7 @@ void sql_normal_reset(struct sql_normal *normal);
 /* ---- Back to text. ----------------------------------------------------------------------------------------------- */
 
 /*
- * The tree as SQLite's SQL: the same meaning, other blanks and brackets. RHEI_UNSUPPORTED for kinds without a tree.
+ * The parser's oracle in its tests, which parse what is printed again and ask SQLite for both: the tree as SQLite's SQL: the same meaning, other blanks and brackets. RHEI_UNSUPPORTED for kinds without a tree.
  * `out` is appended to.
  */
 rhei_status sql_print(const struct sql_tree *tree, struct base_buffer *out, struct rhei_error *error);

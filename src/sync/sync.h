@@ -154,7 +154,7 @@ struct sync_table_status {
     char message[256];
     bool restored; /* it is the one that the mirror had when it was opened, followed since */
 };
-/* True if the table of that id is READY in the state the mirror publishes now. Nanoseconds. */
+/* For tests, as readers ask the snapshot that they have: is the table of that id READY in the state the mirror publishes now? */
 bool sync_table_ready(const struct sync *sync, uint32_t table);
 /* Builds what needs a build, on background threads; `wait`: until all are READY or FAILED (or deadline / stop). */
 rhei_status sync_build(struct sync *sync, bool wait, int64_t deadline_ns, const struct sync_stop *stop,

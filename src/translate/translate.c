@@ -190,14 +190,3 @@ bool translate_scan_column_holds(const struct translate_scan_column *used, const
     bool relied = isfinite(used->relied_low) || isfinite(used->relied_high);
     return !relied || (column->has_range && column->low >= used->relied_low && column->high <= used->relied_high);
 }
-
-bool translate_scan_still_holds(const struct translate_scan *scan, const struct translate_table *table)
-{
-    if (scan->table != table->id || !table->mirrored)
-        return false;
-    for (uint32_t i = 0; i < scan->column_count; i++)
-        if (scan->columns[i].column >= table->column_count ||
-            !translate_scan_column_holds(&scan->columns[i], &table->columns[scan->columns[i].column]))
-            return false;
-    return true;
-}

@@ -140,13 +140,10 @@ void translation_free(struct translation **translation);
 /* May the value stand outside a text? Not if its class alone doesn't tell what it means, as an infinite REAL. */
 bool translate_value_holds(const struct rhei_value *value);
 
-/* The same for one column; only flags and range of `column` are looked at. */
+/* May a kept translation still be used for these flags and this range of a column that it reads? Nothing else of `column` is looked at. */
 bool translate_scan_column_holds(const struct translate_scan_column *used, const struct translate_column *column);
 
 /* Of all that a translation or a refusal may depend on in a table. */
 uint64_t translate_table_fingerprint(const struct translate_table *table);
-
-/* May a kept translation still be used for these flags and ranges of the table? Call for each scan. */
-bool translate_scan_still_holds(const struct translate_scan *scan, const struct translate_table *table);
 
 #endif

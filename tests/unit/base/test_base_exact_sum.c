@@ -51,22 +51,6 @@ static double sum_of(const double *values, size_t count)
     return result;
 }
 
-static double sum_by_runs(const double *values, size_t count, uint64_t *random)
-{
-    struct base_exact_sum sum = {0};
-    for (size_t i = 0; i < count;) {
-        size_t most = 1 + next_random(random) % 3000;
-        size_t taken = base_exact_sum_add_run(&sum, values + i, most < count - i ? most : count - i);
-        i += taken;
-        if (taken == 0 && i < count)
-            assert_true(base_exact_sum_add(&sum, values[i++]));
-    }
-    assert_int_equal(sum.count, count);
-    double result = base_exact_sum_result(&sum);
-    base_exact_sum_reset(&sum);
-    return result;
-}
-
 static void test_known_sums_in_any_order(void **state)
 {
     (void)state;
@@ -77,7 +61,6 @@ static void test_known_sums_in_any_order(void **state)
         memcpy(values, vector_values + vectors[i].start, vectors[i].count * sizeof *values);
         for (int round = 0; round < 8; round++) {
             assert_same_bits(sum_of(values, vectors[i].count), vectors[i].sum);
-            assert_same_bits(sum_by_runs(values, vectors[i].count, &random), vectors[i].sum);
             shuffle(values, vectors[i].count, &random);
         }
     }
@@ -124,7 +107,6 @@ static void test_no_order_or_merge_changes_a_bit(void **state)
         double expected = sum_of(values, MANY);
         shuffle(values, MANY, &random);
         assert_same_bits(sum_of(values, MANY), expected);
-        assert_same_bits(sum_by_runs(values, MANY, &random), expected);
         struct base_exact_sum parts[64] = {0};
         for (size_t i = 0; i < MANY; i++)
             assert_true(base_exact_sum_add(&parts[next_random(&random) % 64], values[i]));
@@ -199,20 +181,6 @@ static void test_integers_are_exact(void **state)
     base_exact_sum_reset(&sum);
 }
 
-/* Runs of the largest values that fit: the integer must not overflow, however long they go on. */
-static void test_runs_never_overflow(void **state)
-{
-    (void)state;
-    static double values[40000];
-    for (size_t i = 0; i < 40000; i++)
-        values[i] = i == 0 ? 1.0 : ldexp(0x1.fffffffffffffp+0, 30);
-    uint64_t random = 1;
-    assert_same_bits(sum_by_runs(values, 40000, &random), sum_of(values, 40000));
-    for (size_t i = 0; i < 40000; i++)
-        values[i] = i == 0 ? -1.0 : -ldexp(0x1.fffffffffffffp+0, 1000);
-    assert_same_bits(sum_by_runs(values, 40000, &random), sum_of(values, 40000));
-}
-
 /* Four billion additions would be needed to fill a limb by adding; by merging it takes few. */
 static void test_limbs_never_overflow(void **state)
 {
@@ -249,10 +217,13 @@ static void test_without_memory_nothing_changes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_sums_in_any_order), cmocka_unit_test(test_no_order_or_merge_changes_a_bit),
-        cmocka_unit_test(test_taking_away_is_exact),    cmocka_unit_test(test_special_values),
-        cmocka_unit_test(test_integers_are_exact),      cmocka_unit_test(test_limbs_never_overflow),
-        cmocka_unit_test(test_runs_never_overflow),     cmocka_unit_test(test_without_memory_nothing_changes),
+        cmocka_unit_test(test_known_sums_in_any_order),
+        cmocka_unit_test(test_no_order_or_merge_changes_a_bit),
+        cmocka_unit_test(test_taking_away_is_exact),
+        cmocka_unit_test(test_special_values),
+        cmocka_unit_test(test_integers_are_exact),
+        cmocka_unit_test(test_limbs_never_overflow),
+        cmocka_unit_test(test_without_memory_nothing_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,17 +116,6 @@ static void test_start_without_memory(void **state)
     assert_int_equal(error.code, RHEI_NO_MEMORY);
 }
 
-static void test_try_lock(void **state)
-{
-    (void)state;
-    base_mutex mutex;
-    base_mutex_init(&mutex);
-    assert_true(base_mutex_try_lock(&mutex));
-    assert_false(base_mutex_try_lock(&mutex));
-    base_mutex_unlock(&mutex);
-    base_mutex_destroy(&mutex);
-}
-
 static void test_the_machine_is_described(void **state)
 {
     (void)state;
@@ -191,7 +180,6 @@ int main(void)
         cmocka_unit_test(test_wait_without_limit),
         cmocka_unit_test(test_starting_leaves_the_callers_signals),
         cmocka_unit_test(test_start_without_memory),
-        cmocka_unit_test(test_try_lock),
         cmocka_unit_test(test_the_machine_is_described),
         cmocka_unit_test(test_clocks_and_randomness),
         cmocka_unit_test(test_log_levels),

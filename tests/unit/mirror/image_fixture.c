@@ -176,11 +176,10 @@ static void assert_same_column(const struct mirror_table_view *one, uint32_t a, 
 {
     const struct mirror_segment *from = mirror_trie_get(&one->segments, a), *to = mirror_trie_get(&other->segments, b);
     const struct mirror_column *source = &from->column[column], *copy = &to->column[column];
-    uint32_t counts[5];
     assert_int_equal(atomic_load(&source->layout), atomic_load(&copy->layout));
     assert_int_equal(atomic_load(&source->flags), atomic_load(&copy->flags));
-    if (mirror_view_segment_classes(one, a, column, counts))
-        assert_memory_equal(counts, copy->counts, sizeof counts);
+    if (a != one->tail_number)
+        assert_memory_equal(source->counts, copy->counts, sizeof copy->counts);
     for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < to->rows; v++) {
         assert_true(atomic_load(&source->zones[v].low) == atomic_load(&copy->zones[v].low));
         assert_true(atomic_load(&source->zones[v].high) == atomic_load(&copy->zones[v].high));
