@@ -28,8 +28,8 @@ enum rhei_table_state {
 /** How one table stands in the column store. */
 struct rhei_table_status {
     char name[256];
-    int32_t state; /**< enum rhei_table_state */
-    int32_t unused;
+    int32_t state;         /**< enum rhei_table_state */
+    int32_t keeps_history; /**< 1: every version of its rows is kept (`sync_mode`); else 0 */
     uint64_t rows, rows_built, rows_expected;
     int64_t position;
     char message[256]; /**< why it isn't READY */

@@ -145,6 +145,21 @@ bool engine_disk_is_elsewhere(const struct rhei_db *db)
            (db->checkpoint == NULL || (db->config.read_only && !atomic_load(&db->look_history)));
 }
 
+/* What another handle's checkpoints left in the folder, which this one only looks at. */
+static void peek(const struct rhei_db *db, struct checkpoint_status *status)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    struct store_local_config config = {.folder = db->olap_path, .read_only = true};
+    struct blob_store *store = NULL;
+    rhei_status looked = store_local_open(&config, &store, &why);
+    if (looked == RHEI_OK)
+        looked = checkpoint_peek(store, status, &why);
+    if (looked != RHEI_OK && looked != RHEI_NOT_FOUND)
+        (void)snprintf(status->error, sizeof status->error, "%.250s", why.message);
+    if (store != NULL)
+        store->ops->close(&store);
+}
+
 rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error)
 {
     if (!engine_disk_is_elsewhere(db))
@@ -154,6 +169,15 @@ rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *err
                          "the history is in the folder \"%.200s\", from which a handle that was opened for reading "
                          "alone can't take it "
                          "as a whole: open the database for writing",
+                         db->olap_path);
+    struct checkpoint_status disk = {.position = -1};
+    if (db->disk_status == RHEI_BUSY)
+        peek(db, &disk);
+    if (db->disk_status == RHEI_BUSY && disk.position < 0 && disk.error[0] == '\0')
+        return error_set(error, RHEI_BUSY,
+                         "the history is in the folder \"%.200s\", which is in use by another handle and has no "
+                         "checkpoint yet to read it from: ask that handle, or ask again when it wrote one (within "
+                         "checkpoint_interval_ms)",
                          db->olap_path);
     return error_set(error, db->disk_status,
                      "the history is in the folder \"%.200s\", which this handle doesn't have: %s", db->olap_path,
@@ -201,21 +225,6 @@ void engine_disk_close(struct rhei_db *db)
 {
     if (db->store != NULL)
         db->store->ops->close(&db->store);
-}
-
-/* What another handle's checkpoints left in the folder, which this one only looks at. */
-static void peek(struct rhei_db *db, struct checkpoint_status *status)
-{
-    struct rhei_error why = RHEI_ERROR_INIT;
-    struct store_local_config config = {.folder = db->olap_path, .read_only = true};
-    struct blob_store *store = NULL;
-    rhei_status looked = store_local_open(&config, &store, &why);
-    if (looked == RHEI_OK)
-        looked = checkpoint_peek(store, status, &why);
-    if (looked != RHEI_OK && looked != RHEI_NOT_FOUND)
-        (void)snprintf(status->error, sizeof status->error, "%.250s", why.message);
-    if (store != NULL)
-        store->ops->close(&store);
 }
 
 /* What became of a table of the folder that isn't followed from there any more. */

@@ -350,6 +350,26 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
                        sync.tables, sync.tables_ready, sync.verifications, sync.differences);
 }
 
+/* The tables whose every version is kept. */
+static void json_history(struct base_buffer *out, struct rhei_db *db)
+{
+    struct rhei_table_status **tables = NULL;
+    size_t count = 0;
+    bool any = false;
+    base_buffer_text(out, ",\n  \"history\": {\"tables\": [");
+    if (db->keeps_history && rhei_table_list(db, &tables, &count, NULL) == RHEI_OK) {
+        for (size_t i = 0; i < count; i++) {
+            if (!tables[i]->keeps_history)
+                continue;
+            base_buffer_text(out, any ? ", " : "");
+            engine_json_text(out, tables[i]->name);
+            any = true;
+        }
+        rhei_free(tables);
+    }
+    base_buffer_text(out, "]}");
+}
+
 static void json_log(struct base_buffer *out, const struct oltp_status *oltp)
 {
     base_buffer_format(out,
@@ -386,6 +406,7 @@ rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
     json_log(&out, &oltp);
     if (db->sync != NULL)
         json_olap(&out, db);
+    json_history(&out, db);
     engine_buffer_json(&out, db);
     json_settings(&out, db);
     *json = base_buffer_take(&out);

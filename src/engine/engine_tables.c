@@ -303,16 +303,18 @@ static void status_of_known(const rhei_db *db, struct rhei_table_status *made, c
     made->position = engine_log_position(db, known->position);
     memcpy(made->name, known->name, sizeof made->name);
     memcpy(made->message, known->message, sizeof made->message);
+    made->keeps_history = made->state != RHEI_TABLE_UNMIRRORED && engine_keeps_history(db, known->name);
 }
 
 /* A table that no cycle has met yet: a handle that builds only on demand knows of it all the same. */
-static void status_of_unmet(struct rhei_table_status *made, const struct source_table *table)
+static void status_of_unmet(const rhei_db *db, struct rhei_table_status *made, const struct source_table *table)
 {
     made->state = table->unmirrored_reason != NULL ? RHEI_TABLE_UNMIRRORED : RHEI_TABLE_WAITING;
     made->rows_expected = table->estimated_rows > 0 ? (uint64_t)table->estimated_rows : 0;
     snprintf(made->name, sizeof made->name, "%s", table->name);
     snprintf(made->message, sizeof made->message, "%s",
              table->unmirrored_reason != NULL ? table->unmirrored_reason : "its build was not asked for");
+    made->keeps_history = made->state != RHEI_TABLE_UNMIRRORED && engine_keeps_history(db, table->name);
 }
 
 /* One that a section of the settings names. */
@@ -381,7 +383,7 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
             status_of_shown(&made[made_count++], &catalog->tables[t],
                             engine_file_table(catalog, catalog->tables[t].source.name) != NULL, &snapshot);
         else if (!is_listed(made, made_count, catalog->tables[t].source.name))
-            status_of_unmet(&made[made_count++], &catalog->tables[t].source);
+            status_of_unmet(db, &made[made_count++], &catalog->tables[t].source);
     while (made != NULL && (absent = engine_config_absent(db, catalog, &at)) != NULL)
         if (!is_listed(made, made_count, absent->name))
             status_of_absent(&made[made_count++], absent);

@@ -208,6 +208,17 @@ struct mirror_ended {
     int64_t ended; /* change_batch.seq of the change that ended it; MIRROR_NO_SEQUENCE: it has none */
 };
 
+/* Several of them: those that changes of one batch ended, in order. Arrays of `count`, borrowed until the call returns. */
+struct mirror_ended_some {
+    uint32_t table, column_count;
+    size_t count;
+    const struct rhei_value *const *columns; /* [column_count][count] */
+    const uint8_t *how;
+    const uint32_t *change;
+    /* The row of the batch that made it, where that is of the same call, with its values as they were before the call; else -1. */
+    const int64_t *replaced;
+};
+
 struct mirror_sink {
     /*
      * Called by mirror_apply for each version, in the order in which they end. Nothing is published yet: if the table
@@ -215,6 +226,11 @@ struct mirror_sink {
      * takes the sink off; the table is not harmed. It may not call the mirror.
      */
     rhei_status (*ended)(void *context, const struct mirror_ended *version);
+    /*
+     * In its place, for whoever wants neither `began` nor `ended` (no_began has to be set). It may call mirror_apply for tables
+     * that have no sink: what it is handed lives on meanwhile.
+     */
+    rhei_status (*ended_some)(void *context, const struct mirror_ended_some *versions);
     bool
         no_began; /* mirror_ended.began isn't wanted, and needn't be kept for each row: it is always MIRROR_NO_SEQUENCE */
     /* The sink was taken off for this reason: the table's history has a gap. May be NULL. */

@@ -417,10 +417,14 @@ static rhei_status walk_vector(const struct walk *walk, struct asked *asked, uin
 static rhei_status walk_segment(struct walk *walk, struct asked *asked, uint64_t *rows)
 {
     uint32_t slots = mirror_view_rows_of(walk->view, walk->number, walk->segment);
-    if (walk->number != walk->view->tail_number &&
-        mirror_segment_within(walk->view, walk->number, asked->bounds, asked->bound_count))
-        return walk_whole(walk, asked, slots, rows);
     rhei_status status = RHEI_OK;
+    enum mirror_pass pass = walk->number == walk->view->tail_number
+                                ? MIRROR_PASS_SOME
+                                : mirror_segment_pass(walk->view, walk->number, asked->bounds, asked->bound_count);
+    if (pass == MIRROR_PASS_ALL)
+        return walk_whole(walk, asked, slots, rows);
+    if (pass == MIRROR_PASS_NONE)
+        return RHEI_OK;
     for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < slots && status == RHEI_OK; v++) {
         enter_vector(walk, v, slots);
         status = walk_vector(walk, asked, rows);

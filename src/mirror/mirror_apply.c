@@ -431,7 +431,7 @@ static rhei_status apply_all(struct apply *apply)
         status = mirror_table_touch(apply->table);
     if (status != RHEI_OK)
         return status;
-    return plain && apply->table->sink.ended == NULL ? apply_plain(apply) : apply_looking_back(apply);
+    return plain && !mirror_table_has_sink(apply->table) ? apply_plain(apply) : apply_looking_back(apply);
 }
 
 /* ---- Moving rows out of sparse segments. --------------------------------------------------------------------------- */
@@ -499,7 +499,7 @@ static uint32_t room_to_move(const struct mirror_table *table, uint32_t budget)
 static void moved_begun(struct mirror_table *table, const struct mover *mover)
 {
     static const struct mirror_pending none = {0};
-    for (uint32_t i = 0; i < mover->rows && table->sink.ended != NULL && !table->sink.no_began; i++) {
+    for (uint32_t i = 0; i < mover->rows && mirror_table_has_sink(table) && !table->sink.no_began; i++) {
         struct mirror_probe probe = {.columns = mover->columns, .row = i, .pending = &none};
         if (!table->index.by_integer)
             probe.hash = mirror_key_hash(table, mover->columns, i);

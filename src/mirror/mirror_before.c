@@ -8,6 +8,8 @@
  *     the slot, which is freed when a tail grows, and are copied.
  *  3. A sink is told before the change is in the working state. If that fails later, the table is unsound, and its history with it.
  *  4. What a sink can't take loses the table its sink, and nothing else.
+ *  5. A sink that takes many versions at once gets those of a chunk before it is applied, column by column. It may write them into
+ *     another table: segments that this one holds for the chunk stay held.
  */
 #include "mirror_before.h"
 
@@ -15,7 +17,7 @@
 
 #include "base/base_error.h"
 
-enum { SHORT_BYTES = 12, LEAST_ROWS = 64, MOST_CELLS = 64 << 10 };
+enum { SHORT_BYTES = 12, LEAST_ROWS = 64, MOST_CELLS = 64 << 10, AHEAD_ROWS = 16 };
 
 /* ---- Memory of one call. -------------------------------------------------------------------------------------------- */
 
@@ -45,6 +47,15 @@ static void lay_out(struct mirror_before *before, struct layout *layout, bool pa
     before->earlier = take(layout, rows * sizeof *before->earlier);
     before->hashes = take(layout, rows * sizeof *before->hashes);
     before->overtaken = take(layout, rows * sizeof *before->overtaken);
+    if (before->table->sink.ended_some == NULL)
+        return;
+    before->old = take(layout, columns * rows * sizeof *before->old);
+    before->old_columns = take(layout, columns * sizeof *before->old_columns);
+    before->segments = take(layout, rows * sizeof *before->segments);
+    before->places = take(layout, rows * sizeof *before->places);
+    before->change = take(layout, rows * sizeof *before->change);
+    before->replaced = take(layout, rows * sizeof *before->replaced);
+    before->how = take(layout, rows);
 }
 
 rhei_status mirror_before_open(struct mirror_table *table, const struct change_batch *batch,
@@ -88,13 +99,13 @@ rhei_status mirror_set_sink(struct mirror *mirror, uint32_t id, const struct mir
 bool mirror_has_sink(struct mirror *mirror, uint32_t id)
 {
     const struct mirror_table *table = mirror_table_find(mirror, id);
-    return table != NULL && table->sink.ended != NULL;
+    return table != NULL && mirror_table_has_sink(table);
 }
 
 void mirror_sink_fail(struct mirror_table *table, rhei_status status)
 {
     struct mirror_sink sink = table->sink;
-    if (sink.ended == NULL)
+    if (!mirror_table_has_sink(table))
         return;
     table->sink = (struct mirror_sink){0};
     mirror_begun_free(table);
@@ -102,21 +113,99 @@ void mirror_sink_fail(struct mirror_table *table, rhei_status status)
         sink.failed(sink.context, table->definition.id, status);
 }
 
-static void hand_over(struct mirror_table *table, const struct rhei_value *row, uint8_t how, int64_t began,
-                      int64_t ended, size_t change)
+static void give(struct mirror_table *table, const struct mirror_ended_some *versions)
 {
+    struct mirror *mirror = table->mirror;
+    struct mirror_segment *held = mirror->held_segments;
+    if (table->sink.ended_some == NULL || versions->count == 0)
+        return;
+    mirror->held_segments = NULL; /* what the sink's own writing lets go of (5.) */
+    rhei_status status = table->sink.ended_some(table->sink.context, versions);
+    BASE_INVARIANT(mirror->held_segments == NULL);
+    mirror->held_segments = held;
+    if (status != RHEI_OK)
+        mirror_sink_fail(table, status);
+}
+
+static void hand_over(struct mirror_before *before, uint8_t how, int64_t began, int64_t ended, size_t change)
+{
+    struct mirror_table *table = before->table;
+    uint32_t columns = mirror_table_columns(table);
+    if (table->sink.ended_some != NULL) {
+        uint32_t at = (uint32_t)change;
+        int64_t replaced =
+            -1; /* rows are handed over one by one where there are patches, and a sink leaves those as they are */
+        for (uint32_t c = 0; c < columns; c++)
+            before->old_columns[c] = &before->row[c];
+        struct mirror_ended_some one = {.table = table->definition.id,
+                                        .column_count = columns,
+                                        .count = 1,
+                                        .columns = before->old_columns,
+                                        .how = &how,
+                                        .change = &at,
+                                        .replaced = &replaced};
+        give(table, &one);
+        return;
+    }
     if (table->sink.ended == NULL)
         return;
     struct mirror_ended version = {.table = table->definition.id,
                                    .how = how,
-                                   .column_count = mirror_table_columns(table),
-                                   .row = row,
+                                   .column_count = columns,
+                                   .row = before->row,
                                    .change = change,
                                    .began = began,
                                    .ended = ended};
     rhei_status status = table->sink.ended(table->sink.context, &version);
     if (status != RHEI_OK)
         mirror_sink_fail(table, status);
+}
+
+/* ---- Many versions at once. ------------------------------------------------------------------------------------------- */
+
+static void read_column(struct mirror_before *before, uint32_t column)
+{
+    struct rhei_value *values = before->old + (size_t)column * before->capacity;
+    before->old_columns[column] = values;
+    for (size_t k = 0, end; k < before->some; k = end) {
+        const struct mirror_segment *segment = before->segments[k];
+        for (end = k + 1; end < before->some && before->segments[end] == segment && segment != NULL;)
+            end++;
+        if (segment != NULL)
+            mirror_segment_values(segment, column, &before->places[k], end - k, &values[k]);
+        else
+            values[k] = before->columns[column][before->replaced[k]];
+    }
+}
+
+static void hand_over_some(struct mirror_before *before)
+{
+    struct mirror_table *table = before->table;
+    struct mirror_ended_some versions = {.table = table->definition.id,
+                                         .column_count = mirror_table_columns(table),
+                                         .count = before->some,
+                                         .columns = before->old_columns,
+                                         .how = before->how,
+                                         .change = before->change,
+                                         .replaced = before->replaced};
+    for (uint32_t c = 0; c < versions.column_count && before->some > 0; c++)
+        read_column(before, c);
+    for (size_t k = 0; k < before->some; k++) /* rows of the batch, not of the chunk */
+        before->replaced[k] += before->replaced[k] < 0 ? 0 : before->first;
+    give(table, &versions);
+    before->some = 0;
+}
+
+static void note_version(struct mirror_before *before, const struct mirror_segment *segment, uint32_t place,
+                         int64_t replaced, uint8_t how, size_t change)
+{
+    size_t k = before->some++;
+    BASE_INVARIANT(k < before->capacity && (segment == NULL) == (replaced >= 0));
+    before->segments[k] = segment;
+    before->places[k] = place;
+    before->replaced[k] = replaced;
+    before->how[k] = how;
+    before->change[k] = (uint32_t)change;
 }
 
 static void read_stored(const struct mirror_table *table, const struct mirror_segment *segment, uint32_t place,
@@ -126,23 +215,39 @@ static void read_stored(const struct mirror_table *table, const struct mirror_se
         mirror_segment_value(segment, c, place, &row[c]);
 }
 
+/* False: the sink was taken off. */
+static bool clear_row(struct mirror_before *before, const struct mirror_segment *segment, uint32_t number,
+                      uint32_t place, int64_t seq, size_t change)
+{
+    struct mirror_table *table = before->table;
+    if (before->old != NULL) {
+        note_version(before, segment, place, -1, CHANGE_CLEAR, change);
+        if (before->some == before->capacity)
+            hand_over_some(before);
+        return mirror_table_has_sink(table);
+    }
+    /* a segment with a map was compacted: none of its rows began in this cycle */
+    int64_t began = segment->map == NULL ? mirror_begun_find(table, number << 16 | place) : MIRROR_NO_SEQUENCE;
+    read_stored(table, segment, place, before->row);
+    hand_over(before, CHANGE_CLEAR, began, seq, change);
+    return mirror_table_has_sink(table);
+}
+
 void mirror_before_clear(struct mirror_before *before, int64_t seq, size_t change)
 {
     struct mirror_table *table = before->table;
     uint32_t number = 0;
     const struct mirror_segment *segment;
-    for (; (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
+    bool wanted = mirror_table_has_sink(table);
+    for (; wanted && (segment = mirror_trie_next(&table->segments, &number)) != NULL; number++) {
         const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
         uint32_t rows = segment == table->tail.segment ? table->tail.rows : segment->rows;
         mirror_segment_hold(segment);
-        for (uint32_t place = 0; place < rows && table->sink.ended != NULL; place++) {
-            if (mirror_is_dead(deletions, place))
-                continue;
-            /* a segment with a map was compacted: none of its rows began in this cycle */
-            int64_t began = segment->map == NULL ? mirror_begun_find(table, number << 16 | place) : MIRROR_NO_SEQUENCE;
-            read_stored(table, segment, place, before->row);
-            hand_over(table, before->row, CHANGE_CLEAR, began, seq, change);
-        }
+        for (uint32_t place = 0; place < rows && wanted; place++)
+            if (!mirror_is_dead(deletions, place))
+                wanted = clear_row(before, segment, number, place, seq, change);
+        if (before->some > 0)
+            hand_over_some(before);
         mirror_segment_let_go(segment);
     }
 }
@@ -230,6 +335,8 @@ static void fill_up(struct mirror_before *before, size_t batch_row, size_t row)
 static void begin_chunk(struct mirror_before *before, size_t first, size_t count)
 {
     const struct change_batch *from = before->from;
+    before->first = (int64_t)first;
+    before->some = 0;
     for (uint32_t c = 0; c < from->column_count; c++) {
         before->columns[c] = from->columns[c] + first;
         if (before->values == NULL)
@@ -249,11 +356,48 @@ static void begin_chunk(struct mirror_before *before, size_t first, size_t count
     before->rows.unchanged = NULL;
 }
 
+/* Index cells that rows far enough ahead will want. */
+static void look_ahead(const struct mirror_before *before, size_t row, size_t rows)
+{
+    struct mirror_probe probe = {.columns = before->columns, .row = row + AHEAD_ROWS};
+    if (before->table->index.by_integer && probe.row < rows)
+        mirror_index_prefetch(before->table, &probe);
+}
+
+/* Without patches: rows are looked up first, and read and handed over together then. */
+static rhei_status chunk_together(struct mirror_before *before, size_t first, size_t rows)
+{
+    struct mirror_table *table = before->table;
+    const uint8_t *ops = before->rows.op;
+    for (size_t i = 0; i < rows; i++) {
+        uint8_t how = ops == NULL ? CHANGE_UPSERT : ops[i];
+        if (how == CHANGE_PATCH)
+            return RHEI_NOT_FOUND;
+        look_ahead(before, i, rows);
+        int64_t earlier = enter(before, i);
+        if (earlier >= 0) {
+            if (ops == NULL || ops[earlier] != CHANGE_DELETE)
+                note_version(before, NULL, 0, earlier, how, first + i);
+            continue;
+        }
+        const uint32_t *cell = find_cell(before, i);
+        if (cell == NULL)
+            continue;
+        struct mirror_segment *segment = mirror_table_segment(table, (*cell - 1) >> 16);
+        mirror_writer_hold(table->mirror, segment); /* until the chunk has been applied */
+        note_version(before, segment, mirror_segment_place(segment, (*cell - 1) & 0xffff), -1, how, first + i);
+    }
+    hand_over_some(before);
+    return RHEI_OK;
+}
+
 rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size_t end)
 {
     const struct change_batch *from = before->from;
     BASE_INVARIANT(first < end && end - first <= before->capacity && end <= from->row_count);
     begin_chunk(before, first, end - first);
+    if (before->old != NULL && before->values == NULL && mirror_table_has_sink(before->table))
+        return chunk_together(before, first, end - first);
     for (size_t i = 0; i < end - first; i++) {
         uint8_t how = from->op == NULL ? CHANGE_UPSERT : from->op[first + i];
         int64_t began = MIRROR_NO_SEQUENCE;
@@ -261,8 +405,7 @@ rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size
         if (how == CHANGE_PATCH && (!there || before->values == NULL))
             return RHEI_NOT_FOUND;
         if (there)
-            hand_over(before->table, before->row, how, began,
-                      from->seq == NULL ? MIRROR_NO_SEQUENCE : from->seq[first + i], first + i);
+            hand_over(before, how, began, from->seq == NULL ? MIRROR_NO_SEQUENCE : from->seq[first + i], first + i);
         if (how == CHANGE_PATCH)
             fill_up(before, first + i, i);
     }
@@ -275,7 +418,7 @@ void mirror_before_applied(struct mirror_before *before)
     const struct change_batch *rows = &before->rows;
     if (table->sink.no_began)
         return;
-    for (size_t i = 0; i < rows->row_count && table->sink.ended != NULL; i++) {
+    for (size_t i = 0; i < rows->row_count && mirror_table_has_sink(table); i++) {
         if (before->overtaken[i] || (rows->op != NULL && rows->op[i] == CHANGE_DELETE))
             continue;
         const uint32_t *cell = find_cell(before, i);

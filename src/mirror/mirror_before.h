@@ -26,6 +26,15 @@ struct mirror_before {
     uint32_t *heads, *earlier; /* rows + 1 of the chunk by hash of their key; the one before with the same hash */
     uint64_t *hashes;
     bool *overtaken; /* a later row of the chunk has the same key */
+    /* Versions that are handed over together, where the sink takes them so. */
+    size_t some;
+    int64_t first;          /* row of the batch that is the chunk's row 0 */
+    struct rhei_value *old; /* [column_count][capacity]; NULL: it doesn't */
+    const struct rhei_value **old_columns;
+    const struct mirror_segment **segments; /* [capacity] where they lie; NULL: in the chunk */
+    uint32_t *places, *change;
+    int64_t *replaced;
+    uint8_t *how;
 };
 
 rhei_status mirror_before_open(struct mirror_table *table, const struct change_batch *batch,

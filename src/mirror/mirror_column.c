@@ -110,12 +110,60 @@ static rhei_status gather_null(struct mirror *mirror, struct mirror_segment *seg
     return put_null(mirror, segment, gather->column, place);
 }
 
+/* Consecutive slots, which is what appended rows get. */
+static bool is_run(const uint32_t *targets, size_t count)
+{
+    uint32_t apart = 0;
+    for (size_t i = 0; i < count; i++)
+        apart |= targets[i] ^ (targets[0] + (uint32_t)i);
+    return count > 0 && targets[0] != MIRROR_NO_TARGET && apart == 0;
+}
+
+/* Nothing but integers into consecutive slots of one vector; false: something else is among them, and all is to be written anew. */
+static bool write_integer_run(struct gather *gather, const struct rhei_value *values, uint32_t place, size_t count)
+{
+    int64_t *data = (int64_t *)gather->column->data + place, low = INT64_MAX, high = INT64_MIN;
+    uint32_t other = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t value = values[i].as.integer;
+        other |= values[i].type ^ (uint32_t)RHEI_INTEGER;
+        data[i] = value;
+        low = value < low ? value : low;
+        high = value > high ? value : high;
+    }
+    if (other != 0)
+        return false;
+    enter_vector(gather, place);
+    gather_number(gather, low);
+    gather_number(gather, high);
+    return true;
+}
+
+/* How many of the first rows are written: whole runs within vectors. */
+static size_t write_integer_runs(struct gather *gather, const struct mirror_segment *segment,
+                                 const struct rhei_value *values, const uint32_t *targets, size_t count)
+{
+    size_t done = 0;
+    if (atomic_load_explicit(&gather->column->valid, memory_order_relaxed) != NULL || !is_run(targets, count))
+        return 0;
+    while (done < count) {
+        uint32_t place = targets[done];
+        size_t left = MIRROR_VECTOR_ROWS - place % MIRROR_VECTOR_ROWS;
+        size_t most = left < count - done ? left : count - done;
+        BASE_INVARIANT(place + most <= segment->capacity);
+        if (!write_integer_run(gather, values + done, place, most))
+            return done;
+        done += most;
+    }
+    return done;
+}
+
 static rhei_status write_integers(struct mirror *mirror, struct mirror_segment *segment, struct gather *gather,
                                   const struct rhei_value *values, const uint32_t *targets, size_t count)
 {
     struct mirror_column *column = gather->column;
     int64_t *data = column->data;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = write_integer_runs(gather, segment, values, targets, count); i < count; i++) {
         uint32_t place = targets[i];
         if (place == MIRROR_NO_TARGET)
             continue;

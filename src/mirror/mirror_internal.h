@@ -125,9 +125,14 @@ struct mirror_table {
     uint32_t unindexed;                            /* segments whose keys aren't in the index yet */
     struct mirror_segment *empties;                /* sealed segments without a live row, to be taken out */
     struct mirror_index index;
-    struct mirror_sink sink;   /* ended NULL: none */
+    struct mirror_sink sink;   /* neither ended nor ended_some: none */
     struct mirror_begun begun; /* with a sink: when unpublished rows began */
 };
+
+static inline bool mirror_table_has_sink(const struct mirror_table *table)
+{
+    return table->sink.ended != NULL || table->sink.ended_some != NULL;
+}
 
 static inline uint32_t mirror_table_columns(const struct mirror_table *table)
 {

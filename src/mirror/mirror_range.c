@@ -298,9 +298,20 @@ enum mirror_pass mirror_vector_pass(const struct mirror_table_view *view, uint32
     return all;
 }
 
-/* The zone of all vectors of a segment together; false: one of them has no number. */
-static bool whole_zone(const struct mirror_column *column, uint32_t vectors, int64_t *low, int64_t *high)
+enum { WHOLE_UNKNOWN, WHOLE_NUMBERS, WHOLE_GAPS };
+
+/*
+ * The zone of all vectors of a sealed segment together, which is looked up once: whoever comes first writes it down, and all who do write the
+ * same. False: one of them has no number.
+ */
+static bool whole_zone(struct mirror_column *column, uint32_t vectors, int64_t *low, int64_t *high)
 {
+    uint8_t known = atomic_load_explicit(&column->whole, memory_order_acquire);
+    if (known != WHOLE_UNKNOWN) {
+        *low = atomic_load_explicit(&column->whole_zone.low, memory_order_relaxed);
+        *high = atomic_load_explicit(&column->whole_zone.high, memory_order_relaxed);
+        return known == WHOLE_NUMBERS;
+    }
     bool numbers = true;
     *low = INT64_MAX;
     *high = INT64_MIN;
@@ -311,25 +322,31 @@ static bool whole_zone(const struct mirror_column *column, uint32_t vectors, int
         *low = from < *low ? from : *low;
         *high = to > *high ? to : *high;
     }
+    atomic_store_explicit(&column->whole_zone.low, *low, memory_order_relaxed);
+    atomic_store_explicit(&column->whole_zone.high, *high, memory_order_relaxed);
+    atomic_store_explicit(&column->whole, numbers ? WHOLE_NUMBERS : WHOLE_GAPS, memory_order_release);
     return numbers;
 }
 
-bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segment, const struct mirror_bounds *bounds,
-                           uint32_t count)
+enum mirror_pass mirror_segment_pass(const struct mirror_table_view *view, uint32_t segment,
+                                     const struct mirror_bounds *bounds, uint32_t count)
 {
-    const struct mirror_segment *found = mirror_trie_get(&view->segments, segment);
+    struct mirror_segment *found = mirror_trie_get(&view->segments, segment);
     uint32_t rows = mirror_view_rows_of(view, segment, found);
     uint32_t vectors = (rows + MIRROR_VECTOR_ROWS - 1) / MIRROR_VECTOR_ROWS;
-    for (uint32_t b = 0; b < count; b++) {
-        const struct mirror_column *column = &found->column[bounds[b].column];
+    enum mirror_pass all = MIRROR_PASS_ALL;
+    BASE_INVARIANT(segment != view->tail_number);
+    for (uint32_t b = 0; b < count && all != MIRROR_PASS_NONE; b++) {
+        struct mirror_column *column = &found->column[bounds[b].column];
         uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
         bool nulls = atomic_load_explicit(&column->valid, memory_order_acquire) != NULL;
+        enum mirror_pass pass = layout == MIRROR_LAYOUT_MIXED ? MIRROR_PASS_SOME : MIRROR_PASS_NONE;
         int64_t low, high;
-        if (nulls || (layout != MIRROR_LAYOUT_INTEGER && layout != MIRROR_LAYOUT_REAL))
-            return false;
-        if (vectors > 0 && (!whole_zone(column, vectors, &low, &high) ||
-                            numbers_pass(low, high, layout, false, &bounds[b]) != MIRROR_PASS_ALL))
-            return false;
+        if (layout == MIRROR_LAYOUT_INTEGER || layout == MIRROR_LAYOUT_REAL) {
+            bool numbers = whole_zone(column, vectors, &low, &high);
+            pass = numbers_pass(low, high, layout, nulls || !numbers, &bounds[b]);
+        }
+        all = pass < all ? pass : all;
     }
-    return true;
+    return all;
 }

@@ -43,8 +43,8 @@ static inline uint32_t mirror_count_bits(const uint64_t bits[MIRROR_VECTOR_ROWS 
     return (uint32_t)count;
 }
 
-/* Do the zones alone say that every live row of the segment is within? */
-bool mirror_segment_within(const struct mirror_table_view *view, uint32_t segment, const struct mirror_bounds *bounds,
-                           uint32_t count);
+/* What the zones alone say of the live rows of a sealed segment, as of a vector's. */
+enum mirror_pass mirror_segment_pass(const struct mirror_table_view *view, uint32_t segment,
+                                     const struct mirror_bounds *bounds, uint32_t count);
 
 #endif

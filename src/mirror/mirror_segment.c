@@ -410,6 +410,29 @@ void mirror_segment_value(const struct mirror_segment *segment, uint32_t number,
     out->type = type;
 }
 
+void mirror_segment_values(const struct mirror_segment *segment, uint32_t number, const uint32_t *places, size_t count,
+                           struct rhei_value *out)
+{
+    const struct mirror_column *column = &segment->column[number];
+    uint8_t layout = atomic_load_explicit(&column->layout, memory_order_acquire);
+    bool plain = !is_untouched(column) && layout != MIRROR_LAYOUT_EMPTY && layout != MIRROR_LAYOUT_MIXED &&
+                 atomic_load_explicit(&column->valid, memory_order_acquire) == NULL;
+    const int64_t *numbers = column->data;
+    const struct mirror_string *strings = column->data;
+    if (!plain) {
+        for (size_t i = 0; i < count; i++)
+            mirror_segment_value(segment, number, places[i], &out[i]);
+    } else if (layout == MIRROR_LAYOUT_TEXT || layout == MIRROR_LAYOUT_BLOB) {
+        for (size_t i = 0; i < count; i++) {
+            out[i] = (struct rhei_value){.type = layout};
+            string_value(&strings[places[i]], layout, &out[i]);
+        }
+    } else { /* a REAL's bits are moved as they are */
+        for (size_t i = 0; i < count; i++)
+            out[i] = (struct rhei_value){.type = layout, .as.integer = numbers[places[i]]};
+    }
+}
+
 const char *mirror_string_bytes(const struct mirror_string *string, uint32_t *length)
 {
     *length = string->as.inlined.length;

@@ -35,10 +35,12 @@ struct mirror_column {
     uint8_t *classes;                  /* MIXED */
     _Atomic(_Atomic uint64_t *) valid; /* NULL: no NULLs (an EMPTY column has none either, and is all NULL) */
     struct mirror_zone *zones;         /* [vectors of the capacity] */
-    uint32_t counts[5];                /* slots per class, dead ones too: exact once sealed */
-    uint32_t live[5];                  /* MIXED: live slots per class but NULL; the writer's */
-    uint8_t held;                      /* class bits that the table counts for it; the writer's */
-    _Atomic uint32_t ascending;        /* what is known of its order (mirror_ascend.c) */
+    struct mirror_zone whole_zone;     /* of a sealed segment, once `whole` isn't 0 (mirror_range.c) */
+    _Atomic uint8_t whole;
+    uint32_t counts[5];         /* slots per class, dead ones too: exact once sealed */
+    uint32_t live[5];           /* MIXED: live slots per class but NULL; the writer's */
+    uint8_t held;               /* class bits that the table counts for it; the writer's */
+    _Atomic uint32_t ascending; /* what is known of its order (mirror_ascend.c) */
     struct mirror_run data_run, classes_run;
     struct mirror_foreign *foreign;      /* where the data of an untouched column come from */
     _Atomic(struct mirror_part *) parts; /* [vectors] what vectors come to (mirror_aggregate.c); NULL: nobody asked */
@@ -219,6 +221,10 @@ void mirror_segment_column(const struct mirror_segment *segment, uint32_t rows, 
 /* One cell; text and BLOB borrowed. */
 void mirror_segment_value(const struct mirror_segment *segment, uint32_t column, uint32_t place,
                           struct rhei_value *out);
+
+/* The same of many places. */
+void mirror_segment_values(const struct mirror_segment *segment, uint32_t column, const uint32_t *places, size_t count,
+                           struct rhei_value *out);
 
 /* Bytes that live as long as the segment. */
 rhei_status mirror_heap_copy(struct mirror *mirror, struct mirror_segment *segment, const void *bytes, uint32_t length,

@@ -32,19 +32,31 @@ static struct rhei_value integer(int64_t value)
 
 /* ---- Versions that end. -------------------------------------------------------------------------------------------- */
 
+static bool widen(void **items, size_t room, size_t size)
+{
+    void *grown = base_realloc(*items, room * size);
+    if (grown == NULL)
+        return false;
+    *items = grown;
+    return true;
+}
+
 static rhei_status rows_room(struct sync_history *history, size_t count)
 {
     if (count <= history->row_room)
         return RHEI_OK;
-    size_t room = history->row_room < 64 ? 64 : 2 * history->row_room;
-    for (uint32_t c = 0; c < history->ended.column_count; c++) {
-        struct rhei_value *grown = base_realloc(history->rows[c], room * sizeof *grown);
-        if (grown == NULL)
-            return RHEI_NO_MEMORY;
-        history->rows[c] = grown;
+    void *version = history->version, *same = history->same;
+    bool ok = widen(&version, count, sizeof *history->version);
+    history->version = version;
+    ok = ok && widen(&same, count, sizeof *history->same);
+    history->same = same;
+    for (uint32_t c = 0; c < history->ended.column_count && ok; c++) {
+        void *row = history->rows[c];
+        ok = widen(&row, count, sizeof *history->rows[c]);
+        history->rows[c] = row;
     }
-    history->row_room = room;
-    return RHEI_OK;
+    history->row_room = ok ? count : history->row_room;
+    return ok ? RHEI_OK : RHEI_NO_MEMORY;
 }
 
 static struct rhei_value operation_of(const struct rhei_value *stored)
@@ -53,29 +65,36 @@ static struct rhei_value operation_of(const struct rhei_value *stored)
                                                  : history_operation(HISTORY_UPDATED);
 }
 
-/* The version's own columns. */
-static rhei_status keep_row(struct sync_history *history, const struct rhei_value *row)
+/* Which versions the changes leave as they are (2.): a column at a time, over those that no column told apart so far. */
+static void find_same(struct sync_history *history, const struct mirror_ended_some *versions)
 {
-    rhei_status status = rows_room(history, history->row_count + 1);
-    for (uint32_t c = 0; c < history->visible && status == RHEI_OK; c++) {
-        struct rhei_value value = row[c];
-        if (value.type >= RHEI_TEXT && value.length > 0) {
-            void *copy = base_arena_alloc(&history->texts, value.length);
-            if (copy == NULL)
-                return RHEI_NO_MEMORY;
-            value.as.bytes = memcpy(copy, value.as.bytes, value.length);
-        }
-        history->rows[c][history->row_count] = value;
+    uint32_t *left = history->version;
+    size_t count = 0;
+    for (size_t k = 0; k < versions->count; k++) {
+        history->same[k] = false;
+        left[count] = (uint32_t)k;
+        count += versions->how[k] == CHANGE_UPSERT;
     }
-    return status;
+    for (uint32_t c = 0; c < history->visible && count > 0; c++) {
+        const struct rhei_value *old = versions->columns[c], *new = history->batch->columns[c];
+        size_t still = 0;
+        for (size_t l = 0; l < count; l++) {
+            left[still] = left[l];
+            still += history_same_value(&old[left[l]], &new[versions->change[left[l]]]);
+        }
+        count = still;
+    }
+    for (size_t l = 0; l < count; l++)
+        history->same[left[l]] = true;
 }
 
-static void close_row(struct sync_history *history, struct rhei_value since, struct rhei_value until,
-                      struct rhei_value operation, struct rhei_value seq, struct rhei_value ended)
+static void close_row(struct sync_history *history, size_t at, uint32_t version, struct rhei_value since,
+                      struct rhei_value until, struct rhei_value operation, struct rhei_value seq,
+                      struct rhei_value ended)
 {
     struct rhei_value **own = history->rows + history->visible;
-    size_t at = history->row_count++;
     BASE_INVARIANT(since.as.integer <= until.as.integer && seq.as.integer <= ended.as.integer); /* 4. */
+    history->version[at] = version;
     own[SINCE][at] = since;
     own[UNTIL][at] = until;
     own[OPERATION][at] = operation;
@@ -84,33 +103,73 @@ static void close_row(struct sync_history *history, struct rhei_value since, str
     own[HISTORY_COLUMNS][at] = integer(history->next_row++);
 }
 
-static rhei_status version_ended(void *context, const struct mirror_ended *version)
+/* A version's own columns: as they are stored, or as they are made in this very batch. */
+static struct rhei_value own_value(const struct sync_history *history, const struct mirror_ended_some *versions,
+                                   size_t k, int own)
+{
+    return versions->replaced[k] < 0 ? versions->columns[history->visible + (uint32_t)own][k]
+                                     : history->cells[(size_t)own * history->room + (size_t)versions->replaced[k]];
+}
+
+/* The history's own columns of all of them, in the order in which they ended. Rows that there are now. */
+static size_t close_versions(struct sync_history *history, const struct mirror_ended_some *versions)
+{
+    size_t rows = 0, room = history->room;
+    for (size_t k = 0; k < versions->count; k++) {
+        struct rhei_value *cells = history->cells + versions->change[k];
+        BASE_INVARIANT(versions->change[k] < history->batch->row_count);
+        struct rhei_value since = own_value(history, versions, k, SINCE),
+                          stored = own_value(history, versions, k, OPERATION);
+        struct rhei_value operation = operation_of(&stored), seq = own_value(history, versions, k, SEQUENCE);
+        if (history->same[k]) { /* 2. */
+            cells[SINCE * room] = since;
+            cells[OPERATION * room] = operation;
+            cells[SEQUENCE * room] = seq;
+            continue;
+        }
+        struct rhei_value until = cells[SINCE * room], ended = cells[SEQUENCE * room];
+        cells[OPERATION * room] = history_operation(HISTORY_UPDATED);
+        close_row(history, rows++, (uint32_t)k, since, until, operation, seq, ended);
+        if (versions->how[k] != CHANGE_UPSERT) /* 3. */
+            close_row(history, rows++, (uint32_t)k, until, until, history_operation(HISTORY_DELETED), ended, ended);
+    }
+    return rows;
+}
+
+/* Their other columns: the versions' own where each of them ended once, else row by row. */
+static void take_values(struct sync_history *history, const struct mirror_ended_some *versions, size_t rows)
+{
+    size_t in_order = 0;
+    while (in_order < rows && history->version[in_order] == in_order)
+        in_order++;
+    for (uint32_t c = 0; c < history->ended.column_count; c++) {
+        history->ending[c] = history->rows[c];
+        if (c >= history->visible)
+            continue;
+        if (in_order == rows)
+            history->ending[c] = versions->columns[c];
+        for (size_t r = 0; r < rows && in_order < rows; r++)
+            history->rows[c][r] = versions->columns[c][history->version[r]];
+    }
+}
+
+static rhei_status versions_ended(void *context, const struct mirror_ended_some *versions)
 {
     struct sync_history *history = context;
-    const struct rhei_value *own = version->row + history->visible;
-    struct rhei_value *cells = history->cells + version->change;
-    BASE_INVARIANT(version->change < history->batch->row_count && version->column_count == history->open.column_count);
-    bool same = version->how == CHANGE_UPSERT;
-    for (uint32_t c = 0; c < history->visible && same; c++)
-        same = history_same_value(&version->row[c], &history->batch->columns[c][version->change]);
-    if (same) { /* 2. */
-        cells[SINCE * history->room] = own[SINCE];
-        cells[OPERATION * history->room] = operation_of(&own[OPERATION]);
-        cells[SEQUENCE * history->room] = own[SEQUENCE];
-        return RHEI_OK;
-    }
-    struct rhei_value until = cells[SINCE * history->room], ended = cells[SEQUENCE * history->room];
-    cells[OPERATION * history->room] = history_operation(HISTORY_UPDATED);
-    rhei_status status = keep_row(history, version->row);
-    if (status != RHEI_OK)
-        return status;
-    close_row(history, own[SINCE], until, operation_of(&own[OPERATION]), own[SEQUENCE], ended);
-    if (version->how == CHANGE_UPSERT)
-        return RHEI_OK;
-    status = keep_row(history, version->row); /* 3. */
-    if (status == RHEI_OK)
-        close_row(history, until, until, history_operation(HISTORY_DELETED), ended, ended);
-    return status;
+    BASE_INVARIANT(versions->column_count == history->open.column_count);
+    history->status = rows_room(history, 2 * versions->count);
+    if (history->status != RHEI_OK)
+        return error_no_memory(history->error);
+    find_same(history, versions);
+    size_t rows = close_versions(history, versions);
+    take_values(history, versions, rows);
+    struct change_batch batch = {.table = history->ended.id,
+                                 .column_count = history->ended.column_count,
+                                 .row_count = rows,
+                                 .columns = history->ending};
+    if (rows > 0)
+        history->status = mirror_apply(history->sync->config.mirror, &batch, NULL, history->error);
+    return history->status;
 }
 
 /* ---- With its table. ----------------------------------------------------------------------------------------------- */
@@ -235,7 +294,8 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
 
 static rhei_status set_sink(struct sync *sync, struct sync_history *history, struct rhei_error *error)
 {
-    struct mirror_sink sink = {.ended = version_ended, .no_began = true, .context = history};
+    struct mirror_sink sink = {.ended_some = versions_ended, .no_began = true, .context = history};
+    history->sync = sync;
     return mirror_set_sink(sync->config.mirror, history->open.id, &sink, error);
 }
 
@@ -405,15 +465,6 @@ static void date_changes(struct sync_history *history, const struct change_batch
     }
 }
 
-static rhei_status append_ended(struct sync *sync, struct sync_history *history, struct rhei_error *error)
-{
-    struct change_batch batch = {.table = history->ended.id,
-                                 .column_count = history->ended.column_count,
-                                 .row_count = history->row_count,
-                                 .columns = (const struct rhei_value *const *)history->rows};
-    return history->row_count == 0 ? RHEI_OK : mirror_apply(sync->config.mirror, &batch, NULL, error);
-}
-
 /* Rows of the batch, few enough for what is kept of them meanwhile to stay in the processor's caches. */
 static rhei_status apply_some(struct sync *sync, struct sync_history *history, const struct change_batch *batch,
                               struct rhei_error *error)
@@ -422,14 +473,12 @@ static rhei_status apply_some(struct sync *sync, struct sync_history *history, c
     BASE_INVARIANT(batch->row_count <= history->room);
     date_changes(history, batch);
     history->batch = batch;
-    history->row_count = 0;
+    history->error = error;
+    history->status = RHEI_OK;
     history_widen(history, batch, history->cells, history->room, history->columns, &wide);
     rhei_status status = mirror_apply(sync->config.mirror, &wide, NULL, error);
     if (status == RHEI_OK && !mirror_has_sink(sync->config.mirror, history->open.id))
-        status = error_no_memory(error);
-    if (status == RHEI_OK)
-        status = append_ended(sync, history, error);
-    base_arena_clear(&history->texts);
+        status = history->status != RHEI_OK ? history->status : error_no_memory(error);
     return status;
 }
 

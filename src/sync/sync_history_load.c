@@ -110,7 +110,8 @@ bool history_define(const struct sync *sync, struct sync_history *history, const
         return false;
     history->columns = base_alloc_zero(history->open.column_count, sizeof *history->columns);
     history->rows = base_alloc_zero(history->ended.column_count, sizeof *history->rows);
-    return history->columns != NULL && history->rows != NULL;
+    history->ending = base_alloc_zero(history->ended.column_count, sizeof *history->ending);
+    return history->columns != NULL && history->rows != NULL && history->ending != NULL;
 }
 
 /* ---- Which generation. --------------------------------------------------------------------------------------------- */
@@ -197,10 +198,12 @@ void sync_history_free(struct sync_history **slot)
     for (uint32_t c = 0; history->rows != NULL && c < history->ended.column_count; c++)
         base_free(history->rows[c]);
     base_free(history->rows);
+    base_free(history->ending);
+    base_free(history->version);
+    base_free(history->same);
     base_free(history->columns);
     base_free(history->cells);
     base_free(history->name);
-    base_arena_reset(&history->texts);
     base_arena_reset(&history->names);
     base_free(history);
 }

@@ -34,9 +34,15 @@ struct sync_history {
     const struct rhei_value **columns; /* [columns of the open table] */
     const struct change_batch *batch;
 
-    struct base_arena texts;
-    struct rhei_value **rows; /* [columns of the ended table][row_room]: versions that ended in the batch */
-    size_t row_count, row_room;
+    /* Of the versions at hand, which are written behind those that ended before the call returns: nothing is copied meanwhile. */
+    struct rhei_value **rows;         /* [columns of the ended table][row_room] */
+    const struct rhei_value **ending; /* [columns of the ended table]: those, or the versions' own */
+    uint32_t *version;                /* [row_room] which of the versions the row is of */
+    bool *same;                       /* [row_room] the version goes on */
+    size_t row_room;
+    struct sync *sync;
+    struct rhei_error *error; /* of the call */
+    rhei_status status;
 };
 
 static inline struct rhei_value history_integer(int64_t value)

@@ -44,6 +44,18 @@ def test_status_tells_of_the_engines_that_run_on_the_file(filled, spawn):
     assert json.loads(filled.run("status", "--json").stdout)["engines"] == []
 
 
+def test_c7_status_and_info_tell_which_tables_keep_a_history(filled):
+    assert "history" not in filled.run("status").stdout
+    assert [table["keeps_history"] for table in json.loads(filled.run("status", "--json").stdout)["table_list"]] == [False, False]
+    (filled.folder / "rhei.toml").write_text('[engine]\noltp_path = "rhei.db"\n[[tables]]\nname = "t"\nsync_mode = "temporal"\n')
+    lines = filled.run("status", "--config", "rhei.toml").stdout.splitlines()
+    assert any("history" in line for line in lines)
+    assert [line.split()[0] for line in lines if line.rstrip().endswith("kept")] == ["t"]
+    status = json.loads(filled.run("status", "--json", "--config", "rhei.toml").stdout)
+    assert {table["name"]: table["keeps_history"] for table in status["table_list"]} == {"t": True, "u": False}
+    assert json.loads(filled.run("info", "--config", "rhei.toml").stdout)["history"]["tables"] == ["t"]
+
+
 def test_sync_builds_reports_and_prunes(filled):
     filled.run("exec", "UPDATE t SET s = 'changed' WHERE id <= 10", "--capture")  # without it there is no log, and no position in it
     report = json.loads(filled.run("sync", "--json").stdout)

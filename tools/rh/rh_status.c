@@ -256,13 +256,16 @@ static const char *why_not(const struct status *status, const struct rhei_table_
 
 static void print_tables(const struct rh_tool *tool, const struct status *status)
 {
-    static const char *const names[] = {"table", "captured", "why not"};
+    static const char *const names[] = {"table", "captured", "why not", "history"};
+    uint32_t columns = 3;
+    for (size_t at = 0; at < status->table_count && columns == 3; at++)
+        columns += status->tables[at]->keeps_history != 0;
     printf("%-13s%zu\n", "Tables", status->table_count);
     if (status->table_count == 0)
         return;
     putchar('\n');
     struct rh_output output = {.terminal = tool->out};
-    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, 3);
+    struct rh_writer *writer = rh_writer_open(RH_FORMAT_TABLE, stdout, &output, names, columns);
     struct rh_buffer why = {0};
     for (size_t at = 0; at < status->table_count; at++) {
         const struct rhei_table_status *table = status->tables[at];
@@ -270,7 +273,7 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
         rh_buffer_clear(&why);
         rh_add_in_our_words(&why, captured ? "" : why_not(status, table));
         struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
-                                      text_value(why.bytes)};
+                                      text_value(why.bytes), text_value(table->keeps_history ? "kept" : "")};
         rh_writer_row(writer, values);
     }
     rh_writer_close(&writer);
@@ -301,6 +304,7 @@ static void add_tables_json(struct rh_buffer *json, const struct status *status)
         add_member(json, "rows_built", (int64_t)table->rows_built);
         add_member(json, "rows_expected", (int64_t)table->rows_expected);
         add_member(json, "position", table->position);
+        rh_buffer_format(json, "\"keeps_history\":%s,", table->keeps_history ? "true" : "false");
         rh_buffer_format(json, "\"captured\":%s,\"message\":",
                          rh_registry_captures(&status->registry, table->name) ? "true" : "false");
         rh_add_json_text(json, table->message, strlen(table->message));

@@ -74,6 +74,53 @@ static void some_versions(rhei_db *db)
     must_execute(db, "INSERT INTO t VALUES (2, 22, NULL)");
 }
 
+/* Whoever has the folder hasn't written it yet, and that is said: not only that the folder is taken. */
+static void test_d5_a_folder_without_a_checkpoint_is_told_from_one_in_use(void **state)
+{
+    struct place *place = *state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct rhei_config config = {.struct_size = sizeof config, .manual_sync = true, .sync_mode = RHEI_SYNC_TEMPORAL};
+    rhei_rows *rows = NULL;
+    rhei_db *beside = NULL;
+    char path[200], folder[200];
+    snprintf(path, sizeof path, "%s/young.db", place->fixture.folder);
+    snprintf(folder, sizeof folder, "%s/young", place->fixture.folder);
+    config.olap_path = folder;
+    rhei_close(&place->fixture.db);
+    assert_int_equal(rhei_open(path, &config, &place->fixture.db, NULL), RHEI_OK); /* writes nothing by itself */
+    must_execute(place->fixture.db, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    assert_int_equal(rhei_open(path, &config, &beside, NULL), RHEI_OK);
+    assert_int_equal(rhei_query(beside, "SELECT * FROM t FOR SYSTEM_TIME ALL", NULL, NULL, &rows, &error), RHEI_BUSY);
+    assert_non_null(strstr(error.message, "no checkpoint yet"));
+    assert_non_null(strstr(error.message, "in use by another handle"));
+    rhei_close(&beside);
+}
+
+/* In the list of tables and in the description as JSON. */
+static void test_c7_which_tables_keep_a_history_is_told(void **state)
+{
+    static const struct rhei_table_mode modes[] = {{.table = "plain", .sync_mode = RHEI_SYNC_DESTRUCTIVE}};
+    struct place *place = *state;
+    struct rhei_table_status **tables = NULL;
+    struct rhei_config config = {.struct_size = sizeof config, .sync_mode = RHEI_SYNC_TEMPORAL};
+    size_t count = 0;
+    char *json = NULL;
+    config.olap_path = place->mirror;
+    config.table_modes = modes;
+    config.table_mode_count = 1;
+    rhei_close(&place->fixture.db);
+    fixture_open(&place->fixture, &config);
+    must_execute(place->fixture.db, "CREATE TABLE plain (id INTEGER PRIMARY KEY)");
+    must_be_built(place->fixture.db);
+    assert_int_equal(rhei_table_list(place->fixture.db, &tables, &count, NULL), RHEI_OK);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(tables[i]->keeps_history, strcmp(tables[i]->name, "t") == 0);
+    rhei_free(tables);
+    assert_int_equal(rhei_info_json(place->fixture.db, &json, NULL), RHEI_OK);
+    assert_non_null(strstr(json, "\"history\": {\"tables\": [\"t\"]}"));
+    rhei_free(json);
+}
+
 static void test_a9_history_survives_a_close(void **state)
 {
     struct place *place = *state;
@@ -236,6 +283,9 @@ static void test_a9_a_buffer_comes_and_goes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_d5_a_folder_without_a_checkpoint_is_told_from_one_in_use, setup,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_c7_which_tables_keep_a_history_is_told, setup, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a9_history_survives_a_close, setup, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a9_a_close_leaves_no_version_to_the_log, setup, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a9_a_load_goes_on_with_the_history, setup, fixture_tear_down),
