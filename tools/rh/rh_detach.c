@@ -40,8 +40,8 @@ static void look(struct rh_tool *tool, struct before *before)
 static void print_folder(const char *folder, const char *setting)
 {
     if (folder[0] != '\0' && access(folder, F_OK) == 0)
-        printf("The folder %s (%s) stays. It goes with the file as it was captured: remove it, or move it away, before "
-               "the file is captured again.\n",
+        printf("The folder %s (%s) stays, for it goes with the file as it was captured: remove it, or move it\n"
+               "away, before the file is captured again.\n",
                folder, setting);
 }
 
