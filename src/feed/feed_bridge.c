@@ -8,7 +8,8 @@
  *   B4. What a live follower hasn't applied stays in the source too, so that it needn't read it twice, unless it is far behind.
  *   B6. A source that forgets all but little of what it has does so much more cheaply. So what was committed while a large step ran is moved before
  *       it is asked to, as long as that becomes less.
- *   B5. What was in the source before the buffer began isn't in the buffer: it stays where it is until the follower needs nothing of it.
+ *   B5. What was in the source before the buffer began isn't in the buffer: it stays where it is until neither the follower nor a reader needs
+ *       anything of it.
  */
 #include "feed_bridge.h"
 
@@ -41,6 +42,7 @@ struct feed_bridge {
     int64_t told, pruned_ns, dropped_ns; /* durable() was told this; when the two were last pruned */
     int64_t forgotten_to;                /* the source forgot up to here: somebody else may need the rest */
     int64_t begun;                       /* B5: what follows is in the buffer, or was; -1: nothing was moved yet */
+    int64_t held;                        /* B5: a reader is there, before that; INT64_MAX: none is */
     bool pumped;
     struct feed_limit limit;
     bool over;       /* the limits, that is */
@@ -140,7 +142,19 @@ static int64_t movable(const struct feed_bridge *bridge, const struct change_buf
     int64_t to = state->position;
     if (applied < to && to - applied <= HOLD_ROWS) /* B4 */
         to = applied;
-    return needed < bridge->begun && needed < to ? needed : to; /* B5 */
+    to = needed < bridge->begun && needed < to ? needed : to; /* B5 */
+    return bridge->held < to ? bridge->held : to;
+}
+
+/* B5. A reader may have come since: one that comes later begins where the buffer has begun, at least. */
+static rhei_status look_at_readers(struct feed_bridge *bridge, struct rhei_error *error)
+{
+    int64_t readers = INT64_MAX;
+    rhei_status status =
+        bridge->config.read_from == NULL ? RHEI_OK : bridge->config.read_from(bridge->config.context, &readers, error);
+    if (status == RHEI_OK)
+        bridge->held = readers < bridge->begun ? readers : INT64_MAX;
+    return status;
 }
 
 static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhei_error *error)
@@ -149,15 +163,20 @@ static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhe
     struct change_buffer_state state;
     uint64_t rows = 0;
     bridge->config.buffer->ops->state(bridge->config.buffer, &state);
+    rhei_status status = bridge->held < INT64_MAX ? look_at_readers(bridge, error) : RHEI_OK;
     int64_t to = movable(bridge, &state), left = to - bridge->forgotten_to, time = base_now_ns();
-    if (left <= 0 || (!now && to - bridge->told < PRUNE_ROWS && time - bridge->pruned_ns < PRUNE_NS))
-        return RHEI_OK;
-    rhei_status status = bridge->config.durable == NULL
-                             ? RHEI_OK
-                             : bridge->config.durable(bridge->config.context, state.position, error);
+    if (status != RHEI_OK || left <= 0 ||
+        (!now && to - bridge->told < PRUNE_ROWS && time - bridge->pruned_ns < PRUNE_NS))
+        return status;
+    if (bridge->config.durable != NULL)
+        status = bridge->config.durable(bridge->config.context, state.position, error);
     bridge_fault(bridge, "feed.bridge.told");
     if (status == RHEI_OK)
-        status = source->ops->prune(source, to, &rows, error); /* B1 */
+        status = look_at_readers(bridge, error);
+    to = movable(bridge, &state);
+    if (status != RHEI_OK || to <= bridge->forgotten_to)
+        return status;
+    status = source->ops->prune(source, to, &rows, error); /* B1 */
     if (status != RHEI_OK)
         return status;
     bridge_fault(bridge, "feed.bridge.pruned");
@@ -402,6 +421,7 @@ rhei_status feed_bridge_open(const struct feed_bridge_config *config, struct fee
     struct change_buffer_state state;
     config->buffer->ops->state(config->buffer, &state);
     bridge->begun = state.last == state.pruned ? -1 : state.horizon;
+    bridge->held = INT64_MAX;
     base_mutex_init(&bridge->step_lock);
     base_mutex_init(&bridge->lock);
     base_cond_init(&bridge->woken);
