@@ -75,6 +75,7 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
     sync->restored = restored.any;
     sync->restored_position = restored.position;
     sync->histories = restored.histories > 0;
+    sync->histories_position = restored.message[0] == '\0' ? restored.position : -1;
     sync->keeps_log = !db->config.read_only;
     atomic_store(&db->look_history, db->config.read_only && sync->histories && restored.message[0] == '\0');
     return RHEI_OK;

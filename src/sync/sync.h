@@ -61,6 +61,7 @@ struct sync_config {
     int64_t restored_position;
     /* The mirror has histories already, unpublished: they go on with their tables, whether those are restored or not. */
     bool histories;
+    int64_t histories_position; /* of the state that they are of; -1: it isn't known to be one of this source */
     bool keeps_log; /* nothing is pruned beyond what sync_durable said, and nothing before it said anything */
 };
 

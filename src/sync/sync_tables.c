@@ -294,6 +294,19 @@ static void note_round(struct sync *sync)
             sync->tables[i]->round = sync->rounds;
 }
 
+/*
+ * Under `lock`. What went at the very position of the state that was taken over may have gone a moment before the handle was closed, or died: the
+ * table that came with it wasn't loaded any more, and is on this list. Whether it is the same one its rows say.
+ */
+static void await_heirs(struct sync *sync)
+{
+    for (size_t g = 0; g < sync->book.count; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (generation->gone_us != 0 && generation->gone_seq == sync->config.histories_position)
+            generation->round = sync->rounds;
+    }
+}
+
 /* Under `lock`. A book that can't be read, or written, is no trouble of the tables: it is there again with the next list. */
 static void settle_histories(struct sync *sync)
 {
@@ -303,6 +316,8 @@ static void settle_histories(struct sync *sync)
     if (sync->book_unread) {
         status = sync_book_restore(sync, &why);
         sync->book_unread = status != RHEI_OK;
+        if (status == RHEI_OK)
+            await_heirs(sync);
     }
     if (status == RHEI_OK)
         status = sync_history_settle(sync, &why);

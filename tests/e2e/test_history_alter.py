@@ -1,0 +1,200 @@
+"""A9, C5: changes of a schema of every form, by a handle, by rh exec and by the stock shell, with the database closed, killed or open before the
+next look: versions from before stay as they were, a column that went is NULL there or not shown, one that came has its default in rows
+that go on, a renamed one is the same. The history lies in a folder.
+"""
+
+import json
+import subprocess
+
+import pytest
+
+import foreign
+from rh_program import BUILD
+from test_processes import wait_until
+
+# What is done, what the table's columns are then, under which name its row 2 has what then, and what the versions of before show.
+PLAIN = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT)"
+INSERT = "INSERT INTO t (id, a, b) VALUES (1, 10, 'x'), (2, 20, 'y'), (3, 30, 'z')"
+REBUILT = ("PRAGMA foreign_keys = OFF; BEGIN; CREATE TABLE new_t (id INTEGER PRIMARY KEY, b TEXT, a {type}, extra DEFAULT 7); "
+           "INSERT INTO new_t (id, a, b) SELECT id, a, b FROM t; DROP TABLE t; ALTER TABLE new_t RENAME TO t; COMMIT")
+REWRITTEN = ("PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{old}', '{new}') WHERE name = 't'; "
+             "PRAGMA writable_schema = RESET")
+
+
+class Case:
+    def __init__(self, sql, columns, now, first=("id", "a", "b"), past=("id", "a", "b"), name="t", made=PLAIN, others=()):
+        """now: the row 2 afterwards. past: names under which the history has id, a and b of the versions before (None: gone)."""
+        self.sql, self.columns, self.now, self.first, self.past, self.name, self.made, self.others = (
+            sql, columns, now, first, past, name, made, others)
+
+
+CASES = {
+    "add a column": Case("ALTER TABLE t ADD COLUMN n", ["id", "a", "b", "n"], (2, 21, "y", None)),
+    "add one with a default": Case("ALTER TABLE t ADD COLUMN n INTEGER NOT NULL DEFAULT 5", ["id", "a", "b", "n"], (2, 21, "y", 5)),
+    "add one with a default of text": Case("ALTER TABLE t ADD COLUMN n TEXT DEFAULT 'it''s'", ["id", "a", "b", "n"], (2, 21, "y", "it's")),
+    "add one with a check": Case("ALTER TABLE t ADD COLUMN n INTEGER DEFAULT 1 CHECK (n > 0)", ["id", "a", "b", "n"], (2, 21, "y", 1)),
+    "add a generated one": Case("ALTER TABLE t ADD COLUMN n AS (a * 2)", ["id", "a", "b", "n"], (2, 21, "y", 42)),
+    "add one that refers": Case("ALTER TABLE t ADD COLUMN n REFERENCES p", ["id", "a", "b", "n"], (2, 21, "y", None), others=("CREATE TABLE p (id INTEGER PRIMARY KEY)",)),
+    "drop the last": Case("ALTER TABLE t DROP COLUMN b", ["id", "a"], (2, 21), past=("id", "a", None)),
+    "drop one in the middle": Case("ALTER TABLE t DROP COLUMN a", ["id", "b"], (2, "y"), past=("id", None, "b")),
+    "rename a column": Case("ALTER TABLE t RENAME COLUMN a TO c", ["id", "c", "b"], (2, 21, "y"), past=("id", "c", "b")),
+    "exchange two names": Case("ALTER TABLE t RENAME COLUMN a TO c; ALTER TABLE t RENAME COLUMN b TO a; ALTER TABLE t RENAME COLUMN c TO b",
+                               ["id", "b", "a"], (2, 21, "y")),  # at once: what was is told by the names that it had
+    "rename the key": Case("ALTER TABLE t RENAME COLUMN id TO number", ["number", "a", "b"], (2, 21, "y"), past=("number", "a", "b")),
+    "rename the table": Case("ALTER TABLE t RENAME TO u", ["id", "a", "b"], (2, 21, "y"), name="u"),
+    "rename it twice": Case("ALTER TABLE t RENAME TO v; ALTER TABLE v RENAME TO u", ["id", "a", "b"], (2, 21, "y"), name="u"),
+    "the 12 steps": Case(REBUILT.format(type="INTEGER"), ["id", "b", "a", "extra"], (2, "y", 21, 7)),
+    "the 12 steps, another type": Case(REBUILT.format(type="TEXT"), ["id", "b", "a", "extra"], (2, "y", "21", 7)),
+    "a type rewritten": Case(REWRITTEN.format(old="a INTEGER", new="a TEXT"), ["id", "a", "b"], (2, 21, "y")),
+    "a check rewritten": Case(REWRITTEN.format(old="b TEXT", new="b TEXT CHECK (1)"), ["id", "a", "b"], (2, 21, "y")),
+    "strict, add": Case("ALTER TABLE t ADD COLUMN n REAL DEFAULT 2", ["id", "a", "b", "n"], (2, 21, "y", 2.0), made=PLAIN + " STRICT"),
+    "strict, drop": Case("ALTER TABLE t DROP COLUMN b", ["id", "a"], (2, 21), past=("id", "a", None), made=PLAIN + " STRICT"),
+    "without rowid, add": Case("ALTER TABLE t ADD COLUMN n DEFAULT 5", ["id", "a", "b", "n"], (2, 21, "y", 5), made=PLAIN + " WITHOUT ROWID"),
+    "without rowid, rename": Case("ALTER TABLE t RENAME COLUMN b TO c", ["id", "a", "c"], (2, 21, "y"), past=("id", "a", "c"), made=PLAIN + " WITHOUT ROWID"),
+    "without rowid, the key": Case("ALTER TABLE t RENAME COLUMN b TO c", ["id", "a", "c"], (2, 21, "y"), past=("id", "a", "c"),
+                                   made="CREATE TABLE t (id INTEGER, a INTEGER, b TEXT, PRIMARY KEY (b, id)) WITHOUT ROWID"),
+    "an index beside": Case("CREATE UNIQUE INDEX i ON t (b); ALTER TABLE t ADD COLUMN n", ["id", "a", "b", "n"], (2, 21, "y", None)),
+    "a trigger beside": Case("CREATE TRIGGER g AFTER DELETE ON t BEGIN INSERT INTO side VALUES (old.id); END; ALTER TABLE t ADD COLUMN n",
+                             ["id", "a", "b", "n"], (2, 21, "y", None), others=("CREATE TABLE side (x)",)),
+    "a view beside": Case("ALTER TABLE t RENAME COLUMN a TO c", ["id", "c", "b"], (2, 21, "y"), past=("id", "c", "b"), others=("CREATE VIEW w AS SELECT a FROM t",)),
+}
+# What the handle's own calls don't take: BEGIN in a script, or a change of sqlite_schema.
+FOREIGN_ONLY = ("the 12 steps", "the 12 steps, another type", "a type rewritten", "a check rewritten")
+
+
+class File:
+    def __init__(self, path, folder, spawn, interval_ms):
+        self.path, self.spawn, self.interval_ms = path, spawn, interval_ms
+        self.settings = folder / "temporal.toml"
+        self.settings.write_text(f'[engine]\noltp_path = "{path}"\nsync_mode = "temporal"\nolap_path = "{folder / "mirror"}"\n')
+        self.engine = None
+
+    def open(self):
+        self.engine = self.spawn()
+        self.engine.open(self.path, config_file=self.settings, prefer_olap=True, threads=1,
+                         checkpoint_interval_ms=self.interval_ms)
+        self.engine.initial_sync()
+        return self.engine
+
+    def await_checkpoint(self):
+        """Of everything that there is."""
+        last = foreign.rows(self.path, "SELECT max(seq) FROM _rhei_cdc_log")[0][0] or 0
+
+        def there():
+            disk = json.loads(self.engine.info())["disk"]
+            return disk["checkpoints"] > 0 and disk["position"] >= last
+
+        wait_until(there, what="a checkpoint")
+
+    def end(self, how):
+        if how == "kill":
+            self.engine.kill()
+        else:
+            self.engine.close()
+        self.engine = None
+
+    def alter(self, who, sql):
+        if who == "handle":
+            self.engine.script(sql)
+        elif who == "rh":
+            done = subprocess.run([BUILD / "tools" / "rh" / "rh", "exec", "--config", self.settings, sql], capture_output=True, text=True,
+                                  timeout=60, stdin=subprocess.DEVNULL)
+            assert done.returncode == 0, done.stderr
+        else:
+            foreign.shell(self.path, sql)
+
+
+def version(case, row, columns):
+    """What of id, a and b the version still shows."""
+    return tuple(row[columns.index(name)] if name is not None else None for name in case.past)
+
+
+def check(file, case, who):
+    engine = file.engine
+    engine.sync()
+    key = case.past[0]
+    answer = engine.query(f"SELECT * FROM {case.name} WHERE {key} = 2")
+    assert (answer.columns, answer.rows) == (case.columns, [case.now])
+    for route in ("auto", "oltp"):
+        answer = engine.query(f"SELECT * FROM {case.name}_history ORDER BY _rhei_seq, _rhei_valid_from", route=route)
+        shown = [name for name in answer.columns if not name.startswith("_rhei_")]
+        assert set(case.columns) <= set(shown), shown
+        seen = [(version(case, row, answer.columns), row[answer.columns.index("_rhei_operation")]) for row in answer.rows]
+        gone = [place for place, name in enumerate(case.past) if name is None]
+        before = [((1, 10, "x"), "I"), ((2, 20, "y"), "I"), ((3, 30, "z"), "I"), ((3, 30, "z"), "D")]
+        for row, operation in before:
+            row = tuple(None if place in gone else value for place, value in enumerate(row))
+            assert any(found == row and how == operation for found, how in seen), (route, row, operation, answer.rows)
+        rows = engine.query(f"SELECT * FROM {case.name} ORDER BY 1", route=route).rows
+        assert engine.query(f"SELECT * FROM {case.name} FOR SYSTEM_TIME AS OF '2100-01-01' ORDER BY 1", route=route).rows == rows
+        assert engine.query(f"SELECT count(*) FROM {case.name}_history x JOIN {case.name}_history y ON x.{key} = y.{key} AND x._rhei_seq < y._rhei_seq "
+                            "AND (x._rhei_valid_to IS NULL OR x._rhei_valid_to > y._rhei_valid_from)", route=route).value == 0
+    engine.verify(case.name)
+
+
+@pytest.mark.parametrize("between", ["open", "close", "kill"])
+@pytest.mark.parametrize("who", ["handle", "rh", "shell"])
+def test_a9_versions_of_before_outlive_every_change_of_the_schema(who, between, folder, spawn):
+    for number, (name, case) in enumerate(CASES.items()):
+        if who != "shell" and name in FOREIGN_ONLY:
+            continue
+        where = folder / f"case{number}"
+        where.mkdir()
+        # behind a kill the log is read before a change of the schema by rh exec of one statement alone: else the folder has to have it all
+        kept = between == "kill" and (who == "shell" or ";" in case.sql)
+        file = File(where / "shop.db", where, spawn, 20 if kept else 60000)
+        engine = file.open()
+        for sql in (*case.others, case.made):
+            engine.execute(sql)
+        engine.initial_sync()
+        file.await_checkpoint()
+        engine.execute(INSERT)
+        engine.sync()
+        engine.execute("UPDATE t SET a = 21 WHERE id = 2")
+        engine.execute("DELETE FROM t WHERE id = 3")
+        engine.sync()
+        if file.interval_ms == 20:
+            file.await_checkpoint()
+        try:
+            if who == "handle":
+                file.alter(who, case.sql)
+                if between != "open":
+                    file.end(between)
+                    file.open()
+            else:
+                if between != "open":
+                    file.end(between)
+                file.alter(who, case.sql)
+                if between != "open":
+                    file.open()
+            file.engine.initial_sync()
+            check(file, case, who)
+            file.end("kill" if between == "kill" else "close")  # and again from the folder
+            file.open()
+            check(file, case, who)
+        except Exception as failure:
+            raise AssertionError(f"{name}, by {who}, {between}: {failure}") from failure
+        file.end("close")
+
+
+@pytest.mark.parametrize("who", ["handle", "rh", "shell"])
+def test_a9_a_table_that_is_renamed_and_altered_at_once_leaves_its_history_under_its_old_name(who, folder, spawn):
+    """It can't be told from one that was dropped while another came; nothing is lost."""
+    file = File(folder / "shop.db", folder, spawn, 60000)
+    engine = file.open()
+    engine.execute(PLAIN)
+    engine.initial_sync()
+    engine.execute(INSERT)
+    engine.execute("UPDATE t SET a = 21 WHERE id = 2")
+    engine.sync()
+    file.alter(who, "BEGIN; ALTER TABLE t RENAME TO u; ALTER TABLE u ADD COLUMN n DEFAULT 5; COMMIT" if who == "shell" else
+               "ALTER TABLE t RENAME TO u; ALTER TABLE u ADD COLUMN n DEFAULT 5")
+    for _ in range(2):
+        engine.initial_sync()
+        versions = "SELECT id, a, b FROM t_history WHERE id = 2 AND _rhei_operation <> 'D' ORDER BY _rhei_seq"
+        assert engine.query(versions).rows == [(2, 20, "y"), (2, 21, "y")]
+        assert engine.query("SELECT count(*) FROM t_history WHERE _rhei_valid_to IS NULL").value == 0
+        assert engine.query("SELECT * FROM u WHERE id = 2").rows == [(2, 21, "y", 5)]
+        assert engine.query("SELECT id, a, b, n FROM u_history WHERE _rhei_valid_to IS NULL AND id = 2").rows == [(2, 21, "y", 5)]
+        file.end("close")
+        engine = file.open()
