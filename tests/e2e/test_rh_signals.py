@@ -102,7 +102,7 @@ def test_q5_a_signal_ends_an_import_in_batches_and_says_what_is_kept(rh, goes_on
     process.stdin.write("id\n" + "".join(f"{n}\n" for n in range(600000)))
     process.stdin.flush()
     deadline = time.monotonic() + 60
-    while connection.execute("SELECT count(*) FROM many").fetchone()[0] == 0:
+    while connection.execute("SELECT count(*) FROM many").fetchone()[0] < 3000:  # it went on behind the first batches
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
     sleeping(process)  # it reads the pipe
@@ -138,7 +138,8 @@ def test_q5_what_is_left_of_a_backup_that_two_signals_ended_is_named(rh):
             assert f"copy{turn} holds what there is of it, and is no backup: remove it." in errors
             assert "what is left of one that never came to its end" in rh.run("backup", f"copy{turn}", code=1).stderr
             return
-        assert process.returncode == 0 or not (rh.folder / f"copy{turn}").exists(), errors
+        left = os.listdir(mark.parent) if mark.parent.exists() else []  # nothing, or all of it
+        assert not left or "backup.json" in left, (left, errors)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
