@@ -2,12 +2,12 @@
 /* rh changes: the change feed as lines of JSON, plain or in Debezium's envelope. What was written is acknowledged commit by commit. */
 #include "rh_debezium.h"
 #include "rh_interrupt.h"
+#include "rh_number.h"
 #include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_writer.h"
 #include "rhei/rhei_doors.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,17 +36,29 @@ static void add_definition(struct rh_buffer *out, const struct rhei_change *chan
     rh_buffer_add_char(out, ']');
 }
 
+/* printf would be a third of what a line costs. */
+static void add_number(struct rh_buffer *out, const char *name, int64_t number)
+{
+    char text[RH_INTEGER_SIZE];
+    rh_buffer_add_text(out, name);
+    rh_buffer_add_text(out, rh_format_integer(number, text));
+}
+
 static void add_plain(struct rh_buffer *out, const struct rhei_change *change)
 {
     static const char *const kinds[] = {"", "table", "gone", "insert", "update", "delete", "lost", "commit"};
     bool row = change->values != NULL;
-    rh_buffer_format(out, "{\"kind\":\"%s\"", kinds[change->kind]);
-    if (row || change->kind == RHEI_CHANGE_COMMIT)
-        rh_buffer_format(out, ",\"position\":%" PRId64 ",\"time_us\":%" PRId64, change->position, change->time_us);
+    rh_buffer_add_text(out, "{\"kind\":\"");
+    rh_buffer_add_text(out, kinds[change->kind]);
+    rh_buffer_add_char(out, '"');
+    if (row || change->kind == RHEI_CHANGE_COMMIT) {
+        add_number(out, ",\"position\":", change->position);
+        add_number(out, ",\"time_us\":", change->time_us);
+    }
     if (change->kind != RHEI_CHANGE_COMMIT) {
         rh_buffer_add_text(out, ",\"table\":");
         add_text(out, change->table);
-        rh_buffer_format(out, ",\"number\":%" PRIu32, change->table_number);
+        add_number(out, ",\"number\":", change->table_number);
     }
     if (change->kind == RHEI_CHANGE_TABLE)
         add_definition(out, change);
