@@ -635,10 +635,16 @@ static bool has_ending(const char *sql, const char *ending)
     return false;
 }
 
+static bool may_be_rewritten(const char *sql, const char *as_of)
+{
+    return as_of != NULL || has_ending(sql, "system_time") || has_ending(sql, "_history") ||
+           has_ending(sql, "position") || strcasestr(sql, " as of ") != NULL;
+}
+
+/* What is asked of the schema by its own tables stays as it is, but is to be known, too. */
 bool engine_history_may_be(const char *sql, const char *as_of)
 {
-    return as_of != NULL || has_ending(sql, "system_time") || has_ending(sql, "history") ||
-           has_ending(sql, "position") || strcasestr(sql, " as of ") != NULL;
+    return may_be_rewritten(sql, as_of) || has_ending(sql, "history");
 }
 
 /* What is kept in the file is for every program that reads it, and the past is in the column store alone. */
@@ -678,7 +684,7 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
     if (!db->keeps_history && as_of != NULL)
         return error_set(error, RHEI_UNSUPPORTED,
                          "this database keeps no history: open it with sync_mode = \"temporal\"");
-    if (!db->keeps_history || !engine_history_may_be(sql, as_of))
+    if (!db->keeps_history || !may_be_rewritten(sql, as_of))
         return RHEI_OK;
     struct rewriter *r = base_alloc_zero(1, sizeof *r);
     struct base_buffer time = {0};
