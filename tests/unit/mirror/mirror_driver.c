@@ -227,6 +227,25 @@ static rhei_status take_ended(void *context, const struct mirror_ended *version)
     return RHEI_OK;
 }
 
+/* The same, of a chunk at a time. */
+static rhei_status take_some(void *context, const struct mirror_ended_some *versions)
+{
+    struct driver *d = context;
+    struct rhei_value row[MODEL_COLUMNS];
+    assert_int_equal(versions->table, d->next_id);
+    assert_int_equal(versions->column_count, d->columns);
+    assert_true(versions->count > 0);
+    for (size_t k = 0; k < versions->count; k++) {
+        for (uint32_t c = 0; c < d->columns; c++)
+            row[c] = versions->columns[c][k];
+        d->ended.rows++;
+        d->ended.hash += model_row_hash(row, d->columns);
+        assert_true(versions->replaced[k] < (int64_t)versions->change[k]);
+        assert_true(k == 0 || versions->change[k] > versions->change[k - 1] || versions->how[k] == CHANGE_CLEAR);
+    }
+    return RHEI_OK;
+}
+
 static void lose_sink(void *context, uint32_t table, rhei_status status)
 {
     struct driver *d = context;
@@ -237,7 +256,12 @@ static void lose_sink(void *context, uint32_t table, rhei_status status)
 
 static void set_sink(struct driver *d)
 {
-    struct mirror_sink sink = {.ended = take_ended, .failed = lose_sink, .context = d};
+    struct mirror_sink sink = {.failed = lose_sink, .context = d};
+    sink.no_began = draw(d, 2) == 0;
+    if (sink.no_began)
+        sink.ended_some = take_some;
+    else
+        sink.ended = take_ended;
     d->sink_off = false;
     d->ended = d->model.ended = (struct model_sum){0};
     if (d->with_sink)
