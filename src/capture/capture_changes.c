@@ -618,11 +618,11 @@ rhei_status capture_changes_peek(struct capture_changes *changes, const struct c
                                  struct rhei_error *error)
 {
     *change = NULL;
-    if (changes->taken == changes->event_count) {
+    while (changes->taken == changes->event_count) {
         rhei_status status = changes_fill(changes, error);
         if (status != RHEI_OK)
             return status;
-        if (changes->event_count == 0)
+        if (changes->event_count == 0 && !changes->in_unit) /* else those rows of the log were looks alone */
             return RHEI_DONE;
     }
     *change = &changes->events[changes->taken];
