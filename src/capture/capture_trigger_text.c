@@ -5,14 +5,9 @@
 
 #include "capture/capture_expression.h"
 
-void capture_make_column(struct capture_maker *maker, const char *row, uint32_t column)
-{
-    base_buffer_text(&maker->text, row);
-    if (maker->source->columns[column].is_rowid)
-        base_buffer_text(&maker->text, maker->table->rowid_name);
-    else
-        base_buffer_identifier(&maker->text, maker->source->columns[column].name);
-}
+/* Of a look's row, whose rowid SQLite finds by none of its own names where two tables of a FROM have one name. */
+#define LOOKED       "_rhei_row."
+#define LOOKED_ROWID "_rhei_rowid"
 
 /* A column of a PRIMARY KEY or UNIQUE constraint can't be dropped, nor can the rowid. */
 static bool text_is_fixed(const struct capture_maker *maker, uint32_t column)
@@ -26,6 +21,26 @@ static bool text_is_fixed(const struct capture_maker *maker, uint32_t column)
                 return true;
     }
     return false;
+}
+
+/* T11: whether a look can name every column, so that other programs may drop it and need no collation for that. */
+static bool text_looks_whole(const struct capture_maker *maker)
+{
+    bool whole = maker->table->keeps;
+    for (uint32_t i = 0; i < maker->source->column_count && whole; i++)
+        whole = (text_is_fixed(maker, i) || capture_collation_is_known(maker->source->columns[i].collation)) &&
+                base_fold_compare(maker->source->columns[i].name, LOOKED_ROWID) != 0;
+    return whole;
+}
+
+void capture_make_column(struct capture_maker *maker, const char *row, uint32_t column)
+{
+    base_buffer_text(&maker->text, row);
+    if (maker->source->columns[column].is_rowid)
+        base_buffer_text(&maker->text,
+                         text_looks_whole(maker) && strcmp(row, LOOKED) == 0 ? LOOKED_ROWID : maker->table->rowid_name);
+    else
+        base_buffer_identifier(&maker->text, maker->source->columns[column].name);
 }
 
 /* ---- Log rows. --------------------------------------------------------------------------------------------------- */
@@ -215,15 +230,6 @@ void capture_make_key_changed(struct capture_maker *maker)
 
 /* ---- Rows that REPLACE may displace. ----------------------------------------------------------------------------- */
 
-/* T11: whether a look can name every column, so that other programs may drop it and need no collation for that. */
-static bool text_looks_whole(const struct capture_maker *maker)
-{
-    bool whole = maker->table->keeps;
-    for (uint32_t i = 0; i < maker->source->column_count && whole; i++)
-        whole = text_is_fixed(maker, i) || capture_collation_is_known(maker->source->columns[i].collation);
-    return whole;
-}
-
 void capture_make_look(struct capture_maker *maker, enum capture_log_op op, bool three)
 {
     uint32_t keys = capture_key_width(maker->table);
@@ -235,18 +241,21 @@ void capture_make_look(struct capture_maker *maker, enum capture_log_op op, bool
         base_buffer_text(&maker->text, ") ");
     }
     capture_make_log_row(maker, "SELECT ", op);
-    capture_make_key(maker, "_rhei_row.", true);
+    capture_make_key(maker, LOOKED, true);
     if (three) {
         capture_make_key(maker, "NEW.", false);
         capture_make_key(maker, "OLD.", true);
     }
     for (uint32_t i = 0; whole && i < maker->source->column_count; i++) {
         base_buffer_char(&maker->text, ',');
-        capture_make_column(maker, "_rhei_row.", i);
+        capture_make_column(maker, LOOKED, i);
     }
+    bool hidden = maker->source->columns[maker->source->column_count - 1].is_rowid;
     base_buffer_text(&maker->text, " FROM ");
+    if (whole && hidden)
+        base_buffer_format(&maker->text, "(SELECT %s AS " LOOKED_ROWID ",* FROM ", maker->table->rowid_name);
     base_buffer_identifier(&maker->text, maker->source->name);
-    base_buffer_text(&maker->text, " AS _rhei_row");
+    base_buffer_text(&maker->text, whole && hidden ? ") AS _rhei_row" : " AS _rhei_row");
     if (whole)
         text_pad(maker, " NATURAL LEFT JOIN ", " AS _rhei_row");
     base_buffer_text(&maker->text, " WHERE ");
@@ -257,7 +266,7 @@ void capture_make_not_itself(struct capture_maker *maker)
     base_buffer_text(&maker->text, " AND NOT (");
     for (uint32_t i = 0; i < maker->source->key_count; i++) {
         base_buffer_text(&maker->text, i == 0 ? "+" : " AND +");
-        capture_make_column(maker, "_rhei_row.", maker->source->key_columns[i]);
+        capture_make_column(maker, LOOKED, maker->source->key_columns[i]);
         base_buffer_text(&maker->text, maker->source->key_is_integer ? " IS " : " COLLATE BINARY IS ");
         capture_make_column(maker, "OLD.", maker->source->key_columns[i]);
     }
@@ -348,8 +357,8 @@ void capture_make_confirm(struct capture_maker *maker, bool update)
     text_has_key(maker, "NEW.");
     base_buffer_text(out, " OR NOT EXISTS (SELECT 1 FROM ");
     base_buffer_identifier(out, source->name);
-    base_buffer_text(out, " AS _rhei_row WHERE ");
-    text_has_key(maker, "_rhei_row.");
+    base_buffer_text(out, " AS _rhei_had WHERE ");
+    text_has_key(maker, "_rhei_had.");
     base_buffer_text(out, "))");
     if (update) { /* what became of the row itself is told behind this */
         base_buffer_text(out, " AND NOT (");

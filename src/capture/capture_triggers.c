@@ -45,7 +45,8 @@
  *     they always are. A row that isn't there has NULL in the place of its key. The look includes the row whose key NEW has: what is displaced there is 'O', for
  *     a mirror takes the new row in its place anyway. A look names all columns of the table, so T1's way out is another one: the pad has the look's own
  *     name and is joined to it by NATURAL LEFT JOIN, which finds a column at the left as long as it is there. That compares the columns, so where one has a collation that
- *     not every program knows, looks have keys alone.
+ *     not every program knows, looks have keys alone. A hidden rowid gets a name of its own: where both have one (Debian's SQLite lets
+ *     subqueries have rowids), it is nobody's.
  */
 #include <stdio.h>
 #include <string.h>
