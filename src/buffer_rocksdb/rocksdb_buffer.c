@@ -127,10 +127,12 @@ static rhei_status write_commit(struct rocks_buffer *buffer, const struct change
 static rhei_status stage(struct rocks_buffer *buffer, const struct change_event *event, struct rhei_error *error)
 {
     bool defines = event->kind == CHANGE_EVENT_TABLE || event->kind == CHANGE_EVENT_GONE;
-    rhei_status status = feed_encode(&buffer->staged, event, error);
+    rhei_status status = event->kind == CHANGE_EVENT_BEFORE ? rocks_folder_has_before(&buffer->folder, error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = feed_encode(&buffer->staged, event, error);
     if (status == RHEI_OK && defines)
         status = feed_encode(&buffer->definitions, event, error);
-    buffer->rows += event->kind == CHANGE_EVENT_ROWS ? event->rows->row_count : 1;
+    buffer->rows += event->rows != NULL ? event->rows->row_count : 1;
     buffer->lost_all |= event->kind == CHANGE_EVENT_LOST && event->table == 0;
     return status;
 }

@@ -24,7 +24,8 @@
 #include "buffer_rocksdb/rocksdb_internal.h"
 
 #define IDENTITY_HEAD "rhei change buffer "
-enum { IDENTITY_VERSION = 1, IDENTITY_SIZE = 256, ASIDE_MOST = 1000000 };
+/* Version 2 may have events that a program which knows only 1 would take for damaged ones (CHANGE_EVENT_BEFORE). */
+enum { IDENTITY_VERSION = 2, IDENTITY_FIRST = 1, IDENTITY_SIZE = 256, ASIDE_MOST = 1000000 };
 
 static rhei_status folder_error(struct rhei_error *error, const char *what, const char *path)
 {
@@ -79,16 +80,16 @@ static rhei_status identity_read(struct rocks_folder *folder, bool *found, struc
         return error_set(error, RHEI_INVALID, "the folder \"%s\" isn't a change buffer of Rhei: name another one",
                          folder->path);
     atomic_store(&folder->id, id);
+    folder->version = version;
     *found = true;
     return RHEI_OK;
 }
 
-rhei_status rocks_folder_identify(struct rocks_folder *folder, const char *file, struct rhei_error *error)
+static rhei_status identity_write(struct rocks_folder *folder, const char *file, uint64_t id, unsigned version,
+                                  struct rhei_error *error)
 {
     char text[IDENTITY_SIZE];
-    uint64_t id = base_random_u64() | 1;
-    int len = snprintf(text, sizeof text, IDENTITY_HEAD "%d\nfile %.63s\nbuffer %016" PRIx64 "\n", IDENTITY_VERSION,
-                       file, id);
+    int len = snprintf(text, sizeof text, IDENTITY_HEAD "%u\nfile %.63s\nbuffer %016" PRIx64 "\n", version, file, id);
     int out = openat(folder->folder, "identity.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (out < 0)
         return folder_error(error, "write the identity of", folder->path);
@@ -97,9 +98,26 @@ rhei_status rocks_folder_identify(struct rocks_folder *folder, const char *file,
     ok = ok && renameat(folder->folder, "identity.new", folder->folder, "identity") == 0 && fsync(folder->folder) == 0;
     if (!ok)
         return folder_error(error, "write the identity of", folder->path);
+    folder->version = version;
+    return RHEI_OK;
+}
+
+rhei_status rocks_folder_identify(struct rocks_folder *folder, const char *file, struct rhei_error *error)
+{
+    uint64_t id = base_random_u64() | 1;
+    rhei_status status = identity_write(folder, file, id, IDENTITY_FIRST, error);
+    if (status != RHEI_OK)
+        return status;
     (void)snprintf(folder->file, sizeof folder->file, "%s", file);
     atomic_store(&folder->id, id);
     return RHEI_OK;
+}
+
+rhei_status rocks_folder_has_before(struct rocks_folder *folder, struct rhei_error *error)
+{
+    return folder->version >= IDENTITY_VERSION
+               ? RHEI_OK
+               : identity_write(folder, folder->file, atomic_load(&folder->id), IDENTITY_VERSION, error);
 }
 
 /* Nothing is in it but what a process leaves that was killed as it made the folder. */

@@ -50,6 +50,7 @@ struct rocks_folder {
     char *path;
     char *database; /* path of what RocksDB has */
     char file[ROCKS_FILE_SIZE];
+    unsigned version; /* of the form, in the identity */
     _Atomic uint64_t id;
 };
 /* Opens and locks it; makes it if `make`. *fresh: there was no identity in it. */
@@ -57,6 +58,8 @@ rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_
                               struct rhei_error *error);
 /* Writes the identity, with a new number. Durable when it returns. */
 rhei_status rocks_folder_identify(struct rocks_folder *folder, const char *file, struct rhei_error *error);
+/* Before an event goes in that a program of the first form doesn't know: it is told so by the identity, RHEI_TOO_NEW. The appending thread. */
+rhei_status rocks_folder_has_before(struct rocks_folder *folder, struct rhei_error *error);
 /* Moves the database aside. */
 rhei_status rocks_folder_set_aside(struct rocks_folder *folder, char *name, size_t size, struct rhei_error *error);
 void rocks_folder_close(struct rocks_folder *folder);

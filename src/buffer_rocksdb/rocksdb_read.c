@@ -77,7 +77,7 @@ static rhei_status add_event(struct pass *pass, const struct change_event *event
     if (!base_grow((void **)&reader->events, &reader->event_room, pass->count + 1, sizeof *reader->events))
         return error_no_memory(error);
     reader->events[pass->count++] = *event;
-    pass->rows += event->kind == CHANGE_EVENT_ROWS ? event->rows->row_count : 1;
+    pass->rows += event->rows != NULL ? event->rows->row_count : 1;
     return RHEI_OK;
 }
 

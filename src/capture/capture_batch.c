@@ -30,6 +30,7 @@ void capture_batch_free(struct capture_batch **slot)
         return;
     *slot = NULL;
     sqlite3_finalize(batch->look);
+    capture_batch_free(&batch->were);
     for (uint32_t i = 0; batch->values != NULL && i < batch->columns; i++)
         base_free(batch->values[i]);
     base_free(batch->values);

@@ -16,16 +16,17 @@ struct capture_batch {
     size_t count, capacity;
     const char *lost; /* as change_batch has it */
     int64_t lost_at;
-    bool logged;        /* has op and seq */
-    bool timed;         /* and times */
-    bool plain;         /* no row but upserts so far */
-    bool listed;        /* is among the batches of this call */
-    bool looks;         /* its rows are looked at, whatever the log says */
-    sqlite3_stmt *look; /* the row of a key, for 'K' */
-    uint32_t root;      /* the table's root page; 0: unknown */
-    int64_t newest;     /* number of its newest row that was read from the log */
-    uint64_t touched;   /* number of the last cycle whose commits wrote its pages */
-    int64_t rows;       /* of the table in that cycle's state */
+    bool logged;                /* has op and seq */
+    bool timed;                 /* and times */
+    bool plain;                 /* no row but upserts so far */
+    bool listed;                /* is among the batches of this call */
+    bool looks;                 /* its rows are looked at, whatever the log says */
+    sqlite3_stmt *look;         /* the row of a key, for 'K' */
+    uint32_t root;              /* the table's root page; 0: unknown */
+    int64_t newest;             /* number of its newest row that was read from the log */
+    uint64_t touched;           /* number of the last cycle whose commits wrote its pages */
+    int64_t rows;               /* of the table in that cycle's state */
+    struct capture_batch *were; /* rows as they were, for who hands them on (T11); NULL: none yet */
     struct change_batch view;
 };
 

@@ -11,10 +11,11 @@ static inline bool capture_before_fits(const struct source_table *table, uint32_
     return at <= width && table->column_count <= width - at;
 }
 /*
- * Whether an update left the row under the key that it had: the mirror's and the declared one. Otherwise the triggers told the old
- * row as one that is gone, and the new one had none before it. The two say it by the same rule, by the values' bits.
+ * Whether the row that an update left has this column's value of the row as it was, or the column is of no key, neither the mirror's nor the
+ * declared one. An update that changed one told the old row as one that is gone, and the new one had none before it. The triggers say
+ * it by the same rule, by the values' bits.
  */
-bool capture_before_has_key(const struct source_table *table, const struct rhei_value *before,
+bool capture_before_has_key(const struct source_table *table, uint32_t column, const struct rhei_value *before,
                             const struct rhei_value *now);
 
 #endif

@@ -2,6 +2,7 @@
 /*
  *   F1. A commit of the buffer is the end of a transaction, so a unit that ends with one has no transaction in part (H2).
  *   F2. Rows of several tables come as batches of each; told they are in the order of their positions, as the log has them.
+ *   F4. A row as it was goes with the change of its number; where there is none, it is told as a deletion of its own (CHANGE_EVENT_BEFORE).
  *   F3. Where the reader is follows from `after` alone, but for a commit that is read in parts: then the next part follows.
  */
 #include "capture/capture_buffered.h"
@@ -16,6 +17,7 @@ struct row_place {
     int64_t seq;
     const struct change_batch *batch;
     size_t row, order;
+    bool was; /* it is the row as it was before the change of its number */
 };
 
 struct capture_buffered {
@@ -122,7 +124,19 @@ static int compare_rows(const void *a, const void *b)
     const struct row_place *left = a, *right = b;
     if (left->seq != right->seq)
         return left->seq < right->seq ? -1 : 1;
+    if (left->batch->table != right->batch->table) /* of one number, where the bridge looked at the end of its cycle */
+        return left->batch->table < right->batch->table ? -1 : 1;
+    if (left->was != right->was)
+        return left->was ? -1 : 1;
     return left->order < right->order ? -1 : left->order > right->order;
+}
+
+static bool is_of_key(const struct source_table *table, uint32_t column)
+{
+    bool key = table->columns[column].in_primary_key;
+    for (uint32_t k = 0; k < table->key_count && !key; k++)
+        key = table->key_columns[k] == column;
+    return key;
 }
 
 /* H6 of capture_changes.c: a key that a row would have had, whose declared part isn't said. */
@@ -136,22 +150,39 @@ static bool is_no_row(const struct source_table *table, const struct change_batc
     return declared && !set;
 }
 
-static rhei_status add_row(struct capture_buffered *buffered, const struct row_place *place, size_t until,
-                           struct capture_buffered_events *events, struct rhei_error *error)
+/* The place's row; NULL without memory. */
+static struct rhei_value *row_values(struct capture_buffered *buffered, const struct row_place *place)
+{
+    const struct change_batch *batch = place->batch;
+    struct rhei_value *values = base_arena_zero(&buffered->arena, batch->column_count, sizeof *values);
+    for (uint32_t c = 0; values != NULL && c < batch->column_count; c++)
+        values[c] = batch->columns[c][place->row];
+    return values;
+}
+
+/* `was`: the row as it was, or NULL. */
+static rhei_status add_row(struct capture_buffered *buffered, const struct row_place *place,
+                           const struct row_place *was, size_t until, struct capture_buffered_events *events,
+                           struct rhei_error *error)
 {
     const struct change_batch *batch = place->batch;
     const struct source_table *table = definition(buffered, batch->table, until);
-    uint8_t op = batch->op == NULL ? (uint8_t)CHANGE_UPSERT : batch->op[place->row];
+    uint8_t op = place->was          ? (uint8_t)CHANGE_DELETE
+                 : batch->op == NULL ? (uint8_t)CHANGE_UPSERT
+                                     : batch->op[place->row];
     if (table == NULL)
         return error_set(error, RHEI_NOT_A_DATABASE, "the change buffer has rows of a table that it doesn't define");
     if (op == CHANGE_DELETE && is_no_row(table, batch, place->row))
         return RHEI_OK;
-    struct rhei_value *values = base_arena_zero(&buffered->arena, batch->column_count, sizeof *values);
+    struct rhei_value *values = row_values(buffered, place);
+    const struct rhei_value *before = was == NULL ? NULL : row_values(buffered, was);
     struct capture_change *event = values == NULL ? NULL : add(events, CAPTURE_CHANGE_UPDATE);
-    if (event == NULL)
+    if (event == NULL || (was != NULL && before == NULL))
         return error_no_memory(error);
-    for (uint32_t c = 0; c < batch->column_count; c++)
-        values[c] = batch->columns[c][place->row];
+    for (uint32_t c = 0; c < batch->column_count && place->was; c++) /* as of any that is gone */
+        if (!is_of_key(table, c))
+            values[c] = (struct rhei_value){.type = RHEI_NULL};
+    event->before = before;
     bool inserted = batch->inserted != NULL && batch->inserted[place->row] != 0;
     event->kind = op == CHANGE_DELETE ? CAPTURE_CHANGE_DELETE
                   : inserted          ? CAPTURE_CHANGE_INSERT
@@ -165,7 +196,7 @@ static rhei_status add_row(struct capture_buffered *buffered, const struct row_p
     return RHEI_OK;
 }
 
-static rhei_status gather(struct capture_buffered *buffered, const struct change_batch *batch, int64_t after,
+static rhei_status gather(struct capture_buffered *buffered, const struct change_batch *batch, bool was, int64_t after,
                           struct rhei_error *error)
 {
     for (size_t i = 0; i < batch->row_count; i++) {
@@ -173,8 +204,8 @@ static rhei_status gather(struct capture_buffered *buffered, const struct change
             continue;
         if (!base_grow((void **)&buffered->rows, &buffered->row_room, buffered->row_count + 1, sizeof *buffered->rows))
             return error_no_memory(error);
-        buffered->rows[buffered->row_count] =
-            (struct row_place){.seq = batch->seq[i], .batch = batch, .row = i, .order = buffered->row_count};
+        buffered->rows[buffered->row_count] = (struct row_place){
+            .seq = batch->seq[i], .batch = batch, .row = i, .order = buffered->row_count, .was = was};
         buffered->row_count++;
     }
     return RHEI_OK;
@@ -187,8 +218,14 @@ static rhei_status tell_rows(struct capture_buffered *buffered, size_t until, st
     rhei_status status = RHEI_OK;
     if (buffered->row_count > 1)
         qsort(buffered->rows, buffered->row_count, sizeof *buffered->rows, compare_rows);
-    for (size_t i = 0; i < buffered->row_count && status == RHEI_OK; i++)
-        status = add_row(buffered, &buffered->rows[i], until, events, error);
+    for (size_t i = 0; i < buffered->row_count && status == RHEI_OK; i++) {
+        const struct row_place *place = &buffered->rows[i], *was = place->was ? place : NULL; /* F4 */
+        bool has_change = was != NULL && i + 1 < buffered->row_count && place[1].seq == place->seq &&
+                          place[1].batch->table == place->batch->table;
+        place += has_change;
+        i += has_change;
+        status = add_row(buffered, place, was, until, events, error);
+    }
     buffered->row_count = 0;
     return status;
 }
@@ -222,8 +259,8 @@ static rhei_status tell(struct capture_buffered *buffered, int64_t after, struct
     rhei_status status = RHEI_OK;
     for (size_t i = 0; i < buffered->event_count && status == RHEI_OK; i++) {
         const struct change_event *event = &buffered->events[i];
-        if (event->kind == CHANGE_EVENT_ROWS) {
-            status = gather(buffered, event->rows, after, error);
+        if (event->kind == CHANGE_EVENT_ROWS || event->kind == CHANGE_EVENT_BEFORE) {
+            status = gather(buffered, event->rows, event->kind == CHANGE_EVENT_BEFORE, after, error);
             continue;
         }
         status = tell_rows(buffered, i, events, error);

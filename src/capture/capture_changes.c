@@ -448,8 +448,10 @@ static rhei_status changes_take_whole(struct capture_changes *changes, struct ch
         if (!changes_put(changes, table, i, changes->log, LOG_HEAD + (int)i, &values[i]))
             return error_no_memory(error);
     rhei_status status = insert ? RHEI_OK : changes_take_before(changes, table, table->column_count, &before, error);
-    if (before != NULL && capture_before_has_key(table, before, values))
-        event->before = before;
+    bool same = before != NULL;
+    for (uint32_t i = 0; i < table->column_count && same; i++)
+        same = capture_before_has_key(table, i, &before[i], &values[i]);
+    event->before = same ? before : NULL;
     return status;
 }
 

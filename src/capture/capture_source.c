@@ -114,10 +114,12 @@ static rhei_status source_use_schema(struct capture_source *source, struct oltp_
             width = wanted > width ? wanted : width;
             wanted = capture_log_displaces(&schema->tables[i]) ? 3 * key : 0;
             width = wanted > width && wanted <= schema->log_columns ? wanted : width;
+            if (source->declared && schema->tables[i].keeps) /* T11 */
+                width = schema->log_columns;
         }
     }
     source->batches = base_alloc_zero((size_t)count + 1, sizeof *source->batches);
-    source->ready = base_alloc_zero((size_t)count + 1, sizeof *source->ready);
+    source->ready = base_alloc_zero(2 * (size_t)count + 1, sizeof *source->ready);
     source->listed = base_alloc_zero((size_t)count + 1, sizeof *source->listed);
     source->order = base_alloc_zero((size_t)count + 1, sizeof(*source->order));
     if (source->batches == NULL || source->ready == NULL || source->listed == NULL || source->order == NULL)

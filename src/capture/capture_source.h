@@ -76,7 +76,8 @@ struct capture_source {
     atomic_int_fast64_t read_from, read_bytes;
     int64_t read_to;
 
-    bool declared; /* the declared keys of what is gone are read, too: for who hands them on (the bridge) */
+    bool
+        declared; /* the declared keys of what is gone are read, and rows as they were: for who hands them on (the bridge) */
 
     /* every version is wanted: see capture_source_versions.c */
     bool versions;
@@ -159,6 +160,17 @@ rhei_status capture_source_settle(struct capture_source *source, struct capture_
 rhei_status capture_versions_prove(struct capture_source *source, struct rhei_error *error);
 /* Puts the log's statement on this row, which is there. */
 rhei_status capture_source_stand_at(struct capture_source *source, int64_t seq, struct rhei_error *error);
+/*
+ * T11: of the row that was added last (an update or a deletion; of a REPLACED one none was), the row as it was, where the log has it.
+ */
+rhei_status capture_source_add_before(struct capture_source *source, struct capture_batch *batch,
+                                      enum capture_log_op op, struct rhei_error *error);
+/* When the current row was logged. */
+int64_t capture_source_time_us(const struct capture_source *source);
+/* The values of the current row up to value column `wanted` are at hand. */
+rhei_status capture_source_fetch(struct capture_source *source, uint32_t wanted, struct rhei_error *error);
+/* Where value column `column` of the log's current row is, where it isn't from the pages. */
+sqlite3_stmt *capture_source_cell(const struct capture_source *source, uint32_t column, int *at);
 /* Whether the current row is a look at one that may have been displaced. */
 bool capture_source_is_doubt(const struct capture_source *source);
 /* The log's row behind the batch's last one (*whole: it has one), and behind that the table's row of that key (*there). */

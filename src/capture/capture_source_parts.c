@@ -39,6 +39,8 @@ void capture_source_list(struct capture_source *source, struct capture_batch *ba
         BASE_INVARIANT(source->ready_count < source->batch_count);
         batch->listed = true;
         batch->count = 0;
+        if (batch->were != NULL)
+            batch->were->count = 0;
         batch->plain = true;
         batch->lost = NULL;
         source->order[source->ready_count++] = batch;

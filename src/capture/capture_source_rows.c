@@ -27,7 +27,7 @@ enum {
 };
 
 /* Where value column `column` of the log's current row is. */
-static sqlite3_stmt *source_cell(const struct capture_source *source, uint32_t column, int *at)
+sqlite3_stmt *capture_source_cell(const struct capture_source *source, uint32_t column, int *at)
 {
     BASE_INVARIANT(column < source->width);
     bool far = column >= source->near;
@@ -43,7 +43,7 @@ struct capture_cell capture_source_key(const struct capture_source *source, cons
     uint32_t column = source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i];
     if (source->paged)
         return (struct capture_cell){.value = &source->cells[LOG_HEAD + column]};
-    sqlite3_stmt *stmt = source_cell(source, column, &at);
+    sqlite3_stmt *stmt = capture_source_cell(source, column, &at);
     return (struct capture_cell){.stmt = stmt, .column = at};
 }
 
@@ -66,11 +66,8 @@ static uint32_t source_key_values(const struct capture_source *source, const str
     return source->declared ? capture_key_width(batch->table) : batch->table->table.source.key_count;
 }
 
-/* The values of the current row that the batch needs are at hand. */
-static rhei_status source_fetch(struct capture_source *source, const struct capture_batch *batch,
-                                struct rhei_error *error)
+rhei_status capture_source_fetch(struct capture_source *source, uint32_t wanted, struct rhei_error *error)
 {
-    uint32_t wanted = source->key_first ? source->key_at + source_key_values(source, batch) : batch->columns;
     if (source->paged) {
         source->cells = capture_pages_columns(source->pages, LOG_HEAD + wanted);
         if (source->cells != NULL)
@@ -88,6 +85,14 @@ static rhei_status source_fetch(struct capture_source *source, const struct capt
     return status == RHEI_ROW    ? RHEI_OK
            : status == RHEI_DONE ? error_set(error, RHEI_INTERNAL, "a row of the change log is not there twice")
                                  : status;
+}
+
+/* The values of the current row that the batch needs are at hand. */
+static rhei_status source_fetch(struct capture_source *source, const struct capture_batch *batch,
+                                struct rhei_error *error)
+{
+    uint32_t wanted = source->key_first ? source->key_at + source_key_values(source, batch) : batch->columns;
+    return capture_source_fetch(source, wanted, error);
 }
 
 /* A value from the pages into the row that is being added. */
@@ -109,7 +114,7 @@ static rhei_status source_put_logged(struct capture_source *source, struct captu
     }
     for (uint32_t i = 0; i < batch->columns; i++) {
         int at;
-        sqlite3_stmt *stmt = source_cell(source, i, &at);
+        sqlite3_stmt *stmt = capture_source_cell(source, i, &at);
         if (!capture_batch_put(batch, i, stmt, at, source->connection->utf16, &source->arena))
             return error_no_memory(error);
     }
@@ -126,7 +131,7 @@ static rhei_status source_put_declared(struct capture_source *source, struct cap
             continue;
         int at = 0;
         uint32_t value = source->key_first ? from : c;
-        sqlite3_stmt *stmt = source->paged ? NULL : source_cell(source, value, &at);
+        sqlite3_stmt *stmt = source->paged ? NULL : capture_source_cell(source, value, &at);
         if (source->paged)
             source_put_cell(batch, c, &source->cells[LOG_HEAD + value]);
         else if (!capture_batch_put(batch, c, stmt, at, source->connection->utf16, &source->arena))
@@ -248,7 +253,7 @@ static rhei_status source_lose_table(struct capture_source *source, struct captu
 }
 
 /* Of the log's row: julian days, which tell milliseconds. */
-static int64_t source_time_us(const struct capture_source *source)
+int64_t capture_source_time_us(const struct capture_source *source)
 {
     const struct rhei_value *cell = source->paged ? &source->cells[1] : NULL;
     double days = cell == NULL                 ? sqlite3_column_double(source->log, 3 + (int)source->near)
@@ -361,7 +366,7 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     BASE_INVARIANT(batch->listed && batch->lost == NULL && batch->count < batch->capacity);
     bool looks = (!source->ordered && capture_source_see(source, batch)) || batch->looks;
     if (batch->timed) {
-        batch->time_us[batch->count] = source_time_us(source);
+        batch->time_us[batch->count] = capture_source_time_us(source);
         batch->inserted[batch->count] = op == CAPTURE_LOG_INSERT;
         if (looks && (whole || op == CAPTURE_LOG_DELETE)) { /* V2 */
             status = capture_versions_note(source, batch, source->next_seq - 1, 0, error);
@@ -385,7 +390,8 @@ static rhei_status source_add(struct capture_source *source, struct capture_batc
     batch->op[batch->count] = kind;
     batch->seq[batch->count] = source->next_seq - 1;
     batch->count += status == RHEI_OK;
-    return status;
+    bool has_before = source->declared && (op == CAPTURE_LOG_UPDATE || op == CAPTURE_LOG_DELETE);
+    return status == RHEI_OK && has_before ? capture_source_add_before(source, batch, op, error) : status;
 }
 
 /*
@@ -434,7 +440,7 @@ rhei_status capture_source_settle(struct capture_source *source, struct capture_
     batch->plain &= kind == CHANGE_UPSERT;
     batch->op[batch->count] = kind;
     batch->seq[batch->count] = source->position;
-    batch->time_us[batch->count] = source_time_us(source);
+    batch->time_us[batch->count] = capture_source_time_us(source);
     batch->inserted[batch->count] = false;
     batch->count +=
         status == RHEI_OK && (part > 0 || kind == CHANGE_DELETE); /* one that wasn't displaced is as it was */
@@ -562,8 +568,9 @@ static rhei_status source_take_row(struct capture_source *source, struct rhei_er
             return source_add_displaced(source, batch, batch->timed && !batch->looks, error);
         return batch->timed && !batch->looks ? source_doubt(source, batch, 0, error)
                                              : source_add(source, batch, CAPTURE_LOG_LOOK, error);
-    case CAPTURE_LOG_FORETOLD:
     case CAPTURE_LOG_REPLACED: /* the row in its place is told behind it */
+        return source->declared ? capture_source_add_before(source, batch, op, error) : RHEI_OK;
+    case CAPTURE_LOG_FORETOLD:
         return RHEI_OK;
     case CAPTURE_LOG_REBUILD:
         batch->lost = "it was changed in a way that its triggers can't tell row by row";
@@ -708,10 +715,16 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
         status = source->last_count == 0 ? RHEI_OK : capture_versions_prove(source, error);
         status = status == RHEI_OK ? capture_source_judge(source, error) : status;
     }
+    uint32_t ready = 0;
     for (uint32_t i = 0; i < source->ready_count; i++) {
-        BASE_INVARIANT(source->order[i]->listed && (i == 0 || source->order[i] != source->order[i - 1]));
-        source->ready[i] = *capture_batch_view(source->order[i]);
-        source->order[i]->listed = false;
+        struct capture_batch *batch = source->order[i];
+        BASE_INVARIANT(batch->listed && (i == 0 || batch != source->order[i - 1]));
+        source->ready[ready++] = *capture_batch_view(batch);
+        if (batch->were != NULL && batch->were->count > 0 && batch->lost == NULL) {
+            source->ready[ready] = *capture_batch_view(batch->were);
+            source->ready[ready++].as_were = true;
+        }
+        batch->listed = false;
     }
     if (status != RHEI_OK)
         return status;
@@ -720,6 +733,6 @@ rhei_status capture_source_next(struct change_source *base, size_t max_rows, con
         source->torn = 0;                /* whoever asks again has applied all that was given */
     }
     *batches = source->ready;
-    *count = source->ready_count;
+    *count = ready;
     return RHEI_OK;
 }

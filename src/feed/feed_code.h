@@ -13,7 +13,8 @@
 #include "base/base_buffer.h"
 #include "port/change_event.h"
 
-enum { FEED_HEAD_BYTES = 24, FEED_VERSION = 1 };
+/* Of the kinds that there were first, and of BEFORE: who knows only the older code refuses the event, as of another version. */
+enum { FEED_HEAD_BYTES = 24, FEED_VERSION = 1, FEED_VERSION_BEFORE = 2 };
 
 /* Appends the event. RHEI_INVALID: it has no such form (a batch without columns, or with `lost`); nothing was appended. */
 rhei_status feed_encode(struct base_buffer *out, const struct change_event *event, struct rhei_error *error);

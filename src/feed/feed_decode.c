@@ -235,8 +235,10 @@ static void get_body(struct input *in, struct change_event *event)
         event->mark = get(in, 8);
     } else if (event->kind == CHANGE_EVENT_LOST) {
         event->reason = get_text(in);
-    } else if (event->kind == CHANGE_EVENT_ROWS) {
+    } else if (feed_has_rows(event->kind)) {
         event->rows = get_rows(in, event->table);
+        if (is_good(in) && event->kind == CHANGE_EVENT_BEFORE && (event->rows->op != NULL || event->rows->seq == NULL))
+            in->wrong = "its rows as they were aren't told by numbers alone";
     } else if (event->kind == CHANGE_EVENT_TABLE) {
         event->definition = get_definition(in, event->table);
     }
@@ -250,14 +252,14 @@ static const char *check_head(const char *bytes, size_t size, uint64_t *body)
         return "it ends before it should";
     if (memcmp(bytes, FEED_MAGIC, 4) != 0)
         return "it doesn't begin as one";
-    if (bytes[4] != FEED_VERSION)
+    if (bytes[4] != feed_version_of((uint8_t)bytes[5]))
         return "it is of another version";
     *body = little(bytes + FEED_LENGTH_AT, 8);
     if (*body > size - FEED_HEAD_BYTES)
         return "it ends before it should";
     if (little(bytes + FEED_SUM_AT, 8) != feed_checksum(bytes, (size_t)*body))
         return "its checksum is another";
-    if (bytes[5] < CHANGE_EVENT_TABLE || bytes[5] > CHANGE_EVENT_COMMIT || bytes[6] != 0 || bytes[7] != 0)
+    if (bytes[5] < CHANGE_EVENT_TABLE || bytes[5] > CHANGE_EVENT_BEFORE || bytes[6] != 0 || bytes[7] != 0)
         return "it is of no known kind";
     return NULL;
 }

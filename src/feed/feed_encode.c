@@ -115,7 +115,7 @@ static void put_body(struct base_buffer *out, const struct change_event *event)
         put(out, event->mark, 8);
     } else if (event->kind == CHANGE_EVENT_LOST) {
         put_text(out, event->reason);
-    } else if (event->kind == CHANGE_EVENT_ROWS) {
+    } else if (feed_has_rows(event->kind)) {
         put_rows(out, event);
     } else if (event->kind == CHANGE_EVENT_TABLE) {
         put_definition(out, event->definition);
@@ -124,18 +124,20 @@ static void put_body(struct base_buffer *out, const struct change_event *event)
 
 static const char *unfit(const struct change_event *event)
 {
-    if (event->kind < CHANGE_EVENT_TABLE || event->kind > CHANGE_EVENT_COMMIT)
+    if (event->kind < CHANGE_EVENT_TABLE || event->kind > CHANGE_EVENT_BEFORE)
         return "it is of no known kind";
     if (event->kind == CHANGE_EVENT_TABLE)
         return event->definition == NULL || event->definition->column_count == 0 || event->definition->name == NULL
                    ? "it defines no columns"
                    : NULL;
-    if (event->kind != CHANGE_EVENT_ROWS)
+    if (!feed_has_rows(event->kind))
         return NULL;
     const struct change_batch *rows = event->rows;
     if (rows == NULL || rows->lost != NULL || rows->column_count == 0 || rows->row_count == 0 ||
         rows->table != event->table)
         return "it has no rows of its table";
+    if (event->kind == CHANGE_EVENT_BEFORE && (rows->op != NULL || rows->seq == NULL))
+        return "its rows as they were aren't told by numbers alone";
     for (size_t i = 0; i < rows->row_count; i++) {
         uint8_t op = rows->op == NULL ? CHANGE_UPSERT : rows->op[i];
         if (op < CHANGE_UPSERT || op > CHANGE_CLEAR || (op == CHANGE_PATCH && rows->unchanged == NULL))
@@ -154,7 +156,7 @@ rhei_status feed_encode(struct base_buffer *out, const struct change_event *even
         return error_set(error, RHEI_INVALID, "a change event can't be written: %s", why);
     struct base_buffer one = {0};
     base_buffer_append(&one, FEED_MAGIC, 4);
-    put(&one, FEED_VERSION, 1);
+    put(&one, feed_version_of(event->kind), 1);
     put(&one, event->kind, 1);
     put(&one, 0, 2);
     put(&one, 0, 8);

@@ -3,6 +3,7 @@
 #ifndef FEED_FEED_INTERNAL_H
 #define FEED_FEED_INTERNAL_H
 
+#include "feed_code.h"
 #include "port/change_event.h"
 
 #define FEED_MAGIC "RHEV"
@@ -24,6 +25,15 @@ enum {
     FEED_GENERATED = 8,
     FEED_PRIMARY = 16
 }; /* of a column */
+
+static inline uint8_t feed_version_of(uint8_t kind)
+{
+    return kind == CHANGE_EVENT_BEFORE ? FEED_VERSION_BEFORE : FEED_VERSION;
+}
+static inline bool feed_has_rows(uint8_t kind)
+{
+    return kind == CHANGE_EVENT_ROWS || kind == CHANGE_EVENT_BEFORE;
+}
 
 /* Of head and body. The bytes are those of one whole event. */
 uint64_t feed_checksum(const char *event, size_t body);

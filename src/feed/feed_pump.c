@@ -94,7 +94,7 @@ static bool event_of(const struct feed_pump *pump, const struct change_batch *ba
         *event = (struct change_event){
             .kind = CHANGE_EVENT_LOST, .table = batch->table, .position = batch->lost_at, .reason = batch->lost};
     else if (batch->row_count > 0)
-        *event = (struct change_event){.kind = CHANGE_EVENT_ROWS,
+        *event = (struct change_event){.kind = batch->as_were ? CHANGE_EVENT_BEFORE : CHANGE_EVENT_ROWS,
                                        .table = batch->table,
                                        .rows = batch,
                                        .definition = find_by_id(pump, batch->table)};

@@ -39,6 +39,8 @@ struct change_batch {
     /* Bitmaps over columns, of CHANGE_PATCH rows: words = (column_count + 63) / 64. NULL: there is no such row. */
     const uint64_t *unchanged; /* [row_count][words], or [words] for all rows when it is shared */
     bool unchanged_shared;
+    bool
+        as_were; /* nothing to apply: these are rows as they were before the changes of their numbers (CHANGE_EVENT_BEFORE) */
 };
 
 /* Words of a bitmap over columns. */

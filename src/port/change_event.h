@@ -19,6 +19,11 @@ enum change_event_kind {
     CHANGE_EVENT_LOST =
         5, /* what happened to the table (0: to all) up to `position` is not known (INT64_MAX: whenever it is read) */
     CHANGE_EVENT_COMMIT = 6, /* the state at `position` is complete */
+    /*
+     * Rows as they were, for consumers; whoever applies changes passes over it. A row belongs to the ROWS' one of its number (an update or a deletion); where there
+     * is none, it went, and the change behind it puts one of the same key in its place.
+     */
+    CHANGE_EVENT_BEFORE = 7,
 };
 
 /* Owner thread; everything it points to is borrowed from whoever made it. */
@@ -31,7 +36,7 @@ struct change_event {
     const char *reason; /* LOST: why, for people */
     const struct source_table
         *definition;                 /* TABLE; ROWS: the table's, for its keys, or NULL if every cell holds a value */
-    const struct change_batch *rows; /* ROWS; its `lost` is NULL */
+    const struct change_batch *rows; /* ROWS; its `lost` is NULL. BEFORE; it has `seq`, and no `op` */
 };
 
 #endif

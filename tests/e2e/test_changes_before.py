@@ -2,6 +2,8 @@
 
 import json
 
+import sqlite3
+
 import pytest
 from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 
@@ -123,3 +125,47 @@ def test_c5_other_programs_drop_and_rename_columns_of_such_a_table(rh, sqlite3_s
     assert [e["table"] for e in read(rh) if e["kind"] == "lost"] == ["t"]
     write(rh, "UPDATE t SET b = 4")
     assert told(rh) == [("U", 3, {"id": 3, "x": 3, "b": 4, "cc": 3}, {"id": 3, "x": 3, "b": 3, "cc": 3})]
+
+
+def untimed(text):
+    return [{key: value for key, value in event.items() if "time" not in key} for event in map(json.loads, text.splitlines()) if "key" in event and event["kind"] != "table"]
+
+
+def test_a8_the_buffer_has_rows_as_they_were(rh, rng, sqlite3_shell):
+    """What the log has forgotten is told from the buffer as the log of a twin without one tells it, row by row, position by position."""
+    (rh.folder / "a.toml").write_text(KEPT + 'oltp_path = "a.db"\nrocksdb_cdc_path = "changes"\n')
+    (rh.folder / "b.toml").write_text(KEPT + 'oltp_path = "b.db"\n')
+    schema = ("CREATE TABLE t (id INTEGER PRIMARY KEY, x UNIQUE, y REAL); CREATE TABLE u (a TEXT PRIMARY KEY, b UNIQUE, c) WITHOUT ROWID;"
+              "CREATE TABLE v (name TEXT PRIMARY KEY NOT NULL, b, g AS (b || '!'))")
+    buffered, twin = ("--config", "a.toml"), ("--config", "b.toml")
+    for which in (buffered, twin):
+        rh.run("exec", *which, "--capture", schema)
+        rh.run("changes", *which, "--consumer", "c")
+    form = (rh.folder / "changes" / "identity").read_text().split("\n")[0]
+    assert form == "rhei change buffer 1"  # an older program may read it, as long as nothing new is in it
+    for number in range(6):
+        def some():
+            return rng.choice(["1", "'1'", "2.5", "x'00ff'", "NULL", "-0.0", "'a'", "'b'", "3", "CAST(x'ff' AS TEXT)"])
+        parts = []
+        for _ in range(4):
+            i, a, b = rng.randrange(5), some(), some()
+            parts += [f"INSERT OR REPLACE INTO t VALUES ({i}, {a}, {number})", f"UPDATE OR REPLACE t SET x = {b}, y = -0.0 WHERE id = {i}",
+                      f"UPDATE OR REPLACE t SET id = {rng.randrange(5)} WHERE id = {i}", f"DELETE FROM t WHERE x = {a}",
+                      f"INSERT OR REPLACE INTO u VALUES ('{i}', {a}, {b})", f"UPDATE u SET c = {a}", f"INSERT OR IGNORE INTO u VALUES ('{i}', {b}, 1)",
+                      f"INSERT OR REPLACE INTO v (name, b) VALUES ('{i}', {a})", f"UPDATE OR REPLACE v SET name = '{rng.randrange(5)}' WHERE name = '{i}'"]
+        rng.shuffle(parts)
+        sql = "BEGIN; " + "; ".join(parts) + "; COMMIT"
+        if number % 3 == 1:
+            for file in ("a.db", "b.db"):
+                sqlite3_shell.run(file, sql)
+            sql = "SELECT 1"
+        rh.run("exec", *buffered, sql)
+        rh.run("exec", *twin, sql)
+        with sqlite3.connect(rh.folder / "a.db") as file:
+            assert file.execute("SELECT count(*) FROM _rhei_cdc_log").fetchone() == (1,)  # all but the newest row is in the buffer alone
+    told = [untimed(rh.run("changes", *which, "--consumer", "c").stdout) for which in (buffered, twin)]
+    assert told[0] == told[1]
+    assert len([e for e in told[0] if "before" in e]) > 50
+    assert (rh.folder / "changes" / "identity").read_text().startswith("rhei change buffer 2\n")
+    (rh.folder / "changes" / "identity").write_text("rhei change buffer 3\n")
+    assert "TOO_NEW" in rh.run("changes", *buffered, "--consumer", "c", code=1).stderr

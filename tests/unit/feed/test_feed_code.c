@@ -77,6 +77,10 @@ static void make_rows(struct made *made, uint64_t *random)
         made->columns[c].in_primary_key = below(random, 3) == 0; /* a deleted row has these too */
     batch->op = below(random, 4) == 0 ? NULL : made->op;
     batch->seq = below(random, 4) == 0 ? NULL : made->seq;
+    if (made->event.kind == CHANGE_EVENT_BEFORE) { /* rows by numbers, and nothing else */
+        batch->op = NULL;
+        batch->seq = made->seq;
+    }
     batch->unchanged = below(random, 3) == 0 ? NULL : made->unchanged;
     batch->unchanged_shared = batch->unchanged != NULL && below(random, 2) == 0;
     for (size_t i = 0; i < batch->row_count; i++) {
@@ -130,10 +134,10 @@ static void make_definition(struct made *made, uint64_t *random)
 static void make_event(struct made *made, uint64_t *random)
 {
     memset(made, 0, sizeof *made);
-    made->event.kind = (uint8_t)(1 + below(random, 6));
+    made->event.kind = (uint8_t)(1 + below(random, 7));
     if (made->event.kind != CHANGE_EVENT_COMMIT)
         made->event.table = (uint32_t)next(random);
-    if (made->event.kind == CHANGE_EVENT_ROWS)
+    if (feed_has_rows(made->event.kind))
         make_rows(made, random);
     else if (made->event.kind == CHANGE_EVENT_TABLE)
         make_definition(made, random);
@@ -241,8 +245,10 @@ static void test_events_come_back(void **state)
         assert_int_equal(event.table, made->event.table);
         assert_true(event.position == made->event.position && event.time_us == made->event.time_us);
         same_text(event.reason, made->event.reason);
-        if (event.kind == CHANGE_EVENT_ROWS)
+        if (feed_has_rows(event.kind))
             same_rows(&made->event, &event);
+        assert_int_equal(bytes.data[start + 4],
+                         event.kind == CHANGE_EVENT_BEFORE ? 2 : 1); /* what older programs know stays */
         if (event.kind == CHANGE_EVENT_TABLE)
             same_definition(made->event.definition, event.definition);
         base_arena_reset(&arena);
@@ -329,6 +335,9 @@ static void test_what_has_no_form_is_not_written(void **state)
     struct change_batch batch = {.table = 1, .column_count = 1, .row_count = 1, .columns = &column, .op = &op};
     struct change_event event = {.kind = CHANGE_EVENT_ROWS, .table = 1, .rows = &batch};
     assert_int_equal(feed_encode(&bytes, &event, NULL), RHEI_INVALID); /* a patch without a mask */
+    event.kind = CHANGE_EVENT_BEFORE;
+    assert_int_equal(feed_encode(&bytes, &event, NULL), RHEI_INVALID); /* rows as they were, without numbers */
+    event.kind = CHANGE_EVENT_ROWS;
     op = 9;
     assert_int_equal(feed_encode(&bytes, &event, NULL), RHEI_INVALID);
     op = CHANGE_UPSERT;
