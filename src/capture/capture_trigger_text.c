@@ -113,6 +113,23 @@ static void text_values(struct capture_maker *maker, const char *row)
     }
 }
 
+/* OLD whole, each column with a pad of its own: a second pad in a FROM would be a table that SQLite makes and fills for each row. */
+static void text_old_values(struct capture_maker *maker)
+{
+    for (uint32_t i = 0; i < maker->source->column_count; i++) {
+        base_buffer_char(&maker->text, ',');
+        if (text_is_fixed(maker, i)) {
+            capture_make_column(maker, "OLD.", i);
+            continue;
+        }
+        base_buffer_text(&maker->text, "(SELECT (SELECT ");
+        capture_make_column(maker, "OLD.", i);
+        base_buffer_text(&maker->text, ") FROM (SELECT NULL AS ");
+        base_buffer_identifier(&maker->text, maker->source->columns[i].name);
+        base_buffer_text(&maker->text, ") AS old)");
+    }
+}
+
 /* T11 */
 static void text_gone(struct capture_maker *maker, const char *row)
 {
@@ -156,10 +173,8 @@ void capture_make_row(struct capture_maker *maker, enum capture_log_op op)
     capture_make_log_row(maker, "SELECT ", op);
     text_values(maker, "NEW.");
     if (before)
-        text_values(maker, "OLD.");
+        text_old_values(maker);
     text_pad(maker, " FROM ", " AS new");
-    if (before)
-        text_pad(maker, ",", " AS old");
     base_buffer_char(&maker->text, ';');
 }
 
@@ -273,15 +288,16 @@ void capture_make_not_itself(struct capture_maker *maker)
     base_buffer_char(&maker->text, ')');
 }
 
-#define DOUBTS  "('C','E')"
-#define DOUBTED "('C','E','P','X')" /* what the look before a change writes */
+/* Of what the look before a change writes. Not by IN, for whose list SQLite would make a table each time. */
+#define DOUBTS(op)  "(" op " = 'C' OR " op " = 'E')"
+#define DOUBTED(op) "(" op " = 'C' OR " op " = 'E' OR " op " = 'P' OR " op " = 'X')"
 
 void capture_make_confirm_when(struct capture_maker *maker)
 {
     static const char body[] = " BEGIN";
     maker->text.len -= sizeof body - 1;
     base_buffer_format(&maker->text,
-                       " WHEN (SELECT op IN " DOUBTED " AND tab = %u FROM " OLTP_LOG " ORDER BY seq DESC LIMIT 1)%s",
+                       " WHEN (SELECT " DOUBTED("op") " AND tab = %u FROM " OLTP_LOG " ORDER BY seq DESC LIMIT 1)%s",
                        maker->id, body);
 }
 
@@ -348,12 +364,13 @@ void capture_make_confirm(struct capture_maker *maker, bool update)
         base_buffer_format(out, ",_rhei_log.c%u", i);
     for (uint32_t i = 1; whole && i <= source->column_count; i++)
         base_buffer_format(out, ",_rhei_log.c%u", 3 * keys + i);
-    base_buffer_format(
-        out,
-        " FROM " OLTP_LOG " AS _rhei_log WHERE _rhei_log.seq > ifnull((SELECT _rhei_end.seq FROM " OLTP_LOG
-        " AS _rhei_end WHERE NOT (_rhei_end.tab IS %u AND _rhei_end.op IN " DOUBTED
-        ") ORDER BY _rhei_end.seq DESC LIMIT 1),0) AND _rhei_log.tab = %u AND _rhei_log.op IN " DOUBTS " AND (",
-        maker->id, maker->id);
+    base_buffer_format(out,
+                       " FROM " OLTP_LOG
+                       " AS _rhei_log WHERE _rhei_log.seq > ifnull((SELECT _rhei_end.seq FROM " OLTP_LOG
+                       " AS _rhei_end WHERE NOT (_rhei_end.tab IS %u AND " DOUBTED(
+                           "_rhei_end.op") ") ORDER BY _rhei_end.seq DESC LIMIT 1),0) AND _rhei_log.tab = %u "
+                                           "AND " DOUBTS("_rhei_log.op") " AND (",
+                       maker->id, maker->id);
     text_has_key(maker, "NEW.");
     base_buffer_text(out, " OR NOT EXISTS (SELECT 1 FROM ");
     base_buffer_identifier(out, source->name);
