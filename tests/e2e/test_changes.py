@@ -3,6 +3,7 @@
 import json
 import signal
 import sqlite3
+import subprocess
 import threading
 
 import pytest
@@ -249,6 +250,28 @@ def test_a8_follow_tells_of_commits_of_another_process_and_ends_by_a_signal(rh, 
         process.kill()
         process.communicate()
     assert rows(read(rh, "a")) == []
+
+
+def test_a8_follow_waits_for_a_writer_that_holds_back_a_changed_schema(rh):
+    made(rh)
+    process = rh.start("changes", "--consumer", "a", "--follow")
+    try:
+        assert json.loads(process.stdout.readline())["kind"] == "table"
+        assert json.loads(process.stdout.readline())["kind"] == "commit"
+        with sqlite3.connect(rh.folder / "rhei.db", timeout=60, isolation_level=None) as db:
+            db.execute("ALTER TABLE t ADD COLUMN y")
+            db.execute("BEGIN IMMEDIATE")  # nobody can see to the new column now
+            db.execute("INSERT INTO t VALUES (1, 'x', 'y')")
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2)
+            db.execute("COMMIT")
+            while json.loads(process.stdout.readline())["kind"] != "commit":  # of what the old triggers logged
+                pass
+            db.execute("INSERT INTO t VALUES (2, 'x', 'y')")
+        assert json.loads(process.stdout.readline())["row"] == {"id": 2, "x": "x", "y": "y"}
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a8_a_signal_while_lines_are_written_is_told_too(rh):

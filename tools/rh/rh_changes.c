@@ -8,6 +8,7 @@
 #include "rh_writer.h"
 #include "rhei/rhei_doors.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,6 +95,22 @@ static void tell_lost(const struct rh_tool *tool, const struct rhei_change *chan
 /* ---- The command. ------------------------------------------------------------------------------------------------ */
 
 /* All that is committed now. False: an error, or the output is gone. */
+/*
+ * A writer that holds back what a changed schema needs is waited for: until Ctrl-C by who follows, else as long as for any other lock.
+ */
+static rhei_status next_change(struct rh_tool *tool, rhei_changes *changes, struct rhei_change *change,
+                               struct rhei_error *error)
+{
+    enum { SLICE_MS = 20, PATIENCE_MS = 5000 };
+    rhei_status status = rhei_changes_next(changes, change, error);
+    for (int waited = 0; status == RHEI_BUSY && !rh_interrupted() && (tool->args->follow || waited < PATIENCE_MS);
+         waited += SLICE_MS) {
+        poll(NULL, 0, SLICE_MS);
+        status = rhei_changes_next(changes, change, error);
+    }
+    return status == RHEI_BUSY && rh_interrupted() ? RHEI_DONE : status;
+}
+
 static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rh_debezium *debezium, bool *cut,
                       struct rhei_error *error)
 {
@@ -101,7 +118,7 @@ static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rh_deb
     struct rh_buffer line = {0};
     rhei_status status;
     bool good = true;
-    while (good && !rh_interrupted() && (status = rhei_changes_next(changes, &change, error)) != RHEI_DONE) {
+    while (good && !rh_interrupted() && (status = next_change(tool, changes, &change, error)) != RHEI_DONE) {
         if (status != RHEI_ROW) {
             good = false;
             break;
