@@ -151,6 +151,16 @@ static rhei_status folder_lock(struct rocks_folder *folder, struct rhei_error *e
                      folder->path);
 }
 
+/* A path that is a file, or leads through one, is a mistake: no folder can ever be there. */
+static rhei_status judge_path(const char *path, struct rhei_error *error)
+{
+    struct stat facts;
+    bool file = stat(path, &facts) == 0 ? !S_ISDIR(facts.st_mode) : errno == ENOTDIR;
+    return file ? error_set(error, RHEI_INVALID,
+                            "\"%s\" is a file, or in one, and no folder: name one that is empty or doesn't exist", path)
+                : RHEI_OK;
+}
+
 static rhei_status folder_enter(struct rocks_folder *folder, bool *found, struct rhei_error *error)
 {
     folder->folder = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -183,7 +193,9 @@ rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_
 {
     bool found = false;
     *folder = (struct rocks_folder){.folder = -1, .lock = -1, .path = base_strdup(config->folder)};
-    rhei_status status = folder->path == NULL ? error_no_memory(error) : folder_make(folder->path, error);
+    rhei_status status = folder->path == NULL ? error_no_memory(error) : judge_path(folder->path, error);
+    if (status == RHEI_OK)
+        status = folder_make(folder->path, error);
     if (status == RHEI_OK)
         status = folder_name_database(folder, error);
     if (status == RHEI_OK)

@@ -15,6 +15,7 @@
 struct checkpoint;
 
 enum { CHECKPOINT_MOST_CHANGES = 1000000, CHECKPOINT_MOST_BYTES = 64 << 20 }; /* the defaults of what is below */
+enum { CHECKPOINT_FILE_NAME = 48 };
 struct checkpoint_config {
     struct mirror *mirror;        /* borrowed, as the next three */
     struct change_source *source; /* has stamps */
@@ -52,6 +53,12 @@ rhei_status checkpoint_open(const struct checkpoint_config *config, struct check
 
 /* Of a look: whoever works there made another checkpoint since, so files of this one, and the changes behind it, may be gone. */
 bool checkpoint_is_overtaken(struct checkpoint *checkpoint);
+/*
+ * The name of a file that the view reads from and that turned out damaged or gone, as the newest checkpoint names it; false: that has none. Waits for
+ * a checkpoint that is being made.
+ */
+bool checkpoint_damaged_file(struct checkpoint *checkpoint, const struct mirror_table_view *view, uint32_t table,
+                             char name[CHECKPOINT_FILE_NAME]);
 /* Of a look: the table was in what was read, whether it could be taken over or not. */
 bool checkpoint_names(const struct checkpoint *checkpoint, uint32_t table);
 

@@ -14,6 +14,7 @@
 
 #include "base/base_checksum.h"
 #include "base/base_error.h"
+#include "base/base_map.h"
 #include "base/base_words.h"
 #include "checkpoint_dead.h"
 
@@ -35,6 +36,11 @@ enum record {
 void checkpoint_blob_name(uint64_t uid, char name[CHECKPOINT_NAME_BYTES])
 {
     (void)snprintf(name, CHECKPOINT_NAME_BYTES, "s-%016" PRIx64 ".arrow", uid);
+}
+
+uint32_t checkpoint_blob_mark(uint64_t uid)
+{
+    return (uint32_t)(base_hash(&uid, sizeof uid, RECORD_SEGMENT) >> 32) | 1;
 }
 
 void checkpoint_delta_name(uint64_t base, uint64_t number, char name[CHECKPOINT_NAME_BYTES])

@@ -57,6 +57,8 @@ rhei_status checkpoint_put_again(struct base_buffer *out, const void *bytes, siz
 
 enum { CHECKPOINT_NAME_BYTES = 48 };
 void checkpoint_blob_name(uint64_t uid, char name[CHECKPOINT_NAME_BYTES]);
+/* What its file says of it, so that none passes for another that was given its name. Not 0. */
+uint32_t checkpoint_blob_mark(uint64_t uid);
 void checkpoint_delta_name(uint64_t base, uint64_t number, char name[CHECKPOINT_NAME_BYTES]);
 
 /* ---- Reading. ------------------------------------------------------------------------------------------------------ */

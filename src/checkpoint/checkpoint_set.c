@@ -2,6 +2,9 @@
 /* The set of segments that a checkpoint has. Calls no other file of this room. */
 #include "base/base_memory.h"
 #include "checkpoint_internal.h"
+#include "mirror/mirror_image.h"
+
+_Static_assert((int)CHECKPOINT_FILE_NAME == (int)CHECKPOINT_NAME_BYTES, "a name of a file has room");
 
 void checkpoint_fault(const struct checkpoint *checkpoint, const char *point)
 {
@@ -17,6 +20,23 @@ uint64_t checkpoint_take_numbers(struct checkpoint *checkpoint, uint64_t count, 
     uint64_t next = checkpoint->next_uid;
     base_mutex_unlock(&checkpoint->lock);
     return next;
+}
+
+bool checkpoint_damaged_file(struct checkpoint *checkpoint, const struct mirror_table_view *view, uint32_t table,
+                             char name[CHECKPOINT_FILE_NAME])
+{
+    bool found = false;
+    base_mutex_lock(&checkpoint->run_lock);
+    const struct checkpoint_known_table *known = checkpoint_set_find(&checkpoint->set, table);
+    for (uint32_t s = 0; known != NULL && s < known->count && !found; s++) {
+        const struct checkpoint_known *segment = &known->segments[s];
+        found = segment->lineage != 0 && !segment->in_pieces && mirror_view_segment_is_damaged(view, s) &&
+                mirror_view_segment_lineage(view, s) == segment->lineage;
+        if (found)
+            checkpoint_blob_name(segment->uid, name);
+    }
+    base_mutex_unlock(&checkpoint->run_lock);
+    return found;
 }
 
 /* ---- Sets. --------------------------------------------------------------------------------------------------------- */

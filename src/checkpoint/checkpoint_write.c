@@ -104,12 +104,13 @@ static rhei_status blobs_add(struct writing *writing, uint64_t uid, void *bytes,
 /* ---- Rows. --------------------------------------------------------------------------------------------------------- */
 
 static rhei_status encode(struct writing *writing, const struct table_writing *table, uint32_t number,
-                          uint32_t first_vector, void **bytes, size_t *len)
+                          uint32_t first_vector, uint32_t mark, void **bytes, size_t *len)
 {
     struct segment_image image;
     rhei_status status = mirror_segment_image_from(table->view, number, first_vector, &image, writing->error);
     if (status != RHEI_OK)
         return status;
+    image.mark = mark;
     status = writing->checkpoint->config.codec->encode(&image, bytes, len, writing->error);
     image.release(&image);
     if (status != RHEI_OK || !mirror_view_segment_is_damaged(table->view, number))
@@ -125,7 +126,7 @@ static rhei_status write_blob(struct writing *writing, const struct table_writin
 {
     void *bytes = NULL;
     size_t len = 0;
-    rhei_status status = encode(writing, table, number, 0, &bytes, &len);
+    rhei_status status = encode(writing, table, number, 0, checkpoint_blob_mark(known->uid), &bytes, &len);
     if (status != RHEI_OK)
         return status;
     known->bytes = len;
@@ -139,7 +140,7 @@ static rhei_status write_piece(struct writing *writing, const struct table_writi
     void *bytes = NULL;
     size_t len = 0;
     uint32_t first = rows / SEGMENT_VECTOR_ROWS;
-    rhei_status status = encode(writing, table, number, first, &bytes, &len);
+    rhei_status status = encode(writing, table, number, first, 0, &bytes, &len);
     if (status != RHEI_OK)
         return status;
     checkpoint_put_piece(&writing->out, table->id, known->uid, first * SEGMENT_VECTOR_ROWS,

@@ -164,7 +164,7 @@ static rhei_status put_directory(void *context, struct base_buffer *out, struct 
     struct directory directory = {.maker = maker, .out = out};
     size_t start = out->len;
     put_word(out, directory_word);
-    put_word(out, image->rows);
+    put_word(out, image->rows | (uint64_t)image->mark << 32);
     put_word(out, image->column_count);
     for (uint32_t c = 0; c < image->column_count; c++) {
         struct segment_column *column = &image->columns[c];

@@ -2,7 +2,7 @@
 /*
  * The directory: what a segment needs beyond its Arrow buffers, in words of 64 bits between the end of the stream and the footer.
  *
- *   first word, rows, columns
+ *   first word, rows and mark << 32, columns
  *   for each column: layout and flags << 32; 5 counts; heaps of TEXT and heaps of BLOB << 32; low and high of each zone;
  *                    offset in the file, length and checksum of each buffer, in the order of codec_arrow_visit
  *   checksum of the words so far, their number

@@ -126,7 +126,9 @@ static rhei_status read_directory(struct reader *reader, struct rhei_error *erro
     struct segment_image *image = reader->image;
     image->release = image_release;
     reader->wrong = get_word(reader) != directory_word;
-    image->rows = get_number(reader, get_word(reader), SEGMENT_MOST_ROWS);
+    uint64_t rows = get_word(reader);
+    image->rows = get_number(reader, rows & UINT32_MAX, SEGMENT_MOST_ROWS);
+    image->mark = (uint32_t)(rows >> 32);
     image->column_count = get_number(reader, get_word(reader), SEGMENT_MOST_COLUMNS);
     image->columns = own(reader, image->column_count, sizeof *image->columns);
     for (uint32_t c = 0; c < image->column_count && !reader->wrong && !reader->no_memory; c++)

@@ -385,20 +385,20 @@ static char *piece_place(const struct engine_piece *piece)
     return base_buffer_take(&text);
 }
 
-static rhei_status tell_difference(const struct source_table *table, const struct engine_piece *piece,
-                                   const struct sync_checksum *in_table, const struct sync_checksum *in_mirror,
-                                   struct rhei_error *error)
+static rhei_status tell_difference(const rhei_db *db, const struct source_table *table,
+                                   const struct engine_piece *piece, const struct sync_checksum *in_table,
+                                   const struct sync_checksum *in_mirror, struct rhei_error *error)
 {
     char *place = piece_place(piece);
     const char *where = place == NULL ? "" : place;
+    const char *advice = db->checkpoint != NULL ? "; rhei_repair mends the folder" : ": mend it with rhei_repair";
     if (in_table->rows != in_mirror->rows)
-        (void)error_set(error, RHEI_STALE, "table \"%s\"%s has %llu rows, its mirror %llu: mend it with rhei_repair",
-                        table->name, where, (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows);
+        (void)error_set(error, RHEI_STALE, "table \"%s\"%s has %llu rows, its mirror %llu%s", table->name, where,
+                        (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows, advice);
     else
         (void)error_set(error, RHEI_STALE,
-                        "table \"%s\" and its mirror%s have %llu rows each, but their cells differ: mend it with "
-                        "rhei_repair",
-                        table->name, where, (unsigned long long)in_table->rows);
+                        "table \"%s\" and its mirror%s have %llu rows each, but their cells differ%s", table->name,
+                        where, (unsigned long long)in_table->rows, advice);
     base_free(place);
     return RHEI_STALE;
 }
@@ -444,8 +444,10 @@ static rhei_status compare_piece(rhei_db *db, const struct source_table *table, 
         status = engine_piece_read(piece, table, cursor, pace, add_checksum, &in_table, error);
     if (status == RHEI_OK && !first)
         status = engine_piece_scan(piece, table, view, pace->limits, add_checksum, &in_mirror, error);
+    if (status == RHEI_OK)
+        status = engine_disk_is_whole(db, table, view, error);
     if (status == RHEI_OK && !sync_checksum_equal(&in_table, &in_mirror))
-        status = tell_difference(table, piece, &in_table, &in_mirror, error);
+        status = tell_difference(db, table, piece, &in_table, &in_mirror, error);
     *rows += status == RHEI_OK ? in_table.rows : 0;
     oltp_cursor_close(&cursor);
     mirror_snapshot_release(&snapshot);

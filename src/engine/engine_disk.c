@@ -284,8 +284,25 @@ rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *tab
     if (checkpoint_is_overtaken(db->checkpoint))
         return overtaken(db, error);
     return error_set(error, RHEI_STALE,
-                     "table \"%s\" can't be taken from the folder \"%s\": %s; mend it with rhei_repair", table->name,
-                     db->olap_path, lost_why(db, &disk.restored));
+                     "table \"%s\" can't be taken from the folder \"%s\": %s; rhei_repair mends the folder",
+                     table->name, db->olap_path, lost_why(db, &disk.restored));
+}
+
+rhei_status engine_disk_is_whole(struct rhei_db *db, const struct source_table *table,
+                                 const struct mirror_table_view *view, struct rhei_error *error)
+{
+    char name[CHECKPOINT_FILE_NAME] = "";
+    if (db->checkpoint == NULL || mirror_damages(db->mirror) == 0 || !mirror_view_is_damaged(view))
+        return RHEI_OK;
+    if (!checkpoint_damaged_file(db->checkpoint, view, table->id, name))
+        return error_set(error, RHEI_STALE,
+                         "table \"%s\": a file of the folder \"%.200s\" is damaged (the log names it); rhei_repair "
+                         "mends the folder",
+                         table->name, db->olap_path);
+    return error_set(
+        error, RHEI_STALE,
+        "table \"%s\": the file \"b-%s\" of the folder \"%.200s\" is damaged; rhei_repair mends the folder",
+        table->name, name, db->olap_path);
 }
 
 rhei_status engine_disk_judge(struct rhei_db *db, rhei_status status, struct rhei_error *error)

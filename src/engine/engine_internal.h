@@ -307,6 +307,9 @@ bool engine_disk_looks(const struct rhei_config *config);
 rhei_status engine_disk_check(struct rhei_db *db, const struct source_table *table, struct rhei_error *error);
 /* The same of a difference that a comparison found, which may be one of files that were taken away meanwhile. */
 rhei_status engine_disk_judge(struct rhei_db *db, rhei_status status, struct rhei_error *error);
+/* RHEI_STALE: a file that the table's view reads from is damaged, which the error names. After what was read of it. */
+rhei_status engine_disk_is_whole(struct rhei_db *db, const struct source_table *table,
+                                 const struct mirror_table_view *view, struct rhei_error *error);
 /* A last checkpoint. Before sync and mirror are closed. */
 void engine_disk_finish(struct rhei_db *db);
 void engine_disk_close(struct rhei_db *db); /* after the mirror */

@@ -125,6 +125,11 @@ static rhei_status check(const struct rhei_config *config, bool any_temporal, st
         return error_set(error, RHEI_UNSUPPORTED,
                          "rhei_config.olap_backend datafusion isn't offered by this version; use RHEI_OLAP_DUCKDB, or "
                          "RHEI_OLAP_NONE for SQLite alone");
+    if (config->olap_path != NULL && config->rocksdb_cdc_path != NULL &&
+        strcmp(config->olap_path, config->rocksdb_cdc_path) == 0)
+        return error_set(error, RHEI_INVALID,
+                         "olap_path and rocksdb_cdc_path are both \"%s\": each needs a folder of its own",
+                         config->olap_path);
     return check_numbers(config, error);
 }
 

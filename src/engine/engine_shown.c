@@ -17,6 +17,7 @@ struct shown_source {
 };
 
 struct engine_shown {
+    struct rhei_db *db;
     struct table_reader *reader;
     struct shown_source sources[TABLE_SOURCES_MOST + 1]; /* and the history */
     uint32_t count;
@@ -59,12 +60,24 @@ static rhei_status wait_for_asked(void *context, const struct table_freshness *f
     return status;
 }
 
+static void mend(void *context)
+{
+    const struct engine_shown *shown = context;
+    if (shown->db->sync != NULL)
+        sync_mend(shown->db->sync);
+    for (uint32_t s = 0; s < shown->count; s++)
+        if (shown->sources[s].sync != NULL)
+            sync_mend(shown->sources[s].sync);
+}
+
 static rhei_status shown_open(struct rhei_db *db, struct rhei_error *error)
 {
     struct engine_shown *shown = base_alloc_zero(1, sizeof *shown);
     if (shown == NULL)
         return error_no_memory(error);
-    struct mirror_table_reader_config config = {.mirror = db->mirror, .fresh = wait_for_asked, .context = shown};
+    shown->db = db;
+    struct mirror_table_reader_config config = {
+        .mirror = db->mirror, .fresh = wait_for_asked, .damaged = mend, .context = shown};
     rhei_status status = mirror_table_reader_open(&config, &shown->reader, error);
     if (status == RHEI_OK)
         status = oltp_show_tables(db->oltp, shown->reader, error);

@@ -323,6 +323,8 @@ bool mirror_is_damaged(const struct mirror_snapshot *snapshot);
 uint64_t mirror_damages(const struct mirror *mirror);
 /* Whether this segment is one, once all its columns were read. Any thread. */
 bool mirror_view_segment_is_damaged(const struct mirror_table_view *view, uint32_t segment);
+/* Whether the view has one. Any thread. */
+bool mirror_view_is_damaged(const struct mirror_table_view *view);
 /* Whether a table of the working state has such a segment. The writer. */
 bool mirror_table_is_damaged(struct mirror *mirror, uint32_t table);
 

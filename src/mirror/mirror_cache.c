@@ -149,11 +149,12 @@ void mirror_cache_make_room(struct mirror *mirror, size_t run, size_t heap)
         size_t used = atomic_load_explicit(&memory->used, memory_order_relaxed);
         size_t idle = atomic_load_explicit(&memory->pool_free, memory_order_relaxed);
         bool pooled = run >= MIRROR_UNIT_BYTES && idle >= run;
-        if (used + heap + (pooled ? 0 : run) <= memory->limit)
+        size_t wanted = used + heap + (pooled ? 0 : run);
+        if (wanted <= memory->limit)
             return;
         /* what the pool has to spare goes before what would have to be read again; what it needs for the run may stay */
         bool spare = idle > (pooled ? run : 0) + MIRROR_BLOCK_BYTES;
-        if ((!spare || mirror_memory_trim(memory, 0) == 0) && !mirror_cache_evict(mirror)) {
+        if ((!spare || mirror_memory_trim_to(memory, 0, wanted - memory->limit) == 0) && !mirror_cache_evict(mirror)) {
             (void)mirror_memory_trim(memory, 0);
             return;
         }

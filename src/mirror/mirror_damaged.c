@@ -27,6 +27,11 @@ bool mirror_is_damaged(const struct mirror_snapshot *snapshot)
     return false;
 }
 
+bool mirror_view_is_damaged(const struct mirror_table_view *view)
+{
+    return any_damaged(&view->segments);
+}
+
 bool mirror_view_segment_is_damaged(const struct mirror_table_view *view, uint32_t number)
 {
     const struct mirror_segment *segment =

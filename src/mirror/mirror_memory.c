@@ -82,9 +82,14 @@ static size_t block_release(struct mirror_memory *memory, struct mirror_block *b
 
 size_t mirror_memory_trim(struct mirror_memory *memory, size_t keep)
 {
+    return mirror_memory_trim_to(memory, keep, SIZE_MAX);
+}
+
+size_t mirror_memory_trim_to(struct mirror_memory *memory, size_t keep, size_t enough)
+{
     size_t bytes = 0;
     base_mutex_lock(&memory->mutex);
-    for (struct mirror_block *block = memory->open, *next; block != NULL; block = next) {
+    for (struct mirror_block *block = memory->open, *next; block != NULL && bytes < enough; block = next) {
         next = block->next;
         if (block->used != 0) {
             bytes += block_release(memory, block);
@@ -202,26 +207,36 @@ static void take_units(struct mirror_memory *memory, struct mirror_block *block,
     run->data = block->base + (size_t)first * MIRROR_UNIT_BYTES;
 }
 
-/* The block that fits best, so that the small gaps fill up and large runs keep finding room. */
-static bool take_from_pool(struct mirror_memory *memory, struct mirror_run *run)
+/* The block that fits best, so that the small gaps fill up and large runs keep finding room; `idle`: of units that need no page fault. */
+static struct mirror_block *find_block(const struct mirror_memory *memory, uint32_t units, bool idle, uint32_t *first)
 {
     struct mirror_block *best = NULL;
-    uint32_t best_first = 0, best_free = UINT32_MAX;
-    for (struct mirror_block *block = memory->open; block != NULL && best_free != run->units; block = block->next) {
-        uint32_t free_units = MIRROR_BLOCK_UNITS - (uint32_t)__builtin_popcount(block->used);
-        if (free_units >= best_free || free_units < run->units)
+    uint32_t best_free = UINT32_MAX;
+    for (struct mirror_block *block = memory->open; block != NULL && best_free != units; block = block->next) {
+        uint32_t taken = idle ? block->used | ~block->held : block->used;
+        uint32_t free_units = MIRROR_BLOCK_UNITS - (uint32_t)__builtin_popcount(taken & ALL_UNITS);
+        if (free_units >= best_free || free_units < units)
             continue;
-        uint32_t first = find_units(block->used, run->units);
-        if (first == MIRROR_BLOCK_UNITS)
+        uint32_t at = find_units(taken, units);
+        if (at == MIRROR_BLOCK_UNITS)
             continue;
         best = block;
-        best_first = first;
+        *first = at;
         best_free = free_units;
     }
-    uint32_t mask = ((1u << run->units) - 1) << best_first;
+    return best;
+}
+
+static bool take_from_pool(struct mirror_memory *memory, struct mirror_run *run)
+{
+    uint32_t first = 0;
+    struct mirror_block *best = find_block(memory, run->units, true, &first);
+    if (best == NULL)
+        best = find_block(memory, run->units, false, &first);
+    uint32_t mask = ((1u << run->units) - 1) << first;
     if (best == NULL || !try_charge(memory, unit_bytes(mask & ~best->held)))
         return false;
-    take_units(memory, best, best_first, run);
+    take_units(memory, best, first, run);
     return true;
 }
 

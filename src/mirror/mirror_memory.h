@@ -88,6 +88,8 @@ static inline size_t mirror_run_counted(const struct mirror_run *run)
 void mirror_run_shrink(struct mirror_memory *memory, struct mirror_run *run, size_t bytes);
 /* Gives the pool's free units back, but for `keep` empty blocks. Returns the bytes. */
 size_t mirror_memory_trim(struct mirror_memory *memory, size_t keep);
+/* The same until so many bytes, or a block's more, were given back. */
+size_t mirror_memory_trim_to(struct mirror_memory *memory, size_t keep, size_t enough);
 
 /* The message for a status that came out of the functions above. */
 rhei_status mirror_memory_error(const struct mirror_memory *memory, rhei_status status, struct rhei_error *error);

@@ -61,6 +61,8 @@ struct table_cursor {
     uint64_t batch_number; /* grows with each batch, so that caches know whether they are of it */
     uint32_t slot;
     bool in_batch;
+    bool damaged; /* something of the table couldn't be read, as it was known after so many `damages` */
+    uint64_t damages;
     bool exact;               /* rows that come are those that meet the constraints, and no others */
     struct mirror_hold hold;  /* of a segment that the pin had no memory to keep */
     uint32_t held;            /* the segment that is held, and 1 */

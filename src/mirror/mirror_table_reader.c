@@ -100,6 +100,21 @@ static bool reader_rows(struct table_pin *pin, uint32_t table, uint64_t *rows)
     return view != NULL;
 }
 
+static bool cursor_whole(struct table_cursor *cursor)
+{
+    const struct mirror_table_reader_config *config = &cursor->pin->reader->config;
+    uint64_t damages = mirror_damages(config->mirror);
+    if (damages == cursor->damages)
+        return !cursor->damaged;
+    cursor->damages = damages;
+    if (!cursor->damaged && mirror_view_is_damaged(cursor->view)) {
+        cursor->damaged = true;
+        if (config->damaged != NULL)
+            config->damaged(config->context);
+    }
+    return !cursor->damaged;
+}
+
 /* ---- Opening. ----------------------------------------------------------------------------------------------------- */
 
 static const struct table_reader_ops reader_ops = {
@@ -114,6 +129,7 @@ static const struct table_reader_ops reader_ops = {
     .seek = mirror_cursor_seek,
     .next = mirror_cursor_next,
     .value = mirror_cursor_value,
+    .whole = cursor_whole,
     .close = mirror_cursor_close,
 };
 

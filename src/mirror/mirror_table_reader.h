@@ -12,6 +12,7 @@ struct mirror_table_reader_config {
     struct mirror *mirror; /* borrowed */
     /* Waits until the mirror is as fresh as asked. May be NULL: it always is. */
     rhei_status (*fresh)(void *context, const struct table_freshness *freshness, struct rhei_error *error);
+    void (*damaged)(void *context); /* something couldn't be read from its file; once for each cursor. May be NULL */
     void *context;
 };
 rhei_status mirror_table_reader_open(const struct mirror_table_reader_config *config, struct table_reader **reader,

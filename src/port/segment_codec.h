@@ -87,6 +87,7 @@ struct segment_column {
 struct segment_image {
     uint32_t rows; /* slots, dead ones too: which are dead is not part of it, and what they hold is left out */
     uint32_t column_count;
+    uint32_t mark; /* tells the file of one segment from that of another; 0: it has none */
     struct segment_column *columns;
     void *owner; /* of what the image is made of, but not of bytes it was opened from */
     void (*release)(struct segment_image *image);

@@ -88,6 +88,11 @@ struct table_reader_ops {
     bool (*next)(struct table_cursor *cursor); /* false: there is no more row */
     /* A cell of the row at hand; text and BLOB are the pin's. */
     void (*value)(struct table_cursor *cursor, uint32_t column, struct rhei_value *value);
+    /*
+     * False: something of the table couldn't be read, so rows that came may be missing or have other values than they had. To be asked after each
+     * row and each value, before anybody sees them. Nanoseconds. NULL: that can't happen.
+     */
+    bool (*whole)(struct table_cursor *cursor);
     void (*close)(struct table_cursor **cursor);
 };
 

@@ -403,6 +403,16 @@ def test_a10_a_folder_that_is_not_ours_or_newer_is_left_alone(path, place, open_
     assert {f.name: f.read_bytes() for f in place.iterdir()} == before
 
 
+def test_a10_a_path_that_can_never_be_a_folder_is_refused(path, folder, spawn):
+    sqlite3.connect(path).execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    for config in ({"olap_path": path}, {"olap_path": path / "mirror"}, {"rocksdb_cdc_path": path}, {"rocksdb_cdc_path": path / "changes"}):
+        with pytest.raises(RheiError, match="is a file, or in one, and no folder") as told:
+            spawn().open(path, **config)
+        assert told.value.name == "INVALID"
+    with pytest.raises(RheiError, match="each needs a folder of its own"):
+        spawn().open(path, olap_path=folder / "one", rocksdb_cdc_path=folder / "one")
+
+
 def test_a2_a_folder_that_cannot_be_written_leaves_the_mirror_in_memory(path, open_engine):
     engine = open_engine(olap_path="/proc/rhei-cannot-be-here")
     make(engine)

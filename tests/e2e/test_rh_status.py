@@ -102,6 +102,21 @@ def test_a6_repair_mends_the_folder_of_the_column_store(filled, sqlite3_shell):
     assert "absent" in filled.run("repair", "absent", code=1).stderr
 
 
+def test_a6_verify_names_a_damaged_file_and_what_to_do(rh):
+    (rh.folder / "rhei.toml").write_text('[engine]\nolap_path = "folder"\n')
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT); INSERT INTO t WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n "
+           "WHERE i < 70000) SELECT i, 'value ' || i FROM n", "--capture")
+    rh.run("sync", "--capture", "--config", "rhei.toml")
+    victim = min(entry for entry in (rh.folder / "folder").iterdir() if entry.name.startswith("b-s-"))
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 3] ^= 8
+    victim.write_bytes(bytes(data))
+    told = rh.run("verify", "--config", "rhei.toml", code=1).stdout
+    assert f'the file "{victim.name}" of the folder "folder" is damaged; rh repair mends the folder' in told and "report" not in told
+    rh.run("repair", "--config", "rhei.toml", code=0)
+    assert "are equal" in rh.run("verify", "--config", "rhei.toml", code=0).stdout
+
+
 def test_c2_verify_after_foreign_writers(filled, sqlite3_shell):
     sqlite3_shell.run("rhei.db", "UPDATE t SET s = s || '!' WHERE id % 7 = 0; DELETE FROM t WHERE id % 11 = 0; "
                       "REPLACE INTO t VALUES (7, 'replaced'); INSERT INTO u VALUES (2, NULL)", code=None)

@@ -15,8 +15,9 @@ static const struct {
      "if it is the column store's, ask with rh query --route olap"},
     {"this PRAGMA sets something: run it as a write, where all writes will follow it",
      "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
-    {"mend it with rhei_repair", "rh repair mends what is kept in a folder (olap_path); without one every command "
-                                 "builds it anew: please report this"},
+    {"rhei_repair mends the folder", "rh repair mends the folder"},
+    {"mend it with rhei_repair", "every command builds the column store anew where it is in no folder (olap_path): "
+                                 "please report this"},
     {"by scrub_interval or rhei_repair through it", "by the setting scrub_interval or when its program asks for it"},
     {"wait for its build with rhei_initial_sync, or see rh status", "rh status tells why"},
     {"or open it for reading alone (read_only)", "or only read it (rh query, status, info, verify)"},

@@ -24,7 +24,7 @@ struct world {
     const char *tables[NAMES];
     size_t table_count;
     uint32_t columns;
-    bool holds; /* the bridge keeps in the source what the mirror hasn't applied */
+    atomic_bool holds; /* the bridge keeps in the source what the mirror hasn't applied */
     bool threaded;
     atomic_uint reads, looks; /* looks: how often the bridge asked what the mirror has applied */
     uint64_t begins;          /* of the source's cycles, and looks at that time: see rests() */

@@ -1,0 +1,113 @@
+"""A9, A10: files of the folder that are damaged, cut, gone, swapped or renamed, where a history is in them: what can't be believed is set aside and
+told, the tables are answered as ever, and the history has rows that were, and no others."""
+
+import random
+import shutil
+
+import pytest
+
+from rhei_engine import RheiError
+
+ROWS = 70000  # more than a segment has
+GENERATIONS = 3
+
+
+def fill(engine):
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT)")
+    for table in ("t", "u"):
+        engine.execute(f"INSERT INTO {table} SELECT value, 'g0 ' || value FROM (WITH RECURSIVE n(value) AS (VALUES(1) UNION ALL SELECT value + 1 "
+                       "FROM n WHERE value < ?) SELECT value FROM n)", ROWS)
+        for generation in range(1, GENERATIONS):
+            engine.sync()
+            engine.execute(f"UPDATE {table} SET v = 'g' || ? || ' ' || id", str(generation))
+    engine.sync()
+
+
+def flip(rng, files, victim):
+    data = bytearray(victim.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    victim.write_bytes(bytes(data))
+
+
+def cut(rng, files, victim):
+    data = victim.read_bytes()
+    victim.write_bytes(data[:rng.randrange(len(data))])
+
+
+def take(rng, files, victim):
+    victim.unlink()
+
+
+def swap(rng, files, victim):
+    other = rng.choice([file for file in files if file != victim])
+    one, two = victim.read_bytes(), other.read_bytes()
+    victim.write_bytes(two)
+    other.write_bytes(one)
+
+
+def rename(rng, files, victim):
+    victim.rename(victim.with_name("b-s-00000000000fffff.arrow"))
+
+
+class Opened:
+    """An engine on the folder. A file that turns out damaged while it is read ends the statement; the next opening goes on without it."""
+
+    def __init__(self, start):
+        self.start, self.log = start, []
+        self.open()
+
+    def open(self):
+        self.engine = self.start()
+        self.engine.initial_sync()
+
+    def texts(self):
+        return self.log + [text for _, _, text in self.engine.log]
+
+    def ask(self, sql):
+        for _ in range(3):
+            try:
+                return self.engine.query(sql, route="auto").rows
+            except RheiError as error:
+                assert error.name == "IO" and "damaged" in error.message, error
+                self.log = self.texts()
+                self.engine.close()
+                self.open()
+        return self.engine.query(sql, route="auto").rows
+
+
+def check_history(opened, table, whole):
+    """Rows of the history are rows that were, each once; how many there are. The rows that are valid are those of the table."""
+    (count, different, good), = opened.ask(
+        f"SELECT count(*), count(DISTINCT id || v), sum(v = 'g' || substr(v, 2, 1) || ' ' || id AND substr(v, 2, 1) < '{GENERATIONS}') "
+        f"FROM {table}_history")
+    assert count <= whole and different == count and (good or 0) == count, (count, different, good)
+    assert opened.ask(f"SELECT count(*) FROM {table}_history h JOIN {table} USING (id, v) WHERE h._rhei_valid_to IS NULL") == [(ROWS,)]
+    return count
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a9_a_damaged_folder_gives_no_version_that_never_was(seed, path, folder, open_engine):
+    place, kept = folder / "mirror", folder / "kept"
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\n')
+    config = {"config_file": folder / "temporal.toml", "olap_path": place, "threads": 1}
+    opened = Opened(lambda: open_engine(**config))
+    fill(opened.engine)
+    whole = check_history(opened, "t", ROWS * GENERATIONS)
+    assert whole == ROWS * GENERATIONS
+    opened.engine.close()
+    shutil.copytree(place, kept)
+    rng = random.Random(seed)
+    for harm in (flip, cut, take, swap, rename):
+        shutil.rmtree(place)
+        shutil.copytree(kept, place)
+        files = sorted(file for file in place.iterdir() if file.name.startswith("b-"))
+        victim = place / "manifest" if harm in (flip, cut) and rng.random() < 0.2 else rng.choice(files)
+        harm(rng, files, victim)
+        opened = Opened(lambda: open_engine(**config))
+        counts = [check_history(opened, table, whole) for table in ("t", "u")]
+        for table in ("t", "u"):
+            sql = f"SELECT count(*), sum(id), max(v), min(v) FROM {table}"
+            assert opened.ask(sql) == opened.engine.query(sql, route="oltp").rows
+        told = [text for text in opened.texts() if victim.name.removeprefix("b-") in text or "set aside" in text]
+        assert told or counts == [whole, whole], (harm.__name__, victim.name, counts, opened.texts())
+        opened.engine.kill()
