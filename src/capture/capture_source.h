@@ -165,6 +165,8 @@ rhei_status capture_source_stand_at(struct capture_source *source, int64_t seq, 
  */
 rhei_status capture_source_add_before(struct capture_source *source, struct capture_batch *batch,
                                       enum capture_log_op op, struct rhei_error *error);
+/* R6. Puts the statement on the row that can't be read from the pages. */
+rhei_status capture_source_leave_pages(struct capture_source *source, int64_t seq, struct rhei_error *error);
 /* When the current row was logged. */
 int64_t capture_source_time_us(const struct capture_source *source);
 /* The values of the current row up to value column `wanted` are at hand. */

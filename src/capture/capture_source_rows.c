@@ -26,15 +26,6 @@ enum {
     BIG_CYCLE = 5000 /* rows */
 };
 
-/* Where value column `column` of the log's current row is. */
-sqlite3_stmt *capture_source_cell(const struct capture_source *source, uint32_t column, int *at)
-{
-    BASE_INVARIANT(column < source->width);
-    bool far = column >= source->near;
-    *at = far ? (int)(column - source->near) : 3 + (int)column;
-    return far ? source->far : source->log;
-}
-
 struct capture_cell capture_source_key(const struct capture_source *source, const struct capture_batch *batch,
                                        uint32_t i)
 {
@@ -47,44 +38,10 @@ struct capture_cell capture_source_key(const struct capture_source *source, cons
     return (struct capture_cell){.stmt = stmt, .column = at};
 }
 
-/* R6. Puts the statement on the row that can't be read from the pages. */
-static rhei_status source_leave_pages(struct capture_source *source, int64_t seq, struct rhei_error *error)
-{
-    source->paged = false;
-    sqlite3_reset(source->log);
-    sqlite3_bind_int64(source->log, 1, seq);
-    rhei_status status = capture_source_step(source, source->log, error);
-    bool there = status == RHEI_ROW && sqlite3_column_int64(source->log, 0) == seq;
-    return there || (status != RHEI_ROW && status != RHEI_DONE)
-               ? status
-               : error_set(error, RHEI_INTERNAL, "row %" PRId64 " of the change log is not there twice", seq);
-}
-
 /* How much of a logged key is read. */
 static uint32_t source_key_values(const struct capture_source *source, const struct capture_batch *batch)
 {
     return source->declared ? capture_key_width(batch->table) : batch->table->table.source.key_count;
-}
-
-rhei_status capture_source_fetch(struct capture_source *source, uint32_t wanted, struct rhei_error *error)
-{
-    if (source->paged) {
-        source->cells = capture_pages_columns(source->pages, LOG_HEAD + wanted);
-        if (source->cells != NULL)
-            return RHEI_OK;
-        rhei_status status = source_leave_pages(source, source->next_seq - 1, error);
-        if (status != RHEI_ROW)
-            return status;
-    }
-    if (wanted <= source->near)
-        return RHEI_OK;
-    BASE_INVARIANT(source->far != NULL);
-    sqlite3_reset(source->far);
-    sqlite3_bind_int64(source->far, 1, sqlite3_column_int64(source->log, 0));
-    rhei_status status = capture_source_step(source, source->far, error);
-    return status == RHEI_ROW    ? RHEI_OK
-           : status == RHEI_DONE ? error_set(error, RHEI_INTERNAL, "a row of the change log is not there twice")
-                                 : status;
 }
 
 /* The values of the current row that the batch needs are at hand. */
@@ -252,21 +209,9 @@ static rhei_status source_lose_table(struct capture_source *source, struct captu
     return RHEI_OK;
 }
 
-/* Of the log's row: julian days, which tell milliseconds. */
-int64_t capture_source_time_us(const struct capture_source *source)
-{
-    const struct rhei_value *cell = source->paged ? &source->cells[1] : NULL;
-    double days = cell == NULL                 ? sqlite3_column_double(source->log, 3 + (int)source->near)
-                  : cell->type == RHEI_REAL    ? cell->as.real
-                  : cell->type == RHEI_INTEGER ? (double)cell->as.integer
-                                               : 0.0;
-    double ms = (days - 2440587.5) * 86400000.0;
-    return ms > 0 && ms < 9e15 ? (int64_t)(ms + 0.5) * 1000 : 0;
-}
-
 rhei_status capture_source_stand_at(struct capture_source *source, int64_t seq, struct rhei_error *error)
 {
-    rhei_status status = source_leave_pages(source, seq, error);
+    rhei_status status = capture_source_leave_pages(source, seq, error);
     return status == RHEI_ROW ? RHEI_OK : status;
 }
 
@@ -507,7 +452,7 @@ static rhei_status source_open_row(struct capture_source *source, struct rhei_er
     source->cells = capture_pages_columns(source->pages, LOG_HEAD);
     if (source->cells != NULL && source->cells[0].type == RHEI_NULL)
         return RHEI_OK;
-    rhei_status status = source_leave_pages(source, capture_pages_rowid(source->pages), error);
+    rhei_status status = capture_source_leave_pages(source, capture_pages_rowid(source->pages), error);
     return status == RHEI_ROW ? RHEI_OK : status;
 }
 
@@ -676,7 +621,7 @@ static rhei_status source_advance(struct capture_source *source, struct rhei_err
     enum capture_pages_result result = source->paged ? capture_pages_next(source->pages) : CAPTURE_PAGES_UNFIT;
     rhei_status status = result == CAPTURE_PAGES_ROW   ? RHEI_ROW
                          : result == CAPTURE_PAGES_END ? RHEI_DONE
-                         : source->paged               ? source_leave_pages(source, source->next_seq, error)
+                         : source->paged               ? capture_source_leave_pages(source, source->next_seq, error)
                                                        : capture_source_step(source, source->log, error);
     if (status == RHEI_DONE && source->next_seq != source->position + 1)
         source->lost_all = "the change log ends too early";
