@@ -173,6 +173,7 @@ static void free_checkpoint(struct checkpoint **handle)
     mirror_set_spill(checkpoint->config.mirror, NULL); /* a build may be under way still: it goes on in memory */
     checkpoint_set_reset(&checkpoint->set);
     base_free(checkpoint->named);
+    base_free(checkpoint->lost);
     checkpoint_files_drop(&checkpoint->files);
     base_cond_destroy(&checkpoint->wake);
     base_mutex_destroy(&checkpoint->lock);

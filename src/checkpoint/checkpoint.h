@@ -59,6 +59,8 @@ bool checkpoint_is_overtaken(struct checkpoint *checkpoint);
  */
 bool checkpoint_damaged_file(struct checkpoint *checkpoint, const struct mirror_table_view *view, uint32_t table,
                              char name[CHECKPOINT_FILE_NAME]);
+/* Of a table of a history: a file of its versions was damaged or gone when the folder was opened, and what it had is nowhere else. */
+bool checkpoint_lost_versions(const struct checkpoint *checkpoint, uint32_t table);
 /* Of a look: the table was in what was read, whether it could be taken over or not. */
 bool checkpoint_names(const struct checkpoint *checkpoint, uint32_t table);
 

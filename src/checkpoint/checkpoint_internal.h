@@ -42,6 +42,8 @@ struct checkpoint {
     struct checkpoint_set set;
     uint32_t *named; /* [named_count] of a look: the tables that were read */
     uint32_t named_count;
+    uint32_t *lost; /* [lost_count] tables of histories of which a file couldn't be read; as of the opening */
+    size_t lost_count, lost_room;
     uint64_t seen_publishes; /* of the mirror, when the newest was made */
 
     base_mutex lock; /* a leaf: the rest */

@@ -295,6 +295,11 @@ static rhei_status go_on_without(struct loading *loading, const struct checkpoin
     char what[128];
     (void)snprintf(what, sizeof what, "versions of \"%.60s\" are lost", table->definition->name);
     tell(loading, what, error->message);
+    struct checkpoint *checkpoint = loading->checkpoint;
+    if (!base_grow((void **)&checkpoint->lost, &checkpoint->lost_room, checkpoint->lost_count + 1,
+                   sizeof *checkpoint->lost))
+        return error_no_memory(error);
+    checkpoint->lost[checkpoint->lost_count++] = table->definition->id;
     error_clear(error);
     return RHEI_OK;
 }

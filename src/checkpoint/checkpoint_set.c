@@ -22,6 +22,14 @@ uint64_t checkpoint_take_numbers(struct checkpoint *checkpoint, uint64_t count, 
     return next;
 }
 
+bool checkpoint_lost_versions(const struct checkpoint *checkpoint, uint32_t table)
+{
+    for (size_t i = 0; i < checkpoint->lost_count; i++)
+        if (checkpoint->lost[i] == table)
+            return true;
+    return false;
+}
+
 bool checkpoint_damaged_file(struct checkpoint *checkpoint, const struct mirror_table_view *view, uint32_t table,
                              char name[CHECKPOINT_FILE_NAME])
 {

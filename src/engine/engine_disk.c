@@ -56,6 +56,11 @@ static void keep_log_within_limits(const struct rhei_config *limits, struct chec
         config->interval_ms = (uint32_t)lesser(config->interval_ms, (uint64_t)limits->log_limit_age_s * 1000 / 2);
 }
 
+static bool lost_versions(void *context, uint32_t table)
+{
+    return checkpoint_lost_versions(context, table);
+}
+
 static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
 {
     struct checkpoint_restored restored;
@@ -76,6 +81,8 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
     sync->restored_position = restored.position;
     sync->histories = restored.histories > 0;
     sync->histories_position = restored.message[0] == '\0' ? restored.position : -1;
+    sync->lost_versions = lost_versions;
+    sync->lost_context = db->checkpoint;
     sync->keeps_log = !db->config.read_only;
     atomic_store(&db->look_history, db->config.read_only && sync->histories && restored.message[0] == '\0');
     return RHEI_OK;

@@ -62,6 +62,8 @@ struct sync_config {
     /* The mirror has histories already, unpublished: they go on with their tables, whether those are restored or not. */
     bool histories;
     int64_t histories_position; /* of the state that they are of; -1: it isn't known to be one of this source */
+    bool (*lost_versions)(void *context, uint32_t table); /* which of their tables aren't whole. May be NULL: all are */
+    void *lost_context;
     bool keeps_log; /* nothing is pruned beyond what sync_durable said, and nothing before it said anything */
 };
 
@@ -193,6 +195,7 @@ struct sync_generation {
     int64_t
         gone_us; /* when the table went, or ceased to keep a history: no version is valid from there on. 0: it didn't */
     int64_t gone_seq;
+    bool lost;       /* of this one or another of the table's, versions couldn't be read when the mirror was opened */
     int64_t kept_us; /* of the versions that ended by then not all are here any more. 0: all are */
     int64_t kept_seq;
     /* In the book of a sync: of which list of tables it was found gone; */

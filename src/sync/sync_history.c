@@ -260,6 +260,19 @@ static rhei_status store_table(struct sync *sync, const char *table, struct rhei
     return status;
 }
 
+/* Rows whose versions were lost began anew with the load: of all generations of the table, nothing is told of before. */
+static void begin_lost_anew(struct sync *sync, const struct sync_history *history, const char *table)
+{
+    for (size_t g = 0; g < sync->book.count; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (!generation->lost || base_fold_compare(generation->table, table) != 0)
+            continue;
+        generation->kept_us = history->clock_us > generation->kept_us ? history->clock_us : generation->kept_us;
+        generation->kept_seq = history->clock_seq > generation->kept_seq ? history->clock_seq : generation->kept_seq;
+        generation->lost = false;
+    }
+}
+
 /* Under `lock`. */
 static rhei_status enter_in_book(struct sync *sync, struct sync_history *history, const struct source_table *table,
                                  struct rhei_error *error)
@@ -289,6 +302,7 @@ static rhei_status enter_in_book(struct sync *sync, struct sync_history *history
         before->current = false;
         before->gone_us = before->gone_seq = 0;
     }
+    begin_lost_anew(sync, history, table->name);
     return store_table(sync, table->name, error);
 }
 
@@ -344,6 +358,41 @@ static int64_t newest(struct sync *sync, uint32_t open, uint32_t open_column, ui
     if (mirror_working_range(sync->config.mirror, ended, ended_column, &low, &high) && (int64_t)high > result)
         result = (int64_t)high;
     return result;
+}
+
+rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us, int64_t seq, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++) {
+        struct sync_generation *generation = sync->book.generations[g];
+        if (base_fold_compare(generation->table, table) != 0 ||
+            (generation->kept_us >= us && generation->kept_seq >= seq))
+            continue;
+        generation->kept_us = us > generation->kept_us ? us : generation->kept_us;
+        generation->kept_seq = seq > generation->kept_seq ? seq : generation->kept_seq;
+        status = sync_book_store(sync, generation, error);
+    }
+    return status;
+}
+
+/* What is left of a history that isn't whole would be a part of the rows, and taken for all of them. */
+rhei_status sync_history_lost(struct sync *sync, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t g = 0; g < sync->book.count && sync->config.lost_versions != NULL && status == RHEI_OK; g++) {
+        const struct sync_generation *found = sync->book.generations[g];
+        uint32_t open = sync_book_open_id(sync, found->number), ended = sync_book_ended_id(sync, found->number);
+        if (!sync->config.lost_versions(sync->config.lost_context, open) &&
+            !sync->config.lost_versions(sync->config.lost_context, ended))
+            continue;
+        int64_t now = base_wall_ms() * 1000;
+        int64_t last = newest(sync, open, found->name_count + SINCE, ended, found->name_count + UNTIL);
+        for (size_t i = 0; i < sync->book.count; i++)
+            if (base_fold_compare(sync->book.generations[i]->table, found->table) == 0)
+                sync->book.generations[i]->lost = true;
+        status = sync_history_raise(sync, found->table, last > now ? last : now, sync->config.restored_position, error);
+    }
+    return status;
 }
 
 bool sync_history_resume(struct sync *sync, const struct source_table *table, struct sync_history **result)

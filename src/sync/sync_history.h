@@ -42,6 +42,10 @@ void sync_history_drop(struct sync *sync, struct sync_history *history);
  * that stay.
  */
 void sync_history_pass_on(struct sync *sync, const struct sync_table *gone);
+/* Of versions that ended by then, in any generation of the table, not all are here any more: the book says so. */
+rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us, int64_t seq, struct rhei_error *error);
+/* The book was just read: those of which versions were lost with files (sync_config.lost_versions) are whole from now on only. */
+rhei_status sync_history_lost(struct sync *sync, struct rhei_error *error);
 /* Histories whose tables aren't listed any more, or keep none, end now. */
 rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error);
 

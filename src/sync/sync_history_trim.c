@@ -219,19 +219,10 @@ static rhei_status look_by_number(struct trimming *trimming, uint32_t most)
 /* Under `lock`, with the turn: all generations of a table begin to be whole at one time. */
 static rhei_status raise_kept(struct trimming *trimming)
 {
-    struct sync *sync = trimming->sync;
-    const struct sync_generation *own = sync_book_find(sync, trimming->number);
-    rhei_status status = RHEI_OK;
-    for (size_t g = 0; own && g < sync->book.count && status == RHEI_OK; g++) {
-        struct sync_generation *generation = sync->book.generations[g];
-        if (base_fold_compare(generation->table, own->table) != 0 ||
-            (generation->kept_us >= trimming->last_us && generation->kept_seq >= trimming->last_seq))
-            continue;
-        generation->kept_us = trimming->last_us > generation->kept_us ? trimming->last_us : generation->kept_us;
-        generation->kept_seq = trimming->last_seq > generation->kept_seq ? trimming->last_seq : generation->kept_seq;
-        status = sync_book_store(sync, generation, trimming->error);
-    }
-    return status;
+    const struct sync_generation *own = sync_book_find(trimming->sync, trimming->number);
+    return own == NULL
+               ? RHEI_OK
+               : sync_history_raise(trimming->sync, own->table, trimming->last_us, trimming->last_seq, trimming->error);
 }
 
 /* With the turn. */

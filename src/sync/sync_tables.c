@@ -317,6 +317,8 @@ static void settle_histories(struct sync *sync)
         status = sync_book_restore(sync, &why);
         sync->book_unread = status != RHEI_OK;
         if (status == RHEI_OK)
+            status = sync_history_lost(sync, &why);
+        if (status == RHEI_OK)
             await_heirs(sync);
     }
     if (status == RHEI_OK)

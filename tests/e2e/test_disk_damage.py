@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from rhei_engine import RheiError
+from rh_program import rh  # noqa: F401 (a fixture)
 
 ROWS = 70000  # more than a segment has
 GENERATIONS = 3
@@ -111,3 +112,42 @@ def test_a9_a_damaged_folder_gives_no_version_that_never_was(seed, path, folder,
         told = [text for text in opened.texts() if victim.name.removeprefix("b-") in text or "set aside" in text]
         assert told or counts == [whole, whole], (harm.__name__, victim.name, counts, opened.texts())
         opened.engine.kill()
+
+
+def test_a10_a_part_of_a_history_is_not_told_as_the_whole(rh):
+    """Versions that a lost file had are nowhere else: of before the opening nothing is told, and from then on all."""
+    (rh.folder / "rhei.toml").write_text('[engine]\nsync_mode = "temporal"\nolap_path = "mirror"\n')
+
+    def run(command, *arguments):
+        return rh.run(command, *arguments, "--config", "rhei.toml").stdout.splitlines()
+
+    run("exec", "--capture", "CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    run("sync")
+    run("exec", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70000) INSERT INTO t SELECT i, 1 FROM n")
+    run("sync")
+    run("exec", "UPDATE t SET a = 2 WHERE id % 5 = 0")
+    run("sync")
+    before, now = "AS OF POSITION 70000", "FOR SYSTEM_TIME AS OF '2099-01-01'"
+    assert run("query", f"SELECT count(*), sum(a) FROM t {before}")[1] == "70000,70000"
+    whole = rh.folder / "whole"
+    shutil.copytree(rh.folder / "mirror", whole)
+    database = (rh.folder / "rhei.db").read_bytes()
+    lost = 0
+    for name in sorted(file.name for file in whole.glob("b-s-*")):
+        shutil.rmtree(rh.folder / "mirror")
+        shutil.copytree(whole, rh.folder / "mirror")
+        for file in rh.folder.glob("rhei.db*"):
+            file.unlink()
+        (rh.folder / "rhei.db").write_bytes(database)
+        (rh.folder / "mirror" / name).unlink()
+        for _ in range(2):  # also once the folder was written anew
+            told = run("query", f"SELECT count(*), sum(a) FROM t {before}")[1]
+            assert told in ("70000,70000", "0,"), name  # a file of the table alone takes no version with it
+            assert run("query", f"SELECT count(*), sum(a) FROM t {now}")[1] == "70000,84000", name
+        lost += told == "0,"
+        assert (run("query", "SELECT kept_from_seq FROM history.tables")[1] == "84000") == (told == "0,")
+        run("exec", "UPDATE t SET a = 7 WHERE id = 1")
+        run("sync")
+        assert run("query", "SELECT count(*), sum(a) FROM t AS OF POSITION 84000")[1] == "70000,84000"
+        assert run("query", f"SELECT count(*), sum(a) FROM t {now}")[1] == "70000,84006"
+    assert lost > 0
