@@ -41,8 +41,7 @@ static rhei_status bridge_write(struct oltp *oltp, int64_t position, struct rhei
     if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, error);
     if (status != RHEI_OK) {
-        oltp_exec(oltp->writer, "ROLLBACK", NULL);
-        oltp_rolled_back(oltp);
+        oltp_roll_back(oltp);
         return status;
     }
     atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);

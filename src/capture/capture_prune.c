@@ -290,10 +290,8 @@ static rhei_status prune_slice(const struct prune *prune, bool *more, struct rhe
     struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
     if (status == RHEI_OK && source != NULL && !force) /* who loses changes to the limit has to see it */
         capture_source_upkept(source, before);
-    if (status != RHEI_OK) {
-        oltp_exec(oltp->writer, "ROLLBACK", NULL);
-        oltp_rolled_back(oltp);
-    }
+    if (status != RHEI_OK)
+        oltp_roll_back(oltp);
     return status;
 }
 

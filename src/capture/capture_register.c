@@ -66,8 +66,7 @@ static rhei_status register_request(struct oltp *oltp, const char *table, bool w
         if (status == RHEI_OK)
             status = oltp_exec(oltp->writer, "COMMIT", error);
         if (status != RHEI_OK) {
-            oltp_exec(oltp->writer, "ROLLBACK", NULL);
-            oltp_rolled_back(oltp);
+            oltp_roll_back(oltp);
             capture_schema_release(schema);
         } else {
             capture_schema_publish(oltp, schema);

@@ -50,8 +50,7 @@ void oltp_session_close(struct oltp_session **slot)
         return;
     *slot = NULL;
     if (session->holding) {
-        oltp_exec(session->oltp->writer, "ROLLBACK", NULL);
-        oltp_rolled_back(session->oltp);
+        oltp_roll_back(session->oltp);
         session_let_go(session);
     }
     base_free(session);
