@@ -3,7 +3,7 @@
 
 #include "capture/capture_source.h"
 
-static bool before_is_key(const struct source_table *table, uint32_t column)
+bool capture_is_of_key(const struct source_table *table, uint32_t column)
 {
     bool key = table->columns[column].in_primary_key;
     for (uint32_t i = 0; i < table->key_count && !key; i++)
@@ -14,7 +14,7 @@ static bool before_is_key(const struct source_table *table, uint32_t column)
 bool capture_before_has_key(const struct source_table *table, uint32_t column, const struct rhei_value *before,
                             const struct rhei_value *now)
 {
-    if (!before_is_key(table, column))
+    if (!capture_is_of_key(table, column))
         return true;
     /* of REAL zeros SQL can't tell whether they are of the same bits, so the triggers take them for different */
     bool zero = table->columns[column].affinity == AFFINITY_BLOB && now->type == RHEI_REAL && now->as.real == 0.0;

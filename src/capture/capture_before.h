@@ -5,6 +5,8 @@
 
 #include "capture/capture_internal.h"
 
+/* Whether the column is of the mirror's key, or of the declared one. */
+bool capture_is_of_key(const struct source_table *table, uint32_t column);
 /* Whether a log of `width` value columns has room for the table's row from value column `at` on. */
 static inline bool capture_before_fits(const struct source_table *table, uint32_t at, uint32_t width)
 {

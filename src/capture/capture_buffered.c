@@ -12,6 +12,7 @@
 
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "capture/capture_before.h"
 
 struct row_place {
     int64_t seq;
@@ -131,14 +132,6 @@ static int compare_rows(const void *a, const void *b)
     return left->order < right->order ? -1 : left->order > right->order;
 }
 
-static bool is_of_key(const struct source_table *table, uint32_t column)
-{
-    bool key = table->columns[column].in_primary_key;
-    for (uint32_t k = 0; k < table->key_count && !key; k++)
-        key = table->key_columns[k] == column;
-    return key;
-}
-
 /* H6 of capture_changes.c: a key that a row would have had, whose declared part isn't said. */
 static bool is_no_row(const struct source_table *table, const struct change_batch *batch, size_t row)
 {
@@ -180,7 +173,7 @@ static rhei_status add_row(struct capture_buffered *buffered, const struct row_p
     if (event == NULL || (was != NULL && before == NULL))
         return error_no_memory(error);
     for (uint32_t c = 0; c < batch->column_count && place->was; c++) /* as of any that is gone */
-        if (!is_of_key(table, c))
+        if (!capture_is_of_key(table, c))
             values[c] = (struct rhei_value){.type = RHEI_NULL};
     event->before = before;
     bool inserted = batch->inserted != NULL && batch->inserted[place->row] != 0;
