@@ -41,14 +41,13 @@ static rhei_status before_batch(struct capture_batch *batch, struct capture_batc
 /* Value column `from` of the log's row; false without memory. */
 static bool before_put(struct capture_source *source, struct capture_batch *were, uint32_t column, uint32_t from)
 {
-    enum { LOG_HEAD = 4 };
     if (!source->paged) {
         int at = 0;
         sqlite3_stmt *stmt = capture_source_cell(source, from, &at);
         return capture_batch_put(were, column, stmt, at, source->connection->utf16, &source->arena);
     }
     struct rhei_value *value = &were->values[column][were->count];
-    *value = source->cells[LOG_HEAD + from];
+    *value = source->cells[CAPTURE_LOG_HEAD + from];
     if (value->type == RHEI_INTEGER || value->type == RHEI_REAL)
         capture_batch_as_kept(were, column, value);
     return true;

@@ -24,7 +24,7 @@
 #include "capture/capture_known.h"
 #include "capture/capture_look.h"
 
-enum { CHANGES_TRIES = 20, CHANGES_BYTES_MOST = 1 << 20, LOG_HEAD = 4 };
+enum { CHANGES_TRIES = 20, CHANGES_BYTES_MOST = 1 << 20 };
 
 struct changes_table {
     const struct capture_table_schema *table;
@@ -310,7 +310,7 @@ static rhei_status changes_look(struct capture_changes *changes, struct changes_
     if (key == NULL)
         return error_no_memory(error);
     for (uint32_t i = 0; i < table->key_count; i++)
-        key[i] = (struct capture_cell){.stmt = changes->log, .column = LOG_HEAD + (int)(at + i)};
+        key[i] = (struct capture_cell){.stmt = changes->log, .column = CAPTURE_LOG_HEAD + (int)(at + i)};
     changes->end = changes->newest;
     rhei_status status = capture_look(changes->connection, entry->table, &entry->look, key, found, error);
     for (uint32_t i = 0; i < table->column_count && *found && status == RHEI_OK; i++)
@@ -326,13 +326,13 @@ static rhei_status changes_take_before(struct capture_changes *changes, const st
 {
     *before = NULL;
     if (!capture_before_fits(table, at, changes->schema->log_columns) ||
-        sqlite3_column_type(changes->log, LOG_HEAD + (int)(at + table->key_columns[0])) == SQLITE_NULL)
+        sqlite3_column_type(changes->log, CAPTURE_LOG_HEAD + (int)(at + table->key_columns[0])) == SQLITE_NULL)
         return RHEI_OK;
     struct rhei_value *values = base_arena_zero(&changes->arena, table->column_count, sizeof *values);
     if (values == NULL)
         return error_no_memory(error);
     for (uint32_t i = 0; i < table->column_count; i++)
-        if (!changes_put(changes, table, i, changes->log, LOG_HEAD + (int)(at + i), &values[i]))
+        if (!changes_put(changes, table, i, changes->log, CAPTURE_LOG_HEAD + (int)(at + i), &values[i]))
             return error_no_memory(error);
     *before = values;
     return RHEI_OK;
@@ -358,7 +358,7 @@ static bool changes_put_key(struct capture_changes *changes, const struct source
                             struct rhei_value *values)
 {
     bool good = true;
-    int from = LOG_HEAD + (int)at;
+    int from = CAPTURE_LOG_HEAD + (int)at;
     for (uint32_t i = 0; i < table->key_count && good; i++)
         good = changes_put(changes, table, table->key_columns[i], changes->log, from++, &values[table->key_columns[i]]);
     for (uint32_t c = 0; c < table->column_count && good; c++)
@@ -445,7 +445,7 @@ static rhei_status changes_take_whole(struct capture_changes *changes, struct ch
     if (event == NULL)
         return error_no_memory(error);
     for (uint32_t i = 0; i < table->column_count; i++)
-        if (!changes_put(changes, table, i, changes->log, LOG_HEAD + (int)i, &values[i]))
+        if (!changes_put(changes, table, i, changes->log, CAPTURE_LOG_HEAD + (int)i, &values[i]))
             return error_no_memory(error);
     rhei_status status = insert ? RHEI_OK : changes_take_before(changes, table, table->column_count, &before, error);
     bool same = before != NULL;

@@ -38,6 +38,7 @@ enum capture_log_op {
     CAPTURE_LOG_REBUILD = 'X',  /* something happened to the table that can't be told row by row */
     CAPTURE_LOG_FORETOLD = 'P', /* the id that a row will probably get; only our own triggers read it */
 };
+enum { CAPTURE_LOG_HEAD = 4 }; /* columns of the log before the values */
 /* Numbers of the log stay below; one beyond was written by no trigger, and SQLite would soon give numbers at random. */
 #define CAPTURE_LOG_SEQ_MAX (INT64_C(1) << 62)
 

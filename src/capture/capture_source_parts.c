@@ -59,8 +59,6 @@ void capture_source_lose(struct capture_source *source, struct capture_batch *ba
 
 /* ---- The log's current row. -------------------------------------------------------------------------------------- */
 
-enum { LOG_HEAD = 4 /* columns before the values */ };
-
 sqlite3_stmt *capture_source_cell(const struct capture_source *source, uint32_t column, int *at)
 {
     BASE_INVARIANT(column < source->width);
@@ -85,7 +83,7 @@ rhei_status capture_source_leave_pages(struct capture_source *source, int64_t se
 rhei_status capture_source_fetch(struct capture_source *source, uint32_t wanted, struct rhei_error *error)
 {
     if (source->paged) {
-        source->cells = capture_pages_columns(source->pages, LOG_HEAD + wanted);
+        source->cells = capture_pages_columns(source->pages, CAPTURE_LOG_HEAD + wanted);
         if (source->cells != NULL)
             return RHEI_OK;
         rhei_status status = capture_source_leave_pages(source, source->next_seq - 1, error);

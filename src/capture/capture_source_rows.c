@@ -22,7 +22,6 @@
 
 enum {
     SOURCE_BYTES_MAX = 256 * 1024 /* of a call */,
-    LOG_HEAD = 4 /* columns before the values */,
     BIG_CYCLE = 5000 /* rows */
 };
 
@@ -33,7 +32,7 @@ struct capture_cell capture_source_key(const struct capture_source *source, cons
     /* a row with nothing but keys has them in front */
     uint32_t column = source->key_first ? source->key_at + i : batch->table->table.source.key_columns[i];
     if (source->paged)
-        return (struct capture_cell){.value = &source->cells[LOG_HEAD + column]};
+        return (struct capture_cell){.value = &source->cells[CAPTURE_LOG_HEAD + column]};
     sqlite3_stmt *stmt = capture_source_cell(source, column, &at);
     return (struct capture_cell){.stmt = stmt, .column = at};
 }
@@ -66,7 +65,7 @@ static rhei_status source_put_logged(struct capture_source *source, struct captu
 {
     if (source->paged) {
         for (uint32_t i = 0; i < batch->columns; i++)
-            source_put_cell(batch, i, &source->cells[LOG_HEAD + i]);
+            source_put_cell(batch, i, &source->cells[CAPTURE_LOG_HEAD + i]);
         return RHEI_OK;
     }
     for (uint32_t i = 0; i < batch->columns; i++) {
@@ -90,7 +89,7 @@ static rhei_status source_put_declared(struct capture_source *source, struct cap
         uint32_t value = source->key_first ? from : c;
         sqlite3_stmt *stmt = source->paged ? NULL : capture_source_cell(source, value, &at);
         if (source->paged)
-            source_put_cell(batch, c, &source->cells[LOG_HEAD + value]);
+            source_put_cell(batch, c, &source->cells[CAPTURE_LOG_HEAD + value]);
         else if (!capture_batch_put(batch, c, stmt, at, source->connection->utf16, &source->arena))
             return error_no_memory(error);
         from++;
@@ -449,7 +448,7 @@ static rhei_status source_open_row(struct capture_source *source, struct rhei_er
 {
     if (!source->paged)
         return RHEI_OK;
-    source->cells = capture_pages_columns(source->pages, LOG_HEAD);
+    source->cells = capture_pages_columns(source->pages, CAPTURE_LOG_HEAD);
     if (source->cells != NULL && source->cells[0].type == RHEI_NULL)
         return RHEI_OK;
     rhei_status status = capture_source_leave_pages(source, capture_pages_rowid(source->pages), error);

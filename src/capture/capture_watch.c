@@ -18,8 +18,6 @@
 #include "capture/capture_walmap.h"
 
 enum {
-    FRAME_HEAD = 24,
-    LOG_HEAD = 32,
     WINDOW_BYTES =
         512 << 10, /* of frames that are read together; what is settled behind a longer run is read page by page */
     WINDOW_LEAST = 64 << 10,
@@ -213,7 +211,7 @@ rhei_status capture_watch_new(struct oltp_connection *connection, struct capture
 static bool watch_read(struct capture_watch *watch, uint32_t frame, size_t bytes, uint8_t *to)
 {
     BASE_INVARIANT(frame > 0 && frame <= watch->now->last_frame);
-    sqlite3_int64 at = LOG_HEAD + (sqlite3_int64)(frame - 1) * (watch->page_size + FRAME_HEAD);
+    sqlite3_int64 at = OLTP_WAL_HEAD + (sqlite3_int64)(frame - 1) * (watch->page_size + OLTP_FRAME_HEAD);
     return watch->file->pMethods->xRead(watch->file, to, (int)bytes, at) == SQLITE_OK;
 }
 
@@ -225,7 +223,7 @@ static bool watch_is_of_log(const struct capture_watch *watch, const uint8_t *he
 /* Makes the window as large as the run of `count` frames needs. */
 static bool watch_make_window(struct capture_watch *watch, size_t count)
 {
-    size_t size = watch->page_size + FRAME_HEAD, wanted = count * size;
+    size_t size = watch->page_size + OLTP_FRAME_HEAD, wanted = count * size;
     watch->window_count = 0;
     if (watch->bytes != NULL && (wanted <= watch->window_room || watch->window_room >= WINDOW_BYTES))
         return true;
@@ -243,13 +241,13 @@ static bool watch_make_window(struct capture_watch *watch, size_t count)
 static const uint8_t *watch_in_window(const struct capture_watch *watch, uint32_t frame)
 {
     bool there = frame >= watch->window && frame - watch->window < watch->window_count;
-    return there ? watch->bytes + (size_t)(frame - watch->window) * (watch->page_size + FRAME_HEAD) : NULL;
+    return there ? watch->bytes + (size_t)(frame - watch->window) * (watch->page_size + OLTP_FRAME_HEAD) : NULL;
 }
 
 /* The frames from `frame` to the run's end, or as many as there is room for. */
 static bool watch_move_window(struct capture_watch *watch, uint32_t frame)
 {
-    size_t size = watch->page_size + FRAME_HEAD, count = watch->window_room / size;
+    size_t size = watch->page_size + OLTP_FRAME_HEAD, count = watch->window_room / size;
     size_t left = (size_t)(watch->now->last_frame - frame) + 1;
     BASE_INVARIANT(count > 0);
     watch->window = frame;
@@ -262,10 +260,10 @@ static const uint8_t *watch_page(void *context, uint32_t frame)
     struct capture_watch *watch = context;
     const uint8_t *known = watch_in_window(watch, frame);
     if (known != NULL)
-        return known + FRAME_HEAD;
+        return known + OLTP_FRAME_HEAD;
     uint8_t *alone = watch->bytes + watch->window_room;
-    bool ok = watch_read(watch, frame, watch->page_size + FRAME_HEAD, alone) && watch_is_of_log(watch, alone);
-    return ok ? alone + FRAME_HEAD : NULL;
+    bool ok = watch_read(watch, frame, watch->page_size + OLTP_FRAME_HEAD, alone) && watch_is_of_log(watch, alone);
+    return ok ? alone + OLTP_FRAME_HEAD : NULL;
 }
 
 /* Names every frame of the run to the map; false: one can't be read, or is of another log. */
@@ -275,7 +273,7 @@ static bool watch_name_frames(struct capture_watch *watch, uint32_t *commits, bo
     *commits = 0;
     if (!watch_make_window(watch, last - watch->from))
         return false;
-    bool again = last - watch->from > watch->window_room / (watch->page_size + FRAME_HEAD);
+    bool again = last - watch->from > watch->window_room / (watch->page_size + OLTP_FRAME_HEAD);
     for (uint32_t frame = watch->from + 1; frame <= last; frame++) {
         const uint8_t *head = watch_in_window(watch, frame);
         if (head == NULL) {
@@ -286,7 +284,7 @@ static bool watch_name_frames(struct capture_watch *watch, uint32_t *commits, bo
         if (!watch_is_of_log(watch, head) || !capture_walmap_frame(watch->map, page_get4(head), frame))
             return false;
         if (again) /* the window moves on, and the page would have to be read alone */
-            capture_walmap_glance(watch->map, page_get4(head), head + FRAME_HEAD);
+            capture_walmap_glance(watch->map, page_get4(head), head + OLTP_FRAME_HEAD);
         uint32_t pages = page_get4(head + 4); /* of the file, where a commit ends */
         of_commit++;
         if (pages != 0) {

@@ -26,6 +26,8 @@ enum {
     OLTP_CHECKPOINT_PAGES =
         4000,             /* new pages in the WAL between two checkpoints: what is written often is copied once */
     OLTP_GROUP_MAX = 512, /* statements of one group commit */
+    OLTP_WAL_HEAD = 32,   /* bytes of the write-ahead log's file before its first page, */
+    OLTP_FRAME_HEAD = 24, /* and before each (SQLite's file format, 4.1) */
 };
 #define OLTP_LOG_LIMIT_DEFAULT UINT64_C(50000000)
 #define OLTP_WAL_LIMIT_DEFAULT (UINT64_C(64) << 20)

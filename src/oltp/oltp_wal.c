@@ -19,8 +19,6 @@ enum {
     WAL_WARN_MS = 60000,
     WAL_RESET = 16000, /* frames at which the log is made to start anew at the latest */
     WAL_REST = 1000,   /* frames that a busy writer may add while a checkpoint runs */
-    LOG_HEAD = 32,     /* bytes of the log's file before its first page, */
-    FRAME_HEAD = 24,   /* and before each (SQLite's file format, 4.1) */
 };
 
 uint64_t oltp_wal_bytes(struct oltp_connection *connection)
@@ -127,7 +125,7 @@ unsigned oltp_checkpoint_pages(const struct oltp *oltp)
 
 uint64_t oltp_wal_most_pages(const struct oltp *oltp)
 {
-    return (oltp->config.wal_limit_bytes - LOG_HEAD) / ((uint64_t)oltp->page_size + FRAME_HEAD);
+    return (oltp->config.wal_limit_bytes - OLTP_WAL_HEAD) / ((uint64_t)oltp->page_size + OLTP_FRAME_HEAD);
 }
 
 unsigned oltp_checkpoint_next(const struct oltp *oltp, unsigned pages)
