@@ -34,7 +34,6 @@ struct capture_limit {
     int64_t over_since_ns, warn_ns; /* 0: it isn't over its limits; nothing was said of it */
     bool was_below;                 /* in this handle's life */
     bool warned;
-    uint64_t page_size;
     unsigned door; /* oltp->log_full before the last measurement */
 
     atomic_uint_fast64_t cut; /* changes that went before everybody had them */
@@ -313,7 +312,6 @@ static rhei_status limit_detach(struct oltp *oltp, struct limit_size *size, unsi
 static void limit_plan(struct oltp *oltp, const struct limit_size *size, unsigned passed)
 {
     const struct oltp_config *config = &oltp->config;
-    struct capture_limit *limit = capture_of(oltp)->limit;
     bool over = passed != 0, cuts = config->log_limit_policy == OLTP_LOG_DETACH;
     int64_t rows = config->log_limit_rows < INT64_MAX / 4 ? (int64_t)config->log_limit_rows : INT64_MAX / 4;
     int64_t at = over && !cuts ? INT64_MAX : size->first + (over ? 2 * rows : rows);
@@ -323,7 +321,7 @@ static void limit_plan(struct oltp *oltp, const struct limit_size *size, unsigne
     if (config->log_limit_bytes != 0 && !(over && !cuts)) {
         uint64_t room = config->log_limit_bytes * (over ? 2 : 1);
         room = room > size->bytes ? room - size->bytes : 0;
-        pages = written + room / limit->page_size + 1;
+        pages = written + room / (uint64_t)oltp->page_size + 1;
     }
     atomic_store_explicit(&oltp->log_look_at, at, memory_order_relaxed);
     atomic_store_explicit(&oltp->log_look_written, pages, memory_order_relaxed);
@@ -377,23 +375,11 @@ static void limit_settle(struct oltp *oltp, const struct limit_size *size, unsig
     }
 }
 
-static rhei_status limit_page_size(struct oltp *oltp, struct rhei_error *error)
-{
-    int64_t size = 0;
-    base_mutex_lock(&oltp->describe_lock);
-    rhei_status status = oltp_query_int(oltp->describer, "PRAGMA main.page_size", 4096, &size, error);
-    base_mutex_unlock(&oltp->describe_lock);
-    capture_of(oltp)->limit->page_size = size > 0 ? (uint64_t)size : 4096;
-    return status;
-}
-
 rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
 {
     struct capture_limit *limit = capture_of(oltp)->limit;
     struct limit_size size = {0};
-    rhei_status status = limit->page_size == 0 ? limit_page_size(oltp, error) : RHEI_OK;
-    if (status == RHEI_OK)
-        status = limit_measure(oltp, &size, error);
+    rhei_status status = limit_measure(oltp, &size, error);
     if (status == RHEI_OK && size.last > CAPTURE_LOG_SEQ_MAX)
         return capture_prune_mend(oltp, error);
     if (status != RHEI_OK || !oltp_captures(oltp))
