@@ -260,6 +260,13 @@ static rhei_status store_table(struct sync *sync, const char *table, struct rhei
     return status;
 }
 
+/* Not all of the versions that ended by then are here any more. */
+static void raise_kept(struct sync_generation *generation, int64_t us, int64_t seq)
+{
+    generation->kept_us = us > generation->kept_us ? us : generation->kept_us;
+    generation->kept_seq = seq > generation->kept_seq ? seq : generation->kept_seq;
+}
+
 /* Rows whose versions were lost began anew with the load: of all generations of the table, nothing is told of before. */
 static void begin_lost_anew(struct sync *sync, const struct sync_history *history, const char *table)
 {
@@ -267,8 +274,7 @@ static void begin_lost_anew(struct sync *sync, const struct sync_history *histor
         struct sync_generation *generation = sync->book.generations[g];
         if (!generation->lost || base_fold_compare(generation->table, table) != 0)
             continue;
-        generation->kept_us = history->clock_us > generation->kept_us ? history->clock_us : generation->kept_us;
-        generation->kept_seq = history->clock_seq > generation->kept_seq ? history->clock_seq : generation->kept_seq;
+        raise_kept(generation, history->clock_us, history->clock_seq);
         generation->lost = false;
     }
 }
@@ -368,8 +374,7 @@ rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us,
         if (base_fold_compare(generation->table, table) != 0 ||
             (generation->kept_us >= us && generation->kept_seq >= seq))
             continue;
-        generation->kept_us = us > generation->kept_us ? us : generation->kept_us;
-        generation->kept_seq = seq > generation->kept_seq ? seq : generation->kept_seq;
+        raise_kept(generation, us, seq);
         status = sync_book_store(sync, generation, error);
     }
     return status;
