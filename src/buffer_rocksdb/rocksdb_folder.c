@@ -20,6 +20,7 @@
 
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "base/base_folder.h"
 #include "base/base_memory.h"
 #include "buffer_rocksdb/rocksdb_internal.h"
 
@@ -37,23 +38,6 @@ static rhei_status folder_error(struct rhei_error *error, const char *what, cons
                          : code == ENOTDIR                                  ? RHEI_INVALID
                                                                             : RHEI_IO;
     return error_set(error, status, "could not %s \"%s\": %s", what, path, text);
-}
-
-static rhei_status folder_make(const char *path, struct rhei_error *error)
-{
-    char *copy = base_strdup(path);
-    rhei_status status = copy == NULL ? error_no_memory(error) : RHEI_OK;
-    for (char *at = copy; status == RHEI_OK && *at != '\0';) {
-        at += strspn(at, "/");
-        at += strcspn(at, "/");
-        char end = *at;
-        *at = '\0';
-        if (copy[0] != '\0' && mkdir(copy, 0777) != 0 && errno != EEXIST)
-            status = folder_error(error, "make the folder", copy);
-        *at = end;
-    }
-    base_free(copy);
-    return status;
 }
 
 /* ---- Identity. --------------------------------------------------------------------------------------------------- */
@@ -151,16 +135,6 @@ static rhei_status folder_lock(struct rocks_folder *folder, struct rhei_error *e
                      folder->path);
 }
 
-/* A path that is a file, or leads through one, is a mistake: no folder can ever be there. */
-static rhei_status judge_path(const char *path, struct rhei_error *error)
-{
-    struct stat facts;
-    bool file = stat(path, &facts) == 0 ? !S_ISDIR(facts.st_mode) : errno == ENOTDIR;
-    return file ? error_set(error, RHEI_INVALID,
-                            "\"%s\" is a file, or in one, and no folder: name one that is empty or doesn't exist", path)
-                : RHEI_OK;
-}
-
 static rhei_status folder_enter(struct rocks_folder *folder, bool *found, struct rhei_error *error)
 {
     folder->folder = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -193,9 +167,9 @@ rhei_status rocks_folder_open(struct rocks_folder *folder, const struct rocksdb_
 {
     bool found = false;
     *folder = (struct rocks_folder){.folder = -1, .lock = -1, .path = base_strdup(config->folder)};
-    rhei_status status = folder->path == NULL ? error_no_memory(error) : judge_path(folder->path, error);
+    rhei_status status = folder->path == NULL ? error_no_memory(error) : base_folder_check(folder->path, error);
     if (status == RHEI_OK)
-        status = folder_make(folder->path, error);
+        status = base_folder_make(folder->path, folder_error, error);
     if (status == RHEI_OK)
         status = folder_name_database(folder, error);
     if (status == RHEI_OK)

@@ -21,6 +21,7 @@
 
 #include "base/base_buffer.h"
 #include "base/base_error.h"
+#include "base/base_folder.h"
 #include "base/base_log.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
@@ -521,23 +522,12 @@ static rhei_status take_lock(struct store_local *store, struct rhei_error *error
     return error_set(error, RHEI_BUSY, "the folder \"%s\" is in use by another handle: give each its own", store->path);
 }
 
-/* A path that is a file, or leads through one, is a mistake: no folder can ever be there. */
-static rhei_status judge_path(const struct store_local *store, struct rhei_error *error)
-{
-    struct stat facts;
-    bool file = stat(store->path, &facts) == 0 ? !S_ISDIR(facts.st_mode) : errno == ENOTDIR;
-    return file ? error_set(error, RHEI_INVALID,
-                            "\"%s\" is a file, or in one, and no folder: name one that is empty or doesn't exist",
-                            store->path)
-                : RHEI_OK;
-}
-
 static rhei_status open_folder(struct store_local *store, struct rhei_error *error)
 {
-    rhei_status status = judge_path(store, error);
+    rhei_status status = base_folder_check(store->path, error);
     if (status != RHEI_OK)
         return status;
-    status = store->read_only ? RHEI_OK : store_folder_make(store->path, error);
+    status = store->read_only ? RHEI_OK : base_folder_make(store->path, store_io_error, error);
     if (status != RHEI_OK)
         return status;
     store->folder = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

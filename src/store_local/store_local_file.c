@@ -24,27 +24,6 @@ rhei_status store_io_error(struct rhei_error *error, const char *what, const cha
     return error_set(error, status, "could not %s \"%s\": %s", what, name, text);
 }
 
-rhei_status store_folder_make(const char *folder, struct rhei_error *error)
-{
-    char *path = base_strdup(folder);
-    if (path == NULL)
-        return error_no_memory(error);
-    rhei_status status = RHEI_OK;
-    for (char *at = path + 1; status == RHEI_OK; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char end = *at;
-        *at = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST)
-            status = store_io_error(error, "make the folder", path);
-        *at = end;
-        if (end == '\0')
-            break;
-    }
-    base_free(path);
-    return status;
-}
-
 DIR *store_folder_list(int folder, const char *name)
 {
     int opened = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

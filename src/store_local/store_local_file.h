@@ -7,8 +7,6 @@
 
 #include "rhei/rhei_types.h"
 
-/* The folder and everything above it. */
-rhei_status store_folder_make(const char *folder, struct rhei_error *error);
 /* The entries of a folder in this one ("." itself), with a place among them of their own. NULL: errno tells why. */
 DIR *store_folder_list(int folder, const char *name);
 /* errno in words, with a code that says what kind of trouble it is. */
