@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh detach: takes change capture out of a file. */
 #include "rh_interrupt.h"
-#include "rh_registry.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 

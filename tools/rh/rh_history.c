@@ -5,6 +5,7 @@
  */
 #include "rh_history.h"
 
+#include "rh_registry.h"
 #include "rh_text.h"
 
 #include <string.h>
@@ -45,24 +46,12 @@ void rh_history_add(struct rh_tool *tool, struct rh_buffer *text)
     rhei_rows_close(&rows);
 }
 
-/* Words of questions about the past would have the column store catch up, which nobody waits for here. */
-static bool is_captured(struct rh_tool *tool)
-{
-    rhei_rows *rows = NULL;
-    bool captured =
-        rhei_oltp_query(tool->db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_rhei_cdc_log'", NULL,
-                        &rows, NULL) == RHEI_OK &&
-        rhei_rows_next(rows, NULL) == RHEI_ROW;
-    rhei_rows_close(&rows);
-    return captured;
-}
-
 void rh_history_note(struct rh_tool *tool)
 {
     struct rhei_sync_status sync = {.struct_size = sizeof sync};
     if (!rh_history_kept(tool) || rhei_sync_status(tool->db, &sync, NULL) != RHEI_OK)
         return;
-    const char *missing = rh_history_missing(&sync, is_captured(tool), sync.disk_position >= 0);
+    const char *missing = rh_history_missing(&sync, rh_registry_installed(tool), sync.disk_position >= 0);
     if (missing != NULL)
         fprintf(stderr, "rh: note: what this command changed has no history. The history is %s\n", missing);
 }

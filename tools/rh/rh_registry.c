@@ -6,6 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char installed[] = "SELECT count(*) = 3 FROM sqlite_schema WHERE type = 'table' AND "
+                                "name IN ('_rhei_engines', '_rhei_tables', '_rhei_cdc_log')";
+
+bool rh_registry_installed(struct rh_tool *tool)
+{
+    rhei_rows *rows = NULL;
+    bool is = rhei_oltp_query(tool->db, installed, NULL, &rows, NULL) == RHEI_OK &&
+              rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_int64(rows, 0) != 0;
+    rhei_rows_close(&rows);
+    return is;
+}
+
 /* Runs the text and hands each row over. */
 static bool each_row(struct rh_tool *tool, const char *sql, struct rh_registry *registry,
                      void (*take)(struct rh_registry *registry, rhei_rows *rows))
@@ -27,7 +39,7 @@ static bool each_row(struct rh_tool *tool, const char *sql, struct rh_registry *
 
 static void take_installed(struct rh_registry *registry, rhei_rows *rows)
 {
-    registry->installed = rhei_rows_int64(rows, 0) == 3;
+    registry->installed = rhei_rows_int64(rows, 0) != 0;
 }
 
 static void take_engine(struct rh_registry *registry, rhei_rows *rows)
@@ -49,10 +61,7 @@ static void take_table(struct rh_registry *registry, rhei_rows *rows)
 bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
 {
     *registry = (struct rh_registry){0};
-    if (!each_row(tool,
-                  "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND "
-                  "name IN ('_rhei_engines', '_rhei_tables', '_rhei_cdc_log')",
-                  registry, take_installed))
+    if (!each_row(tool, installed, registry, take_installed))
         return false;
     return !registry->installed ||
            (each_row(tool,

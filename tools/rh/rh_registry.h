@@ -21,6 +21,8 @@ struct rh_registry {
     size_t captured_count;
 };
 
+/** Whether the file has change capture; false also where it can't be read. */
+bool rh_registry_installed(struct rh_tool *tool);
 /** Reads it; rh_registry_free() afterwards in any case. False: the error was told. */
 bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry);
 bool rh_registry_captures(const struct rh_registry *registry, const char *table);
