@@ -18,24 +18,6 @@
 
 enum { ROUNDS = 60 };
 
-static bool keeps(void *context, const char *table)
-{
-    (void)context;
-    return strcmp(table, "plain") != 0;
-}
-
-static void reopen(struct oltp_test *test, bool keep)
-{
-    struct oltp_config config;
-    struct rhei_error error = RHEI_ERROR_INIT;
-    if (test->oltp != NULL)
-        test_shut(test);
-    test_default_config(test, &config);
-    config.keeps_versions = keep ? keeps : NULL;
-    assert_int_equal(capture_open(&config, &test->oltp, &error), RHEI_OK);
-    assert_int_equal(capture_change_source(test->oltp, &test->source, &error), RHEI_OK);
-}
-
 /* ---- The model: rows as texts by their keys. --------------------------------------------------------------------- */
 
 struct pair {
@@ -347,7 +329,7 @@ static uint64_t run_shape(const char *shape, uint64_t seed, const char *encoding
         assert_int_equal(test_shell(&test, encoding), 0);
         test.oltp = NULL;
     }
-    reopen(&test, true);
+    test_reopen_keeping(&test, true);
     test_script(&test, shape);
     assert_int_equal(test_shell(&test, "INSERT INTO t(id, k, v, x) SELECT 1, 1, 1, 1 WHERE 0; "
                                        "UPDATE t SET id = id, k = k, v = v, x = x WHERE 0; DELETE FROM t WHERE 0"),
@@ -394,7 +376,7 @@ static void test_a8_a_unit_goes_on_behind_many_looks(void **state)
     struct oltp_test test;
     struct model model;
     test_open(&test);
-    reopen(&test, true);
+    test_reopen_keeping(&test, true);
     test_script(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, k UNIQUE, v, x); INSERT INTO t VALUES(1, 1, 1, 1)");
     begin(&model, &test);
     test_write(&test, "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
@@ -416,7 +398,7 @@ static void test_c4_a_look_at_a_zero_that_stays(void **state)
         struct oltp_test test;
         struct model model;
         test_open(&test);
-        reopen(&test, true);
+        test_reopen_keeping(&test, true);
         test_script(&test, tables[i]);
         begin(&model, &test);
         test_write(&test, "INSERT INTO t VALUES(-0.0, 1, 1, 1)");

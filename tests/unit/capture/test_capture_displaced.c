@@ -16,21 +16,9 @@
 
 enum { KEYS = 64, STATES = 40 };
 
-static bool keeps(void *context, const char *table)
-{
-    (void)context;
-    return strcmp(table, "plain") != 0;
-}
-
 static void reopen(struct oltp_test *test, bool keep)
 {
-    struct oltp_config config;
-    struct rhei_error error = RHEI_ERROR_INIT;
-    test_shut(test);
-    test_default_config(test, &config);
-    config.keeps_versions = keep ? keeps : NULL;
-    assert_int_equal(capture_open(&config, &test->oltp, &error), RHEI_OK);
-    assert_int_equal(capture_change_source(test->oltp, &test->source, &error), RHEI_OK);
+    test_reopen_keeping(test, keep);
     if (keep)
         test->source->ops->keep_versions(test->source);
 }

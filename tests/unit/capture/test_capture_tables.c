@@ -486,24 +486,30 @@ static void count_warning(void *context, int level, const char *room, const char
         warnings++;
 }
 
+/* Two rows that can be written over and over, beside a write-ahead log that is soon too long. */
+static void open_with_small_log(struct oltp_test *test, const struct base_log *log)
+{
+    struct oltp_config config;
+    test_open(test);
+    test_shut(test);
+    test_default_config(test, &config);
+    config.wal_limit_bytes = 1 << 20;
+    config.log = log;
+    warnings = 0;
+    assert_int_equal(capture_open(&config, &test->oltp, NULL), RHEI_OK);
+    assert_int_equal(capture_change_source(test->oltp, &test->source, NULL), RHEI_OK);
+    test_write(test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    test_write(test, "INSERT INTO t VALUES(1, 1), (2, 2)");
+}
+
 static void test_a11_the_wal_is_cut_above_its_limit(void **state)
 {
     (void)state;
     struct oltp_test test;
-    struct oltp_config config;
     struct oltp_status status;
     char words[] = "an answer of this handle that was not closed has been reading";
     struct base_log log = {.write = count_warning, .context = words, .level = BASE_LOG_WARN};
-    test_open(&test);
-    test_shut(&test);
-    test_default_config(&test, &config);
-    config.wal_limit_bytes = 1 << 20;
-    config.log = &log;
-    warnings = 0;
-    assert_int_equal(capture_open(&config, &test.oltp, NULL), RHEI_OK);
-    assert_int_equal(capture_change_source(test.oltp, &test.source, NULL), RHEI_OK);
-    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
-    test_write(&test, "INSERT INTO t VALUES(1, 1), (2, 2)");
+    open_with_small_log(&test, &log);
     struct oltp_cursor *cursor = NULL;
     assert_int_equal(oltp_read(test.oltp, "SELECT id FROM t", 16, NULL, 0, NULL, true, &cursor, NULL), RHEI_OK);
     assert_int_equal(oltp_cursor_next(cursor, NULL), RHEI_ROW);
@@ -531,21 +537,11 @@ static void test_a11_a_backup_that_keeps_the_wal_is_called_one(void **state)
 {
     (void)state;
     struct oltp_test test;
-    struct oltp_config config;
     struct capture_backup *backup = NULL;
     struct capture_backup_state pinned = {0};
     char words[] = "a backup that this handle makes has been reading";
     struct base_log log = {.write = count_warning, .context = words, .level = BASE_LOG_WARN};
-    test_open(&test);
-    test_shut(&test);
-    test_default_config(&test, &config);
-    config.wal_limit_bytes = 1 << 20;
-    config.log = &log;
-    warnings = 0;
-    assert_int_equal(capture_open(&config, &test.oltp, NULL), RHEI_OK);
-    assert_int_equal(capture_change_source(test.oltp, &test.source, NULL), RHEI_OK);
-    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
-    test_write(&test, "INSERT INTO t VALUES(1, 1), (2, 2)");
+    open_with_small_log(&test, &log);
     assert_int_equal(capture_backup_begin(test.oltp, NULL, &backup, &pinned, NULL), RHEI_OK);
     int64_t limit = base_now_ns() + 30000000000;
     while (base_now_ns() < limit && warnings == 0)

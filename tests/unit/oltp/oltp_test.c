@@ -165,6 +165,24 @@ int64_t test_int(struct oltp_test *test, const char *sql)
     return value;
 }
 
+static bool keeps_all_but_plain(void *context, const char *table)
+{
+    (void)context;
+    return strcmp(table, "plain") != 0;
+}
+
+void test_reopen_keeping(struct oltp_test *test, bool keep)
+{
+    struct oltp_config config;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    if (test->oltp != NULL)
+        test_shut(test);
+    test_default_config(test, &config);
+    config.keeps_versions = keep ? keeps_all_but_plain : NULL;
+    assert_int_equal(capture_open(&config, &test->oltp, &error), RHEI_OK);
+    assert_int_equal(capture_change_source(test->oltp, &test->source, &error), RHEI_OK);
+}
+
 uint64_t test_bits(uint64_t *seed)
 {
     uint64_t x = *seed += 0x9e3779b97f4a7c15u; /* SplitMix64 */

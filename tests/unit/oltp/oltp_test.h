@@ -42,6 +42,9 @@ int test_shell(const struct oltp_test *test, const char *sql);
 void test_shell_script(const struct oltp_test *test, const char *script, size_t len);
 int test_python(const struct oltp_test *test, const char *code); /* `db` is an open connection, isolation_level=None */
 
+/* The file anew, with the versions of every table but "plain" kept by its triggers, if `keep`. */
+void test_reopen_keeping(struct oltp_test *test, bool keep);
+
 /* What comes by chance, the same from the same seed: 64 bits; a number below another. */
 uint64_t test_bits(uint64_t *seed);
 uint32_t test_pick(uint64_t *seed, uint32_t below);
