@@ -6,10 +6,10 @@
  *   B2. The buffer forgets nothing that a follower or reader needs, up to its limit.
  *   B3. A step that fails leaves the source as it was: its log grows, and nobody else notices. It is tried again.
  *   B4. What a live follower hasn't applied stays in the source too, so that it needn't read it twice, unless it is far behind.
- *   B6. A source that forgets all but little of what it has does so much more cheaply. So what was committed while a large step ran is moved before
- *       it is asked to, as long as that becomes less.
  *   B5. What was in the source before the buffer began isn't in the buffer: it stays where it is until neither the follower nor a reader needs
  *       anything of it.
+ *   B6. A source that forgets all but little of what it has does so much more cheaply. So what was committed while a large step ran is moved before
+ *       it is asked to, as long as that becomes less.
  */
 #include "feed_bridge.h"
 

@@ -235,9 +235,9 @@ rhei_status mirror_cursor_sort(struct table_cursor *cursor, const struct table_w
         mirror_cursor_walk(cursor, wish->order->descending);
         return RHEI_OK;
     }
-    bool first = status == RHEI_OK && wants_first(cursor, wish);
-    first = first && status == RHEI_OK && cursor->exact && cursor->scan != NULL && !cursor->set.wanted;
-    if (status == RHEI_OK && first)
+    bool first =
+        status == RHEI_OK && wants_first(cursor, wish) && cursor->exact && cursor->scan != NULL && !cursor->set.wanted;
+    if (first)
         status = first_rows(cursor, wish, error);
     else if (status == RHEI_OK)
         status = all ? keep_order(cursor, wish->order, &kept, error)

@@ -94,7 +94,6 @@ static void tell_lost(const struct rh_tool *tool, const struct rhei_change *chan
 
 /* ---- The command. ------------------------------------------------------------------------------------------------ */
 
-/* All that is committed now. False: an error, or the output is gone. */
 /*
  * A writer that holds back what a changed schema needs is waited for: until Ctrl-C by who follows, else as long as for any other lock.
  */
@@ -111,6 +110,7 @@ static rhei_status next_change(struct rh_tool *tool, rhei_changes *changes, stru
     return status == RHEI_BUSY && rh_interrupted() ? RHEI_DONE : status;
 }
 
+/* All that is committed now. False: an error, or the output is gone. */
 static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rh_debezium *debezium, bool *cut,
                       struct rhei_error *error)
 {
