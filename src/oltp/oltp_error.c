@@ -87,6 +87,16 @@ rhei_status oltp_stop_error(rhei_status status, bool waited, struct rhei_error *
                      waited ? " while it waited for another writer" : "");
 }
 
+/* V4 of oltp_wal.c: it may be the write-ahead log that fills the disk. */
+static void error_note_full(struct oltp_connection *connection)
+{
+    struct oltp *oltp = connection->oltp;
+    if (oltp == NULL || connection != oltp->writer)
+        return;
+    atomic_store_explicit(&oltp->disk_full, true, memory_order_relaxed);
+    oltp_checkpoint_due(oltp);
+}
+
 rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const char *what, struct rhei_error *error)
 {
     bool waited = (rc & 255) == SQLITE_BUSY;
@@ -96,6 +106,8 @@ rhei_status oltp_sqlite_error(struct oltp_connection *connection, int rc, const 
         return oltp_identity_check(connection->oltp, false, error);
     /* the size that the system allows for a file (ulimit, a quota) is as good as a full disk */
     int system = (rc & 255) == SQLITE_IOERR ? sqlite3_system_errno(connection->db) : 0;
+    if ((rc & 255) == SQLITE_FULL || system == EFBIG || system == EDQUOT)
+        error_note_full(connection);
     if (system == EFBIG || system == EDQUOT) {
         return error_fill(SQLITE_FULL, what,
                           system == EFBIG ? "the file may not grow any more" : "the disk quota is used up", -1, error);

@@ -538,6 +538,7 @@ struct oltp {
     atomic_uint checkpoint_at;             /* pages in the log at which the next checkpoint is due */
     int64_t wal_blocked_ns, wal_warn_ns;   /* maintenance: since when the log can't be cut, when to warn again */
     atomic_int_fast64_t wal_held_since_ns; /* 0: nobody keeps the log from being cut */
+    atomic_bool disk_full;                 /* V4: the writer had no room */
 
     struct oltp_counters counters;
 };

@@ -8,8 +8,11 @@
  *     writer is held for it only when all of the log is in the file already, which takes microseconds. The first page beyond the
  *     limit has it looked at: whoever writes no more would leave it as it is.
  * V3. Whoever keeps it from being cut is named, with how long it has been reading, once a minute and in the status.
+ * V4. Where the disk had no room for the writer the log is cut off whatever its size: no commit succeeds any more, so none asks for a
+ *     checkpoint, and it may be the log that fills the disk. If the file has no room for what it would get, the next write that fails asks again.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "oltp/oltp_internal.h"
 
@@ -64,11 +67,15 @@ static void wal_held(struct oltp *oltp, uint64_t bytes, int64_t now)
     int64_t age_ms = (now - oldest) / 1000000;
     atomic_store_explicit(&oltp->wal_held_since_ns, oldest, memory_order_relaxed);
     if (now - oltp->wal_blocked_ns >= (int64_t)WAL_PATIENCE_MS * 1000000 && now >= oltp->wal_warn_ns) {
+        char why[64] = "and the disk is full";
         oltp->wal_warn_ns = now + (int64_t)WAL_WARN_MS * 1000000;
+        if (bytes > oltp->config.wal_limit_bytes)
+            (void)snprintf(why, sizeof why, "more than wal_limit (%" PRIu64 " MiB)",
+                           oltp->config.wal_limit_bytes >> 20);
         base_log_write(oltp->config.log, BASE_LOG_WARN, "oltp",
-                       "the write-ahead log has %" PRIu64 " MiB, more than wal_limit (%" PRIu64
-                       " MiB), and can't be cut: %s has been reading for %" PRId64 ".%" PRId64 " s",
-                       bytes >> 20, oltp->config.wal_limit_bytes >> 20, what, age_ms / 1000, age_ms % 1000 / 100);
+                       "the write-ahead log has %" PRIu64 " MiB, %s, and can't be cut: %s has been reading for %" PRId64
+                       ".%" PRId64 " s",
+                       bytes >> 20, why, what, age_ms / 1000, age_ms % 1000 / 100);
     }
 }
 
@@ -98,15 +105,20 @@ int64_t oltp_wal_look(struct oltp *oltp, struct oltp_connection *connection)
 {
     uint64_t bytes = oltp_wal_bytes(connection);
     int64_t now = base_now_ns();
-    bool over = bytes > oltp->config.wal_limit_bytes;
+    bool full = atomic_exchange_explicit(&oltp->disk_full, false, memory_order_relaxed) && bytes > 0;
+    bool over = full || bytes > oltp->config.wal_limit_bytes;
     if (over) {
         int frames = 0, done = 0;
         wal_see(oltp, connection);
         connection->busy_deadline_ns = 1;
         int rc = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
         connection->busy_deadline_ns = 0;
-        over = !(rc == SQLITE_OK && frames - done < WAL_REST && wal_truncate(oltp, connection));
+        bool cut = rc == SQLITE_OK && frames - done < WAL_REST && wal_truncate(oltp, connection);
+        full = full && !cut && (rc == SQLITE_OK || rc == SQLITE_BUSY); /* V4 */
+        over = full || (!cut && bytes > oltp->config.wal_limit_bytes);
     }
+    if (full)
+        atomic_store_explicit(&oltp->disk_full, true, memory_order_relaxed);
     if (!over) {
         oltp->wal_blocked_ns = 0;
         oltp->wal_warn_ns = 0;
