@@ -30,6 +30,15 @@ static rhei_status check(struct route *route, const char *text, const struct exe
     return status;
 }
 
+/* What SQLite's grammar can read is no other's dialect, so another parser's word on it tells nobody anything. */
+static bool tells_nothing(const char *text, size_t len, const struct rhei_error *why)
+{
+    struct sql_tree *tree = NULL;
+    bool parsed = strstr(why->message, "syntax error") != NULL && sql_parse(text, len, &tree, NULL) == RHEI_OK;
+    sql_tree_free(&tree);
+    return parsed;
+}
+
 static bool names_unknown_function(const struct rhei_error *refusal)
 {
     return strncmp(refusal->message, "no such function: ", 18) == 0;
@@ -71,6 +80,8 @@ bool route_is_native(struct route *route, const char *text, size_t len, bool dem
         *refusal = why;
         return false;
     }
+    if (construct == NULL && tells_nothing(text, len, &why))
+        return false;
     add_words(refusal, "; the column store%s says: %.400s", construct != NULL ? ", whose dialect it may be," : "",
               why.message);
     return false;

@@ -228,14 +228,37 @@ static const char *named_source(struct translator *t, struct translate_source_sc
 
 static const char *from_range(struct translator *t, struct translate_scope *scope, const struct sql_from *from);
 
+/* What stands alone in brackets, also in several; NULL: a join of several. */
+static const struct sql_source *only_source(const struct sql_source *from)
+{
+    while (from->kind == SQL_SOURCE_GROUP && from->group->count == 1)
+        from = &from->group->items[0];
+    return from->kind == SQL_SOURCE_GROUP ? NULL : from;
+}
+
+/*
+ * By SQLite's rules a source alone in brackets is that source: its alias within them is forgotten where one stands behind
+ * them, or another source before them.
+ */
+static const char *group_text(struct translator *t, struct translate_scope *scope, const struct sql_source *from)
+{
+    const struct sql_source *only = only_source(from);
+    uint32_t first = scope->source_count;
+    if (!only && from->alias.text)
+        translate_refuse(t, from->offset, "join in brackets with an alias", "it is a subquery of its own in SQLite");
+    const char *text = from_range(t, scope, from->group);
+    if (only && scope->source_count > first && (from->alias.text || from->join != SQL_JOIN_FIRST)) {
+        BASE_INVARIANT(scope->source_count == first + 1);
+        scope->sources[first].name = from->alias.text ? from->alias.text : only->name.text;
+        scope->sources[first].schema = from->alias.text ? NULL : only->schema.text;
+    }
+    return from->group->count == 1 ? text : translate_emit(t, TRANSLATE_FORM_BRACKET, text, NULL, NULL);
+}
+
 static const char *source_text(struct translator *t, struct translate_scope *scope, const struct sql_source *from)
 {
-    if (from->kind == SQL_SOURCE_GROUP) {
-        if (from->alias.text)
-            translate_refuse(t, from->offset, "join in brackets with an alias",
-                             "it is a subquery of its own in SQLite");
-        return translate_emit(t, TRANSLATE_FORM_BRACKET, from_range(t, scope, from->group), NULL, NULL);
-    }
+    if (from->kind == SQL_SOURCE_GROUP)
+        return group_text(t, scope, from);
     if (from->kind == SQL_SOURCE_CALL) {
         translate_refuse(t, from->offset, "table-valued function", "it is SQLite's own");
         return t->forms[TRANSLATE_FORM_NULL];

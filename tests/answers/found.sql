@@ -179,3 +179,17 @@ SELECT 0.0 + r, (0.0 * -1) + r, CAST('-0' AS REAL) + r, round(-0.4) + r FROM z;
 SELECT '0' * r, '-0' * r FROM z;
 SELECT max(x) FROM z WHERE id IN (1, 2);
 SELECT min(x) FROM z WHERE id IN (2, 1);
+-- A source alone in brackets is that source; its alias within is forgotten behind another source, or where one stands outside.
+-- new
+CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER);
+CREATE TABLE u (a INTEGER PRIMARY KEY, c TEXT);
+INSERT INTO t VALUES (1, 2), (2, 3), (3, NULL);
+INSERT INTO u VALUES (1, 'one'), (3, 'three');
+CREATE VIEW v AS SELECT a, b FROM (t);
+SELECT count(*), sum(b) FROM (t);
+SELECT x.b, count(*) FROM ((t AS y)) AS x GROUP BY x.b ORDER BY 1;
+SELECT t.b FROM u, (t AS y) ORDER BY u.a, t.a;
+SELECT (SELECT max(y.c) FROM t, (u AS q) WHERE y.a = t.a) FROM u AS y;
+SELECT * FROM (u) LEFT JOIN ((t)) USING (a) ORDER BY a;
+SELECT count(*) FROM (t JOIN (u) ON t.a = u.a), (v) AS w WHERE w.b > 1;
+SELECT sum(q.n) FROM ((SELECT b + 1 AS n FROM (t)) AS r) AS q;

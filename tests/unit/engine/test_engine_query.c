@@ -198,6 +198,16 @@ static void must_say(const char *sql, int32_t route, const char *word, const cha
         fail_msg("%s: %s", sql, error.message);
 }
 
+static void must_not_say(const char *sql, int32_t route, const char *word, const char *other)
+{
+    struct rhei_query_options options = {.struct_size = sizeof options, .route = route};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    assert_int_not_equal(rhei_query(fixture.db, sql, NULL, &options, &rows, &error), RHEI_OK);
+    if (strstr(error.message, word) == NULL || strstr(error.message, other) != NULL)
+        fail_msg("%s: %s", sql, error.message);
+}
+
 /* What SQLite refuses for its meaning, and typos, aren't the column store's; what may be its own shows both engines' words. */
 static void test_q2_only_the_column_stores_grammar_goes_there(void **state)
 {
@@ -222,6 +232,8 @@ static void test_q2_only_the_column_stores_grammar_goes_there(void **state)
     must_say("SELECT amount FROM orders WHERE amount IN (1, /* two? */)", RHEI_ROUTE_OLAP, "syntax error",
              "ends in a comma");
     must_say("SELECT nosuch(amount) FROM orders", RHEI_ROUTE_OLAP, "no such function: nosuch", "the column store says");
+    must_not_say("SELECT count(*) FROM (nosuch.orders)", RHEI_ROUTE_OLAP, "no such table: nosuch.orders",
+                 "column store");
     struct rhei_query_options olap = {.struct_size = sizeof olap, .route = RHEI_ROUTE_OLAP};
     struct rhei_error error = RHEI_ERROR_INIT;
     rhei_rows *rows = NULL;

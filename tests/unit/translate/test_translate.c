@@ -403,6 +403,42 @@ static void test_views_and_their_refusals(void **state)
     translation_free(&t);
 }
 
+/* A source alone in brackets is that source, under the names by which SQLite knows it there; a join in them is one. */
+static void test_q2_sources_in_brackets(void **state)
+{
+    static const char *const same[][2] = {
+        {"SELECT id FROM (item)", "SELECT id FROM item"},
+        {"SELECT item.id FROM ((item))", "SELECT item.id FROM item"},
+        {"SELECT main.item.id FROM (main.item)", "SELECT main.item.id FROM main.item"},
+        {"SELECT x.id FROM (item) AS x", "SELECT x.id FROM item AS x"},
+        {"SELECT x.id FROM ((item AS y)) x", "SELECT x.id FROM item AS x"},
+        {"SELECT y.id FROM (item AS y)", "SELECT y.id FROM item AS y"},
+        {"SELECT item.id FROM cheap, (item AS y)", "SELECT item.id FROM cheap, item"},
+        {"SELECT x.id FROM ((SELECT id FROM item) AS y) AS x", "SELECT x.id FROM (SELECT id FROM item) AS x"},
+        {"SELECT count(*) FROM (cheap)", "SELECT count(*) FROM cheap"},
+        {"SELECT count(*) FROM (cheap) LEFT JOIN (item) ON id = number",
+         "SELECT count(*) FROM cheap LEFT JOIN item ON id = number"},
+        {"WITH w AS (SELECT id FROM item) SELECT q.id FROM (w) AS q",
+         "WITH w AS (SELECT id FROM item) SELECT q.id FROM w AS q"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        struct translation *in_brackets = translate(same[i][0]), *without = translate(same[i][1]);
+        assert_string_equal(in_brackets->text, without->text);
+        translation_free(&in_brackets);
+        translation_free(&without);
+    }
+    struct translation *t = translate("SELECT cost FROM ((cheap JOIN item ON id = number))");
+    assert_non_null(strstr(t->text, "INNER JOIN"));
+    translation_free(&t);
+    t = translate_with("SELECT x.cost FROM (cheap JOIN item ON id = number) AS x", NULL, 0);
+    assert_string_equal(t->refusal.construct, "join in brackets with an alias");
+    translation_free(&t);
+    t = translate_with("SELECT y.id FROM cheap, (item AS y)", NULL, 0); /* SQLite knows no y there */
+    assert_false(t->translated);
+    translation_free(&t);
+}
+
 static void test_names_cannot_break_out(void **state)
 {
     (void)state;
@@ -429,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_a_translation_holds_while_flags_and_ranges_do),
         cmocka_unit_test(test_q4_parameters_of_every_class),
         cmocka_unit_test(test_views_and_their_refusals),
+        cmocka_unit_test(test_q2_sources_in_brackets),
         cmocka_unit_test(test_names_cannot_break_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
