@@ -114,14 +114,11 @@ static struct kept_order *find_order(struct table_cursor *cursor, const struct t
     return kept;
 }
 
-/* That of all rows, once for the pin. */
+/* That of all rows, once for the pin: find_order has none. */
 static rhei_status keep_order(struct table_cursor *cursor, const struct table_order *order, struct kept_order **kept,
                               struct rhei_error *error)
 {
     const struct table_wish all = {.order = order, .most = TABLE_ALL_ROWS};
-    *kept = find_order(cursor, order);
-    if (*kept != NULL)
-        return RHEI_OK;
     struct kept_order *made = base_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return error_no_memory(error);
@@ -226,28 +223,29 @@ static rhei_status first_rows(struct table_cursor *cursor, const struct table_wi
 rhei_status mirror_cursor_sort(struct table_cursor *cursor, const struct table_wish *wish, struct rhei_error *error)
 {
     const struct mirror_table_order *sorted = &cursor->own;
-    struct kept_order *kept = NULL;
     bool as_they_lie = false, all = wish->constraint_count == 0;
     BASE_INVARIANT(wish->order->column_count <= TABLE_MOST_ORDER);
+    struct kept_order *kept = all ? find_order(cursor, wish->order) : NULL;
+    bool known = kept != NULL;
     rhei_status status = mirror_cursor_find(cursor, wish, error);
-    if (status == RHEI_OK && wish->order->column_count == 1 && cursor->scan != NULL && !cursor->set.wanted &&
+    if (status == RHEI_OK && !known && wish->order->column_count == 1 && cursor->scan != NULL && !cursor->set.wanted &&
         stretches_make(cursor, wish->order->columns[0])) {
         mirror_cursor_walk(cursor, wish->order->descending);
         return RHEI_OK;
     }
-    bool first =
-        status == RHEI_OK && wants_first(cursor, wish) && cursor->exact && cursor->scan != NULL && !cursor->set.wanted;
+    bool first = status == RHEI_OK && !known && wants_first(cursor, wish) && cursor->exact && cursor->scan != NULL &&
+                 !cursor->set.wanted;
     if (first)
         status = first_rows(cursor, wish, error);
-    else if (status == RHEI_OK)
+    else if (status == RHEI_OK && !known)
         status = all ? keep_order(cursor, wish->order, &kept, error)
                      : order_rows(cursor, wish, &cursor->own, &as_they_lie, error);
     if (kept != NULL) {
         as_they_lie = kept->as_they_lie;
         sorted = &kept->rows;
     }
-    if (status != RHEI_OK || as_they_lie)
-        return status == RHEI_OK ? mirror_cursor_find(cursor, wish, error) : status;
+    if (status != RHEI_OK || as_they_lie) /* to find that out took the rows that were found */
+        return status == RHEI_OK && !known ? mirror_cursor_find(cursor, wish, error) : status;
     cursor->sorted = sorted;
     cursor->at = 0;
     cursor->backwards = wish->order->descending;

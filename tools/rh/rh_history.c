@@ -13,7 +13,12 @@
 bool rh_history_kept(struct rh_tool *tool)
 {
     char *json = NULL;
-    bool kept = rhei_info_json(tool->db, &json, NULL) == RHEI_OK && strstr(json, "\"sync_mode\": \"temporal\"") != NULL;
+    rhei_rows *rows = NULL;
+    bool kept = rhei_info_json(tool->db, &json, NULL) == RHEI_OK &&
+                rhei_oltp_query(tool->db, "SELECT json_extract(?, '$.settings.sync_mode') = 'temporal'",
+                                RHEI_PARAMS(rhei_text(json)), &rows, NULL) == RHEI_OK &&
+                rhei_rows_next(rows, NULL) == RHEI_ROW && rhei_rows_int64(rows, 0) == 1;
+    rhei_rows_close(&rows);
     rhei_free(json);
     return kept;
 }
