@@ -202,6 +202,27 @@ class PythonWriter:
         self.connection.close()
 
 
+def test_c1_an_insert_that_a_foreign_key_refuses_as_with_any_trigger(folder, path, open_engine):
+    plain, statements = folder / "plain.db", [
+        "INSERT INTO t VALUES (77, 1)", "INSERT INTO c VALUES (5, 1)", "INSERT INTO d VALUES (6, 1)", "INSERT INTO t VALUES (8, 1)",
+        "INSERT INTO t VALUES (9, 1000)", "INSERT INTO t VALUES (10, 10), (11, 1)", "INSERT INTO c VALUES (15, NULL), (16, 3)"]
+    schema = ("CREATE TABLE p (a INTEGER PRIMARY KEY); CREATE TABLE c (a INTEGER PRIMARY KEY, p REFERENCES p);"
+              "CREATE TABLE d (a INTEGER PRIMARY KEY, p REFERENCES p DEFERRABLE INITIALLY DEFERRED);"
+              "CREATE TABLE t (a INTEGER PRIMARY KEY, b UNIQUE CHECK (b < 100));")
+    shell(path, schema)
+    shell(plain, schema + "".join(f"CREATE TRIGGER {t}_1 AFTER INSERT ON {t} BEGIN SELECT 1; END;" for t in "cdt"))
+    open_engine().close()
+    found = []
+    for writer in PythonWriter(path), PythonWriter(plain):
+        told = []
+        for sql in statements:
+            told.append((writer.run(sql), writer.connection.execute("SELECT last_insert_rowid()").fetchone()))
+        writer.close()
+        found.append(told)
+    assert found[0] == found[1]
+    assert foreign.rows(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'") != [(0,)]
+
+
 def compare_step(engine, captured, plain, sql):
     expected, found = contents(plain), contents(captured)
     assert found == expected, sql
