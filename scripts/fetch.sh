@@ -22,7 +22,7 @@ die() {
 # The folder's name holds a digest of the package's lines in pins.txt, so a changed pin is another folder.
 folder_of() {
     local name=$1 lines version
-    lines=$(awk -v n="$name" '($1 == "package" && $4 == n) || (($1 == "file" || $1 == "tree") && $2 == n)' "$pins")
+    lines=$(awk -v n="$name" '($1 == "package" && $4 == n) || (($1 == "file" || $1 == "tree" || $1 == "link") && $2 == n)' "$pins")
     [ -n "$lines" ] || die "deps/pins.txt has no package named $name"
     version=$(awk -v n="$name" '$1 == "package" && $4 == n { print $5 }' "$pins")
     printf '%s/deps/%s-%s-%s\n' "$cache" "$(basename "${name/*:/}")" "$version" "$(sha256sum <<<"$lines" | cut -c1-12)"
@@ -117,6 +117,9 @@ take_files() { # name dir target
             cp "$source" "$3/$place"
         fi
     done < <(awk -v n="$1" '($1 == "file" || $1 == "tree") && $2 == n { print $1, $3, $4, $5 }' "$pins")
+    while read -r path place; do
+        ln -s "$path" "$3/$place"
+    done < <(awk -v n="$1" '$1 == "link" && $2 == n { print $3, $4 }' "$pins")
 }
 
 work=

@@ -68,8 +68,18 @@ client_packages() {
     done
 }
 
+# Debian's PostgreSQL makes and starts a cluster where it is installed, unless its settings say not to. Whoever has it already has settings.
+leave_clusters() {
+    local settings=/etc/postgresql-common/createcluster.conf as_root=()
+    [ ! -e "$settings" ] && [ -n "$(missing_packages postgresql-common)" ] || return 0
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    "${as_root[@]}" mkdir -p "$(dirname "$settings")"
+    "${as_root[@]}" tee "$settings" >/dev/null <<<'create_main_cluster = false'
+}
+
 mkdir -p "$cache" 2>/dev/null || die "the cache folder $cache can't be created: set RHEI_CACHE to a folder that can be written"
 read -r -d '' -a packages < <(sed 's/#.*//' deps/apt.txt) || true
+leave_clusters
 install_packages "${packages[@]}"
 read -r -d '' -a packages < <(client_packages) || true
 install_packages "${packages[@]}"

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source_postgres/postgres_words.h"
+
+#include <string.h>
+
+struct meaning {
+    const char *state; /* or its beginning */
+    rhei_status status;
+    const char *advice;
+};
+
+/* The first that fits counts. */
+static const struct meaning MEANINGS[] = {
+    {"08", RHEI_IO, NULL},
+    {"57P", RHEI_IO, NULL},
+    {"57014", RHEI_TIMEOUT, NULL},
+    {"28", RHEI_CANT_OPEN, "look at user, password and the server's pg_hba.conf"},
+    {"42501", RHEI_CANT_OPEN, "grant the role of the source what is missing (the guide has the list)"},
+    {"3D000", RHEI_NOT_FOUND, NULL},
+    {"3F000", RHEI_NOT_FOUND, NULL},
+    {"42P01", RHEI_NOT_FOUND, NULL},
+    {"42703", RHEI_NOT_FOUND, NULL},
+    {"42704", RHEI_NOT_FOUND, NULL},
+    {"42710", RHEI_EXISTS, NULL},
+    {"58P01", RHEI_UNSUPPORTED, "the server lacks a file that it needs"},
+    {"55006", RHEI_BUSY, "somebody else follows this slot: give each follower a slot of its own"},
+    {"53400", RHEI_BUSY,
+     "all replication slots are in use: raise max_replication_slots, or drop one that nobody needs"},
+    {"53300", RHEI_BUSY, "the server has no connection left"},
+    {"53", RHEI_IO, NULL},
+    {"55000", RHEI_UNSUPPORTED, NULL},
+    {"55P03", RHEI_BUSY, NULL},
+    {"40", RHEI_IO, NULL},
+    {"0A", RHEI_UNSUPPORTED, NULL},
+};
+
+static const struct meaning *find_meaning(const char *state)
+{
+    for (size_t i = 0; state != NULL && i < sizeof MEANINGS / sizeof *MEANINGS; i++)
+        if (strncmp(state, MEANINGS[i].state, strlen(MEANINGS[i].state)) == 0)
+            return &MEANINGS[i];
+    return NULL;
+}
+
+rhei_status postgres_status_of(const char *state)
+{
+    const struct meaning *found = find_meaning(state);
+    return found != NULL ? found->status : state == NULL ? RHEI_IO : RHEI_SQL;
+}
+
+const char *postgres_advice_of(const char *state)
+{
+    const struct meaning *found = find_meaning(state);
+    return found == NULL ? NULL : found->advice;
+}
+
+rhei_status postgres_refusal_of(const char *words, const char **advice)
+{
+    static const struct meaning refusals[] = {
+        {"password authentication failed", RHEI_CANT_OPEN, "look at user and password"},
+        {"no password supplied", RHEI_CANT_OPEN, "name a password_file or password_env"},
+        {"no pg_hba.conf entry", RHEI_CANT_OPEN, "the server's pg_hba.conf doesn't let this user in from here"},
+        {"must be superuser or replication role", RHEI_CANT_OPEN, "the role needs the REPLICATION attribute"},
+        {"permission denied to start WAL sender", RHEI_CANT_OPEN, "the role needs the REPLICATION attribute"},
+        {"number of requested standby connections", RHEI_BUSY, "raise max_wal_senders on the server"},
+        {"too many", RHEI_BUSY, "the server has no connection left"},
+        {"remaining connection slots", RHEI_BUSY, "the server has no connection left"},
+        {"does not exist", RHEI_CANT_OPEN, NULL},
+        {"certificate", RHEI_CANT_OPEN, "look at sslmode and sslrootcert"},
+        {"server does not support SSL", RHEI_CANT_OPEN, "the server has TLS off; sslmode asks for it"},
+        {"invalid sslmode", RHEI_CONFIG, "it is disable, allow, prefer, require, verify-ca or verify-full"},
+        {"root certificate file", RHEI_CONFIG, NULL},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (strstr(words, refusals[i].state) != NULL) {
+            *advice = refusals[i].advice;
+            return refusals[i].status;
+        }
+    *advice = NULL;
+    return RHEI_IO;
+}

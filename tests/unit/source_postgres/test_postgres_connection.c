@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base_clock.h"
+#include "base/base_thread.h"
+#include "source_postgres/postgres_connection.h"
+#include "tests/support/postgres_fixture.h"
+
+static struct test_server *server;
+
+static int open_server(void **state)
+{
+    (void)state;
+    server = test_server_open(15, NULL);
+    return 0;
+}
+
+static int close_server(void **state)
+{
+    (void)state;
+    test_server_close(&server);
+    return 0;
+}
+
+static rhei_status try_target(const struct postgres_target *target, struct rhei_error *error)
+{
+    struct postgres_connection *connection = NULL;
+    *error = (struct rhei_error)RHEI_ERROR_INIT;
+    rhei_status status =
+        postgres_connect(target, false, NULL, base_now_ns() + INT64_C(60000000000), &connection, error);
+    assert_int_equal(status, error->code);
+    assert_true((status == RHEI_OK) == (connection != NULL));
+    postgres_disconnect(&connection);
+    return status;
+}
+
+static struct postgres_connection *connect_as(const char *conninfo, struct postgres_stop *stop)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct postgres_target target = {.conninfo = conninfo};
+    struct postgres_connection *connection = NULL;
+    if (postgres_connect(&target, false, stop, INT64_MAX, &connection, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    return connection;
+}
+
+static void test_s5_a_refused_connection_says_why_and_never_shows_the_password(void **state)
+{
+    (void)state;
+    struct rhei_error error;
+    char hba[] = "hba host all guarded 127.0.0.1/32 scram-sha-256", conninfo[300];
+    test_server_sql(server, "CREATE ROLE guarded LOGIN PASSWORD 'right-word'");
+    test_server_tell(server, hba);
+    test_server_until(server, "SELECT count(*) = 1 FROM pg_hba_file_rules WHERE 'guarded' = ANY (user_name)");
+
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d dbname=postgres user=guarded", server->port);
+    struct postgres_target target = {.conninfo = conninfo};
+    setenv("RHEI_TEST_PASSWORD", "wrong-word", 1);
+    target.password_env = "RHEI_TEST_PASSWORD";
+    /* the server may still be reading its rules: then it lets the wrong word in */
+    while (try_target(&target, &error) == RHEI_OK)
+        continue;
+    assert_int_equal(error.code, RHEI_CANT_OPEN);
+    assert_non_null(strstr(error.message, "guarded"));
+    assert_null(strstr(error.message, "wrong-word"));
+
+    target.password_env = NULL;
+    char path[] = "/tmp/rhei-password-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "right-word\n", 11), 11);
+    close(fd);
+    target.password_file = path;
+    assert_int_equal(try_target(&target, &error), RHEI_OK);
+    unlink(path);
+    assert_int_equal(try_target(&target, &error), RHEI_CONFIG);
+
+    target = (struct postgres_target){.conninfo = "host=127.0.0.1 password='secret-word"};
+    assert_int_equal(try_target(&target, &error), RHEI_CONFIG);
+    assert_null(strstr(error.message, "secret"));
+    target.conninfo = "postgresql://u:secret-word@[127.0.0.1/x";
+    assert_int_equal(try_target(&target, &error), RHEI_CONFIG);
+    assert_null(strstr(error.message, "secret"));
+}
+
+static void test_s5_what_is_wrong_is_named(void **state)
+{
+    (void)state;
+    struct rhei_error error;
+    struct postgres_target target = {.conninfo = server->conninfo, .database = "nowhere"};
+    assert_int_equal(try_target(&target, &error), RHEI_CANT_OPEN);
+    assert_non_null(strstr(error.message, "nowhere"));
+    target = (struct postgres_target){.conninfo = server->conninfo, .user = "nobody_of_that_name"};
+    assert_int_equal(try_target(&target, &error), RHEI_CANT_OPEN);
+    target = (struct postgres_target){.conninfo = server->conninfo, .port = "1"};
+    assert_int_equal(try_target(&target, &error), RHEI_IO);
+    target = (struct postgres_target){.conninfo = server->conninfo, .sslmode = "require"};
+    assert_int_equal(try_target(&target, &error), RHEI_CANT_OPEN);
+    target = (struct postgres_target){.conninfo = server->conninfo, .sslmode = "sometimes"};
+    assert_int_equal(try_target(&target, &error), RHEI_CONFIG);
+    /* libpq itself connects over a socket without TLS, whatever sslmode says */
+    target = (struct postgres_target){.conninfo = server->conninfo, .host = server->sockets};
+    assert_int_equal(try_target(&target, &error), RHEI_OK);
+    target.sslmode = "require";
+    assert_int_equal(try_target(&target, &error), RHEI_CANT_OPEN);
+    assert_non_null(strstr(error.message, "TLS"));
+}
+
+static void test_s5_a_session_reads_only(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    test_server_sql(server, "CREATE TABLE kept (a int); CREATE ROLE reader LOGIN; GRANT SELECT ON kept TO reader;"
+                            "ALTER TABLE kept ENABLE ROW LEVEL SECURITY; INSERT INTO kept VALUES (1)");
+    struct postgres_connection *connection = connect_as(server->conninfo, NULL);
+    assert_int_equal(postgres_run(connection, "writing", "INSERT INTO public.kept VALUES (2)", INT64_MAX, &error),
+                     RHEI_SQL);
+    assert_string_equal(error.sqlstate, "25006");
+    postgres_disconnect(&connection);
+
+    /* not fewer rows in silence */
+    char conninfo[200];
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d dbname=postgres user=reader", server->port);
+    connection = connect_as(conninfo, NULL);
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    assert_int_equal(postgres_run(connection, "reading", "SELECT * FROM public.kept", INT64_MAX, &error),
+                     RHEI_CANT_OPEN);
+    assert_string_equal(error.sqlstate, "42501");
+    postgres_disconnect(&connection);
+}
+
+static void stop_it(void *stop)
+{
+    test_server_until(server,
+                      "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_catalog.pg_sleep%'");
+    postgres_stop_now(stop);
+}
+
+static void test_s5_waiting_ends_with_its_time_and_when_told(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct postgres_connection *connection = connect_as(server->conninfo, NULL);
+    assert_int_equal(postgres_run(connection, "sleeping", "SELECT pg_catalog.pg_sleep(600)",
+                                  base_now_ns() + INT64_C(20000000), &error),
+                     RHEI_TIMEOUT);
+    postgres_disconnect(&connection);
+    test_server_until(server,
+                      "SELECT count(*) = 0 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_catalog.pg_sleep%'");
+
+    struct postgres_stop stop;
+    base_thread thread;
+    assert_int_equal(postgres_stop_init(&stop, &error), RHEI_OK);
+    connection = connect_as(server->conninfo, &stop);
+    error = (struct rhei_error)RHEI_ERROR_INIT;
+    assert_int_equal(base_thread_start(&thread, "stopper", stop_it, &stop, &error), RHEI_OK);
+    assert_int_equal(postgres_run(connection, "sleeping", "SELECT pg_catalog.pg_sleep(600)", INT64_MAX, &error),
+                     RHEI_CANCELLED);
+    base_thread_join(&thread);
+    postgres_disconnect(&connection);
+    postgres_stop_reset(&stop);
+}
+
+static void test_s5_a_server_that_goes_is_told_from_one_that_refuses(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct postgres_connection *connection = connect_as(server->conninfo, NULL);
+    test_server_tell(server, "kill");
+    assert_int_equal(postgres_run(connection, "asking", "SELECT 1", INT64_MAX, &error), RHEI_IO);
+    postgres_disconnect(&connection);
+    struct postgres_target target = {.conninfo = server->conninfo};
+    assert_int_equal(try_target(&target, &error), RHEI_IO);
+    test_server_tell(server, "start");
+    assert_int_equal(try_target(&target, &error), RHEI_OK);
+}
+
+static void test_s5_positions_and_pauses(void **state)
+{
+    (void)state;
+    uint64_t lsn;
+    char text[POSTGRES_LSN_TEXT];
+    assert_true(postgres_lsn_parse("16/B374D848", &lsn));
+    assert_true(lsn == UINT64_C(0x16B374D848));
+    postgres_lsn_text(lsn, text);
+    assert_string_equal(text, "16/B374D848");
+    static const char *const wrong[] = {"", "/", "1/", "/1", "1/2/3", "123456789/0", "0/123456789", "x/1", "1/1 "};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(postgres_lsn_parse(wrong[i], &lsn));
+    for (unsigned failures = 0; failures < 100; failures++) {
+        int64_t pause = postgres_backoff_ms(failures);
+        assert_true(pause >= 25 && pause <= 30000);
+        assert_true(failures < 10 || pause >= 15000);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_s5_a_refused_connection_says_why_and_never_shows_the_password),
+        cmocka_unit_test(test_s5_what_is_wrong_is_named),
+        cmocka_unit_test(test_s5_a_session_reads_only),
+        cmocka_unit_test(test_s5_waiting_ends_with_its_time_and_when_told),
+        cmocka_unit_test(test_s5_a_server_that_goes_is_told_from_one_that_refuses),
+        cmocka_unit_test(test_s5_positions_and_pauses),
+    };
+    return cmocka_run_group_tests(tests, open_server, close_server);
+}
