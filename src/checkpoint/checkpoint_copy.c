@@ -119,15 +119,15 @@ static bool are_whole(const struct segment_heaps *heaps)
 }
 
 /* Nothing damaged is handed on: the codec looks at the directory, and its sums are those of the rest. */
-static rhei_status check_segment(const struct checkpoint_export *export, const char *name, const void *bytes,
-                                 size_t len, struct rhei_error *error)
+static rhei_status check_segment(const struct checkpoint_export *export, const struct checkpoint_segment *segment,
+                                 const char *name, const void *bytes, size_t len, struct rhei_error *error)
 {
     struct segment_image image;
     struct rhei_error why = RHEI_ERROR_INIT;
     rhei_status status = export->codec->open(bytes, len, &image, &why);
     if (status != RHEI_OK)
         return error_set(error, status, "the column store's file \"%s\": %s", name, why.message);
-    bool whole = true;
+    bool whole = segment->sum == 0 || segment->sum == image.sum;
     for (uint32_t c = 0; c < image.column_count && whole; c++) {
         const struct segment_column *column = &image.columns[c];
         whole = are_whole(&column->texts) && are_whole(&column->blobs);
@@ -139,16 +139,16 @@ static rhei_status check_segment(const struct checkpoint_export *export, const c
 }
 
 static rhei_status copy_segment(const struct checkpoint_newest *newest, const struct checkpoint_export *export,
-                                uint64_t uid, struct rhei_error *error)
+                                const struct checkpoint_segment *segment, struct rhei_error *error)
 {
     char name[CHECKPOINT_NAME_BYTES];
     void *bytes = NULL;
     size_t len = 0;
-    checkpoint_blob_name(uid, name);
+    checkpoint_blob_name(segment->uid, name);
     rhei_status status = checkpoint_read_blob(newest->from, name, &bytes, &len, error);
     if (status != RHEI_OK)
         return status;
-    status = check_segment(export, name, bytes, len, error);
+    status = check_segment(export, segment, name, bytes, len, error);
     if (status == RHEI_OK) {
         const struct blob blob = {name, bytes, len};
         status = export->to->ops->put(export->to, &blob, 1, error);
@@ -190,7 +190,7 @@ rhei_status checkpoint_newest_copy(const struct checkpoint_newest *newest, const
     for (const struct checkpoint_table *t = newest->model.tables; t != NULL && status == RHEI_OK; t = t->next)
         for (const struct checkpoint_segment *s = t->segments; s != NULL && status == RHEI_OK; s = s->next)
             if (!s->in_pieces)
-                status = copy_segment(newest, export, s->uid, error);
+                status = copy_segment(newest, export, s, error);
     return status == RHEI_OK ? copy_parts(newest, export, error) : status;
 }
 

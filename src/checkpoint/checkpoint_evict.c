@@ -91,8 +91,8 @@ static void prepare(struct evicting *evicting, const struct mirror_table_view *v
     struct mirror_keeper keeper;
     struct rhei_error why = RHEI_ERROR_INIT;
     uint64_t size;
-    rhei_status status =
-        checkpoint_files_open(evicting->checkpoint->files, known->uid, known->rows, &image, &keeper, &size, &why);
+    rhei_status status = checkpoint_files_open(evicting->checkpoint->files, known->uid, known->rows, known->sum, &image,
+                                               &keeper, &size, &why);
     if (status == RHEI_OK) {
         status = mirror_evict_prepare(view, number, &image, &keeper, &evicting->eviction[evicting->count], &why);
         image.release(&image);

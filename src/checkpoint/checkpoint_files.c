@@ -21,7 +21,7 @@ enum { TAIL_BYTES = 16 << 10 }; /* read at first: most directories are smaller *
 struct checkpoint_file {
     struct checkpoint_file *next, *previous;
     struct checkpoint_files *files;
-    uint64_t uid, lineage, bytes; /* lineage 0: not known here */
+    uint64_t uid, lineage, bytes, sum; /* lineage, sum 0: not known here */
     atomic_bool told;
     char name[CHECKPOINT_NAME_BYTES];
 };
@@ -172,10 +172,12 @@ static rhei_status open_image(const struct checkpoint_file *file, uint64_t size,
         return status;
     bool own =
         image->mark == 0 || image->mark == checkpoint_blob_mark(file->uid); /* 0: written before there were marks */
-    if (own && image->rows == rows)
+    bool same = file->sum == 0 || image->sum == file->sum;
+    if (own && same && image->rows == rows)
         return RHEI_OK;
-    status = own ? error_set(error, RHEI_IO, "it has %u rows instead of %u", image->rows, rows)
-                 : error_set(error, RHEI_IO, "it is the file of another segment that was given its name");
+    status = !own    ? error_set(error, RHEI_IO, "it is the file of another segment that was given its name")
+             : !same ? error_set(error, RHEI_IO, "it is a file of another folder, or of another time")
+                     : error_set(error, RHEI_IO, "it has %u rows instead of %u", image->rows, rows);
     image->release(image);
     return status;
 }
@@ -197,18 +199,21 @@ static rhei_status open_file(struct checkpoint_file *file, uint32_t rows, struct
     return status;
 }
 
-rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows,
+rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows, uint64_t sum,
                                   struct segment_image *image, struct mirror_keeper *keeper, uint64_t *bytes,
                                   struct rhei_error *error)
 {
     struct checkpoint_file *file;
     rhei_status status = file_new(files, uid, 0, &file, error);
-    return status == RHEI_OK ? open_file(file, rows, image, keeper, bytes, error) : status;
+    if (status != RHEI_OK)
+        return status;
+    file->sum = sum;
+    return open_file(file, rows, image, keeper, bytes, error);
 }
 
 /* ---- Writing. ------------------------------------------------------------------------------------------------------ */
 
-static rhei_status put(const struct checkpoint_file *file, const struct segment_image *image, uint64_t *len,
+static rhei_status put(struct checkpoint_file *file, const struct segment_image *image, uint64_t *len,
                        struct rhei_error *error)
 {
     struct checkpoint_files *files = file->files;
@@ -220,6 +225,7 @@ static rhei_status put(const struct checkpoint_file *file, const struct segment_
     if (status != RHEI_OK)
         return status;
     const struct blob blob = {file->name, bytes, size};
+    file->sum = files->codec->sum(bytes, size);
     status = files->store->ops->put(files->store, &blob, 1, error);
     base_free(bytes);
     *len = size;
@@ -251,7 +257,8 @@ void checkpoint_files_forget(struct checkpoint_files *files)
     base_mutex_unlock(&files->lock);
 }
 
-bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uint64_t *uid, uint64_t *bytes)
+bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uint64_t *uid, uint64_t *bytes,
+                           uint64_t *sum)
 {
     base_mutex_lock(&files->lock);
     const struct checkpoint_file *file = files->first;
@@ -260,6 +267,7 @@ bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uin
     if (file != NULL) {
         *uid = file->uid;
         *bytes = file->bytes;
+        *sum = file->sum;
     }
     base_mutex_unlock(&files->lock);
     return file != NULL;

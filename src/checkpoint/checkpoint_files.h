@@ -20,9 +20,10 @@ void checkpoint_files_drop(struct checkpoint_files **files);
 
 /*
  * Opens the file of a segment: *image, to be released by the caller, and *keeper for whoever takes it in, who has to call its release once, also
- * if nothing comes of it. RHEI_IO, RHEI_NOT_FOUND: damaged, or not there. RHEI_TOO_NEW, RHEI_NO_MEMORY.
+ * if nothing comes of it. `sum` is what the checkpoint says is in it (0: it doesn't), image->sum what is. RHEI_IO, RHEI_NOT_FOUND: damaged,
+ * another one, or not there. RHEI_TOO_NEW, RHEI_NO_MEMORY.
  */
-rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows,
+rhei_status checkpoint_files_open(struct checkpoint_files *files, uint64_t uid, uint32_t rows, uint64_t sum,
                                   struct segment_image *image, struct mirror_keeper *keeper, uint64_t *bytes,
                                   struct rhei_error *error);
 /*
@@ -37,6 +38,7 @@ void checkpoint_files_forget(struct checkpoint_files *files);
 /* Somebody may read it. */
 bool checkpoint_files_has(struct checkpoint_files *files, uint64_t uid);
 /* The file that was written for this lineage, while somebody may read it. */
-bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uint64_t *uid, uint64_t *bytes);
+bool checkpoint_files_find(struct checkpoint_files *files, uint64_t lineage, uint64_t *uid, uint64_t *bytes,
+                           uint64_t *sum);
 
 #endif

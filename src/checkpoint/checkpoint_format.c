@@ -27,6 +27,7 @@ enum record {
     RECORD_REMOVED = 4,
     RECORD_PIECE = 5,
     RECORD_DEAD = 6,
+    RECORD_SUM = 7,
 };
 
 #define NO_TEXT UINT64_MAX
@@ -141,6 +142,17 @@ void checkpoint_put_segment(struct base_buffer *out, uint32_t table, uint64_t ui
     put_word(out, uid);
     put_word(out, rows);
     put_word(out, in_pieces);
+    end(out, from);
+}
+
+void checkpoint_put_sum(struct base_buffer *out, uint32_t table, uint64_t uid, uint64_t sum)
+{
+    if (sum == 0)
+        return;
+    size_t from = begin(out, RECORD_SUM);
+    put_word(out, table);
+    put_word(out, uid);
+    put_word(out, sum);
     end(out, from);
 }
 
@@ -338,6 +350,16 @@ static void read_segment(struct reader *reader)
     *at = table->last = segment;
 }
 
+static void read_sum(struct reader *reader)
+{
+    struct checkpoint_table *table = get_table(reader);
+    uint64_t uid = get_word(reader), sum = get_word(reader);
+    bool is_last = table != NULL && table->last != NULL && table->last->uid == uid && !table->last->in_pieces;
+    reader->wrong |= !is_last || sum == 0;
+    if (is_last)
+        table->last->sum = sum;
+}
+
 static void read_removed(struct reader *reader)
 {
     struct checkpoint_table *table = get_table(reader);
@@ -419,6 +441,9 @@ static bool read_record(struct reader *reader)
         break;
     case RECORD_SEGMENT:
         read_segment(reader);
+        break;
+    case RECORD_SUM:
+        read_sum(reader);
         break;
     case RECORD_REMOVED:
         read_removed(reader);

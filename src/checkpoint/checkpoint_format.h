@@ -6,6 +6,7 @@
  *   head     "RHEICKP1", format, kind, base, number, position, time, next segment, row of the stamp, file of the stamp; in format 2
  *            what proves the same as the row, too (beside a change buffer; without one a head is of format 1)
  *   record   what | length of what follows, in words of 64 bits; everything is little-endian and padded to 8
+ *            (one that isn't known is of a newer version)
  *   end      XXH64 of everything before it
  *
  * docs/design/checkpoints.md says what the records mean.
@@ -44,6 +45,9 @@ void checkpoint_put_table(struct base_buffer *out, const struct source_table *ta
 void checkpoint_put_gone(struct base_buffer *out, uint32_t table);
 /* A segment, in a blob of its own (checkpoint_blob_name) or in pieces. */
 void checkpoint_put_segment(struct base_buffer *out, uint32_t table, uint64_t uid, uint32_t rows, bool in_pieces);
+/* What is in the blob of the segment that was put last (segment_image.sum; 0: it isn't known, and nothing is put). A version before this record
+ * says RHEI_TOO_NEW of it. */
+void checkpoint_put_sum(struct base_buffer *out, uint32_t table, uint64_t uid, uint64_t sum);
 void checkpoint_put_removed(struct base_buffer *out, uint32_t table, uint64_t uid);
 /* Rows of a segment from `first` on, as bytes of the codec: what was there from `first` on is not counted any more. */
 void checkpoint_put_piece(struct base_buffer *out, uint32_t table, uint64_t uid, uint32_t first, uint32_t rows,
@@ -75,6 +79,7 @@ struct checkpoint_segment {
     uint64_t uid;
     uint32_t rows;
     bool in_pieces;
+    uint64_t sum;   /* of what is in its blob; 0: an older version wrote the record, and any with its mark is taken */
     uint64_t *dead; /* [CHECKPOINT_DEAD_WORDS], NULL: none */
     struct checkpoint_piece *pieces;
 };

@@ -16,7 +16,8 @@ struct checkpoint_known {
     uint32_t rows;
     bool in_pieces;
     uint64_t *dead; /* [CHECKPOINT_DEAD_WORDS], NULL: none */
-    uint64_t bytes; /* of its blob */
+    uint64_t bytes; /* of its blob, */
+    uint64_t sum;   /* and of what is in it */
 };
 
 struct checkpoint_known_table {

@@ -205,14 +205,17 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
 /* ---- Tables. ------------------------------------------------------------------------------------------------------- */
 
 static rhei_status adopt_file(struct loading *loading, struct mirror_build *build,
-                              const struct checkpoint_segment *segment, uint64_t *bytes, struct rhei_error *error)
+                              const struct checkpoint_segment *segment, struct checkpoint_known *known,
+                              struct rhei_error *error)
 {
     struct segment_image image;
     struct mirror_keeper keeper;
-    rhei_status status =
-        checkpoint_files_open(loading->checkpoint->files, segment->uid, segment->rows, &image, &keeper, bytes, error);
+    uint64_t bytes = 0;
+    rhei_status status = checkpoint_files_open(loading->checkpoint->files, segment->uid, segment->rows, segment->sum,
+                                               &image, &keeper, &bytes, error);
     if (status != RHEI_OK)
         return status;
+    *known = (struct checkpoint_known){.uid = segment->uid, .rows = segment->rows, .bytes = bytes, .sum = image.sum};
     status = mirror_segment_adopt_lazily(build, 0, &image, segment->dead, &keeper, error);
     image.release(&image);
     return status;
@@ -222,17 +225,17 @@ static rhei_status adopt(struct loading *loading, struct mirror_build *build, co
                          struct checkpoint_known *known, struct rhei_error *error)
 {
     char name[CHECKPOINT_NAME_BYTES];
-    uint64_t bytes = 0;
+    struct checkpoint_known found = {0};
     checkpoint_blob_name(segment->uid, name);
-    rhei_status status = adopt_file(loading, build, segment, &bytes, error);
+    rhei_status status = adopt_file(loading, build, segment, &found, error);
     if (status == RHEI_IO || status == RHEI_NOT_FOUND) {
         set_aside(loading, name, error->message);
         return RHEI_IO;
     }
     if (status != RHEI_OK)
         return status;
-    *known = (struct checkpoint_known){
-        .lineage = mirror_build_adopted(build, 0), .uid = segment->uid, .rows = segment->rows, .bytes = bytes};
+    *known = found;
+    known->lineage = mirror_build_adopted(build, 0);
     if (segment->dead == NULL)
         return RHEI_OK;
     known->dead = base_alloc(CHECKPOINT_DEAD_WORDS * sizeof *known->dead);

@@ -130,6 +130,7 @@ static rhei_status write_blob(struct writing *writing, const struct table_writin
     if (status != RHEI_OK)
         return status;
     known->bytes = len;
+    known->sum = writing->checkpoint->config.codec->sum(bytes, len);
     return blobs_add(writing, known->uid, bytes, len);
 }
 
@@ -226,6 +227,8 @@ static rhei_status write_new(struct writing *writing, struct table_writing *tabl
     if (status != RHEI_OK)
         return status;
     checkpoint_put_segment(&writing->out, table->id, known->uid, known->in_pieces ? 0 : known->rows, known->in_pieces);
+    if (!known->in_pieces)
+        checkpoint_put_sum(&writing->out, table->id, known->uid, known->sum);
     if (known->in_pieces)
         status = write_piece(writing, table, number, 0, known);
     return status == RHEI_OK ? tell_dead(writing, known, NULL) : status;
@@ -235,7 +238,7 @@ static rhei_status write_new(struct writing *writing, struct table_writing *tabl
 static bool has_file(const struct writing *writing, struct checkpoint_known *known)
 {
     return !known->in_pieces &&
-           checkpoint_files_find(writing->checkpoint->files, known->lineage, &known->uid, &known->bytes);
+           checkpoint_files_find(writing->checkpoint->files, known->lineage, &known->uid, &known->bytes, &known->sum);
 }
 
 /* One segment of the snapshot. */
@@ -252,7 +255,8 @@ static rhei_status write_segment(struct writing *writing, struct table_writing *
                                        .uid = same ? before->uid : writing->next_uid++,
                                        .rows = mirror_view_segment_rows(table->view, number),
                                        .in_pieces = open,
-                                       .bytes = same ? before->bytes : 0};
+                                       .bytes = same ? before->bytes : 0,
+                                       .sum = same ? before->sum : 0};
     rhei_status status = look_for_dead(writing, table, number, known->rows, &known->dead);
     if (status != RHEI_OK)
         return status;

@@ -212,5 +212,8 @@ static rhei_status encode(const struct segment_image *image, void **bytes, size_
     return status;
 }
 
-const struct segment_codec codec_arrow = {
-    .name = "arrow", .encode = encode, .open = codec_arrow_open, .open_tail = codec_arrow_open_tail};
+const struct segment_codec codec_arrow = {.name = "arrow",
+                                          .encode = encode,
+                                          .sum = codec_arrow_sum,
+                                          .open = codec_arrow_open,
+                                          .open_tail = codec_arrow_open_tail};

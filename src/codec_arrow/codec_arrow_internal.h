@@ -16,6 +16,7 @@ static const uint64_t directory_word = 0x3147455349454852u; /* "RHEISEG1" */
 
 enum { DIRECTORY_WORDS = 5 }; /* of a segment without columns */
 
+uint64_t codec_arrow_sum(const void *bytes, size_t len);
 rhei_status codec_arrow_open(const void *bytes, size_t len, struct segment_image *image, struct rhei_error *error);
 rhei_status codec_arrow_open_tail(const void *tail, size_t len, uint64_t size, struct segment_image *image,
                                   size_t *wanted, struct rhei_error *error);

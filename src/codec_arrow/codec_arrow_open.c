@@ -16,6 +16,7 @@ struct reader {
     const char *bytes;    /* of the file; NULL: they aren't in memory */
     const char *at, *end; /* the directory */
     uint64_t buffers_end; /* offset behind the last buffer at most */
+    uint64_t sum;         /* of the directory */
     struct segment_image *image;
     bool wrong, no_memory;
 };
@@ -112,6 +113,7 @@ static bool find_directory(struct reader *reader, const char *bytes, size_t len,
     reader->end = bytes + len - 2 * sizeof words;
     reader->at = reader->end - words * sizeof words;
     reader->buffers_end = end - (words + 2) * sizeof words;
+    reader->sum = sum;
     return base_checksum(reader->at, (size_t)(reader->end - reader->at)) == sum;
 }
 
@@ -125,6 +127,7 @@ static rhei_status read_directory(struct reader *reader, struct rhei_error *erro
 {
     struct segment_image *image = reader->image;
     image->release = image_release;
+    image->sum = reader->sum;
     reader->wrong = get_word(reader) != directory_word;
     uint64_t rows = get_word(reader);
     image->rows = get_number(reader, rows & UINT32_MAX, SEGMENT_MOST_ROWS);
@@ -138,6 +141,16 @@ static rhei_status read_directory(struct reader *reader, struct rhei_error *erro
     image_release(image);
     return reader->no_memory ? error_no_memory(error)
                              : error_set(error, RHEI_IO, "a segment's Arrow file has a directory that can't be read");
+}
+
+/* The word in front of the last one, which every buffer's checksum is below. */
+uint64_t codec_arrow_sum(const void *bytes, size_t len)
+{
+    uint64_t sum = 0;
+    size_t end = arrow_ipc_raw_extra_end(bytes, len);
+    if (end >= DIRECTORY_WORDS * sizeof sum)
+        memcpy(&sum, (const char *)bytes + end - 2 * sizeof sum, sizeof sum);
+    return sum;
 }
 
 rhei_status codec_arrow_open(const void *bytes, size_t len, struct segment_image *image, struct rhei_error *error)

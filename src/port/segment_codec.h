@@ -88,6 +88,7 @@ struct segment_image {
     uint32_t rows; /* slots, dead ones too: which are dead is not part of it, and what they hold is left out */
     uint32_t column_count;
     uint32_t mark; /* tells the file of one segment from that of another; 0: it has none */
+    uint64_t sum;  /* of a file that was opened: its bookkeeping's, and so of all that is in it; 0: not known */
     struct segment_column *columns;
     void *owner; /* of what the image is made of, but not of bytes it was opened from */
     void (*release)(struct segment_image *image);
@@ -103,6 +104,8 @@ struct segment_codec {
 
     /* Free *bytes with base_free. RHEI_NO_MEMORY; RHEI_TOO_BIG: more than the format can say. */
     rhei_status (*encode)(const struct segment_image *image, void **bytes, size_t *len, struct rhei_error *error);
+    /* The `sum` that opening these bytes, which encode made, will find. */
+    uint64_t (*sum)(const void *bytes, size_t len);
     /*
      * *image points into the bytes, which begin at a multiple of 8 and must outlive it. Reads the
      * bookkeeping alone, not the buffers. RHEI_IO: not a segment of this format, or damaged. RHEI_TOO_NEW. RHEI_NO_MEMORY.

@@ -1,13 +1,16 @@
 """A9, A10: files of the folder that are damaged, cut, gone, swapped or renamed, where a history is in them: what can't be believed is set aside and
 told, the tables are answered as ever, and the history has rows that were, and no others."""
 
+import json
 import random
 import shutil
+import struct
 
 import pytest
 
 from rhei_engine import RheiError
 from rh_program import rh  # noqa: F401 (a fixture)
+from test_disk import xxh64
 
 ROWS = 70000  # more than a segment has
 GENERATIONS = 3
@@ -151,3 +154,76 @@ def test_a10_a_part_of_a_history_is_not_told_as_the_whole(rh):
         assert run("query", "SELECT count(*), sum(a) FROM t AS OF POSITION 84000")[1] == "70000,84000"
         assert run("query", f"SELECT count(*), sum(a) FROM t {now}")[1] == "70000,84006"
     assert lost > 0
+
+
+# ---- Files that are whole, but not the ones. --------------------------------------------------------------------------------------------------------
+
+
+def fill_with(open_engine, database, place, factor):
+    engine = open_engine(database, olap_path=place)
+    engine.execute("INSERT INTO t SELECT value, value * ? FROM (WITH RECURSIVE n(value) AS (VALUES(1) UNION ALL SELECT value + 1 FROM n "
+                   "WHERE value < ?) SELECT value FROM n)", factor, ROWS)
+    engine.sync()
+    engine.close()
+
+
+def segments(place):
+    return sorted(file.name for file in place.glob("b-s-*"))
+
+
+def without_sums(data):
+    """The bytes of a manifest or delta as a version before the sums wrote them, and how many there were."""
+    start = 9 * 8 + 8 + (struct.unpack_from("<Q", data, 9 * 8)[0] + 7) // 8 * 8 + (8 if data[8] > 1 else 0)
+    kept, at, sums = data[:start], start, 0
+    while at < len(data) - 8:
+        kind, size = struct.unpack_from("<2Q", data, at)
+        kept += b"" if kind == 7 else data[at:at + 16 + size]
+        sums += kind == 7
+        at += 16 + size
+    return kept + struct.pack("<Q", xxh64(kept)), sums
+
+
+@pytest.fixture
+def two(path, folder, open_engine):
+    """A database with its folder, and another one that began as its copy: their files have the same numbers, and other rows."""
+    place, other = folder / "mirror", folder / "other"
+    engine = open_engine(olap_path=place)
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    engine.sync()
+    engine.close()
+    shutil.copy(path, folder / "other.db")
+    shutil.copytree(place, other)
+    fill_with(open_engine, path, place, 1)
+    fill_with(open_engine, folder / "other.db", other, 2)
+    assert segments(place) == segments(other) != []
+    return place, other
+
+
+def test_a10_a_file_of_another_folder_with_the_same_number_is_refused(path, two, open_engine):
+    place, other = two
+    name = segments(place)[0]
+    shutil.copy(other / name, place / name)
+    engine = open_engine(olap_path=place)
+    engine.initial_sync()
+    told = [text for _, _, text in engine.log if name.removeprefix("b-") in text]
+    assert len(told) == 1 and "it is a file of another folder, or of another time" in told[0], engine.log
+    assert (place / name.replace("b-", "x-", 1)).exists()
+    assert engine.query("SELECT count(*), sum(v), max(v) FROM t", route="olap").rows == [(ROWS, ROWS * (ROWS + 1) // 2, ROWS)]
+    engine.verify()
+
+
+def test_a10_a_folder_that_an_older_version_wrote_is_taken_over(path, two, open_engine):
+    """Before each segment had its sum beside it, a manifest said no more than its number."""
+    place, _ = two
+    sums = 0
+    for file in [place / "manifest", *place.glob("b-d-*")]:
+        head = 16 if file.name == "manifest" else 0
+        data = file.read_bytes()
+        old, found = without_sums(data[head:])
+        file.write_bytes(data[:head] + old)
+        sums += found
+    assert sums == len(segments(place))
+    engine = open_engine(olap_path=place)
+    engine.initial_sync()
+    assert json.loads(engine.info())["disk"]["restored_tables"] == 1 and not engine.log
+    engine.verify()

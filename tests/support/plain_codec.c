@@ -179,12 +179,19 @@ static rhei_status open(const void *bytes, size_t len, struct segment_image *ima
     rhei_status status = RHEI_OK;
     if (in.words.failed)
         status = error_no_memory(error);
-    else if (get_word(&in) != sum || in.wrong || in.at != in.end)
+    else if ((image->sum = get_word(&in)) != sum || in.wrong || in.at != in.end)
         status = error_set(error, RHEI_IO, "a plain segment is damaged");
     base_buffer_reset(&in.words);
     if (status != RHEI_OK)
         release(image);
     return status;
+}
+
+static uint64_t sum_of(const void *bytes, size_t len)
+{
+    uint64_t sum;
+    memcpy(&sum, (const char *)bytes + len - sizeof sum, sizeof sum);
+    return sum;
 }
 
 static void far_buffer(const char *bytes, struct segment_buffer *buffer)
@@ -213,4 +220,5 @@ static rhei_status open_tail(const void *tail, size_t len, uint64_t size, struct
     return status;
 }
 
-const struct segment_codec plain_codec = {.name = "plain", .encode = encode, .open = open, .open_tail = open_tail};
+const struct segment_codec plain_codec = {
+    .name = "plain", .encode = encode, .sum = sum_of, .open = open, .open_tail = open_tail};

@@ -75,6 +75,7 @@ static void put_delta(struct base_buffer *out, uint64_t number)
     checkpoint_put_head(out, &head);
     checkpoint_put_piece(out, 7, UINT64_C(1) << 30, 2048, 1500, "abc", 3);
     checkpoint_put_segment(out, 7, 2, 10, false);
+    checkpoint_put_sum(out, 7, 2, 0xabcdef);
     checkpoint_put_removed(out, 7, 1);
     put_dead(out, UINT64_C(1) << 30, 3547, 3547);
     checkpoint_put_end(out);
@@ -107,6 +108,8 @@ static void test_what_is_read_is_what_was_written(void **state)
     assert_int_equal(open->dead[0], 1 << 5);
     assert_int_equal(open->dead[3547 / 64] >> (3547 % 64) & 1, 1);
     assert_int_equal(open->next->uid, 2);
+    assert_int_equal(open->next->sum, 0xabcdef);
+    assert_int_equal(open->sum, 0);
     assert_int_equal(model.head.position, 101);
     assert_int_equal(model.head.stamp.row, 10);
     assert_int_equal(model.head.stamp.also, 11);
