@@ -2,7 +2,9 @@
 /*
  * B1. The bridge is a consumer of the log (CAPTURE_BRIDGE of _rhei_consumers), so what it hasn't moved stays, also for engines that know of no buffer,
  *     and while nobody has the file open.
- * B2. A consumer that reads a buffer has its keep_ms below zero there: it pins the buffer, and nothing in the log.
+ * B2. A consumer that reads a buffer has its keep_ms below zero there: it pins the buffer, and nothing in the log but by B3.
+ * B3. What such a consumer has still to read from before the buffer began is in the log alone. So the bridge's place is the consumer's then, as it is told
+ *     in one transaction with the consumer's open and with each move of the bridge: no engine, with the buffer or without, takes that out.
  */
 #include "capture/capture_bridge.h"
 
@@ -24,7 +26,7 @@ rhei_status capture_bridge_source(struct oltp *oltp, struct change_source **resu
 }
 
 /* With the writer held. A commit of upkeep, which is no reason for a cycle. */
-static rhei_status bridge_write(struct oltp *oltp, int64_t position, struct rhei_error *error)
+static rhei_status bridge_write(struct oltp *oltp, int64_t position, int64_t begun, struct rhei_error *error)
 {
     rhei_status status = oltp_step_own(oltp, oltp->begin, error);
     if (status != RHEI_OK)
@@ -33,10 +35,12 @@ static rhei_status bridge_write(struct oltp *oltp, int64_t position, struct rhei
     int64_t last = sqlite3_last_insert_rowid(oltp->writer->db), now = base_wall_ms();
     status = oltp_execf(oltp->writer, error,
                         "INSERT INTO main._rhei_consumers(name, position, seen_ms, keep_ms) VALUES('" CAPTURE_BRIDGE
-                        "', %" PRId64 ", %" PRId64 ", %" PRId64
+                        "', min(%" PRId64 ", ifnull((SELECT min(position) FROM main._rhei_consumers WHERE keep_ms < 0 "
+                        "AND %" PRId64 " < seen_ms - keep_ms AND position < %" PRId64 "), %" PRId64 ")), %" PRId64
+                        ", %" PRId64
                         ") ON CONFLICT(name) DO UPDATE SET position = excluded.position, seen_ms = excluded.seen_ms, "
                         "keep_ms = excluded.keep_ms",
-                        position, now, BRIDGE_KEEP_MS);
+                        position, now, begun, position, now, BRIDGE_KEEP_MS); /* B3 */
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
     if (status == RHEI_OK)
         status = oltp_step_own(oltp, oltp->commit, error);
@@ -51,11 +55,11 @@ static rhei_status bridge_write(struct oltp *oltp, int64_t position, struct rhei
     return RHEI_OK;
 }
 
-rhei_status capture_bridge_durable(struct oltp *oltp, int64_t position, struct rhei_error *error)
+rhei_status capture_bridge_durable(struct oltp *oltp, int64_t position, int64_t begun, struct rhei_error *error)
 {
     rhei_status status = oltp_writer_acquire(oltp, 0, error);
     if (status == RHEI_OK) {
-        status = bridge_write(oltp, position, error);
+        status = bridge_write(oltp, position, begun, error);
         oltp_writer_release(oltp);
     }
     return status;

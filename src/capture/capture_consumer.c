@@ -117,6 +117,19 @@ static rhei_status consumer_forget(struct oltp *oltp, const char *consumer, stru
                         &changed, &unused, error);
 }
 
+/* B3 of capture_bridge.c: the buffer doesn't begin before what the consumer has still to read, so the log keeps that, whoever prunes it. */
+static rhei_status consumer_hold_log(struct oltp *oltp, const struct capture_changes_config *config, int64_t position,
+                                     struct rhei_error *error)
+{
+    int64_t oldest = 0, unused = 0;
+    int changed = 0;
+    if (config->buffer == NULL || (capture_buffered_oldest(config->buffer, &oldest) && position >= oldest))
+        return RHEI_OK;
+    return consumer_run(oltp,
+                        "UPDATE main._rhei_consumers SET position = ?2 WHERE name = ?1 AND position > ?2 AND ?3 = 0",
+                        CAPTURE_BRIDGE, position, 0, &changed, &unused, error);
+}
+
 static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,
                                  struct base_buffer *known, struct rhei_error *error)
 {
@@ -142,7 +155,7 @@ static rhei_status consumer_find(struct oltp *oltp, const struct capture_changes
                               config->consumer, *position, config->buffer == NULL ? config->keep_ms : -config->keep_ms,
                               &changed, &unused, error);
     }
-    return status;
+    return status == RHEI_OK ? consumer_hold_log(oltp, config, *position, error) : status;
 }
 
 rhei_status capture_consumer_open(struct oltp *oltp, const struct capture_changes_config *config, int64_t *position,

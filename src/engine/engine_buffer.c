@@ -124,10 +124,10 @@ static rhei_status read_from(void *context, int64_t *position, struct rhei_error
     return capture_bridge_read_from(own->db->oltp, position, error);
 }
 
-static rhei_status durable(void *context, int64_t position, struct rhei_error *error)
+static rhei_status durable(void *context, int64_t position, int64_t begun, struct rhei_error *error)
 {
     const struct engine_buffer *own = context;
-    return capture_bridge_durable(own->db->oltp, position, error);
+    return capture_bridge_durable(own->db->oltp, position, begun, error);
 }
 
 static void limited(void *context, const char *text)
@@ -166,7 +166,9 @@ static rhei_status open_bridge(struct engine_buffer *own, struct rhei_error *err
                                         .fault_context = db->config.fault_context};
     struct change_buffer_state state;
     own->buffer->ops->state(own->buffer, &state);
-    rhei_status status = capture_bridge_durable(db->oltp, state.position, error); /* nobody takes what is behind it */
+    int64_t begun = state.last == state.pruned ? INT64_MAX : state.horizon;
+    rhei_status status =
+        capture_bridge_durable(db->oltp, state.position, begun, error); /* nobody takes what is behind it */
     return status == RHEI_OK ? feed_bridge_open(&config, &own->bridge, error) : status;
 }
 

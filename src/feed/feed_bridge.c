@@ -169,7 +169,7 @@ static rhei_status prune_source(struct feed_bridge *bridge, bool now, struct rhe
         (!now && to - bridge->told < PRUNE_ROWS && time - bridge->pruned_ns < PRUNE_NS))
         return status;
     if (bridge->config.durable != NULL)
-        status = bridge->config.durable(bridge->config.context, state.position, error);
+        status = bridge->config.durable(bridge->config.context, state.position, bridge->begun, error);
     bridge_fault(bridge, "feed.bridge.told");
     if (status == RHEI_OK)
         status = look_at_readers(bridge, error);

@@ -27,8 +27,8 @@ struct feed_bridge_config {
     int64_t (*needed)(void *context);
     /* The lowest position that somebody is at who reads the buffer; INT64_MAX: there is nobody. May be NULL. */
     rhei_status (*read_from)(void *context, int64_t *position, struct rhei_error *error);
-    /* Everything up to `position` is durable in the buffer. May be NULL. */
-    rhei_status (*durable)(void *context, int64_t position, struct rhei_error *error);
+    /* Everything from behind `begun` up to `position` is durable in the buffer, or was. May be NULL. */
+    rhei_status (*durable)(void *context, int64_t position, int64_t begun, struct rhei_error *error);
     /* The source went back (it was restored), and the buffer is empty now. May be NULL. */
     rhei_status (*restarted)(void *context, struct rhei_error *error);
     void *context;

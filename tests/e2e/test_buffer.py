@@ -452,7 +452,7 @@ def test_a8_consumers_follow_the_buffer_while_the_log_is_pruned(rh, rng):
 
 
 def test_a8_what_was_there_before_the_buffer_began_stays_for_a_consumer(path, place, open_engine):
-    """It reads the buffer from now on, and what it has not read yet is in the log alone."""
+    """It reads the buffer from now on, and what it has not read yet is in the log alone. So it is where another engine without the buffer prunes."""
     engine = open_engine()
     engine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
     engine.changes_open("c", start=1)
@@ -461,9 +461,12 @@ def test_a8_what_was_there_before_the_buffer_began_stays_for_a_consumer(path, pl
     engine = open_engine(rocksdb_cdc_path=place)
     engine.initial_sync()
     engine.changes_open("c")
+    other = open_engine()
+    other.initial_sync()
     for key in range(3, 13):  # each a step of the bridge, which would have the log go
         engine.execute("INSERT INTO t VALUES (?, 'c')", key)
         engine.sync()
+        other.sync()
         await_true(lambda: buffer(engine)["position"] == log(path)[1], lambda: (buffer(engine), log(path)))
     events = []
     while changes := engine.changes_next(100):

@@ -143,7 +143,7 @@ static void test_a7_a_log_that_is_moved_away_is_emptied(void **state)
     assert_int_equal(read_aside(bridge, 0), 20000);
     test_script(&test, "INSERT INTO t SELECT id + 100000, v FROM t WHERE id <= 1200");
     char *before = test_rows(&test, ROWS);
-    assert_int_equal(capture_bridge_durable(test.oltp, 20000, NULL), RHEI_OK);
+    assert_int_equal(capture_bridge_durable(test.oltp, 20000, 0, NULL), RHEI_OK);
     test_expect(&test, "SELECT position FROM _rhei_consumers", "20000\n");
     assert_int_equal(bridge->ops->prune(bridge, 20000, &pruned, NULL), RHEI_OK);
     assert_int_equal(pruned, 19999);
@@ -152,6 +152,39 @@ static void test_a7_a_log_that_is_moved_away_is_emptied(void **state)
     test_expect(&test, "PRAGMA integrity_check", "'ok'\n");
     assert_int_equal(read_aside(bridge, 20000), 1200);
     bridge->ops->close(&bridge);
+    test_close(&test);
+}
+
+/* B3: what a live consumer of the buffer has still to read from before that began stays in the log, whoever takes rows out of it. */
+static void test_a8_the_bridge_holds_what_was_there_before_its_buffer(void **state)
+{
+    (void)state;
+    static const char PLACE[] = "SELECT position FROM _rhei_consumers WHERE name = '_rhei_buffer'";
+    static const char READER[] = "INSERT OR REPLACE INTO _rhei_consumers VALUES('c', 5, "
+                                 "unixepoch() * 1000 - 3600000, -%d)";
+    char sql[200];
+    struct oltp_test test;
+    uint64_t pruned = 0;
+    test_open(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    test_script(&test, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO t "
+                       "SELECT i, 'value ' || i FROM n");
+    assert_int_equal(capture_bridge_durable(test.oltp, 90, INT64_MAX, NULL), RHEI_OK);
+    test_expect(&test, PLACE, "90\n");
+    snprintf(sql, sizeof sql, READER, 1000); /* it was last seen an hour ago, and wanted a second */
+    assert_int_equal(test_shell(&test, sql), 0);
+    assert_int_equal(capture_bridge_durable(test.oltp, 95, 80, NULL), RHEI_OK);
+    test_expect(&test, PLACE, "95\n");
+    snprintf(sql, sizeof sql, READER, 36000000);
+    assert_int_equal(test_shell(&test, sql), 0);
+    assert_int_equal(capture_bridge_durable(test.oltp, 95, 80, NULL), RHEI_OK);
+    test_expect(&test, PLACE, "5\n");
+    assert_int_equal(test.source->ops->prune(test.source, 100, &pruned, NULL), RHEI_OK); /* as any engine's */
+    test_expect(&test, "SELECT min(seq) FROM _rhei_cdc_log", "5\n");
+    assert_int_equal(capture_bridge_durable(test.oltp, 95, 5, NULL), RHEI_OK); /* the buffer has all behind 5 */
+    test_expect(&test, PLACE, "95\n");
+    assert_int_equal(test.source->ops->prune(test.source, 100, &pruned, NULL), RHEI_OK);
+    test_expect(&test, "SELECT min(seq) FROM _rhei_cdc_log", "95\n");
     test_close(&test);
 }
 
@@ -637,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_a7_pruned_log_goes_on_counting),
         cmocka_unit_test(test_a7_what_stays_in_an_emptied_log_is_as_it_was),
         cmocka_unit_test(test_a7_a_log_that_is_moved_away_is_emptied),
+        cmocka_unit_test(test_a8_the_bridge_holds_what_was_there_before_its_buffer),
         cmocka_unit_test(test_a7_pruning_beyond_the_end_leaves_the_newest_row),
         cmocka_unit_test(test_a8_two_engines_leave_each_other_their_changes),
         cmocka_unit_test(test_q1_the_token_moves_with_every_commit),
