@@ -402,6 +402,7 @@ struct rhei_change {
     const uint32_t
         *key_columns; /**< [key_count] numbers of columns from 0: the declared PRIMARY KEY, or a column rowid */
     const struct rhei_value *values; /**< [column_count]; rows only */
+    /** Of LOST; of TABLE: why its changes have no `before` though it keeps a history (`sync_mode`), else NULL. */
     const char *reason;
     /**
      * [column_count]; the whole row as it was, as the events before this one left it under this key. Of UPDATE and DELETE where the table has a history

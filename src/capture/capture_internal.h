@@ -197,6 +197,8 @@ rhei_status capture_triggers_make(const struct capture_table_schema *table, uint
 bool capture_keeps(const struct capture_table_schema *table, bool wanted);
 /* Only the keys of this table's changes are logged (T2). */
 bool capture_logs_keys(const struct capture_table_schema *table);
+/* Why it is, for people; NULL: it is logged by its rows. */
+const char *capture_logs_keys_because(const struct capture_table_schema *table);
 /* Value columns of a key in the log: those of the mirror's key, and the declared ones behind them. */
 static inline uint32_t capture_key_width(const struct capture_table_schema *table)
 {

@@ -467,9 +467,20 @@ static rhei_status make_after(struct capture_maker *maker, struct capture_trigge
     return status == RHEI_OK ? make_end(maker, set, "ad") : status;
 }
 
+_Static_assert(CAPTURE_LOG_WIDE == 64, "it is said");
+
 bool capture_logs_keys(const struct capture_table_schema *table)
 {
-    return table->exposed || table->table.source.column_count > CAPTURE_LOG_WIDE || !capture_generated_are_safe(table);
+    return capture_logs_keys_because(table) != NULL;
+}
+
+const char *capture_logs_keys_because(const struct capture_table_schema *table)
+{
+    if (table->exposed)
+        return "triggers of others or foreign keys may change its rows beside a statement";
+    if (table->table.source.column_count > CAPTURE_LOG_WIDE)
+        return "it has more than 64 columns";
+    return capture_generated_are_safe(table) ? NULL : "it has a generated column that can fail";
 }
 
 bool capture_log_displaces(const struct capture_table_schema *table)

@@ -131,6 +131,26 @@ def untimed(text):
     return [{key: value for key, value in event.items() if "time" not in key} for event in map(json.loads, text.splitlines()) if "key" in event and event["kind"] != "table"]
 
 
+def test_a8_a_table_that_keeps_no_rows_as_they_were_says_so(rh):
+    """Where the settings keep a history, and where they don't nobody asked."""
+    settings(rh, KEPT)
+    columns = ", ".join(f"c{i}" for i in range(64))
+    made(rh, f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {columns}); CREATE TABLE t (id INTEGER PRIMARY KEY, x);"
+             "CREATE TABLE parent (id INTEGER PRIMARY KEY); CREATE TABLE child (id INTEGER PRIMARY KEY, p);"
+             "CREATE TRIGGER mine AFTER UPDATE ON child BEGIN UPDATE child SET p = 0 WHERE id = new.id; END;"
+             "CREATE TABLE sum (id INTEGER PRIMARY KEY, x, y AS (abs(x)))")
+    write(rh, "INSERT INTO wide (id) VALUES (1)")
+    why = {event["table"]: event.get("without_before") for event in read(rh) if event["kind"] == "table"}
+    assert why.pop("wide") == "it has more than 64 columns" and why.pop("sum") == "it has a generated column that can fail"
+    assert "triggers of others" in why.pop("child") and why == {"t": None, "parent": None}
+    write(rh, "UPDATE wide SET c1 = 1")
+    done = rh.run("changes", "--config", "rhei.toml", "--consumer", "a", "--format", "debezium")
+    assert 'note: changes of wide have no row as it was in "before": it has more than 64 columns' in done.stderr
+    assert json.loads(done.stdout)["before"] is None and "of t " not in done.stderr
+    settings(rh, "")
+    assert not any("without_before" in event for event in read(rh))
+
+
 def test_a8_the_buffer_has_rows_as_they_were(rh, rng, sqlite3_shell):
     """What the log has forgotten is told from the buffer as the log of a twin without one tells it, row by row, position by position."""
     (rh.folder / "a.toml").write_text(KEPT + 'oltp_path = "a.db"\nrocksdb_cdc_path = "changes"\n')

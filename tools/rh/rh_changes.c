@@ -35,6 +35,10 @@ static void add_definition(struct rh_buffer *out, const struct rhei_change *chan
         add_text(out, change->columns[change->key_columns[k]]);
     }
     rh_buffer_add_char(out, ']');
+    if (change->reason != NULL) {
+        rh_buffer_add_text(out, ",\"without_before\":");
+        add_text(out, change->reason);
+    }
 }
 
 /* printf would be a third of what a line costs. */
@@ -92,6 +96,15 @@ static void tell_lost(const struct rh_tool *tool, const struct rhei_change *chan
     rh_buffer_free(&name);
 }
 
+/* Whoever reads this format looks for `before`. */
+static void tell_without_before(const struct rh_tool *tool, const struct rhei_change *change)
+{
+    struct rh_buffer name = {0};
+    rh_add_visible(&name, change->table, strlen(change->table));
+    rh_tell(tool, "note: changes of %s have no row as it was in \"before\": %s", name.bytes, change->reason);
+    rh_buffer_free(&name);
+}
+
 /* ---- The command. ------------------------------------------------------------------------------------------------ */
 
 /*
@@ -130,6 +143,8 @@ static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rh_deb
             rh_debezium_add(debezium, &line, &change);
             if (change.kind == RHEI_CHANGE_LOST)
                 tell_lost(tool, &change);
+            else if (change.kind == RHEI_CHANGE_TABLE && change.reason != NULL)
+                tell_without_before(tool, &change);
         } else {
             add_plain(&line, &change);
         }

@@ -369,6 +369,40 @@ static void test_a8_before_images_are_what_was_told_before(void **state)
     }
 }
 
+/* `id`, `k`, `v`, `x` and as many columns as make `columns` with the rowid, if there is one; `tail`: the key. */
+static void wide_shape(char *sql, size_t room, unsigned columns, const char *tail)
+{
+    size_t used = (size_t)snprintf(sql, room, "CREATE TABLE t(id NOT NULL, k NOT NULL DEFAULT 3, v UNIQUE, x");
+    for (unsigned c = 5; c <= columns; c++)
+        used += (size_t)snprintf(sql + used, room - used, ", p%u DEFAULT %u", c, c * 7);
+    (void)snprintf(sql + used, room - used, "%s", tail);
+}
+
+/* As wide as tables that are logged by their rows can be. */
+static void test_a8_before_images_of_the_widest_tables(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned columns;
+        const char *tail;
+    } wide[] = {{63, ", PRIMARY KEY(id, k))"},
+                {62, ", UNIQUE(p6, id), PRIMARY KEY(k, id, p7))"},
+                {64, ", PRIMARY KEY(id, k)) WITHOUT ROWID"},
+                {63, ")"}};
+    char shape[4000], key[1200] = ", PRIMARY KEY(id, k";
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++) {
+        wide_shape(shape, sizeof shape, wide[i].columns, wide[i].tail);
+        print_message("%u columns%s\n", wide[i].columns, wide[i].tail);
+        assert_true(run_shape(shape, 20261201 + i, NULL) > 10);
+    }
+    for (unsigned c = 5; c <= 63; c++)
+        (void)snprintf(key + strlen(key), sizeof key - strlen(key), ", p%u", c);
+    (void)snprintf(key + strlen(key), sizeof key - strlen(key), ", v, x))");
+    wide_shape(shape, sizeof shape, 63, key);
+    print_message("63 columns that are all of the key\n");
+    assert_true(run_shape(shape, 20261201, NULL) > 10);
+}
+
 /* Looks that came to nothing are rows of the log, and no events: however many there are, what is behind them is told. */
 static void test_a8_a_unit_goes_on_behind_many_looks(void **state)
 {
@@ -417,6 +451,7 @@ static void test_c4_a_look_at_a_zero_that_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a8_before_images_of_the_widest_tables),
         cmocka_unit_test(test_a8_a_unit_goes_on_behind_many_looks),
         cmocka_unit_test(test_c4_a_look_at_a_zero_that_stays),
         cmocka_unit_test(test_a8_before_images_are_what_was_told_before),

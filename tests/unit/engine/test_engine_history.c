@@ -381,37 +381,47 @@ static void test_a9_schema_changes_keep_old_versions(void **state)
 }
 
 /* Each state of a row that another one's REPLACE took away, and that came back, whatever of it one cycle saw. */
-static void test_a9_displaced_rows_end_where_they_did(void **state)
+static void displace(rhei_db *db, const char *name, const char *columns)
 {
-    rhei_db *db = ((struct fixture *)*state)->db;
     static const char *const statements[] = {
-        "INSERT INTO d VALUES (1, 1, 1), (2, 2, 2)",
-        "INSERT OR IGNORE INTO d VALUES (8, 1, 0)",
-        "UPDATE d SET v = 5 WHERE id = 1",
-        "INSERT OR REPLACE INTO d VALUES (3, 1, 3)",
-        "INSERT INTO d VALUES (1, 7, 4)",
-        "INSERT OR REPLACE INTO d VALUES (1, 2, 5)",
-        "INSERT INTO d VALUES (4, 1, 6) ON CONFLICT DO UPDATE SET v = v + 10",
-        "UPDATE OR REPLACE d SET k = 2, v = 8 WHERE id = 3",
-        "INSERT INTO d VALUES (1, 9, 9), (2, 4, 9)",
-        "UPDATE OR REPLACE d SET id = 2, k = 9 WHERE id = 3",
+        "INSERT INTO %s VALUES (1, 1, 1), (2, 2, 2)",
+        "INSERT OR IGNORE INTO %s VALUES (8, 1, 0)",
+        "UPDATE %s SET v = 5 WHERE id = 1",
+        "INSERT OR REPLACE INTO %s VALUES (3, 1, 3)",
+        "INSERT INTO %s VALUES (1, 7, 4)",
+        "INSERT OR REPLACE INTO %s VALUES (1, 2, 5)",
+        "INSERT INTO %s VALUES (4, 1, 6) ON CONFLICT DO UPDATE SET v = v + 10",
+        "UPDATE OR REPLACE %s SET k = 2, v = 8 WHERE id = 3",
+        "INSERT INTO %s VALUES (1, 9, 9), (2, 4, 9)",
+        "UPDATE OR REPLACE %s SET id = 2, k = 9 WHERE id = 3",
     };
     enum { COUNT = sizeof statements / sizeof *statements };
     char *states[COUNT], sql[256];
     int64_t positions[COUNT];
-    must_execute(db, "CREATE TABLE d(id INTEGER PRIMARY KEY, k INT UNIQUE, v INT)");
+    snprintf(sql, sizeof sql, "CREATE TABLE %s%s", name, columns);
+    must_execute(db, sql);
     must_be_built(db);
     for (size_t i = 0; i < COUNT; i++) {
-        positions[i] = write_at(db, statements[i]);
-        states[i] = must_rows(db, "SELECT * FROM d ORDER BY id", NULL, RHEI_ROUTE_OLTP);
+        snprintf(sql, sizeof sql, statements[i], name);
+        positions[i] = write_at(db, sql);
+        snprintf(sql, sizeof sql, "SELECT * FROM %s ORDER BY id", name);
+        states[i] = must_rows(db, sql, NULL, RHEI_ROUTE_OLTP);
     }
     for (size_t i = 0; i < COUNT; i++) {
-        snprintf(sql, sizeof sql, "SELECT * FROM d AS OF POSITION %" PRId64 " ORDER BY id", positions[i]);
+        snprintf(sql, sizeof sql, "SELECT * FROM %s AS OF POSITION %" PRId64 " ORDER BY id", name, positions[i]);
         must_be(db, sql, NULL, states[i]);
         rhei_free(states[i]);
     }
-    must_be(db, "SELECT v, _rhei_operation FROM d_history WHERE id = 1 ORDER BY _rhei_seq", NULL,
-            "i1|tI\ni5|tU\ni5|tD\ni4|tI\ni5|tU\ni5|tD\ni9|tI\ni9|tD\n");
+    snprintf(sql, sizeof sql, "SELECT v, _rhei_operation FROM %s_history WHERE id = 1 ORDER BY _rhei_seq", name);
+    must_be(db, sql, NULL, "i1|tI\ni5|tU\ni5|tD\ni4|tI\ni5|tU\ni5|tD\ni9|tI\ni9|tD\n");
+}
+
+static void test_a9_displaced_rows_end_where_they_did(void **state)
+{
+    rhei_db *db = ((struct fixture *)*state)->db;
+    displace(db, "d", "(id INTEGER PRIMARY KEY, k INT UNIQUE, v INT)");
+    displace(db, "folded", "(id TEXT COLLATE NOCASE PRIMARY KEY, k INT UNIQUE, v INT) WITHOUT ROWID");
+    displace(db, "typeless", "(id PRIMARY KEY, k INT UNIQUE, v INT) WITHOUT ROWID");
 }
 
 /* There and back, often faster than the table is loaded under the name between: each row's versions follow each other without a gap. */
