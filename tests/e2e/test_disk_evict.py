@@ -1,5 +1,6 @@
 """A2, A3, A10, A11: a column store that is bigger than its memory (olap_memory_limit) and lies in its folder (olap_path)."""
 
+import contextlib
 import json
 import os
 import random
@@ -66,17 +67,21 @@ def test_a11_a_backup_of_what_is_not_in_memory(open_engine, folder):
 
 QUESTIONS = (
     "SELECT count(*), sum(k), min(r), max(id) FROM big",
-    "SELECT k % 10, count(*), max(t), min(length(t)) FROM big GROUP BY 1 ORDER BY 1",
+    "SELECT k % 10, count(*), max(t), min(length(t)) FROM big WHERE k >= 700 GROUP BY 1 ORDER BY 1",  # SQLite sorts the texts
     "SELECT count(*), sum(length(t)) FROM big WHERE id BETWEEN 100000 AND 240000",
     "SELECT id, t FROM big WHERE k = 77 ORDER BY id",
     "SELECT typeof(m), count(*) FROM big GROUP BY 1 ORDER BY 1",
 )
 
 
-def assert_answers(engine, route="olap"):
-    for sql in QUESTIONS:
-        answer = engine.query(sql, route="auto" if "m)" in sql else route)
-        assert answer.rows == engine.query(sql, route="oltp").rows, sql
+def truth(engine):
+    """SQLite's answers, which stay the same until something is written."""
+    return [engine.query(sql, route="oltp").rows for sql in QUESTIONS]
+
+
+def assert_answers(engine, route="olap", rows=None):
+    for sql, expected in zip(QUESTIONS, rows or truth(engine)):
+        assert engine.query(sql, route="auto" if "m)" in sql else route).rows == expected, sql
 
 
 def state(engine):
@@ -97,8 +102,9 @@ def test_a11_a_table_bigger_than_the_memory(path, place, open_engine):
     make(engine)
     assert state(engine) == 2, engine.tables()
     assert disk(engine)["segments_in_files"] > 0
+    rows = truth(engine)
     for _ in range(3):
-        assert_answers(engine)
+        assert_answers(engine, rows=rows)
         assert memory(engine)["memory_bytes"] <= LIMIT
     engine.verify("big")
     engine.execute("UPDATE big SET k = k + 1 WHERE id % 50 = 0")
@@ -106,14 +112,15 @@ def test_a11_a_table_bigger_than_the_memory(path, place, open_engine):
     fill(engine, 60000, first=ROWS + 1)
     engine.sync()
     wait_for(engine, lambda: state(engine) == 2)
-    assert_answers(engine)
+    rows = truth(engine)
+    assert_answers(engine, rows=rows)
     engine.verify("big")
     assert disk(engine)["columns_dropped"] > 0
     engine.close()
     engine = start(open_engine, place)
     assert disk(engine)["restored_tables"] == 1
     engine.sync()
-    assert_answers(engine)
+    assert_answers(engine, rows=rows)
     assert memory(engine)["memory_bytes"] <= LIMIT
     engine.verify("big")
     engine.close()
@@ -129,18 +136,25 @@ def test_a11_a_table_that_grows_beyond_the_memory(path, place, open_engine):
         engine.query(QUESTIONS[0])
     wait_for(engine, lambda: state(engine) == 2)
     wait_for(engine, lambda: disk(engine)["segments_in_files"] > 0)
-    assert_answers(engine)
+    rows = truth(engine)
+    assert_answers(engine, rows=rows)
     engine.verify("big")
     engine.kill()
     engine = start(open_engine, place)
     build(engine)
-    assert_answers(engine)
+    assert_answers(engine, rows=rows)
     engine.verify("big")
     engine.close()
 
 
 def spoil(file, rng):
+    """None: a checkpoint has taken the file away since it was listed."""
     how = rng.randrange(3)
+    with contextlib.suppress(FileNotFoundError):
+        return spoil_so(file, rng, how)
+
+
+def spoil_so(file, rng, how):
     if how == 0:
         with open(file, "r+b") as data:
             data.seek(rng.randrange(file.stat().st_size))

@@ -231,15 +231,21 @@ def test_a_command_that_failed_leaves_no_new_database(rh):
     assert (rh.folder / "empty.db").exists()
 
 
+def read_bytes(process):
+    with open(f"/proc/{process.pid}/io") as io:
+        return int(next(line for line in io if line.startswith("rchar:")).split()[1])
+
+
 def test_a_cancelled_import_leaves_no_new_database(rh, outside):
-    """The rows have no end, so the signal comes before it, whoever is slow."""
+    """The rows have no end, so the signal comes before it, whoever is slow; and not before it reads them."""
     for capture in ([], ["--capture"]):
         rows = outside(["sh", "-c", "echo id,n; exec yes 1,7"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         process = rh.start("import", "-", "t", "--create", "--db", "new.db", *capture, stdin=rows.stdout)
         rows.stdout.close()
         limit = time.monotonic() + 60
-        while not (rh.folder / "new.db").exists() and time.monotonic() < limit:
-            time.sleep(0.001)
+        while read_bytes(process) < 4 << 20:
+            assert time.monotonic() < limit and process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
         assert process.returncode == 1 and "cancelled" in told, told

@@ -12,7 +12,7 @@ LETTERS = "abc \u00e4\u00df\u65e5\U0001f3d9"
 
 
 def text(rng, most):
-    return "".join(rng.choice(LETTERS) for _ in range(rng.randrange(most)))
+    return "".join(rng.choices(LETTERS, k=rng.randrange(most)))
 
 
 def random_row(rng):
