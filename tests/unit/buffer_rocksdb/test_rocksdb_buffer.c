@@ -169,19 +169,48 @@ static void test_a_buffer_set_aside_begins_anew_with_another_number(void **unuse
 
 /* ---- In processes of their own. ---------------------------------------------------------------------------------- */
 
-/* Runs it in a child; returns how it ended, as waitpid says. */
-static int in_child(void (*run)(const char *folder, int argument), const char *folder, int argument)
+static void without_library(const char *folder, int argument);
+static void write_and_die(const char *folder, int argument);
+static void fill_the_disk(const char *folder, int argument);
+static void read_damaged(const char *folder, int argument);
+
+static const struct child_run {
+    const char *name;
+    void (*run)(const char *folder, int argument);
+} RUNS[] = {{"without_library", without_library},
+            {"write_and_die", write_and_die},
+            {"fill_the_disk", fill_the_disk},
+            {"read_damaged", read_damaged}};
+
+/*
+ * Runs it in this program begun anew, as the library's threads, which stay in this process, wouldn't come along with a fork alone. Returns how it
+ * ended, as waitpid says.
+ */
+static int in_child(const char *name, const char *folder, int argument)
 {
+    char number[16];
     int status = 0;
+    (void)snprintf(number, sizeof number, "%d", argument);
     fflush(NULL);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        run(folder, argument);
-        _exit(0);
+        execl("/proc/self/exe", "test_rocksdb_buffer", name, folder, number, (char *)NULL);
+        _exit(9);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
+}
+
+static int run_as_child(const char *name, const char *folder, const char *argument)
+{
+    for (size_t i = 0; i < sizeof RUNS / sizeof *RUNS; i++) {
+        if (strcmp(RUNS[i].name, name) != 0)
+            continue;
+        RUNS[i].run(folder, atoi(argument));
+        return 0;
+    }
+    return 8;
 }
 
 static void die(int code)
@@ -213,7 +242,7 @@ static void without_library(const char *folder, int argument)
 static void test_d5_without_the_library_there_is_a_clear_error(void **unused)
 {
     (void)unused;
-    assert_int_equal(in_child(without_library, fixture_folder(), 0), 0);
+    assert_int_equal(in_child("without_library", fixture_folder(), 0), 0);
 }
 
 struct death {
@@ -315,7 +344,7 @@ static void test_a2_kill_at_every_step(void **unused)
     const char *folder = fixture_folder();
     for (int life = 0; life < 3 * POINT_COUNT; life++) {
         uint64_t before = acknowledged(folder);
-        int ended = in_child(write_and_die, folder, life);
+        int ended = in_child("write_and_die", folder, life);
         if (!WIFSIGNALED(ended) || WTERMSIG(ended) != SIGKILL)
             fail_msg("life %d ended with %x", life, (unsigned)ended);
         struct change_buffer *buffer = fixture_open(folder);
@@ -373,7 +402,7 @@ static void test_a2_a_full_disk_costs_what_met_it_alone(void **unused)
 {
     (void)unused;
     const char *folder = fixture_folder();
-    int ended = in_child(fill_the_disk, folder, 0);
+    int ended = in_child("fill_the_disk", folder, 0);
     if (!WIFSIGNALED(ended) || WTERMSIG(ended) != SIGKILL)
         fail_msg("it ended with %x", (unsigned)ended);
     struct change_buffer *buffer = fixture_open(folder);
@@ -486,7 +515,7 @@ static void test_a10_damage_is_told_or_harmless(void **unused)
         const char *copy = fixture_folder();
         random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
         bool found = copy_damaged(folder, copy, i % 8, random >> 20);
-        int ended = in_child(read_damaged, copy, 0);
+        int ended = in_child("read_damaged", copy, 0);
         if (!WIFEXITED(ended) || (WEXITSTATUS(ended) != 0 && WEXITSTATUS(ended) < 100))
             fail_msg("round %d ended with %x", i, (unsigned)ended);
         told += found && WEXITSTATUS(ended) >= 100;
@@ -498,9 +527,10 @@ static void test_a10_damage_is_told_or_harmless(void **unused)
     fixture_remove(folder);
 }
 
-int main(void)
+int main(int count, char **words)
 {
-    /* The library is loaded by the children that need it; its threads wouldn't come along with a fork. */
+    if (count == 4)
+        return run_as_child(words[1], words[2], words[3]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_d5_without_the_library_there_is_a_clear_error),
         cmocka_unit_test(test_a2_kill_at_every_step),
