@@ -23,14 +23,21 @@ static bool reserve(struct base_buffer *buffer, size_t more)
     return true;
 }
 
-void base_buffer_append(struct base_buffer *buffer, const void *bytes, size_t len)
+char *base_buffer_extend(struct base_buffer *buffer, size_t len)
 {
     if (!reserve(buffer, len))
-        return;
-    if (len > 0)
-        memcpy(buffer->data + buffer->len, bytes, len);
+        return NULL;
+    char *at = buffer->data + buffer->len;
     buffer->len += len;
     buffer->data[buffer->len] = '\0';
+    return at;
+}
+
+void base_buffer_append(struct base_buffer *buffer, const void *bytes, size_t len)
+{
+    char *at = base_buffer_extend(buffer, len);
+    if (at != NULL && len > 0)
+        memcpy(at, bytes, len);
 }
 
 void base_buffer_text(struct base_buffer *buffer, const char *text)

@@ -20,6 +20,8 @@ struct base_buffer {
 };
 
 void base_buffer_append(struct base_buffer *buffer, const void *bytes, size_t len);
+/* Makes it `len` bytes longer and gives them, for the caller to write; NULL: failed. Valid until the next call. */
+char *base_buffer_extend(struct base_buffer *buffer, size_t len);
 void base_buffer_text(struct base_buffer *buffer, const char *text);
 void base_buffer_char(struct base_buffer *buffer, char c);
 void base_buffer_format(struct base_buffer *buffer, const char *format, ...) RHEI_PRINTF(2, 3);

@@ -12,12 +12,26 @@ uint64_t feed_checksum(const char *event, size_t body)
     return base_hash(event + FEED_HEAD_BYTES, body, base_hash(event, FEED_SUM_AT, FEED_VERSION));
 }
 
+/* Little-endian, whatever the machine is. */
+static char *write_number(char *at, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        at[i] = (char)(value >> (8 * i) & 0xff);
+    return at + bytes;
+}
+
 static void put(struct base_buffer *out, uint64_t value, size_t bytes)
 {
     char little[8];
-    for (size_t i = 0; i < bytes; i++)
-        little[i] = (char)(value >> (8 * i) & 0xff);
+    write_number(little, value, bytes);
     base_buffer_append(out, little, bytes);
+}
+
+static void put_numbers(struct base_buffer *out, const int64_t *values, size_t count)
+{
+    char *at = base_buffer_extend(out, 8 * count);
+    for (size_t i = 0; at != NULL && i < count; i++)
+        at = write_number(at, (uint64_t)values[i], 8);
 }
 
 static void put_bytes(struct base_buffer *out, const void *bytes, size_t length)
@@ -35,21 +49,50 @@ static void put_text(struct base_buffer *out, const char *text)
         put_bytes(out, text, strlen(text));
 }
 
-static void put_value(struct base_buffer *out, const struct rhei_value *value)
+/* How many bytes a value takes, and the value. */
+static size_t value_size(const struct rhei_value *value)
 {
-    uint64_t bits = 0;
-    put(out, value->type, 1);
     switch (value->type) {
     case RHEI_NULL:
-        return;
+        return 1;
+    case RHEI_INTEGER:
+    case RHEI_REAL:
+        return 9;
+    default:
+        return 5 + (size_t)value->length;
+    }
+}
+
+static char *write_value(char *at, const struct rhei_value *value)
+{
+    uint64_t bits = 0;
+    at = write_number(at, value->type, 1);
+    switch (value->type) {
+    case RHEI_NULL:
+        return at;
     case RHEI_INTEGER:
     case RHEI_REAL:
         memcpy(&bits, &value->as, sizeof bits);
-        put(out, bits, 8);
-        return;
+        return write_number(at, bits, 8);
     default:
-        put_bytes(out, value->as.bytes, value->length);
+        at = write_number(at, value->length, 4);
+        if (value->length > 0)
+            memcpy(at, value->as.bytes, value->length);
+        return at + value->length;
     }
+}
+
+/* A column's values, into room that is made once for all of them. What isn't set holds anything, and goes as NULL. */
+static void put_column(struct base_buffer *out, const struct change_event *event, uint32_t column)
+{
+    const struct rhei_value *values = event->rows->columns[column];
+    size_t count = event->rows->row_count, size = 0;
+    bool all = feed_sets_all(event->rows);
+    for (size_t i = 0; i < count; i++)
+        size += all || feed_is_set(event, i, column) ? value_size(&values[i]) : 1;
+    char *at = base_buffer_extend(out, size);
+    for (size_t i = 0; at != NULL && i < count; i++)
+        at = all || feed_is_set(event, i, column) ? write_value(at, &values[i]) : write_number(at, RHEI_NULL, 1);
 }
 
 static void put_rows(struct base_buffer *out, const struct change_event *event)
@@ -65,19 +108,17 @@ static void put_rows(struct base_buffer *out, const struct change_event *event)
     put(out, parts, 1);
     if (batch->op != NULL)
         base_buffer_append(out, batch->op, batch->row_count);
-    for (size_t i = 0; batch->seq != NULL && i < batch->row_count; i++)
-        put(out, (uint64_t)batch->seq[i], 8);
-    for (size_t i = 0; batch->time_us != NULL && i < batch->row_count; i++)
-        put(out, (uint64_t)batch->time_us[i], 8);
+    if (batch->seq != NULL)
+        put_numbers(out, batch->seq, batch->row_count);
+    if (batch->time_us != NULL)
+        put_numbers(out, batch->time_us, batch->row_count);
     if (batch->inserted != NULL)
         base_buffer_append(out, batch->inserted, batch->row_count);
     size_t masks = batch->unchanged == NULL ? 0 : batch->unchanged_shared ? words : words * batch->row_count;
     for (size_t i = 0; i < masks; i++)
         put(out, batch->unchanged[i], 8);
-    static const struct rhei_value none = {.type = RHEI_NULL};
     for (uint32_t c = 0; c < batch->column_count; c++)
-        for (size_t i = 0; i < batch->row_count; i++) /* what isn't set holds anything */
-            put_value(out, feed_is_set(event, i, c) ? &batch->columns[c][i] : &none);
+        put_column(out, event, c);
 }
 
 static void put_definition(struct base_buffer *out, const struct source_table *table)
@@ -138,12 +179,13 @@ static const char *unfit(const struct change_event *event)
         return "it has no rows of its table";
     if (event->kind == CHANGE_EVENT_BEFORE && (rows->op != NULL || rows->seq == NULL))
         return "its rows as they were aren't told by numbers alone";
+    bool all = feed_sets_all(rows);
     for (size_t i = 0; i < rows->row_count; i++) {
         uint8_t op = rows->op == NULL ? CHANGE_UPSERT : rows->op[i];
         if (op < CHANGE_UPSERT || op > CHANGE_CLEAR || (op == CHANGE_PATCH && rows->unchanged == NULL))
             return "a row's operation is of no known kind";
         for (uint32_t c = 0; c < rows->column_count; c++)
-            if (feed_is_set(event, i, c) && rows->columns[c][i].type > RHEI_BLOB)
+            if ((all || feed_is_set(event, i, c)) && rows->columns[c][i].type > RHEI_BLOB)
                 return "a value has no known class";
     }
     return NULL;
@@ -154,24 +196,20 @@ rhei_status feed_encode(struct base_buffer *out, const struct change_event *even
     const char *why = unfit(event);
     if (why != NULL)
         return error_set(error, RHEI_INVALID, "a change event can't be written: %s", why);
-    struct base_buffer one = {0};
-    base_buffer_append(&one, FEED_MAGIC, 4);
-    put(&one, feed_version_of(event->kind), 1);
-    put(&one, event->kind, 1);
-    put(&one, 0, 2);
-    put(&one, 0, 8);
-    put(&one, 0, 8);
-    put_body(&one, event);
-    if (!one.failed) {
-        size_t body = one.len - FEED_HEAD_BYTES;
-        for (size_t i = 0; i < 8; i++)
-            one.data[FEED_LENGTH_AT + i] = (char)((uint64_t)body >> (8 * i) & 0xff);
-        uint64_t sum = feed_checksum(one.data, body);
-        for (size_t i = 0; i < 8; i++)
-            one.data[FEED_SUM_AT + i] = (char)(sum >> (8 * i) & 0xff);
-        base_buffer_append(out, one.data, one.len);
+    size_t start = out->len;
+    char *head = base_buffer_extend(out, FEED_HEAD_BYTES);
+    if (head != NULL) {
+        memset(head, 0, FEED_HEAD_BYTES);
+        memcpy(head, FEED_MAGIC, 4);
+        head[4] = (char)feed_version_of(event->kind);
+        head[5] = (char)event->kind;
     }
-    bool failed = one.failed || out->failed;
-    base_buffer_reset(&one);
-    return failed ? error_no_memory(error) : RHEI_OK;
+    put_body(out, event);
+    if (out->failed)
+        return error_no_memory(error);
+    head = out->data + start; /* it may have moved */
+    size_t body = out->len - start - FEED_HEAD_BYTES;
+    write_number(head + FEED_LENGTH_AT, body, 8);
+    write_number(head + FEED_SUM_AT, feed_checksum(head, body), 8);
+    return RHEI_OK;
 }

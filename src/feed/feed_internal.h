@@ -38,6 +38,15 @@ static inline bool feed_has_rows(uint8_t kind)
 /* Of head and body. The bytes are those of one whole event. */
 uint64_t feed_checksum(const char *event, size_t body);
 
+/* Is each cell of each row set? */
+static inline bool feed_sets_all(const struct change_batch *batch)
+{
+    for (size_t i = 0; batch->op != NULL && i < batch->row_count; i++)
+        if (batch->op[i] != CHANGE_UPSERT)
+            return false;
+    return true;
+}
+
 /* Is the cell of a row set? A CLEAR sets none, a DELETE keys alone (the declared one too), a PATCH not what is unchanged. */
 static inline bool feed_is_set(const struct change_event *event, size_t row, uint32_t column)
 {
