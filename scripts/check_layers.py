@@ -14,17 +14,18 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEVEL = {
     "base": 0,
     "arrow": 1, "sql": 1, "config": 1,
-    "port": 2, "feed": 2, "mirror": 2, "translate": 2,
+    "port": 2, "feed": 2, "poll": 2, "mirror": 2, "translate": 2,
     "oltp": 3, "exec_duckdb": 3, "exec_datafusion": 3, "store_local": 3, "codec_arrow": 3, "buffer_rocksdb": 3,
     "source_sqlite": 3, "source_postgres": 3,
     "capture": 4, "checkpoint": 4, "sync": 4, "route": 4,
     "engine": 5,
 }
 # Where rooms of one level may include another, and where a lower room may not be included.
-ALSO = {"feed": {"port"}, "mirror": {"port"}, "route": {"capture", "sync"}}
+ALSO = {"feed": {"port"}, "poll": {"port"}, "mirror": {"port"}, "route": {"capture", "sync"}}
 NEVER = {
     "port": {"sql", "config"},
     "feed": {"arrow", "sql", "config"},
+    "poll": {"arrow", "sql", "config"},
     "mirror": {"sql", "config"},
     "translate": {"arrow", "config"},
     "sync": {room for room, level in LEVEL.items() if level == 3},

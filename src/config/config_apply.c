@@ -463,12 +463,26 @@ static rhei_status apply_engine(struct apply *apply, const struct toml_node *nod
     return apply_section(apply, node, "engine", inner, 1);
 }
 
-static rhei_status apply_sidecar(struct apply *apply, const struct toml_node *node)
+static rhei_status apply_one_sidecar(struct apply *apply, const struct toml_node *node)
 {
     static const struct apply_inner inner[] = {{"delete_detection", apply_detection}, {"tables", apply_sidecar_tables}};
+    rhei_status status = config_sidecar_next(apply->settings, apply->error);
+    if (status != RHEI_OK)
+        return status;
     apply->settings->sidecar.present = true;
-    rhei_status status = place_of(apply, node, &apply->settings->sidecar.origin);
+    status = place_of(apply, node, &apply->settings->sidecar.origin);
     return status != RHEI_OK ? status : apply_section(apply, node, "sidecar", inner, 2);
+}
+
+/* [sidecar], or [[sidecar]] for each of several. */
+static rhei_status apply_sidecar(struct apply *apply, const struct toml_node *node)
+{
+    if (node->kind != TOML_ARRAY)
+        return apply_one_sidecar(apply, node);
+    rhei_status status = RHEI_OK;
+    for (size_t i = 0; i < node->count && status == RHEI_OK; i++)
+        status = apply_one_sidecar(apply, node->items[i]);
+    return status;
 }
 
 rhei_status config_apply(struct config_settings *settings, const struct toml_node *root, const char *name,

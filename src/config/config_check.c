@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_map.h"
 #include "config_keys.h"
 
 const char *config_origin(const struct config_settings *settings, const char *section, const char *name)
@@ -40,22 +41,88 @@ static rhei_status check_flight(const struct config_settings *settings, struct r
     return RHEI_OK;
 }
 
-static rhei_status check_sidecar(const struct config_settings *settings, struct rhei_error *error)
+/* Where a key of a sidecar was given, else where its section begins. */
+static const char *sidecar_origin(const struct config_settings *settings, const struct config_sidecar *sidecar,
+                                  const char *section, const char *name)
 {
-    const struct config_sidecar *sidecar = &settings->sidecar;
-    if (!sidecar->present)
-        return RHEI_OK;
-    if (sidecar->source_path == NULL)
-        return at(sidecar->origin, error_set(error, RHEI_CONFIG, "[sidecar] needs source_path, the database to follow"),
-                  error);
+    const struct config_key *key = config_find_key(section, name);
+    const char *origin = NULL;
+    if (key != NULL)
+        origin = (sidecar == &settings->sidecar ? settings->origins : sidecar->origins)[key - config_keys];
+    return origin != NULL ? origin : sidecar->origin;
+}
+
+static rhei_status check_mode(const struct config_settings *settings, const struct config_sidecar *sidecar,
+                              struct rhei_error *error)
+{
     if (sidecar->mode == CONFIG_SOURCE_LOGICAL && sidecar->source_type != CONFIG_SOURCE_POSTGRES)
-        return at(config_origin(settings, "sidecar", "mode"),
+        return at(sidecar_origin(settings, sidecar, "sidecar", "mode"),
                   error_set(error, RHEI_CONFIG, "[sidecar] mode \"logical\" is for source_type \"postgres\" only"),
                   error);
+    if (sidecar->mode == CONFIG_SOURCE_SNAPSHOT && sidecar->source_type != CONFIG_SOURCE_SQLITE)
+        return at(sidecar_origin(settings, sidecar, "sidecar", "mode"),
+                  error_set(error, RHEI_CONFIG, "[sidecar] mode \"snapshot\" is for source_type \"sqlite\" only"),
+                  error);
     if (sidecar->delete_mode == CONFIG_DELETE_SOFT && sidecar->delete_column == NULL)
-        return at(config_origin(settings, "sidecar.delete_detection", "mode"),
+        return at(sidecar_origin(settings, sidecar, "sidecar.delete_detection", "mode"),
                   error_set(error, RHEI_CONFIG, "[sidecar.delete_detection] mode \"soft_delete\" needs column"), error);
+    if (sidecar->delete_mode != CONFIG_DELETE_SOFT && sidecar->delete_column != NULL)
+        return at(sidecar_origin(settings, sidecar, "sidecar.delete_detection", "column"),
+                  error_set(error, RHEI_CONFIG, "[sidecar.delete_detection] column is for mode \"soft_delete\" only"),
+                  error);
     return RHEI_OK;
+}
+
+/* The schema names that SQLite has, or that the engine gives. */
+static bool is_taken(const char *name)
+{
+    static const char *const taken[] = {"main", "temp", "history", "rhei", "sqlite"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0] && !found; i++)
+        found = base_fold_compare(name, taken[i]) == 0;
+    return found;
+}
+
+static rhei_status check_name(const struct config_settings *settings, size_t index, struct rhei_error *error)
+{
+    const struct config_sidecar *sidecar = config_sidecar_at(settings, index);
+    const char *origin = sidecar_origin(settings, sidecar, "sidecar", "name");
+    if (is_taken(sidecar->name))
+        return at(
+            origin,
+            error_set(error, RHEI_CONFIG, "[sidecar] name can't be \"%s\", which has another meaning", sidecar->name),
+            error);
+    for (size_t s = 0; s < index; s++)
+        if (base_fold_compare(config_sidecar_at(settings, s)->name, sidecar->name) == 0)
+            return at(origin,
+                      error_set(error, RHEI_CONFIG,
+                                "two [[sidecar]] sections have the name \"%s\", the schema of their tables: give each "
+                                "one of its own",
+                                sidecar->name),
+                      error);
+    return RHEI_OK;
+}
+
+static rhei_status check_sidecars(const struct config_settings *settings, struct rhei_error *error)
+{
+    const struct config_sidecar *sidecar;
+    rhei_status status = RHEI_OK;
+    for (size_t s = 0; (sidecar = config_sidecar_at(settings, s)) != NULL && status == RHEI_OK; s++) {
+        if (sidecar->source_path == NULL)
+            return at(sidecar->origin,
+                      error_set(error, RHEI_CONFIG, "[sidecar] needs source_path, the database to follow"), error);
+        status = check_mode(settings, sidecar, error);
+        if (status == RHEI_OK)
+            status = check_name(settings, s, error);
+    }
+    if (status == RHEI_OK && !config_has_local(settings) && config_origin(settings, "engine", "oltp_path") != NULL)
+        return at(
+            config_origin(settings, "engine", "oltp_path"),
+            error_set(error, RHEI_CONFIG,
+                      "oltp_path is of no use beside [sidecar] without enable_local_oltp = true: set that, or leave "
+                      "oltp_path out"),
+            error);
+    return status;
 }
 
 static rhei_status check_log(const struct config_settings *settings, struct rhei_error *error)
@@ -84,7 +151,7 @@ rhei_status config_check(const struct config_settings *settings, struct rhei_err
     rhei_status status = check_log(settings, error);
     if (status == RHEI_OK)
         status = check_flight(settings, error);
-    return status == RHEI_OK ? check_sidecar(settings, error) : status;
+    return status == RHEI_OK ? check_sidecars(settings, error) : status;
 }
 
 /* ---- In this version ---------------------------------------------------------------------------------------------- */
@@ -109,11 +176,10 @@ static rhei_status refuse_choice(const struct config_key *key, const char *name,
     return status;
 }
 
-rhei_status config_offered(const struct config_settings *settings, struct rhei_error *error)
+static rhei_status offered_keys(const struct config_settings *settings, char *const *origins, struct rhei_error *error)
 {
-    const struct config_sidecar *sidecar = &settings->sidecar;
     for (const struct config_key *key = config_keys; key->section != NULL; key++) {
-        const char *origin = settings->origins[key - config_keys];
+        const char *origin = origins[key - config_keys];
         if (origin == NULL)
             continue;
         if (key->effect == NULL)
@@ -126,10 +192,18 @@ rhei_status config_offered(const struct config_settings *settings, struct rhei_e
         if (choice != NULL && choice->later)
             return at(origin, refuse_choice(key, choice->name, error), error);
     }
-    if (sidecar->present)
-        return at(sidecar->origin,
-                  error_set(error, RHEI_UNSUPPORTED, "[sidecar] isn't offered by this version: leave it out"), error);
     return RHEI_OK;
+}
+
+rhei_status config_offered(const struct config_settings *settings, struct rhei_error *error)
+{
+    rhei_status status = offered_keys(settings, settings->origins, error);
+    for (size_t s = 0; s < settings->sidecar_count && status == RHEI_OK; s++) {
+        struct config_settings one = *settings;
+        one.sidecar = settings->sidecars[s];
+        status = offered_keys(&one, one.sidecar.origins, error);
+    }
+    return status;
 }
 
 /* ---- For others --------------------------------------------------------------------------------------------------- */

@@ -80,19 +80,32 @@ static void explain_sidecar_tables(const struct config_sidecar *sidecar, struct 
     }
 }
 
-rhei_status config_explain(const struct config_settings *settings, struct base_buffer *out, struct rhei_error *error)
+/* Keys of the sections whose names begin so, or of all others. */
+static void explain_keys(const struct config_settings *settings, bool sidecar, bool several, struct base_buffer *out)
 {
     const char *section = "";
-    base_buffer_text(out, "# Effective settings, and behind each where it came from.\n");
     for (const struct config_key *key = config_keys; key->section != NULL; key++) {
-        if (strncmp(key->section, "sidecar", 7) == 0 && !settings->sidecar.present)
-            break;
+        if ((strncmp(key->section, "sidecar", 7) == 0) != sidecar)
+            continue;
+        bool listed = several && strcmp(key->section, "sidecar") == 0;
         if (strcmp(section, key->section) != 0)
-            base_buffer_format(out, "\n[%s]\n", key->section);
+            base_buffer_format(out, listed ? "\n[[%s]]\n" : "\n[%s]\n", key->section);
         section = key->section;
         explain_key(settings, key, out);
     }
-    explain_sidecar_tables(&settings->sidecar, out);
+}
+
+rhei_status config_explain(const struct config_settings *settings, struct base_buffer *out, struct rhei_error *error)
+{
+    base_buffer_text(out, "# Effective settings, and behind each where it came from.\n");
+    explain_keys(settings, false, false, out);
+    for (size_t s = 0; config_sidecar_at(settings, s) != NULL; s++) {
+        struct config_settings one = *settings;
+        one.sidecar = *config_sidecar_at(settings, s);
+        one.origins = s < settings->sidecar_count ? one.sidecar.origins : settings->origins;
+        explain_keys(&one, true, settings->sidecar_count > 0, out);
+        explain_sidecar_tables(&one.sidecar, out);
+    }
     explain_tables(settings, out);
     return out->failed ? error_no_memory(error) : RHEI_OK;
 }

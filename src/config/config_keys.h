@@ -63,6 +63,8 @@ size_t config_distance(const char *a, const char *b);
 /* The nearest of the names if it is near enough to be meant, else NULL. */
 const char *config_nearest(const char *name, const char *const *names, size_t count);
 
+/* The sidecar that was filled goes to those before it, and the next one has all defaults. */
+rhei_status config_sidecar_next(struct config_settings *settings, struct rhei_error *error);
 /* Fills settings from a document (the walk over its tables). */
 rhei_status config_apply(struct config_settings *settings, const struct toml_node *root, const char *name,
                          struct rhei_error *error);

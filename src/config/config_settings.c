@@ -2,6 +2,7 @@
 #include "config/config_settings.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,6 +70,67 @@ static void free_sidecar_tables(struct config_sidecar *sidecar)
     base_free(sidecar->origin);
 }
 
+static bool is_of_sidecar(const struct config_key *key)
+{
+    return strncmp(key->section, "sidecar", 7) == 0;
+}
+
+/* One that the settings have apart. */
+static void free_sidecar(struct config_sidecar *sidecar)
+{
+    for (const struct config_key *key = config_keys; key->section != NULL; key++) {
+        if (is_of_sidecar(key) && (key->kind == CONFIG_KIND_TEXT || key->kind == CONFIG_KIND_SECRET))
+            base_free(*(char **)((char *)sidecar + key->offset - offsetof(struct config_settings, sidecar)));
+        if (sidecar->origins != NULL)
+            base_free(sidecar->origins[key - config_keys]);
+    }
+    base_free(sidecar->origins);
+    free_sidecar_tables(sidecar);
+}
+
+rhei_status config_sidecar_next(struct config_settings *settings, struct rhei_error *error)
+{
+    if (!settings->sidecar.present)
+        return RHEI_OK;
+    struct config_sidecar *grown =
+        base_realloc(settings->sidecars, (settings->sidecar_count + 1) * sizeof *settings->sidecars);
+    if (grown == NULL)
+        return error_no_memory(error);
+    settings->sidecars = grown;
+    settings->sidecar.origins = base_alloc_zero(config_key_count(), sizeof(char *));
+    if (settings->sidecar.origins == NULL)
+        return error_no_memory(error);
+    for (const struct config_key *key = config_keys; key->section != NULL; key++)
+        if (is_of_sidecar(key)) {
+            settings->sidecar.origins[key - config_keys] = settings->origins[key - config_keys];
+            settings->origins[key - config_keys] = NULL;
+        }
+    settings->sidecars[settings->sidecar_count++] = settings->sidecar;
+    settings->sidecar = (struct config_sidecar){0};
+    rhei_status status = RHEI_OK;
+    for (const struct config_key *key = config_keys; status == RHEI_OK && key->section != NULL; key++)
+        if (is_of_sidecar(key) && key->initial != NULL)
+            status = config_store(settings, key, key->initial, error);
+    return status;
+}
+
+const struct config_sidecar *config_sidecar_at(const struct config_settings *settings, size_t index)
+{
+    if (settings == NULL || index > settings->sidecar_count)
+        return NULL;
+    if (index < settings->sidecar_count)
+        return &settings->sidecars[index];
+    return settings->sidecar.present ? &settings->sidecar : NULL;
+}
+
+bool config_has_local(const struct config_settings *settings)
+{
+    bool local = config_sidecar_at(settings, 0) == NULL;
+    for (size_t s = 0; config_sidecar_at(settings, s) != NULL; s++)
+        local = local || config_sidecar_at(settings, s)->enable_local_oltp;
+    return local;
+}
+
 void config_free(struct config_settings **settings)
 {
     if (settings == NULL || *settings == NULL)
@@ -82,6 +144,9 @@ void config_free(struct config_settings **settings)
     base_free(old->origins);
     free_tables(old);
     free_sidecar_tables(&old->sidecar);
+    for (size_t s = 0; s < old->sidecar_count; s++)
+        free_sidecar(&old->sidecars[s]);
+    base_free(old->sidecars);
     base_free(old);
     *settings = NULL;
 }

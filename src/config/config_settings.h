@@ -19,7 +19,7 @@ enum config_log_limit { CONFIG_LIMIT_DETACH, CONFIG_LIMIT_GROW, CONFIG_LIMIT_BLO
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 enum config_storage_mode { CONFIG_STORAGE_MEMORY, CONFIG_STORAGE_VORTEX };
 enum config_source_type { CONFIG_SOURCE_SQLITE, CONFIG_SOURCE_POSTGRES };
-enum config_source_mode { CONFIG_SOURCE_POLL, CONFIG_SOURCE_LOGICAL };
+enum config_source_mode { CONFIG_SOURCE_POLL, CONFIG_SOURCE_LOGICAL, CONFIG_SOURCE_SNAPSHOT };
 enum config_delete_mode { CONFIG_DELETE_DISABLED, CONFIG_DELETE_SOFT, CONFIG_DELETE_FULL_DIFF };
 
 struct config_freshness {
@@ -126,10 +126,11 @@ struct config_sidecar_table {
     size_t column_count;
 };
 
-/* [sidecar] */
+/* [sidecar], or one of several [[sidecar]] */
 struct config_sidecar {
     bool present;
     char *origin;    /* "FILE:LINE"; NULL: it is not in a file */
+    char *name;      /* the schema that its tables are in */
     int source_type; /* enum config_source_type */
     char *source_path;
     bool enable_local_oltp;
@@ -141,12 +142,15 @@ struct config_sidecar {
     uint64_t delete_every_n_cycles;
     struct config_sidecar_table *tables;
     size_t table_count;
+    char **origins; /* of its keys, where it isn't the last one */
 };
 
 struct config_settings {
     struct config_engine engine;
     struct config_storage storage;
-    struct config_sidecar sidecar;
+    struct config_sidecar sidecar;   /* the last, or only, one */
+    struct config_sidecar *sidecars; /* those before it */
+    size_t sidecar_count;            /* of `sidecars` */
     struct config_table *tables;
     size_t table_count;
     char **origins; /* for config_explain */
@@ -172,6 +176,10 @@ rhei_status config_check(const struct config_settings *settings, struct rhei_err
  * effect is never taken.
  */
 rhei_status config_offered(const struct config_settings *settings, struct rhei_error *error);
+/* The sidecars in the order of the file; NULL: there are no more. */
+const struct config_sidecar *config_sidecar_at(const struct config_settings *settings, size_t index);
+/* Their tables stand beside some of the engine's own; true where there is no sidecar. */
+bool config_has_local(const struct config_settings *settings);
 /* What a number or size of [engine] may be; false for a key that is none. */
 bool config_limits(const char *name, uint64_t *least, uint64_t *most);
 /* One row of the table of settings; all texts are static or in `range`, NULL where there is none. False past the end. */

@@ -30,11 +30,13 @@ static const struct config_choice log_levels[] = {{"error", BASE_LOG_ERROR, fals
 static const struct config_choice storage_modes[] = {
     {"memory", CONFIG_STORAGE_MEMORY, false}, {"vortex", CONFIG_STORAGE_VORTEX, true}, {NULL, 0, false}};
 static const struct config_choice source_types[] = {{"sqlite", CONFIG_SOURCE_SQLITE, false},
-                                                    {"postgres", CONFIG_SOURCE_POSTGRES, false},
-                                                    {"postgresql", CONFIG_SOURCE_POSTGRES, false},
+                                                    {"postgres", CONFIG_SOURCE_POSTGRES, true},
+                                                    {"postgresql", CONFIG_SOURCE_POSTGRES, true},
                                                     {NULL, 0, false}};
-static const struct config_choice source_modes[] = {
-    {"poll", CONFIG_SOURCE_POLL, false}, {"logical", CONFIG_SOURCE_LOGICAL, false}, {NULL, 0, false}};
+static const struct config_choice source_modes[] = {{"poll", CONFIG_SOURCE_POLL, false},
+                                                    {"snapshot", CONFIG_SOURCE_SNAPSHOT, false},
+                                                    {"logical", CONFIG_SOURCE_LOGICAL, true},
+                                                    {NULL, 0, false}};
 static const struct config_choice delete_modes[] = {{"disabled", CONFIG_DELETE_DISABLED, false},
                                                     {"soft_delete", CONFIG_DELETE_SOFT, false},
                                                     {"full_diff", CONFIG_DELETE_FULL_DIFF, false},
@@ -146,15 +148,30 @@ const struct config_key config_keys[] = {
     {CHOICE(STORAGE, "mode", "memory", storage.mode, storage_modes)},
     {TEXT(STORAGE, "path", NULL, storage.path)},
     {TEXT(STORAGE, "url", NULL, storage.url)},
-    {CHOICE(SIDECAR, "source_type", "sqlite", sidecar.source_type, source_types)},
-    {TEXT(SIDECAR, "source_path", NULL, sidecar.source_path)},
-    {FLAG(SIDECAR, "enable_local_oltp", "false", sidecar.enable_local_oltp)},
-    {NUMBER(SIDECAR, "poll_batch_size", "10000", sidecar.poll_batch_size, 1, 16777216), .unit = "rows"},
-    {CHOICE(SIDECAR, "mode", "poll", sidecar.mode, source_modes)},
+    {TEXT(SIDECAR, "name", "source", sidecar.name),
+     .effect = "the schema that its tables are in: source.orders; each of several [[sidecar]] needs one of its own"},
+    {CHOICE(SIDECAR, "source_type", "sqlite", sidecar.source_type, source_types),
+     .effect = "what kind of database is followed"},
+    {TEXT(SIDECAR, "source_path", NULL, sidecar.source_path),
+     .effect = "the database: of sqlite its file, which is only ever read"},
+    {FLAG(SIDECAR, "enable_local_oltp", "false", sidecar.enable_local_oltp),
+     .effect =
+         "have tables of the engine's own beside it, in oltp_path; off: there is no such file, and nothing to write "
+         "to"},
+    {NUMBER(SIDECAR, "poll_batch_size", "10000", sidecar.poll_batch_size, 1, 16777216), .unit = "rows",
+     .effect = "rows that are read at a time"},
+    {CHOICE(SIDECAR, "mode", "poll", sidecar.mode, source_modes),
+     .effect = "poll: rows with new timestamps, and all rows now and then; snapshot: all rows whenever something was "
+               "committed, which needs no timestamps"},
     {TEXT(SIDECAR, "watermark_path", NULL, sidecar.watermark_path)},
-    {CHOICE(DETECTION, "mode", "disabled", sidecar.delete_mode, delete_modes)},
-    {TEXT(DETECTION, "column", NULL, sidecar.delete_column)},
-    {NUMBER(DETECTION, "every_n_cycles", "10", sidecar.delete_every_n_cycles, 1, 1000000000), .unit = "cycles"},
+    {CHOICE(DETECTION, "mode", "disabled", sidecar.delete_mode, delete_modes),
+     .effect =
+         "disabled: rows that are deleted stay in the mirror; soft_delete: those whose column says so go; full_diff: "
+         "all keys are compared"},
+    {TEXT(DETECTION, "column", NULL, sidecar.delete_column),
+     .effect = "of soft_delete: a time, a flag or a text; NULL, 0, false and empty mean that the row is there"},
+    {NUMBER(DETECTION, "every_n_cycles", "10", sidecar.delete_every_n_cycles, 1, 1000000000), .unit = "cycles",
+     .effect = "of full_diff: with every so many cycles that found something committed"},
     {.section = NULL},
 };
 

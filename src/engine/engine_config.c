@@ -88,6 +88,30 @@ bool engine_config_names(void *context, const char *table)
     return false;
 }
 
+/* Sidecars alone: SQLite is their face, over nothing. */
+static rhei_status merge_no_local(struct rhei_db *db, const char **path, struct rhei_error *error)
+{
+    const char *origin = config_sidecar_at(db->settings, 0)->origin;
+    if (*path != NULL)
+        return error_set(
+            error, RHEI_CONFIG,
+            "%s: [sidecar] has no file of the engine's own beside it without enable_local_oltp = true: set "
+            "that, or name no database",
+            origin);
+    if (db->settings->table_count > 0)
+        return error_set(error, RHEI_CONFIG,
+                         "%s: [[tables]] beside [sidecar] without enable_local_oltp = true have no file to be in",
+                         db->settings->tables[0].origin);
+    *path = ":memory:";
+    db->config.read_only = true;
+    db->config.must_exist = db->config.capture_if_present = false;
+    if (db->config.olap_path == NULL)
+        db->config.olap_path = db->settings->engine.olap_path;
+    if (db->config.rocksdb_cdc_path == NULL)
+        db->config.rocksdb_cdc_path = db->settings->engine.rocksdb_cdc_path;
+    return RHEI_OK;
+}
+
 static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei_error *error)
 {
     rhei_status status = config_load(db->config.config_file, &db->settings, error);
@@ -98,6 +122,8 @@ static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei
     const struct config_engine *engine = &db->settings->engine;
     merge_numbers(&db->config, engine);
     merge_freshness(&db->config, &engine->freshness);
+    if (!config_has_local(db->settings))
+        return merge_no_local(db, path, error);
     if (*path == NULL)
         *path = engine->oltp_path;
     if (db->config.olap_path == NULL)

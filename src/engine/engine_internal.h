@@ -27,6 +27,7 @@ struct engine_progress;
 struct engine_buffer;
 struct engine_ticker;
 struct engine_watches;
+struct engine_sidecars;
 struct config_settings;
 
 struct engine_counters {
@@ -55,11 +56,12 @@ struct rhei_db {
     struct engine_buffer *buffer; /* of buffer_path; NULL: changes stay in the log */
     char buffer_message[256];     /* why, or what was set aside; "" */
     struct route *route;
-    struct engine_watches *watches; /* NULL without a column store */
-    struct engine_shown *shown;     /* tables of other sources (engine_shown.c); NULL: there are none */
-    struct engine_ticker *ticker;   /* tells how far calls are (engine_progress.c) */
-    bool keeps_history;             /* some table does, or may */
-    struct rhei_table_mode *modes;  /* of tables that aren't as the rest */
+    struct engine_watches *watches;   /* NULL without a column store */
+    struct engine_shown *shown;       /* tables of other sources (engine_shown.c); NULL: there are none */
+    struct engine_sidecars *sidecars; /* engine_sidecar.c; NULL: there are none */
+    struct engine_ticker *ticker;     /* tells how far calls are (engine_progress.c) */
+    bool keeps_history;               /* some table does, or may */
+    struct rhei_table_mode *modes;    /* of tables that aren't as the rest */
     size_t mode_count;
     bool any_temporal;       /* one of them */
     atomic_bool said_before; /* that there is nothing before the history */

@@ -9,6 +9,7 @@
 #include "base/base_thread.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_sidecar.h"
 #include "exec_duckdb/duckdb_executor.h"
 
 enum {
@@ -299,6 +300,8 @@ static rhei_status open_rooms(struct rhei_db *db, struct rhei_error *error)
     status = route_open(&route, &db->route, error);
     if (status == RHEI_OK)
         status = engine_config_tables(db, error);
+    if (status == RHEI_OK)
+        status = engine_sidecars_open(db, error);
     bool background = db->sync != NULL && !db->config.manual_sync && oltp_captures(db->oltp);
     if (status == RHEI_OK)
         status = engine_disk_start(db, background, error);
@@ -366,6 +369,7 @@ void rhei_close(rhei_db **db)
     engine_buffer_finish(closing);
     route_close(&closing->route);
     engine_shown_stop(closing);
+    engine_sidecars_close(closing);
     sync_close(&closing->sync);
     engine_watches_close(closing);
     if (closing->executor != NULL)

@@ -7,6 +7,7 @@
 
 #include "engine/engine_history.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_sidecar.h"
 #include "sql/sql_lexer.h"
 
 static rhei_status take_options(struct rhei_db *db, struct engine_ask *ask, const struct rhei_query_options *options,
@@ -354,6 +355,7 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
             return RHEI_OK;
         }
         bool known = made->statement != NULL;
+        bool loaded = !known && engine_sidecars_await(db, ask, &status, &why);
         again = status == RHEI_OLAP_UNAVAILABLE && known && is_outdated(db, made->statement) &&
                 ++tries < SCHEMA_TRIES && settle(db);
         if (status == RHEI_OLAP_UNAVAILABLE && known && !again && ++builds < BUILD_TRIES) {
@@ -366,6 +368,7 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
                 again = false;
             }
         }
+        again = again || loaded;
         rhei_rows_close(&made);
     } while (again);
     if (error != NULL && error->code == RHEI_OK)

@@ -6,14 +6,16 @@
 #include <string.h>
 
 #include "base/base_map.h"
+#include "base/base_thread.h"
 #include "mirror/mirror_table_reader.h"
 
 struct shown_source {
     struct engine_source given;
     char *name;
     struct sync *sync; /* NULL: somebody else fills its tables */
-    uint32_t bit;      /* source_bit_of_table of its tables */
-    bool borrowed;     /* it is the handle's own */
+    int64_t patience_ms;
+    uint32_t bit;  /* source_bit_of_table of its tables */
+    bool borrowed; /* it is the handle's own */
 };
 
 struct engine_shown {
@@ -22,6 +24,18 @@ struct engine_shown {
     struct shown_source sources[TABLE_SOURCES_MOST + 1]; /* and the history */
     uint32_t count;
 };
+
+/* A moment between two looks at a source that is away; false: the call or the patience is over. */
+static bool rest(const struct table_freshness *freshness, int64_t patience_ns)
+{
+    enum { REST_NS = 20000000 };
+    atomic_uint never = 0;
+    int64_t now = base_now_ns();
+    if (now >= patience_ns || (freshness->check != NULL && freshness->check(freshness->context) != RHEI_OK))
+        return false;
+    base_word_wait(&never, 0, now + REST_NS < patience_ns ? now + REST_NS : patience_ns);
+    return true;
+}
 
 static rhei_status wait_for(const struct shown_source *source, const struct table_freshness *freshness,
                             struct rhei_error *error)
@@ -33,8 +47,15 @@ static rhei_status wait_for(const struct shown_source *source, const struct tabl
     if (status != RHEI_OK || source->sync == NULL)
         return status;
     struct rhei_error why = RHEI_ERROR_INIT;
-    status = freshness->most_age_ms > 0 ? sync_wait_bounded(source->sync, freshness->most_age_ms, 0, &stop, &why)
-                                        : sync_wait_latest(source->sync, 0, &stop, &why);
+    int64_t patience_ns = base_now_ns() + (source->given.patient ? source->patience_ms * 1000000 : 0);
+    do {
+        error_clear(&why);
+        status = freshness->most_age_ms > 0 ? sync_wait_bounded(source->sync, freshness->most_age_ms, 0, &stop, &why)
+                                            : sync_wait_latest(source->sync, 0, &stop, &why);
+    } while (status != RHEI_OK && source->given.patient && rest(freshness, patience_ns));
+    bool ended = freshness->check != NULL && freshness->check(freshness->context) != RHEI_OK;
+    if (source->given.patient && status != RHEI_OK && !ended)
+        status = RHEI_STALE;
     return status == RHEI_OK
                ? RHEI_OK
                : error_set(error, status, "source \"%.60s\": %s; ask for less freshness to read what is there",
@@ -118,6 +139,7 @@ static rhei_status add_source(struct rhei_db *db, const struct engine_source *so
     struct shown_source *added = &db->shown->sources[db->shown->count];
     *added = (struct shown_source){.given = *source,
                                    .name = base_strdup(source->name),
+                                   .patience_ms = db->config.busy_timeout_ms,
                                    .bit = source_bit_of_table((uint32_t)source->number << TABLE_SOURCE_SHIFT)};
     rhei_status status = added->name == NULL ? error_no_memory(error) : RHEI_OK;
     if (status == RHEI_OK && source->changes != NULL)

@@ -6,6 +6,7 @@
 #include "checkpoint/checkpoint.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_sidecar.h"
 
 enum { STATUS_FIRST_SIZE = 384 }; /* of rhei_sync_status in its first version */
 
@@ -408,6 +409,7 @@ rhei_status rhei_info_json(rhei_db *db, char **json, struct rhei_error *error)
         json_olap(&out, db);
     json_history(&out, db);
     engine_buffer_json(&out, db);
+    engine_sidecars_json(&out, db);
     json_settings(&out, db);
     *json = base_buffer_take(&out);
     return *json == NULL ? error_no_memory(error) : RHEI_OK;

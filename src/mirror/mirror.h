@@ -192,6 +192,16 @@ struct mirror_apply_counts {
 rhei_status mirror_apply(struct mirror *mirror, const struct change_batch *batch, struct mirror_apply_counts *counts,
                          struct rhei_error *error);
 
+/*
+ * Which rows of a batch the working state has as they are: same[i], for an upsert, that a row of its key is there with the same values,
+ * bit for bit; for a delete, that none is. Every key of the batch is in it once, and no row is a patch. RHEI_NOT_FOUND: no such table. After
+ * RHEI_NO_MEMORY and RHEI_MEMORY_LIMIT the table is unsound, as after mirror_apply. The writer.
+ */
+rhei_status mirror_same(struct mirror *mirror, const struct change_batch *batch, bool *same, struct rhei_error *error);
+/* A hash of a row's key: the same for equal keys, whatever they are stored as (1 and 1.0). Any thread. */
+uint64_t mirror_row_key_hash(const struct source_table *table, const struct rhei_value *const *columns, size_t row,
+                             uint64_t seed);
+
 /* ---- Sinks: every row version that ends. The writer alone. --------------------------------------------------------- */
 
 enum { MIRROR_NO_SEQUENCE = -1 };

@@ -41,6 +41,23 @@ struct change_batch {
     bool unchanged_shared;
     bool
         as_were; /* nothing to apply: these are rows as they were before the changes of their numbers (CHANGE_EVENT_BEFORE) */
+    /*
+     * The source looks rather than being told (a poll), so rows may come that the table has as they are: those are no changes, and are left
+     * out before anything else sees them. Within the batch a key is there once. All of a cycle have its position as their number.
+     */
+    bool repeats;
+    uint8_t sweep; /* enum change_sweep; of a batch that repeats */
+};
+
+/*
+ * A *sweep* goes through all rows of a table, in batches that may lie in several cycles, with others between. Rows that the table has and no
+ * batch since its beginning named are gone from the source.
+ */
+enum change_sweep {
+    CHANGE_SWEEP_NONE = 0,
+    CHANGE_SWEEP_BEGINS = 1, /* before this batch's rows; what an earlier one found is forgotten */
+    CHANGE_SWEEP_GOES_ON = 2,
+    CHANGE_SWEEP_ENDS = 3, /* behind this batch's rows; where there are none, seq[0] and time_us[0] tell of the sweep */
 };
 
 /* Words of a bitmap over columns. */

@@ -50,6 +50,12 @@ struct change_source_ops {
      */
     bool (*may_have_changes)(struct change_source *source, uint64_t token);
 
+    /*
+     * Before begin: the tables whose changes this cycle applies. Those of others need not be told, and are asked for once those are here, from the
+     * state of their load on. NULL: the source tells of all.
+     */
+    void (*following)(struct change_source *source, const uint32_t *tables, size_t count);
+
     /* Pins a state. Without new changes this should cost microseconds. `token` may be NULL. */
     rhei_status (*begin)(struct change_source *source, int64_t after, struct change_cycle *cycle, uint64_t *token,
                          struct rhei_error *error);

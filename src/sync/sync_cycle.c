@@ -136,13 +136,52 @@ static void compare_counts(struct sync *sync)
     forget_seen(sync);
 }
 
+/* A bad table only fails itself: false. */
+static bool apply_new(struct sync *sync, struct sync_table *table, const struct change_batch *batch)
+{
+    struct mirror_apply_counts counts = {0};
+    struct rhei_error table_error = RHEI_ERROR_INIT;
+    sync_tell_changed(sync, table);
+    rhei_status applied = apply_rows(sync, table, batch, &counts, &table_error);
+    if (applied == RHEI_STALE) /* changes are missing: a load has what they would have told */
+        sync_table_lost(sync, table, "a change of some columns came for a row that isn't there", INT64_MAX);
+    else if (applied != RHEI_OK)
+        sync_table_fail(sync, table, &table_error);
+    if (applied != RHEI_OK)
+        return false;
+    sync->unpublished.events += batch->row_count;
+    sync->unpublished.inserted += counts.inserted;
+    sync->unpublished.updated += counts.updated;
+    sync->unpublished.deleted += counts.deleted;
+    return true;
+}
+
+/*
+ * What a source that looks came by: rows that are as they were are none of a cycle's changes, so that no number says what a table has, and a cycle
+ * that failed is looked over again as a whole.
+ */
+static rhei_status apply_looked(struct sync *sync, struct sync_table *table, const struct change_batch *batch,
+                                struct rhei_error *error)
+{
+    struct change_batch left;
+    rhei_status status = sync_sift(sync, table, batch, &left, error);
+    bool goes_on = status == RHEI_OK && (left.row_count == 0 || apply_new(sync, table, &left));
+    while (goes_on && batch->sweep == CHANGE_SWEEP_ENDS) {
+        status = sync_sift_gone(sync, table, batch, &left, error);
+        if (status != RHEI_OK || left.row_count == 0)
+            break;
+        goes_on = apply_new(sync, table, &left);
+    }
+    return status;
+}
+
 /* Applies what its table has not seen. An error is one of the whole cycle; a bad table only fails itself. */
 static rhei_status apply_batch(struct sync *sync, const struct change_batch *batch, struct rhei_error *error)
 {
     struct sync_table *table = sync_table_find(sync, batch->table);
     if (table && batch->lost)
         sync_table_lost(sync, table, batch->lost, batch->lost_at);
-    if (!table || batch->row_count == 0)
+    if (!table || (batch->row_count == 0 && batch->sweep == CHANGE_SWEEP_NONE))
         return RHEI_OK;
     if (!table->attached) {
         sync_tell_changed(sync, table);
@@ -151,6 +190,8 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
     rhei_status noted = note_seen(sync, table, error);
     if (noted != RHEI_OK)
         return noted;
+    if (batch->repeats)
+        return apply_looked(sync, table, batch, error);
     size_t skip = first_unseen(batch->seq, batch->row_count, sync_table_applied(sync, table));
     if (skip == batch->row_count)
         return RHEI_OK;
@@ -162,26 +203,10 @@ static rhei_status apply_batch(struct sync *sync, const struct change_batch *bat
         batch = &tail;
     }
 
-    struct mirror_apply_counts counts = {0};
-    struct rhei_error table_error = RHEI_ERROR_INIT;
     BASE_INVARIANT(!batch->seq || batch->seq[0] > sync_table_applied(sync, table)); /* 2. */
     BASE_INVARIANT(!batch->seq || batch->seq[0] <= batch->seq[batch->row_count - 1]);
-    sync_tell_changed(sync, table);
-    rhei_status applied = apply_rows(sync, table, batch, &counts, &table_error);
-    if (applied == RHEI_STALE) { /* changes are missing: a load has what they would have told */
-        sync_table_lost(sync, table, "a change of some columns came for a row that isn't there", INT64_MAX);
-        return RHEI_OK;
-    }
-    if (applied != RHEI_OK) {
-        sync_table_fail(sync, table, &table_error);
-        return RHEI_OK;
-    }
-    if (batch->seq)
+    if (apply_new(sync, table, batch) && batch->seq)
         table->applied = batch->seq[batch->row_count - 1];
-    sync->unpublished.events += batch->row_count;
-    sync->unpublished.inserted += counts.inserted;
-    sync->unpublished.updated += counts.updated;
-    sync->unpublished.deleted += counts.deleted;
     return RHEI_OK;
 }
 
@@ -280,6 +305,22 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
     return RHEI_OK;
 }
 
+/* To a source that wants to know. */
+static rhei_status tell_followed(struct sync *sync, struct rhei_error *error)
+{
+    const struct change_source_ops *ops = sync->config.source->ops;
+    size_t count = 0;
+    if (!ops->following)
+        return RHEI_OK;
+    if (!base_grow((void **)&sync->followed, &sync->followed_capacity, sync->table_count + 1, sizeof *sync->followed))
+        return error_no_memory(error);
+    for (size_t i = 0; i < sync->table_count; i++)
+        if (sync->tables[i]->attached)
+            sync->followed[count++] = sync->tables[i]->definition->id;
+    ops->following(sync->config.source, sync->followed, count);
+    return RHEI_OK;
+}
+
 rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
                            struct rhei_error *error)
 {
@@ -294,7 +335,9 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     int64_t after = sync_tables_lowest(sync);
     struct change_cycle cycle = {0};
     uint64_t token = atomic_load_explicit(&sync->token, memory_order_relaxed);
-    rhei_status status = source->ops->begin(source, after, &cycle, &token, error);
+    rhei_status status = tell_followed(sync, error);
+    if (status == RHEI_OK)
+        status = source->ops->begin(source, after, &cycle, &token, error);
     if (status != RHEI_OK && requested)
         atomic_store_explicit(&sync->request, true, memory_order_relaxed);
     if (status != RHEI_OK)

@@ -22,6 +22,7 @@ enum {
 };
 
 struct sync_history;
+struct sync_sweep;
 
 /* One table of the source, as the last cycle that read the list saw it. */
 struct sync_table {
@@ -49,6 +50,7 @@ struct sync_table {
     int64_t applied;                 /* owner: see sync_table_applied */
     uint64_t told;                   /* owner: `telling` when the observer was last told of it */
     uint64_t round;                  /* lock: of `rounds`, in which it was first listed */
+    struct sync_sweep *sweep;        /* owner: the rows that a sweep has come by; NULL: none is under way */
 };
 
 /*
@@ -142,6 +144,9 @@ struct sync {
     bool told;        /* it was told of one, and no publish has shown it yet */
     uint32_t *seen;   /* tables that had a batch in this cycle */
     size_t seen_count, seen_capacity;
+    uint32_t *followed; /* scratch: what the source is told of */
+    size_t followed_capacity;
+    struct sync_sift *sift; /* scratch of batches that repeat; NULL: there was none */
 
     /* Builds: builder's thread. */
     base_thread builder;
@@ -252,6 +257,16 @@ void sync_tell_all(struct sync *sync);
 /* sync_cycle.c: the owner. */
 rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, struct sync_report *report,
                            struct rhei_error *error);
+
+/* sync_sift.c: batches of a source that looks (change_batch.repeats). The owner. */
+/* What of it is new, until the next call; a row_count of 0: nothing. Notes what a sweep comes by. */
+rhei_status sync_sift(struct sync *sync, struct sync_table *table, const struct change_batch *batch,
+                      struct change_batch *left, struct rhei_error *error);
+/* Behind the batch that ends a sweep: the rows that are gone, some at a time, until a row_count of 0. */
+rhei_status sync_sift_gone(struct sync *sync, struct sync_table *table, const struct change_batch *batch,
+                           struct change_batch *gone, struct rhei_error *error);
+void sync_sweep_free(struct sync_sweep **sweep);
+void sync_sift_free(struct sync_sift **sift);
 
 /* sync_wait.c */
 bool sync_look(struct sync *sync);

@@ -21,6 +21,8 @@ struct numbered {
     size_t batch_capacity;
     struct source_table *tables;
     size_t table_capacity;
+    uint32_t *followed;
+    size_t followed_capacity;
 };
 
 struct source_load {
@@ -38,6 +40,22 @@ static bool numbered_may_have_changes(struct change_source *source, uint64_t tok
 {
     struct change_source *under = self(source)->under;
     return under->ops->may_have_changes(under, token);
+}
+
+static void numbered_following(struct change_source *source, const uint32_t *tables, size_t count)
+{
+    struct numbered *numbered = self(source);
+    struct change_source *under = numbered->under;
+    void *made = numbered->followed;
+    if (under->ops->following == NULL)
+        return;
+    if (!base_grow(&made, &numbered->followed_capacity, count + 1, sizeof *numbered->followed))
+        count = 0; /* nothing is told in this cycle, then */
+    else
+        numbered->followed = made;
+    for (size_t t = 0; t < count; t++)
+        numbered->followed[t] = tables[t] & OWN_BITS;
+    under->ops->following(under, numbered->followed, count);
 }
 
 static rhei_status numbered_begin(struct change_source *source, int64_t after, struct change_cycle *cycle,
@@ -184,12 +202,14 @@ static void numbered_close(struct change_source **slot)
         return;
     base_free(numbered->batches);
     base_free(numbered->tables);
+    base_free(numbered->followed);
     base_free(numbered);
 }
 
 static const struct change_source_ops numbered_ops = {
     .name = "numbered",
     .may_have_changes = numbered_may_have_changes,
+    .following = numbered_following,
     .begin = numbered_begin,
     .next = numbered_next,
     .end = numbered_end,

@@ -95,6 +95,8 @@ void sync_close(struct sync **sync)
     sync_book_free(&s->book);
     base_free(s->shifted);
     base_free(s->seen);
+    base_free(s->followed);
+    sync_sift_free(&s->sift);
     base_cond_destroy(&s->turned);
     base_cond_destroy(&s->builder_cond);
     base_cond_destroy(&s->wake_cond);

@@ -95,6 +95,7 @@ static void table_free(struct sync_table *table)
         return;
     base_free(table->definition);
     sync_history_free(&table->history);
+    sync_sweep_free(&table->sweep);
     base_free(table);
 }
 
@@ -144,6 +145,7 @@ static void table_detach(struct sync *sync, struct sync_table *table)
 {
     if (table->job)
         sync_job_cancel(sync, table->job);
+    sync_sweep_free(&table->sweep);
     if (!table->attached)
         return;
     sync_tell_changed(sync, table);

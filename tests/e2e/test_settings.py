@@ -19,7 +19,7 @@ def plain(cell):
 
 
 def of_the_guide():
-    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", GUIDE, re.M)
+    rows = re.findall(r"^\| `([\w.]+)` \|(.*)\|$", GUIDE, re.M)
     names = ["type", "unit", "range", "default", "rhei_config", "since", "effect"]
     return {name: dict(zip(names, map(plain, rest.split(" | ")))) for name, rest in rows}
 
@@ -39,8 +39,9 @@ def test_guide_and_tool_show_the_same_table(rh):
 def test_the_settings_in_force_are_those_of_the_table(rh):
     rh.run("exec", "CREATE TABLE t (a)")
     force = json.loads(rh.run("info", "--json").stdout)["settings"]
-    assert set(force) == set(of_the_tool(rh))
-    for name, row in of_the_tool(rh).items():
+    tool = {name: row for name, row in of_the_tool(rh).items() if "." not in name}  # the rest may be there several times
+    assert set(force) == set(tool)
+    for name, row in tool.items():
         if row["type"] in ("number", "boolean", "choice", "freshness") and row["default"]:
             assert json.dumps(force[name]).strip('"') == row["default"], name
 

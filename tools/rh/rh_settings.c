@@ -3,6 +3,8 @@
 #include "rh_statements.h"
 #include "rh_writer.h"
 
+#include <string.h>
+
 static struct rhei_value text_or_null(const char *text)
 {
     return text[0] == '\0' ? rhei_null() : rhei_text(text);
@@ -28,10 +30,18 @@ int rh_settings_command(struct rh_tool *tool)
     for (size_t at = 0; (status = rhei_setting_at(at, &setting, &error)) == RHEI_OK; at++) {
         if (!setting.offered)
             continue;
+        char name[80];
+        bool engine = strcmp(setting.section, "engine") == 0;
+        snprintf(name, sizeof name, "%s%s%s", engine ? "" : setting.section, engine ? "" : ".", setting.name);
         const struct rhei_value row[] = {
-            rhei_text(setting.name),     rhei_text(setting.type),       text_or_null(setting.unit),
-            text_or_null(setting.range), text_or_null(setting.initial), text_or_null(setting.field),
-            rhei_text(setting.since),    rhei_text(setting.effect),
+            rhei_text(name),
+            rhei_text(setting.type),
+            text_or_null(setting.unit),
+            text_or_null(setting.range),
+            text_or_null(setting.initial),
+            text_or_null(setting.field),
+            rhei_text(setting.since),
+            rhei_text(setting.effect),
         };
         rh_writer_row(writer, row);
     }

@@ -311,6 +311,19 @@ static void test_bad_values_say_what_is_taken(void **state)
          "rhei.toml:3: [sidecar] mode \"logical\" is for source_type \"postgres\" only"},
         {"[sidecar]\nsource_path = \"a.db\"\n[sidecar.delete_detection]\nmode = \"soft_delete\"",
          "rhei.toml:4: [sidecar.delete_detection] mode \"soft_delete\" needs column"},
+        {"[sidecar]\nsource_path = \"a.db\"\n[sidecar.delete_detection]\ncolumn = \"gone\"",
+         "rhei.toml:4: [sidecar.delete_detection] column is for mode \"soft_delete\" only"},
+        {"[sidecar]\nsource_path = \"a.db\"\nname = \"Main\"",
+         "rhei.toml:3: [sidecar] name can't be \"Main\", which has another meaning"},
+        {"[[sidecar]]\nsource_path = \"a.db\"\n[[sidecar]]\nsource_path = \"b.db\"",
+         "rhei.toml:3: two [[sidecar]] sections have the name \"source\", the schema of their tables: give each one of "
+         "its "
+         "own"},
+        {"[sidecar]\nsource_path = \"a.db\"\n[engine]\noltp_path = \"mine.db\"",
+         "rhei.toml:4: oltp_path is of no use beside [sidecar] without enable_local_oltp = true: set that, or leave "
+         "oltp_path out"},
+        {"[sidecar]\nsource_type = \"postgres\"\nsource_path = \"x\"\nmode = \"snapshot\"",
+         "rhei.toml:4: [sidecar] mode \"snapshot\" is for source_type \"sqlite\" only"},
         {"[engine]\nflight_tls_cert = \"c.pem\"",
          "rhei.toml:2: flight_tls_cert and flight_tls_key go together; flight_tls_key is missing"},
         {"[engine]\nflight_auth_token = \"a\"\nflight_auth_token_file = \"b\"",
@@ -431,8 +444,12 @@ static void test_d5_what_has_no_effect_is_refused_by_name(void **state)
     expect_unoffered(
         "[engine]\nsynchronous = \"extra\"",
         "rhei.toml:2: synchronous = \"extra\" isn't offered by this version: it takes normal, full or off");
-    expect_unoffered("\n[[sidecar.tables]]\ntable_name = \"t\"\n[sidecar]\nsource_path = \"x\"",
-                     "rhei.toml:5: the setting source_path of [sidecar] isn't offered by this version: leave it out");
+    expect_unoffered(
+        "\n[sidecar]\nsource_path = \"x\"\nwatermark_path = \"y\"",
+        "rhei.toml:4: the setting watermark_path of [sidecar] isn't offered by this version: leave it out");
+    expect_unoffered("[[sidecar]]\nname = \"a\"\nsource_path = \"x\"\nsource_type = \"postgres\"\n"
+                     "[[sidecar]]\nname = \"b\"\nsource_path = \"y\"",
+                     "rhei.toml:4: source_type = \"postgres\" isn't offered by this version: it takes sqlite");
     struct config_row row;
     for (size_t i = 0; config_row(i, &row); i++) {
         struct rhei_error error = RHEI_ERROR_INIT;

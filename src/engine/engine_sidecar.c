@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sidecars: databases of others, followed beside the engine's own file or without one. Each is a change source of its own, with a number, a schema and
+ * cycles of its own (engine_shown.c), so that one that is away, slow or broken costs the others nothing.
+ */
+#include "engine/engine_sidecar.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/base_map.h"
+#include "config/config_settings.h"
+#include "engine/engine_shown.h"
+#include "source_sqlite/sqlite_source.h"
+
+struct sidecar {
+    const struct config_sidecar *settings;
+    struct change_source *source;
+    struct sync *sync;
+    atomic_bool settled; /* its tables were loaded once, or said why they can't be */
+};
+
+struct engine_sidecars {
+    struct sidecar *list;
+    size_t count;
+};
+
+/* ---- Opening. ---------------------------------------------------------------------------------------------------- */
+
+static rhei_status open_sqlite(struct rhei_db *db, const struct config_sidecar *settings, struct change_source **source,
+                               struct rhei_error *error)
+{
+    size_t names = 0, at = 0;
+    for (size_t t = 0; t < settings->table_count; t++)
+        names += settings->tables[t].column_count;
+    struct sqlite_source_table *tables = base_alloc_zero(settings->table_count + 1, sizeof *tables);
+    const char **columns = base_alloc_zero(names + 1, sizeof *columns);
+    if (tables == NULL || columns == NULL) {
+        base_free(tables);
+        base_free(columns);
+        return error_no_memory(error);
+    }
+    for (size_t t = 0; t < settings->table_count; t++) {
+        const struct config_sidecar_table *from = &settings->tables[t];
+        tables[t] = (struct sqlite_source_table){.name = from->table_name,
+                                                 .key = (const char *const *)from->primary_key,
+                                                 .key_count = from->primary_key_count,
+                                                 .created_at = from->created_at_column,
+                                                 .updated_at = from->updated_at_column,
+                                                 .columns = columns + at,
+                                                 .column_count = from->column_count};
+        for (size_t c = 0; c < from->column_count; c++)
+            columns[at++] = from->columns[c].name;
+    }
+    struct sqlite_source_config config = {
+        .path = settings->source_path,
+        .snapshot = settings->mode == CONFIG_SOURCE_SNAPSHOT,
+        .page_rows = settings->poll_batch_size,
+        .soft_delete = settings->delete_mode == CONFIG_DELETE_SOFT ? settings->delete_column : NULL,
+        .full_diff = settings->delete_mode == CONFIG_DELETE_FULL_DIFF,
+        .every = (uint32_t)settings->delete_every_n_cycles,
+        .tables = tables,
+        .table_count = settings->table_count,
+        .log = &db->log,
+    };
+    rhei_status status = sqlite_source_open(&config, source, error);
+    base_free(tables);
+    base_free(columns);
+    return status;
+}
+
+static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
+{
+    rhei_status status = open_sqlite(db, sidecar->settings, &sidecar->source, error);
+    struct engine_source source = {.name = sidecar->settings->name,
+                                   .number = number,
+                                   .changes = sidecar->source,
+                                   .patient = true,
+                                   .sync = &sidecar->sync};
+    return status == RHEI_OK ? engine_show_source(db, &source, error) : status;
+}
+
+rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error)
+{
+    size_t count = 0;
+    while (config_sidecar_at(db->settings, count) != NULL)
+        count++;
+    if (count == 0)
+        return RHEI_OK;
+    if (count >= TABLE_SOURCES_MOST)
+        return error_set(error, RHEI_CONFIG, "there are %zu [[sidecar]] sections: up to %d databases are followed",
+                         count, TABLE_SOURCES_MOST - 1);
+    db->sidecars = base_alloc_zero(1, sizeof *db->sidecars);
+    if (db->sidecars == NULL)
+        return error_no_memory(error);
+    db->sidecars->list = base_alloc_zero(count, sizeof *db->sidecars->list);
+    if (db->sidecars->list == NULL)
+        return error_no_memory(error);
+    rhei_status status = RHEI_OK;
+    for (size_t s = 0; s < count && status == RHEI_OK; s++) {
+        struct sidecar *sidecar = &db->sidecars->list[db->sidecars->count++];
+        sidecar->settings = config_sidecar_at(db->settings, s);
+        status = open_one(db, sidecar, (uint8_t)(s + 1), error);
+        if (status != RHEI_OK)
+            error_context(error, "%s: [sidecar] \"%s\": ", sidecar->settings->origin, sidecar->settings->name);
+    }
+    return status;
+}
+
+void engine_sidecars_close(struct rhei_db *db)
+{
+    if (db->sidecars == NULL)
+        return;
+    for (size_t s = 0; s < db->sidecars->count; s++)
+        if (db->sidecars->list[s].source != NULL)
+            db->sidecars->list[s].source->ops->close(&db->sidecars->list[s].source);
+    base_free(db->sidecars->list);
+    base_free(db->sidecars);
+    db->sidecars = NULL;
+}
+
+/* ---- Tables that aren't there. ----------------------------------------------------------------------------------- */
+
+/* The name behind "no such table: ", of a schema or of none. False: the error is about something else. */
+static bool absent_table(const struct rhei_error *error, const char **schema, size_t *schema_len, const char **table)
+{
+    static const char says[] = "no such table: ";
+    const char *at = strstr(error->message, says);
+    if (at == NULL)
+        return false;
+    at += sizeof says - 1;
+    const char *dot = strchr(at, '.');
+    *schema = dot == NULL ? NULL : at;
+    *schema_len = dot == NULL ? 0 : (size_t)(dot - at);
+    *table = dot == NULL ? at : dot + 1;
+    return true;
+}
+
+static bool may_have(const struct sidecar *sidecar, const char *schema, size_t len)
+{
+    return schema == NULL || base_fold_equal(schema, len, sidecar->settings->name, strlen(sidecar->settings->name));
+}
+
+/* Why the sidecar hasn't got the table, in the error; it stays as it is where there is nothing to say. */
+static void explain_absent(const struct sidecar *sidecar, const char *table, struct rhei_error *error)
+{
+    struct sync_table_status *tables = NULL;
+    size_t count = 0;
+    if (sync_get_tables(sidecar->sync, &tables, &count, NULL) != RHEI_OK)
+        return;
+    for (size_t t = 0; t < count; t++) {
+        if (base_fold_compare(tables[t].name, table) != 0 || tables[t].state == SYNC_TABLE_READY)
+            continue;
+        char name[sizeof tables[t].name];
+        memcpy(name, tables[t].name, sizeof name);
+        error_clear(error);
+        error_set(error, RHEI_SQL, "no such table: %s.%s: it isn't mirrored: %s", sidecar->settings->name, name,
+                  tables[t].message[0] != '\0' ? tables[t].message : "it is being loaded");
+        break;
+    }
+    base_free(tables);
+}
+
+static rhei_status settle_one(struct sidecar *sidecar, const struct engine_ask *ask, struct rhei_error *error)
+{
+    struct base_progress *counts = engine_limits_counts(&ask->limits);
+    struct sync_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, counts};
+    int64_t deadline = ask->limits.deadline_ns == INT64_MAX ? 0 : ask->limits.deadline_ns;
+    base_progress_step(counts, "loading", sidecar->settings->name, BASE_PROGRESS_ROWS, -1);
+    rhei_status status = sync_build(sidecar->sync, true, deadline, &stop, error);
+    if (status == RHEI_OK)
+        atomic_store(&sidecar->settled, true);
+    return status;
+}
+
+bool engine_sidecars_await(struct rhei_db *db, const struct engine_ask *ask, rhei_status *status,
+                           struct rhei_error *error)
+{
+    const char *schema = NULL, *table = NULL;
+    size_t schema_len = 0;
+    bool again = false;
+    if (db->sidecars == NULL || *status != RHEI_SQL || !absent_table(error, &schema, &schema_len, &table))
+        return false;
+    struct rhei_error said = *error;
+    (void)absent_table(&said, &schema, &schema_len, &table);
+    for (size_t s = 0; s < db->sidecars->count; s++) {
+        struct sidecar *sidecar = &db->sidecars->list[s];
+        struct rhei_error why = RHEI_ERROR_INIT;
+        if (!may_have(sidecar, schema, schema_len))
+            continue;
+        if (atomic_load(&sidecar->settled) || ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL) {
+            explain_absent(sidecar, table, error);
+            continue;
+        }
+        rhei_status settled = settle_one(sidecar, ask, &why);
+        again = again || settled == RHEI_OK;
+        if (settled == RHEI_OK || schema == NULL)
+            continue; /* a name alone may be anybody's */
+        bool ended = engine_limits_check((void *)(uintptr_t)&ask->limits) != RHEI_OK;
+        error_clear(error);
+        *status = error_set(error, ended ? settled : RHEI_STALE, "source \"%.60s\": %s", sidecar->settings->name,
+                            why.message);
+        return false;
+    }
+    return again;
+}
+
+/* ---- Status. ----------------------------------------------------------------------------------------------------- */
+
+static void json_text(struct base_buffer *out, const char *name, const char *text)
+{
+    base_buffer_format(out, ", \"%s\": ", name);
+    engine_json_text(out, text);
+}
+
+static void json_tables(struct base_buffer *out, const struct sidecar *sidecar)
+{
+    static const char *const states[] = {"waiting", "building", "ready", "failed", "unmirrored"};
+    struct sync_table_status *tables = NULL;
+    size_t count = 0;
+    base_buffer_text(out, ", \"tables\": [");
+    if (sync_get_tables(sidecar->sync, &tables, &count, NULL) == RHEI_OK)
+        for (size_t t = 0; t < count; t++) {
+            base_buffer_text(out, t == 0 ? "{\"name\": " : ", {\"name\": ");
+            engine_json_text(out, tables[t].name);
+            base_buffer_format(out, ", \"state\": \"%s\", \"rows\": %" PRIu64, states[tables[t].state], tables[t].rows);
+            json_text(out, "message", tables[t].message);
+            base_buffer_text(out, "}");
+        }
+    base_free(tables);
+    base_buffer_text(out, "]");
+}
+
+void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db)
+{
+    static const char *const modes[] = {
+        [CONFIG_SOURCE_POLL] = "poll", [CONFIG_SOURCE_LOGICAL] = "logical", [CONFIG_SOURCE_SNAPSHOT] = "snapshot"};
+    if (db->sidecars == NULL)
+        return;
+    base_buffer_text(out, ",\n  \"sidecars\": [");
+    for (size_t s = 0; s < db->sidecars->count; s++) {
+        const struct sidecar *sidecar = &db->sidecars->list[s];
+        struct sync_status status;
+        sync_get_status(sidecar->sync, &status);
+        base_buffer_text(out, s == 0 ? "{\"name\": " : ", {\"name\": ");
+        engine_json_text(out, sidecar->settings->name);
+        json_text(out, "source_type", sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES ? "postgres" : "sqlite");
+        json_text(out, "mode", modes[sidecar->settings->mode]);
+        base_buffer_format(out, ", \"running\": %s, \"away\": %s, \"position\": %" PRId64 ", \"age_ms\": %" PRId64,
+                           status.running ? "true" : "false", sync_is_away(sidecar->sync) ? "true" : "false",
+                           status.position, status.age_ns == INT64_MAX ? -1 : status.age_ns / 1000000);
+        base_buffer_format(out,
+                           ", \"cycles\": %" PRIu64 ", \"inserted\": %" PRIu64 ", \"updated\": %" PRIu64
+                           ", \"deleted\": %" PRIu64 ", \"failures\": %" PRIu64,
+                           status.cycles, status.inserted, status.updated, status.deleted, status.failures);
+        json_text(out, "last_error", status.last_error);
+        json_tables(out, sidecar);
+        base_buffer_text(out, "}");
+    }
+    base_buffer_text(out, "]");
+}

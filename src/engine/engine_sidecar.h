@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The databases that [sidecar] sections name: opened, shown as schemas, followed, and told of. */
+#ifndef ENGINE_ENGINE_SIDECAR_H
+#define ENGINE_ENGINE_SIDECAR_H
+
+#include "engine/engine_internal.h"
+
+/* Once the column store is there. A database that is away is no error: its source goes on trying. */
+rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error);
+void engine_sidecars_close(struct rhei_db *db); /* behind engine_shown_stop */
+/*
+ * Of a statement that names a table which isn't there: waits until sidecars that are still being loaded have what they will have, as its limits
+ * and freshness allow. True: ask again. Else the error says more, where there is more to say.
+ */
+bool engine_sidecars_await(struct rhei_db *db, const struct engine_ask *ask, rhei_status *status,
+                           struct rhei_error *error);
+/* ,"sidecars": [...] */
+void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a batch says that is so already, in the working state: for sources that look rather than being told. */
+#include "mirror_internal.h"
+
+#include <string.h>
+
+#include "base/base_error.h"
+
+/* Bit for bit, where mirror_value_equal has 1 and 1.0 equal. */
+static bool is_same_value(const struct rhei_value *a, const struct rhei_value *b)
+{
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case RHEI_NULL:
+        return true;
+    case RHEI_INTEGER:
+        return a->as.integer == b->as.integer;
+    case RHEI_REAL:
+        return memcmp(&a->as.real, &b->as.real, sizeof a->as.real) == 0;
+    default:
+        return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
+    }
+}
+
+static bool is_same_row(const struct mirror_table *table, uint32_t row_id, const struct change_batch *batch, size_t row)
+{
+    const struct mirror_segment *segment = mirror_table_segment(table, row_id >> 16);
+    uint32_t place = mirror_segment_place(segment, row_id & 0xffff);
+    bool same = true;
+    mirror_segment_hold(segment);
+    for (uint32_t c = 0; c < batch->column_count && same; c++) {
+        struct rhei_value stored;
+        mirror_segment_value(segment, c, place, &stored);
+        same = is_same_value(&stored, &batch->columns[c][row]);
+    }
+    mirror_segment_let_go(segment);
+    return same;
+}
+
+rhei_status mirror_same(struct mirror *mirror, const struct change_batch *batch, bool *same, struct rhei_error *error)
+{
+    static const struct mirror_pending none = {0};
+    struct mirror_table *table = mirror_table_find(mirror, batch->table);
+    if (table == NULL || batch->column_count != mirror_table_columns(table))
+        return error_set(error, RHEI_NOT_FOUND, "the column store has no table %u of %u columns", batch->table,
+                         batch->column_count);
+    rhei_status status = mirror_index_complete(table);
+    if (status != RHEI_OK) {
+        atomic_store_explicit(&table->unsound, true, memory_order_relaxed);
+        return mirror_memory_error(&mirror->memory, status, error);
+    }
+    for (size_t i = 0; i < batch->row_count; i++) {
+        BASE_INVARIANT(batch->op == NULL || batch->op[i] == CHANGE_UPSERT || batch->op[i] == CHANGE_DELETE);
+        struct mirror_probe probe = {.columns = batch->columns, .row = i, .pending = &none};
+        probe.hash = mirror_key_hash(table, batch->columns, i);
+        const uint32_t *cell = mirror_index_find(table, &probe);
+        bool gone = batch->op != NULL && batch->op[i] == CHANGE_DELETE;
+        same[i] = gone ? cell == NULL : cell != NULL && is_same_row(table, *cell - 1, batch, i);
+    }
+    return RHEI_OK;
+}
+
+uint64_t mirror_row_key_hash(const struct source_table *table, const struct rhei_value *const *columns, size_t row,
+                             uint64_t seed)
+{
+    uint64_t hash = seed;
+    for (uint32_t k = 0; k < table->key_count; k++)
+        hash = mirror_value_hash(&columns[table->key_columns[k]][row], hash);
+    return hash;
+}

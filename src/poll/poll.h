@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A change source that looks: it asks a foreign database for pages of rows, again and again, and tells what they say. What can be read, and how,
+ * is the reader's; what is read when, and what that means, is decided here, once for every kind of database. docs/design/sidecar.md
+ * gives the reasons.
+ *
+ *   1. A row arrives, whatever its timestamps: pages by timestamp make it quick, sweeps of all rows make it sure.
+ *   2. Nothing is remembered of single rows. What the mirror has already, it leaves out itself (change_batch.repeats).
+ *   3. A position is the number of a look. Where the next look begins is moved on only by one whose rows were published.
+ *   4. A table that can't be read is set aside with its reason; the others go on.
+ */
+#ifndef POLL_POLL_H
+#define POLL_POLL_H
+
+#include "port/change_source.h"
+
+enum { POLL_STAMPS_MOST = 3, POLL_KEYS_MOST = 64 };
+
+/* A table as a reader describes it. */
+struct poll_table {
+    struct source_table definition; /* id is given here; unmirrored_reason: why it can't be followed, for people */
+    /* Columns by which changed rows are found, in the order of the database's own comparison; the first tells when a row changed. */
+    uint32_t stamps[POLL_STAMPS_MOST];
+    uint32_t stamp_count; /* 0: only sweeps find what changed */
+    int32_t gone;         /* column that says that a row is deleted (not NULL, 0, false or empty); -1: none does */
+};
+
+enum poll_order {
+    POLL_BY_KEY = 0,        /* every row */
+    POLL_BY_STAMP = 1,      /* rows whose stamp isn't NULL, by stamp and key */
+    POLL_WITHOUT_STAMP = 2, /* rows whose stamp is NULL, by key */
+};
+
+struct poll_page {
+    size_t table; /* of the last tables() */
+    uint8_t order;
+    uint32_t stamp; /* column */
+    /*
+     * first: from the beginning; of POLL_BY_STAMP from all rows of the stamp from[0] on, or from the beginning if that is NULL. Else behind the
+     * row whose stamp (of POLL_BY_STAMP) and key columns these are.
+     */
+    bool first;
+    const struct rhei_value *from;
+    size_t most; /* rows */
+};
+
+/* Lives until the reader's next call. */
+struct poll_rows {
+    size_t count; /* less than `most`: there are no more */
+    const struct rhei_value *const *columns;
+};
+
+/* What a reader's begin found, compared with its last begin. */
+struct poll_state {
+    bool changed;        /* something may have been committed */
+    bool schema_changed; /* tables have to be described again */
+    bool doubtful;       /* rows may have changed, or gone, by no statement of an application: a restored backup */
+    bool lost;           /* it is another database */
+};
+
+struct poll_reader;
+struct poll_reader_ops {
+    /*
+     * Pins a state until end, where that keeps nobody from writing; else every page is of its own. RHEI_BUSY: now isn't the time; RHEI_CANT_OPEN
+     * and others: it is away. Every error names the database.
+     */
+    rhei_status (*begin)(struct poll_reader *reader, struct poll_state *state, struct rhei_error *error);
+    void (*end)(struct poll_reader *reader);
+    /* Between begin and end. Lives until the next call of it. */
+    rhei_status (*tables)(struct poll_reader *reader, const struct poll_table **tables, size_t *count,
+                          struct rhei_error *error);
+    /* RHEI_SQL, RHEI_NOT_FOUND, RHEI_TYPE, RHEI_TOO_BIG: this table can't be read; any other: none can, now. */
+    rhei_status (*page)(struct poll_reader *reader, const struct poll_page *page, struct poll_rows *rows,
+                        struct rhei_error *error);
+    /* The greatest value of a stamp, NULL if there is none. Lives until the next call. */
+    rhei_status (*newest)(struct poll_reader *reader, size_t table, uint32_t stamp, struct rhei_value *value,
+                          struct rhei_error *error);
+    void (*close)(struct poll_reader **reader);
+};
+/* First member of every reader. One thread at a time. */
+struct poll_reader {
+    const struct poll_reader_ops *ops;
+};
+
+struct poll_config {
+    const char *name; /* of the kind of source, "sqlite" */
+    /* One for cycles, and one for each load. It connects when it begins, not before: a database that is away is no error here. */
+    rhei_status (*open)(void *context, struct poll_reader **reader, struct rhei_error *error);
+    void (*close)(void *context); /* with the source; may be NULL */
+    void *context;
+    size_t page_rows;   /* 0: 10,000 */
+    bool snapshot;      /* every look that finds something changed is a sweep */
+    bool deletes;       /* rows that a sweep doesn't find are gone */
+    uint32_t every;     /* a sweep with every so many looks that found something changed; 0: only now and then */
+    int64_t overlap_ms; /* looks begin at what was the newest stamp so long ago; 0: 5,000 */
+    int64_t sweep_ms;   /* least time between two sweeps that nobody asked for; 0: 1,000 */
+};
+
+/* Takes over what `context` is: closed with the source, or here if this fails. */
+rhei_status poll_source_open(const struct poll_config *config, struct change_source **source, struct rhei_error *error);
+
+/* When a stamp was, in microseconds since 1970, by its form: seconds to nanoseconds, a Julian day, ISO 8601. False: it isn't a time. */
+bool poll_time_of(const struct rhei_value *stamp, int64_t *time_us);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this room share. */
+#ifndef POLL_INTERNAL_H
+#define POLL_INTERNAL_H
+
+#include "base/base_thread.h"
+#include "poll.h"
+
+enum { POLL_REASON_SIZE = 256 };
+
+/* A value of its own. */
+struct poll_value {
+    struct rhei_value value;
+    char *bytes;
+    size_t capacity;
+};
+bool poll_value_set(struct poll_value *to, const struct rhei_value *from);
+void poll_value_reset(struct poll_value *value);
+
+/* Where looks by one stamp begin: at `older`, which was the newest stamp at least the overlap ago. */
+struct poll_mark {
+    struct poll_value older, newer, top; /* top: the greatest that was ever seen */
+    int64_t newer_ns;                    /* when `newer` was taken */
+};
+
+/* What is known of a table, from one list of tables to the next. */
+struct poll_track {
+    char *name;
+    uint64_t print; /* of its description */
+    uint32_t id;
+    bool listed, followed;
+    struct poll_mark marks[POLL_STAMPS_MOST];
+
+    /* Of the last load that came to its end; taken over with the first look after it. */
+    bool loaded;
+    struct poll_value load_marks[POLL_STAMPS_MOST];
+
+    bool looked, swept;    /* by the last look, whose publish isn't known yet */
+    bool fresh;            /* followed since a load, and not looked at yet */
+    bool many_without;     /* so many rows have no stamp that looks leave them to the sweeps */
+    bool sweep_owed;       /* something changed since the last sweep */
+    bool sweep_now;        /* whatever the time */
+    bool sweep_deletes;    /* the next sweep tells what is gone, whatever the settings */
+    int64_t sweep_from_ns; /* not before */
+    int64_t sweep_began_ns;
+    int64_t aside_until_ns;       /* not read before, unless tables change; 0: it isn't aside */
+    char aside[POLL_REASON_SIZE]; /* why */
+};
+
+/* Rows for a batch. */
+struct poll_batch {
+    struct change_batch view;
+    const struct rhei_value **columns;
+    struct rhei_value *values; /* of rows that are some of a page */
+    uint8_t *op;
+    int64_t *seq, *time_us;
+    size_t column_capacity, value_capacity, op_capacity, seq_capacity, time_capacity;
+};
+void poll_batch_reset(struct poll_batch *batch);
+/* Of a page: those that are deleted as DELETE, or left out. RHEI_TYPE: a key that is NULL. */
+rhei_status poll_batch_fill(struct poll_batch *batch, const struct poll_table *table, const struct poll_rows *rows,
+                            bool load, struct rhei_error *error);
+
+/* The place of a page's last row, from which the next one goes on. */
+struct poll_place {
+    struct poll_value values[POLL_KEYS_MOST + 1];
+    struct rhei_value from[POLL_KEYS_MOST + 1];
+};
+/* False: no memory. */
+bool poll_place_set(struct poll_place *place, const struct poll_table *table, const struct poll_rows *rows,
+                    int64_t stamp); /* column; -1: none */
+void poll_place_reset(struct poll_place *place);
+
+/* A step of a look: one run of pages. */
+enum poll_step { STEP_STAMPS = 0, STEP_WITHOUT = POLL_STAMPS_MOST, STEP_SWEEP, STEP_DONE };
+
+struct poll_source {
+    struct change_source base;
+    struct poll_config config;
+    char *name;
+    struct poll_reader *reader;
+    base_mutex lock; /* tracks: their list, names, ids and load marks, which loads look at */
+    struct poll_track **tracks;
+    size_t track_count, track_capacity;
+    uint32_t next_id;
+    _Atomic int64_t position;
+
+    /* Of cycles. */
+    const struct poll_table *tables; /* the reader's */
+    struct source_table *list;
+    struct poll_track **of_table; /* [table_count] */
+    size_t table_count, list_capacity, of_capacity;
+    bool list_owed;    /* tables have to be described again */
+    bool list_changed; /* since tables() was called last */
+    bool lost_owed;    /* begin has to say so */
+    bool owed;         /* a look was begun, and nothing says that it was published */
+    bool looking;      /* this cycle reads */
+    bool tentative;    /* marks of the last look wait for its publish */
+    int64_t looked_position;
+    uint64_t changes;           /* looks that found something changed */
+    int64_t looked_us, last_us; /* wall clock: of this look, and of the one before */
+
+    size_t table;
+    uint32_t step;
+    bool first, begun_sweep;
+    size_t without; /* rows without a stamp, of this step */
+    struct poll_place place;
+    struct poll_batch batch;
+};
+
+/* poll_tracks.c */
+rhei_status poll_tracks_take(struct poll_source *poll, const struct poll_table *tables, size_t count,
+                             struct rhei_error *error);
+uint64_t poll_print(const struct poll_table *table);
+void poll_tracks_free(struct poll_source *poll);
+void poll_marks_publish(struct poll_source *poll, int64_t now_ns);
+void poll_marks_drop(struct poll_source *poll);
+void poll_track_follow(struct poll_track *track); /* under `lock` */
+void poll_set_aside(struct poll_source *poll, struct poll_track *track, const struct rhei_error *why);
+
+/* poll_load.c */
+rhei_status poll_load_begin(struct change_source *source, uint32_t table, uint32_t loaders, struct source_load **load,
+                            struct source_load_info *info, struct rhei_error *error);
+rhei_status poll_load_next(struct source_load *load, uint32_t loader, size_t max_rows,
+                           const struct change_batch **batch, struct rhei_error *error);
+void poll_load_end(struct source_load **load);
+
+#endif

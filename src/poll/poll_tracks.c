@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is remembered of tables: numbers, where looks begin, who is set aside. */
+#include "poll_internal.h"
+
+#include <string.h>
+
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_map.h"
+#include "base/base_memory.h"
+#include "base/base_utf8.h"
+
+#define ASIDE_NS INT64_C(30000000000) /* until a table that was set aside is tried again */
+
+/* ---- Descriptions. ----------------------------------------------------------------------------------------------- */
+
+static uint64_t print_text(const char *text, uint64_t seed)
+{
+    return text == NULL ? seed + 1 : base_hash(text, strlen(text) + 1, seed);
+}
+
+uint64_t poll_print(const struct poll_table *table)
+{
+    const struct source_table *definition = &table->definition;
+    uint64_t print = definition->column_count + ((uint64_t)definition->key_is_integer << 32);
+    for (uint32_t c = 0; c < definition->column_count; c++) {
+        const struct source_column *column = &definition->columns[c];
+        const unsigned char facts[] = {column->affinity, column->not_null, column->is_rowid_alias, column->generated};
+        print = print_text(column->name, print);
+        print = print_text(column->declared_type, print);
+        print = print_text(column->collation, print);
+        print = base_hash(facts, sizeof facts, print);
+    }
+    print = base_hash(definition->key_columns, definition->key_count * sizeof *definition->key_columns, print);
+    print = base_hash(table->stamps, table->stamp_count * sizeof *table->stamps, print);
+    return base_hash(&table->gone, sizeof table->gone, print);
+}
+
+/* ---- Marks. ------------------------------------------------------------------------------------------------------ */
+
+static void marks_reset(struct poll_track *track)
+{
+    for (size_t s = 0; s < POLL_STAMPS_MOST; s++) {
+        poll_value_reset(&track->marks[s].older);
+        poll_value_reset(&track->marks[s].newer);
+        poll_value_reset(&track->marks[s].top);
+        track->marks[s].newer_ns = 0;
+    }
+}
+
+/* Without memory for a text a mark stays where it is, which only makes the next look longer. */
+static void move_mark(struct poll_mark *mark, int64_t now_ns, int64_t overlap_ns)
+{
+    if (mark->newer_ns != 0 && now_ns - mark->newer_ns < overlap_ns)
+        return;
+    if (poll_value_set(&mark->older, &mark->newer.value) && poll_value_set(&mark->newer, &mark->top.value))
+        mark->newer_ns = now_ns;
+}
+
+void poll_marks_publish(struct poll_source *poll, int64_t now_ns)
+{
+    int64_t overlap_ms = poll->config.overlap_ms > 0 ? poll->config.overlap_ms : 5000;
+    for (size_t t = 0; t < poll->track_count; t++) {
+        struct poll_track *track = poll->tracks[t];
+        for (size_t s = 0; s < POLL_STAMPS_MOST && track->looked; s++)
+            move_mark(&track->marks[s], now_ns, overlap_ms * 1000000);
+        if (track->looked)
+            track->fresh = false;
+        if (track->swept) {
+            int64_t least = (poll->config.sweep_ms > 0 ? poll->config.sweep_ms : 1000) * 1000000;
+            int64_t took = (now_ns - track->sweep_began_ns) * 19; /* a twentieth of the time */
+            track->sweep_owed = track->sweep_now = track->sweep_deletes = track->many_without = false;
+            track->sweep_from_ns = now_ns + (took > least ? took : least);
+        }
+        track->looked = track->swept = false;
+    }
+}
+
+void poll_marks_drop(struct poll_source *poll)
+{
+    for (size_t t = 0; t < poll->track_count; t++)
+        poll->tracks[t]->looked = poll->tracks[t]->swept = false;
+}
+
+/* The load's state is what the mirror has. */
+void poll_track_follow(struct poll_track *track)
+{
+    marks_reset(track);
+    for (size_t s = 0; s < POLL_STAMPS_MOST && track->loaded; s++) {
+        struct poll_mark *mark = &track->marks[s];
+        const struct rhei_value *value = &track->load_marks[s].value;
+        if (!poll_value_set(&mark->older, value) || !poll_value_set(&mark->newer, value) ||
+            !poll_value_set(&mark->top, value))
+            mark->older.value = mark->newer.value = mark->top.value = (struct rhei_value){0}; /* from the beginning */
+    }
+    track->loaded = false;
+    track->fresh = track->sweep_owed = true;
+}
+
+/* ---- The list. --------------------------------------------------------------------------------------------------- */
+
+static struct poll_track *find_track(struct poll_source *poll, const char *name)
+{
+    for (size_t t = 0; t < poll->track_count; t++)
+        if (strcmp(poll->tracks[t]->name, name) == 0)
+            return poll->tracks[t];
+    return NULL;
+}
+
+static struct poll_track *add_track(struct poll_source *poll, const char *name)
+{
+    struct poll_track *track = base_alloc_zero(1, sizeof *track);
+    if (track == NULL)
+        return NULL;
+    track->name = base_strdup(name);
+    if (track->name == NULL ||
+        !base_grow((void **)&poll->tracks, &poll->track_capacity, poll->track_count + 1, sizeof(struct poll_track *))) {
+        base_free(track->name);
+        base_free(track);
+        return NULL;
+    }
+    return poll->tracks[poll->track_count++] = track;
+}
+
+/* Under `lock`. */
+static void describe(struct poll_source *poll, struct poll_track *track, const struct poll_table *table)
+{
+    uint64_t print = poll_print(table);
+    track->listed = true;
+    if (track->id != 0 && track->print == print)
+        return;
+    marks_reset(track);
+    track->print = print;
+    track->id = ++poll->next_id;
+    track->loaded = track->followed = track->fresh = false;
+}
+
+static bool is_aside(struct poll_track *track, int64_t now_ns)
+{
+    if (track->aside_until_ns <= now_ns)
+        track->aside_until_ns = 0;
+    return track->aside_until_ns != 0;
+}
+
+rhei_status poll_tracks_take(struct poll_source *poll, const struct poll_table *tables, size_t count,
+                             struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    int64_t now_ns = base_now_ns();
+    if (!base_grow((void **)&poll->list, &poll->list_capacity, count + 1, sizeof *poll->list) ||
+        !base_grow((void **)&poll->of_table, &poll->of_capacity, count + 1, sizeof(struct poll_track *)))
+        return error_no_memory(error);
+    base_mutex_lock(&poll->lock);
+    for (size_t t = 0; t < poll->track_count; t++)
+        poll->tracks[t]->listed = false;
+    for (size_t t = 0; t < count && status == RHEI_OK; t++) {
+        struct poll_track *track = find_track(poll, tables[t].definition.name);
+        track = track == NULL ? add_track(poll, tables[t].definition.name) : track;
+        if (track == NULL) {
+            status = error_no_memory(error);
+            break;
+        }
+        describe(poll, track, &tables[t]);
+        poll->of_table[t] = track;
+        poll->list[t] = tables[t].definition;
+        poll->list[t].id = track->id;
+        if (poll->list[t].unmirrored_reason == NULL && is_aside(track, now_ns))
+            poll->list[t].unmirrored_reason = track->aside;
+    }
+    base_mutex_unlock(&poll->lock);
+    poll->tables = tables;
+    poll->table_count = status == RHEI_OK ? count : 0;
+    return status;
+}
+
+void poll_set_aside(struct poll_source *poll, struct poll_track *track, const struct rhei_error *why)
+{
+    size_t len = base_utf8_cut(why->message, strlen(why->message), sizeof track->aside - 1);
+    base_mutex_lock(&poll->lock);
+    memcpy(track->aside, why->message, len);
+    track->aside[len] = 0;
+    track->aside_until_ns = base_now_ns() + ASIDE_NS;
+    base_mutex_unlock(&poll->lock);
+}
+
+void poll_tracks_free(struct poll_source *poll)
+{
+    for (size_t t = 0; t < poll->track_count; t++) {
+        struct poll_track *track = poll->tracks[t];
+        marks_reset(track);
+        for (size_t s = 0; s < POLL_STAMPS_MOST; s++)
+            poll_value_reset(&track->load_marks[s]);
+        base_free(track->name);
+        base_free(track);
+    }
+    base_free(poll->tracks);
+    base_free(poll->list);
+    base_free(poll->of_table);
+}
