@@ -195,15 +195,55 @@ static void look_closer(const struct apply *apply, size_t row)
         __builtin_prefetch(&bitmap->word[place % MIRROR_VECTOR_ROWS / 64], 1);
 }
 
+/* Rows that are upserted from this one on and whose keys count up by one. */
+static size_t counted_up(const struct apply *apply, size_t row, size_t end)
+{
+    const struct rhei_value *keys = apply->batch->columns[apply->table->definition.key_columns[0]];
+    int64_t most = INT64_MAX - keys[row].as.integer;
+    size_t count = 0;
+    while (row + count < end && !is_delete(apply->batch, row + count) && (uint64_t)most >= count &&
+           keys[row + count].as.integer == keys[row].as.integer + (int64_t)count)
+        count++;
+    return count;
+}
+
+/* New rows whose keys count up, such as all those of a table that is only appended to: without a look at each. */
+static rhei_status append_run(struct apply *apply, size_t *row, size_t end)
+{
+    struct mirror_table *table = apply->table;
+    struct mirror_tail *tail = &table->tail;
+    size_t room = tail->segment->capacity - tail->rows, count = 0;
+    if (!table->index.by_integer || table->index.hashed > 0 || room == 0)
+        return RHEI_OK;
+    count = counted_up(apply, *row, end);
+    int64_t key = apply->batch->columns[table->definition.key_columns[0]][*row].as.integer;
+    rhei_status status =
+        mirror_index_enter_run(table, key, (tail->number << 16 | tail->rows) + 1, count < room ? count : room, &count);
+    BASE_INVARIANT(count <= room && *row + count <= end);
+    for (size_t i = 0; i < count; i++) {
+        apply->mirror->targets[*row + i - apply->base] = tail->rows + (uint32_t)i;
+        apply->mirror->pending_rows[apply->pending.count + i] = (uint32_t)(*row + i);
+    }
+    apply->pending.count += (uint32_t)count;
+    apply->counts.inserted += count;
+    tail->rows += (uint32_t)count;
+    tail->segment->live_rows += (uint32_t)count;
+    table->live += count;
+    *row += count;
+    return status;
+}
+
 /* First pass, from *row on; stops early when the tail is full. */
 static rhei_status resolve(struct apply *apply, size_t *row, size_t end)
 {
     struct mirror_table *table = apply->table;
     const struct change_batch *batch = apply->batch;
-    size_t ahead = *row, closer = *row;
-    size_t warm = end - *row < PREFETCH_ROWS ? end : *row + PREFETCH_ROWS;
     apply->pending.first_id = table->tail.number << 16 | table->tail.rows;
     apply->pending.count = 0;
+    rhei_status entered = append_run(apply, row, end);
+    if (entered != RHEI_OK || *row == end)
+        return entered;
+    size_t ahead = *row, closer = *row, warm = end - *row < PREFETCH_ROWS ? end : *row + PREFETCH_ROWS;
     while (ahead < warm)
         look_ahead(apply, ahead++);
     while (closer < warm && closer < *row + PREFETCH_PLACES)

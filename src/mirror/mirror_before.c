@@ -163,18 +163,23 @@ static void hand_over(struct mirror_before *before, uint8_t how, int64_t began, 
 
 /* ---- Many versions at once. ------------------------------------------------------------------------------------------- */
 
-static void read_column(struct mirror_before *before, uint32_t column)
+/* Rows that lie in one segment are read together, column by column. */
+static void read_some(struct mirror_before *before)
 {
-    struct rhei_value *values = before->old + (size_t)column * before->capacity;
-    before->old_columns[column] = values;
+    uint32_t columns = mirror_table_columns(before->table);
+    for (uint32_t c = 0; c < columns; c++)
+        before->old_columns[c] = before->old + (size_t)c * before->capacity;
     for (size_t k = 0, end; k < before->some; k = end) {
         const struct mirror_segment *segment = before->segments[k];
         for (end = k + 1; end < before->some && before->segments[end] == segment && segment != NULL;)
             end++;
-        if (segment != NULL)
-            mirror_segment_values(segment, column, &before->places[k], end - k, &values[k]);
-        else
-            values[k] = before->columns[column][before->replaced[k]];
+        for (uint32_t c = 0; c < columns; c++) {
+            struct rhei_value *values = before->old + (size_t)c * before->capacity + k;
+            if (segment != NULL)
+                mirror_segment_values(segment, c, &before->places[k], end - k, values);
+            else
+                *values = before->columns[c][before->replaced[k]];
+        }
     }
 }
 
@@ -188,8 +193,7 @@ static void hand_over_some(struct mirror_before *before)
                                          .how = before->how,
                                          .change = before->change,
                                          .replaced = before->replaced};
-    for (uint32_t c = 0; c < versions.column_count && before->some > 0; c++)
-        read_column(before, c);
+    read_some(before);
     for (size_t k = 0; k < before->some; k++) /* rows of the batch, not of the chunk */
         before->replaced[k] += before->replaced[k] < 0 ? 0 : before->first;
     give(table, &versions);
@@ -268,11 +272,13 @@ static bool same_key(const struct mirror_before *before, size_t a, size_t b)
 /* Enters a row; the last one before it with the same key, or -1. */
 static int64_t enter(struct mirror_before *before, size_t row)
 {
+    before->overtaken[row] = false;
+    if (before->ascending)
+        return -1;
     uint64_t hash = mirror_key_hash(before->table, before->columns, row);
     uint32_t *head = &before->heads[hash % MIRROR_BEFORE_HEADS], at = *head;
     before->hashes[row] = hash;
     before->earlier[row] = at;
-    before->overtaken[row] = false;
     *head = (uint32_t)row + 1;
     while (at != 0 && !(before->hashes[at - 1] == hash && same_key(before, at - 1, row)))
         at = before->earlier[at - 1];
@@ -285,7 +291,10 @@ static int64_t enter(struct mirror_before *before, size_t row)
 static const uint32_t *find_cell(const struct mirror_before *before, size_t row)
 {
     static const struct mirror_pending none = {0};
-    struct mirror_probe probe = {.columns = before->columns, .row = row, .hash = before->hashes[row], .pending = &none};
+    struct mirror_probe probe = {.columns = before->columns,
+                                 .row = row,
+                                 .hash = before->ascending ? 0 : before->hashes[row], /* integers have none */
+                                 .pending = &none};
     return mirror_index_find(before->table, &probe);
 }
 
@@ -332,6 +341,19 @@ static void fill_up(struct mirror_before *before, size_t batch_row, size_t row)
     before->op[row] = CHANGE_UPSERT;
 }
 
+/* Keys that come in order, as those of a statement that changes many rows do. */
+static bool keys_ascend(const struct mirror_before *before, size_t count)
+{
+    const struct source_table *definition = &before->table->definition;
+    if (!before->table->index.by_integer)
+        return false;
+    const struct rhei_value *keys = before->columns[definition->key_columns[0]];
+    bool ascend = keys[0].type == RHEI_INTEGER;
+    for (size_t i = 1; i < count && ascend; i++)
+        ascend = keys[i].type == RHEI_INTEGER && keys[i - 1].as.integer < keys[i].as.integer;
+    return ascend;
+}
+
 static void begin_chunk(struct mirror_before *before, size_t first, size_t count)
 {
     const struct change_batch *from = before->from;
@@ -347,7 +369,9 @@ static void begin_chunk(struct mirror_before *before, size_t first, size_t count
     }
     if (before->op != NULL)
         memcpy(before->op, from->op + first, count);
-    memset(before->heads, 0, MIRROR_BEFORE_HEADS * sizeof *before->heads);
+    before->ascending = keys_ascend(before, count);
+    if (!before->ascending)
+        memset(before->heads, 0, MIRROR_BEFORE_HEADS * sizeof *before->heads);
     before->rows = *from;
     before->rows.columns = before->columns;
     before->rows.row_count = count;

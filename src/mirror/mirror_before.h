@@ -26,6 +26,8 @@ struct mirror_before {
     uint32_t *heads, *earlier; /* rows + 1 of the chunk by hash of their key; the one before with the same hash */
     uint64_t *hashes;
     bool *overtaken; /* a later row of the chunk has the same key */
+    bool
+        ascending; /* the keys of the chunk are integers, each greater than the one before: none is twice, and none is entered */
     /* Versions that are handed over together, where the sink takes them so. */
     size_t some;
     int64_t first;          /* row of the batch that is the chunk's row 0 */

@@ -119,6 +119,22 @@ static bool is_run(const uint32_t *targets, size_t count)
     return count > 0 && targets[0] != MIRROR_NO_TARGET && apart == 0;
 }
 
+uint32_t mirror_real_flags(double value)
+{
+    if (!(fabs(value) <= WHOLE_LIMIT))
+        return MIRROR_NOT_WHOLE | (isinf(value) ? MIRROR_INFINITE : 0u);
+    if (value == 0)
+        return signbit(value) ? MIRROR_NEGATIVE_ZERO : 0u;
+    return (double)(int64_t)value != value ? MIRROR_NOT_WHOLE : 0u;
+}
+
+static inline void gather_real(struct gather *gather, double value)
+{
+    gather->flags |= mirror_real_flags(value);
+    if (!isnan(value))
+        gather_number(gather, mirror_real_key(value));
+}
+
 /* Nothing but integers into consecutive slots of one vector; false: something else is among them, and all is to be written anew. */
 static bool write_integer_run(struct gather *gather, const struct rhei_value *values, uint32_t place, size_t count)
 {
@@ -139,9 +155,28 @@ static bool write_integer_run(struct gather *gather, const struct rhei_value *va
     return true;
 }
 
+/* The same of reals. */
+static bool write_real_run(struct gather *gather, const struct rhei_value *values, uint32_t place, size_t count)
+{
+    double *data = (double *)gather->column->data + place;
+    uint32_t other = 0;
+    for (size_t i = 0; i < count; i++)
+        other |= values[i].type ^ (uint32_t)RHEI_REAL;
+    if (other != 0)
+        return false;
+    enter_vector(gather, place);
+    for (size_t i = 0; i < count; i++) {
+        data[i] = values[i].as.real;
+        gather_real(gather, values[i].as.real);
+    }
+    return true;
+}
+
 /* How many of the first rows are written: whole runs within vectors. */
-static size_t write_integer_runs(struct gather *gather, const struct mirror_segment *segment,
-                                 const struct rhei_value *values, const uint32_t *targets, size_t count)
+static size_t write_runs(struct gather *gather, const struct mirror_segment *segment, const struct rhei_value *values,
+                         const uint32_t *targets, size_t count,
+                         bool (*write)(struct gather *gather, const struct rhei_value *values, uint32_t place,
+                                       size_t count))
 {
     size_t done = 0;
     if (atomic_load_explicit(&gather->column->valid, memory_order_relaxed) != NULL || !is_run(targets, count))
@@ -151,7 +186,7 @@ static size_t write_integer_runs(struct gather *gather, const struct mirror_segm
         size_t left = MIRROR_VECTOR_ROWS - place % MIRROR_VECTOR_ROWS;
         size_t most = left < count - done ? left : count - done;
         BASE_INVARIANT(place + most <= segment->capacity);
-        if (!write_integer_run(gather, values + done, place, most))
+        if (!write(gather, values + done, place, most))
             return done;
         done += most;
     }
@@ -163,7 +198,7 @@ static rhei_status write_integers(struct mirror *mirror, struct mirror_segment *
 {
     struct mirror_column *column = gather->column;
     int64_t *data = column->data;
-    for (size_t i = write_integer_runs(gather, segment, values, targets, count); i < count; i++) {
+    for (size_t i = write_runs(gather, segment, values, targets, count, write_integer_run); i < count; i++) {
         uint32_t place = targets[i];
         if (place == MIRROR_NO_TARGET)
             continue;
@@ -183,28 +218,12 @@ static rhei_status write_integers(struct mirror *mirror, struct mirror_segment *
     return RHEI_OK;
 }
 
-uint32_t mirror_real_flags(double value)
-{
-    if (!(fabs(value) <= WHOLE_LIMIT))
-        return MIRROR_NOT_WHOLE | (isinf(value) ? MIRROR_INFINITE : 0u);
-    if (value == 0)
-        return signbit(value) ? MIRROR_NEGATIVE_ZERO : 0u;
-    return (double)(int64_t)value != value ? MIRROR_NOT_WHOLE : 0u;
-}
-
-static inline void gather_real(struct gather *gather, double value)
-{
-    gather->flags |= mirror_real_flags(value);
-    if (!isnan(value))
-        gather_number(gather, mirror_real_key(value));
-}
-
 static rhei_status write_reals(struct mirror *mirror, struct mirror_segment *segment, struct gather *gather,
                                const struct rhei_value *values, const uint32_t *targets, size_t count)
 {
     struct mirror_column *column = gather->column;
     double *data = column->data;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = write_runs(gather, segment, values, targets, count, write_real_run); i < count; i++) {
         uint32_t place = targets[i];
         if (place == MIRROR_NO_TARGET)
             continue;
@@ -326,13 +345,45 @@ static inline rhei_status put_string(struct mirror *mirror, struct mirror_segmen
     return mirror_heap_copy(mirror, segment, bytes, length, &slot->as.pointer.bytes);
 }
 
+/* Short strings into consecutive slots, up to something else; how many of them. */
+static size_t write_short_run(struct gather *gather, const struct rhei_value *values, uint32_t place, size_t count)
+{
+    struct mirror_string *slot = (struct mirror_string *)gather->column->data + place;
+    const char *before = NULL; /* often the same constant */
+    uint32_t before_length = 0, second = 0;
+    uint64_t first = 0;
+    size_t done = 0;
+    for (; done < count; done++, slot++) {
+        const struct rhei_value *value = &values[done];
+        const char *bytes = value->as.bytes;
+        if (value->type < RHEI_TEXT || value->length > sizeof slot->as.inlined.bytes)
+            break;
+        if (bytes != before || value->length != before_length) {
+            load_short(bytes, value->length, &first, &second);
+            if (value->type == RHEI_TEXT)
+                gather->flags |= short_flags(bytes, value->length, first, second, gather->flags);
+        }
+        before = bytes;
+        before_length = value->length;
+        slot->as.inlined.length = value->length;
+        memcpy(slot->as.inlined.bytes, &first, sizeof first);
+        memcpy(slot->as.inlined.bytes + sizeof first, &second, sizeof second);
+    }
+    return done;
+}
+
 static rhei_status write_strings(struct mirror *mirror, struct mirror_segment *segment, struct gather *gather,
                                  const struct rhei_value *values, const uint32_t *targets, size_t count)
 {
     struct mirror_column *column = gather->column;
     struct mirror_string *data = column->data;
     rhei_status status = RHEI_OK;
-    for (size_t i = 0; i < count && status == RHEI_OK; i++) {
+    size_t i = 0;
+    if (atomic_load_explicit(&column->valid, memory_order_relaxed) == NULL && is_run(targets, count)) {
+        BASE_INVARIANT(targets[0] + count <= segment->capacity);
+        i = write_short_run(gather, values, targets[0], count);
+    }
+    for (; i < count && status == RHEI_OK; i++) {
         uint32_t place = targets[i];
         if (place == MIRROR_NO_TARGET)
             continue;

@@ -99,6 +99,35 @@ rhei_status mirror_index_enter(struct mirror_table *table, const struct mirror_p
     return *cell != NULL ? RHEI_OK : enter_page(table, page, key, probe, cell);
 }
 
+rhei_status mirror_index_enter_run(struct mirror_table *table, int64_t key, uint32_t first, size_t count,
+                                   size_t *entered)
+{
+    struct mirror_radix *radix = &table->index.radix;
+    rhei_status status = RHEI_OK;
+    BASE_INVARIANT(table->index.by_integer && (count == 0 || key <= INT64_MAX - (int64_t)(count - 1)));
+    *entered = 0;
+    for (bool more = table->index.hashed == 0 && count > 0; more;) {
+        int64_t at = key + (int64_t)*entered, number = at >> MIRROR_PAGE_BITS;
+        size_t slot = (size_t)(at & (MIRROR_PAGE_KEYS - 1)), done = slot;
+        size_t end = count - *entered < MIRROR_PAGE_KEYS - slot ? slot + count - *entered : MIRROR_PAGE_KEYS;
+        struct mirror_page *page = page_of(radix, at);
+        if (page == NULL)
+            status = mirror_radix_page_add(&table->mirror->memory, radix, radix->keys, number, &page);
+        if (page == NULL) /* no memory, or too sparse */
+            break;
+        radix->last = page;
+        radix->last_number = number;
+        for (; done < end && page->cell[done] == 0; done++)
+            page->cell[done] = first + (uint32_t)(*entered + done - slot);
+        page->used += (uint32_t)(done - slot);
+        radix->keys += done - slot;
+        *entered += done - slot;
+        BASE_INVARIANT(page->used <= MIRROR_PAGE_KEYS);
+        more = done == end && *entered < count;
+    }
+    return status;
+}
+
 void mirror_index_remove(struct mirror_table *table, const struct mirror_probe *probe, uint32_t *cell)
 {
     struct mirror_index *index = &table->index;

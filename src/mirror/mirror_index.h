@@ -86,6 +86,12 @@ rhei_status mirror_index_complete(struct mirror_table *table);
 uint32_t *mirror_index_find(struct mirror_table *table, const struct mirror_probe *probe);
 /* The cell of a key; 0 in it: it is new, and the caller must put a row in. */
 rhei_status mirror_index_enter(struct mirror_table *table, const struct mirror_probe *probe, uint32_t **cell);
+/*
+ * Enters the integer keys from `key` on, `count` of them, all new, for cells that count up from `first`. *entered: as many as came before
+ * one that is there, or that has to be entered by itself. Failing, those are in the index.
+ */
+rhei_status mirror_index_enter_run(struct mirror_table *table, int64_t key, uint32_t first, size_t count,
+                                   size_t *entered);
 /* Takes a key out whose cell was found just now. */
 void mirror_index_remove(struct mirror_table *table, const struct mirror_probe *probe, uint32_t *cell);
 /* The cell that this key probably has, without comparing keys; 0: none. For prefetching. */

@@ -419,7 +419,9 @@ void mirror_segment_values(const struct mirror_segment *segment, uint32_t number
                  atomic_load_explicit(&column->valid, memory_order_acquire) == NULL;
     const int64_t *numbers = column->data;
     const struct mirror_string *strings = column->data;
-    if (!plain) {
+    if (layout == MIRROR_LAYOUT_EMPTY && !is_untouched(column)) {
+        memset(out, 0, count * sizeof *out);
+    } else if (!plain) {
         for (size_t i = 0; i < count; i++)
             mirror_segment_value(segment, number, places[i], &out[i]);
     } else if (layout == MIRROR_LAYOUT_TEXT || layout == MIRROR_LAYOUT_BLOB) {

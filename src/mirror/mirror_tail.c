@@ -159,17 +159,28 @@ void mirror_tail_drop(struct mirror_tail *tail, uint32_t columns)
     tail->rows = 0;
 }
 
+/* All of one class, as they are as a rule? */
+static bool are_alike(const struct rhei_value *values, size_t count)
+{
+    uint32_t other = 0;
+    for (size_t i = 0; i < count; i++)
+        other |= (uint32_t)(values[i].type ^ values[0].type);
+    return other == 0;
+}
+
 void mirror_tail_classify(struct mirror_tail *tail, const struct change_batch *batch, size_t first, size_t end)
 {
+    bool all = true;
+    for (size_t i = first; batch->op != NULL && i < end; i++)
+        all &= batch->op[i] == CHANGE_UPSERT;
     for (uint32_t c = 0; c < batch->column_count; c++) {
         const struct rhei_value *values = batch->columns[c];
         uint32_t classes = 0;
-        if (batch->op == NULL)
-            for (size_t i = first; i < end; i++)
-                classes |= 1u << (values[i].type & 31);
+        if (all && first < end && are_alike(values + first, end - first))
+            classes = 1u << (values[first].type & 31);
         else
             for (size_t i = first; i < end; i++)
-                classes |= batch->op[i] == CHANGE_UPSERT ? 1u << (values[i].type & 31) : 0u;
+                classes |= all || batch->op[i] == CHANGE_UPSERT ? 1u << (values[i].type & 31) : 0u;
         tail->classes[c] = classes;
     }
 }

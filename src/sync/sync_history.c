@@ -65,8 +65,11 @@ static struct rhei_value operation_of(const struct rhei_value *stored)
                                                  : history_operation(HISTORY_UPDATED);
 }
 
-/* Which versions the changes leave as they are (2.): a column at a time, over those that no column told apart so far. */
-static void find_same(struct sync_history *history, const struct mirror_ended_some *versions)
+/*
+ * Which versions the changes leave as they are (2.): a column at a time, over those that no column told apart so far, first the one
+ * that told most before. How many there are.
+ */
+static size_t find_same(struct sync_history *history, const struct mirror_ended_some *versions)
 {
     uint32_t *left = history->version;
     size_t count = 0;
@@ -75,17 +78,22 @@ static void find_same(struct sync_history *history, const struct mirror_ended_so
         left[count] = (uint32_t)k;
         count += versions->how[k] == CHANGE_UPSERT;
     }
-    for (uint32_t c = 0; c < history->visible && count > 0; c++) {
+    uint32_t first = history->telling < history->visible ? history->telling : 0;
+    for (uint32_t n = 0; n < history->visible && count > 0; n++) {
+        uint32_t c = n == 0 ? first : n - (n <= first); /* `first`, then the others in order */
         const struct rhei_value *old = versions->columns[c], *new = history->batch->columns[c];
         size_t still = 0;
         for (size_t l = 0; l < count; l++) {
             left[still] = left[l];
             still += history_same_value(&old[left[l]], &new[versions->change[left[l]]]);
         }
+        if (still == 0)
+            history->telling = c;
         count = still;
     }
     for (size_t l = 0; l < count; l++)
         history->same[left[l]] = true;
+    return count;
 }
 
 static void close_row(struct sync_history *history, size_t at, uint32_t version, struct rhei_value since,
@@ -153,6 +161,37 @@ static void take_values(struct sync_history *history, const struct mirror_ended_
     }
 }
 
+/* Updates of rows that there were before the call, one behind the other in the batch. */
+static bool are_plain_updates(const struct mirror_ended_some *versions)
+{
+    uint32_t apart = 0;
+    for (size_t k = 0; k < versions->count; k++)
+        apart |= (uint32_t)(versions->how[k] ^ CHANGE_UPSERT) | (uint32_t)(versions->replaced[k] >= 0) |
+                 (versions->change[k] ^ (versions->change[0] + (uint32_t)k));
+    return apart == 0;
+}
+
+/* All of them end, each once: their columns are those that there are, and what they become is in the batch. */
+static size_t end_updated(struct sync_history *history, const struct mirror_ended_some *versions)
+{
+    struct rhei_value *cells = history->cells + versions->change[0], **own = history->rows + history->visible;
+    size_t room = history->room;
+    BASE_INVARIANT(versions->change[0] + versions->count <= history->batch->row_count);
+    for (uint32_t c = 0; c < history->visible + HISTORY_COLUMNS; c++)
+        history->ending[c] = versions->columns[c];
+    history->ending[history->visible + UNTIL] = cells + SINCE * room;
+    history->ending[history->visible + ENDED_AT] = cells + SEQUENCE * room;
+    history->ending[history->visible + HISTORY_COLUMNS] = own[HISTORY_COLUMNS];
+    struct rhei_value updated = history_operation(HISTORY_UPDATED);
+    for (size_t k = 0; k < versions->count; k++) {
+        BASE_INVARIANT(versions->columns[history->visible + SINCE][k].as.integer <= cells[SINCE * room + k].as.integer);
+        cells[OPERATION * room + k] = updated;
+        own[HISTORY_COLUMNS][k] = integer(history->next_row + (int64_t)k);
+    }
+    history->next_row += (int64_t)versions->count;
+    return versions->count;
+}
+
 static rhei_status versions_ended(void *context, const struct mirror_ended_some *versions)
 {
     struct sync_history *history = context;
@@ -160,9 +199,13 @@ static rhei_status versions_ended(void *context, const struct mirror_ended_some 
     history->status = rows_room(history, 2 * versions->count);
     if (history->status != RHEI_OK)
         return error_no_memory(history->error);
-    find_same(history, versions);
-    size_t rows = close_versions(history, versions);
-    take_values(history, versions, rows);
+    size_t rows = 0, same = find_same(history, versions);
+    if (same == 0 && are_plain_updates(versions)) {
+        rows = end_updated(history, versions);
+    } else {
+        rows = close_versions(history, versions);
+        take_values(history, versions, rows);
+    }
     struct change_batch batch = {.table = history->ended.id,
                                  .column_count = history->ended.column_count,
                                  .row_count = rows,

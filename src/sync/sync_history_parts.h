@@ -39,6 +39,7 @@ struct sync_history {
     const struct rhei_value **ending; /* [columns of the ended table]: those, or the versions' own */
     uint32_t *version;                /* [row_room] which of the versions the row is of */
     bool *same;                       /* [row_room] the version goes on */
+    uint32_t telling;                 /* the column that told the last of them from their changes */
     size_t row_room;
     struct sync *sync;
     struct rhei_error *error; /* of the call */

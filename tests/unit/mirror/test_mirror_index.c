@@ -68,6 +68,38 @@ static void test_dense_keys_far_from_zero(void **state)
     assert_int_equal(index_of(f)->hashed, 0);
 }
 
+/* Rows whose keys count up enter together: up to one that is there, is deleted, or doesn't fit, and across pages and calls. */
+static void test_keys_that_count_up(void **state)
+{
+    struct fixture *f = *state;
+    change(f, CHANGE_UPSERT, 4097); /* in the middle of the next run */
+    flush(f);
+    for (int64_t key = 4000; key < 13000; key++) {
+        change(f, CHANGE_UPSERT, key);
+        if (key % 1000 == 0)
+            change(f, CHANGE_DELETE, key - 1);
+    }
+    check(f);
+    for (int64_t key = INT64_MAX - 5000; key < INT64_MAX; key++)
+        change(f, CHANGE_UPSERT, key);
+    change(f, CHANGE_UPSERT, INT64_MAX);
+    change(f, CHANGE_UPSERT, INT64_MIN);
+    for (int64_t key = -3000; key < 3000; key++)
+        change(f, CHANGE_UPSERT, key);
+    check(f);
+    assert_int_equal(index_of(f)->hashed, 0);
+    for (int round = 0; round < 200; round++) {
+        int64_t key = (int64_t)model_below(&f->random, 30000), end = key + 200;
+        for (; key < end; key++)
+            change(f, CHANGE_UPSERT, key);
+        if (round % 3 == 0)
+            flush(f);
+        if (round % 5 == 0)
+            change(f, CHANGE_DELETE, key - 100);
+    }
+    check(f);
+}
+
 static void test_sparse_keys_go_to_the_hash(void **state)
 {
     struct fixture *f = *state;
@@ -153,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_dense_keys_cost_four_bytes, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_dense_keys_far_from_zero, setup, fixture_end),
+        cmocka_unit_test_setup_teardown(test_keys_that_count_up, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_sparse_keys_go_to_the_hash, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_random_order_fills_both_halves, setup, fixture_end),
         cmocka_unit_test_setup_teardown(test_pages_of_deleted_keys_are_given_back, setup, fixture_end),

@@ -107,6 +107,22 @@ static void test_a5_texts_of_every_length(void **state)
             assert_int_equal(strings[i].as.inlined.bytes[b], 0);
 }
 
+/* A constant is one pointer for many rows, and texts that share their beginning are one of several lengths. */
+static void test_a5_short_texts_of_one_pointer(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t i = 0; i < ROWS; i++) {
+        bool empty = i % 7 == 6;
+        f->values[i] = (struct rhei_value){.as.bytes = empty ? NULL : "abcdefghijkl", .type = RHEI_TEXT};
+        f->values[i].length = empty ? 0 : 12 - i / 3 % 12;
+    }
+    f->values[ROWS - 4] = (struct rhei_value){.as.bytes = "\xff", .length = 1, .type = RHEI_TEXT};
+    f->values[ROWS - 3] = (struct rhei_value){.as.bytes = "longer than its slot", .length = 20, .type = RHEI_TEXT};
+    f->values[ROWS - 2] = (struct rhei_value){.type = RHEI_NULL};
+    struct mirror_column_seen seen = write(f, MIRROR_LAYOUT_TEXT, ROWS);
+    assert_int_equal(seen.flags, MIRROR_HAS_TEXT | MIRROR_HAS_NULL | MIRROR_NON_ASCII | MIRROR_INVALID_UTF8);
+}
+
 static uint32_t text_flags(struct fixture *f, const char *bytes, uint32_t length)
 {
     struct mirror_column_seen seen;
@@ -216,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a5_integers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a5_reals_and_their_flags, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a5_texts_of_every_length, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a5_short_texts_of_one_pointer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_flags, setup, teardown),
         cmocka_unit_test_setup_teardown(test_q6_mixed_column_keeps_every_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_layout, setup, teardown),
