@@ -23,7 +23,9 @@ struct change_cycle {
     int64_t position;    /* last change the pinned state shows; equals `after` when there is nothing new */
     bool schema_changed; /* tables came, went or changed since the last cycle: call tables() inside this cycle */
     bool lost;           /* changes after `after` are gone (pruned, or the file was replaced): rebuild everything */
-    bool suspect;  /* tables may have changed though no change says so: call next also where position is `after` */
+    bool suspect; /* tables may have changed though no change says so: call next also where position is `after` */
+    bool
+        behind; /* not all that the source had when begin was called is in the state: it is shown, and is no answer to who waits for that */
     bool doubtful; /* commits were missed, and what they did isn't known: compare the tables, in the background */
 };
 

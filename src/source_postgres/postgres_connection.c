@@ -399,13 +399,15 @@ void postgres_clear(struct postgres_connection *connection, PGresult **result)
 static rhei_status drain(struct postgres_connection *connection, const char *what, int64_t deadline_ns,
                          struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
+    rhei_status status = RHEI_OK, failed = RHEI_OK;
     PGresult *more = NULL;
     do {
+        if (more != NULL && connection->api->resultStatus(more) == PGRES_FATAL_ERROR && failed == RHEI_OK)
+            failed = postgres_fail(connection, what, more, error);
         postgres_clear(connection, &more);
         status = wait_result(connection, what, deadline_ns, error);
     } while (status == RHEI_OK && (more = connection->api->getResult(connection->conn)) != NULL);
-    return status;
+    return status != RHEI_OK ? status : failed;
 }
 
 rhei_status postgres_query(struct postgres_connection *connection, const char *what, const char *sql, int count,
@@ -431,8 +433,8 @@ rhei_status postgres_query(struct postgres_connection *connection, const char *w
     }
     if (kind != PGRES_TUPLES_OK && kind != PGRES_COMMAND_OK)
         status = postgres_fail(connection, what, got, error);
-    if (got != NULL && drain(connection, what, deadline_ns, error) != RHEI_OK && status == RHEI_OK)
-        status = RHEI_IO;
+    rhei_status drained = got == NULL ? RHEI_OK : drain(connection, what, deadline_ns, error);
+    status = status == RHEI_OK ? drained : status;
     if (status != RHEI_OK)
         postgres_clear(connection, &got);
     *result = got;

@@ -18,4 +18,50 @@ struct postgres_target {
     const char *sslmode, *sslrootcert, *sslcert, *sslkey;
 };
 
+struct source_postgres_config {
+    struct postgres_target target;
+    const char *const
+        *tables; /* "orders", "sales.orders", "sales.Order Items"; none: every table that the role may read */
+    size_t table_count;
+    /*
+     * Made where it isn't there and the role may: of the tables named, or of all. NULL: "rhei".
+     */
+    const char *publication;
+    /*
+     * Made where it isn't there. NULL: one that goes with the connection, so that nothing is left behind; where a connection breaks, every table is
+     * loaded again.
+     */
+    const char *slot;
+    /* Positions are kept somewhere: nothing is confirmed to the server before prune() names it. Needs a slot of that name. */
+    bool durable;
+    int64_t connect_timeout_ms; /* 0: 10 s */
+    int64_t fresh_timeout_ms;   /* how long begin() waits to have what the server had when it was called; 0: 5 s */
+    int64_t look_ms;            /* between two looks at the catalogue; 0: 1 s */
+    size_t
+        memory; /* bytes of changes in memory, above which the server waits or large transactions go to a file; 0: 256 MiB */
+    const char *spill_folder;   /* NULL: /tmp */
+    const struct base_log *log; /* borrowed; may be NULL */
+    /* Changes are there, or the connection's state changed. From a thread of the source, with no lock held. May be NULL. */
+    void (*wake)(void *context);
+    void *wake_context;
+};
+
+/*
+ * Opens a source that follows the database by logical decoding. Nothing is asked of the server yet: a server that is away fails the first cycle, and
+ * is tried again. The strings of the config are borrowed until it is closed. RHEI_CONFIG: what can't be right.
+ */
+rhei_status source_postgres_open(const struct source_postgres_config *config, struct change_source **source,
+                                 struct rhei_error *error);
+
+/* For people. Any thread. */
+struct source_postgres_state {
+    bool connected;
+    int server_version;    /* 150018; 0: not known yet */
+    int64_t position;      /* everything up to here has arrived */
+    int64_t queued_bytes;  /* of changes in memory */
+    uint64_t queued;       /* transactions that aren't forgotten */
+    struct rhei_error why; /* why it isn't connected */
+};
+void source_postgres_state(struct change_source *source, struct source_postgres_state *state);
+
 #endif

@@ -363,6 +363,8 @@ rhei_status sync_cycle_run(struct sync *sync, const struct sync_limit *limit, st
     if (status == RHEI_OK)
         status = publish(sync, cycle.position, error);
     source->ops->end(source);
+    if (status == RHEI_OK && cycle.behind)
+        status = error_set(error, RHEI_BUSY, "the source has more changes than arrived by now");
     if (status != RHEI_OK)
         return status;
 

@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source_postgres/postgres_catalog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_checksum.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+
+#define SYSTEM_SCHEMAS "('pg_catalog', 'information_schema')"
+
+/* What names a table: its schema and name, without its schema if that is public, in other letters if nothing else is meant. */
+static const char TABLES[] =
+    "SELECT w.n, c.oid, s.nspname, c.relname, c.relkind, c.relreplident, c.relpersistence, c.reltuples::bigint,"
+    " pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.row_security_active(c.oid), k.columns, w.x, "
+    "c.relfilenode"
+    " FROM (SELECT u.x, u.n, (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = "
+    "c.relnamespace"
+    " WHERE c.relkind IN ('r','p','v','m','f') AND s.nspname NOT IN " SYSTEM_SCHEMAS
+    " AND (s.nspname || '.' || c.relname IN (u.x, pg_catalog.replace(u.x, '\"', ''), pg_catalog.lower(u.x))"
+    " OR s.nspname = 'public' AND c.relname IN (u.x, pg_catalog.replace(u.x, '\"', ''), pg_catalog.lower(u.x)))"
+    " ORDER BY (s.nspname || '.' || c.relname = u.x) DESC, (c.relname = u.x) DESC LIMIT 1) AS oid"
+    " FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY u(x, n)"
+    " UNION ALL SELECT NULL, 0, c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = "
+    "c.relnamespace"
+    " WHERE $1::text[] = '{}' AND c.relkind IN ('r','p') AND NOT c.relispartition AND c.relpersistence <> 't'"
+    " AND s.nspname NOT IN " SYSTEM_SCHEMAS " AND s.nspname !~ '^pg_') w"
+    " LEFT JOIN pg_catalog.pg_class c ON c.oid = w.oid LEFT JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace"
+    " LEFT JOIN LATERAL (SELECT (SELECT pg_catalog.string_agg(u.k::text, ' ' ORDER BY u.o)"
+    " FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY u(k, o) WHERE u.o <= i.indnkeyatts) AS columns"
+    " FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indpred IS NULL"
+    " AND i.indexprs IS NULL AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a"
+    " WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull)"
+    " AND ($2 = '' OR CASE c.relreplident WHEN 'i' THEN i.indisreplident WHEN 'f' THEN true WHEN 'n' THEN false ELSE "
+    "i.indisprimary END)"
+    " ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) k ON true ORDER BY w.n, s.nspname, c.relname";
+
+static const char COLUMNS[] =
+    "WITH RECURSIVE t AS (SELECT a.attrelid, a.attnum, a.attname, a.attnotnull, a.atttypid, a.atttypmod, a.atttypid AS "
+    "type,"
+    " a.atttypmod AS modifier FROM pg_catalog.pg_attribute a WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0"
+    " AND NOT a.attisdropped AND ($2 = '' OR a.attgenerated = '')"
+    " UNION ALL SELECT t.attrelid, t.attnum, t.attname, t.attnotnull OR y.typnotnull, t.atttypid, t.atttypmod, "
+    "y.typbasetype,"
+    " CASE WHEN y.typtypmod >= 0 THEN y.typtypmod ELSE t.modifier END"
+    " FROM t JOIN pg_catalog.pg_type y ON y.oid = t.type WHERE y.typtype = 'd')"
+    " SELECT t.attrelid, t.attnum, t.attname, t.attnotnull, t.atttypid, t.atttypmod, t.type, t.modifier, y.typtype,"
+    " pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(p.proname),"
+    " pg_catalog.format_type(t.atttypid, t.atttypmod), pg_catalog.has_column_privilege(t.attrelid, t.attnum, 'SELECT')"
+    " FROM t JOIN pg_catalog.pg_type y ON y.oid = t.type AND y.typtype <> 'd' JOIN pg_catalog.pg_proc p ON p.oid = "
+    "y.typoutput"
+    " JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace ORDER BY t.attrelid, t.attnum";
+
+static const char LEAVES[] =
+    "SELECT r.oid, c.oid, s.nspname, c.relname, c.relkind, c.relfilenode FROM pg_catalog.unnest($1::oid[]) r(oid)"
+    " CROSS JOIN LATERAL pg_catalog.pg_partition_tree(r.oid) l JOIN pg_catalog.pg_class c ON c.oid = l.relid"
+    " JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE l.isleaf ORDER BY r.oid, c.oid";
+
+static const char PUBLICATION[] =
+    "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, oid FROM pg_catalog.pg_publication"
+    " WHERE pubname = $1";
+
+/* Each published table, whether only some of its rows are, and its columns where only some of them are. */
+static const char PUBLISHED[] =
+    "SELECT c.oid, %s, (SELECT r.oid FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = "
+    "r.prpubid"
+    " WHERE r.prrelid = c.oid AND p.pubname = t.pubname) FROM pg_catalog.pg_publication_tables t JOIN "
+    "pg_catalog.pg_namespace s ON s.nspname = t.schemaname"
+    " JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = t.tablename WHERE t.pubname = $1 ORDER BY "
+    "c.oid";
+static const char PUBLISHED_15[] =
+    "t.rowfilter IS NOT NULL, EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
+    " AND NOT a.attisdropped AND a.attgenerated = '' AND a.attname <> ALL (t.attnames))";
+
+struct reading {
+    struct postgres_connection *connection;
+    const struct postgres_wanted *wanted;
+    struct postgres_catalog *catalog;
+    int64_t deadline_ns;
+    struct rhei_error *error;
+};
+
+static const char *keep(struct reading *reading, const char *text)
+{
+    return base_arena_text(&reading->catalog->arena, text);
+}
+
+static const char *say(struct reading *reading, const char *format, const char *word)
+{
+    char text[400];
+    snprintf(text, sizeof text, format, word);
+    return keep(reading, text);
+}
+
+void postgres_put_name(struct base_buffer *sql, const char *schema, const char *name)
+{
+    base_buffer_identifier(sql, schema);
+    base_buffer_char(sql, '.');
+    base_buffer_identifier(sql, name);
+}
+
+void postgres_put_element(struct base_buffer *list, const char *text)
+{
+    base_buffer_char(list, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            base_buffer_char(list, '\\');
+        base_buffer_char(list, *text);
+    }
+    base_buffer_char(list, '"');
+}
+
+void postgres_put_columns(struct base_buffer *sql, const struct postgres_table *table)
+{
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct postgres_column *column = &table->columns[i];
+        bool printed = column->form == POSTGRES_PRINTED;
+        base_buffer_text(sql, i == 0 ? "" : ",");
+        if (printed)
+            base_buffer_format(sql, "pg_catalog.textin(%s(", column->output);
+        base_buffer_identifier(sql, column->name);
+        base_buffer_text(sql, printed ? "))" : "");
+    }
+}
+
+static rhei_status ask(struct reading *reading, const char *sql, const char *first, const char *second,
+                       PGresult **result)
+{
+    const char *const parameters[] = {first, second};
+    return postgres_query(reading->connection, "reading the catalogue", sql, second == NULL ? 1 : 2, parameters,
+                          reading->deadline_ns, result, reading->error);
+}
+
+static const char *cell(const struct reading *reading, const PGresult *result, int row, int column)
+{
+    return reading->connection->api->getvalue(result, row, column);
+}
+
+static bool is_true(const struct reading *reading, const PGresult *result, int row, int column)
+{
+    return cell(reading, result, row, column)[0] == 't';
+}
+
+static uint32_t number(const struct reading *reading, const PGresult *result, int row, int column)
+{
+    return (uint32_t)strtoul(cell(reading, result, row, column), NULL, 10);
+}
+
+static struct postgres_table *find_table(const struct postgres_catalog *catalog, uint32_t oid)
+{
+    for (size_t i = 0; i < catalog->count; i++)
+        if (catalog->tables[i].oid == oid && oid != 0)
+            return &catalog->tables[i];
+    return NULL;
+}
+
+struct postgres_table *postgres_catalog_leaf(const struct postgres_catalog *catalog, uint32_t leaf)
+{
+    for (size_t i = 0; i < catalog->count; i++)
+        for (uint32_t l = 0; l < catalog->tables[i].leaf_count && catalog->tables[i].reason == NULL; l++)
+            if (catalog->tables[i].leaves[l].oid == leaf)
+                return &catalog->tables[i];
+    return NULL;
+}
+
+/* ---- Tables. ----------------------------------------------------------------------------------------------------- */
+
+static const char *why_not(struct reading *reading, const PGresult *result, int row)
+{
+    bool logical = reading->wanted->logical;
+    char kind = cell(reading, result, row, 4)[0];
+    if (kind == 'v' && logical)
+        return "it is a view: name the tables under it";
+    if (kind == 'f' && logical)
+        return "it is a foreign table, of which no changes are told";
+    if (kind == 'm' && logical)
+        return "it is a materialized view, of which no changes are told";
+    if (cell(reading, result, row, 6)[0] == 'u' && logical)
+        return "it is UNLOGGED, and of such tables no changes are told";
+    if (!is_true(reading, result, row, 8))
+        return "the role may not read it: GRANT SELECT";
+    if (is_true(reading, result, row, 9))
+        return "row level security hides rows from the role: it needs BYPASSRLS, or a policy-free owner";
+    if (reading->connection->api->getisnull(result, row, 10))
+        return logical
+                   ? "it has no primary key, nor a REPLICA IDENTITY by an index: changed rows couldn't be told apart"
+                   : "it has no primary key, nor a unique index of NOT NULL columns";
+    return NULL;
+}
+
+/* "1 3" of attnums, until the columns are known. */
+static void take_table(struct reading *reading, const PGresult *result, int row, struct postgres_table *table)
+{
+    const char *schema = cell(reading, result, row, 2), *name = cell(reading, result, row, 3);
+    if (reading->connection->api->getisnull(result, row, 1)) {
+        table->shown = keep(reading, cell(reading, result, row, 11));
+        table->reason = "the database has no table of that name";
+        return;
+    }
+    table->oid = number(reading, result, row, 1);
+    table->file = number(reading, result, row, 12);
+    table->schema = keep(reading, schema);
+    table->name = keep(reading, name);
+    char shown[200];
+    snprintf(shown, sizeof shown, "%s.%s", schema, name);
+    table->shown = strcmp(schema, "public") == 0 ? table->name : keep(reading, shown);
+    table->kind = cell(reading, result, row, 4)[0];
+    table->estimated_rows = strtoll(cell(reading, result, row, 7), NULL, 10);
+    table->reason = why_not(reading, result, row);
+}
+
+static rhei_status read_tables(struct reading *reading, PGresult **result)
+{
+    struct base_buffer names = {0};
+    base_buffer_char(&names, '{');
+    for (size_t i = 0; i < reading->wanted->count; i++) {
+        base_buffer_text(&names, i == 0 ? "" : ",");
+        postgres_put_element(&names, reading->wanted->tables[i]);
+    }
+    base_buffer_char(&names, '}');
+    rhei_status status = names.failed
+                             ? error_no_memory(reading->error)
+                             : ask(reading, TABLES, names.data, reading->wanted->logical ? "logical" : "", result);
+    base_buffer_reset(&names);
+    if (status != RHEI_OK)
+        return status;
+    struct postgres_catalog *catalog = reading->catalog;
+    int rows = reading->connection->api->ntuples(*result);
+    catalog->tables = base_arena_zero(&catalog->arena, (size_t)rows + 1, sizeof *catalog->tables);
+    if (catalog->tables == NULL)
+        return error_no_memory(reading->error);
+    for (int row = 0; row < rows; row++) {
+        uint32_t oid = number(reading, *result, row, 1);
+        if (find_table(catalog, oid) == NULL) /* named twice */
+            take_table(reading, *result, row, &catalog->tables[catalog->count++]);
+    }
+    return RHEI_OK;
+}
+
+/* "{1,2}" of those that have an oid. */
+static char *oid_list(const struct postgres_catalog *catalog, char kind)
+{
+    struct base_buffer list = {0};
+    base_buffer_char(&list, '{');
+    for (size_t i = 0; i < catalog->count; i++)
+        if (catalog->tables[i].oid != 0 && (kind == 0 || catalog->tables[i].kind == kind))
+            base_buffer_format(&list, "%s%u", list.len > 1 ? "," : "", catalog->tables[i].oid);
+    base_buffer_char(&list, '}');
+    return base_buffer_take(&list);
+}
+
+/* ---- Columns and keys. ------------------------------------------------------------------------------------------- */
+
+static void take_column(struct reading *reading, const PGresult *result, int row, struct postgres_table *table)
+{
+    struct postgres_column *column = &table->columns[table->column_count];
+    struct source_column *source = &table->source_columns[table->column_count++];
+    column->name = keep(reading, cell(reading, result, row, 2));
+    column->not_null = is_true(reading, result, row, 3);
+    column->type = number(reading, result, row, 4);
+    column->modifier = (int32_t)strtol(cell(reading, result, row, 5), NULL, 10);
+    column->form = postgres_form_of(number(reading, result, row, 6), cell(reading, result, row, 8)[0],
+                                    (int32_t)strtol(cell(reading, result, row, 7), NULL, 10));
+    column->output = keep(reading, cell(reading, result, row, 9));
+    column->shown_type = keep(reading, cell(reading, result, row, 10));
+    if (column->form == 0 && table->reason == NULL)
+        table->reason = say(reading, "its column %s has a type whose values can't be kept", column->name);
+    if (!is_true(reading, result, row, 11) && table->reason == NULL)
+        table->reason = say(reading, "the role may not read its column %s: GRANT SELECT", column->name);
+    *source = (struct source_column){.name = column->name,
+                                     .declared_type = postgres_form_declared(column->form),
+                                     .collation = "BINARY",
+                                     .affinity = postgres_form_affinity(column->form),
+                                     .not_null = column->not_null};
+}
+
+static rhei_status take_key(struct reading *reading, const char *attnums, const uint32_t *attnum_of,
+                            struct postgres_table *table)
+{
+    table->key = base_arena_zero(&reading->catalog->arena, table->column_count + 1, sizeof *table->key);
+    if (table->key == NULL)
+        return error_no_memory(reading->error);
+    for (const char *at = attnums; *at != '\0' && table->key_count <= table->column_count;) {
+        char *end;
+        uint32_t attnum = (uint32_t)strtoul(at, &end, 10), column = 0;
+        while (column < table->column_count && attnum_of[column] != attnum)
+            column++;
+        if (column == table->column_count) {
+            table->reason = "its key has a column that isn't followed";
+            return RHEI_OK;
+        }
+        table->key[table->key_count++] = column;
+        at = *end == ' ' ? end + 1 : end;
+    }
+    return RHEI_OK;
+}
+
+static bool is_integer(enum postgres_form form)
+{
+    return form >= POSTGRES_INT2 && form <= POSTGRES_OID;
+}
+
+static void define(struct postgres_table *table)
+{
+    bool integer = table->key_count == 1 && is_integer(table->columns[table->key[0]].form);
+    if (integer)
+        table->source_columns[table->key[0]].is_rowid_alias = true;
+    for (uint32_t i = 0; i < table->key_count; i++)
+        table->source_columns[table->key[i]].not_null = true;
+    table->definition = (struct source_table){.name = table->shown,
+                                              .column_count = table->column_count,
+                                              .columns = table->source_columns,
+                                              .key_count = table->key_count,
+                                              .key_columns = table->key,
+                                              .key_is_integer = integer,
+                                              .without_rowid = !integer,
+                                              .estimated_rows = table->estimated_rows,
+                                              .unmirrored_reason = table->reason};
+}
+
+static rhei_status read_columns_of(struct reading *reading, const PGresult *tables, const PGresult *result,
+                                   int table_row, struct postgres_table *table, int *row)
+{
+    int rows = reading->connection->api->ntuples(result), first = 0;
+    while (first < rows && number(reading, result, first, 0) != table->oid)
+        first++;
+    int end = first;
+    while (end < rows && number(reading, result, end, 0) == table->oid)
+        end++;
+    size_t count = (size_t)(end - first) + 1;
+    struct base_arena *arena = &reading->catalog->arena;
+    table->columns = base_arena_zero(arena, count, sizeof *table->columns);
+    table->source_columns = base_arena_zero(arena, count, sizeof *table->source_columns);
+    uint32_t *attnum_of = base_arena_zero(arena, count, sizeof *attnum_of);
+    if (table->columns == NULL || table->source_columns == NULL || attnum_of == NULL)
+        return error_no_memory(reading->error);
+    for (*row = first; *row < end; (*row)++) {
+        attnum_of[table->column_count] = number(reading, result, *row, 1);
+        take_column(reading, result, *row, table);
+    }
+    if (table->reason == NULL && table->column_count == 0)
+        table->reason = "it has no columns";
+    return table->reason == NULL ? take_key(reading, cell(reading, tables, table_row, 10), attnum_of, table) : RHEI_OK;
+}
+
+static rhei_status read_columns(struct reading *reading, const PGresult *tables)
+{
+    struct postgres_catalog *catalog = reading->catalog;
+    char *oids = oid_list(catalog, 0);
+    PGresult *result = NULL;
+    if (oids == NULL)
+        return error_no_memory(reading->error);
+    rhei_status status = ask(reading, COLUMNS, oids, reading->wanted->logical ? "logical" : "", &result);
+    base_free(oids);
+    int table_rows = reading->connection->api->ntuples(tables), row = 0;
+    for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++) {
+        struct postgres_table *table = &catalog->tables[i];
+        int table_row = 0;
+        while (table_row < table_rows && number(reading, tables, table_row, 1) != table->oid)
+            table_row++;
+        if (table->oid != 0)
+            status = read_columns_of(reading, tables, result, table_row, table, &row);
+    }
+    postgres_clear(reading->connection, &result);
+    return status;
+}
+
+/* ---- Partitions. ------------------------------------------------------------------------------------------------- */
+
+static rhei_status add_leaf(struct reading *reading, struct postgres_table *table, size_t most,
+                            const struct postgres_leaf *leaf)
+{
+    if (table->leaves == NULL)
+        table->leaves = base_arena_zero(&reading->catalog->arena, most + 1, sizeof *table->leaves);
+    if (table->leaves == NULL)
+        return error_no_memory(reading->error);
+    table->leaves[table->leaf_count++] = *leaf;
+    return RHEI_OK;
+}
+
+static rhei_status read_leaves(struct reading *reading)
+{
+    struct postgres_catalog *catalog = reading->catalog;
+    char *oids = oid_list(catalog, 'p');
+    PGresult *result = NULL;
+    if (oids == NULL)
+        return error_no_memory(reading->error);
+    rhei_status status = ask(reading, LEAVES, oids, NULL, &result);
+    base_free(oids);
+    int rows = status == RHEI_OK ? reading->connection->api->ntuples(result) : 0;
+    for (int row = 0; row < rows && status == RHEI_OK; row++) {
+        struct postgres_table *table = find_table(catalog, number(reading, result, row, 0));
+        struct postgres_leaf leaf = {.oid = number(reading, result, row, 1),
+                                     .schema = keep(reading, cell(reading, result, row, 2)),
+                                     .name = keep(reading, cell(reading, result, row, 3)),
+                                     .file = number(reading, result, row, 5)};
+        if (table == NULL || table->kind != 'p' || leaf.oid == table->oid)
+            continue;
+        if (cell(reading, result, row, 4)[0] != 'r' && table->reason == NULL)
+            table->reason =
+                say(reading, "its partition %s is a foreign table, of which no changes are told", leaf.name);
+        status = add_leaf(reading, table, (size_t)rows, &leaf);
+    }
+    postgres_clear(reading->connection, &result);
+    for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++) {
+        struct postgres_table *table = &catalog->tables[i];
+        struct postgres_leaf self = {
+            .oid = table->oid, .schema = table->schema, .name = table->name, .file = table->file};
+        if (table->oid != 0 && table->kind != 'p')
+            status = add_leaf(reading, table, 1, &self);
+    }
+    return status;
+}
+
+/* ---- The publication. -------------------------------------------------------------------------------------------- */
+
+static void check_published(struct reading *reading, const PGresult *result, struct postgres_table *table,
+                            struct postgres_leaf *of)
+{
+    uint32_t leaf = of->oid;
+    int rows = reading->connection->api->ntuples(result), row = 0;
+    while (row < rows && number(reading, result, row, 0) != leaf)
+        row++;
+    if (row == rows)
+        table->reason =
+            say(reading,
+                "the publication %s doesn't have it (or not all of its partitions): ALTER PUBLICATION ... ADD TABLE",
+                reading->wanted->publication);
+    else
+        of->published = number(reading, result, row, 3);
+    if (table->reason != NULL)
+        return;
+    if (is_true(reading, result, row, 1))
+        table->reason =
+            say(reading, "the publication %s has only some of its rows (a WHERE)", reading->wanted->publication);
+    else if (is_true(reading, result, row, 2))
+        table->reason = say(reading, "the publication %s has only some of its columns", reading->wanted->publication);
+}
+
+static rhei_status read_publication(struct reading *reading)
+{
+    const char *name = reading->wanted->publication;
+    PGresult *result = NULL;
+    char sql[1000];
+    rhei_status status = ask(reading, PUBLICATION, name, NULL, &result);
+    if (status == RHEI_OK && reading->connection->api->ntuples(result) == 0)
+        status = error_set(reading->error, RHEI_NOT_FOUND,
+                           "the publication %s isn't there: CREATE PUBLICATION %s FOR TABLE ..., as the tables' owner",
+                           name, name);
+    else if (status == RHEI_OK && !is_true(reading, result, 0, 0))
+        status = error_set(reading->error, RHEI_UNSUPPORTED,
+                           "the publication %s leaves out some kinds of changes: all of insert, update, delete and "
+                           "truncate are needed",
+                           name);
+    bool by_root = status == RHEI_OK && is_true(reading, result, 0, 1);
+    if (status == RHEI_OK)
+        reading->catalog->publication = number(reading, result, 0, 2);
+    postgres_clear(reading->connection, &result);
+    if (status != RHEI_OK)
+        return status;
+    snprintf(sql, sizeof sql, PUBLISHED, reading->connection->version >= 150000 ? PUBLISHED_15 : "false, false");
+    status = ask(reading, sql, name, NULL, &result);
+    for (size_t i = 0; i < reading->catalog->count && status == RHEI_OK; i++) {
+        struct postgres_table *table = &reading->catalog->tables[i];
+        if (table->reason == NULL && table->kind == 'p' && by_root)
+            table->reason = "its publication has publish_via_partition_root, which tells nothing of a partition that "
+                            "is truncated, attached or detached";
+        for (uint32_t l = 0; l < table->leaf_count && table->reason == NULL; l++)
+            check_published(reading, result, table, &table->leaves[l]);
+    }
+    postgres_clear(reading->connection, &result);
+    return status;
+}
+
+/* ---- All of it. -------------------------------------------------------------------------------------------------- */
+
+static void add_text(struct base_summing *sum, const char *text)
+{
+    base_summing_add(sum, text == NULL ? "" : text, text == NULL ? 1 : strlen(text) + 1);
+}
+
+/*
+ * K2. Which partitions there are, and in which files their rows lie, belongs to it: what one that comes or goes had in it, and what ALTER TABLE made of
+ * the rows that it wrote anew, is told by nobody. And which publication it was: what happens while one isn't there is told by nobody, either.
+ */
+static uint64_t shape_of(const struct postgres_catalog *catalog, const struct postgres_table *table)
+{
+    struct base_summing sum;
+    base_summing_begin(&sum);
+    base_summing_add(&sum, &catalog->publication, sizeof catalog->publication);
+    base_summing_add(&sum, &table->oid, sizeof table->oid);
+    add_text(&sum, table->shown);
+    add_text(&sum, table->reason);
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct postgres_column *column = &table->columns[i];
+        uint32_t words[] = {column->type, (uint32_t)column->modifier, (uint32_t)column->form, column->not_null};
+        add_text(&sum, column->name);
+        base_summing_add(&sum, words, sizeof words);
+    }
+    if (table->key_count > 0)
+        base_summing_add(&sum, table->key, table->key_count * sizeof *table->key);
+    for (uint32_t i = 0; i < table->leaf_count; i++) {
+        base_summing_add(&sum, &table->leaves[i].oid, sizeof table->leaves[i].oid);
+        base_summing_add(&sum, &table->leaves[i].file, sizeof table->leaves[i].file);
+        base_summing_add(&sum, &table->leaves[i].published, sizeof table->leaves[i].published);
+    }
+    return base_summing_end(&sum);
+}
+
+static rhei_status read_all(struct reading *reading)
+{
+    struct postgres_catalog *catalog = reading->catalog;
+    PGresult *tables = NULL;
+    rhei_status status = read_tables(reading, &tables);
+    if (status == RHEI_OK)
+        status = read_columns(reading, tables);
+    postgres_clear(reading->connection, &tables);
+    if (status == RHEI_OK)
+        status = read_leaves(reading);
+    if (status == RHEI_OK && reading->wanted->publication != NULL)
+        status = read_publication(reading);
+    struct base_summing sum;
+    base_summing_begin(&sum);
+    for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++) {
+        define(&catalog->tables[i]);
+        catalog->tables[i].shape = shape_of(catalog, &catalog->tables[i]);
+        base_summing_add(&sum, &catalog->tables[i].shape, sizeof catalog->tables[i].shape);
+    }
+    catalog->shape = base_summing_end(&sum);
+    return status;
+}
+
+rhei_status postgres_catalog_read(struct postgres_connection *connection, const struct postgres_wanted *wanted,
+                                  int64_t deadline_ns, struct postgres_catalog **result, struct rhei_error *error)
+{
+    *result = base_alloc_zero(1, sizeof **result);
+    if (*result == NULL)
+        return error_no_memory(error);
+    atomic_init(&(*result)->holders, 1);
+    struct reading reading = {connection, wanted, *result, deadline_ns, error};
+    /* one state for all its queries */
+    rhei_status status = postgres_run(connection, "reading the catalogue",
+                                      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline_ns, error);
+    if (status == RHEI_OK)
+        status = read_all(&reading);
+    rhei_status ended = postgres_run(connection, "reading the catalogue", "ROLLBACK", deadline_ns, error);
+    status = status == RHEI_OK ? ended : status;
+    if (status != RHEI_OK)
+        postgres_catalog_free(result);
+    return status;
+}
+
+struct postgres_catalog *postgres_catalog_hold(struct postgres_catalog *catalog)
+{
+    atomic_fetch_add(&catalog->holders, 1);
+    return catalog;
+}
+
+void postgres_catalog_free(struct postgres_catalog **slot)
+{
+    struct postgres_catalog *catalog = *slot;
+    *slot = NULL;
+    if (catalog == NULL || atomic_fetch_sub(&catalog->holders, 1) > 1)
+        return;
+    base_arena_reset(&catalog->arena);
+    base_free(catalog);
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket: cycles and loads over the stream of a slot.
+ *
+ *   P1. A position is a place in the server's WAL: everything that committed before it was told, nothing that did behind it.
+ *   P2. A cycle has all that had committed when its begin was called, or says that it hasn't (`behind`).
+ *   P3. The catalogue is looked at after the stream told of a relation, and each `look_ms`: what ALTER TABLE, ATTACH or a publication do without a word in
+ *       the stream is noticed then. A table whose shape changed is another table, which is loaded.
+ *   P4. A table keeps its number as long as its shape; numbers are never used twice.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base_checksum.h"
+#include "base/base_clock.h"
+#include "base/base_error.h"
+#include "base/base_memory.h"
+#include "source_postgres/postgres_decode.h"
+#include "source_postgres/postgres_load.h"
+#include "source_postgres/postgres_stream.h"
+
+struct numbered_shape {
+    uint64_t shape;
+    uint32_t id;
+};
+
+struct postgres_source {
+    struct change_source base;
+    struct source_postgres_config config;
+    struct postgres_wanted wanted;
+    struct postgres_stream stream;
+    struct postgres_decoder decoder;
+    struct postgres_connection *asker; /* of the thread that runs the cycle */
+    base_mutex lock;                   /* of the catalogue's pointer, which loads take */
+    struct postgres_catalog *catalog;
+    struct numbered_shape *numbers;
+    size_t number_count, number_capacity;
+    uint32_t next_id;
+    struct source_table *list;
+    uint64_t relations; /* as many had been told when the catalogue was read */
+    int64_t looked_ns;
+    bool schema_changed;  /* and the cycles weren't told yet */
+    bool unpublished;     /* the publication wasn't there: what happened meanwhile wasn't told */
+    uint64_t lost_before; /* changes before this are lost */
+    atomic_uint_least64_t cycles;
+};
+
+static struct postgres_source *self(struct change_source *source)
+{
+    return (struct postgres_source *)source;
+}
+
+static bool op_may_have_changes(struct change_source *source, uint64_t token)
+{
+    (void)source;
+    (void)token;
+    return true; /* only the server knows */
+}
+
+/* ---- Asking. ----------------------------------------------------------------------------------------------------- */
+
+static rhei_status ask_connect(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
+{
+    if (source->asker != NULL)
+        return RHEI_OK;
+    return postgres_connect(&source->config.target, false, &source->stream.stop, deadline_ns, &source->asker, error);
+}
+
+/* A connection that broke is made again by the next cycle; or at once, where it had been idle. */
+static void ask_drop(struct postgres_source *source, rhei_status status)
+{
+    if (status == RHEI_IO || status == RHEI_TIMEOUT || status == RHEI_CANCELLED)
+        postgres_disconnect(&source->asker);
+}
+
+static rhei_status ask_position(struct postgres_source *source, int64_t deadline_ns, uint64_t *position,
+                                struct rhei_error *error)
+{
+    static const char sql[] = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()"
+                              " ELSE pg_catalog.pg_current_wal_flush_lsn() END";
+    PGresult *result = NULL;
+    rhei_status status =
+        postgres_query(source->asker, "asking for the position", sql, 0, NULL, deadline_ns, &result, error);
+    if (status == RHEI_OK && !postgres_lsn_parse(postgres_cell(source->asker, result, 0, 0), position))
+        status = error_set(error, RHEI_UNSUPPORTED, "the server's position isn't understood");
+    postgres_clear(source->asker, &result);
+    return status;
+}
+
+/* P2, where the server's position lies within a record: has it sent all that it can? */
+static bool is_idle(void *context, int backend)
+{
+    struct postgres_source *source = context;
+    char pid[16];
+    const char *parameters[] = {pid};
+    PGresult *result = NULL;
+    snprintf(pid, sizeof pid, "%d", backend);
+    rhei_status status =
+        postgres_query(source->asker, "asking for the position",
+                       "SELECT wait_event FROM pg_catalog.pg_stat_activity WHERE pid = $1::int", 1, parameters,
+                       base_now_ns() + source->config.connect_timeout_ms * 1000000, &result, NULL);
+    bool idle = status == RHEI_OK && source->asker->api->ntuples(result) == 1 &&
+                strncasecmp(postgres_cell(source->asker, result, 0, 0), "WalSenderWaitForWAL", 19) == 0;
+    postgres_clear(source->asker, &result);
+    return idle;
+}
+
+/* ---- The publication. -------------------------------------------------------------------------------------------- */
+
+static void put_tables(const struct postgres_catalog *catalog, struct base_buffer *sql)
+{
+    bool first = true;
+    for (size_t i = 0; i < catalog->count; i++) {
+        if (catalog->tables[i].reason != NULL)
+            continue;
+        base_buffer_text(sql, first ? " FOR TABLE ONLY " : ", ONLY ");
+        postgres_put_name(sql, catalog->tables[i].schema, catalog->tables[i].name);
+        first = false;
+    }
+}
+
+/*
+ * Of the tables that are wanted and can be followed; of no other, because in a publication a table without a key refuses its application's UPDATE and
+ * DELETE. The only statement of this room that writes.
+ */
+static rhei_status make_publication(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
+{
+    struct postgres_wanted wanted = source->wanted;
+    struct postgres_catalog *catalog = NULL;
+    struct base_buffer sql = {0};
+    wanted.publication = NULL;
+    rhei_status status = postgres_catalog_read(source->asker, &wanted, deadline_ns, &catalog, error);
+    if (status != RHEI_OK)
+        return status;
+    base_buffer_text(&sql, "BEGIN READ WRITE; CREATE PUBLICATION ");
+    base_buffer_identifier(&sql, source->wanted.publication);
+    put_tables(catalog, &sql);
+    base_buffer_text(&sql, "; COMMIT");
+    postgres_catalog_free(&catalog);
+    status = sql.failed ? error_no_memory(error)
+                        : postgres_run(source->asker, "making the publication", sql.data, deadline_ns, error);
+    base_buffer_reset(&sql);
+    if (status != RHEI_OK && source->asker != NULL)
+        postgres_run(source->asker, "making the publication", "ROLLBACK", deadline_ns, NULL);
+    else
+        base_log_write(source->config.log, BASE_LOG_INFO, "source_postgres", "made the publication %s",
+                       source->wanted.publication);
+    return status;
+}
+
+/* Before the stream begins: on 15 one that is made later is of no use, on 18 what happens before is left out. */
+static rhei_status have_publication(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
+{
+    const char *parameters[] = {source->wanted.publication};
+    PGresult *result = NULL;
+    rhei_status status = postgres_query(source->asker, "looking for the publication",
+                                        "SELECT FROM pg_catalog.pg_publication WHERE pubname = $1", 1, parameters,
+                                        deadline_ns, &result, error);
+    bool there = status == RHEI_OK && source->asker->api->ntuples(result) == 1;
+    postgres_clear(source->asker, &result);
+    return status != RHEI_OK || there ? status : make_publication(source, deadline_ns, error);
+}
+
+/* ---- The catalogue. ---------------------------------------------------------------------------------------------- */
+
+/* P4. */
+static rhei_status number_tables(struct postgres_source *source, struct postgres_catalog *catalog,
+                                 struct rhei_error *error)
+{
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct postgres_table *table = &catalog->tables[i];
+        size_t at = 0;
+        while (at < source->number_count && source->numbers[at].shape != table->shape)
+            at++;
+        if (at == source->number_count) {
+            if (!base_grow((void **)&source->numbers, &source->number_capacity, at + 1, sizeof *source->numbers))
+                return error_no_memory(error);
+            source->numbers[source->number_count++] = (struct numbered_shape){table->shape, ++source->next_id};
+        }
+        table->definition.id = source->numbers[at].id;
+    }
+    /* a shape that comes back is another table: what happened to it meanwhile wasn't told */
+    size_t kept = 0;
+    for (size_t n = 0; n < source->number_count; n++)
+        for (size_t i = 0; i < catalog->count; i++)
+            if (catalog->tables[i].definition.id == source->numbers[n].id) {
+                source->numbers[kept++] = source->numbers[n];
+                break;
+            }
+    source->number_count = kept;
+    return RHEI_OK;
+}
+
+static void say_reasons(const struct postgres_source *source, const struct postgres_catalog *catalog)
+{
+    for (size_t i = 0; i < catalog->count; i++)
+        if (catalog->tables[i].reason != NULL)
+            base_log_write(source->config.log, BASE_LOG_WARN, "source_postgres", "table %s isn't followed: %s",
+                           catalog->tables[i].shown, catalog->tables[i].reason);
+}
+
+static rhei_status use_catalog(struct postgres_source *source, struct postgres_catalog *catalog,
+                               struct rhei_error *error)
+{
+    rhei_status status = number_tables(source, catalog, error);
+    if (status == RHEI_OK)
+        status = postgres_decoder_use(&source->decoder, catalog, error);
+    if (status != RHEI_OK) {
+        postgres_catalog_free(&catalog);
+        return status;
+    }
+    say_reasons(source, catalog);
+    base_mutex_lock(&source->lock);
+    struct postgres_catalog *old = source->catalog;
+    source->catalog = catalog;
+    base_mutex_unlock(&source->lock);
+    postgres_catalog_free(&old);
+    source->schema_changed = true;
+    return RHEI_OK;
+}
+
+/* P3. */
+static rhei_status look(struct postgres_source *source, int64_t deadline_ns, struct rhei_error *error)
+{
+    base_mutex_lock(&source->stream.lock);
+    uint64_t relations = source->stream.queue.relations;
+    base_mutex_unlock(&source->stream.lock);
+    int64_t now = base_now_ns();
+    if (source->catalog != NULL && relations == source->relations && !source->decoder.unknown &&
+        now - source->looked_ns < source->config.look_ms * 1000000)
+        return RHEI_OK;
+    struct postgres_catalog *catalog = NULL;
+    rhei_status status = postgres_catalog_read(source->asker, &source->wanted, deadline_ns, &catalog, error);
+    if (status == RHEI_NOT_FOUND)
+        source->unpublished = true;
+    if (status != RHEI_OK)
+        return status;
+    source->relations = relations;
+    source->looked_ns = now;
+    source->decoder.unknown = false;
+    if (source->catalog == NULL || catalog->shape != source->catalog->shape)
+        return use_catalog(source, catalog, error);
+    postgres_catalog_free(&catalog);
+    return RHEI_OK;
+}
+
+/* ---- Cycles. ----------------------------------------------------------------------------------------------------- */
+
+/* What no cycle asks for any more goes, but what the stream told of relations in it. */
+static rhei_status let_go(struct postgres_source *source, struct rhei_error *error)
+{
+    struct postgres_stream *stream = &source->stream;
+    rhei_status status = RHEI_OK;
+    base_mutex_lock(&stream->lock);
+    while (status == RHEI_OK && stream->queue.first != NULL && stream->queue.first->end <= stream->forgotten) {
+        uint64_t end = stream->queue.first->end;
+        status = postgres_decoder_pass(&source->decoder, stream->queue.first, error);
+        if (status == RHEI_OK) {
+            postgres_queue_forget(&stream->queue, end);
+            stream->low = end;
+        }
+    }
+    base_mutex_unlock(&stream->lock);
+    return status;
+}
+
+/* Everything that is needed before a state can be pinned. */
+static rhei_status prepare(struct postgres_source *source, int64_t after, int64_t deadline_ns, bool *behind,
+                           struct rhei_error *error)
+{
+    uint64_t target = 0;
+    rhei_status status = ask_connect(source, deadline_ns, error);
+    if (status == RHEI_OK && !source->stream.started)
+        status = have_publication(source, deadline_ns, error);
+    if (status == RHEI_OK)
+        status =
+            postgres_stream_start(&source->stream, (uint64_t)(after > 0 && source->config.durable ? after : 0), error);
+    if (status == RHEI_OK)
+        status = postgres_stream_await(&source->stream, deadline_ns, error);
+    if (status == RHEI_OK)
+        status = ask_position(source, deadline_ns, &target, error);
+    if (status != RHEI_OK)
+        return status;
+    struct rhei_error late = RHEI_ERROR_INIT;
+    rhei_status reached = postgres_stream_reach(&source->stream, target, deadline_ns, is_idle, source, &late);
+    *behind = reached != RHEI_OK;
+    if (reached == RHEI_TIMEOUT || reached == RHEI_BUSY) {
+        base_mutex_lock(&source->stream.lock);
+        bool some = source->stream.queue.last != NULL && (int64_t)source->stream.queue.last->end > after;
+        base_mutex_unlock(&source->stream.lock);
+        if (!some)
+            return error_set(error, reached, "%s", late.message);
+    } else if (reached != RHEI_OK) {
+        return error_set(error, reached, "%s", late.message);
+    }
+    return look(source, base_now_ns() + source->config.connect_timeout_ms * 1000000, error);
+}
+
+static rhei_status pin(struct postgres_source *source, int64_t after, struct change_cycle *cycle,
+                       struct rhei_error *error)
+{
+    struct postgres_stream *stream = &source->stream;
+    rhei_status status = let_go(source, error);
+    if (status != RHEI_OK)
+        return status;
+    base_mutex_lock(&stream->lock);
+    stream->reading = true;
+    stream->wake_armed = true;
+    if (source->unpublished)
+        source->lost_before = stream->seen;
+    source->unpublished = false;
+    uint64_t low = stream->low > source->lost_before ? stream->low : source->lost_before;
+    cycle->lost = after > 0 && (uint64_t)after < low;
+    cycle->position = (int64_t)stream->seen > after ? (int64_t)stream->seen : after;
+    const struct postgres_transaction *first = stream->queue.first, *last = stream->queue.last;
+    uint64_t before = stream->low;
+    base_mutex_unlock(&stream->lock);
+    return postgres_decoder_begin(&source->decoder, first, last, before, (uint64_t)after, error);
+}
+
+static void op_end(struct change_source *base)
+{
+    struct postgres_stream *stream = &self(base)->stream;
+    base_mutex_lock(&stream->lock);
+    stream->reading = false;
+    base_cond_broadcast(&stream->changed);
+    base_mutex_unlock(&stream->lock);
+}
+
+static rhei_status op_begin(struct change_source *base, int64_t after, struct change_cycle *cycle, uint64_t *token,
+                            struct rhei_error *error)
+{
+    struct postgres_source *source = self(base);
+    struct rhei_error own = RHEI_ERROR_INIT;
+    int64_t deadline = base_now_ns() + source->config.fresh_timeout_ms * 1000000;
+    bool behind = false;
+    *cycle = (struct change_cycle){0};
+    rhei_status status = prepare(source, after, deadline, &behind, &own);
+    if (status == RHEI_OK)
+        status = pin(source, after, cycle, &own);
+    if (status != RHEI_OK) {
+        ask_drop(source, status);
+        op_end(base);
+        return error_set(error, status, "%s", own.message);
+    }
+    cycle->behind = behind;
+    cycle->schema_changed = source->schema_changed;
+    source->schema_changed = false; /* said once, whatever becomes of the cycle */
+    if (token != NULL)
+        *token = atomic_fetch_add(&source->cycles, 1) + 1;
+    return RHEI_OK;
+}
+
+static rhei_status op_next(struct change_source *base, size_t max_rows, const struct change_batch **batches,
+                           size_t *count, struct rhei_error *error)
+{
+    struct rhei_error own = RHEI_ERROR_INIT;
+    rhei_status status = postgres_decoder_next(&self(base)->decoder, max_rows, batches, count, &own);
+    return status == RHEI_OK ? RHEI_OK : error_set(error, status, "%s", own.message);
+}
+
+static rhei_status op_tables(struct change_source *base, const struct source_table **tables, size_t *count,
+                             struct rhei_error *error)
+{
+    struct postgres_source *source = self(base);
+    base_free(source->list);
+    source->list = base_alloc_zero(source->catalog->count + 1, sizeof *source->list);
+    if (source->list == NULL)
+        return error_no_memory(error);
+    for (size_t i = 0; i < source->catalog->count; i++)
+        source->list[i] = source->catalog->tables[i].definition;
+    *tables = source->list;
+    *count = source->catalog->count;
+    return RHEI_OK;
+}
+
+/* ---- Loads, and the rest. ---------------------------------------------------------------------------------------- */
+
+static rhei_status op_load_begin(struct change_source *base, uint32_t id, uint32_t loaders, struct source_load **load,
+                                 struct source_load_info *info, struct rhei_error *error)
+{
+    struct postgres_source *source = self(base);
+    base_mutex_lock(&source->lock);
+    struct postgres_catalog *catalog = source->catalog == NULL ? NULL : postgres_catalog_hold(source->catalog);
+    base_mutex_unlock(&source->lock);
+    const struct postgres_table *table = NULL;
+    for (size_t i = 0; catalog != NULL && i < catalog->count; i++)
+        if (catalog->tables[i].definition.id == id && catalog->tables[i].reason == NULL)
+            table = &catalog->tables[i];
+    rhei_status status =
+        table == NULL ? error_set(error, RHEI_STALE, "table version %u is not there any more: its columns changed", id)
+                      : postgres_load_begin(&source->config.target, &source->stream.stop, &source->wanted, catalog,
+                                            table, loaders, INT64_MAX, load, info, error);
+    postgres_catalog_free(&catalog);
+    return status;
+}
+
+static void op_load_end(struct source_load **load)
+{
+    postgres_load_end(load);
+}
+
+static rhei_status op_prune(struct change_source *base, int64_t position, uint64_t *pruned, struct rhei_error *error)
+{
+    (void)error;
+    *pruned = 0;
+    if (position > 0)
+        postgres_stream_forget(&self(base)->stream, (uint64_t)position);
+    postgres_stream_wake(&self(base)->stream);
+    return RHEI_OK;
+}
+
+static void op_close(struct change_source **slot)
+{
+    struct postgres_source *source = (struct postgres_source *)*slot;
+    if (source == NULL)
+        return;
+    *slot = NULL;
+    postgres_stream_reset(&source->stream);
+    postgres_decoder_reset(&source->decoder);
+    postgres_disconnect(&source->asker);
+    postgres_catalog_free(&source->catalog);
+    base_free(source->numbers);
+    base_free(source->list);
+    base_mutex_destroy(&source->lock);
+    base_free(source);
+}
+
+static const struct change_source_ops OPS = {
+    .name = "postgres",
+    .may_have_changes = op_may_have_changes,
+    .begin = op_begin,
+    .next = op_next,
+    .end = op_end,
+    .tables = op_tables,
+    .load_begin = op_load_begin,
+    .load_next = postgres_load_next,
+    .load_end = op_load_end,
+    .prune = op_prune,
+    .close = op_close,
+};
+
+static int64_t or_else(int64_t given, int64_t otherwise)
+{
+    return given > 0 ? given : otherwise;
+}
+
+static rhei_status check_config(const struct source_postgres_config *config, struct rhei_error *error)
+{
+    if (config->durable && config->slot == NULL)
+        return error_set(error, RHEI_CONFIG, "positions that are kept need a replication slot of a name");
+    for (const char *at = config->slot; at != NULL && *at != '\0'; at++)
+        if (!((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') || *at == '_') || at - config->slot >= 63)
+            return error_set(
+                error, RHEI_CONFIG,
+                "the replication slot can't be called \"%s\": lower-case letters, digits and _, at most 63",
+                config->slot);
+    return RHEI_OK;
+}
+
+rhei_status source_postgres_open(const struct source_postgres_config *config, struct change_source **result,
+                                 struct rhei_error *error)
+{
+    *result = NULL;
+    rhei_status status = check_config(config, error);
+    if (status != RHEI_OK)
+        return status;
+    struct postgres_source *source = base_alloc_zero(1, sizeof *source);
+    if (source == NULL)
+        return error_no_memory(error);
+    source->base.ops = &OPS;
+    source->config = *config;
+    source->config.connect_timeout_ms = or_else(config->connect_timeout_ms, 10000);
+    source->config.fresh_timeout_ms = or_else(config->fresh_timeout_ms, 5000);
+    source->config.look_ms = or_else(config->look_ms, 1000);
+    source->config.memory = config->memory > 0 ? config->memory : (size_t)256 << 20;
+    source->config.publication = config->publication != NULL ? config->publication : "rhei";
+    source->wanted = (struct postgres_wanted){config->tables, config->table_count, true, source->config.publication};
+    base_mutex_init(&source->lock);
+    status = postgres_stream_init(&source->stream, &source->config, error);
+    struct change_source *made = &source->base;
+    if (status != RHEI_OK)
+        op_close(&made);
+    *result = made;
+    return status;
+}
+
+void source_postgres_state(struct change_source *base, struct source_postgres_state *state)
+{
+    struct postgres_stream *stream = &self(base)->stream;
+    base_mutex_lock(&stream->lock);
+    *state = (struct source_postgres_state){.connected = stream->connected,
+                                            .server_version = stream->version,
+                                            .position = (int64_t)stream->seen,
+                                            .queued_bytes = (int64_t)stream->queue.memory,
+                                            .queued = stream->queue.count,
+                                            .why = stream->why};
+    base_mutex_unlock(&stream->lock);
+}

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source_postgres/postgres_stream.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/base_buffer.h"
+#include "base/base_clock.h"
+#include "base/base_error.h"
+
+#define SECOND_NS        INT64_C(1000000000)
+#define CONFIRM_EVERY_NS (SECOND_NS / 10)
+#define EPOCH_US         INT64_C(946684800000000)
+
+static const char WHAT[] = "following the changes";
+
+rhei_status postgres_stream_init(struct postgres_stream *stream, const struct source_postgres_config *config,
+                                 struct rhei_error *error)
+{
+    *stream = (struct postgres_stream){.config = config, .stop = {.fd = -1}, .wake_armed = true};
+    base_mutex_init(&stream->lock);
+    base_cond_init(&stream->changed);
+    postgres_queue_init(&stream->queue, config->memory, config->spill_folder);
+    stream->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stream->wake_fd < 0)
+        return error_set(error, RHEI_IO, "no event descriptor: %s", strerror(errno));
+    return postgres_stop_init(&stream->stop, error);
+}
+
+void postgres_stream_reset(struct postgres_stream *stream)
+{
+    if (stream->stop.fd >= 0)
+        postgres_stop_now(&stream->stop);
+    if (stream->started)
+        base_thread_join(&stream->thread);
+    postgres_queue_reset(&stream->queue);
+    postgres_stop_reset(&stream->stop);
+    if (stream->wake_fd >= 0)
+        close(stream->wake_fd);
+    base_cond_destroy(&stream->changed);
+    base_mutex_destroy(&stream->lock);
+}
+
+void postgres_stream_wake(struct postgres_stream *stream)
+{
+    uint64_t one = 1;
+    ssize_t written = write(stream->wake_fd, &one, sizeof one);
+    (void)written;
+}
+
+static void drain_wake(struct postgres_stream *stream)
+{
+    uint64_t count;
+    ssize_t got = read(stream->wake_fd, &count, sizeof count);
+    (void)got;
+}
+
+static void tell(struct postgres_stream *stream)
+{
+    if (stream->config->wake != NULL)
+        stream->config->wake(stream->config->wake_context);
+}
+
+/* ---- The slot. --------------------------------------------------------------------------------------------------- */
+
+/* A run of the thread: one connection. */
+struct follower {
+    struct postgres_stream *stream;
+    struct postgres_connection *connection;
+    struct rhei_error *error;
+    uint64_t start;
+    char slot[80];
+    int64_t next_answer_ns; /* to the server */
+    uint64_t confirmed;
+    bool streaming;
+};
+
+static int64_t limit_of(const struct postgres_stream *stream)
+{
+    return base_now_ns() + stream->config->connect_timeout_ms * 1000000;
+}
+
+static rhei_status ask(struct follower *follower, const char *sql, int64_t deadline_ns, PGresult **result)
+{
+    return postgres_query(follower->connection, WHAT, sql, 0, NULL, deadline_ns, result, follower->error);
+}
+
+/* Which database this is, and how far it has come. */
+static rhei_status identify(struct follower *follower, char system[32], uint64_t *now)
+{
+    PGresult *result = NULL;
+    rhei_status status = ask(follower, "IDENTIFY_SYSTEM", limit_of(follower->stream), &result);
+    if (status == RHEI_OK &&
+        (follower->connection->api->ntuples(result) != 1 || follower->connection->api->nfields(result) < 3 ||
+         !postgres_lsn_parse(postgres_cell(follower->connection, result, 0, 2), now)))
+        status =
+            error_set(follower->error, RHEI_UNSUPPORTED, "the server's answer to IDENTIFY_SYSTEM isn't understood");
+    if (status == RHEI_OK)
+        snprintf(system, 32, "%s", postgres_cell(follower->connection, result, 0, 0));
+    postgres_clear(follower->connection, &result);
+    return status;
+}
+
+/* Waits for every transaction that writes at that moment; nobody knows how long, so only closing ends it. */
+static rhei_status make_slot(struct follower *follower, uint64_t *start)
+{
+    struct base_buffer sql = {0};
+    bool named = follower->stream->config->slot != NULL, old = follower->connection->version < 150000;
+    base_buffer_text(&sql, "CREATE_REPLICATION_SLOT ");
+    base_buffer_identifier(&sql, follower->slot);
+    base_buffer_format(&sql, "%s LOGICAL pgoutput %s", named ? "" : " TEMPORARY",
+                       old ? "NOEXPORT_SNAPSHOT" : "(SNAPSHOT 'nothing')");
+    PGresult *result = NULL;
+    rhei_status status = sql.failed ? error_no_memory(follower->error) : ask(follower, sql.data, INT64_MAX, &result);
+    if (status == RHEI_OK && !postgres_lsn_parse(postgres_cell(follower->connection, result, 0, 1), start))
+        status = error_set(follower->error, RHEI_UNSUPPORTED,
+                           "the server's answer to CREATE_REPLICATION_SLOT isn't understood");
+    postgres_clear(follower->connection, &result);
+    base_buffer_reset(&sql);
+    if (status == RHEI_OK && named)
+        base_log_write(
+            follower->stream->config->log, BASE_LOG_INFO, "source_postgres",
+            "made the replication slot %s; drop it when this source is given up, or the server keeps its WAL for ever",
+            follower->slot);
+    return status;
+}
+
+static rhei_status drop_slot(struct follower *follower)
+{
+    struct base_buffer sql = {0};
+    base_buffer_text(&sql, "DROP_REPLICATION_SLOT ");
+    base_buffer_identifier(&sql, follower->slot);
+    PGresult *result = NULL;
+    rhei_status status =
+        sql.failed ? error_no_memory(follower->error) : ask(follower, sql.data, limit_of(follower->stream), &result);
+    postgres_clear(follower->connection, &result);
+    base_buffer_reset(&sql);
+    return status;
+}
+
+/* *confirmed: up to where the slot has let go of changes; *there false: it isn't there, or is past use, and was dropped. */
+static rhei_status look_at_slot(struct follower *follower, bool *there, uint64_t *confirmed)
+{
+    struct base_buffer sql = {0};
+    PGresult *result = NULL;
+    const struct postgres_api *api = follower->connection->api;
+    base_buffer_text(&sql,
+                     "SELECT confirmed_flush_lsn, plugin = 'pgoutput' AND database = pg_catalog.current_database(),"
+                     " wal_status = 'lost' FROM pg_catalog.pg_replication_slots WHERE slot_name = ");
+    base_buffer_literal(&sql, follower->slot, strlen(follower->slot));
+    rhei_status status =
+        sql.failed ? error_no_memory(follower->error) : ask(follower, sql.data, limit_of(follower->stream), &result);
+    base_buffer_reset(&sql);
+    *there = status == RHEI_OK && api->ntuples(result) == 1;
+    bool lost = *there && postgres_cell(follower->connection, result, 0, 2)[0] == 't';
+    if (*there && postgres_cell(follower->connection, result, 0, 1)[0] != 't')
+        status = error_set(follower->error, RHEI_UNSUPPORTED,
+                           "the replication slot %s isn't one of pgoutput in this database: name another one",
+                           follower->slot);
+    else if (*there && !lost && !postgres_lsn_parse(postgres_cell(follower->connection, result, 0, 0), confirmed))
+        status = error_set(follower->error, RHEI_BUSY, "the replication slot %s is still being made", follower->slot);
+    postgres_clear(follower->connection, &result);
+    if (status == RHEI_OK && lost) {
+        base_log_write(follower->stream->config->log, BASE_LOG_WARN, "source_postgres",
+                       "the server gave up the slot %s, because it kept more WAL than max_slot_wal_keep_size allows: "
+                       "it is made anew",
+                       follower->slot);
+        *there = false;
+        status = drop_slot(follower);
+    }
+    return status;
+}
+
+/* R2. */
+static rhei_status find_start(struct follower *follower)
+{
+    struct postgres_stream *stream = follower->stream;
+    char system[32] = "";
+    uint64_t now = 0, confirmed = 0, made = 0;
+    bool there = false;
+    rhei_status status = identify(follower, system, &now);
+    if (status == RHEI_OK && stream->config->slot != NULL)
+        status = look_at_slot(follower, &there, &confirmed);
+    if (status == RHEI_OK && !there)
+        status = make_slot(follower, &made);
+    if (status != RHEI_OK)
+        return status;
+    base_mutex_lock(&stream->lock);
+    while (stream->reading && !atomic_load(&stream->stop.stopped))
+        base_cond_wait_until(&stream->changed, &stream->lock, base_now_ns() + CONFIRM_EVERY_NS);
+    bool first = stream->seen == 0;
+    uint64_t from = first ? stream->wanted : stream->seen;
+    bool same = first || strcmp(stream->system, system) == 0;
+    bool goes_on = from != 0 && same && there && confirmed <= from && from <= now;
+    if (goes_on)
+        follower->start = from;
+    else
+        follower->start = there ? (confirmed > now ? confirmed : now) : made;
+    if (!goes_on) {
+        postgres_queue_reset(&stream->queue);
+        stream->low = follower->start;
+    } else if (first) {
+        stream->low = from;
+    }
+    stream->seen = follower->start;
+    snprintf(stream->system, sizeof stream->system, "%s", system);
+    base_mutex_unlock(&stream->lock);
+    if (!first && !goes_on)
+        base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres",
+                       "the server hasn't the changes any more that follow what was seen: every table is loaded again");
+    return RHEI_OK;
+}
+
+static rhei_status start(struct follower *follower)
+{
+    struct postgres_stream *stream = follower->stream;
+    struct base_buffer sql = {0}, name = {0};
+    char from[POSTGRES_LSN_TEXT];
+    postgres_lsn_text(follower->start, from);
+    base_buffer_identifier(&name, stream->config->publication);
+    base_buffer_text(&sql, "START_REPLICATION SLOT ");
+    base_buffer_identifier(&sql, follower->slot);
+    base_buffer_format(&sql, " LOGICAL %s (proto_version '2', streaming 'on', publication_names ", from);
+    base_buffer_literal(&sql, name.data == NULL ? "" : name.data, name.len);
+    base_buffer_text(&sql, ")");
+    PGresult *result = NULL;
+    rhei_status status = sql.failed || name.failed ? error_no_memory(follower->error)
+                                                   : ask(follower, sql.data, limit_of(stream), &result);
+    follower->streaming = status == RHEI_OK;
+    postgres_clear(follower->connection, &result);
+    base_buffer_reset(&sql);
+    base_buffer_reset(&name);
+    return status;
+}
+
+/* ---- Answers to the server. -------------------------------------------------------------------------------------- */
+
+static void put_u64(char *at, uint64_t word)
+{
+    for (int i = 7; i >= 0; i--, word >>= 8)
+        at[i] = (char)(word & 0xff);
+}
+
+/* Under `lock`. R3. */
+static uint64_t confirmable(const struct postgres_stream *stream)
+{
+    bool empty = stream->queue.first == NULL;
+    return empty && !stream->config->durable && stream->seen > stream->forgotten ? stream->seen : stream->forgotten;
+}
+
+static rhei_status answer(struct follower *follower)
+{
+    struct postgres_stream *stream = follower->stream;
+    const struct postgres_api *api = follower->connection->api;
+    char bytes[34] = "r";
+    base_mutex_lock(&stream->lock);
+    uint64_t confirmed = confirmable(stream), seen = stream->seen;
+    bool ping = stream->ping;
+    stream->ping = false;
+    base_mutex_unlock(&stream->lock);
+    put_u64(bytes + 1, seen > confirmed ? seen : confirmed);
+    put_u64(bytes + 9, confirmed);
+    put_u64(bytes + 17, confirmed);
+    put_u64(bytes + 25, (uint64_t)(base_wall_ms() * 1000 - EPOCH_US));
+    bytes[33] = ping ? 1 : 0;
+    follower->confirmed = confirmed;
+    follower->next_answer_ns = base_now_ns() + SECOND_NS;
+    if (api->putCopyData(follower->connection->conn, bytes, sizeof bytes) < 0 ||
+        api->flush(follower->connection->conn) < 0)
+        return postgres_fail(follower->connection, WHAT, NULL, follower->error);
+    return RHEI_OK;
+}
+
+/* ---- What comes. ------------------------------------------------------------------------------------------------- */
+
+static uint64_t u64_at(const char *at)
+{
+    uint64_t word = 0;
+    for (int i = 0; i < 8; i++)
+        word = word << 8 | (unsigned char)at[i];
+    return word;
+}
+
+static rhei_status take_keepalive(struct follower *follower, const char *data, size_t length)
+{
+    struct postgres_stream *stream = follower->stream;
+    if (length != 18)
+        return error_set(follower->error, RHEI_NOT_A_DATABASE, "the stream has a keepalive that isn't one");
+    uint64_t end = u64_at(data + 1);
+    base_mutex_lock(&stream->lock);
+    /* within a transaction it says where that began to be sent */
+    if (stream->queue.current == NULL && end > stream->seen)
+        stream->seen = end;
+    stream->keepalives++;
+    stream->keepalive_at = end;
+    base_cond_broadcast(&stream->changed);
+    base_mutex_unlock(&stream->lock);
+    if (data[17] != 0)
+        follower->next_answer_ns = 0;
+    return RHEI_OK;
+}
+
+static rhei_status take_message(struct follower *follower, const char *data, size_t length)
+{
+    struct postgres_stream *stream = follower->stream;
+    bool committed = false, wake = false;
+    base_mutex_lock(&stream->lock);
+    rhei_status status = postgres_queue_put(&stream->queue, data + 25, length - 25, &committed, follower->error);
+    stream->messages++;
+    if (committed) {
+        stream->seen = stream->queue.last->end > stream->seen ? stream->queue.last->end : stream->seen;
+        wake = stream->wake_armed;
+        stream->wake_armed = false;
+        base_cond_broadcast(&stream->changed);
+    }
+    base_mutex_unlock(&stream->lock);
+    if (wake)
+        tell(stream);
+    return status;
+}
+
+static rhei_status take(struct follower *follower, const char *data, size_t length)
+{
+    if (length > 25 && data[0] == 'w')
+        return take_message(follower, data, length);
+    if (length > 0 && data[0] == 'k')
+        return take_keepalive(follower, data, length);
+    return error_set(follower->error, RHEI_NOT_A_DATABASE, "the stream has something that isn't a message");
+}
+
+/* The queue is full of what nobody has read: the socket is left alone, so that the server waits, and is told that we live. */
+static bool is_full(struct postgres_stream *stream)
+{
+    base_mutex_lock(&stream->lock);
+    bool full = stream->queue.memory > 2 * stream->queue.memory_most && stream->queue.first != NULL &&
+                stream->queue.current == NULL;
+    if (full != stream->paused) {
+        stream->paused = full;
+        base_cond_broadcast(&stream->changed);
+    }
+    base_mutex_unlock(&stream->lock);
+    return full;
+}
+
+static void sit_out(struct follower *follower)
+{
+    struct pollfd fds[2] = {{.fd = follower->stream->stop.fd, .events = POLLIN},
+                            {.fd = follower->stream->wake_fd, .events = POLLIN}};
+    poll(fds, 2, 100);
+    drain_wake(follower->stream);
+}
+
+static rhei_status ended(struct follower *follower, int got)
+{
+    PGresult *result = got == -1 ? follower->connection->api->getResult(follower->connection->conn) : NULL;
+    rhei_status status = postgres_fail(follower->connection, WHAT, result, follower->error);
+    postgres_clear(follower->connection, &result);
+    return status;
+}
+
+static bool wants_answer(struct follower *follower)
+{
+    struct postgres_stream *stream = follower->stream;
+    base_mutex_lock(&stream->lock);
+    bool news = confirmable(stream) > follower->confirmed, ping = stream->ping;
+    base_mutex_unlock(&stream->lock);
+    int64_t now = base_now_ns();
+    return ping || now >= follower->next_answer_ns ||
+           (news && now >= follower->next_answer_ns - SECOND_NS + CONFIRM_EVERY_NS);
+}
+
+static rhei_status wait_for_more(struct follower *follower)
+{
+    const struct postgres_api *api = follower->connection->api;
+    bool pending = api->flush(follower->connection->conn) > 0;
+    rhei_status status = postgres_wait(follower->connection, pending, follower->stream->wake_fd,
+                                       follower->next_answer_ns, follower->error);
+    drain_wake(follower->stream);
+    if (status == RHEI_TIMEOUT)
+        return RHEI_OK;
+    if (status == RHEI_OK && api->consumeInput(follower->connection->conn) == 0)
+        status = postgres_fail(follower->connection, WHAT, NULL, follower->error);
+    return status;
+}
+
+static rhei_status follow(struct follower *follower)
+{
+    const struct postgres_api *api = follower->connection->api;
+    rhei_status status = RHEI_OK;
+    while (status == RHEI_OK && !atomic_load(&follower->stream->stop.stopped)) {
+        char *data = NULL;
+        if (wants_answer(follower))
+            status = answer(follower);
+        if (status != RHEI_OK)
+            return status;
+        if (is_full(follower->stream)) {
+            sit_out(follower);
+            continue;
+        }
+        int got = api->getCopyData(follower->connection->conn, &data, 1);
+        if (got > 0)
+            status = take(follower, data, (size_t)got);
+        else if (got == 0)
+            status = wait_for_more(follower);
+        else
+            status = ended(follower, got);
+        if (data != NULL)
+            api->freemem(data);
+    }
+    return status;
+}
+
+/* ---- The thread. ------------------------------------------------------------------------------------------------- */
+
+static void set_connected(struct postgres_stream *stream, const struct postgres_connection *connection, int backend,
+                          const struct rhei_error *why)
+{
+    base_mutex_lock(&stream->lock);
+    stream->connected = connection != NULL;
+    if (connection != NULL) {
+        stream->version = connection->version;
+        stream->backend = backend;
+        stream->why = (struct rhei_error)RHEI_ERROR_INIT;
+    } else {
+        stream->why = *why;
+        postgres_queue_drop_open(&stream->queue);
+    }
+    base_cond_broadcast(&stream->changed);
+    base_mutex_unlock(&stream->lock);
+    tell(stream);
+}
+
+/* One connection, from its beginning to its end. */
+static bool run_once(struct postgres_stream *stream, struct rhei_error *error)
+{
+    struct follower follower = {.stream = stream, .error = error};
+    if (stream->config->slot != NULL)
+        snprintf(follower.slot, sizeof follower.slot, "%s", stream->config->slot);
+    else
+        snprintf(follower.slot, sizeof follower.slot, "rhei_%016llx", (unsigned long long)base_random_u64());
+    rhei_status status =
+        postgres_connect(&stream->config->target, true, &stream->stop, limit_of(stream), &follower.connection, error);
+    if (status == RHEI_OK)
+        status = find_start(&follower);
+    if (status == RHEI_OK)
+        status = start(&follower);
+    if (status == RHEI_OK) {
+        set_connected(stream, follower.connection, follower.connection->api->backendPID(follower.connection->conn),
+                      NULL);
+        status = follow(&follower);
+    }
+    if (error->code == RHEI_OK)
+        error_set(error, RHEI_IO, "the connection ended");
+    set_connected(stream, NULL, 0, error);
+    postgres_disconnect(&follower.connection);
+    return follower.streaming;
+}
+
+/* Until its time, or until it is closed. */
+static void rest(struct postgres_stream *stream, unsigned failures)
+{
+    struct pollfd fd = {.fd = stream->stop.fd, .events = POLLIN};
+    poll(&fd, 1, (int)postgres_backoff_ms(failures));
+}
+
+static void run(void *argument)
+{
+    struct postgres_stream *stream = argument;
+    unsigned failures = 0;
+    while (!atomic_load(&stream->stop.stopped)) {
+        struct rhei_error error = RHEI_ERROR_INIT;
+        bool streamed = run_once(stream, &error);
+        if (atomic_load(&stream->stop.stopped))
+            return;
+        failures = streamed ? 0 : failures + 1;
+        base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres", "%s", error.message);
+        rest(stream, failures);
+    }
+}
+
+rhei_status postgres_stream_start(struct postgres_stream *stream, uint64_t after, struct rhei_error *error)
+{
+    if (stream->started)
+        return RHEI_OK;
+    stream->wanted = after;
+    rhei_status status = base_thread_start(&stream->thread, "rhei-pg-stream", run, stream, error);
+    stream->started = status == RHEI_OK;
+    return status;
+}
+
+/* ---- What others ask. -------------------------------------------------------------------------------------------- */
+
+static rhei_status is_away(const struct postgres_stream *stream, struct rhei_error *error)
+{
+    if (error != NULL && error->code == RHEI_OK)
+        *error = stream->why;
+    return stream->why.code;
+}
+
+rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    base_mutex_lock(&stream->lock);
+    while (!stream->connected && stream->why.code == RHEI_OK && status == RHEI_OK)
+        if (!base_cond_wait_until(&stream->changed, &stream->lock, deadline_ns))
+            status = error_set(error, RHEI_TIMEOUT, "the server made no connection in time");
+    if (status == RHEI_OK && !stream->connected)
+        status = is_away(stream, error);
+    base_mutex_unlock(&stream->lock);
+    return status;
+}
+
+/*
+ * Under `lock`. The server's flush position may lie within a record, behind which nothing can be sent. It has sent all that it can if two keepalives that were asked
+ * for have one position, nothing came between, and it then waits for more.
+ */
+static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
+{
+    uint64_t before = stream->keepalives;
+    stream->ping = true;
+    postgres_stream_wake(stream);
+    while (stream->keepalives == before && stream->connected && !stream->paused)
+        if (!base_cond_wait_until(&stream->changed, &stream->lock, deadline_ns))
+            return error_set(error, RHEI_TIMEOUT, "the changes of this moment didn't arrive in time");
+    if (!stream->connected)
+        return is_away(stream, error);
+    return stream->paused ? RHEI_BUSY : RHEI_OK;
+}
+
+rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t target, int64_t deadline_ns,
+                                  bool (*idle)(void *context, int backend), void *context, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    uint64_t stood_at = 0, messages = 0;
+    base_mutex_lock(&stream->lock);
+    while (stream->seen < target && status == RHEI_OK) {
+        status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, deadline_ns, error);
+        bool stands = status == RHEI_OK && stood_at == stream->keepalive_at && messages == stream->messages &&
+                      stream->seen < target;
+        stood_at = stream->keepalive_at;
+        messages = stream->messages;
+        if (!stands)
+            continue;
+        int backend = stream->backend;
+        base_mutex_unlock(&stream->lock);
+        bool is_idle = idle(context, backend);
+        base_mutex_lock(&stream->lock);
+        if (is_idle && messages == stream->messages)
+            break;
+    }
+    base_mutex_unlock(&stream->lock);
+    return status;
+}
+
+void postgres_stream_forget(struct postgres_stream *stream, uint64_t end)
+{
+    base_mutex_lock(&stream->lock);
+    if (end > stream->forgotten)
+        stream->forgotten = end;
+    base_mutex_unlock(&stream->lock);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stream of a slot's changes, taken in by a thread of its own, which also answers the server while others apply.
+ *
+ *   R1. Every transaction that ends in (low, seen] is in the queue, or was forgotten because somebody said so; none behind `seen` is.
+ *   R2. A connection that is made again goes on at `seen`. Where the server hasn't what follows it any more (the slot went further, or is another one; the
+ *       database is another, or an older one), there is a gap: the queue is emptied and `low` is where the stream goes on, so who asks for changes
+ *       from before it is told that they are lost.
+ *   R3. What is confirmed to the server was forgotten before, or lies behind everything that the queue has and isn't kept elsewhere (`durable`).
+ */
+#ifndef SOURCE_POSTGRES_POSTGRES_STREAM_H
+#define SOURCE_POSTGRES_POSTGRES_STREAM_H
+
+#include "base/base_thread.h"
+#include "source_postgres/postgres_connection.h"
+#include "source_postgres/postgres_queue.h"
+
+struct postgres_stream {
+    const struct source_postgres_config *config; /* borrowed */
+    struct postgres_stop stop;
+    int wake_fd;
+    base_thread thread;
+    bool started;
+
+    base_mutex lock; /* of all below */
+    base_cond changed;
+    struct postgres_queue queue;
+    uint64_t low, seen;
+    uint64_t wanted;    /* where to begin at first; 0: now */
+    uint64_t forgotten; /* by prune */
+    bool connected;
+    bool reading;    /* a cycle reads the queue: it may grow, and nothing else */
+    bool paused;     /* the queue is full; the server waits */
+    bool wake_armed; /* nobody was told since the last cycle */
+    struct rhei_error why;
+    char system[32]; /* the database cluster's number */
+    int version, backend;
+    uint64_t keepalives, keepalive_at, messages; /* how many came, where the last one was, messages of changes */
+    bool ping;                                   /* one is to be asked for */
+};
+
+rhei_status postgres_stream_init(struct postgres_stream *stream, const struct source_postgres_config *config,
+                                 struct rhei_error *error);
+void postgres_stream_reset(struct postgres_stream *stream); /* ends the thread */
+/* Starts the thread, once. `after`: 0, or the position from which changes are wanted. */
+rhei_status postgres_stream_start(struct postgres_stream *stream, uint64_t after, struct rhei_error *error);
+/* Waits until a connection was made or failed, since the call or before; RHEI_OK: it is connected. */
+rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error);
+/*
+ * Waits until everything that ended up to `target` is there. *idle(context) tells, when the stream stands still before it, whether the server has nothing more
+ * to send. RHEI_TIMEOUT: not in time; RHEI_BUSY: the queue is full, read it first.
+ */
+rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t target, int64_t deadline_ns,
+                                  bool (*idle)(void *context, int backend), void *context, struct rhei_error *error);
+/* Under no lock: what ends up to there may go, and be confirmed. */
+void postgres_stream_forget(struct postgres_stream *stream, uint64_t end);
+void postgres_stream_wake(struct postgres_stream *stream);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A source over real servers of both versions: what the model holds is what the server has, after every kind of change. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base_memory.h"
+#include "postgres_model.h"
+#include "tests/support/postgres_fixture.h"
+
+static struct test_server *servers[2];
+
+static int open_servers(void **state)
+{
+    (void)state;
+    servers[0] = test_server_open(15, NULL);
+    servers[1] = test_server_open(18, NULL);
+    return 0;
+}
+
+static int close_servers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        test_server_close(&servers[i]);
+    return 0;
+}
+
+static void start(struct model *model, struct test_server *server, struct source_postgres_config config)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    config.target.conninfo = server->conninfo;
+    config.look_ms = config.look_ms ? config.look_ms : 1;
+    struct change_source *source = NULL;
+    if (source_postgres_open(&config, &source, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    model_init(model, source);
+}
+
+static void cycle(struct model *model)
+{
+    for (int tries = 0; tries < 2000; tries++) {
+        rhei_status status = model_cycle(model);
+        if (status == RHEI_OK)
+            return;
+        if (status != RHEI_BUSY && status != RHEI_TIMEOUT)
+            fail_msg("%s", model->error.message);
+    }
+    fail_msg("%s", model->error.message);
+}
+
+/* The server's rows in the model's form. */
+static void assert_table(struct model *model, struct test_server *server, const char *name)
+{
+    static char columns[2000];
+    snprintf(columns, sizeof columns, "%s",
+             test_server_sql(server,
+                             "SELECT string_agg('coalesce(' || quote_ident(attname) || '::text, ''NULL'')', ' || ''|'' "
+                             "|| ' ORDER BY attnum)"
+                             " FROM pg_attribute WHERE attrelid = '%s'::regclass AND attnum > 0 AND NOT attisdropped",
+                             name));
+    struct model_table *table = model_find(model, name);
+    assert_non_null(table);
+    assert_string_equal(table->reason, "");
+    assert_true(table->loaded);
+    char *shown = model_show(table), sum[64];
+    PGresult *result = NULL;
+    char sql[4000];
+    snprintf(
+        sql, sizeof sql,
+        "SELECT coalesce(string_agg(r || E'\\n', '' ORDER BY r COLLATE \"C\"), '') FROM (SELECT %s AS r FROM %s) x",
+        columns, name);
+    result = PQexec(server->admin, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        fail_msg("%s\n%s", sql, PQerrorMessage(server->admin));
+    snprintf(sum, sizeof sum, "%zu bytes", strlen(shown));
+    if (strcmp(shown, PQgetvalue(result, 0, 0)) != 0)
+        fail_msg("%s on %d: here\n%.1500s\nthere\n%.1500s", name, server->version, shown, PQgetvalue(result, 0, 0));
+    PQclear(result);
+    base_free(shown);
+}
+
+static void end(struct model *model)
+{
+    model_reset(model);
+    for (int i = 0; i < 2; i++) {
+        test_server_until(servers[i], "SELECT count(*) = 0 FROM pg_replication_slots WHERE active");
+        test_server_sql(servers[i], "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
+        test_server_sql(servers[i], "DROP PUBLICATION IF EXISTS rhei");
+        test_server_sql(servers[i],
+                        "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public;"
+                        "DROP SCHEMA IF EXISTS sales CASCADE");
+    }
+}
+
+static void test_s1_loads_and_follows_every_kind_of_change(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = servers[i];
+        struct model model;
+        test_server_sql(
+            server,
+            "CREATE TABLE orders (id bigint PRIMARY KEY, customer text, amount numeric, note text);"
+            "INSERT INTO orders SELECT n, 'c' || n %% 7, n * 1.5, CASE WHEN n %% 3 = 0 THEN repeat(md5(n::text), 3) END"
+            " FROM generate_series(1, 5000) n;"
+            "CREATE SCHEMA sales; CREATE TABLE sales.\"Order Items\" (a int, b text, v int[], PRIMARY KEY (a, b));"
+            "INSERT INTO sales.\"Order Items\" VALUES (1, 'x', '{1,2}'), (1, 'y', NULL)");
+        start(&model, server, (struct source_postgres_config){0});
+        cycle(&model);
+        assert_int_equal(model.loads, 2);
+        assert_table(&model, server, "orders");
+        struct model_table *items = model_find(&model, "sales.Order Items");
+        assert_non_null(items);
+        char *shown = model_show(items);
+        assert_string_equal(shown, "1|x|{1,2}\n1|y|NULL\n");
+        base_free(shown);
+
+        test_server_sql(server,
+                        "INSERT INTO orders VALUES (6000, 'new', 'NaN', NULL); UPDATE orders SET amount = amount + 1 "
+                        "WHERE id <= 10;"
+                        "DELETE FROM orders WHERE id BETWEEN 20 AND 30; UPDATE orders SET id = 7000 WHERE id = 50");
+        cycle(&model);
+        assert_table(&model, server, "orders");
+        test_server_sql(
+            server, "BEGIN; UPDATE orders SET id = id + 100000 WHERE id < 100; DELETE FROM orders WHERE id = 100001;"
+                    "SAVEPOINT s; DELETE FROM orders; ROLLBACK TO s; INSERT INTO orders VALUES (100001, 'again', 1, "
+                    "'') ; COMMIT;"
+                    "BEGIN; DELETE FROM orders; ROLLBACK");
+        cycle(&model);
+        assert_table(&model, server, "orders");
+        test_server_sql(server, "TRUNCATE orders; INSERT INTO orders VALUES (1, 'a', 2, 'b')");
+        cycle(&model);
+        assert_table(&model, server, "orders");
+        assert_int_equal(model.lost, 0);
+        end(&model);
+    }
+}
+
+/* Values of more than a page that an UPDATE leaves alone aren't in the stream. */
+static void test_s4_large_values_that_are_unchanged_stay(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = servers[i];
+        struct model model;
+        test_server_sql(server, "CREATE TABLE docs (id int PRIMARY KEY, n int, body text); ALTER TABLE docs ALTER body "
+                                "SET STORAGE EXTERNAL;"
+                                "CREATE TABLE whole (id int PRIMARY KEY, n int, body text); ALTER TABLE whole ALTER "
+                                "body SET STORAGE EXTERNAL;"
+                                "ALTER TABLE whole REPLICA IDENTITY FULL;"
+                                "INSERT INTO docs SELECT n, n, repeat('x' || n, 5000) FROM generate_series(1, 5) n; "
+                                "INSERT INTO whole SELECT * FROM docs");
+        start(&model, server, (struct source_postgres_config){0});
+        cycle(&model);
+        test_server_sql(
+            server, "UPDATE docs SET n = n + 1; UPDATE whole SET n = n + 1; UPDATE whole SET id = id + 10 WHERE id > 3;"
+                    "UPDATE docs SET body = 'short' WHERE id = 1; UPDATE docs SET n = NULL WHERE id = 2");
+        cycle(&model);
+        assert_table(&model, server, "docs");
+        assert_table(&model, server, "whole");
+        assert_int_equal(model.lost, 0);
+        /* the key changes and the value isn't sent: only a load has it */
+        test_server_sql(server, "UPDATE docs SET id = id + 10");
+        cycle(&model);
+        assert_table(&model, server, "docs");
+        assert_true(model.lost > 0);
+        end(&model);
+    }
+}
+
+static void test_s1_changes_of_the_schema_are_followed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = servers[i];
+        struct model model;
+        test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT n, 'v' || n FROM "
+                                "generate_series(1, 50) n");
+        start(&model, server, (struct source_postgres_config){.slot = "rhei_test"});
+        cycle(&model);
+        static const char *const changes[] = {
+            "ALTER TABLE t ADD COLUMN b int DEFAULT 7", /* says nothing of the rows */
+            "UPDATE t SET b = 8 WHERE id = 1",
+            "ALTER TABLE t RENAME COLUMN a TO a2; UPDATE t SET a2 = 'x' WHERE id = 2",
+            "ALTER TABLE t ALTER COLUMN b TYPE bigint USING b * 2",
+            "ALTER TABLE t ALTER COLUMN b TYPE bigint USING b + 1",
+            "INSERT INTO t VALUES (100, 'new', 1)",
+            "ALTER TABLE t DROP COLUMN b",
+            "BEGIN; INSERT INTO t VALUES (101, 'p'); ALTER TABLE t ADD COLUMN c text; INSERT INTO t VALUES (102, 'q', "
+            "'r'); COMMIT",
+            "DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, z text); INSERT INTO t VALUES (1, 'other')",
+        };
+        for (size_t k = 0; k < sizeof changes / sizeof *changes - 1; k++) {
+            test_server_sql(server, "%s", changes[k]);
+            cycle(&model);
+            assert_table(&model, server, "t");
+        }
+        test_server_sql(server, "DROP TABLE t");
+        cycle(&model);
+        assert_null(model_find(&model, "t"));
+        end(&model);
+    }
+}
+
+static void test_s3_partitions_come_and_go(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = servers[i];
+        struct model model;
+        test_server_sql(server,
+                        "CREATE TABLE m (id int, at date, v int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);"
+                        "CREATE TABLE m1 PARTITION OF m FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');"
+                        "CREATE TABLE m2 (v int, at date NOT NULL, id int NOT NULL, PRIMARY KEY (id, at));"
+                        "ALTER TABLE m ATTACH PARTITION m2 FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');"
+                        "INSERT INTO m SELECT n, '2026-01-01'::date + n %% 59, n FROM generate_series(1, 500) n");
+        start(&model, server, (struct source_postgres_config){0});
+        cycle(&model);
+        assert_table(&model, server, "m");
+        test_server_sql(server,
+                        "UPDATE m SET at = '2026-02-05' WHERE id BETWEEN 1 AND 5; DELETE FROM m WHERE id %% 10 = 0");
+        cycle(&model);
+        assert_table(&model, server, "m");
+        assert_int_equal(model.loads, 1);
+        test_server_sql(server, "TRUNCATE m1");
+        cycle(&model);
+        assert_table(&model, server, "m");
+        test_server_sql(server, "CREATE TABLE m3 (id int, at date, v int, PRIMARY KEY (id, at)); INSERT INTO m3 VALUES "
+                                "(9000, '2026-03-03', 1);"
+                                "ALTER TABLE m ATTACH PARTITION m3 FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')");
+        cycle(&model);
+        assert_table(&model, server, "m");
+        test_server_sql(server, "INSERT INTO m VALUES (9001, '2026-03-04', 2); ALTER TABLE m DETACH PARTITION m2");
+        cycle(&model);
+        assert_table(&model, server, "m");
+        test_server_sql(server, "DROP TABLE m3; TRUNCATE m");
+        cycle(&model);
+        assert_table(&model, server, "m");
+        end(&model);
+    }
+}
+
+static void test_s5_what_cant_be_followed_says_why(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = servers[i];
+        struct model model;
+        static const char *const names[] = {"nokey", "unlogged", "v", "missing", "good", "nothing"};
+        test_server_sql(
+            server,
+            "CREATE TABLE nokey (a int); CREATE UNLOGGED TABLE unlogged (a int PRIMARY KEY); CREATE VIEW v AS SELECT 1;"
+            "CREATE TABLE good (a int PRIMARY KEY); INSERT INTO good VALUES (1)");
+        start(&model, server, (struct source_postgres_config){.tables = names, .table_count = 6});
+        cycle(&model);
+        assert_table(&model, server, "good");
+        assert_non_null(strstr(model_find(&model, "nokey")->reason, "primary key"));
+        assert_non_null(strstr(model_find(&model, "unlogged")->reason, "UNLOGGED"));
+        assert_non_null(strstr(model_find(&model, "v")->reason, "view"));
+        assert_non_null(strstr(model_find(&model, "missing")->reason, "no table of that name"));
+        end(&model);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_s1_loads_and_follows_every_kind_of_change),
+        cmocka_unit_test(test_s4_large_values_that_are_unchanged_stay),
+        cmocka_unit_test(test_s1_changes_of_the_schema_are_followed),
+        cmocka_unit_test(test_s3_partitions_come_and_go),
+        cmocka_unit_test(test_s5_what_cant_be_followed_says_why),
+    };
+    return cmocka_run_group_tests(tests, open_servers, close_servers);
+}
