@@ -29,8 +29,11 @@ rhei_status rocksdb_buffer_renew(struct change_buffer *buffer, const char *file,
  */
 rhei_status rocksdb_buffer_set_aside(const struct rocksdb_buffer_config *config, char *name, size_t size,
                                      struct rhei_error *error);
-/* Bytes of the files of a buffer in that folder, whoever has it open; 0: there is none. */
-uint64_t rocksdb_buffer_peek(const char *folder);
+/*
+ * Bytes of the files of the buffer in config->folder, whoever has it open; nothing is opened or changed. 0 with `why` (of `size` bytes): why there is none
+ * of config->file, for people. Where that is "", nobody knows which file it would be, and the buffer may be any's.
+ */
+uint64_t rocksdb_buffer_peek(const struct rocksdb_buffer_config *config, char *why, size_t size);
 /* A number that tells this buffer from any other, also of one that was there before in the same folder. Any thread. */
 uint64_t rocksdb_buffer_id(const struct change_buffer *buffer);
 

@@ -208,12 +208,36 @@ void rocks_folder_close(struct rocks_folder *folder)
     folder->path = folder->database = NULL;
 }
 
-uint64_t rocksdb_buffer_peek(const char *path)
+/* Whether it is a folder of that file's, and else why not. */
+static bool folder_look(struct rocks_folder *folder, const char *file, char *why, size_t size)
 {
-    struct base_buffer name = {0};
+    struct rhei_error error = RHEI_ERROR_INIT;
+    bool found = false;
+    folder->folder = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder->folder < 0 && errno == ENOENT) {
+        (void)snprintf(why, size, "there is no such folder yet");
+        return false;
+    }
+    rhei_status status = folder->folder < 0 ? folder_error(&error, "open the folder", folder->path)
+                                            : identity_read(folder, &found, &error);
+    if (status != RHEI_OK)
+        (void)snprintf(why, size, "%s", error.message);
+    else if (!found)
+        (void)snprintf(why, size, "%s",
+                       folder_is_empty(folder) ? "the folder is empty" : "the folder has other things in it");
+    else if (file[0] != '\0' && strcmp(folder->file, file) != 0)
+        (void)snprintf(why, size, "the folder has the changes of another database");
+    return why[0] == '\0';
+}
+
+uint64_t rocksdb_buffer_peek(const struct rocksdb_buffer_config *config, char *why, size_t size)
+{
+    struct rocks_folder folder = {.folder = -1, .lock = -1, .path = base_strdup(config->folder)};
     uint64_t bytes = 0;
-    base_buffer_format(&name, "%s/db", path);
-    DIR *listing = name.failed ? NULL : opendir(name.data);
+    why[0] = '\0';
+    bool ours = folder.path != NULL && folder_look(&folder, config->file, why, size);
+    int database = ours ? openat(folder.folder, "db", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    DIR *listing = database < 0 ? NULL : fdopendir(database);
     for (const struct dirent *entry; listing != NULL && (entry = readdir(listing)) != NULL;) {
         struct stat facts;
         if (fstatat(dirfd(listing), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(facts.st_mode))
@@ -221,6 +245,8 @@ uint64_t rocksdb_buffer_peek(const char *path)
     }
     if (listing != NULL)
         (void)closedir(listing);
-    base_buffer_reset(&name);
+    else if (database >= 0)
+        (void)close(database);
+    rocks_folder_close(&folder);
     return bytes;
 }

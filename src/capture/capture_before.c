@@ -11,6 +11,14 @@ bool capture_is_of_key(const struct source_table *table, uint32_t column)
     return key;
 }
 
+const char *capture_before_missing(const struct oltp *oltp, const struct capture_table_schema *table)
+{
+    const struct oltp_config *config = &oltp->config;
+    bool wanted = !table->keeps && config->keeps_versions != NULL &&
+                  config->keeps_versions(config->versions_context, table->table.source.name);
+    return wanted ? capture_logs_keys_because(table) : NULL;
+}
+
 bool capture_before_has_key(const struct source_table *table, uint32_t column, const struct rhei_value *before,
                             const struct rhei_value *now)
 {

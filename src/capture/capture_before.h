@@ -12,6 +12,8 @@ static inline bool capture_before_fits(const struct source_table *table, uint32_
 {
     return at <= width && table->column_count <= width - at;
 }
+/* Why a table whose versions are wanted has no rows as they were in the log, for people; NULL: it has, or nobody wants them. */
+const char *capture_before_missing(const struct oltp *oltp, const struct capture_table_schema *table);
 /*
  * Whether the row that an update left has this column's value of the row as it was, or the column is of no key, neither the mirror's nor the
  * declared one. An update that changed one told the old row as one that is gone, and the new one had none before it. The triggers say

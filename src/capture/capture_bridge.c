@@ -78,10 +78,12 @@ rhei_status capture_bridge_read_from(struct oltp *oltp, int64_t *position, struc
     return status;
 }
 
-int64_t capture_bridge_position(struct oltp *oltp)
+int64_t capture_bridge_position(struct oltp *oltp, struct change_stamp *stamp)
 {
     int64_t position = -1;
+    *stamp = (struct change_stamp){.file = ""};
     base_mutex_lock(&oltp->describe_lock);
+    (void)capture_stamp_file(oltp->describer, stamp, NULL); /* a file without capture has none */
     if (oltp_query_int(oltp->describer, "SELECT position FROM main._rhei_consumers WHERE name = '" CAPTURE_BRIDGE "'",
                        -1, &position, NULL) != RHEI_OK)
         position = -1; /* there are no consumers yet */

@@ -18,8 +18,8 @@ rhei_status capture_bridge_source(struct oltp *oltp, struct change_source **sour
 rhei_status capture_bridge_durable(struct oltp *oltp, int64_t position, int64_t begun, struct rhei_error *error);
 /* The lowest position of a live consumer that reads the buffer; INT64_MAX: there is none. */
 rhei_status capture_bridge_read_from(struct oltp *oltp, int64_t *position, struct rhei_error *error);
-/* What durable() was told last, by whatever engine, or less (B3); -1: nothing yet. */
-int64_t capture_bridge_position(struct oltp *oltp);
+/* What durable() was told last, by whatever engine, or less (B3); -1: nothing yet. `stamp` gets the file's identity, "" where it has none. */
+int64_t capture_bridge_position(struct oltp *oltp, struct change_stamp *stamp);
 /* The buffer is over a limit and keeps what it has, as `text` tells; NULL: it isn't any more. Status tells it, and the log's policy is in force. */
 void capture_bridge_limited(struct oltp *oltp, const char *text);
 

@@ -179,17 +179,6 @@ static rhei_status changes_use(struct capture_changes *changes, struct oltp_sche
     return changes_prepare_log(changes, error);
 }
 
-/* Why a table whose versions are wanted has no rows as they were in the log; NULL: it has, or nobody wants them. */
-static const char *changes_without_before(struct capture_changes *changes, uint32_t number)
-{
-    const struct oltp_config *config = &changes->oltp->config;
-    const struct changes_table *entry = changes_find(changes, number);
-    if (entry == NULL || entry->table->keeps || config->keeps_versions == NULL ||
-        !config->keeps_versions(config->versions_context, entry->table->table.source.name))
-        return NULL;
-    return capture_logs_keys_because(entry->table);
-}
-
 static rhei_status changes_know(struct capture_changes *changes, uint32_t number, const struct source_table *table,
                                 struct rhei_error *error)
 {
@@ -203,7 +192,8 @@ static rhei_status changes_know(struct capture_changes *changes, uint32_t number
     event->number = number;
     event->name = table->name;
     event->table = table;
-    event->reason = changes_without_before(changes, number);
+    const struct changes_table *entry = changes_find(changes, number); /* NULL: of an older version */
+    event->reason = entry == NULL ? NULL : capture_before_missing(changes->oltp, entry->table);
     known->told = true;
     return RHEI_OK;
 }

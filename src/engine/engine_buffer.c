@@ -286,8 +286,11 @@ void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status)
         feed_bridge_get_status(db->buffer->bridge, &bridge);
         bridge.horizon = bridge.commits > 0 ? bridge.horizon : bridge.position;
     } else if (db->buffer_path != NULL) { /* another handle's */
-        bridge.position = capture_bridge_position(db->oltp);
-        bridge.bytes = rocksdb_buffer_peek(db->buffer_path);
+        struct change_stamp stamp;
+        bridge.position = capture_bridge_position(db->oltp, &stamp);
+        struct rocksdb_buffer_config config = folder_config(db, stamp.file);
+        bridge.bytes = rocksdb_buffer_peek(&config, bridge.error, sizeof bridge.error);
+        bridge.position = bridge.error[0] == '\0' ? bridge.position : -1;
     }
     (void)snprintf(status->buffer_folder, sizeof status->buffer_folder, "%s",
                    db->buffer_path == NULL ? "" : db->buffer_path);
@@ -296,7 +299,9 @@ void engine_buffer_status(struct rhei_db *db, struct rhei_sync_status *status)
     status->buffer_horizon = bridge.horizon;
     status->buffer_moved = bridge.moved;
     (void)snprintf(status->buffer_message, sizeof status->buffer_message, "%s",
-                   bridge.error[0] != '\0' ? bridge.error : db->buffer_message);
+                   db->buffer == NULL && db->buffer_message[0] != '\0' ? db->buffer_message
+                   : bridge.error[0] != '\0'                           ? bridge.error
+                                                                       : db->buffer_message);
 }
 
 uint64_t engine_buffer_failures(struct rhei_db *db)

@@ -394,6 +394,11 @@ def test_d5_the_buffer_is_in_status_metrics_and_info(rh, folder):
     rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY)", "--capture")
     (rh.folder / "rhei.toml").write_text('[engine]\nrocksdb_cdc_path = "changes"\n')
     rh.run("exec", "INSERT INTO t VALUES (1), (2), (3)", "--config", "rhei.toml", "--capture")
+    (rh.folder / "stuff").mkdir()
+    for name, why in (("none", "there is no such folder yet"), ("stuff", "the folder is empty")):
+        (rh.folder / "other.toml").write_text(f'[engine]\nrocksdb_cdc_path = "{name}"\n')
+        told = rh.run("status", "--config", "other.toml").stdout
+        assert re.search(f"Buffer       {name}\n +{why}\n", told), told
     told = rh.run("status", "--config", "rhei.toml").stdout
     assert "Buffer" in told and "changes" in told
     status = json.loads(rh.run("status", "--json", "--config", "rhei.toml").stdout)

@@ -114,11 +114,16 @@ static void test_a10_what_is_somebody_elses_is_left_alone(void **unused)
     assert_non_null(strstr(error.message, "other things"));
     char path[256];
     (void)snprintf(path, sizeof path, "%s/lock", folder);
+    char why[256];
+    assert_int_equal(rocksdb_buffer_peek(&config, why, sizeof why), 0);
+    assert_non_null(strstr(why, "other things"));
     assert_int_not_equal(access(path, F_OK), 0); /* nothing was made in it */
     write_file(folder, "identity", "something else of that name\n");
     assert_int_equal(try_open(&config, &error), RHEI_INVALID);
     write_file(folder, "identity", "rhei change buffer 99\nfile x\nbuffer 0\n");
     assert_int_equal(try_open(&config, &error), RHEI_TOO_NEW);
+    assert_int_equal(rocksdb_buffer_peek(&config, why, sizeof why), 0);
+    assert_non_null(strstr(why, "newer version"));
     fixture_remove(folder);
 
     folder = fixture_folder();
@@ -126,7 +131,11 @@ static void test_a10_what_is_somebody_elses_is_left_alone(void **unused)
     struct change_buffer *buffer = fixture_open(folder);
     fixture_append_rows(buffer, 1, 10, 10, 5);
     buffer->ops->close(&buffer);
+    assert_true(rocksdb_buffer_peek(&config, why, sizeof why) > 0);
+    assert_string_equal(why, "");
     config.file = "another file";
+    assert_int_equal(rocksdb_buffer_peek(&config, why, sizeof why), 0);
+    assert_non_null(strstr(why, "another database"));
     assert_int_equal(try_open(&config, &error), RHEI_EXISTS);
     assert_non_null(strstr(error.message, "another database"));
     buffer = fixture_open(folder);
@@ -135,6 +144,8 @@ static void test_a10_what_is_somebody_elses_is_left_alone(void **unused)
     fixture_remove(folder);
 
     config.folder = "/proc/rhei/buffer";
+    assert_int_equal(rocksdb_buffer_peek(&config, why, sizeof why), 0);
+    assert_string_equal(why, "there is no such folder yet");
     assert_true(try_open(&config, &error) != RHEI_OK);
 }
 
