@@ -253,7 +253,9 @@ struct rhei_config {
 RHEI_API rhei_status rhei_open(const char *path, const struct rhei_config *config, rhei_db **db,
                                struct rhei_error *error);
 /**
- * Ends background work and closes. Every rows, stream, statement and session of this handle must be closed before, and no other
+ * Ends background work and closes. What was committed is in the file, and what the column store hasn't applied in its change log: the next opening goes on from
+ * there. Where histories are kept in a folder it first waits up to 2 seconds for the column store to catch up, so that a change of the schema by others
+ * finds fewer changes behind. Every rows, stream, statement and session of this handle must be closed before, and no other
  * thread may use it any more. Owner thread.
  */
 RHEI_API void rhei_close(rhei_db **db);

@@ -5,6 +5,7 @@
  * counts as it is written, and an error says how many were kept.
  */
 #include "rh_history.h"
+#include "rh_interrupt.h"
 #include "rh_statements.h"
 #include "rh_waiting.h"
 
@@ -105,6 +106,7 @@ int rh_exec_command(struct rh_tool *tool)
     if (code == RH_EXIT_OK)
         code = rh_tool_open(tool, RH_OPEN_CREATE) ? run_in_session(tool, &statements) : RH_EXIT_ERROR;
     if (code == RH_EXIT_OK) {
+        rh_interrupt_done();
         rh_history_note(tool);
         rh_tool_close(tool);
     } else {

@@ -3,6 +3,7 @@
 #include "rh_import.h"
 
 #include "rh_history.h"
+#include "rh_interrupt.h"
 #include "rh_text.h"
 
 #include <errno.h>
@@ -304,6 +305,8 @@ int rh_import_command(struct rh_tool *tool)
     bool good = open_file(&import) && rh_tool_open(tool, RH_OPEN_CREATE) && open_rejects(&import) && load(&import);
     if (good) {
         print_outcome(&import, rh_now_us() - started);
+        if (fflush(stdout) == 0)
+            rh_interrupt_done();
         rh_history_note(tool);
     }
     release(&import);

@@ -26,6 +26,11 @@ void rh_interrupt_guard(rhei_cancel *cancel);
  * Any thread.
  */
 void rh_interrupt_rest(bool rests);
+/**
+ * Everything that was asked for is done, committed and written: a signal from here on gives the closing its time, and takes nothing back. It exits with 0,
+ * and doesn't say "cancelled", for who reads that does it again. Any thread.
+ */
+void rh_interrupt_done(void);
 /** What stays of a command that a signal ends in the middle: batches of so many rows of its file, 0 for nothing. Any thread. */
 void rh_interrupt_kept(uint64_t rows);
 /** Where a command would leave something that isn't whole, if it were ended now: `mark` is there then, in `folder`. NULL: nothing. Borrowed. */
