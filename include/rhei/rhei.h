@@ -215,8 +215,9 @@ struct rhei_config {
      */
     uint64_t wal_limit_bytes;
     /**
-     * Seconds between two comparisons of every table with its mirror, in the background; a table that differs is built again.
-     * 0: only after a commit that left it open what was changed. Finds what docs/guide/other-programs.md says can't be seen at once.
+     * Seconds between two comparisons of every table with its mirror, in the background, piece by piece; rows that differ are taken again as
+     * rhei_repair() does, and a table that differs in many is built again. 0: only after a commit that left it open what was changed. Finds what
+     * docs/guide/other-programs.md says can't be seen at once.
      */
     uint32_t scrub_interval_s;
     rhei_connect_function on_connect; /**< may be NULL */
@@ -241,6 +242,8 @@ struct rhei_config {
     uint32_t log_limit_age_s;
     /** enum rhei_log_limit_policy: at a limit of the change log (docs/guide/settings.md). */
     int32_t log_limit_policy;
+    /** Rows a second that the comparisons of `scrub_interval_s` read; 0: a tenth of one core's time is spent on them. */
+    uint64_t scrub_rate;
 };
 
 /**

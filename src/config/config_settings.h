@@ -51,6 +51,7 @@ struct config_engine {
     int log_limit_policy;     /* enum config_log_limit */
     uint64_t busy_timeout_ms;
     uint64_t scrub_interval; /* seconds */
+    uint64_t scrub_rate;     /* rows a second; 0: a tenth of a core's time */
     uint64_t threads;
     struct config_freshness freshness;
     int synchronous; /* enum config_synchronous */

@@ -105,6 +105,9 @@ const struct config_key config_keys[] = {
      .field = "scrub_interval_s",
      .effect = "time between two comparisons of every table with its mirror, in the background; 0: only after a "
                "commit that left open what it changed"},
+    {NUMBER(ENGINE, "scrub_rate", "0", engine.scrub_rate, 0, 1000000000000), .unit = "rows a second",
+     .field = "scrub_rate",
+     .effect = "rows a second that those comparisons read; 0: as many as a tenth of one core's time compares"},
     {FLAG(ENGINE, "auto_register", "true", engine.auto_register), .field = "no_auto_register (inverted)",
      .effect = "mirror every table with a usable key; [[tables]] narrows"},
     {FLAG(ENGINE, "olap_syntax", "true", engine.olap_syntax), .field = "no_olap_syntax (inverted)",

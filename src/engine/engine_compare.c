@@ -21,9 +21,7 @@
 #include "engine/engine_compare_parts.h"
 
 enum {
-    PACE_ROWS = 256,     /* between two looks at the clock, in one piece */
-    PIECE_LEAST = 1024,  /* rows */
-    PIECE_MOST = 262144, /* about 0.2 s of work */
+    PACE_ROWS = 256, /* between two looks at the clock, in one piece */
     PIECES_A_SECOND = 4,
     PIECES_MOST = 64, /* of a table that is filtered from the mirror */
     NAP_NS = 20000000,
@@ -479,24 +477,6 @@ static rhei_status mend_piece(rhei_db *db, const struct source_table *table, str
     return status;
 }
 
-/* Piece by piece, with nothing held between them. */
-static rhei_status compare_pieces(rhei_db *db, const struct source_table *table, struct engine_piece *piece,
-                                  struct engine_pace *pace, struct engine_mended *mended, uint64_t *rows,
-                                  struct rhei_error *error)
-{
-    do {
-        uint64_t before = *rows;
-        rhei_status status = compare_piece(db, table, piece, pace, rows, error);
-        if (status == RHEI_STALE && mended != NULL)
-            status = mend_piece(db, table, piece, pace, mended, rows, error);
-        if (status == RHEI_OK && piece->kind != ENGINE_PIECE_ALL)
-            status = pace_keep(pace, *rows - before, error);
-        if (status != RHEI_OK)
-            return status;
-    } while (piece_next(piece));
-    return RHEI_OK;
-}
-
 /* SQLite orders the first column of the key as sync_value_compare does. */
 static bool is_ordered(const rhei_db *db, const struct source_table *table)
 {
@@ -504,23 +484,64 @@ static bool is_ordered(const rhei_db *db, const struct source_table *table)
     return oltp_encoding(db->oltp) == OLTP_UTF8 && base_fold_compare(key->collation, "BINARY") == 0;
 }
 
+uint64_t engine_piece_rows(uint64_t rate)
+{
+    uint64_t rows = rate == 0 ? ENGINE_PIECE_MOST : rate / PIECES_A_SECOND;
+    return rows < ENGINE_PIECE_LEAST ? ENGINE_PIECE_LEAST : rows > ENGINE_PIECE_MOST ? ENGINE_PIECE_MOST : rows;
+}
+
+void engine_comparison_begin(struct engine_comparison *comparison, const rhei_db *db, const struct source_table *table,
+                             uint64_t piece_rows)
+{
+    *comparison = (struct engine_comparison){
+        .piece = {.kind = ENGINE_PIECE_ALL, .low = INT64_MIN, .high = INT64_MAX, .count = piece_rows}};
+    if (piece_rows > 0)
+        comparison->piece.kind = table->key_is_integer   ? ENGINE_PIECE_RANGE
+                                 : is_ordered(db, table) ? ENGINE_PIECE_VALUES
+                                                         : ENGINE_PIECE_ALL;
+}
+
+void engine_comparison_reset(struct engine_comparison *comparison)
+{
+    piece_reset(&comparison->piece);
+    sync_zones_reset(&comparison->zones);
+    *comparison = (struct engine_comparison){.piece = {.kind = ENGINE_PIECE_ALL}};
+}
+
+rhei_status engine_comparison_next(struct engine_comparison *comparison, rhei_db *db, const struct source_table *table,
+                                   struct engine_pace *pace, struct engine_mended *mended, uint64_t *rows, bool *more,
+                                   struct rhei_error *error)
+{
+    struct engine_piece *piece = &comparison->piece;
+    piece->zones = &comparison->zones;
+    *more = false;
+    rhei_status status = compare_piece(db, table, piece, pace, rows, error);
+    if (status == RHEI_STALE && mended != NULL)
+        status = mend_piece(db, table, piece, pace, mended, rows, error);
+    if (status == RHEI_OK)
+        *more = piece_next(piece);
+    return status;
+}
+
 rhei_status engine_compare_table(rhei_db *db, const struct source_table *table, struct engine_pace *pace,
                                  struct engine_mended *mended, uint64_t *rows, struct rhei_error *error)
 {
+    struct engine_comparison comparison;
     uint64_t compared = 0;
-    struct sync_zones zones = {0};
-    struct engine_piece piece = {.kind = ENGINE_PIECE_ALL, .low = INT64_MIN, .high = INT64_MAX, .zones = &zones};
-    if (pace->rate != 0 || mended != NULL)
-        piece.kind = table->key_is_integer   ? ENGINE_PIECE_RANGE
-                     : is_ordered(db, table) ? ENGINE_PIECE_VALUES
-                                             : ENGINE_PIECE_ALL;
-    piece.count = pace->rate == 0 ? PIECE_MOST : pace->rate / PIECES_A_SECOND;
-    piece.count = piece.count < PIECE_LEAST ? PIECE_LEAST : piece.count > PIECE_MOST ? PIECE_MOST : piece.count;
+    bool more = true;
+    rhei_status status = RHEI_OK;
+    engine_comparison_begin(&comparison, db, table,
+                            pace->rate != 0 || mended != NULL ? engine_piece_rows(pace->rate) : 0);
     base_progress_step(engine_limits_counts(pace->limits), "comparing table and mirror", table->name,
                        BASE_PROGRESS_ROWS, -1);
-    rhei_status status = compare_pieces(db, table, &piece, pace, mended, &compared, error);
-    piece_reset(&piece);
-    sync_zones_reset(&zones);
+    while (status == RHEI_OK && more) {
+        uint64_t before = compared;
+        bool whole = comparison.piece.kind == ENGINE_PIECE_ALL; /* the rows of which came at a pace */
+        status = engine_comparison_next(&comparison, db, table, pace, mended, &compared, &more, error);
+        if (status == RHEI_OK && !whole)
+            status = pace_keep(pace, compared - before, error);
+    }
+    engine_comparison_reset(&comparison);
     *rows += compared;
     return status;
 }

@@ -6,6 +6,13 @@
 #include "engine/engine_compare.h"
 #include "sync/sync_compare.h"
 
+enum {
+    ENGINE_PIECE_LEAST = 1024,  /* rows */
+    ENGINE_PIECE_MOST = 262144, /* about 0.2 s of work */
+};
+/* Rows of a piece at that pace: a quarter of a second's. */
+uint64_t engine_piece_rows(uint64_t rate);
+
 enum engine_piece_kind {
     ENGINE_PIECE_ALL,    /* every row */
     ENGINE_PIECE_RANGE,  /* keys from `low` to `high`, both in */
@@ -25,6 +32,20 @@ struct engine_piece {
     bool ends; /* where it ends is known: it is read once more */
     struct sync_zones *zones;
 };
+
+/* A table being compared, piece by piece; between two pieces nothing is held, and it may be gone on with at any time. */
+struct engine_comparison {
+    struct engine_piece piece; /* the next one */
+    struct sync_zones zones;
+};
+/* In pieces of so many rows about (0: as one state), where the key's order is known. */
+void engine_comparison_begin(struct engine_comparison *comparison, const rhei_db *db, const struct source_table *table,
+                             uint64_t piece_rows);
+void engine_comparison_reset(struct engine_comparison *comparison);
+/* Compares the next piece, as engine_compare_table does, and goes behind it if it is equal; *more: there is another one. */
+rhei_status engine_comparison_next(struct engine_comparison *comparison, rhei_db *db, const struct source_table *table,
+                                   struct engine_pace *pace, struct engine_mended *mended, uint64_t *rows, bool *more,
+                                   struct rhei_error *error);
 
 /* Close and release both. */
 rhei_status engine_piece_pin(rhei_db *db, const struct source_table *table, const struct engine_piece *piece,

@@ -36,6 +36,8 @@ static void merge_numbers(struct rhei_config *config, const struct config_engine
         config->sync_batch_rows = engine->sync_batch_size;
     if (config->scrub_interval_s == 0)
         config->scrub_interval_s = (uint32_t)engine->scrub_interval;
+    if (config->scrub_rate == 0)
+        config->scrub_rate = engine->scrub_rate;
     if (config->history_max_age_s == 0)
         config->history_max_age_s = (uint32_t)engine->history_max_age;
     if (config->history_max_versions == 0)

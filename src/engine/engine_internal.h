@@ -57,6 +57,7 @@ struct rhei_db {
     char buffer_message[256];     /* why, or what was set aside; "" */
     struct route *route;
     struct engine_watches *watches;   /* NULL without a column store */
+    struct engine_scrub *scrub;       /* the same */
     struct engine_shown *shown;       /* tables of other sources (engine_shown.c); NULL: there are none */
     struct engine_sidecars *sidecars; /* engine_sidecar.c; NULL: there are none */
     struct engine_ticker *ticker;     /* tells how far calls are (engine_progress.c) */
@@ -80,6 +81,7 @@ struct engine_limits {
     const struct rhei_cancel *cancel;
     struct engine_progress *progress; /* NULL: nobody wants to know */
     uint64_t rows_per_second;         /* of comparisons; 0: as fast as it goes */
+    const struct sync_stop *within;   /* of what it is a part of; NULL: of nothing */
 };
 rhei_status engine_limits_set(struct engine_limits *limits, int64_t timeout_ms, const struct rhei_cancel *cancel,
                               struct rhei_error *error);
@@ -92,7 +94,8 @@ rhei_status engine_limits_check(void *limits);
 rhei_status engine_second_statement(const char *sql, size_t len, size_t end, struct rhei_error *error);
 static inline bool engine_limits_any(const struct engine_limits *limits)
 {
-    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX || limits->progress != NULL;
+    return limits->cancel != NULL || limits->deadline_ns != INT64_MAX || limits->progress != NULL ||
+           limits->within != NULL;
 }
 /* The counts of a call for the rooms below; NULL where nobody wants to know. */
 struct base_progress *engine_limits_counts(const struct engine_limits *limits);

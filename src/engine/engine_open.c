@@ -9,6 +9,7 @@
 #include "base/base_thread.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_scrub.h"
 #include "engine/engine_sidecar.h"
 #include "exec_duckdb/duckdb_executor.h"
 
@@ -87,6 +88,7 @@ static rhei_status check_numbers(const struct rhei_config *config, struct rhei_e
         {"wal_limit_bytes", "wal_limit", config->wal_limit_bytes},
         {"checkpoint_interval_ms", "checkpoint_interval_ms", config->checkpoint_interval_ms},
         {"scrub_interval_s", "scrub_interval", config->scrub_interval_s},
+        {"scrub_rate", "scrub_rate", config->scrub_rate},
         {"history_max_age_s", "history_max_age", config->history_max_age_s},
         {"history_max_versions", "history_max_versions", config->history_max_versions},
     };
@@ -246,6 +248,8 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     sync.keeps_history = db->keeps_history && !engine_disk_is_elsewhere(db) ? keeps_history : NULL;
     sync.history_context = db;
     if (status == RHEI_OK)
+        status = engine_scrub_open(db, &sync, error);
+    if (status == RHEI_OK)
         status = sync_open(&sync, &db->sync, error);
     return status == RHEI_OK && db->keeps_history ? engine_show_history(db, error) : status;
 }
@@ -371,6 +375,7 @@ void rhei_close(rhei_db **db)
     engine_shown_stop(closing);
     engine_sidecars_close(closing);
     sync_close(&closing->sync);
+    engine_scrub_close(closing);
     engine_watches_close(closing);
     if (closing->executor != NULL)
         closing->executor->ops->close(&closing->executor);

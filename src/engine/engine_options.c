@@ -112,7 +112,7 @@ rhei_status engine_limits_check(void *context)
         return RHEI_CANCELLED;
     if (limits->deadline_ns != INT64_MAX && base_now_ns() >= limits->deadline_ns)
         return RHEI_TIMEOUT;
-    return RHEI_OK;
+    return limits->within == NULL ? RHEI_OK : limits->within->check(limits->within->context);
 }
 
 struct base_progress *engine_limits_counts(const struct engine_limits *limits)

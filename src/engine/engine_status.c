@@ -6,6 +6,7 @@
 #include "checkpoint/checkpoint.h"
 #include "config/config_settings.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_scrub.h"
 #include "engine/engine_sidecar.h"
 
 enum { STATUS_FIRST_SIZE = 384 }; /* of rhei_sync_status in its first version */
@@ -169,6 +170,20 @@ static void metrics_buffer(struct metric_list *list, struct rhei_db *db, int64_t
            (double)engine_buffer_failures(db));
 }
 
+static void metrics_scrub(struct metric_list *list, struct rhei_db *db)
+{
+    struct engine_scrub_status scrub;
+    if (db->config.scrub_interval_s == 0)
+        return;
+    engine_scrub_get(db, &scrub);
+    metric(list, "rhei_scrub_rounds_total", "", "Times that the scrub compared every table", true,
+           (double)scrub.rounds);
+    metric(list, "rhei_scrub_rows_total", "", "Rows that the scrub compared", true, (double)scrub.rows);
+    metric(list, "rhei_scrub_mended_rows_total", "", "Rows that the scrub had taken again", true,
+           (double)scrub.mended_rows);
+    metric(list, "rhei_scrub_rebuilt_total", "", "Tables that the scrub had built again", true, (double)scrub.rebuilt);
+}
+
 static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t log_position)
 {
     struct sync_status sync = {0};
@@ -183,6 +198,7 @@ static void metrics_sync(struct metric_list *list, struct rhei_db *db, int64_t l
            true, (double)sync.verifications);
     metric(list, "rhei_sync_differences_total", "", "Tables that such a comparison found to differ", true,
            (double)sync.differences);
+    metrics_scrub(list, db);
     metric(list, "rhei_sync_cdc_lag", "", "Changes the mirror doesn't show yet", false,
            log_position > position ? (double)(log_position - position) : 0);
     if (sync.age_ns != INT64_MAX)
@@ -309,6 +325,7 @@ static void json_settings(struct base_buffer *out, const struct rhei_db *db)
         engine_json_text(out, db->buffer_path);
     else
         base_buffer_text(out, "null");
+    base_buffer_format(out, ", \"scrub_rate\": %" PRIu64, config->scrub_rate);
     base_buffer_format(out, ", \"checkpoint_interval_ms\": %u, \"history_max_age\": %u, \"history_max_versions\": %u",
                        config->checkpoint_interval_ms, config->history_max_age_s, config->history_max_versions);
     base_buffer_format(
@@ -343,6 +360,7 @@ static void json_olap(struct base_buffer *out, struct rhei_db *db)
                        mirror.tables, mirror.rows, mirror.dead_rows, mirror.memory_bytes, mirror.memory_limit,
                        executor.memory_bytes);
     engine_disk_json(out, db);
+    engine_scrub_json(out, db);
     base_buffer_format(out,
                        ",\n  \"sync\": {\"running\": %s, \"position\": %" PRId64 ", \"cycles\": %" PRIu64
                        ", \"tables\": %u, \"tables_ready\": %u, \"verifications\": %" PRIu64

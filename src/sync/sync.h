@@ -24,6 +24,21 @@ struct sync_observer {
     void *context;
 };
 
+struct sync_stop {
+    rhei_status (*check)(void *context); /* RHEI_OK: go on */
+    void *context;
+    struct base_progress *progress; /* changes applied or rows built are counted there; may be NULL */
+};
+
+/* What one step of a scrub did. */
+struct sync_scrubbed {
+    int64_t next_ns; /* base_now_ns of the next one */
+    bool round;      /* every table was compared since the last step that said so */
+    bool mended;     /* a table differed in what was compared, and is equal there now */
+    bool differs;    /* `table` differs, and has to be built again */
+    uint32_t table;
+};
+
 struct sync_config {
     struct mirror *mirror;        /* borrowed */
     struct change_source *source; /* borrowed; closed by its owner after sync_close */
@@ -48,6 +63,12 @@ struct sync_config {
     void *fault_context;
     uint32_t
         scrub_interval_ms; /* compare every table with its mirror so often, in the background; 0: only after doubt */
+    /*
+     * How that is done, by the builder's thread, with no lock, while there is nothing to build: a step at a time, of a fraction of a second, between
+     * which nothing is held. `stop` ends a step, which is made again then. NULL: as after doubt, each table as one state.
+     */
+    void (*scrub)(void *context, const struct sync_stop *stop, struct sync_scrubbed *done);
+    void *scrub_context;
     bool no_verify; /* nothing is compared in the background: whoever looks at a mirror wants to see it as it is */
     struct sync_observer observer; /* empty, or both functions */
     /* By the builder's thread, with no lock: tables became READY, the largest with so many rows. May be NULL. */
@@ -111,11 +132,6 @@ struct sync_report { /* of one cycle */
  */
 rhei_status sync_cycle(struct sync *sync, struct sync_report *report, struct rhei_error *error);
 
-struct sync_stop {
-    rhei_status (*check)(void *context); /* RHEI_OK: go on */
-    void *context;
-    struct base_progress *progress; /* changes applied or rows built are counted there; may be NULL */
-};
 /* The same until `stop` (may be NULL) ends it. */
 rhei_status sync_cycle_while(struct sync *sync, const struct sync_stop *stop, struct sync_report *report,
                              struct rhei_error *error);

@@ -159,7 +159,7 @@ struct sync {
     /* Verifications: builder's thread. Under `lock`. */
     bool verify_wanted;           /* a cycle was doubtful since the last one began */
     int64_t verify_not_before_ns; /* of one that is wanted */
-    int64_t verified_ns;          /* end of the last one */
+    int64_t scrub_at_ns;          /* of the next one by time; INT64_MAX: never */
     int64_t durable;              /* what follows this position isn't kept elsewhere; INT64_MAX: nobody keeps it */
     atomic_uint verify_paused;    /* by how many callers, who compare by themselves; written under `lock` */
     int64_t verify_hold;          /* the source must keep what follows this position; INT64_MAX: nothing */
@@ -282,6 +282,7 @@ void sync_builder_main(void *argument);
 
 /* sync_verify.c */
 int64_t sync_verify_due(const struct sync *sync); /* under `lock`; INT64_MAX: never */
+int64_t sync_scrub_next(const struct sync *sync); /* if one ended now */
 void sync_verify_run(struct sync *sync);          /* builder's thread */
 
 /* sync_upkeep.c */

@@ -40,7 +40,7 @@ rhei_status sync_open(const struct sync_config *config, struct sync **sync, stru
     result->book.next_number = 1;
     result->builder_main = sync_builder_main;
     result->telling = 1;
-    result->verified_ns = base_now_ns();
+    result->scrub_at_ns = sync_scrub_next(result);
     base_mutex_init(&result->lock);
     base_mutex_init(&result->start_lock);
     base_mutex_init(&result->wake_lock);

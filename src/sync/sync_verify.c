@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Comparing tables with their mirrors in the background: after a cycle that was doubtful, and as a scrub by time.
+ * Comparing tables with their mirrors in the background: after a cycle that was doubtful, and as a scrub by time. A scrub is made of steps where
+ * the owner of this sync has them (sync_config.scrub); else it is the same as after doubt.
  *
  *   1. Both are read at one position, each from a state of its own: a load of the source, a snapshot of the mirror. No lock is
  *      held and no cycle waits; a load is read in pieces, between which a close is noticed.
@@ -156,7 +157,8 @@ static uint32_t *verify_list(struct sync *sync, size_t *count)
     return ids;
 }
 
-void sync_verify_run(struct sync *sync)
+/* Each ready table as one state. */
+static void verify_all(struct sync *sync)
 {
     size_t count = 0, i = 0;
     bool all = true;
@@ -189,9 +191,44 @@ void sync_verify_run(struct sync *sync)
         base_log_write(sync->config.log, BASE_LOG_INFO, "sync",
                        "%zu tables were compared with their mirrors in %" PRId64 " ms", count,
                        (now - began_ns) / 1000000);
-    sync->verified_ns = now;
+    if (sync->config.scrub == NULL)
+        sync->scrub_at_ns = sync_scrub_next(sync);
     base_mutex_unlock(&sync->lock);
     base_free(ids);
+}
+
+/* ---- By time. ------------------------------------------------------------------------------------------------------ */
+
+int64_t sync_scrub_next(const struct sync *sync)
+{
+    int64_t interval_ns = (int64_t)sync->config.scrub_interval_ms * 1000000;
+    return interval_ns == 0 || sync->config.no_verify ? INT64_MAX : base_now_ns() + interval_ns;
+}
+
+static void scrub_step(struct sync *sync)
+{
+    const struct sync_stop stop = {verify_stopped, sync, NULL};
+    struct sync_scrubbed done = {.next_ns = 0};
+    sync_fault(sync, "sync.scrub.step");
+    sync->config.scrub(sync->config.scrub_context, &stop, &done);
+    bool left = done.differs && !verify_differs(sync, done.table);
+    base_mutex_lock(&sync->lock);
+    sync->counters.differences += done.mended;
+    sync->counters.verifications += done.round;
+    sync->verify_wanted = sync->verify_wanted || left; /* 5. */
+    sync->scrub_at_ns = done.round ? sync_scrub_next(sync) : done.next_ns;
+    base_mutex_unlock(&sync->lock);
+}
+
+void sync_verify_run(struct sync *sync)
+{
+    base_mutex_lock(&sync->lock);
+    bool doubtful = sync->verify_wanted && sync->verify_not_before_ns <= base_now_ns();
+    base_mutex_unlock(&sync->lock);
+    if (doubtful || sync->config.scrub == NULL)
+        verify_all(sync);
+    else
+        scrub_step(sync);
 }
 
 void sync_verify_pause(struct sync *sync)
@@ -212,10 +249,9 @@ void sync_verify_resume(struct sync *sync)
 
 int64_t sync_verify_due(const struct sync *sync)
 {
-    int64_t scrub_ns = (int64_t)sync->config.scrub_interval_ms * 1000000;
     if (sync->table_count == 0 || atomic_load(&sync->verify_paused) > 0)
         return INT64_MAX;
-    if (sync->verify_wanted)
+    if (sync->verify_wanted && sync->verify_not_before_ns < sync->scrub_at_ns)
         return sync->verify_not_before_ns;
-    return scrub_ns == 0 ? INT64_MAX : sync->verified_ns + scrub_ns;
+    return sync->scrub_at_ns;
 }

@@ -162,6 +162,7 @@ static rhei_status do_open(struct lane *lane, struct words *words, struct rhei_e
         .sync_interval_ms = (uint32_t)words_number(words, "sync_interval_ms", 0),
         .checkpoint_interval_ms = (uint32_t)words_number(words, "checkpoint_interval_ms", 0),
         .scrub_interval_s = (uint32_t)words_number(words, "scrub_interval_s", 0),
+        .scrub_rate = (uint64_t)words_number(words, "scrub_rate", 0),
         .sync_batch_rows = (uint64_t)words_number(words, "sync_batch_rows", 0),
         .log_limit_rows = (uint64_t)words_number(words, "log_limit_rows", 0),
         .log_limit_bytes = (uint64_t)words_number(words, "log_limit_bytes", 0),
@@ -509,6 +510,17 @@ static rhei_status do_verify(struct lane *lane, struct words *words, struct rhei
     return RHEI_OK;
 }
 
+static rhei_status do_repair(struct lane *lane, struct words *words, struct rhei_error *error)
+{
+    struct rhei_repair_result done = {.struct_size = sizeof done};
+    rhei_status status = rhei_repair(lane->driver->db, table_of(words), NULL, &done, error);
+    if (status != RHEI_OK)
+        return status;
+    say(lane, "ok");
+    text_print(&lane->reply, " %" PRIu64 " %" PRIu64 "\n", done.mended_rows, done.rebuilt);
+    return RHEI_OK;
+}
+
 static rhei_status do_status(struct lane *lane, struct words *words, struct rhei_error *error)
 {
     (void)words;
@@ -620,6 +632,7 @@ static const struct {
     {"initial_sync", do_initial_sync},
     {"rebuild", do_rebuild},
     {"verify", do_verify},
+    {"repair", do_repair},
     {"status", do_status},
     {"tables", do_tables},
     {"info", do_info},

@@ -260,6 +260,10 @@ class Lane:
         """Number of rows compared; raises RheiError STALE when mirror and table differ."""
         return int(self.ok("verify", *([text_word(table)] if table else []))[0])
 
+    def repair(self, table=None):
+        """Rows that were taken again, and tables that were built again."""
+        return tuple(map(int, self.ok("repair", *([text_word(table)] if table else []))))
+
     def backup(self, folder, timeout_ms=0):
         """position, bytes of the database, bytes of the column store, and its position (-1: there is none)"""
         return tuple(map(int, self.ok("backup", text_word(str(folder)), f"timeout={timeout_ms}", timeout=180)))

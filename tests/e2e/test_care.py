@@ -1,7 +1,10 @@
 """A6, A10: rh verify and rh repair, with a column store in a folder: what is wrong is found, and mended."""
 
+import sqlite3
+
 import pytest
 
+from rhei_engine import EngineDied, RheiError
 from rh_program import rh, sqlite3_shell  # noqa: F401 (fixtures)
 from test_rh_status import filled  # noqa: F401 (fixture)
 
@@ -114,3 +117,31 @@ def test_a11_tables_bigger_than_the_memory_limit_are_verified_in_a_folder(rh):
     assert "are equal" in rh.run("verify", "--config", "rhei.toml").stdout
     done = rh.run("query", "--config", "rhei.toml", "--route", "olap", "--format", "csv", "--no-header", "SELECT count(*), length(max(s)) FROM t")
     assert done.stdout.split() == ["400000,120"]
+
+
+@pytest.mark.parametrize("kept", ["memory", "folder"])
+@pytest.mark.parametrize("point", ["repair.found", "repair.told"])
+def test_a2_kill_at_every_step_of_a_repair(point, kept, path, folder, spawn):
+    """Rows that differ are known, or told to the change log: the next engine has them right, or a repair of it has."""
+    config = {"threads": 1, "prefer_olap": True, **({"olap_path": folder / "mirror"} if kept == "folder" else {})}
+    engine = spawn()
+    engine.open(path, die_point=point, die_at=1, **config)
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    engine.execute("WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT i, 'v' || i FROM n")
+    engine.initial_sync()
+    other = sqlite3.connect(path, isolation_level=None, timeout=60)
+    other.executescript("BEGIN IMMEDIATE; UPDATE t SET v = 'new' WHERE id IN (7, 4000);"
+                        "UPDATE _rhei_cdc_log SET c2 = 'other' WHERE seq = (SELECT max(seq) FROM _rhei_cdc_log); COMMIT")
+    other.close()
+    engine.sync()
+    with pytest.raises(RheiError, match="cells differ"):
+        engine.verify()
+    with pytest.raises(EngineDied):
+        engine.repair()
+    engine = spawn()
+    engine.open(path, **config)
+    engine.initial_sync()
+    mended, rebuilt = engine.repair()
+    assert mended <= 1 and rebuilt <= 1
+    assert engine.verify() == 5000
+    assert engine.query("SELECT count(*) FROM t WHERE v = 'new'", route="olap").rows == [(2,)]

@@ -2,6 +2,7 @@
 /* A6: a comparison finds one changed cell, at a pace too, and a repair mends it. */
 #include "tests/support/engine_fixture.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -206,6 +207,78 @@ static void test_a6_a_repair_comes_before_the_comparison_in_the_background(void 
     fixture_end(&fixture);
 }
 
+/* ---- In the background. --------------------------------------------------------------------------------------------- */
+
+static atomic_int steps;
+
+static void count_steps(void *context, const char *point)
+{
+    (void)context;
+    if (strcmp(point, "sync.scrub.step") == 0)
+        atomic_fetch_add(&steps, 1);
+}
+
+/* Three pieces of 8,192 rows, a quarter of a second each. */
+static void make_scrubbed(const char *create, const char *insert)
+{
+    struct rhei_config config = {
+        .struct_size = sizeof config, .scrub_interval_s = 1, .scrub_rate = 32768, .fault = count_steps};
+    char sql[256];
+    atomic_store(&steps, 0);
+    fixture_init(&fixture);
+    fixture_open(&fixture, &config);
+    must_execute(fixture.db, create);
+    snprintf(sql, sizeof sql, "WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < %d) %s", ROWS,
+             insert);
+    must_execute(fixture.db, sql);
+    must_be_built(fixture.db);
+}
+
+static void await_metric(const char *name, double least)
+{
+    time_t limit = time(NULL) + 120;
+    while (must_metric(fixture.db, name) < least)
+        assert_true(time(NULL) < limit);
+}
+
+static void must_be_scrubbed(const char *create, const char *insert, const char *update)
+{
+    make_scrubbed(create, insert);
+    change_unseen(update);
+    await_metric("rhei_scrub_mended_rows_total", 1);
+    must_verify(fixture.db);
+    await_metric("rhei_scrub_rounds_total", must_metric(fixture.db, "rhei_scrub_rounds_total") + 2); /* a whole one */
+    assert_true(atomic_load(&steps) >= 4);
+    assert_true(must_metric(fixture.db, "rhei_scrub_rows_total") >= ROWS);
+    assert_int_equal(must_metric(fixture.db, "rhei_scrub_mended_rows_total"), 1);
+    assert_int_equal(must_metric(fixture.db, "rhei_scrub_rebuilt_total"), 0);
+    assert_int_equal(must_metric(fixture.db, "rhei_sync_differences_total"), 1);
+    fixture_end(&fixture);
+}
+
+static void test_a6_the_scrub_takes_one_row_again_piece_by_piece(void **state)
+{
+    (void)state;
+    must_be_scrubbed("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)", "INSERT INTO t SELECT i, 'v' || i FROM g",
+                     "UPDATE t SET v = 'changed' WHERE id = 19000");
+    must_be_scrubbed("CREATE TABLE t(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID",
+                     "INSERT INTO t SELECT 'k' || i, 'v' || i FROM g", "UPDATE t SET v = 'changed' WHERE k = 'k777'");
+}
+
+static void test_a6_the_scrub_builds_again_what_differs_in_most(void **state)
+{
+    (void)state;
+    make_scrubbed("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)", "INSERT INTO t SELECT i, 'v' || i FROM g");
+    change_unseen(
+        "UPDATE t SET v = v || '!'; UPDATE _rhei_cdc_log SET c2 = 'o' WHERE seq > (SELECT max(seq) - 20000 FROM "
+        "_rhei_cdc_log)");
+    await_metric("rhei_scrub_rebuilt_total", 1);
+    assert_true(must_metric(fixture.db, "rhei_sync_differences_total") >= 1);
+    must_be_built(fixture.db);
+    must_verify(fixture.db);
+    fixture_end(&fixture);
+}
+
 /* ---- What ends it, and what can't be. ----------------------------------------------------------------------------- */
 
 static int end_it(void *context, const struct rhei_progress *progress)
@@ -258,6 +331,8 @@ int main(void)
         cmocka_unit_test(test_a6_a_repair_takes_rows_again_and_builds_what_differs_in_most),
         cmocka_unit_test(test_a6_a_hidden_rowid_is_compared_in_pieces),
         cmocka_unit_test(test_a6_a_repair_comes_before_the_comparison_in_the_background),
+        cmocka_unit_test(test_a6_the_scrub_takes_one_row_again_piece_by_piece),
+        cmocka_unit_test(test_a6_the_scrub_builds_again_what_differs_in_most),
         cmocka_unit_test(test_d5_a_slow_comparison_ends_when_it_is_told_to),
         cmocka_unit_test(test_d5_a_repair_says_what_it_can_not_mend),
     };
