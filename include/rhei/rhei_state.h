@@ -32,7 +32,7 @@ struct rhei_table_status {
     int32_t keeps_history; /**< 1: every version of its rows is kept (`sync_mode`); else 0 */
     uint64_t rows, rows_built, rows_expected;
     int64_t position;
-    char message[256]; /**< why it isn't READY */
+    char message[256]; /**< why it isn't READY, or keeps no history although its mode says so */
 };
 /** How the column store stands as a whole; counters are since the database was opened. */
 struct rhei_sync_status {

@@ -314,7 +314,14 @@ static rhei_status of_view(const struct rewriter *r, const char *name)
 
 static rhei_status no_history(const struct rewriter *r, const char *name)
 {
-    bool there = is_of_file(r, name);
+    const struct capture_table *found = engine_file_table(r->catalog, name);
+    const char *clash = found == NULL ? NULL : sync_history_clash(&found->source);
+    bool there = found != NULL;
+    if (clash != NULL && engine_keeps_history(r->db, name))
+        return error_set(r->error, RHEI_UNSUPPORTED,
+                         "table \"%.100s\" keeps no history: a history has a column of its own that is named as its "
+                         "\"%.60s\": give that another name",
+                         name, clash);
     if (there && !engine_keeps_history(r->db, name))
         return error_set(r->error, RHEI_UNSUPPORTED,
                          "table \"%.100s\" keeps no history: give it sync_mode = \"temporal\"", name);
@@ -366,7 +373,7 @@ static rhei_status replace(struct rewriter *r, const char *from, const char *nam
 {
     const struct capture_table *found = engine_file_table(r->catalog, name);
     const struct source_table *now = found == NULL ? NULL : &found->source;
-    bool follows = now != NULL && engine_keeps_history(r->db, name);
+    bool follows = now != NULL && engine_table_keeps_history(r->db, now);
     if (follows ? !engine_histories_followed(&r->histories, name) : !engine_histories_any(&r->histories, name))
         return no_history(r, name);
     rhei_status status = check_no_index(r);
@@ -452,7 +459,8 @@ static char *table_of_history(const struct rewriter *r, const char *name)
     char *table = base_strndup(name, len);
     if (table == NULL)
         return NULL;
-    bool may = is_of_file(r, table) ? engine_keeps_history(r->db, table) : engine_disk_is_elsewhere(r->db);
+    const struct capture_table *found = engine_file_table(r->catalog, table);
+    bool may = found != NULL ? engine_table_keeps_history(r->db, &found->source) : engine_disk_is_elsewhere(r->db);
     if (!may && !engine_histories_any(&r->histories, table)) {
         base_free(table);
         table = NULL;

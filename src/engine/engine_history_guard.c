@@ -15,7 +15,8 @@ enum { NAME_MOST = 256 };
 static bool keeps_or_kept(struct rhei_db *db, const struct capture_catalog *catalog, const char *table)
 {
     struct engine_histories histories;
-    if (engine_file_table(catalog, table) != NULL && engine_keeps_history(db, table))
+    const struct capture_table *found = engine_file_table(catalog, table);
+    if (found != NULL && engine_table_keeps_history(db, &found->source))
         return true;
     bool kept = engine_histories_open(db, &histories, NULL) == RHEI_OK && engine_histories_any(&histories, table);
     engine_histories_close(&histories);

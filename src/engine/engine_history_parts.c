@@ -29,6 +29,11 @@ bool engine_keeps_history(const struct rhei_db *db, const char *table)
     return db->config.sync_mode == RHEI_SYNC_TEMPORAL;
 }
 
+bool engine_table_keeps_history(const struct rhei_db *db, const struct source_table *table)
+{
+    return engine_keeps_history(db, table->name) && sync_history_clash(table) == NULL;
+}
+
 size_t engine_history_name(const char *name)
 {
     static const char suffix[] = "_history";

@@ -274,6 +274,8 @@ uint32_t engine_shown_next(const struct rhei_db *db, uint32_t sources, uint32_t 
                            uint32_t *number);
 /* Does the table of that name keep a history? Any thread. */
 bool engine_keeps_history(const struct rhei_db *db, const char *table);
+/* The same of a table that is there: one with a column that is named as one of a history's own keeps none. */
+bool engine_table_keeps_history(const struct rhei_db *db, const struct source_table *table);
 int64_t engine_log_position(const struct rhei_db *db,
                             int64_t position); /* of the file's source: what people know it by */
 rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error); /* the tables that sync keeps */

@@ -294,6 +294,16 @@ rhei_status rhei_rebuild(rhei_db *db, const char *table, struct rhei_error *erro
     return status == RHEI_OK ? sync_rebuild(db->sync, table, error) : status;
 }
 
+/* Its changes are followed, and where versions would be kept but for its names, that is told. */
+static void status_of_history(const rhei_db *db, struct rhei_table_status *made, const char *clash)
+{
+    bool wanted = made->state != RHEI_TABLE_UNMIRRORED && engine_keeps_history(db, made->name);
+    made->keeps_history = wanted && clash == NULL;
+    if (wanted && clash != NULL && made->message[0] == '\0')
+        snprintf(made->message, sizeof made->message,
+                 "it keeps no history: a history has a column of its own that is named as its \"%.60s\"", clash);
+}
+
 static void status_of_known(const rhei_db *db, struct rhei_table_status *made, const struct sync_table_status *known)
 {
     made->state = (int32_t)known->state;
@@ -303,7 +313,7 @@ static void status_of_known(const rhei_db *db, struct rhei_table_status *made, c
     made->position = engine_log_position(db, known->position);
     memcpy(made->name, known->name, sizeof made->name);
     memcpy(made->message, known->message, sizeof made->message);
-    made->keeps_history = made->state != RHEI_TABLE_UNMIRRORED && engine_keeps_history(db, known->name);
+    status_of_history(db, made, known->clash[0] == '\0' ? NULL : known->clash);
 }
 
 /* A table that no cycle has met yet: a handle that builds only on demand knows of it all the same. */
@@ -314,7 +324,7 @@ static void status_of_unmet(const rhei_db *db, struct rhei_table_status *made, c
     snprintf(made->name, sizeof made->name, "%s", table->name);
     snprintf(made->message, sizeof made->message, "%s",
              table->unmirrored_reason != NULL ? table->unmirrored_reason : "its build was not asked for");
-    made->keeps_history = made->state != RHEI_TABLE_UNMIRRORED && engine_keeps_history(db, table->name);
+    status_of_history(db, made, sync_history_clash(table));
 }
 
 /* One that a section of the settings names. */

@@ -171,8 +171,11 @@ struct sync_table_status {
     uint64_t rows, rows_built, rows_expected;
     int64_t position;
     char message[256];
-    bool restored; /* it is the one that the mirror had when it was opened, followed since */
+    bool restored;  /* it is the one that the mirror had when it was opened, followed since */
+    char clash[64]; /* sync_history_clash, cut; "": none */
 };
+/* The column whose name is one of those that a history has for itself; NULL: none. A table that has one keeps no history. Any thread. */
+const char *sync_history_clash(const struct source_table *table);
 /* For tests, as readers ask the snapshot that they have: is the table of that id READY in the state the mirror publishes now? */
 bool sync_table_ready(const struct sync *sync, uint32_t table);
 /* Builds what needs a build, on background threads; `wait`: until all are READY or FAILED (or deadline / stop). */

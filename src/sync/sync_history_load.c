@@ -60,6 +60,17 @@ static void own_columns(struct source_column *at)
     }
 }
 
+const char *sync_history_clash(const struct source_table *table)
+{
+    struct source_column own[HISTORY_COLUMNS];
+    own_columns(own);
+    for (uint32_t c = 0; c < table->column_count; c++)
+        for (int h = 0; h < HISTORY_COLUMNS; h++)
+            if (base_fold_compare(table->columns[c].name, own[h].name) == 0)
+                return table->columns[c].name;
+    return NULL;
+}
+
 bool history_define(const struct sync *sync, struct sync_history *history, const struct source_table *table,
                     const struct source_table *open, const struct source_table *ended_before, const char *root)
 {

@@ -72,6 +72,9 @@ static void fill(const struct sync_table *table, const struct mirror_snapshot *s
     out->id = table->definition->id;
     out->state = table->state;
     out->restored = table->restored;
+    const char *clash = sync_history_clash(table->definition);
+    if (clash != NULL)
+        memcpy(out->clash, clash, base_utf8_cut(clash, strlen(clash), sizeof out->clash - 1));
     const struct mirror_table_view *view = mirror_view(snapshot, out->id);
     if (view && out->state == SYNC_TABLE_READY) {
         out->rows = out->rows_built = out->rows_expected = mirror_view_row_count(view);

@@ -14,7 +14,8 @@ enum { SLICE_NS = 2000000 }; /* how late a waiter may notice its stop */
 
 bool sync_keeps_history(const struct sync *sync, const struct source_table *table)
 {
-    return sync->config.keeps_history && sync->config.keeps_history(sync->config.history_context, table->name);
+    return sync->config.keeps_history && sync->config.keeps_history(sync->config.history_context, table->name) &&
+           sync_history_clash(table) == NULL;
 }
 
 struct sync_table *sync_table_find(const struct sync *sync, uint32_t id)

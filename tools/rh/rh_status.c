@@ -271,7 +271,8 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
         const struct rhei_table_status *table = status->tables[at];
         bool captured = rh_registry_captures(&status->registry, table->name);
         rh_buffer_clear(&why);
-        rh_add_in_our_words(&why, captured ? "" : why_not(status, table));
+        bool ready = captured && table->state == RHEI_TABLE_READY; /* told why it keeps no history */
+        rh_add_in_our_words(&why, ready ? table->message : captured ? "" : why_not(status, table));
         struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
                                       text_value(why.bytes), text_value(table->keeps_history ? "kept" : "")};
         rh_writer_row(writer, values);

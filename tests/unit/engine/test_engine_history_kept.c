@@ -51,6 +51,53 @@ static void await(const char *sql, int64_t wanted)
     }
 }
 
+static struct rhei_table_status status_of(const char *table)
+{
+    struct rhei_table_status **tables = NULL, found = {0};
+    size_t count = 0;
+    assert_int_equal(rhei_table_list(fixture.db, &tables, &count, NULL), RHEI_OK);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(tables[i]->name, table) == 0)
+            found = *tables[i];
+    rhei_free(tables);
+    assert_string_equal(found.name, table);
+    return found;
+}
+
+static void must_refuse(const char *sql, int status, const char *part)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    rhei_rows *rows = NULL;
+    assert_int_equal(rhei_query(fixture.db, sql, NULL, NULL, &rows, &error), status);
+    if (strstr(error.message, part) == NULL)
+        fail_msg("%s: %s", sql, error.message);
+}
+
+/* A copy of a history has the names of its columns: it is a table like others, but keeps no history of its own. */
+static void test_a9_a_copy_of_a_history_keeps_none(void **state)
+{
+    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL};
+    (void)state;
+    start(&config);
+    must_execute(fixture.db, "INSERT INTO t VALUES (1, 1)");
+    must_execute(fixture.db, "UPDATE t SET v = 2");
+    must_execute(fixture.db, "CREATE TABLE x AS SELECT * FROM t_history");
+    must_execute(fixture.db, "CREATE TABLE y(id INTEGER PRIMARY KEY, \"_RHEI_ended_seq\")");
+    must_execute(fixture.db, "UPDATE x SET v = v + 10");
+    must_be_built(fixture.db);
+    must_be("SELECT id, v, _rhei_operation FROM x ORDER BY v", "i1|i11|tI\ni1|i12|tU\n");
+    must_refuse("SELECT * FROM x FOR SYSTEM_TIME ALL", RHEI_UNSUPPORTED, "\"_rhei_valid_from\"");
+    must_refuse("SELECT * FROM y AS OF POSITION 1", RHEI_UNSUPPORTED, "\"_RHEI_ended_seq\"");
+    must_refuse("SELECT * FROM x_history", RHEI_SQL, "no such table");
+    assert_true(!status_of("x").keeps_history && strstr(status_of("x").message, "\"_rhei_valid_from\"") != NULL);
+    assert_true(status_of("t").keeps_history && status_of("t").message[0] == '\0');
+    must_execute(fixture.db, "CREATE TABLE z AS SELECT id, v, _rhei_valid_from AS since FROM t_history");
+    must_be_built(fixture.db);
+    must_execute(fixture.db, "DELETE FROM z");
+    must_be("SELECT count(*), count(_rhei_valid_to) FROM z_history", "i4|i4\n");
+    fixture_end(&fixture);
+}
+
 static void test_a9_old_versions_are_forgotten(void **state)
 {
     struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_age_s = 1};
@@ -156,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a9_old_versions_are_forgotten),
+        cmocka_unit_test(test_a9_a_copy_of_a_history_keeps_none),
         cmocka_unit_test(test_a9_versions_are_kept_by_their_number),
         cmocka_unit_test(test_one_table_keeps_a_history),
         cmocka_unit_test(test_a_file_gives_tables_modes),
