@@ -355,7 +355,8 @@ static rhei_status ask_until_settled(struct rhei_db *db, const struct engine_ask
             return RHEI_OK;
         }
         bool known = made->statement != NULL;
-        bool loaded = !known && engine_sidecars_await(db, ask, &status, &why);
+        bool eventual = ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL;
+        bool loaded = !known && engine_sidecars_await(db, eventual, &ask->limits, &status, &why);
         again = status == RHEI_OLAP_UNAVAILABLE && known && is_outdated(db, made->statement) &&
                 ++tries < SCHEMA_TRIES && settle(db);
         if (status == RHEI_OLAP_UNAVAILABLE && known && !again && ++builds < BUILD_TRIES) {

@@ -4,6 +4,7 @@
 
 #include "engine/engine_history.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_sidecar.h"
 
 rhei_status rhei_session_open(rhei_db *db, rhei_session **session, struct rhei_error *error)
 {
@@ -99,7 +100,9 @@ static rhei_status query_in_transaction(rhei_session *session, const struct engi
     do
         status = oltp_session_run(session->oltp, ask->sql, ask->len, ask->params, ask->param_count, given, &result,
                                   &(*rows)->cursor, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error));
+    while (engine_elsewhere_again(&elsewhere, &status, error) ||
+           engine_sidecars_await(session->db, ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL, &(*rows)->limits, &status,
+                                 error));
     if (status != RHEI_OK) {
         engine_history_place(ask->asked, ask->rewritten, error);
         rhei_rows_close(rows);

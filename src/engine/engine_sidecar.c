@@ -6,6 +6,7 @@
 #include "engine/engine_sidecar.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base_map.h"
@@ -161,11 +162,11 @@ static void explain_absent(const struct sidecar *sidecar, const char *table, str
     base_free(tables);
 }
 
-static rhei_status settle_one(struct sidecar *sidecar, const struct engine_ask *ask, struct rhei_error *error)
+static rhei_status settle_one(struct sidecar *sidecar, const struct engine_limits *limits, struct rhei_error *error)
 {
-    struct base_progress *counts = engine_limits_counts(&ask->limits);
-    struct sync_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, counts};
-    int64_t deadline = ask->limits.deadline_ns == INT64_MAX ? 0 : ask->limits.deadline_ns;
+    struct base_progress *counts = engine_limits_counts(limits);
+    struct sync_stop stop = {engine_limits_check, (void *)(uintptr_t)limits, counts};
+    int64_t deadline = limits->deadline_ns == INT64_MAX ? 0 : limits->deadline_ns;
     base_progress_step(counts, "loading", sidecar->settings->name, BASE_PROGRESS_ROWS, -1);
     rhei_status status = sync_build(sidecar->sync, true, deadline, &stop, error);
     if (status == RHEI_OK)
@@ -173,13 +174,14 @@ static rhei_status settle_one(struct sidecar *sidecar, const struct engine_ask *
     return status;
 }
 
-bool engine_sidecars_await(struct rhei_db *db, const struct engine_ask *ask, rhei_status *status,
+bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engine_limits *limits, rhei_status *status,
                            struct rhei_error *error)
 {
     const char *schema = NULL, *table = NULL;
     size_t schema_len = 0;
     bool again = false;
-    if (db->sidecars == NULL || *status != RHEI_SQL || !absent_table(error, &schema, &schema_len, &table))
+    if (db->sidecars == NULL || *status != RHEI_SQL || error == NULL ||
+        !absent_table(error, &schema, &schema_len, &table))
         return false;
     struct rhei_error said = *error;
     (void)absent_table(&said, &schema, &schema_len, &table);
@@ -188,24 +190,72 @@ bool engine_sidecars_await(struct rhei_db *db, const struct engine_ask *ask, rhe
         struct rhei_error why = RHEI_ERROR_INIT;
         if (!may_have(sidecar, schema, schema_len))
             continue;
-        if (atomic_load(&sidecar->settled) || ask->freshness.mode == RHEI_FRESHNESS_EVENTUAL) {
+        if (atomic_load(&sidecar->settled) || eventual) {
             explain_absent(sidecar, table, error);
             continue;
         }
-        rhei_status settled = settle_one(sidecar, ask, &why);
+        rhei_status settled = settle_one(sidecar, limits, &why);
         again = again || settled == RHEI_OK;
         if (settled == RHEI_OK || schema == NULL)
             continue; /* a name alone may be anybody's */
-        bool ended = engine_limits_check((void *)(uintptr_t)&ask->limits) != RHEI_OK;
+        bool ended = engine_limits_check((void *)(uintptr_t)limits) != RHEI_OK;
         error_clear(error);
         *status = error_set(error, ended ? settled : RHEI_STALE, "source \"%.60s\": %s", sidecar->settings->name,
                             why.message);
         return false;
     }
+    if (again)
+        error_clear(error);
     return again;
 }
 
 /* ---- Status. ----------------------------------------------------------------------------------------------------- */
+
+/* Those of one that aren't shown, at the end of the list. */
+static rhei_status add_tables(const struct sidecar *sidecar, struct sync_table_status **list, size_t *count,
+                              size_t *capacity, struct rhei_error *error)
+{
+    struct sync_table_status *tables = NULL;
+    size_t table_count = 0;
+    rhei_status status = sync_get_tables(sidecar->sync, &tables, &table_count, error);
+    for (size_t t = 0; t < table_count && status == RHEI_OK; t++) {
+        if (tables[t].state == SYNC_TABLE_READY)
+            continue;
+        if (!base_grow((void **)list, capacity, *count + 1, sizeof **list)) {
+            status = error_no_memory(error);
+            break;
+        }
+        struct sync_table_status *added = &(*list)[(*count)++];
+        *added = tables[t];
+        snprintf(added->name, sizeof added->name, "%.100s.%.150s", sidecar->settings->name, tables[t].name);
+        if (added->message[0] == '\0')
+            snprintf(added->message, sizeof added->message, "a table of sidecar \"%.60s\", which isn't loaded yet",
+                     sidecar->settings->name);
+    }
+    base_free(tables);
+    return status;
+}
+
+rhei_status engine_sidecars_tables(struct rhei_db *db, struct sync_table_status **tables, size_t *count,
+                                   struct rhei_error *error)
+{
+    size_t capacity = 0;
+    rhei_status status = RHEI_OK;
+    *tables = NULL;
+    *count = 0;
+    for (size_t s = 0; db->sidecars != NULL && s < db->sidecars->count && status == RHEI_OK; s++) {
+        struct sidecar *sidecar = &db->sidecars->list[s];
+        struct sync_report report;
+        if (db->config.manual_sync && !atomic_load(&sidecar->settled))
+            (void)sync_cycle(sidecar->sync, &report, NULL); /* one that is away has none to tell of */
+        status = add_tables(sidecar, tables, count, &capacity, error);
+    }
+    if (status != RHEI_OK) {
+        base_free(*tables);
+        *tables = NULL;
+    }
+    return status;
+}
 
 static void json_text(struct base_buffer *out, const char *name, const char *text)
 {

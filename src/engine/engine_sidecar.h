@@ -10,10 +10,16 @@ rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error);
 void engine_sidecars_close(struct rhei_db *db); /* behind engine_shown_stop */
 /*
  * Of a statement that names a table which isn't there: waits until sidecars that are still being loaded have what they will have, as its limits
- * and freshness allow. True: ask again. Else the error says more, where there is more to say.
+ * allow, unless it takes what is there (`eventual`). True: run it again. Else the error says more, where there is more to say.
  */
-bool engine_sidecars_await(struct rhei_db *db, const struct engine_ask *ask, rhei_status *status,
+bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engine_limits *limits, rhei_status *status,
                            struct rhei_error *error);
+/*
+ * Tables that the column store doesn't show, as "schema.name" with the reason. Free *tables with base_free. A handle that does nothing in the
+ * background looks at each sidecar once for it.
+ */
+rhei_status engine_sidecars_tables(struct rhei_db *db, struct sync_table_status **tables, size_t *count,
+                                   struct rhei_error *error);
 /* ,"sidecars": [...] */
 void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db);
 

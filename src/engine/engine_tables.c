@@ -7,6 +7,7 @@
 #include "config/config_settings.h"
 #include "engine/engine_history.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_sidecar.h"
 
 enum { REPORT_FIRST_SIZE = 64 }; /* of rhei_sync_report in its first version */
 
@@ -366,11 +367,13 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
         status = error_set(error, RHEI_INVALID, "a place for the array of tables and one for its length are needed");
     if (status != RHEI_OK)
         return status;
-    struct sync_table_status *known = NULL;
+    struct sync_table_status *known = NULL, *far = NULL;
     const struct capture_catalog *catalog = NULL;
     struct mirror_snapshot snapshot = {0};
-    size_t known_count = 0;
+    size_t known_count = 0, far_count = 0;
     status = sync_get_tables(db->sync, &known, &known_count, error);
+    if (status == RHEI_OK)
+        status = engine_sidecars_tables(db, &far, &far_count, error);
     if (status == RHEI_OK)
         status = capture_catalog_take(db->oltp, &catalog, error);
     if (status == RHEI_OK && mirror_snapshot_take(db->mirror, &snapshot) != RHEI_OK)
@@ -378,10 +381,11 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
     if (status != RHEI_OK) {
         capture_catalog_release(&catalog);
         base_free(known);
+        base_free(far);
         return status;
     }
     size_t sections = db->settings == NULL ? 0 : db->settings->table_count;
-    size_t most = known_count + catalog->table_count + sections + 1, at = 0;
+    size_t most = known_count + far_count + catalog->table_count + sections + 1, at = 0;
     const struct config_table *absent = NULL;
     struct rhei_table_status **list = base_alloc_zero(most, sizeof(struct rhei_table_status *) + sizeof **list);
     struct rhei_table_status *made = (struct rhei_table_status *)(list == NULL ? NULL : list + most);
@@ -397,8 +401,11 @@ rhei_status rhei_table_list(rhei_db *db, struct rhei_table_status ***tables, siz
     while (made != NULL && (absent = engine_config_absent(db, catalog, &at)) != NULL)
         if (!is_listed(made, made_count, absent->name))
             status_of_absent(&made[made_count++], absent);
+    for (size_t i = 0; made != NULL && i < far_count; i++)
+        status_of_known(db, &made[made_count++], &far[i]);
     mirror_snapshot_release(&snapshot);
     base_free(known);
+    base_free(far);
     capture_catalog_release(&catalog);
     if (made == NULL)
         return error_no_memory(error);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine_history.h"
+#include "engine/engine_sidecar.h"
 
 /* The start of every write: is there anything to work with, and what may end it? */
 static rhei_status write_begin(const struct engine_write *write, struct engine_limits *limits, struct rhei_error *error)
@@ -68,7 +69,8 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
         status = write->session != NULL
                      ? oltp_session_run(write->session->oltp, sql, len, values, bound.count, given, &done, NULL, error)
                      : oltp_write(write->db->oltp, sql, len, values, bound.count, given, &done, NULL, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error));
+    while (engine_elsewhere_again(&elsewhere, &status, error) ||
+           engine_sidecars_await(write->db, false, &limits, &status, error));
     engine_history_place(write->sql, past, error);
     engine_bound_reset(&bound);
     base_free(past);
@@ -128,7 +130,8 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
                      ? oltp_session_run_many(write->session->oltp, write->sql, len, values, count, row_count, given,
                                              &done, error)
                      : oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error));
+    while (engine_elsewhere_again(&elsewhere, &status, error) ||
+           engine_sidecars_await(write->db, false, &limits, &status, error));
     return write_end(write, &limits, status, &done, error);
 }
 
@@ -153,7 +156,8 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
         status = write->session != NULL
                      ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
                      : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error));
+    while (engine_elsewhere_again(&elsewhere, &status, error) ||
+           engine_sidecars_await(write->db, false, &limits, &status, error));
     return write_end(write, &limits, status, &done, error);
 }
 

@@ -72,9 +72,9 @@ struct poll_reader_ops {
     /* RHEI_SQL, RHEI_NOT_FOUND, RHEI_TYPE, RHEI_TOO_BIG: this table can't be read; any other: none can, now. */
     rhei_status (*page)(struct poll_reader *reader, const struct poll_page *page, struct poll_rows *rows,
                         struct rhei_error *error);
-    /* The greatest value of a stamp, NULL if there is none. Lives until the next call. */
-    rhei_status (*newest)(struct poll_reader *reader, size_t table, uint32_t stamp, struct rhei_value *value,
-                          struct rhei_error *error);
+    /* The greatest value of a stamp that `above` rows surpass, in their order; NULL: there are not so many. Lives until the next call. */
+    rhei_status (*newest)(struct poll_reader *reader, size_t table, uint32_t stamp, size_t above,
+                          struct rhei_value *value, struct rhei_error *error);
     void (*close)(struct poll_reader **reader);
 };
 /* First member of every reader. One thread at a time. */

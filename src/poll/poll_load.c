@@ -8,7 +8,7 @@
 #include "base/base_error.h"
 #include "base/base_memory.h"
 
-enum { LOAD_ROWS = 16384 };
+enum { LOAD_ROWS = 16384, OVERLAP_ROWS = 1000 };
 
 struct source_load {
     struct poll_source *poll;
@@ -61,13 +61,17 @@ static rhei_status find_table(struct source_load *load, struct rhei_error *error
     return status;
 }
 
-/* Before the first row is read. */
+/*
+ * Before the first row is read. Nobody knows what was the newest stamp a while ago, so the first looks reach back by rows: a transaction that commits
+ * right after the load may have a stamp of before it.
+ */
 static rhei_status take_marks(struct source_load *load, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
     for (uint32_t s = 0; s < load->table->stamp_count && status == RHEI_OK; s++) {
         struct rhei_value value = {0};
-        status = load->reader->ops->newest(load->reader, load->index, load->table->stamps[s], &value, error);
+        status =
+            load->reader->ops->newest(load->reader, load->index, load->table->stamps[s], OVERLAP_ROWS, &value, error);
         if (status == RHEI_OK && !poll_value_set(&load->marks[s], &value))
             status = error_no_memory(error);
     }

@@ -398,8 +398,8 @@ static rhei_status reader_page(struct poll_reader *base, const struct poll_page 
     return status == RHEI_OK ? check_still(reader, error) : status;
 }
 
-static rhei_status reader_newest(struct poll_reader *base, size_t table, uint32_t stamp, struct rhei_value *value,
-                                 struct rhei_error *error)
+static rhei_status reader_newest(struct poll_reader *base, size_t table, uint32_t stamp, size_t above,
+                                 struct rhei_value *value, struct rhei_error *error)
 {
     struct sqlite_reader *reader = self(base);
     const struct source_table *definition = &reader->tables.list[table].definition;
@@ -409,8 +409,7 @@ static rhei_status reader_newest(struct poll_reader *base, size_t table, uint32_
     base_buffer_identifier(&sql, definition->columns[stamp].name);
     base_buffer_text(&sql, " FROM main.");
     base_buffer_identifier(&sql, definition->name);
-    base_buffer_text(&sql,
-                     " ORDER BY 1 DESC LIMIT 1"); /* as the pages compare, which max() of mixed classes does, too */
+    base_buffer_format(&sql, " ORDER BY 1 DESC LIMIT 1 OFFSET %zu", above); /* as the pages compare */
     base_arena_clear(&reader->arena);
     *value = (struct rhei_value){0};
     if (sql.failed)

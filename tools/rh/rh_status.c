@@ -247,6 +247,8 @@ static size_t ready_count(const struct status *status)
 
 static const char *why_not(const struct status *status, const struct rhei_table_status *table)
 {
+    if (strncmp(table->message, "a table of s", 12) == 0) /* of a sidecar, or another source */
+        return table->message;
     if (!status->registry.installed && table->state != RHEI_TABLE_UNMIRRORED)
         return "capture is not installed";
     bool told =
