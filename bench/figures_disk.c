@@ -15,7 +15,7 @@
 #include "bench_rhei.h"
 #include "rhei/rhei_care.h"
 
-enum { BATCHES = 200, ROW_BYTES = 36, BIG_RUNS = 3, LEAST_LIMIT = 64 << 20 };
+enum { SCRUB_RATE = 300000, BATCHES = 200, ROW_BYTES = 36, BIG_RUNS = 3, LEAST_LIMIT = 64 << 20 };
 
 /* Every value that a scan of all columns reads. */
 static const char *const scan_all =
@@ -181,6 +181,42 @@ static void verifying(struct bench *bench, const char *path, const char *folder)
         AT_LEAST);
 }
 
+/* Writes while `orders` is scrubbed over and over (each round begins a second after the last), and while it isn't. */
+static void scrubbing(struct bench *bench, const char *path)
+{
+    struct samples with = {0}, without = {0}, ratio = {0}, rows = {0};
+    for (int run = 0; run < bench->runs; run++) {
+        double rate[2];
+        for (int scrubbed = 0; scrubbed < 2; scrubbed++) {
+            struct rhei_error error = RHEI_ERROR_INIT;
+            const struct rhei_config config = {
+                .struct_size = sizeof config, .scrub_interval_s = (uint32_t)scrubbed, .scrub_rate = SCRUB_RATE};
+            rhei_db *db = NULL;
+            if (rhei_open(path, &config, &db, &error) != RHEI_OK)
+                bench_die(path, error.message);
+            bench_build(db);
+            while (scrubbed && bench_metric(db, "rhei_scrub_rows_total") == 0)
+                usleep(10000);
+            bench_write(db, BATCHES);
+            double before = scrubbed ? bench_metric(db, "rhei_scrub_rows_total") : 0, start = bench_now_s();
+            double written = 0;
+            for (; bench_now_s() - start < 3; written += (double)BENCH_BATCH * BATCHES)
+                bench_write(db, BATCHES);
+            rate[scrubbed] = written / (bench_now_s() - start);
+            if (scrubbed)
+                samples_add(&rows, (bench_metric(db, "rhei_scrub_rows_total") - before) / (bench_now_s() - start));
+            rhei_close(&db);
+        }
+        samples_add(&without, rate[0]);
+        samples_add(&with, rate[1]);
+        samples_add(&ratio, rate[1] / rate[0]);
+    }
+    add(bench, "rows written beside a scrub of 300,000 rows/s", "/s", &with, "without", samples_median(&without),
+        samples_median(&ratio), NULL, NAN, AT_LEAST);
+    add(bench, "  rows that the scrub compared meanwhile", "/s", &rows, NULL, 0, samples_median(&rows), NULL, NAN,
+        AT_LEAST);
+}
+
 /* ---- Scanning what isn't in memory. -------------------------------------------------------------------------------- */
 
 static double processor_s(void)
@@ -271,5 +307,7 @@ void figures_disk(struct bench *bench)
     bench_say("comparing it with its mirror");
     verifying(bench, path, folder);
     evicted(bench, path, folder);
+    bench_say("writing beside a scrub");
+    scrubbing(bench, path);
     bench_remove_folder(folder);
 }
