@@ -99,6 +99,30 @@ static void test_a8_only_a_position_that_was_told_is_acknowledged(void **state)
     rhei_changes_close(&changes);
 }
 
+/* Told isn't acknowledged: neither rows nor what became of tables. */
+static void test_a8_what_was_told_behind_an_acknowledged_commit_is_told_again(void **state)
+{
+    (void)state;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    must_execute(fixture.db, "CREATE TABLE b (x)");
+    rhei_changes *changes = must_follow(fixture.db, "a");
+    must_execute(fixture.db, "INSERT INTO a VALUES (1, 1)");
+    int64_t first = must_be_told(changes, RHEI_CHANGE_COMMIT).position;
+    assert_int_equal(rhei_changes_acknowledge(changes, first, &error), RHEI_OK);
+    must_execute(fixture.db, "INSERT INTO a VALUES (2, 2)");
+    first = must_be_told(changes, RHEI_CHANGE_COMMIT).position;
+    must_execute(fixture.db, "DROP TABLE b");
+    must_execute(fixture.db, "INSERT INTO a VALUES (3, 3)");
+    (void)must_be_told(changes, RHEI_CHANGE_GONE);
+    assert_true(must_be_told(changes, RHEI_CHANGE_COMMIT).position > first);
+    assert_int_equal(rhei_changes_acknowledge(changes, first, &error), RHEI_OK);
+    rhei_changes_close(&changes);
+    changes = must_follow(fixture.db, "a");
+    assert_string_equal(must_be_told(changes, RHEI_CHANGE_GONE).table, "b");
+    assert_int_equal(must_be_told(changes, RHEI_CHANGE_INSERT).values[0].as.integer, 3);
+    rhei_changes_close(&changes);
+}
+
 static void test_tables_that_come_and_go_are_told(void **state)
 {
     (void)state;
@@ -193,6 +217,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a8_a_unit_of_many_rows_is_whole_and_holds_no_state, set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a8_only_a_position_that_was_told_is_acknowledged, set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(test_a8_what_was_told_behind_an_acknowledged_commit_is_told_again, set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_tables_that_come_and_go_are_told, set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(test_a_look_is_told_with_all_that_came_before_it, set_up, fixture_tear_down),

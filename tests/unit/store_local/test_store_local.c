@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,35 @@
 #include "tests/support/lossy_store.h"
 
 static char folder[64];
+
+/* What reaches the disk, in order: the bytes of a file 'b', a name 'n', the names of a folder 'f'. These stand in the C library's place. */
+static char order[64];
+
+static void note(char what)
+{
+    size_t len = strlen(order);
+    if (len < sizeof order - 1)
+        order[len] = what;
+}
+
+int fsync(int file)
+{
+    struct stat about;
+    note(fstat(file, &about) == 0 && S_ISDIR(about.st_mode) ? 'f' : 'b');
+    return (int)syscall(SYS_fsync, file);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    note('n');
+    return (int)syscall(SYS_linkat, from_folder, from, to_folder, to, flags);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    note('n');
+    return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+}
 
 static int set_up(void **state)
 {
@@ -398,6 +428,22 @@ static void test_a_failed_put_changes_nothing(void **state)
     store->ops->close(&store);
 }
 
+/* Else a power cut leaves a name without its bytes. */
+static void test_a2_bytes_are_durable_before_they_have_a_name(void **state)
+{
+    (void)state;
+    struct blob_store *store = open_local(false);
+    struct blob pair[] = {{"a", "one", 3}, {"b", "two", 3}};
+    uint64_t version = 0;
+    memset(order, 0, sizeof order);
+    assert_int_equal(store->ops->put(store, pair, 2, NULL), RHEI_OK);
+    assert_string_equal(order, "bbnnf");
+    memset(order, 0, sizeof order);
+    assert_int_equal(store->ops->manifest_swap(store, &version, "list", 4, NULL), RHEI_OK);
+    assert_string_equal(order, "bnf");
+    store->ops->close(&store);
+}
+
 static void test_the_double_behaves_badly(void **state)
 {
     (void)state;
@@ -435,6 +481,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_manifest_is_read_whole_while_another_takes_its_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_kill_leaves_whole_blobs_and_one_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failed_put_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a2_bytes_are_durable_before_they_have_a_name, set_up, tear_down),
         cmocka_unit_test(test_the_double_behaves_badly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ struct world {
     uint32_t columns;
     atomic_bool holds; /* the bridge keeps in the source what the mirror hasn't applied */
     bool threaded;
+    _Atomic int64_t reader;   /* that somebody reads the buffer from; INT64_MAX: nobody does */
     atomic_uint reads, looks; /* looks: how often the bridge asked what the mirror has applied */
     uint64_t begins;          /* of the source's cycles, and looks at that time: see rests() */
     unsigned looks_then;
@@ -52,6 +53,14 @@ static int64_t applied(void *context)
     return world->holds && world->sync ? sync_position(world->sync) : INT64_MAX;
 }
 
+static rhei_status read_from(void *context, int64_t *position, struct rhei_error *error)
+{
+    struct world *world = context;
+    (void)error;
+    *position = world->reader;
+    return RHEI_OK;
+}
+
 static uint64_t buffer_id(void *context)
 {
     (void)context;
@@ -71,6 +80,7 @@ static void start(struct world *world)
                                         .batch_rows = 1 + seed % 9,
                                         .eager = true,
                                         .applied = applied,
+                                        .read_from = read_from,
                                         .context = world,
                                         .fault = at_point,
                                         .fault_context = world};
@@ -156,6 +166,7 @@ static void open_world(struct world *world, uint64_t seed)
     memset(world, 0, sizeof *world);
     world->random = seed | 1;
     world->columns = 3;
+    world->reader = INT64_MAX;
     world->store = list_store_new(seed);
     world->buffer = memory_buffer_new();
     for (size_t i = 0; i < NAMES; i++) {
@@ -326,6 +337,36 @@ static void test_a7_the_buffer_keeps_what_is_needed(void **state)
     close_world(&world);
 }
 
+/* What the mirror doesn't need any more stays for who reads the buffer from there, and only that. */
+static void test_a7_the_buffer_keeps_what_a_reader_needs(void **state)
+{
+    (void)state;
+    struct world world;
+    open_world(&world, 4);
+    struct change_buffer_state buffer;
+    step_bridge(&world);
+    for (int k = 0; k < 20; k++) {
+        change(&world);
+        step_bridge(&world);
+        if (k == 9)
+            world.reader = list_position(world.store);
+    }
+    int64_t until = base_now_ns() + LIMIT_NS;
+    do {
+        uint64_t pruned = 0;
+        world.buffer->ops->state(world.buffer, &buffer);
+        assert_int_equal(world.beside->ops->prune(world.beside, buffer.position, &pruned, NULL), RHEI_OK);
+        step_bridge(&world);
+        world.buffer->ops->state(world.buffer, &buffer);
+        assert_true(base_now_ns() < until);
+    } while (buffer.pruned == 0);
+    step_bridge(&world);
+    world.buffer->ops->state(world.buffer, &buffer);
+    assert_true(buffer.horizon <= world.reader);
+    assert_true(world.reader < buffer.position);
+    close_world(&world);
+}
+
 /* So many looks of the bridge's thread, and no cycle of its source. */
 static bool rests(struct fixture *fixture)
 {
@@ -369,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_a2_source_buffer_and_mirror_in_trouble),
         cmocka_unit_test(test_a10_a_damaged_buffer_is_emptied_and_its_tables_built_again),
         cmocka_unit_test(test_a7_the_buffer_keeps_what_is_needed),
+        cmocka_unit_test(test_a7_the_buffer_keeps_what_a_reader_needs),
         cmocka_unit_test(test_the_bridge_rests_when_all_is_moved_and_nothing_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
