@@ -209,6 +209,62 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
     return again;
 }
 
+/* ---- With the engine's own tables. ------------------------------------------------------------------------------- */
+
+static size_t count_of(const struct rhei_db *db)
+{
+    return db->sidecars == NULL ? 0 : db->sidecars->count;
+}
+
+/* Of a call whose sidecar failed: whether the caller's own limit is why. */
+static rhei_status ended(const struct sync_stop *stop, rhei_status failed, const struct rhei_error *why,
+                         struct rhei_error *error)
+{
+    bool stopped =
+        failed == RHEI_STALE || (stop != NULL && stop->check != NULL && stop->check(stop->context) != RHEI_OK);
+    return failed != RHEI_OK && stopped ? error_set(error, failed, "%s", why->message) : RHEI_OK;
+}
+
+rhei_status engine_sidecars_look(struct rhei_db *db, const struct sync_stop *stop, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++) {
+        struct rhei_error why = RHEI_ERROR_INIT;
+        struct sync_report report;
+        status = ended(stop, sync_cycle_while(db->sidecars->list[s].sync, stop, &report, &why), &why, error);
+    }
+    return status;
+}
+
+rhei_status engine_sidecars_load(struct rhei_db *db, int64_t deadline_ns, const struct sync_stop *stop,
+                                 struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++) {
+        struct sidecar *sidecar = &db->sidecars->list[s];
+        struct rhei_error why = RHEI_ERROR_INIT;
+        rhei_status loaded = sync_build(sidecar->sync, true, deadline_ns, stop, &why);
+        if (loaded == RHEI_OK)
+            atomic_store(&sidecar->settled, true);
+        status = ended(stop, loaded, &why, error);
+    }
+    return status;
+}
+
+rhei_status engine_sidecars_start(struct rhei_db *db, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++)
+        status = sync_start(db->sidecars->list[s].sync, error);
+    return status;
+}
+
+void engine_sidecars_rest(struct rhei_db *db)
+{
+    for (size_t s = 0; s < count_of(db); s++)
+        sync_stop(db->sidecars->list[s].sync);
+}
+
 /* ---- Status. ----------------------------------------------------------------------------------------------------- */
 
 /* Those of one that aren't shown, at the end of the list. */

@@ -20,6 +20,16 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
  */
 rhei_status engine_sidecars_tables(struct rhei_db *db, struct sync_table_status **tables, size_t *count,
                                    struct rhei_error *error);
+/*
+ * What is asked of the engine's own tables, of each sidecar too: a look, and the loading of all that has to be loaded (deadline_ns 0: none). One that can't be had
+ * costs the others nothing, and the caller neither: its status says so. Only what `stop` says ends the call.
+ */
+rhei_status engine_sidecars_look(struct rhei_db *db, const struct sync_stop *stop, struct rhei_error *error);
+rhei_status engine_sidecars_load(struct rhei_db *db, int64_t deadline_ns, const struct sync_stop *stop,
+                                 struct rhei_error *error);
+/* The background. */
+rhei_status engine_sidecars_start(struct rhei_db *db, struct rhei_error *error);
+void engine_sidecars_rest(struct rhei_db *db);
 /* ,"sidecars": [...] */
 void engine_sidecars_json(struct base_buffer *out, struct rhei_db *db);
 

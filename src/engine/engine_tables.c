@@ -202,7 +202,10 @@ rhei_status rhei_sync_now_with(rhei_db *db, const struct rhei_call_options *opti
     struct sync_stop stop = {.check = engine_limits_check, .context = &limits, .progress = counts};
     base_progress_step(counts, "applying changes", NULL, BASE_PROGRESS_CHANGES, -1);
     struct sync_report done = {0};
-    status = sync_cycle_while(db->sync, engine_limits_any(&limits) ? &stop : NULL, &done, error);
+    const struct sync_stop *given = engine_limits_any(&limits) ? &stop : NULL;
+    status = sync_cycle_while(db->sync, given, &done, error);
+    if (status == RHEI_OK)
+        status = engine_sidecars_look(db, given, error);
     engine_limits_reset(&limits);
     struct rhei_sync_report made = {
         .position = engine_log_position(db, done.position),
@@ -221,15 +224,19 @@ rhei_status rhei_sync_now_with(rhei_db *db, const struct rhei_call_options *opti
 rhei_status rhei_start_sync(rhei_db *db, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
-    return status == RHEI_OK ? sync_start(db->sync, error) : status;
+    if (status == RHEI_OK)
+        status = sync_start(db->sync, error);
+    return status == RHEI_OK ? engine_sidecars_start(db, error) : status;
 }
 
 rhei_status rhei_stop_sync(rhei_db *db, struct rhei_error *error)
 {
     rhei_status status = need_column_store(db, error);
-    if (status == RHEI_OK)
-        sync_stop(db->sync);
-    return status;
+    if (status != RHEI_OK)
+        return status;
+    sync_stop(db->sync);
+    engine_sidecars_rest(db);
+    return RHEI_OK;
 }
 
 /* A table whose mirror failed is given another try: what stood in its way may be gone. */
@@ -253,8 +260,10 @@ rhei_status engine_build_tables(struct rhei_db *db, int64_t deadline_ns, struct 
     struct oltp_stop writes;
     base_progress_step(counts, "building the column store", NULL, BASE_PROGRESS_ROWS, -1);
     rhei_status status = capture_finish_tables(db->oltp, deadline_ns, engine_stop(limits, &writes), error);
-    return status == RHEI_OK ? sync_build(db->sync, true, deadline_ns, engine_limits_any(limits) ? &stop : NULL, error)
-                             : status;
+    const struct sync_stop *given = engine_limits_any(limits) ? &stop : NULL;
+    if (status == RHEI_OK)
+        status = sync_build(db->sync, true, deadline_ns, given, error);
+    return status == RHEI_OK ? engine_sidecars_load(db, deadline_ns, given, error) : status;
 }
 
 /* The time is sync's own matter, so that it tells which tables aren't built. */

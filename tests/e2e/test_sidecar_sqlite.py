@@ -222,6 +222,8 @@ def test_tables_of_ones_own_take_from_a_sidecar_and_status_tells_of_it(rh):  # n
     assert told.split() == ["id", "4", "101", "104"]
     told = rh.run("status", "--config", "side.toml").stdout
     assert "app.t" in told and "app.bad" in told and "it has no PRIMARY KEY" in told
+    told = rh.run("sync", "--config", "side.toml").stdout
+    assert "app.bad: it has no PRIMARY KEY" in told and "app.t" not in told
     (rh.folder / "app.db").unlink()
     sidecar = json.loads(rh.run("info", "--config", "side.toml", "--json").stdout)["sidecars"][0]
     assert sidecar["name"] == "app" and sidecar["mode"] == "poll" and sidecar["tables"] == []
