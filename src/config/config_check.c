@@ -52,6 +52,46 @@ static const char *sidecar_origin(const struct config_settings *settings, const 
     return origin != NULL ? origin : sidecar->origin;
 }
 
+/* "password=..." or "//user:...@". */
+static bool has_password(const char *text)
+{
+    const char *user = strstr(text, "://");
+    const char *end = user == NULL ? NULL : user + 3 + strcspn(user + 3, "/?");
+    const char *at = user == NULL ? NULL : memchr(user, '@', (size_t)(end - user));
+    return strstr(text, "password") != NULL || (at != NULL && memchr(user + 3, ':', (size_t)(at - user - 3)) != NULL);
+}
+
+static rhei_status check_postgres(const struct config_settings *settings, const struct config_sidecar *sidecar,
+                                  struct rhei_error *error)
+{
+    if (sidecar->source_type == CONFIG_SOURCE_SQLITE) {
+        if (sidecar->password_file != NULL || sidecar->password_env != NULL || sidecar->publication != NULL ||
+            sidecar->slot != NULL)
+            return at(sidecar->origin,
+                      error_set(error, RHEI_CONFIG,
+                                "[sidecar] password_file, password_env, publication and slot are for source_type "
+                                "\"postgres\" only"),
+                      error);
+        return RHEI_OK;
+    }
+    if (sidecar->mode != CONFIG_SOURCE_LOGICAL)
+        return at(
+            sidecar_origin(settings, sidecar, "sidecar", "mode"),
+            error_set(error, RHEI_UNSUPPORTED,
+                      "[sidecar] of source_type \"postgres\" this version offers mode \"logical\" alone: set that"),
+            error);
+    if (has_password(sidecar->source_path))
+        return at(sidecar_origin(settings, sidecar, "sidecar", "source_path"),
+                  error_set(error, RHEI_CONFIG,
+                            "[sidecar] source_path has a password in it, which others would see: take password_file or "
+                            "password_env"),
+                  error);
+    if (sidecar->password_file != NULL && sidecar->password_env != NULL)
+        return at(sidecar_origin(settings, sidecar, "sidecar", "password_file"),
+                  error_set(error, RHEI_CONFIG, "[sidecar] has both password_file and password_env: take one"), error);
+    return RHEI_OK;
+}
+
 static rhei_status check_mode(const struct config_settings *settings, const struct config_sidecar *sidecar,
                               struct rhei_error *error)
 {
@@ -112,6 +152,8 @@ static rhei_status check_sidecars(const struct config_settings *settings, struct
             return at(sidecar->origin,
                       error_set(error, RHEI_CONFIG, "[sidecar] needs source_path, the database to follow"), error);
         status = check_mode(settings, sidecar, error);
+        if (status == RHEI_OK)
+            status = check_postgres(settings, sidecar, error);
         if (status == RHEI_OK)
             status = check_name(settings, s, error);
     }

@@ -137,6 +137,8 @@ struct config_sidecar {
     bool enable_local_oltp;
     uint64_t poll_batch_size;
     int mode; /* enum config_source_mode */
+    char *password_file, *password_env;
+    char *publication, *slot;
     char *watermark_path;
     int delete_mode; /* enum config_delete_mode */
     char *delete_column;

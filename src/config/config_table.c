@@ -30,12 +30,12 @@ static const struct config_choice log_levels[] = {{"error", BASE_LOG_ERROR, fals
 static const struct config_choice storage_modes[] = {
     {"memory", CONFIG_STORAGE_MEMORY, false}, {"vortex", CONFIG_STORAGE_VORTEX, true}, {NULL, 0, false}};
 static const struct config_choice source_types[] = {{"sqlite", CONFIG_SOURCE_SQLITE, false},
-                                                    {"postgres", CONFIG_SOURCE_POSTGRES, true},
-                                                    {"postgresql", CONFIG_SOURCE_POSTGRES, true},
+                                                    {"postgres", CONFIG_SOURCE_POSTGRES, false},
+                                                    {"postgresql", CONFIG_SOURCE_POSTGRES, false},
                                                     {NULL, 0, false}};
 static const struct config_choice source_modes[] = {{"poll", CONFIG_SOURCE_POLL, false},
                                                     {"snapshot", CONFIG_SOURCE_SNAPSHOT, false},
-                                                    {"logical", CONFIG_SOURCE_LOGICAL, true},
+                                                    {"logical", CONFIG_SOURCE_LOGICAL, false},
                                                     {NULL, 0, false}};
 static const struct config_choice delete_modes[] = {{"disabled", CONFIG_DELETE_DISABLED, false},
                                                     {"soft_delete", CONFIG_DELETE_SOFT, false},
@@ -156,7 +156,9 @@ const struct config_key config_keys[] = {
     {CHOICE(SIDECAR, "source_type", "sqlite", sidecar.source_type, source_types),
      .effect = "what kind of database is followed"},
     {TEXT(SIDECAR, "source_path", NULL, sidecar.source_path),
-     .effect = "the database: of sqlite its file, which is only ever read"},
+     .effect =
+         "the database: of sqlite its file, which is only ever read; of postgres \"host=... dbname=... user=...\" or "
+         "\"postgresql://user@host/database\", without a password"},
     {FLAG(SIDECAR, "enable_local_oltp", "false", sidecar.enable_local_oltp),
      .effect =
          "have tables of the engine's own beside it, in oltp_path; off: there is no such file, and nothing to write "
@@ -164,8 +166,21 @@ const struct config_key config_keys[] = {
     {NUMBER(SIDECAR, "poll_batch_size", "10000", sidecar.poll_batch_size, 1, 16777216), .unit = "rows",
      .effect = "rows that are read at a time"},
     {CHOICE(SIDECAR, "mode", "poll", sidecar.mode, source_modes),
-     .effect = "poll: rows with new timestamps, and all rows now and then; snapshot: all rows whenever something was "
-               "committed, which needs no timestamps"},
+     .effect =
+         "poll: rows with new timestamps, and all rows now and then; snapshot: all rows whenever something was "
+         "committed, which needs no timestamps; logical, of postgres and all that it offers: the server tells of each "
+         "commit"},
+    {TEXT(SIDECAR, "password_file", NULL, sidecar.password_file),
+     .effect = "of postgres: a file whose first line is the password"},
+    {TEXT(SIDECAR, "password_env", NULL, sidecar.password_env),
+     .effect = "of postgres: the environment variable that holds the password"},
+    {TEXT(SIDECAR, "publication", NULL, sidecar.publication),
+     .effect =
+         "of mode logical: which changes the server tells; made where it isn't there and the role may; left out: rhei"},
+    {TEXT(SIDECAR, "slot", NULL, sidecar.slot), .effect =
+                                                    "of mode logical: a replication slot of that name, which stays at "
+                                                    "the server; left out: one that goes with the "
+                                                    "connection, so that a broken one has every table loaded again"},
     {TEXT(SIDECAR, "watermark_path", NULL, sidecar.watermark_path)},
     {CHOICE(DETECTION, "mode", "disabled", sidecar.delete_mode, delete_modes),
      .effect =

@@ -372,6 +372,7 @@ void rhei_close(rhei_db **db)
     engine_disk_finish(closing);
     engine_buffer_finish(closing);
     route_close(&closing->route);
+    engine_sidecars_interrupt(closing);
     engine_shown_stop(closing);
     engine_sidecars_close(closing);
     sync_close(&closing->sync);

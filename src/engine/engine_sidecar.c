@@ -12,13 +12,17 @@
 #include "base/base_map.h"
 #include "config/config_settings.h"
 #include "engine/engine_shown.h"
+#include "source_postgres/source_postgres.h"
 #include "source_sqlite/sqlite_source.h"
 
 struct sidecar {
     const struct config_sidecar *settings;
     struct change_source *source;
     struct sync *sync;
-    atomic_bool settled; /* its tables were loaded once, or said why they can't be */
+    const char **names;           /* of its tables, for the source */
+    atomic_bool shown;            /* `sync` is there to be woken */
+    _Atomic uint64_t asked_again; /* builds that were done when a statement was last asked again */
+    atomic_bool settled;          /* its tables were loaded once, or said why they can't be */
 };
 
 struct engine_sidecars {
@@ -70,15 +74,49 @@ static rhei_status open_sqlite(struct rhei_db *db, const struct config_sidecar *
     return status;
 }
 
+/* From a thread of the source, which ends before `sync` does. */
+static void wake_sidecar(void *context)
+{
+    struct sidecar *sidecar = context;
+    if (atomic_load(&sidecar->shown))
+        sync_wake(sidecar->sync);
+}
+
+static rhei_status open_postgres(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
+{
+    const struct config_sidecar *settings = sidecar->settings;
+    sidecar->names = base_alloc_zero(settings->table_count + 1, sizeof *sidecar->names);
+    if (sidecar->names == NULL)
+        return error_no_memory(error);
+    for (size_t t = 0; t < settings->table_count; t++)
+        sidecar->names[t] = settings->tables[t].table_name;
+    struct source_postgres_config config = {.target = {.conninfo = settings->source_path,
+                                                       .password_file = settings->password_file,
+                                                       .password_env = settings->password_env},
+                                            .tables = sidecar->names,
+                                            .table_count = settings->table_count,
+                                            .publication = settings->publication,
+                                            .slot = settings->slot,
+                                            .log = &db->log,
+                                            .wake = wake_sidecar,
+                                            .wake_context = sidecar};
+    return source_postgres_open(&config, &sidecar->source, error);
+}
+
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
-    rhei_status status = open_sqlite(db, sidecar->settings, &sidecar->source, error);
+    rhei_status status = sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES
+                             ? open_postgres(db, sidecar, error)
+                             : open_sqlite(db, sidecar->settings, &sidecar->source, error);
     struct engine_source source = {.name = sidecar->settings->name,
                                    .number = number,
                                    .changes = sidecar->source,
                                    .patient = true,
                                    .sync = &sidecar->sync};
-    return status == RHEI_OK ? engine_show_source(db, &source, error) : status;
+    if (status == RHEI_OK)
+        status = engine_show_source(db, &source, error);
+    atomic_store(&sidecar->shown, status == RHEI_OK);
+    return status;
 }
 
 rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error)
@@ -108,10 +146,20 @@ rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error)
     return status;
 }
 
+void engine_sidecars_interrupt(struct rhei_db *db)
+{
+    for (size_t s = 0; db->sidecars != NULL && s < db->sidecars->count; s++)
+        if (db->sidecars->list[s].source != NULL &&
+            db->sidecars->list[s].settings->source_type == CONFIG_SOURCE_POSTGRES)
+            source_postgres_interrupt(db->sidecars->list[s].source);
+}
+
 void engine_sidecars_close(struct rhei_db *db)
 {
     if (db->sidecars == NULL)
         return;
+    for (size_t s = 0; s < db->sidecars->count; s++)
+        base_free(db->sidecars->list[s].names);
     for (size_t s = 0; s < db->sidecars->count; s++)
         if (db->sidecars->list[s].source != NULL)
             db->sidecars->list[s].source->ops->close(&db->sidecars->list[s].source);
@@ -162,6 +210,28 @@ static void explain_absent(const struct sidecar *sidecar, const char *table, str
     base_free(tables);
 }
 
+/*
+ * A table that the source changed is away while it is loaded anew. One that is here by now came between the statement's preparation and this look: once
+ * for each build, so that a name that SQLite can't find isn't asked for for ever.
+ */
+static bool comes_back(struct sidecar *sidecar, const char *table)
+{
+    struct sync_table_status *tables = NULL;
+    size_t count = 0;
+    bool comes = false;
+    if (sync_get_tables(sidecar->sync, &tables, &count, NULL) != RHEI_OK)
+        return false;
+    for (size_t t = 0; t < count && !comes; t++) {
+        if (base_fold_compare(tables[t].name, table) != 0)
+            continue;
+        uint64_t built = sync_built(sidecar->sync);
+        comes = tables[t].state == SYNC_TABLE_WAITING || tables[t].state == SYNC_TABLE_BUILDING ||
+                (tables[t].state == SYNC_TABLE_READY && atomic_exchange(&sidecar->asked_again, built) != built);
+    }
+    base_free(tables);
+    return comes;
+}
+
 static rhei_status settle_one(struct sidecar *sidecar, const struct engine_limits *limits, struct rhei_error *error)
 {
     struct base_progress *counts = engine_limits_counts(limits);
@@ -190,7 +260,7 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
         struct rhei_error why = RHEI_ERROR_INIT;
         if (!may_have(sidecar, schema, schema_len))
             continue;
-        if (atomic_load(&sidecar->settled) || eventual) {
+        if (eventual || (atomic_load(&sidecar->settled) && !comes_back(sidecar, table))) {
             explain_absent(sidecar, table, error);
             continue;
         }

@@ -7,6 +7,8 @@
 
 /* Once the column store is there. A database that is away is no error: its source goes on trying. */
 rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error);
+/* Ends what waits for a server; nobody is woken by a source afterwards. Before engine_shown_stop. */
+void engine_sidecars_interrupt(struct rhei_db *db);
 void engine_sidecars_close(struct rhei_db *db); /* behind engine_shown_stop */
 /*
  * Of a statement that names a table which isn't there: waits until sidecars that are still being loaded have what they will have, as its limits

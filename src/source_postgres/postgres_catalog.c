@@ -482,8 +482,8 @@ static void add_text(struct base_summing *sum, const char *text)
 }
 
 /*
- * K2. Which partitions there are, and in which files their rows lie, belongs to it: what one that comes or goes had in it, and what ALTER TABLE made of
- * the rows that it wrote anew, is told by nobody. And which publication it was: what happens while one isn't there is told by nobody, either.
+ * K2. Which partitions there are belongs to it: what one that comes or goes had in it is told by nobody. And which publication it was: what happens
+ * while one isn't there is told by nobody, either.
  */
 static uint64_t shape_of(const struct postgres_catalog *catalog, const struct postgres_table *table)
 {
@@ -503,7 +503,6 @@ static uint64_t shape_of(const struct postgres_catalog *catalog, const struct po
         base_summing_add(&sum, table->key, table->key_count * sizeof *table->key);
     for (uint32_t i = 0; i < table->leaf_count; i++) {
         base_summing_add(&sum, &table->leaves[i].oid, sizeof table->leaves[i].oid);
-        base_summing_add(&sum, &table->leaves[i].file, sizeof table->leaves[i].file);
         base_summing_add(&sum, &table->leaves[i].published, sizeof table->leaves[i].published);
     }
     return base_summing_end(&sum);

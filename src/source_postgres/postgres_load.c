@@ -166,7 +166,11 @@ static rhei_status check_shape(struct source_load *load, const struct postgres_w
     one.count = 1;
     struct postgres_catalog *catalog = NULL;
     rhei_status status = postgres_catalog_read(connection, &one, deadline_ns, &catalog, error);
-    if (status == RHEI_OK && (catalog->count != 1 || catalog->tables[0].shape != load->table->shape))
+    bool same = status == RHEI_OK && catalog->count == 1 && catalog->tables[0].shape == load->table->shape;
+    for (uint32_t i = 0; same && i < load->table->leaf_count;
+         i++) /* rows that were written anew aren't in an older state */
+        same = catalog->tables[0].leaves[i].file == load->table->leaves[i].file;
+    if (status == RHEI_OK && !same)
         status =
             error_set(error, RHEI_STALE, "the table %s changed while its load began: try again", load->table->shown);
     postgres_catalog_free(&catalog);

@@ -12,6 +12,7 @@
 #include "base/base_error.h"
 #include "base/base_invariant.h"
 #include "base/base_memory.h"
+#include "source_postgres/postgres_type.h"
 
 enum { HEAD = 8, WINDOW = 1 << 20 };
 
@@ -45,6 +46,9 @@ void postgres_queue_reset(struct postgres_queue *queue)
 {
     postgres_queue_drop_open(queue);
     postgres_queue_forget(queue, UINT64_MAX);
+    base_free(queue->truncated);
+    queue->truncated = NULL;
+    queue->truncated_count = queue->truncated_capacity = 0;
 }
 
 void postgres_queue_forget(struct postgres_queue *queue, uint64_t end)
@@ -186,6 +190,12 @@ static rhei_status keep(struct postgres_queue *queue, const struct postgres_mess
     transaction->relations |= message->kind == POSTGRES_RELATION;
     transaction->changes += message->kind != POSTGRES_RELATION;
     queue->relations += message->kind == POSTGRES_RELATION;
+    size_t more = message->kind == POSTGRES_TRUNCATE ? message->relation_count : 0;
+    if (more > 0 && !base_grow((void **)&queue->truncated, &queue->truncated_capacity, queue->truncated_count + more,
+                               sizeof *queue->truncated))
+        return error_no_memory(error);
+    for (size_t i = 0; i < more; i++)
+        queue->truncated[queue->truncated_count++] = postgres_u32(message->relations + 4 * i);
     /* large pieces only: many small transactions are in memory for a moment, and a file for each would cost more than it saves */
     if (queue->memory > queue->memory_most && transaction->memory.len >= WINDOW)
         return spill(queue, transaction, error);

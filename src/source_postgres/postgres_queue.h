@@ -36,9 +36,11 @@ struct postgres_queue {
     struct postgres_transaction *current;      /* whose messages come now; NULL: none */
     bool in_block;
     size_t memory, memory_most; /* bytes of all messages that are in memory */
-    uint64_t count;             /* of committed ones */
-    uint64_t relations;         /* messages about relations, ever */
-    const char *folder;         /* for files; borrowed */
+    uint32_t *truncated;        /* relations of TRUNCATE, until who asks for them empties the list */
+    size_t truncated_count, truncated_capacity;
+    uint64_t count;     /* of committed ones */
+    uint64_t relations; /* messages about relations, ever */
+    const char *folder; /* for files; borrowed */
 };
 
 void postgres_queue_init(struct postgres_queue *queue, size_t memory_most, const char *folder);

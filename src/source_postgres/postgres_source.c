@@ -38,9 +38,12 @@ struct postgres_source {
     size_t number_count, number_capacity;
     uint32_t next_id;
     struct source_table *list;
+    uint32_t *truncated; /* relations that TRUNCATE emptied since the catalogue was looked at */
+    size_t truncated_count, truncated_capacity;
     uint64_t relations; /* as many had been told when the catalogue was read */
     int64_t looked_ns;
     bool schema_changed;  /* and the cycles weren't told yet */
+    bool published;       /* the publication was there once */
     bool unpublished;     /* the publication wasn't there: what happened meanwhile wasn't told */
     uint64_t lost_before; /* changes before this are lost */
     atomic_uint_least64_t cycles;
@@ -210,7 +213,9 @@ static rhei_status use_catalog(struct postgres_source *source, struct postgres_c
         postgres_catalog_free(&catalog);
         return status;
     }
-    say_reasons(source, catalog);
+    source->truncated_count = 0;
+    if (source->catalog == NULL || catalog->shape != source->catalog->shape)
+        say_reasons(source, catalog);
     base_mutex_lock(&source->lock);
     struct postgres_catalog *old = source->catalog;
     source->catalog = catalog;
@@ -218,6 +223,89 @@ static rhei_status use_catalog(struct postgres_source *source, struct postgres_c
     postgres_catalog_free(&old);
     source->schema_changed = true;
     return RHEI_OK;
+}
+
+static bool was_truncated(const struct postgres_source *source, uint32_t leaf)
+{
+    for (size_t i = 0; i < source->truncated_count; i++)
+        if (source->truncated[i] == leaf)
+            return true;
+    return false;
+}
+
+/* Takes over which relations TRUNCATE emptied since. */
+static rhei_status take_truncated(struct postgres_source *source, struct rhei_error *error)
+{
+    struct postgres_queue *queue = &source->stream.queue;
+    base_mutex_lock(&source->stream.lock);
+    bool ok = base_grow((void **)&source->truncated, &source->truncated_capacity,
+                        source->truncated_count + queue->truncated_count + 1, sizeof *source->truncated);
+    for (size_t i = 0; ok && i < queue->truncated_count; i++)
+        source->truncated[source->truncated_count++] = queue->truncated[i];
+    queue->truncated_count = ok ? 0 : queue->truncated_count;
+    base_mutex_unlock(&source->stream.lock);
+    return ok ? RHEI_OK : error_no_memory(error);
+}
+
+/*
+ * A leaf whose rows lie in another file, though no TRUNCATE was told, was written anew: by an ALTER TABLE that nothing else tells of, or by VACUUM FULL, which
+ * looks the same.
+ */
+static bool is_rewritten(struct postgres_source *source, const struct postgres_table *before,
+                         const struct postgres_table *after, bool *moved)
+{
+    bool rewritten = false;
+    for (uint32_t i = 0; i < after->leaf_count; i++) {
+        bool other = before->leaves[i].file != after->leaves[i].file;
+        *moved |= other;
+        rewritten |= other && !was_truncated(source, after->leaves[i].oid);
+    }
+    return rewritten;
+}
+
+static void forget_number(struct postgres_source *source, uint64_t shape)
+{
+    for (size_t n = 0; n < source->number_count; n++)
+        if (source->numbers[n].shape == shape)
+            source->numbers[n] = source->numbers[--source->number_count];
+}
+
+/* *moved: some leaf's rows lie elsewhere; *rewritten: and nothing else tells of it. `forget`: such a table gets another number. */
+static void compare_files(struct postgres_source *source, const struct postgres_catalog *catalog, bool forget,
+                          bool *moved, bool *rewritten)
+{
+    *moved = *rewritten = false;
+    for (size_t a = 0; source->catalog != NULL && a < catalog->count; a++)
+        for (size_t b = 0; b < source->catalog->count; b++) {
+            const struct postgres_table *after = &catalog->tables[a], *before = &source->catalog->tables[b];
+            if (after->shape != before->shape || !is_rewritten(source, before, after, moved))
+                continue;
+            *rewritten = true;
+            if (forget)
+                forget_number(source, after->shape);
+        }
+}
+
+/* Is what the catalogue shows told by the stream, too? What was committed before it was read is waited for. */
+static rhei_status check_files(struct postgres_source *source, const struct postgres_catalog *catalog,
+                               int64_t deadline_ns, bool *moved, struct rhei_error *error)
+{
+    bool rewritten = false;
+    uint64_t target = 0;
+    rhei_status status = take_truncated(source, error);
+    if (status == RHEI_OK)
+        compare_files(source, catalog, false, moved, &rewritten);
+    if (status != RHEI_OK || !rewritten)
+        return status;
+    status = ask_position(source, deadline_ns, &target, error);
+    struct rhei_error late = RHEI_ERROR_INIT;
+    if (status == RHEI_OK)
+        postgres_stream_reach(&source->stream, target, deadline_ns, is_idle, source, &late);
+    if (status == RHEI_OK)
+        status = take_truncated(source, error);
+    if (status == RHEI_OK)
+        compare_files(source, catalog, true, moved, &rewritten);
+    return status;
 }
 
 /* P3. */
@@ -239,10 +327,12 @@ static rhei_status look(struct postgres_source *source, int64_t deadline_ns, str
     source->relations = relations;
     source->looked_ns = now;
     source->decoder.unknown = false;
-    if (source->catalog == NULL || catalog->shape != source->catalog->shape)
+    bool moved = false;
+    status = check_files(source, catalog, deadline_ns, &moved, error);
+    if (status == RHEI_OK && (source->catalog == NULL || moved || catalog->shape != source->catalog->shape))
         return use_catalog(source, catalog, error);
     postgres_catalog_free(&catalog);
-    return RHEI_OK;
+    return status;
 }
 
 /* ---- Cycles. ----------------------------------------------------------------------------------------------------- */
@@ -271,8 +361,9 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
 {
     uint64_t target = 0;
     rhei_status status = ask_connect(source, deadline_ns, error);
-    if (status == RHEI_OK && !source->stream.started)
+    if (status == RHEI_OK && !source->published)
         status = have_publication(source, deadline_ns, error);
+    source->published = status == RHEI_OK;
     if (status == RHEI_OK)
         status =
             postgres_stream_start(&source->stream, (uint64_t)(after > 0 && source->config.durable ? after : 0), error);
@@ -423,6 +514,7 @@ static void op_close(struct change_source **slot)
     postgres_catalog_free(&source->catalog);
     base_free(source->numbers);
     base_free(source->list);
+    base_free(source->truncated);
     base_mutex_destroy(&source->lock);
     base_free(source);
 }
@@ -484,6 +576,11 @@ rhei_status source_postgres_open(const struct source_postgres_config *config, st
         op_close(&made);
     *result = made;
     return status;
+}
+
+void source_postgres_interrupt(struct change_source *base)
+{
+    postgres_stream_interrupt(&self(base)->stream);
 }
 
 void source_postgres_state(struct change_source *base, struct source_postgres_state *state)

@@ -31,12 +31,26 @@ rhei_status postgres_stream_init(struct postgres_stream *stream, const struct so
     return postgres_stop_init(&stream->stop, error);
 }
 
+void postgres_stream_interrupt(struct postgres_stream *stream)
+{
+    postgres_stop_now(&stream->stop);
+    base_mutex_lock(&stream->lock);
+    bool started = stream->started;
+    stream->started = false;
+    stream->ended = true;
+    if (stream->why.code == RHEI_OK)
+        error_set(&stream->why, RHEI_CLOSED, "the source is being closed");
+    stream->connected = false;
+    base_cond_broadcast(&stream->changed);
+    base_mutex_unlock(&stream->lock);
+    if (started)
+        base_thread_join(&stream->thread);
+}
+
 void postgres_stream_reset(struct postgres_stream *stream)
 {
     if (stream->stop.fd >= 0)
-        postgres_stop_now(&stream->stop);
-    if (stream->started)
-        base_thread_join(&stream->thread);
+        postgres_stream_interrupt(stream);
     postgres_queue_reset(&stream->queue);
     postgres_stop_reset(&stream->stop);
     if (stream->wake_fd >= 0)
@@ -420,7 +434,7 @@ static void set_connected(struct postgres_stream *stream, const struct postgres_
                           const struct rhei_error *why)
 {
     base_mutex_lock(&stream->lock);
-    stream->connected = connection != NULL;
+    stream->connected = connection != NULL && !stream->ended;
     if (connection != NULL) {
         stream->version = connection->version;
         stream->backend = backend;
@@ -484,11 +498,14 @@ static void run(void *argument)
 
 rhei_status postgres_stream_start(struct postgres_stream *stream, uint64_t after, struct rhei_error *error)
 {
-    if (stream->started)
-        return RHEI_OK;
-    stream->wanted = after;
-    rhei_status status = base_thread_start(&stream->thread, "rhei-pg-stream", run, stream, error);
-    stream->started = status == RHEI_OK;
+    base_mutex_lock(&stream->lock);
+    rhei_status status = stream->ended ? error_set(error, RHEI_CLOSED, "the source is being closed") : RHEI_OK;
+    if (status == RHEI_OK && !stream->started) {
+        stream->wanted = after;
+        status = base_thread_start(&stream->thread, "rhei-pg-stream", run, stream, error);
+        stream->started = status == RHEI_OK;
+    }
+    base_mutex_unlock(&stream->lock);
     return status;
 }
 

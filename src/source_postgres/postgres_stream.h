@@ -19,10 +19,10 @@ struct postgres_stream {
     const struct source_postgres_config *config; /* borrowed */
     struct postgres_stop stop;
     int wake_fd;
-    base_thread thread;
-    bool started;
 
     base_mutex lock; /* of all below */
+    base_thread thread;
+    bool started, ended;
     base_cond changed;
     struct postgres_queue queue;
     uint64_t low, seen;
@@ -41,6 +41,8 @@ struct postgres_stream {
 
 rhei_status postgres_stream_init(struct postgres_stream *stream, const struct source_postgres_config *config,
                                  struct rhei_error *error);
+/* Ends waits and the thread. */
+void postgres_stream_interrupt(struct postgres_stream *stream);
 void postgres_stream_reset(struct postgres_stream *stream); /* ends the thread */
 /* Starts the thread, once. `after`: 0, or the position from which changes are wanted. */
 rhei_status postgres_stream_start(struct postgres_stream *stream, uint64_t after, struct rhei_error *error);

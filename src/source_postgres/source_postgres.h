@@ -53,6 +53,12 @@ struct source_postgres_config {
 rhei_status source_postgres_open(const struct source_postgres_config *config, struct change_source **source,
                                  struct rhei_error *error);
 
+/*
+ * Ends every wait for the server, for good, and the thread that calls `wake`. Before those who run cycles and loads are told to end; close does it,
+ * too, but comes behind them. Once; beside cycles and loads.
+ */
+void source_postgres_interrupt(struct change_source *source);
+
 /* For people. Any thread. */
 struct source_postgres_state {
     bool connected;

@@ -139,6 +139,7 @@ static void test_s1_loads_and_follows_every_kind_of_change(void **state)
         cycle(&model);
         assert_table(&model, server, "orders");
         assert_int_equal(model.lost, 0);
+        assert_int_equal(model.loads, 2); /* all of it came by the stream */
         end(&model);
     }
 }
