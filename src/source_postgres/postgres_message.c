@@ -208,7 +208,7 @@ bool postgres_message_read(const char *bytes, size_t length, bool in_block, stru
     struct reader reader = {bytes, bytes + length, false};
     *message = (struct postgres_message){.kind = (enum postgres_message_kind)take_u8(&reader)};
     if (in_block && message->kind != POSTGRES_STREAM_STOP && !reader.wrong) {
-        if (message->kind == 0 || strchr("RYIUDTM", message->kind) == NULL)
+        if (message->kind == 0 || strchr("RYIUDTM", (int)message->kind) == NULL)
             return false;
         message->xid = take_u32(&reader);
     }
