@@ -12,6 +12,7 @@
 #include "engine/engine_history.h"
 
 #include "engine/engine_history_parts.h"
+#include "engine/engine_sidecar.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ struct rewriter {
     bool operand_known; /* where that is known */
     const struct capture_catalog *catalog;
     struct engine_histories histories;
+    struct engine_histories far; /* of the sidecar that was asked for last; source 0: none was */
     const struct rhei_value *values;
     uint32_t value_count;
     struct rhei_value *own;
@@ -337,12 +339,13 @@ static rhei_status no_history(const struct rewriter *r, const char *name)
 }
 
 /* What was before the history is empty, which is said once for a handle. `time` is the last that is asked for. */
-static void say_if_before(const struct rewriter *r, const char *name, const struct engine_past *past)
+static void say_if_before(const struct rewriter *r, const struct engine_histories *histories, const char *name,
+                          const struct engine_past *past)
 {
     char begun[ENGINE_TIME_BYTES];
     if (past->kind == PAST_POSITION || past->kind == PAST_ALL || !past->known || atomic_load(&r->db->said_before))
         return;
-    int64_t begin = engine_histories_begin(&r->histories, name);
+    int64_t begin = engine_histories_begin(histories, name);
     if (past->time >= begin || atomic_exchange(&r->db->said_before, true))
         return;
     engine_time_show(begin == INT64_MAX ? base_wall_ms() * 1000 : begin, begun);
@@ -367,21 +370,17 @@ static rhei_status check_no_index(struct rewriter *r)
                      is(token, "NOT") ? "NOT INDEXED" : "INDEXED BY and the name");
 }
 
-/* Puts the table's past in the place of the text from `from` to r->at. */
-static rhei_status replace(struct rewriter *r, const char *from, const char *name, const char *shown,
-                           const struct engine_past *past)
+/* Puts a table's past in the place of the text from `from` to r->at. */
+static rhei_status replace_by(struct rewriter *r, const char *from, const struct engine_histories *histories,
+                              const char *name, const struct source_table *now, const char *shown,
+                              const struct engine_past *past)
 {
-    const struct capture_table *found = engine_file_table(r->catalog, name);
-    const struct source_table *now = found == NULL ? NULL : &found->source;
-    bool follows = now != NULL && engine_table_keeps_history(r->db, now);
-    if (follows ? !engine_histories_followed(&r->histories, name) : !engine_histories_any(&r->histories, name))
-        return no_history(r, name);
     rhei_status status = check_no_index(r);
     if (status != RHEI_OK)
         return status;
-    say_if_before(r, name, past);
+    say_if_before(r, histories, name, past);
     base_buffer_append(&r->out, r->copied, (size_t)(from - r->copied));
-    engine_histories_put(&r->histories, name, now, past, &r->out);
+    engine_histories_put(histories, name, now, past, &r->out);
     struct sql_token next = peek(r, r->at);
     if (!is(next, "AS") && !is_name(next)) {
         base_buffer_text(&r->out, " AS ");
@@ -390,6 +389,35 @@ static rhei_status replace(struct rewriter *r, const char *from, const char *nam
     r->copied = r->at;
     r->any = true;
     return RHEI_OK;
+}
+
+/* One of the file. */
+static rhei_status replace(struct rewriter *r, const char *from, const char *name, const char *shown,
+                           const struct engine_past *past)
+{
+    const struct capture_table *found = engine_file_table(r->catalog, name);
+    const struct source_table *now = found == NULL ? NULL : &found->source;
+    bool follows = now != NULL && engine_table_keeps_history(r->db, now);
+    if (follows ? !engine_histories_followed(&r->histories, name) : !engine_histories_any(&r->histories, name))
+        return no_history(r, name);
+    return replace_by(r, from, &r->histories, name, now, shown, past);
+}
+
+/* One of a sidecar. */
+static rhei_status replace_far(struct rewriter *r, const char *from, const char *name, const char *shown,
+                               const struct engine_past *past)
+{
+    const struct source_table *now = engine_histories_now(&r->far, name);
+    if (now != NULL ? engine_histories_followed(&r->far, name) : engine_histories_any(&r->far, name))
+        return replace_by(r, from, &r->far, name, now, shown, past);
+    const char *clash = now == NULL ? NULL : sync_history_clash(now);
+    if (clash != NULL)
+        return error_set(
+            r->error, RHEI_UNSUPPORTED,
+            "table \"%.100s\" keeps no history: a history has a column of its own that is named as its \"%.60s\"", name,
+            clash);
+    return error_set(r->error, RHEI_STALE,
+                     "table \"%.100s\" of a sidecar has no history now: it is being loaded, or isn't mirrored", name);
 }
 
 /* ---- Clauses. ------------------------------------------------------------------------------------------------------ */
@@ -474,37 +502,110 @@ static bool is_table(const struct rewriter *r, const char *name)
     return is_of_file(r, name) || engine_histories_any(&r->histories, name);
 }
 
+/* The sidecar that the name is of, into r->far; *table: t of t_history, for base_free. False: it is of none. */
+static rhei_status find_far(struct rewriter *r, const char *schema, const char *name, bool *found, char **table)
+{
+    uint32_t at = 0, number = 0;
+    const char *sidecar = NULL, *shown = NULL;
+    size_t len = engine_history_name(name);
+    *found = false;
+    if (schema == NULL && (is_cte(r, name) || engine_file_find(r->catalog, name) != ENGINE_FOUND_NOTHING ||
+                           engine_histories_any(&r->histories, name)))
+        return RHEI_OK;
+    while (!*found && (at = engine_sidecars_next(r->db, at, &sidecar, &shown, &number)) != 0) {
+        if (schema != NULL && base_fold_compare(schema, sidecar) != 0)
+            continue;
+        engine_histories_close(&r->far);
+        rhei_status status = engine_histories_open_of(r->db, number, shown, &r->far, r->error);
+        if (status != RHEI_OK)
+            return status;
+        *found = engine_histories_now(&r->far, name) != NULL || engine_histories_any(&r->far, name);
+        if (*found || len == 0)
+            continue;
+        *table = base_strndup(name, len);
+        if (*table == NULL)
+            return error_no_memory(r->error);
+        *found = engine_histories_any(&r->far, *table);
+        if (!*found) {
+            base_free(*table);
+            *table = NULL;
+        }
+    }
+    return RHEI_OK;
+}
+
+/* What --as-of asks for. */
+static void set_as_of(const struct rewriter *r, struct engine_past *past)
+{
+    past->kind = PAST_AS_OF;
+    past->known = true;
+    past->time = r->as_of_us;
+    base_buffer_text(&past->first, r->as_of);
+}
+
+/* *taken: the name is a sidecar's, and what there is to do about it is done. `clause`: there was one. */
+static rhei_status take_far(struct rewriter *r, const char *from, const char *schema, const char *name, bool clause,
+                            struct engine_past *past, bool *taken)
+{
+    char *table = NULL;
+    *taken = false;
+    if (r->db->sidecars == NULL || (schema != NULL && base_fold_compare(schema, "main") == 0))
+        return RHEI_OK;
+    rhei_status status = find_far(r, schema, name, taken, &table);
+    if (status == RHEI_OK && *taken && r->far.schema == NULL && (clause || r->as_of != NULL))
+        return error_set(r->error, RHEI_UNSUPPORTED, "table \"%.100s\" is of a sidecar that keeps no history", name);
+    if (status == RHEI_OK && *taken && table != NULL && !clause) {
+        past->kind = PAST_ALL;
+        status = replace_far(r, from, table, name, past);
+    } else if (status == RHEI_OK && *taken && clause) {
+        status = replace_far(r, from, name, name, past);
+    } else if (status == RHEI_OK && *taken && r->as_of != NULL) {
+        set_as_of(r, past);
+        status = replace_far(r, from, name, name, past);
+    }
+    base_free(table);
+    return status;
+}
+
+/* A name that is no sidecar's. */
+static rhei_status take_own(struct rewriter *r, const char *from, const char *schema, const char *name, bool clause,
+                            struct engine_past *past)
+{
+    bool here = schema == NULL || base_fold_compare(schema, "main") == 0;
+    bool meant = r->as_of != NULL && here && !is_cte(r, name);
+    char *of = NULL;
+    rhei_status status = RHEI_OK;
+    if (r->deletes) { /* SQLite says what it thinks of the name alone */
+        if (clause || r->as_of != NULL)
+            status = error_set(r->error, RHEI_READ_ONLY,
+                               "what was can only be read: rows are deleted from the table as it is");
+    } else if (clause && !here) {
+        status = error_set(r->error, RHEI_UNSUPPORTED, "tables of schema \"%.60s\" keep no history", schema);
+    } else if (clause) {
+        status = replace(r, from, name, name, past);
+    } else if ((here || base_fold_compare(schema, ENGINE_HISTORY) == 0) && (of = table_of_history(r, name)) != NULL) {
+        past->kind = PAST_ALL;
+        status = replace(r, from, of, name, past);
+    } else if (meant && engine_file_has_view(r->catalog, name)) {
+        status = of_view(r, name);
+    } else if (meant && is_table(r, name)) {
+        set_as_of(r, past);
+        status = replace(r, from, name, name, past);
+    }
+    base_free(of);
+    return status;
+}
+
 /* A table's name, perhaps behind a schema's, at `from`; r->at is behind it. */
 static rhei_status take_table(struct rewriter *r, const char *from, const char *schema, const char *name)
 {
     struct engine_past past = {0};
-    bool found = false;
-    bool here = schema == NULL || base_fold_compare(schema, "main") == 0;
+    bool found = false, far = false;
     rhei_status status = take_clause(r, &past, &found);
-    char *of = NULL;
-    if (r->deletes) { /* SQLite says what it thinks of the name alone */
-        if (status == RHEI_OK && (found || r->as_of != NULL))
-            status = error_set(r->error, RHEI_READ_ONLY,
-                               "what was can only be read: rows are deleted from the table as it is");
-    } else if (status == RHEI_OK && found && !here)
-        status = error_set(r->error, RHEI_UNSUPPORTED, "tables of schema \"%.60s\" keep no history", schema);
-    else if (status == RHEI_OK && found)
-        status = replace(r, from, name, name, &past);
-    else if (status == RHEI_OK && (here || base_fold_compare(schema, ENGINE_HISTORY) == 0) &&
-             (of = table_of_history(r, name)) != NULL) {
-        past.kind = PAST_ALL;
-        status = replace(r, from, of, name, &past);
-    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) &&
-               engine_file_has_view(r->catalog, name)) {
-        status = of_view(r, name);
-    } else if (status == RHEI_OK && r->as_of != NULL && here && !is_cte(r, name) && is_table(r, name)) {
-        past.kind = PAST_AS_OF;
-        past.known = true;
-        past.time = r->as_of_us;
-        base_buffer_text(&past.first, r->as_of);
-        status = replace(r, from, name, name, &past);
-    }
-    base_free(of);
+    if (status == RHEI_OK && !r->deletes)
+        status = take_far(r, from, schema, name, found, &past, &far);
+    if (status == RHEI_OK && !far)
+        status = take_own(r, from, schema, name, found, &past);
     base_buffer_reset(&past.first);
     base_buffer_reset(&past.second);
     return status;
@@ -736,6 +837,7 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
     }
     capture_catalog_release(&r->catalog);
     engine_histories_close(&r->histories);
+    engine_histories_close(&r->far);
     base_buffer_reset(&r->out);
     base_buffer_reset(&time);
     base_free(r->own);

@@ -60,6 +60,28 @@ rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *h
     return sync_book_read(&histories->snapshot, OWN_FILE, &histories->book, error);
 }
 
+rhei_status engine_histories_open_of(struct rhei_db *db, uint32_t source, const char *schema,
+                                     struct engine_histories *histories, struct rhei_error *error)
+{
+    *histories = (struct engine_histories){.source = source, .schema = schema};
+    if (mirror_snapshot_take(db->mirror, &histories->snapshot) != RHEI_OK)
+        return error_no_memory(error);
+    histories->held = true;
+    return sync_book_read(&histories->snapshot, source, &histories->book, error);
+}
+
+const struct source_table *engine_histories_now(const struct engine_histories *histories, const char *table)
+{
+    const struct mirror_table_view *view;
+    uint32_t first = histories->source << TABLE_SOURCE_SHIFT, id = first;
+    for (;
+         (view = mirror_view_next(&histories->snapshot, &id)) != NULL && id >> TABLE_SOURCE_SHIFT == histories->source;
+         id++)
+        if (base_fold_compare(mirror_view_definition(view)->name, table) == 0)
+            return mirror_view_definition(view);
+    return NULL;
+}
+
 void engine_histories_close(struct engine_histories *histories)
 {
     sync_book_free(&histories->book);
@@ -89,7 +111,7 @@ static const struct mirror_table_view *part(const struct engine_histories *histo
                                             const struct sync_generation *generation, bool ended)
 {
     uint32_t open_id = 0, ended_id = 0;
-    sync_generation_parts(OWN_FILE, generation->number, &open_id, &ended_id);
+    sync_generation_parts(histories->source, generation->number, &open_id, &ended_id);
     return mirror_view(&histories->snapshot, ended ? ended_id : open_id);
 }
 
@@ -101,6 +123,8 @@ bool engine_histories_followed(const struct engine_histories *histories, const c
     for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;)
         current =
             current || (generation->current && generation->gone_us == 0 && part(histories, generation, false) != NULL);
+    if (histories->source != OWN_FILE)
+        return current && engine_histories_now(histories, table) != NULL;
     return current && mirror_view_named(&histories->snapshot, table, &id) != NULL &&
            id >> TABLE_SOURCE_SHIFT == OWN_FILE;
 }
@@ -242,7 +266,9 @@ static void put_part(struct base_buffer *out, const struct engine_histories *his
     const struct source_table *definition = mirror_view_definition(view);
     base_buffer_text(out, out->len > 0 && out->data[out->len - 1] == '(' ? "SELECT " : " UNION ALL SELECT ");
     put_columns(out, generation, definition, columns, versions, ended);
-    base_buffer_text(out, " FROM " ENGINE_HISTORY ".");
+    base_buffer_text(out, " FROM ");
+    base_buffer_identifier(out, histories->schema == NULL ? ENGINE_HISTORY : histories->schema);
+    base_buffer_text(out, ".");
     base_buffer_identifier(out, definition->name);
     if (!versions)
         put_point(out, generation, past->first.data, past->kind == PAST_POSITION, ended);

@@ -18,12 +18,19 @@ struct engine_histories {
     struct mirror_snapshot snapshot;
     bool held;
     struct sync_book book;
+    uint32_t source;    /* whose tables' they are; 0: our own file's */
+    const char *schema; /* that shows them; NULL: ENGINE_HISTORY */
 };
 
 /* The bytes of t in t_history; 0: it is no such name. */
 size_t engine_history_name(const char *name);
 
 rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *histories, struct rhei_error *error);
+/* Of another source; `schema` is borrowed. */
+rhei_status engine_histories_open_of(struct rhei_db *db, uint32_t source, const char *schema,
+                                     struct engine_histories *histories, struct rhei_error *error);
+/* The source's table of that name, as it is in the state; NULL: there is none. */
+const struct source_table *engine_histories_now(const struct engine_histories *histories, const char *table);
 void engine_histories_close(struct engine_histories *histories);
 /* There is something of a table of that name. */
 bool engine_histories_any(const struct engine_histories *histories, const char *table);

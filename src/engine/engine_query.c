@@ -43,7 +43,9 @@ static rhei_status ask_past(struct rhei_db *db, struct engine_ask *ask, struct r
     rhei_status status = RHEI_OK;
     if (engine_history_may_be(ask->sql, ask->as_of) && db->sync != NULL)
         status = engine_wait_fresh(db, ask, error);
-    ask->histories = db->sync == NULL ? 0 : sync_histories_changed(db->sync);
+    if (status == RHEI_OK && engine_history_may_be(ask->sql, ask->as_of))
+        engine_sidecars_know(db, ask);
+    ask->histories = engine_sidecars_histories(db);
     if (status == RHEI_OK)
         status = engine_history_rewrite(db, ask->sql, ask->len, ask->as_of, ask->params, ask->param_count,
                                         &ask->rewritten, &ask->times, error);
@@ -388,7 +390,7 @@ static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
     rhei_status status = ask_until_settled(db, ask, rows, error);
     engine_history_place(ask->asked, ask->sql, error);
     uint64_t known = ask->histories;
-    for (int tries = 0; known != sync_histories_changed(db->sync); tries++) {
+    for (int tries = 0; known != engine_sidecars_histories(db); tries++) {
         rhei_rows_close(rows);
         error_clear(error);
         if (tries == PAST_TRIES)

@@ -21,7 +21,7 @@ struct shown_source {
 struct engine_shown {
     struct rhei_db *db;
     struct table_reader *reader;
-    struct shown_source sources[TABLE_SOURCES_MOST + 1]; /* and the history */
+    struct shown_source sources[2 * TABLE_SOURCES_MOST + 1]; /* and their histories */
     uint32_t count;
 };
 
@@ -111,6 +111,12 @@ static rhei_status shown_open(struct rhei_db *db, struct rhei_error *error)
     return RHEI_OK;
 }
 
+static bool keeps_every_history(void *context, const char *table)
+{
+    (void)context;
+    return strncmp(table, "_rhei_", 6) != 0;
+}
+
 static rhei_status follow(struct rhei_db *db, const struct engine_source *source, struct sync **sync,
                           struct rhei_error *error)
 {
@@ -121,6 +127,9 @@ static rhei_status follow(struct rhei_db *db, const struct engine_source *source
                                  .batch_rows = db->config.sync_batch_rows,
                                  .interval_ms = db->config.sync_interval_ms,
                                  .prune = true,
+                                 .keeps_history = source->histories != NULL ? keeps_every_history : NULL,
+                                 .history_max_age_us = (int64_t)db->config.history_max_age_s * 1000000,
+                                 .history_max_versions = db->config.history_max_versions,
                                  .build_on_demand = db->config.manual_sync,
                                  .log = &db->log,
                                  .fault = db->config.fault,
@@ -154,20 +163,6 @@ static rhei_status add_source(struct rhei_db *db, const struct engine_source *so
     return RHEI_OK;
 }
 
-rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error)
-{
-    if (db->mirror == NULL)
-        return error_set(error, RHEI_OLAP_UNAVAILABLE,
-                         "tables of source \"%s\" live in the column store, and this handle keeps none", source->name);
-    if (source->number == 0 || source->number >= TABLE_SOURCES_MOST)
-        return error_set(error, RHEI_INVALID, "source \"%.60s\": a number from 1 to %d is needed", source->name,
-                         TABLE_SOURCES_MOST - 1);
-    rhei_status status = db->shown == NULL ? shown_open(db, error) : RHEI_OK;
-    if (status == RHEI_OK)
-        status = mirror_table_reader_name(db->shown->reader, source->number, source->name, error);
-    return status == RHEI_OK ? add_source(db, source, error) : status;
-}
-
 uint32_t engine_shown_bits(const struct rhei_db *db, const struct oltp_facts *facts)
 {
     uint32_t bits = facts->sources;
@@ -188,23 +183,47 @@ uint32_t engine_shown_next(const struct rhei_db *db, uint32_t sources, uint32_t 
     return 0;
 }
 
-rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error)
+/* The histories of a source, which its own cycles keep. */
+static rhei_status show_histories(struct rhei_db *db, uint8_t number, const char *name, struct sync *sync,
+                                  struct rhei_error *error)
 {
-    rhei_status status = db->shown == NULL ? shown_open(db, error) : RHEI_OK;
-    if (status == RHEI_OK)
-        status = mirror_table_reader_name(db->shown->reader, TABLE_HISTORY, ENGINE_HISTORY, error);
+    rhei_status status = mirror_table_reader_name(db->shown->reader, (uint8_t)(TABLE_HISTORY | number), name, error);
     if (status != RHEI_OK)
         return status;
     struct shown_source *added = &db->shown->sources[db->shown->count];
-    *added = (struct shown_source){.given = {.name = ENGINE_HISTORY},
-                                   .name = base_strdup(ENGINE_HISTORY),
-                                   .bit = source_bit_of_table((uint32_t)TABLE_HISTORY << TABLE_SOURCE_SHIFT),
-                                   .sync = db->sync,
+    *added = (struct shown_source){.given = {.name = name, .number = number},
+                                   .name = base_strdup(name),
+                                   .bit = source_bit_of_table((uint32_t)(TABLE_HISTORY | number) << TABLE_SOURCE_SHIFT),
+                                   .sync = sync,
                                    .borrowed = true};
     if (added->name == NULL)
         return error_no_memory(error);
     db->shown->count++;
     return RHEI_OK;
+}
+
+rhei_status engine_show_source(struct rhei_db *db, const struct engine_source *source, struct rhei_error *error)
+{
+    if (db->mirror == NULL)
+        return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                         "tables of source \"%s\" live in the column store, and this handle keeps none", source->name);
+    if (source->number == 0 || source->number >= TABLE_SOURCES_MOST)
+        return error_set(error, RHEI_INVALID, "source \"%.60s\": a number from 1 to %d is needed", source->name,
+                         TABLE_SOURCES_MOST - 1);
+    rhei_status status = db->shown == NULL ? shown_open(db, error) : RHEI_OK;
+    if (status == RHEI_OK)
+        status = mirror_table_reader_name(db->shown->reader, source->number, source->name, error);
+    if (status == RHEI_OK)
+        status = add_source(db, source, error);
+    if (status != RHEI_OK || source->histories == NULL)
+        return status;
+    return show_histories(db, source->number, source->histories, db->shown->sources[db->shown->count - 1].sync, error);
+}
+
+rhei_status engine_show_history(struct rhei_db *db, struct rhei_error *error)
+{
+    rhei_status status = db->shown == NULL ? shown_open(db, error) : RHEI_OK;
+    return status == RHEI_OK ? show_histories(db, 0, ENGINE_HISTORY, db->sync, error) : status;
 }
 
 void engine_shown_stop(struct rhei_db *db)

@@ -17,6 +17,8 @@ struct engine_source {
     /* Asked before each wait for the source, or, without `changes`, does the waiting. May be NULL. */
     rhei_status (*fresh)(void *context, const struct table_freshness *freshness, struct rhei_error *error);
     void *context;
+    const char *
+        histories; /* the schema of its tables' histories, which are kept then; NULL: none are; lives as long as the handle */
     bool
         patient; /* one that is away is waited for as long as the call may last, or the busy time-out; RHEI_STALE then */
     struct sync **sync; /* where to put what follows it, the handle's own; may be NULL */

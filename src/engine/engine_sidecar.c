@@ -11,6 +11,7 @@
 
 #include "base/base_map.h"
 #include "config/config_settings.h"
+#include "engine/engine_history.h"
 #include "engine/engine_shown.h"
 #include "source_postgres/source_postgres.h"
 #include "source_sqlite/sqlite_source.h"
@@ -19,6 +20,7 @@ struct sidecar {
     const struct config_sidecar *settings;
     struct change_source *source;
     struct sync *sync;
+    char *histories;              /* the schema of its histories; NULL: it keeps none */
     const char **names;           /* of its tables, for the source */
     atomic_bool shown;            /* `sync` is there to be woken */
     _Atomic uint64_t asked_again; /* builds that were done when a statement was last asked again */
@@ -103,12 +105,25 @@ static rhei_status open_postgres(struct rhei_db *db, struct sidecar *sidecar, st
     return source_postgres_open(&config, &sidecar->source, error);
 }
 
+/* A history takes rows as a whole, and the stream of a server may leave out what is as it was. */
+static bool keeps_histories(const struct rhei_db *db, const struct config_sidecar *settings)
+{
+    return db->config.sync_mode == RHEI_SYNC_TEMPORAL && settings->source_type == CONFIG_SOURCE_SQLITE;
+}
+
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
     rhei_status status = sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES
                              ? open_postgres(db, sidecar, error)
                              : open_sqlite(db, sidecar->settings, &sidecar->source, error);
+    struct base_buffer histories = {0};
+    if (status == RHEI_OK && keeps_histories(db, sidecar->settings)) {
+        base_buffer_format(&histories, ENGINE_HISTORY "_%s", sidecar->settings->name);
+        sidecar->histories = base_buffer_take(&histories);
+        status = sidecar->histories == NULL ? error_no_memory(error) : RHEI_OK;
+    }
     struct engine_source source = {.name = sidecar->settings->name,
+                                   .histories = sidecar->histories,
                                    .number = number,
                                    .changes = sidecar->source,
                                    .patient = true,
@@ -163,6 +178,8 @@ void engine_sidecars_close(struct rhei_db *db)
     for (size_t s = 0; s < db->sidecars->count; s++)
         if (db->sidecars->list[s].source != NULL)
             db->sidecars->list[s].source->ops->close(&db->sidecars->list[s].source);
+    for (size_t s = 0; s < db->sidecars->count; s++)
+        base_free(db->sidecars->list[s].histories);
     base_free(db->sidecars->list);
     base_free(db->sidecars);
     db->sidecars = NULL;
@@ -333,6 +350,44 @@ void engine_sidecars_rest(struct rhei_db *db)
 {
     for (size_t s = 0; s < count_of(db); s++)
         sync_stop(db->sidecars->list[s].sync);
+}
+
+/* ---- Histories. -------------------------------------------------------------------------------------------------- */
+
+uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char **name, const char **shown,
+                              uint32_t *number)
+{
+    if (at >= count_of(db))
+        return 0;
+    *name = db->sidecars->list[at].settings->name;
+    *shown = db->sidecars->list[at].histories;
+    *number = at + 1;
+    return at + 1;
+}
+
+void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask)
+{
+    struct sync_stop stop = {engine_limits_check, (void *)(uintptr_t)&ask->limits, NULL};
+    for (size_t s = 0; s < count_of(db) && ask->freshness.mode != RHEI_FRESHNESS_EVENTUAL; s++) {
+        struct sidecar *sidecar = &db->sidecars->list[s];
+        int64_t deadline = ask->limits.deadline_ns == INT64_MAX ? 0 : ask->limits.deadline_ns;
+        if (sidecar->histories == NULL || strcasestr(ask->sql, sidecar->settings->name) == NULL)
+            continue;
+        if (!atomic_load(&sidecar->settled))
+            (void)settle_one(sidecar, &ask->limits, NULL);
+        else if (ask->freshness.mode == RHEI_FRESHNESS_BOUNDED)
+            (void)sync_wait_bounded(sidecar->sync, ask->freshness.max_age_ms, deadline, &stop, NULL);
+        else
+            (void)sync_wait_latest(sidecar->sync, deadline, &stop, NULL);
+    }
+}
+
+uint64_t engine_sidecars_histories(const struct rhei_db *db)
+{
+    uint64_t changed = db->sync == NULL ? 0 : sync_histories_changed(db->sync);
+    for (size_t s = 0; s < count_of(db); s++)
+        changed += sync_histories_changed(db->sidecars->list[s].sync);
+    return changed;
 }
 
 /* ---- Status. ----------------------------------------------------------------------------------------------------- */

@@ -310,3 +310,43 @@ def test_two_sidecars_are_two_schemas_with_two_positions(engine, tmp_path):
     assert engine.olap(sql).rows == [("one", "two")]
     assert [sidecar["name"] for sidecar in json.loads(engine.info())["sidecars"]] == ["one", "two"]
     assert os.listdir(tmp_path) and not (tmp_path / "rhei.db").exists()
+
+
+def test_a9_a_sidecar_keeps_the_history_of_its_rows(engine, tmp_path):
+    source = foreign.connect(tmp_path / "app.db")
+    source.execute("PRAGMA journal_mode = wal")
+    source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, updated_at INTEGER)")
+    source.execute("INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 1), (3, 'c', 1)")
+    open_on(engine, settings(tmp_path, engine='sync_mode = "temporal"', detection='mode = "full_diff"\nevery_n_cycles = 1'))
+    assert same(engine, source)
+    loaded = engine.query("SELECT max(_rhei_valid_from) FROM app.t FOR SYSTEM_TIME ALL").value
+    for statement in ("UPDATE t SET a = 'A', updated_at = 2 WHERE id = 1", "DELETE FROM t WHERE id = 2",
+                      "INSERT INTO t VALUES (4, 'd', 3)", "UPDATE t SET a = 'AA', updated_at = 4 WHERE id = 1",
+                      "UPDATE t SET updated_at = updated_at"):
+        source.execute(statement)
+        until(lambda: same(engine, source))
+    for route in ("auto", "olap"):
+        versions = engine.query("SELECT id, a FROM app.t_history WHERE _rhei_operation <> 'D'", route=route).rows
+        assert sorted(versions) == [(1, "A"), (1, "AA"), (1, "a"), (2, "b"), (3, "c"), (4, "d")]
+        was = engine.query("SELECT id, a FROM app.t FOR SYSTEM_TIME AS OF ? ORDER BY id", loaded, route=route).rows
+        assert was == [(1, "a"), (2, "b"), (3, "c")]
+    now = engine.query("SELECT id, a FROM t FOR SYSTEM_TIME AS OF ? ORDER BY id", int(time.time() * 1e6) + 10**9).rows
+    assert now == [(1, "AA"), (3, "c"), (4, "d")]
+    source.execute("ALTER TABLE t ADD COLUMN more DEFAULT 7")
+    source.execute("INSERT INTO t VALUES (5, 'e', 5, 8)")
+
+    def is_there():
+        try:
+            return same(engine, source)
+        except RheiError:
+            return False
+
+    until(is_there)
+    until(lambda: (5, "e", 8) in engine.query("SELECT id, a, more FROM app.t FOR SYSTEM_TIME ALL").rows)
+    assert (2, "b", None) in engine.query("SELECT id, a, more FROM app.t FOR SYSTEM_TIME ALL").rows
+    broken = engine.query("SELECT count(*) FROM app.t_history x JOIN app.t_history y USING (id) WHERE x._rhei_seq < y._rhei_seq "
+                          "AND (x._rhei_valid_to IS NULL OR x._rhei_valid_to > y._rhei_valid_from)").value
+    assert broken == 0
+    assert engine.query("SELECT id FROM app.t_history WHERE _rhei_operation = 'D'").rows == [(2,)]
+    with pytest.raises(RheiError):
+        engine.query("SELECT * FROM app.absent FOR SYSTEM_TIME ALL")
