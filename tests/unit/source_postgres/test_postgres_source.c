@@ -194,8 +194,8 @@ static void test_s1_changes_of_the_schema_are_followed(void **state)
             "ALTER TABLE t ALTER COLUMN b TYPE bigint USING b + 1",
             "INSERT INTO t VALUES (100, 'new', 1)",
             "ALTER TABLE t DROP COLUMN b",
-            "BEGIN; INSERT INTO t VALUES (101, 'p'); ALTER TABLE t ADD COLUMN c text; INSERT INTO t VALUES (102, 'q', "
-            "'r'); COMMIT",
+            ("BEGIN; INSERT INTO t VALUES (101, 'p'); ALTER TABLE t ADD COLUMN c text; INSERT INTO t VALUES (102, 'q', "
+             "'r'); COMMIT"),
             "DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, z text); INSERT INTO t VALUES (1, 'other')",
         };
         for (size_t k = 0; k < sizeof changes / sizeof *changes - 1; k++) {
