@@ -51,6 +51,11 @@ void postgres_queue_reset(struct postgres_queue *queue)
     queue->truncated_count = queue->truncated_capacity = 0;
 }
 
+bool postgres_queue_has_room(const struct postgres_queue *queue)
+{
+    return queue->memory <= 2 * queue->memory_most || queue->first == NULL;
+}
+
 void postgres_queue_forget(struct postgres_queue *queue, uint64_t end)
 {
     while (queue->first != NULL && queue->first->end <= end) {

@@ -50,6 +50,8 @@ void postgres_queue_drop_open(struct postgres_queue *queue);
 /* Takes a message in. *committed: a transaction came to its end, and is the last of the queue. */
 rhei_status postgres_queue_put(struct postgres_queue *queue, const char *bytes, size_t length, bool *committed,
                                struct rhei_error *error);
+/* False: what committed takes more memory than it should, and nothing more is to be put in until some of it is forgotten. */
+bool postgres_queue_has_room(const struct postgres_queue *queue);
 /* Those that end at or before `end` go. */
 void postgres_queue_forget(struct postgres_queue *queue, uint64_t end);
 

@@ -343,6 +343,7 @@ static rhei_status let_go(struct postgres_source *source, struct rhei_error *err
     struct postgres_stream *stream = &source->stream;
     rhei_status status = RHEI_OK;
     base_mutex_lock(&stream->lock);
+    bool paused = stream->paused;
     while (status == RHEI_OK && stream->queue.first != NULL && stream->queue.first->end <= stream->forgotten) {
         uint64_t end = stream->queue.first->end;
         status = postgres_decoder_pass(&source->decoder, stream->queue.first, error);
@@ -351,7 +352,11 @@ static rhei_status let_go(struct postgres_source *source, struct rhei_error *err
             stream->low = end;
         }
     }
+    bool room = postgres_queue_has_room(&stream->queue);
+    stream->paused = paused && !room;
     base_mutex_unlock(&stream->lock);
+    if (paused && room)
+        postgres_stream_wake(stream);
     return status;
 }
 
@@ -360,7 +365,9 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
                            struct rhei_error *error)
 {
     uint64_t target = 0;
-    rhei_status status = ask_connect(source, deadline_ns, error);
+    rhei_status status = let_go(source, error); /* first: a full queue is waited for by nobody else */
+    if (status == RHEI_OK)
+        status = ask_connect(source, deadline_ns, error);
     if (status == RHEI_OK && !source->published)
         status = have_publication(source, deadline_ns, error);
     source->published = status == RHEI_OK;
@@ -381,7 +388,8 @@ static rhei_status prepare(struct postgres_source *source, int64_t after, int64_
         bool some = source->stream.queue.last != NULL && (int64_t)source->stream.queue.last->end > after;
         base_mutex_unlock(&source->stream.lock);
         if (!some)
-            return error_set(error, reached, "%s", late.message);
+            return error_set(error, reached, "%s",
+                             late.message[0] != '\0' ? late.message : "changes are still arriving");
     } else if (reached != RHEI_OK) {
         return error_set(error, reached, "%s", late.message);
     }
@@ -392,9 +400,6 @@ static rhei_status pin(struct postgres_source *source, int64_t after, struct cha
                        struct rhei_error *error)
 {
     struct postgres_stream *stream = &source->stream;
-    rhei_status status = let_go(source, error);
-    if (status != RHEI_OK)
-        return status;
     base_mutex_lock(&stream->lock);
     stream->reading = true;
     stream->wake_armed = true;

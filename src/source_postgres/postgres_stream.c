@@ -350,8 +350,7 @@ static rhei_status take(struct follower *follower, const char *data, size_t leng
 static bool is_full(struct postgres_stream *stream)
 {
     base_mutex_lock(&stream->lock);
-    bool full = stream->queue.memory > 2 * stream->queue.memory_most && stream->queue.first != NULL &&
-                stream->queue.current == NULL;
+    bool full = !postgres_queue_has_room(&stream->queue) && stream->queue.current == NULL;
     if (full != stream->paused) {
         stream->paused = full;
         base_cond_broadcast(&stream->changed);

@@ -270,6 +270,62 @@ static void test_s5_what_cant_be_followed_says_why(void **state)
     }
 }
 
+static void cycle_when_back(struct model *model)
+{
+    rhei_status status = model_cycle(model);
+    for (int tries = 0; tries < 100000 && status != RHEI_OK; tries++)
+        status = model_cycle(model);
+    if (status != RHEI_OK)
+        fail_msg("%s", model->error.message);
+}
+
+/* With a slot of a name the stream goes on where it was; without one, everything is loaded again. */
+static void test_s2_cut_connections_and_killed_servers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = servers[i];
+        for (int named = 0; named < 2; named++) {
+            struct model model;
+            test_server_sql(
+                server,
+                "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 100) n");
+            start(&model, server, (struct source_postgres_config){.slot = named ? "rhei_test" : NULL});
+            cycle(&model);
+            test_server_sql(server, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active");
+            test_server_sql(server, "UPDATE t SET n = n + 1 WHERE id < 50; INSERT INTO t VALUES (200, 1)");
+            cycle_when_back(&model);
+            assert_table(&model, server, "t");
+            test_server_tell(server, "kill");
+            test_server_tell(server, "start");
+            test_server_sql(server, "UPDATE t SET n = n + 10; DELETE FROM t WHERE id = 7");
+            cycle_when_back(&model);
+            assert_table(&model, server, "t");
+            assert_true(named ? model.loads == 1 && model.lost == 0 : model.loads > 1);
+            end(&model);
+        }
+    }
+}
+
+/* The queue holds little, the server waits, and every transaction comes. */
+static void test_s2_a_full_queue_loses_nothing(void **state)
+{
+    (void)state;
+    struct test_server *server = servers[1];
+    struct model model;
+    test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int, a text)");
+    start(&model, server, (struct source_postgres_config){.memory = 1 << 16});
+    cycle(&model);
+    test_server_sql(server, "DO $$ BEGIN FOR i IN 1..200 LOOP INSERT INTO t SELECT i * 1000 + n, i, repeat('x', 50) "
+                            "FROM generate_series(1, 50) n;"
+                            " COMMIT; END LOOP; END $$");
+    test_server_sql(server, "UPDATE t SET n = n + 1");
+    cycle(&model);
+    assert_table(&model, server, "t");
+    assert_int_equal(model.loads, 1);
+    end(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +334,8 @@ int main(void)
         cmocka_unit_test(test_s1_changes_of_the_schema_are_followed),
         cmocka_unit_test(test_s3_partitions_come_and_go),
         cmocka_unit_test(test_s5_what_cant_be_followed_says_why),
+        cmocka_unit_test(test_s2_cut_connections_and_killed_servers),
+        cmocka_unit_test(test_s2_a_full_queue_loses_nothing),
     };
     return cmocka_run_group_tests(tests, open_servers, close_servers);
 }
