@@ -222,7 +222,8 @@ static rhei_status put_control(struct postgres_queue *queue, const struct postgr
     case POSTGRES_COMMIT:
     case POSTGRES_STREAM_COMMIT:
         transaction = message->kind == POSTGRES_COMMIT ? queue->current : find_open(queue, message->xid);
-        if (transaction == NULL || (queue->last != NULL && queue->last->end >= message->end))
+        if (transaction == NULL || message->end > INT64_MAX ||
+            (queue->last != NULL && queue->last->end >= message->end))
             return out_of_order(error);
         commit(queue, transaction, message);
         *committed = true;

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "base/base_clock.h"
 #include "base/base_memory.h"
 #include "source_postgres/postgres_catalog.h"
 #include "source_postgres/postgres_decode.h"
@@ -265,7 +264,7 @@ static void test_s2_large_transactions_go_to_a_file_and_come_back(void **state)
 static void test_s2_spoiled_bytes_are_an_error(void **state)
 {
     (void)state;
-    uint64_t seed = base_random_u64();
+    uint64_t seed = 20261128; /* RHEI_SEED=N for other ones */
     const char *again = getenv("RHEI_SEED");
     seed = again ? strtoull(again, NULL, 10) : seed;
     print_message("# RHEI_SEED=%llu\n", (unsigned long long)seed);
