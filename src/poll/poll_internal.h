@@ -43,6 +43,8 @@ struct poll_track {
     bool sweep_deletes;    /* the next sweep tells what is gone, whatever the settings */
     int64_t sweep_from_ns; /* not before */
     int64_t sweep_began_ns;
+    int64_t sweep_took_ns,
+        sweep_cost_ns;            /* the last one; the shorter of the last two, since one may have been held up */
     int64_t aside_until_ns;       /* not read before, unless tables change; 0: it isn't aside */
     char aside[POLL_REASON_SIZE]; /* why */
 };

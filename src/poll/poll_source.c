@@ -303,6 +303,9 @@ static bool end_sweep(struct poll_source *poll, struct change_batch *view)
                                   .columns = (const struct rhei_value *const *)poll->batch.columns,
                                   .sweep = CHANGE_SWEEP_ENDS};
     fill_facts(poll, view);
+    int64_t took = base_now_ns() - track->sweep_began_ns, before = track->sweep_took_ns;
+    track->sweep_cost_ns = before > 0 && before < took ? before : took;
+    track->sweep_took_ns = took;
     track->swept = true;
     poll->begun_sweep = false;
     return tell;

@@ -68,7 +68,7 @@ void poll_marks_publish(struct poll_source *poll, int64_t now_ns)
             track->fresh = false;
         if (track->swept) {
             int64_t least = (poll->config.sweep_ms > 0 ? poll->config.sweep_ms : 1000) * 1000000;
-            int64_t took = (now_ns - track->sweep_began_ns) * 19; /* a twentieth of the time */
+            int64_t took = track->sweep_cost_ns * 19; /* a twentieth of the time */
             track->sweep_owed = track->sweep_now = track->sweep_deletes = track->many_without = false;
             track->sweep_from_ns = now_ns + (took > least ? took : least);
         }
