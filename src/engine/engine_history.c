@@ -76,13 +76,20 @@ static bool is_quoted(struct sql_token token)
     return token.code != SQL_LEX_END && (token.text[0] == '"' || token.text[0] == '[' || token.text[0] == '`');
 }
 
+static bool is_letters(struct sql_token token)
+{
+    return token.code != SQL_LEX_END && sql_is_name_byte((unsigned char)token.text[0]) &&
+           (token.text[0] < '0' || token.text[0] > '9') && token.text[0] != '$';
+}
+
+static bool is_no_keyword(struct sql_token token)
+{
+    return token.code == sql_keyword("_", 1); /* what each such word is to the lexer, which looked it up */
+}
+
 static bool is_name(struct sql_token token)
 {
-    if (token.code == SQL_LEX_END)
-        return false;
-    return is_quoted(token) ||
-           (sql_is_name_byte((unsigned char)token.text[0]) && (token.text[0] < '0' || token.text[0] > '9') &&
-            token.text[0] != '$' && sql_keyword(token.text, token.length) == sql_keyword("zz", 2));
+    return is_quoted(token) || (is_letters(token) && is_no_keyword(token));
 }
 
 /* The name itself, for base_free. */
@@ -120,15 +127,16 @@ static bool is_cte(const struct rewriter *r, const char *name)
 /* NAME AS [NOT] [MATERIALIZED] (, or NAME (...) AS ...: a common table, or a window, whose name means no table of ours. */
 static void note_ctes(struct rewriter *r)
 {
-    struct sql_token name = {0}, token = peek(r, r->sql);
+    struct sql_token name = {0}, token = peek(r, r->sql), following;
     int depth = 0;
     bool after_list = false;
-    for (; token.code != SQL_LEX_END; token = peek(r, behind(token))) {
+    for (; token.code != SQL_LEX_END; token = following) {
         if (is(token, "("))
             depth++;
         if (is(token, ")"))
             depth--;
         struct sql_token next = peek(r, behind(token));
+        following = next;
         if (is_name(token) && (is(next, "AS") || is(next, "(")) && !after_list)
             name = token;
         if (!is(token, "AS") || name.length == 0)
@@ -223,12 +231,31 @@ static rhei_status put_time(struct rewriter *r, const struct rhei_value *value, 
     return status;
 }
 
+/* Digits alone, of which SQLite would say the same: at most as many as surely fit. */
+static bool is_whole_number(const char *text, size_t len, int64_t *number)
+{
+    *number = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        *number = *number * 10 + (text[i] - '0');
+        if (i == 17)
+            return false;
+    }
+    return len > 0;
+}
+
 /* Anything constant: SQLite says what it is. */
 static rhei_status evaluate(struct rewriter *r, const char *from, size_t len, bool position, struct base_buffer *sql)
 {
     struct base_buffer text = {0};
     struct oltp_cursor *cursor = NULL;
     struct rhei_value value = {.type = RHEI_NULL};
+    int64_t number;
+    if (is_whole_number(from, len, &number)) {
+        value = (struct rhei_value){.type = RHEI_INTEGER, .as.integer = number};
+        return put_time(r, &value, position, sql);
+    }
     base_buffer_text(&text, "SELECT (");
     base_buffer_append(&text, from, len);
     base_buffer_text(&text, ")");
@@ -258,7 +285,7 @@ static bool ends_operand(struct sql_token token, bool complete)
                                         "WINDOW", "NOT",   "INDEXED", "RETURNING"};
     if (token.code == SQL_LEX_END || is(token, ",") || is(token, ")") || is(token, ";"))
         return true;
-    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
+    for (size_t w = 0; w < sizeof words / sizeof words[0] && is_letters(token) && !is_no_keyword(token); w++)
         if (is(token, words[w]))
             return true;
     return complete && is_name(token);
@@ -634,6 +661,8 @@ static rhei_status take_name(struct rewriter *r, struct sql_token first)
 /* A clause that no name of a table stands before: SQLite would point at a word of it and say no more. */
 static rhei_status check_misplaced(struct rewriter *r, struct sql_token token)
 {
+    if (!is(token, "FOR") && !is(token, "AS"))
+        return RHEI_OK;
     struct sql_token second = peek(r, r->at), third = peek(r, second.code == SQL_LEX_END ? r->at : behind(second));
     bool time = is(token, "FOR") && (is(second, "SYSTEM_TIME") || (is(second, "SYSTEM") && is(third, "TIME")));
     bool position = is(token, "AS") && is(second, "OF") && is(third, "POSITION");
@@ -658,7 +687,7 @@ static bool ends_from(struct sql_token token)
 {
     static const char *const words[] = {"SELECT", "WHERE", "GROUP",  "ORDER",     "HAVING", "LIMIT",     "WINDOW",
                                         "UNION",  "SET",   "EXCEPT", "INTERSECT", "VALUES", "RETURNING", ";"};
-    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
+    for (size_t w = 0; w < sizeof words / sizeof words[0] && !is_no_keyword(token); w++)
         if (is(token, words[w]))
             return true;
     return false;
@@ -795,7 +824,7 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
                          "this database keeps no history: open it with sync_mode = \"temporal\"");
     if (!db->keeps_history || !may_be_rewritten(sql, as_of))
         return RHEI_OK;
-    struct rewriter *r = base_alloc_zero(1, sizeof *r);
+    struct rewriter *r = base_alloc(sizeof *r); /* zeroed below */
     struct base_buffer time = {0};
     int64_t micros = 0;
     if (r == NULL)

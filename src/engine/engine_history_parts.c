@@ -236,10 +236,14 @@ static void put_point(struct base_buffer *out, const struct sync_generation *gen
 {
     int64_t gone = position ? generation->gone_seq : generation->gone_us;
     int64_t kept = position ? generation->kept_seq : generation->kept_us;
-    base_buffer_format(out, " WHERE %s <= %s", own_names[position ? OWN_SEQ : OWN_FROM], point);
-    if (ended)
-        base_buffer_format(out, " AND %s > %s", position ? "_rhei_ended_seq" : own_names[OWN_TO], point);
-    else if (generation->gone_us != 0)
+    base_buffer_text(out, " WHERE "); /* no format: each question about the past is written anew */
+    base_buffer_text(out, own_names[position ? OWN_SEQ : OWN_FROM]);
+    base_buffer_text(out, " <= ");
+    base_buffer_text(out, point);
+    if (ended) {
+        base_buffer_text(out, position ? " AND _rhei_ended_seq > " : " AND _rhei_valid_to > ");
+        base_buffer_text(out, point);
+    } else if (generation->gone_us != 0)
         base_buffer_format(out, " AND %s < %" PRId64, point, gone);
     if (generation->kept_us != 0)
         base_buffer_format(out, " AND %s >= %" PRId64, point, kept);

@@ -60,7 +60,9 @@ int sql_keyword(const char *word, size_t len)
     size_t low = 0, high = KEYWORD_COUNT;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int order = strcmp(keywords[middle].text, folded);
+        int order = keywords[middle].text[0] - folded[0]; /* mostly that tells already, without a call */
+        if (order == 0)
+            order = strcmp(keywords[middle].text, folded);
         if (order == 0)
             return keywords[middle].code;
         if (order < 0)

@@ -312,6 +312,10 @@ static void test_times_and_positions_to_come(void **state)
     must_execute(db, "INSERT INTO t VALUES (1, 1, 'a')");
     must_be(db, "SELECT v FROM t FOR SYSTEM_TIME AS OF '9999-12-31'", NULL, "i1\n");
     must_be(db, "SELECT v FROM t AS OF POSITION 9223372036854775807", NULL, "i1\n");
+    must_be(db, "SELECT v FROM t AS OF POSITION 99999999999999999", NULL, "i1\n");
+    must_be(db, "SELECT v FROM t AS OF POSITION 999999999999999999", NULL, "i1\n");
+    must_be(db, "SELECT v FROM t AS OF POSITION 000000000000000000000", NULL, "");
+    must_fail(db, "SELECT v FROM t AS OF POSITION 18446744073709551617", RHEI_INVALID); /* no whole number to SQLite */
     must_be(db, "SELECT count(*) FROM t FOR SYSTEM_TIME FROM '9999-01-01' TO '9999-12-31'", NULL, "i1\n");
     must_be(db, "SELECT v FROM t AS OF POSITION 0", NULL, "");
 }
