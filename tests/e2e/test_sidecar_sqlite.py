@@ -241,9 +241,10 @@ def test_s5_a_source_that_is_away_is_told_and_met_again(engine, tmp_path):
     source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, updated_at)")
     source.execute("INSERT INTO t VALUES (1, 1)")
     open_on(engine, settings(tmp_path, more="enable_local_oltp = true", engine=f'oltp_path = "{tmp_path / "own.db"}"'),
-            busy_timeout_ms=300)
+            busy_timeout_ms=2000)
     engine.execute("CREATE TABLE own (id INTEGER PRIMARY KEY, name)")
     engine.execute("INSERT INTO own VALUES (1, 'one')")
+    engine.initial_sync()
     assert engine.query("SELECT name FROM app.t JOIN own USING (id)").rows == [("one",)]
     assert engine.olap("SELECT name FROM app.t JOIN own USING (id)").rows == [("one",)]
     source.close()
