@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/capture_folder.h"
 #include "capture/capture_source.h"
 #include "oltp/oltp_backup.h"
 
@@ -91,7 +92,8 @@ static rhei_status settle(struct capture_backup *backup, struct rhei_error *erro
             SQLITE_OK)
             continue; /* somebody dropped it: the copy's first opening makes it again, as the original's next one would */
         (void)snprintf(sql, sizeof sql, "DELETE FROM main.%s%s", tables[t],
-                       t == 0 ? "" : " WHERE name = '" CAPTURE_BRIDGE "'");
+                       t == 0 ? ""
+                              : " WHERE name = '" CAPTURE_BRIDGE "' OR substr(name, 1, 13) = '" CAPTURE_FOLDER "'");
         status = oltp_backup_exec(&backup->pages, sql, error);
     }
     return status == RHEI_OK ? oltp_backup_exec(&backup->pages, "COMMIT", error) : status;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/capture_folder.h"
 #include "capture/capture_limit.h"
 #include "capture/capture_source.h"
 
@@ -58,6 +59,7 @@ static void hooks_end(struct oltp *oltp)
     capture_limit_end(oltp);
     capture_source_free(&capture->source);
     capture_limit_close(oltp);
+    capture_folder_close(oltp);
     capture_loaders_close(oltp, false);
     for (size_t i = 0; i < sizeof capture->upkeep / sizeof capture->upkeep[0]; i++)
         sqlite3_finalize(capture->upkeep[i]);

@@ -386,9 +386,10 @@ struct capture_state {
 
     struct capture_joined *joined; /* schema_lock: the catalog with what is shown beside it; NULL: not made yet */
 
-    struct capture_limit *limit; /* capture_limit.c */
-    atomic_int_fast64_t asked;   /* up to here our mirror needs nothing any more, as it said when it pruned last */
-    atomic_int_fast64_t forgot;  /* so far that prune came: others may hold more */
+    struct capture_limit *limit;   /* capture_limit.c */
+    struct capture_folder *folder; /* capture_folder.c; NULL: no folder is this handle's */
+    atomic_int_fast64_t asked;     /* up to here our mirror needs nothing any more, as it said when it pruned last */
+    atomic_int_fast64_t forgot;    /* so far that prune came: others may hold more */
 
     struct capture_source *source;
     atomic_uint still_ids; /* table numbers given where nothing is captured */

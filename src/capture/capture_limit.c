@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "capture/capture_bridge.h"
+#include "capture/capture_folder.h"
 #include "capture/capture_meter.h"
 #include "capture/capture_source.h"
 
@@ -172,7 +173,7 @@ static bool limit_follows(const struct oltp *oltp)
 }
 
 struct limit_holder {
-    char name[128]; /* "": nobody that is alive */
+    char name[400]; /* "": nobody that is alive */
     int64_t position;
 };
 
@@ -184,17 +185,22 @@ static void limit_holder(struct oltp *oltp, struct limit_holder *holder)
     base_mutex_lock(&oltp->describe_lock);
     int rc = sqlite3_prepare_v2(
         oltp->describer->db,
-        "SELECT iif(name = '" CAPTURE_BRIDGE "', 'the change buffer', 'the consumer \"' || name || '\"'), position "
-        "FROM main._rhei_consumers WHERE ?1 < seen_ms + keep_ms UNION ALL SELECT 'the column store of another handle', "
+        "SELECT CASE WHEN name = '" CAPTURE_BRIDGE
+        "' THEN 'the change buffer' WHEN substr(name, 1, 13) = '" CAPTURE_FOLDER
+        "' THEN 'the folder \"' || substr(name, 14) || '\" (olap_path)' ELSE 'the consumer \"' || name || '\"' END, "
+        "position "
+        "FROM main._rhei_consumers WHERE ?1 < seen_ms + keep_ms AND name <> ?4 UNION ALL SELECT 'the column store of "
+        "another handle', "
         "position FROM main._rhei_engines WHERE id <> ?2 AND seen_ms BETWEEN ?1 - ?3 AND ?1 + ?3 ORDER BY 2 LIMIT 1",
         -1, &stmt, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(stmt, 1, now);
         sqlite3_bind_int64(stmt, 2, own);
         sqlite3_bind_int64(stmt, 3, CAPTURE_ENGINE_LIFE_MS);
+        sqlite3_bind_text(stmt, 4, capture_folder_name(oltp), -1, SQLITE_STATIC);
     }
     if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
-        (void)snprintf(holder->name, sizeof holder->name, "%.120s", (const char *)sqlite3_column_text(stmt, 0));
+        (void)snprintf(holder->name, sizeof holder->name, "%.390s", (const char *)sqlite3_column_text(stmt, 0));
         holder->position = sqlite3_column_int64(stmt, 1);
     }
     sqlite3_finalize(stmt);
@@ -270,6 +276,11 @@ static rhei_status limit_take_needless(struct oltp *oltp, int64_t to, struct rhe
     int64_t own =
         limit_follows(oltp) ? atomic_load_explicit(&capture_of(oltp)->asked, memory_order_relaxed) : INT64_MAX;
     to = own < to ? own : to + 1; /* the row at a position stays */
+    rhei_status status = RHEI_OK;
+    if (to > 0 && oltp->config.log_limit_policy == OLTP_LOG_BLOCK) /* else it is for the cut, which has patience */
+        status = capture_folder_pass(oltp, to, true, error);
+    if (status != RHEI_OK)
+        return status;
     return to > 0 ? capture_prune_run(oltp, to, false, &pruned, error) : RHEI_OK;
 }
 
@@ -292,6 +303,8 @@ static rhei_status limit_detach(struct oltp *oltp, struct limit_size *size, unsi
             status = capture_prune_run(oltp, to, true, &pruned, error);
         needed = needed || (pruned > 0 && holder.position < to);
         cut += needed ? pruned : 0;
+        if (status == RHEI_OK && pruned > 0)
+            status = capture_folder_pass(oltp, to + 1, false, error);
         if (status == RHEI_OK)
             status = limit_measure(oltp, size, error);
         *passed = limit_passed(oltp, size, 1);

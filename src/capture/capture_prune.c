@@ -5,14 +5,15 @@
  * P1. The newest row stays, so numbers never start again.
  * P2. Only the oldest rows go, in slices of one short transaction each, so the log has no gaps (S2).
  *     The row at a live engine's position stays too: its next cycle finds it again, or knows that something happened (S6).
- * P3. What another live engine has not applied, or a live consumer not acknowledged, stays; one that was not seen for five minutes is dead. The log's limit is
- *     stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
+ * P3. What another live engine has not applied, a live consumer not acknowledged, or the newest checkpoint of another handle's folder lacks (capture_folder.c),
+ *     stays; an engine that was not seen for five minutes is dead. The log's limit is stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
  * P4. Where nearly all of the log goes its table is emptied, and the few rows that stay are put back as they were, in the same transaction:
  *     so a page costs what otherwise five rows cost. Who read the log knows how large it is, so the writer isn't held for long.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "capture/capture_folder.h"
 #include "capture/capture_source.h"
 
 enum {
@@ -45,9 +46,9 @@ static const char *const prune_texts[] = {
     [PRUNE_BOUNDS] = "SELECT (SELECT max(seq) FROM main." OLTP_LOG "), (SELECT min(seq) FROM main." OLTP_LOG ")",
     [PRUNE_SEEN] = "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE "
                    "SET position = excluded.position, seen_ms = excluded.seen_ms",
-    [PRUNE_FLOOR] =
-        "SELECT min(position) FROM (SELECT position FROM main._rhei_engines WHERE id <> ?1 AND seen_ms "
-        "BETWEEN ?2 AND ?3 UNION ALL SELECT position FROM main._rhei_consumers WHERE ?4 < seen_ms + keep_ms)",
+    [PRUNE_FLOOR] = "SELECT min(position) FROM (SELECT position FROM main._rhei_engines WHERE id <> ?1 AND seen_ms "
+                    "BETWEEN ?2 AND ?3 UNION ALL SELECT position FROM main._rhei_consumers WHERE name <> ?5 "
+                    "AND ?4 < seen_ms + keep_ms)",
     [PRUNE_DELETE] = "DELETE FROM main." OLTP_LOG " WHERE seq <= ?1",
     [PRUNE_EMPTY] = "DELETE FROM main." OLTP_LOG,
 };
@@ -64,6 +65,8 @@ static rhei_status prune_ask(struct oltp *oltp, enum prune_statement which, cons
                  : sqlite3_prepare_v3(oltp->writer->db, prune_texts[which], -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
     for (int i = 0; rc == SQLITE_OK && i < count; i++)
         rc = sqlite3_bind_int64(*stmt, i + 1, values[i]);
+    if (rc == SQLITE_OK && which == PRUNE_FLOOR) /* what our own folder needs we know */
+        rc = sqlite3_bind_text(*stmt, 5, capture_folder_name(oltp), -1, SQLITE_STATIC);
     rc = rc == SQLITE_OK ? sqlite3_step(*stmt) : rc;
     for (int i = 0; rc == SQLITE_ROW && i < sqlite3_column_count(*stmt); i++) {
         results[i] = sqlite3_column_int64(*stmt, i);
@@ -266,6 +269,8 @@ static rhei_status prune_slice(const struct prune *prune, bool *more, struct rhe
     status = prune_ask(oltp, PRUNE_BOUNDS, NULL, 0, bounds, &empty, error);
     int64_t last = bounds[0], first = bounds[1];
     if (status == RHEI_OK && !force)
+        status = capture_folder_write(oltp, error);
+    if (status == RHEI_OK && !force)
         status = prune_tell(oltp, &position, error);
     if (status == RHEI_OK && !force)
         atomic_store_explicit(&capture_of(oltp)->forgot, position, memory_order_relaxed);
@@ -290,8 +295,10 @@ static rhei_status prune_slice(const struct prune *prune, bool *more, struct rhe
     struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
     if (status == RHEI_OK && source != NULL && !force) /* who loses changes to the limit has to see it */
         capture_source_upkept(source, before);
-    if (status != RHEI_OK)
+    if (status != RHEI_OK) {
         oltp_roll_back(oltp);
+        capture_folder_unwritten(oltp);
+    }
     return status;
 }
 

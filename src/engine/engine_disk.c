@@ -9,8 +9,11 @@
  * So it changes nothing, and whatever is wrong with the folder is a message.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "capture/capture_folder.h"
 #include "checkpoint/checkpoint.h"
 #include "codec_arrow/codec_arrow.h"
 #include "engine/engine_internal.h"
@@ -61,6 +64,17 @@ static bool lost_versions(void *context, uint32_t table)
     return checkpoint_lost_versions(context, table);
 }
 
+/* From here on the log is kept for it, whoever prunes. */
+static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored *restored, struct rhei_error *error)
+{
+    bool goes_on = (restored->any || restored->histories > 0) && restored->message[0] == '\0';
+    char path[PATH_MAX];
+    const struct capture_folder_config folder = {.path = realpath(db->olap_path, path) == NULL ? db->olap_path : path,
+                                                 .histories = db->keeps_history || restored->histories > 0,
+                                                 .buffered = db->buffer_path != NULL};
+    return capture_folder_open(db->oltp, &folder, goes_on ? restored->position : -1, error);
+}
+
 static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
 {
     struct checkpoint_restored restored;
@@ -85,7 +99,7 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
     sync->lost_context = db->checkpoint;
     sync->keeps_log = !db->config.read_only;
     atomic_store(&db->look_history, db->config.read_only && sync->histories && restored.message[0] == '\0');
-    return RHEI_OK;
+    return db->config.read_only ? RHEI_OK : hold_log(db, &restored, error);
 }
 
 bool engine_disk_looks(const struct rhei_config *config)
@@ -199,7 +213,9 @@ static uint64_t built(void *context)
 
 static void durable(void *context, int64_t position)
 {
-    sync_durable(context, position);
+    struct rhei_db *db = context;
+    capture_folder_durable(db->oltp, position);
+    sync_durable(db->sync, position);
 }
 
 static void mend(void *context)
@@ -216,7 +232,7 @@ rhei_status engine_disk_start(struct rhei_db *db, bool background, struct rhei_e
 {
     if (db->checkpoint == NULL)
         return RHEI_OK;
-    checkpoint_tell(db->checkpoint, durable, db->sync);
+    checkpoint_tell(db->checkpoint, durable, db);
     if (db->keeps_history)
         checkpoint_watch_builds(db->checkpoint, built, db->sync);
     checkpoint_exchange(db->checkpoint, exchange, db->sync);

@@ -1,0 +1,106 @@
+"""A7, A9: the log keeps what the newest checkpoint of a folder lacks, whoever prunes it: with the folder, without it, or where it can't be taken. And what
+ends that: a limit of the log, detach, a folder that was moved."""
+
+import sqlite3
+import time
+
+import pytest
+
+from rh_program import rh  # noqa: F401 (a fixture)
+
+SETTINGS = '[engine]\noltp_path = "rhei.db"\nolap_path = "{}"\nsync_mode = "temporal"\n'
+QUESTION = "SELECT _rhei_operation, v FROM price_history ORDER BY _rhei_seq"
+WHOLE = ["I,2", "U,9", "U,10"]
+
+
+def with_a_past(rh):
+    """A table with three versions of one row, of which the folder has the first and the log the others."""
+    (rh.folder / "rhei.toml").write_text(SETTINGS.format("mirror"))
+    rh.run("exec", "--config", "rhei.toml", "--db", "rhei.db", "--capture", "CREATE TABLE price (id INTEGER PRIMARY KEY, v)")
+    rh.run("exec", "--config", "rhei.toml", "INSERT INTO price VALUES (1, 2)")
+    rh.run("sync", "--config", "rhei.toml")
+    for v in (9, 10):
+        rh.run("exec", "--config", "rhei.toml", "UPDATE price SET v = ?", "--param", str(v))
+
+
+def versions(rh):
+    return rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", QUESTION).stdout.splitlines()
+
+
+def held(rh):
+    connection = sqlite3.connect(rh.folder / "rhei.db")
+    rows = connection.execute("SELECT name FROM _rhei_consumers").fetchall()
+    connection.close()
+    return [name.rsplit("/", 1)[1] for name, in rows if name.startswith("_rhei_folder:")]
+
+
+def await_true(wanted):
+    until = time.monotonic() + 60
+    while not wanted():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def command(*arguments):
+    return lambda rh, spawn: rh.run(*arguments)
+
+
+def with_a_folder_that_cant_be_had(rh, spawn):
+    lock = rh.folder / "mirror" / "lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # which nobody can open as a file, not root either
+    assert "kept in memory alone" in rh.run("sync", "--config", "rhei.toml").stderr
+    lock.rmdir()
+
+
+def by_a_program(rh, spawn):
+    engine = spawn()
+    engine.open(rh.folder / "rhei.db")
+    engine.initial_sync()
+    engine.execute("CREATE TABLE IF NOT EXISTS other (a)")
+    engine.sync()
+    await_true(lambda: engine.status()["position"] == engine.status()["log_position"])
+    engine.close()
+
+
+@pytest.mark.parametrize("prune", (
+    command("sync", "--db", "rhei.db"), command("repair", "--db", "rhei.db"), by_a_program, with_a_folder_that_cant_be_had),
+    ids=("sync", "repair", "program", "folder"))
+def test_a9_who_has_not_the_folder_takes_no_version_from_it(rh, spawn, prune):
+    with_a_past(rh)
+    for _ in range(2):
+        prune(rh, spawn)
+    assert versions(rh) == WHOLE
+    rh.run("sync", "--config", "rhei.toml")
+    rh.run("exec", "--db", "rhei.db", "UPDATE price SET v = 11")
+    prune(rh, spawn)
+    assert versions(rh) == [*WHOLE, "U,11"]
+
+
+def test_a7_a_limit_forgets_a_folder_that_it_passed_and_tells_it(rh, spawn):
+    with_a_past(rh)
+    engine = spawn()
+    engine.open(rh.folder / "rhei.db", log_limit_rows=5)
+    engine.initial_sync()
+    assert held(rh) == ["mirror"]
+    for v in range(30):
+        engine.execute("UPDATE price SET v = ?", v)
+    await_true(lambda: held(rh) == [] and engine.status()["log_rows"] <= 5)
+    engine.close()
+    done = rh.run("sync", "--config", "rhei.toml")  # what is left of the history goes on, and the folder holds the log again
+    assert "isn't used" in done.stderr
+    assert held(rh) == ["mirror"]
+    assert versions(rh)[-1] == "U,29"
+
+
+def test_a7_a_folder_that_was_moved_holds_the_log_once(rh):
+    with_a_past(rh)
+    (rh.folder / "mirror").rename(rh.folder / "elsewhere")
+    (rh.folder / "rhei.toml").write_text(SETTINGS.format("elsewhere"))
+    rh.run("sync", "--config", "rhei.toml")
+    assert held(rh) == ["elsewhere"]
+    assert versions(rh) == WHOLE
+    rh.run("backup", "copy", "--config", "rhei.toml")
+    copy = sqlite3.connect(rh.folder / "copy" / "rhei.db")
+    assert copy.execute("SELECT count(*) FROM _rhei_consumers").fetchone() == (0,)
+    copy.close()
