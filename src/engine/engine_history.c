@@ -37,9 +37,11 @@ struct rewriter {
     struct base_buffer out;
     const char *as_of; /* SQL; NULL: the present */
     int64_t as_of_us;
-    const char *place;  /* what is being read, and so what may be wrong; NULL: no place of the text */
-    int64_t operand_us; /* what the last operand comes to, */
-    bool operand_known; /* where that is known */
+    bool as_of_number;
+    const char *place;   /* what is being read, and so what may be wrong; NULL: no place of the text */
+    int64_t operand;     /* what the last operand comes to: microseconds, or a position, */
+    bool operand_known;  /* where that is known */
+    bool operand_number; /* a time that was given as a number */
     const struct capture_catalog *catalog;
     struct engine_histories histories;
     struct engine_histories far; /* of the sidecar that was asked for last; source 0: none was */
@@ -184,10 +186,12 @@ static rhei_status check_position(const struct rewriter *r, const struct rhei_va
     return error_set(r->error, RHEI_INVALID, "%s, and not %s", takes, classes[value->type]);
 }
 
-static void note_time(struct rewriter *r, const struct rhei_value *micros)
+/* `given` came to `value`. */
+static void note_operand(struct rewriter *r, const struct rhei_value *given, const struct rhei_value *value)
 {
-    r->operand_known = micros->type == RHEI_INTEGER;
-    r->operand_us = r->operand_known ? micros->as.integer : 0;
+    r->operand_known = value->type == RHEI_INTEGER;
+    r->operand = r->operand_known ? value->as.integer : 0;
+    r->operand_number = r->operand_known && engine_time_is_number(given);
 }
 
 static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool position, struct sql_token token,
@@ -199,12 +203,15 @@ static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool positio
         base_buffer_append(sql, token.text, token.length);
     if (position) {
         r->is_other[number - 1] = true; /* it stays what it is */
-        return r->values == NULL || number > r->value_count ? RHEI_OK : check_position(r, &r->values[number - 1]);
+        if (r->values == NULL || number > r->value_count)
+            return RHEI_OK;
+        note_operand(r, &r->values[number - 1], &r->values[number - 1]);
+        return check_position(r, &r->values[number - 1]);
     }
     bool first = !r->is_time[number - 1];
     r->is_time[number - 1] = true;
     if (!first && r->own != NULL && number <= r->value_count)
-        note_time(r, &r->own[number - 1]);
+        note_operand(r, &r->values[number - 1], &r->own[number - 1]);
     if (!first || r->values == NULL || number > r->value_count)
         return RHEI_OK;
     if (r->own == NULL) {
@@ -214,7 +221,7 @@ static rhei_status use_as_time(struct rewriter *r, uint32_t number, bool positio
         memcpy(r->own, r->values, r->value_count * sizeof *r->own);
     }
     rhei_status status = engine_time_value(&r->values[number - 1], &r->own[number - 1], r->error);
-    note_time(r, &r->own[number - 1]);
+    note_operand(r, &r->values[number - 1], &r->own[number - 1]);
     return status;
 }
 
@@ -226,7 +233,7 @@ static rhei_status put_time(struct rewriter *r, const struct rhei_value *value, 
     rhei_status status = position ? check_position(r, value) : engine_time_value(value, &micros, r->error);
     if (status == RHEI_OK) {
         base_buffer_format(sql, "%" PRId64, micros.as.integer);
-        note_time(r, &micros);
+        note_operand(r, value, &micros);
     }
     return status;
 }
@@ -365,22 +372,6 @@ static rhei_status no_history(const struct rewriter *r, const char *name)
         "table \"%.100s\" has no history now: it is being loaded, or isn't mirrored (rh status says which)", name);
 }
 
-/* What was before the history is empty, which is said once for a handle. `time` is the last that is asked for. */
-static void say_if_before(const struct rewriter *r, const struct engine_histories *histories, const char *name,
-                          const struct engine_past *past)
-{
-    char begun[ENGINE_TIME_BYTES];
-    if (past->kind == PAST_POSITION || past->kind == PAST_ALL || !past->known || atomic_load(&r->db->said_before))
-        return;
-    int64_t begin = engine_histories_begin(histories, name);
-    if (past->time >= begin || atomic_exchange(&r->db->said_before, true))
-        return;
-    engine_time_show(begin == INT64_MAX ? base_wall_ms() * 1000 : begin, begun);
-    base_log_write(&r->db->log, BASE_LOG_WARN, "engine",
-                   "the history of table \"%s\" begins at %s, and is empty before%s", name, begun,
-                   r->db->checkpoint == NULL ? ": it is kept in memory, from when the database was opened" : "");
-}
-
 /* SQLite has no form for it, and says no more than that. */
 static rhei_status check_no_index(struct rewriter *r)
 {
@@ -405,7 +396,7 @@ static rhei_status replace_by(struct rewriter *r, const char *from, const struct
     rhei_status status = check_no_index(r);
     if (status != RHEI_OK)
         return status;
-    say_if_before(r, histories, name, past);
+    engine_histories_say_before(histories, r->db, name, past);
     base_buffer_append(&r->out, r->copied, (size_t)(from - r->copied));
     engine_histories_put(histories, name, now, past, &r->out);
     struct sql_token next = peek(r, r->at);
@@ -467,16 +458,19 @@ static bool take_words(struct rewriter *r, const char *const *words)
 /* A clause at r->at; *found = false: there is none. */
 static rhei_status take_clause(struct rewriter *r, struct engine_past *past, bool *found)
 {
+    rhei_status status = RHEI_OK;
     *found = true;
     if (TAKE("AS", "OF", "POSITION")) {
         past->kind = PAST_POSITION;
-        return take_operand(r, true, &past->first);
+        status = take_operand(r, true, &past->first);
+        past->known = r->operand_known;
+        past->point = r->operand;
+        return status;
     }
     if (!TAKE("FOR", "SYSTEM_TIME")) {
         *found = false;
         return RHEI_OK;
     }
-    rhei_status status = RHEI_OK;
     if (TAKE("ALL")) {
         past->kind = PAST_ALL;
         return RHEI_OK;
@@ -485,7 +479,8 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
         past->kind = PAST_AS_OF;
         status = take_operand(r, false, &past->first);
         past->known = r->operand_known;
-        past->time = r->operand_us;
+        past->point = r->operand;
+        past->number = r->operand_number;
         return status;
     }
     bool range = TAKE("FROM");
@@ -501,7 +496,8 @@ static rhei_status take_clause(struct rewriter *r, struct engine_past *past, boo
     if (status == RHEI_OK)
         status = take_operand(r, false, &past->second);
     past->known = r->operand_known;
-    past->time = r->operand_us;
+    past->point = r->operand;
+    past->number = r->operand_number;
     return status;
 }
 
@@ -566,7 +562,8 @@ static void set_as_of(const struct rewriter *r, struct engine_past *past)
 {
     past->kind = PAST_AS_OF;
     past->known = true;
-    past->time = r->as_of_us;
+    past->point = r->as_of_us;
+    past->number = r->as_of_number;
     base_buffer_text(&past->first, r->as_of);
 }
 
@@ -842,6 +839,8 @@ rhei_status engine_history_rewrite(struct rhei_db *db, const char *sql, size_t l
         base_buffer_format(&time, "%" PRId64, micros);
         r->as_of = time.data;
         r->as_of_us = micros;
+        r->as_of_number = engine_time_is_number(
+            &(struct rhei_value){.type = RHEI_TEXT, .as.bytes = as_of, .length = (uint32_t)strlen(as_of)});
     }
     if (status == RHEI_OK)
         status = capture_catalog_take(db->oltp, &r->catalog, error);

@@ -53,6 +53,8 @@ rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, stru
 /* The same for people, in UTC; numbers beyond the year 9999 as they are. */
 enum { ENGINE_TIME_BYTES = 40 };
 void engine_time_show(int64_t micros, char text[ENGINE_TIME_BYTES]);
+/* Of a value that is a time: it was given as a number, in digits or as one. */
+bool engine_time_is_number(const struct rhei_value *value);
 /* A parameter, or what a constant comes to. */
 rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value *micros, struct rhei_error *error);
 

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base_clock.h"
 #include "base/base_map.h"
 #include "engine/engine_history.h"
+#include "mirror/mirror_scan.h"
 
 enum { OWN_FILE = 0 };
 
@@ -138,6 +140,71 @@ int64_t engine_histories_begin(const struct engine_histories *histories, const c
         kept = generation->kept_us > kept ? generation->kept_us : kept;
     }
     return kept > begin ? kept : begin;
+}
+
+/* ---- What was before. ---------------------------------------------------------------------------------------------- */
+
+/* Does the part hold a version of that position or before? By zones, but for a segment that the position cuts through. */
+static bool reaches(const struct mirror_table_view *view, int64_t position)
+{
+    const struct source_table *definition = view == NULL ? NULL : mirror_view_definition(view);
+    struct mirror_range range = {.high = {.type = RHEI_INTEGER, .as.integer = position}};
+    struct mirror_scan_batch batch;
+    struct mirror_scan *scan = NULL;
+    while (definition != NULL && range.column < definition->column_count &&
+           strcmp(definition->columns[range.column].name, own_names[OWN_SEQ]) != 0)
+        range.column++;
+    if (definition == NULL || range.column == definition->column_count)
+        return false;
+    const struct mirror_scan_options options = {.ranges = &range, .range_count = 1, .exact = true};
+    bool any = mirror_scan_open(view, &options, &scan, NULL) == RHEI_OK && mirror_scan_next(scan, &batch);
+    mirror_scan_close(&scan);
+    return any;
+}
+
+/* *kept: of what ended by that position not all is here any more, or 0. */
+static bool is_before(const struct engine_histories *histories, const char *table, int64_t position, int64_t *kept)
+{
+    const struct sync_generation *generation;
+    bool any = false;
+    *kept = 0;
+    for (size_t at = 0; (generation = next(histories, table, &at)) != NULL;) {
+        *kept = generation->kept_us != 0 && generation->kept_seq > *kept ? generation->kept_seq : *kept;
+        any = any || reaches(part(histories, generation, true), position) ||
+              reaches(part(histories, generation, false), position);
+    }
+    return position < *kept || !any;
+}
+
+void engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
+                                 const struct engine_past *past)
+{
+    char begun[ENGINE_TIME_BYTES], given[ENGINE_TIME_BYTES];
+    int64_t begin = engine_histories_begin(histories, table), kept = 0;
+    bool position = past->kind == PAST_POSITION;
+    if (past->kind == PAST_ALL || !past->known || atomic_load(&db->said_before))
+        return;
+    if (position ? !is_before(histories, table, past->point, &kept) : past->point >= begin)
+        return;
+    if (atomic_exchange(&db->said_before, true))
+        return;
+    const char *memory = db->checkpoint == NULL ? ": it is kept in memory, from when the database was opened" : "";
+    engine_time_show(begin == INT64_MAX ? base_wall_ms() * 1000 : begin, begun);
+    engine_time_show(past->point, given);
+    if (position && past->point < kept)
+        base_log_write(&db->log, BASE_LOG_WARN, "engine",
+                       "the history of table \"%s\" is kept from position %" PRId64 " on, and is empty before", table,
+                       kept);
+    else if (position)
+        base_log_write(&db->log, BASE_LOG_WARN, "engine",
+                       "the history of table \"%s\" has no version of position %" PRId64
+                       " or before, and is empty there; it begins at %s%s",
+                       table, past->point, begun, memory);
+    else
+        base_log_write(&db->log, BASE_LOG_WARN, "engine",
+                       "the history of table \"%s\" begins at %s, and is empty before%s%s%s", table, begun, memory,
+                       past->number ? "; a number is seconds or microseconds since 1970: this one is read as " : "",
+                       past->number ? given : "");
 }
 
 /* ---- Columns. ------------------------------------------------------------------------------------------------------ */

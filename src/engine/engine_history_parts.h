@@ -9,8 +9,9 @@
 struct engine_past {
     enum { PAST_AS_OF, PAST_POSITION, PAST_RANGE, PAST_BETWEEN, PAST_ALL } kind;
     struct base_buffer first, second; /* SQL of the ends: a number, or a parameter */
-    bool known;                       /* `time` is what the last of them comes to: microseconds since 1970 */
-    int64_t time;
+    bool known;                       /* `point` is what the last of them comes to: microseconds, or a position */
+    bool number;                      /* a time that was given as a number */
+    int64_t point;
 };
 
 /* What a published state has of histories. */
@@ -38,6 +39,9 @@ bool engine_histories_any(const struct engine_histories *histories, const char *
 bool engine_histories_followed(const struct engine_histories *histories, const char *table);
 /* Where it begins, in microseconds since 1970: before, there is nothing, or not all. INT64_MAX: there is none. */
 int64_t engine_histories_begin(const struct engine_histories *histories, const char *table);
+/* What was before the history is empty, which is said once for a handle. */
+void engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
+                                 const struct engine_past *past);
 /* "(SELECT ...)". `now`: the table as it is; NULL: it went. */
 void engine_histories_put(const struct engine_histories *histories, const char *table, const struct source_table *now,
                           const struct engine_past *past, struct base_buffer *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Points in time as people write them: ISO 8601, seconds since 1970, microseconds since 1970. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,12 +181,24 @@ rhei_status engine_time_text(const char *text, size_t len, int64_t *micros, stru
         return unreadable(text, len, error);
     memcpy(copy, text, len);
     copy[len] = '\0';
+    errno = 0;
     int64_t whole = strtoll(copy, &end, 10);
-    if (*end == '\0')
+    if (*end == '\0' && errno != ERANGE)
         return of_integer(whole, micros, error);
     double real =
         strtod(copy, &end); /* digits, a point and an exponent: what a locale may do to the point makes it unreadable */
     return *end == '\0' ? of_real(real, micros, error) : unreadable(text, len, error);
+}
+
+bool engine_time_is_number(const struct rhei_value *value)
+{
+    const char *text = value->type == RHEI_TEXT ? value->as.bytes : NULL;
+    uint32_t at = 0;
+    int64_t micros = 0;
+    while (text != NULL && at < value->length && text[at] == ' ')
+        at++;
+    return text != NULL ? !read_iso(text + at, value->length - at, &micros)
+                        : value->type == RHEI_INTEGER || value->type == RHEI_REAL;
 }
 
 rhei_status engine_time_value(const struct rhei_value *value, struct rhei_value *micros, struct rhei_error *error)

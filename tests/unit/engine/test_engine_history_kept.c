@@ -129,9 +129,21 @@ static void test_a9_old_versions_are_forgotten(void **state)
     fixture_end(&fixture);
 }
 
+/* Warnings about what was before. */
+static char warned[1024];
+
+static void keep_warning(void *context, int level, const char *room, const char *message)
+{
+    (void)context;
+    (void)room;
+    if (level == RHEI_LOG_WARN && strncmp(message, "the history of table", 20) == 0)
+        snprintf(warned + strlen(warned), sizeof warned - strlen(warned), "%s\n", message);
+}
+
 static void test_a9_versions_are_kept_by_their_number(void **state)
 {
-    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_versions = 2};
+    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL, .history_max_versions = 2, .log = keep_warning};
+    warned[0] = '\0';
     (void)state;
     start(&config);
     must_execute(fixture.db, "INSERT INTO t VALUES (1, 0), (2, 0)");
@@ -144,11 +156,57 @@ static void test_a9_versions_are_kept_by_their_number(void **state)
     must_be("SELECT count(*) FROM u_history", "i4\n");
     /* some version of t that was valid before is forgotten: what is left of that time is not the table as it was */
     must_be("SELECT count(*) FROM t AS OF POSITION 5", "i0\n");
+    if (strstr(warned, "the history of table \"t\" is kept from position ") == NULL)
+        fail_msg("%s", warned);
     must_be("SELECT id, v FROM t FOR SYSTEM_TIME AS OF '2100-01-01' ORDER BY id", "i1|i6\ni2|i0\n");
     must_execute(fixture.db, "DELETE FROM t WHERE id = 1");
     await("SELECT count(*) FROM t_history WHERE id = 1", 3);
     must_be("SELECT v, _rhei_operation FROM t_history WHERE id = 1 ORDER BY _rhei_seq, _rhei_operation DESC",
             "i5|tU\ni6|tU\ni6|tD\n");
+    fixture_end(&fixture);
+}
+
+/* Asked in a handle of its own. */
+static void must_warn(const char *sql, const struct rhei_value *parameter, const char *answer, const char *words)
+{
+    struct rhei_config config = {.struct_size = sizeof config, .sync_mode = RHEI_SYNC_TEMPORAL};
+    const struct rhei_params params = {.values = parameter, .count = parameter != NULL};
+    rhei_close(&fixture.db);
+    warned[0] = '\0';
+    config.log = keep_warning;
+    fixture_open(&fixture, &config);
+    must_be_built(fixture.db);
+    for (int i = 0; i < 2; i++) { /* said once */
+        char *got = must_rows(fixture.db, sql, parameter != NULL ? &params : NULL, RHEI_ROUTE_OLTP);
+        assert_string_equal(got, answer);
+        rhei_free(got);
+    }
+    if (words == NULL ? warned[0] != '\0' : strstr(warned, words) == NULL || strchr(warned, '\n')[1] != '\0')
+        fail_msg("%s: %s", sql, warned);
+}
+
+static void test_a9_what_was_before_the_history_is_said_with_how_it_was_read(void **state)
+{
+    struct rhei_config config = {.sync_mode = RHEI_SYNC_TEMPORAL};
+    const struct rhei_value day = rhei_integer(20261128), text = rhei_text("20261128"), date = rhei_text("1970-08-23"),
+                            first = rhei_integer(1);
+    static const char read[] = "since 1970: this one is read as 1970-08-23T12:05:28.000000Z";
+    (void)state;
+    start(&config);
+    must_execute(fixture.db, "INSERT INTO t VALUES (1, 0), (2, 0)");
+    must_execute(fixture.db, "INSERT INTO t VALUES (3, 0)");
+    must_warn("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF 20261128", NULL, "i0\n", read);
+    must_warn("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF '20261128 '", NULL, "i0\n", read);
+    must_warn("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF ?", &day, "i0\n", read);
+    must_warn("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF ?", &text, "i0\n", read);
+    must_warn("SELECT count(*) FROM t FOR SYSTEM_TIME BETWEEN 0 AND 20261128", NULL, "i0\n", read);
+    must_warn("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF ?", &date, "i0\n", "when the database was opened\n");
+    must_warn("SELECT count(*) FROM t AS OF POSITION 1", NULL, "i0\n", "no version of position 1 or before");
+    must_warn("SELECT count(*) FROM t AS OF POSITION ?", &first, "i0\n", "no version of position 1 or before");
+    must_warn("SELECT count(*) FROM t AS OF POSITION 1000", NULL, "i3\n", NULL);
+    must_warn("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF 99999999999", NULL, "i3\n", NULL);
+    must_refuse("SELECT * FROM t FOR SYSTEM_TIME AS OF '99999999999999999999'", RHEI_INVALID, "is no point in time");
+    must_refuse("SELECT * FROM t FOR SYSTEM_TIME AS OF 99999999999999999999", RHEI_INVALID, "is no point in time");
     fixture_end(&fixture);
 }
 
@@ -205,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_a9_old_versions_are_forgotten),
         cmocka_unit_test(test_a9_a_copy_of_a_history_keeps_none),
         cmocka_unit_test(test_a9_versions_are_kept_by_their_number),
+        cmocka_unit_test(test_a9_what_was_before_the_history_is_said_with_how_it_was_read),
         cmocka_unit_test(test_one_table_keeps_a_history),
         cmocka_unit_test(test_a_file_gives_tables_modes),
     };
