@@ -368,9 +368,13 @@ static void add_end(struct base_buffer *text, const char *word, const struct rhe
 static char *piece_place(const struct engine_piece *piece)
 {
     struct base_buffer text = {0};
-    if (piece->kind == ENGINE_PIECE_RANGE)
+    bool first = piece->low == INT64_MIN, last = piece->high == INT64_MAX;
+    if (piece->kind == ENGINE_PIECE_RANGE && !first && !last)
         base_buffer_format(&text, ", where its key is from %lld to %lld,", (long long)piece->low,
                            (long long)piece->high);
+    else if (piece->kind == ENGINE_PIECE_RANGE && !(first && last))
+        base_buffer_format(&text, ", where its key is %s %lld,", first ? "up to" : "at least",
+                           (long long)(first ? piece->high : piece->low));
     if (piece->has_above || piece->has_upto)
         base_buffer_text(&text, ", where its key is");
     if (piece->has_above)
@@ -385,11 +389,16 @@ static char *piece_place(const struct engine_piece *piece)
 
 static rhei_status tell_difference(const rhei_db *db, const struct source_table *table,
                                    const struct engine_piece *piece, const struct sync_checksum *in_table,
-                                   const struct sync_checksum *in_mirror, struct rhei_error *error)
+                                   const struct sync_checksum *in_mirror, bool mends, struct rhei_error *error)
 {
     char *place = piece_place(piece);
     const char *where = place == NULL ? "" : place;
-    const char *advice = db->checkpoint != NULL ? "; rhei_repair mends the folder" : ": mend it with rhei_repair";
+    bool more = !mends && ((piece->kind == ENGINE_PIECE_RANGE && piece->high < INT64_MAX) || piece->has_upto);
+    char advice[100];
+    (void)snprintf(advice, sizeof advice, "%s%s", more ? " (what comes behind wasn't compared)" : "",
+                   mends                    ? ""
+                   : db->checkpoint != NULL ? "; rhei_repair mends the folder"
+                                            : ": mend it with rhei_repair");
     if (in_table->rows != in_mirror->rows)
         (void)error_set(error, RHEI_STALE, "table \"%s\"%s has %llu rows, its mirror %llu%s", table->name, where,
                         (unsigned long long)in_table->rows, (unsigned long long)in_mirror->rows, advice);
@@ -414,9 +423,9 @@ static void widen(struct engine_piece *piece, uint64_t rows)
         piece->count = rows / PIECES_MOST;
 }
 
-/* Adds the rows of the table to *rows. */
+/* Adds the rows of the table to *rows. `mends`: what differs is seen to by the caller, so nobody is advised to. */
 static rhei_status compare_piece(rhei_db *db, const struct source_table *table, struct engine_piece *piece,
-                                 struct engine_pace *pace, uint64_t *rows, struct rhei_error *error)
+                                 struct engine_pace *pace, bool mends, uint64_t *rows, struct rhei_error *error)
 {
     struct mirror_snapshot snapshot;
     struct oltp_cursor *cursor = NULL;
@@ -445,7 +454,7 @@ static rhei_status compare_piece(rhei_db *db, const struct source_table *table, 
     if (status == RHEI_OK)
         status = engine_disk_is_whole(db, table, view, error);
     if (status == RHEI_OK && !sync_checksum_equal(&in_table, &in_mirror))
-        status = tell_difference(db, table, piece, &in_table, &in_mirror, error);
+        status = tell_difference(db, table, piece, &in_table, &in_mirror, mends, error);
     *rows += status == RHEI_OK ? in_table.rows : 0;
     oltp_cursor_close(&cursor);
     mirror_snapshot_release(&snapshot);
@@ -471,7 +480,7 @@ static rhei_status mend_piece(rhei_db *db, const struct source_table *table, str
             break;
         }
         error_clear(error);
-        status = compare_piece(db, table, piece, pace, rows, error);
+        status = compare_piece(db, table, piece, pace, true, rows, error);
     }
     piece->ends = false;
     return status;
@@ -515,7 +524,7 @@ rhei_status engine_comparison_next(struct engine_comparison *comparison, rhei_db
     struct engine_piece *piece = &comparison->piece;
     piece->zones = &comparison->zones;
     *more = false;
-    rhei_status status = compare_piece(db, table, piece, pace, rows, error);
+    rhei_status status = compare_piece(db, table, piece, pace, mended != NULL, rows, error);
     if (status == RHEI_STALE && mended != NULL)
         status = mend_piece(db, table, piece, pace, mended, rows, error);
     if (status == RHEI_OK)

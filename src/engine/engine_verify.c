@@ -4,6 +4,7 @@
 
 #include "base/base_map.h"
 #include "engine/engine_compare.h"
+#include "engine/engine_history_parts.h"
 #include "rhei/rhei_care.h"
 
 enum { REPAIR_FIRST_SIZE = 32 }; /* of rhei_repair_result in its first version */
@@ -61,8 +62,9 @@ static rhei_status mend(struct verify_call *call, const struct source_table *tab
     if (status != RHEI_OK || mended.pieces == 0)
         return status;
     base_log_write(&call->db->log, BASE_LOG_WARN, "engine",
-                   "table \"%s\" and its mirror differed: %llu of its rows were taken again, in %llu pieces",
-                   table->name, (unsigned long long)mended.rows, (unsigned long long)mended.pieces);
+                   "table \"%s\" and its mirror differed: %llu of its rows %s taken again, in %llu piece%s",
+                   table->name, (unsigned long long)mended.rows, mended.rows == 1 ? "was" : "were",
+                   (unsigned long long)mended.pieces, mended.pieces == 1 ? "" : "s");
     call->done.repaired++;
     call->done.mended_pieces += mended.pieces;
     call->done.mended_rows += mended.rows;
@@ -108,6 +110,21 @@ static bool goes_on(const struct verify_call *call, rhei_status status)
     return status == RHEI_OK || (call->repair && (status == RHEI_STALE || status == RHEI_OLAP_UNAVAILABLE));
 }
 
+static rhei_status not_found(const struct capture_catalog *catalog, const char *table, struct rhei_error *error)
+{
+    size_t len = engine_history_name(table);
+    char *of = len == 0 ? NULL : base_strndup(table, len);
+    if (of != NULL && engine_file_table(catalog, of) != NULL)
+        (void)error_set(error, RHEI_NOT_FOUND,
+                        "\"%s\" is the history of table \"%s\", and there is nothing else to compare it with: name the "
+                        "table itself",
+                        table, of);
+    else
+        (void)error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
+    base_free(of);
+    return RHEI_NOT_FOUND;
+}
+
 /* NULL: every table. */
 static rhei_status verify_named(struct verify_call *call, const char *table, struct rhei_error *error)
 {
@@ -136,7 +153,7 @@ static rhei_status verify_named(struct verify_call *call, const char *table, str
         }
     }
     if (!found)
-        first = error_set(error, RHEI_NOT_FOUND, "there is no table \"%s\"", table);
+        first = not_found(catalog, table, error);
     capture_catalog_release(&catalog);
     return first;
 }
