@@ -58,7 +58,8 @@ static rhei_status identity_read(struct rocks_folder *folder, bool *found, struc
         return folder_error(error, "read the identity of", folder->path);
     int fields = sscanf(text, IDENTITY_HEAD "%u\nfile %63[^\n]\nbuffer %" SCNx64 "\n", &version, folder->file, &id);
     if (fields >= 1 && version > IDENTITY_VERSION)
-        return error_set(error, RHEI_TOO_NEW, "the folder \"%s\" was made by a newer version of Rhei (form %u)",
+        return error_set(error, RHEI_TOO_NEW,
+                         "the folder \"%s\" was made by a newer version of Rhei (form %u): use that version",
                          folder->path, version);
     if (fields != 3)
         return error_set(error, RHEI_INVALID, "the folder \"%s\" isn't a change buffer of Rhei: name another one",

@@ -44,9 +44,19 @@ static rhei_status hooks_log_position(struct oltp *oltp, struct rhei_error *erro
     return status;
 }
 
+/* Whoever may write is refused; who only looks is told, for what he sees of capture may mean something else by then. */
+static void hooks_tell_newer(struct oltp *oltp)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (oltp->config.read_only && capture_registry_check(oltp->describer, &why) == RHEI_TOO_NEW)
+        base_log_write(oltp->config.log, BASE_LOG_WARN, "capture", "%s", why.message);
+}
+
 static rhei_status hooks_begin(struct oltp *oltp, struct rhei_error *error)
 {
     rhei_status status = capture_schema_refresh(oltp, error);
+    if (status == RHEI_OK)
+        hooks_tell_newer(oltp);
     return status == RHEI_OK ? hooks_log_position(oltp, error) : status;
 }
 

@@ -24,6 +24,18 @@ enum { WARM_ROWS = 5000 };                        /* below that SQLite answers i
 #define LOG_LIMIT_DEFAULT 50000000u
 #define WAL_LIMIT_DEFAULT (64u << 20)
 
+/* A slip that would be told as if one of the database's own files were a stranger there. */
+static bool is_folder_of_file(const char *path, const char *folder)
+{
+    struct stat of_folder, of_file;
+    const char *slash = strrchr(path, '/');
+    char *above = slash == NULL ? base_strdup(".") : base_strndup(path, (size_t)(slash - path) + 1);
+    bool is = folder != NULL && above != NULL && stat(folder, &of_folder) == 0 && stat(above, &of_file) == 0 &&
+              of_folder.st_dev == of_file.st_dev && of_folder.st_ino == of_file.st_ino;
+    base_free(above);
+    return is;
+}
+
 /* Called on a committing thread: only wakes. */
 static void committed(void *context)
 {
@@ -243,6 +255,14 @@ static rhei_status open_column_store(struct rhei_db *db, struct rhei_error *erro
     status = engine_watches_open(db, &sync.observer, error);
     if (status == RHEI_OK)
         status = engine_disk_open(db, &sync, error);
+    if (status == RHEI_INVALID && is_folder_of_file(db->path, db->olap_path)) {
+        error_clear(error);
+        status =
+            error_set(error, RHEI_INVALID,
+                      "olap_path: \"%s\" is the folder that the database file itself is in: name one for the column "
+                      "store alone, which is empty or doesn't exist",
+                      db->olap_path);
+    }
     sync.history_max_age_us = (int64_t)config->history_max_age_s * 1000000;
     sync.history_max_versions = config->history_max_versions;
     sync.keeps_history = db->keeps_history && !engine_disk_is_elsewhere(db) ? keeps_history : NULL;

@@ -46,6 +46,10 @@ static rhei_status resolve(const char *path, char **resolved, struct rhei_error 
         base_buffer_text(&text, real);
     else if (errno == ENOENT && realpath(above.data, real) != NULL)
         base_buffer_format(&text, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)(len - name), path + name);
+    else if (errno == ENOENT)
+        status = error_set(error, RHEI_NOT_FOUND,
+                           "could not make the folder \"%s\": the one above it, \"%s\", isn't there: make that first",
+                           path, above.data);
     else
         status = store_io_error(error, "make the folder", path);
     base_buffer_reset(&above);

@@ -37,15 +37,15 @@ def test_a_history_that_has_not_begun_is_told_where_it_is_missed(rh):
     settings = "[engine]\noltp_path = \"rhei.db\"\nsync_mode = \"temporal\"\n"
     (rh.folder / "memory.toml").write_text(settings)
     (rh.folder / "rhei.toml").write_text(settings + "olap_path = \"folder\"\n")
-    note = "rh: note: what this command changed has no history. The history is "
+    note = "rh: note: what this command changed has no history. "
     done = rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "--config", "rhei.toml")
-    assert note + "none yet, for the file has no change capture: rh sync --capture begins it" in done.stderr
+    assert note + "There is none yet, for the file has no change capture: rh sync --capture begins it" in done.stderr
     done = rh.run("exec", "INSERT INTO t VALUES (1, 1)", "--config", "memory.toml", "--capture")
-    assert note + "in memory alone, so it begins anew with each command: olap_path in the settings keeps it" in done.stderr
+    assert note + "The history is in memory alone, so it begins anew with each command: olap_path in the settings keeps it" in done.stderr
     assert "History      in memory alone" in rh.run("status", "--config", "memory.toml").stdout
     (rh.folder / "a.csv").write_text("id,v\n2,2\n")
     done = rh.run("import", "a.csv", "t", "--config", "rhei.toml")
-    assert note + "none yet: rh sync begins it, with the rows as they are then" in done.stderr
+    assert note + "There is none yet: rh sync begins it, with the rows as they are then" in done.stderr
     assert "History      none yet: rh sync begins it" in rh.run("status", "--config", "rhei.toml").stdout
     rh.run("sync", "--config", "rhei.toml")
     assert rh.run("exec", "UPDATE t SET v = 3", "--config", "rhei.toml").stderr == ""

@@ -151,7 +151,7 @@ static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rh_deb
         fwrite(line.bytes == NULL ? "" : line.bytes, 1, line.length, stdout);
         rh_buffer_clear(&line);
         if (change.kind == RHEI_CHANGE_COMMIT) { /* first it is out, then it is acknowledged */
-            good = fflush(stdout) == 0 && !ferror(stdout);
+            good = rh_flush_output();
             *cut = !good;
             rh_interrupt_rest(good && tool->args->follow);
             good = good && rhei_changes_acknowledge(changes, change.position, error) == RHEI_OK;
@@ -162,35 +162,36 @@ static bool print_all(struct rh_tool *tool, rhei_changes *changes, struct rh_deb
 }
 
 /* A name that isn't known yet becomes a consumer, for which the log waits: a slip of the keyboard should be seen. */
-static void tell_if_new(struct rh_tool *tool)
+static bool is_new(struct rh_tool *tool, struct rh_buffer *others)
 {
-    struct rh_buffer line = {0};
     rhei_rows *rows = NULL;
     bool known = false;
     const char *before = "; there are ";
     if (tool->args->consumer == NULL ||
         rhei_query(tool->db, "SELECT name FROM _rhei_consumers WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY name",
                    NULL, NULL, &rows, NULL) != RHEI_OK)
-        return;
+        return false;
     while (rhei_rows_next(rows, NULL) == RHEI_ROW) {
         const char *name = rhei_rows_text(rows, 0);
         known |= strcmp(name, tool->args->consumer) == 0;
-        rh_buffer_add_text(&line, before);
-        rh_buffer_add_char(&line, '"');
-        rh_add_visible(&line, name, strlen(name));
-        rh_buffer_add_char(&line, '"');
+        rh_buffer_add_text(others, before);
+        rh_buffer_add_char(others, '"');
+        rh_add_visible(others, name, strlen(name));
+        rh_buffer_add_char(others, '"');
         before = ", ";
     }
     rhei_rows_close(&rows);
-    if (!known && strlen(tool->args->consumer) <= 200 && tool->args->consumer[0] != '\0') {
-        struct rh_buffer name = {0};
-        rh_add_visible(&name, tool->args->consumer, strlen(tool->args->consumer));
-        rh_tell(tool, "consumer \"%s\" is new: it begins with %s%s", name.bytes,
-                tool->args->oldest ? "the oldest change of the log" : "what is committed from now on",
-                line.length > 0 ? line.bytes : "");
-        rh_buffer_free(&name);
-    }
-    rh_buffer_free(&line);
+    return !known;
+}
+
+static void tell_new(const struct rh_tool *tool, const struct rh_buffer *others)
+{
+    struct rh_buffer name = {0};
+    rh_add_visible(&name, tool->args->consumer, strlen(tool->args->consumer));
+    rh_tell(tool, "consumer \"%s\" is new: it begins with %s%s", name.bytes,
+            tool->args->oldest ? "the oldest change of the log" : "what is committed from now on",
+            others->length > 0 ? others->bytes : "");
+    rh_buffer_free(&name);
 }
 
 /* *cut: what was written ends within a unit. */
@@ -203,8 +204,12 @@ static bool follow(struct rh_tool *tool, bool *cut, struct rhei_error *error)
                                            .cancel = tool->cancel};
     struct rh_debezium debezium = {.database = tool->args->db == NULL ? "rhei.db" : tool->args->db,
                                    .schemas = tool->args->schemas};
-    tell_if_new(tool);
+    struct rh_buffer others = {0};
+    bool made = is_new(tool, &others);
     bool good = rhei_changes_open(tool->db, &options, &changes, error) == RHEI_OK;
+    if (good && made)
+        tell_new(tool, &others);
+    rh_buffer_free(&others);
     good = good && print_all(tool, changes, &debezium, cut, error);
     while (good && tool->args->follow && !rh_interrupted()) {
         rhei_status status = rhei_changes_wait(changes, -1, error);

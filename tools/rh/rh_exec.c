@@ -66,7 +66,7 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements,
         rh_waiting_stop();
         free(sql);
         if (status != RHEI_OK) {
-            fflush(stdout);
+            (void)rh_flush_output();
             rh_statements_tell(statements, tool, at, 0, &error);
             tell_what_is_kept(statements, at, one_transaction);
             return RH_EXIT_ERROR;

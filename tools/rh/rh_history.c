@@ -57,6 +57,9 @@ void rh_history_note(struct rh_tool *tool)
     if (!rh_history_kept(tool) || rhei_sync_status(tool->db, &sync, NULL) != RHEI_OK)
         return;
     const char *missing = rh_history_missing(&sync, rh_registry_installed(tool), sync.disk_position >= 0);
-    if (missing != NULL)
-        fprintf(stderr, "rh: note: what this command changed has no history. The history is %s\n", missing);
+    if (missing == NULL)
+        return;
+    bool none = strncmp(missing, "none", sizeof "none" - 1) == 0;
+    fprintf(stderr, "rh: note: what this command changed has no history. %s %s\n", none ? "There is" : "The history is",
+            missing);
 }

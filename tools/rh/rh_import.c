@@ -305,7 +305,7 @@ int rh_import_command(struct rh_tool *tool)
     bool good = open_file(&import) && rh_tool_open(tool, RH_OPEN_CREATE) && open_rejects(&import) && load(&import);
     if (good) {
         print_outcome(&import, rh_now_us() - started);
-        if (fflush(stdout) == 0)
+        if (rh_flush_output())
             rh_interrupt_done();
         rh_history_note(tool);
     }

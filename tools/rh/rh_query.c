@@ -103,9 +103,8 @@ static int run_all(struct rh_tool *tool, const struct rh_statements *statements)
         rhei_status status = run(tool, sql, &error);
         rh_waiting_stop();
         free(sql);
-        if (ferror(stdout))
+        if (!rh_flush_output())
             return rh_finish_output(tool, RH_EXIT_ERROR);
-        fflush(stdout);
         if (status != RHEI_OK) {
             rh_statements_tell(statements, tool, at, tool->args->explain ? sizeof "EXPLAIN ROUTE " - 1 : 0, &error);
             return RH_EXIT_ERROR;

@@ -59,7 +59,7 @@ static void print_done(const struct rh_tool *tool, const struct rhei_repair_resu
     rh_add_count(&line, done->tables);
     rh_buffer_add_text(&line, done->tables == 1 ? " table and " : " tables and ");
     rh_add_count(&line, done->rows);
-    rh_buffer_add_text(&line, " rows are equal in SQLite and the column store.");
+    rh_buffer_format(&line, "%s equal in SQLite and the column store.", done->rows == 1 ? " row are" : " rows are");
     puts(line.bytes);
     rh_buffer_free(&line);
 }

@@ -256,14 +256,23 @@ static const char *why_not(const struct status *status, const struct rhei_table_
     return told ? table->message : "no engine has captured it: rh sync tells why";
 }
 
+/* What the column store has of histories, which the line of the history tells of. */
+static bool is_of_history(const struct rhei_table_status *table)
+{
+    return strncmp(table->message, "a table of source \"history\"", 27) == 0;
+}
+
 static void print_tables(const struct rh_tool *tool, const struct status *status)
 {
     static const char *const names[] = {"table", "captured", "why not", "history"};
     uint32_t columns = 3;
-    for (size_t at = 0; at < status->table_count && columns == 3; at++)
-        columns += status->tables[at]->keeps_history != 0;
-    printf("%-13s%zu\n", "Tables", status->table_count);
-    if (status->table_count == 0)
+    size_t count = 0;
+    for (size_t at = 0; at < status->table_count; at++) {
+        columns = status->tables[at]->keeps_history != 0 ? 4 : columns;
+        count += !is_of_history(status->tables[at]);
+    }
+    printf("%-13s%zu\n", "Tables", count);
+    if (count == 0)
         return;
     putchar('\n');
     struct rh_output output = {.terminal = tool->out};
@@ -272,11 +281,14 @@ static void print_tables(const struct rh_tool *tool, const struct status *status
     for (size_t at = 0; at < status->table_count; at++) {
         const struct rhei_table_status *table = status->tables[at];
         bool captured = rh_registry_captures(&status->registry, table->name);
+        if (is_of_history(table))
+            continue;
         rh_buffer_clear(&why);
         bool ready = captured && table->state == RHEI_TABLE_READY; /* told why it keeps no history */
         rh_add_in_our_words(&why, ready ? table->message : captured ? "" : why_not(status, table));
+        const char *history = !table->keeps_history ? "" : captured ? "kept" : "to be kept";
         struct rhei_value values[] = {text_value(table->name), text_value(captured ? "yes" : "no"),
-                                      text_value(why.bytes), text_value(table->keeps_history ? "kept" : "")};
+                                      text_value(why.bytes), text_value(history)};
         rh_writer_row(writer, values);
     }
     rh_writer_close(&writer);

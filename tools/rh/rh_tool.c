@@ -28,6 +28,32 @@ static void tell_log(void *context, int level, const char *room, const char *mes
     rh_buffer_free(&words);
 }
 
+/* A look at the file alone; NULL: it isn't there, or can't be read. Nobody is told. */
+static rhei_db *look(const struct rh_tool *tool)
+{
+    const struct rhei_config config = {
+        .struct_size = sizeof config, .config_file = tool->args->config, .read_only = true, .must_exist = true};
+    rhei_db *db = NULL;
+    (void)rhei_open(tool->args->db, &config, &db, NULL);
+    return db;
+}
+
+static bool is_there(const struct rh_tool *tool)
+{
+    rhei_db *db = look(tool);
+    bool there = db != NULL;
+    rhei_close(&db);
+    return there;
+}
+
+static void discard_made(struct rh_tool *tool)
+{
+    tool->db = look(tool);
+    tool->created = true;
+    rh_tool_discard(tool);
+    tool->created = false;
+}
+
 bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *error)
 {
     const struct rh_args *args = tool->args;
@@ -46,6 +72,7 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
     rh_waiting_start(tool->out, tool->err, "opening");
     if (status == RHEI_OK)
         status = rhei_open(args->db, &config, &tool->db, error);
+    bool creates = status == RHEI_CANT_OPEN && (flags & RH_OPEN_CREATE) != 0 && !is_there(tool);
     if (status == RHEI_CANT_OPEN && (flags & RH_OPEN_CREATE) != 0) {
         config.must_exist = false;
         rh_interrupt_guard(
@@ -56,6 +83,8 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
     rh_waiting_stop();
     if (status != RHEI_OK) {
         rh_tool_close(tool);
+        if (creates && is_there(tool)) /* made by an opening that came to nothing then */
+            discard_made(tool);
         return false;
     }
     rh_interrupt_guard(tool->cancel);
@@ -123,10 +152,25 @@ int rh_tell(const struct rh_tool *tool, const char *format, ...)
     return RH_EXIT_ERROR;
 }
 
-int rh_finish_output(const struct rh_tool *tool, int code)
+static int output_errno; /* of the first flush that failed */
+
+bool rh_flush_output(void)
 {
     errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    bool good = fflush(stdout) == 0;
+    if (!good && output_errno == 0)
+        output_errno = errno;
+    return good && !ferror(stdout);
+}
+
+int rh_finish_output(const struct rh_tool *tool, int code)
+{
+    static bool told;
+    if (rh_flush_output())
         return code;
-    return rh_tell(tool, "the output could not be written: %s", errno != 0 ? strerror(errno) : "write error");
+    if (!told)
+        (void)rh_tell(tool, "the output could not be written: %s",
+                      output_errno != 0 ? strerror(output_errno) : "write error");
+    told = true;
+    return RH_EXIT_ERROR;
 }

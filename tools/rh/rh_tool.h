@@ -47,6 +47,8 @@ rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error);
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error);
 /** Tells what the tool itself found wrong, and gives RH_EXIT_ERROR. */
 int rh_tell(const struct rh_tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** Flushes standard output. False: it, or something before it, could not be written, which rh_finish_output() tells with the reason. */
+bool rh_flush_output(void);
 /** Flushes standard output; a full disk or a closed pipe becomes an error there. Gives `code`, or RH_EXIT_ERROR. */
 int rh_finish_output(const struct rh_tool *tool, int code);
 
