@@ -484,13 +484,13 @@ bool checkpoint_same_row(const struct change_stamp *kept, const struct change_st
            (now->also != 0 && now->also == kept->row);
 }
 
-/* Whether it is what comes next. */
+/* Whether it is what comes next. Its position may be lower: versions before this one wrote deltas so after the file was replaced by an older copy. */
 static bool goes_on(const struct checkpoint_head *before, const struct checkpoint_head *head)
 {
     if (before->base == 0)
         return head->kind == CHECKPOINT_BASE && head->base != 0 && head->number == 0 && head->position >= 0;
     return head->kind == CHECKPOINT_DELTA && head->base == before->base && head->number == before->number + 1 &&
-           head->position >= before->position && head->next_uid >= before->next_uid;
+           head->position >= 0 && head->next_uid >= before->next_uid;
 }
 
 static rhei_status damaged(struct rhei_error *error)

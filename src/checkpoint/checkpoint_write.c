@@ -376,11 +376,12 @@ static rhei_status store_it(struct writing *writing, const struct checkpoint_hea
     return store->ops->put(store, &blob, 1, writing->error);
 }
 
-static bool whole_is_due(const struct checkpoint *checkpoint)
+/* `position`: of what is to be written. Where it went back, the file was replaced by an older copy while it was open: no delta leads there. */
+static bool whole_is_due(const struct checkpoint *checkpoint, int64_t position)
 {
     uint64_t most = checkpoint->manifest_bytes < DELTA_BYTES_LEAST ? DELTA_BYTES_LEAST : checkpoint->manifest_bytes;
-    return checkpoint->head.base == 0 || checkpoint->whole_wanted || checkpoint->head.number >= MOST_DELTAS ||
-           checkpoint->delta_bytes > most;
+    return checkpoint->head.base == 0 || checkpoint->whole_wanted || position < checkpoint->head.position ||
+           checkpoint->head.number >= MOST_DELTAS || checkpoint->delta_bytes > most;
 }
 
 /* ---- All of it. ---------------------------------------------------------------------------------------------------- */
@@ -451,11 +452,12 @@ static void reset(struct writing *writing)
 
 rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error)
 {
-    struct writing writing = {.checkpoint = checkpoint, .error = error, .whole = whole_is_due(checkpoint)};
+    struct writing writing = {.checkpoint = checkpoint, .error = error};
     uint64_t publishes = mirror_publishes(checkpoint->config.mirror);
     rhei_status status = mirror_snapshot_take(checkpoint->config.mirror, &writing.snapshot);
     if (status != RHEI_OK)
         return error_no_memory(error);
+    writing.whole = whole_is_due(checkpoint, mirror_snapshot_position(&writing.snapshot));
     status = run(&writing);
     if (status == RHEI_OK)
         checkpoint->seen_publishes = publishes;

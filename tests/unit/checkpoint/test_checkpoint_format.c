@@ -119,6 +119,32 @@ static void test_what_is_read_is_what_was_written(void **state)
     base_buffer_reset(&delta);
 }
 
+/* As versions before this one wrote them, where the file was replaced by an older copy. */
+static void test_a9_a_delta_whose_position_went_back_is_read(void **state)
+{
+    (void)state;
+    struct base_buffer manifest = {0}, delta = {0}, none = {0};
+    struct checkpoint_model model = {.tables = NULL};
+    struct checkpoint_head head = {
+        .kind = CHECKPOINT_DELTA, .base = 5, .number = 1, .position = 3, .next_uid = UINT64_C(1) << 40};
+    put_manifest(&manifest);
+    checkpoint_put_head(&delta, &head);
+    checkpoint_put_segment(&delta, 7, 2, 10, false);
+    checkpoint_put_end(&delta);
+    head.number = 2;
+    head.position = -1; /* there is none before the first */
+    checkpoint_put_head(&none, &head);
+    checkpoint_put_end(&none);
+    assert_int_equal(checkpoint_apply(&model, manifest.data, manifest.len, NULL), RHEI_OK);
+    assert_int_equal(checkpoint_apply(&model, delta.data, delta.len, NULL), RHEI_OK);
+    assert_int_equal(model.head.position, 3);
+    assert_int_equal(checkpoint_apply(&model, none.data, none.len, NULL), RHEI_IO);
+    checkpoint_model_reset(&model);
+    base_buffer_reset(&manifest);
+    base_buffer_reset(&delta);
+    base_buffer_reset(&none);
+}
+
 static void test_a10_each_turned_bit_and_each_cut_is_told(void **state)
 {
     (void)state;
@@ -155,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_read_is_what_was_written),
         cmocka_unit_test(test_a_stamp_is_known_again_by_either_proof),
+        cmocka_unit_test(test_a9_a_delta_whose_position_went_back_is_read),
         cmocka_unit_test(test_a10_each_turned_bit_and_each_cut_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
