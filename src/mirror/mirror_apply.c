@@ -199,9 +199,9 @@ static void look_closer(const struct apply *apply, size_t row)
 static size_t counted_up(const struct apply *apply, size_t row, size_t end)
 {
     const struct rhei_value *keys = apply->batch->columns[apply->table->definition.key_columns[0]];
-    int64_t most = INT64_MAX - keys[row].as.integer;
+    uint64_t most = (uint64_t)INT64_MAX - (uint64_t)keys[row].as.integer; /* of a negative key, too */
     size_t count = 0;
-    while (row + count < end && !is_delete(apply->batch, row + count) && (uint64_t)most >= count &&
+    while (row + count < end && !is_delete(apply->batch, row + count) && most >= count &&
            keys[row + count].as.integer == keys[row].as.integer + (int64_t)count)
         count++;
     return count;
