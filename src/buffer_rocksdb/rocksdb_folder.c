@@ -213,6 +213,7 @@ void rocks_folder_close(struct rocks_folder *folder)
 static bool folder_look(struct rocks_folder *folder, const char *file, char *why, size_t size)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
+    const struct rocks_api *api = NULL;
     bool found = false;
     folder->folder = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->folder < 0 && errno == ENOENT) {
@@ -228,6 +229,8 @@ static bool folder_look(struct rocks_folder *folder, const char *file, char *why
                        folder_is_empty(folder) ? "the folder is empty" : "the folder has other things in it");
     else if (file[0] != '\0' && strcmp(folder->file, file) != 0)
         (void)snprintf(why, size, "the folder has the changes of another database");
+    else if (rocks_api_load(&api, &error) != RHEI_OK) /* nobody could take anything from it */
+        (void)snprintf(why, size, "%s", error.message);
     return why[0] == '\0';
 }
 

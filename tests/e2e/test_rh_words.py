@@ -88,3 +88,18 @@ def test_an_output_that_cannot_be_written_is_told_once_with_the_reason(kept):
             done = subprocess.run([kept.path, *command, "--config", "rhei.toml"], cwd=kept.folder, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
         assert done.returncode == 1
         assert done.stderr == "rh: the output could not be written: No space left on device\n"
+
+
+def test_c7_a_buffer_that_cannot_be_read_is_not_said_to_be_in_step(rh):
+    options = settings(rh, 'oltp_path = "rhei.db"\nrocksdb_cdc_path = "buffer"\n')
+    rh.run("exec", "CREATE TABLE t (id INTEGER PRIMARY KEY)", *options, "--capture")
+    assert "up to change" in rh.run("status", *options).stdout
+    text = rh.run("status", *options, env={"RHEI_ROCKSDB": "/nowhere/librocksdb.so"}).stdout
+    assert "RocksDB isn't here" in text and "up to change" not in text
+    identity = rh.folder / "buffer" / "identity"
+    mine = identity.read_text()
+    for theirs, words in ((mine.replace("buffer 1\n", "buffer 99\n", 1), "newer version of Rhei (form 99): use that version"),
+                          (mine.replace("file ", "file X", 1), "the changes of another database")):
+        identity.write_text(theirs)
+        text = rh.run("status", *options).stdout
+        assert words in text and "up to change" not in text
