@@ -39,6 +39,9 @@ struct checkpoint_restored {
     uint32_t histories; /* tables of histories, which go on whatever the source went through */
     uint64_t rows;
     int64_t duration_ns;
+    bool damaged;      /* something of the store was */
+    bool lost_deltas;  /* it ended before its newest state, so versions of any table may be lost */
+    bool lost_history; /* versions are lost, or all that there were of them with the manifest */
     char message[256]; /* why not all of it, or nothing; "": nothing is missing */
 };
 
@@ -59,7 +62,7 @@ bool checkpoint_is_overtaken(struct checkpoint *checkpoint);
  */
 bool checkpoint_damaged_file(struct checkpoint *checkpoint, const struct mirror_table_view *view, uint32_t table,
                              char name[CHECKPOINT_FILE_NAME]);
-/* Of a table of a history: a file of its versions was damaged or gone when the folder was opened, and what it had is nowhere else. */
+/* Of a table of a history: a file of its versions, or a delta, was damaged or gone when the folder was opened, and what it had is nowhere else. */
 bool checkpoint_lost_versions(const struct checkpoint *checkpoint, uint32_t table);
 /* Of a look: the table was in what was read, whether it could be taken over or not. */
 bool checkpoint_names(const struct checkpoint *checkpoint, uint32_t table);

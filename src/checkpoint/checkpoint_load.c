@@ -49,6 +49,8 @@ static void tell(struct loading *loading, const char *what, const char *why)
 static void set_aside(struct loading *loading, const char *name, const char *why)
 {
     struct blob_store *store = loading->checkpoint->config.store;
+    loading->restored->damaged = true;
+    loading->restored->lost_history |= name == NULL;
     if (loading->checkpoint->config.look) { /* 5. */
         tell(loading, name == NULL ? "the manifest of the mirror" : name, why);
         return;
@@ -145,6 +147,8 @@ static rhei_status read_deltas(struct loading *loading, struct rhei_error *error
         status = read_delta(loading, name, &why);
         if (status == RHEI_IO) {
             set_aside(loading, name, why.message);
+            loading->checkpoint->lost_deltas = true; /* nobody knows of which tables it told */
+            loading->restored->lost_deltas = loading->restored->lost_history = true;
             loading->histories = true;
             return RHEI_OK;
         }
@@ -303,6 +307,7 @@ static rhei_status go_on_without(struct loading *loading, const struct checkpoin
                    sizeof *checkpoint->lost))
         return error_no_memory(error);
     checkpoint->lost[checkpoint->lost_count++] = table->definition->id;
+    loading->restored->lost_history = true;
     error_clear(error);
     return RHEI_OK;
 }

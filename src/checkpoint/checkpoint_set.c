@@ -24,6 +24,8 @@ uint64_t checkpoint_take_numbers(struct checkpoint *checkpoint, uint64_t count, 
 
 bool checkpoint_lost_versions(const struct checkpoint *checkpoint, uint32_t table)
 {
+    if (checkpoint->lost_deltas)
+        return true;
     for (size_t i = 0; i < checkpoint->lost_count; i++)
         if (checkpoint->lost[i] == table)
             return true;

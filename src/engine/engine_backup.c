@@ -256,12 +256,13 @@ static rhei_status finish(struct backup *backup, struct rhei_error *error)
 
 /* ---- All of it. -------------------------------------------------------------------------------------------------- */
 
-/* The folder of olap_path where it isn't this handle's: it is read only, or another one has it. */
+/* The folder of olap_path where it isn't this handle's: it is read only, another one has it, or it couldn't be had. */
 static rhei_status open_theirs(struct backup *backup, struct rhei_error *error)
 {
     struct rhei_db *db = backup->db;
     struct rhei_error why = RHEI_ERROR_INIT;
-    if (db->olap_path == NULL || !(db->config.read_only || db->disk_status == RHEI_BUSY))
+    bool ours = !db->config.read_only && (db->disk_status == RHEI_OK || db->disk_status == RHEI_UNSUPPORTED);
+    if (db->olap_path == NULL || ours)
         return RHEI_OK;
     struct store_local_config config = {.folder = db->olap_path, .read_only = true, .log = &db->log};
     rhei_status status = store_local_open(&config, &backup->theirs, &why);

@@ -12,9 +12,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "capture/capture_folder.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_copy.h"
 #include "codec_arrow/codec_arrow.h"
 #include "engine/engine_internal.h"
 #include "store_local/store_local.h"
@@ -75,6 +77,13 @@ static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored
     return capture_folder_open(db->oltp, &folder, goes_on ? restored->position : -1, error);
 }
 
+/* What was in a lost delta is of a position that nobody knows any more, but not of a later one. */
+static int64_t newest_change(struct rhei_db *db)
+{
+    struct oltp_status status = {0};
+    return oltp_get_status(db->oltp, &status, NULL) == RHEI_OK ? status.log_position : 0;
+}
+
 static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync, struct rhei_error *error)
 {
     struct checkpoint_restored restored;
@@ -93,6 +102,8 @@ static rhei_status open_checkpoint(struct rhei_db *db, struct sync_config *sync,
         return status;
     sync->restored = restored.any;
     sync->restored_position = restored.position;
+    if (restored.lost_deltas)
+        sync->restored_position = newest_change(db);
     sync->histories = restored.histories > 0;
     sync->histories_position = restored.message[0] == '\0' ? restored.position : -1;
     sync->lost_versions = lost_versions;
@@ -182,10 +193,89 @@ static void peek(const struct rhei_db *db, struct checkpoint_status *status)
         store->ops->close(&store);
 }
 
+/* The file names folders by where they are, and this one may not be there. */
+static void absolute(const char *path, char *out, size_t size)
+{
+    char real[PATH_MAX], above[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(above, sizeof above, "%.*s",
+                   slash == NULL   ? 1
+                   : slash == path ? 1
+                                   : (int)(slash - path),
+                   slash == NULL ? "." : path);
+    if (realpath(path, real) != NULL)
+        (void)snprintf(out, size, "%s", real);
+    else if (realpath(above, real) != NULL)
+        (void)snprintf(out, size, "%s/%s", strcmp(real, "/") == 0 ? "" : real, slash == NULL ? path : slash + 1);
+    else
+        (void)snprintf(out, size, "%s", path);
+}
+
+/* The folder has no checkpoint. One that never had is no trouble: its history begins with the tables' load. */
+static rhei_status check_begun(const struct rhei_db *db, struct rhei_error *error)
+{
+    char path[PATH_MAX + 256], folder[PATH_MAX];
+    bool is_known = false;
+    absolute(db->olap_path, path, sizeof path);
+    if (capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL) != RHEI_OK ||
+        folder[0] == '\0') /* without capture nothing is known of any */
+        return RHEI_OK;
+    if (is_known)
+        return error_set(
+            error, RHEI_NOT_FOUND,
+            "the history of this database was in the folder \"%.200s\" (olap_path), which is gone or empty "
+            "by now: put it back; rhei_sync_now begins a new history there",
+            db->olap_path);
+    return error_set(error, RHEI_NOT_FOUND,
+                     "the history of this database is in the folder \"%.300s\", and the one that olap_path names, "
+                     "\"%.200s\", has none: name the right one; rhei_sync_now begins a new history in the other",
+                     folder, db->olap_path);
+}
+
+/*
+ * A question about the past leaves what is left of it as it is: an opening for writing sets aside what is damaged, and begins a history where there is
+ * none. Whoever has the folder open knows better.
+ */
+static rhei_status check_past(const struct rhei_db *db, struct rhei_error *error)
+{
+    struct rhei_error why = RHEI_ERROR_INIT;
+    struct store_local_config config = {.folder = db->olap_path, .read_only = true};
+    struct blob_store *store = NULL;
+    struct checkpoint_newest *newest = NULL;
+    struct change_stamp stamp;
+    int64_t position = -1;
+    if (store_local_is_in_use(db->olap_path))
+        return RHEI_OK;
+    rhei_status status = store_local_open(&config, &store, &why);
+    if (status == RHEI_OK)
+        status = checkpoint_newest_read(store, &newest, &position, &stamp, &why);
+    checkpoint_newest_free(&newest);
+    if (store != NULL)
+        store->ops->close(&store);
+    if (status == RHEI_NOT_FOUND)
+        return check_begun(db, error);
+    if (status == RHEI_OK && db->checkpoint != NULL && !checkpoint_is_overtaken(db->checkpoint)) {
+        struct checkpoint_status disk;
+        checkpoint_get_status(db->checkpoint, &disk);
+        status = disk.restored.damaged ? RHEI_IO : RHEI_OK;
+        (void)snprintf(why.message, sizeof why.message, "%s", disk.restored.message);
+    }
+    if (status != RHEI_IO)
+        return RHEI_OK; /* whatever it is, the opening for writing tells it, and changes nothing */
+    return error_set(
+        error, RHEI_IO,
+        "the history is in the folder \"%.200s\", which is damaged: %s; it was left as it is: put back what is "
+        "missing, or keep a copy of it; rhei_repair mends the folder, and what can't be read is lost",
+        db->olap_path, why.message);
+}
+
 rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *error)
 {
     if (!engine_disk_is_elsewhere(db))
         return RHEI_OK;
+    rhei_status status = db->config.read_only ? check_past(db, error) : RHEI_OK;
+    if (status != RHEI_OK)
+        return status;
     if (db->config.read_only)
         return error_set(error, RHEI_READ_ONLY,
                          "the history is in the folder \"%.200s\", from which a handle that was opened for reading "

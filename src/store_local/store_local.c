@@ -585,3 +585,17 @@ rhei_status store_local_open(const struct store_local_config *config, struct blo
     *result = base;
     return status;
 }
+
+bool store_local_is_in_use(const char *folder)
+{
+    struct base_buffer name = {0};
+    bool in_use = false;
+    base_buffer_format(&name, "%s/" LOCK_NAME, folder);
+    int file = name.failed ? -1 : open(name.data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file >= 0) {
+        in_use = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        (void)close(file); /* and so lets go of it */
+    }
+    base_buffer_reset(&name);
+    return in_use;
+}

@@ -19,5 +19,7 @@ struct store_local_config {
  */
 rhei_status store_local_open(const struct store_local_config *config, struct blob_store **store,
                              struct rhei_error *error);
+/* Whether a handle has the folder open, for other than a look. Any thread. */
+bool store_local_is_in_use(const char *folder);
 
 #endif

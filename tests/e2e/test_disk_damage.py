@@ -143,6 +143,11 @@ def test_a10_a_part_of_a_history_is_not_told_as_the_whole(rh):
             file.unlink()
         (rh.folder / "rhei.db").write_bytes(database)
         (rh.folder / "mirror" / name).unlink()
+        left = {file.name: file.read_bytes() for file in (rh.folder / "mirror").iterdir()}
+        refused = rh.run("query", f"SELECT count(*), sum(a) FROM t {before}", "--config", "rhei.toml", code=1)
+        assert "rh repair mends the folder" in refused.stderr and refused.stdout == ""
+        assert {file.name: file.read_bytes() for file in (rh.folder / "mirror").iterdir()} == left  # a question changes nothing
+        rh.run("repair", "--config", "rhei.toml", code=None)
         for _ in range(2):  # also once the folder was written anew
             told = run("query", f"SELECT count(*), sum(a) FROM t {before}")[1]
             assert told in ("70000,70000", "0,"), name  # a file of the table alone takes no version with it

@@ -1,6 +1,7 @@
 """A7, A9: the log keeps what the newest checkpoint of a folder lacks, whoever prunes it: with the folder, without it, or where it can't be taken. And what
 ends that: a limit of the log, detach, a folder that was moved."""
 
+import shutil
 import sqlite3
 import time
 
@@ -104,3 +105,103 @@ def test_a7_a_folder_that_was_moved_holds_the_log_once(rh):
     copy = sqlite3.connect(rh.folder / "copy" / "rhei.db")
     assert copy.execute("SELECT count(*) FROM _rhei_consumers").fetchone() == (0,)
     copy.close()
+
+
+# ---- A question leaves what is left of a history as it is. -----------------------------------------------------------------------------------------
+
+
+def everything(folder):
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file() and not file.name.endswith(("-wal", "-shm"))}
+
+
+def turn_bit(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
+
+
+def damage_manifest(rh):
+    turn_bit(rh.folder / "mirror" / "manifest")
+
+
+def damage_delta(rh):
+    turn_bit(min((rh.folder / "mirror").glob("b-d-*")))
+
+
+def take_folder(rh):
+    shutil.rmtree(rh.folder / "mirror")
+
+
+def empty_folder(rh):
+    (rh.folder / "mirror" / "manifest").unlink()
+
+
+def mistype_folder(rh):
+    (rh.folder / "rhei.toml").write_text(SETTINGS.format("miror"))
+
+
+@pytest.mark.parametrize("route", ("auto", "olap"))
+@pytest.mark.parametrize("spoil, words", (
+    (damage_manifest, ("IO", "which is damaged", "rh repair mends the folder")),
+    (damage_delta, ("IO", "which is damaged", "rh repair mends the folder")),
+    (take_folder, ("NOT_FOUND", "gone or empty", "put it back")), (empty_folder, ("NOT_FOUND", "gone or empty", "put it back")),
+    (mistype_folder, ("NOT_FOUND", '/mirror"', '"miror"', "name the right one"))))
+def test_a9_a_question_never_takes_what_is_left_of_a_history(rh, spoil, words, route):
+    with_a_past(rh)
+    rh.run("sync", "--config", "rhei.toml")
+    assert list((rh.folder / "mirror").glob("b-d-*"))
+    spoil(rh)
+    before = everything(rh.folder)
+    for question in ([QUESTION], ["SELECT v FROM price", "--as-of", "2020-01-01"]):
+        done = rh.run("query", "--config", "rhei.toml", "--route", route, *question, code=1)
+        assert done.stdout == "" and all(word in done.stderr for word in words), done.stderr
+    assert rh.run("query", "--config", "rhei.toml", "--route", route, "--format", "csv", "--no-header", "SELECT v FROM price").stdout == "10\n"
+    assert everything(rh.folder) == before
+
+
+def test_a9_of_versions_that_a_lost_delta_had_nothing_is_told(rh):
+    """The manifest knows of none of the changes, and the log has none of those that the deltas had."""
+    with_a_past(rh)
+    begun = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", "SELECT max(_rhei_valid_from) FROM price_history").stdout.strip()
+    rh.run("sync", "--config", "rhei.toml")
+    damage_delta(rh)
+    rh.run("repair", "--config", "rhei.toml", code=None)
+    for question in (("SELECT v FROM price AS OF POSITION 2",), ("SELECT v FROM price", "--as-of", begun)):
+        done = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", *question)
+        assert done.stdout == ""
+    assert "begins at" in done.stderr
+    since = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header",
+                   "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', max(kept_from, began) / 1000000, 'unixepoch') FROM history.tables").stdout.strip()
+    assert f"price since {since}" in rh.run("status", "--config", "rhei.toml").stdout
+    rh.run("exec", "--config", "rhei.toml", "UPDATE price SET v = 11")
+    assert versions(rh)[-1] == "U,11"
+    assert rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", "SELECT v FROM price AS OF POSITION 4").stdout == "11\n"
+
+
+# ---- Folders that can't be had, or written. --------------------------------------------------------------------------------------------------------
+
+
+def block_lock(rh):
+    lock = rh.folder / "mirror" / "lock"
+    lock.unlink()
+    lock.mkdir()
+
+
+def test_a9_a_backup_has_the_folder_that_could_not_be_had(rh):
+    with_a_past(rh)
+    block_lock(rh)
+    rh.run("backup", "copy", "--config", "rhei.toml")
+    (rh.folder / "rhei.toml").write_text(SETTINGS.replace("rhei.db", "copy/rhei.db").format("copy/rhei.mirror"))
+    assert versions(rh) == WHOLE
+
+
+def test_a9_a_backup_without_the_column_store_that_is_kept_is_refused(rh):
+    with_a_past(rh)
+    block_lock(rh)
+    connection = sqlite3.connect(rh.folder / "rhei.db")
+    connection.execute("DELETE FROM _rhei_cdc_log WHERE seq < (SELECT max(seq) FROM _rhei_cdc_log)")
+    connection.commit()
+    connection.close()
+    done = rh.run("backup", "copy", "--config", "rhei.toml", code=1)
+    assert "STALE" in done.stderr and "the log doesn't go back to its newest checkpoint" in done.stderr
+    assert not (rh.folder / "copy" / "backup.json").exists()

@@ -16,6 +16,7 @@ static const struct {
     {"this PRAGMA sets something: run it as a write, where all writes will follow it",
      "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
     {"rhei_repair mends the folder", "rh repair mends the folder"},
+    {"rhei_sync_now begins a new history", "rh sync begins a new history"},
     {"mend it with rhei_repair", "every command builds the column store anew where it is in no folder (olap_path): "
                                  "please report this"},
     {"by scrub_interval or rhei_repair through it", "by the setting scrub_interval or when its program asks for it"},

@@ -38,7 +38,8 @@ void rh_history_add(struct rh_tool *tool, struct rh_buffer *text)
 {
     rhei_rows *rows = NULL;
     if (rhei_query(tool->db,
-                   "SELECT table_name, strftime('%Y-%m-%dT%H:%M:%SZ', min(began) / 1000000, 'unixepoch') FROM "
+                   "SELECT table_name, strftime('%Y-%m-%dT%H:%M:%SZ', max(min(began), ifnull(max(kept_from), 0)) / "
+                   "1000000, 'unixepoch') FROM "
                    "history.tables WHERE gone IS NULL OR gone = 0 GROUP BY table_name ORDER BY table_name",
                    NULL, NULL, &rows, NULL) != RHEI_OK)
         return;

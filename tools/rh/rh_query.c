@@ -55,9 +55,16 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
     rhei_status status = ask(tool, sql, error);
     if (status == RHEI_READ_ONLY && !tool->args->read_only && tool->look) {
         rh_tool_close(tool);
+        struct rhei_error looked = *error;
         *error = (struct rhei_error)RHEI_ERROR_INIT;
-        if (!rh_tool_open_for(tool, 0, error))
+        if (!rh_tool_open_for(tool, 0, error)) {
+            if (error->code == RHEI_READ_ONLY) { /* why a look wouldn't do is what to begin with */
+                *error = looked;
+                (void)snprintf(error->message, sizeof error->message, "%.400s, but it can't be written",
+                               looked.message);
+            }
             return error->code;
+        }
         status = ask(tool, sql, error);
     }
     /* what of a folder can't be read is found out in the middle of an answer, and is built in memory then */
