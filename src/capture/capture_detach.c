@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "capture/capture_internal.h"
+#include "oltp/oltp_alive.h"
 
 /* What Rhei makes; other things may have such a name too, and are their makers'. */
 #define DETACH_OURS                                                                                             \
@@ -123,13 +124,15 @@ static rhei_status detach_journal(struct detach *detach, const char *mode, bool 
 static rhei_status detach_engines(struct detach *detach, int64_t *alive)
 {
     bool has = false;
-    char sql[160];
+    char sql[200];
     int64_t now = base_wall_ms();
     *alive = 0;
     rhei_status status = detach_has(detach, "_rhei_engines", &has);
     if (status != RHEI_OK || !has)
         return status;
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM main._rhei_engines WHERE seen_ms BETWEEN %" PRId64 " AND %" PRId64,
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM main._rhei_engines WHERE seen_ms BETWEEN %" PRId64 " AND %" PRId64
+             " AND NOT _rhei_gone(id)",
              now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS);
     return detach_int(detach, sql, alive);
 }
@@ -186,11 +189,11 @@ static rhei_status detach_drop(struct detach *detach)
 
 static rhei_status detach_busy(struct detach *detach, int64_t alive)
 {
-    return error_set(detach->error, RHEI_BUSY,
-                     "database \"%s\": %" PRId64
-                     " engine%s may run on it: close %s first (one that was killed is forgotten "
-                     "as soon as no other program has the file open, or after five minutes)",
-                     detach->path, alive, alive == 1 ? "" : "s", alive == 1 ? "it" : "them");
+    return error_set(
+        detach->error, RHEI_BUSY,
+        "database \"%s\": %" PRId64 " engine%s may run on it: close %s first (one that was killed elsewhere, in "
+        "another container, is forgotten as soon as no other program has the file open, or after five minutes)",
+        detach->path, alive, alive == 1 ? "" : "s", alive == 1 ? "it" : "them");
 }
 
 static rhei_status detach_run(struct detach *detach)
@@ -246,6 +249,8 @@ rhei_status capture_detach(const char *path, const struct oltp_stop *stop, struc
         status = detach.db == NULL ? error_no_memory(error) : detach_failed(&detach, rc);
     } else if (sqlite3_db_readonly(detach.db, "main") == 1) {
         status = error_set(error, RHEI_READ_ONLY, "database \"%s\": the file can't be written", path);
+    } else if (oltp_alive_register(detach.db) != SQLITE_OK) {
+        status = error_no_memory(error);
     } else {
         sqlite3_busy_handler(detach.db, detach_waits, &detach);
         detach_insist(&detach, false);

@@ -6,6 +6,7 @@
 #include "capture/capture_folder.h"
 #include "capture/capture_limit.h"
 #include "capture/capture_source.h"
+#include "oltp/oltp_alive.h"
 
 /* ---- The handle's life. ------------------------------------------------------------------------------------------ */
 
@@ -14,7 +15,7 @@ static rhei_status hooks_open(struct oltp *oltp, struct rhei_error *error)
     struct capture_state *capture = base_alloc_zero(1, sizeof *capture);
     if (capture == NULL)
         return error_no_memory(error);
-    capture->engine_id = (int64_t)(base_random_u64() >> 2) + 1;
+    capture->engine_id = oltp_alive_new();
     BASE_INVARIANT(capture->engine_id > 0);
     base_mutex_init(&capture->schema_lock);
     base_mutex_init(&capture->loader_lock);
@@ -67,6 +68,7 @@ static void hooks_end(struct oltp *oltp)
         return;
     capture_schema_finish(oltp, 1);
     capture_limit_end(oltp);
+    oltp_alive_drop(capture->engine_id);
     capture_source_free(&capture->source);
     capture_limit_close(oltp);
     capture_folder_close(oltp);

@@ -191,7 +191,8 @@ static void limit_holder(struct oltp *oltp, struct limit_holder *holder)
         "position "
         "FROM main._rhei_consumers WHERE ?1 < seen_ms + keep_ms AND name <> ?4 UNION ALL SELECT 'the column store of "
         "another handle', "
-        "position FROM main._rhei_engines WHERE id <> ?2 AND seen_ms BETWEEN ?1 - ?3 AND ?1 + ?3 ORDER BY 2 LIMIT 1",
+        "position FROM main._rhei_engines WHERE id <> ?2 AND seen_ms BETWEEN ?1 - ?3 AND ?1 + ?3 AND NOT "
+        "_rhei_gone(id) ORDER BY 2 LIMIT 1",
         -1, &stmt, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(stmt, 1, now);
@@ -417,6 +418,16 @@ rhei_status capture_log_limit(struct oltp *oltp, struct rhei_error *error)
     return status;
 }
 
+/* L9: who grows or blocks says so at the last look too, which is the only one of a handle that lives a moment. */
+static void limit_end_warn(struct oltp *oltp, const struct limit_size *size, unsigned passed)
+{
+    struct capture_limit *limit = capture_of(oltp)->limit;
+    if (passed == 0 || limit->warned || oltp->config.log_limit_policy == OLTP_LOG_DETACH)
+        return;
+    limit->over_since_ns = base_now_ns() - LIMIT_PATIENCE_NS; /* nothing comes any more that it would wait for */
+    limit_bear(oltp, size, passed);
+}
+
 /* Cuts what is beyond the limits, needless or not. */
 static rhei_status limit_end_over(struct oltp *oltp, struct limit_size *size, struct rhei_error *error)
 {
@@ -442,14 +453,17 @@ void capture_limit_end(struct oltp *oltp)
     struct limit_size size = {0};
     if (limit == NULL || oltp->writer == NULL || oltp->describer == NULL || !oltp_captures(oltp) || config->read_only)
         return;
-    if (limit_follows(oltp) || config->log_limit_policy == OLTP_LOG_GROW || oltp_check_file(oltp, NULL) != RHEI_OK)
+    bool cuts = !limit_follows(oltp) && config->log_limit_policy != OLTP_LOG_GROW;
+    if ((!cuts && config->log_limit_policy == OLTP_LOG_DETACH) || oltp_check_file(oltp, NULL) != RHEI_OK)
         return;
     rhei_status status = limit_bounds(oltp, config->log_limit_age_ms != 0, &size, NULL);
     if (status == RHEI_OK && config->log_limit_bytes != 0 && size.rows > 1 && size.last <= CAPTURE_LOG_SEQ_MAX)
         status = capture_meter_measure(limit->meter, size.first, size.last, LIMIT_STATUS_ROWS, &size.bytes, NULL);
-    if (status == RHEI_OK && size.last <= CAPTURE_LOG_SEQ_MAX &&
+    if (status == RHEI_OK && cuts && size.last <= CAPTURE_LOG_SEQ_MAX &&
         ((limit_passed(oltp, &size, 2) | (limit_passed(oltp, &size, 1) & LIMIT_AGE)) & ~(unsigned)LIMIT_BUFFER) != 0)
-        (void)limit_end_over(oltp, &size, NULL); /* else the next one's */
+        status = limit_end_over(oltp, &size, NULL); /* else the next one's */
+    if (status == RHEI_OK && size.last <= CAPTURE_LOG_SEQ_MAX)
+        limit_end_warn(oltp, &size, limit_passed(oltp, &size, 1) & ~(unsigned)LIMIT_BUFFER);
 }
 
 void capture_limit_begin(struct oltp *oltp, int64_t first, int64_t last)

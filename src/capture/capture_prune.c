@@ -6,7 +6,8 @@
  * P2. Only the oldest rows go, in slices of one short transaction each, so the log has no gaps (S2).
  *     The row at a live engine's position stays too: its next cycle finds it again, or knows that something happened (S6).
  * P3. What another live engine has not applied, a live consumer not acknowledged, or the newest checkpoint of another handle's folder lacks (capture_folder.c),
- *     stays; an engine that was not seen for five minutes is dead. The log's limit is stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
+ *     stays; an engine that is known to be gone (oltp_alive.h), or was not seen for five minutes, is dead.
+ *     The log's limit is stronger: beyond it the oldest rows go whoever needs them, and who needed them rebuilds.
  * P4. Where nearly all of the log goes its table is emptied, and the few rows that stay are put back as they were, in the same transaction:
  *     so a page costs what otherwise five rows cost. Who read the log knows how large it is, so the writer isn't held for long.
  */
@@ -47,8 +48,8 @@ static const char *const prune_texts[] = {
     [PRUNE_SEEN] = "INSERT INTO main._rhei_engines(id, position, seen_ms) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE "
                    "SET position = excluded.position, seen_ms = excluded.seen_ms",
     [PRUNE_FLOOR] = "SELECT min(position) FROM (SELECT position FROM main._rhei_engines WHERE id <> ?1 AND seen_ms "
-                    "BETWEEN ?2 AND ?3 UNION ALL SELECT position FROM main._rhei_consumers WHERE name <> ?5 "
-                    "AND ?4 < seen_ms + keep_ms)",
+                    "BETWEEN ?2 AND ?3 AND NOT _rhei_gone(id) UNION ALL SELECT position FROM main._rhei_consumers "
+                    "WHERE name <> ?5 AND ?4 < seen_ms + keep_ms)",
     [PRUNE_DELETE] = "DELETE FROM main." OLTP_LOG " WHERE seq <= ?1",
     [PRUNE_EMPTY] = "DELETE FROM main." OLTP_LOG,
 };
@@ -112,14 +113,14 @@ static rhei_status prune_tell(struct oltp *oltp, int64_t *position, struct rhei_
     return status;
 }
 
-/* Engines that weren't seen for long, or whose clock is far from ours: they run on this machine, or they are not alive. */
+/* Engines that are gone, or weren't seen for long, or whose clock is far from ours: they run on this machine, or they are not alive. */
 static rhei_status prune_bury(struct oltp *oltp, struct rhei_error *error)
 {
     int64_t now = base_wall_ms();
     return oltp_execf(oltp->writer, error,
                       "DELETE FROM main._rhei_engines WHERE id <> %" PRId64
                       " AND (seen_ms IS NULL OR seen_ms NOT BETWEEN "
-                      "%" PRId64 " AND %" PRId64 ")",
+                      "%" PRId64 " AND %" PRId64 " OR _rhei_gone(id))",
                       capture_of(oltp)->engine_id, now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS);
 }
 

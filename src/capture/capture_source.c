@@ -285,6 +285,8 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
     if (!source->aside) {
         atomic_store_explicit(&capture_of(source->oltp)->engine_position, after, memory_order_relaxed);
         atomic_store_explicit(&capture_of(source->oltp)->engine_reads, true, memory_order_relaxed);
+        if (!atomic_exchange(&capture_of(source->oltp)->engine_active, true)) /* it rested so far */
+            oltp_seen_due(source->oltp);
     }
     return RHEI_OK;
 }
@@ -464,7 +466,7 @@ rhei_status capture_change_source(struct oltp *oltp, struct change_source **resu
     if (!oltp_captures(oltp))
         return capture_still_open(oltp, result, error);
     rhei_status status = capture_source_new(oltp, false, &source, error);
-    if (status == RHEI_OK) {
+    if (status == RHEI_OK && !oltp->config.rests) { /* who rests needs nothing before its first cycle, perhaps never */
         atomic_store(&capture_of(oltp)->engine_active, true);
         status = source_register(oltp, error);
     }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "oltp/oltp_alive.h"
 #include "oltp/oltp_internal.h"
 
 enum {
@@ -181,7 +182,8 @@ static rhei_status connection_setup(struct oltp_connection *connection, struct r
     }
     if (status == RHEI_OK && connection->role == OLTP_WRITER)
         status = connection_set_synchronous(connection, error);
-    if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK))
+    if (status == RHEI_OK && (oltp_sum_register(db) != SQLITE_OK || oltp_pragma_register(db) != SQLITE_OK ||
+                              oltp_alive_register(db) != SQLITE_OK))
         status = error_no_memory(error);
     if (status == RHEI_OK)
         status = oltp_extend(connection, error);

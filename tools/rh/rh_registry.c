@@ -8,6 +8,8 @@
 
 static const char installed[] = "SELECT count(*) = 3 FROM sqlite_schema WHERE type = 'table' AND "
                                 "name IN ('_rhei_engines', '_rhei_tables', '_rhei_cdc_log')";
+static const char has_consumers[] =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_rhei_consumers'";
 
 bool rh_registry_installed(struct rh_tool *tool)
 {
@@ -42,11 +44,29 @@ static void take_installed(struct rh_registry *registry, rhei_rows *rows)
     registry->installed = rhei_rows_int64(rows, 0) != 0;
 }
 
+static void take_has_consumers(struct rh_registry *registry, rhei_rows *rows)
+{
+    registry->has_consumers = rhei_rows_int64(rows, 0) != 0;
+}
+
 static void take_engine(struct rh_registry *registry, rhei_rows *rows)
 {
     registry->engines = rh_reallocate(registry->engines, (registry->engine_count + 1) * sizeof *registry->engines);
     registry->engines[registry->engine_count++] =
         (struct rh_engine){rhei_rows_int64(rows, 0), rhei_rows_int64(rows, 1), rhei_rows_int64(rows, 2)};
+}
+
+static void take_consumer(struct rh_registry *registry, rhei_rows *rows)
+{
+    const char *name = rhei_rows_text(rows, 0);
+    if (name == NULL)
+        return;
+    registry->consumers =
+        rh_reallocate(registry->consumers, (registry->consumer_count + 1) * sizeof *registry->consumers);
+    registry->consumers[registry->consumer_count++] = (struct rh_consumer){.name = rh_copy_text(name, strlen(name)),
+                                                                           .position = rhei_rows_int64(rows, 1),
+                                                                           .seen_ms = rhei_rows_int64(rows, 2),
+                                                                           .kept = rhei_rows_int64(rows, 3) != 0};
 }
 
 static void take_table(struct rh_registry *registry, rhei_rows *rows)
@@ -61,13 +81,20 @@ static void take_table(struct rh_registry *registry, rhei_rows *rows)
 bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
 {
     *registry = (struct rh_registry){0};
-    if (!each_row(tool, installed, registry, take_installed))
+    if (!each_row(tool, installed, registry, take_installed) ||
+        !each_row(tool, has_consumers, registry, take_has_consumers))
         return false;
     return !registry->installed ||
            (each_row(tool,
                      "SELECT id, position, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) - seen_ms "
-                     "FROM _rhei_engines ORDER BY id",
+                     "FROM _rhei_engines WHERE NOT _rhei_gone(id) ORDER BY id",
                      registry, take_engine) &&
+            (!registry->has_consumers ||
+             each_row(tool,
+                      "SELECT name, position, now - seen_ms, now < seen_ms + keep_ms FROM _rhei_consumers, (SELECT "
+                      "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) "
+                      "WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY name",
+                      registry, take_consumer)) &&
             each_row(tool, "SELECT name FROM _rhei_tables WHERE live ORDER BY name", registry, take_table));
 }
 
@@ -84,6 +111,9 @@ void rh_registry_free(struct rh_registry *registry)
     for (size_t at = 0; at < registry->captured_count; at++)
         free(registry->captured[at]);
     free(registry->captured);
+    for (size_t at = 0; at < registry->consumer_count; at++)
+        free(registry->consumers[at].name);
+    free(registry->consumers);
     free(registry->engines);
     *registry = (struct rh_registry){0};
 }

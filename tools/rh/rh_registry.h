@@ -13,11 +13,21 @@ struct rh_engine {
     int64_t seen_ms;      /* milliseconds ago */
 };
 
+struct rh_consumer {
+    char *name;
+    int64_t position; /* the change that it acknowledged last */
+    int64_t seen_ms;  /* milliseconds ago */
+    bool kept;        /* the log is kept for it; false: it was away for too long */
+};
+
 struct rh_registry {
     bool installed; /* the file has change capture */
     struct rh_engine *engines;
     size_t engine_count;
-    char **captured; /* names of the tables */
+    struct rh_consumer *consumers; /* of the change feed */
+    size_t consumer_count;
+    bool has_consumers; /* there is a place for them: not in a file of an early version */
+    char **captured;    /* names of the tables */
     size_t captured_count;
 };
 

@@ -3,6 +3,7 @@
 #include "rh_advice.h"
 #include "rh_history.h"
 #include "rh_registry.h"
+#include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
@@ -85,6 +86,27 @@ static void print_engines(const struct rh_registry *registry, int64_t newest)
         rh_buffer_add_text(&text, ", seen ");
         rh_add_duration(&text, engine->seen_ms > 0 ? engine->seen_ms * 1000 : 0);
         rh_buffer_add_text(&text, " ago");
+        line_of("", &text);
+    }
+    rh_buffer_free(&text);
+}
+
+static void print_consumers(const struct rh_registry *registry, int64_t newest)
+{
+    struct rh_buffer text = {0};
+    if (registry->consumer_count == 0)
+        return;
+    rh_buffer_format(&text, "%zu of the change feed", registry->consumer_count);
+    line_of("Consumers", &text);
+    for (size_t at = 0; at < registry->consumer_count; at++) {
+        const struct rh_consumer *consumer = &registry->consumers[at];
+        rh_buffer_add_text(&text, "  ");
+        rh_add_visible(&text, consumer->name, strlen(consumer->name));
+        rh_buffer_format(&text, ": position %" PRId64 ", ", consumer->position);
+        add_behind(&text, newest, consumer->position);
+        rh_buffer_add_text(&text, ", seen ");
+        rh_add_duration(&text, consumer->seen_ms > 0 ? consumer->seen_ms * 1000 : 0);
+        rh_buffer_add_text(&text, consumer->kept ? " ago" : " ago, so the log isn't kept for it any more");
         line_of("", &text);
     }
     rh_buffer_free(&text);
@@ -339,6 +361,16 @@ static void add_engines_json(struct rh_buffer *json, const struct rh_registry *r
         add_member(json, "lag_events", newest > engine->position ? newest - engine->position : 0);
         rh_buffer_format(json, "\"seen_ms_ago\":%" PRId64 "}", engine->seen_ms);
     }
+    rh_buffer_add_text(json, "],\"consumers\":[");
+    for (size_t at = 0; at < registry->consumer_count; at++) {
+        const struct rh_consumer *consumer = &registry->consumers[at];
+        rh_buffer_add_text(json, at > 0 ? ",{" : "{");
+        add_text_member(json, "name", consumer->name);
+        add_member(json, "position", consumer->position);
+        add_member(json, "lag_events", newest > consumer->position ? newest - consumer->position : 0);
+        rh_buffer_format(json, "\"seen_ms_ago\":%" PRId64 ",\"kept\":%s}", consumer->seen_ms,
+                         consumer->kept ? "true" : "false");
+    }
     rh_buffer_add_text(json, "],");
 }
 
@@ -425,6 +457,7 @@ int rh_status_command(struct rh_tool *tool)
         print_json(&status);
     } else if (good) {
         print_engines(&status.registry, status.sync.log_position);
+        print_consumers(&status.registry, status.sync.log_position);
         print_sync(&status);
         print_file(&status);
         print_disk(&status);

@@ -14,6 +14,7 @@
 #include "base/base_memory.h"
 #include "base/base_thread.h"
 #include "capture/capture_bridge.h"
+#include "oltp/oltp_alive.h"
 
 static uint64_t prune(struct oltp_test *test, int64_t position)
 {
@@ -241,6 +242,39 @@ static void test_a8_two_engines_leave_each_other_their_changes(void **state)
     test_mirror_free(&b);
     test_shut(&second);
     test_close(&first);
+}
+
+/* What it left in the file, because it was killed or couldn't have the writer when it closed, is passed over at once. */
+static void test_a8_an_engine_that_is_gone_holds_nothing(void **state)
+{
+    (void)state;
+    struct oltp_test test;
+    struct rhei_error error = RHEI_ERROR_INIT;
+    char sql[200];
+    test_open(&test);
+    struct test_mirror *mirror = test_mirror_new(&test);
+    test_write(&test, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+    test_mirror_check(mirror);
+    int64_t number = oltp_alive_new();
+    (void)snprintf(
+        sql, sizeof sql,
+        "INSERT INTO _rhei_engines SELECT %lld, 0, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+        (long long)number);
+    test_write(&test, sql);
+    test_script(&test, "INSERT INTO t VALUES(1, 1), (2, 2), (3, 3)");
+    test_mirror_check(mirror);
+    begin(&test, 3, NULL);
+    assert_int_equal(prune(&test, 3), 0); /* it is alive */
+    oltp_alive_drop(number);
+    begin(&test, 3, NULL);
+    assert_int_equal(prune(&test, 3), 2);
+    test_mirror_check(mirror);
+    assert_int_equal(test_mirror_loads(mirror), 1);
+    test_mirror_free(&mirror);
+    test_shut(&test);
+    if (capture_detach(test.path, NULL, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    test_close(&test);
 }
 
 static void test_q1_the_token_moves_with_every_commit(void **state)
@@ -673,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_a8_the_bridge_holds_what_was_there_before_its_buffer),
         cmocka_unit_test(test_a7_pruning_beyond_the_end_leaves_the_newest_row),
         cmocka_unit_test(test_a8_two_engines_leave_each_other_their_changes),
+        cmocka_unit_test(test_a8_an_engine_that_is_gone_holds_nothing),
         cmocka_unit_test(test_q1_the_token_moves_with_every_commit),
         cmocka_unit_test(test_q1_our_own_upkeep_is_no_change_and_hides_none),
         cmocka_unit_test(test_a_cursor_knows_its_position),
