@@ -196,8 +196,8 @@ struct rhei_config {
     uint64_t olap_memory_limit; /**< bytes for mirror and executor together; 0: half the machine */
     uint64_t log_limit_rows;    /**< rows the change log may hold, see log_limit_policy; 0: 50 million */
     struct rhei_freshness freshness; /**< default of queries; zero: latest */
-    const char
-        *olap_path; /**< folder in which the column store is kept; NULL: it is in memory alone, and built at open */
+    const char *
+        olap_path; /**< folder in which the column store is kept; NULL: it is in memory alone, and built at open; "": the same, whatever config_file says */
     rhei_log_function log;
     void *log_context;
     /** For crash tests: called with a name at each step of a write, a cycle, a build. Leave NULL. */

@@ -28,10 +28,18 @@ struct rhei_repair_result {
  * that its mirror could not follow (RHEI_TABLE_FAILED) is built anew, and SQLite answers for it meanwhile. What was mended is compared again. A table that can't be mended doesn't stop the others; the error
  * of the first is returned after the last: RHEI_STALE (it differs again), RHEI_OLAP_UNAVAILABLE (its build failed, the message says
  * why), RHEI_NOT_FOUND (`table` isn't mirrored). RHEI_BUSY: nothing was done, for another handle has the folder (`olap_path`), so that what
- * this one has is in its memory alone. Also RHEI_TIMEOUT and RHEI_CANCELLED. *result, which may be NULL, is filled in any case. Any thread.
+ * this one has is in its memory alone; or, as another code, for the folder couldn't be opened. A folder that couldn't be written in the end is an error, too (RHEI_IO, RHEI_FULL). Also RHEI_TIMEOUT and RHEI_CANCELLED. *result, which may be NULL, is filled in any case. Any thread.
  */
 RHEI_API rhei_status rhei_repair(rhei_db *db, const char *table, const struct rhei_call_options *options,
                                  struct rhei_repair_result *result, struct rhei_error *error);
+
+/**
+ * Writes what the column store shows to its folder (`olap_path`) now, and returns when it is there for good; by itself that is done every
+ * `checkpoint_interval_ms` and at the close, where a failure is only logged. RHEI_OK also where the folder has it already. Errors: RHEI_OLAP_UNAVAILABLE
+ * (no folder is named), RHEI_READ_ONLY; what kept the handle from having the folder, so RHEI_BUSY if another one has it, RHEI_UNSUPPORTED without change
+ * capture; RHEI_IO, RHEI_FULL, RHEI_NO_MEMORY: the column store goes on in memory, and the next checkpoint tries again. Any thread.
+ */
+RHEI_API rhei_status rhei_checkpoint(rhei_db *db, struct rhei_error *error);
 
 /** What rhei_backup() made. */
 struct rhei_backup_result {

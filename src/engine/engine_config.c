@@ -194,6 +194,8 @@ rhei_status engine_config_load(struct rhei_db *db, const char *path, struct rhei
         status = take_modes(db, error);
     if (status != RHEI_OK)
         return status;
+    if (db->config.olap_path != NULL && db->config.olap_path[0] == '\0') /* none, whatever the file says */
+        db->config.olap_path = NULL;
     db->path = base_strdup(path != NULL ? path : "rhei.db");
     if (db->config.olap_path != NULL)
         db->olap_path = base_strdup(db->config.olap_path);

@@ -19,6 +19,7 @@
 #include "checkpoint/checkpoint_copy.h"
 #include "codec_arrow/codec_arrow.h"
 #include "engine/engine_internal.h"
+#include "rhei/rhei_care.h"
 #include "store_local/store_local.h"
 
 static void in_memory(struct rhei_db *db, const char *why)
@@ -294,6 +295,30 @@ rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *err
     return error_set(error, db->disk_status,
                      "the history is in the folder \"%.200s\", which this handle doesn't have: %s", db->olap_path,
                      db->disk_message);
+}
+
+rhei_status engine_disk_write(struct rhei_db *db, struct rhei_error *error)
+{
+    rhei_status why = db->config.read_only || db->disk_status == RHEI_OK ? RHEI_READ_ONLY : db->disk_status;
+    if (db->checkpoint == NULL || db->config.read_only)
+        return error_set(error, why, "the folder \"%.200s\" isn't written by this handle: %s", db->olap_path,
+                         db->disk_message[0] != '\0' ? db->disk_message : "it was opened for reading alone");
+    rhei_status status = checkpoint_run(db->checkpoint, error);
+    if (status != RHEI_OK)
+        error_context(error, "the folder \"%.200s\" couldn't be written: ", db->olap_path);
+    return status;
+}
+
+rhei_status rhei_checkpoint(rhei_db *db, struct rhei_error *error)
+{
+    error_clear(error);
+    if (db == NULL)
+        return error_set(error, RHEI_INVALID, "a database handle is needed");
+    if (db->olap_path == NULL || db->sync == NULL)
+        return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                         "there is no folder to write the column store to: olap_path "
+                         "names none, or olap_backend is none");
+    return engine_disk_write(db, error);
 }
 
 static uint64_t built(void *context)

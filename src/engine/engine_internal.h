@@ -325,6 +325,8 @@ struct checkpoint_status;
 rhei_status engine_guard(struct rhei_rows *rows, struct rhei_error *error);
 rhei_status engine_guard_check(const struct rhei_rows *rows, struct rhei_error *error);
 void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status);
+/* A checkpoint of what the mirror shows now. Where the handle doesn't have the folder (olap_path names one): why not. */
+rhei_status engine_disk_write(struct rhei_db *db, struct rhei_error *error);
 void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status);
 /* "disk": {...}, where olap_path is set. */
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db);

@@ -173,6 +173,11 @@ static rhei_status run(struct verify_call *call, const char *table, const struct
             "the folder \"%s\" is in use by another handle, and what this one has is a copy in memory: "
             "that one mends its own, by scrub_interval or rhei_repair through it; or close it and try again",
             call->db->olap_path);
+    bool in_folder = call->repair && call->db->olap_path != NULL && !call->db->config.read_only;
+    if (in_folder && call->db->checkpoint == NULL) /* a mirror in memory was built just now: nothing of it is wrong */
+        return error_set(error, call->db->disk_status,
+                         "the folder \"%.200s\" can't be mended, for this handle doesn't have it: %s",
+                         call->db->olap_path, call->db->disk_message);
     rhei_status status = engine_limits_of_call(call->db->ticker, &call->limits, options, error);
     if (status != RHEI_OK)
         return status;
@@ -182,6 +187,10 @@ static rhei_status run(struct verify_call *call, const char *table, const struct
         status = engine_build_tables(call->db, 0, &call->limits, error);
     if (status == RHEI_OK)
         status = verify_named(call, table, error);
+    if (in_folder && goes_on(call, status)) {
+        rhei_status written = engine_disk_write(call->db, status == RHEI_OK ? error : NULL);
+        status = status == RHEI_OK ? written : status;
+    }
     sync_verify_resume(call->db->sync);
     engine_limits_reset(&call->limits);
     return status;

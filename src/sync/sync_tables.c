@@ -569,8 +569,8 @@ static void settle_published(struct sync *sync, struct sync_table *table)
     table->attempts = table->starved_times = 0;
     table->starved = false;
     set_message(table, NULL);
-    sync->counters.builds++;
     if (table->job) {
+        sync->counters.builds++; /* else it was taken over */
         table->job->finished = true;
         atomic_fetch_add_explicit(&sync->loaded, 1, memory_order_release);
     }

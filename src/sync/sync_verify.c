@@ -136,9 +136,11 @@ static bool verify_differs(struct sync *sync, uint32_t id)
         table->rebuild_why = "a comparison found that its mirror differed";
         sync->counters.differences++;
         atomic_store(&sync->request, true);
-        base_log_write(sync->config.log, BASE_LOG_WARN, "sync",
-                       "table \"%s\" and its mirror differ, for a reason that no commit told: it is built again",
-                       table->definition->name);
+        base_log_write(
+            sync->config.log, BASE_LOG_WARN, "sync",
+            "table \"%s\" and its mirror differ, for a reason that no commit told: it has to be built again, "
+            "soon in the background, or by rhei_repair",
+            table->definition->name);
     }
     base_mutex_unlock(&sync->lock);
     if (!paused)

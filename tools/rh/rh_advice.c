@@ -17,6 +17,8 @@ static const struct {
      "this PRAGMA sets something: give it to rh exec, before the statements that are to follow it"},
     {"rhei_repair mends the folder", "rh repair mends the folder"},
     {"rhei_sync_now begins a new history", "rh sync begins a new history"},
+    {"it has to be built again, soon in the background, or by rhei_repair",
+     "it has to be built again: rh repair, without a table's name, does that"},
     {"mend it with rhei_repair", "every command builds the column store anew where it is in no folder (olap_path): "
                                  "please report this"},
     {"by scrub_interval or rhei_repair through it", "by the setting scrub_interval or when its program asks for it"},

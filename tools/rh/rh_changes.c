@@ -168,8 +168,8 @@ static bool is_new(struct rh_tool *tool, struct rh_buffer *others)
     bool known = false;
     const char *before = "; there are ";
     if (tool->args->consumer == NULL ||
-        rhei_query(tool->db, "SELECT name FROM _rhei_consumers WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY name",
-                   NULL, NULL, &rows, NULL) != RHEI_OK)
+        rhei_oltp_query(tool->db, "SELECT name FROM _rhei_consumers WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY name",
+                        NULL, &rows, NULL) != RHEI_OK)
         return false;
     while (rhei_rows_next(rows, NULL) == RHEI_ROW) {
         const char *name = rhei_rows_text(rows, 0);
@@ -226,7 +226,7 @@ int rh_changes_command(struct rh_tool *tool)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
     bool cut = false;
-    if (!rh_tool_open(tool, 0))
+    if (!rh_tool_open(tool, RH_OPEN_WITHOUT_FOLDER)) /* it is a service's, which may come while this one follows */
         return RH_EXIT_ERROR;
     bool good = tool->args->drop ? rhei_changes_drop(tool->db, tool->args->consumer, &error) == RHEI_OK
                                  : follow(tool, &cut, &error);

@@ -113,13 +113,14 @@ static const char sync_text[] =
     "  --json             one JSON object\n"
     "  --capture          install change capture into the file, if it has none\n"
     "\n"
-    "Tables that SQLite alone answers for are named with the reason, and are no error: the exit is 0.\n";
+    "Tables that SQLite alone answers for are named with the reason, and are no error: the exit is 0.\n"
+    "It is 1 where olap_path names a folder and that couldn't be written.\n";
 
 static const char verify_text[] =
     "rh verify [TABLE] [options]: compares tables with the column store, by count and checksum\n"
     "\n"
     "With olap_path in --config what is in that folder is compared, and not changed; else a column store\n"
-    "that is built for it. Exits with 1 when a table differs.\n"
+    "that is built for it. Exits with 1 when a table differs, and when the folder couldn't be read.\n"
     "\n"
     "  --db FILE, --config FILE\n"
     "  --rate N           compare no more than N rows a second\n"
@@ -132,7 +133,7 @@ static const char repair_text[] =
     "Rows that differ are taken again; a table that differs in most, or whose file is damaged, is built\n"
     "again. Mends what is kept: the folder of the column store (olap_path of --config), and capture where\n"
     "the file has it. A running engine mends its own (scrub_interval, rhei_repair); its folder is\n"
-    "refused. Exits with 1 when a table can't be mended.\n"
+    "refused. Exits with 1 when a table can't be mended, or the folder can't be written.\n"
     "\n"
     "  --db FILE, --config FILE\n"
     "  --rate N           compare no more than N rows a second\n"

@@ -5,11 +5,36 @@
 #include "rh_tool.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
+#include "rhei/rhei_care.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static void print_report(const struct rhei_sync_report *report, const struct rhei_sync_status *status,
+/* What was applied on the way to this position, at the opening too, not only by the last cycle. */
+static void count_all(struct rhei_sync_report *report, const struct rhei_sync_status *status)
+{
+    report->events = status->events;
+    report->rows_inserted = status->rows_inserted;
+    report->rows_updated = status->rows_updated;
+    report->rows_deleted = status->rows_deleted;
+    report->rows_pruned = status->rows_pruned;
+}
+
+/* How many tables are as the folder had them, followed since: nothing of them was read from SQLite. */
+static uint64_t taken_over(const struct rh_tool *tool, const struct rhei_sync_status *status)
+{
+    struct rhei_metric **metrics = NULL;
+    size_t count = 0;
+    uint64_t built = 0;
+    if (status->disk_folder[0] == '\0' || rhei_metric_list(tool->db, &metrics, &count, NULL) != RHEI_OK)
+        return 0;
+    for (size_t at = 0; at < count; at++)
+        built = strcmp(metrics[at]->name, "rhei_sync_builds_total") == 0 ? (uint64_t)metrics[at]->value : built;
+    rhei_free(metrics);
+    return status->tables_ready > built ? status->tables_ready - built : 0;
+}
+
+static void print_report(const struct rhei_sync_report *report, const struct rhei_sync_status *status, uint64_t taken,
                          int64_t elapsed_us)
 {
     struct rh_buffer text = {0};
@@ -19,7 +44,14 @@ static void print_report(const struct rhei_sync_report *report, const struct rhe
     rh_add_count(&text, status->tables_ready);
     rh_buffer_add_text(&text, " of ");
     rh_add_count(&text, status->tables);
-    rh_buffer_add_text(&text, " tables built.\nApplied ");
+    rh_buffer_add_text(&text, " tables");
+    if (taken > 0) {
+        rh_buffer_add_text(&text, " in the column store, ");
+        rh_add_count(&text, taken);
+        rh_buffer_add_text(&text, " taken over from the folder.\nApplied ");
+    } else {
+        rh_buffer_add_text(&text, " built.\nApplied ");
+    }
     rh_add_count(&text, report->events);
     rh_buffer_add_text(&text, report->events == 1 ? " change (" : " changes (");
     rh_add_count(&text, report->rows_inserted);
@@ -63,16 +95,16 @@ static void add_left_out_json(struct rh_buffer *json, struct rhei_table_status *
 }
 
 static void print_json(const struct rhei_sync_report *report, const struct rhei_sync_status *status,
-                       struct rhei_table_status *const *tables, size_t count, int64_t elapsed_us)
+                       struct rhei_table_status *const *tables, size_t count, uint64_t taken, int64_t elapsed_us)
 {
     struct rh_buffer json = {0};
     rh_buffer_format(
         &json,
         "{\"position\":%" PRId64 ",\"events\":%" PRIu64 ",\"rows_inserted\":%" PRIu64 ",\"rows_updated\":%" PRIu64
         ",\"rows_deleted\":%" PRIu64 ",\"rows_pruned\":%" PRIu64 ",\"duration_us\":%" PRId64 ",\"elapsed_us\":%" PRId64
-        ",\"tables\":%" PRIu64 ",\"tables_ready\":%" PRIu64 ",",
+        ",\"tables\":%" PRIu64 ",\"tables_ready\":%" PRIu64 ",\"tables_taken_over\":%" PRIu64 ",",
         report->position, report->events, report->rows_inserted, report->rows_updated, report->rows_deleted,
-        report->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready);
+        report->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready, taken);
     add_left_out_json(&json, tables, count);
     printf("%s}\n", json.bytes);
     rh_buffer_free(&json);
@@ -113,16 +145,20 @@ int rh_sync_command(struct rh_tool *tool)
                 rhei_sync_status(tool->db, &status, &error) == RHEI_OK &&
                 rhei_table_list(tool->db, &tables, &count, &error) == RHEI_OK;
     rh_waiting_stop();
+    count_all(&report, &status);
     if (!good) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;
     } else if (tool->args->json) {
-        print_json(&report, &status, tables, count, rh_now_us() - started);
+        print_json(&report, &status, tables, count, taken_over(tool, &status), rh_now_us() - started);
     } else {
-        print_report(&report, &status, rh_now_us() - started);
+        print_report(&report, &status, taken_over(tool, &status), rh_now_us() - started);
         print_left_out(tables, count);
     }
-    if (good && status.disk_message[0] != '\0')
+    if (good && status.disk_folder[0] != '\0' && rhei_checkpoint(tool->db, &error) != RHEI_OK) {
+        rh_tell_error(tool, &error);
+        code = RH_EXIT_ERROR;
+    } else if (good && status.disk_message[0] != '\0')
         fprintf(stderr, "rh: the folder %s: %s\n", status.disk_folder, status.disk_message);
     rhei_free(tables);
     rh_tool_close(tool);

@@ -64,6 +64,7 @@ bool rh_tool_open_for(struct rh_tool *tool, unsigned flags, struct rhei_error *e
         .must_exist = true,
         .capture_if_present = !args->capture,
         .manual_sync = true,
+        .olap_path = (flags & RH_OPEN_WITHOUT_FOLDER) != 0 ? "" : NULL,
         .log = tell_log,
         .log_context = tool,
     };

@@ -22,8 +22,9 @@ struct rh_tool {
 };
 
 enum rh_open_flag {
-    RH_OPEN_CREATE = 1, /**< a file that isn't there is made; otherwise that is an error */
-    RH_OPEN_LOOK = 2,   /**< nothing in or beside the file changes */
+    RH_OPEN_CREATE = 1,         /**< a file that isn't there is made; otherwise that is an error */
+    RH_OPEN_LOOK = 2,           /**< nothing in or beside the file changes */
+    RH_OPEN_WITHOUT_FOLDER = 4, /**< what olap_path names is left to others: no column store is wanted */
 };
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rh verify: compares tables with their mirrors, cell by cell through checksums. */
 #include "rh_advice.h"
+#include "rh_text.h"
 #include "rh_tool.h"
 #include "rh_waiting.h"
 #include "rh_writer.h"
@@ -127,6 +128,38 @@ static void print_sum(const struct tally *tally)
     rh_buffer_free(&line);
 }
 
+/* Why what is in the folder wasn't looked at, though the settings name one; false: it was. */
+static bool folder_unread(const struct rh_tool *tool, struct rhei_sync_status *status)
+{
+    *status = (struct rhei_sync_status){.struct_size = sizeof *status};
+    if (rhei_sync_status(tool->db, status, NULL) != RHEI_OK || status->disk_folder[0] == '\0')
+        return false;
+    if (status->disk_message[0] == '\0' && status->disk_position < 0)
+        (void)snprintf(status->disk_message, sizeof status->disk_message, "%s",
+                       "there is no checkpoint in it, or no such folder; rh sync makes one");
+    return status->disk_message[0] != '\0';
+}
+
+static void print_folder(const struct rh_tool *tool, const struct rhei_sync_status *status)
+{
+    struct rh_buffer line = {0}, words = {0};
+    rh_add_in_our_words(&words, status->disk_message);
+    if (tool->args->json) {
+        rh_buffer_add_text(&line, "{\"folder\":");
+        rh_add_json_text(&line, status->disk_folder, strlen(status->disk_folder));
+        rh_buffer_add_text(&line, ",\"outcome\":\"unread\",\"message\":");
+        rh_add_json_text(&line, words.bytes, words.length);
+        rh_buffer_add_char(&line, '}');
+    } else {
+        rh_buffer_add_text(&line, "NOT READ   the folder ");
+        rh_add_visible(&line, status->disk_folder, strlen(status->disk_folder));
+        rh_buffer_format(&line, ": %s. So what is in it was not compared.", words.bytes);
+    }
+    puts(line.bytes);
+    rh_buffer_free(&words);
+    rh_buffer_free(&line);
+}
+
 int rh_verify_command(struct rh_tool *tool)
 {
     struct tally tally = {0};
@@ -137,6 +170,10 @@ int rh_verify_command(struct rh_tool *tool)
         good = tool->args->table != NULL ? verify_one(tool, tool->args->table, &tally) : verify_all(tool, &tally);
     if (good && !tool->args->json)
         print_sum(&tally);
+    struct rhei_sync_status status;
+    bool unread = good && folder_unread(tool, &status);
+    if (unread)
+        print_folder(tool, &status);
     rh_tool_close(tool);
-    return rh_finish_output(tool, good && tally.different == 0 ? RH_EXIT_OK : RH_EXIT_ERROR);
+    return rh_finish_output(tool, good && !unread && tally.different == 0 ? RH_EXIT_OK : RH_EXIT_ERROR);
 }
