@@ -258,7 +258,8 @@ rhei_status capture_folder_pass(struct oltp *oltp, int64_t to, bool closed, stru
     (void)snprintf(sql, sizeof sql,
                    "SELECT name FROM main._rhei_consumers WHERE " FOLDER_LIKE
                    " AND keep_ms > 0 AND name <> ?1 AND position < ?2 AND NOT (%d AND EXISTS (SELECT 1 FROM "
-                   "main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms BETWEEN %" PRId64 " AND %" PRId64 "))",
+                   "main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms BETWEEN %" PRId64 " AND %" PRId64
+                   " AND NOT _rhei_gone(id)))",
                    closed, capture_of(oltp)->engine_id, now - CAPTURE_ENGINE_LIFE_MS, now + CAPTURE_ENGINE_LIFE_MS);
     rhei_status status = folder_list(oltp, sql, capture_folder_name(oltp), to, &names, error);
     if (status == RHEI_OK)
