@@ -50,7 +50,7 @@ def with_a_folder_that_cant_be_had(rh, spawn):
     lock = rh.folder / "mirror" / "lock"
     lock.unlink(missing_ok=True)
     lock.mkdir()  # which nobody can open as a file, not root either
-    assert "kept in memory alone" in rh.run("sync", "--config", "rhei.toml").stderr
+    assert "kept in memory alone" in rh.run("sync", "--config", "rhei.toml", code=1).stderr
     lock.rmdir()
 
 
