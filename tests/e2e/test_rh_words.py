@@ -77,7 +77,8 @@ def test_c7_a_file_of_a_newer_version_is_told_to_who_looks(kept, sqlite3_shell):
     sqlite3_shell.run("rhei.db", "UPDATE _rhei_meta SET value = 99 WHERE key = 'version'")
     for command in (("status",), ("verify",), ("query", "SELECT 1")):
         for options in (("--config", "rhei.toml"), ("--db", "rhei.db")):
-            done = kept.run(*command, *options)
+            unread = command == ("verify",) and "--config" in options  # the folder, which isn't compared then
+            done = kept.run(*command, *options, code=int(unread))
             assert done.stderr.count("prepared by a newer Rhei (format 99") == 1, (command, done.stderr)
     assert "TOO_NEW" in kept.run("exec", "SELECT 1", "--config", "rhei.toml", code=1).stderr
 
