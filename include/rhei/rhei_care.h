@@ -21,6 +21,9 @@ struct rhei_repair_result {
     uint64_t rebuilt;       /**< of those, built again as a whole */
     uint64_t mended_pieces; /**< parts that differed in the other ones, by the order of their keys, */
     uint64_t mended_rows;   /**< and their rows that were taken again */
+    uint64_t
+        history_lost; /**< 1: versions that the folder had are lost, as this handle found at its opening (RHEI_OK all
+                                 the same); `kept_from` of `history.tables` tells from when on there are all. 0: none is */
 };
 /**
  * Waits for tables that are being built, compares as rhei_verify_with(), piece by piece, and mends what differs: up to a tenth of a table's rows are

@@ -49,13 +49,16 @@ static void tell(struct loading *loading, const char *what, const char *why)
 static void set_aside(struct loading *loading, const char *name, const char *why)
 {
     struct blob_store *store = loading->checkpoint->config.store;
+    char file[80] = "the manifest of the mirror";
+    if (name != NULL)
+        (void)snprintf(file, sizeof file, "the file \"b-%.40s\" of the mirror's folder", name);
     loading->restored->damaged = true;
     loading->restored->lost_history |= name == NULL;
     if (loading->checkpoint->config.look) { /* 5. */
-        tell(loading, name == NULL ? "the manifest of the mirror" : name, why);
+        tell(loading, file, why);
         return;
     }
-    tell(loading, name == NULL ? "the manifest of the mirror was set aside, and is made anew" : name, why);
+    tell(loading, name == NULL ? "the manifest of the mirror was set aside, and is made anew" : file, why);
     if (store->ops->set_aside != NULL && store->ops->set_aside(store, name, NULL) == RHEI_OK) {
         if (name == NULL)
             loading->checkpoint->version = 0; /* there is none now */

@@ -67,14 +67,51 @@ static bool lost_versions(void *context, uint32_t table)
     return checkpoint_lost_versions(context, table);
 }
 
+/* The file names folders by where they are, and this one may not be there. */
+static void absolute(const char *path, char *out, size_t size)
+{
+    char real[PATH_MAX], above[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    (void)snprintf(above, sizeof above, "%.*s",
+                   slash == NULL   ? 1
+                   : slash == path ? 1
+                                   : (int)(slash - path),
+                   slash == NULL ? "." : path);
+    if (realpath(path, real) != NULL)
+        (void)snprintf(out, size, "%s", real);
+    else if (realpath(above, real) != NULL)
+        (void)snprintf(out, size, "%s/%s", strcmp(real, "/") == 0 ? "" : real, slash == NULL ? path : slash + 1);
+    else
+        (void)snprintf(out, size, "%s", path);
+}
+
+/* What a file tells of the folder that is there no more, or what the folder itself does. */
+static bool is_history_lost(struct rhei_db *db, const struct checkpoint_restored *restored, const char *path)
+{
+    char folder[PATH_MAX];
+    bool is_known = false;
+    struct checkpoint_status disk;
+    checkpoint_get_status(db->checkpoint, &disk);
+    if (restored->lost_history && (db->keeps_history || restored->histories > 0))
+        return true;
+    return disk.position < 0 &&
+           capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL) == RHEI_OK && is_known;
+}
+
 /* From here on the log is kept for it, whoever prunes. */
 static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored *restored, struct rhei_error *error)
 {
     bool goes_on = (restored->any || restored->histories > 0) && restored->message[0] == '\0';
-    char path[PATH_MAX];
-    const struct capture_folder_config folder = {.path = realpath(db->olap_path, path) == NULL ? db->olap_path : path,
-                                                 .histories = db->keeps_history || restored->histories > 0,
-                                                 .buffered = db->buffer_path != NULL};
+    char path[PATH_MAX + 256];
+    absolute(db->olap_path, path, sizeof path);
+    db->history_lost = is_history_lost(db, restored, path);
+    if (db->history_lost)
+        base_log_write(
+            &db->log, BASE_LOG_WARN, "engine",
+            "versions of the history in the folder \"%s\" are lost: of before this opening not all are there",
+            db->olap_path);
+    const struct capture_folder_config folder = {
+        .path = path, .histories = db->keeps_history || restored->histories > 0, .buffered = db->buffer_path != NULL};
     return capture_folder_open(db->oltp, &folder, goes_on ? restored->position : -1, error);
 }
 
@@ -192,24 +229,6 @@ static void peek(const struct rhei_db *db, struct checkpoint_status *status)
         (void)snprintf(status->error, sizeof status->error, "%.250s", why.message);
     if (store != NULL)
         store->ops->close(&store);
-}
-
-/* The file names folders by where they are, and this one may not be there. */
-static void absolute(const char *path, char *out, size_t size)
-{
-    char real[PATH_MAX], above[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    (void)snprintf(above, sizeof above, "%.*s",
-                   slash == NULL   ? 1
-                   : slash == path ? 1
-                                   : (int)(slash - path),
-                   slash == NULL ? "." : path);
-    if (realpath(path, real) != NULL)
-        (void)snprintf(out, size, "%s", real);
-    else if (realpath(above, real) != NULL)
-        (void)snprintf(out, size, "%s/%s", strcmp(real, "/") == 0 ? "" : real, slash == NULL ? path : slash + 1);
-    else
-        (void)snprintf(out, size, "%s", path);
 }
 
 /* The folder has no checkpoint. One that never had is no trouble: its history begins with the tables' load. */

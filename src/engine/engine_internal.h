@@ -52,6 +52,7 @@ struct rhei_db {
     struct checkpoint *checkpoint;
     char disk_message[256];       /* why it is in memory alone though olap_path is set; "" */
     rhei_status disk_status;      /* what the folder's opening came to then */
+    bool history_lost;            /* versions that the folder had are, as its opening found */
     atomic_bool look_history;     /* a look's: the history in the folder is followed without a gap */
     struct engine_buffer *buffer; /* of buffer_path; NULL: changes stay in the log */
     char buffer_message[256];     /* why, or what was set aside; "" */

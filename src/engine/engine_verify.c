@@ -191,6 +191,7 @@ static rhei_status run(struct verify_call *call, const char *table, const struct
         rhei_status written = engine_disk_write(call->db, status == RHEI_OK ? error : NULL);
         status = status == RHEI_OK ? written : status;
     }
+    call->done.history_lost = call->repair && call->db->history_lost;
     sync_verify_resume(call->db->sync);
     engine_limits_reset(&call->limits);
     return status;

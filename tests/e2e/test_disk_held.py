@@ -165,7 +165,7 @@ def test_a9_of_versions_that_a_lost_delta_had_nothing_is_told(rh):
     begun = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", "SELECT max(_rhei_valid_from) FROM price_history").stdout.strip()
     rh.run("sync", "--config", "rhei.toml")
     damage_delta(rh)
-    rh.run("repair", "--config", "rhei.toml", code=None)
+    assert "versions of the history are lost" in rh.run("repair", "--config", "rhei.toml", code=1).stderr
     for question in (("SELECT v FROM price AS OF POSITION 2",), ("SELECT v FROM price", "--as-of", begun)):
         done = rh.run("query", "--config", "rhei.toml", "--format", "csv", "--no-header", *question)
         assert done.stdout == ""
@@ -205,3 +205,13 @@ def test_a9_a_backup_without_the_column_store_that_is_kept_is_refused(rh):
     done = rh.run("backup", "copy", "--config", "rhei.toml", code=1)
     assert "STALE" in done.stderr and "the log doesn't go back to its newest checkpoint" in done.stderr
     assert not (rh.folder / "copy" / "backup.json").exists()
+
+
+@pytest.mark.parametrize("spoil", (damage_manifest, take_folder))
+def test_a9_rh_repair_says_that_a_history_is_lost(rh, spoil):
+    with_a_past(rh)
+    spoil(rh)
+    done = rh.run("repair", "--config", "rhei.toml", "--json", code=1)
+    assert '"history_lost":true' in done.stdout and "versions of the history are lost" in done.stderr
+    assert '"history_lost":false' in rh.run("repair", "--config", "rhei.toml", "--json").stdout
+    assert versions(rh) == ["I,10"]

@@ -98,7 +98,7 @@ def test_a6_repair_mends_the_folder_of_the_column_store(filled, sqlite3_shell):
     done = filled.run("repair", "--config", "rhei.toml", code=0)
     assert "Mended 1 row in 1 part of 1 table: 2 tables and 1,002 rows are equal" in done.stdout and "differed" in done.stderr
     done = json.loads(filled.run("repair", "t", "--config", "rhei.toml", "--rate", "100000", "--json", code=0).stdout)
-    assert done == {"tables": 1, "rows": 1000, "repaired": 0, "rebuilt": 0, "mended_pieces": 0, "mended_rows": 0, "error": None}
+    assert done == {"tables": 1, "rows": 1000, "repaired": 0, "rebuilt": 0, "mended_pieces": 0, "mended_rows": 0, "history_lost": False, "error": None}
     assert "absent" in filled.run("repair", "absent", code=1).stderr
 
 

@@ -16,8 +16,9 @@ static void print_json(const struct rhei_repair_result *done, const struct rhei_
     rh_add_in_our_words(&words, error->message);
     rh_buffer_format(&line,
                      "{\"tables\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"repaired\":%" PRIu64 ",\"rebuilt\":%" PRIu64
-                     ",\"mended_pieces\":%" PRIu64 ",\"mended_rows\":%" PRIu64 ",\"error\":",
-                     done->tables, done->rows, done->repaired, done->rebuilt, done->mended_pieces, done->mended_rows);
+                     ",\"mended_pieces\":%" PRIu64 ",\"mended_rows\":%" PRIu64 ",\"history_lost\":%s,\"error\":",
+                     done->tables, done->rows, done->repaired, done->rebuilt, done->mended_pieces, done->mended_rows,
+                     done->history_lost ? "true" : "false");
     if (error->code == RHEI_OK)
         rh_buffer_add_text(&line, "null");
     else
@@ -81,6 +82,11 @@ int rh_repair_command(struct rh_tool *tool)
         print_done(tool, &done);
     if (status != RHEI_OK)
         rh_tell_error(tool, &error);
+    if (done.history_lost)
+        rh_tell(
+            tool,
+            "versions of the history are lost: the folder had them, and they could not be read (rh status tells since "
+            "when there are all)");
     rh_tool_close(tool);
-    return rh_finish_output(tool, status == RHEI_OK ? RH_EXIT_OK : RH_EXIT_ERROR);
+    return rh_finish_output(tool, status == RHEI_OK && !done.history_lost ? RH_EXIT_OK : RH_EXIT_ERROR);
 }
