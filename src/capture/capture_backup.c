@@ -96,7 +96,11 @@ static rhei_status settle(struct capture_backup *backup, struct rhei_error *erro
                               : " WHERE name = '" CAPTURE_BRIDGE "' OR substr(name, 1, 13) = '" CAPTURE_FOLDER "'");
         status = oltp_backup_exec(&backup->pages, sql, error);
     }
-    return status == RHEI_OK ? oltp_backup_exec(&backup->pages, "COMMIT", error) : status;
+    return status == RHEI_OK
+               ? oltp_backup_exec(&backup->pages,
+                                  "DELETE FROM main._rhei_meta WHERE substr(key, 1, 4) = '" CAPTURE_WAS "'; COMMIT",
+                                  error)
+               : status;
 }
 
 rhei_status capture_backup_copy(struct capture_backup *backup, const char *path, const struct oltp_stop *stop,

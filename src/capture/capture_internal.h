@@ -94,6 +94,8 @@ struct capture_table_schema {
         *before; /* while capture is settled: the same, in the schema before; NULL: it changed */
 };
 
+#define CAPTURE_WAS "was:" /* begins keys of _rhei_meta (R4 of capture_registry.c) */
+
 /* Rhei's own tables and what belongs to them, as bits. */
 enum {
     CAPTURE_PIECE_LOG = 1,

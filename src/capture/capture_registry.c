@@ -8,6 +8,8 @@
  *     So is what had its place taken by something else, and what others put on our tables (an index, a trigger: both can make
  *     everybody's writes fail) is taken off, if the file is one that Rhei prepared: at least two of the four tables are ours.
  * R3. A table is released only by name (wanted = 0). An engine without auto_register adds nothing, and takes nothing away.
+ * R4. What the identity was before that is kept in _rhei_meta, under CAPTURE_WAS and its text: the past of a mirror that bears it is this file's
+ *     (capture_source_was). Where it went with _rhei_meta itself, CAPTURE_WAS alone says so.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -118,6 +120,20 @@ static rhei_status registry_list_foreign(struct oltp_connection *connection, str
 static const unsigned registry_bits[REGISTRY_SHAPES] = {CAPTURE_PIECE_LOG, CAPTURE_PIECE_META, CAPTURE_PIECE_TABLES,
                                                         CAPTURE_PIECE_ENGINES, CAPTURE_PIECE_CONSUMERS};
 
+/* A _rhei_meta without it is as good as none. */
+static rhei_status registry_know_identity(struct oltp_connection *connection, struct oltp_schema *schema,
+                                          struct rhei_error *error)
+{
+    int64_t has = 1;
+    rhei_status status = RHEI_OK;
+    if ((schema->pieces & CAPTURE_PIECE_META) != 0)
+        status = oltp_query_int(connection, "SELECT count(*) FROM main._rhei_meta WHERE key = 'database_id'", 0, &has,
+                                error);
+    if (has == 0)
+        schema->pieces &= ~(unsigned)CAPTURE_PIECE_META;
+    return status;
+}
+
 rhei_status capture_registry_know(struct oltp_connection *connection, struct oltp_schema *schema,
                                   struct rhei_error *error)
 {
@@ -130,7 +146,7 @@ rhei_status capture_registry_know(struct oltp_connection *connection, struct olt
             schema->pieces &= ~registry_bits[i];
     }
     schema->has_log = schema->has_log && (schema->pieces & CAPTURE_PIECE_LOG) != 0;
-    return status;
+    return status == RHEI_OK ? registry_know_identity(connection, schema, error) : status;
 }
 
 static rhei_status registry_take_back(struct oltp *oltp, struct oltp_schema *schema, bool *taken,
@@ -177,6 +193,13 @@ static const char registry_tables[] =
     "CREATE TABLE IF NOT EXISTS main._rhei_engines(id INTEGER PRIMARY KEY, position INTEGER, seen_ms INTEGER);"
     "CREATE TABLE IF NOT EXISTS main._rhei_consumers(name TEXT PRIMARY KEY, position INTEGER, seen_ms INTEGER, "
     "keep_ms INTEGER) WITHOUT ROWID;";
+
+/* R4. */
+static const char new_identity[] =
+    "INSERT OR IGNORE INTO main._rhei_meta SELECT '" CAPTURE_WAS "' || value, 1 FROM main._rhei_meta WHERE key = "
+    "'database_id';"
+    "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id';";
+static const char first_identity[] = "INSERT OR IGNORE INTO main._rhei_meta VALUES('" CAPTURE_WAS "', 1);";
 
 rhei_status capture_registry_last_seen(struct oltp *oltp, int64_t *last, struct rhei_error *error)
 {
@@ -250,6 +273,8 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
     bool taken = false;
     if (schema->pieces != 0 && by_others)
         status = registry_take_back(oltp, schema, &taken, error);
+    if (status == RHEI_OK && by_others)
+        status = registry_know_identity(oltp->writer, schema, error);
     *lost = taken || (schema->pieces != 0 && (schema->pieces & identity) != identity);
     if (status == RHEI_OK && (schema->pieces & CAPTURE_PIECE_META) != 0)
         status = capture_registry_check(oltp->writer, error);
@@ -258,6 +283,7 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
     if (status != RHEI_OK || ((schema->pieces & needed) == needed && !*lost))
         return status;
     bool numbers_lost = (schema->pieces & CAPTURE_PIECE_TABLES) == 0;
+    bool was_known = (schema->pieces & CAPTURE_PIECE_META) != 0;
     if (numbers_lost)
         status = registry_last_number(oltp, schema, &last, error);
     if (status == RHEI_OK)
@@ -273,8 +299,7 @@ rhei_status capture_registry_make(struct oltp *oltp, struct oltp_schema *schema,
             oltp->config.log, BASE_LOG_WARN, "capture",
             "tables of change capture were dropped by another program: they are made again, and all mirrors of this "
             "database are built anew");
-        status = oltp_exec(oltp->writer,
-                           "UPDATE main._rhei_meta SET value = hex(randomblob(16)) WHERE key = 'database_id'", error);
+        status = oltp_exec(oltp->writer, was_known ? new_identity : first_identity, error);
     }
     if ((schema->pieces & CAPTURE_PIECE_ENGINES) == 0 && atomic_load(&capture_of(oltp)->engine_active))
         oltp_seen_due(oltp);

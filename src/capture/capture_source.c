@@ -359,6 +359,7 @@ static const struct change_source_ops source_ops = {
     .prune = capture_source_prune,
     .forgotten = capture_source_forgotten,
     .stamp = capture_source_stamp,
+    .was = capture_source_was,
     .keep_versions = capture_versions_keep,
     .close = source_close,
 };

@@ -194,6 +194,8 @@ rhei_status capture_source_prune(struct change_source *base, int64_t position, u
 int64_t capture_source_forgotten(struct change_source *base);
 rhei_status capture_source_stamp(struct change_source *base, int64_t position, struct change_stamp *stamp,
                                  struct rhei_error *error);
+/* The identity is one that the file had, or may have had, before tables of ours were dropped (capture_registry.c, R4). */
+bool capture_source_was(struct change_source *base, int64_t position, const struct change_stamp *kept);
 /* The identity that the file has in the connection's state; stays as it was, which is "", where it has none. */
 rhei_status capture_stamp_file(struct oltp_connection *connection, struct change_stamp *stamp,
                                struct rhei_error *error);

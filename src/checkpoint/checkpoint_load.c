@@ -176,6 +176,16 @@ static bool has_histories(const struct checkpoint_model *model)
     return table != NULL;
 }
 
+static rhei_status of_another_file(const char *file, struct rhei_error *error)
+{
+    return error_set(error, RHEI_EXISTS,
+                     "the folder holds the history of another database file, which is nowhere else: name another "
+                     "folder for this one (olap_path), or move that one away. If it is this very database, of which "
+                     "change capture was taken away and made anew, say so while nobody has it open: UPDATE _rhei_meta "
+                     "SET value = '%s' WHERE key = 'database_id'",
+                     file);
+}
+
 /* What another file's mirror was can be built from that file, but its versions are nowhere else. */
 static rhei_status check_stamp(struct loading *loading, struct rhei_error *error)
 {
@@ -186,11 +196,12 @@ static rhei_status check_stamp(struct loading *loading, struct rhei_error *error
     rhei_status status = source->ops->stamp(source, head->position, &stamp, &why);
     const char *wrong = NULL;
     bool other = stamp.file[0] != '\0' && strcmp(stamp.file, head->stamp.file) != 0;
-    if (other && has_histories(&loading->model))
-        return error_set(error, RHEI_EXISTS,
-                         "the folder holds the history of another database file, which is nowhere else: name another "
-                         "folder for this one (olap_path), or remove that one yourself");
-    if (other)
+    bool was = other && source->ops->was != NULL && source->ops->was(source, head->position, &head->stamp);
+    if (other && !was && has_histories(&loading->model))
+        return of_another_file(head->stamp.file, error);
+    if (was)
+        wrong = "other programs dropped tables of change capture; the mirror is built anew";
+    else if (other)
         wrong = "it is of another database file, and is replaced";
     else if (status == RHEI_NOT_FOUND)
         wrong =

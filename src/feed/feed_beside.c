@@ -227,6 +227,12 @@ static rhei_status beside_stamp(struct change_source *base, int64_t position, st
     return status;
 }
 
+static bool beside_was(struct change_source *base, int64_t position, const struct change_stamp *kept)
+{
+    struct change_source *upstream = self(base)->config.upstream;
+    return upstream->ops->was != NULL && upstream->ops->was(upstream, position, kept);
+}
+
 static void beside_keep_versions(struct change_source *base)
 {
     struct change_source *upstream = self(base)->config.upstream;
@@ -263,6 +269,7 @@ rhei_status feed_beside_open(const struct feed_beside_config *config, struct cha
         .loads_rest = beside_loads_rest,
         .prune = beside_prune,
         .stamp = beside_stamp,
+        .was = beside_was,
         .keep_versions = beside_keep_versions,
         .close = beside_close,
     };

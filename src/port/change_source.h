@@ -114,6 +114,12 @@ struct change_source_ops {
                          struct rhei_error *error);
 
     /*
+     * Where the file of a kept stamp is another: whether it was this source's all the same, before other programs took away what says so.
+     * No state of then is to be gone on with, but the past of it is this source's. Any thread. NULL: never.
+     */
+    bool (*was)(struct change_source *source, int64_t position, const struct change_stamp *kept);
+
+    /*
      * Before the first cycle: every row of a batch is to be a version as it was made, not only what the pinned state has of its key, and
      * batches have times. Where a source can't for some table, its versions are those of cycles' states. NULL: they always are.
      */
