@@ -71,6 +71,8 @@ def test_a9_who_has_not_the_folder_takes_no_version_from_it(rh, spawn, prune):
     with_a_past(rh)
     for _ in range(2):
         prune(rh, spawn)
+    told = rh.run("status", "--db", "rhei.db").stdout
+    assert f"kept for the folder {rh.folder / 'mirror'}: checkpoint at 1, 2 changes behind" in told, told
     assert versions(rh) == WHOLE
     rh.run("sync", "--config", "rhei.toml")
     rh.run("exec", "--db", "rhei.db", "UPDATE price SET v = 11")

@@ -56,17 +56,26 @@ static void take_engine(struct rh_registry *registry, rhei_rows *rows)
         (struct rh_engine){rhei_rows_int64(rows, 0), rhei_rows_int64(rows, 1), rhei_rows_int64(rows, 2)};
 }
 
-static void take_consumer(struct rh_registry *registry, rhei_rows *rows)
+static void add_consumer(struct rh_consumer **list, size_t *count, rhei_rows *rows)
 {
     const char *name = rhei_rows_text(rows, 0);
     if (name == NULL)
         return;
-    registry->consumers =
-        rh_reallocate(registry->consumers, (registry->consumer_count + 1) * sizeof *registry->consumers);
-    registry->consumers[registry->consumer_count++] = (struct rh_consumer){.name = rh_copy_text(name, strlen(name)),
-                                                                           .position = rhei_rows_int64(rows, 1),
-                                                                           .seen_ms = rhei_rows_int64(rows, 2),
-                                                                           .kept = rhei_rows_int64(rows, 3) != 0};
+    *list = rh_reallocate(*list, (*count + 1) * sizeof **list);
+    (*list)[(*count)++] = (struct rh_consumer){.name = rh_copy_text(name, strlen(name)),
+                                               .position = rhei_rows_int64(rows, 1),
+                                               .seen_ms = rhei_rows_int64(rows, 2),
+                                               .kept = rhei_rows_int64(rows, 3) != 0};
+}
+
+static void take_consumer(struct rh_registry *registry, rhei_rows *rows)
+{
+    add_consumer(&registry->consumers, &registry->consumer_count, rows);
+}
+
+static void take_folder(struct rh_registry *registry, rhei_rows *rows)
+{
+    add_consumer(&registry->folders, &registry->folder_count, rows);
 }
 
 static void take_table(struct rh_registry *registry, rhei_rows *rows)
@@ -95,6 +104,14 @@ bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
                       "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) "
                       "WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY name",
                       registry, take_consumer)) &&
+            (!registry->has_consumers ||
+             each_row(
+                 tool,
+                 "SELECT substr(name, 14), position, now - seen_ms, now < seen_ms + keep_ms FROM _rhei_consumers, "
+                 "(SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) "
+                 "WHERE substr(name, 1, 13) = '_rhei_folder:' AND keep_ms > 0 AND position < (SELECT max(seq) FROM "
+                 "_rhei_cdc_log) ORDER BY name",
+                 registry, take_folder)) &&
             each_row(tool, "SELECT name FROM _rhei_tables WHERE live ORDER BY name", registry, take_table));
 }
 
@@ -114,6 +131,9 @@ void rh_registry_free(struct rh_registry *registry)
     for (size_t at = 0; at < registry->consumer_count; at++)
         free(registry->consumers[at].name);
     free(registry->consumers);
+    for (size_t at = 0; at < registry->folder_count; at++)
+        free(registry->folders[at].name);
+    free(registry->folders);
     free(registry->engines);
     *registry = (struct rh_registry){0};
 }

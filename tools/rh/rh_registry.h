@@ -26,6 +26,8 @@ struct rh_registry {
     size_t engine_count;
     struct rh_consumer *consumers; /* of the change feed */
     size_t consumer_count;
+    struct rh_consumer *folders; /* of column stores, by their paths, that lack something of the log */
+    size_t folder_count;
     bool has_consumers; /* there is a place for them: not in a file of an early version */
     char **captured;    /* names of the tables */
     size_t captured_count;

@@ -112,6 +112,21 @@ static void print_consumers(const struct rh_registry *registry, int64_t newest)
     rh_buffer_free(&text);
 }
 
+/* Of what the log is kept for, whether this command's settings name it or not. */
+static void print_folders(const struct rh_registry *registry, int64_t newest)
+{
+    struct rh_buffer text = {0};
+    for (size_t at = 0; at < registry->folder_count; at++) {
+        const struct rh_consumer *folder = &registry->folders[at];
+        rh_buffer_add_text(&text, folder->kept ? "kept for the folder " : "not kept any more for the folder ");
+        rh_add_visible(&text, folder->name, strlen(folder->name));
+        rh_buffer_format(&text, ": checkpoint at %" PRId64 ", ", folder->position);
+        add_behind(&text, newest, folder->position);
+        line_of("", &text);
+    }
+    rh_buffer_free(&text);
+}
+
 static const char *policy_name(int32_t policy)
 {
     static const char *const names[] = {"detach", "grow", "block"};
@@ -155,6 +170,7 @@ static void print_sync(const struct status *status)
                                                             : ": no engine reads the log");
     line_of("Lag", &text);
     print_log(sync);
+    print_folders(registry, sync->log_position);
     rh_add_count(&text, sync->cycles);
     rh_buffer_add_text(&text, " in this command, which builds no column store (rh sync and rh verify do)");
     line_of("Cycles", &text);
