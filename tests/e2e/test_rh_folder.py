@@ -135,6 +135,25 @@ def test_a7_a_follower_leaves_the_folder_and_the_log_to_others(kept):
         follower.communicate(timeout=60)
 
 
+def test_a8_an_engine_that_was_killed_holds_nothing_from_then_on(rh, open_engine):
+    rh.run("exec", "--capture", MAKE)
+    path = rh.folder / "rhei.db"
+    engine = open_engine(path)
+    engine.initial_sync()
+    wait_until(lambda: foreign.rows(path, "SELECT count(*) FROM _rhei_engines") == [(1,)], what="the engine's row")
+    assert len(json.loads(rh.run("status", "--json").stdout)["engines"]) == 1
+    engine.kill()
+    assert foreign.rows(path, "SELECT count(*) FROM _rhei_engines") == [(1,)]
+    assert json.loads(rh.run("status", "--json").stdout)["engines"] == []
+    rh.run("exec", "UPDATE t SET v = 4")
+    assert json.loads(rh.run("sync", "--json").stdout)["position"] == 4
+    wait_until(lambda: rh.run("sync") and json.loads(rh.run("status", "--json").stdout)["log_rows"] <= 1, what="the log's going")
+    foreign_reader = foreign.connect(path)
+    foreign_reader.execute("SELECT * FROM t").fetchone()  # another program has the file open
+    rh.run("detach")
+    foreign_reader.close()
+
+
 def test_a7_status_shows_consumers_and_how_far_behind_they_are(rh):
     rh.run("exec", "--capture", MAKE)
     assert "Consumers" not in rh.run("status").stdout
