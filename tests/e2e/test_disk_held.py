@@ -217,3 +217,17 @@ def test_a9_rh_repair_says_that_a_history_is_lost(rh, spoil):
     assert '"history_lost":true' in done.stdout and "versions of the history are lost" in done.stderr
     assert '"history_lost":false' in rh.run("repair", "--config", "rhei.toml", "--json").stdout
     assert versions(rh) == ["I,10"]
+
+
+def test_d5_a_question_tells_a_folder_that_is_behind_once(rh):
+    """A restored file: the look says that the folder isn't used, and so would the opening for writing behind it."""
+    with_a_past(rh)
+    before = (rh.folder / "rhei.db").read_bytes()
+    rh.run("exec", "--config", "rhei.toml", "UPDATE price SET v = 11")
+    rh.run("sync", "--config", "rhei.toml")
+    for file in rh.folder.glob("rhei.db*"):
+        file.unlink()
+    (rh.folder / "rhei.db").write_bytes(before)
+    rh.run("exec", "--db", "rhei.db", "UPDATE price SET v = 12")
+    done = rh.run("query", "--config", "rhei.toml", QUESTION)
+    assert done.stderr.count("isn't used") == 1, done.stderr

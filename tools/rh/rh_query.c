@@ -60,7 +60,8 @@ static rhei_status run(struct rh_tool *tool, const char *sql, struct rhei_error 
         if (!rh_tool_open_for(tool, 0, error)) {
             if (error->code == RHEI_READ_ONLY) { /* why a look wouldn't do is what to begin with */
                 *error = looked;
-                (void)snprintf(error->message, sizeof error->message, "%.400s, but it can't be written",
+                (void)snprintf(error->message, sizeof error->message,
+                               "%.380s, which isn't allowed here: rh sync by somebody who may settles it",
                                looked.message);
             }
             return error->code;

@@ -12,8 +12,12 @@
 
 static void tell_log(void *context, int level, const char *room, const char *message)
 {
-    const struct rh_tool *tool = context;
+    struct rh_tool *tool = context;
     struct rh_buffer words = {0};
+    if (tool->look)
+        (void)snprintf(tool->told, sizeof tool->told, "%s", message);
+    else if (tool->told[0] != '\0' && strncmp(tool->told, message, sizeof tool->told - 1) == 0)
+        return;
     rh_add_in_our_words(&words, message);
     rh_waiting_clear();
     if (message[0] == '{') /* log_format = "json" */

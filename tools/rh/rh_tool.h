@@ -18,6 +18,7 @@ struct rh_tool {
     bool look;           /* opened with RH_OPEN_LOOK */
     bool built;          /* every table of its column store, by rh_tool_build() */
     bool created;        /* the file wasn't there before */
+    char told[300]; /* the warning that a look told last, which an opening for writing behind it doesn't say again */
     struct rh_terminal out, err;
 };
 
