@@ -25,6 +25,7 @@ struct capture_batch {
     uint32_t root;              /* the table's root page; 0: unknown */
     int64_t newest;             /* number of its newest row that was read from the log */
     uint64_t touched;           /* number of the last cycle whose commits wrote its pages */
+    uint64_t met;               /* number of the cycle that was first to know it; 0: the first */
     int64_t rows;               /* of the table in that cycle's state */
     struct capture_batch *were; /* rows as they were, for who hands them on (T11); NULL: none yet */
     struct change_batch view;

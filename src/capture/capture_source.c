@@ -99,6 +99,19 @@ static int source_compare_ids(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+static rhei_status source_add_batch(struct capture_source *source, const struct capture_table_schema *table,
+                                    struct rhei_error *error)
+{
+    struct capture_batch **batch = &source->batches[source->batch_count];
+    rhei_status status = capture_batch_new(table, true, batch, error);
+    if (status != RHEI_OK)
+        return status;
+    (*batch)->timed = source->versions;
+    (*batch)->met = source->highest > 0 && table->table.source.id > source->highest ? source->cycle + 1 : 0;
+    source->batch_count++;
+    return RHEI_OK;
+}
+
 /* Takes the reference of `schema`. */
 static rhei_status source_use_schema(struct capture_source *source, struct oltp_schema *schema,
                                      struct rhei_error *error)
@@ -128,14 +141,12 @@ static rhei_status source_use_schema(struct capture_source *source, struct oltp_
     for (uint32_t i = 0; i < count && status == RHEI_OK; i++) {
         const struct capture_table_schema *table = &schema->tables[i];
         source->listed[i] = table->table.source;
-        if (table->table.source.id != 0) {
-            status = capture_batch_new(table, true, &source->batches[source->batch_count], error);
-            if (status == RHEI_OK)
-                source->batches[source->batch_count]->timed = source->versions;
-            source->batch_count += status == RHEI_OK;
-        }
+        if (table->table.source.id != 0)
+            status = source_add_batch(source, table, error);
     }
     qsort(source->batches, source->batch_count, sizeof(struct capture_batch *), source_compare_ids);
+    if (source->batch_count > 0 && source->batches[source->batch_count - 1]->table->table.source.id > source->highest)
+        source->highest = source->batches[source->batch_count - 1]->table->table.source.id;
     BASE_INVARIANT(source->batch_count <= count && source->by_root == NULL);
     return status == RHEI_OK ? source_prepare_log(source, width, error) : status;
 }

@@ -62,6 +62,7 @@ struct capture_source {
     bool watch_seen;                     /* it is no newer than the cycle */
     uint32_t guess_change, guess_upkeep; /* of the last cycle, where the file can't be watched */
     uint64_t cycle;                      /* number of this one */
+    uint32_t highest;                    /* number of a table that any schema so far had */
     bool pages_known;                    /* this cycle: what its commits wrote since `judged` is known */
     atomic_bool doubtful;                /* commits were missed since the last cycle */
     bool asked;                          /* next was called in the last cycle */

@@ -7,6 +7,8 @@
  *       cycle judges and forgets what was touched up to its own state.
  *   E2. A table that was touched has a row in the log after the position up to which the last cycle was judged. If it
  *       has none, something changed it without its triggers, and it is lost whenever it was read.
+ *       One that this cycle is the first to know of is loaded in its state or a later one, whoever touched it until then: above all
+ *       the commit that made it.
  *       A row of the log whose table was not touched is nobody's change, or one that left every page as it was: its key is looked at.
  *       The rows of a touched table are counted by its pages, so whoever applied the log knows whether it told all that
  *       came and went.
@@ -208,7 +210,7 @@ rhei_status capture_source_judge(struct capture_source *source, struct rhei_erro
     BASE_INVARIANT(!judges || source->judged <= source->position); /* E2 */
     for (size_t i = 0; i < count && status == RHEI_OK; i++) {
         struct capture_batch *batch = watch_batch(source, roots[i]);
-        bool has = batch == NULL || batch->newest > source->judged;
+        bool has = batch == NULL || batch->newest > source->judged || batch->met == source->cycle;
         if (!has)
             status = watch_has_row(source, batch, &has, error);
         if (status == RHEI_OK && !has)
