@@ -399,7 +399,10 @@ static rhei_status open_all(struct rocks_buffer *buffer, const struct rocksdb_bu
     rhei_status status = rocks_api_load(&buffer->api, error);
     if (status == RHEI_OK)
         status = rocks_folder_open(&buffer->folder, config, &fresh, error);
-    if (status == RHEI_OK && strncmp(buffer->folder.file, config->file, ROCKS_FILE_SIZE - 1) != 0)
+    bool other = status == RHEI_OK && strncmp(buffer->folder.file, config->file, ROCKS_FILE_SIZE - 1) != 0;
+    if (other && config->was != NULL && config->was(config->was_context, buffer->folder.file))
+        status = error_set(error, RHEI_NOT_A_DATABASE, "other programs dropped tables of change capture");
+    else if (other)
         status = error_set(
             error, RHEI_EXISTS,
             "the folder \"%s\" has the changes of another database: name another folder, or take this one away if "

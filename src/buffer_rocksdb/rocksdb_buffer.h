@@ -8,6 +8,9 @@
 struct rocksdb_buffer_config {
     const char *folder; /* made if it isn't there; copied */
     const char *file;   /* identity of the database whose changes these are, not empty; copied */
+    /* Whether another one was this database's before: of no use any more, and nobody else's (RHEI_NOT_A_DATABASE). NULL: none was. */
+    bool (*was)(void *context, const char *file);
+    void *was_context;
     /* Tests: "buffer.part.written", "buffer.commit.begun", ".synced", "buffer.prune.written", ".done", "buffer.opened", ".cleared",
      * ".aside" */
     void (*fault)(void *context, const char *point);

@@ -38,6 +38,14 @@ static rhei_status file_identity(struct engine_buffer *own, struct change_stamp 
     return status == RHEI_NOT_FOUND ? RHEI_INTERNAL : status;
 }
 
+static bool was_file(void *context, const char *file)
+{
+    const struct engine_buffer *own = context;
+    struct change_stamp kept = {.file = ""};
+    (void)snprintf(kept.file, sizeof kept.file, "%s", file);
+    return own->source->ops->was != NULL && own->source->ops->was(own->source, -1, &kept);
+}
+
 /* Whether the buffer's last commit is a state that this file went through. */
 static rhei_status is_of_this_history(struct engine_buffer *own, bool *is, struct rhei_error *error)
 {
@@ -84,6 +92,8 @@ static rhei_status open_folder(struct engine_buffer *own, struct rhei_error *err
     if (status != RHEI_OK)
         return status;
     struct rocksdb_buffer_config config = folder_config(own->db, stamp.file);
+    config.was = was_file;
+    config.was_context = own;
     status = rocksdb_buffer_open(&config, &own->buffer, &why);
     if (status == RHEI_NOT_A_DATABASE)
         status = begin_anew(own, &config, why.message, error);

@@ -109,6 +109,14 @@ def test_a9_history_goes_on_where_another_program_dropped_tables_of_capture(what
     goes_on(open_engine, places, versions)
 
 
+@pytest.mark.parametrize("what", ("log", "tables"))
+def test_a9_history_goes_on_beside_a_buffer_of_before(what, path, folder, places, open_engine):
+    places["rocksdb_cdc_path"] = folder / "changes"
+    versions = begun(open_engine, places)
+    outside_drops(path, APART[what])
+    goes_on(open_engine, places, versions)
+
+
 def test_a9_a_file_that_knows_nothing_of_its_folder_is_told_what_to_do(path, places, open_engine):
     versions = begun(open_engine, places)
     outside_drops(path, ALL)
