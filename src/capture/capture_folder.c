@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * F1. A row is never ahead of its folder: it is moved after a checkpoint is durable, so whoever honours it keeps at least what that lacks.
+ * F1. A row is never ahead of its folder: it is moved after a checkpoint is durable, so whoever honours it keeps at least what that lacks. It moves in a
+ *     transaction of upkeep, together with what is pruned by it.
  * F2. It is forgotten with capture (rh detach), by a limit of the log that took what it held, where the folder was moved to another path and opened there,
  *     and, if it has no history, a week after its newest checkpoint. Nothing else is known of a folder that nobody opens: what stays for it is at most the
  *     log's limit, and is told.
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/base_invariant.h"
 #include "capture/capture_internal.h"
 #include "capture/capture_source.h"
 
@@ -50,6 +52,7 @@ static rhei_status folder_put(struct oltp *oltp, const struct capture_folder *fo
     sqlite3_stmt *stmt = NULL;
     sqlite3 *db = oltp->writer->db;
     int64_t last = sqlite3_last_insert_rowid(db);
+    BASE_INVARIANT(sqlite3_get_autocommit(db) == 0); /* F1 */
     int rc = sqlite3_prepare_v2(db,
                                 "INSERT INTO main._rhei_consumers(name, position, seen_ms, keep_ms) VALUES(?1, ?2, ?3, "
                                 "?4) ON CONFLICT(name) DO UPDATE SET position = excluded.position, seen_ms = "
@@ -116,6 +119,7 @@ void capture_folder_durable(struct oltp *oltp, int64_t position)
     struct capture_folder *folder = capture_of(oltp)->folder;
     if (folder == NULL || position < 0)
         return;
+    BASE_INVARIANT(folder->keep_ms != 0); /* a row that is kept for no time would hold nothing */
     atomic_store(&folder->wanted, position);
     folder_write_now(oltp);
 }
@@ -151,6 +155,7 @@ static rhei_status folder_list(struct oltp *oltp, const char *sql, const char *n
 static void folder_drop(struct oltp *oltp, const char *name)
 {
     sqlite3_stmt *stmt = NULL;
+    BASE_INVARIANT(strncmp(name, CAPTURE_FOLDER, sizeof CAPTURE_FOLDER - 1) == 0); /* F2: no consumer's row goes so */
     if (sqlite3_prepare_v2(oltp->writer->db, "DELETE FROM main._rhei_consumers WHERE name = ?1", -1, &stmt, NULL) ==
         SQLITE_OK) {
         sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);

@@ -465,6 +465,15 @@ static rhei_status do_sync(struct lane *lane, struct words *words, struct rhei_e
     return RHEI_OK;
 }
 
+static rhei_status do_checkpoint(struct lane *lane, struct words *words, struct rhei_error *error)
+{
+    (void)words;
+    rhei_status status = rhei_checkpoint(lane->driver->db, error);
+    if (status == RHEI_OK)
+        say(lane, "ok\n");
+    return status;
+}
+
 static rhei_status do_start_sync(struct lane *lane, struct words *words, struct rhei_error *error)
 {
     (void)words;
@@ -627,6 +636,7 @@ static const struct {
     {"register", do_register},
     {"unregister", do_unregister},
     {"sync", do_sync},
+    {"checkpoint", do_checkpoint},
     {"start_sync", do_start_sync},
     {"stop_sync", do_stop_sync},
     {"initial_sync", do_initial_sync},

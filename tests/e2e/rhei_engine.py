@@ -244,6 +244,9 @@ class Lane:
         names = ("position", "events", "inserted", "updated", "deleted", "pruned")
         return dict(zip(names, map(int, self.ok("sync"))))
 
+    def checkpoint(self):
+        self.ok("checkpoint")
+
     def start_sync(self):
         self.ok("start_sync")
 

@@ -158,6 +158,8 @@ def test_a2_kill_at_every_step_of_a_backup(spawn, path, folder, settings, point,
         engine.close()  # which makes a checkpoint: the history is kept from there on
         engine.open(path, threads=1, **config)
     step_of_everything(engine)
+    if place == "disk":
+        engine.checkpoint()  # of the table that was just loaded, which would else come by itself, and might be what dies
     before = engine.olap("SELECT * FROM t_history ORDER BY _rhei_seq, id").rows
     copy = folder / "copy"
     engine.faults(die_point=point, die_at=engine.points().get(point, 0) + 1)
