@@ -8,7 +8,6 @@
 #include "rhei/rhei_types.h"
 
 struct rocks_api {
-    void *library;
 #define ROCKS(name) __typeof__(rocksdb_##name) *name;
 #include "buffer_rocksdb/rocksdb_api.def"
 #undef ROCKS

@@ -9,6 +9,7 @@
 
 #include "base/base_buffer.h"
 #include "base/base_error.h"
+#include "base/base_library.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
 
@@ -63,18 +64,19 @@ static rhei_status find_library(const char *path, void **library, struct rhei_er
     return RHEI_OK;
 }
 
-static rhei_status resolve(struct duck_api *api, struct rhei_error *error)
-{
-    void *symbol;
-#define DUCK(name)                                                                                                 \
-    symbol = dlsym(api->library, "duckdb_" #name);                                                                 \
-    if (symbol == NULL)                                                                                            \
-        return error_set(error, RHEI_OLAP_UNAVAILABLE,                                                             \
-                         "libduckdb.so has no function duckdb_" #name ": Rhei needs DuckDB 1.5.5 or a later 1.5"); \
-    memcpy(&api->name, &symbol, sizeof symbol); /* ISO C has no conversion from void * to a function */
+static const struct base_symbol symbols[] = {
+#define DUCK(name) {"duckdb_" #name, offsetof(struct duck_api, name)},
 #include "exec_duckdb/duckdb_api.def"
 #undef DUCK
-    return RHEI_OK;
+};
+
+static rhei_status resolve(struct duck_api *api, struct rhei_error *error)
+{
+    const char *lacking = base_library_resolve(api->library, symbols, sizeof symbols / sizeof *symbols, api);
+    if (lacking == NULL)
+        return RHEI_OK;
+    return error_set(error, RHEI_OLAP_UNAVAILABLE,
+                     "libduckdb.so has no function %s: Rhei needs DuckDB 1.5.5 or a later 1.5", lacking);
 }
 
 /* The structs and the meaning of settings are 1.5's; fixes in the last number are welcome. */

@@ -8,7 +8,6 @@
 #include "rhei/rhei_types.h"
 
 struct postgres_api {
-    void *library;
 #define PQ_CALL(name) __typeof__(PQ##name) *name;
 #include "source_postgres/postgres_api.def"
 #undef PQ_CALL
