@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "capture/capture_before.h"
 
+#include "base/base_value.h"
 #include "capture/capture_source.h"
 
 bool capture_is_of_key(const struct source_table *table, uint32_t column)
@@ -26,7 +27,7 @@ bool capture_before_has_key(const struct source_table *table, uint32_t column, c
         return true;
     /* of REAL zeros SQL can't tell whether they are of the same bits, so the triggers take them for different */
     bool zero = table->columns[column].affinity == AFFINITY_BLOB && now->type == RHEI_REAL && now->as.real == 0.0;
-    return !zero && capture_same_value(before, now);
+    return !zero && base_same_value(before, now);
 }
 
 /* ---- For who hands them on. -------------------------------------------------------------------------------------- */

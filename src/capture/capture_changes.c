@@ -16,6 +16,7 @@
  */
 #include <string.h>
 
+#include "base/base_value.h"
 #include "capture/capture_batch.h"
 #include "capture/capture_before.h"
 #include "capture/capture_buffered.h"
@@ -383,7 +384,7 @@ static bool changes_other_key(const struct source_table *table, const struct rhe
                               const struct rhei_value *found)
 {
     for (uint32_t c = 0; c < table->column_count; c++)
-        if (table->columns[c].in_primary_key && !capture_same_value(&key[c], &found[c]))
+        if (table->columns[c].in_primary_key && !base_same_value(&key[c], &found[c]))
             return true;
     return false;
 }

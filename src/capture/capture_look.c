@@ -75,21 +75,6 @@ static bool look_same_value(const struct rhei_value *value, sqlite3_value *row)
                 : other.as.bytes != NULL && memcmp(value->as.bytes, other.as.bytes, value->length) == 0);
 }
 
-bool capture_same_value(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    switch (a->type) {
-    case RHEI_NULL:
-        return true;
-    case RHEI_INTEGER:
-    case RHEI_REAL:
-        return memcmp(&a->as, &b->as, sizeof a->as) == 0;
-    default:
-        return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
-    }
-}
-
 rhei_status capture_look(struct oltp_connection *connection, const struct capture_table_schema *table,
                          sqlite3_stmt **look, const struct capture_cell *key, bool *found, struct rhei_error *error)
 {

@@ -21,7 +21,4 @@ rhei_status capture_look(struct oltp_connection *connection, const struct captur
 /* SQLite's word on this table's text or values, not one on the file or the moment. */
 bool capture_look_is_tables_own(rhei_status status);
 
-/* By class and bits. */
-bool capture_same_value(const struct rhei_value *a, const struct rhei_value *b);
-
 #endif

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/base_map.h"
+#include "base/base_value.h"
 #include "capture/capture_look.h"
 #include "capture/capture_source.h"
 
@@ -278,7 +279,7 @@ static rhei_status source_add_declared(struct capture_source *source, struct cap
     rhei_status status = source_add_looked(source, batch, true, kind, error);
     for (uint32_t c = 0; c < batch->columns && status == RHEI_OK && *kind == CHANGE_UPSERT; c++) {
         const struct rhei_value *now = &batch->values[c][batch->count];
-        other |= table->columns[c].in_primary_key && !capture_same_value(now, now + 1);
+        other |= table->columns[c].in_primary_key && !base_same_value(now, now + 1);
         settled |= table->columns[c].in_primary_key && now[1].type != RHEI_NULL;
     }
     if (!other || !settled)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/base_map.h"
+#include "base/base_value.h"
 #include "capture/capture_look.h"
 #include "capture/capture_source.h"
 
@@ -109,7 +110,7 @@ static rhei_status versions_compare(struct capture_source *source, struct captur
         return error_set(error, status, "%s", why.message);
     same = whole == there;
     for (uint32_t i = 0; i < batch->columns && same && whole; i++)
-        same = capture_same_value(&batch->values[i][batch->count], &batch->values[i][batch->count + 1]);
+        same = base_same_value(&batch->values[i][batch->count], &batch->values[i][batch->count + 1]);
     if (!same) {
         capture_source_lose(source, batch, "changes of a row were logged in another order than they were made");
         batch->lost_at = source->position;

@@ -2,26 +2,8 @@
 /* What a batch says that is so already, in the working state: for sources that look rather than being told. */
 #include "mirror_internal.h"
 
-#include <string.h>
-
 #include "base/base_error.h"
-
-/* Bit for bit, where mirror_value_equal has 1 and 1.0 equal. */
-static bool is_same_value(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    switch (a->type) {
-    case RHEI_NULL:
-        return true;
-    case RHEI_INTEGER:
-        return a->as.integer == b->as.integer;
-    case RHEI_REAL:
-        return memcmp(&a->as.real, &b->as.real, sizeof a->as.real) == 0;
-    default:
-        return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
-    }
-}
+#include "base/base_value.h"
 
 static bool is_same_row(const struct mirror_table *table, uint32_t row_id, const struct change_batch *batch, size_t row)
 {
@@ -32,7 +14,7 @@ static bool is_same_row(const struct mirror_table *table, uint32_t row_id, const
     for (uint32_t c = 0; c < batch->column_count && same; c++) {
         struct rhei_value stored;
         mirror_segment_value(segment, c, place, &stored);
-        same = is_same_value(&stored, &batch->columns[c][row]);
+        same = base_same_value(&stored, &batch->columns[c][row]);
     }
     mirror_segment_let_go(segment);
     return same;

@@ -6,6 +6,7 @@
 #include "base/base_error.h"
 #include "base/base_invariant.h"
 #include "base/base_memory.h"
+#include "base/base_value.h"
 
 enum { NO_PLACE = UINT32_MAX, BYTES_MOST = 16 << 20 };
 
@@ -229,17 +230,6 @@ static void clear_row(struct postgres_decoder *decoder, struct postgres_rows *ro
            change_batch_words(rows->columns) * sizeof *rows->unchanged);
 }
 
-static bool same_value(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    if (a->type == RHEI_INTEGER)
-        return a->as.integer == b->as.integer;
-    if (a->type == RHEI_REAL)
-        return memcmp(&a->as.real, &b->as.real, sizeof a->as.real) == 0;
-    return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
-}
-
 /* The old row's cells in the place of those that are unchanged in the new one: as REPLICA IDENTITY FULL sends them. */
 static void complete(struct postgres_rows *rows, size_t old)
 {
@@ -312,7 +302,7 @@ static bool settle_new(struct change *change)
 static bool same_key(const struct postgres_table *table, const struct postgres_rows *rows, size_t a, size_t b)
 {
     for (uint32_t k = 0; k < table->key_count; k++)
-        if (!same_value(&rows->values[table->key[k]][a], &rows->values[table->key[k]][b]))
+        if (!base_same_value(&rows->values[table->key[k]][a], &rows->values[table->key[k]][b]))
             return false;
     return true;
 }

@@ -22,6 +22,7 @@
 #include "base/base_error.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
+#include "base/base_value.h"
 #include "sync_book.h"
 #include "sync_history_past.h"
 
@@ -85,7 +86,7 @@ static size_t find_same(struct sync_history *history, const struct mirror_ended_
         size_t still = 0;
         for (size_t l = 0; l < count; l++) {
             left[still] = left[l];
-            still += history_same_value(&old[left[l]], &new[versions->change[left[l]]]);
+            still += base_same_value(&old[left[l]], &new[versions->change[left[l]]]);
         }
         if (still == 0)
             history->telling = c;

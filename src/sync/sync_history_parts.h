@@ -54,7 +54,6 @@ static inline struct rhei_value history_integer(int64_t value)
 enum { HISTORY_INSERTED, HISTORY_UPDATED, HISTORY_DELETED };
 /* 'I', 'U', 'D'. */
 struct rhei_value history_operation(int which);
-bool history_same_value(const struct rhei_value *a, const struct rhei_value *b);
 
 /* ---- sync_history_load.c ------------------------------------------------------------------------------------------- */
 

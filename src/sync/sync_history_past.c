@@ -17,6 +17,7 @@
 #include "base/base_error.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
+#include "base/base_value.h"
 #include "sync_book.h"
 #include "sync_history_past.h"
 
@@ -31,16 +32,6 @@ static const struct rhei_value operations[] = {{.type = RHEI_TEXT, .length = 1, 
 struct rhei_value history_operation(int which)
 {
     return operations[which];
-}
-
-bool history_same_value(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    if (a->type == RHEI_INTEGER || a->type == RHEI_REAL)
-        return memcmp(&a->as, &b->as, sizeof a->as) == 0;
-    return a->type == RHEI_NULL ||
-           (a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0));
 }
 
 /* ---- Which column was which. --------------------------------------------------------------------------------------- */
@@ -256,7 +247,7 @@ static bool same_key(const struct history_past *past, const struct history_entry
     for (uint32_t k = 0; k < past->key_count; k++) {
         struct rhei_value value;
         mirror_view_value(past->open, entry->segment, entry->offset, past->old_key[k], &value);
-        if (!history_same_value(&value, &batch->columns[past->new_key[k]][row]))
+        if (!base_same_value(&value, &batch->columns[past->new_key[k]][row]))
             return false;
     }
     return true;
@@ -270,7 +261,7 @@ static bool same_row(const struct history_past *past, const struct history_entry
         if (past->column[c] == HISTORY_NO_COLUMN)
             continue;
         mirror_view_value(past->open, entry->segment, entry->offset, past->column[c], &value);
-        if (!history_same_value(&value, &batch->columns[c][row]))
+        if (!base_same_value(&value, &batch->columns[c][row]))
             return false;
     }
     return true;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base_error.h"
+#include "base/base_value.h"
 #include "list_internal.h"
 
 struct list_txn {
@@ -67,19 +68,6 @@ void list_row_free(struct rhei_value *values, uint32_t count)
         if (values[c].type == RHEI_TEXT || values[c].type == RHEI_BLOB)
             free((void *)(uintptr_t)values[c].as.bytes);
     free(values);
-}
-
-static bool value_equal(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    if (a->type == RHEI_INTEGER)
-        return a->as.integer == b->as.integer;
-    if (a->type == RHEI_REAL)
-        return memcmp(&a->as.real, &b->as.real, sizeof a->as.real) == 0;
-    if (a->type == RHEI_NULL)
-        return true;
-    return a->length == b->length && (a->length == 0 || memcmp(a->as.bytes, b->as.bytes, a->length) == 0);
 }
 
 /* ---- Rows. ------------------------------------------------------------------------------------------------------- */
@@ -559,7 +547,7 @@ static bool row_matches(const struct mirror_table_view *view, uint32_t segment, 
     }
     for (uint32_t c = 0; c < column_count; c++) {
         mirror_view_value(view, segment, offset, c, &value);
-        if (!value_equal(&value, &rows->at[at].values[c])) {
+        if (!base_same_value(&value, &rows->at[at].values[c])) {
             snprintf(message, message_size, "key %lld differs in column %u", (long long)rows->at[at].key, c);
             return false;
         }

@@ -12,6 +12,7 @@
 
 #include "base/base_buffer.h"
 #include "base/base_clock.h"
+#include "base/base_value.h"
 #include "source_postgres/postgres_connection.h"
 #include "source_postgres/postgres_type.h"
 #include "tests/support/postgres_fixture.h"
@@ -54,17 +55,6 @@ static PGresult *ask(struct postgres_connection *c, const char *sql, int format)
     return result;
 }
 
-static bool same_value(const struct rhei_value *a, const struct rhei_value *b)
-{
-    if (a->type != b->type)
-        return false;
-    if (a->type == RHEI_INTEGER)
-        return a->as.integer == b->as.integer;
-    if (a->type == RHEI_REAL)
-        return memcmp(&a->as.real, &b->as.real, sizeof a->as.real) == 0;
-    return a->length == b->length && memcmp(a->as.bytes, b->as.bytes, a->length) == 0;
-}
-
 /* The value as the server would have printed it, from what was kept alone. */
 static void print_back(enum postgres_form form, int scale, const struct rhei_value *value, struct base_buffer *out)
 {
@@ -98,7 +88,7 @@ static void check_value(const char *sql, enum postgres_form form, int scale, con
     if (postgres_form_binary(form)) {
         assert_true(postgres_binary_value(form, bytes, length, arena, &from_bytes) ||
                     !fprintf(stderr, "%s %s\n", sql, text));
-        if (!same_value(&from_text, &from_bytes))
+        if (!base_same_value(&from_text, &from_bytes))
             fail_msg("%s: text and binary of %s differ", sql, text);
     }
     print_back(form, scale, &from_text, &back);
