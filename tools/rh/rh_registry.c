@@ -6,10 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char installed[] = "SELECT count(*) = 3 FROM sqlite_schema WHERE type = 'table' AND "
-                                "name IN ('_rhei_engines', '_rhei_tables', '_rhei_cdc_log')";
-static const char has_consumers[] =
-    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_rhei_consumers'";
+#define NOW_MS "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+
+/* Files of an early version have no place for consumers. */
+static const char installed[] =
+    "SELECT count(*) FILTER (WHERE name <> '_rhei_consumers') = 3, count(*) FILTER (WHERE name = '_rhei_consumers') "
+    "FROM sqlite_schema WHERE type = 'table' AND "
+    "name IN ('_rhei_engines', '_rhei_tables', '_rhei_cdc_log', '_rhei_consumers')";
+
+/* Those of the change feed, and the folders that lack something of the log, by their paths. */
+static const char consumers[] =
+    "SELECT iif(folder, substr(name, 14), name), position, now - seen_ms, now < seen_ms + keep_ms, folder "
+    "FROM (SELECT *, substr(name, 1, 13) = '_rhei_folder:' AS folder, " NOW_MS " AS now FROM _rhei_consumers) AS c "
+    "WHERE iif(folder, keep_ms > 0 AND position < (SELECT max(seq) FROM _rhei_cdc_log), substr(name, 1, 6) <> "
+    "'_rhei_') "
+    "ORDER BY c.name";
 
 bool rh_registry_installed(struct rh_tool *tool)
 {
@@ -42,11 +53,7 @@ static bool each_row(struct rh_tool *tool, const char *sql, struct rh_registry *
 static void take_installed(struct rh_registry *registry, rhei_rows *rows)
 {
     registry->installed = rhei_rows_int64(rows, 0) != 0;
-}
-
-static void take_has_consumers(struct rh_registry *registry, rhei_rows *rows)
-{
-    registry->has_consumers = rhei_rows_int64(rows, 0) != 0;
+    registry->has_consumers = rhei_rows_int64(rows, 1) != 0;
 }
 
 static void take_engine(struct rh_registry *registry, rhei_rows *rows)
@@ -56,9 +63,12 @@ static void take_engine(struct rh_registry *registry, rhei_rows *rows)
         (struct rh_engine){rhei_rows_int64(rows, 0), rhei_rows_int64(rows, 1), rhei_rows_int64(rows, 2)};
 }
 
-static void add_consumer(struct rh_consumer **list, size_t *count, rhei_rows *rows)
+static void take_consumer(struct rh_registry *registry, rhei_rows *rows)
 {
     const char *name = rhei_rows_text(rows, 0);
+    bool folder = rhei_rows_int64(rows, 4) != 0;
+    struct rh_consumer **list = folder ? &registry->folders : &registry->consumers;
+    size_t *count = folder ? &registry->folder_count : &registry->consumer_count;
     if (name == NULL)
         return;
     *list = rh_reallocate(*list, (*count + 1) * sizeof **list);
@@ -66,16 +76,6 @@ static void add_consumer(struct rh_consumer **list, size_t *count, rhei_rows *ro
                                                .position = rhei_rows_int64(rows, 1),
                                                .seen_ms = rhei_rows_int64(rows, 2),
                                                .kept = rhei_rows_int64(rows, 3) != 0};
-}
-
-static void take_consumer(struct rh_registry *registry, rhei_rows *rows)
-{
-    add_consumer(&registry->consumers, &registry->consumer_count, rows);
-}
-
-static void take_folder(struct rh_registry *registry, rhei_rows *rows)
-{
-    add_consumer(&registry->folders, &registry->folder_count, rows);
 }
 
 static void take_table(struct rh_registry *registry, rhei_rows *rows)
@@ -90,28 +90,14 @@ static void take_table(struct rh_registry *registry, rhei_rows *rows)
 bool rh_registry_read(struct rh_tool *tool, struct rh_registry *registry)
 {
     *registry = (struct rh_registry){0};
-    if (!each_row(tool, installed, registry, take_installed) ||
-        !each_row(tool, has_consumers, registry, take_has_consumers))
+    if (!each_row(tool, installed, registry, take_installed))
         return false;
     return !registry->installed ||
            (each_row(tool,
-                     "SELECT id, position, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) - seen_ms "
-                     "FROM _rhei_engines WHERE NOT _rhei_gone(id) ORDER BY id",
+                     "SELECT id, position, " NOW_MS
+                     " - seen_ms FROM _rhei_engines WHERE NOT _rhei_gone(id) ORDER BY id",
                      registry, take_engine) &&
-            (!registry->has_consumers ||
-             each_row(tool,
-                      "SELECT name, position, now - seen_ms, now < seen_ms + keep_ms FROM _rhei_consumers, (SELECT "
-                      "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) "
-                      "WHERE substr(name, 1, 6) <> '_rhei_' ORDER BY name",
-                      registry, take_consumer)) &&
-            (!registry->has_consumers ||
-             each_row(
-                 tool,
-                 "SELECT substr(name, 14), position, now - seen_ms, now < seen_ms + keep_ms FROM _rhei_consumers, "
-                 "(SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) AS now) "
-                 "WHERE substr(name, 1, 13) = '_rhei_folder:' AND keep_ms > 0 AND position < (SELECT max(seq) FROM "
-                 "_rhei_cdc_log) ORDER BY name",
-                 registry, take_folder)) &&
+            (!registry->has_consumers || each_row(tool, consumers, registry, take_consumer)) &&
             each_row(tool, "SELECT name FROM _rhei_tables WHERE live ORDER BY name", registry, take_table));
 }
 
