@@ -181,20 +181,12 @@ static void print_sync(const struct status *status)
     rh_buffer_free(&text);
 }
 
-static double metric_of(const struct status *status, const char *name)
-{
-    for (size_t at = 0; at < status->metric_count; at++)
-        if (strcmp(status->metrics[at]->name, name) == 0)
-            return status->metrics[at]->value;
-    return 0;
-}
-
 static void print_file(const struct status *status)
 {
     struct rh_buffer text = {0};
-    rh_add_size(&text, metric_of(status, "rhei_oltp_file_bytes"));
+    rh_add_size(&text, rh_metric_of(status->metrics, status->metric_count, "rhei_oltp_file_bytes"));
     rh_buffer_add_text(&text, ", write-ahead log ");
-    rh_add_size(&text, metric_of(status, "rhei_oltp_wal_bytes"));
+    rh_add_size(&text, rh_metric_of(status->metrics, status->metric_count, "rhei_oltp_wal_bytes"));
     line_of("File", &text);
     rh_buffer_free(&text);
 }

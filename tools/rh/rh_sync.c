@@ -10,30 +10,19 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What was applied on the way to this position, at the opening too, not only by the last cycle. */
-static void count_all(struct rhei_sync_report *report, const struct rhei_sync_status *status)
-{
-    report->events = status->events;
-    report->rows_inserted = status->rows_inserted;
-    report->rows_updated = status->rows_updated;
-    report->rows_deleted = status->rows_deleted;
-    report->rows_pruned = status->rows_pruned;
-}
-
 /* How many tables are as the folder had them, followed since: nothing of them was read from SQLite. */
 static uint64_t taken_over(const struct rh_tool *tool, const struct rhei_sync_status *status)
 {
     struct rhei_metric **metrics = NULL;
     size_t count = 0;
-    uint64_t built = 0;
     if (status->disk_folder[0] == '\0' || rhei_metric_list(tool->db, &metrics, &count, NULL) != RHEI_OK)
         return 0;
-    for (size_t at = 0; at < count; at++)
-        built = strcmp(metrics[at]->name, "rhei_sync_builds_total") == 0 ? (uint64_t)metrics[at]->value : built;
+    uint64_t built = (uint64_t)rh_metric_of(metrics, count, "rhei_sync_builds_total");
     rhei_free(metrics);
     return status->tables_ready > built ? status->tables_ready - built : 0;
 }
 
+/* What was applied on the way to the report's position is the status's to tell: it counts what the opening applied, too. */
 static void print_report(const struct rhei_sync_report *report, const struct rhei_sync_status *status, uint64_t taken,
                          int64_t elapsed_us)
 {
@@ -52,15 +41,15 @@ static void print_report(const struct rhei_sync_report *report, const struct rhe
     } else {
         rh_buffer_add_text(&text, " built.\nApplied ");
     }
-    rh_add_count(&text, report->events);
-    rh_buffer_add_text(&text, report->events == 1 ? " change (" : " changes (");
-    rh_add_count(&text, report->rows_inserted);
+    rh_add_count(&text, status->events);
+    rh_buffer_add_text(&text, status->events == 1 ? " change (" : " changes (");
+    rh_add_count(&text, status->rows_inserted);
     rh_buffer_add_text(&text, " inserted, ");
-    rh_add_count(&text, report->rows_updated);
+    rh_add_count(&text, status->rows_updated);
     rh_buffer_add_text(&text, " updated, ");
-    rh_add_count(&text, report->rows_deleted);
+    rh_add_count(&text, status->rows_deleted);
     rh_buffer_add_text(&text, " deleted), pruned ");
-    rh_add_count(&text, report->rows_pruned);
+    rh_add_count(&text, status->rows_pruned);
     rh_buffer_add_text(&text, " from the log.");
     puts(text.bytes);
     rh_buffer_free(&text);
@@ -103,8 +92,8 @@ static void print_json(const struct rhei_sync_report *report, const struct rhei_
         "{\"position\":%" PRId64 ",\"events\":%" PRIu64 ",\"rows_inserted\":%" PRIu64 ",\"rows_updated\":%" PRIu64
         ",\"rows_deleted\":%" PRIu64 ",\"rows_pruned\":%" PRIu64 ",\"duration_us\":%" PRId64 ",\"elapsed_us\":%" PRId64
         ",\"tables\":%" PRIu64 ",\"tables_ready\":%" PRIu64 ",\"tables_taken_over\":%" PRIu64 ",",
-        report->position, report->events, report->rows_inserted, report->rows_updated, report->rows_deleted,
-        report->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready, taken);
+        report->position, status->events, status->rows_inserted, status->rows_updated, status->rows_deleted,
+        status->rows_pruned, report->duration_us, elapsed_us, status->tables, status->tables_ready, taken);
     add_left_out_json(&json, tables, count);
     printf("%s}\n", json.bytes);
     rh_buffer_free(&json);
@@ -145,7 +134,6 @@ int rh_sync_command(struct rh_tool *tool)
                 rhei_sync_status(tool->db, &status, &error) == RHEI_OK &&
                 rhei_table_list(tool->db, &tables, &count, &error) == RHEI_OK;
     rh_waiting_stop();
-    count_all(&report, &status);
     if (!good) {
         rh_tell_error(tool, &error);
         code = RH_EXIT_ERROR;

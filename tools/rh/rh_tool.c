@@ -144,6 +144,14 @@ void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error)
     rh_buffer_free(&message);
 }
 
+double rh_metric_of(struct rhei_metric *const *metrics, size_t count, const char *name)
+{
+    for (size_t at = 0; at < count; at++)
+        if (strcmp(metrics[at]->name, name) == 0)
+            return metrics[at]->value;
+    return 0;
+}
+
 int rh_tell(const struct rh_tool *tool, const char *format, ...)
 {
     va_list arguments;

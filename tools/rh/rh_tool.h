@@ -47,6 +47,8 @@ rhei_status rh_tool_build(struct rh_tool *tool, struct rhei_error *error);
 
 /** Tells an error on standard error, as "rh: MESSAGE [NAME SQLSTATE]". */
 void rh_tell_error(const struct rh_tool *tool, const struct rhei_error *error);
+/** The value of the metric of that name; 0: there is none. */
+double rh_metric_of(struct rhei_metric *const *metrics, size_t count, const char *name);
 /** Tells what the tool itself found wrong, and gives RH_EXIT_ERROR. */
 int rh_tell(const struct rh_tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** Flushes standard output. False: it, or something before it, could not be written, which rh_finish_output() tells with the reason. */
