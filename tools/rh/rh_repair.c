@@ -57,11 +57,8 @@ static void print_done(const struct rh_tool *tool, const struct rhei_repair_resu
     if (done->rebuilt > 0)
         rh_buffer_format(&line, "%s %" PRIu64 " table%s again: ", done->mended_pieces > 0 ? "built" : "Built",
                          done->rebuilt, done->rebuilt == 1 ? "" : "s");
-    rh_add_count(&line, done->tables);
-    rh_buffer_add_text(&line, done->tables == 1 ? " table and " : " tables and ");
-    rh_add_count(&line, done->rows);
-    rh_buffer_format(&line, "%s equal in SQLite and the column store.", done->rows == 1 ? " row are" : " rows are");
-    puts(line.bytes);
+    rh_add_equal(&line, done->tables, done->rows);
+    printf("%s.\n", line.bytes);
     rh_buffer_free(&line);
 }
 

@@ -35,6 +35,15 @@ void rh_add_count(struct rh_buffer *out, uint64_t count)
     }
 }
 
+void rh_add_equal(struct rh_buffer *out, uint64_t tables, uint64_t rows)
+{
+    rh_add_count(out, tables);
+    rh_buffer_add_text(out, tables == 1 ? " table and " : " tables and ");
+    rh_add_count(out, rows);
+    rh_buffer_add_text(out, rows == 1 ? " row are" : " rows are");
+    rh_buffer_add_text(out, " equal in SQLite and the column store");
+}
+
 void rh_add_size(struct rh_buffer *out, double bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -16,6 +16,8 @@ int64_t rh_now_us(void);
 void rh_add_duration(struct rh_buffer *out, int64_t us);
 /** Adds 336,776. */
 void rh_add_count(struct rh_buffer *out, uint64_t count);
+/** Appends that so many tables and rows are equal in both stores. */
+void rh_add_equal(struct rh_buffer *out, uint64_t tables, uint64_t rows);
 /** Adds "1.5 GiB". */
 void rh_add_size(struct rh_buffer *out, double bytes);
 

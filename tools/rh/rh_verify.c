@@ -116,10 +116,7 @@ static bool verify_all(struct rh_tool *tool, struct tally *tally)
 static void print_sum(const struct tally *tally)
 {
     struct rh_buffer line = {0};
-    rh_add_count(&line, tally->tables);
-    rh_buffer_add_text(&line, tally->tables == 1 ? " table and " : " tables and ");
-    rh_add_count(&line, tally->rows);
-    rh_buffer_format(&line, "%s equal in SQLite and the column store", tally->rows == 1 ? " row are" : " rows are");
+    rh_add_equal(&line, tally->tables, tally->rows);
     if (tally->different > 0)
         rh_buffer_format(&line, "; %" PRIu64 " differ or failed", tally->different);
     if (tally->skipped > 0)
