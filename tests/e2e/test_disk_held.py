@@ -3,11 +3,12 @@ ends that: a limit of the log, detach, a folder that was moved."""
 
 import shutil
 import sqlite3
-import time
 
 import pytest
 
 from rh_program import rh  # noqa: F401 (a fixture)
+from test_care import turn_bit
+from test_processes import wait_until
 
 SETTINGS = '[engine]\noltp_path = "rhei.db"\nolap_path = "{}"\nsync_mode = "temporal"\n'
 QUESTION = "SELECT _rhei_operation, v FROM price_history ORDER BY _rhei_seq"
@@ -35,13 +36,6 @@ def held(rh):
     return [name.rsplit("/", 1)[1] for name, in rows if name.startswith("_rhei_folder:")]
 
 
-def await_true(wanted):
-    until = time.monotonic() + 60
-    while not wanted():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def command(*arguments):
     return lambda rh, spawn: rh.run(*arguments)
 
@@ -60,7 +54,7 @@ def by_a_program(rh, spawn):
     engine.initial_sync()
     engine.execute("CREATE TABLE IF NOT EXISTS other (a)")
     engine.sync()
-    await_true(lambda: engine.status()["position"] == engine.status()["log_position"])
+    wait_until(lambda: engine.status()["position"] == engine.status()["log_position"], what="the last change")
     engine.close()
 
 
@@ -88,7 +82,7 @@ def test_a7_a_limit_forgets_a_folder_that_it_passed_and_tells_it(rh, spawn):
     assert held(rh) == ["mirror"]
     for v in range(30):
         engine.execute("UPDATE price SET v = ?", v)
-    await_true(lambda: held(rh) == [] and engine.status()["log_rows"] <= 5)
+    wait_until(lambda: held(rh) == [] and engine.status()["log_rows"] <= 5, what="the cut")
     engine.close()
     done = rh.run("sync", "--config", "rhei.toml")  # what is left of the history goes on, and the folder holds the log again
     assert "isn't used" in done.stderr
@@ -114,12 +108,6 @@ def test_a7_a_folder_that_was_moved_holds_the_log_once(rh):
 
 def everything(folder):
     return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file() and not file.name.endswith(("-wal", "-shm"))}
-
-
-def turn_bit(file):
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.write_bytes(bytes(data))
 
 
 def damage_manifest(rh):

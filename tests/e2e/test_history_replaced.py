@@ -7,13 +7,10 @@ import sqlite3
 import pytest
 
 from rhei_engine import RheiError
+from test_history_crash import checkpoints
 from test_processes import wait_until
 
 VERSIONS = "SELECT v, _rhei_operation, _rhei_seq FROM t_history ORDER BY _rhei_valid_from, _rhei_seq, v"
-
-
-def checkpoints(engine):
-    return json.loads(engine.info())["disk"]["checkpoints"]
 
 
 def in_the_folder(engine, write):
