@@ -18,6 +18,14 @@ missing_packages() { # packages
     done
 }
 
+# Debian's PostgreSQL makes and starts a cluster where it is installed, unless its settings say not to. Whoever has it already has settings.
+leave_clusters() { # what runs a command as root, if anything is needed
+    local settings=/etc/postgresql-common/createcluster.conf
+    [ ! -e "$settings" ] && [ -n "$(missing_packages postgresql-common)" ] || return 0
+    "$@" mkdir -p "$(dirname "$settings")"
+    "$@" tee "$settings" >/dev/null <<<'create_main_cluster = false'
+}
+
 install_packages() { # packages
     local missing as_root=() log
     [ $# -gt 0 ] || return 0
@@ -29,6 +37,7 @@ install_packages() { # packages
         command -v sudo >/dev/null || die "these Debian packages are missing and only root may install them: run 'apt-get install $missing' as root, then ./dev setup again"
         as_root=(sudo)
     fi
+    leave_clusters "${as_root[@]}"
     echo "rhei: installing Debian packages: $missing" >&2
     mkdir -p "$cache"
     exec 7>"$cache/lock-apt"
@@ -68,18 +77,8 @@ client_packages() {
     done
 }
 
-# Debian's PostgreSQL makes and starts a cluster where it is installed, unless its settings say not to. Whoever has it already has settings.
-leave_clusters() {
-    local settings=/etc/postgresql-common/createcluster.conf as_root=()
-    [ ! -e "$settings" ] && [ -n "$(missing_packages postgresql-common)" ] || return 0
-    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-    "${as_root[@]}" mkdir -p "$(dirname "$settings")"
-    "${as_root[@]}" tee "$settings" >/dev/null <<<'create_main_cluster = false'
-}
-
 mkdir -p "$cache" 2>/dev/null || die "the cache folder $cache can't be created: set RHEI_CACHE to a folder that can be written"
 read -r -d '' -a packages < <(sed 's/#.*//' deps/apt.txt) || true
-leave_clusters
 install_packages "${packages[@]}"
 read -r -d '' -a packages < <(client_packages) || true
 install_packages "${packages[@]}"
