@@ -112,10 +112,6 @@ static rhei_status merge_no_local(struct rhei_db *db, const char **path, struct 
     *path = ":memory:";
     db->config.read_only = true;
     db->config.must_exist = db->config.capture_if_present = false;
-    if (db->config.olap_path == NULL)
-        db->config.olap_path = db->settings->engine.olap_path;
-    if (db->config.rocksdb_cdc_path == NULL)
-        db->config.rocksdb_cdc_path = db->settings->engine.rocksdb_cdc_path;
     return RHEI_OK;
 }
 
@@ -130,9 +126,11 @@ static rhei_status merge_file(struct rhei_db *db, const char **path, struct rhei
     merge_numbers(&db->config, engine);
     merge_freshness(&db->config, &engine->freshness);
     if (!config_has_local(db->settings))
-        return merge_no_local(db, path, error);
-    if (*path == NULL)
+        status = merge_no_local(db, path, error);
+    else if (*path == NULL)
         *path = engine->oltp_path;
+    if (status != RHEI_OK)
+        return status;
     if (db->config.olap_path == NULL)
         db->config.olap_path = engine->olap_path;
     if (db->config.rocksdb_cdc_path == NULL)
