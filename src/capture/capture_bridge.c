@@ -42,17 +42,7 @@ static rhei_status bridge_write(struct oltp *oltp, int64_t position, int64_t beg
                         "keep_ms = excluded.keep_ms",
                         position, now, begun, position, now, BRIDGE_KEEP_MS); /* B3 */
     sqlite3_set_last_insert_rowid(oltp->writer->db, last);
-    if (status == RHEI_OK)
-        status = oltp_step_own(oltp, oltp->commit, error);
-    if (status != RHEI_OK) {
-        oltp_roll_back(oltp);
-        return status;
-    }
-    atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
-    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
-    if (source != NULL)
-        capture_source_upkept(source, before);
-    return RHEI_OK;
+    return capture_upkeep_end(oltp, before, false, status, error);
 }
 
 rhei_status capture_bridge_durable(struct oltp *oltp, int64_t position, int64_t begun, struct rhei_error *error)

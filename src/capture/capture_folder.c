@@ -100,16 +100,7 @@ static void folder_write_now(struct oltp *oltp)
     if (status == RHEI_OK) {
         uint64_t before = oltp_commit_token(oltp);
         status = capture_folder_write(oltp, NULL);
-        if (status == RHEI_OK)
-            status = oltp_step_own(oltp, oltp->commit, NULL);
-        atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
-        struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
-        if (status == RHEI_OK && source != NULL)
-            capture_source_upkept(source, before);
-        if (status != RHEI_OK) {
-            oltp_roll_back(oltp);
-            capture_folder_unwritten(oltp);
-        }
+        (void)capture_upkeep_end(oltp, before, false, status, NULL);
     }
     oltp_writer_release(oltp);
 }

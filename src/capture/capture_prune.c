@@ -289,18 +289,7 @@ static rhei_status prune_slice(const struct prune *prune, bool *more, struct rhe
         if (status == RHEI_OK && last - to < PRUNE_SLICE)
             status = capture_registry_trim(oltp, error);
     }
-    if (status == RHEI_OK) {
-        status = oltp_step_own(oltp, oltp->commit, error);
-        atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
-    }
-    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
-    if (status == RHEI_OK && source != NULL && !force) /* who loses changes to the limit has to see it */
-        capture_source_upkept(source, before);
-    if (status != RHEI_OK) {
-        oltp_roll_back(oltp);
-        capture_folder_unwritten(oltp);
-    }
-    return status;
+    return capture_upkeep_end(oltp, before, force, status, error); /* who loses changes to the limit has to see it */
 }
 
 static rhei_status prune_run(const struct prune *prune, struct rhei_error *error)

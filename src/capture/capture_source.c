@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/capture_folder.h"
+
 enum { SOURCE_NEAR = 32, SOURCE_TRIES = 20, SOURCE_REGISTER_NS = 20 * 1000 * 1000 };
 
 static struct capture_source *source_of(struct change_source *source)
@@ -304,7 +306,8 @@ static rhei_status source_begin(struct change_source *base, int64_t after, struc
 
 /* ---- The socket. ------------------------------------------------------------------------------------------------- */
 
-void capture_source_upkept(struct capture_source *source, uint64_t before)
+/* After a commit of upkeep, with the writer still held: `before` is the token from within its transaction. */
+static void source_upkept(struct capture_source *source, uint64_t before)
 {
     uint64_t now = oltp_commit_token(source->oltp);
     if (now == before) /* it wrote nothing */
@@ -315,6 +318,23 @@ void capture_source_upkept(struct capture_source *source, uint64_t before)
     atomic_store(&source->upkept_to, 0); /* no reader takes the old end with the new begin */
     atomic_store(&source->upkept_from, from);
     atomic_store(&source->upkept_to, alone ? now : 0);
+}
+
+rhei_status capture_upkeep_end(struct oltp *oltp, uint64_t before, bool seen, rhei_status status,
+                               struct rhei_error *error)
+{
+    if (status == RHEI_OK)
+        status = oltp_step_own(oltp, oltp->commit, error);
+    if (status != RHEI_OK) {
+        oltp_roll_back(oltp);
+        capture_folder_unwritten(oltp);
+        return status;
+    }
+    atomic_fetch_add_explicit(&capture_of(oltp)->upkeep_commits, 1, memory_order_relaxed);
+    struct capture_source *source = __atomic_load_n(&capture_of(oltp)->source, __ATOMIC_ACQUIRE);
+    if (source != NULL && !seen)
+        source_upkept(source, before);
+    return RHEI_OK;
 }
 
 /* S7 */

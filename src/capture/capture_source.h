@@ -100,8 +100,12 @@ rhei_status capture_source_first_row(struct capture_source *source, int64_t afte
                                      struct rhei_error *error);
 /* What tells a row of `last` or `mark` from any other that may come to have its number. */
 uint64_t capture_source_hash_row(sqlite3_stmt *row);
-/* After a commit of upkeep, with the writer still held: `before` is the token from within its transaction. */
-void capture_source_upkept(struct capture_source *source, uint64_t before);
+/*
+ * The end of a transaction of upkeep, with the writer held: committed, or taken back where `status`, or the commit, failed, which is returned.
+ * `before` is the token from within it. It is no reason for a cycle, unless it is to be `seen`.
+ */
+rhei_status capture_upkeep_end(struct oltp *oltp, uint64_t before, bool seen, rhei_status status,
+                               struct rhei_error *error);
 /* Key column `i` of the current row, whose key was fetched. */
 struct capture_cell capture_source_key(const struct capture_source *source, const struct capture_batch *batch,
                                        uint32_t i);
