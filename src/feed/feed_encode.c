@@ -82,12 +82,11 @@ static char *write_value(char *at, const struct rhei_value *value)
     }
 }
 
-/* A column's values, into room that is made once for all of them. What isn't set holds anything, and goes as NULL. */
-static void put_column(struct base_buffer *out, const struct change_event *event, uint32_t column)
+/* A column's values, into room that is made once for all of them. What isn't set holds anything, and goes as NULL; `all`: everything is. */
+static void put_column(struct base_buffer *out, const struct change_event *event, uint32_t column, bool all)
 {
     const struct rhei_value *values = event->rows->columns[column];
     size_t count = event->rows->row_count, size = 0;
-    bool all = feed_sets_all(event->rows);
     for (size_t i = 0; i < count; i++)
         size += all || feed_is_set(event, i, column) ? value_size(&values[i]) : 1;
     char *at = base_buffer_extend(out, size);
@@ -117,8 +116,9 @@ static void put_rows(struct base_buffer *out, const struct change_event *event)
     size_t masks = batch->unchanged == NULL ? 0 : batch->unchanged_shared ? words : words * batch->row_count;
     for (size_t i = 0; i < masks; i++)
         put(out, batch->unchanged[i], 8);
+    bool all = feed_sets_all(batch);
     for (uint32_t c = 0; c < batch->column_count; c++)
-        put_column(out, event, c);
+        put_column(out, event, c, all);
 }
 
 static void put_definition(struct base_buffer *out, const struct source_table *table)
