@@ -92,8 +92,7 @@ static rhei_status settle(struct capture_backup *backup, struct rhei_error *erro
             SQLITE_OK)
             continue; /* somebody dropped it: the copy's first opening makes it again, as the original's next one would */
         (void)snprintf(sql, sizeof sql, "DELETE FROM main.%s%s", tables[t],
-                       t == 0 ? ""
-                              : " WHERE name = '" CAPTURE_BRIDGE "' OR substr(name, 1, 13) = '" CAPTURE_FOLDER "'");
+                       t == 0 ? "" : " WHERE name = '" CAPTURE_BRIDGE "' OR " CAPTURE_IS_FOLDER);
         status = oltp_backup_exec(&backup->pages, sql, error);
     }
     return status == RHEI_OK

@@ -21,7 +21,6 @@
 #define FOLDER_KEEP_MS    (INT64_C(7) * 24 * 3600 * 1000)
 #define FOLDER_FOREVER_MS (INT64_C(1) << 50)
 #define FOLDER_WAIT_NS    INT64_C(100000000)
-#define FOLDER_LIKE       "substr(name, 1, 13) = '" CAPTURE_FOLDER "'"
 
 struct capture_folder {
     char *name;
@@ -210,10 +209,10 @@ rhei_status capture_folder_open(struct oltp *oltp, const struct capture_folder_c
         there = position;
     atomic_store(&folder->written, there);
     folder_write_now(oltp);
-    if (config->histories &&
-        folder_list(oltp,
-                    "SELECT name FROM main._rhei_consumers WHERE " FOLDER_LIKE " AND name <> ?1 AND position = ?2",
-                    folder->name, position, &moved, NULL) == RHEI_OK)
+    if (config->histories && folder_list(oltp,
+                                         "SELECT name FROM main._rhei_consumers WHERE " CAPTURE_IS_FOLDER
+                                         " AND name <> ?1 AND position = ?2",
+                                         folder->name, position, &moved, NULL) == RHEI_OK)
         (void)folder_drop_all(oltp, &moved, true, NULL);
     base_buffer_reset(&name);
     base_buffer_reset(&moved);
@@ -229,7 +228,7 @@ rhei_status capture_folder_of_history(struct oltp *oltp, const char *path, char 
     *is_known = false;
     base_buffer_format(&own, CAPTURE_FOLDER "%s", path);
     (void)snprintf(sql, sizeof sql,
-                   "SELECT name FROM main._rhei_consumers WHERE " FOLDER_LIKE " AND abs(keep_ms) >= %" PRId64
+                   "SELECT name FROM main._rhei_consumers WHERE " CAPTURE_IS_FOLDER " AND abs(keep_ms) >= %" PRId64
                    " AND ?2 = 0 ORDER BY name = ?1 DESC, seen_ms DESC LIMIT 1",
                    FOLDER_FOREVER_MS);
     if (own.failed)
@@ -252,7 +251,7 @@ rhei_status capture_folder_pass(struct oltp *oltp, int64_t to, bool closed, stru
     char sql[400];
     int64_t now = base_wall_ms();
     (void)snprintf(sql, sizeof sql,
-                   "SELECT name FROM main._rhei_consumers WHERE " FOLDER_LIKE
+                   "SELECT name FROM main._rhei_consumers WHERE " CAPTURE_IS_FOLDER
                    " AND keep_ms > 0 AND name <> ?1 AND position < ?2 AND NOT (%d AND EXISTS (SELECT 1 FROM "
                    "main._rhei_engines WHERE id <> %" PRId64 " AND seen_ms BETWEEN %" PRId64 " AND %" PRId64
                    " AND NOT _rhei_gone(id)))",

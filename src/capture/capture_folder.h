@@ -9,6 +9,10 @@
 #include "oltp/oltp.h"
 
 #define CAPTURE_FOLDER "_rhei_folder:" /* before the folder's path: the names of such rows */
+/* In SQL over _rhei_consumers: the row is a folder's, and its path. */
+#define CAPTURE_IS_FOLDER   "substr(name, 1, 13) = '" CAPTURE_FOLDER "'"
+#define CAPTURE_FOLDER_PATH "substr(name, 14)"
+_Static_assert(sizeof CAPTURE_FOLDER - 1 == 13, "it is said");
 
 struct capture_folder_config {
     const char *path; /* of the folder, absolute; copied */

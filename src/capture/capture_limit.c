@@ -185,9 +185,9 @@ static void limit_holder(struct oltp *oltp, struct limit_holder *holder)
     base_mutex_lock(&oltp->describe_lock);
     int rc = sqlite3_prepare_v2(
         oltp->describer->db,
-        "SELECT CASE WHEN name = '" CAPTURE_BRIDGE
-        "' THEN 'the change buffer' WHEN substr(name, 1, 13) = '" CAPTURE_FOLDER
-        "' THEN 'the folder \"' || substr(name, 14) || '\" (olap_path)' ELSE 'the consumer \"' || name || '\"' END, "
+        "SELECT CASE WHEN name = '" CAPTURE_BRIDGE "' THEN 'the change buffer' WHEN " CAPTURE_IS_FOLDER
+        " THEN 'the folder \"' || " CAPTURE_FOLDER_PATH
+        " || '\" (olap_path)' ELSE 'the consumer \"' || name || '\"' END, "
         "position "
         "FROM main._rhei_consumers WHERE ?1 < seen_ms + keep_ms AND name <> ?4 UNION ALL SELECT 'the column store of "
         "another handle', "

@@ -78,7 +78,7 @@ static bool is_row_of(struct oltp_connection *connection, int64_t position, cons
     char sql[240]; /* the log went, too: a folder, or an engine, is known to have been at just that position */
     (void)snprintf(sql, sizeof sql,
                    "SELECT count(*) FROM (SELECT position FROM main._rhei_engines UNION ALL SELECT position FROM "
-                   "main._rhei_consumers WHERE substr(name, 1, 13) = '" CAPTURE_FOLDER "') WHERE position = %" PRId64,
+                   "main._rhei_consumers WHERE " CAPTURE_IS_FOLDER ") WHERE position = %" PRId64,
                    position);
     return oltp_query_int(connection, sql, 0, &known, NULL) == RHEI_OK && known > 0;
 }
