@@ -11,8 +11,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "capture/capture_folder.h"
 #include "checkpoint/checkpoint.h"
@@ -68,21 +66,11 @@ static bool lost_versions(void *context, uint32_t table)
 }
 
 /* The file names folders by where they are, and this one may not be there. */
-static void absolute(const char *path, char *out, size_t size)
+static rhei_status absolute(const char *path, char **out, struct rhei_error *error)
 {
-    char real[PATH_MAX], above[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    (void)snprintf(above, sizeof above, "%.*s",
-                   slash == NULL   ? 1
-                   : slash == path ? 1
-                                   : (int)(slash - path),
-                   slash == NULL ? "." : path);
-    if (realpath(path, real) != NULL)
-        (void)snprintf(out, size, "%s", real);
-    else if (realpath(above, real) != NULL)
-        (void)snprintf(out, size, "%s/%s", strcmp(real, "/") == 0 ? "" : real, slash == NULL ? path : slash + 1);
-    else
-        (void)snprintf(out, size, "%s", path);
+    if (store_local_resolve(path, out, NULL) != RHEI_OK)
+        *out = base_strdup(path);
+    return *out == NULL ? error_no_memory(error) : RHEI_OK;
 }
 
 /* What a file tells of the folder that is there no more, or what the folder itself does. */
@@ -102,8 +90,10 @@ static bool is_history_lost(struct rhei_db *db, const struct checkpoint_restored
 static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored *restored, struct rhei_error *error)
 {
     bool goes_on = (restored->any || restored->histories > 0) && restored->message[0] == '\0';
-    char path[PATH_MAX + 256];
-    absolute(db->olap_path, path, sizeof path);
+    char *path = NULL;
+    rhei_status status = absolute(db->olap_path, &path, error);
+    if (status != RHEI_OK)
+        return status;
     db->history_lost = is_history_lost(db, restored, path);
     if (db->history_lost)
         base_log_write(
@@ -112,7 +102,9 @@ static rhei_status hold_log(struct rhei_db *db, const struct checkpoint_restored
             db->olap_path);
     const struct capture_folder_config folder = {
         .path = path, .histories = db->keeps_history || restored->histories > 0, .buffered = db->buffer_path != NULL};
-    return capture_folder_open(db->oltp, &folder, goes_on ? restored->position : -1, error);
+    status = capture_folder_open(db->oltp, &folder, goes_on ? restored->position : -1, error);
+    base_free(path);
+    return status;
 }
 
 /* What was in a lost delta is of a position that nobody knows any more, but not of a later one. */
@@ -234,11 +226,14 @@ static void peek(const struct rhei_db *db, struct checkpoint_status *status)
 /* The folder has no checkpoint. One that never had is no trouble: its history begins with the tables' load. */
 static rhei_status check_begun(const struct rhei_db *db, struct rhei_error *error)
 {
-    char path[PATH_MAX + 256], folder[PATH_MAX];
+    char folder[PATH_MAX], *path = NULL;
     bool is_known = false;
-    absolute(db->olap_path, path, sizeof path);
-    if (capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL) != RHEI_OK ||
-        folder[0] == '\0') /* without capture nothing is known of any */
+    rhei_status status = absolute(db->olap_path, &path, error);
+    if (status != RHEI_OK)
+        return status;
+    status = capture_folder_of_history(db->oltp, path, folder, sizeof folder, &is_known, NULL);
+    base_free(path);
+    if (status != RHEI_OK || folder[0] == '\0') /* without capture nothing is known of any */
         return RHEI_OK;
     if (is_known)
         return error_set(

@@ -5,9 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 #include "base/base_checksum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
+#include "store_local.h"
 #include "store_local_file.h"
 
 #define DATABASE "rhei.db"
@@ -26,45 +25,12 @@ enum { PIECE_BYTES = 1 << 20 };
 
 /* ---- Where it is. ------------------------------------------------------------------------------------------------ */
 
-/* The absolute path of what may not be there yet, in a folder that is. RHEI_NO_MEMORY, or why it can't be. */
-static rhei_status resolve(const char *path, char **resolved, struct rhei_error *error)
-{
-    char real[PATH_MAX];
-    struct base_buffer text = {0}, above = {0};
-    size_t len = strlen(path);
-    while (len > 1 && path[len - 1] == '/')
-        len--;
-    size_t name = len;
-    while (name > 0 && path[name - 1] != '/')
-        name--;
-    base_buffer_format(&above, "%.*s", name == 0 ? 1 : (int)name, name == 0 ? "." : path);
-    rhei_status status = RHEI_OK;
-    *resolved = NULL;
-    if (above.failed)
-        status = error_no_memory(error);
-    else if (realpath(path, real) != NULL)
-        base_buffer_text(&text, real);
-    else if (errno == ENOENT && realpath(above.data, real) != NULL)
-        base_buffer_format(&text, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)(len - name), path + name);
-    else if (errno == ENOENT)
-        status = error_set(error, RHEI_NOT_FOUND,
-                           "could not make the folder \"%s\": the one above it, \"%s\", isn't there: make that first",
-                           path, above.data);
-    else
-        status = store_io_error(error, "make the folder", path);
-    base_buffer_reset(&above);
-    if (status == RHEI_OK && (text.failed || (*resolved = base_buffer_take(&text)) == NULL))
-        status = error_no_memory(error);
-    base_buffer_reset(&text);
-    return status;
-}
-
 /* A folder that isn't there has nothing in it. */
 static rhei_status check_apart(const char *path, const char *const *apart, size_t count, struct rhei_error *error)
 {
     for (size_t i = 0; i < count; i++) {
         char *other = NULL;
-        rhei_status status = apart[i] == NULL ? RHEI_OK : resolve(apart[i], &other, NULL);
+        rhei_status status = apart[i] == NULL ? RHEI_OK : store_local_resolve(apart[i], &other, NULL);
         if (status == RHEI_NO_MEMORY)
             return error_no_memory(error);
         size_t len = other == NULL ? 0 : strlen(other);
@@ -131,7 +97,7 @@ rhei_status store_backup_begin(const char *path, const char *const *apart, size_
     *backup = (struct store_backup){.folder = -1};
     if (path == NULL || path[0] == '\0')
         return error_set(error, RHEI_INVALID, "a backup needs the name of a folder");
-    rhei_status status = resolve(path, &backup->path, error);
+    rhei_status status = store_local_resolve(path, &backup->path, error);
     if (status != RHEI_OK)
         return status;
     struct base_buffer database = {0}, mirror = {0};

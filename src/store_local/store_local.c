@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -598,4 +599,36 @@ bool store_local_is_in_use(const char *folder)
     }
     base_buffer_reset(&name);
     return in_use;
+}
+
+rhei_status store_local_resolve(const char *path, char **resolved, struct rhei_error *error)
+{
+    char real[PATH_MAX];
+    struct base_buffer text = {0}, above = {0};
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    size_t name = len;
+    while (name > 0 && path[name - 1] != '/')
+        name--;
+    base_buffer_format(&above, "%.*s", name == 0 ? 1 : (int)name, name == 0 ? "." : path);
+    rhei_status status = RHEI_OK;
+    *resolved = NULL;
+    if (above.failed)
+        status = error_no_memory(error);
+    else if (realpath(path, real) != NULL)
+        base_buffer_text(&text, real);
+    else if (errno == ENOENT && realpath(above.data, real) != NULL)
+        base_buffer_format(&text, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)(len - name), path + name);
+    else if (errno == ENOENT)
+        status = error_set(error, RHEI_NOT_FOUND,
+                           "could not make the folder \"%s\": the one above it, \"%s\", isn't there: make that first",
+                           path, above.data);
+    else
+        status = store_io_error(error, "make the folder", path);
+    base_buffer_reset(&above);
+    if (status == RHEI_OK && (text.failed || (*resolved = base_buffer_take(&text)) == NULL))
+        status = error_no_memory(error);
+    base_buffer_reset(&text);
+    return status;
 }

@@ -21,5 +21,7 @@ rhei_status store_local_open(const struct store_local_config *config, struct blo
                              struct rhei_error *error);
 /* Whether a handle has the folder open, for other than a look. Any thread. */
 bool store_local_is_in_use(const char *folder);
+/* The absolute path of a folder that may not be there yet, in one that is; free it. RHEI_NO_MEMORY, or why it couldn't be made there. Any thread. */
+rhei_status store_local_resolve(const char *path, char **resolved, struct rhei_error *error);
 
 #endif

@@ -122,6 +122,11 @@ def take_folder(rh):
     shutil.rmtree(rh.folder / "mirror")
 
 
+def take_folder_named_with_a_slash(rh):
+    (rh.folder / "rhei.toml").write_text(SETTINGS.format("mirror/"))
+    take_folder(rh)
+
+
 def empty_folder(rh):
     (rh.folder / "mirror" / "manifest").unlink()
 
@@ -134,7 +139,9 @@ def mistype_folder(rh):
 @pytest.mark.parametrize("spoil, words", (
     (damage_manifest, ("IO", "which is damaged", "rh repair mends the folder")),
     (damage_delta, ("IO", "which is damaged", "rh repair mends the folder")),
-    (take_folder, ("NOT_FOUND", "gone or empty", "put it back")), (empty_folder, ("NOT_FOUND", "gone or empty", "put it back")),
+    (take_folder, ("NOT_FOUND", "gone or empty", "put it back")),
+    (take_folder_named_with_a_slash, ("NOT_FOUND", "gone or empty", "put it back")),
+    (empty_folder, ("NOT_FOUND", "gone or empty", "put it back")),
     (mistype_folder, ("NOT_FOUND", '/mirror"', '"miror"', "name the right one"))))
 def test_a9_a_question_never_takes_what_is_left_of_a_history(rh, spoil, words, route):
     with_a_past(rh)
