@@ -15,6 +15,13 @@ static rhei_status write_begin(const struct engine_write *write, struct engine_l
     return engine_limits_of_call(write->db->ticker, limits, write->options, error);
 }
 
+/* Whether it is to be run again, for what it waited for is there. */
+static bool write_again(struct engine_elsewhere *elsewhere, rhei_status *status, struct rhei_error *error)
+{
+    return engine_elsewhere_again(elsewhere, status, error) ||
+           engine_sidecars_await(elsewhere->db, false, elsewhere->limits, status, error);
+}
+
 static rhei_status write_end(const struct engine_write *write, struct engine_limits *limits, rhei_status status,
                              const struct oltp_result *done, struct rhei_error *error)
 {
@@ -69,8 +76,7 @@ rhei_status engine_write_one(const struct engine_write *write, const struct rhei
         status = write->session != NULL
                      ? oltp_session_run(write->session->oltp, sql, len, values, bound.count, given, &done, NULL, error)
                      : oltp_write(write->db->oltp, sql, len, values, bound.count, given, &done, NULL, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error) ||
-           engine_sidecars_await(write->db, false, &limits, &status, error));
+    while (write_again(&elsewhere, &status, error));
     engine_history_place(write->sql, past, error);
     engine_bound_reset(&bound);
     base_free(past);
@@ -130,8 +136,7 @@ rhei_status engine_write_batch(const struct engine_write *write, const struct rh
                      ? oltp_session_run_many(write->session->oltp, write->sql, len, values, count, row_count, given,
                                              &done, error)
                      : oltp_write_many(write->db->oltp, write->sql, len, values, count, row_count, given, &done, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error) ||
-           engine_sidecars_await(write->db, false, &limits, &status, error));
+    while (write_again(&elsewhere, &status, error));
     return write_end(write, &limits, status, &done, error);
 }
 
@@ -156,8 +161,7 @@ rhei_status engine_write_script(const struct engine_write *write, struct rhei_er
         status = write->session != NULL
                      ? oltp_session_run_script(write->session->oltp, write->sql, len, given, &done, error)
                      : oltp_write_script(write->db->oltp, write->sql, len, given, &done, error);
-    while (engine_elsewhere_again(&elsewhere, &status, error) ||
-           engine_sidecars_await(write->db, false, &limits, &status, error));
+    while (write_again(&elsewhere, &status, error));
     return write_end(write, &limits, status, &done, error);
 }
 
