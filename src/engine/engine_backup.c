@@ -40,12 +40,6 @@ struct backup {
     struct rhei_backup_result done;
 };
 
-static void fault(const struct backup *backup, const char *point)
-{
-    if (backup->db->config.fault != NULL)
-        backup->db->config.fault(backup->db->config.fault_context, point);
-}
-
 /* ---- Pinning. ---------------------------------------------------------------------------------------------------- */
 
 static void let_go(struct backup *backup)
@@ -180,14 +174,14 @@ static rhei_status copy_once(struct backup *backup, struct rhei_error *error)
     rhei_status status = pin(backup, error);
     if (status != RHEI_OK)
         return status;
-    fault(backup, "backup.pinned");
+    engine_fault(backup->db, "backup.pinned");
     status = copy_mirror(backup, error);
     if (status != RHEI_OK)
         return status;
     if (backup->pinned) /* dead rows that it shows may go */
         mirror_snapshot_release(&backup->snapshot);
     backup->pinned = false;
-    fault(backup, "backup.mirror");
+    engine_fault(backup->db, "backup.mirror");
     return capture_backup_copy(backup->file, backup->folder.database, &backup->stop, error);
 }
 
@@ -242,13 +236,13 @@ static rhei_status finish(struct backup *backup, struct rhei_error *error)
         if (files.failed || text.failed)
             status = error_no_memory(error);
     }
-    fault(backup, "backup.durable");
+    engine_fault(backup->db, "backup.durable");
     if (status == RHEI_OK)
         status = store_backup_name(&backup->folder, error);
-    fault(backup, "backup.named");
+    engine_fault(backup->db, "backup.named");
     if (status == RHEI_OK)
         status = store_backup_seal(&backup->folder, text.data, text.len, error);
-    fault(backup, "backup.sealed");
+    engine_fault(backup->db, "backup.sealed");
     base_buffer_reset(&files);
     base_buffer_reset(&text);
     return status;
@@ -297,13 +291,13 @@ static rhei_status run(struct backup *backup, const char *path, struct rhei_erro
         status = store_backup_begin(path, apart, 2, &backup->folder, error);
     if (status != RHEI_OK)
         return status;
-    fault(backup, "backup.begun");
+    engine_fault(backup->db, "backup.begun");
     status = open_theirs(backup, error);
     if (status == RHEI_OK)
         status = catch_up(backup, error);
     if (status == RHEI_OK)
         status = copy(backup, error);
-    fault(backup, "backup.copied");
+    engine_fault(backup->db, "backup.copied");
     if (status == RHEI_OK)
         status = finish(backup, error);
     let_go(backup);

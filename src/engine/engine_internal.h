@@ -72,6 +72,13 @@ struct rhei_db {
         spare_rows; /* those of SQLite that were closed last: memory, and maybe the same statement again */
 };
 
+/* For crash tests: a call of the engine's own is at that step. */
+static inline void engine_fault(const struct rhei_db *db, const char *point)
+{
+    if (db->config.fault != NULL)
+        db->config.fault(db->config.fault_context, point);
+}
+
 struct rhei_cancel {
     atomic_bool raised;
 };

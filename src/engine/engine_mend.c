@@ -155,24 +155,18 @@ static rhei_status read_both(rhei_db *db, struct mending *mending, struct engine
     return status;
 }
 
-static void fault(const rhei_db *db, const char *point)
-{
-    if (db->config.fault != NULL)
-        db->config.fault(db->config.fault_context, point);
-}
-
 static rhei_status look_again(rhei_db *db, const struct mending *mending, struct engine_pace *pace,
                               struct rhei_error *error)
 {
     struct oltp_stop stop;
     rhei_status status = RHEI_OK;
-    fault(db, "repair.found");
+    engine_fault(db, "repair.found");
     for (size_t at = 0; status == RHEI_OK && at < mending->key_count; at += LOOKS_AT_ONCE) {
         size_t left = mending->key_count - at;
         status =
             capture_look_again(db->oltp, mending->table, mending->keys + at,
                                left < LOOKS_AT_ONCE ? left : LOOKS_AT_ONCE, engine_stop(pace->limits, &stop), error);
-        fault(db, "repair.told");
+        engine_fault(db, "repair.told");
     }
     return status;
 }
