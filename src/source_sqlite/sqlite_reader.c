@@ -32,7 +32,8 @@ struct sqlite_reader {
     struct sqlite_file *file;
     struct sqlite_connection *connection;
     struct sqlite_tables tables;
-    bool pinned, known; /* known: what follows is of a begin that succeeded */
+    struct poll_state found; /* since the last begin that succeeded: one that failed had nobody to tell */
+    bool pinned, known;      /* known: what follows is of a begin that succeeded */
     int64_t data_version, schema_version;
     uint32_t commits; /* the file's own count of them, which moves in rollback mode, and with checkpoints */
     struct sqlite_print print;
@@ -98,7 +99,7 @@ static bool is_still(const struct sqlite_reader *reader)
 }
 
 /* A connection to what the name means now. */
-static rhei_status settle_connection(struct sqlite_reader *reader, struct poll_state *state, struct rhei_error *error)
+static rhei_status settle_connection(struct sqlite_reader *reader, struct rhei_error *error)
 {
     struct sqlite_print print;
     rhei_status status = sqlite_file_print(reader->file, &print, error);
@@ -107,25 +108,25 @@ static rhei_status settle_connection(struct sqlite_reader *reader, struct poll_s
         return status;
     }
     bool same_file = reader->print.inode == print.inode && reader->print.device == print.device;
-    state->lost = reader->known && !same_file;
+    reader->found.lost = reader->found.lost || (reader->known && !same_file);
     if (reader->connection != NULL && (!same_file || (reader->connection->still && !is_still(reader))))
         disconnect(reader);
     if (reader->connection != NULL)
         return RHEI_OK;
-    state->changed = true;
+    reader->found.changed = true;
     status = sqlite_connect(reader->file, &reader->connection, error);
     reader->print = print;
     return status;
 }
 
 /* 1. */
-static rhei_status pin(struct sqlite_reader *reader, struct poll_state *state, struct rhei_error *error)
+static rhei_status pin(struct sqlite_reader *reader, struct rhei_error *error)
 {
     unsigned char header[100] = {0};
     sqlite3 *db = reader->connection->db;
     bool read = sqlite_read_header(db, header);
     uint32_t commits = (uint32_t)header[24] << 24 | (uint32_t)header[25] << 16 | (uint32_t)header[26] << 8 | header[27];
-    state->doubtful = read && reader->known && commits < reader->commits;
+    reader->found.doubtful = reader->found.doubtful || (read && reader->known && commits < reader->commits);
     reader->commits = read ? commits : reader->commits;
     if (!reader->connection->still)
         reader->connection->wal = read && header[18] == 2;
@@ -147,10 +148,9 @@ static rhei_status reader_begin(struct poll_reader *base, struct poll_state *sta
 {
     struct sqlite_reader *reader = self(base);
     int64_t data = 0, schema = 0;
-    *state = (struct poll_state){0};
-    rhei_status status = settle_connection(reader, state, error);
+    rhei_status status = settle_connection(reader, error);
     if (status == RHEI_OK)
-        status = pin(reader, state, error);
+        status = pin(reader, error);
     if (status == RHEI_OK)
         status = ask_number(reader, "PRAGMA schema_version", &schema, error); /* pins, too */
     if (status == RHEI_OK)
@@ -163,6 +163,8 @@ static rhei_status reader_begin(struct poll_reader *base, struct poll_state *sta
         return status;
     }
     bool new_schema = !reader->known || schema != reader->schema_version;
+    *state = reader->found;
+    reader->found = (struct poll_state){0};
     state->changed = state->changed || !reader->known || data != reader->data_version;
     state->schema_changed = new_schema;
     state->doubtful = reader->known && !state->lost && (new_schema || state->doubtful);

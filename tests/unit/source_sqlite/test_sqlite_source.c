@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The source by itself, over a file that another connection holds, commits to, moves away and replaces. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "source_sqlite/sqlite_source.h"
+
+struct world {
+    char folder[64], path[96], other[96];
+    sqlite3 *app;
+    struct change_source *source;
+    int64_t after;
+};
+
+static void run(sqlite3 *db, const char *sql)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+static sqlite3 *make(const char *path)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    run(db, "CREATE TABLE t (id INTEGER PRIMARY KEY, updated_at)");
+    run(db, "INSERT INTO t VALUES (1, 1), (2, 2)");
+    return db;
+}
+
+/* All that the source tells in one cycle, which is taken for published. */
+static struct change_cycle look(struct world *world)
+{
+    struct rhei_error error = RHEI_ERROR_INIT;
+    struct change_cycle cycle = {0};
+    const struct change_batch *batches = NULL;
+    size_t count = 0;
+    if (world->source->ops->begin(world->source, world->after, &cycle, NULL, &error) != RHEI_OK)
+        fail_msg("%s", error.message);
+    do
+        assert_int_equal(world->source->ops->next(world->source, 100, &batches, &count, &error), RHEI_OK);
+    while (count > 0);
+    world->source->ops->end(world->source);
+    world->after = cycle.position;
+    return cycle;
+}
+
+static rhei_status try_look(struct world *world)
+{
+    struct change_cycle cycle = {0};
+    return world->source->ops->begin(world->source, world->after, &cycle, NULL, NULL);
+}
+
+static void start(struct world *world)
+{
+    *world = (struct world){.folder = "/tmp/rhei-source-XXXXXX"};
+    assert_non_null(mkdtemp(world->folder));
+    snprintf(world->path, sizeof world->path, "%s/app.db", world->folder);
+    snprintf(world->other, sizeof world->other, "%s/other.db", world->folder);
+    world->app = make(world->path);
+    struct sqlite_source_config config = {.path = world->path};
+    assert_int_equal(sqlite_source_open(&config, &world->source, NULL), RHEI_OK);
+    look(world);
+    assert_int_equal(look(world).position, world->after);
+}
+
+static void stop(struct world *world)
+{
+    world->source->ops->close(&world->source);
+    sqlite3_close(world->app);
+    (void)unlink(world->path);
+    (void)unlink(world->other);
+    (void)rmdir(world->folder);
+}
+
+/* ---- Tests. ------------------------------------------------------------------------------------------------------ */
+
+/* The first look at it fails, since somebody is writing. */
+static void test_s5_another_file_is_noticed_though_it_is_locked_at_first(void **unused)
+{
+    (void)unused;
+    struct world world;
+    start(&world);
+    sqlite3 *other = make(world.other);
+    run(other, "BEGIN EXCLUSIVE");
+    assert_int_equal(rename(world.other, world.path), 0);
+    assert_int_equal(try_look(&world), RHEI_BUSY);
+    run(other, "ROLLBACK");
+    assert_true(look(&world).lost);
+    assert_false(look(&world).lost);
+    sqlite3_close(other);
+    stop(&world);
+}
+
+/* Its next connection counts commits anew. */
+static void test_s5_what_was_committed_while_the_file_was_away_is_seen_though_it_is_locked_at_first(void **unused)
+{
+    (void)unused;
+    struct world world;
+    start(&world);
+    assert_int_equal(rename(world.path, world.other), 0);
+    assert_int_equal(try_look(&world), RHEI_CANT_OPEN);
+    assert_int_equal(rename(world.other, world.path), 0);
+    run(world.app, "INSERT INTO t VALUES (3, 3)");
+    run(world.app, "BEGIN EXCLUSIVE");
+    assert_int_equal(try_look(&world), RHEI_BUSY);
+    run(world.app, "ROLLBACK");
+    int64_t before = world.after;
+    assert_true(look(&world).position > before);
+    assert_int_equal(look(&world).position, world.after);
+    stop(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_s5_another_file_is_noticed_though_it_is_locked_at_first),
+        cmocka_unit_test(test_s5_what_was_committed_while_the_file_was_away_is_seen_though_it_is_locked_at_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
