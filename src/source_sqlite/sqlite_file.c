@@ -153,24 +153,23 @@ rhei_status sqlite_connect(struct sqlite_file *file, struct sqlite_connection **
     if (status == RHEI_OK && print.size < HEADER_BYTES)
         return error_set(error, RHEI_BUSY, "the source file \"%.200s\" is empty: nobody has made a table in it yet",
                          file->path);
-    if (status == RHEI_OK && !sqlite_file_has_wal(file)) { /* 1. */
-        status = open_one(file, true, connection, error);
-        if (status == RHEI_OK && !sqlite_read_header((*connection)->db, header))
-            status = error_set(error, RHEI_IO, "the source file \"%.200s\" can't be read", file->path);
-        if (status == RHEI_OK)
-            status = refuse_format(file, header, error);
-        if (status == RHEI_OK && header[18] == WAL_FORMAT) {
-            (*connection)->wal = true;
-            (*connection)->print = print;
-            return RHEI_OK;
-        }
+    bool has_wal = sqlite_file_has_wal(file);
+    if (status == RHEI_OK)
+        status = open_one(file, false, connection, error); /* which makes nothing before it is asked for something */
+    if (status == RHEI_OK && !has_wal && !sqlite_read_header((*connection)->db, header))
+        status = error_set(error, RHEI_IO, "the source file \"%.200s\" can't be read", file->path);
+    if (status == RHEI_OK && !has_wal)
+        status = refuse_format(file, header, error);
+    bool still = status == RHEI_OK && !has_wal && header[18] == WAL_FORMAT; /* 1. */
+    if (still || status != RHEI_OK)
         sqlite_disconnect(file, connection);
-    }
-    if (status == RHEI_OK)
-        status = open_one(file, false, connection, error);
-    if (status == RHEI_OK)
-        (*connection)->print = print;
-    return status;
+    if (still)
+        status = open_one(file, true, connection, error);
+    if (status != RHEI_OK)
+        return status;
+    (*connection)->wal = still;
+    (*connection)->print = print;
+    return RHEI_OK;
 }
 
 static void close_one(struct sqlite_connection *connection)

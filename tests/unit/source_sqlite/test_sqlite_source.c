@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -117,11 +118,46 @@ static void test_s5_what_was_committed_while_the_file_was_away_is_seen_though_it
     stop(&world);
 }
 
+static size_t count_files(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    size_t count = 0;
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+/* Also while the connection of cycles stays open. */
+static void test_s5_a_load_leaves_no_file_open(void **unused)
+{
+    (void)unused;
+    struct world world;
+    start(&world);
+    const struct source_table *tables = NULL;
+    size_t count = 0, open = count_files();
+    assert_int_equal(world.source->ops->tables(world.source, &tables, &count, NULL), RHEI_OK);
+    assert_int_equal(count, 1);
+    for (int i = 0; i < 3; i++) {
+        struct source_load *load = NULL;
+        struct source_load_info info = {0};
+        const struct change_batch *batch = NULL;
+        assert_int_equal(world.source->ops->load_begin(world.source, tables[0].id, 1, &load, &info, NULL), RHEI_OK);
+        assert_int_equal(world.source->ops->load_next(load, 0, 100, &batch, NULL), RHEI_OK);
+        assert_int_equal(batch->row_count, 2);
+        world.source->ops->load_end(&load);
+    }
+    assert_int_equal(count_files(), open);
+    stop(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_s5_another_file_is_noticed_though_it_is_locked_at_first),
         cmocka_unit_test(test_s5_what_was_committed_while_the_file_was_away_is_seen_though_it_is_locked_at_first),
+        cmocka_unit_test(test_s5_a_load_leaves_no_file_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
