@@ -123,12 +123,12 @@ rhei_status poll_load_next(struct source_load *load, uint32_t loader, size_t max
         rhei_status status = load->reader->ops->page(load->reader, &page, &rows, error);
         if (status == RHEI_OK)
             status = poll_batch_fill(&load->batch, load->table, &rows, true, error);
-        load->first = false;
-        load->done = rows.count < page.most;
-        if (status == RHEI_OK && !load->done && !poll_place_set(&load->place, load->table, &rows, -1))
-            status = error_no_memory(error);
         if (status != RHEI_OK)
             return status;
+        load->first = false;
+        load->done = rows.count < page.most;
+        if (!load->done && !poll_place_set(&load->place, load->table, &rows, -1))
+            return error_no_memory(error);
         if (load->batch.view.row_count == 0)
             continue;
         load->batch.view.table = load->id;

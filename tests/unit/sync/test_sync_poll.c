@@ -504,6 +504,28 @@ static void test_s2_a_table_that_cannot_be_read_is_set_aside_with_its_reason(voi
     stop(&world);
 }
 
+/* A page that failed is none, and not the last one. */
+static void test_s2_a_load_whose_page_failed_goes_on_there(void **unused)
+{
+    (void)unused;
+    struct world world;
+    struct source_load *load = NULL;
+    struct source_load_info info = {0};
+    const struct change_batch *batch = NULL;
+    enum sync_table_state state;
+    char message[256];
+    start(&world, &(struct poll_config){.page_rows = 5});
+    uint32_t id = table_of(&world, &state, message);
+    const struct change_source_ops *ops = world.source->ops;
+    assert_int_equal(ops->load_begin(world.source, id, 1, &load, &info, NULL), RHEI_OK);
+    world.fake.fail_in = 1;
+    assert_int_equal(ops->load_next(load, 0, 7, &batch, NULL), RHEI_IO);
+    assert_int_equal(ops->load_next(load, 0, 7, &batch, NULL), RHEI_OK);
+    assert_non_null(batch);
+    ops->load_end(&load);
+    stop(&world);
+}
+
 static void assert_time(struct rhei_value value, bool is_time, int64_t expected)
 {
     int64_t time_us = 0;
@@ -556,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_s2_rows_that_change_while_they_are_loaded_are_seen),
         cmocka_unit_test(test_s3_a_database_that_was_restored_is_swept_and_another_one_is_loaded),
         cmocka_unit_test(test_s2_a_table_that_cannot_be_read_is_set_aside_with_its_reason),
+        cmocka_unit_test(test_s2_a_load_whose_page_failed_goes_on_there),
         cmocka_unit_test(test_s1_timestamps_of_every_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
