@@ -62,17 +62,22 @@ static uint8_t affinity_of(const char *type, bool strict)
     return AFFINITY_NUMERIC;
 }
 
-static rhei_status refuse(struct reading *reading, const char *format, const char *name)
+/* `why` lives as long as the table does; the first reason counts. */
+static rhei_status refuse(struct reading *reading, const char *why)
+{
+    if (reading->table->definition.unmirrored_reason == NULL)
+        reading->table->definition.unmirrored_reason = why;
+    return RHEI_OK;
+}
+
+/* The setting names a column that there isn't. */
+static rhei_status refuse_column(struct reading *reading, const char *setting, const char *name)
 {
     struct base_buffer text = {0};
-    base_buffer_format(&text, format, name);
-    char *copy = text.failed ? NULL : base_arena_text(&reading->tables->arena, text.data);
+    base_buffer_format(&text, "%s: it has no column \"%.60s\"", setting, name);
+    const char *copy = text.failed ? NULL : base_arena_text(&reading->tables->arena, text.data);
     base_buffer_reset(&text);
-    if (copy == NULL)
-        return error_no_memory(reading->error);
-    if (reading->table->definition.unmirrored_reason == NULL)
-        reading->table->definition.unmirrored_reason = copy;
-    return RHEI_OK;
+    return copy == NULL ? error_no_memory(reading->error) : refuse(reading, copy);
 }
 
 static int64_t find_column(const struct reading *reading, const char *name)
@@ -205,22 +210,19 @@ static rhei_status choose_key(struct reading *reading, uint32_t *keys, const uin
             definition->key_count++;
         }
         if (definition->key_count == 0)
-            return refuse(reading, "it has no PRIMARY KEY%s: name the columns of a unique index as its primary_key",
-                          "");
+            return refuse(reading, "it has no PRIMARY KEY: name the columns of a unique index as its primary_key");
         return RHEI_OK;
     }
     for (size_t k = 0; k < settings->key_count && k < POLL_KEYS_MOST; k++) {
         int64_t column = find_column(reading, settings->key[k]);
         if (column < 0)
-            return refuse(reading, "primary_key: it has no column \"%.60s\"", settings->key[k]);
+            return refuse_column(reading, "primary_key", settings->key[k]);
         keys[definition->key_count++] = (uint32_t)column;
     }
     rhei_status status = is_unique(reading, keys, definition->key_count, primary, &unique);
     if (status == RHEI_OK && !unique)
-        status = refuse(reading,
-                        "primary_key: neither the PRIMARY KEY nor a unique index is of these columns%s, so rows "
-                        "may share them",
-                        "");
+        status = refuse(reading, "primary_key: neither the PRIMARY KEY nor a unique index is of these columns, so rows "
+                                 "may share them");
     return status;
 }
 
@@ -256,15 +258,14 @@ static rhei_status choose_stamps(struct reading *reading)
     const char *updated = settings == NULL || settings->updated_at == NULL ? "updated_at" : settings->updated_at;
     int64_t column = find_column(reading, updated);
     if (column < 0 && settings != NULL && settings->updated_at != NULL)
-        return refuse(reading, "updated_at_column: it has no column \"%.60s\"", updated);
+        return refuse_column(reading, "updated_at_column", updated);
     if (column < 0)
-        return refuse(reading, "it has no column updated_at%s: name its updated_at_column, or take mode \"snapshot\"",
-                      "");
+        return refuse(reading, "it has no column updated_at: name its updated_at_column, or take mode \"snapshot\"");
     add_stamp(reading->table, column);
     if (settings != NULL && settings->created_at != NULL) {
         column = find_column(reading, settings->created_at);
         if (column < 0)
-            return refuse(reading, "created_at_column: it has no column \"%.60s\"", settings->created_at);
+            return refuse_column(reading, "created_at_column", settings->created_at);
         add_stamp(reading->table, column);
     }
     return RHEI_OK;
@@ -306,9 +307,9 @@ static rhei_status estimate(struct reading *reading)
 static const char *kind_problem(const char *kind)
 {
     if (strcmp(kind, "view") == 0)
-        return "it is a view, which has no rows of its own%s: name the tables that it reads";
+        return "it is a view, which has no rows of its own: name the tables that it reads";
     if (strcmp(kind, "virtual") == 0)
-        return "it is a virtual table, whose rows only its own program can read%s";
+        return "it is a virtual table, whose rows only its own program can read";
     return NULL;
 }
 
@@ -318,29 +319,36 @@ static rhei_status check_columns(struct reading *reading)
     rhei_status status = RHEI_OK;
     for (size_t c = 0; settings != NULL && c < settings->column_count && status == RHEI_OK; c++)
         if (find_column(reading, settings->columns[c]) < 0)
-            status = refuse(reading, "columns: it has no column \"%.60s\"", settings->columns[c]);
+            status = refuse_column(reading, "columns", settings->columns[c]);
     return status;
+}
+
+/* Makes it the one that is being described. */
+static rhei_status add_table(struct reading *reading, const char *name)
+{
+    struct sqlite_tables *tables = reading->tables;
+    if (!base_grow((void **)&tables->list, &tables->capacity, tables->count + 1, sizeof *tables->list))
+        return error_no_memory(reading->error);
+    reading->table = &tables->list[tables->count++];
+    *reading->table = (struct poll_table){
+        .definition = {.name = base_arena_text(&tables->arena, name), .estimated_rows = -1}, .gone = -1};
+    return reading->table->definition.name == NULL ? error_no_memory(reading->error) : RHEI_OK;
 }
 
 static rhei_status describe(struct reading *reading, const char *name, const char *kind)
 {
-    struct sqlite_tables *tables = reading->tables;
     uint32_t primary[POLL_KEYS_MOST + 1] = {0}; /* column + 1, in the order of the key */
-    if (!base_grow((void **)&tables->list, &tables->capacity, tables->count + 1, sizeof *tables->list))
+    uint32_t *keys = base_arena_zero(&reading->tables->arena, POLL_KEYS_MOST, sizeof *keys);
+    if (keys == NULL)
         return error_no_memory(reading->error);
-    reading->table = &tables->list[tables->count];
-    *reading->table = (struct poll_table){.gone = -1};
+    rhei_status status = add_table(reading, name);
+    if (status != RHEI_OK)
+        return status;
     struct source_table *definition = &reading->table->definition;
-    definition->name = base_arena_text(&tables->arena, name);
-    definition->estimated_rows = -1;
-    uint32_t *keys = base_arena_zero(&tables->arena, POLL_KEYS_MOST, sizeof *keys);
     definition->key_columns = keys;
-    if (definition->name == NULL || keys == NULL)
-        return error_no_memory(reading->error);
-    tables->count++;
     if (kind_problem(kind) != NULL)
-        return refuse(reading, kind_problem(kind), "");
-    rhei_status status = read_columns(reading, primary);
+        return refuse(reading, kind_problem(kind));
+    status = read_columns(reading, primary);
     if (status == RHEI_OK)
         status = check_columns(reading);
     if (status == RHEI_OK)
@@ -371,21 +379,14 @@ static bool is_listed(const struct sqlite_tables *tables, const char *name)
 /* What the settings name and the file hasn't got. */
 static rhei_status tell_absent(struct reading *reading)
 {
-    struct sqlite_tables *tables = reading->tables;
     rhei_status status = RHEI_OK;
     for (size_t t = 0; t < reading->file->config.table_count && status == RHEI_OK; t++) {
         const char *name = reading->file->config.tables[t].name;
-        if (is_listed(tables, name))
+        if (is_listed(reading->tables, name))
             continue;
-        if (!base_grow((void **)&tables->list, &tables->capacity, tables->count + 1, sizeof *tables->list))
-            return error_no_memory(reading->error);
-        reading->table = &tables->list[tables->count++];
-        *reading->table = (struct poll_table){.gone = -1};
-        reading->table->definition.estimated_rows = -1;
-        reading->table->definition.name = base_arena_text(&tables->arena, name);
-        if (reading->table->definition.name == NULL)
-            return error_no_memory(reading->error);
-        status = refuse(reading, "the source has no such table%s: it is followed once it is made", "");
+        status = add_table(reading, name);
+        if (status == RHEI_OK)
+            status = refuse(reading, "the source has no such table: it is followed once it is made");
     }
     return status;
 }
