@@ -34,7 +34,7 @@ struct engine_sidecars {
 
 /* ---- Opening. ---------------------------------------------------------------------------------------------------- */
 
-static rhei_status open_sqlite(struct rhei_db *db, const struct config_sidecar *settings, struct change_source **source,
+static rhei_status open_sqlite(const struct config_sidecar *settings, struct change_source **source,
                                struct rhei_error *error)
 {
     size_t names = 0, at = 0;
@@ -68,7 +68,6 @@ static rhei_status open_sqlite(struct rhei_db *db, const struct config_sidecar *
         .every = (uint32_t)settings->delete_every_n_cycles,
         .tables = tables,
         .table_count = settings->table_count,
-        .log = &db->log,
     };
     rhei_status status = sqlite_source_open(&config, source, error);
     base_free(tables);
@@ -115,7 +114,7 @@ static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t
 {
     rhei_status status = sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES
                              ? open_postgres(db, sidecar, error)
-                             : open_sqlite(db, sidecar->settings, &sidecar->source, error);
+                             : open_sqlite(sidecar->settings, &sidecar->source, error);
     struct base_buffer histories = {0};
     if (status == RHEI_OK && keeps_histories(db, sidecar->settings)) {
         base_buffer_format(&histories, ENGINE_HISTORY "_%s", sidecar->settings->name);

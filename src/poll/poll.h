@@ -83,7 +83,6 @@ struct poll_reader {
 };
 
 struct poll_config {
-    const char *name; /* of the kind of source, "sqlite" */
     /* One for cycles, and one for each load. It connects when it begins, not before: a database that is away is no error here. */
     rhei_status (*open)(void *context, struct poll_reader **reader, struct rhei_error *error);
     void (*close)(void *context); /* with the source; may be NULL */

@@ -28,7 +28,7 @@ struct poll_track {
     char *name;
     uint64_t print; /* of its description */
     uint32_t id;
-    bool listed, followed;
+    bool followed;
     struct poll_mark marks[POLL_STAMPS_MOST];
 
     /* Of the last load that came to its end; taken over with the first look after it. */
@@ -79,7 +79,6 @@ enum poll_step { STEP_STAMPS = 0, STEP_WITHOUT = POLL_STAMPS_MOST, STEP_SWEEP, S
 struct poll_source {
     struct change_source base;
     struct poll_config config;
-    char *name;
     struct poll_reader *reader;
     base_mutex lock; /* tracks: their list, names, ids and load marks, which loads look at */
     struct poll_track **tracks;

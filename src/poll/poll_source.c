@@ -350,8 +350,7 @@ static rhei_status poll_next(struct change_source *source, size_t max_rows, cons
             break;
         if (!find_step(poll)) {
             poll->looking = false;
-            poll->tentative = true;
-            return RHEI_OK;
+            break;
         }
         struct rhei_error why = RHEI_ERROR_INIT;
         rhei_status status = read_page(poll, max_rows, &why);

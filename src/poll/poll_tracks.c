@@ -126,7 +126,6 @@ static struct poll_track *add_track(struct poll_source *poll, const char *name)
 static void describe(struct poll_source *poll, struct poll_track *track, const struct poll_table *table)
 {
     uint64_t print = poll_print(table);
-    track->listed = true;
     if (track->id != 0 && track->print == print)
         return;
     marks_reset(track);
@@ -151,8 +150,6 @@ rhei_status poll_tracks_take(struct poll_source *poll, const struct poll_table *
         !base_grow((void **)&poll->of_table, &poll->of_capacity, count + 1, sizeof(struct poll_track *)))
         return error_no_memory(error);
     base_mutex_lock(&poll->lock);
-    for (size_t t = 0; t < poll->track_count; t++)
-        poll->tracks[t]->listed = false;
     for (size_t t = 0; t < count && status == RHEI_OK; t++) {
         struct poll_track *track = find_track(poll, tables[t].definition.name);
         track = track == NULL ? add_track(poll, tables[t].definition.name) : track;

@@ -266,8 +266,7 @@ rhei_status sqlite_source_open(const struct sqlite_source_config *config, struct
         close_file(file);
         return error_no_memory(error);
     }
-    struct poll_config poll = {.name = "sqlite",
-                               .open = sqlite_reader_open,
+    struct poll_config poll = {.open = sqlite_reader_open,
                                .close = close_file,
                                .context = file,
                                .page_rows = config->page_rows,

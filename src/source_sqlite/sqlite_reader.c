@@ -43,7 +43,7 @@ struct sqlite_reader {
     struct base_arena arena; /* bytes of the page */
     struct rhei_value *values;
     const struct rhei_value **columns;
-    size_t value_capacity, column_capacity, row_capacity;
+    size_t value_capacity, column_capacity;
 };
 
 static struct sqlite_reader *self(struct poll_reader *reader)
@@ -156,8 +156,7 @@ static rhei_status reader_begin(struct poll_reader *base, struct poll_state *sta
     if (status == RHEI_OK)
         status = ask_number(reader, "PRAGMA data_version", &data, error);
     if (status != RHEI_OK) {
-        if (reader->connection != NULL)
-            unpin(reader);
+        unpin(reader);
         if (status != RHEI_BUSY)
             disconnect(reader);
         return status;
@@ -179,8 +178,7 @@ static rhei_status reader_begin(struct poll_reader *base, struct poll_state *sta
 
 static void reader_end(struct poll_reader *base)
 {
-    if (self(base)->connection != NULL)
-        unpin(self(base));
+    unpin(self(base));
 }
 
 static rhei_status reader_tables(struct poll_reader *base, const struct poll_table **tables, size_t *count,
@@ -196,10 +194,10 @@ static rhei_status reader_tables(struct poll_reader *base, const struct poll_tab
 
 /* ---- Pages. ------------------------------------------------------------------------------------------------------ */
 
-static void list_keys(struct base_buffer *sql, const struct source_table *table, const char *between)
+static void list_keys(struct base_buffer *sql, const struct source_table *table)
 {
     for (uint32_t k = 0; k < table->key_count; k++) {
-        base_buffer_text(sql, k == 0 ? "" : between);
+        base_buffer_text(sql, k == 0 ? "" : ",");
         base_buffer_identifier(sql, table->columns[table->key_columns[k]].name);
     }
 }
@@ -213,7 +211,7 @@ static void write_behind(struct base_buffer *sql, const struct source_table *tab
         base_buffer_identifier(sql, stamp);
         base_buffer_text(sql, ",");
     }
-    list_keys(sql, table, ",");
+    list_keys(sql, table);
     base_buffer_text(sql, count > 1 ? ") > (" : " > ");
     for (uint32_t i = 0; i < count; i++)
         base_buffer_format(sql, "%s?%u", i == 0 ? "" : ",", i + 1);
@@ -256,7 +254,7 @@ static char *page_sql(const struct source_table *table, const struct poll_page *
         base_buffer_identifier(&sql, table->columns[page->stamp].name);
         base_buffer_text(&sql, ",");
     }
-    list_keys(&sql, table, ",");
+    list_keys(&sql, table);
     base_buffer_text(&sql, " LIMIT ?255");
     return base_buffer_take(&sql);
 }
@@ -435,8 +433,7 @@ static void reader_close(struct poll_reader **slot)
     *slot = NULL;
     if (reader == NULL)
         return;
-    if (reader->connection != NULL)
-        unpin(reader);
+    unpin(reader);
     disconnect(reader);
     sqlite_tables_reset(&reader->tables);
     base_arena_reset(&reader->arena);

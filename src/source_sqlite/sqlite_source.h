@@ -3,7 +3,6 @@
 #ifndef SOURCE_SQLITE_SQLITE_SOURCE_H
 #define SOURCE_SQLITE_SQLITE_SOURCE_H
 
-#include "base/base_log.h"
 #include "port/change_source.h"
 
 /* What the settings say of a table; copied. */
@@ -25,7 +24,6 @@ struct sqlite_source_config {
     uint32_t every;                           /* full_diff: with every so many looks that found something changed */
     const struct sqlite_source_table *tables; /* none: every table */
     size_t table_count;
-    const struct base_log *log; /* borrowed; may be NULL */
 };
 
 /* A file that isn't there is no error here: begin says so until it is. */

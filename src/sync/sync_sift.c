@@ -47,7 +47,6 @@ struct sync_sift {
     struct rhei_value *gone; /* [rows][key columns] */
     size_t gone_capacity, gone_count, gone_at;
     const struct sync_table *table;
-    rhei_status status;
 };
 
 void sync_sweep_free(struct sync_sweep **sweep)
