@@ -108,13 +108,18 @@ int mirror_compare_integer_real(int64_t integer, double real)
     return rest > 0 ? -1 : rest < 0;
 }
 
+uint64_t mirror_row_key_hash(const struct source_table *table, const struct rhei_value *const *columns, size_t row,
+                             uint64_t seed)
+{
+    uint64_t hash = seed;
+    for (uint32_t k = 0; k < table->key_count; k++)
+        hash = mirror_value_hash(&columns[table->key_columns[k]][row], hash);
+    return hash;
+}
+
 uint64_t mirror_key_hash(const struct mirror_table *table, const struct rhei_value *const *columns, size_t row)
 {
-    const struct source_table *definition = &table->definition;
-    uint64_t hash = 0;
-    for (uint32_t k = 0; k < definition->key_count; k++)
-        hash = mirror_value_hash(&columns[definition->key_columns[k]][row], hash);
-    return hash;
+    return mirror_row_key_hash(&table->definition, columns, row, 0);
 }
 
 static bool matches_pending(const struct mirror_table *table, size_t row, const struct mirror_probe *probe)

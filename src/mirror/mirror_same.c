@@ -42,12 +42,3 @@ rhei_status mirror_same(struct mirror *mirror, const struct change_batch *batch,
     }
     return RHEI_OK;
 }
-
-uint64_t mirror_row_key_hash(const struct source_table *table, const struct rhei_value *const *columns, size_t row,
-                             uint64_t seed)
-{
-    uint64_t hash = seed;
-    for (uint32_t k = 0; k < table->key_count; k++)
-        hash = mirror_value_hash(&columns[table->key_columns[k]][row], hash);
-    return hash;
-}
