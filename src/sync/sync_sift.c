@@ -280,6 +280,8 @@ rhei_status sync_sift_gone(struct sync *sync, struct sync_table *table, const st
     }
     size_t count = sift->gone_count - sift->gone_at;
     count = count < GONE_AT_ONCE ? count : GONE_AT_ONCE;
+    if (count == 0)
+        return RHEI_OK;
     for (uint32_t c = 0; c < batch->column_count; c++)
         sift->columns[c] = sift->values + (size_t)c * GONE_AT_ONCE;
     memset(sift->values, 0, batch->column_count * (size_t)GONE_AT_ONCE * sizeof *sift->values);
