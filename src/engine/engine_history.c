@@ -528,14 +528,14 @@ static bool is_table(const struct rewriter *r, const char *name)
 /* The sidecar that the name is of, into r->far; *table: t of t_history, for base_free. False: it is of none. */
 static rhei_status find_far(struct rewriter *r, const char *schema, const char *name, bool *found, char **table)
 {
-    uint32_t at = 0, number = 0;
+    uint32_t number = 0;
     const char *sidecar = NULL, *shown = NULL;
     size_t len = engine_history_name(name);
     *found = false;
     if (schema == NULL && (is_cte(r, name) || engine_file_find(r->catalog, name) != ENGINE_FOUND_NOTHING ||
                            engine_histories_any(&r->histories, name)))
         return RHEI_OK;
-    while (!*found && (at = engine_sidecars_next(r->db, at, &sidecar, &shown, &number)) != 0) {
+    while (!*found && (number = engine_sidecars_next(r->db, number, &sidecar, &shown)) != 0) {
         if (schema != NULL && base_fold_compare(schema, sidecar) != 0)
             continue;
         engine_histories_close(&r->far);

@@ -32,6 +32,11 @@ struct engine_sidecars {
     size_t count;
 };
 
+static size_t count_of(const struct rhei_db *db)
+{
+    return db->sidecars == NULL ? 0 : db->sidecars->count;
+}
+
 /* ---- Opening. ---------------------------------------------------------------------------------------------------- */
 
 static rhei_status open_sqlite(const struct config_sidecar *settings, struct change_source **source,
@@ -162,7 +167,7 @@ rhei_status engine_sidecars_open(struct rhei_db *db, struct rhei_error *error)
 
 void engine_sidecars_interrupt(struct rhei_db *db)
 {
-    for (size_t s = 0; db->sidecars != NULL && s < db->sidecars->count; s++)
+    for (size_t s = 0; s < count_of(db); s++)
         if (db->sidecars->list[s].source != NULL &&
             db->sidecars->list[s].settings->source_type == CONFIG_SOURCE_POSTGRES)
             source_postgres_interrupt(db->sidecars->list[s].source);
@@ -266,11 +271,11 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
     const char *schema = NULL, *table = NULL;
     size_t schema_len = 0;
     bool again = false;
-    if (db->sidecars == NULL || *status != RHEI_SQL || error == NULL ||
-        !absent_table(error, &schema, &schema_len, &table))
+    if (db->sidecars == NULL || *status != RHEI_SQL || error == NULL)
         return false;
-    struct rhei_error said = *error;
-    (void)absent_table(&said, &schema, &schema_len, &table);
+    const struct rhei_error said = *error; /* the names are in it */
+    if (!absent_table(&said, &schema, &schema_len, &table))
+        return false;
     for (size_t s = 0; s < db->sidecars->count; s++) {
         struct sidecar *sidecar = &db->sidecars->list[s];
         struct rhei_error why = RHEI_ERROR_INIT;
@@ -296,11 +301,6 @@ bool engine_sidecars_await(struct rhei_db *db, bool eventual, const struct engin
 }
 
 /* ---- With the engine's own tables. ------------------------------------------------------------------------------- */
-
-static size_t count_of(const struct rhei_db *db)
-{
-    return db->sidecars == NULL ? 0 : db->sidecars->count;
-}
 
 /* Of a call whose sidecar failed: whether the caller's own limit is why. */
 static rhei_status ended(const struct sync_stop *stop, rhei_status failed, const struct rhei_error *why,
@@ -353,14 +353,12 @@ void engine_sidecars_rest(struct rhei_db *db)
 
 /* ---- Histories. -------------------------------------------------------------------------------------------------- */
 
-uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char **name, const char **shown,
-                              uint32_t *number)
+uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char **name, const char **shown)
 {
     if (at >= count_of(db))
         return 0;
     *name = db->sidecars->list[at].settings->name;
     *shown = db->sidecars->list[at].histories;
-    *number = at + 1;
     return at + 1;
 }
 
@@ -423,7 +421,7 @@ rhei_status engine_sidecars_tables(struct rhei_db *db, struct sync_table_status 
     rhei_status status = RHEI_OK;
     *tables = NULL;
     *count = 0;
-    for (size_t s = 0; db->sidecars != NULL && s < db->sidecars->count && status == RHEI_OK; s++) {
+    for (size_t s = 0; s < count_of(db) && status == RHEI_OK; s++) {
         struct sidecar *sidecar = &db->sidecars->list[s];
         struct sync_report report;
         if (db->config.manual_sync && !atomic_load(&sidecar->settled))

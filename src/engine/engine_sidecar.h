@@ -30,11 +30,10 @@ rhei_status engine_sidecars_look(struct rhei_db *db, const struct sync_stop *sto
 rhei_status engine_sidecars_load(struct rhei_db *db, int64_t deadline_ns, const struct sync_stop *stop,
                                  struct rhei_error *error);
 /*
- * One after another: begins at 0 and goes on with what it returns, until that is 0. *name: its schema; *shown: the one of its histories, NULL: it
- * keeps none.
+ * One after another: begins at 0 and goes on with what it returns, the number of its source, until that is 0. *name: its schema; *shown: the one of
+ * its histories, NULL: it keeps none.
  */
-uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char **name, const char **shown,
-                              uint32_t *number);
+uint32_t engine_sidecars_next(const struct rhei_db *db, uint32_t at, const char **name, const char **shown);
 /* Before a question about the past that names one: it is loaded and looked at, as the freshness asks. One that can't be had has no history. */
 void engine_sidecars_know(struct rhei_db *db, const struct engine_ask *ask);
 /* Grows before anything is published in which a history, of the file or of a sidecar, has another form. */
