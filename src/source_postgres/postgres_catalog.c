@@ -135,7 +135,7 @@ static rhei_status ask(struct reading *reading, const char *sql, const char *fir
 
 static const char *cell(const struct reading *reading, const PGresult *result, int row, int column)
 {
-    return reading->connection->api->getvalue(result, row, column);
+    return postgres_cell(reading->connection, result, row, column);
 }
 
 static bool is_true(const struct reading *reading, const PGresult *result, int row, int column)
@@ -146,6 +146,20 @@ static bool is_true(const struct reading *reading, const PGresult *result, int r
 static uint32_t number(const struct reading *reading, const PGresult *result, int row, int column)
 {
     return (uint32_t)strtoul(cell(reading, result, row, column), NULL, 10);
+}
+
+/* The first row whose first column is `oid` or more, of a result that lies in the order of that column. */
+static int find_row(const struct reading *reading, const PGresult *result, uint64_t oid)
+{
+    int low = 0, high = reading->connection->api->ntuples(result);
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (number(reading, result, middle, 0) < oid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static struct postgres_table *find_table(const struct postgres_catalog *catalog, uint32_t oid)
@@ -190,7 +204,6 @@ static const char *why_not(struct reading *reading, const PGresult *result, int 
     return NULL;
 }
 
-/* "1 3" of attnums, until the columns are known. */
 static void take_table(struct reading *reading, const PGresult *result, int row, struct postgres_table *table)
 {
     const char *schema = cell(reading, result, row, 2), *name = cell(reading, result, row, 3);
@@ -208,11 +221,13 @@ static void take_table(struct reading *reading, const PGresult *result, int row,
     table->shown = strcmp(schema, "public") == 0 ? table->name : keep(reading, shown);
     table->kind = cell(reading, result, row, 4)[0];
     table->estimated_rows = strtoll(cell(reading, result, row, 7), NULL, 10);
+    table->key_attnums = keep(reading, cell(reading, result, row, 10));
     table->reason = why_not(reading, result, row);
 }
 
-static rhei_status read_tables(struct reading *reading, PGresult **result)
+static rhei_status read_tables(struct reading *reading)
 {
+    PGresult *result = NULL;
     struct base_buffer names = {0};
     base_buffer_char(&names, '{');
     for (size_t i = 0; i < reading->wanted->count; i++) {
@@ -222,21 +237,20 @@ static rhei_status read_tables(struct reading *reading, PGresult **result)
     base_buffer_char(&names, '}');
     rhei_status status = names.failed
                              ? error_no_memory(reading->error)
-                             : ask(reading, TABLES, names.data, reading->wanted->logical ? "logical" : "", result);
+                             : ask(reading, TABLES, names.data, reading->wanted->logical ? "logical" : "", &result);
     base_buffer_reset(&names);
     if (status != RHEI_OK)
         return status;
     struct postgres_catalog *catalog = reading->catalog;
-    int rows = reading->connection->api->ntuples(*result);
+    int rows = reading->connection->api->ntuples(result);
     catalog->tables = base_arena_zero(&catalog->arena, (size_t)rows + 1, sizeof *catalog->tables);
     if (catalog->tables == NULL)
-        return error_no_memory(reading->error);
-    for (int row = 0; row < rows; row++) {
-        uint32_t oid = number(reading, *result, row, 1);
-        if (find_table(catalog, oid) == NULL) /* named twice */
-            take_table(reading, *result, row, &catalog->tables[catalog->count++]);
-    }
-    return RHEI_OK;
+        status = error_no_memory(reading->error);
+    for (int row = 0; row < rows && status == RHEI_OK; row++)
+        if (find_table(catalog, number(reading, result, row, 1)) == NULL) /* named twice */
+            take_table(reading, result, row, &catalog->tables[catalog->count++]);
+    postgres_clear(reading->connection, &result);
+    return status;
 }
 
 /* "{1,2}" of those that have an oid. */
@@ -276,13 +290,12 @@ static void take_column(struct reading *reading, const PGresult *result, int row
                                      .not_null = column->not_null};
 }
 
-static rhei_status take_key(struct reading *reading, const char *attnums, const uint32_t *attnum_of,
-                            struct postgres_table *table)
+static rhei_status take_key(struct reading *reading, const uint32_t *attnum_of, struct postgres_table *table)
 {
     table->key = base_arena_zero(&reading->catalog->arena, table->column_count + 1, sizeof *table->key);
     if (table->key == NULL)
         return error_no_memory(reading->error);
-    for (const char *at = attnums; *at != '\0' && table->key_count <= table->column_count;) {
+    for (const char *at = table->key_attnums; *at != '\0' && table->key_count <= table->column_count;) {
         char *end;
         uint32_t attnum = (uint32_t)strtoul(at, &end, 10), column = 0;
         while (column < table->column_count && attnum_of[column] != attnum)
@@ -320,15 +333,9 @@ static void define(struct postgres_table *table)
                                               .unmirrored_reason = table->reason};
 }
 
-static rhei_status read_columns_of(struct reading *reading, const PGresult *tables, const PGresult *result,
-                                   int table_row, struct postgres_table *table, int *row)
+static rhei_status read_columns_of(struct reading *reading, const PGresult *result, struct postgres_table *table)
 {
-    int rows = reading->connection->api->ntuples(result), first = 0;
-    while (first < rows && number(reading, result, first, 0) != table->oid)
-        first++;
-    int end = first;
-    while (end < rows && number(reading, result, end, 0) == table->oid)
-        end++;
+    int first = find_row(reading, result, table->oid), end = find_row(reading, result, (uint64_t)table->oid + 1);
     size_t count = (size_t)(end - first) + 1;
     struct base_arena *arena = &reading->catalog->arena;
     table->columns = base_arena_zero(arena, count, sizeof *table->columns);
@@ -336,16 +343,16 @@ static rhei_status read_columns_of(struct reading *reading, const PGresult *tabl
     uint32_t *attnum_of = base_arena_zero(arena, count, sizeof *attnum_of);
     if (table->columns == NULL || table->source_columns == NULL || attnum_of == NULL)
         return error_no_memory(reading->error);
-    for (*row = first; *row < end; (*row)++) {
-        attnum_of[table->column_count] = number(reading, result, *row, 1);
-        take_column(reading, result, *row, table);
+    for (int row = first; row < end; row++) {
+        attnum_of[table->column_count] = number(reading, result, row, 1);
+        take_column(reading, result, row, table);
     }
     if (table->reason == NULL && table->column_count == 0)
         table->reason = "it has no columns";
-    return table->reason == NULL ? take_key(reading, cell(reading, tables, table_row, 10), attnum_of, table) : RHEI_OK;
+    return table->reason == NULL ? take_key(reading, attnum_of, table) : RHEI_OK;
 }
 
-static rhei_status read_columns(struct reading *reading, const PGresult *tables)
+static rhei_status read_columns(struct reading *reading)
 {
     struct postgres_catalog *catalog = reading->catalog;
     char *oids = oid_list(catalog, 0);
@@ -354,15 +361,9 @@ static rhei_status read_columns(struct reading *reading, const PGresult *tables)
         return error_no_memory(reading->error);
     rhei_status status = ask(reading, COLUMNS, oids, reading->wanted->logical ? "logical" : "", &result);
     base_free(oids);
-    int table_rows = reading->connection->api->ntuples(tables), row = 0;
-    for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++) {
-        struct postgres_table *table = &catalog->tables[i];
-        int table_row = 0;
-        while (table_row < table_rows && number(reading, tables, table_row, 1) != table->oid)
-            table_row++;
-        if (table->oid != 0)
-            status = read_columns_of(reading, tables, result, table_row, table, &row);
-    }
+    for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++)
+        if (catalog->tables[i].oid != 0)
+            status = read_columns_of(reading, result, &catalog->tables[i]);
     postgres_clear(reading->connection, &result);
     return status;
 }
@@ -419,11 +420,8 @@ static rhei_status read_leaves(struct reading *reading)
 static void check_published(struct reading *reading, const PGresult *result, struct postgres_table *table,
                             struct postgres_leaf *of)
 {
-    uint32_t leaf = of->oid;
-    int rows = reading->connection->api->ntuples(result), row = 0;
-    while (row < rows && number(reading, result, row, 0) != leaf)
-        row++;
-    if (row == rows)
+    int row = find_row(reading, result, of->oid);
+    if (row == reading->connection->api->ntuples(result) || number(reading, result, row, 0) != of->oid)
         table->reason =
             say(reading,
                 "the publication %s doesn't have it (or not all of its partitions): ALTER PUBLICATION ... ADD TABLE",
@@ -511,11 +509,9 @@ static uint64_t shape_of(const struct postgres_catalog *catalog, const struct po
 static rhei_status read_all(struct reading *reading)
 {
     struct postgres_catalog *catalog = reading->catalog;
-    PGresult *tables = NULL;
-    rhei_status status = read_tables(reading, &tables);
+    rhei_status status = read_tables(reading);
     if (status == RHEI_OK)
-        status = read_columns(reading, tables);
-    postgres_clear(reading->connection, &tables);
+        status = read_columns(reading);
     if (status == RHEI_OK)
         status = read_leaves(reading);
     if (status == RHEI_OK && reading->wanted->publication != NULL)

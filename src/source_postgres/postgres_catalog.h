@@ -40,7 +40,8 @@ struct postgres_table {
     char kind;                 /* pg_class.relkind */
     struct postgres_column *columns;
     uint32_t column_count;
-    uint32_t *key; /* columns by number */
+    const char *key_attnums; /* "1 3"; of it `key` is made */
+    uint32_t *key;           /* columns by number */
     uint32_t key_count;
     struct postgres_leaf *leaves;
     uint32_t leaf_count;
