@@ -370,48 +370,52 @@ static rhei_status read_columns(struct reading *reading)
 
 /* ---- Partitions. ------------------------------------------------------------------------------------------------- */
 
-static rhei_status add_leaf(struct reading *reading, struct postgres_table *table, size_t most,
-                            const struct postgres_leaf *leaf)
+/* The answer has the leaves of one table in a row, so they stay where they are put: in one run for all tables. */
+static rhei_status take_leaves(struct reading *reading, const PGresult *result)
 {
-    if (table->leaves == NULL)
-        table->leaves = base_arena_zero(&reading->catalog->arena, most + 1, sizeof *table->leaves);
-    if (table->leaves == NULL)
+    struct postgres_catalog *catalog = reading->catalog;
+    int rows = reading->connection->api->ntuples(result);
+    struct postgres_leaf *next = base_arena_zero(&catalog->arena, (size_t)rows + catalog->count + 1, sizeof *next);
+    if (next == NULL)
         return error_no_memory(reading->error);
-    table->leaves[table->leaf_count++] = *leaf;
+    for (int row = 0; row < rows; row++) {
+        struct postgres_table *table = find_table(catalog, number(reading, result, row, 0));
+        uint32_t oid = number(reading, result, row, 1);
+        if (table == NULL || table->kind != 'p' || oid == table->oid)
+            continue;
+        *next = (struct postgres_leaf){.oid = oid,
+                                       .schema = keep(reading, cell(reading, result, row, 2)),
+                                       .name = keep(reading, cell(reading, result, row, 3)),
+                                       .file = number(reading, result, row, 5)};
+        if (cell(reading, result, row, 4)[0] != 'r' && table->reason == NULL)
+            table->reason =
+                say(reading, "its partition %s is a foreign table, of which no changes are told", next->name);
+        table->leaves = table->leaf_count++ == 0 ? next : table->leaves;
+        next++;
+    }
+    for (size_t i = 0; i < catalog->count; i++) {
+        struct postgres_table *table = &catalog->tables[i];
+        if (table->oid == 0 || table->kind == 'p')
+            continue;
+        *next = (struct postgres_leaf){
+            .oid = table->oid, .schema = table->schema, .name = table->name, .file = table->file};
+        table->leaves = next++;
+        table->leaf_count = 1;
+    }
     return RHEI_OK;
 }
 
 static rhei_status read_leaves(struct reading *reading)
 {
-    struct postgres_catalog *catalog = reading->catalog;
-    char *oids = oid_list(catalog, 'p');
+    char *oids = oid_list(reading->catalog, 'p');
     PGresult *result = NULL;
     if (oids == NULL)
         return error_no_memory(reading->error);
     rhei_status status = ask(reading, LEAVES, oids, NULL, &result);
     base_free(oids);
-    int rows = status == RHEI_OK ? reading->connection->api->ntuples(result) : 0;
-    for (int row = 0; row < rows && status == RHEI_OK; row++) {
-        struct postgres_table *table = find_table(catalog, number(reading, result, row, 0));
-        struct postgres_leaf leaf = {.oid = number(reading, result, row, 1),
-                                     .schema = keep(reading, cell(reading, result, row, 2)),
-                                     .name = keep(reading, cell(reading, result, row, 3)),
-                                     .file = number(reading, result, row, 5)};
-        if (table == NULL || table->kind != 'p' || leaf.oid == table->oid)
-            continue;
-        if (cell(reading, result, row, 4)[0] != 'r' && table->reason == NULL)
-            table->reason =
-                say(reading, "its partition %s is a foreign table, of which no changes are told", leaf.name);
-        status = add_leaf(reading, table, (size_t)rows, &leaf);
-    }
+    if (status == RHEI_OK)
+        status = take_leaves(reading, result);
     postgres_clear(reading->connection, &result);
-    for (size_t i = 0; i < catalog->count && status == RHEI_OK; i++) {
-        struct postgres_table *table = &catalog->tables[i];
-        struct postgres_leaf self = {
-            .oid = table->oid, .schema = table->schema, .name = table->name, .file = table->file};
-        if (table->oid != 0 && table->kind != 'p')
-            status = add_leaf(reading, table, 1, &self);
-    }
     return status;
 }
 
