@@ -44,11 +44,6 @@ static uint64_t take_u64(struct reader *reader)
     return postgres_u64(take(reader, 8));
 }
 
-static int64_t take_time(struct reader *reader)
-{
-    return (int64_t)(take_u64(reader) + (uint64_t)EPOCH_US);
-}
-
 static const char *take_text(struct reader *reader)
 {
     const char *nul = memchr(reader->at, '\0', (size_t)(reader->end - reader->at));
@@ -69,11 +64,7 @@ static void skip_cell(struct reader *reader)
         return;
     if (kind != 't' && kind != 'b')
         reader->wrong = true;
-    uint32_t length = take_u32(reader);
-    if ((size_t)(reader->end - reader->at) < length)
-        reader->wrong = true;
-    else
-        reader->at += length;
+    take(reader, take_u32(reader));
 }
 
 static void take_tuple(struct reader *reader, struct postgres_tuple *tuple)
@@ -82,14 +73,13 @@ static void take_tuple(struct reader *reader, struct postgres_tuple *tuple)
     tuple->bytes = reader->at;
     for (uint16_t i = 0; i < tuple->columns && !reader->wrong; i++)
         skip_cell(reader);
-    tuple->length = (size_t)(reader->at - tuple->bytes);
 }
 
 static void take_relation(struct reader *reader, struct postgres_message *message)
 {
     message->relation = take_u32(reader);
-    message->schema = take_text(reader);
-    message->name = take_text(reader);
+    take_text(reader); /* its schema and name: the catalogue has them by its number */
+    take_text(reader);
     message->identity = (char)take_u8(reader);
     message->columns.columns = take_u16(reader);
     message->columns.bytes = reader->at;
@@ -98,7 +88,6 @@ static void take_relation(struct reader *reader, struct postgres_message *messag
         take_text(reader);
         take_u64(reader);
     }
-    message->columns.length = (size_t)(reader->at - message->columns.bytes);
 }
 
 static void take_change(struct reader *reader, struct postgres_message *message)
@@ -123,19 +112,15 @@ static void take_truncate(struct reader *reader, struct postgres_message *messag
 {
     message->relation_count = take_u32(reader);
     take_u8(reader); /* CASCADE, RESTART IDENTITY: the tables that it came to are all named */
-    message->relations = reader->at;
-    if ((size_t)(reader->end - reader->at) / 4 < message->relation_count)
-        reader->wrong = true;
-    else
-        reader->at += 4 * (size_t)message->relation_count;
+    message->relations = take(reader, 4 * (size_t)message->relation_count);
 }
 
 static void take_commit(struct reader *reader, struct postgres_message *message)
 {
     take_u8(reader);
-    message->lsn = take_u64(reader);
+    take_u64(reader); /* of the commit's record */
     message->end = take_u64(reader);
-    message->time_us = take_time(reader);
+    message->time_us = (int64_t)(take_u64(reader) + (uint64_t)EPOCH_US);
 }
 
 static void take_logical(struct reader *reader)
@@ -143,19 +128,15 @@ static void take_logical(struct reader *reader)
     take_u8(reader);
     take_u64(reader);
     take_text(reader);
-    uint32_t length = take_u32(reader);
-    if ((size_t)(reader->end - reader->at) < length)
-        reader->wrong = true;
-    else
-        reader->at += length;
+    take(reader, take_u32(reader));
 }
 
 static void take_body(struct reader *reader, struct postgres_message *message)
 {
     switch (message->kind) {
     case POSTGRES_BEGIN:
-        message->lsn = take_u64(reader);
-        message->time_us = take_time(reader);
+        take_u64(reader); /* of the commit, which comes, with its time */
+        take_u64(reader);
         message->xid = take_u32(reader);
         return;
     case POSTGRES_STREAM_COMMIT:

@@ -32,21 +32,18 @@ enum postgres_message_kind {
 /* A tuple, or the columns of a relation, still as bytes. */
 struct postgres_tuple {
     const char *bytes; /* NULL: there is none */
-    size_t length;
     uint16_t columns;
 };
 
 struct postgres_message {
     enum postgres_message_kind kind;
     uint32_t xid; /* BEGIN, STREAM_*; of a message within a stream's block: whose it is (a subtransaction's, perhaps) */
-    uint32_t subxid;           /* STREAM_ABORT: which one; xid itself: all of it */
-    uint64_t lsn;              /* BEGIN: of the commit; COMMIT, STREAM_COMMIT: the same */
-    uint64_t end;              /* COMMIT, STREAM_COMMIT: where the commit ends */
-    int64_t time_us;           /* BEGIN, COMMIT, STREAM_COMMIT: microseconds since 1970 */
-    uint32_t relation;         /* RELATION, INSERT, UPDATE, DELETE */
-    const char *schema, *name; /* RELATION */
-    char identity;             /* RELATION: d, n, f, i */
-    char old_kind;             /* UPDATE, DELETE: K a key, O a whole row, 0 none */
+    uint32_t subxid;   /* STREAM_ABORT: which one; xid itself: all of it */
+    uint64_t end;      /* COMMIT, STREAM_COMMIT: where the commit ends */
+    int64_t time_us;   /* COMMIT, STREAM_COMMIT: microseconds since 1970 */
+    uint32_t relation; /* RELATION, INSERT, UPDATE, DELETE */
+    char identity;     /* RELATION: d, n, f, i */
+    char old_kind;     /* UPDATE, DELETE: K a key, O a whole row, 0 none */
     struct postgres_tuple old_tuple, new_tuple, columns;
     const char *relations; /* TRUNCATE: `relation_count` numbers, big-endian */
     uint32_t relation_count;
