@@ -5,8 +5,6 @@
 
 #include "source_postgres/postgres_type.h"
 
-#define EPOCH_US INT64_C(946684800000000) /* 2000-01-01 */
-
 struct reader {
     const char *at, *end;
     bool wrong;
@@ -120,7 +118,7 @@ static void take_commit(struct reader *reader, struct postgres_message *message)
     take_u8(reader);
     take_u64(reader); /* of the commit's record */
     message->end = take_u64(reader);
-    message->time_us = (int64_t)(take_u64(reader) + (uint64_t)EPOCH_US);
+    message->time_us = (int64_t)(take_u64(reader) + (uint64_t)POSTGRES_EPOCH_US);
 }
 
 static void take_logical(struct reader *reader)

@@ -11,10 +11,10 @@
 #include "base/base_buffer.h"
 #include "base/base_clock.h"
 #include "base/base_error.h"
+#include "source_postgres/postgres_type.h"
 
 #define SECOND_NS        INT64_C(1000000000)
 #define CONFIRM_EVERY_NS (SECOND_NS / 10)
-#define EPOCH_US         INT64_C(946684800000000)
 
 static const char WHAT[] = "following the changes";
 
@@ -255,8 +255,8 @@ static rhei_status start(struct follower *follower)
 
 static void put_u64(char *at, uint64_t word)
 {
-    for (int i = 7; i >= 0; i--, word >>= 8)
-        at[i] = (char)(word & 0xff);
+    word = postgres_u64(&word);
+    memcpy(at, &word, sizeof word);
 }
 
 /* Under `lock`. R3. */
@@ -279,7 +279,7 @@ static rhei_status answer(struct follower *follower)
     put_u64(bytes + 1, seen > confirmed ? seen : confirmed);
     put_u64(bytes + 9, confirmed);
     put_u64(bytes + 17, confirmed);
-    put_u64(bytes + 25, (uint64_t)(base_wall_ms() * 1000 - EPOCH_US));
+    put_u64(bytes + 25, (uint64_t)(base_wall_ms() * 1000 - POSTGRES_EPOCH_US));
     bytes[33] = ping ? 1 : 0;
     follower->confirmed = confirmed;
     follower->next_answer_ns = base_now_ns() + SECOND_NS;
@@ -291,20 +291,12 @@ static rhei_status answer(struct follower *follower)
 
 /* ---- What comes. ------------------------------------------------------------------------------------------------- */
 
-static uint64_t u64_at(const char *at)
-{
-    uint64_t word = 0;
-    for (int i = 0; i < 8; i++)
-        word = word << 8 | (unsigned char)at[i];
-    return word;
-}
-
 static rhei_status take_keepalive(struct follower *follower, const char *data, size_t length)
 {
     struct postgres_stream *stream = follower->stream;
     if (length != 18)
         return error_set(follower->error, RHEI_NOT_A_DATABASE, "the stream has a keepalive that isn't one");
-    uint64_t end = u64_at(data + 1);
+    uint64_t end = postgres_u64(data + 1);
     base_mutex_lock(&stream->lock);
     /* within a transaction it says where that began to be sent */
     if (stream->queue.current == NULL && end > stream->seen)

@@ -57,6 +57,8 @@ bool postgres_text_value(enum postgres_form form, const char *bytes, size_t leng
 
 /* ---- Parts of it, for the two files. ------------------------------------------------------------------------------ */
 
+#define POSTGRES_EPOCH_US INT64_C(946684800000000) /* from 1970 to 2000-01-01, where the server's microseconds begin */
+
 static inline uint16_t postgres_u16(const void *at)
 {
     const unsigned char *b = at;
