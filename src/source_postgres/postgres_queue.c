@@ -291,24 +291,22 @@ static const char *from_file(struct postgres_cursor *cursor, uint64_t at, size_t
     size_t wanted = length > WINDOW ? length : WINDOW;
     wanted = wanted > left ? (size_t)left : wanted;
     base_buffer_clear(window);
-    char chunk[1 << 16];
-    while (window->len < wanted) {
-        size_t step = wanted - window->len < sizeof chunk ? wanted - window->len : sizeof chunk;
-        ssize_t got = pread(transaction->file, chunk, step, (off_t)(at + window->len));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
+    char *bytes = base_buffer_extend(window, wanted);
+    if (bytes == NULL) {
+        error_no_memory(error);
+        return NULL;
+    }
+    for (size_t done = 0; done < wanted;) {
+        ssize_t got = pread(transaction->file, bytes + done, wanted - done, (off_t)(at + done));
+        if (got <= 0 && !(got < 0 && errno == EINTR)) {
+            base_buffer_clear(window);
             fail_file("reading", error);
             return NULL;
         }
-        base_buffer_append(window, chunk, (size_t)got);
-        if (window->failed) {
-            error_no_memory(error);
-            return NULL;
-        }
+        done += got > 0 ? (size_t)got : 0;
     }
     cursor->window_at = at;
-    return window->data;
+    return bytes;
 }
 
 /* Messages never lie over the border of file and memory. */
