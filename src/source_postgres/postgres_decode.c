@@ -219,12 +219,12 @@ static bool has_key(const struct postgres_table *table, const struct postgres_ro
     return true;
 }
 
-static void clear_row(struct postgres_decoder *decoder, struct postgres_rows *rows, enum change_op op, int64_t time_us)
+static void clear_row(struct postgres_decoder *decoder, struct postgres_rows *rows, enum change_op op)
 {
     size_t row = rows->count;
     rows->op[row] = (uint8_t)op;
     rows->seq[row] = decoder->seq;
-    rows->time_us[row] = time_us;
+    rows->time_us[row] = decoder->at->time_us;
     rows->inserted[row] = 0;
     memset(rows->unchanged + row * change_batch_words(rows->columns), 0,
            change_batch_words(rows->columns) * sizeof *rows->unchanged);
@@ -256,7 +256,6 @@ struct change {
     const struct postgres_relation *relation;
     const struct postgres_message *message;
     struct postgres_rows *rows;
-    int64_t time_us;
     const char *reason;
     struct rhei_error *error;
 };
@@ -264,7 +263,7 @@ struct change {
 /* A row of the old key, as DELETE. It is at `count` and not yet counted. */
 static bool take_old(struct change *change)
 {
-    clear_row(change->decoder, change->rows, CHANGE_DELETE, change->time_us);
+    clear_row(change->decoder, change->rows, CHANGE_DELETE);
     if (!fill_row(change->decoder, change->relation, change->message->old_tuple, change->rows, &change->reason))
         return false;
     if (!has_key(change->relation->table, change->rows)) {
@@ -277,7 +276,7 @@ static bool take_old(struct change *change)
 static bool take_new(struct change *change, bool inserted)
 {
     struct postgres_rows *rows = change->rows;
-    clear_row(change->decoder, rows, CHANGE_UPSERT, change->time_us);
+    clear_row(change->decoder, rows, CHANGE_UPSERT);
     if (!fill_row(change->decoder, change->relation, change->message->new_tuple, rows, &change->reason))
         return false;
     rows->inserted[rows->count] = inserted;
@@ -345,7 +344,7 @@ static bool take_update(struct change *change)
 }
 
 static rhei_status take_change(struct postgres_decoder *decoder, const struct postgres_message *message,
-                               int64_t time_us, struct rhei_error *error)
+                               struct rhei_error *error)
 {
     const struct postgres_relation *relation = know(decoder, message->relation);
     if (relation == NULL || relation->table == NULL) {
@@ -355,7 +354,7 @@ static rhei_status take_change(struct postgres_decoder *decoder, const struct po
     struct postgres_rows *rows = rows_of(decoder, relation->table, error);
     if (rows == NULL)
         return RHEI_NO_MEMORY;
-    struct change change = {decoder, relation, message, rows, time_us, relation->reason, error};
+    struct change change = {decoder, relation, message, rows, relation->reason, error};
     size_t count = rows->count;
     bool ok = relation->reason == NULL;
     if (ok && message->kind == POSTGRES_INSERT)
@@ -380,7 +379,7 @@ static rhei_status take_change(struct postgres_decoder *decoder, const struct po
  * partitions is named.
  */
 static rhei_status take_truncate(struct postgres_decoder *decoder, const struct postgres_message *message,
-                                 int64_t time_us, struct rhei_error *error)
+                                 struct rhei_error *error)
 {
     for (size_t t = 0; t < decoder->catalog->count; t++) {
         const struct postgres_table *table = &decoder->catalog->tables[t];
@@ -397,7 +396,7 @@ static rhei_status take_truncate(struct postgres_decoder *decoder, const struct 
             lose(decoder, rows, "a partition of it was truncated");
             continue;
         }
-        clear_row(decoder, rows, CHANGE_CLEAR, time_us);
+        clear_row(decoder, rows, CHANGE_CLEAR);
         for (uint32_t c = 0; c < rows->columns; c++)
             rows->values[c][rows->count] = (struct rhei_value){.type = RHEI_NULL};
         rows->count++;
@@ -526,8 +525,8 @@ static rhei_status take_message(struct postgres_decoder *decoder, const struct p
     BASE_INVARIANT((uint64_t)decoder->seq > decoder->previous_end &&
                    (uint64_t)decoder->seq <= decoder->at->end); /* D1 */
     if (message->kind == POSTGRES_TRUNCATE)
-        return take_truncate(decoder, message, decoder->at->time_us, error);
-    return take_change(decoder, message, decoder->at->time_us, error);
+        return take_truncate(decoder, message, error);
+    return take_change(decoder, message, error);
 }
 
 /* May a call end here? Not between two changes of one number. */

@@ -27,7 +27,6 @@ struct postgres_relation {
     const struct postgres_table *table; /* NULL: none that is followed */
     const char *reason;                 /* why its changes can't be told; NULL: they can */
     uint32_t *place;                    /* [columns] of the definition */
-    uint32_t *order;                    /* [columns of the definition] where each comes from */
 };
 
 struct postgres_relations {
