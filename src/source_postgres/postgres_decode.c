@@ -177,6 +177,11 @@ static bool take_value(struct postgres_decoder *decoder, const struct postgres_c
                              : postgres_text_value(column->form, copy, cell->length, &decoder->arena, value);
 }
 
+static uint64_t bit_of(uint32_t column)
+{
+    return UINT64_C(1) << (column & 63);
+}
+
 /*
  * The tuple's cells as the row at `count`. Cells that are unchanged are left out, or taken from `old`, where that is a whole row. False: something
  * of it can't be told, which *reason says.
@@ -185,7 +190,7 @@ static bool fill_row(struct postgres_decoder *decoder, const struct postgres_rel
                      struct postgres_tuple tuple, struct postgres_rows *rows, const char **reason)
 {
     const struct postgres_table *table = relation->table;
-    uint64_t *unchanged = rows->unchanged + rows->count * change_batch_words(rows->columns);
+    uint64_t *unchanged = postgres_rows_unchanged(rows, rows->count);
     if (tuple.columns != relation->columns) {
         *reason = "a change has another number of columns than the stream told of";
         return false;
@@ -197,7 +202,7 @@ static bool fill_row(struct postgres_decoder *decoder, const struct postgres_rel
         postgres_tuple_take(&tuple, &cell);
         *value = (struct rhei_value){.type = RHEI_NULL};
         if (cell.kind == 'u')
-            unchanged[at >> 6] |= UINT64_C(1) << (at & 63);
+            unchanged[at >> 6] |= bit_of(at);
         if (cell.kind == 'n' || cell.kind == 'u')
             continue;
         if (!take_value(decoder, &table->columns[at], &cell, value)) {
@@ -210,10 +215,10 @@ static bool fill_row(struct postgres_decoder *decoder, const struct postgres_rel
 
 static bool has_key(const struct postgres_table *table, const struct postgres_rows *rows)
 {
-    const uint64_t *unchanged = rows->unchanged + rows->count * change_batch_words(rows->columns);
+    const uint64_t *unchanged = postgres_rows_unchanged(rows, rows->count);
     for (uint32_t k = 0; k < table->key_count; k++) {
         uint32_t at = table->key[k];
-        if (rows->values[at][rows->count].type == RHEI_NULL || (unchanged[at >> 6] >> (at & 63) & 1) != 0)
+        if (rows->values[at][rows->count].type == RHEI_NULL || (unchanged[at >> 6] & bit_of(at)) != 0)
             return false;
     }
     return true;
@@ -226,27 +231,25 @@ static void clear_row(struct postgres_decoder *decoder, struct postgres_rows *ro
     rows->seq[row] = decoder->seq;
     rows->time_us[row] = decoder->at->time_us;
     rows->inserted[row] = 0;
-    memset(rows->unchanged + row * change_batch_words(rows->columns), 0,
-           change_batch_words(rows->columns) * sizeof *rows->unchanged);
+    memset(postgres_rows_unchanged(rows, row), 0, change_batch_words(rows->columns) * sizeof *rows->unchanged);
 }
 
 /* The old row's cells in the place of those that are unchanged in the new one: as REPLICA IDENTITY FULL sends them. */
 static void complete(struct postgres_rows *rows, size_t old)
 {
-    size_t words = change_batch_words(rows->columns);
-    uint64_t *unchanged = rows->unchanged + rows->count * words;
+    uint64_t *unchanged = postgres_rows_unchanged(rows, rows->count);
     for (uint32_t c = 0; c < rows->columns; c++)
-        if ((unchanged[c >> 6] >> (c & 63) & 1) != 0) {
+        if ((unchanged[c >> 6] & bit_of(c)) != 0) {
             rows->values[c][rows->count] = rows->values[c][old];
-            unchanged[c >> 6] &= ~(UINT64_C(1) << (c & 63));
+            unchanged[c >> 6] &= ~bit_of(c);
         }
 }
 
 static bool is_patch(const struct postgres_rows *rows)
 {
-    size_t words = change_batch_words(rows->columns);
-    for (size_t w = 0; w < words; w++)
-        if (rows->unchanged[rows->count * words + w] != 0)
+    const uint64_t *unchanged = postgres_rows_unchanged(rows, rows->count);
+    for (size_t w = 0; w < change_batch_words(rows->columns); w++)
+        if (unchanged[w] != 0)
             return true;
     return false;
 }
@@ -335,8 +338,8 @@ static bool take_update(struct change *change)
     if (!moved) { /* the old row isn't needed any more */
         for (uint32_t c = 0; c < rows->columns; c++)
             rows->values[c][old] = rows->values[c][rows->count];
-        size_t words = change_batch_words(rows->columns);
-        memcpy(rows->unchanged + old * words, rows->unchanged + rows->count * words, words * sizeof *rows->unchanged);
+        memcpy(postgres_rows_unchanged(rows, old), postgres_rows_unchanged(rows, rows->count),
+               change_batch_words(rows->columns) * sizeof *rows->unchanged);
         rows->op[old] = CHANGE_UPSERT;
         rows->count = old;
     }

@@ -23,6 +23,11 @@ struct postgres_rows {
 rhei_status postgres_rows_new(uint32_t table, uint32_t columns, bool logged, struct postgres_rows **rows,
                               struct rhei_error *error);
 void postgres_rows_free(struct postgres_rows **rows);
+/* The row's bitmap of columns that are as they were, of rows that are logged. */
+static inline uint64_t *postgres_rows_unchanged(const struct postgres_rows *rows, size_t row)
+{
+    return rows->unchanged + row * change_batch_words(rows->columns);
+}
 /* Room for one row more, at `count`. False without memory. */
 bool postgres_rows_reserve(struct postgres_rows *rows);
 const struct change_batch *postgres_rows_view(struct postgres_rows *rows);
