@@ -434,22 +434,22 @@ rhei_status postgres_decoder_use(struct postgres_decoder *decoder, const struct 
     return RHEI_OK;
 }
 
-/* Only what the transaction told of relations. */
+/* Only what the transaction told of relations, which it mostly does at its beginning: what comes behind the last of it isn't read. */
 static rhei_status pass_relations(struct postgres_decoder *decoder, const struct postgres_transaction *transaction,
                                   struct postgres_relations *relations, struct rhei_error *error)
 {
-    if (!transaction->relations)
-        return RHEI_OK;
     struct postgres_cursor cursor = {0};
     struct postgres_message message;
     bool found = true;
+    uint64_t left = transaction->relations;
     postgres_cursor_begin(&cursor, transaction);
     rhei_status status = RHEI_OK;
-    while (status == RHEI_OK && found) {
+    while (status == RHEI_OK && found && left > 0) {
         struct postgres_relation *relation = NULL;
         status = postgres_cursor_next(&cursor, &message, &found, error);
         if (status == RHEI_OK && found && message.kind == POSTGRES_RELATION)
             status = learn(decoder, &message, &relation, error);
+        left -= relation != NULL;
         if (status == RHEI_OK && relation != NULL)
             status = relations_put(relations, relation, error);
     }

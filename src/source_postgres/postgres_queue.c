@@ -192,7 +192,7 @@ static rhei_status keep(struct postgres_queue *queue, const struct postgres_mess
     if (transaction->memory.failed)
         return error_no_memory(error);
     queue->memory += transaction->memory.len - before;
-    transaction->relations |= message->kind == POSTGRES_RELATION;
+    transaction->relations += message->kind == POSTGRES_RELATION;
     transaction->changes += message->kind != POSTGRES_RELATION;
     queue->relations += message->kind == POSTGRES_RELATION;
     size_t more = message->kind == POSTGRES_TRUNCATE ? message->relation_count : 0;

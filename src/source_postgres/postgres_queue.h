@@ -20,8 +20,8 @@ struct postgres_transaction {
     uint32_t xid;
     uint64_t end; /* once committed */
     int64_t time_us;
-    uint64_t changes; /* messages of changes, those rolled back too */
-    bool relations;   /* has messages about relations */
+    uint64_t changes;   /* messages of changes, those rolled back too */
+    uint64_t relations; /* messages about relations */
     bool streamed;
     struct base_buffer memory; /* messages: u32 length, u32 subtransaction, bytes */
     int file;                  /* -1: none */
