@@ -31,7 +31,7 @@ struct loader {
     char **kept; /* rows of libpq that values point into */
     size_t kept_count, kept_capacity;
     uint32_t piece; /* the next one */
-    bool in_copy, headed, done;
+    bool in_copy, headed;
     struct piece *pieces;
     uint32_t piece_count;
 };
@@ -104,34 +104,24 @@ static rhei_status count_pages(struct source_load *load, int64_t *pages, int64_t
     return status;
 }
 
-static rhei_status add_piece(struct loader *loader, uint32_t leaf, int64_t from, int64_t to, uint32_t most,
-                             struct rhei_error *error)
-{
-    if (loader->pieces == NULL)
-        loader->pieces = base_alloc_zero(most + 1, sizeof *loader->pieces);
-    if (loader->pieces == NULL)
-        return error_no_memory(error);
-    loader->pieces[loader->piece_count++] = (struct piece){leaf, from, to};
-    return RHEI_OK;
-}
-
-/* L2: all leaves' pages in a row, cut into equal parts. */
+/* L2: all leaves' pages in a row, cut into equal parts. A leaf without pages may have some by now: the first loader reads it. */
 static rhei_status cut(struct source_load *load, const int64_t *pages, int64_t total, struct rhei_error *error)
 {
-    rhei_status status = RHEI_OK;
     for (uint32_t i = 0; i < load->count; i++) {
+        struct loader *loader = &load->loaders[i];
         int64_t low = total * i / load->count, high = total * (i + 1) / load->count, at = 0;
-        for (uint32_t leaf = 0; leaf < load->table->leaf_count && status == RHEI_OK; leaf++) {
+        loader->pieces = base_alloc_zero((size_t)load->table->leaf_count + 1, sizeof *loader->pieces);
+        if (loader->pieces == NULL)
+            return error_no_memory(error);
+        for (uint32_t leaf = 0; leaf < load->table->leaf_count; leaf++) {
             int64_t from = low > at ? low - at : 0, to = high - at;
-            bool last = to >= pages[leaf], has = from < pages[leaf] && to > from;
-            if (load->count == 1 || has) /* an empty leaf may have grown, too: the one loader reads it */
-                status = add_piece(&load->loaders[i], leaf, from, last ? -1 : to, load->table->leaf_count, error);
-            else if (pages[leaf] == 0 && i == 0)
-                status = add_piece(&load->loaders[i], leaf, 0, -1, load->table->leaf_count, error);
+            bool empty = pages[leaf] == 0, last = to >= pages[leaf] || empty;
+            if (empty ? i == 0 : from < pages[leaf] && to > from)
+                loader->pieces[loader->piece_count++] = (struct piece){leaf, from, last ? -1 : to};
             at += pages[leaf];
         }
     }
-    return status;
+    return RHEI_OK;
 }
 
 static rhei_status share(struct source_load *load, const struct postgres_target *target, struct postgres_stop *stop,
