@@ -469,8 +469,6 @@ rhei_status postgres_copy_row(struct postgres_connection *connection, const char
                               int64_t deadline_ns, struct rhei_error *error)
 {
     const struct postgres_api *api = connection->api;
-    if (*data != NULL)
-        api->freemem(*data);
     *data = NULL;
     *length = 0;
     int got;

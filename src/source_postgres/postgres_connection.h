@@ -56,7 +56,7 @@ rhei_status postgres_query(struct postgres_connection *connection, const char *w
 /* The same where nothing comes back. */
 rhei_status postgres_run(struct postgres_connection *connection, const char *what, const char *sql, int64_t deadline_ns,
                          struct rhei_error *error);
-/* The next row of a COPY to us: *length 0 at its end. *data is libpq's, until the next call. */
+/* The next row of a COPY to us, which its caller gives back to libpq (freemem); *data NULL at its end. */
 rhei_status postgres_copy_row(struct postgres_connection *connection, const char *what, char **data, size_t *length,
                               int64_t deadline_ns, struct rhei_error *error);
 /* Waits until the server sent something, or *wake_fd is readable (-1: none), or the time came. */
