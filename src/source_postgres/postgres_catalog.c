@@ -101,7 +101,8 @@ void postgres_put_name(struct base_buffer *sql, const char *schema, const char *
     base_buffer_identifier(sql, name);
 }
 
-void postgres_put_element(struct base_buffer *list, const char *text)
+/* One element of a text[] literal. */
+static void put_element(struct base_buffer *list, const char *text)
 {
     base_buffer_char(list, '"');
     for (; *text != '\0'; text++) {
@@ -232,7 +233,7 @@ static rhei_status read_tables(struct reading *reading)
     base_buffer_char(&names, '{');
     for (size_t i = 0; i < reading->wanted->count; i++) {
         base_buffer_text(&names, i == 0 ? "" : ",");
-        postgres_put_element(&names, reading->wanted->tables[i]);
+        put_element(&names, reading->wanted->tables[i]);
     }
     base_buffer_char(&names, '}');
     rhei_status status = names.failed

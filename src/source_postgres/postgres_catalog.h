@@ -80,7 +80,5 @@ struct postgres_table *postgres_catalog_leaf(const struct postgres_catalog *cata
 void postgres_put_name(struct base_buffer *sql, const char *schema, const char *name);
 /* Every column as it is to be read in binary, separated by commas: printed ones by their output functions. */
 void postgres_put_columns(struct base_buffer *sql, const struct postgres_table *table);
-/* One element of a text[] literal. */
-void postgres_put_element(struct base_buffer *list, const char *text);
 
 #endif

@@ -70,7 +70,7 @@ static rhei_status ask_connect(struct postgres_source *source, int64_t deadline_
     return postgres_connect(&source->config.target, false, &source->stream.stop, deadline_ns, &source->asker, error);
 }
 
-/* A connection that broke is made again by the next cycle; or at once, where it had been idle. */
+/* A connection that broke is made again by the next cycle. */
 static void ask_drop(struct postgres_source *source, rhei_status status)
 {
     if (status == RHEI_IO || status == RHEI_TIMEOUT || status == RHEI_CANCELLED)
@@ -144,7 +144,7 @@ static rhei_status make_publication(struct postgres_source *source, int64_t dead
     status = sql.failed ? error_no_memory(error)
                         : postgres_run(source->asker, "making the publication", sql.data, deadline_ns, error);
     base_buffer_reset(&sql);
-    if (status != RHEI_OK && source->asker != NULL)
+    if (status != RHEI_OK)
         postgres_run(source->asker, "making the publication", "ROLLBACK", deadline_ns, NULL);
     else
         base_log_write(source->config.log, BASE_LOG_INFO, "source_postgres", "made the publication %s",
@@ -492,11 +492,6 @@ static rhei_status op_load_begin(struct change_source *base, uint32_t id, uint32
     return status;
 }
 
-static void op_load_end(struct source_load **load)
-{
-    postgres_load_end(load);
-}
-
 static rhei_status op_prune(struct change_source *base, int64_t position, uint64_t *pruned, struct rhei_error *error)
 {
     (void)error;
@@ -533,7 +528,7 @@ static const struct change_source_ops OPS = {
     .tables = op_tables,
     .load_begin = op_load_begin,
     .load_next = postgres_load_next,
-    .load_end = op_load_end,
+    .load_end = postgres_load_end,
     .prune = op_prune,
     .close = op_close,
 };

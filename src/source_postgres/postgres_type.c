@@ -112,8 +112,3 @@ const char *postgres_form_declared(enum postgres_form form)
         [AFFINITY_INTEGER] = "INTEGER", [AFFINITY_REAL] = "REAL", [AFFINITY_BLOB] = "BLOB", [AFFINITY_TEXT] = "TEXT"};
     return names[postgres_form_affinity(form)];
 }
-
-bool postgres_form_binary(enum postgres_form form)
-{
-    return form != POSTGRES_PRINTED;
-}

@@ -40,8 +40,6 @@ enum postgres_form {
 /* What a column is declared as in SQLite's terms, static text: "INTEGER", "REAL", "TEXT" or "BLOB". */
 const char *postgres_form_declared(enum postgres_form form);
 uint8_t postgres_form_affinity(enum postgres_form form);
-/* Is there a binary way that this room reads? Not for POSTGRES_PRINTED. */
-bool postgres_form_binary(enum postgres_form form);
 
 /*
  * Of a type that isn't a domain: `kind` is pg_type.typtype ('e' an enum, 'p' pseudo), `modifier` atttypmod (-1: none). 0: no value of such a type

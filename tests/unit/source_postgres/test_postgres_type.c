@@ -85,7 +85,7 @@ static void check_value(const char *sql, enum postgres_form form, int scale, con
     struct base_buffer back = {0};
     assert_true(postgres_text_value(form, text, strlen(text), arena, &from_text) ||
                 !fprintf(stderr, "%s %s\n", sql, text));
-    if (postgres_form_binary(form)) {
+    if (form != POSTGRES_PRINTED) {
         assert_true(postgres_binary_value(form, bytes, length, arena, &from_bytes) ||
                     !fprintf(stderr, "%s %s\n", sql, text));
         if (!base_same_value(&from_text, &from_bytes))
@@ -120,7 +120,7 @@ static void check_query(struct postgres_connection *c, const char *sql)
     enum postgres_form form = postgres_form_of(type, kind_of(c, type), modifier);
     assert_int_not_equal(form, 0);
     int scale = modifier >= 4 ? (((modifier - 4) & 0x7ff) ^ 1024) - 1024 : 0;
-    PGresult *bytes = ask(c, sql, postgres_form_binary(form));
+    PGresult *bytes = ask(c, sql, form != POSTGRES_PRINTED);
     struct base_arena arena = {0};
     assert_true(PQntuples(texts) > 0);
     for (int row = 0; row < PQntuples(texts); row++) {
