@@ -4,6 +4,7 @@
  * as years BC. Days to dates as in "chrono-Compatible Low-Level Date Algorithms" (H. Hinnant).
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "source_postgres/postgres_type.h"
 
@@ -29,15 +30,13 @@ static struct civil civil_of(int64_t days_since_2000)
     return civil;
 }
 
-static bool keep_text(const char *text, int length, struct base_arena *arena, struct rhei_value *value)
+static bool keep_text(char *text, char *end, struct base_arena *arena, struct rhei_value *value)
 {
-    char *copy = length < 0 || length >= DATE_TEXT ? NULL : base_arena_alloc(arena, (size_t)length + 1);
-    if (copy == NULL)
-        return false;
-    for (int i = 0; i <= length; i++)
-        copy[i] = text[i];
-    postgres_bytes(value, RHEI_TEXT, copy, (size_t)length);
-    return true;
+    *end = '\0';
+    const char *copy = base_arena_text(arena, text);
+    if (copy != NULL)
+        postgres_bytes(value, RHEI_TEXT, copy, (size_t)(end - text));
+    return copy != NULL;
 }
 
 /* Two digits at a time: printf costs ten times as much, and most rows have a time. */
@@ -78,13 +77,6 @@ static char *put_clock(char *out, int64_t us)
     return out;
 }
 
-static char *put_words(char *out, const char *words)
-{
-    while (*words != '\0')
-        *out++ = *words++;
-    return out;
-}
-
 static bool endless(bool positive, struct rhei_value *value)
 {
     postgres_bytes(value, RHEI_TEXT, positive ? "infinity" : "-infinity", positive ? 8 : 9);
@@ -99,9 +91,8 @@ bool postgres_date_text(int32_t days, struct base_arena *arena, struct rhei_valu
     struct civil civil = civil_of(days);
     char *out = put_date(text, &civil);
     if (civil.year <= 0)
-        out = put_words(out, " BC");
-    *out = '\0';
-    return keep_text(text, (int)(out - text), arena, value);
+        out = stpcpy(out, " BC");
+    return keep_text(text, out, arena, value);
 }
 
 bool postgres_timestamp_text(int64_t us, bool zoned, struct base_arena *arena, struct rhei_value *value)
@@ -119,11 +110,10 @@ bool postgres_timestamp_text(int64_t us, bool zoned, struct base_arena *arena, s
     *out++ = ' ';
     out = put_clock(out, of_day);
     if (zoned)
-        out = put_words(out, "+00:00");
+        out = stpcpy(out, "+00:00");
     if (civil.year <= 0)
-        out = put_words(out, " BC");
-    *out = '\0';
-    return keep_text(text, (int)(out - text), arena, value);
+        out = stpcpy(out, " BC");
+    return keep_text(text, out, arena, value);
 }
 
 bool postgres_time_text(int64_t us, struct base_arena *arena, struct rhei_value *value)
@@ -131,7 +121,5 @@ bool postgres_time_text(int64_t us, struct base_arena *arena, struct rhei_value 
     char text[DATE_TEXT];
     if (us < 0 || us > DAY_US)
         return false;
-    char *out = put_clock(text, us);
-    *out = '\0';
-    return keep_text(text, (int)(out - text), arena, value);
+    return keep_text(text, put_clock(text, us), arena, value);
 }
