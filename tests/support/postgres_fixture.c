@@ -72,6 +72,24 @@ void test_server_close(struct test_server **slot)
     *slot = NULL;
 }
 
+struct test_server *test_servers[2];
+
+int test_servers_open(void **state)
+{
+    (void)state;
+    test_servers[0] = test_server_open(15, NULL);
+    test_servers[1] = test_server_open(18, NULL);
+    return 0;
+}
+
+int test_servers_close(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        test_server_close(&test_servers[i]);
+    return 0;
+}
+
 void test_server_tell(struct test_server *server, const char *command)
 {
     if (strncmp(command, "hba", 3) != 0)

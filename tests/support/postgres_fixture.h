@@ -21,6 +21,10 @@ struct test_server {
 /* 15 or 18; settings are "name=value", ended by NULL, which may be NULL. Fails the test where there is none. */
 struct test_server *test_server_open(int version, const char *const *settings);
 void test_server_close(struct test_server **server);
+/* One of each version, for a group of tests. */
+extern struct test_server *test_servers[2];
+int test_servers_open(void **state);
+int test_servers_close(void **state);
 /* "stop", "kill", "start", "hba LINE" (put in front, and read). */
 void test_server_tell(struct test_server *server, const char *command);
 

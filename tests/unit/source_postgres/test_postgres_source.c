@@ -14,24 +14,6 @@
 #include "postgres_model.h"
 #include "tests/support/postgres_fixture.h"
 
-static struct test_server *servers[2];
-
-static int open_servers(void **state)
-{
-    (void)state;
-    servers[0] = test_server_open(15, NULL);
-    servers[1] = test_server_open(18, NULL);
-    return 0;
-}
-
-static int close_servers(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 2; i++)
-        test_server_close(&servers[i]);
-    return 0;
-}
-
 static void start(struct model *model, struct test_server *server, struct source_postgres_config config)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
@@ -69,7 +51,7 @@ static void assert_table(struct model *model, struct test_server *server, const 
     assert_non_null(table);
     assert_string_equal(table->reason, "");
     assert_true(table->loaded);
-    char *shown = model_show(table), sum[64];
+    char *shown = model_show(table);
     PGresult *result = NULL;
     char sql[4000];
     snprintf(
@@ -79,7 +61,6 @@ static void assert_table(struct model *model, struct test_server *server, const 
     result = PQexec(server->admin, sql);
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         fail_msg("%s\n%s", sql, PQerrorMessage(server->admin));
-    snprintf(sum, sizeof sum, "%zu bytes", strlen(shown));
     if (strcmp(shown, PQgetvalue(result, 0, 0)) != 0)
         fail_msg("%s on %d: here\n%.1500s\nthere\n%.1500s", name, server->version, shown, PQgetvalue(result, 0, 0));
     PQclear(result);
@@ -90,10 +71,10 @@ static void end(struct model *model)
 {
     model_reset(model);
     for (int i = 0; i < 2; i++) {
-        test_server_until(servers[i], "SELECT count(*) = 0 FROM pg_replication_slots WHERE active");
-        test_server_sql(servers[i], "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
-        test_server_sql(servers[i], "DROP PUBLICATION IF EXISTS rhei");
-        test_server_sql(servers[i],
+        test_server_until(test_servers[i], "SELECT count(*) = 0 FROM pg_replication_slots WHERE active");
+        test_server_sql(test_servers[i], "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
+        test_server_sql(test_servers[i], "DROP PUBLICATION IF EXISTS rhei");
+        test_server_sql(test_servers[i],
                         "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public;"
                         "DROP SCHEMA IF EXISTS sales CASCADE");
     }
@@ -103,7 +84,7 @@ static void test_s1_loads_and_follows_every_kind_of_change(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct test_server *server = servers[i];
+        struct test_server *server = test_servers[i];
         struct model model;
         test_server_sql(
             server,
@@ -149,7 +130,7 @@ static void test_s4_large_values_that_are_unchanged_stay(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct test_server *server = servers[i];
+        struct test_server *server = test_servers[i];
         struct model model;
         test_server_sql(server, "CREATE TABLE docs (id int PRIMARY KEY, n int, body text); ALTER TABLE docs ALTER body "
                                 "SET STORAGE EXTERNAL;"
@@ -180,7 +161,7 @@ static void test_s1_changes_of_the_schema_are_followed(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct test_server *server = servers[i];
+        struct test_server *server = test_servers[i];
         struct model model;
         test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT n, 'v' || n FROM "
                                 "generate_series(1, 50) n");
@@ -214,7 +195,7 @@ static void test_s3_partitions_come_and_go(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct test_server *server = servers[i];
+        struct test_server *server = test_servers[i];
         struct model model;
         test_server_sql(server,
                         "CREATE TABLE m (id int, at date, v int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);"
@@ -252,7 +233,7 @@ static void test_s5_what_cant_be_followed_says_why(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct test_server *server = servers[i];
+        struct test_server *server = test_servers[i];
         struct model model;
         static const char *const names[] = {"nokey", "unlogged", "v", "missing", "good", "nothing"};
         test_server_sql(
@@ -284,7 +265,7 @@ static void test_s2_cut_connections_and_killed_servers(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct test_server *server = servers[i];
+        struct test_server *server = test_servers[i];
         for (int named = 0; named < 2; named++) {
             struct model model;
             test_server_sql(
@@ -311,7 +292,7 @@ static void test_s2_cut_connections_and_killed_servers(void **state)
 static void test_s2_a_full_queue_loses_nothing(void **state)
 {
     (void)state;
-    struct test_server *server = servers[1];
+    struct test_server *server = test_servers[1];
     struct model model;
     test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int, a text)");
     start(&model, server, (struct source_postgres_config){.memory = 1 << 16});
@@ -337,5 +318,5 @@ int main(void)
         cmocka_unit_test(test_s2_cut_connections_and_killed_servers),
         cmocka_unit_test(test_s2_a_full_queue_loses_nothing),
     };
-    return cmocka_run_group_tests(tests, open_servers, close_servers);
+    return cmocka_run_group_tests(tests, test_servers_open, test_servers_close);
 }

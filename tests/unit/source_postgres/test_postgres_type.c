@@ -17,24 +17,6 @@
 #include "source_postgres/postgres_type.h"
 #include "tests/support/postgres_fixture.h"
 
-static struct test_server *servers[2];
-
-static int open_servers(void **state)
-{
-    (void)state;
-    servers[0] = test_server_open(15, NULL);
-    servers[1] = test_server_open(18, NULL);
-    return 0;
-}
-
-static int close_servers(void **state)
-{
-    (void)state;
-    for (int i = 0; i < 2; i++)
-        test_server_close(&servers[i]);
-    return 0;
-}
-
 static struct postgres_connection *connect_to(struct test_server *server)
 {
     struct rhei_error error = RHEI_ERROR_INIT;
@@ -267,7 +249,7 @@ static void test_s4_every_type_is_what_the_server_prints(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++)
-        check_all(servers[i]);
+        check_all(test_servers[i]);
 }
 
 static void test_s4_random_values_are_what_the_server_prints(void **state)
@@ -293,7 +275,7 @@ static void test_s4_random_values_are_what_the_server_prints(void **state)
     seed = again ? strtoull(again, NULL, 10) : seed;
     print_message("# RHEI_SEED=%llu\n", (unsigned long long)seed);
     for (int i = 0; i < 2; i++) {
-        struct postgres_connection *c = connect_to(servers[i]);
+        struct postgres_connection *c = connect_to(test_servers[i]);
         PQclear(PQexec(c->conn, "SET default_transaction_read_only = off"));
         for (size_t k = 0; k < sizeof columns / sizeof *columns; k++) {
             char sql[400];
@@ -368,5 +350,5 @@ int main(void)
         cmocka_unit_test(test_s4_bytes_that_are_no_value_are_refused),
         cmocka_unit_test(test_s4_a_column_has_one_class),
     };
-    return cmocka_run_group_tests(tests, open_servers, close_servers);
+    return cmocka_run_group_tests(tests, test_servers_open, test_servers_close);
 }
