@@ -60,9 +60,8 @@ class PostgresServer:
         self.port = None
         self.as_user = []
         if os.getuid() == 0:  # which PostgreSQL refuses to run as
-            user = pwd.getpwnam("postgres")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
             self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        self.give(self.folder)
         self.settings = {k: v for k, v in {**SETTINGS, **(settings or {})}.items() if v is not None}
         try:
             self.programs = self.find_programs()
@@ -90,12 +89,16 @@ class PostgresServer:
     def conninfo(self):
         return f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
 
-    def make_folder(self, name):
-        path = self.folder / name
-        path.mkdir(mode=0o700)
+    def give(self, path):
+        """To the user that the server runs as."""
         if self.as_user:
             user = pwd.getpwnam("postgres")
             os.chown(path, user.pw_uid, user.pw_gid)
+
+    def make_folder(self, name):
+        path = self.folder / name
+        path.mkdir(mode=0o700)
+        self.give(path)
         return path
 
     def find_programs(self):
@@ -125,9 +128,7 @@ class PostgresServer:
         path = self.data / name
         path.write_text(text)
         path.chmod(mode)
-        if self.as_user:
-            user = pwd.getpwnam("postgres")
-            os.chown(path, user.pw_uid, user.pw_gid)
+        self.give(path)
         return path
 
     def start(self):
@@ -153,7 +154,7 @@ class PostgresServer:
                 out.write("include 'rhei.conf'\n")
         command = self.command("postgres", "-D", str(self.data))
         # the server's own children see that it is gone; nobody else would end it when this process is killed
-        command = ["setpriv", "--pdeathsig=QUIT", *(self.as_user[1:] if self.as_user else []), *command[len(self.as_user):]]
+        command = ["setpriv", "--pdeathsig=QUIT", *self.as_user[1:], *command[len(self.as_user):]]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)
