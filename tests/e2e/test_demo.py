@@ -1,11 +1,15 @@
 """The demo's program over a small year of flights of the same shape: it must run through, compare and prove."""
 
+import os
 import random
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
 
+import postgres_server
 import rh_program
 
 TABLES = """
@@ -59,3 +63,14 @@ def test_the_demo_runs_compares_and_proves(tmp_path):
     assert "DIFFERENT" not in done.stdout
     assert any("transactions committed" in line for line in lines)
     assert any("answered by SQLite" in line for line in lines), "the keyed read"
+
+
+def test_the_demo_of_a_sidecar_follows_and_proves(tmp_path):
+    script = postgres_server.ROOT / "scripts" / "demo_sidecar.py"
+    done = subprocess.run([sys.executable, script, "--seconds", "3", "--scale", "1", "--rate", "300"], capture_output=True, text=True,
+                          timeout=120, cwd=tmp_path, env={**os.environ, "RHEI_BUILD": str(rh_program.BUILD)})
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert sum(line.endswith("equal") for line in lines) == 5 and "DIFFERENT" not in done.stdout
+    moved = next(line.split() for line in lines if line.strip().startswith("transactions   PostgreSQL"))
+    assert int(moved[2]) > 0 and moved[2] == moved[4]
