@@ -52,15 +52,6 @@ static const char *sidecar_origin(const struct config_settings *settings, const 
     return origin != NULL ? origin : sidecar->origin;
 }
 
-/* "password=..." or "//user:...@". */
-static bool has_password(const char *text)
-{
-    const char *user = strstr(text, "://");
-    const char *end = user == NULL ? NULL : user + 3 + strcspn(user + 3, "/?");
-    const char *at = user == NULL ? NULL : memchr(user, '@', (size_t)(end - user));
-    return strstr(text, "password") != NULL || (at != NULL && memchr(user + 3, ':', (size_t)(at - user - 3)) != NULL);
-}
-
 static rhei_status check_postgres(const struct config_settings *settings, const struct config_sidecar *sidecar,
                                   struct rhei_error *error)
 {
@@ -80,7 +71,7 @@ static rhei_status check_postgres(const struct config_settings *settings, const 
             error_set(error, RHEI_UNSUPPORTED,
                       "[sidecar] of source_type \"postgres\" this version offers mode \"logical\" alone: set that"),
             error);
-    if (has_password(sidecar->source_path))
+    if (config_has_password(sidecar->source_path))
         return at(sidecar_origin(settings, sidecar, "sidecar", "source_path"),
                   error_set(error, RHEI_CONFIG,
                             "[sidecar] source_path has a password in it, which others would see: take password_file or "

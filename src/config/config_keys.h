@@ -65,6 +65,8 @@ const char *config_nearest(const char *name, const char *const *names, size_t co
 
 /* The sidecar that was filled goes to those before it, and the next one has all defaults. */
 rhei_status config_sidecar_next(struct config_settings *settings, struct rhei_error *error);
+/* Of a PostgreSQL server, in either form of libpq; one that can't be read but speaks of a password has one. */
+bool config_has_password(const char *conninfo);
 /* Fills settings from a document (the walk over its tables). */
 rhei_status config_apply(struct config_settings *settings, const struct toml_node *root, const char *name,
                          struct rhei_error *error);

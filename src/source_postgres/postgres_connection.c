@@ -53,7 +53,14 @@ static void strike_out(const char *secret, char *text)
         memset(at, '*', length);
 }
 
-/* Without the end of line, and what libpq puts in front. */
+/* Also one that libpq found itself, in its own environment variable or in its passfile. */
+static void strike_out_all(const struct postgres_connection *connection, char *text)
+{
+    strike_out(connection->password, text);
+    strike_out(connection->conn == NULL ? NULL : connection->api->pass(connection->conn), text);
+}
+
+/* In one line. */
 static void tidy(const char *words, char *text, size_t size)
 {
     snprintf(text, size, "%s", words == NULL ? "" : words);
@@ -73,7 +80,7 @@ rhei_status postgres_fail(struct postgres_connection *connection, const char *wh
     const char *words = result == NULL ? NULL : api->resultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     char text[600];
     tidy(words != NULL ? words : api->errorMessage(connection->conn), text, sizeof text);
-    strike_out(connection->password, text);
+    strike_out_all(connection, text);
     rhei_status status = postgres_status_of(state);
     bool first = error != NULL && error->code == RHEI_OK;
     error_set(error, status, "%s: %s%s%s", what, text[0] == '\0' ? "the connection was lost" : text,
@@ -197,6 +204,8 @@ static void add_parts(struct parts *parts, const struct postgres_target *target,
     put_part(parts, "sslrootcert", target->sslrootcert);
     put_part(parts, "sslcert", target->sslcert);
     put_part(parts, "sslkey", target->sslkey);
+    if (find_part(parts, "sslpassword") == NULL)
+        put_part(parts, "sslpassword", "none"); /* else OpenSSL asks the terminal for that of a key that is locked */
     put_part(parts, "client_encoding", "UTF8");
     put_part(parts, "options", options);
     put_part(parts, "replication", replication ? "database" : NULL);
@@ -234,7 +243,10 @@ static rhei_status refused(struct postgres_connection *connection, struct rhei_e
 {
     char text[700];
     tidy(connection->api->errorMessage(connection->conn), text, sizeof text);
-    strike_out(connection->password, text);
+    strike_out_all(connection, text);
+    char *weaker = strstr(text, " Either provide the file"); /* "... or change sslmode": nobody should */
+    if (weaker != NULL)
+        *weaker = '\0';
     const char *advice = NULL;
     rhei_status status = postgres_refusal_of(text, &advice);
     return error_set(error, status, "%s%s%s", text, advice == NULL ? "" : ": ", advice == NULL ? "" : advice);
@@ -246,12 +258,29 @@ static bool wants_tls(const char *sslmode)
                                strcmp(sslmode, "verify-full") == 0);
 }
 
-static rhei_status check_open(struct postgres_connection *connection, const char *sslmode, struct rhei_error *error)
+/* C4. As it is in force: it may also come from libpq's environment or its file of services. */
+static rhei_status check_tls(struct postgres_connection *connection, struct rhei_error *error)
 {
-    if (wants_tls(sslmode) && !connection->api->sslInUse(connection->conn)) /* C4 */
-        return error_set(
-            error, RHEI_CANT_OPEN,
-            "sslmode is %s, but this connection has no TLS: over a socket file there is none, so name a host", sslmode);
+    rhei_status status = RHEI_OK;
+    PQconninfoOption *options = connection->api->conninfo(connection->conn);
+    if (options == NULL)
+        return error_no_memory(error);
+    for (PQconninfoOption *option = options; option->keyword != NULL && status == RHEI_OK; option++)
+        if (strcmp(option->keyword, "sslmode") == 0 && wants_tls(option->val) &&
+            !connection->api->sslInUse(connection->conn))
+            status = error_set(
+                error, RHEI_CANT_OPEN,
+                "sslmode is %s, but this connection has no TLS: over a socket file there is none, so name a host",
+                option->val);
+    connection->api->conninfoFree(options);
+    return status;
+}
+
+static rhei_status check_open(struct postgres_connection *connection, struct rhei_error *error)
+{
+    rhei_status status = check_tls(connection, error);
+    if (status != RHEI_OK)
+        return status;
     connection->version = connection->api->serverVersion(connection->conn);
     if (connection->version < 140000)
         return error_set(error, RHEI_UNSUPPORTED, "the server is PostgreSQL %d: 14 is the oldest that Rhei follows",
@@ -287,7 +316,7 @@ static rhei_status open_parts(struct postgres_connection *connection, const stru
     rhei_status status = poll_open(connection, deadline_ns, error);
     if (status == RHEI_CANT_OPEN)
         return refused(connection, error);
-    return status == RHEI_OK ? check_open(connection, find_part(parts, "sslmode"), error) : status;
+    return status == RHEI_OK ? check_open(connection, error) : status;
 }
 
 static rhei_status open_target(struct postgres_connection *connection, const struct postgres_target *target,

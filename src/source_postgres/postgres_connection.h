@@ -8,7 +8,8 @@
  *   C2. A session reads only: transactions are READ ONLY unless one says otherwise (the making of a publication, and nothing else).
  *   C3. What a session prints doesn't depend on its role, its database or the server: every setting that changes a text is pinned, and row level
  *       security is an error instead of fewer rows.
- *   C4. Where sslmode asks for TLS, a connection without it is none, also over a socket file, where libpq connects in silence.
+ *   C4. Where sslmode asks for TLS, wherever it was set, a connection without it is none, also over a socket file, where libpq connects in silence.
+ *       Nothing asks a terminal.
  */
 #ifndef SOURCE_POSTGRES_POSTGRES_CONNECTION_H
 #define SOURCE_POSTGRES_POSTGRES_CONNECTION_H

@@ -14,6 +14,7 @@
 #include "base/base_log.h"
 #include "base/base_memory.h"
 #include "base/base_thread.h"
+#include "config/config_keys.h"
 #include "config/config_settings.h"
 
 static struct config_settings *parse(const char *text)
@@ -620,9 +621,42 @@ static void test_types(void **state)
         assert_false(config_parse_type(bad[i], &column));
 }
 
+static void test_s5_a_password_is_found_in_every_form_that_names_a_server(void **state)
+{
+    (void)state;
+    static const char *const with[] = {"password=x",
+                                       "host=db password = x",
+                                       "host=db\tpassword='x y'",
+                                       "host='a\\' b' sslpassword=x",
+                                       "host=a\\ b Password=x",
+                                       "host=db password='x",
+                                       "host='db password=x",
+                                       "postgresql://u:x@db",
+                                       "postgres://:x@/d",
+                                       "postgres://u:x?y@db/d",
+                                       "postgresql://db?password=x",
+                                       "postgresql://db/d?a=b&sslpassword=x",
+                                       "postgresql://db/d?p%61ss%77ord=x"};
+    static const char *const without[] = {"",
+                                          "host=db dbname=passwords user=u",
+                                          "host=db passfile=/etc/password",
+                                          "application_name='a password=b' host=db",
+                                          "sslrootcert=/etc/password/ca.pem\n",
+                                          "postgresql://u@db:5432/password",
+                                          "postgresql://db:5432/d?application_name=password",
+                                          "postgresql://u%3Ax@db,other:6/d?passfile=/p"};
+    for (size_t i = 0; i < sizeof with / sizeof with[0]; i++)
+        if (!config_has_password(with[i]))
+            fail_msg("%s", with[i]);
+    for (size_t i = 0; i < sizeof without / sizeof without[0]; i++)
+        if (config_has_password(without[i]))
+            fail_msg("%s", without[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_s5_a_password_is_found_in_every_form_that_names_a_server),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_every_key_is_read),
         cmocka_unit_test(test_explained_settings_read_back),
