@@ -19,8 +19,6 @@ static void take_answer(struct test_server *server)
 {
     if (fscanf(server->from, "%d %119s %d", &server->port, server->sockets, &server->pid) != 3)
         die("no server came up (its words are above)");
-    snprintf(server->conninfo, sizeof server->conninfo, "host=127.0.0.1 port=%d user=postgres dbname=postgres",
-             server->port);
 }
 
 static void run_helper(int version, const char *const *settings, int in, int out)
@@ -49,6 +47,9 @@ struct test_server *test_server_open(int version, const char *const *settings)
     server->to = fdopen(in[1], "w");
     server->from = fdopen(out[0], "r");
     take_answer(server);
+    /* Once: the port stays, and whoever follows the server borrows this text. */
+    snprintf(server->conninfo, sizeof server->conninfo, "host=127.0.0.1 port=%d user=postgres dbname=postgres",
+             server->port);
     return server;
 }
 
