@@ -15,7 +15,10 @@
 static const char TABLES[] =
     "SELECT w.n, c.oid, s.nspname, c.relname, c.relkind, c.relreplident, c.relpersistence, c.reltuples::bigint,"
     " pg_catalog.has_table_privilege(c.oid, 'SELECT'), pg_catalog.row_security_active(c.oid), k.columns, w.x, "
-    "c.relfilenode"
+    "c.relfilenode, pg_catalog.has_schema_privilege(s.oid, 'USAGE'),"
+    " CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('GRANT SELECT ON %I.%I TO %I', s.nspname, c.relname, "
+    "current_user) END,"
+    " CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', s.nspname, current_user) END"
     " FROM (SELECT u.x, u.n, (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = "
     "c.relnamespace"
     " WHERE c.relkind IN ('r','p','v','m','f') AND s.nspname NOT IN " SYSTEM_SCHEMAS
@@ -54,7 +57,11 @@ static const char COLUMNS[] =
     " JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace ORDER BY t.attrelid, t.attnum";
 
 static const char LEAVES[] =
-    "SELECT r.oid, c.oid, s.nspname, c.relname, c.relkind, c.relfilenode FROM pg_catalog.unnest($1::oid[]) r(oid)"
+    "SELECT r.oid, c.oid, s.nspname, c.relname, c.relkind, c.relfilenode,"
+    " pg_catalog.has_schema_privilege(s.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT'),"
+    " pg_catalog.format('GRANT SELECT ON %I.%I (and USAGE ON SCHEMA %I) TO %I', s.nspname, c.relname, s.nspname, "
+    "current_user),"
+    " pg_catalog.row_security_active(c.oid) FROM pg_catalog.unnest($1::oid[]) r(oid)"
     " CROSS JOIN LATERAL pg_catalog.pg_partition_tree(r.oid) l JOIN pg_catalog.pg_class c ON c.oid = l.relid"
     " JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE l.isleaf ORDER BY r.oid, c.oid";
 
@@ -180,6 +187,8 @@ struct postgres_table *postgres_catalog_leaf(const struct postgres_catalog *cata
     return NULL;
 }
 
+static const char HIDDEN[] = "row level security hides rows from the role: ALTER ROLE ... BYPASSRLS";
+
 /* ---- Tables. ----------------------------------------------------------------------------------------------------- */
 
 static const char *why_not(struct reading *reading, const PGresult *result, int row)
@@ -195,9 +204,11 @@ static const char *why_not(struct reading *reading, const PGresult *result, int 
     if (cell(reading, result, row, 6)[0] == 'u' && logical)
         return "it is UNLOGGED, and of such tables no changes are told";
     if (!is_true(reading, result, row, 8))
-        return "the role may not read it: GRANT SELECT";
+        return say(reading, "the role may not read it: %s", cell(reading, result, row, 14));
+    if (!is_true(reading, result, row, 13))
+        return say(reading, "the role may not use its schema: %s", cell(reading, result, row, 15));
     if (is_true(reading, result, row, 9))
-        return "row level security hides rows from the role: it needs BYPASSRLS, or a policy-free owner";
+        return HIDDEN;
     if (reading->connection->api->getisnull(result, row, 10))
         return logical
                    ? "it has no primary key, nor a REPLICA IDENTITY by an index: changed rows couldn't be told apart"
@@ -283,7 +294,7 @@ static void take_column(struct reading *reading, const PGresult *result, int row
     if (column->form == 0 && table->reason == NULL)
         table->reason = say(reading, "its column %s has a type whose values can't be kept", column->name);
     if (!is_true(reading, result, row, 11) && table->reason == NULL)
-        table->reason = say(reading, "the role may not read its column %s: GRANT SELECT", column->name);
+        table->reason = say(reading, "the role may not read its column %s: GRANT SELECT on all of it", column->name);
     *source = (struct source_column){.name = column->name,
                                      .declared_type = postgres_form_declared(column->form),
                                      .collation = "BINARY",
@@ -391,6 +402,10 @@ static rhei_status take_leaves(struct reading *reading, const PGresult *result)
         if (cell(reading, result, row, 4)[0] != 'r' && table->reason == NULL)
             table->reason =
                 say(reading, "its partition %s is a foreign table, of which no changes are told", next->name);
+        else if (!is_true(reading, result, row, 6) && table->reason == NULL) /* partitions are read one by one */
+            table->reason = say(reading, "the role may not read a partition: %s", cell(reading, result, row, 7));
+        else if (is_true(reading, result, row, 8) && table->reason == NULL)
+            table->reason = HIDDEN;
         table->leaves = table->leaf_count++ == 0 ? next : table->leaves;
         next++;
     }

@@ -82,10 +82,10 @@ rhei_status postgres_fail(struct postgres_connection *connection, const char *wh
     tidy(words != NULL ? words : api->errorMessage(connection->conn), text, sizeof text);
     strike_out_all(connection, text);
     rhei_status status = postgres_status_of(state);
+    const char *advice = postgres_advice_of(state, text);
     bool first = error != NULL && error->code == RHEI_OK;
     error_set(error, status, "%s: %s%s%s", what, text[0] == '\0' ? "the connection was lost" : text,
-              postgres_advice_of(state) == NULL ? "" : ": ",
-              postgres_advice_of(state) == NULL ? "" : postgres_advice_of(state));
+              advice == NULL ? "" : ": ", advice == NULL ? "" : advice);
     if (first && state != NULL && strlen(state) == 5)
         memcpy(error->sqlstate, state, sizeof error->sqlstate);
     return status;

@@ -136,14 +136,22 @@ static rhei_status make_publication(struct postgres_source *source, int64_t dead
     rhei_status status = postgres_catalog_read(source->asker, &wanted, deadline_ns, &catalog, error);
     if (status != RHEI_OK)
         return status;
+    struct rhei_error why = RHEI_ERROR_INIT;
     base_buffer_text(&sql, "BEGIN READ WRITE; CREATE PUBLICATION ");
     base_buffer_identifier(&sql, source->wanted.publication);
     put_tables(catalog, &sql);
     base_buffer_text(&sql, "; COMMIT");
     postgres_catalog_free(&catalog);
-    status = sql.failed ? error_no_memory(error)
-                        : postgres_run(source->asker, "making the publication", sql.data, deadline_ns, error);
+    status = sql.failed ? error_no_memory(&why)
+                        : postgres_run(source->asker, "making the publication", sql.data, deadline_ns, &why);
     base_buffer_reset(&sql);
+    if (status == RHEI_CANT_OPEN)
+        error_set(error, status,
+                  "the publication %s isn't there, and the role may not make it (%s): as the tables' owner, CREATE "
+                  "PUBLICATION %s FOR TABLE ...",
+                  source->wanted.publication, why.message, source->wanted.publication);
+    else if (status != RHEI_OK)
+        error_set(error, status, "%s", why.message);
     if (status != RHEI_OK)
         postgres_run(source->asker, "making the publication", "ROLLBACK", deadline_ns, NULL);
     else

@@ -439,9 +439,10 @@ static void set_connected(struct postgres_stream *stream, const struct postgres_
     tell(stream);
 }
 
-/* One connection, from its beginning to its end. */
-static bool run_once(struct postgres_stream *stream, struct rhei_error *error)
+/* One connection, from its beginning to its end. *said: why the last one ended; the same words aren't said again while there is none. */
+static bool run_once(struct postgres_stream *stream, struct rhei_error *said)
 {
+    struct rhei_error own = RHEI_ERROR_INIT, *error = &own;
     struct follower follower = {.stream = stream, .error = error};
     if (stream->config->slot != NULL)
         snprintf(follower.slot, sizeof follower.slot, "%s", stream->config->slot);
@@ -460,6 +461,10 @@ static bool run_once(struct postgres_stream *stream, struct rhei_error *error)
     }
     if (error->code == RHEI_OK)
         error_set(error, RHEI_IO, "the connection ended");
+    bool news = follower.streaming || strcmp(said->message, error->message) != 0;
+    if (news && !atomic_load(&stream->stop.stopped))
+        base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres", "%s", error->message);
+    *said = own;
     set_connected(stream, NULL, 0, error);
     postgres_disconnect(&follower.connection);
     return follower.streaming;
@@ -475,14 +480,13 @@ static void rest(struct postgres_stream *stream, unsigned failures)
 static void run(void *argument)
 {
     struct postgres_stream *stream = argument;
+    struct rhei_error said = RHEI_ERROR_INIT;
     unsigned failures = 0;
     while (!atomic_load(&stream->stop.stopped)) {
-        struct rhei_error error = RHEI_ERROR_INIT;
-        bool streamed = run_once(stream, &error);
+        bool streamed = run_once(stream, &said);
         if (atomic_load(&stream->stop.stopped))
             return;
         failures = streamed ? 0 : failures + 1;
-        base_log_write(stream->config->log, BASE_LOG_WARN, "source_postgres", "%s", error.message);
         rest(stream, failures);
     }
 }

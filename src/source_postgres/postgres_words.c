@@ -24,8 +24,7 @@ static const struct meaning MEANINGS[] = {
     {"42710", RHEI_EXISTS, NULL},
     {"58P01", RHEI_UNSUPPORTED, "the server lacks a file that it needs"},
     {"55006", RHEI_BUSY, "somebody else follows this slot: give each follower a slot of its own"},
-    {"53400", RHEI_BUSY,
-     "all replication slots are in use: raise max_replication_slots, or drop one that nobody needs"},
+    {"53400", RHEI_BUSY, "raise max_replication_slots, or drop one that nobody needs"},
     {"53300", RHEI_BUSY, "the server has no connection left"},
     {"53", RHEI_IO, NULL},
     {"55000", RHEI_UNSUPPORTED, NULL},
@@ -48,8 +47,10 @@ rhei_status postgres_status_of(const char *state)
     return found != NULL ? found->status : state == NULL ? RHEI_IO : RHEI_SQL;
 }
 
-const char *postgres_advice_of(const char *state)
+const char *postgres_advice_of(const char *state, const char *words)
 {
+    if (state != NULL && strcmp(state, "55000") == 0 && strstr(words, "wal_level") != NULL)
+        return "set wal_level = logical in the server's settings, and start it again";
     const struct meaning *found = find_meaning(state);
     return found == NULL ? NULL : found->advice;
 }
@@ -63,9 +64,12 @@ rhei_status postgres_refusal_of(const char *words, const char **advice)
          "the server's pg_hba.conf doesn't let this user in from here without TLS, if at all: try sslmode=verify-full"},
         {"pg_hba.conf rejects", RHEI_CANT_OPEN, "the server's pg_hba.conf doesn't let this user in from here"},
         {"no pg_hba.conf entry", RHEI_CANT_OPEN, "the server's pg_hba.conf doesn't let this user in from here"},
-        {"must be superuser or replication role", RHEI_CANT_OPEN, "the role needs the REPLICATION attribute"},
-        {"permission denied to start WAL sender", RHEI_CANT_OPEN, "the role needs the REPLICATION attribute"},
+        {"must be superuser or replication role", RHEI_CANT_OPEN, "ALTER ROLE ... REPLICATION"},
+        {"permission denied to start WAL sender", RHEI_CANT_OPEN, "ALTER ROLE ... REPLICATION"},
+        {"CONNECT privilege", RHEI_CANT_OPEN, "GRANT CONNECT ON DATABASE ... TO the role"},
+        {"is not permitted to log in", RHEI_CANT_OPEN, "ALTER ROLE ... LOGIN"},
         {"number of requested standby connections", RHEI_BUSY, "raise max_wal_senders on the server"},
+        {"too many connections for role", RHEI_BUSY, "ALTER ROLE ... CONNECTION LIMIT, or fewer of the role's others"},
         {"too many", RHEI_BUSY, "the server has no connection left"},
         {"remaining connection slots", RHEI_BUSY, "the server has no connection left"},
         {"valid client certificate", RHEI_CANT_OPEN, "name the user's sslcert and sslkey"},

@@ -10,8 +10,8 @@
  * helps. RHEI_BUSY: something is in use or used up. RHEI_CANT_OPEN: rights are missing.
  */
 rhei_status postgres_status_of(const char *sqlstate);
-/* One clause for the user; NULL: the server's words are enough. */
-const char *postgres_advice_of(const char *sqlstate);
+/* One clause for the user, to add to the server's words; NULL: those are enough. */
+const char *postgres_advice_of(const char *sqlstate, const char *words);
 /* The same of the words by which a connection was refused. */
 rhei_status postgres_refusal_of(const char *words, const char **advice);
 

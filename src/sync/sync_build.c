@@ -199,12 +199,6 @@ static void catch_up(struct sync *sync)
     base_mutex_unlock(&sync->lock);
 }
 
-static bool passing(rhei_status status)
-{
-    return status == RHEI_BUSY || status == RHEI_IO || status == RHEI_NOT_FOUND || status == RHEI_STALE ||
-           status == RHEI_CANCELLED || status == RHEI_TIMEOUT;
-}
-
 /* Under `lock`: what a failed load means for its table. */
 static void judge(struct sync *sync, const struct sync_job *job, struct sync_table *table)
 {
@@ -217,11 +211,12 @@ static void judge(struct sync *sync, const struct sync_job *job, struct sync_tab
     }
     table->attempts++;
     /* A schema that changes meanwhile says nothing about the table, however often it does. */
-    bool again = job->status == RHEI_STALE || (passing(job->status) && table->attempts < SYNC_BUILD_ATTEMPTS);
+    bool again = job->status == RHEI_STALE || (sync_is_passing(job->status) && table->attempts < SYNC_BUILD_ATTEMPTS);
     if (!again) {
+        bool first = table->starved_times == 0; /* the status goes on saying it */
         sync_table_give_up(sync, table, &job->error, job->room);
-        base_log_write(sync->config.log, BASE_LOG_WARN, "sync", "table \"%s\" could not be built: %s",
-                       job->definition->name, job->error.message);
+        base_log_write(sync->config.log, first ? BASE_LOG_WARN : BASE_LOG_DEBUG, "sync",
+                       "table \"%s\" could not be built: %s", job->definition->name, job->error.message);
         return;
     }
     size_t len = base_utf8_cut(job->error.message, strlen(job->error.message), sizeof table->message - 1);
@@ -321,7 +316,7 @@ static void run_jobs(struct sync *sync)
 
 /* ---- The builder's thread. --------------------------------------------------------------------------------------- */
 
-/* Under `lock`: a table that failed for want of memory, and there is room now, or it has waited for long. */
+/* Under `lock`: a table that failed for want of memory, and there is room now, or it has waited for as long as it was to. */
 static bool has_room(const struct sync *sync, struct sync_table *table, int64_t now)
 {
     if (mirror_room(sync->config.mirror) >= table->room_wanted || now >= table->starved_until_ns) {

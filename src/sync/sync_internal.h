@@ -35,7 +35,7 @@ struct sync_table {
     const char *rebuild_why;         /* lock: for people; NULL: it was asked for */
     bool was_ready;                  /* lock: it was READY once: what it waits for is a build anew */
     bool big;                        /* lock: it turned out to have many rows, whatever its estimate */
-    bool starved;                    /* lock: FAILED for want of memory; tried again when there is room */
+    bool starved;                    /* lock: FAILED for want of memory, or what may pass; tried again */
     size_t room_wanted;              /* lock: starved: bytes that have to be free */
     int64_t starved_until_ns;        /* lock: starved: tried then, whatever is free */
     uint32_t starved_times;          /* lock */
@@ -241,6 +241,8 @@ void sync_tables_published(struct sync *sync, int64_t position);
 int64_t sync_tables_lowest(const struct sync *sync);
 /* The working state has every change of the table up to here, and none beyond. Owner. */
 int64_t sync_table_applied(const struct sync *sync, const struct sync_table *table);
+/* What failed so may go well later. */
+bool sync_is_passing(rhei_status status);
 /*
  * Under `lock`: FAILED, with a message. For want of memory it is tried again when there is more than `room` bytes, which it had
  * and found too few.

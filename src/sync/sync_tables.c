@@ -7,7 +7,7 @@
  *   BUILDING  -> WAITING   load failed for a passing reason, or changes were lost
  *   READY     -> WAITING   sync_rebuild, or changes were lost (its own or all)
  *   any       -> FAILED    sync_table_fail
- *   FAILED    -> WAITING   sync_rebuild; by itself when memory was wanting and there is room now (sync_build.c)
+ *   FAILED    -> WAITING   sync_rebuild; by itself when memory was wanting and there is room now, or the reason may have passed (sync_build.c)
  *   gone from the source: dropped from the mirror and from the list, whatever its state
  */
 #include "sync_history.h"
@@ -22,7 +22,8 @@
 #include "base/base_utf8.h"
 #include "sync_book.h"
 
-#define STARVED_NS INT64_C(30000000000) /* a table that failed for want of memory is tried again then, in any case */
+#define STARVED_NS INT64_C(30000000000) /* a table that failed for want of memory is tried again then, in any case, */
+#define PASSING_NS INT64_C(5000000000) /* and one whose source was away, or refused it, then: twice as long each time */
 
 /* ---- A table's definition, copied into one block. ---------------------------------------------------------------- */
 
@@ -375,21 +376,30 @@ rhei_status sync_tables_reconcile(struct sync *sync, struct rhei_error *error)
 
 /* ---- Changes of state by the owner. ------------------------------------------------------------------------------ */
 
+bool sync_is_passing(rhei_status status)
+{
+    return status == RHEI_BUSY || status == RHEI_IO || status == RHEI_NOT_FOUND || status == RHEI_STALE ||
+           status == RHEI_CANCELLED || status == RHEI_TIMEOUT;
+}
+
 void sync_table_give_up(struct sync *sync, struct sync_table *table, const struct rhei_error *error, size_t room)
 {
-    enum { STARVED_TIMES_MOST = 5, ROOM_LEAST = 1 << 20 };
+    enum { STARVED_TIMES_MOST = 5, PASSING_TIMES_MOST = 3, ROOM_LEAST = 1 << 20 };
+    bool memory = error->code == RHEI_MEMORY_LIMIT || error->code == RHEI_NO_MEMORY;
+    bool passing = sync_is_passing(error->code) || error->code == RHEI_CANT_OPEN;
     table->state = SYNC_TABLE_FAILED;
     set_message(table, error->message);
     sync->counters.failures++;
-    table->starved = error->code == RHEI_MEMORY_LIMIT || error->code == RHEI_NO_MEMORY;
+    table->starved = memory || passing;
     if (!table->starved)
         return;
-    uint32_t times = table->starved_times < STARVED_TIMES_MOST ? table->starved_times : STARVED_TIMES_MOST;
+    uint32_t most = memory ? STARVED_TIMES_MOST : PASSING_TIMES_MOST;
+    uint32_t times = table->starved_times < most ? table->starved_times : most;
     int64_t now = base_now_ns();
     table->starved_times++;
-    table->room_wanted = room < SIZE_MAX / 2 ? room + room / 4 + ROOM_LEAST : SIZE_MAX;
+    table->room_wanted = memory && room < SIZE_MAX / 2 ? room + room / 4 + ROOM_LEAST : SIZE_MAX;
     table->retry_at_ns = now + SYNC_STARVED_LOOK_NS;
-    table->starved_until_ns = now + (STARVED_NS << times);
+    table->starved_until_ns = now + ((memory ? STARVED_NS : PASSING_NS) << times);
     sync_upkeep_tidy(sync);
 }
 
