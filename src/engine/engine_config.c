@@ -104,11 +104,6 @@ static rhei_status merge_no_local(struct rhei_db *db, const char **path, struct 
         return error_set(error, RHEI_CONFIG,
                          "%s: [[tables]] beside [sidecar] without enable_local_oltp = true have no file to be in",
                          db->settings->tables[0].origin);
-    for (size_t c = 0; db->config.sync_mode == RHEI_SYNC_TEMPORAL && config_sidecar_at(db->settings, c) != NULL; c++)
-        if (config_sidecar_at(db->settings, c)->source_type != CONFIG_SOURCE_SQLITE)
-            return error_set(error, RHEI_UNSUPPORTED,
-                             "%s: sync_mode temporal isn't offered for source_type \"postgres\" by this version",
-                             config_sidecar_at(db->settings, c)->origin);
     *path = ":memory:";
     db->config.read_only = true;
     db->config.must_exist = db->config.capture_if_present = false;

@@ -109,19 +109,13 @@ static rhei_status open_postgres(struct rhei_db *db, struct sidecar *sidecar, st
     return source_postgres_open(&config, &sidecar->source, error);
 }
 
-/* A history takes rows as a whole, and the stream of a server may leave out what is as it was. */
-static bool keeps_histories(const struct rhei_db *db, const struct config_sidecar *settings)
-{
-    return db->config.sync_mode == RHEI_SYNC_TEMPORAL && settings->source_type == CONFIG_SOURCE_SQLITE;
-}
-
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
     rhei_status status = sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES
                              ? open_postgres(db, sidecar, error)
                              : open_sqlite(sidecar->settings, &sidecar->source, error);
     struct base_buffer histories = {0};
-    if (status == RHEI_OK && keeps_histories(db, sidecar->settings)) {
+    if (status == RHEI_OK && db->config.sync_mode == RHEI_SYNC_TEMPORAL) {
         base_buffer_format(&histories, ENGINE_HISTORY "_%s", sidecar->settings->name);
         sidecar->histories = base_buffer_take(&histories);
         status = sidecar->histories == NULL ? error_no_memory(error) : RHEI_OK;

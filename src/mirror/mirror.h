@@ -223,7 +223,8 @@ struct mirror_ended_some {
     uint32_t table, column_count;
     size_t count;
     const struct rhei_value *const *columns; /* [column_count][count] */
-    const uint8_t *how;
+    const uint8_t *how;                      /* a CHANGE_PATCH is told as the CHANGE_UPSERT that it comes to */
+    /* Columns that no patch of the batch leaves as they were may still be changed there, but for the key. */
     const uint32_t *change;
     /* The row of the batch that made it, where that is of the same call, with its values as they were before the call; else -1. */
     const int64_t *replaced;

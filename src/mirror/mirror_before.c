@@ -131,22 +131,6 @@ static void hand_over(struct mirror_before *before, uint8_t how, int64_t began, 
 {
     struct mirror_table *table = before->table;
     uint32_t columns = mirror_table_columns(table);
-    if (table->sink.ended_some != NULL) {
-        uint32_t at = (uint32_t)change;
-        int64_t replaced =
-            -1; /* rows are handed over one by one where there are patches, and a sink leaves those as they are */
-        for (uint32_t c = 0; c < columns; c++)
-            before->old_columns[c] = &before->row[c];
-        struct mirror_ended_some one = {.table = table->definition.id,
-                                        .column_count = columns,
-                                        .count = 1,
-                                        .columns = before->old_columns,
-                                        .how = &how,
-                                        .change = &at,
-                                        .replaced = &replaced};
-        give(table, &one);
-        return;
-    }
     if (table->sink.ended == NULL)
         return;
     struct mirror_ended version = {.table = table->definition.id,
@@ -354,6 +338,16 @@ static bool keys_ascend(const struct mirror_before *before, size_t count)
     return ascend;
 }
 
+/* Does a patch of the chunk leave the column as it was? */
+static bool leaves_out(const struct change_batch *from, size_t first, size_t count, uint32_t column)
+{
+    bool any = false;
+    for (size_t i = first; i < first + count && !any; i++)
+        any = from->op[i] == CHANGE_PATCH && change_batch_unchanged(from, i, column);
+    return any;
+}
+
+/* Columns that are the batch's own stay so: a sink may still change them. */
 static void begin_chunk(struct mirror_before *before, size_t first, size_t count)
 {
     const struct change_batch *from = before->from;
@@ -361,7 +355,7 @@ static void begin_chunk(struct mirror_before *before, size_t first, size_t count
     before->some = 0;
     for (uint32_t c = 0; c < from->column_count; c++) {
         before->columns[c] = from->columns[c] + first;
-        if (before->values == NULL)
+        if (before->values == NULL || !leaves_out(from, first, count, c))
             continue;
         struct rhei_value *values = before->values + (size_t)c * before->capacity;
         memcpy(values, from->columns[c] + first, count * sizeof *values);
@@ -388,28 +382,48 @@ static void look_ahead(const struct mirror_before *before, size_t row, size_t ro
         mirror_index_prefetch(before->table, &probe);
 }
 
-/* Without patches: rows are looked up first, and read and handed over together then. */
-static rhei_status chunk_together(struct mirror_before *before, size_t first, size_t rows)
+/* The row that the change at i ends is noted, and what a patch leaves as it is is in before->row then. False: there is none. */
+static bool look_up(struct mirror_before *before, size_t first, size_t i, uint8_t how)
 {
     struct mirror_table *table = before->table;
     const uint8_t *ops = before->rows.op;
+    bool patch = how == CHANGE_PATCH;
+    uint8_t ends_by = patch ? CHANGE_UPSERT : how; /* what it comes to */
+    int64_t earlier = enter(before, i);
+    if (earlier >= 0) {
+        if (ops != NULL && ops[earlier] == CHANGE_DELETE)
+            return false;
+        note_version(before, NULL, 0, earlier, ends_by, first + i);
+        for (uint32_t c = 0; c < mirror_table_columns(table) && patch; c++)
+            before->row[c] = before->columns[c][earlier];
+        return true;
+    }
+    const uint32_t *cell = find_cell(before, i);
+    if (cell == NULL)
+        return false;
+    struct mirror_segment *segment = mirror_table_segment(table, (*cell - 1) >> 16);
+    uint32_t place = mirror_segment_place(segment, (*cell - 1) & 0xffff);
+    mirror_writer_hold(table->mirror, segment); /* until the chunk has been applied */
+    note_version(before, segment, place, -1, ends_by, first + i);
+    for (uint32_t c = 0; c < mirror_table_columns(table) && patch; c++)
+        if (change_batch_unchanged(before->from, first + i, c))
+            mirror_segment_value(segment, c, place, &before->row[c]);
+    return true;
+}
+
+/* Rows are looked up first, and read and handed over together then; patches are whole rows by that time. */
+static rhei_status chunk_together(struct mirror_before *before, size_t first, size_t rows)
+{
+    const uint8_t *ops = before->rows.op;
     for (size_t i = 0; i < rows; i++) {
         uint8_t how = ops == NULL ? CHANGE_UPSERT : ops[i];
-        if (how == CHANGE_PATCH)
-            return RHEI_NOT_FOUND;
         look_ahead(before, i, rows);
-        int64_t earlier = enter(before, i);
-        if (earlier >= 0) {
-            if (ops == NULL || ops[earlier] != CHANGE_DELETE)
-                note_version(before, NULL, 0, earlier, how, first + i);
+        bool there = look_up(before, first, i, how);
+        if (how != CHANGE_PATCH)
             continue;
-        }
-        const uint32_t *cell = find_cell(before, i);
-        if (cell == NULL)
-            continue;
-        struct mirror_segment *segment = mirror_table_segment(table, (*cell - 1) >> 16);
-        mirror_writer_hold(table->mirror, segment); /* until the chunk has been applied */
-        note_version(before, segment, mirror_segment_place(segment, (*cell - 1) & 0xffff), -1, how, first + i);
+        if (!there || before->values == NULL)
+            return RHEI_NOT_FOUND;
+        fill_up(before, first + i, i);
     }
     hand_over_some(before);
     return RHEI_OK;
@@ -420,7 +434,7 @@ rhei_status mirror_before_chunk(struct mirror_before *before, size_t first, size
     const struct change_batch *from = before->from;
     BASE_INVARIANT(first < end && end - first <= before->capacity && end <= from->row_count);
     begin_chunk(before, first, end - first);
-    if (before->old != NULL && before->values == NULL && mirror_table_has_sink(before->table))
+    if (before->old != NULL && mirror_table_has_sink(before->table))
         return chunk_together(before, first, end - first);
     for (size_t i = 0; i < end - first; i++) {
         uint8_t how = from->op == NULL ? CHANGE_UPSERT : from->op[first + i];

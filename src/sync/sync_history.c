@@ -5,7 +5,8 @@
  *   1. NAME_history_open has the version of each row that is valid now, by the table's key; NAME_history_ended has every version
  *      that ended, whole, in the order of their ends (what mirror_sink hands over), and is only ever appended to. Both have the table's
  *      columns and those of HISTORY_COLUMNS. Together they are the history (A9).
- *   2. A change that leaves a row as it was makes no version: the one that is valid goes on.
+ *   2. A change that leaves a row as it was makes no version: the one that is valid goes on. One that tells single columns makes a whole
+ *      row, of what the version before it had.
  *   3. What ended a row (DELETE) is a version too, of operation D: the row as it was, valid for no time at all.
  *   4. Times are those of the changes, but never fall within a table; the sequence orders versions of equal times.
  *   5. A load's rows begin when it was begun, but for those that are as they were in the version that was valid before: that goes on
@@ -86,7 +87,8 @@ static size_t find_same(struct sync_history *history, const struct mirror_ended_
         size_t still = 0;
         for (size_t l = 0; l < count; l++) {
             left[still] = left[l];
-            still += base_same_value(&old[left[l]], &new[versions->change[left[l]]]);
+            still += change_batch_unchanged(history->batch, versions->change[left[l]], c) ||
+                     base_same_value(&old[left[l]], &new[versions->change[left[l]]]);
         }
         if (still == 0)
             history->telling = c;
@@ -563,6 +565,22 @@ static void date_changes(struct sync_history *history, const struct change_batch
     }
 }
 
+/* Which columns patches leave as they are, where more columns make longer bitmaps. The history's own are always set. */
+static bool widen_unchanged(struct sync_history *history, const struct change_batch *batch, struct change_batch *wide)
+{
+    size_t from = change_batch_words(batch->column_count), to = change_batch_words(wide->column_count);
+    size_t rows = batch->unchanged_shared ? 1 : batch->row_count;
+    if (batch->unchanged == NULL || from == to)
+        return true;
+    if (!base_grow((void **)&history->unchanged, &history->unchanged_room, rows * to, sizeof *history->unchanged))
+        return false;
+    memset(history->unchanged, 0, rows * to * sizeof *history->unchanged);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(history->unchanged + r * to, batch->unchanged + r * from, from * sizeof *history->unchanged);
+    wide->unchanged = history->unchanged;
+    return true;
+}
+
 /* Rows of the batch, few enough for what is kept of them meanwhile to stay in the processor's caches. */
 static rhei_status apply_some(struct sync *sync, struct sync_history *history, const struct change_batch *batch,
                               struct rhei_error *error)
@@ -574,6 +592,8 @@ static rhei_status apply_some(struct sync *sync, struct sync_history *history, c
     history->error = error;
     history->status = RHEI_OK;
     history_widen(history, batch, history->cells, history->room, history->columns, &wide);
+    if (!widen_unchanged(history, batch, &wide))
+        return error_no_memory(error);
     rhei_status status = mirror_apply(sync->config.mirror, &wide, NULL, error);
     if (status == RHEI_OK && !mirror_has_sink(sync->config.mirror, history->open.id))
         status = history->status != RHEI_OK ? history->status : error_no_memory(error);
@@ -587,10 +607,8 @@ rhei_status sync_history_apply(struct sync *sync, struct sync_history *history, 
     rhei_status status = RHEI_OK;
     if (!history->attached)
         return RHEI_OK;
-    if (batch->unchanged != NULL)
-        status = error_set(error, RHEI_UNSUPPORTED, "a source that tells single columns keeps no history");
-    else if (!history_cells_room(&history->cells, &history->room,
-                                 batch->row_count < ROWS_AT_ONCE ? batch->row_count : ROWS_AT_ONCE))
+    if (!history_cells_room(&history->cells, &history->room,
+                            batch->row_count < ROWS_AT_ONCE ? batch->row_count : ROWS_AT_ONCE))
         status = error_no_memory(error);
     const struct rhei_value **columns = base_alloc_zero((size_t)batch->column_count + 1, sizeof *columns);
     if (status == RHEI_OK && columns == NULL)
@@ -605,6 +623,8 @@ rhei_status sync_history_apply(struct sync *sync, struct sync_history *history, 
         some.op = batch->op == NULL ? NULL : batch->op + first;
         some.seq = batch->seq == NULL ? NULL : batch->seq + first;
         some.time_us = batch->time_us == NULL ? NULL : batch->time_us + first;
+        if (batch->unchanged != NULL && !batch->unchanged_shared)
+            some.unchanged = batch->unchanged + first * change_batch_words(batch->column_count);
         status = apply_some(sync, history, &some, error);
     }
     base_free(columns);

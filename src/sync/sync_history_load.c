@@ -214,6 +214,7 @@ void sync_history_free(struct sync_history **slot)
     base_free(history->same);
     base_free(history->columns);
     base_free(history->cells);
+    base_free(history->unchanged);
     base_free(history->name);
     base_arena_reset(&history->names);
     base_free(history);

@@ -33,6 +33,8 @@ struct sync_history {
     size_t room;
     const struct rhei_value **columns; /* [columns of the open table] */
     const struct change_batch *batch;
+    uint64_t *unchanged; /* [unchanged_room] its bitmaps, as long as the open table's columns want them */
+    size_t unchanged_room;
 
     /* Of the versions at hand, which are written behind those that ended before the call returns: nothing is copied meanwhile. */
     struct rhei_value **rows;         /* [columns of the ended table][row_room] */

@@ -240,6 +240,7 @@ static rhei_status take_some(void *context, const struct mirror_ended_some *vers
             row[c] = versions->columns[c][k];
         d->ended.rows++;
         d->ended.hash += model_row_hash(row, d->columns);
+        assert_true(versions->how[k] != CHANGE_PATCH);
         assert_true(versions->replaced[k] < (int64_t)versions->change[k]);
         assert_true(k == 0 || versions->change[k] > versions->change[k - 1] || versions->how[k] == CHANGE_CLEAR);
     }

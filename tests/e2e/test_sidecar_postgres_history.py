@@ -1,0 +1,189 @@
+"""Every version of every row of a PostgreSQL database that is followed from the side, against a model that keeps them as plainly as can be (A9)."""
+
+import random
+import time
+
+import pytest
+
+from postgres_server import PostgresServer
+from rh_program import rh  # noqa: F401
+from test_sidecar_postgres import settings, until_fresh
+
+TEMPORAL = '[engine]\nsync_mode = "temporal"\n'
+
+
+@pytest.fixture(params=[15, 18])
+def server(request):
+    with PostgresServer(request.param, {"track_commit_timestamp": "on"}) as made:
+        yield made
+
+
+@pytest.fixture
+def engine(spawn):
+    return spawn()
+
+
+def temporal(folder, server, **more):
+    file = settings(folder, server, **more)
+    file.write_text(TEMPORAL + file.read_text())
+    return file
+
+
+class Model:
+    """Rows by id, and the versions that ended: [id, n, big, operation, from, to]."""
+
+    def __init__(self):
+        self.rows, self.ended = {}, []
+
+    def put(self, key, n, big, at, inserted):
+        self.rows[key] = [key, n, big, "I" if inserted else "U", at, None]
+
+    def end(self, key, at, deleted):
+        row = self.rows.pop(key)
+        row[5] = at
+        self.ended.append(row)
+        if deleted:
+            self.ended.append([*row[:3], "D", at, at])
+
+    def update(self, key, n, big, at):
+        if self.rows[key][1:3] != [n, big]:
+            self.end(key, at, False)
+            self.put(key, n, big, at, False)
+
+    def versions(self):
+        return sorted(map(repr, self.ended + list(self.rows.values())))
+
+    def as_of(self, at):
+        return sorted((row[0], row[1], row[2]) for row in self.ended + list(self.rows.values())
+                      if row[3] != "D" and row[4] <= at and (row[5] is None or at < row[5]))
+
+
+class Writer:
+    """Random transactions; what each does to the model is known once its commit's time is."""
+
+    def __init__(self, seed, server, full):
+        self.random, self.server, self.full = random.Random(seed), server, full
+        self.model, self.rows, self.next_id, self.texts = Model(), {}, 1000, 0
+        self.times = []
+
+    def big(self):
+        """Stored apart from its row, so that an UPDATE of something else doesn't send it."""
+        self.texts += 1
+        return f"{self.texts}:" + "x" * 3000
+
+    def statement(self):
+        what = self.random.random()
+        key = self.random.choice(list(self.rows)) if self.rows else None
+        if key is None or what < 0.2:
+            self.next_id += 1
+            row = (self.random.randrange(5), self.big())
+            self.rows[self.next_id] = row
+            return f"INSERT INTO t VALUES ({self.next_id}, {row[0]}, '{row[1]}')", ("insert", self.next_id, *row)
+        n, big = self.rows[key]
+        if what < 0.6:  # now and then as it was
+            n = self.random.randrange(5)
+            self.rows[key] = (n, big)
+            return f"UPDATE t SET n = {n} WHERE id = {key}", ("update", key, n, big)
+        if what < 0.7:
+            big = self.big()
+            self.rows[key] = (n, big)
+            return f"UPDATE t SET big = '{big}' WHERE id = {key}", ("update", key, n, big)
+        if what < 0.8:
+            self.next_id += 1
+            # without the whole old row the stream doesn't tell a large value of a row whose key changes
+            big = big if self.full else self.big()
+            del self.rows[key]
+            self.rows[self.next_id] = (n, big)
+            more = "" if self.full else f", big = '{big}'"
+            return f"UPDATE t SET id = {self.next_id}{more} WHERE id = {key}", ("move", key, self.next_id, n, big)
+        if what < 0.97:
+            del self.rows[key]
+            return f"DELETE FROM t WHERE id = {key}", ("delete", key)
+        self.rows.clear()
+        return "TRUNCATE t", ("truncate",)
+
+    def transaction(self):
+        done = [self.statement() for _ in range(self.random.choice([1, 1, 2, 5]))]
+        sql = "BEGIN; " + "; ".join(text for text, _ in done) + "; SELECT pg_current_xact_id(); COMMIT;"
+        number = self.server.sql(sql).strip()
+        at = int(self.server.sql(f"SELECT (extract(epoch FROM pg_xact_commit_timestamp('{number}'::xid)) * 1000000)::bigint"))
+        self.times.append(at)
+        for _, (what, *values) in done:
+            self.follow(what, values, at)
+
+    def follow(self, what, values, at):
+        model = self.model
+        if what == "insert":
+            model.put(*values, at, True)
+        elif what == "update":
+            model.update(*values, at)
+        elif what == "move":
+            model.end(values[0], at, True)
+            model.put(*values[1:], at, True)
+        elif what == "delete":
+            model.end(values[0], at, True)
+        else:
+            for key in list(model.rows):
+                model.end(key, at, True)
+
+
+def versions_here(engine):
+    sql = "SELECT id, n, big, _rhei_operation, _rhei_valid_from, _rhei_valid_to FROM app.t_history"
+    return sorted(repr(list(row)) for row in engine.query(sql).rows)
+
+
+@pytest.mark.parametrize("seed, full", [(1, False), (2, True)])
+def test_a9_every_version_has_its_whole_row_and_the_time_of_its_commit(engine, server, tmp_path, seed, full):
+    writer = Writer(seed, server, full)
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int, big text); ALTER TABLE t ALTER big SET STORAGE EXTERNAL")
+    if full:
+        server.sql("ALTER TABLE t REPLICA IDENTITY FULL")
+    for key in range(20):
+        writer.rows[key] = (key, writer.big())
+        server.sql(f"INSERT INTO t VALUES ({key}, {key}, '{writer.rows[key][1]}')")
+    engine.open(None, config_file=temporal(tmp_path, server))
+    assert engine.query("SELECT count(*) FROM app.t").value == 20
+    loaded = engine.query("SELECT max(_rhei_valid_from) FROM app.t_history").value
+    assert engine.query("SELECT min(_rhei_valid_from) FROM app.t_history").value == loaded
+    for key, row in writer.rows.items():
+        writer.model.put(key, *row, loaded, True)
+    for step in range(40):
+        writer.transaction()
+        if step % 8 == 7:
+            assert versions_here(engine) == writer.model.versions(), step
+    assert versions_here(engine) == writer.model.versions()
+    for at in [loaded, *writer.times[::5], writer.times[-1] - 1]:
+        for route in ("auto", "olap"):
+            here = engine.query("SELECT id, n, big FROM app.t FOR SYSTEM_TIME AS OF ?", at, route=route).rows
+            assert sorted(here) == writer.model.as_of(at), (at, route)
+    tells = engine.query("SELECT count(*) FROM app.t_history x JOIN app.t_history y USING (id) WHERE x._rhei_seq < y._rhei_seq "
+                         "AND (x._rhei_valid_to IS NULL OR x._rhei_valid_to > y._rhei_valid_from)").value
+    assert tells == 0  # half-open, one behind the other
+
+
+def test_a9_a_history_outlives_a_reload_of_its_table(engine, server, tmp_path):
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int, big text); INSERT INTO t VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 3, 'c')")
+    engine.open(None, config_file=temporal(tmp_path, server))
+    assert engine.query("SELECT count(*) FROM app.t").value == 3
+    server.sql("UPDATE t SET n = 10 WHERE id = 1; DELETE FROM t WHERE id = 2")
+    assert engine.query("SELECT count(*) FROM app.t").value == 2
+    before = engine.query("SELECT id, n, _rhei_operation, _rhei_valid_from FROM app.t_history").rows
+    assert sorted(row[:3] for row in before) == [(1, 1, "I"), (1, 10, "U"), (2, 2, "D"), (2, 2, "I"), (3, 3, "I")]
+    server.sql("ALTER TABLE t ADD COLUMN more int DEFAULT 7; UPDATE t SET n = 30 WHERE id = 3")
+    until_fresh(lambda: engine.query("SELECT id, n, more FROM app.t").rows and
+                sorted(engine.query("SELECT id, n, more FROM app.t").rows) == [(1, 10, 7), (3, 30, 7)])
+    here = engine.query("SELECT id, n, _rhei_operation, _rhei_valid_from FROM app.t_history").rows
+    assert set(before) <= set(here)
+    assert [row[:3] for row in set(here) - set(before)] == [(3, 30, "U")]
+    first = min(row[3] for row in before)
+    assert sorted(engine.query("SELECT id, n FROM app.t FOR SYSTEM_TIME AS OF ?", first).rows) == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_a9_rh_query_asks_a_server_as_of_a_time(rh, server):  # noqa: F811
+    server.sql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+    temporal(rh.folder, server)
+    options = ("--config", "side.toml", "--format", "csv", "--no-header")
+    now = str(int(time.time()) + 100)
+    assert rh.run("query", "SELECT id, n FROM app.t", "--as-of", now, *options).stdout.split() == ["1,1"]
+    assert rh.run("query", "SELECT id, n FROM app.t", "--as-of", "2020-01-01", *options).stdout.split() == []
+    assert rh.run("query", "SELECT n, _rhei_operation FROM app.t_history", *options).stdout.split() == ["1,I"]
