@@ -65,12 +65,9 @@ static rhei_status check_postgres(const struct config_settings *settings, const 
                       error);
         return RHEI_OK;
     }
-    if (sidecar->mode != CONFIG_SOURCE_LOGICAL)
-        return at(
-            sidecar_origin(settings, sidecar, "sidecar", "mode"),
-            error_set(error, RHEI_UNSUPPORTED,
-                      "[sidecar] of source_type \"postgres\" this version offers mode \"logical\" alone: set that"),
-            error);
+    if (sidecar->mode != CONFIG_SOURCE_LOGICAL && (sidecar->publication != NULL || sidecar->slot != NULL))
+        return at(sidecar->origin,
+                  error_set(error, RHEI_CONFIG, "[sidecar] publication and slot are for mode \"logical\" only"), error);
     if (config_has_password(sidecar->source_path))
         return at(sidecar_origin(settings, sidecar, "sidecar", "source_path"),
                   error_set(error, RHEI_CONFIG,

@@ -168,8 +168,7 @@ const struct config_key config_keys[] = {
     {CHOICE(SIDECAR, "mode", "poll", sidecar.mode, source_modes),
      .effect =
          "poll: rows with new timestamps, and all rows now and then; snapshot: all rows whenever something was "
-         "committed, which needs no timestamps; logical, of postgres and all that it offers: the server tells of each "
-         "commit"},
+         "committed, which needs no timestamps (of sqlite); logical: the server tells of each commit (of postgres)"},
     {TEXT(SIDECAR, "password_file", NULL, sidecar.password_file),
      .effect = "of postgres: a file whose first line is the password"},
     {TEXT(SIDECAR, "password_env", NULL, sidecar.password_env),

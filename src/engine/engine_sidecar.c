@@ -21,7 +21,8 @@ struct sidecar {
     struct change_source *source;
     struct sync *sync;
     char *histories;              /* the schema of its histories; NULL: it keeps none */
-    const char **names;           /* of its tables, for the source */
+    struct poll_wanted *wanted;   /* its tables, for the source */
+    const char **names;           /* of them, for one that follows by logical decoding */
     atomic_bool shown;            /* `sync` is there to be woken */
     _Atomic uint64_t asked_again; /* builds that were done when a statement was last asked again */
     atomic_bool settled;          /* its tables were loaded once, or said why they can't be */
@@ -39,31 +40,33 @@ static size_t count_of(const struct rhei_db *db)
 
 /* ---- Opening. ---------------------------------------------------------------------------------------------------- */
 
-static rhei_status open_sqlite(const struct config_sidecar *settings, struct change_source **source,
-                               struct rhei_error *error)
+/* What the settings say of its tables, which lives as long as they do; the caller frees it. */
+static struct poll_wanted *wanted_of(const struct config_sidecar *settings)
 {
-    size_t names = 0, at = 0;
+    size_t names = 0;
     for (size_t t = 0; t < settings->table_count; t++)
         names += settings->tables[t].column_count;
-    struct sqlite_source_table *tables = base_alloc_zero(settings->table_count + 1, sizeof *tables);
-    const char **columns = base_alloc_zero(names + 1, sizeof *columns);
-    if (tables == NULL || columns == NULL) {
-        base_free(tables);
-        base_free(columns);
-        return error_no_memory(error);
-    }
-    for (size_t t = 0; t < settings->table_count; t++) {
+    size_t bytes = (settings->table_count + 1) * sizeof(struct poll_wanted);
+    struct poll_wanted *tables = base_alloc_zero(1, bytes + names * sizeof(const char *));
+    const char **columns = tables == NULL ? NULL : (const char **)(void *)(tables + settings->table_count + 1);
+    for (size_t t = 0; tables != NULL && t < settings->table_count; t++) {
         const struct config_sidecar_table *from = &settings->tables[t];
-        tables[t] = (struct sqlite_source_table){.name = from->table_name,
-                                                 .key = (const char *const *)from->primary_key,
-                                                 .key_count = from->primary_key_count,
-                                                 .created_at = from->created_at_column,
-                                                 .updated_at = from->updated_at_column,
-                                                 .columns = columns + at,
-                                                 .column_count = from->column_count};
+        tables[t] = (struct poll_wanted){.name = from->table_name,
+                                         .key = (const char *const *)from->primary_key,
+                                         .key_count = from->primary_key_count,
+                                         .created_at = from->created_at_column,
+                                         .updated_at = from->updated_at_column,
+                                         .columns = columns,
+                                         .column_count = from->column_count};
         for (size_t c = 0; c < from->column_count; c++)
-            columns[at++] = from->columns[c].name;
+            *columns++ = from->columns[c].name;
     }
+    return tables;
+}
+
+static rhei_status open_sqlite(const struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
+{
+    const struct config_sidecar *settings = sidecar->settings;
     struct sqlite_source_config config = {
         .path = settings->source_path,
         .snapshot = settings->mode == CONFIG_SOURCE_SNAPSHOT,
@@ -71,13 +74,34 @@ static rhei_status open_sqlite(const struct config_sidecar *settings, struct cha
         .soft_delete = settings->delete_mode == CONFIG_DELETE_SOFT ? settings->delete_column : NULL,
         .full_diff = settings->delete_mode == CONFIG_DELETE_FULL_DIFF,
         .every = (uint32_t)settings->delete_every_n_cycles,
-        .tables = tables,
+        .tables = sidecar->wanted,
         .table_count = settings->table_count,
+        .log = &db->log,
     };
-    rhei_status status = sqlite_source_open(&config, source, error);
-    base_free(tables);
-    base_free(columns);
-    return status;
+    return sqlite_source_open(&config, &sidecar->source, error);
+}
+
+static struct postgres_target target_of(const struct config_sidecar *settings)
+{
+    return (struct postgres_target){.conninfo = settings->source_path,
+                                    .password_file = settings->password_file,
+                                    .password_env = settings->password_env};
+}
+
+static rhei_status poll_postgres(const struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
+{
+    const struct config_sidecar *settings = sidecar->settings;
+    struct source_postgres_polling config = {
+        .target = target_of(settings),
+        .page_rows = settings->poll_batch_size,
+        .soft_delete = settings->delete_mode == CONFIG_DELETE_SOFT ? settings->delete_column : NULL,
+        .full_diff = settings->delete_mode == CONFIG_DELETE_FULL_DIFF,
+        .every = (uint32_t)settings->delete_every_n_cycles,
+        .tables = sidecar->wanted,
+        .table_count = settings->table_count,
+        .log = &db->log,
+    };
+    return source_postgres_poll(&config, &sidecar->source, error);
 }
 
 /* From a thread of the source, which ends before `sync` does. */
@@ -88,7 +112,7 @@ static void wake_sidecar(void *context)
         sync_wake(sidecar->sync);
 }
 
-static rhei_status open_postgres(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
+static rhei_status follow_postgres(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
 {
     const struct config_sidecar *settings = sidecar->settings;
     sidecar->names = base_alloc_zero(settings->table_count + 1, sizeof *sidecar->names);
@@ -96,9 +120,7 @@ static rhei_status open_postgres(struct rhei_db *db, struct sidecar *sidecar, st
         return error_no_memory(error);
     for (size_t t = 0; t < settings->table_count; t++)
         sidecar->names[t] = settings->tables[t].table_name;
-    struct source_postgres_config config = {.target = {.conninfo = settings->source_path,
-                                                       .password_file = settings->password_file,
-                                                       .password_env = settings->password_env},
+    struct source_postgres_config config = {.target = target_of(settings),
                                             .tables = sidecar->names,
                                             .table_count = settings->table_count,
                                             .publication = settings->publication,
@@ -109,11 +131,20 @@ static rhei_status open_postgres(struct rhei_db *db, struct sidecar *sidecar, st
     return source_postgres_open(&config, &sidecar->source, error);
 }
 
+static rhei_status open_source(struct rhei_db *db, struct sidecar *sidecar, struct rhei_error *error)
+{
+    sidecar->wanted = wanted_of(sidecar->settings);
+    if (sidecar->wanted == NULL)
+        return error_no_memory(error);
+    if (sidecar->settings->source_type == CONFIG_SOURCE_SQLITE)
+        return open_sqlite(db, sidecar, error);
+    return sidecar->settings->mode == CONFIG_SOURCE_LOGICAL ? follow_postgres(db, sidecar, error)
+                                                            : poll_postgres(db, sidecar, error);
+}
+
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
-    rhei_status status = sidecar->settings->source_type == CONFIG_SOURCE_POSTGRES
-                             ? open_postgres(db, sidecar, error)
-                             : open_sqlite(sidecar->settings, &sidecar->source, error);
+    rhei_status status = open_source(db, sidecar, error);
     struct base_buffer histories = {0};
     if (status == RHEI_OK && db->config.sync_mode == RHEI_SYNC_TEMPORAL) {
         base_buffer_format(&histories, ENGINE_HISTORY "_%s", sidecar->settings->name);
@@ -171,13 +202,14 @@ void engine_sidecars_close(struct rhei_db *db)
 {
     if (db->sidecars == NULL)
         return;
-    for (size_t s = 0; s < db->sidecars->count; s++)
-        base_free(db->sidecars->list[s].names);
-    for (size_t s = 0; s < db->sidecars->count; s++)
-        if (db->sidecars->list[s].source != NULL)
-            db->sidecars->list[s].source->ops->close(&db->sidecars->list[s].source);
-    for (size_t s = 0; s < db->sidecars->count; s++)
-        base_free(db->sidecars->list[s].histories);
+    for (size_t s = 0; s < db->sidecars->count; s++) {
+        struct sidecar *sidecar = &db->sidecars->list[s];
+        if (sidecar->source != NULL)
+            sidecar->source->ops->close(&sidecar->source);
+        base_free(sidecar->wanted);
+        base_free(sidecar->names);
+        base_free(sidecar->histories);
+    }
     base_free(db->sidecars->list);
     base_free(db->sidecars);
     db->sidecars = NULL;

@@ -12,9 +12,20 @@
 #ifndef POLL_POLL_H
 #define POLL_POLL_H
 
+#include "base/base_log.h"
 #include "port/change_source.h"
 
 enum { POLL_STAMPS_MOST = 3, POLL_KEYS_MOST = 64 };
+
+/* What the settings say of a table. */
+struct poll_wanted {
+    const char *name;
+    const char *const *key; /* [key_count]; none: the table's own */
+    size_t key_count;
+    const char *created_at, *updated_at; /* NULL: none; updated_at: a column of that name, if there is one */
+    const char *const *columns;          /* [column_count]; none: all */
+    size_t column_count;
+};
 
 /* A table as a reader describes it. */
 struct poll_table {
@@ -23,12 +34,15 @@ struct poll_table {
     uint32_t stamps[POLL_STAMPS_MOST];
     uint32_t stamp_count; /* 0: only sweeps find what changed */
     int32_t gone;         /* column that says that a row is deleted (not NULL, 0, false or empty); -1: none does */
+    uint64_t identity;    /* where its rows lie; where that changes, they may have come and gone by no statement */
+    const char *advice;   /* what makes looks at it slow, for people; NULL: nothing */
 };
 
 enum poll_order {
     POLL_BY_KEY = 0,        /* every row */
     POLL_BY_STAMP = 1,      /* rows whose stamp isn't NULL, by stamp and key */
     POLL_WITHOUT_STAMP = 2, /* rows whose stamp is NULL, by key */
+    POLL_SINCE = 3, /* in any order: every row that was written by what wasn't over at a horizon, and maybe more */
 };
 
 struct poll_page {
@@ -41,7 +55,8 @@ struct poll_page {
      */
     bool first;
     const struct rhei_value *from;
-    size_t most; /* rows */
+    int64_t since; /* of POLL_SINCE: the horizon */
+    size_t most;   /* rows */
 };
 
 /* Lives until the reader's next call. */
@@ -56,6 +71,11 @@ struct poll_state {
     bool schema_changed; /* tables have to be described again */
     bool doubtful;       /* rows may have changed, or gone, by no statement of an application: a restored backup */
     bool lost;           /* it is another database */
+    /*
+     * Of the pinned state, or an earlier one: POLL_SINCE with it finds whatever was inserted or changed by what this state doesn't show. 0: there is none, so
+     * only reading all rows does.
+     */
+    int64_t horizon;
 };
 
 struct poll_reader;
@@ -85,11 +105,13 @@ struct poll_reader {
 struct poll_config {
     /* One for cycles, and one for each load. It connects when it begins, not before: a database that is away is no error here. */
     rhei_status (*open)(void *context, struct poll_reader **reader, struct rhei_error *error);
-    void (*close)(void *context); /* with the source; may be NULL */
+    void (*close)(void *context);     /* with the source; may be NULL */
+    void (*interrupt)(void *context); /* ends every wait of its readers, for good, from any thread; may be NULL */
     void *context;
-    size_t page_rows;   /* 0: 10,000 */
-    bool snapshot;      /* every look that finds something changed is a sweep */
-    bool deletes;       /* rows that a sweep doesn't find are gone */
+    const struct base_log *log; /* borrowed; may be NULL */
+    size_t page_rows;           /* 0: 10,000 */
+    bool snapshot;              /* every look that finds something changed is a sweep */
+    bool deletes;               /* rows that a sweep doesn't find are gone */
     uint32_t every;     /* a sweep with every so many looks that found something changed; 0: only now and then */
     int64_t overlap_ms; /* looks begin at what was the newest stamp so long ago; 0: 5,000 */
     int64_t sweep_ms;   /* least time between two sweeps that nobody asked for; 0: 1,000 */
@@ -97,6 +119,9 @@ struct poll_config {
 
 /* Takes over what `context` is: closed with the source, or here if this fails. */
 rhei_status poll_source_open(const struct poll_config *config, struct change_source **source, struct rhei_error *error);
+
+/* Ends every wait for the database, for good. Beside cycles and loads. */
+void poll_source_interrupt(struct change_source *source);
 
 /* When a stamp was, in microseconds since 1970, by its form: seconds to nanoseconds, a Julian day, ISO 8601. False: it isn't a time. */
 bool poll_time_of(const struct rhei_value *stamp, int64_t *time_us);

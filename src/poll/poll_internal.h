@@ -30,10 +30,15 @@ struct poll_track {
     uint32_t id;
     bool followed;
     struct poll_mark marks[POLL_STAMPS_MOST];
+    uint64_t identity;
+    int64_t horizon;      /* of the last sweep, or of the load; 0: none */
+    int64_t horizon_next; /* of the sweep of the last look */
+    bool advised;         /* what makes it slow was said, or nothing does */
 
     /* Of the last load that came to its end; taken over with the first look after it. */
     bool loaded;
     struct poll_value load_marks[POLL_STAMPS_MOST];
+    int64_t load_horizon;
 
     bool looked, swept;    /* by the last look, whose publish isn't known yet */
     bool fresh;            /* followed since a load, and not looked at yet */
@@ -74,7 +79,7 @@ bool poll_place_set(struct poll_place *place, const struct poll_table *table, co
 void poll_place_reset(struct poll_place *place);
 
 /* A step of a look: one run of pages. */
-enum poll_step { STEP_STAMPS = 0, STEP_WITHOUT = POLL_STAMPS_MOST, STEP_SWEEP, STEP_DONE };
+enum poll_step { STEP_STAMPS = 0, STEP_WITHOUT = POLL_STAMPS_MOST, STEP_SINCE, STEP_SWEEP, STEP_DONE };
 
 struct poll_source {
     struct change_source base;
@@ -100,6 +105,7 @@ struct poll_source {
     int64_t looked_position;
     uint64_t changes;           /* looks that found something changed */
     int64_t looked_us, last_us; /* wall clock: of this look, and of the one before */
+    int64_t horizon;            /* of this look's state */
 
     size_t table;
     uint32_t step;

@@ -20,6 +20,7 @@ struct source_load {
     size_t index;
     bool begun, first, done;
     struct poll_value marks[POLL_STAMPS_MOST];
+    int64_t horizon;
     struct poll_place place;
     struct poll_batch batch;
 };
@@ -99,6 +100,7 @@ rhei_status poll_load_begin(struct change_source *source, uint32_t table, uint32
     if (status == RHEI_OK)
         status = load->reader->ops->begin(load->reader, &state, error);
     load->begun = status == RHEI_OK;
+    load->horizon = state.horizon;
     if (status == RHEI_OK)
         status = find_table(load, error);
     if (status == RHEI_OK)
@@ -149,8 +151,10 @@ static void hand_over(struct source_load *load)
         track->load_marks[s] = load->marks[s];
         load->marks[s] = old;
     }
-    if (track != NULL)
+    if (track != NULL) {
+        track->load_horizon = load->horizon;
         track->loaded = true;
+    }
     base_mutex_unlock(&poll->lock);
 }
 

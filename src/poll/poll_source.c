@@ -70,6 +70,7 @@ static void note_state(struct poll_source *poll, const struct poll_state *state)
     poll->list_owed = poll->list_owed || state->schema_changed || lost;
     poll->lost_owed = lost;
     poll->changes += state->changed;
+    poll->horizon = state->horizon;
     bool now = state->doubtful ||
                (state->changed &&
                 (poll->config.snapshot || (poll->config.every > 0 && poll->changes % poll->config.every == 0)));
@@ -110,6 +111,12 @@ static bool sweep_is_due(const struct poll_source *poll, const struct poll_track
     if (track->sweep_now || (track->fresh && poll->config.snapshot))
         return true;
     return track->sweep_owed && !poll->config.snapshot && now_ns >= track->sweep_from_ns;
+}
+
+/* A sweep of what was written since the last one will do: the database knows that, whatever the rows say. */
+static bool by_horizon(const struct poll_source *poll, const struct poll_track *track)
+{
+    return track->horizon != 0 && poll->horizon != 0 && !track->sweep_now && !poll->config.snapshot;
 }
 
 static bool is_read(const struct poll_source *poll, size_t table)
@@ -196,8 +203,11 @@ static bool step_is_wanted(const struct poll_source *poll, uint32_t step)
     if (step < STEP_WITHOUT)
         return step < table->stamp_count && !poll->config.snapshot;
     if (step == STEP_WITHOUT)
-        return table->stamp_count > 0 && !poll->config.snapshot && !track->many_without;
-    return step == STEP_SWEEP && sweep_is_due(poll, track, base_now_ns());
+        return table->stamp_count > 0 && !poll->config.snapshot && !track->many_without &&
+               !table->definition.columns[table->stamps[0]].not_null;
+    if (track->swept || by_horizon(poll, track) != (step == STEP_SINCE))
+        return false;
+    return sweep_is_due(poll, track, base_now_ns());
 }
 
 /* The next step that has something to read; false: none is left. */
@@ -230,6 +240,9 @@ static void ask_of(struct poll_source *poll, size_t most, struct poll_page *page
     } else if (poll->step == STEP_WITHOUT) {
         page->order = POLL_WITHOUT_STAMP;
         page->stamp = table->stamps[0];
+    } else if (poll->step == STEP_SINCE) {
+        page->order = POLL_SINCE;
+        page->since = track->horizon;
     }
 }
 
@@ -267,6 +280,17 @@ static void note_stamp(struct poll_source *poll, const struct poll_rows *rows)
     (void)poll_value_set(&track->marks[poll->step].top, &rows->columns[column][rows->count - 1]);
 }
 
+/* All its rows, or all that matter, were read. */
+static void note_sweep(struct poll_source *poll)
+{
+    struct poll_track *track = poll->of_table[poll->table];
+    int64_t took = base_now_ns() - track->sweep_began_ns, before = track->sweep_took_ns;
+    track->sweep_cost_ns = before > 0 && before < took ? before : took;
+    track->sweep_took_ns = took;
+    track->horizon_next = poll->horizon;
+    track->swept = true;
+}
+
 /* Behind a page: the next one of the step, or the next step. */
 static rhei_status go_on(struct poll_source *poll, const struct poll_page *page, const struct poll_rows *rows,
                          struct rhei_error *error)
@@ -278,10 +302,16 @@ static rhei_status go_on(struct poll_source *poll, const struct poll_page *page,
     poll->without += poll->step == STEP_WITHOUT ? rows->count : 0;
     if (poll->without > WITHOUT_MOST) /* sweeps see them */
         track->many_without = track->sweep_owed = true;
+    if (rows->count == page->most && poll->step == STEP_SINCE) { /* which has no order */
+        poll->first = false;
+        return RHEI_OK;
+    }
     if (rows->count == page->most && !(poll->step == STEP_WITHOUT && track->many_without)) {
         poll->first = false;
         return poll_place_set(&poll->place, &poll->tables[poll->table], rows, stamp) ? RHEI_OK : error_no_memory(error);
     }
+    if (poll->step == STEP_SINCE)
+        note_sweep(poll);
     if (poll->step != STEP_SWEEP)
         start_step(poll, poll->table, poll->step + 1);
     else
@@ -297,16 +327,12 @@ static bool tells_gone(const struct poll_source *poll)
 /* A sweep is over. False: nobody has to be told. */
 static bool end_sweep(struct poll_source *poll, struct change_batch *view)
 {
-    struct poll_track *track = poll->of_table[poll->table];
     bool tell = tells_gone(poll);
     *view = (struct change_batch){.column_count = poll->list[poll->table].column_count,
                                   .columns = (const struct rhei_value *const *)poll->batch.columns,
                                   .sweep = CHANGE_SWEEP_ENDS};
     fill_facts(poll, view);
-    int64_t took = base_now_ns() - track->sweep_began_ns, before = track->sweep_took_ns;
-    track->sweep_cost_ns = before > 0 && before < took ? before : took;
-    track->sweep_took_ns = took;
-    track->swept = true;
+    note_sweep(poll);
     poll->begun_sweep = false;
     return tell;
 }
@@ -326,7 +352,7 @@ static rhei_status read_page(struct poll_source *poll, size_t max_rows, struct r
     uint8_t sweep = CHANGE_SWEEP_NONE;
     if (poll->step == STEP_SWEEP && tells_gone(poll))
         sweep = poll->begun_sweep ? CHANGE_SWEEP_GOES_ON : CHANGE_SWEEP_BEGINS;
-    if (poll->step == STEP_SWEEP && !poll->begun_sweep)
+    if (poll->step == STEP_SWEEP ? !poll->begun_sweep : poll->first)
         track->sweep_began_ns = base_now_ns();
     ask_of(poll, most < max_rows ? most : max_rows, &page);
     rhei_status status = poll->reader->ops->page(poll->reader, &page, &rows, error);
@@ -417,6 +443,13 @@ static const struct change_source_ops poll_ops = {
     .prune = poll_prune,
     .close = poll_close,
 };
+
+void poll_source_interrupt(struct change_source *source)
+{
+    struct poll_source *poll = self(source);
+    if (poll->config.interrupt != NULL)
+        poll->config.interrupt(poll->config.context);
+}
 
 rhei_status poll_source_open(const struct poll_config *config, struct change_source **source, struct rhei_error *error)
 {

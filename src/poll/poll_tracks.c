@@ -71,6 +71,7 @@ void poll_marks_publish(struct poll_source *poll, int64_t now_ns)
             int64_t took = track->sweep_cost_ns * 19; /* a twentieth of the time */
             track->sweep_owed = track->sweep_now = track->sweep_deletes = track->many_without = false;
             track->sweep_from_ns = now_ns + (took > least ? took : least);
+            track->horizon = track->horizon_next;
         }
         track->looked = track->swept = false;
     }
@@ -93,6 +94,7 @@ void poll_track_follow(struct poll_track *track)
             !poll_value_set(&mark->top, value))
             mark->older.value = mark->newer.value = mark->top.value = (struct rhei_value){0}; /* from the beginning */
     }
+    track->horizon = track->loaded ? track->load_horizon : 0;
     track->loaded = false;
     track->fresh = track->sweep_owed = true;
 }
@@ -126,9 +128,17 @@ static struct poll_track *add_track(struct poll_source *poll, const char *name)
 static void describe(struct poll_source *poll, struct poll_track *track, const struct poll_table *table)
 {
     uint64_t print = poll_print(table);
-    if (track->id != 0 && track->print == print)
+    if (track->id != 0 && track->print == print) {
+        bool elsewhere = track->identity != table->identity;
+        track->identity = table->identity;
+        track->sweep_owed = track->sweep_owed || elsewhere;
+        track->sweep_now = track->sweep_now || elsewhere;
+        track->sweep_deletes = track->sweep_deletes || elsewhere;
         return;
+    }
     marks_reset(track);
+    track->advised = false;
+    track->identity = table->identity;
     track->print = print;
     track->id = ++poll->next_id;
     track->loaded = track->followed = track->fresh = false;
@@ -139,6 +149,13 @@ static bool is_aside(struct poll_track *track, int64_t now_ns)
     if (track->aside_until_ns <= now_ns)
         track->aside_until_ns = 0;
     return track->aside_until_ns != 0;
+}
+
+static void advise(const struct poll_source *poll, struct poll_track *track, const struct poll_table *table)
+{
+    if (!track->advised && table->advice != NULL && table->definition.unmirrored_reason == NULL)
+        base_log_write(poll->config.log, BASE_LOG_WARN, "poll", "table %s: %s", track->name, table->advice);
+    track->advised = true;
 }
 
 rhei_status poll_tracks_take(struct poll_source *poll, const struct poll_table *tables, size_t count,
@@ -167,6 +184,8 @@ rhei_status poll_tracks_take(struct poll_source *poll, const struct poll_table *
     base_mutex_unlock(&poll->lock);
     poll->tables = tables;
     poll->table_count = status == RHEI_OK ? count : 0;
+    for (size_t t = 0; t < poll->table_count; t++)
+        advise(poll, poll->of_table[t], &tables[t]);
     return status;
 }
 

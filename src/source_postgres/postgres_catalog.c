@@ -120,16 +120,20 @@ static void put_element(struct base_buffer *list, const char *text)
     base_buffer_char(list, '"');
 }
 
+void postgres_put_column(struct base_buffer *sql, const struct postgres_column *column)
+{
+    bool printed = column->form == POSTGRES_PRINTED;
+    if (printed)
+        base_buffer_format(sql, "pg_catalog.textin(%s(", column->output);
+    base_buffer_identifier(sql, column->name);
+    base_buffer_text(sql, printed ? "))" : "");
+}
+
 void postgres_put_columns(struct base_buffer *sql, const struct postgres_table *table)
 {
     for (uint32_t i = 0; i < table->column_count; i++) {
-        const struct postgres_column *column = &table->columns[i];
-        bool printed = column->form == POSTGRES_PRINTED;
         base_buffer_text(sql, i == 0 ? "" : ",");
-        if (printed)
-            base_buffer_format(sql, "pg_catalog.textin(%s(", column->output);
-        base_buffer_identifier(sql, column->name);
-        base_buffer_text(sql, printed ? "))" : "");
+        postgres_put_column(sql, &table->columns[i]);
     }
 }
 
@@ -195,9 +199,9 @@ static const char *why_not(struct reading *reading, const PGresult *result, int 
 {
     bool logical = reading->wanted->logical;
     char kind = cell(reading, result, row, 4)[0];
-    if (kind == 'v' && logical)
+    if (kind == 'v')
         return "it is a view: name the tables under it";
-    if (kind == 'f' && logical)
+    if (kind == 'f')
         return "it is a foreign table, of which no changes are told";
     if (kind == 'm' && logical)
         return "it is a materialized view, of which no changes are told";
@@ -209,10 +213,8 @@ static const char *why_not(struct reading *reading, const PGresult *result, int 
         return say(reading, "the role may not use its schema: %s", cell(reading, result, row, 15));
     if (is_true(reading, result, row, 9))
         return HIDDEN;
-    if (reading->connection->api->getisnull(result, row, 10))
-        return logical
-                   ? "it has no primary key, nor a REPLICA IDENTITY by an index: changed rows couldn't be told apart"
-                   : "it has no primary key, nor a unique index of NOT NULL columns";
+    if (reading->connection->api->getisnull(result, row, 10) && logical)
+        return "it has no primary key, nor a REPLICA IDENTITY by an index: changed rows couldn't be told apart";
     return NULL;
 }
 
@@ -287,8 +289,9 @@ static void take_column(struct reading *reading, const PGresult *result, int row
     column->not_null = is_true(reading, result, row, 3);
     column->type = number(reading, result, row, 4);
     column->modifier = (int32_t)strtol(cell(reading, result, row, 5), NULL, 10);
-    column->form = postgres_form_of(number(reading, result, row, 6), cell(reading, result, row, 8)[0],
-                                    (int32_t)strtol(cell(reading, result, row, 7), NULL, 10));
+    column->base = number(reading, result, row, 6);
+    column->base_modifier = (int32_t)strtol(cell(reading, result, row, 7), NULL, 10);
+    column->form = postgres_form_of(column->base, cell(reading, result, row, 8)[0], column->base_modifier);
     column->output = keep(reading, cell(reading, result, row, 9));
     column->shown_type = keep(reading, cell(reading, result, row, 10));
     if (column->form == 0 && table->reason == NULL)
@@ -402,9 +405,10 @@ static rhei_status take_leaves(struct reading *reading, const PGresult *result)
         if (cell(reading, result, row, 4)[0] != 'r' && table->reason == NULL)
             table->reason =
                 say(reading, "its partition %s is a foreign table, of which no changes are told", next->name);
-        else if (!is_true(reading, result, row, 6) && table->reason == NULL) /* partitions are read one by one */
+        bool alone = reading->wanted->logical && table->reason == NULL; /* partitions are read one by one */
+        if (alone && !is_true(reading, result, row, 6))
             table->reason = say(reading, "the role may not read a partition: %s", cell(reading, result, row, 7));
-        else if (is_true(reading, result, row, 8) && table->reason == NULL)
+        else if (alone && is_true(reading, result, row, 8))
             table->reason = HIDDEN;
         table->leaves = table->leaf_count++ == 0 ? next : table->leaves;
         next++;

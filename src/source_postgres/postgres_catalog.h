@@ -18,7 +18,9 @@ struct postgres_column {
     const char *name;
     uint32_t type; /* as declared: a domain's own number, as the stream has it */
     int32_t modifier;
-    enum postgres_form form; /* of the type under it */
+    uint32_t base; /* the type under it, which is the same unless it is a domain */
+    int32_t base_modifier;
+    enum postgres_form form; /* of that */
     const char *output;      /* its output function, quoted */
     const char *shown_type;  /* for people */
     bool not_null;
@@ -78,7 +80,9 @@ struct postgres_table *postgres_catalog_leaf(const struct postgres_catalog *cata
 
 /* "schema"."name", appended. */
 void postgres_put_name(struct base_buffer *sql, const char *schema, const char *name);
-/* Every column as it is to be read in binary, separated by commas: printed ones by their output functions. */
+/* A column as it is to be read in binary: a printed one by its output function. */
+void postgres_put_column(struct base_buffer *sql, const struct postgres_column *column);
+/* Every column so, separated by commas. */
 void postgres_put_columns(struct base_buffer *sql, const struct postgres_table *table);
 
 #endif

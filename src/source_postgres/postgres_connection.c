@@ -439,14 +439,12 @@ static rhei_status drain(struct postgres_connection *connection, const char *wha
     return status != RHEI_OK ? status : failed;
 }
 
-rhei_status postgres_query(struct postgres_connection *connection, const char *what, const char *sql, int count,
-                           const char *const *parameters, int64_t deadline_ns, PGresult **result,
-                           struct rhei_error *error)
+/* Of a command that was sent, or couldn't be. */
+static rhei_status take_result(struct postgres_connection *connection, const char *what, int sent, int64_t deadline_ns,
+                               PGresult **result, struct rhei_error *error)
 {
     const struct postgres_api *api = connection->api;
     *result = NULL;
-    int sent = count == 0 ? api->sendQuery(connection->conn, sql)
-                          : api->sendQueryParams(connection->conn, sql, count, NULL, parameters, NULL, NULL, 0);
     if (sent == 0)
         return postgres_fail(connection, what, NULL, error);
     rhei_status status = flush_out(connection, what, deadline_ns, error);
@@ -468,6 +466,35 @@ rhei_status postgres_query(struct postgres_connection *connection, const char *w
         postgres_clear(connection, &got);
     *result = got;
     return status;
+}
+
+rhei_status postgres_query(struct postgres_connection *connection, const char *what, const char *sql, int count,
+                           const char *const *parameters, int64_t deadline_ns, PGresult **result,
+                           struct rhei_error *error)
+{
+    const struct postgres_api *api = connection->api;
+    int sent = count == 0 ? api->sendQuery(connection->conn, sql)
+                          : api->sendQueryParams(connection->conn, sql, count, NULL, parameters, NULL, NULL, 0);
+    return take_result(connection, what, sent, deadline_ns, result, error);
+}
+
+rhei_status postgres_prepare(struct postgres_connection *connection, const char *what, const char *name,
+                             const char *sql, int count, const uint32_t *types, int64_t deadline_ns,
+                             struct rhei_error *error)
+{
+    PGresult *result = NULL;
+    int sent = connection->api->sendPrepare(connection->conn, name, sql, count, types);
+    rhei_status status = take_result(connection, what, sent, deadline_ns, &result, error);
+    postgres_clear(connection, &result);
+    return status;
+}
+
+rhei_status postgres_execute(struct postgres_connection *connection, const char *what, const char *name, int count,
+                             const char *const *parameters, int64_t deadline_ns, PGresult **result,
+                             struct rhei_error *error)
+{
+    int sent = connection->api->sendQueryPrepared(connection->conn, name, count, parameters, NULL, NULL, 1);
+    return take_result(connection, what, sent, deadline_ns, result, error);
 }
 
 rhei_status postgres_run(struct postgres_connection *connection, const char *what, const char *sql, int64_t deadline_ns,

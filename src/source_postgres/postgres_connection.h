@@ -54,6 +54,14 @@ void postgres_disconnect(struct postgres_connection **connection);
 rhei_status postgres_query(struct postgres_connection *connection, const char *what, const char *sql, int count,
                            const char *const *parameters, int64_t deadline_ns, PGresult **result,
                            struct rhei_error *error);
+/* Gives a statement a name; `types` are those of its parameters. */
+rhei_status postgres_prepare(struct postgres_connection *connection, const char *what, const char *name,
+                             const char *sql, int count, const uint32_t *types, int64_t deadline_ns,
+                             struct rhei_error *error);
+/* Runs it. Parameters are texts, what comes back is binary. */
+rhei_status postgres_execute(struct postgres_connection *connection, const char *what, const char *name, int count,
+                             const char *const *parameters, int64_t deadline_ns, PGresult **result,
+                             struct rhei_error *error);
 /* The same where nothing comes back. */
 rhei_status postgres_run(struct postgres_connection *connection, const char *what, const char *sql, int64_t deadline_ns,
                          struct rhei_error *error);

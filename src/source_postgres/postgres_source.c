@@ -588,7 +588,10 @@ rhei_status source_postgres_open(const struct source_postgres_config *config, st
 
 void source_postgres_interrupt(struct change_source *base)
 {
-    postgres_stream_interrupt(&self(base)->stream);
+    if (base->ops != &OPS)
+        poll_source_interrupt(base);
+    else
+        postgres_stream_interrupt(&self(base)->stream);
 }
 
 void source_postgres_state(struct change_source *base, struct source_postgres_state *state)

@@ -7,6 +7,7 @@
 #define SOURCE_POSTGRES_SOURCE_POSTGRES_H
 
 #include "base/base_log.h"
+#include "poll/poll.h"
 #include "port/change_source.h"
 
 /* Where the server is and who asks. Everything is borrowed for as long as the source is open; what is NULL is left to `conninfo`, then to libpq. */
@@ -53,13 +54,30 @@ struct source_postgres_config {
 rhei_status source_postgres_open(const struct source_postgres_config *config, struct change_source **source,
                                  struct rhei_error *error);
 
+/* What is looked for, and where. Everything is borrowed for as long as the source is open. */
+struct source_postgres_polling {
+    struct postgres_target target;
+    const struct poll_wanted *tables; /* named as above; none: every table that the role may read */
+    size_t table_count;
+    size_t page_rows;           /* 0: the default */
+    const char *soft_delete;    /* column of every table that has one of that name; NULL: none */
+    bool full_diff;             /* rows that a sweep of all rows doesn't find are gone */
+    uint32_t every;             /* full_diff: with every so many looks that found something changed */
+    int64_t connect_timeout_ms; /* 0: 10 s */
+    const struct base_log *log; /* may be NULL */
+};
+
+/* Opens a source that looks for what was committed (poll/poll.h), which needs no rights but to read. Nothing is asked of the server yet. */
+rhei_status source_postgres_poll(const struct source_postgres_polling *config, struct change_source **source,
+                                 struct rhei_error *error);
+
 /*
- * Ends every wait for the server, for good, and the thread that calls `wake`. Before those who run cycles and loads are told to end; close does it,
+ * Of both kinds. Ends every wait for the server, for good, and the thread that calls `wake`. Before those who run cycles and loads are told to end; close does it,
  * too, but comes behind them. Once; beside cycles and loads.
  */
 void source_postgres_interrupt(struct change_source *source);
 
-/* For people. Any thread. */
+/* For people, of a source that follows by logical decoding. Any thread. */
 struct source_postgres_state {
     bool connected;
     int server_version;    /* 150018; 0: not known yet */

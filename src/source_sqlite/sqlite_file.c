@@ -233,7 +233,7 @@ static const char *copy_text(struct base_arena *arena, const char *text, bool *g
 static bool copy_config(struct sqlite_file *file, const struct sqlite_source_config *config)
 {
     struct base_arena *arena = &file->arena;
-    struct sqlite_source_table *tables = base_arena_zero(arena, config->table_count + 1, sizeof *tables);
+    struct poll_wanted *tables = base_arena_zero(arena, config->table_count + 1, sizeof *tables);
     bool good = tables != NULL;
     file->config = *config;
     file->config.tables = tables;
@@ -269,6 +269,7 @@ rhei_status sqlite_source_open(const struct sqlite_source_config *config, struct
     struct poll_config poll = {.open = sqlite_reader_open,
                                .close = close_file,
                                .context = file,
+                               .log = config->log,
                                .page_rows = config->page_rows,
                                .snapshot = config->snapshot,
                                .deletes = config->snapshot || config->full_diff,

@@ -3,17 +3,7 @@
 #ifndef SOURCE_SQLITE_SQLITE_SOURCE_H
 #define SOURCE_SQLITE_SQLITE_SOURCE_H
 
-#include "port/change_source.h"
-
-/* What the settings say of a table; copied. */
-struct sqlite_source_table {
-    const char *name;
-    const char *const *key; /* [key_count]; none: the table's own */
-    size_t key_count;
-    const char *created_at, *updated_at; /* NULL: none; updated_at: a column of that name, if there is one */
-    const char *const *columns;          /* [column_count]; none: all */
-    size_t column_count;
-};
+#include "poll/poll.h"
 
 struct sqlite_source_config {
     const char *path;
@@ -21,9 +11,10 @@ struct sqlite_source_config {
     size_t page_rows;        /* 0: the default */
     const char *soft_delete; /* column of every table that has one of that name; NULL: none */
     bool full_diff;
-    uint32_t every;                           /* full_diff: with every so many looks that found something changed */
-    const struct sqlite_source_table *tables; /* none: every table */
+    uint32_t every;                   /* full_diff: with every so many looks that found something changed */
+    const struct poll_wanted *tables; /* none: every table; copied */
     size_t table_count;
+    const struct base_log *log; /* borrowed; may be NULL */
 };
 
 /* A file that isn't there is no error here: begin says so until it is. */

@@ -19,7 +19,7 @@ struct reading {
     struct sqlite_tables *tables;
     struct poll_table *table; /* that is being described */
     struct source_column *columns;
-    const struct sqlite_source_table *settings; /* of it; NULL: there are none */
+    const struct poll_wanted *settings; /* of it; NULL: there are none */
     bool without_rowid, strict;
     struct rhei_error *error;
 };
@@ -101,7 +101,7 @@ static bool is_among(const char *name, const char *const *names, size_t count)
 /* Columns that looks need are there whatever the settings choose. */
 static bool is_wanted(const struct reading *reading, const char *name, bool in_key)
 {
-    const struct sqlite_source_table *settings = reading->settings;
+    const struct poll_wanted *settings = reading->settings;
     const char *gone = reading->file->config.soft_delete;
     if (settings == NULL || settings->column_count == 0 || in_key ||
         is_among(name, settings->columns, settings->column_count))
@@ -200,7 +200,7 @@ static rhei_status is_unique(struct reading *reading, const uint32_t *keys, uint
 
 static rhei_status choose_key(struct reading *reading, uint32_t *keys, const uint32_t *primary)
 {
-    const struct sqlite_source_table *settings = reading->settings;
+    const struct poll_wanted *settings = reading->settings;
     struct source_table *definition = &reading->table->definition;
     bool unique = true;
     definition->key_columns = keys;
@@ -254,7 +254,7 @@ static void add_stamp(struct poll_table *table, int64_t column)
 
 static rhei_status choose_stamps(struct reading *reading)
 {
-    const struct sqlite_source_table *settings = reading->settings;
+    const struct poll_wanted *settings = reading->settings;
     const char *updated = settings == NULL || settings->updated_at == NULL ? "updated_at" : settings->updated_at;
     int64_t column = find_column(reading, updated);
     if (column < 0 && settings != NULL && settings->updated_at != NULL)
@@ -315,7 +315,7 @@ static const char *kind_problem(const char *kind)
 
 static rhei_status check_columns(struct reading *reading)
 {
-    const struct sqlite_source_table *settings = reading->settings;
+    const struct poll_wanted *settings = reading->settings;
     rhei_status status = RHEI_OK;
     for (size_t c = 0; settings != NULL && c < settings->column_count && status == RHEI_OK; c++)
         if (find_column(reading, settings->columns[c]) < 0)
@@ -360,7 +360,7 @@ static rhei_status describe(struct reading *reading, const char *name, const cha
     return status == RHEI_OK && definition->unmirrored_reason == NULL ? estimate(reading) : status;
 }
 
-static const struct sqlite_source_table *settings_of(const struct sqlite_file *file, const char *name)
+static const struct poll_wanted *settings_of(const struct sqlite_file *file, const char *name)
 {
     for (size_t t = 0; t < file->config.table_count; t++)
         if (base_fold_compare(file->config.tables[t].name, name) == 0)

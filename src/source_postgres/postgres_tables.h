@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables of a database as `poll` follows them: what the catalogue says, with what the settings say about it. Owner thread.
+ *
+ *   G1. The key is the primary key or a unique index of NOT NULL columns, or the columns of a unique index that the settings name.
+ *   G2. `identity` is which relations a table's rows lie in: a partition that comes or goes, or another table under the same name, changes it.
+ */
+#ifndef SOURCE_POSTGRES_POSTGRES_TABLES_H
+#define SOURCE_POSTGRES_POSTGRES_TABLES_H
+
+#include "poll/poll.h"
+#include "source_postgres/postgres_catalog.h"
+
+/* Where a table of `poll` comes from. */
+struct postgres_polled {
+    const struct postgres_table *table;
+    const struct postgres_column **columns; /* as the definition has them */
+};
+
+struct postgres_tables {
+    struct base_arena arena;
+    struct postgres_catalog *catalog; /* held */
+    struct poll_table *list;
+    struct postgres_polled *polled; /* [count], as all of `list` */
+    size_t count;
+};
+
+/* What tables are to be, beside their names. */
+struct postgres_wishes {
+    const struct poll_wanted
+        *tables; /* [count], in the order of postgres_wanted's; none: the settings name no tables */
+    size_t count;
+    const char *soft_delete; /* column of every table that has one of that name; NULL: none */
+};
+
+/* Asks for the indexes of the catalogue's tables, beside what the catalogue has. Holds the catalogue until reset. */
+rhei_status postgres_tables_read(struct postgres_connection *connection, struct postgres_catalog *catalog,
+                                 const struct postgres_wishes *wishes, int64_t deadline_ns,
+                                 struct postgres_tables *tables, struct rhei_error *error);
+void postgres_tables_reset(struct postgres_tables *tables);
+
+#endif
