@@ -137,6 +137,7 @@ struct config_sidecar {
     bool enable_local_oltp;
     uint64_t poll_batch_size;
     int mode; /* enum config_source_mode */
+    uint64_t load_connections;
     char *password_file, *password_env;
     char *publication, *slot;
     char *watermark_path;

@@ -126,6 +126,7 @@ static rhei_status follow(struct rhei_db *db, const struct engine_source *source
                                  .beside = db->sync,
                                  .batch_rows = db->config.sync_batch_rows,
                                  .interval_ms = db->config.sync_interval_ms,
+                                 .build_threads = source->load_threads,
                                  .prune = true,
                                  .keeps_history = source->histories != NULL ? keeps_every_history : NULL,
                                  .history_max_age_us = (int64_t)db->config.history_max_age_s * 1000000,

@@ -10,11 +10,14 @@
 #include <string.h>
 
 #include "base/base_map.h"
+#include "base/base_thread.h"
 #include "config/config_settings.h"
 #include "engine/engine_history.h"
 #include "engine/engine_shown.h"
 #include "source_postgres/source_postgres.h"
 #include "source_sqlite/sqlite_source.h"
+
+enum { LOAD_CONNECTIONS = 4 }; /* unless more are asked for: they are somebody else's server's */
 
 struct sidecar {
     const struct config_sidecar *settings;
@@ -142,6 +145,14 @@ static rhei_status open_source(struct rhei_db *db, struct sidecar *sidecar, stru
                                                             : poll_postgres(db, sidecar, error);
 }
 
+static uint32_t load_threads(const struct config_sidecar *settings)
+{
+    int cores = base_cpu_count();
+    if (settings->load_connections > 0)
+        return (uint32_t)settings->load_connections;
+    return cores > LOAD_CONNECTIONS ? LOAD_CONNECTIONS : 0;
+}
+
 static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t number, struct rhei_error *error)
 {
     rhei_status status = open_source(db, sidecar, error);
@@ -156,6 +167,7 @@ static rhei_status open_one(struct rhei_db *db, struct sidecar *sidecar, uint8_t
                                    .number = number,
                                    .changes = sidecar->source,
                                    .patient = true,
+                                   .load_threads = load_threads(sidecar->settings),
                                    .sync = &sidecar->sync};
     if (status == RHEI_OK)
         status = engine_show_source(db, &source, error);

@@ -99,6 +99,16 @@ def test_s1_pgbench_beside_it_comes_to_the_same_sums(engine, server, tmp_path):
     assert [str(value) for value in engine.query(sums).rows[0]] == [there[0]] * 3
 
 
+def test_a_big_table_is_loaded_by_as_many_connections_as_asked(engine, tmp_path):
+    with PostgresServer(15, {"log_statement": "all"}) as server:
+        server.sql("CREATE TABLE t (id int PRIMARY KEY, a text); ALTER TABLE t ALTER a SET STORAGE PLAIN;"
+                   "INSERT INTO t SELECT n, repeat('x', 300) FROM generate_series(1, 40000) n; ANALYZE t")
+        engine.open(None, config_file=settings(tmp_path, server, "load_connections = 3"))
+        assert engine.query("SELECT count(*), sum(id), sum(length(a)) FROM app.t").rows == [(40000, 800020000, 12000000)]
+        copies = [line for line in (server.folder / "log").read_text().splitlines() if "COPY (SELECT" in line]
+        assert len(copies) == 3 and len(set(copies)) == 3 and all("ctid" in line for line in copies), copies
+
+
 def test_s5_what_is_wrong_is_said_and_the_rest_goes_on(engine, server, tmp_path):
     server.sql("CREATE TABLE good (id int PRIMARY KEY); INSERT INTO good VALUES (1); CREATE TABLE nokey (a int)")
     engine.open(None, config_file=settings(tmp_path, server))

@@ -109,6 +109,7 @@ static const char everything[] =
     "source_path = \"postgres://db/shop\"\n"
     "enable_local_oltp = true\n"
     "poll_batch_size = 500\n"
+    "load_connections = 3\n"
     "mode = \"logical\"\n"
     "watermark_path = \"marks.db\"\n"
     "[sidecar.delete_detection]\n"
@@ -173,6 +174,7 @@ static void check_everything(const struct config_settings *settings)
     assert_string_equal(sidecar->source_path, "postgres://db/shop");
     assert_true(sidecar->enable_local_oltp);
     assert_int_equal(sidecar->poll_batch_size, 500);
+    assert_int_equal(sidecar->load_connections, 3);
     assert_int_equal(sidecar->mode, CONFIG_SOURCE_LOGICAL);
     assert_string_equal(sidecar->watermark_path, "marks.db");
     assert_int_equal(sidecar->delete_mode, CONFIG_DELETE_SOFT);
