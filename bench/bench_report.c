@@ -56,6 +56,12 @@ double samples_median(struct samples *samples)
     return samples->values[samples->count / 2];
 }
 
+double samples_at(struct samples *samples, double part)
+{
+    sort(samples);
+    return samples->values[(size_t)((double)(samples->count - 1) * part)];
+}
+
 double samples_min(struct samples *samples)
 {
     sort(samples);

@@ -15,6 +15,8 @@ struct samples {
 };
 void samples_add(struct samples *samples, double value);
 double samples_median(struct samples *samples);
+/* 0.99: what 99 of 100 don't surpass. */
+double samples_at(struct samples *samples, double part);
 double samples_min(struct samples *samples);
 double samples_max(struct samples *samples);
 

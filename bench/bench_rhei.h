@@ -55,6 +55,7 @@ void figures_disk(struct bench *bench);
 void figures_backup(struct bench *bench, rhei_db *db); /* a part of those */
 void figures_buffer(struct bench *bench);
 void figures_feed(struct bench *bench);
+void figures_sidecar(struct bench *bench);
 void figures_tpch(struct bench *bench);
 void figures_shapes(struct bench *bench); /* forks: before anything starts threads */
 

@@ -10,7 +10,7 @@
 static void usage(FILE *to)
 {
     fputs("usage: rhei_bench [--rows N] [--runs N] [--threads N] [--only "
-          "shapes|write|ingest|sync|history|face|tables|read|auto|disk|buffer|feed|tpch]\n"
+          "shapes|write|ingest|sync|history|face|tables|read|auto|disk|buffer|feed|sidecar|tpch]\n"
           "                  [--json FILE] [--disk-rows N]\n"
           "                  [--scale X] [--query N] [--tpch-file FILE]\n"
           "  --rows N     rows of the big table (default 1000000)\n"
@@ -97,6 +97,8 @@ int main(int count, char **values)
         figures_buffer(&bench);
     if (*only == '\0' || strcmp(only, "feed") == 0)
         figures_feed(&bench);
+    if (*only == '\0' || strcmp(only, "sidecar") == 0)
+        figures_sidecar(&bench);
     if (*only == '\0' || strcmp(only, "tpch") == 0)
         figures_tpch(&bench);
     bench_remove_folder(bench.folder);
