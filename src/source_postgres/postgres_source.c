@@ -603,6 +603,7 @@ void source_postgres_state(struct change_source *base, struct source_postgres_st
                                             .position = (int64_t)stream->seen,
                                             .queued_bytes = (int64_t)stream->queue.memory,
                                             .queued = stream->queue.count,
+                                            .asked = stream->keepalives,
                                             .why = stream->why};
     base_mutex_unlock(&stream->lock);
 }

@@ -15,13 +15,16 @@
 
 #define SECOND_NS        INT64_C(1000000000)
 #define CONFIRM_EVERY_NS (SECOND_NS / 10)
+/* Between two questions where the server is, while changes come: twice as long each time, so at most as long as was waited before. */
+#define PAUSE_LEAST_NS INT64_C(100000)
+#define PAUSE_MOST_NS  INT64_C(20000000)
 
 static const char WHAT[] = "following the changes";
 
 rhei_status postgres_stream_init(struct postgres_stream *stream, const struct source_postgres_config *config,
                                  struct rhei_error *error)
 {
-    *stream = (struct postgres_stream){.config = config, .stop = {.fd = -1}, .wake_armed = true};
+    *stream = (struct postgres_stream){.config = config, .stop = {.fd = -1}, .wake_armed = true, .awaited = UINT64_MAX};
     base_mutex_init(&stream->lock);
     base_cond_init(&stream->changed);
     postgres_queue_init(&stream->queue, config->memory, config->spill_folder);
@@ -321,7 +324,8 @@ static rhei_status take_message(struct follower *follower, const char *data, siz
         stream->seen = stream->queue.last->end > stream->seen ? stream->queue.last->end : stream->seen;
         wake = stream->wake_armed;
         stream->wake_armed = false;
-        base_cond_broadcast(&stream->changed);
+        if (stream->seen >= stream->awaited)
+            base_cond_broadcast(&stream->changed);
     }
     base_mutex_unlock(&stream->lock);
     if (wake)
@@ -530,12 +534,13 @@ rhei_status postgres_stream_await(struct postgres_stream *stream, int64_t deadli
  * Under `lock`. The server's flush position may lie within a record, behind which nothing can be sent. It has sent all that it can if two keepalives that were asked
  * for have one position, nothing came between, and it then waits for more.
  */
-static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadline_ns, struct rhei_error *error)
+static rhei_status ask_keepalive(struct postgres_stream *stream, uint64_t target, int64_t deadline_ns,
+                                 struct rhei_error *error)
 {
     uint64_t before = stream->keepalives;
     stream->ping = true;
     postgres_stream_wake(stream);
-    while (stream->keepalives == before && stream->connected && !stream->paused)
+    while (stream->keepalives == before && stream->seen < target && stream->connected && !stream->paused)
         if (!base_cond_wait_until(&stream->changed, &stream->lock, deadline_ns))
             return error_set(error, RHEI_TIMEOUT, "the changes of this moment didn't arrive in time");
     if (!stream->connected)
@@ -543,18 +548,34 @@ static rhei_status ask_keepalive(struct postgres_stream *stream, int64_t deadlin
     return stream->paused ? RHEI_BUSY : RHEI_OK;
 }
 
+/* Under `lock`. Where changes come the server is left to send them: each question costs it as much as some of them. */
+static void let_come(struct postgres_stream *stream, uint64_t target, int64_t pause_ns, int64_t deadline_ns)
+{
+    int64_t until = base_now_ns() + pause_ns;
+    until = until < deadline_ns ? until : deadline_ns;
+    while (stream->seen < target && stream->connected && !stream->paused &&
+           base_cond_wait_until(&stream->changed, &stream->lock, until))
+        continue;
+}
+
 rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t target, int64_t deadline_ns,
                                   bool (*idle)(void *context, int backend), void *context, struct rhei_error *error)
 {
     rhei_status status = RHEI_OK;
-    uint64_t stood_at = 0, messages = 0;
+    int64_t pause_ns = PAUSE_LEAST_NS;
     base_mutex_lock(&stream->lock);
+    uint64_t stood_at = 0, messages = stream->messages;
+    stream->awaited = target;
     while (stream->seen < target && status == RHEI_OK) {
-        status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, deadline_ns, error);
-        bool stands = status == RHEI_OK && stood_at == stream->keepalive_at && messages == stream->messages &&
-                      stream->seen < target;
+        status = stream->paused ? RHEI_BUSY : ask_keepalive(stream, target, deadline_ns, error);
+        bool moved = messages != stream->messages;
+        bool stands = status == RHEI_OK && stood_at == stream->keepalive_at && !moved && stream->seen < target;
         stood_at = stream->keepalive_at;
         messages = stream->messages;
+        if (status == RHEI_OK && moved) {
+            let_come(stream, target, pause_ns, deadline_ns);
+            pause_ns = pause_ns < PAUSE_MOST_NS ? pause_ns * 2 : pause_ns;
+        }
         if (!stands)
             continue;
         int backend = stream->backend;
@@ -564,6 +585,7 @@ rhei_status postgres_stream_reach(struct postgres_stream *stream, uint64_t targe
         if (is_idle && messages == stream->messages)
             break;
     }
+    stream->awaited = UINT64_MAX;
     base_mutex_unlock(&stream->lock);
     return status;
 }

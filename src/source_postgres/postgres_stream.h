@@ -26,6 +26,7 @@ struct postgres_stream {
     base_cond changed;
     struct postgres_queue queue;
     uint64_t low, seen;
+    uint64_t awaited;   /* who waits is woken once this was seen, and not at each commit before it */
     uint64_t wanted;    /* where to begin at first; 0: now */
     uint64_t forgotten; /* by prune */
     bool connected;

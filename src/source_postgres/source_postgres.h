@@ -84,6 +84,7 @@ struct source_postgres_state {
     int64_t position;      /* everything up to here has arrived */
     int64_t queued_bytes;  /* of changes in memory */
     uint64_t queued;       /* transactions that aren't forgotten */
+    uint64_t asked;        /* how often the server said where it is */
     struct rhei_error why; /* why it isn't connected */
 };
 void source_postgres_state(struct change_source *source, struct source_postgres_state *state);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A source over real servers of both versions: what the model holds is what the server has, after every kind of change. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -289,6 +290,32 @@ static void test_s2_cut_connections_and_killed_servers(void **state)
     }
 }
 
+/* Whoever waits for a backlog lets the server send it: asked where it is all the time, it answers instead. */
+static void test_s6_a_backlog_isnt_held_up_by_questions(void **state)
+{
+    enum { TRANSACTIONS = 20000 };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct test_server *server = test_servers[i];
+        struct model model;
+        struct source_postgres_state before, after;
+        test_server_sql(server, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0)");
+        start(&model, server, (struct source_postgres_config){0});
+        cycle(&model);
+        pid_t sender = (pid_t)atoi(test_server_sql(server, "SELECT active_pid FROM pg_replication_slots"));
+        assert_int_equal(kill(sender, SIGSTOP), 0);
+        test_server_sql(server, "DO $$ BEGIN FOR i IN 1..%d LOOP UPDATE t SET n = n + 1; COMMIT; END LOOP; END $$",
+                        TRANSACTIONS);
+        source_postgres_state(model.source, &before);
+        assert_int_equal(kill(sender, SIGCONT), 0);
+        cycle(&model);
+        assert_table(&model, server, "t");
+        source_postgres_state(model.source, &after);
+        assert_in_range(after.asked - before.asked, 0, TRANSACTIONS / 10);
+        end(&model);
+    }
+}
+
 /* The queue holds little, the server waits, and every transaction comes. */
 static void test_s2_a_full_queue_loses_nothing(void **state)
 {
@@ -317,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_s3_partitions_come_and_go),
         cmocka_unit_test(test_s5_what_cant_be_followed_says_why),
         cmocka_unit_test(test_s2_cut_connections_and_killed_servers),
+        cmocka_unit_test(test_s6_a_backlog_isnt_held_up_by_questions),
         cmocka_unit_test(test_s2_a_full_queue_loses_nothing),
     };
     return cmocka_run_group_tests(tests, test_servers_open, test_servers_close);
