@@ -91,8 +91,6 @@ rhei_status checkpoint_run(struct checkpoint *checkpoint, struct rhei_error *err
     bool due = status != RHEI_OK || mirror_publishes(checkpoint->config.mirror) != checkpoint->seen_publishes;
     if (status == RHEI_OK && due)
         status = checkpoint_write(checkpoint, &why);
-    if (status == RHEI_IO && checkpoint->mend != NULL && mirror_damages(checkpoint->config.mirror) > 0)
-        checkpoint->mend(checkpoint->mend_context);
     if (due)
         note(checkpoint, status, &why, began_ns);
     if (!is_stopping(checkpoint))
@@ -229,8 +227,7 @@ void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *contex
 
 void checkpoint_tell_damage(struct checkpoint *checkpoint, void (*mend)(void *context), void *context)
 {
-    checkpoint->mend = mend;
-    checkpoint->mend_context = context;
+    checkpoint_files_tell(checkpoint->files, mend, context);
 }
 
 void checkpoint_exchange(struct checkpoint *checkpoint,

@@ -76,7 +76,7 @@ void checkpoint_tell(struct checkpoint *checkpoint, void (*durable)(void *contex
 void checkpoint_exchange(struct checkpoint *checkpoint,
                          void (*exchange)(void *context, void (*run)(void *run_context), void *run_context),
                          void *context);
-/* Called where a segment can't be written because its file is gone: its table has to be built again. Before start. */
+/* Called by whoever finds a file damaged or gone, whatever he holds: its table has to be built again. Before start. */
 void checkpoint_tell_damage(struct checkpoint *checkpoint, void (*mend)(void *context), void *context);
 /* `built` counts the tables that were built: when it grew, a checkpoint is made soon. Before checkpoint_start(). */
 void checkpoint_watch_builds(struct checkpoint *checkpoint, uint64_t (*built)(void *context), void *context);

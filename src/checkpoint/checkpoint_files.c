@@ -9,6 +9,7 @@
 #include "checkpoint_files.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base_error.h"
@@ -24,6 +25,7 @@ struct checkpoint_file {
     uint64_t uid, lineage, bytes, sum; /* lineage, sum 0: not known here */
     atomic_bool told;
     char name[CHECKPOINT_NAME_BYTES];
+    char shown[CHECKPOINT_NAME_BYTES + 2]; /* as a folder has it */
 };
 
 struct checkpoint_files {
@@ -34,7 +36,9 @@ struct checkpoint_files {
     void (*fault)(void *context, const char *point);
     void *fault_context;
     atomic_uint holds;
-    base_mutex lock; /* a leaf: of the list */
+    base_mutex lock; /* a leaf: of the list, and of whom to tell */
+    void (*tell)(void *context);
+    void *tell_context;
     struct checkpoint_file *first;
 };
 
@@ -88,6 +92,7 @@ static rhei_status file_new(struct checkpoint_files *files, uint64_t uid, uint64
     file->uid = uid;
     file->lineage = lineage;
     checkpoint_blob_name(uid, file->name);
+    (void)snprintf(file->shown, sizeof file->shown, "b-%s", file->name);
     base_mutex_lock(&files->lock);
     file->next = files->first;
     if (file->next != NULL)
@@ -122,6 +127,24 @@ static rhei_status file_read(void *context, uint64_t offset, void *bytes, size_t
     return files->store->ops->get(files->store, file->name, offset, bytes, len, NULL);
 }
 
+void checkpoint_files_tell(struct checkpoint_files *files, void (*damaged)(void *context), void *context)
+{
+    base_mutex_lock(&files->lock);
+    files->tell = damaged;
+    files->tell_context = context;
+    base_mutex_unlock(&files->lock);
+}
+
+static void tell(struct checkpoint_files *files)
+{
+    base_mutex_lock(&files->lock);
+    void (*damaged)(void *context) = files->tell;
+    void *context = files->tell_context;
+    base_mutex_unlock(&files->lock);
+    if (damaged != NULL)
+        damaged(context);
+}
+
 /* Found out by a reader. */
 static void file_damaged(void *context, const char *why)
 {
@@ -132,12 +155,14 @@ static void file_damaged(void *context, const char *why)
     if (file->files->look) {
         base_log_write(file->files->log, BASE_LOG_WARN, "checkpoint", "%s of the mirror can't be read: %s", file->name,
                        why);
-        return;
+    } else {
+        base_log_write(file->files->log, BASE_LOG_WARN, "checkpoint",
+                       "%s of the mirror was set aside: %s; its table is built again, versions of a history are lost",
+                       file->name, why);
+        if (store->ops->set_aside != NULL)
+            (void)store->ops->set_aside(store, file->name, NULL);
     }
-    base_log_write(file->files->log, BASE_LOG_WARN, "checkpoint",
-                   "%s of the mirror was set aside: %s; its table is built again", file->name, why);
-    if (store->ops->set_aside != NULL)
-        (void)store->ops->set_aside(store, file->name, NULL);
+    tell(file->files);
 }
 
 /* ---- Opening. ------------------------------------------------------------------------------------------------------ */
@@ -195,7 +220,7 @@ static rhei_status open_file(struct checkpoint_file *file, uint32_t rows, struct
     if (status != RHEI_OK)
         file_release(file);
     else
-        *keeper = (struct mirror_keeper){file_release, file_damaged, file_read, file};
+        *keeper = (struct mirror_keeper){file_release, file_damaged, file_read, file, file->shown};
     return status;
 }
 

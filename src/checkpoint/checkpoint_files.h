@@ -18,6 +18,8 @@ rhei_status checkpoint_files_new(const struct checkpoint_config *config, struct 
 /* The caller's hold ends. Accepts NULL. */
 void checkpoint_files_drop(struct checkpoint_files **files);
 
+/* Whom to tell that one couldn't be read: by the reader, with locks of the mirror held, and whatever the reader holds. */
+void checkpoint_files_tell(struct checkpoint_files *files, void (*damaged)(void *context), void *context);
 /*
  * Opens the file of a segment: *image, to be released by the caller, and *keeper for whoever takes it in, who has to call its release once, also
  * if nothing comes of it. `sum` is what the checkpoint says is in it (0: it doesn't), image->sum what is. RHEI_IO, RHEI_NOT_FOUND: damaged,

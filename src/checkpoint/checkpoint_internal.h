@@ -56,8 +56,6 @@ struct checkpoint {
     struct checkpoint_status status;
     void (*durable)(void *context, int64_t position);
     void *durable_context;
-    void (*mend)(void *context);
-    void *mend_context;
     uint64_t (*built)(void *context); /* tables that were built; may be NULL */
     void *built_context;
 

@@ -203,17 +203,6 @@ static const struct checkpoint_known *known_before(const struct checkpoint_known
     return &table->segments[number];
 }
 
-/* Versions whose file is gone are nowhere: the others go on without them. */
-static rhei_status leave_out(struct writing *writing, const struct table_writing *table, struct checkpoint_known *known)
-{
-    base_log_write(writing->checkpoint->config.log, BASE_LOG_WARN, "checkpoint", "versions of \"%.100s\" are lost: %s",
-                   mirror_view_definition(table->view)->name, writing->error->message);
-    error_clear(writing->error);
-    base_free(known->dead);
-    *known = (struct checkpoint_known){.lineage = 0};
-    return RHEI_OK;
-}
-
 static rhei_status write_new(struct writing *writing, struct table_writing *table, uint32_t number,
                              struct checkpoint_known *known, bool has_blob)
 {
@@ -221,9 +210,6 @@ static rhei_status write_new(struct writing *writing, struct table_writing *tabl
     rhei_status status = RHEI_OK;
     if (!known->in_pieces && !has_blob)
         status = write_blob(writing, table, number, known);
-    if (status == RHEI_IO && is_history_table(table->id) && writing->export == NULL &&
-        mirror_view_segment_is_damaged(table->view, number))
-        return leave_out(writing, table, known);
     if (status != RHEI_OK)
         return status;
     checkpoint_put_segment(&writing->out, table->id, known->uid, known->in_pieces ? 0 : known->rows, known->in_pieces);

@@ -36,7 +36,8 @@ static struct mirror_stop stop_of(struct rhei_rows *rows)
 
 struct direct_stream {
     struct ArrowArrayStream inner;
-    struct engine_limits *limits; /* the rows', which outlive their stream */
+    struct rhei_rows *rows; /* outlive their stream */
+    uint32_t table;
 };
 
 static rhei_status direct_schema(void *context, struct ArrowSchema *out, struct rhei_error *error)
@@ -49,17 +50,22 @@ static rhei_status direct_schema(void *context, struct ArrowSchema *out, struct 
 static rhei_status direct_next(void *context, struct ArrowArray *out, struct rhei_error *error)
 {
     struct direct_stream *self = context;
-    rhei_status status = engine_limits_check(self->limits);
+    rhei_status status = engine_limits_check(&self->rows->limits);
     int code = status == RHEI_OK ? self->inner.get_next(&self->inner, out) : 0;
     if (code == ECANCELED)
-        status = engine_limits_check(self->limits);
+        status = engine_limits_check(&self->rows->limits);
     if (status != RHEI_OK)
         return error_set(error, status, "the query was ended before its last row");
     if (code == EFBIG)
         return error_set(error, RHEI_MEMORY_LIMIT, "one row of the result is larger than the query's memory limit");
     if (code != 0)
         return arrow_stream_error(&self->inner, code, error);
-    return out->release == NULL ? RHEI_DONE : RHEI_OK;
+    status = engine_guard_check(self->rows, self->table, error);
+    if (status == RHEI_OK)
+        return out->release == NULL ? RHEI_DONE : RHEI_OK;
+    if (out->release != NULL)
+        out->release(out);
+    return status;
 }
 
 static void direct_release(void *context)
@@ -93,7 +99,8 @@ static rhei_status answer_columns(struct rhei_rows *rows, const struct engine_as
         base_free(self);
         return status;
     }
-    self->limits = &rows->limits;
+    self->rows = rows;
+    self->table = direct->part.table;
     struct arrow_batch_source source = {direct_schema, direct_next, direct_release, self};
     return arrow_batch_stream(&source, &rows->stream, error);
 }
@@ -433,6 +440,9 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
     } else if (direct.kind == TRANSLATE_DIRECT_GROUPS) {
         status = answer_groups(rows, ask, &direct, outcome, error);
     }
+    for (const struct translate_direct_part *part = &direct.part;
+         status == RHEI_OK && *outcome != ENGINE_DIRECT_NOT && part != NULL; part = part->next)
+        status = engine_guard_check(rows, part->table, error);
     translate_direct_reset(&direct);
     return status;
 }

@@ -272,8 +272,10 @@ static rhei_status check_past(const struct rhei_db *db, struct rhei_error *error
     if (status == RHEI_OK && db->checkpoint != NULL && !checkpoint_is_overtaken(db->checkpoint)) {
         struct checkpoint_status disk;
         checkpoint_get_status(db->checkpoint, &disk);
-        status = disk.restored.damaged ? RHEI_IO : RHEI_OK;
-        (void)snprintf(why.message, sizeof why.message, "%s", disk.restored.message);
+        bool lost = sync_lost_versions(db->sync, why.message, sizeof why.message);
+        status = disk.restored.damaged || lost ? RHEI_IO : RHEI_OK;
+        if (disk.restored.damaged)
+            (void)snprintf(why.message, sizeof why.message, "%s", disk.restored.message);
     }
     if (status != RHEI_IO)
         return RHEI_OK; /* whatever it is, the opening for writing tells it, and changes nothing */
@@ -313,11 +315,18 @@ rhei_status engine_disk_history(const struct rhei_db *db, struct rhei_error *err
 
 rhei_status engine_disk_write(struct rhei_db *db, struct rhei_error *error)
 {
-    rhei_status why = db->config.read_only || db->disk_status == RHEI_OK ? RHEI_READ_ONLY : db->disk_status;
+    rhei_status has = db->config.read_only || db->disk_status == RHEI_OK ? RHEI_READ_ONLY : db->disk_status;
     if (db->checkpoint == NULL || db->config.read_only)
-        return error_set(error, why, "the folder \"%.200s\" isn't written by this handle: %s", db->olap_path,
+        return error_set(error, has, "the folder \"%.200s\" isn't written by this handle: %s", db->olap_path,
                          db->disk_message[0] != '\0' ? db->disk_message : "it was opened for reading alone");
-    rhei_status status = checkpoint_run(db->checkpoint, error);
+    struct rhei_error why = RHEI_ERROR_INIT;
+    rhei_status status = checkpoint_run(db->checkpoint, &why);
+    if (status == RHEI_IO && mirror_damages(db->mirror) > 0 && sync_cycle(db->sync, NULL, NULL) == RHEI_OK) {
+        error_clear(&why); /* a file that it would have read is damaged, and its table goes on without that now */
+        status = checkpoint_run(db->checkpoint, &why);
+    }
+    if (status != RHEI_OK && error != NULL)
+        *error = why;
     if (status != RHEI_OK)
         error_context(error, "the folder \"%.200s\" couldn't be written: ", db->olap_path);
     return status;
@@ -416,7 +425,8 @@ void engine_disk_look_again(struct rhei_db *db)
     for (size_t i = 0; whole && i < count; i++)
         whole = tables[i].restored || !checkpoint_names(db->checkpoint, tables[i].id);
     base_free(tables);
-    if (!whole)
+    char lost[256];
+    if (!whole || sync_lost_versions(db->sync, lost, sizeof lost)) /* what is left isn't all that the folder may have */
         atomic_store(&db->look_history, false);
 }
 
@@ -477,10 +487,12 @@ void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status)
         peek(db, status);
 }
 
-static const char *message_of(const struct rhei_db *db, const struct checkpoint_status *disk)
+static const char *message_of(const struct rhei_db *db, const struct checkpoint_status *disk, char lost[256])
 {
     if (db->disk_message[0] != '\0')
         return db->disk_message;
+    if (disk->error[0] == '\0' && db->sync != NULL && sync_lost_versions(db->sync, lost, 256))
+        return lost;
     return disk->error[0] != '\0' ? disk->error : disk->restored.message;
 }
 
@@ -493,12 +505,13 @@ static int64_t age_ms(const struct checkpoint_status *disk)
 void engine_disk_status(struct rhei_db *db, struct rhei_sync_status *status)
 {
     struct checkpoint_status disk;
+    char lost[256];
     engine_disk_get(db, &disk);
     (void)snprintf(status->disk_folder, sizeof status->disk_folder, "%s", db->olap_path == NULL ? "" : db->olap_path);
     status->disk_bytes = disk.bytes;
     status->disk_position = disk.position;
     status->disk_age_us = disk.made_ms > 0 ? age_ms(&disk) * 1000 : -1;
-    (void)snprintf(status->disk_message, sizeof status->disk_message, "%s", message_of(db, &disk));
+    (void)snprintf(status->disk_message, sizeof status->disk_message, "%s", message_of(db, &disk, lost));
 }
 
 static void mirror_json(struct base_buffer *out, struct rhei_db *db)
@@ -515,6 +528,7 @@ static void mirror_json(struct base_buffer *out, struct rhei_db *db)
 void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
 {
     struct checkpoint_status disk;
+    char lost[256];
     if (db->olap_path == NULL)
         return;
     engine_disk_get(db, &disk);
@@ -528,7 +542,7 @@ void engine_disk_json(struct base_buffer *out, struct rhei_db *db)
                        disk.bytes, disk.position, disk.made_ms, age_ms(&disk), disk.checkpoints, disk.failures,
                        disk.written, disk.duration_ns / 1000, disk.restored.tables,
                        disk.restored.any ? disk.restored.position : -1, disk.restored.duration_ns / 1000);
-    engine_json_text(out, message_of(db, &disk));
+    engine_json_text(out, message_of(db, &disk, lost));
     mirror_json(out, db);
     base_buffer_char(out, '}');
 }

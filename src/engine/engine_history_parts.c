@@ -55,11 +55,13 @@ rhei_status engine_histories_open(struct rhei_db *db, struct engine_histories *h
     }
     if (engine_disk_is_elsewhere(db))
         return RHEI_OK;
-    status = mirror_snapshot_take(db->mirror, &histories->snapshot);
-    if (status != RHEI_OK)
-        return error_no_memory(error);
-    histories->held = true;
-    return sync_book_read(&histories->snapshot, OWN_FILE, &histories->book, error);
+    status = engine_histories_open_of(db, OWN_FILE, NULL, histories, error);
+    if (status != RHEI_IO)
+        return status;
+    engine_histories_close(histories); /* the list is known as a whole, and a cycle writes it anew */
+    error_clear(error);
+    status = sync_cycle(db->sync, NULL, error);
+    return status == RHEI_OK ? engine_histories_open_of(db, OWN_FILE, NULL, histories, error) : status;
 }
 
 rhei_status engine_histories_open_of(struct rhei_db *db, uint32_t source, const char *schema,

@@ -329,9 +329,8 @@ rhei_status engine_disk_is_whole(struct rhei_db *db, const struct source_table *
 void engine_disk_finish(struct rhei_db *db);
 void engine_disk_close(struct rhei_db *db); /* after the mirror */
 struct checkpoint_status;
-/* Has rows->stream look after each batch whether files of the mirror were found damaged (engine_guard.c). RHEI_IO: they were. */
-rhei_status engine_guard(struct rhei_rows *rows, struct rhei_error *error);
-rhei_status engine_guard_check(const struct rhei_rows *rows, struct rhei_error *error);
+/* After rows of a table were read from the snapshot (engine_guard.c). RHEI_IO: files of it were found damaged. */
+rhei_status engine_guard_check(const struct rhei_rows *rows, uint32_t table, struct rhei_error *error);
 void engine_disk_get(struct rhei_db *db, struct checkpoint_status *status);
 /* A checkpoint of what the mirror shows now. Where the handle doesn't have the folder (olap_path names one): why not. */
 rhei_status engine_disk_write(struct rhei_db *db, struct rhei_error *error);

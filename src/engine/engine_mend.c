@@ -146,8 +146,8 @@ static rhei_status read_both(rhei_db *db, struct mending *mending, struct engine
     mending->taking = &mending->in_mirror;
     if (status == RHEI_OK) {
         status = engine_piece_scan(piece, mending->table, view, pace->limits, take_row, mending, error);
-        if (mirror_is_damaged(
-                &snapshot)) /* a file can't be read: rows that it has can't be told from those that are wrong */
+        if (mirror_view_is_damaged(
+                view)) /* a file can't be read: rows that it has can't be told from those that are wrong */
             status = RHEI_STALE;
     }
     oltp_cursor_close(&cursor);

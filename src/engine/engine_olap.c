@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base_map.h"
+#include "engine/engine_history.h"
 #include "engine/engine_internal.h"
 
 /* Ended by the caller's own wish, so not a reason to try SQLite. */
@@ -54,12 +56,23 @@ static int64_t age_us(const struct rhei_db *db, const struct engine_ask *ask)
     return age > 0 ? age / 1000 : 0;
 }
 
+/* Versions are in the column store alone. Should SQLite read them by the time that they were lost, it would give those that are left. */
+static bool is_of_past(const struct rhei_rows *rows)
+{
+    const struct oltp_facts *facts = route_statement_facts(rows->statement);
+    bool past = false;
+    for (uint32_t r = 0; r < facts->reference_count; r++)
+        past |= base_fold_compare(facts->references[r].schema, ENGINE_HISTORY) == 0;
+    return past;
+}
+
 /* What to do about a failure of the column store: end, or let SQLite answer. */
 static rhei_status failed(struct rhei_rows *rows, const struct engine_ask *ask, struct route_choice *choice,
                           rhei_status status, const struct rhei_error *why, bool avoid, struct rhei_error *error)
 {
     let_go(rows);
-    if (is_ending(status, ask) || route_statement_is_native(rows->statement)) {
+    bool nowhere_else = route_statement_is_native(rows->statement) || (status == RHEI_IO && is_of_past(rows));
+    if (is_ending(status, ask) || nowhere_else) {
         if (error != NULL && error->code == RHEI_OK)
             *error = *why;
         return status;
@@ -143,8 +156,6 @@ static rhei_status answer_by_executor(struct rhei_rows *rows, const struct engin
     if (engine_limits_any(&rows->limits))
         query.stop = executor_stop_of(rows);
     status = rows->db->executor->ops->run(rows->db->executor, &query, &rows->stream, &why);
-    if (status == RHEI_OK)
-        status = engine_guard(rows, &why);
     if (status == RHEI_OK && !native)
         status = engine_shape(rows, ask, &tie, &why);
     if (status != RHEI_OK)
@@ -165,10 +176,6 @@ rhei_status engine_answer_olap(struct rhei_rows *rows, const struct engine_ask *
     rhei_status status = pin_fresh(rows, ask, &why);
     if (status == RHEI_OK)
         status = engine_answer_direct(rows, ask, &direct, &why);
-    if (status == RHEI_OK && direct == ENGINE_DIRECT_ANSWERED)
-        status = engine_guard(rows, &why);
-    if (status == RHEI_OK && direct == ENGINE_DIRECT_OVERFLOW)
-        status = engine_guard_check(rows, &why);
     if (status != RHEI_OK)
         return failed(rows, ask, choice, status, &why, false, error);
     if (direct == ENGINE_DIRECT_ANSWERED)
@@ -201,8 +208,7 @@ static rhei_status answer_native(struct rhei_rows *rows, const struct engine_ask
     };
     if (engine_limits_any(&rows->limits))
         query.stop = executor_stop_of(rows);
-    status = db->executor->ops->run(db->executor, &query, &rows->stream, error);
-    return status == RHEI_OK ? engine_guard(rows, error) : status;
+    return db->executor->ops->run(db->executor, &query, &rows->stream, error);
 }
 
 static rhei_status ask_native(struct rhei_db *db, const struct engine_ask *ask, struct rhei_rows **rows,

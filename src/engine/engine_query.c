@@ -390,7 +390,7 @@ static rhei_status ask_of_past(struct rhei_db *db, const struct engine_ask *ask,
     rhei_status status = ask_until_settled(db, ask, rows, error);
     engine_history_place(ask->asked, ask->sql, error);
     uint64_t known = ask->histories;
-    for (int tries = 0; known != engine_sidecars_histories(db); tries++) {
+    for (int tries = 0; status != RHEI_IO && known != engine_sidecars_histories(db); tries++) {
         rhei_rows_close(rows);
         error_clear(error);
         if (tries == PAST_TRIES)

@@ -102,6 +102,9 @@ static rhei_status error_of(struct duck_connection *connection, duckdb_error_typ
     int stopped = atomic_load_explicit(&connection->slot.stopped, memory_order_acquire);
     if (stopped != RHEI_OK)
         return duck_stopped_error((rhei_status)stopped, error);
+    const struct mirror_table_view *damaged = atomic_load_explicit(&connection->slot.damaged, memory_order_acquire);
+    if (damaged != NULL && mirror_view_check(damaged, error) != RHEI_OK)
+        return RHEI_IO;
     if (is_our_want_of_memory(message))
         return error_no_memory(error);
     if (type == DUCKDB_ERROR_FATAL || type == DUCKDB_ERROR_INTERNAL)

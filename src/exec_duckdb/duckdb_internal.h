@@ -63,7 +63,8 @@ struct duck_slot {
     _Atomic int stopped;    /* rhei_status that ended it, or RHEI_OK */
     _Atomic uint32_t scans; /* scans whose state DuckDB still holds: they read the snapshot */
     _Atomic uint64_t calls; /* callbacks that ended, with release: whoever loads it comes after all they read */
-    _Atomic bool stale;     /* a scan found that its plan was made for other columns */
+    _Atomic(const struct mirror_table_view *) damaged; /* a scan met a segment of it whose file can't be read */
+    _Atomic bool stale;                                /* a scan found that its plan was made for other columns */
 };
 
 struct duck_connection {

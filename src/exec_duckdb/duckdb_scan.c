@@ -10,6 +10,7 @@
  *  4. Every row of a vector whose zones may match is delivered: ranges only ever leave out whole vectors (mirror_scan.h).
  *  5. A chunk's strings point into the segment, which its thread holds for as long as DuckDB may look at the chunk: until the call after the next
  *     at least (DuckDB is done with a chunk when it asks for another one; who keeps strings for longer, copies them).
+ *  6. Rows of a segment whose file can't be read are nobody's: the statement fails, whether its damage was found by this scan or before.
  */
 #include <string.h>
 
@@ -655,6 +656,10 @@ static void scan_run(duckdb_function_info info, duckdb_data_chunk chunk)
     } else if (hold_segment(state, &rows.batch, thread), !emit_vector(state, &rows, chunk)) {
         atomic_store_explicit(&state->slot->stale, true, memory_order_release);
         api->function_set_error(info, "a column holds values of another class than was planned");
+    } else if (mirror_view_segment_is_damaged(state->view, rows.batch.segment)) { /* 6. */
+        atomic_store_explicit(&state->slot->damaged, state->view, memory_order_release);
+        api->data_chunk_set_size(chunk, 0);
+        api->function_set_error(info, "a file of the column store is damaged");
     } else {
         base_progress_add(state->slot->stop.progress, BASE_PROGRESS_ROWS, rows.batch.rows);
     }

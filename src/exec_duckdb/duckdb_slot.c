@@ -90,6 +90,7 @@ rhei_status duck_slot_fill(struct duck_slot *slot, const struct executor_query *
         duck_slot_reset(slot);
         return error_no_memory(error);
     }
+    atomic_store_explicit(&slot->damaged, NULL, memory_order_relaxed);
     atomic_store_explicit(&slot->stopped, RHEI_OK, memory_order_release);
     return RHEI_OK;
 }

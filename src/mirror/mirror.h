@@ -265,11 +265,19 @@ bool mirror_has_sink(struct mirror *mirror, uint32_t table);
 
 /*
  * Every live row of a table's working state, published or not, in no order: `row` is borrowed until take returns, which may end it with
- * anything but RHEI_OK and may not call the mirror. RHEI_NOT_FOUND, RHEI_NO_MEMORY, RHEI_MEMORY_LIMIT. The writer.
+ * anything but RHEI_OK and may not call the mirror. Those of a damaged segment are left out. RHEI_NOT_FOUND, RHEI_NO_MEMORY, RHEI_MEMORY_LIMIT. The writer.
  */
 rhei_status mirror_working_each(struct mirror *mirror, uint32_t table,
                                 rhei_status (*take)(void *context, const struct rhei_value *row), void *context,
                                 struct rhei_error *error);
+/*
+ * Every live row of the working state of table `from` whose key table `in` hasn't, which has as many key columns; some at a time, column by column,
+ * borrowed until take returns, which may apply them to `in`. RHEI_IO: a file of `from` can't be read. Else as above.
+ */
+rhei_status mirror_working_missing(struct mirror *mirror, uint32_t from, uint32_t in,
+                                   rhei_status (*take)(void *context, const struct rhei_value *const *columns,
+                                                       size_t count),
+                                   void *context, struct rhei_error *error);
 /* Smallest and largest number that the column of the working state ever held; false: none. The writer. */
 bool mirror_working_range(struct mirror *mirror, uint32_t table, uint32_t column, double *low, double *high);
 /* Live rows of a table with everything that was applied so far, published or not; 0: there is no such table. */
@@ -326,18 +334,21 @@ size_t mirror_trim(struct mirror *mirror);
 /* ---- Files that couldn't be read. --------------------------------------------------------------------------------- */
 
 /*
- * A segment in a file is checked when it is first read. What fails reads as 0, empty or NULL, so rows that were made of a snapshot may
- * be handed on only if this is false after they were made. Nanoseconds as long as nothing failed. Any thread.
+ * A segment in a file is checked when it is first read. What fails reads as 0, empty or NULL, so rows may be handed on only if none of the segments
+ * that they were made of is damaged after they were made. Nanoseconds as long as nothing failed. Any thread.
  */
-bool mirror_is_damaged(const struct mirror_snapshot *snapshot);
 /* How often something failed. Any thread. */
 uint64_t mirror_damages(const struct mirror *mirror);
 /* Whether this segment is one, once all its columns were read. Any thread. */
 bool mirror_view_segment_is_damaged(const struct mirror_table_view *view, uint32_t segment);
 /* Whether the view has one. Any thread. */
 bool mirror_view_is_damaged(const struct mirror_table_view *view);
+/* RHEI_IO: the view has one, and the message names table and file, and says what to do. Any thread. */
+rhei_status mirror_view_check(const struct mirror_table_view *view, struct rhei_error *error);
 /* Whether a table of the working state has such a segment. The writer. */
 bool mirror_table_is_damaged(struct mirror *mirror, uint32_t table);
+/* Takes such segments out of the working state. *rows: so many that lived were in them. RHEI_NO_MEMORY: not all went. The writer. */
+rhei_status mirror_lose_damaged(struct mirror *mirror, uint32_t table, uint64_t *rows, struct rhei_error *error);
 
 /* ---- Facts for status. Any thread. -------------------------------------------------------------------------------- */
 

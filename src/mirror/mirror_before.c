@@ -8,7 +8,8 @@
  *     the slot, which is freed when a tail grows, and are copied.
  *  3. A sink is told before the change is in the working state. If that fails later, the table is unsound, and its history with it.
  *  4. What a sink can't take loses the table its sink, and nothing else.
- *  5. A sink that takes many versions at once gets those of a chunk before it is applied, column by column. It may write them into
+ *  5. A version that can't be read from its file any more is none that a sink is told of: the row begins anew.
+ *  6. A sink that takes many versions at once gets those of a chunk before it is applied, column by column. It may write them into
  *     another table: segments that this one holds for the chunk stay held.
  */
 #include "mirror_before.h"
@@ -119,7 +120,7 @@ static void give(struct mirror_table *table, const struct mirror_ended_some *ver
     struct mirror_segment *held = mirror->held_segments;
     if (table->sink.ended_some == NULL || versions->count == 0)
         return;
-    mirror->held_segments = NULL; /* what the sink's own writing lets go of (5.) */
+    mirror->held_segments = NULL; /* what the sink's own writing lets go of (6.) */
     rhei_status status = table->sink.ended_some(table->sink.context, versions);
     BASE_INVARIANT(mirror->held_segments == NULL);
     mirror->held_segments = held;
@@ -167,9 +168,36 @@ static void read_some(struct mirror_before *before)
     }
 }
 
+static bool is_unreadable(const struct mirror_segment *segment)
+{
+    return segment != NULL && atomic_load_explicit(&segment->damaged, memory_order_relaxed);
+}
+
+/* All columns of the segments were read: leaves out versions of those that couldn't be (5.). */
+static void leave_out_unreadable(struct mirror_before *before)
+{
+    size_t kept = 0;
+    for (size_t k = 0; k < before->some; k++) {
+        if (is_unreadable(before->segments[k]))
+            continue;
+        for (uint32_t c = 0; c < mirror_table_columns(before->table) && kept < k; c++) {
+            struct rhei_value *values = before->old + (size_t)c * before->capacity;
+            values[kept] = values[k];
+        }
+        before->segments[kept] = before->segments[k];
+        before->replaced[kept] = before->replaced[k];
+        before->how[kept] = before->how[k];
+        before->change[kept++] = before->change[k];
+    }
+    before->some = kept;
+}
+
 static void hand_over_some(struct mirror_before *before)
 {
     struct mirror_table *table = before->table;
+    read_some(before);
+    if (atomic_load_explicit(&table->mirror->damages, memory_order_acquire) > 0)
+        leave_out_unreadable(before);
     struct mirror_ended_some versions = {.table = table->definition.id,
                                          .column_count = mirror_table_columns(table),
                                          .count = before->some,
@@ -177,7 +205,6 @@ static void hand_over_some(struct mirror_before *before)
                                          .how = before->how,
                                          .change = before->change,
                                          .replaced = before->replaced};
-    read_some(before);
     for (size_t k = 0; k < before->some; k++) /* rows of the batch, not of the chunk */
         before->replaced[k] += before->replaced[k] < 0 ? 0 : before->first;
     give(table, &versions);

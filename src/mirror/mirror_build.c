@@ -502,6 +502,7 @@ static rhei_status adopt_kept(struct mirror_build *build, uint32_t number, const
     }
     owner->damaged = keeper->damaged;
     owner->read = keeper->read;
+    owner->name = keeper->name;
     if (number >= build->loader_count)
         status = error_set(error, RHEI_INVALID, "table \"%s\": there is no loader %u in the build",
                            build->table->definition.name, number);

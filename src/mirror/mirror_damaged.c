@@ -2,34 +2,29 @@
 /* Whether something of a snapshot or a table couldn't be read from its file (mirror_touch.c finds out). */
 #include "mirror_internal.h"
 
+#include <string.h>
+
+#include "base/base_error.h"
+#include "mirror_touch.h"
+
 uint64_t mirror_damages(const struct mirror *mirror)
 {
     return atomic_load_explicit(&mirror->damages, memory_order_acquire);
 }
 
-static bool any_damaged(const struct mirror_trie *segments)
+static const struct mirror_segment *first_damaged(const struct mirror_trie *segments)
 {
     uint32_t number = 0;
-    for (const struct mirror_segment *segment; (segment = mirror_trie_next(segments, &number)) != NULL; number++)
-        if (atomic_load_explicit(&segment->damaged, memory_order_relaxed))
-            return true;
-    return false;
-}
-
-bool mirror_is_damaged(const struct mirror_snapshot *snapshot)
-{
-    const struct mirror_table_view *view;
-    if (mirror_damages(snapshot->version->mirror) == 0)
-        return false;
-    for (uint32_t id = 0; (view = mirror_view_next(snapshot, &id)) != NULL && id < UINT32_MAX; id++)
-        if (any_damaged(&view->segments))
-            return true;
-    return false;
+    const struct mirror_segment *segment;
+    while ((segment = mirror_trie_next(segments, &number)) != NULL &&
+           !atomic_load_explicit(&segment->damaged, memory_order_relaxed))
+        number++;
+    return segment;
 }
 
 bool mirror_view_is_damaged(const struct mirror_table_view *view)
 {
-    return any_damaged(&view->segments);
+    return mirror_damages(view->table->mirror) > 0 && first_damaged(&view->segments) != NULL;
 }
 
 bool mirror_view_segment_is_damaged(const struct mirror_table_view *view, uint32_t number)
@@ -42,5 +37,47 @@ bool mirror_view_segment_is_damaged(const struct mirror_table_view *view, uint32
 bool mirror_table_is_damaged(struct mirror *mirror, uint32_t table)
 {
     const struct mirror_table *found = mirror_table_find(mirror, table);
-    return found != NULL && any_damaged(&found->segments);
+    return found != NULL && first_damaged(&found->segments) != NULL;
+}
+
+static const char *file_of(const struct mirror_segment *segment)
+{
+    for (uint32_t c = 0; c < segment->column_count; c++)
+        if (segment->column[c].foreign != NULL && segment->column[c].foreign->owner->name != NULL)
+            return segment->column[c].foreign->owner->name;
+    return "";
+}
+
+/* The length of the name of the table whose versions these are; 0: they are none. */
+static size_t length_of_past(const struct source_table *table)
+{
+    static const char *const suffixes[] = {"_history_open", "_history_ended"};
+    size_t len = strlen(table->name);
+    for (size_t s = 0; is_history_table(table->id) && s < sizeof suffixes / sizeof suffixes[0]; s++) {
+        size_t more = strlen(suffixes[s]);
+        if (len > more && strcmp(table->name + len - more, suffixes[s]) == 0)
+            return len - more;
+    }
+    return 0;
+}
+
+rhei_status mirror_view_check(const struct mirror_table_view *view, struct rhei_error *error)
+{
+    const struct source_table *table = &view->table->definition;
+    const struct mirror_segment *segment =
+        mirror_damages(view->table->mirror) == 0 ? NULL : first_damaged(&view->segments);
+    size_t past = length_of_past(table);
+    if (segment == NULL)
+        return RHEI_OK;
+    if (past > 0)
+        return error_set(
+            error, RHEI_IO,
+            "the history of table \"%.*s\" can't be read: its file \"%s\" of the column store's folder is "
+            "damaged, and the versions in it are lost; ask again for what is told of the past from now on, "
+            "or open a backup of database and folder (rh repair mends a folder that was only looked at)",
+            (int)past, table->name, file_of(segment));
+    return error_set(error, RHEI_IO,
+                     "the file \"%s\" of table \"%s\" in the column store's folder is damaged: what it had is built "
+                     "again; ask again (rh repair mends a folder that was only looked at)",
+                     file_of(segment), table->name);
 }

@@ -122,6 +122,7 @@ rhei_status mirror_evicted_new(struct mirror *mirror, const struct mirror_segmen
     }
     owner->damaged = keeper->damaged;
     owner->read = keeper->read;
+    owner->name = keeper->name;
     if (!is_image_of(from, image))
         status = RHEI_INVALID;
     if (status == RHEI_OK)

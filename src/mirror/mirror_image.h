@@ -53,11 +53,12 @@ struct mirror_keeper {
      */
     rhei_status (*read)(void *context, uint64_t offset, void *bytes, size_t len);
     void *context;
+    const char *name; /* of the file, for people, until release; may be NULL */
 };
 /*
  * The same without a look at the buffers: a column is checked when it is first read, and the keys enter the index when a change first needs
  * it, so this takes microseconds. Room for what is read is taken then, past the limit if need be. For what is found damaged see
- * mirror_is_damaged. Columns in which classes mix are checked now, or, where the keeper reads, their classes are.
+ * mirror_view_is_damaged. Columns in which classes mix are checked now, or, where the keeper reads, their classes are.
  */
 rhei_status mirror_segment_adopt_lazily(struct mirror_build *build, uint32_t loader, const struct segment_image *image,
                                         const uint64_t *dead, const struct mirror_keeper *keeper,

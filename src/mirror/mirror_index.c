@@ -174,6 +174,56 @@ uint32_t mirror_index_peek(const struct mirror_table *table, const struct mirror
     return page == NULL ? 0 : page->cell[key & (MIRROR_PAGE_KEYS - 1)];
 }
 
+static bool is_forgotten(uint32_t cell, const uint64_t *lost)
+{
+    uint32_t number = (cell - 1) >> 16;
+    return cell != 0 && (lost[number / 64] >> (number % 64) & 1) != 0;
+}
+
+static void forget_paged(struct mirror_memory *memory, struct mirror_radix *radix, const uint64_t *lost)
+{
+    for (size_t i = 0; radix->entries != NULL && i < (size_t)1 << radix->bits;) {
+        struct mirror_page *page = radix->entries[i].page;
+        uint32_t gone = 0;
+        for (uint32_t k = 0; page != NULL && k < MIRROR_PAGE_KEYS; k++) {
+            if (!is_forgotten(page->cell[k], lost))
+                continue;
+            page->cell[k] = 0;
+            gone++;
+        }
+        radix->keys -= gone;
+        if (page != NULL)
+            page->used -= gone;
+        if (gone > 0 && page->used == 0)
+            mirror_radix_page_remove(memory, radix, radix->entries[i].number); /* another one may take its place */
+        else
+            i++;
+    }
+}
+
+static void forget_hashed(struct mirror_memory *memory, struct mirror_index *index, struct mirror_partition *partition,
+                          const uint64_t *lost)
+{
+    for (uint32_t i = 0; i < partition->capacity;) {
+        uint32_t capacity = partition->capacity;
+        if (!is_forgotten(partition->entries[i].cell, lost)) {
+            i++;
+            continue;
+        }
+        mirror_hash_remove(memory, partition, &partition->entries[i].cell); /* another one may take its place */
+        index->hashed--;
+        i = partition->capacity == capacity ? i : 0;
+    }
+}
+
+void mirror_index_forget(struct mirror_table *table, const uint64_t *lost)
+{
+    struct mirror_memory *memory = &table->mirror->memory;
+    forget_paged(memory, &table->index.radix, lost);
+    for (uint32_t p = 0; p < MIRROR_PARTITIONS; p++)
+        forget_hashed(memory, &table->index, &table->index.partition[p], lost);
+}
+
 void mirror_index_free(struct mirror_memory *memory, struct mirror_index *index)
 {
     mirror_radix_free(memory, &index->radix);

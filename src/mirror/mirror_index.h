@@ -96,6 +96,8 @@ rhei_status mirror_index_enter_run(struct mirror_table *table, int64_t key, uint
 void mirror_index_remove(struct mirror_table *table, const struct mirror_probe *probe, uint32_t *cell);
 /* The cell that this key probably has, without comparing keys; 0: none. For prefetching. */
 uint32_t mirror_index_peek(const struct mirror_table *table, const struct mirror_probe *probe);
+/* Takes out every key whose row lies in a segment that has its bit in `lost` (one for each number), without a look at the keys. */
+void mirror_index_forget(struct mirror_table *table, const uint64_t *lost);
 void mirror_index_prefetch(const struct mirror_table *table, const struct mirror_probe *probe);
 void mirror_index_free(struct mirror_memory *memory, struct mirror_index *index);
 

@@ -31,6 +31,10 @@ static rhei_status enter_segment(struct mirror_table *table, const struct mirror
     struct mirror_probe probe = {.columns = columns, .pending = &pending};
     rhei_status status = RHEI_OK;
     BASE_INVARIANT(segment->map == NULL);
+    for (uint32_t k = 0; k < definition->key_count && segment->rows > 0; k++)
+        mirror_segment_value(segment, definition->key_columns[k], 0, &values[k]);
+    if (atomic_load_explicit(&segment->damaged, memory_order_relaxed)) /* nobody knows what keys it had */
+        return RHEI_OK;
     for (uint32_t place = 0; place < segment->rows && status == RHEI_OK; place++) {
         if (mirror_is_dead(deletions, place))
             continue;

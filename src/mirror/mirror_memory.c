@@ -334,6 +334,7 @@ rhei_status mirror_owner_new(struct mirror_memory *memory, void (*release)(void 
     (*out)->release = release;
     (*out)->damaged = NULL;
     (*out)->read = NULL;
+    (*out)->name = NULL;
     (*out)->context = context;
     return RHEI_OK;
 }

@@ -31,6 +31,7 @@ struct mirror_owner {
     /* Any thread: bytes of the file that it keeps. NULL: they are in memory. RHEI_IO, RHEI_NOT_FOUND. */
     rhei_status (*read)(void *context, uint64_t offset, void *bytes, size_t len);
     void *context;
+    const char *name; /* of that file, for people; may be NULL */
 };
 
 /* Bytes of column data: units of a block, (below one unit) plain memory when block is NULL, or somebody else's. */

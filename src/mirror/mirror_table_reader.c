@@ -100,19 +100,17 @@ static bool reader_rows(struct table_pin *pin, uint32_t table, uint64_t *rows)
     return view != NULL;
 }
 
-static bool cursor_whole(struct table_cursor *cursor)
+static bool cursor_whole(struct table_cursor *cursor, struct rhei_error *why)
 {
     const struct mirror_table_reader_config *config = &cursor->pin->reader->config;
     uint64_t damages = mirror_damages(config->mirror);
-    if (damages == cursor->damages)
-        return !cursor->damaged;
-    cursor->damages = damages;
-    if (!cursor->damaged && mirror_view_is_damaged(cursor->view)) {
+    if (damages != cursor->damages && !cursor->damaged && mirror_view_is_damaged(cursor->view)) {
         cursor->damaged = true;
         if (config->damaged != NULL)
             config->damaged(config->context);
     }
-    return !cursor->damaged;
+    cursor->damages = damages;
+    return !cursor->damaged || mirror_view_check(cursor->view, why) == RHEI_OK;
 }
 
 /* ---- Opening. ----------------------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  *
  *  1. `untouched` goes down with a release store behind the last byte: who sees it down sees all of them.
  *  2. A reader can't fail. Of a column that can't be used (it is damaged, or there is no memory for it) every cell is 0, empty or NULL, and
- *     its segment is `damaged` before the first of them can be seen: whoever hands out rows asks for that afterwards (mirror_is_damaged).
+ *     its segment is `damaged` before the first of them can be seen: whoever hands out rows asks for that afterwards (mirror_damaged.c).
  *  3. What was found right is used without looking again, but for its checksums, where it was read again.
  *  4. A remote column's bytes are read from its file then, into memory of ours: a file that is cut or goes is an error, never a signal. They may
  *     go again (mirror_cache.c); NULLs and classes stay.

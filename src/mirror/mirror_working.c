@@ -14,6 +14,15 @@ bool mirror_working_range(struct mirror *mirror, uint32_t id, uint32_t column, d
     return *low <= *high;
 }
 
+/* All its columns are looked at. */
+static bool is_readable(const struct mirror_table *table, const struct mirror_segment *segment)
+{
+    struct rhei_value value;
+    for (uint32_t c = 0; c < mirror_table_columns(table) && segment != table->tail.segment; c++)
+        mirror_segment_value(segment, c, 0, &value);
+    return !atomic_load_explicit(&segment->damaged, memory_order_relaxed);
+}
+
 static rhei_status each_of_segment(struct mirror_table *table, uint32_t number, struct rhei_value *row,
                                    rhei_status (*take)(void *context, const struct rhei_value *row), void *context)
 {
@@ -21,6 +30,8 @@ static rhei_status each_of_segment(struct mirror_table *table, uint32_t number, 
     const struct mirror_deletions *deletions = mirror_trie_get(&table->deletions, number);
     uint32_t rows = segment == table->tail.segment ? table->tail.rows : segment->rows;
     rhei_status status = RHEI_OK;
+    mirror_segment_hold(segment);
+    rows = is_readable(table, segment) ? rows : 0;
     for (uint32_t place = 0; place < rows && status == RHEI_OK; place++) {
         if (mirror_is_dead(deletions, place))
             continue;
@@ -28,6 +39,7 @@ static rhei_status each_of_segment(struct mirror_table *table, uint32_t number, 
             mirror_segment_value(segment, c, place, &row[c]);
         status = take(context, row);
     }
+    mirror_segment_let_go(segment);
     return status;
 }
 

@@ -165,24 +165,21 @@ static bool constrain(const struct source_column *column, bool binary, sqlite3_v
     return affinity != AFFINITY_TEXT;
 }
 
-static const char damaged[] =
-    "a file of the column store is damaged and was set aside: open the database again, which goes on without the "
-    "versions that only this file had";
-
-static bool is_whole(const struct face_cursor *cursor)
+static bool is_whole(const struct face_cursor *cursor, struct rhei_error *why)
 {
     const struct table_reader_ops *ops = face_ops_of(vtab_of(cursor)->context);
-    return ops->whole == NULL || ops->whole(cursor->rows);
+    return ops->whole == NULL || ops->whole(cursor->rows, why);
 }
 
 /* A row that was looked for in a damaged file may be missed, too. */
 static int look(const struct face_cursor *cursor)
 {
     sqlite3_vtab *vtab = cursor->base.pVtab;
-    if (is_whole(cursor))
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (is_whole(cursor, &why))
         return SQLITE_OK;
     sqlite3_free(vtab->zErrMsg);
-    vtab->zErrMsg = sqlite3_mprintf("%s", damaged);
+    vtab->zErrMsg = sqlite3_mprintf("%s", why.message);
     return SQLITE_IOERR;
 }
 
@@ -345,8 +342,9 @@ static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *out, int co
     struct rhei_value value;
     BASE_INVARIANT(!cursor->at_end && (uint32_t)column < vtab_of(cursor)->table->definition->column_count);
     face_ops_of(vtab_of(cursor)->context)->value(cursor->rows, (uint32_t)column, &value);
-    if (!is_whole(cursor)) {
-        sqlite3_result_error(out, damaged, -1);
+    struct rhei_error why = RHEI_ERROR_INIT;
+    if (!is_whole(cursor, &why)) {
+        sqlite3_result_error(out, why.message, -1);
         sqlite3_result_error_code(out, SQLITE_IOERR);
         return SQLITE_IOERR;
     }

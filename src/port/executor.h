@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The socket for what computes analytics: given a text in its own dialect and a snapshot of the mirror, it returns rows
- * as an Arrow stream. DuckDB, DataFusion, a naive one in the tests. Any thread; many statements at a time.
+ * as an Arrow stream. DuckDB, DataFusion, a naive one in the tests. Any thread; many statements at a time. Of a segment that turns out damaged
+ * (mirror_view_segment_is_damaged, after its columns were read) no row is given: the statement fails with RHEI_IO (mirror_view_check).
  */
 #ifndef PORT_EXECUTOR_H
 #define PORT_EXECUTOR_H

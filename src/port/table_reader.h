@@ -90,9 +90,9 @@ struct table_reader_ops {
     void (*value)(struct table_cursor *cursor, uint32_t column, struct rhei_value *value);
     /*
      * False: something of the table couldn't be read, so rows that came may be missing or have other values than they had. To be asked after each
-     * row and each value, before anybody sees them. Nanoseconds. NULL: that can't happen.
+     * row and each value, before anybody sees them; `why` (may be NULL) says what is to be done then. Nanoseconds. NULL: that can't happen.
      */
-    bool (*whole)(struct table_cursor *cursor);
+    bool (*whole)(struct table_cursor *cursor, struct rhei_error *why);
     void (*close)(struct table_cursor **cursor);
 };
 

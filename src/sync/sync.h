@@ -104,8 +104,13 @@ int64_t sync_needed(struct sync *sync);
 /* Calls `run` as the mirror's writer between two cycles, and publishes what came of it; it has to be done in microseconds. Any thread. */
 void sync_exchange(struct sync *sync, void (*run)(void *context), void *context);
 
-/* Something of the mirror was found damaged: its table is built again soon. Any thread. */
+/*
+ * Something of the mirror was found damaged: its table is built again soon, or a history goes on without it. Any thread, whatever it holds but the locks
+ * of the loop's waking.
+ */
 void sync_mend(struct sync *sync);
+/* Of which tables' histories versions were lost so since the opening, for people; false: of none. Any thread. */
+bool sync_lost_versions(struct sync *sync, char *message, size_t size);
 
 /* The background loop: cycles on sync_wake, builds of tables that need one, compaction, pruning. */
 rhei_status sync_start(struct sync *sync, struct rhei_error *error);
@@ -200,6 +205,8 @@ rhei_status sync_rebuild(struct sync *sync, const char *table, struct rhei_error
 void sync_verify_pause(struct sync *sync);
 void sync_verify_resume(struct sync *sync);
 
+/* Versions that are valid were lost, and the load that their rows begin anew with wasn't made yet: of no time all is told. */
+#define HISTORY_KEPT_NEVER INT64_MAX
 /*
  * The history of a table, generation by generation: its columns changed from one to the next. Each has a table of the mirror with the
  * versions that ended, and the newest one another with those that are valid.
@@ -215,7 +222,7 @@ struct sync_generation {
         gone_us; /* when the table went, or ceased to keep a history: no version is valid from there on. 0: it didn't */
     int64_t gone_seq;
     bool lost;       /* of this one or another of the table's, versions couldn't be read when the mirror was opened */
-    int64_t kept_us; /* of the versions that ended by then not all are here any more. 0: all are */
+    int64_t kept_us; /* of the versions that ended by then not all are here any more. 0: all are; HISTORY_KEPT_NEVER */
     int64_t kept_seq;
     /* In the book of a sync: of which list of tables it was found gone; */
     uint64_t round;
@@ -233,7 +240,7 @@ struct sync_book {
 rhei_status sync_book_read(const struct mirror_snapshot *snapshot, uint32_t source, struct sync_book *book,
                            struct rhei_error *error);
 void sync_book_free(struct sync_book *book);
-/* Grows before anything is published in which a history has another form or isn't followed any more. Nanoseconds. Any thread. */
+/* Grows before and behind a publish in which a history has another form or isn't followed any more. Nanoseconds. Any thread. */
 uint64_t sync_histories_changed(const struct sync *sync);
 /* Their tables' numbers. */
 void sync_generation_parts(uint32_t source, uint32_t number, uint32_t *open, uint32_t *ended);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/base_buffer.h"
+#include "base/base_clock.h"
 #include "base/base_error.h"
 #include "base/base_map.h"
 #include "base/base_memory.h"
@@ -248,9 +249,16 @@ static rhei_status apply_row(struct sync *sync, const struct rhei_value *row, en
         columns[c] = &row[c];
     struct change_batch batch = {
         .table = base_of(sync), .column_count = BOOK_COLUMNS, .row_count = 1, .op = ops, .columns = columns};
-    sync->dirty = true;
+    sync->dirty = sync->histories_shown = true;
     atomic_fetch_add(&sync->histories_changed, 1);
     return mirror_apply(sync->config.mirror, &batch, NULL, error);
+}
+
+void sync_book_published(struct sync *sync)
+{
+    if (sync->histories_shown)
+        atomic_fetch_add(&sync->histories_changed, 1); /* who counted in between read the state before */
+    sync->histories_shown = false;
 }
 
 uint64_t sync_histories_changed(const struct sync *sync)
@@ -281,6 +289,16 @@ rhei_status sync_book_store(struct sync *sync, const struct sync_generation *gen
     return status;
 }
 
+rhei_status sync_book_rewrite(struct sync *sync, struct rhei_error *error)
+{
+    rhei_status status = RHEI_OK;
+    mirror_drop(sync->config.mirror, base_of(sync));
+    sync->book.in_mirror = false;
+    for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++)
+        status = sync_book_store(sync, sync->book.generations[g], error);
+    return status;
+}
+
 void sync_book_remove(struct sync *sync, struct sync_generation *generation)
 {
     struct sync_book *book = &sync->book;
@@ -308,14 +326,78 @@ static rhei_status take_row(void *context, const struct rhei_value *row)
     return read_generation(row, &generation) && enter(context, generation) ? RHEI_OK : RHEI_NO_MEMORY;
 }
 
+/* The length of the name of the table that the part is of, and *visible of its columns; 0: it is no part. */
+static size_t read_part(const struct source_table *part, uint32_t *visible)
+{
+    static const char *const suffixes[] = {"_history_open", "_history_ended"};
+    size_t len = strlen(part->name);
+    *visible = 0;
+    while (*visible < part->column_count && strcmp(part->columns[*visible].name, "_rhei_valid_from") != 0)
+        ++*visible;
+    for (int s = 0; s < 2 && *visible < part->column_count; s++) {
+        size_t more = strlen(suffixes[s]);
+        if (len > more && strcmp(part->name + len - more, suffixes[s]) == 0)
+            return len - more;
+    }
+    return 0;
+}
+
+/* A part whose row of the book is lost says by itself what it is, but not what became of its table, and what was forgotten: nothing is told of before. */
+static rhei_status adopt(struct sync *sync, uint32_t id, struct rhei_error *error)
+{
+    const struct source_table *part = mirror_definition(sync->config.mirror, id);
+    uint32_t visible = 0, number = id & (OPEN_BIT - 1);
+    size_t len = read_part(part, &visible);
+    if (len == 0) {
+        mirror_drop(sync->config.mirror, id);
+        return RHEI_OK;
+    }
+    struct sync_generation *made = NULL;
+    const char **names = base_alloc_zero((size_t)visible + 1, sizeof *names);
+    char *table = base_strndup(part->name, len);
+    for (uint32_t c = 0; names && c < visible; c++)
+        names[c] = part->columns[c].name;
+    rhei_status status =
+        names && table ? sync_book_add(sync, number, table, names, visible, &made, error) : error_no_memory(error);
+    if (status == RHEI_OK) {
+        made->current = mirror_definition(sync->config.mirror, sync_book_open_id(sync, number)) != NULL;
+        made->lost = true;
+        made->began_us = made->kept_us = base_wall_ms() * 1000;
+        made->kept_seq = sync->config.restored_position;
+        base_log_write(
+            sync->config.log, BASE_LOG_WARN, "sync",
+            "the list of histories is damaged: that of table \"%s\" was found again by its versions; of before "
+            "this opening nothing is told",
+            table);
+    }
+    base_free(names);
+    base_free(table);
+    return status;
+}
+
 /* What the book doesn't name, nobody could find. */
-static void drop_strangers(struct sync *sync)
+static rhei_status settle_strangers(struct sync *sync, bool book_is_damaged, struct rhei_error *error)
 {
     uint32_t base = base_of(sync);
-    for (uint32_t id = base + 1;
-         mirror_next_table(sync->config.mirror, &id) && id >> TABLE_SOURCE_SHIFT == base >> TABLE_SOURCE_SHIFT; id++)
-        if (!sync_book_find(sync, id & (OPEN_BIT - 1)))
+    rhei_status status = RHEI_OK;
+    for (uint32_t id = base + 1; status == RHEI_OK && mirror_next_table(sync->config.mirror, &id) &&
+                                 id >> TABLE_SOURCE_SHIFT == base >> TABLE_SOURCE_SHIFT;
+         id++) {
+        if (sync_book_find(sync, id & (OPEN_BIT - 1)))
+            continue;
+        if (book_is_damaged)
+            status = adopt(sync, id, error);
+        else
             mirror_drop(sync->config.mirror, id);
+    }
+    return status;
+}
+
+static void forget(struct sync_book *book)
+{
+    struct sync_book anew = {.next_number = book->next_number, .in_mirror = book->in_mirror};
+    sync_book_free(book);
+    *book = anew;
 }
 
 rhei_status sync_book_restore(struct sync *sync, struct rhei_error *error)
@@ -329,8 +411,15 @@ rhei_status sync_book_restore(struct sync *sync, struct rhei_error *error)
         mirror_drop(sync->config.mirror, base_of(sync));
     if (book->in_mirror)
         status = mirror_working_each(sync->config.mirror, base_of(sync), take_row, book, error);
+    bool (*lost)(void *context, uint32_t table) = sync->config.lost_versions;
+    bool damaged = mirror_table_is_damaged(sync->config.mirror, base_of(sync)) ||
+                   (lost && lost(sync->config.lost_context, base_of(sync)));
     if (status == RHEI_OK)
-        drop_strangers(sync);
+        status = settle_strangers(sync, damaged, error);
+    if (status == RHEI_OK && damaged)
+        status = sync_book_rewrite(sync, error);
+    if (status != RHEI_OK) /* it is read once more */
+        forget(book);
     return status;
 }
 
@@ -365,10 +454,11 @@ rhei_status sync_book_read(const struct mirror_snapshot *snapshot, uint32_t sour
     for (uint32_t s = 0; s < mirror_view_segment_count(view) && status == RHEI_OK; s++)
         for (uint32_t v = 0; v * MIRROR_VECTOR_ROWS < mirror_view_segment_rows(view, s) && status == RHEI_OK; v++)
             status = read_vector(view, s, v, book);
-    if (status == RHEI_OK)
+    rhei_status whole = mirror_view_check(view, error); /* else what was read may be nothing */
+    if (status == RHEI_OK && whole == RHEI_OK)
         return RHEI_OK;
     sync_book_free(book);
-    return error_no_memory(error);
+    return whole != RHEI_OK ? whole : error_no_memory(error);
 }
 
 void sync_generation_parts(uint32_t source, uint32_t number, uint32_t *open, uint32_t *ended)

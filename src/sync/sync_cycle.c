@@ -13,6 +13,7 @@
  *
  * The rows of one change number are never spread over two calls of next, so leaving out by number is exact.
  */
+#include "sync_book.h"
 #include "sync_history.h"
 
 #include <inttypes.h>
@@ -294,6 +295,7 @@ static rhei_status publish(struct sync *sync, int64_t position, struct rhei_erro
     if (status == RHEI_OK) {
         sync->dirty = false;
         atomic_store_explicit(&sync->position, position, memory_order_release);
+        sync_book_published(sync);
     }
     sync_turn_give(sync);
     if (status != RHEI_OK)

@@ -309,8 +309,9 @@ static rhei_status store_table(struct sync *sync, const char *table, struct rhei
 /* Not all of the versions that ended by then are here any more. */
 static void raise_kept(struct sync_generation *generation, int64_t us, int64_t seq)
 {
-    generation->kept_us = us > generation->kept_us ? us : generation->kept_us;
-    generation->kept_seq = seq > generation->kept_seq ? seq : generation->kept_seq;
+    bool never = generation->kept_us == HISTORY_KEPT_NEVER; /* until now */
+    generation->kept_us = us > generation->kept_us || never ? us : generation->kept_us;
+    generation->kept_seq = seq > generation->kept_seq || never ? seq : generation->kept_seq;
 }
 
 /* Rows whose versions were lost began anew with the load: of all generations of the table, nothing is told of before. */
@@ -417,7 +418,7 @@ rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us,
     rhei_status status = RHEI_OK;
     for (size_t g = 0; g < sync->book.count && status == RHEI_OK; g++) {
         struct sync_generation *generation = sync->book.generations[g];
-        if (base_fold_compare(generation->table, table) != 0 ||
+        if (base_fold_compare(generation->table, table) != 0 || generation->kept_us == HISTORY_KEPT_NEVER ||
             (generation->kept_us >= us && generation->kept_seq >= seq))
             continue;
         raise_kept(generation, us, seq);

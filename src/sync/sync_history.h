@@ -46,6 +46,8 @@ void sync_history_pass_on(struct sync *sync, const struct sync_table *gone);
 rhei_status sync_history_raise(struct sync *sync, const char *table, int64_t us, int64_t seq, struct rhei_error *error);
 /* The book was just read: those of which versions were lost with files (sync_config.lost_versions) are whole from now on only. */
 rhei_status sync_history_lost(struct sync *sync, struct rhei_error *error);
+/* Goes on without versions that can't be read from their files any more: they are lost, and rows that were valid begin anew. Nothing held. */
+void sync_history_mend(struct sync *sync);
 /* Histories whose tables aren't listed any more, or keep none, end now. */
 rhei_status sync_history_settle(struct sync *sync, struct rhei_error *error);
 

@@ -306,6 +306,9 @@ static rhei_status trim(struct sync *sync, uint32_t number, int64_t before_us, s
         status = look_by_age(&trimming, before_us);
     if (trimming.view && status == RHEI_OK && trimming.count == 0 && sync->config.history_max_versions > 0)
         status = look_by_number(&trimming, sync->config.history_max_versions);
+    if (trimming.view &&
+        mirror_view_is_damaged(trimming.view)) /* what was read may be nothing: a cycle mends it first */
+        trimming.count = 0;
     BASE_INVARIANT(trimming.count == 0 || trimming.last_us > 0);
     for (size_t first = 0; first < trimming.count && status == RHEI_OK; first += STEP_ROWS) {
         size_t left = trimming.count - first;

@@ -117,7 +117,7 @@ struct sync {
     struct rhei_error failure;    /* of cycle `failed` */
     struct sync_report last_report;
     struct sync_status counters;
-    atomic_bool request; /* written under `lock`: the owner has a rebuild or an attach to look at */
+    atomic_bool request; /* the owner has a rebuild or an attach to look at */
 
     /* Owner; the array itself is changed under `lock`. Sorted by id. */
     struct sync_table **tables;
@@ -129,6 +129,8 @@ struct sync {
     bool book_unread;      /* and histories */
     struct sync_book book; /* changed under `lock` */
     _Atomic uint64_t histories_changed;
+    bool histories_shown;              /* turn: the next publish shows some of them otherwise */
+    char lost_message[256];            /* lock: of sync_lost_versions */
     uint64_t rounds;                   /* how often the list was read; changed under `lock` */
     int64_t pinned;                    /* position of the state that the cycle is about */
     bool tables_known;                 /* the list is that of the last pinned state */

@@ -34,9 +34,7 @@ void sync_wake(struct sync *sync)
 
 void sync_mend(struct sync *sync)
 {
-    base_mutex_lock(&sync->lock);
-    atomic_store_explicit(&sync->request, true, memory_order_relaxed);
-    base_mutex_unlock(&sync->lock);
+    atomic_store(&sync->request, true); /* a cycle that doesn't see it looks at what is damaged before it ends */
     sync_wake(sync);
 }
 

@@ -520,6 +520,7 @@ void sync_tables_mend(struct sync *sync)
         if (damaged)
             sync_table_lost(sync, table, "a file of its mirror is damaged", INT64_MAX);
     }
+    sync_history_mend(sync);
 }
 
 /* Under `lock`. Tables with a history wait until they have what the cycle tells: behind that, a load says what came of it alone. */

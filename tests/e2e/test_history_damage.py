@@ -1,0 +1,195 @@
+"""A9, A10: a file of a history that turns out damaged while it is in use. Who needs it is told, by table and file; nobody else notices; and from then on
+nothing is told of before, whatever dies in between.
+"""
+
+import json
+import re
+import time
+
+import pytest
+
+from rhei_engine import LIMIT, EngineDied, RheiError
+
+ROWS = 70000  # more than a segment has
+FIRST = f"AS OF POSITION {ROWS}"
+NOW = "FOR SYSTEM_TIME AS OF '2099-01-01'"
+
+
+@pytest.fixture
+def place(folder):
+    return folder / "mirror"
+
+
+@pytest.fixture
+def start(folder, place, open_engine):
+    (folder / "temporal.toml").write_text('[engine]\nsync_mode = "temporal"\n')
+
+    def opened(**config):
+        config.setdefault("manual_sync", True)  # nothing is mended before a call asks for it
+        return open_engine(config_file=folder / "temporal.toml", olap_path=place, **config)
+
+    return opened
+
+
+def fill(engine):
+    """Three versions of each row: t has positions 1 to ROWS, and then in turn with u."""
+    engine.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT)")
+    engine.initial_sync()
+    for table in ("t", "u"):
+        engine.execute(f"INSERT INTO {table} SELECT value, '{table}0 ' || value FROM (WITH RECURSIVE n(value) AS (VALUES(1) UNION ALL SELECT value + 1 "
+                       "FROM n WHERE value < ?) SELECT value FROM n)", ROWS)
+        engine.sync()
+    for generation in ("1", "2"):
+        for table in ("t", "u"):
+            engine.execute(f"UPDATE {table} SET v = '{table}' || ? || ' ' || id", generation)
+            engine.sync()
+    engine.checkpoint()
+    engine.close()
+
+
+def part_of(file):
+    """Which part of a history, or a table's rows, the file of a segment has."""
+    data = file.read_bytes()
+    if b"_rhei_valid_to" not in data:
+        return "table"
+    return "ended" if b"rowid" in data else "open"
+
+
+def files(place, part):
+    """Those of t."""
+    return [file for file in sorted(place.glob("b-s-*")) if part_of(file) == part and re.search(rb"t\d \d", file.read_bytes())]
+
+
+def flip(file):
+    """A bit of every 4 KiB but of its directory, so that each column has one."""
+    data = bytearray(file.read_bytes())
+    for at in range(1000, len(data) - 20000, 4096):
+        data[at] ^= 1
+    file.write_bytes(bytes(data))
+
+
+def cut(file):
+    """The file ends early once it is open."""
+    file.write_bytes(file.read_bytes()[:4096])
+
+
+def asked(engine, sql):
+    return engine.query(sql, route="auto", freshness="eventual").rows
+
+
+def refused(engine, sql, file):
+    with pytest.raises(RheiError) as told:
+        asked(engine, sql)
+    assert told.value.name == "IO", told.value
+    assert 'the history of table "t"' in told.value.message and f'"{file.name}"' in told.value.message, told.value
+    assert "ask again" in told.value.message
+
+
+def others_go_on(engine):
+    """The column store answers, at once: the table's own rows, and everything of the other table."""
+    for sql, row in (("SELECT count(*), min(v) FROM t", (ROWS, "t2 1")), ("SELECT count(*), min(v) FROM u", (ROWS, "u2 1")),
+                     (f"SELECT count(*), min(v) FROM u AS OF POSITION {2 * ROWS}", (ROWS, "u0 1"))):
+        answer = engine.query(sql, route="olap", freshness="eventual")
+        assert answer.rows == [row] and answer.route == "olap", sql
+    (count, low), = engine.query("SELECT count(*), min(v) FROM t GROUP BY substr(v, 1, 2)", route="olap", freshness="eventual").rows
+    assert (count, low) == (ROWS, "t2 1")
+
+
+def nothing_of_before(engine, version="t2"):
+    """The past begins now, and from there on all is told."""
+    assert engine.query(f"SELECT count(*) FROM t {FIRST}").rows == [(0,)]
+    assert engine.query(f"SELECT count(*), min(v), max(length(v)) FROM t {NOW}").rows == [(ROWS, f"{version} 1", 8)]
+    assert engine.query(f"SELECT count(*) FROM t h JOIN t {NOW} AS n USING (id, v)").rows == [(ROWS,)]
+    assert engine.query("SELECT count(*), count(DISTINCT id) FROM t_history WHERE _rhei_valid_to IS NULL").rows == [(ROWS, ROWS)]
+    assert engine.query(f"SELECT count(*), min(v) FROM u AS OF POSITION {2 * ROWS}").rows == [(ROWS, "u0 1")]
+    (kept,), = engine.query("SELECT kept_from_seq FROM history.tables WHERE table_name = 't'").rows
+    assert kept >= 6 * ROWS
+    engine.execute("UPDATE t SET v = 'later ' || id WHERE id <= 9")
+    engine.sync()
+    assert engine.query(f"SELECT count(*), min(v) FROM t AS OF POSITION {kept}").rows == [(ROWS, f"{version} 1")]
+    assert engine.query(f"SELECT count(*) FROM t {NOW} WHERE v LIKE 'later%'").rows == [(9,)]
+    engine.execute(f"UPDATE t SET v = '{version} ' || id WHERE id <= 9")
+    engine.sync()
+
+
+@pytest.mark.parametrize("harm", (flip, cut))
+@pytest.mark.parametrize("part, sql", (("ended", f"SELECT count(*), min(v) FROM t {FIRST}"), ("open", f"SELECT count(*), min(v) FROM t {NOW}")))
+def test_a9_who_needs_a_damaged_file_of_a_history_is_told_and_nobody_else_notices(part, sql, harm, place, start):
+    engine = start()
+    fill(engine)
+    engine = start()
+    engine.initial_sync()
+    victim = files(place, part)[0]
+    harm(victim)
+    refused(engine, sql, victim)
+    others_go_on(engine)
+    refused(engine, sql, victim)  # as long as nobody mended it
+    engine.sync()
+    others_go_on(engine)
+    nothing_of_before(engine)
+    told = [text for _, _, text in engine.log if 'the history of table "t" are lost' in text]
+    assert len(told) == 1, engine.log
+    assert 'of the history of table "t" were lost' in json.loads(engine.info())["disk"]["message"]
+    engine.checkpoint()
+    engine.close()
+    engine = start()
+    engine.initial_sync()
+    assert not [text for _, _, text in engine.log if "lost" in text], engine.log  # the folder has what is left, as a whole
+    nothing_of_before(engine)
+    engine.verify()
+
+
+def test_a9_changes_of_rows_whose_versions_are_in_a_damaged_file(place, start):
+    """Nothing is made of what can't be read: the rows begin anew with the change."""
+    engine = start()
+    fill(engine)
+    engine = start()
+    engine.initial_sync()
+    flip(files(place, "open")[0])
+    engine.execute("UPDATE t SET v = 't3 ' || id")
+    engine.sync()
+    nothing_of_before(engine, "t3")
+    (odd,), = engine.query("SELECT count(*) FROM t_history WHERE v IS NULL OR v NOT LIKE '% ' || id OR id NOT BETWEEN 1 AND ?", ROWS).rows
+    assert odd == 0
+    engine.execute("DELETE FROM t WHERE id % 2 = 0")
+    engine.sync()
+    assert engine.query(f"SELECT count(*) FROM t {NOW}").rows == [(ROWS // 2,)]
+
+
+@pytest.mark.parametrize("part, sql", (("ended", f"SELECT count(*), min(v) FROM t {FIRST}"), ("open", f"SELECT count(*), min(v) FROM t {NOW}")))
+@pytest.mark.parametrize("point", ("found", "sync.cycle.applied", "sync.cycle.published", "checkpoint.encoded", "checkpoint.written"))
+def test_a9_a_death_between_damage_and_the_checkpoint_that_knows_of_it(point, part, sql, place, start):
+    engine = start()
+    fill(engine)
+    engine = start()
+    engine.initial_sync()
+    victim = files(place, part)[0]
+    flip(victim)
+    refused(engine, sql, victim)
+    if point != "found":
+        engine.faults(die_point=point, die_at=engine.points().get(point, 0) + 1)
+        with pytest.raises(EngineDied):
+            engine.sync()
+            engine.checkpoint()
+    engine.kill()
+    for _ in range(2):
+        engine = start()
+        engine.initial_sync()
+        nothing_of_before(engine)
+        engine.checkpoint()
+        engine.kill()
+
+
+def test_a9_with_the_background_at_work_it_is_mended_by_itself(place, start):
+    fill(start())
+    engine = start(manual_sync=False)
+    engine.initial_sync()
+    victim = files(place, "ended")[0]
+    flip(victim)
+    refused(engine, f"SELECT count(*), min(v) FROM t {FIRST}", victim)
+    others_go_on(engine)
+    until = time.monotonic() + LIMIT
+    while not any("are lost" in text for _, _, text in engine.log):
+        assert time.monotonic() < until, engine.log
+        engine.query("SELECT 1")
+    nothing_of_before(engine)
