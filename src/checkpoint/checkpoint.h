@@ -62,6 +62,17 @@ bool checkpoint_is_overtaken(struct checkpoint *checkpoint);
  */
 bool checkpoint_damaged_file(struct checkpoint *checkpoint, const struct mirror_table_view *view, uint32_t table,
                              char name[CHECKPOINT_FILE_NAME]);
+struct checkpoint_checking {
+    void (*damaged)(void *context, const char *file); /* told of each */
+    rhei_status (*goes_on)(void *context, uint32_t rows,
+                           struct rhei_error *error); /* behind each file, so many rows more; else it ends so */
+    void *context;
+    bool
+        condemn; /* what `view`, which may be NULL, has of a damaged file only is known as damaged from then on; else it is written again */
+};
+/* Reads each file that the newest checkpoint has of the table, and compares it with its sums. *damaged: how many are, or are gone. RHEI_NO_MEMORY. */
+rhei_status checkpoint_check(struct checkpoint *checkpoint, const struct checkpoint_checking *checking, uint32_t table,
+                             const struct mirror_table_view *view, uint32_t *damaged, struct rhei_error *error);
 /* Of a table of a history: a file of its versions, or a delta, was damaged or gone when the folder was opened, and what it had is nowhere else. */
 bool checkpoint_lost_versions(const struct checkpoint *checkpoint, uint32_t table);
 /* Of a look: the table was in what was read, whether it could be taken over or not. */

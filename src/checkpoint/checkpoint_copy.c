@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/base_checksum.h"
 #include "base/base_error.h"
 #include "base/base_memory.h"
 #include "checkpoint_files.h"
@@ -105,39 +104,6 @@ rhei_status checkpoint_newest_read(struct blob_store *from, struct checkpoint_ne
     return status;
 }
 
-static bool is_whole(const struct segment_buffer *buffer)
-{
-    return buffer->len == 0 || base_checksum(buffer->bytes, buffer->len) == buffer->checksum;
-}
-
-static bool are_whole(const struct segment_heaps *heaps)
-{
-    bool whole = true;
-    for (uint32_t h = 0; h < heaps->count && whole; h++)
-        whole = is_whole(&heaps->buffers[h]);
-    return whole;
-}
-
-/* Nothing damaged is handed on: the codec looks at the directory, and its sums are those of the rest. */
-static rhei_status check_segment(const struct checkpoint_export *export, const struct checkpoint_segment *segment,
-                                 const char *name, const void *bytes, size_t len, struct rhei_error *error)
-{
-    struct segment_image image;
-    struct rhei_error why = RHEI_ERROR_INIT;
-    rhei_status status = export->codec->open(bytes, len, &image, &why);
-    if (status != RHEI_OK)
-        return error_set(error, status, "the column store's file \"%s\": %s", name, why.message);
-    bool whole = segment->sum == 0 || segment->sum == image.sum;
-    for (uint32_t c = 0; c < image.column_count && whole; c++) {
-        const struct segment_column *column = &image.columns[c];
-        whole = are_whole(&column->texts) && are_whole(&column->blobs);
-        for (int p = 0; p < SEGMENT_PARTS && whole; p++)
-            whole = is_whole(&column->part[p]);
-    }
-    image.release(&image);
-    return whole ? RHEI_OK : error_set(error, RHEI_IO, "the column store's file \"%s\" is damaged", name);
-}
-
 static rhei_status copy_segment(const struct checkpoint_newest *newest, const struct checkpoint_export *export,
                                 const struct checkpoint_segment *segment, struct rhei_error *error)
 {
@@ -148,7 +114,7 @@ static rhei_status copy_segment(const struct checkpoint_newest *newest, const st
     rhei_status status = checkpoint_read_blob(newest->from, name, &bytes, &len, error);
     if (status != RHEI_OK)
         return status;
-    status = check_segment(export, segment, name, bytes, len, error);
+    status = checkpoint_check_bytes(export->codec, segment->sum, name, bytes, len, error);
     if (status == RHEI_OK) {
         const struct blob blob = {name, bytes, len};
         status = export->to->ops->put(export->to, &blob, 1, error);

@@ -91,6 +91,9 @@ rhei_status checkpoint_load(struct checkpoint *checkpoint, struct checkpoint_res
 /* All of a blob. RHEI_NOT_FOUND, also if it goes meanwhile. Any thread. */
 rhei_status checkpoint_read_blob(struct blob_store *store, const char *name, void **bytes, size_t *len,
                                  struct rhei_error *error);
+/* checkpoint_check.c: all bytes of a segment's file. RHEI_IO: they are damaged, or (sum not 0) another one's. */
+rhei_status checkpoint_check_bytes(const struct segment_codec *codec, uint64_t sum, const char *name, const void *bytes,
+                                   size_t len, struct rhei_error *error);
 /* checkpoint_write.c: under run_lock. */
 rhei_status checkpoint_write(struct checkpoint *checkpoint, struct rhei_error *error);
 /* All that the snapshot has, by `target`, a handle that was never opened and has the other store. */

@@ -38,8 +38,7 @@ void engine_pace_begin(struct engine_pace *pace, struct engine_limits *limits)
     *pace = (struct engine_pace){.limits = limits, .rate = limits->rows_per_second, .began_ns = base_now_ns()};
 }
 
-/* Counts rows, and waits until they are due; what ends the call is noticed meanwhile. */
-static rhei_status pace_keep(struct engine_pace *pace, uint64_t rows, struct rhei_error *error)
+rhei_status engine_pace_keep(struct engine_pace *pace, uint64_t rows, struct rhei_error *error)
 {
     pace->rows += rows;
     if (pace->rate == 0)
@@ -199,7 +198,7 @@ static rhei_status read_rows(struct reading *reading, struct oltp_cursor *cursor
         rows++;
         base_progress_add(counts, BASE_PROGRESS_ROWS, 1);
         if (reading->piece->kind == ENGINE_PIECE_ALL && rows % PACE_ROWS == 0 &&
-            pace_keep(pace, PACE_ROWS, error) != RHEI_OK)
+            engine_pace_keep(pace, PACE_ROWS, error) != RHEI_OK)
             return engine_limits_check(pace->limits);
     }
     if (status != RHEI_OK && status != RHEI_DONE)
@@ -548,7 +547,7 @@ rhei_status engine_compare_table(rhei_db *db, const struct source_table *table, 
         bool whole = comparison.piece.kind == ENGINE_PIECE_ALL; /* the rows of which came at a pace */
         status = engine_comparison_next(&comparison, db, table, pace, mended, &compared, &more, error);
         if (status == RHEI_OK && !whole)
-            status = pace_keep(pace, compared - before, error);
+            status = engine_pace_keep(pace, compared - before, error);
     }
     engine_comparison_reset(&comparison);
     *rows += compared;

@@ -14,6 +14,8 @@ struct engine_pace {
     atomic_uint nap; /* 0; nobody wakes it */
 };
 void engine_pace_begin(struct engine_pace *pace, struct engine_limits *limits);
+/* Counts rows, and waits until they are due; what ends the call is noticed meanwhile. */
+rhei_status engine_pace_keep(struct engine_pace *pace, uint64_t rows, struct rhei_error *error);
 
 /* What was done to make a table equal. */
 struct engine_mended {

@@ -427,10 +427,11 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
                                  struct rhei_error *error)
 {
     struct translate_direct direct;
+    uint64_t damages = mirror_damages(rows->db->mirror);
     *outcome = ENGINE_DIRECT_NOT;
     rhei_status status = route_direct_make(rows->db->route, rows->statement, &rows->state, ask->params,
                                            ask->param_count, &direct, error);
-    if (status != RHEI_OK)
+    if (status != RHEI_OK || direct.kind == TRANSLATE_DIRECT_NONE)
         return status;
     if (direct.kind == TRANSLATE_DIRECT_COLUMNS) {
         status = answer_columns(rows, ask, &direct, error);
@@ -440,8 +441,9 @@ rhei_status engine_answer_direct(struct rhei_rows *rows, const struct engine_ask
     } else if (direct.kind == TRANSLATE_DIRECT_GROUPS) {
         status = answer_groups(rows, ask, &direct, outcome, error);
     }
-    for (const struct translate_direct_part *part = &direct.part;
-         status == RHEI_OK && *outcome != ENGINE_DIRECT_NOT && part != NULL; part = part->next)
+    bool read = *outcome != ENGINE_DIRECT_NOT || mirror_damages(rows->db->mirror) != damages; /* and left to others */
+    for (const struct translate_direct_part *part = &direct.part; status == RHEI_OK && read && part != NULL;
+         part = part->next)
         status = engine_guard_check(rows, part->table, error);
     translate_direct_reset(&direct);
     return status;

@@ -396,7 +396,9 @@ static rhei_status replace_by(struct rewriter *r, const char *from, const struct
     rhei_status status = check_no_index(r);
     if (status != RHEI_OK)
         return status;
-    engine_histories_say_before(histories, r->db, name, past);
+    status = engine_histories_say_before(histories, r->db, name, past, r->error);
+    if (status != RHEI_OK)
+        return status;
     base_buffer_append(&r->out, r->copied, (size_t)(from - r->copied));
     engine_histories_put(histories, name, now, past, &r->out);
     struct sql_token next = peek(r, r->at);

@@ -178,8 +178,8 @@ static bool is_before(const struct engine_histories *histories, const char *tabl
     return position < *kept || !any;
 }
 
-void engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
-                                 const struct engine_past *past)
+static void say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
+                       const struct engine_past *past)
 {
     char begun[ENGINE_TIME_BYTES], given[ENGINE_TIME_BYTES];
     int64_t begin = engine_histories_begin(histories, table), kept = 0;
@@ -207,6 +207,22 @@ void engine_histories_say_before(const struct engine_histories *histories, struc
                        "the history of table \"%s\" begins at %s, and is empty before%s%s%s", table, begun, memory,
                        past->number ? "; a number is seconds or microseconds since 1970: this one is read as " : "",
                        past->number ? given : "");
+}
+
+rhei_status engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
+                                        const struct engine_past *past, struct rhei_error *error)
+{
+    uint64_t damages = mirror_damages(db->mirror);
+    const struct sync_generation *generation;
+    rhei_status status = RHEI_OK;
+    say_before(histories, db, table, past);
+    for (size_t at = 0; status == RHEI_OK && mirror_damages(db->mirror) != damages &&
+                        (generation = next(histories, table, &at)) != NULL;)
+        for (int ended = 0; ended < 2 && status == RHEI_OK; ended++) {
+            const struct mirror_table_view *view = part(histories, generation, ended == 1);
+            status = view == NULL ? RHEI_OK : mirror_view_check(view, error);
+        }
+    return status;
 }
 
 /* ---- Columns. ------------------------------------------------------------------------------------------------------ */

@@ -39,9 +39,9 @@ bool engine_histories_any(const struct engine_histories *histories, const char *
 bool engine_histories_followed(const struct engine_histories *histories, const char *table);
 /* Where it begins, in microseconds since 1970: before, there is nothing, or not all. INT64_MAX: there is none. */
 int64_t engine_histories_begin(const struct engine_histories *histories, const char *table);
-/* What was before the history is empty, which is said once for a handle. */
-void engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
-                                 const struct engine_past *past);
+/* What was before the history is empty, which is said once for a handle. RHEI_IO: what was looked at for that is damaged. */
+rhei_status engine_histories_say_before(const struct engine_histories *histories, struct rhei_db *db, const char *table,
+                                        const struct engine_past *past, struct rhei_error *error);
 /* "(SELECT ...)". `now`: the table as it is; NULL: it went. */
 void engine_histories_put(const struct engine_histories *histories, const char *table, const struct source_table *now,
                           const struct engine_past *past, struct base_buffer *out);

@@ -4,6 +4,7 @@
 
 #include "base/base_map.h"
 #include "engine/engine_compare.h"
+#include "engine/engine_history_check.h"
 #include "engine/engine_history_parts.h"
 #include "rhei/rhei_care.h"
 
@@ -16,6 +17,7 @@ struct verify_call {
     struct engine_pace pace;
     struct rhei_repair_result done; /* `repaired` of a repair alone */
     bool repair;
+    bool lost; /* versions that only damaged files had */
 };
 
 static rhei_status table_failed(rhei_db *db, const char *name, bool *failed, char message[256],
@@ -89,6 +91,16 @@ static rhei_status repair_table(struct verify_call *call, const struct source_ta
     return status;
 }
 
+/* `table` NULL: those whose tables are gone. */
+static rhei_status check_history(struct verify_call *call, const char *table, struct rhei_error *error)
+{
+    bool lost = false;
+    rhei_status status = engine_history_check(call->db, table, &call->pace, call->repair, &lost, error);
+    call->lost |= lost;
+    call->done.repaired += lost;
+    return status;
+}
+
 static rhei_status verify_table(struct verify_call *call, const struct source_table *table, struct rhei_error *error)
 {
     uint64_t rows = 0;
@@ -97,6 +109,8 @@ static rhei_status verify_table(struct verify_call *call, const struct source_ta
         status = repair_table(call, table, &rows, error);
     else if (status == RHEI_OK)
         status = engine_compare_table(call->db, table, &call->pace, NULL, &rows, error);
+    if (status == RHEI_OK)
+        status = check_history(call, table->name, error);
     if (status == RHEI_STALE)
         status = engine_disk_judge(call->db, status, error);
     call->done.tables += status == RHEI_OK;
@@ -152,7 +166,13 @@ static rhei_status verify_named(struct verify_call *call, const char *table, str
                 *error = own;
         }
     }
-    if (!found)
+    if (table == NULL && goes_on(call, status)) {
+        status = check_history(call, NULL, first == RHEI_OK ? error : NULL);
+        if (status == RHEI_STALE)
+            status = engine_disk_judge(call->db, status, first == RHEI_OK ? error : NULL);
+        first = first == RHEI_OK ? status : first;
+    }
+    if (!found && first == RHEI_OK)
         first = not_found(catalog, table, error);
     capture_catalog_release(&catalog);
     return first;
@@ -191,7 +211,7 @@ static rhei_status run(struct verify_call *call, const char *table, const struct
         rhei_status written = engine_disk_write(call->db, status == RHEI_OK ? error : NULL);
         status = status == RHEI_OK ? written : status;
     }
-    call->done.history_lost = call->repair && call->db->history_lost;
+    call->done.history_lost = call->repair && (call->db->history_lost || call->lost);
     sync_verify_resume(call->db->sync);
     engine_limits_reset(&call->limits);
     return status;
