@@ -42,8 +42,11 @@ static const char SNAPSHOT[] =
 
 /* V4: the catalogue's own rows are of the pinned state, its functions tell what is now. */
 static const char REWRITTEN[] =
-    "SELECT FROM pg_catalog.pg_class c WHERE (c.oid = %u OR c.oid IN (SELECT relid FROM "
-    "pg_catalog.pg_partition_tree(%u))) AND c.relfilenode <> pg_catalog.pg_relation_filenode(c.oid)";
+    "WITH RECURSIVE was(oid) AS (SELECT %u::oid UNION SELECT i.inhrelid FROM was JOIN pg_catalog.pg_class p ON p.oid = "
+    "was.oid AND p.relkind = 'p' JOIN pg_catalog.pg_inherits i ON i.inhparent = was.oid AND NOT i.inhdetachpending),"
+    " now(oid) AS (SELECT %u::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree(%u))"
+    " SELECT FROM was FULL JOIN now USING (oid) LEFT JOIN pg_catalog.pg_class c USING (oid)"
+    " WHERE was.oid IS NULL OR now.oid IS NULL OR c.relfilenode <> pg_catalog.pg_relation_filenode(oid)";
 
 struct prepared {
     size_t table;
@@ -458,9 +461,9 @@ static rhei_status open_cursor(struct postgres_reader *reader, const struct poll
 static rhei_status check_rewritten(struct postgres_reader *reader, size_t table, struct rhei_error *error)
 {
     const struct postgres_table *from = reader->tables.polled[table].table;
-    char sql[400];
+    char sql[800];
     PGresult *result = NULL;
-    snprintf(sql, sizeof sql, REWRITTEN, from->oid, from->oid);
+    snprintf(sql, sizeof sql, REWRITTEN, from->oid, from->oid, from->oid);
     rhei_status status = postgres_query(reader->connection, WHAT, sql, 0, NULL, soon(reader), &result, error);
     if (status == RHEI_OK && reader->connection->api->ntuples(result) > 0)
         status =

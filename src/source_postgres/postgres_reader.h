@@ -8,8 +8,8 @@
  *   V3. A horizon is the oldest transaction that wasn't over in the look's snapshot, in 64 bits. Rows of a later state that the look doesn't show have an xmin that is no
  *       older, whenever their transaction began, and whether it was prepared meanwhile: a prepared one counts as running. xmin has 32 bits of it, so a horizon of more than a
  *       billion transactions ago finds all rows. Rows of an age ago may be found, too; none is missed.
- *   V4. A pinned state doesn't show the rows of a table that is written anew (ALTER TABLE) or emptied (TRUNCATE) behind it: PostgreSQL shows such a table as empty. So
- *       after the last row of a table it is asked whether that happened, and then none of the look counts.
+ *   V4. A pinned state doesn't show the rows of a table that is written anew (ALTER TABLE) or emptied (TRUNCATE) behind it: PostgreSQL shows such a table as empty, and
+ *       a partition that came or went as it is now. So after the last row of a table it is asked whether that happened, and then none of the look counts.
  *   V5. Another database (system identifier, number): everything is lost. A server that was started anew or promoted, or that counts transactions anew: what was
  *       seen may be gone, as from a restored backup.
  */

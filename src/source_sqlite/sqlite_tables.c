@@ -281,6 +281,45 @@ static void choose_gone(struct reading *reading)
         add_stamp(reading->table, column);
 }
 
+static rhei_status has_index(struct reading *reading, const struct source_column *column, bool *has)
+{
+    static const char sql[] = "SELECT 1 FROM pragma_index_list(?1) l JOIN pragma_index_info(l.name) i ON i.seqno = 0"
+                              " WHERE NOT l.partial AND i.name = ?2 COLLATE NOCASE";
+    sqlite3_stmt *stmt = NULL;
+    *has = column->is_rowid_alias;
+    rhei_status status = prepare(reading, sql, reading->table->definition.name, &stmt);
+    if (status == RHEI_OK && sqlite3_bind_text(stmt, 2, column->name, -1, SQLITE_STATIC) == SQLITE_OK)
+        *has = *has || sqlite3_step(stmt) == SQLITE_ROW;
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+/* Without memory nothing is advised. */
+static rhei_status advise(struct reading *reading)
+{
+    struct poll_table *table = reading->table;
+    rhei_status status = RHEI_OK;
+    for (uint32_t s = 0; s < table->stamp_count && table->advice == NULL && status == RHEI_OK; s++) {
+        struct base_buffer text = {0};
+        const char *name = reading->columns[table->stamps[s]].name;
+        bool has = false;
+        status = has_index(reading, &reading->columns[table->stamps[s]], &has);
+        if (has || status != RHEI_OK)
+            continue;
+        base_buffer_format(&text,
+                           "no index begins with its column \"%s\", so every look that finds a commit reads the "
+                           "whole table: an index on ",
+                           name);
+        base_buffer_identifier(&text, table->definition.name);
+        base_buffer_text(&text, " (");
+        base_buffer_identifier(&text, name);
+        base_buffer_text(&text, ") at the source makes it quick");
+        table->advice = text.failed ? NULL : base_arena_text(&reading->tables->arena, text.data);
+        base_buffer_reset(&text);
+    }
+    return status;
+}
+
 static rhei_status estimate(struct reading *reading)
 {
     struct source_table *definition = &reading->table->definition;
@@ -357,6 +396,8 @@ static rhei_status describe(struct reading *reading, const char *name, const cha
     if (status == RHEI_OK && !reading->file->config.snapshot)
         status = choose_stamps(reading);
     choose_gone(reading);
+    if (status == RHEI_OK && definition->unmirrored_reason == NULL)
+        status = advise(reading);
     return status == RHEI_OK && definition->unmirrored_reason == NULL ? estimate(reading) : status;
 }
 

@@ -1,6 +1,8 @@
 """Another program's PostgreSQL database, followed from the side by looking at it, with no right but to read: S1 to S5."""
 
 import itertools
+import random
+import shutil
 import subprocess
 import time
 
@@ -8,6 +10,7 @@ import pytest
 
 from postgres_server import DEBIAN, PostgresServer
 from rhei_engine import RheiError
+from tcp_proxy import TcpProxy
 
 LIMIT = 90  # seconds that anything may take to be seen
 NUMBERS = itertools.count()
@@ -299,6 +302,125 @@ def test_s1_pgbench_beside_it_comes_to_the_same_sums(engine, base, tmp_path):
     assert load.wait() == 0
     there = base.sql("SELECT sum(abalance) FROM pgbench_accounts").strip()
     until(lambda: [str(value) for value in engine.query(sums).rows[0]] == [there] * 3)
+
+
+class Writer:
+    """An application with several connections, which does what a seed says: transactions that take long, are taken back, prepared, or lie about their time."""
+
+    STAMPS = ["now()", "clock_timestamp()", "now() - interval '1 day'", "now() + interval '1 hour'", "NULL", "updated_at"]
+
+    def __init__(self, base, seed):
+        self.random, self.base = random.Random(seed), base
+        self.sessions = [base.session() for _ in range(3)]
+        self.busy = [False] * 3
+        self.prepared = 0
+
+    def statement(self, own):
+        key = self.random.randrange(own, 300, 3)  # nobody waits for another's rows
+        stamp = self.random.choice(self.STAMPS)
+        return self.random.choice([
+            f"INSERT INTO t VALUES ({key}, 'new', {stamp.replace('updated_at', 'now()')}) ON CONFLICT (id) DO UPDATE SET a = t.a || '+', updated_at = excluded.updated_at",
+            f"UPDATE t SET a = a || '.', updated_at = {stamp} WHERE id = {key}", f"DELETE FROM t WHERE id = {key}",
+            f"SAVEPOINT s; UPDATE t SET a = 'never' WHERE id = {key}; ROLLBACK TO s", f"SAVEPOINT s; UPDATE t SET a = 'saved', updated_at = {stamp} WHERE id = {key}; RELEASE s"])
+
+    def step(self):
+        number = self.random.randrange(3)
+        session = self.sessions[number]
+        if not self.busy[number]:
+            session.run("BEGIN")
+            session.run("SELECT now()")
+        elif self.random.random() < 0.6:
+            session.run(self.statement(number))
+            return
+        else:
+            self.finish(number)
+            return
+        self.busy[number] = True
+
+    def finish(self, number):
+        end = self.random.choice(["COMMIT", "COMMIT", "ROLLBACK", "PREPARE"])
+        if end != "PREPARE":
+            self.sessions[number].run(end)
+        else:
+            self.prepared += 1
+            name = f"{self.base.name}_{self.prepared}"
+            self.sessions[number].run(f"PREPARE TRANSACTION '{name}'")
+            self.sessions[number].run("SELECT count(*) FROM t")
+            self.sessions[number].run(self.random.choice(["COMMIT", "ROLLBACK"]) + f" PREPARED '{name}'")
+        self.busy[number] = False
+
+    def close(self):
+        for number, session in enumerate(self.sessions):
+            if self.busy[number]:
+                self.finish(number)
+            session.__exit__()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_s1_whatever_writers_do_and_wherever_the_connection_is_cut_all_is_equal_in_the_end(engine, base, tmp_path, seed):
+    base.sql("CREATE TABLE t (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); CREATE INDEX ON t (updated_at);"
+             "INSERT INTO t SELECT n, 'row' FROM generate_series(0, 299) n")
+    dice = random.Random(seed)
+    with TcpProxy(base.server.port) as proxy:
+        conninfo = base.conninfo.replace(f"port={base.server.port}", f"port={proxy.port}")
+        engine.open(None, config_file=settings(tmp_path, base, detection='mode = "full_diff"\nevery_n_cycles = 7', conninfo=conninfo,
+                                               more="poll_batch_size = 50"))
+        until(lambda: same(engine, base))
+        writer = Writer(base, seed)
+        for step in range(400):
+            writer.step()
+            if step % 50 == 7:  # wherever it is by then
+                cuts = proxy.cuts
+                proxy.cut_after(dice.choice([1, 40, 300, 1000, 3000]))
+            if step % 50 == 45:
+                until(lambda: proxy.cuts > cuts)
+        writer.close()
+        until(lambda: base.sql("CREATE TABLE IF NOT EXISTS other (id int); INSERT INTO other VALUES (1)") == "" and same(engine, base))
+
+
+def test_s1_a_table_that_somebody_locks_costs_the_others_nothing(engine, base, tmp_path):
+    base.sql("CREATE TABLE t (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); INSERT INTO t VALUES (1, 'x');"
+             "CREATE TABLE u (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); INSERT INTO u VALUES (1, 'x')")
+    engine.open(None, config_file=settings(tmp_path, base))
+    assert same(engine, base) and same(engine, base, table="u")
+    with base.session() as owner:
+        owner.run("BEGIN; LOCK TABLE t")
+        base.sql("UPDATE u SET a = 'y', updated_at = now()")
+        until(lambda: same(engine, base, table="u"))
+        owner.run("UPDATE t SET a = 'y'")
+        owner.run("COMMIT")
+    until(lambda: same(engine, base))
+
+
+def test_s1_a_standby_tells_of_every_commit_and_is_followed_when_it_is_promoted(engine, server, tmp_path):
+    with PostgresServer(server.version) as first, PostgresServer(server.version) as second:
+        first.sql("CREATE ROLE reader LOGIN")
+        first.stop()
+        second.stop()
+        shutil.rmtree(second.data)
+        subprocess.run(["cp", "-a", str(first.data), str(second.data)], check=True)
+        second.settings["primary_conninfo"] = first.conninfo
+        second.write("standby.signal", "")
+        first.start()
+        second.start()
+        primary, standby = Base(first), Base.__new__(Base)
+        standby.server, standby.name = second, primary.name
+        standby.conninfo = primary.conninfo.replace(str(first.port), str(second.port))
+        primary.sql("CREATE TABLE t (id int PRIMARY KEY, a text, updated_at timestamptz DEFAULT now()); INSERT INTO t VALUES (0, 'x')")
+        engine.open(None, config_file=settings(tmp_path, standby), busy_timeout_ms=5000)
+        until(lambda: same(engine, primary))
+        with primary.session() as oldest, primary.session() as middle, primary.session() as newest:
+            for number, one in enumerate((oldest, middle, newest)):
+                one.run("BEGIN")
+                one.run(f"INSERT INTO t VALUES ({number + 1}, 'x')")
+            newest.run("COMMIT")
+            until(lambda: same(engine, primary))
+            middle.run("COMMIT")  # by which neither the oldest nor the newest transaction is another
+            until(lambda: same(engine, primary))
+        first.kill()
+        second.sql("SELECT pg_promote()")
+        standby.sql("INSERT INTO t VALUES (10, 'on its own'); UPDATE t SET a = 'y' WHERE id = 1")
+        until(lambda: same(engine, standby))
 
 
 def test_a9_a_polled_database_keeps_the_history_of_its_rows(engine, base, tmp_path):

@@ -18,7 +18,19 @@ struct world {
     sqlite3 *app;
     struct change_source *source;
     int64_t after;
+    struct base_log log;
+    char said[400]; /* by it, last */
+    int said_count;
 };
+
+static void note(void *context, int level, const char *room, const char *message)
+{
+    struct world *world = context;
+    (void)level;
+    (void)room;
+    snprintf(world->said, sizeof world->said, "%s", message);
+    world->said_count++;
+}
 
 static void run(sqlite3 *db, const char *sql)
 {
@@ -65,7 +77,8 @@ static void start(struct world *world)
     snprintf(world->path, sizeof world->path, "%s/app.db", world->folder);
     snprintf(world->other, sizeof world->other, "%s/other.db", world->folder);
     world->app = make(world->path);
-    struct sqlite_source_config config = {.path = world->path};
+    world->log = (struct base_log){.write = note, .context = world, .level = BASE_LOG_WARN};
+    struct sqlite_source_config config = {.path = world->path, .log = &world->log};
     assert_int_equal(sqlite_source_open(&config, &world->source, NULL), RHEI_OK);
     look(world);
     assert_int_equal(look(world).position, world->after);
@@ -81,6 +94,25 @@ static void stop(struct world *world)
 }
 
 /* ---- Tests. ------------------------------------------------------------------------------------------------------ */
+
+static void test_a_timestamp_without_an_index_is_told_once(void **unused)
+{
+    (void)unused;
+    struct world world;
+    start(&world);
+    assert_non_null(strstr(world.said, "table t: no index begins with its column \"updated_at\""));
+    run(world.app, "INSERT INTO t VALUES (3, 3)");
+    look(&world);
+    assert_int_equal(world.said_count, 1);
+    run(world.app, "CREATE TABLE u (id INTEGER PRIMARY KEY, updated_at); CREATE INDEX u_at ON u (updated_at);"
+                   "CREATE TABLE v (updated_at INTEGER PRIMARY KEY)");
+    look(&world);
+    assert_int_equal(world.said_count, 1);
+    run(world.app, "CREATE TABLE w (id INTEGER PRIMARY KEY, updated_at); CREATE INDEX w_at ON w (id, updated_at)");
+    look(&world);
+    assert_int_equal(world.said_count, 2);
+    stop(&world);
+}
 
 /* The first look at it fails, since somebody is writing. */
 static void test_s5_another_file_is_noticed_though_it_is_locked_at_first(void **unused)
@@ -155,6 +187,7 @@ static void test_s5_a_load_leaves_no_file_open(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_timestamp_without_an_index_is_told_once),
         cmocka_unit_test(test_s5_another_file_is_noticed_though_it_is_locked_at_first),
         cmocka_unit_test(test_s5_what_was_committed_while_the_file_was_away_is_seen_though_it_is_locked_at_first),
         cmocka_unit_test(test_s5_a_load_leaves_no_file_open),
