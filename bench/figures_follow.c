@@ -2,7 +2,7 @@
 /*
  * A PostgreSQL server that is followed by logical decoding: how fast it is loaded, beside COPY thrown away; how long a commit takes to be in an
  * analytical answer, and how many changes a second are applied, beside Debezium's embedded engine, which delivers them to a consumer that counts. Both
- * follow one server; while one is measured the server tells the other nothing.
+ * follow one server; while one is measured the server tells the other nothing. And how long a look takes, where it is looked at.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "bench_sidecar.h"
 #include "peer_debezium.h"
 
-enum { BLOCKS = 5, BLOCK = 100, SMALL = 25000, SMALL_CHANGES = 4, SCALE = 5, TPS = 500 };
+enum { BLOCKS = 5, BLOCK = 100, SMALL = 25000, SMALL_CHANGES = 4, SCALE = 5, TPS = 500, LOOKS = 300, CHANGES = 10 };
 
 #define TABLES "events", "accounts", "probe", "pgbench_accounts", "pgbench_branches", "pgbench_tellers"
 
@@ -88,6 +88,52 @@ static void loads(struct follow *follow)
     for (int way = 0; way < 2; way++)
         sidecar_figure(follow->bench, ways[way].name, "/s", &rate[way], "COPY thrown away", samples_median(&alone[way]),
                        AT_LEAST, ways[way].target, ways[way].text);
+}
+
+/* ---- Looking. ---------------------------------------------------------------------------------------------------- */
+
+/* Mode poll: every look is followed by a question whose answer has to have what was changed before it. */
+static void looks(const struct follow *follow)
+{
+    static struct samples look, idle;
+    char settings[600];
+    look.count = idle.count = 0;
+    test_server_sql(
+        follow->server,
+        "CREATE TABLE looked AS SELECT i::int AS id, 'event number ' || i AS name, 0::bigint AS n, i / 7.0 AS "
+        "score, now() AS updated_at FROM generate_series(1, %lld) i",
+        (long long)follow->bench->rows);
+    test_server_sql(follow->server, "ALTER TABLE looked ADD PRIMARY KEY (id), ALTER updated_at SET NOT NULL");
+    test_server_sql(follow->server, "CREATE INDEX ON looked (updated_at)");
+    test_server_sql(follow->server, "VACUUM ANALYZE looked");
+    snprintf(settings, sizeof settings,
+             "[sidecar]\nname = \"app\"\nsource_type = \"postgres\"\nmode = \"poll\"\nsource_path = \"%s\"\n"
+             "[[sidecar.tables]]\ntable_name = \"looked\"\n",
+             follow->server->conninfo);
+    rhei_db *db = sidecar_open(follow->bench, settings, true, RHEI_SYNC_DESTRUCTIVE);
+    if (sidecar_ask(db, "SELECT count(*) FROM app.looked", true) != follow->bench->rows)
+        bench_die("the load", "not all rows are there");
+    for (int i = 0; i < LOOKS; i++) {
+        test_server_sql(
+            follow->server,
+            "UPDATE looked SET n = n + 1, updated_at = now() WHERE id IN (SELECT (%d + k * %lld) %% %lld + 1 FROM "
+            "generate_series(1, %d) k)",
+            i * 7919, (long long)follow->bench->rows / CHANGES + 1, (long long)follow->bench->rows, CHANGES);
+        double start = bench_now_s();
+        bench_sync(db);
+        samples_add(&look, (bench_now_s() - start) * 1e3);
+        if (sidecar_ask(db, "SELECT sum(n) FROM app.looked", false) != (int64_t)(i + 1) * CHANGES)
+            bench_die("the look", "didn't bring every change");
+        start = bench_now_s();
+        bench_sync(db);
+        samples_add(&idle, (bench_now_s() - start) * 1e3);
+    }
+    rhei_close(&db);
+    test_server_sql(follow->server, "DROP TABLE looked");
+    sidecar_figure(follow->bench, "sidecar: look of PostgreSQL, 10 rows changed of 1 M, p50", "ms", &look,
+                   "finding nothing", samples_median(&idle), AT_MOST, 1, "<= 1 ms");
+    sidecar_figure_p99(follow->bench, "the same, p99", "ms", &look, "finding nothing", samples_at(&idle, 0.99), NAN,
+                       "-");
 }
 
 /* ---- Backlogs. --------------------------------------------------------------------------------------------------- */
@@ -206,6 +252,7 @@ void figures_follow(struct bench *bench)
     bench_say("sidecar: %lld rows of PostgreSQL ...", (long long)bench->rows);
     fill(&follow);
     loads(&follow);
+    looks(&follow);
     sidecar_say_load();
     follow.debezium = peer_debezium_open(follow.server, "public.events,public.accounts,public.probe,"
                                                         "public.pgbench_accounts,public.pgbench_branches,"

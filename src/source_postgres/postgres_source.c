@@ -597,6 +597,9 @@ void source_postgres_interrupt(struct change_source *base)
 void source_postgres_state(struct change_source *base, struct source_postgres_state *state)
 {
     struct postgres_stream *stream = &self(base)->stream;
+    *state = (struct source_postgres_state){0};
+    if (base->ops != &OPS)
+        return;
     base_mutex_lock(&stream->lock);
     *state = (struct source_postgres_state){.connected = stream->connected,
                                             .server_version = stream->version,

@@ -77,7 +77,7 @@ rhei_status source_postgres_poll(const struct source_postgres_polling *config, s
  */
 void source_postgres_interrupt(struct change_source *source);
 
-/* For people, of a source that follows by logical decoding. Any thread. */
+/* For people, of a source that follows by logical decoding; of another nothing. Any thread. */
 struct source_postgres_state {
     bool connected;
     int server_version;    /* 150018; 0: not known yet */

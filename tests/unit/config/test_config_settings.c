@@ -325,6 +325,8 @@ static void test_bad_values_say_what_is_taken(void **state)
         {"[sidecar]\nsource_path = \"a.db\"\n[engine]\noltp_path = \"mine.db\"",
          "rhei.toml:4: oltp_path is of no use beside [sidecar] without enable_local_oltp = true: set that, or leave "
          "oltp_path out"},
+        {"[sidecar]\nsource_type = \"postgres\"\nsource_path = \"x\"\nmode = \"poll\"\nslot = \"s\"",
+         "rhei.toml:1: [sidecar] publication and slot are for mode \"logical\" only"},
         {"[sidecar]\nsource_type = \"postgres\"\nsource_path = \"x\"\nmode = \"snapshot\"",
          "rhei.toml:4: [sidecar] mode \"snapshot\" is for source_type \"sqlite\" only"},
         {"[engine]\nflight_tls_cert = \"c.pem\"",
